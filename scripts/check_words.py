@@ -36,11 +36,11 @@ PLAIN = [
     (r"\bhears? (?:of|no|nothing)\b", "receives, is notified"),
     (r"\bby heart\b", "cached, in memory"),
     (r"\bin vain\b", "without success"),
-    (r"\bat the (?:most|longest|latest)\b", "at most"),
+    (r"\bat the (?:most|longest|latest(?! message))\b", "at most"),
     (r"\bat the (?:least|earliest)\b", "at least"),
     (r"\bof (?:which|whom)\b", "whose, its; or name it again"),
     (r"(?<!there )(?<!There )\b(?:is|are|was|were|be) none\b", "does not exist, is not one"),
-    (r"(?<!there )(?<!There )\b(?:is|are|was|were) no (?!longer|more|less|other|one)\w+", "is not a"),
+    (r"(?<!there )(?<!There )\b(?:is|are|was|were) no (?!longer|more|less|other|one|larger)\w+", "is not a"),
     (r"\b[Ss]omebody\b", "a user, a client"),
     (r"\b[Ww]hether or not\b", "whether"),
     (r"\b[Ss]o many\b", "that many; or give the number"),
@@ -59,12 +59,29 @@ PLAIN = [
     (r"\b[Ww]hoever\b", "anyone who; or name them"),
     (r"\bharms? (?:nobody|nothing|no)\b", "does not affect others"),
     (r"\bDesign page\b", "Read more: docs/…"),
+    (r"\b[Uu]p to which id\b", "the id up to which"),
     (
         r"\btest_(?:who|whoever|whose|of|nor|neither|what|whatever|that|in_vain|its|how|one_s|one_that|also)_",
         "name the subject first",
     ),
 ]
-_PATTERNS = [(re.compile(pattern), plain) for pattern, plain in PLAIN]
+# Patterns that no docstring may begin with, and what to write in their place.
+OPENINGS = [
+    (r"(?:Note|Take not(?:e|ice)) ", "Record"),
+    (r"(?:After|With|Within) [^.:(]*: [a-z]", "begin with what is done, then say when"),
+]
+_PATTERNS, _OPENINGS = ([(re.compile(pattern), plain) for pattern, plain in table] for table in (PLAIN, OPENINGS))
+
+
+def openings(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the first lines of a module's docstrings with line numbers."""
+    if path.suffix != ".py":
+        return
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            text = ast.get_docstring(node)
+            if text:
+                yield node.body[0].lineno, text.splitlines()[0]
 
 
 def prose(path: Path) -> Iterator[tuple[int, str]]:
@@ -81,6 +98,7 @@ def prose(path: Path) -> Iterator[tuple[int, str]]:
             yield from enumerate(node.value.value.splitlines(), node.lineno)
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
             yield node.lineno, node.name
+            yield node.lineno, node.name.removeprefix("test_").replace("_", " ")  # the same words as in a sentence
 
 
 def files(rooms: list[str]) -> Iterator[Path]:
@@ -103,6 +121,12 @@ def problems(path: Path) -> list[str]:
         for number, line in prose(path)
         for pattern, plain in _PATTERNS
         for match in pattern.finditer(line)
+    ]
+    found += [
+        (number, f"{name}:{number}: {match[0]!r}: {plain}")
+        for number, line in openings(path)
+        for pattern, plain in _OPENINGS
+        if (match := pattern.match(line))
     ]
     return [text for _, text in sorted(found)]
 

@@ -37,7 +37,7 @@ class Shared:
         return chat
 
     async def seen(self, tab: str, hidden: bool) -> None:
-        """Note whether a tab is hidden. The user is away when all of them are."""
+        """Record whether a tab is hidden. The user is away when all of them are."""
         chat = await self.ready
         if tab in self.hidden:
             self.hidden[tab] = hidden

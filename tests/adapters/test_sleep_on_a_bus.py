@@ -150,7 +150,7 @@ async def test_unresponsive_bus_times_out(monkeypatch, tmp_path):
             assert await watch.settled() == frozenset()
 
 
-async def test_client_with_its_own_thread_is_told_of_sleep(monkeypatch):
+async def test_client_with_its_own_thread_is_notified_of_sleep(monkeypatch):
     async with private_bus(monkeypatch) as bus:
         service, chat = logind(), RecordingThreadClient()
         await bus.put(LOGIND, PATH, service)

@@ -31,7 +31,7 @@ async def test_a_command_has_the_exit_code_and_the_output_of_a_process(arguments
     assert out
 
 
-async def test_a_server_is_told_its_variables_and_ends_by_its_signal(tmp_path: Path):
+async def test_a_prepared_server_gets_its_variables_and_ends_by_its_signal(tmp_path: Path):
     server = PreparedServer(tmp_path, {"TAILWIRE_LOG_FORMAT": "json"})
     async with server:
         pid = server.pid

@@ -142,7 +142,7 @@ async def test_a_damaged_backup_changes_nothing(folder, postgres, postgres_url):
     assert not list(folder.data.glob("before-restore-*"))
 
 
-def test_a_folder_that_is_no_backup_and_a_missing_program_are_named(folder, tmp_path, monkeypatch):
+def test_a_folder_without_a_backup_and_a_missing_program_are_named(folder, tmp_path, monkeypatch):
     (tmp_path / "backup").mkdir()
     code, said = folder.run("restore", str(tmp_path / "backup"))
     assert (code, "it has no tailwire.dump" in said) == (1, True)

@@ -96,7 +96,7 @@ async def test_receivers_of_a_change_were_members_then_and_those_who_left_since_
         assert sorted(uid for uid, _ in found) == ["alice", "bob", "carol"]
 
 
-async def test_a_user_who_is_banned_without_being_a_member_is_logged_as_no_member(postgres_url):
+async def test_a_banned_user_who_was_not_a_member_is_logged_as_such(postgres_url):
     async with two_stores(postgres_url) as (one, other):
         await one.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
         await one.members.remove(anybody("g", "bob"), told, banned_at=1)

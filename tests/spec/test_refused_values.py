@@ -89,7 +89,7 @@ async def test_deliveries_of_a_webhook_that_does_not_exist_are_not_retried(stage
         await rest.refused("ERR_WEBHOOK_NOT_FOUND", "POST", "/webhooks/nothing/deliveries/retry")
 
 
-async def test_one_to_a_hundred_conversations_are_muted_at_once(stage: Stage):
+async def test_muting_no_conversation_or_more_than_a_hundred_at_once_is_refused(stage: Stage):
     path = "/notifications/v1/preferences/mute"
     async with Rest(stage) as rest:
         for count in (0, 101):

@@ -140,7 +140,7 @@ async def test_background_app_is_disconnected_five_seconds_after_its_window(stag
         assert window + 5 <= stage.now - begin <= window + 7.5  # a sweep comes every two seconds
 
 
-async def test_ping_in_the_background_begins_the_window_anew(stage: Stage):
+async def test_ping_in_the_background_restarts_the_window_at_the_server(stage: Stage):
     await stage.enter("alice")
     async with raw_socket(stage, "alice", "appState") as ws:
         await ws.send(app_state("background", window=120))  # the longest
@@ -200,7 +200,7 @@ async def test_clients_are_asked_to_spread_over_the_time_that_all_of_them_need(
 
 
 @pytest.mark.parametrize("settings", [{"returns_per_second": 0.3}], indirect=True)
-async def test_clients_are_counted_anew_for_each_restart(stage: Stage, settings: dict[str, Any]):
+async def test_clients_are_counted_again_for_each_restart(stage: Stage, settings: dict[str, Any]):
     await stage.enter("alice", auto=False)
     gateway = stage.server.parts.gateway
     for count, within in ((4, 13.3), (2, 6.7)):
@@ -237,7 +237,7 @@ async def test_wrong_tokens_are_refused_and_their_number_is_limited_for_each_add
     assert (failures["invalid pass"], failures["too many guesses"]) == (codes.count(4501), codes.count(1013))
 
 
-async def test_client_is_told_what_is_omitted_when_it_connects_under_load(stage: Stage):
+async def test_client_that_connects_under_load_receives_what_is_omitted(stage: Stage):
     await stage.enter("alice")
     stage.server.parts.overload.set(Level.PRESENCE)
     async with raw_socket(stage, "alice", auth=False) as ws:
@@ -249,7 +249,7 @@ async def test_client_is_told_what_is_omitted_when_it_connects_under_load(stage:
 
 
 @pytest.mark.parametrize("settings", [{"token_lifetime": 600.0}], indirect=True)
-async def test_client_with_renewal_is_told_when_its_token_expires(stage: Stage, settings: dict[str, Any]):
+async def test_client_with_renewal_receives_the_remaining_lifetime_of_its_token(stage: Stage, settings: dict[str, Any]):
     await stage.enter("alice")
     async with raw_socket(stage, "alice", auth=False) as ws:
         await ws.send(await auth_frame(stage, "alice", "renew"))

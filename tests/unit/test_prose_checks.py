@@ -27,6 +27,9 @@ def written(folder, monkeypatch, text, name="module.py"):
         '"""A module."""\ndef f():\n    """Return the user, when she is online."""',
         "def test_what_is_sent_arrives(): pass",
         "class A:\n    b = 1\n    # seconds at the most",
+        "def test_user_is_told_when_it_ends(): pass",
+        'def f():\n    """Note that it has ended."""',
+        'def f():\n    """Within an operation: store it."""',
     ],
 )
 def test_unwanted_words_are_found_in_docstrings_comments_and_test_names(tmp_path, monkeypatch, text):
@@ -40,6 +43,7 @@ def test_unwanted_words_are_found_in_docstrings_comments_and_test_names(tmp_path
         'x = "she is told at the most"',
         '"""Return True if there is no limit; it is no longer open."""',
         "she = none = 1",
+        'def f():\n    """Record that it has ended.\n\n    Note that it may begin again.\n    """',
     ],
 )
 def test_code_texts_and_plain_words_are_left_alone(tmp_path, monkeypatch, text):

@@ -147,7 +147,7 @@ def test_closing_unbinds_everything(desktop):
     assert chat.states == ["foreground"]
 
 
-async def test_client_on_a_loop_in_another_thread_is_told_in_order(desktop):
+async def test_client_on_a_loop_in_another_thread_is_notified_in_order(desktop):
     chat, app, window = RecordingClient(), desktop.app, desktop.window
     watch = watch_kivy(chat, app)
 

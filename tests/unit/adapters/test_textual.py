@@ -91,7 +91,7 @@ async def test_instance_attribute_of_the_app_is_restored():
     assert called == ["own"]
 
 
-async def test_client_with_its_own_thread_is_told_of_a_suspension():
+async def test_client_with_its_own_thread_is_notified_of_a_suspension():
     chat = RecordingThreadClient()
     app = App(chat.inner.reported)
     with watch_textual(chat, app):

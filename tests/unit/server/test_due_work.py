@@ -91,7 +91,7 @@ async def test_wake_up_replaces_a_later_time():
     await queue.work.close(cancel=False)
 
 
-async def test_next_pass_begins_a_second_later_at_the_earliest():
+async def test_next_pass_begins_at_least_a_second_later():
     queue = Queue(0.5)
     queue.work.wake()
     await asyncio.sleep(MIN_WAIT_SECONDS - 0.1)

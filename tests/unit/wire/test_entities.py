@@ -54,7 +54,7 @@ def test_the_receiver_is_a_user_or_a_group():
     assert receiver_in({"entityType": "group", "entity": {"guid": "g"}}) == Group("g")
 
 
-def test_an_unreadable_receiver_is_none():
+def test_an_unreadable_receiver_is_read_as_none():
     message = {"id": "1", "sender": "ann", "category": "message", "type": "text", "data": {"text": "x"}}
     for entity in (None, 7, {}, {"entityType": "user", "entity": {}}, {"entityType": "message", "entity": message}):
         assert receiver_in(entity) is None

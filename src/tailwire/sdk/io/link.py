@@ -19,7 +19,7 @@ from tailwire.sdk.io.failures import AttemptError, WireClosed, attempt_failed
 from tailwire.sdk.io.http import Http
 from tailwire.sdk.io.reading import read_json
 from tailwire.sdk.io.world import Identity, Wire, World
-from tailwire.wire.frames import CLIENT_HEADER, PROOF_HEADER, auth_frame, proof_of
+from tailwire.wire.frames import CLIENT_HEADER, PROOF_HEADER, FrameType, auth_frame, proof_of
 from tailwire.wire.server_settings import ServerSettings
 
 MIN_SECONDS, MAX_SECONDS = 1.0, 1e9
@@ -202,7 +202,7 @@ class Connector:
             await wire.send(json.dumps(self._auth_frame(uid, last)))
             while True:
                 answer = read_json(await wire.receive())
-                if isinstance(answer, dict) and answer.get("type") == "auth":
+                if isinstance(answer, dict) and answer.get("type") == FrameType.AUTH:
                     break
         except WireClosed as e:
             if e.cause is Cause.TOKEN_REJECTED:

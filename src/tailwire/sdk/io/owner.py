@@ -53,10 +53,10 @@ class Owner(Protocol):
         """
 
     def link_opened(self, granted: Granted) -> None:
-        """Take note that the socket is authenticated; its frames follow."""
+        """Record that the socket is authenticated; its frames follow."""
 
     def link_ended(self) -> None:
-        """Take note that the socket has ended; no frame of it follows."""
+        """Record that the socket has ended; no further frame of it follows."""
 
     frame_came: Callable[[str | bytes], float | None]
     """Handle a frame. Return the window in seconds if it announces a restart of the server, else None."""
@@ -71,7 +71,7 @@ class Owner(Protocol):
         """Notify listeners of a failed attempt; `details` is what was seen, or ""."""
 
     def session_expired(self) -> None:
-        """Take note that the server rejected the token, and that there is no other."""
+        """Record that the server rejected the token, and that there is no other."""
 
     def drop_connections(self) -> None:
         """Reuse no existing HTTP connection for new requests."""

@@ -136,12 +136,12 @@ class Notifier:
         ]
 
     def began(self) -> None:
-        """Note that a device was registered."""
+        """Record that a device was registered."""
         self._active = True
         self._begun += 1
 
     def note(self, message_id: int) -> None:
-        """Note a stored message, or a reaction (0). Costs nothing while no device is registered."""
+        """Schedule a look at a stored message, or at a reaction (0). Costs nothing while no device is registered."""
         if not self._active:
             return
         now = self._loop.time()

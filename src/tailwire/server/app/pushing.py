@@ -54,12 +54,12 @@ class Push:
         return self.holds(PUSH_LEASE + name)
 
     def note(self, message_id: int) -> None:
-        """Take notice of a stored message, or of a reaction (0)."""
+        """Schedule a look at a stored message, or at a reaction (0)."""
         if self.notifier is not None:
             self.notifier.note(message_id)
 
     def began(self) -> None:
-        """Take notice that a device was registered."""
+        """Record that a device was registered."""
         if self.notifier is not None:
             self.notifier.began()
 

@@ -80,7 +80,7 @@ class NotifyBroker:
         return self._connection is not None
 
     def looked(self, *, alone: bool, began: float) -> None:
-        """Note whether other processes share the store: while none does, nothing is sent until one arrives.
+        """Record whether other processes share the store: while none does, nothing is sent until one arrives.
 
         Args:
             alone: whether this process was the only one.

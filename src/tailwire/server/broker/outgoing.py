@@ -44,7 +44,7 @@ class Outgoing(Generic[T]):
         return taken
 
     def done(self) -> None:
-        """Note that the items taken last have been sent or given up."""
+        """Record that the items taken last have been sent or given up."""
         if not self._items:
             self._empty.set()
 

@@ -109,16 +109,16 @@ class ChangeHealing:
         self.numbers = ChangeNumbers(newest)
 
     def subscribe(self, subject: str) -> None:
-        """Note that a subject has its first socket here."""
+        """Record that a subject has its first socket here."""
         self.numbers.subscribe(subject, self._loop.time())
 
     def is_new(self, subject: str, publication: FramePublication) -> bool:
-        """Note a live frame. Return False if the subject has received its change already."""
+        """Record a live frame. Return False if the subject has already received its change."""
         number = publication.number
         return not number or not self._subscribed(subject) or self.numbers.hear(number, subject)
 
     def looked(self, look: Look, began: float, passed: int, *, held: bool) -> None:
-        """Note a look at the store that began at a given time, and read what has been missing for too long.
+        """Record the state of the store at a given time, and read the changes that have been missing for too long.
 
         Args:
             passed: all messages and memberships up to this id have been delivered.

@@ -195,13 +195,13 @@ class MessageLog:
     # `BatchObserver`: the commits of this process.
 
     def committed(self, batch: Batch) -> None:
-        """Note a commit, before those who wait for it continue."""
+        """Record a commit, before its callers continue."""
         self._settle()
         self._batch = batch
         self._order.begin(batch)
 
     def answered(self) -> None:
-        """Note that those who waited for the commit continue in this turn of the event loop."""
+        """Record that the callers of a commit continue in this turn of the event loop."""
         self._loop.call_soon(self._settle)
 
     def _settle(self) -> None:
@@ -245,7 +245,7 @@ class MessageLog:
         self._advance()
 
     def connection_changed(self) -> None:
-        """Note that the connection to the broker was lost or restored."""
+        """Record that the connection to the broker was lost or restored."""
         self._read_now = True
         if self._remote.carries_messages:
             self._doubt()

@@ -47,17 +47,17 @@ class ChangeNumbers:
         self._new: dict[str, float] = {}
 
     def subscribe(self, subject: str, now: float) -> None:
-        """Note that a subject has its first socket here."""
+        """Record that a subject has its first socket here."""
         self._since[subject] = _NOT_SEEN
         self._new[subject] = now
 
     def unsubscribe(self, subject: str) -> None:
-        """Note that a subject has no socket here any more."""
+        """Record that a subject no longer has a socket here."""
         self._since.pop(subject, None)
         self._new.pop(subject, None)
 
     def hear(self, number: int, subject: str) -> bool:
-        """Note a change for a subject. Return False if the subject has received it already."""
+        """Record that a subject receives a change. Return False if it has already received the change."""
         self.arrived.add(subject)
         if number <= self.end:
             return False
@@ -72,7 +72,7 @@ class ChangeNumbers:
         return True
 
     def join(self, subject: str, uid: str, held: Container[int]) -> None:
-        """Note that a user receives a group from now on. Changes that others have received already are late for them.
+        """Record that a user receives a group from now on. Changes that others have already received are late for them.
 
         Args:
             held: numbers that have come, but are not delivered yet.
@@ -116,11 +116,11 @@ class ChangeNumbers:
         return list(self._late.get(number, ()))
 
     def delivered_late(self, number: int, subject: str) -> None:
-        """Note that the users of `late_for` have received a change."""
+        """Record that the users of `late_for` have received a change."""
         self.delivered_to(number, subject, self._late.pop(number, ()))
 
     def see(self, newest: int, began: float) -> None:
-        """Note the newest number in the store, which was read after the time `began`."""
+        """Record the newest number in the store, which was read after the time `began`."""
         if newest < self.end:  # the contents of the database were taken back
             self.end, self._forgotten = newest, 0
             self._heard.clear()
@@ -145,7 +145,7 @@ class ChangeNumbers:
         return Missing.YES if sure else Missing.PERHAPS
 
     def settle(self, number: int) -> None:
-        """Note that nothing is missing up to a number."""
+        """Record that nothing is missing up to a number."""
         if number <= self.end:
             return
         self.end = number

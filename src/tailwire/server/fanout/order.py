@@ -93,11 +93,11 @@ class Order(Generic[T]):
     # Known ids.
 
     def see(self, highest: int) -> None:
-        """Note that an id is committed, without knowing its items."""
+        """Record that an id is committed, without knowing its items."""
         self.highest = max(self.highest, highest)
 
     def complete(self, first: int, last: int) -> None:
-        """Note that all items of a range of ids have come."""
+        """Record that all items of a range of ids have arrived."""
         self.highest = max(self.highest, last)
         if last <= self.end:
             return

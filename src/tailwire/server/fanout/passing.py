@@ -43,7 +43,7 @@ class Passing:
             del self._waiting[future]
 
     def moved(self) -> None:
-        """Note that ids were passed."""
+        """Wake the callers whose id has been passed."""
         end = self._end()
         for future, number in self._waiting.items():
             if number <= end and not future.done():

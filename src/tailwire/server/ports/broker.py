@@ -185,7 +185,7 @@ class Receiver(Protocol):
         """Take the record of a batch of another process. Its publications have been received before."""
 
     def connection_changed(self) -> None:
-        """Note that the connection to the broker was lost or restored."""
+        """Record that the connection to the broker was lost or restored."""
 
 
 class RemoteBroker(Protocol):
@@ -206,7 +206,7 @@ class RemoteBroker(Protocol):
         """Connect, and stay connected. Without a connection, keep trying."""
 
     def looked(self, *, alone: bool, began: float) -> None:
-        """Note whether other processes share the store: a broker may send nothing while none does.
+        """Record whether other processes share the store: a broker may send nothing while none does.
 
         Args:
             alone: whether this process was the only one.

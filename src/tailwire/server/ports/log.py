@@ -107,7 +107,7 @@ class BatchObserver(Protocol):
     """The observer of the commits of this process."""
 
     def committed(self, batch: Batch) -> None:
-        """Note a commit, before those who wait for it continue."""
+        """Record a commit, before its callers continue."""
 
     def answered(self) -> None:
-        """Note that those who waited for the commit continue in this turn of the event loop."""
+        """Record that the callers of a commit continue in this turn of the event loop."""

@@ -151,7 +151,7 @@ class Store(Protocol):
         """The mark of this start, which clients keep with their positions for `known_until`."""
 
     async def known_until(self, start: str, message_id: int) -> int:
-        """Return up to which id a client's position belongs to this store: -1 when no part of it does.
+        """Return the id up to which a client's position belongs to this store; -1 if no part of it does.
 
         Args:
             start: the `start` that the client received together with this id.

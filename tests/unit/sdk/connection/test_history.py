@@ -84,7 +84,7 @@ def test_every_cause_and_state_is_explained():
     )
 
 
-def test_a_value_that_is_no_object_is_not_a_dump():
+def test_a_value_other_than_an_object_is_not_a_dump():
     for other in (None, [], "dump", 1):
         with pytest.raises(BadDump, match="not a JSON object"):
             load(other)

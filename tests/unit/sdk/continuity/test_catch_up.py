@@ -471,7 +471,7 @@ def test_restored_store_is_read_from_the_known_id():
     assert m.position == Position(75, "new", (), 9, "m2")
 
 
-def test_unknown_position_starts_at_the_latest_with_a_gap():
+def test_unknown_position_starts_at_the_latest_message_with_a_gap():
     m = CatchUp(position=Position(142, "s", (), 0, "m1"))
     catch_up.poll(m)  # even without a socket
     assert catch_up.went_back(m, 0) == [catch_up.FetchLatest()]
@@ -854,7 +854,7 @@ def test_hand_over_names_own_messages_that_only_the_page_reports():
     assert handed == catch_up.HandOver((1, 2, 4), (3,))
 
 
-def test_limit_is_counted_anew_when_the_server_enforces_it():
+def test_whole_limit_is_requested_again_when_the_server_enforces_it():
     m = CatchUp(position=Position(5, changes=3), limit=2)
     catch_up.connected(m, "")
     told = catch_up.page(m, [(6, Message(6)), (7, Message(7))], whole=True, listed=changes.Listed(7, more=True))

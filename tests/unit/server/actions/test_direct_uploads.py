@@ -144,7 +144,7 @@ async def test_file_that_another_request_has_taken_in_is_kept():
     assert (bucket.removed, bucket.ended) == ([], [])
 
 
-async def test_name_that_is_no_name_of_a_file_is_not_looked_up():
+async def test_name_that_cannot_be_a_file_name_is_not_looked_up():
     bucket = Bucket()
     assert await bucket.uploads.take_in("../secret") is None
     bucket.arrived = None

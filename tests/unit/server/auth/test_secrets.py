@@ -38,7 +38,7 @@ def test_a_pass_is_valid_with_its_key_until_it_expires():
 
 
 @given(st.text(max_size=200))
-def test_text_that_is_no_pass_is_refused(text):
+def test_text_other_than_a_pass_is_refused(text):
     assert read_pass(text, SECRET, World()) is None
 
 

@@ -48,7 +48,7 @@ def test_a_record_is_decoded_as_it_was_encoded(first: int, last: int, told: tupl
 
 
 @given(st.binary(max_size=60) | st.binary(max_size=60).map(lambda data: VERSION + data))
-def test_bytes_that_are_no_news_are_refused(data: bytes):
+def test_any_bytes_are_decoded_or_refused(data: bytes):
     try:
         decode(data)
     except UnknownNews:

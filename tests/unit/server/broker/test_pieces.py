@@ -53,6 +53,6 @@ def test_number_of_incomplete_news_items_is_bounded():
 
 
 @pytest.mark.parametrize("payload", ["", "x", "a:1:0/1", "a:1:x/1:eA==", "a:1:0/1:e", "a:1:2/2:eA==", "a:1:0/999:eA=="])
-def test_payload_that_is_no_piece_is_refused(payload: str):
+def test_payload_other_than_a_piece_is_refused(payload: str):
     with pytest.raises(BadPiece):
         Pieces("other").take(payload)

@@ -25,7 +25,7 @@ def test_invalid_frames_are_refused(text: bytes):
     assert caught.value.code == "ERR_BAD_REQUEST"
 
 
-def test_platform_is_cut_to_fifty_characters_and_empty_if_it_is_no_text():
+def test_platform_is_cut_to_fifty_characters_and_empty_if_it_is_not_a_text():
     assert auth(params={"platform": "x" * 51}).platform == "x" * 50
     assert auth(params={"platform": {"os": "linux"}}).platform == ""
     assert auth().platform == ""

@@ -183,7 +183,7 @@ def test_client_that_breaks_the_protocol_before_it_is_admitted_is_cut():
     assert b" 101 " not in scene.line.written
 
 
-def test_socket_that_is_not_admitted_is_told_when_to_try_again():
+def test_socket_that_is_not_admitted_receives_a_time_to_try_again():
     scene = Scene()
     scene.wait = None
     scene.upgrade()
@@ -321,7 +321,7 @@ def test_user_whose_line_broke_has_not_left(scene: Scene, error: Exception | Non
     assert (scene.socket.left, scene.socket.ended_by) == (False, told)
 
 
-def test_client_that_breaks_the_protocol_is_told_so(scene: Scene):
+def test_client_that_breaks_the_protocol_receives_a_close_code(scene: Scene):
     scene.socket.data_received(b"\xf1\x80aaaa")  # reserved bits
     assert code_of(scene.answers()) == 1002
     scene.socket.connection_lost(None)

@@ -26,7 +26,7 @@ def test_a_name_has_at_least_one_visible_character_and_at_most_the_limit():
     assert field_of(LENGTHS.check_name, "") == "name"
 
 
-def test_empty_url_is_none():
+def test_empty_url_is_read_as_none():
     assert LENGTHS.check_url(None, "avatar") is None
     assert LENGTHS.check_url("", "avatar") is None
 

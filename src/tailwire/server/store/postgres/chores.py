@@ -30,7 +30,7 @@ class Chores:
         self._on_added = call
 
     def added(self) -> None:
-        """After a commit: report that there may be something to clean up."""
+        """Report, after a commit, that there may be something to clean up."""
         self._on_added()
 
     async def do_next(self) -> bool:
@@ -65,5 +65,5 @@ class Chores:
 
 
 def add_chore(unit: Unit, uid: str) -> None:
-    """With a deletion: add the chore to erase a user from the messages that exist now. An earlier one starts again."""
+    """Add to a deletion the chore of erasing the user from the messages that exist now. An earlier one starts again."""
     unit.do(_ADD, kind=USER, key=uid)

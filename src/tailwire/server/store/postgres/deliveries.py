@@ -87,7 +87,7 @@ class Deliveries(DeliveryRows):
         return rows, (self._failed if failed else self._waiting)[webhook_id]
 
     def added(self, webhook_id: str) -> None:
-        """After a commit that queued a delivery: count it, and give up the oldest if too many wait."""
+        """Count a delivery whose commit has queued it, and give up the oldest if too many wait."""
         self._waiting[webhook_id] += 1
         self._since.setdefault(webhook_id, self._work.world.seconds())
         if self._waiting[webhook_id] <= self._max_waiting:
@@ -159,7 +159,7 @@ class Deliveries(DeliveryRows):
         await self.load()
 
     def forget(self, webhook_id: str) -> None:
-        """After the commit that removed a webhook and its deliveries: forget its counts."""
+        """Forget the counts of a webhook, after the commit that removed it and its deliveries."""
         self._waiting.pop(webhook_id, None)
         self._failed.pop(webhook_id, None)
         self._since.pop(webhook_id, None)

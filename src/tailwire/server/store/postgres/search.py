@@ -92,7 +92,7 @@ class SearchIndex:
         self._stopped = False
 
     def update_soon(self) -> None:
-        """After a write of messages: index them soon."""
+        """Index new messages soon. Called after each write of messages."""
         self._wanted.set()
         if self._task is None and not self._stopped:
             self._task = asyncio.get_running_loop().create_task(self._run(), name="tailwire search index")
@@ -108,7 +108,7 @@ class SearchIndex:
         unit.do(_STORE_WORDS, id=before.id, words=words)
 
     async def until(self) -> int:
-        """Return up to which id messages are indexed."""
+        """Return the id up to which messages are indexed."""
         return int((await self._db.one(_UNTIL))[0])
 
     async def update(self, left: int = 0) -> None:

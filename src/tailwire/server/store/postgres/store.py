@@ -197,7 +197,7 @@ class PostgresStore:
         return self.lane.starts.known.trail
 
     async def known_until(self, start: str, message_id: int) -> int:
-        """Return up to which id a client's position belongs to this store: -1 if no part of it does."""
+        """Return the id up to which a client's position belongs to this store; -1 if no part of it does."""
         starts = self.lane.starts
         if message_id > starts.highest:  # another process may have given it out
             (highest,) = await self.database.one(_HIGHEST)

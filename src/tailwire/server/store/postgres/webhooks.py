@@ -137,7 +137,7 @@ class Webhooks(WebhookRows):
         queue(unit, wanted, self._work.world.seconds())
 
     def queued(self, wanted: Sequence[QueuedEvent]) -> None:
-        """After the commit of a change: count its events, and report them."""
+        """Count and report the events of a change, after its commit."""
         for event in wanted:
             self._deliveries.added(event.webhook)
         if wanted and self._on_queued is not None:

@@ -32,7 +32,7 @@ class KnownStarts:
         self.trail = ".".join(f"{mark}-{after}" for mark, after in starts[: -TRAIL_STARTS - 1 : -1])
 
     def known_until(self, trail: str, message_id: int, last: int) -> int:
-        """Return up to which id a position belongs to this store: its own id if all of it does, -1 if no part does.
+        """Return the id up to which a position belongs to this store: its own id if all of it does, -1 if no part does.
 
         Args:
             trail: the trail of the start that served this id to the client.

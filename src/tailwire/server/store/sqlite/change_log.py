@@ -48,7 +48,7 @@ class ChangeLog(ChangeLogRows):
         (self._number,) = c.execute(NEWEST).fetchone()
 
     def note(self, c: sqlite3.Connection, change: Change, now: int, *, since_id: int = 0) -> int:
-        """Within an operation: store a change, and return its number."""
+        """Store a change within an operation, and return its number."""
         subject, key, kind, uid, device, to_uid, message_id, detail = change
         self._number = number = self._number + 1
         values = (
@@ -62,12 +62,12 @@ class ChangeLog(ChangeLogRows):
         return number
 
     def membership_ended(self, c: sqlite3.Connection, guid: str, uid: str, since_id: int, until_id: int) -> None:
-        """Within an operation: store that a user was a member of a group for its messages in (since_id, until_id]."""
+        """Store within an operation that a user was a member of a group for its messages in (since_id, until_id]."""
         ended = change_log.membership_ended(guid, uid, until_id=until_id)
         self.note(c, ended, self._world.seconds(), since_id=since_id)
 
     def group_removed(self, c: sqlite3.Connection, guid: str, uid: str, device: str) -> int:
-        """Within an operation, before the members are removed: store that a group was deleted. Return the number."""
+        """Store within an operation, before the members are removed, that a group was deleted. Return the number."""
         now, last_id = self._world.seconds(), self._database.last_id
         number = self.note(c, change_log.group_removed(guid, uid, device), now)
         ended = values_of(change_log.membership_ended(guid, "", until_id=last_id), now)

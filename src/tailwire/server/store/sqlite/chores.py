@@ -36,7 +36,7 @@ class Chores:
         self._on_added = call
 
     def added(self) -> None:
-        """Within an operation: report after the commit that there may be something to clean up."""
+        """Have it reported, after the commit of this operation, that there may be something to clean up."""
         self._db.after_commit(self._report)
 
     def _report(self) -> None:
@@ -91,7 +91,7 @@ class Chores:
 
 
 def add_chore(c: sqlite3.Connection, kind: str, key: str, up_to: int, due_at: int) -> None:
-    """Within the transaction of a deletion: add a chore. One that exists already starts again."""
+    """Add a chore within the transaction of a deletion. One that exists already starts again."""
     c.execute(_ADD, (kind, key, up_to, due_at))
 
 

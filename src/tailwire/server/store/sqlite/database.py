@@ -101,7 +101,7 @@ class Database:
         return self.writer.submit(operation)
 
     def after_commit(self, call: Callable[[], None]) -> None:
-        """Within an operation: call a function once its transaction is committed (see `Writer.after_commit`)."""
+        """Call a function once the transaction of this operation is committed (see `Writer.after_commit`)."""
         self.writer.after_commit(call)
 
     def on_rollback(self, reload: Callable[[sqlite3.Connection], None]) -> None:

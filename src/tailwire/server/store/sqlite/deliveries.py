@@ -76,7 +76,7 @@ class Deliveries(DeliveryRows):
         return rows, (self._failed if failed else self._waiting)[webhook_id]
 
     def enqueue(self, c: sqlite3.Connection, webhook_id: str, trigger: str, body: bytes) -> None:
-        """Within an operation: queue a delivery, and give up the oldest if too many wait."""
+        """Queue a delivery within an operation, and give up the oldest if too many wait."""
         now = self._world.seconds()
         c.execute(
             "INSERT INTO deliveries (webhook, trigger, body, attempt, due_at, queued_at) VALUES (?, ?, ?, 0, 0, ?)",
@@ -164,7 +164,7 @@ class Deliveries(DeliveryRows):
         await self._db.write(forget)
 
     def forget(self, c: sqlite3.Connection, webhook_id: str) -> None:
-        """Within the operation that removes a webhook: delete its deliveries."""
+        """Delete the deliveries of a webhook within the operation that removes it."""
         c.execute("DELETE FROM deliveries WHERE webhook = ?", (webhook_id,))
         c.execute("DELETE FROM webhook_states WHERE webhook = ?", (webhook_id,))
         self._waiting.pop(webhook_id, None)

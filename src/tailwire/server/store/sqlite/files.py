@@ -76,7 +76,7 @@ class Files(FileRows):
         await self._db.write(discard)
 
     def use(self, c: sqlite3.Connection, place: str, key: str | int, names: Iterable[str]) -> None:
-        """Within an operation: store that a message, user or group refers to these files and to no others.
+        """Store within an operation that a message, user or group refers to these files and to no others.
 
         Args:
             place: `message`, `user` or `group`.

@@ -54,7 +54,7 @@ class Messages(MessageRows):
         return stored
 
     def insert(self, c: sqlite3.Connection, d: Draft, act: GroupAct | None = None) -> Stored:
-        """Within an operation: store a message, as `add` does."""
+        """Store a message within an operation, as `add` does."""
         if act is not None and c.execute(_IS_MEMBER, (act.guid, act.by)).fetchone() is None:
             return _stored_before(c, d, act)
         if d.muid is not None and c.execute(IS_REMOVED, (d.sender, d.muid)).fetchone() is not None:

@@ -132,7 +132,7 @@ class Removal:
         c.execute("DELETE FROM change_log WHERE subject = ?", (conversation_id,))
 
     def remove_messages(self, c: sqlite3.Connection, which: str, values: tuple[Any, ...]) -> None:
-        """Within an operation: remove messages, with all that belongs to them.
+        """Remove messages within an operation, with all that belongs to them.
 
         Args:
             which: the condition on a message, with `values`.

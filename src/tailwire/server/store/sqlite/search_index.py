@@ -38,7 +38,7 @@ class SearchIndex:
         database.on_rollback(self._reload)
 
     def update_soon(self) -> None:
-        """After a write of messages: index them once no message was written for `IDLE_SECONDS`."""
+        """Index new messages once no message was written for `IDLE_SECONDS`. Called after each write of messages."""
         loop = asyncio.get_running_loop()
         self._written_at = loop.time()
         if self._timer is None and not self._db.writer.closed:
@@ -90,7 +90,7 @@ class SearchIndex:
     def update(
         self, c: sqlite3.Connection, number: int, conversation: ConversationKey, before: bytes, after: bytes | None
     ) -> None:
-        """Within an operation that changed or deleted (`after` is None) a message: update its words in the index."""
+        """Update the words of a message, within the operation that changed or deleted (`after` is None) it."""
         if number > self._indexed_id:
             return
         words, where = text_of(before), place(conversation)

@@ -178,7 +178,7 @@ class SqliteStore:
         self.database.writer.accompany.append(accompany)
 
     async def known_until(self, start: str, message_id: int) -> int:
-        """Return up to which id a client's position belongs to this store: -1 if no part of it does."""
+        """Return the id up to which a client's position belongs to this store; -1 if no part of it does."""
         return self._starts.known.known_until(start, message_id, self.database.last_id)
 
     def on_new_start(self, call: Callable[[], None]) -> None:

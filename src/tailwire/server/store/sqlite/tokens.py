@@ -54,7 +54,7 @@ class Tokens(TokenRows):
         return await self._db.write(add)
 
     def end(self, c: sqlite3.Connection, which: str, values: tuple[str | int, ...]) -> list[str]:
-        """Within an operation: delete tokens, and return their hashes. The cache is emptied after the commit."""
+        """Delete tokens within an operation, and return their hashes. The cache is emptied after the commit."""
         c.execute(KEEP_ENDED.format(which=which), values)
         rows = c.execute(f"DELETE FROM auth_tokens WHERE {which} RETURNING token_hash", values).fetchall()
         self._db.after_commit(self._owners.clear)

@@ -59,7 +59,7 @@ class Webhooks(WebhookRows):
             await self._db.write(lambda c: self.enqueue(c, events, None))
 
     def enqueue(self, c: sqlite3.Connection, events: Iterable[Event], row: MessageRow | None) -> None:
-        """Within the operation that makes the change: queue its events for the webhooks that want them.
+        """Queue the events of a change for the webhooks that want them, within the operation that makes it.
 
         Args:
             row: the message of events that have no data of their own.

@@ -82,7 +82,7 @@ class Writer:
         return future
 
     def after_commit(self, call: Callable[[], None]) -> None:
-        """Within an operation: call a function once its transaction is committed; not if it is rolled back.
+        """Call a function once the transaction of this operation is committed; not if it is rolled back.
 
         A function that is passed several times in a row is called once. It runs in the event loop's thread before any
         result is set, and must not raise.

@@ -1,4 +1,4 @@
-"""When keys and tokens end, when a key was last used, and up to which id messages were removed because of their age."""
+"""When keys and tokens end, when a key was last used, and the ids up to which messages were removed for their age."""
 
 from __future__ import annotations
 
