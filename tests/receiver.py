@@ -17,7 +17,7 @@ class Receiver:
 
     def __init__(self, port: int = 9000) -> None:
         self.port = port
-        self.told: list[dict] = []
+        self.received: list[dict] = []
         self.bodies: list[bytes] = []
         self.headers: list[dict] = []
         self.status = 200
@@ -33,7 +33,7 @@ class Receiver:
             if not message.get("more_body"):
                 break
         await asyncio.sleep(self.seconds)
-        self.told.append(json.loads(body))
+        self.received.append(json.loads(body))
         self.bodies.append(body)
         self.headers.append({k.decode(): v.decode() for k, v in scope["headers"]})
         status = self.statuses.pop(0) if self.statuses else self.status
@@ -57,12 +57,12 @@ class Receiver:
 
     @property
     def triggers(self) -> list[str]:
-        return [t["trigger"] for t in self.told]
+        return [t["trigger"] for t in self.received]
 
     @property
     def messages(self) -> list[int]:
         """The texts of the received messages, which are numbers."""
-        return [int(t["data"]["message"]["data"]["text"]) for t in self.told]
+        return [int(t["data"]["message"]["data"]["text"]) for t in self.received]
 
 
 async def until(stage, condition):

@@ -24,7 +24,7 @@ from servers.nats import NatsServer
 from servers.plain_sockets import PlainSocket
 from servers.together import ServerHere, Together, until
 from tailwire import AppSettingsBuilder, ChatClient, MemorySessionStore
-from tailwire.server.app.pushing import LOOKING, PUSH_LEASE
+from tailwire.server.app.pushing import NOTIFIER_LEASE, PUSH_LEASE
 from tailwire.server.app.several import CLEANUP_LEASE, WEBHOOK_LEASE
 from tailwire.server.store.postgres import upkeep
 
@@ -279,7 +279,7 @@ async def test_one_server_notifies_of_each_message_once_whichever_stored_it(post
     async with service.serve() as settings, Together(tmp_path, postgres_url, **settings) as together:
         one, other = await together.add(), await together.add()
         await make_users(one, "alice", "bob")
-        names = [PUSH_LEASE + LOOKING, f"{PUSH_LEASE}web"]
+        names = [PUSH_LEASE + NOTIFIER_LEASE, f"{PUSH_LEASE}web"]
         await until(lambda: all(len(holders(together, name)) == 1 for name in names))
         await register(other, service, "bob")
         texts = [f"{n}" for n in range(20)]

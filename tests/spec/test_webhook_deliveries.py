@@ -57,11 +57,11 @@ async def test_delivery_is_signed_and_keeps_its_id_over_retries(stage):
         made = await rest("POST", "/webhooks", json={**receiver.hook, **SENT})
         assert made["secret"].startswith("whsec_")
         await send(rest)
-        await until(stage, lambda: len(receiver.told) == 1)
+        await until(stage, lambda: len(receiver.received) == 1)
         receiver.status = 200
-        await until(stage, lambda: len(receiver.told) == 2)
+        await until(stage, lambda: len(receiver.received) == 2)
         await send(rest)
-        await until(stage, lambda: len(receiver.told) == 3)
+        await until(stage, lambda: len(receiver.received) == 3)
         first, again, other = receiver.headers
         assert first["webhook-id"] == again["webhook-id"] != other["webhook-id"]
         assert 9 <= int(again["webhook-timestamp"]) - int(first["webhook-timestamp"]) <= 13
@@ -106,7 +106,7 @@ async def test_secret_can_be_given_and_is_shown_once(stage):
             error = await rest.refused("ERR_BAD_REQUEST", "PUT", "/webhooks/w", json={"secret": bad})
             assert "secret" in error["details"]
         await send(rest)
-        await until(stage, lambda: len(receiver.told) == 1)
+        await until(stage, lambda: len(receiver.received) == 1)
         (headers,), (body,) = receiver.headers, receiver.bodies
         assert verify(later, headers, body, int(headers["webhook-timestamp"]))
 
@@ -128,7 +128,7 @@ async def test_database_alone_reveals_no_password_or_secret(stage, tmp_path):
         assert key.stat().st_mode & 0o777 == 0o600
         await stage.server.start()
         await send(rest)
-        await until(stage, lambda: len(receiver.told) == 1)
+        await until(stage, lambda: len(receiver.received) == 1)
         assert receiver.headers[0]["authorization"].startswith("Basic ")
         # With another key file, deliveries wait rather than being sent unsigned.
         await stage.server.stop()
@@ -137,10 +137,10 @@ async def test_database_alone_reveals_no_password_or_secret(stage, tmp_path):
         await send(rest)
         await stage.pass_time(3)
         (hook,) = await rest("GET", "/webhooks")
-        assert (len(receiver.told), hook["state"]["waiting"]) == (1, 1)
+        assert (len(receiver.received), hook["state"]["waiting"]) == (1, 1)
         assert "set them again" in hook["state"]["lastFailure"]
         await rest("PUT", f"/webhooks/{made['id']}", json={"secret": made["secret"], "password": "correct horse"})
-        await until(stage, lambda: len(receiver.told) == 2)
+        await until(stage, lambda: len(receiver.received) == 2)
 
 
 async def test_receiver_misses_nothing_after_an_outage(stage):
@@ -196,9 +196,9 @@ async def test_delays_grow_and_failed_deliveries_can_be_retried(stage, caplog):
         metrics = as_text(stage.server.parts.metrics).decode()
         assert 'tailwire_webhook_failed{webhook="w"} 2.0' in metrics
 
-        receiver.status, before = 200, len(receiver.told)
+        receiver.status, before = 200, len(receiver.received)
         await rest("POST", f"/webhooks/w/deliveries/{oldest['id']}/retry")
-        await until(stage, lambda: len(receiver.told) == before + 1)
+        await until(stage, lambda: len(receiver.received) == before + 1)
         assert receiver.headers[-1]["webhook-id"] == oldest["id"]
         await rest.refused("ERR_DELIVERY_NOT_FOUND", "POST", f"/webhooks/w/deliveries/{oldest['id']}/retry")
         done = await rest("POST", "/webhooks/w/deliveries/retry")
@@ -254,12 +254,12 @@ async def test_briefly_recovered_receiver_is_not_flooded(stage):
         await rest("POST", "/webhooks", json={**receiver.hook, **SENT, "id": "w"})
         await send(rest, 30)
         await stage.pass_time(75)  # their next attempts are at 88 to 112 s
-        before = len(receiver.told)
+        before = len(receiver.received)
         receiver.statuses = [200]
         await send(rest)
         await stage.pass_time(2)
         # The new delivery succeeded, three waiting ones failed, and the others keep their schedule.
-        assert len(receiver.told) - before == 1 + 3
+        assert len(receiver.received) - before == 1 + 3
         assert receiver.messages[-4:] == [31, 1, 2, 3]
 
 
@@ -303,7 +303,7 @@ async def test_deliveries_of_a_disabled_webhook_are_kept(stage):
         receiver.listen()
         await stage.pass_time(60)
         (kept,) = await rest("GET", "/webhooks/w/deliveries")
-        assert (receiver.told, kept["problem"]) == ([], "the webhook is disabled")
+        assert (receiver.received, kept["problem"]) == ([], "the webhook is disabled")
         await rest("PUT", "/webhooks/w", json={"enabled": True})
         await rest("POST", "/webhooks/w/deliveries/retry")
         await stage.pass_time(1)

@@ -53,7 +53,7 @@ async def tell_everything(stage, rest, receiver):
     await rest("DELETE", "/groups/g")
     await until(stage, lambda: "group_deleted" in receiver.triggers)
     told: dict = {}
-    for envelope in receiver.told:
+    for envelope in receiver.received:
         told.setdefault(envelope["trigger"], envelope)
     return made, told, sent
 
@@ -125,12 +125,12 @@ async def test_away_users_are_not_reported_offline(stage):
         await rest("POST", "/webhooks", json={**HOOK, "triggers": ["user_connection_status_changed"]})
         bob = await stage.enter("bob", auto=False)
         await bob.chat.connect()
-        await until(stage, lambda: len(receiver.told) == 1)
+        await until(stage, lambda: len(receiver.received) == 1)
         bob.chat.set_app_state("background")
         await stage.pass_time(10)
-        assert len(receiver.told) == 1
+        assert len(receiver.received) == 1
         await bob.chat.disconnect()
-        await until(stage, lambda: len(receiver.told) == 2)
+        await until(stage, lambda: len(receiver.received) == 2)
 
 
 async def test_deliveries_are_retried_as_documented(stage):
@@ -148,13 +148,13 @@ async def test_deliveries_are_retried_as_documented(stage):
         await rest("POST", "/messages", json=text)
         times = []
         for n in range(1, 4):
-            await until(stage, lambda n=n: len(receiver.told) == n)
+            await until(stage, lambda n=n: len(receiver.received) == n)
             times.append(stage.now - begin)
         assert times[0] < 2
         assert 9 < times[1] - times[0] < 13
         assert 29 < times[2] - times[1] < 34
         await stage.pass_time(120)
-        assert len(receiver.told) == 3
+        assert len(receiver.received) == 3
         # A slow response counts as a failure; a success ends the retries.
         receiver.seconds, receiver.status = 5.0, 200
         await rest("POST", "/messages", json=text)
@@ -177,8 +177,8 @@ async def test_restart_loses_no_delivery(stage):
         await stage.server.kill()
         receiver.listen()
         await stage.server.start()
-        await until(stage, lambda: len(receiver.told) == 3)
-        assert sorted(t["data"]["message"]["id"] for t in receiver.told) == ["1", "2", "3"]
+        await until(stage, lambda: len(receiver.received) == 3)
+        assert sorted(t["data"]["message"]["id"] for t in receiver.received) == ["1", "2", "3"]
 
 
 async def test_webhooks_are_created_changed_and_deleted(stage):
@@ -207,14 +207,14 @@ async def test_read_only_store_delays_deliveries_and_loses_none(stage):
         await rest("POST", "/messages", json={"receiver": "bob", "receiverType": "user", "data": {"text": "one"}})
         await stage.read_only(on=True)  # the success cannot be stored
         await stage.pass_time(20)
-        assert len(receiver.told) >= 2
+        assert len(receiver.received) >= 2
         await stage.read_only(on=False)
         await stage.pass_time(20)
-        times = len(receiver.told)
+        times = len(receiver.received)
         await stage.pass_time(60)
-        assert len(receiver.told) == times
+        assert len(receiver.received) == times
         await rest("POST", "/messages", json={"receiver": "bob", "receiverType": "user", "data": {"text": "two"}})
-        await until(stage, lambda: len(receiver.told) == times + 1)
+        await until(stage, lambda: len(receiver.received) == times + 1)
 
 
 @pytest.fixture
@@ -233,17 +233,17 @@ async def test_only_public_and_allowed_addresses_are_reached(stage, for_everybod
         await rest("POST", "/webhooks", json={**HOOK, "triggers": ["message_sent"], "retryOnFailure": False})
         alice = await stage.enter("alice")
         await alice.say("bob", "1")
-        await until(stage, lambda: len(receiver.told) == 1)
+        await until(stage, lambda: len(receiver.received) == 1)
         given_up = stage.server.parts.metrics.webhooks
         for n, address in enumerate(["127.0.0.1", "169.254.169.254", "192.168.1.1", "::1", "::ffff:127.0.0.1"]):
             stage.network.names.addresses["hook"] = [address]  # the name resolves to another address now
             await stage.pass_time(10)
             await alice.say("bob", address)
             await until(stage, lambda n=n: given_up["given up"] == n + 1)
-        assert len(receiver.told) == 1
+        assert len(receiver.received) == 1
         stage.network.names.addresses["hook"] = ["127.0.0.1", "10.1.9.9"]  # one of the addresses is allowed
         await alice.say("bob", "2")
-        await until(stage, lambda: len(receiver.told) == 2)
+        await until(stage, lambda: len(receiver.received) == 2)
 
 
 async def test_redirects_are_not_followed(stage):
@@ -260,7 +260,7 @@ async def test_redirects_are_not_followed(stage):
             await alice.say("bob", str(n))
             await until(stage, lambda n=n: stage.server.parts.metrics.webhooks["given up"] == n)
         assert receiver.messages == [1, 2, 3, 4, 5]
-        assert other.told == []
+        assert other.received == []
 
 
 async def test_invalid_urls_are_refused(stage, for_everybody):

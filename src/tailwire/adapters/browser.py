@@ -57,8 +57,8 @@ def watch_page(chat: WatchedClient, window: Any, proxied: Callable[[Callable[...
     def look(_: object = None) -> None:
         watch.see("hidden" if document.visibilityState == "hidden" else "resumed")
 
-    def listen(target: Any, event: str, told: Callable[[Any], None]) -> None:
-        proxy = proxied(told)
+    def listen(target: Any, event: str, callback: Callable[[Any], None]) -> None:
+        proxy = proxied(callback)
         target.addEventListener(event, proxy)
 
         def undo() -> None:

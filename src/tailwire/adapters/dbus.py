@@ -86,7 +86,7 @@ class Bus:
             raise BusRefused("org.freedesktop.DBus.Error.InvalidSignature", said)
         return list(answer.body), list(answer.unix_fds)
 
-    async def listen(self, source: tuple[str, str, str], member: str, told: Callable[[list[Any]], object]) -> None:
+    async def listen(self, source: tuple[str, str, str], member: str, callback: Callable[[list[Any]], object]) -> None:
         """Call a function with the arguments of each signal from the owner of a name.
 
         Any process can send any signal to this connection directly, whatever the match rule says. So the sender of each
@@ -96,7 +96,7 @@ class Bus:
         Args:
             source: sender, path and interface.
             member: the signal.
-            told: the function.
+            callback: the function.
 
         Raises:
             BusRefused: the bus refuses the subscription.
@@ -112,7 +112,7 @@ class Bus:
                 log.info("ignoring a signal %s.%s that was not sent by %s", interface, member, sender)
                 return
             try:
-                told(list(message.body))
+                callback(list(message.body))
             except (TypeError, ValueError, LookupError, AttributeError) as e:
                 log.info("ignoring a malformed signal %s.%s: %r", interface, member, e)
 
@@ -140,7 +140,7 @@ class Bus:
             owner = ""
         self._owners.setdefault(name, owner)  # a signal that arrived meanwhile is newer
 
-    async def listen_for_owner(self, name: str, told: Callable[[bool], object]) -> None:
+    async def listen_for_owner(self, name: str, callback: Callable[[bool], object]) -> None:
         """Call a function with True when a service appears, and with False when it disappears.
 
         Raises:
@@ -150,7 +150,7 @@ class Bus:
 
         def changed(body: list[Any]) -> None:
             if body[:1] == [name]:
-                told(bool(body[2]))
+                callback(bool(body[2]))
 
         await self.listen(_BUS, "NameOwnerChanged", changed)
 

@@ -94,10 +94,10 @@ def _network(event: Any) -> Any:
     return "offline" if kinds == {"NONE"} else "online" if kinds else "unknown"
 
 
-def _hook(watch: Watch, control: Any, name: str, told: Callable[[Any], None]) -> None:
+def _hook(watch: Watch, control: Any, name: str, callback: Callable[[Any], None]) -> None:
     # Call a handler before the app's own until the watch ends. Flet inspects the kind of function, so keep it.
     before = getattr(control, name)
-    handler = told if before is None else _both(told, before)
+    handler = callback if before is None else _both(callback, before)
     setattr(control, name, handler)
 
     def undo() -> None:
@@ -107,21 +107,21 @@ def _hook(watch: Watch, control: Any, name: str, told: Callable[[Any], None]) ->
     watch.at_close(undo)
 
 
-def _both(told: Callable[[Any], None], before: Callable[..., Any]) -> Callable[[Any], Any]:
+def _both(callback: Callable[[Any], None], before: Callable[..., Any]) -> Callable[[Any], Any]:
     def called(event: Any) -> Any:
         return before(event) if inspect.signature(before).parameters else before()
 
     if inspect.iscoroutinefunction(before):
 
         async def awaited(event: Any) -> None:
-            told(event)
+            callback(event)
             await called(event)
 
         return awaited
     if inspect.isasyncgenfunction(before):
 
         async def in_steps(event: Any) -> AsyncIterator[Any]:
-            told(event)
+            callback(event)
             async for step in called(event):
                 yield step
 
@@ -129,13 +129,13 @@ def _both(told: Callable[[Any], None], before: Callable[..., Any]) -> Callable[[
     if inspect.isgeneratorfunction(before):
 
         def stepping(event: Any) -> Iterator[Any]:
-            told(event)
+            callback(event)
             yield from called(event)
 
         return stepping
 
     def plain(event: Any) -> None:
-        told(event)
+        callback(event)
         called(event)
 
     return plain

@@ -100,7 +100,7 @@ class Watch(AbstractContextManager["Watch"]):
         """
         self._ends.callback(undo)
 
-    def call(self, told: Callable[[], object]) -> None:
+    def call(self, callback: Callable[[], object]) -> None:
         """Call a function in the client's thread (for adapters; from any thread).
 
         A `ChatClient` belongs to the event loop on which the watch was started: if that loop is running in this thread,
@@ -108,13 +108,13 @@ class Watch(AbstractContextManager["Watch"]):
         thread, so the function is called directly.
 
         Args:
-            told: the function.
+            callback: the function.
         """
         if self._loop is None or running_loop() is self._loop:
-            told()
+            callback()
         else:
             with suppress(RuntimeError):  # the loop is closed; the platform may still report for a moment
-                self._loop.call_soon_threadsafe(told)
+                self._loop.call_soon_threadsafe(callback)
 
     def say(self, lifecycle: Lifecycle) -> None:
         """Report a lifecycle state from any thread (see `see`).

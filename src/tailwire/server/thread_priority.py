@@ -6,8 +6,8 @@ import os
 import sys
 import threading
 
-LESS_BY = 10
-LOWEST = 19  # the greatest niceness on Linux
+NICENESS_STEP = 10
+MAX_NICENESS = 19  # the greatest niceness on Linux
 
 
 def lower_priority() -> None:
@@ -19,4 +19,6 @@ def lower_priority() -> None:
     if sys.platform == "linux":
         thread = threading.get_native_id()
         # Relative to the process: only root may raise the priority of a server that was itself started with `nice`.
-        os.setpriority(os.PRIO_PROCESS, thread, min(os.getpriority(os.PRIO_PROCESS, thread) + LESS_BY, LOWEST))
+        os.setpriority(
+            os.PRIO_PROCESS, thread, min(os.getpriority(os.PRIO_PROCESS, thread) + NICENESS_STEP, MAX_NICENESS)
+        )

@@ -89,7 +89,7 @@ class AppCallbacks:
                 arguments = newest.pop(key)
             callback(*arguments)
 
-        def told(*arguments: Any) -> None:
+        def call_latest(*arguments: Any) -> None:
             if self._post is None:
                 _run_callback(callback, arguments)
                 return
@@ -99,7 +99,7 @@ class AppCallbacks:
             if not waits:
                 self.call_soon(run, arguments[:1])
 
-        return told
+        return call_latest
 
     def close(self) -> None:
         """Stop calling the app; tasks that wait for a callback are cancelled."""

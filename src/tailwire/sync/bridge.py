@@ -115,7 +115,7 @@ class Bridge(FactoryCalls, Closable):
 
     # Events and listeners.
 
-    def on_event(self, told: Callable[[Event], object]) -> Callable[[], None]:
+    def on_event(self, callback: Callable[[Event], object]) -> Callable[[], None]:
         """Call a function with every event from now on, one at a time.
 
         It is called in the app's thread if the client has a `post`, else in the client's own thread. An event is
@@ -130,23 +130,23 @@ class Bridge(FactoryCalls, Closable):
         client keeps it open until `close()`.
 
         Args:
-            told: the function; it may be async if the client has no `post`.
+            callback: the function; it may be async if the client has no `post`.
 
         Returns:
             A function that stops the calls, from any thread. A call that has begun continues to its end. Buffered
             events are dropped and count as acknowledged.
 
         Raises:
-            TypeError: `told` is not callable.
+            TypeError: `callback` is not callable.
             CometChatException: `ERR_INVALID_ARGUMENT` for an async function if the client has a `post`;
                 `ERR_CLIENT_CLOSED`.
         """
-        if not callable(told):
-            raise TypeError(f"told is a {type(told).__name__}: give a function")
+        if not callable(callback):
+            raise TypeError(f"callback is a {type(callback).__name__}: give a function")
         client_thread = self._client_thread
-        if client_thread.callbacks.posts and inspect.iscoroutinefunction(told):
-            raise refused("told is async, but there is no event loop in the thread where post= calls it.")
-        stop: Callable[[], None] = self._do("on_event", lambda: _pump_events(self._target, told, client_thread))
+        if client_thread.callbacks.posts and inspect.iscoroutinefunction(callback):
+            raise refused("callback is async, but there is no event loop in the thread where post= calls it.")
+        stop: Callable[[], None] = self._do("on_event", lambda: _pump_events(self._target, callback, client_thread))
         return stop
 
     def events(self, timeout: float | None = None, *, acknowledge: bool = False) -> Iterating[Event]:
@@ -296,10 +296,12 @@ async def _acknowledging(stream: AcknowledgedStream) -> AsyncIterator[Event]:
         stream.done(event)  # the app has asked for the next one
 
 
-def _pump_events(chat: ChatClient, told: Callable[[Event], object], client_thread: ClientThread) -> Callable[[], None]:
+def _pump_events(
+    chat: ChatClient, callback: Callable[[Event], object], client_thread: ClientThread
+) -> Callable[[], None]:
     # Events that are not acknowledged when the client is closed are delivered again at the next start.
     stream = chat.events(acknowledge=True)
-    return pump(stream, told, client_thread, "tailwire events", stream.close, stream.done)
+    return pump(stream, callback, client_thread, "tailwire events", stream.close, stream.done)
 
 
 def _async_provider(provider: SyncTokenProvider) -> Callable[[], Awaitable[str]]:

@@ -154,26 +154,26 @@ class Connection(BlockingProxy):
         """The last 100 transitions with causes and times, oldest first."""
         return cast("tuple[Transition, ...]", self._do("history", lambda: self._target.history))
 
-    def subscribe(self, told: Callable[[Transition], object]) -> Callable[[], None]:
+    def subscribe(self, callback: Callable[[Transition], object]) -> Callable[[], None]:
         """Call a function with each transition.
 
         Args:
-            told: a plain function; it is called in the app's thread if the client has a `post`, else in the client's
-                own thread.
+            callback: a plain function; it is called in the app's thread if the client has a `post`, else in the
+                client's own thread.
 
         Returns:
             A function that ends the subscription, from any thread. It may be called more than once.
 
         Raises:
-            TypeError: `told` is not a plain function.
+            TypeError: `callback` is not a plain function.
         """
-        if not callable(told) or inspect.iscoroutinefunction(told):
+        if not callable(callback) or inspect.iscoroutinefunction(callback):
             raise TypeError("give a plain function, which is called with each transition")
         client_thread, stopped = self._client_thread, False
 
-        @functools.wraps(told)
+        @functools.wraps(callback)
         def tell(transition: Transition) -> object:
-            return None if stopped else told(transition)
+            return None if stopped else callback(transition)
 
         end = self._do(
             "subscribe",

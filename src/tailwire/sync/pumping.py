@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 def pump(
     source: AsyncIterator[T],
-    told: Callable[[T], object],
+    callback: Callable[[T], object],
     client_thread: ClientThread,
     name: str,
     close: Callable[[], Any] | None = None,
@@ -24,7 +24,7 @@ def pump(
 
     Args:
         source: the async source. The next item is requested when the function has returned.
-        told: the function; it is called in the app's thread.
+        callback: the function; it is called in the app's thread.
         client_thread: the thread of the client.
         name: the name of the task.
         close: closes the source; None if cancelling the task is enough.
@@ -32,14 +32,14 @@ def pump(
             calls were stopped. It is not called for items that are pending when the client is closed.
 
     Returns:
-        A function that stops the calls, from any thread. If it is used in the thread in which `told` is called, no
+        A function that stops the calls, from any thread. If it is used in the thread in which `callback` is called, no
         further call follows.
     """
     stopped = False
 
-    @functools.wraps(told)  # errors are logged under its name
+    @functools.wraps(callback)  # errors are logged under its name
     def tell(value: T) -> object:
-        return None if stopped else told(value)
+        return None if stopped else callback(value)
 
     async def run() -> None:
         try:

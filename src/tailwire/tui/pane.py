@@ -28,7 +28,7 @@ TYPING_SECONDS = 8.0
 """Seconds between two reports that the user is still typing."""
 MAX_SEARCHED_PAGES = 10
 """The maximum number of pages that are read to show an old message."""
-OLDER_PAGE = 50
+OLDER_PAGE_SIZE = 50
 
 
 class Pane(Vertical):
@@ -108,7 +108,7 @@ class Pane(Vertical):
         """
         me = client.get_logged_in_user()
         other: dict[str, Any] = {"guid" if place.kind == "group" else "uid": place.id}
-        opening = client.live_messages(**other, parent_message_id=place.parent, limit=OLDER_PAGE)
+        opening = client.live_messages(**other, parent_message_id=place.parent, limit=OLDER_PAGE_SIZE)
         live = await opening if before is None else (await asyncio.gather(opening, before))[0]
         first = self._client is None
         if self.place is not None and self._editing is None:
@@ -185,7 +185,7 @@ class Pane(Vertical):
 
     async def _older(self, live: LiveMessages) -> None:
         try:
-            await live.older(OLDER_PAGE)
+            await live.older(OLDER_PAGE_SIZE)
         except CometChatException as e:
             if not live.closed:
                 self.post_message(self.Problem(error_text(e)))

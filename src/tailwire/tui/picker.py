@@ -41,7 +41,7 @@ def matching(choices: Sequence[Choice], typed: str) -> list[Choice]:
 
 
 def among(choices: Sequence[Choice]) -> Find:
-    """Return a function that finds among fixed choices."""
+    """Return a `Find` that searches fixed choices."""
 
     async def find(typed: str) -> Sequence[Choice]:
         return matching(choices, typed)

@@ -18,8 +18,8 @@ MAX_PIXELS = 12_000_000
 WIDE, NARROW = 36, 16
 """Columns of a picture."""
 MAX_ROWS = 12
-MAX_KEPT = 60
-AT_ONCE = 2
+MAX_KEPT_PICTURES = 60
+PICTURES_AT_ONCE = 2
 _HALF = "▀"  # the upper half in the first color, the lower half in the second
 
 
@@ -88,7 +88,7 @@ class Pictures:
         self.enabled = find_spec("PIL") is not None
         self._known: OrderedDict[tuple[str, int], list[Line]] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._turns = asyncio.Semaphore(PICTURES_AT_ONCE)
 
     def lines(self, message: BaseMessage, room: int) -> list[Line]:
         """Return the lines of a message's picture; none until it has been fetched and decoded."""
@@ -101,7 +101,7 @@ class Pictures:
             self._known.move_to_end(key)
             return self._known[key]
         self._known[key] = []
-        if len(self._known) > MAX_KEPT:
+        if len(self._known) > MAX_KEPT_PICTURES:
             self._known.popitem(last=False)
         task = asyncio.get_running_loop().create_task(self._read(*key))
         self._tasks.add(task)

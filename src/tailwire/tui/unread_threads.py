@@ -15,7 +15,7 @@ MAX_THREADS = 1000
 """Maximum number of marked threads; the oldest marks are removed."""
 MAX_PAGES = 5
 """Maximum number of pages of unread messages to read when a conversation is opened."""
-PAGE = 100
+PAGE_SIZE = 100
 
 
 class UnreadThreads(MessageListener):
@@ -43,14 +43,14 @@ class UnreadThreads(MessageListener):
 
     async def read(self, client: ChatClient, place: Place) -> None:
         """Read the unread messages of a conversation, and mark their threads. If that fails, the marks stay."""
-        builder = MessagesRequestBuilder().set_unread().set_limit(PAGE)
+        builder = MessagesRequestBuilder().set_unread().set_limit(PAGE_SIZE)
         request = (builder.set_guid(place.id) if place.kind == "group" else builder.set_uid(place.id)).build(client)
         try:
             for _ in range(MAX_PAGES):
                 page = await request.fetch_previous()
                 for message in page:
                     self._add(message, place.key)
-                if len(page) < PAGE:
+                if len(page) < PAGE_SIZE:
                     return
         except CometChatException:
             return

@@ -31,7 +31,7 @@ MAX_ID = 2**63 - 1
 
 
 class _Shapes:
-    """Valid combinations of the types of some keys.
+    """Combinations of types under the given keys that were valid before.
 
     Nearly all objects have a combination that was seen before, so their types are checked together instead of key by
     key. Decoding is most of the cost of handing over a message. The cache is bounded by the combinations of `kinds`.

@@ -89,7 +89,7 @@ class Connection:
         """The last 100 transitions with causes and times, oldest first."""
         return self._driver.history.transitions
 
-    def subscribe(self, told: Callable[[Transition], object]) -> Callable[[], None]:
+    def subscribe(self, callback: Callable[[Transition], object]) -> Callable[[], None]:
         """Call a function with each transition as it happens; `explain()` then describes the new state.
 
         ```python
@@ -99,17 +99,17 @@ class Connection:
         To follow the status alone, a `ConnectionListener` is enough.
 
         Args:
-            told: a plain function. It is called in the client's event loop, between two steps of the connection, and
-                must not block. It may call the client. An exception is logged.
+            callback: a plain function. It is called in the client's event loop, between two steps of the connection,
+                and must not block. It may call the client. An exception is logged.
 
         Returns:
             A function that ends the subscription; calling it again does nothing. `aclose()` ends it too, after the last
             transition.
 
         Raises:
-            TypeError: when `told` is not a plain function.
+            TypeError: when `callback` is not a plain function.
         """
-        return self._driver.watchers.add(told)
+        return self._driver.watchers.add(callback)
 
     @property
     def window_left(self) -> float | None:

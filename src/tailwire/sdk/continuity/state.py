@@ -95,7 +95,7 @@ class CatchUp:
         size: number of messages requested per page.
         pace: seconds per message in the previous page.
         asked_after: the id after which the catch-up continues to read; everything up to it is settled.
-        told: the receipts that were handed over: conversation, reader and kind, to the highest message id.
+        receipts: the receipts that were handed over: conversation, reader and kind, to the highest message id.
         holes: ids of missing messages, which others named as predecessors; messages that follow them are held.
         quiet: history is read for a hole or without a socket, so no `TellContinuity` follows.
         back: the server's store was replaced or restored: the range of ids to read again from history, reported at
@@ -117,7 +117,7 @@ class CatchUp:
     size: int = 20
     pace: float = inf
     asked_after: int = 0
-    told: OrderedDict[tuple[str, str, str], int] = field(default_factory=OrderedDict)
+    receipts: OrderedDict[tuple[str, str, str], int] = field(default_factory=OrderedDict)
     overflowed: bool = False
     holes: set[int] = field(default_factory=set)
     quiet: bool = False

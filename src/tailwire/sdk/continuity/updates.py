@@ -9,7 +9,7 @@ from __future__ import annotations
 from tailwire.sdk.continuity.state import CatchUp
 
 MARGIN_SECONDS = 5
-MAX_TOLD = 2000
+MAX_RECEIPTS = 2000
 
 
 def since(m: CatchUp) -> int | None:
@@ -19,19 +19,19 @@ def since(m: CatchUp) -> int | None:
     return max(1, m.position.updated_at - MARGIN_SECONDS)
 
 
-def heard(m: CatchUp, updated_at: int) -> None:
+def record_time(m: CatchUp, updated_at: int) -> None:
     """Record the server time of a live event. It counts only if nothing older can be missing."""
     if m.behind is None and m.position is not None and updated_at > m.position.updated_at:
         m.position = m.position._replace(updated_at=updated_at)
 
 
-def told(m: CatchUp, conversation: str, reader: str, kind: str, message_id: int) -> bool:
+def record_receipt(m: CatchUp, conversation: str, reader: str, kind: str, message_id: int) -> bool:
     """Record a receipt. Return whether it is new, and has to be handed over."""
     key = (conversation, reader, kind)
-    if m.told.get(key, 0) >= message_id:
+    if m.receipts.get(key, 0) >= message_id:
         return False
-    m.told[key] = message_id
-    m.told.move_to_end(key)
-    if len(m.told) > MAX_TOLD:
-        m.told.popitem(last=False)
+    m.receipts[key] = message_id
+    m.receipts.move_to_end(key)
+    if len(m.receipts) > MAX_RECEIPTS:
+        m.receipts.popitem(last=False)
     return True

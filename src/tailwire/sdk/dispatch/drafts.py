@@ -21,7 +21,7 @@ MAX_DRAFTS = 1000
 """At the limit, the draft that was not updated for the longest time ends."""
 MAX_DRAFTS_PER_SENDER = 50
 """Further drafts of a sender are ignored."""
-MAX_TEXT = 8192
+MAX_TEXT_CHARACTERS = 8192
 """Characters of a draft's text; of a longer one, only the end is sent."""
 MAX_ID_LENGTH = 200
 _MAX_NUMBER = 2**53
@@ -42,7 +42,7 @@ class Drafts:
         self._growing: OrderedDict[_Key, tuple[e.DraftChanged, int, asyncio.TimerHandle]] = OrderedDict()
         self._senders: Counter[str] = Counter()
 
-    def heard(self, message: TransientMessage) -> bool:
+    def take(self, message: TransientMessage) -> bool:
         """Process a transient message. Return whether it belongs to a draft."""
         read = _read(message)
         if read is None:
@@ -103,7 +103,7 @@ def _read(message: TransientMessage) -> tuple[e.DraftChanged, int] | None:
     to, start = data.get("to", 0), data.get("from", 0)
     if not isinstance(name, str) or not 0 < len(name) <= MAX_ID_LENGTH or not message.sender.uid:
         return None
-    if not isinstance(text, str) or len(text) > MAX_TEXT:
+    if not isinstance(text, str) or len(text) > MAX_TEXT_CHARACTERS:
         return None
     if not all(type(number) is int and 0 <= number < _MAX_NUMBER for number in (seq, to, start)):
         return None

@@ -109,7 +109,7 @@ class FrameDecoder:
         self._sink.take_receipt(receipt_from_frame(frame), frame.get("number"), frame.get("settled"))
 
     def _typing(self, frame: Frame) -> None:
-        self._typists.heard(typing_from_frame(frame))
+        self._typists.take(typing_from_frame(frame))
 
     def _presence(self, frame: Frame) -> None:
         user = user_from_wire(frame["body"]["user"])
@@ -122,7 +122,7 @@ class FrameDecoder:
 
     def _transient(self, frame: Frame) -> None:
         message = transient_from_frame(frame)
-        if not self._drafts.heard(message):
+        if not self._drafts.take(message):
             self._sink.put(e.TransientReceived(message))
 
     def _event(self, frame: Frame) -> None:

@@ -175,7 +175,7 @@ class Incoming:
             return
         # Without a known time, nothing can be missing before the user's first own message.
         if position.updated_at == 0 or (self._connected and self._updater is None):
-            updates.heard(self._machine, updated_at)
+            updates.record_time(self._machine, updated_at)
 
     def _carry_out(self, commands: Sequence[Command | chain.Wait]) -> None:
         for command in commands:
@@ -245,7 +245,7 @@ class Incoming:
         except history.Abandoned:
             newest = 0
         self._updater = None
-        updates.heard(self._machine, newest)  # even without a socket: all changes up to this time have been read
+        updates.record_time(self._machine, newest)  # even without a socket: all changes up to this time have been read
 
     async def _page(self, command: FetchAfter | FetchLatest) -> list[Command]:
         if isinstance(command, FetchLatest):
@@ -339,9 +339,9 @@ class Incoming:
         """Hand a receipt over, and remember it, so that it is not handed over again."""
         what, message_id = receipt.receipt_type, receipt.message_id
         if what in ("delivered", "read"):
-            updates.told(self._machine, receipt.receiver_id, receipt.sender.uid, what, message_id)
+            updates.record_receipt(self._machine, receipt.receiver_id, receipt.sender.uid, what, message_id)
         else:
-            updates.told(self._machine, self._uid, f"group {receipt.receiver_id}", what, message_id)
+            updates.record_receipt(self._machine, self._uid, f"group {receipt.receiver_id}", what, message_id)
         self._heard(receipt.timestamp)
         self.take_change(e.ReceiptReceived(receipt), number, settled)
 

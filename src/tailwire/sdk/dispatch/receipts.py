@@ -63,11 +63,11 @@ def _tell(queue: EventQueue, machine: CatchUp, uid: str, message: BaseMessage, k
         # The times of a group message are those when all members had received or read it.
         of_all = "deliveredToAll" if kind == "delivered" else "readByAll"
         group = message.receiver
-        if updates.told(machine, uid, f"group {group}", of_all, message.id):
+        if updates.record_receipt(machine, uid, f"group {group}", of_all, message.id):
             queue.put(e.ReceiptReceived(MessageReceipt(message.id, User(""), group, "group", of_all, at)))
         return
     reader = message.receiver_entity
     if not isinstance(reader, User):
         reader = User(message.receiver)
-    if updates.told(machine, uid, reader.uid, kind, message.id):
+    if updates.record_receipt(machine, uid, reader.uid, kind, message.id):
         queue.put(e.ReceiptReceived(MessageReceipt(message.id, reader, uid, "user", kind, at)))

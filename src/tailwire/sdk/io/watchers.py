@@ -35,24 +35,24 @@ class Watchers:
     """The subscribed functions, in the order in which they were added."""
 
     def __init__(self) -> None:
-        self._told: dict[int, Callable[[Transition], object]] = {}
+        self._callbacks: dict[int, Callable[[Transition], object]] = {}
         self._numbers = itertools.count()
 
-    def add(self, told: Callable[[Transition], object]) -> Callable[[], None]:
+    def add(self, callback: Callable[[Transition], object]) -> Callable[[], None]:
         """Add a function. Return a function that removes it. The same function may be added twice.
 
         Raises:
             TypeError: if the function is not callable, or is a coroutine function, which would not be awaited.
         """
-        if not callable(told):
-            raise TypeError(f"subscribe() takes a function of one Transition, not a {type(told).__name__}")
-        if inspect.iscoroutinefunction(told) or inspect.iscoroutinefunction(getattr(told, "__call__", None)):  # noqa: B004
+        if not callable(callback):
+            raise TypeError(f"subscribe() takes a function of one Transition, not a {type(callback).__name__}")
+        if inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(getattr(callback, "__call__", None)):  # noqa: B004
             raise TypeError("subscribe() takes a plain function: start a task in it to await something")
         number = next(self._numbers)
-        self._told[number] = told
+        self._callbacks[number] = callback
 
         def stop() -> None:
-            self._told.pop(number, None)
+            self._callbacks.pop(number, None)
 
         return stop
 
@@ -60,6 +60,6 @@ class Watchers:
         """Call all functions with a transition; do nothing for None."""
         if transition is None:
             return
-        for number, told in list(self._told.items()):
-            if number in self._told:  # not removed by an earlier function
-                call_plain(told, transition, "a function that was given to connection.subscribe()")
+        for number, callback in list(self._callbacks.items()):
+            if number in self._callbacks:  # not removed by an earlier function
+                call_plain(callback, transition, "a function that was given to connection.subscribe()")

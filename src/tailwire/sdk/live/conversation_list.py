@@ -227,7 +227,7 @@ class ConversationList:
 
     def _counts(self, key: str, c: Conversation, message: BaseMessage) -> dict[str, object]:
         row = self._rows[key]
-        if merging.tells_of_message(message):
+        if merging.reports_a_change(message):
             on = message.action_on if isinstance(message, Action) else None
             if (
                 isinstance(on, BaseMessage)
@@ -338,7 +338,7 @@ class ConversationList:
         row = self._rows.get(key_of("group", group.guid))
         if row is not None:
             known = row.item.conversation.conversation_with
-            self._change(row.item.key, conversation_with=group if by_me else merging.group_told(group, known))
+            self._change(row.item.key, conversation_with=group if by_me else merging.changed_group(group, known))
 
 
 def _set(live: ConversationList, row: _Row, **changes: Any) -> None:
@@ -351,7 +351,7 @@ def _key_of(message: BaseMessage, me: str) -> str:
     if kind == "group":
         return key_of(kind, message.receiver)
     mine = message.sender.uid == me
-    if merging.tells_of_message(message) and isinstance(message, Action):
+    if merging.reports_a_change(message) and isinstance(message, Action):
         on = message.action_on
         if isinstance(on, BaseMessage):
             return key_of(kind, on.receiver if on.sender.uid == me else on.sender.uid)
@@ -360,7 +360,7 @@ def _key_of(message: BaseMessage, me: str) -> str:
 
 def _last(c: Conversation, message: BaseMessage) -> dict[str, object]:
     last = c.last_message
-    if isinstance(message, Action) and merging.tells_of_message(message):
+    if isinstance(message, Action) and merging.reports_a_change(message):
         on = message.action_on
         if last is None or not isinstance(on, BaseMessage):
             return {}

@@ -12,7 +12,7 @@ _READER_FIELDS = ("savedAt", "quotedMessage", "threadSubscribed")
 _DATA_FIELDS = ("reactions", "interactions")
 
 
-def tells_of_message(message: BaseMessage) -> bool:
+def reports_a_change(message: BaseMessage) -> bool:
     """Return whether a message only reports that another was edited or deleted."""
     return message.category == "action" and message.type == "message"
 
@@ -111,11 +111,11 @@ def with_quoted(message: M, quoted: BaseMessage) -> M:
     return _with_raw(message, {**message.raw, "quotedMessage": quoted.raw})
 
 
-def group_told(told: Group, known: User | Group) -> User | Group:
+def changed_group(changed: Group, known: User | Group) -> User | Group:
     """Return a known group after another user's change of it, with this user's membership."""
-    if not isinstance(known, Group) or told.updated_at < known.updated_at:
+    if not isinstance(known, Group) or changed.updated_at < known.updated_at:
         return known
-    return replace(told, has_joined=known.has_joined, scope=known.scope, joined_at=known.joined_at)
+    return replace(changed, has_joined=known.has_joined, scope=known.scope, joined_at=known.joined_at)
 
 
 def with_blocks(now: Conversation, before: Conversation) -> Conversation:

@@ -122,7 +122,7 @@ class MessageList:
 
     def shows(self, message: BaseMessage) -> bool:
         """Return whether a message of the conversation is shown in the list."""
-        if merging.tells_of_message(message):
+        if merging.reports_a_change(message):
             return False
         if self._parent:
             return message.parent_message_id == self._parent
@@ -195,7 +195,7 @@ class MessageList:
 
     def message(self, message: BaseMessage) -> None:
         """Apply a message: a new one, or one about an edit, a deletion or the members of a group."""
-        if isinstance(message, Action) and merging.tells_of_message(message):
+        if isinstance(message, Action) and merging.reports_a_change(message):
             if isinstance(message.action_on, BaseMessage) and self.belongs(message.action_on):
                 self._acted(message.action_on, message.id, deleted=message.action == "deleted")
             return

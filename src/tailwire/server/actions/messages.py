@@ -78,8 +78,8 @@ class Messages:
         content = await read_content(message.category, message.type, message.data, self._directory, self._max_data)
         data = content.data
         await self._describe(data)
-        if message.muid is not None and not 0 < len(message.muid) <= rules.MAX_MUID:
-            raise Refused("ERR_BAD_REQUEST", {"muid": f"Use 1 to {rules.MAX_MUID} characters."})
+        if message.muid is not None and not 0 < len(message.muid) <= rules.MAX_MUID_CHARACTERS:
+            raise Refused("ERR_BAD_REQUEST", {"muid": f"Use 1 to {rules.MAX_MUID_CHARACTERS} characters."})
         sender_entity = await self._directory.stored_entity(caller.uid)
         try:
             receiver_entity = await self._receiver(caller, receiver, receiver_type)
@@ -132,7 +132,11 @@ class Messages:
 
     async def sent(self, caller: Caller, muid: str | None) -> bytes | None:
         """Return the message that the caller has already sent with a muid, encoded; None if there is none."""
-        row = await self._store.messages.by_muid(caller.uid, muid) if muid and len(muid) <= rules.MAX_MUID else None
+        row = (
+            await self._store.messages.by_muid(caller.uid, muid)
+            if muid and len(muid) <= rules.MAX_MUID_CHARACTERS
+            else None
+        )
         return row.json() if row is not None else None
 
     async def send_to_many(

@@ -10,12 +10,12 @@ from tailwire.server.ports.uploads import StoredFile, Uploads
 SETTLED_SECONDS = 86_400
 """Files younger than this are left alone: a message may still refer to them, or they are just being stored."""
 NAMES_PER_STEP = 500
-SMALL = "-small"
+THUMBNAIL_SUFFIX = "-small"
 
 
 @dataclass(slots=True)
 class Orphans:
-    """How many orphans were found.
+    """The numbers of orphans that were found.
 
     Attributes:
         unused: uploads that nothing has ever referred to.
@@ -60,6 +60,6 @@ async def find_orphans(store: PruningStore, uploads: Uploads, now: int, *, remov
 
 
 async def _unrecorded(store: PruningStore, files: list[StoredFile]) -> list[StoredFile]:
-    stems = [file.name.partition(".")[0].removesuffix(SMALL) for file in files]
+    stems = [file.name.partition(".")[0].removesuffix(THUMBNAIL_SUFFIX) for file in files]
     known = await store.known(stems)
     return [file for file, is_known in zip(files, known, strict=True) if not is_known]

@@ -18,7 +18,7 @@ from tailwire.server.ports.filters import Position
 from tailwire.server.ports.records import Event, MessageRow, ReactionRow, ReportRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rules import messages as rules
-from tailwire.server.rules.reasons import FLAG_REASONS, MAX_REMARK
+from tailwire.server.rules.reasons import FLAG_REASONS, MAX_REMARK_CHARACTERS
 
 MAX_REACTIONS = 100
 """How many different reactions a message may have."""
@@ -173,8 +173,8 @@ class Reactions:
         row = (await self._store.standings.message(act)).message
         if reason not in FLAG_REASONS:
             raise Refused("ERR_REASON_NOT_FOUND", {"id": f"Use one of {', '.join(FLAG_REASONS)}."})
-        if remark is not None and len(remark) > MAX_REMARK:
-            raise Refused("ERR_BAD_REQUEST", {"remark": f"Use at most {MAX_REMARK} characters."})
+        if remark is not None and len(remark) > MAX_REMARK_CHARACTERS:
+            raise Refused("ERR_BAD_REQUEST", {"remark": f"Use at most {MAX_REMARK_CHARACTERS} characters."})
         await self._store.annotations.flag(act, reason, remark, self._world.seconds())
         return row.id
 

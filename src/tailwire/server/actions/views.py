@@ -118,7 +118,7 @@ class ConversationView:
 
 @dataclass(frozen=True, slots=True)
 class UnreadView:
-    """How many messages of a conversation a user has not read.
+    """The number of messages of a conversation that a user has not read.
 
     Attributes:
         kind: `user` or `group`.

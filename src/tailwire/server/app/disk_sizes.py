@@ -13,12 +13,12 @@ from tailwire.server.telemetry.metrics import Sizes
 UPLOADS_SECONDS = 60.0
 """How long the size of the uploads is reused: the database has to read a list of all files for it."""
 
-PATIENCE_SECONDS = 2.0
+MEASURE_TIMEOUT_SECONDS = 2.0
 """How long a scrape waits for a database that does not answer."""
 
 
 class Measures(Protocol):
-    """What a store measures of itself."""
+    """The sizes that a store measures of itself."""
 
     def database(self) -> Awaitable[tuple[int, int | None]]: ...
     def uploads(self) -> Awaitable[int]: ...
@@ -43,7 +43,7 @@ class DiskSizes:
     async def __call__(self) -> Sizes:
         """Return the sizes. If the store is too busy to measure one, its last value is returned."""
         with contextlib.suppress(Refused, TimeoutError):
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with asyncio.timeout(MEASURE_TIMEOUT_SECONDS):
                 self._database = await self._measures.database()
                 if self._clock() >= self._next:
                     self._uploads = await self._measures.uploads()

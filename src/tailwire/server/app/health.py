@@ -1,4 +1,4 @@
-"""Whether the server lives, and whether it is ready for requests."""
+"""Whether the server is alive, and whether it is ready for requests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tailwire.server.ports.store import Store
 from tailwire.server.telemetry.metrics import Metrics
 
 RETRY_AFTER_SECONDS = 5.0
-TRY_SECONDS = 2.0
+WRITE_RETRY_SECONDS = 2.0
 """How often, at most, a health request makes a store that could not write try again."""
 
 
@@ -58,7 +58,7 @@ class HealthCheck:
             Refused: ERR_UNAVAILABLE: the store cannot write.
         """
         if self._store.write_error:
-            if self._clock() >= self._tried + TRY_SECONDS:
+            if self._clock() >= self._tried + WRITE_RETRY_SECONDS:
                 self._tried = self._clock()
                 self._store.try_to_write()
             raise Refused("ERR_UNAVAILABLE", f"The store cannot write: {self._store.write_error}.")

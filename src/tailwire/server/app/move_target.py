@@ -51,7 +51,7 @@ class Target:
         await self._connection.execute(f'ANALYZE "{table.name}"')
 
     async def replace(self, table: Table, keys: Iterator[Row], rows: Iterator[Row]) -> None:
-        """Remove the rows with some keys, where they exist, and store others."""
+        """Remove the rows with the given keys, where they exist, and store others."""
         names = [column.name for column in table.primary_key.columns]
         quoted = ", ".join(f'"{name}"' for name in names)
         await self._connection.execute(

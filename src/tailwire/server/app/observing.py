@@ -1,4 +1,4 @@
-"""What observes a server: health, metrics, the logs of requests and of failures, and the audit log."""
+"""The observers of a server: health, metrics, the logs of requests and of failures, and the audit log."""
 
 from __future__ import annotations
 

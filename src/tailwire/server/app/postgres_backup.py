@@ -17,7 +17,7 @@ DUMP = "tailwire.dump"
 
 
 class Restored(NamedTuple):
-    """What a restore has done.
+    """The outcome of a restore.
 
     Attributes:
         aside: the folder with a backup of what was there before; None if nothing was.

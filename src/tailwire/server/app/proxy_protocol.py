@@ -10,8 +10,8 @@ import ipaddress
 import socket
 
 SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
-MAX_LINE = 107  # bytes of a header of version 1
-MAX_MORE = 2048  # bytes of a header of version 2 after its first 16
+MAX_LINE_BYTES = 107  # bytes of a header of version 1
+MAX_ADDRESSES_BYTES = 2048  # bytes of a header of version 2 after its first 16
 _V1 = {b"TCP4": 4, b"TCP6": 6}
 _ADDRESSES = {0x11: (4, 12), 0x21: (6, 36)}  # family: IP version, and bytes of addresses and ports
 
@@ -29,7 +29,7 @@ def read_line(line: bytes) -> str:
     Raises:
         BadHeader: if the line is invalid.
     """
-    if len(line) > MAX_LINE or not line.startswith(b"PROXY ") or not line.endswith(b"\r\n"):
+    if len(line) > MAX_LINE_BYTES or not line.startswith(b"PROXY ") or not line.endswith(b"\r\n"):
         raise BadHeader("not a line of version 1")
     words = line[:-2].split(b" ")
     if words[1] == b"UNKNOWN":
@@ -56,7 +56,7 @@ def more_bytes(head: bytes) -> int:
         BadHeader: if there are too many, or the version is unknown.
     """
     size = int.from_bytes(head[14:16], "big")
-    if len(head) != 16 or not head.startswith(SIGNATURE) or head[12] not in (0x20, 0x21) or size > MAX_MORE:
+    if len(head) != 16 or not head.startswith(SIGNATURE) or head[12] not in (0x20, 0x21) or size > MAX_ADDRESSES_BYTES:
         raise BadHeader("not a header of version 2")
     return size
 
@@ -103,10 +103,10 @@ async def _line(loop: asyncio.AbstractEventLoop, connection: socket.socket, begi
     # Peek first, because bytes after the line must stay in the socket.
     line = begin
     while not line.endswith(b"\n"):
-        if len(line) >= MAX_LINE:
+        if len(line) >= MAX_LINE_BYTES:
             raise BadHeader("a line without an end")
         try:
-            seen = connection.recv(MAX_LINE - len(line), socket.MSG_PEEK)
+            seen = connection.recv(MAX_LINE_BYTES - len(line), socket.MSG_PEEK)
         except (BlockingIOError, InterruptedError):
             seen = b""
         end = seen.find(b"\n") + 1 or len(seen)

@@ -29,7 +29,7 @@ from tailwire.server.telemetry.metrics import Metrics
 from tailwire.server.webhooks.checked_transport import CheckedTransport
 
 PUSH_LEASE = "push/"
-LOOKING = "messages"
+NOTIFIER_LEASE = "messages"
 """The lease of the server that looks at messages. The servers that send have the leases of the providers."""
 MAX_LOOKUPS = 2
 """Names of push services that are looked up at the same time: users choose them, and webhooks need threads as well."""
@@ -37,7 +37,7 @@ KNOWN_SECONDS = 30.0
 
 
 class Push:
-    """What a server does for push notifications; nothing without a provider.
+    """The push notifications of a server; does nothing without a provider.
 
     Attributes:
         leases: names of what one of several servers does.
@@ -46,7 +46,7 @@ class Push:
     def __init__(self, notifier: Notifier | None, lanes: dict[str, Lane]) -> None:
         self.notifier = notifier
         self._lanes = lanes
-        self.leases = [PUSH_LEASE + name for name in (LOOKING, *lanes)] if lanes else []
+        self.leases = [PUSH_LEASE + name for name in (NOTIFIER_LEASE, *lanes)] if lanes else []
         self.holds: Callable[[str], bool] = lambda lease: True
 
     def is_mine(self, name: str) -> bool:
@@ -71,7 +71,7 @@ class Push:
     async def start(self) -> None:
         """Begin to look at messages, and to send what was left."""
         if self.notifier is not None:
-            self.notifier.is_mine = partial(self.is_mine, LOOKING)
+            self.notifier.is_mine = partial(self.is_mine, NOTIFIER_LEASE)
             await self.notifier.start()
             self.wake()
 
@@ -166,7 +166,7 @@ class Pushing:
                 provider, self._content, self._store, self._world, self._metrics, lifetime,
                 partial(self.push.is_mine, provider.name),
             )  # fmt: skip
-        self.push.leases = [PUSH_LEASE + name for name in (LOOKING, *lanes)]
+        self.push.leases = [PUSH_LEASE + name for name in (NOTIFIER_LEASE, *lanes)]
         return self.push
 
 

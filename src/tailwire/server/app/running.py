@@ -88,7 +88,7 @@ NO_SOURCES: Mapping[str, str] = {}
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What an assembled server consists of, for its start, its end, and tests."""
+    """The parts of an assembled server, for its start, its end, and tests."""
 
     store: AnyStore
     api: Api

@@ -39,7 +39,7 @@ class Limit(Protocol):
 
 
 class PushLeases(Protocol):
-    """What a server does for push notifications, as far as one of several does it for all."""
+    """The part of push notifications that one of several servers does for all."""
 
     leases: list[str]
     holds: Callable[[str], bool]
@@ -59,7 +59,7 @@ def make_presence(store: AnyStore, hub: Hub) -> AnyPresence:
 
 
 class Several:
-    """What a server does because there may be others.
+    """The cooperation of a server with others on its database.
 
     Args:
         limits: of the app as a whole.

@@ -1,4 +1,4 @@
-"""Why recent auth tokens ceased to be valid, so that the log can say why when one of them is used again."""
+"""Remembers why auth tokens ceased to be valid, so that the log can say so when one of them is used again."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ class BadPiece(ValueError):
 
 
 def cut(sender: str, number: int, data: bytes) -> list[str]:
-    """Return the payloads for some news.
+    """Return the payloads that carry a news item.
 
     Args:
         sender: the name of the process.

@@ -60,12 +60,12 @@ class _EncodedFrame:
         self._linked = b"" if publication.before or publication.number else self.data
 
     def for_socket(self, chained: bool) -> bytes:
-        """Return the bytes for a socket."""
+        """Return the encoded frame for a socket."""
         return self.linked if chained else self.data
 
     @property
     def linked(self) -> bytes:
-        """The bytes with the place in the stream."""
+        """The encoded frame with its place in the stream."""
         if not self._linked:
             p = self.publication
             placed = with_before(p.payload, p.before) if p.before else with_number(p.payload, p.number, self._settled)

@@ -22,6 +22,6 @@ class LeftForeground:
             del self._at[next(iter(self._at))]
 
     def within(self, uid: str, seconds: float) -> bool:
-        """Return whether a user left the foreground within some seconds, up to `LEFT_KEPT_SECONDS`."""
+        """Return whether a user left the foreground within the last `seconds`, at most `LEFT_KEPT_SECONDS`."""
         at = self._at.get(uid)
         return at is not None and asyncio.get_running_loop().time() - at <= seconds

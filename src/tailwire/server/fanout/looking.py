@@ -1,4 +1,4 @@
-"""Looks at the log regularly, so that what the broker has lost is noticed."""
+"""Polls the log, so that what the broker has lost is noticed."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Looking:
         self._now.set()
 
     def within(self, seconds: float) -> None:
-        """Look within some seconds."""
+        """Look within the given number of seconds."""
         if self._timer is None:
             self._timer = self._loop.call_later(seconds, self._it_is_time)
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Container, Iterable
 from enum import Enum
 
-MAX_HEARD = 100_000
+MAX_KNOWN_NUMBERS = 100_000
 """How many numbers are remembered. Beyond that, it is not known whether lower ones were received."""
 MAX_LEFT = 10_000
 """How many departures are remembered."""
@@ -65,7 +65,7 @@ class ChangeNumbers:
         if subject in subjects:
             return False
         subjects.add(subject)
-        if len(self._heard) > MAX_HEARD:
+        if len(self._heard) > MAX_KNOWN_NUMBERS:
             self._forgotten = max(self._heard)
             self._heard = {}
             self._had = {}

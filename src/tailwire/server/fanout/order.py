@@ -181,7 +181,7 @@ class Order(Generic[T]):
 
     @property
     def doubtful(self) -> bool:
-        """Whether only the store is believed about some ids."""
+        """Whether there are ids about which only the store is believed."""
         return bool(self._doubtful_from)
 
     @property

@@ -22,7 +22,7 @@ from tailwire.server.telemetry.metrics import Metrics
 from tailwire.wire.close_codes import CloseCode
 
 FLOOD_COOLDOWN_SECONDS = 5.0
-MAX_DEVICE = 200  # characters
+MAX_DEVICE_CHARACTERS = 200  # characters
 REJECTED = {"status": "ERROR", "code": "401"}
 
 
@@ -74,7 +74,7 @@ class Authenticator:
             self._metrics.refusals["wrong_tokens_per_minute"] += 1
             socket.close(CloseCode.TRY_AGAIN_LATER, "too many wrong tokens from this address; retry later")
             return False
-        device = auth.device_id[:MAX_DEVICE]
+        device = auth.device_id[:MAX_DEVICE_CHARACTERS]
         admitted = await self._verify(address, auth)
         if admitted is None:
             return self._reject(socket, device)

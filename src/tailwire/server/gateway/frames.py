@@ -9,7 +9,7 @@ import msgspec
 from tailwire.server.fanout.hub import ALL_USERS, FRIENDS
 from tailwire.server.rules.decoding import decode, decode_part
 
-MAX_PLATFORM = 50  # characters
+MAX_PLATFORM_CHARACTERS = 50  # characters
 MAX_PRESENCE_ROLES = 100
 
 
@@ -63,7 +63,7 @@ class Auth(msgspec.Struct, rename="camel"):
     def platform(self) -> str:
         """The client's name for the platform that it runs on; "" if it sent none."""
         named = self.params.platform if self.params else ""
-        return named[:MAX_PLATFORM] if isinstance(named, str) else ""
+        return named[:MAX_PLATFORM_CHARACTERS] if isinstance(named, str) else ""
 
     @property
     def client(self) -> ClientInfo:

@@ -34,7 +34,7 @@ SWEEP_COST_PER_TURN = 200
 CLOSE_COST = 25  # relative to inspecting one socket
 MAX_RESTART_SECONDS = 30.0
 SILENT_CLOSE_SECONDS = 1.0
-MAX_CAUSE = 40  # characters of a cause that a client reports
+MAX_CAUSE_CHARACTERS = 40  # characters of a cause that a client reports
 
 
 class Gateway:
@@ -264,7 +264,7 @@ class Gateway:
         self._authenticator.welcome(socket)
         self.metrics.authenticated += 1
         last = auth.client.last
-        came_back = f"came back after {last.cause[:MAX_CAUSE]}" if last is not None and last.cause else ""
+        came_back = f"came back after {last.cause[:MAX_CAUSE_CHARACTERS]}" if last is not None and last.cause else ""
         self.connections.note(socket, "authenticated", came_back)
         self._access.socket_opened(uid=socket.uid, device=socket.device, address=socket.address)
         if last is not None and "cause" in socket.features:

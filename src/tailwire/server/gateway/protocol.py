@@ -27,9 +27,9 @@ from tailwire.wire.frames import CLIENT_HEADER, PROOF_HEADER
 
 PATHS = frozenset({"", "/v3", "/v3.0"})
 CHUNK_BYTES = 1024
-MAX_INBOX = 16  # frames that wait before reading pauses
+MAX_INBOX_FRAMES = 16  # frames that wait before reading pauses
 MAX_FRAGMENTS = 1024
-MAX_HEAD = 64 * 1024  # bytes of the upgrade request
+MAX_HEAD_BYTES = 64 * 1024  # bytes of the upgrade request
 INTENDED_CODES = (CloseCode.NORMAL, CloseCode.WINDOW_EXPIRED)
 NO_FEATURES: frozenset[str] = frozenset()
 NO_BYTES = memoryview(b"")
@@ -153,7 +153,7 @@ class SocketProtocol(asyncio.Protocol):
         self.heard_at = self.gateway.loop.time()  # a part of a frame counts too: a slow line is not dead
         if not self.uid:
             self._before_auth += len(data)
-            if self._before_auth > MAX_HEAD + self.gateway.settings.max_frame:
+            if self._before_auth > MAX_HEAD_BYTES + self.gateway.settings.max_frame:
                 self.gateway.metrics.closes["too much before auth"] += 1
                 self.close(CloseCode.POLICY_VIOLATION, "too many bytes before an auth frame")
                 return
@@ -168,7 +168,7 @@ class SocketProtocol(asyncio.Protocol):
 
     @property
     def _is_full(self) -> bool:
-        return self.inbox is not None and len(self.inbox) >= MAX_INBOX
+        return self.inbox is not None and len(self.inbox) >= MAX_INBOX_FRAMES
 
     def go_on(self) -> None:
         """Process more of the bytes that were read, now that the inbox has been handled."""

@@ -203,7 +203,7 @@ class ChangeLog(Protocol):
         """Return which entries are no longer in the log."""
 
     async def left_after(self, guid: str, uids: Sequence[str], number: int) -> list[str]:
-        """Return which of some users were members of a group at a change, and left it since (or it was deleted).
+        """Return which of the given users were members of a group at a change, and no longer are.
 
         Users who joined only after the change are not among them.
         """

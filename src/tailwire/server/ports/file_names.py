@@ -9,7 +9,7 @@ _NAMED = re.compile(rb"\\?/files\\?/([0-9a-f]{40}(?:\.[a-z0-9]{1,10})?)(?![0-9a-
 
 
 def named_files(*texts: bytes | str | None) -> tuple[str, ...]:
-    """Return the names of the uploaded files whose URLs some texts contain, each once.
+    """Return the names of the uploaded files whose URLs the texts contain, each once.
 
     Args:
         texts: URLs, or encoded JSON.

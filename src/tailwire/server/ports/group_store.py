@@ -37,7 +37,7 @@ class GroupStore(Protocol):
         change: Callable[[GroupStanding], Mapping[str, object]],
         events: Callable[[GroupRow], Sequence[Event]],
     ) -> GroupRow:
-        """Change some columns of a group, and return the changed group.
+        """Change the given columns of a group, and return the changed group.
 
         Args:
             change: makes the columns and their new values from the standing; may raise `Refused`.
@@ -64,7 +64,7 @@ class MemberStore(Protocol):
         """Return a membership, or None."""
 
     async def in_groups(self, guids: list[str], uid: str) -> dict[str, MemberRow]:
-        """Return a user's memberships in some groups, by guid."""
+        """Return a user's memberships in the given groups, by guid."""
 
     async def find(self, wanted: MemberFilter) -> tuple[list[MemberRow], int]:
         """Return a page of the members that match a filter, by uid, and how many match."""
@@ -79,7 +79,7 @@ class MemberStore(Protocol):
         """Return the guids of a user's groups, each with the id of the message after which they receive messages."""
 
     async def among(self, guid: str, uids: list[str]) -> list[str]:
-        """Return which of some users are members of a group."""
+        """Return which of the given users are members of a group."""
 
     async def add(self, act: GroupAct, scope: Scope, now: int, announce: Callable[[GroupStanding], Draft]) -> Stored:
         """Add the subject of the act, and store the action message that announces it.

@@ -83,7 +83,7 @@ class LogReader(Protocol):
         """Return the first entries of the change log after a number, and the number up to which they are complete."""
 
     async def receivers(self, number: int, uids: Sequence[str]) -> list[tuple[str, int | None]]:
-        """Return which of some users may receive an entry of the change log; none if the entry no longer exists.
+        """Return which of the given users may receive an entry of the change log; none if it no longer exists.
 
         Each comes with None, or with the end of their membership (`ChangeRow.until_id`).
         """

@@ -39,7 +39,7 @@ class MessageStore(Protocol):
         """Return the message that a sender sent under a muid, or None."""
 
     async def by_ids(self, ids: Iterable[int]) -> dict[int, MessageRow]:
-        """Return the messages with some ids, by id, as far as they exist."""
+        """Return the messages with the given ids, by id, as far as they exist."""
 
     async def mentioned_in(self, message_id: int) -> tuple[str, ...]:
         """Return the uids that a message mentions, in order."""

@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 
 class Old(NamedTuple):
-    """How many messages and files are older than a given time.
+    """The numbers of messages and files that are older than a given time.
 
     Attributes:
         bytes: the size of the files.

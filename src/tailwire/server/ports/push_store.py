@@ -111,7 +111,7 @@ class NotificationStore(Protocol):
         """Return one user as a possible receiver; None if they have no device."""
 
     async def queue(self, message_id: int, reaction_id: int, uids: Sequence[str], before: int, now: int) -> None:
-        """Queue one notification for each device of some users that was registered before a given time."""
+        """Queue one notification for each device of the given users that was registered before a given time."""
 
     async def queue_again(self, message_id: int, now: int) -> None:
         """Queue again the notifications that were sent about a message, because it was edited or deleted."""

@@ -25,7 +25,7 @@ class UserStore(Protocol):
         """Store a new user. Return False if the uid is taken."""
 
     async def change(self, uid: str, columns: Mapping[str, object]) -> UserRow | None:
-        """Change some columns of a user. Return the changed user, or None if there is no such user."""
+        """Change the given columns of a user. Return the changed user, or None if there is no such user."""
 
     async def seen(self, uid: str, now: int) -> None:
         """Store when a user was last online."""
@@ -90,7 +90,7 @@ class BlockStore(Protocol):
         """
 
     async def with_users(self, uid: str, others: Sequence[str]) -> dict[str, tuple[int | None, int | None]]:
-        """Return the blocks between a user and some others, by uid: when the user blocked them, when they the user."""
+        """Return the blocks between a user and others, by uid: since when in one direction, and in the other."""
 
     async def everyone(self, uid: str) -> frozenset[str]:
         """Return everyone whom a user has blocked or who has blocked them."""

@@ -64,5 +64,5 @@ class DeliveryRow(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The id that receivers and administrators see, the same for all tries."""
+        """The id that receivers and administrators see, the same for all attempts."""
         return f"{self.id}-{self.queued_at:x}"

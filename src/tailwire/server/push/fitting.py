@@ -12,7 +12,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def fitted(payload: Callable[[str], Any], body: str, max_bytes: int) -> bytes:
-    """Return a payload as JSON of at most some bytes, with as much of the body as fits.
+    """Return a payload as JSON within a number of bytes, with as much of the body as fits.
 
     Args:
         payload: returns the payload with a body.

@@ -15,9 +15,9 @@ from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
 
 BATCH_SIZE = 200
-AT_ONCE = 32
-TRY_SECONDS = 15.0
-"""How long a try may take, even if a part of the answer has arrived: users choose the services of Web Push."""
+SENDS_AT_ONCE = 32
+ATTEMPT_TIMEOUT_SECONDS = 15.0
+"""How long an attempt may take, even if a part of the answer has arrived: users choose the services of Web Push."""
 INTERVAL_SECONDS = 0.01
 """The time between the starts of two tries: the work for many notifications must not delay other work."""
 LONGEST_DELAY_SECONDS = 3600
@@ -57,7 +57,7 @@ class Lane:
         self._paused_until = 0
         self._troubled: dict[str, tuple[int, int]] = {}  # devices: failed tries in a row, and when the wait ends
         self._logged_at: int | None = None
-        self._at_once = asyncio.Semaphore(AT_ONCE)
+        self._at_once = asyncio.Semaphore(SENDS_AT_ONCE)
         self._next_start = 0.0
 
     def wake(self) -> None:
@@ -115,10 +115,10 @@ class Lane:
             if notification is None:
                 return None
             try:
-                async with asyncio.timeout(TRY_SECONDS):
+                async with asyncio.timeout(ATTEMPT_TIMEOUT_SECONDS):
                     return await self._provider.send(one.token, notification)
             except TimeoutError:
-                return Outcome(Result.LATER, f"no complete answer within {TRY_SECONDS:.0f} seconds")
+                return Outcome(Result.LATER, f"no complete answer within {ATTEMPT_TIMEOUT_SECONDS:.0f} seconds")
 
     async def _turn(self) -> None:
         now = self._loop.time()

@@ -12,9 +12,9 @@ from tailwire.server.actions.reactions import MAX_ELEMENT_CHARACTERS, MAX_ELEMEN
 from tailwire.server.actions.uploads import MAX_NAME_CHARACTERS
 from tailwire.server.actions.users import MAX_STATUS_CHARACTERS
 from tailwire.server.actions.webhooks import MAX_CREDENTIAL_CHARACTERS, MAX_WEBHOOKS
-from tailwire.server.rules.messages import MAX_MUID, MAX_TYPE
+from tailwire.server.rules.messages import MAX_MUID_CHARACTERS, MAX_TYPE_CHARACTERS
 from tailwire.server.rules.push_tokens import MAX_PROVIDER_ID_CHARACTERS, MAX_TOKEN_CHARACTERS
-from tailwire.server.rules.reasons import MAX_REMARK
+from tailwire.server.rules.reasons import MAX_REMARK_CHARACTERS
 
 _ID = "1 to 100 characters of a-z, 0-9, _ and -; capital letters become small"
 _NAME = "1 to `max_name` (100) characters"
@@ -50,7 +50,9 @@ BODY_FIELDS = {
     "metadata": "A JSON object of the app, at most `max_metadata` (5120) bytes.",
     "mimeType": "The media type of the file, such as `image/png`.",
     "moderators": "The uids of users who become moderators.",
-    "muid": f"The client's id of the message, at most {MAX_MUID} characters: a retry with it is stored once.",
+    "muid": (
+        f"The client's id of the message, at most {MAX_MUID_CHARACTERS} characters: a retry with it is stored once."
+    ),
     "multipleReceivers": "Several receivers instead of `receiver` (REST keys).",
     "name": f"The name to show: {_NAME}.",
     "parentId": f"The message whose thread it belongs to: {_MESSAGE}.",
@@ -109,7 +111,7 @@ BODY_FIELDS = {
     "FileToUpload.size": "The size in bytes, at most `max_file` (104857600).",
     "FlagMessage.id": "As `reasonId`.",
     "FlagMessage.reasonId": "Why the message is reported.",
-    "FlagMessage.remark": f"A remark on the report, at most {MAX_REMARK} characters.",
+    "FlagMessage.remark": f"A remark on the report, at most {MAX_REMARK_CHARACTERS} characters.",
     "JoinOrAddMembers.password": f"The password of the group, {_PASSWORD}.",
     "MarkConversation.messageId": f"The message: {_MESSAGE}; the newest one if it is absent.",
     "MuteConversations.conversations": f"1 to {MAX_MUTES_AT_ONCE} conversations.",
@@ -134,8 +136,8 @@ BODY_FIELDS = {
         "`max_data` (10240) bytes."
     ),
     "SendMessage.type": (
-        f"text, image, video, audio, file, or a type of the app of 1 to {MAX_TYPE} characters; `text` if it is "
-        "absent."
+        f"text, image, video, audio, file, or a type of the app of 1 to {MAX_TYPE_CHARACTERS} characters; `text` if it "
+        "is absent."
     ),
     "TransferOwnership.owner": "The uid of the new owner, who must be a member.",
     "UpdateGroup.description": f"A text about the group, {_GROUP_TEXT}.",

@@ -223,6 +223,6 @@ class PushDelivery(Shape, kw_only=True):
 
 
 class SentAgain(Shape, kw_only=True, omit_defaults=False):
-    """How many notifications are sent again."""
+    """The number of notifications that are sent again."""
 
     retried: int

@@ -11,9 +11,9 @@ from tailwire.server.ports.refusal import Refused
 
 MEDIA = frozenset({"image", "video", "audio", "file"})
 # Characters, except for mentions.
-MAX_MUID = 200
-MAX_TYPE = 100
-MAX_REACTION = 100
+MAX_MUID_CHARACTERS = 200
+MAX_TYPE_CHARACTERS = 100
+MAX_REACTION_CHARACTERS = 100
 MAX_MENTIONS = 100
 CHANGEABLE = frozenset({"message", "custom", "interactive"})
 _SEARCHABLE, _LINKED, _MENTIONS, _ATTACHED = map(int, (Trait.SEARCHABLE, Trait.LINK, Trait.MENTION, Trait.ATTACHMENT))
@@ -69,8 +69,8 @@ def check_content(
             raise Refused("ERR_EMPTY_CUSTOM_DATA")
         if category == "interactive" and not interactive:
             raise Refused("ERR_INVALID_MESSAGE_DATA", {"data.interactiveData": "Send an object."})
-        if not kind or len(kind) > MAX_TYPE:
-            raise Refused("ERR_INVALID_MESSAGE_TYPE", f"Use a type of 1 to {MAX_TYPE} characters.")
+        if not kind or len(kind) > MAX_TYPE_CHARACTERS:
+            raise Refused("ERR_INVALID_MESSAGE_TYPE", f"Use a type of 1 to {MAX_TYPE_CHARACTERS} characters.")
     elif not category:
         raise Refused("ERR_EMPTY_MESSAGE_CATEGORY")
     else:
@@ -107,8 +107,10 @@ def check_reaction(reaction: str) -> str:
     Raises:
         Refused: ERR_BAD_REQUEST.
     """
-    if not 0 < len(reaction) <= MAX_REACTION or reaction.isspace():
-        raise Refused("ERR_BAD_REQUEST", {"reaction": f"Use an emoji, or a word of up to {MAX_REACTION} characters."})
+    if not 0 < len(reaction) <= MAX_REACTION_CHARACTERS or reaction.isspace():
+        raise Refused(
+            "ERR_BAD_REQUEST", {"reaction": f"Use an emoji, or a word of up to {MAX_REACTION_CHARACTERS} characters."}
+        )
     return reaction
 
 

@@ -13,7 +13,7 @@ FLAG_REASONS: dict[str, tuple[str, str]] = {
 }
 """Name and description, by id."""
 
-MAX_REMARK = 1000
+MAX_REMARK_CHARACTERS = 1000
 """Characters of the remark on a report."""
 
 

@@ -1,4 +1,4 @@
-"""What the server knows about its connections: those that are open, and the last ones that ended, with their histories.
+"""The facts about connections that the server keeps: the open ones, and the last ones that ended, with histories.
 
 Nothing is recorded when a frame is sent or received, only when something about a connection changes.
 """

@@ -30,12 +30,12 @@ class Histogram:
 
     @property
     def count(self) -> int:
-        """How many values were counted."""
+        """The number of values that were counted."""
         return sum(self._counts)
 
     @property
     def counts(self) -> tuple[int, ...]:
-        """How many values were counted in each bucket; the last one has no upper bound."""
+        """The number of values that were counted in each bucket; the last one has no upper bound."""
         return tuple(self._counts)
 
     def quantile(self, share: float, counts: Sequence[int]) -> float | None:

@@ -1,4 +1,4 @@
-"""What this process counts, as plain integers; `exposition` formats it for `/metrics`.
+"""The counts of this process, as plain integers; `exposition` formats them for `/metrics`.
 
 Text from strangers never becomes a label unchecked, so that the number of series stays bounded.
 """
@@ -99,11 +99,11 @@ class Metrics:
         self.store_failures += 1
 
     def push_tried(self, provider: str, outcome: str) -> None:
-        """Count a try to send a push notification: `sent`, `gone`, `put off` or `given up`."""
+        """Count an attempt to send a push notification: `sent`, `gone`, `put off` or `given up`."""
         self.push_tries[provider, outcome] += 1
 
     def webhook_tried(self, webhook: str, outcome: str) -> None:
-        """Count a try to deliver to a webhook: `sent`, `put off` or `given up`."""
+        """Count an attempt to deliver to a webhook: `sent`, `put off` or `given up`."""
         self.webhooks[outcome] += 1
         known = (webhook, outcome) in self.webhook_tries or len(self.webhook_tries) < MAX_WEBHOOK_SERIES
         self.webhook_tries[webhook if known else OTHER, outcome] += 1

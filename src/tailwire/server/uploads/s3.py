@@ -27,7 +27,7 @@ LINK_SECONDS = 900
 CLOSE_SECONDS = 5.0
 DAY_SECONDS = 86_400
 UNSENT_AT_ONCE = 1000
-DIRECT = "direct"
+DIRECT_FOLDER = "direct"
 """The folder of the bucket for files that clients upload themselves."""
 METADATA = "file"
 UNKNOWN_TYPE = "application/octet-stream"
@@ -115,7 +115,7 @@ class S3Uploads:
         # Files that were uploaded directly, and that no message has named within a day.
         before = datetime.fromtimestamp(self._seconds() - DAY_SECONDS, UTC)
         try:
-            while names := await self._bucket.names(DIRECT, before, UNSENT_AT_ONCE):
+            while names := await self._bucket.names(DIRECT_FOLDER, before, UNSENT_AT_ONCE):
                 await self._bucket.remove(names)
         except BucketError as e:
             log.warning("unsent files in the bucket were not removed, which is tried again in a day: %s", e)
@@ -173,7 +173,7 @@ class S3Uploads:
             BucketError.
         """
         final = [Path(name).name for name in names]
-        await self._bucket.remove([*final, *(f"{DIRECT}/{name}" for name in final if self._direct)])
+        await self._bucket.remove([*final, *(f"{DIRECT_FOLDER}/{name}" for name in final if self._direct)])
 
     async def stored(self) -> AsyncIterator[list[StoredFile]]:
         """Yield all files and thumbnails, some at a time, in any order. Other objects are left out.
@@ -229,7 +229,7 @@ class S3Uploads:
         if not self._direct or address.credentials is None:
             return None
         metadata = {METADATA: encode_facts(file)}
-        key = address.key(f"{DIRECT}/{Path(name).name}")
+        key = address.key(f"{DIRECT_FOLDER}/{Path(name).name}")
         return upload_form(address, address.credentials, key, file.size, metadata, self._seconds(), lifetime)
 
     async def take_in(self, name: str) -> Arrived | None:
@@ -242,11 +242,11 @@ class S3Uploads:
         if not self._direct:
             return None
         try:
-            _, _, metadata = await self._bucket.head(f"{DIRECT}/{final}", 1)
+            _, _, metadata = await self._bucket.head(f"{DIRECT_FOLDER}/{final}", 1)
             file = decode_facts(metadata.get(METADATA, ""))
             if file is None:
                 return None
-            await self._bucket.copy_new(f"{DIRECT}/{final}", final)
+            await self._bucket.copy_new(f"{DIRECT_FOLDER}/{final}", final)
             size, head, _ = await self._bucket.head(final, HEAD_BYTES)
         except FileNotFoundError:
             return None
@@ -257,7 +257,7 @@ class S3Uploads:
     async def end_direct(self, name: str) -> None:
         """Remove the original of a file that was taken in."""
         try:
-            await self._bucket.remove([f"{DIRECT}/{Path(name).name}"])
+            await self._bucket.remove([f"{DIRECT_FOLDER}/{Path(name).name}"])
         except BucketError as e:
             log.warning("the original of a file remains in the bucket for a day: %s", e)
 

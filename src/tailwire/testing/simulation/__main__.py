@@ -16,7 +16,7 @@ from tailwire.testing.simulation.plan import make_plan
 from tailwire.testing.simulation.run import Failed, Report, simulate
 from tailwire.testing.simulation.shrink import as_test, shrink
 
-BATCH = 25
+SEEDS_PER_BATCH = 25
 
 
 def run_batch(seeds: list[int]) -> list[tuple[int, Report | None, str, str]]:
@@ -62,8 +62,8 @@ def main() -> int:
     begin = time.monotonic()
     end = begin + args.minutes * 60 if args.minutes else float("inf")
     batches = [
-        list(range(n, min(n + BATCH, args.first + args.seeds)))
-        for n in range(args.first, args.first + args.seeds, BATCH)
+        list(range(n, min(n + SEEDS_PER_BATCH, args.first + args.seeds)))
+        for n in range(args.first, args.first + args.seeds, SEEDS_PER_BATCH)
     ]
     run = partial(run_servers, args.servers) if args.servers else run_batch
     runs, hours, failures = 0, 0.0, []

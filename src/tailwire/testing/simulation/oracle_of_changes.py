@@ -41,7 +41,7 @@ class Owed(NamedTuple):
 def missing(
     reader: sqlite3.Connection, device: Device, memberships: list[Membership], is_expected: IsExpected, group: str
 ) -> Owed | None:
-    """Return something that a device did not receive, or None.
+    """Return an event that a device should have received and did not, or None.
 
     Args:
         reader: reads the server's database.
@@ -53,7 +53,7 @@ def missing(
 
 
 def told_again(device: Device, marked_unread: Mapping[str, int]) -> list[tuple[Any, ...]]:
-    """Return what one life of a device received again, although it happened only once.
+    """Return what a device received again during one start of its app, although it happened only once.
 
     Args:
         marked_unread: how often each user has marked messages as unread. They may have read them again as often.

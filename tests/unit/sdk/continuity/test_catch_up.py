@@ -267,12 +267,12 @@ def test_page_settles_the_changes_up_to_the_number_that_it_names():
 
 def test_position_does_not_pass_a_number_that_was_not_received():
     m = CatchUp(position=Position(5, changes=10))
-    for number in range(12, 12 + 2 * changes.MAX_HEARD):
+    for number in range(12, 12 + 2 * changes.MAX_UNSETTLED):
         changes.record(m, number)
         assert m.position.changes == 10
     assert not changes.is_known(m, 11)
     changes.record(m, 11)
-    assert len(m.position.heard) == changes.MAX_HEARD
+    assert len(m.position.heard) == changes.MAX_UNSETTLED
 
 
 def test_numbers_that_the_server_says_it_has_sent_are_settled():
@@ -290,7 +290,7 @@ def test_numbers_that_the_server_says_it_has_sent_are_settled():
 
 def test_history_is_read_when_many_numbers_are_not_settled():
     m = CatchUp(position=Position(5, changes=10))
-    for number in range(12, 11 + changes.MANY_HEARD):
+    for number in range(12, 11 + changes.MANY_UNSETTLED):
         changes.record(m, number)
         assert not changes.are_many(m)
     changes.record(m, 1000)
@@ -518,10 +518,10 @@ def test_messages_older_than_what_is_remembered_count_as_handed_over():
 def test_receipt_during_a_catch_up_does_not_hide_missed_receipts():
     m = CatchUp(position=Position(10, "store", updated_at=1_000))
     catch_up.connected(m, "store")
-    updates.heard(m, 5_000)
+    updates.record_time(m, 5_000)
     assert updates.since(m) == 1_000 - updates.MARGIN_SECONDS
     catch_up.page(m, [], whole=False)
-    updates.heard(m, 5_000)
+    updates.record_time(m, 5_000)
     assert updates.since(m) == 5_000 - updates.MARGIN_SECONDS
 
 

@@ -21,35 +21,35 @@ def test_changes_are_not_requested_without_a_time_or_when_disabled():
 def test_known_time_only_increases():
     m = CatchUp(position=Position(9, updated_at=1000))
     for at, known in ((1005, 1005), (1003, 1005), (1006, 1006)):
-        updates.heard(m, at)
+        updates.record_time(m, at)
         assert m.position == Position(9, updated_at=known)
 
 
 def test_a_live_event_during_a_catch_up_does_not_count():
     m = CatchUp(position=Position(9, updated_at=1000), behind=[])
-    updates.heard(m, 2000)
+    updates.record_time(m, 2000)
     assert m.position.updated_at == 1000
     unknown = CatchUp()
-    updates.heard(unknown, 2000)
+    updates.record_time(unknown, 2000)
     assert unknown.position is None
 
 
 def test_a_receipt_is_new_once_and_also_covers_older_messages():
     m = CatchUp()
-    assert updates.told(m, "group_g", "bob", "read", 7)
-    assert not updates.told(m, "group_g", "bob", "read", 7)
-    assert not updates.told(m, "group_g", "bob", "read", 5)
-    assert updates.told(m, "group_g", "bob", "read", 8)
+    assert updates.record_receipt(m, "group_g", "bob", "read", 7)
+    assert not updates.record_receipt(m, "group_g", "bob", "read", 7)
+    assert not updates.record_receipt(m, "group_g", "bob", "read", 5)
+    assert updates.record_receipt(m, "group_g", "bob", "read", 8)
     for other in (("group_h", "bob", "read"), ("group_g", "eve", "read"), ("group_g", "bob", "delivered")):
-        assert updates.told(m, *other, 5)
+        assert updates.record_receipt(m, *other, 5)
 
 
 def test_the_least_recent_receipts_are_forgotten():
     m = CatchUp()
-    for n in range(updates.MAX_TOLD):
-        updates.told(m, f"c{n}", "bob", "read", 1)
-    updates.told(m, "c0", "bob", "read", 2)
-    updates.told(m, "one more", "bob", "read", 1)
-    assert len(m.told) == updates.MAX_TOLD
-    assert not updates.told(m, "c0", "bob", "read", 2), "it changed last"
-    assert updates.told(m, "c1", "bob", "read", 1)
+    for n in range(updates.MAX_RECEIPTS):
+        updates.record_receipt(m, f"c{n}", "bob", "read", 1)
+    updates.record_receipt(m, "c0", "bob", "read", 2)
+    updates.record_receipt(m, "one more", "bob", "read", 1)
+    assert len(m.receipts) == updates.MAX_RECEIPTS
+    assert not updates.record_receipt(m, "c0", "bob", "read", 2), "it changed last"
+    assert updates.record_receipt(m, "c1", "bob", "read", 1)

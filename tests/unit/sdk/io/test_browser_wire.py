@@ -32,8 +32,8 @@ class Socket:
 class Proxy:
     made = []
 
-    def __init__(self, told):
-        self.told, self.destroyed = told, 0
+    def __init__(self, callback):
+        self.callback, self.destroyed = callback, 0
         Proxy.made.append(self)
 
     def destroy(self):
@@ -45,7 +45,7 @@ def opened():
     socket, moved = Socket(), []
     wire = BrowserWire(socket, Proxy, lambda: moved.append(1))
     socket.readyState = 1
-    socket.onopen.told(None)
+    socket.onopen.callback(None)
     return socket, wire, moved
 
 
@@ -58,9 +58,9 @@ async def test_messages_arrive_in_order_before_the_end():
     await wire.until_open()
     waiting = asyncio.ensure_future(wire.receive())
     await asyncio.sleep(0)
-    socket.onmessage.told(SimpleNamespace(data="one"))
-    socket.onmessage.told(SimpleNamespace(data=SimpleNamespace(to_bytes=lambda: b"two")))
-    socket.onclose.told(SimpleNamespace(code=1012))
+    socket.onmessage.callback(SimpleNamespace(data="one"))
+    socket.onmessage.callback(SimpleNamespace(data=SimpleNamespace(to_bytes=lambda: b"two")))
+    socket.onclose.callback(SimpleNamespace(code=1012))
     assert await waiting == "one"
     assert await wire.reader()() == b"two"
     with pytest.raises(WireClosed) as e:
@@ -80,7 +80,7 @@ async def test_failed_open_raises():
     wire = BrowserWire(socket, Proxy, lambda: None)
     waiting = asyncio.ensure_future(wire.until_open())
     await asyncio.sleep(0)
-    socket.onclose.told(SimpleNamespace(code=1006))
+    socket.onclose.callback(SimpleNamespace(code=1006))
     with pytest.raises(WireClosed) as e:
         await waiting
     assert e.value.cause is Cause.CONNECTION_RESET
@@ -92,7 +92,7 @@ async def test_close_waits_for_the_peer_for_a_limited_time():
     closing = asyncio.ensure_future(wire.close(1000))
     await asyncio.sleep(0)
     assert socket.closed == [1000]
-    socket.onclose.told(SimpleNamespace(code=1000))
+    socket.onclose.callback(SimpleNamespace(code=1000))
     await closing
     assert ended(socket)
 
@@ -110,9 +110,9 @@ async def test_too_many_unread_messages_end_the_socket(monkeypatch):
     monkeypatch.setattr(browser_wire, "MAX_WAITING_CHARACTERS", 10)
     socket, wire, _ = opened()
     for _ in range(4):
-        socket.onmessage.told(SimpleNamespace(data="12345"))
+        socket.onmessage.callback(SimpleNamespace(data="12345"))
         await wire.receive()
-    on_message = socket.onmessage.told
+    on_message = socket.onmessage.callback
     for _ in range(3):
         on_message(SimpleNamespace(data="12345"))
     assert ended(socket)
@@ -135,12 +135,12 @@ async def test_empty_messages_count_towards_the_limit(monkeypatch):
     monkeypatch.setattr(browser_wire, "MAX_WAITING_CHARACTERS", 10)
     socket, wire, _ = opened()
     for _ in range(10):
-        socket.onmessage.told(SimpleNamespace(data=""))
+        socket.onmessage.callback(SimpleNamespace(data=""))
     assert not ended(socket)
     assert await wire.receive() == ""
-    socket.onmessage.told(SimpleNamespace(data=""))
-    told = socket.onmessage.told
-    told(SimpleNamespace(data=""))
+    socket.onmessage.callback(SimpleNamespace(data=""))
+    callback = socket.onmessage.callback
+    callback(SimpleNamespace(data=""))
     assert ended(socket)
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailwire.server.app.proxy_protocol import (
-    MAX_LINE,
+    MAX_LINE_BYTES,
     SIGNATURE,
     BadHeader,
     client_of,
@@ -97,7 +97,7 @@ def test_invalid_headers_are_refused(data):
         taken(data)
 
 
-@given(st.binary(max_size=MAX_LINE + 20))
+@given(st.binary(max_size=MAX_LINE_BYTES + 20))
 def test_any_line_gives_an_address_or_is_refused(rest):
     try:
         client = read_line(b"PROXY " + rest)

@@ -274,7 +274,7 @@ async def test_an_entry_that_cannot_be_delivered_does_not_hold_up_the_next(caplo
 
 
 def test_received_numbers_are_bounded_and_forgotten_ones_may_be_missing(monkeypatch):
-    monkeypatch.setattr(numbers, "MAX_HEARD", 3)
+    monkeypatch.setattr(numbers, "MAX_KNOWN_NUMBERS", 3)
     known = ChangeNumbers(0)
     assert all(known.hear(number, A) for number in range(1, 4))
     assert not known.hear(2, A)

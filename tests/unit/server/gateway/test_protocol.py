@@ -12,10 +12,10 @@ from websockets.client import ClientProtocol
 from websockets.frames import Frame, Opcode
 from websockets.uri import parse_uri
 
-from tailwire.server.gateway.protocol import CHUNK_BYTES, MAX_FRAGMENTS, MAX_INBOX, SocketProtocol
+from tailwire.server.gateway.protocol import CHUNK_BYTES, MAX_FRAGMENTS, MAX_INBOX_FRAMES, SocketProtocol
 
 MAX_FRAME = 20_000
-MAX_HEAD = 64 * 1024  # documented for the head of a request
+MAX_HEAD_BYTES = 64 * 1024  # documented for the head of a request
 
 
 class Line:
@@ -248,7 +248,7 @@ def test_bytes_are_processed_once_although_more_come_meanwhile(scene: Scene):
 
 
 def test_socket_is_not_read_while_too_many_of_its_frames_wait(scene: Scene):
-    scene.socket.inbox = [b"x"] * MAX_INBOX
+    scene.socket.inbox = [b"x"] * MAX_INBOX_FRAMES
     scene.socket.data_received(scene.text("late"))
     assert (scene.frames, scene.line.reading, scene.turns) == ([], False, [])
     scene.socket.inbox.clear()
@@ -277,10 +277,10 @@ def test_held_socket_is_not_read_and_its_frames_are_forgotten(scene: Scene):
 def test_bytes_before_authentication_are_limited(scene: Scene):
     received = scene.head
     while not scene.line.closing:
-        ping = frame(Opcode.PING, b"x" * 125 if received < MAX_HEAD + MAX_FRAME - 200 else b"")
+        ping = frame(Opcode.PING, b"x" * 125 if received < MAX_HEAD_BYTES + MAX_FRAME - 200 else b"")
         scene.socket.data_received(ping)
         received += len(ping)
-    assert MAX_HEAD + MAX_FRAME < received <= MAX_HEAD + MAX_FRAME + len(ping)
+    assert MAX_HEAD_BYTES + MAX_FRAME < received <= MAX_HEAD_BYTES + MAX_FRAME + len(ping)
     assert scene.closes == {"too much before auth": 1}
 
 

@@ -85,7 +85,7 @@ class Database:
         return await self._read(lambda c: c.fetchrow(text, *values, timeout=self._patience), by_key=True)
 
     async def each(self, sql: str, keys: Iterable[Parameters]) -> list[Any]:
-        """Return the first row of a query as for `one`, or None, for each of some sets of parameters."""
+        """Return the first row of a query as `one` does, or None, for each set of parameters."""
         calls = [call(sql, key) for key in keys]
 
         async def read(c: Connection) -> list[Any]:
@@ -142,7 +142,7 @@ class Database:
         return changed
 
     async def run_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Run a single statement that writes for each of some rows, all in one transaction."""
+        """Run a single statement that writes for each of the rows, all in one transaction."""
         # In the order of the keys: two processes that change the same rows must not wait for each other in a circle.
         calls = sorted(tuple(row) for row in rows)
         if not calls:

@@ -1,4 +1,4 @@
-"""What PostgreSQL writes differently (see `sql.connection.Dialect`)."""
+"""Expressions that PostgreSQL writes differently (see `sql.connection.Dialect`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a failure of a batch means: try again, the database cannot write, or one entry of it is at fault."""
+"""Classifies failures of a batch: to be tried again, the database cannot write, or one entry is at fault."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _UNABLE_CLASSES = ("53", "58", "XX", "25006", "3D", "28", "42501", *MISSING)
 
 
 def judge(error: Exception) -> Failure:
-    """Return what a failure means."""
+    """Return the kind of a failure."""
     if isinstance(error, asyncpg.PostgresError):
         state = error.sqlstate or ""
         if state == DECLARED_DEAD:

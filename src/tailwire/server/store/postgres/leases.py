@@ -1,4 +1,4 @@
-"""What one server does for all: it holds a lease by a name, which ends with the lease of its process."""
+"""Leases for work that one server does for all: each has a name, and ends with the lease of its process."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Leases:
         return name in self._held and asyncio.get_running_loop().time() < self._until
 
     async def take(self, names: Collection[str]) -> None:
-        """Take those of some leases that no process has, and give up all others. Called after each renewal.
+        """Take those of the given leases that no process has, and give up all others. Called after each renewal.
 
         Raises:
             Refused, or one of `connecting.UNUSABLE`: the database cannot be used.

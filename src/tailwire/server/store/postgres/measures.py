@@ -10,7 +10,7 @@ from tailwire.server.store.sql.measures import uploaded_bytes
 
 
 class Measures:
-    """What can be measured about the store."""
+    """The measurements of the store."""
 
     def __init__(self, database: Database, lane: Lane) -> None:
         self._db = database

@@ -62,7 +62,7 @@ def _word_of(conversation: ConversationKey) -> str:
 
 
 def query(words: Sequence[str], conversations: Sequence[ConversationKey]) -> str:
-    """Return the query of the index: all words, the last one as a prefix, in some conversations or all."""
+    """Return the query of the index: all words, the last one as a prefix, in the given conversations or in all."""
     asked = " & ".join([*(f"'{word}'" for word in words[:-1]), f"'{words[-1]}':*"])
     if conversations:
         asked += " & (" + " | ".join(f"'{_word_of(one)}'" for one in conversations) + ")"

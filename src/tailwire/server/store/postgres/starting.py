@@ -1,4 +1,4 @@
-"""Servers start one after the other: the first one creates the schema, the app and its keys."""
+"""Makes servers start one after the other: the first one creates the schema, the app and its keys."""
 
 from __future__ import annotations
 

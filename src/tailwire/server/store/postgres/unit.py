@@ -21,7 +21,7 @@ _NAMED = re.compile(r"(?<![:\w]):([a-z_]+)")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a unit has done.
+    """The outcome of a unit.
 
     Attributes:
         again: nothing was done, because what the unit has seen has changed.

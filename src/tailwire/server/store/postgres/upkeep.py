@@ -1,4 +1,4 @@
-"""What a process does all the time: it renews its lease, and removes old records."""
+"""The upkeep of a process: renews its lease, and removes old records."""
 
 from __future__ import annotations
 

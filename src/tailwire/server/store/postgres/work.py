@@ -1,4 +1,4 @@
-"""What the nouns write with: decisions on what was read, made again when another write was faster."""
+"""Writes for all nouns: decisions about rows that were read, made again when another write was faster."""
 
 from __future__ import annotations
 

@@ -11,13 +11,13 @@ from tailwire.server.store.sql.folding import fold
 
 
 def starts_with(dialect: Dialect, columns: Sequence[str], prefix: str, values: list[Any]) -> str:
-    """Return the condition that at least one of some columns starts with a prefix, ignoring case."""
+    """Return the condition that at least one of the columns starts with a prefix, ignoring case."""
     values += [fold(prefix)] * (2 * len(columns))
     return "(" + " OR ".join(f"substr({dialect.lower(c)}, 1, length(?)) = ?" for c in columns) + ")"
 
 
 def tagged(dialect: Dialect, column: str, wanted: Sequence[str], values: list[Any]) -> str:
-    """Return the condition that a column, a JSON list of tags, contains one of some tags."""
+    """Return the condition that a column, a JSON list of tags, contains one of the given tags."""
     return f"EXISTS (SELECT 1 FROM {dialect.texts(column)} WHERE {dialect.any_of('value', wanted, values)})"
 
 

@@ -1,4 +1,4 @@
-"""What the shared nouns need from a database: ways to read, writes of one statement, and the words of its SQL."""
+"""The interface to a database that the shared nouns need: reads, writes of one statement, and its SQL dialect."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class Dialect(Protocol):
 
     @property
     def greatest(self) -> str:
-        """Return the name of the function that returns the greatest of some values that are not NULL."""
+        """Return the name of the function that returns the greatest of its arguments, ignoring NULL."""
 
     def any_of(self, column: str, wanted: Sequence[str] | Sequence[int], values: list[Any]) -> str:
-        """Return the condition that a column has one of some values, and append its parameter to those of `?`."""
+        """Return the condition that a column has one of the given values, and append its parameter to those of `?`."""
 
     def texts(self, column: str) -> str:
         """Return a table with the column `value`: the texts of a JSON list in a text column, none for NULL."""
@@ -47,7 +47,7 @@ class Connection(Protocol):
         """Return the first row of a query that an index answers at once, or None."""
 
     async def each(self, sql: str, keys: Iterable[Parameters]) -> list[Any]:
-        """Return the first row of a query as for `one`, or None, for each of some sets of parameters."""
+        """Return the first row of a query as `one` does, or None, for each set of parameters."""
 
     async def rows(self, sql: str, parameters: Parameters = ()) -> list[Any]:
         """Return all rows of a query that is nearly always short."""
@@ -74,4 +74,4 @@ class Connection(Protocol):
         """Run a single statement that writes, and return the number of rows that it changed."""
 
     async def run_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Run a single statement that writes for each of some rows, all in one transaction."""
+        """Run a single statement that writes for each of the rows, all in one transaction."""

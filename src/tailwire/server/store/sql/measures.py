@@ -1,4 +1,4 @@
-"""What can be measured with SQL."""
+"""Measurements with SQL."""
 
 from __future__ import annotations
 

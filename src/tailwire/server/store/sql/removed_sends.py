@@ -1,4 +1,4 @@
-"""Which sends must not be stored again, although their muids are free: their messages were removed for good.
+"""The sends that must not be stored again, although their muids are free: their messages were removed for good.
 
 A proxy may deliver a send again, and a client repeats one whose answer it has not seen, even after days.
 """

@@ -1,4 +1,4 @@
-"""The table of the numbers of requests."""
+"""The table of request numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Words of messages for the full-text index, and of a search. One word stands for the conversation."""
+"""Splits messages and searches into words for the full-text index. A word of its own stands for the conversation."""
 
 from __future__ import annotations
 

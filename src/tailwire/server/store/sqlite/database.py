@@ -55,7 +55,7 @@ class Database:
         return self.reader.execute(sql, parameters).fetchone()
 
     async def each(self, sql: str, keys: Iterable[Parameters]) -> list[Any]:
-        """Return the first row of a query as for `one`, or None, for each of some sets of parameters."""
+        """Return the first row of a query as `one` does, or None, for each set of parameters."""
         execute = self.reader.execute
         return [execute(sql, key).fetchone() for key in keys]
 
@@ -93,7 +93,7 @@ class Database:
         return await self.writer.submit(lambda c: c.execute(sql, parameters).rowcount)
 
     async def run_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Run a single statement for each of some rows in the writer."""
+        """Run a single statement for each of the rows in the writer."""
         await self.writer.submit(lambda c: c.executemany(sql, rows).rowcount)
 
     def write(self, operation: Operation[T]) -> asyncio.Future[T]:

@@ -1,4 +1,4 @@
-"""What SQLite writes differently (see `sql.connection.Dialect`)."""
+"""Expressions that SQLite writes differently (see `sql.connection.Dialect`)."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from tailwire.server.store.sqlite.database import Database
 
 
 class Measures:
-    """What can be measured about the store."""
+    """The measurements of the store."""
 
     def __init__(self, database: Database, path: Path) -> None:
         self._db = database

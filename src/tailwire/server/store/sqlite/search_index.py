@@ -108,7 +108,7 @@ class SearchIndex:
 
 
 def match(words: str, conversations: list[ConversationKey]) -> str:
-    """Return the query of the full-text index: all words, the last one as a prefix, in some conversations.
+    """Return the query of the full-text index: all words, the last one as a prefix, in the given conversations.
 
     Returns:
         "" if `words` contains no word.
