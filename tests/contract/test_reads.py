@@ -68,7 +68,7 @@ def of(who: str, call: Awaitable[Any]) -> asyncio.Task[Any]:
 
 
 async def test_unread_counts_match_a_naive_count_up_to_the_cap(open_store, monkeypatch):
-    monkeypatch.setattr(conversations, "MAX_COUNTED", 12)
+    monkeypatch.setattr(conversations, "MAX_COUNTED_MESSAGES", 12)
     chance = random.Random(7)
     store = await open_store()
     people = ("alice", "bob", "carol")

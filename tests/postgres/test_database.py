@@ -14,7 +14,7 @@ from tailwire.server.ports.current_caller import current_caller
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.store.migrate import UnsuitableDatabase, upgrade
 from tailwire.server.store.postgres import pool
-from tailwire.server.store.postgres.database import CONNECTIONS, LONG_READS, Database
+from tailwire.server.store.postgres.database import MAX_CONNECTIONS, MAX_LONG_READS, Database
 from tailwire.server.store.postgres.pool import Pool
 
 ADD = "INSERT INTO roles (role, name, created_at, updated_at) VALUES (?, ?, 0, 0)"
@@ -44,7 +44,7 @@ async def sleepers(watcher) -> int:
 
 async def test_read_beyond_the_deadline_is_refused_with_advice_and_the_connection_is_kept(postgres_url):
     database = await Database.open(postgres_url, 0.05)
-    for _ in range(CONNECTIONS + 1):
+    for _ in range(MAX_CONNECTIONS + 1):
         for read in (database.one, database.rows, database.long_rows):
             with pytest.raises(Refused) as caught:
                 await read(SLEEP, {"seconds": 5.0})
@@ -153,12 +153,12 @@ async def test_long_reads_of_one_user_leave_turns_and_connections_to_others(post
     await watcher.execute("SELECT pg_advisory_lock(7)")
     held = "SELECT pg_advisory_lock_shared(7)"
     heavy = [of("greedy", database.long_rows(held)) for _ in range(6)]
-    more = [of(f"u{n}", database.long_rows(held)) for n in range(LONG_READS)]
+    more = [of(f"u{n}", database.long_rows(held)) for n in range(MAX_LONG_READS)]
     waiting = "SELECT count(*) = 4 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
     await until(lambda: watcher.fetchval(waiting))
     assert tuple(await database.one("SELECT 1")) == (1,)  # short reads find a connection
     await watcher.execute("SELECT pg_advisory_unlock(7)")
-    assert len(await asyncio.gather(*heavy, *more)) == 6 + LONG_READS
+    assert len(await asyncio.gather(*heavy, *more)) == 6 + MAX_LONG_READS
     await watcher.close()
     await database.close()
 

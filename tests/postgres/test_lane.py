@@ -242,7 +242,7 @@ async def test_other_processes_are_notified_of_the_ids(url):
 
 async def test_waiting_writes_are_bounded_by_number_and_size(url, monkeypatch):
     lane = await open_lane(url)
-    monkeypatch.setattr(lane_module, "MAX_WAITING", 3)
+    monkeypatch.setattr(lane_module, "MAX_WAITING_WRITES", 3)
     waiting = [lane.submit(draft_entry()) for _ in range(3)]
     with pytest.raises(Refused, match="ERR_UNAVAILABLE"):
         lane.submit(draft_entry())

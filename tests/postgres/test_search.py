@@ -98,7 +98,7 @@ async def test_changes_are_found_before_and_after_they_are_indexed(postgres_url)
 
 
 async def test_long_tail_is_indexed_by_the_search_itself(postgres_url, monkeypatch):
-    monkeypatch.setattr(search, "MAX_TAIL", 20)
+    monkeypatch.setattr(search, "MAX_UNINDEXED_MESSAGES", 20)
     monkeypatch.setattr(search, "MESSAGES_PER_STEP", 30)
     store = await not_indexing(postgres_url)
     await asyncio.gather(*(store.messages.add(draft(f"word{n}")) for n in range(100)))

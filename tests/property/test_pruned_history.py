@@ -18,7 +18,7 @@ class PruningServer(Server):
     def begin(self, limit, logs):
         super().begin(limit, logs)
         self.gone: set[int] = set()
-        self.gaps: list[tuple[int, int]] = []
+        self.reported: list[tuple[int, int]] = []
         self.beyond_the_limit = False
 
     def carry(self, commands):
@@ -29,19 +29,20 @@ class PruningServer(Server):
                 assert self.beyond_the_limit or any(c.from_id < n <= c.to_id for n in self.gone)
                 assert not [n for n in self.handed if n > c.from_id]
                 self.gaps.append((c.from_id, c.to_id))
-                self.gaps.append((c.from_id, c.to_id))
+                self.reported.append((c.from_id, c.to_id))
+                self.reported.append((c.from_id, c.to_id))
             elif isinstance(c, catch_up.TellContinuity):
                 told, self.catching_up = c.continuity, False
-                assert (told.kind is ContinuityKind.GAP) == bool(self.gaps)
-                if self.gaps:
-                    assert (told.from_id, told.to_id) == (min(self.gaps)[0], max(to for _, to in self.gaps))
+                assert (told.kind is ContinuityKind.GAP) == bool(self.reported)
+                if self.reported:
+                    assert (told.from_id, told.to_id) == (min(self.reported)[0], max(to for _, to in self.reported))
             else:
                 super().carry([c])
 
     @precondition(lambda self: not self.up)
     @rule()
     def connect(self):
-        self.gaps = []  # in this catch-up
+        self.reported = []  # in this catch-up
         super().connect()
 
     @precondition(lambda self: self.history)

@@ -123,7 +123,7 @@ def _sends_are_concurrent(patch):
         return await attempt()  # without retries
 
     patch.setattr(sending.Sending, "send", send)
-    patch.setattr(outbox, "RETRIED", frozenset())
+    patch.setattr(outbox, "RETRIED_CODES", frozenset())
 
 
 def _response_before_commit(patch):

@@ -111,7 +111,7 @@ async def test_app_restart_during_catch_up_continues_at_its_position(stage: Stag
 
 @spec("K4")
 async def test_reading_does_not_run_ahead_of_a_slow_app(stage: Stage, monkeypatch):
-    monkeypatch.setattr(callback_queue, "MAX_QUEUED", 50)
+    monkeypatch.setattr(callback_queue, "MAX_QUEUED_ENTRIES", 50)
     _, bob, texts = await missed(stage, 400, limit=5000)
     requests, go_on = Requests(bob), asyncio.Event()
     note = bob.ears.on_text_message_received

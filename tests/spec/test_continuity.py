@@ -331,6 +331,10 @@ async def test_message_with_a_given_muid_is_stored_once(stage: Stage):
     first = await alice.say("bob", "hello", muid="mine-1")
     second = await alice.say("bob", "hello", muid="mine-1")
     assert first.id == second.id
+
+
+async def test_invalid_messages_are_not_sent(stage: Stage):
+    alice = await stage.enter("alice")
     with pytest.raises(CometChatException, match="ERR_INVALID_ARGUMENT"):
         await alice.chat.send_message("text")
     with pytest.raises(CometChatException, match="ERR_EMPTY_MESSAGE_TEXT"):

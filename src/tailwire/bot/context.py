@@ -22,7 +22,7 @@ from tailwire.wire.entities import BaseMessage, Conversation, MediaMessage, Text
 
 T = TypeVar("T")
 TYPING_INTERVAL_SECONDS = 10.0
-MAX_HISTORY = 1000
+MAX_HISTORY_MESSAGES = 1000
 
 
 class Context:
@@ -149,8 +149,8 @@ class Context:
             CometChatException: `ERR_UID_NOT_FOUND` when the user is gone, `ERR_NOT_A_MEMBER` when the bot has left the
                 group, or another code of the server.
         """
-        if not 1 <= n <= MAX_HISTORY:
-            raise ValueError(f"history({n!r}): ask for 1 to {MAX_HISTORY} messages")
+        if not 1 <= n <= MAX_HISTORY_MESSAGES:
+            raise ValueError(f"history({n!r}): ask for 1 to {MAX_HISTORY_MESSAGES} messages")
         return await self._ask(lambda: self._history(n))
 
     async def _history(self, n: int) -> list[BaseMessage]:

@@ -16,7 +16,7 @@ Work = Sequence[Callable[[], Awaitable[object]]]
 """The work for one event, in this order."""
 SHUTDOWN_SECONDS = 10.0
 """How long running handlers may take to finish when the bot shuts down."""
-MAX_QUEUED = 10_000
+MAX_QUEUED_EVENTS = 10_000
 """The maximum number of events that wait in all queues together. One conversation may use half of the rest."""
 MIN_QUEUED_PER_CONVERSATION = 10
 
@@ -46,7 +46,7 @@ class Queues:
         """Add an event. It is dropped if there is nothing to do, or its conversation's queue is full."""
         key = _conversation_of(event)
         waiting = len(self._queues.get(key, ()))
-        if work and waiting >= max(MIN_QUEUED_PER_CONVERSATION, (MAX_QUEUED - self._queued) // 2):
+        if work and waiting >= max(MIN_QUEUED_PER_CONVERSATION, (MAX_QUEUED_EVENTS - self._queued) // 2):
             if key not in self._full:
                 log.warning("too many messages are waiting in conversation %s: further ones are not handled", key)
             self._full.add(key)

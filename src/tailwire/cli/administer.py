@@ -36,7 +36,7 @@ def administer(given: argparse.Namespace) -> int:
     Returns:
         0; 1 if it was refused or failed; 2 for an invalid setting.
     """
-    os.umask(private_files.OTHERS)
+    os.umask(private_files.OTHERS_MODE_BITS)
     try:
         settings = load({"data": given.data}, file=getattr(given, "config", ""))
         if given.command == "keys":

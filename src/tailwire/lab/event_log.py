@@ -10,7 +10,7 @@ from collections import deque
 from typing import Any
 
 MAX_EVENTS = 5000
-MAX_WAITING = 1000
+MAX_WAITING_EVENTS = 1000
 MAX_LISTENERS = 16
 
 Event = dict[str, Any]
@@ -54,7 +54,7 @@ class EventLog:
         if keep:
             self._events.append(event)
         for queue in list(self._listeners):
-            if queue.qsize() >= MAX_WAITING:
+            if queue.qsize() >= MAX_WAITING_EVENTS:
                 self.leave(queue)
             else:
                 queue.put_nowait(event)

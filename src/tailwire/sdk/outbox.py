@@ -24,7 +24,7 @@ from tailwire.wire.entities import BaseMessage, MediaMessage
 log = logging.getLogger("tailwire")
 FORMAT = 1
 OUTBOX_RETRY = RetryPolicy(first=2.0, longest=60.0)
-RETRIED = RETRYABLE | TOKEN_REJECTED
+RETRIED_CODES = RETRYABLE | TOKEN_REJECTED
 """After these codes a message stays pending. A rejected token is being renewed, or the next login replaces it."""
 
 
@@ -279,7 +279,7 @@ class Outbox:
                 error = await self._attempt(entry)
                 if error is None:
                     waits.reset()
-                elif error.code in RETRIED:
+                elif error.code in RETRIED_CODES:
                     self._unreached = error.code == "NO_INTERNET_CONNECTION"
                     await self._pause(waits.next(error.retry_after))
         finally:
@@ -303,7 +303,7 @@ class Outbox:
         finally:
             if self._sending is entry:  # else another user's task has begun meanwhile
                 self._sending = None
-        if entry.error is None or entry.error.code not in RETRIED:
+        if entry.error is None or entry.error.code not in RETRIED_CODES:
             self._end(entry, OutboxStatus.FAILED if entry.error else OutboxStatus.SENT)
         return entry.error
 

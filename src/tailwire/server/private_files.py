@@ -10,7 +10,7 @@ from typing import BinaryIO
 from tailwire.server.telemetry.logs import log
 
 FOLDER, FILE = 0o700, 0o600
-OTHERS = 0o077
+OTHERS_MODE_BITS = 0o077
 
 
 def make_folder(path: Path) -> None:
@@ -60,7 +60,7 @@ def sync_folder(path: Path) -> None:
 
 def is_loose(path: Path) -> bool:
     """Return True if anyone but the owner has access to a file or folder."""
-    return os.name == "posix" and bool(path.stat().st_mode & OTHERS)
+    return os.name == "posix" and bool(path.stat().st_mode & OTHERS_MODE_BITS)
 
 
 def tighten(paths: Iterable[Path]) -> None:
@@ -69,7 +69,7 @@ def tighten(paths: Iterable[Path]) -> None:
     for path in paths:
         try:
             if is_loose(path):
-                path.chmod(path.stat().st_mode & 0o777 & ~OTHERS)
+                path.chmod(path.stat().st_mode & 0o777 & ~OTHERS_MODE_BITS)
                 changed.append(path)
         except FileNotFoundError:
             continue

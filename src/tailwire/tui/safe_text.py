@@ -1,7 +1,7 @@
 """Text of other people, made safe and of a known width before it reaches a terminal. Pure functions.
 
 The result contains no control character, no character that changes the direction of the line, at most
-`MAX_MARKS` combining marks in a row, and no sequence whose width differs between terminals.
+`MAX_COMBINING_MARKS` combining marks in a row, and no sequence whose width differs between terminals.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from rich.cells import cell_len
 
-MAX_MARKS = 3
+MAX_COMBINING_MARKS = 3
 """Combining marks in a row; real languages need at most two or three."""
 MAX_TEXT_CHARACTERS = 20_000
 """Longer texts are cut."""
@@ -39,13 +39,13 @@ def _safe_character(char: str, marks: int, before: str) -> str:
         return " "
     if category == "Cf":
         joins_letters = char in (_JOINER, _NON_JOINER) and before and unicodedata.category(before)[0] in "LM"
-        return char if joins_letters and marks < MAX_MARKS else _direction(char)
+        return char if joins_letters and marks < MAX_COMBINING_MARKS else _direction(char)
     if _SELECTORS[0] <= char <= _SELECTORS[1] or (_SKIN_TONES[0] <= char <= _SKIN_TONES[1] and before):
         return ""  # without them a symbol has the same width everywhere
     if _FIRST_FLAG_LETTER <= ord(char) <= _LAST_FLAG_LETTER:
         return chr(ord(char) - _FIRST_FLAG_LETTER + ord("A"))
     if category[0] == "M" or cell_len(char) == 0:
-        return char if marks < MAX_MARKS and before not in ("", "\n") else ""
+        return char if marks < MAX_COMBINING_MARKS and before not in ("", "\n") else ""
     return char
 
 

@@ -21,7 +21,7 @@ from tailwire.tui.why import WhyScreen
 from tailwire.tui.wording import Place, error_text, place_of
 from tailwire.wire.entities import Action
 
-MAX_FOUND = 30
+MAX_FOUND_ENTRIES = 30
 MIN_SEARCH_CHARACTERS = 2
 
 
@@ -57,15 +57,15 @@ class Windows:
             return found
         seen = {choice.value.key for choice in found}
         for note, entities in (
-            ("user", self.chat.users(search=typed.strip(), limit=MAX_FOUND)),
-            ("group", self.chat.groups(search=typed.strip(), limit=MAX_FOUND)),
+            ("user", self.chat.users(search=typed.strip(), limit=MAX_FOUND_ENTRIES)),
+            ("group", self.chat.groups(search=typed.strip(), limit=MAX_FOUND_ENTRIES)),
         ):
             count = 0
             async for entity in entities:
                 place, count = place_of(entity), count + 1
                 if place.key not in seen:
                     found.append(Choice(place.title, place, note))
-                if count >= MAX_FOUND:
+                if count >= MAX_FOUND_ENTRIES:
                     break
         return found
 
@@ -78,7 +78,7 @@ class Windows:
         async def find(typed: str) -> Sequence[Choice]:
             if len(typed.strip()) < MIN_SEARCH_CHARACTERS:
                 return []
-            request = MessagesRequestBuilder().set_search_keyword(typed.strip()).set_limit(MAX_FOUND)
+            request = MessagesRequestBuilder().set_search_keyword(typed.strip()).set_limit(MAX_FOUND_ENTRIES)
             request = request.set_guid(place.id) if place.kind == "group" else request.set_uid(place.id)
             listed = await request.hide_deleted_messages().build(self.chat).fetch_previous()
             return [Choice(result_line(m), m) for m in reversed(listed) if not isinstance(m, Action)]

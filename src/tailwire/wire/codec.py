@@ -127,14 +127,14 @@ def metadata_of(d: Mapping[str, Any]) -> dict[str, Any]:
 
 _Fields = tuple[str, str, str | None, str | None, str, str, str | None, int]
 _recent: dict[str, tuple[Mapping[str, Any], _Fields, tuple[int, int]]] = {}
-_MAX_RECENT = 256
+_MAX_RECENT_USERS = 256
 _blank = object.__new__
 
 
 def _remember(d: Mapping[str, Any], v: list[Any]) -> None:
     # Most messages come from a recent sender, whose equal object need not be checked again. Each message still gets its
     # own user, and users with metadata are not cached, so nothing mutable is shared.
-    if len(_recent) >= _MAX_RECENT:
+    if len(_recent) >= _MAX_RECENT_USERS:
         _recent.clear()
     status = "online" if v[5] in ("available", "online") else "offline"
     fields = (v[0], v[1] or "", v[2] or None, v[3] or None, v[4] or "default", status, v[6] or None, v[7] or 0)

@@ -178,7 +178,7 @@ def test_queued_messages_survive_a_restart():
 
 
 def test_number_of_queued_messages_is_limited(monkeypatch, caplog):
-    monkeypatch.setattr(queues, "MAX_QUEUED", 10)
+    monkeypatch.setattr(queues, "MAX_QUEUED_EVENTS", 10)
     monkeypatch.setattr(queues, "MIN_QUEUED_PER_CONVERSATION", 1)
     bot, seen = a_bot(), []
 

@@ -26,7 +26,7 @@ async def test_events_are_kept_in_order_and_sent_to_listeners():
 
 
 async def test_log_and_queues_are_bounded(monkeypatch):
-    monkeypatch.setattr(module, "MAX_WAITING", 3)
+    monkeypatch.setattr(module, "MAX_WAITING_EVENTS", 3)
     log = EventLog()
     queue = log.listen()
     for n in range(module.MAX_EVENTS + 10):

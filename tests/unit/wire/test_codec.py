@@ -234,9 +234,9 @@ def test_equal_users_are_decoded_to_objects_of_their_own():
 
 
 def test_the_memory_of_recent_users_is_bounded():
-    for n in range(2 * codec._MAX_RECENT + 10):
+    for n in range(2 * codec._MAX_RECENT_USERS + 10):
         assert user_from_wire({"uid": f"u{n}", "name": str(n)}).name == str(n)
-        assert len(codec._recent) <= codec._MAX_RECENT
+        assert len(codec._recent) <= codec._MAX_RECENT_USERS
     assert user_from_wire({"uid": "u1", "name": "changed"}).name == "changed"
 
 

@@ -14,7 +14,7 @@ from tailwire.wire.notifications import (
     UnmutedConversation,
 )
 
-_TOKENS = {
+_TOKEN_FIELDS = {
     PushPlatforms.FCM_FLUTTER_ANDROID: ("fcm_token", "INVALID_FCM_TOKEN"),
     PushPlatforms.FCM_FLUTTER_IOS: ("fcm_token", "INVALID_FCM_TOKEN"),
     PushPlatforms.APNS_FLUTTER_DEVICE: ("device_token", "INVALID_APNS_DEVICE_TOKEN"),
@@ -56,7 +56,7 @@ class CometChatNotifications(CurrentClient):
         async def register() -> str:
             if push_platform not in list(PushPlatforms):
                 raise failure("INVALID_PUSH_PLATFORM")
-            name, code = _TOKENS[PushPlatforms(push_platform)]
+            name, code = _TOKEN_FIELDS[PushPlatforms(push_platform)]
             token = given[name]
             if not token:
                 raise failure(code)

@@ -33,8 +33,8 @@ SLOW_PAGE_SECONDS = 8.0
 """A page that took longer is followed by one of half the size."""
 GROWTH_RATIO = 0.8
 """Between the two, the size grows while the time per message is at most this fraction of the previous page's."""
-MAX_REMEMBERED = 2000
-MAX_HELD = 5000
+MAX_REMEMBERED_MESSAGES = 2000
+MAX_HELD_MESSAGES = 5000
 
 
 def connected(m: CatchUp, store: str, mark: str = "") -> list[Command]:
@@ -279,7 +279,7 @@ def live(m: CatchUp, message_id: int, message: Any, *, ours: bool = False, befor
         before: id of its predecessor in the conversation, if the server named one (feature `chain`); else 0.
     """
     if m.behind is not None:
-        if len(m.behind) >= MAX_HELD:
+        if len(m.behind) >= MAX_HELD_MESSAGES:
             m.behind.clear()
             m.named.clear()
             m.overflowed = True
@@ -302,7 +302,7 @@ def passes(m: CatchUp, message_id: int) -> bool:
     if m.behind is not None or message_id <= m.floor or message_id in m.recent:
         return False
     m.recent[message_id] = None
-    if len(m.recent) > MAX_REMEMBERED:
+    if len(m.recent) > MAX_REMEMBERED_MESSAGES:
         _forget_oldest(m)
     _advance(m, message_id)
     return True
@@ -312,10 +312,10 @@ def sent(m: CatchUp, message_id: int) -> None:
     """Record a message that this device sent, so that catch-up does not hand it over."""
     if m.position is not None and message_id > m.floor and (m.behind is None or m.holes):
         m.recent[message_id] = None  # a later message may name it as its predecessor
-        if m.behind is None and len(m.recent) > MAX_REMEMBERED:
+        if m.behind is None and len(m.recent) > MAX_REMEMBERED_MESSAGES:
             _forget_oldest(m)
     if m.position is not None and message_id > m.position.last_id and message_id not in m.position.own:
-        own = (*m.position.own, message_id)[-MAX_REMEMBERED:]
+        own = (*m.position.own, message_id)[-MAX_REMEMBERED_MESSAGES:]
         m.position = m.position._replace(own=own)
 
 
@@ -342,7 +342,7 @@ def hand_over(
     if pairs:
         for message_id, _ in pairs:
             m.recent[message_id] = None
-        while len(m.recent) > MAX_REMEMBERED:
+        while len(m.recent) > MAX_REMEMBERED_MESSAGES:
             _forget_oldest(m)
         first, last_id = pairs[0][0], pairs[-1][0]
         place = m.position or Position()

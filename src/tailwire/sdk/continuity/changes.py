@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 from tailwire.sdk.continuity.commands import HandOver
 from tailwire.sdk.continuity.state import CatchUp, Position
 
-MANY_UNSETTLED = 200
+MANY_UNSETTLED_CHANGES = 200
 """Numbers above the settled one after which history is read, so that they are settled."""
-MAX_UNSETTLED = 1000
+MAX_UNSETTLED_CHANGES = 1000
 """Numbers above the settled one that a position remembers. Changes beyond them may be handed over again."""
-MAX_HELD = 1000
+MAX_HELD_CHANGES = 1000
 
 
 class Change(NamedTuple):
@@ -55,7 +55,7 @@ def held(m: CatchUp, number: int, event: Any) -> bool:
     """Hold a live change while messages are held. Return whether it is held."""
     if m.behind is None:
         return False
-    if len(m.changed) >= MAX_HELD:
+    if len(m.changed) >= MAX_HELD_CHANGES:
         m.changed.clear()
         m.overflowed = True  # one more page will contain it
     newest = m.behind[-1][0] if m.behind else m.position.last_id if m.position is not None else 0
@@ -68,7 +68,7 @@ def record(m: CatchUp, number: int) -> None:
     p = m.position
     if p is None or p.changes is None:
         return  # the number will be settled by the next page
-    if len(p.heard) < MAX_UNSETTLED:
+    if len(p.heard) < MAX_UNSETTLED_CHANGES:
         m.position = p._replace(heard=(*p.heard, number))
 
 
@@ -87,7 +87,7 @@ def are_many(m: CatchUp) -> bool:
 
     A server that sends no settled numbers leaves it open whether a missing one will still come.
     """
-    return m.position is not None and bool(m.position.heard) and len(m.position.heard) % MANY_UNSETTLED == 0
+    return m.position is not None and bool(m.position.heard) and len(m.position.heard) % MANY_UNSETTLED_CHANGES == 0
 
 
 def settle(m: CatchUp, listed: Listed) -> None:

@@ -14,7 +14,7 @@ from tailwire.sdk.dispatch.calling import log_cancellation
 
 log = logging.getLogger("tailwire")
 
-MAX_QUEUED = 1000
+MAX_QUEUED_ENTRIES = 1000
 CLOSE_TIMEOUT_SECONDS = 5.0
 
 
@@ -72,7 +72,7 @@ class EventQueue:
 
     def capacity(self) -> Awaitable[object] | None:
         """Return None while the queue has capacity, else what to await before reading on."""
-        if len(self._entries) < MAX_QUEUED:
+        if len(self._entries) < MAX_QUEUED_ENTRIES:
             return None
         if self._has_capacity is None:
             self._has_capacity = asyncio.Event()
@@ -88,7 +88,7 @@ class EventQueue:
                 log_cancellation("handling", type(entry).__name__)
             except Exception:
                 log.exception("handling %s raised", type(entry).__name__)
-            if self._has_capacity is not None and len(entries) <= MAX_QUEUED // 2:
+            if self._has_capacity is not None and len(entries) <= MAX_QUEUED_ENTRIES // 2:
                 self._has_capacity.set()
                 self._has_capacity = None
         self._task = None

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from tailwire.sdk.continuity.state import Position, of_another_store
 from tailwire.sdk.listeners.events import HistoryGap, MessagePinned, MessageReceived, MessageSaved
 
-MAX_AHEAD = 2000
+MAX_MESSAGES_AHEAD = 2000
 """The maximum number of remembered ids of messages that this device sent while older events were held."""
 
 
@@ -125,7 +125,7 @@ class Served:
         """Record a message that this device sent while older events are open."""
         if self._open:
             self._ahead[message_id] = None
-            if len(self._ahead) > MAX_AHEAD:
+            if len(self._ahead) > MAX_MESSAGES_AHEAD:
                 self._ahead.popitem(last=False)
 
     def all_handed_over(self, position: Position | None) -> None:
@@ -135,7 +135,7 @@ class Served:
 
 
 def _newest(own: set[int], above: int) -> tuple[int, ...]:
-    return tuple(sorted(n for n in own if n > above)[-MAX_AHEAD:])
+    return tuple(sorted(n for n in own if n > above)[-MAX_MESSAGES_AHEAD:])
 
 
 def _number(event: object) -> int:

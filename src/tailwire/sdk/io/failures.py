@@ -78,7 +78,7 @@ def cause_of_error(error: BaseException) -> Cause:
     return Cause.CONNECTION_RESET
 
 
-MAX_WORDS = 500
+MAX_ERROR_CHARACTERS = 500
 """Maximum number of characters to keep of a server's error."""
 
 _ADVICE = {
@@ -173,7 +173,7 @@ _TOKEN_CODES = frozenset({
 
 def in_words(e: CometChatException) -> str:
     """Return a server's refusal of a request in one line: code, message, and what to do."""
-    return " ".join(f"{e.code}: {e.message} {e.details}".split())[:MAX_WORDS]
+    return " ".join(f"{e.code}: {e.message} {e.details}".split())[:MAX_ERROR_CHARACTERS]
 
 
 def attempt_failed(e: CometChatException, seen: str = "") -> AttemptError:

@@ -14,7 +14,7 @@ except ModuleNotFoundError:  # Windows
 
 log = logging.getLogger("tailwire")
 _HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK)
-_FAR = 1 << 30  # Windows makes locked bytes unreadable, so the lock is on a byte far after the text
+_LOCKED_BYTE = 1 << 30  # Windows makes locked bytes unreadable, so the lock is on a byte far after the text
 
 
 class Held(Exception):
@@ -77,6 +77,6 @@ def _take(descriptor: int) -> None:
         return
     import msvcrt
 
-    os.lseek(descriptor, _FAR, os.SEEK_SET)
+    os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
     msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
     os.lseek(descriptor, 0, os.SEEK_SET)

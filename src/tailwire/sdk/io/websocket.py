@@ -37,7 +37,11 @@ log = logging.getLogger("tailwire")
 
 MAX_BYTES = 4 * 1024 * 1024
 CLOSE_TIMEOUT_SECONDS = 0.5
-_NO_UPGRADE_SEEN = (404, 405, 426)  # our server's response to a request that lost its Upgrade header on the way
+_STATUSES_WITHOUT_UPGRADE = (
+    404,
+    405,
+    426,
+)  # our server's response to a request that lost its Upgrade header on the way
 
 
 class WebSocketWire:
@@ -206,7 +210,7 @@ def _refused(response: Response, through: str) -> AttemptError:
     if refusal is not None:
         if status in (429, 503):
             return AttemptError(Cause.SERVER_BUSY, wait, ours=True, details=f"{details}: {in_words(refusal)}")
-        if status in _NO_UPGRADE_SEEN:
+        if status in _STATUSES_WITHOUT_UPGRADE:
             return AttemptError(Cause.WEBSOCKET_REFUSED, details=f"{details}: the server saw no request to upgrade")
         return attempt_failed(refusal, details)
     html = "html" in response.headers.get("Content-Type", "").lower() or response.body[:256].lstrip().startswith(b"<")

@@ -21,7 +21,7 @@ from tailwire.wire.codec import message_from_wire
 from tailwire.wire.entities import BaseMessage, User
 
 PAGE_SIZE = 100
-MAX_REREAD = 2 * PAGE_SIZE
+MAX_REREAD_MESSAGES = 2 * PAGE_SIZE
 MAX_REQUESTS = 5
 MAX_FRUITLESS_REQUESTS = 50
 """A read ends after this number of pages without a visible message; the next one continues there."""
@@ -126,7 +126,7 @@ class LiveMessages(LiveList[LiveMessage]):
         return filters
 
     async def _read_all(self) -> Callable[[], None]:
-        wanted = min(max(len(self._state), self._limit), MAX_REREAD)
+        wanted = min(max(len(self._state), self._limit), MAX_REREAD_MESSAGES)
         found, first, complete = await self._read(0, wanted, min(wanted, PAGE_SIZE))
 
         def take() -> None:

@@ -29,7 +29,7 @@ from tailwire.server.ports.audit import (
 from tailwire.server.telemetry.logs import report
 
 USE_SECONDS = 600.0
-MAX_USES = 10_000
+MAX_REMEMBERED_USES = 10_000
 MAX_TARGET_CHARACTERS = 500
 UNRECORDED_PATHS = frozenset({"/metrics", "/openapi.json", "/health", "/health/ready"})
 SETTINGS_ACTION = "settings"
@@ -94,7 +94,7 @@ class AuditLog:
         if before is not None and now - before < USE_SECONDS:
             self._uses[use] = before
             return False
-        if len(self._uses) >= MAX_USES:
+        if len(self._uses) >= MAX_REMEMBERED_USES:
             del self._uses[next(iter(self._uses))]
         self._uses[use] = now
         return True

@@ -21,7 +21,7 @@ from tailwire.server.ports.records import ListedRow
 
 MAX_CHANGES = 100
 """How many entries of the change log a page may have."""
-MAX_ENDED = 100
+MAX_ENDED_MEMBERSHIPS = 100
 """How many ended memberships a page considers."""
 
 
@@ -86,7 +86,7 @@ class CatchUp:
         """
         log = self._store.change_log
         number = await log.newest()
-        ended = await log.ended_memberships(caller.reader, newest_id, MAX_ENDED) if caller.reader else []
+        ended = await log.ended_memberships(caller.reader, newest_id, MAX_ENDED_MEMBERSHIPS) if caller.reader else []
         return number, max((membership.until_id for membership in ended), default=0)
 
     async def page(self, caller: Caller, wanted: MessageFilter, asked: Asked) -> MissedPage:
@@ -102,7 +102,7 @@ class CatchUp:
         found: list[ChangeRow] = []
         if asked.after is not None:
             found = await log.find(caller.reader, caller.device, asked.after, newest, asked.heard, MAX_CHANGES + 1)
-        ended = await log.ended_memberships(caller.reader, cursor, MAX_ENDED)
+        ended = await log.ended_memberships(caller.reader, cursor, MAX_ENDED_MEMBERSHIPS)
         rows, former = await self._rows(caller, wanted, ended)
         gap = None
         if asked.at_most and len(rows) >= wanted.limit:

@@ -17,7 +17,7 @@ from tailwire.server.ports.remembered import Remembered
 from tailwire.server.ports.store import Store
 from tailwire.server.rules.names import SYSTEM_USER
 
-MAX_CACHED = 20_000
+MAX_CACHED_USERS = 20_000
 SYSTEM = UserRow(SYSTEM_USER, "System")
 
 
@@ -35,7 +35,7 @@ class Directory:
         self._store = store
         self._online = online
         self._everyone_online = everyone_online
-        self._encoded: Remembered[msgspec.Raw] = Remembered(store.feed, MAX_CACHED)  # see `_key`
+        self._encoded: Remembered[msgspec.Raw] = Remembered(store.feed, MAX_CACHED_USERS)  # see `_key`
         store.feed.listen(self._changed)
 
     def _changed(self, changes: Sequence[Change] | None) -> None:

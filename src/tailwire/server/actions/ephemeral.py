@@ -20,7 +20,7 @@ from tailwire.server.ports.refusal import Refused
 
 MAX_DATA_BYTES = 10 * 1024
 MAX_SKIPPED_USERS = 10_000
-PUBLISH_BATCH = 50
+PUBLISH_BATCH_SIZE = 50
 """Skipped presence updates that are published in one iteration of the event loop."""
 
 
@@ -143,7 +143,7 @@ class Ephemeral:
             if not self._directory.is_online(uid):
                 await self._store.users.seen(uid, at)
                 await self._presence(uid, "offline")
-            if number % PUBLISH_BATCH == 0:
+            if number % PUBLISH_BATCH_SIZE == 0:
                 await asyncio.sleep(0)
 
     async def returned(self, uids: Sequence[str]) -> None:
@@ -151,7 +151,7 @@ class Ephemeral:
         for number, uid in enumerate(uids):
             if self._directory.is_online(uid):
                 await self._presence(uid, "online", platform=self._platforms.get(uid, ""))
-            if number % PUBLISH_BATCH == 0:
+            if number % PUBLISH_BATCH_SIZE == 0:
                 await asyncio.sleep(0)
 
     async def _presence(self, uid: str, action: str, feature: str = "", platform: str = "") -> None:
@@ -179,7 +179,7 @@ class Ephemeral:
     async def publish_skipped(self) -> None:
         """Publish the presence updates that were skipped, once the load has dropped."""
         while self._skipped and self._overload.level < Level.PRESENCE:
-            for uid in list(self._skipped)[:PUBLISH_BATCH]:
+            for uid in list(self._skipped)[:PUBLISH_BATCH_SIZE]:
                 del self._skipped[uid]
                 row = await self._store.users.get(uid)
                 if row is not None and self._publishes_presence():

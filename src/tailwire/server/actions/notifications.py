@@ -24,7 +24,7 @@ from tailwire.server.rules.push_tokens import MAX_PROVIDER_ID_CHARACTERS, VOIP, 
 
 MAX_MUTES = 1_000
 MAX_MUTES_AT_ONCE = 100
-MAX_UNTIL = 10**15  # milliseconds: beyond the year 30000
+MAX_UNTIL_MILLISECONDS = 10**15  # milliseconds: beyond the year 30000
 KINDS = {"oneOnOne": "user", "group": "group", "user": "user"}
 """The documented types of muted conversations; `user` is accepted as well."""
 
@@ -217,7 +217,7 @@ class Notifications:
         """
         rows = []
         for one in _bounded(mutes):
-            if not 0 < one.until < MAX_UNTIL:
+            if not 0 < one.until < MAX_UNTIL_MILLISECONDS:
                 raise Refused("ERR_BAD_REQUEST", {"until": "Use milliseconds since 1970."})
             rows.append(MuteRow(await self._known(caller, one), one.until))
         await self._store.push_preferences.mute(caller.uid, rows, MAX_MUTES)

@@ -30,7 +30,7 @@ POLL_SECONDS = 1.0
 RETRY_SECONDS = 5.0
 MESSAGES_AT_ONCE = 100
 MEMBERS_AT_ONCE = 200
-MAX_WAITING = 50_000
+MAX_WAITING_NOTIFICATIONS = 50_000
 """How many notifications may wait; while that many are waiting, no messages are looked at."""
 SWEEP_SECONDS = 600.0
 KEPT_SENT_SECONDS = 86_400
@@ -197,7 +197,7 @@ class Notifier:
             return
         progress = await notifications.progress()
         while progress.message_id < up_to:
-            if await notifications.waiting() >= MAX_WAITING:
+            if await notifications.waiting() >= MAX_WAITING_NOTIFICATIONS:
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             rows = await notifications.messages(progress.message_id, up_to, MESSAGES_AT_ONCE)

@@ -24,7 +24,7 @@ MAX_WEBHOOKS = 25
 MAX_CREDENTIAL_CHARACTERS = 100
 SECRET_PREFIX = "whsec_"
 SECRET_BYTES = range(24, 65)
-RETRY_BATCH = 500
+RETRY_BATCH_SIZE = 500
 RESERVED_IDS = ("triggers",)  # used in paths under /webhooks
 
 
@@ -199,8 +199,8 @@ class WebhookAdministration:
         """
         await self._find(webhook_id)
         ids, count = await self._store.deliveries.failed_ids(webhook_id), 0
-        for n in range(0, len(ids), RETRY_BATCH):  # in batches, so that other writes are not delayed
-            count += await self._store.deliveries.send_again(webhook_id, ids[n : n + RETRY_BATCH])
+        for n in range(0, len(ids), RETRY_BATCH_SIZE):  # in batches, so that other writes are not delayed
+            count += await self._store.deliveries.send_again(webhook_id, ids[n : n + RETRY_BATCH_SIZE])
             self._wake()
         return count
 

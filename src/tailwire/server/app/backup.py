@@ -13,8 +13,8 @@ from tailwire.server import private_files
 from tailwire.server.store.sqlite import moved
 from tailwire.server.store.sqlite.lock import ServerLock
 
-DATABASE = "tailwire.db"
-UPLOADS = "uploads"
+DATABASE_NAME = "tailwire.db"
+UPLOADS_NAME = "uploads"
 DATABASE_SUFFIXES = ("", "-wal", "-shm", moved.SUFFIX)
 
 
@@ -40,7 +40,7 @@ def backup(database: Path, uploads: Path, target: Path) -> tuple[int, int]:
     if not database.is_file():
         raise BackupRefused(f"there is no database at {database}: give the --data folder of the server")
     partial = new_partial(target)
-    copy = partial / DATABASE
+    copy = partial / DATABASE_NAME
     try:
         with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=rw", uri=True, timeout=30)) as c:
             c.execute("VACUUM INTO ?", (str(copy),))
@@ -75,7 +75,7 @@ def finish(copy: Path, uploads: Path, target: Path) -> tuple[int, int]:
         The size of the copy in bytes, and the number of uploaded files.
     """
     sync(copy)
-    size, count = copy.stat().st_size, copy_files(uploads, copy.parent / UPLOADS)
+    size, count = copy.stat().st_size, copy_files(uploads, copy.parent / UPLOADS_NAME)
     copy.parent.rename(target)
     private_files.sync_folder(target.parent)
     return size, count
@@ -97,9 +97,9 @@ def restore(source: Path, database: Path, uploads: Path, *, replace: bool) -> Pa
         InUse: if a server runs on the folder.
         OSError: if a file cannot be read or written, or the backup is damaged.
     """
-    copy = source / DATABASE
+    copy = source / DATABASE_NAME
     if not copy.is_file():
-        raise BackupRefused(f"{source} is not a backup: it has no {DATABASE}")
+        raise BackupRefused(f"{source} is not a backup: it has no {DATABASE_NAME}")
     private_files.make_folder(database.parent)
     lock = ServerLock(database)
     try:
@@ -117,7 +117,7 @@ def restore(source: Path, database: Path, uploads: Path, *, replace: bool) -> Pa
         sync(fresh)
         if files.exists():
             shutil.rmtree(files)
-        copy_files(source / UPLOADS, files)
+        copy_files(source / UPLOADS_NAME, files)
         aside = _move_aside(existing, database.parent) if existing else None
         files.rename(uploads)
         fresh.rename(database)

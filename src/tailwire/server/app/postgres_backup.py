@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tailwire.server import private_files
-from tailwire.server.app.backup import UPLOADS, BackupRefused, copy_files, finish, make_aside, new_partial
+from tailwire.server.app.backup import UPLOADS_NAME, BackupRefused, copy_files, finish, make_aside, new_partial
 from tailwire.server.ports.world import World
 from tailwire.server.store.postgres import dumps
 from tailwire.server.store.postgres.store import PostgresStore
@@ -76,10 +76,10 @@ def restore(source: Path, url: str, uploads: Path, *, replace: bool) -> Restored
         fresh = uploads.with_name(uploads.name + ".partial")
         if fresh.exists():
             shutil.rmtree(fresh)
-        copy_files(source / UPLOADS, fresh)
+        copy_files(source / UPLOADS_NAME, fresh)
         dumps.load(url, file)
         if aside is not None and uploads.exists():
-            uploads.rename(aside / UPLOADS)
+            uploads.rename(aside / UPLOADS_NAME)
         fresh.rename(uploads)
         private_files.sync_folder(uploads.parent)
         return Restored(aside, asyncio.run(_begin(url, highest or 0)))

@@ -369,7 +369,7 @@ async def serve(
         tailwire.server.app.checks.CannotStart: if the folder, the certificate or the address cannot be used.
     """
     started = time.monotonic()
-    os.umask(private_files.OTHERS)
+    os.umask(private_files.OTHERS_MODE_BITS)
     raise_descriptor_limit()
     in_terminal = os.isatty(STDIN)
     for name in ("SIGHUP", "SIGUSR1"):  # which would end a process that does not handle them yet

@@ -15,8 +15,8 @@ from tailwire.server.thread_priority import lower_priority
 
 T = TypeVar("T")
 
-MAX_PENDING = 64  # hashes that wait or are in progress, about 15 ms each
-MAX_PENDING_PER_USER = 3
+MAX_PENDING_HASHES = 64  # hashes that wait or are in progress, about 15 ms each
+MAX_PENDING_HASHES_PER_USER = 3
 RETRY_AFTER_SECONDS = 1.0
 
 
@@ -52,7 +52,7 @@ class Passwords:
         return await self._hash_in_thread(uid, same_password, password, stored)
 
     async def _hash_in_thread(self, uid: str, work: Callable[..., T], *args: object) -> T:
-        if (uid and self._pending_by_user[uid] >= MAX_PENDING_PER_USER) or self._pending >= MAX_PENDING:
+        if (uid and self._pending_by_user[uid] >= MAX_PENDING_HASHES_PER_USER) or self._pending >= MAX_PENDING_HASHES:
             advice = "Too many passwords are being checked. Wait, then try again."
             raise Refused(
                 "ERR_TOO_MANY_REQUESTS", advice, retry_after=RETRY_AFTER_SECONDS, limit="passwords at the same time"

@@ -7,7 +7,7 @@ from collections import deque
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
-MAX_WAITING = 10_000
+MAX_WAITING_ITEMS = 10_000
 MAX_WAITING_BYTES = 16 * 1024 * 1024
 
 
@@ -23,7 +23,7 @@ class Outgoing(Generic[T]):
 
     def put(self, item: T, size: int) -> bool:
         """Add news. Return False if there is no room for it."""
-        if len(self._items) >= MAX_WAITING or self._bytes + size > MAX_WAITING_BYTES:
+        if len(self._items) >= MAX_WAITING_ITEMS or self._bytes + size > MAX_WAITING_BYTES:
             return False
         self._items.append((item, size))
         self._bytes += size

@@ -8,7 +8,7 @@ from collections import OrderedDict
 
 PIECE_BYTES = 5_400
 """Bytes of a piece: 7,200 characters in Base64, and fewer than 7,500 with the head."""
-MAX_INCOMPLETE = 64
+MAX_INCOMPLETE_ITEMS = 64
 """How many news items may be incomplete. Beyond that the oldest is given up."""
 MAX_PIECES = 128
 
@@ -70,7 +70,7 @@ class Pieces:
         if len(pieces) == count:
             del self._incomplete[key]
             return b"".join(pieces)
-        if len(self._incomplete) > MAX_INCOMPLETE:
+        if len(self._incomplete) > MAX_INCOMPLETE_ITEMS:
             self._incomplete.popitem(last=False)
         return None
 

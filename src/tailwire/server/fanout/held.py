@@ -10,7 +10,7 @@ from tailwire.server.fanout.local import LocalDelivery
 from tailwire.server.fanout.order import Order
 from tailwire.server.ports.broker import FramePublication, MembershipChange
 
-MAX_HELD = 10_000
+MAX_HELD_FRAMES = 10_000
 HELD_SECONDS = 1.0
 
 
@@ -39,7 +39,7 @@ class HeldFrames:
             return
         until = self._loop.time() + HELD_SECONDS
         self._held.append((order.highest, until, subject, publication))
-        if len(self._held) > MAX_HELD:
+        if len(self._held) > MAX_HELD_FRAMES:
             self._deliver_first()
         if self._timer is None:
             self._timer = self._loop.call_at(self._held[0][1], self._release_old)

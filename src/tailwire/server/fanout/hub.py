@@ -33,7 +33,7 @@ class Subscriber(Protocol):
     features: frozenset[str]
     chained: bool  # receives messages with the id of the preceding one (feature `chain`)
     groups: set[str]  # guids of the groups that it receives
-    presence: frozenset[str] | None  # roles whose presence it receives, `ALL_USERS`, `FRIENDS`, or None
+    presence: frozenset[str] | None  # roles whose presence it receives, `ALL_USERS`, `FRIENDS_ONLY`, or None
     slow: bool  # droppable frames are not sent to it, because too much is buffered
     write: Callable[[bytes], object]
 
@@ -42,7 +42,7 @@ class Subscriber(Protocol):
 
 
 ALL_USERS = frozenset({"*"})
-FRIENDS = frozenset({"friends only"})  # cannot be a role: roles have no spaces
+FRIENDS_ONLY = frozenset({"friends only"})  # cannot be a role: roles have no spaces
 
 
 class _EncodedFrame:
@@ -347,6 +347,6 @@ def _is_in(audience: PresenceAudience, socket: Subscriber) -> bool:
         return False
     if socket.presence is ALL_USERS:
         return True
-    if socket.presence is FRIENDS:
+    if socket.presence is FRIENDS_ONLY:
         return socket.uid in audience.friends
     return audience.role in (socket.presence or ())

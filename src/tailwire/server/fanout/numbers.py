@@ -8,7 +8,7 @@ from enum import Enum
 
 MAX_KNOWN_NUMBERS = 100_000
 """How many numbers are remembered. Beyond that, it is not known whether lower ones were received."""
-MAX_LEFT = 10_000
+MAX_DEPARTURES = 10_000
 """How many departures are remembered."""
 _NOT_SEEN = sys.maxsize
 
@@ -92,7 +92,7 @@ class ChangeNumbers:
             if subject in subjects and number not in held and uid not in self._late.get(number, ()):
                 self._had.setdefault(number, set()).add((subject, uid))
         self._left.pop((subject, uid), None)
-        if len(self._left) >= MAX_LEFT:
+        if len(self._left) >= MAX_DEPARTURES:
             del self._left[next(iter(self._left))]
         self._left[subject, uid] = now, _NOT_SEEN
 

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from tailwire.server.ports.log import Batch
 
 T = TypeVar("T")
-MAX_WAITING = 20_000
+MAX_WAITING_ITEMS = 20_000
 """How many items may wait for lower ids. Further ones are not kept, but read from the store when their turn comes."""
 _UNTIL_BELIEVED = sys.maxsize
 
@@ -84,7 +84,7 @@ class Order(Generic[T]):
             self._keep(number, item)
 
     def _keep(self, number: int, item: T) -> None:
-        if self._count >= MAX_WAITING:
+        if self._count >= MAX_WAITING_ITEMS:
             self.doubt(number, max(number, self.highest))
             return
         self._waiting.setdefault(number, []).append(item)

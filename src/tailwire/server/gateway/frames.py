@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from tailwire.server.fanout.hub import ALL_USERS, FRIENDS
+from tailwire.server.fanout.hub import ALL_USERS, FRIENDS_ONLY
 from tailwire.server.rules.decoding import decode, decode_part
 
 MAX_PLATFORM_CHARACTERS = 50  # characters
@@ -117,11 +117,11 @@ def body_of(frame: ClientFrame, kind: Any) -> Any:
 
 
 def subscription(asked: str | list[str] | None, roles: list[str]) -> frozenset[str] | None:
-    """Return the roles whose presence a client subscribes to, `ALL_USERS` or `FRIENDS`; None for no presence."""
+    """Return the roles whose presence a client subscribes to, `ALL_USERS` or `FRIENDS_ONLY`; None for no presence."""
     if asked == "ALL_USERS":
         return ALL_USERS
     if asked == "FRIENDS":
-        return FRIENDS
+        return FRIENDS_ONLY
     if asked == "ROLES":
         asked = roles
     if isinstance(asked, list):

@@ -53,7 +53,7 @@ class Buckets:
         self._per_second, self._size = per_second / servers, max(1.0, size / servers)
 
     def give_back(self, key: str) -> None:
-        """Return one token to the bucket of a key."""
+        """Put one token back into the bucket of a key."""
         if key in self._buckets:
             left, at = self._buckets[key]
             self._buckets[key] = (min(self._size, left + 1.0), at)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable
 from tailwire.server.limits.buckets import MAX_KEYS, Buckets
 from tailwire.server.limits.networks import counted_as
 
-MAX_KNOWN = 1_000
+MAX_KNOWN_SECRETS = 1_000
 
 
 class GuessLimiter:
@@ -60,7 +60,7 @@ class GuessLimiter:
         """Record that a secret from an address was valid."""
         if self._suspects and (suspect := self._suspects.get(counted_as(address))):
             known = suspect[1]
-            if len(known) < MAX_KNOWN:
+            if len(known) < MAX_KNOWN_SECRETS:
                 known[hash(secret)] = None
 
     def record_failure(self, address: str) -> None:

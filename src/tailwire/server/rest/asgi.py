@@ -18,7 +18,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-MAX_CACHED_QUERY = 100  # bytes
+MAX_CACHED_QUERY_BYTES = 100  # bytes
 INCOMPLETE_BODY = "The request ended before its body was complete."
 CORS = [(b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", b"*")]
 PREFLIGHT = [
@@ -76,7 +76,7 @@ def pairs_of(query: bytes) -> dict[str, str]:
     """
     if not query:
         return {}
-    return dict(_recent_pairs(query) if len(query) <= MAX_CACHED_QUERY else _pairs(query))
+    return dict(_recent_pairs(query) if len(query) <= MAX_CACHED_QUERY_BYTES else _pairs(query))
 
 
 def _pairs(query: bytes) -> tuple[tuple[str, str], ...]:

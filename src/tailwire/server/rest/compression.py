@@ -16,7 +16,7 @@ import asyncio
 import math
 import zlib
 
-LEVEL = 1
+COMPRESSION_LEVEL = 1
 MIN_BYTES = 1000
 """Smaller bodies fit into one packet anyway."""
 SLICE_BYTES = 128 * 1024
@@ -66,7 +66,7 @@ async def compressed(body: bytes, accept: bytes | None, headers: list[tuple[byte
     if len(body) < MIN_BYTES or not accept or not accepts_gzip(accept):
         return body
     headers.append(ENCODED)
-    packer = zlib.compressobj(LEVEL, zlib.DEFLATED, GZIP_WBITS)
+    packer = zlib.compressobj(COMPRESSION_LEVEL, zlib.DEFLATED, GZIP_WBITS)
     if len(body) <= SLICE_BYTES:
         return packer.compress(body) + packer.flush()
     slices = []

@@ -20,9 +20,9 @@ from tailwire.server.telemetry.stats import WINDOW_SECONDS, Sample, Stats
 
 MAX_STREAMS = 50
 """How many streams may be open at the same time, for all keys together."""
-SIZES_EVERY = 15
+SAMPLES_PER_SIZES = 15
 """The sizes on disk are sent with each of this many samples."""
-MAX_STREAMED = 300
+MAX_STREAMED_SAMPLES = 300
 """Samples of one stream. Its client then connects again."""
 _UNITS = {"s": 1, "m": 60}
 _HEADERS = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
@@ -105,8 +105,8 @@ class StatsRoutes:
         self._streams += 1
         try:
             number = 0
-            while not gone.done() and number < MAX_STREAMED:
-                if number % SIZES_EVERY == 0:
+            while not gone.done() and number < MAX_STREAMED_SAMPLES:
+                if number % SAMPLES_PER_SIZES == 0:
                     yield _event("about", await self._about())
                 number += 1
                 taken = asyncio.ensure_future(self._stats.next())

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
-MAX_ENDED = 1000
+MAX_ENDED_CONNECTIONS = 1000
 """How many of the connections that ended last are kept."""
 MAX_EVENTS = 50
 FIRST_EVENTS = 5
@@ -95,7 +95,7 @@ class EndedConnections:
     """The connections that ended last."""
 
     def __init__(self) -> None:
-        self._rows: deque[ConnectionRow] = deque(maxlen=MAX_ENDED)
+        self._rows: deque[ConnectionRow] = deque(maxlen=MAX_ENDED_CONNECTIONS)
 
     def add(self, row: ConnectionRow) -> None:
         """Keep a connection that has ended; the oldest one is dropped if there are too many."""

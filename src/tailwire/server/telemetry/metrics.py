@@ -117,10 +117,16 @@ class Metrics:
         cause = known or OTHER
         self.returns[cause] += 1
         self.attempts[cause] += min(max(attempts, 0), 1000)
-        self.lived[next(name for name, most in LIVED if lived <= most)] += 1
+        self.lived[next(name for name, most in LIFETIMES if lived <= most)] += 1
 
 
 MAX_WEBHOOK_SERIES = 300  # webhooks come and go, but an app has few at a time
 _CAUSE = re.compile(r"[a-z_]{1,40}")
 MAX_CAUSES = 50
-LIVED = (("under 10 s", 10.0), ("under 1 min", 60.0), ("under 10 min", 600.0), ("under 1 h", 3600.0), ("longer", inf))
+LIFETIMES = (
+    ("under 10 s", 10.0),
+    ("under 1 min", 60.0),
+    ("under 10 min", 600.0),
+    ("under 1 h", 3600.0),
+    ("longer", inf),
+)

@@ -22,7 +22,7 @@ from tailwire.server.uploads.threads import Threads
 
 SENT_AT_ONCE = 4
 """Files that are sent to the bucket at the same time, so that a slow service costs no more than their parts' memory."""
-MAX_WAITING = 1000
+MAX_PENDING_UPLOADS = 1000
 LINK_SECONDS = 900
 CLOSE_SECONDS = 5.0
 DAY_SECONDS = 86_400
@@ -156,7 +156,7 @@ class S3Uploads:
         Raises:
             Refused: ERR_UNAVAILABLE.
         """
-        if len(self._tasks) > MAX_WAITING:
+        if len(self._tasks) > MAX_PENDING_UPLOADS:
             raise unavailable()
         try:
             async with self._slots:

@@ -22,7 +22,7 @@ CONNECT_SECONDS, READ_SECONDS, RETRY_SECONDS = 3, 30, 10
 MAX_RETRIES = 2
 REQUEST_SECONDS = 15.0
 PUT_SECONDS = 30.0
-LEAST_PUT_RATE = 500_000
+MIN_PUT_BYTES_PER_SECOND = 500_000
 """Bytes per second; a slower upload to the bucket fails."""
 STREAM_SECONDS = 24 * 3600
 """How long one download may take. It takes as long as its client does, and the server has limits for slow clients."""
@@ -65,7 +65,7 @@ class Bucket:
             self._store, name, file, attributes=attributes, chunk_size=PART_BYTES, max_concurrency=PARTS_AT_ONCE
         )
         try:
-            await self._answer(sent, PUT_SECONDS + size / LEAST_PUT_RATE)
+            await self._answer(sent, PUT_SECONDS + size / MIN_PUT_BYTES_PER_SECOND)
         except FileNotFoundError as e:
             raise self._missing() from e
 

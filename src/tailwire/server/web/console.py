@@ -38,7 +38,7 @@ from tailwire.server.web.sessions import ConsoleSessions, Session
 MAX_BODY_BYTES = 1024
 TOKEN_HEADER = b"x-console-token"
 API = "/console/api"
-_READS = ("GET", "HEAD")
+_READ_METHODS = ("GET", "HEAD")
 _IDENTITY = (b"apikey", b"authtoken", b"authorization", b"appid", b"onbehalfof", b"resource")
 _OWN = frozenset((*_IDENTITY, b"cookie", b"origin", TOKEN_HEADER))
 """Headers of the page that are not passed on to the API."""
@@ -110,7 +110,7 @@ class ConsoleRequests:
         session = self._sessions.get(_cookie_in(scope))
         if session is None:
             raise Refused("ERR_CONSOLE_SESSION")
-        if scope["method"] not in _READS:
+        if scope["method"] not in _READ_METHODS:
             given = headers_of(scope).get(TOKEN_HEADER, b"")
             if not hmac.compare_digest(given, session.token.encode()):
                 raise Refused("ERR_CONSOLE_ORIGIN", f"A change needs the header {TOKEN_HEADER.decode()}.")

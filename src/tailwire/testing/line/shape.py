@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 UNITS = {"": 1.0, "kbit": 125.0, "mbit": 125_000.0}
-MAX_RATE = 1e9
+MAX_BYTES_PER_SECOND = 1e9
 MAX_SECONDS = 3600.0
 
 
@@ -23,7 +23,7 @@ def read_rate(text: str) -> float:
     """
     match = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)(kbit|mbit|)", text.strip().lower())
     rate = float(match[1]) * UNITS[match[2]] if match else -1.0
-    if not 0 <= rate <= MAX_RATE:
+    if not 0 <= rate <= MAX_BYTES_PER_SECOND:
         raise ValueError(f"{text!r} is not a rate: give bytes per second (8000), 64kbit or 2mbit; 0 is no limit")
     return rate
 
@@ -61,6 +61,11 @@ class Shape:
     latency: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, most in (("up", MAX_RATE), ("down", MAX_RATE), ("queue", MAX_SECONDS), ("latency", MAX_SECONDS)):
+        for name, most in (
+            ("up", MAX_BYTES_PER_SECOND),
+            ("down", MAX_BYTES_PER_SECOND),
+            ("queue", MAX_SECONDS),
+            ("latency", MAX_SECONDS),
+        ):
             if not 0 <= getattr(self, name) <= most:
                 raise ValueError(f"{name}: give a number from 0 to {most:g}")

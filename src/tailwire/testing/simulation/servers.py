@@ -33,7 +33,7 @@ __all__ = ["MakeDatabase", "Several", "Wrong", "play"]
 USERS = ("ann", "ben", "cleo")
 GUESTS = ("dora", "emil")
 """Users who come and go, and receive nothing."""
-STEPS = 70
+STEPS_PER_RUN = 70
 QUIET_SECONDS = 45.0
 """How long everything works before the run is judged: long enough for leases to end and queues to be checked."""
 WATCH_SECONDS = 0.1
@@ -154,7 +154,7 @@ class Several:
         for phone in self.phones:
             self.run(phone.stay_connected())
         self.run(self._watch())
-        for step in range(STEPS):
+        for step in range(STEPS_PER_RUN):
             await asyncio.sleep(self.chance.choice((0.0, 0.001, 0.02, 0.2, 0.7, 0.7, 3.0)))
             await self._step(step)
         self.store.fails, self.database.calm, self.observed.refuses_until = False, True, 0.0

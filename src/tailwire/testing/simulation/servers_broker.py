@@ -14,9 +14,9 @@ from functools import partial
 
 from tailwire.server.ports.broker import Publication, Receiver, Record
 
-TICK = 1e-6
+TICK_SECONDS = 1e-6
 """Seconds between two arrivals from a sender, because timers that are due at the same time have no order."""
-DELAYS = (0.0005, 0.001, 0.004, 0.05, 0.3, 1.2)
+DELAYS_SECONDS = (0.0005, 0.001, 0.004, 0.05, 0.3, 1.2)
 
 
 class Bus:
@@ -46,11 +46,13 @@ class Bus:
             fate = self.chance.random()
             if may_be_lost and fate < 0.2:
                 continue
-            at = max(self._last.get((sender, number), 0.0) + TICK, loop.time() + self.chance.choice(DELAYS))
+            at = max(
+                self._last.get((sender, number), 0.0) + TICK_SECONDS, loop.time() + self.chance.choice(DELAYS_SECONDS)
+            )
             self._last[sender, number] = at
             loop.call_at(at, remote.take, remote.generation, call, context=remote.context)
             if fate > 0.9:  # twice
-                again = at + self.chance.choice(DELAYS)
+                again = at + self.chance.choice(DELAYS_SECONDS)
                 loop.call_at(again, remote.take, remote.generation, call, context=remote.context)
 
     def announce(self, server: int, record: Record) -> None:

@@ -15,7 +15,7 @@ import asyncpg
 
 from tailwire.testing.simulation.servers_database import SimulatedDatabase
 
-DELAYS = (0.0003, 0.001, 0.004, 0.03)
+DELAYS_SECONDS = (0.0003, 0.001, 0.004, 0.03)
 LATE_SECONDS = (1.5, 4.0, 7.0, 14.0)
 NOBODY = Context()
 """The context of the network and the database, which go on while a server is stopped."""
@@ -57,7 +57,7 @@ class Gate:
         Raises:
             OSError: the database does not answer.
         """
-        await asyncio.sleep(self.chance.choice(DELAYS))
+        await asyncio.sleep(self.chance.choice(DELAYS_SECONDS))
         if self.fails() or self.dead():
             raise ConnectionRefusedError("the simulated database does not answer")
         return SimulatedConnection(self)
@@ -77,7 +77,7 @@ class SimulatedConnection:
         gate, loop = self._gate, asyncio.get_running_loop()
         answer: asyncio.Future[list[Any]] = loop.create_future()
         fate = 1.0 if gate.database.calm else gate.chance.random()
-        there = gate.chance.choice(LATE_SECONDS if fate < 0.004 else DELAYS)
+        there = gate.chance.choice(LATE_SECONDS if fate < 0.004 else DELAYS_SECONDS)
         if not gate.dead():
             loop.call_later(there, self._arrive, answer, text, values, fate, context=NOBODY)
         try:
@@ -103,7 +103,7 @@ class SimulatedConnection:
             gate.database.executed(gate.number)
             if 0.015 <= fate < 0.025:
                 found = ConnectionResetError("the answer was lost")
-        back = gate.chance.choice(DELAYS)
+        back = gate.chance.choice(DELAYS_SECONDS)
         asyncio.get_running_loop().call_later(back, self._answer, answer, found, context=NOBODY)
 
     def _answer(self, answer: asyncio.Future[list[Any]], found: list[Any] | Exception) -> None:

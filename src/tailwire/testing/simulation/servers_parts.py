@@ -29,7 +29,7 @@ from tailwire.testing.simulation.servers_database import SimulatedDatabase
 from tailwire.testing.simulation.servers_observed import Observations, Outcome
 from tailwire.testing.virtual.world import VirtualServerWorld
 
-CLOCK_ERRORS = (0.0, 0.0, 0.4, 300.0, -3600.0)
+CLOCK_ERRORS_SECONDS = (0.0, 0.0, 0.4, 300.0, -3600.0)
 LONGEST_GAP_SECONDS = 30.0
 RECEIVER_SECONDS = (0.005, 0.1, 1.0)
 
@@ -96,7 +96,7 @@ class Parts:
     ) -> None:  # fmt: skip
         self.gate = Gate(number, database, chance, fails, dead, observed.failures.append)
         self.world = ServerClock(number)
-        self.world.wall_offset = chance.choice(CLOCK_ERRORS)
+        self.world.wall_offset = chance.choice(CLOCK_ERRORS_SECONDS)
         lane = Lane(self.gate.connect, self.world, f"server {number}", serving=True)
         self.store = PostgresStore(Database("", connect=self.gate.connect), lane, self.world)
         poster = cast(Poster, Receiver(self.gate, self.store, observed))

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from tailwire.testing.simulation.servers_broker import TICK
+from tailwire.testing.simulation.servers_broker import TICK_SECONDS
 from tailwire.testing.simulation.servers_connection import NOBODY
 from tailwire.testing.simulation.servers_fanout import SimulatedServer
 
@@ -61,7 +61,7 @@ class Socket:
 
     def _write(self, data: bytes) -> None:
         loop, chance = asyncio.get_running_loop(), self.server.parts.gate.chance
-        self._last = max(self._last + TICK, loop.time() + chance.choice((0.001, 0.02, 0.2)))
+        self._last = max(self._last + TICK_SECONDS, loop.time() + chance.choice((0.001, 0.02, 0.2)))
         loop.call_at(self._last, self._arrive, data, context=NOBODY)
 
     def _arrive(self, data: bytes) -> None:

@@ -267,12 +267,12 @@ def test_page_settles_the_changes_up_to_the_number_that_it_names():
 
 def test_position_does_not_pass_a_number_that_was_not_received():
     m = CatchUp(position=Position(5, changes=10))
-    for number in range(12, 12 + 2 * changes.MAX_UNSETTLED):
+    for number in range(12, 12 + 2 * changes.MAX_UNSETTLED_CHANGES):
         changes.record(m, number)
         assert m.position.changes == 10
     assert not changes.is_known(m, 11)
     changes.record(m, 11)
-    assert len(m.position.heard) == changes.MAX_UNSETTLED
+    assert len(m.position.heard) == changes.MAX_UNSETTLED_CHANGES
 
 
 def test_numbers_that_the_server_says_it_has_sent_are_settled():
@@ -290,7 +290,7 @@ def test_numbers_that_the_server_says_it_has_sent_are_settled():
 
 def test_history_is_read_when_many_numbers_are_not_settled():
     m = CatchUp(position=Position(5, changes=10))
-    for number in range(12, 11 + changes.MANY_UNSETTLED):
+    for number in range(12, 11 + changes.MANY_UNSETTLED_CHANGES):
         changes.record(m, number)
         assert not changes.are_many(m)
     changes.record(m, 1000)
@@ -339,11 +339,11 @@ def test_unnamed_store_counts_as_the_same():
 def test_overflow_of_held_messages_is_read_from_history():
     m = CatchUp(position=Position(0), limit=10**6)
     catch_up.connected(m, "")
-    for n in range(1, catch_up.MAX_HELD + 10):
+    for n in range(1, catch_up.MAX_HELD_MESSAGES + 10):
         catch_up.live(m, n, n)
     commands = catch_up.page(m, [], whole=False)
     assert commands == [catch_up.FetchAfter(0, at_most=1_000_000)]
-    history = [(n, n) for n in range(1, catch_up.MAX_HELD + 10)]
+    history = [(n, n) for n in range(1, catch_up.MAX_HELD_MESSAGES + 10)]
     handed = catch_up.page(m, history, whole=False)[1].messages
     assert handed == tuple(n for n, _ in history)
 
@@ -508,7 +508,7 @@ def test_messages_older_than_what_is_remembered_count_as_handed_over():
     m = CatchUp(position=Position(0, "store"))
     catch_up.connected(m, "store")
     catch_up.page(m, [], whole=False)
-    total = catch_up.MAX_REMEMBERED + 500
+    total = catch_up.MAX_REMEMBERED_MESSAGES + 500
     assert all(catch_up.passes(m, number) for number in range(1, total + 1))
     # A successor of an early message does not mean that there is a hole; early messages that come again are dropped.
     assert not chain.broken(m, 100)
@@ -581,13 +581,13 @@ def test_more_live_messages_than_are_remembered_are_each_handed_over_once():
     m = CatchUp(position=Position(0))
     catch_up.connected(m, "")
     catch_up.page(m, [], whole=False)
-    newest = catch_up.MAX_REMEMBERED + 50
+    newest = catch_up.MAX_REMEMBERED_MESSAGES + 50
     assert all(catch_up.passes(m, n) for n in range(1, newest + 1))
-    assert len(m.recent) == catch_up.MAX_REMEMBERED
+    assert len(m.recent) == catch_up.MAX_REMEMBERED_MESSAGES
     assert not any(catch_up.passes(m, n) for n in range(1, newest + 1))
     for n in range(newest + 1, newest + 100):
         catch_up.sent(m, n)
-    assert len(m.recent) == catch_up.MAX_REMEMBERED
+    assert len(m.recent) == catch_up.MAX_REMEMBERED_MESSAGES
     assert not catch_up.passes(m, newest + 1)
 
 
@@ -605,10 +605,10 @@ def test_live_change_is_not_held_while_no_message_is_held():
 def test_live_changes_above_the_limit_are_fetched_with_one_more_page():
     m = CatchUp(position=Position(5, changes=0))
     catch_up.connected(m, "")
-    for number in range(1, changes.MAX_HELD + 2):
+    for number in range(1, changes.MAX_HELD_CHANGES + 2):
         assert changes.held(m, number, "reaction")
     assert m.overflowed
-    assert [number for number, _, _ in m.changed] == [changes.MAX_HELD + 1]
+    assert [number for number, _, _ in m.changed] == [changes.MAX_HELD_CHANGES + 1]
 
 
 def test_change_is_not_recorded_before_the_first_position_is_known():
@@ -922,7 +922,7 @@ def test_sent_message_is_remembered_only_above_the_position():
 
 
 def test_no_more_messages_are_held_than_allowed(monkeypatch):
-    monkeypatch.setattr(catch_up, "MAX_HELD", 2)
+    monkeypatch.setattr(catch_up, "MAX_HELD_MESSAGES", 2)
     m = CatchUp(position=Position(0))
     catch_up.connected(m, "")
     for number in range(2, 9):
@@ -934,7 +934,7 @@ def test_no_more_messages_are_held_than_allowed(monkeypatch):
 
 @pytest.mark.parametrize("how", ["passes", "sent", "hand_over"])
 def test_late_message_is_handed_over_until_a_newer_one_is_forgotten(monkeypatch, how):
-    monkeypatch.setattr(catch_up, "MAX_REMEMBERED", 2)
+    monkeypatch.setattr(catch_up, "MAX_REMEMBERED_MESSAGES", 2)
     for numbers, late, new in (((13, 14), 12, True), ((11, 13, 14), 12, True), ((13, 14, 15), 12, False)):
         m = caught_up(Position(10))
         if how == "hand_over":

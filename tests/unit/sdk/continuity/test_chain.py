@@ -133,7 +133,7 @@ def test_own_messages_are_not_handed_over_from_history():
 
 
 def test_overflow_of_held_messages_is_left_to_history(monkeypatch):
-    monkeypatch.setattr(catch_up, "MAX_HELD", 2)
+    monkeypatch.setattr(catch_up, "MAX_HELD_MESSAGES", 2)
     m = caught_up()
     chain.hold(m, 11, 12, "twelve")
     for number, word in ((13, "thirteen"), (14, "fourteen"), (11, "eleven")):

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tailwire.sdk.continuity.state import Position
-from tailwire.sdk.dispatch.served import MAX_AHEAD, Served
+from tailwire.sdk.dispatch.served import MAX_MESSAGES_AHEAD, Served
 
 
 def event(number: int) -> SimpleNamespace:
@@ -77,9 +77,9 @@ def test_event_without_a_position_is_not_held():
 def test_own_messages_are_remembered_within_a_bound():
     served = begun(10)
     open_one = hand_over(served, 11, held=True)
-    for n in range(12, 12 + MAX_AHEAD + 50):
+    for n in range(12, 12 + MAX_MESSAGES_AHEAD + 50):
         served.ahead(n)
-    assert len(served.position.own) == MAX_AHEAD
+    assert len(served.position.own) == MAX_MESSAGES_AHEAD
     served.all_handed_over(Position(5000))
     assert served.position.last_id == 10
     served.let_go(open_one)

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tailwire.server.auth import passwords as module
-from tailwire.server.auth.passwords import MAX_PENDING, MAX_PENDING_PER_USER, Passwords
+from tailwire.server.auth.passwords import MAX_PENDING_HASHES, MAX_PENDING_HASHES_PER_USER, Passwords
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
 from tailwire.server.thread_priority import lower_priority
@@ -60,14 +60,14 @@ async def test_pending_hashes_are_limited(monkeypatch):
     def begin(uid: str) -> asyncio.Task[bool]:
         return asyncio.create_task(passwords.same(uid, "", ""))
 
-    own = [begin("alice") for _ in range(MAX_PENDING_PER_USER + 1)]
-    app = [begin("") for _ in range(MAX_PENDING_PER_USER + 1)]  # the app itself has only the total limit
-    others = [begin(f"u{n}") for n in range(MAX_PENDING)]
+    own = [begin("alice") for _ in range(MAX_PENDING_HASHES_PER_USER + 1)]
+    app = [begin("") for _ in range(MAX_PENDING_HASHES_PER_USER + 1)]  # the app itself has only the total limit
+    others = [begin(f"u{n}") for n in range(MAX_PENDING_HASHES)]
     await asyncio.sleep(0)
     refused = [t for t in (*own, *app, *others) if t.done()]
     assert own[-1] in refused
     assert not set(app) & set(refused)
-    assert len(refused) == len(own) + len(app) + len(others) - MAX_PENDING
+    assert len(refused) == len(own) + len(app) + len(others) - MAX_PENDING_HASHES
     for task in refused:
         with pytest.raises(Refused, match="ERR_TOO_MANY_REQUESTS") as told:
             await task

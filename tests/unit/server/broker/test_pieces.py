@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailwire.server.broker.codec import MAX_BYTES
-from tailwire.server.broker.pieces import MAX_INCOMPLETE, MAX_PIECES, PIECE_BYTES, BadPiece, Pieces, cut
+from tailwire.server.broker.pieces import MAX_INCOMPLETE_ITEMS, MAX_PIECES, PIECE_BYTES, BadPiece, Pieces, cut
 
 MAX_PAYLOAD_BYTES = 7_999  # the longest payload that PostgreSQL accepts
 
@@ -45,7 +45,7 @@ def test_news_with_a_missing_or_late_piece_is_dropped():
 
 def test_number_of_incomplete_news_items_is_bounded():
     pieces = Pieces("other")
-    begun = [cut("me", number, b"x" * (PIECE_BYTES + 1)) for number in range(MAX_INCOMPLETE + 1)]
+    begun = [cut("me", number, b"x" * (PIECE_BYTES + 1)) for number in range(MAX_INCOMPLETE_ITEMS + 1)]
     for first, _ in begun:
         pieces.take(first)
     assert pieces.take(begun[0][1]) is None

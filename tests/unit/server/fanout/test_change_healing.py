@@ -192,7 +192,7 @@ async def test_user_who_rejoins_with_a_new_socket_receives_a_missing_change_once
 
 
 def test_number_of_remembered_departures_is_bounded(monkeypatch):
-    monkeypatch.setattr(numbers, "MAX_LEFT", 2)
+    monkeypatch.setattr(numbers, "MAX_DEPARTURES", 2)
     known = ChangeNumbers(0)
     for uid in "abc":
         known.leave(G, uid, (), 1.0)

@@ -86,7 +86,7 @@ async def test_frame_is_released_in_time_even_if_others_were_held_before():
 
 
 async def test_number_of_held_frames_is_bounded(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(held, "MAX_HELD", 2)
+    monkeypatch.setattr(held, "MAX_HELD_FRAMES", 2)
     stage = Stage()
     stage.wait_for(13)
     for guid in ("a", "b", "c"):

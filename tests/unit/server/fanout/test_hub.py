@@ -6,7 +6,7 @@ from typing import get_args
 
 from tailwire.server.broker.memory import MemoryBroker
 from tailwire.server.fanout.frames import text_frame
-from tailwire.server.fanout.hub import ALL_USERS, FRIENDS, Hub
+from tailwire.server.fanout.hub import ALL_USERS, FRIENDS_ONLY, Hub
 from tailwire.server.ports.broker import (
     PRESENCE,
     FramePublication,
@@ -165,8 +165,8 @@ def test_presence_reaches_only_its_subscribers():
 
 def test_presence_reaches_friends_who_subscribed_to_friends_unless_it_is_hidden_from_them():
     t = Turn()
-    friend, other = Sock("a", presence=FRIENDS), Sock("b", presence=FRIENDS)
-    blocked = Sock("c", presence=FRIENDS)
+    friend, other = Sock("a", presence=FRIENDS_ONLY), Sock("b", presence=FRIENDS_ONLY)
+    blocked = Sock("c", presence=FRIENDS_ONLY)
     for s in (friend, other, blocked):
         t.hub.add(s)
     audience = PresenceAudience("default", friends=frozenset({"a", "c"}), hidden_from=frozenset({"c"}))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tailwire.server.fanout.held import HELD_SECONDS
 from tailwire.server.fanout.local import LEAVE_SECONDS
 from tailwire.server.fanout.log import CONFIRM_SECONDS, GAP_SECONDS
-from tailwire.server.fanout.order import MAX_WAITING, Order
+from tailwire.server.fanout.order import MAX_WAITING_ITEMS, Order
 from tailwire.server.ports.broker import FramePublication, MembershipChange, TokenRevoked, group_subject, user_subject
 from tailwire.server.ports.changes import GROUP_REMOVED
 from tailwire.server.ports.log import Batch, LoggedMessage
@@ -389,15 +389,15 @@ async def test_process_far_behind_is_notified_of_missed_changes():
 
 def test_more_items_than_may_wait_are_read_from_the_store():
     order: Order[str] = Order(0)
-    for number in range(2, MAX_WAITING + 10):
+    for number in range(2, MAX_WAITING_ITEMS + 10):
         order.add(number, str(number))
-    order.complete(2, MAX_WAITING + 9)
+    order.complete(2, MAX_WAITING_ITEMS + 9)
     order.complete(1, 1)
-    assert order.release() == [str(n) for n in range(2, MAX_WAITING + 2)]
+    assert order.release() == [str(n) for n in range(2, MAX_WAITING_ITEMS + 2)]
     assert order.behind
     assert order.doubtful
-    rest = {n: [str(n)] for n in range(MAX_WAITING + 2, MAX_WAITING + 10)}
-    assert order.fill(MAX_WAITING + 9, rest) == [text for texts in rest.values() for text in texts]
+    rest = {n: [str(n)] for n in range(MAX_WAITING_ITEMS + 2, MAX_WAITING_ITEMS + 10)}
+    assert order.fill(MAX_WAITING_ITEMS + 9, rest) == [text for texts in rest.values() for text in texts]
     assert not order.doubtful
     assert not order.behind
 

@@ -121,7 +121,7 @@ def test_doubt_about_ids_that_were_passed_is_ignored():
 
 
 def test_pages_that_replace_doubtful_items_leave_as_much_room_as_before(monkeypatch):
-    monkeypatch.setattr(order_module, "MAX_WAITING", 2)
+    monkeypatch.setattr(order_module, "MAX_WAITING_ITEMS", 2)
     order = Order(10)
     order.doubt(12, 13)
     for number in (12, 13):
@@ -140,7 +140,7 @@ def test_pages_that_replace_doubtful_items_leave_as_much_room_as_before(monkeypa
 
 
 def test_items_that_were_read_and_passed_make_no_room_for_more_than_the_maximum(monkeypatch):
-    monkeypatch.setattr(order_module, "MAX_WAITING", 2)
+    monkeypatch.setattr(order_module, "MAX_WAITING_ITEMS", 2)
     order = Order(10)
     assert order.fill(13, {11: ["a", "b"], 13: ["c"]}) == ["a", "b", "c"]
     for number in (15, 16, 17):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tailwire.server.fanout.hub import ALL_USERS, FRIENDS
+from tailwire.server.fanout.hub import ALL_USERS, FRIENDS_ONLY
 from tailwire.server.gateway.frames import Auth, body_of, decode_frame, subscription
 from tailwire.server.ports.refusal import Refused
 
@@ -43,7 +43,7 @@ def test_client_without_facts_about_itself_has_no_features():
     ("asked", "roles", "receives"),
     [
         ("ALL_USERS", [], ALL_USERS),
-        ("FRIENDS", [], FRIENDS),
+        ("FRIENDS", [], FRIENDS_ONLY),
         ("ROLES", ["a", "b"], frozenset({"a", "b"})),
         ("ROLES", [], None),
         (["a"], [], frozenset({"a"})),

@@ -16,7 +16,7 @@ from tailwire.server.store.postgres.unit import Unit
 from tailwire.server.store.postgres.work import Work, texts
 from tailwire.server.store.sql.annotations import AnnotationRows
 
-MAX_REMEMBERED = 50_000
+MAX_CACHED_SAVERS = 50_000
 _PINNED = """(SELECT count(*) FROM messages WHERE conversation_id = :conversation AND pinned_at IS NOT NULL
 AND id <> :id::bigint) >= :most::bigint"""
 _PIN = """UPDATE messages SET pinned_at = :at::bigint, pinned_by = :by, updated_at = :now::bigint
@@ -40,7 +40,7 @@ class Annotations(AnnotationRows):
         self._standings = standings
         self._log = log
         # A page of history looks for the reader's saves only if they have saved anything.
-        self._savers: Remembered[bool] = Remembered(work.feed, MAX_REMEMBERED)
+        self._savers: Remembered[bool] = Remembered(work.feed, MAX_CACHED_SAVERS)
         work.feed.listen(self._changed)
 
     def _changed(self, changes: Sequence[Change] | None) -> None:

@@ -25,10 +25,10 @@ T = TypeVar("T")
 Job = Callable[[Connection], Awaitable[T]]
 
 READ_DEADLINE_SECONDS = 5.0
-CONNECTIONS = 8
-LONG_READS = 4  # connections that long reads may hold at the same time, so that short ones always find one
-MAX_WAITING = 5000
-MAX_WAITING_OF_ONE = 20
+MAX_CONNECTIONS = 8
+MAX_LONG_READS = 4  # connections that long reads may hold at the same time, so that short ones always find one
+MAX_WAITING_READS = 5000
+MAX_WAITING_READS_PER_USER = 20
 MARGIN_SECONDS = 1.0  # the database ends a statement at its deadline; after this margin the connection is given up
 _SNAPSHOT = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 _UNKNOWN = "The answer of the database was lost. Look whether the change was made before you repeat it."
@@ -63,8 +63,8 @@ class Database:
         self.accompaniment: Accompaniment | None = None
         self.numbers: RequestNumbers | None = None
         self._patience = read_deadline + MARGIN_SECONDS
-        self._pool = Pool(connect or (lambda: connect_reader(url, read_deadline)), CONNECTIONS, MAX_WAITING)
-        self._queue = ReadQueue(LONG_READS, MAX_WAITING_OF_ONE, MAX_WAITING, perf_counter)
+        self._pool = Pool(connect or (lambda: connect_reader(url, read_deadline)), MAX_CONNECTIONS, MAX_WAITING_READS)
+        self._queue = ReadQueue(MAX_LONG_READS, MAX_WAITING_READS_PER_USER, MAX_WAITING_READS, perf_counter)
         self._reading: set[asyncio.Task[Any]] = set()
         self._closed = False
 

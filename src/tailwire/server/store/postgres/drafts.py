@@ -10,10 +10,10 @@ from tailwire.server.ports.records import Draft
 from tailwire.server.store.postgres.unit import Unit
 from tailwire.wire.bounds import harmless
 
-ARGUMENTS = 29
-_PLACES = ", ".join(f"${n}" for n in range(1, ARGUMENTS + 1))
+ARGUMENT_COUNT = 29
+_PLACES = ", ".join(f"${n}" for n in range(1, ARGUMENT_COUNT + 1))
 CALL = f"SELECT ids, befores, answers, first, last FROM tailwire_batch_1({_PLACES})"
-BYTES_OF_ENTRY = 500  # a rough number for all but the bodies
+ENTRY_BYTES = 500  # a rough number for all but the bodies
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Entry:
     size: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
-        size = BYTES_OF_ENTRY
+        size = ENTRY_BYTES
         if self.draft is not None:
             size += len(self.draft.body) * (1 + sum(event.body is None for event in self.events))
         size += sum(len(event.body or b"") for event in self.events)

@@ -18,7 +18,7 @@ CHUNK_BYTES = 1 << 20
 _OF_RUNNING_PROCESSES = ("processes", "batches", "leases", "presence")  # tables whose rows mean nothing in a copy
 _EXISTS = "SELECT to_regclass('processes') IS NOT NULL"
 _ALIVE = "SELECT name FROM processes WHERE until > clock_timestamp() LIMIT 1"
-_HIGHEST = "SELECT last_value FROM message_ids"
+_HIGHEST_ID = "SELECT last_value FROM message_ids"
 # Objects of extensions stay. The rest is the server's: the database is its own.
 _DROP = """BEGIN;
 DO $drop$
@@ -103,7 +103,7 @@ async def _contents(connection: Connection) -> int | None:
     alive = await connection.fetchval(_ALIVE, timeout=CONNECT_SECONDS)
     if alive is not None:
         raise DatabaseInUse(f"{alive} uses this PostgreSQL database: stop it first, or wait 10 s if it was killed")
-    return int(await connection.fetchval(_HIGHEST, timeout=CONNECT_SECONDS))
+    return int(await connection.fetchval(_HIGHEST_ID, timeout=CONNECT_SECONDS))
 
 
 def load(url: str, file: Path) -> None:

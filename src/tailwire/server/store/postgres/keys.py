@@ -10,7 +10,7 @@ from tailwire.server.store.postgres.unit import Unit
 from tailwire.server.store.postgres.work import Work
 from tailwire.server.store.sql.keys import KeyRows
 
-MAX_REMEMBERED = 1_000
+MAX_CACHED_SCOPES = 1_000
 ALL_KEYS = "*"
 """The key of a change that may concern any API key; hashes are hexadecimal."""
 
@@ -21,7 +21,7 @@ class Keys(KeyRows):
     def __init__(self, work: Work) -> None:
         super().__init__(work.reads)
         self._work = work
-        self._scopes: Remembered[tuple[str, int | None] | None] = Remembered(work.feed, MAX_REMEMBERED)
+        self._scopes: Remembered[tuple[str, int | None] | None] = Remembered(work.feed, MAX_CACHED_SCOPES)
         work.feed.listen(self._changed)
 
     def _changed(self, changes: Sequence[Change] | None) -> None:

@@ -31,8 +31,8 @@ from tailwire.server.store.postgres.unit import Answer, Unit
 from tailwire.server.store.sql.write_errors import WriteErrors
 from tailwire.server.telemetry.logs import log
 
-MAX_BATCH = 500
-MAX_WAITING = 5_000
+MAX_BATCH_WRITES = 500
+MAX_WAITING_WRITES = 5_000
 MAX_WAITING_BYTES = 32 * 1024 * 1024
 CALL_SECONDS = 5.0
 """An answer that takes longer counts as lost. The database gives up on the lock before that."""
@@ -149,7 +149,7 @@ class Lane:
         """
         if self._closed:
             raise LaneClosed("the store is closed")
-        if len(self._waiting) >= MAX_WAITING or self._waiting_bytes + entry.size > MAX_WAITING_BYTES:
+        if len(self._waiting) >= MAX_WAITING_WRITES or self._waiting_bytes + entry.size > MAX_WAITING_BYTES:
             raise Refused("ERR_UNAVAILABLE", "Too many writes wait. Nothing was stored; try again.", retry_after=1.0)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
@@ -161,7 +161,7 @@ class Lane:
 
     async def _run(self) -> None:
         while self._waiting:
-            batch = [self._waiting.popleft() for _ in range(min(MAX_BATCH, len(self._waiting)))]
+            batch = [self._waiting.popleft() for _ in range(min(MAX_BATCH_WRITES, len(self._waiting)))]
             self._waiting_bytes -= sum(pending.entry.size for pending in batch)
             await self._write([pending for pending in batch if not pending.future.cancelled()])
         self._task = None

@@ -43,7 +43,7 @@ class Pool:
         self.problem = ""
 
     async def take(self) -> Connection:
-        """Return a connection. The caller must return it with `give` or `drop`.
+        """Return a connection. The caller must give it back with `give` or `drop`.
 
         Raises:
             Refused: ERR_UNAVAILABLE, too many wait, the database does not answer, or the pool is closed.
@@ -66,7 +66,7 @@ class Pool:
             raise
 
     def give(self, connection: Connection) -> None:
-        """Return a connection that is idle again."""
+        """Give back a connection that is idle again."""
         if self._closed:
             self.drop(connection)
             return
@@ -74,7 +74,7 @@ class Pool:
         self._free()
 
     def drop(self, connection: Connection) -> None:
-        """Return a connection whose state is unknown: it is closed."""
+        """Give back a connection whose state is unknown; it is closed."""
         self._all.discard(connection)
         connection.terminate()
         self._free()

@@ -14,7 +14,7 @@ from tailwire.server.store.postgres.webhooks import Webhooks
 from tailwire.server.store.postgres.work import Work
 from tailwire.server.store.sql.read_state import ReadStateRows
 
-MAX_REMEMBERED = 50_000
+MAX_CACHED_READ_STATES = 50_000
 _CLEAR = """INSERT INTO marks (conversation_id, uid, delivered_id, read_id, cleared_id)
 VALUES (:conversation, :uid, 0, 0, :up_to::bigint)
 ON CONFLICT (conversation_id, uid) DO UPDATE SET cleared_id = excluded.cleared_id"""
@@ -28,7 +28,7 @@ class ReadState(ReadStateRows):
         self._work = work
         self._receipts = receipts
         self._webhooks = webhooks
-        self._cleared: Remembered[int] = Remembered(work.feed, MAX_REMEMBERED)
+        self._cleared: Remembered[int] = Remembered(work.feed, MAX_CACHED_READ_STATES)
         work.feed.listen(self._changed)
 
     def _changed(self, changes: Sequence[Change] | None) -> None:

@@ -31,12 +31,12 @@ from tailwire.server.store.postgres.lane import (
 from tailwire.server.store.sql.write_errors import WriteErrors
 
 MANY, PAUSE_SECONDS = 32, 0.1  # after a batch of that many, receipts are collected for that long
-MAX_BATCH = 500
-MAX_WAITING = 20_000
-MAX_TRIES_OF_ROWS = 200
+MAX_BATCH_RECEIPTS = 500
+MAX_WAITING_RECEIPTS = 20_000
+MAX_ATTEMPTS_FOR_ROWS = 200
 """How often a batch is sent again because a row of a message was locked by another write."""
-_ARGUMENTS = 17
-CALL = f"SELECT answers FROM tailwire_receipts_1({', '.join(f'${n}' for n in range(1, _ARGUMENTS + 1))})"
+_ARGUMENT_COUNT = 17
+CALL = f"SELECT answers FROM tailwire_receipts_1({', '.join(f'${n}' for n in range(1, _ARGUMENT_COUNT + 1))})"
 
 
 class _Key(NamedTuple):
@@ -110,7 +110,7 @@ class ReceiptLane:
         """
         if self._closed:
             raise LaneClosed("the store is closed")
-        if len(self._waiting) >= MAX_WAITING:
+        if len(self._waiting) >= MAX_WAITING_RECEIPTS:
             raise Refused("ERR_UNAVAILABLE", "Too many writes wait. Nothing was stored; try again.", retry_after=1.0)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[ReadStateChange | None] = loop.create_future()
@@ -129,7 +129,7 @@ class ReceiptLane:
 
     async def _run(self) -> None:
         while self._waiting:
-            keys = sorted(self._waiting)[:MAX_BATCH]
+            keys = sorted(self._waiting)[:MAX_BATCH_RECEIPTS]
             await self._write([self._waiting.pop(key) for key in keys])
             if len(keys) >= MANY and not self._closed:
                 try:
@@ -180,7 +180,7 @@ class ReceiptLane:
                     self._throw_away()
                 if failure is Failure.UNABLE:
                     raise self._errors.failed(e) from e
-                if failure is Failure.BUSY and locked < MAX_TRIES_OF_ROWS:
+                if failure is Failure.BUSY and locked < MAX_ATTEMPTS_FOR_ROWS:
                     locked += 1
                     pause = FIRST_RETRY_SECONDS
                 elif clock() >= given_up_at:

@@ -12,7 +12,7 @@ from tailwire.server.store.postgres.webhooks import Webhooks
 from tailwire.server.store.postgres.work import Work, texts
 from tailwire.server.store.sql.relations import BlockRows, FriendRows
 
-MAX_REMEMBERED = 100_000
+MAX_CACHED_PAIRS = 100_000
 _BLOCKERS = "SELECT uid FROM blocks WHERE (uid = :one AND blocked = :other) OR (uid = :other AND blocked = :one)"
 
 
@@ -23,7 +23,7 @@ class Blocks(BlockRows):
         super().__init__(work.reads)
         self._work = work
         self._webhooks = webhooks
-        self._blockers: Remembered[frozenset[str]] = Remembered(work.feed, MAX_REMEMBERED)
+        self._blockers: Remembered[frozenset[str]] = Remembered(work.feed, MAX_CACHED_PAIRS)
         work.feed.listen(self._changed)
 
     def _changed(self, changes: Sequence[Change] | None) -> None:

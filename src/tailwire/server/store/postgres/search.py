@@ -26,7 +26,7 @@ from tailwire.server.store.sql.words import place, text_of, words_of
 from tailwire.server.telemetry.logs import log
 
 MESSAGES_PER_STEP = 500
-MAX_TAIL = 2_000  # messages that a search looks through
+MAX_UNINDEXED_MESSAGES = 2_000  # messages that a search looks through
 IDLE_SECONDS = 1.0
 LOOK_SECONDS = 1.0
 RETRY_SECONDS = 5.0
@@ -180,7 +180,7 @@ class SearchIndex:
         if not words:
             return []
         in_order_of_ids = not (wanted.pinned or wanted.saved)
-        await self.update(MAX_TAIL if in_order_of_ids else 0)
+        await self.update(MAX_UNINDEXED_MESSAGES if in_order_of_ids else 0)
         until = await self.until()
         indexed = await self._indexed(wanted, query(words, conversations), until)
         tail = await self._tail(wanted, words, until) if in_order_of_ids else []
@@ -196,7 +196,9 @@ class SearchIndex:
         return list(map(ListedRow._make, rows))
 
     async def _tail(self, wanted: MessageFilter, words: Sequence[str], until: int) -> list[ListedRow]:
-        asked = replace(wanted, search="", offset=0, limit=2 * MAX_TAIL, traits=wanted.traits | Trait.SEARCHABLE)
+        asked = replace(
+            wanted, search="", offset=0, limit=2 * MAX_UNINDEXED_MESSAGES, traits=wanted.traits | Trait.SEARCHABLE
+        )
         shape = asked.shape()
         values = parameters(asked, shape) | {"indexed": until}
         rows = await self._db.long_rows(list_messages(shape, "postgresql", "tail"), values)

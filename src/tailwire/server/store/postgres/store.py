@@ -55,7 +55,7 @@ from tailwire.server.store.sql.push_preferences import PushPreferenceRows
 from tailwire.server.store.sql.push_tokens import PushTokenRows
 
 _IDENTITY = "SELECT app_id, store_name FROM app"
-_HIGHEST = "SELECT last_value FROM message_ids"
+_HIGHEST_ID = "SELECT last_value FROM message_ids"
 
 
 class PostgresStore:
@@ -200,7 +200,7 @@ class PostgresStore:
         """Return the id up to which a client's position belongs to this store; -1 if no part of it does."""
         starts = self.lane.starts
         if message_id > starts.highest:  # another process may have given it out
-            (highest,) = await self.database.one(_HIGHEST)
+            (highest,) = await self.database.one(_HIGHEST_ID)
             return starts.known.known_until(start, message_id, highest)
         return starts.known.known_until(start, message_id, starts.highest)
 

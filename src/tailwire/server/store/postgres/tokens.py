@@ -33,7 +33,7 @@ def end_tokens(unit: Unit, which: str, **values: Value) -> None:
 
 
 _COUNT = "(SELECT count(*) FROM auth_tokens WHERE uid = :uid)"
-MAX_REMEMBERED = 50_000
+MAX_CACHED_OWNERS = 50_000
 
 
 class Tokens(TokenRows):
@@ -42,7 +42,7 @@ class Tokens(TokenRows):
     def __init__(self, work: Work) -> None:
         super().__init__(work.reads)
         self._work = work
-        self._owners: Remembered[TokenOwner | None] = Remembered(work.feed, MAX_REMEMBERED)
+        self._owners: Remembered[TokenOwner | None] = Remembered(work.feed, MAX_CACHED_OWNERS)
         work.feed.listen(self._changed)
 
     def _changed(self, changes: Sequence[Change] | None) -> None:

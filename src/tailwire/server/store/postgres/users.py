@@ -16,7 +16,7 @@ from tailwire.server.store.postgres.unit import Unit
 from tailwire.server.store.postgres.work import Work, as_row, insert, texts, update, use_files
 from tailwire.server.store.sql.users import CHANGEABLE, COLUMNS, NAMES, UserRows
 
-MAX_REMEMBERED = 20_000
+MAX_CACHED_USERS = 20_000
 
 
 class Users(UserRows):
@@ -26,7 +26,7 @@ class Users(UserRows):
         super().__init__(work.reads)
         self._work = work
         self._chores = chores
-        self._users: Remembered[UserRow | None] = Remembered(work.feed, MAX_REMEMBERED)
+        self._users: Remembered[UserRow | None] = Remembered(work.feed, MAX_CACHED_USERS)
         work.feed.listen(self._changed)
 
     def _changed(self, changes: Sequence[Change] | None) -> None:

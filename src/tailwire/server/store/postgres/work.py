@@ -21,7 +21,7 @@ from tailwire.server.store.postgres.unit import Answer, Unit
 from tailwire.server.store.sql.connection import Connection
 
 T = TypeVar("T")
-MAX_TRIES = 20
+MAX_ATTEMPTS = 20
 """How often a decision is made again. Within one process decisions about the same thing take turns, so that only
 other processes and sends can be faster."""
 
@@ -114,10 +114,10 @@ class Work:
             key: what the decision is about; decisions of this process about it take turns.
 
         Raises:
-            Refused: as the attempt; ERR_UNAVAILABLE after `MAX_TRIES`.
+            Refused: as the attempt; ERR_UNAVAILABLE after `MAX_ATTEMPTS`.
         """
         async with self._turns.of(key):
-            for _ in range(MAX_TRIES):
+            for _ in range(MAX_ATTEMPTS):
                 try:
                     return await attempt()
                 except OvertakenError:

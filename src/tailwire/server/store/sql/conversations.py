@@ -10,7 +10,7 @@ from tailwire.server.ports.records import ConversationRow
 from tailwire.server.store.sql.connection import Connection
 from tailwire.server.store.sql.folding import fold
 
-MAX_COUNTED = 1000  # unread messages and mentions of one conversation: 1000 means 1000 or more
+MAX_COUNTED_MESSAGES = 1000  # unread messages and mentions of one conversation: 1000 means 1000 or more
 
 # All conversations of a user, with other users and in groups, each with the user's read state.
 _OF_USER = """
@@ -82,7 +82,11 @@ class ConversationRows:
             unread=_from_whom(wanted, "p.uid", "n.sender"),
             mentions=_from_whom(wanted, "p.uid", "m.sender"),
         )
-        return f"SELECT count(*) FROM ({union}) AS o", page, values | {"cap": MAX_COUNTED, "mentions": mentions}
+        return (
+            f"SELECT count(*) FROM ({union}) AS o",
+            page,
+            values | {"cap": MAX_COUNTED_MESSAGES, "mentions": mentions},
+        )
 
     def _conditions(self, wanted: ConversationFilter, values: dict[str, Any], kind: str) -> str:
         more = ""

@@ -16,7 +16,7 @@ from tailwire.server.store.sql.statements import BY_MUID, MESSAGE
 MAX_SEARCHED_CONVERSATIONS = 200
 BOUNDARY_STEP = 8
 IDS_PER_STATEMENT = 100
-MAX_SHORT_PAGE = 100  # messages of a page that is nearly always a short range of an index
+MAX_SHORT_PAGE_SIZE = 100  # messages of a page that is nearly always a short range of an index
 _MESSAGES = MESSAGE.partition("WHERE")[0]
 _listed_row = cast("Callable[[Iterable[Any]], ListedRow]", partial(tuple.__new__, ListedRow))
 """`ListedRow._make`, without its check: it is called for each message of each page."""
@@ -65,7 +65,7 @@ class MessageRows:
             ((latest,),) = await self._db.rows(LATEST_OF, {"reader": wanted.reader})
             newest = await self.get(latest)
             return [ListedRow(*[getattr(newest, name) for name in ListedRow._fields])] if newest is not None else []
-        read = self._db.rows if wanted.limit <= MAX_SHORT_PAGE and is_common(shape) else self._db.long_rows
+        read = self._db.rows if wanted.limit <= MAX_SHORT_PAGE_SIZE and is_common(shape) else self._db.long_rows
         rows = await read(list_messages(shape, self._db.dialect.name), parameters(wanted, shape))
         return list(map(_listed_row, rows))
 

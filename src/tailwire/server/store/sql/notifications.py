@@ -20,7 +20,7 @@ from tailwire.server.store.sql.conditions import reading_on
 from tailwire.server.store.sql.connection import Connection
 from tailwire.server.store.sql.statements import MESSAGE_COLUMNS
 
-MAX_COUNTED = 100_000
+MAX_COUNTED_NOTIFICATIONS = 100_000
 _COLUMNS = ", ".join(NotificationRow._fields)
 _N_COLUMNS = ", ".join(f"n.{name}" for name in NotificationRow._fields)
 _MESSAGE = ", ".join(column.name for column in MESSAGE_COLUMNS)
@@ -109,7 +109,8 @@ class NotificationRows:
     # What waits, was sent, or was given up.
 
     async def waiting(self) -> int:
-        sql = f"SELECT count(*) FROM (SELECT 1 FROM notifications WHERE {_WAITING} LIMIT {MAX_COUNTED}) AS n"
+        waiting = f"SELECT 1 FROM notifications WHERE {_WAITING} LIMIT {MAX_COUNTED_NOTIFICATIONS}"
+        sql = f"SELECT count(*) FROM ({waiting}) AS n"
         row = await self._db.one(sql)
         return int(row[0])
 

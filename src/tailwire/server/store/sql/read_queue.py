@@ -41,7 +41,7 @@ class ReadQueue:
         self._used: dict[str, tuple[float, float]] = {}
 
     async def take(self, who: str) -> None:
-        """Wait for a turn. The caller must return it with `give`.
+        """Wait for a turn. The caller must give it back with `give`.
 
         Raises:
             Refused: ERR_TOO_MANY_REQUESTS, too many reads of this user wait; ERR_UNAVAILABLE, too many wait in all.

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 MAX_STARTS = 10_000
 TRAIL_STARTS = 8
 """Starts in a trail. If a position is older than the restored copy by more starts than this, it is not recognised."""
-_DIGITS = 20
+MAX_ID_DIGITS = 20
 
 
 class KnownStarts:
@@ -45,7 +45,7 @@ class KnownStarts:
                 return min(message_id, last)
             if mark in self._ends:
                 return min(message_id, self._ends[mark])
-            if not (after.isascii() and after.isdigit() and len(after) <= _DIGITS):
+            if not (after.isascii() and after.isdigit() and len(after) <= MAX_ID_DIGITS):
                 return -1
             message_id = min(message_id, int(after))
         return -1

@@ -26,8 +26,8 @@ READ_TURNS = 1
 MAX_LONG_READS = 2
 LONG_SECONDS = 0.03
 MAX_PAUSE_SECONDS = 0.01
-MAX_WAITING_OF_ONE = 20
-MAX_WAITING = 5000
+MAX_WAITING_READS_PER_USER = 20
+MAX_WAITING_READS = 5000
 STEPS_PER_CHECK = 20_000  # SQLite instructions between checks of the deadline: under a millisecond
 SHORT_STEPS_PER_CHECK = 1_000
 MAX_SHORT_CHECKS = 10  # a read in the event loop's thread ends after this many checks: about a millisecond
@@ -53,7 +53,7 @@ class Readers:
         self._all = [_Reader(connect(), clock) for _ in range(READ_TURNS + MAX_LONG_READS)]
         self._long = 0
         self._idle = list(self._all)
-        self._queue = ReadQueue(READ_TURNS, MAX_WAITING_OF_ONE, MAX_WAITING, clock)
+        self._queue = ReadQueue(READ_TURNS, MAX_WAITING_READS_PER_USER, MAX_WAITING_READS, clock)
         self._closed = False
 
     async def read(self, job: Job[T]) -> T:

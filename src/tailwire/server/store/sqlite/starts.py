@@ -24,7 +24,7 @@ ID_MARGIN = 10_000
 """Ids to skip above the number in the file: more than can have been given out since its last sync."""
 ID_JUMP = 1_000_000
 """Ids to skip if it is unknown how many were given out: the file is missing, or belongs to another database."""
-_DIGITS = 20
+_ID_DIGITS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class IdFile:
         Raises:
             OSError: the file cannot be written.
         """
-        private_files.write_whole(self.path, f"{name} {highest:0{_DIGITS}d}\n".encode("ascii"))
+        private_files.write_whole(self.path, f"{name} {highest:0{_ID_DIGITS}d}\n".encode("ascii"))
         self._descriptor = os.open(self.path, os.O_RDWR | getattr(os, "O_BINARY", 0))
         self._place = len(name) + 1
         self._synced = self._written = highest
@@ -74,7 +74,7 @@ class IdFile:
             return
         try:
             os.lseek(self._descriptor, self._place, os.SEEK_SET)
-            os.write(self._descriptor, b"%0*d" % (_DIGITS, highest))
+            os.write(self._descriptor, b"%0*d" % (_ID_DIGITS, highest))
             if highest - self._synced >= IDS_PER_SYNC:
                 os.fsync(self._descriptor)
                 self._synced = highest
