@@ -44,7 +44,7 @@ CATALOGUE: dict[str, Entry] = {
     # Groups.
     "ERR_NOT_A_MEMBER": Entry(403, "The user is not a member of this group.", "Join the group before doing this."),
     "ERR_ALREADY_JOINED": Entry(409, "The user is a member of this group already.", "Nothing needs to be done."),
-    "ERR_GROUP_JOIN_NOT_ALLOWED": Entry(403, "This group cannot be joined.", "Ask an admin of it to add you."),
+    "ERR_GROUP_JOIN_NOT_ALLOWED": Entry(403, "This group cannot be joined.", "Ask one of its admins to add you."),
     "ERR_EMPTY_GROUP_PASS": Entry(400, "The group's password is missing.", "Send the password of the group."),
     "ERR_WRONG_GROUP_PASS": Entry(403, "The group's password is wrong.", "Ask an admin of the group for it."),
     "ERR_OWNER_EXIT_FORBIDDEN": Entry(

@@ -81,7 +81,7 @@ class ReadQueue:
         return self._count > 0
 
     def give(self, who: str, seconds: float, *, passed_on: bool = False) -> None:
-        """Return a turn.
+        """Give back a turn.
 
         Args:
             who: the user who had the turn.
