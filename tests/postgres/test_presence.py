@@ -10,6 +10,7 @@ import pytest
 
 from tailwire.server.ports.presence import Here, State, Transition
 from tailwire.server.ports.world import World
+from tailwire.server.store.postgres.presence import _NOTE
 from tailwire.server.store.postgres.store import PostgresStore
 
 OFFLINE, AWAY, ONLINE = State.OFFLINE, State.AWAY, State.ONLINE
@@ -71,6 +72,38 @@ async def test_a_process_that_was_declared_dead_stores_its_users_under_a_new_ide
     assert again.transitions == [(OFFLINE, ONLINE)]
     assert again.version > first.version
     assert (await one.presence.note([])).version == again.version + 1
+    await one.close()
+    await other.close()
+
+
+async def carried_out(store: PostgresStore, after: int, user: Here) -> None:
+    """Carry out a call of `note()` whose process does not hear the answer, and may have given it up long ago."""
+    columns = {"uids": [user.uid], "here": [user.online], "away": [user.away]}
+    await store.database.one(_NOTE, {"process": store.lane.process, "after": after, **columns})
+
+
+async def test_a_statement_that_was_given_up_changes_nothing_after_a_later_one(postgres_url):
+    one, other = await stores(postgres_url, 2)
+    before = await one.presence.note([])
+    await note(one, "alice", online=False)
+    await carried_out(one, before.version, Here("alice", online=True, away=False))
+    assert (await other.presence.roll(before.process)).away == {}
+    assert (await other.presence.versions())[1][before.process] == before.version + 1
+    first = await other.presence.note([Here("bob", online=False, away=False)])
+    await carried_out(other, 0, Here("bob", online=True, away=False))  # the first statement of its process
+    assert (await one.presence.roll(first.process)).away == {}
+    await one.close()
+    await other.close()
+
+
+async def test_a_statement_whose_answer_was_lost_is_counted(postgres_url):
+    one, other = await stores(postgres_url, 2)
+    before = await one.presence.note([])
+    await carried_out(one, before.version, Here("alice", online=True, away=False))
+    noted = await one.presence.note([Here("bob", online=True, away=False)])
+    assert noted.version == before.version + 2
+    assert noted.transitions == [(OFFLINE, ONLINE)]
+    assert (await other.presence.roll(noted.process)).away == {"alice": False, "bob": False}
     await one.close()
     await other.close()
 

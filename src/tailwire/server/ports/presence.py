@@ -77,6 +77,8 @@ class PresenceTable(Protocol):
     async def note(self, users: Sequence[Here]) -> Noted:
         """Store which users are online at this process.
 
+        Calls follow one another. One that was refused may still be stored, but not after a later one.
+
         Raises:
             Refused: ERR_UNAVAILABLE.
         """

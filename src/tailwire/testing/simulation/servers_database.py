@@ -219,8 +219,10 @@ class SimulatedDatabase:
         return 0 if not away else 1 if all(away) else 2
 
     def _note(
-        self, process: int, uids: Sequence[str], here: Sequence[bool], away: Sequence[bool]
-    ) -> list[Any]:  # fmt: skip
+        self, process: int, after: int, uids: Sequence[str], here: Sequence[bool], away: Sequence[bool]
+    ) -> list[Any]:
+        if self._versions.get(process, after) != after:
+            return [(None, None, self._versions[process])]
         if not self.is_alive(process):
             raise asyncpg.ForeignKeyViolationError("presence_versions_process_fkey")
         self._versions[process] = self._versions.get(process, _rounded(self.clock() * 1000) - 1) + 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import asyncpg
 
@@ -15,8 +16,8 @@ from tailwire.server.store.postgres.drafts import Entry
 from tailwire.server.store.postgres.lane import Lane
 from tailwire.server.store.postgres.unit import Unit
 
-_NOTE = """SELECT befores, afters, version FROM tailwire_presence_1(CAST(:process AS bigint), CAST(:uids AS text[]),
-CAST(:here AS boolean[]), CAST(:away AS boolean[]))"""
+_NOTE = """SELECT befores, afters, version FROM tailwire_presence_2(CAST(:process AS bigint), CAST(:after AS bigint),
+CAST(:uids AS text[]), CAST(:here AS boolean[]), CAST(:away AS boolean[]))"""
 _VERSIONS = "SELECT process, version FROM presence_versions"
 _ROLL = """SELECT v.version, coalesce(array_agg(p.uid), '{}'), coalesce(array_agg(p.away), '{}')
 FROM presence_versions v LEFT JOIN presence p ON p.process = v.process WHERE v.process = :process GROUP BY v.version"""
@@ -28,21 +29,32 @@ class PresenceRows:
     def __init__(self, database: Database, lane: Lane) -> None:
         self._database = database
         self._lane = lane
+        self._last = (0, 0)  # the process and the version of the last change that is known to be stored
 
     async def note(self, users: Sequence[Here]) -> Noted:
-        columns = {"uids": [u.uid for u in users], "here": [u.online for u in users], "away": [u.away for u in users]}
-        process = self._lane.process
         with _unavailable_on_error():
             try:
-                row = await self._database.one(_NOTE, {"process": process, **columns})
+                process, row = await self._note(users)
             except asyncpg.ForeignKeyViolationError:
                 # Others have declared this process dead: an empty unit is refused, so that it takes a new identity.
                 await self._lane.submit(Entry(unit=Unit()))
-                process = self._lane.process
-                row = await self._database.one(_NOTE, {"process": process, **columns})
+                process, row = await self._note(users)
         befores, afters, version = row
         pairs = zip(befores, afters, strict=True)
         return Noted(process, version, [Transition(State(before), State(after)) for before, after in pairs])
+
+    async def _note(self, users: Sequence[Here]) -> tuple[int, Any]:
+        # A call that was given up may still be carried out: before this one, which then names a version that is not the
+        # stored one and is repeated, or after it, and then it is the other that changes nothing.
+        process = self._lane.process
+        after = self._last[1] if self._last[0] == process else 0
+        columns = {"uids": [u.uid for u in users], "here": [u.online for u in users], "away": [u.away for u in users]}
+        while True:
+            row = await self._database.one(_NOTE, {"process": process, "after": after, **columns})
+            befores, _, after = row
+            self._last = (process, after)
+            if befores is not None:
+                return process, row
 
     async def versions(self) -> tuple[int, dict[int, int]]:
         with _unavailable_on_error():
