@@ -249,7 +249,7 @@ class MessageLog:
         self._read_now = True
         if self._remote.carries_messages:
             self._doubt()
-        self._looking.soon()
+        self._looking.connection_changed()
         self._advance()
 
     def _looked(self, look: Look, began: float) -> None:
@@ -262,7 +262,7 @@ class MessageLog:
         self.settled = self._changes.settled
         order.see(look.highest)
         self._looks.append((look.highest, began))
-        if not self._remote.connected:
+        if self._looking.often:
             self._read_now = True
         self._advance()
 

@@ -11,10 +11,12 @@ from tailwire.server.telemetry.logs import log
 
 LOOK_SECONDS = 1.0
 LOOK_SECONDS_DISCONNECTED = 0.05
+RECONNECTING_SECONDS = 2.0
+"""How long other processes may be without the broker after this one is connected again: they retry once a second."""
 
 
 class Looking:
-    """The regular looks at the log: one a second, and twenty a second without a broker.
+    """The regular looks at the log: one a second, and twenty a second while this process or another lacks the broker.
 
     Args:
         connected: returns whether the broker is connected.
@@ -35,14 +37,21 @@ class Looking:
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._now = asyncio.Event()
+        self._often_until = 0.0
+
+    @property
+    def often(self) -> bool:
+        """Whether messages of other processes may be in the store alone."""
+        return not self._connected() or self._loop.time() < self._often_until
+
+    def connection_changed(self) -> None:
+        """Look now, and often for a while: what a process stores while it lacks the broker is not announced."""
+        self._often_until = self._loop.time() + RECONNECTING_SECONDS
+        self._now.set()
 
     def start(self) -> None:
         """Begin the regular looks."""
         self._task = self._loop.create_task(self._run(), name="tailwire log look")
-
-    def soon(self) -> None:
-        """Look now, rather than at the next regular time."""
-        self._now.set()
 
     def within(self, seconds: float) -> None:
         """Look within the given number of seconds."""
@@ -56,7 +65,7 @@ class Looking:
     async def _run(self) -> None:
         while True:
             try:
-                async with asyncio.timeout(LOOK_SECONDS if self._connected() else LOOK_SECONDS_DISCONNECTED):
+                async with asyncio.timeout(LOOK_SECONDS_DISCONNECTED if self.often else LOOK_SECONDS):
                     await self._now.wait()
             except TimeoutError:
                 pass  # it is time

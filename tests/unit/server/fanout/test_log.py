@@ -163,6 +163,19 @@ async def test_without_the_broker_the_log_is_looked_at_twenty_times_a_second():
 
 
 @pytest.mark.virtual
+async def test_messages_of_a_process_that_still_lacks_the_broker_arrive_soon_after_this_one_is_connected_again():
+    async with LogStage(carries_messages=True) as s:
+        s.broker.connect(False)
+        await asyncio.sleep(0.5)
+        s.broker.connect(True)
+        for after in (0.2, 0.9, 0.5):
+            await asyncio.sleep(after)
+            s.store.commit([TO_GROUP])
+            await asyncio.sleep(0.06)
+            s.check()
+
+
+@pytest.mark.virtual
 async def test_record_of_another_process_needs_no_read_when_its_messages_arrived():
     async with LogStage(carries_messages=True) as s:
         for _ in range(3):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 
 import pytest
 
-from tailwire.server.fanout.looking import LOOK_SECONDS, LOOK_SECONDS_DISCONNECTED, Looking
+from tailwire.server.fanout.looking import LOOK_SECONDS, LOOK_SECONDS_DISCONNECTED, RECONNECTING_SECONDS, Looking
 from tailwire.server.ports.log import Look
 from tailwire.server.ports.refusal import Refused
 
@@ -50,16 +51,29 @@ async def test_log_is_looked_at_once_a_second_and_often_without_a_broker():
 async def test_log_is_looked_at_on_request():
     stage = Stage()
     stage.looking.start()
-    await asyncio.sleep(0.1)
-    stage.looking.soon()
-    await asyncio.sleep(0.1)
     stage.looking.within(0.2)
     stage.looking.within(0.1)  # the first request holds
     await asyncio.sleep(0.3)
-    assert stage.times == [0.1, 0.4]
+    assert stage.times == [0.2]
     stage.looking.within(0.2)
     await asyncio.sleep(0.3)
-    assert stage.times == [0.1, 0.4, 0.7]
+    assert stage.times == [0.2, 0.5]
+    await stage.looking.close()
+
+
+async def test_log_is_looked_at_at_once_and_then_often_after_the_broker_is_back():
+    """Other processes retry once a second, and what they store without the broker is not announced."""
+    stage = Stage()
+    stage.looking.start()
+    await asyncio.sleep(0.1)
+    stage.looking.connection_changed()
+    await asyncio.sleep(RECONNECTING_SECONDS + LOOK_SECONDS_DISCONNECTED)
+    assert stage.times[0] == 0.1
+    assert all(b - a <= 2 * LOOK_SECONDS_DISCONNECTED for a, b in pairwise(stage.times))
+    assert not stage.looking.often
+    stage.times.clear()
+    await asyncio.sleep(3.5 * LOOK_SECONDS)
+    assert len(stage.times) == 3
     await stage.looking.close()
 
 
