@@ -37,7 +37,9 @@ def _login_keeps_the_request(patch: pytest.MonkeyPatch) -> None:
         if s.phase not in (Phase.IDLE, Phase.WAITING):
             sockets.abandon(step)
             state.clear_socket(s)
-        s.session = SessionState.VALID
+        requested = s.requested
+        state.clear_session(s)
+        s.requested, s.session = requested, SessionState.VALID
 
     patch.setitem(machine.HANDLERS, machine.i.LoggedIn, begins)
 
@@ -114,6 +116,16 @@ def _response_ends_every_wait(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(machine, "reached", reached)
 
 
+def _pause_outlives_the_socket(patch: pytest.MonkeyPatch) -> None:
+    fields = tuple(pair for pair in state._LASTING_FOR_SOCKET if pair[0] != "paused")
+    patch.setattr(state, "_LASTING_FOR_SOCKET", fields)
+
+
+def _login_does_not_lift_a_refusal(patch: pytest.MonkeyPatch) -> None:
+    fields = tuple(pair for pair in state._LASTING_FOR_SESSION if pair[0] != "barred")
+    patch.setattr(state, "_LASTING_FOR_SESSION", fields)
+
+
 PLANTED = {
     "auto mode ignores the background": (_auto_mode_ignores_the_background, {"I1"}),
     "an unwanted socket stays": (_without(settle._leave), {"I2", "I6"}),
@@ -128,6 +140,8 @@ PLANTED = {
     "the socket outlives aclose()": (_socket_outlives_the_client, {"I6", "I10"}),
     "the token expires unnoticed": (_token_expires_unnoticed, {"I5"}),
     "the renewal timer outlives the socket": (_renewal_timer_outlives_the_socket, {"I6"}),
+    "paused reading outlives the socket": (_pause_outlives_the_socket, {"T3"}),
+    "a login does not lift a refusal": (_login_does_not_lift_a_refusal, {"I5"}),
     "a failed renewal is not repeated": (_failed_renewal_is_not_repeated, {"I5"}),
     "Retry-After is ignored": (_retry_after_is_ignored, {"T6"}),
     "a wait that the server asked for is dropped": (_every_wait_is_dropped, {"T6"}),

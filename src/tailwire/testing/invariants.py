@@ -1,4 +1,4 @@
-"""The ten invariants of the connection (I1 to I10) and T6, T8, as checks of one step."""
+"""The ten invariants of the connection (I1 to I10) and T3, T6, T8, as checks of one step."""
 
 from __future__ import annotations
 
@@ -74,6 +74,7 @@ def check_change(before: State, event: i.Input, now: float, after: State, comman
     _check_callers(before, event, after, commands)
     _check_stale(before, event, now, after, commands)
     _check_not_before(before, event, now, commands)
+    _check_login(event, after)
     if before.ended and any(not isinstance(c, Answer) for c in commands):
         raise Broken("I10", f"commands after the end: {commands}")
 
@@ -105,8 +106,15 @@ def _check_not_before(before: State, event: i.Input, now: float, commands: Seque
         raise Broken("T6", f"an attempt after {event}, before the time that was asked for")
 
 
+def _check_login(event: i.Input, after: State) -> None:
+    if not isinstance(event, _BEGINS_SESSION) or after.ended:
+        return
+    if after.mode is Mode.AUTO and after.app is AppState.FOREGROUND and after.phase is Phase.IDLE:
+        raise Broken("I5", "a login in the foreground in auto mode does not begin an attempt")
+
+
 def check_state(s: State, now: float) -> None:
-    """Check a state by itself: I1, I2, I4, I5, I6, T8, I9 (no caller waits for nothing), I10.
+    """Check a state by itself: I1, I2, I4, I5, I6, T3, T8, I9 (no caller waits for nothing), I10.
 
     Raises:
         Broken: with the id of the invariant that does not hold.
@@ -135,6 +143,8 @@ def check_state(s: State, now: float) -> None:
         raise Broken("T8", "WebSockets are refused, and history is not polled")
     if s.phase is Phase.OPEN and heartbeat_due(s) is None and s.probe_until is None:
         raise Broken("I5", "the open socket has no heartbeat and no probe")
+    if s.paused and s.phase is not Phase.OPEN:
+        raise Broken("T3", "reading is paused on a socket that is gone, so the next one would have no heartbeat")
     if s.phase is Phase.OPEN and s.has_provider and s.token_until is not None and s.renew_at is None:
         raise Broken("I5", "the token expires, and no renewal is due")
     if s.connects and s.phase in (Phase.IDLE, Phase.OPEN):
