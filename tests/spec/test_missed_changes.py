@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from dataclasses import replace
 
 import pytest
@@ -25,6 +26,7 @@ from tailwire import (
     ReceiptReceived,
     TextMessage,
 )
+from tailwire.server.actions import catch_up
 from tailwire.server.store.sql.change_log import NOTES_PER_CLEANUP
 
 spec = pytest.mark.spec
@@ -117,6 +119,34 @@ async def test_missed_reactions_and_pins_arrive_between_the_messages_in_order_an
     bob.chat.set_app_state("background")
     await back(bob)
     assert await heard.all(stage) == []
+
+
+@spec("K2")
+@pytest.mark.parametrize("changes_of_a_page", [100, 7])
+async def test_many_missed_changes_arrive_between_the_messages_of_several_pages(
+    stage: Stage, monkeypatch, changes_of_a_page
+):
+    monkeypatch.setattr(catch_up, "MAX_CHANGES", changes_of_a_page)
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    sent = [await alice.say("bob", "first")]
+    await bob.ears.until(lambda: bob.ears.texts == ["first"])
+    bob.chat.set_app_state("background")
+    heard, chance = Follower(bob), random.Random(changes_of_a_page)
+    happened: list[object] = []
+    for n in range(70):
+        sent.append(await alice.say("bob", str(n)))
+        happened.append(f"text {n}")
+        for emoji in chance.sample("🎉🚀👀🔥", chance.randrange(1, 5)):
+            on = chance.choice([*sent[:3], *sent[-25:]]).id
+            if f"+{emoji} {on}" not in happened:
+                await alice.chat.add_reaction(on, emoji)
+                happened.append(f"+{emoji} {on}")
+    assert len(happened) > 170
+    await back(bob)
+    seen = await heard.all(stage)
+    while (more := await heard.all(stage)) != []:
+        seen += more
+    assert seen == happened
 
 
 @spec("K2")
