@@ -256,3 +256,62 @@ async def test_waiting_writes_are_bounded_by_number_and_size(url, monkeypatch):
     await lane.close()
     with pytest.raises(LaneClosed):
         lane.submit(draft_entry())
+
+
+class Deaf:
+    """A connection whose answers are lost: it carries out a batch, or does not answer at all."""
+
+    def __init__(self, real, *, carries_out: bool = True) -> None:
+        self._real, self._carries_out = real, carries_out
+
+    async def fetchrow(self, *arguments, **more):
+        if self._carries_out:
+            await self._real.fetchrow(*arguments, **more)
+        raise TimeoutError  # as asyncpg does, without a text
+
+    def is_closed(self):
+        return False
+
+    def terminate(self):
+        self._real.terminate()
+
+
+async def test_a_database_that_does_not_answer_counts_as_one_that_cannot_write(url, monkeypatch, caplog):
+    """Its failure has no text; the reason is named nevertheless, and it is noted when writes work again."""
+    monkeypatch.setattr(lane_module, "UNREACHABLE_SECONDS", 0.0)
+    lane = await open_lane(url)
+    lane._connection = Deaf(await lane._connected(), carries_out=False)
+    with caplog.at_level("WARNING", "tailwire"), pytest.raises(Refused):
+        await lane.submit(draft_entry())
+    assert lane.errors.current == "no answer in time"
+    assert "the store cannot write: no answer in time" in caplog.text
+    assert (await lane.submit(draft_entry())).new
+    assert lane.errors.current == ""
+    assert "the store writes again" in caplog.text
+    await lane.close()
+
+
+async def test_a_refusal_does_not_say_that_nothing_was_stored_when_that_is_not_known(url, monkeypatch):
+    monkeypatch.setattr(lane_module, "UNREACHABLE_SECONDS", 0.0)
+    lane = await open_lane(url)
+    lane._connection = Deaf(await lane._connected())
+    with pytest.raises(Refused) as refusal:
+        await lane.submit(draft_entry())
+    assert await rows(url, "SELECT count(*) FROM messages") == [(1,)]
+    assert "not known whether" in str(refusal.value.details)
+    await lane.close()
+
+
+async def test_a_refusal_says_that_nothing_was_stored_when_the_batch_was_not_sent(url, monkeypatch):
+    monkeypatch.setattr(lane_module, "UNREACHABLE_SECONDS", 0.0)
+    lane = await open_lane(url)
+    lane._throw_away()
+
+    async def refused():
+        raise ConnectionRefusedError("as planned")
+
+    monkeypatch.setattr(lane, "_connect", refused)
+    with pytest.raises(Refused) as refusal:
+        await lane.submit(draft_entry())
+    assert "Nothing was stored" in str(refusal.value.details)
+    lane.abandon()

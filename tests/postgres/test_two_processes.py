@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+import asyncpg
 import pytest
 
 from postgres.writing import draft
@@ -32,6 +33,12 @@ async def two_stores(url: str) -> AsyncIterator[tuple[PostgresStore, PostgresSto
     finally:
         for store in stores:
             await store.close()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.01)
 
 
 def anybody(guid: str, uid: str) -> GroupAct:
@@ -74,6 +81,27 @@ async def test_joins_through_both_are_counted_and_the_limit_holds(postgres_url):
         assert len(set(ids)) == 29
         befores = sorted(stored.before for stored in joined)
         assert befores == [0, *sorted(ids)[:-1]]  # each names the one before it
+
+
+async def test_a_message_committed_with_a_join_but_before_it_is_not_unread(postgres_url):
+    """Unread counts begin when a user joins, also if the commit that has the join has an earlier message."""
+    async with two_stores(postgres_url) as (one, other):
+        await one.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
+        lock = await asyncpg.connect(postgres_url)
+        await lock.execute("SELECT pg_advisory_lock(7308895)")
+        sends = [asyncio.create_task(one.messages.add(draft(receiver="g", kind="group")))]
+        await until(lambda: one.lane.busy and not one.lane._waiting)  # its batch waits for the lock
+        sends += [asyncio.create_task(one.messages.add(draft(receiver="g", kind="group"))) for _ in range(2)]
+        await until(lambda: len(one.lane._waiting) == 2)
+        joins = asyncio.create_task(one.members.add(anybody("g", "bob"), "participant", 1, told))
+        await until(lambda: len(one.lane._waiting) == 3)
+        await lock.close()
+        ids = [stored.message.id for stored in await asyncio.gather(*sends)]
+        joined = (await joins).message.id
+        assert [*ids, joined] == list(range(ids[0], ids[0] + 4))
+        after = (await other.messages.add(draft(receiver="g", kind="group"))).message.id
+        assert after == joined + 1
+        assert await other.conversations.unread_counts("bob") == [(key_of("", "g", "group"), 2)]
 
 
 async def test_an_edit_and_a_deletion_through_both_leave_one_deleted_message(postgres_url):

@@ -236,3 +236,39 @@ async def test_old_batches_and_changes_are_removed(postgres_url):
     await store.upkeep.clean()
     assert await store.database.rows("SELECT 1 FROM changes") == []
     await store.close()
+
+
+async def test_a_batch_whose_answer_was_lost_is_known_after_a_long_pause(postgres_url, monkeypatch):
+    """The process is paused before it has the answer, for longer than batches are kept, and taken for dead meanwhile."""
+    paused, other = await silent_store(postgres_url, monkeypatch), await silent_store(postgres_url, monkeypatch)
+    await other.messages.add(draft(text="earlier"))
+    lane = paused.lane
+    connect, real = lane._connect, await lane._connected()
+
+    class LosesTheAnswer:
+        async def fetchrow(self, *arguments, **more):
+            await real.fetchrow(*arguments, **more)
+            raise ConnectionResetError("as planned")
+
+        def is_closed(self):
+            return False
+
+        def terminate(self):
+            real.terminate()
+
+    async def connect_after_the_pause():
+        await other.database.run("UPDATE batches SET at = at - interval '6 minutes'")
+        await other.database.run("UPDATE processes SET until = clock_timestamp() - interval '1 second' WHERE id = ?",
+                                 (lane.process,))  # fmt: skip
+        await other.processes.renew()
+        await other.upkeep.clean()
+        lane._connect = connect
+        return await connect()
+
+    lane._connection, lane._connect = LosesTheAnswer(), connect_after_the_pause
+    stored = await paused.messages.add(draft(text="once"))
+    assert stored.new
+    found = await other.database.rows("SELECT id FROM messages WHERE body LIKE '%once%'::bytea")
+    assert found == [(stored.message.id,)]
+    await paused.close()
+    await other.close()

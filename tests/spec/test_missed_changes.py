@@ -195,6 +195,33 @@ async def test_removed_member_receives_earlier_changes_and_their_removal(stage: 
     assert await heard.all(stage) == ["text before", f"+👍 {said.id}", "kicked bob"]
 
 
+@spec("K2")
+async def test_member_removed_while_a_page_is_read_receives_what_came_before(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+):
+    """Bob is removed after the server has read which memberships ended, and before it reads the messages."""
+    alice, bob = await team(stage, "alice", "bob")
+    bob.chat.set_app_state("background")
+    heard = Follower(bob)
+    await say(alice, "team", "before")
+    await alice.say("bob", "to bob")
+    log = stage.server.parts.store.change_log
+    read, removed = log.ended_memberships, False
+
+    async def then_remove(reader, after_id, limit):
+        nonlocal removed
+        ended = await read(reader, after_id, limit)
+        if reader == "bob" and not removed:
+            removed = True
+            await alice.chat.kick_group_member("team", "bob")
+            await alice.say("bob", "afterwards")
+        return ended
+
+    monkeypatch.setattr(log, "ended_memberships", then_remove)
+    await back(bob)
+    assert await heard.all(stage) == ["text before", "text to bob", "kicked bob", "text afterwards"]
+
+
 @spec("S2")
 async def test_login_of_a_former_member_delivers_nothing_from_before_the_login(stage: Stage):
     alice, bob = await team(stage, "alice", "bob")

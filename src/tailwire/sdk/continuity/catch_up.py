@@ -302,9 +302,9 @@ def passes(m: CatchUp, message_id: int) -> bool:
     if m.behind is not None or message_id <= m.floor or message_id in m.recent:
         return False
     m.recent[message_id] = None
+    _advance(m, message_id)
     if len(m.recent) > MAX_REMEMBERED_MESSAGES:
         _forget_oldest(m)
-    _advance(m, message_id)
     return True
 
 
@@ -342,19 +342,20 @@ def hand_over(
     if pairs:
         for message_id, _ in pairs:
             m.recent[message_id] = None
-        while len(m.recent) > MAX_REMEMBERED_MESSAGES:
-            _forget_oldest(m)
         first, last_id = pairs[0][0], pairs[-1][0]
         place = m.position or Position()
         own = tuple(n for n in place.own if first < n < last_id)
         done = tuple(r for r in place.done if r[1] > first)
         _advance(m, last_id)
+        while len(m.recent) > MAX_REMEMBERED_MESSAGES:
+            _forget_oldest(m)
     return [HandOver(in_order(pairs, changed), own, done, before if changed else None)]
 
 
 def _forget_oldest(m: CatchUp) -> None:
     oldest, _ = m.recent.popitem(last=False)
-    if oldest > m.floor:
+    # One that this device sent without a socket has missed messages below it, which are still to be fetched.
+    if m.position is not None and m.floor < oldest <= m.position.last_id:
         m.floor = oldest
 
 

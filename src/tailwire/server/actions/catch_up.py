@@ -102,14 +102,13 @@ class CatchUp:
         found: list[ChangeRow] = []
         if asked.after is not None:
             found = await log.find(caller.reader, caller.device, asked.after, newest, asked.heard, MAX_CHANGES + 1)
-        ended = await log.ended_memberships(caller.reader, cursor, MAX_ENDED_MEMBERSHIPS)
-        rows, former = await self._rows(caller, wanted, ended)
+        rows, former = await self._rows(caller, wanted)
         gap = None
         if asked.at_most and len(rows) >= wanted.limit:
             boundary = await self._store.messages.missed_boundary(caller.reader, cursor, asked.at_most)
             if boundary > cursor:
                 gap = (cursor, boundary)
-                rows, former = await self._rows(caller, replace(wanted, cursor=boundary), ended)
+                rows, former = await self._rows(caller, replace(wanted, cursor=boundary))
         known, more = newest, False
         if len(found) > MAX_CHANGES:
             rest = found.pop()
@@ -129,10 +128,17 @@ class CatchUp:
         )
 
     async def _rows(
-        self, caller: Caller, wanted: MessageFilter, ended: list[EndedMembership]
+        self, caller: Caller, wanted: MessageFilter
     ) -> tuple[list[ListedRow], dict[int, EndedMembership]]:
-        # The rows, and those among them that the reader knows as a former member.
-        rows = await self._messages.listed(caller, wanted)
+        # The rows, and those among them that the reader knows as a former member. A membership that ends between the
+        # two reads would be in neither of them, and the client's position would pass its messages.
+        log, cursor = self._store.change_log, wanted.cursor or 0
+        ended = await log.ended_memberships(caller.reader, cursor, MAX_ENDED_MEMBERSHIPS)
+        while True:
+            rows = await self._messages.listed(caller, wanted)
+            ended, before = await log.ended_memberships(caller.reader, cursor, MAX_ENDED_MEMBERSHIPS), ended
+            if ended == before:
+                break
         former: dict[int, EndedMembership] = {}
         for membership in ended:
             since = max(membership.since_id, wanted.cursor or 0)

@@ -201,27 +201,30 @@ class Lane:
         arguments = encode(self._head(), self._world.seconds(), entries)
         given_up_at = clock() + (0 if self.errors.current else UNREACHABLE_SECONDS)
         pause = FIRST_RETRY_SECONDS
-        looked = False
+        looked = unknown = False  # unknown: whether the batch was sent, and its answer was lost
         while True:
+            sent = False
             try:
                 connection = await self._connected()
                 arguments[: len(self._head())] = self._head()
+                sent = True
                 return await connection.fetchrow(CALL, *arguments, timeout=CALL_SECONDS)
             except Exception as e:
                 failure = judge(e)
                 if failure is Failure.ENTRY:
                     raise
+                unknown = (unknown and failure is not Failure.DEAD) or (sent and failure is Failure.LOST)
                 if failure in (Failure.LOST, Failure.UNABLE):
                     self._throw_away()  # an unable server may have become a standby: another one may be found
                 if failure is Failure.UNABLE:
-                    raise self.errors.failed(e) from e
+                    raise self.errors.failed(e, unknown=unknown) from e
                 if failure is Failure.DEAD and await self._take_new_identity():
                     continue  # however long ago it was submitted: while this process was paused, nothing was tried
                 if failure is Failure.ANOTHER and not looked:
                     looked = self._distrusted = True
                     continue
                 if clock() >= given_up_at:
-                    raise self.errors.failed(e) from e
+                    raise self.errors.failed(e, unknown=unknown) from e
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_RETRY_SECONDS)
 

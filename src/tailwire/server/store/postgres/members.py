@@ -19,7 +19,7 @@ Announce = Callable[[GroupStanding], Draft]
 """Makes the action message of a change from the standing before it."""
 
 _JOIN = """INSERT INTO members (guid, uid, scope, joined_at, joined_after_id)
-VALUES (:guid, :uid, :scope, :now::bigint, :last_id::bigint)"""
+VALUES (:guid, :uid, :scope, :now::bigint, :message_id::bigint - 1)"""
 _COUNT = "UPDATE groups SET members_count = members_count + :more::int WHERE guid = :guid"
 _LEAVE = "DELETE FROM members WHERE guid = :guid AND uid = :uid"
 _UNFOLLOW = (

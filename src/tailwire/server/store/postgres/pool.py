@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.store.postgres.connecting import UNUSABLE, Connection
+from tailwire.server.store.sql.write_errors import reason_of
 from tailwire.server.telemetry.logs import log
 
 UNREACHABLE_SECONDS = 5.0
@@ -111,10 +112,11 @@ class Pool:
                 connection = await self._connect()
             except UNUSABLE as e:
                 if self._closed or clock() >= given_up_at:
+                    reason = reason_of(e)
                     if self._reachable:
-                        log.error("the database does not answer: %s; requests are refused with 503 until it does", e)
+                        log.error("the database does not answer: %s; requests are refused with 503 until it does", reason)
                     self._reachable = False
-                    self.problem = str(e)
+                    self.problem = reason
                     raise Refused("ERR_UNAVAILABLE", _AWAY, retry_after=RETRY_AFTER_SECONDS) from e
             else:
                 if not self._reachable:

@@ -16,8 +16,11 @@ from tailwire.server.telemetry.logs import log
 RENEW_SECONDS = 2.0
 TURNS_PER_CLEANUP = 15
 ROWS_PER_CLEANUP = 20_000
+# The last batch of a process stays for a week: a process that was paused, and did not get the answer, sends it again.
 _FORGET_BATCHES = """DELETE FROM batches WHERE ctid IN
-(SELECT ctid FROM batches WHERE at < clock_timestamp() - interval '5 minutes' LIMIT ?)"""
+(SELECT b.ctid FROM batches b WHERE b.at < clock_timestamp() - interval '5 minutes'
+AND (b.at < clock_timestamp() - interval '7 days'
+OR EXISTS (SELECT FROM batches later WHERE later.process = b.process AND later.num > b.num)) LIMIT ?)"""
 _FORGET_CHANGES = """DELETE FROM changes WHERE ctid IN
 (SELECT ctid FROM changes WHERE at < clock_timestamp() - interval '1 hour' ORDER BY id LIMIT ?)"""
 

@@ -10,6 +10,16 @@ from tailwire.server.telemetry.logs import log
 RETRY_AFTER_SECONDS = 2.0
 LONG_RETRY_AFTER_SECONDS = 10.0
 """From the second failure in a row: longer than clients wait within a call, so that their calls fail at once."""
+_NOTHING = "Nothing was stored. Try again after Retry-After."
+_UNKNOWN = (
+    "The database did not answer, so it is not known whether this was stored. Try again after Retry-After; a message"
+    " with the same muid is stored once."
+)
+
+
+def reason_of(error: BaseException) -> str:
+    """Return why the database failed; never "", which a timeout has as its text."""
+    return str(error) or ("no answer in time" if isinstance(error, TimeoutError) else type(error).__name__)
 
 
 class WriteErrors:
@@ -28,15 +38,20 @@ class WriteErrors:
         """Call a function after each transaction that could not be written."""
         self._on_failure = call
 
-    def failed(self, error: BaseException) -> Refused:
-        """Record a transaction that could not be written, and return the refusal for its callers."""
+    def failed(self, error: BaseException, *, unknown: bool = False) -> Refused:
+        """Record a transaction that could not be written, and return the refusal for its callers.
+
+        Args:
+            unknown: whether the transaction may have been committed, because its answer was lost.
+        """
+        reason = reason_of(error)
         if not self.current:
-            log.error("the store cannot write: %s; requests that write are refused with 503 until it can", error)
+            log.error("the store cannot write: %s; requests that write are refused with 503 until it can", reason)
         wait = LONG_RETRY_AFTER_SECONDS if self.current else RETRY_AFTER_SECONDS
-        self.current = str(error)
+        self.current = reason
         self._failed += 1
         self._on_failure()
-        return Refused("ERR_UNAVAILABLE", "Nothing was stored. Try again after Retry-After.", retry_after=wait)
+        return Refused("ERR_UNAVAILABLE", _UNKNOWN if unknown else _NOTHING, retry_after=wait)
 
     def worked(self) -> None:
         """Record that a transaction was written."""
