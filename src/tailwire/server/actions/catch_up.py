@@ -127,9 +127,7 @@ class CatchUp:
             gap,
         )
 
-    async def _rows(
-        self, caller: Caller, wanted: MessageFilter
-    ) -> tuple[list[ListedRow], dict[int, EndedMembership]]:
+    async def _rows(self, caller: Caller, wanted: MessageFilter) -> tuple[list[ListedRow], dict[int, EndedMembership]]:
         # The rows, and those among them that the reader knows as a former member. A membership that ends between the
         # two reads would be in neither of them, and the client's position would pass its messages.
         log, cursor = self._store.change_log, wanted.cursor or 0

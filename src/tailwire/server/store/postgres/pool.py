@@ -114,7 +114,9 @@ class Pool:
                 if self._closed or clock() >= given_up_at:
                     reason = reason_of(e)
                     if self._reachable:
-                        log.error("the database does not answer: %s; requests are refused with 503 until it does", reason)
+                        log.error(
+                            "the database does not answer: %s; requests are refused with 503 until it does", reason
+                        )
                     self._reachable = False
                     self.problem = reason
                     raise Refused("ERR_UNAVAILABLE", _AWAY, retry_after=RETRY_AFTER_SECONDS) from e
