@@ -26,6 +26,7 @@ from servers.together import ServerHere, Together, until
 from tailwire import AppSettingsBuilder, ChatClient, MemorySessionStore
 from tailwire.server.app.pushing import NOTIFIER_LEASE, PUSH_LEASE
 from tailwire.server.app.several import CLEANUP_LEASE, WEBHOOK_LEASE
+from tailwire.server.push import lane as push_lane
 from tailwire.server.store.postgres import upkeep
 
 EXPIRE = "UPDATE processes SET until = clock_timestamp() - interval '1 second' WHERE id = ?"
@@ -330,6 +331,52 @@ async def test_a_server_that_was_taken_for_dead_stops_sending_notifications(post
         assert counts.keys() == {"0", "1", "2", "3"}
         assert {text for text, count in counts.items() if count > 1} <= {"0", "1"}
         assert max(counts.values()) <= 2
+
+
+async def test_notifications_that_a_server_had_read_but_not_begun_to_send_come_once(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The server has lost the lease in the middle of many: the other one sends those that it has not begun."""
+    at_once = 4
+    monkeypatch.setattr(push_lane, "AT_ONCE", at_once)
+    service = PushService()
+    async with service.serve() as settings, Together(tmp_path, postgres_url, **settings) as together:
+        one, other = await together.add(), await together.add()
+        await make_users(one, "alice", "bob")
+        name = f"{PUSH_LEASE}web"
+        await until(lambda: len(holders(together, name)) == 1)
+        paused = holders(together, name)[0]
+        running = other if paused is one else one
+        await register(running, service, "bob")
+        service.hold = first = asyncio.Event()
+        texts = [str(n) for n in range(3 * at_once)]
+
+        async def all_wait() -> bool:
+            return await running.store.notifications.waiting() == 1 + len(texts)
+
+        try:
+            await say(running, "first")
+            await until(lambda: service.bodies == ["first"])
+            await asyncio.gather(*(say(running, text) for text in texts))
+            await until(all_wait)
+            service.hold = asyncio.Event()
+            first.set()
+            await until(lambda: len(service.received) == 1 + at_once)
+            begun = set(service.bodies)
+            paused.store.leases._until = 0.0  # as when it was paused for longer than it counts on the lease
+            paused.store.upkeep.stop()
+            await running.store.database.run("DELETE FROM processes WHERE id = ?", (paused.store.lane.process,))
+            await until(lambda: running.store.leases.holds(name))
+        finally:
+            service.hold.set()
+
+        async def nothing_waits() -> bool:
+            return await running.store.notifications.waiting() == 0
+
+        await until(nothing_waits)
+        counts = Counter(service.bodies)
+        assert counts.keys() == {"first", *texts}
+        assert {text for text, count in counts.items() if count > 1} <= begun
 
 
 async def test_one_server_cleans_up_and_another_goes_on_when_it_stops(postgres_url: str, tmp_path: Path):

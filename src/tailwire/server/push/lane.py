@@ -23,6 +23,7 @@ INTERVAL_SECONDS = 0.01
 LONGEST_DELAY_SECONDS = 3600
 MAX_TROUBLED_NOTIFICATIONS = 10_000
 LOG_INTERVAL_SECONDS = 300  # between two logged failures
+_LEFT = Outcome(Result.LATER, "another server sends it")
 
 
 class Lane:
@@ -84,6 +85,8 @@ class Lane:
         sent: list[int] = []
         dropped: list[int] = []
         for one, outcome in zip(due, outcomes, strict=True):
+            if outcome is _LEFT:
+                continue
             if outcome is None:  # what a device shows already may have to be withdrawn later
                 (sent if one.row.shown and one.token is not None else dropped).append(one.row.id)
             elif outcome.result is Result.SENT:
@@ -111,6 +114,8 @@ class Lane:
             if waits > 0 and not one.row.attempt:
                 return Outcome(Result.LATER, "an earlier notification to this device failed", wait=waits)
             await self._turn()
+            if not self._work.may_go_on:  # this server was paused, and taken for dead
+                return _LEFT
             notification: Notification | None = await self._composer.compose(one.row)
             if notification is None:
                 return None
