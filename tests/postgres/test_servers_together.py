@@ -82,14 +82,16 @@ class Hook:
 
 
 class PushService(Browser):
-    """A browser's push service over a real socket. `hold`: an event that its answers wait for."""
+    """A browser's push service over a real socket. `hold`: an event that the answers to new requests wait for."""
 
     hold: asyncio.Event | None = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        hold = self.hold
+
         async def send_later(message: Any) -> None:
-            if self.hold is not None:
-                await self.hold.wait()
+            if hold is not None:
+                await hold.wait()
             await send(message)
 
         await super().__call__(scope, receive, send_later)
@@ -363,8 +365,8 @@ async def test_notifications_that_a_server_had_read_but_not_begun_to_send_come_o
             first.set()
             await until(lambda: len(service.received) == 1 + at_once)
             begun = set(service.bodies)
-            paused.store.leases._until = 0.0  # as when it was paused for longer than it counts on the lease
             paused.store.upkeep.stop()
+            paused.store.leases._until = 0.0  # as when it was paused for longer than it counts on the lease
             await running.store.database.run("DELETE FROM processes WHERE id = ?", (paused.store.lane.process,))
             await until(lambda: running.store.leases.holds(name))
         finally:
