@@ -340,7 +340,7 @@ async def test_notifications_that_a_server_had_read_but_not_begun_to_send_come_o
 ):
     """The server has lost the lease in the middle of many: the other one sends those that it has not begun."""
     at_once = 4
-    monkeypatch.setattr(push_lane, "AT_ONCE", at_once)
+    monkeypatch.setattr(push_lane, "SENDS_AT_ONCE", at_once)
     service = PushService()
     async with service.serve() as settings, Together(tmp_path, postgres_url, **settings) as together:
         one, other = await together.add(), await together.add()
