@@ -1,16 +1,24 @@
-"""Passwords of groups: hashed slowly, in a separate thread, so that a hash delays only other hashes."""
+"""Passwords of groups: hashed slowly, one after the other, so that a hash delays only other hashes.
+
+A single hash is made in a thread with a low priority. It may still keep the processor for 4 ms when the event loop
+needs it, so while several are to be hashed, a child process does it, which the kernel interrupts at once.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from tailwire.server.auth import password_child, scrypt
 from tailwire.server.auth.secrets import hash_password, same_password
+from tailwire.server.child_process.host import FAILURES, ChildProcess
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
+from tailwire.server.telemetry.logs import log
 from tailwire.server.thread_priority import lower_priority
 
 T = TypeVar("T")
@@ -18,6 +26,10 @@ T = TypeVar("T")
 MAX_PENDING_HASHES = 64  # hashes that wait or are in progress, about 15 ms each
 MAX_PENDING_HASHES_PER_USER = 3
 RETRY_AFTER_SECONDS = 1.0
+IDLE_SECONDS, LOW_SECONDS = 1.0, 5.0
+"""How long a hash may take in the child: while it waits for a free processor, and then with a low priority."""
+NO_CHILD_SECONDS = 60.0
+"""How long no child is asked after one has failed."""
 
 
 class Passwords:
@@ -28,6 +40,13 @@ class Passwords:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="tailwire-passwords", initializer=lower_priority)
         self._pending_by_user: Counter[str] = Counter()
         self._pending = 0
+        self._no_child_until = 0.0
+        self._child = ChildProcess(
+            "tailwire.server.auth.password_child",
+            scrypt.DIGEST_BYTES,
+            idle_seconds=IDLE_SECONDS,
+            low_seconds=LOW_SECONDS,
+        )
 
     async def hash(self, uid: str, password: str) -> str:
         """Return the stored form of a password.
@@ -38,7 +57,7 @@ class Passwords:
         Raises:
             Refused: ERR_TOO_MANY_REQUESTS.
         """
-        return await self._hash_in_thread(uid, hash_password, password, self._world)
+        return await self._hash_in_thread(uid, hash_password, password, self._world, self._digest)
 
     async def same(self, uid: str, password: str, stored: str) -> bool:
         """Return True if a password matches the stored one.
@@ -49,7 +68,7 @@ class Passwords:
         Raises:
             Refused: ERR_TOO_MANY_REQUESTS.
         """
-        return await self._hash_in_thread(uid, same_password, password, stored)
+        return await self._hash_in_thread(uid, same_password, password, stored, self._digest)
 
     async def _hash_in_thread(self, uid: str, work: Callable[..., T], *args: object) -> T:
         if (uid and self._pending_by_user[uid] >= MAX_PENDING_HASHES_PER_USER) or self._pending >= MAX_PENDING_HASHES:
@@ -64,6 +83,18 @@ class Passwords:
         # A hash cannot be interrupted. If the caller is cancelled, it still counts until it is done.
         return await asyncio.shield(done)
 
+    def _digest(self, password: bytes, salt: bytes) -> bytes:
+        # Called in the thread.
+        several = self._pending > 1 or self._child.pid is not None
+        if several and time.monotonic() >= self._no_child_until:
+            try:
+                return self._child.ask(password_child.JOB.pack(len(password), len(salt)) + password + salt)
+            except FAILURES as e:
+                self._no_child_until = time.monotonic() + NO_CHILD_SECONDS
+                if not self._child.closed:
+                    log.warning("the process that hashes passwords failed, so the server hashes them itself: %s", e)
+        return scrypt.digest(password, salt)
+
     def _ended(self, uid: str) -> None:
         self._pending -= 1
         self._pending_by_user[uid] -= 1
@@ -71,5 +102,6 @@ class Passwords:
             del self._pending_by_user[uid]
 
     def close(self) -> None:
-        """Start no more hashes, and drop those that wait."""
+        """Start no more hashes, drop those that wait, and end the child process."""
         self._executor.shutdown(wait=False, cancel_futures=True)
+        self._child.close()

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from tailwire.server import private_files
+from tailwire.server.auth import scrypt
 from tailwire.server.ports.world import World
 from tailwire.server.telemetry.logs import log
 
 KEY_FILE, KEY_BYTES = "signing.key", 32
 KEY_ID_CHARACTERS = 12
+
+Digest = Callable[[bytes, bytes], bytes]
+"""Returns the hash of a password and a salt."""
 
 
 def fingerprint(secret: str) -> str:
@@ -31,20 +36,20 @@ def new_token(uid: str, world: World) -> str:
     return f"{uid}_{world.seconds()}{world.secret(15)}"
 
 
-def hash_password(password: str, world: World) -> str:
+def hash_password(password: str, world: World, digest: Digest = scrypt.digest) -> str:
     """Return the stored form of a group's password: salt and hash."""
     salt = world.secret(16)
-    return f"{salt}${_scrypt(password, salt)}"
+    return f"{salt}${_hash(password, salt, digest)}"
 
 
-def same_password(password: str, stored: str) -> bool:
+def same_password(password: str, stored: str, digest: Digest = scrypt.digest) -> bool:
     """Return True if a password matches the stored one. Takes constant time."""
-    salt, _, digest = stored.partition("$")
-    return hmac.compare_digest(_scrypt(password, salt), digest)
+    salt, _, right = stored.partition("$")
+    return hmac.compare_digest(_hash(password, salt, digest), right)
 
 
-def _scrypt(password: str, salt: str) -> str:
-    return hashlib.scrypt(password.encode("utf-8", "surrogatepass"), salt=salt.encode(), n=2**12, r=8, p=1).hex()
+def _hash(password: str, salt: str, digest: Digest) -> str:
+    return digest(password.encode("utf-8", "surrogatepass"), salt.encode()).hex()
 
 
 def signing_key(folder: Path, world: World) -> str:

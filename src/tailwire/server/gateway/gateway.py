@@ -30,7 +30,7 @@ from tailwire.wire.frames import FrameType
 PING_TEXT = b'{"action":"ping","ack":"true"}'
 MAX_BAD_FRAMES = 20
 FRAMES_PER_TURN = 2
-SWEEP_COST_PER_TURN = 200
+SWEEP_COST_PER_TURN = 50
 CLOSE_COST = 25  # relative to inspecting one socket
 MAX_RESTART_SECONDS = 30.0
 SILENT_CLOSE_SECONDS = 1.0

@@ -21,10 +21,17 @@ from tailwire.server.uploads.picture_process import PictureProcess
 from tailwire.server.uploads.threads import Full, Threads
 
 RETRY_AFTER_SECONDS = 10.0
+WRITE_BACK_BYTES = 256 * 1024
 HEAD_BYTES = 4096
 """The start of a file, from which its type is determined."""
-WRITE_THREADS = 2
+WRITE_THREADS = 1
 MAX_PENDING_WRITES, MAX_PENDING_THUMBNAILS, MAX_PENDING_MEASURES = 200, 16, 200
+
+
+def _begin_write_back(file: BinaryIO, start: int) -> None:
+    # Otherwise a large file goes to the disk all at once when it is complete, and commits of the store wait behind it.
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(file.fileno(), start, 0, os.POSIX_FADV_DONTNEED)
 
 
 def unavailable() -> Refused:
@@ -193,7 +200,7 @@ class PartFile:
             self.drop()
             raise
         self.head = b""
-        self.size = 0
+        self.size = self._writing_back = 0
 
     def write(self, data: bytes) -> None:
         """Write the next bytes. They go to the page cache, which is too fast to need a thread."""
@@ -203,7 +210,10 @@ class PartFile:
             self.head += data[: HEAD_BYTES - len(self.head)]
         with unavailable_on_error():
             self._file.write(data)
-        self.size += len(data)
+            self.size += len(data)
+            if self.size - self._writing_back >= WRITE_BACK_BYTES:
+                _begin_write_back(self._file, self._writing_back)
+                self._writing_back = self.size
 
     async def finish(self, *, durably: bool = True) -> None:
         """Complete the file.

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
+import signal
 import sys
 import threading
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 
 import pytest
 
 from tailwire.server.auth import passwords as module
 from tailwire.server.auth.passwords import MAX_PENDING_HASHES, MAX_PENDING_HASHES_PER_USER, Passwords
+from tailwire.server.auth.secrets import same_password
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
 from tailwire.server.thread_priority import lower_priority
@@ -50,6 +55,62 @@ def test_lower_priority_adds_ten_to_the_niceness_up_to_nineteen(more):
     with ThreadPoolExecutor(1) as executor:
         before, after = executor.submit(niceness).result()
     assert after == min(before + 10, 19)
+
+
+@asynccontextmanager
+async def several() -> AsyncIterator[tuple[Passwords, dict[str, str]]]:
+    """Hash several passwords at the same time, so that a child process does it."""
+    passwords, uids = Passwords(World()), ("alice", "bob", "carol")
+    stored = await asyncio.gather(*(passwords.hash(uid, f"secret of {uid}") for uid in uids))
+    assert passwords._child.pid is not None
+    yield passwords, dict(zip(uids, stored, strict=True))
+    passwords.close()
+
+
+async def test_single_password_needs_no_child_process():
+    passwords = Passwords(World())
+    await passwords.hash("alice", "secret")
+    assert passwords._child.pid is None
+    passwords.close()
+
+
+async def test_several_passwords_are_hashed_by_a_child_process_in_the_same_way():
+    async with several() as (passwords, stored):
+        assert all(same_password(f"secret of {uid}", hashed) for uid, hashed in stored.items())
+        assert not await passwords.same("alice", "another secret", stored["alice"])
+        assert await passwords.same("alice", "secret of alice", stored["alice"])
+        assert len({hashed.partition("$")[0] for hashed in stored.values()}) == 3
+        strange = "\udcff" + "ä" * 100_000
+        assert await passwords.same("bob", strange, await passwords.hash("bob", strange))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has this scheduling policy")
+async def test_kernel_interrupts_the_child_process_at_once():
+    async with several() as (passwords, _):
+        assert os.sched_getscheduler(passwords._child.pid) == os.SCHED_IDLE
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends signals")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+async def test_child_process_that_fails_costs_no_password(number, caplog):
+    async with several() as (passwords, stored):
+        passwords._child._deadlines.update(idle=0.2, low=0.2)
+        child = passwords._child._child
+        os.kill(child.pid, number)
+        if number is signal.SIGKILL:
+            child.wait(20)
+            passwords._child._module = "tailwire.no_such_module"  # it cannot be started again either
+        waiting = [passwords.same(uid, f"secret of {uid}", hashed) for uid, hashed in stored.items()]
+        with caplog.at_level(logging.WARNING):
+            assert await asyncio.gather(*waiting) == [True, True, True]
+        assert caplog.text.count("the server hashes them itself") <= 1
+
+
+async def test_closing_ends_the_child_process():
+    async with several() as (passwords, _):
+        child = passwords._child._child
+        passwords.close()
+        assert child.poll() is not None
 
 
 async def test_pending_hashes_are_limited(monkeypatch):

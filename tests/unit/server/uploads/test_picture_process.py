@@ -150,7 +150,7 @@ def test_process_that_gets_no_processor_time_is_replaced_by_one_with_a_higher_pr
     process.make(picture, None)
     starved = process.pid
     os.kill(starved, signal.SIGSTOP)
-    process._deadlines["idle"] = 0.5
+    process._child._deadlines["idle"] = 0.5
     assert process.make(picture, small) == Picture(800, 400, small=True)
     assert not is_running(starved)
     assert os.sched_getscheduler(process.pid) == os.SCHED_OTHER
@@ -171,7 +171,7 @@ def test_a_decoder_that_hangs_is_killed(start, picture, small, caplog):
 def test_a_decoder_that_computes_endlessly_is_ended_by_the_kernel(start, picture, small, caplog):
     endless = "picture_child.CPU_SECONDS_PER_PICTURE = 0\ndef endless(*_):\n    while True: pass\n"
     process = start(CHANGED.format(f"{endless}picture_child.make_thumbnail = endless"), low_seconds=120.0)
-    process._busy_until = float("inf")  # this machine may have no processor to spare
+    process._child._busy_until = float("inf")  # this machine may have no processor to spare
     with caplog.at_level(logging.WARNING):
         assert process.make(picture, small) is None
     assert f"its process ended with -{signal.SIGXCPU:d}" in caplog.text

@@ -1,0 +1,27 @@
+"""The process that hashes passwords while many are to be hashed (see `child_process`)."""
+
+from __future__ import annotations
+
+import struct
+from io import RawIOBase
+
+from tailwire.server.auth.scrypt import digest
+from tailwire.server.child_process.inside import Bounds, read, serve
+
+JOB = struct.Struct("!II")
+"""Bytes of the password and of the salt, which follow."""
+MEMORY_BYTES = 256 * 1024 * 1024
+CPU_SECONDS_PER_PASSWORD = 5
+
+
+def answer(jobs: RawIOBase) -> bytes | None:
+    """Read a job, and return the hash of its password; None at the end of the input."""
+    head = read(jobs, JOB.size)
+    if len(head) < JOB.size:
+        return None
+    password, salt = (read(jobs, size) for size in JOB.unpack(head))
+    return digest(password, salt)
+
+
+if __name__ == "__main__":
+    serve(answer, Bounds(MEMORY_BYTES, file=0, processor_seconds=CPU_SECONDS_PER_PASSWORD))

@@ -1,0 +1,162 @@
+"""Asks a child process, which is started for the first job, and again after it ended."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from threading import Event, Lock, Timer
+
+from tailwire.server.child_process.inside import IDLE, LOW
+
+BUSY_SECONDS = 60.0
+"""How long priority `LOW` is used after a job took too long."""
+END_SECONDS = 10.0
+KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR", "TEMP")
+
+
+class Ended(Exception):
+    """The child has ended without an answer."""
+
+
+class TooSlow(Exception):
+    """The child took too long, and was killed."""
+
+
+FAILURES = (OSError, Ended, TooSlow)
+"""What `ChildProcess.ask` may raise."""
+
+
+class ChildProcess:
+    """A child process that does one job at a time, in a module that calls `inside.serve`.
+
+    Args:
+        module: what the child runs.
+        answer_bytes: the size of each answer.
+        idle_seconds, low_seconds: how long a job may take: with priority `IDLE`, and then with `LOW`.
+    """
+
+    def __init__(self, module: str, answer_bytes: int, *, idle_seconds: float, low_seconds: float) -> None:
+        self._module = module
+        self._answer_bytes = answer_bytes
+        self._deadlines = {IDLE: idle_seconds, LOW: low_seconds}
+        self._one = Lock()
+        self._closed = False
+        self._busy_until = 0.0
+        self._child: subprocess.Popen[bytes] | None = None
+        self._priority = IDLE  # of the child
+
+    @property
+    def pid(self) -> int | None:
+        """Return the process id of the child; None if it is not running."""
+        child = self._child
+        return child.pid if child is not None and child.poll() is None else None
+
+    @property
+    def closed(self) -> bool:
+        """Return whether `close()` was called."""
+        return self._closed
+
+    def ask(self, job: bytes) -> bytes:
+        """Return the answer to a job. Blocks, so it is called in a thread.
+
+        Raises:
+            OSError, Ended, TooSlow: see `FAILURES`.
+        """
+        with self._one:
+            if time.monotonic() < self._busy_until:
+                return self._ask(job, LOW)
+            try:
+                return self._ask(job, IDLE)
+            except TooSlow:
+                # The child has a limit on processor time as well: it did not compute for long, but waited for others.
+                self._busy_until = time.monotonic() + BUSY_SECONDS
+                return self._ask(job, LOW)
+
+    def _ask(self, job: bytes, priority: str) -> bytes:
+        was_running = self.pid is not None
+        try:
+            return self._ask_once(job, priority)
+        except Ended:
+            if not was_running or self._closed or self._code() != 0:
+                raise
+            return self._ask_once(job, priority)  # it has ended at this moment because it was not used
+
+    def _ask_once(self, job: bytes, priority: str) -> bytes:
+        child, late = self._started(priority), Event()
+
+        def end_late() -> None:
+            late.set()
+            child.kill()
+
+        timer = Timer(self._deadlines[priority], end_late)
+        timer.daemon = True
+        timer.start()
+        try:
+            answer = self._exchanged(child, job)
+        finally:
+            timer.cancel()
+        if answer is not None:
+            return answer
+        self._end()
+        if late.is_set():
+            raise TooSlow(f"it took more than {self._deadlines[priority]:g} seconds")
+        raise Ended(f"its process ended with {self._code()}")
+
+    def _exchanged(self, child: subprocess.Popen[bytes], job: bytes) -> bytes | None:
+        # The answer; None if the child has ended.
+        if child.stdin is None or child.stdout is None:
+            raise RuntimeError("the child has no pipes")
+        answer = b""
+        try:
+            child.stdin.write(job)
+            while len(answer) < self._answer_bytes:
+                piece = child.stdout.read(self._answer_bytes - len(answer))
+                if not piece:
+                    return None
+                answer += piece
+        except OSError:
+            return None
+        return answer
+
+    def _started(self, priority: str) -> subprocess.Popen[bytes]:
+        if self._closed:
+            raise Ended("the server is stopping")
+        if self._child is None or self._child.poll() is not None or self._priority != priority:
+            self._end()
+            # Neither the settings, which may contain secrets, nor the server's open files are inherited.
+            environment = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+            environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+            self._priority = priority
+            self._child = subprocess.Popen(
+                [sys.executable, "-P", "-W", "ignore", "-m", self._module, str(os.getpid()), priority],
+                bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment,
+            )  # fmt: skip
+        if self._closed:  # meanwhile
+            self._child.kill()
+        return self._child
+
+    def _code(self) -> int | None:
+        return self._child.returncode if self._child is not None else None
+
+    def _end(self) -> None:
+        child = self._child
+        if child is None:
+            return
+        child.kill()
+        with suppress(subprocess.TimeoutExpired):  # it was killed, but has not ended yet
+            child.wait(END_SECONDS)
+        for pipe in (child.stdin, child.stdout):
+            if pipe is not None:
+                pipe.close()
+
+    def close(self) -> None:
+        """End the child, even in the middle of a job. Blocks until it has ended."""
+        self._closed = True
+        child = self._child
+        if child is not None:
+            child.kill()
+        with self._one:
+            self._end()
