@@ -1,4 +1,5 @@
 """Child processes that compute for the server only when the processor is free, one job at a time.
 
-Imported by `auth` and `uploads`. See D154 and D178 in docs/project/decisions.md.
+Who may import it: auth, uploads.
+Read more: docs/project/decisions.md, D154 and D178.
 """
