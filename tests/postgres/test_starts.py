@@ -217,7 +217,9 @@ async def test_a_promoted_standby_gives_out_no_id_again(pair):
         assert acknowledged == sorted(set(acknowledged))
         ids = [row[0] for row in await store.database.rows("SELECT id FROM messages ORDER BY id")]
         kept = max(number for number in ids if number < 2**20)
-        assert acknowledged[before] > kept + AFTER_A_PROMOTION
+        # The first may be an answer of the killed primary that was on its way.
+        assert [number for number in acknowledged[before + 1 :] if number <= kept + AFTER_A_PROMOTION] == []
+        assert acknowledged[-1] > kept + AFTER_A_PROMOTION
         assert set(ids) >= {number for number in acknowledged if number <= kept or number > 2**20}
         assert await known(store, start, kept, kept + 1, kept + 50) == [kept, kept, kept]
 
