@@ -9,10 +9,12 @@ from typing import Any
 import asyncpg
 import pytest
 
-from servers.postgres import PostgresServer
+from servers.cut_line import CutLine
+from servers.postgres import PostgresServer, name_of
 from tailwire.server.ports.current_caller import current_caller
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.store.migrate import UnsuitableDatabase, upgrade
+from tailwire.server.store.postgres import database as database_module
 from tailwire.server.store.postgres import pool
 from tailwire.server.store.postgres.database import MAX_CONNECTIONS, MAX_LONG_READS, Database
 from tailwire.server.store.postgres.pool import Pool
@@ -57,6 +59,26 @@ async def test_read_beyond_the_deadline_is_refused_with_advice_and_the_connectio
         (1,)
     ]
     await database.close()
+
+
+async def test_read_without_any_answer_is_not_the_fault_of_the_request(
+    postgres: PostgresServer, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+):
+    """The line to the database holds everything, without cutting the connection: clients should try again."""
+    monkeypatch.setattr(database_module, "MARGIN_SECONDS", 0.2)
+    async with CutLine(path=str(postgres.folder / ".s.PGSQL.5432")) as line:
+        database = await Database.open(f"postgresql://postgres@127.0.0.1:{line.port}/{name_of(postgres_url)}", 0.2)
+        for read in (database.one, database.rows, database.long_rows):
+            assert list(map(tuple, await database.rows("SELECT 1"))) == [(1,)]
+            line.hold()
+            with pytest.raises(Refused, match="ERR_UNAVAILABLE"):
+                await read("SELECT 1")
+            line.go_on()
+        line.hold()
+        with pytest.raises(Refused, match="ERR_UNAVAILABLE"):
+            await database.page("SELECT count(*) FROM roles", "SELECT 1", (), ())
+        line.go_on()
+        await database.close()
 
 
 async def test_page_and_its_count_are_of_the_same_state(postgres_url):

@@ -167,8 +167,9 @@ class Database:
             entry.taken = done
 
     async def _read(self, job: Job[T], *, by_key: bool = False) -> T:
-        # A read whose connection is lost changed nothing: it is repeated on another one. If a read by a key takes too
-        # long, the database is the cause and not the request: clients should try again.
+        # A read whose connection is lost changed nothing: it is repeated on another one. The database ends a read that
+        # takes too long; that of a key is not the request's fault. Nor is it if there is no answer at all: clients
+        # should try again.
         clock = asyncio.get_running_loop().time
         given_up_at = clock() + UNREACHABLE_SECONDS
         while True:
@@ -176,7 +177,7 @@ class Database:
                 return await self._on_connection(job)
             except Exception as e:
                 if isinstance(e, asyncpg.QueryCanceledError | TimeoutError):
-                    if by_key:
+                    if by_key or isinstance(e, TimeoutError):
                         raise Refused("ERR_UNAVAILABLE", retry_after=RETRY_AFTER_SECONDS) from e
                     raise Refused("ERR_QUERY_TOO_BROAD") from e
                 if isinstance(e, asyncpg.PostgresError) and e.sqlstate in MISSING:
