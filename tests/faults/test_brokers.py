@@ -269,6 +269,66 @@ async def test_message_of_a_server_killed_between_commit_and_publication_is_deli
         assert several.tracebacks == []
 
 
+async def test_a_slow_database_delays_messages_and_loses_none(
+    postgres: PostgresServer, postgres_url: str, tmp_path: Path
+):
+    """Each commit takes 0.3 s longer, then 6 s, which is more than an answer may take: sends are refused then."""
+    name = postgres_url.rpartition("?")[0].rpartition("/")[2]
+    make = """CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
+'BEGIN PERFORM pg_sleep({seconds}); RETURN NULL; END'; CREATE TRIGGER slow AFTER INSERT ON messages EXECUTE FUNCTION slow()"""
+
+    async def run(sql: str) -> None:
+        await asyncio.to_thread(postgres.sql, sql, name)
+
+    async with SeveralServers(tmp_path, postgres_url) as several, Load(several.servers) as load:
+        await load.until(100)
+        await run(make.format(seconds=0.3))
+        await load.until(100)
+        assert load.failures == 0
+        await run("DROP FUNCTION slow CASCADE")
+        await run(make.format(seconds=6))
+        async with asyncio.timeout(60):
+            while load.failures < 10:
+                await asyncio.sleep(0.1)
+        await run("DROP FUNCTION slow CASCADE")
+        await load.until(200)
+    assert several.tracebacks == []
+
+
+async def test_a_server_whose_line_to_the_database_holds_everything_is_not_ready(
+    postgres: PostgresServer, postgres_url: str, tmp_path: Path
+):
+    """Sends are refused with 503, so clients repeat them, and load balancers send them to the other server meanwhile."""
+    name = postgres_url.rpartition("?")[0].rpartition("/")[2]
+    async with CutLine(path=str(postgres.folder / ".s.PGSQL.5432")) as line:
+        several = SeveralServers(tmp_path, postgres_url, count=1)
+        async with several, AsyncExitStack() as stack:
+            several._settings["TAILWIRE_DATABASE"] = f"postgresql://postgres@127.0.0.1:{line.port}/{name}"
+            cut = await several.add()
+            (other, _), urls = several.servers, [server.url for server in several.servers]
+            headers = {"appid": other.app_id, "apikey": other.api_key, "onBehalfOf": "alice"}
+            http = await stack.enter_async_context(httpx2.AsyncClient(headers=headers, timeout=30))
+            body = {"receiver": "bob", "receiverType": "user", "data": {"text": "x"}, "muid": "once"}
+
+            async def ready() -> list[int]:
+                return [(await http.get(f"{url}/health/ready")).status_code for url in urls]
+
+            assert await ready() == [200, 200]
+            line.hold()
+            assert (await http.post(f"{cut.url}/v3/messages", json=body)).status_code == 503
+            async with asyncio.timeout(30):
+                while await ready() != [200, 503]:
+                    await asyncio.sleep(0.1)
+            line.go_on()
+            async with asyncio.timeout(30):
+                while await ready() != [200, 200]:
+                    await asyncio.sleep(0.1)
+            answers = [await http.post(f"{url}/v3/messages", json=body) for url in urls]
+            assert len({answer.json()["data"]["id"] for answer in answers}) == 1
+            assert await asyncio.to_thread(postgres.sql, "SELECT count(*) FROM messages", name) == "1"
+        assert several.tracebacks == []
+
+
 async def test_the_database_restarts_and_sockets_stay(tmp_path: Path, nats: NatsServer):
     server = PostgresServer()
     try:
