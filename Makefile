@@ -106,7 +106,7 @@ $(CHECK): $(STAMP)
 spec: $(STAMP)  ## sentences of the specification that no test covers
 	@$(BIN)/python scripts/spec_coverage.py
 
-table: $(STAMP)  ## write the connection machine's transition table and its page anew
+table: $(STAMP)  ## write the connection machine's transition table and its page again
 	@$(BIN)/python scripts/make_connection_table.py
 
 reference: $(STAMP)  ## write the pages of the API, REST, commands, settings, metrics, errors and compatibility, and the types of the blocking client
@@ -162,17 +162,17 @@ $(GUI): $(STAMP)
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$lacking >/dev/null; \
 	else printf '%s\n' "Not installed on this system, so that tests with real windows are skipped:" "  $$(echo $$lacking)" \
 	  "On Debian and Ubuntu: sudo apt-get install $$(echo $$lacking)"; fi
-	@$(BIN)/python -c 'import tkinter' 2>/dev/null || echo "This Python has no tkinter, so that Tk's tests are skipped: install python3-tk, and make .venv anew."
+	@$(BIN)/python -c 'import tkinter' 2>/dev/null || echo "This Python has no tkinter, so that Tk's tests are skipped: install python3-tk, and make .venv again."
 	@rm -f $(VENV)/.gui-*; touch $@
 	@echo "Ready."
 
-pictures: $(GUI) $(CHROMIUM)/node_modules/.ready  ## draw the pictures of the docs anew (needs a Chromium: TAILWIRE_CHROMIUM=FILE; and `make docs`, for that of the site): ARGS="tk_chat"
+pictures: $(GUI) $(CHROMIUM)/node_modules/.ready  ## draw the pictures of the docs again (needs a Chromium: TAILWIRE_CHROMIUM=FILE; and `make docs`, for that of the site): ARGS="tk_chat"
 	@PYTHONPATH=tests:tests/examples $(BIN)/python scripts/make_pictures.py $(ARGS)
 
 simulate: $(STAMP)  ## the whole system on seeds: SEEDS=1000 MINUTES=0 FIRST=0; several servers on one database instead: SERVERS=2
 	@$(BIN)/python -m tailwire.testing.simulation --seeds $(or $(SEEDS),1000) --first $(or $(FIRST),0) --minutes $(or $(MINUTES),0) $(if $(SERVERS),--servers $(SERVERS))
 
-rights: $(STAMP)  ## who is told and shown what, compared with a model, on seeds: SEEDS=200 FIRST=0 LENGTH=60; all lists after each step: VIEWS=all
+rights: $(STAMP)  ## who receives and sees what, compared with a model, on seeds: SEEDS=200 FIRST=0 LENGTH=60; all lists after each step: VIEWS=all
 	@PYTHONPATH=tests $(BIN)/python -m rights --seeds $(or $(SEEDS),200) --first $(or $(FIRST),0) --length $(or $(LENGTH),60) \
 	  $(if $(VIEWS),--all-views)
 

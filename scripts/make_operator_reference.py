@@ -71,9 +71,9 @@ def cli_page() -> str:
 def meanings() -> dict[str, str]:
     """Return what the docstring of the settings says about each setting."""
     from tailwire.server.config import Settings
-    from tailwire.server.setting_sources import MEANING
+    from tailwire.server.setting_sources import MEANING_PATTERN
 
-    found = re.findall(MEANING, Settings.__doc__ or "", re.MULTILINE | re.DOTALL)
+    found = re.findall(MEANING_PATTERN, Settings.__doc__ or "", re.MULTILINE | re.DOTALL)
     return {name: " ".join(text.split()).rstrip(".").replace("|", "\\|") for name, text in found}
 
 

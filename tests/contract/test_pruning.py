@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.filters import ConversationFilter, MessageFilter
-from tailwire.server.ports.pruning import Old
+from tailwire.server.ports.pruning import OldCounts
 from tailwire.server.ports.records import Draft, Edited, FileRow, GroupRow, Trait, UserRow
 from tailwire.server.ports.standing import GroupAct, MessageAct
 
@@ -149,7 +149,7 @@ async def test_files_are_removed_with_their_last_message(open_store):
 
 async def test_old_files_are_removed_but_not_the_pictures_of_users(open_store):
     store, _, _ = await filled(open_store)
-    assert await store.pruning.count(0, BETWEEN) == Old(0, 2, 14)
+    assert await store.pruning.count(0, BETWEEN) == OldCounts(0, 2, 14)
     assert await store.pruning.condemn_files(BETWEEN, 1) == 1
     assert await store.pruning.condemn_files(BETWEEN, 10) == 1
     assert await store.pruning.condemn_files(BETWEEN, 10) == 0

@@ -44,7 +44,7 @@ async def test_a_page_has_messages_and_changes_in_their_places_and_ends_where_it
         page = await other.log.read(0, look.highest)
         assert page.up_to == look.highest
         assert [m.row.id for m in page.messages] == [n.message.id for n in (joined, quoted, quoting)]
-        assert [(m.told, m.before, m.quoted) for m in page.messages] == [
+        assert [(m.member, m.before, m.quoted) for m in page.messages] == [
             ("bob", 0, None),
             ("", 0, None),
             ("", quoted.message.id, await one.messages.get(quoted.message.id)),

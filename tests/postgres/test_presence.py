@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from tailwire.server.ports.presence import Here, State, Transition
+from tailwire.server.ports.presence import LocalPresence, State, Transition
 from tailwire.server.ports.world import World
 from tailwire.server.store.postgres.presence import _NOTE
 from tailwire.server.store.postgres.store import PostgresStore
@@ -22,7 +22,7 @@ async def stores(url: str, count: int) -> list[PostgresStore]:
 
 
 async def note(store: PostgresStore, uid: str, *, online: bool = True, away: bool = False) -> Transition:
-    return (await store.presence.note([Here(uid, online, away)])).transitions[0]
+    return (await store.presence.note([LocalPresence(uid, online, away)])).transitions[0]
 
 
 async def test_a_user_is_online_until_they_have_gone_everywhere_and_away_while_away_everywhere(postgres_url):
@@ -48,7 +48,7 @@ async def test_processes_that_store_the_same_users_at_once_agree_on_who_came_and
         chance = random.Random(number)
         mine = here[number] = set()
         for _ in range(60):
-            users = [Here(uid, chance.random() < 0.5, away=False) for uid in chance.sample(UIDS, 2)]
+            users = [LocalPresence(uid, chance.random() < 0.5, away=False) for uid in chance.sample(UIDS, 2)]
             noted = await store.presence.note(users)
             for user, (before, after) in zip(users, noted.transitions, strict=True):
                 came[user.uid] += (after is not OFFLINE) - (before is not OFFLINE)
@@ -64,10 +64,10 @@ async def test_processes_that_store_the_same_users_at_once_agree_on_who_came_and
 
 async def test_a_process_that_was_declared_dead_stores_its_users_under_a_new_identity(postgres_url):
     one, other = await stores(postgres_url, 2)
-    first = await one.presence.note([Here("alice", online=True, away=False)])
+    first = await one.presence.note([LocalPresence("alice", online=True, away=False)])
     await other.database.run("DELETE FROM processes WHERE id = ?", (first.process,))
     assert await other.presence.roll(first.process) is None
-    again = await one.presence.note([Here("alice", online=True, away=False)])
+    again = await one.presence.note([LocalPresence("alice", online=True, away=False)])
     assert again.process == one.lane.process != first.process
     assert again.transitions == [(OFFLINE, ONLINE)]
     assert again.version > first.version
@@ -76,7 +76,7 @@ async def test_a_process_that_was_declared_dead_stores_its_users_under_a_new_ide
     await other.close()
 
 
-async def carried_out(store: PostgresStore, after: int, user: Here) -> None:
+async def carried_out(store: PostgresStore, after: int, user: LocalPresence) -> None:
     """Carry out a call of `note()` whose process does not hear the answer, and may have given it up long ago."""
     columns = {"uids": [user.uid], "here": [user.online], "away": [user.away]}
     await store.database.one(_NOTE, {"process": store.lane.process, "after": after, **columns})
@@ -86,11 +86,11 @@ async def test_a_statement_that_was_given_up_changes_nothing_after_a_later_one(p
     one, other = await stores(postgres_url, 2)
     before = await one.presence.note([])
     await note(one, "alice", online=False)
-    await carried_out(one, before.version, Here("alice", online=True, away=False))
+    await carried_out(one, before.version, LocalPresence("alice", online=True, away=False))
     assert (await other.presence.roll(before.process)).away == {}
     assert (await other.presence.versions())[1][before.process] == before.version + 1
-    first = await other.presence.note([Here("bob", online=False, away=False)])
-    await carried_out(other, 0, Here("bob", online=True, away=False))  # the first statement of its process
+    first = await other.presence.note([LocalPresence("bob", online=False, away=False)])
+    await carried_out(other, 0, LocalPresence("bob", online=True, away=False))  # the first statement of its process
     assert (await one.presence.roll(first.process)).away == {}
     await one.close()
     await other.close()
@@ -99,8 +99,8 @@ async def test_a_statement_that_was_given_up_changes_nothing_after_a_later_one(p
 async def test_a_statement_whose_answer_was_lost_is_counted(postgres_url):
     one, other = await stores(postgres_url, 2)
     before = await one.presence.note([])
-    await carried_out(one, before.version, Here("alice", online=True, away=False))
-    noted = await one.presence.note([Here("bob", online=True, away=False)])
+    await carried_out(one, before.version, LocalPresence("alice", online=True, away=False))
+    noted = await one.presence.note([LocalPresence("bob", online=True, away=False)])
     assert noted.version == before.version + 2
     assert noted.transitions == [(OFFLINE, ONLINE)]
     assert (await other.presence.roll(noted.process)).away == {"alice": False, "bob": False}
@@ -113,7 +113,7 @@ async def test_ten_thousand_users_who_come_at_once_are_stored_within_seconds(pos
     one, other = await stores(postgres_url, 2)
     began = asyncio.get_running_loop().time()
     for start in range(0, 10_000, 1_000):
-        await one.presence.note([Here(f"user-{start + n}", online=True, away=False) for n in range(1_000)])
+        await one.presence.note([LocalPresence(f"user-{start + n}", online=True, away=False) for n in range(1_000)])
     assert asyncio.get_running_loop().time() - began < 30
     assert len((await other.presence.roll(one.lane.process)).away) == 10_000
     await other.database.run("UPDATE processes SET until = '2000-01-01' WHERE id = ?", (one.lane.process,))

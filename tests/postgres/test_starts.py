@@ -1,4 +1,4 @@
-"""Contents of the database that were taken back, by any means: recognised at the start and while a store runs."""
+"""A database that was reverted to an older copy, by any means: recognised at the start and while a store runs."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from planting import Planter
 from sim.fault_seeds import name_of, recorded, require_found
 from sizes import size
 from tailwire.sdk.continuity import changes as sdk_changes
-from tailwire.server.app.several import Several
+from tailwire.server.app.several import ServerCooperation
 from tailwire.server.fanout import change_healing, log, numbers, order
 from tailwire.server.fanout.presence import SharedPresence
 from tailwire.server.ports.log import LoggedChange
@@ -66,7 +66,7 @@ def test_the_command_tells_which_seeds_fail(monkeypatch):
     _late_changes_are_delivered_again(monkeypatch)
     found = run_servers(3, list(range(4)))
     assert [seed for seed, *_ in found] == [0, 1, 2, 3]
-    assert {rule for _, _, rule, _ in found} == {"Wrong"}
+    assert {rule for _, _, rule, _ in found} == {"BrokenPromise"}
     assert all("twice" in said for *_, said in found)
 
 
@@ -214,23 +214,23 @@ def _leases_of_webhooks_are_looked_at_only_at_the_beginning(patch):
 
 
 def _every_server_sends_to_webhooks(patch):
-    honest = Several.start
+    honest = ServerCooperation.start
 
     async def start(self):
         await honest(self)
         self._webhooks.sends_for = lambda webhook_id: True
 
-    patch.setattr(Several, "start", start)
+    patch.setattr(ServerCooperation, "start", start)
 
 
 def _deliveries_that_others_queue_are_not_sent(patch):
-    patch.setattr(Several, "_queued_elsewhere", lambda self, webhook_ids: None)
+    patch.setattr(ServerCooperation, "_queued_elsewhere", lambda self, webhook_ids: None)
 
     async def renewed(self):
         await self._take_leases()
         await self._presence.look(self._store.processes.alive)
 
-    patch.setattr(Several, "_renewed", renewed)
+    patch.setattr(ServerCooperation, "_renewed", renewed)
 
 
 def _users_of_dead_servers_stay_online(patch):

@@ -213,12 +213,13 @@ async def test_outbox_is_bounded_and_refuses_unsupported_messages(stage: Stage):
         with pytest.raises(CometChatException) as caught:
             alice.chat.queue_message(message)
         assert caught.value.code == code
-    plain = stage.actor()
-    await plain.chat.init()
-    stage.network.restore()
-    await plain.chat.login("bob", auth_key=stage.server.auth_key)
+
+
+@spec("K5")
+async def test_outbox_has_to_be_enabled(stage: Stage):
+    bob = await stage.enter("bob")
     with pytest.raises(CometChatException) as caught:
-        plain.chat.queue_message(text("x"))
+        bob.chat.queue_message(text("x"))
     assert caught.value.code == "OUTBOX_NOT_ENABLED"
 
 

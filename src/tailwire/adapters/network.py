@@ -16,9 +16,9 @@ from tailwire.adapters.watching import Network
 log = logging.getLogger("tailwire")
 SETTLE_SECONDS = 0.25
 """Addresses and routes change in bursts; a burst is handled once, after this time."""
-NAME = "org.freedesktop.NetworkManager"
+SERVICE_NAME = "org.freedesktop.NetworkManager"
 _PATH = "/org/freedesktop/NetworkManager"
-_PROPERTIES = (NAME, _PATH, "org.freedesktop.DBus.Properties")
+_PROPERTIES = (SERVICE_NAME, _PATH, "org.freedesktop.DBus.Properties")
 _NONE, _FULL = 1, 4
 
 
@@ -146,8 +146,8 @@ class _Network:
             async with system_bus() as bus:
                 await bus.listen(_PROPERTIES, "PropertiesChanged", self._properties)
                 owner: asyncio.Queue[bool] = asyncio.Queue()
-                await bus.listen_for_owner(NAME, owner.put_nowait)
-                owner.put_nowait(await bus.has(NAME))
+                await bus.listen_for_owner(SERVICE_NAME, owner.put_nowait)
+                owner.put_nowait(await bus.has(SERVICE_NAME))
                 lost = asyncio.ensure_future(bus.ended())
                 try:
                     await self._follow(bus, owner, lost)
@@ -173,14 +173,14 @@ class _Network:
 
     async def _connectivity_of(self, bus: Bus) -> int | None:
         try:
-            (answer,), _ = await bus.call(_PROPERTIES, "Get", "ss", [NAME, "Connectivity"])
+            (answer,), _ = await bus.call(_PROPERTIES, "Get", "ss", [SERVICE_NAME, "Connectivity"])
         except BusRefused as e:
             log.debug("NetworkManager does not report its connectivity: %s", e)
             return None
         return _number_of(answer)
 
     def _properties(self, body: list[Any]) -> None:
-        if body[0] == NAME and "Connectivity" in body[1]:
+        if body[0] == SERVICE_NAME and "Connectivity" in body[1]:
             self._connect(_number_of(body[1]["Connectivity"]))
 
     def _connect(self, connectivity: int | None) -> None:

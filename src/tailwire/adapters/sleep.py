@@ -14,8 +14,8 @@ from tailwire.adapters.loops import LoopClient, LoopWatch, wait_closed
 log = logging.getLogger("tailwire")
 CLOSE_TIMEOUT_SECONDS = 3.0
 """The maximum wait until the socket is closed. By default logind waits for at most 5 seconds."""
-NAME = "org.freedesktop.login1"
-_MANAGER = (NAME, "/org/freedesktop/login1", "org.freedesktop.login1.Manager")
+SERVICE_NAME = "org.freedesktop.login1"
+_MANAGER = (SERVICE_NAME, "/org/freedesktop/login1", "org.freedesktop.login1.Manager")
 
 
 def watch_sleep(chat: LoopClient) -> LoopWatch:
@@ -67,8 +67,8 @@ class _Sleep:
         try:
             async with system_bus() as bus:
                 await bus.listen(_MANAGER, "PrepareForSleep", self._prepare)
-                await bus.listen_for_owner(NAME, self._owner)
-                self._there = await bus.has(NAME)
+                await bus.listen_for_owner(SERVICE_NAME, self._owner)
+                self._there = await bus.has(SERVICE_NAME)
                 lost = asyncio.ensure_future(bus.ended())
                 try:
                     await self._follow(bus, lost)

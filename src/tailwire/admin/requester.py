@@ -90,7 +90,7 @@ class Requester:
             on_behalf_of: uid of the sender; "" for the app itself.
 
         Raises:
-            CometChatException: as `ask`.
+            CometChatException: as for `ask`.
         """
         await self._check(on_behalf_of)
         limit = self._http.progress_timeout()
@@ -168,7 +168,7 @@ def filtered(values: object, what: str) -> list[str] | None:
     """Return the values of a filter as a list, or None if the filter is not set.
 
     Raises:
-        CometChatException: as `listed`.
+        CometChatException: as for `listed`.
     """
     return None if values is None else listed(values, what)
 

@@ -186,7 +186,7 @@ class Context:
             TypeError: `parts` is not an async iterator, or yields something other than strings.
             ValueError: the text is empty.
             RuntimeError: the bot has shut down.
-            CometChatException: as `reply`.
+            CometChatException: as for `reply`.
         """
         if not isinstance(parts, AsyncIterable):
             raise TypeError(f"parts is a {type(parts).__name__}: give an async iterator of strings")

@@ -107,13 +107,13 @@ async def until_reached(call: Callable[[], Awaitable[T]], retried: Collection[st
     Raises:
         CometChatException: the server refused the call, with a code that is not in `retried`.
     """
-    waits, told = Waits(BOT_RETRY, random.random), ""
+    waits, logged = Waits(BOT_RETRY, random.random), ""
     while True:
         try:
             return await call()
         except CometChatException as e:
             if e.code not in retried:
                 raise
-            log.log(logging.INFO if told == str(e) else logging.WARNING, "waiting for the server: %s", e)
-            told = str(e)
+            log.log(logging.INFO if logged == str(e) else logging.WARNING, "waiting for the server: %s", e)
+            logged = str(e)
             await asyncio.sleep(waits.next(e.retry_after))

@@ -95,12 +95,12 @@ def _link(url: str, key: str, ca: str) -> tuple[str, int]:
         verify = ssl.create_default_context(cafile=ca or None)
         with httpx2.Client(verify=verify, timeout=TIMEOUT_SECONDS, trust_env=False) as client:
             answer = client.post(f"{url}/v3/console/links", headers={"apikey": key})
-        told = answer.json()
+        body = answer.json()
         if answer.status_code == 404:
             raise NoLink(f"{url} has no console: start the server with console=on")
         if answer.status_code != 200:
-            raise NoLink(f"{url}: {told['error']['message']}")
-        return str(told["data"]["path"]), int(told["data"]["seconds"])
+            raise NoLink(f"{url}: {body['error']['message']}")
+        return str(body["data"]["path"]), int(body["data"]["seconds"])
     except (httpx2.HTTPError, OSError) as e:
         raise NoLink(f"{url} does not answer: {e}") from e
     except (ValueError, KeyError, TypeError) as e:

@@ -13,7 +13,7 @@ from tailwire.cli.chat import add_chat
 from tailwire.cli.durations import seconds
 from tailwire.cli.lab import add_lab
 
-_DATA = "data folder of the server (.tailwire)"
+_DATA_HELP = "data folder of the server (.tailwire)"
 
 
 def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
@@ -37,7 +37,7 @@ def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
     demo.add_argument("--svg", default="", metavar="FILE", help="save the output as a picture")
 
     keys = commands.add_parser("keys", help="create new keys; existing keys stay valid")
-    keys.add_argument("--data", metavar="DIR", default=None, help=_DATA)
+    keys.add_argument("--data", metavar="DIR", default=None, help=_DATA_HELP)
     keys.add_argument("--list", action="store_true", help="list the valid keys instead, with creation and last use")
     keys.add_argument("--replace", action="store_true", help="end all other keys")
     keys.add_argument(
@@ -48,16 +48,16 @@ def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
     create_user = user.add_parser("create", help="create a user")
     create_user.add_argument("uid", help="id of the user: 1 to 100 characters of a-z, 0-9, _ and -")
     create_user.add_argument("name", help="name that others see")
-    create_user.add_argument("--data", metavar="DIR", default=None, help=_DATA)
+    create_user.add_argument("--data", metavar="DIR", default=None, help=_DATA_HELP)
 
     export_user = user.add_parser("export", help="print all data about a user, as JSON lines")
     export_user.add_argument("uid", help="id of the user")
-    export_user.add_argument("--data", metavar="DIR", default=None, help=_DATA)
+    export_user.add_argument("--data", metavar="DIR", default=None, help=_DATA_HELP)
 
     token = commands.add_parser("token", help="manage auth tokens").add_subparsers(dest="verb", required=True)
     create_token = token.add_parser("create", help="create an auth token for a user")
     create_token.add_argument("uid", help="id of the user, who must exist")
-    create_token.add_argument("--data", metavar="DIR", default=None, help=_DATA)
+    create_token.add_argument("--data", metavar="DIR", default=None, help=_DATA_HELP)
 
     _console(commands)
     _prune(commands)
@@ -95,7 +95,7 @@ def _prune(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     prune.add_argument("--files", action="store_true", help="also remove files of that age")
     prune.add_argument("--orphans", action="store_true", help="remove files that belong to nothing, a day old or older")
     prune.add_argument("--dry-run", action="store_true", help="remove nothing, and print how much would be removed")
-    prune.add_argument("--data", metavar="DIR", default=None, help=_DATA)
+    prune.add_argument("--data", metavar="DIR", default=None, help=_DATA_HELP)
     prune.add_argument("--config", metavar="FILE", default="", help="the TOML file of the server's settings")
 
 
@@ -119,10 +119,10 @@ def _backups(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     restore = commands.add_parser("restore", help="restore a backup, while no server runs")
     for command in (backup, restore):
         command.add_argument("folder", metavar="DIR", help="folder of the backup")
-        command.add_argument("--data", metavar="DIR", help=_DATA)
+        command.add_argument("--data", metavar="DIR", help=_DATA_HELP)
     restore.add_argument("--replace", action="store_true", help="move existing files to another folder first")
     migrate = commands.add_parser("migrate", help="move the database from SQLite to PostgreSQL")
-    migrate.add_argument("--data", metavar="DIR", help=_DATA)
+    migrate.add_argument("--data", metavar="DIR", help=_DATA_HELP)
     migrate.add_argument("--from", dest="source", metavar="URL", help="sqlite:///FILE (tailwire.db in the data folder)")
     migrate.add_argument("--to", metavar="URL", help="the PostgreSQL database; by default that in TAILWIRE_DATABASE")
     migrate.add_argument("--follow", action="store_true", help="copy while the server runs, and end when it is stopped")

@@ -8,10 +8,10 @@ from typing import Any
 
 from tailwire.sdk.connection.state import Phase
 
-FILE = files("tailwire.lab") / "phases.json"
+PHASES_FILE = files("tailwire.lab") / "phases.json"
 
 
 def machine() -> dict[str, Any]:
     """Return the phases and the edges between them: `from`, `to`, and the `events` that lead along it."""
-    edges = json.loads(FILE.read_text(encoding="utf-8"))
+    edges = json.loads(PHASES_FILE.read_text(encoding="utf-8"))
     return {"phases": [str(phase) for phase in Phase], "edges": edges}

@@ -15,7 +15,7 @@ from tailwire.lab.phone import Phone, Refused
 from tailwire.lab.throttle import Throttle
 from tailwire.testing.server import ServerProcess
 
-NAMES = ("alice", "bob")
+PHONE_NAMES = ("alice", "bob")
 POLL_INTERVAL_SECONDS = 0.25
 LATENCY_SECONDS = 0.05
 
@@ -36,7 +36,7 @@ class Lab:
         latency = LATENCY_SECONDS * slow if slow > 1 else 0.0
         self.phones = {
             name: Phone(name, other, self.server, self._backend, self.log, latency)
-            for name, other in zip(NAMES, reversed(NAMES), strict=True)
+            for name, other in zip(PHONE_NAMES, reversed(PHONE_NAMES), strict=True)
         }
         self._throttle = Throttle()
         self._turn = asyncio.Lock()

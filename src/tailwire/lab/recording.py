@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tailwire.lab.graph import machine
-from tailwire.lab.lab import NAMES, Lab
+from tailwire.lab.lab import PHONE_NAMES, Lab
 from tailwire.lab.phone import SETTINGS
 from tailwire.sdk.connection.commands import Command
 from tailwire.sdk.connection.explain import describe, explain
@@ -99,7 +99,7 @@ def _lab(data: Mapping[str, Any]) -> dict[str, Any]:
     for number, event in enumerate(events, 1):
         _check(number, event)
     for name, many in dumps.items():
-        if name not in NAMES or not isinstance(many, list):
+        if name not in PHONE_NAMES or not isinstance(many, list):
             raise BadRecording("its dumps are not those of a lab's phones")
     _check_number([dump for many in dumps.values() for dump in many])
     steps = [
@@ -109,7 +109,7 @@ def _lab(data: Mapping[str, Any]) -> dict[str, Any]:
         for step, _, _ in _steps(dump)
     ]
     at = itemgetter("at")
-    return {"names": list(NAMES), "events": sorted(events, key=at), "steps": sorted(steps, key=at)}
+    return {"names": list(PHONE_NAMES), "events": sorted(events, key=at), "steps": sorted(steps, key=at)}
 
 
 def _check_number(dumps: list[Any]) -> None:
@@ -136,7 +136,7 @@ def _check(number: int, event: Any) -> None:
         raise BadRecording(f"event {number} has an unknown kind or an invalid time")
     if abs(event["at"]) > MAX_SECONDS:
         raise BadRecording(f"event {number} is more than a year away")
-    whose = {"server": (None,), "notice": (*NAMES, "server")}.get(kind, NAMES)
+    whose = {"server": (None,), "notice": (*PHONE_NAMES, "server")}.get(kind, PHONE_NAMES)
     if event.get("phone") not in whose:
         raise BadRecording(f"event {number} does not name its phone")
     for key, value in event.items():

@@ -22,7 +22,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tailwire.lab.graph import machine
-from tailwire.lab.lab import NAMES, Lab
+from tailwire.lab.lab import PHONE_NAMES, Lab
 from tailwire.lab.phone import Refused
 from tailwire.lab.recording import recorded
 
@@ -137,7 +137,7 @@ class Pages:
         """Return what the page shows: a lab or a recording."""
         if self._replay is not None:
             return JSONResponse({"mode": "replay", **self._replay})
-        return JSONResponse({"mode": "live", "names": list(NAMES), "slow": self._slow, "machine": machine()})
+        return JSONResponse({"mode": "live", "names": list(PHONE_NAMES), "slow": self._slow, "machine": machine()})
 
     async def events(self, request: Request) -> Response:
         """Stream the events so far, and then each new one."""

@@ -12,7 +12,7 @@ from tailwire.sdk.connection.timings import Timings
 from tailwire.sdk.io.proxies import check_library, parse_proxy
 from tailwire.wire.constants import PresenceSubscription
 
-_FORM = "use [http[s]://]name[:port][/path]"
+_HOST_FORM = "use [http[s]://]name[:port][/path]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +74,9 @@ class AppSettings:
             parts = urlsplit(host)
             _ = parts.port  # raises ValueError when the port is invalid
         except ValueError as e:
-            raise ValueError(f"{self.client_host!r} is not a client host: {e}; {_FORM}") from e
+            raise ValueError(f"{self.client_host!r} is not a client host: {e}; {_HOST_FORM}") from e
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"{self.client_host!r} is not a client host: {_FORM}")
+            raise ValueError(f"{self.client_host!r} is not a client host: {_HOST_FORM}")
         return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/') or '/v3'}"
 
     def check_proxy(self) -> None:

@@ -307,7 +307,7 @@ class ClientMethods(CallingClient):
             The user. The connection opens independently: see `wait_connected`.
 
         Raises:
-            CometChatException: as `login`; `AUTH_ERR_AUTH_TOKEN_NOT_FOUND`.
+            CometChatException: as for `login`; `AUTH_ERR_AUTH_TOKEN_NOT_FOUND`.
         """
         return await self._calls.logins.login_with_auth_token(auth_token)
 
@@ -364,7 +364,7 @@ class ClientMethods(CallingClient):
             The message as the server stored it, with its id.
 
         Raises:
-            CometChatException: as `send_message`; `ERR_FILE_SIZE_EXCEEDED`, `ERR_FILE_COUNT_EXCEEDED`,
+            CometChatException: as for `send_message`; `ERR_FILE_SIZE_EXCEEDED`, `ERR_FILE_COUNT_EXCEEDED`,
                 `ERR_INVALID_FILE_OBJECT`.
         """
         return await self._calls.messages.send_media_message(message, on_progress=on_progress)
@@ -379,7 +379,7 @@ class ClientMethods(CallingClient):
             The message as the server stored it, with its id.
 
         Raises:
-            CometChatException: as `send_message`.
+            CometChatException: as for `send_message`.
         """
         return await self._calls.messages.send_custom_message(message)
 
@@ -393,7 +393,7 @@ class ClientMethods(CallingClient):
             The message as the server stored it, with its id.
 
         Raises:
-            CometChatException: as `send_message`.
+            CometChatException: as for `send_message`.
         """
         return await self._calls.messages.send_interactive_message(message)
 
@@ -617,7 +617,7 @@ class ClientMethods(CallingClient):
             The message, with its `reactions`.
 
         Raises:
-            CometChatException: as `add_reaction`.
+            CometChatException: as for `add_reaction`.
         """
         return await self._calls.reactions.remove_reaction(message_id, reaction)
 
@@ -806,7 +806,7 @@ class ClientMethods(CallingClient):
             A text for people, which may change: do not compare it.
 
         Raises:
-            CometChatException: as `mark_conversation_as_delivered`.
+            CometChatException: as for `mark_conversation_as_delivered`.
         """
         return await self._calls.receipts.mark_conversation_as_read(conversation)
 
@@ -929,7 +929,7 @@ class ClientMethods(CallingClient):
             The conversation with its tags.
 
         Raises:
-            CometChatException: as `get_conversation`.
+            CometChatException: as for `get_conversation`.
         """
         return await self._calls.conversations.tag_conversation(conversation_with, conversation_type, tags)
 
@@ -946,7 +946,7 @@ class ClientMethods(CallingClient):
             A text for people, which may change: do not compare it.
 
         Raises:
-            CometChatException: as `get_conversation`.
+            CometChatException: as for `get_conversation`.
         """
         return await self._calls.conversations.delete_conversation(conversation_with, conversation_type)
 
@@ -963,7 +963,7 @@ class ClientMethods(CallingClient):
             The conversation, with `pinned_at`.
 
         Raises:
-            CometChatException: `ERR_PINNED_CONVERSATIONS_LIMIT_EXCEEDED`; and as `get_conversation`.
+            CometChatException: `ERR_PINNED_CONVERSATIONS_LIMIT_EXCEEDED`; and as for `get_conversation`.
         """
         return await self._calls.conversations.pin_conversation(conversation_with, conversation_type)
 
@@ -980,7 +980,7 @@ class ClientMethods(CallingClient):
             The conversation, with `pinned_at` 0.
 
         Raises:
-            CometChatException: as `get_conversation`.
+            CometChatException: as for `get_conversation`.
         """
         return await self._calls.conversations.unpin_conversation(conversation_with, conversation_type)
 
@@ -1158,7 +1158,7 @@ class ClientMethods(CallingClient):
             The group, and the text of the error for each uid that could not be added.
 
         Raises:
-            CometChatException: `INVALID_SCOPE_VALUE`; and as `create_group`.
+            CometChatException: `INVALID_SCOPE_VALUE`; and as for `create_group`.
         """
         return await self._calls.groups.create_group_with_members(group, members, banned)
 
@@ -1357,7 +1357,7 @@ class ClientMethods(CallingClient):
             limit: users per page, 1 to 100.
 
         Raises:
-            CometChatException: `INVALID_DIRECTION_VALUE`; as `users`.
+            CometChatException: `INVALID_DIRECTION_VALUE`; as for `users`.
         """
         return self._calls.listings.blocked_users(direction=direction, limit=limit)
 
@@ -1370,7 +1370,7 @@ class ClientMethods(CallingClient):
             limit: groups per page, 1 to 100.
 
         Raises:
-            CometChatException: as `users`.
+            CometChatException: as for `users`.
         """
         return self._calls.listings.groups(search=search, joined_only=joined_only, limit=limit)
 
@@ -1386,7 +1386,7 @@ class ClientMethods(CallingClient):
             limit: members per page, 1 to 100.
 
         Raises:
-            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`; and as `users`.
+            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`; and as for `users`.
         """
         return self._calls.listings.group_members(guid, search=search, scopes=scopes, limit=limit)
 
@@ -1399,7 +1399,7 @@ class ClientMethods(CallingClient):
             limit: users per page, 1 to 100.
 
         Raises:
-            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`; and as `users`.
+            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`; and as for `users`.
         """
         return self._calls.listings.banned_group_members(guid, search=search, limit=limit)
 
@@ -1412,7 +1412,7 @@ class ClientMethods(CallingClient):
             limit: reactions per page, 1 to 100.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`; and as `users`.
+            CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`; and as for `users`.
         """
         return self._calls.listings.reactions(message_id, reaction=reaction, limit=limit)
 

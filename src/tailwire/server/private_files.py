@@ -59,7 +59,7 @@ def sync_folder(path: Path) -> None:
 
 
 def is_loose(path: Path) -> bool:
-    """Return True if anyone but the owner has access to a file or folder."""
+    """Return whether anyone but the owner has access to a file or folder."""
     return os.name == "posix" and bool(path.stat().st_mode & OTHERS_MODE_BITS)
 
 

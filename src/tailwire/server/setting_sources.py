@@ -13,14 +13,14 @@ from typing import Any
 
 from tailwire.server.config import Settings
 
-DEFAULT = "default"
-MEANING = r"^        (\w+): (.*?)(?=\n        \w+:|\n    $|\Z)"  # entries below "Attributes:"
+DEFAULT_SOURCE = "default"
+MEANING_PATTERN = r"^        (\w+): (.*?)(?=\n        \w+:|\n    $|\Z)"  # entries below "Attributes:"
 
 
 @cache
 def meanings() -> dict[str, str]:
     """Return what each setting means, without Markdown."""
-    found = re.findall(MEANING, Settings.__doc__ or "", re.MULTILINE | re.DOTALL)
+    found = re.findall(MEANING_PATTERN, Settings.__doc__ or "", re.MULTILINE | re.DOTALL)
     return {name: " ".join(text.split()).replace("`", "").rstrip(".") for name, text in found}
 
 

@@ -24,7 +24,7 @@ from tailwire.tui.safe_text import safe_line
 from tailwire.tui.style import STYLE
 from tailwire.tui.wording import error_text
 
-LOGIN_SECONDS = 8.0
+LOGIN_TIMEOUT_SECONDS = 8.0
 """How long a login may take, with the repetitions of its requests."""
 NO_PROFILE, NO_SECRET = Profile("", "", ""), Secret()
 
@@ -101,7 +101,7 @@ class ChatApp(App[None]):
         chat = ChatClient(profile.app_id, settings, session_store=store)
         try:
             await chat.init()
-            async with asyncio.timeout(LOGIN_SECONDS):
+            async with asyncio.timeout(LOGIN_TIMEOUT_SECONDS):
                 await self._log_in(chat, profile, secret)
             conversations = await chat.live_conversations(limit=50)
             self._profiles.use(profile)

@@ -279,7 +279,7 @@ def test_thread_safe_client_is_called_in_androids_thread(main, activities):
         assert (chat.states[-1], chat.threads[-1]) == ("background", "main looper")
 
 
-def test_other_platforms_are_refused(monkeypatch):
+def test_platforms_other_than_android_are_refused(monkeypatch):
     monkeypatch.setitem(sys.modules, "java", None)
     monkeypatch.setitem(sys.modules, "android.activity", None)
     with pytest.raises(RuntimeError, match="this is not Android"):

@@ -85,7 +85,7 @@ def test_failed_start_leaves_no_observer(center):
     assert center.observers == {}
 
 
-def test_other_platforms_are_refused(monkeypatch):
+def test_platforms_other_than_ios_are_refused(monkeypatch):
     monkeypatch.setitem(sys.modules, "rubicon.objc", None)
     with pytest.raises(RuntimeError, match="rubicon-objc cannot be imported"):
         watch_ios(RecordingClient())

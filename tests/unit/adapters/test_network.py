@@ -98,7 +98,7 @@ async def test_event_loop_without_readers_is_not_an_error(kernel, monkeypatch):
         assert await watch.settled() == frozenset()
 
 
-async def test_other_systems_report_nothing(monkeypatch):
+async def test_systems_other_than_linux_report_no_network(monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
     with watch_network(RecordingLoopClient()) as watch:
         assert await watch.settled() == frozenset()

@@ -11,7 +11,7 @@ from tailwire.adapters import sleep
 from tailwire.adapters.sleep import watch_sleep
 
 
-async def test_other_systems_report_nothing(monkeypatch):
+async def test_systems_other_than_linux_report_no_sleep(monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
     with watch_sleep(RecordingLoopClient()) as watch:
         assert await watch.settled() == frozenset()

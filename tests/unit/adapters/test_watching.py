@@ -134,7 +134,7 @@ def test_closed_client_is_ignored():
     watch.close()
 
 
-def test_other_errors_propagate():
+def test_errors_of_a_client_that_is_not_closed_are_raised():
     client = Client()
     watch = Watch(client, "window", ["hidden"])
     client.error = failure("ERR_WRONG_EVENT_LOOP")

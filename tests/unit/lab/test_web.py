@@ -44,7 +44,7 @@ async def test_page_is_served_at_the_secret_path(path, kind):
         "/secret/nothing.js",
     ],
 )
-async def test_other_paths_are_not_found(path):
+async def test_paths_without_the_secret_are_not_found(path):
     assert (await ask("GET", path)).status_code == 404
 
 

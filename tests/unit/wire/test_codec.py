@@ -78,7 +78,7 @@ def test_text_message_survives_a_round_trip(text, muid, message_id):
     assert came.sender.uid == "alice"
 
 
-def test_other_messages_survive_a_round_trip():
+def test_custom_and_media_messages_survive_a_round_trip():
     custom = CustomMessage(receiver="g", receiver_type="group", type="poll", custom_data={"q": 1}, parent_message_id=7)
     wire = message_to_wire(custom)
     assert wire["parentId"] == "7"

@@ -60,7 +60,7 @@ class ConversationCalls:
             The conversation with its tags.
 
         Raises:
-            CometChatException: as `get_conversation`.
+            CometChatException: as for `get_conversation`.
         """
         path = conversation_path(conversation_with, conversation_type)
         return await self._change("PUT", path, {"tags": list(tags)})
@@ -78,7 +78,7 @@ class ConversationCalls:
             A text for people, which may change: do not compare it.
 
         Raises:
-            CometChatException: as `get_conversation`.
+            CometChatException: as for `get_conversation`.
         """
         path = conversation_path(conversation_with, conversation_type)
         answer = text_of(await self._parts.requests.ask("DELETE", path))
@@ -98,7 +98,7 @@ class ConversationCalls:
             The conversation, with `pinned_at`.
 
         Raises:
-            CometChatException: `ERR_PINNED_CONVERSATIONS_LIMIT_EXCEEDED`; and as `get_conversation`.
+            CometChatException: `ERR_PINNED_CONVERSATIONS_LIMIT_EXCEEDED`; and as for `get_conversation`.
         """
         return await self._change("POST", conversation_path(conversation_with, conversation_type) + "/pin")
 
@@ -115,7 +115,7 @@ class ConversationCalls:
             The conversation, with `pinned_at` 0.
 
         Raises:
-            CometChatException: as `get_conversation`.
+            CometChatException: as for `get_conversation`.
         """
         return await self._change("DELETE", conversation_path(conversation_with, conversation_type) + "/pin")
 

@@ -103,7 +103,7 @@ class GroupCalls:
             The group, and the text of the error for each uid that could not be added.
 
         Raises:
-            CometChatException: `INVALID_SCOPE_VALUE`; and as `create_group`.
+            CometChatException: `INVALID_SCOPE_VALUE`; and as for `create_group`.
         """
         body = {**group_to_wire(group), "members": add_body(members, banned)}
         answer = await self._parts.requests.ask("POST", "/groups", body=body)

@@ -85,7 +85,7 @@ class ListRequest(Generic[T]):
         """Iterate over the rest of the list. Pages are requested as they are needed.
 
         Raises:
-            CometChatException: as `fetch_next`.
+            CometChatException: as for `fetch_next`.
         """
         return Entries(self.fetch_next)
 

@@ -76,7 +76,7 @@ class ListingCalls:
             limit: users per page, 1 to 100.
 
         Raises:
-            CometChatException: `INVALID_DIRECTION_VALUE`; as `users`.
+            CometChatException: `INVALID_DIRECTION_VALUE`; as for `users`.
         """
         builder = BlockedUsersRequestBuilder().set_direction(direction).set_limit(limit)
         return entries_of(builder, self._parts.requests)
@@ -90,7 +90,7 @@ class ListingCalls:
             limit: groups per page, 1 to 100.
 
         Raises:
-            CometChatException: as `users`.
+            CometChatException: as for `users`.
         """
         builder = GroupsRequestBuilder().set_search_keyword(search).joined_only(joined_only).set_limit(limit)
         return entries_of(builder, self._parts.requests)
@@ -107,7 +107,7 @@ class ListingCalls:
             limit: members per page, 1 to 100.
 
         Raises:
-            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`; and as `users`.
+            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`; and as for `users`.
         """
         builder = GroupMembersRequestBuilder(guid).set_search_keyword(search).set_scopes(scopes).set_limit(limit)
         return entries_of(builder, self._parts.requests)
@@ -121,7 +121,7 @@ class ListingCalls:
             limit: users per page, 1 to 100.
 
         Raises:
-            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`; and as `users`.
+            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`; and as for `users`.
         """
         builder = BannedGroupMembersRequestBuilder(guid).set_search_keyword(search).set_limit(limit)
         return entries_of(builder, self._parts.requests)
@@ -135,7 +135,7 @@ class ListingCalls:
             limit: reactions per page, 1 to 100.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`; and as `users`.
+            CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`; and as for `users`.
         """
         builder = ReactionsRequestBuilder(checked_id(message_id)).set_reaction(reaction).set_limit(limit)
         return reaction_requests.entries_of(builder, self._parts.requests)

@@ -88,7 +88,7 @@ class LoginCalls:
             The user. The connection opens independently: see `wait_connected`.
 
         Raises:
-            CometChatException: as `login`; `AUTH_ERR_AUTH_TOKEN_NOT_FOUND`.
+            CometChatException: as for `login`; `AUTH_ERR_AUTH_TOKEN_NOT_FOUND`.
         """
 
         _check_secret("auth_token", auth_token)

@@ -77,7 +77,7 @@ class MessageCalls:
             The message as the server stored it, with its id.
 
         Raises:
-            CometChatException: as `send_message`; `ERR_FILE_SIZE_EXCEEDED`, `ERR_FILE_COUNT_EXCEEDED`,
+            CometChatException: as for `send_message`; `ERR_FILE_SIZE_EXCEEDED`, `ERR_FILE_COUNT_EXCEEDED`,
                 `ERR_INVALID_FILE_OBJECT`.
         """
         if message.files:
@@ -98,7 +98,7 @@ class MessageCalls:
             The message as the server stored it, with its id.
 
         Raises:
-            CometChatException: as `send_message`.
+            CometChatException: as for `send_message`.
         """
         return await self._send(message, CustomMessage)
 
@@ -112,7 +112,7 @@ class MessageCalls:
             The message as the server stored it, with its id.
 
         Raises:
-            CometChatException: as `send_message`.
+            CometChatException: as for `send_message`.
         """
         return await self._send(message, InteractiveMessage)
 

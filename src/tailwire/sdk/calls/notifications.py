@@ -19,10 +19,10 @@ from tailwire.wire.notifications import (
     preferences_to_wire,
 )
 
-TOKENS = "/notifications/push/v1/tokens"
-PREFERENCES = "/notifications/v1/preferences"
-TIMEZONE = "/notifications/v1/timezone"
-REGISTERED = "Push token registered successfully"
+TOKENS_PATH = "/notifications/push/v1/tokens"
+PREFERENCES_PATH = "/notifications/v1/preferences"
+TIMEZONE_PATH = "/notifications/v1/timezone"
+REGISTERED_TEXT = "Push token registered successfully"
 
 
 class NotificationCalls:
@@ -56,8 +56,8 @@ class NotificationCalls:
             raise failure("INVALID_PUSH_PLATFORM")
         text = dumps(dict(token)) if isinstance(token, Mapping) else token
         body = {"platform": str(platform), "pushToken": text, **({"providerId": provider_id} if provider_id else {})}
-        await self._parts.requests.ask("POST", TOKENS, body=body)
-        return REGISTERED
+        await self._parts.requests.ask("POST", TOKENS_PATH, body=body)
+        return REGISTERED_TEXT
 
     async def unregister_push_token(self) -> str:
         """End the push notifications to this device. `logout()` does so as well.
@@ -69,7 +69,7 @@ class NotificationCalls:
             CometChatException: `AUTH_ERR_AUTH_TOKEN_NOT_FOUND` when the login has ended; or another code that any call
                 may raise.
         """
-        return text_of(await self._parts.requests.ask("DELETE", TOKENS))
+        return text_of(await self._parts.requests.ask("DELETE", TOKENS_PATH))
 
     async def get_web_push_key(self) -> str:
         """Return the server's public key, with which a page subscribes (`applicationServerKey`).
@@ -91,7 +91,7 @@ class NotificationCalls:
             CometChatException: `AUTH_ERR_AUTH_TOKEN_NOT_FOUND` when the login has ended; or another code that any call
                 may raise.
         """
-        return await self._parts.requests.fetch(preferences_from_wire, "GET", PREFERENCES)
+        return await self._parts.requests.fetch(preferences_from_wire, "GET", PREFERENCES_PATH)
 
     async def update_notification_preferences(self, preferences: NotificationPreferences) -> NotificationPreferences:
         """Change what the logged-in user wants to be notified of.
@@ -106,7 +106,7 @@ class NotificationCalls:
             CometChatException: `ERR_BAD_REQUEST` when a preference is not valid.
         """
         body = preferences_to_wire(preferences)
-        return await self._parts.requests.fetch(preferences_from_wire, "PUT", PREFERENCES, body=body)
+        return await self._parts.requests.fetch(preferences_from_wire, "PUT", PREFERENCES_PATH, body=body)
 
     async def reset_notification_preferences(self) -> NotificationPreferences:
         """Reset all preferences of the logged-in user to their defaults.
@@ -118,7 +118,7 @@ class NotificationCalls:
             CometChatException: `AUTH_ERR_AUTH_TOKEN_NOT_FOUND` when the login has ended; or another code that any call
                 may raise.
         """
-        return await self._parts.requests.fetch(preferences_from_wire, "DELETE", PREFERENCES)
+        return await self._parts.requests.fetch(preferences_from_wire, "DELETE", PREFERENCES_PATH)
 
     async def get_muted_conversations(self) -> list[MutedConversation]:
         """Return the conversations that the logged-in user has muted.
@@ -127,7 +127,7 @@ class NotificationCalls:
             CometChatException: `AUTH_ERR_AUTH_TOKEN_NOT_FOUND` when the login has ended; or another code that any call
                 may raise.
         """
-        return await self._parts.requests.fetch(muted_from_wire, "GET", PREFERENCES + "/mute")
+        return await self._parts.requests.fetch(muted_from_wire, "GET", PREFERENCES_PATH + "/mute")
 
     async def mute_conversations(self, conversations: Sequence[MutedConversation]) -> str:
         """Mute conversations, each until the time that it names.
@@ -142,7 +142,7 @@ class NotificationCalls:
             CometChatException: `ERR_BAD_REQUEST`, `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`.
         """
         named = [{"id": one.id, "type": str(one.type), "until": one.until} for one in conversations]
-        await self._parts.requests.ask("PUT", PREFERENCES + "/mute", body={"conversations": named})
+        await self._parts.requests.ask("PUT", PREFERENCES_PATH + "/mute", body={"conversations": named})
         return "Conversations muted successfully"
 
     async def unmute_conversations(self, conversations: Sequence[UnmutedConversation | MutedConversation]) -> str:
@@ -158,7 +158,7 @@ class NotificationCalls:
             CometChatException: `ERR_BAD_REQUEST`.
         """
         named = [{"id": one.id, "type": str(one.type)} for one in conversations]
-        await self._parts.requests.ask("DELETE", PREFERENCES + "/mute", body={"conversations": named})
+        await self._parts.requests.ask("DELETE", PREFERENCES_PATH + "/mute", body={"conversations": named})
         return "Conversations unmuted successfully"
 
     async def get_timezone(self) -> str:
@@ -168,7 +168,7 @@ class NotificationCalls:
             CometChatException: `AUTH_ERR_AUTH_TOKEN_NOT_FOUND` when the login has ended; or another code that any call
                 may raise.
         """
-        return _timezone(await self._parts.requests.ask("GET", TIMEZONE))
+        return _timezone(await self._parts.requests.ask("GET", TIMEZONE_PATH))
 
     async def update_timezone(self, timezone: str) -> str:
         """Store the logged-in user's time zone, in which the schedule of their preferences applies.
@@ -182,7 +182,7 @@ class NotificationCalls:
         Raises:
             CometChatException: `ERR_BAD_REQUEST` when the time zone is unknown.
         """
-        return _timezone(await self._parts.requests.ask("PUT", TIMEZONE, body={"timezone": timezone}))
+        return _timezone(await self._parts.requests.ask("PUT", TIMEZONE_PATH, body={"timezone": timezone}))
 
 
 def _timezone(answer: Any) -> str:

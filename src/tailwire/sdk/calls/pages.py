@@ -64,7 +64,7 @@ async def message_page(ask: Ask, query: Mapping[str, Any]) -> list[Any]:
         query: with `per_page` and `affix`, and optionally `id`.
 
     Raises:
-        CometChatException: as `ask` does; `ERR_ANSWER_TOO_LARGE` when a message is too large and its id cannot be read.
+        CometChatException: as for `ask`; `ERR_ANSWER_TOO_LARGE` when a message is too large and its id cannot be read.
     """
     try:
         return await ask(query)
@@ -126,7 +126,7 @@ async def position_now(ask: Callable[..., Awaitable[list[Any]]], token: str) -> 
         ask: as `Http.ask`.
 
     Raises:
-        CometChatException: as `ask` does; `ERR_BAD_ERROR_RESPONSE` when that message has no id.
+        CometChatException: as for `ask`; `ERR_BAD_ERROR_RESPONSE` when that message has no id.
     """
     query = {"per_page": 1, "affix": "prepend", "mark": NO_MARK, "changes": NO_MARK}
     newest = await message_page(lambda asked: ask("GET", "/messages", token=token, query=asked), query)

@@ -45,7 +45,7 @@ class ReactionsRequest:
         At the end the list is empty.
 
         Raises:
-            CometChatException: as `fetch_next`.
+            CometChatException: as for `fetch_next`.
         """
         return await self._fetch("prepend", self._first)
 
@@ -53,7 +53,7 @@ class ReactionsRequest:
         """Iterate over the reactions after those already fetched, oldest first.
 
         Raises:
-            CometChatException: as `fetch_next`.
+            CometChatException: as for `fetch_next`.
         """
         return Entries(self.fetch_next)
 

@@ -49,7 +49,7 @@ class ReactionCalls:
             The message, with its `reactions`.
 
         Raises:
-            CometChatException: as `add_reaction`.
+            CometChatException: as for `add_reaction`.
         """
         return await self._react(message_id, reaction, added=False)
 

@@ -105,7 +105,7 @@ class ReceiptCalls:
             A text for people, which may change: do not compare it.
 
         Raises:
-            CometChatException: as `mark_conversation_as_delivered`.
+            CometChatException: as for `mark_conversation_as_delivered`.
         """
         return await self._mark_conversation(conversation, "read")
 

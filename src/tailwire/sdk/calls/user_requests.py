@@ -109,7 +109,7 @@ class UserRequests:
         """Send a GET request, and return the list in its answer.
 
         Raises:
-            CometChatException: as `ask`; `ERR_BAD_ERROR_RESPONSE` when the answer is not a list.
+            CometChatException: as for `ask`; `ERR_BAD_ERROR_RESPONSE` when the answer is not a list.
         """
         listed = await self.ask("GET", path, query=query, once=once)
         if not isinstance(listed, list):

@@ -149,11 +149,11 @@ def latest(m: CatchUp, last_id: int, store: str, mark: str = "", known: int | No
         last_id = max(begin, last_id, *(m.gap or ()))
         left_out = [TellGap(begin, last_id)] if last_id > begin else []
         gaps.note(m, left_out)
-        told = [*left_out, *gaps.at_end(m)]
+        reports = [*left_out, *gaps.at_end(m)]
         settled = last_id
     else:
         bounds = (0, last_id) if m.back is not None else (0, 0)
-        told = [] if m.quiet and m.back is None else gaps.report(Continuity(ContinuityKind.UNKNOWN, 0, *bounds))
+        reports = [] if m.quiet and m.back is None else gaps.report(Continuity(ContinuityKind.UNKNOWN, 0, *bounds))
         settled = 0
     m.back = m.gap = None
     before = m.position or Position(changes=known)
@@ -163,7 +163,7 @@ def latest(m: CatchUp, last_id: int, store: str, mark: str = "", known: int | No
     m.floor = last_id
     m.position = before._replace(store=store or before.store, mark=mark or before.mark)
     _advance(m, last_id)
-    return [*told, *hand_over(m, held, _held_changes(m))]
+    return [*reports, *hand_over(m, held, _held_changes(m))]
 
 
 def page(

@@ -15,22 +15,22 @@ def on_page(m: CatchUp, listed: Listed | None, pruned: int) -> list[TellGap]:
     Args:
         listed, pruned: as for `catch_up.page`.
     """
-    after, left_out, told = m.asked_after, listed.gap if listed is not None else None, list[TellGap]()
+    after, left_out, found = m.asked_after, listed.gap if listed is not None else None, list[TellGap]()
     if left_out is not None and left_out[1] > left_out[0]:
-        told.append(TellGap(left_out[0], max(left_out[1], pruned)))
+        found.append(TellGap(left_out[0], max(left_out[1], pruned)))
         m.asked_after = max(after, left_out[1])
     elif pruned > max([after, *(m.gap or ())]):
-        told.append(TellGap(after, pruned))
+        found.append(TellGap(after, pruned))
     if listed is not None and listed.lost:
         begin = (m.position or Position()).last_id
-        told.append(TellGap(min(begin, listed.lost), listed.lost, only_changes=True))
-    note(m, told)
-    return told
+        found.append(TellGap(min(begin, listed.lost), listed.lost, only_changes=True))
+    note(m, found)
+    return found
 
 
-def note(m: CatchUp, told: Iterable[TellGap]) -> None:
+def note(m: CatchUp, found: Iterable[TellGap]) -> None:
     """Record gaps for the end of the catch-up."""
-    for gap in told:
+    for gap in found:
         from_id, to_id = m.gap or (gap.from_id, gap.to_id)
         m.gap = min(from_id, gap.from_id), max(to_id, gap.to_id)
 

@@ -228,7 +228,7 @@ class Answer:
         """Check that an upload was accepted. A file store need not use the envelope.
 
         Raises:
-            CometChatException: as `data`; `ERR_BAD_ERROR_RESPONSE` if a file store refuses with an error in XML.
+            CometChatException: as for `data`; `ERR_BAD_ERROR_RESPONSE` if a file store refuses with an error in XML.
         """
         if 200 <= self.status < 300 and "html" not in self.content_type:
             return

@@ -93,7 +93,7 @@ _ADVICE = {
 }
 
 
-_IN_A_PAGE = (
+_PAGE_ADVICE = (
     "The browser does not say why; its console may. Check the network, the host, that the server is running, that it "
     "allows the page's origin, and that a page loaded by https asks a server by https."
 )
@@ -106,7 +106,7 @@ def advice_for(cause: Cause, seen: str, url: str) -> str:
         seen: the text of the error.
     """
     if sys.platform == "emscripten":
-        return _IN_A_PAGE
+        return _PAGE_ADVICE
     if cause is Cause.TLS_FAILED and any(words in seen for words in ("WRONG_VERSION", "RECORD_LAYER", "HTTP_REQUEST")):
         return "The server does not speak TLS there: write http:// before the host (without a scheme it is https)."
     if cause is Cause.CONNECTION_RESET and url.startswith("http://"):

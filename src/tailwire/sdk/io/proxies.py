@@ -81,9 +81,11 @@ def parse_proxy(text: str) -> Proxy:
         scheme = {"socks": "socks5h"}.get(parts.scheme, parts.scheme)
         port = parts.port
     except ValueError as e:
-        raise UnusableProxy(f"the proxy's address cannot be read; {example}{_ENCODE}") from e  # e may quote a password
+        raise UnusableProxy(
+            f"the proxy's address cannot be read; {example}{_ENCODE_TEXT}"
+        ) from e  # e may quote a password
     if "@" in f"{parts.path}{parts.query}{parts.fragment}":
-        raise UnusableProxy(f"the proxy's address cannot be read; {example}{_ENCODE}")
+        raise UnusableProxy(f"the proxy's address cannot be read; {example}{_ENCODE_TEXT}")
     if scheme not in PORTS:
         raise UnusableProxy(f"the proxy's scheme {scheme!r} is unknown; {example}")
     if not parts.hostname:
@@ -92,7 +94,7 @@ def parse_proxy(text: str) -> Proxy:
     return Proxy(scheme, parts.hostname, PORTS[scheme] if port is None else port, username, password)
 
 
-_ENCODE = "; percent-encode special characters of the password, such as / ? #"
+_ENCODE_TEXT = "; percent-encode special characters of the password, such as / ? #"
 
 
 def check_library(proxy: Proxy) -> None:

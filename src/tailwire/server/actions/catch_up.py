@@ -26,7 +26,7 @@ MAX_ENDED_MEMBERSHIPS = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class CatchUpRequest:
     """A client's request, apart from the filter of the messages.
 
     Attributes:
@@ -89,7 +89,7 @@ class CatchUp:
         ended = await log.ended_memberships(caller.reader, newest_id, MAX_ENDED_MEMBERSHIPS) if caller.reader else []
         return number, max((membership.until_id for membership in ended), default=0)
 
-    async def page(self, caller: Caller, wanted: MessageFilter, asked: Asked) -> MissedPage:
+    async def page(self, caller: Caller, wanted: MessageFilter, asked: CatchUpRequest) -> MissedPage:
         """Return a page of what a user has missed on a device.
 
         Args:

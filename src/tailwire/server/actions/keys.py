@@ -19,7 +19,7 @@ from tailwire.server.rules.names import identifier
 MAX_KEYS = 25
 MAX_GRACE_SECONDS = 30 * 86_400
 MAX_APP_INFO_BYTES = 4096
-REVOKED = "revoked token"
+REVOKED_REASON = "revoked token"
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +170,7 @@ class Keys:
         """
         row = await self.token(uid, token)
         await self._store.tokens.remove(row.token_hash)
-        self._delivery.token_gone(row.uid, row.token_hash, REVOKED)
+        self._delivery.token_gone(row.uid, row.token_hash, REVOKED_REASON)
         return row.uid
 
     async def delete_tokens(self, uid: str) -> str:
@@ -181,7 +181,7 @@ class Keys:
         """
         row = await self._directory.user(identifier(uid, "uid"))
         for token in await self._store.tokens.remove_all(row.uid):
-            self._delivery.token_gone(row.uid, token, REVOKED)
+            self._delivery.token_gone(row.uid, token, REVOKED_REASON)
         return row.uid
 
 

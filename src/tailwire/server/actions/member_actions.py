@@ -78,8 +78,8 @@ class MemberActions:
             if action == "scopeChanged" and more:  # in webhooks the scopes are fields of the member, as documented
                 member = with_field(member, b"scope", encode(more["scope"]["new"]))
                 member = with_field(member, b"oldScope", encode(more["scope"]["old"]))
-            told = {"group": after, "members": {uid: msgspec.Raw(member)}, "by": by}
-            event = Event(_TRIGGERS[action], encode(told))
+            data = {"group": after, "members": {uid: msgspec.Raw(member)}, "by": by}
+            event = Event(_TRIGGERS[action], encode(data))
             return Draft(
                 key_of("", guid, "group"), caller.uid, guid, "group", "action", "groupMember", encode(fields), now,
                 events=(event,),

@@ -30,9 +30,9 @@ from tailwire.wire.bounds import harmless
 
 MAX_RECEIVERS = 100
 NO_MARK = "none"
-SENT = (Event("message_sent"),)
-EDITED, DELETED = (Event("message_edited"),), (Event("message_deleted"),)
-MENTIONED = Event("user_mentioned")
+SENT_EVENTS = (Event("message_sent"),)
+EDITED_EVENTS, DELETED_EVENTS = (Event("message_edited"),), (Event("message_deleted"),)
+MENTIONED_EVENT = Event("user_mentioned")
 
 
 class Messages:
@@ -101,7 +101,7 @@ class Messages:
         }
         data["resource"] = caller.device
         envelope = Envelope(caller.uid, receiver, receiver_type, conversation, message.category, message.type)
-        new = self._draft(envelope, content, SENT, references)
+        new = self._draft(envelope, content, SENT_EVENTS, references)
         if files := named_files(message.data):
             await self._files.take_in(files)
             new = new._replace(files=files)
@@ -195,7 +195,7 @@ class Messages:
         references: References = NO_REFERENCES,
     ) -> Draft:
         if content.mentions and self._store.webhooks.enabled:
-            events = (*events, MENTIONED)
+            events = (*events, MENTIONED_EVENT)
         return draft(envelope, content, self._world.seconds(), events, references)
 
     async def check_receiver(self, caller: Caller, receiver: str | None, receiver_type: str | None) -> None:
@@ -322,7 +322,7 @@ class Messages:
             fields["data"] = msgspec.Raw(edited)
             return Edited(encode(fields), content.traits, content.mentions, named)
 
-        drafter = await self._action_drafter(caller, row, "edited", EDITED)
+        drafter = await self._action_drafter(caller, row, "edited", EDITED_EVENTS)
         return self._publish(caller, await self._store.messages.edit(act, self._world.seconds(), changed, drafter))
 
     async def delete(self, caller: Caller, wanted: str, *, permanent: bool = False) -> bytes:
@@ -336,7 +336,7 @@ class Messages:
         """
         act = self._authorizer.message_act(caller, wanted, "delete", rules.check_changeable)
         row = (await self._store.standings.message(act)).message
-        drafter = await self._action_drafter(caller, row, "deleted", DELETED)
+        drafter = await self._action_drafter(caller, row, "deleted", DELETED_EVENTS)
         json = self._publish(
             caller, await self._store.messages.delete(act, self._world.seconds(), _without_content, drafter)
         )

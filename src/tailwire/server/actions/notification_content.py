@@ -19,7 +19,7 @@ FULL, TITLE, NONE = "full", "title", "none"
 CONTENTS = (FULL, TITLE, NONE)
 """The possible contents of a notification: the sender and the text, only the sender, or neither."""
 NEW_MESSAGE, NEW_MESSAGES = "New message", "New messages"
-DELETED = "This message was deleted"
+DELETED_TEXT = "This message was deleted"
 MAX_TITLE_CHARACTERS = 100
 MAX_BODY_CHARACTERS = 2_000
 MAX_NAMED_MENTIONS = 10
@@ -63,7 +63,7 @@ class NotificationContent:
         if row.reaction_id:
             return await self._reaction(row, message, left)
         if message.deleted_at is not None:
-            return await self._made(row, message, left, "", DELETED, "deleted") if row.shown else None
+            return await self._made(row, message, left, "", DELETED_TEXT, "deleted") if row.shown else None
         if await self._store.notifications.read_up_to(message.conversation_id, row.uid) >= message.id:
             return None
         if await self._store.blocks.between(row.uid, message.sender):  # a block since it was queued

@@ -98,10 +98,10 @@ class Receipts:
         senders = [row.sender, *(sender for sender, *_ in marked.by_all)]
         notified = await self._members_then(group, senders, marked.number) if group else senders
         to = row.sender if row.sender in notified else caller.uid
-        told = marked.number
+        change_number = marked.number
         self._hold(
             (f"{row.conversation_id}\0{row.sender}", caller.uid, action),
-            lambda: self._delivery.receipt(caller, receiver, row.receiver_type, row.sender, body, to, told),
+            lambda: self._delivery.receipt(caller, receiver, row.receiver_type, row.sender, body, to, change_number),
         )
         for sender, number, all_read, logged in marked.by_all:
             if sender not in notified:

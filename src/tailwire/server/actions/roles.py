@@ -21,7 +21,7 @@ from tailwire.server.rules import names
 from tailwire.server.rules.features import FEATURES, feature_key
 from tailwire.server.rules.lengths import Lengths
 
-DEFAULT = "default"
+DEFAULT_ROLE = "default"
 MAX_ROLES = 10_000
 UNSETTABLE = ("settings", "description", "metadata")
 
@@ -160,7 +160,7 @@ class Roles:
 
     async def exists(self, role: str) -> bool:
         """Return whether a role exists."""
-        return role == DEFAULT or await self._store.roles.get(role) is not None
+        return role == DEFAULT_ROLE or await self._store.roles.get(role) is not None
 
     async def create(self, role: str, fields: RoleFields) -> RoleRow:
         """Create a role.
@@ -170,7 +170,7 @@ class Roles:
         """
         now = self._world.seconds()
         row = self._with_fields(RoleRow(names.identifier(role, "role"), "", created_at=now), fields)
-        if row.role == DEFAULT or not await self._store.roles.put(row, new=True):
+        if row.role == DEFAULT_ROLE or not await self._store.roles.put(row, new=True):
             raise Refused("ERR_ROLE_ALREADY_EXISTS", {"role": row.role})
         await self._cache(row)
         return row
@@ -200,8 +200,8 @@ class Roles:
         found = await self._store.roles.get(role)
         if found is not None:
             return found
-        if role == DEFAULT:
-            return RoleRow(DEFAULT, "Default")
+        if role == DEFAULT_ROLE:
+            return RoleRow(DEFAULT_ROLE, "Default")
         raise Refused("ERR_ROLE_NOT_FOUND", {"role": role[:100]})
 
     async def listed(self, *, limit: int, offset: int) -> tuple[list[RoleRow], int]:
@@ -225,7 +225,7 @@ class Roles:
         Raises:
             Refused: ERR_ROLE_NOT_FOUND, ERR_ROLE_DELETE_DENIED.
         """
-        if role == DEFAULT:
+        if role == DEFAULT_ROLE:
             raise Refused("ERR_ROLE_DELETE_DENIED")
         await self.get(role)
         await self._store.roles.remove(role)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.services import Services
-from tailwire.server.actions.sign_in import REPLACED, SignIn
+from tailwire.server.actions.sign_in import REPLACED_REASON, SignIn
 from tailwire.server.actions.views import TokenView
 from tailwire.server.auth.jwt_verifier import MAX_JWT_CHARACTERS, looks_like_jwt
 from tailwire.server.auth.secrets import fingerprint, new_token, read_pass, read_proof, sign_pass, user_of_pass
@@ -169,7 +169,7 @@ class Sessions:
         known = device if device is not None else TokenRow("", uid, 0)
         kept = replace(known, token_hash=fingerprint(token), uid=uid, created_at=self._world.seconds(), hint=token[-4:])
         for gone in await self._store.tokens.add(kept, self._max_tokens):
-            self._delivery.token_gone(uid, gone, REPLACED)
+            self._delivery.token_gone(uid, gone, REPLACED_REASON)
         return TokenView(await self._directory.view(row, ""), token)
 
     async def me(self, caller: Caller, token: str) -> TokenView:

@@ -21,7 +21,7 @@ from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
 from tailwire.server.telemetry.logs import log
 
-REPLACED = "replaced by newer logins"
+REPLACED_REASON = "replaced by newer logins"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class SignIn:
         now = self._world.seconds()
         row = TokenRow(token_hash, identity.uid, now, token[-4:], expires_at=identity.expires_at)
         for gone in await self._store.tokens.add(row, self._max_tokens):
-            self._delivery.token_gone(identity.uid, gone, REPLACED)
+            self._delivery.token_gone(identity.uid, gone, REPLACED_REASON)
         return TokenOwner(identity.uid, now, identity.expires_at)
 
     async def _prepare_user(self, identity: Identity) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.raw_json import encode
-from tailwire.server.actions.roles import DEFAULT, Roles
+from tailwire.server.actions.roles import DEFAULT_ROLE, Roles
 from tailwire.server.actions.services import Services
 from tailwire.server.actions.views import Blocks, UserView
 from tailwire.server.ports.conversations import conversation_of
@@ -90,7 +90,7 @@ class Users:
 
     async def _check_role(self, role: str | None) -> str:
         if not role:
-            return DEFAULT
+            return DEFAULT_ROLE
         if not await self._roles.exists(names.identifier(role, "role")):
             raise Refused("ERR_ROLE_NOT_FOUND", {"role": role[:100]})
         return names.identifier(role, "role")

@@ -15,7 +15,7 @@ from tailwire.server.store.sqlite.lock import ServerLock
 
 DATABASE_NAME = "tailwire.db"
 UPLOADS_NAME = "uploads"
-DATABASE_SUFFIXES = ("", "-wal", "-shm", moved.SUFFIX)
+DATABASE_SUFFIXES = ("", "-wal", "-shm", moved.MOVED_SUFFIX)
 
 
 class BackupRefused(OSError):

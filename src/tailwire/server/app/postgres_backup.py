@@ -13,7 +13,7 @@ from tailwire.server.ports.world import World
 from tailwire.server.store.postgres import dumps
 from tailwire.server.store.postgres.store import PostgresStore
 
-DUMP = "tailwire.dump"
+DUMP_NAME = "tailwire.dump"
 
 
 class Restored(NamedTuple):
@@ -38,7 +38,7 @@ def back_up(url: str, uploads: Path, target: Path) -> tuple[int, int]:
         BackupRefused: if the target exists.
         OSError: if a file cannot be read or written, `pg_dump` is missing or fails, or the dump is damaged.
     """
-    copy = new_partial(target) / DUMP
+    copy = new_partial(target) / DUMP_NAME
     private_files.create(copy)
     dumps.dump(url, copy)
     return finish(copy, uploads, target)
@@ -57,9 +57,9 @@ def restore(source: Path, url: str, uploads: Path, *, replace: bool) -> Restored
         BackupRefused: if `source` is not a backup, or something is there and `replace` is False.
         OSError: if a server uses the database, a file cannot be read or written, or the backup is damaged.
     """
-    file = source / DUMP
+    file = source / DUMP_NAME
     if not file.is_file():
-        raise BackupRefused(f"{source} is not a backup of a PostgreSQL database: it has no {DUMP}")
+        raise BackupRefused(f"{source} is not a backup of a PostgreSQL database: it has no {DUMP_NAME}")
     private_files.make_folder(uploads.parent)
     with dumps.alone(url) as highest:
         dumps.check(file)
@@ -71,8 +71,8 @@ def restore(source: Path, url: str, uploads: Path, *, replace: bool) -> Restored
                 )
             aside = make_aside(uploads.parent)
             if highest is not None:
-                private_files.create(aside / DUMP)
-                dumps.dump(url, aside / DUMP)
+                private_files.create(aside / DUMP_NAME)
+                dumps.dump(url, aside / DUMP_NAME)
         fresh = uploads.with_name(uploads.name + ".partial")
         if fresh.exists():
             shutil.rmtree(fresh)

@@ -42,7 +42,7 @@ from tailwire.server.app.process import (
 from tailwire.server.app.pushing import Push, Pushing
 from tailwire.server.app.reloading import Reloader
 from tailwire.server.app.sealing_key import sealing_key
-from tailwire.server.app.several import Several, make_presence
+from tailwire.server.app.several import ServerCooperation, make_presence
 from tailwire.server.app.uploads import check_uploads
 from tailwire.server.app.webhooks import make_webhooks
 from tailwire.server.auth.certificate import self_signed
@@ -105,7 +105,7 @@ class Parts:
     internal_api: Api
     revocation: Revocation
     console: ConsoleSessions
-    several: Several | None
+    several: ServerCooperation | None
     message_log: MessageLog | None
 
 
@@ -178,7 +178,7 @@ async def _assemble(settings: Settings, store: AnyStore, world: World, keys: Key
         await actions.uploads.sweep()
     else:
         limits = (*actions.shared_limits, rates, guesses)
-        several = Several(
+        several = ServerCooperation(
             settings, store, hub, presence, actions.ephemeral, webhooks, push, actions.cleanup, actions.uploads, limits
         )
         await several.start()

@@ -58,7 +58,7 @@ def make_presence(store: AnyStore, hub: Hub) -> AnyPresence:
     return SharedPresence(hub, store.presence, forget)
 
 
-class Several:
+class ServerCooperation:
     """The cooperation of a server with others on its database.
 
     Args:

@@ -60,7 +60,7 @@ class Passwords:
         return await self._hash_in_thread(uid, hash_password, password, self._world, self._digest)
 
     async def same(self, uid: str, password: str, stored: str) -> bool:
-        """Return True if a password matches the stored one.
+        """Return whether a password matches the stored one.
 
         Args:
             uid: the user who asks; "" for the app itself, to which only the total limit applies.

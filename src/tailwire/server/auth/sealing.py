@@ -9,7 +9,7 @@ import base64
 import hashlib
 import hmac
 
-PREFIX = "sealed:"
+SEALED_PREFIX = "sealed:"
 
 
 class CannotUnseal(ValueError):
@@ -34,7 +34,7 @@ class Sealer:
 
         if not secret:
             return ""
-        return PREFIX + Fernet(self._key).encrypt(secret.encode("utf-8", "surrogatepass")).decode()
+        return SEALED_PREFIX + Fernet(self._key).encrypt(secret.encode("utf-8", "surrogatepass")).decode()
 
     def unseal(self, stored: str) -> str:
         """Return the secret of an encrypted text; "" for "".
@@ -47,12 +47,12 @@ class Sealer:
         if not stored:
             return ""
         try:
-            opened = Fernet(self._key).decrypt(stored.removeprefix(PREFIX))
+            opened = Fernet(self._key).decrypt(stored.removeprefix(SEALED_PREFIX))
         except (InvalidToken, ValueError) as e:
             raise CannotUnseal("it was sealed with another key") from e
         return opened.decode("utf-8", "surrogatepass")
 
     @staticmethod
     def is_sealed(stored: str) -> bool:
-        """Return True if a stored text is sealed, with any key."""
-        return stored.startswith(PREFIX)
+        """Return whether a stored text is sealed, with any key."""
+        return stored.startswith(SEALED_PREFIX)

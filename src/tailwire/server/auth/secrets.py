@@ -43,7 +43,7 @@ def hash_password(password: str, world: World, digest: Digest = scrypt.digest) -
 
 
 def same_password(password: str, stored: str, digest: Digest = scrypt.digest) -> bool:
-    """Return True if a password matches the stored one. Takes constant time."""
+    """Return whether a password matches the stored one. Takes constant time."""
     salt, _, right = stored.partition("$")
     return hmac.compare_digest(_hash(password, salt, digest), right)
 
@@ -109,7 +109,7 @@ def _signed_content(signed: str, secret: str) -> str:
 
 
 def read_proof(proof: str, secret: str, world: World) -> bool:
-    """Return True if a proof (a pass with its signature hashed) was made from a valid pass."""
+    """Return whether a proof (a pass with its signature hashed) was made from a valid pass."""
     said, _, hashed = proof.rpartition(".")
     right = hashlib.sha256(_signature(said, secret).encode()).hexdigest()
     is_right = hmac.compare_digest(right.encode(), hashed.encode("utf-8", "surrogatepass"))

@@ -11,14 +11,14 @@ from typing import Any, NamedTuple, cast
 from tailwire.server.broker.nats_protocol import (
     PING,
     PONG,
-    Answered,
-    Asked,
     Event,
     Info,
     Message,
     Parser,
+    Ping,
+    Pong,
     ProtocolError,
-    Trouble,
+    ServerError,
     connect,
 )
 
@@ -126,16 +126,16 @@ class NatsConnection(asyncio.Protocol):
         if isinstance(event, Message):
             if not self.lost:
                 self._on_message(event.payload)
-        elif isinstance(event, Asked):
+        elif isinstance(event, Ping):
             self._write(PONG)
-        elif isinstance(event, Answered):
+        elif isinstance(event, Pong):
             self._unanswered = 0
             if self._answers and not (answer := self._answers.popleft()).done():
                 answer.set_result(None)
         elif isinstance(event, Info):
             if not self._info.done():
                 self._info.set_result(event.fields)
-        elif isinstance(event, Trouble):
+        elif isinstance(event, ServerError):
             self.trouble = event.text
 
     # Use.

@@ -34,23 +34,23 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class ServerError:
     """An error that the server reports. The server closes the connection after most errors."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Ping:
     """The server asks for a `PONG`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class Pong:
     """The answer to a `PING`: everything that was sent before it is in effect."""
 
 
-Event = Info | Message | Trouble | Asked | Answered
+Event = Info | Message | ServerError | Ping | Pong
 
 
 class Parser:
@@ -102,16 +102,16 @@ class Parser:
             self._size = int(size)
             return None
         if kind == b"PING":
-            return Asked()
+            return Ping()
         if kind == b"PONG":
-            return Answered()
+            return Pong()
         if kind == b"INFO":
             try:
                 return Info(msgspec.json.decode(rest, type=dict[str, Any]))
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
                 raise ProtocolError("INFO is not JSON") from e
         if kind == b"-ERR":
-            return Trouble(rest.decode(errors="replace").strip("'"))
+            return ServerError(rest.decode(errors="replace").strip("'"))
         if kind == b"+OK":
             return None
         raise ProtocolError(f"not a line of NATS: {line[:80]!r}")

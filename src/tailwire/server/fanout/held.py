@@ -1,4 +1,4 @@
-"""Holds frames that are not stored until the stored messages before them have been passed."""
+"""Holds unstored frames until the messages that were stored before them have been passed."""
 
 from __future__ import annotations
 

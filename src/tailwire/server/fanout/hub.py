@@ -135,7 +135,7 @@ class Hub:
     # Subscriptions.
 
     def add(self, socket: Subscriber) -> bool:
-        """Subscribe an authenticated socket to its user. Return True if the user was offline before.
+        """Subscribe an authenticated socket to its user. Return whether the user was offline before.
 
         `join_groups` follows once the user's groups have been read.
         """
@@ -160,7 +160,7 @@ class Hub:
         self._join(socket, group_subject(guid))
 
     def remove(self, socket: Subscriber, linger_until: float = 0.0) -> bool:
-        """Unsubscribe a socket that is closed. Return True if its user is offline now.
+        """Unsubscribe a socket that is closed. Return whether its user is offline now.
 
         Args:
             linger_until: until when the user still counts as online if it was their last socket; 0.0 for not at all
@@ -195,7 +195,7 @@ class Hub:
         return expired
 
     def is_online(self, uid: str) -> bool:
-        """Return True if the user has a socket in this process, or had one within the grace period."""
+        """Return whether the user has a socket in this process, or had one within the grace period."""
         return user_subject(uid) in self._by_subject or uid in self._lingering
 
     def sockets_of(self, uid: str) -> list[Subscriber]:

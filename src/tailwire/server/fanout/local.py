@@ -92,8 +92,8 @@ class LocalDelivery:
             members = self._sockets.members_here(row.receiver)
             concerned = tuple(user_subject(uid) for uid in members if uid not in message.withheld)
         subjects = [subject for subject in concerned if subject in self.subjects]
-        also = user_subject(message.told) if message.told else ""
-        if also in self.subjects and self._sockets and not self._sockets.in_group(message.told, row.receiver):
+        also = user_subject(message.member) if message.member else ""
+        if also in self.subjects and self._sockets and not self._sockets.in_group(message.member, row.receiver):
             subjects.append(also)
         if subjects:
             publication = self._frame(message)

@@ -17,9 +17,9 @@ from collections.abc import Callable
 from tailwire.server.fanout.change_healing import ChangeFrame, ChangeHealing
 from tailwire.server.fanout.held import HeldFrames
 from tailwire.server.fanout.local import Item, LocalDelivery, Sockets
-from tailwire.server.fanout.looking import Looking
+from tailwire.server.fanout.looking import LogPoller
 from tailwire.server.fanout.order import Order
-from tailwire.server.fanout.passing import Passing
+from tailwire.server.fanout.passing import IdWaiters
 from tailwire.server.ports.broker import (
     FramePublication,
     Listener,
@@ -81,9 +81,9 @@ class MessageLog:
             self._read_now = True
             self._advance()
 
-        self._passing = Passing(lambda: self._order.end, want)
+        self._passing = IdWaiters(lambda: self._order.end, want)
         self.passed = self._passing.until
-        self._looking = Looking(reader, lambda: remote.connected, self._looked, loop)
+        self._looking = LogPoller(reader, lambda: remote.connected, self._looked, loop)
         self._looks: deque[tuple[int, float]] = deque()  # highest ids that are not passed yet, and when they were seen
         self.settled = 0
         self._order: Order[Item] = Order(sys.maxsize)  # until `start` every id counts as passed

@@ -15,7 +15,7 @@ RECONNECTING_SECONDS = 2.0
 """How long other processes may be without the broker after this one is connected again: they retry once a second."""
 
 
-class Looking:
+class LogPoller:
     """The regular looks at the log: one a second, and twenty a second while this process or another lacks the broker.
 
     Args:

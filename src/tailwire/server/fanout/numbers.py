@@ -121,7 +121,7 @@ class ChangeNumbers:
 
     def see(self, newest: int, began: float) -> None:
         """Record the newest number in the store, which was read after the time `began`."""
-        if newest < self.end:  # the contents of the database were taken back
+        if newest < self.end:  # the database was reverted to an older copy
             self.end, self._forgotten = newest, 0
             self._heard.clear()
             self._late.clear()

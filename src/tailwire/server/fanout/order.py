@@ -61,7 +61,7 @@ class Order(Generic[T]):
     # Items.
 
     def passes(self, number: int, item: T) -> bool:
-        """Return True if an item of this process may be released at once; else it waits, or its id was passed."""
+        """Return whether an item of this process may be released at once; else it waits, or its id was passed."""
         if number <= self.end:
             return number == self._current
         expected = self._expected

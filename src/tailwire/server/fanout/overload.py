@@ -37,7 +37,7 @@ BY_SENDS = ((0.9, Level.RECEIPTS), (0.75, Level.PRESENCE), (0.6, Level.TYPING))
 SHED_NAMES = {Level.TYPING: "typing", Level.PRESENCE: "presence", Level.RECEIPTS: "receipts"}
 
 
-class Counting:
+class InProgressCounter:
     """A context manager that can be entered any number of times at once, so that none is made for each send.
 
     Args:
@@ -93,14 +93,14 @@ class Overload:
         self._retry = 1.0
         self._last_send_ended: Callable[[], None] | None = None
         self.level = Level.NONE
-        self.sending = Counting(self._begin, self._end)
+        self.sending = InProgressCounter(self._begin, self._end)
 
     def listen(self, listener: Callable[[Level, Level], None]) -> None:
         """Call a function with the previous and the new level whenever the level changes."""
         self._listeners.append(listener)
 
     def sheds(self, what: Level) -> bool:
-        """Return True if frames of a level must be shed now. Each True is counted as one shed frame."""
+        """Return whether frames of a level must be shed now. Each True is counted as one shed frame."""
         if self.level < what:
             return False
         self._metrics.shed[SHED_NAMES[what]] += 1

@@ -10,7 +10,7 @@ from tailwire.server.ports.refusal import Refused
 WAIT_SECONDS = 5.0
 
 
-class Passing:
+class IdWaiters:
     """The callers that wait for ids.
 
     Args:

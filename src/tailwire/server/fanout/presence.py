@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable
 
 from tailwire.server.fanout.hub import Hub
 from tailwire.server.ports.broker import PRESENCE_DELTAS, PresenceDelta
-from tailwire.server.ports.presence import Here, PresenceTable, State, Transition
+from tailwire.server.ports.presence import LocalPresence, PresenceTable, State, Transition
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.telemetry.logs import log
 
@@ -20,11 +20,11 @@ USERS_PER_CALL = 1_000
 RETRY_SECONDS = 1.0
 
 
-def _here(hub: Hub, uid: str) -> Here:
-    return Here(uid, hub.is_online(uid), uid in hub.away)
+def _here(hub: Hub, uid: str) -> LocalPresence:
+    return LocalPresence(uid, hub.is_online(uid), uid in hub.away)
 
 
-def _state(here: Here) -> State:
+def _state(here: LocalPresence) -> State:
     return State.OFFLINE if not here.online else State.AWAY if here.away else State.ONLINE
 
 

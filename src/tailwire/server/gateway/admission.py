@@ -41,7 +41,7 @@ class Admission:
         self.max_sockets = 0
 
     def is_known(self, proof: str) -> bool:
-        """Return True if the proof belongs to a valid pass. It does not replace the auth frame."""
+        """Return whether the proof belongs to a valid pass. It does not replace the auth frame."""
         return bool(proof) and self._sessions.proves(proof)
 
     def delay(self, open_sockets: int, *, known: bool = False) -> float | None:

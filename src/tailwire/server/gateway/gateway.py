@@ -294,7 +294,7 @@ class Gateway:
         self._sweep_timer = self.loop.call_later(self.settings.sweep_interval, self._sweep) if again else None
 
     def _close_if_due(self, socket: Socket, now: float) -> bool:
-        # Return True if the socket was closed.
+        # Return whether the socket was closed.
         s = self.settings
         socket.frames = 0
         if socket.held_until:

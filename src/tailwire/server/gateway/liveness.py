@@ -43,7 +43,7 @@ class LivenessCheck:
         self._limit = limit
 
     def is_dead(self, socket: Socket, now: float) -> bool:
-        """Return True if the socket should be cut. Ping it if it has been silent for long enough."""
+        """Return whether the socket should be cut. Ping it if it has been silent for long enough."""
         if now - socket.heard_at <= self._limit * PROBE_AFTER_SHARE:
             socket.probe = None
             return False

@@ -20,7 +20,7 @@ class AllowedHosts:
         self.limited = bool(listed)
 
     def allows(self, host: str) -> bool:
-        """Return True if a request may name this host (with or without a port) in its header."""
+        """Return whether a request may name this host (with or without a port) in its header."""
         if not self.limited:
             return True
         name, closing, _ = host.lower().partition("]")  # an IPv6 address is in brackets

@@ -36,7 +36,7 @@ class TrustedProxies:
         self._header = header.encode()
 
     def trusts(self, address: str) -> bool:
-        """Return True if an address belongs to a trusted proxy."""
+        """Return whether an address belongs to a trusted proxy."""
         if not self._networks:
             return False
         try:

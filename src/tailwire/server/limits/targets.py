@@ -34,7 +34,7 @@ class Targets:
         self._networks: tuple[Network, ...] = networks(",".join(word for word in words if word != ANY))
 
     def allows(self, address: str) -> bool:
-        """Return True if an IP address is allowed; False for text that is not an IP address."""
+        """Return whether an IP address is allowed; False for text that is not an IP address."""
         try:
             parsed = ipaddress.ip_address(address.partition("%")[0])
         except ValueError:

@@ -18,14 +18,14 @@ class LoggedMessage:
     Attributes:
         before: the id of the message before it in its conversation; 0 if there is none.
         quoted: the message that it quotes, if that still exists.
-        told: the user whose joining or leaving it announces, who receives it too; "" for nobody.
+        member: the user whose joining or leaving it announces, who receives it too; "" for nobody.
         withheld: users who may have left the group before its present content was written.
     """
 
     row: MessageRow
     before: int = 0
     quoted: MessageRow | None = None
-    told: str = ""
+    member: str = ""
     withheld: frozenset[str] = frozenset()
 
 

@@ -38,7 +38,7 @@ class Presence(Protocol):
         """Return the users who are online at other processes."""
 
 
-class Here(NamedTuple):
+class LocalPresence(NamedTuple):
     """The state of a user at this process."""
 
     uid: str
@@ -46,7 +46,7 @@ class Here(NamedTuple):
     away: bool
 
 
-class Noted(NamedTuple):
+class StoredPresence(NamedTuple):
     """The result of storing users of this process.
 
     Attributes:
@@ -60,7 +60,7 @@ class Noted(NamedTuple):
     transitions: Sequence[Transition]
 
 
-class Roll(NamedTuple):
+class ProcessUsers(NamedTuple):
     """The users who are online at a process.
 
     Attributes:
@@ -74,7 +74,7 @@ class Roll(NamedTuple):
 class PresenceTable(Protocol):
     """Who is online at which process, in the store."""
 
-    async def note(self, users: Sequence[Here]) -> Noted:
+    async def note(self, users: Sequence[LocalPresence]) -> StoredPresence:
         """Store which users are online at this process.
 
         Calls follow one another. One that was refused may still be stored, but not after a later one.
@@ -90,7 +90,7 @@ class PresenceTable(Protocol):
             Refused: ERR_UNAVAILABLE.
         """
 
-    async def roll(self, process: int) -> Roll | None:
+    async def roll(self, process: int) -> ProcessUsers | None:
         """Return the users of a process; None if it has stored none.
 
         Raises:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 
-class Old(NamedTuple):
+class OldCounts(NamedTuple):
     """The numbers of messages and files that are older than a given time.
 
     Attributes:
@@ -47,7 +47,7 @@ class PruningStore(Protocol):
     async def oldest(self) -> tuple[int | None, int | None]:
         """Return when the oldest message was sent, and when the oldest file was uploaded."""
 
-    async def count(self, messages_before: int, files_before: int) -> Old:
+    async def count(self, messages_before: int, files_before: int) -> OldCounts:
         """Return how much `remove_messages` and `condemn_files` would remove. May take long."""
 
     async def files_after(self, name: str, uploaded_before: int, limit: int) -> list[str]:
@@ -57,7 +57,7 @@ class PruningStore(Protocol):
             name: the name after which they begin.
         """
 
-    async def unused(self, uploaded_before: int) -> Old:
+    async def unused(self, uploaded_before: int) -> OldCounts:
         """Return how many of the files uploaded by a time nothing has ever referred to. May take long."""
 
     async def known(self, stems: Sequence[str]) -> list[bool]:

@@ -121,7 +121,7 @@ NOTIFICATION_TIMES = {"waiting": "queued_at", "sent": "sent_at", "failed": "fail
 """The states of a notification, each with the column that says since when."""
 
 
-class Due(NamedTuple):
+class DueNotification(NamedTuple):
     """A notification to be sent now, with the platform and push token of its device.
 
     Attributes:

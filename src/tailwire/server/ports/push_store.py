@@ -12,7 +12,7 @@ from typing import Protocol
 from tailwire.server.ports.conversations import ConversationKey
 from tailwire.server.ports.filters import Position
 from tailwire.server.ports.push_records import (
-    Due,
+    DueNotification,
     MuteRow,
     NotificationRow,
     Progress,
@@ -119,7 +119,7 @@ class NotificationStore(Protocol):
     async def waiting(self) -> int:
         """Return how many notifications wait, counted up to 100,000."""
 
-    async def due(self, provider: str, now: int, limit: int) -> list[Due]:
+    async def due(self, provider: str, now: int, limit: int) -> list[DueNotification]:
         """Return notifications to be sent now, first those that have been due for longest."""
 
     async def next_due(self, provider: str) -> int | None:

@@ -35,7 +35,7 @@ class DirectFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Arrived:
+class ArrivedFile:
     """A file that was uploaded to the bucket.
 
     Attributes:
@@ -156,7 +156,7 @@ class Uploads(Protocol):
             lifetime: seconds until the form expires.
         """
 
-    async def take_in(self, name: str) -> Arrived | None:
+    async def take_in(self, name: str) -> ArrivedFile | None:
         """Copy a file that was uploaded with a direct form to its final name. Return None if there is no such file.
 
         Raises:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from tailwire.server.due_work import DueWork
 from tailwire.server.ports.push import Composer, Notification, Outcome, PushProvider, Result
-from tailwire.server.ports.push_records import Due, NotificationRow
+from tailwire.server.ports.push_records import DueNotification, NotificationRow
 from tailwire.server.ports.retry_delays import retry_delay
 from tailwire.server.ports.store import Store
 from tailwire.server.ports.world import World
@@ -79,7 +79,7 @@ class Lane:
             return self._paused_until
         return await self._store.notifications.next_due(self._provider.name)
 
-    async def _send_all(self, due: list[Due]) -> None:
+    async def _send_all(self, due: list[DueNotification]) -> None:
         outcomes = await asyncio.gather(*(self._send(one) for one in due))
         now = self._world.seconds()
         sent: list[int] = []
@@ -104,7 +104,7 @@ class Lane:
         if dropped:
             await self._store.notifications.drop(dropped)
 
-    async def _send(self, one: Due) -> Outcome | None:
+    async def _send(self, one: DueNotification) -> Outcome | None:
         # Returns None if the notification is not wanted any more.
         async with self._at_once:
             now = self._world.seconds()

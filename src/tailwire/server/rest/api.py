@@ -48,7 +48,7 @@ from tailwire.server.rest.records import SANE_ID, Records, Trace, random_bits
 from tailwire.server.rules.decoding import without_nul
 from tailwire.server.telemetry.access_log import shown_path
 from tailwire.server.telemetry.logs import log
-from tailwire.server.telemetry.metrics import OTHER
+from tailwire.server.telemetry.metrics import OTHER_LABEL
 from tailwire.wire.frames import CLIENT_HEADER
 
 Headers = list[tuple[bytes, bytes]]
@@ -168,7 +168,7 @@ class Api:
         seconds = perf_counter() - trace.began
         self._metrics.requests[status] += 1
         timed = self._metrics.request_seconds
-        (timed.get(scope["method"]) or timed[OTHER]).observe(seconds)
+        (timed.get(scope["method"]) or timed[OTHER_LABEL]).observe(seconds)
         if self._access.enabled:
             self._records.log(trace, scope, status, size, seconds)
 

@@ -91,8 +91,8 @@ class ConnectionRoutes:
     def _payload(self, row: ConnectionRow) -> dict[str, Any]:
         end = None
         if row.end is not None:
-            told = {"by": row.end.by, "code": row.end.code, "cause": row.end.cause or None}
-            end = without_none({**told, "at": int(self._moment(row.ended_at))})
+            facts = {"by": row.end.by, "code": row.end.code, "cause": row.end.cause or None}
+            end = without_none({**facts, "at": int(self._moment(row.ended_at))})
         shown = {
             "id": str(row.id), "uid": row.uid or None, "device": row.device or None, "platform": row.platform or None,
             "address": row.address, "features": list(row.features), "appState": row.app_state or None,

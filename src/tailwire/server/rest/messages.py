@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from tailwire.server.actions.caller import Caller
-from tailwire.server.actions.catch_up import Asked, CatchUp
+from tailwire.server.actions.catch_up import CatchUp, CatchUpRequest
 from tailwire.server.actions.conversations import Conversations
 from tailwire.server.actions.messages import NO_MARK, Messages
 from tailwire.server.actions.raw_json import encode, enveloped
@@ -158,7 +158,7 @@ class MessageRoutes:
         return enveloped(b"[%b]" % b",".join(shown), _meta(rows, wanted, q.page, mark, pruned, changes))
 
     async def _missed(self, log: CatchUp, caller: Caller, q: MessageQuery, wanted: MessageFilter, mark: str) -> bytes:
-        asked = Asked(int(q.changes) if q.changes != NO_MARK else None, tuple(q.heard), q.at_most)
+        asked = CatchUpRequest(int(q.changes) if q.changes != NO_MARK else None, tuple(q.heard), q.at_most)
         page = await log.page(caller, wanted, asked)
         pruned = await self._messages.pruned_until(caller, wanted.cursor) if mark else 0
         changes = b'{"known":%d,"more":%b,"lost":%d,"listed":[%b]' % (

@@ -11,7 +11,7 @@ from tailwire.server.config import Settings, shown
 from tailwire.server.ports.processes import ListProcesses
 from tailwire.server.rest import responses
 from tailwire.server.rest.operations import Access, Call, Operation
-from tailwire.server.setting_sources import DEFAULT, meanings
+from tailwire.server.setting_sources import DEFAULT_SOURCE, meanings
 
 
 class ProcessRoutes:
@@ -41,7 +41,7 @@ class ProcessRoutes:
         return [
             {
                 "name": field.name, "value": shown(self._settings, field.name), "default": str(field.default),
-                "source": self._sources.get(field.name, DEFAULT), "meaning": meant.get(field.name, ""),
+                "source": self._sources.get(field.name, DEFAULT_SOURCE), "meaning": meant.get(field.name, ""),
             }
             for field in dataclasses.fields(Settings)
         ]  # fmt: skip

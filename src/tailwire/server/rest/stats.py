@@ -55,8 +55,8 @@ class ProcessFacts:
 
     def payload(self) -> dict[str, Any]:
         """Return the facts as JSON."""
-        told = {"name": self.name, "version": self.version}
-        return {**told, "uptime": round(self.uptime(), 1), "servers": self.servers()}
+        facts = {"name": self.name, "version": self.version}
+        return {**facts, "uptime": round(self.uptime(), 1), "servers": self.servers()}
 
 
 class StatsRoutes:
@@ -149,5 +149,5 @@ def sample_payload(sample: Sample) -> dict[str, Any]:
 
 def sizes_payload(sizes: Sizes) -> dict[str, Any]:
     """Return the sizes on disk as JSON."""
-    told = {"database": sizes.database, "writeAheadLog": sizes.write_ahead_log, "uploads": sizes.uploads}
-    return without_none({**told, "free": sizes.free})
+    known = {"database": sizes.database, "writeAheadLog": sizes.write_ahead_log, "uploads": sizes.uploads}
+    return without_none({**known, "free": sizes.free})

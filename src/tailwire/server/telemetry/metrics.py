@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from tailwire.server.telemetry.histogram import Histogram
 
-OTHER = "other"
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", OTHER)
+OTHER_LABEL = "other"
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", OTHER_LABEL)
 
 
 class WebhookQueue(NamedTuple):
@@ -106,7 +106,7 @@ class Metrics:
         """Count an attempt to deliver to a webhook: `sent`, `put off` or `given up`."""
         self.webhooks[outcome] += 1
         known = (webhook, outcome) in self.webhook_tries or len(self.webhook_tries) < MAX_WEBHOOK_SERIES
-        self.webhook_tries[webhook if known else OTHER, outcome] += 1
+        self.webhook_tries[webhook if known else OTHER_LABEL, outcome] += 1
 
     def came_back(self, cause: str, lived: float, attempts: int) -> None:
         """Count a client that reconnected, with the cause, lifetime (seconds) and attempts that it reports.
@@ -114,7 +114,7 @@ class Metrics:
         Reports are not trusted: texts that are not causes are counted as "other", and attempts up to 1,000.
         """
         known = cause if _CAUSE.fullmatch(cause) and (cause in self.returns or len(self.returns) < MAX_CAUSES) else ""
-        cause = known or OTHER
+        cause = known or OTHER_LABEL
         self.returns[cause] += 1
         self.attempts[cause] += min(max(attempts, 0), 1000)
         self.lived[next(name for name, most in LIFETIMES if lived <= most)] += 1

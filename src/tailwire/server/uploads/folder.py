@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 from tailwire.server import private_files
-from tailwire.server.ports.uploads import Arrived, DirectFile, StoredFile
+from tailwire.server.ports.uploads import ArrivedFile, DirectFile, StoredFile
 from tailwire.server.uploads.part_files import PartFile, PartFolder, unavailable_on_error
 from tailwire.server.uploads.threads import Threads
 
@@ -116,7 +116,7 @@ class FolderUploads:
         """Return None: this server receives the files."""
         return None
 
-    async def take_in(self, name: str) -> Arrived | None:
+    async def take_in(self, name: str) -> ArrivedFile | None:
         """Return None: this server receives the files."""
         return None
 

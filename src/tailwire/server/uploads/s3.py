@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tailwire.server.ports.refusal import Refused
-from tailwire.server.ports.uploads import Arrived, DirectFile, StoredFile
+from tailwire.server.ports.uploads import ArrivedFile, DirectFile, StoredFile
 from tailwire.server.telemetry.logs import log
 from tailwire.server.uploads.folder import FILE_NAME, free_bytes
 from tailwire.server.uploads.part_files import HEAD_BYTES, RETRY_AFTER_SECONDS, PartFile, PartFolder, unavailable
@@ -29,7 +29,7 @@ DAY_SECONDS = 86_400
 UNSENT_AT_ONCE = 1000
 DIRECT_FOLDER = "direct"
 """The folder of the bucket for files that clients upload themselves."""
-METADATA = "file"
+METADATA_KEY = "file"
 UNKNOWN_TYPE = "application/octet-stream"
 
 
@@ -170,7 +170,7 @@ class S3Uploads:
         """Delete files.
 
         Raises:
-            BucketError.
+            BucketError: if the request fails.
         """
         final = [Path(name).name for name in names]
         await self._bucket.remove([*final, *(f"{DIRECT_FOLDER}/{name}" for name in final if self._direct)])
@@ -179,7 +179,7 @@ class S3Uploads:
         """Yield all files and thumbnails, some at a time, in any order. Other objects are left out.
 
         Raises:
-            BucketError.
+            BucketError: if the request fails.
         """
         async for chunk in self._bucket.listed():
             yield [StoredFile(*one) for one in chunk if FILE_NAME.fullmatch(one[0])]
@@ -188,7 +188,7 @@ class S3Uploads:
         """Return the names that no file has.
 
         Raises:
-            BucketError.
+            BucketError: if the request fails.
         """
         found = []
         for name in names:
@@ -228,11 +228,11 @@ class S3Uploads:
         address = self._bucket.address
         if not self._direct or address.credentials is None:
             return None
-        metadata = {METADATA: encode_facts(file)}
+        metadata = {METADATA_KEY: encode_facts(file)}
         key = address.key(f"{DIRECT_FOLDER}/{Path(name).name}")
         return upload_form(address, address.credentials, key, file.size, metadata, self._seconds(), lifetime)
 
-    async def take_in(self, name: str) -> Arrived | None:
+    async def take_in(self, name: str) -> ArrivedFile | None:
         """Copy an upload to its final name, to which its form cannot write, and describe the copy.
 
         Returns:
@@ -243,7 +243,7 @@ class S3Uploads:
             return None
         try:
             _, _, metadata = await self._bucket.head(f"{DIRECT_FOLDER}/{final}", 1)
-            file = decode_facts(metadata.get(METADATA, ""))
+            file = decode_facts(metadata.get(METADATA_KEY, ""))
             if file is None:
                 return None
             await self._bucket.copy_new(f"{DIRECT_FOLDER}/{final}", final)
@@ -252,7 +252,7 @@ class S3Uploads:
             return None
         except BucketError as e:
             raise _refused("read", e) from e
-        return Arrived(file, size, head)
+        return ArrivedFile(file, size, head)
 
     async def end_direct(self, name: str) -> None:
         """Remove the original of a file that was taken in."""

@@ -56,7 +56,7 @@ class Bucket:
             size: the bytes of the file, from which the deadline follows.
 
         Raises:
-            BucketError.
+            BucketError: if the request fails.
         """
         import obstore
 
@@ -114,7 +114,7 @@ class Bucket:
         """Delete objects, ignoring missing ones.
 
         Raises:
-            BucketError.
+            BucketError: if the request fails.
         """
         import obstore
 
@@ -128,7 +128,7 @@ class Bucket:
 
         Raises:
             FileNotFoundError: there is no object `source`.
-            BucketError.
+            BucketError: if the request fails.
         """
         import obstore
         from obstore.exceptions import AlreadyExistsError
@@ -143,7 +143,7 @@ class Bucket:
         """Return the names of objects in a folder that were stored before a time, at most about `limit`.
 
         Raises:
-            BucketError.
+            BucketError: if the request fails.
         """
         import obstore
 
@@ -161,7 +161,7 @@ class Bucket:
         """Yield the names, sizes and times of all objects, some at a time, in any order.
 
         Raises:
-            BucketError.
+            BucketError: if the request fails.
         """
         import obstore
 
@@ -177,7 +177,7 @@ class Bucket:
         """Check that the bucket exists and answers.
 
         Raises:
-            BucketError.
+            BucketError: if the request fails.
         """
         import obstore
 

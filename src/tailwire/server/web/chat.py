@@ -1,8 +1,8 @@
 """The web chat's own requests: which app it is for, and the login of demo users. For all else it uses the API.
 
-No key is involved, so none can leak from the page. A demo user is logged in without a key, so the login is possible
-only where only this machine reaches the server, for a request of the page itself, at a name of this machine: another
-name that leads here (DNS rebinding) is refused.
+No key is involved, so none can leak from the page. A demo user is logged in without a key, so the login is accepted
+only if no other machine reaches the server, from the page itself, and at a name of this machine: another name that
+leads here (DNS rebinding) is refused.
 """
 
 from __future__ import annotations

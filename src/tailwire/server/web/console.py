@@ -31,13 +31,13 @@ from tailwire.server.rest.asgi import (
     text,
 )
 from tailwire.server.rest.operations import parse
-from tailwire.server.web.front import SAFE, App
+from tailwire.server.web.front import SAFE_HEADERS, App
 from tailwire.server.web.page_requests import check_origin, send_json, until_ended
 from tailwire.server.web.sessions import ConsoleSessions, Session
 
 MAX_BODY_BYTES = 1024
 TOKEN_HEADER = b"x-console-token"
-API = "/console/api"
+API_PATH = "/console/api"
 _READ_METHODS = ("GET", "HEAD")
 _IDENTITY = (b"apikey", b"authtoken", b"authorization", b"appid", b"onbehalfof", b"resource")
 _OWN = frozenset((*_IDENTITY, b"cookie", b"origin", TOKEN_HEADER))
@@ -102,9 +102,9 @@ class ConsoleRequests:
 
     async def _tell(self, scope: Scope, send: Send, session: Session, cookie: str) -> None:
         left = int(self._sessions.left(session))
-        told = {"token": session.token, "secondsLeft": left, "keyId": key_id(fingerprint(session.key))}
+        facts = {"token": session.token, "secondsLeft": left, "keyId": key_id(fingerprint(session.key))}
         more = [_cookie(scope, cookie, left)] if cookie else []
-        await send_json(send, 200, encode({"data": told}), more)
+        await send_json(send, 200, encode({"data": facts}), more)
 
     def _signed_in(self, scope: Scope) -> Session:
         session = self._sessions.get(_cookie_in(scope))
@@ -128,8 +128,8 @@ class ConsoleRequests:
         headers = [(name, value) for name, value in scope["headers"] if name not in _OWN]
         passed = {
             **scope,
-            "path": "/v3" + scope["path"].removeprefix(API),
-            "raw_path": b"/v3" + scope["raw_path"].removeprefix(API.encode()),
+            "path": "/v3" + scope["path"].removeprefix(API_PATH),
+            "raw_path": b"/v3" + scope["raw_path"].removeprefix(API_PATH.encode()),
             "headers": [*headers, (b"apikey", session.key.encode())],
         }
 
@@ -139,7 +139,7 @@ class ConsoleRequests:
                 if message["status"] == 401:  # the key was revoked
                     self._sessions.close(session)
                 kept = [h for h in message["headers"] if h[0] not in _CORS_NAMES]
-                message = {**message, "headers": [*kept, *SAFE]}
+                message = {**message, "headers": [*kept, *SAFE_HEADERS]}
             await send(message)
 
         await self._api(passed, until_ended(receive, session.ended), send_safely)

@@ -25,14 +25,14 @@ POLICY = {
     "trusted-types": "'none'",
 }
 """The policy of pages: they run and request nothing that does not come from this server, and run no text as code."""
-SAFE: Headers = [
+SAFE_HEADERS: Headers = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"x-frame-options", b"DENY"),
 ]
-NO_CACHE = (b"cache-control", b"no-cache")
+NO_CACHE_HEADER = (b"cache-control", b"no-cache")
 """Browsers keep the file, and ask each time whether it has changed."""
 
 
@@ -55,7 +55,7 @@ class Page:
     def headers(self) -> Headers:
         """The headers of each response with a file."""
         policy = "; ".join(f"{name} {value}" for name, value in {**POLICY, **self.policy}.items())
-        return [(b"content-security-policy", policy.encode()), NO_CACHE, *SAFE]
+        return [(b"content-security-policy", policy.encode()), NO_CACHE_HEADER, *SAFE_HEADERS]
 
 
 class Front:

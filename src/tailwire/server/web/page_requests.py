@@ -7,7 +7,7 @@ from typing import Any
 
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rest.asgi import Message, Receive, Scope, Send, headers_of
-from tailwire.server.web.front import SAFE, Headers
+from tailwire.server.web.front import SAFE_HEADERS, Headers
 
 
 def check_origin(scope: Scope, code: str) -> None:
@@ -48,7 +48,7 @@ async def send_json(send: Send, status: int, body: bytes, more: Headers) -> None
         (b"content-length", b"%d" % len(body)),
         (b"content-type", b"application/json"),
         (b"cache-control", b"no-store"),
-        *SAFE,
+        *SAFE_HEADERS,
         *more,
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})

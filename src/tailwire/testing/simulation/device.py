@@ -17,7 +17,7 @@ from tailwire.sdk.listeners import events as e
 from tailwire.sdk.listeners.interfaces import ConnectionListener, MessageListener
 from tailwire.sdk.session import MemorySessionStore
 from tailwire.testing.simulation.device_store import Kept, ProcessFiles, for_next_process
-from tailwire.testing.simulation.told import OtherEvents, Stream
+from tailwire.testing.simulation.other_events import OtherEvents, Stream
 from tailwire.testing.virtual.network import current_process
 from tailwire.testing.virtual.world import VirtualSdkWorld, VirtualServer, virtual_loop
 from tailwire.wire.entities import BaseMessage, TextMessage
@@ -139,7 +139,7 @@ class Device:
         second_processes: number of second processes that were started.
         received, gaps, statuses: what all starts of its app have received.
         change_gaps: reported gaps in which only changes are missing.
-        told: the changes that it received: what changed, and its new value.
+        changes: the changes that it received: what changed, and its new value.
         times: how often it received each change, by life.
         ends: times at which one of its connections ended.
         resources: the resources of all starts.
@@ -158,7 +158,7 @@ class Device:
     life: int = 0
     chat: ChatClient | None = None
     received: list[ReceivedMessage] = field(default_factory=list)
-    told: list[tuple[tuple[Any, ...], Any]] = field(default_factory=list)
+    changes: list[tuple[tuple[Any, ...], Any]] = field(default_factory=list)
     times: Counter[tuple[int, tuple[Any, ...]]] = field(default_factory=Counter)
     gaps: list[tuple[int, int]] = field(default_factory=list)
     change_gaps: list[tuple[int, int]] = field(default_factory=list)
@@ -354,7 +354,7 @@ class Device:
             self.log("logged in", position.last_id)
 
     def _tell(self, key: tuple[Any, ...], value: Any) -> None:
-        self.told.append((key, value))
+        self.changes.append((key, value))
         self.times[self.life, key] += 1
         self.log("told", *key, value)
 

@@ -69,8 +69,8 @@ class Holes:
         if self._undisturbed(device) != moment or not self._is_owed(device, missing):
             return
         self.checked += 1
-        told = any(begin < missing <= end for begin, end in device.gaps)
-        if not told and not any(received.id == missing for received in device.received):
+        reported = any(begin < missing <= end for begin, end in device.gaps)
+        if not reported and not any(received.id == missing for received in device.received):
             self.late.append(
                 f"hole: {device.name} has noticed with {by} that {missing} is missing, and has not received it "
                 f"{HOLE_SECONDS} s later"

@@ -51,14 +51,16 @@ async def check(sim: Simulation) -> int:
     )
     for uid in USERS:
         member = await parts.store.members.get(GROUP, uid) is not None
-        told = any(end is None for _, end in memberships[uid])
-        require(member == told, f"members: by the actions {uid} is {'in' if told else 'out'}, the store disagrees")
+        expected = any(end is None for _, end in memberships[uid])
+        require(
+            member == expected, f"members: by the actions {uid} is {'in' if expected else 'out'}, the store disagrees"
+        )
     for device in sim.devices.values():
         _ended(device)
         _legal(device)
         _continuous(sim, device, parts.store.database.reader, memberships[device.uid])
         _served(sim, device, rows, memberships[device.uid])
-        _told(sim, device, parts.store.database.reader, memberships[device.uid])
+        _check_changes(sim, device, parts.store.database.reader, memberships[device.uid])
     if not sim.backup.restored:
         wrong = sim.intents.broken(parts.store.database.reader)
         require(not wrong, f"intent: {wrong}")
@@ -146,9 +148,9 @@ def _legal(device: Device) -> None:
     lives: dict[int, list[str]] = defaultdict(list)
     for life, status in device.statuses:
         lives[life].append(status)
-    for life, told in lives.items():
+    for life, statuses in lives.items():
         last = ConnectionStatus.DISCONNECTED
-        for n, status in enumerate(told):
+        for n, status in enumerate(statuses):
             if n == 0 and status == ConnectionStatus.DISCONNECTED:
                 continue  # a listener that is added late receives the current status
             first = n == 0
@@ -217,7 +219,7 @@ def _served(sim: Simulation, device: Device, rows: list[dict[str, Any]], members
         most = 1 + device.may_repeat[number]
         require(count <= most, f"once: {device.name} received {number} {count} times, at most {most} are promised")
     # A message that was deleted when it was missed is not handed over, though a restored backup has it again.
-    deleted = {key[1] for key, _ in device.told if key[0] == "deleted"} if sim.backup.restored else set()
+    deleted = {key[1] for key, _ in device.changes if key[0] == "deleted"} if sim.backup.restored else set()
     for row in rows:
         number, conversation = row["id"], row["conversation_id"]
         if number in deleted:
@@ -231,7 +233,7 @@ def _served(sim: Simulation, device: Device, rows: list[dict[str, Any]], members
             )
 
 
-def _told(sim: Simulation, device: Device, reader: Any, memberships: list[Membership]) -> None:
+def _check_changes(sim: Simulation, device: Device, reader: Any, memberships: list[Membership]) -> None:
     if sim.backup.restored:
         return  # clients report that the store was restored; numbers of changes are given out again
 
@@ -242,7 +244,7 @@ def _told(sim: Simulation, device: Device, reader: Any, memberships: list[Member
     unfounded = "" if sim.backend.has_acted else oracle_of_gaps.unfounded(reader, device, memberships)
     require(not unfounded, f"gap: {unfounded}")
     marked_unread = Counter(sim.devices[step.who].uid for step in sim.plan.steps if step.what == "unread")
-    again = oracle_of_changes.told_again(device, marked_unread)
+    again = oracle_of_changes.received_again(device, marked_unread)
     require(not again, f"once: {device.name} was told {again} again")
     owed = oracle_of_changes.missing(reader, device, memberships, is_expected, GROUP)
     if owed is not None:

@@ -47,12 +47,12 @@ def missing(
         reader: reads the server's database.
         memberships: the memberships of the device's user in the group, as ids of actions.
     """
-    last = dict(device.told)  # later values replace earlier ones
+    last = dict(device.changes)  # later values replace earlier ones
     owed = [*_actions(reader, device, is_expected), *_changes(reader, device, memberships, group)]
     return next((one for one in owed if last.get(one.key) != one.value), None)
 
 
-def told_again(device: Device, marked_unread: Mapping[str, int]) -> list[tuple[Any, ...]]:
+def received_again(device: Device, marked_unread: Mapping[str, int]) -> list[tuple[Any, ...]]:
     """Return what a device received again during one start of its app, although it happened only once.
 
     Args:

@@ -21,14 +21,14 @@ from tailwire.testing.simulation.servers_database import SimulatedDatabase
 from tailwire.testing.simulation.servers_errors import noted_errors
 from tailwire.testing.simulation.servers_fanout import SimulatedServer
 from tailwire.testing.simulation.servers_judge import judge, judge_leases
-from tailwire.testing.simulation.servers_observed import Observations, Wrong
+from tailwire.testing.simulation.servers_observed import BrokenPromise, Observations
 from tailwire.testing.simulation.servers_phone import Phone
 from tailwire.testing.simulation.servers_socket import Socket
 from tailwire.testing.simulation.servers_store import GUID, SharedStore
 from tailwire.testing.virtual.loop import virtual_run
 from tailwire.testing.virtual.stopping import StoppingLoop
 
-__all__ = ["MakeDatabase", "Several", "Wrong", "play"]
+__all__ = ["BrokenPromise", "MakeDatabase", "ServersRun", "play"]
 
 USERS = ("ann", "ben", "cleo")
 GUESTS = ("dora", "emil")
@@ -46,7 +46,7 @@ WEIGHTS = {
 MakeDatabase = Callable[[SharedStore, random.Random, Callable[[], float]], SimulatedDatabase]
 
 
-class Several:
+class ServersRun:
     """A run: servers, clients and what happens to them, from one seed.
 
     Args:
@@ -125,7 +125,7 @@ class Several:
         """Play the run, and judge it.
 
         Raises:
-            Wrong: a promise was broken.
+            BrokenPromise: a promise was broken.
         """
         self.database = self._make_database(self.store, self.chance, self._loop.time)
         self.database.announce = self.bus.announce
@@ -269,9 +269,9 @@ def play(seed: int, count: int = 0, database: MakeDatabase = SimulatedDatabase) 
         database: makes the database.
 
     Raises:
-        Wrong: a promise was broken.
+        BrokenPromise: a promise was broken.
     """
-    several = Several(seed, count, database)
+    several = ServersRun(seed, count, database)
     virtual_run(several.play(), StoppingLoop)
     happened = several.trace, several.observed.acknowledged, several.observed.posts
     return hashlib.sha256(repr(happened).encode()).hexdigest()[:16]

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from tailwire.server.telemetry.logs import log
-from tailwire.testing.simulation.servers_observed import Wrong
+from tailwire.testing.simulation.servers_observed import BrokenPromise
 from tailwire.testing.virtual.network import current_process
 from tailwire.testing.virtual.stopping import StoppingLoop
 
@@ -29,14 +29,14 @@ class _Errors(logging.Handler):
         if said.startswith(EXPECTED) or current_process.get() in self._loop.network.dead:
             return
         error = record.exc_info[1] if record.exc_info else None
-        self._failures.append(Wrong(f"a server logs {said!r} {error!r}"))
+        self._failures.append(BrokenPromise(f"a server logs {said!r} {error!r}"))
 
     def unhandled(self, loop: Any, context: dict[str, Any]) -> None:
         """Record an exception that the loop reports."""
         task, handle = context.get("task") or context.get("future"), context.get("handle")
         of = handle._context.get(current_process, "") if handle is not None else self._loop.process_of(task)
         if of not in self._loop.network.dead:
-            self._failures.append(Wrong(f"{context.get('message')} {context.get('exception')!r}"))
+            self._failures.append(BrokenPromise(f"{context.get('message')} {context.get('exception')!r}"))
 
 
 @contextmanager

@@ -11,23 +11,23 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tailwire.server.app.several import CLEANUP_LEASE, WEBHOOK_LEASE
-from tailwire.testing.simulation.servers_observed import Outcome, Post, Wrong
+from tailwire.testing.simulation.servers_observed import BrokenPromise, Outcome, Post
 from tailwire.testing.simulation.servers_queue import WEBHOOK
 
 if TYPE_CHECKING:
-    from tailwire.testing.simulation.servers import Several
+    from tailwire.testing.simulation.servers import ServersRun
 
 LEASES = (CLEANUP_LEASE, WEBHOOK_LEASE + WEBHOOK)
 
 
-def judge(run: Several) -> None:
+def judge(run: ServersRun) -> None:
     """Judge a run after a time in which everything worked.
 
     Raises:
-        Wrong: a promise was broken.
+        BrokenPromise: a promise was broken.
     """
     for error in run.observed.failures:
-        raise Wrong(repr(error)) from error
+        raise BrokenPromise(repr(error)) from error
     _judge_clients(run)
     _judge_sends(run)
     _judge_processes(run)
@@ -35,23 +35,23 @@ def judge(run: Several) -> None:
     _judge_deliveries(run)
 
 
-def judge_leases(run: Several) -> None:
+def judge_leases(run: ServersRun) -> None:
     """Check that no two servers believe at this moment that they hold the same lease; stopped ones do not count.
 
     Raises:
-        Wrong: two servers believe it.
+        BrokenPromise: two servers believe it.
     """
     for name in LEASES:
         holders = [s.number for s in run.servers if not s.stopped and s.parts.store.leases.holds(name)]
         if len(holders) > 1:
-            raise Wrong(f"servers {holders} hold the lease {name}")
+            raise BrokenPromise(f"servers {holders} hold the lease {name}")
 
 
-def _judge_clients(run: Several) -> None:
+def _judge_clients(run: ServersRun) -> None:
     store = run.store
     for phone in run.phones:
         if phone.start is None:
-            raise Wrong(f"{phone.uid} could not log in")
+            raise BrokenPromise(f"{phone.uid} could not log in")
         wanted = [n for n in store.visible(phone.uid) if n > phone.start[0]]
         _same(f"messages of {phone.uid}", [n for n in phone.messages if n > phone.start[0]], wanted)
         _each_once(f"changes of {phone.uid}", phone.changes, _changes_of(run, phone.uid, phone.start[1]))
@@ -61,44 +61,44 @@ def _judge_clients(run: Several) -> None:
         _each_once(f"changes for {uid}", [f["c"] for f in heard if "c" in f], _changes_of(run, uid, run.begin[0]))
 
 
-def _judge_sends(run: Several) -> None:
+def _judge_sends(run: ServersRun) -> None:
     tags = {number: msgspec.json.decode(body)["tag"] for number, body in run.store.bodies().items()}
     twice = [tag for tag, count in Counter(tags.values()).items() if count > 1]
     if twice:
-        raise Wrong(f"sends {twice} are stored twice")
+        raise BrokenPromise(f"sends {twice} are stored twice")
     lost = {tag: number for tag, number in run.observed.acknowledged.items() if tags.get(number) != tag}
     if lost:
-        raise Wrong(f"acknowledged sends are not stored under their ids: {lost}")
+        raise BrokenPromise(f"acknowledged sends are not stored under their ids: {lost}")
 
 
-def _judge_processes(run: Several) -> None:
+def _judge_processes(run: ServersRun) -> None:
     late = [commit for commit in run.database.commits if not commit.alive]
     if late:
-        raise Wrong(f"batches of processes that had been declared dead were carried out: {late}")
+        raise BrokenPromise(f"batches of processes that had been declared dead were carried out: {late}")
     here = {server.parts.store.lane.process for server in run.servers}
     if here != run.database.processes.keys():
-        raise Wrong(f"the servers are processes {here}, and the database has {set(run.database.processes)}")
+        raise BrokenPromise(f"the servers are processes {here}, and the database has {set(run.database.processes)}")
     for name in LEASES:
         if not any(server.parts.store.leases.holds(name) for server in run.servers):
-            raise Wrong(f"nobody holds the lease {name}")
+            raise BrokenPromise(f"nobody holds the lease {name}")
 
 
-def _judge_presence(run: Several) -> None:
+def _judge_presence(run: ServersRun) -> None:
     online = {socket.uid for server in run.servers for socket in server.sockets if socket.open}
     uids = {phone.uid for phone in run.phones} | run.guests.keys()
     for server in run.servers:
         seen = {uid for uid in uids if server.parts.is_online(uid)}
         if seen != online:
-            raise Wrong(f"online are {sorted(online)}, and server {server.number} says {sorted(seen)}")
+            raise BrokenPromise(f"online are {sorted(online)}, and server {server.number} says {sorted(seen)}")
     stored = {uid for uid, _ in run.database.presence}
     if stored != online:
-        raise Wrong(f"online are {sorted(online)}, and the database has {sorted(stored)}")
+        raise BrokenPromise(f"online are {sorted(online)}, and the database has {sorted(stored)}")
 
 
-def _judge_deliveries(run: Several) -> None:
+def _judge_deliveries(run: ServersRun) -> None:
     posts, dead = run.observed.posts, run.database.declared_dead
     if run.database.queue.waiting:
-        raise Wrong(f"deliveries {run.database.queue.waiting} still wait")
+        raise BrokenPromise(f"deliveries {run.database.queue.waiting} still wait")
     first: dict[int, Post] = {}
     sent: dict[int, Post] = {}
     for post in posts:
@@ -113,26 +113,28 @@ def _judge_deliveries(run: Several) -> None:
         if earlier.outcome is Outcome.UNKNOWN and earlier.process in run.left:
             continue
         if not any(earlier.at <= at <= post.at for at in earlier.failures):
-            raise Wrong(f"delivery {post.delivery} is sent twice: {earlier}, {post}")
+            raise BrokenPromise(f"delivery {post.delivery} is sent twice: {earlier}, {post}")
     if list(first) != sorted(first):
-        raise Wrong(f"deliveries are out of order: {list(first)}")
+        raise BrokenPromise(f"deliveries are out of order: {list(first)}")
     reported = sorted(post.message for post in first.values())
     if reported != sorted(run.store.bodies()):
-        raise Wrong(f"messages {sorted(set(run.store.bodies()) ^ set(reported))} are not reported, or do not exist")
+        raise BrokenPromise(
+            f"messages {sorted(set(run.store.bodies()) ^ set(reported))} are not reported, or do not exist"
+        )
 
 
-def _changes_of(run: Several, uid: str, after: int) -> list[int]:
+def _changes_of(run: ServersRun, uid: str, after: int) -> list[int]:
     return [n for n, row in run.store.entries.items() if n > after and run.store.concerns(row, uid)]
 
 
 def _same(what: str, found: list[int], wanted: list[int]) -> None:
     if found != wanted:
         missing, more = sorted(set(wanted) - set(found)), sorted(set(found) - set(wanted))
-        raise Wrong(f"{what}: missing {missing}, unexpected {more}, received {found}")
+        raise BrokenPromise(f"{what}: missing {missing}, unexpected {more}, received {found}")
 
 
 def _each_once(what: str, found: list[int], wanted: list[int]) -> None:
     if len(found) != len(set(found)):
-        raise Wrong(f"{what}: twice {sorted({n for n in found if found.count(n) > 1})}")
+        raise BrokenPromise(f"{what}: twice {sorted({n for n in found if found.count(n) > 1})}")
     if not set(wanted) <= set(found):
-        raise Wrong(f"{what}: missing {sorted(set(wanted) - set(found))}")
+        raise BrokenPromise(f"{what}: missing {sorted(set(wanted) - set(found))}")

@@ -14,7 +14,7 @@ from tailwire.server.ports.webhook_records import DeliveryRow
 from tailwire.testing.simulation.servers_connection import Gate
 
 
-class Wrong(AssertionError):
+class BrokenPromise(AssertionError):
     """A promise was broken."""
 
 
@@ -70,7 +70,7 @@ class Observations:
     def acknowledge(self, tag: int, number: int) -> None:
         """Record that a send was acknowledged with an id."""
         if tag in self.acknowledged:
-            self.failures.append(Wrong(f"send {tag} was acknowledged twice"))
+            self.failures.append(BrokenPromise(f"send {tag} was acknowledged twice"))
         self.acknowledged[tag] = number
 
     def posting(self, gate: Gate, process: int, row: DeliveryRow) -> Post:
@@ -78,7 +78,9 @@ class Observations:
         holder = gate.database.leases.get(WEBHOOK_LEASE + row.webhook)
         if holder != process:
             self.failures.append(
-                Wrong(f"process {process} sends delivery {row.id} of a webhook whose lease process {holder} has")
+                BrokenPromise(
+                    f"process {process} sends delivery {row.id} of a webhook whose lease process {holder} has"
+                )
             )
         message = int(msgspec.json.decode(row.body)["message"]["id"])
         self.posts.append(Post(row.id, process, asyncio.get_running_loop().time(), gate.failures, message))

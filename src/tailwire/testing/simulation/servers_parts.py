@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from tailwire.server.actions.ephemeral import Ephemeral
-from tailwire.server.app.several import Several, make_presence
+from tailwire.server.app.several import ServerCooperation, make_presence
 from tailwire.server.config import Settings
 from tailwire.server.fanout.hub import Hub
 from tailwire.server.fanout.log import MessageLog
@@ -116,7 +116,7 @@ class Parts:
         push = SimpleNamespace(leases=[], holds=lambda name: True, wake=lambda: None)
         cleanup = SimpleNamespace(is_mine=lambda: True, wake=lambda: None)
         uploads = SimpleNamespace(sweep=_nothing)
-        self.several = Several(
+        self.several = ServerCooperation(
             Settings(), store, hub, presence, self.notices, self.webhooks, push, cast(Any, cleanup),
             cast(Any, uploads), [],
         )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 from tailwire.sdk.continuity import catch_up, chain, changes
 from tailwire.sdk.continuity.commands import FetchAfter, FetchLatest, HandOver, TellGap
 from tailwire.sdk.continuity.state import CatchUp
-from tailwire.testing.simulation.servers_observed import Wrong
+from tailwire.testing.simulation.servers_observed import BrokenPromise
 from tailwire.testing.simulation.servers_socket import Socket
 from tailwire.testing.simulation.servers_world import World
 
@@ -90,7 +90,7 @@ class Phone:
             elif isinstance(command, chain.Wait):
                 loop.call_later(command.seconds, self._waited, self._epoch)
             elif isinstance(command, TellGap):
-                raise Wrong(f"{self.uid} was told a gap: {command}")
+                raise BrokenPromise(f"{self.uid} was told a gap: {command}")
 
     def _waited(self, epoch: int) -> None:
         if epoch == self._epoch:

@@ -1,4 +1,4 @@
-// Small pieces of which the views are made.
+// Small elements that the views are made of.
 
 import { html, useEffect, useRef, useState } from "./shared/html.js";
 import { Dialog as SharedDialog, Text } from "./shared/parts.js";

@@ -20,7 +20,7 @@ function takeLink() {
   return link;
 }
 
-// An address that somebody has typed may contain a % that is not part of an escaped character.
+// An address that a user has typed may contain a % that is not part of an escaped character.
 function decoded(part) {
   try {
     return decodeURIComponent(part);

@@ -1,4 +1,4 @@
-// Small pieces of which pages are made.
+// Small elements that the pages are made of.
 
 import { html, useEffect, useRef, useState } from "./shared/html.js";
 import { Dialog as SharedDialog, Text } from "./shared/parts.js";

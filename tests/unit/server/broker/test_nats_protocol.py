@@ -13,13 +13,13 @@ from tailwire.server.broker.nats import addresses
 from tailwire.server.broker.nats_connection import Address
 from tailwire.server.broker.nats_protocol import (
     MAX_LINE_BYTES,
-    Answered,
-    Asked,
     Info,
     Message,
     Parser,
+    Ping,
+    Pong,
     ProtocolError,
-    Trouble,
+    ServerError,
     connect,
     pub,
     sub,
@@ -33,13 +33,13 @@ STREAM = (
 )
 EVENTS = [
     Info({"server_id": "x", "max_payload": 100}),
-    Asked(),
+    Ping(),
     Message(b"hello"),
     Message(b""),
-    Answered(),
+    Pong(),
     Message(b"\r\n"),
-    Trouble("Authorization Violation"),
-    Answered(),
+    ServerError("Authorization Violation"),
+    Pong(),
 ]
 
 
@@ -116,7 +116,7 @@ def test_addresses_are_parsed_from_urls(url: str, expected: list[Address]):
         "nats://a:65536", "nats://a,redis://b", "nats://[::1", "nats://[host]",
     ],
 )  # fmt: skip
-def test_other_urls_are_refused(url: str):
+def test_invalid_urls_are_refused(url: str):
     with pytest.raises(ValueError):
         addresses(url)
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from tailwire.server.fanout.looking import LOOK_SECONDS, LOOK_SECONDS_DISCONNECTED, RECONNECTING_SECONDS, Looking
+from tailwire.server.fanout.looking import LOOK_SECONDS, LOOK_SECONDS_DISCONNECTED, RECONNECTING_SECONDS, LogPoller
 from tailwire.server.ports.log import Look
 from tailwire.server.ports.refusal import Refused
 
@@ -23,7 +23,7 @@ class Stage:
         self.times: list[float] = []
         self.loop = asyncio.get_running_loop()
         self.begin = self.loop.time()
-        self.looking = Looking(self, lambda: self.connected, self.looked, self.loop)  # type: ignore[arg-type]
+        self.looking = LogPoller(self, lambda: self.connected, self.looked, self.loop)  # type: ignore[arg-type]
 
     async def look(self) -> Look:
         if self.error is not None:

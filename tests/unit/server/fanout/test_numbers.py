@@ -94,7 +94,7 @@ def test_numbers_start_over_when_the_database_was_taken_back():
         numbers.hear(number, "g")
     numbers.join("g", "bob", held=())
     numbers.leave("g", "eve", held=(), now=100.0)
-    numbers.see(10, 1.0)  # nothing was taken back
+    numbers.see(10, 1.0)  # nothing was reverted
     assert numbers.end == 10
     numbers.see(5, 2.0)
     assert numbers.end == 5

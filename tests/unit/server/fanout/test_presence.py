@@ -11,7 +11,7 @@ import pytest
 from tailwire.server.fanout.left_foreground import LeftForeground
 from tailwire.server.fanout.presence import AlonePresence, SharedPresence
 from tailwire.server.ports.broker import PresenceDelta
-from tailwire.server.ports.presence import Here, Noted, Roll, State, Transition
+from tailwire.server.ports.presence import LocalPresence, ProcessUsers, State, StoredPresence, Transition
 from tailwire.server.ports.refusal import Refused
 
 pytestmark = pytest.mark.virtual
@@ -44,7 +44,7 @@ class TableOf:
         if self._table.fails:
             raise Refused("ERR_UNAVAILABLE")
 
-    async def note(self, users: Sequence[Here]) -> Noted:
+    async def note(self, users: Sequence[LocalPresence]) -> StoredPresence:
         await self._answer()
         self.notes += 1
         mine = self._table.rows.setdefault(self.process, {})
@@ -57,15 +57,15 @@ class TableOf:
             else:
                 mine.pop(user.uid, None)
         afters = [self._table.state(user.uid) for user in users]
-        return Noted(self.process, version, list(map(Transition, befores, afters)))
+        return StoredPresence(self.process, version, list(map(Transition, befores, afters)))
 
     async def versions(self) -> tuple[int, dict[int, int]]:
         await self._answer()
         return self.process, dict(self._table.versions)
 
-    async def roll(self, process: int) -> Roll | None:
+    async def roll(self, process: int) -> ProcessUsers | None:
         version = self._table.versions.get(process)
-        found = Roll(version, dict(self._table.rows.get(process, {}))) if version is not None else None
+        found = ProcessUsers(version, dict(self._table.rows.get(process, {}))) if version is not None else None
         await asyncio.sleep(0.2)  # a long answer, while changes arrive
         await self._answer()
         return found

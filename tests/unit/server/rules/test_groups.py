@@ -16,7 +16,7 @@ def test_documented_group_types_and_scopes_are_valid():
 
 
 @pytest.mark.parametrize("value", ["", "owner", "Public", "public ", "participants"])
-def test_other_types_and_scopes_are_refused_and_the_field_is_named(value):
+def test_unknown_types_and_scopes_are_refused_and_the_field_is_named(value):
     for check, field in ((check_type, "type"), (check_scope, "scope")):
         with pytest.raises(Refused, match="ERR_BAD_REQUEST") as caught:
             check(value)

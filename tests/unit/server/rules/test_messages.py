@@ -77,7 +77,7 @@ def test_content_that_fits_its_category_is_valid(case):
         ({"category": "call"}, "ERR_INVALID_MESSAGE_CATEGORY"),
     ],
 )
-def test_other_content_is_refused_with_the_documented_code(case, code):
+def test_content_that_does_not_fit_its_category_is_refused_with_the_documented_code(case, code):
     with pytest.raises(Refused, match=code):
         content(**case)
 

@@ -13,7 +13,7 @@ import pytest
 from servers.s3 import S3Server, free_port
 from tailwire.server.config import Settings
 from tailwire.server.ports.refusal import Refused
-from tailwire.server.ports.uploads import Arrived, DirectFile
+from tailwire.server.ports.uploads import ArrivedFile, DirectFile
 from tailwire.server.uploads import s3_bucket
 from tailwire.server.uploads.s3 import S3Uploads
 from tailwire.server.uploads.s3_bucket import PART_BYTES, Bucket, BucketError
@@ -261,5 +261,5 @@ async def test_object_that_was_not_uploaded_with_a_form_is_not_accepted(place, t
     s3.client().put_object(
         Bucket=place.name, Key="chat/files/direct/d", Body=b"xyz", Metadata={"file": encode_facts(file)}
     )
-    assert await uploads.take_in("d") == Arrived(file, 3, b"xyz")
+    assert await uploads.take_in("d") == ArrivedFile(file, 3, b"xyz")
     await uploads.close()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tailwire.testing.simulation.oracle_of_changes import told_again
+from tailwire.testing.simulation.oracle_of_changes import received_again
 
 READ, JOINED, REACTED = ("read", 5, "alice"), ("member", 7), ("reaction", 5, "x", "alice")
 
@@ -30,4 +30,4 @@ def test_receipt_or_membership_counts_as_repeated_beyond_its_expected_count(
     key: Any, count: int, marked_unread: dict[str, int], again: bool
 ):
     device: Any = SimpleNamespace(times=Counter({(1, key): count}))
-    assert told_again(device, marked_unread) == ([key] if again else [])
+    assert received_again(device, marked_unread) == ([key] if again else [])

@@ -31,7 +31,7 @@ MAX_WAITING_READS = 5000
 MAX_WAITING_READS_PER_USER = 20
 MARGIN_SECONDS = 1.0  # the database ends a statement at its deadline; after this margin the connection is given up
 _SNAPSHOT = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
-_UNKNOWN = "The answer of the database was lost. Look whether the change was made before you repeat it."
+_OUTCOME_UNKNOWN_TEXT = "The answer of the database was lost. Look whether the change was made before you repeat it."
 
 
 class DatabaseClosed(RuntimeError):
@@ -214,7 +214,7 @@ class Database:
         except UNUSABLE as e:
             if judge(e) is Failure.ENTRY:
                 raise
-            raise Refused("ERR_UNAVAILABLE", _UNKNOWN, retry_after=RETRY_AFTER_SECONDS) from e
+            raise Refused("ERR_UNAVAILABLE", _OUTCOME_UNKNOWN_TEXT, retry_after=RETRY_AFTER_SECONDS) from e
 
     async def _on_connection(self, job: Job[T]) -> T:
         connection = await self._pool.take()

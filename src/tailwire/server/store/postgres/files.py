@@ -9,7 +9,7 @@ from tailwire.server.ports.records import FileResult, FileRow
 from tailwire.server.store.postgres.chores import Chores
 from tailwire.server.store.postgres.unit import Unit
 from tailwire.server.store.postgres.work import Work, as_row, insert, texts
-from tailwire.server.store.sql.files import COLUMNS, CONDEMNED, NAMES, NEVER_USED, USED, FileRows
+from tailwire.server.store.sql.files import COLUMN_NAMES, COLUMNS, CONDEMNED, NEVER_USED, USED, FileRows
 
 _CONDEMN = f"""UPDATE files SET used = {CONDEMNED} WHERE name IN
 (SELECT name FROM files WHERE used = :used::int AND unused_since <= :before::bigint LIMIT :most::bigint)"""
@@ -33,7 +33,7 @@ class Files(FileRows):
             uid=file.uid, since=since, size=file.size, quota=quota,
         )  # fmt: skip
         row = {**dataclasses.asdict(file), "used": NEVER_USED, "unused_since": file.created_at}
-        unit.do(insert("files", [*NAMES, "used", "unused_since"]), row=as_row(row))
+        unit.do(insert("files", [*COLUMN_NAMES, "used", "unused_since"]), row=as_row(row))
         ended = (await self._work.carry_out(unit)).ended
         if ended is not None:
             return (FileResult.EXISTS, FileResult.OVER_QUOTA)[ended]

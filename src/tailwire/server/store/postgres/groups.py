@@ -15,7 +15,7 @@ from tailwire.server.store.postgres.standings import Standings
 from tailwire.server.store.postgres.unit import Unit
 from tailwire.server.store.postgres.webhooks import Webhooks
 from tailwire.server.store.postgres.work import Work, as_row, insert, update, use_files
-from tailwire.server.store.sql.groups import CHANGEABLE, NAMES, GroupRows
+from tailwire.server.store.sql.groups import CHANGEABLE, COLUMN_NAMES, GroupRows
 
 _OWNER = """INSERT INTO members (guid, uid, scope, joined_at, joined_after_id)
 SELECT :guid, :owner, 'admin', :at::bigint, coalesce(max(id), 0) - 1 FROM messages"""
@@ -33,7 +33,7 @@ class Groups(GroupRows):
 
     async def add(self, group: GroupRow, *, owner_is_member: bool = True, events: Sequence[Event] = ()) -> bool:
         unit = Unit()
-        unit.need(f"{insert('groups', NAMES)} ON CONFLICT DO NOTHING", row=as_row(dataclasses.asdict(group)))
+        unit.need(f"{insert('groups', COLUMN_NAMES)} ON CONFLICT DO NOTHING", row=as_row(dataclasses.asdict(group)))
         if group.owner and owner_is_member:
             unit.do(_OWNER, guid=group.guid, owner=group.owner, at=group.created_at)
             unit.tell("member", f"{group.guid}/{group.owner}")

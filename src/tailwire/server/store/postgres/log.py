@@ -76,9 +76,10 @@ class Log:
         found = [(MessageRow._make(row[:-1]), row[-1]) for row in messages if row[0] <= up_to]
         wanted = [row.quoted_id for row, _ in found if row.quoted_id is not None]
         quoted = await self._messages.by_ids(wanted) if wanted else {}
-        told = {row[0]: row[2].partition("/")[2] for row in changes if row[1] == "member"}
+        subjects = {row[0]: row[2].partition("/")[2] for row in changes if row[1] == "member"}
         logged = [
-            LoggedMessage(row, before, quoted.get(row.quoted_id or 0), told.get(row.id, "")) for row, before in found
+            LoggedMessage(row, before, quoted.get(row.quoted_id or 0), subjects.get(row.id, ""))
+            for row, before in found
         ]
         return LogPage(
             up_to,

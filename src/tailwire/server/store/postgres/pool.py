@@ -15,8 +15,8 @@ UNREACHABLE_SECONDS = 5.0
 """How long a request waits for a database that does not answer, before it is refused."""
 FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.02, 0.5
 RETRY_AFTER_SECONDS = 2.0
-_FULL = "Too many requests wait for the database. Nothing was changed: try again after Retry-After."
-_AWAY = "The database does not answer. Nothing was changed: try again after Retry-After."
+_FULL_TEXT = "Too many requests wait for the database. Nothing was changed: try again after Retry-After."
+_UNREACHABLE_TEXT = "The database does not answer. Nothing was changed: try again after Retry-After."
 
 
 class Pool:
@@ -82,7 +82,7 @@ class Pool:
 
     async def _turn(self) -> None:
         if len(self._waiting) >= self._max_waiting:
-            raise Refused("ERR_UNAVAILABLE", _FULL, retry_after=RETRY_AFTER_SECONDS)
+            raise Refused("ERR_UNAVAILABLE", _FULL_TEXT, retry_after=RETRY_AFTER_SECONDS)
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
         try:
@@ -119,7 +119,7 @@ class Pool:
                         )
                     self._reachable = False
                     self.problem = reason
-                    raise Refused("ERR_UNAVAILABLE", _AWAY, retry_after=RETRY_AFTER_SECONDS) from e
+                    raise Refused("ERR_UNAVAILABLE", _UNREACHABLE_TEXT, retry_after=RETRY_AFTER_SECONDS) from e
             else:
                 if not self._reachable:
                     log.warning("the database answers again")

@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncpg
 
-from tailwire.server.ports.presence import Here, Noted, Roll, State, Transition
+from tailwire.server.ports.presence import LocalPresence, ProcessUsers, State, StoredPresence, Transition
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.store.postgres.connecting import UNUSABLE
 from tailwire.server.store.postgres.database import Database
@@ -31,7 +31,7 @@ class PresenceRows:
         self._lane = lane
         self._last = (0, 0)  # the process and the version of the last change that is known to be stored
 
-    async def note(self, users: Sequence[Here]) -> Noted:
+    async def note(self, users: Sequence[LocalPresence]) -> StoredPresence:
         with _unavailable_on_error():
             try:
                 process, row = await self._note(users)
@@ -41,9 +41,9 @@ class PresenceRows:
                 process, row = await self._note(users)
         befores, afters, version = row
         pairs = zip(befores, afters, strict=True)
-        return Noted(process, version, [Transition(State(before), State(after)) for before, after in pairs])
+        return StoredPresence(process, version, [Transition(State(before), State(after)) for before, after in pairs])
 
-    async def _note(self, users: Sequence[Here]) -> tuple[int, Any]:
+    async def _note(self, users: Sequence[LocalPresence]) -> tuple[int, Any]:
         # A call that was given up may still be carried out: before this one, which then names a version that is not the
         # stored one and is repeated, or after it, and then it is the other that changes nothing.
         process = self._lane.process
@@ -60,13 +60,13 @@ class PresenceRows:
         with _unavailable_on_error():
             return self._lane.process, dict(await self._database.rows(_VERSIONS))
 
-    async def roll(self, process: int) -> Roll | None:
+    async def roll(self, process: int) -> ProcessUsers | None:
         with _unavailable_on_error():
             found = await self._database.long_rows(_ROLL, {"process": process})
         if not found:
             return None
         version, uids, away = found[0]
-        return Roll(version, {uid: is_away for uid, is_away in zip(uids, away, strict=True) if uid is not None})
+        return ProcessUsers(version, {uid: is_away for uid, is_away in zip(uids, away, strict=True) if uid is not None})
 
 
 @contextmanager

@@ -112,13 +112,13 @@ class Processes:
             Refused, or one of `connecting.UNUSABLE`: the database cannot be used.
         """
         asked, process, began = self._now(), self._lane.process, asyncio.get_running_loop().time()
-        mine, servers, ended, alive, told = await self._database.one(_RENEW, {"mine": process})
+        mine, servers, ended, alive, database_time = await self._database.one(_RENEW, {"mine": process})
         if mine and process == self._lane.process:
             self._lane.renewed_at = began
         self.alive = frozenset(alive)
         answered = self._now()
         if answered - asked <= MAX_ANSWER_SECONDS:
-            self._check_clock((asked + answered) / 2 - told)
+            self._check_clock((asked + answered) / 2 - database_time)
         if not mine:
             await self._lane.submit(Entry(unit=Unit()))  # is refused, so that the lane takes a new identity
         if max(1, servers) != self.servers:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from tailwire.server.ports.records import RoleRow
 from tailwire.server.store.postgres.unit import Unit
 from tailwire.server.store.postgres.work import Work, as_row, insert, texts
-from tailwire.server.store.sql.roles import CHANGED, NAMES, RoleRows
+from tailwire.server.store.sql.roles import CHANGED, COLUMN_NAMES, RoleRows
 
 
 class Roles(RoleRows):
@@ -21,7 +21,7 @@ class Roles(RoleRows):
     async def put(self, role: RoleRow, *, new: bool) -> bool:
         unit = Unit()
         known = "NOTHING" if new else f"UPDATE SET {CHANGED}"
-        sql = f"{insert('roles', NAMES)} ON CONFLICT (role) DO {known}"
+        sql = f"{insert('roles', COLUMN_NAMES)} ON CONFLICT (role) DO {known}"
         unit.need(sql, row=as_row(dataclasses.asdict(role)))
         return await self._told(unit, role.role)
 

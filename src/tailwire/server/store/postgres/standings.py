@@ -26,11 +26,11 @@ _GROUP_FROM = """FROM groups g
 LEFT JOIN members b ON b.guid = g.guid AND b.uid = :by LEFT JOIN bans bb ON bb.guid = g.guid AND bb.uid = :by
 LEFT JOIN members o ON o.guid = g.guid AND o.uid = :subject LEFT JOIN bans ob ON ob.guid = g.guid AND ob.uid = :subject
 WHERE g.guid = :guid"""
-_ON_GROUPS = "(SELECT count(*) FROM members n WHERE n.uid = :subject)"
-_GROUP_SEEN = f"concat_ws(' ', {_versions('g', 'b', 'bb', 'o', 'ob')}, {_ON_GROUPS})"
+_MEMBERSHIP_COUNT = "(SELECT count(*) FROM members n WHERE n.uid = :subject)"
+_GROUP_SEEN = f"concat_ws(' ', {_versions('g', 'b', 'bb', 'o', 'ob')}, {_MEMBERSHIP_COUNT})"
 _PARTS = (("g", GroupRow), ("b", MemberRow), ("bb", BanRow), ("o", MemberRow), ("ob", BanRow))
 _GROUP_COLUMNS = ", ".join(name for alias, row in _PARTS for name in _columns(alias, row))
-_GROUP_STANDING = f"SELECT {_GROUP_SEEN}, {_ON_GROUPS}, {_GROUP_COLUMNS} {_GROUP_FROM}"
+_GROUP_STANDING = f"SELECT {_GROUP_SEEN}, {_MEMBERSHIP_COUNT}, {_GROUP_COLUMNS} {_GROUP_FROM}"
 
 _MESSAGE_FROM = """FROM messages m
 LEFT JOIN members b ON m.receiver_type = 'group' AND b.guid = m.receiver AND b.uid = :by

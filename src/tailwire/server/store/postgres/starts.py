@@ -1,4 +1,4 @@
-"""The starts of the store as this process knows them, and what follows when its contents were taken back.
+"""The starts of the store as this process knows them, and what follows when it was reverted to an older copy.
 
 An older copy may be put back at any time, even under a running server: a dump, a standby that takes over and lacks the
 last commits, a recovery to a point in time. `starts_1.sql` recognises each of them. It begins a new start, and skips

@@ -205,7 +205,7 @@ class PostgresStore:
         return starts.known.known_until(start, message_id, starts.highest)
 
     def on_new_start(self, call: Callable[[], None]) -> None:
-        """Call a function when the contents of the database are taken back while this process runs."""
+        """Call a function when the database is reverted to an older copy while this process runs."""
         self.lane.starts.on_new(call)
 
     @property

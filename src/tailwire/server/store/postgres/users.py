@@ -14,7 +14,7 @@ from tailwire.server.store.postgres.chores import Chores
 from tailwire.server.store.postgres.tokens import end_tokens
 from tailwire.server.store.postgres.unit import Unit
 from tailwire.server.store.postgres.work import Work, as_row, insert, texts, update, use_files
-from tailwire.server.store.sql.users import CHANGEABLE, COLUMNS, NAMES, UserRows
+from tailwire.server.store.sql.users import CHANGEABLE, COLUMN_NAMES, COLUMNS, UserRows
 
 MAX_CACHED_USERS = 20_000
 
@@ -50,7 +50,7 @@ class Users(UserRows):
 
     async def add(self, user: UserRow) -> bool:
         unit = Unit()
-        unit.need(f"{insert('users', NAMES)} ON CONFLICT DO NOTHING", row=as_row(dataclasses.asdict(user)))
+        unit.need(f"{insert('users', COLUMN_NAMES)} ON CONFLICT DO NOTHING", row=as_row(dataclasses.asdict(user)))
         if names := named_files(user.avatar, user.link, user.metadata):
             use_files(unit, "user", user.uid, names, self._work.world.seconds())
         unit.tell("user", user.uid)

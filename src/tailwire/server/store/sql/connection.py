@@ -67,7 +67,7 @@ class Connection(Protocol):
             sql: the query for the page, with `page`.
 
         Raises:
-            Refused: as `long_rows`.
+            Refused: as for `long_rows`.
         """
 
     async def run(self, sql: str, parameters: Parameters = ()) -> int:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from tailwire.server.ports.records import FileRow
 from tailwire.server.store.sql.connection import Connection
 
-NAMES = tuple(f.name for f in dataclasses.fields(FileRow))
-COLUMNS = ", ".join(NAMES)
+COLUMN_NAMES = tuple(f.name for f in dataclasses.fields(FileRow))
+COLUMNS = ", ".join(COLUMN_NAMES)
 NEVER_USED, USED, CONDEMNED = 0, 1, 2
 UNUSED = "used = ? AND unused_since <= ?"
 GONE = (CONDEMNED, 1 << 62)

@@ -11,14 +11,14 @@ from tailwire.server.store.sql.conditions import reading_on, starts_with, tagged
 from tailwire.server.store.sql.connection import Connection
 from tailwire.server.store.sql.statements import GROUP
 
-NAMES = tuple(f.name for f in dataclasses.fields(GroupRow))
-COLUMNS = ", ".join(NAMES)
+COLUMN_NAMES = tuple(f.name for f in dataclasses.fields(GroupRow))
+COLUMNS = ", ".join(COLUMN_NAMES)
 _PARTS = (("g", GroupRow), ("m", MemberRow), ("b", BanRow))
-_MEMBER, _BAN = len(NAMES), len(NAMES) + len(dataclasses.fields(MemberRow))  # where their columns begin
+_MEMBER, _BAN = len(COLUMN_NAMES), len(COLUMN_NAMES) + len(dataclasses.fields(MemberRow))  # where their columns begin
 _SEEN_BY = f"""SELECT {", ".join(f"{alias}.{f.name}" for alias, row in _PARTS for f in dataclasses.fields(row))}
 FROM groups g LEFT JOIN members m ON m.guid = g.guid AND m.uid = :uid
 LEFT JOIN bans b ON b.guid = g.guid AND b.uid = :uid WHERE g.guid = :guid"""
-CHANGEABLE = frozenset(NAMES) - {"guid", "owner", "members_count", "created_at"}
+CHANGEABLE = frozenset(COLUMN_NAMES) - {"guid", "owner", "members_count", "created_at"}
 _SORTS = {"name": "name", "guid": "guid", "createdAt": "created_at"}
 
 

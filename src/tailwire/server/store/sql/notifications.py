@@ -9,7 +9,7 @@ from tailwire.server.ports.conversations import ConversationKey
 from tailwire.server.ports.filters import Position
 from tailwire.server.ports.push_records import (
     NOTIFICATION_TIMES,
-    Due,
+    DueNotification,
     NotificationRow,
     Progress,
     ReactionSeen,
@@ -114,7 +114,7 @@ class NotificationRows:
         row = await self._db.one(sql)
         return int(row[0])
 
-    async def due(self, provider: str, now: int, limit: int) -> list[Due]:
+    async def due(self, provider: str, now: int, limit: int) -> list[DueNotification]:
         # Two joins in a row: SQLite would make a table of all devices for a join within a join.
         rows = await self._db.rows(
             f"SELECT {_N_COLUMNS}, t.platform, CASE WHEN a.token_hash IS NOT NULL THEN t.token END FROM notifications n"
@@ -124,7 +124,7 @@ class NotificationRows:
             " ORDER BY n.due_at, n.id LIMIT ?",
             (now, provider, now, limit),
         )
-        return [Due(NotificationRow._make(row[:-2]), row[-2] or "", row[-1]) for row in rows]
+        return [DueNotification(NotificationRow._make(row[:-2]), row[-2] or "", row[-1]) for row in rows]
 
     async def next_due(self, provider: str) -> int | None:
         sql = f"SELECT due_at FROM notifications WHERE provider = ? AND {_WAITING} ORDER BY due_at LIMIT 1"

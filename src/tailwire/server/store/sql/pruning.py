@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tailwire.server.ports.change_log import ChangeKind, own_subject
 from tailwire.server.ports.conversations import GROUP_KEY
-from tailwire.server.ports.pruning import Old
+from tailwire.server.ports.pruning import OldCounts
 from tailwire.server.store.sql.connection import Connection
 from tailwire.server.store.sql.files import CONDEMNED, NEVER_USED
 
@@ -41,22 +41,22 @@ class PruningRows:
         file = await self._db.one("SELECT created_at FROM files ORDER BY created_at LIMIT 1")
         return message and message[0], file and file[0]
 
-    async def count(self, messages_before: int, files_before: int) -> Old:
+    async def count(self, messages_before: int, files_before: int) -> OldCounts:
         ((messages,),) = await self._db.rows("SELECT count(*) FROM messages WHERE sent_at <= ?", (messages_before,))
         sql = f"SELECT count(*), CAST(coalesce(sum(size), 0) AS BIGINT) FROM files WHERE {OLD_FILE.format(before='?')}"
         ((files, size),) = await self._db.rows(sql, (files_before,))
-        return Old(messages, files, int(size))
+        return OldCounts(messages, files, int(size))
 
     async def files_after(self, name: str, uploaded_before: int, limit: int) -> list[str]:
         where = f"name > ? AND used < {CONDEMNED} AND created_at <= ?"
         sql = f"SELECT name FROM files WHERE {where} ORDER BY name LIMIT ?"
         return [row[0] for row in await self._db.rows(sql, (name, uploaded_before, limit))]
 
-    async def unused(self, uploaded_before: int) -> Old:
+    async def unused(self, uploaded_before: int) -> OldCounts:
         where = f"used = {NEVER_USED} AND unused_since <= ?"
         sql = f"SELECT count(*), CAST(coalesce(sum(size), 0) AS BIGINT) FROM files WHERE {where}"
         ((files, size),) = await self._db.rows(sql, (uploaded_before,))
-        return Old(0, files, int(size))
+        return OldCounts(0, files, int(size))
 
     async def known(self, stems: Sequence[str]) -> list[bool]:
         # The extension follows a dot, and "/" follows the dot in the order of names.

@@ -13,8 +13,8 @@ USE_FORGOTTEN_AFTER_SECONDS = 60.0
 MAX_REMEMBERED_USERS = 10_000
 RETRY_AFTER_SECONDS = 1.0
 
-_OWN = "You have {} lists in progress or waiting: wait until some of them are complete, then try again."
-_ALL = "Too many lists are being read. Nothing was changed: try again after Retry-After."
+_USER_LIMIT_TEXT = "You have {} lists in progress or waiting: wait until some of them are complete, then try again."
+_TOTAL_LIMIT_TEXT = "Too many lists are being read. Nothing was changed: try again after Retry-After."
 
 
 class ReadQueue:
@@ -53,14 +53,14 @@ class ReadQueue:
         if len(mine) >= self._max_waiting_of_one:
             raise Refused(
                 "ERR_TOO_MANY_REQUESTS",
-                _OWN.format(len(mine) + 1),
+                _USER_LIMIT_TEXT.format(len(mine) + 1),
                 retry_after=RETRY_AFTER_SECONDS,
                 limit="waiting reads",
             )
         if self._count >= self._max_waiting:
             if not mine:
                 del self._waiting[who]
-            raise Refused("ERR_UNAVAILABLE", _ALL, retry_after=RETRY_AFTER_SECONDS, limit="waiting reads")
+            raise Refused("ERR_UNAVAILABLE", _TOTAL_LIMIT_TEXT, retry_after=RETRY_AFTER_SECONDS, limit="waiting reads")
         turn = asyncio.get_running_loop().create_future()
         mine.append(turn)
         self._count += 1

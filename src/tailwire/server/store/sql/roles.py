@@ -9,8 +9,8 @@ from tailwire.server.ports.records import RoleRow
 from tailwire.server.store.sql.conditions import columns_of
 from tailwire.server.store.sql.connection import Connection
 
-NAMES = tuple(f.name for f in dataclasses.fields(RoleRow))
-_COLUMNS, _PLACEHOLDERS, CHANGED = columns_of(list(NAMES), key=["role"])
+COLUMN_NAMES = tuple(f.name for f in dataclasses.fields(RoleRow))
+_COLUMNS, _PLACEHOLDERS, CHANGED = columns_of(list(COLUMN_NAMES), key=["role"])
 
 
 class RoleRows:

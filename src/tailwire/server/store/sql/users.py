@@ -11,9 +11,9 @@ from tailwire.server.store.sql.conditions import reading_on, starts_with, tagged
 from tailwire.server.store.sql.connection import Connection
 from tailwire.server.store.sql.statements import USER
 
-NAMES = tuple(f.name for f in dataclasses.fields(UserRow))
-COLUMNS = ", ".join(NAMES)
-CHANGEABLE = frozenset(NAMES) - {"uid", "last_active_at", "created_at", "deactivated_at"}
+COLUMN_NAMES = tuple(f.name for f in dataclasses.fields(UserRow))
+COLUMNS = ", ".join(COLUMN_NAMES)
+CHANGEABLE = frozenset(COLUMN_NAMES) - {"uid", "last_active_at", "created_at", "deactivated_at"}
 _SORTS = {"name": "name", "uid": "uid", "createdAt": "created_at", "status": "last_active_at"}
 
 TABLES_OF_USER = (

@@ -106,13 +106,13 @@ class Deliveries(DeliveryRows):
             self._failed[webhook_id] -= beyond
 
     async def delivered(self, row: DeliveryRow, now: int) -> None:
-        def told(c: sqlite3.Connection) -> None:
+        def record(c: sqlite3.Connection) -> None:
             found = c.execute("DELETE FROM deliveries WHERE id = ? RETURNING failed_at", (row.id,)).fetchone()
             if found is not None:  # else its webhook was removed meanwhile
                 (self._waiting if found[0] is None else self._failed)[row.webhook] -= 1
                 c.execute(_SUCCEEDED, (row.webhook, now))
 
-        await self._db.write(told)
+        await self._db.write(record)
 
     async def put_off(self, row: DeliveryRow, due_at: int, now: int, problem: str) -> None:
         def put(c: sqlite3.Connection) -> None:

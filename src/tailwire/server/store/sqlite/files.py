@@ -9,10 +9,10 @@ from collections.abc import Iterable, Sequence
 from tailwire.server.ports.records import FileResult, FileRow
 from tailwire.server.ports.world import World
 from tailwire.server.store.sql.files import (
+    COLUMN_NAMES,
     COLUMNS,
     CONDEMNED,
     GONE,
-    NAMES,
     NEVER_USED,
     UNUSED,
     UPLOADED,
@@ -22,7 +22,7 @@ from tailwire.server.store.sql.files import (
 from tailwire.server.store.sqlite.chores import Chores
 from tailwire.server.store.sqlite.database import Database
 
-_PLACEHOLDERS = ", ".join("?" for _ in NAMES)
+_PLACEHOLDERS = ", ".join("?" for _ in COLUMN_NAMES)
 _USE = f"UPDATE files SET used = {USED}, unused_since = NULL WHERE name = ? AND used < {CONDEMNED}"
 
 

@@ -10,13 +10,13 @@ from tailwire.server.ports.file_names import named_files
 from tailwire.server.ports.records import Event, GroupRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupAct, GroupStanding
-from tailwire.server.store.sql.groups import CHANGEABLE, COLUMNS, NAMES, GroupRows
+from tailwire.server.store.sql.groups import CHANGEABLE, COLUMN_NAMES, COLUMNS, GroupRows
 from tailwire.server.store.sqlite.database import Database
 from tailwire.server.store.sqlite.files import Files
 from tailwire.server.store.sqlite.standings import may_act
 from tailwire.server.store.sqlite.webhooks import Webhooks
 
-_PLACEHOLDERS = ", ".join("?" for _ in NAMES)
+_PLACEHOLDERS = ", ".join("?" for _ in COLUMN_NAMES)
 
 
 class Groups(GroupRows):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tailwire.server import private_files
 
-SUFFIX = ".moved"
+MOVED_SUFFIX = ".moved"
 
 
 class Moved(OSError):
@@ -15,7 +15,7 @@ class Moved(OSError):
 
 def mark_path(database: Path) -> Path:
     """Return the path of the mark of a database."""
-    return database.with_name(database.name + SUFFIX)
+    return database.with_name(database.name + MOVED_SUFFIX)
 
 
 def mark_moved(database: Path) -> None:

@@ -64,10 +64,10 @@ class ReadState(ReadStateRows):
             if group and not log:
                 return ReadStateChange()
             receipt = change_log.receipt(conversation_id, up_to, reader, device, sender, read=read)
-            told = self._log.note(c, receipt, now)
+            change_number = self._log.note(c, receipt, now)
             if not group:
                 _note_times(c, conversation_id, reader, known, up_to, now, read)
-                return ReadStateChange(number=told)
+                return ReadStateChange(number=change_number)
             by_all: list[tuple[str, int, bool, int]] = []
             for kind, before in ((False, delivered_id), (True, read_id)):
                 if (kind and not read) or before >= up_to:
@@ -77,7 +77,7 @@ class ReadState(ReadStateRows):
                 for reached, number in _note_all(c, conversation_id, group, reader, before, up_to, now, kind):
                     change = change_log.receipt_of_all(conversation_id, number, reader, reached, read=kind)
                     by_all.append((reached, number, kind, self._log.note(c, change, now)))
-            return ReadStateChange(tuple(by_all), told)
+            return ReadStateChange(tuple(by_all), change_number)
 
         return await self._db.write(note)
 

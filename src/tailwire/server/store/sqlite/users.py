@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from tailwire.server.ports.file_names import named_files
 from tailwire.server.ports.records import UserRow
 from tailwire.server.store.sql.statements import USER
-from tailwire.server.store.sql.users import CHANGEABLE, COLUMNS, NAMES, UserRows
+from tailwire.server.store.sql.users import CHANGEABLE, COLUMN_NAMES, COLUMNS, UserRows
 from tailwire.server.store.sqlite.database import Database
 from tailwire.server.store.sqlite.files import Files
 from tailwire.server.store.sqlite.tokens import Tokens
 
-_PLACEHOLDERS = ", ".join("?" for _ in NAMES)
+_PLACEHOLDERS = ", ".join("?" for _ in COLUMN_NAMES)
 
 
 class Users(UserRows):
