@@ -82,7 +82,7 @@ class Database:
     async def one(self, sql: str, parameters: Parameters = ()) -> Any:
         """Return the first row of a query that an index answers at once, or None."""
         text, values = call(sql, parameters)
-        return await self._read(lambda c: c.fetchrow(text, *values, timeout=self._patience), by_key=True)
+        return await self._read(lambda c: c.fetchrow(text, *values, timeout=self._patience), short=True)
 
     async def each(self, sql: str, keys: Iterable[Parameters]) -> list[Any]:
         """Return the first row of a query as `one` does, or None, for each set of parameters."""
@@ -91,12 +91,12 @@ class Database:
         async def read(c: Connection) -> list[Any]:
             return [await c.fetchrow(text, *values, timeout=self._patience) for text, values in calls]
 
-        return await self._read(read, by_key=True) if calls else []
+        return await self._read(read, short=True) if calls else []
 
     async def rows(self, sql: str, parameters: Parameters = ()) -> list[Any]:
         """Return all rows of a query that is nearly always short."""
         text, values = call(sql, parameters)
-        return await self._read(lambda c: c.fetch(text, *values, timeout=self._patience))
+        return await self._read(lambda c: c.fetch(text, *values, timeout=self._patience), short=True)
 
     async def long_rows(self, sql: str, parameters: Parameters = ()) -> list[Any]:
         """Return all rows of a query that may be long."""
@@ -166,10 +166,10 @@ class Database:
         finally:
             entry.taken = done
 
-    async def _read(self, job: Job[T], *, by_key: bool = False) -> T:
+    async def _read(self, job: Job[T], *, short: bool = False) -> T:
         # A read whose connection is lost changed nothing: it is repeated on another one. The database ends a read that
-        # takes too long; that of a key is not the request's fault. Nor is it if there is no answer at all: clients
-        # should try again.
+        # takes too long. If it should be short, or there is no answer at all, the database is the cause and not the
+        # request: clients should try again.
         clock = asyncio.get_running_loop().time
         given_up_at = clock() + UNREACHABLE_SECONDS
         while True:
@@ -177,7 +177,7 @@ class Database:
                 return await self._on_connection(job)
             except Exception as e:
                 if isinstance(e, asyncpg.QueryCanceledError | TimeoutError):
-                    if by_key or isinstance(e, TimeoutError):
+                    if short or isinstance(e, TimeoutError):
                         raise Refused("ERR_UNAVAILABLE", retry_after=RETRY_AFTER_SECONDS) from e
                     raise Refused("ERR_QUERY_TOO_BROAD") from e
                 if isinstance(e, asyncpg.PostgresError) and e.sqlstate in MISSING:
