@@ -136,7 +136,7 @@ def test_cancelled_error_in_a_callback_is_logged(
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_failed_function_does_not_block_other_listeners(harness: SyncHarness):
+def test_function_that_raises_generator_exit_leaves_no_task_and_no_stream(harness: SyncHarness):
     def told(event: object) -> None:
         raise GeneratorExit
 

@@ -83,7 +83,7 @@ class CallFuture(concurrent.futures.Future[T]):
         return super().result(timeout)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
-        """Wait for the end, and return the exception of the call, or None. Raises as `result`."""
+        """Wait for the end, and return the exception of the call, or None. Raises as for `result`."""
         if not self.done():
             self._check()
         return super().exception(timeout)

@@ -1,4 +1,4 @@
-"""The last wishes of users: if they set something and take it back, the last confirmed call decides despite proxies."""
+"""What users wanted last: of calls that set something and take it back, the last confirmed one decides."""
 
 from __future__ import annotations
 

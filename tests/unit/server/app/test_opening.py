@@ -16,7 +16,7 @@ from tailwire.server.config import Settings
         "postgresql://u:p@h",
     ],
 )  # fmt: skip
-def test_urls_are_passed_on(url: str):
+def test_urls_of_postgresql_are_passed_to_the_driver_unchanged(url: str):
     assert postgres_url(Settings(database=url)) == url
     assert postgres_url(Settings(database=url.replace("postgresql", "postgres", 1))) == url
 

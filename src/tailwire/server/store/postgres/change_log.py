@@ -20,13 +20,13 @@ _GIVEN = {name: f":{name}{'::bigint' if name in _BIG else ''}" for name in COLUM
     "message_id": ":of::bigint",  # `:message_id` is that of the unit's message
 }
 _NOTE = f"{_TARGET} VALUES ({', '.join(_GIVEN.values())}) {_REPLACE} RETURNING number AS noted"
-_ENDED = {
+_ENDED_COLUMNS = {
     **_GIVEN,
     "key": "'ended ' || :message_id || ' ' || :detail",
     "message_id": ":message_id::bigint",
     "since_id": ":since::bigint",
 }
-_MEMBERSHIP_ENDED = f"{_TARGET} VALUES ({', '.join(_ENDED.values())}) {_REPLACE}"
+_MEMBERSHIP_ENDED = f"{_TARGET} VALUES ({', '.join(_ENDED_COLUMNS.values())}) {_REPLACE}"
 _OF_MEMBERS = {
     **_GIVEN, "subject": "'o/' || m.uid", "key": "'ended ' || :last_id || ' ' || :detail", "uid": "m.uid",
     "message_id": ":last_id::bigint", "since_id": "m.joined_after_id",

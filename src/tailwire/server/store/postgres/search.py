@@ -34,7 +34,7 @@ STEP_SECONDS = 10.0
 _LOCK = 7308897  # held by the process that indexes
 _SEARCHED_WORD = re.compile(r"\w+")
 
-_UNTIL = "SELECT id FROM words_until"
+_INDEXED_UNTIL = "SELECT id FROM words_until"
 _NEXT = """SELECT m.id, m.conversation_id, m.body, m.traits, m.deleted_at FROM messages m
 WHERE m.id > ? ORDER BY m.id LIMIT ?"""
 _LEFT = "SELECT count(*) FROM (SELECT 1 FROM messages m WHERE m.id > (SELECT id FROM words_until) LIMIT ?) AS n"
@@ -109,7 +109,7 @@ class SearchIndex:
 
     async def until(self) -> int:
         """Return the id up to which messages are indexed."""
-        return int((await self._db.one(_UNTIL))[0])
+        return int((await self._db.one(_INDEXED_UNTIL))[0])
 
     async def update(self, left: int = 0) -> None:
         """Index messages until at most `left` are not indexed."""
