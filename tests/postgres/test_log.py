@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 
 import asyncpg
+import pytest
 
 from postgres.test_two_processes import anybody, told, two_stores
 from postgres.writing import draft, draft_entry
 from tailwire.server.ports.changes import GROUP_REMOVED, Change
 from tailwire.server.ports.log import Batch, LogPage
-from tailwire.server.ports.records import GroupRow
+from tailwire.server.ports.records import Edited, GroupRow
 from tailwire.server.ports.standing import GroupAct, MessageAct
 from tailwire.server.store.postgres.drafts import Entry
 from tailwire.server.store.postgres.log import ROWS_PER_PAGE
@@ -53,6 +54,27 @@ async def test_a_page_has_messages_and_changes_in_their_places_and_ends_where_it
         assert places["member", "g/bob"] == (joined.message.id, True)
         assert places["member", "g/alice"][1]
         assert await other.log.read(look.highest, look.highest) == LogPage(look.highest, [], [])
+
+
+@pytest.mark.parametrize("quotes", [False, True], ids=["edited", "quotes an edited one"])
+async def test_an_edited_message_is_withheld_from_who_left_before_the_edit_and_not_from_who_left_after_it(
+    postgres_url, quotes
+):
+    async with two_stores(postgres_url) as (one, other):
+        await one.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
+        for uid in ("bob", "carol"):
+            await one.members.add(anybody("g", uid), "participant", 1, told)
+        edited = shown = await one.messages.add(draft(receiver="g", kind="group"))
+        if quotes:
+            shown = await one.messages.add(draft(receiver="g", kind="group", quoted_id=edited.message.id))
+        await one.members.remove(anybody("g", "bob"), told)
+        act = MessageAct(edited.message.id, "alice", lambda standing: None)
+        new = Edited(b'{"data":{"text":"new"}}', 0)
+        await one.messages.edit(act, 5, lambda _: new, lambda row: draft(receiver="g", kind="group"))
+        await one.members.remove(anybody("g", "carol"), told)
+        page = await other.log.read(0, (await other.log.look()).highest)
+        (logged,) = [m for m in page.messages if m.row.id == shown.message.id]
+        assert logged.withheld == {"bob"}
 
 
 async def test_a_member_who_left_and_came_back_is_not_a_member_in_between(postgres_url):

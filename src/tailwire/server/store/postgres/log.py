@@ -36,9 +36,11 @@ AND m.joined_after_id < c.id) OR EXISTS (
 SELECT FROM change_log e WHERE e.subject = '{own_subject("")}' || split_part(c.key, '/', 2)
 AND e.kind = '{ChangeKind.MEMBERSHIP_ENDED}' AND e.detail = split_part(c.key, '/', 1)
 AND e.since_id < c.id AND c.id < e.message_id) FROM changes c WHERE c.id > ? AND c.id <= ? ORDER BY c.id LIMIT ?"""
-# Whose membership has changed since a message.
+# Whose membership has changed between a message and its last edit, or that of the message that it quotes. Who was
+# removed after the edit was to see it, and would otherwise never receive the message.
 _MOVED = """SELECT m.id, split_part(c.key, '/', 2) FROM messages m JOIN changes c
 ON c.id > m.id AND c.kind = 'member' AND starts_with(c.key, m.receiver || '/')
+AND c.id < (SELECT coalesce(max(e.action_id), c.id + 1) FROM edits e WHERE e.message_id IN (m.id, m.quoted_id))
 WHERE m.receiver_type = 'group' AND """
 
 _ENTRIES = f"""SELECT {_ENTRY}, NULL FROM change_log WHERE number > ? AND number <= ?
