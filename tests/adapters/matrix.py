@@ -11,7 +11,7 @@ from adapters.app import App
 
 
 @dataclass(frozen=True)
-class Told:
+class ReceivedChange:
     """The app state changes: a lifecycle state is seen, and the socket is closed until the event is undone."""
 
     word: str
@@ -36,11 +36,11 @@ BACK = {
     "pause": "resume",
 }
 
-MATRIX: dict[str, dict[str, Told | Nothing]] = {
+MATRIX: dict[str, dict[str, ReceivedChange | Nothing]] = {
     "tk": {
-        "minimise": Told("hidden"),
-        "withdraw": Told("hidden"),
-        "minimise_both": Told("hidden"),
+        "minimise": ReceivedChange("hidden"),
+        "withdraw": ReceivedChange("hidden"),
+        "minimise_both": ReceivedChange("hidden"),
         "minimise_one_of_two": Nothing("Unmap"),
         "dialog": Nothing("FocusOut"),
         "lose_focus": Nothing("FocusOut"),
@@ -48,32 +48,32 @@ MATRIX: dict[str, dict[str, Told | Nothing]] = {
         "unmap_child": Nothing("Unmap of a child"),
     },
     "kivy": {
-        "minimise": Told("hidden"),
-        "withdraw": Told("hidden"),
-        "pause": Told("paused"),
+        "minimise": ReceivedChange("hidden"),
+        "withdraw": ReceivedChange("hidden"),
+        "pause": ReceivedChange("paused"),
         "dialog": Nothing("popup"),
         "lose_focus": Nothing("focus lost"),
     },
     "toga": {
-        "minimise": Told("hidden"),
-        "withdraw": Told("hidden"),
-        "minimise_both": Told("hidden"),
+        "minimise": ReceivedChange("hidden"),
+        "withdraw": ReceivedChange("hidden"),
+        "minimise_both": ReceivedChange("hidden"),
         "minimise_one_of_two": Nothing("hide"),
         "dialog": Nothing("lose_focus"),
         "lose_focus": Nothing("lose_focus"),
     },
     "qt-xcb": {
-        "minimise": Told("hidden"),
-        "withdraw": Told("hidden"),
-        "minimise_both": Told("hidden"),
+        "minimise": ReceivedChange("hidden"),
+        "withdraw": ReceivedChange("hidden"),
+        "minimise_both": ReceivedChange("hidden"),
         "minimise_one_of_two": Nothing("minimised"),
         "dialog": Nothing("focus"),
         "lose_focus": Nothing("focus"),
     },
     "qt-offscreen": {
-        "minimise": Told("hidden"),
-        "withdraw": Told("hidden"),
-        "minimise_both": Told("hidden"),
+        "minimise": ReceivedChange("hidden"),
+        "withdraw": ReceivedChange("hidden"),
+        "minimise_both": ReceivedChange("hidden"),
         "minimise_one_of_two": Nothing("minimised"),
         "dialog": Nothing("focus"),
     },
@@ -107,7 +107,7 @@ def play(toolkit: str, happens: str, app: App) -> None:
     for kept in (app.reported, app.reasons, app.events, app.messages):
         kept.clear()
     app.do(happens)
-    if isinstance(expected, Told):
+    if isinstance(expected, ReceivedChange):
         app.until_gone()
         assert app.do("seen") == expected.word
         app.server.say(app.uid, "meanwhile")

@@ -146,6 +146,38 @@ async def test_removal_of_a_group_is_found_by_its_members_at_that_time(open_stor
     await store.close()
 
 
+async def test_each_removal_of_a_group_is_found_by_those_who_were_members_then(open_store):
+    store = await open_store()
+    first = GroupRow("g", "G", "public", owner="alice", members_count=1, created_at=1)
+    for members in (("bob", "carol"), ("carol", "dave"), ()):
+        await store.groups.add(first)
+        for uid in members:
+            await join(store, uid)
+        await store.removal.remove_group(GroupAct("g", "app", "", anything), lambda _: ())
+    removals = {uid: len(await found(store, uid, "-")) for uid in ("alice", "bob", "carol", "dave", "erin")}
+    assert removals == {"alice": 3, "bob": 1, "carol": 2, "dave": 1, "erin": 0}
+    await store.groups.add(first)
+    await join(store, "bob")
+    await store.removal.remove_conversation(GROUP)
+    assert len(await found(store, "dave", "-")) == 1
+    await store.close()
+
+
+async def test_change_of_a_group_is_logged_with_it(open_store):
+    store = await open_store()
+    await store.groups.add(GroupRow("g", "G", "public", owner="alice", members_count=1, created_at=1))
+    await join(store, "bob")
+    act = GroupAct("g", "alice", "", anything, "desk")
+    _, renamed = await store.groups.change(act, lambda _: {"name": "H"}, lambda _: ())
+    assert await store.change_log.newest() == renamed
+    assert await found(store, "bob", "phone") == ["group alice 0"]
+    given = await store.groups.transfer_ownership(GroupAct("g", "alice", "bob", anything, "desk"), 2, lambda _: ())
+    assert await store.change_log.newest() == given > renamed
+    assert await found(store, "bob", "phone", after=renamed) == ["group alice 0"]
+    assert await found(store, "alice", "desk", after=renamed) == []
+    await store.close()
+
+
 async def test_later_change_of_the_same_thing_replaces_the_earlier_one(open_store):
     store = await open_store()
     said = await say(store, "alice", "bob", "user")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rights.facts import group_facts, read_group
-from rights.operations import Contradiction, Effects, Operation, Told, added, place_of, sent_before
+from rights.operations import Contradiction, Effects, Operation, ReceivedChange, added, place_of, sent_before
 from rights.state import Group, Member, Message, Place, State
 
 
@@ -42,7 +42,7 @@ def _send(
         return
     place = place_of(s, who, kind, other)
     m = _keep(s, Message(int(data["id"]), place, who, text, parent=parent, muid=muid))
-    e.frames.append(Told(("message", m.id), s.members_of(place)))
+    e.frames.append(ReceivedChange(("message", m.id), s.members_of(place)))
     e.hooks.append(("message_sent", m.id))
     if parent:
         s.follows.add((who, parent))
@@ -50,7 +50,7 @@ def _send(
 
 def _change(s: State, e: Effects, who: str, data: Any, about: Message, kind: str, trigger: str) -> None:
     told = _keep(s, Message(int(data["id"]), about.place, who, kind=kind, about=about.id))
-    e.frames.append(Told(("message", told.id), s.members_of(about.place)))
+    e.frames.append(ReceivedChange(("message", told.id), s.members_of(about.place)))
     e.hooks.append((trigger, told.id))
 
 
@@ -86,7 +86,7 @@ def _react(s: State, e: Effects, who: str, data: Any, number: int, reaction: str
     m = s.messages[number]
     if (reaction, who) not in m.reactions:
         m.reactions.add((reaction, who))
-        e.frames.append(Told(("reaction", "message_reaction_added", number, reaction, who), *_readers(s, m)))
+        e.frames.append(ReceivedChange(("reaction", "message_reaction_added", number, reaction, who), *_readers(s, m)))
         e.hooks.append(("message_reaction_added", number, reaction, who))
 
 
@@ -94,7 +94,9 @@ def _unreact(s: State, e: Effects, who: str, data: Any, number: int, reaction: s
     m = s.messages[number]
     if (reaction, who) in m.reactions:
         m.reactions.discard((reaction, who))
-        e.frames.append(Told(("reaction", "message_reaction_removed", number, reaction, who), *_readers(s, m)))
+        e.frames.append(
+            ReceivedChange(("reaction", "message_reaction_removed", number, reaction, who), *_readers(s, m))
+        )
         e.hooks.append(("message_reaction_removed", number, reaction, who))
 
 
@@ -102,9 +104,9 @@ def _pin(pinned: bool) -> Callable[..., None]:
     def change(s: State, e: Effects, who: str, data: Any, number: int) -> None:
         m = s.messages[number]
         must, may = _readers(s, m)
-        told = Told(("pin", "pinned" if pinned else "unpinned", number), must, may)
+        told = ReceivedChange(("pin", "pinned" if pinned else "unpinned", number), must, may)
         if m.pinned == pinned:
-            told = Told(told.key, set(), must | may)  # no change: a frame is allowed, not required
+            told = ReceivedChange(told.key, set(), must | may)  # no change: a frame is allowed, not required
         m.pinned = pinned
         e.frames.append(told)
 
@@ -118,7 +120,7 @@ def _mark(kind: str, wanted: bool) -> Callable[..., None]:
         (kept.add if wanted else kept.discard)((who, number))
         if kind == "save":
             key = ("save", "saved" if wanted else "unsaved", number)
-            e.frames.append(Told(key, {who} if new else set(), {who}))
+            e.frames.append(ReceivedChange(key, {who} if new else set(), {who}))
 
     return change
 
@@ -126,7 +128,7 @@ def _mark(kind: str, wanted: bool) -> Callable[..., None]:
 def _mark_read(s: State, e: Effects, who: str, data: Any, kind: str, other: str) -> None:
     place = place_of(s, who, kind, other)
     s.read[who, place] = max([s.read.get((who, place), 0), *(m.id for m in s.messages.values() if m.place == place)])
-    e.frames.append(Told(("receipts", who), set(), s.members_of(place)))
+    e.frames.append(ReceivedChange(("receipts", who), set(), s.members_of(place)))
 
 
 def _clear(s: State, e: Effects, who: str, data: Any, kind: str, other: str) -> None:
@@ -163,7 +165,7 @@ def _look(s: State, e: Effects, who: str, data: Any, guid: str) -> None:
 
 def _action(s: State, e: Effects, who: str, data: Any, place: Place, must: set[str], may: set[str]) -> None:
     m = _keep(s, Message(int(data["id"]), place, who, kind="member"))
-    e.frames.append(Told(("message", m.id), must, may))
+    e.frames.append(ReceivedChange(("message", m.id), must, may))
 
 
 def _enter(s: State, e: Effects, who: str, data: Any, group: Group, uid: str, scope: str, trigger: str) -> None:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from rights.operations import Key, Told
+from rights.operations import Key, ReceivedChange
 from rights.stage import Client
 
 GROUP_EVENTS = ("group_created", "group_updated", "group_deleted", "group_owner_transferred")
@@ -33,7 +33,7 @@ def key_of(frame: dict[str, Any]) -> Key:
 
 
 def wrong_frames(
-    clients: Iterable[Client], received: dict[Client, list[Key]], told: Iterable[tuple[Told, str]]
+    clients: Iterable[Client], received: dict[Client, list[Key]], told: Iterable[tuple[ReceivedChange, str]]
 ) -> list[tuple[str, str]]:
     """Return the missing and the unexpected frames, as (rule, text).
 

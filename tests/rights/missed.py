@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from rights.frames import key_of
-from rights.operations import Key, Told
+from rights.operations import Key, ReceivedChange
 from rights.stage import Backend
 from rights.state import State
 
@@ -26,7 +26,7 @@ class Missed:
         self._due: dict[str, set[Key]] = defaultdict(set)
         self._places: dict[str, tuple[int, int]] = {}
 
-    def tell(self, told: Iterable[tuple[Told, str]]) -> None:
+    def tell(self, told: Iterable[tuple[ReceivedChange, str]]) -> None:
         """Record what users received live."""
         for one, _ in told:
             for uid in (*one.must, *one.once, *one.may):

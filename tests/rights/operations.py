@@ -30,7 +30,7 @@ class Operation(NamedTuple):
 
 
 @dataclass
-class Told:
+class ReceivedChange:
     """A frame, with the users who must get it, those who may, and those who may get it once."""
 
     key: Key
@@ -43,7 +43,7 @@ class Told:
 class Effects:
     """The effects of an action: frames and webhook events."""
 
-    frames: list[Told] = field(default_factory=list)
+    frames: list[ReceivedChange] = field(default_factory=list)
     hooks: list[Key] = field(default_factory=list)
 
 

@@ -7,13 +7,13 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from rights import consequences, operations
-from rights.operations import Deviation, Told
+from rights.operations import Deviation, ReceivedChange
 from rights.stage import Client
 
 if TYPE_CHECKING:
     from rights.run import Player
 
-Happened = list[tuple[Told, str]] | None
+Happened = list[tuple[ReceivedChange, str]] | None
 """The expected frames, each with the device that caused it; None if nothing happened."""
 
 
@@ -27,10 +27,10 @@ async def connect(player: Player, uid: str, device: str) -> Happened:
     return _presence(player, uid, "online") if len(mine) == 0 else []
 
 
-def _presence(player: Player, uid: str, action: str) -> list[tuple[Told, str]]:
+def _presence(player: Player, uid: str, action: str) -> list[tuple[ReceivedChange, str]]:
     s = player.state
     must = {u for u in s.everybody() if u != uid and not s.apart(u, uid)}
-    return [(Told(("presence", action, uid), must, {uid}), "")]
+    return [(ReceivedChange(("presence", action, uid), must, {uid}), "")]
 
 
 async def disconnect(player: Player, uid: str) -> Happened:
@@ -77,7 +77,7 @@ async def delete_user(player: Player, uid: str, permanent: bool) -> Happened:
     consequences.delete_user(player.state, uid, permanent=permanent)
     await _ended(player, uid, player.backend.tokens.pop(uid))
     told = presence[0][0]
-    return [(Told(told.key, set(), told.must), "")]
+    return [(ReceivedChange(told.key, set(), told.must), "")]
 
 
 async def befriend(player: Player, uid: str, other: str) -> Happened:
@@ -137,8 +137,8 @@ async def _live(player: Player, uid: str, kind: str, other: str, type_: str, bod
     key = (type_, what, who, kind, other) if what else (type_, who, kind, other, body["data"]["mark"])
     must = s.members_of(place) - {who}
     if s.people[who].role == "mute":  # undocumented for this role
-        return [(Told(key, set(), must | {who}), client.device)]
-    return [(Told(key, must, {who}), client.device)]
+        return [(ReceivedChange(key, set(), must | {who}), client.device)]
+    return [(ReceivedChange(key, must, {who}), client.device)]
 
 
 OTHERS: dict[str, Callable[..., Awaitable[Happened]]] = {

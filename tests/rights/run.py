@@ -21,7 +21,7 @@ from rights import consequences, operations
 from rights.frames import key_of, wrong_frames, wrong_hooks
 from rights.meanings import Meanings
 from rights.missed import Missed
-from rights.operations import Contradiction, Deviation, Effects, Operation, Told
+from rights.operations import Contradiction, Deviation, Effects, Operation, ReceivedChange
 from rights.others import OTHERS
 from rights.plan import SLOW, UIDS, Plan, Step
 from rights.stage import Answer, Backend
@@ -230,7 +230,7 @@ class Player:
         }
         self.state = await self._compare(orders, concerned)
 
-    def _orders(self, done: list[Done]) -> Iterator[tuple[State, list[tuple[Told, str]], list[Any]]]:
+    def _orders(self, done: list[Done]) -> Iterator[tuple[State, list[tuple[ReceivedChange, str]], list[Any]]]:
         for order in itertools.permutations(done):
             if any(later.end < one.begin for one, later in itertools.combinations(order, 2)):
                 continue  # an action that ended before another started precedes it
@@ -252,7 +252,9 @@ class Player:
 
     # Comparing.
 
-    async def _compare(self, worlds: list[tuple[State, list[tuple[Told, str]], list[Any]]], looked_at: Any) -> State:
+    async def _compare(
+        self, worlds: list[tuple[State, list[tuple[ReceivedChange, str]], list[Any]]], looked_at: Any
+    ) -> State:
         # With several possible states, one of them must match.
         await asyncio.sleep(1)
         backend = self.backend

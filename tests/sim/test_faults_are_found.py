@@ -13,6 +13,7 @@ import pytest
 
 from planting import Planter, require_same_signature
 from sim.fault_seeds import MAX_SEEDS, name_of, require_found, search
+from sim.faults_in_telling import FAULTS_IN_TELLING
 from sim.test_unnecessary_disconnects import (
     A_CATCH_UP_OVER_CUTS,
     A_DEAD_FIRST_ADDRESS,
@@ -454,6 +455,7 @@ PLANTED_FAULTS: list[Plant] = [
     _former_members_are_not_told_that_they_left,
     _sessions_are_not_claimed,
     _holes_are_filled_late,
+    *FAULTS_IN_TELLING,
 ]
 """Found by early seeds, which `fault_seeds.json` names."""
 

@@ -13,6 +13,7 @@ from tailwire.sdk.continuity.state import Continuity, ContinuityKind
 from tailwire.server.actions import groups as actions_groups
 from tailwire.server.actions import messages as actions_messages
 from tailwire.server.actions.changes import ChangeFrames
+from tailwire.server.actions.delivery import Delivery
 from tailwire.server.ports.change_log import ChangeKind
 from tailwire.server.rest import api
 from tailwire.server.store.sqlite import messages as sqlite_messages
@@ -82,6 +83,14 @@ def test_hole_that_is_filled_late_is_found(monkeypatch: pytest.MonkeyPatch):
 def test_hole_that_is_not_filled_is_found(monkeypatch: pytest.MonkeyPatch):
     Planter(monkeypatch).setattr(chain, "waited", lambda m: [])
     assert rule_of(A_HOLE) == "hole"
+
+
+def test_hole_that_is_never_filled_is_found_at_the_end_too(monkeypatch: pytest.MonkeyPatch):
+    simulate(A_HOLE)
+    plant = Planter(monkeypatch)
+    plant.setattr(Holes, "delivered", lambda self, number, resources: None)
+    plant.setattr(chain, "broken", lambda m, before: False)
+    assert rule_of(A_HOLE) == "lost"
 
 
 def test_hole_in_whose_place_a_gap_is_reported_is_not_late(monkeypatch: pytest.MonkeyPatch):
@@ -171,6 +180,45 @@ def test_list_of_conversations_that_is_not_caught_up_is_found(kind: ChangeKind, 
     assert rule_of(A_LIST_THAT_CHANGES_MEANWHILE) == "untold conversation"
 
 
+def while_the_desk_is_away(*steps: Step) -> Plan:
+    return Plan(4, (
+        Step(1.0, "bob-phone", "say", "alice"), Step(1.0, "alice-desk", "offline"), Step(0.0, "alice-desk", "drop"),
+        *steps, Step(5.0, "alice-desk", "back"), Step(5.0, "alice-phone", "type"),
+    ))  # fmt: skip
+
+
+TAGGED = Step(1.0, "alice-phone", "tag chat", ["bob", "red"])
+LIST_STEPS = {
+    ChangeKind.LIST_CHANGED: (TAGGED,), ChangeKind.LIST_REMOVED: (TAGGED, Step(1.0, "alice-phone", "delete chat", "bob")),
+    ChangeKind.BLOCKS: (Step(1.0, "alice-phone", "block user", "bob"), Step(1.0, "alice-phone", "unblock user", "bob")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", LIST_STEPS)
+def test_change_of_conversations_or_blocks_that_is_not_caught_up_is_found(
+    kind: ChangeKind, monkeypatch: pytest.MonkeyPatch
+):
+    plan = while_the_desk_is_away(*LIST_STEPS[kind])
+    simulate(plan)
+    honest = ChangeFrames.of
+
+    async def of(self, caller, rows):
+        return await honest(self, caller, [row for row in rows if row.kind != kind])
+
+    Planter(monkeypatch).setattr(ChangeFrames, "of", of)
+    assert rule_of(plan) == "untold conversation"
+
+
+@pytest.mark.parametrize("kind", LIST_STEPS)
+def test_change_of_conversations_or_blocks_that_is_not_told_live_is_found(
+    kind: ChangeKind, monkeypatch: pytest.MonkeyPatch
+):
+    plan = Plan(4, (Step(1.0, "bob-phone", "say", "alice"), *LIST_STEPS[kind], Step(5.0, "alice-phone", "type")))
+    simulate(plan)
+    Planter(monkeypatch).setattr(Delivery, "own_list", lambda self, caller, action, number, conversation=None: None)
+    assert rule_of(plan) == "untold conversation"
+
+
 A_THREAD = Plan(1, (
     Step(1.0, "alice-phone", "say group"), Step(1.0, "bob-phone", "reply"), Step(1.0, "carol-phone", "reply"),
 ))  # fmt: skip
@@ -244,3 +292,43 @@ def test_former_members_who_receive_messages_of_a_recreated_group_are_found(monk
 def test_message_of_the_backend_reaches_all_devices_of_both_users():
     plan = Plan(8, (Step(1.0, "backend", "say", ["alice", "bob"]), Step(5.0, "bob-phone", "type")))
     assert simulate(plan).received == 3
+
+
+A_RESTORED_BACKUP = Plan(4, (
+    Step(1.0, "server", "copy"), *(Step(1.0, "alice-phone", "say group") for _ in range(4)),
+    Step(5.0, "server", "put back", 0.3), Step(60.0, "alice-phone", "type"),
+))  # fmt: skip
+
+
+def test_gap_after_a_restored_backup_that_is_larger_than_what_was_lost_is_found(monkeypatch: pytest.MonkeyPatch):
+    plan = Plan(4, (Step(1.0, "alice-phone", "say group"), *A_RESTORED_BACKUP.steps))
+    simulate(plan)
+    honest = catch_up.went_back
+
+    def went_back(m, known):
+        commands = honest(m, known)
+        if m.back is not None:
+            m.back = (max(m.back[0] - 1, 0), m.back[1])
+        return commands
+
+    Planter(monkeypatch).setattr(catch_up, "went_back", went_back)
+    assert rule_of(plan) == "gap"
+
+
+def test_gap_that_is_not_due_is_found_although_the_backend_has_removed_messages(monkeypatch: pytest.MonkeyPatch):
+    plan = Plan(2, (
+        Step(1.0, "alice-phone", "say", "bob"), Step(1.0, "backend", "remove"), Step(1.0, "carol-phone", "offline"),
+        Step(1.0, "alice-phone", "burst", 5), Step(9.0, "carol-phone", "back"),
+    ))  # fmt: skip
+    simulate(plan)
+    honest = catch_up.page
+
+    def page(m, messages, *, whole, ours=(), end=0, took=0.0, mark="", free=(), gone=(), listed=None, pruned=0):
+        commands = honest(
+            m, messages, whole=whole, ours=ours, end=end, took=took, mark=mark, free=free, gone=gone, listed=listed,
+            pruned=pruned,
+        )  # fmt: skip
+        return [*commands, TellGap(messages[0][0] - 1, messages[0][0])] if messages else commands
+
+    Planter(monkeypatch).setattr(catch_up, "page", page)
+    assert rule_of(plan) == "gap"

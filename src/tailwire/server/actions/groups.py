@@ -12,7 +12,6 @@ from tailwire.server.actions.raw_json import encode
 from tailwire.server.actions.services import Services
 from tailwire.server.actions.views import GroupView
 from tailwire.server.auth.passwords import Passwords
-from tailwire.server.ports import change_log
 from tailwire.server.ports.filters import GroupFilter, Position
 from tailwire.server.ports.records import Event, GroupRow, MemberRow
 from tailwire.server.ports.refusal import Refused
@@ -191,11 +190,11 @@ class Groups:
         def events(changed: GroupRow) -> tuple[Event, ...]:
             return (Event("group_updated", encode({"group": group_payload(GroupView(changed, member))})),)
 
-        row = await self._store.groups.change(act, decide, events)
+        row, number = await self._store.groups.change(act, decide, events)
+        self._publish(caller, row, number)
         if change.owner and caller.system:
             await self.transfer(caller, guid, change.owner)
             row = (await self._store.groups.get(row.guid)) or row
-        await self._publish(caller, row)
         return GroupView(row, member)
 
     def _columns(self, caller: Caller, change: GroupChange) -> dict[str, object]:
@@ -254,14 +253,12 @@ class Groups:
             shown = {**group_payload(GroupView(replace(standing.group, owner=uid))), "oldOwner": standing.group.owner}
             return (Event("group_owner_transferred", encode({"group": shown})),)
 
-        await self._store.groups.transfer_ownership(act, self._world.seconds(), events)
+        number = await self._store.groups.transfer_ownership(act, self._world.seconds(), events)
         if (row := await self._store.groups.get(act.guid)) is not None:
-            await self._publish(caller, row)
+            self._publish(caller, row, number)
         return act.guid, uid
 
-    async def _publish(self, caller: Caller, row: GroupRow) -> None:
-        change = change_log.group_changed(row.guid, caller.uid, caller.device)
-        number = await self._store.change_log.add(change)
+    def _publish(self, caller: Caller, row: GroupRow, number: int) -> None:
         self._tell_members(caller, row.guid, "group", group_payload(GroupView(row)), number)
 
     def _tell_members(self, caller: Caller, guid: str, action: str, group: dict[str, Any] | None, number: int) -> None:

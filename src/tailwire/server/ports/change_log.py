@@ -167,10 +167,14 @@ def group_changed(guid: str, uid: str, device: str) -> Change:
     return Change(key_of("", guid, "group"), "group", ChangeKind.GROUP, uid, device, detail=guid)
 
 
-def group_removed(guid: str, uid: str, device: str) -> Change:
-    """Return the change for a group that was deleted."""
+def group_removed(guid: str, uid: str, device: str, *, newest: int = 0) -> Change:
+    """Return the change for a group that was deleted. It does not replace that of an earlier group of the same guid.
+
+    Args:
+        newest: the highest number in the log before it.
+    """
     conversation = key_of("", guid, "group")
-    return Change(conversation, "group removed", ChangeKind.GROUP_REMOVED, uid, device, detail=guid)
+    return Change(conversation, f"group removed {newest}", ChangeKind.GROUP_REMOVED, uid, device, detail=guid)
 
 
 def membership_ended(guid: str, uid: str, *, until_id: int = 0) -> Change:

@@ -36,8 +36,8 @@ class GroupStore(Protocol):
         act: GroupAct,
         change: Callable[[GroupStanding], Mapping[str, object]],
         events: Callable[[GroupRow], Sequence[Event]],
-    ) -> GroupRow:
-        """Change the given columns of a group, and return the changed group.
+    ) -> tuple[GroupRow, int]:
+        """Change some columns of a group, and log it. Return the changed group, and the number of the log's entry.
 
         Args:
             change: makes the columns and their new values from the standing; may raise `Refused`.
@@ -49,8 +49,8 @@ class GroupStore(Protocol):
 
     async def transfer_ownership(
         self, act: GroupAct, now: int, events: Callable[[GroupStanding], Sequence[Event]]
-    ) -> None:
-        """Make a member the owner of a group and its admin.
+    ) -> int:
+        """Make a member the owner of a group and its admin, and log it. Return the number of the log's entry.
 
         Raises:
             Refused: the act is refused, or ERR_NOT_A_MEMBER.

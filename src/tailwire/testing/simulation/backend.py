@@ -28,7 +28,6 @@ class Backend:
     Attributes:
         removed: ids of messages that were removed for good, as the server has confirmed.
         doubtful: ids of messages that may have been removed, because the server was asked to remove them.
-        group_removed_until: up to this id, the messages of the group were removed with it.
     """
 
     def __init__(self, sim: Simulation, seed: int) -> None:
@@ -40,25 +39,31 @@ class Backend:
         self._tasks: list[asyncio.Task[None]] = []
         self.removed: set[int] = set()
         self.doubtful: set[int] = set()
-        self.group_removed_until = 0
 
     def start(self, what: str, value: Any) -> None:
         """Start a step."""
         work: Any = {
             "say": self._say, "flood": self._flood, "remove": self._remove, "disband": self._disband,
-            "kick": self._change, "add": self._change, "scope": self._change,
+            "after disband": self._after_disband, "kick": self._change, "add": self._change, "scope": self._change,
         }[what]  # fmt: skip
         run = work(what, value) if work == self._change else work(value)
         self._tasks.append(virtual_loop().create_task(run, context=self._context))
 
     async def finish(self) -> None:
-        """Wait for the steps that were started."""
+        """Wait for the steps that were started. If a user has deleted the group late, make it again."""
         await asyncio.gather(*self._tasks)
+        if self.group_removed_until:
+            await self._make_group_again()
 
     async def close(self) -> None:
         """Close the connections."""
         if self._admin is not None:
             await self._admin.aclose()
+
+    @property
+    def group_removed_until(self) -> int:
+        """Up to this id, the messages of the group were removed with it."""
+        return max((removal.after_id for removal in self._sim.commits.removals), default=0)
 
     def has_removed(self, send: Send) -> bool:
         """Return whether a message was or may have been removed."""
@@ -129,18 +134,21 @@ class Backend:
 
     async def _disband(self, _: Any) -> None:
         # Delete the group, and make it again under the same guid.
-        group = self._sim.group
-        await self._until_done(lambda: self._connected().groups.delete(group), "ERR_GUID_NOT_FOUND")
-        self.group_removed_until = max((send.id for send in self._sim.sends.values()), default=0)
-        members = [GroupMember(self._sim.chance.choice(USERS[1:]))]  # the other one is not a member any more
+        await self._until_done(lambda: self._connected().groups.delete(self._sim.group), "ERR_GUID_NOT_FOUND")
+        await self._make_group_again()
+
+    async def _after_disband(self, deleted: asyncio.Task[None]) -> None:
+        # Make the group again after a user has tried to delete it.
+        await asyncio.wait([deleted])
+        await self._make_group_again()
+
+    async def _make_group_again(self) -> None:
+        group, members = self._sim.group, [GroupMember(self._sim.chance.choice(USERS[1:]))]  # the other one is left out
         await self._until_done(
             lambda: self._connected().groups.create(Group(group, "Team"), owner=USERS[0], members=members),
             "ERR_GUID_ALREADY_EXISTS",
         )
-        parts: Any = self._sim.server.parts
-        if parts is not None:  # including messages whose senders have received no response
-            self.group_removed_until = parts.store.database.last_id
-        self._sim.note(NAME, "disbanded", self.group_removed_until)
+        self._sim.note(NAME, "made the group again", self.group_removed_until)
 
     async def _until_done(self, call: Any, done: str) -> None:
         while True:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Coroutine
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tailwire.sdk.app_settings import AppSettingsBuilder
 from tailwire.sdk.calls.parts import identity_of, parts_of
@@ -64,17 +64,28 @@ class ReceivedMessage:
     parent: int = 0
 
 
+class ReceivedChange(NamedTuple):
+    """A change that a listener received: what changed, and its new value."""
+
+    key: tuple[Any, ...]
+    value: Any
+    at: float
+    life: int
+
+
 @dataclass(slots=True)
 class Expected:
     """The ids a device must receive after a login: above `after`, up to `until`, except for reported gaps.
 
     Attributes:
         changes: the number of the newest change at the login; None if it is not known.
+        since: when the login was complete.
     """
 
     after: int
     until: int | None = None
     changes: int | None = None
+    since: float = 0.0
 
 
 class _Listener(ConnectionListener, MessageListener):
@@ -107,6 +118,7 @@ class _Listener(ConnectionListener, MessageListener):
             self._device.change_gaps.append((gap.from_id, gap.to_id))
         else:
             self._device.gaps.append((gap.from_id, gap.to_id))
+            self._device.gaps_at.append((self._life, virtual_loop().time()))
         self._device.log("gap", gap.from_id, gap.to_id)
 
     def on_connected(self) -> None:
@@ -138,9 +150,9 @@ class Device:
         second: another process of its app, which waits for the session.
         second_processes: number of second processes that were started.
         received, gaps, statuses: what all starts of its app have received.
+        gaps_at: of each gap, the start of its app, and the time.
         change_gaps: reported gaps in which only changes are missing.
-        changes: the changes that it received: what changed, and its new value.
-        times: how often it received each change, by life.
+        changes: the changes that it received.
         ends: times at which one of its connections ended.
         resources: the resources of all starts.
         expected: ranges of ids that it must receive.
@@ -158,9 +170,9 @@ class Device:
     life: int = 0
     chat: ChatClient | None = None
     received: list[ReceivedMessage] = field(default_factory=list)
-    changes: list[tuple[tuple[Any, ...], Any]] = field(default_factory=list)
-    times: Counter[tuple[int, tuple[Any, ...]]] = field(default_factory=Counter)
+    changes: list[ReceivedChange] = field(default_factory=list)
     gaps: list[tuple[int, int]] = field(default_factory=list)
+    gaps_at: list[tuple[int, float]] = field(default_factory=list)
     change_gaps: list[tuple[int, int]] = field(default_factory=list)
     statuses: list[tuple[int, str]] = field(default_factory=list)
     ends: list[float] = field(default_factory=list)
@@ -350,12 +362,11 @@ class Device:
         position = parts_of(chat).sessions.require().position
         if life == self.life and position is not None:
             self.end_expected()
-            self.expected.append(Expected(position.last_id, changes=position.changes))
+            self.expected.append(Expected(position.last_id, changes=position.changes, since=virtual_loop().time()))
             self.log("logged in", position.last_id)
 
     def _tell(self, key: tuple[Any, ...], value: Any) -> None:
-        self.changes.append((key, value))
-        self.times[self.life, key] += 1
+        self.changes.append(ReceivedChange(key, value, virtual_loop().time(), self.life))
         self.log("told", *key, value)
 
     def end_expected_changes(self) -> None:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from tailwire.server.ports.change_log import ChangeKind
 from tailwire.server.ports.conversations import ConversationKey, other_in
-from tailwire.testing.simulation.device import Device
+from tailwire.testing.simulation.commits import Commits
+from tailwire.testing.simulation.device import Device, ReceivedChange
 
 Membership = tuple[int, int | None]
 IsExpected = Callable[[Device, dict[str, Any]], bool]
@@ -26,30 +28,57 @@ _RECEIPTS = (ChangeKind.DELIVERED, ChangeKind.READ)
 _OF_ALL = (ChangeKind.DELIVERED_TO_ALL, ChangeKind.READ_BY_ALL)
 _LISTS = {
     ChangeKind.CONVERSATION_PINNED: True, ChangeKind.CONVERSATION_UNPINNED: False, ChangeKind.LIST_CHANGED: True,
+    ChangeKind.LIST_REMOVED: True, ChangeKind.BLOCKS: True,
 }  # fmt: skip
+_LIST_EVENTS = {
+    ChangeKind.LIST_CHANGED: "changed", ChangeKind.LIST_REMOVED: "removed", ChangeKind.BLOCKS: "blocks",
+}  # fmt: skip
+_PINS = (ChangeKind.CONVERSATION_PINNED, ChangeKind.CONVERSATION_UNPINNED)
+_OF_GROUPS = (ChangeKind.GROUP, ChangeKind.GROUP_REMOVED, ChangeKind.MEMBERSHIP_ENDED)
 _ROW = "number, after_id, subject, kind, uid, device, to_uid, message_id, detail"
 
 
 class Owed(NamedTuple):
-    """Something that a device must have received: what changed, and its last value."""
+    """Something that a device must have received.
+
+    Attributes:
+        key, value: what changed, and its last value.
+        since: when it changed last; it must have been received since then.
+    """
 
     key: tuple[Any, ...]
     value: Any
     rule: str
+    since: float = 0.0
 
 
 def missing(
-    reader: sqlite3.Connection, device: Device, memberships: list[Membership], is_expected: IsExpected, group: str
+    reader: sqlite3.Connection,
+    commits: Commits,
+    device: Device,
+    memberships: list[Membership],
+    is_expected: IsExpected,
+    group: str,
 ) -> Owed | None:
     """Return an event that a device should have received and did not, or None.
 
     Args:
         reader: reads the server's database.
+        commits: has recorded when the changes were committed.
         memberships: the memberships of the device's user in the group, as ids of actions.
     """
-    last = dict(device.changes)  # later values replace earlier ones
-    owed = [*_actions(reader, device, is_expected), *_changes(reader, device, memberships, group)]
-    return next((one for one in owed if last.get(one.key) != one.value), None)
+    last = {told.key: told for told in device.changes}  # later values replace earlier ones
+    owed = [*_actions(reader, device, is_expected), *_changes(reader, commits, device, memberships, group)]
+    return next((one for one in owed if not _is_told(last.get(one.key), one)), None)
+
+
+def _is_told(told: ReceivedChange | None, owed: Owed) -> bool:
+    return told is not None and told.value == owed.value and told.at >= owed.since
+
+
+def cleared_by(reader: sqlite3.Connection, uid: str) -> dict[str, int]:
+    """Return up to which message a user has deleted conversations for themselves, by the conversation's key."""
+    return dict(reader.execute("SELECT conversation_id, cleared_id FROM marks WHERE uid = ?", (uid,)).fetchall())
 
 
 def received_again(device: Device, marked_unread: Mapping[str, int]) -> list[tuple[Any, ...]]:
@@ -59,8 +88,9 @@ def received_again(device: Device, marked_unread: Mapping[str, int]) -> list[tup
         marked_unread: how often each user has marked messages as unread. They may have read them again as often.
     """
     once = ("member", *_RECEIPTS)
-    again = {key: marked_unread.get(key[2], 0) for _, key in device.times if key[0] == "read"}
-    return [key for (_, key), count in device.times.items() if key[0] in once and count > 1 + again.get(key, 0)]
+    times = Counter((told.life, told.key) for told in device.changes)
+    again = {key: marked_unread.get(key[2], 0) for _, key in times if key[0] == "read"}
+    return [key for (_, key), count in times.items() if key[0] in once and count > 1 + again.get(key, 0)]
 
 
 def _actions(reader: sqlite3.Connection, device: Device, is_expected: IsExpected) -> Iterator[Owed]:
@@ -82,29 +112,47 @@ def _actions(reader: sqlite3.Connection, device: Device, is_expected: IsExpected
             yield Owed(("edited", number), message["data"].get("text", ""), "edited")
 
 
-def _changes(reader: sqlite3.Connection, device: Device, memberships: list[Membership], group: str) -> Iterator[Owed]:
+def _changes(
+    reader: sqlite3.Connection, commits: Commits, device: Device, memberships: list[Membership], group: str
+) -> Iterator[Owed]:
     if not device.expected or device.expected[-1].until is not None or device.expected[-1].changes is None:
         return
-    since = device.expected[-1].changes
+    since, at = device.expected[-1].changes, {change.number: change.at for change in commits.changes}
+    cleared = cleared_by(reader, device.uid)
     sql = f"SELECT {_ROW} FROM change_log WHERE number > ? ORDER BY number"
     for found in reader.execute(sql, (since,)).fetchall():
         row = dict(zip(_ROW.split(", "), found, strict=True))
         if row["device"] in device.resources or not _concerns(row, device.uid, memberships, group):
             continue
+        if row["kind"] in _OF_GROUPS:
+            continue  # see `oracle_of_groups`
         if row["to_uid"] not in ("", device.uid) and not (row["uid"] == device.uid and row["kind"] in _RECEIPTS):
             continue
         if row["kind"] in _LISTS:
-            yield _of_list(row, device.uid)
+            if row["kind"] not in _PINS or not _is_removed_later(commits, row):
+                yield _of_list(row, device.uid)._replace(since=at[row["number"]])
             continue
-        there = reader.execute("SELECT deleted_at FROM messages WHERE id = ?", (row["message_id"],)).fetchone()
-        if there is not None and (there[0] is None or row["kind"] not in _FLAGS):
-            yield from _owed(row)
+        sql = "SELECT deleted_at, conversation_id FROM messages WHERE id = ?"
+        there = reader.execute(sql, (row["message_id"],)).fetchone()
+        if there is None or row["message_id"] <= cleared.get(there[1], 0):
+            continue  # removed, or in a conversation that the user has deleted for themselves
+        if there[0] is None or row["kind"] not in _FLAGS:
+            yield from (owed._replace(since=at[row["number"]]) for owed in _owed(row))
+
+
+def _is_removed_later(commits: Commits, row: dict[str, Any]) -> bool:
+    # A pin does not reach who comes after the user has deleted the conversation: there is none to show.
+    return any(
+        (one.kind, one.uid, one.detail) == (ChangeKind.LIST_REMOVED, row["uid"], row["detail"])
+        and one.number > row["number"]
+        for one in commits.changes
+    )
 
 
 def _of_list(row: dict[str, Any], uid: str) -> Owed:
     # Plans do this with conversations of two users only.
     other, kind = other_in(ConversationKey(row["detail"]), uid), row["kind"]
-    key = ("conversation", "changed", other) if kind == ChangeKind.LIST_CHANGED else ("conversation pin", other)
+    key = ("conversation pin", other) if kind in _PINS else ("conversation", _LIST_EVENTS[kind], other)
     return Owed(key, _LISTS[kind], "conversation")
 
 

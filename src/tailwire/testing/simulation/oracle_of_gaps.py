@@ -1,65 +1,73 @@
-"""Whether reported gaps are due: more was missed than the limit, or the missed messages may no longer be shown."""
+"""Whether reported gaps are due, with their bounds.
+
+They are due if more was missed than the limit, if the missed messages were removed for good or may no longer be shown,
+or if a backup without them was restored.
+"""
 
 from __future__ import annotations
 
 import sqlite3
-from typing import Any
 
+from tailwire.testing.simulation.backup import Backup
+from tailwire.testing.simulation.commits import Commits, Stored
 from tailwire.testing.simulation.device import Device
 
 Membership = tuple[int, int | None]
-_COLUMNS = ("id", "sender", "receiver", "receiver_type", "edited_at")
-_AFTER = f"SELECT {', '.join(_COLUMNS)} FROM messages WHERE id > ? ORDER BY id"
 
 
-def unfounded(reader: sqlite3.Connection, device: Device, memberships: list[Membership]) -> str:
+def unfounded(
+    reader: sqlite3.Connection, commits: Commits, backup: Backup, device: Device, memberships: list[Membership]
+) -> str:
     """Return what is wrong with the gaps that a device received; "" if nothing is.
 
     Args:
-        reader: reads the server's database, which was never restored.
+        reader: reads the server's database.
+        commits: has recorded all messages that were stored.
         memberships: the memberships of the device's user in the group, as ids of actions.
     """
-    if device.change_gaps:
+    if device.change_gaps and not backup.restored:
         return f"{device.name} was notified that changes are missing, though the log has all: {device.change_gaps}"
-    for begin, end in device.gaps:
-        if cannot_be_shown(reader, device, memberships, begin, end):
+    for (begin, end), (life, at) in zip(device.gaps, device.gaps_at, strict=True):
+        if backup.lost(begin, end) or cannot_be_shown(reader, commits, device, memberships, begin, end):
             continue
-        theirs = _theirs(reader, device, memberships, begin)
-        missing = sum(row["id"] <= end for row in theirs)
-        if not missing or len(theirs) <= device.catch_up_limit:
+        given = {one.id for one in device.received if one.at < at and one.life == life}
+        missing = [one.id for one in _theirs(commits, device, begin, at) if one.id <= end and one.id not in given]
+        later = sum(one.id > end and not one.is_change for one in _theirs(commits, device, begin, at))
+        if not missing or later < device.catch_up_limit:
             return (
-                f"{device.name} received a gap ({begin}, {end}] in which it misses {missing} messages; there are "
-                f"{len(theirs)} after {begin}, and {device.catch_up_limit} may be handed over at once"
+                f"{device.name} received a gap ({begin}, {end}] at {at} in which it misses {missing}; there are "
+                f"{later} after it, and {device.catch_up_limit} may be handed over at once"
             )
     return ""
 
 
 def cannot_be_shown(
-    reader: sqlite3.Connection, device: Device, memberships: list[Membership], begin: int, end: int
+    reader: sqlite3.Connection,
+    commits: Commits,
+    device: Device,
+    memberships: list[Membership],
+    begin: int,
+    end: int,
 ) -> bool:
-    """Return whether a gap stands for messages of a group that were edited after the user had left it."""
-    missed = [row for row in _theirs(reader, device, memberships, begin) if row["id"] <= end]
-    return bool(missed) and all(_edited_without(reader, row, memberships) for row in missed)
+    """Return whether a gap stands for messages that were removed, or edited after the user had left their group."""
+    missed = [one.id for one in _theirs(commits, device, begin) if one.id <= end]
+    return bool(missed) and all(
+        number in commits.removed or _is_edited_without(reader, number, memberships) for number in missed
+    )
 
 
-def _theirs(
-    reader: sqlite3.Connection, device: Device, memberships: list[Membership], begin: int
-) -> list[dict[str, Any]]:
-    rows = [dict(zip(_COLUMNS, row, strict=True)) for row in reader.execute(_AFTER, (begin,)).fetchall()]
-    return [row for row in rows if _concerns(row, device.uid, memberships)]
+def _theirs(commits: Commits, device: Device, begin: int, until: float = float("inf")) -> list[Stored]:
+    return [
+        one for one in commits.messages.values() if one.id > begin and one.at <= until and device.uid in one.receivers
+    ]
 
 
-def _concerns(row: dict[str, Any], uid: str, memberships: list[Membership]) -> bool:
-    if row["receiver_type"] == "user":
-        return uid in (row["sender"], row["receiver"])
-    return any(begin <= row["id"] and (end is None or row["id"] <= end) for begin, end in memberships)
-
-
-def _edited_without(reader: sqlite3.Connection, row: dict[str, Any], memberships: list[Membership]) -> bool:
+def _is_edited_without(reader: sqlite3.Connection, number: int, memberships: list[Membership]) -> bool:
     # Whether a message of the group was edited after the user had left: they may not see the edit, and the earlier
     # text is gone.
+    row = reader.execute("SELECT receiver_type, edited_at FROM messages WHERE id = ?", (number,)).fetchone()
     for begin, end in memberships:
-        if row["receiver_type"] == "group" and end is not None and begin <= row["id"] <= end:
+        if row is not None and row[0] == "group" and end is not None and begin <= number <= end:
             (left_at,) = reader.execute("SELECT sent_at FROM messages WHERE id = ?", (end,)).fetchone()
-            return row["edited_at"] is not None and row["edited_at"] >= left_at
+            return row[1] is not None and row[1] >= left_at
     return False

@@ -13,6 +13,7 @@ from tailwire.sdk.connection.state import ConnectionStatus
 from tailwire.sdk.continuity.state import ContinuityKind
 from tailwire.sdk.listeners import events as e
 from tailwire.sdk.listeners.interfaces import GroupListener, MessageListener
+from tailwire.testing.virtual.world import virtual_loop
 from tailwire.wire.entities import Action, BaseMessage, MessageReceipt, ReactionEvent
 
 Note = Callable[[tuple[Any, ...], Any], None]
@@ -105,6 +106,7 @@ class Stream:
 
     Attributes:
         task: follows the events.
+        sequence: all events in their order, as what changed, its new value, and the time.
         wrong: what contradicts the continuity of a connection.
         exact_after: gaps on connections whose continuity was exact; they stand for messages that cannot be read.
         unknown: whether the continuity of a connection was unknown.
@@ -112,6 +114,7 @@ class Stream:
 
     def __init__(self, note: Note) -> None:
         self._note = note
+        self.sequence: list[tuple[tuple[Any, ...], Any, float]] = []
         self._gaps: list[tuple[int, int]] = []  # those of this start
         self._gaps_before = 0  # how many were reported before the current connection
         self.task: asyncio.Task[None] | None = None
@@ -122,14 +125,17 @@ class Stream:
     async def follow(self, events: AsyncIterator[e.Event]) -> None:
         """Record events until the stream ends."""
         async for event in events:
-            if isinstance(event, e.ConversationPinned):
-                self._note(("conversation pin", _with(event.conversation.conversation_with)), event.pinned)
-            elif isinstance(event, e.ConversationListChanged):
-                self._note(("conversation", event.change, event.conversation_with), True)
+            if (told := _key_and_value(event)) is not None:
+                self._tell(*told, of_lists=isinstance(event, e.ConversationPinned | e.ConversationListChanged))
             elif isinstance(event, e.HistoryGap):
                 self._gaps.append((event.from_id, event.to_id))
             elif isinstance(event, e.ConnectionChanged):
                 self._connection(event)
+
+    def _tell(self, key: tuple[Any, ...], value: Any, *, of_lists: bool) -> None:
+        self.sequence.append((key, value, virtual_loop().time()))
+        if of_lists:  # listeners note the others
+            self._note(key, value)
 
     def _connection(self, event: e.ConnectionChanged) -> None:
         continuity = event.continuity
@@ -143,6 +149,31 @@ class Stream:
             self.exact_after += self._gaps[self._gaps_before :]
         elif continuity.kind is ContinuityKind.GAP and not any(continuity.from_id <= begin for begin, _ in self._gaps):
             self.wrong.append(f"{continuity} without a gap: {self._gaps}")
+
+
+def _key_and_value(event: e.Event) -> tuple[tuple[Any, ...], Any] | None:
+    # What an event changes, and its new value; None for events that do not change an object.
+    match event:
+        case e.MessageReceived(message):
+            return ("message", message.id), True
+        case e.MessageEdited(message):
+            return ("edited", message.id), getattr(message, "text", "")
+        case e.MessageDeleted(message):
+            return ("deleted", message.id), True
+        case e.ReactionChanged(changed, added):
+            reaction = changed.reaction
+            return ("reaction", reaction.message_id, reaction.reaction, reaction.uid), added
+        case e.MessagePinned(message, pinned):
+            return ("pin", message.id), pinned
+        case e.MessageSaved(message, saved):
+            return ("save", message.id), saved
+        case e.GroupChanged(action):
+            return ("member", action.id), action.action
+        case e.ConversationPinned(conversation, pinned):
+            return ("conversation pin", _with(conversation.conversation_with)), pinned
+        case e.ConversationListChanged(change, _, other, group):
+            return ("conversation", change, other), group.owner if group is not None else True
+    return None
 
 
 def _with(other: Any) -> str:

@@ -47,6 +47,7 @@ class Plan:
         return cls(int(read["seed"]), tuple(Step(*step) for step in read["steps"]))
 
 
+_OWNERS_DEVICES = [name for name in DEVICES if name.startswith(USERS[0])]
 # Steps and their weights. Each run uses some of them (see `make_plan`).
 _USER_ACTIONS: dict[str, int] = {
     "say": 14, "say group": 8, "burst": 3, "queue": 9, "edit": 3, "delete": 2, "read": 4, "type": 2, "react": 2,
@@ -143,14 +144,33 @@ def _with_membership_changes(steps: list[Step], chance: random.Random) -> list[S
         made.append(step)
         if chance.random() < 0.4:
             uid = chance.choice(USERS[1:])
-            what = chance.choice(("leave", "join", "join", "kick", "add", "add", "ban", "unban", "busy"))
-            if what == "busy":
+            what = chance.choice((
+                "leave", "join", "join", "kick", "add", "add", "ban", "unban", "busy", "scope", "transfer",
+            ))  # fmt: skip
+            if what == "transfer":
+                made += _transfer(chance, uid)
+            elif what == "scope":
+                scope = chance.choice(("moderator", "participant"))
+                made.append(Step(0.0, chance.choice(_OWNERS_DEVICES), what, [uid, scope]))
+            elif what == "busy":
                 made.append(Step(0.0, "server", what, chance.choice((0.3, 5.0, 60.0))))
             elif what in ("leave", "join"):
                 made.append(Step(0.0, chance.choice([p for p in DEVICES if p.startswith(uid)]), what))
             else:
-                made.append(Step(0.0, chance.choice([p for p in DEVICES if p.startswith(USERS[0])]), what, uid))
+                made.append(Step(0.0, chance.choice(_OWNERS_DEVICES), what, uid))
     return made
+
+
+def _transfer(chance: random.Random, uid: str) -> list[Step]:
+    # The owner gives the group away, and deletes it or gets it back, if nothing fails.
+    steps = [Step(0.0, chance.choice(_OWNERS_DEVICES), "transfer", uid)]
+    owners = [name for name in DEVICES if name.startswith(uid)]
+    back = Step(round(chance.uniform(*MEDIUM), 5), chance.choice(owners), "transfer", USERS[0])
+    if chance.random() < 0.6:
+        steps.append(back)
+    elif chance.random() < 0.5:
+        steps.append(Step(back.wait, chance.choice([*owners, *_OWNERS_DEVICES]), "disband"))
+    return steps
 
 
 def _with_annotations(steps: list[Step], chance: random.Random) -> list[Step]:

@@ -17,6 +17,7 @@ from tailwire.server.actions.groups import NewGroup
 from tailwire.server.fanout.overload import Level
 from tailwire.testing.simulation.backend import Backend
 from tailwire.testing.simulation.backup import Backup
+from tailwire.testing.simulation.commits import Commits
 from tailwire.testing.simulation.deadlines import DeadLines, is_trying, returned
 from tailwire.testing.simulation.device import Device, Send
 from tailwire.testing.simulation.device_store import ProcessFiles
@@ -66,6 +67,7 @@ class Simulation:
         self.holes = Holes(self)
         self.losses.delivered = self.holes.delivered
         self.backup = Backup(self.server.database)
+        self.commits = Commits(virtual_loop().time)
         self.backend = Backend(self, self.plan.seed * 10 + len(DEVICES))
         self.repeaters: dict[str, Repeater] = {}
         self.repeated: set[str] = set()  # muids in requests that a proxy has delivered again
@@ -254,6 +256,7 @@ class Simulation:
                 await self.server.start()
                 assert self.server.parts is not None
                 self.losses.intercept(self.server.parts.gateway._hub)
+                self.commits.watch(self.server.parts.store.database)
 
     async def _down(self, seconds: float) -> None:
         async def later() -> None:

@@ -91,6 +91,21 @@ def _by_owner(what: str) -> Any:
     return _with_chat(work)
 
 
+async def _change_scope(chat: Any, value: list[str], device: Device) -> None:
+    await chat.update_group_member_scope(GROUP, *value)
+
+
+async def _transfer(chat: Any, uid: str, device: Device) -> None:
+    await chat.transfer_group_ownership(GROUP, uid)
+
+
+def _disband(sim: Simulation, device: Device, _: Any) -> None:
+    # Delete the group, if the user owns it; then the backend makes it again.
+    chat = device.chat
+    if chat is not None and chat.get_logged_in_user() is not None:
+        sim.backend.start("after disband", device.run(ignore_errors(chat.delete_group(GROUP))))
+
+
 def _sync(method: str, value: str) -> Any:
     def handle(sim: Simulation, device: Device, _: Any) -> None:
         if device.chat is not None:
@@ -156,6 +171,10 @@ DEVICE_STEPS: dict[str, Any] = {
     "pin chat": _with_chat(lambda chat, uid, device: chat.pin_conversation(uid)),
     "unpin chat": _with_chat(lambda chat, uid, device: chat.unpin_conversation(uid)),
     "unread": _with_chat(_unread),
+    "tag chat": _with_chat(lambda chat, value, device: chat.tag_conversation(value[0], "user", value[1:])),
+    "delete chat": _with_chat(lambda chat, uid, device: chat.delete_conversation(uid)),
+    "block user": _with_chat(lambda chat, uid, device: chat.block_users([uid])),
+    "unblock user": _with_chat(lambda chat, uid, device: chat.unblock_users([uid])),
     "type": _with_chat(lambda chat, _, device: chat.start_typing(GROUP, "group")),
     "leave": _with_chat(_leave),
     "join": _with_chat(_join),
@@ -163,6 +182,9 @@ DEVICE_STEPS: dict[str, Any] = {
     "ban": _by_owner("ban"),
     "unban": _by_owner("unban"),
     "add": _by_owner("add"),
+    "scope": _with_chat(_change_scope),
+    "transfer": _with_chat(_transfer),
+    "disband": _disband,
     "connect": _with_chat(lambda chat, _, device: chat.connect()),
     "disconnect": _with_chat(lambda chat, _, device: chat.disconnect()),
     "ping": _with_chat(lambda chat, _, device: chat.ping()),

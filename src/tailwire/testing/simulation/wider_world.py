@@ -47,8 +47,14 @@ def with_lists(steps: list[Step], chance: random.Random) -> list[Step]:
         made.append(step)
         if chance.random() < 0.3:
             who = chance.choice([name for name in DEVICES if name.startswith(USERS[0])])
-            what = chance.choice(("pin chat", "pin chat", "unpin chat", "unread"))
-            made.append(Step(0.0, who, what, None if what == "unread" else chance.choice(USERS[1:])))
+            what = chance.choice((
+                "pin chat", "pin chat", "unpin chat", "unread", "tag chat", "delete chat", "block user", "unblock user",
+            ))  # fmt: skip
+            other = chance.choice(USERS[1:])
+            values = {"unread": None, "tag chat": [other, chance.choice(("red", "blue"))]}
+            made.append(Step(0.0, who, what, values.get(what, other)))
+            if what == "block user":
+                made.append(Step(round(chance.uniform(0.0, 60.0), 3), who, "unblock user", other))
     return made
 
 

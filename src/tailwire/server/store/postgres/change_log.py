@@ -20,6 +20,8 @@ _GIVEN = {name: f":{name}{'::bigint' if name in _BIG else ''}" for name in COLUM
     "message_id": ":of::bigint",  # `:message_id` is that of the unit's message
 }
 _NOTE = f"{_TARGET} VALUES ({', '.join(_GIVEN.values())}) {_REPLACE} RETURNING number AS noted"
+_REMOVED_COLUMNS = {**_GIVEN, "key": "'group removed ' || (SELECT coalesce(max(number), 0) FROM change_log)"}
+_GROUP_REMOVED = f"{_TARGET} VALUES ({', '.join(_REMOVED_COLUMNS.values())}) {_REPLACE} RETURNING number AS noted"
 _ENDED_COLUMNS = {
     **_GIVEN,
     "key": "'ended ' || :message_id || ' ' || :detail",
@@ -72,10 +74,14 @@ class ChangeLog(ChangeLogRows):
             statement = statement.replace(":since::bigint", ":message_id::bigint - 1")
         unit.do(statement, since=since, **values)
 
+    def group_changed(self, unit: Unit, guid: str, uid: str, device: str) -> None:
+        """Store in a unit that a group has new properties or another owner; `noted` returns the number."""
+        self.note(unit, change_log.group_changed(guid, uid, device), self._work.world.seconds())
+
     def group_removed(self, unit: Unit, guid: str, uid: str, device: str) -> None:
         """Store in a unit, before the members are removed, that a group was deleted; `noted` returns the number."""
         now = self._work.world.seconds()
-        self.note(unit, change_log.group_removed(guid, uid, device), now)
+        unit.rows(_GROUP_REMOVED, **_values(change_log.group_removed(guid, uid, device), now))
         unit.do(_MEMBERSHIPS_ENDED, **_values(change_log.membership_ended(guid, ""), now))
 
     def forget(self, unit: Unit, which: str, **values: Value) -> None:

@@ -10,6 +10,7 @@ from tailwire.server.ports.file_names import named_files
 from tailwire.server.ports.records import Event, GroupRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupAct, GroupStanding
+from tailwire.server.store.postgres.change_log import ChangeLog, noted
 from tailwire.server.store.postgres.chores import Chores
 from tailwire.server.store.postgres.standings import Standings
 from tailwire.server.store.postgres.unit import Unit
@@ -24,12 +25,13 @@ SELECT :guid, :owner, 'admin', :at::bigint, coalesce(max(id), 0) - 1 FROM messag
 class Groups(GroupRows):
     """`GroupStore` on PostgreSQL."""
 
-    def __init__(self, work: Work, standings: Standings, chores: Chores, webhooks: Webhooks) -> None:
+    def __init__(self, work: Work, standings: Standings, chores: Chores, webhooks: Webhooks, log: ChangeLog) -> None:
         super().__init__(work.reads)
         self._work = work
         self._standings = standings
         self._chores = chores
         self._webhooks = webhooks
+        self._log = log
 
     async def add(self, group: GroupRow, *, owner_is_member: bool = True, events: Sequence[Event] = ()) -> bool:
         unit = Unit()
@@ -52,8 +54,8 @@ class Groups(GroupRows):
         act: GroupAct,
         change: Callable[[GroupStanding], Mapping[str, object]],
         events: Callable[[GroupRow], Sequence[Event]],
-    ) -> GroupRow:
-        async def attempt() -> GroupRow:
+    ) -> tuple[GroupRow, int]:
+        async def attempt() -> tuple[GroupRow, int]:
             unit = Unit()
             standing = await self._standings.see_group(unit, act)
             columns: dict[str, Any] = dict(change(standing))
@@ -66,18 +68,19 @@ class Groups(GroupRows):
             use_files(unit, "group", act.guid, names, self._work.world.seconds())
             reported = await self._webhooks.wanted(events(changed))
             self._webhooks.queue(unit, reported)
+            self._log.group_changed(unit, act.guid, act.by, act.device)
             unit.tell("group", act.guid)
-            await self._work.carry_out(unit)
+            answer = await self._work.carry_out(unit)
             self._webhooks.queued(reported)
             self._chores.added()
-            return changed
+            return changed, noted(answer)
 
         return await self._work.decide(("group", act.guid), attempt)
 
     async def transfer_ownership(
         self, act: GroupAct, now: int, events: Callable[[GroupStanding], Sequence[Event]]
-    ) -> None:
-        async def attempt() -> None:
+    ) -> int:
+        async def attempt() -> int:
             unit = Unit()
             standing = await self._standings.see_group(unit, act)
             if standing.on is None:
@@ -87,8 +90,10 @@ class Groups(GroupRows):
             unit.do("UPDATE members SET scope = 'admin' WHERE guid = :guid AND uid = :owner", **values)
             reported = await self._webhooks.wanted(events(standing))
             self._webhooks.queue(unit, reported)
+            self._log.group_changed(unit, act.guid, act.by, act.device)
             unit.tell("group", act.guid)
-            await self._work.carry_out(unit)
+            answer = await self._work.carry_out(unit)
             self._webhooks.queued(reported)
+            return noted(answer)
 
-        await self._work.decide(("group", act.guid), attempt)
+        return await self._work.decide(("group", act.guid), attempt)

@@ -54,7 +54,8 @@ c.kind <> '{ChangeKind.GROUP_REMOVED}' AND EXISTS (SELECT FROM members m
     AND m.joined_after_id < c.after_id) AS member,
 (SELECT min(e.message_id) FROM change_log e WHERE e.subject = '{own_subject("")}' || u.uid AND e.number > c.number
     AND e.kind = '{ChangeKind.MEMBERSHIP_ENDED}' AND e.detail = substr(c.subject, {len(GROUP_KEY) + 1})
-    AND (e.since_id < c.after_id OR c.kind = '{ChangeKind.GROUP_REMOVED}')) AS until
+    AND CASE WHEN c.kind = '{ChangeKind.GROUP_REMOVED}' THEN e.message_id = c.after_id
+        ELSE e.since_id < c.after_id END) AS until
 FROM change_log c, unnest(CAST(:uids AS text[])) AS u (uid) WHERE c.number = CAST(:number AS bigint)) AS found
 WHERE NOT of_group OR member OR until IS NOT NULL"""
 

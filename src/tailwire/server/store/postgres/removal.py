@@ -21,7 +21,7 @@ from tailwire.server.store.postgres.tokens import end_tokens
 from tailwire.server.store.postgres.unit import Unit, Value
 from tailwire.server.store.postgres.webhooks import Webhooks
 from tailwire.server.store.postgres.work import Work, use_files
-from tailwire.server.store.sql.change_log import OF_USER
+from tailwire.server.store.sql.change_log import OF_CONVERSATION, OF_USER
 from tailwire.server.store.sql.files import CONDEMNED
 from tailwire.server.store.sql.removed_sends import FORGET, KEPT_SECONDS, REMEMBER
 from tailwire.server.store.sql.users import TABLES_OF_USER
@@ -164,7 +164,7 @@ class Removal:
         self.remove_messages(unit, "conversation_id = :conversation", {"conversation": conversation_id}, None)
         for table in ("conversations", "marks", "receipts", "participants"):
             unit.do(f"DELETE FROM {table} WHERE conversation_id = :conversation", conversation=conversation_id)
-        self._log.forget(unit, "subject = :conversation", conversation=conversation_id)
+        self._log.forget(unit, OF_CONVERSATION, conversation=conversation_id)
 
     def remove_messages(self, unit: Unit, which: str, values: dict[str, Value], most: int | None) -> None:
         """Remove messages in a unit, with all that belongs to them. Until the unit ends, the table `removed` has them.

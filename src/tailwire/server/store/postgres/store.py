@@ -114,7 +114,7 @@ class PostgresStore:
         self.friends = Friends(work)
         self.messages = Messages(work, self.standings, self.index, self.chores, self.webhooks)
         self.log = Log(database, self.messages)
-        self.groups = Groups(work, self.standings, self.chores, self.webhooks)
+        self.groups = Groups(work, self.standings, self.chores, self.webhooks, log)
         self.members = Members(work, self.standings, self.webhooks, log)
         self.reactions = Reactions(work, self.standings, self.webhooks, log)
         self.annotations = Annotations(work, self.standings, log)

@@ -32,8 +32,8 @@ SELECT {_EVER} FROM members m JOIN change_log c ON {_GROUP} m.guid AND {_WITHIN}
 AND c.kind <> {_GONE} WHERE m.uid = :reader
 UNION ALL
 SELECT {_ROW.format(until="e.message_id")} FROM change_log e
-JOIN change_log c ON {_GROUP} e.detail AND {_WITHIN} AND (c.after_id > e.since_id OR c.kind = {_GONE})
-AND c.number < e.number
+JOIN change_log c ON {_GROUP} e.detail AND {_WITHIN} AND c.number < e.number
+AND CASE WHEN c.kind = {_GONE} THEN c.after_id = e.message_id ELSE c.after_id > e.since_id END
 WHERE e.subject = :own AND e.number > :after AND e.kind = {_ENDED_KIND}
 UNION ALL
 SELECT {_EVER} FROM change_log c WHERE c.subject = :own AND {_WITHIN} AND c.kind <> {_ENDED_KIND}"""
@@ -55,6 +55,8 @@ OLD = f"""SELECT max(number), max(after_id) FROM (SELECT number, after_id, at FR
 LIMIT {ROWS_PER_CLEANUP}) AS first WHERE at < :before OR number <= :below"""
 
 OF_USER = "subject = :own OR uid = :uid OR to_uid = :uid"
+OF_CONVERSATION = f"subject = :conversation AND kind <> {_GONE}"
+"""What is forgotten with a conversation: not that a group was deleted."""
 OF_PRUNED_MESSAGES = f"""message_id BETWEEN 1 AND (SELECT pruned_id FROM app) AND kind <> {_ENDED_KIND}
 AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.id = change_log.message_id)"""
 

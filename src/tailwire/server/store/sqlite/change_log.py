@@ -66,10 +66,14 @@ class ChangeLog(ChangeLogRows):
         ended = change_log.membership_ended(guid, uid, until_id=until_id)
         self.note(c, ended, self._world.seconds(), since_id=since_id)
 
+    def group_changed(self, c: sqlite3.Connection, guid: str, uid: str, device: str) -> int:
+        """Store, within an operation, that a group has new properties or another owner. Return the number."""
+        return self.note(c, change_log.group_changed(guid, uid, device), self._world.seconds())
+
     def group_removed(self, c: sqlite3.Connection, guid: str, uid: str, device: str) -> int:
         """Store within an operation, before the members are removed, that a group was deleted. Return the number."""
         now, last_id = self._world.seconds(), self._database.last_id
-        number = self.note(c, change_log.group_removed(guid, uid, device), now)
+        number = self.note(c, change_log.group_removed(guid, uid, device, newest=self._number), now)
         ended = values_of(change_log.membership_ended(guid, "", until_id=last_id), now)
         c.execute(_MEMBERSHIPS_ENDED, {**ended, "after_id": last_id, "number": number})
         self._read_number(c)

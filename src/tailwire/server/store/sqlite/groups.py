@@ -11,6 +11,7 @@ from tailwire.server.ports.records import Event, GroupRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupAct, GroupStanding
 from tailwire.server.store.sql.groups import CHANGEABLE, COLUMN_NAMES, COLUMNS, GroupRows
+from tailwire.server.store.sqlite.change_log import ChangeLog
 from tailwire.server.store.sqlite.database import Database
 from tailwire.server.store.sqlite.files import Files
 from tailwire.server.store.sqlite.standings import may_act
@@ -22,11 +23,12 @@ _PLACEHOLDERS = ", ".join("?" for _ in COLUMN_NAMES)
 class Groups(GroupRows):
     """`GroupStore` on SQLite."""
 
-    def __init__(self, database: Database, files: Files, webhooks: Webhooks) -> None:
+    def __init__(self, database: Database, files: Files, webhooks: Webhooks, log: ChangeLog) -> None:
         super().__init__(database)
         self._db: Database = database
         self._files = files
         self._webhooks = webhooks
+        self._log = log
 
     async def add(self, group: GroupRow, *, owner_is_member: bool = True, events: Sequence[Event] = ()) -> bool:
         def add(c: sqlite3.Connection) -> bool:
@@ -49,8 +51,8 @@ class Groups(GroupRows):
         act: GroupAct,
         change: Callable[[GroupStanding], Mapping[str, object]],
         events: Callable[[GroupRow], Sequence[Event]],
-    ) -> GroupRow:
-        def write(c: sqlite3.Connection) -> GroupRow:
+    ) -> tuple[GroupRow, int]:
+        def write(c: sqlite3.Connection) -> tuple[GroupRow, int]:
             standing = may_act(c, act)
             columns = change(standing)
             if not columns.keys() <= CHANGEABLE:
@@ -60,19 +62,20 @@ class Groups(GroupRows):
             changed = dataclasses.replace(standing.group, **columns)  # type: ignore[arg-type]
             self._files.use(c, "group", act.guid, named_files(changed.icon, changed.metadata))
             self._webhooks.enqueue(c, events(changed), None)
-            return changed
+            return changed, self._log.group_changed(c, act.guid, act.by, act.device)
 
         return await self._db.write(write)
 
     async def transfer_ownership(
         self, act: GroupAct, now: int, events: Callable[[GroupStanding], Sequence[Event]]
-    ) -> None:
-        def change(c: sqlite3.Connection) -> None:
+    ) -> int:
+        def change(c: sqlite3.Connection) -> int:
             standing = may_act(c, act)
             if standing.on is None:
                 raise Refused("ERR_NOT_A_MEMBER", {"owner": "Name a member of the group."})
             c.execute("UPDATE groups SET owner = ?, updated_at = ? WHERE guid = ?", (act.on, now, act.guid))
             c.execute("UPDATE members SET scope = 'admin' WHERE guid = ? AND uid = ?", (act.guid, act.on))
             self._webhooks.enqueue(c, events(standing), None)
+            return self._log.group_changed(c, act.guid, act.by, act.device)
 
-        await self._db.write(change)
+        return await self._db.write(change)

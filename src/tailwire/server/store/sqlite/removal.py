@@ -11,7 +11,7 @@ from tailwire.server.ports.conversations import ConversationKey, key_of
 from tailwire.server.ports.records import Event, MessageRow, Trait
 from tailwire.server.ports.standing import GroupAct, GroupStanding
 from tailwire.server.ports.world import World
-from tailwire.server.store.sql.change_log import KEEP_HIGHEST, OF_USER
+from tailwire.server.store.sql.change_log import KEEP_HIGHEST, OF_CONVERSATION, OF_USER
 from tailwire.server.store.sql.files import CONDEMNED
 from tailwire.server.store.sql.removed_sends import FORGET, KEPT_SECONDS, REMEMBER
 from tailwire.server.store.sql.users import TABLES_OF_USER
@@ -129,7 +129,7 @@ class Removal:
         for table in ("conversations", "marks", "receipts", "participants"):
             c.execute(f"DELETE FROM {table} WHERE conversation_id = ?", (conversation_id,))
         c.execute(KEEP_HIGHEST)
-        c.execute("DELETE FROM change_log WHERE subject = ?", (conversation_id,))
+        c.execute(f"DELETE FROM change_log WHERE {OF_CONVERSATION}", {"conversation": conversation_id})
 
     def remove_messages(self, c: sqlite3.Connection, which: str, values: tuple[Any, ...]) -> None:
         """Remove messages within an operation, with all that belongs to them.

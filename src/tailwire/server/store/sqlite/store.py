@@ -94,7 +94,7 @@ class SqliteStore:
         self.blocks = Blocks(database, self.webhooks)
         self.friends = Friends(database)
         self.messages = Messages(database, self.index, self.files, self.webhooks)
-        self.groups = Groups(database, self.files, self.webhooks)
+        self.groups = Groups(database, self.files, self.webhooks, log)
         self.members = Members(database, self.messages, log)
         self.reactions = Reactions(database, self.webhooks, log)
         self.annotations = Annotations(database, log)

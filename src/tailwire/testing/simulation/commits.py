@@ -1,0 +1,199 @@
+"""What the server's database has committed: changes, memberships and owners, with the virtual time of each.
+
+The change log forgets: a later entry replaces an earlier one, and a deleted group takes its entries along. Temporary
+triggers on the writer's connection record what happens, whatever code wrote it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tailwire.server.ports.change_log import ChangeKind
+
+_CHANGE_COLUMNS = ("number", "after_id", "subject", "kind", "uid", "device", "to_uid", "message_id", "detail")
+_NEW_CHANGE = ", ".join(f"NEW.{name}" for name in _CHANGE_COLUMNS)
+_TRIGGERS = {
+    "change_added": f"AFTER INSERT ON change_log BEGIN SELECT commits_change({_NEW_CHANGE}); END",
+    "change_replaced": f"AFTER UPDATE OF number ON change_log BEGIN SELECT commits_change({_NEW_CHANGE}); END",
+    "action_added": (
+        "AFTER INSERT ON messages WHEN NEW.category = 'action'"
+        " BEGIN SELECT commits_action(NEW.id, NEW.type, CAST(NEW.body AS TEXT)); END"
+    ),
+    "message_added": (
+        "AFTER INSERT ON messages BEGIN SELECT commits_message(NEW.id, NEW.sender, NEW.receiver, NEW.receiver_type,"
+        " NEW.category = 'action' AND NEW.type = 'message'); END"
+    ),
+    "message_removed": "AFTER DELETE ON messages BEGIN SELECT commits_removal(OLD.id); END",
+    "member_added": "AFTER INSERT ON members BEGIN SELECT commits_member(NEW.guid, NEW.uid, 1); END",
+    "member_removed": "AFTER DELETE ON members BEGIN SELECT commits_member(OLD.guid, OLD.uid, 0); END",
+    "owner_changed": "AFTER UPDATE OF owner ON groups BEGIN SELECT commits_owner(NEW.guid, OLD.owner, NEW.owner); END",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An entry of the change log when it was written.
+
+    Attributes:
+        at: the virtual time.
+        members: who was in the group that the entry concerns.
+    """
+
+    at: float
+    members: frozenset[str]
+    number: int
+    after_id: int
+    subject: str
+    kind: str
+    uid: str
+    device: str
+    to_uid: str
+    message_id: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Acted:
+    """An action message when it was stored: an edit, a deletion, or a change of a membership."""
+
+    at: float
+    id: int
+    type: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A message when it was stored.
+
+    Attributes:
+        at: the virtual time.
+        receivers: the users who may read it.
+        is_change: whether it is an edit or a deletion of another message.
+    """
+
+    at: float
+    id: int
+    receivers: frozenset[str]
+    is_change: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """A group has another owner.
+
+    Attributes:
+        members: who was in the group.
+    """
+
+    at: float
+    members: frozenset[str]
+    guid: str
+    before: str
+    owner: str
+
+
+@dataclass
+class Commits:
+    """Records what a store commits.
+
+    Attributes:
+        history: all that was recorded, in the order in which it was written.
+        removals: the entries for groups that were deleted.
+        messages: all messages that were ever stored, by id.
+        removed: when messages were removed for good.
+    """
+
+    now: Callable[[], float]
+    history: list[Change | Acted | Transfer] = field(default_factory=list)
+    removals: list[Change] = field(default_factory=list)
+    messages: dict[int, Stored] = field(default_factory=dict)
+    removed: dict[int, float] = field(default_factory=dict)
+    _members: dict[str, dict[str, float]] = field(default_factory=dict)
+    _pending: list[Change | Acted | Transfer] = field(default_factory=list)
+    _pending_messages: list[Stored] = field(default_factory=list)
+    _pending_removals: list[int] = field(default_factory=list)
+
+    @property
+    def changes(self) -> list[Change]:
+        """The entries of the change log."""
+        return [one for one in self.history if isinstance(one, Change)]
+
+    @property
+    def transfers(self) -> list[Transfer]:
+        """The changes of owners."""
+        return [one for one in self.history if isinstance(one, Transfer)]
+
+    def watch(self, database: Any) -> None:
+        """Watch the database of a server that has started."""
+        connection: sqlite3.Connection = database.writing
+        for name, count, call in (
+            ("change", len(_CHANGE_COLUMNS), self._change),
+            ("message", 5, self._message),
+            ("removal", 1, self._pending_removals.append),
+            ("action", 3, self._action),
+            ("member", 3, self._member),
+            ("owner", 3, self._owner),
+        ):
+            connection.create_function(f"commits_{name}", count, call)
+        for name, when in _TRIGGERS.items():
+            connection.execute(f"CREATE TEMP TRIGGER commits_{name} {when}")
+        self._forget_pending()
+        self._read_members(connection)
+        database.on_rollback(self._rolled_back)
+        database.on_commit(self._committed)
+
+    def _forget_pending(self) -> None:
+        self._pending.clear()
+        self._pending_messages.clear()
+        self._pending_removals.clear()
+
+    def _read_members(self, connection: sqlite3.Connection) -> None:
+        before, self._members = self._members, {}
+        for guid, uid in connection.execute("SELECT guid, uid FROM members"):
+            joined = before.get(guid, {}).get(uid, self.now())
+            self._members.setdefault(guid, {})[uid] = joined
+
+    def joined_at(self, guid: str, uid: str) -> float | None:
+        """Return since when a user has been a member of a group without a break; None if they are not a member."""
+        return self._members.get(guid, {}).get(uid)
+
+    def _of(self, guid: str) -> frozenset[str]:
+        return frozenset(self._members.get(guid, ()))
+
+    def _change(self, *columns: Any) -> None:
+        self._pending.append(Change(self.now(), self._of(columns[2].removeprefix("g/")), *columns))
+
+    def _message(self, number: int, sender: str, receiver: str, receiver_type: str, is_change: int) -> None:
+        receivers = self._of(receiver) if receiver_type == "group" else frozenset((sender, receiver))
+        self._pending_messages.append(Stored(self.now(), number, receivers, bool(is_change)))
+
+    def _action(self, number: int, type_: str, body: str) -> None:
+        self._pending.append(Acted(self.now(), number, type_, body))
+
+    def _member(self, guid: str, uid: str, there: int) -> None:
+        members = self._members.setdefault(guid, {})
+        if there:
+            members[uid] = self.now()
+        else:
+            members.pop(uid, None)
+
+    def _owner(self, guid: str, before: str, owner: str) -> None:
+        if before != owner:
+            self._pending.append(Transfer(self.now(), self._of(guid), guid, before, owner))
+
+    def _committed(self, last_id: int) -> None:
+        self.history += self._pending
+        self.removals += [
+            one for one in self._pending if isinstance(one, Change) and one.kind == ChangeKind.GROUP_REMOVED
+        ]
+        self.messages |= {one.id: one for one in self._pending_messages}
+        self.removed |= dict.fromkeys(self._pending_removals, self.now())
+        self._forget_pending()
+
+    def _rolled_back(self, connection: sqlite3.Connection) -> None:
+        self._forget_pending()
+        self._read_members(connection)

@@ -1,0 +1,70 @@
+"""What devices must have received of a group besides its messages: that it was deleted, and who owns it now."""
+
+from __future__ import annotations
+
+from tailwire.server.ports.change_log import ChangeKind
+from tailwire.testing.simulation.commits import Change, Commits, Transfer
+from tailwire.testing.simulation.device import Device, ReceivedChange
+
+
+def wrong(commits: Commits, device: Device, group: str) -> str:
+    """Return what is wrong with what a device received of a group, after the rule; "" if nothing is."""
+    return _removals(commits, device, group) or _transfers(commits, device, group)
+
+
+def _removals(commits: Commits, device: Device, group: str) -> str:
+    # Each member hears once of each deletion of the group. The device that deleted it need not.
+    key = ("conversation", "groupRemoved", group)
+    theirs = [change for change in commits.removals if change.detail == group and device.uid in change.members]
+    told = [one for one in device.changes if one.key == key]
+    for life in {one.life for one in told}:
+        if sum(one.life == life for one in told) > len(theirs):
+            return f"once: {device.name} received {key} more often than the {len(theirs)} times that it happened"
+    owed = [change for change in theirs if _is_owed(change, device)]
+    for number, change in enumerate(reversed(owed), 1):
+        if sum(one.at >= change.at for one in told) < number:
+            return f"untold group removed: {device.name} was not notified that {group} was deleted at {change.at}"
+    return ""
+
+
+def _is_owed(change: Change, device: Device) -> bool:
+    if not device.expected or device.expected[-1].until is not None or change.device in device.resources:
+        return False
+    since = device.expected[-1].changes
+    return since is not None and change.number > since
+
+
+def _transfers(commits: Commits, device: Device, group: str) -> str:
+    # Who is a member until the end hears who owns the group.
+    theirs = [
+        one
+        for one in commits.transfers
+        if one.guid == group and device.uid in one.members and _is_member_since(commits, device, one)
+    ]
+    if not theirs or not device.expected or device.expected[-1].changes is None:
+        return ""
+    last, expected = theirs[-1], device.expected[-1]
+    if expected.until is not None or last.at < expected.since or _caused(commits, device, last):
+        return ""
+    told = [one for one in device.changes if one.key == ("conversation", "group", group)]
+    return _ownership(device, last, told)
+
+
+def _ownership(device: Device, last: Transfer, told: list[ReceivedChange]) -> str:
+    heard = [one.value for one in told if one.at >= last.at]
+    if not heard:
+        return f"untold owner: {device.name} was not notified that {last.owner} owns {last.guid} since {last.at}"
+    if heard[-1] != last.owner:
+        return f"untold owner: {device.name} was notified at last that {heard[-1]} owns {last.guid}, it is {last.owner}"
+    return ""
+
+
+def _is_member_since(commits: Commits, device: Device, transfer: Transfer) -> bool:
+    joined = commits.joined_at(transfer.guid, device.uid)
+    return joined is not None and joined <= transfer.at
+
+
+def _caused(commits: Commits, device: Device, transfer: Transfer) -> bool:
+    # Whether the device made the transfer, so that it is not notified. It was logged with the transfer.
+    logged = (one for one in commits.changes if one.kind == ChangeKind.GROUP and one.at == transfer.at)
+    return any(change.device in device.resources for change in logged)

@@ -1,0 +1,130 @@
+"""The order of what clients receive of one object, whatever its kind: as it was committed, and each event once.
+
+One object is a message with its edits, deletion, reactions, pins and saves; the group with its members and owner; one
+conversation in a user's list. Of several missed changes some need not arrive, but what arrives keeps the order.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+from tailwire.server.ports.change_log import ChangeKind
+from tailwire.server.ports.conversations import ConversationKey, other_in
+from tailwire.testing.simulation.commits import Acted, Change, Commits, Transfer
+from tailwire.testing.simulation.device import Device
+
+CONCURRENT_SECONDS = 3.0
+"""Longer than the server works between the commit of a change and its frame."""
+Event = tuple[tuple[Any, ...], Any]
+"""What changed, and its new value; the value is None where a later state may arrive instead."""
+_REACTIONS = {ChangeKind.REACTION_ADDED: True, ChangeKind.REACTION_REMOVED: False}
+_FLAGS = {
+    ChangeKind.PINNED: ("pin", True), ChangeKind.UNPINNED: ("pin", False),
+    ChangeKind.SAVED: ("save", True), ChangeKind.UNSAVED: ("save", False),
+}  # fmt: skip
+_LISTS = {ChangeKind.LIST_CHANGED: "changed", ChangeKind.LIST_REMOVED: "removed", ChangeKind.BLOCKS: "blocks"}
+_GROUPS = {ChangeKind.GROUP: "group", ChangeKind.GROUP_REMOVED: "groupRemoved"}
+_PINS = {ChangeKind.CONVERSATION_PINNED: True, ChangeKind.CONVERSATION_UNPINNED: False}
+
+
+def wrong(commits: Commits, device: Device, lost: set[int]) -> str:
+    """Return which event a device received twice, or in another order than they happened; "" if there is none.
+
+    Args:
+        lost: messages that the server has lost on the way; their changes may arrive before they are read from history.
+    """
+    history: dict[Any, list[tuple[float, Event]]] = defaultdict(list)
+    for one in commits.history:
+        if not isinstance(one, Transfer):
+            for event in _events_of(one, device.uid):
+                history[_object(event[0])].append((one.at, event))
+    for life, stream in enumerate(device.streams, 1):
+        # What an earlier start of the app received may come again if that was killed.
+        before = {one.id for one in device.received if one.life < life}
+        found = _wrong_in(stream.sequence, history, before | lost)
+        if found:
+            return f"{found[0]}: {device.name} received {found[1]}"
+    return ""
+
+
+def _wrong_in(
+    sequence: list[tuple[tuple[Any, ...], Any, float]], history: Any, known: set[int]
+) -> tuple[str, str] | None:
+    several: dict[Any, list[tuple[Event, float]]] = defaultdict(list)
+    begun: set[int] = set()  # messages whose changes have arrived
+    for key, value, at in sequence:
+        about = _object(key)
+        if about[0] == "message":
+            if key[0] == "message":
+                if key[1] in begun - known:
+                    return "sequence", f"the message {key[1]} at {at}, after its changes {several[about]}"
+                continue
+            begun.add(key[1])
+        several[about].append(((key, None if _is_told_as_it_is_now(key) else value), at))
+    for about, told in several.items():
+        found = _first_wrong(history[about], told)
+        if found:
+            return found[0], f"{found[1]}, of {history[about]}"
+    return None
+
+
+def _first_wrong(history: list[tuple[float, Event]], told: list[tuple[Event, float]]) -> tuple[str, Any] | None:
+    # Each event is matched with one that has happened and that was not received before. Of two that
+    # happened at nearly the same time, either may arrive first while a client is connected.
+    left, newest = list(history), 0.0
+    for event, at in told:
+        matching = [one for one in left if one[1] == event and one[0] <= at]
+        if not matching:
+            return "once", (event, at)
+        following = [one for one in matching if one[0] >= newest - CONCURRENT_SECONDS]
+        if not following:
+            return "sequence", (event, at)
+        left.remove(following[0])
+        newest = max(newest, following[0][0])
+    return None
+
+
+def _is_told_as_it_is_now(key: tuple[Any, ...]) -> bool:
+    return key[0] in ("edited", "member") or key[:2] == ("conversation", "group")
+
+
+def _object(key: tuple[Any, ...]) -> tuple[Any, ...]:
+    kind = key[0]
+    if kind in ("message", "edited", "deleted", "reaction", "pin", "save"):
+        return "message", key[1]
+    if kind == "member" or key[:2] in (("conversation", "group"), ("conversation", "groupRemoved")):
+        return ("group",)
+    return "conversation", key[-1]
+
+
+def _events_of(one: Change | Acted, uid: str) -> Iterator[Event]:
+    if isinstance(one, Acted):
+        yield from _of_action(one)
+    elif one.kind in _REACTIONS:
+        yield ("reaction", one.message_id, one.detail.split(" ", 2)[2], one.uid), _REACTIONS[ChangeKind(one.kind)]
+    elif one.kind in _FLAGS:
+        what, value = _FLAGS[ChangeKind(one.kind)]
+        if what == "pin" or one.uid == uid:
+            yield (what, one.message_id), value
+    elif one.kind in _GROUPS:
+        what = _GROUPS[ChangeKind(one.kind)]
+        yield ("conversation", what, one.detail), None if what == "group" else True
+    elif one.kind in _LISTS and one.uid == uid:
+        yield ("conversation", _LISTS[ChangeKind(one.kind)], other_in(ConversationKey(one.detail), uid)), True
+    elif one.kind in _PINS and one.uid == uid:
+        yield ("conversation pin", other_in(ConversationKey(one.detail), uid)), _PINS[ChangeKind(one.kind)]
+
+
+def _of_action(one: Acted) -> Iterator[Event]:
+    data = json.loads(one.body)["data"]
+    if one.type == "groupMember":
+        yield ("member", one.id), None
+        return
+    number = int(data["entities"]["on"]["entity"]["id"])
+    if data["action"] == "edited":
+        yield ("edited", number), None
+    elif data["action"] == "deleted":
+        yield ("deleted", number), True

@@ -1,0 +1,65 @@
+"""What the oracle requires of the order between kinds of changes, and that clients receive each once."""
+
+from __future__ import annotations
+
+import pytest
+
+from planting import Planter
+from sim import faults_in_telling as faults
+from sim.test_oracle_of_groups import rule_of, while_away
+from tailwire.testing.simulation import Plan, Step, simulate
+from tailwire.testing.simulation.other_events import Stream
+
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+REACTED = while_away("bob-phone", Step(1.0, "carol-phone", "say group"), Step(1.0, "alice-phone", "react"))
+
+
+@pytest.mark.parametrize(
+    ("plant", "rule"),
+    [
+        (faults._some_changes_are_told_twice, "once"),
+        (faults._missed_changes_come_before_missed_messages, "sequence"),
+    ],
+    ids=["told twice", "before its message"],
+)
+def test_missed_change_that_comes_twice_or_too_early_is_found(plant, rule, monkeypatch: pytest.MonkeyPatch):
+    simulate(REACTED)
+    plant(Planter(monkeypatch))
+    assert rule_of(REACTED) == rule
+
+
+LIVE = Plan(4, (
+    Step(1.0, "carol-phone", "say group"), Step(1.0, "alice-phone", "react"), Step(5.0, "alice-phone", "unreact"),
+    Step(5.0, "carol-phone", "edit"), Step(5.0, "carol-phone", "delete"), Step(5.0, "alice-phone", "type"),
+))  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["reaction", "edited", "deleted"])
+def test_event_that_comes_twice_live_is_found(kind: str, monkeypatch: pytest.MonkeyPatch):
+    simulate(LIVE)
+    honest = Stream._tell
+
+    def tell(self, key, value, *, of_lists):
+        for _ in range(1 + (key[0] == kind)):
+            honest(self, key, value, of_lists=of_lists)
+
+    Planter(monkeypatch).setattr(Stream, "_tell", tell)
+    assert rule_of(LIVE) == "once"
+
+
+def test_deletion_that_comes_before_an_earlier_edit_is_found(monkeypatch: pytest.MonkeyPatch):
+    honest, kept = Stream._tell, []
+
+    def tell(self, key, value, *, of_lists):
+        if key[0] == "edited":
+            kept.append((self, key, value))
+            return
+        honest(self, key, value, of_lists=of_lists)
+        if key[0] == "deleted":
+            for stream, *edit in kept:
+                honest(stream, *edit, of_lists=False)
+            kept.clear()
+
+    Planter(monkeypatch).setattr(Stream, "_tell", tell)
+    assert rule_of(LIVE) == "sequence"
