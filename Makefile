@@ -8,6 +8,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready-$(shell cat requirements.lock pyproject.toml 2>/dev/null | cksum | cut -d' ' -f1)
 .DEFAULT_GOAL := help
+# A process for each core; of Schemathesis only the command is used, whose plugin takes a second of each process.
+PYTEST := $(BIN)/python -m pytest -q -n auto --dist worksteal -p no:schemathesis
 DEMO   := $(VENV)/.runs-$(shell cat requirements.lock pyproject.toml 2>/dev/null | cksum | cut -d' ' -f1)
 PIP    := $(BIN)/pip install --disable-pip-version-check --progress-bar off
 SHOWN  := sed -nE 's/^Collecting ([A-Za-z0-9_.-]+).*/  \1/p'
@@ -66,16 +68,16 @@ console: $(DEMO)  ## prints a link to the web console of the server that runs
 	@$(BIN)/tailwire console --data .tailwire
 
 test: $(STAMP)  ## the whole test suite, a process for each core
-	@$(BIN)/python -m pytest -q -n auto --dist worksteal $(ARGS)
+	@$(PYTEST) $(ARGS)
 
 thorough: $(STAMP)  ## what `make test` runs in a smaller size, in full: every state of the connection, 200 seeds, all recorded faults
-	@TAILWIRE_THOROUGH=1 $(BIN)/python -m pytest -q -n auto --dist worksteal -m thorough $(ARGS)
+	@TAILWIRE_THOROUGH=1 $(PYTEST) -m thorough $(ARGS)
 
 postgres: $(STAMP)  ## the tests of the specification with the server's store on PostgreSQL, a process for each core
-	@$(BIN)/python -m pytest -q -n auto --dist worksteal --store=postgres tests/spec tests/postgres $(ARGS)
+	@$(PYTEST) --store=postgres tests/spec tests/postgres $(ARGS)
 
 fast: $(STAMP)  ## the tests that need no server process, with fewer examples of each property, a process for each core
-	@$(BIN)/python -m pytest -q -n auto --dist worksteal -p no:schemathesis --hypothesis-profile fast \
+	@$(PYTEST) --hypothesis-profile fast \
 	  tests/unit tests/explore -m "not slow"
 
 coverage: $(STAMP)  ## branch coverage of the pure packages by their own tests, against its floors

@@ -1,4 +1,4 @@
-"""The commands, run as processes."""
+"""The commands, run as processes: each kind once as users start it, and else as a fork of a prepared process."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ import time
 import pytest
 
 from harness import CONNECTED, LiveStage
-from servers import prepared
+from servers.prepared import PreparedServer, run
 from tailwire import AppSettingsBuilder, ChatClient, MemorySessionStore
 from tailwire.testing.server import ServerProcess, read_ready_file
 
 
-async def run(*arguments: str) -> tuple[int, str]:
+async def run_new(*arguments: str) -> tuple[int, str]:
+    """Run a command in a new process of Python, as users do. Return its exit code and its output."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tailwire.cli.main", *arguments, stdout=-1, stderr=asyncio.subprocess.STDOUT
     )
@@ -28,14 +29,14 @@ async def run(*arguments: str) -> tuple[int, str]:
 @pytest.mark.slow
 @pytest.mark.timeout(100)
 async def test_demo_ends_and_loses_nothing():
-    code, shown = await run("demo")
+    code, shown = await run_new("demo")
     assert code == 0, shown
     assert "lost 0, duplicated 0" in shown
 
 
 async def test_commands_manage_users_tokens_and_keys_of_a_running_server(live: LiveStage):
     data = str(live.folder / "data")
-    assert await run("user", "create", "dave", "Dave", "--data", data) == (0, "created user dave\n")
+    assert await run_new("user", "create", "dave", "Dave", "--data", data) == (0, "created user dave\n")
     code, said = await run("user", "create", "dave", "Dave", "--data", data)
     assert (code, "ERR_UID_ALREADY_EXISTS" in said) == (1, True)
     code, token = await run("token", "create", "dave", "--data", data)
@@ -71,33 +72,33 @@ async def test_keys_survive_a_restart_until_replaced(tmp_path):
 async def test_replaced_keys_are_valid_during_the_grace_period(live: LiveStage):
     data, old = str(live.folder / "data"), live.server.auth_key
     alice = await live.enter("alice")
-    code, said = await prepared.run("keys", "--list", "--data", data)
+    code, said = await run("keys", "--list", "--data", data)
     assert (code, len(said.splitlines())) == (0, 3), said
     assert old not in said
     # Keys of the same second are in the order of their hashes.
     assert sorted(line.split()[-2:] for line in said.splitlines()[1:]) == [["API", "Key"], ["Auth", "Key"]]
     assert " never " in said  # the REST API key
     assert said.count(" it is revoked ") == 2
-    code, said = await prepared.run("keys", "--replace", "--grace", "1h", "--data", data)
+    code, said = await run("keys", "--replace", "--grace", "1h", "--data", data)
     assert (code, "The 2 previous keys are valid until 20" in said) == (0, True), said
     assert "Users stay logged in" in said
     checked = ("doctor", live.server.url, "--app-id", live.server.app_id, "--auth-key", old)
-    assert (await prepared.run(*checked))[0] == 0
-    code, said = await prepared.run("keys", "--list", "--data", data)
+    assert (await run(*checked))[0] == 0
+    code, said = await run("keys", "--list", "--data", data)
     assert (code, len(said.splitlines()), said.count(" it is revoked ")) == (0, 5, 2), said
-    code, said = await prepared.run("keys", "--replace", "--data", data)
+    code, said = await run("keys", "--replace", "--data", data)
     assert (code, "The 4 previous keys are revoked" in said) == (0, True), said
-    assert (await prepared.run(*checked))[0] == 1
-    code, said = await prepared.run("keys", "--list", "--data", data)
+    assert (await run(*checked))[0] == 1
+    code, said = await run("keys", "--list", "--data", data)
     assert len(said.splitlines()) == 3
     assert alice.ears.statuses.count(CONNECTED) == 1
     assert alice.status is CONNECTED
-    assert (await prepared.run("keys", "--grace", "1h", "--data", data))[0] == 2
-    assert (await prepared.run("keys", "--list", "--replace", "--data", data))[0] == 2
+    assert (await run("keys", "--grace", "1h", "--data", data))[0] == 2
+    assert (await run("keys", "--list", "--replace", "--data", data))[0] == 2
 
 
 async def test_doctor_succeeds_on_a_running_server_and_fails_without_one(live: LiveStage):
-    code, said = await run("doctor", live.server.url)
+    code, said = await run_new("doctor", live.server.url)
     assert (code, said.count("ok ")) == (0, 4), said
     given = ("--app-id", live.server.app_id, "--auth-key", live.server.auth_key)
     code, said = await run("doctor", live.server.url, *given)
@@ -112,10 +113,10 @@ async def test_doctor_succeeds_on_a_running_server_and_fails_without_one(live: L
 async def test_serve_reports_errors(tmp_path, live: LiveStage):
     code, said = await run("serve", "--port", "99999")
     assert (code, "port must be from 0 to 65535" in said) == (2, True)
-    code, said = await run("serve", "--data", str(tmp_path / "other"), "--port", str(live.server.port))
+    code, said = await run_new("serve", "--data", str(tmp_path / "other"), "--port", str(live.server.port))
     assert (code, f"cannot listen on 127.0.0.1:{live.server.port}: another program listens there" in said) == (1, True)
     newer = tmp_path / "newer"
-    server = ServerProcess(newer)
+    server = PreparedServer(newer)
     async with server:
         await server.stop()
     with sqlite3.connect(newer / "data" / "tailwire.db") as c:
@@ -126,7 +127,7 @@ async def test_serve_reports_errors(tmp_path, live: LiveStage):
 
 
 async def test_clients_that_trust_the_self_signed_certificate_connect(tmp_path):
-    async with ServerProcess(tmp_path, None, "--demo-users", "--tls-self-signed") as server:
+    async with PreparedServer(tmp_path, None, "--demo-users", "--tls-self-signed") as server:
         assert server.url.startswith("https://")
         tls = ssl.create_default_context(cafile=str(tmp_path / "data" / "development-cert.pem"))
         settings = AppSettingsBuilder().override_client_host(server.url).build()
@@ -222,7 +223,7 @@ async def test_folder_in_use_can_be_backed_up_but_neither_restored_nor_served_tw
     assert (code, said.count("\n")) == (1, 1)
     assert f"pid {live.server.pid}" in said
     assert live.server.url in said
-    code, said = await run("backup", target, "--data", data)
+    code, said = await run_new("backup", target, "--data", data)
     assert (code, "verified" in said) == (0, True)
     assert (await run("backup", target, "--data", data))[0] == 1
     code, said = await run("restore", target, "--data", data, "--replace")

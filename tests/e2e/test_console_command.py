@@ -14,18 +14,14 @@ import httpx2
 import pytest
 
 from adapters.shell import Shell, needs_a_terminal
-from servers.prepared import PreparedServer
+from servers.prepared import PreparedServer, run_apart
 
 
 async def console(folder: Path, *arguments: str, **variables: str) -> tuple[int, str, str]:
     """Run the command; return its exit code and what it printed."""
-    command = ["-m", "tailwire", "console", *(("--data", str(folder)) if folder.name else ()), *arguments]
+    command = ["console", *(("--data", str(folder)) if folder.name else ()), *arguments]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("TAILWIRE_")} | variables
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, *command, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
-    out, error = await process.communicate()
-    return process.returncode or 0, out.decode(), error.decode()
+    return await run_apart(*command, environment=environment)
 
 
 async def opens(link: str) -> int:

@@ -19,6 +19,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -117,14 +118,15 @@ class PreparedServer(ServerProcess):
         usual = arguments[: len(PROGRAM)] == PROGRAM and hasattr(os, "pidfd_open")
         if not usual or not _fork_server().forks(environment):
             return await super()._spawned(arguments, environment)
-        return await _forked(arguments[len(PROGRAM) :], environment)
+        with open(os.devnull, "wb") as nowhere:
+            return await _forked(arguments[len(PROGRAM) :], environment, nowhere.fileno())
 
 
 async def run(*arguments: str, **variables: str) -> tuple[int, str]:
     """Run a `tailwire` command, with variables beside those of this process. Return its exit code and its output."""
     environment = {**os.environ, **variables}
     if hasattr(os, "pidfd_open") and _fork_server().forks(environment):
-        process: Any = await _forked([*arguments], environment, with_stdout=True)
+        process: Any = await _forked([*arguments], environment)
         out = await process.stderr.read()
         return await process.wait(), out.decode()
     process = await asyncio.create_subprocess_exec(
@@ -134,14 +136,29 @@ async def run(*arguments: str, **variables: str) -> tuple[int, str]:
     return process.returncode or 0, out.decode()
 
 
-async def _forked(arguments: list[str], environment: dict[str, str], *, with_stdout: bool = False) -> ForkedProcess:
+async def run_apart(*arguments: str, environment: dict[str, str]) -> tuple[int, str, str]:
+    """Run a `tailwire` command with these variables. Return its exit code, its output and its errors."""
+    with tempfile.TemporaryFile() as output:
+        if hasattr(os, "pidfd_open") and _fork_server().forks(environment):
+            process: Any = await _forked([*arguments], environment, output.fileno())
+        else:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, *PROGRAM, *arguments, stdout=output, stderr=asyncio.subprocess.PIPE, env=environment
+            )
+        errors = await process.stderr.read()
+        code = await process.wait()
+        output.seek(0)
+        return code, output.read().decode(), errors.decode()
+
+
+async def _forked(arguments: list[str], environment: dict[str, str], stdout: int | None = None) -> ForkedProcess:
+    # Without a descriptor for it, the output goes where the errors go.
     (errors, their_errors), (status, their_status) = os.pipe(), os.pipe()
-    nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
-        stdout = their_errors if with_stdout else nowhere
-        _fork_server().request(arguments, environment, stdout, their_errors, their_status)
+        output = their_errors if stdout is None else stdout
+        _fork_server().request(arguments, environment, output, their_errors, their_status)
     finally:
-        for descriptor in (their_errors, their_status, nowhere):
+        for descriptor in (their_errors, their_status):
             os.close(descriptor)
     states = await _reader(status)
     return ForkedProcess(int(await states.readline()), await _reader(errors), states)

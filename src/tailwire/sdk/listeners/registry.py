@@ -53,11 +53,11 @@ def check_listener(kind: type, listener: object) -> None:
 def _check_callbacks(kind: type, listener: object) -> None:
     own = False
     for name in _CALLBACKS.intersection(dir(kind)):
-        callback, called_as = getattr(listener, name), inspect.signature(getattr(kind, name))
+        callback = getattr(listener, name)
         if getattr(callback, "__func__", callback) is getattr(kind, name):
             continue
         own = True
-        given = [p for p in called_as.parameters if p != "self"]
+        given = [p for p in inspect.signature(getattr(kind, name)).parameters if p != "self"]
         try:
             inspect.signature(callback).bind(*given)
         except TypeError as e:

@@ -9,7 +9,9 @@ Alembic is imported only where there is something to upgrade: its import takes a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
+import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,12 +43,24 @@ def upgrade(url: str) -> None:
     if url.startswith("postgresql://"):
         asyncio.run(_upgrade_postgres(url))
         return
+    if _revision_of_file(url.removeprefix("sqlite:///")) == revisions()[-1]:
+        return
     engine = create_engine(url, poolclass=NullPool)
     try:
         with engine.connect() as connection:
             _upgrade(connection)
     finally:
         engine.dispose()
+
+
+def _revision_of_file(path: str) -> str | None:
+    # Asked without SQLAlchemy, whose engine takes longer to make than the rest of opening a database of this version.
+    try:
+        with contextlib.closing(sqlite3.connect(path, timeout=0)) as connection:
+            found = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    except sqlite3.Error:  # an empty, locked or unreadable file: SQLAlchemy waits, and raises what callers expect
+        return None
+    return found[0] if found else None
 
 
 class UnsuitableDatabase(OSError):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -35,8 +37,9 @@ class File:
     tag: bytes
 
 
-def read_page(name: str) -> dict[str, File]:
-    """Return the files of a page by their path below its address; "" is the page itself."""
+@functools.cache
+def read_page(name: str) -> Mapping[str, File]:
+    """Return the files of a page by their path below its address; "" is the page itself. They are read once."""
     root = files("tailwire.web")
     found = _read(root / name, "")
     for folder in SHARED_FOLDERS:
