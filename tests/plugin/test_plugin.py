@@ -1,4 +1,4 @@
-"""The pytest plugin as its users use it: whole examples of the docs, run by a separate pytest."""
+"""The pytest plugin as its users use it, by a pytest of its own: for the examples of the docs, in a new process."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ def anyio_backend():
 """
 
 
-OTHER_PLUGINS = [
-    option for name in ("schemathesis", "hypothesispytest", "xdist", "timeout") for option in ("-p", f"no:{name}")
-]
-"""Options without the plugins that this suite has installed: they take a quarter of the time of a run."""
+OTHER_PLUGINS = ("schemathesis", "hypothesispytest", "xdist", "timeout")
+"""Plugins that this suite has installed: they take a quarter of the time of a run."""
 
 
-def run(pytester: pytest.Pytester, code: str, *more: str, ini: str = "") -> pytest.RunResult:
+def run(pytester: pytest.Pytester, code: str, *more: str, ini: str = "", process: bool = False) -> pytest.RunResult:
+    """Run tests with a pytest of their own, in this process or in a new one."""
     pytester.makepyfile(code)
     pytester.makeini(f"[pytest]\n{ini}\nfilterwarnings = error")
-    return pytester.runpytest_subprocess("-q", "-p", "no:cacheprovider", *OTHER_PLUGINS, *more)
+    arguments = ["-q", "-p", "no:cacheprovider", *(f"-pno:{name}" for name in OTHER_PLUGINS), *more]
+    return pytester.runpytest_subprocess(*arguments) if process else pytester.runpytest_inprocess(*arguments)
 
 
 def test_docs_examples_pass(pytester: pytest.Pytester):
     files = {f"test_{re.sub('[^a-z]+', '_', name.lower())}": code for name, code in EXAMPLES}
     pytester.makepyfile(**files)
-    run(pytester, "", *[f"{name}.py" for name in files]).assert_outcomes(passed=len(EXAMPLES))
+    run(pytester, "", *[f"{name}.py" for name in files], process=True).assert_outcomes(passed=len(EXAMPLES))
 
 
 def test_every_example_of_the_docs_is_run():
