@@ -22,6 +22,7 @@ from harness import LiveStage, Stage
 from servers.postgres import PostgresServer
 from servers.s3 import S3Server
 from servers.schema import prepare
+from sizes import size
 from tailwire.testing.virtual.loop import VirtualLoop
 
 # Modules, tests and fixtures stay until the end: looking for garbage among them takes a third of the collection's time,
@@ -30,7 +31,9 @@ THRESHOLDS = gc.get_threshold()
 gc.set_threshold(100_000, 20, 100)
 
 # How long an example takes says how busy the machine is, and nothing about the code.
-hypothesis.settings.register_profile("suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile(
+    "suite", deadline=None, max_examples=size(50, 100), suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("suite")
 hypothesis.settings.register_profile("fast", hypothesis.settings.get_profile("suite"), max_examples=20)  # `make fast`
 
@@ -193,6 +196,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         folder = item.path.relative_to(item.config.rootpath / "tests").parts[0]
         return (1 if item.get_closest_marker("slow") else 0, order.index(folder) if folder in order else len(order))
 
+    for item in items:
+        if hypothesis.is_hypothesis_test(getattr(item, "obj", None)):
+            item.add_marker(pytest.mark.thorough)  # with more examples
     if config.getoption("--store") != "sqlite":
         for item in items:
             if item.get_closest_marker("sqlite"):

@@ -38,7 +38,7 @@ async def check(server, headers, *more, hooks=False):
         "--phases",
         PHASES,
         "--max-examples",
-        "2",
+        size("1", "2"),
         "--exclude-checks",
         NOT_ASKED,
         "--exclude-path",

@@ -13,6 +13,7 @@ import pytest
 
 from faults.disk import Disk, Entry, Recorder, moments
 from harness import LiveStage
+from sizes import size
 from tailwire import TextMessage
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -63,11 +64,12 @@ def losses(recorder: Recorder, entries: list[Entry], folder: Path, chance: rando
     return found
 
 
+@pytest.mark.thorough
 async def test_no_acknowledged_message_is_lost_wherever_the_power_is_cut(live: LiveStage, tmp_path: Path):
     recorder, entries = await record_sends(live, tmp_path)
     assert sum(entry.kind == "s" for entry in entries) >= SENDS
     assert losses(recorder, entries, tmp_path / "after", None) == []
-    for seed in range(3):
+    for seed in range(size(1, 3)):
         assert losses(recorder, entries, tmp_path / "after", random.Random(seed)) == []
 
 

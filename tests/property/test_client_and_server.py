@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness import CONNECTED, Actor, Stage
+from sizes import size
 from tailwire import CometChatException, MemorySessionStore
 from tailwire.testing.invariants import check_state
 from tailwire.testing.virtual.loop import VirtualLoop, virtual_run
@@ -126,8 +127,9 @@ class Play:
         assert len(set(received.values())) == len(received), "stored twice"
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=size(30, 60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=steps, auto=st.booleans())
+@pytest.mark.thorough
 @pytest.mark.timeout(240)
 @pytest.mark.spec("K1", "K3", "I9", "I10", "S2")
 def test_every_message_arrives_exactly_once(steps, auto):

@@ -15,8 +15,8 @@ from tailwire.testing.simulation.__main__ import run_batch
 
 # Killed processes leave coroutines that were never awaited; they may be collected in the next test.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-SEEDS = size(20, 200)
-SEEDS_PER_TEST = 10
+SEEDS = size(10, 200)
+SEEDS_PER_TEST = 5
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, SEEDS_PER_TEST))
