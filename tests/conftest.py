@@ -67,12 +67,12 @@ def _keep_files_in_memory() -> None:
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Return one worker more than there are cores: many tests wait for processes, timers and the disk.
+    """Return two workers for each core: the tests wait for processes, timers and the disk as long as they compute.
 
-    The tests that are not slow compute: one more worker for them would only collect the tests once more.
+    The tests that are not slow only compute: more workers for them would only collect the tests more often.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return cores if config.getoption("markexpr") == "not slow" else cores + 1
+    return cores if config.getoption("markexpr") == "not slow" else 2 * cores
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
