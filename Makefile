@@ -8,7 +8,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready-$(shell cat requirements.lock pyproject.toml 2>/dev/null | cksum | cut -d' ' -f1)
 .DEFAULT_GOAL := help
-# A process for each core; of Schemathesis only the command is used, whose plugin takes a second of each process.
+# Of Schemathesis only the command is used: its plugin would take a second of each process.
 PYTEST := $(BIN)/python -m pytest -q -n auto --dist worksteal -p no:schemathesis
 DEMO   := $(VENV)/.runs-$(shell cat requirements.lock pyproject.toml 2>/dev/null | cksum | cut -d' ' -f1)
 PIP    := $(BIN)/pip install --disable-pip-version-check --progress-bar off
@@ -67,7 +67,7 @@ serve: $(DEMO)  ## a server on http://127.0.0.1:8480 with demo users, who chat i
 console: $(DEMO)  ## prints a link to the web console of the server that runs
 	@$(BIN)/tailwire console --data .tailwire
 
-test: $(STAMP)  ## the whole test suite, a process for each core
+test: $(STAMP)  ## the whole test suite, two processes for each core
 	@$(PYTEST) $(ARGS)
 
 thorough: $(STAMP)  ## what `make test` runs in a smaller size, in full: every state of the connection, 200 seeds, all recorded faults
