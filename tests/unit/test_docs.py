@@ -136,6 +136,7 @@ def test_the_api_reference_has_every_field_of_every_public_dataclass():
     assert "- `timestamp`, `delivered_at`, `read_at`: " in sections["MessageReceipt"]
 
 
+@pytest.mark.slow
 def test_the_api_reference_is_current_and_has_every_public_name():
     pages = make_api_reference.pages()
     for path, text in pages.items():

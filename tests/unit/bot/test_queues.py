@@ -102,6 +102,7 @@ def test_system_exit_ends_the_bot():
     assert runs == ["leave", "and again"]
 
 
+@pytest.mark.slow
 def test_only_interrupted_messages_are_handled_again(caplog):
     bot, runs = a_bot(handler_timeout=None), []
 
@@ -129,6 +130,7 @@ def test_only_interrupted_messages_are_handled_again(caplog):
     assert "not handled" not in caplog.text
 
 
+@pytest.mark.slow
 def test_busy_conversation_does_not_delay_others(monkeypatch):
     monkeypatch.setattr(registry, "MAX_EVENTS", 20)  # the stream stops reading when this many events are open
     bot, seen = a_bot(), []

@@ -369,6 +369,7 @@ def caught_up_by(m, history, *, took=0.1):
     return sizes, handed
 
 
+@pytest.mark.slow
 def test_pages_grow_on_a_fast_line():
     sizes, handed = caught_up_by(CatchUp(position=Position(0), limit=10**6), range(1, 20_001))
     assert sizes[:5] == [20, 40, 80, 100, 100]

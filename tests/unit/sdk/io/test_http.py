@@ -290,6 +290,7 @@ async def test_deep_nesting_and_long_numbers_leave_the_rest_readable(depth):
         assert (first["id"], second, third) == ("1", {"id": "2", "b": None}, "3")
 
 
+@pytest.mark.slow
 async def test_decompression_is_bounded():
     packed = gzip.compress(b'{"data": [{"id": "77", "x": "' + b" " * 100_000_000)
 

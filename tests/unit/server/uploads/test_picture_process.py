@@ -145,6 +145,7 @@ def test_a_decoder_that_crashes_costs_one_picture(start, tmp_path, picture, smal
 
 
 @linux_only
+@pytest.mark.slow
 def test_process_that_gets_no_processor_time_is_replaced_by_one_with_a_higher_priority(start, picture, small):
     process = start()
     process.make(picture, None)
@@ -196,6 +197,7 @@ def test_bomb_that_passes_the_pixel_limit_meets_the_memory_limit(start, tmp_path
     assert start(CHANGED.format(lifted)).make(bomb, small) == Picture(12_000, 12_000, small=True)
 
 
+@pytest.mark.slow
 async def test_unused_process_ends_and_the_next_picture_starts_another(start, picture, caplog):
     process = start(CHANGED.format("picture_child.UNUSED_SECONDS = 0.01"))
     with caplog.at_level(logging.WARNING):

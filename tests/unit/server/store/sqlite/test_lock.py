@@ -36,6 +36,7 @@ async def test_failed_start_releases_the_lock(tmp_path):
     ServerLock(tmp_path / "tailwire.db").release()
 
 
+@pytest.mark.slow
 def test_lock_ends_with_its_process(tmp_path):
     code = (
         "import pathlib, sys; from tailwire.server.store.sqlite.lock import ServerLock;"
