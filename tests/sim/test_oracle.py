@@ -215,7 +215,9 @@ def test_change_of_conversations_or_blocks_that_is_not_told_live_is_found(
 ):
     plan = Plan(4, (Step(1.0, "bob-phone", "say", "alice"), *LIST_STEPS[kind], Step(5.0, "alice-phone", "type")))
     simulate(plan)
-    Planter(monkeypatch).setattr(Delivery, "own_list", lambda self, caller, action, number, conversation=None: None)
+    Planter(monkeypatch).setattr(
+        Delivery, "own_list_changed", lambda self, caller, action, number, conversation=None: None
+    )
     assert rule_of(plan) == "untold conversation"
 
 

@@ -64,7 +64,7 @@ async def entries(rest: Rest) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("action", CHANGES)
-async def test_change_without_the_token_does_nothing_and_with_it_leaves_an_entry(stage: Stage, action: str):
+async def test_change_needs_the_console_token_and_is_recorded_in_the_audit_log(stage: Stage, action: str):
     method, path, body = CHANGES[action]
     receiver = await push_service(stage)
     receiver.status = 400

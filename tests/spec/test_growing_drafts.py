@@ -86,7 +86,7 @@ async def test_reader_can_ask_the_author_to_stop(stage: Stage):
     assert refused.value.code == "ERR_INVALID_ARGUMENT"
 
 
-async def test_drafts_do_not_leak_into_another_session(stage: Stage):
+async def test_no_draft_event_comes_after_logout(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     await grow(bob, 1, "so far")
     await alice.ears.until(lambda: bool(alice.ears.all("draft")))

@@ -1,4 +1,4 @@
-"""Watches that work on their client's event loop: to read a socket, or to wait until the client has closed its own."""
+"""Watches that run a task on their client's event loop, and the wait until a client has closed its socket."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from tailwire.sdk.connection.state import Phase
 PHASES_FILE = files("tailwire.lab") / "phases.json"
 
 
-def machine() -> dict[str, Any]:
+def phase_graph() -> dict[str, Any]:
     """Return the phases and the edges between them: `from`, `to`, and the `events` that lead along it."""
     edges = json.loads(PHASES_FILE.read_text(encoding="utf-8"))
     return {"phases": [str(phase) for phase in Phase], "edges": edges}

@@ -11,7 +11,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from tailwire.lab.graph import machine
+from tailwire.lab.graph import phase_graph
 from tailwire.lab.lab import PHONE_NAMES, Lab
 from tailwire.lab.phone import SETTINGS
 from tailwire.sdk.connection.commands import Command
@@ -84,7 +84,7 @@ def read(file: Path) -> dict[str, Any]:
     except (ArithmeticError, ValueError) as e:
         raise e if isinstance(e, BadRecording) else BadRecording(f"a number in it cannot be shown: {e}") from e
     name = file.name.encode("utf-8", "replace").decode("utf-8")
-    return {**shown, "machine": machine(), "name": name}
+    return {**shown, "machine": phase_graph(), "name": name}
 
 
 def _lab(data: Mapping[str, Any]) -> dict[str, Any]:

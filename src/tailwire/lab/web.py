@@ -21,7 +21,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response, Stream
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tailwire.lab.graph import machine
+from tailwire.lab.graph import phase_graph
 from tailwire.lab.lab import PHONE_NAMES, Lab
 from tailwire.lab.phone import Refused
 from tailwire.lab.recording import recorded
@@ -116,7 +116,7 @@ def _read_files() -> dict[str, tuple[bytes, str]]:
     return found
 
 
-class Pages:
+class Endpoints:
     """The page's endpoints.
 
     Args:
@@ -137,7 +137,7 @@ class Pages:
         """Return what the page shows: a lab or a recording."""
         if self._replay is not None:
             return JSONResponse({"mode": "replay", **self._replay})
-        return JSONResponse({"mode": "live", "names": list(PHONE_NAMES), "slow": self._slow, "machine": machine()})
+        return JSONResponse({"mode": "live", "names": list(PHONE_NAMES), "slow": self._slow, "machine": phase_graph()})
 
     async def events(self, request: Request) -> Response:
         """Stream the events so far, and then each new one."""
@@ -210,13 +210,13 @@ def web_app(
         once: the single-use secret; "" for none.
         slow: the factor with which the lab was started (see `Lab`).
     """
-    pages = Pages(lab, replay, slow)
+    endpoints = Endpoints(lab, replay, slow)
     routes = [
-        Route("/{token}/about.json", pages.about),
-        Route("/{token}/events", pages.events),
-        Route("/{token}/do", pages.do, methods=["POST"]),
-        Route("/{token}/save", pages.save),
-        Route("/{token}/{name}", pages.file),
-        Route("/{token}/", pages.file, name="index"),
+        Route("/{token}/about.json", endpoints.about),
+        Route("/{token}/events", endpoints.events),
+        Route("/{token}/do", endpoints.do, methods=["POST"]),
+        Route("/{token}/save", endpoints.save),
+        Route("/{token}/{name}", endpoints.file),
+        Route("/{token}/", endpoints.file, name="index"),
     ]
     return Guard(Starlette(routes=routes), token, port, once, lab.log.close if lab is not None else lambda: None)

@@ -5,7 +5,7 @@ The provider is asked for one of three reasons:
 1. The server rejected the token of an attempt to connect: the machine commands `RenewToken`, and the next attempt waits
    for the new token (`before_attempt`).
 2. The token of the open socket is about to end: the machine commands `RenewInPlace`, and the socket stays open
-   (`in_place`). How long before the end is in `connection.backoff.renewal_wait`.
+   (`renew_in_place`). How long before the end is in `connection.backoff.renewal_wait`.
 3. The server rejected the token of a request (`renew_rejected`).
 
 A failure of 1 or 2 is reported to the machine, which waits before it tries again (`State.renewals_failed`). For
@@ -88,7 +88,7 @@ class Tokens:
         else:
             runner.feed(i.TokenRenewed(epoch))
 
-    def in_place(self, runner: Runner, epoch: int, wire: Wire | None) -> None:
+    def renew_in_place(self, runner: Runner, epoch: int, wire: Wire | None) -> None:
         """Get a new token, and offer it to the server on the open socket. The server's answer arrives as a frame.
 
         A socket that closes meanwhile does not cancel this: the new token is kept for the next attempt.
@@ -96,9 +96,9 @@ class Tokens:
         self._cancel_offer()
         self._epoch = epoch
         if wire is not None:
-            self._offering = runner.begin(self._in_place(runner, epoch, wire))
+            self._offering = runner.begin(self._renew_in_place(runner, epoch, wire))
 
-    async def _in_place(self, runner: Runner, epoch: int, wire: Wire) -> None:
+    async def _renew_in_place(self, runner: Runner, epoch: int, wire: Wire) -> None:
         try:
             await self.renew(self.socket_token)
             session = self._sessions.require()

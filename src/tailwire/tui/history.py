@@ -104,7 +104,7 @@ class History(Widget, can_focus=True):
         return self._view.items
 
     def show(self, items: Sequence[LiveMessage]) -> None:
-        """Show these messages. The visible messages keep their place, except at the end."""
+        """Show these messages. A view at the end follows the newest; otherwise the visible ones keep their place."""
         self._view.show(items)
         if self.selected is not None and self.selected not in self._view.index:
             self.select(None)

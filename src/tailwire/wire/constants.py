@@ -33,7 +33,7 @@ class Category(StrEnum):
 
 
 class MessageType(StrEnum):
-    """The type of a message of category `message`. Custom messages may use other types."""
+    """The types of category `message`, and `custom`, the usual one of custom messages, which may have any other."""
 
     TEXT = "text"
     IMAGE = "image"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from importlib.resources import files
 
-from tailwire.lab.graph import machine
+from tailwire.lab.graph import phase_graph
 from tailwire.sdk.connection.state import Phase
 
 
 def test_edges_join_phases():
-    graph = machine()
+    graph = phase_graph()
     assert graph["phases"] == [p.value for p in Phase]
     pairs = {(e["from"], e["to"]) for e in graph["edges"]}
     assert {("idle", "connecting"), ("connecting", "open"), ("open", "waiting")} <= pairs

@@ -86,6 +86,6 @@ def test_a_media_message_lists_its_attachments(caption):
     assert ("text" in data) is bool(caption)
 
 
-def test_a_message_of_another_class_is_sent_without_content():
+def test_a_plain_base_message_is_sent_with_empty_data():
     body = message_to_wire(BaseMessage(receiver="b", category="custom", type="x"))
     assert (body["category"], body["type"], body["data"]) == ("custom", "x", {})

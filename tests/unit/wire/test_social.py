@@ -92,7 +92,7 @@ def test_each_member_has_a_receipt_for_a_message():
 
 
 @pytest.mark.parametrize(("action", "delivered", "read"), [("delivered", 7, 0), ("read", 0, 7)])
-def test_a_receipt_frame_has_the_time_of_its_kind(action, delivered, read):
+def test_a_receipt_from_a_frame_sets_only_the_time_of_its_type(action, delivered, read):
     body = {"action": action, "timestamp": 7, "messageId": "9", "user": {"uid": "bob"}}
     receipt = receipt_from_frame({"receiver": "ann", "receiverType": "user", "body": body})
     assert (receipt.receipt_type, receipt.message_id, receipt.sender) == (action, 9, User("bob"))

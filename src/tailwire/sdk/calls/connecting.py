@@ -129,9 +129,10 @@ class ConnectionCalls:
                 one source can omit it.
 
         Raises:
-            ValueError: for another state; for a reason that is empty, too long or not printable.
-            TypeError: when the reason is not text.
-            RuntimeError: when 100 reasons are set already. Each ends with `set_app_state("foreground", reason=…)`.
+            ValueError: the state is unknown, or the reason is empty, too long or not printable.
+            TypeError: the reason is not a string.
+            RuntimeError: 100 reasons keep the app in the background already. End one with
+                `set_app_state("foreground", reason=…)`.
         """
         app, reasons = AppState(state), self._background_reasons
         reason = checked_reason(reason)

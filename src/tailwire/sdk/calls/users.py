@@ -120,7 +120,7 @@ class UserCalls:
         Raises:
             CometChatException: `EMPTY_USERS_LIST`, `ERR_BAD_ERROR_RESPONSE`, or another code of the server.
         """
-        return await self._block("POST", uids)
+        return await self._change_blocks("POST", uids)
 
     async def unblock_users(self, uids: Sequence[str]) -> dict[str, str]:
         """Unblock users.
@@ -134,9 +134,9 @@ class UserCalls:
         Raises:
             CometChatException: `EMPTY_USERS_LIST`, `ERR_BAD_ERROR_RESPONSE`, or another code of the server.
         """
-        return await self._block("DELETE", uids)
+        return await self._change_blocks("DELETE", uids)
 
-    async def _block(self, method: str, uids: Sequence[str]) -> dict[str, str]:
+    async def _change_blocks(self, method: str, uids: Sequence[str]) -> dict[str, str]:
         if not uids:
             raise failure("EMPTY_USERS_LIST")
         answer = await self._parts.requests.ask(method, "/blockedusers", body={"blockedUids": list(uids)})

@@ -325,9 +325,12 @@ def hand_over(
     changed: Sequence[tuple[int, int, Any]] = (),
     before: Position | None = None,
 ) -> list[Command]:
-    """Record that messages and changes are handed over in this order, and return the command.
+    """Record that messages and changes are handed over, and return the command: both, in the order of what happened.
+
+    Returns no command if there are none.
 
     Args:
+        pairs: the id of each message and the message, by ascending id.
         changed: for each change its number, the id of the message before it, and its event.
         before: the position before them; None for the current one.
     """

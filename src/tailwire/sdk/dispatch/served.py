@@ -95,7 +95,7 @@ class Served:
             self._reached = until
 
     def hold(self, event: object) -> bool:
-        """Hold an open event once more. Return whether it has a position."""
+        """Hold an event once more if it is open. Return whether it is open."""
         entry = self._open.get(id(event))
         if entry is not None:
             entry.holds += 1

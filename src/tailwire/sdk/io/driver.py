@@ -353,7 +353,7 @@ class Driver:
         c.SendPing: _send_ping,
         c.SendAppState: _send_app_state,
         c.RenewToken: _renew_before_attempt,
-        c.RenewInPlace: lambda self, command: self._owner.tokens.in_place(self, command.epoch, self._wire),
+        c.RenewInPlace: lambda self, command: self._owner.tokens.renew_in_place(self, command.epoch, self._wire),
         c.ExpireSession: lambda self, command: self._owner.session_expired(),
         c.Answer: lambda self, command: self._callers.answer(command),
         c.TellStatus: _tell_status,

@@ -28,7 +28,7 @@ class Renewal(Protocol):
     def before_attempt(self, runner: Runner, epoch: int) -> asyncio.Task[None]:
         """Get a new token before the next attempt."""
 
-    def in_place(self, runner: Runner, epoch: int, wire: Wire | None) -> None:
+    def renew_in_place(self, runner: Runner, epoch: int, wire: Wire | None) -> None:
         """Get a new token, and offer it to the server on the open socket."""
 
     def answered(self, runner: Runner, granted: Granted | None) -> None:

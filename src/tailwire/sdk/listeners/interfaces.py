@@ -180,7 +180,7 @@ class MessageListener:
         """Called when a transient message arrived; it is not stored."""
 
     def on_draft_changed(self, draft: DraftChanged) -> Hook:
-        """Called when a message that is being written has grown or `ended` (Tailwire's own)."""
+        """Called when a message that is being written has grown or ended (`draft.ended`); Tailwire's own."""
 
     def on_message_reaction_added(self, event: ReactionEvent) -> Hook:
         """Called when a user reacted to a message."""

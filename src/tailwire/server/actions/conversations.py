@@ -168,7 +168,7 @@ class Conversations:
         conversation = await self._authorizer.conversation(caller, kind, other)
         await self._store.read_state.tag(conversation, caller.uid, kept)
         number = await self._log(caller, ChangeKind.LIST_CHANGED, conversation)
-        self._delivery.own_list(caller, "changed", number, conversation)
+        self._delivery.own_list_changed(caller, "changed", number, conversation)
         return await self.get(caller, kind, other)
 
     async def delete(self, caller: Caller, kind: str, other: str, *, permanently: bool) -> ConversationKey:
@@ -189,7 +189,7 @@ class Conversations:
             last = await self._store.conversations.last_message_id(conversation)
             await self._store.read_state.clear(conversation, caller.uid, last)
             number = await self._log(caller, ChangeKind.LIST_REMOVED, conversation)
-            self._delivery.own_list(caller, "removed", number, conversation)
+            self._delivery.own_list_changed(caller, "removed", number, conversation)
         return conversation
 
     async def pin(self, caller: Caller, kind: str, other: str, *, pinned: bool) -> ConversationView:

@@ -177,7 +177,9 @@ class Delivery:
     def _publish(self, caller: Caller, subject: str, frame: bytes, number: int, feature: str) -> None:
         self._broker.publish(subject, FramePublication(frame, caller.device, feature=feature, number=number))
 
-    def own_list(self, caller: Caller, action: str, number: int, conversation: ConversationKey | None = None) -> None:
+    def own_list_changed(
+        self, caller: Caller, action: str, number: int, conversation: ConversationKey | None = None
+    ) -> None:
         """Publish to the caller's other devices a change of their conversations that no other frame reports.
 
         Args:

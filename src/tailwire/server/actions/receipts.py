@@ -166,5 +166,5 @@ class Receipts:
             raise Refused("ERR_MESSAGE_ID_NOT_FOUND", {"messageId": "This message is not in this conversation."})
         await self._store.read_state.unmark(conversation, caller.uid, row.id if caller.key else row.id - 1)
         change = change_log.own(ChangeKind.LIST_CHANGED, caller.uid, caller.device, detail=conversation)
-        self._delivery.own_list(caller, "changed", await self._store.change_log.add(change), conversation)
+        self._delivery.own_list_changed(caller, "changed", await self._store.change_log.add(change), conversation)
         return row.id

@@ -62,7 +62,7 @@ class Relations:
             else:
                 await self._store.blocks.add(caller.uid, list(done), self._world.seconds(), [event])
             change = change_log.own(ChangeKind.BLOCKS, caller.uid, caller.device)
-            self._delivery.own_list(caller, "blocks", await self._store.change_log.add(change))
+            self._delivery.own_list_changed(caller, "blocks", await self._store.change_log.add(change))
         return outcome
 
     async def blocked(

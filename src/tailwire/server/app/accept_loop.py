@@ -97,8 +97,8 @@ class AcceptLoop:
         if slot is None and not trusted:
             self._refuse_address(connection)
             return
-        named = trusted and self._proxy_protocol
-        serving = self._serve_named(connection) if named else self._serve(connection, "", slot)
+        has_proxy_header = trusted and self._proxy_protocol
+        serving = self._serve_with_proxy_header(connection) if has_proxy_header else self._serve(connection, "", slot)
         task = self._loop.create_task(serving, name="tailwire new connection")
         self._opening.add(task)
         task.add_done_callback(self._opening.discard)
@@ -108,7 +108,7 @@ class AcceptLoop:
         self._metrics.refusals["connections_per_address"] += 1
         connection.close()
 
-    async def _serve_named(self, connection: socket.socket) -> None:
+    async def _serve_with_proxy_header(self, connection: socket.socket) -> None:
         try:
             async with asyncio.timeout(self._handshake):
                 address = await client_of(connection)

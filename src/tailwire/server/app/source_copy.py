@@ -1,8 +1,8 @@
 """A copy of a SQLite database, and the rows by which the database differs from it later.
 
-The change log and the ids do not cover everything that changes: marks, pins, profiles and deleted rows have neither. So
-each row of each table is compared with the copy. SQLite does that itself, in a fraction of the time that PostgreSQL
-needs to store the rows.
+The change log and the ids do not reveal every changed row: a profile is edited and a row is deleted without a new id,
+and the log is bounded and does not cover all tables. So each row of each table is compared with the copy. SQLite does
+that itself, in a fraction of the time that PostgreSQL needs to store the rows.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ def open_uploads(settings: Settings, world: World) -> Uploads:
 
 
 async def check_uploads(settings: Settings) -> None:
-    """Ask the bucket, if there is one, so that a mistake is found before a user uploads a file.
+    """Check the bucket, if there is one, so that a wrong setting is found before a user uploads a file.
 
     A service that does not answer is only logged: messages do not need it, and it may come back.
 

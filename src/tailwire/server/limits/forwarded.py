@@ -21,14 +21,14 @@ Headers = Iterable[tuple[bytes, bytes]]
 
 
 class TrustedProxies:
-    """The trusted proxies.
+    """Recognizes trusted proxies, and finds the client behind them.
 
     Args:
-        names: their networks, comma-separated; "" for none.
+        names: the networks of the proxies, comma-separated; "" for none.
         header: the header that they write: `x-forwarded-for` or `forwarded`.
 
     Raises:
-        ValueError: if a name is not a network.
+        ValueError: if one of them is not a network.
     """
 
     def __init__(self, names: str = "", header: str = X_FORWARDED_FOR) -> None:

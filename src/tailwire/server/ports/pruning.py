@@ -22,11 +22,11 @@ class PruningStore(Protocol):
     """Removes what is old. Messages are removed in the order of their ids."""
 
     async def remove_messages(self, before: int, limit: int) -> int:
-        """Remove messages that were sent by a time, with all that belongs to them.
+        """Remove messages that were sent at or before a time, with all that belongs to them.
 
         Args:
-            before: seconds since 1970.
-            limit: how many of the oldest messages are looked at.
+            before: the time, in seconds since 1970.
+            limit: how many messages to examine, from the oldest on.
 
         Returns:
             The number of removed messages.
@@ -36,7 +36,7 @@ class PruningStore(Protocol):
         """Erase the words of the removed messages from the search index, after the last step."""
 
     async def condemn_files(self, before: int, limit: int) -> int:
-        """Mark files that were uploaded by a time for removal, whether messages refer to them or not.
+        """Mark files that were uploaded at or before a time for removal, whether messages refer to them or not.
 
         Pictures that users and groups still have are not marked.
 

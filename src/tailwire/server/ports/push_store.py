@@ -1,7 +1,7 @@
-"""Push notifications in the store: devices, preferences, and the outbox.
+"""Push notifications in the store: devices, preferences, and the queue of notifications.
 
-Nothing is written when a message is sent. What users are notified of is read from the messages themselves,
-after the stored progress: a message that was acknowledged is found there after a crash.
+Sending a message queues no notifications. They are derived later from the stored messages, from where the stored
+progress ends, so a message that was acknowledged is still found after a crash.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class PushPreferenceStore(Protocol):
 
 
 class NotificationStore(Protocol):
-    """The outbox of push notifications, and how far messages have been looked at."""
+    """The queue of push notifications, and how far the messages have been examined for it."""
 
     async def highest(self) -> int:
         """Return the id of the newest message; 0 if there is none."""

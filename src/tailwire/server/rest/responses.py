@@ -294,7 +294,7 @@ class Reactivated(Shape, kw_only=True):
 
 
 class Online(Shape, kw_only=True):
-    """The number of users who are online, or of members by group."""
+    """How many users are online; if the request names groups, how many members of each group, by guid."""
 
     online_users_count: int = 0
     groups: dict[str, int] = {}

@@ -10,7 +10,7 @@ from tailwire.server.rules.urls import check_address
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lengths:
-    """The limits. Each check returns the value if it is valid.
+    """The limits of what users write. Each check raises `Refused` if a value is beyond them.
 
     Attributes:
         name: characters of a name.

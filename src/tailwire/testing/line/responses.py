@@ -1,4 +1,4 @@
-"""Responses in the server's place, and the request head that decides about them. Rule: bytes in, bytes out, no I/O."""
+"""Responses that are sent instead of the server's, and the request heads that select them. No I/O."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ class Refusing(_Waiting):
         server.data_received(request)
 
 
-class _Swapped:
+class _ReplacedTransport:
     # The server's transport of a connection whose response is replaced.
     def __init__(self, transport: Any, answer: bytes) -> None:
         self._transport = transport
@@ -143,7 +143,7 @@ def headers_of(head: bytes) -> list[tuple[bytes, bytes, bytes]]:
     return [line.lower().partition(b": ") for line in head.split(b"\r\n")[1:]]
 
 
-class Swapping(_Waiting):
+class ResponseReplacer(_Waiting):
     """Passes every request to the server, and replaces its response. Upgrades pass unchanged."""
 
     def __init__(self, answer: bytes, behind: Factory) -> None:
@@ -158,7 +158,7 @@ class Swapping(_Waiting):
         self._passes = True
         if upgrade:
             self._transport.set_protocol(self._server)
-        self._server.connection_made(self._transport if upgrade else _Swapped(self._transport, self._answer))
+        self._server.connection_made(self._transport if upgrade else _ReplacedTransport(self._transport, self._answer))
         self._server.data_received(request)
 
     def data_received(self, data: bytes) -> None:
@@ -176,7 +176,7 @@ class Swapping(_Waiting):
 
 def gateway(kind: str) -> Callable[[Factory | None], Factory | None]:
     """Return a gateway that replaces the server's responses, for `Network.middleboxes`."""
-    return lambda behind: None if behind is None else lambda: Swapping(GATEWAYS[kind], behind)
+    return lambda behind: None if behind is None else lambda: ResponseReplacer(GATEWAYS[kind], behind)
 
 
 def portal(kind: str) -> Callable[[Factory | None], Factory]:

@@ -25,7 +25,7 @@ class RecordingBroker:
 @pytest.mark.parametrize(
     ("publish", "subjects"),
     [
-        (lambda d: d.own_list(ALICE, "blocks", 1), {"user.alice"}),
+        (lambda d: d.own_list_changed(ALICE, "blocks", 1), {"user.alice"}),
         (lambda d: d.conversation_removed(ALICE, key_of("", "team", "group"), {"": 1}), {"group.team"}),
         (
             lambda d: d.conversation_removed(ALICE, key_of("alice", "bob", "user"), {"alice": 1, "bob": 2}),

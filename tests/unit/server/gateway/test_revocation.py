@@ -82,7 +82,7 @@ async def test_token_that_was_revoked_elsewhere_ends_its_sockets_at_once(scene: 
 
 
 @pytest.mark.parametrize("kind", ["tokens", "user"])
-async def test_gone_tokens_of_a_user_end_when_the_tokens_changed(scene: Scene, kind: str):
+async def test_sockets_of_revoked_tokens_end_when_the_tokens_of_their_user_changed(scene: Scene, kind: str):
     await scene.hear((7, kind, "alice"))
     assert scene.revoked == [("alice", "old")]
     assert sorted(scene.asked) == ["new", "old"]

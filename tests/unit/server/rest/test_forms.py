@@ -58,8 +58,12 @@ async def test_form_is_refused_by_its_fields_before_its_file_is_read():
     assert (body.asked, asked, kept.dropped) == (1, [{"receiver": "nobody"}], True)
 
 
-@pytest.mark.parametrize("head", [HEAD.replace(b"nobody", b"no\0body"), HEAD.replace(b'"a"', b'"a\0"')])
-async def test_nul_in_a_form_is_refused_and_its_file_is_dropped(head):
+@pytest.mark.parametrize(
+    ("head", "begun"),
+    [(HEAD.replace(b"nobody", b"no\0body"), False), (HEAD.replace(b'"a"', b'"a\0"'), True)],
+    ids=["in a field", "in the name of the file, which is then dropped"],
+)
+async def test_nul_in_a_form_is_refused(head, begun):
     body, kept = Body([head + b"y\r\n--x--\r\n"]), Kept()
 
     async def admit(fields):
@@ -67,6 +71,7 @@ async def test_nul_in_a_form_is_refused_and_its_file_is_dropped(head):
 
     with pytest.raises(Refused, match="ERR_BAD_REQUEST"):
         await read(body, lambda fields: kept, admit)
+    assert kept.dropped is begun
 
 
 async def test_total_size_of_files_is_checked():

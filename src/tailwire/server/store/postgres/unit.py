@@ -55,9 +55,9 @@ class Unit:
         self.with_message: list[tuple[str, str]] = []
 
     def seen(self, condition: str, **values: Value) -> None:
-        """Carry out nothing of the unit unless a condition that held when it was read still holds.
+        """Make the unit do nothing unless a condition that held when the data was read still holds.
 
-        Comes before all changes.
+        Call this before adding any change.
         """
         self._step("seen", condition, values)
 
@@ -101,10 +101,10 @@ class Unit:
         self._steps.append((kind, positional(statement), encoded))
 
     def encode(self, draft: int | None) -> bytes:
-        """Return the unit as the database takes it. Nothing may be added afterwards.
+        """Return the unit as JSON for the function of the batch. Nothing may be added afterwards.
 
         Args:
-            draft: the number of its message among the drafts of the batch, from 1.
+            draft: the number of its message among the drafts of the batch, from 1; None if it has no message.
         """
         if not self._encoded:
             self._encoded = msgspec.json.encode({"steps": self._steps, "changes": self.changes})[1:]

@@ -1,4 +1,4 @@
-"""Reads what users attach to messages besides reactions, and does the writes of a single statement."""
+"""Reads what users attach to messages besides reactions, and makes those writes that need only one statement."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads records of uploaded files, and does the writes of a single statement."""
+"""Reads records of uploaded files, and makes those writes that need only one statement."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FIRST = f"SELECT 1 FROM files WHERE {UNUSED}"
 
 
 class FileRows:
-    """`FileStore`, without the writes of several statements."""
+    """`FileStore`, without the writes that need several statements."""
 
     def __init__(self, connection: Connection) -> None:
         self._db = connection

@@ -1,4 +1,4 @@
-"""The outbox of push notifications, and how far messages have been looked at."""
+"""The queue of push notifications, and how far the messages have been examined for it."""
 
 from __future__ import annotations
 

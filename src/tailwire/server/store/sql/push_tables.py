@@ -1,4 +1,4 @@
-"""Tables of push notifications: tokens of devices, preferences, muted conversations, the outbox and its progress."""
+"""Tables of push notifications: tokens, preferences, muted conversations, the queue and its progress."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads a user's side of each conversation, and does the writes of a single statement."""
+"""Reads a user's side of each conversation, and makes those writes that need only one statement."""
 
 from __future__ import annotations
 

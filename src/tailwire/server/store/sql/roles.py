@@ -1,4 +1,4 @@
-"""Reads roles of users, and the features that a role may not use, and does the writes of a single statement."""
+"""Reads roles of users, and the features that a role may not use; makes those writes that need only one statement."""
 
 from __future__ import annotations
 

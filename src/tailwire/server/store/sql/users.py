@@ -1,4 +1,4 @@
-"""Reads users, and does the writes of a single statement."""
+"""Reads users, and makes those writes that need only one statement."""
 
 from __future__ import annotations
 

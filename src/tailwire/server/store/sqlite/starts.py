@@ -105,7 +105,7 @@ class Starts:
     """The starts of a store, and its id file.
 
     Attributes:
-        known: the starts in the database; none before `begin`, nor in a command beside the server.
+        known: the starts in the database; empty before `begin`, and in a command that runs beside the server.
     """
 
     def __init__(self, database: Path) -> None:

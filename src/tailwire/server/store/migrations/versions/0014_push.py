@@ -1,4 +1,4 @@
-"""Push notifications: tokens, preferences, muted conversations, the outbox."""
+"""Push notifications: tokens, preferences, muted conversations, the queue of notifications."""
 
 from __future__ import annotations
 
