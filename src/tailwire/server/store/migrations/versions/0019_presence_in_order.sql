@@ -1,7 +1,7 @@
 -- Store which users are online at a process. p_after is the version of its last change that it knows to be stored, or 0.
 -- If another version is stored, nothing changes, and befores and afters are null: either this statement was given up and
 -- arrives late, or the one before it was stored although its answer was lost.
-CREATE FUNCTION tailwire_presence_2(
+CREATE OR REPLACE FUNCTION tailwire_presence_2(
     p_process bigint, p_after bigint, p_uids text[], p_here boolean[], p_away boolean[],
     OUT befores int[], OUT afters int[], OUT version bigint
 ) LANGUAGE plpgsql AS $$
