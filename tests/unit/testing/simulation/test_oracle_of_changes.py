@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from tailwire.testing.simulation.device import ReceivedChange
 from tailwire.testing.simulation.oracle_of_changes import received_again
 
 READ, JOINED, REACTED = ("read", 5, "alice"), ("member", 7), ("reaction", 5, "x", "alice")
@@ -29,5 +29,5 @@ READ, JOINED, REACTED = ("read", 5, "alice"), ("member", 7), ("reaction", 5, "x"
 def test_receipt_or_membership_counts_as_repeated_beyond_its_expected_count(
     key: Any, count: int, marked_unread: dict[str, int], again: bool
 ):
-    device: Any = SimpleNamespace(times=Counter({(1, key): count}))
+    device: Any = SimpleNamespace(changes=[ReceivedChange(life=1, key=key, value=True, at=0.0)] * count)
     assert received_again(device, marked_unread) == ([key] if again else [])

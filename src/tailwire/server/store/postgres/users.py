@@ -93,5 +93,5 @@ class Users(UserRows):
             unit.tell("user", uid)
         results = (await self._work.carry_out(unit)).results
         done = {row["uid"] for row in results[0]}
-        tokens = [(row["uid"], row["token_hash"]) for row in results[2]] if at is not None else []
+        tokens = sorted((row["uid"], row["token_hash"]) for row in results[2]) if at is not None else []
         return [uid for uid in dict.fromkeys(uids) if uid in done], tokens

@@ -68,6 +68,6 @@ class Users(UserRows):
                     done.append(uid)
                 if at is not None:
                     tokens += [(uid, token) for token in self._tokens.end(c, "uid = ?", (uid,))]
-            return done, tokens
+            return done, sorted(tokens)
 
         return await self._db.write(change)
