@@ -15,7 +15,7 @@ from tailwire.server.telemetry.metrics import Metrics
 
 REPORT_SECONDS = 2.0
 MOVEMENT_CHECK_SECONDS = 1.0
-CLOSES_PER_TURN = 2
+CLOSES_PER_TURN = 8
 
 
 class Housekeeping:
