@@ -94,7 +94,7 @@ def _a_change_of_a_group_is_decided_before_the_hash(patch):
                 row = replace(before, **decide(GroupStanding(before)))
                 marks = ", ".join(f"{name} = ?" for name in names)
                 c.execute(f"UPDATE groups SET {marks} WHERE guid = ?", [*astuple(row), guid])
-                return row
+                return row, self._store.groups._log.group_changed(c, guid, act.by, act.device)
 
             return await self._store.database.write(write)
 
@@ -269,7 +269,7 @@ def _messages_are_decided_on_before_the_transaction(patch):
 
 def _who_was_away_is_told_what_happened_before_they_joined(patch):
     patch.setattr(log_rows, "_FIND", log_rows._FIND.replace("AND c.after_id > m.joined_after_id", ""))
-    patch.setattr(log_rows, "_FIND", log_rows._FIND.replace("(c.after_id > e.since_id OR", "(1 OR"))
+    patch.setattr(log_rows, "_FIND", log_rows._FIND.replace("ELSE c.after_id > e.since_id END", "ELSE 1 END"))
 
 
 def _who_was_away_is_told_what_happened_after_they_left(patch):
