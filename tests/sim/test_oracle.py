@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from planting import Planter
+from sizes import size
 from tailwire.sdk.connection import machine, sockets
 from tailwire.sdk.connection.inputs import NetworkChanged
 from tailwire.sdk.continuity import catch_up, chain, gaps
@@ -37,11 +38,12 @@ def test_dead_line_that_is_detected_late_is_found(monkeypatch: pytest.MonkeyPatc
     assert rule_of(A_DEAD_LINE) == "late"
 
 
+@pytest.mark.thorough
 def test_hint_that_does_not_end_a_delay_is_found(monkeypatch: pytest.MonkeyPatch):
     # Half of the seeds end with hints; the others wait for the attempts.
     plans = [
         Plan(seed, (Step(1.0, "network", "refuse"), Step(0.1, "network", "drop"), Step(900.0, "bob-phone", "type")))
-        for seed in range(8)
+        for seed in range(size(4, 8))
     ]
     assert [rule_of(plan) for plan in plans] == [""] * len(plans)
     honest = machine.step

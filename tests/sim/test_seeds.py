@@ -51,7 +51,7 @@ def test_unexpected_exception_fails_the_seed(monkeypatch):
 def test_plan_survives_json_and_removal_of_any_step():
     plan = make_plan(5)
     assert Plan.from_json(plan.to_json()) == plan
-    for n in range(0, len(plan.steps), size(21, 1)):
+    for n in range(0, len(plan.steps), size(60, 1)):
         simulate(Plan(plan.seed, (*plan.steps[:n], *plan.steps[n + 1 :])))
 
 
