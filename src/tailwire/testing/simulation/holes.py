@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from tailwire.sdk.calls.parts import identity_of
 from tailwire.sdk.connection.state import AppState, Phase
+from tailwire.server.store.sqlite.store import SqliteStore
 from tailwire.testing.simulation.deadlines import state_of
+from tailwire.testing.simulation.oracle_of_changes import cleared_by
 from tailwire.testing.virtual.world import virtual_loop
 
 if TYPE_CHECKING:
@@ -77,8 +79,16 @@ class Holes:
             )
 
     def _is_owed(self, device: Device, missing: int) -> bool:
-        # Not its own message, and none that was deleted or removed meanwhile.
+        # Not its own message, none that was deleted or removed meanwhile, and none of a conversation that the user has
+        # deleted since.
         send = next((send for send in self._sim.sends.values() if send.id == missing), None)
         if send is None or send.by == device.name or "" in send.texts:
             return False
-        return not self._sim.backend.has_removed(send) and not self._sim.backup.removed(missing)
+        if self._sim.backend.has_removed(send) or self._sim.backup.removed(missing):
+            return False
+        parts = self._sim.server.parts
+        if parts is None or not isinstance(parts.store, SqliteStore):
+            return True
+        reader = parts.store.database.reader
+        found = reader.execute("SELECT conversation_id FROM messages WHERE id = ?", (missing,)).fetchone()
+        return found is None or cleared_by(reader, device.uid).get(found[0], 0) < missing
