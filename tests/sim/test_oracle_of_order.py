@@ -29,6 +29,17 @@ def test_missed_change_that_comes_twice_or_too_early_is_found(plant, rule, monke
     assert rule_of(REACTED) == rule
 
 
+def test_own_change_of_a_device_that_is_away_may_come_before_what_it_has_missed():
+    simulate(
+        while_away(
+            "bob-phone",
+            Step(1.0, "carol-phone", "say group"),
+            Step(1.0, "alice-phone", "react"),
+            Step(10.0, "bob-phone", "pin"),
+        )
+    )
+
+
 LIVE = Plan(4, (
     Step(1.0, "carol-phone", "say group"), Step(1.0, "alice-phone", "react"), Step(5.0, "alice-phone", "unreact"),
     Step(5.0, "carol-phone", "edit"), Step(5.0, "carol-phone", "delete"), Step(5.0, "alice-phone", "type"),

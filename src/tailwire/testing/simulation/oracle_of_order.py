@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from tailwire.server.ports.change_log import ChangeKind
 from tailwire.server.ports.conversations import ConversationKey, other_in
@@ -30,17 +30,24 @@ _GROUPS = {ChangeKind.GROUP: "group", ChangeKind.GROUP_REMOVED: "groupRemoved"}
 _PINS = {ChangeKind.CONVERSATION_PINNED: True, ChangeKind.CONVERSATION_UNPINNED: False}
 
 
+class _Happened(NamedTuple):
+    at: float
+    event: Event
+    own: bool  # whether the device itself did it
+
+
 def wrong(commits: Commits, device: Device, lost: set[int]) -> str:
     """Return which event a device received twice, or in another order than they happened; "" if there is none.
 
     Args:
         lost: messages that the server has lost on the way; their changes may arrive before they are read from history.
     """
-    history: dict[Any, list[tuple[float, Event]]] = defaultdict(list)
+    history: dict[Any, list[_Happened]] = defaultdict(list)
     for one in commits.history:
         if not isinstance(one, Transfer):
+            own = _resource_of(one) in device.resources
             for event in _events_of(one, device.uid):
-                history[_object(event[0])].append((one.at, event))
+                history[_object(event[0])].append(_Happened(one.at, event, own))
     for life, stream in enumerate(device.streams, 1):
         # What an earlier start of the app received may come again if that was killed.
         before = {one.id for one in device.received if one.life < life}
@@ -71,20 +78,26 @@ def _wrong_in(
     return None
 
 
-def _first_wrong(history: list[tuple[float, Event]], told: list[tuple[Event, float]]) -> tuple[str, Any] | None:
+def _first_wrong(history: list[_Happened], told: list[tuple[Event, float]]) -> tuple[str, Any] | None:
     # Each event is matched with one that has happened and that was not received before. Of two that
-    # happened at nearly the same time, either may arrive first while a client is connected.
+    # happened at nearly the same time, either may arrive first while a client is connected. What the device itself
+    # did is told at once, also without a connection: before what it has missed.
     left, newest = list(history), 0.0
     for event, at in told:
-        matching = [one for one in left if one[1] == event and one[0] <= at]
+        matching = [one for one in left if one.event == event and one.at <= at]
         if not matching:
             return "once", (event, at)
-        following = [one for one in matching if one[0] >= newest - CONCURRENT_SECONDS]
+        following = [one for one in matching if one.own or one.at >= newest - CONCURRENT_SECONDS]
         if not following:
             return "sequence", (event, at)
         left.remove(following[0])
-        newest = max(newest, following[0][0])
+        if not following[0].own:
+            newest = max(newest, following[0].at)
     return None
+
+
+def _resource_of(one: Change | Acted) -> str:
+    return one.device if isinstance(one, Change) else str(json.loads(one.body)["data"].get("resource", ""))
 
 
 def _is_told_as_it_is_now(key: tuple[Any, ...]) -> bool:
