@@ -7,7 +7,7 @@ import pytest
 from planting import Planter
 from sim import faults_in_telling as faults
 from sim.test_oracle_of_groups import rule_of, while_away
-from tailwire.testing.simulation import Plan, Step, simulate
+from tailwire.testing.simulation import Plan, Step, oracle_of_order, simulate
 from tailwire.testing.simulation.other_events import Stream
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -29,15 +29,14 @@ def test_missed_change_that_comes_twice_or_too_early_is_found(plant, rule, monke
     assert rule_of(REACTED) == rule
 
 
-def test_own_change_of_a_device_that_is_away_may_come_before_what_it_has_missed():
-    simulate(
-        while_away(
-            "bob-phone",
-            Step(1.0, "carol-phone", "say group"),
-            Step(1.0, "alice-phone", "react"),
-            Step(10.0, "bob-phone", "pin"),
-        )
-    )
+def test_own_change_of_a_device_that_is_away_may_come_before_what_it_has_missed(monkeypatch: pytest.MonkeyPatch):
+    plan = Plan(4, (
+        Step(1.0, "carol-phone", "say group"), Step(5.0, "alice-phone", "background"), Step(5.0, "bob-phone", "react"),
+        Step(10.0, "alice-phone", "pin"), Step(5.0, "alice-phone", "foreground"), Step(5.0, "alice-phone", "type"),
+    ))  # fmt: skip
+    simulate(plan)
+    Planter(monkeypatch).setattr(oracle_of_order, "_resource_of", lambda one: "another device")
+    assert rule_of(plan) == "sequence"
 
 
 LIVE = Plan(4, (
