@@ -81,7 +81,7 @@ def _wrong_in(
 def _first_wrong(history: list[_Happened], told: list[tuple[Event, float]]) -> tuple[str, Any] | None:
     # Each event is matched with one that has happened and that was not received before. Of two that
     # happened at nearly the same time, either may arrive first while a client is connected. What the device itself
-    # did is told at once, also without a connection: before what it has missed.
+    # did arrives at once, even without a connection: before what it has missed.
     left, newest = list(history), 0.0
     for event, at in told:
         matching = [one for one in left if one.event == event and one.at <= at]
