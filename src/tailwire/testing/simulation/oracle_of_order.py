@@ -33,7 +33,7 @@ _PINS = {ChangeKind.CONVERSATION_PINNED: True, ChangeKind.CONVERSATION_UNPINNED:
 class _Happened(NamedTuple):
     at: float
     event: Event
-    own: bool  # whether the device itself did it
+    out_of_order: bool  # whether it may arrive before earlier events, or after later ones
 
 
 def wrong(commits: Commits, device: Device, lost: set[int]) -> str:
@@ -45,9 +45,9 @@ def wrong(commits: Commits, device: Device, lost: set[int]) -> str:
     history: dict[Any, list[_Happened]] = defaultdict(list)
     for one in commits.history:
         if not isinstance(one, Transfer):
-            own = _resource_of(one) in device.resources
+            out_of_order = _resource_of(one) in device.resources or (isinstance(one, Acted) and one.id in lost)
             for event in _events_of(one, device.uid):
-                history[_object(event[0])].append(_Happened(one.at, event, own))
+                history[_object(event[0])].append(_Happened(one.at, event, out_of_order))
     for life, stream in enumerate(device.streams, 1):
         # What an earlier start of the app received may come again if that was killed.
         before = {one.id for one in device.received if one.life < life}
@@ -81,17 +81,18 @@ def _wrong_in(
 def _first_wrong(history: list[_Happened], told: list[tuple[Event, float]]) -> tuple[str, Any] | None:
     # Each event is matched with one that has happened and that was not received before. Of two that
     # happened at nearly the same time, either may arrive first while a client is connected. What the device itself
-    # did arrives at once, even without a connection: before what it has missed.
+    # did arrives at once, even without a connection: before what it has missed. What the server has lost on the way
+    # arrives with the next page of history.
     left, newest = list(history), 0.0
     for event, at in told:
         matching = [one for one in left if one.event == event and one.at <= at]
         if not matching:
             return "once", (event, at)
-        following = [one for one in matching if one.own or one.at >= newest - CONCURRENT_SECONDS]
+        following = [one for one in matching if one.out_of_order or one.at >= newest - CONCURRENT_SECONDS]
         if not following:
             return "sequence", (event, at)
         left.remove(following[0])
-        if not following[0].own:
+        if not following[0].out_of_order:
             newest = max(newest, following[0].at)
     return None
 
