@@ -92,7 +92,7 @@ async def _do(given: argparse.Namespace, settings: Settings) -> int:
             await store.audit.add(entry)
     finally:
         await actions.cleanup.close()
-        actions.passwords.close()
+        await actions.passwords.close()
         await actions.uploads.close()
         await store.close()
     return 0

@@ -30,7 +30,7 @@ async def finish(
     await webhooks.close()
     for close in background:
         await close()
-    passwords.close()
+    await passwords.close()
     if log_of_store is not None:
         await log_of_store.close()
     await store.close()

@@ -101,7 +101,7 @@ class Passwords:
         if not self._pending_by_user[uid]:
             del self._pending_by_user[uid]
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Start no more hashes, drop those that wait, and end the child process."""
         self._executor.shutdown(wait=False, cancel_futures=True)
-        self._child.close()
+        await asyncio.get_running_loop().run_in_executor(None, self._child.close)

@@ -28,7 +28,7 @@ async def test_a_hashed_password_is_verified():
     assert "secret" not in stored
     assert await passwords.same("bob", "secret", stored)
     assert not await passwords.same("bob", "wrong", stored)
-    passwords.close()
+    await passwords.close()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own")
@@ -39,7 +39,7 @@ async def test_hashing_yields_to_the_event_loop(monkeypatch):
     monkeypatch.setattr(module, "same_password", niceness)
     passwords = Passwords(World())
     assert await passwords.same("alice", "", "") == min(niceness() + 10, 19)
-    passwords.close()
+    await passwords.close()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only on Linux do threads have a priority of their own")
@@ -67,14 +67,14 @@ async def several() -> AsyncIterator[tuple[Passwords, dict[str, str]]]:
         assert passwords._child.pid is not None
         yield passwords, dict(zip(uids, stored, strict=True))
     finally:
-        passwords.close()
+        await passwords.close()
 
 
 async def test_single_password_needs_no_child_process():
     passwords = Passwords(World())
     await passwords.hash("alice", "secret")
     assert passwords._child.pid is None
-    passwords.close()
+    await passwords.close()
 
 
 async def test_several_passwords_are_hashed_by_a_child_process_in_the_same_way():
@@ -112,7 +112,7 @@ async def test_child_process_that_fails_costs_no_password(number, caplog):
 async def test_closing_ends_the_child_process():
     async with several() as (passwords, _):
         child = passwords._child._child
-        passwords.close()
+        await passwords.close()
         assert child.poll() is not None
 
 
@@ -143,4 +143,4 @@ async def test_pending_hashes_are_limited(monkeypatch):
     go.set()
     assert all(await asyncio.gather(*(t for t in (*own[1:], *app, *others) if t not in refused)))
     assert await passwords.same("alice", "", "")
-    passwords.close()
+    await passwords.close()
