@@ -27,6 +27,7 @@ from tailwire import (
     TextMessage,
 )
 from tailwire.server.actions import catch_up
+from tailwire.server.ports.refusal import Refused
 from tailwire.server.store.sql.change_log import NOTES_PER_CLEANUP
 
 spec = pytest.mark.spec
@@ -220,6 +221,47 @@ async def test_member_removed_while_a_page_is_read_receives_what_came_before(
     monkeypatch.setattr(log, "ended_memberships", then_remove)
     await back(bob)
     assert await heard.all(stage) == ["text before", "text to bob", "kicked bob", "text afterwards"]
+
+
+@spec("K2")
+async def test_member_removed_again_and_again_while_a_page_is_read_receives_it_later(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+):
+    """The owner of the group cannot keep the server reading for one request: it is refused, and repeated later."""
+    alice, bob = await team(stage, "alice", "bob")
+    bob.chat.set_app_state("background")
+    heard = Follower(bob)
+    await say(alice, "team", "before")
+    log = stage.server.parts.store.change_log
+    read, left, refused = log.ended_memberships, 2 * catch_up.MAX_READS, list[str]()
+
+    async def remove_again(reader, after_id, limit):
+        nonlocal left
+        ended = await read(reader, after_id, limit)
+        if reader == "bob" and left:
+            left -= 1
+            await alice.chat.kick_group_member("team", "bob")
+            await alice.chat.add_members_to_group("team", [GroupMember("bob", "participant")], [])
+        return ended
+
+    honest = catch_up.CatchUp.page
+
+    async def page(self, *args):
+        try:
+            return await honest(self, *args)
+        except Refused as e:
+            refused.append(e.code)
+            raise
+
+    monkeypatch.setattr(log, "ended_memberships", remove_again)
+    monkeypatch.setattr(catch_up.CatchUp, "page", page)
+    await back(bob)
+    seen = await heard.all(stage)
+    while "text before" not in seen or left:
+        seen += await heard.all(stage)
+    assert set(refused) == {"ERR_UNAVAILABLE"}
+    assert seen.count("text before") == 1
+    assert seen.count("kicked bob") == seen.count("added bob") == 2 * catch_up.MAX_READS
 
 
 @spec("S2")

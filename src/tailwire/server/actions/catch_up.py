@@ -18,11 +18,15 @@ from tailwire.server.ports.change_log import ChangeRow, EndedMembership, Forgott
 from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.filters import MessageFilter
 from tailwire.server.ports.records import ListedRow
+from tailwire.server.ports.refusal import Refused
 
 MAX_CHANGES = 100
 """How many entries of the change log a page may have."""
 MAX_ENDED_MEMBERSHIPS = 100
 """How many ended memberships a page considers."""
+MAX_READS = 5
+"""How often a page is read while memberships of its reader end meanwhile."""
+RETRY_AFTER_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,14 +133,17 @@ class CatchUp:
 
     async def _rows(self, caller: Caller, wanted: MessageFilter) -> tuple[list[ListedRow], dict[int, EndedMembership]]:
         # The rows, and those among them that the reader knows as a former member. A membership that ends between the
-        # two reads would be in neither of them, and the client's position would pass its messages.
+        # two reads would be in neither of them, and the client's position would pass its messages. Another user may
+        # end memberships of the reader again and again, so there is a limit.
         log, cursor = self._store.change_log, wanted.cursor or 0
         ended = await log.ended_memberships(caller.reader, cursor, MAX_ENDED_MEMBERSHIPS)
-        while True:
+        for _ in range(MAX_READS):
             rows = await self._messages.listed(caller, wanted)
             ended, before = await log.ended_memberships(caller.reader, cursor, MAX_ENDED_MEMBERSHIPS), ended
             if ended == before:
                 break
+        else:
+            raise Refused("ERR_UNAVAILABLE", retry_after=RETRY_AFTER_SECONDS)
         former: dict[int, EndedMembership] = {}
         for membership in ended:
             since = max(membership.since_id, wanted.cursor or 0)
