@@ -9,7 +9,6 @@ import re
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
-from types import FunctionType
 from typing import Generic, Protocol, TypeVar
 
 from tailwire.sdk.exceptions import failure
@@ -51,26 +50,14 @@ def check_listener(kind: type, listener: object) -> None:
     _check_callbacks(kind, listener)
 
 
-def _takes(callback: object, arguments: int) -> bool:
-    # Whether this is a plain method that can be called so. Signatures would take most of the time of adding a listener.
-    function = getattr(callback, "__func__", None)
-    if not isinstance(function, FunctionType) or function.__code__.co_kwonlyargcount:
-        return False
-    most = function.__code__.co_argcount - 1
-    return most - len(function.__defaults__ or ()) <= arguments <= most
-
-
 def _check_callbacks(kind: type, listener: object) -> None:
     own = False
     for name in _CALLBACKS.intersection(dir(kind)):
-        callback = getattr(listener, name)
+        callback, called_as = getattr(listener, name), inspect.signature(getattr(kind, name))
         if getattr(callback, "__func__", callback) is getattr(kind, name):
             continue
         own = True
-        code = getattr(kind, name).__code__
-        given = code.co_varnames[1 : code.co_argcount]
-        if _takes(callback, len(given)):
-            continue
+        given = [p for p in called_as.parameters if p != "self"]
         try:
             inspect.signature(callback).bind(*given)
         except TypeError as e:
