@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 
@@ -91,3 +92,22 @@ def test_sweep_removes_parts_of_older_versions_and_keeps_complete_files(folder):
     (folder.path / "abc.txt").write_bytes(b"complete")
     folder.sweep()
     assert [path.name for path in folder.path.iterdir()] == ["abc.txt"]
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="this system has no such call")
+async def test_a_large_file_is_written_back_while_it_arrives(folder, monkeypatch):
+    begun, honest = [], os.posix_fadvise
+
+    def advise(descriptor: int, start: int, length: int, advice: int) -> None:
+        assert advice == os.POSIX_FADV_DONTNEED
+        begun.append(start)
+        honest(descriptor, start, length, advice)
+
+    monkeypatch.setattr(os, "posix_fadvise", advise)
+    file, piece = PartFile(folder), os.urandom(64 * 1024)
+    for _ in range(16):
+        file.write(piece)
+    await file.finish()
+    assert begun == [0, 256 * 1024, 512 * 1024, 768 * 1024]
+    assert next(folder.path.glob("*.part")).read_bytes() == 16 * piece
+    file.drop()

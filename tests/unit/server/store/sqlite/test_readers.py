@@ -8,6 +8,7 @@ import time
 from itertools import pairwise
 
 from tailwire.server.ports.current_caller import current_caller
+from tailwire.server.store.sqlite import readers as module
 from tailwire.server.store.sqlite.readers import Readers
 
 HANDLING_SECONDS = 0.006
@@ -49,3 +50,13 @@ async def test_waiting_reads_end_when_the_readers_are_closed():
     await readers.close()
     results = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 30)
     assert all(result == 1 or getattr(result, "code", "") == "ERR_UNAVAILABLE" for result in results)
+
+
+async def test_a_long_read_gives_the_processor_back_again_and_again(monkeypatch):
+    given_back = []
+    monkeypatch.setattr(module, "_yield_processor", lambda: given_back.append(True))
+    readers = Readers(lambda: sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False), 100.0)
+    counted = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50000) SELECT count(*) FROM n"
+    assert await readers.read(lambda c: c.execute(counted).fetchone()[0]) == 50_000
+    await readers.close()
+    assert len(given_back) > 50  # several hundred thousand instructions of SQLite, and at most 5,000 at a stretch
