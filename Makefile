@@ -73,7 +73,7 @@ test: $(STAMP)  ## the whole test suite, two processes for each core
 thorough: $(STAMP)  ## what `make test` runs in a smaller size, in full: every state of the connection, 200 seeds, all recorded faults
 	@TAILWIRE_THOROUGH=1 $(PYTEST) -m thorough $(ARGS)
 
-postgres: $(STAMP)  ## the tests of the specification with the server's store on PostgreSQL, a process for each core
+postgres: $(STAMP)  ## the tests of the specification with the server's store on PostgreSQL, two processes for each core
 	@$(PYTEST) --store=postgres tests/spec tests/postgres $(ARGS)
 
 fast: $(STAMP)  ## the tests that need no server process, with fewer examples of each property, a process for each core

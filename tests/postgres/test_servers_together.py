@@ -299,17 +299,28 @@ async def test_one_server_notifies_of_each_message_once_whichever_stored_it(post
         assert sorted(service.bodies) == sorted([*texts, "after"]), "each message once"
 
 
-async def test_a_server_that_was_taken_for_dead_stops_sending_notifications(postgres_url: str, tmp_path: Path):
-    """The server has lost the lease: what it was sending may come twice, nothing else does, and nothing is lost."""
-    service = PushService()
+WEB_PUSH = f"{PUSH_LEASE}web"
+
+
+@asynccontextmanager
+async def two_of_which_one_pushes(
+    service: PushService, postgres_url: str, tmp_path: Path
+) -> AsyncIterator[tuple[ServerHere, ServerHere]]:
+    """Start two servers, with a device of bob. Yield the server that sends its notifications, and the other one."""
     async with service.serve() as settings, Together(tmp_path, postgres_url, **settings) as together:
         one, other = await together.add(), await together.add()
         await make_users(one, "alice", "bob")
-        name = f"{PUSH_LEASE}web"
-        await until(lambda: len(holders(together, name)) == 1)
-        paused = holders(together, name)[0]
-        running = other if paused is one else one
+        await until(lambda: len(holders(together, WEB_PUSH)) == 1)
+        (sender,) = holders(together, WEB_PUSH)
+        running = other if sender is one else one
         await register(running, service, "bob")
+        yield sender, running
+
+
+async def test_a_server_that_was_taken_for_dead_stops_sending_notifications(postgres_url: str, tmp_path: Path):
+    """The server has lost the lease: what it was sending may come twice, nothing else does, and nothing is lost."""
+    service = PushService()
+    async with two_of_which_one_pushes(service, postgres_url, tmp_path) as (paused, running):
         service.hold = asyncio.Event()
         try:
             for text in ("0", "1"):
@@ -318,7 +329,7 @@ async def test_a_server_that_was_taken_for_dead_stops_sending_notifications(post
             process = paused.store.lane.process
             paused.store.upkeep.stop()  # as when it does not run
             await running.store.database.run("DELETE FROM processes WHERE id = ?", (process,))
-            await until(lambda: running.store.leases.holds(name) and not paused.store.leases.holds(name))
+            await until(lambda: running.store.leases.holds(WEB_PUSH) and not paused.store.leases.holds(WEB_PUSH))
         finally:
             service.hold.set()
         for text in ("2", "3"):
@@ -342,14 +353,7 @@ async def test_notifications_that_a_server_had_read_but_not_begun_to_send_come_o
     at_once = 4
     monkeypatch.setattr(push_lane, "SENDS_AT_ONCE", at_once)
     service = PushService()
-    async with service.serve() as settings, Together(tmp_path, postgres_url, **settings) as together:
-        one, other = await together.add(), await together.add()
-        await make_users(one, "alice", "bob")
-        name = f"{PUSH_LEASE}web"
-        await until(lambda: len(holders(together, name)) == 1)
-        paused = holders(together, name)[0]
-        running = other if paused is one else one
-        await register(running, service, "bob")
+    async with two_of_which_one_pushes(service, postgres_url, tmp_path) as (paused, running):
         service.hold = first = asyncio.Event()
         texts = [str(n) for n in range(3 * at_once)]
 
@@ -368,7 +372,7 @@ async def test_notifications_that_a_server_had_read_but_not_begun_to_send_come_o
             paused.store.upkeep.stop()
             paused.store.leases._until = 0.0  # as when it was paused for longer than it counts on the lease
             await running.store.database.run("DELETE FROM processes WHERE id = ?", (paused.store.lane.process,))
-            await until(lambda: running.store.leases.holds(name))
+            await until(lambda: running.store.leases.holds(WEB_PUSH))
         finally:
             service.hold.set()
 

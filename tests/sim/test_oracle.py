@@ -120,11 +120,7 @@ def test_hole_has_no_deadline_while_something_holds_the_client_up(disturbance: S
     simulate(Plan(1, (*A_HOLE.steps[:2], disturbance, *A_HOLE.steps[2:])))
 
 
-def test_gap_that_is_not_due_is_found(monkeypatch: pytest.MonkeyPatch):
-    plan = Plan(2, (
-        Step(1.0, "carol-phone", "offline"), Step(1.0, "alice-phone", "burst", 5), Step(9.0, "carol-phone", "back"),
-    ))  # fmt: skip
-    simulate(plan)
+def _report_a_gap_before_each_page(monkeypatch: pytest.MonkeyPatch) -> None:
     honest = catch_up.page
 
     def page(m, messages, *, whole, ours=(), end=0, took=0.0, mark="", free=(), gone=(), listed=None, pruned=0):
@@ -135,6 +131,14 @@ def test_gap_that_is_not_due_is_found(monkeypatch: pytest.MonkeyPatch):
         return [*commands, TellGap(messages[0][0] - 1, messages[0][0])] if messages else commands
 
     Planter(monkeypatch).setattr(catch_up, "page", page)
+
+
+def test_gap_that_is_not_due_is_found(monkeypatch: pytest.MonkeyPatch):
+    plan = Plan(2, (
+        Step(1.0, "carol-phone", "offline"), Step(1.0, "alice-phone", "burst", 5), Step(9.0, "carol-phone", "back"),
+    ))  # fmt: skip
+    simulate(plan)
+    _report_a_gap_before_each_page(monkeypatch)
     assert rule_of(plan) == "gap"
 
 
@@ -325,14 +329,5 @@ def test_gap_that_is_not_due_is_found_although_the_backend_has_removed_messages(
         Step(1.0, "alice-phone", "burst", 5), Step(9.0, "carol-phone", "back"),
     ))  # fmt: skip
     simulate(plan)
-    honest = catch_up.page
-
-    def page(m, messages, *, whole, ours=(), end=0, took=0.0, mark="", free=(), gone=(), listed=None, pruned=0):
-        commands = honest(
-            m, messages, whole=whole, ours=ours, end=end, took=took, mark=mark, free=free, gone=gone, listed=listed,
-            pruned=pruned,
-        )  # fmt: skip
-        return [*commands, TellGap(messages[0][0] - 1, messages[0][0])] if messages else commands
-
-    Planter(monkeypatch).setattr(catch_up, "page", page)
+    _report_a_gap_before_each_page(monkeypatch)
     assert rule_of(plan) == "gap"

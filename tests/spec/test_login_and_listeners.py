@@ -406,9 +406,8 @@ async def test_a_listener_may_close_the_client(stage: Stage):
     assert bob.status is DISCONNECTED
 
 
-@spec("K4")
-async def test_slow_app_pauses_reading_and_loses_nothing(stage: Stage):
-    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+async def fall_behind(alice: Actor, bob: Actor, count: int) -> asyncio.Event:
+    """Send messages to bob, whose listener does not return from the first one until the returned event is set."""
     gate = asyncio.Event()
 
     class Blocking(MessageListener):
@@ -416,8 +415,15 @@ async def test_slow_app_pauses_reading_and_loses_nothing(stage: Stage):
             await gate.wait()
 
     bob.chat.add_message_listener("blocking", Blocking())
-    for n in range(1300):
+    for n in range(count):
         await alice.say("bob", str(n))
+    return gate
+
+
+@spec("K4")
+async def test_slow_app_pauses_reading_and_loses_nothing(stage: Stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    gate = await fall_behind(alice, bob, 1300)
     await stage.pass_time(40)
     assert bob.chat.connection.history[-1].status is CONNECTED
     assert len(bob.ears.texts) < 1300
@@ -432,15 +438,7 @@ async def test_slow_app_pauses_reading_and_loses_nothing(stage: Stage):
 @spec("K4", "C4", "I9")
 async def test_ping_of_a_slow_app_succeeds_when_its_listener_returns_in_time(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
-    gate = asyncio.Event()
-
-    class Blocking(MessageListener):
-        async def on_text_message_received(self, message):
-            await gate.wait()
-
-    bob.chat.add_message_listener("blocking", Blocking())
-    for n in range(1300):
-        await alice.say("bob", str(n))
+    gate = await fall_behind(alice, bob, 1300)
     await stage.pass_time(1)
     assert bob.chat._parts.driver.state.paused
     ping = asyncio.create_task(bob.chat.ping())

@@ -81,9 +81,8 @@ def parse_proxy(text: str) -> Proxy:
         scheme = {"socks": "socks5h"}.get(parts.scheme, parts.scheme)
         port = parts.port
     except ValueError as e:
-        raise UnusableProxy(
-            f"the proxy's address cannot be read; {example}{_ENCODE_TEXT}"
-        ) from e  # e may quote a password
+        # The text of `e` may contain a password.
+        raise UnusableProxy(f"the proxy's address cannot be read; {example}{_ENCODE_TEXT}") from e
     if "@" in f"{parts.path}{parts.query}{parts.fragment}":
         raise UnusableProxy(f"the proxy's address cannot be read; {example}{_ENCODE_TEXT}")
     if scheme not in PORTS:

@@ -37,11 +37,8 @@ log = logging.getLogger("tailwire")
 
 MAX_BYTES = 4 * 1024 * 1024
 CLOSE_TIMEOUT_SECONDS = 0.5
-_STATUSES_WITHOUT_UPGRADE = (
-    404,
-    405,
-    426,
-)  # our server's response to a request that lost its Upgrade header on the way
+_STATUSES_WITHOUT_UPGRADE = (404, 405, 426)
+"""Our server's response to a request that lost its Upgrade header on the way."""
 
 
 class WebSocketWire:

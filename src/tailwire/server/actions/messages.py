@@ -132,11 +132,9 @@ class Messages:
 
     async def sent(self, caller: Caller, muid: str | None) -> bytes | None:
         """Return the message that the caller has already sent with a muid, encoded; None if there is none."""
-        row = (
-            await self._store.messages.by_muid(caller.uid, muid)
-            if muid and len(muid) <= rules.MAX_MUID_CHARACTERS
-            else None
-        )
+        if not muid or len(muid) > rules.MAX_MUID_CHARACTERS:
+            return None
+        row = await self._store.messages.by_muid(caller.uid, muid)
         return row.json() if row is not None else None
 
     async def send_to_many(

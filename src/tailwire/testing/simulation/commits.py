@@ -102,14 +102,12 @@ class Commits:
 
     Attributes:
         history: all that was recorded, in the order in which it was written.
-        removals: the entries for groups that were deleted.
         messages: all messages that were ever stored, by id.
         removed: when messages were removed for good.
     """
 
     now: Callable[[], float]
     history: list[Change | Acted | Transfer] = field(default_factory=list)
-    removals: list[Change] = field(default_factory=list)
     messages: dict[int, Stored] = field(default_factory=dict)
     removed: dict[int, float] = field(default_factory=dict)
     _members: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -121,6 +119,11 @@ class Commits:
     def changes(self) -> list[Change]:
         """The entries of the change log."""
         return [one for one in self.history if isinstance(one, Change)]
+
+    @property
+    def removals(self) -> list[Change]:
+        """The entries for groups that were deleted."""
+        return [change for change in self.changes if change.kind == ChangeKind.GROUP_REMOVED]
 
     @property
     def transfers(self) -> list[Transfer]:
@@ -187,9 +190,6 @@ class Commits:
 
     def _committed(self, last_id: int) -> None:
         self.history += self._pending
-        self.removals += [
-            one for one in self._pending if isinstance(one, Change) and one.kind == ChangeKind.GROUP_REMOVED
-        ]
         self.messages |= {one.id: one for one in self._pending_messages}
         self.removed |= dict.fromkeys(self._pending_removals, self.now())
         self._forget_pending()
