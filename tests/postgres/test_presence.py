@@ -108,6 +108,27 @@ async def test_a_statement_whose_answer_was_lost_is_counted(postgres_url):
     await other.close()
 
 
+async def test_storing_a_change_takes_one_statement_also_under_a_new_identity(postgres_url, monkeypatch):
+    one, other = await stores(postgres_url, 2)
+    await note(one, "alice")
+    honest, statements = one.database.one, []
+
+    async def counted(sql, parameters=()):
+        statements.append(sql)
+        return await honest(sql, parameters)
+
+    monkeypatch.setattr(one.database, "one", counted)
+    await note(one, "bob")
+    await note(one, "alice", online=False)
+    assert statements.count(_NOTE) == 2
+    await other.database.run("DELETE FROM processes WHERE id = ?", (one.lane.process,))
+    await note(one, "carol")  # refused, then stored under the new identity
+    await note(one, "bob")
+    assert statements.count(_NOTE) == 5
+    await one.close()
+    await other.close()
+
+
 @pytest.mark.slow
 async def test_ten_thousand_users_who_come_at_once_are_stored_within_seconds(postgres_url):
     one, other = await stores(postgres_url, 2)

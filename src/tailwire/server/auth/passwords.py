@@ -85,8 +85,7 @@ class Passwords:
 
     def _digest(self, password: bytes, salt: bytes) -> bytes:
         # Called in the thread.
-        several = self._pending > 1 or self._child.pid is not None
-        if several and time.monotonic() >= self._no_child_until:
+        if self._pending > 1 and time.monotonic() >= self._no_child_until:
             try:
                 return self._child.ask(password_child.JOB.pack(len(password), len(salt)) + password + salt)
             except FAILURES as e:
