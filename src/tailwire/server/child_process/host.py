@@ -1,4 +1,4 @@
-"""Asks a child process, which is started for the first job, and again after it ended."""
+"""Gives jobs to a child process, which is started for the first job, and again after it has ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a child process does: it reads jobs from its standard input, and answers on its standard output.
+"""Serves jobs in a child process, which reads them from its standard input and answers on its standard output.
 
 It is bounded in memory and time, computes only when the processor is free, and ends with the server, however that ends.
 """

@@ -1,4 +1,4 @@
-"""What the server's database has committed: changes, memberships and owners, with the virtual time of each.
+"""Records what the server's database commits: changes, memberships and owners, with the virtual time of each.
 
 The change log forgets: a later entry replaces an earlier one, and a deleted group takes its entries along. Temporary
 triggers on the writer's connection record what happens, whatever code wrote it.

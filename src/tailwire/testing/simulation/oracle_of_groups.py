@@ -1,4 +1,4 @@
-"""What devices must have received of a group besides its messages: that it was deleted, and who owns it now."""
+"""Checks what devices received of a group besides its messages: that it was deleted, and who owns it now."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The order of what clients receive of one object, whatever its kind: as it was committed, and each event once.
+"""Checks the order in which clients receive the events of one object: as they were committed, and each once.
 
 One object is a message with its edits, deletion, reactions, pins and saves; the group with its members and owner; one
 conversation in a user's list. Of several missed changes some need not arrive, but what arrives keeps the order.
