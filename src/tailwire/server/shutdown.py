@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 
-from tailwire.server.auth.passwords import Passwords
 from tailwire.server.fanout.log import MessageLog
 from tailwire.server.gateway.gateway import Gateway
 from tailwire.server.ports.store import Store
@@ -16,7 +15,6 @@ async def finish(
     gateway: Gateway,
     webhooks: WebhookSender,
     background: Iterable[Callable[[], Awaitable[None]]],
-    passwords: Passwords,
     store: Store,
     log_of_store: MessageLog | None = None,
 ) -> None:
@@ -30,7 +28,6 @@ async def finish(
     await webhooks.close()
     for close in background:
         await close()
-    await passwords.close()
     if log_of_store is not None:
         await log_of_store.close()
     await store.close()

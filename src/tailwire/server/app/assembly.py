@@ -96,7 +96,7 @@ class Actions:
     def background(self) -> list[Callable[[], Awaitable[None]]]:
         """Return the functions that end what runs in the background."""
         identity = [self.identity.keys.close] if self.identity is not None else []
-        return [self.cleanup.close, self.retention.close, *identity]
+        return [self.cleanup.close, self.retention.close, self.passwords.close, *identity]
 
 
 def fixed_base(settings: Settings) -> str:

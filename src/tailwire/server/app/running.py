@@ -293,10 +293,8 @@ async def running(
         await parts.gateway.close()
         if parts.several is not None:
             await parts.several.close()
-        a, store = parts.actions, parts.store
-        await finish(
-            parts.gateway, parts.webhooks, [parts.push.close, *a.background()], a.passwords, store, parts.message_log
-        )
+        background = [parts.push.close, *parts.actions.background()]
+        await finish(parts.gateway, parts.webhooks, background, parts.store, parts.message_log)
         await parts.actions.uploads.close()
 
 

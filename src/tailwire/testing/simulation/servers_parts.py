@@ -147,5 +147,5 @@ class Parts:
     async def close(self, log: MessageLog) -> None:
         """Stop in order, as a real server does."""
         await self.several.close()
-        gateway, passwords = SimpleNamespace(close=_nothing), SimpleNamespace(close=lambda: None)
-        await finish(cast(Any, gateway), self.webhooks, [], cast(Any, passwords), cast(Any, self.store), log)
+        gateway = SimpleNamespace(close=_nothing)
+        await finish(cast(Any, gateway), self.webhooks, [], cast(Any, self.store), log)

@@ -217,9 +217,8 @@ class VirtualServer:
         for connection in left:
             (connection if hasattr(connection, "abort") else connection.transport).abort()
         self._authenticated += parts.metrics.authenticated
-        a = parts.actions
-        background = [parts.push.close, *a.background()]
-        await finish(parts.gateway, parts.webhooks, background, a.passwords, parts.store, parts.message_log)
+        background = [parts.push.close, *parts.actions.background()]
+        await finish(parts.gateway, parts.webhooks, background, parts.store, parts.message_log)
         await parts.actions.uploads.close()
 
     async def kill(self) -> None:
