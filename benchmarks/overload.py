@@ -219,6 +219,6 @@ def run() -> list[str]:
             f"| {name} | {measured.rate:,.0f} | {measured.rate / whole.rate:.2f} | {measured.refused / measured.seconds:,.0f} "
             f"| {measured.p(50):.1f} | {measured.p(99):.1f} |"
         )
-    what = "nothing is shed or refused any more, and the median is at most twice the earlier one"
+    what = "nothing is shed or refused any longer, and the median is at most twice the earlier one"
     lines += ["", f"{well:.1f} s after the end of the load {what} (goal: 5 s)."]
     return lines

@@ -101,7 +101,7 @@ def detached(app: App) -> None:
 
 
 def closed_watch(app: App) -> None:
-    """A watch that is closed while its window is hidden withdraws its reports, and reports nothing any more."""
+    """A watch that is closed while its window is hidden withdraws its reports, and reports nothing further."""
     app.do("minimise")
     app.until_gone()
     app.do("stop_watching")

@@ -141,7 +141,7 @@ async def test_reports_of_one_second_are_read_on_while_messages_are_removed_and_
         assert read[:100] == lines
         assert len(set(read)) == 300
         assert set(read[:-1]) < {f"line {n}" for n in range(300)}
-        assert read[-1] == "Deleted"  # a report whose message does not exist any more is listed, and opens nothing
+        assert read[-1] == "Deleted"  # a report whose message no longer exists is listed, and opens nothing
         await tab.run("document.querySelector('tbody tr:last-child .link').click()")
         await open_row(tab, "line 299")
         await tab.wait_for(f"{DIALOG}.innerText.includes('line 299')")

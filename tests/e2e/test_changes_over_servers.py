@@ -212,7 +212,7 @@ async def test_a_change_that_was_lost_before_many_others_is_handed_over(
             heard = [event.reaction.reaction for _, event in bob.ears.all("reaction")]
             assert sorted(heard) == sorted(["lost", *map(str, range(80))])
             await socket.until(lambda: any(f["body"]["reaction"] == "lost" for f in socket.of_type("reaction")))
-            # Frames say up to which number nothing is missing any more.
+            # Frames name the number up to which nothing is missing.
             lost = next(f["number"] for f in socket.of_type("reaction") if f["body"]["reaction"] == "lost")
             for n in itertools.count():
                 await ask(alice, "POST", f"/messages/{number}/reactions/{n % 2}")

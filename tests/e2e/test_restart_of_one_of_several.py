@@ -104,7 +104,7 @@ async def test_a_paused_server_of_two_loses_nothing(postgres_url: str, tmp_path:
             os.kill(paused.pid, signal.SIGSTOP)
             await other.until_logged("is taken for dead")
             os.kill(paused.pid, signal.SIGCONT)
-            await paused.until_logged("it goes on under a new identity")
+            await paused.until_logged("it continues under a new identity")
             await traffic.until(40, 60)
         assert traffic.bob.ears.all("gap") == []
     assert several.tracebacks == []

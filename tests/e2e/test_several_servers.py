@@ -118,7 +118,7 @@ async def test_a_paused_server_is_taken_for_dead_and_goes_on_when_it_wakes(postg
         async with rest(paused, paused.api_key) as at_paused, rest(other, paused.api_key) as at_other:
             sent = await at_paused.post("/messages", json=_text("awake"), headers={"onBehalfOf": "bob"})
             assert sent.status_code == 200
-            await paused.until_logged("it goes on under a new identity")
+            await paused.until_logged("it continues under a new identity")
             found = await at_other.get("/users/alice/messages", headers={"onBehalfOf": "bob"})
             assert [m["data"]["text"] for m in found.json()["data"] if m["category"] == "message"] == ["awake"]
         after = await asyncio.to_thread(processes)

@@ -43,7 +43,7 @@ def of(module: str, mutated: Mutated) -> Equivalent:
 
 
 def stale() -> Iterator[Equivalent]:
-    """Yield entries for which the code has no mutant any more."""
+    """Yield entries for which the code no longer has a mutant."""
     table = equivalents()
     for module in {entry.module for entry in table}:
         path = ROOT / "src/tailwire" / module

@@ -72,7 +72,7 @@ class Missed:
         return answer.data, meta["listed"], meta
 
     async def _is_there(self, uid: str, key: Key) -> bool:
-        # Not removed for all, nor by the user for themselves, nor an earlier edit. They need not be a member any more.
+        # Not removed for all, nor by the user for themselves, nor an earlier edit. They may have left the group since.
         answer = await self._backend.ask("GET", f"/messages/{key[1]}")
         if answer.status != 200:
             return False

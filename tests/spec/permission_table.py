@@ -47,7 +47,7 @@ owner to participant       GROUP_NO_SELF_ACTION  GROUP_NO_SCOPE_CLEARANCE GROUP_
 """
 
 # A message that a participant has sent in a group. `author` sent it, and is a participant still. `author_kicked` and
-# `author_banned` sent it, and are not members any more.
+# `author_banned` sent it, and are no longer members.
 GROUP_MESSAGES = """
                  author             owner  admin  moderator  participant           author_kicked         author_banned         kicked                outsider              hidden                app
 read             yes                yes    yes    yes        yes                   MESSAGE_ID_NOT_FOUND  MESSAGE_ID_NOT_FOUND  MESSAGE_ID_NOT_FOUND  MESSAGE_ID_NOT_FOUND  MESSAGE_ID_NOT_FOUND  yes

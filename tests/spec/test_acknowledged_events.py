@@ -153,7 +153,7 @@ async def test_edits_deletions_and_closed_streams_are_acknowledged(stage: Stage)
         MessageReceived,
         MessageEdited,
         MessageDeleted,
-    ]  # the one that was deleted has no content any more; the listener has received the last one
+    ]  # the one that was deleted no longer has content; the listener has received the last one
 
 
 async def test_second_login_of_the_same_user_keeps_unacknowledged_events(stage: Stage):

@@ -125,7 +125,7 @@ async def test_reading_does_not_run_ahead_of_a_slow_app(stage: Stage, monkeypatc
     bob.ears.on_text_message_received = slow
     bob.chat.set_app_state("foreground")
     await stage.pass_time(5)
-    assert len(bob.chat._parts.queue._entries) <= 50 + 40  # the page that did not fit any more, and no further one
+    assert len(bob.chat._parts.queue._entries) <= 50 + 40  # the page that no longer fitted, and no further one
     assert len(requests.asked) == 2
     go_on.set()
     await bob.ears.until(lambda: len(bob.ears.texts) == len(texts))

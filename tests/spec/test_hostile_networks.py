@@ -231,7 +231,7 @@ async def test_error_of_another_service_is_not_taken_for_the_servers(stage: Stag
 async def test_clients_that_do_not_read_responses_are_disconnected(stage: Stage):
     async with connect("ws://server:8480/", ping_interval=None, compression=None) as flood:
         flood.transport.pause_reading()
-        stage.network.set_line("", 1e9, 1.0, 5.0)  # the client receives nothing any more
+        stage.network.set_line("", 1e9, 1.0, 5.0)  # the client receives nothing from now on
         for _ in range(60_000):
             flood.protocol.send_ping(b"x" * 100)
             flood.send_data()

@@ -203,7 +203,7 @@ class _Windows:
         return event, heard, listener
 
     def forget(self, window: Any) -> None:
-        """Drop a closed window, which must not be touched any more."""
+        """Drop a closed window, which must no longer be touched."""
         self._held.pop(window, None)
 
     def release(self) -> None:

@@ -92,7 +92,7 @@ class RecordingListener(ConnectionListener, MessageListener):
 
 
 class Demo:
-    """Carries out the demonstration, and prints each step with what came of it."""
+    """Carries out the demonstration, and prints each step with its outcome."""
 
     def __init__(self, folder: Path, console: Console) -> None:
         self._console = console

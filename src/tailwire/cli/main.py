@@ -229,8 +229,8 @@ def run(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _flush(stream: TextIO) -> None:
-    # Perhaps nobody reads the output any more: the terminal was closed, or the other end of the pipe. Python would try
-    # again as it ends, and replace the exit code.
+    # Perhaps no program reads the output any longer: the terminal was closed, or the other end of the pipe. Python
+    # would try again as it ends, and replace the exit code.
     try:
         stream.flush()
     except OSError:

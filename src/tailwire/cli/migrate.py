@@ -55,7 +55,7 @@ def migrate(given: argparse.Namespace) -> int:
         return 1
     print(f"{source} is moved; ids continue after {last}.")
     print("Start the server with the same data folder, and with the PostgreSQL database as its `database`.")
-    print(f"Keep {source} until you are sure. No server starts on it any more.")
+    print(f"Keep {source} until you are sure. Servers refuse to start on it from now on.")
     return 0
 
 

@@ -45,7 +45,7 @@ def assemble(
     lists: EventSink,
     gate: Gate,
 ) -> Parts:
-    """Return the parts of a client. Nothing runs yet; the running event loop becomes theirs.
+    """Return the parts of a client, bound to the running event loop. Nothing runs yet.
 
     Args:
         timings: the durations that the app has not set.

@@ -319,7 +319,7 @@ class ClientMethods(CallingClient):
         is revoked there.
 
         Returns:
-            A text for people, which may change: do not compare it.
+            A human-readable text, which may change: do not compare it.
 
         Raises:
             CometChatException: `USER_NOT_LOGGED_IN`.
@@ -690,7 +690,7 @@ class ClientMethods(CallingClient):
             message_id: the id of the parent message of the thread.
 
         Returns:
-            A text for people, which may change: do not compare it.
+            A human-readable text, which may change: do not compare it.
 
         Raises:
             CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`.
@@ -704,7 +704,7 @@ class ClientMethods(CallingClient):
             message_id: the id of the parent message of the thread.
 
         Returns:
-            A text for people, which may change: do not compare it.
+            A human-readable text, which may change: do not compare it.
 
         Raises:
             CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`.
@@ -728,7 +728,7 @@ class ClientMethods(CallingClient):
             detail: the id of a reason of `get_flag_reasons`, and optionally a remark.
 
         Returns:
-            A text for people, which may change: do not compare it.
+            A human-readable text, which may change: do not compare it.
 
         Raises:
             CometChatException: `INVALID_REASON_ID`, `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`, or another
@@ -744,7 +744,7 @@ class ClientMethods(CallingClient):
             elements: ids of the elements.
 
         Returns:
-            A text for people, which may change: do not compare it.
+            A human-readable text, which may change: do not compare it.
 
         Raises:
             CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`, `ERR_INVALID_MESSAGE_CATEGORY`
@@ -759,7 +759,7 @@ class ClientMethods(CallingClient):
             message: the newest message that was received.
 
         Returns:
-            A text for people, which may change: do not compare it.
+            A human-readable text, which may change: do not compare it.
 
         Raises:
             CometChatException: `NO_WEBSOCKET_CONNECTION`; `RECEIPTS_TEMPORARILY_BLOCKED` while the status is
@@ -774,7 +774,7 @@ class ClientMethods(CallingClient):
             message: the newest message that was read.
 
         Returns:
-            A text for people, which may change: do not compare it.
+            A human-readable text, which may change: do not compare it.
 
         Raises:
             CometChatException: `NO_WEBSOCKET_CONNECTION`; `RECEIPTS_TEMPORARILY_BLOCKED` while the status is
@@ -804,7 +804,7 @@ class ClientMethods(CallingClient):
             conversation: the conversation, for example from `conversations()`.
 
         Returns:
-            A text for people, which may change: do not compare it.
+            A human-readable text, which may change: do not compare it.
 
         Raises:
             CometChatException: as for `mark_conversation_as_delivered`.
@@ -818,7 +818,7 @@ class ClientMethods(CallingClient):
             conversation: the conversation, for example from `conversations()`.
 
         Returns:
-            A text for people, which may change: do not compare it.
+            A human-readable text, which may change: do not compare it.
 
         Raises:
             CometChatException: `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`;
@@ -944,7 +944,7 @@ class ClientMethods(CallingClient):
             conversation_type: `user` or `group`.
 
         Returns:
-            A text for people, which may change: do not compare it.
+            A human-readable text, which may change: do not compare it.
 
         Raises:
             CometChatException: as for `get_conversation`.
@@ -1137,7 +1137,7 @@ class ClientMethods(CallingClient):
             guid: the guid of the group.
 
         Returns:
-            A text for people, which may change: do not compare it.
+            A human-readable text, which may change: do not compare it.
 
         Raises:
             CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, `ERR_OWNER_EXIT_FORBIDDEN`, or another code of
@@ -1185,7 +1185,7 @@ class ClientMethods(CallingClient):
             guid: the guid of the group.
 
         Returns:
-            A text for people, which may change: do not compare it.
+            A human-readable text, which may change: do not compare it.
 
         Raises:
             CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, `ERR_GROUP_NO_ADMIN_SCOPE`, or another code of
@@ -1201,7 +1201,7 @@ class ClientMethods(CallingClient):
             uid: the uid of the member who becomes its owner.
 
         Returns:
-            A text for people, which may change: do not compare it.
+            A human-readable text, which may change: do not compare it.
 
         Raises:
             CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, or another code of the server.
@@ -1238,7 +1238,7 @@ class ClientMethods(CallingClient):
             uid: the uid of the member.
 
         Returns:
-            A text for people, which may change: do not compare it.
+            A human-readable text, which may change: do not compare it.
 
         Raises:
             CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, `ERR_GROUP_NO_MODERATOR_SCOPE`,
@@ -1257,7 +1257,7 @@ class ClientMethods(CallingClient):
             uid: the uid of the member.
 
         Returns:
-            A text for people, which may change: do not compare it.
+            A human-readable text, which may change: do not compare it.
 
         Raises:
             CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, `ERR_GROUP_NO_MODERATOR_SCOPE`,
@@ -1273,7 +1273,7 @@ class ClientMethods(CallingClient):
             uid: the uid of the banned user.
 
         Returns:
-            A text for people, which may change: do not compare it.
+            A human-readable text, which may change: do not compare it.
 
         Raises:
             CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, `ERR_NOT_A_BANNED_USER`,
@@ -1295,7 +1295,7 @@ class ClientMethods(CallingClient):
             scope: `admin`, `moderator` or `participant`.
 
         Returns:
-            A text for people, which may change: do not compare it.
+            A human-readable text, which may change: do not compare it.
 
         Raises:
             CometChatException: `INVALID_SCOPE_VALUE`, `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, `ERR_SAME_SCOPE`,
@@ -1431,7 +1431,7 @@ class ClientMethods(CallingClient):
             provider_id: an id of your own, which the server stores.
 
         Returns:
-            A text for people, which may change: do not compare it.
+            A human-readable text, which may change: do not compare it.
 
         Raises:
             CometChatException: `INVALID_PUSH_PLATFORM`, `INVALID_FCM_TOKEN`, `INVALID_APNS_DEVICE_TOKEN`,
@@ -1444,7 +1444,7 @@ class ClientMethods(CallingClient):
         """End the push notifications to this device. `logout()` does so as well.
 
         Returns:
-            A text for people, which may change: do not compare it.
+            A human-readable text, which may change: do not compare it.
 
         Raises:
             CometChatException: `AUTH_ERR_AUTH_TOKEN_NOT_FOUND` when the login has ended; or another code that any call
@@ -1512,7 +1512,7 @@ class ClientMethods(CallingClient):
             conversations: at most 100, each with the time until which it is muted.
 
         Returns:
-            A text for people, which may change: do not compare it.
+            A human-readable text, which may change: do not compare it.
 
         Raises:
             CometChatException: `ERR_BAD_REQUEST`, `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`.
@@ -1526,7 +1526,7 @@ class ClientMethods(CallingClient):
             conversations: at most 100.
 
         Returns:
-            A text for people, which may change: do not compare it.
+            A human-readable text, which may change: do not compare it.
 
         Raises:
             CometChatException: `ERR_BAD_REQUEST`.

@@ -111,7 +111,7 @@ class Tokens:
             runner.feed(i.TokenRenewalFailed(epoch))
 
     def answered(self, runner: Runner, granted: Granted | None) -> None:
-        """Take the server's answer to an offered token; None when the server rejected it."""
+        """Handle the server's answer to an offered token; None when the server rejected it."""
         if granted is None:
             runner.feed(i.TokenRenewalFailed(self._epoch))
         else:

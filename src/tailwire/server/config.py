@@ -149,7 +149,7 @@ class Settings:
             `/metrics` is then not served at `port`.
         allowed_hosts: host names that a request may name in its `Host` header, comma-separated, with `*.` for
             subdomains; empty for any. `/health` is served under any name.
-        drain_seconds: how long the server goes on serving after it was asked to stop, while `/health/ready` answers
+        drain_seconds: how long the server continues to serve after it was asked to stop, while `/health/ready` answers
             503.
         audit_kept_for: how long entries of the audit log are kept; 0 to keep none.
         max_audit_entries: entries of the audit log, of each of its three kinds; beyond that the oldest are deleted.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tailwire.server.config import Settings
 
 JWT_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
-"""Algorithms with a public key. One with a shared secret would let everybody who verifies JWTs sign them."""
+"""Algorithms with a public key. One with a shared secret would let anyone who verifies JWTs sign them."""
 _HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
 
 

@@ -1,4 +1,4 @@
-"""Call the app back: in the thread in which `post` has functions called, or in the client's own."""
+"""Call the app back: in the thread to which `post` passes functions, or in the client's own."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Post = Callable[[Callable[[], None]], object]
 
 
 class WindowGone(RuntimeError):
-    """Raised by a `post` whose window is destroyed, so that nothing can be called any more."""
+    """Raised by a `post` whose window is destroyed, so that it can no longer call anything."""
 
 
 class AppCallbacks:
     """Calls functions of the app.
 
     Args:
-        post: has functions called in the app's thread; None to call them in the client's thread.
+        post: schedules functions in the app's thread; None to call them in the client's thread.
         loop: the client's event loop.
     """
 
@@ -70,7 +70,7 @@ class AppCallbacks:
             self._waiting.discard(task)
 
     def call_soon(self, callback: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-        """Have a callback called, without waiting; from any thread."""
+        """Schedule a callback without waiting for it; from any thread."""
         if self._post is None:
             self._soon(lambda: _run_callback(callback, arguments))
         else:

@@ -58,9 +58,9 @@ class Client(Bridge):
     Args:
         app_id: the id of the app.
         settings: made by `AppSettingsBuilder`.
-        post: calls the app back in another thread, such as that of its GUI. It receives a function, and must have the
-            function called in that thread, soon and in order, without waiting for it. `post_tk(root)` and `post_qt()`
-            return one. Without it, callbacks run in the client's thread, where no blocking call is allowed.
+        post: calls the app back in another thread, such as that of its GUI. It receives a function, and must schedule
+            it in that thread, soon and in order, without waiting for it. `post_tk(root)` and `post_qt()` return one.
+            Without it, callbacks run in the client's thread, where no blocking call is allowed.
         timeout: seconds after which a call raises `TimeoutError`; None for no limit. See `with_timeout`.
         on_event: called with every event from the first one on (see `on_event`).
         session_store: stores the session; by default a file in the platform's user data folder.

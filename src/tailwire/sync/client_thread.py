@@ -175,7 +175,7 @@ class ClientThread:
         return task
 
     def soon(self, function: Callable[[], object]) -> None:
-        """Have a function called in the client's thread, without waiting; immediately if this is that thread.
+        """Schedule a function in the client's thread without waiting for it; in that thread, call it immediately.
 
         Raises:
             CometChatException: `ERR_CLIENT_CLOSED`.
@@ -291,7 +291,7 @@ class ClientThread:
             raise error
 
     def dropped(self) -> None:
-        """Close the client because nothing refers to it any more, with a warning."""
+        """Close the client because nothing refers to it any longer, with a warning."""
         if os.getpid() == self._process and not self._closing:
             self.begin_close()
             warnings.warn(

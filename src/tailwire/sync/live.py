@@ -24,7 +24,7 @@ T = TypeVar("T")
 class LiveList(BlockingProxy, Closable, Generic[T]):
     """A list that is kept up to date. It is thread-safe.
 
-    It is updated until it is closed, even if nothing refers to it: close it when it is not shown any more.
+    It is updated until it is closed, even if nothing refers to it: close it when it is no longer shown.
     """
 
     @property

@@ -35,7 +35,7 @@ class SocketQueue:
         self._writer.setblocking(False)
 
     def post(self, function: Callable[[], None]) -> None:
-        """Have a function called in the toolkit's thread; from any thread.
+        """Schedule a function in the toolkit's thread; from any thread.
 
         Raises:
             WindowGone: the window is destroyed.
@@ -68,7 +68,7 @@ class SocketQueue:
                 self._wake()
 
     def close(self) -> None:
-        """Refuse further functions; in the toolkit's thread, when it does not watch the socket any more."""
+        """Refuse further functions; in the toolkit's thread, when it no longer watches the socket."""
         with self._lock:
             self._closed = True
             self.reader.close()

@@ -55,7 +55,7 @@ class EmbeddedServer:
         self.port = 0
 
     def start(self) -> None:
-        """Start, and wait until it listens. After `stop()` it uses the same port and data again."""
+        """Start the server, and wait until it listens. After `stop()` it uses the same port and data again."""
         self._thread.call(self._start())
 
     async def _start(self) -> None:
@@ -89,7 +89,7 @@ class EmbeddedServer:
         self._parts = None
 
     def stop(self) -> None:
-        """Stop gracefully: clients are told to reconnect."""
+        """Stop the server gracefully: it tells its clients to reconnect."""
         self._thread.call(self._end())
 
     async def _end(self) -> None:
@@ -99,7 +99,7 @@ class EmbeddedServer:
             await serving
 
     def restart(self) -> None:
-        """Stop gracefully, and start on the same port and data."""
+        """Stop the server gracefully, and start it on the same port and data."""
         self.stop()
         self.start()
 

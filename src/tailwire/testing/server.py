@@ -78,7 +78,7 @@ class ServerProcess:
         return self._process is not None and self._process.returncode is None
 
     async def start(self) -> None:
-        """Start, and wait until it listens.
+        """Start the process, and wait until the server listens.
 
         Raises:
             RuntimeError: if the process ended instead; the message contains its output.

@@ -152,7 +152,7 @@ class Pane(Vertical):
         typing = f"{', '.join(names[:3])} {'is' if len(names) == 1 else 'are'} typing …" if names else ""
         self.query_one(".typing", Static).update(typing)
         note = self.query_one(".note", Static)
-        words = "You are not a member of this group any more." if live.gone else ""
+        words = "You are no longer a member of this group." if live.gone else ""
         if not words and live.error is not None and not live.items:
             words = f"The messages could not be read: {error_text(live.error)}"
         note.update(words)

@@ -75,7 +75,7 @@ class ConversationCalls:
             conversation_type: `user` or `group`.
 
         Returns:
-            A text for people, which may change: do not compare it.
+            A human-readable text, which may change: do not compare it.
 
         Raises:
             CometChatException: as for `get_conversation`.

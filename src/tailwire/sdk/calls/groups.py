@@ -79,7 +79,7 @@ class GroupCalls:
             guid: the guid of the group.
 
         Returns:
-            A text for people, which may change: do not compare it.
+            A human-readable text, which may change: do not compare it.
 
         Raises:
             CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, `ERR_OWNER_EXIT_FORBIDDEN`, or another code of
@@ -138,7 +138,7 @@ class GroupCalls:
             guid: the guid of the group.
 
         Returns:
-            A text for people, which may change: do not compare it.
+            A human-readable text, which may change: do not compare it.
 
         Raises:
             CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, `ERR_GROUP_NO_ADMIN_SCOPE`, or another code of
@@ -156,7 +156,7 @@ class GroupCalls:
             uid: the uid of the member who becomes its owner.
 
         Returns:
-            A text for people, which may change: do not compare it.
+            A human-readable text, which may change: do not compare it.
 
         Raises:
             CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, or another code of the server.

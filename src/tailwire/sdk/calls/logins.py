@@ -213,7 +213,7 @@ class LoginCalls:
         is revoked there.
 
         Returns:
-            A text for people, which may change: do not compare it.
+            A human-readable text, which may change: do not compare it.
 
         Raises:
             CometChatException: `USER_NOT_LOGGED_IN`.

@@ -45,7 +45,7 @@ class NotificationCalls:
             provider_id: an id of your own, which the server stores.
 
         Returns:
-            A text for people, which may change: do not compare it.
+            A human-readable text, which may change: do not compare it.
 
         Raises:
             CometChatException: `INVALID_PUSH_PLATFORM`, `INVALID_FCM_TOKEN`, `INVALID_APNS_DEVICE_TOKEN`,
@@ -63,7 +63,7 @@ class NotificationCalls:
         """End the push notifications to this device. `logout()` does so as well.
 
         Returns:
-            A text for people, which may change: do not compare it.
+            A human-readable text, which may change: do not compare it.
 
         Raises:
             CometChatException: `AUTH_ERR_AUTH_TOKEN_NOT_FOUND` when the login has ended; or another code that any call
@@ -136,7 +136,7 @@ class NotificationCalls:
             conversations: at most 100, each with the time until which it is muted.
 
         Returns:
-            A text for people, which may change: do not compare it.
+            A human-readable text, which may change: do not compare it.
 
         Raises:
             CometChatException: `ERR_BAD_REQUEST`, `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`.
@@ -152,7 +152,7 @@ class NotificationCalls:
             conversations: at most 100.
 
         Returns:
-            A text for people, which may change: do not compare it.
+            A human-readable text, which may change: do not compare it.
 
         Raises:
             CometChatException: `ERR_BAD_REQUEST`.

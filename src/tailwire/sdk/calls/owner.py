@@ -55,12 +55,12 @@ class Owner:
         return await self._connector.open(session.uid, session.auth_token, last)
 
     def link_opened(self, granted: Granted) -> None:
-        """Begin to take frames."""
+        """Begin to accept frames."""
         self._granted = granted
         self._incoming.link_opened(granted)
 
     def link_ended(self) -> None:
-        """Take no further frames of this socket."""
+        """Accept no further frames of this socket."""
         self._granted = Granted()
         self._incoming.link_ended()
 
@@ -81,7 +81,7 @@ class Owner:
         self._incoming.poll()
 
     def stop_reading_history(self) -> None:
-        """Stop polling: no socket is wanted any longer."""
+        """Stop polling: a socket is no longer wanted."""
         self._incoming.link_ended()
 
     def ping_frame(self) -> str:

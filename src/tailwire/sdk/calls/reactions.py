@@ -144,7 +144,7 @@ class ReactionCalls:
             message_id: the id of the parent message of the thread.
 
         Returns:
-            A text for people, which may change: do not compare it.
+            A human-readable text, which may change: do not compare it.
 
         Raises:
             CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`.
@@ -158,7 +158,7 @@ class ReactionCalls:
             message_id: the id of the parent message of the thread.
 
         Returns:
-            A text for people, which may change: do not compare it.
+            A human-readable text, which may change: do not compare it.
 
         Raises:
             CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`.
@@ -186,7 +186,7 @@ class ReactionCalls:
             detail: the id of a reason of `get_flag_reasons`, and optionally a remark.
 
         Returns:
-            A text for people, which may change: do not compare it.
+            A human-readable text, which may change: do not compare it.
 
         Raises:
             CometChatException: `INVALID_REASON_ID`, `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`, or another
@@ -210,7 +210,7 @@ class ReactionCalls:
             elements: ids of the elements.
 
         Returns:
-            A text for people, which may change: do not compare it.
+            A human-readable text, which may change: do not compare it.
 
         Raises:
             CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`, `ERR_INVALID_MESSAGE_CATEGORY`

@@ -31,7 +31,7 @@ class ReceiptCalls:
             message: the newest message that was received.
 
         Returns:
-            A text for people, which may change: do not compare it.
+            A human-readable text, which may change: do not compare it.
 
         Raises:
             CometChatException: `NO_WEBSOCKET_CONNECTION`; `RECEIPTS_TEMPORARILY_BLOCKED` while the status is
@@ -46,7 +46,7 @@ class ReceiptCalls:
             message: the newest message that was read.
 
         Returns:
-            A text for people, which may change: do not compare it.
+            A human-readable text, which may change: do not compare it.
 
         Raises:
             CometChatException: `NO_WEBSOCKET_CONNECTION`; `RECEIPTS_TEMPORARILY_BLOCKED` while the status is
@@ -102,7 +102,7 @@ class ReceiptCalls:
             conversation: the conversation, for example from `conversations()`.
 
         Returns:
-            A text for people, which may change: do not compare it.
+            A human-readable text, which may change: do not compare it.
 
         Raises:
             CometChatException: as for `mark_conversation_as_delivered`.
@@ -116,7 +116,7 @@ class ReceiptCalls:
             conversation: the conversation, for example from `conversations()`.
 
         Returns:
-            A text for people, which may change: do not compare it.
+            A human-readable text, which may change: do not compare it.
 
         Raises:
             CometChatException: `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`;

@@ -69,7 +69,7 @@ def asked_wait(
     Args:
         wait: Retry-After in seconds, or None.
         within: the window in seconds, or None.
-        ours: whether the server itself asked; something in between is obeyed for a shorter time.
+        ours: whether the server itself asked; the wait that an intermediary asks for is capped lower.
     """
     longest = timings.longest_server_wait if ours else timings.longest_stranger_wait
     if wait is not None and wait >= 0:

@@ -60,7 +60,7 @@ class ReadHistory:
 
 @dataclass(frozen=True, slots=True)
 class StopReadingHistory:
-    """Stop reading history: no socket is wanted any more."""
+    """Stop reading history: a socket is no longer wanted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,7 +103,7 @@ class AttemptFailed:
 
     Attributes:
         wait: Retry-After of the response in seconds, or None.
-        ours: whether the response came from the server itself, and not from something in between.
+        ours: whether the response came from the server itself, not from an intermediary.
     """
 
     epoch: int

@@ -26,7 +26,7 @@ def failed(step: Step, cause: Cause, *, wait: float | None = None, ours: bool = 
 
     Args:
         wait: seconds for which the response asked to wait, or None.
-        ours: whether the response came from the server itself, and not from something in between.
+        ours: whether the response came from the server itself, not from an intermediary.
     """
     s = step.state
     s.attempts += 1
@@ -93,8 +93,8 @@ def _schedule_retry(
 def reached(step: Step) -> None:
     """Record that the server answered a request while this client waits for its next attempt.
 
-    This ends a wait that something in between asked for, and a wait that had grown long because the server was out of
-    reach. The usual wait after this many failures stays: the answer does not prove that a WebSocket gets through.
+    This ends a wait that an intermediary asked for, and a wait that had grown long because the server was out of reach.
+    The usual wait after this many failures stays: the answer does not prove that a WebSocket gets through.
     """
     s = step.state
     if s.phase is not Phase.WAITING or s.retry_at is None or (s.not_before is not None and s.asked_by_server):

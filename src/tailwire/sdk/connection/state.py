@@ -97,7 +97,7 @@ class State:
         renewals_failed: consecutive failures of the renewal.
         retry_at: when the next attempt is due.
         not_before: earliest time of an attempt, as the last response asked (T6).
-        asked_by_server: that response came from the server itself, and not from something in between.
+        asked_by_server: that response came from the server itself, not from an intermediary.
         spread_until: end of the window over which the server asked its clients to spread their reconnects: an attempt
             that fails within it is repeated at a random point of the rest (T6).
         attempt_until: deadline of the attempt; bytes that move extend it (T7).

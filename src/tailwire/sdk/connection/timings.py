@@ -30,7 +30,7 @@ class Timings:
         renew_before: a token is renewed at most this long before it expires.
         late: a timer that fires later than this means that the process was suspended or its event loop blocked (T2).
         longest_server_wait: maximum Retry-After that is accepted from the server itself (T6).
-        longest_stranger_wait: maximum Retry-After that is accepted from anything in between (T6).
+        longest_stranger_wait: maximum Retry-After that is accepted from an intermediary (T6).
         poll_interval: interval of reading history while WebSockets are refused; None disables it (T8).
         poll_after: number of refusals in a row after which polling begins (T8).
         max_attempts: number of failures in a row after which the client gives up; None: never (T4).

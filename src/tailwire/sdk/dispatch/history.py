@@ -27,7 +27,7 @@ NO_MARK = "none"
 
 
 class Abandoned(Exception):
-    """The request for history is not repeated."""
+    """Raised to stop repeating a request for history."""
 
 
 async def wait_for_capacity(queue: EventQueue) -> None:

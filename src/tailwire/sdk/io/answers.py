@@ -1,9 +1,9 @@
 """Interpret HTTP responses, and tell whether the chat server sent them.
 
 Only JSON in the envelope is the server's: `data` with a 2xx status, or `error` with one of its own codes. Any other
-response comes from something in between (a sign-in page, a proxy, another server): the server was not reached. A
-gateway may end a request that it has forwarded with 408 or 5xx, so such a response is the server's only with a code
-that the server sends with that status; and these codes leave open whether the request was executed.
+response comes from an intermediary (a sign-in page, a proxy, another server): the server was not reached. A gateway may
+end a request that it has forwarded with 408 or 5xx, so such a response is the server's only with a code that the server
+sends with that status; and these codes leave open whether the request was executed.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Carry out the commands of the connection machine, and feed it what happened.
 
-The driver decides nothing about the connection. The only state that it checks after an await is whether a wire is
-still its own: a wire that was closed or abandoned meanwhile reports nothing any more. It has one timer, and one task
-per socket, from the attempt to the end. Nothing is left after `aclose()` (I10).
+The driver decides nothing about the connection. The only state that it checks after an await is whether a wire is still
+its own: a wire that was closed or abandoned meanwhile no longer reports anything. It has one timer, and one task per
+socket, from the attempt to the end. Nothing is left after `aclose()` (I10).
 """
 
 from __future__ import annotations

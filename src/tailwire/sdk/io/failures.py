@@ -31,7 +31,7 @@ class AttemptError(Exception):
     Attributes:
         cause: why it failed.
         wait: Retry-After of the response in seconds, or None.
-        ours: whether the response came from the chat server itself, and not from something in between.
+        ours: whether the response came from the chat server itself, not from an intermediary.
         details: what was seen, such as an HTTP status and the proxy's name; "" if there is nothing to add.
         unexplained: whether the WebSocket failed to open for an unknown reason, as in a web page.
     """

@@ -25,7 +25,7 @@ from tailwire.wire.server_settings import ServerSettings
 MIN_SECONDS, MAX_SECONDS = 1.0, 1e9
 """Bounds of the durations that are accepted from the server."""
 _BY_INTERMEDIARIES = frozenset({Cause.CAPTIVE_PORTAL, Cause.PROXY_REFUSED, Cause.NOT_OUR_SERVER})
-"""Causes that mean that something in between responded. If requests get through, it refuses only the WebSocket."""
+"""Causes that mean that an intermediary responded. If requests get through, it refuses only the WebSocket."""
 
 
 @dataclass(frozen=True, slots=True)

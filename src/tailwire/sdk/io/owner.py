@@ -32,7 +32,7 @@ class Renewal(Protocol):
         """Get a new token, and offer it to the server on the open socket."""
 
     def answered(self, runner: Runner, granted: Granted | None) -> None:
-        """Take the server's answer to an offered token; None when the server rejected it."""
+        """Handle the server's answer to an offered token; None when the server rejected it."""
 
 
 class Owner(Protocol):

@@ -60,7 +60,7 @@ class ResumingSSLObject(ssl.SSLObject):
 
     # The parameter names are those of the base class.
     def read(self, len: int = 1024, buffer: Any = None) -> Any:
-        """Read. The first data follows the tickets of TLS 1.3, so the session is cached then."""
+        """Read data. The first follows the tickets of TLS 1.3, so the session is cached then."""
         data = super().read(len, buffer)
         if not self._kept:
             self._kept = True

@@ -108,7 +108,7 @@ class _Connection(ClientConnection):
 
 
 class _Connect(connect):
-    # The chat server does not redirect, so something in between does: do not follow it.
+    # The chat server does not redirect, so an intermediary does: do not follow it.
     def process_redirect(self, exc: Exception) -> Exception | str:
         return exc
 

@@ -147,7 +147,7 @@ class TransientReceived:
 
 @dataclass(frozen=True, slots=True)
 class DraftChanged:
-    """A message that is being written has grown, or will not grow any more (Tailwire's own).
+    """A message that is being written has grown, or has ended (Tailwire's own).
 
     Show it below the messages, and remove it when it has ended: the finished message follows directly.
     `chat.stop_draft` asks its sender to stop.

@@ -51,8 +51,8 @@ def check_open(live: LiveList[Any]) -> None:
 class LiveList(Generic[K]):
     """A list that is kept up to date by the events of its client.
 
-    `items` is always consistent. Items are immutable; a change replaces them. Close the list when it is not shown any
-    more; it is also closed with its client, and when the user logs out.
+    `items` is always consistent. Items are immutable; a change replaces them. Close the list when it is no longer
+    shown; it is also closed with its client, and when the user logs out.
 
     Attributes:
         uid: the uid of the user whose list it is.

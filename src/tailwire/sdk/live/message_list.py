@@ -73,7 +73,7 @@ class MessageList:
         doubtful: whether an event may have been counted twice, so that the list should be requested again.
         reached: from this id on, no message is missing.
         unsure: whether the current event may be included in the last page already.
-        gone: whether the user is not in the group any more.
+        gone: whether the user is no longer in the group.
     """
 
     def __init__(self, me: str, kind: str, other: str, *, parent: int, replies: bool, most: int) -> None:
@@ -298,7 +298,7 @@ class MessageList:
     def queued(
         self, muid: str, message: BaseMessage, state: MessageState | None, entry: Any, error: Exception | None
     ) -> None:
-        """Apply the state of a queued message: pending, failed, or not queued any more (None).
+        """Apply the state of a queued message: pending, failed, or no longer queued (None).
 
         A message that is queued again moves to the end.
         """

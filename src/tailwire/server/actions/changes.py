@@ -64,7 +64,7 @@ class ChangeFrames:
         return frames
 
     async def shared(self, row: ChangeRow) -> bytes | None:
-        """Return the frame of an entry as it was sent live to all whom it concerns; None if it cannot be read."""
+        """Return the frame of an entry as it was sent live to everyone concerned; None if it cannot be read."""
         guid, uids = receivers_of(row)
         alone = not guid and len(uids) == 1 and not row.to_uid
         reader = Caller(uids[0] if alone else row.uid, row.device, "")

@@ -109,7 +109,7 @@ class Cleanup:
         )
 
     async def settle(self) -> None:
-        """Remove all that is due now, and return when it is done."""
+        """Remove everything that is due now, and wait until it is removed."""
         self.wake()
         while self._task is not None:
             await asyncio.wait([self._task])

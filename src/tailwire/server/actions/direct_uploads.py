@@ -1,4 +1,4 @@
-"""Files that clients upload to the bucket themselves. The server takes them in when a message first names them."""
+"""Files that clients upload to the bucket themselves. The server accepts them when a message first names them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tailwire.server.rules.names import SYSTEM_USER
 
 
 class DirectUploads:
-    """Gives out forms for the bucket, and takes in what was uploaded with them.
+    """Issues forms for the bucket, and accepts the files that were uploaded with them.
 
     Args:
         type_of: determines the type of a file by its first bytes and its name.

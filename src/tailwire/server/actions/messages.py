@@ -84,7 +84,7 @@ class Messages:
         try:
             receiver_entity = await self._receiver(caller, receiver, receiver_type)
         except Refused:
-            # A retry of a send whose response was lost succeeds even if the caller may not send any more.
+            # A retry of a send whose response was lost succeeds even if the caller may no longer send.
             sent = await self.sent(caller, message.muid)
             if sent is None:
                 raise

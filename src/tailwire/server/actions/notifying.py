@@ -1,7 +1,7 @@
 """Queues push notifications: reads messages after the stored progress, and asks the rules whom to notify.
 
 Nothing is written when a message is sent, so that a send costs the same with and without notifications. Messages are
-looked at a moment later, when it is known whether their receivers have read them.
+examined a moment later, when it is known whether their receivers have read them.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from tailwire.server.rules.preferences import read_preferences
 from tailwire.server.telemetry.logs import log
 
 BUCKET_SECONDS = 0.25
-"""Messages stored within this time are looked at together; each waits for the delay and at most this much longer."""
+"""Messages stored within this time are examined together; each waits for the delay and at most this much longer."""
 POLL_SECONDS = 1.0
-"""With several servers, the one that looks at messages asks at this interval for those that the others have stored."""
+"""With several servers, the one that examines messages reads at this interval those that the others have stored."""
 RETRY_SECONDS = 5.0
 MESSAGES_AT_ONCE = 100
 MEMBERS_AT_ONCE = 200
 MAX_WAITING_NOTIFICATIONS = 50_000
-"""How many notifications may wait; while that many are waiting, no messages are looked at."""
+"""How many notifications may wait; while that many are waiting, no messages are examined."""
 SWEEP_SECONDS = 600.0
 KEPT_SENT_SECONDS = 86_400
 KEPT_FAILED_SECONDS = 7 * 86_400
@@ -90,13 +90,13 @@ class Notifier:
     """Queues notifications for messages and reactions.
 
     Args:
-        delay: seconds after which a message is looked at.
+        delay: seconds after which a message is examined.
         lifetime: seconds after which nobody is notified of a message.
         is_foreground: returns whether an app of a user is in the foreground.
         left_within: returns whether an app of a user properly left the foreground within some seconds.
         queued: called when notifications were queued.
         polls: whether other servers store messages too.
-        is_mine: returns whether this server looks at messages.
+        is_mine: returns whether this server examines messages.
     """
 
     def __init__(
@@ -128,7 +128,7 @@ class Notifier:
         self.is_mine: Callable[[], bool] = lambda: True
 
     async def start(self) -> None:
-        """Begin to look at messages, starting with any that were left from before."""
+        """Begin to examine messages, starting with those that an earlier process left."""
         self.note(await self._store.notifications.highest())
         self._tasks = [
             self._loop.create_task(self._run(), name="tailwire push"),
@@ -141,7 +141,7 @@ class Notifier:
         self._begun += 1
 
     def note(self, message_id: int) -> None:
-        """Schedule a look at a stored message, or at a reaction (0). Costs nothing while no device is registered."""
+        """Schedule the examination of a message, or of new reactions (0). Free while no device is registered."""
         if not self._active:
             return
         now = self._loop.time()
@@ -186,7 +186,7 @@ class Notifier:
                 self._active = True
                 self.note(highest)
         except Refused as e:
-            log.warning("messages of other servers could not be looked at; trying again later: %s", e)
+            log.warning("messages of other servers could not be examined; trying again later: %s", e)
         return bool(self._noted)
 
     async def _look(self, up_to: int) -> None:
@@ -304,7 +304,7 @@ class Notifier:
             await asyncio.sleep(SWEEP_SECONDS)
 
     async def close(self) -> None:
-        """Stop. The next start continues from the stored progress."""
+        """Stop examining messages. The next start continues from the stored progress."""
         for task in self._tasks:
             task.cancel()
         if self._tasks:

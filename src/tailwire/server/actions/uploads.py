@@ -1,4 +1,4 @@
-"""Uploaded files: received in pieces, typed by their content, stored under names that cannot be guessed."""
+"""Uploaded files: received in chunks, typed by their content, stored under names that cannot be guessed."""
 
 from __future__ import annotations
 
@@ -251,7 +251,7 @@ class Files:
         return attachment if row is None else _described(row)
 
     async def take_in(self, names: Sequence[str]) -> None:
-        """Take in those of the named files that were uploaded to the bucket, before a message refers to them.
+        """Accept those of the named files that were uploaded to the bucket, before a message refers to them.
 
         Raises:
             Refused: as for `DirectUploads.take_in`.

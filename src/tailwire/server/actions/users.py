@@ -191,7 +191,7 @@ class Users:
         return await self._directory.view(row, "")
 
     async def deactivate(self, uids: list[str]) -> list[str]:
-        """Deactivate users: they cannot log in, nobody finds them, and their sockets are closed.
+        """Deactivate users: they cannot log in or be found, and their sockets are closed.
 
         Returns:
             The uids of the users who were deactivated.

@@ -55,7 +55,7 @@ class TokenView:
 
 @dataclass(frozen=True, slots=True)
 class MemberView:
-    """A member of a group. `user` is None if the user does not exist any more."""
+    """A member of a group. `user` is None if the user no longer exists."""
 
     member: MemberRow
     user: UserView | None
@@ -63,7 +63,7 @@ class MemberView:
 
 @dataclass(frozen=True, slots=True)
 class BanView:
-    """A user who is banned from a group. `user` is None if the user does not exist any more."""
+    """A user who is banned from a group. `user` is None if the user no longer exists."""
 
     ban: BanRow
     user: UserView | None
@@ -84,14 +84,14 @@ class GroupView(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class MissingUser:
-    """The other participant of a conversation, who does not exist any more."""
+    """The other participant of a conversation, who no longer exists."""
 
     uid: str
 
 
 @dataclass(frozen=True, slots=True)
 class MissingGroup:
-    """The group of a conversation, which does not exist any more."""
+    """The group of a conversation, which no longer exists."""
 
     guid: str
 
@@ -135,7 +135,7 @@ class ReactionView:
     """A reaction to a message.
 
     Attributes:
-        by: the user who reacted, encoded; None if the user does not exist any more.
+        by: the user who reacted, encoded; None if the user no longer exists.
     """
 
     row: ReactionRow
@@ -147,7 +147,7 @@ class ReportView:
     """A report of a message.
 
     Attributes:
-        message: the message, encoded; None if it does not exist any more.
+        message: the message, encoded; None if it no longer exists.
         at: seconds since 1970.
     """
 

@@ -36,7 +36,7 @@ class HealthCheck:
         return self._clock() - self._started
 
     def live(self) -> dict[str, Any]:
-        """Return that the process serves requests. A restart would not help a server that answers this."""
+        """Report that the process serves requests. Restarting a server that responds would not help it."""
         return {"status": "ok"}
 
     def ready(self) -> dict[str, Any]:

@@ -38,7 +38,7 @@ class HttpServer(uvicorn.Server):
         accept: makes the `AcceptLoop` of a listening socket.
         observers: of the server.
         internal: started and stopped with this server.
-        drain_seconds: how long it goes on serving after it was asked to stop.
+        drain_seconds: how long it continues to serve after it was asked to stop.
 
     Attributes:
         on_hangup: called on SIGHUP, unless the terminal was closed.

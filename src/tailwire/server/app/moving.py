@@ -1,8 +1,9 @@
 """Moves a database from a SQLite file to PostgreSQL: same ids, names, keys and positions.
 
-`move` copies the file of a stopped server. `follow` copies it while the server goes on writing, brings the copy up to
-the file again and again, and ends with what changed since, once the server is stopped. Both write in one transaction,
-so that the result is there completely or not at all; and both end while the file is locked against every writer.
+`move` copies the file of a stopped server. `follow` copies it while the server continues to write, brings the copy up
+to the file again and again, and ends with what changed since, once the server is stopped. Both write in one
+transaction, so that the result is there completely or not at all; and both end while the file is locked against every
+writer.
 """
 
 from __future__ import annotations

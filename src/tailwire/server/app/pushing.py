@@ -30,7 +30,7 @@ from tailwire.server.webhooks.checked_transport import CheckedTransport
 
 PUSH_LEASE = "push/"
 NOTIFIER_LEASE = "messages"
-"""The lease of the server that looks at messages. The servers that send have the leases of the providers."""
+"""The lease of the server that examines messages. The servers that send have the leases of the providers."""
 MAX_LOOKUPS = 2
 """Names of push services that are looked up at the same time: users choose them, and webhooks need threads as well."""
 KNOWN_SECONDS = 30.0
@@ -50,11 +50,11 @@ class Push:
         self.holds: Callable[[str], bool] = lambda lease: True
 
     def is_mine(self, name: str) -> bool:
-        """Return whether this server looks at messages, or sends for a provider."""
+        """Return whether this server examines messages, or sends for a provider."""
         return self.holds(PUSH_LEASE + name)
 
     def note(self, message_id: int) -> None:
-        """Schedule a look at a stored message, or at a reaction (0)."""
+        """Schedule the examination of a stored message, or of new reactions (0)."""
         if self.notifier is not None:
             self.notifier.note(message_id)
 
@@ -69,14 +69,14 @@ class Push:
             lane.wake()
 
     async def start(self) -> None:
-        """Begin to look at messages, and to send what was left."""
+        """Begin to examine messages, and to send notifications that an earlier process left."""
         if self.notifier is not None:
             self.notifier.is_mine = partial(self.is_mine, NOTIFIER_LEASE)
             await self.notifier.start()
             self.wake()
 
     async def close(self) -> None:
-        """Stop. What waits is kept."""
+        """Stop. Queued notifications are kept."""
         if self.notifier is not None:
             await self.notifier.close()
         for lane in self._lanes.values():
@@ -149,7 +149,7 @@ class Pushing:
         )
 
     def finish(self, hub: Hub, presence: AnyPresence, delivery: Delivery) -> Push:
-        """Return what runs in the background, which takes notice of what is delivered."""
+        """Return what runs in the background, which observes what is delivered."""
         if not self._providers:
             return self.push
         lifetime = int(self._settings.push_lifetime)

@@ -19,7 +19,7 @@ class MemoryBroker:
         self._listener = listener
 
     def subscribe(self, subject: str) -> None:
-        """Receive the publications of a subject."""
+        """Start receiving the publications of a subject."""
         self._subjects.add(subject)
 
     def unsubscribe(self, subject: str) -> None:

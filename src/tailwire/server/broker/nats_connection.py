@@ -106,7 +106,7 @@ class NatsConnection(asyncio.Protocol):
     # `asyncio.Protocol`.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the transport."""
+        """Store the transport."""
         self._transport = cast(asyncio.Transport, transport)  # transports of other event loops have another class
 
     def data_received(self, data: bytes) -> None:

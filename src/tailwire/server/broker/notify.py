@@ -206,11 +206,11 @@ class NotifyBroker:
     # News for other processes.
 
     def subscribe(self, subject: str) -> None:
-        """Take the publications of a subject."""
+        """Start receiving the publications of a subject."""
         self._subjects.add(subject)
 
     def unsubscribe(self, subject: str) -> None:
-        """Ignore the publications of a subject."""
+        """Stop receiving the publications of a subject."""
         self._subjects.discard(subject)
 
     async def confirmed(self) -> None:

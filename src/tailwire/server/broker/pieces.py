@@ -44,7 +44,7 @@ class Pieces:
         self._incomplete: OrderedDict[tuple[str, str], list[bytes]] = OrderedDict()
 
     def take(self, payload: str) -> bytes | None:
-        """Take a payload. Return the news that it completes, or None.
+        """Process a payload. Return the news that it completes, or None.
 
         Raises:
             BadPiece: the payload is not a piece.

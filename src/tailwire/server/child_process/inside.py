@@ -17,7 +17,7 @@ from io import RawIOBase
 from pathlib import Path
 
 IDLE, LOW = "idle", "low"
-"""Computes only when nobody else wants the processor; or with a low priority, if that never happens."""
+"""Computes only when no other process wants the processor; or with a low priority, if that never happens."""
 LOW_NICENESS, LEAST_NICENESS = 10, 19
 PR_SET_PDEATHSIG = 1
 

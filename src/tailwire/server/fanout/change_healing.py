@@ -25,7 +25,7 @@ HEAL_SECONDS = 1.0
 MAX_CHECKS = 10
 
 ChangeFrame = Callable[[ChangeRow], Awaitable[bytes | None]]
-"""Makes the frame of an entry as it was sent live; None if it cannot be read any more."""
+"""Makes the frame of an entry as it was sent live; None if it can no longer be read."""
 Deliver = Callable[[str, FramePublication], None]
 
 
@@ -163,7 +163,7 @@ class ChangeHealing:
             self._task = None
 
     async def _heal_one(self, row: ChangeRow) -> bool:
-        # Returns whether nothing is missing of this entry any more.
+        # Returns whether every subject now has this entry.
         if not self._missing(row):
             return True
         # The frames, by the end of the membership of those who may receive them.

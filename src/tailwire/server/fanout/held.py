@@ -31,7 +31,7 @@ class HeldFrames:
         self._timer: asyncio.TimerHandle | None = None
 
     def take(self, order: Order[Any], subject: str, publication: FramePublication | MembershipChange) -> None:
-        """Deliver a publication at once, or as soon as all that is known to be stored now has been passed."""
+        """Deliver a publication at once, or as soon as everything known to be stored now has been passed."""
         behind = order.behind or bool(self._held)
         droppable = isinstance(publication, FramePublication) and publication.droppable
         if not behind or droppable or subject not in self._local.subjects:
@@ -70,7 +70,7 @@ class HeldFrames:
             self._timer = self._loop.call_at(self._held[0][1], self._release_old)
 
     def close(self) -> None:
-        """Drop what is held."""
+        """Drop the held frames."""
         self._held.clear()
         if self._timer is not None:
             self._timer.cancel()

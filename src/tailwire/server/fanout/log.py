@@ -222,7 +222,7 @@ class MessageLog:
     # `Receiver`: news from other processes.
 
     def received(self, subject: str, publication: Publication) -> None:
-        """Take a publication of another process."""
+        """Handle a publication of another process."""
         if not isinstance(publication, FramePublication):
             self._local.deliver(subject, publication)
         elif publication.id:
@@ -231,7 +231,7 @@ class MessageLog:
             self._hold(subject, publication)
 
     def recorded(self, record: Record) -> None:
-        """Take the record of a batch of another process. Its publications have been received before."""
+        """Handle the record of another process's batch, whose publications have been received before."""
         if record.last <= self._order.end:
             return
         self._feed.tell(record.changes)

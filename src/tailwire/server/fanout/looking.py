@@ -16,7 +16,7 @@ RECONNECTING_SECONDS = 2.0
 
 
 class LogPoller:
-    """The regular looks at the log: one a second, and twenty a second while this process or another lacks the broker.
+    """Looks at the log once a second, and twenty times a second while this process or another lacks the broker.
 
     Args:
         connected: returns whether the broker is connected.
@@ -45,16 +45,16 @@ class LogPoller:
         return not self._connected() or self._loop.time() < self._often_until
 
     def connection_changed(self) -> None:
-        """Look now, and often for a while: what a process stores while it lacks the broker is not announced."""
+        """Look at the log now, and often for a while: what a process stores without the broker is not announced."""
         self._often_until = self._loop.time() + RECONNECTING_SECONDS
         self._now.set()
 
     def start(self) -> None:
-        """Begin the regular looks."""
+        """Start polling."""
         self._task = self._loop.create_task(self._run(), name="tailwire log look")
 
     def within(self, seconds: float) -> None:
-        """Look within the given number of seconds."""
+        """Look at the log within a number of seconds."""
         if self._timer is None:
             self._timer = self._loop.call_later(seconds, self._it_is_time)
 
@@ -74,15 +74,15 @@ class LogPoller:
             try:
                 look = await self._reader.look()
             except Refused as e:
-                log.debug("the log could not be looked at; trying again later: %s", e)
+                log.debug("the state of the log could not be read; trying again later: %s", e)
                 continue
             except Exception:  # noqa: BLE001 - logged; without looks, lost messages would not be noticed
-                log.exception("the log cannot be looked at")
+                log.exception("the state of the log cannot be read")
                 continue
             self._looked(look, began)
 
     async def close(self) -> None:
-        """Stop looking."""
+        """Stop polling."""
         if self._timer is not None:
             self._timer.cancel()
         if self._task is not None:

@@ -110,14 +110,14 @@ class Order(Generic[T]):
         self._ranges = sorted([*kept, (first, last)])
 
     def doubt(self, first: int, last: int = _UNTIL_BELIEVED) -> None:
-        """Believe only the store about a range of ids; by default about all from `first` on, until `believe`."""
+        """Trust only the store about a range of ids; by default about all from `first` on, until `believe`."""
         first = max(first, self.end + 1)
         if last >= first:
             self._doubtful_from = min(self._doubtful_from or first, first)
             self._doubtful_to = max(self._doubtful_to, last)
 
     def believe(self) -> None:
-        """Believe records again about ids above the highest that is known to be committed now."""
+        """Trust records again about ids above the highest that is known to be committed now."""
         if self._doubtful_from:
             self._doubtful_to = self.highest
             self._forget_passed()
@@ -181,7 +181,7 @@ class Order(Generic[T]):
 
     @property
     def doubtful(self) -> bool:
-        """Whether there are ids about which only the store is believed."""
+        """Whether there are ids about which only the store is trusted."""
         return bool(self._doubtful_from)
 
     @property

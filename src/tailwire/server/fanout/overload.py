@@ -146,7 +146,7 @@ class Overload:
         return self._sending
 
     def on_last_send(self, listener: Callable[[], None]) -> None:
-        """Call a function whenever no send is in progress any more."""
+        """Call a function whenever the last send in progress has ended."""
         self._last_send_ended = listener
 
     def retry_after(self) -> int:
@@ -156,7 +156,7 @@ class Overload:
     # Measuring.
 
     def tick(self) -> None:
-        """Measure. Called about every `TICK_SECONDS`."""
+        """Measure the load. Called about every `TICK_SECONDS`."""
         now = self._clock()
         late = 0.0 if self._ticked_at is None else min(MAX_LAG_SECONDS, max(0.0, now - self._ticked_at - TICK_SECONDS))
         self._ticked_at = now

@@ -1,8 +1,8 @@
 """Who is online over all processes: the sockets of this one, and what the others report about theirs.
 
-A process stores its users in a table, whose lock decides who came or went, and publishes each change to the others. A
-process that has missed one notices by its number, and reads the table. The grace period of a user stays with the
-process of their last socket: a user who comes back at another one within it was never offline.
+A process stores its users in a table, whose lock decides who came online or went offline, and publishes each change to
+the others. A process that has missed one notices by its number, and reads the table. The grace period of a user stays
+with the process of their last socket: a user who comes back at another one within it was never offline.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class AlonePresence:
         return False
 
     def elsewhere(self) -> Collection[str]:
-        """Return nobody: there is no other process."""
+        """Return no users: there is no other process."""
         return ()
 
 
@@ -67,7 +67,8 @@ class SharedPresence:
 
     Args:
         hub: knows who is online here, and receives what other processes publish.
-        forget: called with users who came or went elsewhere: what is kept in memory about them is outdated.
+        forget: called with users who came online or went offline elsewhere: what is kept in memory about them is
+            outdated.
 
     Attributes:
         on_returned: called with users of this process whom others have reported as offline, because it was paused.

@@ -171,7 +171,7 @@ class SocketProtocol(asyncio.Protocol):
         return self.inbox is not None and len(self.inbox) >= MAX_INBOX_FRAMES
 
     def go_on(self) -> None:
-        """Process more of the bytes that were read, now that the inbox has been handled."""
+        """Process more of the received bytes, because the inbox has been handled."""
         if self._unprocessed and not self._scheduled and not self._is_full:
             self._scheduled = True
             self.gateway.loop.call_soon(self._process_chunk)

@@ -21,7 +21,7 @@ class Cooldowns:
         self._until: dict[str, float] = {}  # oldest first
 
     def start(self, token: str) -> None:
-        """Refuse a token from now on, for the whole time."""
+        """Refuse a token from now on, for the full cooldown."""
         now = self._clock()
         self._until.pop(token, None)
         while self._until and (len(self._until) >= MAX_KEYS or next(iter(self._until.values())) <= now):

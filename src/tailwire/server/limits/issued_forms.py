@@ -17,11 +17,11 @@ class _Form:
 
 
 class IssuedForms:
-    """The forms that were given out and whose files were not taken in yet, for as long as such files are kept.
+    """The issued forms whose files were not accepted yet, for as long as such files are kept.
 
     Args:
         clock: seconds, monotonic.
-        kept_for: seconds after which a file that was not taken in is removed.
+        kept_for: seconds after which a file that was not accepted is removed.
     """
 
     def __init__(self, clock: Callable[[], float], kept_for: float) -> None:
@@ -46,7 +46,7 @@ class IssuedForms:
         self._by_user.setdefault(uid, {})[name] = size
 
     def remove(self, name: str) -> None:
-        """Forget a form: its file was taken in, or refused."""
+        """Forget a form, because its file was accepted or refused."""
         form = self._forms.pop(name, None)
         if form is not None:
             sizes = self._by_user[form.uid]

@@ -1,4 +1,4 @@
-"""Turns for work that has many pieces, such as uploads."""
+"""Turns for work that has many steps, such as uploads."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Turns:
         self._used = 0.0  # seconds that were used, and not followed by a pause yet
 
     async def wait(self, user: str) -> None:
-        """Return at once if nobody has passed in this turn of the event loop and no pause is due, else later.
+        """Return at once if no caller has passed in this turn of the event loop and no pause is due, else later.
 
         Args:
             user: the user for whom the work is done; the callers of one user pass in the order of arrival.

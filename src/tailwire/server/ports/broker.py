@@ -87,7 +87,7 @@ class PresenceDelta:
 
     Attributes:
         process: its id.
-        version: increases by 1 each time; 0 if the process has ended, and nobody is online there any more.
+        version: increases by 1 each time; 0 if the process has ended, so that no user is online there.
         users: for each user the uid, whether they are online there, and whether they are away there.
     """
 
@@ -179,10 +179,10 @@ class Receiver(Protocol):
     """The receiver of news from other processes."""
 
     def received(self, subject: str, publication: Publication) -> None:
-        """Take a publication of another process."""
+        """Handle a publication of another process."""
 
     def recorded(self, record: Record) -> None:
-        """Take the record of a batch of another process. Its publications have been received before."""
+        """Handle the record of another process's batch, whose publications have been received before."""
 
     def connection_changed(self) -> None:
         """Record that the connection to the broker was lost or restored."""

@@ -16,10 +16,10 @@ TRUSTED_SECONDS = 3.0
 """How long the rows in memory count as current without news from the log."""
 
 SEEN = "seen"
-"""A user came or went. This kind is not in the log: processes learn of it with the user's presence."""
+"""A user came online or went offline. This kind is not in the log: processes learn of it with the user's presence."""
 
 GROUP_REMOVED = "group removed"
-"""The kind of the change after which nobody is a member of a group any more; it comes in addition to `group`."""
+"""The kind of the change after which a group has no members; it is sent in addition to `group`."""
 
 
 class Change(NamedTuple):

@@ -40,7 +40,7 @@ class Result(StrEnum):
     """The result of an attempt to send a notification."""
 
     SENT = "sent"
-    GONE = "gone"  # the provider does not know the device any more
+    GONE = "gone"  # the provider no longer knows the device
     LATER = "later"
     REFUSED = "refused"  # a further try would be refused as well
 

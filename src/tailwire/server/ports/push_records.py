@@ -125,7 +125,7 @@ class DueNotification(NamedTuple):
     """A notification to be sent now, with the platform and push token of its device.
 
     Attributes:
-        token: None if the device is not registered any more.
+        token: None if the device is no longer registered.
     """
 
     row: NotificationRow

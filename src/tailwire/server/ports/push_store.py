@@ -53,7 +53,7 @@ class PushTokenStore(Protocol):
         """Remove the devices of an auth token, or one of them, and return how many were removed."""
 
     async def remove(self, token_hash: str, token: str) -> None:
-        """Remove a device that the provider does not know any more, unless it was registered again meanwhile."""
+        """Remove a device that the provider no longer knows, unless it was registered again meanwhile."""
 
     async def sweep(self, now: int) -> None:
         """Remove devices whose auth token was revoked or has ended."""
@@ -91,7 +91,7 @@ class NotificationStore(Protocol):
         """Return how far notifications have been queued."""
 
     async def advance(self, progress: Progress) -> None:
-        """Store the progress. It never goes back."""
+        """Store the progress, unless a later one is stored already."""
 
     async def messages(self, after: int, up_to: int, limit: int) -> list[MessageRow]:
         """Return messages after an id, in their order."""
@@ -141,7 +141,7 @@ class NotificationStore(Protocol):
         """Store that a notification will not be sent."""
 
     async def drop(self, ids: Sequence[int]) -> None:
-        """Remove notifications that are not wanted any more."""
+        """Remove notifications that are no longer wanted."""
 
     async def failed(self, *, limit: int, offset: int) -> tuple[list[NotificationRow], int]:
         """Return a page of the notifications that were given up, newest first, and how many there are."""

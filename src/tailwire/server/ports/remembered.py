@@ -11,9 +11,9 @@ V = TypeVar("V")
 
 
 class Remembered(Generic[V]):
-    """Values by keys, least recently used first. A value of None is not remembered.
+    """Values by keys, least recently used first. A value of None is not kept.
 
-    Its owner listens to the feed, and forgets what a change concerns.
+    Its owner listens to the feed, and forgets the values that a change concerns.
 
     Args:
         feed: says whether what is in memory counts as current. While it does not, each value is read.
@@ -32,7 +32,7 @@ class Remembered(Generic[V]):
         return len(self._found)
 
     def peek(self, key: str) -> V | None:
-        """Return what is remembered if it counts as current, else None."""
+        """Return the value in memory if it counts as current, else None."""
         known = self._found.get(key)
         if known is None or not self._feed.is_current():
             return None
@@ -43,7 +43,7 @@ class Remembered(Generic[V]):
     async def get(
         self, key: str, read: Callable[[], Awaitable[V]], groups: Callable[[V], Collection[str]] = lambda value: ()
     ) -> V:
-        """Return what is remembered, or read it.
+        """Return the value in memory if it counts as current, else read it.
 
         Args:
             groups: returns the groups of a value: `forget_group` forgets it with any of them.

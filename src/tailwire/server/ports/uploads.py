@@ -1,4 +1,4 @@
-"""Storage of uploaded files. They are written and read in pieces, so a file is never whole in memory."""
+"""Storage of uploaded files. They are written and read in chunks, so no file is ever held in memory as a whole."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ class Uploads(Protocol):
         """Remove incomplete files that were left by servers that have ended. Other servers may be running."""
 
     def read(self, name: str, start: int, length: int) -> AsyncIterator[bytes]:
-        """Yield a part of a file in pieces.
+        """Yield a range of a file in chunks.
 
         Raises:
             FileNotFoundError: there is no file of that name.
@@ -164,7 +164,7 @@ class Uploads(Protocol):
         """
 
     async def end_direct(self, name: str) -> None:
-        """Remove the original of a file that was taken in. A failure is only logged."""
+        """Remove the uploaded original of a file that was accepted. A failure is only logged."""
 
     async def close(self) -> None:
         """Finish what is being stored, for at most a few seconds, and release everything."""

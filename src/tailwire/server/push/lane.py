@@ -105,7 +105,7 @@ class Lane:
             await self._store.notifications.drop(dropped)
 
     async def _send(self, one: DueNotification) -> Outcome | None:
-        # Returns None if the notification is not wanted any more.
+        # Returns None if the notification is no longer wanted.
         async with self._at_once:
             now = self._world.seconds()
             if one.token is None or (self._work.closed and not one.row.attempt):

@@ -1,4 +1,4 @@
-"""Reads multipart forms piece by piece, and writes files to their sinks while they arrive."""
+"""Reads multipart forms chunk by chunk, and writes files to their sinks while they arrive."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ async def read_form(
         admit: called once, after the start of the first file, with the fields before it. Reading waits for it.
         check: called with the size of the current file and of all files so far, before bytes are written, and again
             after `admit`. Refuses files that are too large.
-        turn: waits until the next piece may be read.
+        turn: waits until the next chunk may be read.
 
     Raises:
         Refused: ERR_BAD_REQUEST, ERR_TOO_LARGE, and the refusals of `begin`, `admit` and `check`. The files are then

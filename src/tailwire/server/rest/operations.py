@@ -33,7 +33,7 @@ class Access(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Streamed:
-    """A response that is sent in pieces."""
+    """A response that is sent in chunks."""
 
     status: int
     headers: list[tuple[bytes, bytes]]

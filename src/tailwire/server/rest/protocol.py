@@ -155,7 +155,7 @@ class HttpProtocol(HttpToolsProtocol):
             return
         if not (self._unparsed or self.pipeline):
             self.flow.release()
-        elif not self.pipeline:  # else `on_response_complete` goes on
+        elif not self.pipeline:  # else `on_response_complete` continues
             self.loop.call_soon(self._continue)
 
     def _parse_chunk(self, size: int) -> None:

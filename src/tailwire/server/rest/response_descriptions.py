@@ -104,7 +104,7 @@ RESPONSE_FIELDS = {
     "conversationType": "Whether it is a conversation of two users or of a group.",
     "unreadMessageCount": "How many messages the user has not read: a number as text.",
     "unreadMentionsCount": "How many of the unread messages mention the user.",
-    "conversationWith": "The other user, or the group, as a user or group. Only its id if it does not exist any more.",
+    "conversationWith": "The other user, or the group, as a user or group. Only its id if it no longer exists.",
     "lastMessage": "The newest message, as a message; absent if there is none.",
     "lastReadMessageId": "The id of the newest message that the user has read; absent before that.",
     "latestMessageId": "The id of the newest message; absent if there is none.",
@@ -137,7 +137,7 @@ RESPONSE_FIELDS = {
     # Reports and uploads.
     "Reason.id": "The id, for `reasonId` of a report.",
     "Reason.description": "What the reason covers.",
-    "Flagged.message": "The message, as a message; null if it does not exist any more.",
+    "Flagged.message": "The message, as a message; null if it no longer exists.",
     "flaggedBy": "The uid of the user who reported it.",
     "reasonId": "The id of the reason.",
     "remark": "What the user wrote about it; null if nothing.",

@@ -34,8 +34,8 @@ class ServiceRoutes:
     """The routes `/settings`, `/health`, `/metrics`, `/openapi.json` and `/docs`.
 
     Args:
-        for_metrics, for_docs: `open` serves them to everybody, `key` with a REST key, `off` not at all. The page
-            `/docs` is the same on every server: it asks for the key and loads the OpenAPI document with it.
+        for_metrics, for_docs: `open` serves them to anyone, `key` with a REST key, `off` not at all. The page `/docs`
+            is the same on every server: it asks for the key and loads the OpenAPI document with it.
         metrics_elsewhere: whether metrics are served at an address of their own, and not among `operations`.
         sizes: returns the sizes on disk.
     """

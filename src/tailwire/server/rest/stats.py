@@ -64,7 +64,7 @@ class StatsRoutes:
 
     Args:
         sizes: returns the sizes on disk.
-        check_key: refuses a key that may not administer (any more).
+        check_key: refuses a key that may not, or may no longer, administer.
     """
 
     def __init__(

@@ -98,7 +98,7 @@ class PartFolder:
         return f".{self._name}-{self._number}"
 
     def done(self) -> None:
-        """Give up the lock if no file of this process is open any more."""
+        """Release the lock if this process has no open file left."""
         self._open -= 1
         if not self._open and self._unlock is not None:
             unlock, self._unlock = self._unlock, None
@@ -120,7 +120,7 @@ class PartFolder:
         """Remove the incomplete files of processes that have ended."""
         if not self.path.exists():
             return
-        # Listed before the locks: what a process begins meanwhile is not looked at.
+        # Listed before the locks: what a process begins meanwhile is left alone.
         incomplete = list(self.path.glob(".*.part"))
         used = set()
         for path in self.path.glob(".*.lock"):

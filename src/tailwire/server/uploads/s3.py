@@ -69,7 +69,7 @@ class _Upload(PartFile):
             await self._uploads.remove([name, *([thumbnail] if thumbnail else [])])
 
     def drop(self) -> None:
-        """Discard the local copy, once it is not being sent any more."""
+        """Discard the local copy, once it is no longer being sent."""
         if not self._sending:
             super().drop()
 
@@ -255,7 +255,7 @@ class S3Uploads:
         return ArrivedFile(file, size, head)
 
     async def end_direct(self, name: str) -> None:
-        """Remove the original of a file that was taken in."""
+        """Remove the uploaded original of a file that was accepted."""
         try:
             await self._bucket.remove([f"{DIRECT_FOLDER}/{Path(name).name}"])
         except BucketError as e:

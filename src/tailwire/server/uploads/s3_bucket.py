@@ -92,7 +92,7 @@ class Bucket:
         return int(found.meta["size"]), data, dict(found.attributes)
 
     async def read(self, name: str, start: int, length: int) -> AsyncIterator[bytes]:
-        """Yield a part of an object in pieces.
+        """Yield a range of an object in chunks.
 
         Raises:
             FileNotFoundError, BucketError.

@@ -33,7 +33,7 @@ def until_ended(receive: Receive, ended: asyncio.Event) -> Receive:
         waits = {asyncio.ensure_future(receive()), asyncio.ensure_future(ended.wait())}
         try:
             done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:  # even when nobody waits any more: a session may last for hours
+        finally:  # even when no caller waits any longer: a session may last for hours
             for task in waits:
                 task.cancel()
         result: Any = next((one.result() for one in done if one.result() is not True), None)

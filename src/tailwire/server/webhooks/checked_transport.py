@@ -96,7 +96,7 @@ class CheckedTransport(httpx2.AsyncBaseTransport):
     def _looked_up(self, lookup: asyncio.Future[Any]) -> None:
         self._lookups.release()
         if not lookup.cancelled():
-            lookup.exception()  # mark as retrieved: nobody may wait for it any more
+            lookup.exception()  # mark as retrieved: perhaps no caller waits for it any longer
 
     def _allowed(self, found: list[str], request: httpx2.Request) -> list[str]:
         allowed = [address for address in found if self._allows(address)]

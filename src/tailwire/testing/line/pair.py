@@ -204,7 +204,7 @@ class Pair:
         self._tell_client(CONTROL_PACKET_BYTES, lambda: self.client.resume("connecting"))
 
     def unreachable(self) -> None:
-        """Abort, because the server cannot be reached."""
+        """Abort the connection, because the server cannot be reached."""
         self._down.send(CONTROL_PACKET_BYTES, self.abort)
 
     # Arrival at the far side of the line.

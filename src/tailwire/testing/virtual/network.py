@@ -30,7 +30,7 @@ class Network:
 
     Attributes:
         delay: seconds from one end to the other.
-        jitter: returns an additional delay per piece; order is kept within a connection, not between connections.
+        jitter: returns an additional delay per packet; order is kept within a connection, not between connections.
         accept_delay: additional seconds until a new connection is accepted.
         refusing: whether new connections fail, as without a network.
         offline: devices (see `current_process`) whose new connections fail.
@@ -185,7 +185,7 @@ class Network:
         self.loop.call_at(source.arrives, self.arrive, source, context=context)
 
     def arrive(self, source: MemoryTransport) -> None:
-        """Deliver the next piece of a connection."""
+        """Deliver the next packet of a connection."""
         first = source.travelling.popleft()
         size = len(first or b"")
         source.in_flight -= size

@@ -1,4 +1,4 @@
-"""A virtual event loop on which processes are stopped and continued, as by SIGSTOP and SIGCONT, while others go on."""
+"""A virtual event loop on which processes are stopped and continued, as by SIGSTOP and SIGCONT, while others run."""
 
 from __future__ import annotations
 

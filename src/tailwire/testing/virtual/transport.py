@@ -141,7 +141,7 @@ class MemoryTransport(asyncio.Transport):
             self.protocol.pause_writing()
 
     def next_packet(self, most: int) -> bytes | None:
-        """Take the next piece of unsent data; None for the end of file."""
+        """Remove the next packet of unsent data, and return it; None for the end of file."""
         first = self.unsent.popleft()
         if first is not None:
             if len(first) > most:

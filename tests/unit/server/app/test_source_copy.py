@@ -105,7 +105,7 @@ def test_copy_is_private_and_removed_when_it_is_closed(file: Path):
     copy.close()
     assert not [path for path in file.parent.iterdir() if path.suffix == ".copy"]
     with closing(sqlite3.connect(file, isolation_level=None, timeout=0)) as live:
-        live.execute("BEGIN EXCLUSIVE")  # nothing holds the file any more
+        live.execute("BEGIN EXCLUSIVE")  # nothing holds the file any longer
 
 
 def test_muids_of_removed_messages_come_before_messages():

@@ -394,7 +394,7 @@ async def test_process_far_behind_is_notified_of_missed_changes():
     told = []
     async with LogStage(carries_messages=False) as s:
         s.feed.listen(told.append)
-        s.store.highest = 1_000_000  # what was between is not kept any more
+        s.store.highest = 1_000_000  # what was between is no longer kept
         s.store.commit([CHANGE])
         await asyncio.sleep(1.2)
         assert told[0] is None

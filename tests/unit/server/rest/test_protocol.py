@@ -203,7 +203,7 @@ async def test_connections_without_a_head_are_listed_longest_first():
     await asyncio.sleep(1)  # answered
     assert len(server.protocol.waiting) == 2
     assert [server.made.index(p) for p in server.protocol.idle] == [2]
-    asking.transport.write(b"PO")  # and does not run any more
+    asking.transport.write(b"PO")  # and no longer runs
     await asyncio.sleep(0.1)
     assert [server.made.index(p) for p in server.protocol.waiting] == [0, 1, 2]
     for client in (silent, half, asking):

@@ -30,7 +30,7 @@ class Chores:
         self._on_added = call
 
     def added(self) -> None:
-        """Report, after a commit, that there may be something to clean up."""
+        """Report after a commit that there may be something to clean up."""
         self._on_added()
 
     async def do_next(self) -> bool:

@@ -42,7 +42,7 @@ async def connect_writer(url: str) -> Connection:
     """Return a new connection for a lane.
 
     Raises:
-        One of `UNUSABLE`: it cannot be made.
+        One of `UNUSABLE`: the connection cannot be made.
     """
     connection = await asyncpg.connect(url, timeout=CONNECT_SECONDS, server_settings=_WRITER_BOUNDS)
     try:
@@ -60,7 +60,7 @@ async def connect_reader(url: str, deadline: float) -> Connection:
         deadline: seconds after which the database ends a statement.
 
     Raises:
-        One of `UNUSABLE`: it cannot be made.
+        One of `UNUSABLE`: the connection cannot be made.
     """
     bounds = {
         **_BOUNDS,
@@ -77,7 +77,7 @@ async def connect_listener(url: str) -> Connection:
     """Return a new connection for LISTEN and NOTIFY.
 
     Raises:
-        One of `UNUSABLE`: it cannot be made.
+        One of `UNUSABLE`: the connection cannot be made.
     """
     bounds = {
         **_BOUNDS,

@@ -199,7 +199,7 @@ class Database:
             self._reading.discard(task)
             self._queue.give(who, perf_counter() - begun)
             if not task.cancelled():
-                task.exception()  # retrieved here if nobody waits any more
+                task.exception()  # retrieved here if no caller waits any longer
 
         task = asyncio.get_running_loop().create_task(self._read(job), name="tailwire long read")
         self._reading.add(task)

@@ -1,4 +1,4 @@
-"""API keys: their scopes are remembered, because every request of a backend asks for that of its key."""
+"""API keys. Their scopes are cached, because every request of a backend needs that of its key."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ALL_KEYS = "*"
 
 
 class Keys(KeyRows):
-    """`KeyStore` on PostgreSQL. Processes remember no missing keys, so an added key is not announced."""
+    """`KeyStore` on PostgreSQL. Processes do not cache missing keys, so an added key is not announced."""
 
     def __init__(self, work: Work) -> None:
         super().__init__(work.reads)

@@ -90,7 +90,7 @@ class Lane:
         keys: a hash of the keys that all servers share; "" if it is not known yet.
         grace: how long the users of this process count as online after it has ended, in seconds.
         timed: called with the seconds until each batch was answered.
-        observer: learns of each batch, before and after those who wait for it go on; None for nobody.
+        observer: notified of each batch, before and after its callers continue; or None.
         backend: the id of the database's process that carries out the batches; 0 while there is none.
         renewed_at: when this process asked for its lease, or for the last renewal that was granted, by the clock of the
             event loop. The lease lasts at least `LEASE_SECONDS` from then, whenever the answer arrives.
@@ -254,7 +254,7 @@ class Lane:
 
     async def _take_new_identity(self) -> bool:
         # The refused batch was not carried out, and never will be under the old identity. Returns whether there is one.
-        log.warning("other servers have declared this one dead: it goes on under a new identity")
+        log.warning("other servers have declared this one dead: it continues under a new identity")
         try:
             self.process = await self._registered(await self._connected())
         except UNUSABLE as e:

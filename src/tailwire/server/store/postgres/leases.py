@@ -37,7 +37,7 @@ class Leases:
         return name in self._held and asyncio.get_running_loop().time() < self._until
 
     async def take(self, names: Collection[str]) -> None:
-        """Take those of the given leases that no process has, and give up all others. Called after each renewal.
+        """Acquire the given leases that no process holds, and release all others. Called after each renewal.
 
         Raises:
             Refused, or one of `connecting.UNUSABLE`: the database cannot be used.

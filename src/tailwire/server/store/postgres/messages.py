@@ -45,7 +45,7 @@ class Messages(MessageRows):
     async def add(self, draft: Draft, act: GroupAct | None = None) -> Stored:
         events = await self._webhooks.wanted(draft.events)
         placed: Placed = await self._work.lane.submit(Entry(draft, by_member=act is not None, events=events))
-        # No await for a new message, so that the callers go on in the order of the ids.
+        # No await for a new message, so that the callers continue in the order of the ids.
         if placed.new:
             if draft.traits & _SEARCHABLE:
                 self._index.update_soon()

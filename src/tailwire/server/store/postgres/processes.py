@@ -1,8 +1,8 @@
 """The processes on one database: each has a lease that it renews, by the clock of PostgreSQL.
 
 A process whose lease has ended is taken for dead: another one deletes its row, and what belongs to the row with it
-(leases, presence). If it was only paused, its next batch is refused in the same transaction, and it goes on under a new
-identity (see `lane`).
+(leases, presence). If it was only paused, its next batch is refused in the same transaction, and it continues under a
+new identity (see `lane`).
 """
 
 from __future__ import annotations
@@ -94,9 +94,10 @@ class Processes:
         call(self.servers)
 
     def on_ended(self, call: Callable[[Ended], None]) -> None:
-        """Declare processes dead whose leases have ended, and call a function with each of them.
+        """Call a function with each process that is declared dead because its lease has ended.
 
-        A command, or a server that is not ready yet, declares none: nobody would report that users went offline.
+        A process that never calls this declares none dead: a command, or a server that is not ready yet, could not
+        report that their users went offline.
         """
         self._on_ended = call
 

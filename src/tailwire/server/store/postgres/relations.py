@@ -17,7 +17,7 @@ _BLOCKERS = "SELECT uid FROM blocks WHERE (uid = :one AND blocked = :other) OR (
 
 
 class Blocks(BlockRows):
-    """`BlockStore` on PostgreSQL. It remembers which of two users has blocked the other, because each send asks."""
+    """`BlockStore` on PostgreSQL. It caches which of two users has blocked the other, because each send asks."""
 
     def __init__(self, work: Work, webhooks: Webhooks) -> None:
         super().__init__(work.reads)

@@ -1,4 +1,4 @@
-"""Full-text search: words of messages in an index, and a look through those that are not in it yet.
+"""Full-text search: an index of the words of messages, and a scan of the messages that are not in it yet.
 
 One process at a time indexes messages after they were stored: no send waits for it. A search looks up the messages up
 to the id in `words_until` in the index, and reads those after it. If too many are not indexed yet, it first indexes
@@ -26,7 +26,7 @@ from tailwire.server.store.sql.words import place, text_of, words_of
 from tailwire.server.telemetry.logs import log
 
 MESSAGES_PER_STEP = 500
-MAX_UNINDEXED_MESSAGES = 2_000  # messages that a search looks through
+MAX_UNINDEXED_MESSAGES = 2_000  # messages that a search scans
 IDLE_SECONDS = 1.0
 LOOK_SECONDS = 1.0
 RETRY_SECONDS = 5.0
@@ -174,7 +174,7 @@ class SearchIndex:
         """Return the messages with the words of a filter.
 
         Args:
-            conversations: where the words are looked up; none to look everywhere. The filter is applied in any case.
+            conversations: the conversations to search; empty to search all. The filter is applied in any case.
         """
         words = typed_words(wanted.search)
         if not words:

@@ -37,7 +37,7 @@ MAX_CACHED_OWNERS = 50_000
 
 
 class Tokens(TokenRows):
-    """`TokenStore` on PostgreSQL. Owners are remembered, because every request asks for that of its token."""
+    """`TokenStore` on PostgreSQL. Owners are cached, because every request needs that of its token."""
 
     def __init__(self, work: Work) -> None:
         super().__init__(work.reads)

@@ -82,14 +82,14 @@ class Upkeep:
             self._lane.distrust()
 
     async def clean(self) -> None:
-        """Remove records that nobody asks for any more."""
+        """Remove records that are no longer needed."""
         await self._database.run(_FORGET_BATCHES, (ROWS_PER_CLEANUP,))
         await self._database.run(_FORGET_CHANGES, (ROWS_PER_CLEANUP,))
         for call in self._also:
             await call()
 
     async def close(self) -> None:
-        """End, and return when nothing is in progress any more."""
+        """Stop the task, and wait until nothing is in progress."""
         task = self._task
         self.stop()
         if task is not None:

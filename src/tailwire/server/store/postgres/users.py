@@ -20,7 +20,7 @@ MAX_CACHED_USERS = 20_000
 
 
 class Users(UserRows):
-    """`UserStore` on PostgreSQL. Users are remembered, because nearly every request asks for some."""
+    """`UserStore` on PostgreSQL. Users are cached, because nearly every request needs some."""
 
     def __init__(self, work: Work, chores: Chores) -> None:
         super().__init__(work.reads)

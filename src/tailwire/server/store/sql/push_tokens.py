@@ -11,7 +11,8 @@ from tailwire.server.store.sql.connection import Connection
 
 _COLUMNS = ", ".join(PushTokenRow._fields)
 _CHANGED = ", ".join(f"{name} = excluded.{name}" for name in PushTokenRow._fields[1:])
-# While no device is registered, no messages are looked at. So the first device begins with those sent after it came.
+# While no device is registered, no messages are examined. So the first device begins with those sent after its
+# registration.
 _BEGIN = """UPDATE push_progress SET message_id = (SELECT coalesce(max(id), 0) FROM messages), after_uid = '',
 reaction_id = (SELECT coalesce(max(id), 0) FROM reactions) WHERE NOT EXISTS (SELECT 1 FROM push_tokens)"""
 

@@ -36,7 +36,7 @@ class Chores:
         self._on_added = call
 
     def added(self) -> None:
-        """Have it reported, after the commit of this operation, that there may be something to clean up."""
+        """Report after the commit of this operation that there may be something to clean up."""
         self._db.after_commit(self._report)
 
     def _report(self) -> None:

@@ -32,7 +32,7 @@ async def test_next_read_waits_as_long_as_the_previous_list_took_to_handle(monke
     await asyncio.gather(*(asyncio.create_task(listed(f"u{n}")) for n in range(12)))
     between = [later - earlier for earlier, later in pairwise(began)]
     assert len(between) == 11
-    # The last read begins without a pause, because nobody else waits any more.
+    # The last read begins without a pause, because no other user waits any longer.
     assert min(between[:-1]) > 1.8 * HANDLING_SECONDS
     await readers.close()
     assert await asyncio.wait_for(asyncio.sleep(0, "done"), 10) == "done"
