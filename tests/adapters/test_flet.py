@@ -41,7 +41,7 @@ def device(tmp_path: Path) -> Iterator[WebApp]:
     app.close()
 
 
-async def test_the_socket_follows_the_tab_without_losing_messages(chromium: Browser, app: WebApp):
+async def test_socket_follows_the_tab_without_losing_messages(chromium: Browser, app: WebApp):
     alice, bob = TestUser("alice", "Alice", ""), app.server.add_user("bob")
     await app.listens()
     page = await chromium.open("flet", app.url)
@@ -103,7 +103,7 @@ async def test_manual_mode_keeps_the_socket_for_the_background_window(chromium: 
         app.close()
 
 
-async def test_the_documented_program_runs(chromium: Browser, tmp_path: Path):
+async def test_documented_program_runs(chromium: Browser, tmp_path: Path):
     def given(server: EmbeddedServer) -> dict[str, str]:
         server.add_user("alice")
         script = program("flet", tmp_path, server.url)
@@ -126,7 +126,7 @@ async def test_the_documented_program_runs(chromium: Browser, tmp_path: Path):
     assert not any("Traceback" in line for line in app.said), app.said
 
 
-async def test_the_network_of_a_device_is_reported(chromium: Browser, device: WebApp):
+async def test_network_of_a_device_is_reported(chromium: Browser, device: WebApp):
     await device.listens()
     page = await chromium.open("device", device.url)
     await device.says("knows hidden network paused", seconds=40)

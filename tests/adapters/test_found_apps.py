@@ -21,7 +21,7 @@ NEEDED = {"tk": ("tkinter", "_tkinter"), "qt": ("PySide6",), "kivy": ("kivy",), 
 
 
 @pytest.mark.parametrize("toolkit", NEEDED)
-def test_the_running_app_is_found(once: Start, screen: Screen, tmp_path: Path, toolkit: str):
+def test_running_app_is_found(once: Start, screen: Screen, tmp_path: Path, toolkit: str):
     need(*NEEDED[toolkit])
     environment = {
         **screen.environment, "QT_QPA_PLATFORM": "xcb", "TOGA_BACKEND": "toga_qt", "LC_ALL": "C.UTF-8",

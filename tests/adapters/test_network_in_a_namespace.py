@@ -147,7 +147,7 @@ async def test_network_is_known_on_a_bus_without_network_manager(monkeypatch, ke
             assert await watch.settled() == {"network"}
 
 
-async def test_a_client_with_its_own_thread_is_notified_of_the_network(monkeypatch, kernel):
+async def test_client_with_its_own_thread_is_notified_of_the_network(monkeypatch, kernel):
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent")
     kernel["ways"] = netlink.Reachability(frozenset(), frozenset())
     chat = RecordingThreadClient()

@@ -111,7 +111,7 @@ async def test_groups_are_searched_and_read_page_by_page(chromium: Browser, tmp_
         await tab.wait_for("document.querySelector('dialog').innerText.includes('No groups that you can join.')")
 
 
-async def test_owner_who_leaves_a_group_is_shown_why_they_cannot(chromium: Browser, tmp_path):
+async def test_owner_who_tries_to_leave_a_group_is_shown_why_they_cannot(chromium: Browser, tmp_path):
     async with chat_stage(chromium, tmp_path) as stage:
         await create(stage, "trains", "Night trains")
         await stage.say("bob", "trains", "mine", "group")

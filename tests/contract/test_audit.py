@@ -52,7 +52,7 @@ def entry(target: str, **more) -> AuditEntry:
     return AuditEntry(**{"kind": "change", "actor": "k1", "action": "PUT /x", "target": target, **more})
 
 
-async def test_an_entry_is_stored_with_all_its_fields(open_store):
+async def test_entry_is_stored_with_all_its_fields(open_store):
     store = await opened(open_store)
     await store.keys.add(KEY)
     said = AuditEntry(
@@ -85,7 +85,7 @@ async def test_each_kind_of_write_takes_the_entry_of_its_request_once(open_store
     await store.close()
 
 
-async def test_a_write_that_does_nothing_leaves_the_entry_to_the_next_one(open_store):
+async def test_write_that_does_nothing_leaves_the_entry_to_the_next_one(open_store):
     store = await opened(open_store)
     await store.users.add(DAVE)
     await store.keys.add(KEY)
@@ -125,7 +125,7 @@ async def test_writes_without_a_key_are_not_recorded(open_store):
     await store.close()
 
 
-async def test_a_send_does_not_lose_its_entry(open_store):
+async def test_send_does_not_lose_its_entry(open_store):
     store = await opened(open_store)
     said = entry("send", kind="use")
     draft = Draft("u/a/b", "a", "b", "user", "message", "text", b'{"x":1}', 1)

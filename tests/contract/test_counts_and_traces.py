@@ -15,7 +15,7 @@ def draft(sender: str) -> Draft:
     return Draft(key_of(sender, "g", "group"), sender, "g", "group", "message", "text", b'{"data":{}}', 1, None)
 
 
-async def test_members_of_a_group_are_counted_as_they_come_and_go(open_store):
+async def test_members_of_a_group_are_counted_as_they_join_and_leave(open_store):
     store = await open_store()
     await store.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1, members_count=1))
     counts = [(await store.groups.get("g")).members_count]

@@ -45,7 +45,7 @@ async def test_users_are_read_by_position_once_and_in_order(open_store, sort_by,
     await store.close()
 
 
-async def test_rows_that_come_and_go_shift_no_page(open_store):
+async def test_added_and_removed_rows_do_not_shift_the_next_page(open_store):
     store = await open_store()
     for n in range(10, 20):
         await store.groups.add(GroupRow(f"g{n}", f"G{n}", "public", created_at=1))
@@ -228,7 +228,7 @@ async def test_reports_of_one_second_are_read_once_and_in_order(open_store):
     await store.close()
 
 
-async def test_reports_that_come_and_go_shift_no_page(open_store):
+async def test_added_and_removed_reports_do_not_shift_the_next_page(open_store):
     store = await open_store()
     late, *reported, newest = await reportable(store, 12)
     for message in reported:

@@ -165,7 +165,7 @@ async def test_changes_that_are_lost_between_servers_reach_clients_that_stay_con
         await lists.until(lambda: lists.of_type("conversation_list")[-1]["body"]["action"] == "groupRemoved", SECONDS)
 
 
-async def test_a_lost_change_is_not_delivered_to_members_who_join_after_it(
+async def test_lost_change_is_not_delivered_to_members_who_join_after_it(
     postgres: PostgresServer, postgres_url: str, tmp_path: Path, nats: NatsServer | None
 ):
     async with lossy(postgres, postgres_url, tmp_path, nats) as servers:
@@ -184,7 +184,7 @@ async def test_a_lost_change_is_not_delivered_to_members_who_join_after_it(
         assert [f for f in carol.frames if f["body"].get("action") == "pinned"] == []
 
 
-async def test_a_change_that_was_lost_before_many_others_is_handed_over(
+async def test_change_that_was_lost_before_many_others_is_handed_over(
     postgres: PostgresServer, postgres_url: str, tmp_path: Path, nats: NatsServer | None
 ):
     """The client stays connected, receives more later changes than it remembers, and hands each over once."""

@@ -217,7 +217,7 @@ def test_wire_reports_invalid_arguments(capsys):
         assert value in capsys.readouterr().err
 
 
-async def test_folder_in_use_can_be_backed_up_but_neither_restored_nor_served_twice(live: LiveStage):
+async def test_folder_in_use_can_be_backed_up_but_not_restored_or_served_again(live: LiveStage):
     data, target = str(live.folder / "data"), str(live.folder / "backup")
     code, said = await run("serve", "--data", data, "--port", "0")
     assert (code, said.count("\n")) == (1, 1)

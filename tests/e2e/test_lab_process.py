@@ -77,7 +77,7 @@ async def test_no_process_remains_after_the_lab(number):
         await gone(server)
 
 
-async def test_a_used_port_is_reported_before_anything_starts():
+async def test_used_port_is_reported_before_anything_starts():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

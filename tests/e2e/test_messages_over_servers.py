@@ -276,7 +276,7 @@ async def test_owner_of_a_new_group_receives_its_messages_everywhere_until_it_is
         assert lists == ["groupRemoved"]
 
 
-async def test_a_server_connects_to_nats_with_tls_and_a_password_and_starts_even_if_refused(
+async def test_server_connects_to_nats_with_tls_and_a_password_and_starts_even_if_refused(
     postgres_url: str, tmp_path: Path
 ):
     authority = Authority(tmp_path)

@@ -121,7 +121,7 @@ async def test_changes_by_keys_and_commands_are_in_the_audit_log_and_sizes_in_th
     assert "tailwire_database_wal_bytes" not in values
 
 
-async def test_a_database_that_cannot_be_reached_is_named_at_the_start(live: LiveStage, on_postgres: LiveStage):
+async def test_database_that_cannot_be_reached_is_named_at_the_start(live: LiveStage, on_postgres: LiveStage):
     await live.server.stop()
     live.server._settings["TAILWIRE_DATABASE"] = "postgresql://nobody:secret@127.0.0.1:9/none"
     with pytest.raises(RuntimeError, match="the PostgreSQL database cannot be used") as caught:

@@ -82,7 +82,7 @@ async def test_servers_restarted_one_after_the_other_lose_nothing(postgres_url: 
     assert several.tracebacks == []
 
 
-async def test_a_killed_server_of_two_loses_nothing(postgres_url: str, tmp_path: Path):
+async def test_killed_server_of_two_loses_nothing(postgres_url: str, tmp_path: Path):
     async with SeveralServers(tmp_path, postgres_url) as several, Balancer(several) as balancer:
         async with BalancedStage(several, balancer) as stage, Traffic(stage) as traffic:  # type: ignore[arg-type]
             await traffic.until(20)
@@ -95,7 +95,7 @@ async def test_a_killed_server_of_two_loses_nothing(postgres_url: str, tmp_path:
     assert several.tracebacks == []
 
 
-async def test_a_paused_server_of_two_loses_nothing(postgres_url: str, tmp_path: Path):
+async def test_paused_server_of_two_loses_nothing(postgres_url: str, tmp_path: Path):
     """The server is paused for longer than its lease, so it is taken for dead; it goes on when it wakes."""
     async with SeveralServers(tmp_path, postgres_url) as several, Balancer(several) as balancer:
         async with BalancedStage(several, balancer) as stage, Traffic(stage) as traffic:  # type: ignore[arg-type]

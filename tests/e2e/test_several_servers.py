@@ -77,7 +77,7 @@ def _text(text: str) -> dict[str, object]:
     return {"receiver": "alice", "receiverType": "user", "category": "message", "type": "text", "data": {"text": text}}
 
 
-async def test_a_server_whose_data_folder_has_other_keys_does_not_start(postgres_url: str, tmp_path: Path):
+async def test_server_whose_data_folder_has_other_keys_does_not_start(postgres_url: str, tmp_path: Path):
     async with SeveralServers(tmp_path, postgres_url, count=1) as several:
         stranger = PreparedServer(tmp_path, {"TAILWIRE_DATABASE": postgres_url})
         stranger.data = tmp_path / "elsewhere"
@@ -89,7 +89,7 @@ async def test_a_server_whose_data_folder_has_other_keys_does_not_start(postgres
         await stranger.kill()
 
 
-async def test_a_killed_server_that_lost_its_keys_starts_with_new_ones(postgres_url: str, tmp_path: Path):
+async def test_killed_server_that_lost_its_keys_starts_with_new_ones(postgres_url: str, tmp_path: Path):
     """The server waits until the lease of the killed process, which had the old keys, has ended."""
     async with SeveralServers(tmp_path, postgres_url, count=1) as several:
         (server,) = several.servers
@@ -102,7 +102,7 @@ async def test_a_killed_server_that_lost_its_keys_starts_with_new_ones(postgres_
     assert several.tracebacks == []
 
 
-async def test_a_paused_server_is_taken_for_dead_and_goes_on_when_it_wakes(postgres, postgres_url: str, tmp_path: Path):
+async def test_paused_server_is_declared_dead_and_continues_when_it_wakes(postgres, postgres_url: str, tmp_path: Path):
     def processes() -> list[str]:
         return postgres.sql(
             "SELECT id FROM processes ORDER BY id", postgres_url.rpartition("?")[0].rpartition("/")[2]
@@ -127,7 +127,7 @@ async def test_a_paused_server_is_taken_for_dead_and_goes_on_when_it_wakes(postg
     assert several.tracebacks == []
 
 
-async def test_a_token_revoked_at_one_server_is_invalid_at_the_other(postgres_url: str, tmp_path: Path):
+async def test_token_revoked_at_one_server_is_invalid_at_the_other(postgres_url: str, tmp_path: Path):
     """Requests with it are refused there, and its socket is closed; the time this takes is measured."""
     seconds: list[float] = []
     async with SeveralServers(tmp_path, postgres_url) as several:
@@ -207,7 +207,7 @@ async def until_online(servers: Iterable[ServerProcess], api_key: str, uids: set
             raise AssertionError(f"{sorted(found)} are online at {server.url}, not {sorted(uids)}") from None
 
 
-async def test_users_of_a_killed_server_go_offline_once_unless_they_come_back_elsewhere(
+async def test_users_of_a_killed_server_go_offline_once_unless_they_reconnect_elsewhere(
     postgres_url: str, tmp_path: Path
 ):
     async with SeveralServers(tmp_path, postgres_url, count=3) as several:

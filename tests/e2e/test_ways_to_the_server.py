@@ -206,7 +206,7 @@ class QuickWorld(World):
         return super().timer(seconds / 5, ring)
 
 
-async def test_name_lookup_that_hangs_delays_nothing_but_its_calls(server, monkeypatch):
+async def test_hanging_name_lookup_delays_only_its_own_calls(server, monkeypatch):
     """A login ends at its deadline, `aclose()` does not wait, and the same client logs in when names are found again."""
     honest, found = socket.getaddrinfo, threading.Event()
 
@@ -350,7 +350,7 @@ async def test_doctor_reports_a_proxy_that_cannot_be_used(server, monkeypatch, c
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-async def test_a_reconnect_resumes_the_tls_session(server, tmp_path, version):
+async def test_reconnect_resumes_the_tls_session(server, tmp_path, version):
     authority = Authority(tmp_path)
     served = authority.server_context()
     served.maximum_version = version

@@ -44,10 +44,10 @@ RUN = {
     "docs/sdk.md": "examples/test_examples.py::test_documented_blocks_run_in_order",
     "docs/sync.md": "examples/test_sync_page.py::test_documented_script_runs",
     "docs/testing.md": "plugin/test_plugin.py::test_docs_examples_pass",
-    "docs/tutorials/agent.md": "examples/test_tutorials.py::test_agent",
-    "docs/tutorials/bot.md": "examples/test_tutorials.py::test_bot",
-    "docs/tutorials/desktop-app.md": "examples/test_tutorials.py::test_desktop_app",
-    "docs/tutorials/first-chat.md": "examples/test_tutorials.py::test_first_chat",
+    "docs/tutorials/agent.md": "examples/test_tutorials.py::test_agent_tutorial_works_as_written",
+    "docs/tutorials/bot.md": "examples/test_tutorials.py::test_bot_tutorial_works_as_written",
+    "docs/tutorials/desktop-app.md": "examples/test_tutorials.py::test_desktop_app_tutorial_works_as_written",
+    "docs/tutorials/first-chat.md": "examples/test_tutorials.py::test_first_chat_tutorial_works_as_written",
     "docs/webhooks.md": "spec/test_webhook_deliveries.py::test_delivery_is_signed_and_keeps_its_id_over_retries",
 }
 """Pages with Python, and a test that runs it."""

@@ -120,7 +120,7 @@ def test_documented_backend_runs(server: EmbeddedServer, tmp_path: Path):
     assert ended(command(server, tmp_path, "Backends")) == "alice at work\nTrue\n"
 
 
-def test_the_documented_flask_app_sends_messages(server: EmbeddedServer, tmp_path: Path):
+def test_documented_flask_app_sends_messages(server: EmbeddedServer, tmp_path: Path):
     pytest.importorskip("flask")
     more = PROGRAMS["Flask, Django and other servers"].rstrip().splitlines()[-1]
     asks = f"""{more}
@@ -134,7 +134,7 @@ print(asked.post("/remind/bob").json["id"] > 0, asked.post("/remind/nobody").jso
 
 
 @pytest.mark.gui
-def test_the_documented_tk_app_shows_messages(server: EmbeddedServer, tmp_path: Path):
+def test_documented_tk_app_shows_messages(server: EmbeddedServer, tmp_path: Path):
     pytest.importorskip("tkinter")
     xvfb = shutil.which("Xvfb")
     if xvfb is None:
@@ -152,7 +152,7 @@ def test_the_documented_tk_app_shows_messages(server: EmbeddedServer, tmp_path: 
 
 
 @pytest.mark.gui
-def test_the_documented_qt_app_shows_messages(server: EmbeddedServer, tmp_path: Path):
+def test_documented_qt_app_shows_messages(server: EmbeddedServer, tmp_path: Path):
     pytest.importorskip("PySide6")
     program = command(server, tmp_path, "Qt", ("app.exec()\n", QT), QT_QPA_PLATFORM="offscreen")
     assert told(server, program) == "Bob: hello\n"

@@ -42,7 +42,7 @@ async def sockets(reader: Reader, number: int) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_first_chat(tmp_path: Path):
+async def test_first_chat_tutorial_works_as_written(tmp_path: Path):
     async with following("first-chat.md", tmp_path) as reader:
         server, alice, bob = reader.terminal(), reader.terminal(), reader.terminal()
         await reader.serve(server)
@@ -84,7 +84,7 @@ async def test_first_chat(tmp_path: Path):
         assert bob.text.count("Alice: while it is away") == 1
 
 
-async def test_bot(tmp_path: Path):
+async def test_bot_tutorial_works_as_written(tmp_path: Path):
     async with following("bot.md", tmp_path) as reader:
         server, terminal, alice = reader.terminal(), reader.terminal(), reader.terminal()
         await reader.serve(server)
@@ -112,7 +112,7 @@ async def test_bot(tmp_path: Path):
         await alice.until_asked()
 
 
-async def test_agent(tmp_path: Path):
+async def test_agent_tutorial_works_as_written(tmp_path: Path):
     async with following("agent.md", tmp_path) as reader:
         server, terminal, alice = reader.terminal(), reader.terminal(), reader.terminal()
         await reader.serve(server)
@@ -131,7 +131,7 @@ async def test_agent(tmp_path: Path):
         await alice.until_shown("(stopped)")
 
 
-async def test_desktop_app(tmp_path: Path):
+async def test_desktop_app_tutorial_works_as_written(tmp_path: Path):
     need("tkinter", "_tkinter")
     if lacking := missing():
         pytest.skip(f"not installed: {', '.join(lacking)} (Debian packages): run `make gui`")
@@ -164,7 +164,7 @@ async def test_desktop_app(tmp_path: Path):
         screen.close()
 
 
-async def test_hosting(tmp_path: Path):
+async def test_hosting_tutorial_works_as_written(tmp_path: Path):
     async with following("hosting.md", tmp_path) as reader:
         server, terminal = reader.terminal(), reader.terminal()
         installed = reader.command("venv", "pip install '.[server]'").splitlines()

@@ -165,7 +165,7 @@ async def test_nothing_is_lost_or_duplicated_while_nats_is_paused(postgres_url: 
     assert several.tracebacks == []
 
 
-async def test_clocks_an_hour_apart_change_neither_order_nor_leases(
+async def test_clocks_an_hour_apart_affect_neither_order_nor_leases(
     postgres: PostgresServer, postgres_url: str, tmp_path: Path, nats: NatsServer
 ):
     """Order and leases do not depend on the machines' clocks, and messages have the time of the database."""
@@ -269,7 +269,7 @@ async def test_message_of_a_server_killed_between_commit_and_publication_is_deli
         assert several.tracebacks == []
 
 
-async def test_a_slow_database_delays_messages_and_loses_none(
+async def test_slow_database_delays_messages_and_loses_none(
     postgres: PostgresServer, postgres_url: str, tmp_path: Path
 ):
     """Each commit takes 0.3 s longer, then 6 s, which is more than an answer may take: sends are refused then."""
@@ -295,7 +295,7 @@ async def test_a_slow_database_delays_messages_and_loses_none(
     assert several.tracebacks == []
 
 
-async def test_a_server_whose_line_to_the_database_holds_everything_is_not_ready(
+async def test_server_whose_line_to_the_database_holds_everything_is_not_ready(
     postgres: PostgresServer, postgres_url: str, tmp_path: Path
 ):
     """Sends are refused with 503, so clients repeat them, and load balancers send them to the other server meanwhile."""
@@ -329,7 +329,7 @@ async def test_a_server_whose_line_to_the_database_holds_everything_is_not_ready
         assert several.tracebacks == []
 
 
-async def test_the_database_restarts_and_sockets_stay(tmp_path: Path, nats: NatsServer):
+async def test_database_restarts_and_sockets_stay(tmp_path: Path, nats: NatsServer):
     server = PostgresServer()
     try:
         server.start()

@@ -64,7 +64,7 @@ async def test_sockets_that_never_read_are_closed_and_others_receive_everything(
         await live.server.until_logged("closed connections reason='slow'")
 
 
-async def test_a_flooding_socket_is_closed_and_delays_nobody_else(live: LiveStage):
+async def test_flooding_socket_is_closed_and_delays_nobody_else(live: LiveStage):
     """The sender's socket is closed, and their requests are refused with a time to retry. Others are not delayed.
 
     Requests that they send without reading the responses take no memory.

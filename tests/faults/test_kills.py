@@ -111,7 +111,7 @@ async def test_server_without_memory_loses_no_acknowledged_message(live: LiveSta
 
 
 @pytest.mark.parametrize("seconds", [-90_000, 90_000])
-async def test_a_clock_that_jumps_changes_neither_order_nor_sockets_nor_tokens(
+async def test_clock_that_jumps_changes_neither_order_nor_sockets_nor_tokens(
     live: LiveStage, tmp_path: Path, seconds: int
 ):
     """A jump of the wall clock changes neither the order of messages nor sockets or tokens."""

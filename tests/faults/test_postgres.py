@@ -100,7 +100,7 @@ async def test_postgres_that_stops_and_loses_connections_only_delays_writers(
     size.report("postgres restarts", faults=len(faults), stored=count, acknowledged=acknowledged, slowest_ms=slowest)
 
 
-async def test_a_stopped_process_does_not_delay_others(postgres_url: str):
+async def test_stopped_process_does_not_delay_others(postgres_url: str):
     """While a process is stopped amid its batches, the slowest send of another one takes far less than the stop."""
     url = postgres_url
     stopped, other = [await WriterProcess(url, name, senders=8).start() for name in ("stopped", "other")]
@@ -210,7 +210,7 @@ def small_disk(live: LiveStage, own_postgres: tuple[PostgresServer, str]) -> Ite
         disk.close()
 
 
-async def test_a_full_disk_of_the_database_refuses_writes_until_there_is_room(
+async def test_full_disk_of_the_database_refuses_writes_until_there_is_room(
     live: LiveStage, own_postgres: tuple[PostgresServer, str], small_disk: tuple[SmallDisk, str]
 ):
     """Writes are refused while there is no room, and succeed again when there is; reads always succeed."""
@@ -228,7 +228,7 @@ async def test_a_full_disk_of_the_database_refuses_writes_until_there_is_room(
     assert not [line for line in live.server.log if "Traceback" in line]
 
 
-async def test_a_database_that_becomes_read_only_refuses_writes_and_sockets_stay(
+async def test_database_that_becomes_read_only_refuses_writes_and_sockets_stay(
     live: LiveStage, own_postgres: tuple[PostgresServer, str], on_own_postgres: PostgresServer
 ):
     url = own_postgres[1]

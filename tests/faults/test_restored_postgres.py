@@ -145,12 +145,12 @@ async def fail_over_under_traffic(live: LiveStage, primary: PostgresServer, stan
     return traffic
 
 
-async def test_a_standby_takes_over_under_traffic(live: LiveStage, pair: tuple[PostgresServer, PostgresServer]):
+async def test_standby_takes_over_under_traffic(live: LiveStage, pair: tuple[PostgresServer, PostgresServer]):
     """No id is given out twice, and what the standby did not have is in a reported gap."""
     await fail_over_under_traffic(live, *pair)
 
 
-async def test_a_synchronous_standby_that_takes_over_has_all_that_was_acknowledged(
+async def test_synchronous_standby_that_takes_over_has_all_that_was_acknowledged(
     live: LiveStage, pair: tuple[PostgresServer, PostgresServer]
 ):
     """With `synchronous_standby_names`, nothing acknowledged is lost, so no gap is reported."""

@@ -79,7 +79,7 @@ def on_disk(live: LiveStage, disk: SmallDisk) -> SmallDisk:
     return disk
 
 
-async def test_a_full_disk_refuses_writes_until_there_is_room(live: LiveStage, on_disk: SmallDisk):
+async def test_full_disk_refuses_writes_until_there_is_room(live: LiveStage, on_disk: SmallDisk):
     async with Crowd(live.server) as crowd, Traffic(live) as traffic:
         await traffic.until(20)
         on_disk.fill(live.server.pid)
@@ -114,7 +114,7 @@ async def test_a_full_disk_refuses_writes_until_there_is_room(live: LiveStage, o
 
 
 @pytest.mark.parametrize("error", [errno.EROFS, errno.EIO], ids=["read-only", "input/output error"])
-async def test_a_disk_that_fails_refuses_writes_until_it_is_repaired(live: LiveStage, tmp_path: Path, error: int):
+async def test_disk_that_fails_refuses_writes_until_it_is_repaired(live: LiveStage, tmp_path: Path, error: int):
     """All writes fail, as on a damaged disk, until it is repaired."""
     await live.server.stop()
     machine = Machine(live, tmp_path)
@@ -144,7 +144,7 @@ async def test_a_disk_that_fails_refuses_writes_until_it_is_repaired(live: LiveS
     assert {n: history.get(n) for n in traffic.acknowledged} == traffic.acknowledged
 
 
-async def test_a_locked_database_refuses_writes_until_it_is_released(live: LiveStage):
+async def test_locked_database_refuses_writes_until_it_is_released(live: LiveStage):
     async with Crowd(live.server) as crowd, Traffic(live) as traffic:
         await traffic.until(20)
         other = sqlite3.connect(live.folder / "data" / "tailwire.db", isolation_level=None)
@@ -158,7 +158,7 @@ async def test_a_locked_database_refuses_writes_until_it_is_released(live: LiveS
         await traffic.until(20)
 
 
-async def test_a_read_only_file_is_named_at_the_start(live: LiveStage, on_disk: SmallDisk):
+async def test_read_only_file_is_named_at_the_start(live: LiveStage, on_disk: SmallDisk):
     await live.server.stop()
     on_disk.protect()
     if not on_disk.mounted and os.geteuid() == 0:

@@ -75,7 +75,7 @@ def _parameters(item: pytest.Item) -> dict:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("situation", PLAYED, ids=[s.name for s in PLAYED])
-def test_situation(results: dict[str, table.Result], situation: Situation):
+def test_client_keeps_the_promises_of_each_situation(results: dict[str, table.Result], situation: Situation):
     result = results[situation.name]
     assert not result.problem, result.line()
     assert result.connections >= 1 or result.kilobytes[1] > 0, "its line carried nothing"
@@ -98,7 +98,7 @@ def test_each_loss_needs_a_reason(loss: Loss, explained: bool):
     assert unexplained([loss], reasons) == ([] if explained else [loss])
 
 
-def test_a_reason_explains_one_loss():
+def test_reason_explains_one_loss():
     twice = [Loss(0, 10.1, Cause.CONNECTION_RESET), Loss(0, 10.2, Cause.CONNECTION_RESET)]
     assert unexplained(twice, [Reason("cut", 10, 11)]) == twice[1:]
 

@@ -33,7 +33,7 @@ def broker(url: str, name: str) -> NotifyBroker:
     return made
 
 
-async def test_a_process_that_was_alone_sends_to_one_that_has_just_started(postgres_url: str):
+async def test_process_that_was_alone_sends_to_one_that_has_just_started(postgres_url: str):
     first, second, heard = broker(postgres_url, "first"), broker(postgres_url, "second"), Recorder()
     await first.start(Recorder())
     began = asyncio.get_running_loop().time()
@@ -50,7 +50,7 @@ async def test_a_process_that_was_alone_sends_to_one_that_has_just_started(postg
         await second.close()
 
 
-async def test_a_process_that_is_alone_sends_nothing(postgres_url: str):
+async def test_process_that_is_alone_sends_nothing(postgres_url: str):
     first, second, heard = broker(postgres_url, "first"), broker(postgres_url, "second"), Recorder()
     second.subscribe("user.carol")
     await second.start(heard)

@@ -40,7 +40,7 @@ async def entries(store: PostgresStore) -> int:
     return int(count)
 
 
-async def test_a_change_is_undone_if_its_entry_cannot_be_written(postgres_url):
+async def test_change_is_undone_if_its_entry_cannot_be_written(postgres_url):
     store = await open_store(postgres_url)
     await store.roles.put(RoleRow("guest", "Guest"), new=True)
     connection = await asyncpg.connect(postgres_url)

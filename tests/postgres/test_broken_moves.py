@@ -49,7 +49,7 @@ def rows(url: str) -> int:
 
 
 @pytest.mark.parametrize("way", ["move", "follow"])
-def test_a_connection_that_ends_at_the_commit_leaves_the_mark_and_an_error_that_says_what_to_do(
+def test_connection_that_ends_at_the_commit_leaves_the_mark_and_an_error_that_says_what_to_do(
     file: Path, way: str, postgres: PostgresServer, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ):
     def mark(database: Path) -> None:
@@ -68,9 +68,7 @@ def test_a_connection_that_ends_at_the_commit_leaves_the_mark_and_an_error_that_
     assert rows(postgres_url) == 1
 
 
-def test_a_connection_that_ends_before_the_commit_leaves_no_mark(
-    file: Path, postgres: PostgresServer, postgres_url: str
-):
+def test_connection_that_ends_before_the_commit_leaves_no_mark(file: Path, postgres: PostgresServer, postgres_url: str):
     def report(table: str, number: int) -> None:
         if table == "messages":
             postgres.sql(END, name_of(postgres_url))
@@ -81,7 +79,7 @@ def test_a_connection_that_ends_before_the_commit_leaves_no_mark(
     assert rows(postgres_url) == 0
 
 
-def test_a_move_is_refused_while_a_server_is_starting(file: Path, postgres_url: str):
+def test_move_is_refused_while_a_server_is_starting(file: Path, postgres_url: str):
     async def beside_a_start() -> None:
         async with starting_alone(postgres_url):
             with pytest.raises(MoveRefused, match="starting"):
@@ -91,7 +89,7 @@ def test_a_move_is_refused_while_a_server_is_starting(file: Path, postgres_url: 
     asyncio.run(beside_a_start())
 
 
-def test_a_file_of_another_version_is_refused_and_stays_as_it_is(
+def test_file_of_another_version_is_refused_and_stays_as_it_is(
     file: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ):
     before = file.read_bytes()

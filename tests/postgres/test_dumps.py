@@ -69,7 +69,7 @@ def texts(postgres: PostgresServer, url: str) -> list[str]:
     return postgres.sql(sql, name_of(url)).splitlines()
 
 
-async def test_a_backup_of_a_running_server_is_restored_with_a_new_name_and_later_ids(folder, postgres, postgres_url):
+async def test_backup_of_a_running_server_is_restored_with_a_new_name_and_later_ids(folder, postgres, postgres_url):
     server = await PostgresStore.open(postgres_url, World(), serving=True)
     await server.users.add(UserRow("dave", "Dave", created_at=1))
     await server.messages.add(draft(text="one"))
@@ -103,7 +103,7 @@ async def test_a_backup_of_a_running_server_is_restored_with_a_new_name_and_late
     assert texts(postgres, postgres_url) == ["one", "two"]
 
 
-async def test_a_backup_is_restored_to_an_empty_database_by_a_user_without_rights_beyond_it(
+async def test_backup_is_restored_to_an_empty_database_by_a_user_without_rights_beyond_it(
     folder, postgres, postgres_url, monkeypatch
 ):
     await send(postgres_url, "one")
@@ -125,7 +125,7 @@ async def test_a_backup_is_restored_to_an_empty_database_by_a_user_without_right
     postgres.drop_database(url)
 
 
-async def test_a_damaged_backup_changes_nothing(folder, postgres, postgres_url):
+async def test_damaged_backup_changes_nothing(folder, postgres, postgres_url):
     await send(postgres_url, *(f"text {n}" for n in range(50)))
     assert in_thread(folder.run, "backup", str(folder.backup))[0] == 0
     await send(postgres_url, "new")
@@ -142,7 +142,7 @@ async def test_a_damaged_backup_changes_nothing(folder, postgres, postgres_url):
     assert not list(folder.data.glob("before-restore-*"))
 
 
-def test_a_folder_without_a_backup_and_a_missing_program_are_named(folder, tmp_path, monkeypatch):
+def test_folder_without_a_backup_and_a_missing_program_are_named(folder, tmp_path, monkeypatch):
     (tmp_path / "backup").mkdir()
     code, said = folder.run("restore", str(tmp_path / "backup"))
     assert (code, "it has no tailwire.dump" in said) == (1, True)

@@ -41,7 +41,7 @@ async def test_ids_rise_and_are_acknowledged_in_order(url):
     await lane.close()
 
 
-async def test_a_message_names_the_one_before_it_in_its_conversation(url):
+async def test_message_names_the_one_before_it_in_its_conversation(url):
     lane = await open_lane(url)
     sends = [("alice", "bob"), ("alice", "carol"), ("bob", "alice"), ("alice", "bob"), ("carol", "alice")]
     placed = await asyncio.gather(*(lane.submit(draft_entry(sender=s, receiver=r)) for s, r in sends))
@@ -51,7 +51,7 @@ async def test_a_message_names_the_one_before_it_in_its_conversation(url):
     await lane.close()
 
 
-async def test_a_muid_is_stored_once_within_a_batch_and_after_it(url):
+async def test_muid_is_stored_once_within_a_batch_and_after_it(url):
     lane = await open_lane(url)
     placed = await asyncio.gather(*(lane.submit(draft_entry(muid="m")) for _ in range(20)))
     assert [p.new for p in placed] == [True] + [False] * 19
@@ -98,7 +98,7 @@ async def test_sends_of_strangers_to_a_group_are_refused_but_an_old_one_may_be_r
     await lane.close()
 
 
-async def test_a_batch_that_is_sent_again_is_answered_with_what_it_did(url):
+async def test_batch_that_is_sent_again_is_answered_with_what_it_did(url):
     """The answer to a batch is lost after its commit: neither its messages nor its changes are doubled."""
     lane = await open_lane(url)
     await lane.submit(draft_entry(muid="known"))
@@ -136,7 +136,7 @@ async def test_a_batch_that_is_sent_again_is_answered_with_what_it_did(url):
     await lane.close()
 
 
-async def test_a_process_that_was_declared_dead_goes_on_under_a_new_identity(url):
+async def test_process_that_was_declared_dead_continues_under_a_new_identity(url):
     lane = await open_lane(url)
     forgotten = []
     lane.on_new_identity(lambda: forgotten.append(lane.process))
@@ -151,7 +151,7 @@ async def test_a_process_that_was_declared_dead_goes_on_under_a_new_identity(url
     assert await rows(url, "SELECT id FROM processes") == []
 
 
-async def test_a_write_submitted_before_a_long_pause_is_made_under_the_new_identity(url, monkeypatch):
+async def test_write_submitted_before_a_long_pause_is_made_under_the_new_identity(url, monkeypatch):
     # When the process wakes, the time for which writes wait for the database is over.
     monkeypatch.setattr(lane_module, "UNREACHABLE_SECONDS", 0.0)
     lane = await open_lane(url)
@@ -161,7 +161,7 @@ async def test_a_write_submitted_before_a_long_pause_is_made_under_the_new_ident
     await lane.close()
 
 
-async def test_a_faulty_entry_fails_alone(url):
+async def test_faulty_entry_fails_alone(url):
     lane = await open_lane(url)
     entries = [draft_entry(text=str(n)) for n in range(9)]
     entries[4] = draft_entry(muid="nul\0")
@@ -178,7 +178,7 @@ async def test_a_faulty_entry_fails_alone(url):
     await lane.close()
 
 
-async def test_a_unit_is_not_carried_out_if_what_it_depends_on_has_changed(url):
+async def test_unit_is_not_carried_out_if_what_it_depends_on_has_changed(url):
     lane = await open_lane(url)
     unit = Unit()
     unit.seen("(SELECT count(*) FROM members WHERE guid = :guid) = :count::bigint", guid="g", count=1)
@@ -195,7 +195,7 @@ async def test_a_unit_is_not_carried_out_if_what_it_depends_on_has_changed(url):
     await lane.close()
 
 
-async def test_a_unit_ends_early_without_its_message(url):
+async def test_unit_ends_early_without_its_message(url):
     lane = await open_lane(url)
     for kind in ("until", "need"):
         unit = Unit()
@@ -212,7 +212,7 @@ async def test_a_unit_ends_early_without_its_message(url):
     await lane.close()
 
 
-async def test_a_unit_needs_no_message(url):
+async def test_unit_needs_no_message(url):
     lane = await open_lane(url)
     for ends, expected in ((False, (None, (1,))), (True, (1, (1,)))):
         unit = Unit()
@@ -276,7 +276,7 @@ class Deaf:
         self._real.terminate()
 
 
-async def test_a_database_that_does_not_answer_counts_as_one_that_cannot_write(url, monkeypatch, caplog):
+async def test_database_that_does_not_answer_counts_as_one_that_cannot_write(url, monkeypatch, caplog):
     """Its failure has no text; the reason is named nevertheless, and it is noted when writes work again."""
     monkeypatch.setattr(lane_module, "UNREACHABLE_SECONDS", 0.0)
     lane = await open_lane(url)
@@ -291,7 +291,7 @@ async def test_a_database_that_does_not_answer_counts_as_one_that_cannot_write(u
     await lane.close()
 
 
-async def test_a_refusal_does_not_say_that_nothing_was_stored_when_that_is_not_known(url, monkeypatch):
+async def test_refusal_does_not_say_that_nothing_was_stored_when_that_is_not_known(url, monkeypatch):
     monkeypatch.setattr(lane_module, "UNREACHABLE_SECONDS", 0.0)
     lane = await open_lane(url)
     lane._connection = Deaf(await lane._connected())
@@ -302,7 +302,7 @@ async def test_a_refusal_does_not_say_that_nothing_was_stored_when_that_is_not_k
     await lane.close()
 
 
-async def test_a_refusal_says_that_nothing_was_stored_when_the_batch_was_not_sent(url, monkeypatch):
+async def test_refusal_says_that_nothing_was_stored_when_the_batch_was_not_sent(url, monkeypatch):
     monkeypatch.setattr(lane_module, "UNREACHABLE_SECONDS", 0.0)
     lane = await open_lane(url)
     lane._throw_away()

@@ -27,7 +27,7 @@ async def two(url: str) -> list[PostgresStore]:
     return [await PostgresStore.open(url, World(), serving=True) for _ in range(2)]
 
 
-async def test_a_lease_has_one_holder_until_it_gives_it_up_or_ends(postgres_url):
+async def test_lease_has_one_holder_until_it_gives_it_up_or_ends(postgres_url):
     one, other = await two(postgres_url)
     taken: list[frozenset[str]] = []
     other.leases.on_taken(taken.append)
@@ -55,7 +55,7 @@ async def test_each_lease_has_one_holder_when_many_processes_take_it_at_once(pos
         await store.close()
 
 
-async def test_a_process_that_was_declared_dead_holds_nothing_and_takes_nothing(postgres_url):
+async def test_process_that_was_declared_dead_holds_nothing_and_takes_nothing(postgres_url):
     one, other = await two(postgres_url)
     await one.leases.take(["a"])
     await other.database.run("DELETE FROM processes WHERE id = ?", (one.lane.process,))
@@ -71,7 +71,7 @@ async def test_a_process_that_was_declared_dead_holds_nothing_and_takes_nothing(
     await other.close()
 
 
-async def test_a_process_that_has_not_renewed_a_lease_in_time_does_not_hold_it(postgres_url, monkeypatch):
+async def test_process_that_has_not_renewed_a_lease_in_time_does_not_hold_it(postgres_url, monkeypatch):
     one, other = await two(postgres_url)
     monkeypatch.setattr(leases, "LEASE_SECONDS", 0)  # so that a lease ends as soon as it was taken
     await one.leases.take(["a"])

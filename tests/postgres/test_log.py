@@ -34,7 +34,7 @@ class Observed:
         asyncio.get_running_loop().call_soon(self.happened.append, "settled")
 
 
-async def test_a_page_has_messages_and_changes_in_their_places_and_ends_where_it_is_complete(postgres_url):
+async def test_page_has_messages_and_changes_in_their_places_and_ends_where_it_is_complete(postgres_url):
     async with two_stores(postgres_url) as (one, other):
         await one.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
         joined = await one.members.add(anybody("g", "bob"), "participant", 1, told)
@@ -57,7 +57,7 @@ async def test_a_page_has_messages_and_changes_in_their_places_and_ends_where_it
 
 
 @pytest.mark.parametrize("quotes", [False, True], ids=["edited", "quotes an edited one"])
-async def test_an_edited_message_is_withheld_from_who_left_before_the_edit_and_not_from_who_left_after_it(
+async def test_edited_message_is_withheld_from_who_left_before_the_edit_and_not_from_who_left_after_it(
     postgres_url, quotes
 ):
     async with two_stores(postgres_url) as (one, other):
@@ -77,7 +77,7 @@ async def test_an_edited_message_is_withheld_from_who_left_before_the_edit_and_n
         assert logged.withheld == {"bob"}
 
 
-async def test_a_member_who_left_and_came_back_is_not_a_member_in_between(postgres_url):
+async def test_member_who_left_and_rejoined_is_not_a_member_between_the_two(postgres_url):
     async with two_stores(postgres_url) as (one, other):
         await one.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
         act = anybody("g", "bob")
@@ -118,7 +118,7 @@ async def test_receivers_of_a_change_were_members_then_and_those_who_left_since_
         assert sorted(uid for uid, _ in found) == ["alice", "bob", "carol"]
 
 
-async def test_a_banned_user_who_was_not_a_member_is_logged_as_such(postgres_url):
+async def test_banned_user_who_was_not_a_member_is_logged_as_such(postgres_url):
     async with two_stores(postgres_url) as (one, other):
         await one.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
         await one.members.remove(anybody("g", "bob"), told, banned_at=1)
@@ -126,7 +126,7 @@ async def test_a_banned_user_who_was_not_a_member_is_logged_as_such(postgres_url
         assert [c.holds for c in page.changes if c.change[1:] == ("member", "g/bob")] == [False]
 
 
-async def test_a_member_of_a_removed_group_was_a_member_until_its_removal(postgres_url):
+async def test_member_of_a_removed_group_was_a_member_until_its_removal(postgres_url):
     async with two_stores(postgres_url) as (one, other):
         await one.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
         joined = await one.members.add(anybody("g", "bob"), "participant", 1, told)
@@ -137,7 +137,7 @@ async def test_a_member_of_a_removed_group_was_a_member_until_its_removal(postgr
         assert bobs[0] == (joined.message.id, True)
 
 
-async def test_a_long_log_is_read_in_pages(postgres_url):
+async def test_long_log_is_read_in_pages(postgres_url):
     async with two_stores(postgres_url) as (one, other):
         count = ROWS_PER_PAGE + 50
         await asyncio.gather(*(one.messages.add(draft(text=str(n))) for n in range(count)))
@@ -163,7 +163,7 @@ async def test_ids_that_are_not_committed_are_not_seen(postgres_url):
         await connection.close()
 
 
-async def test_an_observer_learns_of_each_batch_before_those_who_wait_for_it_go_on(postgres_url):
+async def test_observer_is_notified_of_each_batch_before_its_callers_continue(postgres_url):
     async with two_stores(postgres_url) as (one, other):
         seen = one.lane.observer = Observed()
 

@@ -14,7 +14,7 @@ def test_marks_are_numbered_in_order():
     )
 
 
-def test_a_name_has_one_number_and_only_named_values_are_sent():
+def test_name_has_one_number_and_only_named_values_are_sent():
     sql = "SELECT a FROM t WHERE b = :uid AND (c = :other OR d = :uid)"
     assert call(sql, {"other": 2, "uid": 1, "more": 3}) == (
         "SELECT a FROM t WHERE b = $1 AND (c = $2 OR d = $1)",

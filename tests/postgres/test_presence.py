@@ -1,4 +1,4 @@
-"""The table of presence: several processes that store the same users at the same time agree on who came and went."""
+"""The table of presence: several processes that store the same users at once agree on who is online."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def note(store: PostgresStore, uid: str, *, online: bool = True, away: boo
     return (await store.presence.note([LocalPresence(uid, online, away)])).transitions[0]
 
 
-async def test_a_user_is_online_until_they_have_gone_everywhere_and_away_while_away_everywhere(postgres_url):
+async def test_user_is_online_until_they_have_gone_everywhere_and_away_while_away_everywhere(postgres_url):
     one, other = await stores(postgres_url, 2)
     assert await note(one, "alice") == (OFFLINE, ONLINE)
     assert await note(other, "alice", away=True) == (ONLINE, ONLINE)
@@ -38,7 +38,7 @@ async def test_a_user_is_online_until_they_have_gone_everywhere_and_away_while_a
     await other.close()
 
 
-async def test_processes_that_store_the_same_users_at_once_agree_on_who_came_and_went(postgres_url):
+async def test_processes_that_store_the_same_users_at_once_agree_on_who_came_online_and_went_offline(postgres_url):
     """Each change is counted by one process alone: the answers add up to who is online in the end."""
     everyone = await stores(postgres_url, 3)
     came: Counter[str] = Counter()
@@ -62,7 +62,7 @@ async def test_processes_that_store_the_same_users_at_once_agree_on_who_came_and
     await asyncio.gather(*(store.close() for store in everyone))
 
 
-async def test_a_process_that_was_declared_dead_stores_its_users_under_a_new_identity(postgres_url):
+async def test_process_that_was_declared_dead_stores_its_users_under_a_new_identity(postgres_url):
     one, other = await stores(postgres_url, 2)
     first = await one.presence.note([LocalPresence("alice", online=True, away=False)])
     await other.database.run("DELETE FROM processes WHERE id = ?", (first.process,))
@@ -82,7 +82,7 @@ async def carried_out(store: PostgresStore, after: int, user: LocalPresence) -> 
     await store.database.one(_NOTE, {"process": store.lane.process, "after": after, **columns})
 
 
-async def test_a_statement_that_was_given_up_changes_nothing_after_a_later_one(postgres_url):
+async def test_statement_that_was_given_up_changes_nothing_after_a_later_one(postgres_url):
     one, other = await stores(postgres_url, 2)
     before = await one.presence.note([])
     await note(one, "alice", online=False)
@@ -96,7 +96,7 @@ async def test_a_statement_that_was_given_up_changes_nothing_after_a_later_one(p
     await other.close()
 
 
-async def test_a_statement_whose_answer_was_lost_is_counted(postgres_url):
+async def test_statement_whose_answer_was_lost_is_counted(postgres_url):
     one, other = await stores(postgres_url, 2)
     before = await one.presence.note([])
     await carried_out(one, before.version, LocalPresence("alice", online=True, away=False))
@@ -108,7 +108,7 @@ async def test_a_statement_whose_answer_was_lost_is_counted(postgres_url):
     await other.close()
 
 
-async def test_storing_a_change_takes_one_statement_also_under_a_new_identity(postgres_url, monkeypatch):
+async def test_storing_a_change_takes_one_statement_even_under_a_new_identity(postgres_url, monkeypatch):
     one, other = await stores(postgres_url, 2)
     await note(one, "alice")
     honest, statements = one.database.one, []
@@ -130,7 +130,7 @@ async def test_storing_a_change_takes_one_statement_also_under_a_new_identity(po
 
 
 @pytest.mark.slow
-async def test_ten_thousand_users_who_come_at_once_are_stored_within_seconds(postgres_url):
+async def test_ten_thousand_users_who_come_online_at_once_are_stored_within_seconds(postgres_url):
     one, other = await stores(postgres_url, 2)
     began = asyncio.get_running_loop().time()
     for start in range(0, 10_000, 1_000):

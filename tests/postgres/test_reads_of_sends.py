@@ -37,7 +37,7 @@ def watched(server: Running) -> list[str]:
 
 
 @pytest.mark.parametrize(("kind", "receiver", "most"), [("user", "bob", 0), ("group", "g", 1)])
-async def test_a_send_reads_at_most_once_before_it_writes(
+async def test_send_reads_at_most_once_before_it_writes(
     tmp_path: Path, postgres_url: str, kind: str, receiver: str, most: int
 ):
     """A send to a user reads nothing once both are known; one to a group reads group, membership and ban at once."""

@@ -64,7 +64,7 @@ async def test_receipts_do_not_wait_for_the_lock_of_messages(postgres_url):
         assert (row.delivered_at, row.read_at) == (50, 50)
 
 
-async def test_a_receipt_of_a_message_that_was_just_sent_is_stored(postgres_url):
+async def test_receipt_of_a_message_that_was_just_sent_is_stored(postgres_url):
     async with opened(postgres_url, 2) as stores:
         for n in range(30):
             number = await send(stores[n % 2])
@@ -90,7 +90,7 @@ async def test_receipts_of_one_reader_are_merged_to_the_highest(postgres_url):
             assert change.by_all == (("alice", number, False, first + 1), ("alice", number, True, first + 2))
 
 
-async def test_the_last_of_all_readers_is_found_once_although_two_processes_store_the_last_receipts(postgres_url):
+async def test_last_of_all_readers_is_found_once_although_two_processes_store_the_last_receipts(postgres_url):
     async with opened(postgres_url, 2) as stores:
         await make_group(stores[0], "alice", "bob", "carol")
         number = await send(stores[0], "alice", "g", "group")
@@ -162,7 +162,7 @@ async def test_numbers_of_the_change_log_are_in_the_order_of_commits(postgres_ur
         assert (await writing).number > lower
 
 
-async def test_an_answer_that_was_lost_after_the_commit_is_asked_for_again(postgres_url):
+async def test_answer_that_was_lost_after_the_commit_is_asked_for_again(postgres_url):
     async with opened(postgres_url) as (store,):
         lane: Any = store._receipts
         connect, lost = lane._connect, itertools.count()
@@ -191,7 +191,7 @@ async def test_an_answer_that_was_lost_after_the_commit_is_asked_for_again(postg
         assert next(lost) >= 10
 
 
-async def test_a_locked_message_holds_up_its_receipt_and_nothing_else(postgres_url):
+async def test_locked_message_holds_up_its_receipt_and_nothing_else(postgres_url):
     async with opened(postgres_url) as (store,):
         number = await send(store)
         other = await asyncpg.connect(postgres_url)
@@ -207,7 +207,7 @@ async def test_a_locked_message_holds_up_its_receipt_and_nothing_else(postgres_u
         assert [(await store.messages.get(n)).read_at for n in (number, second)] == [9, None]
 
 
-async def test_a_write_that_locks_messages_in_the_other_order_is_not_held_up(postgres, postgres_url):
+async def test_write_that_locks_messages_in_the_other_order_is_not_held_up(postgres, postgres_url):
     """The write holds the second message when a receipt of both comes, and then takes the first."""
     logged = len(postgres.log)
     async with opened(postgres_url) as (store,):

@@ -148,7 +148,7 @@ async def act(server: ServerHere, uid: str, method: str, path: str, **body: Any)
     assert answer.status_code == 200, answer.text
 
 
-async def test_member_removed_before_the_other_server_has_read_their_joining_receives_what_came_in_between(
+async def test_member_removed_before_the_other_server_has_read_their_joining_receives_the_messages_between(
     postgres_url, tmp_path, broker, monkeypatch
 ):
     async with Together(tmp_path, postgres_url, broker=broker) as together:
@@ -251,7 +251,7 @@ async def test_one_server_sends_for_a_webhook_in_order_whichever_queued_it(
         assert hook.texts == [*texts, "after"]
 
 
-async def test_a_server_that_was_taken_for_dead_stops_sending_for_a_webhook(postgres_url: str, tmp_path: Path):
+async def test_server_that_was_declared_dead_stops_sending_for_a_webhook(postgres_url: str, tmp_path: Path):
     """The server has lost the lease, and cannot settle what it was sending: the other server sends that again."""
     hook = Hook()
     async with hook.listen() as url, Together(tmp_path, postgres_url) as together:
@@ -317,7 +317,7 @@ async def two_of_which_one_pushes(
         yield sender, running
 
 
-async def test_a_server_that_was_taken_for_dead_stops_sending_notifications(postgres_url: str, tmp_path: Path):
+async def test_server_that_was_declared_dead_stops_sending_notifications(postgres_url: str, tmp_path: Path):
     """The server has lost the lease: what it was sending may come twice, nothing else does, and nothing is lost."""
     service = PushService()
     async with two_of_which_one_pushes(service, postgres_url, tmp_path) as (paused, running):
@@ -385,7 +385,7 @@ async def test_notifications_that_a_server_had_read_but_not_begun_to_send_come_o
         assert {text for text, count in counts.items() if count > 1} <= begun
 
 
-async def test_one_server_cleans_up_and_another_goes_on_when_it_stops(postgres_url: str, tmp_path: Path):
+async def test_one_server_cleans_up_and_another_takes_over_when_it_stops(postgres_url: str, tmp_path: Path):
     async with Together(tmp_path, postgres_url) as together:
         one, other = await together.add(), await together.add()
         await until(lambda: len(holders(together, CLEANUP_LEASE)) == 1)
@@ -396,7 +396,7 @@ async def test_one_server_cleans_up_and_another_goes_on_when_it_stops(postgres_u
         await until(lambda: left.store.leases.holds(CLEANUP_LEASE))
 
 
-async def test_a_deleted_user_is_erased_through_a_server_that_does_not_clean_up(postgres_url: str, tmp_path: Path):
+async def test_deleted_user_is_erased_through_a_server_that_does_not_clean_up(postgres_url: str, tmp_path: Path):
     async with Together(tmp_path, postgres_url) as together:
         one, other = await together.add(), await together.add()
         await make_users(one, "alice", "bob")
@@ -456,8 +456,8 @@ async def client(server: ServerHere, uid: str, auth_key: str, **settings: Any) -
         await actor.chat.aclose()
 
 
-async def test_the_table_of_presence_is_filled_again_after_it_was_emptied(postgres_url: str, tmp_path: Path):
-    """A crash of the database empties the table. No user is notified that others came or went."""
+async def test_table_of_presence_is_filled_again_after_it_was_emptied(postgres_url: str, tmp_path: Path):
+    """A crash of the database empties the table. No user is notified that others came online or went offline."""
     async with Together(tmp_path, postgres_url) as together:
         one, other = await together.add(), await together.add()
         await make_users(one, "alice", "bob")
@@ -492,7 +492,7 @@ async def test_presence_is_read_after_a_notice_was_lost(postgres_url: str, tmp_p
         await until(lambda: not presence.is_elsewhere("bob"))
 
 
-async def test_users_of_a_server_that_was_taken_for_dead_are_online_again_when_it_wakes(
+async def test_users_of_a_server_that_was_declared_dead_are_online_again_when_it_wakes(
     postgres_url: str, tmp_path: Path
 ):
     async with Together(tmp_path, postgres_url) as together:
@@ -515,7 +515,7 @@ async def test_users_of_a_server_that_was_taken_for_dead_are_online_again_when_i
             assert alice.ears.all("offline") == ["bob"]
 
 
-async def test_users_of_a_server_that_stops_go_offline_once_unless_they_come_back_elsewhere(
+async def test_users_of_a_stopped_server_go_offline_once_unless_they_reconnect_elsewhere(
     postgres_url: str, tmp_path: Path
 ):
     async with Together(tmp_path, postgres_url, presence_grace=1.0) as together:

@@ -39,7 +39,7 @@ async def known(store: PostgresStore, start: str, *ids: int) -> list[int]:
     return [await store.known_until(start, number) for number in ids]
 
 
-async def test_the_same_database_is_the_same_store(postgres_url):
+async def test_same_database_is_the_same_store(postgres_url):
     async with opened(postgres_url) as first:
         assert await send(first, 3) == 3
         name, start = first.name, first.start
@@ -64,7 +64,7 @@ async def test_invalid_trails_are_not_recognised(postgres_url, trail):
         assert await known(store, trail, 1) == [-1]
 
 
-async def test_a_dump_put_back_while_no_server_runs_continues_far_beyond_the_ids_given_out(postgres, postgres_url):
+async def test_dump_put_back_while_no_server_runs_continues_far_beyond_the_ids_given_out(postgres, postgres_url):
     async with opened(postgres_url) as store:
         await send(store, 2)
         dump, name, start = postgres.dump(postgres_url), store.name, store.start
@@ -79,7 +79,7 @@ async def test_a_dump_put_back_while_no_server_runs_continues_far_beyond_the_ids
         assert (again.name, await send(again)) == (name, 2 + AFTER_A_DUMP + 2)
 
 
-async def test_a_dump_restored_elsewhere_is_another_store(postgres, postgres_url):
+async def test_dump_restored_elsewhere_is_another_store(postgres, postgres_url):
     async with opened(postgres_url) as store:
         await send(store, 2)
         other = postgres.create_database()
@@ -92,7 +92,7 @@ async def test_a_dump_restored_elsewhere_is_another_store(postgres, postgres_url
     postgres.drop_database(other)
 
 
-async def test_a_dump_put_back_under_a_running_store_is_noticed_before_the_next_write(postgres, postgres_url):
+async def test_dump_put_back_under_a_running_store_is_noticed_before_the_next_write(postgres, postgres_url):
     async with opened(postgres_url) as store:
         await send(store, 2)
         dump, name, start, process = postgres.dump(postgres_url), store.name, store.start, store.lane.process
@@ -109,7 +109,7 @@ async def test_a_dump_put_back_under_a_running_store_is_noticed_before_the_next_
         assert store.lane.process == process  # its lease is in the dump
 
 
-async def test_a_dump_put_back_under_an_idle_store_is_noticed_by_its_upkeep(postgres, postgres_url):
+async def test_dump_put_back_under_an_idle_store_is_noticed_by_its_upkeep(postgres, postgres_url):
     async with opened(postgres_url) as store:
         await send(store, 2)
         dump = postgres.dump(postgres_url)
@@ -138,7 +138,7 @@ def number(url: str) -> str:
     return url.rpartition("?")[0].rpartition("/test")[2]
 
 
-async def test_a_process_learns_from_its_next_write_that_another_has_begun_a_new_start(postgres, postgres_url):
+async def test_process_learns_from_its_next_write_that_another_has_begun_a_new_start(postgres, postgres_url):
     async with opened(postgres_url, serving=False) as one, opened(postgres_url, serving=False) as other:
         await send(one, 2)
         dump = postgres.dump(postgres_url)
@@ -153,7 +153,7 @@ async def test_a_process_learns_from_its_next_write_that_another_has_begun_a_new
         assert (seen, other.name) == ([one.start], one.name)
 
 
-async def test_a_position_beyond_the_newest_id_does_not_move_the_ids(postgres_url):
+async def test_position_beyond_the_newest_id_does_not_move_the_ids(postgres_url):
     """A client may claim any position: the claim decides nothing about the store."""
     async with opened(postgres_url) as store:
         await send(store, 3)
@@ -181,7 +181,7 @@ def pair() -> Iterator[tuple[PostgresServer, PostgresServer, str]]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(180)
-async def test_a_promoted_standby_gives_out_no_id_again(pair):
+async def test_promoted_standby_gives_out_no_id_again(pair):
     """The primary is killed amid sends, and the standby may lack the last of them."""
     primary, standby, url = pair
     acknowledged: list[int] = []
@@ -225,7 +225,7 @@ async def test_a_promoted_standby_gives_out_no_id_again(pair):
 
 
 @pytest.mark.slow
-async def test_a_standby_is_refused_with_an_error_that_names_it(pair):
+async def test_standby_is_refused_with_an_error_that_names_it(pair):
     _, standby, _ = pair
     name = standby.sql("SELECT datname FROM pg_database WHERE datname LIKE 'test%'")
     with pytest.raises(OSError, match="standby"):

@@ -62,7 +62,7 @@ def test_words_are_those_of_the_tokenizer_of_sqlite():
     assert [(x, words_of(f"a{x}b")) for x in early if words_of(f"a{x}b") != list(found[ord(x)])] == []
 
 
-def test_words_are_bounded():
+def test_indexed_words_are_bounded():
     assert words_of("Été, foo_bar FOO don't") == ["ete", "foo", "bar", "don", "t"]
     assert words_of("x" * 100_000) == ["x" * MAX_WORD_LENGTH]
     many = words_of(" ".join(f"word{n}" for n in range(200_000)))

@@ -83,7 +83,7 @@ async def test_joins_through_both_are_counted_and_the_limit_holds(postgres_url):
         assert befores == [0, *sorted(ids)[:-1]]  # each names the one before it
 
 
-async def test_a_message_committed_with_a_join_but_before_it_is_not_unread(postgres_url):
+async def test_message_committed_with_a_join_but_before_it_is_not_unread(postgres_url):
     """Unread counts begin when a user joins, also if the commit that has the join has an earlier message."""
     async with two_stores(postgres_url) as (one, other):
         await one.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
@@ -104,7 +104,7 @@ async def test_a_message_committed_with_a_join_but_before_it_is_not_unread(postg
         assert await other.conversations.unread_counts("bob") == [(key_of("", "g", "group"), 2)]
 
 
-async def test_an_edit_and_a_deletion_through_both_leave_one_deleted_message(postgres_url):
+async def test_edit_and_a_deletion_through_both_leave_one_deleted_message(postgres_url):
     async with two_stores(postgres_url) as (one, other):
         for _ in range(10):
             stored = await one.messages.add(draft(text="secret"))
@@ -146,7 +146,7 @@ async def test_replies_do_not_prevent_an_edit(postgres_url):
         assert seen == sorted(seen)
 
 
-async def test_a_member_removed_through_one_cannot_send_through_the_other(postgres_url):
+async def test_member_removed_through_one_cannot_send_through_the_other(postgres_url):
     async with two_stores(postgres_url) as (one, other):
         await one.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
         await one.members.add(anybody("g", "bob"), "participant", 1, told)
@@ -174,7 +174,7 @@ async def test_read_by_all_is_found_whichever_store_the_readers_use(postgres_url
         assert await one.read_state.receipts(sent) == [("alice", 50, 50), ("carol", 60, 60)]
 
 
-async def test_a_group_with_more_messages_than_a_step_is_removed_whole(postgres_url):
+async def test_group_with_more_messages_than_a_step_is_removed_whole(postgres_url):
     async with two_stores(postgres_url) as (one, other):
         await one.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
         count = MESSAGES_PER_STEP + 50
@@ -190,7 +190,7 @@ async def test_a_group_with_more_messages_than_a_step_is_removed_whole(postgres_
         assert (await one.messages.add(draft())).message.id > kept.message.id
 
 
-async def test_a_deleted_user_is_erased_from_messages_that_stay(postgres_url):
+async def test_deleted_user_is_erased_from_messages_that_stay(postgres_url):
     async with two_stores(postgres_url) as (one, other):
         entity = b'{"uid":"alice","name":"Alice"}'
         body = b'{"data":{"entities":{"sender":{"entity":%b,"entityType":"user"}}}}' % entity
@@ -220,7 +220,7 @@ async def test_number_of_waiting_deliveries_is_bounded(postgres_url):
         assert [b'"id":"%d"' % n in row.body for n, row in zip(sent[-5:], rows, strict=True)] == [True] * 5
 
 
-async def test_a_webhook_of_another_process_receives_events_although_the_news_of_it_was_lost(postgres_url, monkeypatch):
+async def test_webhook_of_another_process_receives_events_although_the_news_of_it_was_lost(postgres_url, monkeypatch):
     """Webhooks in memory count as current for three seconds; then they are read again."""
     async with two_stores(postgres_url) as (one, other):
         assert not other.webhooks.enabled
@@ -236,7 +236,7 @@ async def test_a_webhook_of_another_process_receives_events_although_the_news_of
         assert len(await one.deliveries.due("w", 2**40, 100)) == 1
 
 
-async def test_a_delivery_queued_for_a_removed_webhook_is_removed(postgres_url):
+async def test_delivery_queued_for_a_removed_webhook_is_removed(postgres_url):
     async with two_stores(postgres_url) as (one, other):
         await one.webhooks.put(WebhookRow("w", "W", "http://hook", "message_sent", created_at=1))
         await other.webhooks.load()

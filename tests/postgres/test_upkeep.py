@@ -46,7 +46,7 @@ async def test_several_servers_and_commands_share_a_database(postgres_url, monke
     await first.close()
 
 
-async def test_a_process_that_renews_its_lease_stays_and_one_that_does_not_is_removed(postgres_url, monkeypatch):
+async def test_process_that_renews_its_lease_stays_and_one_that_does_not_is_removed(postgres_url, monkeypatch):
     monkeypatch.setattr(upkeep, "RENEW_SECONDS", 0.05)
     alive = await PostgresStore.open(postgres_url, World())
     silent = await silent_store(postgres_url, monkeypatch)
@@ -68,9 +68,7 @@ async def test_a_process_that_renews_its_lease_stays_and_one_that_does_not_is_re
     await alive.close()
 
 
-async def test_a_process_that_was_declared_dead_and_writes_nothing_goes_on_under_a_new_identity(
-    postgres_url, monkeypatch
-):
+async def test_idle_process_that_was_declared_dead_continues_under_a_new_identity(postgres_url, monkeypatch):
     paused, other = [await silent_store(postgres_url, monkeypatch) for _ in range(2)]
     before = paused.lane.process
     await other.database.run("DELETE FROM processes WHERE id = ?", (before,))
@@ -100,7 +98,7 @@ async def test_processes_that_renew_after_an_outage_of_the_database_are_not_decl
     await other.close()
 
 
-async def test_a_command_declares_no_process_dead(postgres_url, monkeypatch):
+async def test_command_declares_no_process_dead(postgres_url, monkeypatch):
     server, command = [await silent_store(postgres_url, monkeypatch, serving=serving) for serving in (True, False)]
     await command.database.run(EXPIRE_ALL)
     for _ in range(3):
@@ -127,7 +125,7 @@ async def test_one_process_takes_over_and_reports_who_went_offline(postgres_url,
     await asyncio.gather(dead.close(), one.close(), other.close())
 
 
-async def test_a_clock_that_is_off_is_reported_once(postgres_url, monkeypatch, caplog):
+async def test_clock_that_is_off_is_reported_once(postgres_url, monkeypatch, caplog):
     store = await silent_store(postgres_url, monkeypatch)
     caplog.set_level(logging.INFO, "tailwire")
     await store.processes.renew()
@@ -170,7 +168,7 @@ async def test_times_are_those_of_postgresql_while_the_clock_of_this_machine_is_
     await store.close()
 
 
-async def test_a_server_whose_keys_differ_from_those_of_running_ones_is_refused(postgres_url, monkeypatch):
+async def test_server_whose_keys_differ_from_those_of_running_ones_is_refused(postgres_url, monkeypatch):
     one, other = [await silent_store(postgres_url, monkeypatch) for _ in range(2)]
     await one.processes.agree_on("a")
     asked = asyncio.create_task(other.processes.agree_on("b"))
@@ -191,7 +189,7 @@ async def test_a_server_whose_keys_differ_from_those_of_running_ones_is_refused(
     await late.close()
 
 
-async def test_a_server_waits_until_the_lease_of_a_killed_one_with_other_keys_has_ended(postgres_url, monkeypatch):
+async def test_server_waits_until_the_lease_of_a_killed_one_with_other_keys_has_ended(postgres_url, monkeypatch):
     killed, late = [await silent_store(postgres_url, monkeypatch) for _ in range(2)]
     await killed.processes.agree_on("a")
     asked = asyncio.create_task(late.processes.agree_on("b"))
@@ -238,7 +236,7 @@ async def test_old_batches_and_changes_are_removed(postgres_url):
     await store.close()
 
 
-async def test_a_batch_whose_answer_was_lost_is_known_after_a_long_pause(postgres_url, monkeypatch):
+async def test_batch_whose_answer_was_lost_is_known_after_a_long_pause(postgres_url, monkeypatch):
     """The process is paused before it has the answer, for longer than batches are kept, and taken for dead meanwhile."""
     paused, other = await silent_store(postgres_url, monkeypatch), await silent_store(postgres_url, monkeypatch)
     await other.messages.add(draft(text="earlier"))

@@ -142,7 +142,7 @@ MANY = settings(max_examples=5, deadline=None, suppress_health_check=[HealthChec
 @MANY
 @given(history=histories, limit=limits, ways=st.permutations([*WAYS]))
 @pytest.mark.timeout(120)
-def test_every_kind_of_paging_gives_the_whole_history(history, limit, ways):
+def test_every_kind_of_paging_returns_the_whole_history(history, limit, ways):
     async def walk_all(reader: Reader) -> None:
         for n, path in enumerate(LISTS.values()):
             whole = await reader.all(path)
@@ -173,7 +173,7 @@ def test_deletion_between_pages_loses_no_other_message(history, limit, gone, aff
 @MANY
 @given(history=histories, limit=limits)
 @pytest.mark.timeout(120)
-def test_numbered_pages_give_the_whole_history(history, limit):
+def test_numbered_pages_return_the_whole_history(history, limit):
     async def walk_all(reader: Reader) -> None:
         for path in LISTS.values():
             whole = await reader.all(path)
@@ -195,7 +195,7 @@ def test_numbered_pages_give_the_whole_history(history, limit):
 @MANY
 @given(history=histories, limit=limits)
 @pytest.mark.timeout(120)
-def test_paging_by_time_gives_each_second_once(history, limit):
+def test_paging_by_time_returns_each_second_once(history, limit):
     """`sentAt` alone excludes exactly the messages that share the second of the border."""
     rising = [(count, max(seconds, 0)) for count, seconds in history]
 

@@ -364,7 +364,7 @@ def test_steps_of_planted_faults_pass_without_a_fault():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_planted_fault_is_found(fault, monkeypatch):
+def test_planted_fault_is_found(fault, monkeypatch):
     where, name, broken, steps = FAULTS[fault]
     play = [*SAID, WELL, *steps, WELL]
     monkeypatch.setattr(where, name, broken)

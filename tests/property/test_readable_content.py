@@ -128,7 +128,7 @@ def tolerant(monkeypatch):
     return monkeypatch
 
 
-def test_client_reads_what_a_server_without_bounds_sends(readers, tolerant):
+def test_client_reads_everything_that_a_server_without_bounds_sends(readers, tolerant):
     play(readers(as_the_client), 1, 10, WORST[:2])
 
 

@@ -90,7 +90,7 @@ class Message:
     """A message.
 
     Attributes:
-        kind: `text`; `member`, an action that tells who came or went; `edit` and `delete`, one that tells of it.
+        kind: `text`; `member`, an action that tells who joined or left; `edit` and `delete`, one that tells of it.
         about: of an `edit` or `delete`: which message.
     """
 

@@ -44,7 +44,7 @@ def test_overlapping_requests_are_serializable(name):
     simulate(overlap(name), looks=False)
 
 
-def test_the_model_shares_no_code_with_the_server():
+def test_model_shares_no_code_with_the_server():
     around = {"run", "stage", "test_faults_are_found"}  # they start the server, or plant faults in it
     found, left = {}, [file for file in Path(__file__).parent.glob("*.py") if file.stem not in around]
     for file in left:
@@ -166,7 +166,7 @@ def test_model_table_matches_the_documentation(rank):
 # Frames: once, to the users concerned, and only while they are concerned.
 
 
-def test_a_retry_with_a_muid_is_published_once():
+def test_retry_with_a_muid_is_published_once():
     simulate(Plan(0, (
         ("create", "alice", "team", "public", ("tom",)),
         ("connect", "tom", "desk"), ("connect", "tom", "phone"), ("connect", "alice", "desk"),
@@ -257,7 +257,7 @@ def _form(fields: dict[str, str], file: bytes) -> tuple[str, bytes]:
 
 
 @pytest.mark.virtual
-async def test_the_url_of_a_file_grants_access(tmp_path):
+async def test_url_of_a_file_grants_access(tmp_path):
     async with Backend(tmp_path) as backend:
         for uid in ("alice", "bob", "mallory"):
             await backend.add_user(uid)

@@ -46,7 +46,7 @@ async def test_existing_user_is_refused(stage: Stage):
 
 
 @pytest.mark.parametrize(("fate", "left"), [("keep", "Alice"), ("anonymous", "Deleted user"), ("remove", None)])
-async def test_messages_of_a_deleted_user_stay_go_or_become_anonymous(stage: Stage, fate, left):
+async def test_messages_of_a_deleted_user_are_kept_removed_or_made_anonymous(stage: Stage, fate, left):
     admin = stage.admin()
     await admin.groups.create(Group("g", "G"), members=[GroupMember("alice"), GroupMember("bob")])
     sent = await admin.messages.send(
@@ -342,7 +342,7 @@ async def test_invalid_names_are_refused(stage: Stage, name):
     assert (await admin.messages.get(sent.id, on_behalf_of="bob")).text == "hello"
 
 
-async def test_a_closed_client_refuses_every_call(stage: Stage):
+async def test_closed_client_refuses_every_call(stage: Stage):
     one = stage.admin()
     await one.users.get("alice")
     await one.aclose()

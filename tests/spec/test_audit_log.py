@@ -231,7 +231,7 @@ async def test_change_is_undone_if_its_entry_cannot_be_written(stage: Stage):
 
 
 @pytest.mark.sqlite
-async def test_a_write_that_fails_leaves_the_entry_to_the_next_one(stage: Stage):
+async def test_write_that_fails_leaves_the_entry_to_the_next_one(stage: Stage):
     store = stage.server.parts.store
     entry = AuditEntry("change", "actor", "action")
 

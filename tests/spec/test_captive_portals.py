@@ -72,7 +72,7 @@ async def test_success_of_another_request_wakes_the_outbox(stage: Stage):
     assert stage.now - back < 9
 
 
-async def test_a_call_that_fails_while_others_succeed_is_retried_with_pauses(stage: Stage, monkeypatch):
+async def test_call_that_fails_while_others_succeed_is_retried_with_pauses(stage: Stage, monkeypatch):
     alice = await stage.enter("alice", outbox=True, auto=False)
     tries = []
 
@@ -106,7 +106,7 @@ class FullDisk(FileSessionStore):
 
 
 @pytest.mark.spec("K5")
-async def test_a_store_that_raises_stops_neither_the_outbox_nor_the_client(stage: Stage, tmp_path, caplog):
+async def test_store_that_raises_stops_neither_the_outbox_nor_the_client(stage: Stage, tmp_path, caplog):
     store = FullDisk(tmp_path / "device")
     alice, bob = await stage.enter("alice", outbox=True, store=store), await stage.enter("bob")
     store.full = True
@@ -177,7 +177,7 @@ async def test_metadata_that_is_not_json_is_an_invalid_argument(stage: Stage):
 
 
 @pytest.mark.parametrize("kind", ANSWERS)
-async def test_connect_behind_a_stranger_raises_with_its_cause(stage: Stage, kind: str):
+async def test_connect_behind_an_intermediary_raises_with_its_cause(stage: Stage, kind: str):
     answers, cause = ANSWERS[kind]
     alice = await stage.enter("alice", auto=False)
     with in_its_place(stage, answers), pytest.raises(CometChatException) as caught:

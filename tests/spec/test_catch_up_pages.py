@@ -55,7 +55,7 @@ async def missed(stage: Stage, count: int, **settings) -> tuple[Actor, Actor, li
 @pytest.mark.thorough
 @pytest.mark.timeout(300)  # 2,000 sends on PostgreSQL, on a busy machine
 @spec("K1")
-async def test_the_first_page_is_handed_over_before_the_second_is_read(stage: Stage):
+async def test_first_page_is_handed_over_before_the_second_is_read(stage: Stage):
     _, bob, texts = await missed(stage, size(500, 2000), limit=5000)
     requests, seen = Requests(bob), []
 
@@ -134,7 +134,7 @@ async def test_reading_does_not_run_ahead_of_a_slow_app(stage: Stage, monkeypatc
 
 @spec("K1")
 @pytest.mark.parametrize("error", [httpx2.DecodingError("no gzip"), ZeroDivisionError(), CometChatException("E", "x")])
-async def test_a_failed_catch_up_is_retried_with_a_smaller_page(stage: Stage, error, caplog):
+async def test_failed_catch_up_is_retried_with_a_smaller_page(stage: Stage, error, caplog):
     _, bob, texts = await missed(stage, 30)
     requests = Requests(bob)
 

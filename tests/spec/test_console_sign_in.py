@@ -204,7 +204,7 @@ async def test_session_ends_at_sign_out_after_an_idle_hour_and_after_twelve_hour
         assert refused(await browser.request("GET", "/api/users"), "ERR_CONSOLE_SESSION")
 
 
-async def test_console_acts_as_its_key_and_for_nobody_else(stage: Stage):
+async def test_console_acts_with_the_rights_of_its_key_only(stage: Stage):
     async with Rest(stage) as rest:
         browser = Browser(stage, rest)
         await browser.sign_in()

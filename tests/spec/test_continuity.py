@@ -39,7 +39,7 @@ async def test_missed_messages_arrive_in_order_before_live_ones(stage: Stage):
 
 
 @spec("K1")
-async def test_the_connected_event_carries_the_continuity(stage: Stage):
+async def test_connected_event_carries_the_continuity(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     stream = bob.chat.events()
     bob.chat.set_app_state("background")
@@ -210,7 +210,7 @@ async def test_sends_need_no_socket(stage: Stage):
     await bob.ears.until(lambda: bob.ears.texts == ["over HTTP"])
 
 
-async def test_a_cancelled_send_does_not_hold_up_the_next(stage: Stage):
+async def test_cancelled_send_does_not_hold_up_the_next(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     stage.network.delay = 0.2
     tasks = [asyncio.create_task(alice.say("bob", str(n))) for n in range(3)]

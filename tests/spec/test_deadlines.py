@@ -92,7 +92,7 @@ async def break_the_store(stage: Stage) -> None:
     stage.server.parts.store.database.writer._commit = full
 
 
-async def test_a_store_in_trouble_makes_sends_fail_at_once(stage: Stage):
+async def test_store_in_trouble_makes_sends_fail_at_once(stage: Stage):
     alice = await stage.enter("alice", auto=False)
     await break_the_store(stage)
     assert await refused_after(stage, alice.say("bob", "the first tries again")) < 4

@@ -67,7 +67,7 @@ def test_advice_names_the_setting_for_a_certificate():
         ("delete", "nothing listens"),
     ],
 )
-async def test_a_call_that_is_safe_to_repeat_outlasts_a_short_outage(stage: Stage, call: str, outage: str):
+async def test_call_that_is_safe_to_repeat_outlasts_a_short_outage(stage: Stage, call: str, outage: str):
     alice = await stage.enter("alice")
     sent = await alice.say("bob", "hello")
     if outage == "nothing listens":

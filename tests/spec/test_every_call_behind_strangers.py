@@ -67,7 +67,7 @@ async def outcome_of(call: Awaitable[Any]) -> Any:
 
 
 @pytest.mark.parametrize("kind", ANSWERS)
-async def test_every_call_of_the_connection_behind_a_stranger_ends_as_documented(stage: Stage, kind: str):
+async def test_every_call_of_the_connection_behind_an_intermediary_ends_as_documented(stage: Stage, kind: str):
     answers, cause = ANSWERS[kind]
     alice = await once_connected(stage)
     chat, started = alice.chat, stage.actor().chat
@@ -98,7 +98,7 @@ async def test_every_call_of_the_connection_behind_a_stranger_ends_as_documented
     assert ended == {name: expected for name, _, expected in made}
 
 
-async def test_a_wait_for_the_end_of_a_connection_raises_what_is_documented(stage: Stage):
+async def test_wait_for_the_end_of_a_connection_raises_what_is_documented(stage: Stage):
     alice = await stage.enter("alice")
     with pytest.raises(TimeoutError, match="connected"):
         await alice.chat.wait_disconnected(5)

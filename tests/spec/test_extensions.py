@@ -57,7 +57,7 @@ async def test_lost_live_message_is_fetched_from_history(stage: Stage):
 
 
 @pytest.mark.spec("K1")
-async def test_own_message_does_not_hide_a_lost_one(stage: Stage):
+async def test_message_of_this_device_does_not_hide_a_lost_one(stage: Stage):
     alice, bob = [await stage.enter(uid) for uid in ("alice", "bob")]
     await bob.say("alice", "one")
     losing = Losing(stage)
@@ -173,7 +173,7 @@ async def test_short_disconnects_are_not_published_as_offline(stage: Stage):
     assert bob.status is not CONNECTED
 
 
-async def test_a_clean_close_makes_a_user_offline_immediately(stage: Stage):
+async def test_clean_close_makes_a_user_offline_immediately(stage: Stage):
     alice = await stage.enter("alice", presence=True)
     bob = await stage.enter("bob")
     await alice.ears.until(lambda: "bob" in alice.ears.all("online"))
@@ -183,7 +183,7 @@ async def test_a_clean_close_makes_a_user_offline_immediately(stage: Stage):
     assert stage.now - begin < 1
 
 
-async def test_last_user_becomes_offline_when_nobody_is_connected_any_more(stage: Stage):
+async def test_last_user_becomes_offline_when_nobody_else_is_connected(stage: Stage):
     bob = await stage.enter("bob")
     stage.network.refusing = True
     stage.network.drop()

@@ -45,7 +45,7 @@ async def call(chat: ChatClient, name: str) -> None:
         await anext(result)
 
 
-async def test_a_closed_client_refuses_every_call(stage: Stage):
+async def test_closed_client_refuses_every_call(stage: Stage):
     alice = await stage.enter("alice")
     requests = [MessagesRequestBuilder().set_uid("bob").build(alice.chat), UsersRequestBuilder().build(alice.chat)]
     await alice.chat.aclose()
@@ -64,7 +64,7 @@ async def test_a_closed_client_refuses_every_call(stage: Stage):
     await alice.chat.aclose()
 
 
-async def test_the_streams_of_a_closed_client_end(stage: Stage):
+async def test_streams_of_a_closed_client_end(stage: Stage):
     alice = await stage.enter("alice")
     await stage.pass_time(5)
     stream = alice.chat.events()

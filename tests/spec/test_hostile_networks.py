@@ -101,7 +101,7 @@ async def test_nothing_starts_after_aclose(stage: Stage):
 
 
 @spec("K4")
-async def test_a_listener_may_wait_for_the_connection(stage: Stage):
+async def test_listener_may_wait_for_the_connection(stage: Stage):
     alice = await stage.enter("alice")
     waited = []
 

@@ -202,7 +202,7 @@ async def test_broken_json_is_refused_without_an_error_in_the_log(stage: Stage, 
     assert not [r for r in caplog.records if r.levelno >= logging.ERROR]
 
 
-async def test_an_expiry_far_in_the_future_is_stored(stage: Stage, idp: IdentityProvider):
+async def test_expiry_far_in_the_future_is_stored(stage: Stage, idp: IdentityProvider):
     idp.listen()
     async with Rest(stage) as rest:
         assert await me(rest, idp.sign("alice", exp=10**300)) == "alice"
@@ -270,7 +270,7 @@ async def test_keys_are_used_for_a_bounded_time_while_they_cannot_be_fetched(
         assert await me(rest, idp.sign("bob")) == "bob"
 
 
-async def test_client_waits_while_the_keys_cannot_be_fetched_and_keeps_its_session(stage: Stage, idp: IdentityProvider):
+async def test_client_keeps_its_session_and_waits_while_the_keys_cannot_be_fetched(stage: Stage, idp: IdentityProvider):
     idp.listen()
     store = MemorySessionStore()
 

@@ -114,7 +114,7 @@ def some_frames(stage: Stage, tmp_path) -> Stage:
     return stage
 
 
-async def test_a_client_that_floods_again_without_waiting_is_ignored(stage: Stage, some_frames):
+async def test_client_that_floods_again_without_waiting_is_ignored(stage: Stage, some_frames):
     sessions = stage.server.parts.actions.sessions
     made = await sessions.create_token("alice")
     me = await sessions.me(await sessions.caller(made.token, "raw"), made.token)
@@ -335,7 +335,7 @@ async def test_each_receiver_counts_towards_the_limit(stage: Stage, few_to_many)
 
 
 @pytest.mark.parametrize(("own", "app", "told"), [(60, 6000, "15"), (6000, 60, "60")])
-async def test_the_nearer_of_two_rate_limits_is_reported(stage: Stage, tmp_path, own, app, told):
+async def test_nearer_of_two_rate_limits_is_reported(stage: Stage, tmp_path, own, app, told):
     await stage.server.stop()
     limited(stage, tmp_path, sends_per_minute=own, standard_per_minute=app)
     await stage.server.start()

@@ -78,7 +78,7 @@ async def test_many_deletions_do_not_hide_older_messages(stage: Stage):
     assert texts == [*map(str, range(40)), *["y"] * 5]
 
 
-async def test_a_failed_read_keeps_what_it_fetched(stage: Stage, monkeypatch):
+async def test_failed_read_keeps_what_it_fetched(stage: Stage, monkeypatch):
     monkeypatch.setattr("tailwire.sdk.live.messages.MAX_FRUITLESS_REQUESTS", 2)
     monkeypatch.setattr("tailwire.sdk.live.messages.PAGE_SIZE", 10)
     alice, bob = await group_of(stage)

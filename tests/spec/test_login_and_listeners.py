@@ -393,7 +393,7 @@ async def test_removed_listener_is_not_called_for_waiting_messages(stage: Stage)
 
 
 @spec("K4", "I10")
-async def test_a_listener_may_close_the_client(stage: Stage):
+async def test_listener_may_close_the_client(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
 
     class Closing(MessageListener):

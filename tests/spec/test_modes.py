@@ -231,7 +231,7 @@ async def test_ping_restarts_the_window(stage: Stage):
 
 
 @spec("S12")
-async def test_a_ping_loop_keeps_the_connection_for_hours(stage: Stage):
+async def test_ping_loop_keeps_the_connection_for_hours(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob", auto=False)
     await bob.chat.connect()
     bob.chat.set_app_state("background")
@@ -435,7 +435,7 @@ async def test_offline_hint_only_probes(stage: Stage):
 
 
 @spec("C22", "I2")
-async def test_a_rejected_token_ends_the_session(stage: Stage):
+async def test_rejected_token_ends_the_session(stage: Stage):
     store = MemorySessionStore()
     alice = await stage.enter("alice", store=store)
     await stage.server.parts.store.tokens.remove(_hash_of(store, stage))
@@ -519,7 +519,7 @@ async def test_calls_without_a_login_are_refused(stage: Stage):
 
 
 @spec("I9")
-async def test_a_cancelled_call_changes_nothing(stage: Stage):
+async def test_cancelled_call_changes_nothing(stage: Stage):
     alice = await stage.enter("alice", auto=False)
     stage.network.delay = 0.5
     waiting = asyncio.create_task(alice.chat.connect())
@@ -613,7 +613,7 @@ async def test_number_of_reasons_is_limited(stage: Stage):
     await alice.connected()
 
 
-async def test_a_source_of_an_unknown_state_is_refused_and_changes_nothing(stage: Stage):
+async def test_source_of_an_unknown_state_is_refused_and_changes_nothing(stage: Stage):
     alice = await stage.enter("alice")
     with pytest.raises(ValueError):
         alice.chat.set_app_state("asleep", reason="sleep")

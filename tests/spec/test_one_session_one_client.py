@@ -13,7 +13,7 @@ from tailwire import CometChatException, FileSessionStore, TextMessage
 
 
 @pytest.mark.spec("K5")
-async def test_a_second_client_is_refused_and_the_first_keeps_its_queue(stage: Stage, tmp_path):
+async def test_second_client_is_refused_and_the_first_keeps_its_queue(stage: Stage, tmp_path):
     alice = await stage.enter("alice", store=FileSessionStore(tmp_path), outbox=True)
     second = stage.actor(store=FileSessionStore(tmp_path), outbox=True)
     with pytest.raises(CometChatException) as caught:

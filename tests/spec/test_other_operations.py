@@ -53,7 +53,7 @@ async def test_session_reports_are_accepted_and_discarded(stage):
             assert await rest("POST", path, headers={"apikey": ""}, json={"device": "d"}) == {"success": True}
 
 
-async def test_a_form_uploads_a_file_whose_headers_can_be_read(stage):
+async def test_form_uploads_a_file_whose_headers_can_be_read(stage):
     async with Rest(stage) as rest:
         form = await form_for(rest, "a.txt", 5)
         sent = {"data": form["request"]["body"], "files": {"file": ("a.txt", b"hello")}, "headers": {"apikey": ""}}
@@ -80,7 +80,7 @@ async def test_role_is_read_by_its_name(stage):
         await rest.refused("ERR_ROLE_NOT_FOUND", "GET", "/roles/nobody")
 
 
-async def test_the_conversation_with_a_user_is_tagged(stage):
+async def test_conversation_with_a_user_is_tagged(stage):
     async with Rest(stage) as rest:
         await rest(
             "POST", "/messages", behalf="bob", json={"receiver": "alice", "receiverType": "user", "data": {"text": "a"}}

@@ -78,7 +78,7 @@ async def test_each_cell_of_the_table_of_groups_holds_over_http(stage, operation
                     await rest("DELETE", "/groups/g")
 
 
-async def test_a_private_group_does_not_exist_for_outsiders(stage):
+async def test_private_group_does_not_exist_for_outsiders(stage):
     async with Rest(stage) as rest:
         await rest.user("own", "str")
         await rest("POST", "/groups", behalf="own", json={"guid": "g", "name": "G", "type": "private"})

@@ -82,7 +82,7 @@ async def test_deleted_messages_leave_the_search_index(stage, tmp_path):
         assert "quokka" not in left_in(tmp_path)
 
 
-async def test_a_deletion_interrupted_by_a_crash_is_completed_at_startup(stage, tmp_path):
+async def test_deletion_interrupted_by_a_crash_is_completed_at_startup(stage, tmp_path):
     async with Rest(stage) as rest:
         await a_life(rest)
         await rest("DELETE", "/users/alice", json={"permanent": True})

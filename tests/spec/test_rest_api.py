@@ -187,7 +187,7 @@ async def _two_from_bob(rest: Rest) -> list[int]:
     return [int((await rest("POST", "/messages", behalf="bob", json=body))["id"]) for _ in range(2)]
 
 
-async def test_a_conversation_has_an_unread_count(stage):
+async def test_conversation_has_an_unread_count(stage):
     async with Rest(stage) as rest:
         await _two_from_bob(rest)
         one = await rest("GET", "/users/bob/conversation", behalf="alice")
@@ -196,7 +196,7 @@ async def test_a_conversation_has_an_unread_count(stage):
         assert (one["conversationId"], one["unreadMessageCount"]) == ("alice_user_bob", "0")
 
 
-async def test_a_conversation_is_marked_as_read(stage):
+async def test_conversation_is_marked_as_read(stage):
     async with Rest(stage) as rest:
         await _two_from_bob(rest)
         done = await rest("POST", "/users/bob/conversation/read", behalf="alice", json={})
@@ -213,14 +213,14 @@ async def test_messages_after_one_are_marked_as_unread_with_the_rest_key(stage):
         assert (await rest("GET", "/users/bob/conversation", behalf="alice"))["unreadMessageCount"] == "1"
 
 
-async def test_a_conversation_is_returned_by_its_id_to_its_participants_only(stage):
+async def test_conversation_is_returned_by_its_id_to_its_participants_only(stage):
     async with Rest(stage) as rest:
         await _two_from_bob(rest)
         assert (await rest("GET", "/conversations/alice_user_bob", behalf="alice"))["conversationWith"]["uid"] == "bob"
         await rest.refused("ERR_CONVERSATION_NOT_FOUND", "GET", "/conversations/alice_user_bob", behalf="carol")
 
 
-async def test_a_conversation_is_deleted_for_all_its_users(stage):
+async def test_conversation_is_deleted_for_all_its_users(stage):
     async with Rest(stage) as rest:
         await _two_from_bob(rest)
         assert len(await rest("GET", "/users/alice/messages", behalf="bob")) == 2
@@ -229,7 +229,7 @@ async def test_a_conversation_is_deleted_for_all_its_users(stage):
         assert await rest("GET", "/users/alice/messages", behalf="bob") == []
 
 
-async def test_the_app_sees_the_conversations_of_all_users(stage):
+async def test_app_sees_the_conversations_of_all_users(stage):
     async with Rest(stage) as rest:
         await rest("POST", "/groups", behalf="bob", json={"guid": "g", "name": "G"})
         for by, to, kind in (("alice", "bob", "user"), ("carol", "bob", "user"), ("bob", "g", "group")):
@@ -252,7 +252,7 @@ async def test_the_app_sees_the_conversations_of_all_users(stage):
         assert [c["conversationId"] for c in await rest("GET", "/conversations", behalf="carol")] == ["bob_user_carol"]
 
 
-async def test_the_conversation_of_a_group_is_returned_and_changed(stage):
+async def test_conversation_of_a_group_is_returned_and_changed(stage):
     async with Rest(stage) as rest:
         await rest(
             "POST", "/groups", behalf="alice", json={"guid": "g", "name": "G", "members": {"participants": ["bob"]}}
@@ -441,7 +441,7 @@ async def test_permanently_deleted_message_is_not_shown_as_last_message(stage):
         assert (newest["category"], newest["data"]["action"]) == ("action", "deleted")
 
 
-async def test_the_character_nul_is_refused_everywhere(stage):
+async def test_character_nul_is_refused_everywhere(stage):
     async with Rest(stage) as rest:
         await rest.refused("ERR_BAD_REQUEST", "POST", "/users", json={"uid": "bob", "name": "a\0b"})
         await rest.refused("ERR_BAD_REQUEST", "PUT", "/users/alice", json={"metadata": {"@private": {"x": "\0"}}})

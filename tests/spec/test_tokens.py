@@ -227,7 +227,7 @@ async def test_hanging_provider_does_not_delay_the_end_of_an_expired_token(stage
     assert (provider.most_at_once, provider.under_way) == (1, 0)
 
 
-async def test_a_token_provided_while_the_socket_closes_is_used(stage: Stage):
+async def test_token_provided_while_the_socket_closes_is_used(stage: Stage):
     alice, provider = await enter(stage)
     provider.takes = 5.0
     await stage.pass_time(LIFETIME - 61)

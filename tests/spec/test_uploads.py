@@ -250,7 +250,7 @@ async def restarted(stage, tmp_path, **settings):
 FILE = {"receiver": "bob", "receiverType": "user", "type": "file", "data": "{}"}
 
 
-async def test_the_first_of_several_uploads_with_one_form_is_kept(stage, tmp_path):
+async def test_first_of_several_uploads_with_one_form_is_kept(stage, tmp_path):
     async with Rest(stage) as rest:
         form = (await form_for(rest, "a.txt", 5))["request"]
 

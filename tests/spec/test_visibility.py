@@ -137,7 +137,7 @@ async def locked(rest: Rest, *members: str, **scopes: list[str]) -> None:
 RIGHT = {"password": "right"}
 
 
-async def test_a_user_banned_while_joining_does_not_become_a_member(stage: Stage):
+async def test_user_banned_while_joining_does_not_become_a_member(stage: Stage):
     async with Rest(stage) as rest:
         await locked(rest)
         join = ("POST", "/groups/g/members", RIGHT, "bob")
@@ -227,7 +227,7 @@ async def test_concurrently_deleted_message_cannot_be_changed(stage: Stage):
             assert "reactions" not in shown["data"]
 
 
-async def test_a_kicked_member_cannot_send(stage: Stage):
+async def test_kicked_member_cannot_send(stage: Stage):
     async with Rest(stage) as rest:
         await locked(rest, "bob")
         said_before = text("g", "before", "group") | {"muid": "m1"}

@@ -277,7 +277,7 @@ async def test_intermittent_failures_do_not_flood_the_log(stage, caplog):
         assert said == ["webhook w fails", "webhook w works again after 10 s; 0 deliveries are waiting"] * 2
 
 
-async def test_without_retries_a_delivery_is_tried_once_and_kept(stage, caplog):
+async def test_delivery_without_retries_is_tried_once_and_kept(stage, caplog):
     receiver = Receiver()
     async with Rest(stage) as rest:
         await rest("POST", "/webhooks", json={**receiver.hook, **SENT, "id": "w", "retryOnFailure": False})

@@ -79,7 +79,7 @@ def test_stopped_function_acknowledges_pending_events(harness: SyncHarness):
     assert heard_at_the_next_start(harness, uid, store, "end") == ["end"]
 
 
-def test_an_iterator_acknowledges_an_event_when_the_next_one_is_requested(harness: SyncHarness):
+def test_iterator_acknowledges_an_event_when_the_next_one_is_requested(harness: SyncHarness):
     uid, store = harness.user(), MemorySessionStore()
     bob = harness.enter(uid, session_store=store)
     events = bob.events(timeout=20, acknowledge=True)

@@ -21,7 +21,7 @@ async def talk(table: Table, *texts: str) -> list[TextMessage]:
     return sent
 
 
-async def test_a_message_that_is_typed_reaches_the_other_user(table: Table):
+async def test_message_that_is_typed_reaches_the_other_user(table: Table):
     await talk(table, "hello Alice")
     bob = await table.enter("bob")
     received = []
@@ -36,7 +36,7 @@ async def test_a_message_that_is_typed_reaches_the_other_user(table: Table):
     assert received == ["hello Alice", "good morning"]
 
 
-async def test_a_message_of_another_user_appears_and_is_marked_as_read(table: Table):
+async def test_message_of_another_user_appears_and_is_marked_as_read(table: Table):
     await talk(table, "first")
     bob = await table.enter("bob")
     async with table.chat() as shown:
@@ -90,7 +90,7 @@ async def test_arrow_up_in_the_empty_field_edits_the_last_message(table: Table):
         await shown.until("a typo", "(edited)", gone="Editing")
 
 
-async def test_a_selected_message_is_answered_with_a_quote(table: Table):
+async def test_selected_message_is_answered_with_a_quote(table: Table):
     await talk(table, "shall we?")
     async with table.chat() as shown:
         await shown.until("shall we?")
@@ -101,7 +101,7 @@ async def test_a_selected_message_is_answered_with_a_quote(table: Table):
         await shown.until("┃ Bob: shall we?", "yes", gone="Reply to Bob")
 
 
-async def test_a_reaction_is_added_and_removed(table: Table):
+async def test_reaction_is_added_and_removed(table: Table):
     await talk(table, "it works")
     async with table.chat() as shown:
         await shown.until("it works")
@@ -218,7 +218,7 @@ async def test_ctrl_k_finds_users_and_groups_without_a_conversation(table: Table
         await shown.until("#Hikers  group")
 
 
-async def test_a_group_without_membership_cannot_be_opened_and_the_screen_says_what_to_do(table: Table):
+async def test_group_without_membership_cannot_be_opened_and_the_screen_says_what_to_do(table: Table):
     bob = await table.enter("bob")
     await bob.create_group(Group("hikers", "Hikers", type="private"))
     await bob.create_group(Group("runners", "Runners", type="public"))
@@ -243,7 +243,7 @@ async def test_search_shows_an_old_message_and_selects_it(table: Table):
         await shown.until("the treasure is under the oak", "message 0", gone="Search in")
 
 
-async def test_a_file_is_sent_by_its_completed_path(table: Table, tmp_path):
+async def test_file_is_sent_by_its_completed_path(table: Table, tmp_path):
     await talk(table, "send it")
     (tmp_path / "report of may.txt").write_text("x" * 2048)
     async with table.chat() as shown:
@@ -258,7 +258,7 @@ async def test_a_file_is_sent_by_its_completed_path(table: Table, tmp_path):
         await shown.until("▤ report of may.txt  2.0 KB", gone="Send a file")
 
 
-async def test_a_file_that_does_not_exist_is_explained(table: Table):
+async def test_file_that_does_not_exist_is_explained(table: Table):
     await talk(table, "send it")
     async with table.chat() as shown:
         await shown.until("send it")

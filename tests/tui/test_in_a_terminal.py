@@ -71,7 +71,7 @@ async def test_messages_survive_a_cut_line_a_restart_of_the_server_and_suspensio
             shell.close()
 
 
-async def test_the_demo_starts_a_server_with_a_bot_that_answers(tmp_path: Path):
+async def test_demo_starts_a_server_with_a_bot_that_answers(tmp_path: Path):
     shell = Shell(environment(tmp_path))
     try:
         await shell.until_asked()

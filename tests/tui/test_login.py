@@ -13,19 +13,19 @@ from tui.marks import needs_textual
 pytestmark = [pytest.mark.gui, needs_textual]
 
 
-async def test_a_wrong_token_is_refused_with_advice(table: Table):
+async def test_wrong_token_is_refused_with_advice(table: Table):
     app = table.app(token="0" * 40)
     async with app.run_test(size=(80, 30), notifications=True) as pilot:
         await Shown(app, pilot).until("Not logged in.", "Paste a", "tailwire token create UID")
 
 
-async def test_a_token_of_another_user_is_refused(table: Table):
+async def test_token_of_another_user_is_refused(table: Table):
     app = table.app(token=table.tokens["bob"])
     async with app.run_test(size=(80, 30), notifications=True) as pilot:
         await Shown(app, pilot).until("The token belongs to bob")
 
 
-async def test_a_server_that_does_not_run_is_named_with_advice(table: Table):
+async def test_server_that_does_not_run_is_named_with_advice(table: Table):
     app = table.app(url="http://127.0.0.1:9")
     async with app.run_test(size=(80, 30), notifications=True) as pilot:
         await Shown(app, pilot).until("Not logged in.", "`tailwire", "doctor")
@@ -41,7 +41,7 @@ async def test_missing_fields_are_named(table: Table):
         await shown.until("Fill in the server's address.")
 
 
-async def test_a_saved_profile_logs_in_without_a_token(table: Table):
+async def test_saved_profile_logs_in_without_a_token(table: Table):
     async with table.chat():
         pass
     app = table.app(token="")
@@ -65,7 +65,7 @@ async def test_token_can_be_pasted_for_a_named_user_while_other_profiles_are_sav
         await shown.until("● Bob")
 
 
-async def test_a_saved_profile_without_a_session_asks_for_its_token(table: Table):
+async def test_saved_profile_without_a_session_asks_for_its_token(table: Table):
     async with table.chat():
         pass
     for session in (table.folder / "profiles").rglob("session-*"):
@@ -94,7 +94,7 @@ async def test_profiles_contain_no_token_and_sessions_are_readable_only_by_the_u
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
-async def test_the_chat_starts_from_a_saved_session_while_the_server_is_unreachable(table: Table):
+async def test_chat_starts_from_a_saved_session_while_the_server_is_unreachable(table: Table):
     async with table.chat():
         pass
     table.server.stop()

@@ -53,7 +53,7 @@ def test_wrapped_lines_fit_and_lose_nothing_but_spaces(text: str, width: int):
 
 
 @given(name=HOSTILE, text=HOSTILE, file=HOSTILE, reaction=HOSTILE, width=st.integers(20, 100))
-def test_every_line_of_a_message_fits_whatever_others_write(name, text, file, reaction, width):
+def test_every_line_of_any_message_fits_the_width(name, text, file, reaction, width):
     from rich.cells import cell_len
 
     from tailwire.tui.message_lines import message_lines
@@ -91,7 +91,7 @@ def test_examples_are_shown_as_safe_text(text: str, shown: str):
 
 
 @pytest.mark.gui
-async def test_the_terminal_receives_no_escape_sequence_of_another_user(tailwire_server, tmp_path):
+async def test_terminal_receives_no_escape_sequence_of_another_user(tailwire_server, tmp_path):
     from tui.conftest import Table
 
     table = Table(tailwire_server, tmp_path)

@@ -57,7 +57,7 @@ def test_links_lead_to_files_and_headings(page: Path):
             assert not anchor or anchor in page_links.anchors(there.read_text(encoding="utf-8")), target
 
 
-def test_an_anchor_is_a_heading_in_lower_case_without_marks():
+def test_anchor_is_a_heading_in_lower_case_without_marks():
     text = "# `Bot.run` and [links](a.md)\n\n## GET /users/{uid}\n\n## Twice\n\n## Twice\n\n```\n# code\n```\n"
     assert page_links.anchors(text) == {"botrun-and-links", "get-usersuid", "twice", "twice-1"}
 
@@ -66,12 +66,12 @@ def test_an_anchor_is_a_heading_in_lower_case_without_marks():
 @pytest.mark.parametrize(
     "generator", [make_operator_reference, make_rest_reference], ids=lambda module: module.__name__
 )
-def test_the_reference_for_operators_is_current(generator: ModuleType):
+def test_reference_for_operators_is_current(generator: ModuleType):
     for path, text in generator.pages().items():
         assert path.read_text(encoding="utf-8") == text, f"{path.name}: run `make reference`"
 
 
-def test_the_diagrams_are_current():
+def test_diagrams_are_current():
     for path, drawn in diagrams.pictures().items():
         assert path.read_text(encoding="utf-8") == drawn, f"{path.name}: run `make reference`"
 
@@ -100,13 +100,13 @@ def test_every_setting_is_in_the_reference_with_its_argument_and_variable():
         assert row in page, field.name
 
 
-def test_the_documented_constants_have_their_values():
+def test_documented_constants_have_their_values():
     for ours, values in documented.CONSTANTS.values():
         assert {str(v) for v in getattr(tailwire, ours)} - {"away"} == set(values.split()), ours  # away is our own
 
 
 @pytest.mark.slow
-def test_the_reference_is_current_and_each_row_has_its_test():
+def test_reference_is_current_and_each_row_has_its_test():
     for path, text in make_reference.pages().items():
         assert path.read_text(encoding="utf-8") == text, "run `make reference`"
         assert "**none**" not in text
@@ -115,7 +115,7 @@ def test_the_reference_is_current_and_each_row_has_its_test():
 
 
 @pytest.mark.slow
-def test_the_api_reference_has_every_field_of_every_public_dataclass():
+def test_api_reference_has_every_field_of_every_public_dataclass():
     sections = {}
     for page in make_api_reference.pages().values():
         for section in page.split("\n### ")[1:]:
@@ -137,7 +137,7 @@ def test_the_api_reference_has_every_field_of_every_public_dataclass():
 
 
 @pytest.mark.slow
-def test_the_api_reference_is_current_and_has_every_public_name():
+def test_api_reference_is_current_and_has_every_public_name():
     pages = make_api_reference.pages()
     for path, text in pages.items():
         assert path.read_text(encoding="utf-8") == text, f"{path.name}: run `make reference`"

@@ -26,7 +26,7 @@ def read(code: str) -> evidence.Evidence:
         'http.get("/users/bob")',
     ],
 )
-def test_a_request_that_is_written_out_is_evidence(code):
+def test_request_that_is_written_out_is_evidence(code):
     assert evidence.asks("GET /users/{uid}", read(code).requests, [])
 
 
@@ -44,7 +44,7 @@ def test_mentions_refusals_and_other_operations_are_not_evidence(code):
     assert not evidence.asks("GET /users/{uid}", read(code).requests, [])
 
 
-def test_a_fixed_path_is_not_taken_for_one_with_a_parameter():
+def test_fixed_path_is_not_taken_for_one_with_a_parameter():
     asked = read('await rest("GET", "/webhooks/triggers")').requests
     assert not evidence.asks("GET /webhooks/{id}", asked, ["GET /webhooks/triggers"])
     assert evidence.asks("GET /webhooks/triggers", asked, ["GET /webhooks/triggers"])

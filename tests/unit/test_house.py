@@ -45,7 +45,7 @@ def test_every_public_method_of_the_client_is_documented():
                 assert getattr(value, "__doc__", None), f"{face.__name__}.{name}"
 
 
-def test_the_version_is_written_once():
+def test_version_is_written_once():
     written = [path for path in (ROOT / "src").rglob("*.py") if f'"{tailwire.__version__}"' in path.read_text("utf-8")]
     assert written == [ROOT / "src" / "tailwire" / "__init__.py"]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))

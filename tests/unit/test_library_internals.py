@@ -169,7 +169,7 @@ def test_uvicorn_calls_the_methods_that_are_overridden():
     assert "self.capture_signals()" in inspect.getsource(uvicorn.Server.serve)
 
 
-def test_the_parser_of_websockets_is_a_generator():
+def test_parser_of_websockets_is_a_generator():
     assert inspect.isgenerator(ServerProtocol().parser)
 
 
@@ -200,7 +200,7 @@ def test_every_name_that_is_used_is_listed():
         (ServerProtocol, "events_received", "websockets .*: ServerProtocol.events_received.. is missing"),
     ],
 )
-def test_a_missing_method_is_named(monkeypatch: pytest.MonkeyPatch, owner: type, name: str, found: str):
+def test_missing_method_is_named(monkeypatch: pytest.MonkeyPatch, owner: type, name: str, found: str):
     home = next(c for c in owner.__mro__ if name in vars(c))
     monkeypatch.delattr(home, name)
     (problem,) = problems()
@@ -214,21 +214,21 @@ def test_changed_parameters_are_named(monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.parametrize("name", ["pipeline", "cycle", "flow"])
-def test_a_missing_attribute_is_named(name: str):
+def test_missing_attribute_is_named(name: str):
     objects = asyncio.run(_objects())
     delattr(objects["HttpToolsProtocol"], name)
     (problem,) = _missing_attributes(objects)
     assert f"HttpToolsProtocol.{name} is missing" in problem
 
 
-def test_a_missing_attribute_of_websockets_is_named():
+def test_missing_attribute_of_websockets_is_named():
     objects = asyncio.run(_objects())
     del objects["ServerProtocol"].parser_exc
     (problem,) = _missing_attributes(objects)
     assert "ServerProtocol.parser_exc is missing; adapt src/tailwire/server/gateway/protocol.py" in problem
 
 
-def test_a_missing_attribute_of_a_request_is_named():
+def test_missing_attribute_of_a_request_is_named():
     objects = asyncio.run(_objects())
     assert isinstance(objects["RequestResponseCycle"], RequestResponseCycle)
     del objects["RequestResponseCycle"].more_body

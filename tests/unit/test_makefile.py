@@ -63,7 +63,7 @@ def assert_refused(done: subprocess.CompletedProcess[str]) -> None:
 
 
 @pytest.mark.parametrize("target", ["demo", "test"])
-def test_a_missing_python_is_explained(machine, target):
+def test_missing_python_is_explained(machine, target):
     assert_refused(machine.make(target))
 
 
@@ -92,6 +92,6 @@ def test_arguments_reach_the_command(machine, target):
     assert " --port 8481" in machine.make("--dry-run", target, "ARGS=--port 8481").stdout
 
 
-def test_the_list_of_commands_says_how_to_use_another_port(machine):
+def test_list_of_commands_says_how_to_use_another_port(machine):
     (row,) = [row for row in machine.make().stdout.splitlines() if row.startswith("serve")]
     assert 'ARGS="--port 8481"' in row

@@ -30,6 +30,9 @@ def written(folder, monkeypatch, text, name="module.py"):
         "def test_user_is_told_when_it_ends(): pass",
         'def f():\n    """Note that it has ended."""',
         'def f():\n    """Within an operation: store it."""',
+        '"""Responses that something in between has sent."""',
+        "x = 1  # which users came or went",
+        '"""Servers that look at messages."""',
     ],
 )
 def test_unwanted_words_are_found_in_docstrings_comments_and_test_names(tmp_path, monkeypatch, text):
@@ -50,7 +53,7 @@ def test_code_texts_and_plain_words_are_left_alone(tmp_path, monkeypatch, text):
     assert check_words.problems(written(tmp_path, monkeypatch, text)) == []
 
 
-def test_a_page_is_read_line_by_line(tmp_path, monkeypatch):
+def test_page_is_read_line_by_line(tmp_path, monkeypatch):
     page = written(tmp_path, monkeypatch, "# Page\n\nWaits in vain.\n", "page.md")
     assert check_words.problems(page) == ["page.md:3: 'in vain': without success"]
 

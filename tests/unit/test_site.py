@@ -19,7 +19,7 @@ def test_every_page_is_in_the_navigation_once():
     assert sorted(places) == sorted(site_pages.sources().values())
 
 
-def test_a_page_that_the_navigation_does_not_name_is_a_how_to_guide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_page_that_the_navigation_does_not_name_is_a_how_to_guide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     page = ROOT / "docs" / "new.md"
     monkeypatch.setattr(site_pages, "sources", lambda: {page: "new.md"})
     monkeypatch.setattr(
@@ -38,7 +38,7 @@ def test_links_between_collected_pages_lead_to_collected_pages():
                 assert there in site.pages or there in site.files, f"{place}: {target}"
 
 
-def test_a_file_that_pages_link_to_has_a_page_with_its_text():
+def test_file_that_pages_link_to_has_a_page_with_its_text():
     page = site_pages.collected().pages["files/examples/echo_bot.py.md"]
     assert (ROOT / "examples" / "echo_bot.py").read_text().rstrip() in page
 
@@ -61,18 +61,18 @@ def test_links_in_code_are_left_alone():
         ('<a href="https://example.com">x</a>', ""),
     ],
 )
-def test_the_check_of_the_site_finds_missing_targets_and_foreign_files(tmp_path: Path, body: str, said: str):
+def test_check_of_the_site_finds_missing_targets_and_foreign_files(tmp_path: Path, body: str, said: str):
     (tmp_path / "index.html").write_text(f"<html><body>{body}</body></html>")
     assert check_site.problems(tmp_path) == ([f"index.html: {said}"] if said else [])
 
 
 @pytest.mark.parametrize("name", ["a.css", "a.svg"])
-def test_the_check_of_the_site_finds_styles_that_load_from_elsewhere(tmp_path: Path, name: str):
+def test_check_of_the_site_finds_styles_that_load_from_elsewhere(tmp_path: Path, name: str):
     (tmp_path / name).write_text("@font-face { src: url('https://example.com/font.woff2') }")
     assert check_site.problems(tmp_path) == [f"{name}: loads something from elsewhere"]
 
 
-def test_the_list_for_models_names_every_page():
+def test_list_for_models_names_every_page():
     listed = make_site.list_for_models()
     assert listed.startswith("# Tailwire\n\n> A chat connection that holds.")
     for place in site_pages.sources().values():

@@ -157,7 +157,7 @@ async def turns(main):
         await asyncio.sleep(0)
 
 
-async def test_chaquopy_stop_and_start(main, lifecycle):
+async def test_chaquopy_app_that_stops_is_paused_and_one_that_starts_is_resumed(main, lifecycle):
     chat, here = RecordingClient(), threading.current_thread().name
     watch = watch_android(chat)
     await turns(main)

@@ -72,7 +72,7 @@ RUNNING = [
 
 
 @pytest.mark.parametrize(("name", "modules", "arguments"), RUNNING)
-async def test_the_app_that_runs_is_found(monkeypatch, adapters, name, modules, arguments):
+async def test_app_that_runs_is_found(monkeypatch, adapters, name, modules, arguments):
     ACTIVE.set(APP)
     for module, value in modules.items():
         monkeypatch.setitem(sys.modules, module, value)

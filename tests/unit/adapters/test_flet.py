@@ -30,7 +30,7 @@ class Page:
             self.on_app_lifecycle_state_change(SimpleNamespace(state=Life[word]))
 
 
-def test_a_hidden_or_detached_page_is_in_the_background():
+def test_hidden_or_detached_page_is_in_the_background():
     client, page = RecordingClient(), Page()
     watch = watch_flet(client, page)
     assert page.updated == 1
@@ -122,7 +122,7 @@ def test_invalid_page_is_refused():
         watch_flet(RecordingClient(), Page(), hidden="away")
 
 
-def test_the_network_of_a_device_is_reported_to_its_client(monkeypatch):
+def test_network_of_a_device_is_reported_to_its_client(monkeypatch):
     Kind = Enum("Kind", "NONE WIFI MOBILE")
     page, made = Page(), []
     page.web = False

@@ -172,7 +172,7 @@ async def test_two_clients_both_close():
         await two.until(BACK, FRONT)
 
 
-def test_a_client_with_its_own_thread_is_notified_of_a_suspended_terminal():
+def test_client_with_its_own_thread_is_notified_of_a_suspended_terminal():
     chat, seen = RecordingThreadClient(), []
     try:
         with watch_terminal(chat, stop=lambda: seen.append(list(chat.inner.reported))):

@@ -37,7 +37,7 @@ async def test_overlapping_waits_count_from_the_first_start_to_the_last_end():
         assert limit.when() == pytest.approx(began + SECONDS + 110)
 
 
-async def test_a_handler_without_a_limit_gets_none():
+async def test_handler_without_a_limit_gets_none():
     async with asyncio.timeout(None) as limit:
         with paused(limit):
             await asyncio.sleep(1)

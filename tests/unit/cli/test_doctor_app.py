@@ -55,13 +55,13 @@ def test_sleep_and_network_are_tested(monkeypatch, capsys):
     assert 'pip install "tailwire[desktop]"' in said["sleep"]
 
 
-def test_a_system_without_reports_is_named_as_such(monkeypatch, capsys):
+def test_system_without_reports_is_named_as_such(monkeypatch, capsys):
     monkeypatch.setattr(sys, "platform", "win32")
     said = lines(capsys)
     assert said["network"] == said["sleep"] == "- not reported by this system"
 
 
-def test_a_url_or_app_is_required(capsys):
+def test_url_or_app_is_required(capsys):
     with pytest.raises(SystemExit) as ended:
         main(["doctor"])
     assert ended.value.code == 2

@@ -26,7 +26,7 @@ def test_invalid_arguments_are_explained(tmp_path, monkeypatch, capsys, argument
     assert said in capsys.readouterr().err
 
 
-def test_a_missing_browser_is_explained(tmp_path, monkeypatch, capsys):
+def test_missing_browser_is_explained(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("TAILWIRE_CHROMIUM", raising=False)
     monkeypatch.chdir(tmp_path)
@@ -35,7 +35,7 @@ def test_a_missing_browser_is_explained(tmp_path, monkeypatch, capsys):
     assert "--chromium FILE or $TAILWIRE_CHROMIUM" in said
 
 
-def test_an_invalid_recording_is_named(tmp_path, capsys):
+def test_invalid_recording_is_named(tmp_path, capsys):
     file = tmp_path / "x.json"
     file.write_text("{}")
     assert main(["lab", str(file)]) == 1

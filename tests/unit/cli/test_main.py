@@ -46,7 +46,7 @@ def test_every_setting_is_an_argument(field):
     assert getattr(parser_for(["serve"]).parse_args(["serve"]), field.name) is None  # so that the environment applies
 
 
-def test_the_help_of_serve_says_what_each_setting_means(capsys):
+def test_help_of_serve_says_what_each_setting_means(capsys):
     with pytest.raises(SystemExit):
         main(["serve", "--help"])
     shown = " ".join(capsys.readouterr().out.split())
@@ -109,7 +109,7 @@ def test_serve_says_that_its_data_folder_is_a_file(tmp_path, capsys):
         ("http://no-such-name.invalid", "Check the name in the URL"),
     ],
 )
-def test_doctor_says_what_to_do(capsys, url, said):
+def test_doctor_prints_what_to_do(capsys, url, said):
     assert main(["doctor", url]) == 1
     shown = capsys.readouterr().out
     assert said in shown

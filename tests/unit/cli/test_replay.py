@@ -42,7 +42,7 @@ def test_each_step_is_printed(tmp_path, capsys):
         ("{}", "format None"),
     ],
 )
-def test_a_file_that_is_not_a_dump_is_refused(tmp_path, capsys, content, message):
+def test_file_that_is_not_a_dump_is_refused(tmp_path, capsys, content, message):
     file = tmp_path / "dump.json"
     file.write_text(content)
     assert replay(str(file)) == 1
@@ -52,6 +52,6 @@ def test_a_file_that_is_not_a_dump_is_refused(tmp_path, capsys, content, message
     assert printed.out == ""
 
 
-def test_a_missing_file_is_reported(tmp_path, capsys):
+def test_missing_file_is_reported(tmp_path, capsys):
     assert replay(str(tmp_path / "missing.json")) == 1
     assert "No such file" in capsys.readouterr().err

@@ -49,7 +49,7 @@ def test_errors_name_the_setting_or_its_source(tmp_path, arguments, environment,
         load(arguments, environment, str(file))
 
 
-def test_a_missing_file_is_named(tmp_path):
+def test_missing_file_is_named(tmp_path):
     with pytest.raises(BadSetting, match="nowhere"):
         load({}, {}, str(tmp_path / "nowhere"))
 
@@ -74,12 +74,12 @@ def test_numbers_out_of_range_are_refused(setting):
         load(setting, {})
 
 
-def test_an_unknown_variable_is_named_with_a_suggestion():
+def test_unknown_variable_is_named_with_a_suggestion():
     environment = {"TAILWIRE_PROT": "9", "TAILWIRE_PORT": "9", "TAILWIRE_QQQ": "", "OTHER": ""}
     assert unknown_variables(environment) == {"TAILWIRE_PROT": "TAILWIRE_PORT", "TAILWIRE_QQQ": ""}
 
 
-def test_an_unknown_setting_in_the_file_is_named_with_a_suggestion(tmp_path):
+def test_unknown_setting_in_the_file_is_named_with_a_suggestion(tmp_path):
     (tmp_path / "t.toml").write_text("max_conections = 5")
     with pytest.raises(BadSetting, match="did you mean max_connections"):
         load({}, {}, str(tmp_path / "t.toml"))

@@ -68,7 +68,7 @@ async def test_nothing_is_done_before_it_is_woken():
     assert queue.work.idle
 
 
-async def test_wake_up_during_work_or_a_look_at_the_queue_is_not_lost():
+async def test_wake_up_during_work_or_a_check_of_the_queue_is_not_lost():
     queue = Queue(0, takes=5.0)
     queue.work.wake()
     for after in (1.0, 4.0, 0.0):  # amid the work; when it ends; while the queue is looked at

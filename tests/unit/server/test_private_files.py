@@ -50,7 +50,7 @@ def test_loose_permissions_are_restricted_and_logged_once(tmp_path, caplog):
     ]
 
 
-def test_a_failed_write_leaves_no_file(tmp_path):
+def test_failed_write_leaves_no_file(tmp_path):
     (tmp_path / "there").mkdir()
     with pytest.raises(OSError, match="there"):
         private_files.write_whole(tmp_path / "there", b"x")

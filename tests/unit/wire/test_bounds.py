@@ -128,7 +128,7 @@ def test_with_a_bounded_search_the_first_excess_of_depth_is_the_last_result():
     assert [found.advice for found in bounds.excesses(text)] == [bounds.TOO_DEEP, bounds.TOO_LARGE]
 
 
-def test_a_bounded_search_ends_before_a_late_excess():
+def test_bounded_search_ends_before_a_late_excess():
     text = b"[" + b"0," * 20_000 + b"1e999]"
     assert bounds.first_excess(text) is None
     assert not bounds.within_bounds(text)

@@ -120,7 +120,7 @@ def text_message(**more):
     return {**usual, **more}
 
 
-def test_a_message_of_the_usual_form_and_one_of_another_are_decoded_alike():
+def test_message_of_the_usual_form_and_one_of_another_are_decoded_alike():
     usual = message_from_wire(text_message())
     unusual = message_from_wire(text_message(tags=[], parentId="0"))
     assert usual == unusual
@@ -128,7 +128,7 @@ def test_a_message_of_the_usual_form_and_one_of_another_are_decoded_alike():
 
 
 @pytest.mark.parametrize("number", ["0", "", "-1", "x", "9223372036854775808", 0, 2**63, 1.5e300, "1e3"])
-def test_an_id_out_of_range_is_refused(number):
+def test_id_out_of_range_is_refused(number):
     for more in ({}, {"tags": []}):
         with pytest.raises(BadWire, match="id"):
             message_from_wire(text_message(id=number, **more))
@@ -136,12 +136,12 @@ def test_an_id_out_of_range_is_refused(number):
 
 @pytest.mark.parametrize("key", ["deletedAt", "readAt", "parentId", "quotedMessageId"])
 @pytest.mark.parametrize("value", [True, [], {}, "x", float("inf"), float("nan")])
-def test_a_value_that_is_not_a_number_is_refused_by_name(key, value):
+def test_value_that_is_not_a_number_is_refused_by_name(key, value):
     with pytest.raises(BadWire, match=f"{key} is not a number"):
         message_from_wire(text_message(**{key: value}))
 
 
-def test_a_value_that_is_not_a_text_is_refused_by_name():
+def test_value_that_is_not_a_text_is_refused_by_name():
     with pytest.raises(BadWire, match="muid is not a string"):
         message_from_wire(text_message(muid=7))
     with pytest.raises(BadWire, match="data is not an object"):
@@ -153,20 +153,20 @@ def test_numbers_may_be_written_as_text_or_with_a_fraction():
     assert (message.parent_message_id, message.read_at, message.sent_at) == (3, 0, 5)
 
 
-def test_a_text_message_without_a_sender_entity_has_the_uid_of_its_sender():
+def test_text_message_without_a_sender_entity_has_the_uid_of_its_sender():
     for data in ({"text": "hi"}, {"text": "hi", "entities": {"sender": {"entityType": "bot", "entity": {"id": 1}}}}):
         assert message_from_wire(text_message(data=data, sender="ann")).sender == User("ann")
     assert message_from_wire(text_message(data={"text": "hi"}, sender=7)).sender == User("")
     assert message_from_wire(text_message(data={"text": "hi", "metadata": [1]})).metadata == {}
 
 
-def test_an_unknown_category_is_a_base_message():
+def test_unknown_category_is_a_base_message():
     message = message_from_wire(text_message(category="future", type="x"))
     assert type(message) is BaseMessage
     assert (message.category, message.type, message.id) == ("future", "x", 7)
 
 
-def test_an_action_says_who_did_what_to_whom():
+def test_action_names_the_actor_the_change_and_the_object():
     message = {**text_message(), "id": "3"}
     data = {
         "action": "edited",
@@ -184,7 +184,7 @@ def test_an_action_says_who_did_what_to_whom():
     assert action.action_by is action.action_on is action.action_for is None
 
 
-def test_an_interactive_message_has_elements_and_a_goal():
+def test_interactive_message_has_elements_and_a_goal():
     data = {"interactiveData": {"t": 1}, "interactionGoal": {"type": "none"}, "allowSenderInteraction": True}
     message = message_from_wire(text_message(category="interactive", type="form", data=data))
     assert (message.interactive_data, message.interaction_goal) == ({"t": 1}, {"type": "none"})
@@ -192,7 +192,7 @@ def test_an_interactive_message_has_elements_and_a_goal():
     assert message_from_wire(text_message(category="interactive", type="form", data={})).interactive_data == {}
 
 
-def test_a_custom_message_with_invalid_data_is_empty():
+def test_custom_message_with_invalid_data_is_empty():
     message = message_from_wire(text_message(category="custom", type="poll", data={"customData": [1]}))
     assert (message.custom_data, message.update_conversation, message.send_notification) == ({}, True, True)
 
@@ -203,12 +203,12 @@ def test_attachments_with_an_invalid_size_are_kept():
     assert message.attachments == [Attachment("u", "", "", "", 0, 0, 3)]
 
 
-def test_a_file_named_by_its_url_alone_is_an_attachment():
+def test_file_named_by_its_url_alone_is_an_attachment():
     assert message_from_wire(text_message(type="image", data={"url": "u"})).attachments == [Attachment("u")]
     assert message_from_wire(text_message(type="image", data={})).attachments == []
 
 
-def test_a_user_of_another_form_is_checked_key_by_key():
+def test_user_of_another_form_is_checked_key_by_key():
     user = user_from_wire({"uid": "ann", "tags": ["t"], "blockedByMe": True, "conversationId": "ann_user_bob"})
     assert (user.tags, user.blocked_by_me, user.has_blocked_me) == (["t"], True, False)
     assert user.conversation_id == "ann_user_bob"
@@ -218,7 +218,7 @@ def test_a_user_of_another_form_is_checked_key_by_key():
         user_from_wire({"uid": "ann", "name": 7})
 
 
-def test_a_mapping_of_another_class_is_an_object():
+def test_mapping_of_another_class_is_an_object():
     assert user_from_wire(UserDict({"uid": "ann"})) == User("ann")
     with pytest.raises(BadWire, match="group is not an object"):
         group_from_wire([])
@@ -233,7 +233,7 @@ def test_equal_users_are_decoded_to_objects_of_their_own():
     assert user_from_wire(dict(sent)) == second
 
 
-def test_the_memory_of_recent_users_is_bounded():
+def test_memory_of_recent_users_is_bounded():
     for n in range(2 * codec._MAX_RECENT_USERS + 10):
         assert user_from_wire({"uid": f"u{n}", "name": str(n)}).name == str(n)
         assert len(codec._recent) <= codec._MAX_RECENT_USERS

@@ -17,7 +17,7 @@ from tailwire.wire.entities import (
 )
 
 
-def test_a_user_is_sent_without_empty_fields():
+def test_user_is_sent_without_empty_fields():
     assert user_to_wire(User("ann")) == {"uid": "ann"}
     full = User("ann", "Ann", "a.png", "/ann", "guide", status_message="hi", metadata={"k": 1}, tags=["t"])
     assert user_to_wire(full) == {
@@ -26,7 +26,7 @@ def test_a_user_is_sent_without_empty_fields():
     }  # fmt: skip
 
 
-def test_a_group_is_sent_without_empty_fields():
+def test_group_is_sent_without_empty_fields():
     assert group_to_wire(Group("g", "G")) == {"guid": "g", "name": "G", "type": "public"}
     full = Group("g", "G", "password", password="p", icon="i.png", description="d", metadata={"k": 1}, tags=["t"])
     assert group_to_wire(full) == {
@@ -35,7 +35,7 @@ def test_a_group_is_sent_without_empty_fields():
     }  # fmt: skip
 
 
-def test_a_text_message_is_sent_with_its_references():
+def test_text_message_is_sent_with_its_references():
     assert message_to_wire(TextMessage(receiver="bob", text="hi", muid="m")) == {
         "category": "message", "type": "text", "receiver": "bob", "receiverType": "user", "data": {"text": "hi"},
         "muid": "m",
@@ -61,7 +61,7 @@ def test_options_of_a_custom_message_are_sent_where_they_differ_from_the_default
     }  # fmt: skip
 
 
-def test_an_interactive_message_has_a_goal():
+def test_interactive_message_has_a_goal():
     message = InteractiveMessage(receiver="b", interactive_data={"title": "T"})
     body = message_to_wire(message)
     assert (body["category"], body["type"]) == ("interactive", "form")
@@ -76,7 +76,7 @@ def test_an_interactive_message_has_a_goal():
 
 
 @pytest.mark.parametrize("caption", ["", "look"])
-def test_a_media_message_lists_its_attachments(caption):
+def test_media_message_lists_its_attachments(caption):
     photo = Attachment("/files/a", "a.png", "png", "image/png", 12)
     data = message_to_wire(MediaMessage(receiver="b", type="image", attachments=[photo], caption=caption))["data"]
     assert data["attachments"] == [
@@ -86,6 +86,6 @@ def test_a_media_message_lists_its_attachments(caption):
     assert ("text" in data) is bool(caption)
 
 
-def test_a_plain_base_message_is_sent_with_empty_data():
+def test_plain_base_message_is_sent_with_empty_data():
     body = message_to_wire(BaseMessage(receiver="b", category="custom", type="x"))
     assert (body["category"], body["type"], body["data"]) == ("custom", "x", {})

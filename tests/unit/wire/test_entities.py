@@ -16,7 +16,7 @@ def came(**more):
     return message_from_wire({"id": "7", "category": "message", "type": "text", "sender": "ann", "data": data, **more})
 
 
-def test_a_message_that_was_not_received_has_no_counts_marks_or_relations():
+def test_message_that_was_not_received_has_no_counts_marks_or_relations():
     message = TextMessage(receiver="bob", text="hi")
     assert (message.id, message.sent_at, message.sender) == (0, 0, User(""))
     assert (message.reply_count, message.pinned_at, message.pinned_by, message.saved_at) == (0, 0, "", 0)
@@ -49,19 +49,19 @@ def receiver_in(entity):
     return came(data={"text": "hi", "entities": {"receiver": entity}}).receiver_entity
 
 
-def test_the_receiver_is_a_user_or_a_group():
+def test_receiver_is_a_user_or_a_group():
     assert receiver_in({"entityType": "user", "entity": {"uid": "bob"}}) == User("bob")
     assert receiver_in({"entityType": "group", "entity": {"guid": "g"}}) == Group("g")
 
 
-def test_an_unreadable_receiver_is_read_as_none():
+def test_unreadable_receiver_is_read_as_none():
     message = {"id": "1", "sender": "ann", "category": "message", "type": "text", "data": {"text": "x"}}
     for entity in (None, 7, {}, {"entityType": "user", "entity": {}}, {"entityType": "message", "entity": message}):
         assert receiver_in(entity) is None
     assert came(data={"text": "hi"}).receiver_entity is None
 
 
-def test_the_quoted_message_is_decoded_or_none():
+def test_quoted_message_is_decoded_or_none():
     quoted = {"id": "3", "category": "message", "type": "text", "sender": "bob", "data": {"text": "before"}}
     message = came(quotedMessageId="3", quotedMessage=quoted).quoted_message
     assert (message.id, message.text, message.sender.uid) == (3, "before", "bob")
@@ -69,7 +69,7 @@ def test_the_quoted_message_is_decoded_or_none():
         assert came(quotedMessage=unreadable).quoted_message is None
 
 
-def test_a_media_message_has_a_first_attachment_or_none():
+def test_media_message_has_a_first_attachment_or_none():
     first, second = Attachment("/files/a"), Attachment("/files/b")
     assert MediaMessage(receiver="bob", attachments=[first, second]).attachment is first
     assert MediaMessage(receiver="bob").attachment is None

@@ -21,13 +21,13 @@ from tailwire.wire.social import (
 MESSAGE = {"id": "9", "category": "message", "type": "text", "sender": "ann", "data": {"text": "hi"}}
 
 
-def test_a_member_is_a_user_with_a_scope():
+def test_member_is_a_user_with_a_scope():
     member = member_from_wire({"uid": "ann", "name": "Ann", "scope": "admin", "joinedAt": 5})
     assert (member.uid, member.name, member.scope, member.joined_at) == ("ann", "Ann", "admin", 5)
     assert member_from_wire({"uid": "ann"}).scope == "participant"
 
 
-def test_a_conversation_is_with_a_user_or_a_group():
+def test_conversation_is_with_a_user_or_a_group():
     alone = conversation_from_wire(
         {"conversationId": "ann_user_bob", "conversationType": "user", "conversationWith": {"uid": "bob"}}
     )
@@ -45,7 +45,7 @@ def test_a_conversation_is_with_a_user_or_a_group():
     assert (full.pinned_at, full.created_at, full.updated_at) == (3, 1, 2)
 
 
-def test_a_reaction_names_the_user_if_the_server_sends_them():
+def test_reaction_names_the_user_if_the_server_sends_them():
     sent = {"id": "1", "messageId": "9", "reaction": "👍", "uid": "bob", "reactedAt": 5}
     reaction = reaction_from_wire(sent)
     assert (reaction.id, reaction.message_id, reaction.reaction, reaction.uid) == (1, 9, "👍", "bob")
@@ -54,7 +54,7 @@ def test_a_reaction_names_the_user_if_the_server_sends_them():
 
 
 @pytest.mark.parametrize(("action", "added"), [("message_reaction_added", True), ("message_reaction_removed", False)])
-def test_a_reaction_frame_says_whether_the_reaction_was_added(action, added):
+def test_reaction_frame_says_whether_the_reaction_was_added(action, added):
     body = {
         "action": action, "messageId": "9", "reaction": "👍", "uid": "bob", "receiverId": "g", "receiverType": "group",
         "conversationId": "group_g", "parentMessageId": "3",
@@ -65,14 +65,14 @@ def test_a_reaction_frame_says_whether_the_reaction_was_added(action, added):
     assert (event.parent_message_id, event.reaction.message_id) == (3, 9)
 
 
-def test_a_transient_message_has_data_and_a_sender():
+def test_transient_message_has_data_and_a_sender():
     body = {"data": {"live": "heart"}, "user": {"uid": "bob"}}
     message = transient_from_frame({"receiver": "ann", "receiverType": "user", "body": body})
     assert (message.receiver_id, message.data, message.sender) == ("ann", {"live": "heart"}, User("bob"))
     assert transient_from_frame({"body": {"user": {"uid": "bob"}}}).data == {}
 
 
-def test_the_reasons_for_reports_are_a_list():
+def test_reasons_for_reports_are_a_list():
     found = reasons_from_wire([{"id": "spam", "name": "Spam", "description": "Unwanted."}, {"id": 7}])
     assert found == [FlagReason("spam", "Spam", "Unwanted."), FlagReason("7", "", "")]
     with pytest.raises(BadWire, match="not a list"):
@@ -92,14 +92,14 @@ def test_each_member_has_a_receipt_for_a_message():
 
 
 @pytest.mark.parametrize(("action", "delivered", "read"), [("delivered", 7, 0), ("read", 0, 7)])
-def test_a_receipt_from_a_frame_sets_only_the_time_of_its_type(action, delivered, read):
+def test_receipt_from_a_frame_sets_only_the_time_of_its_type(action, delivered, read):
     body = {"action": action, "timestamp": 7, "messageId": "9", "user": {"uid": "bob"}}
     receipt = receipt_from_frame({"receiver": "ann", "receiverType": "user", "body": body})
     assert (receipt.receipt_type, receipt.message_id, receipt.sender) == (action, 9, User("bob"))
     assert (receipt.timestamp, receipt.delivered_at, receipt.read_at) == (7, delivered, read)
 
 
-def test_a_typing_frame_says_whether_a_user_started_or_ended():
+def test_typing_frame_says_whether_a_user_started_or_ended():
     body = {"action": "started", "user": {"uid": "bob"}, "metadata": {"k": 1}}
     typing = typing_from_frame({"receiver": "g", "receiverType": "group", "body": body})
     assert (typing.typing_status, typing.sender, typing.receiver_id) == ("started", User("bob"), "g")

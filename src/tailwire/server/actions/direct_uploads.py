@@ -63,7 +63,7 @@ class DirectUploads:
             self._forms.add(key, uid, size)
         return form
 
-    async def take_in(self, key: str) -> FileRow | None:
+    async def accept_upload(self, key: str) -> FileRow | None:
         """Return the record of a file that may have been uploaded to the bucket; None if there is none.
 
         The file is first copied to a name that the form cannot write to, and only then examined.
@@ -73,7 +73,7 @@ class DirectUploads:
         """
         if named_files(f"/files/{key}") != (key,):
             return None
-        arrived = await self._uploads.take_in(key)
+        arrived = await self._uploads.accept_upload(key)
         if arrived is None:
             return None
         file, now = arrived.file, self._seconds()

@@ -103,7 +103,7 @@ class Messages:
         envelope = Envelope(caller.uid, receiver, receiver_type, conversation, message.category, message.type)
         new = self._draft(envelope, content, SENT_EVENTS, references)
         if files := named_files(message.data):
-            await self._files.take_in(files)
+            await self._files.accept_upload(files)
             new = new._replace(files=files)
         by_member = receiver_type == "group" and not caller.system
         act = self._authorizer.group_act(caller, receiver, "write") if by_member else None
@@ -308,7 +308,7 @@ class Messages:
             content = await read_content(row.category, row.type, new, self._directory, self._max_data)
             await self._describe(content.data)
             edited, named = encode({**kept, **content.data}), named_files(new)
-            await self._files.take_in(named)
+            await self._files.accept_upload(named)
         tags = msgspec.Raw(encode(self._lengths.check_tags(new_tags))) if new_tags is not None else None
 
         def changed(before: MessageRow) -> Edited:

@@ -250,11 +250,11 @@ class Files:
         row = await self._known(name) if base and "/" not in name else None
         return attachment if row is None else _described(row)
 
-    async def take_in(self, names: Sequence[str]) -> None:
+    async def accept_upload(self, names: Sequence[str]) -> None:
         """Accept those of the named files that were uploaded to the bucket, before a message refers to them.
 
         Raises:
-            Refused: as for `DirectUploads.take_in`.
+            Refused: as for `DirectUploads.accept_upload`.
         """
         if self._direct is not None:
             for name in names:
@@ -262,7 +262,7 @@ class Files:
 
     async def _known(self, name: str) -> FileRow | None:
         row = await self._store.files.get(name)
-        return row if row is not None or self._direct is None else await self._direct.take_in(name)
+        return row if row is not None or self._direct is None else await self._direct.accept_upload(name)
 
     async def find(self, name: str) -> FileRow:
         """Return the stored facts of a file.

@@ -156,7 +156,7 @@ class Uploads(Protocol):
             lifetime: seconds until the form expires.
         """
 
-    async def take_in(self, name: str) -> ArrivedFile | None:
+    async def accept_upload(self, name: str) -> ArrivedFile | None:
         """Copy a file that was uploaded with a direct form to its final name. Return None if there is no such file.
 
         Raises:

@@ -116,7 +116,7 @@ class FolderUploads:
         """Return None: this server receives the files."""
         return None
 
-    async def take_in(self, name: str) -> ArrivedFile | None:
+    async def accept_upload(self, name: str) -> ArrivedFile | None:
         """Return None: this server receives the files."""
         return None
 

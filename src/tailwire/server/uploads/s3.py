@@ -232,7 +232,7 @@ class S3Uploads:
         key = address.key(f"{DIRECT_FOLDER}/{Path(name).name}")
         return upload_form(address, address.credentials, key, file.size, metadata, self._seconds(), lifetime)
 
-    async def take_in(self, name: str) -> ArrivedFile | None:
+    async def accept_upload(self, name: str) -> ArrivedFile | None:
         """Copy an upload to its final name, to which its form cannot write, and describe the copy.
 
         Returns:

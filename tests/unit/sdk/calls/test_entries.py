@@ -8,7 +8,7 @@ from tailwire.sdk.calls.entries import Entries
 from tailwire.sdk.exceptions import CometChatException, failure
 
 
-async def test_a_failed_page_is_requested_again_by_the_next_step():
+async def test_failed_page_is_requested_again_by_the_next_step():
     answers: list[object] = [["a", "b"], failure("ERR_UNAVAILABLE"), ["c"], []]
 
     async def fetch_next() -> list[str]:

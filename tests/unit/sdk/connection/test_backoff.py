@@ -76,7 +76,7 @@ def test_early_attempt_is_repeated_within_the_rest_of_the_window(rest, chance):
     assert wait is None or T.retry_base / 4 <= wait <= rest
 
 
-def test_a_new_token_is_used_at_once():
+def test_new_token_is_used_at_once():
     for network in Network:
         assert retry_delay(T, Cause.NEW_TOKEN, 5, network, 0.9, 1000.0) == 0.0
 
@@ -87,7 +87,7 @@ def test_waits_are_spread_evenly_between_a_quarter_and_the_whole_of_their_bound(
     assert waiting_time(T, 9, 0.0, cap=4.0) == 1.0
 
 
-def test_the_longest_wait_grows_after_half_a_minute_and_after_five():
+def test_longest_wait_grows_after_half_a_minute_and_after_five():
     for failing, longest in ((29.9, 4.0), (30.0, 20.0), (299.9, 20.0), (300.0, 60.0)):
         assert longest_wait(T, Network.UNKNOWN, failing) == longest
     for failing, longest in ((59.9, 20.0), (60.0, 1200.0)):

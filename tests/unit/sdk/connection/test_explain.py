@@ -51,7 +51,7 @@ def waiting(**facts):
         ({"probe_until": 101.5}, "connected: for 60 s; a probe was sent, its answer is due in 1.5 s"),
     ],
 )
-def test_an_open_socket_is_explained(facts, words):
+def test_open_socket_is_explained(facts, words):
     assert sentence(**facts) == words
 
 
@@ -121,11 +121,11 @@ def test_sources_of_the_background_are_named_but_not_the_default_one():
         ),
     ],
 )
-def test_the_lack_of_a_socket_is_explained(facts, words):
+def test_lack_of_a_socket_is_explained(facts, words):
     assert waiting(**facts) == words
 
 
-def test_a_cause_is_described_with_what_was_seen():
+def test_cause_is_described_with_what_was_seen():
     assert describe(None) == "nothing has happened yet"
     assert describe(Cause.PROXY_REFUSED, "HTTP 407") == "a proxy did not let the request through: HTTP 407"
     assert waiting(cause=Cause.PROXY_REFUSED, seen="HTTP 407").endswith(
@@ -133,7 +133,7 @@ def test_a_cause_is_described_with_what_was_seen():
     )
 
 
-def test_a_refusal_of_the_server_is_explained_with_what_it_said():
+def test_refusal_of_the_server_is_explained_with_what_it_said():
     refused = waiting(barred=True, phase=Phase.IDLE, seen="The app id is unknown.")
     assert refused == (
         "disconnected: the server refused this client: The app id is unknown; fix that, then call connect()"

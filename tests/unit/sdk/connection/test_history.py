@@ -84,7 +84,7 @@ def test_every_cause_and_state_is_explained():
     )
 
 
-def test_a_value_other_than_an_object_is_not_a_dump():
+def test_value_other_than_an_object_is_not_a_dump():
     for other in (None, [], "dump", 1):
         with pytest.raises(BadDump, match="not a JSON object"):
             load(other)
@@ -102,14 +102,14 @@ def test_a_value_other_than_an_object_is_not_a_dump():
         ("unknown", 1, "not a dump"),
     ],
 )
-def test_a_dump_with_a_value_of_another_type_is_refused_by_name(key, value, said):
+def test_dump_with_a_value_of_another_type_is_refused_by_name(key, value, said):
     dump = History(State()).dump()
     dump["state"] = {**dump["state"], key: value}
     with pytest.raises(BadDump, match=said):
         load(dump)
 
 
-def test_a_history_without_steps_is_loaded_with_its_first_state():
+def test_history_without_steps_is_loaded_with_its_first_state():
     state, recorded = load(json.loads(json.dumps(History(State(mode=Mode.MANUAL)).dump())))
     assert (state, recorded) == (State(mode=Mode.MANUAL), [])
 

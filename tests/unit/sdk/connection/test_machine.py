@@ -428,7 +428,7 @@ def test_unwanted_socket_is_closed_with_its_cause(left_by, cause):
 
 
 @spec("T8")
-def test_polling_stops_when_no_socket_is_wanted_any_more():
+def test_polling_stops_when_a_socket_is_no_longer_wanted():
     client = Client()
     client.fail(Cause.WEBSOCKET_REFUSED)
     client.run(next_deadline(client.state))

@@ -19,7 +19,7 @@ def test_each_input_is_replayed_with_its_time_state_and_commands():
     assert (second[0], second[1].phase, second[2]) == (2.0, Phase.IDLE, recorded[1])
 
 
-def test_an_input_that_is_invalid_in_its_state_is_named():
+def test_input_that_is_invalid_in_its_state_is_named():
     broken = State(phase=Phase.OPEN, epoch=1, pings=(1,), probe_sent="soon", probe_until=1e9)
     with pytest.raises(BadReplay, match=r"input 1 \(PongReceived\) is invalid here"):
         list(replayed(broken, [Recorded(1.0, 0.5, i.PongReceived(1))]))

@@ -564,7 +564,7 @@ def test_failed_request_of_the_latest_id_is_repeated():
     assert catch_up.failed(m, asked) == catch_up.FetchLatest()
 
 
-def test_a_message_of_this_device_is_not_handed_over_live_or_from_history():
+def test_message_of_this_device_is_not_handed_over_live_or_from_history():
     m = CatchUp(position=Position(0))
     catch_up.connected(m, "")
     catch_up.page(m, [], whole=False)
@@ -756,7 +756,7 @@ def test_each_catch_up_begins_with_a_page_of_the_default_size():
     assert asked.limit == 20
 
 
-def test_the_first_page_is_no_larger_than_the_limit():
+def test_first_page_is_no_larger_than_the_limit():
     assert catch_up.connected(CatchUp(position=Position(5), limit=1), "") == [catch_up.FetchAfter(5, 1, 1)]
 
 

@@ -28,7 +28,7 @@ def test_new_position_is_before_the_first_message():
     assert Position() == Position(last_id=0, store="", own=(), updated_at=0, mark="", done=(), changes=None, heard=())
 
 
-def test_the_settled_number_itself_is_known():
+def test_settled_number_itself_is_known():
     m = CatchUp(position=Position(5, changes=3, heard=(6,)))
     assert [changes.is_known(m, n) for n in (2, 3, 4, 5, 6)] == [True, True, False, False, True]
 

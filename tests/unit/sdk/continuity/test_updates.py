@@ -25,7 +25,7 @@ def test_known_time_only_increases():
         assert m.position == Position(9, updated_at=known)
 
 
-def test_a_live_event_during_a_catch_up_does_not_count():
+def test_live_event_during_a_catch_up_does_not_count():
     m = CatchUp(position=Position(9, updated_at=1000), behind=[])
     updates.record_time(m, 2000)
     assert m.position.updated_at == 1000
@@ -34,7 +34,7 @@ def test_a_live_event_during_a_catch_up_does_not_count():
     assert unknown.position is None
 
 
-def test_a_receipt_is_new_once_and_also_covers_older_messages():
+def test_receipt_is_new_once_and_also_covers_older_messages():
     m = CatchUp()
     assert updates.record_receipt(m, "group_g", "bob", "read", 7)
     assert not updates.record_receipt(m, "group_g", "bob", "read", 7)
@@ -44,7 +44,7 @@ def test_a_receipt_is_new_once_and_also_covers_older_messages():
         assert updates.record_receipt(m, *other, 5)
 
 
-def test_the_least_recent_receipts_are_forgotten():
+def test_least_recent_receipts_are_forgotten():
     m = CatchUp()
     for n in range(updates.MAX_RECEIPTS):
         updates.record_receipt(m, f"c{n}", "bob", "read", 1)

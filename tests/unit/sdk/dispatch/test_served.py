@@ -100,7 +100,7 @@ def test_another_store_forgets_ids_and_older_positions_are_ignored():
     assert served.position == Position(3, "another")
 
 
-def test_a_new_session_begins_at_its_own_position():
+def test_new_session_begins_at_its_own_position():
     served = begun(10)
     open_one = hand_over(served, 11, held=True)
     served.begin(Position(20), same=True)

@@ -10,7 +10,7 @@ from tailwire.sdk.io import untrusted_json
 from tailwire.sdk.io.untrusted_json import BadJson, read_object
 
 
-def test_an_object_is_read(tmp_path):
+def test_object_is_read(tmp_path):
     file = tmp_path / "file.json"
     file.write_text('{"whole": -999999999999999999, "real": 1.5, "text": "ä"}', encoding="utf-8")
     assert read_object(file) == {"whole": -999_999_999_999_999_999, "real": 1.5, "text": "ä"}
@@ -45,7 +45,7 @@ def test_files_are_read_up_to_the_limit(tmp_path, monkeypatch):
         read_object(file)
 
 
-def test_an_endless_file_is_refused(monkeypatch):
+def test_endless_file_is_refused(monkeypatch):
     monkeypatch.setattr(untrusted_json, "MAX_BYTES", 1000)
     with pytest.raises(BadJson, match="more than"):
         read_object(Path("/dev/zero"))

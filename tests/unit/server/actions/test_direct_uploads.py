@@ -1,4 +1,4 @@
-"""Files that browsers upload to the bucket directly: they are counted, examined and taken in once."""
+"""Files that browsers upload to the bucket directly: they are counted, examined and accepted once."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Bucket:
     def direct_form(self, key: str, file: DirectFile, lifetime: int) -> tuple[str, dict[str, str]] | None:
         return ("https://bucket", {"key": key, "size": str(file.size)}) if self.direct else None
 
-    async def take_in(self, key: str) -> Any:
+    async def accept_upload(self, key: str) -> Any:
         return self.arrived
 
     async def remove(self, names: list[str]) -> None:
@@ -67,7 +67,7 @@ def refusal(call: Callable[[], Any]) -> str:
     return caught.value.code
 
 
-def test_forms_of_a_user_count_until_their_files_are_taken_in():
+def test_forms_of_a_user_count_until_their_files_are_accepted():
     bucket = Bucket()
     assert bucket.uploads.outstanding("alice", 1) == 0
     assert bucket.uploads.form("a", "alice", "a.txt", 30, 60) == ("https://bucket", {"key": "a", "size": "30"})
@@ -98,7 +98,7 @@ def test_user_has_at_most_a_thousand_forms():
 async def test_uploaded_file_is_recorded_and_its_form_no_longer_counts():
     bucket = Bucket()
     bucket.uploads.form(KEY, "alice", "a.txt", 10, 60)
-    row = await bucket.uploads.take_in(KEY)
+    row = await bucket.uploads.accept_upload(KEY)
     assert row is not None
     ((added, quota, since),) = bucket.added
     assert (row, quota, since) == (added, 100, 1_000_000 - 86_400)
@@ -108,7 +108,7 @@ async def test_uploaded_file_is_recorded_and_its_form_no_longer_counts():
 
 async def test_files_of_a_backend_have_no_quota():
     bucket = Bucket(uid=SYSTEM_USER)
-    await bucket.uploads.take_in(KEY)
+    await bucket.uploads.accept_upload(KEY)
     assert bucket.added[0][1] == 0
 
 
@@ -124,7 +124,7 @@ async def test_file_that_is_too_large_is_removed(size: int, result: FileResult, 
     bucket.result = result
     bucket.uploads.form(KEY, "alice", "a.txt", 10, 60)
     with pytest.raises(Refused) as caught:
-        await bucket.uploads.take_in(KEY)
+        await bucket.uploads.accept_upload(KEY)
     assert caught.value.code == code
     assert (bucket.removed, bucket.ended, bucket.uploads.outstanding("alice", 1)) == ([KEY], [], 0)
 
@@ -133,20 +133,20 @@ async def test_file_larger_than_any_may_be_is_removed_whatever_its_form_says():
     bucket = Bucket(51)
     bucket.arrived.file = DirectFile("alice", "a.txt", 60)
     with pytest.raises(Refused) as caught:
-        await bucket.uploads.take_in(KEY)
+        await bucket.uploads.accept_upload(KEY)
     assert caught.value.code == "ERR_FILE_SIZE_EXCEEDED"
 
 
-async def test_file_that_another_request_has_taken_in_is_kept():
+async def test_file_that_another_request_has_accepted_is_kept():
     bucket = Bucket()
     bucket.result = FileResult.EXISTS
-    assert await bucket.uploads.take_in(KEY) == f"the record of {KEY}"
+    assert await bucket.uploads.accept_upload(KEY) == f"the record of {KEY}"
     assert (bucket.removed, bucket.ended) == ([], [])
 
 
 async def test_name_that_cannot_be_a_file_name_is_not_looked_up():
     bucket = Bucket()
-    assert await bucket.uploads.take_in("../secret") is None
+    assert await bucket.uploads.accept_upload("../secret") is None
     bucket.arrived = None
-    assert await bucket.uploads.take_in(KEY) is None
+    assert await bucket.uploads.accept_upload(KEY) is None
     assert bucket.added == []

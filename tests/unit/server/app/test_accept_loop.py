@@ -80,7 +80,7 @@ def heard(client: socket.socket) -> bytes | None:
         return b""
 
 
-async def test_a_burst_is_accepted_one_after_the_other_and_nothing_is_refused():
+async def test_burst_is_accepted_one_after_the_other_and_nothing_is_refused():
     async with Accepting(per_second=100) as accepting:
         begin = asyncio.get_running_loop().time()
         clients = accepting.connect(300)
@@ -126,7 +126,7 @@ def take_all() -> Iterator[Callable[[], list[int]]]:
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts descriptors there")
-async def test_a_client_is_closed_at_once_when_no_descriptor_is_left(take_all, caplog):
+async def test_client_is_closed_at_once_when_no_descriptor_is_left(take_all, caplog):
     async with Accepting() as accepting:
         first = accepting.connect(3)
         taken = take_all()

@@ -30,7 +30,7 @@ def messages(folder: Path) -> list[int]:
         return [row[0] for row in c.execute("SELECT id FROM messages ORDER BY id")]
 
 
-async def test_a_backup_of_a_running_server_is_consistent(tmp_path):
+async def test_backup_of_a_running_server_is_consistent(tmp_path):
     data, target = tmp_path / "data", tmp_path / "backup"
     store = await opened(data)
     for secret in ("signing.key", "keys.json"):
@@ -55,7 +55,7 @@ async def test_a_backup_of_a_running_server_is_consistent(tmp_path):
     assert (target.stat().st_mode & 0o777, (target / "tailwire.db").stat().st_mode & 0o777) == (0o700, 0o600)
 
 
-async def test_a_backup_overwrites_nothing_and_needs_a_database(tmp_path):
+async def test_backup_overwrites_nothing_and_needs_a_database(tmp_path):
     (tmp_path / "there").mkdir()
     store = await opened(tmp_path / "data")
     await store.close()
@@ -67,7 +67,7 @@ async def test_a_backup_overwrites_nothing_and_needs_a_database(tmp_path):
     assert not (tmp_path / "nowhere").exists()
 
 
-async def test_a_restored_store_does_not_reuse_ids(tmp_path):
+async def test_restored_store_does_not_reuse_ids(tmp_path):
     data, target = tmp_path / "data", tmp_path / "backup"
     database, uploads = data / "tailwire.db", data / "uploads"
     store = await opened(data)
@@ -87,7 +87,7 @@ async def test_a_restored_store_does_not_reuse_ids(tmp_path):
     await again.close()
 
 
-async def test_a_damaged_backup_is_not_restored(tmp_path):
+async def test_damaged_backup_is_not_restored(tmp_path):
     data, target = tmp_path / "data", tmp_path / "backup"
     store = await opened(data)
     for _ in range(200):

@@ -122,7 +122,7 @@ async def everything(server: Server, client: socket.socket) -> bytes:
     return data
 
 
-async def test_a_trickling_body_does_not_keep_a_connection_open():
+async def test_trickling_body_does_not_keep_a_connection_open():
     async with Server() as server:
         client = await server.begin(1000)
         begun = server.loop.time()
@@ -138,14 +138,14 @@ async def test_a_trickling_body_does_not_keep_a_connection_open():
         assert server.sizes == []
 
 
-async def test_a_stalled_body_ends_the_connection():
+async def test_stalled_body_ends_the_connection():
     async with Server() as server:
         client, begun = await server.begin(1000), server.loop.time()
         assert (await everything(server, client)).startswith(b"HTTP/1.1 400 ")
         assert WINDOW_SECONDS <= server.loop.time() - begun <= WINDOW_SECONDS + 5
 
 
-async def test_a_slow_line_is_never_closed():
+async def test_slow_line_is_never_closed():
     async with Server() as server:
         client = await server.begin(600 * 1000)
         assert await trickle(server, client, 600, 1000, 1.0)  # 1 KB/s for ten minutes
@@ -153,7 +153,7 @@ async def test_a_slow_line_is_never_closed():
         assert server.sizes == [600_000]
 
 
-async def test_a_short_outage_does_not_end_the_connection():
+async def test_short_outage_does_not_end_the_connection():
     async with Server() as server:
         client = await server.begin(40_000)
         await trickle(server, client, 1, 20_000, 25.0)
@@ -161,7 +161,7 @@ async def test_a_short_outage_does_not_end_the_connection():
         assert (await server.loop.sock_recv(client, 1000)).startswith(b"HTTP/1.1 200 ")
 
 
-async def test_a_response_that_is_not_read_ends_the_connection():
+async def test_response_that_is_not_read_ends_the_connection():
     async with Server() as server:
         client = await server.connect()
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -171,7 +171,7 @@ async def test_a_response_that_is_not_read_ends_the_connection():
         assert not server.state.connections
 
 
-async def test_a_response_with_connection_close_that_is_not_read_ends_the_connection():
+async def test_response_with_connection_close_that_is_not_read_ends_the_connection():
     async with Server() as server:
         client = await server.connect()
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -180,7 +180,7 @@ async def test_a_response_with_connection_close_that_is_not_read_ends_the_connec
         assert not server.state.connections
 
 
-async def test_a_slow_reader_receives_the_whole_response():
+async def test_slow_reader_receives_the_whole_response():
     async with Server() as server:
         client = await server.connect()
         await server.loop.sock_sendall(client, b"GET /large HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
@@ -193,7 +193,7 @@ async def test_a_slow_reader_receives_the_whole_response():
         assert server.metrics.closes["too slow"] == 0
 
 
-async def test_the_slowest_connections_are_closed_when_the_limit_is_exceeded():
+async def test_slowest_connections_are_closed_when_the_limit_is_exceeded():
     async with Server(most=20) as server:
         upload = await server.begin(10_000_000)
         uploading = asyncio.create_task(trickle(server, upload, 1000, 10_000, 0.1))  # 100 KB/s

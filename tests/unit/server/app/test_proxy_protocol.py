@@ -98,7 +98,7 @@ def test_invalid_headers_are_refused(data):
 
 
 @given(st.binary(max_size=MAX_LINE_BYTES + 20))
-def test_any_line_gives_an_address_or_is_refused(rest):
+def test_any_line_yields_an_address_or_is_refused(rest):
     try:
         client = read_line(b"PROXY " + rest)
     except BadHeader:
@@ -108,7 +108,7 @@ def test_any_line_gives_an_address_or_is_refused(rest):
 
 
 @given(st.binary(min_size=4, max_size=4), st.binary(max_size=300))
-def test_any_bytes_give_an_address_or_are_refused(head, more):
+def test_any_bytes_yield_an_address_or_are_refused(head, more):
     try:
         client = read_binary(SIGNATURE + head, more)
     except BadHeader:

@@ -104,7 +104,7 @@ async def test_idle_connections_are_kept_for_the_set_time(tmp_path):
 
 
 @pytest.mark.virtual
-async def test_the_longest_idle_connections_are_closed_first(tmp_path):
+async def test_longest_idle_connections_are_closed_first(tmp_path):
     async with running(Settings(data=str(tmp_path), port=0, max_connections=5)) as server:
         serving = asyncio.create_task(server.server.serve([server.listening]))
         await server.server.listening.wait()

@@ -7,7 +7,7 @@ import pytest
 from tailwire.server.app.sealing_key import sealing_key
 
 
-def test_the_key_is_created_once_and_only_readable_by_its_owner(tmp_path):
+def test_key_is_created_once_and_only_readable_by_its_owner(tmp_path):
     folder = tmp_path / "data"
     key = sealing_key(str(folder))
     assert len(key) == 32
@@ -18,7 +18,7 @@ def test_the_key_is_created_once_and_only_readable_by_its_owner(tmp_path):
 
 
 @pytest.mark.parametrize("content", ["", "ab", "no key", "zz" * 32])
-def test_a_file_without_a_valid_key_is_not_replaced(tmp_path, content):
+def test_file_without_a_valid_key_is_not_replaced(tmp_path, content):
     file = tmp_path / "webhooks.key"
     file.write_text(content)
     with pytest.raises(OSError, match=r"webhooks\.key holds no key"):

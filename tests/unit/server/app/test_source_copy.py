@@ -86,7 +86,7 @@ def key_of(table: Table, row: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(row[n] for n, column in enumerate(table.columns) if column.primary_key)
 
 
-def test_a_column_that_becomes_null_is_a_difference(file: Path):
+def test_column_that_becomes_null_is_a_difference(file: Path):
     with closing(sqlite3.connect(file, isolation_level=None)) as live:
         live.execute("INSERT INTO roles (role, name, created_at, updated_at, metadata) VALUES ('r', 'n', 1, 1, 'x')")
         with closing(SourceCopy(file)) as copy:

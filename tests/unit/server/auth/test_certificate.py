@@ -15,7 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from tailwire.server.auth.certificate import self_signed
 
 
-def test_the_certificate_is_not_a_certificate_authority(tmp_path):
+def test_certificate_is_not_a_certificate_authority(tmp_path):
     file, _ = self_signed(tmp_path, "chat.test")
     made = x509.load_pem_x509_certificate(Path(file).read_bytes())
     assert not made.extensions.get_extension_for_class(x509.BasicConstraints).value.ca

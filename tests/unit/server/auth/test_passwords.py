@@ -22,7 +22,7 @@ from tailwire.server.ports.world import World
 from tailwire.server.thread_priority import lower_priority
 
 
-async def test_a_hashed_password_is_verified():
+async def test_hashed_password_is_verified():
     passwords = Passwords(World())
     stored = await passwords.hash("alice", "secret")
     assert "secret" not in stored

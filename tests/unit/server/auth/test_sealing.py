@@ -9,7 +9,7 @@ from tailwire.server.auth.sealing import CannotUnseal, Sealer
 KEY = b"k" * 32
 
 
-def test_a_sealed_text_opens_only_with_the_same_key():
+def test_sealed_text_opens_only_with_the_same_key():
     sealed = Sealer(KEY).seal("correct horse ü \ud800")
     assert Sealer.is_sealed(sealed)
     assert "horse" not in sealed
@@ -19,14 +19,14 @@ def test_a_sealed_text_opens_only_with_the_same_key():
             Sealer(other).unseal(stored)
 
 
-def test_the_same_secret_is_sealed_differently_each_time():
+def test_same_secret_is_sealed_differently_each_time():
     assert Sealer(KEY).seal("x") != Sealer(KEY).seal("x")
 
 
-def test_an_empty_text_is_not_sealed():
+def test_empty_text_is_not_sealed():
     assert Sealer(KEY).seal("") == Sealer(KEY).unseal("") == ""
 
 
-def test_a_short_key_is_refused():
+def test_short_key_is_refused():
     with pytest.raises(ValueError, match="too short"):
         Sealer(b"short")

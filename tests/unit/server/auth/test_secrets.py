@@ -29,7 +29,7 @@ class Later(World):
         return super().seconds() + self.by
 
 
-def test_a_pass_is_valid_with_its_key_until_it_expires():
+def test_pass_is_valid_with_its_key_until_it_expires():
     signed = sign_pass("alice", "hash", SECRET, 60, World())
     assert read_pass(signed, SECRET, World()) == SocketPass("alice", "hash")
     assert read_pass(signed, "x" * 64, World()) is None
@@ -48,7 +48,7 @@ def test_unsigned_passes_are_refused(text):
 
 
 @pytest.mark.parametrize("place", range(0, 80, 7))
-def test_a_changed_pass_is_refused(place):
+def test_changed_pass_is_refused(place):
     signed = sign_pass("alice", "hash", SECRET, 60, World())
     changed = signed[:place] + ("A" if signed[place] != "A" else "B") + signed[place + 1 :]
     assert read_pass(changed, SECRET, World()) is None
@@ -64,7 +64,7 @@ def test_tokens_differ_and_passwords_are_stored_as_hashes():
     assert not same_password("Sesame", stored)
 
 
-def test_the_signing_key_is_kept_and_replaced_only_if_missing_or_damaged(tmp_path):
+def test_signing_key_is_kept_and_replaced_only_if_missing_or_damaged(tmp_path):
     folder = tmp_path / "data"
     key = signing_key(folder, World())
     assert len(key) == 64

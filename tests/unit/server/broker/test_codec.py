@@ -38,12 +38,12 @@ changes = st.builds(Change, st.integers(0, 2**62), words, words)
 
 
 @given(words, publications)
-def test_a_publication_is_decoded_as_it_was_encoded(subject: str, publication: Publication):
+def test_publication_is_decoded_as_it_was_encoded(subject: str, publication: Publication):
     assert decode(encode_publication(subject, publication)) == (subject, publication)
 
 
 @given(st.integers(0, 2**62), st.integers(0, 2**62), st.lists(changes, max_size=3).map(tuple))
-def test_a_record_is_decoded_as_it_was_encoded(first: int, last: int, told: tuple[Change, ...]):
+def test_record_is_decoded_as_it_was_encoded(first: int, last: int, told: tuple[Change, ...]):
     assert decode(encode_record(Record(first, last, told))) == Record(first, last, told)
 
 

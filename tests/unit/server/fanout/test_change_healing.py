@@ -74,7 +74,7 @@ def test_each_subject_receives_the_current_changes_once_despite_lost_and_late_no
 
 
 @pytest.mark.virtual
-async def test_a_lost_change_is_read_from_the_store_and_a_late_one_is_not_delivered_again():
+async def test_lost_change_is_read_from_the_store_and_a_late_one_is_not_delivered_again():
     async with LogStage(carries_messages=True) as s:
         await asyncio.sleep(LOOK_SECONDS + 0.1)
         number = s.store.change_made("x")
@@ -97,7 +97,7 @@ async def test_change_that_only_one_subject_lacks_is_delivered_to_it():
 
 
 @pytest.mark.virtual
-async def test_an_older_state_is_not_delivered_after_a_newer_one():
+async def test_older_state_is_not_delivered_after_a_newer_one():
     """While a lost reaction is read from the store, the frame about its removal arrives."""
     async with LogStage(carries_messages=True) as s:
         await asyncio.sleep(LOOK_SECONDS + 0.1)
@@ -114,7 +114,7 @@ async def test_an_older_state_is_not_delivered_after_a_newer_one():
 
 
 @pytest.mark.virtual
-async def test_a_change_of_a_group_reaches_only_those_who_were_members_at_the_time():
+async def test_change_of_a_group_reaches_only_those_who_were_members_at_the_time():
     async with LogStage(carries_messages=True) as s:
         await asyncio.sleep(LOOK_SECONDS + 0.1)
         s.store.members = {"b"}
@@ -200,7 +200,7 @@ def test_number_of_remembered_departures_is_bounded(monkeypatch):
 
 
 @pytest.mark.virtual
-async def test_a_receipt_reaches_only_the_user_it_concerns():
+async def test_receipt_reaches_only_the_user_it_concerns():
     async with LogStage(carries_messages=True) as s:
         await asyncio.sleep(LOOK_SECONDS + 0.1)
         number = s.store.change_made("x", subject="u/a/b", to_uid="a")
@@ -241,7 +241,7 @@ async def test_settled_number_rises_when_all_changes_up_to_it_have_been_delivere
 
 
 @pytest.mark.virtual
-async def test_log_follows_a_database_whose_contents_were_taken_back():
+async def test_log_follows_a_database_that_was_reverted():
     async with LogStage(carries_messages=True) as s:
         s.store.newest = 50
         s.store.change_made("x")
@@ -256,7 +256,7 @@ async def test_log_follows_a_database_whose_contents_were_taken_back():
 
 
 @pytest.mark.virtual
-async def test_an_entry_that_cannot_be_delivered_does_not_hold_up_the_next(caplog):
+async def test_entry_that_cannot_be_delivered_does_not_hold_up_the_next(caplog):
     async with LogStage(carries_messages=True) as s:
 
         async def broken(row):

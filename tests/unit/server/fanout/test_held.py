@@ -62,7 +62,7 @@ async def test_frame_waits_for_stored_messages_and_keeps_its_place():
     assert stage.local.delivered == ["a", "b"]
 
 
-async def test_frame_for_nobody_here_is_not_held():
+async def test_frame_without_a_local_receiver_is_not_held():
     stage = Stage()
     stage.wait_for(13)
     stage.take("a", subject="user.bob")

@@ -78,7 +78,7 @@ def test_order_across_subjects_is_kept():
     assert b"".join(s.written) == b"".join(map(text_frame, [b"1", b"2", b"3"]))
 
 
-def test_the_device_that_caused_a_frame_does_not_receive_it():
+def test_device_that_caused_a_frame_does_not_receive_it():
     t = Turn()
     phone, laptop = Sock("a", "phone"), Sock("a", "laptop")
     t.hub.add(phone)
@@ -132,7 +132,7 @@ def test_closed_socket_leaves_no_subscription():
     assert t.broker._subjects == set()
 
 
-def test_a_slow_socket_misses_droppable_frames_and_is_closed_beyond_slow_close():
+def test_slow_socket_misses_droppable_frames_and_is_closed_beyond_slow_close():
     t = Turn()
     s, other = Sock("a"), Sock("a")
     t.hub.add(s)
@@ -202,7 +202,7 @@ def test_first_and_last_socket_of_a_user_are_reported():
     assert t.hub._by_subject == {}
 
 
-def test_a_revoked_token_closes_its_sockets():
+def test_revoked_token_closes_its_sockets():
     t = Turn()
     mine, other = Sock("a"), Sock("a")
     other.token = "another"
@@ -229,7 +229,7 @@ def test_chained_sockets_receive_the_id_of_the_preceding_message():
     assert chained.written[1:] == [text_frame(b'{"n":3,"before":8}')]
 
 
-def test_a_user_stays_online_within_the_grace_period():
+def test_user_stays_online_within_the_grace_period():
     t = Turn()
     first, second = Sock("a"), Sock("a")
     assert t.hub.add(first)

@@ -144,7 +144,7 @@ async def test_own_messages_wait_for_lower_ids_of_others_and_a_gap_is_read_after
 
 @carries
 @pytest.mark.virtual
-async def test_lost_last_messages_are_found_by_the_look_once_a_second(carries_messages):
+async def test_lost_last_messages_are_found_by_polling_once_a_second(carries_messages):
     async with LogStage(carries_messages=carries_messages) as s:
         s.store.commit([TO_GROUP, TO_USER])
         await asyncio.sleep(1.2)
@@ -152,7 +152,7 @@ async def test_lost_last_messages_are_found_by_the_look_once_a_second(carries_me
 
 
 @pytest.mark.virtual
-async def test_without_the_broker_the_log_is_looked_at_twenty_times_a_second():
+async def test_log_is_polled_twenty_times_a_second_without_the_broker():
     async with LogStage(carries_messages=True) as s:
         s.broker.connect(False)
         await asyncio.sleep(0.1)
@@ -212,7 +212,7 @@ async def test_own_messages_that_are_published_out_of_order_are_delivered_in_ord
 
 @pytest.mark.parametrize("record_after", [0.001, 0.0025], ids=["before the confirmation", "behind it"])
 @pytest.mark.virtual
-async def test_a_subscription_counts_from_its_confirmation(record_after):
+async def test_subscription_counts_from_its_confirmation(record_after):
     """Messages published before the subscription took effect are read, although their record comes later."""
     async with LogStage(carries_messages=True) as s:
         await asyncio.sleep(0.9)  # the next look is far away
@@ -250,7 +250,7 @@ async def test_unresponsive_broker_causes_no_delay():
 
 
 @pytest.mark.virtual
-async def test_an_entry_that_cannot_be_delivered_does_not_stop_the_log(caplog):
+async def test_entry_that_cannot_be_delivered_does_not_stop_the_log(caplog):
     async with LogStage(carries_messages=False) as s:
 
         def broken(message: LoggedMessage) -> FramePublication:
@@ -420,7 +420,7 @@ def test_more_items_than_may_wait_are_read_from_the_store():
     st.lists(st.tuples(st.integers(1, 40), st.integers(0, 5)), max_size=30),
     st.lists(st.integers(1, 40), max_size=10),
 )
-def test_the_order_releases_ranges_and_pages_once_and_in_order(ranges, pages):
+def test_order_releases_ranges_and_pages_once_and_in_order(ranges, pages):
     order: Order[int] = Order(0)
     for number in range(1, 46):
         order.add(number, number)

@@ -35,7 +35,7 @@ class Stage:
         self.times.append(round(began - self.begin, 3))
 
 
-async def test_log_is_looked_at_once_a_second_and_often_without_a_broker():
+async def test_log_is_polled_once_a_second_and_often_without_a_broker():
     stage = Stage()
     stage.looking.start()
     await asyncio.sleep(3.5 * LOOK_SECONDS)
@@ -48,7 +48,7 @@ async def test_log_is_looked_at_once_a_second_and_often_without_a_broker():
     await stage.looking.close()
 
 
-async def test_log_is_looked_at_on_request():
+async def test_log_is_polled_on_request():
     stage = Stage()
     stage.looking.start()
     stage.looking.within(0.2)
@@ -61,7 +61,7 @@ async def test_log_is_looked_at_on_request():
     await stage.looking.close()
 
 
-async def test_log_is_looked_at_at_once_and_then_often_after_the_broker_is_back():
+async def test_log_is_polled_at_once_and_then_often_after_the_broker_is_back():
     """Other processes retry once a second, and what they store without the broker is not announced."""
     stage = Stage()
     stage.looking.start()
@@ -78,7 +78,7 @@ async def test_log_is_looked_at_at_once_and_then_often_after_the_broker_is_back(
 
 
 @pytest.mark.parametrize("error", [Refused("ERR_UNAVAILABLE"), ValueError("a defect")])
-async def test_looks_continue_after_a_failed_one(error: Exception):
+async def test_polling_continues_after_a_failure(error: Exception):
     stage = Stage()
     stage.looking.start()
     stage.error = error

@@ -88,7 +88,7 @@ def test_settled_changes_are_forgotten_with_those_who_were_late():
     assert not numbers.hear(12, "g")
 
 
-def test_numbers_start_over_when_the_database_was_taken_back():
+def test_numbers_start_over_when_the_database_was_reverted():
     numbers = ChangeNumbers(10)
     for number in (6, 12):
         numbers.hear(number, "g")

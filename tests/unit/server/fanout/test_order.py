@@ -93,7 +93,7 @@ def test_waiting_item_is_preferred_to_one_that_was_read_where_there_is_no_doubt(
     assert order.end == 12
 
 
-def test_doubt_without_an_end_lasts_until_records_are_believed_again():
+def test_unbounded_doubt_lasts_until_records_are_trusted_again():
     order = Order(10)
     order.doubt(1)
     assert (order.doubtful, order.unconfirmed) == (True, True)

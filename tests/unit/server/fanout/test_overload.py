@@ -46,7 +46,7 @@ def test_more_is_shed_with_more_lag(process: Process, late: float, level: int):
     assert sum(process.metrics.shed.values()) == min(level, 3)
 
 
-def test_the_level_drops_stepwise_to_zero_within_five_seconds(process: Process):
+def test_level_drops_stepwise_to_zero_within_five_seconds(process: Process):
     process.pass_time(20, 0.9)
     assert process.overload.level == 4
     process.pass_time(5)
@@ -87,7 +87,7 @@ def test_excess_sends_are_refused_with_a_retry_time(process: Process):
     assert {overload.retry_after() for _ in range(200)} == {1}  # short again without refusals
 
 
-def test_a_burst_does_not_raise_the_level(process: Process):
+def test_burst_does_not_raise_the_level(process: Process):
     doing = [process.overload.sending for _ in range(100)]
     for one in doing:
         assert process.overload.wait() == 0
@@ -100,7 +100,7 @@ def test_a_burst_does_not_raise_the_level(process: Process):
     assert process.overload._allowed == 100
 
 
-def test_a_failed_send_is_no_longer_counted(process: Process):
+def test_failed_send_is_no_longer_counted(process: Process):
     with pytest.raises(ZeroDivisionError), process.overload.sending:
         raise ZeroDivisionError
     assert process.overload._sending == 0

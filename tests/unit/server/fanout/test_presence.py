@@ -186,7 +186,7 @@ async def test_while_the_table_fails_changes_are_decided_from_memory_and_stored_
     assert set(other.presence.elsewhere()) == {"carol"}
 
 
-async def test_a_new_process_reads_who_is_online():
+async def test_new_process_reads_who_is_online():
     table, (one, other) = several(2)
     await one.comes("alice")
     await other.comes("bob")
@@ -195,7 +195,7 @@ async def test_a_new_process_reads_who_is_online():
     assert set(late.presence.elsewhere()) == {"alice", "bob"}
 
 
-async def test_a_change_that_arrives_while_the_table_is_read_is_kept():
+async def test_change_that_arrives_while_the_table_is_read_is_kept():
     _, (one, other) = several(2)
     one.bus.processes.remove(other)
     await one.comes("alice")

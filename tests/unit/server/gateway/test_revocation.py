@@ -122,7 +122,7 @@ async def test_changes_that_come_later_are_checked_too(scene: Scene):
     assert scene.revoked == [("alice", "old")]
 
 
-async def test_nothing_is_checked_after_the_end(scene: Scene):
+async def test_nothing_is_checked_after_close(scene: Scene):
     scene.failures = 1
     await scene.hear((7, "tokens", "bob"))
     await scene.revocation.close()

@@ -8,7 +8,7 @@ from tailwire.server.limits import buckets
 from tailwire.server.limits.buckets import Buckets
 
 
-def test_a_bucket_empties_and_fills():
+def test_bucket_empties_and_fills():
     now = [0.0]
     b = Buckets(2.0, 4, lambda: now[0])
     assert [b.take("a") for _ in range(5)] == [0, 0, 0, 0, 0.5]
@@ -20,7 +20,7 @@ def test_a_bucket_empties_and_fills():
     assert [b.take("a") for _ in range(4)] == [0, 0, 0, 0]
 
 
-def test_without_a_limit_nothing_waits():
+def test_nothing_waits_without_a_limit():
     assert all(Buckets(0, 1, lambda: 0.0).take("a") == 0 for _ in range(1000))
 
 

@@ -57,7 +57,7 @@ def test_only_addresses_in_the_list_are_trusted():
         (["fe80::1%eth0"], PROXY),
     ],
 )
-def test_the_client_is_the_last_untrusted_hop(said, client):
+def test_client_is_the_last_untrusted_hop(said, client):
     assert by_list(*said)[0] == client
 
 
@@ -90,14 +90,14 @@ def test_only_the_header_that_the_proxies_write_is_read():
     assert TrustedProxies("10.0.0.0/8", "forwarded").client(PROXY, forged)[0] == "192.0.2.1"
 
 
-def test_the_scheme_of_the_last_hop_is_used():
+def test_scheme_of_the_last_hop_is_used():
     assert by_list("192.0.2.1", proto="https") == ("192.0.2.1", "https")
     assert by_list("192.0.2.1", proto="http, https") == ("192.0.2.1", "https")
     assert by_list("192.0.2.1", proto="javascript") == ("192.0.2.1", "")
 
 
 @given(st.lists(st.text(st.characters(max_codepoint=255), max_size=60), max_size=4), st.sampled_from("lf"))
-def test_any_header_gives_an_address(values, kind):
+def test_any_header_yields_an_address(values, kind):
     found, scheme = (by_list if kind == "l" else by_forwarded)(*values)
     ipaddress.ip_address(found)
     assert scheme in ("", "http", "https")
@@ -107,7 +107,7 @@ addresses = st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)).map(str)
 
 
 @given(st.text(st.characters(max_codepoint=255), max_size=60), addresses)
-def test_a_client_cannot_override_its_proxy(written, client):
+def test_client_cannot_override_its_proxy(written, client):
     expected = address_of(client)
     if not TrustedProxies("10.0.0.0/8, ::1").trusts(expected):
         assert by_list(f"{written}, {client}")[0] == expected
@@ -115,7 +115,7 @@ def test_a_client_cannot_override_its_proxy(written, client):
 
 
 @given(st.text(st.sampled_from('for=,;"\\ []:._1a'), max_size=30))
-def test_a_partly_invalid_forwarded_header_is_ignored(value):
+def test_partly_invalid_forwarded_header_is_ignored(value):
     for element in forwarded_elements(value):
         assert element
         assert all(name and word for name, word in element.items())

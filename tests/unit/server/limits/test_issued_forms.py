@@ -22,7 +22,7 @@ def test_forms_count_until_they_are_removed_or_expire():
     assert not forms._by_user
 
 
-def test_a_user_has_a_limited_number_of_forms():
+def test_user_has_a_limited_number_of_forms():
     forms = IssuedForms(lambda: 0.0, 100.0)
     for number in range(MAX_FORMS):
         forms.add(str(number), "alice", 1)

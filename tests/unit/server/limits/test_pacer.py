@@ -14,7 +14,7 @@ class Clock:
         return self.now
 
 
-def test_a_small_burst_is_not_delayed_then_arrivals_are_paced_and_refused():
+def test_small_burst_is_not_delayed_then_arrivals_are_paced_and_refused():
     pacer = Pacer(250, 0.202, Clock())
     turns = [pacer.delay() for _ in range(70)]
     given = [t for t in turns if t is not None]
@@ -34,5 +34,5 @@ def test_rejected_caller_does_not_consume_a_slot():
     assert pacer.delay() is None
 
 
-def test_without_a_limit_nothing_waits():
+def test_nothing_waits_without_a_limit():
     assert [Pacer(0, 3, Clock()).delay() for _ in range(1000)] == [0.0] * 1000

@@ -19,7 +19,7 @@ def test_slots_are_taken_and_freed():
     assert slots.take("192.0.2.1") is None
 
 
-def test_an_ipv6_prefix_shares_its_slots():
+def test_ipv6_prefix_shares_its_slots():
     slots = ConnectionSlots(2)
     assert [slots.take(f"2001:db8::{n}") is not None for n in range(1, 4)] == [True, True, False]
     assert slots.take("2001:db8:0:1::1") is not None

@@ -29,7 +29,7 @@ def test_different_conversations_have_different_keys(one, other):
 
 
 @given(PLACES)
-def test_key_gives_the_participants_and_the_id(place):
+def test_key_yields_the_participants_and_the_id(place):
     sender, receiver, kind = place
     key = key_of(*place)
     assert id_of(key) == conversation_of(*place)

@@ -35,7 +35,7 @@ def current_feed() -> ChangeFeed:
     return feed
 
 
-async def test_a_value_is_read_once_and_again_after_it_was_forgotten():
+async def test_value_is_read_once_and_again_after_it_was_forgotten():
     source, memory = Source(a="1"), Remembered(current_feed(), 10)
     assert [await memory.get("a", lambda: source.read("a")) for _ in range(3)] == ["1"] * 3
     assert source.reads == ["a"]
@@ -66,7 +66,7 @@ async def test_least_recently_used_values_are_dropped():
 
 
 @pytest.mark.parametrize("how", ["key", "group", "all"])
-async def test_a_read_that_began_before_a_change_is_not_remembered(how: str):
+async def test_read_that_began_before_a_change_is_not_remembered(how: str):
     """The read may return the old value, although it ends after the change was reported."""
     source, memory = Source(a="before"), Remembered(current_feed(), 10)
     source.hold = asyncio.Event()
@@ -79,7 +79,7 @@ async def test_a_read_that_began_before_a_change_is_not_remembered(how: str):
     assert await memory.get("a", lambda: source.read("a")) == "after"
 
 
-async def test_the_earlier_of_two_reads_is_not_remembered_if_a_change_came_between():
+async def test_earlier_of_two_reads_is_not_remembered_if_a_change_came_between():
     source, memory = Source(a="before"), Remembered(current_feed(), 10)
     first_hold = source.hold = asyncio.Event()
     first = asyncio.create_task(memory.get("a", lambda: source.read("a")))
@@ -92,7 +92,7 @@ async def test_the_earlier_of_two_reads_is_not_remembered_if_a_change_came_betwe
     assert memory.peek("a") == "after"
 
 
-async def test_a_failed_read_leaves_nothing_behind():
+async def test_failed_read_leaves_nothing_behind():
     memory = Remembered(current_feed(), 10)
 
     async def fail() -> str:

@@ -87,7 +87,7 @@ async def test_history_is_compressed_if_the_client_accepts_it(stage: Stage):
         assert (refused.status_code, "content-encoding" in refused.headers) == (400, False)
 
 
-async def test_the_client_accepts_compressed_history(stage: Stage, monkeypatch):
+async def test_client_accepts_compressed_history(stage: Stage, monkeypatch):
     used, compressobj = [], zlib.compressobj
 
     def noting(*settings):

@@ -117,7 +117,7 @@ async def test_each_field_of_a_response_has_a_description(stage: Stage):
     assert set(RESPONSE_FIELDS) <= fields | {field.partition(".")[2] for field in fields}, "left over"
 
 
-def test_a_field_without_a_description_is_noticed():
+def test_field_without_a_description_is_noticed():
     class Forgotten(responses.Shape, kw_only=True):
         plain: str
         at: responses.Timestamp

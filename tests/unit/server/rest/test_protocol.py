@@ -150,7 +150,7 @@ async def test_small_pipelined_writes_are_not_buffered_without_limit():
 
 
 @pytest.mark.virtual
-async def test_an_endless_head_is_refused():
+async def test_endless_head_is_refused():
     server, client = Server(), await connected()
     client.transport.write(b"GET /1 HTTP/1.1\r\nhost: x\r\ncookie: ")
     for _ in range(MAX_HEAD_BYTES // 10_000 + 1):
@@ -177,7 +177,7 @@ async def test_large_heads_are_served_even_after_many_requests():
 
 
 @pytest.mark.virtual
-async def test_an_unread_body_is_not_buffered_without_limit():
+async def test_unread_body_is_not_buffered_without_limit():
     server, client = Server(takes=60, reads=False), await connected()
     client.transport.write(request(1, b"y" * 5_000, False)[:200])
     for _ in range(100):

@@ -72,7 +72,7 @@ GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
 NAMED = (b"x-name", b"a")
 
 
-async def test_a_whole_response_is_one_write():
+async def test_whole_response_is_one_write():
     wire = await answered(GET, NAMED)
     (written,) = wire.writes
     head, body = written.split(b"\r\n\r\n")
@@ -104,7 +104,7 @@ async def test_connection_is_closed_after_the_response_if_the_client_asks_for_it
     assert wire.closed
 
 
-async def test_a_response_waits_for_a_client_that_does_not_read():
+async def test_response_waits_for_a_client_that_does_not_read():
     waits = asyncio.Event()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -124,7 +124,7 @@ async def test_a_response_waits_for_a_client_that_does_not_read():
 
 
 @pytest.mark.parametrize("value", [b"x\r\nset-cookie: a=b", b"x\ny", b"x\ry"])
-async def test_a_header_with_a_line_break_is_not_sent(value: bytes):
+async def test_header_with_a_line_break_is_not_sent(value: bytes):
     wire = await answered(GET, (b"x-name", value))
     assert b"".join(wire.writes).startswith(b"HTTP/1.1 500 Internal Server Error\r\n")
     assert b"x-name" not in b"".join(wire.writes)

@@ -19,7 +19,7 @@ def field_of(check, *args):
     return field
 
 
-def test_a_name_has_at_least_one_visible_character_and_at_most_the_limit():
+def test_name_has_at_least_one_visible_character_and_at_most_the_limit():
     assert LENGTHS.check_name("a" * 10) == "a" * 10
     for invalid in ("", "   ", "\n", "a" * 11):
         assert field_of(LENGTHS.check_name, invalid, "title") == "title"
@@ -31,7 +31,7 @@ def test_empty_url_is_read_as_none():
     assert LENGTHS.check_url("", "avatar") is None
 
 
-def test_a_url_is_bounded_and_is_not_a_script():
+def test_url_is_bounded_and_is_not_a_script():
     longest = "https://example.com/" + "a" * 10
     assert LENGTHS.check_url(longest, "link") == longest
     assert field_of(LENGTHS.check_url, longest + "a", "link") == "link"

@@ -28,7 +28,7 @@ def row(category="message", *, deleted_at=None, parent_id=None):
     return MessageRow(1, key, "ann", "bob", "user", category, "text", *rest)
 
 
-def test_a_message_goes_to_a_user_or_a_group():
+def test_message_goes_to_a_user_or_a_group():
     check_receiver("bob", "user")
     check_receiver("g", "group")
     for receiver in (None, ""):
@@ -90,7 +90,7 @@ def test_action_messages_and_deleted_messages_cannot_be_changed():
             check_changeable(unchangeable)
 
 
-def test_a_thread_is_one_level_deep_and_stays_in_its_conversation():
+def test_thread_is_one_level_deep_and_stays_in_its_conversation():
     here = key_of("bob", "ann", "user")
     check_parent(row(), here)
     with pytest.raises(Refused, match=r"ERR_WRONG_MESSAGE_THREAD\b"):
@@ -101,7 +101,7 @@ def test_a_thread_is_one_level_deep_and_stays_in_its_conversation():
         check_parent(row("action"), here)
 
 
-def test_a_reaction_is_an_emoji_or_a_short_word():
+def test_reaction_is_an_emoji_or_a_short_word():
     for valid in ("👍", "like", "a" * 100):
         assert check_reaction(valid) == valid
     for invalid in ("", " ", "a" * 101):

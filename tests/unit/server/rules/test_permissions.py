@@ -64,7 +64,7 @@ def code_of(check, operation, role):
 
 
 @pytest.mark.parametrize("role", list(ALLOWED))
-def test_a_role_in_a_group_is_allowed_its_documented_operations_and_no_other(role):
+def test_role_in_a_group_is_allowed_its_documented_operations_and_no_other(role):
     allowed = {name for name in get_args(permissions.GroupOperation) if not code_of(check_group, name, role)}
     assert allowed == ALLOWED[role]
 
@@ -91,11 +91,11 @@ def test_a_role_in_a_group_is_allowed_its_documented_operations_and_no_other(rol
         ("make_admin", "moderator", "ERR_GROUP_NO_SCOPE_CLEARANCE"),
     ],
 )
-def test_a_refusal_in_a_group_has_the_documented_code(operation, role, code):
+def test_refusal_in_a_group_has_the_documented_code(operation, role, code):
     assert code_of(check_group, operation, role) == code
 
 
-def test_a_private_group_is_like_a_missing_one_for_outsiders():
+def test_private_group_is_like_a_missing_one_for_outsiders():
     codes = {code_of(check_group, operation, "outsider") for operation in get_args(permissions.GroupOperation)}
     assert codes == {"ERR_GUID_NOT_FOUND"}
 
@@ -124,7 +124,7 @@ def test_both_users_of_a_conversation_and_moderators_admins_and_owners_of_a_grou
 
 
 @pytest.mark.parametrize("operation", ["write", "type", "change"])
-def test_a_block_stops_both_users_with_a_code_of_their_own(operation):
+def test_block_stops_both_users_with_a_code_of_their_own(operation):
     assert code_of(check_user, operation, "blocker") == "ERR_BLOCKED_RECEIVER"
     assert code_of(check_user, operation, "blocked") == "ERR_BLOCKED_SENDER"
     assert code_of(check_user, operation, "stranger") == ""
@@ -137,7 +137,7 @@ def test_users_do_not_block_or_befriend_themselves():
         assert code_of(check_user, "block", role) == code_of(check_user, "befriend", role) == ""
 
 
-def test_an_auth_key_creates_users_and_tokens_and_administers_nothing():
+def test_auth_key_creates_users_and_tokens_and_administers_nothing():
     assert code_of(check_key, "create_user", "auth") == code_of(check_key, "create_token", "auth") == ""
     assert code_of(check_key, "administer", "auth") == "AUTH_ERR_NO_ACCESS"
     for operation in ("create_user", "create_token", "administer"):
@@ -147,7 +147,7 @@ def test_an_auth_key_creates_users_and_tokens_and_administers_nothing():
         assert code_of(check_key, operation, "token") == "AUTH_ERR_EMPTY_APIKEY"
 
 
-def test_the_scope_of_a_member_is_their_role_unless_they_own_the_group():
+def test_scope_of_a_member_is_their_role_unless_they_own_the_group():
     group = GroupRow("g", "G", "public", owner="own")
     for scope in ("participant", "moderator", "admin"):
         assert group_role(group, MemberRow("g", "u", scope, 0, 0)) == scope
@@ -176,7 +176,7 @@ def test_role_for_a_message_between_users_is_sender_receiver_or_stranger():
     assert [message_role(sent, uid, None, None) for uid in ("ann", "bob", "eve")] == ["sender", "receiver", "stranger"]
 
 
-def test_the_role_for_a_message_in_a_group_follows_from_scope_ownership_and_authorship():
+def test_role_for_a_message_in_a_group_follows_from_scope_ownership_and_authorship():
     sent = message("ann", "g", "group")
 
     def role(uid, scope, owner="own"):
@@ -197,7 +197,7 @@ def test_role_for_another_user_depends_on_who_blocked_whom():
     assert user_role("ann", "bob", "bob") == "blocked"
 
 
-def test_the_tables_have_a_row_and_a_column_for_every_declared_name():
+def test_tables_have_a_row_and_a_column_for_every_declared_name():
     tables = {
         permissions.GROUPS: (permissions.GroupOperation, get_args(permissions.GroupRole)),
         permissions.MESSAGES: (permissions.MessageOperation, get_args(permissions.MessageRole)),
@@ -218,6 +218,6 @@ def test_each_member_role_has_its_operations():
     assert all(GRANT[scope] == f"make_{scope}" for scope in GRANT)
 
 
-def test_a_row_with_a_missing_cell_is_an_error():
+def test_row_with_a_missing_cell_is_an_error():
     with pytest.raises(ValueError, match="shorter"):
         read_table("      a  b\nread  -")

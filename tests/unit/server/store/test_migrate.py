@@ -28,7 +28,7 @@ def test_revisions_are_those_of_alembic_in_its_order():
 
 
 @pytest.mark.slow
-def test_a_database_of_this_version_is_opened_without_alembic(tmp_path):
+def test_database_of_this_version_is_opened_without_alembic(tmp_path):
     def opened():
         command = [sys.executable, "-c", OPENS, f"sqlite:///{tmp_path / 'a.db'}"]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

@@ -35,7 +35,7 @@ def parts(folder) -> list[str]:
     return sorted(path.suffix for path in folder.path.iterdir())
 
 
-def test_a_sweep_removes_files_of_killed_processes_and_none_of_running_ones(folder):
+def test_sweep_removes_files_of_killed_processes_and_none_of_running_ones(folder):
     writer = subprocess.Popen(
         [sys.executable, "-c", WRITER, str(folder.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
@@ -54,7 +54,7 @@ def test_a_sweep_removes_files_of_killed_processes_and_none_of_running_ones(fold
     assert parts(folder) == []
 
 
-def test_a_sweep_keeps_the_files_of_a_process_that_begins_meanwhile(folder, monkeypatch):
+def test_sweep_keeps_the_files_of_a_process_that_begins_meanwhile(folder, monkeypatch):
     folder.path.mkdir()
     other = PartFolder(folder.path)
     (folder.path / ".ended.lock").touch()
@@ -74,7 +74,7 @@ def test_a_sweep_keeps_the_files_of_a_process_that_begins_meanwhile(folder, monk
     asyncio.run(other.close())
 
 
-def test_a_sweep_keeps_the_files_of_its_own_process(folder):
+def test_sweep_keeps_the_files_of_its_own_process(folder):
     file = PartFile(folder)
     folder.sweep()
     assert parts(folder) == [".lock", ".part"]
@@ -95,7 +95,7 @@ def test_sweep_removes_parts_of_older_versions_and_keeps_complete_files(folder):
 
 
 @pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="this system has no such call")
-async def test_a_large_file_is_written_back_while_it_arrives(folder, monkeypatch):
+async def test_large_file_is_written_back_while_it_arrives(folder, monkeypatch):
     begun, honest = [], os.posix_fadvise
 
     def advise(descriptor: int, start: int, length: int, advice: int) -> None:

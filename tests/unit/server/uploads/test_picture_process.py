@@ -84,7 +84,7 @@ async def until_ended(pid: int) -> None:
             await asyncio.sleep(0.01)
 
 
-def test_a_thumbnail_is_made_by_a_process_that_serves_several_pictures(start, picture, small):
+def test_thumbnail_is_made_by_a_process_that_serves_several_pictures(start, picture, small):
     process = start()
     assert process.pid is None
     assert process.make(picture, small) == Picture(800, 400, small=True)
@@ -98,7 +98,7 @@ def test_a_thumbnail_is_made_by_a_process_that_serves_several_pictures(start, pi
     assert process.pid == pid is not None
 
 
-def test_the_process_of_the_server_does_not_load_the_decoder(picture, small):
+def test_process_of_the_server_does_not_load_the_decoder(picture, small):
     code = """
 import sys
 from pathlib import Path
@@ -112,7 +112,7 @@ assert not [name for name in sys.modules if name.partition(".")[0] == "PIL"]
 
 
 @linux_only
-def test_the_process_has_the_least_priority_and_no_secrets(start, picture, monkeypatch):
+def test_process_has_the_least_priority_and_no_secrets(start, picture, monkeypatch):
     monkeypatch.setenv("TAILWIRE_DATABASE", "postgresql://user:secret@host/db")
     process = start()
     process.make(picture, None)
@@ -132,7 +132,7 @@ picture_child.make_thumbnail = crashing
 """
 
 
-def test_a_decoder_that_crashes_costs_one_picture(start, tmp_path, picture, small, caplog):
+def test_decoder_that_crashes_costs_one_picture(start, tmp_path, picture, small, caplog):
     bad, process = tmp_path / "bad", start(CHANGED.format(CRASHING))
     bad.write_bytes(b"crash")
     small.write_bytes(b"half a thumbnail")
@@ -159,7 +159,7 @@ def test_process_that_gets_no_processor_time_is_replaced_by_one_with_a_higher_pr
 
 
 @linux_only
-def test_a_decoder_that_hangs_is_killed(start, picture, small, caplog):
+def test_decoder_that_hangs_is_killed(start, picture, small, caplog):
     process = start(HANGING, idle_seconds=0.5, low_seconds=0.5)
     with caplog.at_level(logging.WARNING):
         assert process.make(picture, small) is None
@@ -169,7 +169,7 @@ def test_a_decoder_that_hangs_is_killed(start, picture, small, caplog):
 
 @linux_only
 @pytest.mark.slow
-def test_a_decoder_that_computes_endlessly_is_ended_by_the_kernel(start, picture, small, caplog):
+def test_decoder_that_computes_endlessly_is_ended_by_the_kernel(start, picture, small, caplog):
     endless = "picture_child.CPU_SECONDS_PER_PICTURE = 0\ndef endless(*_):\n    while True: pass\n"
     process = start(CHANGED.format(f"{endless}picture_child.make_thumbnail = endless"), low_seconds=120.0)
     process._child._busy_until = float("inf")  # this machine may have no processor to spare
@@ -226,7 +226,7 @@ def test_closing_ends_a_picture_in_progress(start, picture, small):
 
 @linux_only
 @pytest.mark.parametrize("busy", [False, True])
-async def test_a_server_that_is_killed_leaves_no_process(picture, busy):
+async def test_server_that_is_killed_leaves_no_process(picture, busy):
     code = """
 import sys
 from pathlib import Path

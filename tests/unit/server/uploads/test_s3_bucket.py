@@ -73,7 +73,7 @@ async def read(bucket, name, start, length) -> bytes:
     return b"".join([piece async for piece in bucket.read(name, start, length)])
 
 
-async def test_a_large_file_is_sent_in_parts_and_read_in_ranges(place, tmp_path):
+async def test_large_file_is_sent_in_parts_and_read_in_ranges(place, tmp_path):
     content = os.urandom(2 * PART_BYTES + 1234)
     uploading = Uploading(tmp_path, bucket_of(place), content)
     await uploading.keep()
@@ -256,10 +256,10 @@ async def test_object_that_was_not_uploaded_with_a_form_is_not_accepted(place, t
     uploads = S3Uploads(tmp_path / "arriving", bucket_of(place), lambda: int(time.time()), direct=True)
     s3.client().put_object(Bucket=place.name, Key="chat/files/direct/a", Body=b"x", Metadata={"file": "bm90IGpzb24="})
     s3.client().put_object(Bucket=place.name, Key="chat/files/direct/b", Body=b"x")
-    assert [await uploads.take_in(name) for name in ("a", "b", "c")] == [None, None, None]
+    assert [await uploads.accept_upload(name) for name in ("a", "b", "c")] == [None, None, None]
     file = DirectFile("alice", "ä.txt", 5)
     s3.client().put_object(
         Bucket=place.name, Key="chat/files/direct/d", Body=b"xyz", Metadata={"file": encode_facts(file)}
     )
-    assert await uploads.take_in("d") == ArrivedFile(file, 3, b"xyz")
+    assert await uploads.accept_upload("d") == ArrivedFile(file, 3, b"xyz")
     await uploads.close()

@@ -17,7 +17,7 @@ def gate():
     gate.set()
 
 
-async def test_a_full_queue_refuses_until_a_call_ends(gate):
+async def test_full_queue_refuses_until_a_call_ends(gate):
     threads = Threads("test", 1, 2)
     first, second = (asyncio.ensure_future(threads.run(gate.wait)) for _ in range(2))
     await asyncio.sleep(0)
@@ -30,7 +30,7 @@ async def test_a_full_queue_refuses_until_a_call_ends(gate):
     threads.close()
 
 
-async def test_a_cancelled_call_counts_until_it_ends(gate):
+async def test_cancelled_call_counts_until_it_ends(gate):
     threads = Threads("test", 1, 1)
     work = asyncio.ensure_future(threads.run(gate.wait))
     await asyncio.sleep(0)

@@ -46,7 +46,7 @@ def copy(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP", "BMP"])
-def test_a_picture_gets_a_thumbnail(copy, tmp_path, kind):
+def test_picture_gets_a_thumbnail(copy, tmp_path, kind):
     out = io.BytesIO()
     Image.new("RGB", (800, 400), "teal").save(out, kind)
     assert copy(out.getvalue()) == Picture(800, 400, small=True)
@@ -54,7 +54,7 @@ def test_a_picture_gets_a_thumbnail(copy, tmp_path, kind):
         assert (small.format, small.size) == ("JPEG", (320, 160))
 
 
-def test_the_thumbnail_has_the_right_orientation(copy, tmp_path):
+def test_thumbnail_has_the_right_orientation(copy, tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was held on its side
     out = io.BytesIO()

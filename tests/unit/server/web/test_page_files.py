@@ -44,7 +44,7 @@ def test_every_file_that_a_page_names_exists(page):
 
 
 @pytest.mark.parametrize("page", ["console", "chat"])
-def test_a_page_has_no_script_or_style_in_its_html(page):
+def test_page_has_no_script_or_style_in_its_html(page):
     html = read_page(page)[""].body.decode()
     assert re.findall(r"<script[^>]*>", html) == [
         '<script src="shared/start_failure.js">',

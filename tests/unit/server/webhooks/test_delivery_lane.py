@@ -76,7 +76,7 @@ def lane_of(deliveries: Deliveries, post: Any) -> Lane:
     return Lane("hook", cast(Any, store), World(), Metrics(), cast(Any, poster), RetryPolicy(DAY, DAY))
 
 
-async def test_a_delivery_that_was_sent_is_removed_before_the_lane_ends():
+async def test_delivery_that_was_sent_is_removed_before_the_lane_ends():
     async def post(webhook: WebhookRow, row: DeliveryRow, now: int) -> str:
         return ""
 
@@ -93,7 +93,7 @@ async def test_a_delivery_that_was_sent_is_removed_before_the_lane_ends():
     assert lane.idle
 
 
-async def test_a_delivery_on_its_way_does_not_keep_the_lane_from_ending():
+async def test_delivery_on_its_way_does_not_keep_the_lane_from_ending():
     sending = asyncio.Event()
 
     async def post(webhook: WebhookRow, row: DeliveryRow, now: int) -> str:

@@ -38,7 +38,7 @@ class Endless(httpx2.AsyncByteStream):
             yield b"x" * 1024
 
 
-async def test_an_endless_response_is_not_read_to_its_end():
+async def test_endless_response_is_not_read_to_its_end():
     endless = Endless()
     transport = httpx2.MockTransport(lambda request: httpx2.Response(200, stream=endless))
     poster = Poster(app_id="a", region="us", unseal=str, user_agent="Tailwire", base="", allows=lambda address: True)

@@ -67,7 +67,7 @@ async def test_unlimited_pipe_delivers_immediately():
     assert line.passed == 10_000_000
 
 
-async def test_rate_is_kept():
+async def test_rate_of_the_line_is_kept():
     arrived = Arrivals()
     Sender(pipe(rate=8 * KBYTE), 80 * KBYTE, arrived).go()
     await asyncio.sleep(20)

@@ -96,7 +96,7 @@ async def test_unshaped_proxy_is_fast_and_transparent():
         assert down >= 2_048_000
 
 
-async def test_rate_is_kept():
+async def test_rate_of_the_line_is_kept():
     async with line(Shape(up=64 * KBYTE)) as (proxy, _):
         assert 0.9 <= await echoed(proxy, bytes(64 * KBYTE)) < 10
 

@@ -22,7 +22,7 @@ def loop() -> StoppingLoop:
     return running
 
 
-def test_a_stopped_process_does_nothing_while_another_one_goes_on():
+def test_stopped_process_does_nothing_while_another_one_runs():
     async def main() -> None:
         ticks: list[tuple[str, float]] = []
 

@@ -52,7 +52,7 @@ async def test_waiting_reads_end_when_the_readers_are_closed():
     assert all(result == 1 or getattr(result, "code", "") == "ERR_UNAVAILABLE" for result in results)
 
 
-async def test_a_long_read_gives_the_processor_back_again_and_again(monkeypatch):
+async def test_long_read_yields_the_processor_repeatedly(monkeypatch):
     given_back = []
     monkeypatch.setattr(module, "_yield_processor", lambda: given_back.append(True))
     readers = Readers(lambda: sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False), 100.0)
