@@ -57,8 +57,8 @@ async def test_processes_that_store_the_same_users_at_once_agree_on_who_came_onl
     await asyncio.gather(*(work(number, store) for number, store in enumerate(everyone)))
     online = set().union(*here.values())
     assert {uid: came[uid] for uid in UIDS} == {uid: int(uid in online) for uid in UIDS}
-    rolls = [await everyone[0].presence.roll(store.lane.process) for store in everyone]
-    assert [set(roll.away) for roll in rolls] == [here[number] for number in range(3)]
+    rolls = [await everyone[0].presence.users_of(store.lane.process) for store in everyone]
+    assert [set(users_of.away) for users_of in rolls] == [here[number] for number in range(3)]
     await asyncio.gather(*(store.close() for store in everyone))
 
 
@@ -66,7 +66,7 @@ async def test_process_that_was_declared_dead_stores_its_users_under_a_new_ident
     one, other = await stores(postgres_url, 2)
     first = await one.presence.note([LocalPresence("alice", online=True, away=False)])
     await other.database.run("DELETE FROM processes WHERE id = ?", (first.process,))
-    assert await other.presence.roll(first.process) is None
+    assert await other.presence.users_of(first.process) is None
     again = await one.presence.note([LocalPresence("alice", online=True, away=False)])
     assert again.process == one.lane.process != first.process
     assert again.transitions == [(OFFLINE, ONLINE)]
@@ -87,11 +87,11 @@ async def test_statement_that_was_given_up_changes_nothing_after_a_later_one(pos
     before = await one.presence.note([])
     await note(one, "alice", online=False)
     await carried_out(one, before.version, LocalPresence("alice", online=True, away=False))
-    assert (await other.presence.roll(before.process)).away == {}
+    assert (await other.presence.users_of(before.process)).away == {}
     assert (await other.presence.versions())[1][before.process] == before.version + 1
     first = await other.presence.note([LocalPresence("bob", online=False, away=False)])
     await carried_out(other, 0, LocalPresence("bob", online=True, away=False))  # the first statement of its process
-    assert (await one.presence.roll(first.process)).away == {}
+    assert (await one.presence.users_of(first.process)).away == {}
     await one.close()
     await other.close()
 
@@ -103,7 +103,7 @@ async def test_statement_whose_answer_was_lost_is_counted(postgres_url):
     noted = await one.presence.note([LocalPresence("bob", online=True, away=False)])
     assert noted.version == before.version + 2
     assert noted.transitions == [(OFFLINE, ONLINE)]
-    assert (await other.presence.roll(noted.process)).away == {"alice": False, "bob": False}
+    assert (await other.presence.users_of(noted.process)).away == {"alice": False, "bob": False}
     await one.close()
     await other.close()
 
@@ -136,7 +136,7 @@ async def test_ten_thousand_users_who_come_online_at_once_are_stored_within_seco
     for start in range(0, 10_000, 1_000):
         await one.presence.note([LocalPresence(f"user-{start + n}", online=True, away=False) for n in range(1_000)])
     assert asyncio.get_running_loop().time() - began < 30
-    assert len((await other.presence.roll(one.lane.process)).away) == 10_000
+    assert len((await other.presence.users_of(one.lane.process)).away) == 10_000
     await other.database.run("UPDATE processes SET until = '2000-01-01' WHERE id = ?", (one.lane.process,))
     ended = []
     other.processes.on_ended(ended.append)

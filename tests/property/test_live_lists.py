@@ -310,7 +310,7 @@ FAULTS = {
     ),
     "reactions are ignored": (MessageList, "reaction", nothing, [("react", "bob", "g", 0)]),
     "receipts are ignored": (MessageList, "receipt", nothing, [("read", "bob", "bob", 0)]),
-    "what another device has read is ignored": (ConversationList, "mine", nothing, [("read", "laptop", "bob", 1)]),
+    "what another device has read is ignored": (ConversationList, "own_receipt", nothing, [("read", "laptop", "bob", 1)]),
     "nothing counts as unread": (conversation_list, "_unread", lambda *_: False, []),
     "pinned conversations do not come first": (
         conversation_list._Row, "rank", lambda row: (False, -row.item.conversation.updated_at, 0),
@@ -319,7 +319,7 @@ FAULTS = {
     "replies are not counted": (MessageList, "_reply", nothing, [("reply", "bob", "g", 0)]),
     "pins are ignored": (MessageList, "flagged", nothing, [("pin", "bob", "g", 0)]),
     "one's own messages are ignored": (LiveMessages, "_apply", without_own, []),
-    "who was put out keeps the conversation": (ConversationList, "_of_me", lambda *_: False, [("kick", "bob", "g", 0)]),
+    "who was put out keeps the conversation": (ConversationList, "_concerns_me", lambda *_: False, [("kick", "bob", "g", 0)]),
     "nothing is read again after a reconnect": (
         LiveList, "_want_all", nothing,
         [*AWAY, ("forget the log", "phone", "g", 0), ("react", "bob", "g", 0), ("foreground", "phone", "g", 0)],

@@ -10,7 +10,7 @@ from tailwire import Group
 from tailwire.server.config import Settings
 from tailwire.server.ports.broker import group_subject, user_subject
 from tailwire.testing.virtual.world import VirtualServer
-from tailwire.wire.frames import CLIENT_HEADER, FEATURES
+from tailwire.wire.frames import CLIENT_FEATURES, CLIENT_HEADER
 
 
 def offering(stage: Stage, folder, features: str, **more) -> None:
@@ -247,11 +247,11 @@ async def test_server_counts_reconnect_reasons(stage: Stage):
     assert len(metrics.returns) <= 51
 
 
-@pytest.fixture(params=["", *FEATURES])
+@pytest.fixture(params=["", *CLIENT_FEATURES])
 def without(request, stage: Stage, tmp_path) -> str:
     """A server that offers nothing, or all but one feature."""
     missing = request.param
-    offering(stage, tmp_path, ",".join(f for f in FEATURES if missing and f != missing))
+    offering(stage, tmp_path, ",".join(f for f in CLIENT_FEATURES if missing and f != missing))
     return missing
 
 
@@ -259,7 +259,7 @@ async def test_server_without_the_feature_is_used_as_documented(stage: Stage, wi
     alice = await stage.enter("alice", presence=True)
     bob, carol = await stage.enter("bob"), await stage.enter("carol", auto=False)
     await carol.chat.connect()
-    offered = {f for f in FEATURES if without and f != without}
+    offered = {f for f in CLIENT_FEATURES if without and f != without}
     assert {socket.features for socket in stage.server.parts.gateway._sockets} == {frozenset(offered)}
     await alice.say("bob", "one")
     await bob.ears.until(lambda: bob.ears.texts == ["one"])

@@ -12,12 +12,12 @@ from harness import CONNECTED, DISCONNECTED, Actor, Stage
 from tailwire import CometChatException, MemorySessionStore
 from tailwire.server.config import Settings
 from tailwire.testing.virtual.world import PORT, VirtualServer
-from tailwire.wire.frames import FEATURES
+from tailwire.wire.frames import CLIENT_FEATURES
 
 LIFETIME = 600.0
 
 
-def lasting(stage: Stage, folder, seconds: float, features: str = ",".join(FEATURES)) -> None:
+def lasting(stage: Stage, folder, seconds: float, features: str = ",".join(CLIENT_FEATURES)) -> None:
     quiet = {f"{name}_per_minute": 0 for name in ("sends", "requests", "logins", "core", "standard")}
     stage.server = VirtualServer(folder, Settings(data=str(folder), token_lifetime=seconds, features=features, **quiet))
 
@@ -361,7 +361,7 @@ async def test_reopened_socket_knows_the_expiry_of_its_token(stage: Stage):
 
 @pytest.fixture
 def without_the_feature(stage: Stage, tmp_path) -> None:
-    lasting(stage, tmp_path, LIFETIME, ",".join(f for f in FEATURES if f != "renew"))
+    lasting(stage, tmp_path, LIFETIME, ",".join(f for f in CLIENT_FEATURES if f != "renew"))
 
 
 async def test_provider_is_called_after_rejection_by_a_server_without_renewal(stage: Stage, without_the_feature):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tailwire.adapters.watching import WatchedClient
 
 Report = Callable[["Lifecycle"], None]
-_LIBRARY = "androidx.lifecycle:lifecycle-process:2.8.7"
+_LIFECYCLE_LIBRARY = "androidx.lifecycle:lifecycle-process:2.8.7"
 
 
 def watch_android(chat: WatchedClient) -> Watch:
@@ -72,7 +72,9 @@ def _observe_by_chaquopy() -> Callable[[Report], Callable[[], None]] | None:
             owner = jclass("androidx.lifecycle.ProcessLifecycleOwner")
             interface = jclass("androidx.lifecycle.LifecycleEventObserver")
         except Exception as e:  # a Java ClassNotFoundException
-            raise RuntimeError(f'{_LIBRARY} is missing: add implementation "{_LIBRARY}" to the Gradle file') from e
+            raise RuntimeError(
+                f'{_LIFECYCLE_LIBRARY} is missing: add implementation "{_LIFECYCLE_LIBRARY}" to the Gradle file'
+            ) from e
         lifecycles: dict[str, Lifecycle] = {"ON_START": "resumed", "ON_STOP": "paused"}
 
         # LifecycleEventObserver has one method. A dynamic proxy would have to implement all six of a

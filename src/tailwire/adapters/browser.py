@@ -54,7 +54,7 @@ def watch_page(chat: WatchedClient, window: Any, proxied: Callable[[Callable[...
     document = window.document
     watch = Watch(chat, "page", ("hidden", "paused", "network"))
 
-    def look(_: object = None) -> None:
+    def check_visibility(_: object = None) -> None:
         watch.see("hidden" if document.visibilityState == "hidden" else "resumed")
 
     def listen(target: Any, event: str, callback: Callable[[Any], None]) -> None:
@@ -67,14 +67,14 @@ def watch_page(chat: WatchedClient, window: Any, proxied: Callable[[Callable[...
 
         watch.at_close(undo)
 
-    listen(document, "visibilitychange", look)
+    listen(document, "visibilitychange", check_visibility)
     listen(window, "pagehide", lambda _: watch.see("detached"))
-    listen(window, "pageshow", look)
+    listen(window, "pageshow", check_visibility)
     listen(document, "freeze", lambda _: watch.see("paused"))
-    listen(document, "resume", look)
+    listen(document, "resume", check_visibility)
     listen(window, "offline", lambda _: watch.see_network("offline"))
     listen(window, "online", lambda _: watch.see_network("online"))
-    look()
+    check_visibility()
     if window.navigator.onLine is False:
         watch.see_network("offline")
     return watch

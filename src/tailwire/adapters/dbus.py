@@ -104,7 +104,7 @@ class Bus:
         """
         sender, path, interface = source
 
-        def came(message: Any) -> None:
+        def on_message(message: Any) -> None:
             is_signal = message.message_type is self._dbus.MessageType.SIGNAL
             if not is_signal or (message.path, message.interface, message.member) != (path, interface, member):
                 return
@@ -118,7 +118,7 @@ class Bus:
 
         if sender != _DAEMON:
             await self._follow(sender)
-        self._connection.add_message_handler(came)
+        self._connection.add_message_handler(on_message)
         rule = f"type='signal',sender='{sender}',path='{path}',interface='{interface}',member='{member}'"
         await self.call(_BUS, "AddMatch", "s", [rule])
 

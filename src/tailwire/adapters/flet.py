@@ -59,14 +59,14 @@ def watch_flet(chat: WatchedClient, page: Any, *, hidden: Hidden = "background")
         watch.learn("hidden", "paused", "network")
     life: list[Lifecycle] = ["resumed"]  # the last state except `inactive`; restored when the page reconnects
 
-    def lived(event: Any) -> None:
+    def on_lifecycle_change(event: Any) -> None:
         lifecycle = _LIFECYCLES.get(event.state.name)
         if lifecycle is not None:
             if lifecycle != "inactive":
                 life[0] = lifecycle
             watch.see(lifecycle)
 
-    _hook(watch, page, "on_app_lifecycle_state_change", lived)
+    _hook(watch, page, "on_app_lifecycle_state_change", on_lifecycle_change)
     _hook(watch, page, "on_disconnect", lambda _: watch.see("detached"))
     _hook(watch, page, "on_connect", lambda _: watch.see(life[0]))
     if connectivity is not None:

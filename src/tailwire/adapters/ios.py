@@ -50,10 +50,10 @@ def watch_ios(chat: WatchedClient) -> Watch:
     center = ObjCClass("NSNotificationCenter").defaultCenter
 
     def observe(name: str, lifecycle: Lifecycle) -> Callable[[], None]:
-        def came(_notification: object) -> None:
+        def on_notification(_notification: object) -> None:
             watch.say(lifecycle)
 
-        block = Block(came, None, objc_id)  # the notification centre copies it, and rubicon keeps the copy
+        block = Block(on_notification, None, objc_id)  # the notification centre copies it, and rubicon keeps the copy
         token = center.addObserverForName(name, object=None, queue=None, usingBlock=block)
         return lambda: center.removeObserver(token)
 

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from tailwire.adapters.rule import Hidden, Lifecycle
     from tailwire.adapters.watching import WatchedClient
 
-_PHONES = ("android", "ios")
-_WINDOW: dict[str, Lifecycle] = {
+_PHONE_PLATFORMS = ("android", "ios")
+_WINDOW_EVENTS: dict[str, Lifecycle] = {
     "on_minimize": "hidden",
     "on_hide": "hidden",
     "on_restore": "resumed",
@@ -60,7 +60,7 @@ def watch_kivy(chat: WatchedClient, app: Any, *, hidden: Hidden = "background") 
         raise TypeError(f"give the Kivy app (a kivy.app.App), not a {type(app).__name__}")
     if Window is None:
         raise RuntimeError("Kivy has no window: there is no display, or no window provider such as SDL2")
-    on_phone = platform in _PHONES
+    on_phone = platform in _PHONE_PLATFORMS
     watch = Watch(chat, "kivy", ["paused" if on_phone else "hidden"], hidden=hidden)
     _begin(watch, app, Window, Clock, on_phone)
     return watch
@@ -73,14 +73,14 @@ def _begin(watch: Watch, app: Any, window: Any, clock: Any, on_phone: bool) -> N
     look = clock.create_trigger(lambda _seconds: watch.say(last[0]))
     watch.at_close(look.cancel)
 
-    def later(lifecycle: Lifecycle) -> Any:
+    def reported_later(lifecycle: Lifecycle) -> Any:
         def handler(*_: object) -> None:
             last[0] = lifecycle
             look()
 
         return handler
 
-    def at_once(lifecycle: Lifecycle) -> Any:
+    def reported_at_once(lifecycle: Lifecycle) -> Any:
         def handler(*_: object) -> None:  # after a pause or a stop there may be no next frame
             last[0] = lifecycle
             look.cancel()
@@ -92,8 +92,8 @@ def _begin(watch: Watch, app: Any, window: Any, clock: Any, on_phone: bool) -> N
         dispatcher.bind(**handlers)
         watch.at_close(lambda: dispatcher.unbind(**handlers))
 
-    bind(app, {"on_start": later("resumed"), "on_stop": at_once("detached")})
-    bind(app, {"on_pause": at_once("paused"), "on_resume": at_once("resumed")})
-    bind(window, {"on_close": at_once("detached")})
+    bind(app, {"on_start": reported_later("resumed"), "on_stop": reported_at_once("detached")})
+    bind(app, {"on_pause": reported_at_once("paused"), "on_resume": reported_at_once("resumed")})
+    bind(window, {"on_close": reported_at_once("detached")})
     if not on_phone:
-        bind(window, {event: later(lifecycle) for event, lifecycle in _WINDOW.items()})
+        bind(window, {event: reported_later(lifecycle) for event, lifecycle in _WINDOW_EVENTS.items()})

@@ -30,7 +30,7 @@ def run(main: Coroutine[Any, Any, T]) -> T | None:
     """
     stopped = False
 
-    async def until_told() -> T | None:
+    async def until_signalled() -> T | None:
         nonlocal stopped
         loop, work = asyncio.get_running_loop(), asyncio.current_task()
         assert work is not None
@@ -54,6 +54,6 @@ def run(main: Coroutine[Any, Any, T]) -> T | None:
             return None
 
     try:
-        return asyncio.run(until_told())
+        return asyncio.run(until_signalled())
     except KeyboardInterrupt:
         return None

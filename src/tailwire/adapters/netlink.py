@@ -19,12 +19,12 @@ _NEW_ADDRESS, _GET_ADDRESS, _NEW_ROUTE, _GET_ROUTE = 20, 22, 24, 26
 _REQUEST_DUMP = 0x301
 _IFA_ADDRESS, _IFA_LOCAL, _RTA_OIF = 1, 2, 4
 _UNICAST, _UNIVERSE = 1, 0
-_GROUPS = 0x1 | 0x10 | 0x40 | 0x100 | 0x400  # LINK, IPV4_IFADDR, IPV4_ROUTE, IPV6_IFADDR, IPV6_ROUTE
-LOOPBACK = 1
+_MULTICAST_GROUPS = 0x1 | 0x10 | 0x40 | 0x100 | 0x400  # LINK, IPV4_IFADDR, IPV4_ROUTE, IPV6_IFADDR, IPV6_ROUTE
+LOOPBACK_INDEX = 1
 """The number of the interface `lo`, on every Linux."""
 ANY_INTERFACE = 0
 """The interface number of a multipath route."""
-_LENGTHS = {socket.AF_INET: 4, socket.AF_INET6: 16}
+_ADDRESS_LENGTHS = {socket.AF_INET: 4, socket.AF_INET6: 16}
 MAX_CHUNKS = 512
 """Chunks of one response, about 32 KiB each. A machine with more routes is a router, which is not offline."""
 
@@ -59,7 +59,7 @@ def open_change_socket() -> socket.socket:
     """
     listening = _netlink()
     try:
-        listening.bind((0, _GROUPS))
+        listening.bind((0, _MULTICAST_GROUPS))
         listening.setblocking(False)
     except BaseException:
         listening.close()
@@ -90,11 +90,11 @@ def reachability() -> Reachability:
         asking.setblocking(False)  # the kernel has responded when send() returns
         addresses = set(_addresses(asking))
         routes = set(_routes(asking))
-    outward = frozenset((family, number) for family, number in routes if number != LOOPBACK)
+    outward = frozenset((family, number) for family, number in routes if number != LOOPBACK_INDEX)
     usable = frozenset(
         (number, socket.inet_ntop(family, address))
         for number, family, address in addresses
-        if number != LOOPBACK and not {(family, number), (family, ANY_INTERFACE)}.isdisjoint(outward)
+        if number != LOOPBACK_INDEX and not {(family, number), (family, ANY_INTERFACE)}.isdisjoint(outward)
     )
     return Reachability(usable, outward)
 
@@ -111,7 +111,7 @@ def _addresses(asking: socket.socket) -> Iterator[tuple[int, int, bytes]]:
         family, _, _, scope, number = _ADDRESS.unpack_from(body)
         found = _attributes(body, _ADDRESS.size)
         address = found.get(_IFA_LOCAL) or found.get(_IFA_ADDRESS)
-        if address and len(address) == _LENGTHS.get(family) and scope == _UNIVERSE:
+        if address and len(address) == _ADDRESS_LENGTHS.get(family) and scope == _UNIVERSE:
             yield number, family, address
 
 
@@ -119,7 +119,7 @@ def _routes(asking: socket.socket) -> Iterator[tuple[int, int]]:
     # Yield family and interface number of default routes. Some VPNs split one in two halves (prefix length 1).
     for body in _dump(asking, _GET_ROUTE, _NEW_ROUTE, _ROUTE.size):
         family, bits, _, _, _, _, _, kind, _ = _ROUTE.unpack_from(body)
-        if family in _LENGTHS and bits <= 1 and kind == _UNICAST:
+        if family in _ADDRESS_LENGTHS and bits <= 1 and kind == _UNICAST:
             number = _attributes(body, _ROUTE.size).get(_RTA_OIF, b"")
             yield family, int.from_bytes(number, sys.byteorder)
 

@@ -18,16 +18,16 @@ from tailwire.adapters.rule import Hidden, Lifecycle
 from tailwire.adapters.watching import Network, Watch, WatchedClient
 
 _BINDINGS = ("PySide6", "PyQt6")
-_PHONES = ("android", "ios")
-_WINDOWS = ("Window", "Dialog", "Sheet", "Drawer", "Tool", "SplashScreen")
+_PHONE_PLATFORMS = ("android", "ios")
+_WINDOW_TYPES = ("Window", "Dialog", "Sheet", "Drawer", "Tool", "SplashScreen")
 _EVENTS_TO_CHECK = ("Show", "Hide", "WindowStateChange", "Expose", "Close")
-_ON_PHONES: dict[str, Lifecycle] = {
+_PHONE_LIFECYCLES: dict[str, Lifecycle] = {
     "ApplicationActive": "resumed",
     "ApplicationInactive": "inactive",
     "ApplicationHidden": "paused",
     "ApplicationSuspended": "paused",
 }
-_NETWORKS: dict[str, Network] = {"Disconnected": "offline", "Online": "online"}
+_NETWORK_STATES: dict[str, Network] = {"Disconnected": "offline", "Online": "online"}
 """By the names of `QNetworkInformation.Reachability`. The other values are not reported: the server may be on the
 local network."""
 
@@ -71,7 +71,7 @@ def watch_qt(chat: WatchedClient, app: Any = None, *, hidden: Hidden = "backgrou
         raise TypeError(f"app is a {type(app).__name__}: give the QApplication or QGuiApplication")
     if core.QThread.currentThread() != app.thread():
         raise RuntimeError("call watch_qt() in the thread of the Qt application")
-    on_phone = app.platformName() in _PHONES
+    on_phone = app.platformName() in _PHONE_PLATFORMS
     watch = Watch(chat, "qt", ["paused" if on_phone else "hidden"], hidden=hidden)
     if on_phone:
         _watch_system(watch, app)
@@ -95,17 +95,17 @@ def _modules(app: Any) -> tuple[ModuleType, ModuleType]:
 
 
 def _until_quit(watch: Watch, app: Any) -> None:
-    def quits() -> None:
+    def on_quit() -> None:
         watch.see("detached")
         watch.close()
 
-    app.aboutToQuit.connect(quits)
-    watch.at_close(_undo(lambda: app.aboutToQuit.disconnect(quits)))
+    app.aboutToQuit.connect(on_quit)
+    watch.at_close(_undo(lambda: app.aboutToQuit.disconnect(on_quit)))
 
 
 def _watch_system(watch: Watch, app: Any) -> None:
     def changed(state: Any) -> None:
-        watch.see(_ON_PHONES[state.name])
+        watch.see(_PHONE_LIFECYCLES[state.name])
 
     app.applicationStateChanged.connect(changed)
     watch.at_close(_undo(lambda: app.applicationStateChanged.disconnect(changed)))
@@ -123,7 +123,7 @@ def _watch_network(watch: Watch, core: ModuleType) -> bool:
     network = kind.instance()
 
     def changed(reachability: Any) -> None:
-        watch.see_network(_NETWORKS.get(reachability.name, "unknown"))
+        watch.see_network(_NETWORK_STATES.get(reachability.name, "unknown"))
 
     network.reachabilityChanged.connect(changed)
     watch.at_close(_undo(lambda: network.reachabilityChanged.disconnect(changed)))
@@ -133,7 +133,7 @@ def _watch_network(watch: Watch, core: ModuleType) -> bool:
 
 
 def _watch_windows(watch: Watch, app: Any, core: Any, gui: Any) -> None:
-    kinds = [getattr(core.Qt.WindowType, name) for name in _WINDOWS]
+    kinds = [getattr(core.Qt.WindowType, name) for name in _WINDOW_TYPES]
     minimized = core.Qt.WindowState.WindowMinimized
     look_at = {getattr(core.QEvent.Type, name) for name in _EVENTS_TO_CHECK}
 
@@ -144,17 +144,17 @@ def _watch_windows(watch: Watch, app: Any, core: Any, gui: Any) -> None:
             super().__init__(app)  # the parent keeps it alive
             self.timer = core.QTimer(self)
             self.timer.setSingleShot(True)
-            self.timer.timeout.connect(self.look)
+            self.timer.timeout.connect(self.check_windows)
 
         def eventFilter(self, of: Any, event: Any) -> bool:
             if event.type() in look_at and not self.timer.isActive():
                 self.timer.start(0)
             return False
 
-        def soon(self, *_: Any) -> None:
+        def check_soon(self, *_: Any) -> None:
             self.timer.start(0)
 
-        def look(self) -> None:
+        def check_windows(self) -> None:
             windows = [w for w in app.topLevelWindows() if w.type() in kinds]
             for window in windows:
                 window.installEventFilter(self)  # installing it again has no effect
@@ -168,17 +168,17 @@ def _watch_windows(watch: Watch, app: Any, core: Any, gui: Any) -> None:
     seeing = Windows()
     news = (app.focusWindowChanged, app.lastWindowClosed)  # to notice a new window while another is visible
     for signal in news:
-        signal.connect(seeing.soon)
+        signal.connect(seeing.check_soon)
 
     def end() -> None:
         for signal in news:
-            signal.disconnect(seeing.soon)
+            signal.disconnect(seeing.check_soon)
         app.removeEventFilter(seeing)
         seeing.timer.stop()
         seeing.deleteLater()  # this also removes it from the windows
 
     watch.at_close(_undo(end))
-    seeing.soon()
+    seeing.check_soon()
 
 
 def _undo(what: Any) -> Any:

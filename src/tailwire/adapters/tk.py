@@ -16,7 +16,7 @@ from tailwire.adapters.watching import Watch, WatchedClient
 if TYPE_CHECKING:
     import tkinter
 
-_SHOWN = ("normal", "zoomed")
+_VISIBLE_STATES = ("normal", "zoomed")
 _EVENTS_TO_CHECK = ("<Map>", "<Unmap>", "<Destroy>")
 
 
@@ -89,7 +89,7 @@ class _Windows:
         tk = self._root.tk
         on_top = tk.splitlist(tk.call("wm", "stackorder", "."))  # includes the dialogs of Tcl itself
         windows = {*on_top, *(str(w) for w in _toplevels(self._root))}  # even before they are mapped
-        return any(tk.call("wm", "state", window) in _SHOWN for window in windows)
+        return any(tk.call("wm", "state", window) in _VISIBLE_STATES for window in windows)
 
     def _end(self) -> None:
         import tkinter

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from tailwire.adapters.rule import Hidden, Lifecycle
     from tailwire.adapters.watching import WatchedClient
 
-_PHONES = ("android", "iOS")
+_PHONE_PLATFORMS = ("android", "iOS")
 _EVENTS = ("on_hide", "on_show", "on_lose_focus", "on_gain_focus")
 
 
@@ -59,7 +59,7 @@ def watch_toga(chat: WatchedClient, app: Any, *, hidden: Hidden = "background") 
         raise RuntimeError("Toga cannot be imported: pip install toga") from e
     if not isinstance(app, toga.App):
         raise TypeError(f"give the Toga app (a toga.App), not a {type(app).__name__}")
-    on_phone = current_platform in _PHONES
+    on_phone = current_platform in _PHONE_PLATFORMS
     watch = Watch(chat, "toga", ["paused" if on_phone else "hidden"], hidden=hidden)
 
     def now() -> Lifecycle:
@@ -73,7 +73,7 @@ def watch_toga(chat: WatchedClient, app: Any, *, hidden: Hidden = "background") 
 def _begin(watch: Watch, app: Any, now: Callable[[], Lifecycle] | None, native_handler: Callable[[Any], Any]) -> None:
     # `now` checks the windows. It is None on a phone, where they report themselves as visible even in the background.
     soon = app.loop.call_soon_threadsafe
-    turn = _DelayedLook(soon, lambda: None if now is None else watch.say(now()))
+    turn = _DelayedCheck(soon, lambda: None if now is None else watch.say(now()))
 
     def heard(event: str) -> None:
         if now is not None:
@@ -110,7 +110,7 @@ def _begin(watch: Watch, app: Any, now: Callable[[], Lifecycle] | None, native_h
     heard("started")
 
 
-class _DelayedLook:
+class _DelayedCheck:
     """Checks the windows one turn later: hide and show come in pairs when a window is recreated."""
 
     def __init__(self, soon: Callable[[Callable[[], None]], object], look: Callable[[], None]) -> None:
@@ -122,9 +122,9 @@ class _DelayedLook:
         """Check once, one turn later."""
         if not self._coming and not self._ended:
             self._coming = True
-            self._soon(self._came)
+            self._soon(self._check)
 
-    def _came(self) -> None:
+    def _check(self) -> None:
         self._coming = False
         if not self._ended:
             self._look_now()

@@ -23,7 +23,7 @@ from tailwire.sdk.client import ChatClient
 from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.io.files import FileSessionStore
 from tailwire.sdk.listeners.events import ConnectionFailed, Event, HistoryGap, MessageReceived, TransientReceived
-from tailwire.sdk.retry import RETRYABLE
+from tailwire.sdk.retry import RETRYABLE_CODES
 from tailwire.sdk.session import SessionStore
 from tailwire.sdk.tokens import TokenProvider
 from tailwire.wire.constants import ReceiverType
@@ -325,7 +325,7 @@ class Bot:
                 if user.uid != self.uid:
                     raise WrongToken(f"the token is {user.uid}'s, and the bot is {self.uid}")
 
-        await until_reached(log_in, retried=RETRYABLE)
+        await until_reached(log_in, retried=RETRYABLE_CODES)
 
     def _note(self, event: Event) -> None:
         if isinstance(event, ConnectionFailed):

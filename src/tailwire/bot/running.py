@@ -12,14 +12,14 @@ from typing import Any, TypeVar
 
 from tailwire.bot.mistakes import WrongToken
 from tailwire.sdk.exceptions import CometChatException
-from tailwire.sdk.retry import RETRYABLE, TOKEN_REJECTED, RetryPolicy, Waits
+from tailwire.sdk.retry import RETRYABLE_CODES, TOKEN_REJECTED_CODES, RetryPolicy, Waits
 from tailwire.sdk.tokens import TokenProvider
 
 log = logging.getLogger("tailwire.bot")
 
 T = TypeVar("T")
 BOT_RETRY = RetryPolicy(first=1.0, longest=30.0)
-RETRIED_CODES = RETRYABLE | TOKEN_REJECTED
+RETRIED_CODES = RETRYABLE_CODES | TOKEN_REJECTED_CODES
 """Codes of errors after which a call is repeated: the server was not reached, or the bot will get a new token."""
 CANCEL_TIMEOUT_SECONDS = 5.0
 """How long a cancelled handler may take to end."""

@@ -8,7 +8,7 @@ import logging
 import sys
 from pathlib import Path
 
-DEFAULT_DATA = ".tailwire"
+DEFAULT_DATA_FOLDER = ".tailwire"
 
 
 def add_chat(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -23,7 +23,7 @@ def add_chat(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     chat.add_argument("--app-id", default="", help="the app on the server")
     chat.add_argument("--user", default="", metavar="UID", help="who chats")
     chat.add_argument("--demo", action="store_true", help="use the server of --data, or start one, with a bot")
-    chat.add_argument("--data", default=DEFAULT_DATA, metavar="DIR", help="data folder for --demo (.tailwire)")
+    chat.add_argument("--data", default=DEFAULT_DATA_FOLDER, metavar="DIR", help="data folder for --demo (.tailwire)")
     chat.add_argument("--profiles", metavar="DIR", default=None, help="folder of the saved profiles and sessions")
 
 

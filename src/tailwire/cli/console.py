@@ -25,7 +25,7 @@ from tailwire.server.store.sqlite.lock import holder_of
 
 KEY_VARIABLE = "TAILWIRE_API_KEY"
 TIMEOUT_SECONDS = 10.0
-_AT = re.compile(r" at (https?://\S+)$")
+_SERVER_URL = re.compile(r" at (https?://\S+)$")
 
 
 class NoLink(Exception):
@@ -65,7 +65,7 @@ def _key(data: str) -> str:
 def _running(settings: Settings) -> str:
     if on_postgres(settings):
         raise NoLink("name the URL of the server: several may use this database")
-    match = _AT.search(holder_of(database_path(settings)))
+    match = _SERVER_URL.search(holder_of(database_path(settings)))
     if match is None:
         raise NoLink(f"no server runs on {settings.data}: start it, or name its URL")
     return match.group(1).replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")

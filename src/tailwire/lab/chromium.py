@@ -17,7 +17,14 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 
 PATH_VARIABLE = "TAILWIRE_CHROMIUM"
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "chrome-headless-shell")
+PROGRAM_NAMES = (
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+    "chrome",
+    "chrome-headless-shell",
+)
 TIMEOUT_SECONDS = 30.0
 _LISTENS = "DevTools listening on "
 
@@ -38,13 +45,13 @@ def find(given: str = "") -> str:
         if found is None:
             raise NoChromium(f"{named} is not a program: give the path of a Chromium or Chrome")
         return found
-    for name in NAMES:
+    for name in PROGRAM_NAMES:
         found = shutil.which(name)
         if found is not None:
             return found
     raise NoChromium(
         f"recording needs a Chromium or Chrome: install one, or name it with --chromium FILE or ${PATH_VARIABLE} "
-        f"(looked for {', '.join(NAMES)} on the PATH)"
+        f"(looked for {', '.join(PROGRAM_NAMES)} on the PATH)"
     )
 
 

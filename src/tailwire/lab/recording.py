@@ -21,14 +21,14 @@ from tailwire.sdk.connection.replay import BadReplay, replayed
 from tailwire.sdk.connection.state import ConnectionStatus, Phase, State
 from tailwire.sdk.io.untrusted_json import BadJson, read_object
 
-FORMAT = 1
+FORMAT_VERSION = 1
 MAX_EVENTS = 20_000
 MAX_VALUE_CHARACTERS = 2000
 MAX_SECONDS = 366 * 86_400.0
 _PHASES, _STATUSES = frozenset(map(str, Phase)), frozenset(map(str, ConnectionStatus))
 _Types = tuple[type, ...]
 _TEXT: _Types = (str,)
-_TRUTH: _Types = (bool,)
+_FLAG_TYPES: _Types = (bool,)
 _MESSAGE = {"id": _TEXT, "text": _TEXT}
 KINDS: dict[str, dict[str, _Types]] = {
     "transition": {"trigger": _TEXT, "before": _TEXT, "phase": _TEXT, "status": _TEXT, "epoch": (int,),
@@ -39,7 +39,7 @@ KINDS: dict[str, dict[str, _Types]] = {
     "failed": _MESSAGE,
     "handed": _MESSAGE,
     "notice": {"text": _TEXT},
-    "server": {"what": _TEXT, "up": _TRUTH, "busy": _TRUTH},
+    "server": {"what": _TEXT, "up": _FLAG_TYPES, "busy": _FLAG_TYPES},
 }  # fmt: skip
 """Fields of an event by kind, in addition to `at`, `kind` and `phone`."""
 
@@ -51,7 +51,7 @@ class BadRecording(ValueError):
 def recorded(lab: Lab) -> dict[str, Any]:
     """Return the recording of a lab, JSON-ready. It contains the messages, but no secrets."""
     return {
-        "tailwire lab": FORMAT,
+        "tailwire lab": FORMAT_VERSION,
         "begin": lab.log.begin,
         "end": lab.log.now,
         "events": lab.log.events,
@@ -88,8 +88,8 @@ def read(file: Path) -> dict[str, Any]:
 
 
 def _lab(data: Mapping[str, Any]) -> dict[str, Any]:
-    if data["tailwire lab"] != FORMAT:
-        raise BadRecording(f"format {data['tailwire lab']!r}, this version reads {FORMAT}")
+    if data["tailwire lab"] != FORMAT_VERSION:
+        raise BadRecording(f"format {data['tailwire lab']!r}, this version reads {FORMAT_VERSION}")
     events, dumps, begin = data.get("events"), data.get("dumps"), data.get("begin")
     if not isinstance(events, list) or not isinstance(dumps, Mapping) or not _is_time(begin):
         raise BadRecording("its events, dumps or begin are missing or invalid")

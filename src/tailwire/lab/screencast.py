@@ -17,13 +17,13 @@ from tailwire.lab.running import listening, page
 
 WIDTH, HEIGHT = 1280, 800
 OUTPUT_SIZE = (864, 540)
-QUALITY = 38
-SLOWDOWN = 2.0
+WEBP_QUALITY = 38
+SLOWDOWN_FACTOR = 2.0
 MIN_FRAME_SECONDS = 0.19  # between two frames
 FINAL_SECONDS = 3.0
 TIMEOUT_SECONDS = 40.0
 
-SCENE: list[tuple[float, str, str, str]] = [
+SCENE_STEPS: list[tuple[float, str, str, str]] = [
     (1.0, "alice", "send", "Is the 23:10 still going?"),
     (0.9, "bob", "send", "Yes, platform 7"),
     (0.9, "bob", "background", ""),
@@ -92,8 +92,8 @@ async def record(file: Path, *, chromium: str = "", report: Callable[[str], None
 async def _scene(program: str, report: Callable[[str], None]) -> list[tuple[float, bytes]]:
     with tempfile.TemporaryDirectory(prefix="tailwire-lab-", ignore_cleanup_errors=True) as folder:
         async with (
-            Lab(Path(folder), slow=SLOWDOWN) as lab,
-            page(listening(), lab, slow=SLOWDOWN) as url,
+            Lab(Path(folder), slow=SLOWDOWN_FACTOR) as lab,
+            page(listening(), lab, slow=SLOWDOWN_FACTOR) as url,
             launched(program) as browser,
         ):
             frames = Frames(browser)
@@ -101,23 +101,23 @@ async def _scene(program: str, report: Callable[[str], None]) -> list[tuple[floa
             await browser.open(url, WIDTH, HEIGHT)
             dark = {"name": "prefers-color-scheme", "value": "dark"}
             await browser.call("Emulation.setEmulatedMedia", features=[dark])
-            await _until(browser, "document.body?.dataset.ready === 'yes' && " + _IDLE)
+            await _until(browser, "document.body?.dataset.ready === 'yes' && " + _IDLE_CONDITION)
             report("recording …")
             await browser.call("Page.startScreencast", format="png", maxWidth=WIDTH, maxHeight=HEIGHT)
-            for pause, whom, what, text in SCENE:
+            for pause, whom, what, text in SCENE_STEPS:
                 await asyncio.sleep(pause)  # the pace of the scene
                 if whom == "server":
                     await lab.server_settled()
                 if what == "kill":
-                    await _until(browser, _IDLE)
+                    await _until(browser, _IDLE_CONDITION)
                 lab.do(whom, what, text)
-            await _until(browser, _IDLE)
+            await _until(browser, _IDLE_CONDITION)
             await asyncio.sleep(FINAL_SECONDS)  # time to look at the final state
             await browser.call("Page.stopScreencast")
             return frames.taken
 
 
-_IDLE = (
+_IDLE_CONDITION = (
     "([...document.querySelectorAll('.pill')].every((pill) => pill.dataset.status === 'connected') "
     "&& !document.querySelector('.arc.pending'))"
 )
@@ -141,6 +141,6 @@ def _write(file: Path, taken: list[tuple[float, bytes]]) -> int:
     times = [at for at, _ in taken]
     durations = [max(1, round((b - a) * 1000)) for a, b in pairwise(times)] + [3000]
     pictures[0].save(
-        file, save_all=True, append_images=pictures[1:], duration=durations, loop=0, quality=QUALITY, method=4
+        file, save_all=True, append_images=pictures[1:], duration=durations, loop=0, quality=WEBP_QUALITY, method=4
     )
     return file.stat().st_size

@@ -16,15 +16,15 @@ from typing import Any, Protocol, cast
 from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.sdk.gate import Gate
 from tailwire.sdk.io.world import World
-from tailwire.sdk.retry import RETRYABLE, TOKEN_REJECTED, RetryPolicy, Waits
+from tailwire.sdk.retry import RETRYABLE_CODES, TOKEN_REJECTED_CODES, RetryPolicy, Waits
 from tailwire.wire.codec import message_from_wire
 from tailwire.wire.encoding import message_to_wire
 from tailwire.wire.entities import BaseMessage, MediaMessage
 
 log = logging.getLogger("tailwire")
-FORMAT = 1
+FORMAT_VERSION = 1
 OUTBOX_RETRY = RetryPolicy(first=2.0, longest=60.0)
-RETRIED_CODES = RETRYABLE | TOKEN_REJECTED
+RETRIED_CODES = RETRYABLE_CODES | TOKEN_REJECTED_CODES
 """After these codes a message stays pending. A rejected token is being renewed, or the next login replaces it."""
 
 
@@ -354,7 +354,9 @@ class Outbox:
             }
             for e in self._entries
         ]
-        self._store.save_outbox(self._app_id, self._uid, {"format": FORMAT, "entries": entries} if entries else None)
+        self._store.save_outbox(
+            self._app_id, self._uid, {"format": FORMAT_VERSION, "entries": entries} if entries else None
+        )
 
 
 def _restored(body: Mapping[str, Any]) -> BaseMessage:

@@ -16,13 +16,13 @@ from tailwire.sdk.exceptions import CometChatException
 
 T = TypeVar("T")
 
-IN_DOUBT = frozenset({"NO_INTERNET_CONNECTION", "ERR_UNAVAILABLE", "ERR_MISSION_FAILED"})
+IN_DOUBT_CODES = frozenset({"NO_INTERNET_CONNECTION", "ERR_UNAVAILABLE", "ERR_MISSION_FAILED"})
 """After these codes the server may have carried out the request."""
-RETRYABLE = IN_DOUBT | {"ERR_TOO_MANY_REQUESTS"}
+RETRYABLE_CODES = IN_DOUBT_CODES | {"ERR_TOO_MANY_REQUESTS"}
 """After these codes the same request may succeed a little later."""
-TOKEN_REJECTED = frozenset({"AUTH_ERR_AUTH_TOKEN_NOT_FOUND", "ERR_AUTH_TOKEN_EXPIRED"})
+TOKEN_REJECTED_CODES = frozenset({"AUTH_ERR_AUTH_TOKEN_NOT_FOUND", "ERR_AUTH_TOKEN_EXPIRED"})
 """With these codes the server rejects the auth token."""
-NOTHING_SENT = frozenset({Cause.CONNECTION_REFUSED, Cause.NAME_LOOKUP_FAILED})
+NOTHING_SENT_CAUSES = frozenset({Cause.CONNECTION_REFUSED, Cause.NAME_LOOKUP_FAILED})
 """With these causes no byte of the request has left this device."""
 
 
@@ -103,8 +103,8 @@ async def repeat(attempt: Callable[[], Awaitable[T]], chance: Callable[[], float
 
 def _may_repeat(error: CometChatException, *, safe: bool) -> bool:
     if safe:
-        return error.code in RETRYABLE or error.code == "ERR_REQUEST_OUTDATED"  # a proxy may have repeated it
-    return error.code == "ERR_TOO_MANY_REQUESTS" or error.cause in NOTHING_SENT
+        return error.code in RETRYABLE_CODES or error.code == "ERR_REQUEST_OUTDATED"  # a proxy may have repeated it
+    return error.code == "ERR_TOO_MANY_REQUESTS" or error.cause in NOTHING_SENT_CAUSES
 
 
 _IDEMPOTENT = re.compile(

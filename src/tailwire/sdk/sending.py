@@ -13,9 +13,9 @@ from typing import Any
 
 from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.sdk.io.progress_timeout import ProgressTimeout
-from tailwire.sdk.retry import IN_DOUBT, repeat
+from tailwire.sdk.retry import IN_DOUBT_CODES, repeat
 
-STORED_UNKNOWN = "It is not known whether the message was stored; send it again under the same muid. Last error:"
+STORED_UNKNOWN_TEXT = "It is not known whether the message was stored; send it again under the same muid. Last error:"
 
 
 class Sending:
@@ -70,13 +70,13 @@ class Sending:
             try:
                 return await attempt()
             except CometChatException as e:
-                in_doubt = in_doubt or e.code in IN_DOUBT
+                in_doubt = in_doubt or e.code in IN_DOUBT_CODES
                 raise
 
         try:
             return await repeat(noted, self._chance, safe=True)
         except CometChatException as e:
             # A later refusal says nothing about an earlier attempt whose answer was lost.
-            if in_doubt and e.code not in IN_DOUBT:
-                raise failure("NO_INTERNET_CONNECTION", f"{STORED_UNKNOWN} {e}") from e
+            if in_doubt and e.code not in IN_DOUBT_CODES:
+                raise failure("NO_INTERNET_CONNECTION", f"{STORED_UNKNOWN_TEXT} {e}") from e
             raise

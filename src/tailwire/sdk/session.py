@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from tailwire.sdk.continuity.state import Position
 
-FORMAT = 1
+FORMAT_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Session:
         """Return the session as a JSON-serialisable object."""
         position = self.position
         return {
-            "format": FORMAT,
+            "format": FORMAT_VERSION,
             "user": dict(self.user),
             "auth_token": self.auth_token,
             "expired": self.expired,
@@ -56,8 +56,8 @@ class Session:
             ValueError: when `saved` is invalid, or of another version.
         """
         try:
-            if saved["format"] != FORMAT or not isinstance(saved["user"]["uid"], str):
-                raise ValueError(f"format {saved['format']!r}, this version reads {FORMAT}")
+            if saved["format"] != FORMAT_VERSION or not isinstance(saved["user"]["uid"], str):
+                raise ValueError(f"format {saved['format']!r}, this version reads {FORMAT_VERSION}")
             kept = saved.get("position")
             own = tuple(int(n) for n in kept["own"]) if kept else ()
             updated_at = int(kept.get("updated_at", 0)) if kept else 0

@@ -15,7 +15,7 @@ from typing import Any
 from tailwire.server.setting_checks import BadSetting as BadSetting
 from tailwire.server.setting_checks import check
 from tailwire.server.setting_values import typed
-from tailwire.wire.frames import FEATURES
+from tailwire.wire.frames import CLIENT_FEATURES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,7 +211,7 @@ class Settings:
     sweep_interval: float = 2.0
     upgrade_delay: float = 0.04
     receipt_delay: float = 0.05
-    features: str = ",".join(FEATURES)
+    features: str = ",".join(CLIENT_FEATURES)
     presence_grace: float = 10.0
     restart_window: float = 2.0
     returns_per_second: float = 150.0
@@ -312,7 +312,7 @@ class Settings:
     apns_url: str = "https://api.push.apple.com"
 
 
-SECRETS = frozenset({"s3_access_key", "s3_secret_key"})
+SECRET_SETTINGS = frozenset({"s3_access_key", "s3_secret_key"})
 """Settings that no log and no list may show."""
 _PASSWORD = re.compile(r"([?&](?:ssl)?password=)[^&]*")
 _PLACE = re.compile(r"[^:@]*|.*:\d*(?:/.*)?")
@@ -321,7 +321,7 @@ _PLACE = re.compile(r"[^:@]*|.*:\d*(?:/.*)?")
 def shown(settings: Settings, name: str) -> str:
     """Return a setting for a log or a list: without its secret, and a URL without its password."""
     value = str(getattr(settings, name))
-    if name in SECRETS:
+    if name in SECRET_SETTINGS:
         return "***" if value else ""
     return _without_password(value) if name in ("database", "broker") else value
 
@@ -347,7 +347,7 @@ def _address_without_password(url: str) -> str:
 
 def offered(settings: Settings) -> frozenset[str]:
     """Return the features that the server offers to clients."""
-    return frozenset(settings.features.replace(" ", "").split(",")) & frozenset(FEATURES)
+    return frozenset(settings.features.replace(" ", "").split(",")) & frozenset(CLIENT_FEATURES)
 
 
 def load(arguments: Mapping[str, Any], environment: Mapping[str, str] | None = None, file: str = "") -> Settings:

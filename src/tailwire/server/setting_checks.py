@@ -8,7 +8,7 @@ from ipaddress import ip_network
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from tailwire.wire.frames import FEATURES
+from tailwire.wire.frames import CLIENT_FEATURES
 
 if TYPE_CHECKING:
     from tailwire.server.config import Settings
@@ -46,8 +46,8 @@ def check(s: Settings) -> None:
             raise BadSetting(f"{name} requires uploads=s3://BUCKET")
     _check_broker(s)
     for name in s.features.replace(" ", "").split(","):
-        if name and name not in FEATURES:
-            raise BadSetting(f"features: there is no feature {name!r}; choose from {', '.join(FEATURES)}")
+        if name and name not in CLIENT_FEATURES:
+            raise BadSetting(f"features: there is no feature {name!r}; choose from {', '.join(CLIENT_FEATURES)}")
     for name in (
         "sweep_interval", "auth_deadline", "silence_limit", "heartbeat_interval", "heartbeat_timeout",
         "returns_per_second", "request_deadline", "keep_alive", "read_deadline", "webhook_longest_gap",

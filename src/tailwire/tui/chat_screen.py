@@ -31,9 +31,9 @@ from tailwire.tui.windows import Windows
 from tailwire.tui.wording import Place, error_text, name_of
 
 BANNER_SECONDS = 1.0
-THREADS = "terminal chat: unread threads"
+THREADS_LISTENER_ID = "terminal chat: unread threads"
 NARROW_COLUMNS = 100
-_GOOD = (ConnectionStatus.CONNECTED, ConnectionStatus.FEATURE_THROTTLED)
+_GOOD_STATUSES = (ConnectionStatus.CONNECTED, ConnectionStatus.FEATURE_THROTTLED)
 
 
 class ChatScreen(Screen[None]):
@@ -94,9 +94,9 @@ class ChatScreen(Screen[None]):
         self._stops = [
             self._conversations.subscribe(lambda _: self._soon()),
             self._chat.connection.subscribe(lambda _: self._soon()),
-            lambda: self._chat.remove_message_listener(THREADS),
+            lambda: self._chat.remove_message_listener(THREADS_LISTENER_ID),
         ]
-        self._chat.add_message_listener(THREADS, self._threads)
+        self._chat.add_message_listener(THREADS_LISTENER_ID, self._threads)
         self.set_interval(BANNER_SECONDS, self._draw)
         self.query_one("#thread").display = False
         if self.app.console.color_system in ("256", "truecolor") and not self.app.no_color:
@@ -154,11 +154,11 @@ class ChatScreen(Screen[None]):
         except NoMatches:
             return  # the screen is being removed
         status = self._chat.get_connection_status()
-        words = "" if status in _GOOD else self._chat.connection.explain()
+        words = "" if status in _GOOD_STATUSES else self._chat.connection.explain()
         banner.update(words)
         banner.display = bool(words)
         me = self._chat.get_logged_in_user()
-        dot = ("●", "$success") if status in _GOOD else ("○", "$error")
+        dot = ("●", "$success") if status in _GOOD_STATUSES else ("○", "$error")
         sending = self.uploads.summary()
         hints = f"{sending}   F1 keys" if sending else "ctrl+k jump   ctrl+f search   esc messages   F1 keys"
         keys.update(Content.assemble(dot, f" {name_of(me) if me else ''}   ", (hints, "$text-muted")))

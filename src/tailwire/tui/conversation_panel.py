@@ -19,7 +19,7 @@ from tailwire.tui.safe_text import padded
 from tailwire.tui.wording import Place, name_of, place_of_conversation, preview_of
 from tailwire.wire.entities import Group, User
 
-LINES_EACH = 2
+LINES_PER_CONVERSATION = 2
 
 
 class ConversationPanel(Widget, can_focus=True):
@@ -76,7 +76,7 @@ class ConversationPanel(Widget, can_focus=True):
         self.refresh()
 
     def _keep_visible(self) -> None:
-        room = max(self.size.height // LINES_EACH, 1)
+        room = max(self.size.height // LINES_PER_CONVERSATION, 1)
         self._cursor = min(self._cursor, max(len(self._items) - 1, 0))
         self._first = min(max(self._first, self._cursor - room + 1), self._cursor)
         self._first = max(min(self._first, len(self._items) - room), 0)
@@ -94,7 +94,7 @@ class ConversationPanel(Widget, can_focus=True):
 
     def on_click(self, event: events.Click) -> None:
         """Open the conversation under the pointer."""
-        at = self._first + event.y // LINES_EACH
+        at = self._first + event.y // LINES_PER_CONVERSATION
         if at < len(self._items):
             self._cursor = at
             self.action_choose()
@@ -109,7 +109,7 @@ class ConversationPanel(Widget, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         """Return one line of the widget."""
-        at, second = divmod(y, LINES_EACH)
+        at, second = divmod(y, LINES_PER_CONVERSATION)
         at += self._first
         width = self.size.width
         if at >= len(self._items):

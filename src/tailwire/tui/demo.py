@@ -23,13 +23,13 @@ USUAL_URL = "http://127.0.0.1:8480"
 """Where `tailwire serve` listens by default."""
 DEMO_UIDS = ("alice", "bob", "carol")
 BOT_UID, BOT_NAME = "echo", "Echo"
-GROUP = Group("lounge", "Lounge")
-WELCOME = (
+DEMO_GROUP = Group("lounge", "Lounge")
+WELCOME_TEXT = (
     "Welcome! I am a bot and repeat what you write.\nctrl+k finds people and groups, F1 shows all keys, ctrl+q ends.\n"
     "Run the same command in another terminal to chat with yourself as Bob."
 )
 _READY, _KEYS = "ready.json", "keys.json"
-_EXISTS = frozenset({"ERR_UID_ALREADY_EXISTS", "ERR_GUID_ALREADY_EXISTS", "ERR_ALREADY_JOINED"})
+_EXISTS_CODES = frozenset({"ERR_UID_ALREADY_EXISTS", "ERR_GUID_ALREADY_EXISTS", "ERR_ALREADY_JOINED"})
 
 
 class DemoFailed(Exception):
@@ -89,7 +89,7 @@ async def _unless_there(call: Any) -> bool:
     try:
         await call
     except CometChatException as e:
-        if e.code not in _EXISTS:
+        if e.code not in _EXISTS_CODES:
             raise
         return False
     return True
@@ -102,8 +102,10 @@ async def _furnish(url: str, keys: dict[str, str]) -> None:
             await _unless_there(admin.users.create(uid, name=uid.title()))
         await _unless_there(admin.users.create(BOT_UID, name=BOT_NAME))
         members = [GroupMember(uid) for uid in (*DEMO_UIDS, BOT_UID)]
-        if await _unless_there(admin.groups.create(GROUP, members=members)):
-            words = TextMessage(receiver=GROUP.guid, receiver_type="group", text="All demo users are in the lounge.")
+        if await _unless_there(admin.groups.create(DEMO_GROUP, members=members)):
+            words = TextMessage(
+                receiver=DEMO_GROUP.guid, receiver_type="group", text="All demo users are in the lounge."
+            )
             await admin.messages.send(words, on_behalf_of=BOT_UID)
         for uid in DEMO_UIDS:
             await _welcome(admin, uid)
@@ -111,7 +113,7 @@ async def _furnish(url: str, keys: dict[str, str]) -> None:
 
 async def _welcome(admin: Admin, uid: str) -> None:
     # Because of its muid the message is stored once, however often the demo starts.
-    await admin.messages.send(TextMessage(receiver=uid, text=WELCOME, muid=f"welcome-{uid}"), on_behalf_of=BOT_UID)
+    await admin.messages.send(TextMessage(receiver=uid, text=WELCOME_TEXT, muid=f"welcome-{uid}"), on_behalf_of=BOT_UID)
 
 
 def _bot(url: str, keys: dict[str, str], book: ProfileBook) -> Bot:

@@ -20,14 +20,14 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tailwire.sdk.live.message_list import LiveMessage
-from tailwire.tui.message_lines import NAME_COLORS, Line, Neighbour, PictureOf, message_lines, neighbour_of
+from tailwire.tui.message_lines import NAME_COLOR_COUNT, Line, Neighbour, PictureOf, message_lines, neighbour_of
 from tailwire.tui.viewport import Viewport
 
 MAX_CACHED_MESSAGES = 500
 WHEEL_LINES = 3
-STYLES = (
+STYLE_NAMES = (
     "text time you separator action deleted pending failed quote quote_bar file thread unread reaction my_reaction "
-    "read selected " + " ".join(f"name{n}" for n in range(NAME_COLORS))
+    "read selected " + " ".join(f"name{n}" for n in range(NAME_COLOR_COUNT))
 ).split()
 
 
@@ -56,7 +56,7 @@ class History(Widget, can_focus=True):
         unread_threads: the ids of the messages with unread replies in their thread.
     """
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"history--{name.replace('_', '-')}" for name in STYLES}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"history--{name.replace('_', '-')}" for name in STYLE_NAMES}
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "step(-1)", "Previous message", show=False),

@@ -16,7 +16,7 @@ from tailwire.tui.safe_text import safe_line
 from tailwire.tui.wording import body_of, clock, error_text, files_of, name_of
 from tailwire.wire.entities import Action, MediaMessage, TextMessage
 
-EMOJI = (
+EMOJI_CHOICES = (
     Choice("👍 thumbs up", "👍"),
     Choice("❤ heart", "❤"),
     Choice("😂 joy", "😂"),
@@ -146,7 +146,7 @@ class MessageActions:
         async def find(typed: str) -> Sequence[Choice]:
             typed = typed.strip()
             other = [Choice(f"React with {typed}", typed)] if 0 < len(typed) <= MAX_REACTION_CHARACTERS else []
-            return [*matching(EMOJI, typed), *other]
+            return [*matching(EMOJI_CHOICES, typed), *other]
 
         reaction = await self._app.push_screen_wait(Picker("React", "Name of an emoji, or the emoji itself", find))
         if not reaction:

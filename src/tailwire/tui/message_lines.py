@@ -20,7 +20,7 @@ NARROW_COLUMNS = 64
 GROUPED_SECONDS = 300
 """Messages of one sender within this time show the name once."""
 MAX_REACTIONS_SHOWN = 12
-NAME_COLORS = 6
+NAME_COLOR_COUNT = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ def name_columns(width: int) -> int:
 
 def color_of(uid: str) -> str:
     """Return the style of a user's name: the same for the same user, everywhere."""
-    return f"name{sum(uid.encode('utf-8', 'replace')) % NAME_COLORS}"
+    return f"name{sum(uid.encode('utf-8', 'replace')) % NAME_COLOR_COUNT}"
 
 
 def neighbour_of(item: LiveMessage, me: str, now: int) -> Neighbour:

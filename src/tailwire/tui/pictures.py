@@ -12,7 +12,7 @@ from tailwire.tui.files import FileProblem
 from tailwire.tui.message_lines import Line
 from tailwire.wire.entities import Attachment, BaseMessage, MediaMessage
 
-FORMATS = ("PNG", "JPEG", "GIF", "WEBP")
+PICTURE_FORMATS = ("PNG", "JPEG", "GIF", "WEBP")
 MAX_BYTES = 2 * 1024 * 1024
 MAX_PIXELS = 12_000_000
 WIDE, NARROW = 36, 16
@@ -20,7 +20,7 @@ WIDE, NARROW = 36, 16
 MAX_ROWS = 12
 MAX_KEPT_PICTURES = 60
 PICTURES_AT_ONCE = 2
-_HALF = "▀"  # the upper half in the first color, the lower half in the second
+_HALF_BLOCK = "▀"  # the upper half in the first color, the lower half in the second
 
 
 def half_blocks(data: bytes, columns: int, rows: int = MAX_ROWS) -> list[Line] | None:
@@ -32,7 +32,7 @@ def half_blocks(data: bytes, columns: int, rows: int = MAX_ROWS) -> list[Line] |
     from PIL import Image
 
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        with Image.open(io.BytesIO(data), formats=PICTURE_FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 return None
             image.draft("RGB", (columns * 2, rows * 4))
@@ -52,9 +52,9 @@ def half_blocks(data: bytes, columns: int, rows: int = MAX_ROWS) -> list[Line] |
         for upper, lower in zip(rows_of[y], rows_of[min(y + 1, height - 1)], strict=True):
             style = f"#{upper}#{lower}"
             if line and line[-1][1] == style:
-                line[-1] = (line[-1][0] + _HALF, style)
+                line[-1] = (line[-1][0] + _HALF_BLOCK, style)
             else:
-                line.append((_HALF, style))
+                line.append((_HALF_BLOCK, style))
         lines.append(line)
     return lines
 

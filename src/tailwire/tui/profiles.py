@@ -13,7 +13,7 @@ from pathlib import Path
 from tailwire.sdk.io.files import FileSessionStore
 
 MAX_PROFILES = 50
-_FILE = "profiles.json"
+_FILE_NAME = "profiles.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class ProfileBook:
     def all(self) -> list[Profile]:
         """Return the saved profiles. A file that cannot be read counts as empty."""
         try:
-            saved = json.loads((self.folder / _FILE).read_text(encoding="utf-8"))
+            saved = json.loads((self.folder / _FILE_NAME).read_text(encoding="utf-8"))
             return [Profile(str(p["server"]), str(p["app_id"]), str(p["uid"])) for p in saved][:MAX_PROFILES]
         except (OSError, ValueError, KeyError, TypeError):
             return []
@@ -87,4 +87,4 @@ class ProfileBook:
         descriptor, part = tempfile.mkstemp(dir=self.folder)  # readable only by the user
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             json.dump([asdict(p) for p in profiles[:MAX_PROFILES]], file, indent=1)
-        Path(part).replace(self.folder / _FILE)
+        Path(part).replace(self.folder / _FILE_NAME)

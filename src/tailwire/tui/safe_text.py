@@ -15,24 +15,24 @@ MAX_COMBINING_MARKS = 3
 """Combining marks in a row; real languages need at most two or three."""
 MAX_TEXT_CHARACTERS = 20_000
 """Longer texts are cut."""
-REPLACEMENT = "\ufffd"
-TAB = "    "
-CUT = " […]"
+REPLACEMENT_CHARACTER = "\ufffd"
+TAB_SPACES = "    "
+CUT_MARK = " […]"
 _CONTROL_PICTURES = {**{code: chr(0x2400 + code) for code in range(32)}, 127: "\u2421"}
 _FIRST_FLAG_LETTER, _LAST_FLAG_LETTER = 0x1F1E6, 0x1F1FF
-_REPLACED = ("Cc", "Cs", "Cn", "Co")
+_REPLACED_CATEGORIES = ("Cc", "Cs", "Cn", "Co")
 _JOINER, _NON_JOINER = "\u200d", "\u200c"
 _SKIN_TONES = ("\U0001f3fb", "\U0001f3ff")
-_SELECTORS = ("\ufe00", "\ufe0f")
+_VARIATION_SELECTORS = ("\ufe00", "\ufe0f")
 
 
 def _safe_character(char: str, marks: int, before: str) -> str:
     # Return what is shown for a character that is not plain ASCII. `before` is the last character that was kept.
     category = unicodedata.category(char)
     if category == "Cc":
-        return _CONTROL_PICTURES.get(ord(char), REPLACEMENT)
-    if category in _REPLACED:
-        return REPLACEMENT
+        return _CONTROL_PICTURES.get(ord(char), REPLACEMENT_CHARACTER)
+    if category in _REPLACED_CATEGORIES:
+        return REPLACEMENT_CHARACTER
     if category in ("Zl", "Zp"):
         return "\n"
     if category == "Zs":
@@ -40,7 +40,9 @@ def _safe_character(char: str, marks: int, before: str) -> str:
     if category == "Cf":
         joins_letters = char in (_JOINER, _NON_JOINER) and before and unicodedata.category(before)[0] in "LM"
         return char if joins_letters and marks < MAX_COMBINING_MARKS else _direction(char)
-    if _SELECTORS[0] <= char <= _SELECTORS[1] or (_SKIN_TONES[0] <= char <= _SKIN_TONES[1] and before):
+    if _VARIATION_SELECTORS[0] <= char <= _VARIATION_SELECTORS[1] or (
+        _SKIN_TONES[0] <= char <= _SKIN_TONES[1] and before
+    ):
         return ""  # without them a symbol has the same width everywhere
     if _FIRST_FLAG_LETTER <= ord(char) <= _LAST_FLAG_LETTER:
         return chr(ord(char) - _FIRST_FLAG_LETTER + ord("A"))
@@ -51,7 +53,7 @@ def _safe_character(char: str, marks: int, before: str) -> str:
 
 def _direction(char: str) -> str:
     # Marks of direction are shown, because they were meant to change what is read; other format characters are not.
-    return REPLACEMENT if unicodedata.bidirectional(char) in _DIRECTIONS else ""
+    return REPLACEMENT_CHARACTER if unicodedata.bidirectional(char) in _DIRECTIONS else ""
 
 
 _DIRECTIONS = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
@@ -64,13 +66,13 @@ def safe(text: str) -> str:
     text = text[:MAX_TEXT_CHARACTERS]
     if not (text.isascii() and text.isprintable()):
         text = _made_safe(text)
-    return text + CUT if cut else text
+    return text + CUT_MARK if cut else text
 
 
 def _made_safe(text: str) -> str:
     out: list[str] = []
     marks, before = 0, ""
-    for char in unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\t", TAB)):
+    for char in unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\t", TAB_SPACES)):
         shown = (
             char if char == "\n" or (char.isascii() and char.isprintable()) else _safe_character(char, marks, before)
         )

@@ -12,7 +12,7 @@ from tailwire.sdk.exceptions import CometChatException
 from tailwire.tui.wording import error_text
 from tailwire.wire.entities import MediaMessage
 
-MAX_AT_ONCE = 5
+MAX_UPLOADS_AT_ONCE = 5
 
 
 @dataclass(eq=False)
@@ -54,7 +54,7 @@ class Uploads:
     @property
     def full(self) -> bool:
         """Whether no further upload may begin."""
-        return len(self.running) >= MAX_AT_ONCE
+        return len(self.running) >= MAX_UPLOADS_AT_ONCE
 
     def begin(self, message: MediaMessage, name: str) -> Upload:
         """Begin to send a file, and return its upload."""

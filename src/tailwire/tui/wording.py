@@ -20,9 +20,9 @@ from tailwire.wire.entities import (
     User,
 )
 
-DELETED = "message deleted"
+DELETED_TEXT = "message deleted"
 KIBIBYTE = 1024
-_UNITS = ("bytes", "KB", "MB", "GB", "TB")
+_SIZE_UNITS = ("bytes", "KB", "MB", "GB", "TB")
 _ADVICE = {
     "ERR_NOT_A_MEMBER": "Join the group first, or ask its owner to add you.",
     "ERR_PERMISSION_DENIED": "Ask an admin of the group.",
@@ -71,15 +71,15 @@ def name_of(user: User) -> str:
 def size_text(count: int) -> str:
     """Return a number of bytes as people read it: `3.4 MB`."""
     size, unit = float(count), 0
-    while size >= KIBIBYTE and unit < len(_UNITS) - 1:
+    while size >= KIBIBYTE and unit < len(_SIZE_UNITS) - 1:
         size, unit = size / KIBIBYTE, unit + 1
-    return f"{size:.0f} {_UNITS[unit]}" if unit == 0 or size >= 100 else f"{size:.1f} {_UNITS[unit]}"
+    return f"{size:.0f} {_SIZE_UNITS[unit]}" if unit == 0 or size >= 100 else f"{size:.1f} {_SIZE_UNITS[unit]}"
 
 
 def body_of(message: BaseMessage) -> str:
     """Return the text of a message, safe, with its line breaks. Attachments are not part of it."""
     if message.deleted_at:
-        return DELETED
+        return DELETED_TEXT
     if isinstance(message, TextMessage):
         return safe(message.text)
     if isinstance(message, MediaMessage):

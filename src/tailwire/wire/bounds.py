@@ -28,14 +28,14 @@ NOT_LOCATED = f"{TOO_DEEP} {TOO_LONG} {TOO_LARGE}"
 """The advice on an excess that `first_excess` does not find, because it is too far into a long text."""
 
 _MAX_TOKENS = 20_000
-_ROUNDS = 6
+_MAX_ROUNDS = 6
 _DIGITS = bytes(48 if 48 <= byte <= 57 else 32 for byte in range(256))
 _OVERLONG = b"0" * (MAX_DIGITS + 1)
 _BRACKETS = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS = bytes(set(range(256)) - set(b'[]{}"'))
 # A number with a large exponent. "e" comes first: that is what the search looks for.
-_LARGE = tuple(re.compile(rb"%b(?<=[0-9]%b)\+?[0-9]{3,}(?=[\s,\]}]|$)" % (e, e)) for e in (b"e", b"E"))
-_TOKEN = re.compile(
+_LARGE_PATTERNS = tuple(re.compile(rb"%b(?<=[0-9]%b)\+?[0-9]{3,}(?=[\s,\]}]|$)" % (e, e)) for e in (b"e", b"E"))
+_TOKEN_PATTERN = re.compile(
     rb'"(?P<string>[^"\\]*(?:\\.[^"\\]*)*)"(?P<key>\s*:)?|(?P<open>[\[{])|(?P<close>[\]}])|(?P<comma>,)'
     rb"|(?P<number>-?[0-9][0-9.eE+-]*)",
     re.DOTALL,
@@ -63,7 +63,7 @@ def within_bounds(text: bytes, depth: int = MAX_DEPTH) -> bool:
     Args:
         depth: the maximum depth of objects and lists.
     """
-    suspect = _OVERLONG in text.translate(_DIGITS) or _LARGE[0].search(text) or _LARGE[1].search(text)
+    suspect = _OVERLONG in text.translate(_DIGITS) or _LARGE_PATTERNS[0].search(text) or _LARGE_PATTERNS[1].search(text)
     if suspect and next(excesses(text, depth), None) is not None:  # inside a string it is harmless
         return False
     opened = text.count(b"[") + text.count(b"{")
@@ -77,11 +77,11 @@ def _nests_at_most(text: bytes, depth: int) -> bool:
     brackets = text.translate(_BRACKETS, _NO_BRACKETS).replace(b'""', b"")
     if b'"' in brackets:
         brackets = b"".join(brackets.split(b'"')[::2])
-    for _ in range(_ROUNDS):
+    for _ in range(_MAX_ROUNDS):
         brackets = brackets.replace(b"[]", b"")
         if not brackets:
             return True
-    return max(accumulate(92 - bracket for bracket in brackets)) <= depth - _ROUNDS
+    return max(accumulate(92 - bracket for bracket in brackets)) <= depth - _MAX_ROUNDS
 
 
 def first_excess(text: bytes) -> Excess | None:
@@ -99,7 +99,7 @@ def excesses(text: bytes, max_depth: int = MAX_DEPTH, max_tokens: int = 0) -> It
     """
     path: list[int | str] = []
     begun = depth = 0
-    for n, token in enumerate(_TOKEN.finditer(text)):
+    for n, token in enumerate(_TOKEN_PATTERN.finditer(text)):
         if max_tokens and n >= max_tokens:
             return
         kind = token.lastgroup

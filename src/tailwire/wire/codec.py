@@ -25,7 +25,7 @@ class BadWire(ValueError):
     """A value of the wire is invalid. The message names the key."""
 
 
-UNREADABLE = (ValueError, LookupError, AttributeError, TypeError, RecursionError, OverflowError)
+UNREADABLE_ERRORS = (ValueError, LookupError, AttributeError, TypeError, RecursionError, OverflowError)
 """The exceptions of decoding: `BadWire`, and the errors of operations on values of unexpected types."""
 MAX_ID = 2**63 - 1
 
@@ -55,12 +55,12 @@ class _Shapes:
 
 _NONE = type(None)
 _TEXT, _TIME, _OBJECT = (str, _NONE), (int, _NONE), (dict, _NONE)
-_USER = _Shapes(
+_USER_SHAPES = _Shapes(
     uid=(str,), name=_TEXT, avatar=_TEXT, link=_TEXT, role=_TEXT, status=_TEXT, statusMessage=_TEXT,
     lastActiveAt=_TIME, metadata=_OBJECT, tags=(_NONE,), createdAt=_TIME, updatedAt=_TIME, blockedByMe=(_NONE,),
     hasBlockedMe=(_NONE,), conversationId=(_NONE,),
 )  # fmt: skip
-_MESSAGE = _Shapes(
+_MESSAGE_SHAPES = _Shapes(
     receiver=(str,), receiverType=(str,), category=(str,), type=(str,), id=(str, int), muid=_TEXT, conversationId=_TEXT,
     parentId=(_NONE,), sentAt=_TIME, updatedAt=_TIME, deliveredAt=_TIME, readAt=_TIME, editedAt=_TIME, editedBy=_TEXT,
     deletedAt=_TIME, deletedBy=_TEXT, tags=(_NONE,), data=(dict,), quotedMessageId=(_NONE,),
@@ -149,7 +149,7 @@ def user_from_wire(value: Any) -> User:
     if known is not None and known[0] == d:
         created, updated = known[2]
         return User(*known[1], {}, [], created, updated)
-    v = _USER.values(d)
+    v = _USER_SHAPES.values(d)
     if v is not None and v[0]:
         if not v[8]:
             _remember(d, v)
@@ -222,7 +222,7 @@ def message_from_wire(value: Any) -> BaseMessage:
         BadWire: a required key is missing or has the wrong type.
     """
     d = value if type(value) is dict else object_of(value, "message")
-    v = _MESSAGE.values(d)
+    v = _MESSAGE_SHAPES.values(d)
     if v is not None and v[2] == "message" and v[3] == "text":
         text = _quick_text(v, value)
         if text is not None:
@@ -320,7 +320,7 @@ def receiver_of(raw: Mapping[str, Any]) -> User | Group | None:
     """Return the receiver of a message as the server sent it; None if it is missing or unreadable."""
     try:
         found = _entity(raw["data"]["entities"], "receiver")
-    except UNREADABLE:
+    except UNREADABLE_ERRORS:
         return None
     return found if isinstance(found, User | Group) else None
 
@@ -329,7 +329,7 @@ def quoted_of(raw: Mapping[str, Any]) -> BaseMessage | None:
     """Return the quoted message as the server sent it; None if it is missing or unreadable."""
     try:
         return message_from_wire(raw["quotedMessage"])
-    except UNREADABLE:
+    except UNREADABLE_ERRORS:
         return None
 
 

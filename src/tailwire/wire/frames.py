@@ -8,7 +8,18 @@ from enum import StrEnum
 from typing import Any
 
 PING: dict[str, str] = {"action": "ping", "ack": "true"}
-FEATURES = ("heartbeat", "appState", "restart", "chain", "epoch", "grace", "cause", "throttled", "renew", "lists")
+CLIENT_FEATURES = (
+    "heartbeat",
+    "appState",
+    "restart",
+    "chain",
+    "epoch",
+    "grace",
+    "cause",
+    "throttled",
+    "renew",
+    "lists",
+)
 """Extensions of the documented protocol between Tailwire's SDK and server."""
 
 CLIENT_HEADER = "x-tailwire-client"
@@ -67,7 +78,7 @@ def auth_frame(
     Args:
         last: how the client's last socket ended: `cause`, `lived` in seconds, `attempts` since.
     """
-    ours: dict[str, Any] = {"features": FEATURES, **({"last": last} if last else {})}
+    ours: dict[str, Any] = {"features": CLIENT_FEATURES, **({"last": last} if last else {})}
     body: dict[str, Any] = {
         "auth": jwt,
         "deviceId": device,

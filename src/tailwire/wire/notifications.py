@@ -164,7 +164,7 @@ class UnmutedConversation(SetFieldsRepr):
     type: MutedConversationType = MutedConversationType.ONE_ON_ONE
 
 
-_GROUP: dict[str, tuple[str, type[IntEnum]]] = {
+_GROUP_FIELDS: dict[str, tuple[str, type[IntEnum]]] = {
     "messages": ("groupMessages", MessagesOptions),
     "replies": ("groupReplies", RepliesOptions),
     "reactions": ("groupReactions", ReactionsOptions),
@@ -176,7 +176,7 @@ _GROUP: dict[str, tuple[str, type[IntEnum]]] = {
     "member_unbanned": ("groupMemberUnbanned", MemberActionsOptions),
     "member_scope_changed": ("groupMemberScopeChanged", MemberActionsOptions),
 }
-_ONE_ON_ONE: dict[str, tuple[str, type[IntEnum]]] = {
+_ONE_ON_ONE_FIELDS: dict[str, tuple[str, type[IntEnum]]] = {
     "messages": ("oneOnOneMessages", MessagesOptions),
     "replies": ("oneOnOneReplies", RepliesOptions),
     "reactions": ("oneOnOneReactions", ReactionsOptions),
@@ -196,8 +196,8 @@ def preferences_from_wire(value: Any) -> NotificationPreferences:
             )
     private = d.get("usePrivacyTemplate")
     return NotificationPreferences(
-        GroupPreferences(**_options(_object(d.get("groupPreferences")), _GROUP)),
-        OneOnOnePreferences(**_options(_object(d.get("oneOnOnePreferences")), _ONE_ON_ONE)),
+        GroupPreferences(**_options(_object(d.get("groupPreferences")), _GROUP_FIELDS)),
+        OneOnOnePreferences(**_options(_object(d.get("oneOnOnePreferences")), _ONE_ON_ONE_FIELDS)),
         MutePreferences(_option(mute.get("dnd"), DNDOptions), schedule),
         private if isinstance(private, bool) else None,
     )
@@ -207,8 +207,8 @@ def preferences_to_wire(preferences: NotificationPreferences) -> dict[str, Any]:
     """Encode preferences, without those that are None."""
     mute = preferences.mute_preferences
     encoded: dict[str, Any] = {
-        "groupPreferences": _encoded(preferences.group_preferences, _GROUP),
-        "oneOnOnePreferences": _encoded(preferences.one_on_one_preferences, _ONE_ON_ONE),
+        "groupPreferences": _encoded(preferences.group_preferences, _GROUP_FIELDS),
+        "oneOnOnePreferences": _encoded(preferences.one_on_one_preferences, _ONE_ON_ONE_FIELDS),
         "mutePreferences": {
             **({"dnd": int(mute.dnd)} if mute.dnd is not None else {}),
             "schedule": {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import struct
 
-_BYTES_ACKED = 120
-SIZE = _BYTES_ACKED + 8
+_BYTES_ACKED_OFFSET = 120
+TCP_INFO_BYTES = _BYTES_ACKED_OFFSET + 8
 """The number of bytes of the structure to request."""
 
 
@@ -18,7 +18,7 @@ def bytes_acknowledged(info: bytes) -> int | None:
     Returns:
         None on an older Linux, whose structure lacks the field.
     """
-    if len(info) < SIZE:
+    if len(info) < TCP_INFO_BYTES:
         return None
-    (acknowledged,) = struct.unpack_from("Q", info, _BYTES_ACKED)
+    (acknowledged,) = struct.unpack_from("Q", info, _BYTES_ACKED_OFFSET)
     return int(acknowledged)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from tailwire.wire.frames import FEATURES, FrameType, app_state_frame, auth_frame, envelope, proof_of
+from tailwire.wire.frames import CLIENT_FEATURES, FrameType, app_state_frame, auth_frame, envelope, proof_of
 
 
 def test_auth_frame_names_user_device_and_features():
@@ -12,7 +12,7 @@ def test_auth_frame_names_user_device_and_features():
     assert (frame["appId"], frame["sender"], frame["deviceId"], frame["type"]) == ("app", "ann", "phone", "auth")
     body = frame["body"]
     assert (body["auth"], body["deviceId"]) == ("jwt", "phone")
-    assert body["params"]["tailwire"] == {"features": FEATURES}
+    assert body["params"]["tailwire"] == {"features": CLIENT_FEATURES}
     assert "presenceSubscription" not in body
 
 

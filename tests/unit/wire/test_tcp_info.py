@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import struct
 
-from tailwire.wire.tcp_info import SIZE, bytes_acknowledged
+from tailwire.wire.tcp_info import TCP_INFO_BYTES, bytes_acknowledged
 
 
 def test_acknowledged_bytes_are_the_64_bits_at_offset_120():
     assert bytes_acknowledged(bytes(120) + struct.pack("Q", 5_000_000_000)) == 5_000_000_000
-    assert SIZE == 128
+    assert TCP_INFO_BYTES == 128
 
 
 def test_older_kernel_does_not_report_them():
-    assert bytes_acknowledged(bytes(SIZE - 1)) is None
+    assert bytes_acknowledged(bytes(TCP_INFO_BYTES - 1)) is None

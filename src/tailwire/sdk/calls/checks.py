@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from tailwire.sdk.exceptions import failure
-from tailwire.wire.codec import UNREADABLE
+from tailwire.wire.codec import UNREADABLE_ERRORS
 
 T = TypeVar("T")
 
@@ -20,7 +20,7 @@ def decoded(decode: Callable[[Any], T], value: Any) -> T:
     """
     try:
         return decode(value)
-    except UNREADABLE as e:
+    except UNREADABLE_ERRORS as e:
         raise failure("ERR_BAD_ERROR_RESPONSE", str(e)) from e
 
 

@@ -10,7 +10,7 @@ from tailwire.sdk.calls.connection import Connection, answer_of
 from tailwire.sdk.calls.parts import Parts
 from tailwire.sdk.connection import inputs as i
 from tailwire.sdk.connection.state import AppState, Network
-from tailwire.sdk.io.driver import no_socket
+from tailwire.sdk.io.driver import until_no_socket
 
 MAX_REASONS = 100
 MAX_REASON_CHARACTERS = 100
@@ -108,7 +108,7 @@ class ConnectionCalls:
         """
         try:
             async with asyncio.timeout(timeout):
-                await no_socket(self._parts.driver)
+                await until_no_socket(self._parts.driver)
         except TimeoutError:
             raise TimeoutError(self.connection().explain()) from None
 

@@ -16,7 +16,7 @@ from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.sdk.io.driver import Driver
 from tailwire.sdk.io.world import World
 
-_SUCCESS = {
+_SUCCESS_TEXTS = {
     Result.CONNECTED: "Web socket connection successful",
     Result.DISCONNECTED: "Web socket disconnection successful",
     Result.PONG: "ping successful",
@@ -34,8 +34,8 @@ def answer_of(result: Result, cause: Cause | None) -> str:
     Raises:
         CometChatException: for the result of a call that failed.
     """
-    if result in _SUCCESS:
-        return _SUCCESS[result]
+    if result in _SUCCESS_TEXTS:
+        return _SUCCESS_TEXTS[result]
     if result in _NOT_LOGGED_IN:
         raise failure("ERR_NOT_LOGGED_IN", _NOT_LOGGED_IN[result])
     if result is Result.SESSION_EXPIRED:

@@ -16,14 +16,14 @@ from tailwire.sdk.continuity.state import Position
 from tailwire.sdk.dispatch.callbacks import LoginNotice, StatusChanged
 from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.sdk.listeners.events import ConnectionChanged
-from tailwire.sdk.retry import RETRYABLE, TOKEN_REJECTED
+from tailwire.sdk.retry import RETRYABLE_CODES, TOKEN_REJECTED_CODES
 from tailwire.sdk.session import Session
 from tailwire.wire.codec import user_from_wire
 from tailwire.wire.entities import User
 
 log = logging.getLogger("tailwire")
 
-_SECRETS = ("authToken", "jwt", "wsChannel")
+_SECRET_FIELDS = ("authToken", "jwt", "wsChannel")
 
 
 def _check_secret(name: str, value: object) -> None:
@@ -127,9 +127,9 @@ class LoginCalls:
         try:
             me, signed = await connector.me(kept.auth_token)
         except CometChatException as e:
-            if e.code in TOKEN_REJECTED:
+            if e.code in TOKEN_REJECTED_CODES:
                 return None
-            if e.code not in RETRYABLE:
+            if e.code not in RETRYABLE_CODES:
                 raise
             log.warning("the saved session of %s is kept, because the server could not be reached: %s", kept.uid, e)
             me, signed = kept.user, ""
@@ -245,4 +245,4 @@ class LoginCalls:
 
 
 def _without_secrets(me: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in me.items() if k not in _SECRETS}
+    return {k: v for k, v in me.items() if k not in _SECRET_FIELDS}

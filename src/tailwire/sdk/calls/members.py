@@ -13,7 +13,11 @@ from tailwire.wire.codec import message_from_wire
 from tailwire.wire.constants import MemberScope
 from tailwire.wire.entities import GroupMember
 
-_LISTS = {MemberScope.ADMIN: "admins", MemberScope.MODERATOR: "moderators", MemberScope.PARTICIPANT: "participants"}
+_LIST_FIELDS = {
+    MemberScope.ADMIN: "admins",
+    MemberScope.MODERATOR: "moderators",
+    MemberScope.PARTICIPANT: "participants",
+}
 
 
 def add_body(members: Sequence[GroupMember], banned: Sequence[str] = ()) -> dict[str, list[str]]:
@@ -24,9 +28,9 @@ def add_body(members: Sequence[GroupMember], banned: Sequence[str] = ()) -> dict
     """
     body: dict[str, list[str]] = {}
     for member in members:
-        if member.scope not in tuple(_LISTS):
+        if member.scope not in tuple(_LIST_FIELDS):
             raise failure("INVALID_SCOPE_VALUE")
-        body.setdefault(_LISTS[MemberScope(member.scope)], []).append(member.uid)
+        body.setdefault(_LIST_FIELDS[MemberScope(member.scope)], []).append(member.uid)
     if banned:
         body["usersToBan"] = list(banned)
     return body
@@ -161,7 +165,7 @@ class MemberCalls:
             CometChatException: `INVALID_SCOPE_VALUE`, `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, `ERR_SAME_SCOPE`,
                 `ERR_GROUP_NO_MODERATOR_SCOPE`, `ERR_GROUP_NO_SCOPE_CLEARANCE`, or another code of the server.
         """
-        if scope not in tuple(_LISTS):
+        if scope not in tuple(_LIST_FIELDS):
             raise failure("INVALID_SCOPE_VALUE")
         path = f"/groups/{quoted(guid)}/members/{quoted(uid)}"
         return await self._change("PUT", path, f"{guid} scope changed successfully", {"scope": str(scope)})

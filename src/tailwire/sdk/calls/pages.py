@@ -15,14 +15,14 @@ from tailwire.sdk.continuity.state import Position
 from tailwire.sdk.dispatch.history import NO_MARK, id_of
 from tailwire.sdk.exceptions import AnswerTooLarge, failure
 from tailwire.sdk.io.answers import changes_of, mark_of, pruned_of, until_of, with_meta
-from tailwire.wire.codec import MAX_ID, UNREADABLE
+from tailwire.wire.codec import MAX_ID, UNREADABLE_ERRORS
 
 log = logging.getLogger("tailwire")
 
 T = TypeVar("T")
 Ask = Callable[[Mapping[str, Any]], Awaitable[list[Any]]]
-_ID = re.compile(rb'"id"\s*:\s*"?([0-9]{1,19})\b')
-TOO_LARGE = "it is too large to be read"
+_ID_PATTERN = re.compile(rb'"id"\s*:\s*"?([0-9]{1,19})\b')
+TOO_LARGE_TEXT = "it is too large to be read"
 MAX_UNREADABLE_PAGES = 100
 """Consecutive pages without a readable entry after which a list fails: it may have no end."""
 
@@ -111,11 +111,11 @@ def _with_changes(
 
 def _named(error: AnswerTooLarge, cursor: int, *, newer: bool) -> dict[str, str]:
     # The id is near the beginning of a message. A number on the wrong side of the cursor is the id of something else.
-    for found in _ID.finditer(error.head):
+    for found in _ID_PATTERN.finditer(error.head):
         number = int(found[1])
         if 0 < number <= MAX_ID and (not cursor or (number > cursor) is newer) and number != cursor:
-            log.warning("message %d is skipped: %s", number, TOO_LARGE)
-            return {"id": str(number), "data": TOO_LARGE}
+            log.warning("message %d is skipped: %s", number, TOO_LARGE_TEXT)
+            return {"id": str(number), "data": TOO_LARGE_TEXT}
     raise error
 
 
@@ -137,7 +137,7 @@ async def position_now(ask: Callable[..., Awaitable[list[Any]]], token: str) -> 
             max(int(last["id"]), until_of(newest)), updated_at=int(last.get("updatedAt") or 0), mark=mark_of(newest),
             changes=number if isinstance(number, int) else None,
         )  # fmt: skip
-    except UNREADABLE as e:
+    except UNREADABLE_ERRORS as e:
         raise failure("ERR_BAD_ERROR_RESPONSE", "The server's list of messages cannot be read.") from e
 
 
@@ -154,7 +154,7 @@ async def numbered_page(ask: Ask, query: Mapping[str, Any], size: int, number: i
     except AnswerTooLarge as e:
         if size == 1:
             log.warning("entry %d of a list is skipped: %s", number, e.details)
-            return [TOO_LARGE]  # a placeholder, because an empty page would end the list
+            return [TOO_LARGE_TEXT]  # a placeholder, because an empty page would end the list
     part = max(divisor for divisor in range(1, size) if size % divisor == 0)
     first = (number - 1) * (size // part) + 1
     return [value for n in range(size // part) for value in await numbered_page(ask, query, part, first + n)]
@@ -170,7 +170,7 @@ def readable(decode: Callable[[Any], T], listed: list[Any], what: str) -> list[T
     for value in listed:
         try:
             found.append(decode(value))
-        except UNREADABLE as error:
+        except UNREADABLE_ERRORS as error:
             log.warning("%s of a list is invalid and is left out: %s: %s", what, _name_of(value), error)
     return found
 

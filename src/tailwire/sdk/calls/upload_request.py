@@ -16,7 +16,7 @@ from tailwire.sdk.listeners.interfaces import UploadFileListener
 from tailwire.wire.constants import ReceiverTypeName
 from tailwire.wire.entities import Attachment
 
-RETRYABLE = frozenset({"NO_INTERNET_CONNECTION", "ERR_UNAVAILABLE", "ERR_TOO_MANY_REQUESTS"})
+RETRYABLE_CODES = frozenset({"NO_INTERNET_CONNECTION", "ERR_UNAVAILABLE", "ERR_TOO_MANY_REQUESTS"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class UploadFileRequest:
             uploads = UploadCalls(parts_of(self._client))
             (attachment,) = await uploads.upload_attachments(*self._receiver, [wanted.file], on_progress=progress)
         except CometChatException as e:
-            if e.code in RETRYABLE:
+            if e.code in RETRYABLE_CODES:
                 result.failed[wanted.file_id] = e
                 await call_listener(listener.on_file_failure, (wanted.file_id, e))
             else:

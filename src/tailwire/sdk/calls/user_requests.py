@@ -14,7 +14,7 @@ from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.sdk.gate import Gate
 from tailwire.sdk.io.http import Http
 from tailwire.sdk.io.progress_timeout import ProgressTimeout
-from tailwire.sdk.retry import TOKEN_REJECTED, is_numbered, is_safe, repeat
+from tailwire.sdk.retry import TOKEN_REJECTED_CODES, is_numbered, is_safe, repeat
 from tailwire.sdk.session_holder import SessionHolder
 from tailwire.sdk.tokens import Tokens
 
@@ -98,7 +98,7 @@ class UserRequests:
                 method, path, token=token, body=body, query=query, within=limit, repeated=repeated, number=number
             )
         except CometChatException as e:
-            if e.code not in TOKEN_REJECTED or not await self._tokens.renew_rejected(token):
+            if e.code not in TOKEN_REJECTED_CODES or not await self._tokens.renew_rejected(token):
                 raise
         token = self._sessions.token_of(uid)
         return await http.ask(

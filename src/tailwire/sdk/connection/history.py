@@ -14,7 +14,7 @@ from tailwire.sdk.connection.inputs import Input
 from tailwire.sdk.connection.state import AppState, ConnectionStatus, Mode, Network, Phase, SessionState, State
 from tailwire.sdk.connection.timings import Timings
 
-FORMAT = 1
+FORMAT_VERSION = 1
 """Format number of dumps."""
 
 
@@ -78,7 +78,7 @@ class History:
         """Return the last inputs and the state before the first, as JSON values. Contains no tokens and no messages."""
         first = self._recorded[0][0] if self._recorded else self._start
         return {
-            "format": FORMAT,
+            "format": FORMAT_VERSION,
             "state": _plain(first),
             "inputs": [
                 {"at": r.at, "chance": r.chance, "input": type(r.happened).__name__, **_plain(r.happened)}
@@ -99,8 +99,8 @@ def load(dump: Mapping[str, Any]) -> tuple[State, list[Recorded]]:
     """
     if not isinstance(dump, Mapping):
         raise BadDump("not a JSON object")
-    if dump.get("format") != FORMAT:
-        raise BadDump(f"format {dump.get('format')!r}, this version reads {FORMAT}")
+    if dump.get("format") != FORMAT_VERSION:
+        raise BadDump(f"format {dump.get('format')!r}, this version reads {FORMAT_VERSION}")
     try:
         return _state(dump["state"]), [_recorded(n, r) for n, r in enumerate(dump["inputs"], 1)]
     except (KeyError, TypeError, ValueError, AttributeError) as e:

@@ -15,7 +15,7 @@ from tailwire.sdk.connection.commands import Answer, DropConnections, ExpireSess
 from tailwire.sdk.connection.state import Phase, SessionState, clear_socket
 from tailwire.sdk.connection.step import Step
 
-SILENT = frozenset({
+SILENT_CAUSES = frozenset({
     Cause.HEARTBEAT_TIMEOUT, Cause.PROBE_FAILED, Cause.SLEPT, Cause.NETWORK_CHANGED, Cause.ATTEMPT_TIMEOUT,
 })  # fmt: skip
 """Causes where the transport reported no end: pooled HTTP connections of the same age may be dead as well."""
@@ -71,7 +71,7 @@ def _schedule_retry(
     usual = retry_delay(s.timings, cause, failures, s.network, step.chance, now - s.failing_since)
     s.not_before = now + asked if asked is not None else None
     s.asked_by_server = asked is not None and ours
-    if cause in SILENT:
+    if cause in SILENT_CAUSES:
         step.emit(DropConnections())
     if cause.kind is CauseKind.TOKEN:
         if s.has_provider and not s.renewal_tried:

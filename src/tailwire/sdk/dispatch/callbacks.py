@@ -77,26 +77,26 @@ class LoginNotice:
     arguments: tuple[Any, ...] = ()
 
 
-_STATUS = {
+_STATUS_CALLBACKS = {
     ConnectionStatus.CONNECTED: "on_connected",
     ConnectionStatus.CONNECTING: "on_connecting",
     ConnectionStatus.DISCONNECTED: "on_disconnected",
     ConnectionStatus.FEATURE_THROTTLED: "on_feature_throttled",
 }
-_MESSAGES: dict[type, str] = {
+_MESSAGE_CALLBACKS: dict[type, str] = {
     TextMessage: "on_text_message_received",
     MediaMessage: "on_media_message_received",
     CustomMessage: "on_custom_message_received",
     InteractiveMessage: "on_interactive_message_received",
 }
-_RECEIPTS = {
+_RECEIPT_CALLBACKS = {
     "delivered": "on_messages_delivered",
     "read": "on_messages_read",
     "deliveredToAll": "on_messages_delivered_to_all",
     "readByAll": "on_messages_read_by_all",
 }
-_PRESENCE = {"online": "on_user_online", "away": "on_user_away", "offline": "on_user_offline"}
-_TYPING = {"started": "on_typing_started", "ended": "on_typing_ended"}
+_PRESENCE_CALLBACKS = {"online": "on_user_online", "away": "on_user_away", "offline": "on_user_offline"}
+_TYPING_CALLBACKS = {"started": "on_typing_started", "ended": "on_typing_ended"}
 
 Call = tuple[Listeners[Any], str, tuple[Any, ...]]
 """Listeners, the name of their callback, and its arguments."""
@@ -111,9 +111,9 @@ class Callbacks:
     async def handle(self, entry: object) -> None:
         """Call the listeners that an entry of the queue concerns, one after the other, then fill the streams."""
         if type(entry) is not e.MessageReceived:
-            await self._other(entry)
+            await self._handle_other(entry)
             return
-        name = _MESSAGES.get(type(entry.message))
+        name = _MESSAGE_CALLBACKS.get(type(entry.message))
         if name is not None:
             for listener in self._r.message:
                 try:  # as in `call_listener`, but without creating a coroutine for each listener
@@ -127,11 +127,11 @@ class Callbacks:
         if self._r.streams.references:
             await self._r.streams.put(entry)
 
-    async def _other(self, entry: object) -> None:
+    async def _handle_other(self, entry: object) -> None:
         if isinstance(entry, LateListener):
             self._r.late.remove(entry.listener)
             if any(known is entry.listener for known in self._r.connection):
-                await call_listener(getattr(entry.listener, _STATUS[entry.status]), ())
+                await call_listener(getattr(entry.listener, _STATUS_CALLBACKS[entry.status]), ())
             return
         call = CALLS[type(entry)](self._r, entry)
         if call is not None:
@@ -147,17 +147,17 @@ class Callbacks:
 
 
 def _receipt(r: Registries, event: e.ReceiptReceived) -> Call | None:
-    name = _RECEIPTS.get(event.receipt.receipt_type)
+    name = _RECEIPT_CALLBACKS.get(event.receipt.receipt_type)
     return (r.message, name, (event.receipt,)) if name else None
 
 
 def _typing(r: Registries, event: e.TypingChanged) -> Call | None:
-    name = _TYPING.get(event.indicator.typing_status)
+    name = _TYPING_CALLBACKS.get(event.indicator.typing_status)
     return (r.message, name, (event.indicator,)) if name else None
 
 
 def _presence(r: Registries, event: e.PresenceChanged) -> Call:
-    return r.user, _PRESENCE.get(event.user.status, "on_user_offline"), (event.user,)
+    return r.user, _PRESENCE_CALLBACKS.get(event.user.status, "on_user_offline"), (event.user,)
 
 
 def _group(r: Registries, event: e.GroupChanged) -> Call | None:
@@ -185,7 +185,7 @@ def _streams_only(r: Registries, event: object) -> None:
 
 
 CALLS: dict[type, Callable[[Registries, Any], Call | None]] = {
-    StatusChanged: lambda r, entry: (r.connection, _STATUS[entry.status], ()),
+    StatusChanged: lambda r, entry: (r.connection, _STATUS_CALLBACKS[entry.status], ()),
     LoginNotice: lambda r, entry: (r.login, entry.name, entry.arguments),
     e.ConnectionChanged: _streams_only,  # listeners were called for the `StatusChanged`
     e.ConnectionFailed: lambda r, event: (r.connection, "on_connection_error", (event.error,)),

@@ -31,7 +31,7 @@ from tailwire.wire.entities import Action, BaseMessage, MessageReceipt, User
 log = logging.getLogger("tailwire")
 
 
-def _before(message: BaseMessage | history.Unreadable, said: object, uid: str) -> int:
+def _predecessor_of(message: BaseMessage | history.Unreadable, said: object, uid: str) -> int:
     # The predecessor that the server names; 0 for a user who has just joined, and never received it.
     if not isinstance(said, int):
         return 0
@@ -161,14 +161,14 @@ class Incoming:
     def sent(self, message: BaseMessage) -> None:
         """Record a message that this client sent."""
         catch_up.sent(self._machine, message.id)
-        before = _before(message, message.raw.get("before"), self._uid)
+        before = _predecessor_of(message, message.raw.get("before"), self._uid)
         if self._connected and before and chain.broken(self._machine, before):
             self._carry_out(chain.missing(self._machine, before))
         else:
             self._carry_out(chain.mended(self._machine))
-        self._heard(message.updated_at)
+        self._record_server_time(message.updated_at)
 
-    def _heard(self, updated_at: int) -> None:
+    def _record_server_time(self, updated_at: int) -> None:
         # Receipts may still be missing, so a time counts only on a connection that has caught up.
         position = self._machine.position
         if position is None or updated_at <= position.updated_at:
@@ -189,7 +189,7 @@ class Incoming:
                 case chain.Wait():
                     if self._waiting is not None:
                         self._waiting.cancel()
-                    self._waiting = self._loop.call_later(command.seconds, self._waited)
+                    self._waiting = self._loop.call_later(command.seconds, self._on_wait_over)
                 case FetchAfter() | FetchLatest():
                     self._reader = self._loop.create_task(self._read(command), name="tailwire catch-up")
                 case _:
@@ -216,7 +216,7 @@ class Incoming:
             work = self._read_updates(begin)
             self._updater = self._loop.create_task(work, name="tailwire catch-up of receipts")
 
-    def _waited(self) -> None:
+    def _on_wait_over(self) -> None:
         self._waiting = None
         self._carry_out(chain.waited(self._machine))
 
@@ -308,11 +308,11 @@ class Incoming:
         Args:
             said: the id of the message before it in its conversation, if the frame names one.
         """
-        before = _before(message, said, self._uid)
+        before = _predecessor_of(message, said, self._uid)
         if before and chain.broken(self._machine, before):
             self._carry_out(chain.hold(self._machine, before, message.id, message))
         elif catch_up.passes(self._machine, message.id):
-            self._heard(message.updated_at)
+            self._record_server_time(message.updated_at)
             self._queue.put(Positioned(_event_of(message, self._drafts), self._machine.position))
         else:
             self._carry_out(catch_up.live(self._machine, message.id, message, before=before))
@@ -342,7 +342,7 @@ class Incoming:
             updates.record_receipt(self._machine, receipt.receiver_id, receipt.sender.uid, what, message_id)
         else:
             updates.record_receipt(self._machine, self._uid, f"group {receipt.receiver_id}", what, message_id)
-        self._heard(receipt.timestamp)
+        self._record_server_time(receipt.timestamp)
         self.take_change(e.ReceiptReceived(receipt), number, settled)
 
     async def close(self) -> None:

@@ -28,11 +28,11 @@ MAX_HEAD_BYTES = 64 * 1024
 """Bytes that are kept of a response that is too large."""
 MAX_WAIT_SECONDS = 60.0
 """Maximum Retry-After, in seconds, of a response that is not the chat server's."""
-ENCODING = "gzip"
+ACCEPTED_ENCODING = "gzip"
 """`Accept-Encoding` of requests."""
 _CHUNK_BYTES = 1024 * 1024
 _CODE = re.compile(r"(AUTH_)?ERR(_[A-Z0-9]+)+")
-_ANY_FORMAT = zlib.MAX_WBITS | 32
+_ANY_FORMAT_WBITS = zlib.MAX_WBITS | 32
 
 _ADVICE = {
     Cause.CAPTIVE_PORTAL: "sign in to the network with a browser, or check the host in the settings",
@@ -85,7 +85,7 @@ class Body:
         self._compressed = encoding not in ("", "identity")
         if self._compressed and encoding not in ("gzip", "x-gzip", "deflate"):
             raise BadBody(f"the content encoding {encoding[:40]!r} was not requested")
-        self._decompressor = zlib.decompressobj(_ANY_FORMAT)
+        self._decompressor = zlib.decompressobj(_ANY_FORMAT_WBITS)
         self._content = bytearray()
         self._received = 0
 

@@ -16,8 +16,8 @@ log = logging.getLogger("tailwire")
 CLOSE_TIMEOUT_SECONDS = 0.5
 MAX_WAITING_CHARACTERS = 8 * 1024 * 1024
 """Maximum characters of unread messages, or of unsent ones. A page cannot slow down what the browser reads."""
-_OPEN = 1
-_NORMAL = 1000
+_OPEN_STATE = 1
+_NORMAL_CLOSE_CODE = 1000
 
 
 class BrowserWire:
@@ -102,7 +102,7 @@ class BrowserWire:
         Raises:
             WireClosed: if the socket has ended.
         """
-        if self._ended is None and self._socket.readyState == _OPEN:
+        if self._ended is None and self._socket.readyState == _OPEN_STATE:
             try:
                 self._socket.send(text)
             except Exception as e:  # noqa: BLE001 - a JsException, which exists only in a browser
@@ -111,7 +111,7 @@ class BrowserWire:
             else:
                 if self._socket.bufferedAmount > MAX_WAITING_CHARACTERS:
                     self.abort()  # the server does not read
-        if self._ended is not None or self._socket.readyState != _OPEN:
+        if self._ended is not None or self._socket.readyState != _OPEN_STATE:
             raise WireClosed(self._ended or Cause.CONNECTION_RESET)
 
     async def receive(self) -> str | bytes:
@@ -143,7 +143,7 @@ class BrowserWire:
             code: 1000, or 3000 to 4999; for any other, which a page may not send, 1000 is sent.
         """
         if self._ended is None:
-            self._socket.close(int(code) if 3000 <= code <= 4999 else _NORMAL)
+            self._socket.close(int(code) if 3000 <= code <= 4999 else _NORMAL_CLOSE_CODE)
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_SECONDS):
                 while self._ended is None:

@@ -7,15 +7,15 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-_BOOT = getattr(time, "CLOCK_BOOTTIME", None)
+_BOOT_CLOCK = getattr(time, "CLOCK_BOOTTIME", None)
 # macOS and iOS: CLOCK_MONOTONIC is the continuous clock there, CLOCK_UPTIME_RAW the one that stops.
-_CONTINUOUS = getattr(time, "CLOCK_MONOTONIC", None) if sys.platform in ("darwin", "ios") else None
+_CONTINUOUS_CLOCK = getattr(time, "CLOCK_MONOTONIC", None) if sys.platform in ("darwin", "ios") else None
 
 
 seconds: Callable[[], float] = time.monotonic
 """Seconds on a clock that runs while the device sleeps if the platform has one, else on `time.monotonic`."""
 
-if _BOOT is not None and sys.platform != "emscripten":  # emscripten defines the constant, but has no such clock
-    seconds = partial(time.clock_gettime, _BOOT)
-elif _CONTINUOUS is not None:
-    seconds = partial(time.clock_gettime, _CONTINUOUS)
+if _BOOT_CLOCK is not None and sys.platform != "emscripten":  # emscripten defines the constant, but has no such clock
+    seconds = partial(time.clock_gettime, _BOOT_CLOCK)
+elif _CONTINUOUS_CLOCK is not None:
+    seconds = partial(time.clock_gettime, _CONTINUOUS_CLOCK)

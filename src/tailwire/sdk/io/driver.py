@@ -85,7 +85,7 @@ async def _try_to_send(wire: Wire, text: str) -> None:
         return  # the reader gets the same error, and reports it
 
 
-async def no_socket(driver: Driver) -> None:
+async def until_no_socket(driver: Driver) -> None:
     """Wait until no socket is open, opening or closing."""
     while busy := [t for t in (driver._task, driver._closing) if t is not None and not t.done()]:
         await asyncio.wait(busy)
@@ -205,7 +205,7 @@ class Driver:
     # Commands.
 
     def _open(self, command: c.OpenSocket) -> None:
-        self._task = self.begin(self._live(command.epoch))
+        self._task = self.begin(self._run_socket(command.epoch))
 
     def begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Start a task that ends with the driver."""
@@ -214,7 +214,7 @@ class Driver:
         task.add_done_callback(self._others.pop)
         return task
 
-    async def _live(self, epoch: int) -> None:
+    async def _run_socket(self, epoch: int) -> None:
         # The task of one socket, from the attempt to its end.
         if self._closing is not None:
             await asyncio.wait([self._closing])  # at most one socket at any time (I7)
@@ -271,7 +271,7 @@ class Driver:
             if self._wire is not wire:
                 return
             self._wire = None
-            self._ended()
+            self._socket_ended()
             self.feed(i.SocketLost(epoch, cause, within))
 
     def pong_came(self) -> None:
@@ -291,7 +291,7 @@ class Driver:
         """Report that the server turned features off, or on again."""
         self.feed(i.ThrottleChanged(self._state.epoch, on))
 
-    def _ended(self) -> None:
+    def _socket_ended(self) -> None:
         self._stats.ended(self._world.now())
         self._owner.link_ended()
 
@@ -300,7 +300,7 @@ class Driver:
         task, self._task = self._task, None
         wire, self._wire = self._wire, None
         if wire is not None:
-            self._ended()
+            self._socket_ended()
         if task is not None and task is not asyncio.current_task():
             task.cancel()
         return wire

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from tailwire import __version__
 from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.exceptions import AnswerTooLarge, CometChatException, failure, not_reached
-from tailwire.sdk.io.answers import ENCODING, Answer, BadBody, Body, TooLarge
+from tailwire.sdk.io.answers import ACCEPTED_ENCODING, Answer, BadBody, Body, TooLarge
 from tailwire.sdk.io.failures import advice_for, cause_of_error
 from tailwire.sdk.io.progress_timeout import (
     OWN_STALLED_SECONDS,
@@ -149,7 +149,7 @@ class Http:
 
     def _headers(self, token: str, key: str, authorization: str, more: Mapping[str, str]) -> dict[str, str]:
         headers = {
-            "accept-encoding": ENCODING,
+            "accept-encoding": ACCEPTED_ENCODING,
             "appid": self._identity.app_id,
             "resource": self._identity.resource,
             "sdk": f"python@{__version__}",
@@ -189,7 +189,7 @@ class Http:
             CometChatException: with the server's code; `NO_INTERNET_CONNECTION` if the server was not reached;
                 `ERR_BAD_ERROR_RESPONSE` if a file store refuses the form; what `pieces` raises.
         """
-        headers = {"content-type": content_type, "content-length": str(size), "accept-encoding": ENCODING}
+        headers = {"content-type": content_type, "content-length": str(size), "accept-encoding": ACCEPTED_ENCODING}
         stalled, longest = (
             (UPLOAD_STALLED_SECONDS, UPLOAD_OWN_STALLED_SECONDS)
             if self._world.sees_uploads
@@ -229,7 +229,7 @@ class Http:
                 if exchange.went_silent and pool is self._pool:
                     self.drop()  # the other connections are probably dead as well
                 if pool is not self._pool:
-                    self._shut(pool)
+                    self._close_pool(pool)
 
     # Connections.
 
@@ -244,9 +244,9 @@ class Http:
         """Use new connections from now on. Old ones are closed when their running requests have finished."""
         pool, self._pool = self._pool, None
         if pool is not None:
-            self._shut(pool)
+            self._close_pool(pool)
 
-    def _shut(self, pool: _Pool) -> None:
+    def _close_pool(self, pool: _Pool) -> None:
         self._dropped.add(pool)
         if pool.running:
             return

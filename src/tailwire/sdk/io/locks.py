@@ -13,7 +13,7 @@ except ModuleNotFoundError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 log = logging.getLogger("tailwire")
-_HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK)
+_HELD_ERRNOS = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK)
 _LOCKED_BYTE = 1 << 30  # Windows makes locked bytes unreadable, so the lock is on a byte far after the text
 
 
@@ -50,7 +50,7 @@ class FileLock:
         try:
             _take(descriptor)
         except OSError as e:
-            if e.errno not in _HELD:
+            if e.errno not in _HELD_ERRNOS:
                 log.warning("%s cannot be locked (%s): another process may use the same session", path, e)
                 os.close(descriptor)
                 return

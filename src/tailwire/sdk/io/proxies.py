@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from urllib.parse import quote, unquote, urlsplit
 
-PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
+DEFAULT_PROXY_PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 SOCKS_LIBRARIES = ("socksio", "python_socks")
-_VARIABLE = {"http": "http", "ws": "http", "https": "https", "wss": "https"}
+_VARIABLE_NAMES = {"http": "http", "ws": "http", "https": "https", "wss": "https"}
 _DEFAULT_PORT = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
 
@@ -85,12 +85,12 @@ def parse_proxy(text: str) -> Proxy:
         raise UnusableProxy(f"the proxy's address cannot be read; {example}{_ENCODE_TEXT}") from e
     if "@" in f"{parts.path}{parts.query}{parts.fragment}":
         raise UnusableProxy(f"the proxy's address cannot be read; {example}{_ENCODE_TEXT}")
-    if scheme not in PORTS:
+    if scheme not in DEFAULT_PROXY_PORTS:
         raise UnusableProxy(f"the proxy's scheme {scheme!r} is unknown; {example}")
     if not parts.hostname:
         raise UnusableProxy(f"the proxy's address names no host; {example}")
     username, password = unquote(parts.username or ""), unquote(parts.password or "")
-    return Proxy(scheme, parts.hostname, PORTS[scheme] if port is None else port, username, password)
+    return Proxy(scheme, parts.hostname, DEFAULT_PROXY_PORTS[scheme] if port is None else port, username, password)
 
 
 _ENCODE_TEXT = "; percent-encode special characters of the password, such as / ? #"
@@ -146,7 +146,7 @@ def chosen(url: str, configured: ConfiguredProxies) -> Proxy | None:
     """
     parts = urlsplit(url)
     host, port = (parts.hostname or "").rstrip("."), parts.port or _DEFAULT_PORT[parts.scheme]
-    variable = _VARIABLE[parts.scheme]
+    variable = _VARIABLE_NAMES[parts.scheme]
     # A system's settings name their SOCKS proxy "socks", on macOS with the scheme http://.
     for name in (variable, "all", "socks") if configured.of_system else (variable, "all"):
         text = configured.proxies.get(name, "").strip()

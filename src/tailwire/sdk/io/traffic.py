@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from tailwire.wire.tcp_info import SIZE, bytes_acknowledged
+from tailwire.wire.tcp_info import TCP_INFO_BYTES, bytes_acknowledged
 
 
 def not_counted() -> None:
@@ -76,6 +76,6 @@ def _acknowledged(raw: Any) -> int | None:
     if sys.platform not in ("linux", "android") or raw is None:
         return None
     try:
-        return bytes_acknowledged(raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, SIZE))
+        return bytes_acknowledged(raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_BYTES))
     except OSError:
         return None

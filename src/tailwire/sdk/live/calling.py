@@ -12,7 +12,7 @@ from tailwire.sdk.live.conversations import PAGE_SIZE, LiveConversations
 from tailwire.sdk.live.live_list import LiveList
 from tailwire.sdk.live.message_list import MessageList
 from tailwire.sdk.live.messages import LiveMessages
-from tailwire.sdk.retry import RETRYABLE
+from tailwire.sdk.retry import RETRYABLE_CODES
 from tailwire.wire.constants import ReceiverTypeName
 
 log = logging.getLogger("tailwire")
@@ -159,7 +159,7 @@ async def _opened(live: L) -> L:
     try:
         await live.refresh()
     except BaseException as e:
-        if isinstance(e, CometChatException) and e.code in RETRYABLE:
+        if isinstance(e, CometChatException) and e.code in RETRYABLE_CODES:
             live._retry_later(e)
             return live
         await live._end()

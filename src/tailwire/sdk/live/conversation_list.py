@@ -15,12 +15,12 @@ from typing import Any
 from tailwire.sdk.live import merging
 from tailwire.wire.entities import Action, BaseMessage, Conversation, Group, MessageReceipt, TypingIndicator, User
 
-MAX_UNREAD = 1000
+MAX_UNREAD_MESSAGES = 1000
 """The server's maximum of an unread count."""
 MAX_REMEMBERED_IDS = 500
 MAX_READ_CHECKS = 3
-_LEFT = ("left", "kicked", "banned")
-_JOINED = ("joined", "added")
+_LEAVING_ACTIONS = ("left", "kicked", "banned")
+_JOINING_ACTIONS = ("joined", "added")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,9 +40,9 @@ class LiveConversation:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, LiveConversation):
             return NotImplemented
-        mine, theirs = self.conversation, other.conversation
-        return (self.key, mine, self.typing) == (other.key, theirs, other.typing) and merging.reads_alike(
-            mine.last_message, theirs.last_message
+        own_receipt, theirs = self.conversation, other.conversation
+        return (self.key, own_receipt, self.typing) == (other.key, theirs, other.typing) and merging.reads_alike(
+            own_receipt.last_message, theirs.last_message
         )
 
     def __hash__(self) -> int:
@@ -136,7 +136,7 @@ class ConversationList:
                 conversation = merging.with_blocks(conversation, before.item.conversation)
             self._put(conversation, before.item.typing if before else ())
             for number in known or ():
-                self._note(key, number)
+                self._mark_applied(key, number)
             self._sort(key, before.rank() if before else None)
 
     def drop(self, key: str) -> None:
@@ -181,7 +181,7 @@ class ConversationList:
         _set(self, row, conversation=replace(row.item.conversation, **changes))  # type: ignore[arg-type]
         self._sort(key, before)
 
-    def _note(self, key: str, number: int) -> bool:
+    def _mark_applied(self, key: str, number: int) -> bool:
         # Mark an id as applied. Return whether it is new.
         row, applied = self._rows[key], self._applied.setdefault(key, {})
         if number <= row.known or number in applied:
@@ -199,12 +199,12 @@ class ConversationList:
         key = _key_of(message, self._me)
         if self._kind not in ("", str(message.receiver_type)):
             return
-        if isinstance(message, Action) and message.type == "groupMember" and self._of_me(message, key):
+        if isinstance(message, Action) and message.type == "groupMember" and self._concerns_me(message, key):
             return
         if key not in self._rows:
             self.stale[key] = None
             return
-        if not self._note(key, message.id):
+        if not self._mark_applied(key, message.id):
             return
         c = self._rows[key].item.conversation
         changes: dict[str, object] = {}
@@ -215,13 +215,13 @@ class ConversationList:
         self._stop_typing(key, message.sender.uid)
         self._change(key, **changes)
 
-    def _of_me(self, action: Action, key: str) -> bool:
+    def _concerns_me(self, action: Action, key: str) -> bool:
         # Return whether the user themself has joined or left.
         on = action.action_on if isinstance(action.action_on, User) else action.action_by
-        if on is None or on.uid != self._me or action.action not in (*_LEFT, *_JOINED):
+        if on is None or on.uid != self._me or action.action not in (*_LEAVING_ACTIONS, *_JOINING_ACTIONS):
             return False
         self.drop(key)
-        if action.action in _JOINED:
+        if action.action in _JOINING_ACTIONS:
             self.stale[key] = None
         return True
 
@@ -240,7 +240,7 @@ class ConversationList:
             return {}
         row.counted = max(row.counted, message.id)
         return {
-            "unread_message_count": min(c.unread_message_count + 1, MAX_UNREAD),
+            "unread_message_count": min(c.unread_message_count + 1, MAX_UNREAD_MESSAGES),
             "unread_mentions_count": c.unread_mentions_count + message.mentions(self._me),
         }
 
@@ -250,7 +250,7 @@ class ConversationList:
         read = receipt.receipt_type in ("read", "readByAll")
         of_all = receipt.receipt_type in ("deliveredToAll", "readByAll")
         if reader == self._me and not of_all:
-            self.mine(key_of(kind, receipt.receiver_id), receipt.message_id, at, read=read)
+            self.own_receipt(key_of(kind, receipt.receiver_id), receipt.message_id, at, read=read)
             return
         key = key_of(kind, receipt.receiver_id if kind == "group" else reader)
         row = self._rows.get(key)
@@ -259,7 +259,7 @@ class ConversationList:
             return
         self._change(key, last_message=merging.with_receipt(last, at, read=read))
 
-    def mine(self, key: str, up_to: int, at: int, *, read: bool, here: bool = False) -> None:
+    def own_receipt(self, key: str, up_to: int, at: int, *, read: bool, here: bool = False) -> None:
         """Record that the user has received, or read, a conversation up to a message.
 
         Args:
@@ -350,12 +350,12 @@ def _key_of(message: BaseMessage, me: str) -> str:
     kind = str(message.receiver_type)
     if kind == "group":
         return key_of(kind, message.receiver)
-    mine = message.sender.uid == me
+    own_receipt = message.sender.uid == me
     if merging.reports_a_change(message) and isinstance(message, Action):
         on = message.action_on
         if isinstance(on, BaseMessage):
             return key_of(kind, on.receiver if on.sender.uid == me else on.sender.uid)
-    return key_of(kind, message.receiver if mine else message.sender.uid)
+    return key_of(kind, message.receiver if own_receipt else message.sender.uid)
 
 
 def _last(c: Conversation, message: BaseMessage) -> dict[str, object]:

@@ -158,7 +158,7 @@ class LiveConversations(LiveList[LiveConversation]):
         state = self._state
         if isinstance(event, own.Marked):
             key = key_of(event.kind, event.other)
-            state.mine(key, event.message_id, event.at, read=event.read, here=True)
+            state.own_receipt(key, event.message_id, event.at, read=event.read, here=True)
         elif isinstance(event, own.ConversationSaid | e.ConversationPinned):
             state.put(event.conversation)
         elif isinstance(event, own.ConversationTouched):

@@ -15,7 +15,7 @@ from tailwire.sdk.dispatch.callbacks import StatusChanged
 from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.sdk.io.watchers import call_plain
 from tailwire.sdk.live.changes import Change, ChangeKind, Keyed, steps
-from tailwire.sdk.retry import RETRYABLE, RetryPolicy, Waits
+from tailwire.sdk.retry import RETRYABLE_CODES, RetryPolicy, Waits
 
 log = logging.getLogger("tailwire")
 K = TypeVar("K", bound=Keyed)
@@ -285,7 +285,7 @@ class LiveList(Generic[K]):
                         return
                     self.error = error
                     self._wanted = self._wanted or whole
-                    if error.code not in RETRYABLE:
+                    if error.code not in RETRYABLE_CODES:
                         self._give_up(error)
                     wait = min(retries.next(error.retry_after), LIST_RETRY.longest)
                     log.info("a live list could not be read: %s", error.code)

@@ -25,7 +25,7 @@ MAX_REREAD_MESSAGES = 2 * PAGE_SIZE
 MAX_REQUESTS = 5
 MAX_FRUITLESS_REQUESTS = 50
 """A read ends after this number of pages without a visible message; the next one continues there."""
-_CONTENT = "message,custom,interactive,call"
+_CONTENT_CATEGORIES = "message,custom,interactive,call"
 _STATES = {OutboxStatus.PENDING: MessageState.PENDING, OutboxStatus.FAILED: MessageState.FAILED}
 _NOT_A_MEMBER_CODES = frozenset({"ERR_NOT_A_MEMBER", "ERR_GUID_NOT_FOUND"})
 
@@ -120,7 +120,7 @@ class LiveMessages(LiveList[LiveMessage]):
     def _filters(self) -> dict[str, Any]:
         filters: dict[str, Any] = {}
         if "guid" not in self._place and "thread" not in self._place:
-            filters["categories"] = _CONTENT  # between two users all actions are about messages
+            filters["categories"] = _CONTENT_CATEGORIES  # between two users all actions are about messages
         if self._state.hides_replies:
             filters["hideReplies"] = 1
         return filters

@@ -14,7 +14,7 @@ from tailwire.server.actions.rendering import with_quoted, without_later
 from tailwire.server.auth.revoked_tokens import RevokedTokens
 from tailwire.server.fanout.frames import with_before
 from tailwire.server.ports.broker import (
-    PRESENCE,
+    PRESENCE_SUBJECT,
     Broker,
     FramePublication,
     MembershipChange,
@@ -224,7 +224,7 @@ class Delivery:
         frame = self.frames.frame(FrameType.PRESENCE, uid, "", uid, "user", encode(body))
         audience = PresenceAudience(role, friends, hidden_from, feature)
         publication = FramePublication(frame, droppable=True, audience=audience)
-        self._broker.publish(PRESENCE, publication)
+        self._broker.publish(PRESENCE_SUBJECT, publication)
 
     def membership(self, uid: str, guid: str, *, joined: bool, message_id: int = 0) -> None:
         """Subscribe a user's sockets to a group, or unsubscribe them.

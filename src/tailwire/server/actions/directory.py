@@ -18,7 +18,7 @@ from tailwire.server.ports.store import Store
 from tailwire.server.rules.names import SYSTEM_USER
 
 MAX_CACHED_USERS = 20_000
-SYSTEM = UserRow(SYSTEM_USER, "System")
+SYSTEM_USER_ROW = UserRow(SYSTEM_USER, "System")
 
 
 class Directory:
@@ -81,7 +81,7 @@ class Directory:
 
     async def _encoded_entity(self, uid: str, online: bool, with_metadata: bool, key: str) -> msgspec.Raw:
         async def encoded() -> msgspec.Raw:
-            row = SYSTEM if uid == SYSTEM_USER else await self.user(uid)
+            row = SYSTEM_USER_ROW if uid == SYSTEM_USER else await self.user(uid)
             if not with_metadata:
                 row = replace(row, metadata=None)
             return msgspec.Raw(encode(user_payload(UserView(row, online))))

@@ -104,7 +104,7 @@ class Ephemeral:
         found, _ = await self._authorizer.group(caller, receiver, "write")
         return found.guid, found.members_count
 
-    async def came(self, uid: str, platform: str = "") -> None:
+    async def user_came_online(self, uid: str, platform: str = "") -> None:
         """Publish that a user is online, because their first socket here opened.
 
         Args:
@@ -117,7 +117,7 @@ class Ephemeral:
         elif before is State.AWAY and after is State.ONLINE:
             await self._presence(uid, "online", "appState")
 
-    async def went(self, uid: str) -> None:
+    async def user_went_offline(self, uid: str) -> None:
         """Store when a user was last seen, and publish that they are offline, because their last socket here closed."""
         await self._store.users.seen(uid, self._world.seconds())
         before, after = await self._everywhere.changed(uid)

@@ -19,7 +19,7 @@ from tailwire.server.ports.standing import GroupStanding
 from tailwire.server.rules import groups as rules
 from tailwire.server.rules import names
 
-UNSETTABLE = ("icon", "description", "metadata")
+UNSETTABLE_FIELDS = ("icon", "description", "metadata")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,7 +211,7 @@ class Groups:
             columns["metadata"] = metadata
         if change.tags is not None:
             columns["tags"] = encode(self._lengths.check_tags(change.tags)).decode()
-        return columns | dict.fromkeys(n for n in change.unset if n in UNSETTABLE)
+        return columns | dict.fromkeys(n for n in change.unset if n in UNSETTABLE_FIELDS)
 
     async def delete(self, caller: Caller, guid: str) -> str:
         """Delete a group with its messages, and return its guid.

@@ -23,7 +23,7 @@ DELETED_TEXT = "This message was deleted"
 MAX_TITLE_CHARACTERS = 100
 MAX_BODY_CHARACTERS = 2_000
 MAX_NAMED_MENTIONS = 10
-_KINDS = {"image": "Image", "video": "Video", "audio": "Audio", "file": "File"}
+_KIND_TEXTS = {"image": "Image", "video": "Video", "audio": "Audio", "file": "File"}
 _MENTION = re.compile(r"<@uid:([A-Za-z0-9_-]{1,100})>")
 _SPACES = re.compile(r"\s+")
 
@@ -142,7 +142,7 @@ class NotificationContent:
         text = data.text if isinstance(data.text, str) else data.conversation_text or ""
         for uid in list(dict.fromkeys(_MENTION.findall(text)))[:MAX_NAMED_MENTIONS]:
             text = text.replace(f"<@uid:{uid}>", f"@{await self._name(uid)}")
-        return text or _KINDS.get(message.type, NEW_MESSAGE)
+        return text or _KIND_TEXTS.get(message.type, NEW_MESSAGE)
 
 
 def _tag(row: NotificationRow) -> str:

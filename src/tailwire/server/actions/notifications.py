@@ -25,7 +25,7 @@ from tailwire.server.rules.push_tokens import MAX_PROVIDER_ID_CHARACTERS, VOIP, 
 MAX_MUTES = 1_000
 MAX_MUTES_AT_ONCE = 100
 MAX_UNTIL_MILLISECONDS = 10**15  # milliseconds: beyond the year 30000
-KINDS = {"oneOnOne": "user", "group": "group", "user": "user"}
+CONVERSATION_KINDS = {"oneOnOne": "user", "group": "group", "user": "user"}
 """The documented types of muted conversations; `user` is accepted as well."""
 
 
@@ -60,7 +60,7 @@ class Notifications:
     """Actions on push notifications.
 
     Args:
-        began: called when a device was registered.
+        device_registered: called when a device was registered.
         wake: called when a notification is due.
     """
 
@@ -71,7 +71,7 @@ class Notifications:
         authorizer: Authorizer,
         setup: PushSetup,
         composer: Composer,
-        began: Callable[[], None],
+        device_registered: Callable[[], None],
         wake: Callable[[], None],
     ) -> None:
         self._store = store
@@ -79,7 +79,7 @@ class Notifications:
         self._authorizer = authorizer
         self._setup = setup
         self._composer = composer
-        self._began = began
+        self._device_registered = device_registered
         self._wake = wake
 
     # Devices.
@@ -123,7 +123,7 @@ class Notifications:
         await self._store.push_tokens.put(row, self._setup.max_tokens)
         if not any(known.token_hash == row.token_hash for known in await self._store.push_tokens.of_auth_token(owner)):
             raise Refused("ERR_AUTH_TOKEN_NOT_FOUND")
-        self._began()
+        self._device_registered()
         return row
 
     def _problem(self, endpoint: str) -> str:
@@ -319,9 +319,9 @@ def _bounded(mutes: Sequence[Mute]) -> Sequence[Mute]:
 
 
 def _key(caller: Caller, one: Mute) -> ConversationKey:
-    if one.type not in KINDS:
+    if one.type not in CONVERSATION_KINDS:
         raise Refused("ERR_BAD_REQUEST", {"type": "Use oneOnOne or group."})
-    return key_of(caller.uid, identifier(one.id, "id"), KINDS[one.type])
+    return key_of(caller.uid, identifier(one.id, "id"), CONVERSATION_KINDS[one.type])
 
 
 def _mute(row: MuteRow, uid: str) -> Mute:

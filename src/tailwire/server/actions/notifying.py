@@ -135,7 +135,7 @@ class Notifier:
             self._loop.create_task(self._sweep(), name="tailwire push cleanup"),
         ]
 
-    def began(self) -> None:
+    def device_registered(self) -> None:
         """Record that a device was registered."""
         self._active = True
         self._begun += 1

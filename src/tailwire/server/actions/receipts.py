@@ -16,7 +16,7 @@ from tailwire.server.ports.records import Event, MessageRow
 from tailwire.server.ports.refusal import Refused
 
 CallLater = Callable[[float, Callable[[], None]], object]
-_ALL = {False: "deliveredToAll", True: "readByAll"}
+_ACTIONS_OF_ALL = {False: "deliveredToAll", True: "readByAll"}
 
 
 class Receipts:
@@ -106,9 +106,9 @@ class Receipts:
         for sender, number, all_read, logged in marked.by_all:
             if sender not in notified:
                 continue
-            of_all = {"action": _ALL[all_read], "messageId": str(number), "user": user, "timestamp": now}
+            of_all = {"action": _ACTIONS_OF_ALL[all_read], "messageId": str(number), "user": user, "timestamp": now}
             self._hold(
-                (f"{row.conversation_id}\0{sender}", "", _ALL[all_read]),
+                (f"{row.conversation_id}\0{sender}", "", _ACTIONS_OF_ALL[all_read]),
                 partial(self._delivery.receipt_of_all, caller, group, sender, of_all, logged),
             )
 

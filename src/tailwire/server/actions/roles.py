@@ -23,7 +23,7 @@ from tailwire.server.rules.lengths import Lengths
 
 DEFAULT_ROLE = "default"
 MAX_ROLES = 10_000
-UNSETTABLE = ("settings", "description", "metadata")
+UNSETTABLE_FIELDS = ("settings", "description", "metadata")
 
 
 class RoleSettings(msgspec.Struct, rename="camel"):
@@ -180,7 +180,7 @@ class Roles:
         for setting in (settings.list_users, settings.send_messages_to) if settings else ():
             if setting not in ("all", "friendsOnly"):
                 raise Refused("ERR_BAD_REQUEST", {"settings": "Use all or friendsOnly."})
-        unset = {name: None for name in fields.unset if name in UNSETTABLE}
+        unset = {name: None for name in fields.unset if name in UNSETTABLE_FIELDS}
         changed = replace(
             row,
             name=self._lengths.check_name(fields.name or row.name),

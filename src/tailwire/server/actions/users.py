@@ -15,7 +15,7 @@ from tailwire.server.ports.records import UserRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rules import names
 
-UNSETTABLE = ("avatar", "link", "metadata")
+UNSETTABLE_FIELDS = ("avatar", "link", "metadata")
 MAX_STATUS_CHARACTERS = 500
 
 
@@ -183,7 +183,7 @@ class Users:
             columns["metadata"] = metadata
         if change.tags is not None:
             columns["tags"] = encode(self._lengths.check_tags(change.tags)).decode()
-        columns |= dict.fromkeys(n for n in change.unset if n in UNSETTABLE)
+        columns |= dict.fromkeys(n for n in change.unset if n in UNSETTABLE_FIELDS)
         row = await self._store.users.change(found.uid, columns)
         self._directory.forget(found.uid)
         if row is None:

@@ -48,7 +48,7 @@ from tailwire.server.limits.buckets import Buckets
 from tailwire.server.limits.guess_limiter import GuessLimiter
 from tailwire.server.limits.issued_forms import IssuedForms
 from tailwire.server.limits.rates import per_minute
-from tailwire.server.limits.targets import LOOPBACK, Targets
+from tailwire.server.limits.targets import LOOPBACK_NETWORKS, Targets
 from tailwire.server.limits.upload_quota import DAY_SECONDS, UploadQuota
 from tailwire.server.ports.uploads import Uploads
 from tailwire.server.ports.world import World
@@ -110,7 +110,7 @@ def fixed_base(settings: Settings) -> str:
 
 def webhook_targets(settings: Settings) -> Targets:
     """Return the addresses that webhooks may reach. A server that only this machine can reach may use loopback ones."""
-    return Targets(f"{settings.webhook_targets},{LOOPBACK if is_local(settings) else ''}")
+    return Targets(f"{settings.webhook_targets},{LOOPBACK_NETWORKS if is_local(settings) else ''}")
 
 
 def is_local(settings: Settings) -> bool:

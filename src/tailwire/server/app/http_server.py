@@ -24,7 +24,7 @@ from tailwire.server.limits.slots import Slot
 from tailwire.server.rest.protocol import HttpProtocol
 from tailwire.server.telemetry.logs import log
 
-STDIN = 0
+STDIN_DESCRIPTOR = 0
 
 
 class HttpServer(uvicorn.Server):
@@ -96,7 +96,7 @@ class HttpServer(uvicorn.Server):
             self.on_hangup()
 
     def _stop_without_terminal(self) -> bool:
-        closed = self.in_terminal and not os.isatty(STDIN)
+        closed = self.in_terminal and not os.isatty(STDIN_DESCRIPTOR)
         if closed:
             self.handle_exit(signal.SIGHUP, None)
         return closed

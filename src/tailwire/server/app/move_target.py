@@ -13,7 +13,7 @@ from tailwire.server.store.postgres.connecting import CONNECT_SECONDS, UNUSABLE,
 from tailwire.server.store.postgres.starting import STARTING_LOCK
 
 Row = tuple[Any, ...]
-APP_LOCK = 7308895  # of the lane that gives out ids
+APP_LOCK_KEY = 7308895  # of the lane that gives out ids
 SEQUENCES = """SELECT a.attname, pg_get_serial_sequence(c.oid::regclass::text, a.attname)
 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
 WHERE c.oid = $1::text::regclass AND a.attnum > 0 AND NOT a.attisdropped
@@ -117,7 +117,7 @@ async def filling(url: str) -> AsyncIterator[Target]:
         async with connection.transaction():
             if not await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", STARTING_LOCK):
                 raise MoveRefused("a server is starting on the PostgreSQL database, or another move is in progress")
-            await connection.execute("SELECT pg_advisory_xact_lock($1)", APP_LOCK)
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", APP_LOCK_KEY)
             if await connection.fetchval("SELECT EXISTS (SELECT FROM app) OR EXISTS (SELECT FROM messages)"):
                 raise MoveRefused("the PostgreSQL database has content already: create an empty one")
             yield Target(connection)

@@ -61,7 +61,7 @@ def restore(source: Path, url: str, uploads: Path, *, replace: bool) -> Restored
     if not file.is_file():
         raise BackupRefused(f"{source} is not a backup of a PostgreSQL database: it has no {DUMP_NAME}")
     private_files.make_folder(uploads.parent)
-    with dumps.alone(url) as highest:
+    with dumps.without_servers(url) as highest:
         dumps.check(file)
         aside: Path | None = None
         if highest is not None or uploads.exists():

@@ -58,10 +58,10 @@ class Push:
         if self.notifier is not None:
             self.notifier.note(message_id)
 
-    def began(self) -> None:
+    def device_registered(self) -> None:
         """Record that a device was registered."""
         if self.notifier is not None:
-            self.notifier.began()
+            self.notifier.device_registered()
 
     def wake(self) -> None:
         """Check the queues."""
@@ -144,7 +144,7 @@ class Pushing:
             authorizer,
             setup,
             self._content,
-            lambda: self.push.began(),
+            lambda: self.push.device_registered(),
             lambda: self.push.wake(),
         )
 

@@ -11,7 +11,7 @@ from tailwire.server.app.checks import CannotStart, check_certificate
 from tailwire.server.config import BadSetting, Settings
 from tailwire.server.telemetry.logs import log, set_level
 
-RELOADED = frozenset({"log_level"})
+RELOADED_SETTINGS = frozenset({"log_level"})
 
 
 class Reloader:
@@ -66,6 +66,6 @@ class Reloader:
         set_level(new.log_level)
         log.info("the settings were read again; log_level=%s", new.log_level)
         names = [field.name for field in dataclasses.fields(Settings)]
-        changed = [n for n in names if n not in RELOADED and getattr(new, n) != getattr(self._settings, n)]
+        changed = [n for n in names if n not in RELOADED_SETTINGS and getattr(new, n) != getattr(self._settings, n)]
         if changed:
             log.warning("restart the server to apply changes of: %s", ", ".join(changed))

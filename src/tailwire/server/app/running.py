@@ -27,7 +27,7 @@ from tailwire.server.app.assembly import Actions, build
 from tailwire.server.app.brokers import make_broker, start_broker
 from tailwire.server.app.checks import bind, check_certificate, check_folder
 from tailwire.server.app.housekeeping import Housekeeping
-from tailwire.server.app.http_server import STDIN, HttpServer
+from tailwire.server.app.http_server import STDIN_DESCRIPTOR, HttpServer
 from tailwire.server.app.internal_server import InternalServer
 from tailwire.server.app.key_file import Keys, key_file, read_keys, write_keys
 from tailwire.server.app.observing import Observers, changed_settings, observe
@@ -369,7 +369,7 @@ async def serve(
     started = time.monotonic()
     os.umask(private_files.OTHERS_MODE_BITS)
     raise_descriptor_limit()
-    in_terminal = os.isatty(STDIN)
+    in_terminal = os.isatty(STDIN_DESCRIPTOR)
     for name in ("SIGHUP", "SIGUSR1"):  # which would end a process that does not handle them yet
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)

@@ -12,7 +12,7 @@ from tailwire.server.app.opening import AnyStore
 from tailwire.server.config import Settings
 from tailwire.server.fanout.hub import Hub
 from tailwire.server.fanout.presence import AlonePresence, SharedPresence
-from tailwire.server.ports.broker import DELIVERIES, DeliveriesQueued
+from tailwire.server.ports.broker import DELIVERIES_SUBJECT, DeliveriesQueued
 from tailwire.server.ports.changes import SEEN, Change
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.uploads import Uploads
@@ -99,7 +99,7 @@ class ServerCooperation:
         self._push.holds = store.leases.holds
         self._webhooks.on_elsewhere = self._queued_elsewhere
         self._hub.on_deliveries = lambda queued: self._webhooks.wake_for(queued.webhooks)
-        self._hub.broker.subscribe(DELIVERIES)
+        self._hub.broker.subscribe(DELIVERIES_SUBJECT)
         self._presence.on_returned = lambda uids: self._run(self._ephemeral.returned(uids))
         store.processes.on_ended(self._ended)
         store.processes.on_servers(self._divide)
@@ -146,7 +146,7 @@ class ServerCooperation:
 
     def _publish_queued(self) -> None:
         webhook_ids, self._queued = tuple(self._queued), {}
-        self._hub.broker.publish(DELIVERIES, DeliveriesQueued(webhook_ids))
+        self._hub.broker.publish(DELIVERIES_SUBJECT, DeliveriesQueued(webhook_ids))
 
     # Other servers.
 

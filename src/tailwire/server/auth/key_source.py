@@ -19,7 +19,7 @@ RETRY_SECONDS = 10.0
 """Seconds between two fetches while they fail."""
 FETCH_SECONDS = 5.0
 MAX_CONTENT_BYTES = 256 * 1024
-UNAVAILABLE = "The keys of the identity provider cannot be fetched. Nothing is wrong with the token: try again."
+UNAVAILABLE_TEXT = "The keys of the identity provider cannot be fetched. Nothing is wrong with the token: try again."
 
 Fetch = Callable[[], Awaitable[bytes]]
 
@@ -74,7 +74,7 @@ class KeySource:
             await self._refresh()
             found = self._known(kid, algorithm)
         if found is None and (self._problem or self._fetched_at is None):
-            raise Refused("ERR_UNAVAILABLE", UNAVAILABLE, retry_after=RETRY_SECONDS)
+            raise Refused("ERR_UNAVAILABLE", UNAVAILABLE_TEXT, retry_after=RETRY_SECONDS)
         return found
 
     def _known(self, kid: str, algorithm: str) -> PublicKey | None:

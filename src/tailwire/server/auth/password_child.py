@@ -8,7 +8,7 @@ from io import RawIOBase
 from tailwire.server.auth.scrypt import digest
 from tailwire.server.child_process.inside import Bounds, read, serve
 
-JOB = struct.Struct("!II")
+JOB_HEAD = struct.Struct("!II")
 """Bytes of the password and of the salt, which follow."""
 MEMORY_BYTES = 256 * 1024 * 1024
 CPU_SECONDS_PER_PASSWORD = 5
@@ -16,10 +16,10 @@ CPU_SECONDS_PER_PASSWORD = 5
 
 def answer(jobs: RawIOBase) -> bytes | None:
     """Read a job, and return the hash of its password; None at the end of the input."""
-    head = read(jobs, JOB.size)
-    if len(head) < JOB.size:
+    head = read(jobs, JOB_HEAD.size)
+    if len(head) < JOB_HEAD.size:
         return None
-    password, salt = (read(jobs, size) for size in JOB.unpack(head))
+    password, salt = (read(jobs, size) for size in JOB_HEAD.unpack(head))
     return digest(password, salt)
 
 

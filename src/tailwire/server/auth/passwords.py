@@ -87,7 +87,7 @@ class Passwords:
         # Called in the thread.
         if self._pending > 1 and time.monotonic() >= self._no_child_until:
             try:
-                return self._child.ask(password_child.JOB.pack(len(password), len(salt)) + password + salt)
+                return self._child.ask(password_child.JOB_HEAD.pack(len(password), len(salt)) + password + salt)
             except FAILURES as e:
                 self._no_child_until = time.monotonic() + NO_CHILD_SECONDS
                 if not self._child.closed:

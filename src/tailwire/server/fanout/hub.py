@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from tailwire.server.fanout.frames import text_frame, with_before, with_number
 from tailwire.server.fanout.left_foreground import LeftForeground
 from tailwire.server.ports.broker import (
-    PRESENCE,
+    PRESENCE_SUBJECT,
     Broker,
     DeliveriesQueued,
     FramePublication,
@@ -144,7 +144,7 @@ class Hub:
         self.users_online += first
         self._join(socket, user_subject(socket.uid))
         if socket.presence:
-            self._join(socket, PRESENCE)
+            self._join(socket, PRESENCE_SUBJECT)
         self._left_meanwhile[socket] = set()
         return first
 
@@ -172,7 +172,7 @@ class Hub:
             self._leave(socket, group_subject(guid))
         socket.groups.clear()
         if socket.presence:
-            self._leave(socket, PRESENCE)
+            self._leave(socket, PRESENCE_SUBJECT)
         if user_subject(socket.uid) in self._by_subject or socket.uid in self._lingering:
             return False
         if linger_until:

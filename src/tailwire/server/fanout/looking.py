@@ -56,9 +56,9 @@ class LogPoller:
     def within(self, seconds: float) -> None:
         """Look at the log within a number of seconds."""
         if self._timer is None:
-            self._timer = self._loop.call_later(seconds, self._it_is_time)
+            self._timer = self._loop.call_later(seconds, self._wake)
 
-    def _it_is_time(self) -> None:
+    def _wake(self) -> None:
         self._timer = None
         self._now.set()
 

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable, Collection, Iterable
 
 from tailwire.server.fanout.hub import Hub
-from tailwire.server.ports.broker import PRESENCE_DELTAS, PresenceDelta
+from tailwire.server.ports.broker import PRESENCE_DELTAS_SUBJECT, PresenceDelta
 from tailwire.server.ports.presence import LocalPresence, PresenceTable, State, Transition
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.telemetry.logs import log
@@ -88,7 +88,7 @@ class SharedPresence:
         self._behind: dict[int, int] = {}  # versions that were missing at the last look
         self.on_returned: Callable[[list[str]], None] = lambda uids: None
         hub.on_presence_delta = self._received
-        hub.broker.subscribe(PRESENCE_DELTAS)
+        hub.broker.subscribe(PRESENCE_DELTAS_SUBJECT)
 
     async def start(self) -> None:
         """Read who is online at the other processes.
@@ -144,7 +144,7 @@ class SharedPresence:
         elif noted.version != self._version + 1 and self._version:
             self._store_users(self._hub.online_users())  # the table was emptied meanwhile, by a crash of the database
         self._process, self._version = noted.process, noted.version
-        self._hub.broker.publish(PRESENCE_DELTAS, PresenceDelta(noted.process, noted.version, tuple(users)))
+        self._hub.broker.publish(PRESENCE_DELTAS_SUBJECT, PresenceDelta(noted.process, noted.version, tuple(users)))
         returned = []
         for user, transition in zip(users, noted.transitions, strict=True):
             self._answer(calls[user.uid], transition)
@@ -246,21 +246,21 @@ class SharedPresence:
     def ended(self, process: int) -> None:
         """Forget the users of a process that was declared dead, and tell the others to do so too."""
         self._drop(process)
-        self._hub.broker.publish(PRESENCE_DELTAS, PresenceDelta(process, 0, ()))
+        self._hub.broker.publish(PRESENCE_DELTAS_SUBJECT, PresenceDelta(process, 0, ()))
 
     async def _read(self, process: int) -> None:
-        roll = await self._table.roll(process)
-        if roll is None or process == self._process:
+        users_of = await self._table.users_of(process)
+        if users_of is None or process == self._process:
             return
-        if roll.version < self._newest.get(process, 0):
+        if users_of.version < self._newest.get(process, 0):
             return  # a later change has arrived meanwhile: the next look finds out whether any is missing
-        gone = [uid for uid, at in self._elsewhere.items() if process in at and uid not in roll.away]
+        gone = [uid for uid, at in self._elsewhere.items() if process in at and uid not in users_of.away]
         for uid in gone:
             self._set(uid, process, None)
-        for uid, away in roll.away.items():
+        for uid, away in users_of.away.items():
             self._set(uid, process, away)
-        self._versions[process] = roll.version
-        self._forget([*gone, *roll.away])
+        self._versions[process] = users_of.version
+        self._forget([*gone, *users_of.away])
 
     async def close(self) -> None:
         """Stop storing. Other processes notice what is not stored once this one is gone."""

@@ -23,7 +23,7 @@ from tailwire.wire.close_codes import CloseCode
 
 FLOOD_COOLDOWN_SECONDS = 5.0
 MAX_DEVICE_CHARACTERS = 200  # characters
-REJECTED = {"status": "ERROR", "code": "401"}
+REJECTED_BODY = {"status": "ERROR", "code": "401"}
 
 
 class Authenticator:
@@ -111,7 +111,7 @@ class Authenticator:
         socket.token_until = self._loop.time() + admitted.left if admitted.left is not None else 0.0
 
     def _reject(self, socket: Socket, device: str) -> bool:
-        socket.write(auth_result(self._app_id, device, "", REJECTED))
+        socket.write(auth_result(self._app_id, device, "", REJECTED_BODY))
         self._metrics.closes["token rejected"] += 1
         socket.close(CloseCode.TOKEN_REJECTED, "the token is not valid: log in again")
         return False
@@ -121,7 +121,7 @@ class Authenticator:
         address = socket.address
         admitted = None if self._guesses.wait(address, auth.auth) else await self._verify(address, auth)
         if admitted is None or admitted.uid != socket.uid:
-            socket.write(auth_result(self._app_id, socket.device, "", REJECTED))
+            socket.write(auth_result(self._app_id, socket.device, "", REJECTED_BODY))
             return
         self._store_token(socket, admitted)
         self._metrics.renewals += 1

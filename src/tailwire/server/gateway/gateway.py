@@ -120,7 +120,7 @@ class Gateway:
 
     def _went_offline(self, uid: str) -> None:
         self._hub.away.discard(uid)
-        self._run(self._ephemeral.went(uid))
+        self._run(self._ephemeral.user_went_offline(uid))
 
     def _update_away(self, uid: str) -> None:
         # A user is away while all their apps are in the background. Only clients with `appState` report that.
@@ -205,7 +205,7 @@ class Gateway:
                 log.exception("a frame of %s failed", socket.uid)
                 self._report_error(socket, Refused("ERR_MISSION_FAILED"))
         socket.inbox = None
-        socket.go_on()
+        socket.process_more()
 
     async def _handle(self, socket: Socket, text: bytes) -> None:
         try:
@@ -270,7 +270,7 @@ class Gateway:
         if last is not None and "cause" in socket.features:
             self.metrics.came_back(last.cause, last.lived, last.attempts)
         if first:
-            await self._ephemeral.came(socket.uid, auth.platform)
+            await self._ephemeral.user_came_online(socket.uid, auth.platform)
         else:
             self._update_away(socket.uid)
 

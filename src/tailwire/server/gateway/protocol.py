@@ -25,7 +25,7 @@ from tailwire.server.telemetry.connections import ConnectionEvent, record
 from tailwire.wire.close_codes import CloseCode
 from tailwire.wire.frames import CLIENT_HEADER, PROOF_HEADER
 
-PATHS = frozenset({"", "/v3", "/v3.0"})
+UPGRADE_PATHS = frozenset({"", "/v3", "/v3.0"})
 CHUNK_BYTES = 1024
 MAX_INBOX_FRAMES = 16  # frames that wait before reading pauses
 MAX_FRAGMENTS = 1024
@@ -164,13 +164,13 @@ class SocketProtocol(asyncio.Protocol):
         self._unprocessed = memoryview(bytes(self._unprocessed) + data)
         if self._transport is not None:
             self._transport.pause_reading()
-        self.go_on()
+        self.process_more()
 
     @property
     def _is_full(self) -> bool:
         return self.inbox is not None and len(self.inbox) >= MAX_INBOX_FRAMES
 
-    def go_on(self) -> None:
+    def process_more(self) -> None:
         """Process more of the received bytes, because the inbox has been handled."""
         if self._unprocessed and not self._scheduled and not self._is_full:
             self._scheduled = True
@@ -187,7 +187,7 @@ class SocketProtocol(asyncio.Protocol):
             self._protocol.receive_data(bytes(chunk))
             self._take_events()
         if self._unprocessed:
-            self.go_on()
+            self.process_more()
         elif not (self.held_until or transport.is_closing()):
             transport.resume_reading()
 
@@ -241,7 +241,7 @@ class SocketProtocol(asyncio.Protocol):
         self._flush()
 
     def _upgrade(self, request: Request) -> None:
-        if request.path.partition("?")[0].rstrip("/") not in PATHS:
+        if request.path.partition("?")[0].rstrip("/") not in UPGRADE_PATHS:
             self._respond(_refusal(self._protocol, Refused("ERR_API_NOT_FOUND", "There is no WebSocket at this path.")))
             return
         if not self.gateway.admission.hosts.allows(_header(request, "Host")):

@@ -8,7 +8,7 @@ import struct
 import sys
 from contextlib import suppress
 
-from tailwire.wire.tcp_info import SIZE, bytes_acknowledged
+from tailwire.wire.tcp_info import TCP_INFO_BYTES, bytes_acknowledged
 
 
 def acknowledged_bytes(transport: asyncio.Transport | None) -> int:
@@ -22,7 +22,7 @@ def acknowledged_bytes(transport: asyncio.Transport | None) -> int:
     acknowledged = None
     if sys.platform == "linux" and raw is not None:
         with suppress(OSError):  # the socket has just been closed
-            acknowledged = bytes_acknowledged(raw.getsockopt(sockets.IPPROTO_TCP, sockets.TCP_INFO, SIZE))
+            acknowledged = bytes_acknowledged(raw.getsockopt(sockets.IPPROTO_TCP, sockets.TCP_INFO, TCP_INFO_BYTES))
     return -transport.get_write_buffer_size() if acknowledged is None else acknowledged
 
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from tailwire.server.limits.networks import Address, Network, networks, plain
 
 ANY = "any"
-LOOPBACK = "127.0.0.0/8, ::1"
+LOOPBACK_NETWORKS = "127.0.0.0/8, ::1"
 _IPV4_WITHIN = ipaddress.ip_network("64:ff9b::/96")  # NAT64
 
 

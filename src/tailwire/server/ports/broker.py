@@ -106,13 +106,13 @@ class DeliveriesQueued:
 Publication = FramePublication | MembershipChange | TokenRevoked | PresenceDelta | DeliveriesQueued
 """The types that cross the broker. The hub has a handler for each of them."""
 
-PRESENCE = "presence"
+PRESENCE_SUBJECT = "presence"
 """The subject of all presence frames."""
 
-PRESENCE_DELTAS = "presence.deltas"
+PRESENCE_DELTAS_SUBJECT = "presence.deltas"
 """The subject of the reports of processes on their users."""
 
-DELIVERIES = "deliveries"
+DELIVERIES_SUBJECT = "deliveries"
 """The subject of queued deliveries to webhooks."""
 
 

@@ -90,7 +90,7 @@ class PresenceTable(Protocol):
             Refused: ERR_UNAVAILABLE.
         """
 
-    async def roll(self, process: int) -> ProcessUsers | None:
+    async def users_of(self, process: int) -> ProcessUsers | None:
         """Return the users of a process; None if it has stored none.
 
         Raises:

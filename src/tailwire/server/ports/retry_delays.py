@@ -4,7 +4,7 @@ from __future__ import annotations
 
 FIRST_DELAYS_SECONDS = (10, 30)
 NEXT_DELAY_SECONDS = 60  # doubled with each further attempt
-JITTER = 0.2  # relative to a delay
+JITTER_SHARE = 0.2  # relative to a delay
 _MAX_DOUBLINGS = 30
 
 
@@ -19,4 +19,4 @@ def retry_delay(tries: int, longest: float, chance: float) -> float:
     if tries <= len(FIRST_DELAYS_SECONDS):
         return float(FIRST_DELAYS_SECONDS[tries - 1])
     grown = float(NEXT_DELAY_SECONDS * 2 ** min(tries - len(FIRST_DELAYS_SECONDS) - 1, _MAX_DOUBLINGS))
-    return min(longest, grown) * (1 - JITTER + 2 * JITTER * chance)
+    return min(longest, grown) * (1 - JITTER_SHARE + 2 * JITTER_SHARE * chance)

@@ -18,11 +18,11 @@ from tailwire.server.push.signing import Signed
 
 TIMEOUT_SECONDS = 10.0
 MAX_PAYLOAD_BYTES = 4096
-SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
-GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+OAUTH_SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
+GRANT_TYPE = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 ASSERTION_SECONDS = 3600
 SPARE_SECONDS = 300  # an access token is replaced this long before it ends
-CHANNEL = "messages"
+ANDROID_CHANNEL = "messages"
 GONE_CODES = frozenset({"UNREGISTERED", "SENDER_ID_MISMATCH"})
 
 
@@ -70,7 +70,7 @@ class Fcm:
     def _claims(self, now: int) -> dict[str, Any]:
         return {
             "iss": self._account.client_email,
-            "scope": SCOPE,
+            "scope": OAUTH_SCOPE,
             "aud": self._account.token_uri,
             "iat": now,
             "exp": now + ASSERTION_SECONDS,
@@ -98,7 +98,7 @@ class Fcm:
         now = self._world.seconds()
         if self._access and now < self._until:
             return self._access
-        form = {"grant_type": GRANT, "assertion": self._assertion.token(now)}
+        form = {"grant_type": GRANT_TYPE, "assertion": self._assertion.token(now)}
         async with self._client.stream("POST", self._account.token_uri, data=form) as response:
             answer = object_in(await read(response))
             wait = wait_of(response.headers, now)
@@ -155,7 +155,7 @@ def _message(token: str, n: Notification) -> bytes:
             return {"token": token, "data": data, "android": android}
         android["notification"] = {
             "tag": n.tag,
-            "channel_id": CHANNEL,
+            "channel_id": ANDROID_CHANNEL,
             "notification_count": n.badge,
         }
         return {"token": token, "notification": shown, "data": {**data, **shown}, "android": android}

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from tailwire.server.push.fcm import ServiceAccount
 
 MAX_FILE_BYTES = 64 * 1024
-_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # of the curve P-256
+_CURVE_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # of the curve P-256
 
 
 class _Account(msgspec.Struct):
@@ -29,7 +29,7 @@ def web_push_key(server_key: bytes) -> ec.EllipticCurvePrivateKey:
     Browsers subscribe for this key: with another one, they would have to subscribe again.
     """
     raw = HKDF(hashes.SHA256(), 48, None, b"tailwire web push").derive(server_key)
-    return ec.derive_private_key(int.from_bytes(raw) % (_ORDER - 1) + 1, ec.SECP256R1())
+    return ec.derive_private_key(int.from_bytes(raw) % (_CURVE_ORDER - 1) + 1, ec.SECP256R1())
 
 
 def apns_key(file: str) -> ec.EllipticCurvePrivateKey:

@@ -30,8 +30,8 @@ from tailwire.server.ports.file_urls import address, with_address
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.request_numbers import current_number
 from tailwire.server.rest.asgi import (
-    CORS,
-    PREFLIGHT,
+    CORS_HEADERS,
+    PREFLIGHT_HEADERS,
     Receive,
     Scope,
     Send,
@@ -52,15 +52,15 @@ from tailwire.server.telemetry.metrics import OTHER_LABEL
 from tailwire.wire.frames import CLIENT_HEADER
 
 Headers = list[tuple[bytes, bytes]]
-ANONYMOUS = Caller("", "", "")
+ANONYMOUS_CALLER = Caller("", "", "")
 UNKNOWN_SECRET = frozenset({"AUTH_ERR_AUTH_TOKEN_NOT_FOUND", "AUTH_ERR_APIKEY_NOT_FOUND"})
-TOO_MANY_GUESSES = "Too many wrong tokens or keys came from your address. Wait for the seconds in Retry-After."
+TOO_MANY_GUESSES_TEXT = "Too many wrong tokens or keys came from your address. Wait for the seconds in Retry-After."
 MAX_KEY_READS = 50  # concurrent reads of lists, of all REST keys together
-SECRETS = (b"authtoken", b"apikey", b"authorization")
-CHAINED = CLIENT_HEADER.encode()
+SECRET_HEADERS = (b"authtoken", b"apikey", b"authorization")
+CHAIN_HEADER = CLIENT_HEADER.encode()
 REFUSAL_DELAY_SECONDS = 0.05  # so that clients that retry in a loop do not keep the server busy
 _PARAMETER = "{}"  # stands for the last part of a path that is a parameter
-BUSY = "The server is overloaded, and nothing was stored. Wait for the seconds in Retry-After."
+BUSY_TEXT = "The server is overloaded, and nothing was stored. Wait for the seconds in Retry-After."
 
 
 def strip_base(path: str) -> str:
@@ -177,7 +177,7 @@ class Api:
     ) -> bytes | Streamed | None:
         path, method = strip_base(scope["path"]), scope["method"]
         if method == "OPTIONS":
-            headers += PREFLIGHT
+            headers += PREFLIGHT_HEADERS
             return None
         if self._hosts.limited and not (path.startswith("/health") or self._hosts.allows(text(given.get(b"host")))):
             raise Refused("ERR_HOST_NOT_ALLOWED")
@@ -191,7 +191,7 @@ class Api:
         trace.operation = operation
         sends = operation.rate is RequestKind.SEND
         if sends and (wait := self._overload.wait()):  # before any work is done
-            raise Refused("ERR_TOO_MANY_REQUESTS", BUSY, retry_after=wait, limit="most_sends_under_way")
+            raise Refused("ERR_TOO_MANY_REQUESTS", BUSY_TEXT, retry_after=wait, limit="most_sends_under_way")
         caller = trace.caller = await self._authenticate(trace, operation, given, headers)
         # Reads of one caller wait for each other. A REST key acts for many users, so its reads are spread.
         current_caller.set(f"{caller.uid} {next(self._numbers) % MAX_KEY_READS}" if caller.system else caller.uid)
@@ -248,15 +248,15 @@ class Api:
         self, trace: Trace, operation: Operation, given: dict[bytes, bytes], headers: Headers
     ) -> Caller:
         if operation.access is Access.ANYONE:
-            return ANONYMOUS
+            return ANONYMOUS_CALLER
         address = trace.address
         # All secrets are checked together, so that a known one does not exempt guesses at others.
-        secrets = tuple(map(given.get, SECRETS))
+        secrets = tuple(map(given.get, SECRET_HEADERS))
         if wait := self._guesses.wait(address, secrets):
             self._records.too_many_guesses(trace)
             await asyncio.sleep(REFUSAL_DELAY_SECONDS)
             limit = "wrong_tokens_per_minute"
-            raise Refused("ERR_TOO_MANY_REQUESTS", TOO_MANY_GUESSES, retry_after=wait, limit=limit)
+            raise Refused("ERR_TOO_MANY_REQUESTS", TOO_MANY_GUESSES_TEXT, retry_after=wait, limit=limit)
         try:
             caller = await self._caller(operation, given, headers)
         except Refused as e:
@@ -288,7 +288,7 @@ class Api:
             caller = await self._sessions.key_caller(text(key), text(given.get(b"onbehalfof")))
             await self._count(operation.rate, text(key), headers, key=True)
         else:
-            chained = self._chains and CHAINED in given
+            chained = self._chains and CHAIN_HEADER in given
             caller = await self._sessions.caller(text(token), text(given.get(b"resource")), chained=chained)
             await self._count(operation.rate, caller.token, headers)
         return caller
@@ -327,7 +327,9 @@ def _body(result: Any, *, enveloped_already: bool) -> bytes:
 async def _stream(send: Send, result: Streamed, more: Headers) -> int:
     # Returns the size of the body.
     size = 0
-    await send({"type": "http.response.start", "status": result.status, "headers": [*result.headers, *more, *CORS]})
+    await send(
+        {"type": "http.response.start", "status": result.status, "headers": [*result.headers, *more, *CORS_HEADERS]}
+    )
     if result.pieces is not None:
         async for piece in result.pieces:
             size += len(piece)

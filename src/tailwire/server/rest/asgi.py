@@ -19,16 +19,16 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 MAX_CACHED_QUERY_BYTES = 100  # bytes
-INCOMPLETE_BODY = "The request ended before its body was complete."
-CORS = [(b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", b"*")]
-PREFLIGHT = [
+INCOMPLETE_BODY_TEXT = "The request ended before its body was complete."
+CORS_HEADERS = [(b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", b"*")]
+PREFLIGHT_HEADERS = [
     (b"access-control-allow-headers", b"*, authorization"),  # which "*" does not cover
     (b"access-control-allow-methods", b"GET, POST, PUT, PATCH, DELETE, OPTIONS"),
     (b"access-control-max-age", b"86400"),
 ]
 """Browsers read these headers only in the answer to OPTIONS."""
-JSON = [(b"content-type", b"application/json"), (b"cache-control", b"no-store"), *CORS]
-_JSON_LINES = b"".join([b"%b: %b\r\n" % header for header in JSON])
+JSON_HEADERS = [(b"content-type", b"application/json"), (b"cache-control", b"no-store"), *CORS_HEADERS]
+_JSON_LINES = b"".join([b"%b: %b\r\n" % header for header in JSON_HEADERS])
 
 
 def headers_of(scope: Scope) -> dict[bytes, bytes]:
@@ -49,7 +49,7 @@ async def read_body(receive: Receive, max_bytes: int) -> bytes:
     """
     message = await receive()
     if message["type"] == "http.disconnect":
-        raise Refused("ERR_BAD_REQUEST", INCOMPLETE_BODY)
+        raise Refused("ERR_BAD_REQUEST", INCOMPLETE_BODY_TEXT)
     body: bytes = message.get("body", b"")
     if not message.get("more_body") and len(body) <= max_bytes:
         return body
@@ -60,7 +60,7 @@ async def read_body(receive: Receive, max_bytes: int) -> bytes:
             break
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise Refused("ERR_BAD_REQUEST", INCOMPLETE_BODY)
+            raise Refused("ERR_BAD_REQUEST", INCOMPLETE_BODY_TEXT)
         parts.append(message.get("body", b""))
         size += len(parts[-1])
     if size > max_bytes:
@@ -101,7 +101,7 @@ async def respond(send: Send, status: int, body: bytes, headers: list[tuple[byte
     """
     request = getattr(send, "__self__", None)
     if not (isinstance(request, WholeResponses) and request.respond(status, headers, _JSON_LINES, body)):
-        headers = [(b"content-length", b"%d" % len(body)), *headers, *JSON]
+        headers = [(b"content-length", b"%d" % len(body)), *headers, *JSON_HEADERS]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 

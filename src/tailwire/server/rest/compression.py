@@ -24,8 +24,8 @@ SLICE_BYTES = 128 * 1024
 GZIP_WBITS = 31
 """`wbits` of zlib for the gzip format."""
 
-VARY = (b"vary", b"accept-encoding")
-ENCODED = (b"content-encoding", b"gzip")
+VARY_HEADER = (b"vary", b"accept-encoding")
+GZIP_HEADER = (b"content-encoding", b"gzip")
 
 
 def accepts_gzip(accept: bytes) -> bool:
@@ -62,10 +62,10 @@ async def compressed(body: bytes, accept: bytes | None, headers: list[tuple[byte
         accept: the request's `Accept-Encoding`, if any.
         headers: the response headers, to which the necessary ones are added.
     """
-    headers.append(VARY)
+    headers.append(VARY_HEADER)
     if len(body) < MIN_BYTES or not accept or not accepts_gzip(accept):
         return body
-    headers.append(ENCODED)
+    headers.append(GZIP_HEADER)
     packer = zlib.compressobj(COMPRESSION_LEVEL, zlib.DEFLATED, GZIP_WBITS)
     if len(body) <= SLICE_BYTES:
         return packer.compress(body) + packer.flush()

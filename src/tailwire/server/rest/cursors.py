@@ -18,7 +18,7 @@ from tailwire.server.ports.filters import Position
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rules.decoding import decode
 
-START = "start"
+START_CURSOR = "start"
 MAX_CHARACTERS = 1000
 _MAX_NUMBER = 2**63 - 1
 Row = TypeVar("Row")
@@ -26,7 +26,7 @@ Cursor = Annotated[
     str,
     msgspec.Meta(
         max_length=MAX_CHARACTERS,
-        description=f"`{START}`, then `meta.next.cursor` of the previous page: reads on from there, without a total.",
+        description=f"`{START_CURSOR}`, then `meta.next.cursor` of the previous page: continues there, with no total.",
     ),
 ]
 
@@ -49,7 +49,7 @@ class Order:
         Raises:
             Refused: ERR_BAD_REQUEST.
         """
-        if cursor == START:
+        if cursor == START_CURSOR:
             return ()
         try:
             text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True)
@@ -57,11 +57,13 @@ class Order:
         except (ValueError, binascii.Error, Refused):
             found = None
         if not isinstance(found, list) or not found or not isinstance(found[0], str):
-            raise Refused("ERR_BAD_REQUEST", {"cursor": f"Use {START}, or meta.next.cursor of the page before."})
+            raise Refused("ERR_BAD_REQUEST", {"cursor": f"Use {START_CURSOR}, or meta.next.cursor of the page before."})
         name, *values = found
         fits = len(values) == len(self.columns) and all(map(_fits, values, self.columns.values()))
         if name != self.name or not fits:
-            raise Refused("ERR_BAD_REQUEST", {"cursor": f"It belongs to another list or order. Begin with {START}."})
+            raise Refused(
+                "ERR_BAD_REQUEST", {"cursor": f"It belongs to another list or order. Begin with {START_CURSOR}."}
+            )
         return tuple(values)
 
     def page(

@@ -28,7 +28,7 @@ HEADERS = [
 # The URL in `location` is valid for 15 minutes.
 REDIRECT_HEADERS = [(b"referrer-policy", b"no-referrer"), (b"cache-control", b"private, max-age=600")]
 INLINE_PREFIXES = ("audio/", "video/")
-STATUSES = {
+STATUS_TEXTS = {
     302: "The file is at the URL in `location`",
     206: "A range of the file",
     304: "Not modified",
@@ -52,9 +52,9 @@ class FileRoutes:
             Operation("POST", "/files", "Upload a file with a signed form", self._no_form, access=Access.ANYONE,
                       form_handler=self._take),
             Operation("GET", "/files/{name}", "Download a file or a range of it", self._get, access=Access.ANYONE,
-                      query=FileQuery, statuses=STATUSES, media="application/octet-stream"),
+                      query=FileQuery, statuses=STATUS_TEXTS, media="application/octet-stream"),
             Operation("HEAD", "/files/{name}", "Get the headers of a file", self._get, access=Access.ANYONE,
-                      query=FileQuery, statuses=STATUSES),
+                      query=FileQuery, statuses=STATUS_TEXTS),
         ]  # fmt: skip
 
     async def _forms(self, call: Call) -> Any:

@@ -10,7 +10,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.uploads import Sink
-from tailwire.server.rest.asgi import INCOMPLETE_BODY, Receive
+from tailwire.server.rest.asgi import INCOMPLETE_BODY_TEXT, Receive
 from tailwire.server.rules.decoding import without_nul
 
 MAX_FIELDS_BYTES = 256 * 1024
@@ -151,7 +151,7 @@ async def read_form(
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
-                raise Refused("ERR_BAD_REQUEST", INCOMPLETE_BODY)
+                raise Refused("ERR_BAD_REQUEST", INCOMPLETE_BODY_TEXT)
             body = message.get("body", b"")
             for at in range(0, len(body), CHUNK_BYTES):  # so that little is written before `admit`
                 await turn()

@@ -22,7 +22,7 @@ from tailwire.server.rest.queries import BanQuery, GroupQuery, MemberQuery
 from tailwire.server.rest.results import SUCCESS, done, failed, page
 
 _BY_UID = Order("uid", {"uid": str})
-_NOBODY = "Name users in admins, moderators, participants or usersToBan, or who joins in the header onBehalfOf."
+_NO_USERS_TEXT = "Name users in admins, moderators, participants or usersToBan, or who joins in the header onBehalfOf."
 
 
 class GroupRoutes:
@@ -151,7 +151,7 @@ class GroupRoutes:
         if call.caller.key and (body.admins or body.moderators or body.participants or body.users_to_ban):
             return await self._add(call)
         if call.caller.system:
-            raise Refused("ERR_BAD_REQUEST", {"participants": _NOBODY})
+            raise Refused("ERR_BAD_REQUEST", {"participants": _NO_USERS_TEXT})
         return await self._members.join(call.caller, call.params["guid"], body.password)
 
     async def _add(self, call: Call) -> dict[str, Any]:

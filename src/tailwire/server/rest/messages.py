@@ -27,7 +27,7 @@ from tailwire.server.rest.operations import Call, Operation
 from tailwire.server.rest.queries import MessageQuery, OneMessageQuery
 from tailwire.server.rules.names import identifier
 
-_WITH = {
+_HAS = {
     "has_attachments": Trait.ATTACHMENT,
     "has_links": Trait.LINK,
     "has_mentions": Trait.MENTION,
@@ -198,7 +198,7 @@ def _meta(
 # Rarely used fields of a query, which are examined only if one of them is set.
 _rare_fields = attrgetter(
     "receiver_type", "sender", "only_deleted", "hide_quoted_messages", "unread", "undelivered", "from_timestamp",
-    "to_timestamp", *_WITH, "my_mentions_only", "mentioned_uids", "tags", "hide_messages_from_blocked_users", "pinned",
+    "to_timestamp", *_HAS, "my_mentions_only", "mentioned_uids", "tags", "hide_messages_from_blocked_users", "pinned",
     "saved", "search_key", "page",
 )  # fmt: skip
 _NO_RARE_FIELDS = _rare_fields(MessageQuery())
@@ -232,7 +232,7 @@ def _filter(caller: Caller, q: MessageQuery, conversation: ConversationKey | Non
         "undelivered": q.undelivered and bool(caller.reader),
         "from_time": q.from_timestamp,
         "to_time": q.to_timestamp if q.from_timestamp is not None else None,
-        "traits": int(sum(bit for name, bit in _WITH.items() if getattr(q, name))),
+        "traits": int(sum(bit for name, bit in _HAS.items() if getattr(q, name))),
         "mentioned": mentioned,
         "tags": tuple(q.tags),
         "not_from_blocked": q.hide_messages_from_blocked_users and bool(caller.reader),

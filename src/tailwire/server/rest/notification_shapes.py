@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from tailwire.server.actions.notifications import Mute
 from tailwire.server.ports.push_records import NOTIFICATION_TIMES
-from tailwire.server.rest.cursors import START, Cursor
+from tailwire.server.rest.cursors import START_CURSOR, Cursor
 from tailwire.server.rest.queries import Size
 from tailwire.server.rest.requests import one_of
 from tailwire.server.rest.response_base import Shape, Timestamp
@@ -174,7 +174,7 @@ class FailedNotification(Shape, kw_only=True):
 class DevicesQuery(msgspec.Struct, kw_only=True):
     """Selects devices of all users."""
 
-    cursor: Cursor = START
+    cursor: Cursor = START_CURSOR
     limit: Size = 100
     uid: OfUser = ""
 

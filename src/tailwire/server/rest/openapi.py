@@ -17,8 +17,8 @@ from tailwire.server.rest.response_base import Shape
 from tailwire.server.rest.response_descriptions import RESPONSE_FIELDS
 from tailwire.wire.catalogue import CATALOGUE
 
-REFERENCE = "#/components/schemas/{name}"
-_ALWAYS = {
+REFERENCE_TEMPLATE = "#/components/schemas/{name}"
+_EXTRA_SCHEMAS = {
     "User": responses.User,
     "Refusal": responses.Refusal,
     "Meta": responses.Meta,
@@ -47,8 +47,8 @@ def document(operations: Iterable[Operation], version: str) -> dict[str, Any]:
     """Return the OpenAPI document."""
     listed = list(operations)
     types = {t for o in listed for t in (o.body, o.response, o.alternative) if t is not None}
-    ordered = sorted(types | set(_ALWAYS.values()), key=str)
-    schemas, components = msgspec.json.schema_components(ordered, ref_template=REFERENCE)
+    ordered = sorted(types | set(_EXTRA_SCHEMAS.values()), key=str)
+    schemas, components = msgspec.json.schema_components(ordered, ref_template=REFERENCE_TEMPLATE)
     by_type = dict(zip(ordered, schemas, strict=True))
     for schema in components.values():
         _remove_defaults(schema)
@@ -167,7 +167,7 @@ def _parameters(o: Operation) -> list[dict[str, Any]]:
     if o.access is Access.USER:
         found.append(_header("onBehalfOf", "The uid of the user for whom a REST key acts."))
     if o.query is not None:
-        (schema,), components = msgspec.json.schema_components([o.query], ref_template=REFERENCE)
+        (schema,), components = msgspec.json.schema_components([o.query], ref_template=REFERENCE_TEMPLATE)
         lists = lists_of(o.query)
         for name, field in components[schema["$ref"].rpartition("/")[2]]["properties"].items():
             parameter: dict[str, Any] = {"name": name, "in": "query", "schema": _not_null(field)}
@@ -197,12 +197,12 @@ def _responses(o: Operation, by_type: dict[Any, Any]) -> dict[str, Any]:
             data = {"anyOf": [data, by_type[o.alternative]]}
         properties = {"data": data}
         if o.enveloped:
-            properties["meta"] = {"$ref": REFERENCE.format(name="Meta")}
+            properties["meta"] = {"$ref": REFERENCE_TEMPLATE.format(name="Meta")}
         schema = {"type": "object", "properties": properties, "required": list(properties)}
         success["content"] = {"application/json": {"schema": schema}}
     elif o.media:
         success["content"] = {o.media: {}}
-    refusal = {"application/json": {"schema": {"$ref": REFERENCE.format(name="Refusal")}}}
+    refusal = {"application/json": {"schema": {"$ref": REFERENCE_TEMPLATE.format(name="Refusal")}}}
     statuses = sorted({entry.status for entry in CATALOGUE.values() if 400 <= entry.status < 500} | {503})
     found: dict[str, Any] = {"200": success}
     found |= {str(status): {"description": description} for status, description in o.statuses.items()}

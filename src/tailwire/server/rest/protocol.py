@@ -47,7 +47,7 @@ BODY_TOO_SLOW = _response(
     b"400 Bad Request",
     Refused("ERR_BAD_REQUEST", "The body stalled or arrived too slowly. Send the request again."),
 )
-_EMPTY = memoryview(b"")
+_NO_BYTES = memoryview(b"")
 
 
 class _Flow(FlowControl):
@@ -98,7 +98,7 @@ class HttpProtocol(HttpToolsProtocol):
     _received_bytes = 0  # bytes received of all requests
     _behind_proxy = False
     _request_began = _upgraded = False
-    _unparsed = _EMPTY  # input that was read and not parsed yet
+    _unparsed = _NO_BYTES  # input that was read and not parsed yet
 
     def __init__(
         self,
@@ -127,7 +127,7 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self._tracked.forget(self)
-        self._unparsed = _EMPTY
+        self._unparsed = _NO_BYTES
         if self.slot is not None:
             self.slot.free()
         super().connection_lost(exc)
@@ -197,7 +197,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Pass the transport to the WebSocket protocol."""
         self._upgraded = True
         self._tracked.forget(self)
-        self._unparsed = _EMPTY  # a client must not send after an upgrade request before its response
+        self._unparsed = _NO_BYTES  # a client must not send after an upgrade request before its response
         self.flow.release()
         self.connections.discard(self)
         make: Any = self.ws_protocol_class

@@ -13,7 +13,7 @@ from tailwire.server.actions.keys import Device
 from tailwire.server.actions.members import MemberLists
 from tailwire.server.actions.raw_json import absent, empty
 from tailwire.server.actions.uploads import WantedFile
-from tailwire.server.actions.users import UNSETTABLE, NewUser, UserChange
+from tailwire.server.actions.users import UNSETTABLE_FIELDS, NewUser, UserChange
 from tailwire.server.rules.groups import SCOPES, TYPES
 from tailwire.server.rules.reasons import FLAG_REASONS
 
@@ -41,7 +41,9 @@ Metadata = Annotated[msgspec.Raw, Meta(extra_json_schema={"type": "object"}, des
 Tags = Annotated[list[str], Meta(description="Tags of the app.", examples=[["support"]])]
 Scope = Annotated[str, Meta(description="The scope of a member.", extra_json_schema=one_of(*SCOPES))]
 GroupType = Annotated[str, Meta(description="Who may join.", extra_json_schema=one_of(*TYPES))]
-Unset = Annotated[list[str], Meta(description="Names of fields to clear.", extra_json_schema=list_of(*UNSETTABLE))]
+Unset = Annotated[
+    list[str], Meta(description="Names of fields to clear.", extra_json_schema=list_of(*UNSETTABLE_FIELDS))
+]
 ReceiverType = Annotated[str, Meta(extra_json_schema=one_of("user", "group"))]
 
 

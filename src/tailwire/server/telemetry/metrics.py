@@ -15,7 +15,7 @@ from typing import NamedTuple
 from tailwire.server.telemetry.histogram import Histogram
 
 OTHER_LABEL = "other"
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", OTHER_LABEL)
+HTTP_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", OTHER_LABEL)
 
 
 class WebhookQueue(NamedTuple):
@@ -88,7 +88,7 @@ class Metrics:
     returns: Counter[str] = field(default_factory=Counter)
     attempts: Counter[str] = field(default_factory=Counter)
     lived: Counter[str] = field(default_factory=Counter)
-    request_seconds: dict[str, Histogram] = field(default_factory=lambda: {m: Histogram() for m in METHODS})
+    request_seconds: dict[str, Histogram] = field(default_factory=lambda: {m: Histogram() for m in HTTP_METHODS})
     send_seconds: Histogram = field(default_factory=Histogram)
     commit_seconds: Histogram = field(default_factory=Histogram)
     webhook_queues: Callable[[], Iterable[WebhookQueue]] = _no_queues
@@ -117,13 +117,13 @@ class Metrics:
         cause = known or OTHER_LABEL
         self.returns[cause] += 1
         self.attempts[cause] += min(max(attempts, 0), 1000)
-        self.lived[next(name for name, most in LIFETIMES if lived <= most)] += 1
+        self.lived[next(name for name, most in LIFETIME_CLASSES if lived <= most)] += 1
 
 
 MAX_WEBHOOK_SERIES = 300  # webhooks come and go, but an app has few at a time
 _CAUSE = re.compile(r"[a-z_]{1,40}")
 MAX_CAUSES = 50
-LIFETIMES = (
+LIFETIME_CLASSES = (
     ("under 10 s", 10.0),
     ("under 1 min", 60.0),
     ("under 10 min", 600.0),

@@ -10,9 +10,9 @@ from pathlib import Path
 from tailwire.server.child_process.inside import Bounds, read, serve
 from tailwire.server.uploads.thumbnails import make_thumbnail
 
-JOB = struct.Struct("!HH")
+JOB_HEAD = struct.Struct("!HH")
 """Bytes of the two paths that follow: of the picture, and of the thumbnail (0 to measure only)."""
-ANSWER = struct.Struct("!BII")
+ANSWER_FORMAT = struct.Struct("!BII")
 """The outcome (one of the constants below), the width and the height."""
 NO_PICTURE, MEASURED, WITH_THUMBNAIL = range(3)
 
@@ -24,14 +24,14 @@ UNUSED_SECONDS = 60.0
 
 def answer(jobs: RawIOBase) -> bytes | None:
     """Read a job, decode its picture, and return the answer; None at the end of the input."""
-    head = read(jobs, JOB.size)
-    if len(head) < JOB.size:
+    head = read(jobs, JOB_HEAD.size)
+    if len(head) < JOB_HEAD.size:
         return None
-    source, target = (os.fsdecode(read(jobs, size)) for size in JOB.unpack(head))
+    source, target = (os.fsdecode(read(jobs, size)) for size in JOB_HEAD.unpack(head))
     found = make_thumbnail(Path(source), Path(target) if target else None)
     if found is None:
-        return ANSWER.pack(NO_PICTURE, 0, 0)
-    return ANSWER.pack(WITH_THUMBNAIL if found.small else MEASURED, found.width, found.height)
+        return ANSWER_FORMAT.pack(NO_PICTURE, 0, 0)
+    return ANSWER_FORMAT.pack(WITH_THUMBNAIL if found.small else MEASURED, found.width, found.height)
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from tailwire.server.child_process.host import FAILURES, ChildProcess
 from tailwire.server.ports.uploads import Picture
 from tailwire.server.telemetry.logs import log
-from tailwire.server.uploads.picture_child import ANSWER, JOB, MEASURED, WITH_THUMBNAIL
+from tailwire.server.uploads.picture_child import ANSWER_FORMAT, JOB_HEAD, MEASURED, WITH_THUMBNAIL
 
 IDLE_SECONDS, LOW_SECONDS = 4.0, 20.0
 """How long a picture may take: while its process waits until the processor is free, and then with a low priority."""
@@ -32,7 +32,7 @@ class PictureProcess:
         idle_seconds: float = IDLE_SECONDS,
         low_seconds: float = LOW_SECONDS,
     ) -> None:
-        self._child = ChildProcess(module, ANSWER.size, idle_seconds=idle_seconds, low_seconds=low_seconds)
+        self._child = ChildProcess(module, ANSWER_FORMAT.size, idle_seconds=idle_seconds, low_seconds=low_seconds)
 
     @property
     def pid(self) -> int | None:
@@ -50,7 +50,7 @@ class PictureProcess:
         """
         paths = [os.fsencode(path.absolute()) if path else b"" for path in (source, target)]
         try:
-            found = _picture(self._child.ask(JOB.pack(*map(len, paths)) + b"".join(paths)))
+            found = _picture(self._child.ask(JOB_HEAD.pack(*map(len, paths)) + b"".join(paths)))
         except FAILURES as e:
             if not self._child.closed:
                 log.warning("a picture was not decoded: %s", e)
@@ -66,7 +66,7 @@ class PictureProcess:
 
 def _picture(answer: bytes) -> Picture | None:
     # The child reads what strangers wrote, so its answer is not trusted either.
-    kind, width, height = ANSWER.unpack(answer)
+    kind, width, height = ANSWER_FORMAT.unpack(answer)
     if kind not in (MEASURED, WITH_THUMBNAIL) or not (width and height):
         return None
     return Picture(width, height, small=kind == WITH_THUMBNAIL)

@@ -20,13 +20,13 @@ from tailwire.server.uploads.s3_settings import BucketAddress, Credentials
 from tailwire.server.uploads.s3_signing import decode_facts, encode_facts, signed_url, upload_form
 from tailwire.server.uploads.threads import Threads
 
-SENT_AT_ONCE = 4
+FILES_SENT_AT_ONCE = 4
 """Files that are sent to the bucket at the same time, so that a slow service costs no more than their parts' memory."""
 MAX_PENDING_UPLOADS = 1000
 LINK_SECONDS = 900
 CLOSE_SECONDS = 5.0
 DAY_SECONDS = 86_400
-UNSENT_AT_ONCE = 1000
+UNSENT_FILES_AT_ONCE = 1000
 DIRECT_FOLDER = "direct"
 """The folder of the bucket for files that clients upload themselves."""
 METADATA_KEY = "file"
@@ -94,7 +94,7 @@ class S3Uploads:
         self._seconds = seconds
         self._redirect = redirect
         self._direct = direct
-        self._slots = asyncio.Semaphore(SENT_AT_ONCE)
+        self._slots = asyncio.Semaphore(FILES_SENT_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
         self._sweeper = Threads("sweep", 1)
         self._timer: asyncio.TimerHandle | None = None
@@ -115,7 +115,7 @@ class S3Uploads:
         # Files that were uploaded directly, and that no message has named within a day.
         before = datetime.fromtimestamp(self._seconds() - DAY_SECONDS, UTC)
         try:
-            while names := await self._bucket.names(DIRECT_FOLDER, before, UNSENT_AT_ONCE):
+            while names := await self._bucket.names(DIRECT_FOLDER, before, UNSENT_FILES_AT_ONCE):
                 await self._bucket.remove(names)
         except BucketError as e:
             log.warning("unsent files in the bucket were not removed, which is tried again in a day: %s", e)

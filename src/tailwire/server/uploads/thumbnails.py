@@ -11,7 +11,7 @@ from tailwire.server.ports.uploads import Picture
 if TYPE_CHECKING:
     from PIL.Image import Image as Opened
 
-FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP")
+PICTURE_FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP")
 THUMBNAIL_SIZE = (320, 320)  # pixels
 MAX_BYTES = 32 * 1024 * 1024
 MAX_PIXELS = 12_000_000
@@ -40,7 +40,7 @@ def make_thumbnail(source: Path, target: Path | None) -> Picture | None:
 
     try:
         # Pillow's warnings are not turned into errors, because that would affect all threads.
-        with Image.open(source, formats=FORMATS) as image:
+        with Image.open(source, formats=PICTURE_FORMATS) as image:
             width, height = image.size
             if target is None or not _is_affordable(image, source):
                 return Picture(width, height, small=False)

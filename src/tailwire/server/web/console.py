@@ -19,8 +19,8 @@ from tailwire.server.auth.secrets import fingerprint, key_id
 from tailwire.server.ports.audit import CHANGE, AuditEntry
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rest.asgi import (
-    CORS,
-    PREFLIGHT,
+    CORS_HEADERS,
+    PREFLIGHT_HEADERS,
     Message,
     Receive,
     Scope,
@@ -39,10 +39,10 @@ MAX_BODY_BYTES = 1024
 TOKEN_HEADER = b"x-console-token"
 API_PATH = "/console/api"
 _READ_METHODS = ("GET", "HEAD")
-_IDENTITY = (b"apikey", b"authtoken", b"authorization", b"appid", b"onbehalfof", b"resource")
-_OWN = frozenset((*_IDENTITY, b"cookie", b"origin", TOKEN_HEADER))
+_IDENTITY_HEADERS = (b"apikey", b"authtoken", b"authorization", b"appid", b"onbehalfof", b"resource")
+_CONSOLE_HEADERS = frozenset((*_IDENTITY_HEADERS, b"cookie", b"origin", TOKEN_HEADER))
 """Headers of the page that are not passed on to the API."""
-_CORS_NAMES = frozenset(name for name, _ in (*CORS, *PREFLIGHT))
+_CORS_NAMES = frozenset(name for name, _ in (*CORS_HEADERS, *PREFLIGHT_HEADERS))
 
 
 class SignIn(msgspec.Struct):
@@ -125,7 +125,7 @@ class ConsoleRequests:
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         session = self._signed_in(scope)
-        headers = [(name, value) for name, value in scope["headers"] if name not in _OWN]
+        headers = [(name, value) for name, value in scope["headers"] if name not in _CONSOLE_HEADERS]
         passed = {
             **scope,
             "path": "/v3" + scope["path"].removeprefix(API_PATH),

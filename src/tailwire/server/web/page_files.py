@@ -11,7 +11,7 @@ from importlib.resources.abc import Traversable
 
 SHARED_FOLDERS = ("vendor", "shared")
 """Folders whose files are part of every page."""
-INDEX = "index.html"
+INDEX_FILE = "index.html"
 CONTENT_TYPES = {
     "html": b"text/html; charset=utf-8",
     "css": b"text/css; charset=utf-8",
@@ -44,7 +44,7 @@ def read_page(name: str) -> Mapping[str, File]:
     found = _read(root / name, "")
     for folder in SHARED_FOLDERS:
         found |= _read(root / folder, f"{folder}/")
-    found[""] = found.pop(INDEX)
+    found[""] = found.pop(INDEX_FILE)
     return found
 
 

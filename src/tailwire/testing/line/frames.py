@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-UPGRADED = b"HTTP/1.1 101"
+UPGRADED_STATUS = b"HTTP/1.1 101"
 
 
 class ServerFrames:
@@ -31,7 +31,7 @@ class ServerFrames:
 
     def _begin(self) -> list[tuple[bytes, bool]]:
         # The first response decides: after a 101 the connection carries frames, otherwise plain bytes.
-        if self._kept[: len(UPGRADED)] != UPGRADED[: len(self._kept)]:
+        if self._kept[: len(UPGRADED_STATUS)] != UPGRADED_STATUS[: len(self._kept)]:
             self._plain, kept = True, self._kept
             return [(kept, False)]
         head, gap, rest = self._kept.partition(b"\r\n\r\n")

@@ -9,7 +9,7 @@ from http import HTTPStatus
 MAX_HEAD_BYTES = 65_536
 MAX_BODY_BYTES = 1_000_000
 END_OF_HEAD = b"\r\n\r\n"
-TLS = b"\x16"  # the first byte of a TLS handshake
+TLS_RECORD_TYPE = b"\x16"  # the first byte of a TLS handshake
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class RequestHead:
     @property
     def is_tls(self) -> bool:
         """Whether the connection is TLS, and so cannot be inspected."""
-        return self.data[:1] == TLS
+        return self.data[:1] == TLS_RECORD_TYPE
 
     @property
     def is_upgrade(self) -> bool:

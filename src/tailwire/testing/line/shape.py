@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-UNITS = {"": 1.0, "kbit": 125.0, "mbit": 125_000.0}
+RATE_UNITS = {"": 1.0, "kbit": 125.0, "mbit": 125_000.0}
 MAX_BYTES_PER_SECOND = 1e9
 MAX_SECONDS = 3600.0
 
 
 def kbit(rate: float) -> float:
     """Convert kbit/s to bytes per second."""
-    return rate * UNITS["kbit"]
+    return rate * RATE_UNITS["kbit"]
 
 
 def read_rate(text: str) -> float:
@@ -22,7 +22,7 @@ def read_rate(text: str) -> float:
         ValueError: for an invalid rate; the message lists the valid forms.
     """
     match = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)(kbit|mbit|)", text.strip().lower())
-    rate = float(match[1]) * UNITS[match[2]] if match else -1.0
+    rate = float(match[1]) * RATE_UNITS[match[2]] if match else -1.0
     if not 0 <= rate <= MAX_BYTES_PER_SECOND:
         raise ValueError(f"{text!r} is not a rate: give bytes per second (8000), 64kbit or 2mbit; 0 is no limit")
     return rate

@@ -213,7 +213,7 @@ class SimulatedServer:
             return
         self.sockets[socket] = None
         if self.hub.add(socket):
-            self.run(self.parts.notices.came(socket.uid))
+            self.run(self.parts.notices.user_came_online(socket.uid))
         groups = self._store.groups_of(socket.uid)
         await asyncio.sleep(0.001)
         if not socket.open:
@@ -237,4 +237,4 @@ class SimulatedServer:
         if socket in self.sockets:
             del self.sockets[socket]
             if self.hub.remove(socket) and not self.leaving:
-                self.run(self.parts.notices.went(socket.uid))
+                self.run(self.parts.notices.user_went_offline(socket.uid))

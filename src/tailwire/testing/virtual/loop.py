@@ -95,7 +95,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Advance the clock; called when the loop is idle."""
         self._now += max(0.0, seconds)
         if self.network.meter is not None:
-            self.network.meter.woken(self)
+            self.network.meter.count_wakeups(self)
 
     def boot_time(self) -> float:
         """Return the clock that also counts while the device sleeps, in seconds."""

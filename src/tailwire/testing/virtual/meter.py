@@ -37,7 +37,7 @@ class Meter:
         """Return the counts of a device."""
         return self.devices.setdefault(name, Counts())
 
-    def tried(self, name: str) -> None:
+    def count_attempt(self, name: str) -> None:
         """Count a connection attempt."""
         self.of(name).connections += 1
 
@@ -51,18 +51,18 @@ class Meter:
         else:
             counts.down += size
 
-    def woken(self, loop: Any) -> None:
+    def count_wakeups(self, loop: Any) -> None:
         """Count the timers that are due after a jump of the clock."""
         from tailwire.testing.virtual.network import current_process
 
         end = loop.time() + loop._clock_resolution
-        woken: set[str] = set()
+        count_wakeups: set[str] = set()
         for handle in loop._scheduled:
             if handle.when() > end or handle.cancelled() or handle._context is None:
                 continue
             name = handle._context.get(current_process, "").partition("#")[0]
-            woken.add(name)
+            count_wakeups.add(name)
             if getattr(handle._callback, "__func__", None) is not type(loop.network).arrive:
                 self.of(name).timers += 1
-        for name in woken:
+        for name in count_wakeups:
             self.of(name).wakeups += 1

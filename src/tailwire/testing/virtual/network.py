@@ -106,7 +106,7 @@ class Network:
         if current_process.get() in self.dead:
             raise OSError(9, "Bad file descriptor")
         if self.meter is not None:
-            self.meter.tried(device)
+            self.meter.count_attempt(device)
         line = self.lines.get(device)
         if line is not None:
             await line.connect()

@@ -8,7 +8,7 @@ from tailwire.server.broker.memory import MemoryBroker
 from tailwire.server.fanout.frames import text_frame
 from tailwire.server.fanout.hub import ALL_USERS, FRIENDS_ONLY, Hub
 from tailwire.server.ports.broker import (
-    PRESENCE,
+    PRESENCE_SUBJECT,
     FramePublication,
     MembershipChange,
     PresenceAudience,
@@ -125,7 +125,7 @@ def test_closed_socket_leaves_no_subscription():
     t.hub.join_groups(s, ["g", "h"])
     t.broker.publish(user_subject("a"), MembershipChange("i", joined=True))
     t.hub.remove(s)
-    for subject in (user_subject("a"), PRESENCE, *map(group_subject, "ghi")):
+    for subject in (user_subject("a"), PRESENCE_SUBJECT, *map(group_subject, "ghi")):
         t.broker.publish(subject, FramePublication(b"1"))
     t.end()
     assert s.written == []
@@ -155,8 +155,8 @@ def test_presence_reaches_only_its_subscribers():
     everyone, admins, nobody = Sock("a", presence=ALL_USERS), Sock("b", presence=frozenset({"admin"})), Sock("c")
     for s in (everyone, admins, nobody):
         t.hub.add(s)
-    t.broker.publish(PRESENCE, FramePublication(b"1", droppable=True, audience=PresenceAudience("default")))
-    t.broker.publish(PRESENCE, FramePublication(b"2", droppable=True, audience=PresenceAudience("admin")))
+    t.broker.publish(PRESENCE_SUBJECT, FramePublication(b"1", droppable=True, audience=PresenceAudience("default")))
+    t.broker.publish(PRESENCE_SUBJECT, FramePublication(b"2", droppable=True, audience=PresenceAudience("admin")))
     t.end()
     assert everyone.written == [text_frame(b"1") + text_frame(b"2")]
     assert admins.written == [text_frame(b"2")]
@@ -170,7 +170,7 @@ def test_presence_reaches_friends_who_subscribed_to_friends_unless_it_is_hidden_
     for s in (friend, other, blocked):
         t.hub.add(s)
     audience = PresenceAudience("default", friends=frozenset({"a", "c"}), hidden_from=frozenset({"c"}))
-    t.broker.publish(PRESENCE, FramePublication(b"online", droppable=True, audience=audience))
+    t.broker.publish(PRESENCE_SUBJECT, FramePublication(b"online", droppable=True, audience=audience))
     t.end()
     assert friend.written == [text_frame(b"online")]
     assert (other.written, blocked.written) == ([], [])
@@ -256,7 +256,9 @@ def test_presence_for_a_feature_reaches_only_sockets_with_it():
     ours.features = frozenset({"appState"})
     for s in (plain, ours):
         t.hub.add(s)
-    t.broker.publish(PRESENCE, FramePublication(b"away", audience=PresenceAudience("default", feature="appState")))
+    t.broker.publish(
+        PRESENCE_SUBJECT, FramePublication(b"away", audience=PresenceAudience("default", feature="appState"))
+    )
     t.end()
     assert (plain.written, ours.written) == ([], [text_frame(b"away")])
 

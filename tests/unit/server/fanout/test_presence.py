@@ -63,7 +63,7 @@ class TableOf:
         await self._answer()
         return self.process, dict(self._table.versions)
 
-    async def roll(self, process: int) -> ProcessUsers | None:
+    async def users_of(self, process: int) -> ProcessUsers | None:
         version = self._table.versions.get(process)
         found = ProcessUsers(version, dict(self._table.rows.get(process, {}))) if version is not None else None
         await asyncio.sleep(0.2)  # a long answer, while changes arrive

@@ -241,7 +241,7 @@ def test_large_input_takes_several_turns_of_the_event_loop(scene: Scene):
 def test_bytes_are_processed_once_although_more_come_meanwhile(scene: Scene):
     scene.socket.data_received(scene.text("a" * 900) * 2)
     scene.socket.data_received(scene.text("b"))
-    scene.socket.go_on()
+    scene.socket.process_more()
     while scene.turns:
         assert scene.turn() == 1
     assert scene.frames == [b"a" * 900, b"a" * 900, b"b"]
@@ -252,7 +252,7 @@ def test_socket_is_not_read_while_too_many_of_its_frames_wait(scene: Scene):
     scene.socket.data_received(scene.text("late"))
     assert (scene.frames, scene.line.reading, scene.turns) == ([], False, [])
     scene.socket.inbox.clear()
-    scene.socket.go_on()
+    scene.socket.process_more()
     scene.turn()
     assert (scene.frames, scene.line.reading) == ([b"late"], True)
 

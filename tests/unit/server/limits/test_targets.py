@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from tailwire.server.limits.targets import LOOPBACK, Targets
+from tailwire.server.limits.targets import LOOPBACK_NETWORKS, Targets
 
 PUBLIC = ["8.8.8.8", "1.1.1.1", "2606:4700::1111"]
 OWN = [
@@ -37,7 +37,7 @@ def test_other_notations_of_an_address_are_refused_too(written):
 
 
 def test_named_networks_are_allowed():
-    targets = Targets(f"10.1.0.0/16, {LOOPBACK}")
+    targets = Targets(f"10.1.0.0/16, {LOOPBACK_NETWORKS}")
     assert [targets.allows(a) for a in ("10.1.2.3", "10.2.0.1", "127.0.0.1", "::1", "::ffff:10.1.0.1")] == [
         True, False, True, True, True,
     ]  # fmt: skip

@@ -14,7 +14,7 @@ from tailwire.server.ports.refusal import Refused
 from tailwire.server.store.postgres.accompanying import Accompaniment
 from tailwire.server.store.postgres.connecting import UNUSABLE, Connection, connect_reader
 from tailwire.server.store.postgres.dialect import PostgresDialect
-from tailwire.server.store.postgres.failures import MISSING, Failure, judge
+from tailwire.server.store.postgres.failures import MISSING, Failure, classify
 from tailwire.server.store.postgres.parameters import call
 from tailwire.server.store.postgres.pool import FIRST_RETRY_SECONDS, RETRY_AFTER_SECONDS, UNREACHABLE_SECONDS, Pool
 from tailwire.server.store.postgres.request_numbers import RequestNumbers
@@ -182,7 +182,7 @@ class Database:
                     raise Refused("ERR_QUERY_TOO_BROAD") from e
                 if isinstance(e, asyncpg.PostgresError) and e.sqlstate in MISSING:
                     raise Refused("ERR_UNAVAILABLE", retry_after=RETRY_AFTER_SECONDS) from e
-                if not isinstance(e, UNUSABLE) or judge(e) is not Failure.LOST:
+                if not isinstance(e, UNUSABLE) or classify(e) is not Failure.LOST:
                     raise
                 if clock() >= given_up_at:
                     raise Refused("ERR_UNAVAILABLE", retry_after=RETRY_AFTER_SECONDS) from e
@@ -212,7 +212,7 @@ class Database:
         try:
             return await self._on_connection(job)
         except UNUSABLE as e:
-            if judge(e) is Failure.ENTRY:
+            if classify(e) is Failure.ENTRY:
                 raise
             raise Refused("ERR_UNAVAILABLE", _OUTCOME_UNKNOWN_TEXT, retry_after=RETRY_AFTER_SECONDS) from e
 
@@ -222,7 +222,7 @@ class Database:
             result = await job(connection)
         except asyncpg.PostgresError as e:
             if connection.is_in_transaction() or (
-                judge(e) is Failure.LOST and not isinstance(e, asyncpg.QueryCanceledError)
+                classify(e) is Failure.LOST and not isinstance(e, asyncpg.QueryCanceledError)
             ):
                 self._pool.drop(connection)
             else:

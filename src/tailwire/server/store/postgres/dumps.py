@@ -71,7 +71,7 @@ def check(file: Path) -> None:
 
 
 @contextmanager
-def alone(url: str) -> Iterator[int | None]:
+def without_servers(url: str) -> Iterator[int | None]:
     """Keep servers away from a database.
 
     A server that is started meanwhile waits.

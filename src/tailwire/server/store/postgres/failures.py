@@ -40,7 +40,7 @@ _UNABLE_CLASSES = ("53", "58", "XX", "25006", "3D", "28", "42501", *MISSING)
 # out of resources, system, internal, read-only; and at a new connection: no such database, wrong password, no rights
 
 
-def judge(error: Exception) -> Failure:
+def classify(error: Exception) -> Failure:
     """Return the kind of a failure."""
     if isinstance(error, asyncpg.PostgresError):
         state = error.sqlstate or ""

@@ -25,7 +25,7 @@ from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
 from tailwire.server.store.postgres.connecting import UNUSABLE, Connection
 from tailwire.server.store.postgres.drafts import CALL, Entry, encode
-from tailwire.server.store.postgres.failures import Failure, judge
+from tailwire.server.store.postgres.failures import Failure, classify
 from tailwire.server.store.postgres.starts import Starts
 from tailwire.server.store.postgres.unit import Answer, Unit
 from tailwire.server.store.sql.write_errors import WriteErrors
@@ -183,7 +183,7 @@ class Lane:
             await self._write(batch[:half])
             await self._write(batch[half:])
         else:
-            self.errors.worked()
+            self.errors.succeeded()
             self.timed(time.perf_counter() - began)
             if row["ids"]:
                 self.starts.highest = max(self.starts.highest, *row["ids"])
@@ -210,7 +210,7 @@ class Lane:
                 sent = True
                 return await connection.fetchrow(CALL, *arguments, timeout=CALL_SECONDS)
             except Exception as e:
-                failure = judge(e)
+                failure = classify(e)
                 if failure is Failure.ENTRY:
                     raise
                 unknown = (unknown and failure is not Failure.DEAD) or (sent and failure is Failure.LOST)

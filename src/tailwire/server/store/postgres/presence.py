@@ -60,7 +60,7 @@ class PresenceRows:
         with _unavailable_on_error():
             return self._lane.process, dict(await self._database.rows(_VERSIONS))
 
-    async def roll(self, process: int) -> ProcessUsers | None:
+    async def users_of(self, process: int) -> ProcessUsers | None:
         with _unavailable_on_error():
             found = await self._database.long_rows(_ROLL, {"process": process})
         if not found:

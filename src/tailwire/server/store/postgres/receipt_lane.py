@@ -20,7 +20,7 @@ from tailwire.server.ports.records import ReadStateChange
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.store.postgres.connecting import Connection
 from tailwire.server.store.postgres.drafts import QueuedEvent
-from tailwire.server.store.postgres.failures import Failure, judge
+from tailwire.server.store.postgres.failures import Failure, classify
 from tailwire.server.store.postgres.lane import (
     CALL_SECONDS,
     FIRST_RETRY_SECONDS,
@@ -153,7 +153,7 @@ class ReceiptLane:
             await self._write(batch[:half])
             await self._write(batch[half:])
         else:
-            self._errors.worked()
+            self._errors.succeeded()
             numbers = iter(answers["numbers"])
             for receipt, answer in zip(batch, answers["receipts"], strict=True):
                 _answer(receipt, answer, numbers)
@@ -173,7 +173,7 @@ class ReceiptLane:
                 found = await self._connection.fetchval(CALL, *arguments, timeout=CALL_SECONDS)
                 return dict(msgspec.json.decode(found))
             except Exception as e:
-                failure = judge(e)
+                failure = classify(e)
                 if failure is Failure.ENTRY:
                     raise
                 if failure is not Failure.BUSY:

@@ -23,7 +23,7 @@ class Roles(RoleRows):
         known = "NOTHING" if new else f"UPDATE SET {CHANGED}"
         sql = f"{insert('roles', COLUMN_NAMES)} ON CONFLICT (role) DO {known}"
         unit.need(sql, row=as_row(dataclasses.asdict(role)))
-        return await self._told(unit, role.role)
+        return await self._announced(unit, role.role)
 
     async def restrict(self, role: str, features: Sequence[str], now: int) -> None:
         unit = Unit()
@@ -32,22 +32,22 @@ class Roles(RoleRows):
             f" SELECT :role, feature, :now::bigint FROM {texts('features')} AS t (feature) ON CONFLICT DO NOTHING",
             role=role, features=list(features), now=now,
         )  # fmt: skip
-        await self._told(unit, role)
+        await self._announced(unit, role)
 
     async def allow(self, role: str, features: Sequence[str]) -> None:
         unit = Unit()
         sql = f"DELETE FROM restrictions WHERE role = :role AND feature IN {texts('features')}"
         unit.do(sql, role=role, features=list(features))
-        await self._told(unit, role)
+        await self._announced(unit, role)
 
     async def remove(self, role: str) -> None:
         unit = Unit()
         unit.do("UPDATE users SET role = 'default' WHERE role = :role", role=role)
         unit.do("DELETE FROM roles WHERE role = :role", role=role)
         unit.do("DELETE FROM restrictions WHERE role = :role", role=role)
-        await self._told(unit, role)
+        await self._announced(unit, role)
 
-    async def _told(self, unit: Unit, role: str) -> bool:
+    async def _announced(self, unit: Unit, role: str) -> bool:
         # Returns whether the unit was carried out to its end.
         unit.tell("role", role)
         return (await self._work.carry_out(unit)).ended is None

@@ -73,9 +73,9 @@ class Starts:
         first, changed = not self.mark, mark != self.mark
         self.mark, self.highest = mark, max(self.highest, last)
         if changed and not first:
-            self.is_another()
+            self.announce_new()
 
-    def is_another(self) -> None:
+    def announce_new(self) -> None:
         """Call the functions that were passed to `on_new`."""
         for call in self._on_new:
             call()

@@ -183,7 +183,7 @@ class PostgresStore:
         # Another process has begun a new start. Clients must not receive its ids with the trail of the earlier one.
         starts = self.lane.starts
         if any(kind == "start" and key != starts.mark for _, kind, key in changes or ()):
-            starts.is_another()
+            starts.announce_new()
             self.lane.distrust()
 
     @property

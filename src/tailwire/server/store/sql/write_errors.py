@@ -53,7 +53,7 @@ class WriteErrors:
         self._on_failure()
         return Refused("ERR_UNAVAILABLE", _UNKNOWN if unknown else _NOTHING, retry_after=wait)
 
-    def worked(self) -> None:
+    def succeeded(self) -> None:
         """Record that a transaction was written."""
         if self.current:
             log.warning("the store writes again; %d transactions failed", self._failed)

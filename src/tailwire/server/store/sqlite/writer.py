@@ -101,7 +101,7 @@ class Writer:
             else:
                 failure = next((r for good, r in results if not good and is_file_error(r)), None)
                 if failure is None:
-                    self.errors.worked()
+                    self.errors.succeeded()
                 else:
                     refusal = self.errors.failed(failure)
                     results = [(good, r if good or not is_file_error(r) else refusal) for good, r in results]
