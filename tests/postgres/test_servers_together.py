@@ -22,6 +22,7 @@ from harness import Actor
 from push_receivers import Browser
 from servers.nats import NatsServer
 from servers.plain_sockets import PlainSocket
+from servers.s3 import S3Server
 from servers.together import ServerHere, Together, until
 from tailwire import AppSettingsBuilder, ChatClient, MemorySessionStore
 from tailwire.server.app.pushing import NOTIFIER_LEASE, PUSH_LEASE
@@ -410,6 +411,85 @@ async def test_deleted_user_is_erased_through_a_server_that_does_not_clean_up(po
             return await another.store.chores.next_due() is None
 
         await until(erased)
+
+
+@pytest.mark.parametrize("kept_for", [0.0, 1.0])
+async def test_a_file_goes_with_its_message_whichever_server_deletes_it(
+    postgres_url: str, tmp_path: Path, kept_for: float
+):
+    async with Together(tmp_path, postgres_url, deleted_files_after=kept_for) as together:
+        servers = [await together.add(), await together.add()]
+        await make_users(servers[0], "alice", "bob")
+        await until(lambda: len(holders(together, CLEANUP_LEASE)) == 1)
+        for uploading, deleting in zip(servers, reversed(servers), strict=True):
+            fields = {"receiver": "bob", "receiverType": "user", "type": "file", "data": "{}"}
+            alice = {"onBehalfOf": "alice"}
+            sent = await uploading.http.post("/messages", data=fields, files={"f": ("a.txt", b"text")}, headers=alice)
+            message = sent.json()["data"]
+            name = message["data"]["attachments"][0]["url"].rpartition("/")[2]
+            assert (await deleting.http.get(f"/files/{name}")).content == b"text"
+            assert (await deleting.http.delete(f"/messages/{message['id']}", headers=alice)).status_code == 200
+
+            async def gone(name: str = name) -> bool:
+                return {(await server.http.get(f"/files/{name}")).status_code for server in servers} == {404}
+
+            await until(gone)
+            await until(lambda name=name: not (tmp_path / "data" / "uploads" / name).exists())
+
+
+async def test_a_file_in_the_bucket_counts_once_if_another_server_takes_it_in(
+    postgres_url: str, tmp_path: Path, s3: S3Server
+):
+    """The form counts at the server that has given it out, until the quota counts its file."""
+    settings = s3.bucket().settings(uploads_direct=True, uploads_per_day=1000)
+    async with Together(tmp_path, postgres_url, **settings) as together:
+        one, other = await together.add(), await together.add()
+        await make_users(one, "alice", "bob")
+        alice = {"onBehalfOf": "alice"}
+        wanted = {"receiver": "bob", "receiverType": "user", "files": {"f": {"name": "a.txt", "size": 200}}}
+        form: dict[str, Any] = {}
+
+        async def given() -> bool:
+            answer = await one.http.post("/files/upload-url", json=wanted, headers=alice)
+            form.update(answer.json().get("data", {}).get("f", {}))
+            return answer.status_code == 200
+
+        for _ in range(5):
+            await until(given)  # the news that a file was taken in may take a moment
+            request = form["request"]
+            async with httpx2.AsyncClient() as http:
+                done = await http.post(request["url"], data=request["body"], files={"file": ("a.txt", b"x" * 200)})
+            assert done.status_code == 201, done.text
+            data = {"attachments": [{"url": form["attachment"]["url"]}]}
+            body = {"receiver": "bob", "receiverType": "user", "category": "message", "type": "file", "data": data}
+            assert (await other.http.post("/messages", json=body, headers=alice)).status_code == 200
+        assert not await given()
+
+
+@pytest.mark.parametrize("on_s3", [False, True])
+async def test_a_file_that_is_removed_while_a_download_begins_is_not_found(
+    postgres_url: str, tmp_path: Path, s3: S3Server, monkeypatch: pytest.MonkeyPatch, caplog, *, on_s3: bool
+):
+    settings = s3.bucket().settings() if on_s3 else {}
+    async with Together(tmp_path, postgres_url, **settings) as together:
+        one, other = await together.add(), await together.add()
+        await make_users(one, "alice", "bob")
+        fields = {"receiver": "bob", "receiverType": "user", "type": "file", "data": "{}"}
+        alice = {"onBehalfOf": "alice"}
+        sent = await one.http.post("/messages", data=fields, files={"f": ("a.txt", b"text")}, headers=alice)
+        name = sent.json()["data"]["data"]["attachments"][0]["url"].rpartition("/")[2]
+        uploads = one.parts.actions.uploads
+        read_size = uploads.size
+
+        async def size_of_a_file_that_goes(name: str) -> int:
+            size = await read_size(name)
+            await other.parts.actions.uploads.remove([name])
+            return size
+
+        monkeypatch.setattr(uploads, "size", size_of_a_file_that_goes)
+        answer = await one.http.get(f"/files/{name}")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "ERR_FILE_NOT_FOUND")
+        assert not [record for record in caplog.records if record.exc_info]
 
 
 async def test_limits_of_the_app_are_divided_by_the_servers(postgres_url: str, tmp_path: Path):

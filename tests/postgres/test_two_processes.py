@@ -10,14 +10,17 @@ import asyncpg
 import pytest
 
 from postgres.writing import draft
+from servers.postgres import name_of
+from tailwire.server.app.move_target import APP_LOCK
 from tailwire.server.ports import changes
 from tailwire.server.ports.conversations import key_of
-from tailwire.server.ports.records import Edited, Event, GroupRow, UserRow
+from tailwire.server.ports.records import Edited, Event, FileResult, FileRow, GroupRow, UserRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupAct, GroupStanding, MessageAct
 from tailwire.server.ports.webhook_records import WebhookRow
 from tailwire.server.ports.world import World
 from tailwire.server.rules.messages import check_changeable
+from tailwire.server.store import migrate
 from tailwire.server.store.postgres import webhooks
 from tailwire.server.store.postgres.removal import MESSAGES_PER_STEP
 from tailwire.server.store.postgres.store import PostgresStore
@@ -246,3 +249,51 @@ async def test_delivery_queued_for_a_removed_webhook_is_removed(postgres_url):
         await one.deliveries.forget_old_failures(0)
         assert await one.deliveries.due("w", 2**40, 100) == []
         assert one.deliveries.waiting_counts() == {}
+
+
+@asynccontextmanager
+async def held_lock(url: str, lock: int) -> AsyncIterator[asyncpg.Connection]:
+    """Hold a lock of the database over a connection without the bounds of the operator."""
+    bounds = {"idle_session_timeout": "0", "statement_timeout": "0", "transaction_timeout": "0"}
+    holder = await asyncpg.connect(url, server_settings=bounds)
+    try:
+        await holder.execute(f"SELECT pg_advisory_lock({lock})")
+        yield holder
+    finally:
+        await holder.close()
+
+
+async def test_decisions_hold_although_the_operator_has_set_another_isolation(postgres, postgres_url):
+    """Two uploads wait for the lock together; with a snapshot from before the lock both would fit into the quota."""
+    name = name_of(postgres_url)
+    postgres.sql(f"ALTER DATABASE {name} SET default_transaction_isolation = 'repeatable read'")
+    async with two_stores(postgres_url) as stores:
+        async with held_lock(postgres_url, APP_LOCK) as holder:
+            files = [FileRow(f"{n}" * 40, "alice", "a.bin", "application/octet-stream", 8, 5) for n in range(2)]
+            adding = [asyncio.create_task(s.files.add(f, quota=10)) for s, f in zip(stores, files, strict=True)]
+            waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+            while await holder.fetchval(waiting) < 2:
+                await asyncio.sleep(0.01)
+        assert set(await asyncio.gather(*adding)) == {FileResult.STORED, FileResult.OVER_QUOTA}
+
+
+async def test_bounds_of_the_operator_do_not_end_a_start_or_a_connection(postgres, postgres_url):
+    """They are shorter than what a server does, which has bounds of its own."""
+    database = name_of(postgres_url)
+    for setting in ("idle_session_timeout", "statement_timeout", "lock_timeout", "transaction_timeout"):
+        postgres.sql(f"ALTER DATABASE {database} SET {setting} = '200ms'")
+    starting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    async with held_lock(postgres_url, migrate._LOCK) as holder:  # as another process that changes the schema
+        opening = asyncio.create_task(PostgresStore.open(postgres_url, World()))
+        while not await holder.fetchval(starting):
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.3)  # longer than the bounds
+        assert not opening.done()
+    store = await opening
+    (backend,) = await store.database.one("SELECT pg_backend_pid()")
+    assert (await store.messages.add(draft())).new
+    lane = store.lane.backend
+    await asyncio.sleep(0.3)  # longer than a session may be idle
+    assert (await store.messages.add(draft())).new
+    assert ((await store.database.one("SELECT pg_backend_pid()"))[0], store.lane.backend) == (backend, lane)
+    await store.close()

@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 
+import asyncpg
 import pytest
 
 from postgres.writing import draft
@@ -270,3 +274,42 @@ async def test_batch_whose_answer_was_lost_is_known_after_a_long_pause(postgres_
     assert found == [(stored.message.id,)]
     await paused.close()
     await other.close()
+
+
+class PooledSession:
+    """A session behind a pooler that lends a connection for each transaction: the one that was given back last."""
+
+    def __init__(self, idle: list[Any]) -> None:
+        self._idle = idle
+        self._lent: Any = None
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[None]:
+        self._lent = self._idle.pop()
+        try:
+            async with self._lent.transaction():
+                yield
+        finally:
+            self._idle.append(self._lent)
+
+    async def fetchval(self, sql: str) -> Any:
+        return await self._lent.fetchval(sql)
+
+    def terminate(self) -> None:
+        pass
+
+
+async def test_server_does_not_start_behind_a_pooler_that_gives_each_transaction_another_connection(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+):
+    idle = [await asyncpg.connect(postgres_url) for _ in range(2)]
+
+    async def pooled(url: str, deadline: float) -> Any:
+        return PooledSession(idle)
+
+    monkeypatch.setattr(starting, "connect_reader", pooled)
+    with pytest.raises(starting.PooledTransactions, match="pool_mode = session"):
+        async with starting.starting_alone(postgres_url):
+            pass
+    for connection in idle:
+        await connection.close()

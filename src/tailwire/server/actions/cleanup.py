@@ -27,7 +27,8 @@ class Cleanup:
         unused_after: seconds until a file is removed that nothing has ever referred to; 0 keeps such files.
 
     Attributes:
-        is_mine: returns whether this server removes what is due by time; only one of several servers does.
+        is_mine: returns whether this server waits for what is due later; only one of several servers does. What is
+            due at once is removed by the server whose request has caused it.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class Cleanup:
                 self._again = False
                 while not self._closed and await self._store.chores.do_next():
                     pass
-                while not self._closed and self.is_mine() and await self._remove_some():
+                while not self._closed and await self._remove_some():
                     pass
             if not self._closed and self.is_mine():
                 await self._set_timer()

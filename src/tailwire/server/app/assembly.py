@@ -210,10 +210,13 @@ def _lengths(s: Settings) -> Lengths:
 
 def _files(s: Settings, store: AnyStore, services: Services, secret: str) -> tuple[Uploads, Files, Cleanup]:
     uploads = open_uploads(s, services.world)
+    issued = IssuedForms(asyncio.get_running_loop().time, DAY_SECONDS) if s.uploads_direct else None
+    if issued is not None:
+        store.feed.listen(issued.follow)
     files = Files(
         services, uploads, max_size=s.max_file, max_count=s.max_files, secret=secret,
         room=UploadQuota(s.uploads_per_day, s.min_free_disk, uploads.free),
-        issued=IssuedForms(asyncio.get_running_loop().time, DAY_SECONDS) if s.uploads_direct else None,
+        issued=issued,
     )  # fmt: skip
     cleanup = Cleanup(
         store, uploads, services.world, asyncio.get_running_loop().call_later,

@@ -6,10 +6,9 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import asyncpg
 from sqlalchemy import Column, LargeBinary, String, Table
 
-from tailwire.server.store.postgres.connecting import CONNECT_SECONDS, UNUSABLE, Connection
+from tailwire.server.store.postgres.connecting import CONNECT_SECONDS, PATIENT, UNUSABLE, Connection, connect
 from tailwire.server.store.postgres.starting import STARTING_LOCK
 
 Row = tuple[Any, ...]
@@ -18,17 +17,6 @@ SEQUENCES = """SELECT a.attname, pg_get_serial_sequence(c.oid::regclass::text, a
 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
 WHERE c.oid = $1::text::regclass AND a.attnum > 0 AND NOT a.attisdropped
 AND pg_get_serial_sequence(c.oid::regclass::text, a.attname) IS NOT NULL"""
-# The transaction waits for the source as long as the move takes, whatever bounds the role has.
-_BOUNDS = {
-    "application_name": "tailwire migrate",
-    "idle_in_transaction_session_timeout": "0",
-    "statement_timeout": "0",
-    "lock_timeout": "10s",
-    "tcp_keepalives_idle": "5",
-}
-_NO_TRANSACTION_TIMEOUT = (  # there since PostgreSQL 17
-    "SELECT set_config('transaction_timeout', '0', false) WHERE current_setting('server_version_num')::int >= 170000"
-)
 NUL = "\0"
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 """Replaces U+0000, which PostgreSQL cannot store: versions of this server that had only SQLite accepted it in texts."""
@@ -109,11 +97,11 @@ async def filling(url: str) -> AsyncIterator[Target]:
         OSError: the database cannot be used. Nothing is kept.
     """
     try:
-        connection: Connection = await asyncpg.connect(url, timeout=CONNECT_SECONDS, server_settings=_BOUNDS)
+        # The transaction waits for the source as long as the move takes, whatever bounds the role has.
+        connection = await connect(url, "migrate", {**PATIENT, "lock_timeout": "10s"})
     except UNUSABLE as e:
         raise OSError(f"the PostgreSQL database cannot be used: {e}") from e
     try:
-        await connection.execute(_NO_TRANSACTION_TIMEOUT)
         async with connection.transaction():
             if not await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", STARTING_LOCK):
                 raise MoveRefused("a server is starting on the PostgreSQL database, or another move is in progress")

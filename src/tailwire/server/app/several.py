@@ -29,7 +29,8 @@ CLEANUP_LEASE, WEBHOOK_LEASE = "cleanup", "webhook/"
 QUEUED_SECONDS = 0.05
 """How long queued deliveries are collected before the server that sends them is notified."""
 TURNS_PER_CHECK = 5
-"""How many renewals of leases pass until the queues are checked for deliveries whose notice was lost."""
+"""How many renewals of leases pass until the queues are checked for deliveries whose notice was lost, and until the
+server that cleans up looks for what others have left to be removed later."""
 
 
 class Limit(Protocol):
@@ -117,6 +118,8 @@ class ServerCooperation:
         self._push.wake()
         self._turn += 1
         if self._turn % TURNS_PER_CHECK == 0:
+            if self._cleanup.is_mine():
+                self._cleanup.wake()
             self._webhooks.wake_for([webhook.id for webhook in await self._store.webhooks.all()])
 
     # Leases.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+from tailwire.server.ports.changes import FILE, Change
 
 MAX_FORMS = 1000
 """How many forms a user may have."""
@@ -53,6 +55,12 @@ class IssuedForms:
             del sizes[name]
             if not sizes:
                 del self._by_user[form.uid]
+
+    def follow(self, changes: Sequence[Change] | None) -> None:
+        """Forget the forms whose files another server has taken in, where the quota counts them from now on."""
+        for _, kind, key in changes or ():
+            if kind == FILE:
+                self.remove(key)
 
     def _forget_old(self) -> None:
         now = self._clock()

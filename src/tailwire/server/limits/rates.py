@@ -86,7 +86,9 @@ class Rates:
         return found
 
     def divide(self, servers: int) -> None:
-        """Use this server's share of the limits of the app as a whole."""
+        """Use this server's share of the limits of the app as a whole, and of the tenth that one token may use."""
+        _, (_, tenth), _ = self._limits[RequestKind.CORE]
+        tenth.divide(servers)
         for _, _, (_, buckets) in self._limits.values():
             buckets.divide(servers)
 

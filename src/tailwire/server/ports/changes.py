@@ -21,6 +21,9 @@ SEEN = "seen"
 GROUP_REMOVED = "group removed"
 """The kind of the change after which a group has no members; it is sent in addition to `group`."""
 
+FILE = "file"
+"""The kind of the change that adds the record of a file."""
+
 
 class Change(NamedTuple):
     """A change of something that processes may keep in memory.

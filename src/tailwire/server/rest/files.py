@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import quote
 
@@ -137,8 +138,25 @@ class FileRoutes:
         if status == 206:
             headers.append((b"content-range", b"bytes %d-%d/%d" % (start, start + length - 1, size)))
         headers.append((b"content-length", b"%d" % length))
-        pieces = None if call.scope["method"] == "HEAD" else self._uploads.read(name, start, length)
+        pieces = None
+        if call.scope["method"] != "HEAD":
+            try:
+                pieces = await _begun(self._uploads.read(name, start, length))
+            except FileNotFoundError as e:  # removed since its size was read
+                raise Refused("ERR_FILE_NOT_FOUND") from e
         return Streamed(status, headers, pieces)
+
+
+async def _begun(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    # The same pieces; the first one is there before the response begins, whose status cannot be changed afterwards.
+    first = await anext(pieces, b"")
+
+    async def all_of_them() -> AsyncIterator[bytes]:
+        yield first
+        async for piece in pieces:
+            yield piece
+
+    return all_of_them()
 
 
 def _range(wanted: bytes | None, known: bytes | None, name: str, size: int) -> tuple[int, int, int]:

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import functools
 import sqlite3
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,15 +34,18 @@ class NewerDatabase(RuntimeError):
     """The database was written by a newer version. Nothing was changed."""
 
 
-def upgrade(url: str) -> None:
+def upgrade(url: str, connect: Callable[[], Awaitable[Any]] | None = None) -> None:
     """Upgrade the database at a URL to this version's schema. Blocks; not to be called in an event loop's thread.
+
+    Args:
+        connect: makes a connection to PostgreSQL; None for one with the settings of the role and the database.
 
     Raises:
         NewerDatabase: the database has a schema version that this version does not know.
         UnsuitableDatabase: a PostgreSQL database cannot give the same answers as SQLite.
     """
     if url.startswith("postgresql://"):
-        asyncio.run(_upgrade_postgres(url))
+        asyncio.run(_upgrade_postgres(url, connect))
         return
     if _revision_of_file(url.removeprefix("sqlite:///")) == revisions()[-1]:
         return
@@ -67,14 +71,14 @@ class UnsuitableDatabase(OSError):
     """The PostgreSQL database sorts or folds texts unlike SQLite, or is too old. Nothing was changed."""
 
 
-async def _upgrade_postgres(url: str) -> None:
+async def _upgrade_postgres(url: str, connect: Callable[[], Awaitable[Any]] | None) -> None:
     import asyncpg
     from sqlalchemy.ext.asyncio import create_async_engine  # needs greenlet, which only `tailwire[postgres]` installs
 
-    def connect(*_: Any, **__: Any) -> Any:  # the driver reads the URL itself: it accepts more than SQLAlchemy
-        return asyncpg.connect(url)
+    def made(*_: Any, **__: Any) -> Any:  # the driver reads the URL itself: it accepts more than SQLAlchemy
+        return asyncpg.connect(url) if connect is None else connect()
 
-    engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=made, poolclass=NullPool)
     try:
         async with engine.connect() as connection:
             _check((await connection.execute(text(_PROPERTIES))).one())

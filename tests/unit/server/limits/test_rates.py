@@ -35,3 +35,15 @@ def test_request_that_counts_as_several_uses_both_limits():
     assert limits.take(RequestKind.SEND, "alice", count=60).wait > 0
     assert limits.take(RequestKind.SEND, "bob", count=100).left == 0
     assert limits.take(RequestKind.OTHER, "").left == 1000 - 60 - 100 - 1
+
+
+def test_one_token_uses_at_most_a_tenth_at_all_servers_together():
+    now = [0.0]
+    servers = [rates(now, core=600) for _ in range(4)]
+    for limits in servers:
+        limits.divide(4)
+    taken = 0
+    for n in range(600):  # ten requests a second for a minute at each of four servers
+        now[0] = n / 10
+        taken += sum(not limits.take(RequestKind.CORE, "greedy").wait for limits in servers)
+    assert 60 <= taken <= 60 + 15 + 4  # as at one server; each may round its burst up by one

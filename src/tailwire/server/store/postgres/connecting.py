@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
@@ -18,13 +19,16 @@ UNUSABLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError
 
 _BOUNDS = {
     "idle_in_transaction_session_timeout": "2s",
+    "idle_session_timeout": "0",
     "tcp_keepalives_idle": "5",
     "tcp_user_timeout": "10s",
     "jit": "off",
+    # What is decided under the lock of a batch must see what was committed before the lock was granted, whatever the
+    # operator has set for other programs.
+    "default_transaction_isolation": "read committed",
 }
 _WRITER_BOUNDS = {
     **_BOUNDS,
-    "application_name": "tailwire writer",
     "lock_timeout": "4s",
     "statement_timeout": "10s",
     # Each statement of a batch finds its rows by keys. Plans made while the tables are empty must do so too.
@@ -33,9 +37,43 @@ _WRITER_BOUNDS = {
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
 }
+_LISTENER_BOUNDS = {
+    **_BOUNDS,
+    "statement_timeout": "4s",
+    "synchronous_commit": "off",  # its transactions only notify: there is nothing to write to the disk
+}
+PATIENT = {**_BOUNDS, "idle_in_transaction_session_timeout": "0", "lock_timeout": "0", "statement_timeout": "0"}
+"""Settings of a connection that waits for other processes, or changes the schema, for as long as it takes."""
 _TRANSACTION_TIMEOUT = (  # there since PostgreSQL 17
-    "SELECT set_config('transaction_timeout', '5s', false) WHERE current_setting('server_version_num')::int >= 170000"
+    "SELECT set_config('transaction_timeout', '{}', false) WHERE current_setting('server_version_num')::int >= 170000"
 )
+
+
+async def connect(
+    url: str, name: str, bounds: Mapping[str, str], *, transaction_timeout: str = "0", **more: Any
+) -> Connection:
+    """Return a new connection with settings of its own, which prevail over those of the role and of the database.
+
+    They are set by a statement: poolers refuse unknown settings with which a connection begins, or ignore them.
+
+    Args:
+        name: what it is for, as operators see it.
+        bounds: the settings.
+        more: further arguments of the driver.
+
+    Raises:
+        One of `UNUSABLE`: it cannot be made.
+    """
+    shown = {"application_name": f"tailwire {name}"}
+    connection: Connection = await asyncpg.connect(url, timeout=CONNECT_SECONDS, server_settings=shown, **more)
+    try:
+        settings = ", ".join(f"set_config('{setting}', '{value}', false)" for setting, value in bounds.items())
+        both = f"SELECT {settings}; {_TRANSACTION_TIMEOUT.format(transaction_timeout)}"
+        await connection.execute(both, timeout=CONNECT_SECONDS)
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
 
 
 async def connect_writer(url: str) -> Connection:
@@ -44,13 +82,7 @@ async def connect_writer(url: str) -> Connection:
     Raises:
         One of `UNUSABLE`: the connection cannot be made.
     """
-    connection = await asyncpg.connect(url, timeout=CONNECT_SECONDS, server_settings=_WRITER_BOUNDS)
-    try:
-        await connection.execute(_TRANSACTION_TIMEOUT, timeout=CONNECT_SECONDS)
-    except BaseException:
-        connection.terminate()
-        raise
-    return connection
+    return await connect(url, "writer", _WRITER_BOUNDS, transaction_timeout="5s")
 
 
 async def connect_reader(url: str, deadline: float) -> Connection:
@@ -62,15 +94,8 @@ async def connect_reader(url: str, deadline: float) -> Connection:
     Raises:
         One of `UNUSABLE`: the connection cannot be made.
     """
-    bounds = {
-        **_BOUNDS,
-        "application_name": "tailwire reader",
-        "lock_timeout": "4s",
-        "statement_timeout": str(max(1, int(deadline * 1000))),
-    }
-    return await asyncpg.connect(
-        url, timeout=CONNECT_SECONDS, server_settings=bounds, statement_cache_size=CACHED_STATEMENTS
-    )
+    bounds = {**_BOUNDS, "lock_timeout": "4s", "statement_timeout": str(max(1, int(deadline * 1000)))}
+    return await connect(url, "reader", bounds, statement_cache_size=CACHED_STATEMENTS)
 
 
 async def connect_listener(url: str) -> Connection:
@@ -79,10 +104,4 @@ async def connect_listener(url: str) -> Connection:
     Raises:
         One of `UNUSABLE`: the connection cannot be made.
     """
-    bounds = {
-        **_BOUNDS,
-        "application_name": "tailwire listener",
-        "statement_timeout": "4s",
-        "synchronous_commit": "off",  # its transactions only notify: there is nothing to write to the disk
-    }
-    return await asyncpg.connect(url, timeout=CONNECT_SECONDS, server_settings=bounds)
+    return await connect(url, "listener", _LISTENER_BOUNDS)

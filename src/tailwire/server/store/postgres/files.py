@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
+from tailwire.server.ports.changes import FILE
 from tailwire.server.ports.records import FileResult, FileRow
 from tailwire.server.store.postgres.chores import Chores
 from tailwire.server.store.postgres.unit import Unit
@@ -34,6 +35,7 @@ class Files(FileRows):
         )  # fmt: skip
         row = {**dataclasses.asdict(file), "used": NEVER_USED, "unused_since": file.created_at}
         unit.do(insert("files", [*COLUMN_NAMES, "used", "unused_since"]), row=as_row(row))
+        unit.tell(FILE, file.name)
         ended = (await self._work.carry_out(unit)).ended
         if ended is not None:
             return (FileResult.EXISTS, FileResult.OVER_QUOTA)[ended]

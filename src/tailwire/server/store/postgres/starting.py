@@ -7,14 +7,19 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 
-from tailwire.server.store.postgres.connecting import UNUSABLE, connect_reader
+from tailwire.server.store.postgres.connecting import UNUSABLE, Connection, connect_reader
 
 WAIT_SECONDS = 60.0
 STARTING_LOCK = 7308898
+_BACKEND = "SELECT pg_backend_pid()"
 
 
 class StartedElsewhere(OSError):
     """Another server has been starting for too long."""
+
+
+class PooledTransactions(OSError):
+    """A pooler is in front of the database, and gives each transaction another connection."""
 
 
 @asynccontextmanager
@@ -23,6 +28,7 @@ async def starting_alone(url: str) -> AsyncIterator[None]:
 
     Raises:
         StartedElsewhere: another server has held it for `WAIT_SECONDS`.
+        PooledTransactions: connections do not keep their sessions, and so no locks either.
         OSError: the database cannot be used.
     """
     try:
@@ -30,6 +36,7 @@ async def starting_alone(url: str) -> AsyncIterator[None]:
     except UNUSABLE as e:
         raise OSError(f"the PostgreSQL database cannot be used: {e}") from e
     try:
+        await _check_session(url, connection)
         await connection.execute(f"SET lock_timeout = '{int(WAIT_SECONDS)}s'; SET statement_timeout = 0")
         await connection.execute(f"SELECT pg_advisory_lock({STARTING_LOCK})", timeout=None)
         yield
@@ -40,3 +47,30 @@ async def starting_alone(url: str) -> AsyncIterator[None]:
         ) from e
     finally:
         connection.terminate()
+
+
+async def _check_session(url: str, connection: Connection) -> None:
+    # Such a pooler loses locks, settings and LISTEN without an error. It gives the connection that was just used to the
+    # next transaction, and another one to this session while that transaction is open.
+    try:
+        other = await connect_reader(url, WAIT_SECONDS)
+    except UNUSABLE as e:
+        raise OSError(f"the PostgreSQL database cannot be used: {e}") from e
+    try:
+        first = await _backend(connection)
+        async with other.transaction():
+            kept = await other.fetchval(_BACKEND) != first and await _backend(connection) == first
+    except asyncpg.InvalidSQLStatementNameError:  # prepared on another connection
+        kept = False
+    finally:
+        other.terminate()
+    if not kept:
+        raise PooledTransactions(
+            "the pooler in front of the PostgreSQL database gives each transaction another connection: set"
+            " pool_mode = session for this database, or connect to it directly"
+        )
+
+
+async def _backend(connection: Connection) -> int:
+    async with connection.transaction():
+        return int(await connection.fetchval(_BACKEND))

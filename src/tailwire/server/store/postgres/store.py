@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 
 from sqlalchemy.exc import DBAPIError
 
@@ -18,7 +19,7 @@ from tailwire.server.store.postgres.annotations import Annotations
 from tailwire.server.store.postgres.audit import Audit
 from tailwire.server.store.postgres.change_log import ChangeLog
 from tailwire.server.store.postgres.chores import Chores
-from tailwire.server.store.postgres.connecting import UNUSABLE, connect_writer
+from tailwire.server.store.postgres.connecting import PATIENT, UNUSABLE, connect, connect_writer
 from tailwire.server.store.postgres.conversations import Conversations
 from tailwire.server.store.postgres.database import READ_DEADLINE_SECONDS, Database
 from tailwire.server.store.postgres.deliveries import Deliveries
@@ -149,7 +150,9 @@ class PostgresStore:
         database = Database(url, read_deadline)
         store: PostgresStore | None = None
         try:
-            await asyncio.get_running_loop().run_in_executor(None, upgrade, url)
+            await asyncio.get_running_loop().run_in_executor(
+                None, upgrade, url, partial(connect, url, "migrations", PATIENT)
+            )
             lane.starts.begins, lane.starts.highest = serving, highest
             await lane.open()
             store = cls(database, lane, world)
@@ -162,7 +165,7 @@ class PostgresStore:
             lane.abandon()
             await database.close()
             if isinstance(e, (DBAPIError, Refused, *UNUSABLE)):
-                reason = getattr(e, "orig", None) or e
+                reason = getattr(e, "orig", None) or database.problem or lane.errors.current or e
                 raise OSError(f"the PostgreSQL database cannot be used: {reason}") from e
             raise
 
