@@ -259,6 +259,7 @@ async def test_server_that_was_declared_dead_stops_sending_for_a_webhook(postgre
         one, other = await together.add(), await together.add()
         await make_users(one, "alice", "bob")
         name = WEBHOOK_LEASE + await make_hook(one, url)
+        await until(lambda: all(server.store.webhooks._by_trigger for server in (one, other)))
         await until(lambda: len(holders(together, name)) == 1)
         paused = holders(together, name)[0]
         running = other if paused is one else one
