@@ -11,7 +11,7 @@ import pytest
 
 from postgres.writing import draft
 from servers.postgres import name_of
-from tailwire.server.app.move_target import APP_LOCK
+from tailwire.server.app.move_target import APP_LOCK_KEY
 from tailwire.server.ports import changes
 from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.records import Edited, Event, FileResult, FileRow, GroupRow, UserRow
@@ -268,7 +268,7 @@ async def test_decisions_hold_although_the_operator_has_set_another_isolation(po
     name = name_of(postgres_url)
     postgres.sql(f"ALTER DATABASE {name} SET default_transaction_isolation = 'repeatable read'")
     async with two_stores(postgres_url) as stores:
-        async with held_lock(postgres_url, APP_LOCK) as holder:
+        async with held_lock(postgres_url, APP_LOCK_KEY) as holder:
             files = [FileRow(f"{n}" * 40, "alice", "a.bin", "application/octet-stream", 8, 5) for n in range(2)]
             adding = [asyncio.create_task(s.files.add(f, quota=10)) for s, f in zip(stores, files, strict=True)]
             waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
