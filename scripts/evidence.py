@@ -193,10 +193,21 @@ def tests() -> dict[str, Evidence]:
     for path in sorted(TESTS.rglob("test_*.py")):
         own = defined(path)
         homes = [own, *helpers]
-        for node in tree_of(path).body:
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
-                found[f"{path.relative_to(TESTS).as_posix()}::{node.name}"] = whole(node.name, homes)
+        for name in tests_of(path):
+            found[f"{path.relative_to(TESTS).as_posix()}::{name}"] = whole(name, homes)
     return found
+
+
+def tests_of(path: Path) -> list[str]:
+    """Return the names of the tests of a module."""
+    functions = (node for node in tree_of(path).body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    return [function.name for function in functions if function.name.startswith("test_")]
+
+
+def exists(test: str) -> bool:
+    """Return whether there is a test with this name, such as `e2e/test_lab.py::test_lab_ends`."""
+    file, _, name = test.partition("::")
+    return (TESTS / file).is_file() and name in tests_of(TESTS / file)
 
 
 def within(folders: Iterable[str]) -> Iterator[tuple[str, Evidence]]:

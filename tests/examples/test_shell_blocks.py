@@ -15,6 +15,7 @@ import pytest
 from examples.test_code_blocks import ROOT, blocks
 from front import free_port
 from servers.prepared import PreparedServer
+from sizes import size
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 FOLLOWED = "docs/tutorials/"
@@ -42,12 +43,13 @@ curl() { command curl -fsS --retry 30 --retry-connrefused --retry-delay 1 "$@"; 
 
 
 def runnable() -> list[tuple[str, str]]:
-    """Return the blocks that are run here, with their pages."""
-    return [
+    """Return the blocks that are run here, with their pages: every fourth one in the usual size."""
+    found = [
         (page, text)
         for page, text in blocks("sh")
         if not page.startswith(FOLLOWED) and not any(part in text for part in NOT_RUN)
     ]
+    return found[:: size(4, 1)]
 
 
 def named() -> list[str]:
@@ -55,6 +57,7 @@ def named() -> list[str]:
     return [f"{page}: {text.splitlines()[0][:40]}" for page, text in runnable()]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("page", "text"), runnable(), ids=named())
 async def test_documented_commands_run(page: str, text: str, tmp_path: Path):
     begin = re.compile(r"^tailwire serve(?!.*&$).*$", re.MULTILINE)  # a server that runs until it is stopped

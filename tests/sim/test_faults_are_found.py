@@ -20,6 +20,7 @@ from sim.test_unnecessary_disconnects import (
     A_LISTENING_CLIENT,
     A_PING_BEHIND_AN_UPLOAD,
 )
+from sizes import size
 from tailwire.sdk import outbox, own_changes, sending, tokens
 from tailwire.sdk.connection import deadlines, sockets, state, wanted
 from tailwire.sdk.connection.state import Phase
@@ -521,7 +522,7 @@ def searches() -> list[tuple[Plant, Callable[[int], bool]]]:
 @pytest.mark.slow
 @pytest.mark.thorough
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("plant", PLANTED_FAULTS, ids=name_of)
+@pytest.mark.parametrize("plant", size(PLANTED_FAULTS[::3], PLANTED_FAULTS), ids=name_of)
 def test_planted_faults_are_found(plant: Plant, monkeypatch: pytest.MonkeyPatch):
     plant(Planter(monkeypatch))
     require_found(name_of(plant), _finding(plant))

@@ -66,7 +66,8 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.thorough
+@pytest.mark.parametrize("fault", list(FAULTS)[: size(2, None)])
 def test_faults_in_the_database_are_found(postgres, fault):
     url = postgres.create_database(migrate)
     elsewhere = Elsewhere()

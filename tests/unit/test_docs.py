@@ -111,7 +111,7 @@ def test_reference_is_current_and_each_row_has_its_test():
         assert path.read_text(encoding="utf-8") == text, "run `make reference`"
         assert "**none**" not in text
         for name in re.findall(r"`(\w+/[\w/]+\.py::test_\w+)`", text):
-            assert name in evidence.tests(), name
+            assert evidence.exists(name), name
 
 
 @pytest.mark.slow

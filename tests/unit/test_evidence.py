@@ -58,3 +58,10 @@ def test_row_without_its_only_test_is_reported(monkeypatch):
     monkeypatch.setattr(evidence, "tests", lambda: others)
     assert make_reference.operation_test("POST /ping", frozenset(["POST /ping"])) == ""
     assert make_reference.cell("") == "**none**"
+
+
+def test_only_a_test_of_a_module_exists():
+    assert evidence.exists("unit/test_evidence.py::test_only_a_test_of_a_module_exists")
+    assert not evidence.exists("unit/test_evidence.py::read")
+    assert not evidence.exists("unit/test_evidence.py")
+    assert not evidence.exists("unit/test_nothing.py::test_nothing")

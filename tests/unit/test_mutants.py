@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -17,21 +18,24 @@ ROOT = Path(__file__).parents[2]
 PATH = f"{ROOT / 'src'}{os.pathsep}{ROOT / 'tests'}"
 # In a process of its own, because this one has imported the module already.
 TRY = """
-import sys, time
+import json, sys, time
 from mutants.running import begin, ended
-module, path, source, seconds, *tests = sys.argv[1:]
-trial = begin(1, module, path, source, tests, float(seconds))
-while not (how := ended(trial)):
-    time.sleep(0.01)
-print(how)
+module, path, mutants, *tests = sys.argv[1:]
+for source, seconds in json.loads(mutants).items():
+    trial = begin(1, module, path, source, tests, seconds)
+    while not (how := ended(trial)):
+        time.sleep(0.01)
+    print(how)
 """
 
 MEASURE = """
 import sys
 from pathlib import Path
 from mutants.running import measure
-path, first, last, *tests = sys.argv[1:]
-print(*(test.rpartition("::")[2] for test in measure(tests, Path(path).parent).of(path, int(first), int(last))))
+path, *tests = sys.argv[1:]
+reach = measure(tests, Path(path).parent)
+for line in (3, 4, 8):
+    print(line, *(test.rpartition("::")[2] for test in reach.of(path, line, line)))
 """
 WATCHED = """
 def half(n):
@@ -90,18 +94,18 @@ def test_each_mutant_has_one_fault(source: str, changed: list[str]):
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="each mutant runs in a fork of the process")
-@pytest.mark.parametrize(
-    ("limit", "how"), [("LIMIT = 200", "survived"), ("LIMIT = 3", "caught"), ("while True: pass", "endless")]
-)
-def test_tests_see_the_source_of_the_mutant(tmp_path: Path, limit: str, how: str):
+def test_tests_see_the_source_of_the_mutant(tmp_path: Path):
     (tmp_path / "conftest.py").write_text("import hypothesis\n\nhypothesis.settings.register_profile('fast')\n")
     test = tmp_path / "test_limit.py"
     test.write_text("from tailwire.wire.close_codes import LIMIT\n\ndef test_limit():\n    assert LIMIT == 200\n")
-    arguments = ["tailwire.wire.close_codes", str(tmp_path / "close_codes.py"), limit]
+    seconds = {"LIMIT = 200": 30, "LIMIT = 3": 30, "while True: pass": 2}
+    arguments = ["tailwire.wire.close_codes", str(tmp_path / "close_codes.py"), json.dumps(seconds)]
     tests = [str(test), "-c", "/dev/null", "--rootdir", str(tmp_path)]
-    command = [sys.executable, "-c", TRY, *arguments, "30" if how != "endless" else "5", *tests]
-    done = subprocess.run(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": PATH}, capture_output=True, text=True)
-    assert done.stdout.strip() == how, done.stderr
+    done = subprocess.run(
+        [sys.executable, "-c", TRY, *arguments, *tests],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": PATH}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.stdout.split() == ["survived", "caught", "endless"], done.stderr
 
 
 @pytest.mark.slow
@@ -148,11 +152,7 @@ def test_mutant_is_tried_with_the_tests_that_execute_it_the_quickest_first():
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="the tests run in a fork of the process")
-@pytest.mark.parametrize(
-    ("line", "tests"),
-    [(3, "test_half test_half_of_an_odd_number"), (4, "test_half_of_an_odd_number"), (8, "test_twice")],
-)
-def test_run_without_a_fault_records_which_test_executes_which_line(tmp_path: Path, line: int, tests: str):
+def test_run_without_a_fault_records_which_test_executes_which_line(tmp_path: Path):
     (tmp_path / "conftest.py").write_text("import hypothesis\n\nhypothesis.settings.register_profile('fast')\n")
     code = tmp_path / "watched" / "numbers.py"
     code.parent.mkdir()
@@ -160,7 +160,11 @@ def test_run_without_a_fault_records_which_test_executes_which_line(tmp_path: Pa
     test = tmp_path / "test_numbers.py"
     test.write_text(TESTS)
     options = [str(test), "-c", "/dev/null", "--rootdir", str(tmp_path)]
-    command = [sys.executable, "-c", MEASURE, str(code), str(line), str(line), *options]
+    command = [sys.executable, "-c", MEASURE, str(code), *options]
     environment = {**os.environ, "PYTHONPATH": f"{PATH}{os.pathsep}{tmp_path}"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert done.stdout.splitlines()[-1:] == [tests], done.stderr
+    assert done.stdout.splitlines()[-3:] == [
+        "3 test_half test_half_of_an_odd_number",
+        "4 test_half_of_an_odd_number",
+        "8 test_twice",
+    ], done.stderr

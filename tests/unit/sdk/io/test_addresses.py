@@ -9,6 +9,7 @@ import warnings
 
 import pytest
 
+from sizes import size
 from tailwire.sdk.io.addresses import connected_socket
 from tailwire.sdk.io.websocket import open_wire
 
@@ -41,12 +42,13 @@ async def cancelled_after(steps: int, work) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("how", ["a socket", "a WebSocket"])
 async def test_cancelled_attempt_leaves_no_socket(port, how):
     sockets_left()
     with warnings.catch_warnings(record=True) as found:
         warnings.simplefilter("always")
-        for steps in range(40):
+        for steps in range(0, 40, size(3, 1)):
             work = (
                 connected_socket("127.0.0.1", port)
                 if how == "a socket"

@@ -14,6 +14,7 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import serve
 
 from between import Answering, Authority, answer
+from sizes import size
 from tailwire import AppSettingsBuilder, ChatClient, MemorySessionStore
 from tailwire.sdk.io import tls
 from tailwire.sdk.io.http import Http
@@ -181,6 +182,7 @@ def test_unverifying_context_is_logged(caplog, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 async def test_cancelled_request_leaves_no_connection(tmp_path):
     authority = Authority(tmp_path)
     context = authority.client_context()
@@ -190,7 +192,7 @@ async def test_cancelled_request_leaves_no_connection(tmp_path):
         gc.collect()
         found.clear()
         async with Answering(answers, authority.server_context()) as server:
-            for steps in range(0, 120, 2):
+            for steps in range(0, 120, size(6, 2)):
                 world = World()
                 http = Http(world, f"https://localhost:{server.port}", Identity("app", "test"), context)
                 task = asyncio.create_task(http.ask("GET", "/x"))
