@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from tailwire.server.ports.change_log import ChangeKind, own
+import itertools
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
+
+import pytest
+
 from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.records import Draft, GroupRow
 from tailwire.server.ports.standing import GroupAct, MessageAct
@@ -178,6 +183,152 @@ async def test_change_of_a_group_is_logged_with_it(open_store):
     await store.close()
 
 
+class OwnChange(NamedTuple):
+    """A change that a user's other devices are told of.
+
+    Attributes:
+        make: makes it, as bob on his phone.
+        entry: what bob's other devices find in the log.
+        before: makes what it changes.
+    """
+
+    make: Callable[[Any, int], Awaitable[Any]]
+    entry: str
+    before: Callable[[Any, int], Awaitable[Any]] | None = None
+
+
+CHAT = key_of("alice", "bob", "user")
+OWN_CHANGES = {
+    "tags": OwnChange(lambda s, said: s.read_state.tag(CHAT, "bob", '["x"]', "phone"), "list changed bob 0"),
+    "no tags": OwnChange(
+        lambda s, said: s.read_state.tag(CHAT, "bob", None, "phone"), "list changed bob 0",
+        lambda s, said: s.read_state.tag(CHAT, "bob", '["x"]', "phone")),
+    "a deleted conversation": OwnChange(
+        lambda s, said: s.read_state.clear(CHAT, "bob", said, "phone"), "list removed bob 0"),
+    "a pin": OwnChange(lambda s, said: s.read_state.pin(CHAT, "bob", 5, "phone"), "list pinned bob 0"),
+    "a removed pin": OwnChange(
+        lambda s, said: s.read_state.pin(CHAT, "bob", None, "phone"), "list unpinned bob 0",
+        lambda s, said: s.read_state.pin(CHAT, "bob", 5, "phone")),
+    "a mark as unread": OwnChange(
+        lambda s, said: s.read_state.unmark(CHAT, "bob", 0, "phone"), "list changed bob 0",
+        lambda s, said: s.read_state.mark(CHAT, "bob", said, 5, read=True, sender="alice")),
+    "a mark as unread after a message": OwnChange(
+        lambda s, said: s.read_state.unmark(CHAT, "bob", said - 1, "phone"), "list changed bob 0",
+        lambda s, said: s.read_state.mark(CHAT, "bob", said, 5, read=True, sender="alice")),
+    "a block": OwnChange(lambda s, said: s.blocks.add("bob", ["alice"], 5, device="phone"), "blocks bob 0"),
+    "a removed block": OwnChange(
+        lambda s, said: s.blocks.remove("bob", ["alice"], device="phone"), "blocks bob 0",
+        lambda s, said: s.blocks.add("bob", ["alice"], 5)),
+    "a removed save": OwnChange(
+        lambda s, said: s.annotations.unsave(said, "bob", "phone"), "unsaved bob {said}",
+        lambda s, said: s.annotations.save(MessageAct(said, "bob", anything), 6, 10)),
+}  # fmt: skip
+own_changes = pytest.mark.parametrize("change", OWN_CHANGES.values(), ids=OWN_CHANGES)
+
+
+async def content(store) -> list[Any]:
+    tables = ("marks", "blocks", "saves", "conversations", "messages", "participants")
+    return [sorted(map(tuple, await store.database.rows(f"SELECT * FROM {table}"))) for table in tables]
+
+
+async def two_messages(store) -> int:
+    await say(store, "alice", "bob", "user")
+    return await say(store, "alice", "bob", "user")
+
+
+async def take_next_number(store) -> None:
+    """Make the next write to the log fail, as a server that is killed before it."""
+    columns = "subject, key, after_id, kind, uid, device, to_uid, message_id, since_id, detail, at"
+    number = await store.change_log.newest() + 1
+    values = "'o/nobody', 'taken', 0, 'blocks', 'nobody', '', '', 0, 0, '', 0"
+    await store.database.run(f"INSERT INTO change_log (number, {columns}) VALUES ({number}, {values})")
+
+
+@own_changes
+async def test_own_change_is_logged_with_it_and_not_again_when_nothing_changes(open_store, change):
+    store = await open_store()
+    said = await two_messages(store)
+    if change.before is not None:
+        await change.before(store, said)
+    before = await store.change_log.newest()
+    number = await change.make(store, said)
+    assert number == await store.change_log.newest() > before
+    assert await found(store, "bob", "tablet", after=before) == [change.entry.format(said=said)]
+    assert await found(store, "bob", "phone", after=before) == []
+    assert await found(store, "alice", "-", after=before) == []
+    stored = await content(store)
+    assert await change.make(store, said) == 0
+    assert await content(store) == stored
+    assert await store.change_log.newest() == number
+    await store.close()
+
+
+@own_changes
+async def test_own_change_that_cannot_be_logged_is_not_made(open_store, change):
+    store = await open_store()
+    said = await two_messages(store)
+    if change.before is not None:
+        await change.before(store, said)
+    stored = await content(store)
+    await take_next_number(store)
+    with pytest.raises(Exception, match=r"(?i)unique|duplicate"):
+        await change.make(store, said)
+    assert await content(store) == stored
+    assert await change.make(store, said)  # the next number is free
+    assert await content(store) != stored
+    await store.close()
+
+
+async def test_change_of_a_user_who_has_nothing_to_take_back_is_none(open_store):
+    store = await open_store()
+    said = await say(store, "alice", "bob", "user")
+    empty = await content(store)
+    assert await store.read_state.tag(CHAT, "bob", None) == 0
+    assert await store.read_state.pin(CHAT, "bob", None) == 0
+    assert await store.read_state.unmark(CHAT, "bob", 0) == 0
+    assert await store.read_state.clear(CHAT, "bob", 0) == 0
+    assert await store.blocks.remove("bob", ["alice"]) == 0
+    assert await store.annotations.unsave(said, "bob") == 0
+    assert await store.removal.remove_conversation(key_of("bob", "carol", "user")) == {}
+    assert await content(store) == empty
+    assert await store.change_log.newest() == 0
+    await store.close()
+
+
+async def test_removal_of_a_conversation_is_logged_with_it_for_both_users(open_store):
+    store = await open_store()
+    await say(store, "alice", "bob", "user")
+    stored = await content(store)
+    await take_next_number(store)
+    with pytest.raises(Exception, match=r"(?i)unique|duplicate"):
+        await store.removal.remove_conversation(CHAT, "bob", "phone")
+    assert await content(store) == stored
+    before = await store.change_log.newest()
+    numbers = await store.removal.remove_conversation(CHAT, "bob", "phone")
+    assert numbers == {"alice": before + 1, "bob": before + 2}
+    assert await store.change_log.newest() == before + 2
+    assert await found(store, "alice", "-") == ["list removed bob 0"]
+    assert await found(store, "bob", "tablet") == ["list removed bob 0"]
+    assert await found(store, "bob", "phone") == []
+    assert await store.removal.remove_conversation(CHAT, "bob", "phone") == {}
+    assert await store.change_log.newest() == before + 2
+    await store.close()
+
+
+async def test_removal_of_the_conversation_of_a_group_is_logged_with_it_for_its_members(open_store):
+    store = await open_store()
+    await store.groups.add(GroupRow("g", "G", "public", owner="alice", members_count=1, created_at=1))
+    await join(store, "bob")
+    await say(store, "alice", "g")
+    numbers = await store.removal.remove_conversation(GROUP, "alice", "desk")
+    assert numbers == {"": await store.change_log.newest()}
+    assert await found(store, "bob", "phone") == ["list removed alice 0"]
+    assert await found(store, "alice", "laptop") == ["list removed alice 0"]
+    assert await found(store, "alice", "desk") == []
+    assert await found(store, "carol", "-") == []
+    await store.close()
+
+
 async def test_later_change_of_the_same_thing_replaces_the_earlier_one(open_store):
     store = await open_store()
     said = await say(store, "alice", "bob", "user")
@@ -194,10 +345,11 @@ async def test_old_and_excess_entries_are_forgotten_and_the_last_forgotten_numbe
     store = await open_store(clock)
     log = store.change_log
     log.max_age, log.max_entries = 1000, 400
+    others = (f"user{n}" for n in itertools.count())
 
     async def add(count: int) -> None:
-        for n in range(count):
-            await log.add(own(ChangeKind.LIST_CHANGED, "bob", "phone", detail=f"u/bob/{n}-{clock.now}"))
+        for _ in range(count):
+            assert await store.read_state.tag(key_of("bob", next(others), "user"), "bob", '["x"]', "phone")
         if hasattr(log, "clean"):
             await log.clean()
 
@@ -221,7 +373,7 @@ async def test_removed_user_is_in_no_entry(open_store):
     said = await say(store, "alice", "bob", "user")
     await store.reactions.add(MessageAct(said, "bob", anything), "x", 5, 10)
     await store.read_state.mark(key_of("alice", "bob", "user"), "alice", said, 7, read=True, sender="bob")
-    await store.change_log.add(own(ChangeKind.BLOCKS, "bob", "phone"))
+    assert await store.blocks.add("bob", ["alice"], 7, device="phone")
     await store.removal.remove_user("bob", with_messages=False)
     rows = await store.database.rows("SELECT count(*) FROM change_log")
     assert rows[0][0] == 0

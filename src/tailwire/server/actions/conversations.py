@@ -20,8 +20,6 @@ from tailwire.server.actions.views import (
     MissingUser,
     UnreadView,
 )
-from tailwire.server.ports import change_log
-from tailwire.server.ports.change_log import ChangeKind, own_subject
 from tailwire.server.ports.conversations import ConversationKey, group_in, keys_with_id, other_in
 from tailwire.server.ports.filters import ConversationFilter
 from tailwire.server.ports.records import ConversationRow, MemberRow
@@ -166,9 +164,9 @@ class Conversations:
         await self.get(caller, kind, other)
         kept = encode(self._lengths.check_tags(wanted)).decode() if wanted else None
         conversation = await self._authorizer.conversation(caller, kind, other)
-        await self._store.read_state.tag(conversation, caller.uid, kept)
-        number = await self._log(caller, ChangeKind.LIST_CHANGED, conversation)
-        self._delivery.own_list_changed(caller, "changed", number, conversation)
+        number = await self._store.read_state.tag(conversation, caller.uid, kept, caller.device)
+        if number:
+            self._delivery.own_list_changed(caller, "changed", number, conversation)
         return await self.get(caller, kind, other)
 
     async def delete(self, caller: Caller, kind: str, other: str, *, permanently: bool) -> ConversationKey:
@@ -183,13 +181,14 @@ class Conversations:
         await self.get(caller, kind, other)
         conversation = await self._authorizer.conversation(caller, kind, other)
         if permanently:
-            await self._store.removal.remove_conversation(conversation)
-            self._delivery.conversation_removed(caller, conversation, await self._log_removal(caller, conversation))
+            numbers = await self._store.removal.remove_conversation(conversation, caller.uid, caller.device)
+            if numbers:
+                self._delivery.conversation_removed(caller, conversation, numbers)
         else:
             last = await self._store.conversations.last_message_id(conversation)
-            await self._store.read_state.clear(conversation, caller.uid, last)
-            number = await self._log(caller, ChangeKind.LIST_REMOVED, conversation)
-            self._delivery.own_list_changed(caller, "removed", number, conversation)
+            number = await self._store.read_state.clear(conversation, caller.uid, last, caller.device)
+            if number:
+                self._delivery.own_list_changed(caller, "removed", number, conversation)
         return conversation
 
     async def pin(self, caller: Caller, kind: str, other: str, *, pinned: bool) -> ConversationView:
@@ -204,26 +203,14 @@ class Conversations:
             count = await self._store.read_state.pinned_count(caller.uid)
             if count >= self._max_pins:
                 raise Refused("ERR_PINNED_CONVERSATIONS_LIMIT_EXCEEDED", {"limit": self._max_pins})
-        await self._store.read_state.pin(conversation, caller.uid, self._world.seconds() if pinned else None)
+        at = self._world.seconds() if pinned else None
+        number = await self._store.read_state.pin(conversation, caller.uid, at, caller.device)
         shown = await self.get(caller, kind, other)
-        kind = ChangeKind.CONVERSATION_PINNED if pinned else ChangeKind.CONVERSATION_UNPINNED
-        number = await self._log(caller, kind, conversation)
-        action = "pinned" if pinned else "unpinned"
-        frame = self._delivery.frames.conversation_pin(caller, action, encode(conversation_payload(shown)))
-        self._delivery.to_own_devices(caller, frame, number)
+        if number:
+            action = "pinned" if pinned else "unpinned"
+            frame = self._delivery.frames.conversation_pin(caller, action, encode(conversation_payload(shown)))
+            self._delivery.to_own_devices(caller, frame, number)
         return shown
-
-    async def _log(self, caller: Caller, kind: ChangeKind, conversation: ConversationKey) -> int:
-        change = change_log.own(kind, caller.uid, caller.device, detail=conversation)
-        return await self._store.change_log.add(change)
-
-    async def _log_removal(self, caller: Caller, conversation: ConversationKey) -> dict[str, int]:
-        # The numbers of the change, by the uids of both users; by "" for a group.
-        kind, other = ChangeKind.LIST_REMOVED, other_in(conversation, caller.uid)
-        subjects = {uid: own_subject(uid) for uid in (caller.uid, other)} if other else {"": str(conversation)}
-        change = change_log.own(kind, caller.uid, caller.device, detail=conversation)
-        add = self._store.change_log.add
-        return {uid: await add(change._replace(subject=subject)) for uid, subject in subjects.items()}
 
     async def unread_counts(
         self, caller: Caller, *, kind: str = "", other: str = "", not_from_blocked: bool = False

@@ -12,8 +12,6 @@ from tailwire.server.actions.raw_json import encode
 from tailwire.server.actions.rendering import Renderer
 from tailwire.server.actions.services import Services
 from tailwire.server.actions.views import ReactionView, ReportView
-from tailwire.server.ports import change_log
-from tailwire.server.ports.change_log import ChangeKind
 from tailwire.server.ports.filters import Position
 from tailwire.server.ports.records import Event, MessageRow, ReactionRow, ReportRow
 from tailwire.server.ports.refusal import Refused
@@ -131,16 +129,15 @@ class Reactions:
         act = self._authorizer.message_act(caller, wanted, "save", rules.check_changeable)
         row = (await self._store.standings.message(act)).message
         if not saved:
-            await self._store.annotations.unsave(row.id, caller.uid)
-            gone = change_log.own(ChangeKind.UNSAVED, caller.uid, caller.device, message_id=row.id)
-            number = await self._store.change_log.add(gone)
+            number = await self._store.annotations.unsave(row.id, caller.uid, caller.device)
         else:
             number = await self._store.annotations.save(act, self._world.seconds(), self._max_saves)
-        if not number:
-            raise Refused("ERR_SAVED_MESSAGES_LIMIT_EXCEEDED", {"limit": self._max_saves})
+            if not number:
+                raise Refused("ERR_SAVED_MESSAGES_LIMIT_EXCEEDED", {"limit": self._max_saves})
         shown = await self._render(row, caller.reader)
-        frame = self._delivery.frames.save(caller, "saved" if saved else "unsaved", shown)
-        self._delivery.to_own_devices(caller, frame, number)
+        if number:
+            frame = self._delivery.frames.save(caller, "saved" if saved else "unsaved", shown)
+            self._delivery.to_own_devices(caller, frame, number)
         return shown
 
     # Threads, reports, interactions.

@@ -9,8 +9,6 @@ from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.raw_json import encode
 from tailwire.server.actions.services import Services
 from tailwire.server.fanout.overload import Level, Overload
-from tailwire.server.ports import change_log
-from tailwire.server.ports.change_log import ChangeKind
 from tailwire.server.ports.conversations import ConversationKey
 from tailwire.server.ports.records import Event, MessageRow
 from tailwire.server.ports.refusal import Refused
@@ -164,7 +162,8 @@ class Receipts:
         row = await self._authorizer.message(caller, wanted, "read")
         if row.conversation_id != conversation:
             raise Refused("ERR_MESSAGE_ID_NOT_FOUND", {"messageId": "This message is not in this conversation."})
-        await self._store.read_state.unmark(conversation, caller.uid, row.id if caller.key else row.id - 1)
-        change = change_log.own(ChangeKind.LIST_CHANGED, caller.uid, caller.device, detail=conversation)
-        self._delivery.own_list_changed(caller, "changed", await self._store.change_log.add(change), conversation)
+        after = row.id if caller.key else row.id - 1
+        number = await self._store.read_state.unmark(conversation, caller.uid, after, caller.device)
+        if number:
+            self._delivery.own_list_changed(caller, "changed", number, conversation)
         return row.id

@@ -8,8 +8,6 @@ from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.raw_json import encode
 from tailwire.server.actions.services import Services
 from tailwire.server.actions.views import Blocks, UserView
-from tailwire.server.ports import change_log
-from tailwire.server.ports.change_log import ChangeKind
 from tailwire.server.ports.filters import UserFilter
 from tailwire.server.ports.records import Event
 from tailwire.server.ports.refusal import Refused
@@ -58,11 +56,12 @@ class Relations:
             trigger = "user_unblocked" if take_back else "user_blocked"
             event = Event(trigger, encode({"users": done, "by": await self._directory.user_entity(caller.uid)}))
             if take_back:
-                await self._store.blocks.remove(caller.uid, list(done), [event])
+                number = await self._store.blocks.remove(caller.uid, list(done), [event], caller.device)
             else:
-                await self._store.blocks.add(caller.uid, list(done), self._world.seconds(), [event])
-            change = change_log.own(ChangeKind.BLOCKS, caller.uid, caller.device)
-            self._delivery.own_list_changed(caller, "blocks", await self._store.change_log.add(change))
+                now = self._world.seconds()
+                number = await self._store.blocks.add(caller.uid, list(done), now, [event], caller.device)
+            if number:
+                self._delivery.own_list_changed(caller, "blocks", number)
         return outcome
 
     async def blocked(

@@ -162,6 +162,17 @@ def own(kind: ChangeKind, uid: str, device: str, *, message_id: int = 0, detail:
     return Change(own_subject(uid), f"{what} {message_id} {detail}", kind, uid, device, "", message_id, detail)
 
 
+def conversation_removed(conversation: ConversationKey, uid: str, device: str) -> dict[str, Change]:
+    """Return the changes for a conversation that a user removed with its messages, for all participants.
+
+    They are named by the uids of both users; the one of a group, whose members all receive it, by "".
+    """
+    change = own(ChangeKind.LIST_REMOVED, uid, device, detail=conversation)
+    if group_in(conversation):
+        return {"": change._replace(subject=conversation)}
+    return {one: change._replace(subject=own_subject(one)) for one in participants_of(conversation)}
+
+
 def group_changed(guid: str, uid: str, device: str) -> Change:
     """Return the change for a group that has new properties, or another owner."""
     return Change(key_of("", guid, "group"), "group", ChangeKind.GROUP, uid, device, detail=guid)
@@ -184,10 +195,7 @@ def membership_ended(guid: str, uid: str, *, until_id: int = 0) -> Change:
 
 
 class ChangeLog(Protocol):
-    """The change log. Numbers increase in the order of commits."""
-
-    async def add(self, change: Change) -> int:
-        """Store a change that no other write of the store logs, and return its number."""
+    """The change log, whose entries the writes of the other nouns store. Numbers increase in the order of commits."""
 
     async def newest(self) -> int:
         """Return the highest number that an entry has, or had before it was forgotten."""

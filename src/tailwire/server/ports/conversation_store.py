@@ -46,7 +46,11 @@ class ConversationStore(Protocol):
 
 
 class ReadStateStore(Protocol):
-    """A user's side of each conversation: delivered and read ids, tags, pin, and what they deleted for themselves."""
+    """A user's side of each conversation: delivered and read ids, tags, pin, and what they deleted for themselves.
+
+    A write that a user's other devices are told of takes the device that caused it, and returns the number of the
+    change in the change log; 0 if it changed nothing.
+    """
 
     async def get(self, conversation_id: ConversationKey, uid: str) -> ReadStateRow:
         """Return a user's side of a conversation."""
@@ -78,16 +82,16 @@ class ReadStateStore(Protocol):
             events: webhook events.
         """
 
-    async def unmark(self, conversation_id: ConversationKey, reader: str, after: int) -> None:
+    async def unmark(self, conversation_id: ConversationKey, reader: str, after: int, device: str = "") -> int:
         """Mark a conversation as unread after a message."""
 
-    async def clear(self, conversation_id: ConversationKey, uid: str, up_to: int) -> None:
+    async def clear(self, conversation_id: ConversationKey, uid: str, up_to: int, device: str = "") -> int:
         """Delete a conversation for one user: they see only messages after `up_to`."""
 
-    async def tag(self, conversation_id: ConversationKey, uid: str, tags: str | None) -> None:
+    async def tag(self, conversation_id: ConversationKey, uid: str, tags: str | None, device: str = "") -> int:
         """Set a user's tags of a conversation, as encoded JSON."""
 
-    async def pin(self, conversation_id: ConversationKey, uid: str, at: int | None) -> None:
+    async def pin(self, conversation_id: ConversationKey, uid: str, at: int | None, device: str = "") -> int:
         """Pin a conversation for one user, or unpin it."""
 
     async def pinned_count(self, uid: str) -> int:

@@ -143,8 +143,11 @@ class AnnotationStore(Protocol):
             Refused: the act is refused.
         """
 
-    async def unsave(self, message_id: int, uid: str) -> None:
-        """Remove a message from those that a user saved."""
+    async def unsave(self, message_id: int, uid: str, device: str = "") -> int:
+        """Remove a message from those that a user saved. Return the number of the change in the change log.
+
+        Returns 0 if they had not saved it.
+        """
 
     async def saved_at(self, first: int, last: int, uid: str) -> dict[int, int]:
         """Return when a user saved messages with ids in [first, last], by id."""

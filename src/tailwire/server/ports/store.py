@@ -77,8 +77,20 @@ class Removal(Protocol):
             Refused: the act is refused.
         """
 
-    async def remove_conversation(self, conversation_id: ConversationKey) -> None:
-        """Remove the messages of a conversation for all participants."""
+    async def remove_conversation(
+        self, conversation_id: ConversationKey, by: str = "", device: str = ""
+    ) -> dict[str, int]:
+        """Remove the messages of a conversation for all participants.
+
+        Args:
+            conversation_id: its key.
+            by: who removes it.
+            device: the device of that user.
+
+        Returns:
+            The numbers of the change in the change log, by the uids of both users; by "" for a group. Nothing if there
+            was no such conversation.
+        """
 
     async def remove_message(self, message: MessageRow) -> None:
         """Remove a message."""

@@ -72,11 +72,13 @@ class BlockStore(Protocol):
     async def between(self, one: str, other: str) -> str:
         """Return which of two users has blocked the other: `one` if they have, then `other`; "" if neither has."""
 
-    async def add(self, uid: str, blocked: Sequence[str], now: int, events: Sequence[Event] = ()) -> None:
-        """Store that a user blocks others."""
+    async def add(
+        self, uid: str, blocked: Sequence[str], now: int, events: Sequence[Event] = (), device: str = ""
+    ) -> int:
+        """Store that a user blocks others. Return the number of the change in the change log; 0 if nothing changed."""
 
-    async def remove(self, uid: str, blocked: Sequence[str], events: Sequence[Event] = ()) -> None:
-        """Remove a user's blocks of others."""
+    async def remove(self, uid: str, blocked: Sequence[str], events: Sequence[Event] = (), device: str = "") -> int:
+        """Remove a user's blocks of others. Return the number of the change in the change log; 0 if nothing changed."""
 
     async def find(
         self, uid: str, direction: str, *, search: str = "", limit: int = 30, offset: int = 0

@@ -35,10 +35,10 @@ class Annotations(AnnotationRows):
     """`AnnotationStore` on PostgreSQL."""
 
     def __init__(self, work: Work, standings: Standings, log: ChangeLog) -> None:
-        super().__init__(work.reads)
+        super().__init__(work.reads, log)
         self._work = work
         self._standings = standings
-        self._log = log
+        self._log: ChangeLog = log
         # A page of history looks for the reader's saves only if they have saved anything.
         self._savers: Remembered[bool] = Remembered(work.feed, MAX_CACHED_SAVERS)
         work.feed.listen(self._changed)

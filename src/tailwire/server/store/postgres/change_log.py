@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from tailwire.server.ports import change_log
@@ -53,10 +54,18 @@ class ChangeLog(ChangeLogRows):
         self.max_entries = MAX_ENTRIES
         self.max_age = MAX_AGE_SECONDS
 
-    async def add(self, change: Change) -> int:
+    async def run(self, sql: str, values: Mapping[str, Any], change: Change) -> int:
+        """Run a statement that writes and, if it changes a row, store a change with it (see `LoggedWrites`)."""
         unit = Unit()
-        self.note(unit, change, self._work.world.seconds())
+        self.need(unit, sql, values, change)
         return noted(await self._work.carry_out(unit))
+
+    def need(self, unit: Unit, sql: str, values: Mapping[str, Any], *changes: Change) -> None:
+        """Add a statement to a unit and, if it changes a row, changes to store; otherwise the unit ends there."""
+        unit.need(sql, **values)
+        now = self._work.world.seconds()
+        for change in changes:
+            self.note(unit, change, now)
 
     def note(self, unit: Unit, change: Change, now: int) -> None:
         """Store a change in a unit; `noted` returns its number."""
@@ -118,8 +127,11 @@ def _values(change: Change, now: int) -> dict[str, Any]:
 
 
 def noted(answer: Answer) -> int:
-    """Return the number of the change that a unit has stored; 0 if it stored none."""
-    for result in answer.results:
-        if isinstance(result, list) and result and "noted" in result[0]:
-            return int(result[0]["noted"])
-    return 0
+    """Return the number of the change that a unit has stored, of the first if of several; 0 if it stored none."""
+    return next(iter(all_noted(answer)), 0)
+
+
+def all_noted(answer: Answer) -> list[int]:
+    """Return the numbers of the changes that a unit has stored, in order."""
+    rows = [result[0] for result in answer.results if isinstance(result, list) and result]
+    return [int(row["noted"]) for row in rows if "noted" in row]

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tailwire.server.ports.change_log import ChangeKind
 from tailwire.server.ports.changes import Change
 from tailwire.server.ports.conversations import ConversationKey
 from tailwire.server.ports.records import Event, ReadStateChange
 from tailwire.server.ports.remembered import Remembered
+from tailwire.server.store.postgres.change_log import ChangeLog, noted
 from tailwire.server.store.postgres.receipt_lane import ReceiptLane
 from tailwire.server.store.postgres.unit import Unit
 from tailwire.server.store.postgres.webhooks import Webhooks
 from tailwire.server.store.postgres.work import Work
-from tailwire.server.store.sql.read_state import ReadStateRows
+from tailwire.server.store.sql.read_state import ReadStateRows, list_changed, setting
 
 MAX_CACHED_READ_STATES = 50_000
-_CLEAR = """INSERT INTO marks (conversation_id, uid, delivered_id, read_id, cleared_id)
-VALUES (:conversation, :uid, 0, 0, :up_to::bigint)
-ON CONFLICT (conversation_id, uid) DO UPDATE SET cleared_id = excluded.cleared_id"""
 
 
 class ReadState(ReadStateRows):
     """`ReadStateStore` on PostgreSQL."""
 
-    def __init__(self, work: Work, receipts: ReceiptLane, webhooks: Webhooks) -> None:
-        super().__init__(work.reads)
+    def __init__(self, work: Work, receipts: ReceiptLane, webhooks: Webhooks, log: ChangeLog) -> None:
+        super().__init__(work.reads, log)
+        self._log: ChangeLog = log
         self._work = work
         self._receipts = receipts
         self._webhooks = webhooks
@@ -45,11 +45,12 @@ class ReadState(ReadStateRows):
         key = f"{conversation_id}/{uid}"
         return await self._cleared.get(key, lambda: read(conversation_id, uid), lambda _: (conversation_id,))
 
-    async def clear(self, conversation_id: ConversationKey, uid: str, up_to: int) -> None:
+    async def clear(self, conversation_id: ConversationKey, uid: str, up_to: int, device: str = "") -> int:
         unit = Unit()
-        unit.do(_CLEAR, conversation=conversation_id, uid=uid, up_to=up_to)
+        removed = list_changed(ChangeKind.LIST_REMOVED, conversation_id, uid, device)
+        self._log.need(unit, *setting("cleared_id", conversation_id, uid, up_to), removed)
         unit.tell("cleared", f"{conversation_id}/{uid}")
-        await self._work.carry_out(unit)
+        return noted(await self._work.carry_out(unit))
 
     async def mark(
         self,

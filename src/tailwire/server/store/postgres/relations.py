@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+from tailwire.server.ports.change_log import ChangeKind, own
 from tailwire.server.ports.changes import Change
 from tailwire.server.ports.records import Event
 from tailwire.server.ports.remembered import Remembered
+from tailwire.server.store.postgres.change_log import ChangeLog, noted
 from tailwire.server.store.postgres.unit import Unit
 from tailwire.server.store.postgres.webhooks import Webhooks
 from tailwire.server.store.postgres.work import Work, texts
@@ -19,10 +22,11 @@ _BLOCKERS = "SELECT uid FROM blocks WHERE (uid = :one AND blocked = :other) OR (
 class Blocks(BlockRows):
     """`BlockStore` on PostgreSQL. It caches which of two users has blocked the other, because each send asks."""
 
-    def __init__(self, work: Work, webhooks: Webhooks) -> None:
+    def __init__(self, work: Work, webhooks: Webhooks, log: ChangeLog) -> None:
         super().__init__(work.reads)
         self._work = work
         self._webhooks = webhooks
+        self._log = log
         self._blockers: Remembered[frozenset[str]] = Remembered(work.feed, MAX_CACHED_PAIRS)
         work.feed.listen(self._changed)
 
@@ -42,25 +46,28 @@ class Blocks(BlockRows):
         found = await self._blockers.get("/".join(both), read, lambda _: both)
         return one if one in found else other if other in found else ""
 
-    async def add(self, uid: str, blocked: Sequence[str], now: int, events: Sequence[Event] = ()) -> None:
+    async def add(
+        self, uid: str, blocked: Sequence[str], now: int, events: Sequence[Event] = (), device: str = ""
+    ) -> int:
         sql = (
             "INSERT INTO blocks (uid, blocked, at)"
             f" SELECT :uid, other, :now::bigint FROM {texts('others')} AS t (other) ON CONFLICT DO NOTHING"
         )
-        await self._change(sql, uid, blocked, now, events)
+        return await self._change(sql, {"uid": uid, "others": list(blocked), "now": now}, events, device)
 
-    async def remove(self, uid: str, blocked: Sequence[str], events: Sequence[Event] = ()) -> None:
+    async def remove(self, uid: str, blocked: Sequence[str], events: Sequence[Event] = (), device: str = "") -> int:
         sql = f"DELETE FROM blocks WHERE uid = :uid AND blocked IN {texts('others')}"
-        await self._change(sql, uid, blocked, 0, events)
+        return await self._change(sql, {"uid": uid, "others": list(blocked)}, events, device)
 
-    async def _change(self, sql: str, uid: str, others: Sequence[str], now: int, events: Sequence[Event]) -> None:
+    async def _change(self, sql: str, values: dict[str, Any], events: Sequence[Event], device: str) -> int:
         unit = Unit()
-        unit.do(sql, uid=uid, others=list(others), now=now)
         wanted = await self._webhooks.wanted(events)
-        self._webhooks.queue(unit, wanted)
-        unit.tell("blocks", uid)
-        await self._work.carry_out(unit)
+        self._webhooks.queue(unit, wanted)  # first: a webhook reports what was asked for, also if nothing changes
+        self._log.need(unit, sql, values, own(ChangeKind.BLOCKS, values["uid"], device))
+        unit.tell("blocks", values["uid"])
+        answer = await self._work.carry_out(unit)
         self._webhooks.queued(wanted)
+        return noted(answer)
 
 
 class Friends(FriendRows):

@@ -13,7 +13,7 @@ from tailwire.server.ports.changes import GROUP_REMOVED
 from tailwire.server.ports.conversations import ConversationKey, key_of
 from tailwire.server.ports.records import Event, MessageRow
 from tailwire.server.ports.standing import GroupAct, GroupStanding
-from tailwire.server.store.postgres.change_log import ChangeLog, noted
+from tailwire.server.store.postgres.change_log import ChangeLog, all_noted, noted
 from tailwire.server.store.postgres.chores import Chores, add_chore
 from tailwire.server.store.postgres.messages import TABLES_OF_MESSAGES
 from tailwire.server.store.postgres.standings import Standings
@@ -56,6 +56,7 @@ _RELEASE = (
     " WHERE f.name = g.name AND f.used < 2 AND NOT EXISTS (SELECT FROM file_uses u WHERE u.name = f.name"
     " AND NOT (u.place = 'message' AND u.key IN (SELECT key FROM gone)))"
 )
+_DELETE_CONVERSATION = "DELETE FROM conversations WHERE conversation_id = :conversation"
 _REMEMBER = REMEMBER.format(which="id IN (SELECT id FROM removed)", now=":now::bigint", since=":since::bigint")
 
 
@@ -114,7 +115,8 @@ class Removal:
             unit = Unit()
             reported = await self._webhooks.wanted(events(await self._standings.see_group(unit, act)))
             unit.rows("SELECT uid FROM members WHERE guid = :guid ORDER BY uid", guid=act.guid)
-            self._remove_conversation(unit, key)
+            self._empty_conversation(unit, key)
+            unit.do(_DELETE_CONVERSATION, conversation=key)
             self._log.group_removed(unit, act.guid, act.by, act.device)
             use_files(unit, "group", act.guid, (), self._work.world.seconds())
             for table in ("members", "bans", "groups"):
@@ -129,13 +131,18 @@ class Removal:
 
         return await self._work.decide(("group", act.guid), attempt)
 
-    async def remove_conversation(self, conversation_id: ConversationKey) -> None:
+    async def remove_conversation(
+        self, conversation_id: ConversationKey, by: str = "", device: str = ""
+    ) -> dict[str, int]:
         await self._thin_out("conversation_id = :conversation", {"conversation": conversation_id})
         unit = Unit()
-        self._remove_conversation(unit, conversation_id)
+        changes = change_log.conversation_removed(conversation_id, by, device)
+        self._empty_conversation(unit, conversation_id)
+        self._log.need(unit, _DELETE_CONVERSATION, {"conversation": conversation_id}, *changes.values())
         unit.tell("conversation", conversation_id)
-        await self._work.carry_out(unit)
+        answer = await self._work.carry_out(unit)
         self._chores.added()
+        return dict(zip(changes, all_noted(answer), strict=False))  # none if there was no such conversation
 
     async def remove_message(self, message: MessageRow) -> None:
         unit = Unit()
@@ -160,9 +167,9 @@ class Removal:
             if (await self._work.carry_out(unit)).ended is not None:
                 return
 
-    def _remove_conversation(self, unit: Unit, conversation_id: ConversationKey) -> None:
+    def _empty_conversation(self, unit: Unit, conversation_id: ConversationKey) -> None:
         self.remove_messages(unit, "conversation_id = :conversation", {"conversation": conversation_id}, None)
-        for table in ("conversations", "marks", "receipts", "participants"):
+        for table in ("marks", "receipts", "participants"):
             unit.do(f"DELETE FROM {table} WHERE conversation_id = :conversation", conversation=conversation_id)
         self._log.forget(unit, OF_CONVERSATION, conversation=conversation_id)
 

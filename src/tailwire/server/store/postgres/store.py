@@ -111,7 +111,7 @@ class PostgresStore:
         self.push_preferences = PushPreferenceRows(database)
         self.notifications = NotificationRows(database)
         self.roles = Roles(work)
-        self.blocks = Blocks(work, self.webhooks)
+        self.blocks = Blocks(work, self.webhooks, log)
         self.friends = Friends(work)
         self.messages = Messages(work, self.standings, self.index, self.chores, self.webhooks)
         self.log = Log(database, self.messages)
@@ -121,7 +121,7 @@ class PostgresStore:
         self.annotations = Annotations(work, self.standings, log)
         self.conversations = Conversations(work)
         self._receipts = ReceiptLane(lambda: connect_writer(database.url), lambda: lane.process, lane.errors)
-        self.read_state = ReadState(work, self._receipts, self.webhooks)
+        self.read_state = ReadState(work, self._receipts, self.webhooks, log)
         self.removal = Removal(work, self.standings, self.chores, self.webhooks, log)
         self.pruning = Pruning(work, self.removal, self.chores, log)
         self._app_id = ""

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from tailwire.server.ports import change_log
+from tailwire.server.ports.change_log import ChangeKind
 from tailwire.server.ports.filters import Position
 from tailwire.server.ports.records import ReportRow
+from tailwire.server.store.sql.change_log import LoggedWrites
 from tailwire.server.store.sql.conditions import reading_on
 from tailwire.server.store.sql.connection import Connection
 
@@ -22,12 +25,14 @@ _FOLLOWED = (
 class AnnotationRows:
     """`AnnotationStore`, without the writes that check an act."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, log: LoggedWrites) -> None:
         self._db = connection
+        self._log = log
 
-    async def unsave(self, message_id: int, uid: str) -> None:
-        sql = "DELETE FROM saves WHERE uid = ? AND message_id = ?"
-        await self._db.run(sql, (uid, message_id))
+    async def unsave(self, message_id: int, uid: str, device: str = "") -> int:
+        sql = "DELETE FROM saves WHERE uid = :uid AND message_id = CAST(:id AS bigint)"
+        gone = change_log.own(ChangeKind.UNSAVED, uid, device, message_id=message_id)
+        return await self._log.run(sql, {"uid": uid, "id": message_id}, gone)
 
     async def saved_at(self, first: int, last: int, uid: str) -> dict[int, int]:
         sql = "SELECT message_id, saved_at FROM saves WHERE uid = ? AND message_id BETWEEN ? AND ?"

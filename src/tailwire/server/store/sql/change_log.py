@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from tailwire.server.ports.change_log import Change, ChangeKind, ChangeRow, EndedMembership, Forgotten, own_subject
 from tailwire.server.ports.conversations import GROUP_KEY
@@ -68,6 +68,20 @@ def values_of(change: Change, now: int) -> dict[str, Any]:
         "device": change.device, "to_uid": change.to_uid, "message_id": change.message_id, "since_id": 0,
         "detail": change.detail, "at": now,
     }  # fmt: skip
+
+
+class LoggedWrites(Protocol):
+    """The writes of one statement that the change log has an entry of."""
+
+    async def run(self, sql: str, values: Mapping[str, Any], change: Change) -> int:
+        """Run a statement that writes and, if it changes a row, store a change in its transaction.
+
+        Args:
+            sql: with `:name` for each value.
+
+        Returns:
+            The number of the change; 0 if no row was changed.
+        """
 
 
 class ChangeLogRows:

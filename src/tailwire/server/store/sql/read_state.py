@@ -1,18 +1,60 @@
-"""Reads a user's side of each conversation, and makes those writes that need only one statement."""
+"""Reads a user's side of each conversation, and makes those writes that need only one statement and its change."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from tailwire.server.ports.change_log import Change, ChangeKind, own
 from tailwire.server.ports.conversations import ConversationKey
 from tailwire.server.ports.records import MessageRow, ReadStateRow
+from tailwire.server.store.sql.change_log import LoggedWrites
 from tailwire.server.store.sql.connection import Connection
 from tailwire.server.store.sql.statements import MARK
+
+_OF_ONE = "conversation_id = :conversation AND uid = :uid"
+_COLUMNS = {"read_id": "bigint", "cleared_id": "bigint", "tags": "text", "pinned_at": "bigint"}
+"""The columns that a user sets, with their types."""
+_SET = {
+    column: (
+        f"INSERT INTO marks (conversation_id, uid, {', '.join(dict.fromkeys(('delivered_id', 'read_id', column)))})"
+        f" SELECT :conversation, :uid, 0, {'' if column == 'read_id' else '0, '}CAST(:value AS {kind}) WHERE TRUE"
+        f" ON CONFLICT (conversation_id, uid) DO UPDATE SET {column} = excluded.{column}"
+        f" WHERE (marks.{column} = excluded.{column}) IS NOT TRUE"
+    )
+    for column, kind in _COLUMNS.items()
+}
+_RESET = {
+    column: f"UPDATE marks SET {column} = {unset} WHERE {_OF_ONE} AND {condition}"
+    for column, unset, condition in (
+        ("read_id", "0", "read_id <> 0"), ("cleared_id", "0", "cleared_id <> 0"),
+        ("tags", "NULL", "tags IS NOT NULL"), ("pinned_at", "NULL", "pinned_at IS NOT NULL"),
+    )
+}  # fmt: skip
+"""What a user without a row has already needs none."""
+
+
+def setting(
+    column: str, conversation: ConversationKey, uid: str, value: int | str | None
+) -> tuple[str, dict[str, Any]]:
+    """Return the statement that sets a column of a user's side of a conversation, and its values.
+
+    It changes no row if the column has this value.
+    """
+    values = {"conversation": conversation, "uid": uid, "value": value}
+    return (_SET if value else _RESET)[column], values
+
+
+def list_changed(kind: ChangeKind, conversation: ConversationKey, uid: str, device: str) -> Change:
+    """Return the change for a conversation in a user's list."""
+    return own(kind, uid, device, detail=conversation)
 
 
 class ReadStateRows:
     """`ReadStateStore`, without receipts."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, log: LoggedWrites) -> None:
         self._db = connection
+        self._log = log
 
     async def get(self, conversation_id: ConversationKey, uid: str) -> ReadStateRow:
         row = await self._db.one(MARK, {"conversation": conversation_id, "who": uid})
@@ -21,27 +63,22 @@ class ReadStateRows:
     async def cleared_until(self, conversation_id: ConversationKey, uid: str) -> int:
         return (await self.get(conversation_id, uid)).cleared_id
 
-    async def unmark(self, conversation_id: ConversationKey, reader: str, after: int) -> None:
-        await self._set(conversation_id, reader, "read_id", after)
+    async def unmark(self, conversation_id: ConversationKey, reader: str, after: int, device: str = "") -> int:
+        changed = list_changed(ChangeKind.LIST_CHANGED, conversation_id, reader, device)
+        return await self._log.run(*setting("read_id", conversation_id, reader, after), changed)
 
-    async def clear(self, conversation_id: ConversationKey, uid: str, up_to: int) -> None:
-        await self._set(conversation_id, uid, "cleared_id", up_to)
+    async def clear(self, conversation_id: ConversationKey, uid: str, up_to: int, device: str = "") -> int:
+        removed = list_changed(ChangeKind.LIST_REMOVED, conversation_id, uid, device)
+        return await self._log.run(*setting("cleared_id", conversation_id, uid, up_to), removed)
 
-    async def tag(self, conversation_id: ConversationKey, uid: str, tags: str | None) -> None:
-        await self._set(conversation_id, uid, "tags", tags)
+    async def tag(self, conversation_id: ConversationKey, uid: str, tags: str | None, device: str = "") -> int:
+        changed = list_changed(ChangeKind.LIST_CHANGED, conversation_id, uid, device)
+        return await self._log.run(*setting("tags", conversation_id, uid, tags), changed)
 
-    async def pin(self, conversation_id: ConversationKey, uid: str, at: int | None) -> None:
-        await self._set(conversation_id, uid, "pinned_at", at)
-
-    async def _set(self, conversation_id: ConversationKey, uid: str, column: str, value: int | str | None) -> None:
-        row: dict[str, int | str | None] = {
-            "conversation_id": conversation_id, "uid": uid, "delivered_id": 0, "read_id": 0, column: value,
-        }  # fmt: skip
-        sql = (
-            f"INSERT INTO marks ({', '.join(row)}) VALUES ({', '.join('?' for _ in row)})"
-            f" ON CONFLICT (conversation_id, uid) DO UPDATE SET {column} = excluded.{column}"
-        )
-        await self._db.run(sql, list(row.values()))
+    async def pin(self, conversation_id: ConversationKey, uid: str, at: int | None, device: str = "") -> int:
+        kind = ChangeKind.CONVERSATION_UNPINNED if at is None else ChangeKind.CONVERSATION_PINNED
+        pinned = list_changed(kind, conversation_id, uid, device)
+        return await self._log.run(*setting("pinned_at", conversation_id, uid, at), pinned)
 
     async def pinned_count(self, uid: str) -> int:
         sql = "SELECT count(*) FROM marks WHERE uid = ? AND pinned_at IS NOT NULL"

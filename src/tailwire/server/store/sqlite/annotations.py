@@ -19,9 +19,9 @@ class Annotations(AnnotationRows):
     """`AnnotationStore` on SQLite. Users who have saved anything are cached."""
 
     def __init__(self, database: Database, log: ChangeLog) -> None:
-        super().__init__(database)
+        super().__init__(database, log)
         self._db: Database = database
-        self._log = log
+        self._log: ChangeLog = log
         # A page of history looks for the reader's saves only if they have any.
         self._savers: set[str] = {row[0] for row in database.reader.execute("SELECT DISTINCT uid FROM saves")}
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
+from typing import Any
 
 from tailwire.server.ports import change_log
 from tailwire.server.ports.change_log import MAX_AGE_SECONDS, MAX_ENTRIES, Change
@@ -41,8 +43,13 @@ class ChangeLog(ChangeLogRows):
         self.max_entries = MAX_ENTRIES
         self.max_age = MAX_AGE_SECONDS
 
-    async def add(self, change: Change) -> int:
-        return await self._database.write(lambda c: self.note(c, change, self._world.seconds()))
+    async def run(self, sql: str, values: Mapping[str, Any], change: Change) -> int:
+        """Run a statement that writes and, if it changes a row, store a change with it (see `LoggedWrites`)."""
+
+        def write(c: sqlite3.Connection) -> int:
+            return self.note(c, change, self._world.seconds()) if c.execute(sql, values).rowcount > 0 else 0
+
+        return await self._database.write(write)
 
     def _read_number(self, c: sqlite3.Connection) -> None:
         (self._number,) = c.execute(NEWEST).fetchone()

@@ -21,9 +21,9 @@ class ReadState(ReadStateRows):
     """`ReadStateStore` on SQLite. Users who have ever cleared a conversation are cached."""
 
     def __init__(self, database: Database, webhooks: Webhooks, log: ChangeLog) -> None:
-        super().__init__(database)
+        super().__init__(database, log)
         self._db: Database = database
-        self._log = log
+        self._log: ChangeLog = log
         self._webhooks = webhooks
         sql = "SELECT DISTINCT uid FROM marks WHERE cleared_id > 0"
         self._clearers: set[str] = {row[0] for row in database.reader.execute(sql)}
@@ -81,9 +81,9 @@ class ReadState(ReadStateRows):
 
         return await self._db.write(note)
 
-    async def clear(self, conversation_id: ConversationKey, uid: str, up_to: int) -> None:
+    async def clear(self, conversation_id: ConversationKey, uid: str, up_to: int, device: str = "") -> int:
         self._clearers.add(uid)  # before the commit, so that nobody reads in between that there is nothing to look up
-        await super().clear(conversation_id, uid, up_to)
+        return await super().clear(conversation_id, uid, up_to, device)
 
 
 def _note_times(

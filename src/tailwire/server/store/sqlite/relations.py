@@ -5,8 +5,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
+from tailwire.server.ports.change_log import ChangeKind, own
 from tailwire.server.ports.records import Event
+from tailwire.server.ports.world import World
 from tailwire.server.store.sql.relations import BlockRows, FriendRows
+from tailwire.server.store.sqlite.change_log import ChangeLog
 from tailwire.server.store.sqlite.database import Database
 from tailwire.server.store.sqlite.webhooks import Webhooks
 
@@ -14,10 +17,12 @@ from tailwire.server.store.sqlite.webhooks import Webhooks
 class Blocks(BlockRows):
     """`BlockStore` on SQLite. All pairs are cached, because every message between two users asks for theirs."""
 
-    def __init__(self, database: Database, webhooks: Webhooks) -> None:
+    def __init__(self, database: Database, webhooks: Webhooks, log: ChangeLog, world: World) -> None:
         super().__init__(database)
         self._db: Database = database
         self._webhooks = webhooks
+        self._log = log
+        self._world = world
         self._pairs: set[tuple[str, str]] = set(database.reader.execute("SELECT uid, blocked FROM blocks").fetchall())
 
     def forget(self, uid: str) -> None:
@@ -29,23 +34,31 @@ class Blocks(BlockRows):
             return one
         return other if (other, one) in self._pairs else ""
 
-    async def add(self, uid: str, blocked: Sequence[str], now: int, events: Sequence[Event] = ()) -> None:
-        def add(c: sqlite3.Connection) -> None:
-            c.executemany(
+    async def add(
+        self, uid: str, blocked: Sequence[str], now: int, events: Sequence[Event] = (), device: str = ""
+    ) -> int:
+        def add(c: sqlite3.Connection) -> int:
+            added = c.executemany(
                 "INSERT INTO blocks VALUES (?, ?, ?) ON CONFLICT DO NOTHING", [(uid, b, now) for b in blocked]
             )
             self._webhooks.enqueue(c, events, None)
             self._db.after_commit(lambda: self._pairs.update((uid, b) for b in blocked))
+            return self._note(c, added, uid, device)
 
-        await self._db.write(add)
+        return await self._db.write(add)
 
-    async def remove(self, uid: str, blocked: Sequence[str], events: Sequence[Event] = ()) -> None:
-        def remove(c: sqlite3.Connection) -> None:
-            c.executemany("DELETE FROM blocks WHERE uid = ? AND blocked = ?", [(uid, b) for b in blocked])
+    async def remove(self, uid: str, blocked: Sequence[str], events: Sequence[Event] = (), device: str = "") -> int:
+        def remove(c: sqlite3.Connection) -> int:
+            removed = c.executemany("DELETE FROM blocks WHERE uid = ? AND blocked = ?", [(uid, b) for b in blocked])
             self._webhooks.enqueue(c, events, None)
             self._db.after_commit(lambda: self._pairs.difference_update((uid, b) for b in blocked))
+            return self._note(c, removed, uid, device)
 
-        await self._db.write(remove)
+        return await self._db.write(remove)
+
+    def _note(self, c: sqlite3.Connection, done: sqlite3.Cursor, uid: str, device: str) -> int:
+        change = own(ChangeKind.BLOCKS, uid, device)
+        return self._log.note(c, change, self._world.seconds()) if done.rowcount > 0 else 0
 
 
 class Friends(FriendRows):

@@ -91,7 +91,7 @@ class SqliteStore:
         self.push_preferences = PushPreferenceRows(database)
         self.notifications = NotificationRows(database)
         self.roles = Roles(database)
-        self.blocks = Blocks(database, self.webhooks)
+        self.blocks = Blocks(database, self.webhooks, log, world)
         self.friends = Friends(database)
         self.messages = Messages(database, self.index, self.files, self.webhooks)
         self.groups = Groups(database, self.files, self.webhooks, log)
