@@ -6,6 +6,7 @@ Messages are named by their number in the order in which they were stored, becau
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from bisect import bisect_right
 from collections.abc import Awaitable, Callable
@@ -47,11 +48,20 @@ IDS = {
 
 
 class Side:
-    """One store, and the ids of the messages that it has stored."""
+    """One store, and the ids of the messages that it has stored.
 
-    def __init__(self, store: Any) -> None:
+    Args:
+        mark: begins the names of new tokens, which must be unique in the database.
+    """
+
+    def __init__(self, store: Any, mark: str = "") -> None:
         self.store = store
         self.ids: list[int] = []
+        self._tokens = (f"{mark}{n}" for n in itertools.count())
+
+    def new_token(self) -> str:
+        """Return a token that the store does not have."""
+        return next(self._tokens)
 
     def message(self, number: int) -> int:
         """Return the id of a message by its number; an id that no message has if none is stored."""
@@ -260,8 +270,8 @@ CHANGES: st.SearchStrategy[Call] = st.one_of(
     st.builds(lambda key, name: lambda s: s.store.keys.change(key, name, "b"), names, names),
     st.builds(lambda one, other, at: lambda s: s.store.conversations.start(one, other, at), uids, uids, times),
     st.builds(
-        lambda uid, number, at: lambda s: s.store.tokens.add(TokenRow(f"{uid}{number}", uid, at), 2),
-        uids, st.uuids(), times),
+        lambda uid, at: lambda s: s.store.tokens.add(TokenRow(f"{uid}/{s.new_token()}", uid, at), 2),
+        uids, times),
     st.builds(
         lambda uid, name, at, end: lambda s: s.store.tokens.add(TokenRow(f"jwt{name}", uid, at, expires_at=end), 2),
         uids, st.integers(1, 4), times, times),

@@ -181,7 +181,7 @@ def test_every_write_to_what_processes_keep_in_memory_puts_a_row_into_changes(po
             try:
                 await watch.begin()
                 await set_up(store)
-                side = Side(store)
+                side = Side(store, secrets.token_hex(4))
                 for call in calls:
                     await side.ask(call)
                 await every_other_write(store)
@@ -214,7 +214,7 @@ def test_memory_of_a_process_is_current_after_it_has_read_the_changes_of_another
 
 async def compare(url: str, calls: list[Any], asked: list[Any]) -> None:
     writer, reader = await PostgresStore.open(url, World()), await PostgresStore.open(url, World())
-    side = Side(writer)
+    side = Side(writer, secrets.token_hex(4))
     last = int((await reader.database.one("SELECT last_value FROM message_ids"))[0])
     reader.feed.complete_at = math.inf
 

@@ -60,12 +60,10 @@ class ChangeLog(ChangeLogRows):
         self.need(unit, sql, values, change)
         return noted(await self._work.carry_out(unit))
 
-    def need(self, unit: Unit, sql: str, values: Mapping[str, Any], *changes: Change) -> None:
-        """Add a statement to a unit and, if it changes a row, changes to store; otherwise the unit ends there."""
+    def need(self, unit: Unit, sql: str, values: Mapping[str, Any], change: Change) -> None:
+        """Add a statement to a unit and, if it changes a row, a change to store; otherwise the unit ends there."""
         unit.need(sql, **values)
-        now = self._work.world.seconds()
-        for change in changes:
-            self.note(unit, change, now)
+        self.note(unit, change, self._work.world.seconds())
 
     def note(self, unit: Unit, change: Change, now: int) -> None:
         """Store a change in a unit; `noted` returns its number."""

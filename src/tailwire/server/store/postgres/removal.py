@@ -56,7 +56,7 @@ _RELEASE = (
     " WHERE f.name = g.name AND f.used < 2 AND NOT EXISTS (SELECT FROM file_uses u WHERE u.name = f.name"
     " AND NOT (u.place = 'message' AND u.key IN (SELECT key FROM gone)))"
 )
-_DELETE_CONVERSATION = "DELETE FROM conversations WHERE conversation_id = :conversation"
+_NO_CONVERSATION = "NOT EXISTS (SELECT FROM conversations WHERE conversation_id = :conversation)"
 _REMEMBER = REMEMBER.format(which="id IN (SELECT id FROM removed)", now=":now::bigint", since=":since::bigint")
 
 
@@ -115,8 +115,7 @@ class Removal:
             unit = Unit()
             reported = await self._webhooks.wanted(events(await self._standings.see_group(unit, act)))
             unit.rows("SELECT uid FROM members WHERE guid = :guid ORDER BY uid", guid=act.guid)
-            self._empty_conversation(unit, key)
-            unit.do(_DELETE_CONVERSATION, conversation=key)
+            self._remove_conversation(unit, key)
             self._log.group_removed(unit, act.guid, act.by, act.device)
             use_files(unit, "group", act.guid, (), self._work.world.seconds())
             for table in ("members", "bans", "groups"):
@@ -137,12 +136,14 @@ class Removal:
         await self._thin_out("conversation_id = :conversation", {"conversation": conversation_id})
         unit = Unit()
         changes = change_log.conversation_removed(conversation_id, by, device)
-        self._empty_conversation(unit, conversation_id)
-        self._log.need(unit, _DELETE_CONVERSATION, {"conversation": conversation_id}, *changes.values())
+        unit.until(_NO_CONVERSATION, conversation=conversation_id)
+        self._remove_conversation(unit, conversation_id)
+        for change in changes.values():
+            self._log.note(unit, change, self._work.world.seconds())
         unit.tell("conversation", conversation_id)
         answer = await self._work.carry_out(unit)
         self._chores.added()
-        return dict(zip(changes, all_noted(answer), strict=False))  # none if there was no such conversation
+        return dict(zip(changes, all_noted(answer), strict=True)) if answer.ended is None else {}
 
     async def remove_message(self, message: MessageRow) -> None:
         unit = Unit()
@@ -167,9 +168,9 @@ class Removal:
             if (await self._work.carry_out(unit)).ended is not None:
                 return
 
-    def _empty_conversation(self, unit: Unit, conversation_id: ConversationKey) -> None:
+    def _remove_conversation(self, unit: Unit, conversation_id: ConversationKey) -> None:
         self.remove_messages(unit, "conversation_id = :conversation", {"conversation": conversation_id}, None)
-        for table in ("marks", "receipts", "participants"):
+        for table in ("conversations", "marks", "receipts", "participants"):
             unit.do(f"DELETE FROM {table} WHERE conversation_id = :conversation", conversation=conversation_id)
         self._log.forget(unit, OF_CONVERSATION, conversation=conversation_id)
 

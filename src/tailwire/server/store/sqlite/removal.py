@@ -124,8 +124,10 @@ class Removal:
         changes = change_log.conversation_removed(conversation_id, by, device)
 
         def remove(c: sqlite3.Connection) -> dict[str, int]:
-            if not self._remove_conversation(c, conversation_id):
+            sql = "SELECT 1 FROM conversations WHERE conversation_id = ?"
+            if c.execute(sql, (conversation_id,)).fetchone() is None:
                 return {}
+            self._remove_conversation(c, conversation_id)
             now = self._world.seconds()
             return {uid: self._log.note(c, change, now) for uid, change in changes.items()}
 
@@ -134,14 +136,12 @@ class Removal:
     async def remove_message(self, message: MessageRow) -> None:
         await self._db.write(lambda c: self.remove_messages(c, "id = ?", (message.id,)))
 
-    def _remove_conversation(self, c: sqlite3.Connection, conversation_id: ConversationKey) -> bool:
-        # Returns whether there was one.
+    def _remove_conversation(self, c: sqlite3.Connection, conversation_id: ConversationKey) -> None:
         self.remove_messages(c, "conversation_id = ?", (conversation_id,))
-        for table in ("marks", "receipts", "participants"):
+        for table in ("conversations", "marks", "receipts", "participants"):
             c.execute(f"DELETE FROM {table} WHERE conversation_id = ?", (conversation_id,))
         c.execute(KEEP_HIGHEST)
         c.execute(f"DELETE FROM change_log WHERE {OF_CONVERSATION}", {"conversation": conversation_id})
-        return c.execute("DELETE FROM conversations WHERE conversation_id = ?", (conversation_id,)).rowcount > 0
 
     def remove_messages(self, c: sqlite3.Connection, which: str, values: tuple[Any, ...]) -> None:
         """Remove messages within an operation, with all that belongs to them.
