@@ -184,7 +184,7 @@ async def test_change_of_a_group_is_logged_with_it(open_store):
 
 
 class OwnChange(NamedTuple):
-    """A change that a user's other devices are told of.
+    """A change that is announced to a user's other devices.
 
     Attributes:
         make: makes it, as bob on his phone.
@@ -279,7 +279,7 @@ async def test_own_change_that_cannot_be_logged_is_not_made(open_store, change):
     await store.close()
 
 
-async def test_change_of_a_user_who_has_nothing_to_take_back_is_none(open_store):
+async def test_taking_back_what_a_user_has_not_done_is_not_logged(open_store):
     store = await open_store()
     said = await say(store, "alice", "bob", "user")
     empty = await content(store)

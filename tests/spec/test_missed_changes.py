@@ -370,6 +370,33 @@ async def test_changes_by_other_devices_of_a_user_arrive(stage: Stage):
 
 
 @spec("K2")
+async def test_change_that_changes_nothing_is_announced_to_no_device(stage: Stage):
+    alice, phone = await stage.enter("alice"), await stage.enter("bob")
+    laptop = await stage.enter("bob")
+    sent = await alice.say("bob", "keep me")
+    await laptop.ears.until(lambda: laptop.ears.texts != [])
+    heard = Follower(laptop)
+    told = {
+        f"saved {sent.id}": lambda: phone.chat.save_message(sent.id),
+        f"unsaved {sent.id}": lambda: phone.chat.unsave_message(sent.id),
+        "list pinned True": lambda: phone.chat.pin_conversation("alice", "user"),
+        "list pinned False": lambda: phone.chat.unpin_conversation("alice", "user"),
+        "list changed alice": lambda: phone.chat.tag_conversation("alice", "user", ["work"]),
+        "list blocks ": lambda: phone.chat.block_users(["carol"]),
+    }
+    for event, call in told.items():
+        await call()
+        assert await heard.all(stage) == [event]
+        if event not in (f"saved {sent.id}", "list pinned True"):  # a later save or pin has another time
+            await call()
+            assert await heard.all(stage) == []
+    await phone.chat.unblock_users(["carol"])
+    assert await heard.all(stage) == ["list blocks "]
+    await phone.chat.unblock_users(["carol"])
+    assert await heard.all(stage) == []
+
+
+@spec("K2")
 async def test_message_sent_and_deleted_while_away_arrives_as_a_deletion(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     bob.chat.set_app_state("background")

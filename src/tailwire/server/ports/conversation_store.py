@@ -48,7 +48,7 @@ class ConversationStore(Protocol):
 class ReadStateStore(Protocol):
     """A user's side of each conversation: delivered and read ids, tags, pin, and what they deleted for themselves.
 
-    A write that a user's other devices are told of takes the device that caused it, and returns the number of the
+    A write that is announced to a user's other devices takes the device that caused it, and returns the number of the
     change in the change log; 0 if it changed nothing.
     """
 

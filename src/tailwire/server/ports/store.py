@@ -88,8 +88,8 @@ class Removal(Protocol):
             device: the device of that user.
 
         Returns:
-            The numbers of the change in the change log, by the uids of both users; by "" for a group. Nothing if there
-            was no such conversation.
+            The numbers of the change in the change log, by the uids of both users; by "" for a group. Nothing if the
+            conversation does not exist.
         """
 
     async def remove_message(self, message: MessageRow) -> None:
