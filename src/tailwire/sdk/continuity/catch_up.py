@@ -74,7 +74,7 @@ def went_back(m: CatchUp, known: int) -> list[Command]:
     """
     if m.behind is None or m.position is None:
         return []
-    m.back = (known, max(m.position.last_id, known))
+    m.back, m.in_full = (known, max(m.position.last_id, known)), False
     if known <= 0:
         return [_start_over(m)]
     m.recent.clear()
@@ -108,6 +108,7 @@ def disconnected(m: CatchUp) -> None:
 
 def _begin(m: CatchUp) -> None:
     m.caught, m.counted, m.named, m.holes, m.quiet, m.gap = 0, 0, {}, set(), False, None
+    m.in_full, m.spare = False, 0
     m.changed.clear()
     m.size, m.pace = min(m.size, FIRST_PAGE_SIZE), inf
 
@@ -119,8 +120,10 @@ def _from(m: CatchUp, position: Position) -> FetchAfter:
 
 def next_page(m: CatchUp) -> FetchAfter:
     """Return the next page to fetch: as large as the line allows, within the rest of the limit."""
+    if m.in_full:
+        return FetchAfter(m.asked_after, m.size)
     size = max(1, min(m.size, m.limit - m.counted))
-    return FetchAfter(m.asked_after, size, m.limit if m.counted == 0 and not m.holes else 0)
+    return FetchAfter(m.asked_after, size, m.limit + m.spare if m.counted == 0 else 0)
 
 
 def failed(m: CatchUp, command: FetchAfter | FetchLatest) -> FetchAfter | FetchLatest:
@@ -206,6 +209,8 @@ def page(
         known = number <= m.floor or number in m.recent or place.is_settled(number)
         return not known and number not in ours and number not in gone
 
+    if gaps.leaves_out_held(m, listed, {n for n, _ in m.behind if is_new(n)}):
+        return [next_page(m)]
     missed = {n: msg for n, msg in messages if is_new(n)}
     commands: list[Command] = [*gaps.on_page(m, listed, pruned)]
     m.asked_after = max([m.asked_after, end, *(number for number, _ in messages)])
@@ -236,7 +241,7 @@ def _with_changes(m: CatchUp, pairs: Sequence[tuple[int, Any]], listed: Listed |
 
 def _next(m: CatchUp, listed: Listed | None, *, whole: bool, more: bool) -> list[Command]:
     # Return the commands that follow a page.
-    if whole and m.counted >= m.limit:
+    if whole and m.counted >= m.limit and not m.in_full:
         if listed is None:
             return [FetchLatest()]
         m.counted = 0  # the server leaves out what exceeds the limit

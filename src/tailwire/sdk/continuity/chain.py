@@ -72,7 +72,7 @@ def waited(m: CatchUp) -> list[Command]:
     """Read history from the last settled id, because the missing message did not arrive."""
     if not m.holes or m.behind is None:
         return []
-    m.holes, m.quiet, m.asked_after = set(), True, m.floor
+    m.holes, m.quiet, m.in_full, m.asked_after = set(), True, True, m.floor
     return [next_page(m)]
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from tailwire.sdk.continuity.changes import Listed
 from tailwire.sdk.continuity.commands import Command, TellContinuity, TellGap
 from tailwire.sdk.continuity.state import CatchUp, Continuity, ContinuityKind, Position
+
+MAX_SPARE_MESSAGES = 100_000
 
 
 def on_page(m: CatchUp, listed: Listed | None, pruned: int) -> list[TellGap]:
@@ -26,6 +28,24 @@ def on_page(m: CatchUp, listed: Listed | None, pruned: int) -> list[TellGap]:
         found.append(TellGap(min(begin, listed.lost), listed.lost, only_changes=True))
     note(m, found)
     return found
+
+
+def leaves_out_held(m: CatchUp, listed: Listed | None, held: Collection[int]) -> bool:
+    """Return whether a page leaves out messages that came over the socket, so that it has to be read again.
+
+    Those count towards the limit on the server, but not here. The next request asks for as many messages more, and for
+    twice that if it is repeated, so that it ends however many come meanwhile.
+
+    Args:
+        m: the state.
+        listed: what the page says about changes.
+        held: ids of the messages that came over the socket and were not handed over yet.
+    """
+    begin, end = listed.gap if listed is not None and listed.gap is not None else (0, 0)
+    if m.spare >= MAX_SPARE_MESSAGES or not any(begin < number <= end for number in held):
+        return False
+    m.spare = 2 * m.spare + len(held)
+    return True
 
 
 def note(m: CatchUp, found: Iterable[TellGap]) -> None:

@@ -98,6 +98,8 @@ class CatchUp:
         receipts: the receipts that were handed over: conversation, reader and kind, to the highest message id.
         holes: ids of missing messages, which others named as predecessors; messages that follow them are held.
         quiet: history is read for a hole or without a socket, so no `TellContinuity` follows.
+        in_full: history is read in full, whatever the limit: all of it came over the socket, or was lost on the way.
+        spare: how many messages more than the limit are requested, because as many came over the socket meanwhile.
         back: the server's store was replaced or restored: the range of ids to read again from history, reported at
             the end of the catch-up.
         overflowed: more live messages arrived than can be held; the catch-up fetches them from history.
@@ -121,4 +123,6 @@ class CatchUp:
     overflowed: bool = False
     holes: set[int] = field(default_factory=set)
     quiet: bool = False
+    in_full: bool = False
+    spare: int = 0
     back: tuple[int, int] | None = None

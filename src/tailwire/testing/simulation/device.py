@@ -159,6 +159,7 @@ class Device:
         token_requests: pending calls of its token provider, by life.
         max_token_requests: the most pending calls at once in one life.
         streams: what the events of each start of its app have shown.
+        unsaved: how often it removed a message from those that its user saved.
         may_repeat: how many killed lives received an id before their position was saved; each may repeat it once (K1).
     """
 
@@ -180,6 +181,7 @@ class Device:
     expected: list[Expected] = field(default_factory=list)
     streams: list[Stream] = field(default_factory=list)
     may_repeat: Counter[int] = field(default_factory=Counter)
+    unsaved: Counter[int] = field(default_factory=Counter)
     token_requests: Counter[int] = field(default_factory=Counter)
     max_token_requests: int = 0
     blocks: float = 0.0

@@ -7,7 +7,7 @@ conversation in a user's list. Of several missed changes some need not arrive, b
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -48,6 +48,8 @@ def wrong(commits: Commits, device: Device, lost: set[int]) -> str:
             out_of_order = _resource_of(one) in device.resources or (isinstance(one, Acted) and one.id in lost)
             for event in _events_of(one, device.uid):
                 history[_object(event[0])].append(_Happened(one.at, event, out_of_order))
+    for about, happened in _taken_back_for_nothing(commits, device):
+        history[about].append(happened)
     for life, stream in enumerate(device.streams, 1):
         # What an earlier start of the app received may come again if that was killed.
         before = {one.id for one in device.received if one.life < life}
@@ -55,6 +57,19 @@ def wrong(commits: Commits, device: Device, lost: set[int]) -> str:
         if found:
             return f"{found[0]}: {device.name} received {found[1]}"
     return ""
+
+
+def _taken_back_for_nothing(commits: Commits, device: Device) -> Iterator[tuple[tuple[Any, ...], _Happened]]:
+    # A device reports to its app that it has removed a message from the saved ones, also one that was not among them.
+    # The server commits no change then.
+    left = Counter(device.unsaved)
+    left.subtract(
+        one.message_id for one in commits.changes
+        if one.kind == ChangeKind.UNSAVED and one.device in device.resources
+    )  # fmt: skip
+    for number in left.elements():
+        event: Event = ("save", number), False
+        yield _object(event[0]), _Happened(0.0, event, out_of_order=True)
 
 
 def _wrong_in(

@@ -35,6 +35,7 @@ def _wanted(kind: str, method: str, *values: Any, wanted: bool) -> Any:
         if chat is not None and chat.get_logged_in_user() is not None and device.received:
             number = device.received[-1].id
             work = getattr(chat, method)(number, *values)
+            device.unsaved[number] += method == "unsave_message"
             device.run(ignore_errors(sim.intents.note(kind, device.uid, number, wanted, work)))
 
     return handle

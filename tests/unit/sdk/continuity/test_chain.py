@@ -66,7 +66,7 @@ def test_missing_message_is_fetched_from_history():
     m = caught_up()
     catch_up.passes(m, 11)
     chain.hold(m, 12, 13, "thirteen")
-    assert chain.waited(m) == [FetchAfter(10, at_most=1000)]
+    assert chain.waited(m) == [FetchAfter(10)]
     assert not chain.broken(m, 99)  # the catch-up fetches what is missing
     catch_up.live(m, 14, "fourteen")
     # No continuity is reported, because the connection stayed open. Eleven is not handed over again.
@@ -76,6 +76,30 @@ def test_missing_message_is_fetched_from_history():
     assert m.position.last_id == 14
 
 
+def test_hole_is_filled_in_full_whatever_the_limit():
+    m = caught_up()
+    m.limit, m.size = 2, 3
+    for number in (11, 12, 13):
+        catch_up.passes(m, number)
+    chain.hold(m, 14, 15, "fifteen")
+    assert chain.waited(m) == [FetchAfter(10, 3)]
+    # The messages that were received do not count: none is left out, so no gap is reported around them.
+    page = [(n, str(n)) for n in (11, 12, 13)]
+    assert catch_up.page(m, page, whole=True, took=2.0) == [FetchAfter(13, 3)]
+    page = [(14, "14"), (15, "15"), (16, "16")]
+    assert catch_up.page(m, page, whole=True, took=2.0) == [HandOver(("14", "15", "16")), FetchAfter(16, 3)]
+    assert catch_up.page(m, [(17, "17")], whole=False) == [HandOver(("17",))]
+    catch_up.disconnected(m)
+    assert catch_up.connected(m, "store") == [FetchAfter(17, 2, at_most=2)]
+
+
+def test_restored_store_is_read_with_the_limit_after_a_hole():
+    m = caught_up()
+    chain.hold(m, 11, 12, "twelve")
+    chain.waited(m)
+    assert catch_up.went_back(m, 5) == [FetchAfter(5, at_most=1000)]
+
+
 def test_predecessor_of_an_own_message_is_fetched():
     m = caught_up()
     catch_up.sent(m, 12)
@@ -83,7 +107,7 @@ def test_predecessor_of_an_own_message_is_fetched():
     assert chain.missing(m, 11) == [chain.Wait(chain.HOLE_TIMEOUT_SECONDS)]
     catch_up.live(m, 13, "thirteen", before=12)
     assert chain.missing(m, 10) == []  # a known predecessor
-    assert chain.waited(m) == [FetchAfter(10, at_most=1000)]
+    assert chain.waited(m) == [FetchAfter(10)]
     pairs = [(11, "eleven"), (12, "mine"), (13, "thirteen")]
     assert catch_up.page(m, pairs, whole=False, ours={12}) == [HandOver(("eleven", "thirteen"), (12,))]
 
@@ -139,7 +163,7 @@ def test_overflow_of_held_messages_is_left_to_history(monkeypatch):
     for number, word in ((13, "thirteen"), (14, "fourteen"), (11, "eleven")):
         catch_up.live(m, number, word)
         assert chain.mended(m) == []
-    assert chain.waited(m) == [FetchAfter(10, at_most=1000)]
+    assert chain.waited(m) == [FetchAfter(10)]
     pairs = [(11, "eleven"), (12, "twelve"), (13, "thirteen"), (14, "fourteen")]
     handed, again = catch_up.page(m, pairs, whole=False)
     assert handed == HandOver(("eleven", "twelve", "thirteen", "fourteen"))
