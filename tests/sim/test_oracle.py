@@ -108,6 +108,26 @@ def test_hole_in_whose_place_a_gap_is_reported_is_not_late(monkeypatch: pytest.M
     assert rule_of(A_HOLE) == "gap"
 
 
+def test_gap_around_messages_that_were_received_is_found(monkeypatch: pytest.MonkeyPatch):
+    # Bob's limit is 20. More messages than that follow the first of two holes.
+    plan = Plan(141, (
+        Step(3.0, "alice-phone", "burst", 22), Step(0.0, "server", "lose", 2), Step(2.0, "server", "lose", 2),
+    ))  # fmt: skip
+    simulate(plan)
+    honest = chain.waited
+
+    def waited(m):
+        commands = honest(m)
+        m.in_full = False
+        return commands and [catch_up.next_page(m)]
+
+    Planter(monkeypatch).setattr(chain, "waited", waited)
+    failed = fails(plan)
+    assert failed is not None
+    assert "gap: bob-phone received a gap (2, 4]" in str(failed)
+    assert "around [3], which it also received" in str(failed)
+
+
 @pytest.mark.parametrize(
     "disturbance",
     [

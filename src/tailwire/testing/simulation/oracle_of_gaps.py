@@ -32,7 +32,7 @@ def unfounded(
             continue
         given = {one.id for one in device.received if one.at < at and one.life == life}
         missing = [one.id for one in _theirs(commits, device, begin, at) if one.id <= end and one.id not in given]
-        later = sum(one.id > end and not one.is_change for one in _theirs(commits, device, begin, at))
+        later = sum(one.id not in given and not one.is_change for one in _theirs(commits, device, end, at))
         inside = [one.id for one in device.received if one.life == life and begin < one.id <= end]
         if inside:
             return f"{device.name} received a gap ({begin}, {end}] at {at} around {inside}, which it also received"
