@@ -68,7 +68,7 @@ def _retry_after_is_ignored(patch: pytest.MonkeyPatch) -> None:
 
 
 def _socket_outlives_the_client(patch: pytest.MonkeyPatch) -> None:
-    real = settle._leave
+    real = settle._leave_unwanted
     _replace(patch, real, lambda step: False if step.state.ended else real(step))
 
 
@@ -128,7 +128,7 @@ def _login_does_not_lift_a_refusal(patch: pytest.MonkeyPatch) -> None:
 
 PLANTED = {
     "auto mode ignores the background": (_auto_mode_ignores_the_background, {"I1"}),
-    "an unwanted socket stays": (_without(settle._leave), {"I2", "I6"}),
+    "an unwanted socket stays": (_without(settle._leave_unwanted), {"I2", "I6"}),
     "login keeps the request of manual mode": (_login_keeps_the_request, {"I3"}),
     "the background window never starts": (_background_window_never_starts, {"I4"}),
     "no attempt is started": (_without(settle._start), {"I5"}),

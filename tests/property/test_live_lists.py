@@ -304,7 +304,7 @@ def without_own(self: LiveMessages, event: object, *, unsure: bool) -> None:
 
 HONEST = LiveMessages._apply
 FAULTS = {
-    "edits and deletions are ignored": (MessageList, "_acted", nothing, [("delete", "bob", "g", 1)]),
+    "edits and deletions are ignored": (MessageList, "_apply_action", nothing, [("delete", "bob", "g", 1)]),
     "an edit is taken for all there is": (
         merging, "edited", lambda known, now: now, [("react", "bob", "bob", 0), ("edit", "phone", "bob", 0)],
     ),

@@ -114,10 +114,10 @@ class PreparedServer(ServerProcess):
             put_new_database(self.data / "tailwire.db")  # saves the migrations
         await super().start()
 
-    async def _spawned(self, arguments: list[str], environment: dict[str, str]) -> Any:
+    async def _spawn(self, arguments: list[str], environment: dict[str, str]) -> Any:
         usual = arguments[: len(PROGRAM)] == PROGRAM and hasattr(os, "pidfd_open")
         if not usual or not _fork_server().forks(environment):
-            return await super()._spawned(arguments, environment)
+            return await super()._spawn(arguments, environment)
         with open(os.devnull, "wb") as nowhere:
             return await _forked(arguments[len(PROGRAM) :], environment, nowhere.fileno())
 

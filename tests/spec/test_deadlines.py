@@ -191,14 +191,14 @@ async def test_upload_fails_after_30_s_without_progress(stage: Stage):
 
 async def test_upload_with_progress_has_no_deadline(stage: Stage, monkeypatch):
     alice = await stage.enter("alice", auto=False)
-    pause, read = asyncio.sleep, uploads._read
+    pause, read = asyncio.sleep, uploads._file_chunks
 
     async def slowly(file):
         async for piece in read(file):
             await pause(15)
             yield piece
 
-    monkeypatch.setattr(uploads, "_read", slowly)
+    monkeypatch.setattr(uploads, "_file_chunks", slowly)
     began = stage.now
     file = UploadFile(content=b"x" * 1_000_000, name="a.txt")
     (attachment,) = await alice.chat.upload_attachments("bob", "user", [file])

@@ -117,7 +117,7 @@ class Bus:
                 log.info("ignoring a malformed signal %s.%s: %r", interface, member, e)
 
         if sender != _DAEMON:
-            await self._follow(sender)
+            await self._follow_owner(sender)
         self._connection.add_message_handler(on_message)
         rule = f"type='signal',sender='{sender}',path='{path}',interface='{interface}',member='{member}'"
         await self.call(_BUS, "AddMatch", "s", [rule])
@@ -125,7 +125,7 @@ class Bus:
     def _owner_of(self, sender: str) -> str:
         return sender if sender == _DAEMON else self._owners.get(sender, "")
 
-    async def _follow(self, name: str) -> None:
+    async def _follow_owner(self, name: str) -> None:
         if name in self._owners:
             return
 

@@ -97,7 +97,7 @@ def _network(event: Any) -> Any:
 def _hook(watch: Watch, control: Any, name: str, callback: Callable[[Any], None]) -> None:
     # Call a handler before the app's own until the watch ends. Flet inspects the kind of function, so keep it.
     before = getattr(control, name)
-    handler = callback if before is None else _both(callback, before)
+    handler = callback if before is None else _combined_handler(callback, before)
     setattr(control, name, handler)
 
     def undo() -> None:
@@ -107,7 +107,7 @@ def _hook(watch: Watch, control: Any, name: str, callback: Callable[[Any], None]
     watch.at_close(undo)
 
 
-def _both(callback: Callable[[Any], None], before: Callable[..., Any]) -> Callable[[Any], Any]:
+def _combined_handler(callback: Callable[[Any], None], before: Callable[..., Any]) -> Callable[[Any], Any]:
     def called(event: Any) -> Any:
         return before(event) if inspect.signature(before).parameters else before()
 

@@ -93,7 +93,7 @@ class LoopWatch(Watch):
                 return
             task = self.loop.create_task(work, name=f"tailwire watch: {self._reason}")
             _tasks.add(task)
-            task.add_done_callback(self._ended)
+            task.add_done_callback(self._on_ended)
             kept.append(task)
 
         def end() -> None:
@@ -106,7 +106,7 @@ class LoopWatch(Watch):
         else:
             self.call(begin)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _on_ended(self, task: asyncio.Task[None]) -> None:
         _tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("the watch of %s has failed", self._reason, exc_info=error)

@@ -83,7 +83,7 @@ class _Network:
         finally:
             manager.cancel()
 
-    def _say(self, network: Network) -> None:
+    def _report(self, network: Network) -> None:
         self._reported = network
         self._watch.see_network(network)
 
@@ -109,7 +109,7 @@ class _Network:
             loop.add_reader(listening, changed.set)
             self._reachability = netlink.reachability()
             if not self._reachability.any:
-                self._say("offline")
+                self._report("offline")
             await self._begun.wait()
             self._settle()
             while True:
@@ -134,7 +134,7 @@ class _Network:
     def _compare(self, ways: netlink.Reachability) -> None:
         before, self._reachability = self._reachability, ways
         if ways != before:
-            self._say("online" if ways.any else "offline")
+            self._report("online" if ways.any else "offline")
 
     # NetworkManager.
 
@@ -150,7 +150,7 @@ class _Network:
                 owner.put_nowait(await bus.has(SERVICE_NAME))
                 lost = asyncio.ensure_future(bus.ended())
                 try:
-                    await self._follow(bus, owner, lost)
+                    await self._follow_manager(bus, owner, lost)
                 finally:
                     lost.cancel()
         except (NoBus, BusRefused) as e:
@@ -159,7 +159,7 @@ class _Network:
             self._connect(None)
             self._begun.set()
 
-    async def _follow(self, bus: Bus, owner: asyncio.Queue[bool], lost: asyncio.Future[None]) -> None:
+    async def _follow_manager(self, bus: Bus, owner: asyncio.Queue[bool], lost: asyncio.Future[None]) -> None:
         while not lost.done():
             coming: asyncio.Future[bool] = asyncio.ensure_future(owner.get())
             waiting_for: list[asyncio.Future[Any]] = [coming, lost]
@@ -191,14 +191,14 @@ class _Network:
             self._settle()
         if self._reachability is not None:  # NetworkManager does not know unmanaged interfaces, the kernel does
             if connectivity == _FULL and before is not None and self._reachability.any:
-                self._say("online")
+                self._report("online")
         elif connectivity == _NONE:
-            self._say("offline")
+            self._report("offline")
         elif connectivity == _FULL:
-            self._say("online")
+            self._report("online")
         else:
             self._take_back()
 
     def _take_back(self) -> None:
         if self._reported == "offline":
-            self._say("unknown")
+            self._report("unknown")

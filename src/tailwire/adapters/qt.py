@@ -100,7 +100,7 @@ def _until_quit(watch: Watch, app: Any) -> None:
         watch.close()
 
     app.aboutToQuit.connect(on_quit)
-    watch.at_close(_undo(lambda: app.aboutToQuit.disconnect(on_quit)))
+    watch.at_close(_undo_all(lambda: app.aboutToQuit.disconnect(on_quit)))
 
 
 def _watch_system(watch: Watch, app: Any) -> None:
@@ -108,7 +108,7 @@ def _watch_system(watch: Watch, app: Any) -> None:
         watch.see(_PHONE_LIFECYCLES[state.name])
 
     app.applicationStateChanged.connect(changed)
-    watch.at_close(_undo(lambda: app.applicationStateChanged.disconnect(changed)))
+    watch.at_close(_undo_all(lambda: app.applicationStateChanged.disconnect(changed)))
     changed(app.applicationState())
 
 
@@ -126,7 +126,7 @@ def _watch_network(watch: Watch, core: ModuleType) -> bool:
         watch.see_network(_NETWORK_STATES.get(reachability.name, "unknown"))
 
     network.reachabilityChanged.connect(changed)
-    watch.at_close(_undo(lambda: network.reachabilityChanged.disconnect(changed)))
+    watch.at_close(_undo_all(lambda: network.reachabilityChanged.disconnect(changed)))
     if network.reachability() == kind.Reachability.Disconnected:
         watch.see_network("offline")
     return True
@@ -177,11 +177,11 @@ def _watch_windows(watch: Watch, app: Any, core: Any, gui: Any) -> None:
         seeing.timer.stop()
         seeing.deleteLater()  # this also removes it from the windows
 
-    watch.at_close(_undo(end))
+    watch.at_close(_undo_all(end))
     seeing.check_soon()
 
 
-def _undo(what: Any) -> Any:
+def _undo_all(what: Any) -> Any:
     def undo() -> None:
         with suppress(RuntimeError):  # the application was deleted first
             what()

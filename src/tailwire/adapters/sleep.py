@@ -71,14 +71,14 @@ class _Sleep:
                 self._there = await bus.has(SERVICE_NAME)
                 lost = asyncio.ensure_future(bus.ended())
                 try:
-                    await self._follow(bus, lost)
+                    await self._follow_logind(bus, lost)
                 finally:
                     lost.cancel()
         except (NoBus, BusRefused) as e:
             self._watch.why_not = str(e)
             log.info("system sleep is not reported in advance: %s", e)
         finally:
-            self._release()
+            self._release_inhibitor()
             self._watch.see("resumed")
 
     def _prepare(self, body: list[Any]) -> None:
@@ -87,20 +87,20 @@ class _Sleep:
 
     def _owner(self, there: bool) -> None:
         self._there, self._asleep = there, False  # a restarted logind knows nothing of an earlier sleep
-        self._release()
+        self._release_inhibitor()
         self._changed.set()
 
-    async def _follow(self, bus: Bus, lost: asyncio.Future[None]) -> None:
+    async def _follow_logind(self, bus: Bus, lost: asyncio.Future[None]) -> None:
         while not lost.done():
             self._changed.clear()
             if self._asleep:
                 self._watch.see("paused")
                 await wait_closed(self._chat, CLOSE_TIMEOUT_SECONDS)
-                self._release()
+                self._release_inhibitor()
             else:
                 self._watch.see("resumed")
                 if self._there and self._inhibitor is None:
-                    await self._hold(bus)
+                    await self._hold_inhibitor(bus)
                 if self._there:
                     self._watch.settle("sleep")
                 else:
@@ -113,7 +113,7 @@ class _Sleep:
             finally:
                 change.cancel()
 
-    async def _hold(self, bus: Bus) -> None:
+    async def _hold_inhibitor(self, bus: Bus) -> None:
         try:
             (index,), descriptors = await bus.call(
                 _MANAGER, "Inhibit", "ssss", ["sleep", "tailwire", "Closing the chat connection", "delay"]
@@ -122,7 +122,7 @@ class _Sleep:
         except BusRefused as e:
             log.info("system sleep cannot be delayed, so the socket may not be closed in time: %s", e)
 
-    def _release(self) -> None:
+    def _release_inhibitor(self) -> None:
         if self._inhibitor is not None:
             os.close(self._inhibitor)
             self._inhibitor = None

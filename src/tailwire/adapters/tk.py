@@ -83,9 +83,9 @@ class _Windows:
 
     def _look_now(self) -> None:
         self._pending = ""
-        self._watch.see("resumed" if self._shown() else "hidden")
+        self._watch.see("resumed" if self._is_shown() else "hidden")
 
-    def _shown(self) -> bool:
+    def _is_shown(self) -> bool:
         tk = self._root.tk
         on_top = tk.splitlist(tk.call("wm", "stackorder", "."))  # includes the dialogs of Tcl itself
         windows = {*on_top, *(str(w) for w in _toplevels(self._root))}  # even before they are mapped

@@ -307,7 +307,7 @@ class Bot:
                         rejected = isinstance(event, ConnectionFailed) and event.error.code == "ERR_AUTH_TOKEN_EXPIRED"
                         if rejected and auth_key:  # with a provider, the client renews the token
                             await self._log_in(chat, auth_key)
-                        self._note(event)
+                        self._log_failure_of(event)
                         self._queues.put(event, self._work_of(event))
                 finally:
                     await self._queues.finish()
@@ -327,7 +327,7 @@ class Bot:
 
         await until_reached(log_in, retried=RETRYABLE_CODES)
 
-    def _note(self, event: Event) -> None:
+    def _log_failure_of(self, event: Event) -> None:
         if isinstance(event, ConnectionFailed):
             level = logging.INFO if self._not_connected == str(event.error) else logging.WARNING
             log.log(level, "no connection to the server: %s", event.error)

@@ -64,7 +64,7 @@ class Context:
         self._task = asyncio.current_task()  # whose replies are numbered; see `_name`
         await handler(self, *more)
 
-    async def _ask(self, call: Callable[[], Awaitable[T]]) -> T:
+    async def _retry_until_answered(self, call: Callable[[], Awaitable[T]]) -> T:
         # Repeats a call until the server answers; that time is not the handler's.
         async def attempt() -> T:
             if self._queues.interrupted:
@@ -115,7 +115,7 @@ class Context:
             RuntimeError: the bot has shut down.
             CometChatException: as `ChatClient.add_reaction`, except when the server is not reached.
         """
-        await self._ask(lambda: self.chat.add_reaction(self.message.id, reaction))
+        await self._retry_until_answered(lambda: self.chat.add_reaction(self.message.id, reaction))
 
     @asynccontextmanager
     async def typing(self) -> AsyncIterator[None]:
@@ -151,7 +151,7 @@ class Context:
         """
         if not 1 <= n <= MAX_HISTORY_MESSAGES:
             raise ValueError(f"history({n!r}): ask for 1 to {MAX_HISTORY_MESSAGES} messages")
-        return await self._ask(lambda: self._history(n))
+        return await self._retry_until_answered(lambda: self._history(n))
 
     async def _history(self, n: int) -> list[BaseMessage]:
         found: list[BaseMessage] = [self.message]
@@ -228,7 +228,7 @@ class Context:
                 metadata=metadata,
                 muid=f"bot-{self.message.id}-{self._name(part)}",
             )
-            stored = await self._ask(partial(self.chat.send_message, message))
+            stored = await self._retry_until_answered(partial(self.chat.send_message, message))
         if stored is None:
             raise ValueError("the text is empty: give at least one visible character")
         return stored

@@ -102,16 +102,16 @@ class Draft:
                     await self._grown.wait()
             self._grown.clear()
             if text := self.text:
-                await self._send(text)
+                await self._send_draft(text)
             await asyncio.sleep(max(MIN_PAUSE_SECONDS, len(self.others) / MAX_DRAFTS_PER_SECOND))
 
     async def end(self) -> None:
         """Tell the readers that the draft has ended."""
-        await self._send("")
+        await self._send_draft("")
 
-    async def _send(self, text: str) -> None:
+    async def _send_draft(self, text: str) -> None:
         self._seq += 1
-        start = len(text) - _fitting(text[::-1], MAX_TEXT_BYTES)
+        start = len(text) - _fitting_length(text[::-1], MAX_TEXT_BYTES)
         data: dict[str, Any] = {"draft": self.name, "seq": self._seq, "text": text[start:], "to": self.reply_to}
         if start:
             data["from"] = start
@@ -131,7 +131,7 @@ def json_size(text: str) -> int:
     return len(json.dumps(text, ensure_ascii=False).encode("utf-8", "replace")) - 2
 
 
-def _fitting(text: str, longest: int) -> int:
+def _fitting_length(text: str, longest: int) -> int:
     # The number of leading characters that fit into `longest` bytes.
     end = min(len(text), longest)
     while json_size(text[:end]) > longest:
@@ -142,7 +142,7 @@ def _fitting(text: str, longest: int) -> int:
 def split(text: str, longest: int = MAX_TEXT_BYTES) -> Iterator[str]:
     """Yield parts that fit into one message each, cut at the end of a paragraph, line, sentence or word."""
     while json_size(text) > longest:
-        end = _fitting(text, longest)
+        end = _fitting_length(text, longest)
         for mark in ("\n\n", "\n", ". ", " "):
             if (at := text.rfind(mark, end // 2, end)) > 0:
                 end = at + len(mark)

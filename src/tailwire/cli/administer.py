@@ -47,7 +47,7 @@ def administer(given: argparse.Namespace) -> int:
             where = f"there is no database at {database_path(settings)}"
             print(f"tailwire: {where}: name the server's folder with --data", file=sys.stderr)
             return 1
-        return asyncio.run(_do(given, settings))
+        return asyncio.run(_administer(given, settings))
     except BadSetting as e:
         print(f"tailwire: {e}", file=sys.stderr)
         return 2
@@ -58,7 +58,7 @@ def administer(given: argparse.Namespace) -> int:
     return 1
 
 
-async def _do(given: argparse.Namespace, settings: Settings) -> int:
+async def _administer(given: argparse.Namespace, settings: Settings) -> int:
     world, metrics = World(), Metrics()
     store = await open_store(settings, world)
     store.audit.set_limits(seconds=int(settings.audit_kept_for), entries=settings.max_audit_entries)

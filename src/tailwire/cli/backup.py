@@ -34,22 +34,22 @@ def back_up_or_restore(given: argparse.Namespace) -> int:
 
 def _on_sqlite(given: argparse.Namespace, settings: Settings, uploads: Path, folder: Path) -> str:
     if given.command == "backup":
-        return _backed_up(folder, *backup(database_path(settings), uploads, folder))
-    return _restored(folder, restore(folder, database_path(settings), uploads, replace=given.replace))
+        return _backed_up_text(folder, *backup(database_path(settings), uploads, folder))
+    return _restored_text(folder, restore(folder, database_path(settings), uploads, replace=given.replace))
 
 
 def _on_postgres(given: argparse.Namespace, settings: Settings, uploads: Path, folder: Path) -> str:
     from tailwire.server.app import postgres_backup  # needs packages that only `tailwire[postgres]` installs
 
     if given.command == "backup":
-        return _backed_up(folder, *postgres_backup.back_up(postgres_url(settings), uploads, folder))
+        return _backed_up_text(folder, *postgres_backup.back_up(postgres_url(settings), uploads, folder))
     done = postgres_backup.restore(folder, postgres_url(settings), uploads, replace=given.replace)
-    return f"{_restored(folder, done.aside)}; ids continue after {done.after}"
+    return f"{_restored_text(folder, done.aside)}; ids continue after {done.after}"
 
 
-def _backed_up(folder: Path, size: int, files: int) -> str:
+def _backed_up_text(folder: Path, size: int, files: int) -> str:
     return f"{folder}: database of {size} bytes, verified; {files} uploaded files"
 
 
-def _restored(folder: Path, aside: Path | None) -> str:
+def _restored_text(folder: Path, aside: Path | None) -> str:
     return f"{folder} is restored{f'; the previous files are in {aside}' if aside else ''}; start the server"

@@ -40,7 +40,7 @@ def console(given: argparse.Namespace) -> int:
     """
     try:
         settings = load({"data": given.data})
-        url = _safe(given.url.rstrip("/") or _running(settings))
+        url = _without_secrets(given.url.rstrip("/") or _running(settings))
         path, seconds = _link(url, _key(settings.data), given.ca or _own_certificate(settings.data, given.url))
     except BadSetting as e:
         print(f"tailwire: {e}", file=sys.stderr)
@@ -71,7 +71,7 @@ def _running(settings: Settings) -> str:
     return match.group(1).replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
 
 
-def _safe(url: str) -> str:
+def _without_secrets(url: str) -> str:
     parts = urlsplit(url)
     host = parts.hostname or ""
     try:

@@ -53,29 +53,29 @@ class RecordingListener(ConnectionListener, MessageListener):
         self.statuses: list[ConnectionStatus] = []
         self._changed = asyncio.Event()
 
-    def _note(self) -> None:
+    def _wake_waiters(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
 
     def on_connected(self) -> None:
         """Record the status."""
         self.statuses.append(ConnectionStatus.CONNECTED)
-        self._note()
+        self._wake_waiters()
 
     def on_connecting(self) -> None:
         """Record the status."""
         self.statuses.append(ConnectionStatus.CONNECTING)
-        self._note()
+        self._wake_waiters()
 
     def on_disconnected(self) -> None:
         """Record the status."""
         self.statuses.append(ConnectionStatus.DISCONNECTED)
-        self._note()
+        self._wake_waiters()
 
     def on_text_message_received(self, message: TextMessage) -> None:
         """Record the text."""
         self.texts.append(message.text)
-        self._note()
+        self._wake_waiters()
 
     async def until(self, what: str, condition: Callable[[], bool]) -> None:
         """Wait until a condition holds.
@@ -124,7 +124,7 @@ class Demo:
             return Text.assemble((_SIGNS[status], color), f" {name}")
         return Text.assemble(f"{name} ", (f"{status:<12}", color))
 
-    def _busy(self, text: str) -> AbstractContextManager[object]:
+    def _spinner(self, text: str) -> AbstractContextManager[object]:
         # Shows a spinner while nothing else happens, but not in a recording.
         return nullcontext() if self._console.record else self._console.status(text)
 
@@ -141,7 +141,7 @@ class Demo:
         self._clients[name] = client
         return client
 
-    async def _enter(self, name: str, client: ChatClient) -> RecordingListener:
+    async def _log_in(self, name: str, client: ChatClient) -> RecordingListener:
         await client.init()
         watched = self._watched[name] = self._watched.get(name) or RecordingListener()
         client.add_connection_listener("demo", watched)
@@ -149,7 +149,7 @@ class Demo:
         await client.login(name, auth_key=self._server.auth_key)
         return watched
 
-    async def _send(self, count: int) -> None:
+    async def _send_messages(self, count: int) -> None:
         for _ in range(count):
             text = f"message {len(self._sent['bob']) + 1}"
             await self._clients["alice"].send_message(TextMessage(receiver="bob", text=text))
@@ -165,7 +165,7 @@ class Demo:
         client, watched = self._clients[name], self._watched[name]
         await watched.until(f"{name} {status}", lambda: client.get_connection_status() is status)
 
-    async def _timed(self, what: str, name: str, work: Awaitable[None]) -> float:
+    async def _time_until_connected(self, what: str, name: str, work: Awaitable[None]) -> float:
         begin = time.monotonic()
         await work
         took = time.monotonic() - begin
@@ -181,7 +181,7 @@ class Demo:
         if self._console.width < MIN_WORD_COLUMNS:
             self._console.print("[dim]" + "   ".join(f"{sign} {word}" for word, sign in _SIGNS.items() if word != "-"))
         try:
-            with self._busy("Starting a server …"):
+            with self._spinner("Starting a server …"):
                 await self._server.start()
             async with self._proxy:
                 await self._steps()
@@ -205,19 +205,19 @@ class Demo:
 
     async def _auto_mode(self) -> None:
         self._title("Auto mode: the SDK decides")
-        await self._enter("alice", self._client("alice"))
-        await self._enter("bob", self._client("bob"))
+        await self._log_in("alice", self._client("alice"))
+        await self._log_in("bob", self._client("bob"))
         await self._status("alice", ConnectionStatus.CONNECTED)
         await self._status("bob", ConnectionStatus.CONNECTED)
         self._show("both logged in: connected automatically")
-        await self._send(1)
+        await self._send_messages(1)
         await self._all_here()
         self._show("alice sent a message, bob received it")
         bob = self._clients["bob"]
         bob.set_app_state("background")
         await self._status("bob", ConnectionStatus.DISCONNECTED)
         self._show("bob's app goes to the background: closed at once")
-        await self._send(3)
+        await self._send_messages(3)
         self._show("alice sends 3 messages meanwhile")
 
         async def back() -> None:
@@ -225,7 +225,7 @@ class Demo:
             await self._status("bob", ConnectionStatus.CONNECTED)
             await self._all_here()
 
-        took = await self._timed("foreground", "bob", back())
+        took = await self._time_until_connected("foreground", "bob", back())
         self._show(f"bob's app is back: connected, and exactly the 3 missed messages, in {took * 1000:.0f} ms")
 
     async def _network(self) -> None:
@@ -235,7 +235,7 @@ class Demo:
         await self._status("bob", ConnectionStatus.DISCONNECTED)
         self._show("bob's network is cut")
         bob.set_network("offline")
-        await self._send(2)
+        await self._send_messages(2)
         self._show("alice sends 2 messages meanwhile; " + bob.connection.explain())
         self._proxy.restore()
 
@@ -244,35 +244,35 @@ class Demo:
             await self._status("bob", ConnectionStatus.CONNECTED)
             await self._all_here()
 
-        took = await self._timed("network", "bob", back())
+        took = await self._time_until_connected("network", "bob", back())
         self._show(f"the network is back: connected, and both messages, in {took * 1000:.0f} ms")
 
     async def _server_dies(self) -> None:
         self._title("The server is killed with -9")
-        await self._send(1)
+        await self._send_messages(1)
         await self._all_here()
         await self._server.kill()
         await self._status("alice", ConnectionStatus.DISCONNECTED)
         await self._status("bob", ConnectionStatus.DISCONNECTED)
         self._show("killed; " + self._clients["alice"].connection.explain())
-        with self._busy("Starting it again …"):
+        with self._spinner("Starting it again …"):
             await self._server.start()
         self._show("started again on the same data")
-        await self._send(1)
+        await self._send_messages(1)
 
         async def back() -> None:
             await self._status("alice", ConnectionStatus.CONNECTED)
             await self._status("bob", ConnectionStatus.CONNECTED)
             await self._all_here()
 
-        took = await self._timed("server restarted", "both", back())
+        took = await self._time_until_connected("server restarted", "both", back())
         self._show(f"both connected again in {took:.1f} s (spread at random, to avoid a burst of reconnects)")
 
     async def _manual_mode(self) -> None:
         self._title(f"Manual mode: the app decides (the 30 s window is {SHORT_WINDOW_SECONDS:.0f} s here)")
         await self._clients.pop("bob").aclose()
         bob = self._client("bob", auto=False, window=SHORT_WINDOW_SECONDS)
-        await self._enter("bob", bob)
+        await self._log_in("bob", bob)
         self._show("bob logs in in manual mode: no connection until connect()")
         await bob.connect()
         await self._status("bob", ConnectionStatus.CONNECTED)
@@ -290,12 +290,12 @@ class Demo:
         begin = time.monotonic()
         await self._status("bob", ConnectionStatus.DISCONNECTED)
         self._show(f"without ping() it ends after {time.monotonic() - begin:.1f} s")
-        await self._send(1)
+        await self._send_messages(1)
         bob.set_app_state("foreground")
         if bob.get_connection_status() is not ConnectionStatus.DISCONNECTED:
             raise StepFailed("manual mode connected without connect()")
         self._show("back in the foreground: stays disconnected, a message waits; " + bob.connection.explain())
-        await self._timed("connect()", "bob", self._connect_again(bob))
+        await self._time_until_connected("connect()", "bob", self._connect_again(bob))
         self._show("connect() again: the message has arrived")
 
     async def _connect_again(self, bob: ChatClient) -> None:

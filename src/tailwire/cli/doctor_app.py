@@ -74,13 +74,13 @@ def _terminal() -> tuple[str, str, str]:
 
 
 async def _machine() -> list[tuple[str, str, str]]:
-    rows = [await _tried("network", watch_network(_NullClient()))]
+    rows = [await _result_of("network", watch_network(_NullClient()))]
     if sys.platform == "linux" and not is_installed():
         return [*rows, ("sleep", "", f"not reported in advance; {INSTALL}")]
-    return [*rows, await _tried("sleep", watch_sleep(_NullClient()))]
+    return [*rows, await _result_of("sleep", watch_sleep(_NullClient()))]
 
 
-async def _tried(name: str, watch: LoopWatch) -> tuple[str, str, str]:
+async def _result_of(name: str, watch: LoopWatch) -> tuple[str, str, str]:
     with watch:
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):

@@ -32,7 +32,7 @@ def lab(given: argparse.Namespace) -> int:
     Returns:
         0; 1 if it cannot run; 2 for invalid arguments.
     """
-    problem = _problem(given)
+    problem = _problem_with(given)
     if problem:
         print(f"tailwire: {problem}", file=sys.stderr)
         return 2
@@ -46,10 +46,10 @@ def lab(given: argparse.Namespace) -> int:
         if given.record:
             run(record(Path(given.record), chromium=given.chromium or "", report=partial(print, flush=True)))
         elif given.file:
-            run(replay(read(Path(given.file)), partial(_hello, given, given.file), port=given.port))
+            run(replay(read(Path(given.file)), partial(_print_start, given, given.file), port=given.port))
         else:
             print("Starting a server and two clients …", flush=True)
-            run(live(partial(_hello, given, ""), port=given.port, slow=given.slow))
+            run(live(partial(_print_start, given, ""), port=given.port, slow=given.slow))
     except BadRecording as e:
         print(f"tailwire: {given.file} is neither a recording nor a dump of a connection: {e}", file=sys.stderr)
         return 1
@@ -66,7 +66,7 @@ def lab(given: argparse.Namespace) -> int:
     return 0
 
 
-def _problem(given: argparse.Namespace) -> str:
+def _problem_with(given: argparse.Namespace) -> str:
     if not 0 <= given.port <= 65535:
         return "--port must be from 0 to 65535"
     if not 1 <= given.slow <= MAX_SLOW_FACTOR:
@@ -78,7 +78,7 @@ def _problem(given: argparse.Namespace) -> str:
     return ""
 
 
-def _hello(given: argparse.Namespace, file: str, url: str, once: str) -> None:
+def _print_start(given: argparse.Namespace, file: str, url: str, once: str) -> None:
     if file:
         print(f"{file}, step by step:\n\n    {url}\n", flush=True)
     else:

@@ -36,7 +36,7 @@ async def run_prune(given: argparse.Namespace, store: AnyStore, actions: Actions
     """Remove what the arguments say, or print how much that is."""
     now = world.seconds()
     if given.older_than is not None:
-        await _old(given, store, now - given.older_than)
+        await _prune_old(given, store, now - given.older_than)
     if given.orphans:
         found = await find_orphans(store.pruning, actions.uploads, now, remove=not given.dry_run)
         print(
@@ -48,7 +48,7 @@ async def run_prune(given: argparse.Namespace, store: AnyStore, actions: Actions
         await actions.cleanup.settle()
 
 
-async def _old(given: argparse.Namespace, store: AnyStore, before: int) -> None:
+async def _prune_old(given: argparse.Namespace, store: AnyStore, before: int) -> None:
     if given.dry_run:
         found = await store.pruning.count(before, before if given.files else -1)
         files = f" and {found.files} files ({_size(found.bytes)})" if given.files else ""

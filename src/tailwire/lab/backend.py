@@ -52,7 +52,7 @@ class Backend:
             BackendFailed: if the request fails.
         """
         if uid not in self.refused:
-            made = await self._ask("POST", uid)
+            made = await self._request("POST", uid)
             self._last[uid] = str(made["authToken"])
         return self._last[uid]
 
@@ -62,9 +62,9 @@ class Backend:
         Raises:
             BackendFailed: if the request fails.
         """
-        await self._ask("DELETE", uid)
+        await self._request("DELETE", uid)
 
-    async def _ask(self, method: str, uid: str) -> Any:
+    async def _request(self, method: str, uid: str) -> Any:
         server = self._server
         url = f"{server.url}/v3/users/{quote(uid, safe='')}/auth_tokens"
         headers = {"appid": server.app_id, "apikey": server.api_key}

@@ -90,7 +90,7 @@ class Browser:
         """
         number = next(self._numbers)
         future = self._waiting[number] = asyncio.get_running_loop().create_future()
-        await self._send(number, method, parameters)
+        await self._send_call(number, method, parameters)
         try:
             return await asyncio.wait_for(future, 2 * TIMEOUT_SECONDS)
         except TimeoutError:
@@ -99,9 +99,9 @@ class Browser:
 
     async def notify(self, method: str, **parameters: Any) -> None:
         """Call a DevTools method without waiting for its result."""
-        await self._send(next(self._numbers), method, parameters)
+        await self._send_call(next(self._numbers), method, parameters)
 
-    async def _send(self, number: int, method: str, parameters: dict[str, Any]) -> None:
+    async def _send_call(self, number: int, method: str, parameters: dict[str, Any]) -> None:
         asked = {"id": number, "method": method, "params": parameters}
         await self._socket.send(json.dumps(asked | ({"sessionId": self._session} if self._session else {})))
 

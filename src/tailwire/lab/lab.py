@@ -54,7 +54,7 @@ class Lab:
         self._log_server("start", up=True)
         for phone in self.phones.values():
             await phone.start()
-        self._spawn(self._watch())
+        self._start_task(self._watch())
 
     async def close(self) -> None:
         """Stop everything."""
@@ -104,7 +104,7 @@ class Lab:
                 raise Refused(f"the server has no switch {what!r}: it has {', '.join(work)}")
             if self._turn.locked():
                 raise Refused("the server is being started or stopped: wait a moment")
-            self._spawn(work[what]())
+            self._start_task(work[what]())
         elif whom in self.phones:
             self.phones[whom].do(what, text)
         else:
@@ -164,7 +164,7 @@ class Lab:
 
     # Background tasks.
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _start_task(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work, name="tailwire lab")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

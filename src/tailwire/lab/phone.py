@@ -126,7 +126,7 @@ class Phone(MessageListener, LoginListener):
             Refused: if there is no such switch, or it cannot be used now.
         """
         if what == "send":
-            self._send(text)
+            self._send_text(text)
             return
         if what not in _SWITCHES:
             raise Refused(f"unknown switch {what!r}: use one of send, {', '.join(_SWITCHES)}")
@@ -137,7 +137,7 @@ class Phone(MessageListener, LoginListener):
         self.chat  # noqa: B018 (nothing is switched while the app starts)
         work = act(self, before)
         if work is not None:
-            self._spawn(work)
+            self._start_task(work)
         if kind:  # only now, because _spawn() may refuse; the spawned task starts later
             self._now[kind] = what
         self._log_switch(what)
@@ -145,29 +145,29 @@ class Phone(MessageListener, LoginListener):
     def _log_switch(self, what: str = "") -> None:
         self._log.add("switch", phone=self.name, what=what, now=dict(self._now))
 
-    def _spawn(self, work: Coroutine[Any, Any, object]) -> None:
+    def _start_task(self, work: Coroutine[Any, Any, object]) -> None:
         if len(self._tasks) >= MAX_TASKS:
             work.close()
             raise Refused("too many operations are pending on this phone: wait a moment")
-        task = asyncio.create_task(self._tried(work), name=f"tailwire lab {self.name}")
+        task = asyncio.create_task(self._log_refusal_of(work), name=f"tailwire lab {self.name}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _tried(self, work: Coroutine[Any, Any, object]) -> None:
+    async def _log_refusal_of(self, work: Coroutine[Any, Any, object]) -> None:
         try:
             said = await work
         except CometChatException as e:
-            self._notice(f"{e.code}: {e.message}")
+            self._log_notice(f"{e.code}: {e.message}")
         except (BackendFailed, Refused) as e:
-            self._notice(str(e))
+            self._log_notice(str(e))
         else:
             if isinstance(said, str):
-                self._notice(said)
+                self._log_notice(said)
 
-    def _notice(self, text: str) -> None:
+    def _log_notice(self, text: str) -> None:
         self._log.add("notice", phone=self.name, text=text)
 
-    def _send(self, text: str) -> None:
+    def _send_text(self, text: str) -> None:
         text = text.strip()
         if not 0 < len(text) <= MAX_TEXT_CHARACTERS:
             raise Refused(f"write something, at most {MAX_TEXT_CHARACTERS} characters")

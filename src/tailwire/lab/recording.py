@@ -160,8 +160,8 @@ def _steps(dump: Any) -> Iterator[tuple[dict[str, Any], State, State]]:
         step = {
             "at": at,
             "input": type(one.happened).__name__,
-            "details": _described(one.happened),
-            "commands": [_described(command, named=True) for command in commands],
+            "details": _description_of(one.happened),
+            "commands": [_description_of(command, named=True) for command in commands],
             "phase": str(after.phase),
             "status": str(after.status),
             "explain": explain(after, at),
@@ -170,7 +170,7 @@ def _steps(dump: Any) -> Iterator[tuple[dict[str, Any], State, State]]:
         state = after
 
 
-def _described(value: object | Command, *, named: bool = False) -> str:
+def _description_of(value: object | Command, *, named: bool = False) -> str:
     fields = {name: getattr(value, name) for name in getattr(type(value), "__slots__", ())}
     words = ", ".join(f"{name} {field}" for name, field in fields.items() if field is not None)
     return f"{type(value).__name__} {words}".strip() if named else words

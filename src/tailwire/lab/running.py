@@ -68,7 +68,7 @@ async def page(
     server = _Server(config)
     serving = asyncio.create_task(server.serve([sock]), name="tailwire lab page")
     try:
-        yield _at(sock, token)
+        yield _url_of(sock, token)
     finally:
         if lab is not None:
             lab.log.close()  # end the event streams, so that the server need not wait for them
@@ -94,13 +94,13 @@ async def live(shown: Callable[[str, str], None], *, port: int = 0, slow: float 
     try:
         with tempfile.TemporaryDirectory(prefix="tailwire-lab-", ignore_cleanup_errors=True) as folder:
             async with Lab(Path(folder), slow=slow) as lab, page(sock, lab, once=once, slow=slow) as url:
-                shown(url, _at(sock, once))
+                shown(url, _url_of(sock, once))
                 await asyncio.get_running_loop().create_future()
     finally:
         sock.close()
 
 
-def _at(sock: socket.socket, token: str) -> str:
+def _url_of(sock: socket.socket, token: str) -> str:
     return f"http://127.0.0.1:{sock.getsockname()[1]}/{token}/"
 
 
@@ -116,7 +116,7 @@ async def replay(recording: dict[str, Any], shown: Callable[[str, str], None], *
     """
     sock, once = listening(port), secrets.token_urlsafe(16)
     async with page(sock, None, recording, once=once) as url:
-        shown(url, _at(sock, once))
+        shown(url, _url_of(sock, once))
         await asyncio.get_running_loop().create_future()
 
 

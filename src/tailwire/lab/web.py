@@ -73,18 +73,18 @@ class Guard:
 
     def _refusal(self, request: Request) -> Response | None:
         if request.headers.get("host", "") not in self._hosts:
-            return _refused(403, "this lab is only reachable as 127.0.0.1")
+            return _refusal_response(403, "this lab is only reachable as 127.0.0.1")
         parts = request.url.path.split("/")
         first = self._once and parts[2:] == [""] and request.method == "GET"
-        if first and _same(parts[1], self._once):
+        if first and _is_same_secret(parts[1], self._once):
             return self._exchange()
-        if len(parts) < 3 or not any(_same(parts[1], token) for token in self._tokens):
-            return _refused(404, "not found: use the complete URL that the lab printed")
+        if len(parts) < 3 or not any(_is_same_secret(parts[1], token) for token in self._tokens):
+            return _refusal_response(404, "not found: use the complete URL that the lab printed")
         origin = request.headers.get("origin")
         if origin is None and request.method == "GET":
             return None
         if origin is None or origin.removeprefix("http://") != request.headers["host"]:
-            return _refused(403, "other pages may not use this lab")
+            return _refusal_response(403, "other pages may not use this lab")
         return None
 
     def _exchange(self) -> Response:
@@ -96,14 +96,14 @@ class Guard:
             self._tokens.discard(self._granted)
             self._taken_back()
         why = "this single-use URL was used before, perhaps by another user: use the URL that the lab printed"
-        return _refused(410, why)
+        return _refusal_response(410, why)
 
 
-def _same(one: str, other: str) -> bool:
+def _is_same_secret(one: str, other: str) -> bool:
     return hmac.compare_digest(one.encode("utf-8", "surrogatepass"), other.encode())
 
 
-def _refused(status: int, why: str) -> Response:
+def _refusal_response(status: int, why: str) -> Response:
     return JSONResponse({"error": why}, status)
 
 
@@ -131,7 +131,7 @@ class Endpoints:
     async def file(self, request: Request) -> Response:
         """Return a file of the page."""
         content, kind = self._files.get(request.path_params.get("name", "index.html"), (b"", ""))
-        return Response(content, media_type=kind) if kind else _refused(404, "not found")
+        return Response(content, media_type=kind) if kind else _refusal_response(404, "not found")
 
     async def about(self, request: Request) -> Response:
         """Return what the page shows: a lab or a recording."""
@@ -142,11 +142,11 @@ class Endpoints:
     async def events(self, request: Request) -> Response:
         """Stream the events so far, and then each new one."""
         if self._lab is None:
-            return _refused(404, "a recording has no live events")
+            return _refusal_response(404, "a recording has no live events")
         try:
             queue = self._lab.log.listen()
         except RuntimeError as e:
-            return _refused(503, str(e))
+            return _refusal_response(503, str(e))
         return StreamingResponse(self._stream(queue), media_type="text/event-stream")
 
     async def _stream(self, queue: asyncio.Queue[dict[str, Any] | None]) -> AsyncIterator[str]:
@@ -169,29 +169,29 @@ class Endpoints:
     async def do(self, request: Request) -> Response:
         """Use a switch."""
         if self._lab is None:
-            return _refused(409, "a recording cannot be changed")
+            return _refusal_response(409, "a recording cannot be changed")
         body = b""
         async for piece in request.stream():
             body += piece
             if len(body) > MAX_BODY_BYTES:
-                return _refused(413, "the body is too large")
+                return _refusal_response(413, "the body is too large")
         try:
             asked = json.loads(body)
             whom, what, text = asked["whom"], asked["what"], asked.get("text", "")
             if not all(isinstance(word, str) for word in (whom, what, text)):
                 raise TypeError
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            return _refused(400, 'give {"whom": …, "what": …}, and "text" with send')
+            return _refusal_response(400, 'give {"whom": …, "what": …}, and "text" with send')
         try:
             self._lab.do(whom, what, text)
         except Refused as e:
-            return _refused(409, str(e))
+            return _refusal_response(409, str(e))
         return Response(status_code=204)
 
     async def save(self, request: Request) -> Response:
         """Return the recording as a file."""
         if self._lab is None:
-            return _refused(409, "this is a recording already")
+            return _refusal_response(409, "this is a recording already")
         name = f"lab-{datetime.now():%Y%m%d-%H%M%S}.json"
         headers = {"content-disposition": f'attachment; filename="{name}"'}
         return Response(json.dumps(recorded(self._lab)), media_type="application/json", headers=headers)

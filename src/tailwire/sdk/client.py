@@ -112,7 +112,7 @@ class ChatClient(ClientMethods):
             self._gate.check_usable()
             release, self._gate.loop = self._sessions.claim(), asyncio.get_running_loop()
             try:
-                self._make(base_url)
+                self._make_parts(base_url)
             except BaseException:
                 release()
                 self._made = self._all_calls = self._gate.loop = None
@@ -132,7 +132,7 @@ class ChatClient(ClientMethods):
         settings.check_proxy()
         return base_url
 
-    def _make(self, base_url: str) -> None:
+    def _make_parts(self, base_url: str) -> None:
         parts = assemble(
             world=self._world,
             identity=self._identity,

@@ -172,7 +172,7 @@ class Outbox:
         listed = (saved or {}).get("entries")
         for one in listed if isinstance(listed, list) else ():
             try:
-                entry = OutboxEntry(self, _restored(one["body"]), one["body"])
+                entry = OutboxEntry(self, _message_from(one["body"]), one["body"])
                 if one.get("error"):
                     entry.error = CometChatException(*one["error"])
                 if one["status"] == OutboxStatus.FAILED:
@@ -264,17 +264,17 @@ class Outbox:
         if task is not None and task is not asyncio.current_task():
             task.cancel()
 
-    def _next(self) -> OutboxEntry | None:
+    def _next_pending(self) -> OutboxEntry | None:
         return next((e for e in self._entries if e.status is OutboxStatus.PENDING), None)
 
     def _start_task(self) -> None:
-        if self._task is None and self._uid and not self._closed and self._next() is not None:
-            self._task = asyncio.get_running_loop().create_task(self._work(), name="tailwire outbox")
+        if self._task is None and self._uid and not self._closed and self._next_pending() is not None:
+            self._task = asyncio.get_running_loop().create_task(self._send_all(), name="tailwire outbox")
 
-    async def _work(self) -> None:
+    async def _send_all(self) -> None:
         waits = Waits(OUTBOX_RETRY, self._world.chance)
         try:
-            while (entry := self._next()) is not None:
+            while (entry := self._next_pending()) is not None:
                 self._wake.clear()
                 error = await self._attempt(entry)
                 if error is None:
@@ -359,7 +359,7 @@ class Outbox:
         )
 
 
-def _restored(body: Mapping[str, Any]) -> BaseMessage:
+def _message_from(body: Mapping[str, Any]) -> BaseMessage:
     for name in ("muid", "receiver", "receiverType"):
         if not isinstance(body[name], str) or not body[name]:
             raise ValueError(f"{name} is missing")

@@ -20,7 +20,7 @@ def _listing(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def _part(kind: type) -> type[BlockingProxy]:
+def _blocking_part(kind: type) -> type[BlockingProxy]:
     made: dict[str, Any] = {"__doc__": kind.__doc__, "__module__": __name__}
     for name, method in vars(kind).items():
         if not name.startswith("_"):
@@ -28,13 +28,13 @@ def _part(kind: type) -> type[BlockingProxy]:
     return type(kind.__name__, (BlockingProxy,), made)
 
 
-Groups = _part(groups.Groups)
-Keys = _part(keys.Keys)
-Messages = _part(messages.Messages)
-Roles = _part(roles.Roles)
-Tokens = _part(users.Tokens)
-Users = _part(users.Users)
-Webhooks = _part(webhooks.Webhooks)
+Groups = _blocking_part(groups.Groups)
+Keys = _blocking_part(keys.Keys)
+Messages = _blocking_part(messages.Messages)
+Roles = _blocking_part(roles.Roles)
+Tokens = _blocking_part(users.Tokens)
+Users = _blocking_part(users.Users)
+Webhooks = _blocking_part(webhooks.Webhooks)
 
 
 class Admin(AdminBridge):

@@ -60,9 +60,9 @@ class AdminBridge(Closable, NotCopied):
             return  # it sends nothing before the first call
 
         made = client_thread.open(lambda: AsyncAdmin(app_id, settings, api_key, tls=tls, world=world), started, limit)
-        self._take(ClientHandle(client_thread), made, limit)
+        self._set_target(ClientHandle(client_thread), made, limit)
 
-    def _take(self, handle: ClientHandle, target: Any, limit: float | None) -> None:
+    def _set_target(self, handle: ClientHandle, target: Any, limit: float | None) -> None:
         self._handle, self._target, self._limit = handle, target, limit
         for name, kind in self._parts.items():
             setattr(self, name, kind(handle, getattr(target, name), limit))
@@ -78,7 +78,7 @@ class AdminBridge(Closable, NotCopied):
             ValueError: `seconds` is not above 0.
         """
         view = object.__new__(type(self))
-        view._take(self._handle, self._target, checked_seconds(seconds))
+        view._set_target(self._handle, self._target, checked_seconds(seconds))
         return view
 
     def close(self, timeout: float | None = 10.0) -> None:

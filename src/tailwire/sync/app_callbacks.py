@@ -56,7 +56,7 @@ class AppCallbacks:
                 if not self._closed:
                     _run_callback(callback, arguments)
             finally:
-                self._soon(end)
+                self._call_in_loop(end)
 
         def end() -> None:
             if not ended.done():
@@ -72,7 +72,7 @@ class AppCallbacks:
     def call_soon(self, callback: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
         """Schedule a callback without waiting for it; from any thread."""
         if self._post is None:
-            self._soon(lambda: _run_callback(callback, arguments))
+            self._call_in_loop(lambda: _run_callback(callback, arguments))
         else:
             self._post_call(lambda: None if self._closed else _run_callback(callback, arguments))
 
@@ -116,7 +116,7 @@ class AppCallbacks:
         except Exception:
             log.exception("post() raised: no more callbacks are posted to the app's thread; close the client")
 
-    def _soon(self, function: Callable[[], object]) -> None:
+    def _call_in_loop(self, function: Callable[[], object]) -> None:
         try:
             self._loop.call_soon_threadsafe(function)
         except RuntimeError:

@@ -146,7 +146,7 @@ class Bridge(FactoryCalls, Closable):
         client_thread = self._client_thread
         if client_thread.callbacks.posts and inspect.iscoroutinefunction(callback):
             raise refused("callback is async, but there is no event loop in the thread where post= calls it.")
-        stop: Callable[[], None] = self._do("on_event", lambda: _pump_events(self._target, callback, client_thread))
+        stop: Callable[[], None] = self._run("on_event", lambda: _pump_events(self._target, callback, client_thread))
         return stop
 
     def events(self, timeout: float | None = None, *, acknowledge: bool = False) -> Iterating[Event]:
@@ -172,9 +172,9 @@ class Bridge(FactoryCalls, Closable):
         """
         limit = checked_seconds(timeout)
         if not acknowledge:
-            stream: EventStream = self._do("events", self._target.events)
+            stream: EventStream = self._run("events", self._target.events)
             return Iterating(self._handle, stream, "events", limit, ends=True, close=stream.close)
-        acknowledged: AcknowledgedStream = self._do("events", lambda: self._target.events(acknowledge=True))
+        acknowledged: AcknowledgedStream = self._run("events", lambda: self._target.events(acknowledge=True))
         source = _acknowledging(acknowledged)
         return Iterating(self._handle, source, "events", limit, ends=True, close=acknowledged.close)
 
@@ -206,7 +206,7 @@ class Bridge(FactoryCalls, Closable):
                 uid=uid, guid=guid, before=older or before, after=newer or after, limit=limit, actions=actions
             )
 
-        source = self._do("messages", lambda: behind(None))
+        source = self._run("messages", lambda: behind(None))
         return Iterating(self._handle, source, "messages", self._limit, ends=False, again=behind)
 
     def add_connection_listener(self, listener_id: str, listener: ConnectionListener) -> None:
@@ -256,7 +256,7 @@ class Bridge(FactoryCalls, Closable):
 
     def _listen(self, name: str, listener_id: str, kind: type[T], listener: T) -> None:
         add = getattr(self._target, name)
-        self._do(name, lambda: add(listener_id, forwarding_listener(kind, listener, self._client_thread.callbacks)))
+        self._run(name, lambda: add(listener_id, forwarding_listener(kind, listener, self._client_thread.callbacks)))
 
     # Calls that do not wait.
 

@@ -17,10 +17,10 @@ _LEFT_OUT = frozenset({"aclose"})
 """Methods of `ChatClient` that are not taken over: `close` replaces `aclose`."""
 
 
-def _plain(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+def _plain_call(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def call(self: Bridge, *arguments: Any, **named: Any) -> Any:
-        return self._do(name, lambda: getattr(self._target, name)(*arguments, **named))
+        return self._run(name, lambda: getattr(self._target, name)(*arguments, **named))
 
     return call
 
@@ -28,7 +28,7 @@ def _plain(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
 def _iterating(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def call(self: Bridge, *arguments: Any, **named: Any) -> Iterating[Any]:
-        source = self._do(name, lambda: getattr(self._target, name)(*arguments, **named))
+        source = self._run(name, lambda: getattr(self._target, name)(*arguments, **named))
         # The source repeats a request that failed, so it is read again after an error.
         return Iterating(self._handle, source, name, self._limit, ends=False, again=lambda last: source)
 
@@ -38,7 +38,7 @@ def _iterating(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
 def _adopted(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
     if name in vars(ListingCalls):
         return _iterating(name, method)
-    return (blocking if inspect.iscoroutinefunction(method) else _plain)(name, method)
+    return (blocking if inspect.iscoroutinefunction(method) else _plain_call)(name, method)
 
 
 class Client(Bridge):

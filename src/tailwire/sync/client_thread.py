@@ -252,9 +252,9 @@ class ClientThread:
                 self._loop.call_soon_threadsafe(self._end)
 
     def _end(self) -> None:
-        self._ending = self._loop.create_task(self._shut(), name="tailwire close")
+        self._ending = self._loop.create_task(self._close_client(), name="tailwire close")
 
-    async def _shut(self) -> None:
+    async def _close_client(self) -> None:
         try:
             self.callbacks.close()
             if self._target is not None:

@@ -63,7 +63,7 @@ class FactoryCalls(BlockingProxy):
         Raises:
             CometChatException: as `ChatClient.create_upload_file_request`.
         """
-        made = self._do(
+        made = self._run(
             "create_upload_file_request", lambda: self._target.create_upload_file_request(receiver_id, receiver_type)
         )
         return self._proxy(UploadFileRequest, made)
@@ -80,7 +80,7 @@ class FactoryCalls(BlockingProxy):
             CometChatException: `OUTBOX_NOT_ENABLED`, `OUTBOX_FULL`, `OUTBOX_NOT_SAVED`, `USER_NOT_LOGGED_IN`,
                 `ERR_INVALID_ARGUMENT`.
         """
-        return self._proxy(OutboxEntry, self._do("queue_message", lambda: self._target.queue_message(message)))
+        return self._proxy(OutboxEntry, self._run("queue_message", lambda: self._target.queue_message(message)))
 
     def queued_messages(self) -> list[OutboxEntry]:
         """Return the pending and the failed messages of the queue, in order.
@@ -88,7 +88,7 @@ class FactoryCalls(BlockingProxy):
         Raises:
             CometChatException: `OUTBOX_NOT_ENABLED`.
         """
-        listed = self._do("queued_messages", self._target.queued_messages)
+        listed = self._run("queued_messages", self._target.queued_messages)
         return [self._proxy(OutboxEntry, entry) for entry in listed]
 
     def live_conversations(
@@ -144,7 +144,7 @@ class FactoryCalls(BlockingProxy):
     @property
     def connection(self) -> Connection:
         """The connection: its status, explanation, history and dump."""
-        return self._proxy(Connection, self._do("connection", lambda: self._target.connection))
+        return self._proxy(Connection, self._run("connection", lambda: self._target.connection))
 
     def _begin(self, method: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]) -> CallFuture[Any]:
         kind = LIVE_LISTS.get(getattr(method, "__name__", ""))

@@ -33,7 +33,9 @@ class _CallState:
             return self.begun
 
 
-async def _made(beginning: _CallState, make: Callable[[], Awaitable[T]]) -> tuple[T | None, BaseException | None]:
+async def _make_unless_cancelled(
+    beginning: _CallState, make: Callable[[], Awaitable[T]]
+) -> tuple[T | None, BaseException | None]:
     if not beginning.begin():
         raise asyncio.CancelledError
     try:
@@ -112,7 +114,7 @@ class CallFuture(concurrent.futures.Future[T]):
         """Start the call in the thread of a loop, from any thread."""
 
         def first() -> None:
-            task = loop.create_task(_made(self._call_state, make))
+            task = loop.create_task(_make_unless_cancelled(self._call_state, make))
             task.add_done_callback(self._settle)
             self.add_done_callback(partial(_stop, loop, task))
 

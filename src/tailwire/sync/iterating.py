@@ -31,12 +31,12 @@ class _Source(Generic[T]):
                 self._last = value
                 return [value]
         except Exception as e:  # an async generator that raised is exhausted, though items are left
-            self._source = self._again(self._last) if self._again is not None else _failing(e)
+            self._source = self._again(self._last) if self._again is not None else _failing_source(e)
             raise
         return []
 
 
-async def _failing(error: Exception) -> AsyncIterator[Any]:
+async def _failing_source(error: Exception) -> AsyncIterator[Any]:
     raise error
     yield
 

@@ -78,7 +78,7 @@ class LiveList(BlockingProxy, Closable, Generic[T]):
                 raise failure("LIVE_LIST_CLOSED")
             return pump(_Changes(self._target, self._item), callback, self._client_thread, "tailwire live list changes")
 
-        stop: Callable[[], None] = self._do("subscribe", begin)
+        stop: Callable[[], None] = self._run("subscribe", begin)
         return stop
 
     def changes(self, timeout: float | None = None) -> Iterating[Change[T]]:
@@ -88,7 +88,7 @@ class LiveList(BlockingProxy, Closable, Generic[T]):
             timeout: seconds without a change after which the iterator ends; None for no limit.
         """
         limit = checked_seconds(timeout)
-        source = self._do("changes", lambda: _Changes(self._target, self._item))
+        source = self._run("changes", lambda: _Changes(self._target, self._item))
         return Iterating(self._handle, source, "changes", limit, ends=True)
 
     def refresh(self) -> None:
@@ -149,7 +149,7 @@ class LiveMessages(LiveList[LiveMessage]):
     @property
     def typing(self) -> tuple[User, ...]:
         """The users who are typing here."""
-        return cast("tuple[User, ...]", self._do("typing", lambda: self._target.typing))
+        return cast("tuple[User, ...]", self._run("typing", lambda: self._target.typing))
 
     @property
     def gone(self) -> bool:

@@ -58,7 +58,7 @@ class UploadFileRequest(BlockingProxy):
         Args:
             files: the number of files, at least 1.
         """
-        self._do("set_concurrency", lambda: self._target.set_concurrency(files))
+        self._run("set_concurrency", lambda: self._target.set_concurrency(files))
         return self
 
     def upload_attachments(
@@ -88,7 +88,7 @@ class UploadFileRequest(BlockingProxy):
 
     def get_attachments(self) -> list[Attachment]:
         """Return the uploaded files, to be sent with a `MediaMessage`."""
-        return cast(list[Attachment], self._do("get_attachments", self._target.get_attachments))
+        return cast(list[Attachment], self._run("get_attachments", self._target.get_attachments))
 
 
 class OutboxEntry(BlockingProxy):
@@ -120,11 +120,11 @@ class OutboxEntry(BlockingProxy):
 
     def cancel(self) -> bool:
         """Remove the message from the queue. Return False if it is being sent, or was sent or cancelled."""
-        return cast(bool, self._do("cancel", self._target.cancel))
+        return cast(bool, self._run("cancel", self._target.cancel))
 
     def retry(self) -> bool:
         """Queue the message again, after all others. Return False unless it has failed."""
-        return cast(bool, self._do("retry", self._target.retry))
+        return cast(bool, self._run("retry", self._target.retry))
 
     def result(self) -> BaseMessage:
         """Wait until the message is sent, and return it as the server stored it.
@@ -143,16 +143,16 @@ class Connection(BlockingProxy):
     @property
     def status(self) -> ConnectionStatus:
         """The status: `connected`, `connecting`, `disconnected` or `featureThrottled`."""
-        return cast(ConnectionStatus, self._do("status", lambda: self._target.status))
+        return cast(ConnectionStatus, self._run("status", lambda: self._target.status))
 
     def explain(self) -> str:
         """Return one sentence: the current state, its reason, and what will change it."""
-        return cast(str, self._do("explain", self._target.explain))
+        return cast(str, self._run("explain", self._target.explain))
 
     @property
     def history(self) -> tuple[Transition, ...]:
         """The last 100 transitions with causes and times, oldest first."""
-        return cast("tuple[Transition, ...]", self._do("history", lambda: self._target.history))
+        return cast("tuple[Transition, ...]", self._run("history", lambda: self._target.history))
 
     def subscribe(self, callback: Callable[[Transition], object]) -> Callable[[], None]:
         """Call a function with each transition.
@@ -175,7 +175,7 @@ class Connection(BlockingProxy):
         def tell(transition: Transition) -> object:
             return None if stopped else callback(transition)
 
-        end = self._do(
+        end = self._run(
             "subscribe",
             lambda: self._target.subscribe(lambda transition: client_thread.callbacks.call_soon(tell, (transition,))),
         )
@@ -191,7 +191,7 @@ class Connection(BlockingProxy):
     @property
     def window_left(self) -> float | None:
         """Seconds until manual mode closes the socket in the background; None otherwise."""
-        return cast("float | None", self._do("window_left", lambda: self._target.window_left))
+        return cast("float | None", self._run("window_left", lambda: self._target.window_left))
 
     def dump(self, path: str | os.PathLike[str]) -> None:
         """Write the last inputs of the state machine to a file, without secrets.
@@ -201,4 +201,4 @@ class Connection(BlockingProxy):
         Args:
             path: the path of the file; an existing file is replaced.
         """
-        self._do("dump", lambda: self._target.dump(path))
+        self._run("dump", lambda: self._target.dump(path))

@@ -126,7 +126,7 @@ class BlockingProxy(NotCopied):
                 raise TypeError(f"done and failed must be functions, not a {type(callback).__name__}")
         future = self._begin(getattr(self._target, call), *self._prepared(call, arguments, named))
         if done is not None or failed is not None:
-            future.add_done_callback(lambda ended: self._ended(call, ended, done, failed))
+            future.add_done_callback(lambda ended: self._report_end(call, ended, done, failed))
         return future
 
     def _prepared(
@@ -135,7 +135,7 @@ class BlockingProxy(NotCopied):
         # Return the arguments for the call in the client's thread.
         return arguments, named
 
-    def _ended(self, call: str, future: concurrent.futures.Future[Any], done: Any, failed: Any) -> None:
+    def _report_end(self, call: str, future: concurrent.futures.Future[Any], done: Any, failed: Any) -> None:
         if future.cancelled():
             return
         error = future.exception()
@@ -159,7 +159,7 @@ class BlockingProxy(NotCopied):
         future = self._begin(getattr(self._target, name), *self._prepared(name, arguments, named))
         return self._client_thread.wait(future, limits[0] if limits else self._limit, name)
 
-    def _do(self, name: str, function: Callable[[], Any]) -> Any:
+    def _run(self, name: str, function: Callable[[], Any]) -> Any:
         # Call a plain function in the client's thread.
         return self._client_thread.do(function, self._limit, name)
 

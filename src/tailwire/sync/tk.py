@@ -34,10 +34,10 @@ def post_tk(root: Any) -> Post:
     """
     if not hasattr(root, "tk") or not hasattr(root, "after"):
         raise TypeError(f"root is a {type(root).__name__}: give the tkinter.Tk window")
-    return _watched(root) if hasattr(root.tk, "createfilehandler") else _polled(root)
+    return _watching_post(root) if hasattr(root.tk, "createfilehandler") else _polling_post(root)
 
 
-def _watched(root: Any) -> Post:
+def _watching_post(root: Any) -> Post:
     import tkinter
 
     socket_queue = SocketQueue("the Tk window")
@@ -51,7 +51,7 @@ def _watched(root: Any) -> Post:
     return socket_queue.post
 
 
-def _polled(root: Any) -> Post:
+def _polling_post(root: Any) -> Post:
     waiting: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
     closed, timer = False, ""
 

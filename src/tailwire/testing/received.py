@@ -48,13 +48,13 @@ class Received(MessageListener, ConnectionListener):
             while not condition():
                 await self._changed.wait()
 
-    def _note(self) -> None:
+    def _wake_waiters(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
 
     def _message(self, message: BaseMessage) -> None:
         self.messages.append(message)
-        self._note()
+        self._wake_waiters()
 
     on_text_message_received = _message
     on_media_message_received = _message
@@ -63,7 +63,7 @@ class Received(MessageListener, ConnectionListener):
 
     def _status(self, status: ConnectionStatus) -> None:
         self.statuses.append(status)
-        self._note()
+        self._wake_waiters()
 
     def on_connected(self) -> None:
         """Record the status."""
@@ -80,7 +80,7 @@ class Received(MessageListener, ConnectionListener):
     def on_connection_error(self, exception: CometChatException) -> None:
         """Record the error's code."""
         self.errors.append(exception.code)
-        self._note()
+        self._wake_waiters()
 
     def on_feature_throttled(self) -> None:
         """Record the status."""
@@ -97,7 +97,7 @@ async def assert_no_loss(sent: Iterable[BaseMessage], received: Received, timeou
     try:
         await received.until(lambda: wanted.keys() <= {m.id for m in received.messages}, timeout)
     except TimeoutError:
-        lost = [_shown(m) for n, m in wanted.items() if n not in {m.id for m in received.messages}]
+        lost = [_description_of(m) for n, m in wanted.items() if n not in {m.id for m in received.messages}]
         raise AssertionError(
             f"{len(lost)} of {len(wanted)} messages were not received: {', '.join(lost[:10])}"
         ) from None
@@ -112,12 +112,12 @@ def assert_once(received: Received) -> None:
     twice = [n for n, times in Counter(m.id for m in received.messages).items() if times > 1]
     if twice:
         message = next(m for m in received.messages if m.id == twice[0])
-        raise AssertionError(f"received more than once: {_shown(message)}")
+        raise AssertionError(f"received more than once: {_description_of(message)}")
     last: dict[str, BaseMessage] = {}
     for message in received.messages:
         before = last.get(message.conversation_id)
         if before is not None and before.id > message.id:
-            raise AssertionError(f"out of order: {_shown(message)} came after {_shown(before)}")
+            raise AssertionError(f"out of order: {_description_of(message)} came after {_description_of(before)}")
         last[message.conversation_id] = message
 
 
@@ -132,5 +132,5 @@ def assert_quiet() -> None:
         raise AssertionError(f"still running: {', '.join(left)}; was every ChatClient closed (aclose())?")
 
 
-def _shown(message: BaseMessage) -> str:
+def _description_of(message: BaseMessage) -> str:
     return f"{message.id} ({message.text!r})" if isinstance(message, TextMessage) else str(message.id)

@@ -86,12 +86,12 @@ class ServerProcess:
         ready = self.folder / "ready.json"
         command = [*self.program, "serve", "--data", str(self.data)]
         command += ["--port", str(self.port), "--ready-file", str(ready), *self._arguments]
-        self._process = await self._spawned(command, {**os.environ, **self._settings})
+        self._process = await self._spawn(command, {**os.environ, **self._settings})
         listening = asyncio.get_running_loop().create_future()
         self._reading = asyncio.create_task(self._read(self._process, ready, listening))
         await listening
 
-    async def _spawned(self, arguments: list[str], environment: dict[str, str]) -> asyncio.subprocess.Process:
+    async def _spawn(self, arguments: list[str], environment: dict[str, str]) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
             sys.executable,
             *arguments,

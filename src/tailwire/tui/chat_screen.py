@@ -69,7 +69,7 @@ class ChatScreen(Screen[None]):
     ) -> None:
         super().__init__()
         self._pictures = Pictures(fetched, lambda url: is_of(url, server), self._draw_histories)
-        self.uploads = Uploads(chat, self._soon, self._tell)
+        self.uploads = Uploads(chat, self._draw_soon, self._notify_user)
         self._chat, self._conversations, self._now = chat, conversations, now
         me = chat.get_logged_in_user()
         self._threads = UnreadThreads(me.uid if me else "", self._mark_threads)
@@ -92,8 +92,8 @@ class ChatScreen(Screen[None]):
         """Follow the conversations and the connection, and open the first conversation."""
         self._actions = MessageActions(self.app)
         self._stops = [
-            self._conversations.subscribe(lambda _: self._soon()),
-            self._chat.connection.subscribe(lambda _: self._soon()),
+            self._conversations.subscribe(lambda _: self._draw_soon()),
+            self._chat.connection.subscribe(lambda _: self._draw_soon()),
             lambda: self._chat.remove_message_listener(THREADS_LISTENER_ID),
         ]
         self._chat.add_message_listener(THREADS_LISTENER_ID, self._threads)
@@ -130,7 +130,7 @@ class ChatScreen(Screen[None]):
         """The open thread."""
         return self.query_one("#thread", Pane)
 
-    def _tell(self, text: str, failed: bool) -> None:
+    def _notify_user(self, text: str, failed: bool) -> None:
         self.notify(text, severity="error" if failed else "information", markup=False)
 
     # Drawing.
@@ -139,7 +139,7 @@ class ChatScreen(Screen[None]):
         for history in self.query(History):
             history.draw_again()
 
-    def _soon(self) -> None:
+    def _draw_soon(self) -> None:
         if not self._drawing:
             self._drawing = True
             self.call_later(self._draw)

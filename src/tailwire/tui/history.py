@@ -108,7 +108,7 @@ class History(Widget, can_focus=True):
         self._view.show(items)
         if self.selected is not None and self.selected not in self._view.index:
             self.select(None)
-        self._again()
+        self._lay_out_again()
 
     def selected_item(self) -> LiveMessage | None:
         """Return the selected message."""
@@ -122,7 +122,7 @@ class History(Widget, can_focus=True):
             self.post_message(self.SelectionChanged())
         if key is not None and self.size.height:
             self._view.reveal(key)
-        self._again()
+        self._lay_out_again()
 
     def select_next(self, step: int) -> None:
         """Move the selection by a number of messages; without a selection, begin with the newest."""
@@ -139,23 +139,23 @@ class History(Widget, can_focus=True):
     def draw_again(self) -> None:
         """Draw all messages again: a picture has arrived, or other threads are unread."""
         self._lines.clear()
-        self._again()
+        self._lay_out_again()
 
     def to_end(self) -> None:
         """Follow the newest message again."""
         self._view.to_end()
-        self._again()
+        self._lay_out_again()
 
     def scroll_lines(self, count: int) -> None:
         """Scroll by a number of lines; a negative number scrolls up."""
         if self.items and self.size.height:
             if self._view.scroll(count):
                 self.post_message(self.AtTop())
-            self._again()
+            self._lay_out_again()
 
     # Rendering.
 
-    def _again(self) -> None:
+    def _lay_out_again(self) -> None:
         self._visible = None
         self.refresh()
 
@@ -169,7 +169,7 @@ class History(Widget, can_focus=True):
     def on_resize(self) -> None:
         """Measure the visible messages at the new width."""
         self._lines.clear()
-        self._again()
+        self._lay_out_again()
 
     def _style(self, name: str) -> Style:
         style = self._styles.get(name)

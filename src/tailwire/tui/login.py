@@ -117,7 +117,7 @@ class LoginScreen(Screen[None]):
         chosen = self._profiles[event.option_index]
         for name in ("server", "app_id", "uid"):
             self.query_one(f"#{name}", Input).value = getattr(chosen, name)
-        self._want(chosen, Secret())
+        self._request_login(chosen, Secret())
 
     def on_input_submitted(self) -> None:
         """Log in."""
@@ -135,8 +135,8 @@ class LoginScreen(Screen[None]):
         if missing:
             self.say(f"Fill in {missing}.")
             return
-        self._want(Profile(**values), Secret(token=token) if token else Secret())
+        self._request_login(Profile(**values), Secret(token=token) if token else Secret())
 
-    def _want(self, profile: Profile, secret: Secret) -> None:
+    def _request_login(self, profile: Profile, secret: Secret) -> None:
         self.say("")
         self.post_message(self.Wanted(profile, secret))

@@ -61,14 +61,14 @@ class MessageActions:
     def __init__(self, app: App[Any]) -> None:
         self._app = app
 
-    def _say(self, text: str, *, error: bool = False) -> None:
+    def _notify_user(self, text: str, *, error: bool = False) -> None:
         self._app.notify(text, severity="error" if error else "information", markup=False)
 
     async def _try(self, call: Awaitable[object], failed: str) -> bool:
         try:
             await call
         except CometChatException as e:
-            self._say(f"{failed} {error_text(e)}", error=True)
+            self._notify_user(f"{failed} {error_text(e)}", error=True)
             return False
         return True
 
@@ -85,10 +85,10 @@ class MessageActions:
             item.entry.retry()
         elif name == "reply":
             if not pane.reply(item):
-                self._say("This message cannot be replied to.")
+                self._notify_user("This message cannot be replied to.")
         elif name == "edit":
             if not pane.edit(item):
-                self._say("Only your own text messages can be edited.")
+                self._notify_user("Only your own text messages can be edited.")
         elif name == "copy":
             self._copy(item)
         elif name in ("open", "save"):
@@ -103,38 +103,38 @@ class MessageActions:
     def _is_sent(self, item: LiveMessage) -> bool:
         sent = bool(item.message.id) and not item.message.deleted_at
         if not sent:
-            self._say("This message is not on the server.")
+            self._notify_user("This message is not on the server.")
         return sent
 
     def _copy(self, item: LiveMessage) -> None:
         message = item.message
         first = message.attachment if isinstance(message, MediaMessage) else None
         self._app.copy_to_clipboard(first.url if first else body_of(message))
-        self._say("Copied, if the terminal allows it.")
+        self._notify_user("Copied, if the terminal allows it.")
 
     async def _file(self, item: LiveMessage, name: str) -> None:
         message = item.message
         file = message.attachment if isinstance(message, MediaMessage) and not message.deleted_at else None
         if file is None:
-            self._say("This message has no file.")
+            self._notify_user("This message has no file.")
         elif name == "open":
             if is_web_address(file.url):
                 self._app.open_url(file.url)
-                self._say("Opened in the browser, if there is one.")
+                self._notify_user("Opened in the browser, if there is one.")
             else:
-                self._say("The file has no URL with http or https.", error=True)
+                self._notify_user("The file has no URL with http or https.", error=True)
         else:
             try:
                 path = await saved(file.url, file.name or "file", downloads())
             except (FileProblem, OSError) as e:
-                self._say(f"Not saved. {error_text(e)}", error=True)
+                self._notify_user(f"Not saved. {error_text(e)}", error=True)
                 return
-            self._say(f"Saved: {safe_line(str(path))}")
+            self._notify_user(f"Saved: {safe_line(str(path))}")
 
     async def _delete(self, pane: Pane, item: LiveMessage) -> None:
         if item.entry is not None and str(item.state) != "sent":
             if not item.entry.cancel() and str(item.state) == "pending":
-                self._say("Too late: the message is being sent.")
+                self._notify_user("Too late: the message is being sent.")
             return
         if not self._is_sent(item):
             return

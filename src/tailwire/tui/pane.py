@@ -122,7 +122,7 @@ class Pane(Vertical):
         self.history.me = me.uid if me else ""
         self.history.select(None)
         self.history.to_end()
-        live.subscribe(lambda _: self._soon())
+        live.subscribe(lambda _: self._draw_soon())
         self._draw()
 
     def close(self) -> None:
@@ -134,7 +134,7 @@ class Pane(Vertical):
 
     # Drawing.
 
-    def _soon(self) -> None:
+    def _draw_soon(self) -> None:
         # One drawing for all changes of a turn of the event loop.
         if not self._drawing:
             self._drawing = True
@@ -168,9 +168,9 @@ class Pane(Vertical):
         if last is None or last.id <= self._read_up_to:
             return
         self._read_up_to = last.id
-        self.run_worker(self._quietly(self._client.mark_as_read(last)), group="read")
+        self.run_worker(self._run_quietly(self._client.mark_as_read(last)), group="read")
 
-    async def _quietly(self, call: Any) -> None:
+    async def _run_quietly(self, call: Any) -> None:
         # Nobody waits for these reports: if one fails, the next message causes another.
         try:
             await call
@@ -217,7 +217,9 @@ class Pane(Vertical):
             return
         if now - self._typed_at >= TYPING_SECONDS:
             self._typed_at = now
-            self.run_worker(self._quietly(self._client.start_typing(self.place.id, self.place.kind)), group="typing")
+            self.run_worker(
+                self._run_quietly(self._client.start_typing(self.place.id, self.place.kind)), group="typing"
+            )
 
     @on(Composer.Sent)
     def _send(self, event: Composer.Sent) -> None:
@@ -242,7 +244,7 @@ class Pane(Vertical):
         self.history.select(None)
         self.history.to_end()
         self._typed_at = float("-inf")
-        self.run_worker(self._quietly(client.end_typing(place.id, place.kind)), group="typing")
+        self.run_worker(self._run_quietly(client.end_typing(place.id, place.kind)), group="typing")
 
     async def _edit(self, client: ChatClient, message: BaseMessage, text: str) -> None:
         changed = TextMessage(
@@ -272,7 +274,7 @@ class Pane(Vertical):
         if not mine or not message.id or message.deleted_at or not isinstance(message, TextMessage):
             return False
         self._editing, self._replying = message, None
-        self._about("Editing", message)
+        self._show_about("Editing", message)
         self.composer.text = message.text
         self.composer.move_cursor(self.composer.document.end)
         self.composer.focus()
@@ -283,11 +285,11 @@ class Pane(Vertical):
         if not item.message.id or item.message.deleted_at:
             return False
         self._replying, self._editing = item.message, None
-        self._about(f"Reply to {name_of(item.message.sender)}", item.message)
+        self._show_about(f"Reply to {name_of(item.message.sender)}", item.message)
         self.composer.focus()
         return True
 
-    def _about(self, words: str, message: BaseMessage) -> None:
+    def _show_about(self, words: str, message: BaseMessage) -> None:
         about = self.query_one(".about", Static)
         text = cut_to(preview_of(message), 60)
         about.update(Content.assemble((f"{words}: ", "bold"), text, ("   esc cancels", "dim")))

@@ -97,9 +97,9 @@ class Picker(ModalScreen[Any]):
         self._search(event.value)
 
     def _search(self, typed: str) -> None:
-        self.run_worker(self._fill(typed), exclusive=True, group="find")
+        self.run_worker(self._fill_list(typed), exclusive=True, group="find")
 
-    async def _fill(self, typed: str) -> None:
+    async def _fill_list(self, typed: str) -> None:
         said = self._empty
         try:
             self._choices = list(await self._find(typed))[:MAX_CHOICES]

@@ -147,26 +147,26 @@ class UploadScreen(ModalScreen[None]):
             self.run_worker(self._send(event.value.strip()), exclusive=True, group="send")
 
     async def _send(self, path: str) -> None:
-        self._say("")
+        self._show("")
         if self._uploads.full:
-            self._say("Too many files are being sent: wait for one of them.")
+            self._show("Too many files are being sent: wait for one of them.")
             return
         try:
             message = await asyncio.to_thread(media_message, self._place, path)
         except OSError as e:
-            self._say(f"Not sent. {error_text(e)} Choose another file.")
+            self._show(f"Not sent. {error_text(e)} Choose another file.")
             return
         self._upload = upload = self._uploads.begin(message, safe_line(Path(path).name))
         await upload.ended.wait()
         self._upload = None
         if upload.problem:
             self._draw()
-            self._say(upload.problem)
+            self._show(upload.problem)
             await self._list(self.query_one(Input).value)
         else:
             self.dismiss(None)
 
-    def _say(self, text: str) -> None:
+    def _show(self, text: str) -> None:
         said = self.query_one("#said", Static)
         said.update(text)
         said.display = bool(text)

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from tailwire.cli import demo as demo_module
 from tailwire.cli.demo import Demo
-from tailwire.cli.lab import _hello
+from tailwire.cli.lab import _print_start
 
 LONG = (
     "back in the foreground: stays disconnected, a message waits; disconnected: manual mode, connect() was not called "
@@ -36,7 +36,7 @@ def test_progress_is_shown_while_nothing_happens_except_in_a_recording(tmp_path:
     for record, shown in ((False, True), (True, False)):
         printed = io.StringIO()
         console = Console(file=printed, width=80, force_terminal=True, record=record)
-        with Demo(tmp_path, console)._busy("Starting a server …"):
+        with Demo(tmp_path, console)._spinner("Starting a server …"):
             pass
         assert ("Starting a server …" in printed.getvalue()) is shown
 
@@ -50,7 +50,7 @@ def test_demo_and_lab_name_each_other(monkeypatch, capsys):
     said = capsys.readouterr().out.splitlines()
     assert "/chat/" in said[-2]
     assert "make lab" in said[-1]
-    _hello(argparse.Namespace(open=False), "", "http://127.0.0.1:1/x", "")
+    _print_start(argparse.Namespace(open=False), "", "http://127.0.0.1:1/x", "")
     assert "make demo" in capsys.readouterr().out.splitlines()[-1]
 
 

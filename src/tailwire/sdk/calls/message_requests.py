@@ -131,7 +131,7 @@ class _Filters:
         self._filters = replace(self._filters, **changes)
         return self
 
-    def _more(self, name: str, value: Any) -> Self:
+    def _with_filter(self, name: str, value: Any) -> Self:
         return self._with(more=(*self._filters.more, (name, value)))
 
     def set_unread(self, only: bool = True) -> Self:
@@ -140,7 +140,7 @@ class _Filters:
         Args:
             only: False fetches all (the builder's default).
         """
-        return self._more("unread", 1 if only else None)
+        return self._with_filter("unread", 1 if only else None)
 
     def set_undelivered(self, only: bool = True) -> Self:
         """Fetch only messages of others that were not delivered to the logged-in user.
@@ -148,7 +148,7 @@ class _Filters:
         Args:
             only: False fetches all (the builder's default).
         """
-        return self._more("undelivered", 1 if only else None)
+        return self._with_filter("undelivered", 1 if only else None)
 
     def set_search_keyword(self, keyword: str) -> Self:
         """Fetch only messages with all of these words. The last word may be incomplete.
@@ -156,7 +156,7 @@ class _Filters:
         Args:
             keyword: one or more words; case does not matter.
         """
-        return self._more("searchKey", keyword or None)
+        return self._with_filter("searchKey", keyword or None)
 
     def hide_messages_from_blocked_users(self, hide: bool = True) -> Self:
         """Leave out messages of users whom the logged-in user has blocked.
@@ -164,7 +164,7 @@ class _Filters:
         Args:
             hide: False includes them (the builder's default).
         """
-        return self._more("hideMessagesFromBlockedUsers", 1 if hide else None)
+        return self._with_filter("hideMessagesFromBlockedUsers", 1 if hide else None)
 
     def hide_quoted_messages(self, hide: bool = True) -> Self:
         """Leave out messages that quote another message.
@@ -172,7 +172,7 @@ class _Filters:
         Args:
             hide: False includes them (the builder's default).
         """
-        return self._more("hideQuotedMessages", 1 if hide else None)
+        return self._with_filter("hideQuotedMessages", 1 if hide else None)
 
     def set_tags(self, tags: Sequence[str]) -> Self:
         """Fetch only messages with one of these tags.
@@ -180,7 +180,7 @@ class _Filters:
         Args:
             tags: at most 100 tags.
         """
-        return self._more("tags", ",".join(tags) or None)
+        return self._with_filter("tags", ",".join(tags) or None)
 
     def with_tags(self, wanted: bool = True) -> Self:
         """Include the tags of each message. Tailwire's server always does.
@@ -188,7 +188,7 @@ class _Filters:
         Args:
             wanted: False leaves them to the server.
         """
-        return self._more("withTags", 1 if wanted else None)
+        return self._with_filter("withTags", 1 if wanted else None)
 
     def with_content(
         self, *, attachments: bool = False, links: bool = False, mentions: bool = False, reactions: bool = False
@@ -208,7 +208,7 @@ class _Filters:
             ("hasMentions", mentions),
             ("hasReactions", reactions),
         ):
-            builder = builder._more(name, 1 if wanted else None)
+            builder = builder._with_filter(name, 1 if wanted else None)
         return builder
 
     def set_attachment_types(self, types: Sequence[str]) -> Self:
@@ -217,7 +217,7 @@ class _Filters:
         Args:
             types: one or more of them.
         """
-        return self._more("attachmentTypes", ",".join(types) or None)
+        return self._with_filter("attachmentTypes", ",".join(types) or None)
 
     def set_mentioned_uids(self, uids: Sequence[str]) -> Self:
         """Fetch only messages that mention one of these users.
@@ -225,7 +225,7 @@ class _Filters:
         Args:
             uids: at most 100 uids.
         """
-        return self._more("mentionedUids", ",".join(uids) or None)
+        return self._with_filter("mentionedUids", ",".join(uids) or None)
 
     def set_pinned(self, only: bool = True) -> Self:
         """Fetch only pinned messages of the conversation, newest pin first. Fetch them with `fetch_previous()`.
@@ -233,7 +233,7 @@ class _Filters:
         Args:
             only: False fetches all (the builder's default).
         """
-        return self._more("pinned", 1 if only else None)
+        return self._with_filter("pinned", 1 if only else None)
 
     def set_saved(self, only: bool = True) -> Self:
         """Fetch only messages that the logged-in user saved, newest first, from all conversations.
@@ -243,7 +243,7 @@ class _Filters:
         Args:
             only: False fetches all (the builder's default).
         """
-        return self._more("saved", 1 if only else None)
+        return self._with_filter("saved", 1 if only else None)
 
 
 class MessagesRequestBuilder(_Filters):

@@ -83,13 +83,13 @@ class ReceiptCalls:
                 code of the server.
         """
         body = {"messageId": str(checked_id(message.id))}
-        path = conversation_path(*self._other(message)) + "/read"
+        path = conversation_path(*self._conversation_of(message)) + "/read"
         answer = await self._parts.requests.ask("DELETE", path, body=body)
         conversation = decoded(conversation_from_wire, answer.get("conversation") if isinstance(answer, dict) else None)
         self._parts.own.tell(ConversationSaid(conversation))
         return conversation
 
-    def _other(self, message: BaseMessage) -> tuple[str, str]:
+    def _conversation_of(self, message: BaseMessage) -> tuple[str, str]:
         if message.receiver_type == ReceiverType.GROUP:
             return message.receiver, "group"
         sender = message.sender.uid

@@ -16,7 +16,7 @@ from tailwire.wire.codec import BadWire, message_from_wire
 from tailwire.wire.entities import BaseMessage
 
 
-def _stored(answer: Any, muid: str) -> BaseMessage:
+def _stored_message(answer: Any, muid: str) -> BaseMessage:
     # An answer without this message comes from something between client and server: the send is in doubt.
     try:
         message = message_from_wire(answer)
@@ -57,7 +57,7 @@ class Sender:
 
         async def attempt() -> BaseMessage:
             answer = await self._requests.ask("POST", "/messages", body=body, within=within, uid=uid)
-            return _stored(answer, str(body["muid"]))
+            return _stored_message(answer, str(body["muid"]))
 
         conversation = f"{body['receiverType']}:{body['receiver']}"
         stored: BaseMessage = await self._sending.send(conversation, attempt, within)

@@ -72,7 +72,7 @@ class UploadFileRequest:
 
         async def one(wanted: UploadAttachment) -> None:
             async with slots:
-                await self._one(wanted, listener, result)
+                await self._upload_one(wanted, listener, result)
 
         async with asyncio.TaskGroup() as group:
             for wanted in attachments:
@@ -80,7 +80,7 @@ class UploadFileRequest:
         await call_listener(listener.on_complete, (result,))
         return result
 
-    async def _one(self, wanted: UploadAttachment, listener: UploadFileListener, result: UploadResult) -> None:
+    async def _upload_one(self, wanted: UploadAttachment, listener: UploadFileListener, result: UploadResult) -> None:
         def progress(_: str, sent: int, total: int) -> None:
             listener.on_file_progress(wanted.file_id, sent, total, round(100 * sent / total) if total else 100)
 

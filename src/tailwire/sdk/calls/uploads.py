@@ -163,7 +163,7 @@ class UploadCalls:
         async def chunks() -> AsyncIterator[bytes]:
             yield head
             sent = 0
-            async for chunk in _read(file):
+            async for chunk in _file_chunks(file):
                 if sent + len(chunk) > size:
                     break
                 yield chunk
@@ -177,7 +177,7 @@ class UploadCalls:
         return chunks(), len(head) + size + len(tail), f"multipart/form-data; boundary={boundary}"
 
 
-async def _read(file: UploadFile) -> AsyncIterator[bytes]:
+async def _file_chunks(file: UploadFile) -> AsyncIterator[bytes]:
     if not file.path:
         for start in range(0, len(file.content), CHUNK_BYTES):
             yield file.content[start : start + CHUNK_BYTES]

@@ -91,19 +91,20 @@ def _reason(s: State, now: float, seen: str, named: str) -> str:
         return _OBSTACLES[reason].replace("{}", named)
     before = f" ({describe(s.cause, seen)})" if s.cause else ""
     if s.phase is Phase.WAITING and s.retry_at is not None:
-        return f"attempt {s.attempts + 1} starts in {max(0.0, s.retry_at - now):.1f} s{_asked(s)}{before}{_polled(s)}"
+        seconds = f"{max(0.0, s.retry_at - now):.1f}"
+        return f"attempt {s.attempts + 1} starts in {seconds} s{_requested_wait(s)}{before}{_polling_note(s)}"
     until = max(0.0, (s.attempt_until or now) - now)
     doing = "asking the token provider" if s.phase is Phase.RENEWING else f"attempt {s.attempts + 1} is in progress"
-    return f"{doing}, for {until:.1f} s more unless bytes move{before}{_polled(s)}"
+    return f"{doing}, for {until:.1f} s more unless bytes move{before}{_polling_note(s)}"
 
 
-def _asked(s: State) -> str:
+def _requested_wait(s: State) -> str:
     if s.not_before is None:
         return ""
     return ", as the server asked" if s.asked_by_server else ", as asked by something between here and the server"
 
 
-def _polled(s: State) -> str:
+def _polling_note(s: State) -> str:
     if s.poll_at is None:
         return ""
     return f"; meanwhile messages are read from history every {s.timings.poll_interval:.0f} s"

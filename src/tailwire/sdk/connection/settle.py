@@ -82,7 +82,7 @@ def _give_up_in_background(step: Step) -> bool:
     return True
 
 
-def _leave(step: Step) -> bool:
+def _leave_unwanted(step: Step) -> bool:
     """Close the socket, or abandon the attempt, when it is no longer wanted."""
     s = step.state
     if is_wanted(s) or s.phase is Phase.IDLE:
@@ -197,7 +197,7 @@ _RULES = (
     _tell_status,
     _forget_pings,
     _give_up_in_background,
-    _leave,
+    _leave_unwanted,
     _drop_timers,
     _answer_connects,
     _start,

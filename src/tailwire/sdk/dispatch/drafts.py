@@ -44,7 +44,7 @@ class Drafts:
 
     def take(self, message: TransientMessage) -> bool:
         """Process a transient message. Return whether it belongs to a draft."""
-        read = _read(message)
+        read = _draft_in(message)
         if read is None:
             return False
         draft, seq = read
@@ -97,7 +97,7 @@ class Drafts:
         self._senders.clear()
 
 
-def _read(message: TransientMessage) -> tuple[e.DraftChanged, int] | None:
+def _draft_in(message: TransientMessage) -> tuple[e.DraftChanged, int] | None:
     data = message.data
     name, seq, text = data.get("draft"), data.get("seq"), data.get("text")
     to, start = data.get("to", 0), data.get("from", 0)

@@ -183,7 +183,7 @@ class Incoming:
                 case HandOver():
                     self._hand_over(command)
                 case TellContinuity():
-                    self._tell(command.continuity)
+                    self._report_continuity(command.continuity)
                 case TellGap():
                     self._queue.put(e.HistoryGap(command.from_id, command.to_id, command.only_changes))
                 case chain.Wait():
@@ -191,7 +191,7 @@ class Incoming:
                         self._waiting.cancel()
                     self._waiting = self._loop.call_later(command.seconds, self._on_wait_over)
                 case FetchAfter() | FetchLatest():
-                    self._reader = self._loop.create_task(self._read(command), name="tailwire catch-up")
+                    self._reader = self._loop.create_task(self._read_history(command), name="tailwire catch-up")
                 case _:
                     assert_never(command)
 
@@ -204,7 +204,7 @@ class Incoming:
             event = item.event if isinstance(item, changes.Change) else _event_of(item, self._drafts)
             self._queue.put(Positioned(event, served))
 
-    def _tell(self, continuity: Continuity) -> None:
+    def _report_continuity(self, continuity: Continuity) -> None:
         log.info("caught up (%s): %d missed messages are handed over", continuity.kind, continuity.missed)
         if self._connected:
             self._queue.put(e.ConnectionChanged(ConnectionStatus.CONNECTED, continuity))
@@ -220,7 +220,7 @@ class Incoming:
         self._waiting = None
         self._carry_out(chain.waited(self._machine))
 
-    async def _read(self, command: FetchAfter | FetchLatest) -> None:
+    async def _read_history(self, command: FetchAfter | FetchLatest) -> None:
         def smaller() -> None:
             nonlocal command
             self._polling_ends_here()

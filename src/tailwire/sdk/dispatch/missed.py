@@ -31,7 +31,7 @@ def query(position: Position | None, at_most: int) -> dict[str, Any]:
 def changes_in(listed: list[Any]) -> Listed | None:
     """Return the part of a page of history that concerns changes; None if the server has no change log."""
     said = changes_of(listed)
-    known = _number(said.get("known")) if said is not None else None
+    known = _number_or_none(said.get("known")) if said is not None else None
     if said is None or known is None:
         return None
     found: list[tuple[int, int, Any]] = []
@@ -39,14 +39,20 @@ def changes_in(listed: list[Any]) -> Listed | None:
     for frame in frames if isinstance(frames, list) else ():
         if not isinstance(frame, dict):
             continue
-        number, after, event = _number(frame.get("number")), _number(frame.get("after")), event_of_change(frame)
+        number, after, event = (
+            _number_or_none(frame.get("number")),
+            _number_or_none(frame.get("after")),
+            event_of_change(frame),
+        )
         if event is not None and number and after is not None:
             found.append((number, after, event))
     gap = said.get("gap")
-    bounds = (_number(gap.get("from")), _number(gap.get("to"))) if isinstance(gap, dict) else (None, None)
+    bounds = (
+        (_number_or_none(gap.get("from")), _number_or_none(gap.get("to"))) if isinstance(gap, dict) else (None, None)
+    )
     left_out = (bounds[0], bounds[1]) if bounds[0] is not None and bounds[1] is not None else None
-    return Listed(known, found, said.get("more") is True, _number(said.get("lost")) or 0, left_out)
+    return Listed(known, found, said.get("more") is True, _number_or_none(said.get("lost")) or 0, left_out)
 
 
-def _number(value: Any) -> int | None:
+def _number_or_none(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_ID else None

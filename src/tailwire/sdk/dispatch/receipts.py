@@ -43,7 +43,7 @@ async def read(
         for kind in ("delivered", "read"):
             latest = {(m.receiver_type, m.receiver): m for m in messages if _has_receipt(m, kind, uid, begin)}
             for message in latest.values():
-                _tell(queue, machine, uid, message, kind)
+                _queue_receipt(queue, machine, uid, message, kind)
         newest = max([newest, *(m.updated_at for m in messages)])
         end = max(map(history.id_of, listed), default=0)
         if len(listed) < most or end <= cursor:
@@ -57,7 +57,7 @@ def _has_receipt(message: BaseMessage, kind: str, uid: str, begin: int) -> bool:
     return mine and at >= begin
 
 
-def _tell(queue: EventQueue, machine: CatchUp, uid: str, message: BaseMessage, kind: str) -> None:
+def _queue_receipt(queue: EventQueue, machine: CatchUp, uid: str, message: BaseMessage, kind: str) -> None:
     at = message.delivered_at if kind == "delivered" else message.read_at
     if message.receiver_type == "group":
         # The times of a group message are those when all members had received or read it.

@@ -82,7 +82,7 @@ class Served:
         if type(event) is MessageReceived:  # nearly all events
             number = event.message.id
         else:
-            number = _number(event) or (until.last_id if until is not None else 0)
+            number = _id_in_history(event) or (until.last_id if until is not None else 0)
         self._open[id(event)] = opened = _Open()
         opened.event = event
         opened.order = self._opened
@@ -138,7 +138,7 @@ def _newest(own: set[int], above: int) -> tuple[int, ...]:
     return tuple(sorted(n for n in own if n > above)[-MAX_MESSAGES_AHEAD:])
 
 
-def _number(event: object) -> int:
+def _id_in_history(event: object) -> int:
     # The id of the event in history: that of the action message, if there is one.
     if isinstance(event, HistoryGap):  # stands for an unreadable message
         return event.to_id

@@ -50,7 +50,7 @@ def is_code(value: object) -> bool:
     return _CODE.fullmatch(value) is not None
 
 
-def _says(status: int, code: str) -> bool:
+def _is_sent_with(status: int, code: str) -> bool:
     # Whether the server sends this code with this status. Gateways that gave up on it send 408 or 5xx.
     if status == 408 or status >= 500:
         return code in CATALOGUE and CATALOGUE[code].status >= 500
@@ -239,7 +239,7 @@ class Answer:
         raise self.not_ours()
 
     def _raise_error(self, error: Any) -> None:
-        if isinstance(error, dict) and is_code(error.get("code")) and _says(self.status, error["code"]):
+        if isinstance(error, dict) and is_code(error.get("code")) and _is_sent_with(self.status, error["code"]):
             message, details = str(error.get("message") or error["code"]), error.get("details", "")
             raise CometChatException(error["code"], message, details, retry_after=seconds_of(self.retry_after))
 

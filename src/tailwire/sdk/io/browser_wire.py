@@ -90,9 +90,9 @@ class BrowserWire:
         while not self.opened:
             if self._ended is not None:
                 raise WireClosed(self._ended)
-            await self._wait()
+            await self._wait_for_change()
 
-    async def _wait(self) -> None:
+    async def _wait_for_change(self) -> None:
         self._changed.clear()
         await self._changed.wait()
 
@@ -123,7 +123,7 @@ class BrowserWire:
         while not self._came:
             if self._ended is not None:
                 raise WireClosed(self._ended)
-            await self._wait()
+            await self._wait_for_change()
         piece = self._came.popleft()
         self._waiting -= _weight(piece)
         return piece
@@ -147,7 +147,7 @@ class BrowserWire:
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_SECONDS):
                 while self._ended is None:
-                    await self._wait()
+                    await self._wait_for_change()
         except TimeoutError:
             self.abort()
 

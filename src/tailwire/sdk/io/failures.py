@@ -66,7 +66,7 @@ def cause_of_error(error: BaseException) -> Cause:
     """Return the cause of a network error, from the error itself or from those that led to it."""
     seen: BaseException | None = error
     while seen is not None:
-        meaning = _meaning(seen)
+        meaning = _cause_of_one(seen)
         if meaning is not None:
             return meaning
         seen = seen.__cause__ or seen.__context__
@@ -131,11 +131,11 @@ _OF_SEVERAL = (
 )
 
 
-def _meaning(error: BaseException) -> Cause | None:
+def _cause_of_one(error: BaseException) -> Cause | None:
     # None: the error alone tells nothing; what it was raised from may.
     meaning: Cause | None = None
     if isinstance(error, BaseExceptionGroup):
-        meaning = _of_several([_meaning(one) for one in error.exceptions])
+        meaning = _of_several([_cause_of_one(one) for one in error.exceptions])
     elif isinstance(error, ssl.SSLCertVerificationError):
         meaning = _CERTIFICATES.get(error.verify_code, Cause.TLS_FAILED)
     elif isinstance(error, ssl.SSLError):

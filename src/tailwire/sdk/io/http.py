@@ -37,7 +37,7 @@ MAX_UNSENT_BYTES = 16 * 1024
 within the time after which an upload counts as stalled."""
 
 
-def _nothing() -> None:
+def _do_nothing() -> None:
     """Do nothing: the default for `Http.answered` and `Http.succeeded`."""
 
 
@@ -75,8 +75,8 @@ class Http:
         self._dropped: set[_Pool] = set()  # those whose requests are still running
         self._closed = False
         self._closing: set[asyncio.Task[None]] = set()
-        self.answered: Callable[[], None] = _nothing
-        self.succeeded: Callable[[], None] = _nothing
+        self.answered: Callable[[], None] = _do_nothing
+        self.succeeded: Callable[[], None] = _do_nothing
 
     @property
     def base_url(self) -> str:

@@ -82,12 +82,12 @@ class ProxiedTransport(httpx2.AsyncBaseTransport):
     async def _transport_for(self, proxy: Proxy | None) -> httpx2.AsyncHTTPTransport:
         transport = self._transports.get(proxy)
         if transport is None:
-            transport = self._transports[proxy] = self._made(proxy)
+            transport = self._transports[proxy] = self._new_transport(proxy)
             if len(self._transports) > MAX_PROXIES:
                 await self._transports.pop(next(iter(self._transports))).aclose()
         return transport
 
-    def _made(self, proxy: Proxy | None) -> httpx2.AsyncHTTPTransport:
+    def _new_transport(self, proxy: Proxy | None) -> httpx2.AsyncHTTPTransport:
         if proxy is None:
             return httpx2.AsyncHTTPTransport(verify=self._tls, limits=self._limits, trust_env=False)
         through = httpx2.Proxy(

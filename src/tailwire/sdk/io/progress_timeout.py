@@ -99,16 +99,16 @@ class ProgressTimeout:
             details = f"No response for {waited:.0f} s; check the network and the host, then try again."
             raise not_reached(Cause.ATTEMPT_TIMEOUT, details) from None
 
-    def _left(self) -> float:
+    def _seconds_left(self) -> float:
         last = max(self._moved_at, self.traffic.moved_at)
         return min(last + self._stalled, self._moved_at + self._own_stalled, self._deadline) - self._world.now()
 
     def _arm(self) -> None:
-        self._timer = self._world.timer(max(0.0, self._left()), self._check)
+        self._timer = self._world.timer(max(0.0, self._seconds_left()), self._check)
 
     def _check(self) -> None:
         self._timer = None
-        if self._left() > _TOLERANCE_SECONDS:  # something has moved since the timer was set
+        if self._seconds_left() > _TOLERANCE_SECONDS:  # something has moved since the timer was set
             self._arm()
         else:
             self._scope.reschedule(asyncio.get_running_loop().time())

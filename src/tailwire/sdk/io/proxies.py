@@ -42,17 +42,17 @@ class Proxy:
     @property
     def name(self) -> str:
         """The address without the credentials, for messages."""
-        return f"{self.scheme}://{self._place}"
+        return f"{self.scheme}://{self._host_and_port}"
 
     @property
     def url(self) -> str:
         """The address with the credentials, percent-encoded."""
         if not self.username and not self.password:
             return self.name
-        return f"{self.scheme}://{quote(self.username, safe='')}:{quote(self.password, safe='')}@{self._place}"
+        return f"{self.scheme}://{quote(self.username, safe='')}:{quote(self.password, safe='')}@{self._host_and_port}"
 
     @property
-    def _place(self) -> str:
+    def _host_and_port(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 

@@ -64,7 +64,7 @@ class ResumingSSLObject(ssl.SSLObject):
         data = super().read(len, buffer)
         if not self._kept:
             self._kept = True
-            self._keep()
+            self._cache_session()
         return data
 
     @property
@@ -72,7 +72,7 @@ class ResumingSSLObject(ssl.SSLObject):
         context = self.context
         return (self.server_hostname or "", context.verify_mode, context.check_hostname)
 
-    def _keep(self) -> None:
+    def _cache_session(self) -> None:
         session = self.session
         if self.server_side or session is None or not self.server_hostname:
             return

@@ -128,7 +128,7 @@ async def open_wire(
     through: Proxy | None = None
     try:
         through = await proxy_for(url, proxy)
-        connection = await _opened(url, headers, tls, through, moved)
+        connection = await _connect(url, headers, tls, through, moved)
     except (UnusableProxy, OSError, EOFError, WebSocketException, UnicodeError) as e:
         failed = _attempt_error(e, through)
         log.info("the WebSocket was not opened: %s: %s", failed.cause.value, failed.details)
@@ -136,7 +136,7 @@ async def open_wire(
     return WebSocketWire(connection)
 
 
-async def _opened(
+async def _connect(
     url: str, headers: Mapping[str, str], tls: ssl.SSLContext | None, proxy: Proxy | None, moved: Callable[[], None]
 ) -> ClientConnection:
     def made(*args: Any, **more: Any) -> ClientConnection:
@@ -172,7 +172,7 @@ async def _opened(
 def _attempt_error(error: Exception, proxy: Proxy | None) -> AttemptError:
     through = f" (through the proxy {proxy.name})" if proxy is not None else ""
     if isinstance(error, InvalidStatus):
-        return _refused(error.response, through)
+        return _error_of_refusal(error.response, through)
     wait, details = None, f"{error}{through}"
     if isinstance(error, ProxyError | UnusableProxy):
         cause = Cause.PROXY_REFUSED
@@ -198,7 +198,7 @@ def _is_not_http(error: Exception) -> bool:
     return isinstance(error, InvalidMessage) and not isinstance(error.__cause__, OSError | EOFError)
 
 
-def _refused(response: Response, through: str) -> AttemptError:
+def _error_of_refusal(response: Response, through: str) -> AttemptError:
     # The body shows who responded: our server wraps every refusal in its error envelope.
     status = response.status_code
     wait = seconds_of(response.headers.get("Retry-After"))

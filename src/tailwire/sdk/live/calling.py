@@ -106,7 +106,7 @@ class LiveCalls:
         live = LiveConversations(
             self._parts.requests, self._lists, uid, kind=str(conversation_type), limit=limit, most=most
         )
-        return await _opened(live)
+        return await _open_list(live)
 
     async def live_messages(
         self,
@@ -151,10 +151,10 @@ class LiveCalls:
         if self._parts.outbox is not None:
             for entry in self._parts.outbox.entries:
                 live._update_queued(entry)
-        return await _opened(live)
+        return await _open_list(live)
 
 
-async def _opened(live: L) -> L:
+async def _open_list(live: L) -> L:
     # The list receives events before the first request, so that none is missed in between.
     try:
         await live.refresh()

@@ -65,7 +65,7 @@ class Change(Generic[T_co]):
             rows: the items, or what `make` returned for them, such as widgets.
             make: returns the row of an item. It is called for new and changed items; rows of moved items are kept.
         """
-        made = make if make is not None else _itself
+        made = make if make is not None else _item_itself
         if self.kind is ChangeKind.RESET:
             rows[:] = [made(item) for item in self.items]
         elif self.item is None:
@@ -80,7 +80,7 @@ class Change(Generic[T_co]):
             rows[self.at] = made(self.item)
 
 
-def _itself(item: Any) -> Any:
+def _item_itself(item: Any) -> Any:
     return item
 
 

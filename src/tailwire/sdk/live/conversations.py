@@ -67,7 +67,7 @@ class LiveConversations(LiveList[LiveConversation]):
         wanted = min(checked_limit(limit, PAGE_SIZE) if limit else self._limit, self._most - before)
         if self.complete or wanted <= 0:
             return 0
-        await self._ask(lambda: self._read_more(wanted))
+        await self._request(lambda: self._read_more(wanted))
         return max(0, len(self._state) - before)
 
     async def _read_more(self, wanted: int) -> Callable[[], None]:
@@ -162,7 +162,7 @@ class LiveConversations(LiveList[LiveConversation]):
         elif isinstance(event, own.ConversationSaid | e.ConversationPinned):
             state.put(event.conversation)
         elif isinstance(event, own.ConversationTouched):
-            self._touch(event.kind, event.other)
+            self._mark_stale(event.kind, event.other)
         elif isinstance(event, own.ConversationGone):
             state.drop(key_of(event.kind, event.other))
         elif isinstance(event, e.ConversationListChanged):
@@ -174,14 +174,14 @@ class LiveConversations(LiveList[LiveConversation]):
         elif isinstance(event, e.ConnectionChanged) and event.status is ConnectionStatus.CONNECTED:
             self._want_all()  # changes while disconnected are not all reported by events
 
-    def _touch(self, kind: str, other: str) -> None:
+    def _mark_stale(self, kind: str, other: str) -> None:
         if self._kind in ("", kind):
             self._state.stale[key_of(kind, other)] = None
 
     def _apply_list_change(self, event: e.ConversationListChanged) -> None:
         kind, other = event.conversation_type, event.conversation_with
         if event.change == "changed":
-            self._touch(kind, other)
+            self._mark_stale(kind, other)
         elif event.change in ("removed", "groupRemoved"):
             self._state.drop(key_of(kind, other))
         elif event.change == "blocks":

@@ -135,7 +135,7 @@ class LiveList(Generic[K]):
             CometChatException: `LIVE_LIST_CLOSED`, or another code of the server.
         """
         check_open(self)
-        await self._ask(self._read_all)
+        await self._request(self._read_all)
 
     def close(self) -> None:
         """Stop updating the list. Its iterators and subscriptions end. May be called more than once."""
@@ -212,7 +212,7 @@ class LiveList(Generic[K]):
         # Request what is needed. Return a function that applies the response.
         raise NotImplementedError
 
-    async def _ask(self, read: Callable[[], Any]) -> None:
+    async def _request(self, read: Callable[[], Any]) -> None:
         async with self._asking:
             check_open(self)
             self._replay, self._asked = [], self._loop.time()
@@ -241,7 +241,7 @@ class LiveList(Generic[K]):
         if before is not None and before != self._status:
             found.append(Change(ChangeKind.STATUS))
         for change in found:
-            self._tell(change)
+            self._notify_readers(change)
         if self._closed:
             return
         if self._task is None and (self._wanted or self._needs() or self._doubts()):
@@ -249,7 +249,7 @@ class LiveList(Generic[K]):
         elif self._only_doubts and self._needs():
             self._hurry.set()
 
-    def _tell(self, change: Change[K]) -> None:
+    def _notify_readers(self, change: Change[K]) -> None:
         for reader in list(self._readers):
             reader.put(change)
         for number, callback in list(self._callbacks.items()):
@@ -277,7 +277,7 @@ class LiveList(Generic[K]):
                     continue
                 whole, self._wanted = self._wanted, False
                 try:
-                    await self._ask(self._read_all if whole else self._read_needed)
+                    await self._request(self._read_all if whole else self._read_needed)
                     wait = MIN_INTERVAL_SECONDS
                     retries.reset()
                 except CometChatException as error:

@@ -197,7 +197,7 @@ class MessageList:
         """Apply a message: a new one, or one about an edit, a deletion or the members of a group."""
         if isinstance(message, Action) and merging.reports_a_change(message):
             if isinstance(message.action_on, BaseMessage) and self.belongs(message.action_on):
-                self._acted(message.action_on, message.id, deleted=message.action == "deleted")
+                self._apply_action(message.action_on, message.id, deleted=message.action == "deleted")
             return
         if not self.belongs(message):
             return
@@ -226,7 +226,7 @@ class MessageList:
         self.doubtful = self.doubtful or self.unsure
         self._change(message.parent_message_id, merging.with_reply)
 
-    def _acted(self, on: BaseMessage, action_id: int, *, deleted: bool) -> None:
+    def _apply_action(self, on: BaseMessage, action_id: int, *, deleted: bool) -> None:
         for number, item in list(self._items.items()):
             if item.message.quoted_message_id == on.id:
                 self._change(number, lambda m: merging.with_quoted(m, on))

@@ -83,7 +83,7 @@ class LiveMessages(LiveList[LiveMessage]):
         wanted = min(checked_limit(limit, PAGE_SIZE) if limit else self._limit, self._state.capacity())
         if self.complete or wanted <= 0:
             return 0
-        await self._ask(lambda: self._read_older(wanted))
+        await self._request(lambda: self._read_older(wanted))
         return max(0, len(self._state) - before)
 
     async def _read_older(self, wanted: int) -> Callable[[], None]:
@@ -188,7 +188,7 @@ class LiveMessages(LiveList[LiveMessage]):
 
     def _apply_rest(self, event: object) -> None:
         if isinstance(event, e.HistoryGap):
-            self._missing(0 if event.only_changes else event.from_id)
+            self._mark_missing(0 if event.only_changes else event.from_id)
         elif isinstance(event, own.ConversationTouched):
             self._state.lost = self._state.lost or self._state.is_of(event.kind, event.other)
         elif isinstance(event, own.ConversationGone):
@@ -206,10 +206,10 @@ class LiveMessages(LiveList[LiveMessage]):
                 self._sure = self._sure or self._state.ends()[1]
                 return
             if event.continuity is None or event.continuity.kind is not ContinuityKind.EXACT:
-                self._missing(self._sure)
+                self._mark_missing(self._sure)
             self._sure = 0
             self._want_all()
 
-    def _missing(self, after: int) -> None:
+    def _mark_missing(self, after: int) -> None:
         self._gap = after if self._gap is None else min(self._gap, after)
         self._want_all()

@@ -148,13 +148,13 @@ class Groups:
     async def listed(self, caller: Caller, wanted: GroupFilter) -> tuple[list[GroupView], int]:
         """Return a page of the groups that the caller may see, and how many there are."""
         rows, total = await self._store.groups.find(wanted)
-        return await self._shown(caller, rows), total
+        return await self._views(caller, rows), total
 
     async def read_on(self, caller: Caller, wanted: GroupFilter, position: Position) -> list[GroupView]:
         """Return groups that the caller may see, after a position."""
-        return await self._shown(caller, await self._store.groups.read_on(wanted, position))
+        return await self._views(caller, await self._store.groups.read_on(wanted, position))
 
-    async def _shown(self, caller: Caller, rows: list[GroupRow]) -> list[GroupView]:
+    async def _views(self, caller: Caller, rows: list[GroupRow]) -> list[GroupView]:
         mine = await self._store.members.in_groups([row.guid for row in rows], caller.uid)
         return [GroupView(row, mine.get(row.guid)) for row in rows]
 

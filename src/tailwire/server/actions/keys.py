@@ -98,7 +98,7 @@ class Keys:
         Raises:
             Refused: ERR_APIKEY_NOT_FOUND, ERR_APIKEY_NO_SELF_ACTION, ERR_BAD_REQUEST.
         """
-        row = await self._other(key, used)
+        row = await self._other_key(key, used)
         row = replace(row, name=self._lengths.check_name(name or row.name), scope=_check_scope(scope))
         if not await self._store.keys.change(row.key_hash, row.name, row.scope):
             raise Refused("ERR_APIKEY_NOT_FOUND")
@@ -116,14 +116,14 @@ class Keys:
         """
         if not 0 <= grace <= MAX_GRACE_SECONDS:
             raise Refused("ERR_BAD_REQUEST", {"grace": f"Use 0 to {MAX_GRACE_SECONDS} seconds."})
-        row = await self._other(key, used)
+        row = await self._other_key(key, used)
         if not grace:
             await self._store.keys.remove(row.key_hash)
             return None
         await self._store.keys.end(row.key_hash, self._world.seconds() + grace)
         return await self._store.keys.get(row.key_hash)
 
-    async def _other(self, key: str, used: str) -> KeyRow:
+    async def _other_key(self, key: str, used: str) -> KeyRow:
         row = await self.get(key)
         if row.key_hash == fingerprint(used):
             raise Refused("ERR_APIKEY_NO_SELF_ACTION")

@@ -85,7 +85,7 @@ class Members:
         Raises:
             Refused: ERR_GUID_NOT_FOUND, ERR_NOT_A_MEMBER.
         """
-        wanted = await self._narrowed(caller, wanted)
+        wanted = await self._permitted_filter(caller, wanted)
         rows, total = await self._store.members.find(wanted)
         return [MemberView(member, await self._view(caller, member.uid)) for member in rows], total
 
@@ -95,10 +95,10 @@ class Members:
         Raises:
             Refused: ERR_GUID_NOT_FOUND, ERR_NOT_A_MEMBER.
         """
-        rows = await self._store.members.read_on(await self._narrowed(caller, wanted), position)
+        rows = await self._store.members.read_on(await self._permitted_filter(caller, wanted), position)
         return [MemberView(member, await self._view(caller, member.uid)) for member in rows]
 
-    async def _narrowed(self, caller: Caller, wanted: MemberFilter) -> MemberFilter:
+    async def _permitted_filter(self, caller: Caller, wanted: MemberFilter) -> MemberFilter:
         found, _ = await self._authorizer.group(caller, wanted.guid, "list_members")
         online = await self._directory.online_to(caller.reader) if wanted.online is not None else ()
         return replace(wanted, guid=found.guid, status_of=online)

@@ -304,7 +304,9 @@ class Messages:
             kept = {k: data[k] for k in ("entities", "resource") if k in data}
             if row.category == "message" and row.type != "text":
                 # A new caption keeps the attachments.
-                new = msgspec.Raw(encode({**{k: data[k] for k in ("attachments", "url") if k in data}, **_object(new)}))
+                new = msgspec.Raw(
+                    encode({**{k: data[k] for k in ("attachments", "url") if k in data}, **_decoded_object(new)})
+                )
             content = await read_content(row.category, row.type, new, self._directory, self._max_data)
             await self._describe(content.data)
             edited, named = encode({**kept, **content.data}), named_files(new)
@@ -383,7 +385,7 @@ def _without_content(row: MessageRow) -> bytes:
     return encode(fields)
 
 
-def _object(raw: msgspec.Raw) -> dict[str, msgspec.Raw]:
+def _decoded_object(raw: msgspec.Raw) -> dict[str, msgspec.Raw]:
     try:
         return decode_object(raw)
     except msgspec.ValidationError as e:

@@ -63,12 +63,12 @@ class NotificationContent:
         if row.reaction_id:
             return await self._reaction(row, message, left)
         if message.deleted_at is not None:
-            return await self._made(row, message, left, "", DELETED_TEXT, "deleted") if row.shown else None
+            return await self._notification(row, message, left, "", DELETED_TEXT, "deleted") if row.shown else None
         if await self._store.notifications.read_up_to(message.conversation_id, row.uid) >= message.id:
             return None
         if await self._store.blocks.between(row.uid, message.sender):  # a block since it was queued
             return None
-        return await self._made(row, message, left, message.sender, await self._text(message), "message")
+        return await self._notification(row, message, left, message.sender, await self._text(message), "message")
 
     async def _may_read(self, uid: str, message: MessageRow) -> bool:
         if message.receiver_type == "user":
@@ -81,9 +81,11 @@ class NotificationContent:
             return None
         if await self._store.blocks.between(row.uid, reaction.uid):
             return None
-        return await self._made(row, message, left, reaction.uid, f"Reacted with {reaction.reaction}", "reaction")
+        return await self._notification(
+            row, message, left, reaction.uid, f"Reacted with {reaction.reaction}", "reaction"
+        )
 
-    async def _made(
+    async def _notification(
         self, row: NotificationRow, message: MessageRow, left: int, by: str, text: str, action: str
     ) -> Notification:
         content = await self._content_for(row.uid)

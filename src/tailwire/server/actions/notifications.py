@@ -112,7 +112,7 @@ class Notifications:
             raise Refused("ERR_BAD_REQUEST", {"providerId": f"Use at most {MAX_PROVIDER_ID_CHARACTERS} characters."})
         if checked.provider not in self._setup.providers and checked.provider != VOIP:
             raise Refused("ERR_PROVIDER_NOT_FOUND")
-        if checked.endpoint and (problem := self._problem(checked.endpoint)):
+        if checked.endpoint and (problem := self._problem_with(checked.endpoint)):
             raise Refused("INVALID_WEB_PUSH_SUBSCRIPTION", {"endpoint": problem})
         owner = self._auth_token(caller, auth_token)
         now = self._world.seconds()
@@ -126,7 +126,7 @@ class Notifications:
         self._device_registered()
         return row
 
-    def _problem(self, endpoint: str) -> str:
+    def _problem_with(self, endpoint: str) -> str:
         if not endpoint.startswith("https://") and not self._setup.plain_http:
             return "Use an https:// URL."
         return self._setup.targets.problem(endpoint)
@@ -219,7 +219,7 @@ class Notifications:
         for one in _bounded(mutes):
             if not 0 < one.until < MAX_UNTIL_MILLISECONDS:
                 raise Refused("ERR_BAD_REQUEST", {"until": "Use milliseconds since 1970."})
-            rows.append(MuteRow(await self._known(caller, one), one.until))
+            rows.append(MuteRow(await self._existing_conversation(caller, one), one.until))
         await self._store.push_preferences.mute(caller.uid, rows, MAX_MUTES)
         return await self.muted(caller)
 
@@ -233,7 +233,7 @@ class Notifications:
         await self._store.push_preferences.unmute(caller.uid, conversations)
         return await self.muted(caller)
 
-    async def _known(self, caller: Caller, one: Mute) -> ConversationKey:
+    async def _existing_conversation(self, caller: Caller, one: Mute) -> ConversationKey:
         conversation = _key(caller, one)
         if group_in(conversation):
             await self._authorizer.group(caller, one.id, "read")
@@ -271,7 +271,7 @@ class Notifications:
         Raises:
             Refused: ERR_NOTIFICATION_NOT_FOUND.
         """
-        row = await self._store.notifications.get(_number(notification_id))
+        row = await self._store.notifications.get(_id_number(notification_id))
         if row is None:
             raise Refused("ERR_NOTIFICATION_NOT_FOUND")
         return row, await self._composer.compose(row._replace(queued_at=self._world.seconds()))
@@ -287,7 +287,7 @@ class Notifications:
             Refused: ERR_NOTIFICATION_NOT_FOUND.
         """
         now = self._world.seconds()
-        if not await self._store.notifications.send_again(_number(notification_id), now):
+        if not await self._store.notifications.send_again(_id_number(notification_id), now):
             raise Refused("ERR_NOTIFICATION_NOT_FOUND")
         self._wake()
 
@@ -298,7 +298,7 @@ class Notifications:
         return count
 
 
-def _number(notification_id: str) -> int:
+def _id_number(notification_id: str) -> int:
     # No notification has the id 0.
     valid = notification_id.isascii() and notification_id.isdigit() and len(notification_id) < 19
     return int(notification_id) if valid else 0

@@ -163,7 +163,7 @@ class Notifier:
             _, up_to = self._noted.popleft()
             try:
                 if self.is_mine():
-                    await self._look(up_to)
+                    await self._examine(up_to)
             except Refused as e:  # the store cannot be used, which it logs itself
                 log.warning("push notifications could not be queued; trying again later: %s", e)
                 await asyncio.sleep(RETRY_SECONDS)
@@ -189,7 +189,7 @@ class Notifier:
             log.warning("messages of other servers could not be examined; trying again later: %s", e)
         return bool(self._noted)
 
-    async def _look(self, up_to: int) -> None:
+    async def _examine(self, up_to: int) -> None:
         notifications = self._store.notifications
         begun = self._begun
         if not await self._store.push_tokens.any():

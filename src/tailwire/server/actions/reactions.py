@@ -178,13 +178,13 @@ class Reactions:
     async def flagged(self, *, limit: int, offset: int) -> tuple[list[ReportView], int]:
         """Return a page of the reports, newest first, and how many there are (REST keys)."""
         rows, total = await self._store.annotations.flags(limit=limit, offset=offset)
-        return await self._reported(rows), total
+        return await self._report_views(rows), total
 
     async def flagged_after(self, position: Position, limit: int) -> list[ReportView]:
         """Return the reports after a position, newest first (REST keys)."""
-        return await self._reported(await self._store.annotations.flags_after(position, limit))
+        return await self._report_views(await self._store.annotations.flags_after(position, limit))
 
-    async def _reported(self, rows: Sequence[ReportRow]) -> list[ReportView]:
+    async def _report_views(self, rows: Sequence[ReportRow]) -> list[ReportView]:
         found = await self._store.messages.by_ids([row.message_id for row in rows])
         return [
             ReportView(number, found[number].json() if number in found else None, uid, reason, remark, at)

@@ -97,7 +97,7 @@ class Receipts:
         notified = await self._members_then(group, senders, marked.number) if group else senders
         to = row.sender if row.sender in notified else caller.uid
         change_number = marked.number
-        self._hold(
+        self._hold_publication(
             (f"{row.conversation_id}\0{row.sender}", caller.uid, action),
             lambda: self._delivery.receipt(caller, receiver, row.receiver_type, row.sender, body, to, change_number),
         )
@@ -105,7 +105,7 @@ class Receipts:
             if sender not in notified:
                 continue
             of_all = {"action": _ACTIONS_OF_ALL[all_read], "messageId": str(number), "user": user, "timestamp": now}
-            self._hold(
+            self._hold_publication(
                 (f"{row.conversation_id}\0{sender}", "", _ACTIONS_OF_ALL[all_read]),
                 partial(self._delivery.receipt_of_all, caller, group, sender, of_all, logged),
             )
@@ -116,7 +116,7 @@ class Receipts:
         others = [uid for uid in senders if uid not in members]
         return members + (await self._store.change_log.left_after(guid, others, number) if others else [])
 
-    def _hold(self, key: tuple[str, str, str], publish: Callable[[], None]) -> None:
+    def _hold_publication(self, key: tuple[str, str, str], publish: Callable[[], None]) -> None:
         if not self._held:
             self._call_later(self._delay, self._publish_held)
         self._held[key] = publish

@@ -91,7 +91,7 @@ class Retention:
             )
             if removed or condemned:
                 log.info("removed because of their age: messages=%d files=%d", removed, condemned)
-            wait = await self._next()
+            wait = await self._seconds_until_next()
         except (OSError, Refused) as e:
             log.warning("old messages and files could not be removed; trying again in an hour: %s", e)
         except Exception:  # noqa: BLE001 - it must not end with one failure
@@ -101,7 +101,7 @@ class Retention:
         if not self._closed:
             self._timer = self._loop.call_later(wait, self.start)
 
-    async def _next(self) -> float:
+    async def _seconds_until_next(self) -> float:
         message, file = await self._store.oldest()
         due = [
             oldest + age

@@ -87,13 +87,13 @@ class Roles:
         friends_only: dict[str, RoleSettings] = {}
         for row in rows:
             features = await self._store.roles.restrictions(row.role)
-            _put(row, features, restricted, friends_only)
+            _store_role(row, features, restricted, friends_only)
         # Replaced in one step, so that no request is checked against only some of the restrictions.
         self._restricted, self._friends_only, self._loaded = restricted, friends_only, changes
 
     async def _cache(self, row: RoleRow) -> None:
         features = await self._store.roles.restrictions(row.role)
-        _put(row, features, self._restricted, self._friends_only)
+        _store_role(row, features, self._restricted, self._friends_only)
 
     def _in_memory(self) -> bool:
         # Whether the restrictions in memory may be used as they are.
@@ -279,7 +279,7 @@ class Roles:
         return [RestrictedFeature(f, since) for f, since in restrictions.items() if f in FEATURES]
 
 
-def _put(
+def _store_role(
     row: RoleRow, features: Iterable[str], restricted: dict[str, frozenset[str]], friends_only: dict[str, RoleSettings]
 ) -> None:
     restricted.pop(row.role, None)

@@ -176,7 +176,7 @@ class Files:
             Refused: ERR_BAD_REQUEST if a file was uploaded with this form before; ERR_UPLOAD_QUOTA_EXCEEDED,
                 ERR_UNAVAILABLE. The file is then discarded.
         """
-        await self._keep(fields["uid"], fields["key"], fields["name"], sink)
+        await self._keep_file(fields["uid"], fields["key"], fields["name"], sink)
 
     # Files within a message.
 
@@ -202,10 +202,10 @@ class Files:
         name = clean_name(file_name) or "file"
         extension = extension_of(name)
         key = self._world.secret(20) + (f".{extension}" if extension else "")
-        row = await self._keep(caller.uid, key, name, sink)
-        return _described(row)
+        row = await self._keep_file(caller.uid, key, name, sink)
+        return _attachment_of(row)
 
-    async def _keep(self, uid: str, key: str, name: str, sink: Sink) -> FileRow:
+    async def _keep_file(self, uid: str, key: str, name: str, sink: Sink) -> FileRow:
         row = FileRow(key, uid, name, type_of(sink.head, name), sink.size, self._world.seconds())
         await self.turns.wait(uid)
         await sink.finish()
@@ -247,8 +247,8 @@ class Files:
     async def describe(self, attachment: Attachment) -> Attachment:
         """Return an attachment; if it is a file of this server, with its stored facts."""
         base, _, name = attachment.url.rpartition("/files/")
-        row = await self._known(name) if base and "/" not in name else None
-        return attachment if row is None else _described(row)
+        row = await self._known_file(name) if base and "/" not in name else None
+        return attachment if row is None else _attachment_of(row)
 
     async def accept_upload(self, names: Sequence[str]) -> None:
         """Accept those of the named files that were uploaded to the bucket, before a message refers to them.
@@ -258,9 +258,9 @@ class Files:
         """
         if self._direct is not None:
             for name in names:
-                await self._known(name)
+                await self._known_file(name)
 
-    async def _known(self, name: str) -> FileRow | None:
+    async def _known_file(self, name: str) -> FileRow | None:
         row = await self._store.files.get(name)
         return row if row is not None or self._direct is None else await self._direct.accept_upload(name)
 
@@ -270,13 +270,13 @@ class Files:
         Raises:
             Refused: ERR_FILE_NOT_FOUND.
         """
-        row = await self._known(name)
+        row = await self._known_file(name)
         if row is None:
             raise Refused("ERR_FILE_NOT_FOUND")
         return row
 
 
-def _described(row: FileRow) -> Attachment:
+def _attachment_of(row: FileRow) -> Attachment:
     return Attachment(
         url=stored_url(row.name),
         name=row.file_name,

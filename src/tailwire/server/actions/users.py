@@ -123,9 +123,9 @@ class Users:
         Raises:
             Refused: ERR_BAD_REQUEST.
         """
-        wanted = await self._narrowed(caller, wanted, status)
+        wanted = await self._permitted_filter(caller, wanted, status)
         rows, total = await self._store.users.find(wanted)
-        return await self._shown(caller, rows), total
+        return await self._views(caller, rows), total
 
     async def read_on(self, caller: Caller, wanted: UserFilter, position: Position, *, status: str) -> list[UserView]:
         """Return users after a position.
@@ -136,10 +136,10 @@ class Users:
         Raises:
             Refused: ERR_BAD_REQUEST.
         """
-        wanted = await self._narrowed(caller, wanted, status)
-        return await self._shown(caller, await self._store.users.read_on(wanted, position))
+        wanted = await self._permitted_filter(caller, wanted, status)
+        return await self._views(caller, await self._store.users.read_on(wanted, position))
 
-    async def _narrowed(self, caller: Caller, wanted: UserFilter, status: str) -> UserFilter:
+    async def _permitted_filter(self, caller: Caller, wanted: UserFilter, status: str) -> UserFilter:
         if status not in ("", "online", "available", "offline"):
             raise Refused("ERR_BAD_REQUEST", {"status": "Use available, online or offline."})
         self._lengths.check_count(len(wanted.uids), "uids", "uids", least=0)
@@ -151,7 +151,7 @@ class Users:
             wanted = replace(wanted, friends_only=True)
         return wanted
 
-    async def _shown(self, caller: Caller, rows: list[UserRow]) -> list[UserView]:
+    async def _views(self, caller: Caller, rows: list[UserRow]) -> list[UserView]:
         listed = [await self._directory.view(row, caller.reader) for row in rows]
         if not caller.system:
             blocks = await self._store.blocks.with_users(caller.uid, [row.uid for row in rows])

@@ -113,7 +113,7 @@ class HttpServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to accept connections; write the ready file."""
         try:
-            loops = [self._accept(s, self._make, tls=self.config.ssl) for s in sockets or ()]
+            loops = [self._accept(s, self._make_protocol, tls=self.config.ssl) for s in sockets or ()]
         except NotImplementedError:  # the default event loop on Windows; use its own server
             await super().startup(sockets)
         else:
@@ -138,7 +138,7 @@ class HttpServer(uvicorn.Server):
         if self._internal is not None:
             await self._internal.stop()
 
-    def _make(self, address: str, slot: Slot | None) -> asyncio.Protocol:
+    def _make_protocol(self, address: str, slot: Slot | None) -> asyncio.Protocol:
         make: Any = self.config.http_protocol_class
         protocol: HttpProtocol = make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
         protocol.proxied_address, protocol.slot = address, slot

@@ -77,7 +77,7 @@ def move(database: Path, url: str, report: Report) -> int:
         OSError: if a database cannot be read or written.
     """
     with _errors_of(database):
-        lock = ServerLock(_existing(database))
+        lock = ServerLock(_existing_file(database))
         try:
             lock.note("`tailwire migrate`")
             upgrade(f"sqlite:///{database}")
@@ -106,7 +106,7 @@ def follow(database: Path, url: str, report: Report, passed: Callable[[Pass], No
         OSError: if a database cannot be read or written.
     """
     with _errors_of(database):
-        _check_schema(_existing(database))
+        _check_schema(_existing_file(database))
         with closing(_connect(database)) as source:
             _last_id(source, database)  # refuses what would be refused at the end
         upgrade(url)
@@ -132,14 +132,14 @@ async def _follow(database: Path, url: str, report: Report, passed: Callable[[Pa
                     report(table.name, copy.count(table))
                 done = None
                 while (lock := await _stopped_within(database, _pause_after(done))) is None:
-                    done = await _pass(copy, target, done)
+                    done = await _run_pass(copy, target, done)
                     passed(done)
                 held.callback(lock.release)
                 lock.note("`tailwire migrate --follow`")
                 _check_schema(database)
                 source = held.enter_context(_locked(database))
                 last = _last_id(source, database)
-                passed(await _pass(copy, target, done, last=True))
+                passed(await _run_pass(copy, target, done, last=True))
             await _finish(source, database, target, last, lambda table, rows: None)
         return last
 
@@ -171,7 +171,7 @@ def is_near(before: Pass | None, rows: int, seconds: float) -> bool:
     return rows <= FEW_ROWS or (before is not None and (before.near or seconds > before.seconds * SHORTER))
 
 
-async def _pass(copy: SourceCopy, target: Target, before: Pass | None, *, last: bool = False) -> Pass:
+async def _run_pass(copy: SourceCopy, target: Target, before: Pass | None, *, last: bool = False) -> Pass:
     began = time.monotonic()
     found = copy.follow()
     for table in tables():
@@ -208,7 +208,7 @@ def _errors_of(database: Path) -> Iterator[None]:
         ) from e
 
 
-def _existing(database: Path) -> Path:
+def _existing_file(database: Path) -> Path:
     if not database.is_file():
         raise MoveRefused(f"there is no database at {database}: give the --data folder of the server")
     return database

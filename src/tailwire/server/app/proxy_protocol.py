@@ -90,10 +90,10 @@ async def client_of(connection: socket.socket) -> str:
         OSError: if the connection is lost.
     """
     loop = asyncio.get_running_loop()
-    begin = await _exactly(loop, connection, len(SIGNATURE))
+    begin = await _read_exactly(loop, connection, len(SIGNATURE))
     if begin == SIGNATURE:
-        head = begin + await _exactly(loop, connection, 4)
-        return read_binary(head, await _exactly(loop, connection, more_bytes(head)))
+        head = begin + await _read_exactly(loop, connection, 4)
+        return read_binary(head, await _read_exactly(loop, connection, more_bytes(head)))
     if not begin.startswith(b"PROXY "):
         raise BadHeader("neither version 1 nor version 2")
     return read_line(await _line(loop, connection, begin))
@@ -110,11 +110,11 @@ async def _line(loop: asyncio.AbstractEventLoop, connection: socket.socket, begi
         except (BlockingIOError, InterruptedError):
             seen = b""
         end = seen.find(b"\n") + 1 or len(seen)
-        line += connection.recv(end) if seen else await _exactly(loop, connection, 1)
+        line += connection.recv(end) if seen else await _read_exactly(loop, connection, 1)
     return line
 
 
-async def _exactly(loop: asyncio.AbstractEventLoop, connection: socket.socket, size: int) -> bytes:
+async def _read_exactly(loop: asyncio.AbstractEventLoop, connection: socket.socket, size: int) -> bytes:
     data = b""
     while len(data) < size:
         some = await loop.sock_recv(connection, size - len(data))

@@ -269,7 +269,7 @@ async def running(
     Raises:
         CannotStart: if the folder, the certificate or the address cannot be used. Nothing is left open then.
     """
-    parts, listening, internal = await _opened(settings, world or World(), sources)
+    parts, listening, internal = await _open_all(settings, world or World(), sources)
     try:
         if settings.demo_users:
             await make_demo_users(parts)
@@ -298,7 +298,7 @@ async def running(
         await parts.actions.uploads.close()
 
 
-async def _opened(
+async def _open_all(
     settings: Settings, world: World, sources: Mapping[str, str]
 ) -> tuple[Parts, socket.socket, InternalServer | None]:
     check_folder(settings.data)

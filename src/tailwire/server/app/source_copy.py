@@ -84,13 +84,15 @@ class SourceCopy:
             self._db.execute(f'DROP TABLE IF EXISTS main."changed {table.name}"')
             self._db.execute(f'DROP TABLE IF EXISTS main."gone {table.name}"')
             self._db.execute(f'CREATE TABLE main."changed {table.name}" AS {_changed(table)}')
-            new = self._one(_new(table))
-            there = self._one(f'SELECT count(*) FROM live."{table.name}"')
+            new = self._single_number(_count_of_new(table))
+            there = self._single_number(f'SELECT count(*) FROM live."{table.name}"')
             # Looking for rows that are gone takes nearly as long as comparing them all.
             some = self._counts[table.name] + new > there
             self._db.execute(f'CREATE TABLE main."gone {table.name}" AS {_gone(table)}{"" if some else " LIMIT 0"}')
             self._counts[table.name] = there
-            number = sum(self._one(f'SELECT count(*) FROM main."{kind} {table.name}"') for kind in ("changed", "gone"))
+            number = sum(
+                self._single_number(f'SELECT count(*) FROM main."{kind} {table.name}"') for kind in ("changed", "gone")
+            )
             if number:
                 found[table.name] = number
         for table in tables():
@@ -102,7 +104,7 @@ class SourceCopy:
         self._db.execute("COMMIT")
         return found
 
-    def _one(self, sql: str) -> int:
+    def _single_number(self, sql: str) -> int:
         return int(self._db.execute(sql).fetchone()[0])
 
     def changed(self, table: Table) -> Iterator[Row]:
@@ -144,7 +146,7 @@ def _changed(table: Table) -> str:
     )
 
 
-def _new(table: Table) -> str:
+def _count_of_new(table: Table) -> str:
     return (
         f'SELECT count(*) FROM main."changed {table.name}" l WHERE NOT EXISTS'
         f' (SELECT 1 FROM main."{table.name}" c WHERE {_same_key(table)})'

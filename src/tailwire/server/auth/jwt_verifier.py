@@ -60,7 +60,7 @@ def looks_like_jwt(token: str) -> bool:
     return token.startswith("eyJ") and token.count(".") == 2
 
 
-def _refused(reason: str, details: str, uid: str = "") -> NotAuthenticated:
+def _refusal(reason: str, details: str, uid: str = "") -> NotAuthenticated:
     return NotAuthenticated("AUTH_ERR_AUTH_TOKEN_NOT_FOUND", reason, uid, details)
 
 
@@ -80,21 +80,21 @@ class JwtVerifier:
             Refused: ERR_UNAVAILABLE, if the keys of the identity provider cannot be fetched.
         """
         try:
-            return self._read(await self._claims(token))
+            return self._identity_in(await self._claims(token))
         except (jwt.PyJWTError, ValueError, TypeError, RecursionError) as e:
-            raise _refused("malformed JWT", "The JWT cannot be read.") from e
+            raise _refusal("malformed JWT", "The JWT cannot be read.") from e
 
     async def _claims(self, token: str) -> dict[str, Any]:
         policy = self._policy
         header = jwt.get_unverified_header(token)
         algorithm, kid = header.get("alg"), header.get("kid", "")
         if algorithm not in policy.algorithms:
-            raise _refused("JWT with another algorithm", "Sign the JWT with one of the setting auth_jwt_algorithms.")
+            raise _refusal("JWT with another algorithm", "Sign the JWT with one of the setting auth_jwt_algorithms.")
         if "crit" in header or str(header.get("typ") or "").lower() not in _TYPES or not isinstance(kid, str):
-            raise _refused("malformed JWT", "The header of the JWT has values that are not supported (crit, typ, kid).")
+            raise _refusal("malformed JWT", "The header of the JWT has values that are not supported (crit, typ, kid).")
         key = await self._keys.find(kid, algorithm)
         if key is None:
-            raise _refused("JWT of an unknown key", "The JWKS of auth_jwt_keys has no key for this JWT (kid, alg).")
+            raise _refusal("JWT of an unknown key", "The JWKS of auth_jwt_keys has no key for this JWT (kid, alg).")
         # PyJWT would compare times with the clock of the system instead of `World`.
         options: Any = {f"verify_{name}": False for name in ("exp", "nbf", "iat", "sub", "jti")}
         options["require"] = ["exp", "iss", "aud"]
@@ -104,21 +104,21 @@ class JwtVerifier:
                 options=options,
             )  # fmt: skip
         except jwt.InvalidSignatureError as e:
-            raise _refused("JWT with a wrong signature", "The signature of the JWT is wrong.") from e
+            raise _refusal("JWT with a wrong signature", "The signature of the JWT is wrong.") from e
         except jwt.InvalidAudienceError as e:
-            raise _refused("JWT for another audience", "The audience (aud) is not that of auth_jwt_audience.") from e
+            raise _refusal("JWT for another audience", "The audience (aud) is not that of auth_jwt_audience.") from e
         except jwt.InvalidIssuerError as e:
-            raise _refused("JWT of another issuer", "The issuer (iss) is not that of auth_jwt_issuer.") from e
+            raise _refusal("JWT of another issuer", "The issuer (iss) is not that of auth_jwt_issuer.") from e
         except jwt.MissingRequiredClaimError as e:
-            raise _refused("malformed JWT", "The JWT needs the claims exp, iss and aud.") from e
+            raise _refusal("malformed JWT", "The JWT needs the claims exp, iss and aud.") from e
 
-    def _read(self, claims: Mapping[str, Any]) -> Identity:
+    def _identity_in(self, claims: Mapping[str, Any]) -> Identity:
         now = self._world.seconds()
         uid = self._uid(claims)
         for name in ("nbf", "iat"):
             begins = _time(claims.get(name, 0))
             if begins > now + CLOCK_TOLERANCE_SECONDS:
-                raise _refused("JWT that is not valid yet", f"The JWT is not valid yet ({name}).", uid)
+                raise _refusal("JWT that is not valid yet", f"The JWT is not valid yet ({name}).", uid)
         expires_at = min(_time(claims["exp"]), now + LONGEST_SECONDS)
         if expires_at <= now:
             raise NotAuthenticated("ERR_AUTH_TOKEN_EXPIRED", "expired token", uid)
@@ -133,7 +133,7 @@ class JwtVerifier:
         except Refused:
             pass
         details = f"The claim {self._policy.uid} must be a uid: 1 to 100 characters of a-z, 0-9, _ and -."
-        raise _refused("JWT without a usable uid", details)
+        raise _refusal("JWT without a usable uid", details)
 
     @staticmethod
     def _text(claims: Mapping[str, Any], name: str) -> str:

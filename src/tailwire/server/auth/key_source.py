@@ -28,10 +28,10 @@ def fetch_from(place: str) -> Fetch:
     """Return a function that reads a URL or a file, with bounds on size and time."""
 
     async def from_url() -> bytes:
-        return await _get(place)
+        return await _fetch_url(place)
 
     async def from_file() -> bytes:
-        return await asyncio.get_running_loop().run_in_executor(None, _read, Path(place))
+        return await asyncio.get_running_loop().run_in_executor(None, _read_file, Path(place))
 
     return from_url if "://" in place else from_file
 
@@ -69,15 +69,15 @@ class KeySource:
         """
         if self._fetched_at is None or self._clock() - self._fetched_at > REFRESH_SECONDS:
             await self._refresh()
-        found = self._known(kid, algorithm)
+        found = self._known_key(kid, algorithm)
         if found is None:
             await self._refresh()
-            found = self._known(kid, algorithm)
+            found = self._known_key(kid, algorithm)
         if found is None and (self._problem or self._fetched_at is None):
             raise Refused("ERR_UNAVAILABLE", UNAVAILABLE_TEXT, retry_after=RETRY_SECONDS)
         return found
 
-    def _known(self, kid: str, algorithm: str) -> PublicKey | None:
+    def _known_key(self, kid: str, algorithm: str) -> PublicKey | None:
         if self._fetched_at is None or self._clock() - self._fetched_at > max(self._kept_for, REFRESH_SECONDS):
             return None
         return select(self._keys, kid, algorithm)
@@ -121,7 +121,7 @@ class KeySource:
             await asyncio.wait([self._task])
 
 
-async def _get(url: str) -> bytes:
+async def _fetch_url(url: str) -> bytes:
     import httpx2
 
     verify: ssl.SSLContext | bool = False
@@ -145,7 +145,7 @@ async def _get(url: str) -> bytes:
         return content
 
 
-def _read(file: Path) -> bytes:
+def _read_file(file: Path) -> bytes:
     with file.open("rb") as opened:
         content = opened.read(MAX_CONTENT_BYTES + 1)
     if len(content) > MAX_CONTENT_BYTES:

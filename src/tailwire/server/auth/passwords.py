@@ -79,7 +79,7 @@ class Passwords:
         self._pending_by_user[uid] += 1
         self._pending += 1
         done = asyncio.ensure_future(asyncio.get_running_loop().run_in_executor(self._executor, work, *args))
-        done.add_done_callback(lambda _: self._ended(uid))
+        done.add_done_callback(lambda _: self._count_ended(uid))
         # A hash cannot be interrupted. If the caller is cancelled, it still counts until it is done.
         return await asyncio.shield(done)
 
@@ -94,7 +94,7 @@ class Passwords:
                     log.warning("the process that hashes passwords failed, so the server hashes them itself: %s", e)
         return scrypt.digest(password, salt)
 
-    def _ended(self, uid: str) -> None:
+    def _count_ended(self, uid: str) -> None:
         self._pending -= 1
         self._pending_by_user[uid] -= 1
         if not self._pending_by_user[uid]:

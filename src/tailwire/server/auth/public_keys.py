@@ -83,7 +83,7 @@ def _from_pem(content: bytes) -> list[PublicKey]:
         key = load_pem_public_key(content)
     except UnsupportedAlgorithm as e:
         raise ValueError(str(e)) from e
-    return [PublicKey(key)] if _usable(key) else []  # type: ignore[arg-type]  # `_usable` checks the type
+    return [PublicKey(key)] if _is_usable(key) else []  # type: ignore[arg-type]  # `_is_usable` checks the type
 
 
 def _from_jwks(content: bytes) -> list[PublicKey]:
@@ -108,10 +108,10 @@ def _from_jwk(jwk: Any) -> PublicKey | None:
         key = PyJWK(public, _DEFAULT_ALGORITHMS.get(kind)).key
     except (PyJWTError, ValueError, TypeError, UnsupportedAlgorithm):
         return None
-    return PublicKey(key, kid, algorithm) if _usable(key) else None
+    return PublicKey(key, kid, algorithm) if _is_usable(key) else None
 
 
-def _usable(key: Any) -> bool:
+def _is_usable(key: Any) -> bool:
     if isinstance(key, RSAPublicKey):
         return RSA_BITS[0] <= key.key_size <= RSA_BITS[1]
     if isinstance(key, EllipticCurvePublicKey):

@@ -119,7 +119,7 @@ class NatsBroker:
 
     async def _open(self) -> None:
         self._lost.clear()
-        connection = NatsConnection(self._take, self._lost.set)
+        connection = NatsConnection(self._handle_payload, self._lost.set)
         await connection.open(next(self._servers), self._context, self._name, self._version)
         # No await from here on: later changes of the subscriptions go to this connection.
         commands = [sub(f"{self._prefix}.log", next(self._numbers))]
@@ -158,7 +158,7 @@ class NatsBroker:
 
     # News from other processes.
 
-    def _take(self, data: bytes) -> None:
+    def _handle_payload(self, data: bytes) -> None:
         if self._receiver is None:
             return
         try:

@@ -90,7 +90,7 @@ class NatsConnection(asyncio.Protocol):
             raise CannotConnect(f"{address.host}:{address.port}: {self.trouble or str(e) or type(e).__name__}") from e
         if self.lost:
             raise CannotConnect(f"{address.host}:{address.port}: {self.trouble or 'the connection was closed'}")
-        self._check = self._loop.call_later(CHECK_SECONDS, self._ask)
+        self._check = self._loop.call_later(CHECK_SECONDS, self._send_ping)
 
     async def _encrypt(self, address: Address, info: dict[str, Any], context: ssl.SSLContext) -> None:
         self._secure = address.secure or bool(info.get("tls_required"))
@@ -169,14 +169,14 @@ class NatsConnection(asyncio.Protocol):
         self._write(PING)
         await answer
 
-    def _ask(self) -> None:
+    def _send_ping(self) -> None:
         if self._unanswered >= 2:
             self.abort()
             return
         self._unanswered += 1
         self._answers.append(self._loop.create_future())
         self._write(PING)
-        self._check = self._loop.call_later(CHECK_SECONDS, self._ask)
+        self._check = self._loop.call_later(CHECK_SECONDS, self._send_ping)
 
     def close(self) -> None:
         """Send what is queued, and close the connection."""

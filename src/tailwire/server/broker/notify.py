@@ -94,7 +94,7 @@ class NotifyBroker:
         with contextlib.suppress(*_UNUSABLE):
             await self._open()
         loop = asyncio.get_running_loop()
-        for work, what in ((self._stay_connected(), "connection"), (self._send(), "sending")):
+        for work, what in ((self._stay_connected(), "connection"), (self._send_queued(), "sending")):
             self._tasks.append(loop.create_task(work, name=f"tailwire broker {what}"))
 
     async def close(self) -> None:
@@ -137,7 +137,7 @@ class NotifyBroker:
             if self._connection is not None:
                 await self._until_lost(self._connection)
                 log.warning("the connection for LISTEN was lost: other servers' messages are read from the database")
-                self._drop()
+                self._drop_connection()
             try:
                 await self._open()
             except _UNUSABLE as e:
@@ -161,7 +161,7 @@ class NotifyBroker:
                 except _UNUSABLE:
                     return
 
-    def _drop(self) -> None:
+    def _drop_connection(self) -> None:
         if self._connection is not None:
             self._connection.terminate()
             self._connection = None
@@ -228,7 +228,7 @@ class NotifyBroker:
     def record(self, record: Record, publications: Sequence[tuple[str, Publication]]) -> None:
         """Do nothing: the store has announced the batch."""
 
-    async def _send(self) -> None:
+    async def _send_queued(self) -> None:
         while True:
             news = await self._outgoing.take(PUBLICATIONS_PER_CALL)
             connection = self._connection

@@ -85,7 +85,7 @@ class ChildProcess:
             return self._ask_once(job, priority)  # it has ended at this moment because it was not used
 
     def _ask_once(self, job: bytes, priority: str) -> bytes:
-        child, late = self._started(priority), Event()
+        child, late = self._start_child(priority), Event()
 
         def end_late() -> None:
             late.set()
@@ -121,7 +121,7 @@ class ChildProcess:
             return None
         return answer
 
-    def _started(self, priority: str) -> subprocess.Popen[bytes]:
+    def _start_child(self, priority: str) -> subprocess.Popen[bytes]:
         if self._closed:
             raise Ended("the server is stopping")
         if self._child is None or self._child.poll() is not None or self._priority != priority:

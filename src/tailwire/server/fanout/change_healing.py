@@ -167,7 +167,7 @@ class ChangeHealing:
         if not self._missing(row):
             return True
         # The frames, by the end of the membership of those who may receive them.
-        payloads: dict[int | None, bytes | None] = {None: await self._made(row)}
+        payloads: dict[int | None, bytes | None] = {None: await self._frame_of(row)}
         if payloads[None] is None:
             return True
         for _ in range(MAX_CHECKS):
@@ -175,7 +175,7 @@ class ChangeHealing:
             allowed = dict(await self._reader.receivers(row.number, self._candidates(row)))
             ends = set(allowed.values()) - payloads.keys()
             for until in ends:
-                payloads[until] = await self._made(row._replace(until_id=until))
+                payloads[until] = await self._frame_of(row._replace(until_id=until))
             missing = self._missing(row)
             if not (ends or any(m.subject in self.numbers.arrived for m in missing)):
                 break
@@ -186,7 +186,7 @@ class ChangeHealing:
             self._send(row, one, {uid: payloads[allowed[uid]] for uid in one.uids if uid in allowed})
         return True
 
-    async def _made(self, row: ChangeRow) -> bytes | None:
+    async def _frame_of(self, row: ChangeRow) -> bytes | None:
         try:
             return await self._frame(row)
         except Refused:
@@ -214,7 +214,9 @@ class ChangeHealing:
     def _missing(self, row: ChangeRow) -> list[_MissingAt]:
         found = []
         guid, uids = receivers_of(row)
-        concerned = [(group_subject(guid), self._here(guid))] if guid else [(user_subject(uid), [uid]) for uid in uids]
+        concerned = (
+            [(group_subject(guid), self._members_here(guid))] if guid else [(user_subject(uid), [uid]) for uid in uids]
+        )
         for subject, here in concerned:
             left = self.numbers.left_without(row.number, subject) if guid else []
             if guid and (late := self.numbers.late_for(row.number)):
@@ -230,7 +232,7 @@ class ChangeHealing:
     def _candidates(self, row: ChangeRow) -> list[str]:
         return [uid for missing in self._missing(row) for uid in missing.uids]
 
-    def _here(self, guid: str) -> list[str]:
+    def _members_here(self, guid: str) -> list[str]:
         return self._members.members_here(guid) if self._members is not None else []
 
 

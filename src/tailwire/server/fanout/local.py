@@ -107,9 +107,9 @@ class LocalDelivery:
             self.deliver(user_subject(uid), MembershipChange(guid, entry.holds))
         elif kind == GROUP_REMOVED and group_subject(key) in self.subjects and key not in self._leaving:
             # The frame that reports the removal is not in the log, and comes soon.
-            self._leaving[key] = self._loop.call_later(LEAVE_SECONDS, self._leave, key)
+            self._leaving[key] = self._loop.call_later(LEAVE_SECONDS, self._leave_group, key)
 
-    def _leave(self, guid: str) -> None:
+    def _leave_group(self, guid: str) -> None:
         self._leaving.pop(guid).cancel()
         if self._sockets is not None:
             self._sockets.leave_group(guid)
@@ -123,7 +123,7 @@ class LocalDelivery:
         else:
             guid = next((guid for guid in self._leaving if group_subject(guid) == item[0]), "")
         if guid in self._leaving:
-            self._leave(guid)
+            self._leave_group(guid)
 
     def close(self) -> None:
         """Cancel the departures from removed groups that are still to come."""

@@ -321,7 +321,7 @@ class MessageLog:
                 pause = min(2 * pause, LONGEST_RETRY_SECONDS)
                 continue
             if not self._subscribe_early(self._local.groups_to_join(page)):
-                self._take(page)
+                self._process_page(page)
                 await asyncio.sleep(0)  # others have their turn between pages
         self._reading = None
         self._read_now = False
@@ -352,7 +352,7 @@ class MessageLog:
             self._doubt()
         return bool(wanted)
 
-    def _take(self, page: LogPage) -> None:
+    def _process_page(self, page: LogPage) -> None:
         self._metrics.log_entries_read += len(page.messages) + len(page.changes)
         self._feed.tell([entry.change for entry in page.changes])
         items: defaultdict[int, list[Item]] = defaultdict(list)

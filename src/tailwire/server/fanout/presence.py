@@ -98,7 +98,7 @@ class SharedPresence:
         """
         _, versions = await self._table.versions()
         for process in versions:
-            await self._read(process)
+            await self._read_users_of(process)
 
     # This process's users.
 
@@ -199,12 +199,12 @@ class SharedPresence:
         if delta.version == known + 1:  # otherwise some were missed: the next looks notice it
             self._versions[delta.process] = delta.version
         for uid, online, away in delta.users:
-            self._set(uid, delta.process, away if online else None)
+            self._set_presence(uid, delta.process, away if online else None)
             if online and away:
                 self._hub.left.note(uid)
         self._forget([uid for uid, _, _ in delta.users])
 
-    def _set(self, uid: str, process: int, away: bool | None) -> None:
+    def _set_presence(self, uid: str, process: int, away: bool | None) -> None:
         processes = self._elsewhere.get(uid)
         if away is not None:
             self._elsewhere.setdefault(uid, {})[process] = away
@@ -232,7 +232,7 @@ class SharedPresence:
         behind = {p: v for p, v in versions.items() if p != mine and v != self._versions.get(p, 0) and p in alive}
         for process, version in behind.items():
             if self._behind.get(process) == version:  # not only a change that is still on its way
-                await self._read(process)
+                await self._read_users_of(process)
         self._behind = behind
 
     def _drop(self, process: int) -> None:
@@ -240,7 +240,7 @@ class SharedPresence:
         self._newest.pop(process, None)
         gone = [uid for uid, processes in self._elsewhere.items() if process in processes]
         for uid in gone:
-            self._set(uid, process, None)
+            self._set_presence(uid, process, None)
         self._forget(gone)
 
     def ended(self, process: int) -> None:
@@ -248,7 +248,7 @@ class SharedPresence:
         self._drop(process)
         self._hub.broker.publish(PRESENCE_DELTAS_SUBJECT, PresenceDelta(process, 0, ()))
 
-    async def _read(self, process: int) -> None:
+    async def _read_users_of(self, process: int) -> None:
         users_of = await self._table.users_of(process)
         if users_of is None or process == self._process:
             return
@@ -256,9 +256,9 @@ class SharedPresence:
             return  # a later change has arrived meanwhile: the next look finds out whether any is missing
         gone = [uid for uid, at in self._elsewhere.items() if process in at and uid not in users_of.away]
         for uid in gone:
-            self._set(uid, process, None)
+            self._set_presence(uid, process, None)
         for uid, away in users_of.away.items():
-            self._set(uid, process, away)
+            self._set_presence(uid, process, away)
         self._versions[process] = users_of.version
         self._forget([*gone, *users_of.away])
 

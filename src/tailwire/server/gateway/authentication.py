@@ -130,9 +130,9 @@ class Authenticator:
 
     def welcome(self, socket: Socket) -> None:
         """Tell a client that its socket is authenticated, and which features it was granted."""
-        socket.write(auth_result(self._app_id, socket.device, socket.uid, self._granted(socket)))
+        socket.write(auth_result(self._app_id, socket.device, socket.uid, self._granted_body(socket)))
 
-    def _granted(self, socket: Socket) -> dict[str, Any]:
+    def _granted_body(self, socket: Socket) -> dict[str, Any]:
         body: dict[str, Any] = {"status": "OK", "code": "200"}
         if not socket.features:
             return body

@@ -120,7 +120,7 @@ class Gateway:
 
     def _went_offline(self, uid: str) -> None:
         self._hub.away.discard(uid)
-        self._run(self._ephemeral.user_went_offline(uid))
+        self._start_task(self._ephemeral.user_went_offline(uid))
 
     def _update_away(self, uid: str) -> None:
         # A user is away while all their apps are in the background. Only clients with `appState` report that.
@@ -130,9 +130,9 @@ class Gateway:
             self._hub.away ^= {uid}
             if away:
                 self._hub.left.note(uid)
-            self._run(self._ephemeral.away(uid))
+            self._start_task(self._ephemeral.away(uid))
 
-    def _run(self, action: Any) -> None:
+    def _start_task(self, action: Any) -> None:
         task = self.loop.create_task(self._log_failure(action))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -167,7 +167,7 @@ class Gateway:
             self._pong(socket)
         else:
             socket.inbox = [text]
-            self._run(self._drain(socket))
+            self._start_task(self._drain(socket))
 
     def counted(self, socket: Socket) -> bool:
         """Count a frame that is not a complete text message. Return False if the socket was closed for flooding."""
@@ -348,7 +348,7 @@ class Gateway:
 
     def _load_changed(self, before: Level, now: Level) -> None:
         if before >= Level.PRESENCE > now:
-            self._run(self._ephemeral.publish_skipped())
+            self._start_task(self._ephemeral.publish_skipped())
         # Clients are notified when shedding begins, when it starts or stops to affect receipts, and when it ends.
         begins_or_ends = (before == Level.NONE) is not (now == Level.NONE)
         if not begins_or_ends and (before >= Level.RECEIPTS) is (now >= Level.RECEIPTS):

@@ -75,12 +75,12 @@ class Rates:
         if who:
             setting, buckets = of_key if key else of_token
             if buckets.limited:
-                found = _taken(setting, buckets, who, count)
+                found = _result_of_taking(setting, buckets, who, count)
                 if found.wait:
                     return found
         setting, buckets = of_app
         if buckets.limited:
-            taken = _taken(setting, buckets, APP_KEY, count)
+            taken = _result_of_taking(setting, buckets, APP_KEY, count)
             if taken.wait or not found.most or taken.left < found.left:
                 return taken
         return found
@@ -93,7 +93,7 @@ class Rates:
             buckets.divide(servers)
 
 
-def _taken(setting: str, buckets: Buckets, who: str, count: int) -> RateResult:
+def _result_of_taking(setting: str, buckets: Buckets, who: str, count: int) -> RateResult:
     wait = buckets.take(who, count)
     return RateResult(buckets.size, buckets.left(who) or 0, wait, setting)
 

@@ -67,12 +67,12 @@ def encrypt(
     salt = salt or os.urandom(SALT_BYTES)
     ours = point(key.public_key())
     shared = key.exchange(ec.ECDH(), theirs)
-    seed = _derived(shared, secret, b"WebPush: info\x00" + receiver + ours, 32)
-    content_key = _derived(seed, salt, b"Content-Encoding: aes128gcm\x00", 16)
-    nonce = _derived(seed, salt, b"Content-Encoding: nonce\x00", 12)
+    seed = _derived_key(shared, secret, b"WebPush: info\x00" + receiver + ours, 32)
+    content_key = _derived_key(seed, salt, b"Content-Encoding: aes128gcm\x00", 16)
+    nonce = _derived_key(seed, salt, b"Content-Encoding: nonce\x00", 12)
     header = salt + RECORD_BYTES.to_bytes(4) + len(ours).to_bytes(1) + ours
     return header + AESGCM(content_key).encrypt(nonce, content + _LAST_RECORD, None)
 
 
-def _derived(secret: bytes, salt: bytes, info: bytes, length: int) -> bytes:
+def _derived_key(secret: bytes, salt: bytes, info: bytes, length: int) -> bytes:
     return HKDF(hashes.SHA256(), length, salt, info).derive(secret)

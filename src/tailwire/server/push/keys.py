@@ -38,7 +38,7 @@ def apns_key(file: str) -> ec.EllipticCurvePrivateKey:
     Raises:
         OSError: if it cannot be read, or holds no key for APNs.
     """
-    key = _private_key(_read(file), file, "apns_key")
+    key = _private_key(_read_file(file), file, "apns_key")
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
         raise OSError(f"apns_key: {file} holds no key for APNs; download one from Apple's developer site")
     return key
@@ -51,7 +51,7 @@ def service_account(file: str) -> ServiceAccount:
         OSError: if it cannot be read, or is not such a file.
     """
     try:
-        found = msgspec.json.decode(_read(file), type=_Account)
+        found = msgspec.json.decode(_read_file(file), type=_Account)
     except ValueError as e:
         raise OSError(f"fcm_credentials: {file} is not the JSON file of a service account: {e}") from e
     key = _private_key(found.private_key.encode(), file, "fcm_credentials")
@@ -60,7 +60,7 @@ def service_account(file: str) -> ServiceAccount:
     return ServiceAccount(found.project_id, found.client_email, found.token_uri, key)
 
 
-def _read(file: str) -> bytes:
+def _read_file(file: str) -> bytes:
     with Path(file).open("rb") as opened:
         return opened.read(MAX_FILE_BYTES)
 

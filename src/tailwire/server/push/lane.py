@@ -113,7 +113,7 @@ class Lane:
             waits = max(self._troubled.get(one.row.token_hash, (0, 0))[1], self._paused_until) - now
             if waits > 0 and not one.row.attempt:
                 return Outcome(Result.LATER, "an earlier notification to this device failed", wait=waits)
-            await self._turn()
+            await self._wait_for_turn()
             if not self._work.may_go_on:  # this server was paused, and taken for dead
                 return _LEFT
             notification: Notification | None = await self._composer.compose(one.row)
@@ -125,7 +125,7 @@ class Lane:
             except TimeoutError:
                 return Outcome(Result.LATER, f"no complete answer within {ATTEMPT_TIMEOUT_SECONDS:.0f} seconds")
 
-    async def _turn(self) -> None:
+    async def _wait_for_turn(self) -> None:
         now = self._loop.time()
         start = max(now, self._next_start)
         self._next_start = start + INTERVAL_SECONDS

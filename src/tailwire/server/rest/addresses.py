@@ -25,16 +25,16 @@ class Addresses:
 
     def settings(self, scope: Scope) -> dict[str, Any]:
         """Return the `data` of `GET /settings`."""
-        host, port, secure = self._reached(scope)
+        host, port, secure = self._address_reached(scope)
         here = settings_to_wire(host=host, port=port, secure=secure, app_id=self._app_id, region=self._region)
         return {**here, **self._offers}
 
     def base(self, scope: Scope) -> str:
         """Return the URL at which a client reached the server."""
-        host, port, secure = self._reached(scope)
+        host, port, secure = self._address_reached(scope)
         return f"{'https' if secure else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
 
-    def _reached(self, scope: Scope) -> tuple[str, int, bool]:
+    def _address_reached(self, scope: Scope) -> tuple[str, int, bool]:
         if self._public is not None:
             secure = self._public.scheme in ("https", "wss")
             host, port = self._public.hostname or "localhost", self._public.port

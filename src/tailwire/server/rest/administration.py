@@ -84,12 +84,12 @@ class KeyRoutes:
 
     async def _get(self, call: Call) -> dict[str, Any]:
         key = call.params["key"]
-        return key_payload(await self._keys.get(key), _whole(key))
+        return key_payload(await self._keys.get(key), _full_key_or_empty(key))
 
     async def _update(self, call: Call) -> dict[str, Any]:
         key, body = call.params["key"], call.body
         row = await self._keys.update(key, body.name, body.scope, call.header(b"apikey"))
-        return key_payload(row, _whole(key))
+        return key_payload(row, _full_key_or_empty(key))
 
     async def _delete(self, call: Call) -> dict[str, Any]:
         key = call.params["key"]
@@ -271,6 +271,6 @@ class WebhookRoutes:
         return done(f"{count} deliveries are sent again.")
 
 
-def _whole(key: str) -> str:
+def _full_key_or_empty(key: str) -> str:
     # A key that the client named by its id is shown by its last characters.
     return key if len(key) != KEY_ID_CHARACTERS else ""

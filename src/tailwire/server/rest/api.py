@@ -147,13 +147,13 @@ class Api:
         try:
             result = await self._respond(scope, receive, given, headers, trace)
         except Refused as e:
-            _over(trace)
+            _mark_over(trace)
             self._records.refused(e)
             await self._records.note_number_of_refused(trace)
             status, result, more = error_response(e)
             headers += more
         except Exception:  # noqa: BLE001 - logged, and answered with status 500
-            _over(trace)
+            _mark_over(trace)
             path = shown_path(scope["path"], known=trace.operation is not None)
             log.exception("%r %r failed request_id=%s", scope["method"], path, request_id.decode())
             status, result, _ = error_response(Refused("ERR_MISSION_FAILED"))
@@ -309,7 +309,7 @@ class Api:
             raise Refused("ERR_TOO_MANY_REQUESTS", advice, retry_after=taken.wait, limit=limit)
 
 
-def _over(trace: Trace) -> None:
+def _mark_over(trace: Trace) -> None:
     if trace.entry is not None:
         trace.entry.over = True
 

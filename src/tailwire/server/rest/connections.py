@@ -85,23 +85,23 @@ class ConnectionRoutes:
             )
         return row
 
-    def _moment(self, at: float) -> float:
+    def _wall_time(self, at: float) -> float:
         return round(self._now() / 1000 - (self._clock() - at), 3)
 
     def _payload(self, row: ConnectionRow) -> dict[str, Any]:
         end = None
         if row.end is not None:
             facts = {"by": row.end.by, "code": row.end.code, "cause": row.end.cause or None}
-            end = without_none({**facts, "at": int(self._moment(row.ended_at))})
+            end = without_none({**facts, "at": int(self._wall_time(row.ended_at))})
         shown = {
             "id": str(row.id), "uid": row.uid or None, "device": row.device or None, "platform": row.platform or None,
             "address": row.address, "features": list(row.features), "appState": row.app_state or None,
-            "openedAt": int(self._moment(row.opened_at)), "lastHeardAt": int(self._moment(row.heard_at)),
+            "openedAt": int(self._wall_time(row.opened_at)), "lastHeardAt": int(self._wall_time(row.heard_at)),
             "life": round((row.ended_at or self._clock()) - row.opened_at, 3), "buffered": row.buffered,
             "slow": row.slow, "end": end,
         }  # fmt: skip
         return without_none(shown)
 
     def _event(self, event: ConnectionEvent) -> dict[str, Any]:
-        shown = {"at": self._moment(event.at), "kind": event.kind, "detail": event.detail or None}
+        shown = {"at": self._wall_time(event.at), "kind": event.kind, "detail": event.detail or None}
         return without_none(shown)

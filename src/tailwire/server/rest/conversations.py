@@ -90,14 +90,14 @@ class ConversationRoutes:
         return await self._delete_named(call, *named, permanently=call.caller.key)
 
     async def _get(self, call: Call) -> dict[str, Any]:
-        return conversation_payload(await self._conversations.get(call.caller, *_named(call)))
+        return conversation_payload(await self._conversations.get(call.caller, *_kind_and_id(call)))
 
     async def _tag(self, call: Call) -> dict[str, Any]:
-        return conversation_payload(await self._conversations.tag(call.caller, *_named(call), call.body.tags))
+        return conversation_payload(await self._conversations.tag(call.caller, *_kind_and_id(call), call.body.tags))
 
     async def _delete(self, call: Call) -> dict[str, Any]:
         permanently = call.caller.key and call.body.delete_messages_permanently
-        return await self._delete_named(call, *_named(call), permanently=permanently)
+        return await self._delete_named(call, *_kind_and_id(call), permanently=permanently)
 
     async def _delete_named(self, call: Call, kind: str, other: str, *, permanently: bool) -> dict[str, Any]:
         key = await self._conversations.delete(call.caller, kind, other, permanently=permanently)
@@ -105,10 +105,10 @@ class ConversationRoutes:
         return done(f"The conversation {id_of(key)} has been deleted successfully for {whom}.")
 
     async def _pin(self, call: Call) -> dict[str, Any]:
-        return conversation_payload(await self._conversations.pin(call.caller, *_named(call), pinned=True))
+        return conversation_payload(await self._conversations.pin(call.caller, *_kind_and_id(call), pinned=True))
 
     async def _unpin(self, call: Call) -> dict[str, Any]:
-        return conversation_payload(await self._conversations.pin(call.caller, *_named(call), pinned=False))
+        return conversation_payload(await self._conversations.pin(call.caller, *_kind_and_id(call), pinned=False))
 
     async def _mark_read(self, call: Call) -> dict[str, Any]:
         return await self._mark(call, read=True)
@@ -122,7 +122,7 @@ class ConversationRoutes:
             number = message_id(up_to) if up_to is not None else None
         except Refused as e:
             raise Refused("ERR_BAD_REQUEST", {"messageId": "Use a message id, or leave it out."}) from e
-        kind, other = _named(call)
+        kind, other = _kind_and_id(call)
         await self._receipts.mark_conversation(call.caller, kind, other, number, read=read)
         where = "from the user" if kind == "user" else "in the group"
         what = "read" if read else "delivered"
@@ -132,7 +132,7 @@ class ConversationRoutes:
 
     async def _mark_unread(self, call: Call) -> dict[str, Any]:
         caller = call.caller
-        kind, other = _named(call)
+        kind, other = _kind_and_id(call)
         number = await self._receipts.mark_unread(caller, kind, other, call.body.message_id or "")
         where = f"from the user {other}" if kind == "user" else f"in the group {other}"
         marked = done(
@@ -144,7 +144,7 @@ class ConversationRoutes:
         return {**marked, "conversation": conversation_payload(conversation)}
 
 
-def _named(call: Call) -> tuple[str, str]:
+def _kind_and_id(call: Call) -> tuple[str, str]:
     # The kind of the conversation, and the uid or guid.
     if "guid" in call.params:
         return "group", call.params["guid"]

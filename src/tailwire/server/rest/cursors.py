@@ -59,7 +59,7 @@ class Order:
         if not isinstance(found, list) or not found or not isinstance(found[0], str):
             raise Refused("ERR_BAD_REQUEST", {"cursor": f"Use {START_CURSOR}, or meta.next.cursor of the page before."})
         name, *values = found
-        fits = len(values) == len(self.columns) and all(map(_fits, values, self.columns.values()))
+        fits = len(values) == len(self.columns) and all(map(_has_type, values, self.columns.values()))
         if name != self.name or not fits:
             raise Refused(
                 "ERR_BAD_REQUEST", {"cursor": f"It belongs to another list or order. Begin with {START_CURSOR}."}
@@ -88,7 +88,7 @@ class Order:
         return {"data": [shown(row) for row in kept], "meta": {"next": following}}
 
 
-def _fits(value: Any, kind: type) -> bool:
+def _has_type(value: Any, kind: type) -> bool:
     if kind is int:
         return type(value) is int and 0 <= value <= _MAX_NUMBER
     return isinstance(value, str) and "\0" not in value

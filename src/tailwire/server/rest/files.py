@@ -51,7 +51,7 @@ class FileRoutes:
             Operation("POST", "/files/upload-url", "Get signed forms for uploads", self._forms,
                       body=requests.RequestUpload, response=dict[str, responses.UploadForm]),
             Operation("POST", "/files", "Upload a file with a signed form", self._no_form, access=Access.ANYONE,
-                      form_handler=self._take),
+                      form_handler=self._upload),
             Operation("GET", "/files/{name}", "Download a file or a range of it", self._get, access=Access.ANYONE,
                       query=FileQuery, statuses=STATUS_TEXTS, media="application/octet-stream"),
             Operation("HEAD", "/files/{name}", "Get the headers of a file", self._get, access=Access.ANYONE,
@@ -67,7 +67,7 @@ class FileRoutes:
     async def _no_form(self, call: Call) -> None:
         raise Refused("ERR_BAD_REQUEST", {"content-type": "Send multipart/form-data."})
 
-    async def _take(self, call: Call) -> None:
+    async def _upload(self, call: Call) -> None:
         files, allowed = self._files, 0
         taken: Reservation | None = None
         signed: dict[str, str] = {}  # the fields before the file; later ones are not verified

@@ -147,7 +147,7 @@ class MessageRoutes:
         mark = await self._messages.check_mark(q.mark, after) if q.mark else ""
         log = self._catch_up if q.changes else None
         if log is not None and caller.reader and conversation is None and after is not None:
-            return await self._missed(log, caller, q, wanted, mark)
+            return await self._missed_page(log, caller, q, wanted, mark)
         rows = await self._messages.listed(caller, wanted, uid=uid, guid=guid)
         # Read after the list, so that it covers every removed message that the list lacks.
         pruned = await self._messages.pruned_until(caller, after) if mark and conversation is None else 0
@@ -157,7 +157,9 @@ class MessageRoutes:
         shown = await self._renderer.render_all(rows, caller.reader, following=q.with_thread_subscribed)
         return enveloped(b"[%b]" % b",".join(shown), _meta(rows, wanted, q.page, mark, pruned, changes))
 
-    async def _missed(self, log: CatchUp, caller: Caller, q: MessageQuery, wanted: MessageFilter, mark: str) -> bytes:
+    async def _missed_page(
+        self, log: CatchUp, caller: Caller, q: MessageQuery, wanted: MessageFilter, mark: str
+    ) -> bytes:
         asked = CatchUpRequest(int(q.changes) if q.changes != NO_MARK else None, tuple(q.heard), q.at_most)
         page = await log.page(caller, wanted, asked)
         pruned = await self._messages.pruned_until(caller, wanted.cursor) if mark else 0

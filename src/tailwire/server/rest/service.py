@@ -78,7 +78,7 @@ class ServiceRoutes:
                     "GET",
                     "/openapi.json",
                     "Get the OpenAPI document",
-                    self._described,
+                    self._openapi_document,
                     access=access,
                     media="application/json",
                 ),
@@ -128,16 +128,16 @@ class ServiceRoutes:
         return self._health.overall()
 
     async def _counters(self, call: Call) -> Streamed:
-        return _whole(as_text(self._metrics, await self._sizes(), self._version), b"text/plain; version=0.0.4")
+        return _whole_response(as_text(self._metrics, await self._sizes(), self._version), b"text/plain; version=0.0.4")
 
-    async def _described(self, call: Call) -> Streamed:
+    async def _openapi_document(self, call: Call) -> Streamed:
         if not self._document:
             self._document = encode(document([*self._others, *self.operations()], self._version))
-        return _whole(self._document, b"application/json")
+        return _whole_response(self._document, b"application/json")
 
     async def _page(self, call: Call) -> Streamed:
         page = files("tailwire.server.rest").joinpath("docs.html").read_bytes()
-        return _whole(page, b"text/html; charset=utf-8", *_policy(page))
+        return _whole_response(page, b"text/html; charset=utf-8", *_policy(page))
 
 
 def _policy(page: bytes) -> list[tuple[bytes, bytes]]:
@@ -155,7 +155,7 @@ def _policy(page: bytes) -> list[tuple[bytes, bytes]]:
     ]
 
 
-def _whole(body: bytes, content_type: bytes, *more: tuple[bytes, bytes]) -> Streamed:
+def _whole_response(body: bytes, content_type: bytes, *more: tuple[bytes, bytes]) -> Streamed:
     async def pieces() -> Any:
         yield body
 

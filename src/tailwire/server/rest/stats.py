@@ -87,9 +87,9 @@ class StatsRoutes:
     async def _get(self, call: Call) -> dict[str, Any]:
         q: StatsQuery = call.query
         seconds = min(WINDOW_SECONDS, int(q.window[:-1]) * _UNITS[q.window[-1]])
-        return {**await self._about(), "samples": list(map(sample_payload, self._stats.window(seconds)))}
+        return {**await self._process_payload(), "samples": list(map(sample_payload, self._stats.window(seconds)))}
 
-    async def _about(self) -> dict[str, Any]:
+    async def _process_payload(self) -> dict[str, Any]:
         waiting = sum(queue.waiting for queue in self._metrics.webhook_queues())
         sizes = sizes_payload(await self._sizes())
         return {"process": self._process.payload(), "sizes": sizes, "waitingDeliveries": waiting}
@@ -107,7 +107,7 @@ class StatsRoutes:
             number = 0
             while not gone.done() and number < MAX_STREAMED_SAMPLES:
                 if number % SAMPLES_PER_SIZES == 0:
-                    yield _event("about", await self._about())
+                    yield _event("about", await self._process_payload())
                 number += 1
                 taken = asyncio.ensure_future(self._stats.next())
                 await asyncio.wait((gone, taken), return_when=asyncio.FIRST_COMPLETED)

@@ -44,12 +44,12 @@ def decode(text: bytes, kind: type[T], what: str = "body") -> T:
         text.decode()  # msgspec does not check the text of raw parts
         value = _decoder(kind)(text)
     except RecursionError as e:
-        raise _exceeding(text, what) from e
+        raise _refusal_of_excess(text, what) from e
     except (msgspec.DecodeError, UnicodeDecodeError) as e:
         wrong, _, where = str(e).partition(" - at `$.")
         raise Refused("ERR_BAD_REQUEST", {where.rstrip("`") or what: f"{wrong}."}) from e
     if not bounds.within_bounds(text):
-        raise _exceeding(text, what)
+        raise _refusal_of_excess(text, what)
     if b"\\u0000" in text and _NUL.search(text):
         raise Refused("ERR_BAD_REQUEST", {what: NO_NUL})
     return value
@@ -78,7 +78,7 @@ def decode_part(part: bytes, kind: type[T], what: str = "body") -> T:
         raise Refused("ERR_BAD_REQUEST", {f"{what}.{where.rstrip('`')}" if where else what: f"{wrong}."}) from e
 
 
-def _exceeding(text: bytes, what: str) -> Refused:
+def _refusal_of_excess(text: bytes, what: str) -> Refused:
     found = bounds.first_excess(text)
     if found is None:
         return Refused("ERR_BAD_REQUEST", {what: bounds.NOT_LOCATED})

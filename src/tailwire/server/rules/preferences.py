@@ -101,7 +101,7 @@ def changed_preferences(stored: str, change: dict[str, Any]) -> str:
             for key in value:
                 if key not in known[name]:
                     raise Refused("ERR_BAD_REQUEST", {f"{name}.{key[:50]}": f"Use {', '.join(known[name])}."})
-            schedule = {**known[name].get("schedule", {}), **_object(value.get("schedule"))}
+            schedule = {**known[name].get("schedule", {}), **_object_or_empty(value.get("schedule"))}
             value = {**known[name], **value, **({"schedule": schedule} if "schedule" in known[name] else {})}
         known[name] = value
     try:
@@ -115,5 +115,5 @@ def changed_preferences(stored: str, change: dict[str, Any]) -> str:
     return msgspec.json.encode(checked).decode()
 
 
-def _object(value: Any) -> dict[str, Any]:
+def _object_or_empty(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}

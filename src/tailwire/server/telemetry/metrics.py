@@ -46,7 +46,7 @@ def _no_queues() -> Iterable[WebhookQueue]:
     return ()
 
 
-def _nobody() -> int:
+def _zero() -> int:
     return 0
 
 
@@ -92,7 +92,7 @@ class Metrics:
     send_seconds: Histogram = field(default_factory=Histogram)
     commit_seconds: Histogram = field(default_factory=Histogram)
     webhook_queues: Callable[[], Iterable[WebhookQueue]] = _no_queues
-    users_online: Callable[[], int] = _nobody
+    users_online: Callable[[], int] = _zero
 
     def store_failed(self) -> None:
         """Count a transaction that could not be written."""

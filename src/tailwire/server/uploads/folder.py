@@ -40,7 +40,7 @@ class _File(PartFile):
         self._kept = True
 
 
-def _described(entries: list[os.DirEntry[str]]) -> list[StoredFile]:
+def _stored_files(entries: list[os.DirEntry[str]]) -> list[StoredFile]:
     found = []
     for entry in entries:
         with suppress(FileNotFoundError):  # removed meanwhile
@@ -87,7 +87,7 @@ class FolderUploads:
             return
         with os.scandir(self._folder) as entries:
             while batch := await self._readers.run(lambda: list(islice(entries, FILES_PER_BATCH))):
-                yield await self._readers.run(partial(_described, batch))
+                yield await self._readers.run(partial(_stored_files, batch))
 
     async def missing(self, names: list[str]) -> list[str]:
         """Return the names that no file has."""

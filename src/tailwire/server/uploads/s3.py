@@ -51,7 +51,7 @@ class _Upload(PartFile):
     async def keep(self, name: str, thumbnail: str | None = None) -> None:
         """Send the file to the bucket."""
         self._sending = True
-        sending = self._uploads.start(self._send(name, thumbnail))
+        sending = self._uploads.start(self._send_to_bucket(name, thumbnail))
         try:
             await asyncio.shield(sending)
         except asyncio.CancelledError:
@@ -59,7 +59,7 @@ class _Upload(PartFile):
             self._abandoned = True
             raise
 
-    async def _send(self, name: str, thumbnail: str | None) -> None:
+    async def _send_to_bucket(self, name: str, thumbnail: str | None) -> None:
         try:
             await self._uploads.send(self._path, self.size, name, self._small if thumbnail else None, thumbnail or "")
         finally:
@@ -142,10 +142,10 @@ class S3Uploads:
         """Start work that ends by itself, even if the request that needs it is cancelled."""
         task = asyncio.get_running_loop().create_task(work, name="tailwire upload to the bucket")
         self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self._on_task_ended)
         return task
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _on_task_ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and isinstance(task.exception(), BucketError):
             log.warning("an abandoned upload remains in the bucket: %s", task.exception())
@@ -164,7 +164,7 @@ class S3Uploads:
                     await self._bucket.put(thumbnail, small, 0, "image/jpeg")
                 await self._bucket.put(name, path, size, UNKNOWN_TYPE)
         except OSError as e:
-            raise _refused("stored", e) from e
+            raise _refusal("stored", e) from e
 
     async def remove(self, names: list[str]) -> None:
         """Delete files.
@@ -208,7 +208,7 @@ class S3Uploads:
         try:
             return await self._bucket.size(Path(name).name)
         except BucketError as e:
-            raise _refused("read", e) from e
+            raise _refusal("read", e) from e
 
     def link(self, name: str, mime_type: str, disposition: str) -> str | None:
         """Return a signed URL of the bucket, if clients are redirected."""
@@ -251,7 +251,7 @@ class S3Uploads:
         except FileNotFoundError:
             return None
         except BucketError as e:
-            raise _refused("read", e) from e
+            raise _refusal("read", e) from e
         return ArrivedFile(file, size, head)
 
     async def end_direct(self, name: str) -> None:
@@ -273,7 +273,7 @@ class S3Uploads:
         await self._parts.close()
 
 
-def _refused(what: str, e: OSError) -> Refused:
+def _refusal(what: str, e: OSError) -> Refused:
     log.error("a file cannot be %s: %s", what, e)
     if what == "stored":
         return unavailable()

@@ -67,7 +67,7 @@ class Bucket:
         try:
             await self._answer(sent, PUT_SECONDS + size / MIN_PUT_BYTES_PER_SECOND)
         except FileNotFoundError as e:
-            raise self._missing() from e
+            raise self._missing_error() from e
 
     async def size(self, name: str) -> int:
         """Return the size of an object in bytes.
@@ -121,7 +121,7 @@ class Bucket:
         try:
             await self._answer(obstore.delete_async(self._store, list(names)))
         except FileNotFoundError as e:
-            raise self._missing() from e
+            raise self._missing_error() from e
 
     async def copy_new(self, source: str, target: str) -> bool:
         """Copy an object. Return False, and change nothing, if the target exists.
@@ -187,13 +187,13 @@ class Bucket:
         except StopAsyncIteration:
             pass
         except FileNotFoundError as e:
-            raise self._missing() from e
+            raise self._missing_error() from e
 
-    def _missing(self) -> BucketError:
+    def _missing_error(self) -> BucketError:
         message = f"the bucket {self.address.bucket} does not exist: create it, or correct the setting uploads"
         return BucketError(message, temporary=False)
 
-    def _denied(self) -> BucketError:
+    def _denied_error(self) -> BucketError:
         what = f"the bucket {self.address.bucket} refused the request"
         advice = "check s3_access_key and s3_secret_key, their permissions, and s3_region"
         return BucketError(f"{what}: {advice}", temporary=False)
@@ -209,13 +209,13 @@ class Bucket:
         except AlreadyExistsError:
             raise
         except (PermissionDeniedError, UnauthenticatedError) as e:
-            raise self._denied() from e
+            raise self._denied_error() from e
         except TimeoutError as e:
             message = f"the service at {where.endpoint} did not answer within {seconds:.0f} s"
             raise BucketError(message, temporary=True) from e
         except FileNotFoundError as e:
             if "NoSuchBucket" in str(e):
-                raise self._missing() from e
+                raise self._missing_error() from e
             raise
         except (BaseError, ValueError, OSError) as e:
             raise self._failed(e) from e
@@ -224,9 +224,9 @@ class Bucket:
         # The texts of obstore contain the names of files, which grant access to them, so only known words are used.
         text = str(e)
         if "NoSuchBucket" in text:
-            return self._missing()
+            return self._missing_error()
         if "status code: 403" in text or "status code: 401" in text:
-            return self._denied()
+            return self._denied_error()
         if "HTTP error" in text or "error sending request" in text:
             message = f"the service at {self.address.endpoint} cannot be reached: check s3_endpoint and the network"
             return BucketError(message, temporary=True)

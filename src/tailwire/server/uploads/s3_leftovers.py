@@ -30,19 +30,19 @@ def remove_leftovers(address: BucketAddress, credentials: Credentials, now: int,
     """
     query = {"uploads": "", **({"prefix": f"{address.prefix}/"} if address.prefix else {})}
     try:
-        listing = ElementTree.fromstring(_ask(address, credentials, "GET", "", query, now))
+        listing = ElementTree.fromstring(_request(address, credentials, "GET", "", query, now))
     except ElementTree.ParseError as e:
         raise ValueError("the list of unfinished uploads is not XML") from e
     removed = 0
     for upload in listing.iterfind("{*}Upload"):
         key, upload_id, begun = (upload.findtext(f"{{*}}{name}", "") for name in ("Key", "UploadId", "Initiated"))
         if now - datetime.fromisoformat(begun).timestamp() > min_age:
-            _ask(address, credentials, "DELETE", key, {"uploadId": upload_id}, now)
+            _request(address, credentials, "DELETE", key, {"uploadId": upload_id}, now)
             removed += 1
     return removed
 
 
-def _ask(
+def _request(
     address: BucketAddress, credentials: Credentials, method: str, key: str, query: dict[str, str], now: int
 ) -> bytes:
     url = signed_url(address, credentials, key, query, now, LIFETIME_SECONDS, method=method, public=False)

@@ -44,7 +44,7 @@ def make_thumbnail(source: Path, target: Path | None) -> Picture | None:
             width, height = image.size
             if target is None or not _is_affordable(image, source):
                 return Picture(width, height, small=False)
-            small = _reduced(image)
+            small = _reduced_image(image)
             with private_files.open_new(target) as file:
                 small.save(file, "JPEG", quality=80)
             return Picture(width, height, small=True)
@@ -71,7 +71,7 @@ def _scans(source: Path) -> int:
     return source.read_bytes().count(bytes((0xFF, _SCAN)))
 
 
-def _reduced(image: Opened) -> Opened:
+def _reduced_image(image: Opened) -> Opened:
     from PIL import ImageOps
 
     image.draft("RGB", THUMBNAIL_SIZE)

@@ -42,9 +42,9 @@ class ChatRequests:
 
     def routes(self) -> dict[str, App]:
         """Return the handlers by the first part of their path below `/chat/`."""
-        return {"about": _answering(self._about), "login": _answering(self._login)}
+        return {"about": _answering(self._describe), "login": _answering(self._login)}
 
-    async def _about(self, scope: Scope, receive: Receive) -> bytes:
+    async def _describe(self, scope: Scope, receive: Receive) -> bytes:
         if scope["path"] != "/chat/about" or scope["method"] != "GET":
             raise Refused("ERR_API_NOT_FOUND")
         demo = self._demo_users if _names_this_machine(scope) else {}

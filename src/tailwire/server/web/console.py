@@ -64,9 +64,9 @@ class ConsoleRequests:
 
     def routes(self) -> dict[str, App]:
         """Return the handlers by the first part of their path below `/console/`."""
-        return {"session": self._guarded(self._session), "api": self._guarded(self._pass_on)}
+        return {"session": self._with_checks(self._session), "api": self._with_checks(self._pass_on)}
 
-    def _guarded(self, handler: Callable[[Scope, Receive, Send], Awaitable[None]]) -> App:
+    def _with_checks(self, handler: Callable[[Scope, Receive, Send], Awaitable[None]]) -> App:
         async def handle(scope: Scope, receive: Receive, send: Send) -> None:
             try:
                 check_origin(scope, "ERR_CONSOLE_ORIGIN")
@@ -90,17 +90,17 @@ class ConsoleRequests:
                 raise Refused("ERR_CONSOLE_LINK")
             cookie, session = opened
             await self._record(session, "console sign-in", scope)
-            await self._tell(scope, send, session, cookie)
+            await self._send_session(scope, send, session, cookie)
             return
         session = self._signed_in(scope)
         if method == "GET":
-            await self._tell(scope, send, session, "")
+            await self._send_session(scope, send, session, "")
             return
         self._sessions.close(session)
         await self._record(session, "console sign-out", scope)
         await send_json(send, 200, encode({"data": {"success": True}}), [_cookie(scope, "", 0)])
 
-    async def _tell(self, scope: Scope, send: Send, session: Session, cookie: str) -> None:
+    async def _send_session(self, scope: Scope, send: Send, session: Session, cookie: str) -> None:
         left = int(self._sessions.left(session))
         facts = {"token": session.token, "secondsLeft": left, "keyId": key_id(fingerprint(session.key))}
         more = [_cookie(scope, cookie, left)] if cookie else []

@@ -101,13 +101,13 @@ class Front:
             await _send(send, 404, headers, f"This page has no such file. Open /{name}/ instead.\n".encode())
             return
         headers = [(b"etag", file.tag), *headers]
-        if _knows(headers_of(scope).get(b"if-none-match", b""), file.tag):
+        if _has_tag(headers_of(scope).get(b"if-none-match", b""), file.tag):
             await _send(send, 304, headers)
             return
         await _send(send, 200, headers, file.body, content_type=file.content_type, with_body=scope["method"] == "GET")
 
 
-def _knows(given: bytes, tag: bytes) -> bool:
+def _has_tag(given: bytes, tag: bytes) -> bool:
     tags = [one.strip().removeprefix(b"W/") for one in given.split(b",")]
     return tag in tags or b"*" in tags
 

@@ -41,18 +41,18 @@ class File:
 def read_page(name: str) -> Mapping[str, File]:
     """Return the files of a page by their path below its address; "" is the page itself. They are read once."""
     root = files("tailwire.web")
-    found = _read(root / name, "")
+    found = _read_folder(root / name, "")
     for folder in SHARED_FOLDERS:
-        found |= _read(root / folder, f"{folder}/")
+        found |= _read_folder(root / folder, f"{folder}/")
     found[""] = found.pop(INDEX_FILE)
     return found
 
 
-def _read(folder: Traversable, prefix: str) -> dict[str, File]:
+def _read_folder(folder: Traversable, prefix: str) -> dict[str, File]:
     found: dict[str, File] = {}
     for entry in folder.iterdir():
         if entry.is_dir():
-            found |= _read(entry, f"{prefix}{entry.name}/")
+            found |= _read_folder(entry, f"{prefix}{entry.name}/")
             continue
         content_type = CONTENT_TYPES.get(entry.name.rpartition(".")[2])
         if content_type is not None:

@@ -73,7 +73,7 @@ class ConsoleSessions:
         Args:
             seconds: how long the link is valid.
         """
-        self._forget()
+        self._forget_expired()
         while len(self._links) >= MAX_LINKS:
             del self._links[next(iter(self._links))]
         # In base64, so that a link fits into a line of a terminal.
@@ -83,7 +83,7 @@ class ConsoleSessions:
 
     def open(self, link: str) -> tuple[str, Session] | None:
         """Use up a link, and return the cookie of the session that it opens; None if the link is not valid."""
-        self._forget()
+        self._forget_expired()
         found = self._links.pop(fingerprint(link), None)
         if found is None:
             return None
@@ -96,7 +96,7 @@ class ConsoleSessions:
 
     def get(self, cookie: str) -> Session | None:
         """Return the session of a cookie, which counts as used; None if there is none."""
-        self._forget()
+        self._forget_expired()
         session = self._sessions.get(fingerprint(cookie))
         if session is not None:
             session.used_at = self._clock()
@@ -119,7 +119,7 @@ class ConsoleSessions:
     def _end(self, name: str) -> None:
         self._sessions.pop(name).ended.set()
 
-    def _forget(self) -> None:
+    def _forget_expired(self) -> None:
         now = self._clock()
         for name in [name for name, link in self._links.items() if link.until <= now]:
             del self._links[name]

@@ -103,7 +103,7 @@ class Lane:
             if webhook is None or not webhook.enabled:
                 await self._store.deliveries.give_up(row, self._world.seconds(), "the webhook is disabled", tried=False)
             else:
-                await self._send(webhook, row)
+                await self._send_delivery(webhook, row)
             if (self._catching_up is None) is not before:
                 return True  # the order has changed
         if not rows and self._catching_up is not None:
@@ -119,7 +119,7 @@ class Lane:
             return await self._store.deliveries.between(self._id, *self._catching_up, BATCH_SIZE)
         return await self._store.deliveries.due(self._id, self._world.seconds(), BATCH_SIZE)
 
-    async def _send(self, webhook: WebhookRow, row: DeliveryRow) -> None:
+    async def _send_delivery(self, webhook: WebhookRow, row: DeliveryRow) -> None:
         self._posting = True
         try:
             problem = await self._poster.post(webhook, row, self._world.seconds())

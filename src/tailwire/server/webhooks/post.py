@@ -92,7 +92,7 @@ class Poster:
                 asyncio.timeout(TIMEOUT_SECONDS),
                 self._client.stream("POST", webhook.url, content=body, headers=headers, auth=auth) as response,
             ):
-                await _read(response)
+                await _read_to_end(response)
         except (TimeoutError, httpx2.TimeoutException):
             return f"no response within {TIMEOUT_SECONDS:g} seconds"
         except Exception as e:  # noqa: BLE001 - the libraries raise many types for bad URLs and responses
@@ -116,7 +116,7 @@ class Poster:
             await self._client.aclose()
 
 
-async def _read(response: Any) -> None:
+async def _read_to_end(response: Any) -> None:
     # The body is ignored, but only a connection whose response was read to the end is reused.
     size = 0
     async for piece in response.aiter_raw():

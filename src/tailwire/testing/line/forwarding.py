@@ -43,9 +43,9 @@ class Forwarder:
         """Forward an accepted client socket."""
         pair = Pair(self._faults, self.up, self.down, self._reach, self.pairs.discard)
         self.pairs.add(pair)
-        self._work(self._take(pair, sock))
+        self._start_task(self._start_pair(pair, sock))
 
-    async def _take(self, pair: Pair, sock: socket.socket) -> None:
+    async def _start_pair(self, pair: Pair, sock: socket.socket) -> None:
         try:
             await asyncio.get_running_loop().connect_accepted_socket(lambda: pair.client, sock)
         except OSError:  # the client has disconnected
@@ -59,7 +59,7 @@ class Forwarder:
         pair.begin()
 
     def _reach(self, pair: Pair) -> None:
-        self._work(self._connect(pair))
+        self._start_task(self._connect(pair))
 
     async def _connect(self, pair: Pair) -> None:
         try:
@@ -73,7 +73,7 @@ class Forwarder:
             return
         pair.established()
 
-    def _work(self, work: Coroutine[Any, Any, None]) -> None:
+    def _start_task(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

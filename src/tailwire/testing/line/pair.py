@@ -174,14 +174,14 @@ class Pair:
         if self._closed:
             self.client.abort()
         else:
-            self._up.send(CONTROL_PACKET_BYTES, self._asked)
+            self._up.send(CONTROL_PACKET_BYTES, self._on_request)
 
     @property
-    def _swallowed(self) -> bool:
+    def _is_swallowed(self) -> bool:
         return self._closed or self.silent or self._faults.half_open
 
-    def _asked(self) -> None:
-        if self._swallowed:
+    def _on_request(self) -> None:
+        if self._is_swallowed:
             return
         if self._faults.answer is not None or self._faults.upgrade_answer is not None:
             self._head = RequestHead()
@@ -210,7 +210,7 @@ class Pair:
     # Arrival at the far side of the line.
 
     def _at_server(self, what: bytes | Ending) -> None:
-        if self._swallowed:
+        if self._is_swallowed:
             return
         self.touched = asyncio.get_running_loop().time()
         if isinstance(what, Ending):
@@ -251,13 +251,13 @@ class Pair:
 
     def _tell_client(self, size: int, what: Callable[[], None]) -> None:
         def arrive() -> None:
-            if not self._swallowed:
+            if not self._is_swallowed:
                 what()
 
         self._down.send(size, arrive)
 
     def _at_client(self, what: bytes | Ending) -> None:
-        if self._swallowed or self._answered:
+        if self._is_swallowed or self._answered:
             return
         self.touched = asyncio.get_running_loop().time()
         if what is Ending.RESET:

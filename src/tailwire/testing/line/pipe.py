@@ -48,7 +48,7 @@ class Pipe:
     @property
     def full(self) -> bool:
         """Whether a sender has to wait."""
-        return self._room() <= 0
+        return self._free_bytes() <= 0
 
     def change(self, rate: float, queue: float, latency: float) -> None:
         """Set the rate (bytes per second, 0 for no limit), the queue and the latency (seconds).
@@ -88,7 +88,7 @@ class Pipe:
             self._timer = None
         self._release()
 
-    def _room(self) -> float:
+    def _free_bytes(self) -> float:
         if self._rate:
             return max(self._rate * self._depth, SEGMENT_BYTES) - self._queued
         return MAX_IN_FLIGHT_BYTES - self._queued - self._travelling_bytes
@@ -127,7 +127,7 @@ class Pipe:
 
     def _release(self) -> None:
         # Release as many senders as fit. Each sends one piece, and is held again if the queue is then full.
-        room = self._room()
+        room = self._free_bytes()
         while self._held and room > 0:
             room -= self.piece
             self._held.popleft()()
@@ -142,8 +142,8 @@ class Pipe:
             self._timer.cancel()
             self._timer = None
         if next_at:
-            self._timer = asyncio.get_running_loop().call_at(min(next_at), self._due)
+            self._timer = asyncio.get_running_loop().call_at(min(next_at), self._on_timer)
 
-    def _due(self) -> None:
+    def _on_timer(self) -> None:
         self._timer = None
         self._move()

@@ -30,7 +30,7 @@ class FaultProxy:
     def __init__(self, host: str, port: int) -> None:
         self._faults = Faults()
         self._forwarder = Forwarder(host, port, self._faults)
-        self._acceptor = Acceptor(self._taken)
+        self._acceptor = Acceptor(self._on_accepted)
         self._shape = Shape()
         self._refusing = False
         self._delay = 0.0
@@ -162,7 +162,7 @@ class FaultProxy:
         self.idle_kill(0)
         self.delay = 0.0
 
-    def _taken(self, sock: socket.socket) -> None:
+    def _on_accepted(self, sock: socket.socket) -> None:
         self.connections += 1
         if self._refusing:
             sock.close()

@@ -17,7 +17,7 @@ def _process_of(handle: asyncio.Handle) -> str:
     return context.get(current_process, "")
 
 
-def _nothing() -> None: ...
+def _do_nothing() -> None: ...
 
 
 class StoppingLoop(VirtualLoop):
@@ -31,7 +31,7 @@ class StoppingLoop(VirtualLoop):
         super().__init__()
         self._stopped: dict[str, list[asyncio.Handle]] = {}  # what waits for the process to continue
         # Replaces a handle that is taken out, because the loop counts the ready handles before it runs them.
-        self._empty = asyncio.Handle(_nothing, (), self)
+        self._empty = asyncio.Handle(_do_nothing, (), self)
         self._empty.cancel()
 
     def stop_process(self, process: str) -> None:

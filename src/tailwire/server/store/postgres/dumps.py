@@ -57,7 +57,7 @@ def dump(url: str, file: Path) -> None:
         ProgramFailed: the database cannot be read, or the file cannot be written.
     """
     excluded = [f"--exclude-table-data={table}" for table in _OF_RUNNING_PROCESSES]
-    _run(url, "pg_dump", "--format=custom", "--no-owner", "--no-privileges", *excluded, f"--file={file}")
+    _run_program(url, "pg_dump", "--format=custom", "--no-owner", "--no-privileges", *excluded, f"--file={file}")
     check(file)
 
 
@@ -67,7 +67,7 @@ def check(file: Path) -> None:
     Raises:
         ProgramFailed: it is damaged.
     """
-    _run("", "pg_restore", f"--file={os.devnull}", str(file))
+    _run_program("", "pg_restore", f"--file={os.devnull}", str(file))
 
 
 @contextmanager
@@ -113,8 +113,8 @@ def load(url: str, file: Path) -> None:
         ProgramFailed: a program is missing or failed; nothing has changed.
     """
     arguments, environment = _connection(url)
-    read = [_found("pg_restore"), "--no-owner", "--no-privileges", "--file=-", str(file)]
-    write = [_found("psql"), "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", *arguments]
+    read = [_path_of("pg_restore"), "--no-owner", "--no-privileges", "--file=-", str(file)]
+    write = [_path_of("psql"), "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", *arguments]
     pipe = subprocess.PIPE
     with (
         subprocess.Popen(read, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe) as reading,
@@ -139,10 +139,10 @@ def load(url: str, file: Path) -> None:
             raise ProgramFailed((failed or said).decode(errors="replace").strip())
 
 
-def _run(url: str, program: str, *arguments: str) -> None:
+def _run_program(url: str, program: str, *arguments: str) -> None:
     where, environment = _connection(url) if url else ([], dict(os.environ))
     done = subprocess.run(
-        [_found(program), *arguments, *where],
+        [_path_of(program), *arguments, *where],
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -153,7 +153,7 @@ def _run(url: str, program: str, *arguments: str) -> None:
         raise ProgramFailed(f"{program}: {done.stderr.decode(errors='replace').strip()}")
 
 
-def _found(program: str) -> str:
+def _path_of(program: str) -> str:
     path = shutil.which(program)
     if path is None:
         raise ProgramFailed(

@@ -190,7 +190,7 @@ class Lane:
             if self.observer is None or row["last"] < row["first"]:
                 _answer(batch, row)
                 return
-            self.observer.committed(_described(batch, row))
+            self.observer.committed(_description_of(batch, row))
             _answer(batch, row)
             self.observer.answered()
 
@@ -299,7 +299,7 @@ def _report(done: asyncio.Future[object]) -> None:
         log.warning("it is not known yet whether the database was replaced: %s", done.exception())
 
 
-def _described(batch: list[_Pending], row: Any) -> Batch:
+def _description_of(batch: list[_Pending], row: Any) -> Batch:
     # The changes of units that were carried out have the ids after those of the drafts, in the order of the units.
     ids, answers = row["ids"], iter(msgspec.json.decode(row["answers"]) if row["answers"] else ())
     next_id, position = row["first"] + len(ids), 0

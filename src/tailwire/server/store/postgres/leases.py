@@ -26,7 +26,7 @@ class Leases:
         self._until = 0.0
         self._taking = asyncio.Lock()
         self._on_taken: list[Callable[[frozenset[str]], None]] = []
-        lane.on_new_identity(self._forget)
+        lane.on_new_identity(self._forget_leases)
 
     def on_taken(self, call: Callable[[frozenset[str]], None]) -> None:
         """Call a function with the names of leases that this process holds from now on."""
@@ -63,5 +63,5 @@ class Leases:
             for call in self._on_taken:
                 call(new)
 
-    def _forget(self) -> None:
+    def _forget_leases(self) -> None:
         self._held = frozenset()

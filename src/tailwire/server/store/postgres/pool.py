@@ -52,7 +52,7 @@ class Pool:
         if self._closed:
             raise Refused("ERR_UNAVAILABLE", retry_after=RETRY_AFTER_SECONDS)
         if self._used >= self._size:
-            await self._turn()
+            await self._wait_for_turn()
         else:
             self._used += 1
         while self._idle:
@@ -61,9 +61,9 @@ class Pool:
                 return connection
             self._all.discard(connection)
         try:
-            return await self._new()
+            return await self._new_connection()
         except BaseException:
-            self._free()
+            self._free_place()
             raise
 
     def give(self, connection: Connection) -> None:
@@ -72,15 +72,15 @@ class Pool:
             self.drop(connection)
             return
         self._idle.append(connection)
-        self._free()
+        self._free_place()
 
     def drop(self, connection: Connection) -> None:
         """Give back a connection whose state is unknown; it is closed."""
         self._all.discard(connection)
         connection.terminate()
-        self._free()
+        self._free_place()
 
-    async def _turn(self) -> None:
+    async def _wait_for_turn(self) -> None:
         if len(self._waiting) >= self._max_waiting:
             raise Refused("ERR_UNAVAILABLE", _FULL_TEXT, retry_after=RETRY_AFTER_SECONDS)
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -89,12 +89,12 @@ class Pool:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                self._free()  # granted at the same moment
+                self._free_place()  # granted at the same moment
             elif turn in self._waiting:
                 self._waiting.remove(turn)
             raise
 
-    def _free(self) -> None:
+    def _free_place(self) -> None:
         # Pass a place on to the request that has waited longest.
         while self._waiting:
             turn = self._waiting.popleft()
@@ -103,7 +103,7 @@ class Pool:
                 return
         self._used -= 1
 
-    async def _new(self) -> Connection:
+    async def _new_connection(self) -> Connection:
         clock = asyncio.get_running_loop().time
         given_up_at = clock() + (UNREACHABLE_SECONDS if self._reachable else 0)
         pause = FIRST_RETRY_SECONDS

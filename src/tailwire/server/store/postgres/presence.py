@@ -34,16 +34,16 @@ class PresenceRows:
     async def note(self, users: Sequence[LocalPresence]) -> StoredPresence:
         with _unavailable_on_error():
             try:
-                process, row = await self._note(users)
+                process, row = await self._store_users(users)
             except asyncpg.ForeignKeyViolationError:
                 # Others have declared this process dead: an empty unit is refused, so that it takes a new identity.
                 await self._lane.submit(Entry(unit=Unit()))
-                process, row = await self._note(users)
+                process, row = await self._store_users(users)
         befores, afters, version = row
         pairs = zip(befores, afters, strict=True)
         return StoredPresence(process, version, [Transition(State(before), State(after)) for before, after in pairs])
 
-    async def _note(self, users: Sequence[LocalPresence]) -> tuple[int, Any]:
+    async def _store_users(self, users: Sequence[LocalPresence]) -> tuple[int, Any]:
         # A call that was given up may still be carried out: before this one, which then names a version that is not the
         # stored one and is repeated, or after it, and then it is the other that changes nothing.
         process = self._lane.process

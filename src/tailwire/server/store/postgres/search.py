@@ -183,7 +183,7 @@ class SearchIndex:
         await self.update(MAX_UNINDEXED_MESSAGES if in_order_of_ids else 0)
         until = await self.until()
         indexed = await self._indexed(wanted, query(words, conversations), until)
-        tail = await self._tail(wanted, words, until) if in_order_of_ids else []
+        tail = await self._unindexed_matches(wanted, words, until) if in_order_of_ids else []
         found = indexed + tail if wanted.newer else tail + indexed
         return found[wanted.offset : wanted.offset + wanted.limit]
 
@@ -195,7 +195,7 @@ class SearchIndex:
         rows = await self._db.long_rows(list_messages(shape, "postgresql", "indexed"), values)
         return list(map(ListedRow._make, rows))
 
-    async def _tail(self, wanted: MessageFilter, words: Sequence[str], until: int) -> list[ListedRow]:
+    async def _unindexed_matches(self, wanted: MessageFilter, words: Sequence[str], until: int) -> list[ListedRow]:
         asked = replace(
             wanted, search="", offset=0, limit=2 * MAX_UNINDEXED_MESSAGES, traits=wanted.traits | Trait.SEARCHABLE
         )

@@ -60,7 +60,7 @@ class Upkeep:
             await asyncio.sleep(self._pause)
             turn += 1
             try:
-                await self._once(clean=turn % TURNS_PER_CLEANUP == 0)
+                await self._run_once(clean=turn % TURNS_PER_CLEANUP == 0)
             except (*UNUSABLE, Refused) as e:
                 log.debug("the store's upkeep is done later: %s", e)
             except (LaneClosed, DatabaseClosed):
@@ -68,7 +68,7 @@ class Upkeep:
             except Exception:  # noqa: BLE001 - without renewals this process would be declared dead
                 log.exception("the store's upkeep failed")
 
-    async def _once(self, *, clean: bool) -> None:
+    async def _run_once(self, *, clean: bool) -> None:
         await self._processes.renew()
         await self._check_start()
         for call in self._on_renewed:

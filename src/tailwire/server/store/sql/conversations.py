@@ -55,7 +55,7 @@ class ConversationRows:
     async def find(self, wanted: ConversationFilter) -> tuple[list[ConversationRow], int]:
         count, page, values = self._list_of(wanted)
         rows, total = await self._db.page(count, page, values, values)
-        return [_seen(row) for row in rows], total
+        return [_as_row(row) for row in rows], total
 
     def _list_of(self, wanted: ConversationFilter, *, mentions: bool = True) -> tuple[str, str, dict[str, Any]]:
         # Return the query that counts, the query for the page, and their values.
@@ -146,7 +146,7 @@ class ConversationRows:
         wanted = ConversationFilter(uid, kind=kind, conversation_id=conversation_id, limit=1)
         _, page, values = self._list_of(wanted)
         rows = await self._db.rows(page, values)
-        return _seen(rows[0]) if rows else None
+        return _as_row(rows[0]) if rows else None
 
     async def last_from_others(self, conversation_id: ConversationKey, uid: str, up_to: int | None) -> int:
         rows = await self._db.rows(
@@ -176,6 +176,6 @@ def _from_whom(wanted: ConversationFilter, uid: str, sender: str) -> str:
     return _NOT_FROM_BLOCKED.format(uid=uid, sender=sender) if wanted.not_from_blocked else ""
 
 
-def _seen(row: Any) -> ConversationRow:
+def _as_row(row: Any) -> ConversationRow:
     found = ConversationRow._make(row)
     return found if found.shown_message_id > found.cleared_id else found._replace(shown_message_id=0)

@@ -109,7 +109,7 @@ def _within(query: Query, s: Any) -> Query:
     # Conditions on position, time, thread, pins and saves.
     m = messages.c
     if s.cursor or s.sent_cursor:
-        query = query.where(_beyond(s))
+        query = query.where(_beyond_cursor(s))
     if s.from_time:
         query = query.where(m.sent_at >= bindparam("from_time"))
     if s.to_time:
@@ -129,7 +129,7 @@ def _within(query: Query, s: Any) -> Query:
     return query
 
 
-def _beyond(s: Any) -> ColumnElement[bool]:
+def _beyond_cursor(s: Any) -> ColumnElement[bool]:
     # The condition for messages beyond the cursor, in the order of the list.
     m = messages.c
     cursor: ColumnElement[int] = bindparam("cursor")

@@ -186,12 +186,12 @@ class NotificationRows:
         return NotificationRow._make(row) if row else None
 
     async def send_again(self, notification_id: int, now: int) -> bool:
-        return await _again(self._db, "id = ?", now, notification_id) == 1
+        return await _requeue(self._db, "id = ?", now, notification_id) == 1
 
     async def send_all_again(self, now: int) -> int:
         # A part of them at a time, so that other writes are not delayed.
         some, found = "id IN (SELECT id FROM notifications WHERE failed_at IS NOT NULL ORDER BY id LIMIT ?)", 0
-        while changed := await _again(self._db, some, now, 500):
+        while changed := await _requeue(self._db, some, now, 500):
             found += changed
         return found
 
@@ -202,7 +202,7 @@ class NotificationRows:
                 pass
 
 
-async def _again(db: Connection, which: str, now: int, value: int) -> int:
+async def _requeue(db: Connection, which: str, now: int, value: int) -> int:
     sql = (
         "UPDATE notifications SET failed_at = NULL, attempt = 0, first_try_at = NULL, queued_at = ?, due_at = ?"
         f" WHERE failed_at IS NOT NULL AND {which}"

@@ -46,14 +46,14 @@ class PushTokenRows:
         )
 
     async def of_auth_token(self, auth_token: str) -> list[PushTokenRow]:
-        return await self._some("auth_token = ?", auth_token)
+        return await self._find("auth_token = ?", auth_token)
 
     async def of_user(self, uid: str) -> list[PushTokenRow]:
-        return await self._some(
+        return await self._find(
             "uid = ? AND EXISTS (SELECT 1 FROM auth_tokens a WHERE a.token_hash = push_tokens.auth_token)", uid
         )
 
-    async def _some(self, condition: str, value: str) -> list[PushTokenRow]:
+    async def _find(self, condition: str, value: str) -> list[PushTokenRow]:
         sql = f"SELECT {_COLUMNS} FROM push_tokens WHERE {condition} ORDER BY updated_at, token_hash"
         return [PushTokenRow._make(row) for row in await self._db.rows(sql, (value,))]
 

@@ -65,14 +65,14 @@ class ReadQueue:
         mine.append(turn)
         self._count += 1
         if len(mine) == 1 and who not in self._reading:
-            self._enter(who)
+            self._enqueue(who)
         try:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
                 self.give(who, 0.0)  # granted at the same moment
             else:
-                self._leave(who, turn)
+                self._dequeue(who, turn)
             raise
 
     @property
@@ -95,7 +95,7 @@ class ReadQueue:
         if len(self._used) > MAX_REMEMBERED_USERS:
             self._used.clear()
         if self._waiting.get(who):
-            self._enter(who)
+            self._enqueue(who)
         self._grant()
 
     def pass_on(self) -> None:
@@ -115,7 +115,7 @@ class ReadQueue:
                 del self._waiting[chosen]
             if turn.done():  # cancelled at this moment
                 if turns:
-                    self._enter(chosen)
+                    self._enqueue(chosen)
                 continue
             self._begin(chosen)
             turn.set_result(None)
@@ -124,11 +124,11 @@ class ReadQueue:
         self._free -= 1
         self._reading.add(who)
 
-    def _enter(self, who: str) -> None:
+    def _enqueue(self, who: str) -> None:
         self._numbers += 1
         heapq.heappush(self._next, (self._used_by(who, self._clock()), self._numbers, who))
 
-    def _leave(self, who: str, turn: asyncio.Future[None]) -> None:
+    def _dequeue(self, who: str, turn: asyncio.Future[None]) -> None:
         turns = self._waiting.get(who)
         if turns is None or turn not in turns:
             return  # it was cancelled and passed over already

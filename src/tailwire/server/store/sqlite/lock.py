@@ -25,7 +25,7 @@ def holder_of(database: Path) -> str:
     except OSError:
         return ""
     try:
-        _take(descriptor)
+        _lock(descriptor)
     except OSError:
         return os.read(descriptor, MAX_HOLDER_BYTES).decode("utf-8", "replace").strip()
     finally:
@@ -48,7 +48,7 @@ class ServerLock:
         path = database.with_name(database.name + ".lock")
         self._descriptor: int | None = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
         try:
-            _take(self._descriptor)
+            _lock(self._descriptor)
         except OSError as e:
             os.lseek(self._descriptor, 0, os.SEEK_SET)
             holder = os.read(self._descriptor, MAX_HOLDER_BYTES).decode("utf-8", "replace").strip() or "another process"
@@ -74,7 +74,7 @@ class ServerLock:
             os.close(descriptor)
 
 
-def _take(descriptor: int) -> None:
+def _lock(descriptor: int) -> None:
     if fcntl is not None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return
