@@ -58,7 +58,7 @@ async def test_processes_that_store_the_same_users_at_once_agree_on_who_came_onl
     online = set().union(*here.values())
     assert {uid: came[uid] for uid in UIDS} == {uid: int(uid in online) for uid in UIDS}
     rolls = [await everyone[0].presence.users_of(store.lane.process) for store in everyone]
-    assert [set(users_of.away) for users_of in rolls] == [here[number] for number in range(3)]
+    assert [set(one.away) for one in rolls] == [here[number] for number in range(3)]
     await asyncio.gather(*(store.close() for store in everyone))
 
 

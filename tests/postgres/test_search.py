@@ -75,7 +75,7 @@ async def test_changes_are_found_before_and_after_they_are_indexed(postgres_url)
     async def overtaken(sql, parameters=()):
         # The messages change after they were read to be indexed, and before their words are stored.
         rows = await read(sql, parameters)
-        if sql == search._NEXT and rows:
+        if sql == search._NEXT_SQL and rows:
             store.database.rows = read
             after = Edited(draft("cherry early").body, int(Trait.SEARCHABLE))
             await store.messages.edit(act(early), 5, lambda row: after, lambda row: draft(""))

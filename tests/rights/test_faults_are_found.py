@@ -108,7 +108,7 @@ def _a_change_of_a_group_is_decided_before_the_hash(patch):
 
 
 def _threads_of_groups_that_one_has_left(patch):
-    patch.setattr(store_members, "_UNFOLLOW", "SELECT :uid, :conversation")
+    patch.setattr(store_members, "_UNFOLLOW_SQL", "SELECT :uid, :conversation")
     followed = "FROM subscriptions s JOIN messages m ON m.id = s.message_id WHERE s.uid = :uid"
     patch.setattr(read_annotations, "_FOLLOWED", followed)
 
@@ -198,9 +198,9 @@ def _newcomers_have_missed_all_that_was_said(patch):
 
 
 def _newcomers_have_not_read_what_was_said(patch):
-    page_ = store_conversations._PAGE.replace("(read_id, cleared_id, since)", "(read_id, cleared_id)")
-    assert page_ != store_conversations._PAGE
-    patch.setattr(store_conversations, "_PAGE", page_)
+    page_ = store_conversations._PAGE_SQL.replace("(read_id, cleared_id, since)", "(read_id, cleared_id)")
+    assert page_ != store_conversations._PAGE_SQL
+    patch.setattr(store_conversations, "_PAGE_SQL", page_)
 
 
 def _the_newest_is_shown_though_it_was_cleared(patch):
@@ -210,7 +210,7 @@ def _the_newest_is_shown_though_it_was_cleared(patch):
 
 
 def _a_conversation_keeps_its_last_message_that_is_gone(patch):
-    patch.setattr(removal, "_UPDATE_LAST", "DELETE FROM conversations WHERE conversation_id = :of AND 0")
+    patch.setattr(removal, "_UPDATE_LAST_SQL", "DELETE FROM conversations WHERE conversation_id = :of AND 0")
 
 
 def _a_token_outlives_its_logout_on_other_sockets(patch):
@@ -231,7 +231,7 @@ def _members_of_a_deleted_group_go_on_listening(patch):
 
 
 def _membership_is_decided_before_a_message_is_stored(patch):
-    patch.setattr(store_messages, "_IS_MEMBER", "SELECT 1 WHERE ? <> ?")
+    patch.setattr(store_messages, "_IS_MEMBER_SQL", "SELECT 1 WHERE ? <> ?")
 
 
 def _groups_are_decided_on_before_the_transaction(patch):
@@ -268,12 +268,12 @@ def _messages_are_decided_on_before_the_transaction(patch):
 
 
 def _who_was_away_is_told_what_happened_before_they_joined(patch):
-    patch.setattr(log_rows, "_FIND", log_rows._FIND.replace("AND c.after_id > m.joined_after_id", ""))
-    patch.setattr(log_rows, "_FIND", log_rows._FIND.replace("ELSE c.after_id > e.since_id END", "ELSE 1 END"))
+    patch.setattr(log_rows, "_FIND_SQL", log_rows._FIND_SQL.replace("AND c.after_id > m.joined_after_id", ""))
+    patch.setattr(log_rows, "_FIND_SQL", log_rows._FIND_SQL.replace("ELSE c.after_id > e.since_id END", "ELSE 1 END"))
 
 
 def _who_was_away_is_told_what_happened_after_they_left(patch):
-    patch.setattr(log_rows, "_FIND", log_rows._FIND.replace("AND c.number < e.number", ""))
+    patch.setattr(log_rows, "_FIND_SQL", log_rows._FIND_SQL.replace("AND c.number < e.number", ""))
 
 
 def _who_was_away_is_told_what_was_said_after_they_left(patch):

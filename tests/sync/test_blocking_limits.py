@@ -52,7 +52,7 @@ def test_timeout_says_whether_the_call_had_begun(harness: SyncHarness):
     done, go_on = list[str](), threading.Event()
     slow = alice.with_timeout(0.2)
     with pytest.raises(TimeoutError, match="had begun: it may still have taken effect"):
-        slow._do("something", lambda: (go_on.wait(20), done.append("done")))
+        slow._run("something", lambda: (go_on.wait(20), done.append("done")))
     go_on.set()
     until(lambda: done)
     alice.disconnect()

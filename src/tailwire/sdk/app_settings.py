@@ -171,7 +171,7 @@ class AppSettingsBuilder:
         return self._with(auto_establish=bool(auto))
 
     def override_admin_host(self, host: str) -> AppSettingsBuilder:
-        """Set another admin host.
+        """Set the host of the administration API.
 
         Args:
             host: as for `override_client_host`; `tailwire.admin` connects to it.

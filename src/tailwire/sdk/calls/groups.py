@@ -8,7 +8,7 @@ from tailwire.sdk.calls.checks import decoded, quoted, text_of
 from tailwire.sdk.calls.members import add_body, record_outcome
 from tailwire.sdk.calls.parts import Parts
 from tailwire.sdk.exceptions import failure
-from tailwire.sdk.listeners.own import ConversationGone, ConversationTouched, GroupSaid
+from tailwire.sdk.listeners.own import ConversationOutdated, ConversationRemoved, GroupUpdated
 from tailwire.wire.codec import group_from_wire, message_from_wire
 from tailwire.wire.constants import GroupType
 from tailwire.wire.encoding import group_to_wire
@@ -128,7 +128,7 @@ class GroupCalls:
         body = {k: v for k, v in group_to_wire(group).items() if k not in fixed}
         path = f"/groups/{quoted(group.guid)}"
         changed = await self._parts.requests.fetch(group_from_wire, "PUT", path, body=body)
-        self._parts.own.tell(GroupSaid(changed))
+        self._parts.own.tell(GroupUpdated(changed))
         return changed
 
     async def delete_group(self, guid: str) -> str:
@@ -145,7 +145,7 @@ class GroupCalls:
                 the server.
         """
         answer = text_of(await self._parts.requests.ask("DELETE", f"/groups/{quoted(guid)}"))
-        self._parts.own.tell(ConversationGone("group", guid))
+        self._parts.own.tell(ConversationRemoved("group", guid))
         return answer
 
     async def transfer_group_ownership(self, guid: str, uid: str) -> str:
@@ -163,5 +163,5 @@ class GroupCalls:
         """
         body = {"owner": uid}
         answer = text_of(await self._parts.requests.ask("PATCH", f"/groups/{quoted(guid)}/owner", body=body))
-        self._parts.own.tell(ConversationTouched("group", guid))
+        self._parts.own.tell(ConversationOutdated("group", guid))
         return answer

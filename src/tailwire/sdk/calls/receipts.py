@@ -9,7 +9,7 @@ from tailwire.sdk.calls.checks import checked_id, decoded, quoted, text_of
 from tailwire.sdk.calls.conversations import conversation_path
 from tailwire.sdk.calls.parts import Parts
 from tailwire.sdk.exceptions import failure
-from tailwire.sdk.listeners.own import ConversationSaid, ConversationTouched, Marked
+from tailwire.sdk.listeners.own import ConversationOutdated, ConversationUpdated, Marked
 from tailwire.wire.constants import ReceiverType
 from tailwire.wire.entities import BaseMessage, Conversation, Group, MessageReceipt
 from tailwire.wire.frames import FrameType, envelope
@@ -86,7 +86,7 @@ class ReceiptCalls:
         path = conversation_path(*self._conversation_of(message)) + "/read"
         answer = await self._parts.requests.ask("DELETE", path, body=body)
         conversation = decoded(conversation_from_wire, answer.get("conversation") if isinstance(answer, dict) else None)
-        self._parts.own.tell(ConversationSaid(conversation))
+        self._parts.own.tell(ConversationUpdated(conversation))
         return conversation
 
     def _conversation_of(self, message: BaseMessage) -> tuple[str, str]:
@@ -129,7 +129,7 @@ class ReceiptCalls:
         name = other.guid if isinstance(other, Group) else other.uid
         path = conversation_path(name, conversation.conversation_type)
         answer = text_of(await self._parts.requests.ask("POST", f"{path}/{what}", body={}))
-        self._parts.own.tell(ConversationTouched(conversation.conversation_type, name))
+        self._parts.own.tell(ConversationOutdated(conversation.conversation_type, name))
         return answer
 
     async def get_message_receipts(self, message_id: int) -> list[MessageReceipt]:

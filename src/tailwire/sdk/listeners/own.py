@@ -42,14 +42,14 @@ class Marked:
 
 
 @dataclass(frozen=True, slots=True)
-class ConversationSaid:
+class ConversationUpdated:
     """The user changed a conversation, and the server returned its new state."""
 
     conversation: Conversation
 
 
 @dataclass(frozen=True, slots=True)
-class ConversationTouched:
+class ConversationOutdated:
     """The user changed a conversation, and the server did not return its new state."""
 
     kind: str
@@ -57,7 +57,7 @@ class ConversationTouched:
 
 
 @dataclass(frozen=True, slots=True)
-class ConversationGone:
+class ConversationRemoved:
     """The user deleted a conversation, or a whole group."""
 
     kind: str
@@ -65,7 +65,7 @@ class ConversationGone:
 
 
 @dataclass(frozen=True, slots=True)
-class GroupSaid:
+class GroupUpdated:
     """The user changed a group, and the server returned its new state."""
 
     group: Group

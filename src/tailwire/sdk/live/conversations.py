@@ -159,15 +159,15 @@ class LiveConversations(LiveList[LiveConversation]):
         if isinstance(event, own.Marked):
             key = key_of(event.kind, event.other)
             state.own_receipt(key, event.message_id, event.at, read=event.read, here=True)
-        elif isinstance(event, own.ConversationSaid | e.ConversationPinned):
+        elif isinstance(event, own.ConversationUpdated | e.ConversationPinned):
             state.put(event.conversation)
-        elif isinstance(event, own.ConversationTouched):
+        elif isinstance(event, own.ConversationOutdated):
             self._mark_stale(event.kind, event.other)
-        elif isinstance(event, own.ConversationGone):
+        elif isinstance(event, own.ConversationRemoved):
             state.drop(key_of(event.kind, event.other))
         elif isinstance(event, e.ConversationListChanged):
             self._apply_list_change(event)
-        elif isinstance(event, own.GroupSaid):
+        elif isinstance(event, own.GroupUpdated):
             state.group(event.group)
         elif isinstance(event, e.HistoryGap | own.RelationsChanged):
             self._want_all()

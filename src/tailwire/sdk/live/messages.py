@@ -189,9 +189,9 @@ class LiveMessages(LiveList[LiveMessage]):
     def _apply_rest(self, event: object) -> None:
         if isinstance(event, e.HistoryGap):
             self._mark_missing(0 if event.only_changes else event.from_id)
-        elif isinstance(event, own.ConversationTouched):
+        elif isinstance(event, own.ConversationOutdated):
             self._state.lost = self._state.lost or self._state.is_of(event.kind, event.other)
-        elif isinstance(event, own.ConversationGone):
+        elif isinstance(event, own.ConversationRemoved):
             if self._state.is_of(event.kind, event.other):
                 self._state.clear()
         elif isinstance(event, e.ConversationListChanged):

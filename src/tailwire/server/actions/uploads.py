@@ -296,7 +296,7 @@ def clean_name(name: str) -> str:
 
 
 def extension_of(name: str) -> str:
-    """Return the extension in lower case, or "" if it contains anything but letters and digits."""
+    """Return the extension in lower case, or "" unless it is 1 to 10 ASCII letters and digits."""
     found = name.rpartition(".")
     return found[2].lower() if found[1] and found[2].isalnum() and len(found[2]) <= 10 and found[2].isascii() else ""
 

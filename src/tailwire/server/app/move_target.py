@@ -13,7 +13,7 @@ from tailwire.server.store.postgres.starting import STARTING_LOCK
 
 Row = tuple[Any, ...]
 APP_LOCK_KEY = 7308895  # of the lane that gives out ids
-SEQUENCES = """SELECT a.attname, pg_get_serial_sequence(c.oid::regclass::text, a.attname)
+SEQUENCES_SQL = """SELECT a.attname, pg_get_serial_sequence(c.oid::regclass::text, a.attname)
 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
 WHERE c.oid = $1::text::regclass AND a.attnum > 0 AND NOT a.attisdropped
 AND pg_get_serial_sequence(c.oid::regclass::text, a.attname) IS NOT NULL"""
@@ -69,7 +69,7 @@ class Target:
         Args:
             highest: the highest that the source has given out; 0 if the source keeps no count of it.
         """
-        for column, sequence in await self._connection.fetch(SEQUENCES, f'"{table.name}"'):
+        for column, sequence in await self._connection.fetch(SEQUENCES_SQL, f'"{table.name}"'):
             of_rows = await self._connection.fetchval(f'SELECT coalesce(max("{column}"), 0) FROM "{table.name}"')
             last = max(of_rows, highest)
             await self._connection.execute(

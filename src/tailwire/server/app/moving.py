@@ -26,7 +26,7 @@ from tailwire.server.store.sqlite.lock import InUse, ServerLock
 from tailwire.server.store.sqlite.moved import mark_moved, mark_path
 from tailwire.server.store.sqlite.starts import IdFile
 
-LAST_ID = "SELECT max((SELECT coalesce(max(id), 0) FROM messages), (SELECT coalesce(max(last_id), 0) FROM app))"
+LAST_ID_SQL = "SELECT max((SELECT coalesce(max(id), 0) FROM messages), (SELECT coalesce(max(last_id), 0) FROM app))"
 LAST_ROW_NUMBER = "SELECT seq FROM sqlite_sequence WHERE name = ?"
 LOCK_SECONDS = 30.0
 """How long a command that writes to the file may delay the end of the move."""
@@ -246,7 +246,7 @@ def _last_id(source: sqlite3.Connection, database: Path) -> int:
     (name,) = source.execute("SELECT store_name FROM app").fetchone() or ("",)
     if not name:
         raise MoveRefused(f"{database} is empty: start a server on the PostgreSQL database instead")
-    last = int(source.execute(LAST_ID).fetchone()[0])
+    last = int(source.execute(LAST_ID_SQL).fetchone()[0])
     if known is None or known.name != name or known.highest > last:
         raise MoveRefused(
             f"{database} is an older copy, or was moved here without its file {database.name}.ids: start and stop the"

@@ -33,7 +33,7 @@ CHECK_SECONDS = 2.0
 CLOSE_SECONDS = 1.0
 FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.05, 1.0
 PUBLICATIONS_PER_CALL = 200
-_NOTIFY = f"SELECT pg_notify('{PUBLICATIONS}', payload) FROM unnest($1::text[]) AS t (payload)"
+_NOTIFY_SQL = f"SELECT pg_notify('{PUBLICATIONS}', payload) FROM unnest($1::text[]) AS t (payload)"
 _UNUSABLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
@@ -239,7 +239,7 @@ class NotifyBroker:
             payloads = [payload for pieces in news for payload in pieces]
             try:
                 async with self._calling:
-                    await connection.execute(_NOTIFY, payloads, timeout=CALL_SECONDS)
+                    await connection.execute(_NOTIFY_SQL, payloads, timeout=CALL_SECONDS)
             except _UNUSABLE as e:
                 self._metrics.broker_dropped += len(news)
                 log.debug("notifications were not sent: %s", e)

@@ -34,7 +34,7 @@ class Members(Protocol):
 
     Attributes:
         on_joined: called with a user and a group that their sockets receive from now on.
-        on_left: called with a user and a group that their sockets receive no longer.
+        on_left: called with a user and a group that their sockets no longer receive.
     """
 
     on_joined: Callable[[str, str], None]

@@ -87,7 +87,7 @@ class Hub:
         left: the users who have left the foreground lately.
         on_presence_delta: called with the reports of processes on their users.
         on_joined: called with a user and a group that their sockets receive from now on.
-        on_left: called with a user and a group that their sockets receive no longer.
+        on_left: called with a user and a group that their sockets no longer receive.
         on_deliveries: called when a process has queued deliveries for webhooks.
     """
 

@@ -10,7 +10,7 @@ MAX_PAUSE_SECONDS = 0.01
 
 
 class Turns:
-    """Lets one caller pass in each turn of the event loop, and at most half of the time.
+    """Lets one caller pass in each turn of the event loop, and leaves half of the time to other work.
 
     The uploads of many clients then delay others as little as the upload of one. After turns that took a millisecond or
     more, the next caller waits for as long, so that other work finds the event loop free. Users take turns too: one who

@@ -158,7 +158,7 @@ class NotificationStore(Protocol):
         """Return a notification, or None."""
 
     async def send_again(self, notification_id: int, now: int) -> bool:
-        """Mark a notification that was given up as due now. Return False if there is none."""
+        """Mark a notification that was given up as due now. Return False if it was not given up."""
 
     async def send_all_again(self, now: int) -> int:
         """Mark all notifications that were given up as due now, and return how many there are."""

@@ -85,7 +85,7 @@ class Lengths:
         self._check(description, self.description, "description")
 
     def check_count(self, count: int, field: str, what: str, least: int = 1) -> None:
-        """Check how many items a request contains.
+        """Check that a request names at least `least` items, and at most `at_once`.
 
         Args:
             what: the plural name of the items.

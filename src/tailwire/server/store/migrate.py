@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MIGRATIONS = Path(__file__).parent / "migrations"
 BEFORE_POSTGRES = "0007"
 OLDEST_POSTGRES = 16
-_PROPERTIES = """SELECT CAST(current_setting('server_version_num') AS INTEGER), current_setting('server_encoding'),
+_PROPERTIES_SQL = """SELECT CAST(current_setting('server_version_num') AS INTEGER), current_setting('server_encoding'),
 'B' < 'a' AND 'a' < 'á' AND 'z' < 'á', lower('É')"""
 _LOCK = 7308896  # so that one of several processes that start migrates, and the others wait
 
@@ -81,7 +81,7 @@ async def _upgrade_postgres(url: str, connect: Callable[[], Awaitable[Any]] | No
     engine = create_async_engine("postgresql+asyncpg://", async_creator=made, poolclass=NullPool)
     try:
         async with engine.connect() as connection:
-            _check((await connection.execute(text(_PROPERTIES))).one())
+            _check((await connection.execute(text(_PROPERTIES_SQL))).one())
             await connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
             await connection.commit()
             await connection.run_sync(_upgrade)

@@ -19,15 +19,15 @@ from tailwire.server.store.sql.annotations import AnnotationRows
 MAX_CACHED_SAVERS = 50_000
 _PINNED = """(SELECT count(*) FROM messages WHERE conversation_id = :conversation AND pinned_at IS NOT NULL
 AND id <> :id::bigint) >= :most::bigint"""
-_PIN = """UPDATE messages SET pinned_at = :at::bigint, pinned_by = :by, updated_at = :now::bigint
+_PIN_SQL = """UPDATE messages SET pinned_at = :at::bigint, pinned_by = :by, updated_at = :now::bigint
 WHERE id = :id::bigint"""
 _SAVED = "(SELECT count(*) FROM saves WHERE uid = :uid AND message_id <> :id::bigint) >= :most::bigint"
-_SAVE = """INSERT INTO saves (uid, message_id, saved_at) VALUES (:uid, :id::bigint, :now::bigint)
+_SAVE_SQL = """INSERT INTO saves (uid, message_id, saved_at) VALUES (:uid, :id::bigint, :now::bigint)
 ON CONFLICT (uid, message_id) DO UPDATE SET saved_at = excluded.saved_at"""
-_FLAG = """INSERT INTO flags (message_id, uid, reason_id, remark, at)
+_FLAG_SQL = """INSERT INTO flags (message_id, uid, reason_id, remark, at)
 VALUES (:id::bigint, :uid, :reason, :remark, :now::bigint) ON CONFLICT (message_id, uid)
 DO UPDATE SET reason_id = excluded.reason_id, remark = excluded.remark, at = excluded.at"""
-_INTERACT = f"""INSERT INTO interactions (message_id, uid, element_id, at)
+_INTERACT_SQL = f"""INSERT INTO interactions (message_id, uid, element_id, at)
 SELECT :id::bigint, :uid, element, :now::bigint FROM {texts("elements")} AS t (element) ON CONFLICT DO NOTHING"""
 
 
@@ -63,7 +63,7 @@ class Annotations(AnnotationRows):
             if pinned:
                 unit.until(_PINNED, conversation=message.conversation_id, id=message.id, most=limit)
             at, by = (now, act.by) if pinned else (None, None)
-            unit.do(_PIN, at=at, by=by, now=now, id=message.id)
+            unit.do(_PIN_SQL, at=at, by=by, now=now, id=message.id)
             pin = change_log.pin(message.conversation_id, message.id, act.by, act.device, pinned=pinned)
             self._log.note(unit, pin, now)
 
@@ -72,7 +72,7 @@ class Annotations(AnnotationRows):
     async def save(self, act: MessageAct, now: int, limit: int) -> int:
         def change(unit: Unit, standing: MessageStanding) -> None:
             unit.until(_SAVED, uid=act.by, id=act.message_id, most=limit)
-            unit.do(_SAVE, uid=act.by, id=act.message_id, now=now)
+            unit.do(_SAVE_SQL, uid=act.by, id=act.message_id, now=now)
             unit.tell("saver", act.by)
             saved = change_log.own(ChangeKind.SAVED, act.by, act.device, message_id=act.message_id)
             self._log.note(unit, saved, now)
@@ -87,13 +87,13 @@ class Annotations(AnnotationRows):
 
     async def flag(self, act: MessageAct, reason_id: str, remark: str | None, now: int) -> None:
         def change(unit: Unit, standing: MessageStanding) -> None:
-            unit.do(_FLAG, id=act.message_id, uid=act.by, reason=reason_id, remark=remark, now=now)
+            unit.do(_FLAG_SQL, id=act.message_id, uid=act.by, reason=reason_id, remark=remark, now=now)
 
         await self._change(act, change)
 
     async def interact(self, act: MessageAct, elements: Sequence[str], now: int) -> None:
         def change(unit: Unit, standing: MessageStanding) -> None:
-            unit.do(_INTERACT, id=act.message_id, uid=act.by, elements=list(elements), now=now)
+            unit.do(_INTERACT_SQL, id=act.message_id, uid=act.by, elements=list(elements), now=now)
             unit.do(
                 "UPDATE messages SET traits = traits | :trait::int WHERE id = :id::bigint",
                 trait=int(Trait.INTERACTED), id=act.message_id,

@@ -9,8 +9,8 @@ from tailwire.server.store.postgres.work import Work
 from tailwire.server.store.sql.audit import AuditRows
 
 ROWS_PER_CLEANUP = 20_000
-_EXPIRED = "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < ? ORDER BY at LIMIT ?)"
-_EXCESS = """DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE kind = ? AND id <=
+_EXPIRED_SQL = "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < ? ORDER BY at LIMIT ?)"
+_EXCESS_SQL = """DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE kind = ? AND id <=
 (SELECT id FROM audit WHERE kind = ? ORDER BY id DESC LIMIT 1 OFFSET ?) ORDER BY id LIMIT ?)"""
 
 
@@ -36,10 +36,10 @@ class Audit(AuditRows):
         """Remove entries that are too old or too many."""
         if not self.most:  # the limits are not known yet
             return
-        await self._db.run(_EXPIRED, (self._world.seconds() - self.seconds, ROWS_PER_CLEANUP))
+        await self._db.run(_EXPIRED_SQL, (self._world.seconds() - self.seconds, ROWS_PER_CLEANUP))
         # The database has to count all entries for this, so it is done when there may be one per cent too many.
         if self._counted and self._work.accompaniment.written <= self.most // 100:
             return
         self._counted, self._work.accompaniment.written = True, 0
         for kind in (CHANGE, BEHALF, USE):
-            await self._db.run(_EXCESS, (kind, kind, self.most, ROWS_PER_CLEANUP))
+            await self._db.run(_EXCESS_SQL, (kind, kind, self.most, ROWS_PER_CLEANUP))

@@ -9,10 +9,17 @@ from tailwire.server.ports import change_log
 from tailwire.server.ports.change_log import MAX_AGE_SECONDS, MAX_ENTRIES, Change
 from tailwire.server.store.postgres.unit import Answer, Unit, Value
 from tailwire.server.store.postgres.work import Work
-from tailwire.server.store.sql.change_log import COLUMNS, KEEP_HIGHEST, OLD, ROWS_PER_CLEANUP, ChangeLogRows, values_of
+from tailwire.server.store.sql.change_log import (
+    COLUMNS,
+    KEEP_HIGHEST_SQL,
+    OLD_SQL,
+    ROWS_PER_CLEANUP,
+    ChangeLogRows,
+    values_of,
+)
 
 _BIG = {"after_id", "message_id", "since_id", "at"}
-_TARGET = f"INSERT INTO change_log ({', '.join(COLUMNS)})"
+_TARGET_SQL = f"INSERT INTO change_log ({', '.join(COLUMNS)})"
 _REPLACE = "ON CONFLICT (subject, key) DO UPDATE SET number = excluded.number, " + ", ".join(
     f"{name} = excluded.{name}" for name in COLUMNS[2:]
 )
@@ -20,22 +27,22 @@ _GIVEN = {name: f":{name}{'::bigint' if name in _BIG else ''}" for name in COLUM
     "after_id": ":last_id::bigint",
     "message_id": ":of::bigint",  # `:message_id` is that of the unit's message
 }
-_NOTE = f"{_TARGET} VALUES ({', '.join(_GIVEN.values())}) {_REPLACE} RETURNING number AS noted"
+_NOTE = f"{_TARGET_SQL} VALUES ({', '.join(_GIVEN.values())}) {_REPLACE} RETURNING number AS noted"
 _REMOVED_COLUMNS = {**_GIVEN, "key": "'group removed ' || (SELECT coalesce(max(number), 0) FROM change_log)"}
-_GROUP_REMOVED = f"{_TARGET} VALUES ({', '.join(_REMOVED_COLUMNS.values())}) {_REPLACE} RETURNING number AS noted"
+_GROUP_REMOVED = f"{_TARGET_SQL} VALUES ({', '.join(_REMOVED_COLUMNS.values())}) {_REPLACE} RETURNING number AS noted"
 _ENDED_COLUMNS = {
     **_GIVEN,
     "key": "'ended ' || :message_id || ' ' || :detail",
     "message_id": ":message_id::bigint",
     "since_id": ":since::bigint",
 }
-_MEMBERSHIP_ENDED = f"{_TARGET} VALUES ({', '.join(_ENDED_COLUMNS.values())}) {_REPLACE}"
+_MEMBERSHIP_ENDED = f"{_TARGET_SQL} VALUES ({', '.join(_ENDED_COLUMNS.values())}) {_REPLACE}"
 _OF_MEMBERS = {
     **_GIVEN, "subject": "'o/' || m.uid", "key": "'ended ' || :last_id || ' ' || :detail", "uid": "m.uid",
     "message_id": ":last_id::bigint", "since_id": "m.joined_after_id",
 }  # fmt: skip
 _MEMBERSHIPS_ENDED = (
-    f"{_TARGET} SELECT {', '.join(_OF_MEMBERS[name] for name in COLUMNS)} FROM members m"
+    f"{_TARGET_SQL} SELECT {', '.join(_OF_MEMBERS[name] for name in COLUMNS)} FROM members m"
     f" WHERE m.guid = :detail ORDER BY m.uid {_REPLACE}"
 )
 
@@ -94,7 +101,7 @@ class ChangeLog(ChangeLogRows):
     def forget(self, unit: Unit, which: str, **values: Value) -> None:
         """Remove entries in a unit for another reason than their age or number."""
         unit.do("SELECT pg_advisory_xact_lock(7308901)")  # no receipt is given a number from here on
-        unit.do(KEEP_HIGHEST)
+        unit.do(KEEP_HIGHEST_SQL)
         unit.do(f"DELETE FROM change_log WHERE {which}", **values)
 
     async def clean(self) -> None:
@@ -103,7 +110,7 @@ class ChangeLog(ChangeLogRows):
             "before": self._work.world.seconds() - self.max_age, "below": await self.newest() - self.max_entries,
         }  # fmt: skip
         while True:
-            number, after_id = await self._db.one(OLD, bounds)
+            number, after_id = await self._db.one(OLD_SQL, bounds)
             if number is None:
                 return
             unit = Unit()

@@ -13,10 +13,12 @@ from tailwire.server.store.sql.bodies import scrubbed
 
 ROWS_PER_STEP = 200
 USER = "user"
-_ADD = """INSERT INTO chores (kind, key, done_id, up_to, due_at) VALUES (:kind, :key, 0, :last_id::bigint, 0)
+_ADD_SQL = """INSERT INTO chores (kind, key, done_id, up_to, due_at) VALUES (:kind, :key, 0, :last_id::bigint, 0)
 ON CONFLICT (kind, key) DO UPDATE SET done_id = 0, up_to = excluded.up_to, due_at = excluded.due_at"""
-_FIRST = "SELECT key, done_id, up_to FROM chores WHERE kind = :kind AND due_at <= :now ORDER BY due_at, key LIMIT 1"
-_NEXT = "SELECT id, body, CAST(xmin AS text) FROM messages WHERE id > :done AND id <= :up_to ORDER BY id LIMIT :most"
+_FIRST_SQL = "SELECT key, done_id, up_to FROM chores WHERE kind = :kind AND due_at <= :now ORDER BY due_at, key LIMIT 1"
+_NEXT_SQL = (
+    "SELECT id, body, CAST(xmin AS text) FROM messages WHERE id > :done AND id <= :up_to ORDER BY id LIMIT :most"
+)
 
 
 class Chores:
@@ -34,7 +36,7 @@ class Chores:
         self._on_added()
 
     async def do_next(self) -> bool:
-        chore = await self._work.reads.one(_FIRST, {"kind": USER, "now": self._work.world.seconds()})
+        chore = await self._work.reads.one(_FIRST_SQL, {"kind": USER, "now": self._work.world.seconds()})
         if chore is None:
             return False
         unit = Unit()
@@ -42,7 +44,7 @@ class Chores:
         which = "kind = :kind AND key = :key"
         unit.seen(f"(SELECT done_id FROM chores WHERE {which}) = :done::bigint", kind=USER, key=uid, done=done_id)
         values = {"done": done_id, "up_to": up_to, "most": ROWS_PER_STEP}
-        rows = await self._work.reads.rows(_NEXT, values)
+        rows = await self._work.reads.rows(_NEXT_SQL, values)
         changed = [(number, body, seen) for number, old, seen in rows if (body := scrubbed(old, uid)) is not None]
         for number, _, seen in changed:
             condition = "(SELECT xmin::text FROM messages WHERE id = :id::bigint) IS NOT DISTINCT FROM :seen"
@@ -66,4 +68,4 @@ class Chores:
 
 def add_chore(unit: Unit, uid: str) -> None:
     """Add to a deletion the chore of erasing the user from the messages that exist now. An earlier one starts again."""
-    unit.do(_ADD, kind=USER, key=uid)
+    unit.do(_ADD_SQL, kind=USER, key=uid)

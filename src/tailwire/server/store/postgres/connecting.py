@@ -44,7 +44,7 @@ _LISTENER_BOUNDS = {
 }
 PATIENT = {**_BOUNDS, "idle_in_transaction_session_timeout": "0", "lock_timeout": "0", "statement_timeout": "0"}
 """Settings of a connection that waits for other processes, or changes the schema, for as long as it takes."""
-_TRANSACTION_TIMEOUT = (  # there since PostgreSQL 17
+_TRANSACTION_TIMEOUT_SQL = (  # there since PostgreSQL 17
     "SELECT set_config('transaction_timeout', '{}', false) WHERE current_setting('server_version_num')::int >= 170000"
 )
 
@@ -68,7 +68,7 @@ async def connect(
     connection: Connection = await asyncpg.connect(url, timeout=CONNECT_SECONDS, server_settings=shown, **more)
     try:
         settings = ", ".join(f"set_config('{setting}', '{value}', false)" for setting, value in bounds.items())
-        both = f"SELECT {settings}; {_TRANSACTION_TIMEOUT.format(transaction_timeout)}"
+        both = f"SELECT {settings}; {_TRANSACTION_TIMEOUT_SQL.format(transaction_timeout)}"
         await connection.execute(both, timeout=CONNECT_SECONDS)
     except BaseException:
         connection.terminate()

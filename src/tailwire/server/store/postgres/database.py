@@ -30,7 +30,7 @@ MAX_LONG_READS = 4  # connections that long reads may hold at the same time, so 
 MAX_WAITING_READS = 5000
 MAX_WAITING_READS_PER_USER = 20
 MARGIN_SECONDS = 1.0  # the database ends a statement at its deadline; after this margin the connection is given up
-_SNAPSHOT = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+_SNAPSHOT_SQL = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 _OUTCOME_UNKNOWN_TEXT = "The answer of the database was lost. Look whether the change was made before you repeat it."
 
 
@@ -108,7 +108,7 @@ class Database:
         counted, listed = call(count, values), call(sql, page)
 
         async def read(c: Connection) -> tuple[list[Any], int]:
-            await c.execute(_SNAPSHOT, timeout=self._patience)
+            await c.execute(_SNAPSHOT_SQL, timeout=self._patience)
             try:
                 total = await c.fetchval(counted[0], *counted[1], timeout=self._patience)
                 rows = await c.fetch(listed[0], *listed[1], timeout=self._patience)

@@ -10,25 +10,26 @@ from tailwire.server.ports.webhook_records import DeliveryRow, WebhookState
 from tailwire.server.store.postgres.drafts import Entry
 from tailwire.server.store.postgres.unit import Unit
 from tailwire.server.store.postgres.work import Work
-from tailwire.server.store.sql.deliveries import QUEUE_FULL, STATE, DeliveryRows
+from tailwire.server.store.sql.deliveries import QUEUE_FULL, STATE_SQL, DeliveryRows
 from tailwire.server.telemetry.logs import log
 
-_COUNTS = (
+_COUNTS_SQL = (
     "SELECT webhook, failed_at IS NULL, count(*), min(queued_at) FROM deliveries GROUP BY webhook, failed_at IS NULL"
 )
-_SUCCEEDED = """INSERT INTO webhook_states (webhook, last_success_at) VALUES (:webhook, :now::bigint)
+_SUCCEEDED_SQL = """INSERT INTO webhook_states (webhook, last_success_at) VALUES (:webhook, :now::bigint)
 ON CONFLICT (webhook) DO UPDATE SET last_success_at = excluded.last_success_at, failing_since = NULL"""
-_FAILED = """INSERT INTO webhook_states (webhook, last_failure_at, last_failure, failing_since)
+_FAILED_SQL = """INSERT INTO webhook_states (webhook, last_failure_at, last_failure, failing_since)
 VALUES (:webhook, :now::bigint, :problem, :now::bigint)
 ON CONFLICT (webhook) DO UPDATE SET last_failure_at = excluded.last_failure_at, last_failure = excluded.last_failure,
 failing_since = coalesce(webhook_states.failing_since, excluded.failing_since)"""
-_OLDEST = """UPDATE deliveries SET failed_at = :now::bigint, problem = :problem WHERE id IN (SELECT id FROM deliveries
+_OLDEST_SQL = """UPDATE deliveries SET failed_at = :now::bigint, problem = :problem WHERE id IN (SELECT id FROM
+deliveries
 WHERE webhook = :webhook AND failed_at IS NULL ORDER BY id OFFSET 0 LIMIT greatest(0, (SELECT count(*) FROM deliveries
 WHERE webhook = :webhook AND failed_at IS NULL) - :most::bigint))"""
-_OLD = "DELETE FROM deliveries WHERE webhook = :webhook AND failed_at IS NOT NULL AND failed_at <= :before::bigint"
+_OLD_SQL = "DELETE FROM deliveries WHERE webhook = :webhook AND failed_at IS NOT NULL AND failed_at <= :before::bigint"
 # Another process may have queued some before it learned that the webhook was removed.
-_FOR_NOBODY = "DELETE FROM deliveries WHERE NOT EXISTS (SELECT FROM webhooks w WHERE w.id = deliveries.webhook)"
-_BEYOND = """DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries WHERE webhook = :webhook
+_FOR_NOBODY_SQL = "DELETE FROM deliveries WHERE NOT EXISTS (SELECT FROM webhooks w WHERE w.id = deliveries.webhook)"
+_BEYOND_SQL = """DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries WHERE webhook = :webhook
 AND failed_at IS NOT NULL ORDER BY failed_at DESC, id DESC OFFSET :most::bigint)"""
 
 
@@ -53,7 +54,7 @@ class Deliveries(DeliveryRows):
         waiting: Counter[str] = Counter()
         failed: Counter[str] = Counter()
         since = {}
-        for webhook, waits, count, oldest in await self._db.rows(_COUNTS):
+        for webhook, waits, count, oldest in await self._db.rows(_COUNTS_SQL):
             (waiting if waits else failed)[webhook] = count
             if waits:
                 since[webhook] = oldest
@@ -70,7 +71,7 @@ class Deliveries(DeliveryRows):
 
     async def state(self, webhook_id: str) -> WebhookState:
         await self.load()
-        success, failure, problem, failing_since = await self._db.one(STATE, (webhook_id,)) or (None,) * 4
+        success, failure, problem, failing_since = await self._db.one(STATE_SQL, (webhook_id,)) or (None,) * 4
         return WebhookState(
             last_success_at=success,
             last_failure_at=failure,
@@ -94,21 +95,21 @@ class Deliveries(DeliveryRows):
             return
         now = self._work.world.seconds()
         unit = Unit()
-        unit.do(_OLDEST, webhook=webhook_id, most=self._max_waiting, now=now, problem=QUEUE_FULL)
+        unit.do(_OLDEST_SQL, webhook=webhook_id, most=self._max_waiting, now=now, problem=QUEUE_FULL)
         self._trim(unit, webhook_id, now)
         self._waiting[webhook_id] -= 1
         self._failed[webhook_id] = min(self._failed[webhook_id] + 1, self._max_failed)
         self._work.lane.submit(Entry(unit=unit)).add_done_callback(_report)
 
     def _trim(self, unit: Unit, webhook_id: str, now: int) -> None:
-        unit.do(_OLD, webhook=webhook_id, before=now - self._failed_seconds)
-        unit.do(_BEYOND, webhook=webhook_id, most=self._max_failed)
+        unit.do(_OLD_SQL, webhook=webhook_id, before=now - self._failed_seconds)
+        unit.do(_BEYOND_SQL, webhook=webhook_id, most=self._max_failed)
 
     async def delivered(self, row: DeliveryRow, now: int) -> None:
         unit = Unit()
         unit.rows("DELETE FROM deliveries WHERE id = :id::bigint RETURNING failed_at IS NULL AS waited", id=row.id)
         unit.until("NOT EXISTS (SELECT FROM webhooks WHERE id = :webhook)", webhook=row.webhook)
-        unit.do(_SUCCEEDED, webhook=row.webhook, now=now)
+        unit.do(_SUCCEEDED_SQL, webhook=row.webhook, now=now)
         found = (await self._work.carry_out(unit)).results[0]
         if found:
             (self._waiting if found[0]["waited"] else self._failed)[row.webhook] -= 1
@@ -121,7 +122,7 @@ class Deliveries(DeliveryRows):
             " WHERE id = :id::bigint AND failed_at IS NULL",
             due_at=due_at, now=now, problem=problem, id=row.id,
         )  # fmt: skip
-        unit.do(_FAILED, webhook=row.webhook, now=now, problem=problem)
+        unit.do(_FAILED_SQL, webhook=row.webhook, now=now, problem=problem)
         await self._work.carry_out(unit)
 
     async def give_up(self, row: DeliveryRow, now: int, problem: str, *, tried: bool = True) -> None:
@@ -133,7 +134,7 @@ class Deliveries(DeliveryRows):
             tries=int(tried), now=now, problem=problem, at=now if tried else None, id=row.id,
         )  # fmt: skip
         if tried:
-            unit.do(_FAILED, webhook=row.webhook, now=now, problem=problem)
+            unit.do(_FAILED_SQL, webhook=row.webhook, now=now, problem=problem)
         self._trim(unit, row.webhook, now)
         if (await self._work.carry_out(unit)).ended is None:
             await self.load()
@@ -154,7 +155,7 @@ class Deliveries(DeliveryRows):
         unit = Unit()
         for webhook_id in list(self._failed):
             self._trim(unit, webhook_id, now)
-        unit.do(_FOR_NOBODY)
+        unit.do(_FOR_NOBODY_SQL)
         await self._work.carry_out(unit)
         await self.load()
 

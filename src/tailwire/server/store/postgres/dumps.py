@@ -16,11 +16,11 @@ from tailwire.server.store.postgres.starting import STARTING_LOCK
 
 CHUNK_BYTES = 1 << 20
 _OF_RUNNING_PROCESSES = ("processes", "batches", "leases", "presence")  # tables whose rows mean nothing in a copy
-_EXISTS = "SELECT to_regclass('processes') IS NOT NULL"
-_ALIVE = "SELECT name FROM processes WHERE until > clock_timestamp() LIMIT 1"
-_HIGHEST_ID = "SELECT last_value FROM message_ids"
+_EXISTS_SQL = "SELECT to_regclass('processes') IS NOT NULL"
+_ALIVE_SQL = "SELECT name FROM processes WHERE until > clock_timestamp() LIMIT 1"
+_HIGHEST_ID_SQL = "SELECT last_value FROM message_ids"
 # Objects of extensions stay. The rest is the server's: the database is its own.
-_DROP = """BEGIN;
+_DROP_SQL = """BEGIN;
 DO $drop$
 DECLARE
     names text[];
@@ -98,12 +98,12 @@ def without_servers(url: str) -> Iterator[int | None]:
 
 
 async def _contents(connection: Connection) -> int | None:
-    if not await connection.fetchval(_EXISTS, timeout=CONNECT_SECONDS):
+    if not await connection.fetchval(_EXISTS_SQL, timeout=CONNECT_SECONDS):
         return None
-    alive = await connection.fetchval(_ALIVE, timeout=CONNECT_SECONDS)
+    alive = await connection.fetchval(_ALIVE_SQL, timeout=CONNECT_SECONDS)
     if alive is not None:
         raise DatabaseInUse(f"{alive} uses this PostgreSQL database: stop it first, or wait 10 s if it was killed")
-    return int(await connection.fetchval(_HIGHEST_ID, timeout=CONNECT_SECONDS))
+    return int(await connection.fetchval(_HIGHEST_ID_SQL, timeout=CONNECT_SECONDS))
 
 
 def load(url: str, file: Path) -> None:
@@ -125,7 +125,7 @@ def load(url: str, file: Path) -> None:
         if reading.stdout is None or reading.stderr is None or writing.stdin is None or writing.stderr is None:
             raise RuntimeError("the programs are not piped")
         try:
-            writing.stdin.write(_DROP.encode())
+            writing.stdin.write(_DROP_SQL.encode())
             shutil.copyfileobj(reading.stdout, writing.stdin, CHUNK_BYTES)
             said = reading.stderr.read()
             if reading.wait() == 0:  # without it, the end of the input rolls back

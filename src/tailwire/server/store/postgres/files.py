@@ -12,9 +12,11 @@ from tailwire.server.store.postgres.unit import Unit
 from tailwire.server.store.postgres.work import Work, as_row, insert, texts
 from tailwire.server.store.sql.files import COLUMN_NAMES, COLUMNS, CONDEMNED, NEVER_USED, USED, FileRows
 
-_CONDEMN = f"""UPDATE files SET used = {CONDEMNED} WHERE name IN
+_CONDEMN_SQL = f"""UPDATE files SET used = {CONDEMNED} WHERE name IN
 (SELECT name FROM files WHERE used = :used::int AND unused_since <= :before::bigint LIMIT :most::bigint)"""
-_CONDEMNED = f"SELECT {COLUMNS} FROM files WHERE used = {CONDEMNED} AND unused_since IS NOT NULL LIMIT :most::bigint"
+_CONDEMNED_SQL = (
+    f"SELECT {COLUMNS} FROM files WHERE used = {CONDEMNED} AND unused_since IS NOT NULL LIMIT :most::bigint"
+)
 
 
 class Files(FileRows):
@@ -47,8 +49,8 @@ class Files(FileRows):
             return []
         unit = Unit()
         for used, before in ((USED, no_more_before), (NEVER_USED, never_before)):
-            unit.do(_CONDEMN, used=used, before=before, most=limit)
-        unit.rows(_CONDEMNED, most=limit)
+            unit.do(_CONDEMN_SQL, used=used, before=before, most=limit)
+        unit.rows(_CONDEMNED_SQL, most=limit)
         return [FileRow(**row) for row in (await self._work.carry_out(unit)).results[2]]
 
     async def discard(self, names: Sequence[str]) -> None:

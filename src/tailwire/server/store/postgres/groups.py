@@ -18,7 +18,7 @@ from tailwire.server.store.postgres.webhooks import Webhooks
 from tailwire.server.store.postgres.work import Work, as_row, insert, update, use_files
 from tailwire.server.store.sql.groups import CHANGEABLE, COLUMN_NAMES, GroupRows
 
-_OWNER = """INSERT INTO members (guid, uid, scope, joined_at, joined_after_id)
+_OWNER_SQL = """INSERT INTO members (guid, uid, scope, joined_at, joined_after_id)
 SELECT :guid, :owner, 'admin', :at::bigint, coalesce(max(id), 0) - 1 FROM messages"""
 
 
@@ -37,7 +37,7 @@ class Groups(GroupRows):
         unit = Unit()
         unit.need(f"{insert('groups', COLUMN_NAMES)} ON CONFLICT DO NOTHING", row=as_row(dataclasses.asdict(group)))
         if group.owner and owner_is_member:
-            unit.do(_OWNER, guid=group.guid, owner=group.owner, at=group.created_at)
+            unit.do(_OWNER_SQL, guid=group.guid, owner=group.owner, at=group.created_at)
             unit.tell("member", f"{group.guid}/{group.owner}")
         if names := named_files(group.icon, group.metadata):
             use_files(unit, "group", group.guid, names, self._work.world.seconds())

@@ -14,7 +14,7 @@ from tailwire.server.ports.conversations import GROUP_KEY
 from tailwire.server.ports.log import LoggedChange, LoggedMessage, LogPage, Look
 from tailwire.server.ports.records import MessageRow
 from tailwire.server.store.postgres.database import Database
-from tailwire.server.store.sql.change_log import NEWEST
+from tailwire.server.store.sql.change_log import NEWEST_SQL
 from tailwire.server.store.sql.messages import MessageRows
 from tailwire.server.store.sql.statements import MESSAGE_COLUMNS
 
@@ -23,14 +23,14 @@ ENTRIES_PER_PAGE = 1000
 _ENTRY = "number, after_id, subject, kind, uid, device, to_uid, message_id, detail, at"
 _COLUMNS = ", ".join(f"m.{column.name}" for column in MESSAGE_COLUMNS)
 # Not the last value of the sequence, which may belong to a batch that is not committed yet.
-_LOOK = f"""SELECT greatest(coalesce((SELECT max(id) FROM messages), 0), coalesce((SELECT max(id) FROM changes), 0)),
-coalesce((SELECT min(id) FROM changes), 0), (SELECT count(*) FROM processes WHERE serving),
-({NEWEST})"""
-_MESSAGES = f"""SELECT {_COLUMNS}, coalesce((SELECT max(b.id) FROM messages b
+_LOOK_SQL = f"""SELECT greatest(coalesce((SELECT max(id) FROM messages), 0), coalesce((SELECT max(id) FROM changes),
+0)), coalesce((SELECT min(id) FROM changes), 0), (SELECT count(*) FROM processes WHERE serving),
+({NEWEST_SQL})"""
+_MESSAGES_SQL = f"""SELECT {_COLUMNS}, coalesce((SELECT max(b.id) FROM messages b
 WHERE b.conversation_id = m.conversation_id AND b.id < m.id), 0)
 FROM messages m WHERE m.id > ? AND m.id <= ? ORDER BY m.id LIMIT ?"""
 # Whether the user was a member after the change: they may have left since, but what was sent in between is for them.
-_CHANGES = f"""SELECT c.id, c.kind, c.key, c.kind <> 'member' OR EXISTS (
+_CHANGES_SQL = f"""SELECT c.id, c.kind, c.key, c.kind <> 'member' OR EXISTS (
 SELECT FROM members m WHERE m.guid = split_part(c.key, '/', 1) AND m.uid = split_part(c.key, '/', 2)
 AND m.joined_after_id < c.id) OR EXISTS (
 SELECT FROM change_log e WHERE e.subject = '{own_subject("")}' || split_part(c.key, '/', 2)
@@ -38,16 +38,16 @@ AND e.kind = '{ChangeKind.MEMBERSHIP_ENDED}' AND e.detail = split_part(c.key, '/
 AND e.since_id < c.id AND c.id < e.message_id) FROM changes c WHERE c.id > ? AND c.id <= ? ORDER BY c.id LIMIT ?"""
 # Whose membership has changed between a message and its last edit, or that of the message that it quotes. Who was
 # removed after the edit was to see it, and would otherwise never receive the message.
-_MOVED = """SELECT m.id, split_part(c.key, '/', 2) FROM messages m JOIN changes c
+_MOVED_SQL = """SELECT m.id, split_part(c.key, '/', 2) FROM messages m JOIN changes c
 ON c.id > m.id AND c.kind = 'member' AND starts_with(c.key, m.receiver || '/')
 AND c.id < (SELECT coalesce(max(e.action_id), c.id + 1) FROM edits e WHERE e.message_id IN (m.id, m.quoted_id))
 WHERE m.receiver_type = 'group' AND """
 
-_ENTRIES = f"""SELECT {_ENTRY}, NULL FROM change_log WHERE number > ? AND number <= ?
+_ENTRIES_SQL = f"""SELECT {_ENTRY}, NULL FROM change_log WHERE number > ? AND number <= ?
 ORDER BY number LIMIT {ENTRIES_PER_PAGE}"""
 # For a change in a group: those who were members before the change and still are, those who have left since, and those
 # who were members until the group was removed.
-_RECEIVERS = f"""SELECT uid, CASE WHEN NOT of_group OR member THEN NULL ELSE until END FROM (
+_RECEIVERS_SQL = f"""SELECT uid, CASE WHEN NOT of_group OR member THEN NULL ELSE until END FROM (
 SELECT u.uid, starts_with(c.subject, '{GROUP_KEY}') AS of_group,
 c.kind <> '{ChangeKind.GROUP_REMOVED}' AND EXISTS (SELECT FROM members m
     WHERE m.guid = substr(c.subject, {len(GROUP_KEY) + 1}) AND m.uid = u.uid
@@ -68,11 +68,13 @@ class Log:
         self._messages = messages
 
     async def look(self) -> Look:
-        return Look(*await self._db.one(_LOOK))
+        return Look(*await self._db.one(_LOOK_SQL))
 
     async def read(self, after: int, up_to: int) -> LogPage:
         values = (after, up_to, ROWS_PER_PAGE)
-        messages, changes = await asyncio.gather(self._db.rows(_MESSAGES, values), self._db.rows(_CHANGES, values))
+        messages, changes = await asyncio.gather(
+            self._db.rows(_MESSAGES_SQL, values), self._db.rows(_CHANGES_SQL, values)
+        )
         for rows in (messages, changes):
             if len(rows) == ROWS_PER_PAGE:
                 up_to = min(up_to, rows[-1][0])
@@ -99,18 +101,20 @@ class Log:
         values: list[Any] = []
         which = self._db.dialect.any_of("m.id", edited, values)
         moved: defaultdict[int, set[str]] = defaultdict(set)
-        for number, uid in await self._db.rows(_MOVED + which, values):
+        for number, uid in await self._db.rows(_MOVED_SQL + which, values):
             moved[number].add(uid)
         return [replace(m, withheld=frozenset(moved[m.row.id])) if m.row.id in moved else m for m in messages]
 
     async def changes(self, after: int, up_to: int) -> tuple[list[ChangeRow], int]:
-        rows = await self._db.rows(_ENTRIES, (after, up_to))
+        rows = await self._db.rows(_ENTRIES_SQL, (after, up_to))
         if len(rows) == ENTRIES_PER_PAGE:
             up_to = rows[-1][0]
         return [ChangeRow._make(row) for row in rows if row[3] != ChangeKind.MEMBERSHIP_ENDED], up_to
 
     async def receivers(self, number: int, uids: Sequence[str]) -> list[tuple[str, int | None]]:
-        return [(uid, until) for uid, until in await self._db.rows(_RECEIVERS, {"number": number, "uids": list(uids)})]
+        return [
+            (uid, until) for uid, until in await self._db.rows(_RECEIVERS_SQL, {"number": number, "uids": list(uids)})
+        ]
 
 
 def _is_edited(message: LoggedMessage) -> bool:

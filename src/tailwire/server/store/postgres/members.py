@@ -18,15 +18,15 @@ from tailwire.server.store.sql.members import MemberRows
 Announce = Callable[[GroupStanding], Draft]
 """Makes the action message of a change from the standing before it."""
 
-_JOIN = """INSERT INTO members (guid, uid, scope, joined_at, joined_after_id)
+_JOIN_SQL = """INSERT INTO members (guid, uid, scope, joined_at, joined_after_id)
 VALUES (:guid, :uid, :scope, :now::bigint, :message_id::bigint - 1)"""
-_COUNT = "UPDATE groups SET members_count = members_count + :more::int WHERE guid = :guid"
-_LEAVE = "DELETE FROM members WHERE guid = :guid AND uid = :uid"
-_UNFOLLOW = (
+_COUNT_SQL = "UPDATE groups SET members_count = members_count + :more::int WHERE guid = :guid"
+_LEAVE_SQL = "DELETE FROM members WHERE guid = :guid AND uid = :uid"
+_UNFOLLOW_SQL = (
     "DELETE FROM subscriptions s WHERE s.uid = :uid AND EXISTS"
     " (SELECT FROM messages m WHERE m.id = s.message_id AND m.conversation_id = :conversation)"
 )
-_BAN = (
+_BAN_SQL = (
     "INSERT INTO bans (guid, uid, scope, banned_at, banned_by) VALUES (:guid, :uid, :scope, :at::bigint, :by)"
     " ON CONFLICT DO NOTHING"
 )
@@ -48,8 +48,8 @@ class Members(MemberRows):
                 raise Refused("ERR_ALREADY_JOINED")
             if standing.on_ban is not None:
                 raise Refused("ERR_BANNED_GROUPMEMBER")
-            unit.do(_JOIN, guid=act.guid, uid=act.on, scope=scope, now=now)
-            unit.do(_COUNT, guid=act.guid, more=1)
+            unit.do(_JOIN_SQL, guid=act.guid, uid=act.on, scope=scope, now=now)
+            unit.do(_COUNT_SQL, guid=act.guid, more=1)
 
         return (await self._announced(act, change, announce, moves=True))[0]
 
@@ -60,12 +60,12 @@ class Members(MemberRows):
             if standing.on is None and (banned_at is None or standing.on_ban is not None):
                 raise Refused("ERR_NOT_A_MEMBER" if banned_at is None else "ERR_ALREADY_BANNED")
             if standing.on is not None:
-                unit.do(_LEAVE, guid=act.guid, uid=act.on)
-                unit.do(_COUNT, guid=act.guid, more=-1)
-                unit.do(_UNFOLLOW, uid=act.on, conversation=key_of("", act.guid, "group"))
+                unit.do(_LEAVE_SQL, guid=act.guid, uid=act.on)
+                unit.do(_COUNT_SQL, guid=act.guid, more=-1)
+                unit.do(_UNFOLLOW_SQL, uid=act.on, conversation=key_of("", act.guid, "group"))
             if banned_at is not None:
                 scope = standing.on.scope if standing.on is not None else "participant"
-                unit.do(_BAN, guid=act.guid, uid=act.on, scope=scope, at=banned_at, by=act.by)
+                unit.do(_BAN_SQL, guid=act.guid, uid=act.on, scope=scope, at=banned_at, by=act.by)
             since = standing.on.joined_after_id if standing.on is not None else None
             self._log.membership_ended(unit, act.guid, act.on, since)
 

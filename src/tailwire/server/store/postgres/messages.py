@@ -17,14 +17,14 @@ from tailwire.server.store.postgres.unit import Unit
 from tailwire.server.store.postgres.webhooks import Webhooks
 from tailwire.server.store.postgres.work import Work, new_row, stored, texts, use_files
 from tailwire.server.store.sql.messages import MessageRows
-from tailwire.server.store.sql.removed_sends import IS_REMOVED
+from tailwire.server.store.sql.removed_sends import IS_REMOVED_SQL
 
 TABLES_OF_MESSAGES = ("reactions", "mentions", "saves", "flags", "interactions", "subscriptions", "edits")
 """Tables whose rows belong to a message."""
 _SEARCHABLE = int(Trait.SEARCHABLE)
-_EDIT = """UPDATE messages SET body = :body::bytea, traits = :traits::int, edited_at = :now::bigint, edited_by = :by,
-updated_at = :now::bigint WHERE id = :id::bigint"""
-_DELETE = """UPDATE messages SET body = :body::bytea, traits = 0, deleted_at = :now::bigint, deleted_by = :by,
+_EDIT_SQL = """UPDATE messages SET body = :body::bytea, traits = :traits::int, edited_at = :now::bigint, edited_by =
+:by, updated_at = :now::bigint WHERE id = :id::bigint"""
+_DELETE_SQL = """UPDATE messages SET body = :body::bytea, traits = 0, deleted_at = :now::bigint, deleted_by = :by,
 updated_at = :now::bigint, pinned_at = NULL, pinned_by = NULL WHERE id = :id::bigint"""
 _LAST_EDIT = "(SELECT action_id FROM edits WHERE message_id = :id::bigint)"
 
@@ -56,7 +56,7 @@ class Messages(MessageRows):
         if row is None:
             if act is not None:  # the sender left, was removed, or the group was deleted meanwhile
                 await self._standings.group(act)
-            if await self._db.one(IS_REMOVED, (draft.sender, draft.muid)) is not None:
+            if await self._db.one(IS_REMOVED_SQL, (draft.sender, draft.muid)) is not None:
                 raise Refused("ERR_MESSAGE_REMOVED")
             raise Refused("ERR_NOT_A_MEMBER")
         return Stored(row, new=False)
@@ -72,7 +72,7 @@ class Messages(MessageRows):
             before = (await self._standings.see_message(unit, act)).message
             after = change(before)
             traits = after.traits | (before.traits & (Trait.REACTION | Trait.INTERACTED))
-            unit.do(_EDIT, body=after.body, traits=int(traits), now=now, by=act.by, id=before.id)
+            unit.do(_EDIT_SQL, body=after.body, traits=int(traits), now=now, by=act.by, id=before.id)
             if after.mentions is not None:
                 unit.do("DELETE FROM mentions WHERE message_id = :id::bigint", id=before.id)
                 unit.do(
@@ -98,7 +98,7 @@ class Messages(MessageRows):
             unit = Unit()
             before = (await self._standings.see_message(unit, act)).message
             body = empty(before)
-            unit.do(_DELETE, body=body, now=now, by=act.by, id=before.id)
+            unit.do(_DELETE_SQL, body=body, now=now, by=act.by, id=before.id)
             for table in ("mentions", "reactions", "saves"):
                 unit.do(f"DELETE FROM {table} WHERE message_id = :id::bigint", id=before.id)
             use_files(unit, "message", before.id, (), self._work.world.seconds())

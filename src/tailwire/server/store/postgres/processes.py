@@ -29,7 +29,9 @@ WHERE id = :mine RETURNING id)
 SELECT EXISTS (SELECT FROM mine), (SELECT count(*) FROM processes WHERE serving AND until > clock_timestamp()),
 array(SELECT id FROM processes WHERE until < clock_timestamp() AND id <> :mine), array(SELECT id FROM processes),
 CAST(extract(epoch FROM clock_timestamp()) AS double precision)"""
-_ALL = """SELECT id, name, serving, CAST(extract(epoch FROM until) AS bigint), id = :mine FROM processes ORDER BY id"""
+_ALL_SQL = (
+    """SELECT id, name, serving, CAST(extract(epoch FROM until) AS bigint), id = :mine FROM processes ORDER BY id"""
+)
 # The rows of `presence` that go with those of `processes` are still there for the other parts of the statement.
 _TAKE_OVER = """WITH gone AS (DELETE FROM processes WHERE until < clock_timestamp() AND id IN
 (SELECT CAST(value AS bigint) FROM jsonb_array_elements_text(:ids::jsonb) AS t (value))
@@ -37,7 +39,7 @@ RETURNING id, name, serving, until)
 SELECT g.id, g.name, g.serving, CAST(extract(epoch FROM g.until) AS bigint) AS until,
 (SELECT coalesce(jsonb_agg(p.uid), '[]') FROM presence p WHERE p.process = g.id AND NOT EXISTS
 (SELECT FROM presence o WHERE o.uid = p.uid AND o.process NOT IN (SELECT id FROM gone))) AS offline FROM gone g"""
-_OTHER_KEYS = """SELECT id, name, CAST(extract(epoch FROM until) AS double precision) FROM processes
+_OTHER_KEYS_SQL = """SELECT id, name, CAST(extract(epoch FROM until) AS double precision) FROM processes
 WHERE serving AND until > clock_timestamp() AND id <> :mine AND keys NOT IN ('', :keys) ORDER BY id"""
 
 
@@ -103,7 +105,7 @@ class Processes:
 
     async def all(self) -> list[ProcessRow]:
         """Return the processes that have not been declared dead, the oldest first."""
-        rows = await self._database.rows(_ALL, {"mine": self._lane.process})
+        rows = await self._database.rows(_ALL_SQL, {"mine": self._lane.process})
         return [ProcessRow(*row) for row in rows]
 
     async def renew(self) -> None:
@@ -162,7 +164,7 @@ class Processes:
         """
         first: dict[int, float] = {}  # other servers: when their leases were to end, as first seen here
         values = {"mine": self._lane.process, "keys": keys}
-        while others := await self._database.rows(_OTHER_KEYS, values):
+        while others := await self._database.rows(_OTHER_KEYS_SQL, values):
             for number, name, until in others:
                 if number not in first:
                     log.info("server %s had other keys: waiting until it renews its lease, or the lease ends", name)

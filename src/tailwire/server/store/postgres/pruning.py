@@ -9,19 +9,19 @@ from tailwire.server.store.postgres.unit import Unit
 from tailwire.server.store.postgres.work import Work, texts
 from tailwire.server.store.sql.change_log import OF_PRUNED_MESSAGES
 from tailwire.server.store.sql.files import CONDEMNED
-from tailwire.server.store.sql.pruning import LAST_OLD, OLD_FILE, PruningRows
+from tailwire.server.store.sql.pruning import LAST_OLD_SQL, OLD_FILE, PruningRows
 
 _OLD = "id <= :until::bigint AND sent_at <= :before::bigint"
-_NOTE = f"""UPDATE conversations c SET pruned_id = greatest(c.pruned_id, old.id)
+_NOTE_SQL = f"""UPDATE conversations c SET pruned_id = greatest(c.pruned_id, old.id)
 FROM (SELECT conversation_id, max(id) AS id FROM messages WHERE {_OLD} GROUP BY conversation_id) AS old
 WHERE c.conversation_id = old.conversation_id"""
 # A receipt says up to which message a user has read. If all of these were removed, it is of no use.
-_FORGET_RECEIPTS = """DELETE FROM receipts x USING (SELECT DISTINCT conversation_id FROM removed) AS r
+_FORGET_RECEIPTS_SQL = """DELETE FROM receipts x USING (SELECT DISTINCT conversation_id FROM removed) AS r
 WHERE x.conversation_id = r.conversation_id AND x.up_to < coalesce(
 (SELECT min(m.id) FROM messages m WHERE m.conversation_id = r.conversation_id), 1::bigint << 62)"""
 
 ROWS_PER_STEP = 10_000
-_FORGET_PLACES = f"""DELETE FROM words WHERE ctid IN (SELECT w.ctid FROM words w WHERE w.words = ''::tsvector
+_FORGET_PLACES_SQL = f"""DELETE FROM words WHERE ctid IN (SELECT w.ctid FROM words w WHERE w.words = ''::tsvector
 AND w.message_id <= (SELECT pruned_id FROM app) AND w.message_id <= (SELECT id FROM words_until)
 AND NOT EXISTS (SELECT FROM messages m WHERE m.id = w.message_id) LIMIT {ROWS_PER_STEP})"""
 
@@ -37,15 +37,15 @@ class Pruning(PruningRows):
         self._log = log
 
     async def remove_messages(self, before: int, limit: int) -> int:
-        (until,) = await self._work.reads.one(LAST_OLD, {"limit": limit, "before": before})
+        (until,) = await self._work.reads.one(LAST_OLD_SQL, {"limit": limit, "before": before})
         if until is None:
             return 0
         unit = Unit()
         unit.rows(f"SELECT count(*) AS count FROM messages WHERE {_OLD}", until=until, before=before)
         unit.do("UPDATE app SET pruned_id = greatest(pruned_id, :until::bigint)", until=until)
-        unit.do(_NOTE, until=until, before=before)
+        unit.do(_NOTE_SQL, until=until, before=before)
         self._removal.remove_messages(unit, _OLD, {"until": until, "before": before}, None)
-        unit.do(_FORGET_RECEIPTS)
+        unit.do(_FORGET_RECEIPTS_SQL)
         answer = await self._work.carry_out(unit)
         self._chores.added()
         return int(answer.results[0][0]["count"])
@@ -56,7 +56,7 @@ class Pruning(PruningRows):
         removed = ROWS_PER_STEP
         while removed == ROWS_PER_STEP:
             unit = Unit()
-            unit.do(_FORGET_PLACES)
+            unit.do(_FORGET_PLACES_SQL)
             removed = (await self._work.carry_out(unit)).results[0]
         unit = Unit()
         self._log.forget(unit, OF_PRUNED_MESSAGES)

@@ -16,9 +16,9 @@ from tailwire.server.store.sql.reactions import Events, ReactionRows
 
 _FULL = """(SELECT count(DISTINCT reaction) FROM reactions WHERE message_id = :id::bigint AND reaction <> :reaction)
 >= :most::bigint"""
-_ADD = """INSERT INTO reactions (id, message_id, reaction, uid, reacted_at)
+_ADD_SQL = """INSERT INTO reactions (id, message_id, reaction, uid, reacted_at)
 VALUES (:number::bigint, :id::bigint, :reaction, :uid, :now::bigint) ON CONFLICT DO NOTHING"""
-_LEFT = """UPDATE messages SET updated_at = :now::bigint, traits = CASE WHEN EXISTS (SELECT FROM reactions
+_LEFT_SQL = """UPDATE messages SET updated_at = :now::bigint, traits = CASE WHEN EXISTS (SELECT FROM reactions
 WHERE message_id = :id::bigint) THEN traits ELSE traits & ~:trait::int END WHERE id = :id::bigint"""
 
 
@@ -41,7 +41,7 @@ class Reactions(ReactionRows):
             unit.until(_FULL, id=act.message_id, reaction=reaction, most=limit)
             (number,) = await self._db.one("SELECT nextval('reactions_id_seq')")
             row = ReactionRow(number, act.message_id, reaction, act.by, now)
-            unit.need(_ADD, number=number, id=act.message_id, reaction=reaction, uid=act.by, now=now)
+            unit.need(_ADD_SQL, number=number, id=act.message_id, reaction=reaction, uid=act.by, now=now)
             unit.do(
                 "UPDATE messages SET traits = traits | :trait::int, updated_at = :now::bigint WHERE id = :id::bigint",
                 trait=int(Trait.REACTION), now=now, id=act.message_id,
@@ -66,7 +66,7 @@ class Reactions(ReactionRows):
                 return None
             row = ReactionRow(known[0], act.message_id, reaction, act.by, known[1])
             unit.need("DELETE FROM reactions WHERE id = :number::bigint", number=row.id)
-            unit.do(_LEFT, now=now, id=act.message_id, trait=int(Trait.REACTION))
+            unit.do(_LEFT_SQL, now=now, id=act.message_id, trait=int(Trait.REACTION))
             change = change_log.reaction(message.conversation_id, row, act.device, added=False)
             self._log.note(unit, change, now)
             return await self._reported(unit, row, events)

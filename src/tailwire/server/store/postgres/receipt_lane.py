@@ -36,7 +36,7 @@ MAX_WAITING_RECEIPTS = 20_000
 MAX_ATTEMPTS_FOR_ROWS = 200
 """How often a batch is sent again because a row of a message was locked by another write."""
 _ARGUMENT_COUNT = 17
-CALL = f"SELECT answers FROM tailwire_receipts_1({', '.join(f'${n}' for n in range(1, _ARGUMENT_COUNT + 1))})"
+CALL_SQL = f"SELECT answers FROM tailwire_receipts_1({', '.join(f'${n}' for n in range(1, _ARGUMENT_COUNT + 1))})"
 
 
 class _Key(NamedTuple):
@@ -170,7 +170,7 @@ class ReceiptLane:
                 if self._connection is None or self._connection.is_closed():
                     self._connection = await self._connect()
                 self.tries += 1
-                found = await self._connection.fetchval(CALL, *arguments, timeout=CALL_SECONDS)
+                found = await self._connection.fetchval(CALL_SQL, *arguments, timeout=CALL_SECONDS)
                 return dict(msgspec.json.decode(found))
             except Exception as e:
                 failure = classify(e)

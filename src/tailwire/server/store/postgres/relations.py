@@ -16,7 +16,7 @@ from tailwire.server.store.postgres.work import Work, texts
 from tailwire.server.store.sql.relations import BlockRows, FriendRows
 
 MAX_CACHED_PAIRS = 100_000
-_BLOCKERS = "SELECT uid FROM blocks WHERE (uid = :one AND blocked = :other) OR (uid = :other AND blocked = :one)"
+_BLOCKERS_SQL = "SELECT uid FROM blocks WHERE (uid = :one AND blocked = :other) OR (uid = :other AND blocked = :one)"
 
 
 class Blocks(BlockRows):
@@ -40,7 +40,7 @@ class Blocks(BlockRows):
 
     async def between(self, one: str, other: str) -> str:
         async def read() -> frozenset[str]:
-            return frozenset(row[0] for row in await self._db.rows(_BLOCKERS, {"one": one, "other": other}))
+            return frozenset(row[0] for row in await self._db.rows(_BLOCKERS_SQL, {"one": one, "other": other}))
 
         both = (one, other) if one < other else (other, one)
         found = await self._blockers.get("/".join(both), read, lambda _: both)

@@ -23,7 +23,7 @@ from tailwire.server.store.postgres.webhooks import Webhooks
 from tailwire.server.store.postgres.work import Work, use_files
 from tailwire.server.store.sql.change_log import OF_CONVERSATION, OF_USER
 from tailwire.server.store.sql.files import CONDEMNED
-from tailwire.server.store.sql.removed_sends import FORGET, KEPT_SECONDS, REMEMBER
+from tailwire.server.store.sql.removed_sends import FORGET_SQL, KEPT_SECONDS, REMEMBER_SQL
 from tailwire.server.store.sql.users import TABLES_OF_USER
 
 MESSAGES_PER_STEP = 2_000
@@ -37,27 +37,27 @@ _SHOWN = (
     " NOT (m.category = 'custom' AND convert_from(m.body, 'UTF8') IS JSON"
     " AND tailwire_json(m.body) #> '{data,updateConversation}' IS NOT DISTINCT FROM 'false'::jsonb)"
 )
-_UPDATE_LAST = (
+_UPDATE_LAST_SQL = (
     f"UPDATE conversations c SET last_message_id = {_LAST.format(which='')},"
     f" shown_message_id = {_LAST.format(which=_SHOWN)} WHERE c.conversation_id IN (SELECT conversation_id FROM removed)"
 )
-_COUNT_REPLIES = (
+_COUNT_REPLIES_SQL = (
     "UPDATE messages p SET reply_count = (SELECT count(*) FROM messages r WHERE r.parent_id = p.id)"
     " WHERE p.id IN (SELECT parent_id FROM removed)"
 )
 # Emptied rather than deleted: a process that has read a message to index it cannot store its words afterwards.
-_FORGET_WORDS = (
+_FORGET_WORDS_SQL = (
     "INSERT INTO words (message_id, words) SELECT id, '' FROM removed ORDER BY id"
     " ON CONFLICT (message_id) DO UPDATE SET words = ''"
 )
-_RELEASE = (
+_RELEASE_SQL = (
     "WITH gone AS (DELETE FROM file_uses WHERE place = 'message' AND key IN (SELECT CAST(id AS text) FROM removed)"
     " RETURNING key, name) UPDATE files f SET unused_since = :now::bigint FROM (SELECT DISTINCT name FROM gone) AS g"
     " WHERE f.name = g.name AND f.used < 2 AND NOT EXISTS (SELECT FROM file_uses u WHERE u.name = f.name"
     " AND NOT (u.place = 'message' AND u.key IN (SELECT key FROM gone)))"
 )
 _NO_CONVERSATION = "NOT EXISTS (SELECT FROM conversations WHERE conversation_id = :conversation)"
-_REMEMBER = REMEMBER.format(which="id IN (SELECT id FROM removed)", now=":now::bigint", since=":since::bigint")
+_REMEMBER = REMEMBER_SQL.format(which="id IN (SELECT id FROM removed)", now=":now::bigint", since=":since::bigint")
 
 
 class Removal:
@@ -198,11 +198,11 @@ class Removal:
         )
         for table in TABLES_OF_MESSAGES:
             unit.do(f"DELETE FROM {table} WHERE message_id IN (SELECT id FROM removed)")
-        unit.do(_FORGET_WORDS)
-        unit.do(_RELEASE, now=self._work.world.seconds())
+        unit.do(_FORGET_WORDS_SQL)
+        unit.do(_RELEASE_SQL, now=self._work.world.seconds())
         now = self._work.world.seconds()
         unit.do(_REMEMBER, now=now, since=now - KEPT_SECONDS)
-        unit.do(FORGET.format(since=":since::bigint"), since=now - KEPT_SECONDS)
+        unit.do(FORGET_SQL.format(since=":since::bigint"), since=now - KEPT_SECONDS)
         unit.do("DELETE FROM messages WHERE id IN (SELECT id FROM removed)")
-        unit.do(_UPDATE_LAST)
-        unit.do(_COUNT_REPLIES)
+        unit.do(_UPDATE_LAST_SQL)
+        unit.do(_COUNT_REPLIES_SQL)

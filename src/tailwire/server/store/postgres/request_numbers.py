@@ -11,11 +11,11 @@ from tailwire.server.store.postgres.unit import Answer, Unit
 from tailwire.server.store.sql.connection import Connection
 
 ROWS_PER_CLEANUP = 20_000
-_STORE = """INSERT INTO request_numbers (key, number, at) VALUES (:key, :number::bigint, :now::bigint)
+_STORE_SQL = """INSERT INTO request_numbers (key, number, at) VALUES (:key, :number::bigint, :now::bigint)
 ON CONFLICT (key) DO UPDATE SET number = excluded.number, at = excluded.at
 WHERE excluded.number > request_numbers.number"""
-_STORE_ALONE = _STORE.replace(":number::bigint", ":number").replace(":now::bigint", ":now")
-_EXPIRED = """DELETE FROM request_numbers WHERE key IN
+_STORE_ALONE = _STORE_SQL.replace(":number::bigint", ":number").replace(":now::bigint", ":now")
+_EXPIRED_SQL = """DELETE FROM request_numbers WHERE key IN
 (SELECT key FROM request_numbers WHERE at < ? ORDER BY at LIMIT ?)"""
 
 
@@ -39,7 +39,7 @@ class RequestNumbers:
 
     def begin_unit(self, unit: Unit, number: RequestNumber) -> int:
         """Add a step that ends a unit before its first change unless the number is new. Return the step's place."""
-        return unit.need_first(_STORE, key=number.key, number=number.number, now=self._world.seconds())
+        return unit.need_first(_STORE_SQL, key=number.key, number=number.number, now=self._world.seconds())
 
     async def note(self, number: RequestNumber) -> None:
         number.taken = True
@@ -61,7 +61,7 @@ class RequestNumbers:
 
     async def clean(self) -> None:
         """Remove numbers that are too old."""
-        await self._db.run(_EXPIRED, (self._world.seconds() - KEPT_SECONDS, ROWS_PER_CLEANUP))
+        await self._db.run(_EXPIRED_SQL, (self._world.seconds() - KEPT_SECONDS, ROWS_PER_CLEANUP))
 
 
 def without_step(answer: Answer, place: int) -> Answer:

@@ -34,19 +34,19 @@ STEP_SECONDS = 10.0
 _LOCK = 7308897  # held by the process that indexes
 _SEARCHED_WORD = re.compile(r"\w+")
 
-_INDEXED_UNTIL = "SELECT id FROM words_until"
-_NEXT = """SELECT m.id, m.conversation_id, m.body, m.traits, m.deleted_at FROM messages m
+_INDEXED_UNTIL_SQL = "SELECT id FROM words_until"
+_NEXT_SQL = """SELECT m.id, m.conversation_id, m.body, m.traits, m.deleted_at FROM messages m
 WHERE m.id > ? ORDER BY m.id LIMIT ?"""
-_LEFT = "SELECT count(*) FROM (SELECT 1 FROM messages m WHERE m.id > (SELECT id FROM words_until) LIMIT ?) AS n"
+_LEFT_SQL = "SELECT count(*) FROM (SELECT 1 FROM messages m WHERE m.id > (SELECT id FROM words_until) LIMIT ?) AS n"
 # If another process has gone on meanwhile, nothing is stored. What an edit or a deletion has stored since stays.
-_INDEX = """
+_INDEX_SQL = """
 WITH step AS (UPDATE words_until SET id = :last WHERE id = :begun RETURNING id)
 INSERT INTO words (message_id, words)
 SELECT w.id, array_to_tsvector(string_to_array(w.words, ' '))
 FROM step, unnest(CAST(:ids AS BIGINT[]), CAST(:words AS TEXT[])) AS w (id, words) ORDER BY w.id
 ON CONFLICT (message_id) DO NOTHING
 """
-_STORE_WORDS = """
+_STORE_WORDS_SQL = """
 INSERT INTO words (message_id, words) VALUES (:id::bigint, array_to_tsvector(string_to_array(:words, ' ')))
 ON CONFLICT (message_id) DO UPDATE SET words = excluded.words
 """
@@ -105,23 +105,23 @@ class SearchIndex:
         """
         text = text_of(after) if after is not None else ""
         words = lexemes(before.conversation_id, text) if text else ""
-        unit.do(_STORE_WORDS, id=before.id, words=words)
+        unit.do(_STORE_WORDS_SQL, id=before.id, words=words)
 
     async def until(self) -> int:
         """Return the id up to which messages are indexed."""
-        return int((await self._db.one(_INDEXED_UNTIL))[0])
+        return int((await self._db.one(_INDEXED_UNTIL_SQL))[0])
 
     async def update(self, left: int = 0) -> None:
         """Index messages until at most `left` are not indexed."""
         while True:
-            (waiting,) = await self._db.one(_LEFT, (left + 1,))
+            (waiting,) = await self._db.one(_LEFT_SQL, (left + 1,))
             if waiting <= left or not await self._step():
                 return
 
     async def _step(self) -> bool:
         # Return whether there was anything to index.
         begun = await self.until()
-        rows = await self._db.rows(_NEXT, (begun, MESSAGES_PER_STEP))
+        rows = await self._db.rows(_NEXT_SQL, (begun, MESSAGES_PER_STEP))
         if not rows:
             return False
         found = [
@@ -130,7 +130,7 @@ class SearchIndex:
             if traits & Trait.SEARCHABLE and deleted_at is None
         ]
         ids, words = [number for number, _ in found], [words for _, words in found]
-        await self._db.run(_INDEX, {"begun": begun, "last": rows[-1][0], "ids": ids, "words": words})
+        await self._db.run(_INDEX_SQL, {"begun": begun, "last": rows[-1][0], "ids": ids, "words": words})
         return True
 
     async def _run(self) -> None:

@@ -30,7 +30,7 @@ _MEMBERSHIP_COUNT = "(SELECT count(*) FROM members n WHERE n.uid = :subject)"
 _GROUP_SEEN = f"concat_ws(' ', {_versions('g', 'b', 'bb', 'o', 'ob')}, {_MEMBERSHIP_COUNT})"
 _PARTS = (("g", GroupRow), ("b", MemberRow), ("bb", BanRow), ("o", MemberRow), ("ob", BanRow))
 _GROUP_COLUMNS = ", ".join(name for alias, row in _PARTS for name in _columns(alias, row))
-_GROUP_STANDING = f"SELECT {_GROUP_SEEN}, {_MEMBERSHIP_COUNT}, {_GROUP_COLUMNS} {_GROUP_FROM}"
+_GROUP_STANDING_SQL = f"SELECT {_GROUP_SEEN}, {_MEMBERSHIP_COUNT}, {_GROUP_COLUMNS} {_GROUP_FROM}"
 
 _MESSAGE_FROM = """FROM messages m
 LEFT JOIN members b ON m.receiver_type = 'group' AND b.guid = m.receiver AND b.uid = :by
@@ -43,7 +43,7 @@ ORDER BY CASE WHEN k.uid = :by THEN 0 ELSE 1 END LIMIT 1), '') ELSE '' END"""
 _CONTENT = "md5(m.body), m.traits, coalesce(m.edited_at, 0), coalesce(m.deleted_at, 0), coalesce(m.pinned_at, 0)"
 _MESSAGE_SEEN = f"concat_ws(' ', {_CONTENT}, {_versions('b')}, coalesce(g.owner, '-'), {_BLOCKED_BY})"
 _MESSAGE_COLUMNS = ", ".join([*_columns("m", MessageRow), *_columns("b", MemberRow)])
-_MESSAGE_STANDING = f"SELECT {_MESSAGE_SEEN}, g.owner, {_BLOCKED_BY}, {_MESSAGE_COLUMNS} {_MESSAGE_FROM}"
+_MESSAGE_STANDING_SQL = f"SELECT {_MESSAGE_SEEN}, g.owner, {_BLOCKED_BY}, {_MESSAGE_COLUMNS} {_MESSAGE_FROM}"
 
 
 class Standings:
@@ -65,7 +65,7 @@ class Standings:
             Refused: the act is refused, or ERR_GUID_NOT_FOUND.
         """
         values: dict[str, Any] = {"guid": act.guid, "by": act.by, "subject": act.on}
-        row = await self._reads.one(_GROUP_STANDING, values)
+        row = await self._reads.one(_GROUP_STANDING_SQL, values)
         if row is None:
             raise Refused("ERR_GUID_NOT_FOUND")
         found: list[Any] = []
@@ -87,7 +87,7 @@ class Standings:
             Refused: the act is refused, or ERR_MESSAGE_ID_NOT_FOUND.
         """
         values: dict[str, Any] = {"id": act.message_id, "by": act.by}
-        row = await self._reads.one(_MESSAGE_STANDING, values)
+        row = await self._reads.one(_MESSAGE_STANDING_SQL, values)
         if row is None:
             raise Refused("ERR_MESSAGE_ID_NOT_FOUND", {"id": str(act.message_id)})
         end = 3 + len(MessageRow._fields)

@@ -11,7 +11,7 @@ from tailwire.server.store.postgres.connecting import UNUSABLE, Connection, conn
 
 WAIT_SECONDS = 60.0
 STARTING_LOCK = 7308898
-_BACKEND = "SELECT pg_backend_pid()"
+_BACKEND_SQL = "SELECT pg_backend_pid()"
 
 
 class StartedElsewhere(OSError):
@@ -59,7 +59,7 @@ async def _check_session(url: str, connection: Connection) -> None:
     try:
         first = await _backend(connection)
         async with other.transaction():
-            kept = await other.fetchval(_BACKEND) != first and await _backend(connection) == first
+            kept = await other.fetchval(_BACKEND_SQL) != first and await _backend(connection) == first
     except asyncpg.InvalidSQLStatementNameError:  # prepared on another connection
         kept = False
     finally:
@@ -73,4 +73,4 @@ async def _check_session(url: str, connection: Connection) -> None:
 
 async def _backend(connection: Connection) -> int:
     async with connection.transaction():
-        return int(await connection.fetchval(_BACKEND))
+        return int(await connection.fetchval(_BACKEND_SQL))

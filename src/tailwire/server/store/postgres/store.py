@@ -55,8 +55,8 @@ from tailwire.server.store.sql.notifications import NotificationRows
 from tailwire.server.store.sql.push_preferences import PushPreferenceRows
 from tailwire.server.store.sql.push_tokens import PushTokenRows
 
-_IDENTITY = "SELECT app_id, store_name FROM app"
-_HIGHEST_ID = "SELECT last_value FROM message_ids"
+_IDENTITY_SQL = "SELECT app_id, store_name FROM app"
+_HIGHEST_ID_SQL = "SELECT last_value FROM message_ids"
 
 
 class PostgresStore:
@@ -178,7 +178,7 @@ class PostgresStore:
             app_id=app_id, name=name, now=world.seconds(),
         )  # fmt: skip
         self._created = (await self.lane.submit(Entry(unit=unit))).ended is None
-        self._app_id, self.lane.starts.name = await self.database.one(_IDENTITY)
+        self._app_id, self.lane.starts.name = await self.database.one(_IDENTITY_SQL)
         await self.webhooks.load()
         await self.deliveries.load()
 
@@ -203,7 +203,7 @@ class PostgresStore:
         """Return the id up to which a client's position belongs to this store; -1 if no part of it does."""
         starts = self.lane.starts
         if message_id > starts.highest:  # another process may have given it out
-            (highest,) = await self.database.one(_HIGHEST_ID)
+            (highest,) = await self.database.one(_HIGHEST_ID_SQL)
             return starts.known.known_until(start, message_id, highest)
         return starts.known.known_until(start, message_id, starts.highest)
 

@@ -11,9 +11,9 @@ from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.remembered import Remembered
 from tailwire.server.store.postgres.unit import Unit, Value
 from tailwire.server.store.postgres.work import Work, as_row
-from tailwire.server.store.sql.tokens import COLUMNS, KEEP_ENDED, TokenRows
+from tailwire.server.store.sql.tokens import COLUMNS, KEEP_ENDED_SQL, TokenRows
 
-_ADD = f"""INSERT INTO auth_tokens ({COLUMNS}, number) SELECT {COLUMNS},
+_ADD_SQL = f"""INSERT INTO auth_tokens ({COLUMNS}, number) SELECT {COLUMNS},
 (SELECT coalesce(max(number), 0) + 1 FROM auth_tokens t WHERE t.uid = :uid)
 FROM jsonb_populate_record(NULL::auth_tokens, :row::jsonb)"""
 _TRIMMED = """uid = :uid
@@ -28,7 +28,7 @@ NO_USER, ENDED = 1, 2  # the steps of a unit
 
 def end_tokens(unit: Unit, which: str, **values: Value) -> None:
     """Delete tokens in a unit. This adds two results: a number, and rows with `uid` and `token_hash`."""
-    unit.do(KEEP_ENDED.format(which=which), **values)
+    unit.do(KEEP_ENDED_SQL.format(which=which), **values)
     unit.rows(f"DELETE FROM auth_tokens WHERE {which} RETURNING uid, token_hash", **values)
 
 
@@ -75,7 +75,7 @@ class Tokens(TokenRows):
                 unit.do(
                     "DELETE FROM auth_tokens WHERE uid = :uid AND expires_at <= :now::bigint", uid=token.uid, now=now
                 )
-            unit.do(_ADD, uid=token.uid, row=as_row(dataclasses.asdict(token)))
+            unit.do(_ADD_SQL, uid=token.uid, row=as_row(dataclasses.asdict(token)))
             end_tokens(unit, _TRIMMED, uid=token.uid, most=limit)
             if count >= limit or token.expires_at is not None:
                 unit.tell("tokens", token.uid)

@@ -17,11 +17,11 @@ RENEW_SECONDS = 2.0
 TURNS_PER_CLEANUP = 15
 ROWS_PER_CLEANUP = 20_000
 # The last batch of a process stays for a week: a process that was paused, and did not get the answer, sends it again.
-_FORGET_BATCHES = """DELETE FROM batches WHERE ctid IN
+_FORGET_BATCHES_SQL = """DELETE FROM batches WHERE ctid IN
 (SELECT b.ctid FROM batches b WHERE b.at < clock_timestamp() - interval '5 minutes'
 AND (b.at < clock_timestamp() - interval '7 days'
 OR EXISTS (SELECT FROM batches later WHERE later.process = b.process AND later.num > b.num)) LIMIT ?)"""
-_FORGET_CHANGES = """DELETE FROM changes WHERE ctid IN
+_FORGET_CHANGES_SQL = """DELETE FROM changes WHERE ctid IN
 (SELECT ctid FROM changes WHERE at < clock_timestamp() - interval '1 hour' ORDER BY id LIMIT ?)"""
 
 
@@ -83,8 +83,8 @@ class Upkeep:
 
     async def clean(self) -> None:
         """Remove records that are no longer needed."""
-        await self._database.run(_FORGET_BATCHES, (ROWS_PER_CLEANUP,))
-        await self._database.run(_FORGET_CHANGES, (ROWS_PER_CLEANUP,))
+        await self._database.run(_FORGET_BATCHES_SQL, (ROWS_PER_CLEANUP,))
+        await self._database.run(_FORGET_CHANGES_SQL, (ROWS_PER_CLEANUP,))
         for call in self._also:
             await call()
 

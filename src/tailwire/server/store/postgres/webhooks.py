@@ -14,7 +14,7 @@ from tailwire.server.store.postgres.deliveries import Deliveries
 from tailwire.server.store.postgres.drafts import QueuedEvent
 from tailwire.server.store.postgres.unit import Unit
 from tailwire.server.store.postgres.work import Work, as_row, queue
-from tailwire.server.store.sql.webhooks import CHANGED, COLUMNS, TRIGGERS, WebhookRows
+from tailwire.server.store.sql.webhooks import CHANGED, COLUMNS, TRIGGERS_SQL, WebhookRows
 from tailwire.server.telemetry.logs import log
 
 RELOAD_SECONDS = 1.0
@@ -74,7 +74,7 @@ class Webhooks(WebhookRows):
         """Read which webhooks want which events."""
         changes, began = self._changes, asyncio.get_running_loop().time()
         found: dict[str, list[str]] = {}
-        for number, triggers in await self._db.rows(f"{TRIGGERS} ORDER BY id"):
+        for number, triggers in await self._db.rows(f"{TRIGGERS_SQL} ORDER BY id"):
             for trigger in triggers.split(","):
                 found.setdefault(trigger, []).append(number)
         self._by_trigger, self._loaded, self._loaded_at = found, changes, began

@@ -24,7 +24,7 @@ _EVER, _WITHIN = _ROW.format(until="CAST(NULL AS BIGINT)"), "c.number > :after A
 _GONE = f"'{ChangeKind.GROUP_REMOVED}'"
 _GROUP, _ENDED_KIND = f"c.subject = '{GROUP_KEY}' ||", f"'{ChangeKind.MEMBERSHIP_ENDED}'"
 # Conversations of two users; groups, since the reader joined; groups while the reader was a member; the reader's own.
-_FOUND = f"""
+_FOUND_SQL = f"""
 SELECT {_EVER} FROM participants p JOIN change_log c ON c.subject = p.conversation_id AND {_WITHIN}
 WHERE p.uid = :reader
 UNION ALL
@@ -37,21 +37,21 @@ AND CASE WHEN c.kind = {_GONE} THEN c.after_id = e.message_id ELSE c.after_id > 
 WHERE e.subject = :own AND e.number > :after AND e.kind = {_ENDED_KIND}
 UNION ALL
 SELECT {_EVER} FROM change_log c WHERE c.subject = :own AND {_WITHIN} AND c.kind <> {_ENDED_KIND}"""
-_FIND = f"""SELECT * FROM ({_FOUND}) AS found WHERE device <> :device AND (to_uid = '' OR to_uid = :reader
+_FIND_SQL = f"""SELECT * FROM ({_FOUND_SQL}) AS found WHERE device <> :device AND (to_uid = '' OR to_uid = :reader
 OR (uid = :reader AND kind IN ('{ChangeKind.DELIVERED}', '{ChangeKind.READ}'))){{without}}
 ORDER BY number LIMIT :limit"""
-NEWEST = """SELECT CASE WHEN n > highest THEN n ELSE highest END FROM forgotten_changes,
+NEWEST_SQL = """SELECT CASE WHEN n > highest THEN n ELSE highest END FROM forgotten_changes,
 (SELECT coalesce(max(number), 0) AS n FROM change_log) AS newest"""
-KEEP_HIGHEST = """UPDATE forgotten_changes SET highest = (SELECT max(number) FROM change_log)
+KEEP_HIGHEST_SQL = """UPDATE forgotten_changes SET highest = (SELECT max(number) FROM change_log)
 WHERE highest < (SELECT max(number) FROM change_log)"""
 """Run before entries are removed, so that their numbers are not given out again."""
-_ENDED = f"""SELECT detail, since_id, message_id FROM change_log WHERE subject = :own AND kind =
+_ENDED_SQL = f"""SELECT detail, since_id, message_id FROM change_log WHERE subject = :own AND kind =
 '{ChangeKind.MEMBERSHIP_ENDED}' AND message_id > :after ORDER BY number LIMIT :limit"""
 # The entry itself may have been removed with its group. Then the one before it counts, which happened after the same
 # message or an earlier one.
-_LEFT_AFTER = f"""SELECT DISTINCT uid FROM change_log WHERE kind = {_ENDED_KIND} AND detail = ? AND number > ?
+_LEFT_AFTER_SQL = f"""SELECT DISTINCT uid FROM change_log WHERE kind = {_ENDED_KIND} AND detail = ? AND number > ?
 AND since_id < (SELECT after_id FROM change_log WHERE number <= ? ORDER BY number DESC LIMIT 1)"""
-OLD = f"""SELECT max(number), max(after_id) FROM (SELECT number, after_id, at FROM change_log ORDER BY number
+OLD_SQL = f"""SELECT max(number), max(after_id) FROM (SELECT number, after_id, at FROM change_log ORDER BY number
 LIMIT {ROWS_PER_CLEANUP}) AS first WHERE at < :before OR number <= :below"""
 
 OF_USER = "subject = :own OR uid = :uid OR to_uid = :uid"
@@ -91,7 +91,7 @@ class ChangeLogRows:
         self._db = connection
 
     async def newest(self) -> int:
-        return int((await self._db.one(NEWEST))[0])
+        return int((await self._db.one(NEWEST_SQL))[0])
 
     async def find(
         self, reader: str, device: str, after: int, newest: int, heard: Sequence[int], limit: int
@@ -103,19 +103,19 @@ class ChangeLogRows:
             "reader": reader, "own": own_subject(reader), "device": device, "after": after, "newest": newest,
             "limit": limit,
         }  # fmt: skip
-        return list(map(ChangeRow._make, await self._db.rows(_FIND.format(without=without), values)))
+        return list(map(ChangeRow._make, await self._db.rows(_FIND_SQL.format(without=without), values)))
 
     async def forgotten(self) -> Forgotten:
         return Forgotten(*await self._db.one("SELECT number, after_id FROM forgotten_changes"))
 
     async def ended_memberships(self, reader: str, after_id: int, limit: int) -> list[EndedMembership]:
         values = {"own": own_subject(reader), "after": after_id, "limit": limit}
-        return list(map(EndedMembership._make, await self._db.rows(_ENDED, values)))
+        return list(map(EndedMembership._make, await self._db.rows(_ENDED_SQL, values)))
 
     async def left_after(self, guid: str, uids: Sequence[str], number: int) -> list[str]:
         values: list[Any] = [guid, number, number]
         whose = self._db.dialect.any_of("subject", [own_subject(uid) for uid in uids], values)
-        return [row[0] for row in await self._db.rows(f"{_LEFT_AFTER} AND {whose}", values)]
+        return [row[0] for row in await self._db.rows(f"{_LEFT_AFTER_SQL} AND {whose}", values)]
 
     async def last_edit(self, message_id: int) -> int:
         row = await self._db.one("SELECT action_id FROM edits WHERE message_id = ?", (message_id,))

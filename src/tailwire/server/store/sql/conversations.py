@@ -13,7 +13,7 @@ from tailwire.server.store.sql.folding import fold
 MAX_COUNTED_MESSAGES = 1000  # unread messages and mentions of one conversation: 1000 means 1000 or more
 
 # All conversations of a user, with other users and in groups, each with the user's read state.
-_OF_USER = """
+_OF_USER_SQL = """
 SELECT s.uid, c.conversation_id, c.last_message_id, c.shown_message_id, c.created_at, c.updated_at,
        coalesce(k.read_id, 0) AS read_id, coalesce(k.cleared_id, 0) AS cleared_id, k.tags, k.pinned_at, {since} AS since
 FROM {source} JOIN conversations c ON c.conversation_id = {id}
@@ -24,24 +24,24 @@ WHERE {whose} AND (coalesce(k.cleared_id, 0) = 0 OR c.last_message_id > k.cleare
 _NOT_READ = "n.id > {after} AND n.sender <> {uid} AND n.category <> 'action' AND n.deleted_at IS NULL"
 _NOT_FROM_BLOCKED = " AND NOT EXISTS (SELECT 1 FROM blocks b WHERE b.uid = {uid} AND b.blocked = {sender})"
 # Counted in a covering index: the messages themselves are never read.
-_UNREAD_OF = f"SELECT 1 FROM messages n{{by_index}} WHERE n.conversation_id = {{of}} AND {_NOT_READ}{{from_whom}}"
-_UNREAD = _UNREAD_OF.format(
+_UNREAD_OF_SQL = f"SELECT 1 FROM messages n{{by_index}} WHERE n.conversation_id = {{of}} AND {_NOT_READ}{{from_whom}}"
+_UNREAD = _UNREAD_OF_SQL.format(
     of="p.conversation_id", after="p.after", uid="p.uid", by_index="{by_index}", from_whom="{unread}"
 )
-_MENTIONS = """
+_MENTIONS_SQL = """
 SELECT 1 FROM mentions n JOIN messages m ON m.id = n.message_id WHERE n.uid = p.uid
 AND n.conversation_id = p.conversation_id AND n.message_id > p.after AND m.sender <> p.uid AND m.deleted_at IS NULL
 {mentions}
 """
 # A page and its unread counts in one statement: a thread takes the GIL again for each statement and each row.
-_PAGE = f"""
+_PAGE_SQL = f"""
 WITH p AS MATERIALIZED (
        SELECT *, {{greatest}}(read_id, cleared_id, since) AS after FROM ({{of}}) AS o {{order}}
        LIMIT :limit OFFSET :offset),
      q AS MATERIALIZED (SELECT *, (SELECT count(*) FROM ({_UNREAD} LIMIT :cap) AS n) AS unread FROM p)
 SELECT uid, conversation_id, last_message_id, shown_message_id, created_at, updated_at, read_id, cleared_id, tags,
        pinned_at, unread,
-       CASE WHEN unread > 0 AND :mentions THEN (SELECT count(*) FROM ({_MENTIONS} LIMIT :cap) AS n) ELSE 0 END
+       CASE WHEN unread > 0 AND :mentions THEN (SELECT count(*) FROM ({_MENTIONS_SQL} LIMIT :cap) AS n) ELSE 0 END
 FROM q p {{order}}
 """
 
@@ -65,16 +65,16 @@ class ConversationRows:
         if wanted.kind in ("", "user"):
             more = self._conditions(wanted, values, "user")
             parts.append(
-                _OF_USER.format(source="participants s", id="s.conversation_id", since="0", whose=whose, more=more)
+                _OF_USER_SQL.format(source="participants s", id="s.conversation_id", since="0", whose=whose, more=more)
             )
         if wanted.kind in ("", "group"):
             more = self._conditions(wanted, values, "group")
             source, name, since = "members s", f"'{GROUP_KEY}' || s.guid", "s.joined_after_id"
-            parts.append(_OF_USER.format(source=source, id=name, since=since, whose=whose, more=more))
+            parts.append(_OF_USER_SQL.format(source=source, id=name, since=since, whose=whose, more=more))
         union = " UNION ALL ".join(parts)
         dialect = self._db.dialect
         order = f"ORDER BY {'pinned_at IS NULL' if wanted.uid else 'uid'}, updated_at DESC, last_message_id DESC"
-        page = _PAGE.format(
+        page = _PAGE_SQL.format(
             of=union,
             order=f"{order}, conversation_id",
             greatest=dialect.greatest,
@@ -108,7 +108,7 @@ class ConversationRows:
             more += " AND k.pinned_at IS NOT NULL"
         if wanted.unread:
             since = "0" if kind == "user" else "s.joined_after_id"
-            unread = _UNREAD_OF.format(
+            unread = _UNREAD_OF_SQL.format(
                 of="c.conversation_id",
                 after=f"{dialect.greatest}(coalesce(k.read_id, 0), coalesce(k.cleared_id, 0), {since})",
                 uid="s.uid",

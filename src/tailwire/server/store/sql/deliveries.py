@@ -11,8 +11,8 @@ from tailwire.server.store.sql.connection import Connection
 
 COLUMNS = ", ".join(DeliveryRow._fields)
 QUEUE_FULL = "too many were waiting: the oldest were given up"
-STATE = "SELECT last_success_at, last_failure_at, last_failure, failing_since FROM webhook_states WHERE webhook = ?"
-_WAITING = f"SELECT {COLUMNS} FROM deliveries WHERE webhook = ? AND failed_at IS NULL"
+STATE_SQL = "SELECT last_success_at, last_failure_at, last_failure, failing_since FROM webhook_states WHERE webhook = ?"
+_WAITING_SQL = f"SELECT {COLUMNS} FROM deliveries WHERE webhook = ? AND failed_at IS NULL"
 
 
 class DeliveryRows:
@@ -22,12 +22,14 @@ class DeliveryRows:
         self._db = connection
 
     async def due(self, webhook_id: str, now: int, limit: int) -> list[DeliveryRow]:
-        rows = await self._db.rows(f"{_WAITING} AND due_at <= ? ORDER BY due_at, id LIMIT ?", (webhook_id, now, limit))
+        rows = await self._db.rows(
+            f"{_WAITING_SQL} AND due_at <= ? ORDER BY due_at, id LIMIT ?", (webhook_id, now, limit)
+        )
         return [DeliveryRow._make(row) for row in rows]
 
     async def between(self, webhook_id: str, after: int, up_to: int, limit: int) -> list[DeliveryRow]:
         rows = await self._db.rows(
-            f"{_WAITING} AND id > ? AND id <= ? ORDER BY id LIMIT ?", (webhook_id, after, up_to, limit)
+            f"{_WAITING_SQL} AND id > ? AND id <= ? ORDER BY id LIMIT ?", (webhook_id, after, up_to, limit)
         )
         return [DeliveryRow._make(row) for row in rows]
 

@@ -13,8 +13,8 @@ COLUMNS = ", ".join(COLUMN_NAMES)
 NEVER_USED, USED, CONDEMNED = 0, 1, 2
 UNUSED = "used = ? AND unused_since <= ?"
 GONE = (CONDEMNED, 1 << 62)
-UPLOADED = "SELECT CAST(coalesce(sum(size), 0) AS BIGINT) FROM files WHERE uid = ? AND created_at > ?"
-_FIRST = f"SELECT 1 FROM files WHERE {UNUSED}"
+UPLOADED_SQL = "SELECT CAST(coalesce(sum(size), 0) AS BIGINT) FROM files WHERE uid = ? AND created_at > ?"
+_FIRST_SQL = f"SELECT 1 FROM files WHERE {UNUSED}"
 
 
 class FileRows:
@@ -32,7 +32,7 @@ class FileRows:
         return [FileRow(*row) for row in rows]
 
     async def uploaded(self, uid: str, since: int) -> int:
-        ((size,),) = await self._db.rows(UPLOADED, (uid, since))
+        ((size,),) = await self._db.rows(UPLOADED_SQL, (uid, since))
         return int(size)
 
     async def unused_since(self) -> tuple[int | None, int | None]:
@@ -46,6 +46,6 @@ class FileRows:
 
     async def _any_unused(self, never_before: int, no_more_before: int) -> bool:
         # Return whether `condemn` has anything to do.
-        sql = f"SELECT EXISTS ({_FIRST}) OR EXISTS ({_FIRST}) OR EXISTS ({_FIRST})"
+        sql = f"SELECT EXISTS ({_FIRST_SQL}) OR EXISTS ({_FIRST_SQL}) OR EXISTS ({_FIRST_SQL})"
         (found,) = await self._db.one(sql, (USED, no_more_before, NEVER_USED, never_before, *GONE))
         return bool(found)

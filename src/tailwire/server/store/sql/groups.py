@@ -15,7 +15,7 @@ COLUMN_NAMES = tuple(f.name for f in dataclasses.fields(GroupRow))
 COLUMNS = ", ".join(COLUMN_NAMES)
 _PARTS = (("g", GroupRow), ("m", MemberRow), ("b", BanRow))
 _MEMBER, _BAN = len(COLUMN_NAMES), len(COLUMN_NAMES) + len(dataclasses.fields(MemberRow))  # where their columns begin
-_SEEN_BY = f"""SELECT {", ".join(f"{alias}.{f.name}" for alias, row in _PARTS for f in dataclasses.fields(row))}
+_SEEN_BY_SQL = f"""SELECT {", ".join(f"{alias}.{f.name}" for alias, row in _PARTS for f in dataclasses.fields(row))}
 FROM groups g LEFT JOIN members m ON m.guid = g.guid AND m.uid = :uid
 LEFT JOIN bans b ON b.guid = g.guid AND b.uid = :uid WHERE g.guid = :guid"""
 CHANGEABLE = frozenset(COLUMN_NAMES) - {"guid", "owner", "members_count", "created_at"}
@@ -33,7 +33,7 @@ class GroupRows:
         return GroupRow(*row) if row else None
 
     async def seen_by(self, guid: str, uid: str) -> tuple[GroupRow, MemberRow | None, BanRow | None] | None:
-        row = await self._db.one(_SEEN_BY, {"guid": guid, "uid": uid})
+        row = await self._db.one(_SEEN_BY_SQL, {"guid": guid, "uid": uid})
         if row is None:
             return None
         values = tuple(row)

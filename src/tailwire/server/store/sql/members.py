@@ -12,8 +12,8 @@ from tailwire.server.store.sql.connection import Connection
 from tailwire.server.store.sql.statements import GROUPS_OF, MEMBER
 
 _MEMBER, _BAN = (", ".join(f"m.{f.name}" for f in dataclasses.fields(of)) for of in (MemberRow, BanRow))
-_MEMBERSHIPS = "SELECT guid, joined_after_id FROM members WHERE uid = ? ORDER BY guid"
-BAN = f"SELECT {_BAN} FROM bans m WHERE m.guid = ? AND m.uid = ?"
+_MEMBERSHIPS_SQL = "SELECT guid, joined_after_id FROM members WHERE uid = ? ORDER BY guid"
+BAN_SQL = f"SELECT {_BAN} FROM bans m WHERE m.guid = ? AND m.uid = ?"
 
 
 class MemberRows:
@@ -66,7 +66,7 @@ class MemberRows:
         return [row[0] for row in await self._db.rows(GROUPS_OF, {"who": uid})]
 
     async def memberships_of(self, uid: str) -> dict[str, int]:
-        return dict(map(tuple, await self._db.rows(_MEMBERSHIPS, (uid,))))
+        return dict(map(tuple, await self._db.rows(_MEMBERSHIPS_SQL, (uid,))))
 
     async def among(self, guid: str, uids: list[str]) -> list[str]:
         values: list[Any] = [guid]
@@ -74,7 +74,7 @@ class MemberRows:
         return [row[0] for row in await self._db.rows(sql, values)]
 
     async def ban_of(self, guid: str, uid: str) -> BanRow | None:
-        row = await self._db.one(BAN, (guid, uid))
+        row = await self._db.one(BAN_SQL, (guid, uid))
         return BanRow(*row) if row else None
 
     async def bans(self, wanted: MemberFilter) -> tuple[list[BanRow], int]:

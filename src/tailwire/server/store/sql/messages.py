@@ -21,7 +21,7 @@ _MESSAGES = MESSAGE.partition("WHERE")[0]
 _listed_row = cast("Callable[[Iterable[Any]], ListedRow]", partial(tuple.__new__, ListedRow))
 """`ListedRow._make`, without its check: it is called for each message of each page."""
 _NEWEST = MessageFilter("any").shape()
-_CONVERSATIONS_OF = (
+_CONVERSATIONS_OF_SQL = (
     "SELECT conversation_id FROM participants WHERE uid = :reader UNION ALL"
     f" SELECT '{GROUP_KEY}' || guid FROM members WHERE uid = :reader LIMIT :limit"
 )
@@ -91,5 +91,5 @@ class MessageRows:
         if not wanted.reader:
             return []
         values = {"reader": wanted.reader, "limit": MAX_SEARCHED_CONVERSATIONS + 1}
-        rows = await self._db.rows(_CONVERSATIONS_OF, values)
+        rows = await self._db.rows(_CONVERSATIONS_OF_SQL, values)
         return [row[0] for row in rows] if len(rows) <= MAX_SEARCHED_CONVERSATIONS else []

@@ -26,7 +26,7 @@ _N_COLUMNS = ", ".join(f"n.{name}" for name in NotificationRow._fields)
 _MESSAGE = ", ".join(column.name for column in MESSAGE_COLUMNS)
 _WAITING = "sent_at IS NULL AND failed_at IS NULL"
 # The facts about receivers. `{who}` is a table with the column uid.
-_RECEIVERS = """SELECT who.uid,
+_RECEIVERS_SQL = """SELECT who.uid,
 EXISTS (SELECT 1 FROM push_tokens t JOIN auth_tokens a ON a.token_hash = t.auth_token
   WHERE t.uid = who.uid AND t.created_at <= :sent_at AND (a.expires_at IS NULL OR a.expires_at > :sent_at)),
 coalesce(p.preferences, ''), coalesce(p.timezone, ''), coalesce(mu.until, 0),
@@ -39,10 +39,10 @@ LEFT JOIN push_preferences p ON p.uid = who.uid
 LEFT JOIN push_mutes mu ON mu.uid = who.uid AND mu.conversation_id = :conversation
 LEFT JOIN marks k ON k.conversation_id = :conversation AND k.uid = who.uid ORDER BY who.uid"""
 # In slices of the members, so that no read is long, however few of them have a device.
-_MEMBERS = _RECEIVERS.format(
+_MEMBERS = _RECEIVERS_SQL.format(
     who="SELECT uid FROM members WHERE guid = :guid AND uid > :after ORDER BY uid LIMIT :limit"
 )
-_USER = _RECEIVERS.format(who="SELECT uid FROM users WHERE uid = :uid")
+_USER = _RECEIVERS_SQL.format(who="SELECT uid FROM users WHERE uid = :uid")
 
 
 class NotificationRows:

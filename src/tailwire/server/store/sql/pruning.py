@@ -10,17 +10,17 @@ from tailwire.server.ports.pruning import OldCounts
 from tailwire.server.store.sql.connection import Connection
 from tailwire.server.store.sql.files import CONDEMNED, NEVER_USED
 
-LAST_OLD = (
+LAST_OLD_SQL = (
     "SELECT max(id) FROM (SELECT id, sent_at FROM messages ORDER BY id LIMIT :limit) AS oldest WHERE sent_at <= :before"
 )
 OLD_FILE = (
     f"used < {CONDEMNED} AND created_at <= {{before}} AND NOT EXISTS"
     " (SELECT 1 FROM file_uses u WHERE u.name = files.name AND u.place <> 'message')"
 )
-_KNOWN = "SELECT 1 FROM files WHERE name >= :stem AND name < :end LIMIT 1"
+_KNOWN_SQL = "SELECT 1 FROM files WHERE name >= :stem AND name < :end LIMIT 1"
 # A member of a group receives what was sent after they joined, and a former member what was sent until they left. The
 # message that announces the departure counts too: if a newer message was removed, so was that one.
-_PRUNED = f"""SELECT coalesce(max(CASE WHEN c.pruned_id < mine.until_id THEN c.pruned_id ELSE mine.until_id END), 0)
+_PRUNED_SQL = f"""SELECT coalesce(max(CASE WHEN c.pruned_id < mine.until_id THEN c.pruned_id ELSE mine.until_id END), 0)
 FROM (
 SELECT conversation_id, 0 AS joined_id, {2**63 - 1} AS until_id FROM participants WHERE uid = :reader
 UNION ALL SELECT '{GROUP_KEY}' || guid, joined_after_id, {2**63 - 1} FROM members WHERE uid = :reader
@@ -60,7 +60,7 @@ class PruningRows:
 
     async def known(self, stems: Sequence[str]) -> list[bool]:
         # The extension follows a dot, and "/" follows the dot in the order of names.
-        found = await self._db.each(_KNOWN, [{"stem": stem, "end": f"{stem}/"} for stem in stems])
+        found = await self._db.each(_KNOWN_SQL, [{"stem": stem, "end": f"{stem}/"} for stem in stems])
         return [row is not None for row in found]
 
     async def condemn(self, names: Sequence[str]) -> None:
@@ -72,5 +72,5 @@ class PruningRows:
         (highest,) = await self._db.one("SELECT pruned_id FROM app")
         if highest <= after:
             return 0
-        ((until,),) = await self._db.rows(_PRUNED, {"reader": reader, "own": own_subject(reader), "after": after})
+        ((until,),) = await self._db.rows(_PRUNED_SQL, {"reader": reader, "own": own_subject(reader), "after": after})
         return int(until)

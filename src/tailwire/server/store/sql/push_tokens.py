@@ -13,7 +13,7 @@ _COLUMNS = ", ".join(PushTokenRow._fields)
 _CHANGED = ", ".join(f"{name} = excluded.{name}" for name in PushTokenRow._fields[1:])
 # While no device is registered, no messages are examined. So the first device begins with those sent after its
 # registration.
-_BEGIN = """UPDATE push_progress SET message_id = (SELECT coalesce(max(id), 0) FROM messages), after_uid = '',
+_BEGIN_SQL = """UPDATE push_progress SET message_id = (SELECT coalesce(max(id), 0) FROM messages), after_uid = '',
 reaction_id = (SELECT coalesce(max(id), 0) FROM reactions) WHERE NOT EXISTS (SELECT 1 FROM push_tokens)"""
 
 
@@ -27,7 +27,7 @@ class PushTokenRows:
         return await self._db.one("SELECT 1 FROM push_tokens LIMIT 1") is not None
 
     async def put(self, token: PushTokenRow, limit: int) -> None:
-        await self._db.run(_BEGIN)
+        await self._db.run(_BEGIN_SQL)
         # Only for an auth token that still exists: a device whose user logs out at the same time is not registered.
         await self._db.run(
             f"INSERT INTO push_tokens ({_COLUMNS}) SELECT CAST(? AS text), a.uid, a.token_hash, CAST(? AS text),"

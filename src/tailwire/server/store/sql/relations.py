@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tailwire.server.store.sql.connection import Connection
 from tailwire.server.store.sql.folding import fold
 
-BETWEEN = (
+BETWEEN_SQL = (
     "SELECT uid FROM blocks WHERE (uid = :one AND blocked = :other) OR (uid = :other AND blocked = :one)"
     " ORDER BY CASE WHEN uid = :by THEN 0 ELSE 1 END LIMIT 1"
 )
@@ -21,7 +21,7 @@ class BlockRows:
         self._db = connection
 
     async def between(self, one: str, other: str) -> str:
-        row = await self._db.one(BETWEEN, {"one": one, "other": other, "by": one})
+        row = await self._db.one(BETWEEN_SQL, {"one": one, "other": other, "by": one})
         return row[0] if row else ""
 
     async def find(

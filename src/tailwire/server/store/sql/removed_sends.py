@@ -7,7 +7,7 @@ from __future__ import annotations
 
 KEPT_SECONDS = 14 * 24 * 3600
 """How long the muid of a removed message is kept: an outbox may repeat its send after days without a network."""
-REMEMBER = """INSERT INTO removed_sends (uid, muid, at) SELECT sender, muid, {now} FROM messages
+REMEMBER_SQL = """INSERT INTO removed_sends (uid, muid, at) SELECT sender, muid, {now} FROM messages
 WHERE ({which}) AND muid IS NOT NULL AND sent_at > {since} ON CONFLICT DO NOTHING"""
-FORGET = "DELETE FROM removed_sends WHERE at <= {since}"
-IS_REMOVED = "SELECT 1 FROM removed_sends WHERE uid = ? AND muid = ?"
+FORGET_SQL = "DELETE FROM removed_sends WHERE at <= {since}"
+IS_REMOVED_SQL = "SELECT 1 FROM removed_sends WHERE uid = ? AND muid = ?"

@@ -9,7 +9,7 @@ from tailwire.server.store.sql.connection import Connection
 from tailwire.server.store.sql.statements import TOKEN_OWNER
 
 COLUMNS = ", ".join(f.name for f in dataclasses.fields(TokenRow))
-KEEP_ENDED = (
+KEEP_ENDED_SQL = (
     "INSERT INTO ended_tokens SELECT token_hash, expires_at FROM auth_tokens WHERE ({which}) AND expires_at IS NOT NULL"
     " ON CONFLICT DO NOTHING"
 )

@@ -9,8 +9,8 @@ from tailwire.server.store.sql.conditions import columns_of
 from tailwire.server.store.sql.connection import Connection
 
 COLUMNS, PLACEHOLDERS, CHANGED = columns_of([f.name for f in dataclasses.fields(WebhookRow)], key=["id"])
-PUT = f"INSERT INTO webhooks ({COLUMNS}) VALUES ({PLACEHOLDERS}) ON CONFLICT (id) DO UPDATE SET {CHANGED}"
-TRIGGERS = "SELECT id, triggers FROM webhooks WHERE enabled = 1"
+PUT_SQL = f"INSERT INTO webhooks ({COLUMNS}) VALUES ({PLACEHOLDERS}) ON CONFLICT (id) DO UPDATE SET {CHANGED}"
+TRIGGERS_SQL = "SELECT id, triggers FROM webhooks WHERE enabled = 1"
 
 
 class WebhookRows:

@@ -16,8 +16,8 @@ from tailwire.server.store.sqlite.writer import Operation
 
 T = TypeVar("T")
 _INSERT = insert(":at")
-_OLDEST = "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE kind = ? ORDER BY id LIMIT ?)"
-_EXPIRED = "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < ? ORDER BY at LIMIT ?) RETURNING kind"
+_OLDEST_SQL = "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE kind = ? ORDER BY id LIMIT ?)"
+_EXPIRED_SQL = "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < ? ORDER BY at LIMIT ?) RETURNING kind"
 
 
 class Audit(AuditRows):
@@ -77,11 +77,11 @@ class Audit(AuditRows):
         now = self._world.seconds()
         c.execute(_INSERT, entry_values(entry, now))
         self._changes[entry.kind] += 1
-        for (kind,) in c.execute(_EXPIRED, (now - self.seconds, ROWS_PER_CLEANUP)).fetchall():
+        for (kind,) in c.execute(_EXPIRED_SQL, (now - self.seconds, ROWS_PER_CLEANUP)).fetchall():
             self._changes[kind] -= 1
         excess = self._counts[entry.kind] + self._changes[entry.kind] - self.most
         if excess > 0:
-            gone = c.execute(_OLDEST, (entry.kind, min(excess, ROWS_PER_CLEANUP))).rowcount
+            gone = c.execute(_OLDEST_SQL, (entry.kind, min(excess, ROWS_PER_CLEANUP))).rowcount
             self._changes[entry.kind] -= gone
 
     def _committed(self, last_id: int) -> None:

@@ -9,16 +9,23 @@ from typing import Any
 from tailwire.server.ports import change_log
 from tailwire.server.ports.change_log import MAX_AGE_SECONDS, MAX_ENTRIES, Change
 from tailwire.server.ports.world import World
-from tailwire.server.store.sql.change_log import COLUMNS, NEWEST, NOTES_PER_CLEANUP, OLD, ChangeLogRows, values_of
+from tailwire.server.store.sql.change_log import (
+    COLUMNS,
+    NEWEST_SQL,
+    NOTES_PER_CLEANUP,
+    OLD_SQL,
+    ChangeLogRows,
+    values_of,
+)
 from tailwire.server.store.sqlite.database import Database
 
 _CHANGED = ", ".join(f"{name} = excluded.{name}" for name in ("number", *COLUMNS[2:]))
 _REPLACE = f"ON CONFLICT (subject, key) DO UPDATE SET {_CHANGED}"
-_TARGET = f"INSERT INTO change_log (number, {', '.join(COLUMNS)})"
-_NOTE = f"{_TARGET} VALUES ({', '.join('?' * (len(COLUMNS) + 1))}) {_REPLACE}"
+_TARGET_SQL = f"INSERT INTO change_log (number, {', '.join(COLUMNS)})"
+_NOTE = f"{_TARGET_SQL} VALUES ({', '.join('?' * (len(COLUMNS) + 1))}) {_REPLACE}"
 _OF_MEMBERS = {"subject": "'o/' || m.uid", "uid": "m.uid", "since_id": "m.joined_after_id"}
 _MEMBERSHIPS_ENDED = (
-    f"{_TARGET} SELECT :number + row_number() OVER (ORDER BY m.uid),"
+    f"{_TARGET_SQL} SELECT :number + row_number() OVER (ORDER BY m.uid),"
     f" {', '.join(_OF_MEMBERS.get(name, f':{name}') for name in COLUMNS)} FROM members m WHERE m.guid = :detail"
     f" ORDER BY m.uid {_REPLACE}"
 )
@@ -52,7 +59,7 @@ class ChangeLog(ChangeLogRows):
         return await self._database.write(write)
 
     def _read_number(self, c: sqlite3.Connection) -> None:
-        (self._number,) = c.execute(NEWEST).fetchone()
+        (self._number,) = c.execute(NEWEST_SQL).fetchone()
 
     def note(self, c: sqlite3.Connection, change: Change, now: int, *, since_id: int = 0) -> int:
         """Store a change within an operation, and return its number."""
@@ -88,7 +95,7 @@ class ChangeLog(ChangeLogRows):
 
     def _forget_old(self, c: sqlite3.Connection, newest: int) -> None:
         bounds = {"before": self._world.seconds() - self.max_age, "below": newest - self.max_entries}
-        number, after_id = c.execute(OLD, bounds).fetchone()
+        number, after_id = c.execute(OLD_SQL, bounds).fetchone()
         if number is None:
             return
         c.execute("DELETE FROM change_log WHERE number <= ?", (number,))

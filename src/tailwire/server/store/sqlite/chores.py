@@ -18,7 +18,7 @@ PAGES_PER_STEP = 200
 USER, WORDS, LOG = "user", "words", "log"
 RETRY_LOG_AFTER_SECONDS = 1
 
-_ADD = (
+_ADD_SQL = (
     "INSERT INTO chores (kind, key, done_id, up_to, due_at) VALUES (?, ?, 0, ?, ?)"
     " ON CONFLICT DO UPDATE SET done_id = 0, up_to = excluded.up_to, due_at = min(due_at, excluded.due_at)"
 )
@@ -92,7 +92,7 @@ class Chores:
 
 def add_chore(c: sqlite3.Connection, kind: str, key: str, up_to: int, due_at: int) -> None:
     """Add a chore within the transaction of a deletion. One that exists already starts again."""
-    c.execute(_ADD, (kind, key, up_to, due_at))
+    c.execute(_ADD_SQL, (kind, key, up_to, due_at))
 
 
 def _forget_words(c: sqlite3.Connection, done: int) -> int | None:

@@ -16,7 +16,7 @@ from tailwire.server.store.sqlite.readers import Readers, ShortReads, TooLong
 from tailwire.server.store.sqlite.writer import Operation, Writer
 
 T = TypeVar("T")
-_LAST_ID = "SELECT max((SELECT coalesce(max(id), 0) FROM messages), (SELECT coalesce(max(last_id), 0) FROM app))"
+_LAST_ID_SQL = "SELECT max((SELECT coalesce(max(id), 0) FROM messages), (SELECT coalesce(max(last_id), 0) FROM app))"
 
 
 class Database:
@@ -138,7 +138,7 @@ class Database:
 
 
 def _read_last_id(c: sqlite3.Connection) -> int:
-    return int(c.execute(_LAST_ID).fetchone()[0])
+    return int(c.execute(_LAST_ID_SQL).fetchone()[0])
 
 
 def _fold(text: str | None) -> str | None:

@@ -9,12 +9,12 @@ from typing import Any
 
 from tailwire.server.ports.webhook_records import DeliveryRow, WebhookState
 from tailwire.server.ports.world import World
-from tailwire.server.store.sql.deliveries import QUEUE_FULL, STATE, DeliveryRows
+from tailwire.server.store.sql.deliveries import QUEUE_FULL, STATE_SQL, DeliveryRows
 from tailwire.server.store.sqlite.database import Database
 
-_SUCCEEDED = """INSERT INTO webhook_states (webhook, last_success_at) VALUES (?, ?)
+_SUCCEEDED_SQL = """INSERT INTO webhook_states (webhook, last_success_at) VALUES (?, ?)
 ON CONFLICT (webhook) DO UPDATE SET last_success_at = excluded.last_success_at, failing_since = NULL"""
-_FAILED = """INSERT INTO webhook_states (webhook, last_failure_at, last_failure, failing_since)
+_FAILED_SQL = """INSERT INTO webhook_states (webhook, last_failure_at, last_failure, failing_since)
 VALUES (?1, ?2, ?3, ?2)
 ON CONFLICT (webhook) DO UPDATE SET last_failure_at = excluded.last_failure_at, last_failure = excluded.last_failure,
 failing_since = coalesce(failing_since, excluded.failing_since)"""
@@ -59,7 +59,7 @@ class Deliveries(DeliveryRows):
         return row[0] if row else None
 
     async def state(self, webhook_id: str) -> WebhookState:
-        row = await self._db.one(STATE, (webhook_id,)) or (None, None, None, None)
+        row = await self._db.one(STATE_SQL, (webhook_id,)) or (None, None, None, None)
         success, failure, problem, failing_since = row
         return WebhookState(
             last_success_at=success,
@@ -110,7 +110,7 @@ class Deliveries(DeliveryRows):
             found = c.execute("DELETE FROM deliveries WHERE id = ? RETURNING failed_at", (row.id,)).fetchone()
             if found is not None:  # else its webhook was removed meanwhile
                 (self._waiting if found[0] is None else self._failed)[row.webhook] -= 1
-                c.execute(_SUCCEEDED, (row.webhook, now))
+                c.execute(_SUCCEEDED_SQL, (row.webhook, now))
 
         await self._db.write(record)
 
@@ -119,7 +119,7 @@ class Deliveries(DeliveryRows):
             sql = """UPDATE deliveries SET attempt = attempt + 1, due_at = ?, first_try_at = coalesce(first_try_at, ?),
                 last_try_at = ?, problem = ? WHERE id = ? AND failed_at IS NULL"""
             if c.execute(sql, (due_at, now, now, problem, row.id)).rowcount:
-                c.execute(_FAILED, (row.webhook, now, problem))
+                c.execute(_FAILED_SQL, (row.webhook, now, problem))
 
         await self._db.write(put)
 
@@ -131,7 +131,7 @@ class Deliveries(DeliveryRows):
             at = now if tried else None
             if c.execute(sql, (int(tried), now, problem, at, at, row.id)).rowcount:
                 if tried:
-                    c.execute(_FAILED, (row.webhook, now, problem))
+                    c.execute(_FAILED_SQL, (row.webhook, now, problem))
                 self._moved_to_failed(c, row.webhook, now)
 
         await self._db.write(give)

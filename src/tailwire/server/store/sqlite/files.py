@@ -15,7 +15,7 @@ from tailwire.server.store.sql.files import (
     GONE,
     NEVER_USED,
     UNUSED,
-    UPLOADED,
+    UPLOADED_SQL,
     USED,
     FileRows,
 )
@@ -23,7 +23,7 @@ from tailwire.server.store.sqlite.chores import Chores
 from tailwire.server.store.sqlite.database import Database
 
 _PLACEHOLDERS = ", ".join("?" for _ in COLUMN_NAMES)
-_USE = f"UPDATE files SET used = {USED}, unused_since = NULL WHERE name = ? AND used < {CONDEMNED}"
+_USE_SQL = f"UPDATE files SET used = {USED}, unused_since = NULL WHERE name = ? AND used < {CONDEMNED}"
 
 
 class Files(FileRows):
@@ -43,7 +43,7 @@ class Files(FileRows):
         def add(c: sqlite3.Connection) -> FileResult:
             if c.execute("SELECT 1 FROM files WHERE name = ?", (file.name,)).fetchone():
                 return FileResult.EXISTS
-            if quota and c.execute(UPLOADED, (file.uid, since)).fetchone()[0] + file.size > quota:
+            if quota and c.execute(UPLOADED_SQL, (file.uid, since)).fetchone()[0] + file.size > quota:
                 return FileResult.OVER_QUOTA
             sql = f"INSERT INTO files ({COLUMNS}, used, unused_since) VALUES ({_PLACEHOLDERS}, 0, ?)"
             c.execute(sql, (*dataclasses.astuple(file), file.created_at))
@@ -86,7 +86,7 @@ class Files(FileRows):
         rows = c.execute("SELECT name FROM file_uses WHERE place = ? AND key = ?", (place, key)).fetchall()
         known = {row[0] for row in rows}
         for name in wanted - known:
-            if c.execute(_USE, (name,)).rowcount:
+            if c.execute(_USE_SQL, (name,)).rowcount:
                 c.execute("INSERT INTO file_uses VALUES (?, ?, ?)", (place, key, name))
         for name in known - wanted:
             c.execute("DELETE FROM file_uses WHERE place = ? AND key = ? AND name = ?", (place, key, name))

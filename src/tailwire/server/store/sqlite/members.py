@@ -15,7 +15,7 @@ from tailwire.server.store.sqlite.database import Database
 from tailwire.server.store.sqlite.messages import Messages
 from tailwire.server.store.sqlite.standings import may_act
 
-_UNFOLLOW = (
+_UNFOLLOW_SQL = (
     "DELETE FROM subscriptions WHERE uid = :uid AND message_id IN (SELECT s.message_id FROM subscriptions s"
     " JOIN messages m ON m.id = s.message_id WHERE s.uid = :uid AND m.conversation_id = :conversation)"
 )
@@ -57,7 +57,7 @@ class Members(MemberRows):
             if standing.on is not None:
                 c.execute("DELETE FROM members WHERE guid = ? AND uid = ?", (act.guid, act.on))
                 c.execute("UPDATE groups SET members_count = members_count - 1 WHERE guid = ?", (act.guid,))
-                c.execute(_UNFOLLOW, {"uid": act.on, "conversation": key_of("", act.guid, "group")})
+                c.execute(_UNFOLLOW_SQL, {"uid": act.on, "conversation": key_of("", act.guid, "group")})
             if banned_at is not None:
                 scope = standing.on.scope if standing.on is not None else "participant"
                 ban = (act.guid, act.on, scope, banned_at, act.by)

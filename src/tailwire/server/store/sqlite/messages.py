@@ -15,7 +15,7 @@ from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupAct, MessageAct
 from tailwire.server.store.sql.listing import list_messages, parameters
 from tailwire.server.store.sql.messages import MessageRows
-from tailwire.server.store.sql.removed_sends import IS_REMOVED
+from tailwire.server.store.sql.removed_sends import IS_REMOVED_SQL
 from tailwire.server.store.sql.statements import (
     ADD_PARTICIPANT,
     BY_MUID,
@@ -34,7 +34,7 @@ from tailwire.server.store.sqlite.webhooks import Webhooks
 TABLES_OF_MESSAGES = ("reactions", "mentions", "saves", "flags", "interactions", "subscriptions", "edits")
 """Tables whose rows belong to a message."""
 _SEARCHABLE = int(Trait.SEARCHABLE)
-_IS_MEMBER = "SELECT 1 FROM members WHERE guid = ? AND uid = ?"
+_IS_MEMBER_SQL = "SELECT 1 FROM members WHERE guid = ? AND uid = ?"
 
 
 class Messages(MessageRows):
@@ -55,9 +55,9 @@ class Messages(MessageRows):
 
     def insert(self, c: sqlite3.Connection, d: Draft, act: GroupAct | None = None) -> Stored:
         """Store a message within an operation, as `add` does."""
-        if act is not None and c.execute(_IS_MEMBER, (act.guid, act.by)).fetchone() is None:
+        if act is not None and c.execute(_IS_MEMBER_SQL, (act.guid, act.by)).fetchone() is None:
             return _stored_before(c, d, act)
-        if d.muid is not None and c.execute(IS_REMOVED, (d.sender, d.muid)).fetchone() is not None:
+        if d.muid is not None and c.execute(IS_REMOVED_SQL, (d.sender, d.muid)).fetchone() is not None:
             raise Refused("ERR_MESSAGE_REMOVED")
         message_id = self._db.last_id + 1
         inserted = c.execute(

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import sqlite3
 
-from tailwire.server.store.sql.change_log import KEEP_HIGHEST, OF_PRUNED_MESSAGES
+from tailwire.server.store.sql.change_log import KEEP_HIGHEST_SQL, OF_PRUNED_MESSAGES
 from tailwire.server.store.sql.files import CONDEMNED
-from tailwire.server.store.sql.pruning import LAST_OLD, OLD_FILE, PruningRows
+from tailwire.server.store.sql.pruning import LAST_OLD_SQL, OLD_FILE, PruningRows
 from tailwire.server.store.sqlite.chores import WORDS, Chores, add_chore
 from tailwire.server.store.sqlite.database import Database
 from tailwire.server.store.sqlite.removal import Removal
 
 _OLD = "id <= ? AND sent_at <= ?"
-_NOTE = (
+_NOTE_SQL = (
     "UPDATE conversations SET pruned_id = max(pruned_id, old.id) FROM (SELECT conversation_id, max(id) AS id"
     " FROM messages WHERE id <= :until AND sent_at <= :before GROUP BY conversation_id) AS old"
     " WHERE conversations.conversation_id = old.conversation_id"
 )
 # A receipt says up to which message a user has read. If all of these were removed, it is of no use.
-_FORGET_RECEIPTS = (
+_FORGET_RECEIPTS_SQL = (
     "DELETE FROM receipts WHERE conversation_id = :of AND up_to < coalesce("
     "(SELECT min(id) FROM messages WHERE conversation_id = :of), :all)"
 )
@@ -36,21 +36,21 @@ class Pruning(PruningRows):
 
     async def remove_messages(self, before: int, limit: int) -> int:
         def remove(c: sqlite3.Connection) -> int:
-            (until,) = c.execute(LAST_OLD, {"limit": limit, "before": before}).fetchone()
+            (until,) = c.execute(LAST_OLD_SQL, {"limit": limit, "before": before}).fetchone()
             if until is None:
                 return 0
             c.execute("UPDATE app SET pruned_id = max(pruned_id, ?)", (until,))
-            c.execute(_NOTE, {"until": until, "before": before})
+            c.execute(_NOTE_SQL, {"until": until, "before": before})
             rows = c.execute(f"SELECT conversation_id FROM messages WHERE {_OLD}", (until, before)).fetchall()
             self._removal.remove_messages(c, _OLD, (until, before))
-            c.executemany(_FORGET_RECEIPTS, [{"of": place, "all": _ALL_IDS} for (place,) in set(rows)])
+            c.executemany(_FORGET_RECEIPTS_SQL, [{"of": place, "all": _ALL_IDS} for (place,) in set(rows)])
             return len(rows)
 
         return await self._db.write(remove)
 
     async def end(self) -> None:
         def end(c: sqlite3.Connection) -> None:
-            c.execute(KEEP_HIGHEST)
+            c.execute(KEEP_HIGHEST_SQL)
             c.execute(f"DELETE FROM change_log WHERE {OF_PRUNED_MESSAGES}")
             add_chore(c, WORDS, "", 0, 0)
             self._chores.added()

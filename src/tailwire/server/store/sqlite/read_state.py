@@ -14,7 +14,9 @@ from tailwire.server.store.sqlite.database import Database
 from tailwire.server.store.sqlite.webhooks import Webhooks
 
 MAX_SCANNED_MESSAGES = 1000
-_CREATE = "INSERT INTO marks (conversation_id, uid, delivered_id, read_id) VALUES (?, ?, 0, 0) ON CONFLICT DO NOTHING"
+_CREATE_SQL = (
+    "INSERT INTO marks (conversation_id, uid, delivered_id, read_id) VALUES (?, ?, 0, 0) ON CONFLICT DO NOTHING"
+)
 
 
 class ReadState(ReadStateRows):
@@ -48,7 +50,7 @@ class ReadState(ReadStateRows):
         events: Sequence[Event] = (),
     ) -> ReadStateChange | None:
         def note(c: sqlite3.Connection) -> ReadStateChange | None:
-            c.execute(_CREATE, (conversation_id, reader))
+            c.execute(_CREATE_SQL, (conversation_id, reader))
             where = "WHERE conversation_id = ? AND uid = ?"
             sql = f"SELECT delivered_id, read_id FROM marks {where}"
             delivered_id, read_id = c.execute(sql, (conversation_id, reader)).fetchone()

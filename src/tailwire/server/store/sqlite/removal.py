@@ -11,9 +11,9 @@ from tailwire.server.ports.conversations import ConversationKey, key_of
 from tailwire.server.ports.records import Event, MessageRow, Trait
 from tailwire.server.ports.standing import GroupAct, GroupStanding
 from tailwire.server.ports.world import World
-from tailwire.server.store.sql.change_log import KEEP_HIGHEST, OF_CONVERSATION, OF_USER
+from tailwire.server.store.sql.change_log import KEEP_HIGHEST_SQL, OF_CONVERSATION, OF_USER
 from tailwire.server.store.sql.files import CONDEMNED
-from tailwire.server.store.sql.removed_sends import FORGET, KEPT_SECONDS, REMEMBER
+from tailwire.server.store.sql.removed_sends import FORGET_SQL, KEPT_SECONDS, REMEMBER_SQL
 from tailwire.server.store.sql.users import TABLES_OF_USER
 from tailwire.server.store.sqlite.change_log import ChangeLog
 from tailwire.server.store.sqlite.chores import USER, WORDS, Chores, add_chore
@@ -33,11 +33,11 @@ _SHOWN = (
     " (category = 'custom' AND json_valid(CAST(body AS TEXT))"
     " AND json_extract(CAST(body AS TEXT), '$.data.updateConversation') IS 0)"
 )
-_UPDATE_LAST = (
+_UPDATE_LAST_SQL = (
     f"UPDATE conversations SET last_message_id = {_LAST.format(which='')},"
     f" shown_message_id = {_LAST.format(which=_SHOWN)} WHERE conversation_id = :of"
 )
-_COUNT_REPLIES = (
+_COUNT_REPLIES_SQL = (
     "UPDATE messages SET reply_count = (SELECT count(*) FROM messages WHERE parent_id = :of) WHERE id = :of"
 )
 
@@ -94,7 +94,7 @@ class Removal:
                 c.execute(f"DELETE FROM {table} WHERE uid = ?", (uid,))
             c.execute("DELETE FROM blocks WHERE uid = ? OR blocked = ?", (uid, uid))
             c.execute("DELETE FROM friends WHERE uid = ? OR friend = ?", (uid, uid))
-            c.execute(KEEP_HIGHEST)
+            c.execute(KEEP_HIGHEST_SQL)
             c.execute(f"DELETE FROM change_log WHERE {OF_USER}", {"uid": uid, "own": change_log.own_subject(uid)})
             self._db.after_commit(lambda: self._blocks.forget(uid))
             return groups, tokens
@@ -140,7 +140,7 @@ class Removal:
         self.remove_messages(c, "conversation_id = ?", (conversation_id,))
         for table in ("conversations", "marks", "receipts", "participants"):
             c.execute(f"DELETE FROM {table} WHERE conversation_id = ?", (conversation_id,))
-        c.execute(KEEP_HIGHEST)
+        c.execute(KEEP_HIGHEST_SQL)
         c.execute(f"DELETE FROM change_log WHERE {OF_CONVERSATION}", {"conversation": conversation_id})
 
     def remove_messages(self, c: sqlite3.Connection, which: str, values: tuple[Any, ...]) -> None:
@@ -166,9 +166,9 @@ class Removal:
         for (key,) in c.execute(sql, values).fetchall():
             self._files.use(c, "message", key, ())
         now = self._world.seconds()
-        c.execute(REMEMBER.format(which=which, now="?", since="?"), (now, *values, now - KEPT_SECONDS))
-        c.execute(FORGET.format(since="?"), (now - KEPT_SECONDS,))
+        c.execute(REMEMBER_SQL.format(which=which, now="?", since="?"), (now, *values, now - KEPT_SECONDS))
+        c.execute(FORGET_SQL.format(since="?"), (now - KEPT_SECONDS,))
         c.execute(f"DELETE FROM messages WHERE {which}", values)
-        c.executemany(_UPDATE_LAST, [{"of": row[0]} for row in places])
-        c.executemany(_COUNT_REPLIES, [{"of": row[0]} for row in threads])
+        c.executemany(_UPDATE_LAST_SQL, [{"of": row[0]} for row in places])
+        c.executemany(_COUNT_REPLIES_SQL, [{"of": row[0]} for row in threads])
         c.execute("UPDATE app SET last_id = max(last_id, ?)", (self._db.last_id,))

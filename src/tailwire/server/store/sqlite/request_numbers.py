@@ -15,10 +15,10 @@ from tailwire.server.store.sqlite.writer import Operation
 T = TypeVar("T")
 ROWS_PER_CLEANUP = 20
 """More than one write adds, so that the table shrinks."""
-_KNOWN = "SELECT 1 FROM request_numbers WHERE key = ? AND number >= ?"
-_STORE = """INSERT INTO request_numbers (key, number, at) VALUES (?, ?, ?) ON CONFLICT (key)
+_KNOWN_SQL = "SELECT 1 FROM request_numbers WHERE key = ? AND number >= ?"
+_STORE_SQL = """INSERT INTO request_numbers (key, number, at) VALUES (?, ?, ?) ON CONFLICT (key)
 DO UPDATE SET number = excluded.number, at = excluded.at WHERE excluded.number > request_numbers.number"""
-_EXPIRED = """DELETE FROM request_numbers WHERE key IN
+_EXPIRED_SQL = """DELETE FROM request_numbers WHERE key IN
 (SELECT key FROM request_numbers WHERE at < ? ORDER BY at LIMIT ?)"""
 
 
@@ -42,7 +42,7 @@ class RequestNumbers:
         number.taken = True
 
         def both(c: sqlite3.Connection) -> T:
-            if c.execute(_KNOWN, (number.key, number.number)).fetchone() is not None:
+            if c.execute(_KNOWN_SQL, (number.key, number.number)).fetchone() is not None:
                 raise Refused("ERR_REQUEST_OUTDATED")
             result = operation(c)
             self._store(c, number)
@@ -61,5 +61,5 @@ class RequestNumbers:
 
     def _store(self, c: sqlite3.Connection, number: RequestNumber) -> None:
         now = self._world.seconds()
-        c.execute(_STORE, (number.key, number.number, now))
-        c.execute(_EXPIRED, (now - KEPT_SECONDS, ROWS_PER_CLEANUP))
+        c.execute(_STORE_SQL, (number.key, number.number, now))
+        c.execute(_EXPIRED_SQL, (now - KEPT_SECONDS, ROWS_PER_CLEANUP))

@@ -7,8 +7,8 @@ import sqlite3
 from tailwire.server.ports.records import BanRow, GroupRow, MemberRow, MessageRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupAct, GroupStanding, MessageAct, MessageStanding
-from tailwire.server.store.sql.members import BAN
-from tailwire.server.store.sql.relations import BETWEEN
+from tailwire.server.store.sql.members import BAN_SQL
+from tailwire.server.store.sql.relations import BETWEEN_SQL
 from tailwire.server.store.sql.statements import GROUP, MEMBER, MESSAGE
 from tailwire.server.store.sqlite.database import Database
 
@@ -32,7 +32,7 @@ def may_act(c: sqlite3.Connection, act: GroupAct) -> GroupStanding:
 
 def _membership(c: sqlite3.Connection, guid: str, uid: str) -> tuple[MemberRow | None, BanRow | None]:
     member = c.execute(MEMBER, {"of": guid, "who": uid}).fetchone()
-    ban = c.execute(BAN, (guid, uid)).fetchone()
+    ban = c.execute(BAN_SQL, (guid, uid)).fetchone()
     return MemberRow(*member) if member else None, BanRow(*ban) if ban else None
 
 
@@ -47,7 +47,7 @@ def may_change(c: sqlite3.Connection, act: MessageAct) -> MessageStanding:
         raise Refused("ERR_MESSAGE_ID_NOT_FOUND", {"id": str(act.message_id)})
     message = MessageRow._make(row)
     if message.receiver_type == "user":
-        block = c.execute(BETWEEN, {"one": message.sender, "other": message.receiver, "by": act.by}).fetchone()
+        block = c.execute(BETWEEN_SQL, {"one": message.sender, "other": message.receiver, "by": act.by}).fetchone()
         standing = MessageStanding(message, blocked_by=block[0] if block else "")
     else:
         member = c.execute(MEMBER, {"of": message.receiver, "who": act.by}).fetchone()

@@ -7,7 +7,7 @@ import sqlite3
 
 from tailwire.server.ports.records import TokenOwner, TokenRow
 from tailwire.server.ports.refusal import Refused
-from tailwire.server.store.sql.tokens import COLUMNS, KEEP_ENDED, TokenRows
+from tailwire.server.store.sql.tokens import COLUMNS, KEEP_ENDED_SQL, TokenRows
 from tailwire.server.store.sqlite.database import Database
 
 MAX_CACHED_OWNERS = 50_000
@@ -55,7 +55,7 @@ class Tokens(TokenRows):
 
     def end(self, c: sqlite3.Connection, which: str, values: tuple[str | int, ...]) -> list[str]:
         """Delete tokens within an operation, and return their hashes. The cache is emptied after the commit."""
-        c.execute(KEEP_ENDED.format(which=which), values)
+        c.execute(KEEP_ENDED_SQL.format(which=which), values)
         rows = c.execute(f"DELETE FROM auth_tokens WHERE {which} RETURNING token_hash", values).fetchall()
         self._db.after_commit(self._owners.clear)
         return [row[0] for row in rows]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 
 from tailwire.server.ports.records import Event, MessageRow
 from tailwire.server.ports.webhook_records import WebhookRow
-from tailwire.server.store.sql.webhooks import PUT, TRIGGERS, WebhookRows
+from tailwire.server.store.sql.webhooks import PUT_SQL, TRIGGERS_SQL, WebhookRows
 from tailwire.server.store.sqlite.database import Database
 from tailwire.server.store.sqlite.deliveries import Deliveries
 
@@ -35,7 +35,7 @@ class Webhooks(WebhookRows):
             known = c.execute("SELECT 1 FROM webhooks WHERE id = ?", (webhook.id,)).fetchone() is not None
             if known is new:
                 return False
-            c.execute(PUT, dataclasses.astuple(webhook))
+            c.execute(PUT_SQL, dataclasses.astuple(webhook))
             self._cache_triggers(c)
             return True
 
@@ -77,7 +77,7 @@ class Webhooks(WebhookRows):
 
 def _read_triggers(c: sqlite3.Connection) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for number, triggers in c.execute(TRIGGERS):
+    for number, triggers in c.execute(TRIGGERS_SQL):
         for trigger in triggers.split(","):
             found.setdefault(trigger, []).append(number)
     return found
