@@ -227,12 +227,12 @@ async def test_hanging_name_lookup_delays_only_its_own_calls(server, monkeypatch
             waiting = asyncio.create_task(closed.login("bob", auth_key=server.auth_key))
             await asyncio.sleep(0.1)
             await closed.aclose()
-            assert time.monotonic() - begin < 1.5  # half of the deadline
+            assert not waiting.done()
             for call in (waiting, chat.login("alice", auth_key=server.auth_key)):
                 with pytest.raises(CometChatException) as caught:
                     await call
                 assert (caught.value.code, caught.value.cause) == ("NO_INTERNET_CONNECTION", Cause.ATTEMPT_TIMEOUT)
-            assert 2.5 < time.monotonic() - begin < 3 + 3 + 3  # 15 s of its clock each, and as much for a busy machine
+            assert 2.5 < time.monotonic() - begin < 40  # 15 s of its clock each; the name is found after 60 s
             found.set()
             await talks(server, chat)
     finally:

@@ -263,7 +263,7 @@ async def test_message_of_a_server_killed_between_commit_and_publication_is_deli
                 while await asyncio.to_thread(postgres.sql, count, name) != "2":
                     assert not request.done()
             os.kill(doomed.pid, signal.SIGKILL)
-            await socket.until(lambda: socket.texts == ["first", "second"], 3)
+            await socket.until(lambda: socket.texts == ["first", "second"])
             with pytest.raises(httpx2.TransportError):
                 await request
         assert several.tracebacks == []

