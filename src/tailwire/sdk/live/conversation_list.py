@@ -199,7 +199,7 @@ class ConversationList:
         key = _key_of(message, self._me)
         if self._kind not in ("", str(message.receiver_type)):
             return
-        if isinstance(message, Action) and message.type == "groupMember" and self._concerns_me(message, key):
+        if isinstance(message, Action) and message.type == "groupMember" and self._changes_own_membership(message, key):
             return
         if key not in self._rows:
             self.stale[key] = None
@@ -211,11 +211,11 @@ class ConversationList:
         if message.id > c.latest_message_id:
             changes = {"latest_message_id": message.id, "updated_at": message.sent_at}
             changes["conversation_with"] = merging.other_as_in(message, c.conversation_with, self._me)
-        changes |= self._counts(key, c, message) | _last(c, message)
+        changes |= self._counts(key, c, message) | _last_message_fields(c, message)
         self._stop_typing(key, message.sender.uid)
         self._change(key, **changes)
 
-    def _concerns_me(self, action: Action, key: str) -> bool:
+    def _changes_own_membership(self, action: Action, key: str) -> bool:
         # Return whether the user themself has joined or left.
         on = action.action_on if isinstance(action.action_on, User) else action.action_by
         if on is None or on.uid != self._me or action.action not in (*_LEAVING_ACTIONS, *_JOINING_ACTIONS):
@@ -358,7 +358,7 @@ def _key_of(message: BaseMessage, me: str) -> str:
     return key_of(kind, message.receiver if own_receipt else message.sender.uid)
 
 
-def _last(c: Conversation, message: BaseMessage) -> dict[str, object]:
+def _last_message_fields(c: Conversation, message: BaseMessage) -> dict[str, object]:
     last = c.last_message
     if isinstance(message, Action) and merging.reports_a_change(message):
         on = message.action_on

@@ -83,7 +83,7 @@ class TokenRevoked:
 
 @dataclass(frozen=True, slots=True)
 class PresenceDelta:
-    """A process's report of the users who came, went, or are away there.
+    """A process's report of the users who came online, went offline, or are away there.
 
     Attributes:
         process: its id.

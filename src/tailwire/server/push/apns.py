@@ -16,7 +16,7 @@ TIMEOUT_SECONDS = 10.0
 TOKEN_SECONDS = 50 * 60  # APNs refuses tokens of more than an hour, and new ones more often than every 20 minutes
 MAX_PAYLOAD_BYTES = 4096
 GONE_REASONS = frozenset({"Unregistered", "BadDeviceToken", "DeviceTokenNotForTopic", "ExpiredToken"})
-OUR_FAULT = frozenset({"ExpiredProviderToken", "InvalidProviderToken", "MissingProviderToken"})
+OUR_FAULT_REASONS = frozenset({"ExpiredProviderToken", "InvalidProviderToken", "MissingProviderToken"})
 
 
 class Apns:
@@ -82,7 +82,7 @@ class Apns:
         problem = f"status {status} {reason}".strip()
         if status == 410 or reason in GONE_REASONS:
             return Outcome(Result.GONE, problem)
-        if reason in OUR_FAULT:
+        if reason in OUR_FAULT_REASONS:
             self._signed.forget()
             return Outcome(Result.LATER, problem, paused=True)
         if reason == "TooManyRequests":  # too many for this device alone

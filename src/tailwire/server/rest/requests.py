@@ -119,7 +119,7 @@ class ReactivateUsers(msgspec.Struct, rename="camel"):
 
 
 class CountOnline(msgspec.Struct):
-    """The groups whose online members are counted; without groups, online users are counted."""
+    """The groups whose online members are counted; without groups, all online users are counted."""
 
     groups: list[Guid] | None = None
 

@@ -1,4 +1,4 @@
-"""Permissions and validation: who may do what, and what is valid. PURE.
+"""Permissions and validation: who may do what, and what is valid. Pure: no I/O, no clock.
 
 Who may import it: actions, rest, gateway, app.
 Read more: docs/project/specification.md, docs/server.md

@@ -1,4 +1,4 @@
-"""Who is notified of a message or reaction: one table of reasons. PURE."""
+"""Who is notified of a message or reaction: one table of reasons. Pure: no I/O, no clock."""
 
 from __future__ import annotations
 

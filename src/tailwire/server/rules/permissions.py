@@ -1,4 +1,4 @@
-"""Who may do what: one table per kind of object, with an operation in each row and a role in each column. PURE.
+"""Who may do what: one table per kind of object, with an operation in each row and a role in each column. Pure: no I/O, no clock.
 
 A cell is `-` (allowed) or the code of the refusal without its `ERR_`. A test requests every cell over HTTP. A role that
 may not know that an object exists gets the same refusal as for an object that does not exist.

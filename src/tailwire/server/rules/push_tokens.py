@@ -1,4 +1,4 @@
-"""The platforms of push tokens, and the form of a token of each. PURE."""
+"""The platforms of push tokens, and the form of a token of each. Pure: no I/O, no clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The reasons for reporting a message. PURE."""
+"""The reasons for reporting a message. Pure: no I/O, no clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The events for which a webhook can be registered. PURE."""
+"""The events for which a webhook can be registered. Pure: no I/O, no clock."""
 
 from __future__ import annotations
 

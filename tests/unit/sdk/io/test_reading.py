@@ -12,7 +12,7 @@ DEEP, LONG = "[" * 5000 + "]" * 5000, "9" * 5000
 
 
 @pytest.mark.parametrize("read", [read_json, read_frame])
-def test_readable_rest_of_a_document_is_read(read):
+def test_readable_parts_of_a_document_are_read(read):
     for text in (f'{{"a":{DEEP},"b":[{LONG},1],"c":"{LONG}\\ud800"}}', f'\n{{"b":[{LONG},1],"a":{DEEP},"c":"x"}} '):
         for sent in (text, text.encode()):
             found = read(sent)
