@@ -423,7 +423,7 @@ async def test_deleted_user_is_erased_through_a_server_that_does_not_clean_up(po
         assert deleted.status_code == 200
 
         async def erased() -> bool:
-            return await another.store.chores.next_due() is None
+            return not await another.store.database.rows("SELECT 1 FROM chores WHERE kind = 'user'")
 
         await until(erased)
 
@@ -505,6 +505,25 @@ async def test_a_file_that_is_removed_while_a_download_begins_is_not_found(
         answer = await one.http.get(f"/files/{name}")
         assert (answer.status_code, answer.json()["error"]["code"]) == (404, "ERR_FILE_NOT_FOUND")
         assert not [record for record in caplog.records if record.exc_info]
+
+
+async def test_settings_that_differ_are_named_in_the_logs_of_both_servers(
+    postgres_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    def named() -> list[str]:
+        return [r.getMessage().partition("settings: ")[2] for r in caplog.records if "has other set" in r.getMessage()]
+
+    async with Together(tmp_path, postgres_url) as together:
+        await together.add()
+        await together.add()
+        await together.servers[1].stop()
+        assert named() == []
+        together._settings |= {"retain_messages": 30.0, "max_friends": 5, "log_level": "debug"}
+        another = await together.add()
+        await until(lambda: len(named()) == 2)
+        assert {text.partition(";")[0] for text in named()} == {"max_friends, retain_messages"}
+        await another.stop()
+        assert len(named()) == 2
 
 
 async def test_limits_of_the_app_are_divided_by_the_servers(postgres_url: str, tmp_path: Path):

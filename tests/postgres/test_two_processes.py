@@ -207,8 +207,44 @@ async def test_deleted_user_is_erased_from_messages_that_stay(postgres_url):
         while await one.chores.do_next():
             pass
         assert b"Alice" not in (await one.messages.get(kept.id)).body
-        assert await one.chores.next_due() is None
+        assert await one.database.rows("SELECT 1 FROM chores WHERE kind = 'user'") == []
         assert await one.users.get("alice") is None
+
+
+@pytest.mark.parametrize("with_messages", [True, False])
+async def test_messages_that_another_server_stores_after_a_deletion_do_not_keep_the_user(
+    postgres_url: str, *, with_messages: bool
+):
+    """The other server knew the user's token for a moment longer."""
+    async with two_stores(postgres_url) as (one, other):
+        body = b'{"data":{"entities":{"sender":{"entity":{"uid":"alice","name":"Alice"},"entityType":"user"}}}}'
+        await one.users.add(UserRow("alice", "Alice", created_at=1))
+        await one.removal.remove_user("alice", with_messages=with_messages, anonymous=not with_messages)
+        late = (await other.messages.add(draft()._replace(body=body))).message
+        bobs = (await other.messages.add(draft(sender="bob", receiver="carol"))).message
+        while await one.chores.do_next():
+            pass
+        assert await one.messages.get(late.id) is not None  # other servers may still store some
+        await one.database.run("UPDATE chores SET due_at = 0")
+        while await one.chores.do_next():
+            pass
+        found = await one.messages.get(late.id)
+        assert (found is None) if with_messages else (b"Alice" not in found.body)
+        assert await one.messages.get(bobs.id) is not None
+        assert await one.chores.next_due() is None
+
+
+async def test_messages_of_a_new_user_with_the_uid_of_a_deleted_one_stay(postgres_url):
+    async with two_stores(postgres_url) as (one, other):
+        await one.users.add(UserRow("alice", "Alice", created_at=1))
+        await one.removal.remove_user("alice", with_messages=True)
+        late = (await other.messages.add(draft()._replace(sent_at=4))).message
+        await one.users.add(UserRow("alice", "Another Alice", created_at=5))
+        new = (await other.messages.add(draft()._replace(sent_at=5))).message
+        await one.database.run("UPDATE chores SET due_at = 0")
+        while await one.chores.do_next():
+            pass
+        assert [await one.messages.get(late.id), (await one.messages.get(new.id)).id] == [None, new.id]
 
 
 async def test_number_of_waiting_deliveries_is_bounded(postgres_url):

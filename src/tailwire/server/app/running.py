@@ -22,6 +22,7 @@ from tailwire.server import private_files
 from tailwire.server.actions.sessions import AUTH_ONLY, FULL_ACCESS
 from tailwire.server.actions.users import NewUser
 from tailwire.server.app.accept_loop import AcceptLoop
+from tailwire.server.app.agreement import SettingsComparison
 from tailwire.server.app.apis import make_apis, observing_operations, processes_on, servers_on
 from tailwire.server.app.assembly import Actions, build
 from tailwire.server.app.brokers import make_broker, start_broker
@@ -177,11 +178,11 @@ async def _assemble(settings: Settings, store: AnyStore, world: World, keys: Key
     if isinstance(store, SqliteStore) or isinstance(presence, AlonePresence):
         await actions.uploads.sweep()
     else:
-        limits = (*actions.shared_limits, rates, guesses)
         several = ServerCooperation(
-            settings, store, hub, presence, actions.ephemeral, webhooks, push, actions.cleanup, actions.uploads, limits
-        )
+            settings, store, hub, presence, actions.ephemeral, webhooks, push, actions.cleanup, actions.uploads,
+            (*actions.shared_limits, rates, guesses))  # fmt: skip
         await several.start()
+        await SettingsComparison(settings, store, world, several.start_task).start()
     webhooks.wake()
     actions.start()
     await push.start()

@@ -101,7 +101,7 @@ class ServerCooperation:
         self._webhooks.on_elsewhere = self._queued_elsewhere
         self._hub.on_deliveries = lambda queued: self._webhooks.wake_for(queued.webhooks)
         self._hub.broker.subscribe(DELIVERIES_SUBJECT)
-        self._presence.on_returned = lambda uids: self._start_task(self._ephemeral.returned(uids))
+        self._presence.on_returned = lambda uids: self.start_task(self._ephemeral.returned(uids))
         store.processes.on_ended(self._on_process_ended)
         store.processes.on_servers(self._divide)
         store.leases.on_taken(self._on_leases_taken)
@@ -133,7 +133,7 @@ class ServerCooperation:
 
     def _changed(self, changes: Sequence[Change] | None) -> None:
         if changes is not None and any(kind == "webhook" for _, kind, _ in changes):
-            self._start_task(self._take_leases())
+            self.start_task(self._take_leases())
 
     def _on_leases_taken(self, names: frozenset[str]) -> None:
         if CLEANUP_LEASE in names:
@@ -162,9 +162,10 @@ class ServerCooperation:
 
     def _on_process_ended(self, ended: Ended) -> None:
         self._presence.ended(ended.process)
-        self._start_task(self._ephemeral.ended(ended.offline, ended.at))
+        self.start_task(self._ephemeral.ended(ended.offline, ended.at))
 
-    def _start_task(self, action: Coroutine[Any, Any, None]) -> None:
+    def start_task(self, action: Coroutine[Any, Any, None]) -> None:
+        """Run an action beside the server, until `close`."""
         task = asyncio.get_running_loop().create_task(self._log_failure(action), name="tailwire servers")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -24,6 +24,9 @@ GROUP_REMOVED = "group removed"
 FILE = "file"
 """The kind of the change that adds the record of a file."""
 
+SETTINGS = "settings"
+"""The kind of the change with which a server reports its settings: the key is the report."""
+
 
 class Change(NamedTuple):
     """A change of something that processes may keep in memory.

@@ -13,8 +13,18 @@ from tailwire.server.store.sql.bodies import scrubbed
 
 ROWS_PER_STEP = 200
 USER = "user"
-_ADD_SQL = """INSERT INTO chores (kind, key, done_id, up_to, due_at) VALUES (:kind, :key, 0, :last_id::bigint, 0)
-ON CONFLICT (kind, key) DO UPDATE SET done_id = 0, up_to = excluded.up_to, due_at = excluded.due_at"""
+LATE_REMOVAL, LATE_ERASURE = "late removal", "late erasure"
+"""What is done once more after a deletion, for messages that other servers have stored a moment later."""
+LATE_SECONDS = 15
+"""How long another server may take to store a message of a user: the token was in its memory, and the write waited."""
+_ADD_SQL = "INSERT INTO chores (kind, key, done_id, up_to, due_at) SELECT :kind, :key, 0, :last_id::bigint, 0"
+_START_AGAIN_SQL = "ON CONFLICT (kind, key) DO UPDATE SET done_id = 0, up_to = excluded.up_to, due_at = excluded.due_at"
+_UNLESS_THERE_AGAIN_SQL = "WHERE NOT EXISTS (SELECT FROM users WHERE uid = :key)"
+_ADD_LATE_SQL = """INSERT INTO chores (kind, key, done_id, up_to, due_at)
+VALUES (:kind, :key, 0, :last_id::bigint, :due::bigint)
+ON CONFLICT (kind, key) DO UPDATE SET up_to = excluded.up_to, due_at = excluded.due_at"""
+_FIRST_LATE_SQL = """SELECT kind, key, up_to FROM chores WHERE kind IN (:removal, :erasure) AND due_at <= :now
+ORDER BY due_at, kind, key LIMIT 1"""
 _FIRST_SQL = "SELECT key, done_id, up_to FROM chores WHERE kind = :kind AND due_at <= :now ORDER BY due_at, key LIMIT 1"
 _NEXT_SQL = (
     "SELECT id, body, CAST(xmin AS text) FROM messages WHERE id > :done AND id <= :up_to ORDER BY id LIMIT :most"
@@ -22,11 +32,16 @@ _NEXT_SQL = (
 
 
 class Chores:
-    """`ChoreStore` on PostgreSQL. The words of deleted messages are deleted with them, so only users leave chores."""
+    """`ChoreStore` on PostgreSQL. The words of deleted messages are deleted with them, so only users leave chores.
+
+    Attributes:
+        removes_late: adds to a unit the removal of a user's messages with ids above one.
+    """
 
     def __init__(self, work: Work) -> None:
         self._work = work
         self._on_added: Callable[[], None] = lambda: None
+        self.removes_late: Callable[[Unit, str, int], None] = lambda unit, uid, after: None
 
     def on_added(self, call: Callable[[], None]) -> None:
         self._on_added = call
@@ -38,7 +53,7 @@ class Chores:
     async def do_next(self) -> bool:
         chore = await self._work.reads.one(_FIRST_SQL, {"kind": USER, "now": self._work.world.seconds()})
         if chore is None:
-            return False
+            return await self._do_late()
         unit = Unit()
         uid, done_id, up_to = chore
         which = "kind = :kind AND key = :key"
@@ -61,11 +76,29 @@ class Chores:
             return True  # this step is done again, from what is there now
         return True
 
+    async def _do_late(self) -> bool:
+        kinds = {"removal": LATE_REMOVAL, "erasure": LATE_ERASURE}
+        rows = await self._work.reads.rows(_FIRST_LATE_SQL, {**kinds, "now": self._work.world.seconds()})
+        for kind, uid, up_to in rows:
+            unit = Unit()
+            # If there is a user with the uid again, what was sent since then is theirs.
+            if kind == LATE_REMOVAL:
+                self.removes_late(unit, uid, up_to)
+            unit.do(f"{_ADD_SQL} {_UNLESS_THERE_AGAIN_SQL} {_START_AGAIN_SQL}", kind=USER, key=uid)
+            unit.do("DELETE FROM chores WHERE kind = :kind AND key = :key", kind=kind, key=uid)
+            await self._work.carry_out(unit)
+        return bool(rows)
+
     async def next_due(self) -> int | None:
         (due,) = await self._work.reads.one("SELECT min(due_at) FROM chores")
         return None if due is None else int(due)
 
 
-def add_chore(unit: Unit, uid: str) -> None:
-    """Add to a deletion the chore of erasing the user from the messages that exist now. An earlier one starts again."""
-    unit.do(_ADD_SQL, kind=USER, key=uid)
+def add_chores(unit: Unit, uid: str, now: int, *, with_messages: bool) -> None:
+    """Add to a deletion the chore of erasing the user from the messages that exist now, and what is done later.
+
+    Earlier chores start again.
+    """
+    unit.do(f"{_ADD_SQL} WHERE true {_START_AGAIN_SQL}", kind=USER, key=uid)
+    late = LATE_REMOVAL if with_messages else LATE_ERASURE
+    unit.do(_ADD_LATE_SQL, kind=late, key=uid, due=now + LATE_SECONDS)

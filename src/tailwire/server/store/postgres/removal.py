@@ -14,7 +14,7 @@ from tailwire.server.ports.conversations import ConversationKey, key_of
 from tailwire.server.ports.records import Event, MessageRow
 from tailwire.server.ports.standing import GroupAct, GroupStanding
 from tailwire.server.store.postgres.change_log import ChangeLog, all_noted, noted
-from tailwire.server.store.postgres.chores import Chores, add_chore
+from tailwire.server.store.postgres.chores import Chores, add_chores
 from tailwire.server.store.postgres.messages import TABLES_OF_MESSAGES
 from tailwire.server.store.postgres.standings import Standings
 from tailwire.server.store.postgres.tokens import end_tokens
@@ -69,6 +69,7 @@ class Removal:
         self._chores = chores
         self._webhooks = webhooks
         self._log = log
+        chores.removes_late = self._remove_late
 
     async def remove_user(
         self, uid: str, *, with_messages: bool, anonymous: bool = False
@@ -90,7 +91,7 @@ class Removal:
             unit.do(f"UPDATE files SET used = {CONDEMNED}, unused_since = 0 WHERE uid = :uid", uid=uid)
         if with_messages or anonymous:
             unit.do("UPDATE files SET uid = '', file_name = 'file' WHERE uid = :uid", uid=uid)
-            add_chore(unit, uid)
+            add_chores(unit, uid, self._work.world.seconds(), with_messages=with_messages)
         use_files(unit, "user", uid, (), self._work.world.seconds())
         for table in TABLES_OF_USER:
             unit.do(f"DELETE FROM {table} WHERE uid = :uid", uid=uid)
@@ -101,6 +102,18 @@ class Removal:
         results = (await self._work.carry_out(unit)).results
         self._chores.added()
         return [row["guid"] for row in results[0]], [row["token_hash"] for row in results[2]]
+
+    def _remove_late(self, unit: Unit, uid: str, after: int) -> None:
+        # A message that was sent since there is a user with the uid again is theirs.
+        own = "(SELECT conversation_id FROM participants WHERE uid = :uid)"
+        theirs = (
+            f"id > :after::bigint AND (sender = :uid OR conversation_id IN {own}) AND NOT EXISTS"
+            " (SELECT FROM users u WHERE u.uid = :uid AND u.created_at <= messages.sent_at)"
+        )
+        self.remove_messages(unit, theirs, {"uid": uid, "after": after}, None)
+        empty = f"conversation_id IN {own} AND NOT EXISTS (SELECT FROM users WHERE uid = :uid)"
+        for table in ("marks", "conversations", "participants"):
+            unit.do(f"DELETE FROM {table} WHERE {empty}", uid=uid)
 
     async def remove_group(
         self, act: GroupAct, events: Callable[[GroupStanding], Sequence[Event]]

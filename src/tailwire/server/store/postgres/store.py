@@ -207,6 +207,16 @@ class PostgresStore:
             return starts.known.known_until(start, message_id, highest)
         return starts.known.known_until(start, message_id, starts.highest)
 
+    async def tell(self, kind: str, key: str) -> None:
+        """Report to all processes a change that no row has.
+
+        Raises:
+            Refused: the database cannot be written.
+        """
+        unit = Unit()
+        unit.tell(kind, key)
+        await self.lane.submit(Entry(unit=unit))
+
     def on_new_start(self, call: Callable[[], None]) -> None:
         """Call a function when the database is reverted to an older copy while this process runs."""
         self.lane.starts.on_new(call)
