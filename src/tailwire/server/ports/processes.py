@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class ProcessRow(NamedTuple):
-    """A process.
+    """A process that uses the database.
 
     Attributes:
         serving: whether it is a server, and not a command.
