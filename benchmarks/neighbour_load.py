@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from benchmarks import peers, raw
 
@@ -109,6 +110,16 @@ def latencies(
             took.append(time.perf_counter() - begun)
     connection.close()
     return took
+
+
+def synchronised_files(folder: Path) -> Iterator[None]:
+    """Write small files and synchronise each, as fast as the disk can: what the disk alone does to the sends of others."""
+    for number in itertools.cycle(range(100)):
+        file = os.open(folder / str(number), os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
+        os.write(file, bytes(4096))
+        os.fsync(file)
+        os.close(file)
+        yield
 
 
 class Scene:

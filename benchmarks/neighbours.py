@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import resource
+import shutil
 import signal
 import socket
 import sqlite3
@@ -23,7 +24,15 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks import peers, push_load, raw
-from benchmarks.neighbour_load import BOUNDED, INCOMPLETE_REQUESTS, QUIET, SECONDS, Load, Scene
+from benchmarks.neighbour_load import (
+    BOUNDED,
+    INCOMPLETE_REQUESTS,
+    QUIET,
+    SECONDS,
+    Load,
+    Scene,
+    synchronised_files,
+)
 from benchmarks.neighbour_rounds import Subject, Usage, measured
 
 ROUNDS = 3
@@ -37,6 +46,7 @@ SEARCHES = (
     "unread=true&count=true", "mentionedUids=nobody", "hasReactions=true",
 )  # fmt: skip
 SLOW_BODIES, MAX_CONNECTIONS = 1000, 300
+LIMIT_OF_THE_DISK = "limit: another program writes files of 4 KB on the same disk, and synchronises each"
 
 
 def _slow(scene: Scene) -> list[Load]:
@@ -135,8 +145,17 @@ def _png(width: int, height: int) -> bytes:
 
 def _uploads(scene: Scene) -> list[Load]:
     bomb, picture, file = _png(7000, 7000), _png(4000, 3000), os.urandom(10_000_000)
+    folder = Path(peers.DATA) / "tailwire-bench-files"
+
+    @contextmanager
+    def made() -> Iterator[None]:
+        folder.mkdir(exist_ok=True)
+        yield
+        shutil.rmtree(folder)
+
     return [
         QUIET,
+        Load(LIMIT_OF_THE_DISK, lambda: synchronised_files(folder), SECONDS, made),
         Load(f"pictures of 49 megapixels of {BOMBS} users at once", lambda: scene.uploads(bomb, "image", BOMBS)),
         Load(
             f"pictures of 12 megapixels of {BOMBS} users at once, which get thumbnails",

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from tailwire.server.store.sql.connection import Parameters
 from tailwire.server.store.sql.folding import fold
+from tailwire.server.store.sqlite.checkpoints import Checkpoints
 from tailwire.server.store.sqlite.dialect import SqliteDialect
 from tailwire.server.store.sqlite.readers import Readers, ShortReads, TooLong
 from tailwire.server.store.sqlite.writer import Operation, Writer
@@ -45,6 +46,8 @@ class Database:
         self.reader.execute("PRAGMA query_only = ON")
         self.readers = Readers(lambda: _connect_reader(path), read_deadline)
         self.writer = Writer(self.writing, self.executor, self._rolled_back, self._committed)
+        self._checkpoints = Checkpoints(_connect(path), self.writing)
+        self.writer.delivered = self._checkpoints.begin_if_due
         self.last_id = _read_last_id(self.reader)
         self._short = ShortReads(self.reader)
         self._on_rollback: list[Callable[[sqlite3.Connection], None]] = []
@@ -115,6 +118,7 @@ class Database:
     async def close(self) -> None:
         """Finish the writes that were submitted, and close the connections."""
         await self.writer.close()
+        await self._checkpoints.close()
         await self.readers.close()
         self.reader.close()
         await asyncio.get_running_loop().run_in_executor(self.executor, self.writing.close)
@@ -122,6 +126,7 @@ class Database:
 
     def abandon(self) -> None:
         """Close the connections immediately, as the end of the process would. They must be idle."""
+        self._checkpoints.abandon()
         self.readers.abandon()
         self.reader.close()
         self.writing.close()

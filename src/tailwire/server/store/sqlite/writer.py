@@ -44,6 +44,7 @@ class Writer:
         errors: failures of the file.
         accompany: functions that each add to an operation what has to be written in its transaction.
         timed: called in the executor with the seconds that each transaction took.
+        delivered: called in the event loop's thread after the results of each transaction were set. It must not raise.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Writer:
         self.errors = WriteErrors()
         self.accompany: list[Accompany] = []
         self.timed: Callable[[float], None] = lambda seconds: None
+        self.delivered: Callable[[], None] = lambda: None
 
     def submit(self, operation: Operation[T]) -> asyncio.Future[T]:
         """Run an operation in the next transaction; the future is set after its commit.
@@ -115,6 +117,7 @@ class Writer:
                     future.set_result(result)
                 else:
                     future.set_exception(result)
+            self.delivered()
         self._task = None
 
     def _commit(self, operations: list[Operation[Any]]) -> list[tuple[bool, Any]]:
