@@ -164,7 +164,7 @@ async def test_client_on_a_loop_in_another_thread_is_notified_in_order(desktop):
     watch.close()
 
 
-def test_watching_the_impossible_is_refused_with_the_reason(desktop, monkeypatch):
+def test_objects_that_cannot_be_watched_are_refused_with_the_reason(desktop, monkeypatch):
     with pytest.raises(TypeError, match=r"kivy.app.App\), not a Dispatcher"):
         watch_kivy(RecordingClient(), desktop.window)
     with pytest.raises(TypeError, match="a App is not a client"):

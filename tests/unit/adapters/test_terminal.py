@@ -200,7 +200,7 @@ async def test_forked_process_stops_by_default():
     assert chat.reported == []
 
 
-def test_watching_the_impossible_is_refused_with_the_reason(monkeypatch):
+def test_objects_that_cannot_be_watched_are_refused_with_the_reason(monkeypatch):
     with pytest.raises(TypeError, match="is not a client"):
         watch_terminal("chat")
     failed = []

@@ -250,7 +250,7 @@ async def test_exit_from_another_thread_is_reported(desktop):
     assert watch.seen == "detached"
 
 
-async def test_watching_the_impossible_is_refused_with_the_reason(desktop):
+async def test_objects_that_cannot_be_watched_are_refused_with_the_reason(desktop):
     app = App()
     with pytest.raises(TypeError, match=r"toga.App\), not a WindowSet"):
         watch_toga(RecordingClient(), app.windows)

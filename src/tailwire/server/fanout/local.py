@@ -26,7 +26,7 @@ Item = tuple[str, Publication] | LoggedMessage | LoggedChange
 
 
 class Sockets(Protocol):
-    """The sockets of this process, as the log asks about them (see `Hub`).
+    """What the message log needs to know about the sockets of this process; `Hub` implements it.
 
     Attributes:
         on_joined: called with a user and a group that their sockets receive from now on.

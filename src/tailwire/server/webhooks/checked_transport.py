@@ -82,7 +82,7 @@ class CheckedTransport(httpx2.AsyncBaseTransport):
         await self._lookups.acquire()
         # A lookup cannot be ended: it counts until its thread has an answer, even if no request waits for it.
         lookup = asyncio.ensure_future(loop.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-        lookup.add_done_callback(self._looked_up)
+        lookup.add_done_callback(self._end_lookup)
         try:
             infos = await asyncio.shield(lookup)
         except (OSError, UnicodeError) as e:
@@ -93,7 +93,7 @@ class CheckedTransport(httpx2.AsyncBaseTransport):
         self._known[host] = loop.time() + self._known_for, found
         return found
 
-    def _looked_up(self, lookup: asyncio.Future[Any]) -> None:
+    def _end_lookup(self, lookup: asyncio.Future[Any]) -> None:
         self._lookups.release()
         if not lookup.cancelled():
             lookup.exception()  # mark as retrieved: perhaps no caller waits for it any longer

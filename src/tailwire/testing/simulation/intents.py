@@ -1,4 +1,4 @@
-"""What users wanted last: of calls that set something and take it back, the last confirmed one decides."""
+"""The state that users asked for: of the calls that set something and undo it, the last confirmed one decides."""
 
 from __future__ import annotations
 

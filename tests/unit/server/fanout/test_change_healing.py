@@ -104,7 +104,8 @@ async def test_older_state_is_not_delivered_after_a_newer_one():
         lost = s.store.change_made("x")
         while not s.store.reads:
             await asyncio.sleep(0.0001)
-        await asyncio.sleep(0.0021)  # the entry and its frame have been read, and it is asked whether it is still there
+        # The entry and its frame have been read; the store is asked whether the entry is still current.
+        await asyncio.sleep(0.0021)
         newer = s.store.change_made("x")
         for subject in (A, B):
             s.log.received(subject, live(newer))

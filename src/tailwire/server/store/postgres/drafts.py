@@ -13,7 +13,7 @@ from tailwire.wire.bounds import harmless
 ARGUMENT_COUNT = 29
 _PLACES = ", ".join(f"${n}" for n in range(1, ARGUMENT_COUNT + 1))
 CALL = f"SELECT ids, befores, answers, first, last FROM tailwire_batch_1({_PLACES})"
-ENTRY_BYTES = 500  # a rough number for all but the bodies
+ENTRY_BYTES = 500  # an estimate of everything except the bodies
 
 
 @dataclass(frozen=True, slots=True)

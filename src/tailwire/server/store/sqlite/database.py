@@ -1,4 +1,4 @@
-"""The database file, as all nouns of the store share it: ways to read, the writer, and the message ids."""
+"""The database file: the connections that read it, its writer, and the message ids. All parts of the store share it."""
 
 from __future__ import annotations
 
