@@ -37,6 +37,34 @@ async def test_deleted_message_is_no_longer_among_the_saved_ones(open_store):
     await store.close()
 
 
+async def test_pages_of_reactions_are_in_the_order_of_their_use_in_both_directions(open_store):
+    store = await open_store()
+    said = (await store.messages.add(draft("alice", "bob", "user"))).message.id
+    ids = [(await store.reactions.add(MessageAct(said, "bob", anything), text, 5, 10)).id for text in "abcd"]
+
+    async def page(**wanted) -> list[str]:
+        return [row.reaction for row in await store.reactions.find(said, limit=2, **wanted)]
+
+    assert await page() == ["a", "b"]
+    assert await page(cursor=ids[1]) == ["c", "d"]
+    assert await page(newer=False) == ["c", "d"]
+    assert await page(newer=False, cursor=ids[2]) == ["a", "b"]
+    await store.close()
+
+
+async def test_pinned_messages_continue_after_the_one_that_was_read_last(open_store):
+    store = await open_store()
+    said = [(await store.messages.add(draft("alice", "bob", "user"))).message.id for _ in range(4)]
+    for at, number in enumerate((said[2], said[0], said[3], said[1]), 10):
+        assert await store.annotations.pin(MessageAct(number, "alice", anything), at, 10, pinned=True)
+    newest_pins = [said[1], said[3], said[0], said[2]]
+    place = key_of("alice", "bob", "user")
+    for read, number in enumerate(newest_pins, 1):
+        found = await store.messages.find(MessageFilter("bob", place, limit=10, pinned=True, cursor=number))
+        assert sorted(m.id for m in found) == sorted(newest_pins[read:])
+    await store.close()
+
+
 async def test_former_owner_is_an_admin_after_the_group_was_transferred(open_store):
     store = await open_store()
     await store.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
