@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from tailwire.server.telemetry.logs import log
@@ -23,12 +24,13 @@ class Checkpoints:
     """Runs checkpoints in a thread, one at a time.
 
     Args:
-        connection: used for checkpoints only.
+        connect: opens a connection, at the first checkpoint.
         writing: the writer's connection, whose changed rows are counted.
     """
 
-    def __init__(self, connection: sqlite3.Connection, writing: sqlite3.Connection) -> None:
-        self._connection = connection
+    def __init__(self, connect: Callable[[], sqlite3.Connection], writing: sqlite3.Connection) -> None:
+        self._connect = connect
+        self._connection: sqlite3.Connection | None = None
         self._writing = writing
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="tailwire-checkpoint")
         self._changes_copied = writing.total_changes
@@ -52,16 +54,18 @@ class Checkpoints:
             self._task = None
 
     def _copy(self) -> None:
+        if self._connection is None:
+            self._connection = self._connect()
         self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
     async def close(self) -> None:
         """Finish a running checkpoint, and close the connection."""
         if self._task is not None:
             await asyncio.wait([self._task])
-        await asyncio.get_running_loop().run_in_executor(self._executor, self._connection.close)
-        self._executor.shutdown()
+        self.abandon()
 
     def abandon(self) -> None:
         """Close the connection immediately, as the end of the process would. It must be idle."""
-        self._connection.close()
+        if self._connection is not None:
+            self._connection.close()
         self._executor.shutdown(wait=False)

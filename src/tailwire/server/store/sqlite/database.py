@@ -46,7 +46,7 @@ class Database:
         self.reader.execute("PRAGMA query_only = ON")
         self.readers = Readers(lambda: _connect_reader(path), read_deadline)
         self.writer = Writer(self.writing, self.executor, self._rolled_back, self._committed)
-        self._checkpoints = Checkpoints(_connect(path), self.writing)
+        self._checkpoints = Checkpoints(lambda: _connect(path), self.writing)
         self.writer.delivered = self._checkpoints.begin_if_due
         self.last_id = _read_last_id(self.reader)
         self._short = ShortReads(self.reader)

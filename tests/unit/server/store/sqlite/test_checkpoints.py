@@ -68,9 +68,14 @@ async def test_log_of_a_writer_that_is_faster_stays_bounded(tmp_path: Path, monk
         assert (tmp_path / "tailwire.db-wal").stat().st_size < 2 * 50 * PAGE_BYTES
 
 
-async def test_checkpoint_that_fails_is_logged_and_writes_go_on(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+async def test_checkpoint_that_fails_is_logged_and_writes_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    def refused() -> sqlite3.Connection:
+        raise sqlite3.OperationalError("disk I/O error")
+
     async with opened(tmp_path) as database:
-        database._checkpoints._connection.close()
+        monkeypatch.setattr(database._checkpoints, "_connect", refused)
         with caplog.at_level(logging.WARNING, "tailwire.server"):
             await database.run_many(ROWS, [(n, "x") for n in range(checkpoints.MIN_CHANGES)])
             await finished(database)
