@@ -13,6 +13,7 @@ import pytest
 
 from planting import Planter, require_same_signature
 from sim.fault_seeds import MAX_SEEDS, name_of, require_found, search
+from sim.faults_in_contents import FAULTS_IN_CONTENTS, known_messages_count_as_missed
 from sim.faults_in_telling import FAULTS_IN_TELLING
 from sim.test_unnecessary_disconnects import (
     A_CATCH_UP_OVER_CUTS,
@@ -457,6 +458,7 @@ PLANTED_FAULTS: list[Plant] = [
     _sessions_are_not_claimed,
     _holes_are_filled_late,
     *FAULTS_IN_TELLING,
+    *FAULTS_IN_CONTENTS,
 ]
 """Found by early seeds, which `fault_seeds.json` names."""
 
@@ -483,6 +485,13 @@ OTHER_FAULTS = [
     _pages_are_dropped_on_reconnect,
     _retry_after_of_proxies_is_unbounded,
 ]
+
+
+A_HOLE_AFTER_MANY_MESSAGES = Plan(3, (
+    Step(1.0, "alice-desk", "burst", 25), Step(9.0, "server", "lose", 1),
+    *(Step(3.0, "alice-desk", "say group") for _ in range(6)),
+))  # fmt: skip
+"""Bob's device has received more messages than its limit before one is missing."""
 
 
 @pytest.mark.parametrize("plant", [*PLANTED_FAULTS, *RARE_FAULTS, *OTHER_FAULTS], ids=name_of)
@@ -543,6 +552,14 @@ def test_plans_with_checks_in_between_find_faults(plan: Plan, plant: Plant, monk
     failed = fails(plan)
     assert failed is not None
     assert failed.rule == "soon"
+
+
+def test_gap_among_messages_that_were_received_is_found(monkeypatch: pytest.MonkeyPatch):
+    assert fails(A_HOLE_AFTER_MANY_MESSAGES) is None
+    known_messages_count_as_missed(Planter(monkeypatch))
+    failed = fails(A_HOLE_AFTER_MANY_MESSAGES)
+    assert failed is not None
+    assert failed.rule == "gap"
 
 
 def test_closed_listening_clients_are_found(monkeypatch: pytest.MonkeyPatch):

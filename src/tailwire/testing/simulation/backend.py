@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from tailwire.admin import Admin
 from tailwire.sdk.app_settings import AppSettingsBuilder
+from tailwire.sdk.calls.parts import parts_of
 from tailwire.sdk.exceptions import CometChatException
-from tailwire.testing.simulation.device import Send
+from tailwire.server.auth.secrets import fingerprint
+from tailwire.testing.simulation.records import Send
 from tailwire.testing.simulation.steps import USERS
 from tailwire.testing.virtual.network import current_process
 from tailwire.testing.virtual.world import VirtualSdkWorld, virtual_loop
@@ -44,7 +46,8 @@ class Backend:
         """Start a step."""
         work: Any = {
             "say": self._say, "flood": self._flood, "remove": self._remove, "disband": self._disband,
-            "after disband": self._after_disband, "kick": self._change, "add": self._change, "scope": self._change,
+            "after disband": self._after_disband, "log out": self._log_out,
+            "kick": self._change, "add": self._change, "scope": self._change,
         }[what]  # fmt: skip
         run = work(what, value) if work == self._change else work(value)
         self._tasks.append(virtual_loop().create_task(run, context=self._context))
@@ -119,6 +122,24 @@ class Backend:
             return
         self.removed.add(send.id)
         self._sim.note(NAME, "removed", send.id)
+
+    async def _log_out(self, name: str) -> None:
+        # Revoke the token of one device, as a user does in the app's list of their devices.
+        sim, device = self._sim, self._sim.devices[name]
+        session = parts_of(device.chat).sessions.current if device.chat is not None else None
+        if session is None or session.expired:
+            return
+        sim.logins.may_end(device)
+        sim.reasons.note_logout(name, done=False)
+        try:
+            await self._connected().tokens.revoke(device.uid, session.auth_token)
+        except CometChatException as error:
+            sim.note(NAME, "not logged out", name, error.code)
+            return
+        finally:
+            sim.reasons.note_logout(name, done=True)
+        sim.note(NAME, "logged out", name)
+        sim.logins.was_revoked(device, fingerprint(session.auth_token))
 
     async def _change(self, what: str, uid: str) -> None:
         groups = self._connected().groups

@@ -1,4 +1,4 @@
-"""Records what the server's database commits: changes, memberships and owners, with the virtual time of each.
+"""Records what the server's database commits: changes, memberships, owners, ends of logins, each with its virtual time.
 
 The change log forgets: a later entry replaces an earlier one, and a deleted group takes its entries along. Temporary
 triggers on the writer's connection record what happens, whatever code wrote it.
@@ -29,6 +29,7 @@ _TRIGGERS = {
     "message_removed": "AFTER DELETE ON messages BEGIN SELECT commits_removal(OLD.id); END",
     "member_added": "AFTER INSERT ON members BEGIN SELECT commits_member(NEW.guid, NEW.uid, 1); END",
     "member_removed": "AFTER DELETE ON members BEGIN SELECT commits_member(OLD.guid, OLD.uid, 0); END",
+    "token_ended": "AFTER DELETE ON auth_tokens BEGIN SELECT commits_token(OLD.token_hash); END",
     "owner_changed": "AFTER UPDATE OF owner ON groups BEGIN SELECT commits_owner(NEW.guid, OLD.owner, NEW.owner); END",
 }
 
@@ -104,16 +105,19 @@ class Commits:
         history: all that was recorded, in the order in which it was written.
         messages: all messages that were ever stored, by id.
         removed: when messages were removed for good.
+        tokens_ended: when auth tokens were removed, by their hashes.
     """
 
     now: Callable[[], float]
     history: list[Change | Acted | Transfer] = field(default_factory=list)
     messages: dict[int, Stored] = field(default_factory=dict)
     removed: dict[int, float] = field(default_factory=dict)
+    tokens_ended: dict[str, float] = field(default_factory=dict)
     _members: dict[str, dict[str, float]] = field(default_factory=dict)
     _pending: list[Change | Acted | Transfer] = field(default_factory=list)
     _pending_messages: list[Stored] = field(default_factory=list)
     _pending_removals: list[int] = field(default_factory=list)
+    _pending_tokens: list[str] = field(default_factory=list)
 
     @property
     def changes(self) -> list[Change]:
@@ -137,6 +141,7 @@ class Commits:
             ("change", len(_CHANGE_COLUMNS), self._change),
             ("message", 5, self._message),
             ("removal", 1, self._pending_removals.append),
+            ("token", 1, self._pending_tokens.append),
             ("action", 3, self._action),
             ("member", 3, self._member),
             ("owner", 3, self._owner),
@@ -153,6 +158,7 @@ class Commits:
         self._pending.clear()
         self._pending_messages.clear()
         self._pending_removals.clear()
+        self._pending_tokens.clear()
 
     def _read_members(self, connection: sqlite3.Connection) -> None:
         before, self._members = self._members, {}
@@ -192,6 +198,7 @@ class Commits:
         self.history += self._pending
         self.messages |= {one.id: one for one in self._pending_messages}
         self.removed |= dict.fromkeys(self._pending_removals, self.now())
+        self.tokens_ended |= dict.fromkeys(self._pending_tokens, self.now())
         self._forget_pending()
 
     def _rolled_back(self, connection: sqlite3.Connection) -> None:

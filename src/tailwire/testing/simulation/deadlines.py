@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from tailwire.sdk.calls.parts import made_parts
-from tailwire.sdk.connection.state import AppState, Network, Phase, State
+from tailwire.sdk.connection.state import AppState, Network, Phase, SessionState, State
 from tailwire.testing.simulation.device import Device
 from tailwire.testing.simulation.reasons import DETECTION_SECONDS, EXTRA_DETECTION_SECONDS
 from tailwire.testing.virtual.world import virtual_loop
@@ -88,5 +88,6 @@ def is_back(device: Device) -> str:
     state = state_of(device)
     if state is None or state.phase is Phase.OPEN:
         return ""
-    excused = state.session.name != "VALID" or state.not_before is not None or device.has_provider or device.blocks
+    asks = device.token_requests[device.life] > 0  # the app's backend answers as late as it likes
+    excused = state.session is not SessionState.VALID or state.not_before is not None or asks or device.blocks
     return "" if excused else f"{device.name} is {state.phase} ({state.cause})"

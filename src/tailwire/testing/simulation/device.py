@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Coroutine
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from tailwire.sdk.app_settings import AppSettingsBuilder
 from tailwire.sdk.calls.parts import identity_of, parts_of
@@ -16,76 +16,18 @@ from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.listeners import events as e
 from tailwire.sdk.listeners.interfaces import ConnectionListener, MessageListener
 from tailwire.sdk.session import MemorySessionStore
+from tailwire.testing.simulation.contents import content_of, text_of
 from tailwire.testing.simulation.device_store import Kept, ProcessFiles, for_next_process
 from tailwire.testing.simulation.other_events import OtherEvents, Stream
+from tailwire.testing.simulation.records import Expected, ReceivedChange, ReceivedMessage
 from tailwire.testing.virtual.network import current_process
 from tailwire.testing.virtual.world import VirtualSdkWorld, VirtualServer, virtual_loop
-from tailwire.wire.entities import BaseMessage, TextMessage
+from tailwire.wire.entities import BaseMessage, MediaMessage, TextMessage
 
 if TYPE_CHECKING:
     from tailwire.testing.simulation.second_process import SecondProcess
 
 SMALL_CATCH_UP_LIMIT, CATCH_UP_LIMIT = 20, 1000
-
-
-@dataclass(slots=True)
-class Send:
-    """A message that a device tried to send.
-
-    Attributes:
-        outcome: `pending`, `acknowledged`, `refused`, or `in doubt` if it may or may not be stored.
-        by, life: the sending device, and the number of its app's start.
-        place: the receiver, and whether it went through the outbox; order is kept within a place.
-        kept: whether it is in the outbox, and so must be stored in the end.
-        texts: the texts it may have: edits add to them; "" once it was deleted.
-        parent: id of the message in whose thread it is a reply; 0 for none.
-    """
-
-    by: str
-    life: int
-    place: str
-    muid: str
-    texts: set[str]
-    outcome: str = "pending"
-    id: int = 0
-    kept: bool = False
-    parent: int = 0
-
-
-@dataclass(slots=True)
-class ReceivedMessage:
-    """A message that a listener received."""
-
-    at: float
-    life: int
-    id: int
-    text: str
-    conversation: str
-    parent: int = 0
-
-
-class ReceivedChange(NamedTuple):
-    """A change that a listener received: what changed, and its new value."""
-
-    key: tuple[Any, ...]
-    value: Any
-    at: float
-    life: int
-
-
-@dataclass(slots=True)
-class Expected:
-    """The ids a device must receive after a login: above `after`, up to `until`, except for reported gaps.
-
-    Attributes:
-        changes: the number of the newest change at the login; None if it is not known.
-        since: when the login was complete.
-    """
-
-    after: int
-    until: int | None = None
-    changes: int | None = None
-    since: float = 0.0
 
 
 class _Listener(ConnectionListener, MessageListener):
@@ -95,9 +37,9 @@ class _Listener(ConnectionListener, MessageListener):
 
     async def _note(self, message: BaseMessage) -> None:
         device = self._device
-        text = message.text if isinstance(message, TextMessage) else ""
+        text, content = text_of(message), content_of(message)
         now, parent = virtual_loop().time(), message.parent_message_id
-        received = ReceivedMessage(now, self._life, message.id, text, message.conversation_id, parent)
+        received = ReceivedMessage(now, self._life, message.id, text, message.conversation_id, parent, content)
         device.received.append(received)
         device.log("received", message.id, text)
         if device.blocks:
@@ -110,6 +52,9 @@ class _Listener(ConnectionListener, MessageListener):
             raise ZeroDivisionError("a listener of the app")
 
     async def on_text_message_received(self, message: TextMessage) -> None:
+        await self._note(message)
+
+    async def on_media_message_received(self, message: MediaMessage) -> None:
         await self._note(message)
 
     def on_history_gap(self, gap: e.HistoryGap) -> None:
@@ -134,6 +79,7 @@ class _Listener(ConnectionListener, MessageListener):
         self._device.status(self._life, "featureThrottled")
 
     def on_connection_error(self, exception: CometChatException) -> None:
+        self._device.errors.append((virtual_loop().time(), exception.code))
         self._device.log("error", exception.code)
 
 
@@ -153,11 +99,13 @@ class Device:
         gaps_at: of each gap, the start of its app, and the time.
         change_gaps: reported gaps in which only changes are missing.
         changes: the changes that it received.
+        errors: the errors of its connection, each with its time.
         ends: times at which one of its connections ended.
         resources: the resources of all starts.
         expected: ranges of ids that it must receive.
         token_requests: pending calls of its token provider, by life.
         max_token_requests: the most pending calls at once in one life.
+        all_token_requests: the number of calls that were begun.
         streams: what the events of each start of its app have shown.
         unsaved: how often it removed a message from those that its user saved.
         may_repeat: how many killed lives received an id before their position was saved; each may repeat it once (K1).
@@ -176,6 +124,7 @@ class Device:
     gaps_at: list[tuple[int, float]] = field(default_factory=list)
     change_gaps: list[tuple[int, int]] = field(default_factory=list)
     statuses: list[tuple[int, str]] = field(default_factory=list)
+    errors: list[tuple[float, str]] = field(default_factory=list)
     ends: list[float] = field(default_factory=list)
     resources: set[str] = field(default_factory=set)
     expected: list[Expected] = field(default_factory=list)
@@ -184,6 +133,8 @@ class Device:
     unsaved: Counter[int] = field(default_factory=Counter)
     token_requests: Counter[int] = field(default_factory=Counter)
     max_token_requests: int = 0
+    all_token_requests: int = 0
+    large_catch_up_limit: int = CATCH_UP_LIMIT
     blocks: float = 0.0
     raises: bool = False
     claimed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -206,7 +157,7 @@ class Device:
     @property
     def catch_up_limit(self) -> int:
         """The maximum number of missed messages that are handed over at once."""
-        return SMALL_CATCH_UP_LIMIT if self.uid == "bob" else CATCH_UP_LIMIT
+        return SMALL_CATCH_UP_LIMIT if self.uid == "bob" else self.large_catch_up_limit
 
     @property
     def auto(self) -> bool:
@@ -228,6 +179,7 @@ class Device:
         self.log("asked for a token")
         life = self.life
         self.token_requests[life] += 1
+        self.all_token_requests += 1
         try:
             await asyncio.sleep(self.world.chance() ** 8 * 30)
             return await self.server.token_for(self.uid)

@@ -68,7 +68,8 @@ class Holes:
         return device.life, state.epoch, device.world.slept, loop.frozen
 
     def _look(self, device: Device, missing: int, by: int, moment: _Moment) -> None:
-        if self._undisturbed(device) != moment or not self._is_owed(device, missing):
+        forgotten = self._sim.losses.is_forgotten(device, missing, by)
+        if forgotten or self._undisturbed(device) != moment or not self._is_owed(device, missing):
             return
         self.checked += 1
         reported = any(begin < missing <= end for begin, end in device.gaps)

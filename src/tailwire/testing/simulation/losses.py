@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tailwire.sdk.continuity import catch_up
 from tailwire.server.ports.broker import FramePublication, Publication
+from tailwire.testing.simulation.commits import Stored
 from tailwire.testing.simulation.device import Device
 
 LOSS_PROBABILITY = 0.5
@@ -34,6 +36,7 @@ class Losses:
 
     Attributes:
         left: number of messages still to be lost.
+        stored: all messages that were ever stored, by id.
         delivered: called with the id of each message that was delivered after a loss, and the resources of its devices.
         before: by message id, the id of its predecessor in the conversation as the server announced it; 0 for none.
     """
@@ -43,6 +46,7 @@ class Losses:
     left: int = 0
     lost: list[Loss] = field(default_factory=list)
     before: dict[int, int] = field(default_factory=dict)
+    stored: Mapping[int, Stored] = field(default_factory=dict)
     delivered: Callable[[int, frozenset[str]], None] = lambda number, resources: None
 
     def intercept(self, hub: Any) -> None:
@@ -68,7 +72,8 @@ class Losses:
     def unnoticed(self, device: Device, message: int, conversation: str) -> bool:
         """Return whether a device could not detect that a message was lost, so that it need not receive it.
 
-        A loss is detected by a later message on the same connection whose chain of predecessors leads back to it.
+        A loss is detected by a later message on the same connection whose chain of predecessors leads back to it,
+        unless more came between than a client remembers.
         """
         at = max(
             (loss.at for loss in self.lost if loss.message == message and device.resources & loss.resources),
@@ -80,7 +85,12 @@ class Losses:
         later = [
             h.id for h in device.received if h.conversation == conversation and h.id > message and at <= h.at < end
         ]
-        return not any(self.leads_to(number, message) for number in later)
+        return not any(self.leads_to(n, message) and not self.is_forgotten(device, message, n) for n in later)
+
+    def is_forgotten(self, device: Device, message: int, later: int) -> bool:
+        """Return whether more messages came between two than a client remembers: it takes the first as known."""
+        between = sum(message < one.id < later and device.uid in one.receivers for one in self.stored.values())
+        return between >= catch_up.MAX_REMEMBERED_MESSAGES
 
     def leads_to(self, number: int, message: int) -> bool:
         """Return whether the predecessors of a message, as the server announced them, lead back to another one."""

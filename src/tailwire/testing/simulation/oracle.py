@@ -10,8 +10,15 @@ from tailwire.sdk.connection.state import ConnectionStatus
 from tailwire.server.ports.conversations import conversation_of
 from tailwire.server.store.sqlite import SqliteStore
 from tailwire.testing.invariants import LEGAL_TRANSITIONS
-from tailwire.testing.simulation import oracle_of_changes, oracle_of_gaps, oracle_of_groups, oracle_of_order
-from tailwire.testing.simulation.device import Device, Send
+from tailwire.testing.simulation import (
+    oracle_of_changes,
+    oracle_of_contents,
+    oracle_of_gaps,
+    oracle_of_groups,
+    oracle_of_order,
+)
+from tailwire.testing.simulation.device import Device
+from tailwire.testing.simulation.records import Send
 from tailwire.testing.simulation.simulation import GROUP, Simulation
 from tailwire.testing.simulation.steps import USERS
 
@@ -36,7 +43,7 @@ async def check(sim: Simulation) -> int:
     Raises:
         Violation: for the first promise that is broken.
     """
-    broken = [*sim.broken, *sim.dead_lines.late, *sim.holes.late]
+    broken = [*sim.broken, *sim.dead_lines.late, *sim.holes.late, *sim.logins.wrong]
     require(not broken, broken[0] if broken else "")
     parts = sim.server.parts
     assert parts is not None
@@ -47,6 +54,7 @@ async def check(sim: Simulation) -> int:
     )]  # fmt: skip
     _stored(sim, rows)
     _counted(parts.store.database.reader)
+    _contained(sim, parts.store.database.reader)
     sql = "SELECT id, body FROM messages WHERE category = 'action' AND type = 'groupMember' ORDER BY id"
     memberships = memberships_of(
         [(number, json.loads(body)["data"]) for number, body in parts.store.database.reader.execute(sql)]
@@ -133,6 +141,17 @@ def _counted(reader: Any) -> None:
     require(wrong is None, f"thread: of (message, its count of replies, replies) {wrong}")
 
 
+def _contained(sim: Simulation, reader: Any) -> None:
+    wrong = oracle_of_contents.wrong_as_stored(reader, sim.sends)
+    require(not wrong, f"content: {wrong}")
+    if sim.backup.restored:
+        return  # it has files, tokens and registrations again that had ended, and lacks those that came later
+    wrong = oracle_of_contents.wrong_files(reader, sim.server.database.parent / "uploads", sim.sends)
+    require(not wrong, f"content: {wrong}")
+    wrong = sim.logins.wrong_pushes() or sim.logins.lost_registrations(reader)
+    require(not wrong, f"push: {wrong}")
+
+
 def _ended(device: Device) -> None:
     chat = device.chat
     assert chat is not None
@@ -208,8 +227,10 @@ def _served(
         row = known.get(received.id)
         require(row is not None, f"sent: {device.name} received {received.id}, which is not stored")
         assert row is not None
-        texts = sim.sends[row["muid"]].texts
+        texts = sim.sends[row["muid"]].texts - {""}  # a deleted message is not handed over as an empty one
         require(received.text in texts, f"true: {device.name} received {received.text!r}, it was {texts}")
+        content = oracle_of_contents.wrong_as_received(received, sim.sends[row["muid"]])
+        require(not content, f"content: {device.name} received {received.id} with {content}")
         parent = sim.sends[row["muid"]].parent
         require(
             received.parent == parent,

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 from tailwire.server.ports.change_log import ChangeKind
 from tailwire.server.ports.conversations import ConversationKey, other_in
 from tailwire.testing.simulation.commits import Commits
-from tailwire.testing.simulation.device import Device, ReceivedChange
+from tailwire.testing.simulation.device import Device
+from tailwire.testing.simulation.records import ReceivedChange
 
 Membership = tuple[int, int | None]
 IsExpected = Callable[[Device, dict[str, Any]], bool]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tailwire.server.ports.change_log import ChangeKind
 from tailwire.testing.simulation.commits import Change, Commits, Transfer
-from tailwire.testing.simulation.device import Device, ReceivedChange
+from tailwire.testing.simulation.device import Device
+from tailwire.testing.simulation.records import ReceivedChange
 
 
 def wrong(commits: Commits, device: Device, group: str) -> str:

@@ -13,6 +13,7 @@ from tailwire.sdk.connection.state import ConnectionStatus
 from tailwire.sdk.continuity.state import ContinuityKind
 from tailwire.sdk.listeners import events as e
 from tailwire.sdk.listeners.interfaces import GroupListener, MessageListener
+from tailwire.testing.simulation.contents import text_of
 from tailwire.testing.virtual.world import virtual_loop
 from tailwire.wire.entities import Action, BaseMessage, MessageReceipt, ReactionEvent
 
@@ -31,7 +32,7 @@ class OtherEvents(MessageListener, GroupListener):
         self._note = note
 
     def on_message_edited(self, message: BaseMessage) -> None:
-        self._note(("edited", message.id), getattr(message, "text", ""))
+        self._note(("edited", message.id), text_of(message))
 
     def on_message_deleted(self, message: BaseMessage) -> None:
         self._note(("deleted", message.id), True)
@@ -157,7 +158,7 @@ def _key_and_value(event: e.Event) -> tuple[tuple[Any, ...], Any] | None:
         case e.MessageReceived(message):
             return ("message", message.id), True
         case e.MessageEdited(message):
-            return ("edited", message.id), getattr(message, "text", "")
+            return ("edited", message.id), text_of(message)
         case e.MessageDeleted(message):
             return ("deleted", message.id), True
         case e.ReactionChanged(changed, added):

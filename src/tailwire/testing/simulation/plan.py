@@ -31,6 +31,16 @@ class Plan:
         """Whether apps keep their sessions in files, where a second process finds them."""
         return any(step.what in wider_world.SECOND_PROCESS for step in self.steps)
 
+    @property
+    def has_low_limits(self) -> bool:
+        """Whether clients and server remember and hold little, in a tenth of the runs and some with slow lines."""
+        return self.seed % 10 == 7 or self.seed % 36 == 4 != self.seed
+
+    @property
+    def has_pushes(self) -> bool:
+        """Whether the server sends push notifications."""
+        return any(step.what == "register push" for step in self.steps)
+
     def to_json(self) -> str:
         """Return JSON that `from_json` reads, one step per line."""
         steps = ",\n".join(json.dumps([s.wait, s.who, s.what, s.value]) for s in self.steps)
@@ -72,7 +82,8 @@ def make_plan(seed: int, steps: int = 60) -> Plan:
     older backups; in a fifth tokens expire. One in eighteen has slow lines and several addresses, another one portals
     and proxies; a ninth consists of long hours without faults. In a fifth the app's backend acts, in a tenth proxies
     repeat requests; in a quarter a user changes their conversations, in another one users reply in threads; in an
-    eleventh apps are started twice; in one of 200 a device misses more than 1,000 messages.
+    eleventh apps are started twice; in a sixth messages have tags, mentions and files; in an eighth single devices are
+    logged out and receive push notifications; in one of 40 a device misses more than 1,000 messages.
 
     Each plan leaves something out, because one fault may mask another.
     """
@@ -121,7 +132,8 @@ def make_plan(seed: int, steps: int = 60) -> Plan:
 
 
 def _in_a_wider_world(made: list[Step], seed: int) -> list[Step]:
-    # Add what only some runs have: the app's backend, repeated requests, lists, threads, many missed messages.
+    # Add what only some runs have: the app's backend, repeated requests, lists, threads, contents, logouts, many
+    # missed messages.
     if seed % 5 == 4 and seed % 6 != 3:
         made = wider_world.with_backend(made, random.Random(-seed - 3))
     elif seed % 7 == 3:
@@ -132,7 +144,11 @@ def _in_a_wider_world(made: list[Step], seed: int) -> list[Step]:
         made = wider_world.with_threads(made, random.Random(-seed - 6))
     if seed % 11 == 6:
         made = wider_world.with_second_processes(made, random.Random(-seed - 7))
-    if seed % 200 == 71:
+    if seed % 8 == 3 or seed % 16 == 6:
+        made = wider_world.with_contents(made, random.Random(-seed - 8))
+    if seed % 16 == 9 or seed % 16 == 12:
+        made = wider_world.with_logouts(made, random.Random(-seed - 9))
+    if seed % 40 == 31:
         made = wider_world.with_a_flood(made, random.Random(-seed - 4))
     return made
 

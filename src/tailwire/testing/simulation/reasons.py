@@ -37,6 +37,7 @@ class Reasons:
         self._now = now
         self._until: dict[tuple[str, str], float] = {}
         self._intercepted_since: dict[str, float] = {}
+        self._revoked_until: dict[str, float] = {}
         self._slow_until = 0.0  # requests may be refused or take long, which does not excuse the loss of a connection
 
     def note_step(self, who: str, what: str, value: Any) -> None:
@@ -67,6 +68,10 @@ class Reasons:
         if what == "restore":
             self.network_restored()
 
+    def note_logout(self, name: str, *, done: bool) -> None:
+        """Record that the token of a device is being revoked, or that this is done: the server closes its socket."""
+        self._revoked_until[name] = self._now() + DETECTION_SECONDS if done else _INDEFINITELY
+
     def network_restored(self) -> None:
         """End the lasting faults, except for delays and for cuts that wait for their bytes."""
         soon = self._now() + DETECTION_SECONDS + EXTRA_DETECTION_SECONDS
@@ -89,7 +94,8 @@ class Reasons:
         """Return whether a device may lose its connection now."""
         if cause is not None and (cause.kind in (CauseKind.DECIDED, CauseKind.TOKEN) or cause is Cause.NEW_TOKEN):
             return True
-        excused = any(self._now() <= until for (who, _), until in self._until.items() if who in ("", name))
+        excused = self._now() <= self._revoked_until.get(name, -1.0)
+        excused = excused or any(self._now() <= until for (who, _), until in self._until.items() if who in ("", name))
         for once in ("cut amid", "line"):  # these applied to the connections that have just ended
             self._until.pop((name, once), None)
         return excused

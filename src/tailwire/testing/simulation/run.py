@@ -18,12 +18,13 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection
 
 from tailwire.sdk.connection.commands import TellStatus
-from tailwire.sdk.connection.state import ConnectionStatus, Phase
+from tailwire.sdk.connection.state import ConnectionStatus, Phase, SessionState
 from tailwire.sdk.io import driver
 from tailwire.server.config import Settings
 from tailwire.testing.invariants import Broken, check_step
 from tailwire.testing.server import UNLIMITED
-from tailwire.testing.simulation import oracle
+from tailwire.testing.simulation import oracle, push_service
+from tailwire.testing.simulation.limits import LOW_SETTINGS, low_limits
 from tailwire.testing.simulation.plan import Plan
 from tailwire.testing.simulation.simulation import Simulation
 from tailwire.testing.simulation.step_handlers import DEVICE_STEPS, NETWORK_STEPS
@@ -112,6 +113,8 @@ def _checked(sim: Simulation) -> Iterator[None]:
             check_step(before, happened, now, after, commands)
         except Broken as error:
             sim.broken.append(str(error))
+        if before.session is SessionState.VALID and after.session is SessionState.EXPIRED:
+            sim.logins.rejected(current_process.get().partition("#")[0])
         if before.phase is Phase.OPEN and after.phase is not Phase.OPEN:
             sim.lost(current_process.get().partition("#")[0], after.cause)
         if before.status is ConnectionStatus.CONNECTING:
@@ -204,6 +207,11 @@ def _run(main: Callable[[], Coroutine[Any, Any, Report]]) -> Report:
     return report
 
 
+def _settings(plan: Plan, folder: str) -> Settings:
+    more = (push_service.SETTINGS if plan.has_pushes else {}) | (LOW_SETTINGS if plan.has_low_limits else {})
+    return Settings(data=folder, token_lifetime=plan.token_lifetime, **more, **UNLIMITED)
+
+
 def simulate(plan: Plan) -> Report:
     """Run a plan.
 
@@ -215,9 +223,8 @@ def simulate(plan: Plan) -> Report:
 
     async def main() -> Report:
         with tempfile.TemporaryDirectory(dir=where) as folder:
-            settings = Settings(data=folder, token_lifetime=plan.token_lifetime, **UNLIMITED)
-            sim = Simulation(plan, VirtualServer(Path(folder), settings), trace)
-            with _checked(sim), _errors(sim):
+            sim = Simulation(plan, VirtualServer(Path(folder), _settings(plan, folder)), trace)
+            with _checked(sim), _errors(sim), low_limits(plan.has_low_limits):
                 try:
                     async with asyncio.timeout(MAX_RUN_SECONDS) as limit:
                         await sim.begin()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from tailwire.sdk.calls.parts import made_parts, parts_of
-from tailwire.sdk.connection.causes import Cause
+from tailwire.sdk.connection.causes import Cause, CauseKind
 from tailwire.sdk.connection.state import Network
 from tailwire.sdk.exceptions import CometChatException
 from tailwire.server.actions.caller import Caller
@@ -18,19 +19,23 @@ from tailwire.server.fanout.overload import Level
 from tailwire.testing.simulation.backend import Backend
 from tailwire.testing.simulation.backup import Backup
 from tailwire.testing.simulation.commits import Commits
+from tailwire.testing.simulation.contents import text_of
 from tailwire.testing.simulation.deadlines import DeadLines, is_trying, returned
-from tailwire.testing.simulation.device import Device, Send
+from tailwire.testing.simulation.device import Device
 from tailwire.testing.simulation.device_store import ProcessFiles
 from tailwire.testing.simulation.holes import Holes
 from tailwire.testing.simulation.intents import Intents
+from tailwire.testing.simulation.limits import LOW_CATCH_UP_LIMIT
+from tailwire.testing.simulation.logins import Logins
 from tailwire.testing.simulation.losses import Losses
 from tailwire.testing.simulation.plan import Plan
 from tailwire.testing.simulation.reasons import Reasons
+from tailwire.testing.simulation.records import Send
 from tailwire.testing.simulation.steps import DEVICES, USERS
 from tailwire.testing.virtual.repeating import Repeater
 from tailwire.testing.virtual.world import VirtualServer, virtual_loop
 from tailwire.wire.constants import ReceiverTypeName
-from tailwire.wire.entities import TextMessage
+from tailwire.wire.entities import MediaMessage, TextMessage
 
 GROUP = "team"
 MAX_RETRY_SECONDS = 1300.0
@@ -57,17 +62,22 @@ class Simulation:
         self.devices = {
             name: Device(name, self.server, self.plan.seed * 10 + n, self.trace) for n, name in enumerate(DEVICES)
         }
+        if self.plan.has_low_limits:
+            for device in self.devices.values():
+                device.large_catch_up_limit = LOW_CATCH_UP_LIMIT
         if self.plan.keeps_files:
             for name, device in self.devices.items():
                 device.store = ProcessFiles(self.server.database.with_name(name))
         self.reasons = Reasons(virtual_loop().time)
         self.dead_lines = DeadLines()
         self.intents = Intents()
+        self.logins = Logins(self)
         self.losses = Losses(virtual_loop().time, self.chance.random)
         self.holes = Holes(self)
         self.losses.delivered = self.holes.delivered
         self.backup = Backup(self.server.database)
         self.commits = Commits(virtual_loop().time)
+        self.losses.stored = self.commits.messages
         self.backend = Backend(self, self.plan.seed * 10 + len(DEVICES))
         self.repeaters: dict[str, Repeater] = {}
         self.repeated: set[str] = set()  # muids in requests that a proxy has delivered again
@@ -79,6 +89,8 @@ class Simulation:
 
     async def begin(self) -> None:
         """Start a server with users and a group, and log all devices in."""
+        if self.plan.has_pushes:
+            self.logins.service.listen()
         await self._start_server()
         await self.server.add_users(*USERS)
         assert self.server.parts is not None
@@ -180,25 +192,43 @@ class Simulation:
         queued: bool = False,
         more: str = "",
         parent: int = 0,
+        tags: Sequence[str] = (),
     ) -> None:
-        """Send a message. `more` is appended to its text; `parent` is the message in whose thread it is a reply."""
-        chat = device.chat
-        if chat is None or chat.get_logged_in_user() is None:
+        """Send a text. `more` is appended to it; `parent` is the message in whose thread it is a reply."""
+        if device.chat is None or device.chat.get_logged_in_user() is None:
             return
         text = self.next_text()
-        place = f"{receiver} {queued}"
-        send = self.sends[text] = Send(device.name, device.life, place, text, {text + more}, parent=parent)
         message = TextMessage(
-            receiver=receiver, receiver_type=receiver_type, text=text + more, muid=text, parent_message_id=parent
-        )
+            receiver=receiver, receiver_type=receiver_type, text=text + more, muid=text, parent_message_id=parent,
+            tags=list(tags),
+        )  # fmt: skip
+        self.send(device, message, queued=queued)
+
+    def send(
+        self,
+        device: Device,
+        message: TextMessage | MediaMessage,
+        *,
+        queued: bool = False,
+        files: dict[str, bytes] | None = None,
+    ) -> None:
+        """Send a message with a muid that no other has. `files` has the content of its files."""
+        chat, text = device.chat, message.muid
+        assert chat is not None
+        send = self.sends[text] = Send(
+            device.name, device.life, f"{message.receiver} {queued}", text, {text_of(message)},
+            parent=message.parent_message_id, tags={tuple(message.tags)}, files=files or {},
+        )  # fmt: skip
         begun = virtual_loop().time()
 
         async def work() -> None:
             try:
-                if queued and device.has_outbox:
+                if isinstance(message, MediaMessage):
+                    stored: Any = await chat.send_media_message(message)
+                elif queued and device.has_outbox:
                     entry = chat.queue_message(message)
                     send.kept = True
-                    stored: Any = await entry.result()
+                    stored = await entry.result()
                 else:
                     stored = await chat.send_message(message)
             except CometChatException as error:
@@ -225,27 +255,18 @@ class Simulation:
 
     def lost(self, name: str, cause: Cause | None) -> None:
         """Record that a client has lost its connection."""
+        if cause is not None and cause.kind is CauseKind.TOKEN:
+            self.logins.rejected(name)
         if not self.reasons.is_excused(name, cause):
             self.broken.append(f"cut: {name} lost its connection ({cause}) without a fault or a documented reason")
         self.trace.append((round(virtual_loop().time(), 6), name, "lost", str(cause)))
-
-    def change(self, device: Device, *, delete: bool) -> None:
-        """Edit or delete the last message that the device has sent."""
-        chat = device.chat
-        mine = [s for s in self.sends.values() if s.by == device.name and s.id]
-        if chat is None or not mine or chat.get_logged_in_user() is None:
-            return
-        send = mine[-1]
-        text = "" if delete else f"{send.muid} edited"
-        send.texts.add(text)  # a valid text from now on
-        message = TextMessage(receiver="bob", id=send.id, text=text)
-        device.run(ignore_errors(chat.delete_message(send.id) if delete else chat.edit_message(message)))
 
     def log_out(self, device: Device) -> None:
         """Log out, which empties the outbox, including what a killed app has queued."""
         if device.chat is not None and device.chat.get_logged_in_user() is not None:
             for send in self.sends.values():
                 send.kept = send.kept and send.by != device.name
+        self.logins.may_end(device)
         device.run(device.log_out())
 
     # The server.
@@ -302,7 +323,7 @@ class Simulation:
 
     async def server_revoke(self, uid: str) -> None:
         if self.server.parts is not None:
-            await self.server.parts.actions.keys.delete_tokens(uid)
+            await self.logins.revoke_all(uid)
 
     async def server_slow_work(self, seconds: float) -> None:
         virtual_loop().work_takes = lambda: self.chance.random() * seconds

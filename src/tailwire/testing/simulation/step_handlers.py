@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from tailwire.testing.simulation import network_steps
+from tailwire.testing.simulation import content_steps, network_steps
 from tailwire.testing.simulation.device import Device
 from tailwire.testing.simulation.second_process import SecondProcess
 from tailwire.testing.simulation.simulation import GROUP, Simulation, ignore_errors
@@ -159,8 +159,8 @@ DEVICE_STEPS: dict[str, Any] = {
     "reply": _reply,
     "burst": _burst,
     "queue": lambda sim, device, to: sim.send_text(device, to, "user", queued=True),
-    "edit": lambda sim, device, _: sim.change(device, delete=False),
-    "delete": lambda sim, device, _: sim.change(device, delete=True),
+    "edit": lambda sim, device, _: content_steps.change(sim, device, delete=False),
+    "delete": lambda sim, device, _: content_steps.change(sim, device, delete=True),
     "read": _with_chat(_read),
     "react": _wanted("reaction", "add_reaction", "x", wanted=True),
     "unreact": _wanted("reaction", "remove_reaction", "x", wanted=False),
@@ -195,6 +195,7 @@ DEVICE_STEPS: dict[str, Any] = {
     "hint online": _sync("set_network", "online"),
     "log out": lambda sim, device, _: sim.log_out(device),
     "log in": lambda sim, device, _: device.run(device.log_in()),
+    "register push": lambda sim, device, _: device.run(sim.logins.register(device)),
     "close": lambda sim, device, _: sim._later.append(asyncio.ensure_future(device.close())),
     "kill": lambda sim, device, _: device.kill(),
     "start": lambda sim, device, _: device.start(),
@@ -210,6 +211,7 @@ DEVICE_STEPS: dict[str, Any] = {
     "cut amid": lambda sim, device, left: virtual_loop().network.cut_amid(device.name, left),
     "offline": _go_offline,
     "back": lambda sim, device, _: virtual_loop().network.offline.discard(device.name),
+    **content_steps.DEVICE_STEPS,
     **network_steps.DEVICE_STEPS,
 }  # fmt: skip
 

@@ -1,5 +1,5 @@
 """Steps of a wider world: the app's backend with a REST key, proxies that repeat requests, lists, threads, second
-processes.
+processes, messages with tags, mentions and files, devices that are logged out by others.
 """
 
 from __future__ import annotations
@@ -10,6 +10,9 @@ from tailwire.testing.simulation.steps import DEVICES, USERS, Step
 
 FLOOD_MESSAGES = 1_200
 GROUP = "team"
+TAGS = ["red", "blue", "späť"]
+MENTIONED = [*USERS, "nobody"]
+"""One of them does not exist: the text stays as it is, and mentions nobody."""
 SECOND_PROCESS = ("second", "second close", "second kill")
 
 
@@ -79,6 +82,41 @@ def with_second_processes(steps: list[Step], chance: random.Random) -> list[Step
             if chance.random() < 0.8:
                 what = chance.choice(("close", "close", "kill", "kill", "start", *SECOND_PROCESS[1:]))
                 made.append(Step(round(chance.choice((0.0, 0.01, 3.0, 30.0)) * chance.random(), 5), who, what))
+    return made
+
+
+def with_contents(steps: list[Step], chance: random.Random) -> list[Step]:
+    """Let users send messages with tags, mentions and files, and change them."""
+    made = []
+    for step in steps:
+        made.append(step)
+        if chance.random() < 0.35:
+            who = chance.choice(DEVICES)
+            receiver = chance.choice([GROUP, GROUP, *(uid for uid in USERS if not who.startswith(uid))])
+            tags, uids = chance.sample(TAGS, chance.randint(0, 2)), chance.sample(MENTIONED, chance.randint(0, 2))
+            what = chance.choice(("say tagged", "say tagged", "send file", "edit tagged", "delete"))
+            value = {
+                "say tagged": [receiver, tags, uids, chance.random() < 0.3],
+                "send file": [receiver, chance.choice((1, 300, 70_000)), tags],
+                "edit tagged": [tags, uids],
+            }.get(what)
+            made.append(Step(round(chance.choice((0.0, 0.3)) * chance.random(), 5), who, what, value))
+    return made
+
+
+def with_logouts(steps: list[Step], chance: random.Random) -> list[Step]:
+    """Let devices receive push notifications, and let the backend log single ones out; some log in again."""
+    made = [Step(0.0, name, "register push") for name in DEVICES]
+    for step in steps:
+        made.append(step)
+        if chance.random() < 0.25:
+            who = chance.choice((*DEVICES[:2], *DEVICES))
+            made.append(Step(0.0, "backend", "log out", who) if chance.random() < 0.7 else Step(0.0, who, "log out"))
+            sender = chance.choice(DEVICES)
+            receiver = chance.choice([uid for uid in USERS if not sender.startswith(uid)])
+            made.append(Step(round(chance.uniform(0.0, 20.0), 3), sender, "say", receiver))
+            if chance.random() < 0.6:
+                made += [Step(round(chance.uniform(0.0, 9.0), 3), who, "log in"), Step(1.0, who, "register push")]
     return made
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tailwire.testing.simulation.device import ReceivedChange
 from tailwire.testing.simulation.oracle_of_changes import received_again
+from tailwire.testing.simulation.records import ReceivedChange
 
 READ, JOINED, REACTED = ("read", 5, "alice"), ("member", 7), ("reaction", 5, "x", "alice")
 
