@@ -114,9 +114,9 @@ class Lane:
             if waits > 0 and not one.row.attempt:
                 return Outcome(Result.LATER, "an earlier notification to this device failed", wait=waits)
             await self._wait_for_turn()
-            if not self._work.may_go_on:  # this server was paused, and taken for dead
-                return _LEFT
             notification: Notification | None = await self._composer.compose(one.row)
+            if not self._work.may_go_on:  # this server was paused, and declared dead: nothing is awaited after this
+                return _LEFT
             if notification is None:
                 return None
             try:
