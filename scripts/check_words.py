@@ -51,7 +51,7 @@ PLAIN = [
     (r"\b[Gg]oodbyes?\b", "close, closing frame"),
     (r"\b(?:herd|breathes?|breathing|deeds?|witness(?:es)?)\b", "the plain word"),
     (r"\b(?:[Ss]he|[Hh]ers?|[Hh]erself)\b", "they, their"),
-    (r"\b[Nn]ot any more\b", "no longer"),
+    (r"\b[Aa]ny more\b(?! than\b)", "no longer"),
     (r"\bsomething in between\b", "an intermediary"),
     (r"\bcame (?:or|and) went\b", "came online or went offline"),
     (r"\blook(?:s|ed)? at (?:a |the |stored )?messages?\b", "examine"),

@@ -67,7 +67,7 @@ def _start_over(m: CatchUp) -> FetchLatest:
 def went_back(m: CatchUp, known: int) -> list[Command]:
     """Handle a position that the server does not recognise: its store was restored from a backup, or replaced.
 
-    Messages after `known` are not in the store any more, and their ids may belong to other messages now.
+    Messages after `known` are no longer in the store, and their ids may belong to other messages now.
 
     Args:
         known: the last id up to which the position is valid; 0 if it is not valid at all.

@@ -53,7 +53,7 @@ def _begin(m: CatchUp, before: int) -> list[Command | Wait]:
 
 
 def mended(m: CatchUp) -> list[Command]:
-    """Hand held messages over if nothing is missing any more."""
+    """Hand held messages over if nothing is missing now."""
     if not m.holes or m.behind is None or m.overflowed:
         return []
     held = {number for number, _ in m.behind}

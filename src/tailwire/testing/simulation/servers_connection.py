@@ -1,6 +1,6 @@
 """A connection between a simulated server and its database: it takes time, breaks, and loses answers.
 
-A statement that was sent is executed even if nobody waits for the answer any more, as by PostgreSQL; rarely it is late.
+A statement that was sent is executed even if nobody still waits for the answer, as by PostgreSQL; rarely it is late.
 """
 
 from __future__ import annotations
