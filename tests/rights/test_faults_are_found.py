@@ -160,7 +160,7 @@ def _a_block_stops_nothing_but_sends(patch):
 
 
 def _blocks_are_not_looked_at_in_the_store(patch):
-    patch.setattr(standings, "BETWEEN", "SELECT uid FROM blocks WHERE :one = '' AND :other = '' AND :by = ''")
+    patch.setattr(standings, "BETWEEN_SQL", "SELECT uid FROM blocks WHERE :one = '' AND :other = '' AND :by = ''")
 
 
 def _a_participant_pins_what_they_said(patch):

@@ -58,7 +58,7 @@ async def _check_session(url: str, connection: Connection) -> None:
         raise OSError(f"the PostgreSQL database cannot be used: {e}") from e
     try:
         first = await _backend(connection)
-        async with other.transaction():
+        async with other.transaction(readonly=True):
             kept = await other.fetchval(_BACKEND_SQL) != first and await _backend(connection) == first
     except asyncpg.InvalidSQLStatementNameError:  # prepared on another connection
         kept = False
@@ -72,5 +72,5 @@ async def _check_session(url: str, connection: Connection) -> None:
 
 
 async def _backend(connection: Connection) -> int:
-    async with connection.transaction():
+    async with connection.transaction(readonly=True):
         return int(await connection.fetchval(_BACKEND_SQL))
