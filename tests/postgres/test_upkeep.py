@@ -286,10 +286,10 @@ class PooledSession:
         self._lent: Any = None
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[None]:
+    async def transaction(self, *, readonly: bool) -> AsyncIterator[None]:
         self._lent = self._idle.pop()
         try:
-            async with self._lent.transaction():
+            async with self._lent.transaction(readonly=readonly):
                 yield
         finally:
             self._idle.append(self._lent)
