@@ -73,3 +73,20 @@ def test_deletion_that_comes_before_an_earlier_edit_is_found(monkeypatch: pytest
 
     Planter(monkeypatch).setattr(Stream, "_tell", tell)
     assert rule_of(LIVE) == "sequence"
+
+
+SAVED, PINNED = (("save", 7), True), (("pin", 7), True)
+
+
+@pytest.mark.parametrize(
+    ("own", "rule"), [(True, None), (False, "sequence")], ids=["saved again by the device", "saved again by another"]
+)
+def test_own_change_is_not_taken_for_an_equal_one_of_another_device(own: bool, rule: str | None):
+    # Seed 100086: the device was away for the pin and the first save, and saved the message itself before it was back.
+    happened = [
+        oracle_of_order._Happened(10.0, PINNED, out_of_order=False),
+        oracle_of_order._Happened(20.0, SAVED, out_of_order=False),
+        oracle_of_order._Happened(30.0, SAVED, out_of_order=own),
+    ]
+    found = oracle_of_order._first_wrong(happened, [(SAVED, 31.0), (PINNED, 40.0)])
+    assert (found and found[0]) == rule

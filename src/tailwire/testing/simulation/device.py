@@ -104,6 +104,7 @@ class Device:
         resources: the resources of all starts.
         expected: ranges of ids that it must receive.
         token_requests: pending calls of its token provider, by life.
+        token_requested_until: when the last call of its token provider ended.
         max_token_requests: the most pending calls at once in one life.
         all_token_requests: the number of calls that were begun.
         streams: what the events of each start of its app have shown.
@@ -134,6 +135,7 @@ class Device:
     token_requests: Counter[int] = field(default_factory=Counter)
     max_token_requests: int = 0
     all_token_requests: int = 0
+    token_requested_until: float = float("-inf")
     large_catch_up_limit: int = CATCH_UP_LIMIT
     blocks: float = 0.0
     raises: bool = False
@@ -186,6 +188,7 @@ class Device:
         finally:
             self.max_token_requests = max(self.max_token_requests, self.token_requests[life])
             self.token_requests[life] -= 1
+            self.token_requested_until = virtual_loop().time()
 
     def log(self, what: str, *more: Any) -> None:
         """Add an entry to the trace of the run."""

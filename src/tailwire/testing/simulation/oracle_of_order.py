@@ -106,9 +106,11 @@ def _first_wrong(history: list[_Happened], told: list[tuple[Event, float]]) -> t
         following = [one for one in matching if one.out_of_order or one.at >= newest - CONCURRENT_SECONDS]
         if not following:
             return "sequence", (event, at)
-        left.remove(following[0])
-        if not following[0].out_of_order:
-            newest = max(newest, following[0].at)
+        # Of equal events it is the one that may arrive at any time, so that the others keep their order.
+        match = next((one for one in following if one.out_of_order), following[0])
+        left.remove(match)
+        if not match.out_of_order:
+            newest = max(newest, match.at)
     return None
 
 
