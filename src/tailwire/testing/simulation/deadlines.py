@@ -88,7 +88,7 @@ def is_back(device: Device) -> str:
     state = state_of(device)
     if state is None or state.phase is Phase.OPEN:
         return ""
-    # The app's backend answers as late as it likes, and an attempt that has waited too long for it is followed by a delay.
+    # The app's backend answers as late as it likes. An attempt that waits too long for it ends, and a delay follows.
     waited = virtual_loop().time() - device.token_requested_until < ATTEMPT_SECONDS + MARGIN_SECONDS
     asks = device.token_requests[device.life] > 0 or waited
     excused = state.session is not SessionState.VALID or state.not_before is not None or asks or device.blocks
