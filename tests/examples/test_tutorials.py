@@ -203,4 +203,6 @@ async def test_hosting_tutorial_works_as_written(tmp_path: Path):
 
 def test_every_tutorial_is_followed():
     pages = {page.stem.replace("-", "_") for page in (ROOT / "docs" / "tutorials").glob("*.md")}
-    assert {f"test_{page}" for page in pages} <= {name for name in globals() if name.startswith("test_")}
+    assert {f"test_{page}_tutorial_works_as_written" for page in pages} <= {
+        name for name in globals() if name.startswith("test_")
+    }
