@@ -236,6 +236,15 @@ async def two_messages(store) -> int:
     return await say(store, "alice", "bob", "user")
 
 
+async def before_change(open_store, change) -> tuple[Any, int]:
+    """Return a store with two messages, in which the change can be made, and the id of the second."""
+    store = await open_store()
+    said = await two_messages(store)
+    if change.before is not None:
+        await change.before(store, said)
+    return store, said
+
+
 async def take_next_number(store) -> None:
     """Make the next write to the log fail, as a server that is killed before it."""
     columns = "subject, key, after_id, kind, uid, device, to_uid, message_id, since_id, detail, at"
@@ -246,10 +255,7 @@ async def take_next_number(store) -> None:
 
 @own_changes
 async def test_own_change_is_logged_with_it_and_not_again_when_nothing_changes(open_store, change):
-    store = await open_store()
-    said = await two_messages(store)
-    if change.before is not None:
-        await change.before(store, said)
+    store, said = await before_change(open_store, change)
     before = await store.change_log.newest()
     number = await change.make(store, said)
     assert number == await store.change_log.newest() > before
@@ -265,10 +271,7 @@ async def test_own_change_is_logged_with_it_and_not_again_when_nothing_changes(o
 
 @own_changes
 async def test_own_change_that_cannot_be_logged_is_not_made(open_store, change):
-    store = await open_store()
-    said = await two_messages(store)
-    if change.before is not None:
-        await change.before(store, said)
+    store, said = await before_change(open_store, change)
     stored = await content(store)
     await take_next_number(store)
     with pytest.raises(Exception, match=r"(?i)unique|duplicate"):

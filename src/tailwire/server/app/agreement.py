@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,8 @@ OF_ONE_SERVER = frozenset({
 })  # fmt: skip
 """Settings that may differ: those of a machine, its place in the network, its files and its logs."""
 DIGEST_CHARACTERS = 8
+MAX_KNOWN_SERVERS = 100
+"""How many servers are known to have other settings. Of one that is no longer known, a report is logged again."""
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -66,7 +69,7 @@ class SettingsComparison:
         self._store = store
         self._start_task = start_task
         self._own = Report(world.secret(8), process_name(), True, digests(settings))
-        self._differing: set[str] = set()  # servers with other settings
+        self._differing: deque[str] = deque(maxlen=MAX_KNOWN_SERVERS)  # servers with other settings
 
     async def start(self) -> None:
         """Compare with servers that run now, and with those that start later.
@@ -94,7 +97,7 @@ class SettingsComparison:
         differing = differences(self._own.digests, other.digests)
         if not differing or other.server in self._differing:
             return
-        self._differing.add(other.server)
+        self._differing.append(other.server)
         names = ", ".join(differing)
         log.warning("server %s has other settings: %s; all servers of a database must have the same", other.name, names)
         if other.asks:

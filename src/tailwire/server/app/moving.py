@@ -27,7 +27,7 @@ from tailwire.server.store.sqlite.moved import mark_moved, mark_path
 from tailwire.server.store.sqlite.starts import IdFile
 
 LAST_ID_SQL = "SELECT max((SELECT coalesce(max(id), 0) FROM messages), (SELECT coalesce(max(last_id), 0) FROM app))"
-LAST_ROW_NUMBER = "SELECT seq FROM sqlite_sequence WHERE name = ?"
+LAST_ROW_NUMBER_SQL = "SELECT seq FROM sqlite_sequence WHERE name = ?"
 LOCK_SECONDS = 30.0
 """How long a command that writes to the file may delay the end of the move."""
 LOOK_SECONDS = 0.1
@@ -185,7 +185,7 @@ async def _finish(source: sqlite3.Connection, database: Path, target: Target, la
     for table in tables():
         (rows,) = source.execute(f'SELECT count(*) FROM "{table.name}"').fetchone()
         await target.verify(table, rows)
-        (highest,) = source.execute(LAST_ROW_NUMBER, (table.name,)).fetchone() or (0,)
+        (highest,) = source.execute(LAST_ROW_NUMBER_SQL, (table.name,)).fetchone() or (0,)
         await target.set_sequences(table, highest)
         report(table.name, rows)
     await target.set_last_id(last)

@@ -57,7 +57,7 @@ class IssuedForms:
                 del self._by_user[form.uid]
 
     def follow(self, changes: Sequence[Change] | None) -> None:
-        """Forget the forms whose files another server has taken in, where the quota counts them from now on."""
+        """Forget the forms whose files another server has accepted: the quota counts those as files from now on."""
         for _, kind, key in changes or ():
             if kind == FILE:
                 self.remove(key)

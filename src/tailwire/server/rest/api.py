@@ -330,9 +330,9 @@ async def _stream(send: Send, result: Streamed, more: Headers) -> int:
     await send(
         {"type": "http.response.start", "status": result.status, "headers": [*result.headers, *more, *CORS_HEADERS]}
     )
-    if result.pieces is not None:
-        async for piece in result.pieces:
-            size += len(piece)
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
+    if result.chunks is not None:
+        async for chunk in result.chunks:
+            size += len(chunk)
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
     await send({"type": "http.response.body", "body": b""})
     return size

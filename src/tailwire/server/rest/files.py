@@ -138,25 +138,25 @@ class FileRoutes:
         if status == 206:
             headers.append((b"content-range", b"bytes %d-%d/%d" % (start, start + length - 1, size)))
         headers.append((b"content-length", b"%d" % length))
-        pieces = None
+        chunks = None
         if call.scope["method"] != "HEAD":
             try:
-                pieces = await _begun(self._uploads.read(name, start, length))
+                chunks = await _with_first_chunk_read(self._uploads.read(name, start, length))
             except FileNotFoundError as e:  # removed since its size was read
                 raise Refused("ERR_FILE_NOT_FOUND") from e
-        return Streamed(status, headers, pieces)
+        return Streamed(status, headers, chunks)
 
 
-async def _begun(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    # The same pieces; the first one is there before the response begins, whose status cannot be changed afterwards.
-    first = await anext(pieces, b"")
+async def _with_first_chunk_read(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    # A file that cannot be read is refused here: once the response has begun, its status cannot be changed.
+    first = await anext(chunks, b"")
 
-    async def all_of_them() -> AsyncIterator[bytes]:
+    async def first_and_rest() -> AsyncIterator[bytes]:
         yield first
-        async for piece in pieces:
-            yield piece
+        async for chunk in chunks:
+            yield chunk
 
-    return all_of_them()
+    return first_and_rest()
 
 
 def _range(wanted: bytes | None, known: bytes | None, name: str, size: int) -> tuple[int, int, int]:

@@ -37,7 +37,7 @@ class Streamed:
 
     status: int
     headers: list[tuple[bytes, bytes]]
-    pieces: AsyncIterator[bytes] | None = None
+    chunks: AsyncIterator[bytes] | None = None
 
 
 @dataclass(slots=True)

@@ -156,8 +156,8 @@ def _policy(page: bytes) -> list[tuple[bytes, bytes]]:
 
 
 def _whole_response(body: bytes, content_type: bytes, *more: tuple[bytes, bytes]) -> Streamed:
-    async def pieces() -> Any:
+    async def chunks() -> Any:
         yield body
 
     length = b"%d" % len(body)
-    return Streamed(200, [(b"content-type", content_type), (b"content-length", length), *more], pieces())
+    return Streamed(200, [(b"content-type", content_type), (b"content-length", length), *more], chunks())
