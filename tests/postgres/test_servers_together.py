@@ -428,6 +428,25 @@ async def test_deleted_user_is_erased_through_a_server_that_does_not_clean_up(po
         await until(erased)
 
 
+async def test_work_that_another_server_has_left_for_later_is_done_by_the_server_that_cleans_up(
+    postgres_url: str, tmp_path: Path
+):
+    async with Together(tmp_path, postgres_url) as together:
+        one, other = await together.add(), await together.add()
+        await until(lambda: len(holders(together, CLEANUP_LEASE)) == 1)
+        (holder,) = holders(together, CLEANUP_LEASE)
+        cleanup = holder.parts.actions.cleanup
+        await until(lambda: cleanup._task is None)  # it has looked for work once, and found none
+        another = other if one is holder else one
+        columns, values = "kind, key, done_id, up_to, due_at", "'late erasure', 'gone', 0, 0, 1"
+        await another.store.database.run(f"INSERT INTO chores ({columns}) VALUES ({values})")
+
+        async def done() -> bool:
+            return not await another.store.database.rows("SELECT 1 FROM chores")
+
+        await until(done)
+
+
 @pytest.mark.parametrize("kept_for", [0.0, 1.0])
 async def test_a_file_goes_with_its_message_whichever_server_deletes_it(
     postgres_url: str, tmp_path: Path, kept_for: float
