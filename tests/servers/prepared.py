@@ -20,6 +20,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,8 @@ class ForkedProcess:
     def send_signal(self, signum: signal.Signals) -> None:
         """Send a signal, unless the process has ended."""
         if self.returncode is None:
-            os.kill(self.pid, signum)
+            with suppress(ProcessLookupError):  # it has ended, and its exit code was not read yet
+                os.kill(self.pid, signum)
 
     async def wait(self) -> int:
         """Wait until the process has ended, and return its exit code."""

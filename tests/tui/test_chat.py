@@ -36,6 +36,14 @@ async def test_message_that_is_typed_reaches_the_other_user(table: Table):
     assert received == ["hello Alice", "good morning"]
 
 
+async def test_enter_before_a_conversation_is_open_keeps_the_text_and_says_what_to_do(table: Table):
+    async with table.chat() as shown:
+        await shown.until("No conversation yet")
+        await shown.type("good morning")
+        await shown.press("enter")
+        await shown.until("Not sent: no conversation is open yet.", "good morning")
+
+
 async def test_message_of_another_user_appears_and_is_marked_as_read(table: Table):
     await talk(table, "first")
     bob = await table.enter("bob")

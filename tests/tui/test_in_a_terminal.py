@@ -34,7 +34,8 @@ async def test_messages_survive_a_cut_line_a_restart_of_the_server_and_suspensio
             await shell.until_asked()
             command = f"{sys.executable} -m tailwire chat {line.url} --app-id {live.server.app_id} --user bob"
             shell.type(f"{command}\n")
-            await shell.until_shown("good morning")
+            shown_twice = "good morning in the list and in the open conversation"
+            await shell.until(lambda: shell.text.count("good morning") == 2, shown_twice)
             await shell.until_shown("● Bob")
 
             line.cut()

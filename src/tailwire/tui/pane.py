@@ -224,7 +224,10 @@ class Pane(Vertical):
     @on(Composer.Sent)
     def _send(self, event: Composer.Sent) -> None:
         text, place, client = event.text.strip(), self.place, self._client
-        if not text or place is None or client is None:
+        if not text:
+            return
+        if place is None or client is None:
+            self.post_message(self.Problem("Not sent: no conversation is open yet. Press Enter again once one is."))
             return
         editing, replying = self._editing, self._replying
         if editing is not None:
