@@ -24,7 +24,7 @@ class ApiKeyFields(msgspec.Struct):
     scope: Annotated[str, Meta(extra_json_schema=one_of(AUTH_ONLY, FULL_ACCESS))] = AUTH_ONLY
 
 
-class EndKey(msgspec.Struct):
+class EndApiKey(msgspec.Struct):
     """How an API key ends."""
 
     grace: Annotated[

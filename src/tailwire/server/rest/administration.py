@@ -22,7 +22,7 @@ from tailwire.server.rest.admin_payloads import (
 from tailwire.server.rest.cursors import Order
 from tailwire.server.rest.operations import Access, Call, Operation
 from tailwire.server.rest.queries import DeliveryQuery, KeyQuery, Paged
-from tailwire.server.rest.results import done, outcomes, page
+from tailwire.server.rest.results import confirmation, outcomes, page
 from tailwire.server.rules.triggers import TRIGGERS
 
 _KEYS = Order("created", {"created_at": int, "key_hash": str})
@@ -50,8 +50,8 @@ class KeyRoutes:
             Operation("GET", path, "Get an API key", self._get, access=admin, response=one),
             Operation("PUT", path, "Change an API key", self._update, access=admin, body=admin_requests.ApiKeyFields,
                       response=one),
-            Operation("DELETE", path, "Delete an API key", self._delete, access=admin, body=admin_requests.EndKey,
-                      response=responses.KeyEnded),
+            Operation("DELETE", path, "Delete an API key", self._delete, access=admin, body=admin_requests.EndApiKey,
+                      response=responses.EndedApiKey),
             *self._token_operations("/users/{uid}/auth_tokens"),
         ]  # fmt: skip
 
@@ -61,12 +61,12 @@ class KeyRoutes:
             Operation("GET", path, "List a user's auth tokens", self._list_tokens, access=admin, query=Paged,
                       response=list[responses.AuthToken], enveloped=True),
             Operation("DELETE", path, "Revoke all auth tokens of a user", self._delete_tokens, access=admin,
-                      response=responses.Done),
+                      response=responses.Confirmation),
             Operation("GET", path + "/{token}", "Get an auth token", self._get_token, access=admin, response=one),
             Operation("PUT", path + "/{token}", "Store the device of an auth token", self._update_token, access=admin,
                       body=requests.UpdateAuthToken, response=one),
             Operation("DELETE", path + "/{token}", "Revoke an auth token", self._delete_token, access=admin,
-                      response=responses.Done),
+                      response=responses.Confirmation),
         ]  # fmt: skip
 
     async def _create(self, call: Call) -> dict[str, Any]:
@@ -95,8 +95,8 @@ class KeyRoutes:
         key = call.params["key"]
         left = await self._keys.delete(key, call.header(b"apikey"), call.body.grace)
         if left is not None:
-            return {**done("The API key ends."), "expiresAt": left.expires_at}
-        return done(f"The Api Key {key} has been deleted successfully.")
+            return {**confirmation("The API key ends."), "expiresAt": left.expires_at}
+        return confirmation(f"The Api Key {key} has been deleted successfully.")
 
     async def _list_tokens(self, call: Call) -> dict[str, Any]:
         q: Paged = call.query
@@ -113,11 +113,11 @@ class KeyRoutes:
 
     async def _delete_token(self, call: Call) -> dict[str, Any]:
         uid = await self._keys.delete_token(call.params["uid"], call.params["token"])
-        return done(f"The auth token of the user {uid} has been deleted successfully.")
+        return confirmation(f"The auth token of the user {uid} has been deleted successfully.")
 
     async def _delete_tokens(self, call: Call) -> dict[str, Any]:
         uid = await self._keys.delete_tokens(call.params["uid"])
-        return done(f"Cleared Auth Tokens successfully for uid {uid}.")
+        return confirmation(f"Cleared Auth Tokens successfully for uid {uid}.")
 
 
 class RoleRoutes:
@@ -140,7 +140,7 @@ class RoleRoutes:
             Operation("GET", path, "Get a role", self._get, access=admin, response=one),
             Operation("PUT", path, "Change a role", self._update, access=admin, body=admin_requests.RoleBody,
                       response=one),
-            Operation("DELETE", path, "Delete a role", self._delete, access=admin, response=responses.Done),
+            Operation("DELETE", path, "Delete a role", self._delete, access=admin, response=responses.Confirmation),
             Operation("POST", features, "Restrict features for a role", self._restrict, access=admin,
                       body=admin_requests.RestrictFeatures, response=outcome),
             Operation("DELETE", features, "Allow a role to use features again", self._allow, access=admin,
@@ -167,7 +167,7 @@ class RoleRoutes:
     async def _delete(self, call: Call) -> dict[str, Any]:
         role = call.params["role"]
         await self._roles.delete(role)
-        return done(f"Role {role} has been deleted successfully.")
+        return confirmation(f"Role {role} has been deleted successfully.")
 
     async def _restrict(self, call: Call) -> dict[str, Any]:
         role = call.params["role"]
@@ -201,11 +201,11 @@ class WebhookRoutes:
                       body=admin_requests.WebhookBody, response=one),
             Operation("GET", "/webhooks", "List webhooks", self._list, access=admin, response=list[responses.Webhook]),
             Operation("GET", "/webhooks/triggers", "List the triggers of webhooks", self._list_triggers, access=admin,
-                      response=list[responses.Trigger]),
+                      response=list[responses.WebhookTrigger]),
             Operation("GET", path, "Get a webhook", self._get, access=admin, response=one),
             Operation("PUT", path, "Change a webhook", self._update, access=admin, body=admin_requests.WebhookBody,
                       response=one),
-            Operation("DELETE", path, "Delete a webhook", self._delete, access=admin, response=responses.Done),
+            Operation("DELETE", path, "Delete a webhook", self._delete, access=admin, response=responses.Confirmation),
             *self._delivery_operations(path + "/deliveries"),
         ]  # fmt: skip
 
@@ -213,13 +213,13 @@ class WebhookRoutes:
         admin = Access.ADMIN
         return [
             Operation("GET", path, "List the failed or waiting deliveries of a webhook", self._list_deliveries,
-                      access=admin, query=DeliveryQuery, response=list[responses.Delivery], enveloped=True),
+                      access=admin, query=DeliveryQuery, response=list[responses.WebhookDelivery], enveloped=True),
             Operation("POST", path + "/retry", "Send all failed deliveries of a webhook again", self._retry_failed,
-                      access=admin, response=responses.Done),
+                      access=admin, response=responses.Confirmation),
             Operation("GET", path + "/{delivery}", "Get a failed or waiting delivery", self._get_delivery,
-                      access=admin, response=responses.Delivery),
+                      access=admin, response=responses.WebhookDelivery),
             Operation("POST", path + "/{delivery}/retry", "Send a delivery again", self._retry, access=admin,
-                      response=responses.Done),
+                      response=responses.Confirmation),
         ]  # fmt: skip
 
     async def _create(self, call: Call) -> dict[str, Any]:
@@ -241,7 +241,7 @@ class WebhookRoutes:
 
     async def _delete(self, call: Call) -> dict[str, Any]:
         await self._webhooks.delete(call.params["id"])
-        return done(f"The webhook {call.params['id']} has been deleted successfully.")
+        return confirmation(f"The webhook {call.params['id']} has been deleted successfully.")
 
     async def _list_deliveries(self, call: Call) -> dict[str, Any]:
         q: DeliveryQuery = call.query
@@ -264,11 +264,11 @@ class WebhookRoutes:
     async def _retry(self, call: Call) -> dict[str, Any]:
         name = call.params["delivery"]
         await self._webhooks.retry(call.params["id"], name)
-        return done(f"The delivery {name} is sent again.")
+        return confirmation(f"The delivery {name} is sent again.")
 
     async def _retry_failed(self, call: Call) -> dict[str, Any]:
         count = await self._webhooks.retry_failed(call.params["id"])
-        return done(f"{count} deliveries are sent again.")
+        return confirmation(f"{count} deliveries are sent again.")
 
 
 def _full_key_or_empty(key: str) -> str:

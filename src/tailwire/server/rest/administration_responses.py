@@ -98,14 +98,14 @@ class Webhook(Shape, kw_only=True):
     state: WebhookState
 
 
-class Trigger(Shape, kw_only=True):
+class WebhookTrigger(Shape, kw_only=True):
     """An event for which a webhook can be registered."""
 
     trigger: str
     description: str
 
 
-class Delivery(Shape, kw_only=True):
+class WebhookDelivery(Shape, kw_only=True):
     """A delivery that is waiting or has failed. Lists omit `data`."""
 
     id: str

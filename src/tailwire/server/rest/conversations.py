@@ -14,7 +14,7 @@ from tailwire.server.ports.refusal import Refused
 from tailwire.server.rest import requests, responses
 from tailwire.server.rest.operations import Call, Operation
 from tailwire.server.rest.queries import ConversationQuery
-from tailwire.server.rest.results import done, page
+from tailwire.server.rest.results import confirmation, page
 
 
 class ConversationRoutes:
@@ -34,29 +34,29 @@ class ConversationRoutes:
             Operation("GET", by_id, "Get a conversation by its id", self._get_by_id, acts_for_user=True, response=one,
                       feature="getConversation"),
             Operation("DELETE", by_id, "Delete a conversation by its id", self._delete_by_id, acts_for_user=True,
-                      response=responses.Done, feature="deleteConversationForUser"),
+                      response=responses.Confirmation, feature="deleteConversationForUser"),
             *self._operations_at("/users/{uid}/conversation"),
             *self._operations_at("/groups/{guid}/conversation"),
         ]  # fmt: skip
 
     def _operations_at(self, path: str) -> list[Operation]:
-        one, done_ = responses.Conversation, responses.Done
+        one, confirmed = responses.Conversation, responses.Confirmation
         return [
             Operation("GET", path, "Get a conversation", self._get, response=one, acts_for_user=True,
                       feature="getConversation"),
             Operation("PUT", path, "Tag a conversation", self._tag, body=requests.TagConversation, acts_for_user=True,
                       response=one),
             Operation("DELETE", path, "Delete a conversation for the caller", self._delete,
-                      body=requests.DeleteConversation, acts_for_user=True, response=done_,
+                      body=requests.DeleteConversation, acts_for_user=True, response=confirmed,
                       feature="deleteConversationForUser"),
             Operation("POST", path + "/pin", "Pin a conversation", self._pin, response=one),
             Operation("DELETE", path + "/pin", "Unpin a conversation", self._unpin, response=one),
             Operation("POST", path + "/read", "Mark a conversation as read", self._mark_read,
-                      body=requests.MarkConversation, acts_for_user=True, response=done_),
+                      body=requests.MarkConversation, acts_for_user=True, response=confirmed),
             Operation("POST", path + "/delivered", "Mark a conversation as delivered", self._mark_delivered,
-                      body=requests.MarkConversation, acts_for_user=True, response=done_),
+                      body=requests.MarkConversation, acts_for_user=True, response=confirmed),
             Operation("DELETE", path + "/read", "Mark a conversation as unread from a message on", self._mark_unread,
-                      body=requests.MarkConversation, acts_for_user=True, response=responses.Unread),
+                      body=requests.MarkConversation, acts_for_user=True, response=responses.MarkedAsUnread),
         ]  # fmt: skip
 
     async def _list(self, call: Call) -> dict[str, Any]:
@@ -102,7 +102,7 @@ class ConversationRoutes:
     async def _delete_named(self, call: Call, kind: str, other: str, *, permanently: bool) -> dict[str, Any]:
         key = await self._conversations.delete(call.caller, kind, other, permanently=permanently)
         whom = "all the users" if permanently else f"UID {call.caller.uid}"
-        return done(f"The conversation {id_of(key)} has been deleted successfully for {whom}.")
+        return confirmation(f"The conversation {id_of(key)} has been deleted successfully for {whom}.")
 
     async def _pin(self, call: Call) -> dict[str, Any]:
         return conversation_payload(await self._conversations.pin(call.caller, *_kind_and_id(call), pinned=True))
@@ -128,14 +128,14 @@ class ConversationRoutes:
         what = "read" if read else "delivered"
         text = f"All the messages {where} are marked as {what} for the requesting user."
         # The documented name of the field differs between users and groups.
-        return {"success": True, "Message": text} if kind == "user" else done(text)
+        return {"success": True, "Message": text} if kind == "user" else confirmation(text)
 
     async def _mark_unread(self, call: Call) -> dict[str, Any]:
         caller = call.caller
         kind, other = _kind_and_id(call)
         number = await self._receipts.mark_unread(caller, kind, other, call.body.message_id or "")
         where = f"from the user {other}" if kind == "user" else f"in the group {other}"
-        marked = done(
+        marked = confirmation(
             f"The messages after the message id {number} {where} are marked as unread for the user {caller.uid}."
         )
         if caller.key:

@@ -101,7 +101,7 @@ _PROBLEM = {
     "message": "The user does not exist.",
     "details": {"uid": "nobody"},
 }
-_DONE = {"success": True, "message": "Group with guid team has been deleted successfully."}
+_CONFIRMATION = {"success": True, "message": "Group with guid team has been deleted successfully."}
 _OUTCOME = {"success": True, "data": _ACTION}
 _FAILED = {"success": False, "error": _PROBLEM}
 _ADDED: dict[str, Any] = {
@@ -132,9 +132,9 @@ EXAMPLES: dict[str, Any] = {
     "Conversation": _CONVERSATION,
     "UnreadCount": {"entityType": "user", "entityId": "bob", "count": 1},
     "Success": {"success": True},
-    "Done": _DONE,
-    "KeyEnded": {"success": True, "message": "The API key ends.", "expiresAt": NOW},
-    "Unread": {
+    "Confirmation": _CONFIRMATION,
+    "EndedApiKey": {"success": True, "message": "The API key ends.", "expiresAt": NOW},
+    "MarkedAsUnread": {
         "success": True,
         "message": "The messages after the message id 42 from the user bob are marked as unread for the user alice.",
         "conversation": _CONVERSATION,
@@ -144,15 +144,15 @@ EXAMPLES: dict[str, Any] = {
         "message": "The user with UID alice has blocked user with UID bob successfully.",
     },
     "MemberOutcome": _OUTCOME,
-    "MembersAdded": _ADDED,
+    "AddedMembers": _ADDED,
     "CreatedGroup": {**_GROUP, "members": _ADDED},
     "Membership": {"guid": "team", "uid": "bob", "scope": "moderator", "joinedAt": NOW},
-    "Accepted": {
+    "AddedFriends": {
         "accepted": {"bob": {"success": True, "message": "Created relationship with status accepted."}},
     },
-    "Deactivated": {"deactivatedUids": ["bob"]},
-    "Reactivated": {"nonDeactivatedUids": ["bob"]},
-    "Online": {"onlineUsersCount": 12},
+    "DeactivatedUsers": {"deactivatedUids": ["bob"]},
+    "ReactivatedUsers": {"nonDeactivatedUids": ["bob"]},
+    "OnlineCounts": {"onlineUsersCount": 12},
     "ApiKey": {"id": "51c6a7e0d2b4", "apiKey": "…9f3c", "name": "Backend", "scope": "fullAccess", "createdAt": NOW},
     "Connection": {
         "id": "17",
@@ -182,7 +182,7 @@ EXAMPLES: dict[str, Any] = {
         "source": "TAILWIRE_PORT",
         "meaning": "the port to listen on; 0 picks a free one",
     },
-    "Sample": _SAMPLE,
+    "LoadSample": _SAMPLE,
     "ProcessStats": {"process": _PROCESS, "sizes": _SIZES, "waitingDeliveries": 0, "samples": [_SAMPLE]},
     "AuditEntry": {
         "id": 412,
@@ -216,8 +216,8 @@ EXAMPLES: dict[str, Any] = {
         "createdAt": NOW,
         "state": _STATE,
     },
-    "Trigger": {"trigger": "message_sent", "description": "a message was sent (of any category but action)"},
-    "Delivery": {
+    "WebhookTrigger": {"trigger": "message_sent", "description": "a message was sent (of any category but action)"},
+    "WebhookDelivery": {
         "id": "d1",
         "trigger": "message_sent",
         "status": "failed",
@@ -226,8 +226,8 @@ EXAMPLES: dict[str, Any] = {
         "failedAt": NOW,
         "problem": "HTTP 503",
     },
-    "Reason": _REASON,
-    "Flagged": {
+    "ReportReason": _REASON,
+    "MessageReport": {
         "messageId": "42",
         "message": _MESSAGE,
         "flaggedBy": "bob",
@@ -251,7 +251,7 @@ EXAMPLES: dict[str, Any] = {
         "expiresAt": NOW + 900,
     },
     "Health": {"status": "ok", "sockets": 12, "uptime": 86400.5},
-    "Alive": {"status": "ok"},
+    "Liveness": {"status": "ok"},
     "ServerSettings": {
         "appId": "tailwire",
         "CHAT_HOST": "chat.example.com",

@@ -19,7 +19,7 @@ from tailwire.server.rest.cursors import Order, order_by
 from tailwire.server.rest.entity_payloads import ban_payload, member_payload
 from tailwire.server.rest.operations import Call, Operation
 from tailwire.server.rest.queries import BanQuery, GroupQuery, MemberQuery
-from tailwire.server.rest.results import SUCCESS, done, failed, page
+from tailwire.server.rest.results import SUCCESS, confirmation, page, refused_outcome
 
 _BY_UID = Order("uid", {"uid": str})
 _NO_USERS_TEXT = "Name users in admins, moderators, participants or usersToBan, or who joins in the header onBehalfOf."
@@ -43,9 +43,10 @@ class GroupRoutes:
             Operation("GET", path, "Get a group", self._get, response=one, feature="getGroup"),
             Operation("PUT", path, "Change a group", self._update, body=requests.UpdateGroup, response=one,
                       feature="updateGroup"),
-            Operation("DELETE", path, "Delete a group", self._delete, response=responses.Done, feature="deleteGroup"),
+            Operation("DELETE", path, "Delete a group", self._delete, response=responses.Confirmation,
+                      feature="deleteGroup"),
             Operation("PATCH", path + "/owner", "Transfer the ownership of a group", self._transfer,
-                      body=requests.TransferOwnership, response=responses.Done, feature="patchOwner"),
+                      body=requests.TransferOwnership, response=responses.Confirmation, feature="patchOwner"),
             *self._member_operations(path),
             *self._ban_operations(path + "/bannedusers"),
             *self._ban_operations(path + "/banned_members"),
@@ -57,16 +58,16 @@ class GroupRoutes:
             Operation("GET", members, "List the members of a group", self._list_members, query=MemberQuery,
                       response=list[responses.Member], feature="listGroupMembers", enveloped=True),
             Operation("POST", members, "Join a group; with a REST key, add members", self._join_or_add,
-                      body=requests.JoinOrAddMembers, response=responses.Message, alternative=responses.MembersAdded,
+                      body=requests.JoinOrAddMembers, response=responses.Message, alternative=responses.AddedMembers,
                       feature="joinGroup", rate=RequestKind.CORE),
             Operation("PUT", members, "Add members to a group", self._add, body=requests.AddMembers,
-                      response=responses.MembersAdded, feature="addMember"),
+                      response=responses.AddedMembers, feature="addMember"),
             Operation("DELETE", members, "Leave a group", self._leave, response=responses.Message,
                       feature="leaveGroup"),
             Operation("PUT", member, "Change the scope of a member", self._change_scope, body=requests.ChangeScope,
                       response=responses.Message, alternative=responses.Membership, feature="changeScope"),
             Operation("DELETE", member, "Kick a member", self._kick, response=responses.Message,
-                      alternative=responses.Done, feature="kickMember"),
+                      alternative=responses.Confirmation, feature="kickMember"),
         ]  # fmt: skip
 
     def _ban_operations(self, path: str) -> list[Operation]:
@@ -75,9 +76,9 @@ class GroupRoutes:
             Operation("GET", path, "List the users who are banned from a group", self._list_banned, query=BanQuery,
                       response=list[responses.BannedUser], feature="listBannedUsers", enveloped=True),
             Operation("POST", user, "Ban a user from a group", self._ban, response=responses.Message,
-                      alternative=responses.Done, feature="ban"),
+                      alternative=responses.Confirmation, feature="ban"),
             Operation("DELETE", user, "Lift a ban", self._unban, response=responses.Message,
-                      alternative=responses.Done, feature="unban"),
+                      alternative=responses.Confirmation, feature="unban"),
         ]  # fmt: skip
 
     async def _create(self, call: Call) -> dict[str, Any]:
@@ -124,11 +125,11 @@ class GroupRoutes:
 
     async def _delete(self, call: Call) -> dict[str, Any]:
         guid = await self._groups.delete(call.caller, call.params["guid"])
-        return done(f"Group with guid {guid} has been deleted successfully.")
+        return confirmation(f"Group with guid {guid} has been deleted successfully.")
 
     async def _transfer(self, call: Call) -> dict[str, Any]:
         guid, uid = await self._groups.transfer(call.caller, call.params["guid"], call.body.owner)
-        return done(f"The ownership of the group {guid} is transferred to the user {uid}.")
+        return confirmation(f"The ownership of the group {guid} is transferred to the user {uid}.")
 
     # Members.
 
@@ -208,9 +209,9 @@ def _outcomes(by_list: Mapping[str, Mapping[str, Outcome]]) -> dict[str, Any]:
 
 def _outcome(outcome: Outcome) -> dict[str, Any]:
     if isinstance(outcome, Refused):
-        return failed(outcome)
+        return refused_outcome(outcome)
     return {"success": True, "data": msgspec.Raw(outcome)} if outcome else SUCCESS
 
 
 def _message_or_text(call: Call, action: bytes, text: str) -> Any:
-    return done(text) if call.caller.key else action
+    return confirmation(text) if call.caller.key else action

@@ -78,7 +78,7 @@ class ChangePreferences(msgspec.Struct, rename="camel"):
         return change
 
 
-class MuteOne(msgspec.Struct):
+class MuteConversation(msgspec.Struct):
     """A conversation to mute or unmute."""
 
     id: Annotated[str, Meta(description="A uid or guid.")]
@@ -89,7 +89,7 @@ class MuteOne(msgspec.Struct):
 class MuteConversations(msgspec.Struct):
     """Conversations to mute or unmute."""
 
-    conversations: list[MuteOne] = []
+    conversations: list[MuteConversation] = []
 
     def to_mutes(self) -> list[Mute]:
         """Return the conversations to mute or unmute."""
@@ -222,7 +222,7 @@ class PushDelivery(Shape, kw_only=True):
     content: PushContent | None = None
 
 
-class SentAgain(Shape, kw_only=True, omit_defaults=False):
+class RetriedNotifications(Shape, kw_only=True, omit_defaults=False):
     """The number of notifications that are sent again."""
 
     retried: int

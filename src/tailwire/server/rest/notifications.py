@@ -13,7 +13,7 @@ from tailwire.server.rest import responses
 from tailwire.server.rest.cursors import Order
 from tailwire.server.rest.operations import Access, Call, Operation
 from tailwire.server.rest.queries import Paged
-from tailwire.server.rest.results import done, page
+from tailwire.server.rest.results import confirmation, page
 from tailwire.server.rules.preferences import Preferences
 
 HINT_CHARACTERS = 8
@@ -40,9 +40,9 @@ class NotificationRoutes:
             Operation("GET", path, "List devices that receive push notifications", self._list, acts_for_user=True,
                       response=shapes.PushTokens),
             Operation("DELETE", path, "Remove the devices of an auth token", self._unregister, acts_for_user=True,
-                      body=shapes.UnregisterPushToken, response=responses.Done),
+                      body=shapes.UnregisterPushToken, response=responses.Confirmation),
             Operation("DELETE", path + "/{token}", "Remove a device", self._unregister, acts_for_user=True,
-                      body=shapes.UnregisterPushToken, response=responses.Done),
+                      body=shapes.UnregisterPushToken, response=responses.Confirmation),
             Operation("GET", "/notifications/push/v1/web", "Get the key that browsers subscribe with", self._web_key,
                       response=shapes.WebPushKey),
         ]  # fmt: skip
@@ -74,9 +74,9 @@ class NotificationRoutes:
             Operation("GET", path, "List push notifications that were given up", self._failed, access=admin,
                       query=Paged, response=list[shapes.FailedNotification], enveloped=True),
             Operation("POST", path + "/retry", "Send all push notifications again that were given up",
-                      self._send_all_again, access=admin, response=shapes.SentAgain),
+                      self._send_all_again, access=admin, response=shapes.RetriedNotifications),
             Operation("POST", path + "/{id}/retry", "Send a push notification again that was given up",
-                      self._send_again, access=admin, response=responses.Done),
+                      self._send_again, access=admin, response=responses.Confirmation),
         ]  # fmt: skip
 
     def _delivery_operations(self, path: str) -> list[Operation]:
@@ -105,7 +105,7 @@ class NotificationRoutes:
     async def _unregister(self, call: Call) -> dict[str, Any]:
         token = call.params.get("token", "")
         count = await self._notifications.unregister(call.caller, token, call.body.auth_token)
-        return done(f"Push tokens removed: {count}.")
+        return confirmation(f"Push tokens removed: {count}.")
 
     async def _web_key(self, call: Call) -> dict[str, Any]:
         return {"publicKey": self._notifications.web_key}
@@ -162,7 +162,7 @@ class NotificationRoutes:
 
     async def _send_again(self, call: Call) -> dict[str, Any]:
         await self._notifications.send_again(call.params["id"])
-        return done("The notification is sent again.")
+        return confirmation("The notification is sent again.")
 
     async def _send_all_again(self, call: Call) -> dict[str, Any]:
         return {"retried": await self._notifications.send_all_again()}

@@ -84,7 +84,7 @@ class Setting(Shape, kw_only=True):
     meaning: str
 
 
-class Sample(Shape, kw_only=True):
+class LoadSample(Shape, kw_only=True):
     """Figures of two seconds; rates are per second. `loopLag` and `send…` are seconds, `send…` absent without sends."""
 
     at: Timestamp
@@ -116,4 +116,4 @@ class ProcessStats(Shape, kw_only=True):
     process: Process
     sizes: DiskUse
     waiting_deliveries: int
-    samples: list[Sample]
+    samples: list[LoadSample]

@@ -12,7 +12,7 @@ from tailwire.server.rest.cursors import Order
 from tailwire.server.rest.entity_payloads import report_payload
 from tailwire.server.rest.operations import Access, Call, Operation
 from tailwire.server.rest.queries import Cursored, Paged, ReactionQuery
-from tailwire.server.rest.results import done, page
+from tailwire.server.rest.results import confirmation, page
 from tailwire.server.rules.reasons import listed_reasons
 
 _REPORTS = Order("reported", {"at": int, "message_id": int, "by": str})
@@ -44,7 +44,7 @@ class ReactionRoutes:
         ]  # fmt: skip
 
     def _message_operations(self, path: str) -> list[Operation]:
-        one, done_ = responses.Message, responses.Done
+        one, confirmed = responses.Message, responses.Confirmation
         pin, save, thread = path + "/pin", path + "/save", path + "/thread/subscription"
         return [
             Operation("POST", pin, "Pin a message", self._pin, response=one),
@@ -52,13 +52,13 @@ class ReactionRoutes:
             Operation("POST", save, "Save a message", self._save, acts_for_user=True, response=one),
             Operation("DELETE", save, "Remove a message from the saved messages", self._unsave, acts_for_user=True,
                       response=one),
-            Operation("POST", thread, "Follow a thread", self._follow, acts_for_user=True, response=done_),
+            Operation("POST", thread, "Follow a thread", self._follow, acts_for_user=True, response=confirmed),
             Operation("DELETE", thread, "Stop following a thread", self._unfollow, acts_for_user=True,
-                      response=done_),
+                      response=confirmed),
             Operation("POST", path + "/flagged", "Report a message", self._flag, body=requests.FlagMessage,
-                      response=done_),
+                      response=confirmed),
             Operation("PATCH", path + "/interacted", "Store which elements of an interactive message were used",
-                      self._interact, body=requests.MarkInteracted, acts_for_user=True, response=done_),
+                      self._interact, body=requests.MarkInteractions, acts_for_user=True, response=confirmed),
         ]  # fmt: skip
 
     def _list_operations(self) -> list[Operation]:
@@ -66,9 +66,9 @@ class ReactionRoutes:
             Operation("GET", "/threads", "List the threads that the caller follows", self._list_threads, query=Paged,
                       response=list[responses.Message], enveloped=True),
             Operation("GET", "/moderation/reasons", "List the reasons for a report", self._list_reasons,
-                      response=list[responses.Reason]),
+                      response=list[responses.ReportReason]),
             Operation("GET", "/moderation/flagged-messages", "List the reported messages", self._list_flagged,
-                      access=Access.ADMIN, query=Cursored, response=list[responses.Flagged], enveloped=True),
+                      access=Access.ADMIN, query=Cursored, response=list[responses.MessageReport], enveloped=True),
         ]  # fmt: skip
 
     async def _react(self, call: Call) -> bytes:
@@ -103,20 +103,20 @@ class ReactionRoutes:
 
     async def _follow(self, call: Call) -> dict[str, Any]:
         number = await self._reactions.follow(call.caller, call.params["id"], following=True)
-        return done(f"The user {call.caller.uid} has subscribed to the thread of message id {number}.")
+        return confirmation(f"The user {call.caller.uid} has subscribed to the thread of message id {number}.")
 
     async def _unfollow(self, call: Call) -> dict[str, Any]:
         number = await self._reactions.follow(call.caller, call.params["id"], following=False)
-        return done(f"The user {call.caller.uid} has unsubscribed from the thread of message id {number}.")
+        return confirmation(f"The user {call.caller.uid} has unsubscribed from the thread of message id {number}.")
 
     async def _flag(self, call: Call) -> dict[str, Any]:
         body: requests.FlagMessage = call.body
         number = await self._reactions.flag(call.caller, call.params["id"], body.reason_id or body.id, body.remark)
-        return done(f"Message {number} has been flagged successfully.")
+        return confirmation(f"Message {number} has been flagged successfully.")
 
     async def _interact(self, call: Call) -> dict[str, Any]:
         number = await self._reactions.interact(call.caller, call.params["id"], call.body.interactions)
-        return done(f"The message id {number} has been marked as interacted for the user {call.caller.uid}.")
+        return confirmation(f"The message id {number} has been marked as interacted for the user {call.caller.uid}.")
 
     async def _list_threads(self, call: Call) -> dict[str, Any]:
         q: Paged = call.query

@@ -118,7 +118,7 @@ class ReactivateUsers(msgspec.Struct, rename="camel"):
     uids_to_activate: list[Uid] = []
 
 
-class CountOnline(msgspec.Struct):
+class CountOnlineUsers(msgspec.Struct):
     """The groups whose online members are counted; without groups, all online users are counted."""
 
     groups: list[Guid] | None = None
@@ -321,7 +321,7 @@ class FlagMessage(msgspec.Struct, rename="camel"):
     remark: str | None = None
 
 
-class MarkInteracted(msgspec.Struct):
+class MarkInteractions(msgspec.Struct):
     """The elements of an interactive message that the user has used."""
 
     interactions: list[str] = []

@@ -19,22 +19,22 @@ from tailwire.server.rest.administration_responses import (
     AuthToken as AuthToken,
 )
 from tailwire.server.rest.administration_responses import (
-    Delivery as Delivery,
-)
-from tailwire.server.rest.administration_responses import (
     Feature as Feature,
 )
 from tailwire.server.rest.administration_responses import (
     Role as Role,
 )
 from tailwire.server.rest.administration_responses import (
-    Trigger as Trigger,
-)
-from tailwire.server.rest.administration_responses import (
     Webhook as Webhook,
 )
 from tailwire.server.rest.administration_responses import (
+    WebhookDelivery as WebhookDelivery,
+)
+from tailwire.server.rest.administration_responses import (
     WebhookState as WebhookState,
+)
+from tailwire.server.rest.administration_responses import (
+    WebhookTrigger as WebhookTrigger,
 )
 from tailwire.server.rest.observation_responses import (
     Connection as Connection,
@@ -55,13 +55,13 @@ from tailwire.server.rest.observation_responses import (
     ListedProcess as ListedProcess,
 )
 from tailwire.server.rest.observation_responses import (
+    LoadSample as LoadSample,
+)
+from tailwire.server.rest.observation_responses import (
     Process as Process,
 )
 from tailwire.server.rest.observation_responses import (
     ProcessStats as ProcessStats,
-)
-from tailwire.server.rest.observation_responses import (
-    Sample as Sample,
 )
 from tailwire.server.rest.observation_responses import (
     Setting as Setting,
@@ -218,20 +218,20 @@ class Success(Shape, kw_only=True):
     success: bool
 
 
-class Done(Success, kw_only=True):
+class Confirmation(Success, kw_only=True):
     """A success with a message. Some documented responses call the field `Message`."""
 
     message: str = ""
     big_message: str = msgspec.field(default="", name="Message")
 
 
-class KeyEnded(Done, kw_only=True):
+class EndedApiKey(Confirmation, kw_only=True):
     """An API key that was deleted, or will end at a given time."""
 
     expires_at: Timestamp = 0
 
 
-class Unread(Done, kw_only=True):
+class MarkedAsUnread(Confirmation, kw_only=True):
     """The messages that were marked as unread, and the conversation after that."""
 
     conversation: dict[str, Any] = {}
@@ -251,7 +251,7 @@ class MemberOutcome(Success, kw_only=True):
     error: dict[str, Any] = {}
 
 
-class MembersAdded(Shape, kw_only=True):
+class AddedMembers(Shape, kw_only=True):
     """The outcome of new members and bans, by uid."""
 
     admins: dict[str, MemberOutcome]
@@ -263,7 +263,7 @@ class MembersAdded(Shape, kw_only=True):
 class CreatedGroup(Group, kw_only=True):
     """A group that was created."""
 
-    members: MembersAdded | msgspec.UnsetType = msgspec.UNSET
+    members: AddedMembers | msgspec.UnsetType = msgspec.UNSET
 
 
 class Membership(Shape, kw_only=True):
@@ -275,32 +275,32 @@ class Membership(Shape, kw_only=True):
     joined_at: Timestamp
 
 
-class Accepted(Shape, kw_only=True):
+class AddedFriends(Shape, kw_only=True):
     """The outcome of new friendships, by uid."""
 
     accepted: dict[str, Outcome]
 
 
-class Deactivated(Shape, kw_only=True):
+class DeactivatedUsers(Shape, kw_only=True):
     """The users who were deactivated."""
 
     deactivated_uids: list[str]
 
 
-class Reactivated(Shape, kw_only=True):
+class ReactivatedUsers(Shape, kw_only=True):
     """The users who were reactivated."""
 
     non_deactivated_uids: list[str]
 
 
-class Online(Shape, kw_only=True):
+class OnlineCounts(Shape, kw_only=True):
     """How many users are online; if the request names groups, how many members of each group, by guid."""
 
     online_users_count: int = 0
     groups: dict[str, int] = {}
 
 
-class Reason(Shape, kw_only=True):
+class ReportReason(Shape, kw_only=True):
     """A reason for a report."""
 
     id: str
@@ -308,7 +308,7 @@ class Reason(Shape, kw_only=True):
     description: str
 
 
-class Flagged(Shape, kw_only=True):
+class MessageReport(Shape, kw_only=True):
     """A report of a message."""
 
     message_id: str
@@ -335,7 +335,7 @@ class Health(Shape, kw_only=True):
     uptime: float
 
 
-class Alive(Shape, kw_only=True):
+class Liveness(Shape, kw_only=True):
     """The sign that the process serves requests."""
 
     status: str
@@ -349,7 +349,7 @@ class ServerSettings(Shape, kw_only=True):
     chat_ws_port: int = msgspec.field(name="CHAT_WS_PORT")
     chat_wss_port: int = msgspec.field(name="CHAT_WSS_PORT")
     parameters: dict[str, Any]
-    flag_reasons: list[Reason]
+    flag_reasons: list[ReportReason]
 
 
 class Problem(Shape, kw_only=True):

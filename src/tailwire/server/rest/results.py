@@ -11,12 +11,12 @@ from tailwire.server.rest.queries import Paged
 SUCCESS: dict[str, Any] = {"success": True}
 
 
-def done(message: str) -> dict[str, Any]:
+def confirmation(message: str) -> dict[str, Any]:
     """Return the body for a success that has nothing to show but a message."""
     return {"success": True, "message": message}
 
 
-def failed(refused: Refused) -> dict[str, Any]:
+def refused_outcome(refused: Refused) -> dict[str, Any]:
     """Return the body for the refused part of a request."""
     return {"success": False, "error": refused.as_error()}
 
@@ -28,7 +28,10 @@ def outcomes(by_name: Mapping[str, Refused | None], message: str) -> dict[str, A
         by_name: the refusal for each name, or None for a success.
         message: the message of a success.
     """
-    return {name: done(message) if refused is None else failed(refused) for name, refused in by_name.items()}
+    return {
+        name: confirmation(message) if refused is None else refused_outcome(refused)
+        for name, refused in by_name.items()
+    }
 
 
 def page(query: Paged, rows: list[Any], total: int) -> dict[str, Any]:

@@ -103,7 +103,7 @@ class ServiceRoutes:
             Operation("GET", "/health", "Get the health of the server", self._healthy, access=anyone,
                       response=responses.Health),
             Operation("GET", "/health/live", "Check whether the server is alive", self._live, access=anyone,
-                      response=responses.Alive),
+                      response=responses.Liveness),
             Operation("GET", "/health/ready", "Check whether the server is ready for requests", self._ready,
                       access=anyone, response=responses.Health),
         ]  # fmt: skip

@@ -10,7 +10,7 @@ from tailwire.server.actions.users import Users
 from tailwire.server.rest import requests, responses
 from tailwire.server.rest.entity_payloads import token_payload
 from tailwire.server.rest.operations import Access, Call, Operation
-from tailwire.server.rest.results import SUCCESS, done
+from tailwire.server.rest.results import SUCCESS, confirmation
 
 _CHANGES = ("name", "avatar", "link", "status_message", "tags", "unset")
 
@@ -30,9 +30,10 @@ class SessionRoutes:
             Operation("PUT", "/me", "Get the logged-in user with a pass for a WebSocket, or change the user", self._me,
                       body=requests.UpdateMe, response=responses.Me, feature="getMyDetails"),
             Operation("GET", "/me", "Get the logged-in user", self._me, response=responses.Me, feature="getMyDetails"),
-            Operation("DELETE", "/me", "Log out", self._logout, response=responses.Done),
+            Operation("DELETE", "/me", "Log out", self._logout, response=responses.Confirmation),
             Operation("POST", "/api/v3.0/online-members", "Count online users (authorization: the jwt of PUT /me)",
-                      self._online, access=Access.PASS, body=requests.CountOnline, response=responses.Online),
+                      self._online, access=Access.PASS, body=requests.CountOnlineUsers,
+                      response=responses.OnlineCounts),
             Operation("POST", "/user_sessions", "Report a session (accepted and ignored)", self._report, access=anyone,
                       response=responses.Success),
             Operation("POST", "/ping", "Report presence (accepted and ignored)", self._report, access=anyone,
@@ -49,7 +50,7 @@ class SessionRoutes:
 
     async def _logout(self, call: Call) -> dict[str, Any]:
         await self._sessions.logout(call.caller)
-        return done("Logged out successfully.")
+        return confirmation("Logged out successfully.")
 
     async def _online(self, call: Call) -> dict[str, Any]:
         if call.body.groups is None:

@@ -142,7 +142,7 @@ def _event(name: str, data: dict[str, Any]) -> bytes:
 
 def sample_payload(sample: Sample) -> dict[str, Any]:
     """Return a sample as JSON."""
-    names = msgspec.structs.fields(responses.Sample)
+    names = msgspec.structs.fields(responses.LoadSample)
     values = {f.encode_name: getattr(sample, f.name) for f in names}
     return without_none({k: round(v, 4) if isinstance(v, float) else v for k, v in values.items()})
 

@@ -24,7 +24,7 @@ from tailwire.server.rest.cursors import order_by
 from tailwire.server.rest.entity_payloads import blocked_payload, token_payload
 from tailwire.server.rest.operations import Access, Call, Operation, Streamed
 from tailwire.server.rest.queries import BlockQuery, SearchQuery, UserQuery
-from tailwire.server.rest.results import done, failed, outcomes, page
+from tailwire.server.rest.results import confirmation, outcomes, page, refused_outcome
 
 
 class UserRoutes:
@@ -48,13 +48,13 @@ class UserRoutes:
             Operation("PUT", "/users/{uid}", "Change a user", self._update, access=admin, body=requests.UpdateUser,
                       response=one),
             Operation("DELETE", "/users/{uid}", "Delete a user", self._delete, access=admin, body=requests.DeleteUser,
-                      response=responses.Done, rate=RequestKind.CORE),
+                      response=responses.Confirmation, rate=RequestKind.CORE),
             Operation("GET", "/users/{uid}/export", "Export all data about a user as lines of JSON", self._exported,
                       access=admin, media="application/x-ndjson"),
             Operation("DELETE", "/users", "Deactivate users", self._deactivate, access=admin,
-                      body=requests.DeactivateUsers, response=responses.Deactivated),
+                      body=requests.DeactivateUsers, response=responses.DeactivatedUsers),
             Operation("PUT", "/users", "Reactivate users", self._reactivate, access=admin,
-                      body=requests.ReactivateUsers, response=responses.Reactivated),
+                      body=requests.ReactivateUsers, response=responses.ReactivatedUsers),
             Operation("POST", "/users/{uid}/auth_tokens", "Create an auth token", self._create_token,
                       access=Access.KEY, body=requests.CreateAuthToken, response=one, rate=RequestKind.CORE),
         ]  # fmt: skip
@@ -76,7 +76,7 @@ class UserRoutes:
     async def _delete(self, call: Call) -> dict[str, Any]:
         body: requests.DeleteUser = call.body
         uid = await self._users.delete(call.params["uid"], permanent=body.permanent, anonymous=body.anonymous)
-        return done(f"User with {uid} has been deleted successfully.")
+        return confirmation(f"User with {uid} has been deleted successfully.")
 
     async def _exported(self, call: Call) -> Streamed:
         lines = await self._export.begin(call.params["uid"])
@@ -161,9 +161,9 @@ class RelationRoutes:
         admin = Access.ADMIN
         return [
             Operation("POST", path, "Add friends", self._befriend, access=admin, body=requests.AddFriends,
-                      response=responses.Accepted),
+                      response=responses.AddedFriends),
             Operation("DELETE", path, "Remove friends", self._unfriend, access=admin, body=requests.RemoveFriends,
-                      response=responses.Done),
+                      response=responses.Confirmation),
             self._list_of_friends(path, admin),
         ]  # fmt: skip
 
@@ -184,7 +184,7 @@ class RelationRoutes:
         found = await self._relations.block(caller, call.body.blocked_uids, take_back=take_back)
         text = f"The user with UID {caller.uid} has {'unblocked' if take_back else 'blocked'} user with UID"
         return {
-            uid: failed(other) if isinstance(other, Refused) else done(f"{text} {other} successfully.")
+            uid: refused_outcome(other) if isinstance(other, Refused) else confirmation(f"{text} {other} successfully.")
             for uid, other in found.items()
         }
 
@@ -205,7 +205,7 @@ class RelationRoutes:
     async def _unfriend(self, call: Call) -> dict[str, Any]:
         caller = await self._acting(call)
         await self._relations.unfriend(caller, call.body.friends)
-        return done(f"The friends have been removed successfully for the user {caller.uid}.")
+        return confirmation(f"The friends have been removed successfully for the user {caller.uid}.")
 
     async def _list_friends(self, call: Call) -> dict[str, Any]:
         q: SearchQuery = call.query
