@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+
+from mutants import sql
 
 _COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
@@ -173,6 +176,9 @@ def _changes(node: ast.AST) -> Iterator[Callable[[], None]]:
             yield lambda: setattr(node, "value", not node.value)
         elif isinstance(node.value, int | float):
             yield lambda: setattr(node, "value", node.value + 1)  # type: ignore[operator]
+        elif isinstance(node.value, str):
+            for text in sql.faults(node.value):
+                yield functools.partial(setattr, node, "value", text)
     elif isinstance(node, ast.If | ast.While | ast.IfExp) and isinstance(
         node.test, ast.Name | ast.Attribute | ast.Call
     ):

@@ -86,8 +86,14 @@ def faults(source: str) -> list[str]:
         ("def f():\n    return True", ["def f():\n    return False"]),
         ("def __repr__(self):\n    return a + b", []),
         ("'text'\nx = 'text'", []),
+        ("x = 'SELECT a FROM b WHERE c < 1'", ["x = 'SELECT a FROM b WHERE c <= 1'"]),
+        ("x = f'{y} AND b IS NULL'", ["x = f'{y} AND b IS NOT NULL'", "x = f'{y} OR b IS NULL'"]),
+        ("x = 'WHERE a BETWEEN 1 AND 2'", []),
+        ("x = 'SELECT max(a) FROM b ORDER BY id'", [
+            "x = 'SELECT min(a) FROM b ORDER BY id'", "x = 'SELECT max(a) FROM b ORDER BY id DESC'",
+        ]),
     ],
-)
+)  # fmt: skip
 def test_each_mutant_has_one_fault(source: str, changed: list[str]):
     assert faults(source) == changed
 

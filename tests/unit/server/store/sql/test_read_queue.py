@@ -109,6 +109,7 @@ async def test_reads_beyond_the_waiting_limits_are_refused():
     with pytest.raises(Refused) as caught:
         await reads.queue.take("alice")
     assert (caught.value.code, caught.value.retry_after) == ("ERR_TOO_MANY_REQUESTS", 1.0)
+    assert "You have 3 lists" in str(caught.value.details)  # one in progress, two waiting
     waiting.append(reads.ask("bob"))
     await reads.settle()
     with pytest.raises(Refused) as caught:
@@ -156,3 +157,48 @@ async def test_read_cancelled_at_the_moment_of_its_turn_is_skipped():
     reads.ask("later")
     await reads.settle()
     assert reads.began[-1] == "later"
+
+
+@pytest.mark.virtual
+async def test_next_read_of_a_user_follows_one_that_was_cancelled_at_the_moment_of_its_turn():
+    reads = Reads()
+    reads.ask("first")
+    gone = reads.ask("twice", "gone")
+    reads.ask("twice", "stays")
+    await reads.settle()
+    gone.cancel()  # its task is notified one step later
+    reads.queue.give("first", 1.0)
+    await reads.settle()
+    assert reads.began == ["first", "stays"]
+
+
+@pytest.mark.virtual
+async def test_cancelled_read_frees_its_place_among_the_waiting_ones():
+    reads = Reads(max_waiting_of_one=1, max_waiting=1)
+    reads.ask("alice")
+    await reads.settle()
+    gone = reads.ask("bob")
+    await reads.settle()
+    assert reads.queue.waiting
+    gone.cancel()
+    await reads.settle()
+    assert not reads.queue.waiting
+    for who in ("bob", "carol"):
+        again = reads.ask(who)
+        await reads.settle()
+        assert not again.done()  # it waits, and was not refused
+        again.cancel()
+        await reads.settle()
+
+
+@pytest.mark.virtual
+async def test_other_reads_of_a_user_keep_waiting_when_one_is_cancelled():
+    reads = Reads()
+    reads.ask("alice")
+    reads.ask("bob", "stays")
+    gone = reads.ask("bob", "gone")
+    await reads.settle()
+    gone.cancel()
+    await reads.settle()
+    await reads.end("alice")
+    assert reads.began == ["alice", "stays"]
