@@ -143,7 +143,7 @@ async def test_counting_unread_messages_uses_a_covering_index(path, not_from_blo
     wanted = ConversationFilter("alice", not_from_blocked=not_from_blocked)
     from_whom = [conversations._from_whom(wanted, "p.uid", sender) for sender in ("n.sender", "m.sender")]
     by_index = store.database.dialect.by_index("messages_of_conversation")
-    for sql in (conversations._UNREAD, conversations._MENTIONS_SQL):
+    for sql in (conversations._UNREAD_COUNT, conversations._MENTIONS_SQL):
         counted = sql.format(by_index=by_index, unread=from_whom[0], mentions=from_whom[1])
         page = "(SELECT 'g/g' AS conversation_id, 3 AS after, 'alice' AS uid) p"
         plan = await store.database.rows(

@@ -16,7 +16,7 @@ def no_renewals(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upkeep, "RENEW_SECONDS", 1000)
     # On a busy machine a test may take longer than a lease, both on its clock and on that of the database.
     monkeypatch.setattr(leases, "LEASE_SECONDS", 1000)
-    for module, name in ((lane, "LEASE"), (processes, "_RENEW")):
+    for module, name in ((lane, "LEASE_SQL"), (processes, "_RENEW_SQL")):
         statement = getattr(module, name)
         longer = statement.replace(f"interval '{lane.LEASE_SECONDS} seconds'", "interval '1000 seconds'")
         assert longer != statement

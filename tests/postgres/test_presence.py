@@ -10,7 +10,7 @@ import pytest
 
 from tailwire.server.ports.presence import LocalPresence, State, Transition
 from tailwire.server.ports.world import World
-from tailwire.server.store.postgres.presence import _NOTE
+from tailwire.server.store.postgres.presence import _STORE_PRESENCE_SQL
 from tailwire.server.store.postgres.store import PostgresStore
 
 OFFLINE, AWAY, ONLINE = State.OFFLINE, State.AWAY, State.ONLINE
@@ -79,7 +79,7 @@ async def test_process_that_was_declared_dead_stores_its_users_under_a_new_ident
 async def carried_out(store: PostgresStore, after: int, user: LocalPresence) -> None:
     """Carry out a call of `note()` whose process does not hear the answer, and may have given it up long ago."""
     columns = {"uids": [user.uid], "here": [user.online], "away": [user.away]}
-    await store.database.one(_NOTE, {"process": store.lane.process, "after": after, **columns})
+    await store.database.one(_STORE_PRESENCE_SQL, {"process": store.lane.process, "after": after, **columns})
 
 
 async def test_statement_that_was_given_up_changes_nothing_after_a_later_one(postgres_url):
@@ -120,11 +120,11 @@ async def test_storing_a_change_takes_one_statement_even_under_a_new_identity(po
     monkeypatch.setattr(one.database, "one", counted)
     await note(one, "bob")
     await note(one, "alice", online=False)
-    assert statements.count(_NOTE) == 2
+    assert statements.count(_STORE_PRESENCE_SQL) == 2
     await other.database.run("DELETE FROM processes WHERE id = ?", (one.lane.process,))
     await note(one, "carol")  # refused, then stored under the new identity
     await note(one, "bob")
-    assert statements.count(_NOTE) == 5
+    assert statements.count(_STORE_PRESENCE_SQL) == 5
     await one.close()
     await other.close()
 

@@ -110,7 +110,7 @@ def _a_change_of_a_group_is_decided_before_the_hash(patch):
 def _threads_of_groups_that_one_has_left(patch):
     patch.setattr(store_members, "_UNFOLLOW_SQL", "SELECT :uid, :conversation")
     followed = "FROM subscriptions s JOIN messages m ON m.id = s.message_id WHERE s.uid = :uid"
-    patch.setattr(read_annotations, "_FOLLOWED", followed)
+    patch.setattr(read_annotations, "_FOLLOWED_FROM_CLAUSE", followed)
 
 
 def _friends_only_is_not_asked_for_what_is_not_kept(patch):
@@ -204,9 +204,9 @@ def _newcomers_have_not_read_what_was_said(patch):
 
 
 def _the_newest_is_shown_though_it_was_cleared(patch):
-    latest = listing.LATEST_OF.partition(" AND NOT (EXISTS")[0]
-    assert latest != listing.LATEST_OF
-    patch.setattr(read_messages, "LATEST_OF", latest)
+    latest = listing.LATEST_OF_USER_SQL.partition(" AND NOT (EXISTS")[0]
+    assert latest != listing.LATEST_OF_USER_SQL
+    patch.setattr(read_messages, "LATEST_OF_USER_SQL", latest)
 
 
 def _a_conversation_keeps_its_last_message_that_is_gone(patch):

@@ -10,8 +10,8 @@ from typing import Any
 from tailwire.sdk.exceptions import CometChatException
 from tailwire.testing.virtual.world import virtual_loop
 
-_REACTION = "SELECT 1 FROM reactions WHERE message_id = ? AND uid = ?"
-_SAVE = "SELECT 1 FROM saves WHERE message_id = ? AND uid = ?"
+_HAS_REACTION_SQL = "SELECT 1 FROM reactions WHERE message_id = ? AND uid = ?"
+_HAS_SAVED_SQL = "SELECT 1 FROM saves WHERE message_id = ? AND uid = ?"
 
 
 @dataclass(slots=True)
@@ -54,7 +54,7 @@ class Intents:
             there = reader.execute("SELECT deleted_at FROM messages WHERE id = ?", (message_id,)).fetchone()
             if (kind, uid, message_id) not in self._clear or doubtful or there is None or there[0] is not None:
                 continue
-            sql = _REACTION if kind == "reaction" else _SAVE
+            sql = _HAS_REACTION_SQL if kind == "reaction" else _HAS_SAVED_SQL
             found = reader.execute(sql, (message_id, uid)).fetchone() is not None
             if found is not last.wanted:
                 return f"the {kind} of {uid} on {message_id} is {found}, they wanted {last.wanted} last"

@@ -18,19 +18,19 @@ import msgspec
 from tailwire.server.ports.broker import Record
 from tailwire.server.ports.changes import Change
 from tailwire.server.store.postgres import lane, leases, presence, processes, starts
-from tailwire.server.store.postgres.drafts import CALL
+from tailwire.server.store.postgres.drafts import CALL_BATCH_SQL
 from tailwire.server.store.postgres.failures import DECLARED_DEAD
 from tailwire.server.store.postgres.parameters import translated
-from tailwire.server.store.postgres.unit import _TELL_WITH_MESSAGE, positional
+from tailwire.server.store.postgres.unit import _TELL_WITH_MESSAGE_SQL, positional
 from tailwire.testing.simulation.servers_queue import WebhookQueue
 from tailwire.testing.simulation.servers_store import SharedStore
 from tailwire.testing.virtual.world import EPOCH
 
 # The actions of users, as steps of units that PostgreSQL can execute too (`tests/sim/test_servers_on_postgres.py`).
-JOIN = "INSERT INTO simulated_members (uid) VALUES (:uid) ON CONFLICT DO NOTHING"
-LEAVE = """WITH gone AS (DELETE FROM simulated_members WHERE uid = :uid RETURNING uid)
+JOIN_SQL = "INSERT INTO simulated_members (uid) VALUES (:uid) ON CONFLICT DO NOTHING"
+LEAVE_SQL = """WITH gone AS (DELETE FROM simulated_members WHERE uid = :uid RETURNING uid)
 INSERT INTO simulated_changes (key) SELECT uid FROM gone"""
-CHANGE = """INSERT INTO simulated_changes (key) VALUES (concat_ws(' ', :key, :receiver, :kind, :to_uid))
+ADD_CHANGE_SQL = """INSERT INTO simulated_changes (key) VALUES (concat_ws(' ', :key, :receiver, :kind, :to_uid))
 RETURNING number"""
 MARK = "start"
 
@@ -102,29 +102,29 @@ class SimulatedDatabase:
         self.executed: Callable[[int], None] = lambda server: None
         self.announce: Callable[[int, Record], None] = lambda server, record: None
         self._statements: dict[str, tuple[tuple[str, ...], Callable[..., list[Any]]]] = {
-            lane.LEASE: ((), self._register),
-            lane.LEAVE: ((), self._leave),
-            starts._START: ((), lambda *values: [(MARK, store.highest, 0, "")]),
-            starts._ALL: ((), lambda: [(MARK, 0)]),
-            starts._NAME: ((), lambda: [("store",)]),
+            lane.LEASE_SQL: ((), self._register),
+            lane.LEAVE_SQL: ((), self._leave),
+            starts._BEGIN_START_SQL: ((), lambda *values: [(MARK, store.highest, 0, "")]),
+            starts._STARTS_SQL: ((), lambda: [(MARK, 0)]),
+            starts._STORE_NAME_SQL: ((), lambda: [("store",)]),
         }
         for sql, call in (
-            (starts.KNOWN, lambda mark, highest: [(mark == MARK and highest <= store.highest,)]),
-            (processes._RENEW, self._renew),
-            (leases._TAKE, self._take),
-            (leases._GIVE_UP, self._give_up),
-            (presence._NOTE, self._note),
-            (presence._VERSIONS, lambda: list(self._versions.items())),
-            (presence._ROLL, self._roll),
+            (starts.KNOWN_START_SQL, lambda mark, highest: [(mark == MARK and highest <= store.highest,)]),
+            (processes._RENEW_SQL, self._renew),
+            (leases._TAKE_LEASES_SQL, self._take),
+            (leases._GIVE_UP_LEASES_SQL, self._give_up),
+            (presence._STORE_PRESENCE_SQL, self._note),
+            (presence._VERSIONS_SQL, lambda: list(self._versions.items())),
+            (presence._USERS_OF_PROCESS_SQL, self._roll),
         ):
             text, names = translated(sql)
             self._statements[text] = names, call
         self._steps: dict[str, Callable[..., list[Any] | int]] = {
-            positional(processes._TAKE_OVER): self._take_over,
-            positional(_TELL_WITH_MESSAGE): self._tell,
-            positional(JOIN): lambda uid, message_id, **_: store.join(uid, message_id),
-            positional(LEAVE): lambda uid, message_id, **_: store.leave(uid, message_id),
-            positional(CHANGE): self._change,
+            positional(processes._TAKE_OVER_SQL): self._take_over,
+            positional(_TELL_WITH_MESSAGE_SQL): self._tell,
+            positional(JOIN_SQL): lambda uid, message_id, **_: store.join(uid, message_id),
+            positional(LEAVE_SQL): lambda uid, message_id, **_: store.leave(uid, message_id),
+            positional(ADD_CHANGE_SQL): self._change,
         }
 
     def clock(self) -> float:
@@ -137,7 +137,7 @@ class SimulatedDatabase:
         Raises:
             asyncpg.PostgresError: the database refuses the statement.
         """
-        if text == CALL:
+        if text == CALL_BATCH_SQL:
             return [self._batch(server, values)]
         if text not in self._statements:
             return self.queue.execute(text, values)

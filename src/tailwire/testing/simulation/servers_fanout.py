@@ -29,7 +29,7 @@ from tailwire.server.store.postgres.lane import LaneClosed
 from tailwire.server.store.postgres.unit import Unit
 from tailwire.server.telemetry.metrics import Metrics
 from tailwire.testing.simulation.servers_broker import Bus, SimulatedRemote
-from tailwire.testing.simulation.servers_database import CHANGE, JOIN, LEAVE, SimulatedDatabase
+from tailwire.testing.simulation.servers_database import ADD_CHANGE_SQL, JOIN_SQL, LEAVE_SQL, SimulatedDatabase
 from tailwire.testing.simulation.servers_observed import Observations
 from tailwire.testing.simulation.servers_parts import Parts
 from tailwire.testing.simulation.servers_queue import TRIGGER
@@ -161,7 +161,7 @@ class SimulatedServer:
             unit = None
             if (joins or leaves) and not place:
                 unit = Unit()
-                unit.need(JOIN if joins else LEAVE, uid=joins or leaves)
+                unit.need(JOIN_SQL if joins else LEAVE_SQL, uid=joins or leaves)
                 unit.tell("member", f"{GUID}/{joins or leaves}", with_message=True)
             self.run(self._send(receiver, kind, unit, joins, leaves))
 
@@ -190,7 +190,7 @@ class SimulatedServer:
         """Store a change and publish it."""
         await self._pause()
         unit = Unit()
-        unit.rows(CHANGE, key=key, receiver=receiver, kind=kind, to_uid=to_uid)
+        unit.rows(ADD_CHANGE_SQL, key=key, receiver=receiver, kind=kind, to_uid=to_uid)
         answer = await self.parts.store.lane.submit(Entry(unit=unit))
         number = answer.results[0][0]["number"]
         await self._pause()

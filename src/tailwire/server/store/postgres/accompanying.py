@@ -10,8 +10,8 @@ from tailwire.server.ports.world import World
 from tailwire.server.store.postgres.unit import Unit
 from tailwire.server.store.sql.audit import entry_values, insert
 
-_STEP = insert(":at::bigint")
-_NAMED = re.compile(r":([a-z_]+)")
+_INSERT_SQL = insert(":at::bigint")
+_NAMED_PARAMETER = re.compile(r":([a-z_]+)")
 
 
 class Accompaniment:
@@ -45,7 +45,7 @@ class Accompaniment:
         """Store the entry as the last step of a unit: only if the unit is carried out to its end."""
         if self.keeps:
             self.written += 1
-            unit.do(_STEP, **entry_values(entry, self._world.seconds()))
+            unit.do(_INSERT_SQL, **entry_values(entry, self._world.seconds()))
 
     def extended(self, text: str, values: list[Any], entry: AuditEntry, condition: str) -> tuple[str, list[Any]]:
         """Return a statement that also stores the entry if a condition holds, and its values.
@@ -63,7 +63,7 @@ class Accompaniment:
             name = found.group(1)
             return f"CAST(${places[name]} AS {'bigint' if name == 'at' else 'text'})"
 
-        noted = _NAMED.sub(place, insert(":at"))
+        noted = _NAMED_PARAMETER.sub(place, insert(":at"))
         both = (
             f"WITH changed AS ({text} RETURNING 1), noted AS ({noted} WHERE {condition}) SELECT count(*) FROM changed"
         )

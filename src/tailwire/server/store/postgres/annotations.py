@@ -17,11 +17,11 @@ from tailwire.server.store.postgres.work import Work, texts
 from tailwire.server.store.sql.annotations import AnnotationRows
 
 MAX_CACHED_SAVERS = 50_000
-_PINNED = """(SELECT count(*) FROM messages WHERE conversation_id = :conversation AND pinned_at IS NOT NULL
+_TOO_MANY_PINS = """(SELECT count(*) FROM messages WHERE conversation_id = :conversation AND pinned_at IS NOT NULL
 AND id <> :id::bigint) >= :most::bigint"""
 _PIN_SQL = """UPDATE messages SET pinned_at = :at::bigint, pinned_by = :by, updated_at = :now::bigint
 WHERE id = :id::bigint"""
-_SAVED = "(SELECT count(*) FROM saves WHERE uid = :uid AND message_id <> :id::bigint) >= :most::bigint"
+_TOO_MANY_SAVES = "(SELECT count(*) FROM saves WHERE uid = :uid AND message_id <> :id::bigint) >= :most::bigint"
 _SAVE_SQL = """INSERT INTO saves (uid, message_id, saved_at) VALUES (:uid, :id::bigint, :now::bigint)
 ON CONFLICT (uid, message_id) DO UPDATE SET saved_at = excluded.saved_at"""
 _FLAG_SQL = """INSERT INTO flags (message_id, uid, reason_id, remark, at)
@@ -61,7 +61,7 @@ class Annotations(AnnotationRows):
         def change(unit: Unit, standing: MessageStanding) -> None:
             message = standing.message
             if pinned:
-                unit.until(_PINNED, conversation=message.conversation_id, id=message.id, most=limit)
+                unit.until(_TOO_MANY_PINS, conversation=message.conversation_id, id=message.id, most=limit)
             at, by = (now, act.by) if pinned else (None, None)
             unit.do(_PIN_SQL, at=at, by=by, now=now, id=message.id)
             pin = change_log.pin(message.conversation_id, message.id, act.by, act.device, pinned=pinned)
@@ -71,7 +71,7 @@ class Annotations(AnnotationRows):
 
     async def save(self, act: MessageAct, now: int, limit: int) -> int:
         def change(unit: Unit, standing: MessageStanding) -> None:
-            unit.until(_SAVED, uid=act.by, id=act.message_id, most=limit)
+            unit.until(_TOO_MANY_SAVES, uid=act.by, id=act.message_id, most=limit)
             unit.do(_SAVE_SQL, uid=act.by, id=act.message_id, now=now)
             unit.tell("saver", act.by)
             saved = change_log.own(ChangeKind.SAVED, act.by, act.device, message_id=act.message_id)

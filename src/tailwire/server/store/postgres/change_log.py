@@ -18,32 +18,32 @@ from tailwire.server.store.sql.change_log import (
     values_of,
 )
 
-_BIG = {"after_id", "message_id", "since_id", "at"}
+_BIGINT_COLUMNS = {"after_id", "message_id", "since_id", "at"}
 _TARGET_SQL = f"INSERT INTO change_log ({', '.join(COLUMNS)})"
-_REPLACE = "ON CONFLICT (subject, key) DO UPDATE SET number = excluded.number, " + ", ".join(
+_UPSERT = "ON CONFLICT (subject, key) DO UPDATE SET number = excluded.number, " + ", ".join(
     f"{name} = excluded.{name}" for name in COLUMNS[2:]
 )
-_GIVEN = {name: f":{name}{'::bigint' if name in _BIG else ''}" for name in COLUMNS} | {
+_CHANGE_VALUES = {name: f":{name}{'::bigint' if name in _BIGINT_COLUMNS else ''}" for name in COLUMNS} | {
     "after_id": ":last_id::bigint",
     "message_id": ":of::bigint",  # `:message_id` is that of the unit's message
 }
-_NOTE = f"{_TARGET_SQL} VALUES ({', '.join(_GIVEN.values())}) {_REPLACE} RETURNING number AS noted"
-_REMOVED_COLUMNS = {**_GIVEN, "key": "'group removed ' || (SELECT coalesce(max(number), 0) FROM change_log)"}
-_GROUP_REMOVED = f"{_TARGET_SQL} VALUES ({', '.join(_REMOVED_COLUMNS.values())}) {_REPLACE} RETURNING number AS noted"
+_ADD_CHANGE_SQL = f"{_TARGET_SQL} VALUES ({', '.join(_CHANGE_VALUES.values())}) {_UPSERT} RETURNING number AS noted"
+_REMOVED_VALUES = {**_CHANGE_VALUES, "key": "'group removed ' || (SELECT coalesce(max(number), 0) FROM change_log)"}
+_REMOVE_GROUP_SQL = f"{_TARGET_SQL} VALUES ({', '.join(_REMOVED_VALUES.values())}) {_UPSERT} RETURNING number AS noted"
 _ENDED_COLUMNS = {
-    **_GIVEN,
+    **_CHANGE_VALUES,
     "key": "'ended ' || :message_id || ' ' || :detail",
     "message_id": ":message_id::bigint",
     "since_id": ":since::bigint",
 }
-_MEMBERSHIP_ENDED = f"{_TARGET_SQL} VALUES ({', '.join(_ENDED_COLUMNS.values())}) {_REPLACE}"
+_END_MEMBERSHIP_SQL = f"{_TARGET_SQL} VALUES ({', '.join(_ENDED_COLUMNS.values())}) {_UPSERT}"
 _OF_MEMBERS = {
-    **_GIVEN, "subject": "'o/' || m.uid", "key": "'ended ' || :last_id || ' ' || :detail", "uid": "m.uid",
+    **_CHANGE_VALUES, "subject": "'o/' || m.uid", "key": "'ended ' || :last_id || ' ' || :detail", "uid": "m.uid",
     "message_id": ":last_id::bigint", "since_id": "m.joined_after_id",
 }  # fmt: skip
-_MEMBERSHIPS_ENDED = (
+_END_MEMBERSHIPS_SQL = (
     f"{_TARGET_SQL} SELECT {', '.join(_OF_MEMBERS[name] for name in COLUMNS)} FROM members m"
-    f" WHERE m.guid = :detail ORDER BY m.uid {_REPLACE}"
+    f" WHERE m.guid = :detail ORDER BY m.uid {_UPSERT}"
 )
 
 
@@ -74,7 +74,7 @@ class ChangeLog(ChangeLogRows):
 
     def note(self, unit: Unit, change: Change, now: int) -> None:
         """Store a change in a unit; `noted` returns its number."""
-        unit.rows(_NOTE, **_values(change, now))
+        unit.rows(_ADD_CHANGE_SQL, **_values(change, now))
 
     def membership_ended(self, unit: Unit, guid: str, uid: str, since: int | None) -> None:
         """Store in a unit that a user's membership ends with the unit's message.
@@ -83,7 +83,7 @@ class ChangeLog(ChangeLogRows):
             since: the id after which it began; None for a user who was not a member, and sees only that message.
         """
         values = _values(change_log.membership_ended(guid, uid), self._work.world.seconds())
-        statement = _MEMBERSHIP_ENDED
+        statement = _END_MEMBERSHIP_SQL
         if since is None:
             statement = statement.replace(":since::bigint", ":message_id::bigint - 1")
         unit.do(statement, since=since, **values)
@@ -95,8 +95,8 @@ class ChangeLog(ChangeLogRows):
     def group_removed(self, unit: Unit, guid: str, uid: str, device: str) -> None:
         """Store in a unit, before the members are removed, that a group was deleted; `noted` returns the number."""
         now = self._work.world.seconds()
-        unit.rows(_GROUP_REMOVED, **_values(change_log.group_removed(guid, uid, device), now))
-        unit.do(_MEMBERSHIPS_ENDED, **_values(change_log.membership_ended(guid, ""), now))
+        unit.rows(_REMOVE_GROUP_SQL, **_values(change_log.group_removed(guid, uid, device), now))
+        unit.do(_END_MEMBERSHIPS_SQL, **_values(change_log.membership_ended(guid, ""), now))
 
     def forget(self, unit: Unit, which: str, **values: Value) -> None:
         """Remove entries in a unit for another reason than their age or number."""

@@ -14,7 +14,7 @@ from tailwire.server.ports.refusal import Refused
 from tailwire.server.store.postgres.accompanying import Accompaniment
 from tailwire.server.store.postgres.connecting import UNUSABLE, Connection, connect_reader
 from tailwire.server.store.postgres.dialect import PostgresDialect
-from tailwire.server.store.postgres.failures import MISSING, Failure, classify
+from tailwire.server.store.postgres.failures import MISSING_STATES, Failure, classify
 from tailwire.server.store.postgres.parameters import call
 from tailwire.server.store.postgres.pool import FIRST_RETRY_SECONDS, RETRY_AFTER_SECONDS, UNREACHABLE_SECONDS, Pool
 from tailwire.server.store.postgres.request_numbers import RequestNumbers
@@ -180,7 +180,7 @@ class Database:
                     if short or isinstance(e, TimeoutError):
                         raise Refused("ERR_UNAVAILABLE", retry_after=RETRY_AFTER_SECONDS) from e
                     raise Refused("ERR_QUERY_TOO_BROAD") from e
-                if isinstance(e, asyncpg.PostgresError) and e.sqlstate in MISSING:
+                if isinstance(e, asyncpg.PostgresError) and e.sqlstate in MISSING_STATES:
                     raise Refused("ERR_UNAVAILABLE", retry_after=RETRY_AFTER_SECONDS) from e
                 if not isinstance(e, UNUSABLE) or classify(e) is not Failure.LOST:
                     raise

@@ -12,7 +12,7 @@ from tailwire.wire.bounds import harmless
 
 ARGUMENT_COUNT = 29
 _PLACES = ", ".join(f"${n}" for n in range(1, ARGUMENT_COUNT + 1))
-CALL = f"SELECT ids, befores, answers, first, last FROM tailwire_batch_1({_PLACES})"
+CALL_BATCH_SQL = f"SELECT ids, befores, answers, first, last FROM tailwire_batch_1({_PLACES})"
 ENTRY_BYTES = 500  # an estimate of everything except the bodies
 
 
@@ -55,7 +55,7 @@ def end_of_message(draft: Draft) -> bytes:
 
 
 def encode(head: tuple[int, int, str, int], now: int, entries: Sequence[Entry]) -> list[Any]:
-    """Return the arguments of `CALL` for a batch.
+    """Return the arguments of `CALL_BATCH_SQL` for a batch.
 
     Args:
         head: the first of them: process, number, start, highest id.

@@ -32,11 +32,11 @@ class Failure(Enum):
     ENTRY = auto()
 
 
-_BUSY = frozenset({"40001", "40P01", "55P03"})  # serialization, deadlock, lock_timeout
+_BUSY_STATES = frozenset({"40001", "40P01", "55P03"})  # serialization, deadlock, lock_timeout
 _LOST_CLASSES = ("57", "08", "25P")  # operator intervention and timeouts, connection, sessions that were ended
-MISSING = ("42P01", "42883")
+MISSING_STATES = ("42P01", "42883")
 """No such table or function: the database is being restored."""
-_UNABLE_CLASSES = ("53", "58", "XX", "25006", "3D", "28", "42501", *MISSING)
+_UNABLE_CLASSES = ("53", "58", "XX", "25006", "3D", "28", "42501", *MISSING_STATES)
 # out of resources, system, internal, read-only; and at a new connection: no such database, wrong password, no rights
 
 
@@ -48,7 +48,7 @@ def classify(error: Exception) -> Failure:
             return Failure.DEAD
         if state == ANOTHER_DATABASE:
             return Failure.ANOTHER
-        if state in _BUSY:
+        if state in _BUSY_STATES:
             return Failure.BUSY
         if state.startswith(_UNABLE_CLASSES):
             return Failure.LOST if state.startswith("53300") else Failure.UNABLE  # too many connections: soon fewer

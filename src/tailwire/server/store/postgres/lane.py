@@ -24,7 +24,7 @@ from tailwire.server.ports.log import Batch, BatchObserver
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
 from tailwire.server.store.postgres.connecting import UNUSABLE, Connection
-from tailwire.server.store.postgres.drafts import CALL, Entry, encode
+from tailwire.server.store.postgres.drafts import CALL_BATCH_SQL, Entry, encode
 from tailwire.server.store.postgres.failures import Failure, classify
 from tailwire.server.store.postgres.starts import Starts
 from tailwire.server.store.postgres.unit import Answer, Unit
@@ -40,15 +40,15 @@ UNREACHABLE_SECONDS = 5.0
 """How long writes wait for a database that does not answer, before they are refused."""
 FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.02, 0.5
 LEASE_SECONDS = 10
-_HAS_USERS = "EXISTS (SELECT FROM presence p WHERE p.process = $1)"
-LEASE = f"""INSERT INTO processes (name, serving, keys, until)
+_HAS_USERS_CONDITION = "EXISTS (SELECT FROM presence p WHERE p.process = $1)"
+LEASE_SQL = f"""INSERT INTO processes (name, serving, keys, until)
 VALUES ($1, $2, $3, clock_timestamp() + interval '{LEASE_SECONDS} seconds') RETURNING id"""
 
 # If users of the process are still stored, its row is kept for the grace period. Then other processes take the process
 # for dead, and report the users who are not back.
-LEAVE = f"""WITH free AS (DELETE FROM leases WHERE process = $1),
+LEAVE_SQL = f"""WITH free AS (DELETE FROM leases WHERE process = $1),
 kept AS (UPDATE processes SET serving = false, keys = '', until = clock_timestamp() + make_interval(secs => $2)
-WHERE id = $1 AND {_HAS_USERS}) DELETE FROM processes WHERE id = $1 AND NOT {_HAS_USERS}"""
+WHERE id = $1 AND {_HAS_USERS_CONDITION}) DELETE FROM processes WHERE id = $1 AND NOT {_HAS_USERS_CONDITION}"""
 
 
 class LaneClosed(RuntimeError):
@@ -132,7 +132,7 @@ class Lane:
 
     async def _registered(self, connection: Connection) -> int:
         asked = asyncio.get_running_loop().time()
-        number = int(await connection.fetchval(LEASE, self._name, self._serving, self.keys, timeout=CALL_SECONDS))
+        number = int(await connection.fetchval(LEASE_SQL, self._name, self._serving, self.keys, timeout=CALL_SECONDS))
         self.renewed_at = asked
         return number
 
@@ -208,7 +208,7 @@ class Lane:
                 connection = await self._connected()
                 arguments[: len(self._head())] = self._head()
                 sent = True
-                return await connection.fetchrow(CALL, *arguments, timeout=CALL_SECONDS)
+                return await connection.fetchrow(CALL_BATCH_SQL, *arguments, timeout=CALL_SECONDS)
             except Exception as e:
                 failure = classify(e)
                 if failure is Failure.ENTRY:
@@ -277,7 +277,7 @@ class Lane:
             await asyncio.wait([self._task])
         if self._connection is not None:
             with contextlib.suppress(*UNUSABLE):
-                await self._connection.execute(LEAVE, self.process, self.grace, timeout=1)
+                await self._connection.execute(LEAVE_SQL, self.process, self.grace, timeout=1)
                 await self._connection.close(timeout=1)
         self._throw_away()
 

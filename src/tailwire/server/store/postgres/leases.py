@@ -9,11 +9,11 @@ from tailwire.server.store.postgres.database import Database
 from tailwire.server.store.postgres.lane import LEASE_SECONDS, Lane
 
 # Only for a process that has not been declared dead, whose row is there.
-_TAKE = """WITH taken AS (INSERT INTO leases (name, process) SELECT w.name, p.id
+_TAKE_LEASES_SQL = """WITH taken AS (INSERT INTO leases (name, process) SELECT w.name, p.id
 FROM unnest(CAST(:names AS text[])) AS w (name), processes p WHERE p.id = CAST(:mine AS bigint) ORDER BY w.name
 ON CONFLICT (name) DO NOTHING RETURNING name)
 SELECT name FROM taken UNION ALL SELECT name FROM leases WHERE process = CAST(:mine AS bigint)"""
-_GIVE_UP = "DELETE FROM leases WHERE process = :mine AND name = ANY(CAST(:names AS text[]))"
+_GIVE_UP_LEASES_SQL = "DELETE FROM leases WHERE process = :mine AND name = ANY(CAST(:names AS text[]))"
 
 
 class Leases:
@@ -49,13 +49,13 @@ class Leases:
         # Counted from when the renewal was asked for: while the answer was on its way, or this process was stopped, the
         # lease went on, and may have ended.
         until, process = self._lane.renewed_at + LEASE_SECONDS / 2, self._lane.process
-        rows = await self._database.rows(_TAKE, {"names": list(names), "mine": process})
+        rows = await self._database.rows(_TAKE_LEASES_SQL, {"names": list(names), "mine": process})
         found = frozenset(row[0] for row in rows)
         if process != self._lane.process:
             return
         unwanted = found.difference(names)
         if unwanted:
-            await self._database.run(_GIVE_UP, {"names": sorted(unwanted), "mine": process})
+            await self._database.run(_GIVE_UP_LEASES_SQL, {"names": sorted(unwanted), "mine": process})
         held = found - unwanted
         new = held if asyncio.get_running_loop().time() >= self._until else held - self._held
         self._held, self._until = held, until

@@ -20,13 +20,13 @@ from tailwire.server.store.sql.statements import MESSAGE_COLUMNS
 
 ROWS_PER_PAGE = 200
 ENTRIES_PER_PAGE = 1000
-_ENTRY = "number, after_id, subject, kind, uid, device, to_uid, message_id, detail, at"
-_COLUMNS = ", ".join(f"m.{column.name}" for column in MESSAGE_COLUMNS)
+_ENTRY_COLUMNS = "number, after_id, subject, kind, uid, device, to_uid, message_id, detail, at"
+_MESSAGE_COLUMNS = ", ".join(f"m.{column.name}" for column in MESSAGE_COLUMNS)
 # Not the last value of the sequence, which may belong to a batch that is not committed yet.
 _LOOK_SQL = f"""SELECT greatest(coalesce((SELECT max(id) FROM messages), 0), coalesce((SELECT max(id) FROM changes),
 0)), coalesce((SELECT min(id) FROM changes), 0), (SELECT count(*) FROM processes WHERE serving),
 ({NEWEST_SQL})"""
-_MESSAGES_SQL = f"""SELECT {_COLUMNS}, coalesce((SELECT max(b.id) FROM messages b
+_MESSAGES_SQL = f"""SELECT {_MESSAGE_COLUMNS}, coalesce((SELECT max(b.id) FROM messages b
 WHERE b.conversation_id = m.conversation_id AND b.id < m.id), 0)
 FROM messages m WHERE m.id > ? AND m.id <= ? ORDER BY m.id LIMIT ?"""
 # Whether the user was a member after the change: they may have left since, but what was sent in between is for them.
@@ -43,7 +43,7 @@ ON c.id > m.id AND c.kind = 'member' AND starts_with(c.key, m.receiver || '/')
 AND c.id < (SELECT coalesce(max(e.action_id), c.id + 1) FROM edits e WHERE e.message_id IN (m.id, m.quoted_id))
 WHERE m.receiver_type = 'group' AND """
 
-_ENTRIES_SQL = f"""SELECT {_ENTRY}, NULL FROM change_log WHERE number > ? AND number <= ?
+_ENTRIES_SQL = f"""SELECT {_ENTRY_COLUMNS}, NULL FROM change_log WHERE number > ? AND number <= ?
 ORDER BY number LIMIT {ENTRIES_PER_PAGE}"""
 # For a change in a group: those who were members before the change and still are, those who have left since, and those
 # who were members until the group was removed.

@@ -26,7 +26,7 @@ _EDIT_SQL = """UPDATE messages SET body = :body::bytea, traits = :traits::int, e
 :by, updated_at = :now::bigint WHERE id = :id::bigint"""
 _DELETE_SQL = """UPDATE messages SET body = :body::bytea, traits = 0, deleted_at = :now::bigint, deleted_by = :by,
 updated_at = :now::bigint, pinned_at = NULL, pinned_by = NULL WHERE id = :id::bigint"""
-_LAST_EDIT = "(SELECT action_id FROM edits WHERE message_id = :id::bigint)"
+_LAST_EDIT_ID = "(SELECT action_id FROM edits WHERE message_id = :id::bigint)"
 
 
 class Messages(MessageRows):
@@ -122,6 +122,6 @@ class Messages(MessageRows):
 def forget_last_edit(unit: Unit, message_id: int) -> None:
     """Delete the action message of a message's last edit, with all rows that belong to it."""
     for table in TABLES_OF_MESSAGES:
-        unit.do(f"DELETE FROM {table} WHERE message_id = {_LAST_EDIT}", id=message_id)
-    unit.do(f"DELETE FROM messages WHERE id = {_LAST_EDIT}", id=message_id)
+        unit.do(f"DELETE FROM {table} WHERE message_id = {_LAST_EDIT_ID}", id=message_id)
+    unit.do(f"DELETE FROM messages WHERE id = {_LAST_EDIT_ID}", id=message_id)
     unit.do("DELETE FROM edits WHERE message_id = :id::bigint", id=message_id)

@@ -10,7 +10,7 @@ from typing import Any
 from tailwire.server.store.sql.connection import Parameters
 
 # A text in quotes, a cast, or a parameter.
-_TOKEN = re.compile(r"'(?:[^']|'')*'|::|:([A-Za-z_][A-Za-z_0-9]*)|\?")
+_PARAMETER = re.compile(r"'(?:[^']|'')*'|::|:([A-Za-z_][A-Za-z_0-9]*)|\?")
 
 
 @lru_cache(maxsize=4096)
@@ -29,7 +29,7 @@ def translated(sql: str) -> tuple[str, tuple[str, ...]]:
             return f"${marks}"
         return token
 
-    text = _TOKEN.sub(replace, sql)
+    text = _PARAMETER.sub(replace, sql)
     if names and marks:
         raise ValueError(f"a statement has either named parameters or ?: {sql}")
     return text, tuple(names)

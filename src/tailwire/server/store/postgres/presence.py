@@ -16,10 +16,10 @@ from tailwire.server.store.postgres.drafts import Entry
 from tailwire.server.store.postgres.lane import Lane
 from tailwire.server.store.postgres.unit import Unit
 
-_NOTE = """SELECT befores, afters, version FROM tailwire_presence_2(CAST(:process AS bigint), CAST(:after AS bigint),
-CAST(:uids AS text[]), CAST(:here AS boolean[]), CAST(:away AS boolean[]))"""
-_VERSIONS = "SELECT process, version FROM presence_versions"
-_ROLL = """SELECT v.version, coalesce(array_agg(p.uid), '{}'), coalesce(array_agg(p.away), '{}')
+_STORE_PRESENCE_SQL = """SELECT befores, afters, version FROM tailwire_presence_2(CAST(:process AS bigint),
+CAST(:after AS bigint), CAST(:uids AS text[]), CAST(:here AS boolean[]), CAST(:away AS boolean[]))"""
+_VERSIONS_SQL = "SELECT process, version FROM presence_versions"
+_USERS_OF_PROCESS_SQL = """SELECT v.version, coalesce(array_agg(p.uid), '{}'), coalesce(array_agg(p.away), '{}')
 FROM presence_versions v LEFT JOIN presence p ON p.process = v.process WHERE v.process = :process GROUP BY v.version"""
 
 
@@ -50,7 +50,7 @@ class PresenceRows:
         after = self._last[1] if self._last[0] == process else 0
         columns = {"uids": [u.uid for u in users], "here": [u.online for u in users], "away": [u.away for u in users]}
         while True:
-            row = await self._database.one(_NOTE, {"process": process, "after": after, **columns})
+            row = await self._database.one(_STORE_PRESENCE_SQL, {"process": process, "after": after, **columns})
             befores, _, after = row
             self._last = (process, after)
             if befores is not None:
@@ -58,11 +58,11 @@ class PresenceRows:
 
     async def versions(self) -> tuple[int, dict[int, int]]:
         with _unavailable_on_error():
-            return self._lane.process, dict(await self._database.rows(_VERSIONS))
+            return self._lane.process, dict(await self._database.rows(_VERSIONS_SQL))
 
     async def users_of(self, process: int) -> ProcessUsers | None:
         with _unavailable_on_error():
-            found = await self._database.long_rows(_ROLL, {"process": process})
+            found = await self._database.long_rows(_USERS_OF_PROCESS_SQL, {"process": process})
         if not found:
             return None
         version, uids, away = found[0]

@@ -24,7 +24,7 @@ MAX_ANSWER_SECONDS = 1.0
 KEYS_CHECK_SECONDS = 0.25
 """How often a starting server checks whether one that has other keys still runs."""
 # A new row of this process is made by the lane only, which knows what must be forgotten with the old one.
-_RENEW = f"""WITH mine AS (UPDATE processes SET until = clock_timestamp() + interval '{LEASE_SECONDS} seconds'
+_RENEW_SQL = f"""WITH mine AS (UPDATE processes SET until = clock_timestamp() + interval '{LEASE_SECONDS} seconds'
 WHERE id = :mine RETURNING id)
 SELECT EXISTS (SELECT FROM mine), (SELECT count(*) FROM processes WHERE serving AND until > clock_timestamp()),
 array(SELECT id FROM processes WHERE until < clock_timestamp() AND id <> :mine), array(SELECT id FROM processes),
@@ -33,7 +33,7 @@ _ALL_SQL = (
     """SELECT id, name, serving, CAST(extract(epoch FROM until) AS bigint), id = :mine FROM processes ORDER BY id"""
 )
 # The rows of `presence` that go with those of `processes` are still there for the other parts of the statement.
-_TAKE_OVER = """WITH gone AS (DELETE FROM processes WHERE until < clock_timestamp() AND id IN
+_TAKE_OVER_SQL = """WITH gone AS (DELETE FROM processes WHERE until < clock_timestamp() AND id IN
 (SELECT CAST(value AS bigint) FROM jsonb_array_elements_text(:ids::jsonb) AS t (value))
 RETURNING id, name, serving, until)
 SELECT g.id, g.name, g.serving, CAST(extract(epoch FROM g.until) AS bigint) AS until,
@@ -115,7 +115,7 @@ class Processes:
             Refused, or one of `connecting.UNUSABLE`: the database cannot be used.
         """
         asked, process, began = self._now(), self._lane.process, asyncio.get_running_loop().time()
-        mine, servers, ended, alive, database_time = await self._database.one(_RENEW, {"mine": process})
+        mine, servers, ended, alive, database_time = await self._database.one(_RENEW_SQL, {"mine": process})
         if mine and process == self._lane.process:
             self._lane.renewed_at = began
         self.alive = frozenset(alive)
@@ -136,7 +136,7 @@ class Processes:
 
     async def _take_over(self, dead: frozenset[int], report: Callable[[Ended], None]) -> None:
         unit = Unit()
-        unit.rows(_TAKE_OVER, ids=sorted(dead))
+        unit.rows(_TAKE_OVER_SQL, ids=sorted(dead))
         for row in (await self._lane.submit(Entry(unit=unit))).results[0]:
             if row["serving"]:
                 log.warning("process %s is taken for dead: its lease was not renewed", row["name"])

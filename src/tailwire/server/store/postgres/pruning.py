@@ -7,13 +7,13 @@ from tailwire.server.store.postgres.chores import Chores
 from tailwire.server.store.postgres.removal import Removal
 from tailwire.server.store.postgres.unit import Unit
 from tailwire.server.store.postgres.work import Work, texts
-from tailwire.server.store.sql.change_log import OF_PRUNED_MESSAGES
+from tailwire.server.store.sql.change_log import OF_PRUNED_MESSAGES_CONDITION
 from tailwire.server.store.sql.files import CONDEMNED
-from tailwire.server.store.sql.pruning import LAST_OLD_SQL, OLD_FILE, PruningRows
+from tailwire.server.store.sql.pruning import LAST_OLD_SQL, OLD_FILE_CONDITION, PruningRows
 
-_OLD = "id <= :until::bigint AND sent_at <= :before::bigint"
+_OLD_CONDITION = "id <= :until::bigint AND sent_at <= :before::bigint"
 _NOTE_SQL = f"""UPDATE conversations c SET pruned_id = greatest(c.pruned_id, old.id)
-FROM (SELECT conversation_id, max(id) AS id FROM messages WHERE {_OLD} GROUP BY conversation_id) AS old
+FROM (SELECT conversation_id, max(id) AS id FROM messages WHERE {_OLD_CONDITION} GROUP BY conversation_id) AS old
 WHERE c.conversation_id = old.conversation_id"""
 # A receipt says up to which message a user has read. If all of these were removed, it is of no use.
 _FORGET_RECEIPTS_SQL = """DELETE FROM receipts x USING (SELECT DISTINCT conversation_id FROM removed) AS r
@@ -41,10 +41,10 @@ class Pruning(PruningRows):
         if until is None:
             return 0
         unit = Unit()
-        unit.rows(f"SELECT count(*) AS count FROM messages WHERE {_OLD}", until=until, before=before)
+        unit.rows(f"SELECT count(*) AS count FROM messages WHERE {_OLD_CONDITION}", until=until, before=before)
         unit.do("UPDATE app SET pruned_id = greatest(pruned_id, :until::bigint)", until=until)
         unit.do(_NOTE_SQL, until=until, before=before)
-        self._removal.remove_messages(unit, _OLD, {"until": until, "before": before}, None)
+        self._removal.remove_messages(unit, _OLD_CONDITION, {"until": until, "before": before}, None)
         unit.do(_FORGET_RECEIPTS_SQL)
         answer = await self._work.carry_out(unit)
         self._chores.added()
@@ -59,11 +59,12 @@ class Pruning(PruningRows):
             unit.do(_FORGET_PLACES_SQL)
             removed = (await self._work.carry_out(unit)).results[0]
         unit = Unit()
-        self._log.forget(unit, OF_PRUNED_MESSAGES)
+        self._log.forget(unit, OF_PRUNED_MESSAGES_CONDITION)
         await self._work.carry_out(unit)
 
     async def condemn_files(self, before: int, limit: int) -> int:
-        sql = f"SELECT name FROM files WHERE {OLD_FILE.format(before=':before')} ORDER BY created_at LIMIT :limit"
+        old = OLD_FILE_CONDITION.format(before=":before")
+        sql = f"SELECT name FROM files WHERE {old} ORDER BY created_at LIMIT :limit"
         names = [row[0] for row in await self._work.reads.rows(sql, {"before": before, "limit": limit})]
         if not names:
             return 0
@@ -71,7 +72,7 @@ class Pruning(PruningRows):
         # Since the names were read, a user or group may have come to refer to one of the files.
         unit.do(
             f"UPDATE files SET used = {CONDEMNED}, unused_since = 0 WHERE name IN {texts('names')} AND"
-            f" {OLD_FILE.format(before=':before::bigint')}",
+            f" {OLD_FILE_CONDITION.format(before=':before::bigint')}",
             names=names, before=before,
         )  # fmt: skip
         unit.do(

@@ -14,7 +14,8 @@ from tailwire.server.store.postgres.webhooks import Webhooks
 from tailwire.server.store.postgres.work import Work
 from tailwire.server.store.sql.reactions import Events, ReactionRows
 
-_FULL = """(SELECT count(DISTINCT reaction) FROM reactions WHERE message_id = :id::bigint AND reaction <> :reaction)
+_TOO_MANY_REACTIONS = """(SELECT count(DISTINCT reaction) FROM reactions
+WHERE message_id = :id::bigint AND reaction <> :reaction)
 >= :most::bigint"""
 _ADD_SQL = """INSERT INTO reactions (id, message_id, reaction, uid, reacted_at)
 VALUES (:number::bigint, :id::bigint, :reaction, :uid, :now::bigint) ON CONFLICT DO NOTHING"""
@@ -38,7 +39,7 @@ class Reactions(ReactionRows):
         async def attempt() -> ReactionRow | None:
             unit = Unit()
             message = (await self._standings.see_message(unit, act)).message
-            unit.until(_FULL, id=act.message_id, reaction=reaction, most=limit)
+            unit.until(_TOO_MANY_REACTIONS, id=act.message_id, reaction=reaction, most=limit)
             (number,) = await self._db.one("SELECT nextval('reactions_id_seq')")
             row = ReactionRow(number, act.message_id, reaction, act.by, now)
             unit.need(_ADD_SQL, number=number, id=act.message_id, reaction=reaction, uid=act.by, now=now)

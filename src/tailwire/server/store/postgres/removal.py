@@ -21,14 +21,14 @@ from tailwire.server.store.postgres.tokens import end_tokens
 from tailwire.server.store.postgres.unit import Unit, Value
 from tailwire.server.store.postgres.webhooks import Webhooks
 from tailwire.server.store.postgres.work import Work, use_files
-from tailwire.server.store.sql.change_log import OF_CONVERSATION, OF_USER
+from tailwire.server.store.sql.change_log import OF_CONVERSATION_CONDITION, OF_USER_CONDITION
 from tailwire.server.store.sql.files import CONDEMNED
 from tailwire.server.store.sql.removed_sends import FORGET_SQL, KEPT_SECONDS, REMEMBER_SQL
 from tailwire.server.store.sql.users import TABLES_OF_USER
 
 MESSAGES_PER_STEP = 2_000
 
-_LAST = (
+_LAST_MESSAGE_ID = (
     "coalesce((SELECT m.id FROM messages m WHERE m.conversation_id = c.conversation_id {which}"
     " ORDER BY m.id DESC LIMIT 1), 0)"
 )
@@ -38,8 +38,9 @@ _SHOWN = (
     " AND tailwire_json(m.body) #> '{data,updateConversation}' IS NOT DISTINCT FROM 'false'::jsonb)"
 )
 _UPDATE_LAST_SQL = (
-    f"UPDATE conversations c SET last_message_id = {_LAST.format(which='')},"
-    f" shown_message_id = {_LAST.format(which=_SHOWN)} WHERE c.conversation_id IN (SELECT conversation_id FROM removed)"
+    f"UPDATE conversations c SET last_message_id = {_LAST_MESSAGE_ID.format(which='')},"
+    f" shown_message_id = {_LAST_MESSAGE_ID.format(which=_SHOWN)}"
+    " WHERE c.conversation_id IN (SELECT conversation_id FROM removed)"
 )
 _COUNT_REPLIES_SQL = (
     "UPDATE messages p SET reply_count = (SELECT count(*) FROM messages r WHERE r.parent_id = p.id)"
@@ -56,8 +57,10 @@ _RELEASE_SQL = (
     " WHERE f.name = g.name AND f.used < 2 AND NOT EXISTS (SELECT FROM file_uses u WHERE u.name = f.name"
     " AND NOT (u.place = 'message' AND u.key IN (SELECT key FROM gone)))"
 )
-_NO_CONVERSATION = "NOT EXISTS (SELECT FROM conversations WHERE conversation_id = :conversation)"
-_REMEMBER = REMEMBER_SQL.format(which="id IN (SELECT id FROM removed)", now=":now::bigint", since=":since::bigint")
+_NO_CONVERSATION_CONDITION = "NOT EXISTS (SELECT FROM conversations WHERE conversation_id = :conversation)"
+_REMEMBER_REMOVED_SQL = REMEMBER_SQL.format(
+    which="id IN (SELECT id FROM removed)", now=":now::bigint", since=":since::bigint"
+)
 
 
 class Removal:
@@ -97,7 +100,7 @@ class Removal:
             unit.do(f"DELETE FROM {table} WHERE uid = :uid", uid=uid)
         unit.do("DELETE FROM blocks WHERE uid = :uid OR blocked = :uid", uid=uid)
         unit.do("DELETE FROM friends WHERE uid = :uid OR friend = :uid", uid=uid)
-        self._log.forget(unit, OF_USER, uid=uid, own=change_log.own_subject(uid))
+        self._log.forget(unit, OF_USER_CONDITION, uid=uid, own=change_log.own_subject(uid))
         unit.tell("user", uid)
         results = (await self._work.carry_out(unit)).results
         self._chores.added()
@@ -149,7 +152,7 @@ class Removal:
         await self._thin_out("conversation_id = :conversation", {"conversation": conversation_id})
         unit = Unit()
         changes = change_log.conversation_removed(conversation_id, by, device)
-        unit.until(_NO_CONVERSATION, conversation=conversation_id)
+        unit.until(_NO_CONVERSATION_CONDITION, conversation=conversation_id)
         self._remove_conversation(unit, conversation_id)
         for change in changes.values():
             self._log.note(unit, change, self._work.world.seconds())
@@ -185,7 +188,7 @@ class Removal:
         self.remove_messages(unit, "conversation_id = :conversation", {"conversation": conversation_id}, None)
         for table in ("conversations", "marks", "receipts", "participants"):
             unit.do(f"DELETE FROM {table} WHERE conversation_id = :conversation", conversation=conversation_id)
-        self._log.forget(unit, OF_CONVERSATION, conversation=conversation_id)
+        self._log.forget(unit, OF_CONVERSATION_CONDITION, conversation=conversation_id)
 
     def remove_messages(self, unit: Unit, which: str, values: dict[str, Value], most: int | None) -> None:
         """Remove messages in a unit, with all that belongs to them. Until the unit ends, the table `removed` has them.
@@ -214,7 +217,7 @@ class Removal:
         unit.do(_FORGET_WORDS_SQL)
         unit.do(_RELEASE_SQL, now=self._work.world.seconds())
         now = self._work.world.seconds()
-        unit.do(_REMEMBER, now=now, since=now - KEPT_SECONDS)
+        unit.do(_REMEMBER_REMOVED_SQL, now=now, since=now - KEPT_SECONDS)
         unit.do(FORGET_SQL.format(since=":since::bigint"), since=now - KEPT_SECONDS)
         unit.do("DELETE FROM messages WHERE id IN (SELECT id FROM removed)")
         unit.do(_UPDATE_LAST_SQL)

@@ -22,28 +22,28 @@ def _versions(*aliases: str) -> str:
     return ", ".join(f"coalesce(CAST({alias}.xmin AS text), '-')" for alias in aliases)
 
 
-_GROUP_FROM = """FROM groups g
+_GROUP_FROM_CLAUSE = """FROM groups g
 LEFT JOIN members b ON b.guid = g.guid AND b.uid = :by LEFT JOIN bans bb ON bb.guid = g.guid AND bb.uid = :by
 LEFT JOIN members o ON o.guid = g.guid AND o.uid = :subject LEFT JOIN bans ob ON ob.guid = g.guid AND ob.uid = :subject
 WHERE g.guid = :guid"""
 _MEMBERSHIP_COUNT = "(SELECT count(*) FROM members n WHERE n.uid = :subject)"
 _GROUP_SEEN = f"concat_ws(' ', {_versions('g', 'b', 'bb', 'o', 'ob')}, {_MEMBERSHIP_COUNT})"
-_PARTS = (("g", GroupRow), ("b", MemberRow), ("bb", BanRow), ("o", MemberRow), ("ob", BanRow))
-_GROUP_COLUMNS = ", ".join(name for alias, row in _PARTS for name in _columns(alias, row))
-_GROUP_STANDING_SQL = f"SELECT {_GROUP_SEEN}, {_MEMBERSHIP_COUNT}, {_GROUP_COLUMNS} {_GROUP_FROM}"
+_GROUP_PARTS = (("g", GroupRow), ("b", MemberRow), ("bb", BanRow), ("o", MemberRow), ("ob", BanRow))
+_GROUP_COLUMNS = ", ".join(name for alias, row in _GROUP_PARTS for name in _columns(alias, row))
+_GROUP_STANDING_SQL = f"SELECT {_GROUP_SEEN}, {_MEMBERSHIP_COUNT}, {_GROUP_COLUMNS} {_GROUP_FROM_CLAUSE}"
 
-_MESSAGE_FROM = """FROM messages m
+_MESSAGE_FROM_CLAUSE = """FROM messages m
 LEFT JOIN members b ON m.receiver_type = 'group' AND b.guid = m.receiver AND b.uid = :by
 LEFT JOIN groups g ON m.receiver_type = 'group' AND g.guid = m.receiver
 WHERE m.id = CAST(:id AS bigint)"""
-_BLOCKED_BY = """CASE WHEN m.receiver_type = 'user' THEN coalesce((SELECT k.uid FROM blocks k
+_BLOCKER = """CASE WHEN m.receiver_type = 'user' THEN coalesce((SELECT k.uid FROM blocks k
 WHERE (k.uid = m.sender AND k.blocked = m.receiver) OR (k.uid = m.receiver AND k.blocked = m.sender)
 ORDER BY CASE WHEN k.uid = :by THEN 0 ELSE 1 END LIMIT 1), '') ELSE '' END"""
 # Not the whole row: replies and receipts change it all the time, and no decision depends on them.
-_CONTENT = "md5(m.body), m.traits, coalesce(m.edited_at, 0), coalesce(m.deleted_at, 0), coalesce(m.pinned_at, 0)"
-_MESSAGE_SEEN = f"concat_ws(' ', {_CONTENT}, {_versions('b')}, coalesce(g.owner, '-'), {_BLOCKED_BY})"
+_CONTENT_SEEN = "md5(m.body), m.traits, coalesce(m.edited_at, 0), coalesce(m.deleted_at, 0), coalesce(m.pinned_at, 0)"
+_MESSAGE_SEEN = f"concat_ws(' ', {_CONTENT_SEEN}, {_versions('b')}, coalesce(g.owner, '-'), {_BLOCKER})"
 _MESSAGE_COLUMNS = ", ".join([*_columns("m", MessageRow), *_columns("b", MemberRow)])
-_MESSAGE_STANDING_SQL = f"SELECT {_MESSAGE_SEEN}, g.owner, {_BLOCKED_BY}, {_MESSAGE_COLUMNS} {_MESSAGE_FROM}"
+_MESSAGE_STANDING_SQL = f"SELECT {_MESSAGE_SEEN}, g.owner, {_BLOCKER}, {_MESSAGE_COLUMNS} {_MESSAGE_FROM_CLAUSE}"
 
 
 class Standings:
@@ -70,14 +70,14 @@ class Standings:
             raise Refused("ERR_GUID_NOT_FOUND")
         found: list[Any] = []
         start = 2
-        for _, kind in _PARTS:
+        for _, kind in _GROUP_PARTS:
             end = start + len(dataclasses.fields(kind))
             found.append(kind(*row[start:end]) if row[start] is not None else None)
             start = end
         group, member, ban, other, other_ban = found
         standing = GroupStanding(group, member, ban, other, other_ban, row[1])
         act.allowed(standing)
-        unit.seen(f"(SELECT {_GROUP_SEEN} {_GROUP_FROM}) = :seen", seen=row[0], **values)
+        unit.seen(f"(SELECT {_GROUP_SEEN} {_GROUP_FROM_CLAUSE}) = :seen", seen=row[0], **values)
         return standing
 
     async def see_message(self, unit: Unit, act: MessageAct) -> MessageStanding:
@@ -97,5 +97,5 @@ class Standings:
         else:
             standing = MessageStanding(message, MemberRow(*row[end:]) if row[end] is not None else None, row[1])
         act.allowed(standing)
-        unit.seen(f"(SELECT {_MESSAGE_SEEN} {_MESSAGE_FROM}) = :seen", seen=row[0], **values)
+        unit.seen(f"(SELECT {_MESSAGE_SEEN} {_MESSAGE_FROM_CLAUSE}) = :seen", seen=row[0], **values)
         return standing

@@ -14,11 +14,11 @@ from tailwire.server.store.postgres.connecting import CONNECT_SECONDS, Connectio
 from tailwire.server.store.sql.starts import KnownStarts
 from tailwire.server.telemetry.logs import log
 
-KNOWN = "SELECT tailwire_known_1(?, ?)"
-_START = "SELECT mark, last, before, why FROM tailwire_start_1($1, $2, $3, $4, $5)"
-_ALL = "SELECT mark, after_id FROM starts ORDER BY number"
-_NAME = "SELECT store_name FROM app"
-_REPORTS = {
+KNOWN_START_SQL = "SELECT tailwire_known_1(?, ?)"
+_BEGIN_START_SQL = "SELECT mark, last, before, why FROM tailwire_start_1($1, $2, $3, $4, $5)"
+_STARTS_SQL = "SELECT mark, after_id FROM starts ORDER BY number"
+_STORE_NAME_SQL = "SELECT store_name FROM app"
+_REASONS = {
     "copied": "the database was restored from a dump or moved",
     "promoted": "another PostgreSQL server has taken over, or the database was recovered to a point in time",
     "older": "an older copy of the database was restored",
@@ -56,19 +56,19 @@ class Starts:
         """
         world = self._world
         values = (world.secret(6), world.secret(8), world.seconds(), self.highest, self.begins and not self.mark)
-        found = await connection.fetchrow(_START, *values, timeout=CONNECT_SECONDS)
+        found = await connection.fetchrow(_BEGIN_START_SQL, *values, timeout=CONNECT_SECONDS)
         if found is None:
             raise RuntimeError("tailwire_start_1 returned nothing")
         mark, last, before, why = found
         if mark != self.mark:
-            starts = await connection.fetch(_ALL, timeout=CONNECT_SECONDS)
-            self.name = await connection.fetchval(_NAME, timeout=CONNECT_SECONDS) or ""
+            starts = await connection.fetch(_STARTS_SQL, timeout=CONNECT_SECONDS)
+            self.name = await connection.fetchval(_STORE_NAME_SQL, timeout=CONNECT_SECONDS) or ""
             self.known = KnownStarts([(row[0], row[1]) for row in starts])
-        if why in _REPORTS:
+        if why in _REASONS:
             log.warning(
                 "%s: it ends with id %d, and continues after id %d; clients connect again and are notified of what is"
                 " missing",
-                _REPORTS[why], before, last,
+                _REASONS[why], before, last,
             )  # fmt: skip
         first, changed = not self.mark, mark != self.mark
         self.mark, self.highest = mark, max(self.highest, last)

@@ -16,12 +16,12 @@ from tailwire.server.store.sql.tokens import COLUMNS, KEEP_ENDED_SQL, TokenRows
 _ADD_SQL = f"""INSERT INTO auth_tokens ({COLUMNS}, number) SELECT {COLUMNS},
 (SELECT coalesce(max(number), 0) + 1 FROM auth_tokens t WHERE t.uid = :uid)
 FROM jsonb_populate_record(NULL::auth_tokens, :row::jsonb)"""
-_TRIMMED = """uid = :uid
+_SURPLUS_CONDITION = """uid = :uid
 AND (SELECT count(*) FROM auth_tokens t WHERE t.uid = :uid) > :most::bigint
 AND number <= (SELECT max(number) FROM auth_tokens t WHERE t.uid = :uid) - :most::bigint"""
-_USABLE = "EXISTS (SELECT FROM users WHERE uid = :uid AND deactivated_at IS NULL)"
-_ENDED = "EXISTS (SELECT FROM ended_tokens WHERE token_hash = :hash AND expires_at > :now::bigint)"
-_KNOWN = """EXISTS (SELECT FROM auth_tokens WHERE token_hash = :hash
+_USER_ACTIVE_CONDITION = "EXISTS (SELECT FROM users WHERE uid = :uid AND deactivated_at IS NULL)"
+_TOKEN_ENDED_CONDITION = "EXISTS (SELECT FROM ended_tokens WHERE token_hash = :hash AND expires_at > :now::bigint)"
+_TOKEN_KNOWN_CONDITION = """EXISTS (SELECT FROM auth_tokens WHERE token_hash = :hash
 AND (uid <> :uid OR expires_at IS NULL OR expires_at > :now::bigint))"""
 NO_USER, ENDED = 1, 2  # the steps of a unit
 
@@ -32,7 +32,7 @@ def end_tokens(unit: Unit, which: str, **values: Value) -> None:
     unit.rows(f"DELETE FROM auth_tokens WHERE {which} RETURNING uid, token_hash", **values)
 
 
-_COUNT = "(SELECT count(*) FROM auth_tokens WHERE uid = :uid)"
+_TOKEN_COUNT = "(SELECT count(*) FROM auth_tokens WHERE uid = :uid)"
 MAX_CACHED_OWNERS = 50_000
 
 
@@ -62,21 +62,21 @@ class Tokens(TokenRows):
     async def add(self, token: TokenRow, limit: int) -> list[str]:
         async def attempt() -> list[str]:
             # Older tokens are revoked only if there are too many, so that most logins change nothing for others.
-            (count,) = await self._db.one(f"SELECT {_COUNT}", {"uid": token.uid})
+            (count,) = await self._db.one(f"SELECT {_TOKEN_COUNT}", {"uid": token.uid})
             unit = Unit()
             full = "" if count >= limit else "NOT "
-            unit.seen(f"{full}{_COUNT} >= :most::bigint", uid=token.uid, most=limit)
-            unit.until(f"NOT {_USABLE}", uid=token.uid)
+            unit.seen(f"{full}{_TOKEN_COUNT} >= :most::bigint", uid=token.uid, most=limit)
+            unit.until(f"NOT {_USER_ACTIVE_CONDITION}", uid=token.uid)
             if token.expires_at is not None:
                 now = token.created_at
-                unit.until(_ENDED, hash=token.token_hash, now=now)
-                unit.until(_KNOWN, hash=token.token_hash, now=now, uid=token.uid)
+                unit.until(_TOKEN_ENDED_CONDITION, hash=token.token_hash, now=now)
+                unit.until(_TOKEN_KNOWN_CONDITION, hash=token.token_hash, now=now, uid=token.uid)
                 unit.do("DELETE FROM ended_tokens WHERE expires_at <= :now::bigint", now=now)
                 unit.do(
                     "DELETE FROM auth_tokens WHERE uid = :uid AND expires_at <= :now::bigint", uid=token.uid, now=now
                 )
             unit.do(_ADD_SQL, uid=token.uid, row=as_row(dataclasses.asdict(token)))
-            end_tokens(unit, _TRIMMED, uid=token.uid, most=limit)
+            end_tokens(unit, _SURPLUS_CONDITION, uid=token.uid, most=limit)
             if count >= limit or token.expires_at is not None:
                 unit.tell("tokens", token.uid)
             answer = await self._work.carry_out(unit)

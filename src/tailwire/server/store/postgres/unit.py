@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 
 Value = str | int | bytes | bool | None | Sequence[str] | Sequence[int]
-_TELL_WITH_MESSAGE = "INSERT INTO changes (id, kind, key) VALUES (:message_id::bigint, :kind, :key)"
-_NAMED = re.compile(r"(?<![:\w]):([a-z_]+)")
+_TELL_WITH_MESSAGE_SQL = "INSERT INTO changes (id, kind, key) VALUES (:message_id::bigint, :kind, :key)"
+_NAMED_PARAMETER = re.compile(r"(?<![:\w]):([a-z_]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class Unit:
             with_message: give the change the id of the unit's message, so that both have one place in the log.
         """
         if with_message:
-            self.do(_TELL_WITH_MESSAGE, kind=kind, key=key)
+            self.do(_TELL_WITH_MESSAGE_SQL, kind=kind, key=key)
             self.with_message.append((kind, key))
         else:
             self.changes.append((kind, key))
@@ -114,4 +114,4 @@ class Unit:
 @lru_cache(maxsize=1024)
 def positional(statement: str) -> str:
     """Return a statement with named values in the form in which the function `tailwire_unit_1` runs it."""
-    return _NAMED.sub(r"($1 ->> '\1')", statement)
+    return _NAMED_PARAMETER.sub(r"($1 ->> '\1')", statement)

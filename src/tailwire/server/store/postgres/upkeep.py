@@ -10,7 +10,7 @@ from tailwire.server.store.postgres.connecting import UNUSABLE
 from tailwire.server.store.postgres.database import Database, DatabaseClosed
 from tailwire.server.store.postgres.lane import Lane, LaneClosed
 from tailwire.server.store.postgres.processes import Processes
-from tailwire.server.store.postgres.starts import KNOWN
+from tailwire.server.store.postgres.starts import KNOWN_START_SQL
 from tailwire.server.telemetry.logs import log
 
 RENEW_SECONDS = 2.0
@@ -78,7 +78,7 @@ class Upkeep:
 
     async def _check_start(self) -> None:
         starts = self._lane.starts
-        if not (await self._database.one(KNOWN, (starts.mark, starts.highest)))[0]:
+        if not (await self._database.one(KNOWN_START_SQL, (starts.mark, starts.highest)))[0]:
             self._lane.distrust()
 
     async def clean(self) -> None:

@@ -13,9 +13,9 @@ from tailwire.server.store.sql.change_log import LoggedWrites
 from tailwire.server.store.sql.conditions import reading_on
 from tailwire.server.store.sql.connection import Connection
 
-_REPORT = ", ".join(ReportRow._fields)
+_REPORT_COLUMNS = ", ".join(ReportRow._fields)
 _NEWEST_REPORTS = ("at", "message_id", "uid")
-_FOLLOWED = (
+_FOLLOWED_FROM_CLAUSE = (
     "FROM subscriptions s JOIN messages m ON m.id = s.message_id WHERE s.uid = :uid AND CASE m.receiver_type"
     " WHEN 'user' THEN :uid IN (m.sender, m.receiver)"
     " ELSE EXISTS (SELECT 1 FROM members g WHERE g.guid = m.receiver AND g.uid = :uid) END"
@@ -44,20 +44,20 @@ class AnnotationRows:
 
     async def followed_threads(self, uid: str, *, limit: int, offset: int) -> tuple[list[int], int]:
         values = {"uid": uid, "limit": limit, "offset": offset}
-        sql = f"SELECT s.message_id {_FOLLOWED} ORDER BY s.message_id DESC LIMIT :limit OFFSET :offset"
-        rows, total = await self._db.page(f"SELECT count(*) {_FOLLOWED}", sql, values, values)
+        sql = f"SELECT s.message_id {_FOLLOWED_FROM_CLAUSE} ORDER BY s.message_id DESC LIMIT :limit OFFSET :offset"
+        rows, total = await self._db.page(f"SELECT count(*) {_FOLLOWED_FROM_CLAUSE}", sql, values, values)
         return [row[0] for row in rows], total
 
     async def flags(self, *, limit: int, offset: int) -> tuple[list[ReportRow], int]:
         order = ", ".join(f"{column} DESC" for column in _NEWEST_REPORTS)
-        sql = f"SELECT {_REPORT} FROM flags ORDER BY {order} LIMIT ? OFFSET ?"
+        sql = f"SELECT {_REPORT_COLUMNS} FROM flags ORDER BY {order} LIMIT ? OFFSET ?"
         rows, total = await self._db.page("SELECT count(*) FROM flags", sql, (), (limit, offset))
         return [ReportRow(*row) for row in rows], total
 
     async def flags_after(self, position: Position, limit: int) -> list[ReportRow]:
         values: list[Any] = []
         end = reading_on("TRUE", _NEWEST_REPORTS, position, limit, values, descending=True)
-        return [ReportRow(*row) for row in await self._db.rows(f"SELECT {_REPORT} FROM flags {end}", values)]
+        return [ReportRow(*row) for row in await self._db.rows(f"SELECT {_REPORT_COLUMNS} FROM flags {end}", values)]
 
     async def interactions(self, ids: Sequence[int], uid: str) -> dict[int, list[tuple[str, int]]]:
         if not ids:

@@ -16,12 +16,12 @@ ROWS_PER_CLEANUP = 1000
 NOTES_PER_CLEANUP = 256
 """How many changes are stored before old entries are looked for again."""
 
-_ROW = (
+_ENTRY_COLUMNS = (
     "c.number, c.after_id, c.subject, c.kind, c.uid, c.device, c.to_uid, c.message_id, c.detail, c.at,"
     " {until} AS until_id"
 )
-_EVER, _WITHIN = _ROW.format(until="CAST(NULL AS BIGINT)"), "c.number > :after AND c.number <= :newest"
-_GONE = f"'{ChangeKind.GROUP_REMOVED}'"
+_EVER, _WITHIN = _ENTRY_COLUMNS.format(until="CAST(NULL AS BIGINT)"), "c.number > :after AND c.number <= :newest"
+_GROUP_REMOVED_KIND = f"'{ChangeKind.GROUP_REMOVED}'"
 _GROUP, _ENDED_KIND = f"c.subject = '{GROUP_KEY}' ||", f"'{ChangeKind.MEMBERSHIP_ENDED}'"
 # Conversations of two users; groups, since the reader joined; groups while the reader was a member; the reader's own.
 _FOUND_SQL = f"""
@@ -29,11 +29,11 @@ SELECT {_EVER} FROM participants p JOIN change_log c ON c.subject = p.conversati
 WHERE p.uid = :reader
 UNION ALL
 SELECT {_EVER} FROM members m JOIN change_log c ON {_GROUP} m.guid AND {_WITHIN} AND c.after_id > m.joined_after_id
-AND c.kind <> {_GONE} WHERE m.uid = :reader
+AND c.kind <> {_GROUP_REMOVED_KIND} WHERE m.uid = :reader
 UNION ALL
-SELECT {_ROW.format(until="e.message_id")} FROM change_log e
+SELECT {_ENTRY_COLUMNS.format(until="e.message_id")} FROM change_log e
 JOIN change_log c ON {_GROUP} e.detail AND {_WITHIN} AND c.number < e.number
-AND CASE WHEN c.kind = {_GONE} THEN c.after_id = e.message_id ELSE c.after_id > e.since_id END
+AND CASE WHEN c.kind = {_GROUP_REMOVED_KIND} THEN c.after_id = e.message_id ELSE c.after_id > e.since_id END
 WHERE e.subject = :own AND e.number > :after AND e.kind = {_ENDED_KIND}
 UNION ALL
 SELECT {_EVER} FROM change_log c WHERE c.subject = :own AND {_WITHIN} AND c.kind <> {_ENDED_KIND}"""
@@ -54,10 +54,10 @@ AND since_id < (SELECT after_id FROM change_log WHERE number <= ? ORDER BY numbe
 OLD_SQL = f"""SELECT max(number), max(after_id) FROM (SELECT number, after_id, at FROM change_log ORDER BY number
 LIMIT {ROWS_PER_CLEANUP}) AS first WHERE at < :before OR number <= :below"""
 
-OF_USER = "subject = :own OR uid = :uid OR to_uid = :uid"
-OF_CONVERSATION = f"subject = :conversation AND kind <> {_GONE}"
+OF_USER_CONDITION = "subject = :own OR uid = :uid OR to_uid = :uid"
+OF_CONVERSATION_CONDITION = f"subject = :conversation AND kind <> {_GROUP_REMOVED_KIND}"
 """What is forgotten with a conversation: not that a group was deleted."""
-OF_PRUNED_MESSAGES = f"""message_id BETWEEN 1 AND (SELECT pruned_id FROM app) AND kind <> {_ENDED_KIND}
+OF_PRUNED_MESSAGES_CONDITION = f"""message_id BETWEEN 1 AND (SELECT pruned_id FROM app) AND kind <> {_ENDED_KIND}
 AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.id = change_log.message_id)"""
 
 

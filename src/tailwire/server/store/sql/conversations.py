@@ -25,7 +25,7 @@ _NOT_READ = "n.id > {after} AND n.sender <> {uid} AND n.category <> 'action' AND
 _NOT_FROM_BLOCKED = " AND NOT EXISTS (SELECT 1 FROM blocks b WHERE b.uid = {uid} AND b.blocked = {sender})"
 # Counted in a covering index: the messages themselves are never read.
 _UNREAD_OF_SQL = f"SELECT 1 FROM messages n{{by_index}} WHERE n.conversation_id = {{of}} AND {_NOT_READ}{{from_whom}}"
-_UNREAD = _UNREAD_OF_SQL.format(
+_UNREAD_COUNT = _UNREAD_OF_SQL.format(
     of="p.conversation_id", after="p.after", uid="p.uid", by_index="{by_index}", from_whom="{unread}"
 )
 _MENTIONS_SQL = """
@@ -38,7 +38,7 @@ _PAGE_SQL = f"""
 WITH p AS MATERIALIZED (
        SELECT *, {{greatest}}(read_id, cleared_id, since) AS after FROM ({{of}}) AS o {{order}}
        LIMIT :limit OFFSET :offset),
-     q AS MATERIALIZED (SELECT *, (SELECT count(*) FROM ({_UNREAD} LIMIT :cap) AS n) AS unread FROM p)
+     q AS MATERIALIZED (SELECT *, (SELECT count(*) FROM ({_UNREAD_COUNT} LIMIT :cap) AS n) AS unread FROM p)
 SELECT uid, conversation_id, last_message_id, shown_message_id, created_at, updated_at, read_id, cleared_id, tags,
        pinned_at, unread,
        CASE WHEN unread > 0 AND :mentions THEN (SELECT count(*) FROM ({_MENTIONS_SQL} LIMIT :cap) AS n) ELSE 0 END

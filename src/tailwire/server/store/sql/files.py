@@ -11,10 +11,10 @@ from tailwire.server.store.sql.connection import Connection
 COLUMN_NAMES = tuple(f.name for f in dataclasses.fields(FileRow))
 COLUMNS = ", ".join(COLUMN_NAMES)
 NEVER_USED, USED, CONDEMNED = 0, 1, 2
-UNUSED = "used = ? AND unused_since <= ?"
+UNUSED_CONDITION = "used = ? AND unused_since <= ?"
 GONE = (CONDEMNED, 1 << 62)
 UPLOADED_SQL = "SELECT CAST(coalesce(sum(size), 0) AS BIGINT) FROM files WHERE uid = ? AND created_at > ?"
-_FIRST_SQL = f"SELECT 1 FROM files WHERE {UNUSED}"
+_FIRST_SQL = f"SELECT 1 FROM files WHERE {UNUSED_CONDITION}"
 
 
 class FileRows:

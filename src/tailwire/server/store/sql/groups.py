@@ -9,7 +9,7 @@ from tailwire.server.ports.filters import GroupFilter, Position
 from tailwire.server.ports.records import BanRow, GroupRow, MemberRow
 from tailwire.server.store.sql.conditions import reading_on, starts_with, tagged
 from tailwire.server.store.sql.connection import Connection
-from tailwire.server.store.sql.statements import GROUP
+from tailwire.server.store.sql.statements import GROUP_SQL
 
 COLUMN_NAMES = tuple(f.name for f in dataclasses.fields(GroupRow))
 COLUMNS = ", ".join(COLUMN_NAMES)
@@ -29,7 +29,7 @@ class GroupRows:
         self._db = connection
 
     async def get(self, guid: str) -> GroupRow | None:
-        row = await self._db.one(GROUP, {"key": guid})
+        row = await self._db.one(GROUP_SQL, {"key": guid})
         return GroupRow(*row) if row else None
 
     async def seen_by(self, guid: str, uid: str) -> tuple[GroupRow, MemberRow | None, BanRow | None] | None:

@@ -11,7 +11,7 @@ from tailwire.server.ports.records import KeyRow
 from tailwire.server.store.sql.conditions import reading_on
 from tailwire.server.store.sql.connection import Connection
 from tailwire.server.store.sql.folding import fold
-from tailwire.server.store.sql.statements import KEY_SCOPE
+from tailwire.server.store.sql.statements import KEY_SCOPE_SQL
 
 _COLUMNS = ", ".join(f.name for f in dataclasses.fields(KeyRow))
 
@@ -28,7 +28,7 @@ class KeyRows:
 
     async def _scope_until(self, key_hash: str) -> tuple[str, int | None] | None:
         # The scope of a key, and when the key ends.
-        row = await self._db.one(KEY_SCOPE, {"hash": key_hash})
+        row = await self._db.one(KEY_SCOPE_SQL, {"hash": key_hash})
         return (row[0], row[1]) if row else None
 
     async def used(self, key_hash: str, now: int) -> None:

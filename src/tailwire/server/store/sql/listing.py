@@ -243,7 +243,7 @@ def _readable(*, newer: bool, missed: bool) -> ColumnElement[bool]:
 
 # What a user has not deleted for themselves is always the end of a conversation: its last message, or nothing.
 # Written alike in all dialects.
-LATEST_OF = compiled(
+LATEST_OF_USER_SQL = compiled(
     select(func.coalesce(func.max(conversations.c.last_message_id), literal_column("0"))).where(
         conversations.c.conversation_id.in_(_conversations_of(with_new=False)),
         ~exists().where(

@@ -9,7 +9,7 @@ from tailwire.server.ports.filters import MemberFilter, Position
 from tailwire.server.ports.records import BanRow, MemberRow
 from tailwire.server.store.sql.conditions import reading_on, starts_with
 from tailwire.server.store.sql.connection import Connection
-from tailwire.server.store.sql.statements import GROUPS_OF, MEMBER
+from tailwire.server.store.sql.statements import GROUPS_OF_USER_SQL, MEMBER_SQL
 
 _MEMBER, _BAN = (", ".join(f"m.{f.name}" for f in dataclasses.fields(of)) for of in (MemberRow, BanRow))
 _MEMBERSHIPS_SQL = "SELECT guid, joined_after_id FROM members WHERE uid = ? ORDER BY guid"
@@ -23,7 +23,7 @@ class MemberRows:
         self._db = connection
 
     async def get(self, guid: str, uid: str) -> MemberRow | None:
-        row = await self._db.one(MEMBER, {"of": guid, "who": uid})
+        row = await self._db.one(MEMBER_SQL, {"of": guid, "who": uid})
         return MemberRow(*row) if row else None
 
     async def in_groups(self, guids: list[str], uid: str) -> dict[str, MemberRow]:
@@ -63,7 +63,7 @@ class MemberRows:
         return source, " AND ".join(where)
 
     async def groups_of(self, uid: str) -> list[str]:
-        return [row[0] for row in await self._db.rows(GROUPS_OF, {"who": uid})]
+        return [row[0] for row in await self._db.rows(GROUPS_OF_USER_SQL, {"who": uid})]
 
     async def memberships_of(self, uid: str) -> dict[str, int]:
         return dict(map(tuple, await self._db.rows(_MEMBERSHIPS_SQL, (uid,))))

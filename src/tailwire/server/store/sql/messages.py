@@ -10,17 +10,17 @@ from tailwire.server.ports.conversations import GROUP_KEY, ConversationKey
 from tailwire.server.ports.filters import MessageFilter, is_common
 from tailwire.server.ports.records import ListedRow, MessageRow
 from tailwire.server.store.sql.connection import Connection
-from tailwire.server.store.sql.listing import LATEST_OF, list_messages, missed_boundary, parameters
-from tailwire.server.store.sql.statements import BY_MUID, MESSAGE
+from tailwire.server.store.sql.listing import LATEST_OF_USER_SQL, list_messages, missed_boundary, parameters
+from tailwire.server.store.sql.statements import MESSAGE_BY_MUID_SQL, MESSAGE_SQL
 
 MAX_SEARCHED_CONVERSATIONS = 200
 BOUNDARY_STEP = 8
 IDS_PER_STATEMENT = 100
 MAX_SHORT_PAGE_SIZE = 100  # messages of a page that is nearly always a short range of an index
-_MESSAGES = MESSAGE.partition("WHERE")[0]
+_MESSAGES_SQL = MESSAGE_SQL.partition("WHERE")[0]
 _listed_row = cast("Callable[[Iterable[Any]], ListedRow]", partial(tuple.__new__, ListedRow))
 """`ListedRow._make`, without its check: it is called for each message of each page."""
-_NEWEST = MessageFilter("any").shape()
+_NEWEST_SHAPE = MessageFilter("any").shape()
 _CONVERSATIONS_OF_SQL = (
     "SELECT conversation_id FROM participants WHERE uid = :reader UNION ALL"
     f" SELECT '{GROUP_KEY}' || guid FROM members WHERE uid = :reader LIMIT :limit"
@@ -34,11 +34,11 @@ class MessageRows:
         self._db = connection
 
     async def get(self, message_id: int) -> MessageRow | None:
-        row = await self._db.one(MESSAGE, {"key": message_id})
+        row = await self._db.one(MESSAGE_SQL, {"key": message_id})
         return MessageRow._make(row) if row else None
 
     async def by_muid(self, sender: str, muid: str) -> MessageRow | None:
-        row = await self._db.one(BY_MUID, {"who": sender, "key": muid})
+        row = await self._db.one(MESSAGE_BY_MUID_SQL, {"who": sender, "key": muid})
         return MessageRow._make(row) if row else None
 
     async def by_ids(self, ids: Iterable[int]) -> dict[int, MessageRow]:
@@ -48,7 +48,7 @@ class MessageRows:
         while left:
             some, left = left[:IDS_PER_STATEMENT], left[IDS_PER_STATEMENT:]
             values: list[Any] = []
-            sql = f"{_MESSAGES} WHERE {self._db.dialect.any_of('messages.id', some, values)} ORDER BY messages.id"
+            sql = f"{_MESSAGES_SQL} WHERE {self._db.dialect.any_of('messages.id', some, values)} ORDER BY messages.id"
             found |= {row[0]: MessageRow._make(row) for row in await self._db.rows(sql, values)}
         return found
 
@@ -60,9 +60,9 @@ class MessageRows:
         if wanted.search:
             return await self._search(wanted)
         shape = wanted.shape()
-        if wanted.limit == 1 and wanted.reader and shape == _NEWEST:
+        if wanted.limit == 1 and wanted.reader and shape == _NEWEST_SHAPE:
             # The newest message that a reader may see, without a walk through other people's messages.
-            ((latest,),) = await self._db.rows(LATEST_OF, {"reader": wanted.reader})
+            ((latest,),) = await self._db.rows(LATEST_OF_USER_SQL, {"reader": wanted.reader})
             newest = await self.get(latest)
             return [ListedRow(*[getattr(newest, name) for name in ListedRow._fields])] if newest is not None else []
         read = self._db.rows if wanted.limit <= MAX_SHORT_PAGE_SIZE and is_common(shape) else self._db.long_rows

@@ -23,8 +23,8 @@ from tailwire.server.store.sql.statements import MESSAGE_COLUMNS
 MAX_COUNTED_NOTIFICATIONS = 100_000
 _COLUMNS = ", ".join(NotificationRow._fields)
 _N_COLUMNS = ", ".join(f"n.{name}" for name in NotificationRow._fields)
-_MESSAGE = ", ".join(column.name for column in MESSAGE_COLUMNS)
-_WAITING = "sent_at IS NULL AND failed_at IS NULL"
+_MESSAGE_COLUMNS = ", ".join(column.name for column in MESSAGE_COLUMNS)
+_WAITING_CONDITION = "sent_at IS NULL AND failed_at IS NULL"
 # The facts about receivers. `{who}` is a table with the column uid.
 _RECEIVERS_SQL = """SELECT who.uid,
 EXISTS (SELECT 1 FROM push_tokens t JOIN auth_tokens a ON a.token_hash = t.auth_token
@@ -39,10 +39,10 @@ LEFT JOIN push_preferences p ON p.uid = who.uid
 LEFT JOIN push_mutes mu ON mu.uid = who.uid AND mu.conversation_id = :conversation
 LEFT JOIN marks k ON k.conversation_id = :conversation AND k.uid = who.uid ORDER BY who.uid"""
 # In slices of the members, so that no read is long, however few of them have a device.
-_MEMBERS = _RECEIVERS_SQL.format(
+_MEMBERS_TO_NOTIFY_SQL = _RECEIVERS_SQL.format(
     who="SELECT uid FROM members WHERE guid = :guid AND uid > :after ORDER BY uid LIMIT :limit"
 )
-_USER = _RECEIVERS_SQL.format(who="SELECT uid FROM users WHERE uid = :uid")
+_USER_TO_NOTIFY_SQL = _RECEIVERS_SQL.format(who="SELECT uid FROM users WHERE uid = :uid")
 
 
 class NotificationRows:
@@ -69,7 +69,7 @@ class NotificationRows:
         )
 
     async def messages(self, after: int, up_to: int, limit: int) -> list[MessageRow]:
-        sql = f"SELECT {_MESSAGE} FROM messages WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"
+        sql = f"SELECT {_MESSAGE_COLUMNS} FROM messages WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"
         return [MessageRow._make(row) for row in await self._db.rows(sql, (after, up_to, limit))]
 
     async def reactions(self, after: int, limit: int) -> list[ReactionSeen]:
@@ -78,10 +78,10 @@ class NotificationRows:
 
     async def members(self, message: MessageRow, actor: str, after: str, limit: int) -> list[Receiver]:
         values = {**_values(message, actor), "guid": message.receiver, "after": after, "limit": limit}
-        return [_receiver(row) for row in await self._db.rows(_MEMBERS, values)]
+        return [_receiver(row) for row in await self._db.rows(_MEMBERS_TO_NOTIFY_SQL, values)]
 
     async def user(self, message: MessageRow, uid: str, actor: str) -> Receiver | None:
-        rows = await self._db.rows(_USER, {**_values(message, actor), "uid": uid})
+        rows = await self._db.rows(_USER_TO_NOTIFY_SQL, {**_values(message, actor), "uid": uid})
         return next((found for found in map(_receiver, rows) if found.has_token), None)
 
     async def queue(self, message_id: int, reaction_id: int, uids: Sequence[str], before: int, now: int) -> None:
@@ -109,7 +109,7 @@ class NotificationRows:
     # What waits, was sent, or was given up.
 
     async def waiting(self) -> int:
-        waiting = f"SELECT 1 FROM notifications WHERE {_WAITING} LIMIT {MAX_COUNTED_NOTIFICATIONS}"
+        waiting = f"SELECT 1 FROM notifications WHERE {_WAITING_CONDITION} LIMIT {MAX_COUNTED_NOTIFICATIONS}"
         sql = f"SELECT count(*) FROM ({waiting}) AS n"
         row = await self._db.one(sql)
         return int(row[0])
@@ -127,7 +127,7 @@ class NotificationRows:
         return [DueNotification(NotificationRow._make(row[:-2]), row[-2] or "", row[-1]) for row in rows]
 
     async def next_due(self, provider: str) -> int | None:
-        sql = f"SELECT due_at FROM notifications WHERE provider = ? AND {_WAITING} ORDER BY due_at LIMIT 1"
+        sql = f"SELECT due_at FROM notifications WHERE provider = ? AND {_WAITING_CONDITION} ORDER BY due_at LIMIT 1"
         row = await self._db.one(sql, (provider,))
         return int(row[0]) if row else None
 
@@ -173,7 +173,7 @@ class NotificationRows:
 
     async def read_on(self, status: str, uid: str, position: Position, limit: int) -> list[NotificationRow]:
         columns, values = (NOTIFICATION_TIMES[status], "id"), list[Any]()
-        where = [_WAITING if status == "waiting" else f"{columns[0]} IS NOT NULL"]
+        where = [_WAITING_CONDITION if status == "waiting" else f"{columns[0]} IS NOT NULL"]
         if uid:
             where.append("uid = ?")
             values.append(uid)

@@ -13,7 +13,7 @@ from tailwire.server.store.sql.files import CONDEMNED, NEVER_USED
 LAST_OLD_SQL = (
     "SELECT max(id) FROM (SELECT id, sent_at FROM messages ORDER BY id LIMIT :limit) AS oldest WHERE sent_at <= :before"
 )
-OLD_FILE = (
+OLD_FILE_CONDITION = (
     f"used < {CONDEMNED} AND created_at <= {{before}} AND NOT EXISTS"
     " (SELECT 1 FROM file_uses u WHERE u.name = files.name AND u.place <> 'message')"
 )
@@ -43,7 +43,8 @@ class PruningRows:
 
     async def count(self, messages_before: int, files_before: int) -> OldCounts:
         ((messages,),) = await self._db.rows("SELECT count(*) FROM messages WHERE sent_at <= ?", (messages_before,))
-        sql = f"SELECT count(*), CAST(coalesce(sum(size), 0) AS BIGINT) FROM files WHERE {OLD_FILE.format(before='?')}"
+        old = OLD_FILE_CONDITION.format(before="?")
+        sql = f"SELECT count(*), CAST(coalesce(sum(size), 0) AS BIGINT) FROM files WHERE {old}"
         ((files, size),) = await self._db.rows(sql, (files_before,))
         return OldCounts(messages, files, int(size))
 

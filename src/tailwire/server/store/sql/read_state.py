@@ -9,12 +9,12 @@ from tailwire.server.ports.conversations import ConversationKey
 from tailwire.server.ports.records import MessageRow, ReadStateRow
 from tailwire.server.store.sql.change_log import LoggedWrites
 from tailwire.server.store.sql.connection import Connection
-from tailwire.server.store.sql.statements import MARK
+from tailwire.server.store.sql.statements import MARK_SQL
 
-_OF_ONE = "conversation_id = :conversation AND uid = :uid"
+_MARK_CONDITION = "conversation_id = :conversation AND uid = :uid"
 _COLUMNS = {"read_id": "bigint", "cleared_id": "bigint", "tags": "text", "pinned_at": "bigint"}
 """The columns that a user sets, with their types."""
-_SET = {
+_SET_SQL = {
     column: (
         f"INSERT INTO marks (conversation_id, uid, {', '.join(dict.fromkeys(('delivered_id', 'read_id', column)))})"
         f" SELECT :conversation, :uid, 0, {'' if column == 'read_id' else '0, '}CAST(:value AS {kind}) WHERE TRUE"
@@ -23,8 +23,8 @@ _SET = {
     )
     for column, kind in _COLUMNS.items()
 }
-_RESET = {
-    column: f"UPDATE marks SET {column} = {unset} WHERE {_OF_ONE} AND {condition}"
+_RESET_SQL = {
+    column: f"UPDATE marks SET {column} = {unset} WHERE {_MARK_CONDITION} AND {condition}"
     for column, unset, condition in (
         ("read_id", "0", "read_id <> 0"), ("cleared_id", "0", "cleared_id <> 0"),
         ("tags", "NULL", "tags IS NOT NULL"), ("pinned_at", "NULL", "pinned_at IS NOT NULL"),
@@ -41,7 +41,7 @@ def setting(
     It changes no row if the column has this value.
     """
     values = {"conversation": conversation, "uid": uid, "value": value}
-    return (_SET if value else _RESET)[column], values
+    return (_SET_SQL if value else _RESET_SQL)[column], values
 
 
 def list_changed(kind: ChangeKind, conversation: ConversationKey, uid: str, device: str) -> Change:
@@ -57,7 +57,7 @@ class ReadStateRows:
         self._log = log
 
     async def get(self, conversation_id: ConversationKey, uid: str) -> ReadStateRow:
-        row = await self._db.one(MARK, {"conversation": conversation_id, "who": uid})
+        row = await self._db.one(MARK_SQL, {"conversation": conversation_id, "who": uid})
         return ReadStateRow(*row) if row else ReadStateRow(conversation_id, uid)
 
     async def cleared_until(self, conversation_id: ConversationKey, uid: str) -> int:

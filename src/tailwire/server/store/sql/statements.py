@@ -58,21 +58,23 @@ MESSAGE_COLUMNS = (
     messages.c.traits,
 )
 
-KEY_SCOPE = compiled(select(api_keys.c.scope, api_keys.c.expires_at).where(api_keys.c.key_hash == bindparam("hash")))
-TOKEN_OWNER = compiled(
+KEY_SCOPE_SQL = compiled(
+    select(api_keys.c.scope, api_keys.c.expires_at).where(api_keys.c.key_hash == bindparam("hash"))
+)
+TOKEN_OWNER_SQL = compiled(
     select(auth_tokens.c.uid, auth_tokens.c.created_at, auth_tokens.c.expires_at).where(
         auth_tokens.c.token_hash == bindparam("hash")
     )
 )
-USER = compiled(select(users).where(users.c.uid == bindparam("key")))
-GROUP = compiled(select(groups).where(groups.c.guid == bindparam("key")))
-MEMBER = compiled(select(members).where(members.c.guid == bindparam("of"), members.c.uid == bindparam("who")))
-GROUPS_OF = compiled(select(members.c.guid).where(members.c.uid == bindparam("who")))
-MESSAGE = compiled(select(*MESSAGE_COLUMNS).where(messages.c.id == bindparam("key")))
-BY_MUID = compiled(
+USER_SQL = compiled(select(users).where(users.c.uid == bindparam("key")))
+GROUP_SQL = compiled(select(groups).where(groups.c.guid == bindparam("key")))
+MEMBER_SQL = compiled(select(members).where(members.c.guid == bindparam("of"), members.c.uid == bindparam("who")))
+GROUPS_OF_USER_SQL = compiled(select(members.c.guid).where(members.c.uid == bindparam("who")))
+MESSAGE_SQL = compiled(select(*MESSAGE_COLUMNS).where(messages.c.id == bindparam("key")))
+MESSAGE_BY_MUID_SQL = compiled(
     select(*MESSAGE_COLUMNS).where(messages.c.sender == bindparam("who"), messages.c.muid == bindparam("key"))
 )
-INSERT_MESSAGE = compiled(
+INSERT_MESSAGE_SQL = compiled(
     insert(messages)
     .values({c.name: bindparam(c.name) for c in messages.c if c.name in {
         "id", "conversation_id", "sender", "receiver", "receiver_type", "category", "type", "muid", "parent_id",
@@ -80,10 +82,10 @@ INSERT_MESSAGE = compiled(
     }})
     .on_conflict_do_nothing()
 )  # fmt: skip
-LAST_OF = compiled(
+LAST_MESSAGE_SQL = compiled(
     select(conversations.c.last_message_id).where(conversations.c.conversation_id == bindparam("conversation"))
 )
-TOUCH_CONVERSATION = compiled(
+TOUCH_CONVERSATION_SQL = compiled(
     update(conversations)
     .where(conversations.c.conversation_id == bindparam("conversation"))
     .values(
@@ -94,7 +96,7 @@ TOUCH_CONVERSATION = compiled(
         updated_at=bindparam("sent_at"),
     )
 )
-START_CONVERSATION = compiled(
+START_CONVERSATION_SQL = compiled(
     insert(conversations).values(
         conversation_id=bindparam("conversation"),
         last_message_id=bindparam("id"),
@@ -103,7 +105,7 @@ START_CONVERSATION = compiled(
         created_at=bindparam("sent_at"),
     )
 )
-MARK = compiled(
+MARK_SQL = compiled(
     select(
         marks.c.conversation_id,
         marks.c.uid,
@@ -114,7 +116,7 @@ MARK = compiled(
         marks.c.pinned_at,
     ).where(marks.c.conversation_id == bindparam("conversation"), marks.c.uid == bindparam("who"))
 )
-ADD_PARTICIPANT = compiled(
+ADD_PARTICIPANT_SQL = compiled(
     insert(participants)
     .values(uid=bindparam("uid"), conversation_id=bindparam("conversation_id"))
     .on_conflict_do_nothing()

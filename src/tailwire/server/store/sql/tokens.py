@@ -6,7 +6,7 @@ import dataclasses
 
 from tailwire.server.ports.records import TokenOwner, TokenRow
 from tailwire.server.store.sql.connection import Connection
-from tailwire.server.store.sql.statements import TOKEN_OWNER
+from tailwire.server.store.sql.statements import TOKEN_OWNER_SQL
 
 COLUMNS = ", ".join(f.name for f in dataclasses.fields(TokenRow))
 KEEP_ENDED_SQL = (
@@ -23,7 +23,7 @@ class TokenRows:
         self._db = connection
 
     async def owner(self, token_hash: str) -> TokenOwner | None:
-        row = await self._db.one(TOKEN_OWNER, {"hash": token_hash})
+        row = await self._db.one(TOKEN_OWNER_SQL, {"hash": token_hash})
         return TokenOwner(*row) if row else None
 
     async def get(self, token_hash: str) -> TokenRow | None:

@@ -9,7 +9,7 @@ from tailwire.server.ports.filters import Position, UserFilter
 from tailwire.server.ports.records import UserRow
 from tailwire.server.store.sql.conditions import reading_on, starts_with, tagged
 from tailwire.server.store.sql.connection import Connection
-from tailwire.server.store.sql.statements import USER
+from tailwire.server.store.sql.statements import USER_SQL
 
 COLUMN_NAMES = tuple(f.name for f in dataclasses.fields(UserRow))
 COLUMNS = ", ".join(COLUMN_NAMES)
@@ -30,7 +30,7 @@ class UserRows:
         self._db = connection
 
     async def get(self, uid: str) -> UserRow | None:
-        row = await self._db.one(USER, {"key": uid})
+        row = await self._db.one(USER_SQL, {"key": uid})
         return UserRow(*row) if row else None
 
     async def find(self, wanted: UserFilter) -> tuple[list[UserRow], int]:

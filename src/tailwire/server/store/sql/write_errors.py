@@ -10,8 +10,8 @@ from tailwire.server.telemetry.logs import log
 RETRY_AFTER_SECONDS = 2.0
 LONG_RETRY_AFTER_SECONDS = 10.0
 """From the second failure in a row: longer than clients wait within a call, so that their calls fail at once."""
-_NOTHING = "Nothing was stored. Try again after Retry-After."
-_UNKNOWN = (
+_NOTHING_STORED = "Nothing was stored. Try again after Retry-After."
+_OUTCOME_UNKNOWN = (
     "The database did not answer, so it is not known whether this was stored. Try again after Retry-After; a message"
     " with the same muid is stored once."
 )
@@ -51,7 +51,7 @@ class WriteErrors:
         self.current = reason
         self._failed += 1
         self._on_failure()
-        return Refused("ERR_UNAVAILABLE", _UNKNOWN if unknown else _NOTHING, retry_after=wait)
+        return Refused("ERR_UNAVAILABLE", _OUTCOME_UNKNOWN if unknown else _NOTHING_STORED, retry_after=wait)
 
     def succeeded(self) -> None:
         """Record that a transaction was written."""

@@ -15,7 +15,7 @@ from tailwire.server.store.sqlite.database import Database
 from tailwire.server.store.sqlite.writer import Operation
 
 T = TypeVar("T")
-_INSERT = insert(":at")
+_INSERT_SQL = insert(":at")
 _OLDEST_SQL = "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE kind = ? ORDER BY id LIMIT ?)"
 _EXPIRED_SQL = "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < ? ORDER BY at LIMIT ?) RETURNING kind"
 
@@ -75,7 +75,7 @@ class Audit(AuditRows):
         if not self.seconds:
             return
         now = self._world.seconds()
-        c.execute(_INSERT, entry_values(entry, now))
+        c.execute(_INSERT_SQL, entry_values(entry, now))
         self._changes[entry.kind] += 1
         for (kind,) in c.execute(_EXPIRED_SQL, (now - self.seconds, ROWS_PER_CLEANUP)).fetchall():
             self._changes[kind] -= 1

@@ -19,15 +19,15 @@ from tailwire.server.store.sql.change_log import (
 )
 from tailwire.server.store.sqlite.database import Database
 
-_CHANGED = ", ".join(f"{name} = excluded.{name}" for name in ("number", *COLUMNS[2:]))
-_REPLACE = f"ON CONFLICT (subject, key) DO UPDATE SET {_CHANGED}"
+_REPLACED_COLUMNS = ", ".join(f"{name} = excluded.{name}" for name in ("number", *COLUMNS[2:]))
+_UPSERT = f"ON CONFLICT (subject, key) DO UPDATE SET {_REPLACED_COLUMNS}"
 _TARGET_SQL = f"INSERT INTO change_log (number, {', '.join(COLUMNS)})"
-_NOTE = f"{_TARGET_SQL} VALUES ({', '.join('?' * (len(COLUMNS) + 1))}) {_REPLACE}"
+_ADD_CHANGE_SQL = f"{_TARGET_SQL} VALUES ({', '.join('?' * (len(COLUMNS) + 1))}) {_UPSERT}"
 _OF_MEMBERS = {"subject": "'o/' || m.uid", "uid": "m.uid", "since_id": "m.joined_after_id"}
-_MEMBERSHIPS_ENDED = (
+_END_MEMBERSHIPS_SQL = (
     f"{_TARGET_SQL} SELECT :number + row_number() OVER (ORDER BY m.uid),"
     f" {', '.join(_OF_MEMBERS.get(name, f':{name}') for name in COLUMNS)} FROM members m WHERE m.guid = :detail"
-    f" ORDER BY m.uid {_REPLACE}"
+    f" ORDER BY m.uid {_UPSERT}"
 )
 
 
@@ -68,7 +68,7 @@ class ChangeLog(ChangeLogRows):
         values = (
             number, subject, key, self._database.last_id, kind, uid, device, to_uid, message_id, since_id, detail, now,
         )  # fmt: skip
-        c.execute(_NOTE, values)
+        c.execute(_ADD_CHANGE_SQL, values)
         self._noted += 1
         if self._noted >= NOTES_PER_CLEANUP:
             self._noted = 0
@@ -89,7 +89,7 @@ class ChangeLog(ChangeLogRows):
         now, last_id = self._world.seconds(), self._database.last_id
         number = self.note(c, change_log.group_removed(guid, uid, device, newest=self._number), now)
         ended = values_of(change_log.membership_ended(guid, "", until_id=last_id), now)
-        c.execute(_MEMBERSHIPS_ENDED, {**ended, "after_id": last_id, "number": number})
+        c.execute(_END_MEMBERSHIPS_SQL, {**ended, "after_id": last_id, "number": number})
         self._read_number(c)
         return number
 

@@ -15,7 +15,7 @@ from tailwire.server.store.sqlite.database import Database
 
 ROWS_PER_STEP = 1000
 PAGES_PER_STEP = 200
-USER, WORDS, LOG = "user", "words", "log"
+REMOVED_USER, REMOVED_WORDS, LOG = "user", "words", "log"
 RETRY_LOG_AFTER_SECONDS = 1
 
 _ADD_SQL = (
@@ -81,7 +81,7 @@ class Chores:
         if chore is None:
             return  # done meanwhile
         kind, key, done_id, up_to = chore
-        done = _forget_user(c, key, done_id, up_to) if kind == USER else _forget_words(c, done_id)
+        done = _forget_user(c, key, done_id, up_to) if kind == REMOVED_USER else _forget_words(c, done_id)
         if done is None:
             c.execute("DELETE FROM chores WHERE kind = ? AND key = ?", (kind, key))
             # The write-ahead log has the old content until it is written back and truncated.

@@ -14,7 +14,7 @@ from tailwire.server.store.sql.files import (
     CONDEMNED,
     GONE,
     NEVER_USED,
-    UNUSED,
+    UNUSED_CONDITION,
     UPLOADED_SQL,
     USED,
     FileRows,
@@ -59,9 +59,9 @@ class Files(FileRows):
 
         def condemn(c: sqlite3.Connection) -> list[FileRow]:
             for used, before in due:
-                which = f"SELECT name FROM files WHERE {UNUSED} LIMIT ?"
+                which = f"SELECT name FROM files WHERE {UNUSED_CONDITION} LIMIT ?"
                 c.execute(f"UPDATE files SET used = {CONDEMNED} WHERE name IN ({which})", (used, before, limit))
-            rows = c.execute(f"SELECT {COLUMNS} FROM files WHERE {UNUSED} LIMIT ?", (*GONE, limit)).fetchall()
+            rows = c.execute(f"SELECT {COLUMNS} FROM files WHERE {UNUSED_CONDITION} LIMIT ?", (*GONE, limit)).fetchall()
             return [FileRow(*row) for row in rows]
 
         return await self._db.write(condemn)

@@ -17,13 +17,13 @@ from tailwire.server.store.sql.listing import list_messages, parameters
 from tailwire.server.store.sql.messages import MessageRows
 from tailwire.server.store.sql.removed_sends import IS_REMOVED_SQL
 from tailwire.server.store.sql.statements import (
-    ADD_PARTICIPANT,
-    BY_MUID,
-    INSERT_MESSAGE,
-    LAST_OF,
-    MESSAGE,
-    START_CONVERSATION,
-    TOUCH_CONVERSATION,
+    ADD_PARTICIPANT_SQL,
+    INSERT_MESSAGE_SQL,
+    LAST_MESSAGE_SQL,
+    MESSAGE_BY_MUID_SQL,
+    MESSAGE_SQL,
+    START_CONVERSATION_SQL,
+    TOUCH_CONVERSATION_SQL,
 )
 from tailwire.server.store.sqlite.database import Database
 from tailwire.server.store.sqlite.files import Files
@@ -61,7 +61,7 @@ class Messages(MessageRows):
             raise Refused("ERR_MESSAGE_REMOVED")
         message_id = self._db.last_id + 1
         inserted = c.execute(
-            INSERT_MESSAGE,
+            INSERT_MESSAGE_SQL,
             {
                 "id": message_id,
                 "conversation_id": d.conversation_id,
@@ -80,17 +80,17 @@ class Messages(MessageRows):
             },
         )
         if inserted.rowcount != 1:
-            row = c.execute(BY_MUID, {"who": d.sender, "key": d.muid}).fetchone()
+            row = c.execute(MESSAGE_BY_MUID_SQL, {"who": d.sender, "key": d.muid}).fetchone()
             return Stored(MessageRow(*row), new=False)
         self._db.last_id = message_id
         shown = 1 if d.shown and d.parent_id is None else 0
         place = {"conversation": d.conversation_id, "id": message_id, "sent_at": d.sent_at, "shown": shown}
-        before = c.execute(LAST_OF, place).fetchone()
-        if c.execute(TOUCH_CONVERSATION, place).rowcount != 1:
-            c.execute(START_CONVERSATION, {**place, "shown_id": message_id if shown else 0})
+        before = c.execute(LAST_MESSAGE_SQL, place).fetchone()
+        if c.execute(TOUCH_CONVERSATION_SQL, place).rowcount != 1:
+            c.execute(START_CONVERSATION_SQL, {**place, "shown_id": message_id if shown else 0})
             if d.receiver_type == "user":
                 for uid in {d.sender, d.receiver}:
-                    c.execute(ADD_PARTICIPANT, {"uid": uid, "conversation_id": d.conversation_id})
+                    c.execute(ADD_PARTICIPANT_SQL, {"uid": uid, "conversation_id": d.conversation_id})
         if d.parent_id is not None:
             _count_reply(c, d)
         if d.mentions:
@@ -159,12 +159,12 @@ class Messages(MessageRows):
         return await self._db.write(delete)
 
     def _announce(self, c: sqlite3.Connection, message_id: int, action: Callable[[MessageRow], Draft]) -> Stored:
-        return self.insert(c, action(MessageRow(*c.execute(MESSAGE, {"key": message_id}).fetchone())))
+        return self.insert(c, action(MessageRow(*c.execute(MESSAGE_SQL, {"key": message_id}).fetchone())))
 
 
 def _stored_before(c: sqlite3.Connection, d: Draft, act: GroupAct) -> Stored:
     # The sender left, was removed, or the group was deleted meanwhile. A repeated send still returns its message.
-    row = c.execute(BY_MUID, {"who": d.sender, "key": d.muid}).fetchone()
+    row = c.execute(MESSAGE_BY_MUID_SQL, {"who": d.sender, "key": d.muid}).fetchone()
     if row is None:
         may_act(c, act)
         raise Refused("ERR_NOT_A_MEMBER")

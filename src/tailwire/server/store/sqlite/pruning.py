@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 
-from tailwire.server.store.sql.change_log import KEEP_HIGHEST_SQL, OF_PRUNED_MESSAGES
+from tailwire.server.store.sql.change_log import KEEP_HIGHEST_SQL, OF_PRUNED_MESSAGES_CONDITION
 from tailwire.server.store.sql.files import CONDEMNED
-from tailwire.server.store.sql.pruning import LAST_OLD_SQL, OLD_FILE, PruningRows
-from tailwire.server.store.sqlite.chores import WORDS, Chores, add_chore
+from tailwire.server.store.sql.pruning import LAST_OLD_SQL, OLD_FILE_CONDITION, PruningRows
+from tailwire.server.store.sqlite.chores import REMOVED_WORDS, Chores, add_chore
 from tailwire.server.store.sqlite.database import Database
 from tailwire.server.store.sqlite.removal import Removal
 
-_OLD = "id <= ? AND sent_at <= ?"
+_OLD_CONDITION = "id <= ? AND sent_at <= ?"
 _NOTE_SQL = (
     "UPDATE conversations SET pruned_id = max(pruned_id, old.id) FROM (SELECT conversation_id, max(id) AS id"
     " FROM messages WHERE id <= :until AND sent_at <= :before GROUP BY conversation_id) AS old"
@@ -41,8 +41,8 @@ class Pruning(PruningRows):
                 return 0
             c.execute("UPDATE app SET pruned_id = max(pruned_id, ?)", (until,))
             c.execute(_NOTE_SQL, {"until": until, "before": before})
-            rows = c.execute(f"SELECT conversation_id FROM messages WHERE {_OLD}", (until, before)).fetchall()
-            self._removal.remove_messages(c, _OLD, (until, before))
+            rows = c.execute(f"SELECT conversation_id FROM messages WHERE {_OLD_CONDITION}", (until, before)).fetchall()
+            self._removal.remove_messages(c, _OLD_CONDITION, (until, before))
             c.executemany(_FORGET_RECEIPTS_SQL, [{"of": place, "all": _ALL_IDS} for (place,) in set(rows)])
             return len(rows)
 
@@ -51,15 +51,15 @@ class Pruning(PruningRows):
     async def end(self) -> None:
         def end(c: sqlite3.Connection) -> None:
             c.execute(KEEP_HIGHEST_SQL)
-            c.execute(f"DELETE FROM change_log WHERE {OF_PRUNED_MESSAGES}")
-            add_chore(c, WORDS, "", 0, 0)
+            c.execute(f"DELETE FROM change_log WHERE {OF_PRUNED_MESSAGES_CONDITION}")
+            add_chore(c, REMOVED_WORDS, "", 0, 0)
             self._chores.added()
 
         await self._db.write(end)
 
     async def condemn_files(self, before: int, limit: int) -> int:
         def condemn(c: sqlite3.Connection) -> int:
-            sql = f"SELECT name FROM files WHERE {OLD_FILE.format(before='?')} ORDER BY created_at LIMIT ?"
+            sql = f"SELECT name FROM files WHERE {OLD_FILE_CONDITION.format(before='?')} ORDER BY created_at LIMIT ?"
             names = c.execute(sql, (before, limit)).fetchall()
             c.executemany(f"UPDATE files SET used = {CONDEMNED}, unused_since = 0 WHERE name = ?", names)
             c.executemany("DELETE FROM file_uses WHERE name = ?", names)

@@ -11,12 +11,12 @@ from tailwire.server.ports.conversations import ConversationKey, key_of
 from tailwire.server.ports.records import Event, MessageRow, Trait
 from tailwire.server.ports.standing import GroupAct, GroupStanding
 from tailwire.server.ports.world import World
-from tailwire.server.store.sql.change_log import KEEP_HIGHEST_SQL, OF_CONVERSATION, OF_USER
+from tailwire.server.store.sql.change_log import KEEP_HIGHEST_SQL, OF_CONVERSATION_CONDITION, OF_USER_CONDITION
 from tailwire.server.store.sql.files import CONDEMNED
 from tailwire.server.store.sql.removed_sends import FORGET_SQL, KEPT_SECONDS, REMEMBER_SQL
 from tailwire.server.store.sql.users import TABLES_OF_USER
 from tailwire.server.store.sqlite.change_log import ChangeLog
-from tailwire.server.store.sqlite.chores import USER, WORDS, Chores, add_chore
+from tailwire.server.store.sqlite.chores import REMOVED_USER, REMOVED_WORDS, Chores, add_chore
 from tailwire.server.store.sqlite.database import Database
 from tailwire.server.store.sqlite.files import Files
 from tailwire.server.store.sqlite.messages import TABLES_OF_MESSAGES, forget_last_edit
@@ -27,15 +27,15 @@ from tailwire.server.store.sqlite.tokens import Tokens
 from tailwire.server.store.sqlite.webhooks import Webhooks
 
 # After a removal of messages: update a conversation's last message, and a message's number of replies.
-_LAST = "coalesce((SELECT id FROM messages WHERE conversation_id = :of {which} ORDER BY id DESC LIMIT 1), 0)"
+_LAST_MESSAGE_ID = "coalesce((SELECT id FROM messages WHERE conversation_id = :of {which} ORDER BY id DESC LIMIT 1), 0)"
 _SHOWN = (
     "AND id <= shown_message_id AND parent_id IS NULL AND NOT (category = 'action' AND type = 'message') AND NOT"
     " (category = 'custom' AND json_valid(CAST(body AS TEXT))"
     " AND json_extract(CAST(body AS TEXT), '$.data.updateConversation') IS 0)"
 )
 _UPDATE_LAST_SQL = (
-    f"UPDATE conversations SET last_message_id = {_LAST.format(which='')},"
-    f" shown_message_id = {_LAST.format(which=_SHOWN)} WHERE conversation_id = :of"
+    f"UPDATE conversations SET last_message_id = {_LAST_MESSAGE_ID.format(which='')},"
+    f" shown_message_id = {_LAST_MESSAGE_ID.format(which=_SHOWN)} WHERE conversation_id = :of"
 )
 _COUNT_REPLIES_SQL = (
     "UPDATE messages SET reply_count = (SELECT count(*) FROM messages WHERE parent_id = :of) WHERE id = :of"
@@ -83,10 +83,10 @@ class Removal:
                 c.execute(f"DELETE FROM participants WHERE conversation_id IN {own}", (uid,))
             if with_messages:
                 c.execute(f"UPDATE files SET used = {CONDEMNED}, unused_since = 0 WHERE uid = ?", (uid,))
-                add_chore(c, WORDS, "", 0, 0)
+                add_chore(c, REMOVED_WORDS, "", 0, 0)
             if with_messages or anonymous:
                 c.execute("UPDATE files SET uid = '', file_name = 'file' WHERE uid = ?", (uid,))
-                add_chore(c, USER, uid, self._db.last_id, 0)
+                add_chore(c, REMOVED_USER, uid, self._db.last_id, 0)
             self._files.use(c, "user", uid, ())
             self._chores.added()
             tokens = self._tokens.end(c, "uid = ?", (uid,))
@@ -95,7 +95,8 @@ class Removal:
             c.execute("DELETE FROM blocks WHERE uid = ? OR blocked = ?", (uid, uid))
             c.execute("DELETE FROM friends WHERE uid = ? OR friend = ?", (uid, uid))
             c.execute(KEEP_HIGHEST_SQL)
-            c.execute(f"DELETE FROM change_log WHERE {OF_USER}", {"uid": uid, "own": change_log.own_subject(uid)})
+            own = change_log.own_subject(uid)
+            c.execute(f"DELETE FROM change_log WHERE {OF_USER_CONDITION}", {"uid": uid, "own": own})
             self._db.after_commit(lambda: self._blocks.forget(uid))
             return groups, tokens
 
@@ -141,7 +142,7 @@ class Removal:
         for table in ("conversations", "marks", "receipts", "participants"):
             c.execute(f"DELETE FROM {table} WHERE conversation_id = ?", (conversation_id,))
         c.execute(KEEP_HIGHEST_SQL)
-        c.execute(f"DELETE FROM change_log WHERE {OF_CONVERSATION}", {"conversation": conversation_id})
+        c.execute(f"DELETE FROM change_log WHERE {OF_CONVERSATION_CONDITION}", {"conversation": conversation_id})
 
     def remove_messages(self, c: sqlite3.Connection, which: str, values: tuple[Any, ...]) -> None:
         """Remove messages within an operation, with all that belongs to them.

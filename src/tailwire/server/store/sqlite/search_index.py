@@ -10,7 +10,7 @@ from tailwire.server.ports.conversations import ConversationKey
 from tailwire.server.ports.records import Trait
 from tailwire.server.ports.world import World
 from tailwire.server.store.sql.words import place, text_of
-from tailwire.server.store.sqlite.chores import WORDS, Chores, add_chore
+from tailwire.server.store.sqlite.chores import REMOVED_WORDS, Chores, add_chore
 from tailwire.server.store.sqlite.database import Database
 
 _WORD = re.compile(r"\w+")
@@ -97,7 +97,7 @@ class SearchIndex:
         if words:
             sql = "INSERT INTO messages_fts (messages_fts, rowid, text, place) VALUES ('delete', ?, ?, ?)"
             c.execute(sql, (number, words, where))
-            add_chore(c, WORDS, "", 0, self._world.seconds() + ERASE_WORDS_AFTER_SECONDS)
+            add_chore(c, REMOVED_WORDS, "", 0, self._world.seconds() + ERASE_WORDS_AFTER_SECONDS)
             self._chores.added()
         if after is not None and text_of(after):
             sql = "INSERT INTO messages_fts (rowid, text, place) VALUES (?, ?, ?)"

@@ -9,7 +9,7 @@ from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupAct, GroupStanding, MessageAct, MessageStanding
 from tailwire.server.store.sql.members import BAN_SQL
 from tailwire.server.store.sql.relations import BETWEEN_SQL
-from tailwire.server.store.sql.statements import GROUP, MEMBER, MESSAGE
+from tailwire.server.store.sql.statements import GROUP_SQL, MEMBER_SQL, MESSAGE_SQL
 from tailwire.server.store.sqlite.database import Database
 
 
@@ -19,7 +19,7 @@ def may_act(c: sqlite3.Connection, act: GroupAct) -> GroupStanding:
     Raises:
         Refused: the act is refused, or ERR_GUID_NOT_FOUND.
     """
-    row = c.execute(GROUP, {"key": act.guid}).fetchone()
+    row = c.execute(GROUP_SQL, {"key": act.guid}).fetchone()
     if row is None:
         raise Refused("ERR_GUID_NOT_FOUND")
     by, by_ban = _membership(c, act.guid, act.by)
@@ -31,7 +31,7 @@ def may_act(c: sqlite3.Connection, act: GroupAct) -> GroupStanding:
 
 
 def _membership(c: sqlite3.Connection, guid: str, uid: str) -> tuple[MemberRow | None, BanRow | None]:
-    member = c.execute(MEMBER, {"of": guid, "who": uid}).fetchone()
+    member = c.execute(MEMBER_SQL, {"of": guid, "who": uid}).fetchone()
     ban = c.execute(BAN_SQL, (guid, uid)).fetchone()
     return MemberRow(*member) if member else None, BanRow(*ban) if ban else None
 
@@ -42,7 +42,7 @@ def may_change(c: sqlite3.Connection, act: MessageAct) -> MessageStanding:
     Raises:
         Refused: the act is refused, or ERR_MESSAGE_ID_NOT_FOUND.
     """
-    row = c.execute(MESSAGE, {"key": act.message_id}).fetchone()
+    row = c.execute(MESSAGE_SQL, {"key": act.message_id}).fetchone()
     if row is None:
         raise Refused("ERR_MESSAGE_ID_NOT_FOUND", {"id": str(act.message_id)})
     message = MessageRow._make(row)
@@ -50,7 +50,7 @@ def may_change(c: sqlite3.Connection, act: MessageAct) -> MessageStanding:
         block = c.execute(BETWEEN_SQL, {"one": message.sender, "other": message.receiver, "by": act.by}).fetchone()
         standing = MessageStanding(message, blocked_by=block[0] if block else "")
     else:
-        member = c.execute(MEMBER, {"of": message.receiver, "who": act.by}).fetchone()
+        member = c.execute(MEMBER_SQL, {"of": message.receiver, "who": act.by}).fetchone()
         group = c.execute("SELECT owner FROM groups WHERE guid = ?", (message.receiver,)).fetchone()
         standing = MessageStanding(message, MemberRow(*member) if member else None, group[0] if group else None)
     act.allowed(standing)

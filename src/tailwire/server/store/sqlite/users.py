@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from tailwire.server.ports.file_names import named_files
 from tailwire.server.ports.records import UserRow
-from tailwire.server.store.sql.statements import USER
+from tailwire.server.store.sql.statements import USER_SQL
 from tailwire.server.store.sql.users import CHANGEABLE, COLUMN_NAMES, COLUMNS, UserRows
 from tailwire.server.store.sqlite.database import Database
 from tailwire.server.store.sqlite.files import Files
@@ -49,7 +49,7 @@ class Users(UserRows):
         def change(c: sqlite3.Connection) -> UserRow | None:
             assignments = ", ".join(f"{name} = ?" for name in columns)
             c.execute(f"UPDATE users SET {assignments} WHERE uid = ?", [*columns.values(), uid])
-            row = c.execute(USER, {"key": uid}).fetchone()
+            row = c.execute(USER_SQL, {"key": uid}).fetchone()
             if row is None:
                 return None
             user = UserRow(*row)
