@@ -11,8 +11,9 @@ from tailwire.server.telemetry.logs import log
 
 # Requests make few cycles and are short-lived, but with a thousand in progress the default thresholds scan each of them
 # many times. Measured at twice the maximum load: a third more throughput, half the p99 (`benchmarks overload`).
-# Higher thresholds would gain more there, but scanning 10,000 young objects, as a burst creates them, takes 3 ms.
-GC_THRESHOLDS = (2_500, 100, 50)
+# What costs is the scan of older objects. The young ones are scanned in small portions, because each scan is a pause:
+# 2,500 of them take 1 to 3 ms.
+GC_THRESHOLDS = (700, 350, 50)
 RESERVED_DESCRIPTORS = 64  # for files
 MAX_DESCRIPTOR_TABLE = 1 << 16
 SWITCH_INTERVAL_SECONDS = 0.0005
