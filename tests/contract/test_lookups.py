@@ -1,0 +1,142 @@
+"""Single facts that are looked up, on each store: what is there, and what is returned for what is not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tailwire.server.ports.conversations import key_of
+from tailwire.server.ports.filters import MessageFilter
+from tailwire.server.ports.records import Draft, Edited, UserRow
+from tailwire.server.ports.standing import MessageAct
+
+ALICE_BOB = key_of("alice", "bob", "user")
+
+
+def anything(standing: object) -> None:
+    pass
+
+
+def draft(sender: str = "alice", receiver: str = "bob", **more: Any) -> Draft:
+    place = key_of(sender, receiver, "user")
+    return Draft(place, sender, receiver, "user", "message", "text", b'{"data":{}}', 1, **more)
+
+
+async def test_messages_are_found_by_their_ids_and_muids(open_store):
+    store = await open_store()
+    assert await store.notifications.highest() == 0
+    stored = [(await store.messages.add(draft(muid=f"m{n}"))).message for n in range(203)]
+    assert await store.notifications.highest() == stored[-1].id
+    found = await store.messages.by_ids([row.id for row in stored] + [1 << 40])
+    assert found == {row.id: row for row in stored}
+    assert await store.messages.by_ids([]) == {}
+    assert await store.messages.by_muid("alice", "m7") == stored[7]
+    assert await store.messages.by_muid("bob", "m7") is None
+    (newest,) = await store.messages.find(MessageFilter("bob", limit=1))
+    assert newest.id == stored[-1].id
+    await store.read_state.clear(ALICE_BOB, "bob", stored[-1].id)
+    assert await store.messages.find(MessageFilter("bob", limit=1)) == []
+    assert [row.id for row in await store.messages.find(MessageFilter("alice", limit=1))] == [stored[-1].id]
+    await store.close()
+
+
+async def test_last_message_of_another_is_found_up_to_an_id(open_store):
+    store = await open_store()
+    conversations = store.conversations
+    assert await conversations.last_from_others(ALICE_BOB, "bob", None) == 0
+    assert await conversations.last_message_id(ALICE_BOB) == 0
+    first, second = [(await store.messages.add(draft())).message.id for _ in range(2)]
+    own = (await store.messages.add(draft("bob", "alice"))).message.id
+    assert await conversations.last_from_others(ALICE_BOB, "bob", None) == second
+    assert await conversations.last_from_others(ALICE_BOB, "bob", second) == second
+    assert await conversations.last_from_others(ALICE_BOB, "bob", second - 1) == first
+    assert await conversations.last_from_others(ALICE_BOB, "alice", second) == 0
+    assert await conversations.last_message_id(ALICE_BOB) == own
+    await store.close()
+
+
+async def test_last_edit_of_a_message_is_that_of_its_newest_action_message(open_store):
+    store = await open_store()
+    said = (await store.messages.add(draft())).message.id
+    assert await store.change_log.last_edit(said) == 0
+    for _ in range(2):
+        edited = await store.messages.edit(
+            MessageAct(said, "alice", anything), 5, lambda _: Edited(b'{"data":{}}', 0), lambda _: draft()
+        )
+        assert await store.change_log.last_edit(said) == edited.message.id
+    await store.close()
+
+
+async def test_receipts_of_a_message_to_a_user_are_its_times(open_store):
+    store = await open_store()
+    said = (await store.messages.add(draft())).message.id
+
+    async def receipts() -> list[Any]:
+        return await store.read_state.receipts(await store.messages.get(said))
+
+    assert await receipts() == []
+    await store.read_state.mark(ALICE_BOB, "bob", said, 5, read=False)
+    assert await receipts() == [("bob", 5, None)]
+    await store.read_state.mark(ALICE_BOB, "bob", said, 6, read=True)
+    assert await receipts() == [("bob", 5, 6)]
+    await store.close()
+
+
+async def test_blocks_are_known_in_both_directions(open_store):
+    store = await open_store()
+    for uid in ("alice", "bob", "carol", "dave"):
+        await store.users.add(UserRow(uid, uid.title(), created_at=1))
+    blocks = store.blocks
+    await blocks.add("alice", ["bob", "carol"], 5)
+    await blocks.add("carol", ["alice"], 6)
+    await blocks.add("dave", ["alice"], 7)
+    assert await blocks.with_users("alice", []) == {}
+    assert await blocks.with_users("alice", ["bob", "carol", "dave", "erin"]) == {
+        "bob": (5, None), "carol": (5, 6), "dave": (None, 7),
+    }  # fmt: skip
+    assert await blocks.everyone("alice") == {"bob", "carol", "dave"}
+    assert await blocks.everyone("bob") == {"alice"}
+    assert await blocks.everyone("erin") == frozenset()
+    both = [("bob", 5, None), ("carol", 5, 6), ("dave", None, 7)]
+    assert await blocks.find("alice", "both") == (both, 3)
+    assert await blocks.find("alice", "both", limit=1, offset=1) == (both[1:2], 3)
+    assert await blocks.find("alice", "blockedByMe") == ([("bob", 5, None), ("carol", 5, None)], 2)
+    assert await blocks.find("alice", "hasBlockedMe", search="DA") == ([("dave", None, 7)], 1)
+    assert [await blocks.between(*pair) for pair in (("alice", "carol"), ("carol", "alice"), ("bob", "alice"))] == [
+        "alice", "carol", "alice",
+    ]  # fmt: skip
+    assert await blocks.between("bob", "carol") == ""
+    await store.close()
+
+
+async def test_annotations_are_found_for_the_messages_of_a_page(open_store):
+    store = await open_store()
+    said = [(await store.messages.add(draft())).message.id for _ in range(3)]
+    notes = store.annotations
+    for number in said:
+        await notes.subscribe(MessageAct(number, "bob", anything), wanted=True)
+    await notes.subscribe(MessageAct(said[2], "bob", anything), wanted=False)
+    assert await notes.subscribed(said[0], said[2], "bob") == {said[0], said[1]}
+    assert await notes.subscribed(said[1], said[1], "bob") == {said[1]}
+    assert await notes.subscribed(said[0], said[2], "alice") == set()
+    assert await notes.followed_threads("bob", limit=1, offset=0) == ([said[1]], 2)
+    await notes.interact(MessageAct(said[0], "bob", anything), ["b", "a"], 5)
+    await notes.interact(MessageAct(said[0], "bob", anything), ["a", "c"], 6)
+    assert await notes.interactions([said[0], said[1]], "bob") == {said[0]: [("a", 5), ("b", 5), ("c", 6)]}
+    assert await notes.interactions(said, "alice") == {}
+    assert await notes.interactions([], "bob") == {}
+    await store.close()
+
+
+async def test_newest_missed_messages_begin_behind_a_boundary(open_store):
+    store = await open_store()
+    first = (await store.messages.add(draft())).message.id
+    others = [(await store.messages.add(draft("carol", "dave"))).message.id for _ in range(40)]
+    missed = [(await store.messages.add(draft())).message.id for _ in range(3)]
+    boundary = store.messages.missed_boundary
+    assert await boundary("bob", 0, 1) == missed[1]
+    assert await boundary("bob", 0, 3) == first
+    assert await boundary("bob", 0, 4) == 0
+    assert await boundary("bob", first, 3) == 0
+    assert await boundary("bob", others[0], 2) == missed[0]
+    assert await boundary("erin", 0, 1) == 0
+    await store.close()
