@@ -389,8 +389,66 @@ async def test_boundary_leaves_the_newest_missed_messages_without_edits_and_dele
     await say(store, "alice", "carol", "user")
     announced = (await store.messages.add(draft("alice", "bob", "user", "message"))).message.id
     assert announced > sent[-1]
-    assert await store.messages.missed_boundary("bob", 0, 10) == sent[19]
-    assert await store.messages.missed_boundary("bob", sent[4], 25) == 0
-    assert await store.messages.missed_boundary("bob", sent[3], 25) == sent[4]
-    assert await store.messages.missed_boundary("carol", 0, 1) == 0
+    assert await store.messages.missed_boundary("bob", "phone", 0, 10) == sent[19]
+    assert await store.messages.missed_boundary("bob", "phone", sent[4], 25) == 0
+    assert await store.messages.missed_boundary("bob", "phone", sent[3], 25) == sent[4]
+    assert await store.messages.missed_boundary("carol", "phone", 0, 1) == 0
+    await store.close()
+
+
+async def test_boundary_does_not_count_what_the_reader_has_sent_from_the_same_device(open_store):
+    store = await open_store()
+
+    async def send(sender: str, body: bytes) -> int:
+        to = "bob" if sender == "alice" else "alice"
+        return (await store.messages.add(draft(sender, to, "user")._replace(body=body))).message.id
+
+    async def boundary(device: str, most: int) -> int:
+        return await store.messages.missed_boundary("bob", device, 0, most)
+
+    missed = [await send("alice", b'{"data":{"resource":"phone"}}') for _ in range(5)]
+    mine = [await send("bob", b'{"data":{"resource":"phone"}}') for _ in range(30)]
+    on_desk = await send("bob", b'{"data":{"resource":"desk"}}')
+    unnamed = [await send("bob", b'{"data":{"resource":""}}'), await send("bob", b'{"data":{}}')]
+    assert await boundary("phone", 8) == 0
+    assert await boundary("phone", 7) == missed[0]
+    assert await boundary("phone", 3) == missed[4]
+    assert await boundary("phone", 2) == on_desk
+    assert await boundary("desk", 3) == mine[-2]
+    assert await boundary("", 1) == unnamed[0]
+    await store.close()
+
+
+async def test_join_names_the_message_that_ended_the_last_membership(open_store):
+    store = await open_store()
+    for guid in ("g", "h"):
+        await store.groups.add(GroupRow(guid, guid, "public", owner="alice", members_count=1, created_at=1))
+
+    async def ended(uid: str, guid: str = "g") -> int:
+        act = GroupAct(guid, uid, uid, anything)
+        return (
+            await store.members.add(act, "participant", 1, lambda _: draft(uid, guid, "group", "groupMember"))
+        ).ended
+
+    assert await ended("bob") == 0
+    first = await leave(store, "bob")
+    assert await ended("carol") == 0  # another user
+    assert await ended("bob", "h") == 0  # another group
+    await say(store, "alice", "g")
+    assert await ended("bob") == first
+    second = await leave(store, "bob")
+    await leave(store, "carol")
+    assert await ended("bob") == second
+    await store.close()
+
+
+async def test_join_does_not_name_the_end_of_a_group_that_was_removed(open_store):
+    store = await open_store()
+    for _ in range(2):
+        await store.groups.add(GroupRow("g", "G", "public", owner="alice", members_count=1, created_at=1))
+        act = GroupAct("g", "bob", "bob", anything)
+        stored = await store.members.add(act, "participant", 1, lambda _: draft("bob", "g", "group", "groupMember"))
+        assert stored.ended == 0
+        await say(store, "alice", "bob", "user")
+        await store.removal.remove_group(GroupAct("g", "alice", "", anything), lambda _: ())
     await store.close()

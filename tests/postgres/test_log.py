@@ -82,12 +82,16 @@ async def test_member_who_left_and_rejoined_is_not_a_member_between_the_two(post
         await one.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
         act = anybody("g", "bob")
         await one.members.add(act, "participant", 1, told)
-        await one.members.remove(act, told)
-        await one.members.add(act, "participant", 1, told)
+        left, _ = await one.members.remove(act, told)
+        joined = await one.members.add(act, "participant", 1, told)
         look = await other.log.look()
         page = await other.log.read(0, look.highest)
         holds = [c.holds for c in page.changes if c.change[1:] == ("member", "g/bob")]
         assert holds == [True, False, True]
+        assert [m.ended for m in page.messages] == [0, 0, joined.ended] == [0, 0, left.message.id]
+        await one.members.remove(act, told)
+        again = await other.log.read(0, (await other.log.look()).highest)
+        assert [m.ended for m in again.messages] == [0, 0, left.message.id, 0]
         await one.removal.remove_group(anybody("g", "alice"), lambda standing: ())
         page = await other.log.read(0, (await other.log.look()).highest)
         assert page.changes[-1].change[1:] == (GROUP_REMOVED, "g")

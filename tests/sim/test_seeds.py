@@ -234,6 +234,30 @@ def test_seed_105_a_deletion_that_a_backup_undid():
     )
 
 
+def test_seed_52193_a_user_who_joins_again_after_the_notice_of_their_removal_was_lost():
+    # untold member: carol-phone was not told that its user had been removed
+    for seed in (52193, 52194):
+        simulate(
+            Plan.from_json(f"""{{"seed": {seed}, "steps": [
+[0.0, "server", "lose", 1],
+[3806.0, "alice-phone", "kick", "carol"],
+[3806.0, "carol-phone", "join", null]
+]}}""")
+        )
+
+
+def test_seed_100299_more_own_messages_than_a_catch_up_hands_over():
+    # gap: bob-phone received a gap that contained only what it had sent itself
+    simulate(
+        Plan.from_json("""{"seed": 100299, "steps": [
+[282.0, "server", "copy", null],
+[0.0, "alice-desk", "say tagged", ["team", ["red"], [], false]],
+[0.49099, "server", "put back", 5.0],
+[0.0, "bob-phone", "burst", 29]
+]}""")
+    )
+
+
 def test_error_logged_by_the_sdk_fails_the_run(monkeypatch):
     honest, opened = Connector.open, []
 

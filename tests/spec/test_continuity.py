@@ -75,6 +75,31 @@ async def test_newest_missed_messages_arrive_after_a_gap_if_more_than_the_limit_
     assert between == [str(n) for n in range(50)]
 
 
+@spec("K1", "S27")
+async def test_own_messages_do_not_count_towards_the_limit(stage: Stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob", auto=False, limit=10)
+    await bob.chat.connect()
+    await alice.say("bob", "seen")
+    await bob.ears.until(lambda: bob.ears.texts == ["seen"])
+    await bob.chat.disconnect()
+    missed = [await alice.say("bob", str(n)) for n in range(10)]
+    for n in range(30):
+        await bob.say("alice", f"mine {n}")
+    await bob.chat.connect()
+    await bob.ears.until(lambda: len(bob.ears.texts) == 11)
+    assert bob.ears.texts == ["seen", *(m.text for m in missed)]
+    assert not bob.ears.all("gap")
+    await bob.chat.disconnect()
+    left_out = await alice.say("bob", "left out")
+    for n in range(30):
+        await bob.say("alice", f"mine {n}")
+    missed = [await alice.say("bob", str(n)) for n in range(10)]
+    await bob.chat.connect()
+    await bob.ears.until(lambda: len(bob.ears.texts) == 21)
+    (gap,) = bob.ears.all("gap")
+    assert gap.to_id == left_out.id
+
+
 @spec("K1")
 async def test_another_store_makes_continuity_unknown(stage: Stage):
     store = MemorySessionStore()

@@ -6,7 +6,7 @@ import pytest
 
 from harness import CONNECTED, Stage
 from rest import Rest
-from tailwire import Group
+from tailwire import Group, GroupMember
 from tailwire.server.config import Settings
 from tailwire.server.ports.broker import group_subject, user_subject
 from tailwire.testing.virtual.world import VirtualServer
@@ -113,6 +113,52 @@ async def test_message_lost_before_a_member_joins_is_detected(stage: Stage):
     await alice.say("team", "hello", "group")
     await carol.ears.until(lambda: carol.ears.texts == ["hello"])
     assert stage.now - begin <= 0.1  # earlier messages are not reported as missing
+
+
+@pytest.mark.spec("K1")
+async def test_lost_removal_from_a_group_is_detected_by_the_user_who_joins_again(stage: Stage):
+    alice, bob, carol = [await stage.enter(uid) for uid in ("alice", "bob", "carol")]
+    desk = await stage.enter("carol")
+    await alice.chat.create_group(Group("team", "Team"))
+    for member in (bob, carol):
+        await member.chat.join_group("team")
+    losing = Losing(stage)
+    for again in range(1, 3):
+        await carol.ears.until(lambda n=again: len(carol.ears.all("kicked")) == n - 1)
+        losing.subjects = {group_subject("team")}
+        await alice.chat.kick_group_member("team", "carol")
+        losing.subjects = set()
+        assert losing.lost == again
+        await alice.say("team", "not for carol", "group")
+        begin = stage.now
+        if again == 1:
+            await carol.chat.join_group("team")
+        else:
+            await alice.chat.add_members_to_group("team", [GroupMember("carol", "participant")])
+        for device in (carol, desk):
+            await device.ears.until(lambda d=device, n=again: len(d.ears.all("kicked")) == n)
+        assert 0.5 <= stage.now - begin <= 0.8
+    await alice.say("team", "for carol", "group")
+    for device in (carol, desk):
+        await device.ears.until(lambda d=device: d.ears.texts == ["for carol"])
+        assert len(device.ears.all("kicked")) == 2
+        assert device.ears.statuses.count(CONNECTED) == 1
+
+
+async def test_removal_that_the_user_knows_delays_nothing_when_they_join_again(stage: Stage):
+    alice, carol = [await stage.enter(uid) for uid in ("alice", "carol")]
+    await alice.chat.create_group(Group("team", "Team"))
+    for n in range(3):
+        await carol.chat.join_group("team")
+        begin = stage.now
+        await alice.say("team", str(n), "group")
+        await carol.ears.until(lambda n=n: len(carol.ears.texts) == n + 1)
+        assert stage.now - begin <= 0.1
+        if n:
+            await carol.chat.leave_group("team")
+        else:
+            await alice.chat.kick_group_member("team", "carol")
+            await carol.ears.until(lambda: bool(carol.ears.all("kicked")))
 
 
 async def test_clients_without_the_feature_receive_no_predecessor(stage: Stage):

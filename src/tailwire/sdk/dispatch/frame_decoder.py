@@ -41,8 +41,8 @@ Frame = Mapping[str, Any]
 class Sink(Protocol):
     """The receiver of decoded frames; `Incoming` is one."""
 
-    def take_message(self, message: BaseMessage | history.Unreadable, said: object) -> None:
-        """Handle a message, and the id that the frame names as its predecessor."""
+    def take_message(self, message: BaseMessage | history.Unreadable, frame: Frame) -> None:
+        """Handle a message, and its predecessor, which the frame names."""
 
     def take_receipt(self, receipt: MessageReceipt, number: object, settled: object = None) -> None:
         """Handle a receipt, and the number that the frame names in the server's change log."""
@@ -103,7 +103,7 @@ class FrameDecoder:
     def _message(self, frame: Frame) -> None:
         message = history.read(frame.get("body"))
         if message is not None:
-            self._sink.take_message(message, frame.get("before"))
+            self._sink.take_message(message, frame)
 
     def _receipts(self, frame: Frame) -> None:
         self._sink.take_receipt(receipt_from_frame(frame), frame.get("number"), frame.get("settled"))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, assert_never
 
 from tailwire.sdk.connection.state import ConnectionStatus
@@ -31,15 +31,16 @@ from tailwire.wire.entities import Action, BaseMessage, MessageReceipt, User
 log = logging.getLogger("tailwire")
 
 
-def _predecessor_of(message: BaseMessage | history.Unreadable, said: object, uid: str) -> int:
-    # The predecessor that the server names; 0 for a user who has just joined, and never received it.
-    if not isinstance(said, int):
-        return 0
+def _predecessor_of(message: BaseMessage | history.Unreadable, frame: Mapping[str, Any], uid: str) -> int:
+    # The predecessor that the server names; 0 without one. A user who has just joined never received the one that the
+    # members did. For them it is the end of their last membership.
+    name = "before"
     if isinstance(message, Action) and message.action in ("joined", "added"):
         came = message.action_on
         if isinstance(came, User) and came.uid == uid:
-            return 0
-    return said
+            name = "ended"
+    said = frame.get(name)
+    return said if isinstance(said, int) else 0
 
 
 def _event_of(message: BaseMessage | history.Unreadable, drafts: Drafts) -> e.Event:
@@ -161,7 +162,7 @@ class Incoming:
     def sent(self, message: BaseMessage) -> None:
         """Record a message that this client sent."""
         catch_up.sent(self._machine, message.id)
-        before = _predecessor_of(message, message.raw.get("before"), self._uid)
+        before = _predecessor_of(message, message.raw, self._uid)
         if self._connected and before and chain.broken(self._machine, before):
             self._carry_out(chain.missing(self._machine, before))
         else:
@@ -302,13 +303,13 @@ class Incoming:
 
     # Frames.
 
-    def take_message(self, message: BaseMessage | history.Unreadable, said: object) -> None:
+    def take_message(self, message: BaseMessage | history.Unreadable, frame: Mapping[str, Any]) -> None:
         """Hand a live message over, or hold it until what precedes it has been read.
 
         Args:
-            said: the id of the message before it in its conversation, if the frame names one.
+            frame: its frame, which may name the id of the message before it in its conversation.
         """
-        before = _predecessor_of(message, said, self._uid)
+        before = _predecessor_of(message, frame, self._uid)
         if before and chain.broken(self._machine, before):
             self._carry_out(chain.hold(self._machine, before, message.id, message))
         elif catch_up.passes(self._machine, message.id):

@@ -109,7 +109,7 @@ class CatchUp:
         rows, former = await self._rows(caller, wanted)
         gap = None
         if asked.at_most and len(rows) >= wanted.limit:
-            boundary = await self._store.messages.missed_boundary(caller.reader, cursor, asked.at_most)
+            boundary = await self._store.messages.missed_boundary(caller.reader, caller.device, cursor, asked.at_most)
             if boundary > cursor:
                 gap = (cursor, boundary)
                 rows, former = await self._rows(caller, replace(wanted, cursor=boundary))

@@ -25,13 +25,13 @@ from tailwire.server.ports.broker import (
 )
 from tailwire.server.ports.conversations import ConversationKey, group_in, other_in
 from tailwire.server.ports.log import LoggedMessage
-from tailwire.server.ports.records import MessageRow
+from tailwire.server.ports.records import MessageRow, Stored
 from tailwire.wire.frames import FrameType
 
 
-def for_sender(caller: Caller, json: bytes, before: int) -> bytes:
+def for_sender(caller: Caller, json: bytes, stored: Stored) -> bytes:
     """Return an encoded message for its sender, with the id of the message before it if their client has `chain`."""
-    return with_before(json, before) if before and caller.chained else json
+    return with_before(json, stored.before, stored.ended) if stored.before and caller.chained else json
 
 
 class _Data(msgspec.Struct):
@@ -78,23 +78,23 @@ class Delivery:
         self.frames = EventFrames(app_id, lambda: base)
         self.revoked = RevokedTokens()
 
-    def message(self, row: MessageRow, json: bytes, device: str, also: str = "", *, before: int = 0) -> None:
+    def message(self, stored: Stored, json: bytes, device: str, also: str = "") -> None:
         """Publish a stored message.
 
         Args:
             json: the encoded message.
             also: the uid of a further receiver, who is not a member of the group.
-            before: the id of the message before it in its conversation; 0 for the first.
         """
-        publication = self._message(row, json, device, before)
+        row = stored.message
+        publication = self._message(row, json, device, stored)
         self.stored(row.id)
         self._to_conversation(row.sender, row.receiver, row.receiver_type, publication)
         if also:
             self._broker.publish(user_subject(also), publication)
 
-    def _message(self, row: MessageRow, json: bytes, device: str, before: int) -> FramePublication:
+    def _message(self, row: MessageRow, json: bytes, device: str, place: Stored | LoggedMessage) -> FramePublication:
         payload = self.frames.frame(FrameType.MESSAGE, row.sender, device, row.receiver, row.receiver_type, json)
-        return FramePublication(payload, device, before=before, id=row.id)
+        return FramePublication(payload, device, before=place.before, id=row.id, ended=place.ended)
 
     def logged(self, message: LoggedMessage) -> FramePublication:
         """Return the publication of a message that another process has stored."""
@@ -102,7 +102,7 @@ class Delivery:
         json = without_later(row).json()  # a user who has left the group since may not see the rest
         if message.quoted is not None:
             json = with_quoted(json, message.quoted)
-        return self._message(row, json, device_in(row.body), message.before)
+        return self._message(row, json, device_in(row.body), message)
 
     def typing(self, caller: Caller, receiver: str, receiver_type: str, body: dict[str, Any]) -> None:
         """Publish that the caller started or stopped typing."""

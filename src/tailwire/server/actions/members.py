@@ -389,8 +389,8 @@ class Members:
 
     def _publish(self, caller: Caller, stored: Stored, also: str = "") -> bytes:
         json = stored.message.json()
-        self._delivery.message(stored.message, json, caller.device, also, before=stored.before)
-        return for_sender(caller, json, stored.before)
+        self._delivery.message(stored, json, caller.device, also)
+        return for_sender(caller, json, stored)
 
 
 async def _outcome(work: Awaitable[bytes]) -> Outcome:

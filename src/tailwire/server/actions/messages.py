@@ -113,9 +113,9 @@ class Messages:
             json = with_quoted(json, references.quoted)
         if stored.new:
             # No await since the store returned, so that publications keep the order of the ids.
-            self._delivery.message(stored.message, json, caller.device, before=stored.before)
+            self._delivery.message(stored, json, caller.device)
             self._count_stored()
-        return for_sender(caller, json, stored.before)
+        return for_sender(caller, json, stored)
 
     async def _describe(self, data: dict[str, Any]) -> None:
         # Replaces attachments that are files of this server with their stored facts.
@@ -374,8 +374,8 @@ class Messages:
 
     def _publish(self, caller: Caller, stored: Stored) -> bytes:
         json = stored.message.json()
-        self._delivery.message(stored.message, json, caller.device, before=stored.before)
-        return for_sender(caller, json, stored.before)
+        self._delivery.message(stored, json, caller.device)
+        return for_sender(caller, json, stored)
 
 
 def _without_content(row: MessageRow) -> bytes:

@@ -68,7 +68,10 @@ class _EncodedFrame:
         """The encoded frame with its place in the stream."""
         if not self._linked:
             p = self.publication
-            placed = with_before(p.payload, p.before) if p.before else with_number(p.payload, p.number, self._settled)
+            if p.before:
+                placed = with_before(p.payload, p.before, p.ended)
+            else:
+                placed = with_number(p.payload, p.number, self._settled)
             self._linked = text_frame(placed)
         return self._linked
 

@@ -45,6 +45,8 @@ class FramePublication(NamedTuple):
         feature: the feature that a socket needs to receive the frame; "" for none.
         id: the id of the stored message that the frame carries; 0 for other frames.
         number: the number, in the change log, of the change that the frame reports (feature `chain`); 0 if none.
+        ended: if it announces that a user joined, the id of the message with which their last membership of the group
+            ended, which is the one before it for them (feature `chain`); 0 if there is none.
     """
 
     payload: bytes
@@ -55,6 +57,7 @@ class FramePublication(NamedTuple):
     feature: str = ""
     id: int = 0
     number: int = 0
+    ended: int = 0
 
 
 @dataclass(frozen=True, slots=True)

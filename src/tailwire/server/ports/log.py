@@ -16,7 +16,7 @@ class LoggedMessage:
     """A message that was read from the store.
 
     Attributes:
-        before: the id of the message before it in its conversation; 0 if there is none.
+        before, ended: as in `records.Stored`.
         quoted: the message that it quotes, if that still exists.
         member: the user whose joining or leaving it announces, who receives it too; "" for nobody.
         withheld: users who may have left the group before its present content was written.
@@ -27,6 +27,7 @@ class LoggedMessage:
     quoted: MessageRow | None = None
     member: str = ""
     withheld: frozenset[str] = frozenset()
+    ended: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,10 +47,11 @@ class MessageStore(Protocol):
     async def find(self, wanted: MessageFilter) -> list[ListedRow]:
         """Return the messages that match a filter."""
 
-    async def missed_boundary(self, reader: str, after: int, most: int) -> int:
+    async def missed_boundary(self, reader: str, device: str, after: int, most: int) -> int:
         """Return an id after which a reader has missed only `most` messages, the newest ones.
 
-        Edits and deletions do not count. 0 if at most `most` messages were missed after the id `after`.
+        Edits and deletions do not count, nor does what the reader has sent from `device`. 0 if at most `most` messages
+        were missed after the id `after`.
         """
 
     async def edit(

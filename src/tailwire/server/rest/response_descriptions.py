@@ -89,6 +89,10 @@ RESPONSE_FIELDS = {
     "quotedMessageId": "The id of the message that it quotes; absent if it quotes none.",
     "quotedMessage": "The message that it quotes, as a message; absent if it quotes none or if that is gone.",
     "before": "The id of the conversation's previous message, 0 for the first; only for clients that ask for it.",
+    "ended": (
+        "In the response to joining a group, the id of the message with which the user's last membership of it ended;"
+        " absent if there was none, or it is no longer known; only for clients that ask for it."
+    ),
     "receipts": (
         "Who received it, in the response with this message alone, for its sender or a REST key: `data` has an object "
         f"for each user with `recipient`, `deliveredAt` and `readAt`, {_AT}."

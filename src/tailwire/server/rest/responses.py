@@ -171,6 +171,7 @@ class Message(Shape, kw_only=True):
     quoted_message_id: str = ""
     quoted_message: dict[str, Any] = {}
     before: int = 0
+    ended: int = 0
     receipts: dict[str, Any] = {}
 
 

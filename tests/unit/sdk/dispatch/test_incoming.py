@@ -70,7 +70,7 @@ class Setup:
         self.incoming.take_receipt(MessageReceipt(5, User("bob"), "alice", "user", "read", LATER), None)
 
     def message(self) -> None:
-        self.incoming.take_message(received(6), None)
+        self.incoming.take_message(received(6), {})
 
     def sent(self) -> None:
         self.incoming.sent(received(6))

@@ -31,6 +31,7 @@ publications = st.one_of(
     st.builds(
         FramePublication, st.binary(max_size=50), words, st.booleans(), st.integers(0, 2**62),
         st.none() | audiences, words, st.integers(0, 2**62), st.integers(0, 2**62),
+        st.integers(0, 2**62),
     ),
     st.builds(TokenRevoked, words),
 )  # fmt: skip

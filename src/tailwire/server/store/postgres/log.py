@@ -14,7 +14,7 @@ from tailwire.server.ports.conversations import GROUP_KEY
 from tailwire.server.ports.log import LoggedChange, LoggedMessage, LogPage, Look
 from tailwire.server.ports.records import MessageRow
 from tailwire.server.store.postgres.database import Database
-from tailwire.server.store.sql.change_log import NEWEST_SQL
+from tailwire.server.store.sql.change_log import ENDED_BEFORE, NEWEST_SQL
 from tailwire.server.store.sql.messages import MessageRows
 from tailwire.server.store.sql.statements import MESSAGE_COLUMNS
 
@@ -29,13 +29,15 @@ _LOOK_SQL = f"""SELECT greatest(coalesce((SELECT max(id) FROM messages), 0), coa
 _MESSAGES_SQL = f"""SELECT {_MESSAGE_COLUMNS}, coalesce((SELECT max(b.id) FROM messages b
 WHERE b.conversation_id = m.conversation_id AND b.id < m.id), 0)
 FROM messages m WHERE m.id > ? AND m.id <= ? ORDER BY m.id LIMIT ?"""
+_ENDED = ENDED_BEFORE.format(uid="split_part(c.key, '/', 2)", guid="split_part(c.key, '/', 1)", before="c.id")
 # Whether the user was a member after the change: they may have left since, but what was sent in between is for them.
 _CHANGES_SQL = f"""SELECT c.id, c.kind, c.key, c.kind <> 'member' OR EXISTS (
 SELECT FROM members m WHERE m.guid = split_part(c.key, '/', 1) AND m.uid = split_part(c.key, '/', 2)
 AND m.joined_after_id < c.id) OR EXISTS (
 SELECT FROM change_log e WHERE e.subject = '{own_subject("")}' || split_part(c.key, '/', 2)
 AND e.kind = '{ChangeKind.MEMBERSHIP_ENDED}' AND e.detail = split_part(c.key, '/', 1)
-AND e.since_id < c.id AND c.id < e.message_id) FROM changes c WHERE c.id > ? AND c.id <= ? ORDER BY c.id LIMIT ?"""
+AND e.since_id < c.id AND c.id < e.message_id), CASE WHEN c.kind = 'member' THEN {_ENDED} ELSE 0 END
+FROM changes c WHERE c.id > ? AND c.id <= ? ORDER BY c.id LIMIT ?"""
 # Whose membership has changed between a message and its last edit, or that of the message that it quotes. Who was
 # removed after the edit was to see it, and would otherwise never receive the message.
 _MOVED_SQL = """SELECT m.id, split_part(c.key, '/', 2) FROM messages m JOIN changes c
@@ -82,8 +84,11 @@ class Log:
         wanted = [row.quoted_id for row, _ in found if row.quoted_id is not None]
         quoted = await self._messages.by_ids(wanted) if wanted else {}
         subjects = {row[0]: row[2].partition("/")[2] for row in changes if row[1] == "member"}
+        ended = {row[0]: row[4] for row in changes if row[1] == "member" and row[3]}  # of those who joined
         logged = [
-            LoggedMessage(row, before, quoted.get(row.quoted_id or 0), subjects.get(row.id, ""))
+            LoggedMessage(
+                row, before, quoted.get(row.quoted_id or 0), subjects.get(row.id, ""), ended=ended.get(row.id, 0)
+            )
             for row, before in found
         ]
         return LogPage(

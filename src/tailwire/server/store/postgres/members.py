@@ -10,9 +10,10 @@ from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupAct, GroupStanding
 from tailwire.server.store.postgres.change_log import ChangeLog
 from tailwire.server.store.postgres.standings import Standings
-from tailwire.server.store.postgres.unit import Unit
+from tailwire.server.store.postgres.unit import Answer, Unit
 from tailwire.server.store.postgres.webhooks import Webhooks
 from tailwire.server.store.postgres.work import Work, stored
+from tailwire.server.store.sql.change_log import ENDED_BEFORE
 from tailwire.server.store.sql.members import MemberRows
 
 Announce = Callable[[GroupStanding], Draft]
@@ -30,6 +31,7 @@ _BAN_SQL = (
     "INSERT INTO bans (guid, uid, scope, banned_at, banned_by) VALUES (:guid, :uid, :scope, :at::bigint, :by)"
     " ON CONFLICT DO NOTHING"
 )
+_ENDED_SQL = f"SELECT {ENDED_BEFORE.format(uid=':uid', guid=':guid', before=':message_id::bigint')} AS ended"
 
 
 class Members(MemberRows):
@@ -48,10 +50,12 @@ class Members(MemberRows):
                 raise Refused("ERR_ALREADY_JOINED")
             if standing.on_ban is not None:
                 raise Refused("ERR_BANNED_GROUPMEMBER")
+            unit.rows(_ENDED_SQL, guid=act.guid, uid=act.on)
             unit.do(_JOIN_SQL, guid=act.guid, uid=act.on, scope=scope, now=now)
             unit.do(_COUNT_SQL, guid=act.guid, more=1)
 
-        return (await self._announced(act, change, announce, moves=True))[0]
+        stored, _, answer = await self._announced(act, change, announce, moves=True)
+        return stored._replace(ended=answer.results[0][0]["ended"])
 
     async def remove(
         self, act: GroupAct, announce: Announce, *, banned_at: int | None = None
@@ -69,7 +73,7 @@ class Members(MemberRows):
             since = standing.on.joined_after_id if standing.on is not None else None
             self._log.membership_ended(unit, act.guid, act.on, since)
 
-        return await self._announced(act, change, announce, moves=True)
+        return (await self._announced(act, change, announce, moves=True))[:2]
 
     async def change_scope(self, act: GroupAct, scope: str, announce: Announce) -> Stored:
         def change(unit: Unit, standing: GroupStanding) -> None:
@@ -95,8 +99,8 @@ class Members(MemberRows):
         announce: Announce,
         *,
         moves: bool = False,  # whether the user joins or leaves, so that their sockets do so with the message
-    ) -> tuple[Stored, GroupStanding]:
-        async def attempt() -> tuple[Stored, GroupStanding]:
+    ) -> tuple[Stored, GroupStanding, Answer]:
+        async def attempt() -> tuple[Stored, GroupStanding, Answer]:
             unit = Unit()
             standing = await self._standings.see_group(unit, act)
             change(unit, standing)
@@ -105,6 +109,6 @@ class Members(MemberRows):
             events = await self._webhooks.wanted(draft.events)
             answer = await self._work.carry_out(unit, draft, events)
             self._webhooks.queued(events)
-            return stored(draft, answer), standing
+            return stored(draft, answer), standing, answer
 
         return await self._work.decide(("group", act.guid), attempt)

@@ -47,6 +47,11 @@ WHERE highest < (SELECT max(number) FROM change_log)"""
 """Run before entries are removed, so that their numbers are not given out again."""
 _ENDED_SQL = f"""SELECT detail, since_id, message_id FROM change_log WHERE subject = :own AND kind =
 '{ChangeKind.MEMBERSHIP_ENDED}' AND message_id > :after ORDER BY number LIMIT :limit"""
+# Not a membership that ended with the group: that was a change, without a message.
+ENDED_BEFORE = f"""(SELECT coalesce(max(e.message_id), 0) FROM change_log e JOIN messages b ON b.id = e.message_id
+WHERE e.subject = '{own_subject("")}' || {{uid}} AND e.kind = {_ENDED_KIND} AND e.detail = {{guid}}
+AND b.conversation_id = '{GROUP_KEY}' || {{guid}} AND b.id < {{before}})"""
+"""The id of the message with which the last membership of a user in a group ended; 0 without one."""
 # The entry itself may have been removed with its group. Then the one before it counts, which happened after the same
 # message or an earlier one.
 _LEFT_AFTER_SQL = f"""SELECT DISTINCT uid FROM change_log WHERE kind = {_ENDED_KIND} AND detail = ? AND number > ?

@@ -195,6 +195,16 @@ def _tags_of(body: ColumnElement[bytes], dialect: str) -> TableValuedAlias:
     return func.json_each(cast(body, Text), literal_column("'$.tags'")).table_valued("value", name="tag")
 
 
+def _device_of(body: ColumnElement[bytes], dialect: str) -> ColumnElement[str]:
+    # The device that a stored message was sent from; NULL without one.
+    found: ColumnElement[str]
+    if dialect == "postgresql":
+        found = func.tailwire_json(body).op("#>>")(literal_column("'{data,resource}'"))
+    else:
+        found = func.json_extract(cast(body, Text), literal_column("'$.data.resource'"))
+    return func.nullif(found, literal_column("''"))
+
+
 def _numbered(name: str, count: int) -> list[ColumnElement[str]]:
     return [bindparam(f"{name}{n}") for n in range(count)]
 
@@ -259,11 +269,17 @@ LATEST_OF_USER_SQL = compiled(
 def missed_boundary(dialect: str) -> str:
     """Return the query for the newest message that a reader has missed beyond the `:most` newest.
 
-    Only messages after the id `:cursor` count, without edits and deletions.
+    Only messages after the id `:cursor` count, without edits and deletions, and without those that the reader has sent
+    from `:device`.
     """
     m = messages.c
     announced = and_(m.category == _ACTION, m.type == literal_column("'message'"))
-    query: Query = select(m.id).where(_readable(newer=True, missed=True), m.id > bindparam("cursor"), ~announced)
+    others = or_(
+        m.sender != bindparam("reader"), _device_of(m.body, dialect).is_distinct_from(bindparam("device", type_=Text))
+    )
+    query: Query = select(m.id).where(
+        _readable(newer=True, missed=True), m.id > bindparam("cursor"), ~announced, others
+    )
     query = query.with_hint(messages, "INDEXED BY messages_of_conversation", "sqlite")
     return compiled(query.order_by(m.id.desc()).suffix_with(text("LIMIT 1 OFFSET :most")), dialect)
 

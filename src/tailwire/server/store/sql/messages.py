@@ -69,13 +69,14 @@ class MessageRows:
         rows = await read(list_messages(shape, self._db.dialect.name), parameters(wanted, shape))
         return list(map(_listed_row, rows))
 
-    async def missed_boundary(self, reader: str, after: int, most: int) -> int:
+    async def missed_boundary(self, reader: str, device: str, after: int, most: int) -> int:
         # Looks back from the newest message in growing steps: what was missed may be much more than `most`.
         sql, width = missed_boundary(self._db.dialect.name), BOUNDARY_STEP * most
         newest = (await self._db.one("SELECT coalesce(max(id), 0) FROM messages"))[0]
         while True:
             begin = max(after, newest - width)
-            rows = await self._db.long_rows(sql, {"reader": reader, "cursor": begin, "most": most})
+            values = {"reader": reader, "device": device, "cursor": begin, "most": most}
+            rows = await self._db.long_rows(sql, values)
             if rows or begin == after:
                 return int(rows[0][0]) if rows else 0
             width *= BOUNDARY_STEP

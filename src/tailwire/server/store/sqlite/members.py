@@ -9,6 +9,7 @@ from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.records import Draft, Scope, Stored
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupAct, GroupStanding
+from tailwire.server.store.sql.change_log import ENDED_BEFORE
 from tailwire.server.store.sql.members import MemberRows
 from tailwire.server.store.sqlite.change_log import ChangeLog
 from tailwire.server.store.sqlite.database import Database
@@ -19,6 +20,8 @@ _UNFOLLOW_SQL = (
     "DELETE FROM subscriptions WHERE uid = :uid AND message_id IN (SELECT s.message_id FROM subscriptions s"
     " JOIN messages m ON m.id = s.message_id WHERE s.uid = :uid AND m.conversation_id = :conversation)"
 )
+
+_ENDED_SQL = f"SELECT {ENDED_BEFORE.format(uid=':uid', guid=':guid', before=':id')}"
 
 Announce = Callable[[GroupStanding], Draft]
 """Makes the action message of a change from the standing before it."""
@@ -43,7 +46,9 @@ class Members(MemberRows):
             values = (act.guid, act.on, scope, now, self._db.last_id)
             c.execute("INSERT INTO members VALUES (?, ?, ?, ?, ?)", values)
             c.execute("UPDATE groups SET members_count = members_count + 1 WHERE guid = ?", (act.guid,))
-            return self._messages.insert(c, announce(standing))
+            stored = self._messages.insert(c, announce(standing))
+            ended = c.execute(_ENDED_SQL, {"uid": act.on, "guid": act.guid, "id": stored.message.id}).fetchone()
+            return stored._replace(ended=ended[0])
 
         return await self._db.write(add)
 
