@@ -58,6 +58,8 @@ PLAIN = [
     (r"\ball the same\b", "nevertheless, still"),
     (r"\banew\b", "again"),
     (r"\bfor ever\b", "forever, without limit"),
+    (r"\bbeside\b", "alongside (what runs), next to (what lies there), in addition to"),
+    (r"\bin the place of\b", "in place of"),
     (r"\bunder way\b", "in progress, pending"),
     (r"\b[Ww]hoever\b", "anyone who; or name them"),
     (r"\bharms? (?:nobody|nothing|no)\b", "does not affect others"),
@@ -71,6 +73,7 @@ PLAIN = [
 # Patterns that no docstring may begin with, and what to write in their place.
 OPENINGS = [
     (r"(?:Note|Take not(?:e|ice)) ", "Record"),
+    (r"(?:Its|Their) ", "name the subject: a docstring is read without the name of its function"),
     (r"(?:After|With|Within) [^.:(]*: [a-z]", "begin with what is done, then say when"),
 ]
 _PATTERNS, _OPENINGS = ([(re.compile(pattern), plain) for pattern, plain in table] for table in (PLAIN, OPENINGS))

@@ -101,7 +101,7 @@ def compatibility_page() -> str:
     fixed = frozenset(operation for operation, _ in served if "{" not in operation)
     for operation, summary in served:
         lines.append(f"| `{operation}` | {summary} | {cell(operation_test(operation, fixed))} |")
-    lines += ["", "## The Python SDK beside the documented one", ""]
+    lines += ["", "## The Python SDK compared with the documented one", ""]
     lines += ["| chapter | documented | ours | test |", "| --- | --- | --- | --- |"]
     from tailwire import ChatClient
 

@@ -159,7 +159,7 @@ async def test_overview_updates_the_number_of_users_online(chromium: Browser, tm
         await tab.wait_for(f"{first} === '0'")
 
 
-async def test_connection_is_shown_beside_the_dump_of_its_client(chromium: Browser, tmp_path):
+async def test_connection_is_shown_alongside_the_dump_of_its_client(chromium: Browser, tmp_path):
     async with console_stage(chromium, tmp_path) as stage:
         await stage.ask("POST", "/users", {"uid": "mara", "name": "Mara"})
         dump = tmp_path / "dump.json"

@@ -1,4 +1,4 @@
-"""`tailwire prune` beside a running server and on a stopped one, and a JWT on a real server."""
+"""`tailwire prune` alongside a running server and on a stopped one, and a JWT on a real server."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ async def upload(server: ServerProcess) -> str:
     return sent.json()["data"]["data"]["attachments"][0]["url"]
 
 
-async def test_messages_are_removed_beside_a_running_server(live: LiveStage):
+async def test_messages_are_removed_alongside_a_running_server(live: LiveStage):
     data, store = str(live.server.data), MemorySessionStore()
     alice, bob = await live.enter("alice"), await live.enter("bob", store=store)
     first = await alice.say("bob", "seen")

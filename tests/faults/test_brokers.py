@@ -148,7 +148,7 @@ async def test_nothing_is_lost_or_duplicated_while_nats_is_killed_and_started_re
 
 
 async def test_nothing_is_lost_or_duplicated_while_nats_is_paused(postgres_url: str, tmp_path: Path, nats: NatsServer):
-    """Its connections stay open without responses: the servers give them up, and read the database instead."""
+    """The connections to NATS stay open without responses: the servers close them, and read the database instead."""
     async with SeveralServers(tmp_path, postgres_url, settings={"TAILWIRE_BROKER": nats.url}) as several:
         async with Load(several.servers) as load:
             await load.until(40)

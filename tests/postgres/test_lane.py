@@ -277,7 +277,7 @@ class Deaf:
 
 
 async def test_database_that_does_not_answer_counts_as_one_that_cannot_write(url, monkeypatch, caplog):
-    """Its failure has no text; the reason is named nevertheless, and it is noted when writes work again."""
+    """The failure has no text; the reason is named nevertheless, and it is noted when writes work again."""
     monkeypatch.setattr(lane_module, "UNREACHABLE_SECONDS", 0.0)
     lane = await open_lane(url)
     lane._connection = Deaf(await lane._connected(), carries_out=False)

@@ -125,7 +125,7 @@ class PreparedServer(ServerProcess):
 
 
 async def run(*arguments: str, **variables: str) -> tuple[int, str]:
-    """Run a `tailwire` command, with variables beside those of this process. Return its exit code and its output."""
+    """Run a `tailwire` command, with variables in addition to those of this process. Return its exit code and its output."""
     environment = {**os.environ, **variables}
     if hasattr(os, "pidfd_open") and _fork_server().forks(environment):
         process: Any = await _forked([*arguments], environment)

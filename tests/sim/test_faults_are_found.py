@@ -47,7 +47,7 @@ Plant = Callable[[Planter], None]
 
 
 def _two_sockets_at_once(patch):
-    # A socket that was abandoned stays open beside the next one.
+    # A socket that was abandoned stays open alongside the next one.
     for command in (driver.c.CloseSocket, driver.c.AbandonSocket):
         patch.setitem(driver.Driver._HANDLERS, command, lambda self, command: None)
 

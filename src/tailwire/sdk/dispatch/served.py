@@ -115,7 +115,7 @@ class Served:
         return True
 
     def keep_as(self, event: object, name: object) -> None:
-        """Hold another object in the place of an event, so that the event can be freed."""
+        """Hold another object in place of an event, so that the event can be freed."""
         entry = self._open.pop(id(event), None)
         if entry is not None:
             entry.event = name

@@ -1,6 +1,6 @@
 """Compares the settings of the servers on one database, and logs which of them differ.
 
-A server that starts beside others reports digests of its settings through the log of changes. A server with other
+A server that starts alongside others reports digests of its settings through the log of changes. A server with other
 settings logs a warning and reports its own, so that both logs name them.
 """
 
@@ -56,7 +56,7 @@ class SettingsComparison:
     """The comparison of this server's settings with those of others.
 
     Args:
-        start_task: runs a coroutine beside the server.
+        start_task: runs a coroutine alongside the server.
     """
 
     def __init__(

@@ -69,7 +69,7 @@ def new_partial(target: Path) -> Path:
 
 
 def finish(copy: Path, uploads: Path, target: Path) -> tuple[int, int]:
-    """Copy the uploads beside the copy of a database, and give the folder its name.
+    """Copy the uploads next to the copy of a database, and give the folder its name.
 
     Returns:
         The size of the copy in bytes, and the number of uploaded files.
@@ -84,7 +84,7 @@ def finish(copy: Path, uploads: Path, target: Path) -> tuple[int, int]:
 def restore(source: Path, database: Path, uploads: Path, *, replace: bool) -> Path | None:
     """Restore a backup to a server's database and uploads. No server may run on them.
 
-    The file beside the database that records the highest ids given out is kept, so that the server does not reuse ids.
+    The file next to the database that records the highest ids given out is kept, so that the server does not reuse ids.
 
     Args:
         replace: move an existing database and uploads to another folder; by default they are an error.

@@ -1,4 +1,4 @@
-"""The file with the app's first keys, beside the database, which has only their hashes.
+"""The file with the app's first keys, next to the database, which has only their hashes.
 
 It is created at the first start, readable by its owner only, and never changed by a later start. The server does not
 need it: remove it to keep the keys off the disk.

@@ -198,7 +198,7 @@ def _errors_of(database: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as e:
-        raise OSError(f"{database} cannot be read, or copied beside itself: {e}") from e
+        raise OSError(f"{database} cannot be read, or copied next to itself: {e}") from e
     except (OSError, KeyboardInterrupt) as e:
         if marked or not mark_path(database).exists():
             raise

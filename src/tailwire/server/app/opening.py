@@ -56,7 +56,7 @@ async def open_store(settings: Settings, world: World, *, serving: bool = False)
     """Open the database that the settings name, and bring it to this version's schema.
 
     Args:
-        serving: True for a server, which needs a SQLite file for itself; False for a command that runs beside it.
+        serving: True for a server, which needs a SQLite file for itself; False for a command that runs alongside it.
 
     Raises:
         tailwire.server.store.migrate.NewerDatabase: if a newer version wrote the database.

@@ -165,7 +165,7 @@ class ServerCooperation:
         self.start_task(self._ephemeral.ended(ended.offline, ended.at))
 
     def start_task(self, action: Coroutine[Any, Any, None]) -> None:
-        """Run an action beside the server, until `close`."""
+        """Run an action alongside the server, until `close`."""
         task = asyncio.get_running_loop().create_task(self._log_failure(action), name="tailwire servers")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -33,7 +33,7 @@ def tables() -> list[Table]:
 
 
 class SourceCopy:
-    """A copy of a SQLite database, in a file beside it that is removed with this object.
+    """A copy of a SQLite database, in a file next to it that is removed with this object.
 
     The database may be written to meanwhile; it is only read here. The rows of all tables are those of one moment.
 

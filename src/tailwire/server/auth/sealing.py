@@ -1,6 +1,6 @@
 """Encrypts secrets that the server has to read again (a webhook's password and signing secret).
 
-The key is in a file beside the database: a copy or a backup of the database alone does not reveal the secrets.
+The key is in a file next to the database: a copy or a backup of the database alone does not reveal the secrets.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ def _hash(password: str, salt: str, digest: Digest) -> str:
 
 
 def signing_key(folder: Path, world: World) -> str:
-    """Return the key that signs passes and upload forms. It is kept in a file beside the database, never in it.
+    """Return the key that signs passes and upload forms. It is kept in a file next to the database, never in it.
 
     A missing or damaged key is replaced. That invalidates what the old one signed: clients request a new pass
     automatically, and open sockets stay open.

@@ -1,7 +1,7 @@
 """Compresses responses for clients that accept gzip. History shrinks to a seventh.
 
 Compression is enabled for each operation (`Operation.compressed`), and only if its response contains no secret of the
-server. An attacker who can insert text beside a secret, and see the size of the compressed response, can guess the
+server. An attacker who can insert text next to a secret, and see the size of the compressed response, can guess the
 secret (BREACH). So errors, and responses with a token, a key or the pass for a WebSocket, are never compressed.
 
 These responses do contain texts of other users. An attacker who can write to a user, sees the size of the user's

@@ -1,7 +1,7 @@
 // What was missed without a connection: read by message id, page by page, before anything live is applied.
 //
 // Message ids are in the order of the server's commits, so "everything after id N" is complete. What is not a message
-// (a reaction, a receipt) is listed beside the messages, by the numbers of the server's log of changes.
+// (a reaction, a receipt) is listed alongside the messages, by the numbers of the server's log of changes.
 
 import { query } from "./api.js";
 import { Repeated } from "./retry.js";

@@ -229,7 +229,7 @@ async def test_subscription_counts_from_its_confirmation(record_after):
 
 @pytest.mark.virtual
 async def test_unresponsive_broker_causes_no_delay():
-    """Its connection is cut off silently: a new socket is welcomed soon, and stored messages are read."""
+    """The connection to the broker is cut off silently: a new socket is welcomed soon, and stored messages are read."""
     async with LogStage(carries_messages=True) as s:
         loop = asyncio.get_running_loop()
         s.broker.effective, s.broker.confirmed_at = False, loop.time() + 5

@@ -139,7 +139,7 @@ class PostgresStore:
 
         Args:
             read_deadline: seconds that a read may take.
-            serving: True for a server; False for a command that runs beside it.
+            serving: True for a server; False for a command that runs alongside it.
             highest: an id that was given out, if the contents are older and do not know it.
 
         Raises:

@@ -1,4 +1,4 @@
-"""Checkpoints: what was committed is copied from the write-ahead log into the database file, beside the writer.
+"""Checkpoints: what was committed is copied from the write-ahead log into the database file, alongside the writer.
 
 SQLite would do it within the commit that finds the log too long: that commit would wait until all pages are on the
 disk, and on a busy disk (uploads) that takes many times as long as a commit. So a thread with a connection of its own

@@ -34,7 +34,7 @@ def holder_of(database: Path) -> str:
 
 
 class ServerLock:
-    """The lock of a database: the file `tailwire.db.lock` beside it, with the holder as text.
+    """The lock of a database: the file `tailwire.db.lock` next to it, with the holder as text.
 
     Args:
         database: the file. Its folder must exist.

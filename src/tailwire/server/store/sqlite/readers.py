@@ -22,7 +22,7 @@ T = TypeVar("T")
 Job = Callable[[sqlite3.Connection], T]
 
 # Reads run one after the other: two threads that take the GIL for each row delay each other and the event loop. A read
-# that has run for `LONG_SECONDS` spends its time inside SQLite, so the next one starts beside it.
+# that has run for `LONG_SECONDS` spends its time inside SQLite, so the next one starts alongside it.
 READ_TURNS = 1
 MAX_LONG_READS = 2
 LONG_SECONDS = 0.03

@@ -2,7 +2,7 @@
 
 There are two records. The starts in the database tell how much history a client's position shares with it (see
 `sql.starts`): a restored copy does not know the ids that were given out after it was made. The second record is a file
-beside the database, which a copy of the database does not include: the highest id given out. If the database is behind
+next to the database, which a copy of the database does not include: the highest id given out. If the database is behind
 it, ids continue above it.
 """
 
@@ -36,7 +36,7 @@ class IdRecord:
 
 
 class IdFile:
-    """The id file beside a database. Its number is overwritten in place after each commit, before results are set."""
+    """The id file next to a database. Its number is overwritten in place after each commit, before results are set."""
 
     def __init__(self, database: Path) -> None:
         self.path = database.with_name(database.name + ".ids")
@@ -105,7 +105,7 @@ class Starts:
     """The starts of a store, and its id file.
 
     Attributes:
-        known: the starts in the database; empty before `begin`, and in a command that runs beside the server.
+        known: the starts in the database; empty before `begin`, and in a command that runs alongside the server.
     """
 
     def __init__(self, database: Path) -> None:

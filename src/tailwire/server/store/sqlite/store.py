@@ -122,7 +122,7 @@ class SqliteStore:
         """Open or create the file, and bring it to this version's schema.
 
         Args:
-            serving: True for a server, which needs the database for itself; False for a command that runs beside it.
+            serving: True for a server, which needs the database for itself; False for a command that runs alongside it.
 
         Raises:
             tailwire.server.store.sqlite.lock.InUse: another server uses the file.
@@ -133,7 +133,7 @@ class SqliteStore:
         lock = ServerLock(path) if serving else None
         try:
             refuse_if_moved(path)
-            # SQLite gives the files beside the database the same mode.
+            # SQLite gives the files next to the database the same mode.
             private_files.create(path)
             private_files.tighten(path.with_name(path.name + suffix) for suffix in FILE_SUFFIXES)
             await asyncio.get_running_loop().run_in_executor(None, upgrade, f"sqlite:///{path}")

@@ -18,7 +18,7 @@ function lastLine(chat, entry) {
   return entry.kind === "group" ? { who: chat.nameOf(last), text } : { text };
 }
 
-// The text has its own direction beside the name: a mark at the end of an Arabic text stays at its end.
+// The text has its own direction alongside the name: a mark at the end of an Arabic text stays at its end.
 function LastLine({ chat, entry }) {
   const { who, text } = lastLine(chat, entry);
   const said = text.slice(0, 200);

@@ -1,4 +1,4 @@
-// The thread of a message, beside the conversation.
+// The thread of a message, alongside the conversation.
 
 import { html, useEffect, useRef } from "../shared/html.js";
 import { say } from "../words.js";

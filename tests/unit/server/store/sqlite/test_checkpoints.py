@@ -1,4 +1,4 @@
-"""Checkpoints: the write-ahead log is copied beside the writer, and stays bounded if that is too slow."""
+"""Checkpoints: the write-ahead log is copied alongside the writer, and stays bounded if that is too slow."""
 
 from __future__ import annotations
 

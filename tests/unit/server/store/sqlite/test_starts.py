@@ -1,4 +1,4 @@
-"""Detection of restored older copies: by the database and by the id file beside it."""
+"""Detection of restored older copies: by the database and by the id file next to it."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ async def test_missing_or_foreign_id_file_makes_a_new_store(path, tmp_path):
     await other.close()
 
 
-async def test_new_database_beside_an_old_file_gives_out_other_ids(path):
+async def test_new_database_next_to_an_old_file_gives_out_other_ids(path):
     store = await started(path, 2)
     await store.close()
     path.unlink()

@@ -1,4 +1,4 @@
-"""PostgreSQL: what several servers on one database share beside the app's data. Nothing changes on SQLite."""
+"""PostgreSQL: what several servers on one database share in addition to the app's data. Nothing changes on SQLite."""
 
 from __future__ import annotations
 

@@ -15,6 +15,6 @@ _HERE = Path(__file__)
 
 
 def upgrade() -> None:
-    """Create the function, which calls that of 0010. Servers of the previous version may run beside this one."""
+    """Create the function, which calls that of 0010. Servers of the previous version may run alongside this one."""
     if op.get_bind().dialect.name == "postgresql":
         run_script(op.get_bind(), _HERE.with_suffix(".sql").read_text(encoding="utf-8"))
