@@ -16,6 +16,7 @@ from harness import Stage
 from rest import Rest
 from tailwire.server.config import Settings
 from tailwire.server.fanout.overload import Level
+from tailwire.server.gateway.gateway import Gateway
 from tailwire.testing.virtual.world import PORT, VirtualServer
 
 
@@ -257,3 +258,31 @@ async def test_client_with_renewal_receives_the_remaining_lifetime_of_its_token(
     async with raw_socket(stage, "alice", auth=False) as ws:
         await ws.send(await auth_frame(stage, "alice", "grace"))
         assert "tokenLeft" not in (await answer(ws))["body"]["tailwire"]
+
+
+async def test_users_of_a_failed_network_go_offline_a_few_in_each_turn_of_the_event_loop(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+):
+    uids = [f"user-{n}" for n in range(30)]
+    observer = await stage.enter("alice", presence=True)
+    offline_in_turns = [0]
+    continue_sweep, went_offline = Gateway._continue_sweep, Gateway._went_offline
+
+    def new_turn(gateway: Gateway) -> None:
+        offline_in_turns.append(0)
+        continue_sweep(gateway)
+
+    def count(gateway: Gateway, uid: str) -> None:
+        offline_in_turns[-1] += 1
+        went_offline(gateway, uid)
+
+    monkeypatch.setattr(Gateway, "_continue_sweep", new_turn)
+    monkeypatch.setattr(Gateway, "_went_offline", count)
+    async with AsyncExitStack() as stack:
+        await (await stack.enter_async_context(Rest(stage))).user(*uids)
+        sockets = [await stack.enter_async_context(raw_socket(stage, uid, "grace")) for uid in uids]
+        for ws in sockets:
+            ws.transport.abort()
+    await stage.pass_time(60)
+    assert sorted(observer.ears.all("offline")) == sorted(uids)
+    assert (sum(offline_in_turns), max(offline_in_turns)) == (30, 2)

@@ -189,9 +189,19 @@ class Hub:
         """Whether any user without a socket still counts as online."""
         return bool(self._lingering)
 
-    def expire_lingering(self, now: float) -> list[str]:
-        """Return the users whose grace period has passed without a new socket; they are offline from now on."""
-        expired = [uid for uid, until in self._lingering.items() if until <= now]
+    def expire_lingering(self, now: float, at_most: int) -> list[str]:
+        """Return users whose grace period has passed without a new socket; they are offline from now on.
+
+        All grace periods are equally long, so that they end in the order in which the last sockets were closed.
+
+        Args:
+            at_most: how many to return. The next call returns more.
+        """
+        expired: list[str] = []
+        for uid, until in self._lingering.items():
+            if until > now or len(expired) == at_most:
+                break
+            expired.append(uid)
         for uid in expired:
             del self._lingering[uid]
         self.users_online -= len(expired)

@@ -32,6 +32,7 @@ MAX_BAD_FRAMES = 20
 FRAMES_PER_TURN = 2
 SWEEP_COST_PER_TURN = 50
 CLOSE_COST = 25  # relative to inspecting one socket
+OFFLINE_PER_TURN = SWEEP_COST_PER_TURN // CLOSE_COST  # telling others that a user is offline costs as much
 MAX_RESTART_SECONDS = 30.0
 SILENT_CLOSE_SECONDS = 1.0
 MAX_CAUSE_CHARACTERS = 40  # characters of a cause that a client reports
@@ -288,8 +289,12 @@ class Gateway:
             if cost >= SWEEP_COST_PER_TURN:
                 self._sweep_timer = self.loop.call_soon(self._continue_sweep)
                 return
-        for uid in self._hub.expire_lingering(now):
+        expired = self._hub.expire_lingering(now, OFFLINE_PER_TURN)
+        for uid in expired:
             self._went_offline(uid)
+        if len(expired) == OFFLINE_PER_TURN:  # after a failure of a network there may be thousands
+            self._sweep_timer = self.loop.call_soon(self._continue_sweep)
+            return
         again = self._sockets or self._hub.has_lingering
         self._sweep_timer = self.loop.call_later(self.settings.sweep_interval, self._sweep) if again else None
 

@@ -244,14 +244,24 @@ def test_user_stays_online_within_the_grace_period():
         ["a"],
         True,
     )
-    assert t.hub.expire_lingering(9.9) == []
+    assert t.hub.expire_lingering(9.9, at_most=2) == []
     assert not t.hub.add(second)  # the user never was offline
-    assert t.hub.expire_lingering(10.0) == []
+    assert t.hub.expire_lingering(10.0, at_most=2) == []
     assert not t.hub.remove(second, linger_until=20.0)
-    assert t.hub.expire_lingering(20.0) == ["a"]
+    assert t.hub.expire_lingering(20.0, at_most=2) == ["a"]
     assert (t.hub.is_online("a"), t.hub.users_online, t.hub.has_lingering) == (False, 0, False)
     assert t.hub.add(first)
     assert t.hub.remove(first)
+
+
+def test_users_whose_grace_periods_have_passed_go_offline_a_few_at_a_time():
+    t = Turn()
+    for number, uid in enumerate(("a", "b", "c", "d")):
+        socket = Sock(uid)
+        t.hub.add(socket)
+        t.hub.remove(socket, linger_until=10.0 + number)
+    assert [t.hub.expire_lingering(12.0, at_most=2) for _ in range(3)] == [["a", "b"], ["c"], []]
+    assert t.hub.online_users() == ["d"]
 
 
 def test_presence_for_a_feature_reaches_only_sockets_with_it():
