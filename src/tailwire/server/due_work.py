@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextvars import Context
 
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
@@ -59,7 +60,8 @@ class DueWork:
         self._woken = True
         if self._task is None and self.may_go_on:
             self._cancel_timer()
-            self._task = self._loop.create_task(self._run(), name=self._name)
+            # Not in the name of the request that wakes it up, if one does: its reads would wait for that user's turn.
+            self._task = self._loop.create_task(self._run(), name=self._name, context=Context())
 
     async def _run(self) -> None:
         try:
@@ -90,16 +92,19 @@ class DueWork:
             self._timer.cancel()
             self._timer = None
 
-    async def close(self, *, cancel: bool) -> None:
+    async def close(self, *, cancel: bool, patience: float = 0.0) -> None:
         """Begin nothing more, and wait until nothing is being done.
 
         Args:
             cancel: whether to cancel what is being done.
+            patience: seconds to wait before that.
         """
         self.closed = True
         self._cancel_timer()
         if self._task is not None:
             task = self._task
             if cancel:
+                if patience:
+                    await asyncio.wait([task], timeout=patience)
                 task.cancel()
             await asyncio.wait([task])

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from contextvars import copy_context
 
 import pytest
 
 from tailwire.server.due_work import MIN_WAIT_SECONDS, STORE_RETRY_SECONDS, DueWork
+from tailwire.server.ports.current_caller import current_caller
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
 
@@ -135,3 +137,21 @@ async def test_close_waits_for_the_pass_in_progress_or_cancels_it_and_begins_no_
     await asyncio.sleep(50)
     assert queue.done == done
     assert queue.work.idle
+
+
+async def test_work_that_a_request_wakes_up_is_not_done_in_the_name_of_its_user():
+    readers = []
+
+    async def do_due() -> bool:
+        readers.append(current_caller.get())
+        return False
+
+    async def next_due() -> int | None:
+        return None
+
+    work = DueWork("tailwire work", Clock(), do_due, next_due, lambda: True)
+    request = copy_context()
+    request.run(current_caller.set, "alice")
+    request.run(work.wake)
+    await asyncio.sleep(1)
+    assert readers == [""]

@@ -168,6 +168,10 @@ class Notifier:
                 log.warning("push notifications could not be queued; trying again later: %s", e)
                 await asyncio.sleep(RETRY_SECONDS)
                 self.note(up_to)
+            except Exception:  # noqa: BLE001 - without this task nobody would be notified, at no server
+                log.exception("push notifications could not be queued; trying again later")
+                await asyncio.sleep(RETRY_SECONDS)
+                self.note(up_to)
 
     async def _awaited(self) -> bool:
         # Returns whether something was noted. With several servers, asks for what the others have stored.
@@ -235,13 +239,14 @@ class Notifier:
             found = await self._store.notifications.user(row, row.receiver, row.sender)
             await self._queue(row, occasion, [found] if found else [], row.sender)
             return
-        after = progress.after_uid
+        # Of this message itself: the one whose receivers were being examined may have been removed since.
+        after = progress.after_uid if progress.message_id == row.id - 1 else ""
         while members := await self._store.notifications.members(row, row.sender, after, MEMBERS_AT_ONCE):
             await self._queue(row, occasion, [one for one in members if one.has_token], row.sender)
             after = members[-1].uid
             if len(members) < MEMBERS_AT_ONCE:
                 return
-            await self._store.notifications.advance(progress._replace(after_uid=after))
+            await self._store.notifications.advance(Progress(row.id - 1, after, progress.reaction_id))
 
     async def _reaction(self, reaction: ReactionSeen) -> None:
         row = await self._store.messages.get(reaction.message_id)

@@ -81,7 +81,7 @@ class Progress(NamedTuple):
 
     Attributes:
         message_id: the id up to which all messages are done.
-        after_uid: the uid up to which the receivers of the next message are done.
+        after_uid: the uid up to which the receivers of the message with the next id are done.
         reaction_id: the id up to which all reactions are done.
     """
 

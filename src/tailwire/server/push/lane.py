@@ -8,6 +8,7 @@ from collections.abc import Callable
 from tailwire.server.due_work import DueWork
 from tailwire.server.ports.push import Composer, Notification, Outcome, PushProvider, Result
 from tailwire.server.ports.push_records import DueNotification, NotificationRow
+from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.retry_delays import retry_delay
 from tailwire.server.ports.store import Store
 from tailwire.server.ports.world import World
@@ -16,6 +17,12 @@ from tailwire.server.telemetry.metrics import Metrics
 
 BATCH_SIZE = 200
 SENDS_AT_ONCE = 32
+COMPOSED_AT_ONCE = 4
+"""Each one counts what is unread, which is a long read; of those, few may wait in the name of the server."""
+RECORD_SECONDS = 0.2
+"""How long it takes at most until the outcome of an attempt is stored."""
+STOP_SECONDS = 2.0
+"""How long a server that stops waits for answers. What has not been answered by then is sent again."""
 ATTEMPT_TIMEOUT_SECONDS = 15.0
 """How long an attempt may take, even if a part of the answer has arrived: users choose the services of Web Push."""
 INTERVAL_SECONDS = 0.01
@@ -59,6 +66,7 @@ class Lane:
         self._troubled: dict[str, tuple[int, int]] = {}  # devices: failed tries in a row, and when the wait ends
         self._logged_at: int | None = None
         self._at_once = asyncio.Semaphore(SENDS_AT_ONCE)
+        self._composing = asyncio.Semaphore(COMPOSED_AT_ONCE)
         self._next_start = 0.0
 
     def wake(self) -> None:
@@ -80,11 +88,29 @@ class Lane:
         return await self._store.notifications.next_due(self._provider.name)
 
     async def _send_all(self, due: list[DueNotification]) -> None:
-        outcomes = await asyncio.gather(*(self._send(one) for one in due))
+        # What has been sent is stored while others still wait for an answer: a server that continues after the end of
+        # this one sends again what is not stored.
+        tasks = {self._loop.create_task(self._send(one)): one for one in due}
+        open_tasks, refusal = set(tasks), None
+        try:
+            while open_tasks:
+                done, open_tasks = await asyncio.wait(open_tasks, timeout=RECORD_SECONDS)
+                outcomes = [(tasks[task], task.result()) for task in tasks if task in done]
+                refusal = next((found for _, found in outcomes if isinstance(found, Refused)), refusal)
+                await self._record([(one, found) for one, found in outcomes if not isinstance(found, Refused)])
+        finally:
+            for task in open_tasks:
+                task.cancel()
+        if refusal is not None:
+            raise refusal
+
+    async def _record(self, outcomes: list[tuple[DueNotification, Outcome | None]]) -> None:
         now = self._world.seconds()
         sent: list[int] = []
         dropped: list[int] = []
-        for one, outcome in zip(due, outcomes, strict=True):
+        gone: list[DueNotification] = []
+        failed: list[tuple[DueNotification, Outcome]] = []
+        for one, outcome in outcomes:
             if outcome is _LEFT:
                 continue
             if outcome is None:  # what a device shows already may have to be withdrawn later
@@ -96,25 +122,34 @@ class Lane:
             elif outcome.result is Result.GONE:
                 self._metrics.push_tried(self._provider.name, "gone")
                 dropped.append(one.row.id)
-                await self._store.push_tokens.remove(one.row.token_hash, one.token or "")
+                gone.append(one)
             else:
-                await self._failed(one.row, outcome, now)
+                failed.append((one, outcome))
         if sent:
             await self._store.notifications.sent(sent, now)
+        for one in gone:
+            await self._store.push_tokens.remove(one.row.token_hash, one.token or "")
         if dropped:
             await self._store.notifications.drop(dropped)
+        for one, outcome in failed:
+            await self._failed(one.row, outcome, now)
 
-    async def _send(self, one: DueNotification) -> Outcome | None:
-        # Returns None if the notification is no longer wanted.
+    async def _send(self, one: DueNotification) -> Outcome | Refused | None:
+        # Returns None if the notification is no longer wanted; an error if the store could not tell.
         async with self._at_once:
-            now = self._world.seconds()
-            if one.token is None or (self._work.closed and not one.row.attempt):
-                return None if one.token is None else Outcome(Result.LATER, "the server stops")
-            waits = max(self._troubled.get(one.row.token_hash, (0, 0))[1], self._paused_until) - now
+            if one.token is None:
+                return None
+            waits = max(self._troubled.get(one.row.token_hash, (0, 0))[1], self._paused_until) - self._world.seconds()
             if waits > 0 and not one.row.attempt:
                 return Outcome(Result.LATER, "an earlier notification to this device failed", wait=waits)
             await self._wait_for_turn()
-            notification: Notification | None = await self._composer.compose(one.row)
+            if not self._work.may_go_on:
+                return _LEFT
+            try:
+                async with self._composing:
+                    notification: Notification | None = await self._composer.compose(one.row)
+            except Refused as e:
+                return e
             if not self._work.may_go_on:  # this server was paused, and declared dead: nothing is awaited after this
                 return _LEFT
             if notification is None:
@@ -161,5 +196,5 @@ class Lane:
 
     async def close(self) -> None:
         """Stop sending. The queue is kept."""
-        await self._work.close(cancel=True)
+        await self._work.close(cancel=True, patience=STOP_SECONDS)
         await self._provider.close()

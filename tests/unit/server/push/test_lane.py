@@ -1,7 +1,9 @@
-"""The lane of a push provider: what a server may still send when it loses its lease."""
+"""The lane of a push provider: what is sent, what is stored of it, and when."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -9,8 +11,9 @@ import pytest
 
 from tailwire.server.ports.push import Notification, Outcome, Result
 from tailwire.server.ports.push_records import DueNotification, NotificationRow
+from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
-from tailwire.server.push.lane import Lane
+from tailwire.server.push.lane import COMPOSED_AT_ONCE, Lane
 from tailwire.server.telemetry.metrics import Metrics
 
 DUE = DueNotification(NotificationRow(1, 7, 0, "hash", "bob", "fcm", 0, 0, 0, 0, None, None, None, None, None), "", "x")
@@ -60,3 +63,99 @@ async def test_notification_is_not_sent_by_a_server_that_has_lost_its_lease(lost
         await lane._work._task
     assert provider.tokens == sent
     await lane.close()
+
+
+class Queue:
+    """A queue of notifications to devices with the tokens "1" to "40", their composer, and their provider.
+
+    Attributes:
+        tries: the tokens of all attempts, in order.
+        sent: the tokens of the notifications that are stored as sent.
+        composing: how many are being composed, and the most that there were.
+    """
+
+    name = "fcm"
+
+    def __init__(self, send: Callable[[str], Awaitable[None]]) -> None:
+        self._answered = send
+        self.refusals = {"7"}
+        self.tries: list[str] = []
+        self.sent: list[str] = []
+        self.composing, self.most_composed = 0, 0
+        notifications = SimpleNamespace(due=self._due, next_due=self._next_due, sent=self._store_sent)
+        store: Any = SimpleNamespace(notifications=notifications)
+        self.lane = Lane(cast(Any, self), cast(Any, self), store, World(), Metrics(), 3600, lambda: True)
+
+    def _rows(self) -> list[str]:
+        return [str(number) for number in range(1, 41) if str(number) not in self.sent]
+
+    async def _due(self, name: str, now: int, limit: int) -> list[DueNotification]:
+        return [DueNotification(DUE.row._replace(id=int(token), token_hash=token), "", token) for token in self._rows()]
+
+    async def _next_due(self, name: str) -> int | None:
+        return 0 if self._rows() else None
+
+    async def _store_sent(self, ids: list[int], now: int) -> None:
+        self.sent += map(str, ids)
+
+    async def compose(self, row: NotificationRow) -> Notification:
+        self.composing += 1
+        self.most_composed = max(self.most_composed, self.composing)
+        await asyncio.sleep(0.1)
+        self.composing -= 1
+        if row.token_hash in self.refusals:
+            self.refusals.remove(row.token_hash)
+            raise Refused("ERR_UNAVAILABLE")
+        return Notification(title="", body="", tag="", thread="", badge=0, data={})
+
+    async def send(self, token: str, notification: Notification) -> Outcome:
+        self.tries.append(token)
+        await self._answered(token)
+        return Outcome(Result.SENT)
+
+    async def close(self) -> None:
+        pass
+
+
+@pytest.mark.virtual
+async def test_notification_that_cannot_be_composed_now_does_not_repeat_the_others():
+    async def answer(token: str) -> None:
+        await asyncio.sleep(0)
+
+    queue = Queue(answer)
+    queue.lane.wake()
+    await asyncio.sleep(60)
+    assert len(queue.sent) == 40
+    assert sorted(queue.tries) == sorted(queue.sent)
+    assert queue.tries[-1] == "7"
+    assert queue.most_composed == COMPOSED_AT_ONCE
+    await queue.lane.close()
+
+
+@pytest.mark.virtual
+async def test_sent_notifications_are_stored_while_another_device_does_not_answer():
+    async def answer(token: str) -> None:
+        await asyncio.sleep(14 if token == "1" else 0)
+
+    queue = Queue(answer)
+    queue.lane.wake()
+    await asyncio.sleep(10)
+    assert sorted(queue.sent) == sorted(set(queue._rows()) ^ {str(n) for n in range(1, 41)})
+    assert len(queue.sent) == 38  # all but the silent one, and the one that is composed again later
+    await queue.lane.close()
+
+
+@pytest.mark.virtual
+async def test_server_that_stops_stores_what_is_answered_within_two_seconds_and_begins_nothing_more():
+    async def answer(token: str) -> None:
+        await asyncio.sleep(14 if token == "1" else 1)
+
+    queue = Queue(answer)
+    queue.lane.wake()
+    await asyncio.sleep(0.55)
+    begun = set(queue.tries)
+    assert "1" in begun
+    assert len(begun) < 40
+    await queue.lane.close()
+    assert set(queue.tries) == begun
+    assert set(queue.sent) == begun - {"1"}

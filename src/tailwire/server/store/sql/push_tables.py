@@ -75,7 +75,7 @@ notifications = Table(
     sqlite_autoincrement=True,
 )
 
-# Up to which message and reaction notifications were queued; and for the message after that one, up to which receiver.
+# Up to which message and reaction notifications were queued; and up to which receiver for the message with the next id.
 push_progress = Table(
     "push_progress",
     metadata,
