@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
+import itertools
 import os
 import shutil
 import signal
@@ -41,10 +42,29 @@ MEMORY = Path("/dev/shm")  # Linux keeps what is written here in memory
 ROOM_BYTES = 2 * 1024**3  # several times what the tests have there at once
 
 
-def pytest_configure() -> None:
+TESTS = Path(__file__).parent
+
+
+def pytest_configure(config: pytest.Config) -> None:
     """Prepare what the tests and the processes that they start inherit."""
     _heed_ctrl_c()
     _keep_files_in_memory()
+    if hasattr(config, "workerinput") and [Path(arg).resolve() for arg in config.args] == [TESTS]:
+        config.args = _folders_from(int(config.workerinput["workerid"][2:]) / config.workerinput["workercount"])
+
+
+def _folders_from(place: float) -> list[str]:
+    """Return the folders of tests, beginning at a place between 0 (the first one) and 1 (behind the last one).
+
+    Each worker collects all tests, and compiles those that are not compiled yet. In a new clone these are all, which takes
+    longer than the rest. So each worker begins elsewhere, and finds compiled by others what it comes to later.
+    """
+    files = {folder: [*folder.rglob("test_*.py")] for folder in sorted(TESTS.iterdir()) if folder.is_dir()}
+    sizes = {str(folder): sum(file.stat().st_size for file in found) for folder, found in files.items() if found}
+    folders = list(sizes)
+    ends = itertools.accumulate(sizes.values())
+    first = next(n for n, end in enumerate(ends) if end > place * sum(sizes.values()))
+    return folders[first:] + folders[:first]
 
 
 def _heed_ctrl_c() -> None:
@@ -192,9 +212,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         "interop",
     ]
 
-    def rank(item: pytest.Item) -> tuple[int, int]:
-        folder = item.path.relative_to(item.config.rootpath / "tests").parts[0]
-        return (1 if item.get_closest_marker("slow") else 0, order.index(folder) if folder in order else len(order))
+    def rank(item: pytest.Item) -> tuple[int, int, str]:
+        folder = item.path.relative_to(TESTS).parts[0]
+        place = order.index(folder) if folder in order else len(order)
+        return (1 if item.get_closest_marker("slow") else 0, place, folder)
 
     for item in items:
         if hypothesis.is_hypothesis_test(getattr(item, "obj", None)):

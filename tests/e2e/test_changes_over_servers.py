@@ -19,6 +19,7 @@ from servers.nats import NatsServer
 from servers.plain_sockets import PlainSocket
 from servers.postgres import PostgresServer
 from servers.several import SeveralServers
+from sizes import only_in_full
 from tailwire import AppSettingsBuilder, ChatClient, MemorySessionStore
 from tailwire.testing.server import ServerProcess
 
@@ -27,7 +28,10 @@ SECONDS = 8.0
 """How soon a lost change has to arrive: it counts as lost after one second, and servers look once a second."""
 
 
-@pytest.fixture(params=["database", "nats"])
+NATS_IN_FULL = [pytest.mark.thorough, only_in_full("the same with the database as broker")]
+
+
+@pytest.fixture(params=["database", pytest.param("nats", marks=NATS_IN_FULL)])
 def nats(request: pytest.FixtureRequest) -> Iterator[NatsServer | None]:
     """Yield a NATS server; None when the database carries publications."""
     if request.param == "database":

@@ -20,6 +20,7 @@ from harness import DISCONNECTED, LiveStage
 from servers.nats import NatsServer
 from servers.plain_sockets import PlainSocket
 from servers.several import SeveralServers
+from sizes import only_in_full, size
 from tailwire import Group
 from tailwire.testing.server import ServerProcess
 
@@ -44,9 +45,23 @@ class Setting:
         assert several.tracebacks == []
 
 
-@pytest.fixture(params=["memory", "database", "nats"])
+IN_FULL = [pytest.mark.thorough, only_in_full("the same with two servers and the database as broker")]
+SETTINGS = [pytest.param("memory", marks=IN_FULL), "database", pytest.param("nats", marks=IN_FULL)]
+
+
+@pytest.fixture(params=SETTINGS)
 def setting(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Setting]:
     """Yield the setting of a test: one server on SQLite, or two on PostgreSQL with each broker."""
+    yield from _setting(request, tmp_path)
+
+
+@pytest.fixture(params=["memory", "database", "nats"])
+def each_setting(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Setting]:
+    """Yield the same, each also in `make test`."""
+    yield from _setting(request, tmp_path)
+
+
+def _setting(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Setting]:
     if request.param == "memory":
         yield Setting(tmp_path, "", {}, count=1)
         return
@@ -107,9 +122,11 @@ class Two:
         return await self._stack.enter_async_context(backend(server, uid))
 
 
-async def test_each_socket_receives_each_message_once_and_in_the_order_of_the_ids(setting: Setting):
+@pytest.mark.thorough
+async def test_each_socket_receives_each_message_once_and_in_the_order_of_the_ids(each_setting: Setting):
     """Forty senders at both servers send at once, to a user who has a socket at each, and to a group."""
-    async with setting.started() as two:
+    each = size(4, 10)
+    async with each_setting.started() as two:
         sockets = [await two.socket(server, uid) for server in (two.one, two.other) for uid in ("bob", "carol")]
         actors = [await two.act(server, "alice") for server in (two.one, two.other)]
         await ask(actors[0], "POST", "/groups", guid="g", name="G", type="public")
@@ -119,14 +136,14 @@ async def test_each_socket_receives_each_message_once_and_in_the_order_of_the_id
         async def send(sender: int) -> list[int]:
             http = actors[sender % 2]
             sent = []
-            for n in range(10):
+            for n in range(each):
                 receiver, kind = (("bob", "user"), ("g", "group"))[n % 2]
                 sent.append(await say(http, receiver, f"{sender}-{n}", kind))
             return sent
 
         sent = sorted(number for numbers in await asyncio.gather(*(send(n) for n in range(40))) for number in numbers)
         for socket in sockets:
-            wanted = 400 if socket.uid == "bob" else 200
+            wanted = 40 * each if socket.uid == "bob" else 20 * each
             await socket.until(lambda: len(socket.texts) >= wanted)  # noqa: B023 - awaited at once
             assert socket.ids == sorted(set(socket.ids))
         assert [n for n in sockets[0].ids if n in set(sent)] == sent
@@ -206,9 +223,9 @@ async def test_client_catches_up_with_reactions_and_receipts_of_the_other_server
                 await actor.chat.aclose()
 
 
-async def test_frames_other_than_messages_reach_the_other_server(setting: Setting):
+async def test_frames_other_than_messages_reach_the_other_server(each_setting: Setting):
     """Typing, transient messages, receipts, reactions and presence arrive at the sockets of the other server."""
-    async with setting.started() as two:
+    async with each_setting.started() as two:
         alice, bob = await two.socket(two.one, "alice"), await two.socket(two.other, "bob")
         to = {"receiver": "bob", "receiverType": "user"}
         await alice.send({"type": "typing_indicator", **to, "body": {"action": "started"}})

@@ -23,10 +23,11 @@ from servers.nats import NatsServer
 from servers.plain_sockets import PlainSocket
 from servers.postgres import PostgresServer
 from servers.several import SeveralServers
+from sizes import only_in_full
 from tailwire.testing.server import ServerProcess
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-SENDERS = 6
+SENDERS, SEND_INTERVAL_SECONDS = 6, 0.02
 
 
 @pytest.fixture
@@ -98,7 +99,7 @@ class Load:
                     self.failures += 1
                 self._changed.set()
                 self._changed = asyncio.Event()
-                await asyncio.sleep(0.005)
+                await asyncio.sleep(SEND_INTERVAL_SECONDS)
 
     async def until(self, more: int, seconds: float = 60) -> None:
         """Wait until `more` further messages are acknowledged."""
@@ -147,6 +148,8 @@ async def test_nothing_is_lost_or_duplicated_while_nats_is_killed_and_started_re
     assert several.tracebacks == []
 
 
+@pytest.mark.thorough
+@only_in_full("test_servers.py, with a broker that loses, delays and breaks, and test_nats_connection.py")
 async def test_nothing_is_lost_or_duplicated_while_nats_is_paused(postgres_url: str, tmp_path: Path, nats: NatsServer):
     """The connections to NATS stay open without responses: the servers close them, and read the database instead."""
     async with SeveralServers(tmp_path, postgres_url, settings={"TAILWIRE_BROKER": nats.url}) as several:
@@ -165,6 +168,8 @@ async def test_nothing_is_lost_or_duplicated_while_nats_is_paused(postgres_url: 
     assert several.tracebacks == []
 
 
+@pytest.mark.thorough
+@only_in_full("test_servers.py, with clocks that differ by up to an hour")
 async def test_clocks_an_hour_apart_affect_neither_order_nor_leases(
     postgres: PostgresServer, postgres_url: str, tmp_path: Path, nats: NatsServer
 ):
@@ -210,6 +215,8 @@ async def test_nothing_is_lost_or_duplicated_while_connections_for_listen_are_en
     assert several.tracebacks == []
 
 
+@pytest.mark.thorough
+@only_in_full("NATS is killed, and test_servers.py, with a broker that loses, delays and breaks")
 async def test_clients_do_not_notice_a_held_or_cut_line_to_nats(postgres_url: str, tmp_path: Path, nats: NatsServer):
     """One server is cut off from NATS: it reads the database instead, and its clients notice nothing."""
     async with CutLine(nats.port) as line:
@@ -236,7 +243,10 @@ async def test_clients_do_not_notice_a_held_or_cut_line_to_nats(postgres_url: st
         assert several.tracebacks == []
 
 
-@pytest.mark.parametrize("broker", ["database", "nats"])
+NATS_IN_FULL = [pytest.mark.thorough, only_in_full("the same with the database as broker")]
+
+
+@pytest.mark.parametrize("broker", ["database", pytest.param("nats", marks=NATS_IN_FULL)])
 async def test_message_of_a_server_killed_between_commit_and_publication_is_delivered(
     broker: str, postgres: PostgresServer, postgres_url: str, tmp_path: Path, nats: NatsServer
 ):
@@ -269,6 +279,8 @@ async def test_message_of_a_server_killed_between_commit_and_publication_is_deli
         assert several.tracebacks == []
 
 
+@pytest.mark.thorough
+@only_in_full("test_servers.py, with a database that does not answer for a while, and test_lane.py")
 async def test_slow_database_delays_messages_and_loses_none(
     postgres: PostgresServer, postgres_url: str, tmp_path: Path
 ):

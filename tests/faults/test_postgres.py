@@ -18,6 +18,7 @@ from postgres.writers import LogReader, WriterProcess, check_stored
 from servers.postgres import PostgresServer, name_of
 from servers.schema import prepare
 from servers.small_disk import SmallDisk
+from sizes import only_in_full
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 WRITERS = 4
@@ -37,7 +38,7 @@ def own_postgres() -> Iterator[tuple[PostgresServer, str]]:
 async def test_killed_and_paused_writers_lose_and_duplicate_nothing(postgres_url: str):
     """Four writers, killed with -9 and paused in the middle of batches, and two readers of the log."""
     url = postgres_url
-    chance, rounds = random.Random(5), size.full_or_short(200, 12)
+    chance, rounds = random.Random(5), size.full_or_short(200, 6)
     readers = [LogReader(url) for _ in range(2)]
     reading = [asyncio.create_task(reader.run()) for reader in readers]
     names = iter(range(1_000_000))
@@ -68,7 +69,12 @@ async def test_killed_and_paused_writers_lose_and_duplicate_nothing(postgres_url
     size.report("postgres writers", stored=count, acknowledged=acknowledged, polls=sum(r.polls for r in readers))
 
 
-@pytest.mark.parametrize("muids", [False, True], ids=["without muids", "with muids"])
+WITHOUT_IN_FULL = [pytest.mark.thorough, only_in_full("the same with muids")]
+
+
+@pytest.mark.parametrize(
+    "muids", [pytest.param(False, id="without muids", marks=WITHOUT_IN_FULL), pytest.param(True, id="with muids")]
+)
 async def test_postgres_that_stops_and_loses_connections_only_delays_writers(
     own_postgres: tuple[PostgresServer, str], muids: bool
 ):
@@ -107,7 +113,7 @@ async def test_stopped_process_does_not_delay_others(postgres_url: str):
     await asyncio.gather(stopped.until(50), other.until(50))
     chance = random.Random(7)
     worst = calm = 0
-    for _ in range(size.full_or_short(40, 5)):
+    for _ in range(size.full_or_short(40, 2)):
         seen = len(other.slowest)
         await asyncio.sleep(1.0)  # as long as the stop, to compare with
         await other.until(1)

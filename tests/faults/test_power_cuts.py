@@ -7,13 +7,14 @@ import os
 import random
 import re
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from faults.disk import Disk, Entry, Recorder, moments
 from harness import LiveStage
-from sizes import size
+from sizes import only_in_full, size
 from tailwire import TextMessage
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -46,9 +47,9 @@ def lost_at(database: Path, acknowledged: set[str]) -> set[str]:
     return acknowledged - stored
 
 
-def losses(recorder: Recorder, entries: list[Entry], folder: Path, chance: random.Random | None) -> list[str]:
-    """Cut the power at each moment. Return what was lost at each that lost something."""
-    disk, acknowledged, done, found = Disk(recorder.before), set[str](), 0, []
+def losses(recorder: Recorder, entries: list[Entry], folder: Path, chance: random.Random | None) -> Iterator[str]:
+    """Cut the power at each moment. Yield what was lost at each that lost something."""
+    disk, acknowledged, done = Disk(recorder.before), set[str](), 0
     for moment in moments(entries):
         for entry in entries[done:moment]:
             disk.take(entry)
@@ -59,21 +60,23 @@ def losses(recorder: Recorder, entries: list[Entry], folder: Path, chance: rando
         (database,) = folder.glob("*.db")
         lost = lost_at(database, acknowledged)
         if lost:
-            found.append(f"{moment} of {len(entries)}: {sorted(lost)}")
+            yield f"{moment} of {len(entries)}: {sorted(lost)}"
     assert len(acknowledged) == SENDS, "the record lacks answers"
-    return found
 
 
 @pytest.mark.thorough
 async def test_no_acknowledged_message_is_lost_wherever_the_power_is_cut(live: LiveStage, tmp_path: Path):
     recorder, entries = await record_sends(live, tmp_path)
     assert sum(entry.kind == "s" for entry in entries) >= SENDS
-    assert losses(recorder, entries, tmp_path / "after", None) == []
+    assert list(losses(recorder, entries, tmp_path / "after", None)) == []
     for seed in range(size(1, 3)):
-        assert losses(recorder, entries, tmp_path / "after", random.Random(seed)) == []
+        assert list(losses(recorder, entries, tmp_path / "after", random.Random(seed))) == []
 
 
-@pytest.mark.parametrize("level", ["OFF", "NORMAL"])
+OFF_IN_FULL = [pytest.mark.thorough, only_in_full("the same with NORMAL, with which less is lost")]
+
+
+@pytest.mark.parametrize("level", [pytest.param("OFF", marks=OFF_IN_FULL), "NORMAL"])
 async def test_power_cut_without_syncs_is_found(live: LiveStage, tmp_path: Path, level: str):
     # The same with a server that does not wait for the disk: what the other test looks for is there to be seen.
     (tmp_path / "sitecustomize.py").write_text(
@@ -87,4 +90,4 @@ async def test_power_cut_without_syncs_is_found(live: LiveStage, tmp_path: Path,
     )
     live.server._settings["PYTHONPATH"] = f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
     recorder, entries = await record_sends(live, tmp_path)
-    assert losses(recorder, entries, tmp_path / "after", None) != []
+    assert next(losses(recorder, entries, tmp_path / "after", None), "")

@@ -8,7 +8,7 @@ from typing import Any
 from harness import Actor, LiveStage
 from tailwire import CometChatException
 
-SEND_INTERVAL_SECONDS = 0.01
+SEND_INTERVAL_SECONDS = 0.03
 
 
 class Traffic:

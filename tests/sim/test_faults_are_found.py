@@ -531,7 +531,7 @@ def searches() -> list[tuple[Plant, Callable[[int], bool]]]:
 @pytest.mark.slow
 @pytest.mark.thorough
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("plant", size(PLANTED_FAULTS[::3], PLANTED_FAULTS), ids=name_of)
+@pytest.mark.parametrize("plant", size(PLANTED_FAULTS[::6], PLANTED_FAULTS), ids=name_of)
 def test_planted_faults_are_found(plant: Plant, monkeypatch: pytest.MonkeyPatch):
     plant(Planter(monkeypatch))
     require_found(name_of(plant), _finding(plant))
