@@ -73,7 +73,8 @@ class History:
             near = [m for m in numbers if self.places[m] == place]
             if near and chance.random() < 0.3:
                 more["parent_id"] = chance.choice(near)
-            numbers.append(await self.send(sender, receiver, 11 + n // 4, **more))
+            set_back = 3 if n % 7 == 0 else 0
+            numbers.append(await self.send(sender, receiver, 11 + n // 4 - set_back, **more))
         await self._change(numbers[4:])
         for number in range(1, max(numbers) + 50):
             if row := await store.messages.get(number):
@@ -186,7 +187,7 @@ def conditions(history: History) -> list[dict[str, Any]]:
         {"mentioned": ("bob", "alice")}, {"tags": ("y", "z")}, {"not_from_blocked": True}, {"pinned": True},
         {"saved": True}, {"saved": True, "cursor": saved}, {"pinned": True, "cursor": pinned},
         {"updated_after": 46}, {"updated_after": row.sent_at, "only_updates": True}, {"cursor": row.id}, {"cursor": 0},
-        {"sent_cursor": row.sent_at}, {"sent_cursor": row.sent_at, "cursor": row.id}, {"limit": 5}, {"newer": True}, {"since": ids[9]},
+        {"sent_cursor": row.sent_at}, {"sent_cursor": row.sent_at, "cursor": row.id}, {"sent_cursor": row.sent_at, "cursor": ids[-3]}, {"limit": 5}, {"newer": True}, {"since": ids[9]},
     ]  # fmt: skip
 
 

@@ -61,6 +61,8 @@ class Pool:
                 return connection
             self._all.discard(connection)
         try:
+            if self._closed:  # while this request waited
+                raise Refused("ERR_UNAVAILABLE", retry_after=RETRY_AFTER_SECONDS)
             return await self._new_connection()
         except BaseException:
             self._free_place()
