@@ -38,7 +38,13 @@ PARTS: dict[str, tuple[str, ...]] = {
         *_spec("acknowledged_events connections_and_stats extensions limits"),
         *_spec("orderly_close socket_frames socket_liveness tokens under_load without_leftovers"),
     ),
-    "server/store/sql": ("tests/unit/server/store", "tests/contract"),
+    "server/store/sql": (
+        "tests/unit/server/store",
+        "tests/contract",
+        "tests/rights",
+        *_spec("missed_changes permissions push_notifications rest_api user_content webhooks"),
+    ),
+    "server/store/postgres": ("tests/unit/server/store", "tests/contract", "tests/postgres"),
     "server/store/sqlite": (
         "tests/unit/server/store",
         "tests/contract",
