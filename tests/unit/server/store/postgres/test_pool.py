@@ -54,7 +54,7 @@ async def refused(call: Any) -> Refused:
     return caught.value
 
 
-async def test_idle_connections_are_used_again_and_no_more_are_made_than_allowed():
+async def test_connections_are_made_up_to_the_bound_and_used_again():
     database = FakeDatabase()
     pool = Pool(database.connect, 2, 10)
     first, second = await pool.take(), await pool.take()
@@ -94,7 +94,7 @@ async def test_requests_beyond_the_waiting_limit_are_refused():
     assert (refusal.code, refusal.retry_after) == ("ERR_UNAVAILABLE", RETRY_AFTER_SECONDS)
     waiting.cancel()
     await settle()
-    again = asyncio.create_task(pool.take())  # in the place of the cancelled one
+    again = asyncio.create_task(pool.take())  # in place of the cancelled one
     await settle()
     pool.give(taken)
     assert await again is taken
