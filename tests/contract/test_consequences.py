@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 
+import pytest
+
 from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.filters import MessageFilter
 from tailwire.server.ports.records import Draft, GroupRow
+from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupAct, MessageAct
 from tailwire.server.ports.world import World
+from tailwire.server.store.postgres import removal
 from tailwire.server.store.sqlite import SqliteStore
 
 
@@ -77,6 +81,24 @@ async def test_former_owner_is_an_admin_after_the_group_was_transferred(open_sto
     assert {uid: (await store.members.get("g", uid)).scope for uid in ("alice", "bob", "carol")} == {
         "alice": "admin", "bob": "admin", "carol": "admin",
     }  # fmt: skip
+    await store.close()
+
+
+async def test_group_keeps_its_messages_when_its_removal_is_refused(open_store, monkeypatch):
+    monkeypatch.setattr(removal, "MESSAGES_PER_STEP", 2)
+    store = await open_store()
+    await store.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
+    said = [(await store.messages.add(draft("alice", "g", "group"))).message.id for _ in range(5)]
+
+    def refuse(standing: object) -> None:
+        raise Refused("ERR_GROUP_NO_ADMIN_SCOPE")
+
+    with pytest.raises(Refused):
+        await store.removal.remove_group(GroupAct("g", "bob", "", refuse), lambda _: ())
+    assert set(await store.messages.by_ids(said)) == set(said)
+    await store.removal.remove_group(GroupAct("g", "alice", "", anything), lambda _: ())
+    assert await store.messages.by_ids(said) == {}
+    assert await store.groups.get("g") is None
     await store.close()
 
 

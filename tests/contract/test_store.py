@@ -266,7 +266,7 @@ async def test_newer_database_is_refused_and_unchanged(path):
 async def test_migrations_produce_the_schema(path):
     from alembic.autogenerate import compare_metadata
     from alembic.runtime.migration import MigrationContext
-    from sqlalchemy import create_engine
+    from sqlalchemy import create_engine, inspect, text
 
     upgrade(f"sqlite:///{path}")
     upgrade(f"sqlite:///{path}")
@@ -277,6 +277,11 @@ async def test_migrations_produce_the_schema(path):
             "include_object": lambda one, *_: one.info.get("only", "sqlite") == "sqlite",
         }
         assert compare_metadata(MigrationContext.configure(connection, opts=own), metadata) == []
+        for table in metadata.sorted_tables:  # what is not compared there
+            key = inspect(connection).get_pk_constraint(table.name)["constrained_columns"]
+            assert key == [column.name for column in table.primary_key], table.name
+            ((created,),) = connection.execute(text("SELECT sql FROM sqlite_master WHERE name = :n"), {"n": table.name})
+            assert ("AUTOINCREMENT" in created) is table.dialect_kwargs.get("sqlite_autoincrement", False), table.name
     engine.dispose()
 
 

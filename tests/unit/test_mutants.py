@@ -88,6 +88,7 @@ def faults(source: str) -> list[str]:
         ("'text'\nx = 'text'", []),
         ("x = 'SELECT a FROM b WHERE c < 1'", ["x = 'SELECT a FROM b WHERE c <= 1'"]),
         ("x = f'{y} AND b IS NULL'", ["x = f'{y} AND b IS NOT NULL'", "x = f'{y} OR b IS NULL'"]),
+        ("x = Column('a', short(9))", []),
         ("x = 'WHERE a BETWEEN 1 AND 2'", []),
         ("x = 'SELECT max(a) FROM b ORDER BY id'", [
             "x = 'SELECT min(a) FROM b ORDER BY id'", "x = 'SELECT max(a) FROM b ORDER BY id DESC'",

@@ -134,7 +134,7 @@ class PlayedBroker:
         self.receiver = receiver
 
     def looked(self, *, alone: bool, began: float) -> None:
-        pass
+        self.alone = alone
 
     def subscribe(self, subject: str) -> None:
         self.subscribed.append(subject)

@@ -352,6 +352,29 @@ async def test_user_who_joins_a_group_without_sockets_here_receives_messages_bef
         assert (s.heard[A], s.heard[G]) == ([1], [2])
 
 
+@pytest.mark.virtual
+async def test_group_that_a_user_joined_and_left_again_meanwhile_is_not_subscribed():
+    async with LogStage(carries_messages=True) as s:
+        s.log.unsubscribe(G)
+        s.store.fails = True
+        s.store.kinds |= {2: ("member", "g/a"), 3: ("member", "g/a")}
+        s.theirs(*s.store.commit([TO_USER, CHANGE, CHANGE]), payloads=False, record=False)
+        s.theirs(*s.store.commit([TO_USER]), payloads=False)
+        s.store.fails = False
+        await asyncio.sleep(0.2)
+        assert s.heard[A] == [1, 4]
+        assert sorted(s.broker.subscribed) == sorted([A, user_subject("b")])
+
+
+@pytest.mark.virtual
+async def test_broker_knows_whether_other_processes_share_the_store():
+    async with LogStage(carries_messages=False) as s:
+        assert s.broker.alone is False
+        s.store.processes = 1
+        await asyncio.sleep(1.1)
+        assert s.broker.alone is True
+
+
 @carries
 @pytest.mark.virtual
 async def test_members_are_notified_that_their_group_was_removed_but_not_about_a_new_one_of_that_name(carries_messages):

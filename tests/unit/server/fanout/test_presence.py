@@ -37,7 +37,7 @@ class TableOf:
     def __init__(self, table: Table, process: int) -> None:
         self._table = table
         self.process = process
-        self.notes = 0
+        self.notes = self.reads = 0
 
     async def _answer(self) -> None:
         await asyncio.sleep(0.001)
@@ -64,6 +64,7 @@ class TableOf:
         return self.process, dict(self._table.versions)
 
     async def users_of(self, process: int) -> ProcessUsers | None:
+        self.reads += 1
         version = self._table.versions.get(process)
         found = ProcessUsers(version, dict(self._table.rows.get(process, {}))) if version is not None else None
         await asyncio.sleep(0.2)  # a long answer, while changes arrive
@@ -193,6 +194,25 @@ async def test_new_process_reads_who_is_online():
     late = Process(table, one.bus, 3)
     await late.presence.start()
     assert set(late.presence.elsewhere()) == {"alice", "bob"}
+
+
+async def test_table_is_only_read_when_a_notice_is_missing():
+    _, (one, other) = several(2)
+    await one.comes("alice")
+    for _ in range(2):
+        await other.presence.look({1, 2})
+    reads = other.table.reads  # of who was there before
+    await one.comes("bob")
+    await one.goes("alice")
+    for _ in range(2):
+        await other.presence.look({1, 2})
+    assert other.table.reads == reads
+    one.bus.processes.remove(other)  # its notices are lost
+    await one.comes("carol")
+    one.bus.processes.append(other)
+    for _ in range(2):
+        await other.presence.look({1, 2})
+    assert (other.table.reads, sorted(other.presence.elsewhere())) == (reads + 1, ["bob", "carol"])
 
 
 async def test_change_that_arrives_while_the_table_is_read_is_kept():
