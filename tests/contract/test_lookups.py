@@ -133,10 +133,16 @@ async def test_newest_missed_messages_begin_behind_a_boundary(open_store):
     others = [(await store.messages.add(draft("carol", "dave"))).message.id for _ in range(40)]
     missed = [(await store.messages.add(draft())).message.id for _ in range(3)]
     boundary = store.messages.missed_boundary
-    assert await boundary("bob", 0, 1) == missed[1]
-    assert await boundary("bob", 0, 3) == first
-    assert await boundary("bob", 0, 4) == 0
-    assert await boundary("bob", first, 3) == 0
-    assert await boundary("bob", others[0], 2) == missed[0]
-    assert await boundary("erin", 0, 1) == 0
+    assert await boundary("bob", "phone", 0, 1) == missed[1]
+    assert await boundary("bob", "phone", 0, 3) == first
+    assert await boundary("bob", "phone", 0, 4) == 0
+    assert await boundary("bob", "phone", first, 3) == 0
+    assert await boundary("bob", "phone", others[0], 2) == missed[0]
+    assert await boundary("erin", "phone", 0, 1) == 0
+    own = []
+    for device in ("phone", "phone", "desk"):
+        body = b'{"data":{"resource":"%b"}}' % device.encode()
+        own.append((await store.messages.add(draft("bob", "alice")._replace(body=body))).message.id)
+    assert await boundary("bob", "phone", 0, 2) == missed[1]  # the one from another device, and the last of alice
+    assert await boundary("bob", "desk", 0, 1) == own[0]
     await store.close()
