@@ -258,6 +258,17 @@ def test_seed_100299_more_own_messages_than_a_catch_up_hands_over():
     )
 
 
+def test_seed_200038_a_login_in_progress_when_all_faults_stop():
+    # stuck: the last login failed with LOGIN_IN_PROGRESS, and the token of the earlier one expired, as the plan says
+    simulate(
+        Plan.from_json("""{"seed": 200038, "steps": [
+[1675.0, "alice-desk", "send file", ["team", 1, ["red"]]],
+[23.0, "network", "move", "192.0.2.55"],
+[14.0, "alice-desk", "log in", null]
+]}""")
+    )
+
+
 def test_error_logged_by_the_sdk_fails_the_run(monkeypatch):
     honest, opened = Connector.open, []
 

@@ -299,14 +299,14 @@ class Device:
 
     # Login.
 
-    async def log_in(self, *, new_token: bool = False) -> None:
-        """Log in. Every later message must be received.
+    async def log_in(self, *, new_token: bool = False) -> bool:
+        """Log in. Every later message must be received. Return whether it has succeeded.
 
         Args:
             new_token: log in with a new token, even if already logged in.
         """
         if self.chat is None:
-            return
+            return False
         chat, life = self.chat, self.life
         try:
             if new_token:
@@ -315,12 +315,13 @@ class Device:
                 await chat.login(self.uid, auth_key=self.server.auth_key)
         except CometChatException as error:
             self.log("no login", error.code)
-            return
+            return False
         position = parts_of(chat).sessions.require().position
         if life == self.life and position is not None:
             self.end_expected()
             self.expected.append(Expected(position.last_id, changes=position.changes, since=virtual_loop().time()))
             self.log("logged in", position.last_id)
+        return True
 
     def _tell(self, key: tuple[Any, ...], value: Any) -> None:
         self.changes.append(ReceivedChange(key, value, virtual_loop().time(), self.life))

@@ -120,6 +120,7 @@ class Simulation:
         await asyncio.sleep(1)
         hints = self.chance.random() < 0.5
         waiting = [device for device in self.devices.values() if not is_trying(device)]
+        failed: set[str] = set()  # whose earlier login was still in progress, with a token that ends soon
         for device in self.devices.values():
             chat = device.chat
             assert chat is not None
@@ -128,7 +129,9 @@ class Simulation:
                 device.context.run(chat.set_network, "online")
             ends = bool(self.plan.token_lifetime) and not device.has_provider
             if ends or chat.get_logged_in_user() is None or parts_of(chat).sessions.require().expired:
-                await device.run(device.log_in(new_token=ends))
+                done = await device.run(device.log_in(new_token=ends))
+                if ends and not done:
+                    failed.add(device.name)
             parts = made_parts(chat)
             held = parts is not None and parts.driver.state.held  # by disconnect(): only connect() ends it
             if hints or held or not device.auto:
@@ -139,8 +142,11 @@ class Simulation:
         await asyncio.sleep(MAX_RETRY_SECONDS if self._reports_offline() else 60)
         for device in self.devices.values():
             chat = device.chat
-            if chat is not None and (chat.get_logged_in_user() is None or parts_of(chat).sessions.require().expired):
-                await device.run(device.log_in())  # an earlier login may have used a connection that was cut
+            if chat is None:
+                continue
+            if device.name in failed or chat.get_logged_in_user() is None or parts_of(chat).sessions.require().expired:
+                # An earlier login may have used a connection that was cut.
+                await device.run(device.log_in(new_token=device.name in failed))
                 device.run(ignore_errors(chat.connect()))
         await self.backend.finish()
         await asyncio.sleep(120)  # receipts are merged, outboxes are empty
