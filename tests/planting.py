@@ -23,6 +23,12 @@ def require_same_signature(original: Any, replacement: Any) -> None:
         )
 
 
+def replaced(text: str, old: str, new: str) -> str:
+    """Return a text with a part of it replaced. A part that is not there would plant nothing: raise AssertionError."""
+    assert old in text, f"{old!r} is not in {text!r}"
+    return text.replace(old, new)
+
+
 class Planter:
     """A monkeypatch that compares the signatures of functions."""
 

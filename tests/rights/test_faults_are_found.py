@@ -10,6 +10,7 @@ from dataclasses import astuple, fields, replace
 
 import pytest
 
+from planting import replaced
 from rights.scenarios import OVERLAPS, overlap, scenario
 from rights.shrink import fails
 from tailwire.server.actions import authorization, delivery, directory, ephemeral, members, messages
@@ -198,7 +199,7 @@ def _newcomers_have_missed_all_that_was_said(patch):
 
 
 def _newcomers_have_not_read_what_was_said(patch):
-    page_ = store_conversations._PAGE_SQL.replace("(read_id, cleared_id, since)", "(read_id, cleared_id)")
+    page_ = replaced(store_conversations._PAGE_SQL, "(read_id, cleared_id, since)", "(read_id, cleared_id)")
     assert page_ != store_conversations._PAGE_SQL
     patch.setattr(store_conversations, "_PAGE_SQL", page_)
 
@@ -268,12 +269,12 @@ def _messages_are_decided_on_before_the_transaction(patch):
 
 
 def _who_was_away_is_told_what_happened_before_they_joined(patch):
-    patch.setattr(log_rows, "_FIND_SQL", log_rows._FIND_SQL.replace("AND c.after_id > m.joined_after_id", ""))
-    patch.setattr(log_rows, "_FIND_SQL", log_rows._FIND_SQL.replace("ELSE c.after_id > e.since_id END", "ELSE 1 END"))
+    find = replaced(log_rows._FIND_SQL, "AND c.after_id > m.joined_after_id", "")
+    patch.setattr(log_rows, "_FIND_SQL", replaced(find, "ELSE c.after_id > e.since_id END", "ELSE 1 END"))
 
 
 def _who_was_away_is_told_what_happened_after_they_left(patch):
-    patch.setattr(log_rows, "_FIND_SQL", log_rows._FIND_SQL.replace("AND c.number < e.number", ""))
+    patch.setattr(log_rows, "_FIND_SQL", replaced(log_rows._FIND_SQL, "AND c.number < e.number", ""))
 
 
 def _who_was_away_is_told_what_was_said_after_they_left(patch):
@@ -372,3 +373,9 @@ def test_planted_fault_is_found(plant: Plant, name: str, monkeypatch: pytest.Mon
         "catch-up",
         "catch-up missing",
     ), failed
+
+
+def test_fault_whose_place_is_missing_is_not_silently_left_out():
+    assert replaced("SELECT a", "a", "b") == "SELECT b"
+    with pytest.raises(AssertionError, match="is not in"):
+        replaced("SELECT a", "b", "c")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from types import SimpleNamespace
+
 import pytest
 
 from planting import Planter
 from sizes import size
 from tailwire.sdk.connection import machine, sockets
 from tailwire.sdk.connection.inputs import NetworkChanged
+from tailwire.sdk.connection.state import Phase, SessionState, State
 from tailwire.sdk.continuity import catch_up, chain, gaps
 from tailwire.sdk.continuity.commands import TellContinuity, TellGap
 from tailwire.sdk.continuity.state import Continuity, ContinuityKind
@@ -18,7 +22,7 @@ from tailwire.server.actions.delivery import Delivery
 from tailwire.server.ports.change_log import ChangeKind
 from tailwire.server.rest import api
 from tailwire.server.store.sqlite import messages as sqlite_messages
-from tailwire.testing.simulation import Plan, Step, simulate
+from tailwire.testing.simulation import Plan, Step, deadlines, simulate
 from tailwire.testing.simulation.holes import Holes
 from tailwire.testing.simulation.shrink import fails
 
@@ -60,6 +64,23 @@ def test_hint_that_does_not_end_a_delay_is_found(monkeypatch: pytest.MonkeyPatch
 
 async def _nothing() -> None:
     return None
+
+
+@pytest.mark.parametrize(
+    ("pending", "ended", "excused"),
+    [(1, -math.inf, True), (0, 995.0, True), (0, 985.0, False), (0, -math.inf, False)],
+    ids=["is being asked", "was asked just now", "was asked long ago", "was not asked"],
+)
+def test_device_that_is_not_back_is_excused_only_while_its_backend_is_asked_for_a_token(
+    pending: int, ended: float, excused: bool, monkeypatch: pytest.MonkeyPatch
+):
+    state = State(has_provider=True, session=SessionState.VALID, phase=Phase.WAITING)
+    monkeypatch.setattr(deadlines, "state_of", lambda device: state)
+    monkeypatch.setattr(deadlines, "virtual_loop", lambda: SimpleNamespace(time=lambda: 1000.0))
+    device = SimpleNamespace(
+        name="bob-phone", life=2, blocks=0.0, token_requested_until=ended, token_requests={2: pending}
+    )
+    assert (deadlines.is_back(device) == "") is excused  # type: ignore[arg-type]
 
 
 A_HOLE = Plan(1, (

@@ -90,3 +90,13 @@ def test_own_change_is_not_taken_for_an_equal_one_of_another_device(own: bool, r
     ]
     found = oracle_of_order._first_wrong(happened, [(SAVED, 31.0), (PINNED, 40.0)])
     assert (found and found[0]) == rule
+
+
+@pytest.mark.parametrize(("seconds", "rule"), [(2.9, None), (3.1, "sequence")])
+def test_only_changes_within_three_seconds_may_change_places(seconds: float, rule: str | None):
+    happened = [
+        oracle_of_order._Happened(10.0, PINNED, out_of_order=False),
+        oracle_of_order._Happened(10.0 + seconds, SAVED, out_of_order=False),
+    ]
+    found = oracle_of_order._first_wrong(happened, [(SAVED, 20.0), (PINNED, 20.0)])
+    assert (found and found[0]) == rule

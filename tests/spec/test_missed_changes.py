@@ -370,6 +370,24 @@ async def test_changes_by_other_devices_of_a_user_arrive(stage: Stage):
 
 
 @spec("K2")
+@pytest.mark.parametrize("pinned", [True, False])
+async def test_pin_of_a_conversation_that_was_deleted_meanwhile_does_not_arrive(stage: Stage, pinned: bool):
+    alice, phone = await stage.enter("alice"), await stage.enter("bob")
+    laptop = await stage.enter("bob")
+    await alice.say("bob", "hello")
+    await laptop.ears.until(lambda: laptop.ears.texts != [])
+    await phone.chat.pin_conversation("alice", "user")
+    heard = Follower(laptop)
+    laptop.chat.set_app_state("background")
+    await phone.chat.unpin_conversation("alice", "user")
+    if pinned:
+        await phone.chat.pin_conversation("alice", "user")
+    await phone.chat.delete_conversation("alice", "user")
+    await back(laptop)
+    assert await heard.all(stage) == ["list removed alice"]
+
+
+@spec("K2")
 async def test_change_that_changes_nothing_is_announced_to_no_device(stage: Stage):
     alice, phone = await stage.enter("alice"), await stage.enter("bob")
     laptop = await stage.enter("bob")
