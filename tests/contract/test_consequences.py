@@ -6,6 +6,7 @@ import sqlite3
 
 import pytest
 
+from tailwire.server.ports.change_log import ChangeKind
 from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.filters import MessageFilter
 from tailwire.server.ports.records import Draft, GroupRow
@@ -81,6 +82,21 @@ async def test_former_owner_is_an_admin_after_the_group_was_transferred(open_sto
     assert {uid: (await store.members.get("g", uid)).scope for uid in ("alice", "bob", "carol")} == {
         "alice": "admin", "bob": "admin", "carol": "admin",
     }  # fmt: skip
+    await store.close()
+
+
+async def test_changes_of_a_removed_conversation_are_forgotten(open_store):
+    store = await open_store()
+    said = (await store.messages.add(draft("alice", "bob", "user"))).message.id
+    await store.reactions.add(MessageAct(said, "bob", anything), "x", 5, 10)
+
+    async def kinds() -> list[str]:
+        newest = await store.change_log.newest()
+        return [str(row.kind) for row in await store.change_log.find("alice", "-", 0, newest, (), 10)]
+
+    assert await kinds() == [ChangeKind.REACTION_ADDED]
+    await store.removal.remove_conversation(key_of("alice", "bob", "user"))
+    assert ChangeKind.REACTION_ADDED not in await kinds()
     await store.close()
 
 

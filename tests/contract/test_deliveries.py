@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tailwire.server.ports.records import Event, GroupRow
+from tailwire.server.ports.conversations import key_of
+from tailwire.server.ports.records import Draft, Edited, Event, GroupRow
+from tailwire.server.ports.standing import MessageAct
 from tailwire.server.ports.webhook_records import WebhookRow
 
 EVENT = Event("group_created", b'{"x":1}')
@@ -10,6 +12,11 @@ EVENT = Event("group_created", b'{"x":1}')
 
 def group(n: int) -> GroupRow:
     return GroupRow(f"g{n}", "G", "public", owner="alice", created_at=1)
+
+
+def draft() -> Draft:
+    place = key_of("alice", "bob", "user")
+    return Draft(place, "alice", "bob", "user", "message", "text", b'{"data":{}}', 1)
 
 
 async def test_deliveries_are_queued_put_off_given_up_sent_again_and_delivered(open_store):
@@ -32,6 +39,10 @@ async def test_deliveries_are_queued_put_off_given_up_sent_again_and_delivered(o
     ] * 2
     assert store.deliveries.waiting_counts() == {"w": 4}
     assert await store.deliveries.last_id("w") == fourth.id
+
+    state = await store.deliveries.state("w")
+    assert (state.waiting_since, state.failed) == (first.queued_at, 0)
+    assert store.deliveries.waiting_since("w") == first.queued_at
 
     await store.deliveries.put_off(first, 1000, 60, "no answer")
     assert [row.id for row in await store.deliveries.due("w", 100, 10)] == [second.id, third.id, fourth.id]
@@ -84,7 +95,25 @@ async def test_failed_deliveries_are_kept_up_to_a_number_and_an_age(open_store):
     for n, row in enumerate(rows):
         await store.deliveries.give_up(row, 10 * n, "refused")
     assert await store.deliveries.failed_ids("w") == [row.id for row in rows[2:]]
+    assert (await store.deliveries.state("w")).waiting_since is None
     await store.deliveries.forget_old_failures(120)
     assert await store.deliveries.failed_ids("w") == [rows[3].id]
     assert store.deliveries.failed_counts() == {"w": 1}
+    await store.close()
+
+
+async def test_events_of_edits_and_deletions_wake_those_who_deliver(open_store):
+    store = await open_store()
+    woken = []
+    await store.webhooks.put(WebhookRow("w", "W", "http://hook", "message_edited,message_deleted", created_at=1))
+    said = (await store.messages.add(draft())).message.id
+    store.webhooks.on_queued(lambda: woken.append(True))
+    act = MessageAct(said, "alice", lambda standing: None)
+    told = draft()._replace(events=(Event("message_edited"),))
+    await store.messages.edit(act, 5, lambda _: Edited(b'{"data":{}}', 0), lambda _: told)
+    assert len(woken) == 1
+    told = draft()._replace(events=(Event("message_deleted"),))
+    await store.messages.delete(act, 6, lambda _: b'{"data":{}}', lambda _: told)
+    assert len(woken) == 2
+    assert [row.trigger for row in await store.deliveries.due("w", 10**10, 10)] == ["message_edited", "message_deleted"]
     await store.close()

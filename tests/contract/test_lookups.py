@@ -119,6 +119,9 @@ async def test_annotations_are_found_for_the_messages_of_a_page(open_store):
     assert await notes.subscribed(said[1], said[1], "bob") == {said[1]}
     assert await notes.subscribed(said[0], said[2], "alice") == set()
     assert await notes.followed_threads("bob", limit=1, offset=0) == ([said[1]], 2)
+    assert await notes.saved_at(said[0], said[2], "bob") == {}
+    await notes.save(MessageAct(said[1], "bob", anything), 5, 10)
+    assert await notes.saved_at(said[0], said[2], "bob") == {said[1]: 5}
     await notes.interact(MessageAct(said[0], "bob", anything), ["b", "a"], 5)
     await notes.interact(MessageAct(said[0], "bob", anything), ["a", "c"], 6)
     assert await notes.interactions([said[0], said[1]], "bob") == {said[0]: [("a", 5), ("b", 5), ("c", 6)]}

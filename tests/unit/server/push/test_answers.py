@@ -51,5 +51,5 @@ async def test_body_is_read_as_far_as_it_is_within_bounds():
     ("body", "found"),
     [(b'{"a":1}', {"a": 1}), (b"[1]", {}), (b"", {}), (b"<html>", {}), (b"[" * 100_000, {})],
 )
-def test_answer_that_is_no_object_counts_as_empty(body, found):
+def test_answer_without_an_object_counts_as_empty(body, found):
     assert object_in(body) == found
