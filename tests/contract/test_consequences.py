@@ -9,7 +9,7 @@ import pytest
 from tailwire.server.ports.change_log import ChangeKind
 from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.filters import MessageFilter
-from tailwire.server.ports.records import Draft, GroupRow
+from tailwire.server.ports.records import Draft, GroupRow, UserRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupAct, MessageAct
 from tailwire.server.ports.world import World
@@ -97,6 +97,28 @@ async def test_changes_of_a_removed_conversation_are_forgotten(open_store):
     assert await kinds() == [ChangeKind.REACTION_ADDED]
     await store.removal.remove_conversation(key_of("alice", "bob", "user"))
     assert ChangeKind.REACTION_ADDED not in await kinds()
+    await store.close()
+
+
+@pytest.mark.parametrize("with_messages", [False, True])
+async def test_friends_blocks_and_memberships_of_a_removed_user_end(open_store, with_messages):
+    store = await open_store()
+    for uid in ("alice", "bob", "carol"):
+        await store.users.add(UserRow(uid, uid.title(), created_at=1))
+    await store.groups.add(GroupRow("g", "G", "public", owner="carol", members_count=1, created_at=1))
+    join = GroupAct("g", "alice", "alice", anything)
+    await store.members.add(join, "participant", 1, lambda _: draft("alice", "g", "group"))
+    for uid, friend in (("alice", "bob"), ("carol", "alice"), ("bob", "carol")):
+        await store.friends.add(uid, friend, 5, 10)
+    await store.blocks.add("alice", ["bob"], 5)
+    await store.blocks.add("carol", ["alice", "bob"], 5)
+    groups, _ = await store.removal.remove_user("alice", with_messages=with_messages)
+    assert groups == ["g"]
+    assert (await store.groups.get("g")).members_count == 1
+    assert await store.members.get("g", "alice") is None
+    assert await store.users.get("alice") is None
+    assert [await store.friends.of_user(uid) for uid in ("alice", "bob", "carol")] == [set(), {"carol"}, {"bob"}]
+    assert [await store.blocks.everyone(uid) for uid in ("alice", "bob", "carol")] == [set(), {"carol"}, {"bob"}]
     await store.close()
 
 
