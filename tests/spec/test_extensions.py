@@ -269,6 +269,11 @@ async def test_in_the_background_a_user_is_away(stage: Stage):
     await alice.ears.until(lambda: alice.ears.all("online") == ["alice", "bob", "bob"])
     await phone.chat.disconnect()
     await alice.ears.until(lambda: alice.ears.all("away") == ["bob", "bob"])
+    tablet = await stage.enter("bob", auto=False)
+    await tablet.chat.connect()  # another app, in the foreground
+    await alice.ears.until(lambda: alice.ears.all("online") == ["alice", "bob", "bob", "bob"])
+    await tablet.chat.disconnect()
+    await alice.ears.until(lambda: alice.ears.all("away") == ["bob", "bob", "bob"])
     await stage.pass_time(40)  # the window of the desk has ended
     assert alice.ears.all("offline") == ["bob"]
 

@@ -284,6 +284,20 @@ def test_bytes_before_authentication_are_limited(scene: Scene):
     assert scene.closes == {"too much before auth": 1}
 
 
+def test_as_many_bytes_as_allowed_are_received_before_authentication(scene: Scene):
+    left = MAX_HEAD_BYTES + MAX_FRAME - scene.head
+    whole = frame(Opcode.PING, b"x" * 100)
+    for _ in range(left // len(whole) - 1):
+        scene.socket.data_received(whole)
+    left -= (left // len(whole) - 1) * len(whole)
+    scene.socket.data_received(whole)
+    rest = frame(Opcode.PING, b"x" * 100)[: left - len(whole)]
+    scene.socket.data_received(rest)
+    assert (scene.closes, scene.line.closing) == ({}, False)
+    scene.socket.data_received(whole[len(rest) : len(rest) + 1])
+    assert scene.closes == {"too much before auth": 1}
+
+
 def test_bytes_after_authentication_are_not_limited(scene: Scene):
     scene.socket.uid = "alice"
     for _ in range(300):
