@@ -20,6 +20,7 @@ from tailwire import (
     MemorySessionStore,
     TextMessage,
 )
+from tailwire.server.store.migrate import UnsuitableDatabase, upgrade
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -121,8 +122,7 @@ def pair(live: LiveStage) -> Iterator[tuple[PostgresServer, PostgresServer]]:
         standby = primary.standby()
         standby.start()
         live.server._settings["TAILWIRE_DATABASE"] = (
-            f"postgresql://postgres@/{name}?host={primary.folder},{standby.folder}&port=5432,5432"
-            "&target_session_attrs=read-write"
+            f"postgresql://postgres@/{name}?host={standby.folder},{primary.folder}&port=5432,5432"
         )
         yield primary, standby
     finally:
@@ -132,7 +132,10 @@ def pair(live: LiveStage) -> Iterator[tuple[PostgresServer, PostgresServer]]:
 
 
 async def fail_over_under_traffic(live: LiveStage, primary: PostgresServer, standby: PostgresServer) -> Traffic:
-    """Kill the primary amid sends, promote the standby, and return the traffic once it flows again."""
+    """Kill the primary amid sends, promote the standby, and return the traffic once it flows again.
+
+    The URL names the standby first: a server that used whichever answers would read from it.
+    """
     async with Traffic(live) as traffic:
         await traffic.until(50)
         await asyncio.to_thread(primary.kill)
@@ -147,6 +150,8 @@ async def fail_over_under_traffic(live: LiveStage, primary: PostgresServer, stan
 
 async def test_standby_takes_over_under_traffic(live: LiveStage, pair: tuple[PostgresServer, PostgresServer]):
     """No id is given out twice, and what the standby did not have is in a reported gap."""
+    with pytest.raises(UnsuitableDatabase, match="standby"):
+        await asyncio.to_thread(upgrade, pair[1].url("postgres"))
     await fail_over_under_traffic(live, *pair)
 
 

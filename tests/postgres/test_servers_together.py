@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import shutil
 import socket
 import time
 from collections import Counter
@@ -543,6 +544,26 @@ async def test_settings_that_differ_are_named_in_the_logs_of_both_servers(
         assert {text.partition(";")[0] for text in named()} == {"max_friends, retain_messages"}
         await another.stop()
         assert len(named()) == 2
+
+
+async def test_servers_that_store_uploads_in_different_folders_say_so(
+    postgres_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    def named() -> list[str]:
+        return [r.getMessage() for r in caplog.records if "stores uploads in another folder" in r.getMessage()]
+
+    async with Together(tmp_path, postgres_url) as together:
+        await together.add()
+        await together.add()
+        await together.servers[1].stop()
+        assert named() == []
+        other = tmp_path / "other"
+        other.mkdir(0o700)
+        for key in ("signing.key", "webhooks.key"):
+            shutil.copy(tmp_path / "data" / key, other)
+        together._settings["data"] = str(other)
+        await together.add()
+        await until(lambda: len(named()) == 2)
 
 
 async def test_limits_of_the_app_are_divided_by_the_servers(postgres_url: str, tmp_path: Path):

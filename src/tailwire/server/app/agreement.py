@@ -1,4 +1,4 @@
-"""Compares the settings of the servers on one database, and logs which of them differ.
+"""Compares the settings and the upload folders of the servers on one database, and logs which of them differ.
 
 A server that starts alongside others reports digests of its settings through the log of changes. A server with other
 settings logs a warning and reports its own, so that both logs name them.
@@ -6,19 +6,23 @@ settings logs a warning and reports its own, so that both logs name them.
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import hashlib
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tailwire.server.app.uploads import FOLDER
 from tailwire.server.config import Settings, shown
 from tailwire.server.ports.changes import SETTINGS, Change
 from tailwire.server.ports.world import World
 from tailwire.server.process_name import process_name
 from tailwire.server.telemetry.logs import log
+from tailwire.server.uploads.folder_mark import folder_mark
 
 if TYPE_CHECKING:
     from tailwire.server.store.postgres.store import PostgresStore
@@ -31,6 +35,8 @@ OF_ONE_SERVER = frozenset({
     "tls_key", "tls_self_signed", "trusted_proxies", "upgrades_per_second",
 })  # fmt: skip
 """Settings that may differ: those of a machine, its place in the network, its files and its logs."""
+UPLOAD_FOLDER = "upload folder"
+"""Reported like a setting, where files are stored in a folder: a digest of its mark."""
 DIGEST_CHARACTERS = 8
 MAX_KNOWN_SERVERS = 100
 """How many servers are known to have other settings. Of one that is no longer known, a report is logged again."""
@@ -67,7 +73,9 @@ class SettingsComparison:
         start_task: Callable[[Coroutine[Any, Any, None]], None],
     ) -> None:
         self._store = store
+        self._world = world
         self._start_task = start_task
+        self._folder = None if settings.uploads else Path(settings.data) / FOLDER
         self._own = Report(world.secret(8), process_name(), True, digests(settings))
         self._differing: deque[str] = deque(maxlen=MAX_KNOWN_SERVERS)  # servers with other settings
 
@@ -77,9 +85,21 @@ class SettingsComparison:
         Raises:
             Refused: the store does not answer.
         """
+        if self._folder is not None:
+            await self._mark(self._folder)
         self._store.feed.listen(self._changed)
         if self._store.processes.servers > 1:
             await self._report(asks=True)
+
+    async def _mark(self, folder: Path) -> None:
+        try:
+            new = self._world.secret(16)
+            mark = await asyncio.get_running_loop().run_in_executor(None, folder_mark, folder, new)
+        except OSError as e:
+            log.warning("the folder of uploads cannot be compared with that of other servers: %s", e)
+            return
+        if mark:
+            self._own.digests[UPLOAD_FOLDER] = digest(UPLOAD_FOLDER, mark)
 
     async def _report(self, *, asks: bool) -> None:
         report = msgspec.structs.replace(self._own, asks=asks)
@@ -98,8 +118,17 @@ class SettingsComparison:
         if not differing or other.server in self._differing:
             return
         self._differing.append(other.server)
-        names = ", ".join(differing)
-        log.warning("server %s has other settings: %s; all servers of a database must have the same", other.name, names)
+        names = ", ".join(name for name in differing if name != UPLOAD_FOLDER)
+        if names:
+            log.warning(
+                "server %s has other settings: %s; all servers of a database must have the same", other.name, names
+            )
+        if UPLOAD_FOLDER in differing:
+            log.error(
+                "server %s stores uploads in another folder: files that one receives are not found at the other; mount"
+                " one folder at the `uploads` of both data folders, or set `uploads` to a bucket",
+                other.name,
+            )
         if other.asks:
             self._start_task(self._report(asks=False))
 
@@ -107,10 +136,12 @@ class SettingsComparison:
 def digests(settings: Settings) -> dict[str, str]:
     """Return a digest of each setting that must be the same at all servers, without passwords."""
     names = sorted(field.name for field in dataclasses.fields(settings) if field.name not in OF_ONE_SERVER)
-    return {
-        name: hashlib.sha256(f"{name}={shown(settings, name)}".encode()).hexdigest()[:DIGEST_CHARACTERS]
-        for name in names
-    }
+    return {name: digest(name, shown(settings, name)) for name in names}
+
+
+def digest(name: str, value: object) -> str:
+    """Return a digest of a value, by which others see whether theirs is the same."""
+    return hashlib.sha256(f"{name}={value}".encode()).hexdigest()[:DIGEST_CHARACTERS]
 
 
 def differences(mine: dict[str, str], others: dict[str, str]) -> list[str]:

@@ -8,6 +8,7 @@ import re
 from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
+from urllib.parse import parse_qsl
 
 from tailwire.server.app.sealing_key import sealing_key
 from tailwire.server.auth.secrets import signing_key
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 AnyStore: TypeAlias = "SqliteStore | PostgresStore"
 MAX_PORT = 65_535
+_WHICH = "target_session_attrs"
 _PLACE = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\[\]:]*)(?::(?P<port>[0-9]{0,5}))?")
 
 
@@ -29,20 +31,25 @@ def on_postgres(settings: Settings) -> bool:
 
 
 def postgres_url(settings: Settings) -> str:
-    """Return the URL of the PostgreSQL database.
+    """Return the URL of the PostgreSQL database. Of several servers, connections go to the primary if it does not say.
 
     Raises:
         OSError: no addresses can be read from it. The message contains nothing of it: any part may be the password.
     """
     url = settings.database.replace("postgres://", "postgresql://", 1)
-    for place in re.split("[/?#]", url.partition("://")[2])[0].rpartition("@")[2].split(","):
+    places = re.split("[/?#]", url.partition("://")[2])[0].rpartition("@")[2].split(",")
+    for place in places:
         parts = _PLACE.fullmatch(place)
         if parts is None or int(parts["port"] or 0) > MAX_PORT:
             raise OSError(
                 "database: write postgresql://USER:PASSWORD@HOST:PORT/NAME, and / : @ ? # , % in the user name and the"
                 " password as %2F %3A %40 %3F %23 %2C %25"
             )
-    return url
+    # Otherwise a connection that is made while the first one restarts would read from a standby, which may be behind.
+    given = dict(parse_qsl(url.partition("?")[2]))
+    if _WHICH in given or (len(places) == 1 and "," not in given.get("host", "")):
+        return url
+    return f"{url}{'&' if given else '?'}{_WHICH}=primary"
 
 
 def database_path(settings: Settings) -> Path:

@@ -26,7 +26,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 BEFORE_POSTGRES = "0007"
 OLDEST_POSTGRES = 16
 _PROPERTIES_SQL = """SELECT CAST(current_setting('server_version_num') AS INTEGER), current_setting('server_encoding'),
-'B' < 'a' AND 'a' < 'á' AND 'z' < 'á', lower('É')"""
+'B' < 'a' AND 'a' < 'á' AND 'z' < 'á', lower('É'), pg_is_in_recovery()"""
 _LOCK = 7308896  # so that one of several processes that start migrates, and the others wait
 
 
@@ -42,7 +42,7 @@ def upgrade(url: str, connect: Callable[[], Awaitable[Any]] | None = None) -> No
 
     Raises:
         NewerDatabase: the database has a schema version that this version does not know.
-        UnsuitableDatabase: a PostgreSQL database cannot give the same answers as SQLite.
+        UnsuitableDatabase: a PostgreSQL database cannot give the same answers as SQLite, or is a standby.
     """
     if url.startswith("postgresql://"):
         asyncio.run(_upgrade_postgres(url, connect))
@@ -68,7 +68,7 @@ def _revision_of_file(path: str) -> str | None:
 
 
 class UnsuitableDatabase(OSError):
-    """The PostgreSQL database sorts or folds texts unlike SQLite, or is too old. Nothing was changed."""
+    """The PostgreSQL database sorts or folds texts unlike SQLite, is too old or a standby. Nothing was changed."""
 
 
 async def _upgrade_postgres(url: str, connect: Callable[[], Awaitable[Any]] | None) -> None:
@@ -90,9 +90,14 @@ async def _upgrade_postgres(url: str, connect: Callable[[], Awaitable[Any]] | No
 
 
 def _check(properties: Any) -> None:
-    version, encoding, sorts_by_code, lowered = properties
+    version, encoding, sorts_by_code, lowered, standby = properties
     if version < OLDEST_POSTGRES * 10_000:
         raise UnsuitableDatabase(f"PostgreSQL {version // 10_000} is too old: use {OLDEST_POSTGRES} or newer")
+    if standby:
+        raise UnsuitableDatabase(
+            "this PostgreSQL server is a standby, which cannot be written: name the primary, or all servers with"
+            " target_session_attrs=primary; after a fail-over, start again when the standby has been promoted"
+        )
     if encoding != "UTF8" or not sorts_by_code or lowered != "é":
         raise UnsuitableDatabase(
             "the database needs the encoding UTF8 and the locale C.UTF-8: create it with CREATE DATABASE … TEMPLATE"

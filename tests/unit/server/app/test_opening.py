@@ -22,6 +22,14 @@ def test_urls_of_postgresql_are_passed_to_the_driver_unchanged(url: str):
 
 
 @pytest.mark.parametrize(
+    ("url", "mark"),
+    [("postgresql://u:p@a,b:1/tw", "?"), ("postgresql:///tw?host=a,b", "&"), ("postgresql://a,b/tw?ssl=require", "&")],
+)
+def test_primary_of_several_servers_is_used_unless_the_url_says_otherwise(url: str, mark: str):
+    assert postgres_url(Settings(database=url)) == f"{url}{mark}target_session_attrs=primary"
+
+
+@pytest.mark.parametrize(
     "url",
     [
         "postgresql://u:pa55word", "postgresql://u:pa55word/tw", "postgresql://u:pa55/word@h/tw",

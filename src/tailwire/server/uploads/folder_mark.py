@@ -1,0 +1,34 @@
+"""Marks the folder of uploads with a random name, by which servers see whether they have the same one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from tailwire.server import private_files
+
+FILE = ".folder"
+
+
+def folder_mark(folder: Path, new: str) -> str:
+    """Return the mark of a folder; "" if another server is just writing it. Blocks.
+
+    Args:
+        folder: is created if it is missing.
+        new: the mark that it is given if it has none.
+
+    Raises:
+        OSError: it cannot be read or written.
+    """
+    private_files.make_folder(folder)
+    path = folder / FILE
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, private_files.FILE)
+    except FileExistsError:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    with open(descriptor, "w", encoding="utf-8") as file:
+        file.write(new)
+        file.flush()
+        os.fsync(file.fileno())
+    private_files.sync_folder(folder)
+    return new
