@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from tailwire.server.actions.caller import Caller
-from tailwire.server.actions.delivery import Delivery
+from tailwire.server.actions.delivery import Delivery, for_sender
 from tailwire.server.ports.conversations import key_of
+from tailwire.server.ports.log import LoggedMessage
+from tailwire.server.ports.records import MessageRow, Stored
 
 ALICE = Caller("alice", "device", "token")
 
@@ -39,3 +41,36 @@ def test_changes_of_lists_go_to_sockets_with_the_feature_lists(publish, subjects
     assert {subject for subject, _ in broker.published} == subjects
     assert {json.loads(one.payload)["type"] for _, one in broker.published} == {"conversation_list"}
     assert {one.feature for _, one in broker.published} == {"lists"}
+
+
+def joined() -> MessageRow:
+    body = b'{"data":{"action":"joined","resource":"alice-phone"}}'
+    return MessageRow(
+        9, key_of("", "team", "group"), "alice", "team", "group", "action", "groupMember", 1, 1,
+        None, None, None, None, None, None, body,
+    )  # fmt: skip
+
+
+def test_joining_names_the_end_of_the_last_membership_on_every_server():
+    broker = RecordingBroker()
+    delivery = Delivery(broker, "app", "http://server")  # type: ignore[arg-type]
+    delivery.message(Stored(joined(), new=True, before=7, ended=5), b"{}", "alice-phone")
+    here = broker.published[0][1]
+    elsewhere = delivery.logged(LoggedMessage(joined(), before=7, ended=5))
+    for one in (here, elsewhere):
+        assert (one.id, one.before, one.ended, one.not_to) == (9, 7, 5, "alice-phone")
+
+
+@pytest.mark.parametrize(
+    ("chained", "before", "ended", "added"),
+    [
+        (True, 7, 5, {"before": 7, "ended": 5}),
+        (True, 7, 0, {"before": 7}),
+        (True, 0, 0, {}),
+        (False, 7, 5, {}),
+    ],
+)
+def test_response_names_what_precedes_the_message_for_clients_that_ask(chained, before, ended, added):
+    caller = ALICE._replace(chained=chained)
+    json_ = for_sender(caller, b'{"id":9}', Stored(joined(), new=True, before=before, ended=ended))
+    assert json.loads(json_) == {"id": 9, **added}
