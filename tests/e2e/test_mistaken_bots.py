@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness import LiveStage
+from sizes import only_in_full
 
 ECHO = Path(__file__).resolve().parents[2] / "examples" / "echo_bot.py"
 
@@ -31,12 +32,22 @@ async def run(live: LiveStage, folder: Path, source: str, **environment: str) ->
     return process.returncode or 0, printed.decode().splitlines()
 
 
+IN_FULL = [pytest.mark.thorough, only_in_full("the same with a wrong key, and unit/bot/test_mistakes.py")]
+
+
 @pytest.mark.parametrize(
     ("mistake", "why", "what_to_do"),
     [
         ({"AUTH_KEY": "wrong"}, "The API key is unknown. (AUTH_ERR_APIKEY_NOT_FOUND)", "Check auth_key="),
-        ({"APP_ID": "wrong"}, "The app id is unknown. (AUTH_ERR_INVALID_APPID)", "Check the app id"),
-        ({"BOT": "nobody"}, "The user does not exist. (ERR_UID_NOT_FOUND)", "tailwire user create nobody"),
+        pytest.param(
+            {"APP_ID": "wrong"}, "The app id is unknown. (AUTH_ERR_INVALID_APPID)", "Check the app id", marks=IN_FULL
+        ),
+        pytest.param(
+            {"BOT": "nobody"},
+            "The user does not exist. (ERR_UID_NOT_FOUND)",
+            "tailwire user create nobody",
+            marks=IN_FULL,
+        ),
     ],
 )
 async def test_bot_that_cannot_log_in_prints_two_lines_and_ends(live: LiveStage, tmp_path, mistake, why, what_to_do):

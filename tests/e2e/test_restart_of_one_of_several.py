@@ -16,6 +16,7 @@ from faults.traffic import Traffic
 from harness import CONNECTED, Actor, Cast
 from servers.balancer import Balancer
 from servers.several import SeveralServers
+from sizes import only_in_full
 from tailwire import AppSettingsBuilder, ChatClient, MemorySessionStore
 from tailwire.testing.server import ServerProcess
 
@@ -95,6 +96,10 @@ async def test_killed_server_of_two_loses_nothing(postgres_url: str, tmp_path: P
     assert several.tracebacks == []
 
 
+@pytest.mark.thorough
+@only_in_full(
+    "test_several_servers.py, with a server that is paused, and test_servers.py, with a model of the database"
+)
 async def test_paused_server_of_two_loses_nothing(postgres_url: str, tmp_path: Path):
     """The server is paused for longer than its lease, so it is taken for dead; it goes on when it wakes."""
     async with SeveralServers(tmp_path, postgres_url) as several, Balancer(several) as balancer:

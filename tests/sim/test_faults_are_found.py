@@ -537,6 +537,9 @@ def test_planted_faults_are_found(plant: Plant, monkeypatch: pytest.MonkeyPatch)
     require_found(name_of(plant), _finding(plant))
 
 
+# `test_unnecessary_disconnects` plays the imported plans without a fault.
+
+
 @pytest.mark.parametrize(
     ("plan", "plant"),
     [
@@ -547,7 +550,6 @@ def test_planted_faults_are_found(plant: Plant, monkeypatch: pytest.MonkeyPatch)
 )
 def test_plans_with_checks_in_between_find_faults(plan: Plan, plant: Plant, monkeypatch: pytest.MonkeyPatch):
     # After recovery, the fault would leave no trace.
-    assert fails(plan) is None
     plant(Planter(monkeypatch))
     failed = fails(plan)
     assert failed is not None
@@ -563,7 +565,6 @@ def test_gap_among_messages_that_were_received_is_found(monkeypatch: pytest.Monk
 
 
 def test_closed_listening_clients_are_found(monkeypatch: pytest.MonkeyPatch):
-    assert fails(A_LISTENING_CLIENT) is None
     _listening_clients_are_closed(Planter(monkeypatch))
     failed = fails(A_LISTENING_CLIENT)
     assert failed is not None
@@ -571,7 +572,6 @@ def test_closed_listening_clients_are_found(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_ping_queued_behind_an_acknowledged_upload_is_found(monkeypatch: pytest.MonkeyPatch):
-    assert fails(A_PING_BEHIND_AN_UPLOAD) is None
     _acknowledged_uploads_count_as_done(Planter(monkeypatch))
     failed = fails(A_PING_BEHIND_AN_UPLOAD)
     assert failed is not None

@@ -15,7 +15,7 @@ from tailwire.testing.simulation.__main__ import run_batch
 
 # Killed processes leave coroutines that were never awaited; they may be collected in the next test.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-SEEDS = size(10, 200)
+SEEDS = size(5, 200)
 SEEDS_PER_TEST = 5
 
 

@@ -23,7 +23,7 @@ pytestmark = [
 MAX_SEEDS = 20
 STATE = """SELECT md5(pg_get_functiondef('public.tailwire_batch_1'::regproc)) ||
 (SELECT count(*) FROM pg_constraint WHERE contype = 'f')"""
-SEEDS = int(os.environ.get("SEEDS", size(3, 20)))
+SEEDS = int(os.environ.get("SEEDS", size(2, 20)))
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ FAULTS = {
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("fault", list(FAULTS)[: size(2, None)])
+@pytest.mark.parametrize("fault", list(FAULTS)[: size(1, None)])
 def test_faults_in_the_database_are_found(postgres, fault):
     url = postgres.create_database(migrate)
     elsewhere = Elsewhere()

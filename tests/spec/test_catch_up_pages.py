@@ -56,7 +56,7 @@ async def missed(stage: Stage, count: int, **settings) -> tuple[Actor, Actor, li
 @pytest.mark.timeout(300)  # 2,000 sends on PostgreSQL, on a busy machine
 @spec("K1")
 async def test_first_page_is_handed_over_before_the_second_is_read(stage: Stage):
-    _, bob, texts = await missed(stage, size(500, 2000), limit=5000)
+    _, bob, texts = await missed(stage, size(200, 2000), limit=5000)
     requests, seen = Requests(bob), []
 
     async def second_page() -> None:
@@ -73,7 +73,7 @@ async def test_first_page_is_handed_over_before_the_second_is_read(stage: Stage)
 
 @spec("K1", "C10")
 async def test_disconnect_during_catch_up_keeps_the_fetched_pages(stage: Stage):
-    alice, bob, texts = await missed(stage, 500, limit=5000)
+    alice, bob, texts = await missed(stage, 300, limit=5000)
     requests = Requests(bob)
 
     async def cut() -> None:
@@ -114,7 +114,7 @@ async def test_app_restart_during_catch_up_continues_at_its_position(stage: Stag
 @spec("K4")
 async def test_reading_does_not_run_ahead_of_a_slow_app(stage: Stage, monkeypatch):
     monkeypatch.setattr(callback_queue, "MAX_QUEUED_ENTRIES", 50)
-    _, bob, texts = await missed(stage, 400, limit=5000)
+    _, bob, texts = await missed(stage, 200, limit=5000)
     requests, go_on = Requests(bob), asyncio.Event()
     note = bob.ears.on_text_message_received
 

@@ -280,10 +280,10 @@ async def test_client_keeps_its_session_and_waits_while_the_keys_cannot_be_fetch
     alice = stage.actor(provider=provider, store=store)
     await alice.chat.init()
     alice.listen()
-    await alice.chat.login_with_auth_token(idp.sign("alice", 2 * 86_400))
+    await alice.chat.login_with_auth_token(idp.sign("alice", 25 * 3600))
     await alice.connected()
     idp.stop()
-    await stage.pass_time(2 * 86_400 + 60)  # its JWT has ended, and no new one can be verified
+    await stage.pass_time(25 * 3600 + 60)  # its JWT has ended, and no new one can be verified
     assert alice.status is not CONNECTED
     assert store.load(stage.server.app_id)["expired"] is False
     idp.listen()

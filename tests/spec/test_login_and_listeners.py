@@ -21,6 +21,7 @@ from tailwire import (
     MessageListener,
     MessageReceived,
 )
+from tailwire.sdk.dispatch import queue as callback_queue
 
 spec = pytest.mark.spec
 
@@ -436,9 +437,10 @@ async def test_slow_app_pauses_reading_and_loses_nothing(stage: Stage):
 
 
 @spec("K4", "C4", "I9")
-async def test_ping_of_a_slow_app_succeeds_when_its_listener_returns_in_time(stage: Stage):
+async def test_ping_of_a_slow_app_succeeds_when_its_listener_returns_in_time(stage: Stage, monkeypatch):
+    monkeypatch.setattr(callback_queue, "MAX_QUEUED_ENTRIES", 100)
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
-    gate = await fall_behind(alice, bob, 1300)
+    gate = await fall_behind(alice, bob, 130)
     await stage.pass_time(1)
     assert bob.chat._parts.driver.state.paused
     ping = asyncio.create_task(bob.chat.ping())
@@ -452,7 +454,7 @@ async def test_ping_of_a_slow_app_succeeds_when_its_listener_returns_in_time(sta
     await stage.pass_time(10)
     gate.set()
     assert await ping == "ping successful"
-    await bob.ears.until(lambda: len(bob.ears.texts) == 1300)
+    await bob.ears.until(lambda: len(bob.ears.texts) == 130)
 
 
 async def test_two_clients_of_one_user_stay_connected(stage: Stage):

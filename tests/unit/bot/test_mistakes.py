@@ -16,6 +16,7 @@ from tailwire.sdk.exceptions import failure
     ("error", "why", "what_to_do"),
     [
         (failure("AUTH_ERR_APIKEY_NOT_FOUND"), "The API key is unknown. (AUTH_ERR_APIKEY_NOT_FOUND)", "auth_key="),
+        (failure("AUTH_ERR_INVALID_APPID"), "The app id is unknown. (AUTH_ERR_INVALID_APPID)", "Check the app id"),
         (failure("ERR_UID_NOT_FOUND", {"uid": "bob"}), "The user does not exist.", "tailwire user create bob"),
         (failure("SESSION_IN_USE", "Process 7 uses it."), "uses the saved session", "Process 7 uses it."),
         (failure("ERR_FEATURE_RESTRICTED", {"feature": "x"}), "may not use this feature", "Allow the feature"),
