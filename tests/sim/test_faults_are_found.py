@@ -254,7 +254,7 @@ def _lost_messages_are_not_detected(patch):
 
 def _own_message_hides_a_loss(patch):
     for module in (actions_messages, actions_members):
-        patch.setattr(module, "for_sender", lambda caller, json, before: json)
+        patch.setattr(module, "for_sender", lambda caller, json, stored: json)
 
 
 def _concurrent_token_requests(patch):
