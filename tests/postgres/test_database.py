@@ -239,10 +239,9 @@ async def test_requests_beyond_the_bound_of_the_pool_are_refused(postgres_url):
     await connections.close()
 
 
-def test_database_of_another_locale_is_refused_and_unchanged(postgres):
-    postgres.sql(
-        "CREATE DATABASE other_locale TEMPLATE template0 LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C' LOCALE 'C' ENCODING 'UTF8'"
-    )
+@pytest.mark.parametrize("how", ["'UTF8' BUILTIN_LOCALE 'C'", "'UTF8' BUILTIN_LOCALE 'PG_UNICODE_FAST'"])
+def test_database_of_another_locale_is_refused_and_unchanged(postgres, how):
+    postgres.sql(f"CREATE DATABASE other_locale TEMPLATE template0 LOCALE_PROVIDER builtin LOCALE 'C' ENCODING {how}")
     with pytest.raises(UnsuitableDatabase, match="locale"):
         upgrade(postgres.url("other_locale"))
     assert postgres.sql("SELECT count(*) FROM pg_class WHERE relname = 'messages'", "other_locale") == "0"

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 MIGRATIONS = Path(__file__).parent / "migrations"
 BEFORE_POSTGRES = "0007"
 OLDEST_POSTGRES = 16
+LOWERED = "éσοσ"
+"""What each database makes of ÉΣΟΣ: character by character. PG_UNICODE_FAST has another letter at the end of a word."""
 _PROPERTIES_SQL = """SELECT CAST(current_setting('server_version_num') AS INTEGER), current_setting('server_encoding'),
-'B' < 'a' AND 'a' < 'á' AND 'z' < 'á', lower('É'), pg_is_in_recovery()"""
+'B' < 'a' AND 'a' < 'á' AND 'z' < 'á', lower('ÉΣΟΣ'), pg_is_in_recovery()"""
 _LOCK = 7308896  # so that one of several processes that start migrates, and the others wait
 
 
@@ -98,7 +100,7 @@ def _check(properties: Any) -> None:
             "this PostgreSQL server is a standby, which cannot be written: name the primary, or all servers with"
             " target_session_attrs=primary; after a fail-over, start again when the standby has been promoted"
         )
-    if encoding != "UTF8" or not sorts_by_code or lowered != "é":
+    if encoding != "UTF8" or not sorts_by_code or lowered != LOWERED:
         raise UnsuitableDatabase(
             "the database needs the encoding UTF8 and the locale C.UTF-8: create it with CREATE DATABASE … TEMPLATE"
             " template0 ENCODING 'UTF8' LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8' LOCALE 'C' (PostgreSQL 17 or"
