@@ -122,6 +122,27 @@ async def test_friends_blocks_and_memberships_of_a_removed_user_end(open_store, 
     await store.close()
 
 
+async def test_send_to_a_group_is_refused_with_what_has_become_of_it(open_store):
+    store = await open_store()
+    await store.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
+    act = GroupAct("g", "bob", "", anything)
+
+    async def refusal(said: Draft) -> str:
+        with pytest.raises(Refused) as caught:
+            await store.messages.add(said, act)
+        return caught.value.code
+
+    assert await refusal(draft("bob", "g", "group")) == "ERR_NOT_A_MEMBER"
+    known = draft("bob", "g", "group")._replace(muid="m", sent_at=World().seconds())
+    stored = await store.messages.add(known)
+    assert (await store.messages.add(known, act)).message.id == stored.message.id  # sent before, and stored then
+    await store.removal.remove_group(GroupAct("g", "alice", "", anything), lambda _: ())
+    assert await refusal(draft("bob", "g", "group")) == "ERR_GUID_NOT_FOUND"
+    assert await store.groups.add(GroupRow("g", "G", "public", owner="bob", created_at=1))
+    assert await refusal(known) == "ERR_MESSAGE_REMOVED"
+    await store.close()
+
+
 async def test_group_keeps_its_messages_when_its_removal_is_refused(open_store, monkeypatch):
     monkeypatch.setattr(removal, "MESSAGES_PER_STEP", 2)
     store = await open_store()
