@@ -28,6 +28,7 @@ async def test_deliveries_are_queued_put_off_given_up_sent_again_and_delivered(o
     assert await store.webhooks.put(WebhookRow("w", "W", "http://hook", "group_created", created_at=1), new=False)
     assert not await store.webhooks.put(WebhookRow("x", "X", "http://hook", "group_created", created_at=1), new=False)
     assert store.webhooks.enabled
+    assert await store.deliveries.last_id("w") == 0
     for n in range(3):
         assert await store.groups.add(group(n), events=[EVENT, Event("group_deleted", b"{}")])
     assert not await store.groups.add(group(0), events=[EVENT])  # nothing changed, so nothing is reported

@@ -6,7 +6,7 @@ from typing import Any
 
 from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.filters import MessageFilter
-from tailwire.server.ports.records import Draft, Edited, UserRow
+from tailwire.server.ports.records import Draft, Edited, GroupRow, UserRow
 from tailwire.server.ports.standing import MessageAct
 
 ALICE_BOB = key_of("alice", "bob", "user")
@@ -78,6 +78,20 @@ async def test_receipts_of_a_message_to_a_user_are_its_times(open_store):
     assert await receipts() == [("bob", 5, None)]
     await store.read_state.mark(ALICE_BOB, "bob", said, 6, read=True)
     assert await receipts() == [("bob", 5, 6)]
+    await store.close()
+
+
+async def test_receipts_of_a_message_to_a_group_are_those_of_each_reader(open_store):
+    store = await open_store()
+    place = key_of("", "g", "group")
+    await store.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
+    said = Draft(place, "alice", "g", "group", "message", "text", b'{"data":{}}', 1)
+    first, second = [(await store.messages.add(said)).message for _ in range(2)]
+    marks = (("bob", first.id, 5, False), ("bob", second.id, 6, True), ("carol", first.id, 7, True))
+    for uid, up_to, at, read in marks:
+        await store.read_state.mark(place, uid, up_to, at, read=read, group="g", sender="alice")
+    assert sorted(await store.read_state.receipts(first)) == [("bob", 5, 6), ("carol", 7, 7)]
+    assert sorted(await store.read_state.receipts(second)) == [("bob", 6, 6)]
     await store.close()
 
 

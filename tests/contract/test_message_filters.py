@@ -187,7 +187,7 @@ def conditions(history: History) -> list[dict[str, Any]]:
         {"mentioned": ("bob", "alice")}, {"tags": ("y", "z")}, {"not_from_blocked": True}, {"pinned": True},
         {"saved": True}, {"saved": True, "cursor": saved}, {"pinned": True, "cursor": pinned},
         {"updated_after": 46}, {"updated_after": row.sent_at, "only_updates": True}, {"cursor": row.id}, {"cursor": 0},
-        {"sent_cursor": row.sent_at}, {"sent_cursor": row.sent_at, "cursor": row.id}, {"sent_cursor": row.sent_at, "cursor": ids[-3]}, {"limit": 5}, {"newer": True}, {"since": ids[9]},
+        {"sent_cursor": row.sent_at}, {"sent_cursor": row.sent_at, "cursor": row.id}, {"sent_cursor": row.sent_at, "cursor": ids[-1]}, {"limit": 5}, {"limit": 1}, {"newer": True}, {"since": ids[9]},
     ]  # fmt: skip
 
 

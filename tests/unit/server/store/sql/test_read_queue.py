@@ -83,6 +83,7 @@ async def test_long_read_resumes_after_others_had_a_turn():
 @pytest.mark.virtual
 async def test_user_with_least_use_is_next_until_use_is_forgotten():
     reads = Reads()
+    reads.now = 1000.0
     reads.ask("often")
     await reads.settle()
     await reads.end("often", 5.0)
