@@ -96,6 +96,7 @@ async def test_changes_of_a_removed_conversation_are_forgotten(open_store):
 
     assert await kinds() == [ChangeKind.REACTION_ADDED]
     await store.removal.remove_conversation(key_of("alice", "bob", "user"))
+    await store.messages.add(draft("alice", "bob", "user"))  # the conversation begins again
     assert ChangeKind.REACTION_ADDED not in await kinds()
     await store.close()
 
