@@ -6,8 +6,9 @@ from typing import Any
 
 from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.filters import MessageFilter
-from tailwire.server.ports.records import Draft, Edited, GroupRow, UserRow
+from tailwire.server.ports.records import Draft, Edited, Event, GroupRow, UserRow
 from tailwire.server.ports.standing import MessageAct
+from tailwire.server.ports.webhook_records import WebhookRow
 
 ALICE_BOB = key_of("alice", "bob", "user")
 
@@ -141,6 +142,24 @@ async def test_annotations_are_found_for_the_messages_of_a_page(open_store):
     assert await notes.interactions([said[0], said[1]], "bob") == {said[0]: [("a", 5), ("b", 5), ("c", 6)]}
     assert await notes.interactions(said, "alice") == {}
     assert await notes.interactions([], "bob") == {}
+    await store.close()
+
+
+async def test_ids_of_removed_reactions_and_deliveries_are_not_given_out_again(open_store):
+    store = await open_store()
+    said = (await store.messages.add(draft())).message.id
+    act = MessageAct(said, "bob", anything)
+    await store.webhooks.put(WebhookRow("w", "W", "http://hook", "group_created", created_at=1))
+    reactions, deliveries = list[int](), list[int]()
+    for _ in range(2):
+        reactions.append((await store.reactions.add(act, "x", 5, 10)).id)
+        await store.reactions.remove(act, "x", 5)
+        await store.webhooks.add_events([Event("group_created", b"{}")])
+        (row,) = await store.deliveries.due("w", 10**10, 10)
+        deliveries.append(row.id)
+        await store.deliveries.delivered(row, 6)
+    assert reactions[0] < reactions[1]
+    assert deliveries[0] < deliveries[1]
     await store.close()
 
 
