@@ -348,17 +348,22 @@ async def test_edit_by_a_user_who_was_blocked_since_replaces_no_notification(sta
         assert browser.to("bob")[1]["action"] == "deleted"
 
 
-@pytest.mark.parametrize("blocked", [False, True])
-async def test_reaction_of_a_user_who_was_blocked_since_notifies_nobody(stage, blocked):
+@pytest.mark.parametrize("since", ["nothing", "user blocked", "reaction removed", "message deleted"])
+async def test_reaction_notifies_nobody_after_what_has_happened_since(stage, since):
     browser = await push_service(stage)
     async with Rest(stage) as rest:
         await register(rest, browser, "bob")
         mine = await send(rest, "mine", to="alice", by="bob")
         await rest("POST", f"/messages/{mine['id']}/reactions/👍", as_="alice")
-        if blocked:
+        if since == "user blocked":
             await rest("POST", "/users/bob/blockedusers", json={"blockedUids": ["alice"]})
+        elif since == "reaction removed":
+            await rest("DELETE", f"/messages/{mine['id']}/reactions/👍", as_="alice")
+        elif since == "message deleted":
+            await rest("DELETE", f"/messages/{mine['id']}", as_="bob")
         await stage.pass_time(10)
-        assert [one["body"] for one in browser.to("bob")] == ([] if blocked else ["Reacted with 👍"])
+        assert [one["body"] for one in browser.to("bob")] == (["Reacted with 👍"] if since == "nothing" else [])
+        assert (await rest("GET", "/notifications/push/v1/failed")) == []
 
 
 async def test_notification_is_given_up_after_its_lifetime(stage):

@@ -275,6 +275,18 @@ async def test_invalid_urls_are_refused(stage, for_everybody):
                 "ERR_BAD_REQUEST", "POST", "/webhooks", json={**HOOK, "triggers": ["message_sent"], "webhookUrl": url}
             )
             assert "webhook_targets" in str(error["details"])
+        for url in (
+            "http://[::1",
+            "http://hook:0/",
+            "http://hook:x/",
+            "ftp://hook/",
+            "http:///in",
+            "http://a b/",
+            "hook",
+        ):
+            await rest.refused(
+                "ERR_BAD_REQUEST", "POST", "/webhooks", json={**HOOK, "triggers": ["message_sent"], "webhookUrl": url}
+            )
         secret = {**HOOK, "triggers": ["message_sent"], "webhookUrl": "https://user:secret@hook.example.com/"}
         error = await rest.refused("ERR_BAD_REQUEST", "POST", "/webhooks", json=secret)
         assert "username" in str(error["details"])
