@@ -11,7 +11,7 @@ from tailwire.server.app import running
 from tailwire.server.config import Settings
 from tailwire.server.ports.world import World
 from tailwire.server.store.sqlite import SqliteStore
-from tailwire.server.store.sqlite.lock import InUse, ServerLock
+from tailwire.server.store.sqlite.lock import InUse, ServerLock, holder_of
 
 
 async def test_second_server_is_refused_and_names_the_holder(tmp_path):
@@ -27,6 +27,16 @@ async def test_second_server_is_refused_and_names_the_holder(tmp_path):
         await command.close()
     async with running(settings) as next_one:
         next_one.listening.close()
+
+
+def test_holder_is_known_while_the_lock_is_held(tmp_path):
+    database = tmp_path / "tailwire.db"
+    assert holder_of(database) == ""
+    lock = ServerLock(database)
+    lock.note("a server\n")
+    assert holder_of(database) == "a server"
+    lock.release()
+    assert holder_of(database) == ""
 
 
 async def test_failed_start_releases_the_lock(tmp_path):
