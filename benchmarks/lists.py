@@ -100,9 +100,9 @@ def lists(store: Any) -> list[tuple[str, Callable[..., Any], Callable[..., Any],
          lambda at: store.deliveries.read_on("crm", failed=True, position=at, limit=SIZE),
          lambda offset: store.deliveries.find("crm", failed=True, limit=SIZE, offset=offset), (0, SIZE + 1)),
         ("failed notifications", lambda at: store.notifications.read_on("failed", "", at, SIZE),
-         lambda offset: store.notifications.failed(limit=SIZE, offset=offset), (0, SIZE + 1)),
+         lambda offset: store.notifications.list_failed(limit=SIZE, offset=offset), (0, SIZE + 1)),
         ("reported messages", lambda at: store.annotations.flags_after(at, SIZE),
-         lambda offset: store.annotations.flags(limit=SIZE, offset=offset), (0, SIZE + 1, f"user-{SIZE + 1:07}")),
+         lambda offset: store.annotations.list_reports(limit=SIZE, offset=offset), (0, SIZE + 1, f"user-{SIZE + 1:07}")),
     ]  # fmt: skip
 
 

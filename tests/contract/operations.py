@@ -179,7 +179,7 @@ def _delete(number: int, by: str, now: int) -> Call:
 def _mark(uid: str, place: tuple[str, str], number: int, now: int, read: bool, log: bool) -> Call:
     group = place[0] if place[1] == "group" else ""
     key = key_of(uid, *place)
-    return lambda s: s.store.read_state.mark(key, uid, s.message(number), now, read=read, group=group, log=log)
+    return lambda s: s.store.read_state.mark_up_to(key, uid, s.message(number), now, read=read, group=group, log=log)
 
 
 def _leave(guid: str, by: str, on: str, banned_at: int | None) -> Call:
@@ -194,7 +194,7 @@ CHANGES: st.SearchStrategy[Call] = st.one_of(
         uids, names, tags, st.sampled_from(("default", "r1")), times),
     st.builds(lambda uid, name, tag: lambda s: s.store.users.change(uid, {"name": name, "tags": tag}), uids, names, tags),
     st.builds(lambda some, at: lambda s: s.store.users.deactivate(list(some), at), some_uids, st.none() | times),
-    st.builds(lambda uid, at: lambda s: s.store.users.seen(uid, at), uids, times),
+    st.builds(lambda uid, at: lambda s: s.store.users.store_last_online(uid, at), uids, times),
     st.builds(
         lambda guid, name, kind, owner, tag, at: lambda s: s.store.groups.add(
             GroupRow(guid, name, kind, owner=owner, tags=tag, members_count=1, created_at=at, updated_at=at)),
@@ -235,14 +235,14 @@ CHANGES: st.SearchStrategy[Call] = st.one_of(
         lambda n, uid, wanted: lambda s: s.store.annotations.subscribe(_message_act(s, n, uid), wanted=wanted),
         numbers, uids, st.booleans()),
     st.builds(
-        lambda n, uid, at: lambda s: s.store.annotations.flag(_message_act(s, n, uid), "spam", "é", at),
+        lambda n, uid, at: lambda s: s.store.annotations.add_report(_message_act(s, n, uid), "spam", "é", at),
         numbers, uids, times),
     st.builds(
-        lambda n, uid, of, at: lambda s: s.store.annotations.interact(_message_act(s, n, uid), of, at),
+        lambda n, uid, of, at: lambda s: s.store.annotations.add_interactions(_message_act(s, n, uid), of, at),
         numbers, uids, st.lists(st.sampled_from(("b1", "b2")), min_size=1, max_size=2), times),
     st.builds(_mark, uids, places, numbers, times, st.booleans(), st.booleans()),
     st.builds(
-        lambda uid, place, n: lambda s: s.store.read_state.unmark(key_of(uid, *place), uid, s.message(n)),
+        lambda uid, place, n: lambda s: s.store.read_state.mark_unread_after(key_of(uid, *place), uid, s.message(n)),
         uids, places, numbers),
     st.builds(
         lambda uid, place, n: lambda s: s.store.read_state.clear(key_of(uid, *place), uid, s.message(n)),
@@ -332,7 +332,7 @@ def _in_any_order(call: Call) -> Call:
 
 async def _changes_for(side: Side, uid: str) -> Any:
     log = side.store.change_log
-    rows = await log.find(uid, "-", 0, await log.newest(), (), 1000)
+    rows = await log.find(uid, "-", 0, await log.newest_number(), (), 1000)
     ids = [
         (side.rank(row.message_id), side.rank(row.after_id), row.until_id and side.rank(row.until_id)) for row in rows
     ]
@@ -436,7 +436,7 @@ def _by_number(call: Call) -> Call:
 
 async def _flags(side: Side) -> Any:
     # All on a page with their number, and those of two pages, the second behind the last report of the first.
-    rows, total = await side.store.annotations.flags(limit=30, offset=0)
+    rows, total = await side.store.annotations.list_reports(limit=30, offset=0)
     first = await side.store.annotations.flags_after((), 3)
     then = await side.store.annotations.flags_after((first[-1].at, *first[-1][:2]), 3) if first else []
     return [[(side.rank(row.message_id), *row[1:]) for row in page] for page in (rows, first, then)], total
@@ -461,7 +461,7 @@ _some = st.lists(numbers, max_size=4)
 QUESTIONS: st.SearchStrategy[Call] = st.one_of(
     st.builds(lambda uid, n: lambda s: _pruned(s, uid, n), uids, numbers),
     st.builds(lambda a, b: lambda s: s.store.pruning.count(a, b), times, times),
-    st.builds(lambda: lambda s: s.store.pruning.oldest()),
+    st.builds(lambda: lambda s: s.store.pruning.oldest_times()),
     lists_of_messages(), lists_of_messages(), lists_of_messages(),
     uids.map(lambda uid: lambda s: _changes_for(s, uid)),
     _user_filters.map(lambda wanted: lambda s: s.store.users.find(wanted)),
@@ -484,7 +484,7 @@ QUESTIONS: st.SearchStrategy[Call] = st.one_of(
     st.builds(
         lambda some, uid: _by_number(lambda s: s.store.annotations.interactions(_ids(s, some), uid)), _some, uids),
     st.builds(lambda uid: _by_number(lambda s: s.store.annotations.saved_at(0, 1 << 40, uid)), uids),
-    st.builds(lambda uid: _by_number(lambda s: s.store.annotations.subscribed(0, 1 << 40, uid)), uids),
+    st.builds(lambda uid: _by_number(lambda s: s.store.annotations.followed_between(0, 1 << 40, uid)), uids),
     st.builds(lambda uid: lambda s: _followed(s, uid), uids),
     st.just(_flags),
     st.builds(lambda n: lambda s: _receipts(s, n), numbers),
@@ -496,8 +496,8 @@ QUESTIONS: st.SearchStrategy[Call] = st.one_of(
         lambda uid, of, search: lambda s: s.store.blocks.find(uid, of, search=search),
         uids, st.sampled_from(("blockedByMe", "hasBlockedMe", "both")), st.sampled_from(("", "a", "É"))),
     st.builds(lambda uid, some: lambda s: s.store.blocks.with_users(uid, some), uids, some_uids),
-    st.builds(lambda uid: lambda s: s.store.blocks.everyone(uid), uids),
-    st.builds(lambda one, other: lambda s: s.store.blocks.between(one, other), uids, uids),
+    st.builds(lambda uid: lambda s: s.store.blocks.blocked_or_blocking(uid), uids),
+    st.builds(lambda one, other: lambda s: s.store.blocks.blocker_between(one, other), uids, uids),
     st.builds(lambda uid: lambda s: s.store.friends.of_user(uid), uids),
     st.just(lambda s: s.store.roles.find(limit=30, offset=0)),
     st.builds(lambda role: lambda s: s.store.roles.restrictions(role), st.sampled_from(("r1", "r2"))),
@@ -506,7 +506,7 @@ QUESTIONS: st.SearchStrategy[Call] = st.one_of(
         st.sampled_from(("", "a")), st.sampled_from(("", "É", "İ", "a"))),
     st.builds(lambda uid: lambda s: s.store.tokens.of_user(uid, limit=2, offset=0), uids),
     st.builds(lambda uid: lambda s: s.store.files.of_user(uid), uids),
-    st.builds(lambda uid, at: lambda s: s.store.files.uploaded(uid, at), uids, times),
+    st.builds(lambda uid, at: lambda s: s.store.files.bytes_uploaded(uid, at), uids, times),
     st.just(lambda s: s.store.files.unused_since()),
     st.builds(lambda uid: lambda s: s.store.members.groups_of(uid), uids).map(lambda call: _in_any_order(call)),
     st.builds(

@@ -65,8 +65,8 @@ async def test_entry_is_stored_with_all_its_fields(open_store):
     assert row[1:] == (
         Clock.now, "behalf", "k1", "Backend", "bob", "PUT /users/{uid}", "alice", "name, avatar", "203.0.113.7", "r-1"
     )  # fmt: skip
-    assert await store.audit.last("PUT /users/{uid}") == row
-    assert await store.audit.last("other") is None
+    assert await store.audit.last_entry("PUT /users/{uid}") == row
+    assert await store.audit.last_entry("other") is None
     await store.close()
 
 
@@ -74,7 +74,7 @@ async def test_each_kind_of_write_takes_the_entry_of_its_request_once(open_store
     store = await opened(open_store)
     unit, single, many, by_key = entry("unit"), entry("single"), entry("many"), entry("key", key_hash=KEY.key_hash)
     await within(unit, lambda: store.users.add(DAVE), lambda: store.users.add(dataclasses.replace(DAVE, uid="erin")))
-    await within(single, lambda: store.keys.add(KEY), lambda: store.users.seen("dave", 5))
+    await within(single, lambda: store.keys.add(KEY), lambda: store.users.store_last_online("dave", 5))
     await store.roles.put(RoleRow("guest", "Guest", created_at=1), new=True)
     await within(many, lambda: store.roles.restrict("guest", ["a", "b"], 1))
     await within(by_key, lambda: store.groups.add(GroupRow("g", "G", "public", owner="dave", created_at=1)))

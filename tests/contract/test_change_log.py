@@ -54,7 +54,7 @@ async def leave(store, uid: str) -> int:
 
 
 async def found(store, reader: str, device: str = "", after: int = 0, heard: tuple[int, ...] = ()) -> list[str]:
-    rows = await store.change_log.find(reader, device, after, await store.change_log.newest(), heard, 100)
+    rows = await store.change_log.find(reader, device, after, await store.change_log.newest_number(), heard, 100)
     assert [row.number for row in rows] == sorted(row.number for row in rows)
     return [f"{row.kind} {row.uid} {row.message_id}" for row in rows]
 
@@ -67,7 +67,7 @@ async def test_reader_finds_changes_that_concern_them_except_those_of_their_own_
     await store.reactions.add(MessageAct(first, "bob", anything, "phone"), "x", 5, 10)
     await store.annotations.pin(MessageAct(first, "alice", anything, "desk"), 6, 10, pinned=True)
     await store.annotations.save(MessageAct(first, "alice", anything, "desk"), 6, 10)
-    await store.read_state.mark(GROUP, "bob", first, 7, read=True, group="g", sender="alice", device="phone")
+    await store.read_state.mark_up_to(GROUP, "bob", first, 7, read=True, group="g", sender="alice", device="phone")
     reaction, pin, read = f"reaction added bob {first}", f"pinned alice {first}", f"read bob {first}"
     by_all = [f"{kind} bob {first}" for kind in ("delivered to all", "read by all")]
     assert await found(store, "alice", "desk") == [reaction, read, *by_all]
@@ -93,7 +93,7 @@ async def test_former_member_finds_only_changes_between_joining_and_leaving(open
     await react("then")
     left = await leave(store, "bob")
     await react("after")
-    rows = await store.change_log.find("bob", "-", 0, await store.change_log.newest(), (), 10)
+    rows = await store.change_log.find("bob", "-", 0, await store.change_log.newest_number(), (), 10)
     assert [(row.detail.split()[-1], row.until_id) for row in rows] == [("then", left)]
     assert await store.change_log.ended_memberships("bob", 0, 10) == [("g", joined - 1, left)]
     assert await store.change_log.ended_memberships("bob", left, 10) == []
@@ -108,14 +108,16 @@ async def test_former_members_who_left_after_a_change_are_found(open_store):
         await join(store, uid)
     await leave(store, "carol")
     said = await say(store, "alice", "g")
-    read = await store.read_state.mark(GROUP, "alice", said, 7, read=True, group="g", sender="alice", device="phone")
+    read = await store.read_state.mark_up_to(
+        GROUP, "alice", said, 7, read=True, group="g", sender="alice", device="phone"
+    )
     who = ["alice", "bob", "carol"]
     assert await store.change_log.left_after("g", who, read.number) == []
     await leave(store, "bob")
     assert await store.change_log.left_after("g", who, read.number) == ["bob"]
     assert await store.change_log.left_after("g", ["alice", "carol"], read.number) == []
     assert await store.change_log.left_after("other", who, read.number) == []
-    assert await store.change_log.left_after("g", who, await store.change_log.newest()) == []
+    assert await store.change_log.left_after("g", who, await store.change_log.newest_number()) == []
     await store.removal.remove_group(GroupAct("g", "alice", "", anything, "desk"), lambda _: ())
     assert sorted(await store.change_log.left_after("g", who, read.number)) == ["alice", "bob"]
     await store.close()
@@ -127,7 +129,9 @@ async def test_former_member_who_returned_after_a_change_was_not_a_member_at_the
     await join(store, "bob")
     said = await say(store, "bob", "g")
     await leave(store, "bob")
-    read = await store.read_state.mark(GROUP, "alice", said, 7, read=True, group="g", sender="bob", device="phone")
+    read = await store.read_state.mark_up_to(
+        GROUP, "alice", said, 7, read=True, group="g", sender="bob", device="phone"
+    )
     await join(store, "bob")
     await leave(store, "bob")
     assert await store.change_log.left_after("g", ["bob"], read.number) == []
@@ -174,10 +178,10 @@ async def test_change_of_a_group_is_logged_with_it(open_store):
     await join(store, "bob")
     act = GroupAct("g", "alice", "", anything, "desk")
     _, renamed = await store.groups.change(act, lambda _: {"name": "H"}, lambda _: ())
-    assert await store.change_log.newest() == renamed
+    assert await store.change_log.newest_number() == renamed
     assert await found(store, "bob", "phone") == ["group alice 0"]
     given = await store.groups.transfer_ownership(GroupAct("g", "alice", "bob", anything, "desk"), 2, lambda _: ())
-    assert await store.change_log.newest() == given > renamed
+    assert await store.change_log.newest_number() == given > renamed
     assert await found(store, "bob", "phone", after=renamed) == ["group alice 0"]
     assert await found(store, "alice", "desk", after=renamed) == []
     await store.close()
@@ -210,11 +214,11 @@ OWN_CHANGES = {
         lambda s, said: s.read_state.pin(CHAT, "bob", None, "phone"), "list unpinned bob 0",
         lambda s, said: s.read_state.pin(CHAT, "bob", 5, "phone")),
     "a mark as unread": OwnChange(
-        lambda s, said: s.read_state.unmark(CHAT, "bob", 0, "phone"), "list changed bob 0",
-        lambda s, said: s.read_state.mark(CHAT, "bob", said, 5, read=True, sender="alice")),
+        lambda s, said: s.read_state.mark_unread_after(CHAT, "bob", 0, "phone"), "list changed bob 0",
+        lambda s, said: s.read_state.mark_up_to(CHAT, "bob", said, 5, read=True, sender="alice")),
     "a mark as unread after a message": OwnChange(
-        lambda s, said: s.read_state.unmark(CHAT, "bob", said - 1, "phone"), "list changed bob 0",
-        lambda s, said: s.read_state.mark(CHAT, "bob", said, 5, read=True, sender="alice")),
+        lambda s, said: s.read_state.mark_unread_after(CHAT, "bob", said - 1, "phone"), "list changed bob 0",
+        lambda s, said: s.read_state.mark_up_to(CHAT, "bob", said, 5, read=True, sender="alice")),
     "a block": OwnChange(lambda s, said: s.blocks.add("bob", ["alice"], 5, device="phone"), "blocks bob 0"),
     "a removed block": OwnChange(
         lambda s, said: s.blocks.remove("bob", ["alice"], device="phone"), "blocks bob 0",
@@ -248,7 +252,7 @@ async def before_change(open_store, change) -> tuple[Any, int]:
 async def take_next_number(store) -> None:
     """Make the next write to the log fail, as a server that is killed before it."""
     columns = "subject, key, after_id, kind, uid, device, to_uid, message_id, since_id, detail, at"
-    number = await store.change_log.newest() + 1
+    number = await store.change_log.newest_number() + 1
     values = "'o/nobody', 'taken', 0, 'blocks', 'nobody', '', '', 0, 0, '', 0"
     await store.database.run(f"INSERT INTO change_log (number, {columns}) VALUES ({number}, {values})")
 
@@ -256,16 +260,16 @@ async def take_next_number(store) -> None:
 @own_changes
 async def test_own_change_is_logged_with_it_and_not_again_when_nothing_changes(open_store, change):
     store, said = await before_change(open_store, change)
-    before = await store.change_log.newest()
+    before = await store.change_log.newest_number()
     number = await change.make(store, said)
-    assert number == await store.change_log.newest() > before
+    assert number == await store.change_log.newest_number() > before
     assert await found(store, "bob", "tablet", after=before) == [change.entry.format(said=said)]
     assert await found(store, "bob", "phone", after=before) == []
     assert await found(store, "alice", "-", after=before) == []
     stored = await content(store)
     assert await change.make(store, said) == 0
     assert await content(store) == stored
-    assert await store.change_log.newest() == number
+    assert await store.change_log.newest_number() == number
     await store.close()
 
 
@@ -288,13 +292,13 @@ async def test_taking_back_what_a_user_has_not_done_is_not_logged(open_store):
     empty = await content(store)
     assert await store.read_state.tag(CHAT, "bob", None) == 0
     assert await store.read_state.pin(CHAT, "bob", None) == 0
-    assert await store.read_state.unmark(CHAT, "bob", 0) == 0
+    assert await store.read_state.mark_unread_after(CHAT, "bob", 0) == 0
     assert await store.read_state.clear(CHAT, "bob", 0) == 0
     assert await store.blocks.remove("bob", ["alice"]) == 0
     assert await store.annotations.unsave(said, "bob") == 0
     assert await store.removal.remove_conversation(key_of("bob", "carol", "user")) == {}
     assert await content(store) == empty
-    assert await store.change_log.newest() == 0
+    assert await store.change_log.newest_number() == 0
     await store.close()
 
 
@@ -306,15 +310,15 @@ async def test_removal_of_a_conversation_is_logged_with_it_for_both_users(open_s
     with pytest.raises(Exception, match=r"(?i)unique|duplicate"):
         await store.removal.remove_conversation(CHAT, "bob", "phone")
     assert await content(store) == stored
-    before = await store.change_log.newest()
+    before = await store.change_log.newest_number()
     numbers = await store.removal.remove_conversation(CHAT, "bob", "phone")
     assert numbers == {"alice": before + 1, "bob": before + 2}
-    assert await store.change_log.newest() == before + 2
+    assert await store.change_log.newest_number() == before + 2
     assert await found(store, "alice", "-") == ["list removed bob 0"]
     assert await found(store, "bob", "tablet") == ["list removed bob 0"]
     assert await found(store, "bob", "phone") == []
     assert await store.removal.remove_conversation(CHAT, "bob", "phone") == {}
-    assert await store.change_log.newest() == before + 2
+    assert await store.change_log.newest_number() == before + 2
     await store.close()
 
 
@@ -324,7 +328,7 @@ async def test_removal_of_the_conversation_of_a_group_is_logged_with_it_for_its_
     await join(store, "bob")
     await say(store, "alice", "g")
     numbers = await store.removal.remove_conversation(GROUP, "alice", "desk")
-    assert numbers == {"": await store.change_log.newest()}
+    assert numbers == {"": await store.change_log.newest_number()}
     assert await found(store, "bob", "phone") == ["list removed alice 0"]
     assert await found(store, "alice", "laptop") == ["list removed alice 0"]
     assert await found(store, "alice", "desk") == []
@@ -339,7 +343,7 @@ async def test_later_change_of_the_same_thing_replaces_the_earlier_one(open_stor
         assert await store.reactions.add(MessageAct(said, "bob", anything), "x", 5, 10)
         assert await store.reactions.remove(MessageAct(said, "bob", anything), "x", 5)
     assert await found(store, "alice", "-") == [f"reaction removed bob {said}"]
-    assert await store.change_log.newest() == 6
+    assert await store.change_log.newest_number() == 6
     await store.close()
 
 
@@ -360,14 +364,14 @@ async def test_old_and_excess_entries_are_forgotten_and_the_last_forgotten_numbe
     said = await say(store, "alice", "bob", "user")
     clock.now += 2000
     await add(300)
-    forgotten = await log.forgotten()
+    forgotten = await log.forgotten_entries()
     assert forgotten.number == 300
     assert forgotten.after_id == said - 1
     await add(600)
-    forgotten = await log.forgotten()
+    forgotten = await log.forgotten_entries()
     assert 600 < forgotten.number <= 800
     assert forgotten.after_id == said
-    assert len(await log.find("bob", "-", 0, await log.newest(), (), 10_000)) == 1200 - forgotten.number
+    assert len(await log.find("bob", "-", 0, await log.newest_number(), (), 10_000)) == 1200 - forgotten.number
     await store.close()
 
 
@@ -375,7 +379,7 @@ async def test_removed_user_is_in_no_entry(open_store):
     store = await open_store()
     said = await say(store, "alice", "bob", "user")
     await store.reactions.add(MessageAct(said, "bob", anything), "x", 5, 10)
-    await store.read_state.mark(key_of("alice", "bob", "user"), "alice", said, 7, read=True, sender="bob")
+    await store.read_state.mark_up_to(key_of("alice", "bob", "user"), "alice", said, 7, read=True, sender="bob")
     assert await store.blocks.add("bob", ["alice"], 7, device="phone")
     await store.removal.remove_user("bob", with_messages=False)
     rows = await store.database.rows("SELECT count(*) FROM change_log")

@@ -27,14 +27,14 @@ async def test_deliveries_are_queued_put_off_given_up_sent_again_and_delivered(o
     assert not await store.webhooks.put(WebhookRow("w", "W", "http://other", "group_created", created_at=1))
     assert await store.webhooks.put(WebhookRow("w", "W", "http://hook", "group_created", created_at=1), new=False)
     assert not await store.webhooks.put(WebhookRow("x", "X", "http://hook", "group_created", created_at=1), new=False)
-    assert store.webhooks.enabled
+    assert store.webhooks.any_enabled
     assert await store.deliveries.last_id("w") == 0
     for n in range(3):
         assert await store.groups.add(group(n), events=[EVENT, Event("group_deleted", b"{}")])
     assert not await store.groups.add(group(0), events=[EVENT])  # nothing changed, so nothing is reported
     await store.webhooks.add_events([EVENT])
     assert len(woken) == 4
-    first, second, third, fourth = await store.deliveries.due("w", 100, 10)
+    first, second, third, fourth = await store.deliveries.due_deliveries("w", 100, 10)
     assert [(row.trigger, row.body, row.attempt, row.failed_at) for row in (first, fourth)] == [
         ("group_created", b'{"x":1}', 0, None)
     ] * 2
@@ -46,7 +46,7 @@ async def test_deliveries_are_queued_put_off_given_up_sent_again_and_delivered(o
     assert store.deliveries.waiting_since("w") == first.queued_at
 
     await store.deliveries.put_off(first, 1000, 60, "no answer")
-    assert [row.id for row in await store.deliveries.due("w", 100, 10)] == [second.id, third.id, fourth.id]
+    assert [row.id for row in await store.deliveries.due_deliveries("w", 100, 10)] == [second.id, third.id, fourth.id]
     put_off = await store.deliveries.get("w", first.id)
     assert (put_off.attempt, put_off.due_at, put_off.first_try_at, put_off.last_try_at, put_off.problem) == (
         1, 1000, 60, 60, "no answer",
@@ -71,7 +71,7 @@ async def test_deliveries_are_queued_put_off_given_up_sent_again_and_delivered(o
     assert store.deliveries.waiting_counts() == {"w": 4}
     assert store.deliveries.failed_counts() == {}
 
-    await store.deliveries.delivered(first, 80)
+    await store.deliveries.remove_delivered(first, 80)
     state = await store.deliveries.state("w")
     assert (state.last_success_at, state.failing_since, state.waiting) == (80, None, 3)
     assert await store.deliveries.get("w", first.id) is None
@@ -81,8 +81,8 @@ async def test_deliveries_are_queued_put_off_given_up_sent_again_and_delivered(o
     assert await again.webhooks.remove("w")
     assert not await again.webhooks.remove("w")
     assert again.deliveries.waiting_counts() == {}
-    assert not again.webhooks.enabled
-    assert await again.deliveries.due("w", 100, 10) == []
+    assert not again.webhooks.any_enabled
+    assert await again.deliveries.due_deliveries("w", 100, 10) == []
     await again.close()
 
 
@@ -92,7 +92,7 @@ async def test_failed_deliveries_are_kept_up_to_a_number_and_an_age(open_store):
     await store.webhooks.put(WebhookRow("w", "W", "http://hook", "group_created", created_at=1))
     for n in range(4):
         await store.groups.add(group(n), events=[EVENT])
-    rows = await store.deliveries.due("w", 100, 10)
+    rows = await store.deliveries.due_deliveries("w", 100, 10)
     for n, row in enumerate(rows):
         await store.deliveries.give_up(row, 10 * n, "refused")
     assert await store.deliveries.failed_ids("w") == [row.id for row in rows[2:]]
@@ -116,5 +116,8 @@ async def test_events_of_edits_and_deletions_wake_those_who_deliver(open_store):
     told = draft()._replace(events=(Event("message_deleted"),))
     await store.messages.delete(act, 6, lambda _: b'{"data":{}}', lambda _: told)
     assert len(woken) == 2
-    assert [row.trigger for row in await store.deliveries.due("w", 10**10, 10)] == ["message_edited", "message_deleted"]
+    assert [row.trigger for row in await store.deliveries.due_deliveries("w", 10**10, 10)] == [
+        "message_edited",
+        "message_deleted",
+    ]
     await store.close()

@@ -29,8 +29,8 @@ async def test_last_use_of_a_key_survives_a_restart(open_store):
     store = await open_store()
     await store.keys.add(KeyRow("k", "K", "authOnly", 1))
     assert (await store.keys.get("k")).used_at is None
-    await store.keys.used("k", 50)
-    await store.keys.used("unknown", 50)
+    await store.keys.record_use("k", 50)
+    await store.keys.record_use("unknown", 50)
     await store.close()
     store = await open_store()
     assert (await store.keys.get("k")).used_at == 50

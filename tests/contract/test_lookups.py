@@ -24,9 +24,9 @@ def draft(sender: str = "alice", receiver: str = "bob", **more: Any) -> Draft:
 
 async def test_messages_are_found_by_their_ids_and_muids(open_store):
     store = await open_store()
-    assert await store.notifications.highest() == 0
+    assert await store.notifications.newest_id() == 0
     stored = [(await store.messages.add(draft(muid=f"m{n}"))).message for n in range(203)]
-    assert await store.notifications.highest() == stored[-1].id
+    assert await store.notifications.newest_id() == stored[-1].id
     found = await store.messages.by_ids([row.id for row in stored] + [1 << 40])
     assert found == {row.id: row for row in stored}
     assert await store.messages.by_ids([]) == {}
@@ -75,9 +75,9 @@ async def test_receipts_of_a_message_to_a_user_are_its_times(open_store):
         return await store.read_state.receipts(await store.messages.get(said))
 
     assert await receipts() == []
-    await store.read_state.mark(ALICE_BOB, "bob", said, 5, read=False)
+    await store.read_state.mark_up_to(ALICE_BOB, "bob", said, 5, read=False)
     assert await receipts() == [("bob", 5, None)]
-    await store.read_state.mark(ALICE_BOB, "bob", said, 6, read=True)
+    await store.read_state.mark_up_to(ALICE_BOB, "bob", said, 6, read=True)
     assert await receipts() == [("bob", 5, 6)]
     await store.close()
 
@@ -90,7 +90,7 @@ async def test_receipts_of_a_message_to_a_group_are_those_of_each_reader(open_st
     first, second = [(await store.messages.add(said)).message for _ in range(2)]
     marks = (("bob", first.id, 5, False), ("bob", second.id, 6, True), ("carol", first.id, 7, True))
     for uid, up_to, at, read in marks:
-        await store.read_state.mark(place, uid, up_to, at, read=read, group="g", sender="alice")
+        await store.read_state.mark_up_to(place, uid, up_to, at, read=read, group="g", sender="alice")
     assert sorted(await store.read_state.receipts(first)) == [("bob", 5, 6), ("carol", 7, 7)]
     assert sorted(await store.read_state.receipts(second)) == [("bob", 6, 6)]
     await store.close()
@@ -108,18 +108,18 @@ async def test_blocks_are_known_in_both_directions(open_store):
     assert await blocks.with_users("alice", ["bob", "carol", "dave", "erin"]) == {
         "bob": (5, None), "carol": (5, 6), "dave": (None, 7),
     }  # fmt: skip
-    assert await blocks.everyone("alice") == {"bob", "carol", "dave"}
-    assert await blocks.everyone("bob") == {"alice"}
-    assert await blocks.everyone("erin") == frozenset()
+    assert await blocks.blocked_or_blocking("alice") == {"bob", "carol", "dave"}
+    assert await blocks.blocked_or_blocking("bob") == {"alice"}
+    assert await blocks.blocked_or_blocking("erin") == frozenset()
     both = [("bob", 5, None), ("carol", 5, 6), ("dave", None, 7)]
     assert await blocks.find("alice", "both") == (both, 3)
     assert await blocks.find("alice", "both", limit=1, offset=1) == (both[1:2], 3)
     assert await blocks.find("alice", "blockedByMe") == ([("bob", 5, None), ("carol", 5, None)], 2)
     assert await blocks.find("alice", "hasBlockedMe", search="DA") == ([("dave", None, 7)], 1)
-    assert [await blocks.between(*pair) for pair in (("alice", "carol"), ("carol", "alice"), ("bob", "alice"))] == [
+    assert [await blocks.blocker_between(*pair) for pair in (("alice", "carol"), ("carol", "alice"), ("bob", "alice"))] == [
         "alice", "carol", "alice",
     ]  # fmt: skip
-    assert await blocks.between("bob", "carol") == ""
+    assert await blocks.blocker_between("bob", "carol") == ""
     await store.close()
 
 
@@ -130,15 +130,15 @@ async def test_annotations_are_found_for_the_messages_of_a_page(open_store):
     for number in said:
         await notes.subscribe(MessageAct(number, "bob", anything), wanted=True)
     await notes.subscribe(MessageAct(said[2], "bob", anything), wanted=False)
-    assert await notes.subscribed(said[0], said[2], "bob") == {said[0], said[1]}
-    assert await notes.subscribed(said[1], said[1], "bob") == {said[1]}
-    assert await notes.subscribed(said[0], said[2], "alice") == set()
+    assert await notes.followed_between(said[0], said[2], "bob") == {said[0], said[1]}
+    assert await notes.followed_between(said[1], said[1], "bob") == {said[1]}
+    assert await notes.followed_between(said[0], said[2], "alice") == set()
     assert await notes.followed_threads("bob", limit=1, offset=0) == ([said[1]], 2)
     assert await notes.saved_at(said[0], said[2], "bob") == {}
     await notes.save(MessageAct(said[1], "bob", anything), 5, 10)
     assert await notes.saved_at(said[0], said[2], "bob") == {said[1]: 5}
-    await notes.interact(MessageAct(said[0], "bob", anything), ["b", "a"], 5)
-    await notes.interact(MessageAct(said[0], "bob", anything), ["a", "c"], 6)
+    await notes.add_interactions(MessageAct(said[0], "bob", anything), ["b", "a"], 5)
+    await notes.add_interactions(MessageAct(said[0], "bob", anything), ["a", "c"], 6)
     assert await notes.interactions([said[0], said[1]], "bob") == {said[0]: [("a", 5), ("b", 5), ("c", 6)]}
     assert await notes.interactions(said, "alice") == {}
     assert await notes.interactions([], "bob") == {}
@@ -155,9 +155,9 @@ async def test_ids_of_removed_reactions_and_deliveries_are_not_given_out_again(o
         reactions.append((await store.reactions.add(act, "x", 5, 10)).id)
         await store.reactions.remove(act, "x", 5)
         await store.webhooks.add_events([Event("group_created", b"{}")])
-        (row,) = await store.deliveries.due("w", 10**10, 10)
+        (row,) = await store.deliveries.due_deliveries("w", 10**10, 10)
         deliveries.append(row.id)
-        await store.deliveries.delivered(row, 6)
+        await store.deliveries.remove_delivered(row, 6)
     assert reactions[0] < reactions[1]
     assert deliveries[0] < deliveries[1]
     await store.close()

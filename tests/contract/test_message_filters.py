@@ -104,8 +104,8 @@ class History:
                 self.mentions[number], self.tags[number] = ("carol",), ("z",)
         await store.blocks.add("bob", ["carol"], 5)
         for place, read, delivered in ((GROUP, numbers[20], numbers[35]), (ALICE_BOB, numbers[30], numbers[30])):
-            await store.read_state.mark(place, "bob", read, 47, read=True)
-            await store.read_state.mark(place, "bob", delivered, 48, read=False)
+            await store.read_state.mark_up_to(place, "bob", read, 47, read=True)
+            await store.read_state.mark_up_to(place, "bob", delivered, 48, read=False)
             self.read[place], self.delivered[place] = read, max(read, delivered)
         await store.read_state.clear(BOB_CAROL, "bob", numbers[10])
         self.cleared[BOB_CAROL] = numbers[10]

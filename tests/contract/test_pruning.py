@@ -43,8 +43,8 @@ async def fill(store, at: int, age: str, files: tuple[str, ...]) -> int:
         await store.reactions.add(act(number), "x", at, 10)
         await store.annotations.pin(act(number), at, 10, pinned=True)
         await store.annotations.save(act(number), at, 10)
-        await store.annotations.flag(act(number), "spam", None, at)
-        await store.annotations.interact(act(number), ["button"], at)
+        await store.annotations.add_report(act(number), "spam", None, at)
+        await store.annotations.add_interactions(act(number), ["button"], at)
         await store.annotations.subscribe(act(number), wanted=True)
     await say(store, f"{age} reply", at, sender="bob", receiver="alice", parent_id=plain)
     await store.messages.edit(
@@ -53,8 +53,8 @@ async def fill(store, at: int, age: str, files: tuple[str, ...]) -> int:
         lambda row: draft("edited", at, category="action", traits=0, shown=False),
     )  # fmt: skip
     last = await say(store, f"{age} team again", at, receiver="team", kind="group")
-    await store.read_state.mark(TEAM, "bob", last, at, read=True, group="team")
-    await store.read_state.mark(PAIR, "bob", plain, at, read=True)
+    await store.read_state.mark_up_to(TEAM, "bob", last, at, read=True, group="team")
+    await store.read_state.mark_up_to(PAIR, "bob", plain, at, read=True)
     return last
 
 

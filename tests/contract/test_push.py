@@ -32,7 +32,7 @@ def draft(sender, receiver, text="hello", sent_at=10, kind="user"):
 async def test_device_belongs_to_one_user_and_a_valid_auth_token(open_store):
     store = await populated(open_store)
     tokens = store.push_tokens
-    assert not await tokens.any()
+    assert not await tokens.any_registered()
     await tokens.put(device("bob", "phone"), 10)
     await tokens.put(device("carol", "phone", at=6), 10)
     assert await tokens.of_auth_token("auth-bob") == []
@@ -42,11 +42,11 @@ async def test_device_belongs_to_one_user_and_a_valid_auth_token(open_store):
     await tokens.put(device("bob", "stolen", auth="auth-carol"), 10)  # with the auth token of another user
     assert await tokens.of_user("bob") == []
     await tokens.remove("hash-phone", "an older token")
-    assert await tokens.any()
+    assert await tokens.any_registered()
     await store.tokens.remove("auth-carol")
     assert await tokens.of_user("carol") == []
-    await tokens.sweep(100)
-    assert not await tokens.any()
+    await tokens.remove_ended(100)
+    assert not await tokens.any_registered()
     await store.close()
 
 
@@ -69,10 +69,10 @@ async def test_notifications_begin_with_messages_sent_after_the_first_device_was
     await store.push_tokens.put(device("carol", "tablet"), 10)
     assert (await store.notifications.progress()).message_id == first
     assert [row.id for row in await store.notifications.messages(first, second, 10)] == [second]
-    await store.notifications.advance(Progress(second, "", 0))
-    await store.notifications.advance(Progress(first, "zoe", 0))  # a server that was paused
+    await store.notifications.store_progress(Progress(second, "", 0))
+    await store.notifications.store_progress(Progress(first, "zoe", 0))  # a server that was paused
     assert await store.notifications.progress() == Progress(second, "", 0)
-    await store.notifications.advance(Progress(second, "bob", 3))
+    await store.notifications.store_progress(Progress(second, "bob", 3))
     assert await store.notifications.progress() == Progress(second, "bob", 3)
     await store.close()
 
@@ -88,7 +88,7 @@ async def test_facts_about_a_receiver_are_found_with_the_message(open_store):
     assert await preferences.get("bob") == ('{"usePrivacyTemplate":true}', "Asia/Tokyo")
     assert await preferences.get("nobody") == ("{}", "")
     await preferences.mute("bob", [MuteRow(ALICE_BOB, 500), MuteRow(key_of("", "team", "group"), 900)], 10)
-    assert await preferences.mutes("bob", 600) == [MuteRow(key_of("", "team", "group"), 900)]
+    assert await preferences.muted_conversations("bob", 600) == [MuteRow(key_of("", "team", "group"), 900)]
     message = (await store.messages.add(draft("alice", "bob"))).message
     bob = await store.notifications.user(message, "bob", "alice")
     assert bob._replace(has_token=True) == bob
@@ -99,7 +99,7 @@ async def test_facts_about_a_receiver_are_found_with_the_message(open_store):
     await preferences.unmute("bob", [ALICE_BOB])
     assert (await store.notifications.user(message, "bob", "alice")).muted_until == 0
     await preferences.mute("bob", [MuteRow(ALICE_BOB, 1_000)], 1)
-    assert await preferences.mutes("bob", 0) == [MuteRow(ALICE_BOB, 1_000)]
+    assert await preferences.muted_conversations("bob", 0) == [MuteRow(ALICE_BOB, 1_000)]
     in_group = (await store.messages.add(draft("alice", "team", kind="group"))).message
     assert [(one.uid, one.has_token) for one in await store.notifications.members(in_group, "alice", "", 10)] == [
         ("alice", False)
@@ -117,20 +117,20 @@ async def test_notification_is_queued_put_off_sent_replaced_and_given_up(open_st
     message = (await store.messages.add(draft("alice", "bob"))).message
     for _ in range(2):  # once, however often
         await box.queue(message.id, 0, ["bob", "carol"], 10, 20)
-    assert await box.waiting() == 3
-    assert await box.due("web", 19, 10) == []
+    assert await box.count_waiting() == 3
+    assert await box.due_notifications("web", 19, 10) == []
     assert await box.next_due("web") == 20
-    first, second = await box.due("web", 20, 10)
+    first, second = await box.due_notifications("web", 20, 10)
     assert {first.token, second.token} == {"token-phone", "token-laptop"}
     assert (first.row.uid, first.row.attempt, first.row.shown, first.platform) == ("bob", 0, 0, "web_push")
     await box.put_off(first.row.id, 60, 20, "status 503")
-    await box.sent([second.row.id], 21)
-    assert await box.due("web", 59, 10) == []
+    await box.mark_sent([second.row.id], 21)
+    assert await box.due_notifications("web", 59, 10) == []
     await box.queue_again(message.id, 30)  # it was edited: what was shown is replaced
-    (again,) = await box.due("web", 30, 10)
+    (again,) = await box.due_notifications("web", 30, 10)
     assert (again.row.id, again.row.shown) == (second.row.id, 1)
     await box.give_up(again.row.id, 31, "status 400")
-    ((failed,), count) = await box.failed(limit=10, offset=0)
+    ((failed,), count) = await box.list_failed(limit=10, offset=0)
     assert (failed.id, failed.problem, failed.failed_at, failed.attempt, count) == (
         second.row.id,
         "status 400",
@@ -143,18 +143,18 @@ async def test_notification_is_queued_put_off_sent_replaced_and_given_up(open_st
     await box.give_up(failed.id, 41, "status 400")
     assert await box.send_all_again(42) == 1
     await store.push_tokens.remove("hash-laptop", "token-laptop")
-    assert [one.token for one in await box.due("web", 100, 10)] in (
+    assert [one.token for one in await box.due_notifications("web", 100, 10)] in (
         [None, "token-phone"],
         ["token-phone", None],
         [None, None],
     )
-    await box.drop([first.row.id])
-    assert await box.waiting() == 2
-    await box.sent([second.row.id], 43)
-    await box.forget(44, 44)
-    assert await box.waiting() == 1
-    (left,) = await box.due("fcm", 100, 10)
+    await box.remove_unwanted([first.row.id])
+    assert await box.count_waiting() == 2
+    await box.mark_sent([second.row.id], 43)
+    await box.delete_finished(44, 44)
+    assert await box.count_waiting() == 1
+    (left,) = await box.due_notifications("fcm", 100, 10)
     assert left.row.uid == "carol"
     await store.tokens.remove("auth-carol")
-    assert [one.token for one in await box.due("fcm", 100, 10)] == [None]
+    assert [one.token for one in await box.due_notifications("fcm", 100, 10)] == [None]
     await store.close()

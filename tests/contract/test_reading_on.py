@@ -73,7 +73,7 @@ async def test_members_and_keys_are_read_by_position(open_store):
     assert sizes == [3, 3, 1]
     assert rows == (await store.keys.find("", "", limit=9, offset=0))[0]
     assert {row.name for row in await store.keys.read_on("authOnly", "KEY", (), 9)} == {"Key 1"}
-    assert [row.key_hash for row in await store.keys.named("3" * 12)] == ["3" * 20]
+    assert [row.key_hash for row in await store.keys.keys_with_id("3" * 12)] == ["3" * 20]
     await store.close()
 
 
@@ -94,7 +94,7 @@ async def test_failed_and_waiting_deliveries_are_read_by_position(open_store):
     store.deliveries.set_limits(waiting=100, failed=100, seconds=1000)
     for n in range(7):
         await store.groups.add(GroupRow(f"g{n}", "G", "public", created_at=1), events=[Event("message_sent", b"{}")])
-    waiting = await store.deliveries.due("w", 10**10, 10)
+    waiting = await store.deliveries.due_deliveries("w", 10**10, 10)
     for n, row in enumerate(waiting[:5]):
         await store.deliveries.give_up(row, 100 + n // 3, "no")
     for failed, columns in ((True, ("failed_at", "id")), (False, ("id",))):
@@ -123,8 +123,8 @@ async def test_devices_and_notifications_are_read_by_position(open_store):
     assert [row.uid for row in await store.push_tokens.read_on("carol", (), 9)] == ["carol"]
     for n in range(1, 4):
         await store.notifications.queue(n, 0, ["bob"], before=99, now=100)
-    everything = [row.row for row in await store.notifications.due("web", 100, 99)]
-    await store.notifications.sent([row.id for row in everything[:6]], 200)
+    everything = [row.row for row in await store.notifications.due_notifications("web", 100, 99)]
+    await store.notifications.mark_sent([row.id for row in everything[:6]], 200)
     for row in everything[6:10]:
         await store.notifications.give_up(row.id, 300, "gone wrong")
     for status, count, column in (("waiting", 5, "queued_at"), ("sent", 6, "sent_at"), ("failed", 4, "failed_at")):
@@ -208,7 +208,7 @@ async def reportable(store, count):
 
 
 async def report(store, message, uid, at):
-    await store.annotations.flag(MessageAct(message.id, uid, lambda standing: None), "spam", None, at)
+    await store.annotations.add_report(MessageAct(message.id, uid, lambda standing: None), "spam", None, at)
 
 
 async def test_reports_of_one_second_are_read_once_and_in_order(open_store):
@@ -223,7 +223,7 @@ async def test_reports_of_one_second_are_read_once_and_in_order(open_store):
     expected = [(message.id, uid) for message in reported for uid in ("bob", "carol")]
     assert sorted((row.message_id, row.uid) for row in rows) == sorted(expected)
     assert list(map(report_key, rows)) == sorted(map(report_key, rows), reverse=True)
-    assert (rows, 24) == await store.annotations.flags(limit=99, offset=0)
+    assert (rows, 24) == await store.annotations.list_reports(limit=99, offset=0)
     assert rows[0] == ReportRow(reported[11].id, "carol", "spam", None, 101)
     await store.close()
 

@@ -90,7 +90,7 @@ async def test_unread_counts_match_a_naive_count_up_to_the_cap(open_store, monke
             deletes = MessageAct(gone.id, gone.sender, lambda standing: None)
             await store.messages.delete(deletes, 2, lambda _: b'{"data":{}}', lambda row, d=one: d)
         if chance.random() < 0.15:
-            await store.read_state.mark(one.conversation_id, chance.choice(people), stored.id, 2, read=True)
+            await store.read_state.mark_up_to(one.conversation_id, chance.choice(people), stored.id, 2, read=True)
     naive = store.database.rows
     rows = await naive("SELECT id, conversation_id, sender, category, deleted_at FROM messages")
     named_in = {tuple(row) for row in await naive("SELECT message_id, uid FROM mentions")}

@@ -177,9 +177,9 @@ async def test_read_state_moves_forward_only(open_store):
     for _ in range(5):
         await store.messages.add(draft())
     mark = {"read": True}
-    assert await store.read_state.mark(ALICE_BOB, "bob", 3, 50, **mark)
-    assert not await store.read_state.mark(ALICE_BOB, "bob", 2, 60, **mark)
-    assert await store.read_state.mark(ALICE_BOB, "bob", 4, 70, **mark)
+    assert await store.read_state.mark_up_to(ALICE_BOB, "bob", 3, 50, **mark)
+    assert not await store.read_state.mark_up_to(ALICE_BOB, "bob", 2, 60, **mark)
+    assert await store.read_state.mark_up_to(ALICE_BOB, "bob", 4, 70, **mark)
     rows = await store.messages.find(MessageFilter("bob", conversation_id=ALICE_BOB, newer=True, cursor=0))
     assert [(r.delivered_at, r.read_at) for r in rows] == [(50, 50)] * 3 + [(70, 70), (None, None)]
     updated = MessageFilter("alice", conversation_id=ALICE_BOB, newer=True, updated_after=60, only_updates=True)
@@ -204,7 +204,7 @@ async def test_webhook_events_are_queued_in_the_transaction_of_the_change(open_s
     group = GroupRow("g", "G", "public", owner="alice", created_at=1)
     for changing in (
         store.reactions.add(to_message(1, "bob"), "x", 5, 100, lambda row: [UnreadableEvent()]),
-        store.read_state.mark(ALICE_BOB, "bob", 1, 5, read=True, events=[UnreadableEvent()]),
+        store.read_state.mark_up_to(ALICE_BOB, "bob", 1, 5, read=True, events=[UnreadableEvent()]),
         store.groups.add(group, events=[UnreadableEvent()]),
     ):
         with pytest.raises(ZeroDivisionError):
@@ -214,11 +214,11 @@ async def test_webhook_events_are_queued_in_the_transaction_of_the_change(open_s
     assert await store.groups.get("g") is None
     event = Event(UnreadableEvent.trigger, b"{}")
     await store.reactions.add(to_message(1, "bob"), "x", 5, 100, lambda row: [event])
-    await store.read_state.mark(ALICE_BOB, "bob", 1, 5, read=True, events=[event])
+    await store.read_state.mark_up_to(ALICE_BOB, "bob", 1, 5, read=True, events=[event])
     await store.groups.add(group, events=[event])
     await store.close()
     again = await open_store()
-    assert [row.trigger for row in await again.deliveries.due("w", 10, 10)] == [UnreadableEvent.trigger] * 3
+    assert [row.trigger for row in await again.deliveries.due_deliveries("w", 10, 10)] == [UnreadableEvent.trigger] * 3
     await again.close()
 
 
@@ -244,11 +244,11 @@ async def test_users_groups_keys_and_tokens_are_stored_and_found(open_store):
     assert await store.tokens.owner("t4") is None
     await store.keys.add(KeyRow("k", "K", "authOnly", 1))
     assert (await store.keys.scope("k", 1), await store.keys.scope("x", 1)) == ("authOnly", None)
-    await store.users.seen("alice", 99)
+    await store.users.store_last_online("alice", 99)
     assert (await store.users.get("alice")).last_active_at == 99
     await store.close()
     with pytest.raises(RuntimeError):
-        await store.users.seen("alice", 1)
+        await store.users.store_last_online("alice", 1)
 
 
 async def test_newer_database_is_refused_and_unchanged(path):
@@ -312,8 +312,8 @@ async def test_due_deliveries_are_found_and_sorted_by_an_index(path):
         return await real(sql, parameters)
 
     store.database.rows = noted
-    await store.deliveries.due("w", 5, 50)
-    await store.deliveries.between("w", 1, 9, 50)
+    await store.deliveries.due_deliveries("w", 5, 50)
+    await store.deliveries.waiting_between("w", 1, 9, 50)
     await store.deliveries.find("w", failed=True, limit=30, offset=30)
     await store.deliveries.find("w", failed=False, limit=30, offset=30)
     assert len(asked) == 4
@@ -429,7 +429,9 @@ async def test_upgrade_finds_references_to_files(path):
     assert b'"metadata":{"mine":1}' in stripped
     unused = await store.files.condemn(never_before=100, no_more_before=100, limit=10)
     assert [file.name for file in unused] == ["d" * 40]
-    assert await store.database.one("SELECT count(*) FROM pragma_table_info('app') WHERE name = 'secret'", ()) == (0,)
+    assert await store.database.first_row(
+        "SELECT count(*) FROM pragma_table_info('app') WHERE name = 'secret'", ()
+    ) == (0,)
     act = MessageAct(1, "alice", lambda standing: None)
     await store.messages.delete(act, 5, lambda row: b"{}", lambda row: draft())
     assert {f.name for f in await store.files.condemn(never_before=-1, no_more_before=1 << 40, limit=10)} == {

@@ -213,7 +213,7 @@ def _may_refuse(work: Callable[[], object]) -> None:
 
 class _Sink:
     def __init__(self) -> None:
-        self.size, self.head = 0, b""
+        self.size, self.first_bytes = 0, b""
 
     def write(self, data: bytes) -> None:
         self.size += len(data)
@@ -345,7 +345,7 @@ def broker_news(data: bytes) -> None:
     with contextlib.suppress(UnknownNews):
         decode_news(data)
     with contextlib.suppress(BadPiece):
-        Pieces("me").take(data.decode(errors="replace"))
+        Pieces("me").add(data.decode(errors="replace"))
 
 
 def nats_bytes(data: bytes) -> None:

@@ -37,10 +37,10 @@ async def test_process_that_was_alone_sends_to_one_that_has_just_started(postgre
     first, second, heard = broker(postgres_url, "first"), broker(postgres_url, "second"), Recorder()
     await first.start(Recorder())
     began = asyncio.get_running_loop().time()
-    first.looked(alone=True, began=began)
+    first.record_look(alone=True, began=began)
     try:
         await second.start(heard)
-        first.looked(alone=True, began=began)  # from a look that began before the second process arrived
+        first.record_look(alone=True, began=began)  # from a look that began before the second process arrived
         async with asyncio.timeout(10):
             while not heard.received_subjects:
                 first.publish(SUBJECT, FramePublication(b"{}"))
@@ -57,9 +57,9 @@ async def test_process_that_is_alone_sends_nothing(postgres_url: str):
     await first.start(Recorder())
     loop = asyncio.get_running_loop()
     try:
-        first.looked(alone=True, began=loop.time())
+        first.record_look(alone=True, began=loop.time())
         first.publish("user.carol", FramePublication(b"{}"))
-        first.looked(alone=False, began=loop.time())
+        first.record_look(alone=False, began=loop.time())
         first.publish(SUBJECT, FramePublication(b"{}"))
         async with asyncio.timeout(10):
             await heard.changed.wait()

@@ -36,7 +36,7 @@ async def request(entry: AuditEntry, change: Callable[[], Awaitable[Any]]) -> An
 
 
 async def entries(store: PostgresStore) -> int:
-    (count,) = await store.database.one("SELECT count(*) FROM audit")
+    (count,) = await store.database.first_row("SELECT count(*) FROM audit")
     return int(count)
 
 

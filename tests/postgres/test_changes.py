@@ -125,7 +125,7 @@ async def every_other_write(store: PostgresStore) -> None:
     await store.users.add(UserRow("zoe", "Zoe", created_at=1))
     for number in range(4):
         await store.tokens.add(TokenRow(f"z{number}", "zoe", 1), 2)
-    await store.tokens.change(TokenRow("z3", "zoe", 1, platform="web"))
+    await store.tokens.change_device(TokenRow("z3", "zoe", 1, platform="web"))
     await store.tokens.remove("z3")
     await store.keys.add(KeyRow("zkey", "Z", "a", 1))
     await store.keys.end_others(["zkey"], 10, 1)
@@ -215,7 +215,7 @@ def test_memory_of_a_process_is_current_after_it_has_read_the_changes_of_another
 async def compare(url: str, calls: list[Any], asked: list[Any]) -> None:
     writer, reader = await PostgresStore.open(url, World()), await PostgresStore.open(url, World())
     side = Side(writer, secrets.token_hex(4))
-    last = int((await reader.database.one("SELECT last_value FROM message_ids"))[0])
+    last = int((await reader.database.first_row("SELECT last_value FROM message_ids"))[0])
     reader.feed.complete_at = math.inf
 
     async def answers(store: PostgresStore) -> list[Any]:
@@ -225,7 +225,7 @@ async def compare(url: str, calls: list[Any], asked: list[Any]) -> None:
             found += [
                 await store.users.get(uid),
                 await store.tokens.owner(f"token-{uid}"),
-                await store.blocks.between(uid, other),
+                await store.blocks.blocker_between(uid, other),
                 await store.read_state.cleared_until(key, uid),
                 await store.annotations.saved_at(0, 1 << 60, uid),
             ]
@@ -239,7 +239,7 @@ async def compare(url: str, calls: list[Any], asked: list[Any]) -> None:
             sql = "SELECT id, kind, key FROM changes WHERE id > ? ORDER BY id"
             changes = [Change(*row) for row in await reader.database.rows(sql, (last,))]
             last = max([last, *[change.id for change in changes]])
-            reader.feed.tell(changes)
+            reader.feed.report(changes)
             assert _without_times(await answers(reader)) == _without_times(await answers(writer))
     finally:
         await reader.close()

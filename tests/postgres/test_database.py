@@ -47,14 +47,14 @@ async def sleepers(watcher) -> int:
 async def test_read_beyond_the_deadline_is_refused_with_advice_and_the_connection_is_kept(postgres_url):
     database = await Database.open(postgres_url, 0.05)
     for _ in range(MAX_CONNECTIONS + 1):
-        for read in (database.one, database.rows, database.long_rows):
+        for read in (database.first_row, database.rows, database.long_rows):
             with pytest.raises(Refused) as caught:
                 await read(SLEEP, {"seconds": 5.0})
             # A query that should be short is not the cause, so clients try it again.
             assert caught.value.code == ("ERR_QUERY_TOO_BROAD" if read == database.long_rows else "ERR_UNAVAILABLE")
     with pytest.raises(Refused, match="ERR_QUERY_TOO_BROAD"):
         await database.page("SELECT count(*) FROM pg_sleep(5)", "SELECT 1", (), ())
-    assert tuple(await database.one("SELECT 1")) == (1,)
+    assert tuple(await database.first_row("SELECT 1")) == (1,)
     assert await database.rows("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tailwire reader'") == [
         (1,)
     ]
@@ -68,7 +68,7 @@ async def test_read_without_any_answer_is_not_the_fault_of_the_request(
     monkeypatch.setattr(database_module, "MARGIN_SECONDS", 0.2)
     async with CutLine(path=str(postgres.folder / ".s.PGSQL.5432")) as line:
         database = await Database.open(f"postgresql://postgres@127.0.0.1:{line.port}/{name_of(postgres_url)}", 0.2)
-        for read in (database.one, database.rows, database.long_rows):
+        for read in (database.first_row, database.rows, database.long_rows):
             assert list(map(tuple, await database.rows("SELECT 1"))) == [(1,)]
             line.hold()
             with pytest.raises(Refused, match="ERR_UNAVAILABLE"):
@@ -110,7 +110,7 @@ async def test_run_returns_the_number_of_changed_rows(postgres_url):
     with pytest.raises(RuntimeError, match="closed"):
         await database.run(ADD, ("e", "E"))
     with pytest.raises(Refused, match="ERR_UNAVAILABLE"):
-        await database.one("SELECT 1")
+        await database.first_row("SELECT 1")
 
 
 async def test_read_is_repeated_when_its_connection_is_lost(postgres_url):
@@ -121,7 +121,7 @@ async def test_read_is_repeated_when_its_connection_is_lost(postgres_url):
         " WHERE application_name = 'tailwire reader' AND datname = current_database()"
     )
     assert await watcher.fetchval(kill) == 1  # it is idle: the next read finds it broken
-    assert tuple(await database.one("SELECT 1")) == (1,)
+    assert tuple(await database.first_row("SELECT 1")) == (1,)
     reading = of("alice", database.long_rows(SLEEP, {"seconds": 0.3}))
     await until(lambda: sleepers(watcher))
     assert await watcher.fetchval(kill) >= 1
@@ -156,14 +156,14 @@ async def test_database_reconnects_to_a_restarted_server(postgres_url, monkeypat
         url = server.create_database()
         database = await Database.open(url)
         await asyncio.to_thread(server.restart, "immediate")
-        assert tuple(await database.one("SELECT 1")) == (1,)
+        assert tuple(await database.first_row("SELECT 1")) == (1,)
         await asyncio.to_thread(server.stop, "immediate")
         monkeypatch.setattr(pool, "UNREACHABLE_SECONDS", 0.0)
         with pytest.raises(Refused) as caught:
-            await database.one("SELECT 1")
+            await database.first_row("SELECT 1")
         assert (caught.value.code, caught.value.retry_after) == ("ERR_UNAVAILABLE", 2.0)
         await asyncio.to_thread(server.start)
-        assert tuple(await database.one("SELECT 1")) == (1,)
+        assert tuple(await database.first_row("SELECT 1")) == (1,)
         await database.close()
     finally:
         server.close()
@@ -178,7 +178,7 @@ async def test_long_reads_of_one_user_leave_turns_and_connections_to_others(post
     more = [of(f"u{n}", database.long_rows(held)) for n in range(MAX_LONG_READS)]
     waiting = "SELECT count(*) = 4 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
     await until(lambda: watcher.fetchval(waiting))
-    assert tuple(await database.one("SELECT 1")) == (1,)  # short reads find a connection
+    assert tuple(await database.first_row("SELECT 1")) == (1,)  # short reads find a connection
     await watcher.execute("SELECT pg_advisory_unlock(7)")
     assert len(await asyncio.gather(*heavy, *more)) == 6 + MAX_LONG_READS
     await watcher.close()
@@ -233,9 +233,9 @@ async def test_requests_beyond_the_bound_of_the_pool_are_refused(postgres_url):
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    connections.give(again)
+    connections.give_back(again)
     assert await connections.take() is again
-    connections.give(again)
+    connections.give_back(again)
     await connections.close()
 
 

@@ -120,7 +120,7 @@ async def test_batch_that_is_sent_again_is_answered_with_what_it_did(url):
 
     lane._connection = LosesAnswers()
     unit = Unit()
-    unit.do("INSERT INTO members VALUES ('g', 'alice', 'participant', :now::bigint, :last_id::bigint)", now=5)
+    unit.run("INSERT INTO members VALUES ('g', 'alice', 'participant', :now::bigint, :last_id::bigint)", now=5)
     sends = [
         draft_entry(),
         draft_entry(muid="known"),
@@ -166,8 +166,8 @@ async def test_faulty_entry_fails_alone(url):
     entries = [draft_entry(text=str(n)) for n in range(9)]
     entries[4] = draft_entry(muid="nul\0")
     broken = Unit()
-    broken.do("INSERT INTO members VALUES ('g', 'half', 'participant', 1, 0)")
-    broken.do("SELECT 1 / 0")
+    broken.run("INSERT INTO members VALUES ('g', 'half', 'participant', 1, 0)")
+    broken.run("SELECT 1 / 0")
     entries[7] = Entry(draft(text="broken"), broken)
     results = await asyncio.gather(*(lane.submit(entry) for entry in entries), return_exceptions=True)
     assert [isinstance(r, Exception) for r in results] == [n in (4, 7) for n in range(9)]
@@ -181,8 +181,8 @@ async def test_faulty_entry_fails_alone(url):
 async def test_unit_is_not_carried_out_if_what_it_depends_on_has_changed(url):
     lane = await open_lane(url)
     unit = Unit()
-    unit.seen("(SELECT count(*) FROM members WHERE guid = :guid) = :count::bigint", guid="g", count=1)
-    unit.do("INSERT INTO members VALUES (:guid, 'bob', 'participant', 1, 0)", guid="g")
+    unit.require_unchanged("(SELECT count(*) FROM members WHERE guid = :guid) = :count::bigint", guid="g", count=1)
+    unit.run("INSERT INTO members VALUES (:guid, 'bob', 'participant', 1, 0)", guid="g")
     unit.tell("member", "g/bob")
     answer, other = await asyncio.gather(lane.submit(Entry(draft(), unit)), lane.submit(draft_entry()))
     assert (answer.again, answer.message_id, other.id) == (True, 0, 2)
@@ -202,10 +202,10 @@ async def test_unit_ends_early_without_its_message(url):
         unit.rows("SELECT uid, :body::bytea AS body FROM members WHERE uid IN"
                   " (SELECT jsonb_array_elements_text(:uids::jsonb))", uids=["x"], body=b"\0\xff")  # fmt: skip
         if kind == "until":
-            unit.until("EXISTS (SELECT FROM members) IS FALSE")
+            unit.end_if("EXISTS (SELECT FROM members) IS FALSE")
         else:
-            unit.need("UPDATE members SET scope = 'admin'")
-        unit.do("INSERT INTO members VALUES ('g', 'bob', 'participant', 1, 0)")
+            unit.run_required("UPDATE members SET scope = 'admin'")
+        unit.run("INSERT INTO members VALUES ('g', 'bob', 'participant', 1, 0)")
         answer = await lane.submit(Entry(draft(), unit))
         assert (answer.again, answer.ended, answer.message_id, answer.results[0]) == (False, 1, 0, [])
     assert await rows(url, "SELECT count(*) FROM messages") == [(0,)]
@@ -216,9 +216,9 @@ async def test_unit_needs_no_message(url):
     lane = await open_lane(url)
     for ends, expected in ((False, (None, (1,))), (True, (1, (1,)))):
         unit = Unit()
-        unit.do("INSERT INTO members VALUES ('g', :uid, 'participant', 1, 0)", uid=str(ends))
+        unit.run("INSERT INTO members VALUES ('g', :uid, 'participant', 1, 0)", uid=str(ends))
         if ends:
-            unit.until("true")
+            unit.end_if("true")
         unit.tell("member", "g")
         answer = await lane.submit(Entry(unit=unit))
         assert (answer.ended, answer.results) == expected

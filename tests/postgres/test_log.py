@@ -107,7 +107,7 @@ async def test_receivers_of_a_change_were_members_then_and_those_who_left_since_
         await one.members.remove(anybody("g", "dave"), told)
         said = (await one.messages.add(draft(receiver="g", kind="group"))).message.id
         await one.reactions.add(MessageAct(said, "alice", lambda standing: None), "x", 5, 10)
-        number = await other.change_log.newest()
+        number = await other.change_log.newest_number()
         left, _ = await one.members.remove(anybody("g", "bob"), told)
         await one.members.add(anybody("g", "dave"), "participant", 1, told)
         await one.members.remove(anybody("g", "dave"), told)
@@ -117,7 +117,7 @@ async def test_receivers_of_a_change_were_members_then_and_those_who_left_since_
         await one.reactions.remove(MessageAct(said, "alice", lambda standing: None), "x", 5)
         assert await other.log.receivers(number, ["alice", "bob"]) == []
         await one.removal.remove_group(GroupAct("g", "alice", "", lambda standing: None, "desk"), lambda _: ())
-        removed = next(row for row in (await other.log.changes(0, await other.change_log.newest()))[0])
+        removed = next(row for row in (await other.log.changes(0, await other.change_log.newest_number()))[0])
         found = await other.log.receivers(removed.number, ["alice", "bob", "carol", "dave", "nobody"])
         assert sorted(uid for uid, _ in found) == ["alice", "bob", "carol"]
 
@@ -184,7 +184,7 @@ async def test_observer_is_notified_of_each_batch_before_its_callers_continue(po
         unit.tell("user", "alice")
         unit.tell("member", "g/bob", with_message=True)
         ended = Unit()
-        ended.until("true")
+        ended.end_if("true")
         ended.tell("user", "nobody")
         await asyncio.sleep(0)
         seen.happened.clear()

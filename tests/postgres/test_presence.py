@@ -22,7 +22,7 @@ async def stores(url: str, count: int) -> list[PostgresStore]:
 
 
 async def note(store: PostgresStore, uid: str, *, online: bool = True, away: bool = False) -> Transition:
-    return (await store.presence.note([LocalPresence(uid, online, away)])).transitions[0]
+    return (await store.presence.store_online([LocalPresence(uid, online, away)])).transitions[0]
 
 
 async def test_user_is_online_until_they_have_gone_everywhere_and_away_while_away_everywhere(postgres_url):
@@ -49,7 +49,7 @@ async def test_processes_that_store_the_same_users_at_once_agree_on_who_came_onl
         mine = here[number] = set()
         for _ in range(60):
             users = [LocalPresence(uid, chance.random() < 0.5, away=False) for uid in chance.sample(UIDS, 2)]
-            noted = await store.presence.note(users)
+            noted = await store.presence.store_online(users)
             for user, (before, after) in zip(users, noted.transitions, strict=True):
                 came[user.uid] += (after is not OFFLINE) - (before is not OFFLINE)
                 (mine.add if user.online else mine.discard)(user.uid)
@@ -64,32 +64,32 @@ async def test_processes_that_store_the_same_users_at_once_agree_on_who_came_onl
 
 async def test_process_that_was_declared_dead_stores_its_users_under_a_new_identity(postgres_url):
     one, other = await stores(postgres_url, 2)
-    first = await one.presence.note([LocalPresence("alice", online=True, away=False)])
+    first = await one.presence.store_online([LocalPresence("alice", online=True, away=False)])
     await other.database.run("DELETE FROM processes WHERE id = ?", (first.process,))
     assert await other.presence.users_of(first.process) is None
-    again = await one.presence.note([LocalPresence("alice", online=True, away=False)])
+    again = await one.presence.store_online([LocalPresence("alice", online=True, away=False)])
     assert again.process == one.lane.process != first.process
     assert again.transitions == [(OFFLINE, ONLINE)]
     assert again.version > first.version
-    assert (await one.presence.note([])).version == again.version + 1
+    assert (await one.presence.store_online([])).version == again.version + 1
     await one.close()
     await other.close()
 
 
 async def carried_out(store: PostgresStore, after: int, user: LocalPresence) -> None:
-    """Carry out a call of `note()` whose process does not hear the answer, and may have given it up long ago."""
+    """Carry out a call of `store_online()` whose process does not receive the answer, and may have given it up long ago."""
     columns = {"uids": [user.uid], "here": [user.online], "away": [user.away]}
-    await store.database.one(_STORE_PRESENCE_SQL, {"process": store.lane.process, "after": after, **columns})
+    await store.database.first_row(_STORE_PRESENCE_SQL, {"process": store.lane.process, "after": after, **columns})
 
 
 async def test_statement_that_was_given_up_changes_nothing_after_a_later_one(postgres_url):
     one, other = await stores(postgres_url, 2)
-    before = await one.presence.note([])
+    before = await one.presence.store_online([])
     await note(one, "alice", online=False)
     await carried_out(one, before.version, LocalPresence("alice", online=True, away=False))
     assert (await other.presence.users_of(before.process)).away == {}
     assert (await other.presence.versions())[1][before.process] == before.version + 1
-    first = await other.presence.note([LocalPresence("bob", online=False, away=False)])
+    first = await other.presence.store_online([LocalPresence("bob", online=False, away=False)])
     await carried_out(other, 0, LocalPresence("bob", online=True, away=False))  # the first statement of its process
     assert (await one.presence.users_of(first.process)).away == {}
     await one.close()
@@ -98,9 +98,9 @@ async def test_statement_that_was_given_up_changes_nothing_after_a_later_one(pos
 
 async def test_statement_whose_answer_was_lost_is_counted(postgres_url):
     one, other = await stores(postgres_url, 2)
-    before = await one.presence.note([])
+    before = await one.presence.store_online([])
     await carried_out(one, before.version, LocalPresence("alice", online=True, away=False))
-    noted = await one.presence.note([LocalPresence("bob", online=True, away=False)])
+    noted = await one.presence.store_online([LocalPresence("bob", online=True, away=False)])
     assert noted.version == before.version + 2
     assert noted.transitions == [(OFFLINE, ONLINE)]
     assert (await other.presence.users_of(noted.process)).away == {"alice": False, "bob": False}
@@ -111,13 +111,13 @@ async def test_statement_whose_answer_was_lost_is_counted(postgres_url):
 async def test_storing_a_change_takes_one_statement_even_under_a_new_identity(postgres_url, monkeypatch):
     one, other = await stores(postgres_url, 2)
     await note(one, "alice")
-    honest, statements = one.database.one, []
+    honest, statements = one.database.first_row, []
 
     async def counted(sql, parameters=()):
         statements.append(sql)
         return await honest(sql, parameters)
 
-    monkeypatch.setattr(one.database, "one", counted)
+    monkeypatch.setattr(one.database, "first_row", counted)
     await note(one, "bob")
     await note(one, "alice", online=False)
     assert statements.count(_STORE_PRESENCE_SQL) == 2
@@ -134,7 +134,9 @@ async def test_ten_thousand_users_who_come_online_at_once_are_stored_within_seco
     one, other = await stores(postgres_url, 2)
     began = asyncio.get_running_loop().time()
     for start in range(0, 10_000, 1_000):
-        await one.presence.note([LocalPresence(f"user-{start + n}", online=True, away=False) for n in range(1_000)])
+        await one.presence.store_online(
+            [LocalPresence(f"user-{start + n}", online=True, away=False) for n in range(1_000)]
+        )
     assert asyncio.get_running_loop().time() - began < 30
     assert len((await other.presence.users_of(one.lane.process)).away) == 10_000
     await other.database.run("UPDATE processes SET until = '2000-01-01' WHERE id = ?", (one.lane.process,))

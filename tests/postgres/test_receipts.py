@@ -56,7 +56,7 @@ async def test_receipts_do_not_wait_for_the_lock_of_messages(postgres_url):
         await other.fetchval("SELECT pg_advisory_lock($1)", APP_LOCK)
         sending = asyncio.create_task(send(store))
         async with asyncio.timeout(20):
-            assert await store.read_state.mark(ALICE_BOB, "bob", number, 50, read=True) == ReadStateChange((), 1)
+            assert await store.read_state.mark_up_to(ALICE_BOB, "bob", number, 50, read=True) == ReadStateChange((), 1)
         assert not sending.done()
         await other.close()
         await sending
@@ -68,7 +68,9 @@ async def test_receipt_of_a_message_that_was_just_sent_is_stored(postgres_url):
     async with opened(postgres_url, 2) as stores:
         for n in range(30):
             number = await send(stores[n % 2])
-            assert await stores[(n + 1) % 2].read_state.mark(ALICE_BOB, "bob", number, n + 1, read=False) is not None
+            assert (
+                await stores[(n + 1) % 2].read_state.mark_up_to(ALICE_BOB, "bob", number, n + 1, read=False) is not None
+            )
             assert (await stores[0].messages.get(number)).delivered_at == n + 1
 
 
@@ -76,7 +78,7 @@ async def test_receipts_of_one_reader_are_merged_to_the_highest(postgres_url):
     async with opened(postgres_url) as (store,):
         await make_group(store, "alice", "bob", "carol")
         ids = [await send(store, "alice", "g", "group") for _ in range(60)]
-        mark = store.read_state.mark
+        mark = store.read_state.mark_up_to
         results = await asyncio.gather(*(mark(GROUP, "bob", number, 5, read=True, group="g") for number in ids))
         assert None not in results  # each has moved the mark, alone or together with others
         assert (await store.read_state.get(GROUP, "bob")).read_id == ids[-1]
@@ -95,11 +97,11 @@ async def test_last_of_all_readers_is_found_once_although_two_processes_store_th
         await make_group(stores[0], "alice", "bob", "carol")
         number = await send(stores[0], "alice", "g", "group")
         for uid in ("bob", "carol"):  # with the messages of their joining
-            await stores[0].read_state.mark(GROUP, uid, number, 4, read=True, group="g")
+            await stores[0].read_state.mark_up_to(GROUP, uid, number, 4, read=True, group="g")
         for _ in range(20):
             number = await send(stores[0], "alice", "g", "group")
             both = await asyncio.gather(*(
-                store.read_state.mark(GROUP, uid, number, 5, read=True, group="g")
+                store.read_state.mark_up_to(GROUP, uid, number, 5, read=True, group="g")
                 for store, uid in zip(stores, ("bob", "carol"), strict=True)
             ))  # fmt: skip
             found = sorted(one[:3] for change in both for one in change.by_all)
@@ -111,7 +113,7 @@ async def test_merged_receipts_are_in_the_change_log_once_for_each_sender(postgr
         await make_group(store, "alice", "bob", "carol", "dave")
         senders = ["alice", "carol"] * 20
         ids = [await send(store, sender, "g", "group") for sender in senders]
-        mark = store.read_state.mark
+        mark = store.read_state.mark_up_to
         results = await asyncio.gather(*(
             mark(GROUP, "bob", number, 5, read=True, group="g", sender=sender, device=f"d{number}")
             for number, sender in zip(ids, senders, strict=True)
@@ -147,7 +149,7 @@ async def test_numbers_of_the_change_log_are_in_the_order_of_commits(postgres_ur
         writing = asyncio.create_task(
             store.reactions.add(act, "x", 1, 10)
             if write == "reaction"
-            else store.read_state.mark(ALICE_BOB, "bob", number, 9, read=True)
+            else store.read_state.mark_up_to(ALICE_BOB, "bob", number, 9, read=True)
         )
         waits = (
             "SELECT count(*) FROM pg_stat_activity"
@@ -156,7 +158,7 @@ async def test_numbers_of_the_change_log_are_in_the_order_of_commits(postgres_ur
         while not writing.done() and not await _now(other, waits):
             await asyncio.sleep(0)
         assert not writing.done()
-        assert await store.change_log.newest() == 0
+        assert await store.change_log.newest_number() == 0
         await transaction.commit()
         await other.close()
         assert (await writing).number > lower
@@ -186,7 +188,9 @@ async def test_answer_that_was_lost_after_the_commit_is_asked_for_again(postgres
         lane._connect = connect_badly
         for n in range(5):
             number = await send(store)
-            assert await store.read_state.mark(ALICE_BOB, "bob", number, n + 1, read=True) == ReadStateChange((), n + 1)
+            assert await store.read_state.mark_up_to(ALICE_BOB, "bob", number, n + 1, read=True) == ReadStateChange(
+                (), n + 1
+            )
             assert (await store.messages.get(number)).read_at == n + 1
         assert next(lost) >= 10
 
@@ -198,7 +202,7 @@ async def test_locked_message_holds_up_its_receipt_and_nothing_else(postgres_url
         transaction = other.transaction()
         await transaction.start()
         await other.fetchval("SELECT id FROM messages WHERE id = $1 FOR UPDATE", number)
-        marking = asyncio.create_task(store.read_state.mark(ALICE_BOB, "bob", number, 9, read=True))
+        marking = asyncio.create_task(store.read_state.mark_up_to(ALICE_BOB, "bob", number, 9, read=True))
         second = await send(store)
         assert not marking.done()
         await transaction.rollback()
@@ -217,7 +221,7 @@ async def test_write_that_locks_messages_in_the_other_order_is_not_held_up(postg
         transaction = other.transaction()
         await transaction.start()
         await other.fetchval(lock, second)
-        marking = asyncio.create_task(store.read_state.mark(ALICE_BOB, "bob", second, 9, read=True))
+        marking = asyncio.create_task(store.read_state.mark_up_to(ALICE_BOB, "bob", second, 9, read=True))
         waits = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%receipts_1(%' AND wait_event_type = 'Lock'"
         while store._receipts.tries < 2 and not await _now(other, waits):
             await asyncio.sleep(0)
@@ -256,9 +260,9 @@ async def test_random_writes_and_receipts_of_two_processes_never_deadlock(postgr
                 elif kind == 2:
                     await store.read_state.clear(mine.choice((GROUP, ALICE_BOB)), uid, parent)
                 elif kind == 3:
-                    await store.read_state.mark(GROUP, uid, highest, n, read=mine.random() < 0.5, group="g")
+                    await store.read_state.mark_up_to(GROUP, uid, highest, n, read=mine.random() < 0.5, group="g")
                 else:
-                    await store.read_state.mark(ALICE_BOB, mine.choice(people[:2]), highest, n, read=True)
+                    await store.read_state.mark_up_to(ALICE_BOB, mine.choice(people[:2]), highest, n, read=True)
 
         async with asyncio.timeout(120):
             done = await asyncio.gather(*(write(stores[n % 2], n) for n in range(16)), return_exceptions=True)

@@ -250,7 +250,7 @@ async def test_one_server_sends_for_a_webhook_in_order_whichever_queued_it(
         one, other = await together.add(), await together.add()
         await make_users(one, "alice", "bob")
         name = WEBHOOK_LEASE + await make_hook(one, url)
-        await until(lambda: len(holders(together, name)) == 1 and other.store.webhooks.enabled)
+        await until(lambda: len(holders(together, name)) == 1 and other.store.webhooks.any_enabled)
         texts = [f"{n}" for n in range(40)]
         for n, text in enumerate(texts):
             await say((one, other)[n % 2], text)
@@ -353,7 +353,7 @@ async def test_server_that_was_declared_dead_stops_sending_notifications(postgre
             await say(running, text)
 
         async def nothing_waits() -> bool:
-            return await running.store.notifications.waiting() == 0
+            return await running.store.notifications.count_waiting() == 0
 
         await until(lambda: {"0", "1", "2", "3"} <= set(service.bodies))
         await until(nothing_waits)
@@ -375,7 +375,7 @@ async def test_notifications_that_a_server_had_read_but_not_begun_to_send_come_o
         texts = [str(n) for n in range(3 * at_once)]
 
         async def all_wait() -> bool:
-            return await running.store.notifications.waiting() == 1 + len(texts)
+            return await running.store.notifications.count_waiting() == 1 + len(texts)
 
         try:
             await say(running, "first")
@@ -394,7 +394,7 @@ async def test_notifications_that_a_server_had_read_but_not_begun_to_send_come_o
             service.hold.set()
 
         async def nothing_waits() -> bool:
-            return await running.store.notifications.waiting() == 0
+            return await running.store.notifications.count_waiting() == 0
 
         await until(nothing_waits)
         counts = Counter(service.bodies)
@@ -642,7 +642,7 @@ async def test_presence_is_read_after_a_notice_was_lost(postgres_url: str, tmp_p
         one.parts.several._hub.on_presence_delta = lambda delta: None  # as if it had never arrived
         async with client(other, "bob", together.auth_key):
             await until(lambda: presence.is_elsewhere("bob"))
-            assert set(presence.elsewhere()) == {"bob"}
+            assert set(presence.online_elsewhere()) == {"bob"}
         await until(lambda: not presence.is_elsewhere("bob"))
 
 
@@ -688,7 +688,7 @@ async def test_users_of_a_stopped_server_go_offline_once_unless_they_reconnect_e
                 assert alice.ears.all("online").count("carol") == 1
                 row = await one.store.users.get("bob")
                 assert abs(row.last_active_at - time.time()) < 10
-                assert not one.parts.several._presence.elsewhere()
+                assert not one.parts.several._presence.online_elsewhere()
 
 
 async def test_messages_of_each_server_are_found_at_the_other(postgres_url: str, tmp_path: Path):

@@ -168,12 +168,12 @@ async def test_read_by_all_is_found_whichever_store_the_readers_use(postgres_url
         key = key_of("", "g", "group")
         sent = (await one.messages.add(draft(sender="bob", receiver="g", kind="group"))).message
         mark = {"read": True, "group": "g"}
-        first = await one.read_state.mark(key, "alice", sent.id, 50, **mark)
+        first = await one.read_state.mark_up_to(key, "alice", sent.id, 50, **mark)
         assert first.by_all == ()
-        last = await other.read_state.mark(key, "carol", sent.id, 60, **mark)
+        last = await other.read_state.mark_up_to(key, "carol", sent.id, 60, **mark)
         assert {told[:3] for told in last.by_all} == {("bob", sent.id, False), ("bob", sent.id, True)}
         assert (await one.messages.get(sent.id)).read_at == 60
-        assert await other.read_state.mark(key, "carol", sent.id, 70, **mark) is None
+        assert await other.read_state.mark_up_to(key, "carol", sent.id, 70, **mark) is None
         assert await one.read_state.receipts(sent) == [("alice", 50, 50), ("carol", 60, 60)]
 
 
@@ -255,24 +255,24 @@ async def test_number_of_waiting_deliveries_is_bounded(postgres_url):
         await one.messages.add(draft())  # after the unit that gives up the oldest
         state = await other.deliveries.state("w")
         assert (state.waiting, state.failed) == (5, 3)
-        rows = await other.deliveries.due("w", 2**40, 100)
+        rows = await other.deliveries.due_deliveries("w", 2**40, 100)
         assert [b'"id":"%d"' % n in row.body for n, row in zip(sent[-5:], rows, strict=True)] == [True] * 5
 
 
 async def test_webhook_of_another_process_receives_events_although_the_news_of_it_was_lost(postgres_url, monkeypatch):
     """Webhooks in memory count as current for three seconds; then they are read again."""
     async with two_stores(postgres_url) as (one, other):
-        assert not other.webhooks.enabled
+        assert not other.webhooks.any_enabled
         await one.webhooks.put(WebhookRow("w", "W", "http://hook", "message_sent", created_at=1))
         for module in (changes, webhooks):
             monkeypatch.setattr(module, "TRUSTED_SECONDS", -1.0)  # as if they had passed
-        assert other.webhooks.enabled
+        assert other.webhooks.any_enabled
         sent = (await other.messages.add(draft(events=(Event("message_sent"),)))).message.id
-        (row,) = await one.deliveries.due("w", 2**40, 100)
+        (row,) = await one.deliveries.due_deliveries("w", 2**40, 100)
         assert b'"id":"%d"' % sent in row.body
         await one.webhooks.put(WebhookRow("w", "W", "http://hook", "group_created", created_at=1), new=False)
         await other.messages.add(draft(events=(Event("message_sent"),)))
-        assert len(await one.deliveries.due("w", 2**40, 100)) == 1
+        assert len(await one.deliveries.due_deliveries("w", 2**40, 100)) == 1
 
 
 async def test_delivery_queued_for_a_removed_webhook_is_removed(postgres_url):
@@ -281,9 +281,9 @@ async def test_delivery_queued_for_a_removed_webhook_is_removed(postgres_url):
         await other.webhooks.load()
         await one.webhooks.remove("w")
         await other.messages.add(draft(events=(Event("message_sent"),)))  # it has not learned of the removal yet
-        assert len(await one.deliveries.due("w", 2**40, 100)) == 1
+        assert len(await one.deliveries.due_deliveries("w", 2**40, 100)) == 1
         await one.deliveries.forget_old_failures(0)
-        assert await one.deliveries.due("w", 2**40, 100) == []
+        assert await one.deliveries.due_deliveries("w", 2**40, 100) == []
         assert one.deliveries.waiting_counts() == {}
 
 
@@ -326,10 +326,10 @@ async def test_bounds_of_the_operator_do_not_end_a_start_or_a_connection(postgre
         await asyncio.sleep(0.3)  # longer than the bounds
         assert not opening.done()
     store = await opening
-    (backend,) = await store.database.one("SELECT pg_backend_pid()")
+    (backend,) = await store.database.first_row("SELECT pg_backend_pid()")
     assert (await store.messages.add(draft())).new
     lane = store.lane.backend
     await asyncio.sleep(0.3)  # longer than a session may be idle
     assert (await store.messages.add(draft())).new
-    assert ((await store.database.one("SELECT pg_backend_pid()"))[0], store.lane.backend) == (backend, lane)
+    assert ((await store.database.first_row("SELECT pg_backend_pid()"))[0], store.lane.backend) == (backend, lane)
     await store.close()

@@ -80,7 +80,7 @@ async def test_idle_process_that_was_declared_dead_continues_under_a_new_identit
     await paused.processes.renew()
     assert paused.lane.process not in (before, 0)
     assert await ids(other) == [other.lane.process, paused.lane.process]
-    assert (await other.database.one("SELECT serving FROM processes WHERE id = ?", (paused.lane.process,)))[0]
+    assert (await other.database.first_row("SELECT serving FROM processes WHERE id = ?", (paused.lane.process,)))[0]
     await paused.close()
     await other.close()
 

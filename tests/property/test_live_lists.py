@@ -317,7 +317,7 @@ FAULTS = {
         [("pin conversation", "laptop", "bob", 0), WELL, WELL, ("send", "bob", "g", 0)],
     ),
     "replies are not counted": (MessageList, "_reply", nothing, [("reply", "bob", "g", 0)]),
-    "pins are ignored": (MessageList, "flagged", nothing, [("pin", "bob", "g", 0)]),
+    "pins are ignored": (MessageList, "record_flags", nothing, [("pin", "bob", "g", 0)]),
     "one's own messages are ignored": (LiveMessages, "_apply", without_own, []),
     "who was put out keeps the conversation": (ConversationList, "_changes_own_membership", lambda *_: False, [("kick", "bob", "g", 0)]),
     "nothing is read again after a reconnect": (

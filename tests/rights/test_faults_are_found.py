@@ -76,7 +76,7 @@ def _join_is_decided_before_the_password(patch):
 
         store = self._store
         stored = await store.database.write(add)
-        self._delivery.membership(act.on, act.guid, joined=True)
+        self._delivery.change_subscription(act.on, act.guid, joined=True)
         return stored
 
     patch.setattr(members.Members, "_enter", enter)
@@ -182,7 +182,7 @@ def _no_history_before_joining_in_single_messages(patch):
 
 
 def _no_history_before_joining_in_lists_of_a_group(patch):
-    honest = messages.Messages.listed
+    honest = messages.Messages.list_page
 
     async def listed(self, caller, wanted, *, uid="", guid=""):
         if guid:
@@ -190,7 +190,7 @@ def _no_history_before_joining_in_lists_of_a_group(patch):
             wanted = replace(wanted, cursor=member.joined_after_id, newer=True)
         return await honest(self, caller, wanted, uid=uid, guid=guid)
 
-    patch.setattr(messages.Messages, "listed", listed)
+    patch.setattr(messages.Messages, "list_page", listed)
 
 
 def _newcomers_have_missed_all_that_was_said(patch):
@@ -219,13 +219,13 @@ def _a_token_outlives_its_logout_on_other_sockets(patch):
 
 
 def _members_of_a_deleted_group_go_on_listening(patch):
-    honest = delivery.Delivery.membership
+    honest = delivery.Delivery.change_subscription
 
     def membership(self, uid, guid, *, joined, **more):
         if joined:
             honest(self, uid, guid, joined=True, **more)
 
-    patch.setattr(delivery.Delivery, "membership", membership)
+    patch.setattr(delivery.Delivery, "change_subscription", membership)
 
 
 # Decisions that are made before the transaction, and not again in it.

@@ -80,7 +80,7 @@ def devices_that_were_logged_out_are_notified(patch: Planter) -> None:
         return [DueNotification(NotificationRow._make(row[:-2]), row[-2] or "", row[-1]) for row in rows]
 
     patch.setattr(NotificationRows, "queue", queue)
-    patch.setattr(NotificationRows, "due", due)
+    patch.setattr(NotificationRows, "due_notifications", due)
 
 
 def _what_is_not_remembered_counts_as_new(patch: Planter) -> None:

@@ -332,7 +332,7 @@ def _addresses_are_tried_in_sequence(patch):
 
 def _dead_connections_are_reused(patch):
     # The pool outlives a socket that died silently, and a missing first byte of a response has no timeout.
-    patch.setattr(http.Http, "drop", lambda self: None)
+    patch.setattr(http.Http, "use_new_connections", lambda self: None)
     patch.setattr(http, "FIRST_BYTE_SECONDS", 1e9)
     patch.setattr(progress_timeout, "STALLED_SECONDS", 1e9)
     patch.setattr(http, "STALLED_SECONDS", 1e9)
@@ -346,7 +346,7 @@ def _acknowledged_uploads_count_as_done(patch):
 
 def _timer_fired_without_requests(self):
     if self._state.phase is Phase.OPEN:
-        self._traffic.look()
+        self._traffic.check_acknowledged()
     return driver.i.TimerFired(self._heard_at, self._said_at, self._traffic.moved_at or None)
 
 

@@ -104,21 +104,21 @@ def _doubts_are_forgotten(patch):
 
 
 def _lost_changes_are_not_read(patch):
-    patch.setattr(change_healing.ChangeHealing, "looked", lambda self, look, began, passed, *, held: None)
+    patch.setattr(change_healing.ChangeHealing, "record_look", lambda self, look, began, passed, *, held: None)
 
 
 def _late_changes_are_delivered_again(patch):
-    patch.setattr(numbers.ChangeNumbers, "hear", lambda self, number, subject: True)
+    patch.setattr(numbers.ChangeNumbers, "record_received", lambda self, number, subject: True)
 
 
 def _changes_count_as_delivered_before_they_are_read(patch):
-    honest = change_healing.ChangeHealing.looked
+    honest = change_healing.ChangeHealing.record_look
 
     def looked(self, look, began, passed, *, held):
         honest(self, look, began, passed, held=held)
         self.settled = look.newest_change
 
-    patch.setattr(change_healing.ChangeHealing, "looked", looked)
+    patch.setattr(change_healing.ChangeHealing, "record_look", looked)
 
 
 def _late_members_do_not_receive_what_came_before_them(patch):

@@ -110,7 +110,7 @@ async def test_writes_that_a_refused_request_has_begun_do_not_record_it_later(st
 
     async def later() -> None:
         await told.wait()
-        await parts.store.users.seen("alice", 5)
+        await parts.store.users.store_last_online("alice", 5)
 
     async def create(new: Any) -> None:
         begun.append(asyncio.create_task(later()))
@@ -299,7 +299,7 @@ async def test_log_can_be_turned_off(stage: Stage, bounded: Stage):
     async with Rest(stage) as rest:
         await rest("POST", "/users", json={"uid": "dora", "name": "U"})
         assert await rest("GET", "/audit") == []
-    assert (await stage.server.parts.store.database.one("SELECT count(*) FROM audit"))[0] == 0
+    assert (await stage.server.parts.store.database.first_row("SELECT count(*) FROM audit"))[0] == 0
 
 
 async def test_changed_settings_are_recorded_when_the_server_starts(stage: Stage, tmp_path):

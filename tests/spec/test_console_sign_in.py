@@ -90,7 +90,9 @@ async def test_link_ends_after_sixty_seconds(stage: Stage):
 
 async def test_link_that_a_server_prints_at_its_start_ends_after_ten_minutes(stage: Stage):
     parts = stage.server.parts
-    early, late = (parts.console.link(parts.keys.api_key, START_LINK_SECONDS).partition("#")[2] for _ in range(2))
+    early, late = (
+        parts.console.create_link(parts.keys.api_key, START_LINK_SECONDS).partition("#")[2] for _ in range(2)
+    )
     async with Rest(stage) as rest:
         await stage.pass_time(598)
         assert (await Browser(stage, rest).sign_in(early)).status_code == 200

@@ -114,7 +114,7 @@ async def test_send_fails_within_15_s_when_the_name_lookup_hangs(stage: Stage, m
         raise OSError("no answer from the resolver")
 
     monkeypatch.setattr(VirtualLoop, "getaddrinfo", hang)
-    alice.chat._parts.http.drop()
+    alice.chat._parts.http.use_new_connections()
     assert await fails_after(stage, alice.say("bob", "hello")) == pytest.approx(15, abs=0.1)
 
 
@@ -124,14 +124,14 @@ async def test_call_fails_within_15_s_when_the_token_provider_hangs(stage: Stage
         return ""
 
     alice = await stage.enter("alice", auto=False, provider=hang)
-    alice.chat._sessions.keep(replace(alice.chat._sessions.require(), auth_token="taken back"))
+    alice.chat._sessions.replace(replace(alice.chat._sessions.require(), auth_token="taken back"))
     assert await fails_after(stage, alice.chat.get_unread_message_count()) == pytest.approx(15, abs=0.1)
 
 
 async def test_slow_responses_do_not_time_out(stage: Stage):
     """The line carries 10 bytes a second, so the response takes 4 minutes."""
     alice = await stage.enter("alice", auto=False)
-    alice.chat._parts.http.drop()
+    alice.chat._parts.http.use_new_connections()
     stage.network.listen(PORT, lambda: Slow({"uid": "x" * 2300}, pieces=24, between=10))
     began = stage.now
     assert len((await alice.chat._parts.requests.ask("GET", "/me"))["uid"]) == 2300
@@ -142,7 +142,7 @@ async def test_slow_connection_setup_extends_the_deadline(stage: Stage):
     """Connected after 8 s, answered 10 s later: no pause lasts 15 s."""
     alice = await stage.enter("alice", auto=False)
     stage.network.accept_delay = 8
-    alice.chat._parts.http.drop()
+    alice.chat._parts.http.use_new_connections()
     stage.network.listen(PORT, lambda: Slow([], after=10))
     assert await alice.chat._parts.requests.ask("GET", "/messages") == []
 
@@ -151,7 +151,7 @@ async def test_slow_sends_do_not_time_out_the_waiting_ones(stage: Stage):
     alice = await stage.enter("alice", auto=False)
     sent = await alice.say("bob", "first")
     stored = await alice.chat._parts.requests.ask("GET", f"/messages/{sent.id}")
-    alice.chat._parts.http.drop()
+    alice.chat._parts.http.use_new_connections()
     stage.network.listen(PORT, lambda: Slow(stored, after=12))
     began = stage.now
     same = [TextMessage(receiver="bob", text="first", muid=stored["muid"]) for _ in range(4)]
@@ -161,12 +161,12 @@ async def test_slow_sends_do_not_time_out_the_waiting_ones(stage: Stage):
 
 async def test_call_waits_a_minute_while_only_other_traffic_moves(stage: Stage):
     alice = await stage.enter("alice", auto=False)
-    alice.chat._parts.http.drop()
+    alice.chat._parts.http.use_new_connections()
     stage.network.listen(PORT, lambda: Slow([], after=100))
 
     async def others():
         while True:
-            alice.chat._parts.http.traffic.moved()
+            alice.chat._parts.http.traffic.record_movement()
             await asyncio.sleep(5)
 
     moving = asyncio.create_task(others())

@@ -77,7 +77,7 @@ async def test_failing_poll_ends_when_the_socket_is_no_longer_wanted(stage: Stag
 async def test_send_of_one_user_is_not_sent_as_the_next_user(stage: Stage):
     alice, carol = await stage.enter("alice", auto=False), await stage.enter("carol")
     stage.network.middleboxes[""] = lambda behind: lambda: Answering(BUSY.replace(b"3600", b"2"))
-    alice.chat._parts.http.drop()
+    alice.chat._parts.http.use_new_connections()
     sending = asyncio.create_task(alice.say("carol", "of alice"))
     await stage.pass_time(1)
     stage.network.middleboxes.clear()
@@ -145,7 +145,7 @@ async def test_cancelled_waiting_send_keeps_the_order_of_the_others(stage: Stage
 async def test_outbox_entry_of_a_previous_user_is_closed(stage: Stage, tmp_path):
     alice, carol = await stage.enter("alice", outbox=True, auto=False), await stage.enter("carol")
     stage.network.middleboxes[""] = lambda behind: lambda: Answering(BUSY)
-    alice.chat._parts.http.drop()
+    alice.chat._parts.http.use_new_connections()
     entry = alice.chat.queue_message(TextMessage(receiver="carol", text="of alice"))
     await stage.pass_time(1)
     stage.network.middleboxes.clear()
@@ -206,7 +206,7 @@ async def test_trickling_response_is_limited_in_time(stage: Stage):
                 asyncio.get_running_loop().call_later(10, self._go_on)
 
     stage.network.middleboxes[""] = lambda behind: lambda: Trickle(b"")
-    alice.chat._parts.http.drop()
+    alice.chat._parts.http.use_new_connections()
     begin = stage.now
     assert await code_of(alice.chat.get_unread_message_count()) == "NO_INTERNET_CONNECTION"
     assert 500 < stage.now - begin < 620
@@ -220,7 +220,7 @@ async def test_error_of_another_service_is_not_taken_for_the_servers(stage: Stag
         b"HTTP/1.1 403 Forbidden\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
     )
     stage.network.middleboxes[""] = lambda behind: lambda: Answering(foreign % len(body) + body)
-    alice.chat._parts.http.drop()
+    alice.chat._parts.http.use_new_connections()
     entry = alice.chat.queue_message(TextMessage(receiver="bob", text="waits"))
     await stage.pass_time(20)
     assert entry.status is OutboxStatus.PENDING

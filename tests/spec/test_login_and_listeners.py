@@ -541,13 +541,13 @@ async def test_listener_removed_by_another_is_not_called_for_the_same_message(st
 async def test_user_who_reconnects_immediately_is_shown_as_online(stage: Stage):
     watching, bob = await stage.enter("alice", presence=True), await stage.enter("bob")
     users = stage.server.parts.store.users
-    honest = users.seen
+    honest = users.store_last_online
 
     async def slowly(uid, now):
         await asyncio.sleep(0.5)
         await honest(uid, now)
 
-    users.seen = slowly
+    users.store_last_online = slowly
     bob.chat.set_app_state("background")
     await stage.pass_time(0.1)
     bob.chat.set_app_state("foreground")

@@ -537,7 +537,7 @@ async def test_removed_user_leaves_no_device_behind(stage):
         await rest("DELETE", "/users/bob", json={"permanent": True})
         await stage.pass_time(10)
         assert not browser.received
-        assert not await stage.server.parts.store.push_tokens.any()
+        assert not await stage.server.parts.store.push_tokens.any_registered()
         assert await stage.server.parts.store.push_preferences.get("bob") == ("{}", "")
 
 

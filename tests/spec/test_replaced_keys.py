@@ -51,6 +51,6 @@ async def test_request_is_served_if_the_last_use_cannot_be_stored(stage: Stage, 
     async def fails(key_hash: str, now: int) -> None:
         raise OSError("the disk is full")
 
-    monkeypatch.setattr(stage.server.parts.store.keys, "used", fails)
+    monkeypatch.setattr(stage.server.parts.store.keys, "record_use", fails)
     async with Rest(stage) as rest:
         assert await rest("GET", "/users")

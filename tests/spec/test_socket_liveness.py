@@ -185,7 +185,7 @@ async def test_late_pong_is_awaited_for_a_limited_time_while_bytes_move(stage: S
 
     async def uploading():
         while True:
-            traffic.moved()
+            traffic.record_movement()
             await asyncio.sleep(2)
 
     begin = stage.now

@@ -197,7 +197,7 @@ async def test_oversized_file_is_refused_while_it_is_read(stage, tmp_path):
 
 async def test_pictures_of_one_user_do_not_hold_up_those_of_another(stage, monkeypatch):
     """However many slow pictures a user uploads, only one at a time is in the queue of the decoder."""
-    decoding, go_on, honest = [], asyncio.Event(), PartFile.picture
+    decoding, go_on, honest = [], asyncio.Event(), PartFile.measure_picture
 
     async def slow(file):
         decoding.append(file.size)
@@ -205,7 +205,7 @@ async def test_pictures_of_one_user_do_not_hold_up_those_of_another(stage, monke
             await go_on.wait()
         return await honest(file)
 
-    monkeypatch.setattr(PartFile, "picture", slow)
+    monkeypatch.setattr(PartFile, "measure_picture", slow)
     slow_one = picture((500, 300))
     async with Rest(stage) as rest:
 

@@ -268,7 +268,7 @@ async def change(stage: Stage, message_id: int, old: bytes, new: bytes) -> None:
     """Write into the store what no client could have sent."""
 
     database = stage.server.parts.store.database
-    (body,) = await database.one("SELECT body FROM messages WHERE id = ?", (message_id,))
+    (body,) = await database.first_row("SELECT body FROM messages WHERE id = ?", (message_id,))
     assert old in bytes(body)
     changed = bytes(body).replace(old, new)
     assert await database.run("UPDATE messages SET body = ? WHERE id = ?", (changed, message_id)) == 1

@@ -328,7 +328,7 @@ async def test_failed_deliveries_are_limited_in_number_and_age(stage):
         await stage.pass_time(60)
         state = (await rest("GET", "/webhooks/w"))["state"]
         assert (state["waiting"], state["failed"]) == (0, 2)
-        assert tuple(await stage.server.parts.store.database.one("SELECT count(*) FROM deliveries")) == (2,)
+        assert tuple(await stage.server.parts.store.database.first_row("SELECT count(*) FROM deliveries")) == (2,)
         await stage.pass_time(2 * 3600)
         assert (await rest("GET", "/webhooks/w"))["state"]["failed"] == 0
 
@@ -385,7 +385,7 @@ async def test_upgraded_database_keeps_webhooks_and_queues(tmp_path):
     row = await parts.store.webhooks.get("w")
     assert row.secret is None
     assert row.password.startswith("sealed:")
-    (waiting,) = await parts.store.deliveries.due("w", 10, 10)
+    (waiting,) = await parts.store.deliveries.due_deliveries("w", 10, 10)
     assert (waiting.attempt, waiting.queued_at > 0) == (1, True)
     await parts.webhooks.close()
     await parts.store.close()

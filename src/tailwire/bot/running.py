@@ -116,4 +116,4 @@ async def until_reached(call: Callable[[], Awaitable[T]], retried: Collection[st
                 raise
             log.log(logging.INFO if logged == str(e) else logging.WARNING, "waiting for the server: %s", e)
             logged = str(e)
-            await asyncio.sleep(waits.next(e.retry_after))
+            await asyncio.sleep(waits.next_wait(e.retry_after))

@@ -45,7 +45,7 @@ async def run_prune(given: argparse.Namespace, store: AnyStore, actions: Actions
             f" {found.lost} records without a file"
         )
     if not given.dry_run:
-        await actions.cleanup.settle()
+        await actions.cleanup.remove_due()
 
 
 async def _prune_old(given: argparse.Namespace, store: AnyStore, before: int) -> None:

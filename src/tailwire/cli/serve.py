@@ -93,7 +93,7 @@ def _show_keys(server: Running, settings: Settings) -> None:
 
 def _print_link(server: Running, settings: Settings) -> None:
     api_key, sessions = server.parts.keys.api_key, server.parts.console
-    path = sessions.link(api_key, START_LINK_SECONDS) if api_key else "/console/"
+    path = sessions.create_link(api_key, START_LINK_SECONDS) if api_key else "/console/"
     folder = "" if settings.data == Settings().data else f" --data {shlex.quote(settings.data)}"
     once = f"signs in once, within {START_LINK_SECONDS / 60:.0f} minutes; later links" if api_key else "sign in with"
     print(f"  console      {once}: tailwire console{folder}\n  {server.url}{path}")

@@ -78,7 +78,7 @@ def assemble(
     sender = Sender(http, sessions, requests, sending, own)
     outbox = _outbox(world, identity, settings, sessions, sender, queue, gate)
     if outbox is not None:
-        http.succeeded = outbox.reached
+        http.succeeded = outbox.try_soon
     queue.start(_dispatcher(registries, sessions, own, outbox, gate).handle, own.note_position)
     return Parts(
         world=world, identity=identity, settings=settings, gate=gate, sessions=sessions, http=http, connector=connector,
@@ -93,9 +93,9 @@ def _dispatcher(
     return Dispatcher(
         Callbacks(registries),
         sessions.served,
-        observe=own.tell,
+        observe=own.notify,
         moved=sessions.save_soon,
-        connected=outbox.wake if outbox is not None else lambda: None,
+        connected=outbox.try_now if outbox is not None else lambda: None,
         closing=lambda: gate.closed,
     )
 

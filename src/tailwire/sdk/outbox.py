@@ -162,7 +162,7 @@ class Outbox:
     def begin(self, uid: str) -> None:
         """Load and send the queued messages of a user who has logged in."""
         if uid == self._uid:
-            self.wake()
+            self.try_now()
             return
         self._stop()
         for entry in self._entries:
@@ -237,12 +237,12 @@ class Outbox:
         self._start_task()
         return True
 
-    def wake(self) -> None:
+    def try_now(self) -> None:
         """Try again now: the network may be back."""
         self._wake.set()
         self._start_task()
 
-    def reached(self) -> None:
+    def try_soon(self) -> None:
         """Try again soon if the server could not be reached: another request has succeeded."""
         if self._unreached:
             self._other_succeeded = True
@@ -281,7 +281,7 @@ class Outbox:
                     waits.reset()
                 elif error.code in RETRIED_CODES:
                     self._unreached = error.code == "NO_INTERNET_CONNECTION"
-                    await self._pause(waits.next(error.retry_after))
+                    await self._pause(waits.next_wait(error.retry_after))
         finally:
             if self._task is asyncio.current_task():
                 self._task = None

@@ -17,7 +17,7 @@ class EventSink(Protocol):
 
     @property
     def opened(self) -> Mapping[Any, None]: ...
-    def tell(self, event: object, uid: str) -> None: ...
+    def notify(self, event: object, uid: str) -> None: ...
 
 
 class OwnChanges:
@@ -29,17 +29,17 @@ class OwnChanges:
         self._queue = queue
         self._lists = lists
 
-    def tell(self, event: object) -> None:
+    def notify(self, event: object) -> None:
         """Pass an event of the server, or a change of this client (see `listeners.own`), to the live lists."""
         if self._lists.opened:
-            self._lists.tell(event, self._sessions.uid)
+            self._lists.notify(event, self._sessions.uid)
 
     def message_stored(self, message: BaseMessage) -> None:
         """Record that the server stored a message of this client: catch-up must not hand it over as missed."""
-        self._incoming.sent(message)
-        self._sessions.served.ahead(message.id)
+        self._incoming.record_sent(message)
+        self._sessions.served.record_sent_ahead(message.id)
         self.note_position()
-        self.tell(MessageStored(message))
+        self.notify(MessageStored(message))
 
     def note_position(self) -> None:
         """Move the served position to that of the catch-up, if nothing waits to be handed over."""

@@ -58,7 +58,7 @@ class Waits:
         """Begin again with the first wait: an attempt has succeeded."""
         self._length = self._policy.first
 
-    def next(self, asked: float | None = None) -> float:
+    def next_wait(self, asked: float | None = None) -> float:
         """Return the next wait in seconds.
 
         Args:
@@ -97,7 +97,7 @@ async def repeat(attempt: Callable[[], Awaitable[T]], chance: Callable[[], float
             too_long = (e.retry_after or 0) > REQUEST_RETRY.longest
             if number == MAX_ATTEMPTS or too_long or not _may_repeat(e, safe=safe):
                 raise
-            await asyncio.sleep(waits.next(e.retry_after))
+            await asyncio.sleep(waits.next_wait(e.retry_after))
     raise AssertionError("the loop returns or raises")
 
 

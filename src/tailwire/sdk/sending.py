@@ -47,7 +47,7 @@ class Sending:
         try:
             async with within or nullcontext():
                 if before is not None and await asyncio.shield(before) and within is not None:
-                    within.moved()  # the previous send got through, so time spent queueing must not count as a stall
+                    within.record_progress()  # the previous send got through: queueing does not count as a stall
                 stored = await self._attempts(attempt)
             sent = True
             return stored

@@ -75,7 +75,7 @@ class SessionHolder:
         """Return the saved session as the store has it, or None."""
         return self.store.load(self._app_id)
 
-    def keep(self, session: Session) -> None:
+    def replace(self, session: Session) -> None:
         """Replace the session, and save it."""
         self.current = session
         self.save()
@@ -107,4 +107,4 @@ class SessionHolder:
             self._timer.cancel()
             self._timer = None
         if self.current is not None and self.current.position != self.served.position:
-            self.keep(replace(self.current, position=self.served.position))
+            self.replace(replace(self.current, position=self.served.position))

@@ -110,7 +110,7 @@ class Tokens:
             log.warning("the token could not be renewed; the renewal is tried again: %r", e)
             runner.feed(i.TokenRenewalFailed(epoch))
 
-    def answered(self, runner: Runner, granted: Granted | None) -> None:
+    def handle_answer(self, runner: Runner, granted: Granted | None) -> None:
         """Handle the server's answer to an offered token; None when the server rejected it."""
         if granted is None:
             runner.feed(i.TokenRenewalFailed(self._epoch))
@@ -140,7 +140,7 @@ class Tokens:
             return False
         if self._now() > self._not_before + REJECTED_RETRY.longest:
             self._waits.reset()
-        self._not_before = self._now() + self._waits.next()
+        self._not_before = self._now() + self._waits.next_wait()
         try:
             await self.renew(old)
         except Exception as e:  # noqa: BLE001 - the app's own code may raise anything
@@ -163,7 +163,7 @@ class Tokens:
             session = self._sessions.require()
             if session.auth_token == old:  # else another user has logged in meanwhile
                 self._connector.keep_pass(signed)
-                self._sessions.keep(replace(session, auth_token=token))
+                self._sessions.replace(replace(session, auth_token=token))
 
     async def _replacement(self, old: str) -> tuple[str, str]:
         # Returns a token that the server accepts, and its pass.

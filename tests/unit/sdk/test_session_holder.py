@@ -48,7 +48,7 @@ def test_token_is_only_given_to_its_own_user():
     for ask in (sessions.require, lambda: sessions.token_of("alice")):
         with pytest.raises(CometChatException, match="USER_NOT_LOGGED_IN"):
             ask()
-    sessions.keep(ALICE)
+    sessions.replace(ALICE)
     assert sessions.token_of("alice") == "token"
     with pytest.raises(CometChatException, match="USER_NOT_LOGGED_IN"):
         sessions.token_of("bob")
@@ -57,7 +57,7 @@ def test_token_is_only_given_to_its_own_user():
 @pytest.mark.virtual
 async def test_moves_of_the_position_are_saved_together():
     sessions, store, _ = holder()
-    sessions.keep(ALICE)
+    sessions.replace(ALICE)
     for last_id in range(1, 6):
         sessions.served.all_handed_over(Position(last_id))
         sessions.save_soon()
@@ -72,7 +72,7 @@ async def test_moves_of_the_position_are_saved_together():
 @pytest.mark.virtual
 async def test_closed_client_saves_the_position_at_once_and_never_later():
     sessions, store, gate = holder()
-    sessions.keep(ALICE)
+    sessions.replace(ALICE)
     sessions.served.all_handed_over(Position(7))
     sessions.save_soon()
     gate.closed = True
@@ -88,7 +88,7 @@ def test_failing_store_is_logged_and_does_not_raise(caplog: pytest.LogCaptureFix
     sessions, store, _ = holder()
     store.fails = True
     with caplog.at_level(logging.ERROR, "tailwire"):
-        sessions.keep(ALICE)
+        sessions.replace(ALICE)
     assert "could not be saved" in caplog.text
     assert sessions.uid == "alice"
     store.fails = False
@@ -98,7 +98,7 @@ def test_failing_store_is_logged_and_does_not_raise(caplog: pytest.LogCaptureFix
 
 def test_logout_deletes_the_saved_session():
     sessions, _, _ = holder()
-    sessions.keep(ALICE)
+    sessions.replace(ALICE)
     sessions.served.begin(Position(5))
     sessions.clear()
     assert (sessions.uid, sessions.load(), sessions.served.position) == ("", None, None)

@@ -82,7 +82,7 @@ class ConversationCalls:
         """
         path = conversation_path(conversation_with, conversation_type)
         answer = text_of(await self._parts.requests.ask("DELETE", path))
-        self._parts.own.tell(ConversationRemoved(str(conversation_type), conversation_with))
+        self._parts.own.notify(ConversationRemoved(str(conversation_type), conversation_with))
         return answer
 
     async def pin_conversation(
@@ -121,7 +121,7 @@ class ConversationCalls:
 
     async def _change(self, method: str, path: str, body: dict[str, list[str]] | None = None) -> Conversation:
         conversation = await self._parts.requests.fetch(conversation_from_wire, method, path, body=body)
-        self._parts.own.tell(ConversationUpdated(conversation))
+        self._parts.own.notify(ConversationUpdated(conversation))
         return conversation
 
     def get_conversation_from_message(self, message: BaseMessage) -> Conversation:

@@ -128,7 +128,7 @@ class GroupCalls:
         body = {k: v for k, v in group_to_wire(group).items() if k not in fixed}
         path = f"/groups/{quoted(group.guid)}"
         changed = await self._parts.requests.fetch(group_from_wire, "PUT", path, body=body)
-        self._parts.own.tell(GroupUpdated(changed))
+        self._parts.own.notify(GroupUpdated(changed))
         return changed
 
     async def delete_group(self, guid: str) -> str:
@@ -145,7 +145,7 @@ class GroupCalls:
                 the server.
         """
         answer = text_of(await self._parts.requests.ask("DELETE", f"/groups/{quoted(guid)}"))
-        self._parts.own.tell(ConversationRemoved("group", guid))
+        self._parts.own.notify(ConversationRemoved("group", guid))
         return answer
 
     async def transfer_group_ownership(self, guid: str, uid: str) -> str:
@@ -163,5 +163,5 @@ class GroupCalls:
         """
         body = {"owner": uid}
         answer = text_of(await self._parts.requests.ask("PATCH", f"/groups/{quoted(guid)}/owner", body=body))
-        self._parts.own.tell(ConversationOutdated("group", guid))
+        self._parts.own.notify(ConversationOutdated("group", guid))
         return answer

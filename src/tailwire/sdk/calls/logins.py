@@ -140,7 +140,7 @@ class LoginCalls:
         if session.auth_token == kept.auth_token:
             if signed:
                 connector.keep_pass(signed)
-            sessions.keep(replace(session, user=_without_secrets(me)))
+            sessions.replace(replace(session, user=_without_secrets(me)))
         state = driver.state
         if state.mode is Mode.AUTO and state.phase not in (Phase.CONNECTING, Phase.RENEWING, Phase.OPEN):
             driver.feed(i.LoggedIn())

@@ -46,7 +46,7 @@ class Owner:
         self.tokens = tokens
         self.frame_came: Callable[[str | bytes], float | None] = incoming.frame_came
         self.room: Callable[[], Awaitable[object] | None] = queue.capacity
-        self.drop_connections: Callable[[], None] = http.drop
+        self.drop_connections: Callable[[], None] = http.use_new_connections
 
     async def open_link(self, last: Mapping[str, Any] | None) -> Link:
         """Open and authenticate a socket with the token of the session."""
@@ -74,7 +74,7 @@ class Owner:
 
     def session_expired(self) -> None:
         """Mark the session as expired."""
-        self._sessions.keep(replace(self._sessions.require(), expired=True))
+        self._sessions.replace(replace(self._sessions.require(), expired=True))
 
     def read_history(self) -> None:
         """Poll history for new messages, without a socket."""

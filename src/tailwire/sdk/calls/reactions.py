@@ -57,7 +57,7 @@ class ReactionCalls:
         path = f"/messages/{checked_id(message_id)}/reactions/{quoted(reaction)}"
         message = await self._parts.requests.fetch(message_from_wire, "POST" if added else "DELETE", path)
         if any(r.reaction == reaction and r.reacted_by_me for r in message.reactions) is added:
-            self._parts.own.tell(Reacted(message.id, reaction, added))
+            self._parts.own.notify(Reacted(message.id, reaction, added))
         return message
 
     # The listeners of this device receive its own pins and saves too.

@@ -66,7 +66,7 @@ class ReceiptCalls:
         parts.send_frame(json.dumps({**frame, "messageSender": sender}))
         if sender != session.uid:
             kind, at = str(message.receiver_type), int(parts.world.wall())
-            parts.own.tell(Marked(kind, to, int(message.id), at, action == "read"))
+            parts.own.notify(Marked(kind, to, int(message.id), at, action == "read"))
         return success
 
     async def mark_message_as_unread(self, message: BaseMessage) -> Conversation:
@@ -86,7 +86,7 @@ class ReceiptCalls:
         path = conversation_path(*self._conversation_of(message)) + "/read"
         answer = await self._parts.requests.ask("DELETE", path, body=body)
         conversation = decoded(conversation_from_wire, answer.get("conversation") if isinstance(answer, dict) else None)
-        self._parts.own.tell(ConversationUpdated(conversation))
+        self._parts.own.notify(ConversationUpdated(conversation))
         return conversation
 
     def _conversation_of(self, message: BaseMessage) -> tuple[str, str]:
@@ -129,7 +129,7 @@ class ReceiptCalls:
         name = other.guid if isinstance(other, Group) else other.uid
         path = conversation_path(name, conversation.conversation_type)
         answer = text_of(await self._parts.requests.ask("POST", f"{path}/{what}", body={}))
-        self._parts.own.tell(ConversationOutdated(conversation.conversation_type, name))
+        self._parts.own.notify(ConversationOutdated(conversation.conversation_type, name))
         return answer
 
     async def get_message_receipts(self, message_id: int) -> list[MessageReceipt]:

@@ -138,7 +138,7 @@ class UploadCalls:
             except CometChatException as e:
                 if e.code != "NO_INTERNET_CONNECTION" or attempt == MAX_ATTEMPTS:
                     raise
-                await asyncio.sleep(waits.next(e.retry_after))
+                await asyncio.sleep(waits.next_wait(e.retry_after))
                 continue
             if on_progress is not reported and on_progress is not None:
                 _report(on_progress, file.file_name, size, size)

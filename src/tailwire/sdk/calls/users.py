@@ -142,5 +142,5 @@ class UserCalls:
         answer = await self._parts.requests.ask(method, "/blockedusers", body={"blockedUids": list(uids)})
         if not isinstance(answer, dict):
             raise failure("ERR_BAD_ERROR_RESPONSE", "The server's answer names no users.")
-        self._parts.own.tell(RelationsChanged())
+        self._parts.own.notify(RelationsChanged())
         return decoded(lambda by: {u: "success" if (by.get(u) or {}).get("success") else "fail" for u in uids}, answer)

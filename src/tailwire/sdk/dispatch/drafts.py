@@ -42,7 +42,7 @@ class Drafts:
         self._growing: OrderedDict[_Key, tuple[e.DraftChanged, int, asyncio.TimerHandle]] = OrderedDict()
         self._senders: Counter[str] = Counter()
 
-    def take(self, message: TransientMessage) -> bool:
+    def handle(self, message: TransientMessage) -> bool:
         """Process a transient message. Return whether it belongs to a draft."""
         read = _draft_in(message)
         if read is None:

@@ -85,7 +85,7 @@ class FrameDecoder:
         self._token_answered = token_answered
         self.receipts_blocked: bool = False
 
-    def take(self, text: str | bytes) -> float | None:
+    def handle(self, text: str | bytes) -> float | None:
         """Handle a frame. Return the restart window in seconds if the frame announces one, else None."""
         try:
             frame = read_frame(text)
@@ -109,7 +109,7 @@ class FrameDecoder:
         self._sink.take_receipt(receipt_from_frame(frame), frame.get("number"), frame.get("settled"))
 
     def _typing(self, frame: Frame) -> None:
-        self._typists.take(typing_from_frame(frame))
+        self._typists.handle(typing_from_frame(frame))
 
     def _presence(self, frame: Frame) -> None:
         user = user_from_wire(frame["body"]["user"])
@@ -122,7 +122,7 @@ class FrameDecoder:
 
     def _transient(self, frame: Frame) -> None:
         message = transient_from_frame(frame)
-        if not self._drafts.take(message):
+        if not self._drafts.handle(message):
             self._sink.put(e.TransientReceived(message))
 
     def _event(self, frame: Frame) -> None:

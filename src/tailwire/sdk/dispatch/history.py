@@ -53,10 +53,10 @@ async def retry_until_answered(
         try:
             return await ask()
         except CometChatException as error:
-            pause = min(waits.next(error.retry_after), MAX_WAIT_SECONDS)
+            pause = min(waits.next_wait(error.retry_after), MAX_WAIT_SECONDS)
             log.info("catching up failed; retrying in %.1f s: %s", pause, error.code)
         except Exception as error:
-            pause = waits.next()
+            pause = waits.next_wait()
             level = logging.INFO if unforeseen else logging.ERROR
             log.log(level, "catching up failed; retrying in %.1f s: %r", pause, error, exc_info=not unforeseen)
             unforeseen = True

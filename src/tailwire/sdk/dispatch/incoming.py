@@ -88,7 +88,7 @@ class Incoming:
         self._frames = FrameDecoder(
             self, device, self._typists, self._drafts, pong=pong, throttled=throttled, token_answered=token_answered
         )
-        self.frame_came: Callable[[str | bytes], float | None] = self._frames.take
+        self.frame_came: Callable[[str | bytes], float | None] = self._frames.handle
         self.put: Callable[[object], None] = queue.put
         self._waiting: asyncio.TimerHandle | None = None
         self._updater: asyncio.Task[None] | None = None
@@ -159,7 +159,7 @@ class Incoming:
                 running.cancel()
         self._reader = self._updater = self._waiting = None
 
-    def sent(self, message: BaseMessage) -> None:
+    def record_sent(self, message: BaseMessage) -> None:
         """Record a message that this client sent."""
         catch_up.sent(self._machine, message.id)
         before = _predecessor_of(message, message.raw, self._uid)

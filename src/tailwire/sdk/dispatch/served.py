@@ -121,7 +121,7 @@ class Served:
             entry.event = name
             self._open[id(name)] = entry
 
-    def ahead(self, message_id: int) -> None:
+    def record_sent_ahead(self, message_id: int) -> None:
         """Record a message that this device sent while older events are open."""
         if self._open:
             self._ahead[message_id] = None

@@ -28,7 +28,7 @@ class Typists:
         self._tell = tell
         self._typing: dict[_Key, tuple[TypingIndicator, asyncio.TimerHandle]] = {}
 
-    def take(self, indicator: TypingIndicator) -> None:
+    def handle(self, indicator: TypingIndicator) -> None:
         """Process an indicator of a user who started or stopped."""
         key = (indicator.sender.uid, indicator.receiver_type, indicator.receiver_id)
         known = self._typing.pop(key, None)

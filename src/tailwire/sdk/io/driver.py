@@ -39,7 +39,7 @@ class Callers:
         self._waiting: dict[int, asyncio.Future[tuple[c.Result, Cause | None]]] = {}
         self._last = 0
 
-    def new(self) -> tuple[int, asyncio.Future[tuple[c.Result, Cause | None]]]:
+    def register(self) -> tuple[int, asyncio.Future[tuple[c.Result, Cause | None]]]:
         """Return a new number and its future."""
         self._last += 1
         future: asyncio.Future[tuple[c.Result, Cause | None]] = asyncio.get_running_loop().create_future()
@@ -64,16 +64,16 @@ class ConnectionStats:
         self._opened_at = self._lived = 0.0
         self._attempts = 0
 
-    def begun(self, cause: Cause | None) -> dict[str, Any] | None:
+    def count_attempt(self, cause: Cause | None) -> dict[str, Any] | None:
         """Count an attempt. Return the statistics to report to the server; None before the first socket."""
         self._attempts += 1
         return {"cause": str(cause), "lived": round(self._lived, 1), "attempts": self._attempts} if cause else None
 
-    def opened(self, now: float) -> None:
+    def record_opened(self, now: float) -> None:
         """Record that a socket was opened."""
         self._opened_at = now
 
-    def ended(self, now: float) -> None:
+    def record_ended(self, now: float) -> None:
         """Record that the socket has ended."""
         self._lived, self._attempts = now - self._opened_at, 0
 
@@ -92,7 +92,9 @@ async def until_no_socket(driver: Driver) -> None:
 
 
 def _send_ping(driver: Driver, _: c.SendPing) -> None:
-    driver._traffic.look(only_from_now=True)  # only bytes that move after the ping count as a sign of life
+    driver._traffic.check_acknowledged(
+        only_from_now=True
+    )  # only bytes that move after the ping count as a sign of life
     driver.send(driver._owner.ping_frame())
 
 
@@ -170,7 +172,7 @@ class Driver:
         transition = self.history.record(before, happened, now, chance, self._state)
         for command in commands:
             self._HANDLERS[type(command)](self, command)
-        self.watchers.tell(transition)
+        self.watchers.notify(transition)
 
     def _arm(self) -> None:
         if self._timer is not None:
@@ -186,14 +188,14 @@ class Driver:
 
     def _timer_fired(self) -> i.TimerFired:
         if self._state.phase is Phase.OPEN:  # bytes that moved since the unanswered ping
-            self._traffic.look()
+            self._traffic.check_acknowledged()
         traffic = self._traffic
         passed_at = traffic.passed_at if traffic.awaited else None
         return i.TimerFired(self._heard_at, self._said_at, traffic.moved_at or None, passed_at)
 
     async def call(self, make: Callable[[int], i.Input]) -> tuple[c.Result, Cause | None]:
         """Feed the input of a waiting call, and wait for its result. A cancellation is reported to the machine."""
-        number, future = self._callers.new()
+        number, future = self._callers.register()
         self.feed(make(number))
         try:
             return await future
@@ -220,7 +222,7 @@ class Driver:
             await asyncio.wait([self._closing])  # at most one socket at any time (I7)
         self.details = ""
         try:
-            link = await self._owner.open_link(self._stats.begun(self._state.cause))
+            link = await self._owner.open_link(self._stats.count_attempt(self._state.cause))
         except AttemptError as e:
             self.details = e.details
             log.debug("an attempt to connect failed: %s", describe(e.cause, e.details))
@@ -231,7 +233,7 @@ class Driver:
             self.feed(i.AttemptFailed(epoch, Cause.BAD_ANSWER))
             return
         self._wire = link.wire
-        self._stats.opened(self._world.now())
+        self._stats.record_opened(self._world.now())
         self._heard_at = self._said_at = self._world.now()
         granted = link.granted
         self.feed(i.AttemptSucceeded(epoch, granted.interval, granted.timeout, granted.left, link.round_trip))
@@ -280,7 +282,7 @@ class Driver:
 
     def token_answered(self, granted: Granted | None) -> None:
         """Report the server's answer to an offered token; None if the server rejected the token."""
-        self._owner.tokens.answered(self, granted)
+        self._owner.tokens.handle_answer(self, granted)
 
     def server_answered(self) -> None:
         """Report that the server answered a request. The machine needs it only while it waits."""
@@ -292,7 +294,7 @@ class Driver:
         self.feed(i.ThrottleChanged(self._state.epoch, on))
 
     def _socket_ended(self) -> None:
-        self._stats.ended(self._world.now())
+        self._stats.record_ended(self._world.now())
         self._owner.link_ended()
 
     def _detach(self) -> Wire | None:

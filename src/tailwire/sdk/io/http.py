@@ -201,7 +201,7 @@ class Http:
                 async for piece in pieces:
                     for start in range(0, len(piece), MAX_UNSENT_BYTES):
                         yield piece[start : start + MAX_UNSENT_BYTES]
-                        within.moved()  # the network accepted it: the next chunk is requested
+                        within.record_progress()  # the network accepted it: the next chunk is requested
 
             request = {"method": "POST", "url": url, "headers": headers, "content": taken()}
             (await self._answer(request, _Exchange(within))).check_upload()
@@ -227,7 +227,7 @@ class Http:
             if pool is not None:
                 pool.running -= 1
                 if exchange.went_silent and pool is self._pool:
-                    self.drop()  # the other connections are probably dead as well
+                    self.use_new_connections()  # the other connections are probably dead as well
                 if pool is not self._pool:
                     self._close_pool(pool)
 
@@ -240,7 +240,7 @@ class Http:
             self._pool = _Pool(self._world.http_client(self._tls, self._proxy))
         return self._pool
 
-    def drop(self) -> None:
+    def use_new_connections(self) -> None:
         """Use new connections from now on. Old ones are closed when their running requests have finished."""
         pool, self._pool = self._pool, None
         if pool is not None:
@@ -326,7 +326,7 @@ class _Exchange:
         try:
             body = Body(headers.get("content-encoding", ""))
             async for piece in response.aiter_raw():
-                self._within.moved()
+                self._within.record_progress()
                 body.add(piece)
             return Answer(host, status, content_type, retry_after, body.content())
         except TooLarge as e:
@@ -342,12 +342,12 @@ class _Exchange:
         if event == "connect_tcp.started":
             self._connected = True
         elif event == "connect_tcp.complete":
-            self._within.moved()
+            self._within.record_progress()
             self._stream = info["return_value"]
             _limit_unsent(self._stream)
             self._within.traffic.watch(self._stream)
         elif event == "start_tls.complete":
-            self._within.moved()
+            self._within.record_progress()
             self._within.traffic.watch(info["return_value"])
         elif event == "send_request_headers.started":
             self._sent = True
@@ -355,7 +355,7 @@ class _Exchange:
                 self._first_byte.start()
         elif event == "receive_response_headers.complete":
             self._begun = True
-            self._within.moved()
+            self._within.record_progress()
 
 
 def _limit_unsent(stream: Any) -> None:

@@ -171,7 +171,7 @@ class Connector:
         host, port = self._host or self._settings.chat_host, self._port or self._settings.chat_port
         host = f"[{host}]" if ":" in host else host
         url = f"{'wss' if secure else 'ws'}://{host}:{port}/"
-        moved = self._http.traffic.moved
+        moved = self._http.traffic.record_movement
         try:
             headers = {CLIENT_HEADER: __version__, PROOF_HEADER: proof_of(self._pass)}
             wire = await self._world.open_wire(url, headers, self._tls, self._proxy, moved)

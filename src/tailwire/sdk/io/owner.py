@@ -31,7 +31,7 @@ class Renewal(Protocol):
     def renew_in_place(self, runner: Runner, epoch: int, wire: Wire | None) -> None:
         """Get a new token, and offer it to the server on the open socket."""
 
-    def answered(self, runner: Runner, granted: Granted | None) -> None:
+    def handle_answer(self, runner: Runner, granted: Granted | None) -> None:
         """Handle the server's answer to an offered token; None when the server rejected it."""
 
 

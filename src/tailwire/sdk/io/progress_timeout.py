@@ -69,10 +69,10 @@ class ProgressTimeout:
         """Whether the time limit has been reached."""
         return self._scope.expired()
 
-    def moved(self) -> None:
+    def record_progress(self) -> None:
         """Record that bytes of this call move now."""
         self._moved_at = self._world.now()
-        self.traffic.moved()
+        self.traffic.record_movement()
 
     def start(self) -> None:
         """Start the time limit."""

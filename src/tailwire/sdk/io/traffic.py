@@ -37,7 +37,7 @@ class Traffic:
         self.awaited: int = 0
         self._watched: WeakKeyDictionary[Any, tuple[Any, int]] = WeakKeyDictionary()
 
-    def moved(self) -> None:
+    def record_movement(self) -> None:
         """Record that bytes pass between this process and the system now."""
         self.moved_at = self.passed_at = self._now()
 
@@ -55,7 +55,7 @@ class Traffic:
         if acknowledged is not None:
             self._watched[stream] = raw, acknowledged
 
-    def look(self, *, only_from_now: bool = False) -> None:
+    def check_acknowledged(self, *, only_from_now: bool = False) -> None:
         """Record a movement now if the peer has acknowledged more bytes since the last look.
 
         Args:

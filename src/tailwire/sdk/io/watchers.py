@@ -56,7 +56,7 @@ class Watchers:
 
         return stop
 
-    def tell(self, transition: Transition | None) -> None:
+    def notify(self, transition: Transition | None) -> None:
         """Call all functions with a transition; do nothing for None."""
         if transition is None:
             return

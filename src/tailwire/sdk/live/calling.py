@@ -45,7 +45,7 @@ class LiveLists:
         """Pass no further events to a list."""
         self.opened.pop(live, None)
 
-    def tell(self, event: object, uid: str) -> None:
+    def notify(self, event: object, uid: str) -> None:
         """Pass an event to the lists of a user. Lists of other users are closed.
 
         Args:

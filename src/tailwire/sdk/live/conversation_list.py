@@ -116,7 +116,7 @@ class ConversationList:
         self.complete = complete
         self._trim()
 
-    def more(self, page: Sequence[Conversation], *, complete: bool) -> None:
+    def append(self, page: Sequence[Conversation], *, complete: bool) -> None:
         """Append conversations from further down."""
         for conversation in page:
             if _key(conversation) not in self._rows:
@@ -194,7 +194,7 @@ class ConversationList:
 
     # Events.
 
-    def message(self, message: BaseMessage) -> None:
+    def apply_message(self, message: BaseMessage) -> None:
         """Apply a message: a new one, or one about an edit, a deletion or the members of a group."""
         key = _key_of(message, self._me)
         if self._kind not in ("", str(message.receiver_type)):
@@ -294,7 +294,7 @@ class ConversationList:
         if key and self.unsure and not by_me:
             self.doubtful[key] = None
 
-    def flagged(self, message: BaseMessage, *, saved: bool) -> None:
+    def record_flags(self, message: BaseMessage, *, saved: bool) -> None:
         """Record that a message was pinned, unpinned, saved or unsaved."""
         change = merging.with_save if saved else merging.with_pin
         self._change_last(message.id, lambda last: change(last, message))

@@ -77,7 +77,7 @@ class LiveConversations(LiveList[LiveConversation]):
         while not complete and (number - 1) * wanted < there + wanted:
             page, complete = await self._page(number, wanted)
             found, number = found + page, number + 1
-        return lambda: self._state.more(found, complete=complete)
+        return lambda: self._state.append(found, complete=complete)
 
     async def _page(self, number: int, size: int) -> tuple[list[Conversation], bool]:
         query: dict[str, Any] = {"withTags": 1, "withBlockedInfo": 1}
@@ -133,9 +133,9 @@ class LiveConversations(LiveList[LiveConversation]):
         state = self._state
         state.unsure = unsure
         if isinstance(event, e.MessageReceived | own.MessageStored):
-            state.message(event.message)
+            state.apply_message(event.message)
         elif isinstance(event, e.MessageEdited | e.MessageDeleted | e.GroupChanged):
-            state.message(event.action)
+            state.apply_message(event.action)
         elif isinstance(event, e.ReceiptReceived):
             state.receipt(event.receipt)
         elif isinstance(event, e.TypingChanged):
@@ -148,9 +148,9 @@ class LiveConversations(LiveList[LiveConversation]):
         elif isinstance(event, own.Reacted):
             state.reaction(event.message_id, event.reaction, added=event.added, by_me=True)
         elif isinstance(event, e.MessagePinned):
-            state.flagged(event.message, saved=False)
+            state.record_flags(event.message, saved=False)
         elif isinstance(event, e.MessageSaved):
-            state.flagged(event.message, saved=True)
+            state.record_flags(event.message, saved=True)
         else:
             self._apply_rest(event)
 

@@ -287,7 +287,7 @@ class LiveList(Generic[K]):
                     self._wanted = self._wanted or whole
                     if error.code not in RETRYABLE_CODES:
                         self._give_up(error)
-                    wait = min(retries.next(error.retry_after), LIST_RETRY.longest)
+                    wait = min(retries.next_wait(error.retry_after), LIST_RETRY.longest)
                     log.info("a live list could not be read: %s", error.code)
                     self._show()
                 except Exception:

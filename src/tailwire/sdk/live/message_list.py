@@ -105,7 +105,7 @@ class MessageList:
         """Return the users who are typing."""
         return tuple(self._typing.values())
 
-    def ends(self) -> tuple[int, int]:
+    def end_ids(self) -> tuple[int, int]:
         """Return the ids of the oldest and the newest stored message; 0 if there is none."""
         return (self._ids[0], self._ids[-1]) if self._ids else (0, 0)
 
@@ -120,7 +120,7 @@ class MessageList:
         """Return whether this is the conversation with a user, or of a group."""
         return (self._kind, self._other) == (kind, other)
 
-    def shows(self, message: BaseMessage) -> bool:
+    def is_shown(self, message: BaseMessage) -> bool:
         """Return whether a message of the conversation is shown in the list."""
         if merging.reports_a_change(message):
             return False
@@ -160,7 +160,7 @@ class MessageList:
         self.lost = self.doubtful = self.gone = False
         self._trim()
 
-    def older(self, page: Sequence[BaseMessage], first: int, *, complete: bool) -> None:
+    def prepend(self, page: Sequence[BaseMessage], first: int, *, complete: bool) -> None:
         """Prepend older messages: everything from the id `first` on."""
         self.reached = first
         for message in page:
@@ -174,7 +174,7 @@ class MessageList:
         self.complete = True
 
     def _take(self, message: BaseMessage) -> None:
-        if not self.shows(message):
+        if not self.is_shown(message):
             return
         if message.muid and message.sender.uid == self._me and self._queued.pop(message.muid, None) is not None:
             self._keys[message.id] = _queued_key(message.muid)
@@ -193,7 +193,7 @@ class MessageList:
 
     # Events.
 
-    def message(self, message: BaseMessage) -> None:
+    def apply_message(self, message: BaseMessage) -> None:
         """Apply a message: a new one, or one about an edit, a deletion or the members of a group."""
         if isinstance(message, Action) and merging.reports_a_change(message):
             if isinstance(message.action_on, BaseMessage) and self.belongs(message.action_on):
@@ -207,7 +207,7 @@ class MessageList:
         if message.parent_message_id in self._items:
             self._reply(message)
         known = message.id in self._items
-        if not known and self.shows(message) and (self.complete or message.id >= self.reached):
+        if not known and self.is_shown(message) and (self.complete or message.id >= self.reached):
             self._take(message)
             self._trim()
 
@@ -261,9 +261,9 @@ class MessageList:
             concerned = {reader, receipt.receiver_id} == {self._me, self._other}
             by = self._other if reader == self._me else self._me
         if concerned:
-            self.received(by, receipt.message_id, receipt.timestamp, read=read)
+            self.record_receipt(by, receipt.message_id, receipt.timestamp, read=read)
 
-    def received(self, by: str, up_to: int, at: int, *, read: bool) -> None:
+    def record_receipt(self, by: str, up_to: int, at: int, *, read: bool) -> None:
         """Record that the messages of a sender were delivered, or read, up to an id."""
         for number in self._ids:
             message = self._items[number].message
@@ -280,12 +280,12 @@ class MessageList:
         self.doubtful = self.doubtful or (self.unsure and not by_me)
         self._change(message_id, lambda m: merging.with_reaction(m, reaction, added=added, by_me=by_me))
 
-    def flagged(self, message: BaseMessage, *, saved: bool) -> None:
+    def record_flags(self, message: BaseMessage, *, saved: bool) -> None:
         """Record that a message was pinned, unpinned, saved or unsaved."""
         change = merging.with_save if saved else merging.with_pin
         self._change(message.id, lambda m: change(m, message))
 
-    def typed(self, indicator: TypingIndicator) -> None:
+    def record_typing(self, indicator: TypingIndicator) -> None:
         """Record that a user started or stopped typing."""
         uid, to = indicator.sender.uid, indicator.receiver_id
         here = to == self._other if self._kind == "group" else (uid, to) == (self._other, self._me)
@@ -295,7 +295,7 @@ class MessageList:
         if indicator.typing_status == "started":
             self._typing[uid] = indicator.sender
 
-    def queued(
+    def record_queued(
         self, muid: str, message: BaseMessage, state: MessageState | None, entry: Any, error: Exception | None
     ) -> None:
         """Apply the state of a queued message: pending, failed, or no longer queued (None).
@@ -309,7 +309,7 @@ class MessageList:
                 self._shown = None
             return
         to = self._other == message.receiver and self._kind == str(message.receiver_type)
-        if not to or not self.shows(message):
+        if not to or not self.is_shown(message):
             return
         if known is not None and known.state is MessageState.FAILED and state is MessageState.PENDING:
             del self._queued[muid]

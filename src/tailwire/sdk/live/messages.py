@@ -92,7 +92,7 @@ class LiveMessages(LiveList[LiveMessage]):
 
         def take() -> None:
             if self._state.reached == reached:  # otherwise older messages were dropped meanwhile
-                self._state.older(found, first, complete=complete)
+                self._state.prepend(found, first, complete=complete)
 
         return take
 
@@ -106,7 +106,7 @@ class LiveMessages(LiveList[LiveMessage]):
             if before:
                 query["id"] = before
             listed = await self._requests.list_messages(query, **self._place)
-            page = [m for m in readable(message_from_wire, listed, "a message") if self._state.shows(m)]
+            page = [m for m in readable(message_from_wire, listed, "a message") if self._state.is_shown(m)]
             found, before = page + found, id_of(listed[0]) if listed else before
             complete = len(listed) < size
             if complete or len(found) >= wanted or (found and number >= MAX_REQUESTS):
@@ -158,25 +158,25 @@ class LiveMessages(LiveList[LiveMessage]):
         state = self._state
         state.unsure = unsure
         if isinstance(event, e.MessageReceived | own.MessageStored):
-            state.message(event.message)
+            state.apply_message(event.message)
         elif isinstance(event, e.MessageEdited | e.MessageDeleted | e.GroupChanged):
-            state.message(event.action)
+            state.apply_message(event.action)
         elif isinstance(event, e.ReceiptReceived):
             state.receipt(event.receipt)
         elif isinstance(event, own.Marked):
             if event.kind == "user" and state.is_of(event.kind, event.other):
-                state.received(event.other, event.message_id, event.at, read=event.read)
+                state.record_receipt(event.other, event.message_id, event.at, read=event.read)
         elif isinstance(event, e.TypingChanged):
-            state.typed(event.indicator)
+            state.record_typing(event.indicator)
         elif isinstance(event, e.ReactionChanged):
             r = event.event.reaction
             state.reaction(r.message_id, r.reaction, added=event.added, by_me=r.uid == self.uid)
         elif isinstance(event, own.Reacted):
             state.reaction(event.message_id, event.reaction, added=event.added, by_me=True)
         elif isinstance(event, e.MessagePinned):
-            state.flagged(event.message, saved=False)
+            state.record_flags(event.message, saved=False)
         elif isinstance(event, e.MessageSaved):
-            state.flagged(event.message, saved=True)
+            state.record_flags(event.message, saved=True)
         elif isinstance(event, e.OutboxChanged):
             self._update_queued(event.entry)
         else:
@@ -184,7 +184,7 @@ class LiveMessages(LiveList[LiveMessage]):
 
     def _update_queued(self, entry: OutboxEntry) -> None:
         """Apply the current state of an outbox entry."""
-        self._state.queued(entry.muid, entry.message, _STATES.get(entry.status), entry, entry.error)
+        self._state.record_queued(entry.muid, entry.message, _STATES.get(entry.status), entry, entry.error)
 
     def _apply_rest(self, event: object) -> None:
         if isinstance(event, e.HistoryGap):
@@ -203,7 +203,7 @@ class LiveMessages(LiveList[LiveMessage]):
             if event.status is ConnectionStatus.FEATURE_THROTTLED:
                 return
             if event.status is not ConnectionStatus.CONNECTED:
-                self._sure = self._sure or self._state.ends()[1]
+                self._sure = self._sure or self._state.end_ids()[1]
                 return
             if event.continuity is None or event.continuity.kind is not ContinuityKind.EXACT:
                 self._mark_missing(self._sure)

@@ -111,7 +111,7 @@ class AuditLog:
         Args:
             values: the names and values of the settings, as one text.
         """
-        before = await self._store.last(SETTINGS_ACTION)
+        before = await self._store.last_entry(SETTINGS_ACTION)
         if before is None or before.details != values:
             entry = AuditEntry(CHANGE, "server", SETTINGS_ACTION, details=values)
             await self.end(entry)

@@ -156,7 +156,7 @@ class Authorizer:
         """
         entity = await self._directory.stored_entity(uid)
         if not caller.system:
-            blocked_by = await self._store.blocks.between(caller.uid, uid)
+            blocked_by = await self._store.blocks.blocker_between(caller.uid, uid)
             permissions.check_user(operation, permissions.user_role(caller.uid, uid, blocked_by))
         return entity
 

@@ -89,7 +89,7 @@ class CatchUp:
             newest_id: the id of the newest message that the user may see now.
         """
         log = self._store.change_log
-        number = await log.newest()
+        number = await log.newest_number()
         ended = await log.ended_memberships(caller.reader, newest_id, MAX_ENDED_MEMBERSHIPS) if caller.reader else []
         return number, max((membership.until_id for membership in ended), default=0)
 
@@ -102,7 +102,7 @@ class CatchUp:
         """
         log, cursor = self._store.change_log, wanted.cursor or 0
         # The log is read first: a change that is logged while the page is read will be on the next page.
-        newest, forgotten = await log.newest(), await log.forgotten()
+        newest, forgotten = await log.newest_number(), await log.forgotten_entries()
         found: list[ChangeRow] = []
         if asked.after is not None:
             found = await log.find(caller.reader, caller.device, asked.after, newest, asked.heard, MAX_CHANGES + 1)
@@ -138,7 +138,7 @@ class CatchUp:
         log, cursor = self._store.change_log, wanted.cursor or 0
         ended = await log.ended_memberships(caller.reader, cursor, MAX_ENDED_MEMBERSHIPS)
         for _ in range(MAX_READS):
-            rows = await self._messages.listed(caller, wanted)
+            rows = await self._messages.list_page(caller, wanted)
             ended, before = await log.ended_memberships(caller.reader, cursor, MAX_ENDED_MEMBERSHIPS), ended
             if ended == before:
                 break

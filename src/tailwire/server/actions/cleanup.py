@@ -109,7 +109,7 @@ class Cleanup:
             else self._call_later(min(max(seconds, MIN_DELAY_SECONDS), MAX_DELAY_SECONDS), self.wake)
         )
 
-    async def settle(self) -> None:
+    async def remove_due(self) -> None:
         """Remove everything that is due now, and wait until it is removed."""
         self.wake()
         while self._task is not None:

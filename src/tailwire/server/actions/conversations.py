@@ -43,7 +43,7 @@ class Conversations:
         self._lengths = services.lengths
         self._max_pins = max_pins
 
-    async def listed(
+    async def list_page(
         self, caller: Caller, wanted: ConversationFilter, *, with_tags: bool, with_blocks: bool
     ) -> tuple[list[ConversationView], int]:
         """Return a page of the caller's conversations, and how many there are.

@@ -78,7 +78,7 @@ class Delivery:
         self.frames = EventFrames(app_id, lambda: base)
         self.revoked = RevokedTokens()
 
-    def message(self, stored: Stored, json: bytes, device: str, also: str = "") -> None:
+    def publish_message(self, stored: Stored, json: bytes, device: str, also: str = "") -> None:
         """Publish a stored message.
 
         Args:
@@ -96,7 +96,7 @@ class Delivery:
         payload = self.frames.frame(FrameType.MESSAGE, row.sender, device, row.receiver, row.receiver_type, json)
         return FramePublication(payload, device, before=place.before, id=row.id, ended=place.ended)
 
-    def logged(self, message: LoggedMessage) -> FramePublication:
+    def publication_of_logged(self, message: LoggedMessage) -> FramePublication:
         """Return the publication of a message that another process has stored."""
         row = message.row
         json = without_later(row).json()  # a user who has left the group since may not see the rest
@@ -108,7 +108,7 @@ class Delivery:
         """Publish that the caller started or stopped typing."""
         self._ephemeral(FrameType.TYPING, caller, receiver, receiver_type, body, droppable=True)
 
-    def transient(self, caller: Caller, receiver: str, receiver_type: str, body: dict[str, Any]) -> None:
+    def publish_transient(self, caller: Caller, receiver: str, receiver_type: str, body: dict[str, Any]) -> None:
         """Publish a message that is not stored."""
         self._ephemeral(FrameType.TRANSIENT, caller, receiver, receiver_type, body, droppable=False)
 
@@ -226,7 +226,7 @@ class Delivery:
         publication = FramePublication(frame, droppable=True, audience=audience)
         self._broker.publish(PRESENCE_SUBJECT, publication)
 
-    def membership(self, uid: str, guid: str, *, joined: bool, message_id: int = 0) -> None:
+    def change_subscription(self, uid: str, guid: str, *, joined: bool, message_id: int = 0) -> None:
         """Subscribe a user's sockets to a group, or unsubscribe them.
 
         Args:

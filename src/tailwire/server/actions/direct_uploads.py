@@ -41,7 +41,7 @@ class DirectUploads:
         self._type_of = type_of
         self._max_size = max_size
 
-    def outstanding(self, uid: str, more: int) -> int:
+    def outstanding_bytes(self, uid: str, more: int) -> int:
         """Return the bytes that a user may still upload with forms.
 
         Args:
@@ -54,7 +54,7 @@ class DirectUploads:
             return 0
         if self._forms.is_full(uid, more):
             raise Refused("ERR_UPLOAD_QUOTA_EXCEEDED", "Send the files that you have uploaded, or wait a day.")
-        return self._forms.outstanding(uid)
+        return self._forms.outstanding_bytes(uid)
 
     def form(self, key: str, uid: str, name: str, size: int, lifetime: int) -> tuple[str, dict[str, str]] | None:
         """Return the URL and the fields of a form for the bucket; None if this server receives the file itself."""
@@ -77,7 +77,7 @@ class DirectUploads:
         if arrived is None:
             return None
         file, now = arrived.file, self._seconds()
-        row = FileRow(key, file.uid, file.name, self._type_of(arrived.head, file.name), arrived.size, now)
+        row = FileRow(key, file.uid, file.name, self._type_of(arrived.first_bytes, file.name), arrived.size, now)
         refusal: Refused | None = None
         if arrived.size > min(file.size, self._max_size):
             refusal = Refused("ERR_FILE_SIZE_EXCEEDED", f"The form is for a file of {file.size} bytes.")
@@ -87,7 +87,7 @@ class DirectUploads:
             if kept is FileResult.EXISTS:  # a concurrent request has taken it in
                 return await self._store.files.get(key)
             if kept is FileResult.OVER_QUOTA:
-                refusal = self._room.exceeded()
+                refusal = self._room.quota_exceeded()
         self._forms.remove(key)
         if refusal is not None:
             await self._uploads.remove([key])

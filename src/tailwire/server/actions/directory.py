@@ -108,7 +108,7 @@ class Directory:
 
     async def online_to(self, reader: str) -> tuple[str, ...]:
         """Return the uids of the users whom a reader may see online: all but those with a block between them."""
-        hidden = await self._store.blocks.everyone(reader) if reader else frozenset()
+        hidden = await self._store.blocks.blocked_or_blocking(reader) if reader else frozenset()
         return tuple(uid for uid in self._everyone_online() if uid not in hidden)
 
     async def view(self, row: UserRow, reader: str) -> UserView:
@@ -132,7 +132,7 @@ class Directory:
         return await self.user_entity(uid)
 
     async def _is_hidden(self, uid: str, reader: str) -> bool:
-        return bool(reader) and reader != uid and bool(await self._store.blocks.between(reader, uid))
+        return bool(reader) and reader != uid and bool(await self._store.blocks.blocker_between(reader, uid))
 
 
 def _key(uid: str, online: bool, with_metadata: bool) -> str:

@@ -81,7 +81,7 @@ class Ephemeral:
         body = {"action": action, "user": user, "metadata": metadata}
         self._delivery.typing(caller, receiver, receiver_type, body)
 
-    async def transient(self, caller: Caller, receiver: str, receiver_type: str, data: msgspec.Raw) -> None:
+    async def publish_transient(self, caller: Caller, receiver: str, receiver_type: str, data: msgspec.Raw) -> None:
         """Publish a message to the sockets that are connected now, without storing it.
 
         Raises:
@@ -90,7 +90,7 @@ class Ephemeral:
         _check_object(data, "body.data")
         receiver, _ = await self._addressee(caller, receiver, receiver_type)
         user = await self._directory.user_entity(caller.uid)
-        self._delivery.transient(caller, receiver, receiver_type, {"user": user, "data": data})
+        self._delivery.publish_transient(caller, receiver, receiver_type, {"user": user, "data": data})
 
     async def _addressee(self, caller: Caller, receiver: str, receiver_type: str) -> tuple[str, int]:
         # The uid or guid, and the number of members of a group.
@@ -111,7 +111,7 @@ class Ephemeral:
             platform: the platform, as the client names it.
         """
         self._platforms[uid] = platform
-        before, after = await self._everywhere.changed(uid)
+        before, after = await self._everywhere.record_change(uid)
         if before is State.OFFLINE is not after:
             await self._presence(uid, "online", platform=platform)
         elif before is State.AWAY and after is State.ONLINE:
@@ -119,21 +119,21 @@ class Ephemeral:
 
     async def user_went_offline(self, uid: str) -> None:
         """Store when a user was last seen, and publish that they are offline, because their last socket here closed."""
-        await self._store.users.seen(uid, self._world.seconds())
-        before, after = await self._everywhere.changed(uid)
+        await self._store.users.store_last_online(uid, self._world.seconds())
+        before, after = await self._everywhere.record_change(uid)
         platform = "" if self._directory.is_online(uid) else self._platforms.pop(uid, "")
         if before is not State.OFFLINE is after:
             await self._presence(uid, "offline", platform=platform)
         elif before is State.ONLINE and after is State.AWAY:
             await self._presence(uid, "away", "appState")
 
-    async def away(self, uid: str) -> None:
+    async def publish_away(self, uid: str) -> None:
         """Publish that all apps of a user are in the background, or that one is in the foreground again."""
-        before, after = await self._everywhere.changed(uid)
+        before, after = await self._everywhere.record_change(uid)
         if before is not after and State.OFFLINE not in (before, after):
             await self._presence(uid, "away" if after is State.AWAY else "online", "appState")
 
-    async def ended(self, uids: Sequence[str], at: int) -> None:
+    async def publish_offline(self, uids: Sequence[str], at: int) -> None:
         """Publish that the users of a process that has ended are offline.
 
         Args:
@@ -141,12 +141,12 @@ class Ephemeral:
         """
         for number, uid in enumerate(uids):
             if not self._directory.is_online(uid):
-                await self._store.users.seen(uid, at)
+                await self._store.users.store_last_online(uid, at)
                 await self._presence(uid, "offline")
             if number % PUBLISH_BATCH_SIZE == 0:
                 await asyncio.sleep(0)
 
-    async def returned(self, uids: Sequence[str]) -> None:
+    async def publish_online_again(self, uids: Sequence[str]) -> None:
         """Publish those users as online whom another process reported as offline while this one was paused."""
         for number, uid in enumerate(uids):
             if self._directory.is_online(uid):
@@ -167,13 +167,13 @@ class Ephemeral:
                 self._skipped[uid] = None
         elif self._publishes_presence():
             await self._publish_presence(row, action, shown, feature)
-        if self._store.webhooks.enabled and not feature:
+        if self._store.webhooks.any_enabled and not feature:
             await self._store.webhooks.add_events([self._connection_event(shown, action, platform)])
 
     async def _publish_presence(self, row: UserRow, action: str, shown: dict[str, Any], feature: str = "") -> None:
         body = {"action": action, "timestamp": self._world.seconds(), "user": shown}
         friends = await self._store.friends.of_user(row.uid)
-        blocked = await self._store.blocks.everyone(row.uid)
+        blocked = await self._store.blocks.blocked_or_blocking(row.uid)
         self._delivery.presence(row.uid, row.role, body, friends, blocked, feature)
 
     async def publish_skipped(self) -> None:

@@ -120,13 +120,13 @@ class Groups:
             created_at=now,
         )
         events = []
-        if self._store.webhooks.enabled:
+        if self._store.webhooks.any_enabled:
             members = {owner: await self._directory.user_entity(owner)}
             events.append(Event("group_created", encode({"group": group_payload(GroupView(row)), "members": members})))
         if not await self._store.groups.add(row, owner_is_member=owner_is_member, events=events):
             raise Refused("ERR_GUID_ALREADY_EXISTS", {"guid": row.guid})
         if owner_is_member:
-            self._delivery.membership(owner, row.guid, joined=True)
+            self._delivery.change_subscription(owner, row.guid, joined=True)
         return GroupView(row, await self._store.members.get(row.guid, caller.uid))
 
     async def members_count(self, guid: str) -> int | None:
@@ -145,7 +145,7 @@ class Groups:
         banned = may_be_banned and await self._store.members.ban_of(found.guid, caller.uid) is not None
         return GroupView(found, member, banned)
 
-    async def listed(self, caller: Caller, wanted: GroupFilter) -> tuple[list[GroupView], int]:
+    async def list_page(self, caller: Caller, wanted: GroupFilter) -> tuple[list[GroupView], int]:
         """Return a page of the groups that the caller may see, and how many there are."""
         rows, total = await self._store.groups.find(wanted)
         return await self._views(caller, rows), total
@@ -228,7 +228,7 @@ class Groups:
         members, number = await self._store.removal.remove_group(act, events)
         self._tell_members(caller, act.guid, "groupRemoved", None, number)
         for uid in members:
-            self._delivery.membership(uid, act.guid, joined=False)
+            self._delivery.change_subscription(uid, act.guid, joined=False)
         return act.guid
 
     async def transfer(self, caller: Caller, guid: str, to: str) -> tuple[str, str]:

@@ -63,7 +63,7 @@ class Keys:
         await self._store.keys.add(row)
         return row, key
 
-    async def listed(self, *, scope: str, search: str, limit: int, offset: int) -> tuple[list[KeyRow], int]:
+    async def list_page(self, *, scope: str, search: str, limit: int, offset: int) -> tuple[list[KeyRow], int]:
         """Return a page of the API keys, and how many there are."""
         return await self._store.keys.find(scope, search, limit=limit, offset=offset)
 
@@ -82,7 +82,7 @@ class Keys:
         """
         row = await self._store.keys.get(fingerprint(key))
         if row is None and len(key) == KEY_ID_CHARACTERS:
-            named = await self._store.keys.named(key)
+            named = await self._store.keys.keys_with_id(key)
             row = named[0] if len(named) == 1 else None
         if row is None:
             raise Refused("ERR_APIKEY_NOT_FOUND")
@@ -159,7 +159,7 @@ class Keys:
             Refused: ERR_UID_NOT_FOUND, ERR_AUTH_TOKEN_NOT_FOUND, ERR_BAD_REQUEST.
         """
         row = with_device(await self.token(uid, token), device)
-        await self._store.tokens.change(row)
+        await self._store.tokens.change_device(row)
         return row
 
     async def delete_token(self, uid: str, token: str) -> str:

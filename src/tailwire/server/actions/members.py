@@ -79,7 +79,7 @@ class Members:
 
     # Lists.
 
-    async def listed(self, caller: Caller, wanted: MemberFilter) -> tuple[list[MemberView], int]:
+    async def list_page(self, caller: Caller, wanted: MemberFilter) -> tuple[list[MemberView], int]:
         """Return a page of a group's members, and how many there are.
 
         Raises:
@@ -103,7 +103,7 @@ class Members:
         online = await self._directory.online_to(caller.reader) if wanted.online is not None else ()
         return replace(wanted, guid=found.guid, status_of=online)
 
-    async def banned(self, caller: Caller, wanted: MemberFilter) -> tuple[list[BanView], int]:
+    async def list_banned(self, caller: Caller, wanted: MemberFilter) -> tuple[list[BanView], int]:
         """Return a page of the users who are banned from a group, and how many there are.
 
         Raises:
@@ -142,13 +142,13 @@ class Members:
     async def _is_password(self, caller: Caller, found: GroupRow, password: str) -> bool:
         # The attempt is counted before the first await, so that concurrent attempts do not exceed the limit.
         guess = f"{caller.uid}\0{found.guid}"
-        wait = self._guesses.take(guess)
+        wait = self._guesses.count_attempt(guess)
         if wait:
             advice = "Too many wrong passwords. Wait, then try again."
             raise Refused("ERR_TOO_MANY_REQUESTS", advice, retry_after=wait, limit="wrong_passwords_per_minute")
         given = password[: self._lengths.password + 1]
         try:
-            matches = await self._passwords.same(caller.reader, given, found.password_hash or "")
+            matches = await self._passwords.matches(caller.reader, given, found.password_hash or "")
         except Refused:
             self._guesses.give_back(guess)  # the password was not checked
             raise
@@ -183,7 +183,7 @@ class Members:
         extras = {"scope": {"new": scope}} if action == "added" else None
         draft = await self._action.drafter(caller, action, act.on, now, lambda _: extras)
         stored = await self._store.members.add(act, scope, now, draft)
-        self._delivery.membership(act.on, act.guid, joined=True, message_id=stored.message.id)
+        self._delivery.change_subscription(act.on, act.guid, joined=True, message_id=stored.message.id)
         return stored
 
     async def leave(self, caller: Caller, guid: str) -> bytes:
@@ -204,7 +204,7 @@ class Members:
         was_member = before.on is not None
         json = self._publish(caller, stored, "" if was_member else act.on)
         if was_member:
-            self._delivery.membership(act.on, act.guid, joined=False, message_id=stored.message.id)
+            self._delivery.change_subscription(act.on, act.guid, joined=False, message_id=stored.message.id)
         return json
 
     # Acting on others.
@@ -384,12 +384,12 @@ class Members:
         online = list(self._directory.online_uids())
         for guid in guids:
             found, _ = await self._authorizer.group(caller, guid, "list_members")
-            counts[found.guid] = len(await self._store.members.among(found.guid, online))
+            counts[found.guid] = len(await self._store.members.members_among(found.guid, online))
         return counts
 
     def _publish(self, caller: Caller, stored: Stored, also: str = "") -> bytes:
         json = stored.message.json()
-        self._delivery.message(stored, json, caller.device, also)
+        self._delivery.publish_message(stored, json, caller.device, also)
         return for_sender(caller, json, stored)
 
 

@@ -85,7 +85,7 @@ class Messages:
             receiver_entity = await self._receiver(caller, receiver, receiver_type)
         except Refused:
             # A retry of a send whose response was lost succeeds even if the caller may no longer send.
-            sent = await self.sent(caller, message.muid)
+            sent = await self.find_sent(caller, message.muid)
             if sent is None:
                 raise
             return sent
@@ -113,7 +113,7 @@ class Messages:
             json = with_quoted(json, references.quoted)
         if stored.new:
             # No await since the store returned, so that publications keep the order of the ids.
-            self._delivery.message(stored, json, caller.device)
+            self._delivery.publish_message(stored, json, caller.device)
             self._count_stored()
         return for_sender(caller, json, stored)
 
@@ -130,7 +130,7 @@ class Messages:
         data["attachments"] = [await self._files.describe(a) for a in data["attachments"]]
         data["url"] = data["attachments"][0].url
 
-    async def sent(self, caller: Caller, muid: str | None) -> bytes | None:
+    async def find_sent(self, caller: Caller, muid: str | None) -> bytes | None:
         """Return the message that the caller has already sent with a muid, encoded; None if there is none."""
         if not muid or len(muid) > rules.MAX_MUID_CHARACTERS:
             return None
@@ -192,7 +192,7 @@ class Messages:
         events: tuple[Event, ...],
         references: References = NO_REFERENCES,
     ) -> Draft:
-        if content.mentions and self._store.webhooks.enabled:
+        if content.mentions and self._store.webhooks.any_enabled:
             events = (*events, MENTIONED_EVENT)
         return draft(envelope, content, self._world.seconds(), events, references)
 
@@ -232,7 +232,9 @@ class Messages:
             listed.append({"recipient": await self._directory.entity_for(uid, caller.reader), **times})
         return with_field(shown, b"receipts", encode({"data": listed}))
 
-    async def listed(self, caller: Caller, wanted: MessageFilter, *, uid: str = "", guid: str = "") -> list[ListedRow]:
+    async def list_page(
+        self, caller: Caller, wanted: MessageFilter, *, uid: str = "", guid: str = ""
+    ) -> list[ListedRow]:
         """Return messages of a conversation, or of all that the caller may read; oldest first.
 
         Args:
@@ -374,7 +376,7 @@ class Messages:
 
     def _publish(self, caller: Caller, stored: Stored) -> bytes:
         json = stored.message.json()
-        self._delivery.message(stored, json, caller.device)
+        self._delivery.publish_message(stored, json, caller.device)
         return for_sender(caller, json, stored)
 
 

@@ -66,7 +66,7 @@ class NotificationContent:
             return await self._notification(row, message, left, "", DELETED_TEXT, "deleted") if row.shown else None
         if await self._store.notifications.read_up_to(message.conversation_id, row.uid) >= message.id:
             return None
-        if await self._store.blocks.between(row.uid, message.sender):  # a block since it was queued
+        if await self._store.blocks.blocker_between(row.uid, message.sender):  # a block since it was queued
             return None
         return await self._notification(row, message, left, message.sender, await self._text(message), "message")
 
@@ -79,7 +79,7 @@ class NotificationContent:
         reaction = await self._store.notifications.reaction(row.reaction_id)
         if reaction is None or message.deleted_at is not None:
             return None
-        if await self._store.blocks.between(row.uid, reaction.uid):
+        if await self._store.blocks.blocker_between(row.uid, reaction.uid):
             return None
         return await self._notification(
             row, message, left, reaction.uid, f"Reacted with {reaction.reaction}", "reaction"

@@ -204,9 +204,9 @@ class Notifications:
 
     # Muted conversations.
 
-    async def muted(self, caller: Caller) -> list[Mute]:
+    async def muted_conversations(self, caller: Caller) -> list[Mute]:
         """Return the conversations that the caller has muted."""
-        rows = await self._store.push_preferences.mutes(caller.uid, self._world.milliseconds())
+        rows = await self._store.push_preferences.muted_conversations(caller.uid, self._world.milliseconds())
         return [_mute(row, caller.uid) for row in rows]
 
     async def mute(self, caller: Caller, mutes: Sequence[Mute]) -> list[Mute]:
@@ -221,7 +221,7 @@ class Notifications:
                 raise Refused("ERR_BAD_REQUEST", {"until": "Use milliseconds since 1970."})
             rows.append(MuteRow(await self._existing_conversation(caller, one), one.until))
         await self._store.push_preferences.mute(caller.uid, rows, MAX_MUTES)
-        return await self.muted(caller)
+        return await self.muted_conversations(caller)
 
     async def unmute(self, caller: Caller, mutes: Sequence[Mute]) -> list[Mute]:
         """Unmute conversations. Return those that are still muted.
@@ -231,7 +231,7 @@ class Notifications:
         """
         conversations = [_key(caller, one) for one in _bounded(mutes)]
         await self._store.push_preferences.unmute(caller.uid, conversations)
-        return await self.muted(caller)
+        return await self.muted_conversations(caller)
 
     async def _existing_conversation(self, caller: Caller, one: Mute) -> ConversationKey:
         conversation = _key(caller, one)
@@ -276,9 +276,9 @@ class Notifications:
             raise Refused("ERR_NOTIFICATION_NOT_FOUND")
         return row, await self._composer.compose(row._replace(queued_at=self._world.seconds()))
 
-    async def failed(self, *, limit: int, offset: int) -> tuple[list[NotificationRow], int]:
+    async def list_failed(self, *, limit: int, offset: int) -> tuple[list[NotificationRow], int]:
         """Return a page of the notifications that were given up, newest first, and how many there are."""
-        return await self._store.notifications.failed(limit=limit, offset=offset)
+        return await self._store.notifications.list_failed(limit=limit, offset=offset)
 
     async def send_again(self, notification_id: str) -> None:
         """Retry a notification that was given up.

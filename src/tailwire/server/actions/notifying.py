@@ -129,7 +129,7 @@ class Notifier:
 
     async def start(self) -> None:
         """Begin to examine messages, starting with those that an earlier process left."""
-        self.note(await self._store.notifications.highest())
+        self.schedule(await self._store.notifications.newest_id())
         self._tasks = [
             self._loop.create_task(self._run(), name="tailwire push"),
             self._loop.create_task(self._sweep(), name="tailwire push cleanup"),
@@ -140,7 +140,7 @@ class Notifier:
         self._active = True
         self._begun += 1
 
-    def note(self, message_id: int) -> None:
+    def schedule(self, message_id: int) -> None:
         """Schedule the examination of a message, or of new reactions (0). Free while no device is registered."""
         if not self._active:
             return
@@ -167,11 +167,11 @@ class Notifier:
             except Refused as e:  # the store cannot be used, which it logs itself
                 log.warning("push notifications could not be queued; trying again later: %s", e)
                 await asyncio.sleep(RETRY_SECONDS)
-                self.note(up_to)
+                self.schedule(up_to)
             except Exception:  # noqa: BLE001 - without this task nobody would be notified, at no server
                 log.exception("push notifications could not be queued; trying again later")
                 await asyncio.sleep(RETRY_SECONDS)
-                self.note(up_to)
+                self.schedule(up_to)
 
     async def _awaited(self) -> bool:
         # Returns whether something was noted. With several servers, asks for what the others have stored.
@@ -184,11 +184,11 @@ class Notifier:
         await asyncio.sleep(POLL_SECONDS)
         try:
             progress = await self._store.notifications.progress()
-            highest = await self._store.notifications.highest()
+            highest = await self._store.notifications.newest_id()
             some = highest > progress.message_id or await self._store.notifications.reactions(progress.reaction_id, 1)
-            if some and await self._store.push_tokens.any():
+            if some and await self._store.push_tokens.any_registered():
                 self._active = True
-                self.note(highest)
+                self.schedule(highest)
         except Refused as e:
             log.warning("messages of other servers could not be examined; trying again later: %s", e)
         return bool(self._noted)
@@ -196,12 +196,12 @@ class Notifier:
     async def _examine(self, up_to: int) -> None:
         notifications = self._store.notifications
         begun = self._begun
-        if not await self._store.push_tokens.any():
+        if not await self._store.push_tokens.any_registered():
             self._active = begun != self._begun  # if they differ, a device was registered meanwhile
             return
         progress = await notifications.progress()
         while progress.message_id < up_to:
-            if await notifications.waiting() >= MAX_WAITING_NOTIFICATIONS:
+            if await notifications.count_waiting() >= MAX_WAITING_NOTIFICATIONS:
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             rows = await notifications.messages(progress.message_id, up_to, MESSAGES_AT_ONCE)
@@ -210,12 +210,12 @@ class Notifier:
                 progress = Progress(row.id, "", progress.reaction_id)
             if not rows:
                 progress = Progress(up_to, "", progress.reaction_id)
-            await notifications.advance(progress)
+            await notifications.store_progress(progress)
         while reactions := await notifications.reactions(progress.reaction_id, MESSAGES_AT_ONCE):
             for reaction in reactions:
                 await self._reaction(reaction)
             progress = progress._replace(reaction_id=reactions[-1].id)
-            await notifications.advance(progress)
+            await notifications.store_progress(progress)
 
     async def _message(self, row: MessageRow, progress: Progress) -> None:
         changed = changed_message(row)
@@ -246,7 +246,7 @@ class Notifier:
             after = members[-1].uid
             if len(members) < MEMBERS_AT_ONCE:
                 return
-            await self._store.notifications.advance(Progress(row.id - 1, after, progress.reaction_id))
+            await self._store.notifications.store_progress(Progress(row.id - 1, after, progress.reaction_id))
 
     async def _reaction(self, reaction: ReactionSeen) -> None:
         row = await self._store.messages.get(reaction.message_id)
@@ -302,8 +302,8 @@ class Notifier:
             try:
                 if self.is_mine():
                     now = self._world.seconds()
-                    await self._store.push_tokens.sweep(now)
-                    await self._store.notifications.forget(now - KEPT_SENT_SECONDS, now - KEPT_FAILED_SECONDS)
+                    await self._store.push_tokens.remove_ended(now)
+                    await self._store.notifications.delete_finished(now - KEPT_SENT_SECONDS, now - KEPT_FAILED_SECONDS)
             except Refused as e:
                 log.warning("old push notifications could not be removed; trying again later: %s", e)
             await asyncio.sleep(SWEEP_SECONDS)

@@ -41,9 +41,9 @@ async def find_orphans(store: PruningStore, uploads: Uploads, now: int, *, remov
         OSError: the folder cannot be read.
     """
     before = now - SETTLED_SECONDS
-    unused = await store.unused(before)
+    unused = await store.count_unused(before)
     found = Orphans(unused=unused.files, bytes=unused.bytes)
-    async for batch in uploads.stored():
+    async for batch in uploads.stored_files():
         orphans = await _unrecorded(store, [file for file in batch if file.written_at <= before])
         found.unrecorded += len(orphans)
         found.bytes += sum(file.size for file in orphans)
@@ -52,7 +52,7 @@ async def find_orphans(store: PruningStore, uploads: Uploads, now: int, *, remov
     last = ""
     while names := await store.files_after(last, before, NAMES_PER_STEP):
         last = names[-1]
-        lost = await uploads.missing(names)
+        lost = await uploads.missing_names(names)
         found.lost += len(lost)
         if remove and lost:
             await store.condemn(lost)
@@ -61,5 +61,5 @@ async def find_orphans(store: PruningStore, uploads: Uploads, now: int, *, remov
 
 async def _unrecorded(store: PruningStore, files: list[StoredFile]) -> list[StoredFile]:
     stems = [file.name.partition(".")[0].removesuffix(THUMBNAIL_SUFFIX) for file in files]
-    known = await store.known(stems)
+    known = await store.recorded_names(stems)
     return [file for file, is_known in zip(files, known, strict=True) if not is_known]

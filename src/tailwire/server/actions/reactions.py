@@ -65,7 +65,7 @@ class Reactions:
         def events(changed: ReactionRow) -> tuple[Event, ...]:
             return (Event(name, encode({"reaction": reaction_payload(ReactionView(changed, by))})),)
 
-        telling = events if self._store.webhooks.enabled else None
+        telling = events if self._store.webhooks.any_enabled else None
         if take_back:
             changed = await self._store.reactions.remove(act, reaction, now, telling)
         else:
@@ -152,7 +152,7 @@ class Reactions:
         await self._store.annotations.subscribe(act, wanted=following)
         return act.message_id
 
-    async def threads(self, caller: Caller, *, limit: int, offset: int) -> tuple[list[msgspec.Raw], int]:
+    async def list_followed_threads(self, caller: Caller, *, limit: int, offset: int) -> tuple[list[msgspec.Raw], int]:
         """Return a page of the first messages of the threads that the caller follows, and how many there are."""
         ids, total = await self._store.annotations.followed_threads(caller.uid, limit=limit, offset=offset)
         found = await self._store.messages.by_ids(ids)
@@ -172,12 +172,12 @@ class Reactions:
             raise Refused("ERR_REASON_NOT_FOUND", {"id": f"Use one of {', '.join(FLAG_REASONS)}."})
         if remark is not None and len(remark) > MAX_REMARK_CHARACTERS:
             raise Refused("ERR_BAD_REQUEST", {"remark": f"Use at most {MAX_REMARK_CHARACTERS} characters."})
-        await self._store.annotations.flag(act, reason, remark, self._world.seconds())
+        await self._store.annotations.add_report(act, reason, remark, self._world.seconds())
         return row.id
 
-    async def flagged(self, *, limit: int, offset: int) -> tuple[list[ReportView], int]:
+    async def list_reports(self, *, limit: int, offset: int) -> tuple[list[ReportView], int]:
         """Return a page of the reports, newest first, and how many there are (REST keys)."""
-        rows, total = await self._store.annotations.flags(limit=limit, offset=offset)
+        rows, total = await self._store.annotations.list_reports(limit=limit, offset=offset)
         return await self._report_views(rows), total
 
     async def flagged_after(self, position: Position, limit: int) -> list[ReportView]:
@@ -204,5 +204,5 @@ class Reactions:
         valid = all(0 < len(e) <= MAX_ELEMENT_CHARACTERS for e in elements)
         if not valid or not 0 < len(elements) <= MAX_ELEMENTS:
             raise Refused("ERR_BAD_REQUEST", {"interactions": f"Name 1 to {MAX_ELEMENTS} elements."})
-        await self._store.annotations.interact(act, elements, self._world.seconds())
+        await self._store.annotations.add_interactions(act, elements, self._world.seconds())
         return row.id

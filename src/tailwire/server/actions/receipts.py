@@ -74,12 +74,12 @@ class Receipts:
         body = {"action": action, "messageId": str(row.id), "user": user, "timestamp": now}
         receiver = group or row.sender
         events = []
-        if published and self._store.webhooks.enabled:
+        if published and self._store.webhooks.any_enabled:
             events.append(Event(f"message_{'read' if read else 'delivery'}_receipt", encode({
                 "receiver": receiver, "receiverType": row.receiver_type, "type": "receipts", "sender": caller.uid,
                 "messageSender": row.sender, "body": body,
             })))  # fmt: skip
-        marked = await self._store.read_state.mark(
+        marked = await self._store.read_state.mark_up_to(
             row.conversation_id,
             caller.uid,
             row.id,
@@ -112,7 +112,7 @@ class Receipts:
 
     async def _members_then(self, guid: str, senders: list[str], number: int) -> list[str]:
         # Senders who had left the group before are not notified. Those who left it afterwards are, as in a catch-up.
-        members = await self._store.members.among(guid, senders)
+        members = await self._store.members.members_among(guid, senders)
         others = [uid for uid in senders if uid not in members]
         return members + (await self._store.change_log.left_after(guid, others, number) if others else [])
 
@@ -163,7 +163,7 @@ class Receipts:
         if row.conversation_id != conversation:
             raise Refused("ERR_MESSAGE_ID_NOT_FOUND", {"messageId": "This message is not in this conversation."})
         after = row.id if caller.key else row.id - 1
-        number = await self._store.read_state.unmark(conversation, caller.uid, after, caller.device)
+        number = await self._store.read_state.mark_unread_after(conversation, caller.uid, after, caller.device)
         if number:
             self._delivery.own_list_changed(caller, "changed", number, conversation)
         return row.id

@@ -64,7 +64,7 @@ class Relations:
                 self._delivery.own_list_changed(caller, "blocks", number)
         return outcome
 
-    async def blocked(
+    async def list_blocked(
         self, caller: Caller, *, direction: str, search: str, limit: int, offset: int
     ) -> tuple[list[UserView], int]:
         """Return a page of the users with a block between them and the caller, and how many there are.
@@ -117,7 +117,7 @@ class Relations:
             outcome[uid] = None
         return outcome
 
-    async def friends(self, caller: Caller, *, search: str, limit: int, offset: int) -> tuple[list[UserView], int]:
+    async def list_friends(self, caller: Caller, *, search: str, limit: int, offset: int) -> tuple[list[UserView], int]:
         """Return a page of the caller's friends, and how many there are."""
         wanted = UserFilter(caller.uid, search=search, friends_only=True, limit=limit, offset=offset)
         rows, total = await self._store.users.find(wanted)

@@ -62,7 +62,7 @@ class Renderer:
             if row.id in saved:
                 shown[n] = with_field(shown[n], b"savedAt", b"%d" % saved[row.id])
         if following:
-            followed = await self._store.annotations.subscribed(first, last, reader)
+            followed = await self._store.annotations.followed_between(first, last, reader)
             for n, row in enumerate(rows):
                 shown[n] = with_field(shown[n], b"threadSubscribed", b"true" if row.id in followed else b"false")
 

@@ -102,7 +102,7 @@ class Retention:
             self._timer = self._loop.call_later(wait, self.start)
 
     async def _seconds_until_next(self) -> float:
-        message, file = await self._store.oldest()
+        message, file = await self._store.oldest_times()
         due = [
             oldest + age
             for oldest, age in ((message, self._messages), (file, self._files))

@@ -204,7 +204,7 @@ class Roles:
             return RoleRow(DEFAULT_ROLE, "Default")
         raise Refused("ERR_ROLE_NOT_FOUND", {"role": role[:100]})
 
-    async def listed(self, *, limit: int, offset: int) -> tuple[list[RoleRow], int]:
+    async def list_page(self, *, limit: int, offset: int) -> tuple[list[RoleRow], int]:
         """Return a page of the roles, and how many there are."""
         return await self._store.roles.find(limit=limit, offset=offset)
 

@@ -94,7 +94,7 @@ class Sessions:
         if scope is not None and now - self._keys_used.get(key_hash, 0) >= USE_SECONDS:
             self._keys_used[key_hash] = now
             try:
-                await self._store.keys.used(key_hash, now)
+                await self._store.keys.record_use(key_hash, now)
             except (OSError, Refused) as e:  # the request itself may need no write
                 log.info("the last use of an API key could not be stored: %s", e)
         return scope

@@ -131,7 +131,7 @@ class Files:
             self.check_size(file.size)  # before the quota, whose refusal would not say that one file is too large
         total = sum(max(0, file.size) for file in wanted.values())
         direct = self._direct if receiver else None
-        used = await self._used(caller.uid) + (direct.outstanding(caller.uid, len(wanted)) if direct else 0)
+        used = await self._used(caller.uid) + (direct.outstanding_bytes(caller.uid, len(wanted)) if direct else 0)
         self._room.check("" if caller.system else caller.uid, used, total)
         until = self._world.seconds() + FORM_LIFETIME_SECONDS
         forms = {}
@@ -193,7 +193,7 @@ class Files:
         if size > self.max_size:
             raise Refused("ERR_FILE_SIZE_EXCEEDED", f"A file has at most {self.max_size} bytes.", limit="max_file")
 
-    async def keep(self, caller: Caller, file_name: str, sink: Sink) -> Attachment:
+    async def store_file(self, caller: Caller, file_name: str, sink: Sink) -> Attachment:
         """Store a complete file. Return it as an attachment.
 
         Raises:
@@ -206,12 +206,12 @@ class Files:
         return _attachment_of(row)
 
     async def _keep_file(self, uid: str, key: str, name: str, sink: Sink) -> FileRow:
-        row = FileRow(key, uid, name, type_of(sink.head, name), sink.size, self._world.seconds())
+        row = FileRow(key, uid, name, type_of(sink.first_bytes, name), sink.size, self._world.seconds())
         await self.turns.wait(uid)
         await sink.finish()
         if row.mime_type.startswith("image/"):
             async with self._pictures.turn(uid):
-                picture = await sink.picture()
+                picture = await sink.measure_picture()
             if picture is not None:
                 small = f"{key.partition('.')[0]}-small.jpg" if picture.small else None
                 row = replace(row, width=picture.width, height=picture.height, thumbnail=small)
@@ -229,7 +229,7 @@ class Files:
             return row
         sink.drop()
         if kept is FileResult.OVER_QUOTA:
-            raise self._room.exceeded()
+            raise self._room.quota_exceeded()
         raise Refused("ERR_BAD_REQUEST", {"key": "A file was uploaded with this form before. Get a new form."})
 
     async def forget(self, kept: Sequence[Attachment]) -> None:
@@ -237,12 +237,12 @@ class Files:
         if kept:
             await self._store.files.discard([a.url.rpartition("/")[2] for a in kept])
 
-    async def take(self, uid: str) -> Reservation:
+    async def reserve(self, uid: str) -> Reservation:
         """Reserve disk space for an upload of a user. The caller must release it (`end`)."""
-        return self._room.take("" if uid == SYSTEM_USER else uid, await self._used(uid))
+        return self._room.begin_upload("" if uid == SYSTEM_USER else uid, await self._used(uid))
 
     async def _used(self, uid: str) -> int:
-        return await self._store.files.uploaded(uid, self._world.seconds() - DAY_SECONDS)
+        return await self._store.files.bytes_uploaded(uid, self._world.seconds() - DAY_SECONDS)
 
     async def describe(self, attachment: Attachment) -> Attachment:
         """Return an attachment; if it is a file of this server, with its stored facts."""

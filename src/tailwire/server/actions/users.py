@@ -114,7 +114,7 @@ class Users:
             conversation_id=conversation_of(caller.uid, row.uid, "user"),
         )
 
-    async def listed(self, caller: Caller, wanted: UserFilter, *, status: str) -> tuple[list[UserView], int]:
+    async def list_page(self, caller: Caller, wanted: UserFilter, *, status: str) -> tuple[list[UserView], int]:
         """Return a page of users, and how many there are.
 
         Args:
@@ -131,7 +131,7 @@ class Users:
         """Return users after a position.
 
         Args:
-            status: as for `listed`.
+            status: as for `list_page`.
 
         Raises:
             Refused: ERR_BAD_REQUEST.
@@ -227,7 +227,7 @@ class Users:
         for token in tokens:
             self._delivery.token_gone(found.uid, token, "deleted user")
         for guid in groups:
-            self._delivery.membership(found.uid, guid, joined=False)
+            self._delivery.change_subscription(found.uid, guid, joined=False)
         self._directory.forget_all()
         return found.uid
 

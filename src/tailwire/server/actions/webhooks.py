@@ -84,7 +84,7 @@ class WebhookAdministration:
         Raises:
             Refused: ERR_BAD_REQUEST, ERR_TRIGGER_NOT_FOUND, ERR_LIMIT_EXCEEDED.
         """
-        if len(await self._store.webhooks.all()) >= MAX_WEBHOOKS:
+        if len(await self._store.webhooks.list_all()) >= MAX_WEBHOOKS:
             raise Refused("ERR_LIMIT_EXCEEDED", {"webhooks": f"An app has at most {MAX_WEBHOOKS}."})
         webhook_id = identifier(webhook_id, "id") if webhook_id else self._world.secret(8)
         if webhook_id in RESERVED_IDS:
@@ -101,9 +101,9 @@ class WebhookAdministration:
         key = bytes.fromhex(self._world.secret(SECRET_BYTES.start))
         return SECRET_PREFIX + base64.b64encode(key).decode()
 
-    async def listed(self) -> list[Webhook]:
+    async def list_all(self) -> list[Webhook]:
         """Return all webhooks."""
-        return [await self._with_state(row) for row in await self._store.webhooks.all()]
+        return [await self._with_state(row) for row in await self._store.webhooks.list_all()]
 
     async def get(self, webhook_id: str) -> Webhook:
         """Return a webhook.
@@ -206,7 +206,7 @@ class WebhookAdministration:
 
     async def seal_plain_passwords(self) -> None:
         """Encrypt passwords that an earlier version stored in plain text."""
-        for row in await self._store.webhooks.all():
+        for row in await self._store.webhooks.list_all():
             if row.password and not self._sealer.is_sealed(row.password):
                 await self._store.webhooks.put(replace(row, password=self._sealer.seal(row.password)), new=False)
 

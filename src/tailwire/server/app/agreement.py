@@ -103,7 +103,7 @@ class SettingsComparison:
 
     async def _report(self, *, asks: bool) -> None:
         report = msgspec.structs.replace(self._own, asks=asks)
-        await self._store.tell(SETTINGS, msgspec.json.encode(report).decode())
+        await self._store.report_change(SETTINGS, msgspec.json.encode(report).decode())
 
     def _changed(self, changes: Sequence[Change] | None) -> None:
         for _, kind, key in changes or ():

@@ -129,7 +129,7 @@ async def build(
     """Create all actions on a store, with the limits of the settings."""
     s, loop = settings, asyncio.get_running_loop()
     lengths, secret = _lengths(s), signing_key(Path(s.data), world)
-    directory = Directory(store, _is_online(hub, presence), lambda: {*hub.online_users(), *presence.elsewhere()})
+    directory = Directory(store, _is_online(hub, presence), lambda: {*hub.online_users(), *presence.online_elsewhere()})
     services = Services(
         store=store, directory=directory, authorizer=Authorizer(store, directory),
         delivery=Delivery(hub.broker, store.app_id, fixed_base(s)), world=world, lengths=lengths,
@@ -169,7 +169,7 @@ async def build(
         files=files,
         ephemeral=Ephemeral(
             services, roles, overload, s.max_typing_members,
-            lambda: hub.users_online + len(presence.elsewhere()) <= s.max_presence_users, presence,
+            lambda: hub.users_online + len(presence.online_elsewhere()) <= s.max_presence_users, presence,
         ),
         renderer=renderer,
         uploads=uploads,
@@ -212,10 +212,10 @@ def _files(s: Settings, store: AnyStore, services: Services, secret: str) -> tup
     uploads = open_uploads(s, services.world)
     issued = IssuedForms(asyncio.get_running_loop().time, DAY_SECONDS) if s.uploads_direct else None
     if issued is not None:
-        store.feed.listen(issued.follow)
+        store.feed.listen(issued.forget_accepted)
     files = Files(
         services, uploads, max_size=s.max_file, max_count=s.max_files, secret=secret,
-        room=UploadQuota(s.uploads_per_day, s.min_free_disk, uploads.free),
+        room=UploadQuota(s.uploads_per_day, s.min_free_disk, uploads.free_bytes),
         issued=issued,
     )  # fmt: skip
     cleanup = Cleanup(

@@ -61,7 +61,7 @@ async def start_broker(
     """Connect a server with the other servers that share its store. Return its log; None for a server that is alone."""
     if isinstance(broker, MemoryBroker) or isinstance(store, SqliteStore):
         return None
-    broker.attach(hub, delivery.logged, frames.shared)
+    broker.attach(hub, delivery.publication_of_logged, frames.shared)
     await broker.start()
     store.lane.observer = broker
     return broker

@@ -72,7 +72,7 @@ class Housekeeping:
             log.warning("connections %s the limit of %d", "exceed" if full else "are below", self._most)
         if now >= self._next_check:
             self._next_check = now + MOVEMENT_CHECK_SECONDS
-            await self._close(self._stalls.stalled(now), self._active, "too slow", HttpProtocol.close_slow)
+            await self._close(self._stalls.find_stalled(now), self._active, "too slow", HttpProtocol.close_slow)
         await self._close_stalled(now, connections - self._most if full else 0)
         if now >= self._next_report:
             self._next_report = now + REPORT_SECONDS
@@ -87,13 +87,13 @@ class Housekeeping:
                 break
             silent.append(connection)
         too_many -= len(silent)
-        crawling = self._stalls.slowest(too_many, now, crawling=True)
+        crawling = self._stalls.slowest_connections(too_many, now, crawling=True)
         too_many -= len(crawling)
         idle = list(islice(self._idle, max(0, too_many)))
         await self._close(silent, self._waiting, "no request", _abort)
         await self._close(crawling, self._active, "slowest", _abort)
         await self._close(idle, self._idle, "idle", _abort)
-        slowest = self._stalls.slowest(too_many - len(idle), now)
+        slowest = self._stalls.slowest_connections(too_many - len(idle), now)
         await self._close(slowest, self._active, "slowest", _abort)
 
     async def _close(

@@ -32,7 +32,7 @@ class Target:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def copy(self, table: Table, rows: Iterator[Row]) -> None:
+    async def copy_table(self, table: Table, rows: Iterator[Row]) -> None:
         """Store all rows of a table."""
         await self._connection.execute(f'DELETE FROM "{table.name}"')  # migrations have put rows into some
         await self._insert(table, rows)

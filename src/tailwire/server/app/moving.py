@@ -118,7 +118,7 @@ async def _move(database: Path, url: str, report: Report) -> int:
         async with filling(url) as target:
             last = _last_id(source, database)
             for table in tables():
-                await target.copy(table, source.execute(f'SELECT {columns_of(table)} FROM "{table.name}"'))
+                await target.copy_table(table, source.execute(f'SELECT {columns_of(table)} FROM "{table.name}"'))
             await _finish(source, database, target, last, report)
         return last
 
@@ -128,7 +128,7 @@ async def _follow(database: Path, url: str, report: Report, passed: Callable[[Pa
         async with filling(url) as target:
             with closing(SourceCopy(database)) as copy:
                 for table in tables():
-                    await target.copy(table, copy.rows(table))
+                    await target.copy_table(table, copy.rows(table))
                     report(table.name, copy.count(table))
                 done = None
                 while (lock := await _stopped_within(database, _pause_after(done))) is None:
@@ -173,10 +173,10 @@ def is_near(before: Pass | None, rows: int, seconds: float) -> bool:
 
 async def _run_pass(copy: SourceCopy, target: Target, before: Pass | None, *, last: bool = False) -> Pass:
     began = time.monotonic()
-    found = copy.follow()
+    found = copy.catch_up()
     for table in tables():
         if table.name in found:
-            await target.replace(table, copy.outdated(table), copy.changed(table))
+            await target.replace(table, copy.outdated_keys(table), copy.changed_rows(table))
     rows, seconds = sum(found.values()), time.monotonic() - began
     return Pass(before.number + 1 if before else 1, rows, seconds, is_near(before, rows, seconds), last)
 

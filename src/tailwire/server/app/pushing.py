@@ -53,10 +53,10 @@ class Push:
         """Return whether this server examines messages, or sends for a provider."""
         return self.holds(PUSH_LEASE + name)
 
-    def note(self, message_id: int) -> None:
+    def schedule(self, message_id: int) -> None:
         """Schedule the examination of a stored message, or of new reactions (0)."""
         if self.notifier is not None:
-            self.notifier.note(message_id)
+            self.notifier.schedule(message_id)
 
     def device_registered(self) -> None:
         """Record that a device was registered."""
@@ -156,11 +156,11 @@ class Pushing:
         lanes: dict[str, Lane] = {}
         notifier = Notifier(
             self._store, self._world, delay=self._settings.push_delay, lifetime=lifetime,
-            is_foreground=presence.is_foreground, left_within=hub.left.within, queued=lambda: self.push.wake(),
+            is_foreground=presence.is_foreground, left_within=hub.left.left_within, queued=lambda: self.push.wake(),
             polls=not isinstance(self._store, SqliteStore),
         )  # fmt: skip
         self.push = Push(notifier, lanes)
-        delivery.stored = self.push.note
+        delivery.stored = self.push.schedule
         for provider in self._providers:
             lanes[provider.name] = Lane(
                 provider, self._content, self._store, self._world, self._metrics, lifetime,

@@ -149,7 +149,7 @@ async def _assemble(settings: Settings, store: AnyStore, world: World, keys: Key
     push = pushing.finish(hub, presence, actions.delivery)
     await actions.webhooks.seal_plain_passwords()
     metrics.users_online = lambda: hub.users_online
-    observers = observe(settings, store, metrics, actions.uploads.free, loop.time, world.seconds)
+    observers = observe(settings, store, metrics, actions.uploads.free_bytes, loop.time, world.seconds)
     await observers.audit.settings(changed_settings(settings))
     guesses, hosts = GuessLimiter(settings.wrong_tokens_per_minute, loop.time), AllowedHosts(settings.allowed_hosts)
     pacer, known_pacer = (Pacer(settings.upgrades_per_second, MAX_UPGRADE_DELAY_SECONDS, loop.time) for _ in range(2))
@@ -176,7 +176,7 @@ async def _assemble(settings: Settings, store: AnyStore, world: World, keys: Key
     message_log = await start_broker(broker, store, hub, actions.delivery, actions.catch_up.frames)
     several = None
     if isinstance(store, SqliteStore) or isinstance(presence, AlonePresence):
-        await actions.uploads.sweep()
+        await actions.uploads.remove_incomplete()
     else:
         several = ServerCooperation(
             settings, store, hub, presence, actions.ephemeral, webhooks, push, actions.cleanup, actions.uploads,

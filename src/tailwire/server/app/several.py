@@ -54,7 +54,7 @@ def make_presence(store: AnyStore, hub: Hub) -> AnyPresence:
         return AlonePresence(hub)
 
     def forget(uids: Iterable[str]) -> None:
-        store.feed.tell([Change(0, SEEN, uid) for uid in uids])
+        store.feed.report([Change(0, SEEN, uid) for uid in uids])
 
     return SharedPresence(hub, store.presence, forget)
 
@@ -101,13 +101,13 @@ class ServerCooperation:
         self._webhooks.on_elsewhere = self._queued_elsewhere
         self._hub.on_deliveries = lambda queued: self._webhooks.wake_for(queued.webhooks)
         self._hub.broker.subscribe(DELIVERIES_SUBJECT)
-        self._presence.on_returned = lambda uids: self.start_task(self._ephemeral.returned(uids))
+        self._presence.on_returned = lambda uids: self.start_task(self._ephemeral.publish_online_again(uids))
         store.processes.on_ended(self._on_process_ended)
         store.processes.on_servers(self._divide)
         store.leases.on_taken(self._on_leases_taken)
         store.feed.listen(self._changed)
         await store.processes.renew()
-        await self._uploads.sweep()
+        await self._uploads.remove_incomplete()
         await self._presence.start()
         await self._take_leases()
         store.upkeep.on_renewed(self._renewed)
@@ -120,13 +120,13 @@ class ServerCooperation:
         if self._turn % TURNS_PER_CHECK == 0:
             if self._cleanup.is_mine():
                 self._cleanup.wake()
-            self._webhooks.wake_for([webhook.id for webhook in await self._store.webhooks.all()])
+            self._webhooks.wake_for([webhook.id for webhook in await self._store.webhooks.list_all()])
 
     # Leases.
 
     async def _take_leases(self) -> None:
         async with self._taking:  # one that began earlier must not give up what a later one has taken
-            webhooks = await self._store.webhooks.all()
+            webhooks = await self._store.webhooks.list_all()
             await self._store.leases.take(
                 [CLEANUP_LEASE, *self._push.leases, *(WEBHOOK_LEASE + webhook.id for webhook in webhooks)]
             )
@@ -161,8 +161,8 @@ class ServerCooperation:
             limit.divide(servers)
 
     def _on_process_ended(self, ended: Ended) -> None:
-        self._presence.ended(ended.process)
-        self.start_task(self._ephemeral.ended(ended.offline, ended.at))
+        self._presence.forget_process(ended.process)
+        self.start_task(self._ephemeral.publish_offline(ended.offline, ended.at))
 
     def start_task(self, action: Coroutine[Any, Any, None]) -> None:
         """Run an action alongside the server, until `close`."""

@@ -71,7 +71,7 @@ class SourceCopy:
         """Return the number of rows of a table in the copy."""
         return self._counts[table.name]
 
-    def follow(self) -> dict[str, int]:
+    def catch_up(self) -> dict[str, int]:
         """Bring the copy up to the database as it is now.
 
         Returns:
@@ -107,11 +107,11 @@ class SourceCopy:
     def _single_number(self, sql: str) -> int:
         return int(self._db.execute(sql).fetchone()[0])
 
-    def changed(self, table: Table) -> Iterator[Row]:
+    def changed_rows(self, table: Table) -> Iterator[Row]:
         """Return the rows of a table that were new or different at the last `follow`."""
         return self._db.execute(f'SELECT * FROM main."changed {table.name}"')
 
-    def outdated(self, table: Table) -> Iterator[Row]:
+    def outdated_keys(self, table: Table) -> Iterator[Row]:
         """Return the keys of the rows of a table that were different or gone, and of the new ones."""
         both = " UNION ALL ".join(
             f'SELECT {_keys(table)} FROM main."{kind} {table.name}"' for kind in ("changed", "gone")

@@ -59,7 +59,7 @@ class Passwords:
         """
         return await self._hash_in_thread(uid, hash_password, password, self._world, self._digest)
 
-    async def same(self, uid: str, password: str, stored: str) -> bool:
+    async def matches(self, uid: str, password: str, stored: str) -> bool:
         """Return whether a password matches the stored one.
 
         Args:

@@ -178,7 +178,7 @@ class NatsBroker:
         kind, _, which = subject.partition(".")
         return f"{self._prefix}.{kind}.{token(which)}" if which else f"{self._prefix}.{kind}"
 
-    def looked(self, *, alone: bool, began: float) -> None:
+    def record_look(self, *, alone: bool, began: float) -> None:
         """Do nothing: sending costs little here."""
 
     def subscribe(self, subject: str) -> None:

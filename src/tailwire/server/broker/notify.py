@@ -79,7 +79,7 @@ class NotifyBroker:
         """Whether news from other processes arrives."""
         return self._connection is not None
 
-    def looked(self, *, alone: bool, began: float) -> None:
+    def record_look(self, *, alone: bool, began: float) -> None:
         """Record whether other processes share the store: while none does, nothing is sent until one arrives.
 
         Args:
@@ -101,7 +101,7 @@ class NotifyBroker:
         """Send what is queued, if that is possible at once, and disconnect."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_SECONDS if self.connected else 0):
-                await self._outgoing.sent()
+                await self._outgoing.wait_sent()
         for task in self._tasks:
             task.cancel()
         if self._tasks:
@@ -194,7 +194,7 @@ class NotifyBroker:
         if connection is not self._connection or self._receiver is None:
             return
         try:
-            data = self._pieces.take(str(payload))
+            data = self._pieces.add(str(payload))
             news = decode(data) if data is not None else None
         except (BadPiece, UnknownNews) as e:
             self._metrics.broker_unknown += 1
@@ -234,7 +234,7 @@ class NotifyBroker:
             connection = self._connection
             if connection is None:
                 self._metrics.broker_dropped += len(news)
-                self._outgoing.done()
+                self._outgoing.mark_sent()
                 continue
             payloads = [payload for pieces in news for payload in pieces]
             try:
@@ -244,4 +244,4 @@ class NotifyBroker:
                 self._metrics.broker_dropped += len(news)
                 log.debug("notifications were not sent: %s", e)
                 self._lost.set()
-            self._outgoing.done()
+            self._outgoing.mark_sent()

@@ -43,12 +43,12 @@ class Outgoing(Generic[T]):
             taken.append(item)
         return taken
 
-    def done(self) -> None:
+    def mark_sent(self) -> None:
         """Record that the items taken last have been sent or given up."""
         if not self._items:
             self._empty.set()
 
-    async def sent(self) -> None:
+    async def wait_sent(self) -> None:
         """Return when everything has been sent, or given up."""
         await self._empty.wait()
 

@@ -43,7 +43,7 @@ class Pieces:
         self._sender = sender
         self._incomplete: OrderedDict[tuple[str, str], list[bytes]] = OrderedDict()
 
-    def take(self, payload: str) -> bytes | None:
+    def add(self, payload: str) -> bytes | None:
         """Process a payload. Return the news that it completes, or None.
 
         Raises:

@@ -115,9 +115,9 @@ class ChangeHealing:
     def is_new(self, subject: str, publication: FramePublication) -> bool:
         """Record a live frame. Return False if the subject has already received its change."""
         number = publication.number
-        return not number or not self._subscribed(subject) or self.numbers.hear(number, subject)
+        return not number or not self._subscribed(subject) or self.numbers.record_received(number, subject)
 
-    def looked(self, look: Look, began: float, passed: int, *, held: bool) -> None:
+    def record_look(self, look: Look, began: float, passed: int, *, held: bool) -> None:
         """Record the state of the store at a given time, and read the changes that have been missing for too long.
 
         Args:
@@ -129,7 +129,7 @@ class ChangeHealing:
             self._looks.clear()
             self._goal = 0
             self.settled = self._delivered = 0
-        self.numbers.see(newest, began)
+        self.numbers.record_newest(newest, began)
         if not held:  # what was delivered before the last look has been written
             self.settled, self._delivered = self._delivered, self.numbers.end
         self._looks.append((newest, began, look.highest))
@@ -153,9 +153,9 @@ class ChangeHealing:
                 rows, up_to = await self._reader.changes(self.numbers.end, goal)
                 for row in rows:
                     if not await self._heal_one(row):
-                        self.numbers.settle(row.number - 1)
+                        self.numbers.record_settled(row.number - 1)
                         return
-                self.numbers.settle(up_to)
+                self.numbers.record_settled(up_to)
         except Exception as e:  # noqa: BLE001 - logged; later changes have to be read
             level = logging.DEBUG if isinstance(e, Refused) else logging.ERROR
             log.log(level, "the change log could not be read; trying again later: %r", e)
@@ -198,7 +198,7 @@ class ChangeHealing:
     def _send(self, row: ChangeRow, missing: _MissingAt, payloads: Mapping[str, bytes | None]) -> None:
         self.numbers.delivered_to(row.number, missing.subject, missing.uids)
         if not missing.left:
-            self.numbers.hear(row.number, missing.subject)
+            self.numbers.record_received(row.number, missing.subject)
             self.numbers.delivered_late(row.number, missing.subject)
         # Clients that know numbers can tell whether they have received the change.
         feature = "lists" if row.kind in LIST_KINDS else "" if missing.sure else "chain"
@@ -221,11 +221,14 @@ class ChangeHealing:
             left = self.numbers.left_without(row.number, subject) if guid else []
             if guid and (late := self.numbers.late_for(row.number)):
                 found.append(_MissingAt(subject, late, sure=True))
-            elif self._subscribed(subject) and (missing := self.numbers.missing(row.number, subject)) is not Missing.NO:
+            elif (
+                self._subscribed(subject)
+                and (missing := self.numbers.is_missing(row.number, subject)) is not Missing.NO
+            ):
                 found.append(_MissingAt(subject, here, sure=missing is Missing.YES))
                 left = [uid for uid in left if uid not in here]  # the rest have joined again: they are in `here`
             for uid in left:
-                missing = self.numbers.missing(row.number, user_subject(uid))
+                missing = self.numbers.is_missing(row.number, user_subject(uid))
                 found.append(_MissingAt(subject, [uid], sure=missing is Missing.YES, left=True))
         return found
 

@@ -30,7 +30,9 @@ class HeldFrames:
         self._held: deque[tuple[int, float, str, FramePublication | MembershipChange]] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
-    def take(self, order: Order[Any], subject: str, publication: FramePublication | MembershipChange) -> None:
+    def deliver_or_hold(
+        self, order: Order[Any], subject: str, publication: FramePublication | MembershipChange
+    ) -> None:
         """Deliver a publication at once, or as soon as everything known to be stored now has been passed."""
         behind = order.behind or bool(self._held)
         droppable = isinstance(publication, FramePublication) and publication.droppable
@@ -49,7 +51,7 @@ class HeldFrames:
         self._local.deliver(subject, publication)
 
     @property
-    def any(self) -> bool:
+    def has_frames(self) -> bool:
         """Whether a frame is held."""
         return bool(self._held)
 

@@ -13,7 +13,7 @@ class LeftForeground:
     def __init__(self) -> None:
         self._at: dict[str, float] = {}  # on the clock of the event loop
 
-    def note(self, uid: str) -> None:
+    def record(self, uid: str) -> None:
         """Record that an app of a user has left the foreground."""
         now = asyncio.get_running_loop().time()
         self._at.pop(uid, None)
@@ -21,7 +21,7 @@ class LeftForeground:
         while self._at and now - next(iter(self._at.values())) > LEFT_KEPT_SECONDS:
             del self._at[next(iter(self._at))]
 
-    def within(self, uid: str, seconds: float) -> bool:
+    def left_within(self, uid: str, seconds: float) -> bool:
         """Return whether a user left the foreground within the last `seconds`, at most `LEFT_KEPT_SECONDS`."""
         at = self._at.get(uid)
         return at is not None and asyncio.get_running_loop().time() - at <= seconds

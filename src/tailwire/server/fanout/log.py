@@ -70,19 +70,19 @@ class MessageLog:
         self._local = LocalDelivery(loop)
         self._held = HeldFrames(self._local, loop)
         self._hold: Callable[[str, FramePublication | MembershipChange], None] = lambda subject, publication: (
-            self._held.take(self._order, subject, publication)
+            self._held.deliver_or_hold(self._order, subject, publication)
         )
         self._changes = ChangeHealing(
             reader, self._local.subjects.__contains__, self._hold, self._held.numbers, metrics, loop
         )
 
         def want(number: int) -> None:
-            self._order.see(number)
+            self._order.record_highest(number)
             self._read_now = True
             self._advance()
 
         self._passing = IdWaiters(lambda: self._order.end, want)
-        self.passed = self._passing.until
+        self.passed = self._passing.wait_for
         self._looking = LogPoller(reader, lambda: remote.connected, self._looked, loop)
         self._looks: deque[tuple[int, float]] = deque()  # highest ids that are not passed yet, and when they were seen
         self.settled = 0
@@ -150,7 +150,7 @@ class MessageLog:
         """Start receiving the publications of a subject."""
         self._local.subjects.add(subject)
         self._changes.subscribe(subject)
-        self._looking.within(SUBSCRIBED_SECONDS)
+        self._looking.look_within(SUBSCRIBED_SECONDS)
         self._remote.subscribe(subject)
 
     def unsubscribe(self, subject: str) -> None:
@@ -187,7 +187,7 @@ class MessageLog:
         self._remote.publish(subject, publication)
 
     def _pass(self, number: int, subject: str, publication: Publication) -> None:
-        if self._order.passes(number, (subject, publication)):
+        if self._order.pass_or_keep(number, (subject, publication)):
             self._local.deliver(subject, publication)
         elif self._batch is None:
             self._advance()
@@ -198,7 +198,7 @@ class MessageLog:
         """Record a commit, before its callers continue."""
         self._settle()
         self._batch = batch
-        self._order.begin(batch)
+        self._order.begin_commit(batch)
 
     def answered(self) -> None:
         """Record that the callers of a commit continue in this turn of the event loop."""
@@ -211,7 +211,7 @@ class MessageLog:
         if batch is None:
             return
         published, self._published = self._published, []
-        parts = self._order.finish()
+        parts = self._order.finish_commit()
         self._read_now |= len(parts) != 1
         for first, last in parts:
             part = [entry for entry in published if first <= getattr(entry[1], "id", 0) <= last]
@@ -234,14 +234,14 @@ class MessageLog:
         """Handle the record of another process's batch, whose publications have been received before."""
         if record.last <= self._order.end:
             return
-        self._feed.tell(record.changes)
+        self._feed.report(record.changes)
         self._recorded = max(self._recorded, record.last)
         if self._remote.carries_messages:
             if any(self._local.concerns_sockets(change) for change in record.changes):
                 self._order.doubt(record.first, record.last)
-            self._order.complete(record.first, record.last)
+            self._order.record_complete(record.first, record.last)
         else:
-            self._order.see(record.last)
+            self._order.record_highest(record.last)
         self._advance()
 
     def connection_changed(self) -> None:
@@ -256,13 +256,13 @@ class MessageLog:
         order = self._order
         missed_changes = look.highest > order.end and look.oldest_change > order.end + 1
         if missed_changes or began - self._feed.complete_at > UNHEARD_SECONDS:
-            self._feed.tell(None)
-        self._remote.looked(alone=look.processes <= 1, began=began)
-        self._changes.looked(look, began, order.end, held=self._held.any)
+            self._feed.report(None)
+        self._remote.record_look(alone=look.processes <= 1, began=began)
+        self._changes.record_look(look, began, order.end, held=self._held.has_frames)
         self.settled = self._changes.settled
-        order.see(look.highest)
+        order.record_highest(look.highest)
         self._looks.append((look.highest, began))
-        if self._looking.often:
+        if self._looking.polls_often:
             self._read_now = True
         self._advance()
 
@@ -280,7 +280,7 @@ class MessageLog:
         while self._looks and self._looks[0][0] <= end:
             self._feed.complete_at = self._looks.popleft()[1]
         self._held.release(end)
-        self._passing.moved()
+        self._passing.wake_passed()
         self._metrics.log_behind = order.highest - end
         if not (order.behind or order.doubtful):
             self._gap_since = 0.0
@@ -337,7 +337,7 @@ class MessageLog:
         # Publications count from the confirmation of their subscription; what was stored until then is read.
         doubts = self._doubts
         confirmed = await _is_confirmed(self._remote)
-        self._order.see((await self._reader.look()).highest)
+        self._order.record_highest((await self._reader.look()).highest)
         if confirmed and doubts == self._doubts:  # else the connection has changed again meanwhile
             self._order.believe()
 
@@ -354,7 +354,7 @@ class MessageLog:
 
     def _process_page(self, page: LogPage) -> None:
         self._metrics.log_entries_read += len(page.messages) + len(page.changes)
-        self._feed.tell([entry.change for entry in page.changes])
+        self._feed.report([entry.change for entry in page.changes])
         items: defaultdict[int, list[Item]] = defaultdict(list)
         for change in page.changes:
             if change.holds:
@@ -368,7 +368,7 @@ class MessageLog:
             # Records that came before these users had sockets here, or before a subscription, left out what concerns
             # them: that they have left again, or messages.
             self._order.doubt(self._order.end + 1, self._order.highest)
-        for item in self._order.fill(page.up_to, items):
+        for item in self._order.pass_up_to(page.up_to, items):
             self._local.deliver_item(item)
         for subject in self._early - self._local.subjects:
             self._remote.unsubscribe(subject)

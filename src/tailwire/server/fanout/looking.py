@@ -40,7 +40,7 @@ class LogPoller:
         self._often_until = 0.0
 
     @property
-    def often(self) -> bool:
+    def polls_often(self) -> bool:
         """Whether messages of other processes may be in the store alone."""
         return not self._connected() or self._loop.time() < self._often_until
 
@@ -53,7 +53,7 @@ class LogPoller:
         """Start polling."""
         self._task = self._loop.create_task(self._run(), name="tailwire log look")
 
-    def within(self, seconds: float) -> None:
+    def look_within(self, seconds: float) -> None:
         """Look at the log within a number of seconds."""
         if self._timer is None:
             self._timer = self._loop.call_later(seconds, self._wake)
@@ -65,7 +65,7 @@ class LogPoller:
     async def _run(self) -> None:
         while True:
             try:
-                async with asyncio.timeout(LOOK_SECONDS_DISCONNECTED if self.often else LOOK_SECONDS):
+                async with asyncio.timeout(LOOK_SECONDS_DISCONNECTED if self.polls_often else LOOK_SECONDS):
                     await self._now.wait()
             except TimeoutError:
                 pass  # it is time

@@ -56,7 +56,7 @@ class ChangeNumbers:
         self._since.pop(subject, None)
         self._new.pop(subject, None)
 
-    def hear(self, number: int, subject: str) -> bool:
+    def record_received(self, number: int, subject: str) -> bool:
         """Record that a subject receives a change. Return False if it has already received the change."""
         self.arrived.add(subject)
         if number <= self.end:
@@ -119,7 +119,7 @@ class ChangeNumbers:
         """Record that the users of `late_for` have received a change."""
         self.delivered_to(number, subject, self._late.pop(number, ()))
 
-    def see(self, newest: int, began: float) -> None:
+    def record_newest(self, newest: int, began: float) -> None:
         """Record the newest number in the store, which was read after the time `began`."""
         if newest < self.end:  # the database was reverted to an older copy
             self.end, self._forgotten = newest, 0
@@ -134,7 +134,7 @@ class ChangeNumbers:
             del self._new[subject]
             self._since[subject] = newest
 
-    def missing(self, number: int, subject: str) -> Missing:
+    def is_missing(self, number: int, subject: str) -> Missing:
         """Return whether the sockets of a subject lack a change that is in the store.
 
         `PERHAPS`: it may have happened before the subscription, or they have received more than is remembered.
@@ -144,7 +144,7 @@ class ChangeNumbers:
         sure = number > self._since.get(subject, 0) and number > self._forgotten
         return Missing.YES if sure else Missing.PERHAPS
 
-    def settle(self, number: int) -> None:
+    def record_settled(self, number: int) -> None:
         """Record that nothing is missing up to a number."""
         if number <= self.end:
             return

@@ -38,12 +38,12 @@ class Order(Generic[T]):
 
     # Commits of this process.
 
-    def begin(self, batch: Batch) -> None:
+    def begin_commit(self, batch: Batch) -> None:
         """Expect the items of a commit of this process."""
         self._batch, self._expected, self._in_order = batch, deque(batch.ids), True
         self.highest = max(self.highest, batch.last)
 
-    def finish(self) -> list[tuple[int, int]]:
+    def finish_commit(self) -> list[tuple[int, int]]:
         """End the commit of this process. Return the ranges of its ids whose items have all come."""
         batch, missing = self._batch, self._expected
         self._batch, self._expected, self._current = None, deque(), 0
@@ -55,12 +55,12 @@ class Order(Generic[T]):
                 parts.append((first, number - 1))
             first = number + 1
         for part in parts:
-            self.complete(*part)
+            self.record_complete(*part)
         return parts
 
     # Items.
 
-    def passes(self, number: int, item: T) -> bool:
+    def pass_or_keep(self, number: int, item: T) -> bool:
         """Return whether an item of this process may be released at once; else it waits, or its id was passed."""
         if number <= self.end:
             return number == self._current
@@ -92,11 +92,11 @@ class Order(Generic[T]):
 
     # Known ids.
 
-    def see(self, highest: int) -> None:
+    def record_highest(self, highest: int) -> None:
         """Record that an id is committed, without knowing its items."""
         self.highest = max(self.highest, highest)
 
-    def complete(self, first: int, last: int) -> None:
+    def record_complete(self, first: int, last: int) -> None:
         """Record that all items of a range of ids have arrived."""
         self.highest = max(self.highest, last)
         if last <= self.end:
@@ -136,7 +136,7 @@ class Order(Generic[T]):
             end = max(end, last)
         return self._pass(end)
 
-    def fill(self, up_to: int, items: Mapping[int, Sequence[T]]) -> list[T]:
+    def pass_up_to(self, up_to: int, items: Mapping[int, Sequence[T]]) -> list[T]:
         """Pass all ids up to one, with items from the store. Return them in order, with those that are then complete.
 
         Items that wait already are preferred to those that were read, unless their ids are doubtful.

@@ -30,7 +30,7 @@ class Level(IntEnum):
     TYPING = 1
     PRESENCE = 2
     RECEIPTS = 3
-    SENDS = 4  # only a part of the sends: see `Overload.wait`
+    SENDS = 4  # only a part of the sends: see `Overload.seconds_until_allowed`
 
 
 BY_SENDS = ((0.9, Level.RECEIPTS), (0.75, Level.PRESENCE), (0.6, Level.TYPING))
@@ -123,7 +123,7 @@ class Overload:
 
     # Sends.
 
-    def wait(self) -> int:
+    def seconds_until_allowed(self) -> int:
         """Return 0 if another send may start now, else the seconds after which the caller may retry."""
         if not self._most_sends or self._sending < self._allowed:
             return 0

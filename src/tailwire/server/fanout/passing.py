@@ -23,7 +23,7 @@ class IdWaiters:
         self._want = want
         self._waiting: dict[asyncio.Future[None], int] = {}
 
-    async def until(self, number: int) -> None:
+    async def wait_for(self, number: int) -> None:
         """Return when everything up to an id that is committed has been delivered.
 
         Raises:
@@ -42,7 +42,7 @@ class IdWaiters:
         finally:
             del self._waiting[future]
 
-    def moved(self) -> None:
+    def wake_passed(self) -> None:
         """Wake the callers whose id has been passed."""
         end = self._end()
         for future, number in self._waiting.items():

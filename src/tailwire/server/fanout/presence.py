@@ -40,7 +40,7 @@ class AlonePresence:
         self._hub = hub
         self._states: dict[str, State] = {}  # only of users who are not offline
 
-    async def changed(self, uid: str) -> Transition:
+    async def record_change(self, uid: str) -> Transition:
         """Return the state of a user before and after a change."""
         before, after = self._states.get(uid, State.OFFLINE), _state(_here(self._hub, uid))
         if after is State.OFFLINE:
@@ -57,7 +57,7 @@ class AlonePresence:
         """Return False: there is no other process."""
         return False
 
-    def elsewhere(self) -> Collection[str]:
+    def online_elsewhere(self) -> Collection[str]:
         """Return no users: there is no other process."""
         return ()
 
@@ -102,7 +102,7 @@ class SharedPresence:
 
     # This process's users.
 
-    async def changed(self, uid: str) -> Transition:
+    async def record_change(self, uid: str) -> Transition:
         """Store a change of a user. Return their state over all processes before and after it."""
         future: asyncio.Future[Transition] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(uid, []).append(future)
@@ -125,7 +125,7 @@ class SharedPresence:
         calls = {uid: self._waiting.pop(uid) for uid in uids}
         users = [_here(self._hub, uid) for uid in uids]
         try:
-            noted = await self._table.note(users)
+            noted = await self._table.store_online(users)
         except Exception as e:  # noqa: BLE001 - those who wait for it must go on, whatever it is
             # They continue with what is known here, which is stored in the table later.
             if isinstance(e, Refused):
@@ -180,7 +180,7 @@ class SharedPresence:
         """Return whether a user is online at another process."""
         return uid in self._elsewhere
 
-    def elsewhere(self) -> Collection[str]:
+    def online_elsewhere(self) -> Collection[str]:
         """Return the users who are online at other processes."""
         return self._elsewhere.keys()
 
@@ -201,7 +201,7 @@ class SharedPresence:
         for uid, online, away in delta.users:
             self._set_presence(uid, delta.process, away if online else None)
             if online and away:
-                self._hub.left.note(uid)
+                self._hub.left.record(uid)
         self._forget([uid for uid, _, _ in delta.users])
 
     def _set_presence(self, uid: str, process: int, away: bool | None) -> None:
@@ -243,7 +243,7 @@ class SharedPresence:
             self._set_presence(uid, process, None)
         self._forget(gone)
 
-    def ended(self, process: int) -> None:
+    def forget_process(self, process: int) -> None:
         """Forget the users of a process that was declared dead, and tell the others to do so too."""
         self._drop(process)
         self._hub.broker.publish(PRESENCE_DELTAS_SUBJECT, PresenceDelta(process, 0, ()))

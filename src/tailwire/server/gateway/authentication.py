@@ -69,7 +69,7 @@ class Authenticator:
     async def admit(self, socket: Socket, auth: Auth) -> bool:
         """Authenticate a socket. Return True on success (then send `welcome`); else reply and close the socket."""
         address = socket.address
-        if self._guesses.wait(address, auth.auth):
+        if self._guesses.seconds_until_allowed(address, auth.auth):
             self._failures.record(TOO_MANY_GUESSES, address, on="socket")
             self._metrics.refusals["wrong_tokens_per_minute"] += 1
             socket.close(CloseCode.TRY_AGAIN_LATER, "too many wrong tokens from this address; retry later")
@@ -78,7 +78,7 @@ class Authenticator:
         admitted = await self._verify(address, auth)
         if admitted is None:
             return self._reject(socket, device)
-        if wait := self._cooldowns.remaining(admitted.token):
+        if wait := self._cooldowns.seconds_left(admitted.token):
             socket.hold(self._loop.time() + wait)
             return False
         self._store_token(socket, admitted)
@@ -119,7 +119,9 @@ class Authenticator:
     async def renew(self, socket: Socket, auth: Auth) -> None:
         """Replace the token of an open socket (feature `renew`). An invalid token changes nothing."""
         address = socket.address
-        admitted = None if self._guesses.wait(address, auth.auth) else await self._verify(address, auth)
+        admitted = (
+            None if self._guesses.seconds_until_allowed(address, auth.auth) else await self._verify(address, auth)
+        )
         if admitted is None or admitted.uid != socket.uid:
             socket.write(auth_result(self._app_id, socket.device, "", REJECTED_BODY))
             return

@@ -26,25 +26,25 @@ class OpenConnections:
 
     # Called by the gateway.
 
-    def opened(self, socket: Socket) -> None:
+    def assign_number(self, socket: Socket) -> None:
         """Give a socket its number."""
         socket.number = next(self._numbers)
         self._sockets[socket.number] = socket
-        self.note(socket, "opened", socket.address)
+        self.record_change(socket, "opened", socket.address)
 
-    def note(self, socket: Socket, kind: str, detail: str = "") -> None:
+    def record_change(self, socket: Socket, kind: str, detail: str = "") -> None:
         """Record that something about a socket has changed."""
         record(socket.history, self._clock(), kind, detail)
 
     def ended_now(self, socket: Socket) -> None:
         """Keep a socket that is closed among those that ended."""
         if self._sockets.pop(socket.number, None) is not None:
-            self.note(socket, "ended", socket.ended_by)
+            self.record_change(socket, "ended", socket.ended_by)
             self._ended.add(_row(socket, self._clock()))
 
     # Lists for operators.
 
-    def live(self, *, uid: str, before: int | None, limit: int) -> list[ConnectionRow]:
+    def open_newest_first(self, *, uid: str, before: int | None, limit: int) -> list[ConnectionRow]:
         """Return open connections, newest first.
 
         Args:
@@ -56,7 +56,7 @@ class OpenConnections:
         chosen = numbers[max(0, last - limit) : last]
         return [_row(self._sockets[number]) for number in reversed(chosen) if number in self._sockets]
 
-    def ended(self, *, uid: str, before: int | None, limit: int) -> list[ConnectionRow]:
+    def ended_newest_first(self, *, uid: str, before: int | None, limit: int) -> list[ConnectionRow]:
         """Return connections that ended, the last one to end first.
 
         Args:

@@ -92,7 +92,7 @@ class Gateway:
     def opened(self, socket: Socket) -> None:
         """Register a socket whose handshake is complete."""
         self._sockets[socket] = None
-        self.connections.opened(socket)
+        self.connections.assign_number(socket)
         self.metrics.sockets += 1
         self.metrics.upgrades += 1
         if self._sweep_timer is None:
@@ -112,7 +112,7 @@ class Gateway:
         if not socket.uid:
             return
         if socket.left and not socket.background_until:
-            self._hub.left.note(socket.uid)
+            self._hub.left.record(socket.uid)
         grace = 0.0 if socket.left or "grace" not in socket.features else self.settings.presence_grace
         if self._hub.remove(socket, self.loop.time() + grace if grace else 0.0):
             self._went_offline(socket.uid)
@@ -130,8 +130,8 @@ class Gateway:
         if sockets and away is not (uid in self._hub.away):
             self._hub.away ^= {uid}
             if away:
-                self._hub.left.note(uid)
-            self._start_task(self._ephemeral.away(uid))
+                self._hub.left.record(uid)
+            self._start_task(self._ephemeral.publish_away(uid))
 
     def _start_task(self, action: Any) -> None:
         task = self.loop.create_task(self._log_failure(action))
@@ -156,7 +156,7 @@ class Gateway:
 
     # Frames from clients.
 
-    def frame(self, socket: Socket, text: bytes) -> None:
+    def handle_text(self, socket: Socket, text: bytes) -> None:
         """Receive a complete text message."""
         socket.frames += 1
         self.metrics.frames_in += 1
@@ -170,7 +170,7 @@ class Gateway:
             socket.inbox = [text]
             self._start_task(self._drain(socket))
 
-    def counted(self, socket: Socket) -> bool:
+    def count_frame(self, socket: Socket) -> bool:
         """Count a frame that is not a complete text message. Return False if the socket was closed for flooding."""
         socket.frames += 1
         if socket.frames > self._max_frames_per_sweep:
@@ -266,7 +266,7 @@ class Gateway:
         self.metrics.authenticated += 1
         last = auth.client.last
         came_back = f"came back after {last.cause[:MAX_CAUSE_CHARACTERS]}" if last is not None and last.cause else ""
-        self.connections.note(socket, "authenticated", came_back)
+        self.connections.record_change(socket, "authenticated", came_back)
         self._access.socket_opened(uid=socket.uid, device=socket.device, address=socket.address)
         if last is not None and "cause" in socket.features:
             self.metrics.came_back(last.cause, last.lived, last.attempts)

@@ -61,7 +61,7 @@ class FrameHandlers:
         await self._receipts.receipt(_caller(socket), body.action, body.message_id)
 
     async def _transient(self, socket: Socket, frame: ClientFrame, body: Transient) -> None:
-        await self._ephemeral.transient(_caller(socket), frame.receiver, frame.receiver_type, body.data)
+        await self._ephemeral.publish_transient(_caller(socket), frame.receiver, frame.receiver_type, body.data)
 
     async def _app_state(self, socket: Socket, frame: ClientFrame, body: AppState) -> None:
         if body.state == "background" and 0 < body.window <= MAX_WINDOW_SECONDS:

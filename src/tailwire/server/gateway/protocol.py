@@ -291,11 +291,11 @@ class SocketProtocol(asyncio.Protocol):
         if self.write is _discard or self.held_until:
             return  # closing, so later frames are ignored
         if frame.opcode is Opcode.TEXT and frame.fin:
-            self.gateway.frame(self, bytes(frame.data))
+            self.gateway.handle_text(self, bytes(frame.data))
         elif frame.opcode is Opcode.CONT and frame.fin and self._fragments is not None:
             whole, self._fragments = b"".join([*self._fragments, bytes(frame.data)]), None
-            self.gateway.frame(self, whole)
-        elif self.gateway.counted(self):  # websockets replies to pings, but they count too
+            self.gateway.handle_text(self, whole)
+        elif self.gateway.count_frame(self):  # websockets replies to pings, but they count too
             self._fragment(frame)
 
     def _fragment(self, frame: Frame) -> None:

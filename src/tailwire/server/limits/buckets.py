@@ -73,7 +73,7 @@ class Buckets:
         """The capacity of a bucket, in whole tokens."""
         return int(self._size)
 
-    def left(self, key: str) -> int | None:
+    def tokens_left(self, key: str) -> int | None:
         """Return how many tokens can be taken now; None without a limit."""
         return max(0, int(self._buckets.get(key, (self._size, 0.0))[0])) if self._per_second > 0 else None
 

@@ -28,6 +28,6 @@ class Cooldowns:
             del self._until[next(iter(self._until))]
         self._until[token] = now + self._seconds
 
-    def remaining(self, token: str) -> float:
+    def seconds_left(self, token: str) -> float:
         """Return for how many more seconds a token is refused; 0.0 if it is not."""
         return max(0.0, self._until[token] - self._clock()) if token in self._until else 0.0

@@ -28,7 +28,7 @@ class GuessLimiter:
         self._suspects: dict[str, tuple[float, dict[int, None]]] = {}  # locked until; hashes of valid secrets
         self._unsuspected: tuple[float, dict[int, None]] = (0.0, {})
 
-    def wait(self, address: str, secret: Hashable) -> float:
+    def seconds_until_allowed(self, address: str, secret: Hashable) -> float:
         """Return for how many seconds a secret from an address must not be checked; 0.0 if it may be checked now.
 
         Args:
@@ -40,7 +40,7 @@ class GuessLimiter:
         left = until - self._clock()
         return left if left > 0 and hash(secret) not in known else 0.0
 
-    def take(self, address: str) -> float:
+    def count_attempt(self, address: str) -> float:
         """Count an attempt before a slow check. Call `give_back` afterwards if the secret was right.
 
         Returns:
@@ -53,7 +53,7 @@ class GuessLimiter:
         self._tries.divide(servers)
 
     def give_back(self, address: str) -> None:
-        """Undo `take` for an attempt that was right, or was not checked."""
+        """Undo `count_attempt` for an attempt that was right, or was not checked."""
         self._tries.give_back(address)
 
     def record_success(self, address: str, secret: Hashable) -> None:

@@ -32,7 +32,7 @@ class IssuedForms:
         self._forms: dict[str, _Form] = {}  # by name, oldest first
         self._by_user: dict[str, dict[str, int]] = {}  # sizes by name
 
-    def outstanding(self, uid: str) -> int:
+    def outstanding_bytes(self, uid: str) -> int:
         """Return the bytes of all forms of a user."""
         self._forget_old()
         return sum(self._by_user.get(uid, {}).values())
@@ -56,7 +56,7 @@ class IssuedForms:
             if not sizes:
                 del self._by_user[form.uid]
 
-    def follow(self, changes: Sequence[Change] | None) -> None:
+    def forget_accepted(self, changes: Sequence[Change] | None) -> None:
         """Forget the forms whose files another server has accepted: the quota counts those as files from now on."""
         for _, kind, key in changes or ():
             if kind == FILE:

@@ -62,7 +62,7 @@ class Rates:
             RequestKind.OTHER: (own_others, own_others, standard_of_all),
         }
 
-    def take(self, kind: RequestKind, who: str, *, key: bool = False, count: int = 1) -> RateResult:
+    def count_request(self, kind: RequestKind, who: str, *, key: bool = False, count: int = 1) -> RateResult:
         """Count a request, whether it succeeds or not. Return the result for the limit that leaves less room.
 
         Args:
@@ -95,7 +95,7 @@ class Rates:
 
 def _result_of_taking(setting: str, buckets: Buckets, who: str, count: int) -> RateResult:
     wait = buckets.take(who, count)
-    return RateResult(buckets.size, buckets.left(who) or 0, wait, setting)
+    return RateResult(buckets.size, buckets.tokens_left(who) or 0, wait, setting)
 
 
 def per_minute(rate: float, clock: Callable[[], float]) -> Buckets:

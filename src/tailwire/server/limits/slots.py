@@ -48,6 +48,6 @@ class ConnectionSlots:
         else:
             del self._taken[key]
 
-    def taken(self, address: str) -> int:
+    def count_taken(self, address: str) -> int:
         """Return how many slots of an address are in use."""
         return self._taken.get(counted_as(address), 0)

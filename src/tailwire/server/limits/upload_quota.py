@@ -38,17 +38,17 @@ class UploadQuota:
             Refused: ERR_UPLOAD_QUOTA_EXCEEDED, ERR_UNAVAILABLE.
         """
         if self.per_day and uid and used + self._reserved[uid] + size > self.per_day:
-            raise self.exceeded()
+            raise self.quota_exceeded()
         if self._floor and self._free() - self._unwritten - size < self._floor:
             advice = "The server's disk is nearly full."
             raise Refused("ERR_UNAVAILABLE", advice, retry_after=RETRY_AFTER_SECONDS, limit="min_free_disk")
 
-    def exceeded(self) -> Refused:
+    def quota_exceeded(self) -> Refused:
         """Return the error for a user whose quota is used up."""
         advice = f"You may upload {self.per_day} bytes in 24 hours."
         return Refused("ERR_UPLOAD_QUOTA_EXCEEDED", advice, limit="uploads_per_day")
 
-    def take(self, uid: str, used: int) -> Reservation:
+    def begin_upload(self, uid: str, used: int) -> Reservation:
         """Begin an upload of a user. The reservation must be ended with `Reservation.end`."""
         return Reservation(self, uid, used)
 
@@ -62,7 +62,7 @@ class Reservation:
         self._used = used
         self._size = self._written = 0
 
-    def expect(self, size: int) -> None:
+    def reserve(self, size: int) -> None:
         """Reserve bytes, so that `size` are reserved in total.
 
         Raises:
@@ -73,13 +73,13 @@ class Reservation:
             self._quota.check(self._uid, self._used, more)
             self._add(more, more)
 
-    def written(self, size: int) -> None:
+    def record_written(self, size: int) -> None:
         """Record that `size` bytes in total are written, or are about to be.
 
         Raises:
             Refused: as for `UploadQuota.check`.
         """
-        self.expect(size)
+        self.reserve(size)
         self._quota._unwritten -= size - self._written
         self._written = size
 

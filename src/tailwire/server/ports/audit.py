@@ -98,5 +98,5 @@ class AuditStore(Protocol):
     async def find(self, wanted: AuditFilter) -> list[AuditRow]:
         """Return entries, newest first."""
 
-    async def last(self, action: str) -> AuditRow | None:
+    async def last_entry(self, action: str) -> AuditRow | None:
         """Return the newest entry of an action, or None."""

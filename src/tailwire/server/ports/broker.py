@@ -208,7 +208,7 @@ class RemoteBroker(Protocol):
     async def start(self, receiver: Receiver) -> None:
         """Connect, and stay connected. Without a connection, keep trying."""
 
-    def looked(self, *, alone: bool, began: float) -> None:
+    def record_look(self, *, alone: bool, began: float) -> None:
         """Record whether other processes share the store: a broker may send nothing while none does.
 
         Args:

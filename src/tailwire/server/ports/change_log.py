@@ -197,7 +197,7 @@ def membership_ended(guid: str, uid: str, *, until_id: int = 0) -> Change:
 class ChangeLog(Protocol):
     """The change log, whose entries the writes of the other nouns store. Numbers increase in the order of commits."""
 
-    async def newest(self) -> int:
+    async def newest_number(self) -> int:
         """Return the highest number that an entry has, or had before it was forgotten."""
 
     async def find(
@@ -211,7 +211,7 @@ class ChangeLog(Protocol):
             heard: numbers of entries to leave out.
         """
 
-    async def forgotten(self) -> Forgotten:
+    async def forgotten_entries(self) -> Forgotten:
         """Return which entries are no longer in the log."""
 
     async def left_after(self, guid: str, uids: Sequence[str], number: int) -> list[str]:

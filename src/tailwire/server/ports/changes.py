@@ -62,7 +62,7 @@ class ChangeFeed:
         """Call a function with each group of changes. It must not wait."""
         self._listeners.append(call)
 
-    def tell(self, changes: Sequence[Change] | None) -> None:
+    def report(self, changes: Sequence[Change] | None) -> None:
         """Report changes, oldest first; None if some were missed, so that everything may be outdated."""
         if changes is not None and not changes:
             return

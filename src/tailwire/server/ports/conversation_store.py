@@ -58,7 +58,7 @@ class ReadStateStore(Protocol):
     async def cleared_until(self, conversation_id: ConversationKey, uid: str) -> int:
         """Return the id up to which a user has deleted a conversation for themselves; 0 if they have not."""
 
-    async def mark(
+    async def mark_up_to(
         self,
         conversation_id: ConversationKey,
         reader: str,
@@ -82,7 +82,9 @@ class ReadStateStore(Protocol):
             events: webhook events.
         """
 
-    async def unmark(self, conversation_id: ConversationKey, reader: str, after: int, device: str = "") -> int:
+    async def mark_unread_after(
+        self, conversation_id: ConversationKey, reader: str, after: int, device: str = ""
+    ) -> int:
         """Mark a conversation as unread after a message."""
 
     async def clear(self, conversation_id: ConversationKey, uid: str, up_to: int, device: str = "") -> int:

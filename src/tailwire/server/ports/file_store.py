@@ -24,7 +24,7 @@ class FileStore(Protocol):
     async def of_user(self, uid: str) -> list[FileRow]:
         """Return all files that a user has uploaded, oldest first."""
 
-    async def uploaded(self, uid: str, since: int) -> int:
+    async def bytes_uploaded(self, uid: str, since: int) -> int:
         """Return the bytes of the files that a user uploaded after a time and that still exist."""
 
     async def condemn(self, *, never_before: int, no_more_before: int, limit: int) -> list[FileRow]:

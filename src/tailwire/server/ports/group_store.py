@@ -78,7 +78,7 @@ class MemberStore(Protocol):
     async def memberships_of(self, uid: str) -> dict[str, int]:
         """Return the guids of a user's groups, each with the id of the message after which they receive messages."""
 
-    async def among(self, guid: str, uids: list[str]) -> list[str]:
+    async def members_among(self, guid: str, uids: list[str]) -> list[str]:
         """Return which of the given users are members of a group."""
 
     async def add(self, act: GroupAct, scope: Scope, now: int, announce: Callable[[GroupStanding], Draft]) -> Stored:

@@ -15,7 +15,7 @@ class KeyStore(Protocol):
     async def scope(self, key_hash: str, now: int) -> str | None:
         """Return the scope of an API key that is valid now, or None."""
 
-    async def used(self, key_hash: str, now: int) -> None:
+    async def record_use(self, key_hash: str, now: int) -> None:
         """Store that an API key was used."""
 
     async def end_others(self, kept: Sequence[str], at: int, now: int) -> int:
@@ -45,7 +45,7 @@ class KeyStore(Protocol):
             scope, search: as for `find`.
         """
 
-    async def named(self, key_id: str) -> list[KeyRow]:
+    async def keys_with_id(self, key_id: str) -> list[KeyRow]:
         """Return the API keys with an id, that is, whose hash begins with it."""
 
     async def end(self, key_hash: str, at: int) -> None:
@@ -86,7 +86,7 @@ class TokenStore(Protocol):
                 AUTH_ERR_AUTH_TOKEN_NOT_FOUND, if the token ends by itself and was revoked before.
         """
 
-    async def change(self, token: TokenRow) -> None:
+    async def change_device(self, token: TokenRow) -> None:
         """Store the device details of an auth token."""
 
     async def remove(self, token_hash: str) -> None:

@@ -160,20 +160,20 @@ class AnnotationStore(Protocol):
             Refused: the act is refused.
         """
 
-    async def subscribed(self, first: int, last: int, uid: str) -> set[int]:
+    async def followed_between(self, first: int, last: int, uid: str) -> set[int]:
         """Return which threads with ids in [first, last] a user follows."""
 
     async def followed_threads(self, uid: str, *, limit: int, offset: int) -> tuple[list[int], int]:
         """Return a page of the threads that a user follows and may read, newest first, and how many there are."""
 
-    async def flag(self, act: MessageAct, reason_id: str, remark: str | None, now: int) -> None:
+    async def add_report(self, act: MessageAct, reason_id: str, remark: str | None, now: int) -> None:
         """Store a user's report of a message.
 
         Raises:
             Refused: the act is refused.
         """
 
-    async def flags(self, *, limit: int, offset: int) -> tuple[list[ReportRow], int]:
+    async def list_reports(self, *, limit: int, offset: int) -> tuple[list[ReportRow], int]:
         """Return a page of the reports, newest first, and how many there are."""
 
     async def flags_after(self, position: Position, limit: int) -> list[ReportRow]:
@@ -183,7 +183,7 @@ class AnnotationStore(Protocol):
             position: the time, message id and uid of the last report that was read; empty to begin.
         """
 
-    async def interact(self, act: MessageAct, elements: Sequence[str], now: int) -> None:
+    async def add_interactions(self, act: MessageAct, elements: Sequence[str], now: int) -> None:
         """Store which elements of an interactive message a user has used. Only the first use of each counts.
 
         Raises:

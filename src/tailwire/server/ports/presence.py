@@ -25,7 +25,7 @@ class Transition(NamedTuple):
 class Presence(Protocol):
     """Who is online at other processes, and what a change at this process means."""
 
-    async def changed(self, uid: str) -> Transition:
+    async def record_change(self, uid: str) -> Transition:
         """Report that a user came, went or is away at this process. Return what it means over all processes.
 
         Changes of a user that are stored together have one transition.
@@ -34,7 +34,7 @@ class Presence(Protocol):
     def is_elsewhere(self, uid: str) -> bool:
         """Return whether a user is online at another process."""
 
-    def elsewhere(self) -> Collection[str]:
+    def online_elsewhere(self) -> Collection[str]:
         """Return the users who are online at other processes."""
 
 
@@ -74,7 +74,7 @@ class ProcessUsers(NamedTuple):
 class PresenceTable(Protocol):
     """Who is online at which process, in the store."""
 
-    async def note(self, users: Sequence[LocalPresence]) -> StoredPresence:
+    async def store_online(self, users: Sequence[LocalPresence]) -> StoredPresence:
         """Store which users are online at this process.
 
         Calls follow one another. One that was refused may still be stored, but not after a later one.

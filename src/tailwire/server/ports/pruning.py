@@ -44,7 +44,7 @@ class PruningStore(Protocol):
             The number of marked files, at most `limit`.
         """
 
-    async def oldest(self) -> tuple[int | None, int | None]:
+    async def oldest_times(self) -> tuple[int | None, int | None]:
         """Return when the oldest message was sent, and when the oldest file was uploaded."""
 
     async def count(self, messages_before: int, files_before: int) -> OldCounts:
@@ -57,10 +57,10 @@ class PruningStore(Protocol):
             name: the name after which they begin.
         """
 
-    async def unused(self, uploaded_before: int) -> OldCounts:
+    async def count_unused(self, uploaded_before: int) -> OldCounts:
         """Return how many of the files uploaded by a time nothing has ever referred to. May take long."""
 
-    async def known(self, stems: Sequence[str]) -> list[bool]:
+    async def recorded_names(self, stems: Sequence[str]) -> list[bool]:
         """Return for each name without extension whether there is a record of such a file."""
 
     async def condemn(self, names: Sequence[str]) -> None:

@@ -26,7 +26,7 @@ from tailwire.server.ports.records import MessageRow
 class PushTokenStore(Protocol):
     """Devices that receive push notifications."""
 
-    async def any(self) -> bool:
+    async def any_registered(self) -> bool:
         """Return whether any device is registered."""
 
     async def put(self, token: PushTokenRow, limit: int) -> None:
@@ -55,7 +55,7 @@ class PushTokenStore(Protocol):
     async def remove(self, token_hash: str, token: str) -> None:
         """Remove a device that the provider no longer knows, unless it was registered again meanwhile."""
 
-    async def sweep(self, now: int) -> None:
+    async def remove_ended(self, now: int) -> None:
         """Remove devices whose auth token was revoked or has ended."""
 
 
@@ -71,7 +71,7 @@ class PushPreferenceStore(Protocol):
     async def put_timezone(self, uid: str, timezone: str) -> None:
         """Store the name of a user's time zone."""
 
-    async def mutes(self, uid: str, now: int) -> list[MuteRow]:
+    async def muted_conversations(self, uid: str, now: int) -> list[MuteRow]:
         """Return the conversations that a user has muted until later than `now`, in milliseconds."""
 
     async def mute(self, uid: str, rows: Sequence[MuteRow], limit: int) -> None:
@@ -84,13 +84,13 @@ class PushPreferenceStore(Protocol):
 class NotificationStore(Protocol):
     """The queue of push notifications, and how far the messages have been examined for it."""
 
-    async def highest(self) -> int:
+    async def newest_id(self) -> int:
         """Return the id of the newest message; 0 if there is none."""
 
     async def progress(self) -> Progress:
         """Return how far notifications have been queued."""
 
-    async def advance(self, progress: Progress) -> None:
+    async def store_progress(self, progress: Progress) -> None:
         """Store the progress, unless a later one is stored already."""
 
     async def messages(self, after: int, up_to: int, limit: int) -> list[MessageRow]:
@@ -116,10 +116,10 @@ class NotificationStore(Protocol):
     async def queue_again(self, message_id: int, now: int) -> None:
         """Queue again the notifications that were sent about a message, because it was edited or deleted."""
 
-    async def waiting(self) -> int:
+    async def count_waiting(self) -> int:
         """Return how many notifications wait, counted up to 100,000."""
 
-    async def due(self, provider: str, now: int, limit: int) -> list[DueNotification]:
+    async def due_notifications(self, provider: str, now: int, limit: int) -> list[DueNotification]:
         """Return notifications to be sent now, first those that have been due for longest."""
 
     async def next_due(self, provider: str) -> int | None:
@@ -131,7 +131,7 @@ class NotificationStore(Protocol):
     async def read_up_to(self, conversation_id: ConversationKey, uid: str) -> int:
         """Return the id up to which a user has read a conversation, or deleted it for themselves."""
 
-    async def sent(self, ids: Sequence[int], now: int) -> None:
+    async def mark_sent(self, ids: Sequence[int], now: int) -> None:
         """Store that notifications were sent."""
 
     async def put_off(self, notification_id: int, due_at: int, now: int, problem: str) -> None:
@@ -140,10 +140,10 @@ class NotificationStore(Protocol):
     async def give_up(self, notification_id: int, now: int, problem: str) -> None:
         """Store that a notification will not be sent."""
 
-    async def drop(self, ids: Sequence[int]) -> None:
+    async def remove_unwanted(self, ids: Sequence[int]) -> None:
         """Remove notifications that are no longer wanted."""
 
-    async def failed(self, *, limit: int, offset: int) -> tuple[list[NotificationRow], int]:
+    async def list_failed(self, *, limit: int, offset: int) -> tuple[list[NotificationRow], int]:
         """Return a page of the notifications that were given up, newest first, and how many there are."""
 
     async def read_on(self, status: str, uid: str, position: Position, limit: int) -> list[NotificationRow]:
@@ -163,5 +163,5 @@ class NotificationStore(Protocol):
     async def send_all_again(self, now: int) -> int:
         """Mark all notifications that were given up as due now, and return how many there are."""
 
-    async def forget(self, sent_before: int, failed_before: int) -> None:
+    async def delete_finished(self, sent_before: int, failed_before: int) -> None:
         """Delete notifications that were sent or given up before given times."""

@@ -33,5 +33,5 @@ ERR_REQUEST_OUTDATED unless the number is higher than the one that is stored, an
 class RequestNumberStore(Protocol):
     """The highest number for each key."""
 
-    async def note(self, number: RequestNumber) -> None:
+    async def store_number(self, number: RequestNumber) -> None:
         """Store the number of a request that was refused or changed nothing, so that it changes nothing later."""

@@ -46,7 +46,7 @@ class ArrivedFile:
 
     file: DirectFile
     size: int
-    head: bytes
+    first_bytes: bytes
 
 
 class StoredFile(NamedTuple):
@@ -62,10 +62,10 @@ class StoredFile(NamedTuple):
 
 
 class Sink(Protocol):
-    """A file that is being written. Call `write`, then `finish`, perhaps `picture`, then `keep` or `drop`."""
+    """A file that is being written. Call `write`, then `finish`, perhaps `measure_picture`, then `keep` or `drop`."""
 
     @property
-    def head(self) -> bytes:
+    def first_bytes(self) -> bytes:
         """The first bytes, which tell the file's type."""
 
     @property
@@ -86,7 +86,7 @@ class Sink(Protocol):
             Refused: ERR_UNAVAILABLE.
         """
 
-    async def picture(self) -> Picture | None:
+    async def measure_picture(self) -> Picture | None:
         """Measure a picture, and make a thumbnail if that is cheap enough. Return None if it is not a picture."""
 
     async def keep(self, name: str, thumbnail: str | None = None) -> None:
@@ -110,19 +110,19 @@ class Uploads(Protocol):
             Refused: ERR_UNAVAILABLE.
         """
 
-    def free(self) -> int:
+    def free_bytes(self) -> int:
         """Return the free bytes of the storage."""
 
     async def remove(self, names: list[str]) -> None:
         """Delete files, ignoring missing ones."""
 
-    def stored(self) -> AsyncIterator[list[StoredFile]]:
+    def stored_files(self) -> AsyncIterator[list[StoredFile]]:
         """Yield all files and thumbnails, some at a time, in any order."""
 
-    async def missing(self, names: list[str]) -> list[str]:
+    async def missing_names(self, names: list[str]) -> list[str]:
         """Return which of the names have no file."""
 
-    async def sweep(self) -> None:
+    async def remove_incomplete(self) -> None:
         """Remove incomplete files that were left by servers that have ended. Other servers may be running."""
 
     def read(self, name: str, start: int, length: int) -> AsyncIterator[bytes]:
@@ -140,7 +140,7 @@ class Uploads(Protocol):
             Refused: ERR_UNAVAILABLE.
         """
 
-    def link(self, name: str, mime_type: str, disposition: str) -> str | None:
+    def direct_url(self, name: str, mime_type: str, disposition: str) -> str | None:
         """Return a URL at which clients get a file for a while; None if this server has to serve it.
 
         Args:

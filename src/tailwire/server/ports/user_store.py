@@ -27,7 +27,7 @@ class UserStore(Protocol):
     async def change(self, uid: str, columns: Mapping[str, object]) -> UserRow | None:
         """Change the given columns of a user. Return the changed user, or None if there is no such user."""
 
-    async def seen(self, uid: str, now: int) -> None:
+    async def store_last_online(self, uid: str, now: int) -> None:
         """Store when a user was last online."""
 
     async def deactivate(self, uids: Sequence[str], at: int | None) -> tuple[list[str], list[tuple[str, str]]]:
@@ -69,7 +69,7 @@ class RoleStore(Protocol):
 class BlockStore(Protocol):
     """Blocks of users by other users."""
 
-    async def between(self, one: str, other: str) -> str:
+    async def blocker_between(self, one: str, other: str) -> str:
         """Return which of two users has blocked the other: `one` if they have, then `other`; "" if neither has."""
 
     async def add(
@@ -94,7 +94,7 @@ class BlockStore(Protocol):
     async def with_users(self, uid: str, others: Sequence[str]) -> dict[str, tuple[int | None, int | None]]:
         """Return the blocks between a user and others, by uid: since when in one direction, and in the other."""
 
-    async def everyone(self, uid: str) -> frozenset[str]:
+    async def blocked_or_blocking(self, uid: str) -> frozenset[str]:
         """Return everyone whom a user has blocked or who has blocked them."""
 
 

@@ -14,13 +14,13 @@ class WebhookStore(Protocol):
     """Webhooks. An event is queued in the transaction of the change that it reports."""
 
     @property
-    def enabled(self) -> bool:
+    def any_enabled(self) -> bool:
         """Whether any webhook may be enabled, so that its events are worth making."""
 
     def on_queued(self, call: Callable[[], None]) -> None:
         """Call a function after each commit that queued a delivery."""
 
-    async def all(self) -> list[WebhookRow]:
+    async def list_all(self) -> list[WebhookRow]:
         """Return all webhooks, oldest first."""
 
     async def get(self, webhook_id: str) -> WebhookRow | None:
@@ -60,10 +60,10 @@ class DeliveryStore(Protocol):
     async def state(self, webhook_id: str) -> WebhookState:
         """Return the state of a webhook's deliveries."""
 
-    async def due(self, webhook_id: str, now: int, limit: int) -> list[DeliveryRow]:
+    async def due_deliveries(self, webhook_id: str, now: int, limit: int) -> list[DeliveryRow]:
         """Return deliveries that are due: new ones in order, then retries."""
 
-    async def between(self, webhook_id: str, after: int, up_to: int, limit: int) -> list[DeliveryRow]:
+    async def waiting_between(self, webhook_id: str, after: int, up_to: int, limit: int) -> list[DeliveryRow]:
         """Return waiting deliveries with ids in (after, up_to], due or not, in order."""
 
     async def last_id(self, webhook_id: str) -> int:
@@ -84,7 +84,7 @@ class DeliveryStore(Protocol):
     async def failed_ids(self, webhook_id: str) -> list[int]:
         """Return the ids of the failed deliveries, oldest first."""
 
-    async def delivered(self, row: DeliveryRow, now: int) -> None:
+    async def remove_delivered(self, row: DeliveryRow, now: int) -> None:
         """Remove a delivery that succeeded."""
 
     async def put_off(self, row: DeliveryRow, due_at: int, now: int, problem: str) -> None:

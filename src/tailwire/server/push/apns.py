@@ -83,7 +83,7 @@ class Apns:
         if status == 410 or reason in GONE_REASONS:
             return Outcome(Result.GONE, problem)
         if reason in OUR_FAULT_REASONS:
-            self._signed.forget()
+            self._signed.renew()
             return Outcome(Result.LATER, problem, paused=True)
         if reason == "TooManyRequests":  # too many for this device alone
             return Outcome(Result.LATER, problem, wait_of(headers, self._world.seconds()))

@@ -104,7 +104,7 @@ class Fcm:
             wait = wait_of(response.headers, now)
         access, seconds = answer.get("access_token"), answer.get("expires_in")
         if response.status_code != 200 or not isinstance(access, str) or not isinstance(seconds, int):
-            self._assertion.forget()
+            self._assertion.renew()
             raise _NoAccess(f"no access token: status {response.status_code}", wait)
         self._access, self._until = access, now + max(0, seconds - SPARE_SECONDS)
         return access

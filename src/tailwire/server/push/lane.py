@@ -78,7 +78,7 @@ class Lane:
         now = self._world.seconds()
         if now < self._paused_until:
             return False
-        due = await self._store.notifications.due(self._provider.name, now, BATCH_SIZE)
+        due = await self._store.notifications.due_notifications(self._provider.name, now, BATCH_SIZE)
         await self._send_all(due)
         return bool(due)
 
@@ -126,11 +126,11 @@ class Lane:
             else:
                 failed.append((one, outcome))
         if sent:
-            await self._store.notifications.sent(sent, now)
+            await self._store.notifications.mark_sent(sent, now)
         for one in gone:
             await self._store.push_tokens.remove(one.row.token_hash, one.token or "")
         if dropped:
-            await self._store.notifications.drop(dropped)
+            await self._store.notifications.remove_unwanted(dropped)
         for one, outcome in failed:
             await self._failed(one.row, outcome, now)
 

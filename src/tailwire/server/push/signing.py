@@ -42,6 +42,6 @@ class Signed:
             self._until = now + self._seconds
         return self._token
 
-    def forget(self) -> None:
+    def renew(self) -> None:
         """Make a new token at the next call: the provider has refused this one."""
         self._until = 0

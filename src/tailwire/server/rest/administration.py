@@ -79,7 +79,7 @@ class KeyRoutes:
             position = _KEYS.position_in(q.cursor)
             found = await self._keys.read_on(scope=q.scope, search=q.search_key, position=position, limit=q.size + 1)
             return _KEYS.page(found, q.size, key_payload)
-        rows, total = await self._keys.listed(scope=q.scope, search=q.search_key, limit=q.size, offset=q.offset)
+        rows, total = await self._keys.list_page(scope=q.scope, search=q.search_key, limit=q.size, offset=q.offset)
         return page(q, [key_payload(row) for row in rows], total)
 
     async def _get(self, call: Call) -> dict[str, Any]:
@@ -155,7 +155,7 @@ class RoleRoutes:
 
     async def _list(self, call: Call) -> dict[str, Any]:
         q: Paged = call.query
-        rows, total = await self._roles.listed(limit=q.size, offset=q.offset)
+        rows, total = await self._roles.list_page(limit=q.size, offset=q.offset)
         return page(q, [role_payload(row) for row in rows], total)
 
     async def _get(self, call: Call) -> dict[str, Any]:
@@ -228,7 +228,7 @@ class WebhookRoutes:
         return {**webhook_payload(webhook), "secret": secret}
 
     async def _list(self, call: Call) -> list[dict[str, Any]]:
-        return [webhook_payload(webhook) for webhook in await self._webhooks.listed()]
+        return [webhook_payload(webhook) for webhook in await self._webhooks.list_all()]
 
     async def _list_triggers(self, call: Call) -> list[dict[str, str]]:
         return [{"trigger": name, "description": description} for name, description in TRIGGERS.items()]

@@ -148,7 +148,7 @@ class Api:
             result = await self._respond(scope, receive, given, headers, trace)
         except Refused as e:
             _mark_over(trace)
-            self._records.refused(e)
+            self._records.record_refusal(e)
             await self._records.note_number_of_refused(trace)
             status, result, more = error_response(e)
             headers += more
@@ -190,7 +190,7 @@ class Api:
             operation, params = self._find(method, strip_base(scope["raw_path"].decode("ascii", "replace")))
         trace.operation = operation
         sends = operation.rate is RequestKind.SEND
-        if sends and (wait := self._overload.wait()):  # before any work is done
+        if sends and (wait := self._overload.seconds_until_allowed()):  # before any work is done
             raise Refused("ERR_TOO_MANY_REQUESTS", BUSY_TEXT, retry_after=wait, limit="most_sends_under_way")
         caller = trace.caller = await self._authenticate(trace, operation, given, headers)
         # Reads of one caller wait for each other. A REST key acts for many users, so its reads are spread.
@@ -252,7 +252,7 @@ class Api:
         address = trace.address
         # All secrets are checked together, so that a known one does not exempt guesses at others.
         secrets = tuple(map(given.get, SECRET_HEADERS))
-        if wait := self._guesses.wait(address, secrets):
+        if wait := self._guesses.seconds_until_allowed(address, secrets):
             self._records.too_many_guesses(trace)
             await asyncio.sleep(REFUSAL_DELAY_SECONDS)
             limit = "wrong_tokens_per_minute"
@@ -296,7 +296,7 @@ class Api:
     async def _count(
         self, kind: RequestKind, identity: str, headers: Headers, *, key: bool = False, count: int = 1
     ) -> None:
-        taken = self._rates.take(kind, identity, key=key, count=count)
+        taken = self._rates.count_request(kind, identity, key=key, count=count)
         if taken.most:
             headers[:] = [h for h in headers if not h[0].startswith(b"x-rate-limit")]
             headers.append((b"x-rate-limit", b"%d" % taken.most))

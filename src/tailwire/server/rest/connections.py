@@ -62,7 +62,7 @@ class ConnectionRoutes:
         q: ConnectionQuery = call.query
         if q.state not in ("live", "ended"):
             raise Refused("ERR_BAD_REQUEST", {"state": "Use live or ended."})
-        find = self._connections.live if q.state == "live" else self._connections.ended
+        find = self._connections.open_newest_first if q.state == "live" else self._connections.ended_newest_first
         rows = find(uid=q.uid.lower(), before=q.before, limit=q.limit + 1)
         shown = rows[: q.limit]
         cursor = {"before": str(shown[-1].id)} if len(rows) > q.limit else {}

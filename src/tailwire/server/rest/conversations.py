@@ -76,7 +76,7 @@ class ConversationRoutes:
             limit=q.size,
             offset=q.offset,
         )
-        rows, total = await self._conversations.listed(
+        rows, total = await self._conversations.list_page(
             call.caller, wanted, with_tags=q.with_tags, with_blocks=q.with_blocked_info
         )
         return page(q, list(map(conversation_payload, rows)), total)

@@ -82,15 +82,15 @@ class FileRoutes:
 
         async def admit(fields: dict[str, str]) -> None:
             nonlocal taken
-            taken = await files.take(signed["uid"])
-            taken.expect(allowed)
+            taken = await files.reserve(signed["uid"])
+            taken.reserve(allowed)
 
         def check(size: int, total: int) -> None:
             files.check_size(size)
             if size > allowed:
                 raise Refused("ERR_FILE_SIZE_EXCEEDED", f"The form is for a file of {allowed} bytes.")
             if taken is not None:
-                taken.written(total)
+                taken.record_written(total)
 
         async def turn() -> None:
             await files.turns.wait(signed.get("uid", ""))
@@ -126,7 +126,7 @@ class FileRoutes:
         given = headers_of(call.scope)
         if given.get(b"if-none-match") == f'"{name}"'.encode():
             return Streamed(304, headers)
-        if link := self._uploads.link(name, mime_type, disposition):
+        if link := self._uploads.direct_url(name, mime_type, disposition):
             return Streamed(302, [(b"location", link.encode()), (b"content-length", b"0"), *REDIRECT_HEADERS])
         try:
             size = await self._uploads.size(name)

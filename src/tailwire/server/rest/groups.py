@@ -108,7 +108,7 @@ class GroupRoutes:
             offset=q.offset,
         )
         if not q.cursor:
-            rows, total = await self._groups.listed(call.caller, wanted)
+            rows, total = await self._groups.list_page(call.caller, wanted)
             return page(q, list(map(group_payload, rows)), total)
         if q.updated_at:
             raise Refused("ERR_BAD_REQUEST", {"updatedAt": "It is read by page, not by cursor."})
@@ -137,14 +137,14 @@ class GroupRoutes:
         q: MemberQuery = call.query
         wanted = _filter(call)
         if not q.cursor:
-            rows, total = await self._members.listed(call.caller, wanted)
+            rows, total = await self._members.list_page(call.caller, wanted)
             return page(q, list(map(member_payload, rows)), total)
         position = _BY_UID.position_in(q.cursor)
         found = await self._members.read_on(call.caller, replace(wanted, limit=q.size + 1, offset=0), position)
         return _BY_UID.page(found, q.size, member_payload, lambda one: one.member)
 
     async def _list_banned(self, call: Call) -> dict[str, Any]:
-        rows, total = await self._members.banned(call.caller, _filter(call))
+        rows, total = await self._members.list_banned(call.caller, _filter(call))
         return page(call.query, list(map(ban_payload, rows)), total)
 
     async def _join_or_add(self, call: Call) -> Any:

@@ -47,7 +47,7 @@ class FormSender:
     async def _send(self, call: Call, form: Form) -> bytes:
         files, messages = self._files, self._messages
         body = _to_body(form.fields)
-        sent = await messages.sent(call.caller, body.muid)
+        sent = await messages.find_sent(call.caller, body.muid)
         if sent is not None:
             return sent
         await messages.check_receiver(call.caller, body.receiver, body.receiver_type)
@@ -55,7 +55,7 @@ class FormSender:
         try:
             for name, sink in form.files:
                 if sink.size:
-                    stored.append(await files.keep(call.caller, name, sink))
+                    stored.append(await files.store_file(call.caller, name, sink))
             if stored:
                 data = decode_part(body.data, dict[str, msgspec.Raw], "data")
                 listed = decode_part(data.get("attachments", b"[]"), list[msgspec.Raw], "data.attachments")
@@ -97,21 +97,21 @@ class _IncomingForm:
 
     async def _admit(self, fields: dict[str, str]) -> None:
         caller = self._call.caller
-        if await self._messages.sent(caller, fields.get("muid")) is not None:
+        if await self._messages.find_sent(caller, fields.get("muid")) is not None:
             self.sent_before = True
             return
         if "receiver" in fields:
             body = _to_body(fields)
             await self._messages.check_receiver(caller, body.receiver, body.receiver_type)
-        self._taken = await self._files.take(caller.uid)
+        self._taken = await self._files.reserve(caller.uid)
         length = self._call.header(b"content-length")
         if length.isdigit():
-            self._taken.expect(int(length) - MAX_FIELDS_BYTES)
+            self._taken.reserve(int(length) - MAX_FIELDS_BYTES)
 
     def _check(self, size: int, total: int) -> None:
         self._files.check_size(size)
         if self._taken is not None:
-            self._taken.written(total)
+            self._taken.record_written(total)
 
     def end(self) -> None:
         if self._taken is not None:

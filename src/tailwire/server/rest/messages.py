@@ -148,7 +148,7 @@ class MessageRoutes:
         log = self._catch_up if q.changes else None
         if log is not None and caller.reader and conversation is None and after is not None:
             return await self._missed_page(log, caller, q, wanted, mark)
-        rows = await self._messages.listed(caller, wanted, uid=uid, guid=guid)
+        rows = await self._messages.list_page(caller, wanted, uid=uid, guid=guid)
         # Read after the list, so that it covers every removed message that the list lacks.
         pruned = await self._messages.pruned_until(caller, after) if mark and conversation is None else 0
         changes = b""

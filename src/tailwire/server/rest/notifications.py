@@ -120,7 +120,7 @@ class NotificationRoutes:
         return _preferences(await self._notifications.reset_preferences(call.caller))
 
     async def _muted(self, call: Call) -> dict[str, Any]:
-        return _muted(await self._notifications.muted(call.caller))
+        return _muted(await self._notifications.muted_conversations(call.caller))
 
     async def _mute(self, call: Call) -> dict[str, Any]:
         return _muted(await self._notifications.mute(call.caller, call.body.to_mutes()))
@@ -136,7 +136,7 @@ class NotificationRoutes:
 
     async def _failed(self, call: Call) -> dict[str, Any]:
         q: Paged = call.query
-        rows, total = await self._notifications.failed(limit=q.size, offset=q.offset)
+        rows, total = await self._notifications.list_failed(limit=q.size, offset=q.offset)
         return page(q, [_failed(row) for row in rows], total)
 
     async def _all_devices(self, call: Call) -> dict[str, Any]:

@@ -120,14 +120,14 @@ class ReactionRoutes:
 
     async def _list_threads(self, call: Call) -> dict[str, Any]:
         q: Paged = call.query
-        return page(q, *await self._reactions.threads(call.caller, limit=q.size, offset=q.offset))
+        return page(q, *await self._reactions.list_followed_threads(call.caller, limit=q.size, offset=q.offset))
 
     async def _list_flagged(self, call: Call) -> dict[str, Any]:
         q: Cursored = call.query
         if q.cursor:
             found = await self._reactions.flagged_after(_REPORTS.position_in(q.cursor), q.size + 1)
             return _REPORTS.page(found, q.size, report_payload)
-        rows, total = await self._reactions.flagged(limit=q.size, offset=q.offset)
+        rows, total = await self._reactions.list_reports(limit=q.size, offset=q.offset)
         return page(q, list(map(report_payload, rows)), total)
 
     async def _list_reasons(self, call: Call) -> list[dict[str, str]]:

@@ -67,7 +67,7 @@ class Records:
         self.audit = audit
         self._numbers = numbers
 
-    def refused(self, refused: Refused) -> None:
+    def record_refusal(self, refused: Refused) -> None:
         """Record why a request was refused."""
         self.metrics.errors[refused.code] += 1
         if refused.limit:
@@ -80,7 +80,7 @@ class Records:
             Refused: ERR_UNAVAILABLE, the store cannot write.
         """
         if trace.number is not None and not trace.number.taken:
-            await self._numbers.note(trace.number)
+            await self._numbers.store_number(trace.number)
 
     async def note_number_of_refused(self, trace: Trace) -> None:
         """Store the number of a request that was refused, if the store can write."""

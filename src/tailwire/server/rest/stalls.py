@@ -37,7 +37,7 @@ class StallDetector:
         self._min_rate = min_rate
         self._windows: dict[HttpProtocol, _Window] = {}
 
-    def stalled(self, now: float) -> list[HttpProtocol]:
+    def find_stalled(self, now: float) -> list[HttpProtocol]:
         """Return the connections that are too slow. To be called about once a second."""
         before, self._windows = self._windows, {}
         slow: list[HttpProtocol] = []
@@ -58,7 +58,7 @@ class StallDetector:
             self._windows[connection] = window
         return slow
 
-    def slowest(self, count: int, now: float, *, crawling: bool = False) -> list[HttpProtocol]:
+    def slowest_connections(self, count: int, now: float, *, crawling: bool = False) -> list[HttpProtocol]:
         """Return up to `count` connections that wait for their clients, slowest first.
 
         Args:

@@ -87,7 +87,10 @@ class StatsRoutes:
     async def _get(self, call: Call) -> dict[str, Any]:
         q: StatsQuery = call.query
         seconds = min(WINDOW_SECONDS, int(q.window[:-1]) * _UNITS[q.window[-1]])
-        return {**await self._process_payload(), "samples": list(map(sample_payload, self._stats.window(seconds)))}
+        return {
+            **await self._process_payload(),
+            "samples": list(map(sample_payload, self._stats.recent_samples(seconds))),
+        }
 
     async def _process_payload(self) -> dict[str, Any]:
         waiting = sum(queue.waiting for queue in self._metrics.webhook_queues())
@@ -109,7 +112,7 @@ class StatsRoutes:
                 if number % SAMPLES_PER_SIZES == 0:
                     yield _event("about", await self._process_payload())
                 number += 1
-                taken = asyncio.ensure_future(self._stats.next())
+                taken = asyncio.ensure_future(self._stats.next_sample())
                 await asyncio.wait((gone, taken), return_when=asyncio.FIRST_COMPLETED)
                 if not taken.done():
                     taken.cancel()

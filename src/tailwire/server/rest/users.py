@@ -116,7 +116,7 @@ class UserRoutes:
             offset=q.offset,
         )
         if not q.cursor:
-            rows, total = await self._users.listed(call.caller, wanted, status=q.status)
+            rows, total = await self._users.list_page(call.caller, wanted, status=q.status)
             return page(q, list(map(user_payload, rows)), total)
         order = order_by(q.sort_by, q.sort_order, "uid")
         position = order.position_in(q.cursor)
@@ -191,7 +191,7 @@ class RelationRoutes:
     async def _list_blocked(self, call: Call) -> dict[str, Any]:
         q: BlockQuery = call.query
         caller = await self._acting(call)
-        rows, total = await self._relations.blocked(
+        rows, total = await self._relations.list_blocked(
             caller, direction=q.direction, search=q.search_key, limit=q.size, offset=q.offset
         )
         return page(q, list(map(blocked_payload, rows)), total)
@@ -210,5 +210,5 @@ class RelationRoutes:
     async def _list_friends(self, call: Call) -> dict[str, Any]:
         q: SearchQuery = call.query
         caller = await self._acting(call)
-        rows, total = await self._relations.friends(caller, search=q.search_key, limit=q.size, offset=q.offset)
+        rows, total = await self._relations.list_friends(caller, search=q.search_key, limit=q.size, offset=q.offset)
         return page(q, list(map(user_payload, rows)), total)

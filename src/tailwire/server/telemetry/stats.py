@@ -95,12 +95,12 @@ class Stats:
         )  # fmt: skip
         self._announce()
 
-    def window(self, seconds: float) -> list[Sample]:
+    def recent_samples(self, seconds: float) -> list[Sample]:
         """Return the samples of the last seconds, oldest first."""
         since = self._now() - seconds
         return [sample for sample in self._samples if sample.at > since]
 
-    async def next(self) -> Sample | None:
+    async def next_sample(self) -> Sample | None:
         """Wait for the next sample and return it; None once the server stops."""
         if not self.closed:
             await self._taken.wait()

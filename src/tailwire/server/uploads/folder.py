@@ -59,7 +59,7 @@ class FolderUploads:
         # Separate threads, so that downloads wait neither for thumbnails nor for writes.
         self._readers = Threads("downloads", READ_THREADS)
 
-    async def sweep(self) -> None:
+    async def remove_incomplete(self) -> None:
         """Remove incomplete files of processes that have ended."""
         self._parts.sweep()
 
@@ -67,7 +67,7 @@ class FolderUploads:
         """Start a new file."""
         return _File(self._parts)
 
-    def free(self) -> int:
+    def free_bytes(self) -> int:
         """Return the free bytes on the disk of the folder."""
         return free_bytes(self._folder)
 
@@ -81,7 +81,7 @@ class FolderUploads:
         with unavailable_on_error():
             await self._parts.writers.run(remove)
 
-    async def stored(self) -> AsyncIterator[list[StoredFile]]:
+    async def stored_files(self) -> AsyncIterator[list[StoredFile]]:
         """Yield all files and thumbnails, some at a time, in any order. Other files in the folder are left out."""
         if not self._folder.exists():
             return
@@ -89,7 +89,7 @@ class FolderUploads:
             while batch := await self._readers.run(lambda: list(islice(entries, FILES_PER_BATCH))):
                 yield await self._readers.run(partial(_stored_files, batch))
 
-    async def missing(self, names: list[str]) -> list[str]:
+    async def missing_names(self, names: list[str]) -> list[str]:
         """Return the names that no file has."""
         return await self._readers.run(lambda: [n for n in names if not (self._folder / Path(n).name).exists()])
 
@@ -108,7 +108,7 @@ class FolderUploads:
         """Return the size of a file in bytes."""
         return (self._folder / Path(name).name).stat().st_size
 
-    def link(self, name: str, mime_type: str, disposition: str) -> str | None:
+    def direct_url(self, name: str, mime_type: str, disposition: str) -> str | None:
         """Return None: files are served by this server."""
         return None
 

@@ -97,7 +97,7 @@ class PartFolder:
         self._number += 1
         return f".{self._name}-{self._number}"
 
-    def done(self) -> None:
+    def release(self) -> None:
         """Release the lock if this process has no open file left."""
         self._open -= 1
         if not self._open and self._unlock is not None:
@@ -199,15 +199,15 @@ class PartFile:
         except BaseException:
             self.drop()
             raise
-        self.head = b""
+        self.first_bytes = b""
         self.size = self._writing_back = 0
 
     def write(self, data: bytes) -> None:
         """Write the next bytes. They go to the page cache, which is too fast to need a thread."""
         if self._file is None:
             raise ValueError("the file is finished")
-        if len(self.head) < HEAD_BYTES:
-            self.head += data[: HEAD_BYTES - len(self.head)]
+        if len(self.first_bytes) < HEAD_BYTES:
+            self.first_bytes += data[: HEAD_BYTES - len(self.first_bytes)]
         with unavailable_on_error():
             self._file.write(data)
             self.size += len(data)
@@ -233,7 +233,7 @@ class PartFile:
 
         await self._in_thread(store, file.close)
 
-    async def picture(self) -> Picture | None:
+    async def measure_picture(self) -> Picture | None:
         """Return the size of a picture after making a thumbnail; without a thumbnail if too many are pending."""
         try:
             return await self._folder.pictures.make(self._path, self._small)
@@ -264,4 +264,4 @@ class PartFile:
             self._small.unlink(missing_ok=True)
         if not self._dropped:
             self._dropped = True
-            self._folder.done()
+            self._folder.release()

@@ -99,7 +99,7 @@ class S3Uploads:
         self._sweeper = Threads("sweep", 1)
         self._timer: asyncio.TimerHandle | None = None
 
-    async def sweep(self) -> None:
+    async def remove_incomplete(self) -> None:
         """Remove what ended servers have left: on the disk now, in the bucket in the background, then once a day."""
         self._parts.sweep()
         self._sweep_bucket()
@@ -134,7 +134,7 @@ class S3Uploads:
         """Start a new file."""
         return _Upload(self, self._parts)
 
-    def free(self) -> int:
+    def free_bytes(self) -> int:
         """Return the free bytes on the disk on which files arrive."""
         return free_bytes(self._folder)
 
@@ -175,7 +175,7 @@ class S3Uploads:
         final = [Path(name).name for name in names]
         await self._bucket.remove([*final, *(f"{DIRECT_FOLDER}/{name}" for name in final if self._direct)])
 
-    async def stored(self) -> AsyncIterator[list[StoredFile]]:
+    async def stored_files(self) -> AsyncIterator[list[StoredFile]]:
         """Yield all files and thumbnails, some at a time, in any order. Other objects are left out.
 
         Raises:
@@ -184,7 +184,7 @@ class S3Uploads:
         async for chunk in self._bucket.listed():
             yield [StoredFile(*one) for one in chunk if FILE_NAME.fullmatch(one[0])]
 
-    async def missing(self, names: list[str]) -> list[str]:
+    async def missing_names(self, names: list[str]) -> list[str]:
         """Return the names that no file has.
 
         Raises:
@@ -210,7 +210,7 @@ class S3Uploads:
         except BucketError as e:
             raise _refusal("read", e) from e
 
-    def link(self, name: str, mime_type: str, disposition: str) -> str | None:
+    def direct_url(self, name: str, mime_type: str, disposition: str) -> str | None:
         """Return a signed URL of the bucket, if clients are redirected."""
         address = self._bucket.address
         if not self._redirect or address.credentials is None:

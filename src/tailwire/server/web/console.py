@@ -101,7 +101,7 @@ class ConsoleRequests:
         await send_json(send, 200, encode({"data": {"success": True}}), [_cookie(scope, "", 0)])
 
     async def _send_session(self, scope: Scope, send: Send, session: Session, cookie: str) -> None:
-        left = int(self._sessions.left(session))
+        left = int(self._sessions.seconds_left(session))
         facts = {"token": session.token, "secondsLeft": left, "keyId": key_id(fingerprint(session.key))}
         more = [_cookie(scope, cookie, left)] if cookie else []
         await send_json(send, 200, encode({"data": facts}), more)
@@ -134,7 +134,7 @@ class ConsoleRequests:
         }
 
         async def send_safely(message: Message) -> None:
-            self._sessions.used(session)
+            self._sessions.record_use(session)
             if message["type"] == "http.response.start":
                 if message["status"] == 401:  # the key was revoked
                     self._sessions.close(session)

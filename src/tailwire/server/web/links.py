@@ -23,4 +23,4 @@ class LinkRoutes:
         ]  # fmt: skip
 
     async def _create(self, call: Call) -> dict[str, Any]:
-        return {"path": self._sessions.link(call.header(b"apikey")), "seconds": int(LINK_SECONDS)}
+        return {"path": self._sessions.create_link(call.header(b"apikey")), "seconds": int(LINK_SECONDS)}

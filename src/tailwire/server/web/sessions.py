@@ -64,7 +64,7 @@ class ConsoleSessions:
         self._links: dict[str, _Link] = {}
         self._sessions: dict[str, Session] = {}
 
-    def link(self, key: str, seconds: float = LINK_SECONDS) -> str:
+    def create_link(self, key: str, seconds: float = LINK_SECONDS) -> str:
         """Return the path of a new link for a key. The oldest link ends if there are too many.
 
         The secret stands after the #, so that no request, log or referrer contains it, and only a script of the page
@@ -108,11 +108,11 @@ class ConsoleSessions:
             if other is session:
                 self._end(name)
 
-    def left(self, session: Session) -> float:
+    def seconds_left(self, session: Session) -> float:
         """Return the seconds after which a session ends in any case."""
         return max(0.0, session.until - self._clock())
 
-    def used(self, session: Session) -> None:
+    def record_use(self, session: Session) -> None:
         """Count a session as used now."""
         session.used_at = self._clock()
 

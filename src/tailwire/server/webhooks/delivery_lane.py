@@ -116,8 +116,8 @@ class Lane:
 
     async def _next_rows(self) -> list[DeliveryRow]:
         if self._catching_up is not None:
-            return await self._store.deliveries.between(self._id, *self._catching_up, BATCH_SIZE)
-        return await self._store.deliveries.due(self._id, self._world.seconds(), BATCH_SIZE)
+            return await self._store.deliveries.waiting_between(self._id, *self._catching_up, BATCH_SIZE)
+        return await self._store.deliveries.due_deliveries(self._id, self._world.seconds(), BATCH_SIZE)
 
     async def _send_delivery(self, webhook: WebhookRow, row: DeliveryRow) -> None:
         self._posting = True
@@ -128,7 +128,7 @@ class Lane:
         now = self._world.seconds()
         if not problem:
             self._metrics.webhook_tried(self._id, "sent")
-            await self._store.deliveries.delivered(row, now)
+            await self._store.deliveries.remove_delivered(row, now)
             await self._worked(now)
             return
         self._failed(now, problem)

@@ -86,7 +86,7 @@ class SimulatedRemote:
         self.receiver = receiver
         self._bus.remotes[self._server] = self
 
-    def looked(self, *, alone: bool, began: float) -> None:
+    def record_look(self, *, alone: bool, began: float) -> None:
         """Do nothing: everything is sent."""
 
     def subscribe(self, subject: str) -> None:

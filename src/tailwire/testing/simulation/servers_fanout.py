@@ -161,7 +161,7 @@ class SimulatedServer:
             unit = None
             if (joins or leaves) and not place:
                 unit = Unit()
-                unit.need(JOIN_SQL if joins else LEAVE_SQL, uid=joins or leaves)
+                unit.run_required(JOIN_SQL if joins else LEAVE_SQL, uid=joins or leaves)
                 unit.tell("member", f"{GUID}/{joins or leaves}", with_message=True)
             self.run(self._send(receiver, kind, unit, joins, leaves))
 

@@ -111,11 +111,11 @@ class Parts:
         presence = make_presence(store, hub)
         assert isinstance(presence, SharedPresence)
         self.presence = presence
-        users = SimpleNamespace(users=SimpleNamespace(seen=_nothing))
+        users = SimpleNamespace(users=SimpleNamespace(store_last_online=_nothing))
         self.notices = Notices(users, self.is_online, self.world, presence)
         push = SimpleNamespace(leases=[], holds=lambda name: True, wake=lambda: None)
         cleanup = SimpleNamespace(is_mine=lambda: True, wake=lambda: None)
-        uploads = SimpleNamespace(sweep=_nothing)
+        uploads = SimpleNamespace(remove_incomplete=_nothing)
         self.several = ServerCooperation(
             Settings(), store, hub, presence, self.notices, self.webhooks, push, cast(Any, cleanup),
             cast(Any, uploads), [],

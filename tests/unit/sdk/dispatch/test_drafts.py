@@ -19,9 +19,9 @@ def frame(seq: Any = 1, text: Any = "so far", sender: str = "bob", **more: Any) 
 async def test_draft_grows_and_ignores_older_updates():
     told: list[Any] = []
     drafts = Drafts(told.append)
-    assert drafts.take(frame(1, "a", to=7))
-    assert drafts.take(frame(3, "abc", to=7, **{"from": 2}))
-    assert drafts.take(frame(2, "ab", to=7))
+    assert drafts.handle(frame(1, "a", to=7))
+    assert drafts.handle(frame(3, "abc", to=7, **{"from": 2}))
+    assert drafts.handle(frame(2, "ab", to=7))
     assert [(d.text, d.start, d.reply_to, d.ended) for d in told] == [("a", 0, 7, False), ("abc", 2, 7, False)]
     await asyncio.sleep(TIMEOUT_SECONDS + 1)
     assert (told[-1].text, told[-1].ended, len(told)) == ("abc", True, 3)
@@ -34,16 +34,16 @@ async def test_draft_ends_once():
     message = TextMessage(receiver="alice", sender=User("bob"), metadata={"draft": "d"})
     ends = [
         lambda: drafts.message_came(message),
-        lambda: drafts.take(frame(9, "")),
+        lambda: drafts.handle(frame(9, "")),
         lambda: drafts.went_offline("bob"),
     ]
     for end in ends:
         told.clear()
-        drafts.take(frame())
+        drafts.handle(frame())
         end()
         end()
         assert [d.ended for d in told] == [False, True]
-    drafts.take(frame())
+    drafts.handle(frame())
     drafts.message_came(TextMessage(receiver="alice", sender=User("mallory"), metadata={"draft": "d"}))
     drafts.message_came(TextMessage(receiver="alice", sender=User("bob"), metadata={"draft": ["d"]}))
     drafts.went_offline("carol")
@@ -58,7 +58,7 @@ async def test_oldest_draft_ends_at_the_limit():
     told: list[Any] = []
     drafts = Drafts(told.append)
     for n in range(MAX_DRAFTS + 1):
-        drafts.take(frame(sender=f"u{n}"))
+        drafts.handle(frame(sender=f"u{n}"))
     assert [d.sender.uid for d in told if d.ended] == ["u0"]
     drafts.forget()
 
@@ -84,7 +84,7 @@ async def test_oldest_draft_ends_at_the_limit():
 )
 async def test_other_transient_messages_are_not_drafts(data: dict[str, Any]):
     told: list[Any] = []
-    assert not Drafts(told.append).take(TransientMessage("alice", "user", data, User("bob")))
+    assert not Drafts(told.append).handle(TransientMessage("alice", "user", data, User("bob")))
     assert told == []
 
 
@@ -94,12 +94,12 @@ async def test_drafts_per_sender_are_bounded():
     drafts = Drafts(told.append)
     for n in range(2600):
         if n % 25 == 0:
-            drafts.take(frame(n + 1, "a" * (n + 1)))
-        drafts.take(TransientMessage("alice", "user", {"draft": f"d{n}", "seq": 1, "text": "x"}, User("mallory")))
+            drafts.handle(frame(n + 1, "a" * (n + 1)))
+        drafts.handle(TransientMessage("alice", "user", {"draft": f"d{n}", "seq": 1, "text": "x"}, User("mallory")))
     assert not [d for d in told if d.sender.uid == "bob" and d.ended]
     assert len([d for d in told if d.sender.uid == "mallory"]) == MAX_DRAFTS_PER_SENDER
     await asyncio.sleep(TIMEOUT_SECONDS + 1)
-    assert drafts.take(TransientMessage("alice", "user", {"draft": "d", "seq": 1, "text": "x"}, User("mallory")))
+    assert drafts.handle(TransientMessage("alice", "user", {"draft": "d", "seq": 1, "text": "x"}, User("mallory")))
     assert (told[-1].sender.uid, told[-1].ended) == ("mallory", False)
     drafts.forget()
 
@@ -109,8 +109,8 @@ async def test_draft_with_the_oldest_update_ends_first():
     told: list[Any] = []
     drafts = Drafts(told.append)
     for n in range(MAX_DRAFTS):
-        drafts.take(frame(sender=f"u{n}"))
-    drafts.take(frame(2, sender="u0"))
-    drafts.take(frame(sender="new"))
+        drafts.handle(frame(sender=f"u{n}"))
+    drafts.handle(frame(2, sender="u0"))
+    drafts.handle(frame(sender="new"))
     assert [d.sender.uid for d in told if d.ended] == ["u1"]
     drafts.forget()

@@ -49,7 +49,7 @@ class Taken:
         self.events.append(event)
 
     def take(self, **frame):
-        return self.frames.take(json.dumps(frame))
+        return self.frames.handle(json.dumps(frame))
 
 
 def test_every_frame_type_has_a_handler():

@@ -73,7 +73,7 @@ class Setup:
         self.incoming.take_message(received(6), {})
 
     def sent(self) -> None:
-        self.incoming.sent(received(6))
+        self.incoming.record_sent(received(6))
 
 
 def received(number: int):

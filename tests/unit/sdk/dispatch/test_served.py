@@ -78,7 +78,7 @@ def test_own_messages_are_remembered_within_a_bound():
     served = begun(10)
     open_one = hand_over(served, 11, held=True)
     for n in range(12, 12 + MAX_MESSAGES_AHEAD + 50):
-        served.ahead(n)
+        served.record_sent_ahead(n)
     assert len(served.position.own) == MAX_MESSAGES_AHEAD
     served.all_handed_over(Position(5000))
     assert served.position.last_id == 10

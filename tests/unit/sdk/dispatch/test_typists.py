@@ -19,7 +19,7 @@ async def test_oldest_indicator_ends_at_the_limit():
     told = []
     typists = Typists(told.append)
     for n in range(MAX_TYPING_USERS + 1):
-        typists.take(indicator(f"u{n}"))
+        typists.handle(indicator(f"u{n}"))
     assert [e.indicator.sender.uid for e in told if e.indicator.typing_status == "ended"] == ["u0"]
     typists.forget()
     await asyncio.sleep(60)
@@ -30,8 +30,8 @@ async def test_oldest_indicator_ends_at_the_limit():
 async def test_end_is_reported_once():
     told = []
     typists = Typists(told.append)
-    typists.take(indicator("alice"))
-    typists.take(indicator("alice", "ended"))
+    typists.handle(indicator("alice"))
+    typists.handle(indicator("alice", "ended"))
     typists.went_offline("alice")
     await asyncio.sleep(60)
     assert [e.indicator.typing_status for e in told] == ["started", "ended"]

@@ -178,7 +178,7 @@ async def test_moving_bytes_extend_the_wait_for_a_response():
         asked = asyncio.create_task(http.ask("GET", "/me"))
         for _ in range(4):
             await seconds(3)
-            http.traffic.moved()  # bytes on another connection
+            http.traffic.record_movement()  # bytes on another connection
         answers.set()
         assert await asked == 1
         assert peer.made == 1
@@ -221,15 +221,15 @@ async def test_dropped_connections_close_after_their_requests():
         running = asyncio.create_task(http.ask("POST", "/groups", body={}))
         while len(peer.heads) < 2:
             await asyncio.sleep(0.001)
-        http.drop()
-        http.drop()
+        http.use_new_connections()
+        http.use_new_connections()
         assert await http.ask("POST", "/groups", body={}) == 1
         assert peer.made == 2
         assert not peer.ended[1].is_set()
         goes_on.set()
         assert await running == 1
         await asyncio.wait_for(peer.ended[1].wait(), 5)
-        http.drop()
+        http.use_new_connections()
         await asyncio.wait_for(peer.ended[2].wait(), 5)
         assert await http.ask("GET", "/me") == 1
         assert peer.made == 3
@@ -419,7 +419,7 @@ def test_connections_can_be_dropped_after_the_event_loop_has_ended():
 
     http = asyncio.run(used())
     pool = http._pool
-    http.drop()
+    http.use_new_connections()
     asyncio.run(http.close())
     assert pool.client.is_closed
 

@@ -47,7 +47,7 @@ async def taken(traffic: Traffic, clock: Clock) -> float:
     async with asyncio.timeout(5):
         while traffic.moved_at == 0.0:
             clock.now += 1.0
-            traffic.look()
+            traffic.check_acknowledged()
             await asyncio.sleep(0)
     return clock.now
 
@@ -56,14 +56,14 @@ async def test_acknowledged_bytes_count_at_the_next_look(pair):
     clock = Clock()
     traffic, stream = Traffic(clock), Stream(pair[0])
     traffic.watch(stream)
-    traffic.look()
+    traffic.check_acknowledged()
     assert traffic.moved_at == 0.0
     pair[0].sendall(b"x" * 1000)
     seen = await taken(traffic, clock)
     assert traffic.moved_at == seen
     assert traffic.passed_at == 0.0  # the peer may have acknowledged them long ago
     clock.now += 10.0
-    traffic.look()
+    traffic.check_acknowledged()
     assert traffic.moved_at == seen  # nothing more was written
 
 
@@ -75,8 +75,8 @@ async def test_look_can_ignore_earlier_bytes(pair):
     other.watch(stream)
     pair[0].sendall(b"x")
     await taken(other, clock)
-    traffic.look(only_from_now=True)
-    traffic.look()
+    traffic.check_acknowledged(only_from_now=True)
+    traffic.check_acknowledged()
     assert traffic.moved_at == 0.0
 
 
@@ -84,7 +84,7 @@ async def test_closed_and_collected_connections_are_forgotten(pair):
     traffic, stream = Traffic(Clock()), Stream(pair[0])
     traffic.watch(stream)
     pair[0].close()
-    traffic.look()
+    traffic.check_acknowledged()
     assert len(traffic._watched) == 0
     traffic.watch(Stream(pair[1]))
     assert len(traffic._watched) == 0

@@ -17,12 +17,12 @@ def test_functions_are_called_in_order_until_removed():
     watchers, heard = Watchers(), []
     stop = watchers.add(lambda t: heard.append(("first", t)))
     watchers.add(lambda t: heard.append(("second", t)))
-    watchers.tell(SAMPLE)
-    watchers.tell(None)
+    watchers.notify(SAMPLE)
+    watchers.notify(None)
     assert heard == [("first", SAMPLE), ("second", SAMPLE)]
     stop()
     stop()
-    watchers.tell(SAMPLE)
+    watchers.notify(SAMPLE)
     assert heard[2:] == [("second", SAMPLE)]
 
 
@@ -31,7 +31,7 @@ def test_function_removed_during_a_call_is_not_called():
     stops = []
     watchers.add(lambda t: stops[0]())
     stops.append(watchers.add(heard.append))
-    watchers.tell(SAMPLE)
+    watchers.notify(SAMPLE)
     assert heard == []
 
 
@@ -40,7 +40,7 @@ def test_exception_is_logged_and_the_others_are_called(caplog):
     watchers.add(lambda t: 1 / 0)
     watchers.add(heard.append)
     with caplog.at_level(logging.ERROR, "tailwire"):
-        watchers.tell(SAMPLE)
+        watchers.notify(SAMPLE)
     assert heard == [SAMPLE]
     assert "connection.subscribe() failed" in caplog.text
 

@@ -30,25 +30,25 @@ def words(live: MessageList) -> list[str]:
 def test_messages_are_ordered_by_id_without_duplicates():
     live = messages(text(1, "a"))
     for number in (5, 3, 5, 1):
-        live.message(text(number, str(number)))
+        live.apply_message(text(number, str(number)))
     assert words(live) == ["a", "3", "5"]
 
 
 def test_older_messages_are_left_to_paging():
     live = messages(text(5, "a"), complete=False)
-    live.message(text(3, "b"))
+    live.apply_message(text(3, "b"))
     assert words(live) == ["a"]
-    live.older([text(3, "b"), text(5, "other")], 3, complete=True)
+    live.prepend([text(3, "b"), text(5, "other")], 3, complete=True)
     assert (words(live), live.complete) == (["b", "a"], True)
 
 
 def test_edits_are_applied_in_order_of_their_ids():
     live = messages(text(1, "a"))
-    live.message(act(4, "edited", text(1, "second")))
-    live.message(act(3, "edited", text(1, "first")))
+    live.apply_message(act(4, "edited", text(1, "second")))
+    live.apply_message(act(3, "edited", text(1, "first")))
     assert words(live) == ["second"]
-    live.message(act(5, "deleted", text(1, "", deleted_at=5)))
-    live.message(act(6, "edited", text(1, "late")))
+    live.apply_message(act(5, "deleted", text(1, "", deleted_at=5)))
+    live.apply_message(act(6, "edited", text(1, "late")))
     assert (words(live), live.items()[0].message.deleted_at) == ([""], 5)
 
 
@@ -56,7 +56,7 @@ def test_edit_keeps_the_fields_of_the_reader():
     live = messages(text(1, "a", raw={"savedAt": 7}))
     live.reaction(1, "+", added=True, by_me=True)
     live.reaction(1, "+", added=True, by_me=True)
-    live.message(act(2, "edited", text(1, "b")))
+    live.apply_message(act(2, "edited", text(1, "b")))
     (item,) = live.items()
     assert (item.message.text, item.message.saved_at) == ("b", 7)
     assert [(r.reaction, r.count, r.reacted_by_me) for r in item.message.reactions] == [("+", 1, True)]
@@ -81,11 +81,11 @@ def test_doubtful_events_request_the_list_again():
 def test_queued_message_is_last_and_keeps_its_key():
     live = messages(text(1, "a"))
     waiting = TextMessage(receiver="bob", text="mine", muid="m")
-    live.queued("m", waiting, MessageState.PENDING, None, None)
-    live.queued("n", TextMessage(receiver="carol", text="hers", muid="n"), MessageState.PENDING, None, None)
-    live.message(text(2, "b"))
+    live.record_queued("m", waiting, MessageState.PENDING, None, None)
+    live.record_queued("n", TextMessage(receiver="carol", text="hers", muid="n"), MessageState.PENDING, None, None)
+    live.apply_message(text(2, "b"))
     assert words(live) == ["a", "b", "mine"]
-    live.message(text(3, "mine", by="me", muid="m"))
+    live.apply_message(text(3, "mine", by="me", muid="m"))
     assert [(i.key, i.state) for i in live.items()] == [
         ("message/1", "sent"),
         ("message/2", "sent"),
@@ -98,18 +98,18 @@ def test_queued_message_is_last_and_keeps_its_key():
 def test_requeued_message_moves_to_the_end():
     live = messages()
     for muid in "ab":
-        live.queued(muid, TextMessage(receiver="bob", text=muid), MessageState.PENDING, None, None)
-    live.queued("a", TextMessage(receiver="bob", text="a"), MessageState.FAILED, None, ValueError())
+        live.record_queued(muid, TextMessage(receiver="bob", text=muid), MessageState.PENDING, None, None)
+    live.record_queued("a", TextMessage(receiver="bob", text="a"), MessageState.FAILED, None, ValueError())
     assert [(i.key, i.state) for i in live.items()] == [("queued/a", "failed"), ("queued/b", "pending")]
-    live.queued("a", TextMessage(receiver="bob", text="a"), MessageState.PENDING, None, None)
+    live.record_queued("a", TextMessage(receiver="bob", text="a"), MessageState.PENDING, None, None)
     assert [i.key for i in live.items()] == ["queued/b", "queued/a"]
-    live.queued("a", TextMessage(receiver="bob", text="a"), None, None, None)
+    live.record_queued("a", TextMessage(receiver="bob", text="a"), None, None, None)
     assert [i.key for i in live.items()] == ["queued/b"]
 
 
 def test_list_keeps_its_maximum_size_and_starts_over_after_a_gap():
     live = messages(*(text(n) for n in range(1, 11)))
-    live.message(text(11))
+    live.apply_message(text(11))
     assert ([i.message.id for i in live.items()], live.complete) == (list(range(2, 12)), False)
     live.fill([text(20), text(21)], 20, complete=False, joins=False)
     assert [i.message.id for i in live.items()] == [20, 21]
@@ -117,7 +117,7 @@ def test_list_keeps_its_maximum_size_and_starts_over_after_a_gap():
 
 def test_keys_of_queued_and_stored_messages_differ():
     live = messages(text(1, "a"))
-    live.queued("1", text(0, "b", by="me", muid="1"), MessageState.PENDING, None, None)
+    live.record_queued("1", text(0, "b", by="me", muid="1"), MessageState.PENDING, None, None)
     assert [i.key for i in live.items()] == ["message/1", "queued/1"]
 
 
@@ -125,7 +125,7 @@ def test_items_are_the_same_tuple_until_a_change():
     live = messages(text(1, "a"), text(2, "b"))
     before = live.items()
     live.reaction(7, "+", added=True, by_me=False)
-    live.message(text(9, "elsewhere", by="carol"))
+    live.apply_message(text(9, "elsewhere", by="carol"))
     assert live.items() is before
     live.reaction(1, "+", added=True, by_me=False)
     assert live.items() is not before

@@ -54,9 +54,9 @@ def joined() -> MessageRow:
 def test_joining_names_the_end_of_the_last_membership_on_every_server():
     broker = RecordingBroker()
     delivery = Delivery(broker, "app", "http://server")  # type: ignore[arg-type]
-    delivery.message(Stored(joined(), new=True, before=7, ended=5), b"{}", "alice-phone")
+    delivery.publish_message(Stored(joined(), new=True, before=7, ended=5), b"{}", "alice-phone")
     here = broker.published[0][1]
-    elsewhere = delivery.logged(LoggedMessage(joined(), before=7, ended=5))
+    elsewhere = delivery.publication_of_logged(LoggedMessage(joined(), before=7, ended=5))
     for one in (here, elsewhere):
         assert (one.id, one.before, one.ended, one.not_to) == (9, 7, 5, "alice-phone")
 

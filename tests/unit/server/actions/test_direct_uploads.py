@@ -23,14 +23,14 @@ class Bucket:
     """A bucket with one file, and a store that says what becomes of its record."""
 
     def __init__(self, size: int = 10, uid: str = "alice") -> None:
-        self.arrived: Any = SimpleNamespace(file=DirectFile(uid, "a.txt", 10), head=b"text", size=size)
+        self.arrived: Any = SimpleNamespace(file=DirectFile(uid, "a.txt", 10), first_bytes=b"text", size=size)
         self.result = FileResult.STORED
         self.removed: list[str] = []
         self.ended: list[str] = []
         self.added: list[tuple[Any, int, int]] = []
         self.forms = IssuedForms(lambda: 0.0, 60.0)
         self.direct = True
-        room = SimpleNamespace(per_day=100, exceeded=lambda: Refused("ERR_UPLOAD_QUOTA_EXCEEDED"))
+        room = SimpleNamespace(per_day=100, quota_exceeded=lambda: Refused("ERR_UPLOAD_QUOTA_EXCEEDED"))
         self.uploads = DirectUploads(
             cast(Any, SimpleNamespace(files=SimpleNamespace(add=self._add, get=self._get))),
             cast(Any, self),
@@ -69,30 +69,30 @@ def refusal(call: Callable[[], Any]) -> str:
 
 def test_forms_of_a_user_count_until_their_files_are_accepted():
     bucket = Bucket()
-    assert bucket.uploads.outstanding("alice", 1) == 0
+    assert bucket.uploads.outstanding_bytes("alice", 1) == 0
     assert bucket.uploads.form("a", "alice", "a.txt", 30, 60) == ("https://bucket", {"key": "a", "size": "30"})
     bucket.uploads.form("b", "alice", "b.txt", 12, 60)
-    assert (bucket.uploads.outstanding("alice", 1), bucket.uploads.outstanding("bob", 1)) == (42, 0)
+    assert (bucket.uploads.outstanding_bytes("alice", 1), bucket.uploads.outstanding_bytes("bob", 1)) == (42, 0)
 
 
 def test_form_for_this_server_itself_does_not_count():
     bucket = Bucket()
     bucket.direct = False
     assert bucket.uploads.form("a", "alice", "a.txt", 30, 60) is None
-    assert bucket.uploads.outstanding("alice", 1) == 0
+    assert bucket.uploads.outstanding_bytes("alice", 1) == 0
 
 
 def test_forms_of_a_backend_are_not_limited():
     bucket = Bucket()
     bucket.uploads.form("a", SYSTEM_USER, "a.txt", 30, 60)
-    assert bucket.uploads.outstanding(SYSTEM_USER, 5000) == 0
-    assert bucket.forms.outstanding(SYSTEM_USER) == 0
+    assert bucket.uploads.outstanding_bytes(SYSTEM_USER, 5000) == 0
+    assert bucket.forms.outstanding_bytes(SYSTEM_USER) == 0
 
 
 def test_user_has_at_most_a_thousand_forms():
     bucket = Bucket()
-    assert bucket.uploads.outstanding("alice", 1000) == 0
-    assert refusal(lambda: bucket.uploads.outstanding("alice", 1001)) == "ERR_UPLOAD_QUOTA_EXCEEDED"
+    assert bucket.uploads.outstanding_bytes("alice", 1000) == 0
+    assert refusal(lambda: bucket.uploads.outstanding_bytes("alice", 1001)) == "ERR_UPLOAD_QUOTA_EXCEEDED"
 
 
 async def test_uploaded_file_is_recorded_and_its_form_no_longer_counts():
@@ -103,7 +103,7 @@ async def test_uploaded_file_is_recorded_and_its_form_no_longer_counts():
     ((added, quota, since),) = bucket.added
     assert (row, quota, since) == (added, 100, 1_000_000 - 86_400)
     assert (row.uid, row.file_name, row.mime_type, row.size) == ("alice", "a.txt", "text/plain", 10)
-    assert (bucket.ended, bucket.removed, bucket.uploads.outstanding("alice", 1)) == ([KEY], [], 0)
+    assert (bucket.ended, bucket.removed, bucket.uploads.outstanding_bytes("alice", 1)) == ([KEY], [], 0)
 
 
 async def test_files_of_a_backend_have_no_quota():
@@ -126,7 +126,7 @@ async def test_file_that_is_too_large_is_removed(size: int, result: FileResult, 
     with pytest.raises(Refused) as caught:
         await bucket.uploads.accept_upload(KEY)
     assert caught.value.code == code
-    assert (bucket.removed, bucket.ended, bucket.uploads.outstanding("alice", 1)) == ([KEY], [], 0)
+    assert (bucket.removed, bucket.ended, bucket.uploads.outstanding_bytes("alice", 1)) == ([KEY], [], 0)
 
 
 async def test_file_larger_than_any_may_be_is_removed_whatever_its_form_says():

@@ -53,11 +53,13 @@ async def test_receivers_of_a_message_do_not_count_as_notified_of_one_before_it_
         return 7
 
     rows = SimpleNamespace(
-        progress=progress, messages=messages, members=members, waiting=value, advance=nothing, reactions=nothing,
-        highest=highest,
+        progress=progress, messages=messages, members=members, count_waiting=value, store_progress=nothing, reactions=nothing,
+        newest_id=highest,
     )  # fmt: skip
-    devices = SimpleNamespace(any=any_device, sweep=value)
-    store: Any = SimpleNamespace(notifications=SimpleNamespace(**vars(rows), forget=value), push_tokens=devices)
+    devices = SimpleNamespace(any_registered=any_device, remove_ended=value)
+    store: Any = SimpleNamespace(
+        notifications=SimpleNamespace(**vars(rows), delete_finished=value), push_tokens=devices
+    )
     world = World()
     world.seconds = lambda: 10  # type: ignore[method-assign]
     notifier = Notifier(

@@ -22,11 +22,11 @@ class Files:
         self.removed: list[str] = []
         self.before: list[int] = []
 
-    async def unused(self, before: int) -> Any:
+    async def count_unused(self, before: int) -> Any:
         self.before.append(before)
         return SimpleNamespace(files=2, bytes=50)
 
-    async def known(self, stems: list[str]) -> list[bool]:
+    async def recorded_names(self, stems: list[str]) -> list[bool]:
         return [stem in ("a", "b") for stem in stems]
 
     async def files_after(self, last: str, before: int, limit: int) -> list[str]:
@@ -36,7 +36,7 @@ class Files:
     async def condemn(self, names: list[str]) -> None:
         self.condemned += names
 
-    async def stored(self) -> AsyncIterator[list[Any]]:
+    async def stored_files(self) -> AsyncIterator[list[Any]]:
         yield [SimpleNamespace(name="a.txt", size=1, written_at=NOW - DAY)]
         yield [
             SimpleNamespace(name="x.jpg", size=10, written_at=NOW - DAY),
@@ -45,7 +45,7 @@ class Files:
             SimpleNamespace(name="young", size=7, written_at=NOW - DAY + 1),
         ]
 
-    async def missing(self, names: list[str]) -> list[str]:
+    async def missing_names(self, names: list[str]) -> list[str]:
         return [name for name in names if name == "b"]
 
     async def remove(self, names: list[str]) -> None:

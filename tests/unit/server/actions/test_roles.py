@@ -13,8 +13,8 @@ async def test_restriction_that_another_server_made_applies_at_once(stage):
         await rest("POST", "/groups", as_="kid", json={"guid": "g", "name": "G"})
         store = stage.server.parts.store
         await store.roles.restrict("child", ["createGroup"], 1)
-        store.feed.tell([Change(0, "role", "child")])
+        store.feed.report([Change(0, "role", "child")])
         await rest.refused("ERR_FEATURE_RESTRICTED", "POST", "/groups", as_="kid", json={"guid": "h", "name": "H"})
         await store.roles.allow("child", ["createGroup"])
-        store.feed.tell(None)  # some changes were missed
+        store.feed.report(None)  # some changes were missed
         await rest("POST", "/groups", as_="kid", json={"guid": "h", "name": "H"})

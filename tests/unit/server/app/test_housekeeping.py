@@ -228,7 +228,7 @@ async def test_connections_of_an_address_are_limited_and_freed():
         for client in clients[:5]:
             client.close()
         await asyncio.sleep(0.2)
-        assert server.slots.taken("127.0.0.1") == 0
+        assert server.slots.count_taken("127.0.0.1") == 0
         again = await server.begin(1)
         await server.loop.sock_sendall(again, b"x")
         assert (await server.loop.sock_recv(again, 1000)).startswith(b"HTTP/1.1 200 ")

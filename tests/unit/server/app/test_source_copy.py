@@ -65,20 +65,20 @@ def test_differences_lead_from_each_state_to_the_next(file: Path, seed: int):
             for _ in range(4):
                 for table in chance.sample(tables(), 20):
                     write(live, table, chance)
-                found = copy.follow()
+                found = copy.catch_up()
                 for table in tables():
                     there = target[table.name]
-                    outdated = list(copy.outdated(table))
+                    outdated = list(copy.outdated_keys(table))
                     assert (len(outdated) > 0) == (table.name in found)
                     for key in outdated:
                         there.pop(key, None)
-                    for row in copy.changed(table):
+                    for row in copy.changed_rows(table):
                         assert key_of(table, row) not in there
                         there[key_of(table, row)] = row
                     rows = live.execute(f'SELECT {columns_of(table)} FROM "{table.name}"').fetchall()
                     assert sorted(there.values(), key=repr) == sorted(rows, key=repr), table.name
                     assert sorted(copy.rows(table), key=repr) == sorted(rows, key=repr), table.name
-            assert copy.follow() == {}
+            assert copy.catch_up() == {}
 
 
 def key_of(table: Table, row: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -91,10 +91,10 @@ def test_column_that_becomes_null_is_a_difference(file: Path):
         live.execute("INSERT INTO roles (role, name, created_at, updated_at, metadata) VALUES ('r', 'n', 1, 1, 'x')")
         with closing(SourceCopy(file)) as copy:
             live.execute("UPDATE roles SET metadata = NULL")
-            assert copy.follow() == {"roles": 1}
+            assert copy.catch_up() == {"roles": 1}
             live.execute("UPDATE roles SET metadata = ''")
-            assert copy.follow() == {"roles": 1}
-            assert copy.follow() == {}
+            assert copy.catch_up() == {"roles": 1}
+            assert copy.catch_up() == {}
 
 
 def test_copy_is_private_and_removed_when_it_is_closed(file: Path):

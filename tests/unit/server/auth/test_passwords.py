@@ -26,8 +26,8 @@ async def test_hashed_password_is_verified():
     passwords = Passwords(World())
     stored = await passwords.hash("alice", "secret")
     assert "secret" not in stored
-    assert await passwords.same("bob", "secret", stored)
-    assert not await passwords.same("bob", "wrong", stored)
+    assert await passwords.matches("bob", "secret", stored)
+    assert not await passwords.matches("bob", "wrong", stored)
     await passwords.close()
 
 
@@ -38,7 +38,7 @@ async def test_hashing_yields_to_the_event_loop(monkeypatch):
 
     monkeypatch.setattr(module, "same_password", niceness)
     passwords = Passwords(World())
-    assert await passwords.same("alice", "", "") == min(niceness() + 10, 19)
+    assert await passwords.matches("alice", "", "") == min(niceness() + 10, 19)
     await passwords.close()
 
 
@@ -80,11 +80,11 @@ async def test_single_password_needs_no_child_process():
 async def test_several_passwords_are_hashed_by_a_child_process_in_the_same_way():
     async with several() as (passwords, stored):
         assert all(same_password(f"secret of {uid}", hashed) for uid, hashed in stored.items())
-        assert not await passwords.same("alice", "another secret", stored["alice"])
-        assert await passwords.same("alice", "secret of alice", stored["alice"])
+        assert not await passwords.matches("alice", "another secret", stored["alice"])
+        assert await passwords.matches("alice", "secret of alice", stored["alice"])
         assert len({hashed.partition("$")[0] for hashed in stored.values()}) == 3
         strange = "\udcff" + "ä" * 100_000
-        assert await passwords.same("bob", strange, await passwords.hash("bob", strange))
+        assert await passwords.matches("bob", strange, await passwords.hash("bob", strange))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has this scheduling policy")
@@ -103,7 +103,7 @@ async def test_child_process_that_fails_costs_no_password(number, caplog):
         if number is signal.SIGKILL:
             child.wait(20)
             passwords._child._module = "tailwire.no_such_module"  # it cannot be started again either
-        waiting = [passwords.same(uid, f"secret of {uid}", hashed) for uid, hashed in stored.items()]
+        waiting = [passwords.matches(uid, f"secret of {uid}", hashed) for uid, hashed in stored.items()]
         with caplog.at_level(logging.WARNING):
             assert await asyncio.gather(*waiting) == [True, True, True]
         assert caplog.text.count("the server hashes them itself") <= 1
@@ -122,7 +122,7 @@ async def test_pending_hashes_are_limited(monkeypatch):
     passwords = Passwords(World())
 
     def begin(uid: str) -> asyncio.Task[bool]:
-        return asyncio.create_task(passwords.same(uid, "", ""))
+        return asyncio.create_task(passwords.matches(uid, "", ""))
 
     own = [begin("alice") for _ in range(MAX_PENDING_HASHES_PER_USER + 1)]
     app = [begin("") for _ in range(MAX_PENDING_HASHES_PER_USER + 1)]  # the app itself has only the total limit
@@ -139,8 +139,8 @@ async def test_pending_hashes_are_limited(monkeypatch):
     own[0].cancel()
     await asyncio.sleep(0)
     with pytest.raises(Refused):
-        await passwords.same("alice", "", "")  # cancelled hashes still count
+        await passwords.matches("alice", "", "")  # cancelled hashes still count
     go.set()
     assert all(await asyncio.gather(*(t for t in (*own[1:], *app, *others) if t not in refused)))
-    assert await passwords.same("alice", "", "")
+    assert await passwords.matches("alice", "", "")
     await passwords.close()

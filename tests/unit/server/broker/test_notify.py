@@ -88,14 +88,14 @@ async def test_look_that_began_before_another_process_arrived_does_not_silence_a
     broker = NotifyBroker(connect, "me", lambda: 0, Metrics())
     await broker.start(Nobody())
     began = loop.time()
-    broker.looked(alone=True, began=began)
+    broker.record_look(alone=True, began=began)
     assert await sent() == 0
     connection.listeners[ARRIVALS](connection, 1, ARRIVALS, "me")  # its own announcement
     assert await sent() == 0
     connection.listeners[ARRIVALS](connection, 2, ARRIVALS, "another")
     assert await sent() == 1
-    broker.looked(alone=True, began=began)
+    broker.record_look(alone=True, began=began)
     assert await sent() == 1
-    broker.looked(alone=True, began=loop.time())
+    broker.record_look(alone=True, began=loop.time())
     assert await sent() == 0
     await broker.close()

@@ -17,7 +17,7 @@ def test_news_of_any_size_is_reassembled_from_its_pieces(data: bytes):
     pieces = cut("me", 7, data)
     assert all(len(piece) <= MAX_PAYLOAD_BYTES for piece in pieces)
     at_another = Pieces("other")
-    assert [at_another.take(piece) for piece in pieces] == [None] * (len(pieces) - 1) + [data]
+    assert [at_another.add(piece) for piece in pieces] == [None] * (len(pieces) - 1) + [data]
 
 
 def test_largest_news_fits_into_the_allowed_pieces():
@@ -25,34 +25,34 @@ def test_largest_news_fits_into_the_allowed_pieces():
     assert len(pieces) <= MAX_PIECES
     assert all(len(piece) <= MAX_PAYLOAD_BYTES for piece in pieces)
     at_another = Pieces("other")
-    assert [at_another.take(piece) for piece in pieces][-1] == b"x" * MAX_BYTES
+    assert [at_another.add(piece) for piece in pieces][-1] == b"x" * MAX_BYTES
 
 
 def test_equal_news_has_different_payloads_and_own_news_is_ignored():
     assert cut("me", 1, b"x") != cut("me", 2, b"x")
-    assert Pieces("me").take(cut("me", 1, b"x")[0]) is None
+    assert Pieces("me").add(cut("me", 1, b"x")[0]) is None
 
 
 def test_news_with_a_missing_or_late_piece_is_dropped():
     first, second, third = cut("me", 1, b"x" * (2 * PIECE_BYTES + 1))
     pieces = Pieces("other")
-    assert [pieces.take(piece) for piece in (first, third, second)] == [None] * 3
-    assert [pieces.take(piece) for piece in (first, second, third)][-1] is not None
-    pieces.take(first)
+    assert [pieces.add(piece) for piece in (first, third, second)] == [None] * 3
+    assert [pieces.add(piece) for piece in (first, second, third)][-1] is not None
+    pieces.add(first)
     pieces.forget()
-    assert [pieces.take(piece) for piece in (second, third)] == [None, None]
+    assert [pieces.add(piece) for piece in (second, third)] == [None, None]
 
 
 def test_number_of_incomplete_news_items_is_bounded():
     pieces = Pieces("other")
     begun = [cut("me", number, b"x" * (PIECE_BYTES + 1)) for number in range(MAX_INCOMPLETE_ITEMS + 1)]
     for first, _ in begun:
-        pieces.take(first)
-    assert pieces.take(begun[0][1]) is None
-    assert pieces.take(begun[1][1]) is not None
+        pieces.add(first)
+    assert pieces.add(begun[0][1]) is None
+    assert pieces.add(begun[1][1]) is not None
 
 
 @pytest.mark.parametrize("payload", ["", "x", "a:1:0/1", "a:1:x/1:eA==", "a:1:0/1:e", "a:1:2/2:eA==", "a:1:0/999:eA=="])
 def test_payload_other_than_a_piece_is_refused(payload: str):
     with pytest.raises(BadPiece):
-        Pieces("other").take(payload)
+        Pieces("other").add(payload)

@@ -133,7 +133,7 @@ class PlayedBroker:
     async def start(self, receiver: MessageLog) -> None:
         self.receiver = receiver
 
-    def looked(self, *, alone: bool, began: float) -> None:
+    def record_look(self, *, alone: bool, began: float) -> None:
         self.alone = alone
 
     def subscribe(self, subject: str) -> None:

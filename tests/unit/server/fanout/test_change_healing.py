@@ -277,12 +277,12 @@ async def test_entry_that_cannot_be_delivered_does_not_hold_up_the_next(caplog):
 def test_received_numbers_are_bounded_and_forgotten_ones_may_be_missing(monkeypatch):
     monkeypatch.setattr(numbers, "MAX_KNOWN_NUMBERS", 3)
     known = ChangeNumbers(0)
-    assert all(known.hear(number, A) for number in range(1, 4))
-    assert not known.hear(2, A)
-    assert known.missing(9, A) is Missing.YES
-    assert known.hear(4, A)
-    assert known.missing(2, A) is Missing.PERHAPS
-    assert known.missing(9, A) is Missing.YES
+    assert all(known.record_received(number, A) for number in range(1, 4))
+    assert not known.record_received(2, A)
+    assert known.is_missing(9, A) is Missing.YES
+    assert known.record_received(4, A)
+    assert known.is_missing(2, A) is Missing.PERHAPS
+    assert known.is_missing(9, A) is Missing.YES
 
 
 events = st.lists(
@@ -304,7 +304,7 @@ def test_subject_receives_each_number_once_and_lacks_only_those_not_received(eve
         now += 1
         if what == "hear":
             newest = max(newest, number)
-            taken = known.hear(number, subject)
+            taken = known.record_received(number, subject)
             assert taken == (number > known.end and (number, subject) not in heard)
             heard |= {(number, subject)} if taken else set()
         elif what == "subscribe":
@@ -314,12 +314,12 @@ def test_subject_receives_each_number_once_and_lacks_only_those_not_received(eve
             subscribed.pop(subject, None)
             known.unsubscribe(subject)
         elif what == "look":
-            known.see(max(newest, known.end), now)
+            known.record_newest(max(newest, known.end), now)
         else:
-            known.settle(min(number, newest))
+            known.record_settled(min(number, newest))
     for subject, since in subscribed.items():
         for number in range(1, 13):
-            missing = known.missing(number, subject)
+            missing = known.is_missing(number, subject)
             if number <= known.end or (number, subject) in heard:
                 assert missing is Missing.NO
             else:

@@ -34,17 +34,17 @@ class Stage:
         self.order: Order[str] = Order(10)
 
     def wait_for(self, highest: int) -> None:
-        self.order.see(highest)
+        self.order.record_highest(highest)
 
     def take(self, guid: str, subject: str = "user.alice") -> None:
-        self.frames.take(self.order, subject, MembershipChange(guid, True))
+        self.frames.deliver_or_hold(self.order, subject, MembershipChange(guid, True))
 
 
 async def test_frame_is_delivered_at_once_if_nothing_is_missing():
     stage = Stage()
     stage.take("a")
     assert stage.local.delivered == ["a"]
-    assert not stage.frames.any
+    assert not stage.frames.has_frames
 
 
 async def test_frame_waits_for_stored_messages_and_keeps_its_place():

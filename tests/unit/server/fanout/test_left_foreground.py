@@ -13,19 +13,19 @@ pytestmark = pytest.mark.virtual
 
 async def test_user_left_recently_if_they_last_left_within_the_given_seconds():
     left = LeftForeground()
-    left.note("ann")
+    left.record("ann")
     await asyncio.sleep(3.0)
-    assert [left.within("ann", seconds) for seconds in (2.5, 3.5)] == [False, True]
-    left.note("ann")
-    assert left.within("ann", 0.0)
-    assert not left.within("bob", 100.0)
+    assert [left.left_within("ann", seconds) for seconds in (2.5, 3.5)] == [False, True]
+    left.record("ann")
+    assert left.left_within("ann", 0.0)
+    assert not left.left_within("bob", 100.0)
 
 
 async def test_users_are_forgotten_after_ten_seconds():
     left = LeftForeground()
-    left.note("ann")
+    left.record("ann")
     await asyncio.sleep(4.0)
-    left.note("bob")
+    left.record("bob")
     await asyncio.sleep(6.5)
-    left.note("eve")
-    assert [left.within(uid, 100.0) for uid in ("ann", "bob", "eve")] == [False, True, True]
+    left.record("eve")
+    assert [left.left_within(uid, 100.0) for uid in ("ann", "bob", "eve")] == [False, True, True]

@@ -427,13 +427,13 @@ def test_more_items_than_may_wait_are_read_from_the_store():
     order: Order[str] = Order(0)
     for number in range(2, MAX_WAITING_ITEMS + 10):
         order.add(number, str(number))
-    order.complete(2, MAX_WAITING_ITEMS + 9)
-    order.complete(1, 1)
+    order.record_complete(2, MAX_WAITING_ITEMS + 9)
+    order.record_complete(1, 1)
     assert order.release() == [str(n) for n in range(2, MAX_WAITING_ITEMS + 2)]
     assert order.behind
     assert order.doubtful
     rest = {n: [str(n)] for n in range(MAX_WAITING_ITEMS + 2, MAX_WAITING_ITEMS + 10)}
-    assert order.fill(MAX_WAITING_ITEMS + 9, rest) == [text for texts in rest.values() for text in texts]
+    assert order.pass_up_to(MAX_WAITING_ITEMS + 9, rest) == [text for texts in rest.values() for text in texts]
     assert not order.doubtful
     assert not order.behind
 
@@ -450,10 +450,10 @@ def test_order_releases_ranges_and_pages_once_and_in_order(ranges, pages):
         order.add(number, number)
     released = []
     for place, (first, more) in enumerate(ranges):
-        order.complete(first, first + more)
+        order.record_complete(first, first + more)
         released += order.release()
         if place < len(pages):
-            released += order.fill(pages[place], {n: [n] for n in range(1, pages[place] + 1)})
+            released += order.pass_up_to(pages[place], {n: [n] for n in range(1, pages[place] + 1)})
     assert released == list(range(1, order.end + 1))
     known = {n for first, more in ranges for n in range(first, first + more + 1)}
     known |= set(range(1, max(pages[: len(ranges)], default=0) + 1))

@@ -51,11 +51,11 @@ async def test_log_is_polled_once_a_second_and_often_without_a_broker():
 async def test_log_is_polled_on_request():
     stage = Stage()
     stage.looking.start()
-    stage.looking.within(0.2)
-    stage.looking.within(0.1)  # the first request holds
+    stage.looking.look_within(0.2)
+    stage.looking.look_within(0.1)  # the first request holds
     await asyncio.sleep(0.3)
     assert stage.times == [0.2]
-    stage.looking.within(0.2)
+    stage.looking.look_within(0.2)
     await asyncio.sleep(0.3)
     assert stage.times == [0.2, 0.5]
     await stage.looking.close()
@@ -70,7 +70,7 @@ async def test_log_is_polled_at_once_and_then_often_after_the_broker_is_back():
     await asyncio.sleep(RECONNECTING_SECONDS + LOOK_SECONDS_DISCONNECTED)
     assert stage.times[0] == 0.1
     assert all(b - a <= 2 * LOOK_SECONDS_DISCONNECTED for a, b in pairwise(stage.times))
-    assert not stage.looking.often
+    assert not stage.looking.polls_often
     stage.times.clear()
     await asyncio.sleep(3.5 * LOOK_SECONDS)
     assert len(stage.times) == 3
@@ -93,7 +93,7 @@ async def test_closed_looking_leaves_no_task():
     stage = Stage()
     await stage.looking.close()  # was never started
     stage.looking.start()
-    stage.looking.within(5.0)
+    stage.looking.look_within(5.0)
     await stage.looking.close()
     assert asyncio.all_tasks() == {asyncio.current_task()}
     await asyncio.sleep(10)

@@ -7,48 +7,48 @@ from tailwire.server.fanout.numbers import ChangeNumbers, Missing
 
 def test_change_is_received_once_by_each_subject_and_only_above_the_end():
     numbers = ChangeNumbers(10)
-    assert [numbers.hear(n, "a") for n in (9, 10, 11, 11, 13)] == [False, False, True, False, True]
-    assert numbers.hear(11, "b")
+    assert [numbers.record_received(n, "a") for n in (9, 10, 11, 11, 13)] == [False, False, True, False, True]
+    assert numbers.record_received(11, "b")
     assert numbers.arrived == {"a", "b"}
 
 
 def test_subject_lacks_the_numbers_above_the_end_that_it_has_not_received():
     numbers = ChangeNumbers(10)
-    numbers.hear(12, "a")
-    assert [numbers.missing(n, "a") for n in (10, 11, 12, 13)] == [Missing.NO, Missing.YES, Missing.NO, Missing.YES]
-    assert numbers.missing(12, "b") is Missing.YES
+    numbers.record_received(12, "a")
+    assert [numbers.is_missing(n, "a") for n in (10, 11, 12, 13)] == [Missing.NO, Missing.YES, Missing.NO, Missing.YES]
+    assert numbers.is_missing(12, "b") is Missing.YES
 
 
 def test_change_from_before_a_subscription_is_perhaps_missing():
     numbers = ChangeNumbers(10)
     numbers.subscribe("a", 100.0)
-    assert numbers.missing(11, "a") is Missing.PERHAPS
-    numbers.see(15, 100.0)  # this look was not begun after the subscription
-    assert numbers.missing(16, "a") is Missing.PERHAPS
-    numbers.see(15, 100.1)
-    assert [numbers.missing(n, "a") for n in (15, 16)] == [Missing.PERHAPS, Missing.YES]
-    numbers.see(20, 200.0)  # only the first look counts
-    assert numbers.missing(16, "a") is Missing.YES
-    numbers.settle(14)
-    assert numbers.missing(15, "a") is Missing.PERHAPS
-    numbers.settle(15)
-    assert [numbers.missing(n, "a") for n in (15, 16)] == [Missing.NO, Missing.YES]
+    assert numbers.is_missing(11, "a") is Missing.PERHAPS
+    numbers.record_newest(15, 100.0)  # this look was not begun after the subscription
+    assert numbers.is_missing(16, "a") is Missing.PERHAPS
+    numbers.record_newest(15, 100.1)
+    assert [numbers.is_missing(n, "a") for n in (15, 16)] == [Missing.PERHAPS, Missing.YES]
+    numbers.record_newest(20, 200.0)  # only the first look counts
+    assert numbers.is_missing(16, "a") is Missing.YES
+    numbers.record_settled(14)
+    assert numbers.is_missing(15, "a") is Missing.PERHAPS
+    numbers.record_settled(15)
+    assert [numbers.is_missing(n, "a") for n in (15, 16)] == [Missing.NO, Missing.YES]
 
 
 def test_subject_without_a_socket_is_forgotten():
     numbers = ChangeNumbers(10)
     numbers.subscribe("a", 100.0)
     numbers.unsubscribe("a")
-    assert numbers.missing(11, "a") is Missing.YES
-    numbers.see(15, 200.0)
-    assert numbers.missing(11, "a") is Missing.YES
+    assert numbers.is_missing(11, "a") is Missing.YES
+    numbers.record_newest(15, 200.0)
+    assert numbers.is_missing(11, "a") is Missing.YES
 
 
 def test_change_is_late_for_a_user_who_joins_after_it_came():
     numbers = ChangeNumbers(10)
-    numbers.hear(11, "g")
-    numbers.hear(12, "g")
-    numbers.hear(13, "other")
+    numbers.record_received(11, "g")
+    numbers.record_received(12, "g")
+    numbers.record_received(13, "other")
     numbers.join("g", "bob", held={12})
     numbers.join("g", "eve", held=())
     assert [numbers.late_for(n) for n in (11, 12, 13)] == [["bob", "eve"], ["eve"], []]
@@ -58,8 +58,8 @@ def test_change_is_late_for_a_user_who_joins_after_it_came():
 
 def test_user_who_leaves_and_returns_has_received_the_changes_before():
     numbers = ChangeNumbers(10)
-    numbers.hear(11, "g")
-    numbers.hear(12, "g")
+    numbers.record_received(11, "g")
+    numbers.record_received(12, "g")
     numbers.leave("g", "bob", held={12}, now=100.0)
     numbers.join("g", "bob", held=())
     assert [numbers.late_for(n) for n in (11, 12)] == [[], ["bob"]]
@@ -67,7 +67,7 @@ def test_user_who_leaves_and_returns_has_received_the_changes_before():
 
 def test_late_change_is_delivered_once_to_a_user_who_leaves_before_that():
     numbers = ChangeNumbers(10)
-    numbers.hear(11, "g")
+    numbers.record_received(11, "g")
     numbers.join("g", "bob", held=())
     numbers.leave("g", "bob", held=(), now=100.0)
     assert numbers.late_for(11) == ["bob"]  # it happened while they were a member
@@ -79,26 +79,26 @@ def test_late_change_is_delivered_once_to_a_user_who_leaves_before_that():
 def test_settled_changes_are_forgotten_with_those_who_were_late():
     numbers = ChangeNumbers(10)
     for number in (11, 12):
-        numbers.hear(number, "g")
+        numbers.record_received(number, "g")
     numbers.join("g", "bob", held=())
-    numbers.settle(11)
+    numbers.record_settled(11)
     assert (numbers.end, numbers.late_for(11), numbers.late_for(12)) == (11, [], ["bob"])
-    numbers.settle(5)
+    numbers.record_settled(5)
     assert numbers.end == 11
-    assert not numbers.hear(12, "g")
+    assert not numbers.record_received(12, "g")
 
 
 def test_numbers_start_over_when_the_database_was_reverted():
     numbers = ChangeNumbers(10)
     for number in (6, 12):
-        numbers.hear(number, "g")
+        numbers.record_received(number, "g")
     numbers.join("g", "bob", held=())
     numbers.leave("g", "eve", held=(), now=100.0)
-    numbers.see(10, 1.0)  # nothing was reverted
+    numbers.record_newest(10, 1.0)  # nothing was reverted
     assert numbers.end == 10
-    numbers.see(5, 2.0)
+    numbers.record_newest(5, 2.0)
     assert numbers.end == 5
-    assert [numbers.late_for(12), numbers.missing(12, "g")] == [[], Missing.YES]
-    assert numbers.hear(12, "g")
+    assert [numbers.late_for(12), numbers.is_missing(12, "g")] == [[], Missing.YES]
+    assert numbers.record_received(12, "g")
     numbers.join("g", "eve", held=())
     assert numbers.late_for(12) == ["eve"]

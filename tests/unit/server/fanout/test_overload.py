@@ -67,22 +67,28 @@ def test_excess_sends_are_refused_with_a_retry_time(process: Process):
     overload = process.overload
     doing = [overload.sending for _ in range(100)]
     for one in doing:
-        assert overload.wait() == 0
+        assert overload.seconds_until_allowed() == 0
         one.__enter__()
-    waits = [overload.wait() for _ in range(200)]
+    waits = [overload.seconds_until_allowed() for _ in range(200)]
     assert set(waits) <= {1, 2, 3, 4, 5}
     assert process.metrics.sends_refused == 200
     process.pass_time(2)
     assert overload.level >= Level.RECEIPTS  # sends in progress count, not only lag
     for _ in range(20):
-        assert overload.wait() > 0
+        assert overload.seconds_until_allowed() > 0
         process.pass_time(TICK_SECONDS)
-    assert {overload.wait() for _ in range(200)} == {1, 2, 3, 4, 5}  # random, and longer with more refusals
+    assert {overload.seconds_until_allowed() for _ in range(200)} == {
+        1,
+        2,
+        3,
+        4,
+        5,
+    }  # random, and longer with more refusals
     for one in doing[10:]:
         one.__exit__(None, None, None)
-    assert overload.wait() > 0  # 100 are allowed in a burst, 10 sustained
+    assert overload.seconds_until_allowed() > 0  # 100 are allowed in a burst, 10 sustained
     doing[0].__exit__(None, None, None)
-    assert overload.wait() == 0
+    assert overload.seconds_until_allowed() == 0
     process.pass_time(30)
     assert {overload.retry_after() for _ in range(200)} == {1}  # short again without refusals
 
@@ -90,7 +96,7 @@ def test_excess_sends_are_refused_with_a_retry_time(process: Process):
 def test_burst_does_not_raise_the_level(process: Process):
     doing = [process.overload.sending for _ in range(100)]
     for one in doing:
-        assert process.overload.wait() == 0
+        assert process.overload.seconds_until_allowed() == 0
         one.__enter__()
     process.pass_time(TICK_SECONDS)
     for one in doing:
@@ -112,11 +118,11 @@ def test_lag_reduces_sends_but_never_to_zero():
     process.pass_time(100, 0.9)
     doing = [overload.sending for _ in range(16)]
     for one in doing:
-        assert overload.wait() == 0
+        assert overload.seconds_until_allowed() == 0
         one.__enter__()
-    assert overload.wait() > 0
+    assert overload.seconds_until_allowed() > 0
     process.pass_time(20)
-    assert overload.wait() == 0
+    assert overload.seconds_until_allowed() == 0
     assert overload._allowed == 1000
 
 
@@ -145,7 +151,7 @@ def test_level_rises_at_once_and_falls_by_one_at_a_time(process: Process):
 def test_without_limits_nothing_is_shed():
     process = Process(lag=0.0, most_sends=0)
     for _ in range(5000):
-        assert process.overload.wait() == 0
+        assert process.overload.seconds_until_allowed() == 0
         process.overload.sending.__enter__()
     process.pass_time(20, 0.9)
     assert process.overload.level == 0
@@ -159,7 +165,7 @@ def test_retry_times_stay_short_while_few_of_many_sends_are_refused(process: Pro
             with overload.sending:
                 pass
         overload.set(Level.NONE, sends=0)
-        assert overload.wait() > 0
+        assert overload.seconds_until_allowed() > 0
         overload.set(Level.NONE)
         process.pass_time(TICK_SECONDS)
     assert {overload.retry_after() for _ in range(200)} == {1}

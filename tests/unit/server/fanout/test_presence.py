@@ -44,7 +44,7 @@ class TableOf:
         if self._table.fails:
             raise Refused("ERR_UNAVAILABLE")
 
-    async def note(self, users: Sequence[LocalPresence]) -> StoredPresence:
+    async def store_online(self, users: Sequence[LocalPresence]) -> StoredPresence:
         await self._answer()
         self.notes += 1
         mine = self._table.rows.setdefault(self.process, {})
@@ -119,12 +119,12 @@ class Process:
 
     async def comes(self, uid: str) -> Transition:
         self.online.add(uid)
-        return await self.presence.changed(uid)
+        return await self.presence.record_change(uid)
 
     async def goes(self, uid: str) -> Transition:
         self.online.discard(uid)
         self.away.discard(uid)
-        return await self.presence.changed(uid)
+        return await self.presence.record_change(uid)
 
 
 def several(count: int, chance: random.Random | None = None) -> tuple[Table, list[Process]]:
@@ -141,7 +141,7 @@ async def test_each_process_knows_who_is_online_at_other_processes():
     assert await one.goes("alice") == (ONLINE, ONLINE)
     assert not other.presence.is_elsewhere("alice")
     assert await other.goes("alice") == (ONLINE, OFFLINE)
-    assert list(one.presence.elsewhere()) == list(other.presence.elsewhere()) == []
+    assert list(one.presence.online_elsewhere()) == list(other.presence.online_elsewhere()) == []
     assert one.forgotten == ["alice", "alice"]
 
 
@@ -155,7 +155,7 @@ async def test_user_is_in_the_foreground_while_an_app_of_theirs_is_here_or_elsew
     await one.comes("alice")
     assert foreground() == (True, True)
     one.away.add("alice")
-    await one.presence.changed("alice")
+    await one.presence.record_change("alice")
     assert foreground() == (False, False)
     await other.comes("alice")
     assert foreground() == (True, True)
@@ -166,7 +166,7 @@ async def test_user_who_leaves_before_their_arrival_is_stored_was_never_online()
     coming = asyncio.create_task(one.comes("bob"))
     await asyncio.sleep(0)
     one.online.discard("bob")
-    assert await one.presence.changed("bob") == (OFFLINE, OFFLINE)
+    assert await one.presence.record_change("bob") == (OFFLINE, OFFLINE)
     assert await coming == (OFFLINE, OFFLINE)
     assert (one.table.notes, table.rows) == (1, {1: {}}), "both were stored at once"
     assert not other.presence.is_elsewhere("bob")
@@ -184,7 +184,7 @@ async def test_while_the_table_fails_changes_are_decided_from_memory_and_stored_
     table.fails = False
     await asyncio.sleep(2)
     assert table.rows == {1: {"carol": False}, 2: {"alice": False}}
-    assert set(other.presence.elsewhere()) == {"carol"}
+    assert set(other.presence.online_elsewhere()) == {"carol"}
 
 
 async def test_new_process_reads_who_is_online():
@@ -193,7 +193,7 @@ async def test_new_process_reads_who_is_online():
     await other.comes("bob")
     late = Process(table, one.bus, 3)
     await late.presence.start()
-    assert set(late.presence.elsewhere()) == {"alice", "bob"}
+    assert set(late.presence.online_elsewhere()) == {"alice", "bob"}
 
 
 async def test_table_is_only_read_when_a_notice_is_missing():
@@ -213,7 +213,7 @@ async def test_table_is_only_read_when_a_notice_is_missing():
     one.bus.processes.append(other)
     for _ in range(2):
         await other.presence.look({1, 2})
-    assert (other.table.reads, sorted(other.presence.elsewhere())) == (reads + 1, ["bob", "carol", "dave"])
+    assert (other.table.reads, sorted(other.presence.online_elsewhere())) == (reads + 1, ["bob", "carol", "dave"])
 
 
 async def test_change_that_arrives_while_the_table_is_read_is_kept():
@@ -235,7 +235,7 @@ async def test_users_who_were_only_at_an_ended_process_are_offline_everywhere():
     await one.comes("alice")
     await third.comes("alice")
     await one.comes("bob")
-    other.presence.ended(1)
+    other.presence.forget_process(1)
     for process in (other, third):
         assert not process.presence.is_elsewhere("bob")
     assert other.presence.is_elsewhere("alice")
@@ -284,7 +284,7 @@ async def test_all_processes_agree_in_the_end_even_if_notices_are_lost_late_or_d
     for process in processes:
         assert set(table.rows.get(process.table.process, {})) == process.online
         elsewhere = set().union(*(other.online for other in processes if other is not process))
-        assert set(process.presence.elsewhere()) == elsewhere
+        assert set(process.presence.online_elsewhere()) == elsewhere
     looking.cancel()
 
 
@@ -292,10 +292,10 @@ async def test_process_that_is_alone_reports_each_change_of_presence_itself():
     _, (hub,) = several(1)
     presence = AlonePresence(hub)  # type: ignore[arg-type]
     hub.online.add("alice")
-    assert await presence.changed("alice") == (OFFLINE, ONLINE)
+    assert await presence.record_change("alice") == (OFFLINE, ONLINE)
     hub.away.add("alice")
-    assert await presence.changed("alice") == (ONLINE, AWAY)
+    assert await presence.record_change("alice") == (ONLINE, AWAY)
     hub.online.clear()
-    assert await presence.changed("alice") == (AWAY, OFFLINE)
-    assert await presence.changed("alice") == (OFFLINE, OFFLINE)
-    assert (presence.is_elsewhere("alice"), list(presence.elsewhere())) == (False, [])
+    assert await presence.record_change("alice") == (AWAY, OFFLINE)
+    assert await presence.record_change("alice") == (OFFLINE, OFFLINE)
+    assert (presence.is_elsewhere("alice"), list(presence.online_elsewhere())) == (False, [])

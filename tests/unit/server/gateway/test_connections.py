@@ -25,7 +25,7 @@ class Scene:
         self.now += 1
         socket = FakeSocket(uid, opened_at=self.now, **facts)
         self.sockets.append(socket)
-        self.connections.opened(cast(Any, socket))
+        self.connections.assign_number(cast(Any, socket))
         return socket
 
     def end(self, socket: FakeSocket, why: str) -> None:
@@ -35,10 +35,10 @@ class Scene:
         self.connections.ended_now(cast(Any, socket))
 
     def live(self, uid: str = "", before: int | None = None, limit: int = 10) -> list[int]:
-        return [row.id for row in self.connections.live(uid=uid, before=before, limit=limit)]
+        return [row.id for row in self.connections.open_newest_first(uid=uid, before=before, limit=limit)]
 
     def ended(self, uid: str = "", before: int | None = None, limit: int = 10) -> list[int]:
-        return [row.id for row in self.connections.ended(uid=uid, before=before, limit=limit)]
+        return [row.id for row in self.connections.ended_newest_first(uid=uid, before=before, limit=limit)]
 
 
 @pytest.fixture
@@ -102,6 +102,6 @@ def test_app_state_is_shown_for_clients_that_report_it():
     scene.open("alice", background_until=60.0, features=reports)
     scene.open("alice", features=reports)
     scene.open("alice", background_until=60.0)
-    rows = scene.connections.live(uid="", before=None, limit=5)
+    rows = scene.connections.open_newest_first(uid="", before=None, limit=5)
     assert [row.app_state for row in rows] == ["", "foreground", "background"]
     assert rows[1].features == ("a", "appState")

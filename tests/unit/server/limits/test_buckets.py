@@ -44,20 +44,20 @@ def test_returned_tokens_can_be_taken_again_up_to_the_capacity():
     assert buckets.take("a") > 0
     for _ in range(5):
         buckets.give_back("a")
-    assert buckets.left("a") == 2
+    assert buckets.tokens_left("a") == 2
     buckets.give_back("nobody")
-    assert buckets.left("nobody") == 2
+    assert buckets.tokens_left("nobody") == 2
 
 
 def test_several_tokens_can_be_taken_together():
     now = [0.0]
     b = Buckets(2.0, 4, lambda: now[0])
-    assert (b.take("a", 3), b.left("a")) == (0, 1)
+    assert (b.take("a", 3), b.tokens_left("a")) == (0, 1)
     assert b.take("a", 3) == 1.0  # two tokens are missing
-    assert b.left("a") == 1
+    assert b.tokens_left("a") == 1
     # More than the capacity is granted by a full bucket, which then takes as long to refill as they are worth.
     assert b.take("b", 10) == 0
-    assert b.left("b") == 0
+    assert b.tokens_left("b") == 0
     assert b.take("b") == 3.5
     now[0] = 3.5
     assert b.take("b") == 0

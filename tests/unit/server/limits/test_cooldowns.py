@@ -16,14 +16,14 @@ class Clock:
 def test_only_a_started_token_is_refused_and_only_for_the_set_time():
     clock = Clock()
     known = Cooldowns(5, clock)
-    assert known.remaining("a") == 0.0
+    assert known.seconds_left("a") == 0.0
     known.start("a")
     clock.now += 2
-    assert (known.remaining("a"), known.remaining("b")) == (3.0, 0.0)
+    assert (known.seconds_left("a"), known.seconds_left("b")) == (3.0, 0.0)
     known.start("a")  # the time starts again
-    assert known.remaining("a") == 5.0
+    assert known.seconds_left("a") == 5.0
     clock.now += 5
-    assert known.remaining("a") == 0.0
+    assert known.seconds_left("a") == 0.0
 
 
 def test_expired_and_excess_keys_are_evicted(monkeypatch):
@@ -32,7 +32,7 @@ def test_expired_and_excess_keys_are_evicted(monkeypatch):
     known = Cooldowns(5, clock)
     for name in "abcd":
         known.start(name)
-    assert [known.remaining(name) for name in "abcd"] == [0.0, 5.0, 5.0, 5.0]
+    assert [known.seconds_left(name) for name in "abcd"] == [0.0, 5.0, 5.0, 5.0]
     clock.now += 6
     known.start("e")
     assert len(known._until) == 1

@@ -12,12 +12,16 @@ def test_forms_count_until_they_are_removed_or_expire():
     forms.add("b", "bob", 5)
     now[0] = 50.0
     forms.add("c", "alice", 20)
-    assert (forms.outstanding("alice"), forms.outstanding("bob"), forms.outstanding("carol")) == (30, 5, 0)
+    assert (forms.outstanding_bytes("alice"), forms.outstanding_bytes("bob"), forms.outstanding_bytes("carol")) == (
+        30,
+        5,
+        0,
+    )
     forms.remove("c")
     forms.remove("never given out")
-    assert forms.outstanding("alice") == 10
+    assert forms.outstanding_bytes("alice") == 10
     now[0] = 101.0
-    assert (forms.outstanding("alice"), forms.outstanding("bob")) == (0, 0)
+    assert (forms.outstanding_bytes("alice"), forms.outstanding_bytes("bob")) == (0, 0)
     assert not forms._forms
     assert not forms._by_user
 

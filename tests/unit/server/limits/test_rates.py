@@ -16,25 +16,25 @@ def test_one_token_uses_at_most_a_tenth_of_what_the_app_has_for_logins():
     taken = 0
     for n in range(600):  # ten requests a second for a minute
         now[0] = n / 10
-        taken += not limits.take(RequestKind.CORE, "greedy").wait
+        taken += not limits.count_request(RequestKind.CORE, "greedy").wait
     assert 60 <= taken <= 60 + 15  # a tenth, plus the burst
-    assert "core_per_minute" in limits.take(RequestKind.CORE, "greedy").setting
-    assert not any(limits.take(RequestKind.CORE, "").wait for _ in range(500))  # logins with an API key
+    assert "core_per_minute" in limits.count_request(RequestKind.CORE, "greedy").setting
+    assert not any(limits.count_request(RequestKind.CORE, "").wait for _ in range(500))  # logins with an API key
 
 
 def test_key_may_use_the_whole_rate_of_the_app():
     limits = rates([0.0], core=600)
-    assert not any(limits.take(RequestKind.CORE, "key", key=True).wait for _ in range(600))
-    assert limits.take(RequestKind.CORE, "key", key=True).wait
+    assert not any(limits.count_request(RequestKind.CORE, "key", key=True).wait for _ in range(600))
+    assert limits.count_request(RequestKind.CORE, "key", key=True).wait
 
 
 def test_request_that_counts_as_several_uses_both_limits():
     now = [0.0]
     limits = rates(now, sends=400, standard=1000)
-    assert limits.take(RequestKind.SEND, "alice", count=60)[:2] == (100, 40)
-    assert limits.take(RequestKind.SEND, "alice", count=60).wait > 0
-    assert limits.take(RequestKind.SEND, "bob", count=100).left == 0
-    assert limits.take(RequestKind.OTHER, "").left == 1000 - 60 - 100 - 1
+    assert limits.count_request(RequestKind.SEND, "alice", count=60)[:2] == (100, 40)
+    assert limits.count_request(RequestKind.SEND, "alice", count=60).wait > 0
+    assert limits.count_request(RequestKind.SEND, "bob", count=100).left == 0
+    assert limits.count_request(RequestKind.OTHER, "").left == 1000 - 60 - 100 - 1
 
 
 def test_one_token_uses_at_most_a_tenth_at_all_servers_together():
@@ -45,5 +45,5 @@ def test_one_token_uses_at_most_a_tenth_at_all_servers_together():
     taken = 0
     for n in range(600):  # ten requests a second for a minute at each of four servers
         now[0] = n / 10
-        taken += sum(not limits.take(RequestKind.CORE, "greedy").wait for limits in servers)
+        taken += sum(not limits.count_request(RequestKind.CORE, "greedy").wait for limits in servers)
     assert 60 <= taken <= 60 + 15 + 4  # as at one server; each may round its burst up by one

@@ -14,7 +14,7 @@ def test_slots_are_taken_and_freed():
     assert second is not None
     first.free()
     first.free()  # has no effect
-    assert slots.taken("192.0.2.1") == 1
+    assert slots.count_taken("192.0.2.1") == 1
     assert slots.take("192.0.2.1") is not None
     assert slots.take("192.0.2.1") is None
 

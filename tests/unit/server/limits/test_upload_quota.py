@@ -17,14 +17,14 @@ def refused(code, call, *args):
 
 def test_uploads_in_progress_count_towards_the_quota():
     quota = UploadQuota(1000, 0, lambda: 0)
-    first, second = quota.take("alice", 300), quota.take("alice", 300)
-    first.expect(500)
-    refused("ERR_UPLOAD_QUOTA_EXCEEDED", second.expect, 201)
-    second.expect(200)
-    refused("ERR_UPLOAD_QUOTA_EXCEEDED", first.written, 501)
-    quota.take("bob", 0).expect(1000)
+    first, second = quota.begin_upload("alice", 300), quota.begin_upload("alice", 300)
+    first.reserve(500)
+    refused("ERR_UPLOAD_QUOTA_EXCEEDED", second.reserve, 201)
+    second.reserve(200)
+    refused("ERR_UPLOAD_QUOTA_EXCEEDED", first.record_written, 501)
+    quota.begin_upload("bob", 0).reserve(1000)
     first.end()
-    second.written(700)
+    second.record_written(700)
     refused("ERR_UPLOAD_QUOTA_EXCEEDED", quota.check, "alice", 300, 1)
     second.end()
     quota.check("alice", 300, 700)
@@ -33,12 +33,12 @@ def test_uploads_in_progress_count_towards_the_quota():
 def test_uploads_leave_the_minimum_free_space():
     free = 1000
     quota = UploadQuota(0, 400, lambda: free)
-    first, second = quota.take("alice", 0), quota.take("", 0)
-    first.expect(400)
-    assert refused("ERR_UNAVAILABLE", second.expect, 201).retry_after
-    first.written(300)
+    first, second = quota.begin_upload("alice", 0), quota.begin_upload("", 0)
+    first.reserve(400)
+    assert refused("ERR_UNAVAILABLE", second.reserve, 201).retry_after
+    first.record_written(300)
     free = 700  # 100 reserved bytes are not written yet
-    second.expect(200)
+    second.reserve(200)
     refused("ERR_UNAVAILABLE", quota.check, "bob", 0, 1)
     second.end()
     quota.check("bob", 0, 200)
@@ -46,5 +46,5 @@ def test_uploads_leave_the_minimum_free_space():
 
 def test_without_limits_every_upload_is_allowed():
     quota = UploadQuota(0, 0, lambda: 0)
-    quota.take("alice", 1 << 40).written(1 << 40)
+    quota.begin_upload("alice", 1 << 40).record_written(1 << 40)
     quota.check("alice", 1 << 40, 1 << 40)

@@ -122,5 +122,5 @@ async def test_without_news_of_the_log_for_three_seconds_every_value_is_read():
     assert await ask() == "2"
     assert memory.peek("a") is None
     feed.complete_at = asyncio.get_running_loop().time()
-    feed.tell([Change(1, "kind", "a")])  # the memory does not listen to this feed, so the old value counts again
+    feed.report([Change(1, "kind", "a")])  # the memory does not listen to this feed, so the old value counts again
     assert await ask() == "1"

@@ -54,7 +54,7 @@ async def test_notification_is_not_sent_by_a_server_that_has_lost_its_lease(lost
         return None
 
     provider = Provider()
-    notifications = SimpleNamespace(due=due, next_due=nothing, sent=nothing)
+    notifications = SimpleNamespace(due_notifications=due, next_due=nothing, mark_sent=nothing)
     store: Any = SimpleNamespace(notifications=notifications)
     composer: Any = SimpleNamespace(compose=compose)
     lane = Lane(cast(Any, provider), composer, store, World(), Metrics(), 3600, lambda: holds_lease)
@@ -82,7 +82,9 @@ class Queue:
         self.tries: list[str] = []
         self.sent: list[str] = []
         self.composing, self.most_composed = 0, 0
-        notifications = SimpleNamespace(due=self._due, next_due=self._next_due, sent=self._store_sent)
+        notifications = SimpleNamespace(
+            due_notifications=self._due, next_due=self._next_due, mark_sent=self._store_sent
+        )
         store: Any = SimpleNamespace(notifications=notifications)
         self.lane = Lane(cast(Any, self), cast(Any, self), store, World(), Metrics(), 3600, lambda: True)
 

@@ -15,7 +15,7 @@ class Kept:
     """A sink in memory."""
 
     def __init__(self):
-        self.head, self.size, self.dropped = b"", 0, False
+        self.first_bytes, self.size, self.dropped = b"", 0, False
 
     def write(self, data):
         self.size += len(data)

@@ -70,7 +70,7 @@ def test_sweep_keeps_the_files_of_a_process_that_begins_meanwhile(folder, monkey
     folder.sweep()
     assert begun
     assert all(part.exists() for part in begun)
-    other.done()
+    other.release()
     asyncio.run(other.close())
 
 

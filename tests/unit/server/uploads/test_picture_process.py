@@ -256,11 +256,11 @@ async def test_picture_has_no_thumbnail_if_the_queue_is_full(tmp_path, picture):
         files.append(PartFile(folder))
         files[-1].write(picture.read_bytes())
         await files[-1].finish()
-    assert (await files[0].picture()).small
+    assert (await files[0].measure_picture()).small
     os.kill(folder.pictures.process.pid, signal.SIGSTOP)
-    waiting = [asyncio.create_task(file.picture()) for file in files[1:-1]]
+    waiting = [asyncio.create_task(file.measure_picture()) for file in files[1:-1]]
     await asyncio.sleep(0)
-    assert await files[-1].picture() == Picture(800, 400, small=False)
+    assert await files[-1].measure_picture() == Picture(800, 400, small=False)
     os.kill(folder.pictures.process.pid, signal.SIGCONT)
     assert {await one for one in waiting} == {Picture(800, 400, small=True)}
     for file in files:

@@ -58,10 +58,10 @@ class Deliveries:
         self.rows = [DeliveryRow(1, "hook", "message_sent", b"{}", 0, 0, 0, None, None, None, None)]
         self.asked, self.writes = asyncio.Event(), asyncio.Event()
 
-    async def due(self, webhook_id: str, now: int, limit: int) -> list[DeliveryRow]:
+    async def due_deliveries(self, webhook_id: str, now: int, limit: int) -> list[DeliveryRow]:
         return list(self.rows)
 
-    async def delivered(self, row: DeliveryRow, now: int) -> None:
+    async def remove_delivered(self, row: DeliveryRow, now: int) -> None:
         self.asked.set()
         await self.writes.wait()
         self.rows.remove(row)

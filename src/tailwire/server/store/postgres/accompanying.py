@@ -45,7 +45,7 @@ class Accompaniment:
         """Store the entry as the last step of a unit: only if the unit is carried out to its end."""
         if self.keeps:
             self.written += 1
-            unit.do(_INSERT_SQL, **entry_values(entry, self._world.seconds()))
+            unit.run(_INSERT_SQL, **entry_values(entry, self._world.seconds()))
 
     def extended(self, text: str, values: list[Any], entry: AuditEntry, condition: str) -> tuple[str, list[Any]]:
         """Return a statement that also stores the entry if a condition holds, and its values.

@@ -53,7 +53,7 @@ class Annotations(AnnotationRows):
 
     async def saved_at(self, first: int, last: int, uid: str) -> dict[int, int]:
         async def read() -> bool:
-            return await self._db.one("SELECT 1 FROM saves WHERE uid = ? LIMIT 1", (uid,)) is not None
+            return await self._db.first_row("SELECT 1 FROM saves WHERE uid = ? LIMIT 1", (uid,)) is not None
 
         return await super().saved_at(first, last, uid) if await self._savers.get(uid, read) else {}
 
@@ -61,21 +61,21 @@ class Annotations(AnnotationRows):
         def change(unit: Unit, standing: MessageStanding) -> None:
             message = standing.message
             if pinned:
-                unit.until(_TOO_MANY_PINS, conversation=message.conversation_id, id=message.id, most=limit)
+                unit.end_if(_TOO_MANY_PINS, conversation=message.conversation_id, id=message.id, most=limit)
             at, by = (now, act.by) if pinned else (None, None)
-            unit.do(_PIN_SQL, at=at, by=by, now=now, id=message.id)
+            unit.run(_PIN_SQL, at=at, by=by, now=now, id=message.id)
             pin = change_log.pin(message.conversation_id, message.id, act.by, act.device, pinned=pinned)
-            self._log.note(unit, pin, now)
+            self._log.add(unit, pin, now)
 
         return await self._change(act, change)
 
     async def save(self, act: MessageAct, now: int, limit: int) -> int:
         def change(unit: Unit, standing: MessageStanding) -> None:
-            unit.until(_TOO_MANY_SAVES, uid=act.by, id=act.message_id, most=limit)
-            unit.do(_SAVE_SQL, uid=act.by, id=act.message_id, now=now)
+            unit.end_if(_TOO_MANY_SAVES, uid=act.by, id=act.message_id, most=limit)
+            unit.run(_SAVE_SQL, uid=act.by, id=act.message_id, now=now)
             unit.tell("saver", act.by)
             saved = change_log.own(ChangeKind.SAVED, act.by, act.device, message_id=act.message_id)
-            self._log.note(unit, saved, now)
+            self._log.add(unit, saved, now)
 
         return await self._change(act, change)
 
@@ -83,18 +83,18 @@ class Annotations(AnnotationRows):
         sql = "INSERT INTO subscriptions (uid, message_id) VALUES (:uid, :id::bigint) ON CONFLICT DO NOTHING"
         if not wanted:
             sql = "DELETE FROM subscriptions WHERE uid = :uid AND message_id = :id::bigint"
-        await self._change(act, lambda unit, standing: unit.do(sql, uid=act.by, id=act.message_id))
+        await self._change(act, lambda unit, standing: unit.run(sql, uid=act.by, id=act.message_id))
 
-    async def flag(self, act: MessageAct, reason_id: str, remark: str | None, now: int) -> None:
+    async def add_report(self, act: MessageAct, reason_id: str, remark: str | None, now: int) -> None:
         def change(unit: Unit, standing: MessageStanding) -> None:
-            unit.do(_FLAG_SQL, id=act.message_id, uid=act.by, reason=reason_id, remark=remark, now=now)
+            unit.run(_FLAG_SQL, id=act.message_id, uid=act.by, reason=reason_id, remark=remark, now=now)
 
         await self._change(act, change)
 
-    async def interact(self, act: MessageAct, elements: Sequence[str], now: int) -> None:
+    async def add_interactions(self, act: MessageAct, elements: Sequence[str], now: int) -> None:
         def change(unit: Unit, standing: MessageStanding) -> None:
-            unit.do(_INTERACT_SQL, id=act.message_id, uid=act.by, elements=list(elements), now=now)
-            unit.do(
+            unit.run(_INTERACT_SQL, id=act.message_id, uid=act.by, elements=list(elements), now=now)
+            unit.run(
                 "UPDATE messages SET traits = traits | :trait::int WHERE id = :id::bigint",
                 trait=int(Trait.INTERACTED), id=act.message_id,
             )  # fmt: skip

@@ -64,15 +64,15 @@ class ChangeLog(ChangeLogRows):
     async def run(self, sql: str, values: Mapping[str, Any], change: Change) -> int:
         """Run a statement that writes and, if it changes a row, store a change with it (see `LoggedWrites`)."""
         unit = Unit()
-        self.need(unit, sql, values, change)
+        self.add_required(unit, sql, values, change)
         return noted(await self._work.carry_out(unit))
 
-    def need(self, unit: Unit, sql: str, values: Mapping[str, Any], change: Change) -> None:
+    def add_required(self, unit: Unit, sql: str, values: Mapping[str, Any], change: Change) -> None:
         """Add a statement to a unit and, if it changes a row, a change to store; otherwise the unit ends there."""
-        unit.need(sql, **values)
-        self.note(unit, change, self._work.world.seconds())
+        unit.run_required(sql, **values)
+        self.add(unit, change, self._work.world.seconds())
 
-    def note(self, unit: Unit, change: Change, now: int) -> None:
+    def add(self, unit: Unit, change: Change, now: int) -> None:
         """Store a change in a unit; `noted` returns its number."""
         unit.rows(_ADD_CHANGE_SQL, **_values(change, now))
 
@@ -86,36 +86,36 @@ class ChangeLog(ChangeLogRows):
         statement = _END_MEMBERSHIP_SQL
         if since is None:
             statement = statement.replace(":since::bigint", ":message_id::bigint - 1")
-        unit.do(statement, since=since, **values)
+        unit.run(statement, since=since, **values)
 
     def group_changed(self, unit: Unit, guid: str, uid: str, device: str) -> None:
         """Store in a unit that a group has new properties or another owner; `noted` returns the number."""
-        self.note(unit, change_log.group_changed(guid, uid, device), self._work.world.seconds())
+        self.add(unit, change_log.group_changed(guid, uid, device), self._work.world.seconds())
 
     def group_removed(self, unit: Unit, guid: str, uid: str, device: str) -> None:
         """Store in a unit, before the members are removed, that a group was deleted; `noted` returns the number."""
         now = self._work.world.seconds()
         unit.rows(_REMOVE_GROUP_SQL, **_values(change_log.group_removed(guid, uid, device), now))
-        unit.do(_END_MEMBERSHIPS_SQL, **_values(change_log.membership_ended(guid, ""), now))
+        unit.run(_END_MEMBERSHIPS_SQL, **_values(change_log.membership_ended(guid, ""), now))
 
     def forget(self, unit: Unit, which: str, **values: Value) -> None:
         """Remove entries in a unit for another reason than their age or number."""
-        unit.do("SELECT pg_advisory_xact_lock(7308901)")  # no receipt is given a number from here on
-        unit.do(KEEP_HIGHEST_SQL)
-        unit.do(f"DELETE FROM change_log WHERE {which}", **values)
+        unit.run("SELECT pg_advisory_xact_lock(7308901)")  # no receipt is given a number from here on
+        unit.run(KEEP_HIGHEST_SQL)
+        unit.run(f"DELETE FROM change_log WHERE {which}", **values)
 
     async def clean(self) -> None:
         """Remove entries that are too old or too many."""
         bounds: dict[str, Any] = {
-            "before": self._work.world.seconds() - self.max_age, "below": await self.newest() - self.max_entries,
+            "before": self._work.world.seconds() - self.max_age, "below": await self.newest_number() - self.max_entries,
         }  # fmt: skip
         while True:
-            number, after_id = await self._db.one(OLD_SQL, bounds)
+            number, after_id = await self._db.first_row(OLD_SQL, bounds)
             if number is None:
                 return
             unit = Unit()
             unit.rows("DELETE FROM change_log WHERE number <= :number::bigint RETURNING 1 AS one", number=number)
-            unit.do(
+            unit.run(
                 "UPDATE forgotten_changes SET number = greatest(number, :number::bigint),"
                 " after_id = greatest(after_id, :after::bigint)",
                 number=number, after=after_id,

@@ -51,25 +51,27 @@ class Chores:
         self._on_added()
 
     async def do_next(self) -> bool:
-        chore = await self._work.reads.one(_FIRST_SQL, {"kind": USER, "now": self._work.world.seconds()})
+        chore = await self._work.reads.first_row(_FIRST_SQL, {"kind": USER, "now": self._work.world.seconds()})
         if chore is None:
             return await self._do_late()
         unit = Unit()
         uid, done_id, up_to = chore
         which = "kind = :kind AND key = :key"
-        unit.seen(f"(SELECT done_id FROM chores WHERE {which}) = :done::bigint", kind=USER, key=uid, done=done_id)
+        unit.require_unchanged(
+            f"(SELECT done_id FROM chores WHERE {which}) = :done::bigint", kind=USER, key=uid, done=done_id
+        )
         values = {"done": done_id, "up_to": up_to, "most": ROWS_PER_STEP}
         rows = await self._work.reads.rows(_NEXT_SQL, values)
         changed = [(number, body, seen) for number, old, seen in rows if (body := scrubbed(old, uid)) is not None]
         for number, _, seen in changed:
             condition = "(SELECT xmin::text FROM messages WHERE id = :id::bigint) IS NOT DISTINCT FROM :seen"
-            unit.seen(condition, id=number, seen=seen)
+            unit.require_unchanged(condition, id=number, seen=seen)
         for number, body, _ in changed:
-            unit.do("UPDATE messages SET body = :body::bytea WHERE id = :id::bigint", body=body, id=number)
+            unit.run("UPDATE messages SET body = :body::bytea WHERE id = :id::bigint", body=body, id=number)
         if rows:
-            unit.do(f"UPDATE chores SET done_id = :done::bigint WHERE {which}", kind=USER, key=uid, done=rows[-1][0])
+            unit.run(f"UPDATE chores SET done_id = :done::bigint WHERE {which}", kind=USER, key=uid, done=rows[-1][0])
         else:
-            unit.do(f"DELETE FROM chores WHERE {which}", kind=USER, key=uid)
+            unit.run(f"DELETE FROM chores WHERE {which}", kind=USER, key=uid)
         try:
             await self._work.carry_out(unit)
         except OvertakenError:
@@ -84,13 +86,13 @@ class Chores:
             # If there is a user with the uid again, what was sent since then is theirs.
             if kind == LATE_REMOVAL:
                 self.removes_late(unit, uid, up_to)
-            unit.do(f"{_ADD_SQL} {_UNLESS_THERE_AGAIN_SQL} {_START_AGAIN_SQL}", kind=USER, key=uid)
-            unit.do("DELETE FROM chores WHERE kind = :kind AND key = :key", kind=kind, key=uid)
+            unit.run(f"{_ADD_SQL} {_UNLESS_THERE_AGAIN_SQL} {_START_AGAIN_SQL}", kind=USER, key=uid)
+            unit.run("DELETE FROM chores WHERE kind = :kind AND key = :key", kind=kind, key=uid)
             await self._work.carry_out(unit)
         return bool(rows)
 
     async def next_due(self) -> int | None:
-        (due,) = await self._work.reads.one("SELECT min(due_at) FROM chores")
+        (due,) = await self._work.reads.first_row("SELECT min(due_at) FROM chores")
         return None if due is None else int(due)
 
 
@@ -99,6 +101,6 @@ def add_chores(unit: Unit, uid: str, now: int, *, with_messages: bool) -> None:
 
     Earlier chores start again.
     """
-    unit.do(f"{_ADD_SQL} WHERE true {_START_AGAIN_SQL}", kind=USER, key=uid)
+    unit.run(f"{_ADD_SQL} WHERE true {_START_AGAIN_SQL}", kind=USER, key=uid)
     late = LATE_REMOVAL if with_messages else LATE_ERASURE
-    unit.do(_ADD_LATE_SQL, kind=late, key=uid, due=now + LATE_SECONDS)
+    unit.run(_ADD_LATE_SQL, kind=late, key=uid, due=now + LATE_SECONDS)

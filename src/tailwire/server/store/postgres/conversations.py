@@ -18,12 +18,12 @@ class Conversations(ConversationRows):
     async def start(self, one: str, other: str, now: int) -> None:
         key = key_of(one, other, "user")
         unit = Unit()
-        unit.do(
+        unit.run(
             "INSERT INTO conversations (conversation_id, last_message_id, shown_message_id, created_at, updated_at)"
             " VALUES (:key, 0, 0, :now::bigint, :now::bigint) ON CONFLICT DO NOTHING",
             key=key, now=now,
         )  # fmt: skip
-        unit.do(
+        unit.run(
             "INSERT INTO participants (uid, conversation_id) VALUES (:one, :key), (:other, :key)"
             " ON CONFLICT DO NOTHING",
             one=one, other=other, key=key,

@@ -76,15 +76,15 @@ class Database:
             Refused: ERR_UNAVAILABLE, it does not answer.
         """
         database = cls(url, read_deadline)
-        await database.one("SELECT 1")
+        await database.first_row("SELECT 1")
         return database
 
-    async def one(self, sql: str, parameters: Parameters = ()) -> Any:
+    async def first_row(self, sql: str, parameters: Parameters = ()) -> Any:
         """Return the first row of a query that an index answers at once, or None."""
         text, values = call(sql, parameters)
         return await self._read(lambda c: c.fetchrow(text, *values, timeout=self._patience), short=True)
 
-    async def each(self, sql: str, keys: Iterable[Parameters]) -> list[Any]:
+    async def first_rows(self, sql: str, keys: Iterable[Parameters]) -> list[Any]:
         """Return the first row of a query as `one` does, or None, for each set of parameters."""
         calls = [call(sql, key) for key in keys]
 
@@ -197,7 +197,7 @@ class Database:
 
         def done(task: asyncio.Task[Any]) -> None:
             self._reading.discard(task)
-            self._queue.give(who, perf_counter() - begun)
+            self._queue.give_back(who, perf_counter() - begun)
             if not task.cancelled():
                 task.exception()  # retrieved here if no caller waits any longer
 
@@ -226,12 +226,12 @@ class Database:
             ):
                 self._pool.drop(connection)
             else:
-                self._pool.give(connection)
+                self._pool.give_back(connection)
             raise
         except BaseException:
             self._pool.drop(connection)  # the driver may be left in the middle of an exchange
             raise
-        self._pool.give(connection)
+        self._pool.give_back(connection)
         return result
 
     @property

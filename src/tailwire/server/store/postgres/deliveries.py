@@ -71,7 +71,7 @@ class Deliveries(DeliveryRows):
 
     async def state(self, webhook_id: str) -> WebhookState:
         await self.load()
-        success, failure, problem, failing_since = await self._db.one(STATE_SQL, (webhook_id,)) or (None,) * 4
+        success, failure, problem, failing_since = await self._db.first_row(STATE_SQL, (webhook_id,)) or (None,) * 4
         return WebhookState(
             last_success_at=success,
             last_failure_at=failure,
@@ -95,53 +95,53 @@ class Deliveries(DeliveryRows):
             return
         now = self._work.world.seconds()
         unit = Unit()
-        unit.do(_OLDEST_SQL, webhook=webhook_id, most=self._max_waiting, now=now, problem=QUEUE_FULL)
+        unit.run(_OLDEST_SQL, webhook=webhook_id, most=self._max_waiting, now=now, problem=QUEUE_FULL)
         self._trim(unit, webhook_id, now)
         self._waiting[webhook_id] -= 1
         self._failed[webhook_id] = min(self._failed[webhook_id] + 1, self._max_failed)
         self._work.lane.submit(Entry(unit=unit)).add_done_callback(_report)
 
     def _trim(self, unit: Unit, webhook_id: str, now: int) -> None:
-        unit.do(_OLD_SQL, webhook=webhook_id, before=now - self._failed_seconds)
-        unit.do(_BEYOND_SQL, webhook=webhook_id, most=self._max_failed)
+        unit.run(_OLD_SQL, webhook=webhook_id, before=now - self._failed_seconds)
+        unit.run(_BEYOND_SQL, webhook=webhook_id, most=self._max_failed)
 
-    async def delivered(self, row: DeliveryRow, now: int) -> None:
+    async def remove_delivered(self, row: DeliveryRow, now: int) -> None:
         unit = Unit()
         unit.rows("DELETE FROM deliveries WHERE id = :id::bigint RETURNING failed_at IS NULL AS waited", id=row.id)
-        unit.until("NOT EXISTS (SELECT FROM webhooks WHERE id = :webhook)", webhook=row.webhook)
-        unit.do(_SUCCEEDED_SQL, webhook=row.webhook, now=now)
+        unit.end_if("NOT EXISTS (SELECT FROM webhooks WHERE id = :webhook)", webhook=row.webhook)
+        unit.run(_SUCCEEDED_SQL, webhook=row.webhook, now=now)
         found = (await self._work.carry_out(unit)).results[0]
         if found:
             (self._waiting if found[0]["waited"] else self._failed)[row.webhook] -= 1
 
     async def put_off(self, row: DeliveryRow, due_at: int, now: int, problem: str) -> None:
         unit = Unit()
-        unit.need(
+        unit.run_required(
             "UPDATE deliveries SET attempt = attempt + 1, due_at = :due_at::bigint,"
             " first_try_at = coalesce(first_try_at, :now::bigint), last_try_at = :now::bigint, problem = :problem"
             " WHERE id = :id::bigint AND failed_at IS NULL",
             due_at=due_at, now=now, problem=problem, id=row.id,
         )  # fmt: skip
-        unit.do(_FAILED_SQL, webhook=row.webhook, now=now, problem=problem)
+        unit.run(_FAILED_SQL, webhook=row.webhook, now=now, problem=problem)
         await self._work.carry_out(unit)
 
     async def give_up(self, row: DeliveryRow, now: int, problem: str, *, tried: bool = True) -> None:
         unit = Unit()
-        unit.need(
+        unit.run_required(
             "UPDATE deliveries SET attempt = attempt + :tries::int, failed_at = :now::bigint, problem = :problem,"
             " first_try_at = coalesce(first_try_at, :at::bigint), last_try_at = coalesce(:at::bigint, last_try_at)"
             " WHERE id = :id::bigint AND failed_at IS NULL",
             tries=int(tried), now=now, problem=problem, at=now if tried else None, id=row.id,
         )  # fmt: skip
         if tried:
-            unit.do(_FAILED_SQL, webhook=row.webhook, now=now, problem=problem)
+            unit.run(_FAILED_SQL, webhook=row.webhook, now=now, problem=problem)
         self._trim(unit, row.webhook, now)
         if (await self._work.carry_out(unit)).ended is None:
             await self.load()
 
     async def send_again(self, webhook_id: str, ids: Sequence[int]) -> int:
         unit = Unit()
-        unit.need(
+        unit.run_required(
             "UPDATE deliveries SET attempt = 0, due_at = 0, first_try_at = NULL, failed_at = NULL"
             " WHERE webhook = :webhook"
             " AND id IN (SELECT CAST(value AS bigint) FROM jsonb_array_elements_text(:ids::jsonb) AS t (value))",
@@ -155,7 +155,7 @@ class Deliveries(DeliveryRows):
         unit = Unit()
         for webhook_id in list(self._failed):
             self._trim(unit, webhook_id, now)
-        unit.do(_FOR_NOBODY_SQL)
+        unit.run(_FOR_NOBODY_SQL)
         await self._work.carry_out(unit)
         await self.load()
 

@@ -29,14 +29,14 @@ class Files(FileRows):
 
     async def add(self, file: FileRow, quota: int = 0, since: int = 0) -> FileResult:
         unit = Unit()
-        unit.until("EXISTS (SELECT FROM files WHERE name = :name)", name=file.name)
-        unit.until(
+        unit.end_if("EXISTS (SELECT FROM files WHERE name = :name)", name=file.name)
+        unit.end_if(
             ":quota::bigint > 0 AND (SELECT coalesce(sum(size), 0) FROM files WHERE uid = :uid"
             " AND created_at > :since::bigint) + :size::bigint > :quota::bigint",
             uid=file.uid, since=since, size=file.size, quota=quota,
         )  # fmt: skip
         row = {**dataclasses.asdict(file), "used": NEVER_USED, "unused_since": file.created_at}
-        unit.do(insert("files", [*COLUMN_NAMES, "used", "unused_since"]), row=as_row(row))
+        unit.run(insert("files", [*COLUMN_NAMES, "used", "unused_since"]), row=as_row(row))
         unit.tell(FILE, file.name)
         ended = (await self._work.carry_out(unit)).ended
         if ended is not None:
@@ -49,13 +49,13 @@ class Files(FileRows):
             return []
         unit = Unit()
         for used, before in ((USED, no_more_before), (NEVER_USED, never_before)):
-            unit.do(_CONDEMN_SQL, used=used, before=before, most=limit)
+            unit.run(_CONDEMN_SQL, used=used, before=before, most=limit)
         unit.rows(_CONDEMNED_SQL, most=limit)
         return [FileRow(**row) for row in (await self._work.carry_out(unit)).results[2]]
 
     async def discard(self, names: Sequence[str]) -> None:
         unit = Unit()
-        unit.do(
+        unit.run(
             f"UPDATE files SET used = {CONDEMNED} WHERE used = {NEVER_USED} AND name IN {texts('names')}",
             names=list(names),
         )

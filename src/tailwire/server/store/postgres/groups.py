@@ -35,9 +35,11 @@ class Groups(GroupRows):
 
     async def add(self, group: GroupRow, *, owner_is_member: bool = True, events: Sequence[Event] = ()) -> bool:
         unit = Unit()
-        unit.need(f"{insert('groups', COLUMN_NAMES)} ON CONFLICT DO NOTHING", row=as_row(dataclasses.asdict(group)))
+        unit.run_required(
+            f"{insert('groups', COLUMN_NAMES)} ON CONFLICT DO NOTHING", row=as_row(dataclasses.asdict(group))
+        )
         if group.owner and owner_is_member:
-            unit.do(_OWNER_SQL, guid=group.guid, owner=group.owner, at=group.created_at)
+            unit.run(_OWNER_SQL, guid=group.guid, owner=group.owner, at=group.created_at)
             unit.tell("member", f"{group.guid}/{group.owner}")
         if names := named_files(group.icon, group.metadata):
             use_files(unit, "group", group.guid, names, self._work.world.seconds())
@@ -63,7 +65,7 @@ class Groups(GroupRows):
                 raise ValueError(f"these columns of a group cannot be changed: {columns.keys() - CHANGEABLE}")
             changed = dataclasses.replace(standing.group, **columns)
             if columns:
-                unit.do(update("groups", columns, "guid = :guid"), row=as_row(columns), guid=act.guid)
+                unit.run(update("groups", columns, "guid = :guid"), row=as_row(columns), guid=act.guid)
             names = named_files(changed.icon, changed.metadata)
             use_files(unit, "group", act.guid, names, self._work.world.seconds())
             reported = await self._webhooks.wanted(events(changed))
@@ -86,8 +88,10 @@ class Groups(GroupRows):
             if standing.on is None:
                 raise Refused("ERR_NOT_A_MEMBER", {"owner": "Name a member of the group."})
             values = {"guid": act.guid, "owner": act.on}
-            unit.do("UPDATE groups SET owner = :owner, updated_at = :now::bigint WHERE guid = :guid", now=now, **values)
-            unit.do("UPDATE members SET scope = 'admin' WHERE guid = :guid AND uid = :owner", **values)
+            unit.run(
+                "UPDATE groups SET owner = :owner, updated_at = :now::bigint WHERE guid = :guid", now=now, **values
+            )
+            unit.run("UPDATE members SET scope = 'admin' WHERE guid = :guid AND uid = :owner", **values)
             reported = await self._webhooks.wanted(events(standing))
             self._webhooks.queue(unit, reported)
             self._log.group_changed(unit, act.guid, act.by, act.device)

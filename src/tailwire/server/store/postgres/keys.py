@@ -40,18 +40,18 @@ class Keys(KeyRows):
 
     async def end_others(self, kept: Sequence[str], at: int, now: int) -> int:
         unit = Unit()
-        unit.do(
+        unit.run(
             "UPDATE api_keys SET expires_at = :at::bigint WHERE NOT key_hash = ANY (string_to_array(:kept, ' '))"
             " AND (expires_at IS NULL OR expires_at > :at::bigint)",
             at=at, kept=" ".join(kept),
         )  # fmt: skip
-        unit.do("DELETE FROM api_keys WHERE expires_at <= :now::bigint", now=now)
+        unit.run("DELETE FROM api_keys WHERE expires_at <= :now::bigint", now=now)
         unit.tell("key", ALL_KEYS)
         return int((await self._work.carry_out(unit)).results[0])
 
     async def end(self, key_hash: str, at: int) -> None:
         unit = Unit()
-        unit.do(
+        unit.run(
             "UPDATE api_keys SET expires_at = :at::bigint WHERE key_hash = :key"
             " AND (expires_at IS NULL OR expires_at > :at::bigint)",
             at=at, key=key_hash,
@@ -61,7 +61,7 @@ class Keys(KeyRows):
 
     async def change(self, key_hash: str, name: str, scope: str) -> bool:
         unit = Unit()
-        unit.need(
+        unit.run_required(
             "UPDATE api_keys SET name = :name, scope = :scope WHERE key_hash = :key",
             name=name, scope=scope, key=key_hash,
         )  # fmt: skip
@@ -70,6 +70,6 @@ class Keys(KeyRows):
 
     async def remove(self, key_hash: str) -> None:
         unit = Unit()
-        unit.do("DELETE FROM api_keys WHERE key_hash = :key", key=key_hash)
+        unit.run("DELETE FROM api_keys WHERE key_hash = :key", key=key_hash)
         unit.tell("key", key_hash)
         await self._work.carry_out(unit)

@@ -70,7 +70,7 @@ class Log:
         self._messages = messages
 
     async def look(self) -> Look:
-        return Look(*await self._db.one(_LOOK_SQL))
+        return Look(*await self._db.first_row(_LOOK_SQL))
 
     async def read(self, after: int, up_to: int) -> LogPage:
         values = (after, up_to, ROWS_PER_PAGE)

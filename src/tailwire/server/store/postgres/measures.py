@@ -22,7 +22,7 @@ class Measures:
 
     async def database(self) -> tuple[int, int | None]:
         """Return the bytes of the database, and None: the write-ahead log belongs to all databases of the cluster."""
-        (size,) = await self._db.one("SELECT pg_database_size(current_database())")
+        (size,) = await self._db.first_row("SELECT pg_database_size(current_database())")
         return int(size), None
 
     async def uploads(self) -> int:

@@ -51,8 +51,8 @@ class Members(MemberRows):
             if standing.on_ban is not None:
                 raise Refused("ERR_BANNED_GROUPMEMBER")
             unit.rows(_ENDED_SQL, guid=act.guid, uid=act.on)
-            unit.do(_JOIN_SQL, guid=act.guid, uid=act.on, scope=scope, now=now)
-            unit.do(_COUNT_SQL, guid=act.guid, more=1)
+            unit.run(_JOIN_SQL, guid=act.guid, uid=act.on, scope=scope, now=now)
+            unit.run(_COUNT_SQL, guid=act.guid, more=1)
 
         stored, _, answer = await self._announced(act, change, announce, moves=True)
         return stored._replace(ended=answer.results[0][0]["ended"])
@@ -64,12 +64,12 @@ class Members(MemberRows):
             if standing.on is None and (banned_at is None or standing.on_ban is not None):
                 raise Refused("ERR_NOT_A_MEMBER" if banned_at is None else "ERR_ALREADY_BANNED")
             if standing.on is not None:
-                unit.do(_LEAVE_SQL, guid=act.guid, uid=act.on)
-                unit.do(_COUNT_SQL, guid=act.guid, more=-1)
-                unit.do(_UNFOLLOW_SQL, uid=act.on, conversation=key_of("", act.guid, "group"))
+                unit.run(_LEAVE_SQL, guid=act.guid, uid=act.on)
+                unit.run(_COUNT_SQL, guid=act.guid, more=-1)
+                unit.run(_UNFOLLOW_SQL, uid=act.on, conversation=key_of("", act.guid, "group"))
             if banned_at is not None:
                 scope = standing.on.scope if standing.on is not None else "participant"
-                unit.do(_BAN_SQL, guid=act.guid, uid=act.on, scope=scope, at=banned_at, by=act.by)
+                unit.run(_BAN_SQL, guid=act.guid, uid=act.on, scope=scope, at=banned_at, by=act.by)
             since = standing.on.joined_after_id if standing.on is not None else None
             self._log.membership_ended(unit, act.guid, act.on, since)
 
@@ -79,7 +79,7 @@ class Members(MemberRows):
         def change(unit: Unit, standing: GroupStanding) -> None:
             if standing.on is None:
                 raise Refused("ERR_NOT_A_MEMBER")
-            unit.do("UPDATE members SET scope = :scope WHERE guid = :guid AND uid = :uid",
+            unit.run("UPDATE members SET scope = :scope WHERE guid = :guid AND uid = :uid",
                     scope=scope, guid=act.guid, uid=act.on)  # fmt: skip
 
         return (await self._announced(act, change, announce))[0]
@@ -88,7 +88,7 @@ class Members(MemberRows):
         def change(unit: Unit, standing: GroupStanding) -> None:
             if standing.on_ban is None:
                 raise Refused("ERR_NOT_A_BANNED_USER")
-            unit.do("DELETE FROM bans WHERE guid = :guid AND uid = :uid", guid=act.guid, uid=act.on)
+            unit.run("DELETE FROM bans WHERE guid = :guid AND uid = :uid", guid=act.guid, uid=act.on)
 
         return (await self._announced(act, change, announce))[0]
 

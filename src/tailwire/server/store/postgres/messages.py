@@ -56,7 +56,7 @@ class Messages(MessageRows):
         if row is None:
             if act is not None:  # the sender left, was removed, or the group was deleted meanwhile
                 await self._standings.group(act)
-            if await self._db.one(IS_REMOVED_SQL, (draft.sender, draft.muid)) is not None:
+            if await self._db.first_row(IS_REMOVED_SQL, (draft.sender, draft.muid)) is not None:
                 raise Refused("ERR_MESSAGE_REMOVED")
             raise Refused("ERR_NOT_A_MEMBER")
         return Stored(row, new=False)
@@ -72,10 +72,10 @@ class Messages(MessageRows):
             before = (await self._standings.see_message(unit, act)).message
             after = change(before)
             traits = after.traits | (before.traits & (Trait.REACTION | Trait.INTERACTED))
-            unit.do(_EDIT_SQL, body=after.body, traits=int(traits), now=now, by=act.by, id=before.id)
+            unit.run(_EDIT_SQL, body=after.body, traits=int(traits), now=now, by=act.by, id=before.id)
             if after.mentions is not None:
-                unit.do("DELETE FROM mentions WHERE message_id = :id::bigint", id=before.id)
-                unit.do(
+                unit.run("DELETE FROM mentions WHERE message_id = :id::bigint", id=before.id)
+                unit.run(
                     "INSERT INTO mentions (message_id, uid, conversation_id)"
                     f" SELECT :id::bigint, uid, :conversation FROM {texts('uids')} AS t (uid) ON CONFLICT DO NOTHING",
                     id=before.id, conversation=before.conversation_id, uids=list(after.mentions),
@@ -84,7 +84,9 @@ class Messages(MessageRows):
                 use_files(unit, "message", before.id, after.files, self._work.world.seconds())
             self._index.replace(unit, before, after.body)
             forget_last_edit(unit, before.id)
-            unit.do("INSERT INTO edits (message_id, action_id) VALUES (:id::bigint, :message_id::bigint)", id=before.id)
+            unit.run(
+                "INSERT INTO edits (message_id, action_id) VALUES (:id::bigint, :message_id::bigint)", id=before.id
+            )
             draft = announce(before._replace(
                 body=after.body, traits=int(traits), edited_at=now, edited_by=act.by, updated_at=now))  # fmt: skip
             return await self._announce(unit, draft)
@@ -98,9 +100,9 @@ class Messages(MessageRows):
             unit = Unit()
             before = (await self._standings.see_message(unit, act)).message
             body = empty(before)
-            unit.do(_DELETE_SQL, body=body, now=now, by=act.by, id=before.id)
+            unit.run(_DELETE_SQL, body=body, now=now, by=act.by, id=before.id)
             for table in ("mentions", "reactions", "saves"):
-                unit.do(f"DELETE FROM {table} WHERE message_id = :id::bigint", id=before.id)
+                unit.run(f"DELETE FROM {table} WHERE message_id = :id::bigint", id=before.id)
             use_files(unit, "message", before.id, (), self._work.world.seconds())
             self._index.replace(unit, before, None)
             forget_last_edit(unit, before.id)  # its action message has the content
@@ -122,6 +124,6 @@ class Messages(MessageRows):
 def forget_last_edit(unit: Unit, message_id: int) -> None:
     """Delete the action message of a message's last edit, with all rows that belong to it."""
     for table in TABLES_OF_MESSAGES:
-        unit.do(f"DELETE FROM {table} WHERE message_id = {_LAST_EDIT_ID}", id=message_id)
-    unit.do(f"DELETE FROM messages WHERE id = {_LAST_EDIT_ID}", id=message_id)
-    unit.do("DELETE FROM edits WHERE message_id = :id::bigint", id=message_id)
+        unit.run(f"DELETE FROM {table} WHERE message_id = {_LAST_EDIT_ID}", id=message_id)
+    unit.run(f"DELETE FROM messages WHERE id = {_LAST_EDIT_ID}", id=message_id)
+    unit.run("DELETE FROM edits WHERE message_id = :id::bigint", id=message_id)

@@ -44,7 +44,7 @@ class Pool:
         self.problem = ""
 
     async def take(self) -> Connection:
-        """Return a connection. The caller must give it back with `give` or `drop`.
+        """Return a connection. The caller must return it with `give_back` or `drop`.
 
         Raises:
             Refused: ERR_UNAVAILABLE, too many wait, the database does not answer, or the pool is closed.
@@ -68,7 +68,7 @@ class Pool:
             self._free_place()
             raise
 
-    def give(self, connection: Connection) -> None:
+    def give_back(self, connection: Connection) -> None:
         """Give back a connection that is idle again."""
         if self._closed:
             self.drop(connection)

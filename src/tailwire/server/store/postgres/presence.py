@@ -31,7 +31,7 @@ class PresenceRows:
         self._lane = lane
         self._last = (0, 0)  # the process and the version of the last change that is known to be stored
 
-    async def note(self, users: Sequence[LocalPresence]) -> StoredPresence:
+    async def store_online(self, users: Sequence[LocalPresence]) -> StoredPresence:
         with _unavailable_on_error():
             try:
                 process, row = await self._store_users(users)
@@ -50,7 +50,7 @@ class PresenceRows:
         after = self._last[1] if self._last[0] == process else 0
         columns = {"uids": [u.uid for u in users], "here": [u.online for u in users], "away": [u.away for u in users]}
         while True:
-            row = await self._database.one(_STORE_PRESENCE_SQL, {"process": process, "after": after, **columns})
+            row = await self._database.first_row(_STORE_PRESENCE_SQL, {"process": process, "after": after, **columns})
             befores, _, after = row
             self._last = (process, after)
             if befores is not None:

@@ -115,7 +115,7 @@ class Processes:
             Refused, or one of `connecting.UNUSABLE`: the database cannot be used.
         """
         asked, process, began = self._now(), self._lane.process, asyncio.get_running_loop().time()
-        mine, servers, ended, alive, database_time = await self._database.one(_RENEW_SQL, {"mine": process})
+        mine, servers, ended, alive, database_time = await self._database.first_row(_RENEW_SQL, {"mine": process})
         if mine and process == self._lane.process:
             self._lane.renewed_at = began
         self.alive = frozenset(alive)

@@ -37,15 +37,15 @@ class Pruning(PruningRows):
         self._log = log
 
     async def remove_messages(self, before: int, limit: int) -> int:
-        (until,) = await self._work.reads.one(LAST_OLD_SQL, {"limit": limit, "before": before})
+        (until,) = await self._work.reads.first_row(LAST_OLD_SQL, {"limit": limit, "before": before})
         if until is None:
             return 0
         unit = Unit()
         unit.rows(f"SELECT count(*) AS count FROM messages WHERE {_OLD_CONDITION}", until=until, before=before)
-        unit.do("UPDATE app SET pruned_id = greatest(pruned_id, :until::bigint)", until=until)
-        unit.do(_NOTE_SQL, until=until, before=before)
+        unit.run("UPDATE app SET pruned_id = greatest(pruned_id, :until::bigint)", until=until)
+        unit.run(_NOTE_SQL, until=until, before=before)
         self._removal.remove_messages(unit, _OLD_CONDITION, {"until": until, "before": before}, None)
-        unit.do(_FORGET_RECEIPTS_SQL)
+        unit.run(_FORGET_RECEIPTS_SQL)
         answer = await self._work.carry_out(unit)
         self._chores.added()
         return int(answer.results[0][0]["count"])
@@ -56,7 +56,7 @@ class Pruning(PruningRows):
         removed = ROWS_PER_STEP
         while removed == ROWS_PER_STEP:
             unit = Unit()
-            unit.do(_FORGET_PLACES_SQL)
+            unit.run(_FORGET_PLACES_SQL)
             removed = (await self._work.carry_out(unit)).results[0]
         unit = Unit()
         self._log.forget(unit, OF_PRUNED_MESSAGES_CONDITION)
@@ -70,12 +70,12 @@ class Pruning(PruningRows):
             return 0
         unit = Unit()
         # Since the names were read, a user or group may have come to refer to one of the files.
-        unit.do(
+        unit.run(
             f"UPDATE files SET used = {CONDEMNED}, unused_since = 0 WHERE name IN {texts('names')} AND"
             f" {OLD_FILE_CONDITION.format(before=':before::bigint')}",
             names=names, before=before,
         )  # fmt: skip
-        unit.do(
+        unit.run(
             f"DELETE FROM file_uses WHERE name IN (SELECT name FROM files WHERE name IN {texts('names')}"
             f" AND used = {CONDEMNED})",
             names=names,

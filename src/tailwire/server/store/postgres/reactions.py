@@ -39,16 +39,16 @@ class Reactions(ReactionRows):
         async def attempt() -> ReactionRow | None:
             unit = Unit()
             message = (await self._standings.see_message(unit, act)).message
-            unit.until(_TOO_MANY_REACTIONS, id=act.message_id, reaction=reaction, most=limit)
-            (number,) = await self._db.one("SELECT nextval('reactions_id_seq')")
+            unit.end_if(_TOO_MANY_REACTIONS, id=act.message_id, reaction=reaction, most=limit)
+            (number,) = await self._db.first_row("SELECT nextval('reactions_id_seq')")
             row = ReactionRow(number, act.message_id, reaction, act.by, now)
-            unit.need(_ADD_SQL, number=number, id=act.message_id, reaction=reaction, uid=act.by, now=now)
-            unit.do(
+            unit.run_required(_ADD_SQL, number=number, id=act.message_id, reaction=reaction, uid=act.by, now=now)
+            unit.run(
                 "UPDATE messages SET traits = traits | :trait::int, updated_at = :now::bigint WHERE id = :id::bigint",
                 trait=int(Trait.REACTION), now=now, id=act.message_id,
             )  # fmt: skip
             change = change_log.reaction(message.conversation_id, row, act.device, added=True)
-            self._log.note(unit, change, now)
+            self._log.add(unit, change, now)
             return await self._reported(unit, row, events)
 
         return await self._work.decide(("message", act.message_id), attempt)
@@ -59,17 +59,17 @@ class Reactions(ReactionRows):
         async def attempt() -> ReactionRow | None:
             unit = Unit()
             message = (await self._standings.see_message(unit, act)).message
-            known = await self._db.one(
+            known = await self._db.first_row(
                 "SELECT id, reacted_at FROM reactions WHERE message_id = :id AND reaction = :reaction AND uid = :uid",
                 {"id": act.message_id, "reaction": reaction, "uid": act.by},
             )
             if known is None:
                 return None
             row = ReactionRow(known[0], act.message_id, reaction, act.by, known[1])
-            unit.need("DELETE FROM reactions WHERE id = :number::bigint", number=row.id)
-            unit.do(_LEFT_SQL, now=now, id=act.message_id, trait=int(Trait.REACTION))
+            unit.run_required("DELETE FROM reactions WHERE id = :number::bigint", number=row.id)
+            unit.run(_LEFT_SQL, now=now, id=act.message_id, trait=int(Trait.REACTION))
             change = change_log.reaction(message.conversation_id, row, act.device, added=False)
-            self._log.note(unit, change, now)
+            self._log.add(unit, change, now)
             return await self._reported(unit, row, events)
 
         return await self._work.decide(("message", act.message_id), attempt)

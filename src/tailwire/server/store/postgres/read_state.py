@@ -48,11 +48,11 @@ class ReadState(ReadStateRows):
     async def clear(self, conversation_id: ConversationKey, uid: str, up_to: int, device: str = "") -> int:
         unit = Unit()
         removed = list_changed(ChangeKind.LIST_REMOVED, conversation_id, uid, device)
-        self._log.need(unit, *setting("cleared_id", conversation_id, uid, up_to), removed)
+        self._log.add_required(unit, *setting("cleared_id", conversation_id, uid, up_to), removed)
         unit.tell("cleared", f"{conversation_id}/{uid}")
         return noted(await self._work.carry_out(unit))
 
-    async def mark(
+    async def mark_up_to(
         self,
         conversation_id: ConversationKey,
         reader: str,

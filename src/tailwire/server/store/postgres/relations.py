@@ -38,7 +38,7 @@ class Blocks(BlockRows):
             if kind in ("blocks", "user"):
                 self._blockers.forget_group(key)
 
-    async def between(self, one: str, other: str) -> str:
+    async def blocker_between(self, one: str, other: str) -> str:
         async def read() -> frozenset[str]:
             return frozenset(row[0] for row in await self._db.rows(_BLOCKERS_SQL, {"one": one, "other": other}))
 
@@ -63,7 +63,7 @@ class Blocks(BlockRows):
         unit = Unit()
         wanted = await self._webhooks.wanted(events)
         self._webhooks.queue(unit, wanted)  # first: a webhook reports what was asked for, also if nothing changes
-        self._log.need(unit, sql, values, own(ChangeKind.BLOCKS, values["uid"], device))
+        self._log.add_required(unit, sql, values, own(ChangeKind.BLOCKS, values["uid"], device))
         unit.tell("blocks", values["uid"])
         answer = await self._work.carry_out(unit)
         self._webhooks.queued(wanted)
@@ -79,10 +79,10 @@ class Friends(FriendRows):
 
     async def add(self, uid: str, friend: str, now: int, limit: int) -> str:
         unit = Unit()
-        unit.until("EXISTS (SELECT FROM friends WHERE uid = :uid AND friend = :friend)", uid=uid, friend=friend)
+        unit.end_if("EXISTS (SELECT FROM friends WHERE uid = :uid AND friend = :friend)", uid=uid, friend=friend)
         for who in (uid, friend):
-            unit.until("(SELECT count(*) FROM friends WHERE uid = :who) >= :most::bigint", who=who, most=limit)
-        unit.do(
+            unit.end_if("(SELECT count(*) FROM friends WHERE uid = :who) >= :most::bigint", who=who, most=limit)
+        unit.run(
             "INSERT INTO friends (uid, friend, at) VALUES (:uid, :friend, :now::bigint), (:friend, :uid, :now::bigint)",
             uid=uid, friend=friend, now=now,
         )  # fmt: skip
@@ -91,7 +91,7 @@ class Friends(FriendRows):
 
     async def remove(self, uid: str, friend: str) -> bool:
         unit = Unit()
-        unit.need(
+        unit.run_required(
             "DELETE FROM friends WHERE (uid = :uid AND friend = :friend) OR (uid = :friend AND friend = :uid)",
             uid=uid, friend=friend,
         )  # fmt: skip

@@ -85,21 +85,21 @@ class Removal:
         unit.rows("SELECT guid FROM members WHERE uid = :uid ORDER BY guid", uid=uid)
         end_tokens(unit, "uid = :uid", uid=uid)
         mine = "(SELECT guid FROM members WHERE uid = :uid)"
-        unit.do(f"UPDATE groups SET members_count = members_count - 1 WHERE guid IN {mine}", uid=uid)
+        unit.run(f"UPDATE groups SET members_count = members_count - 1 WHERE guid IN {mine}", uid=uid)
         if with_messages:
             self.remove_messages(unit, theirs, {"uid": uid}, None)
             for table in ("marks", "conversations"):
-                unit.do(f"DELETE FROM {table} WHERE conversation_id IN {own}", uid=uid)
-            unit.do(f"DELETE FROM participants WHERE conversation_id IN {own}", uid=uid)
-            unit.do(f"UPDATE files SET used = {CONDEMNED}, unused_since = 0 WHERE uid = :uid", uid=uid)
+                unit.run(f"DELETE FROM {table} WHERE conversation_id IN {own}", uid=uid)
+            unit.run(f"DELETE FROM participants WHERE conversation_id IN {own}", uid=uid)
+            unit.run(f"UPDATE files SET used = {CONDEMNED}, unused_since = 0 WHERE uid = :uid", uid=uid)
         if with_messages or anonymous:
-            unit.do("UPDATE files SET uid = '', file_name = 'file' WHERE uid = :uid", uid=uid)
+            unit.run("UPDATE files SET uid = '', file_name = 'file' WHERE uid = :uid", uid=uid)
             add_chores(unit, uid, self._work.world.seconds(), with_messages=with_messages)
         use_files(unit, "user", uid, (), self._work.world.seconds())
         for table in TABLES_OF_USER:
-            unit.do(f"DELETE FROM {table} WHERE uid = :uid", uid=uid)
-        unit.do("DELETE FROM blocks WHERE uid = :uid OR blocked = :uid", uid=uid)
-        unit.do("DELETE FROM friends WHERE uid = :uid OR friend = :uid", uid=uid)
+            unit.run(f"DELETE FROM {table} WHERE uid = :uid", uid=uid)
+        unit.run("DELETE FROM blocks WHERE uid = :uid OR blocked = :uid", uid=uid)
+        unit.run("DELETE FROM friends WHERE uid = :uid OR friend = :uid", uid=uid)
         self._log.forget(unit, OF_USER_CONDITION, uid=uid, own=change_log.own_subject(uid))
         unit.tell("user", uid)
         results = (await self._work.carry_out(unit)).results
@@ -116,7 +116,7 @@ class Removal:
         self.remove_messages(unit, theirs, {"uid": uid, "after": after}, None)
         empty = f"conversation_id IN {own} AND NOT EXISTS (SELECT FROM users WHERE uid = :uid)"
         for table in ("marks", "conversations", "participants"):
-            unit.do(f"DELETE FROM {table} WHERE {empty}", uid=uid)
+            unit.run(f"DELETE FROM {table} WHERE {empty}", uid=uid)
 
     async def remove_group(
         self, act: GroupAct, events: Callable[[GroupStanding], Sequence[Event]]
@@ -135,7 +135,7 @@ class Removal:
             self._log.group_removed(unit, act.guid, act.by, act.device)
             use_files(unit, "group", act.guid, (), self._work.world.seconds())
             for table in ("members", "bans", "groups"):
-                unit.do(f"DELETE FROM {table} WHERE guid = :guid", guid=act.guid)
+                unit.run(f"DELETE FROM {table} WHERE guid = :guid", guid=act.guid)
             self._webhooks.queue(unit, reported)
             unit.tell("group", act.guid)
             unit.tell(GROUP_REMOVED, act.guid)
@@ -152,10 +152,10 @@ class Removal:
         await self._thin_out("conversation_id = :conversation", {"conversation": conversation_id})
         unit = Unit()
         changes = change_log.conversation_removed(conversation_id, by, device)
-        unit.until(_NO_CONVERSATION_CONDITION, conversation=conversation_id)
+        unit.end_if(_NO_CONVERSATION_CONDITION, conversation=conversation_id)
         self._remove_conversation(unit, conversation_id)
         for change in changes.values():
-            self._log.note(unit, change, self._work.world.seconds())
+            self._log.add(unit, change, self._work.world.seconds())
         unit.tell("conversation", conversation_id)
         answer = await self._work.carry_out(unit)
         self._chores.added()
@@ -175,7 +175,7 @@ class Removal:
             unit = Unit()
             if allowed is not None:
                 await allowed(unit)
-            unit.until(
+            unit.end_if(
                 f"(SELECT count(*) FROM (SELECT FROM messages WHERE {which} LIMIT {MESSAGES_PER_STEP}) AS m)"
                 f" < {MESSAGES_PER_STEP}",
                 **values,
@@ -187,7 +187,7 @@ class Removal:
     def _remove_conversation(self, unit: Unit, conversation_id: ConversationKey) -> None:
         self.remove_messages(unit, "conversation_id = :conversation", {"conversation": conversation_id}, None)
         for table in ("conversations", "marks", "receipts", "participants"):
-            unit.do(f"DELETE FROM {table} WHERE conversation_id = :conversation", conversation=conversation_id)
+            unit.run(f"DELETE FROM {table} WHERE conversation_id = :conversation", conversation=conversation_id)
         self._log.forget(unit, OF_CONVERSATION_CONDITION, conversation=conversation_id)
 
     def remove_messages(self, unit: Unit, which: str, values: dict[str, Value], most: int | None) -> None:
@@ -200,25 +200,25 @@ class Removal:
             most: how many messages to remove; None for all.
         """
         limit = f"LIMIT {most}" if most is not None else ""
-        unit.do("DROP TABLE IF EXISTS removed")
-        unit.do(
+        unit.run("DROP TABLE IF EXISTS removed")
+        unit.run(
             "CREATE TEMPORARY TABLE removed ON COMMIT DROP AS"
             f" SELECT id, conversation_id, parent_id FROM messages WHERE {which} {limit}",
             **values,
         )
         # The action message of an edit has the content, and may be from another sender.
-        unit.do(
+        unit.run(
             "INSERT INTO removed SELECT m.id, m.conversation_id, m.parent_id FROM messages m WHERE m.id IN"
             " (SELECT action_id FROM edits WHERE message_id IN (SELECT id FROM removed))"
             " AND m.id NOT IN (SELECT id FROM removed)"
         )
         for table in TABLES_OF_MESSAGES:
-            unit.do(f"DELETE FROM {table} WHERE message_id IN (SELECT id FROM removed)")
-        unit.do(_FORGET_WORDS_SQL)
-        unit.do(_RELEASE_SQL, now=self._work.world.seconds())
+            unit.run(f"DELETE FROM {table} WHERE message_id IN (SELECT id FROM removed)")
+        unit.run(_FORGET_WORDS_SQL)
+        unit.run(_RELEASE_SQL, now=self._work.world.seconds())
         now = self._work.world.seconds()
-        unit.do(_REMEMBER_REMOVED_SQL, now=now, since=now - KEPT_SECONDS)
-        unit.do(FORGET_SQL.format(since=":since::bigint"), since=now - KEPT_SECONDS)
-        unit.do("DELETE FROM messages WHERE id IN (SELECT id FROM removed)")
-        unit.do(_UPDATE_LAST_SQL)
-        unit.do(_COUNT_REPLIES_SQL)
+        unit.run(_REMEMBER_REMOVED_SQL, now=now, since=now - KEPT_SECONDS)
+        unit.run(FORGET_SQL.format(since=":since::bigint"), since=now - KEPT_SECONDS)
+        unit.run("DELETE FROM messages WHERE id IN (SELECT id FROM removed)")
+        unit.run(_UPDATE_LAST_SQL)
+        unit.run(_COUNT_REPLIES_SQL)

@@ -41,7 +41,7 @@ class RequestNumbers:
         """Add a step that ends a unit before its first change unless the number is new. Return the step's place."""
         return unit.need_first(_STORE_SQL, key=number.key, number=number.number, now=self._world.seconds())
 
-    async def note(self, number: RequestNumber) -> None:
+    async def store_number(self, number: RequestNumber) -> None:
         number.taken = True
         await self._claim(number)
 

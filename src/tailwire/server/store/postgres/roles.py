@@ -22,12 +22,12 @@ class Roles(RoleRows):
         unit = Unit()
         known = "NOTHING" if new else f"UPDATE SET {CHANGED}"
         sql = f"{insert('roles', COLUMN_NAMES)} ON CONFLICT (role) DO {known}"
-        unit.need(sql, row=as_row(dataclasses.asdict(role)))
+        unit.run_required(sql, row=as_row(dataclasses.asdict(role)))
         return await self._announced(unit, role.role)
 
     async def restrict(self, role: str, features: Sequence[str], now: int) -> None:
         unit = Unit()
-        unit.do(
+        unit.run(
             "INSERT INTO restrictions (role, feature, created_at)"
             f" SELECT :role, feature, :now::bigint FROM {texts('features')} AS t (feature) ON CONFLICT DO NOTHING",
             role=role, features=list(features), now=now,
@@ -37,14 +37,14 @@ class Roles(RoleRows):
     async def allow(self, role: str, features: Sequence[str]) -> None:
         unit = Unit()
         sql = f"DELETE FROM restrictions WHERE role = :role AND feature IN {texts('features')}"
-        unit.do(sql, role=role, features=list(features))
+        unit.run(sql, role=role, features=list(features))
         await self._announced(unit, role)
 
     async def remove(self, role: str) -> None:
         unit = Unit()
-        unit.do("UPDATE users SET role = 'default' WHERE role = :role", role=role)
-        unit.do("DELETE FROM roles WHERE role = :role", role=role)
-        unit.do("DELETE FROM restrictions WHERE role = :role", role=role)
+        unit.run("UPDATE users SET role = 'default' WHERE role = :role", role=role)
+        unit.run("DELETE FROM roles WHERE role = :role", role=role)
+        unit.run("DELETE FROM restrictions WHERE role = :role", role=role)
         await self._announced(unit, role)
 
     async def _announced(self, unit: Unit, role: str) -> bool:

@@ -105,16 +105,16 @@ class SearchIndex:
         """
         text = text_of(after) if after is not None else ""
         words = lexemes(before.conversation_id, text) if text else ""
-        unit.do(_STORE_WORDS_SQL, id=before.id, words=words)
+        unit.run(_STORE_WORDS_SQL, id=before.id, words=words)
 
     async def until(self) -> int:
         """Return the id up to which messages are indexed."""
-        return int((await self._db.one(_INDEXED_UNTIL_SQL))[0])
+        return int((await self._db.first_row(_INDEXED_UNTIL_SQL))[0])
 
     async def update(self, left: int = 0) -> None:
         """Index messages until at most `left` are not indexed."""
         while True:
-            (waiting,) = await self._db.one(_LEFT_SQL, (left + 1,))
+            (waiting,) = await self._db.first_row(_LEFT_SQL, (left + 1,))
             if waiting <= left or not await self._step():
                 return
 

@@ -65,7 +65,7 @@ class Standings:
             Refused: the act is refused, or ERR_GUID_NOT_FOUND.
         """
         values: dict[str, Any] = {"guid": act.guid, "by": act.by, "subject": act.on}
-        row = await self._reads.one(_GROUP_STANDING_SQL, values)
+        row = await self._reads.first_row(_GROUP_STANDING_SQL, values)
         if row is None:
             raise Refused("ERR_GUID_NOT_FOUND")
         found: list[Any] = []
@@ -77,7 +77,7 @@ class Standings:
         group, member, ban, other, other_ban = found
         standing = GroupStanding(group, member, ban, other, other_ban, row[1])
         act.allowed(standing)
-        unit.seen(f"(SELECT {_GROUP_SEEN} {_GROUP_FROM_CLAUSE}) = :seen", seen=row[0], **values)
+        unit.require_unchanged(f"(SELECT {_GROUP_SEEN} {_GROUP_FROM_CLAUSE}) = :seen", seen=row[0], **values)
         return standing
 
     async def see_message(self, unit: Unit, act: MessageAct) -> MessageStanding:
@@ -87,7 +87,7 @@ class Standings:
             Refused: the act is refused, or ERR_MESSAGE_ID_NOT_FOUND.
         """
         values: dict[str, Any] = {"id": act.message_id, "by": act.by}
-        row = await self._reads.one(_MESSAGE_STANDING_SQL, values)
+        row = await self._reads.first_row(_MESSAGE_STANDING_SQL, values)
         if row is None:
             raise Refused("ERR_MESSAGE_ID_NOT_FOUND", {"id": str(act.message_id)})
         end = 3 + len(MessageRow._fields)
@@ -97,5 +97,5 @@ class Standings:
         else:
             standing = MessageStanding(message, MemberRow(*row[end:]) if row[end] is not None else None, row[1])
         act.allowed(standing)
-        unit.seen(f"(SELECT {_MESSAGE_SEEN} {_MESSAGE_FROM_CLAUSE}) = :seen", seen=row[0], **values)
+        unit.require_unchanged(f"(SELECT {_MESSAGE_SEEN} {_MESSAGE_FROM_CLAUSE}) = :seen", seen=row[0], **values)
         return standing

@@ -126,8 +126,8 @@ class PostgresStore:
         self.pruning = Pruning(work, self.removal, self.chores, log)
         self._app_id = ""
         self._created = False
-        lane.on_new_identity(lambda: self.feed.tell(None))
-        lane.starts.on_new(lambda: self.feed.tell(None))
+        lane.on_new_identity(lambda: self.feed.report(None))
+        lane.starts.on_new(lambda: self.feed.report(None))
         self.feed.listen(self._see_starts)
 
     @classmethod
@@ -172,13 +172,13 @@ class PostgresStore:
     async def _load(self, world: World) -> None:
         app_id, name = world.secret(8), world.secret(8)
         unit = Unit()
-        unit.until("EXISTS (SELECT FROM app)")
-        unit.do(
+        unit.end_if("EXISTS (SELECT FROM app)")
+        unit.run(
             "INSERT INTO app (app_id, store_name, created_at) VALUES (:app_id, :name, :now::bigint)",
             app_id=app_id, name=name, now=world.seconds(),
         )  # fmt: skip
         self._created = (await self.lane.submit(Entry(unit=unit))).ended is None
-        self._app_id, self.lane.starts.name = await self.database.one(_IDENTITY_SQL)
+        self._app_id, self.lane.starts.name = await self.database.first_row(_IDENTITY_SQL)
         await self.webhooks.load()
         await self.deliveries.load()
 
@@ -203,11 +203,11 @@ class PostgresStore:
         """Return the id up to which a client's position belongs to this store; -1 if no part of it does."""
         starts = self.lane.starts
         if message_id > starts.highest:  # another process may have given it out
-            (highest,) = await self.database.one(_HIGHEST_ID_SQL)
+            (highest,) = await self.database.first_row(_HIGHEST_ID_SQL)
             return starts.known.known_until(start, message_id, highest)
         return starts.known.known_until(start, message_id, starts.highest)
 
-    async def tell(self, kind: str, key: str) -> None:
+    async def report_change(self, kind: str, key: str) -> None:
         """Report to all processes a change that no row has.
 
         Raises:

@@ -28,7 +28,7 @@ NO_USER, ENDED = 1, 2  # the steps of a unit
 
 def end_tokens(unit: Unit, which: str, **values: Value) -> None:
     """Delete tokens in a unit. This adds two results: a number, and rows with `uid` and `token_hash`."""
-    unit.do(KEEP_ENDED_SQL.format(which=which), **values)
+    unit.run(KEEP_ENDED_SQL.format(which=which), **values)
     unit.rows(f"DELETE FROM auth_tokens WHERE {which} RETURNING uid, token_hash", **values)
 
 
@@ -62,20 +62,20 @@ class Tokens(TokenRows):
     async def add(self, token: TokenRow, limit: int) -> list[str]:
         async def attempt() -> list[str]:
             # Older tokens are revoked only if there are too many, so that most logins change nothing for others.
-            (count,) = await self._db.one(f"SELECT {_TOKEN_COUNT}", {"uid": token.uid})
+            (count,) = await self._db.first_row(f"SELECT {_TOKEN_COUNT}", {"uid": token.uid})
             unit = Unit()
             full = "" if count >= limit else "NOT "
-            unit.seen(f"{full}{_TOKEN_COUNT} >= :most::bigint", uid=token.uid, most=limit)
-            unit.until(f"NOT {_USER_ACTIVE_CONDITION}", uid=token.uid)
+            unit.require_unchanged(f"{full}{_TOKEN_COUNT} >= :most::bigint", uid=token.uid, most=limit)
+            unit.end_if(f"NOT {_USER_ACTIVE_CONDITION}", uid=token.uid)
             if token.expires_at is not None:
                 now = token.created_at
-                unit.until(_TOKEN_ENDED_CONDITION, hash=token.token_hash, now=now)
-                unit.until(_TOKEN_KNOWN_CONDITION, hash=token.token_hash, now=now, uid=token.uid)
-                unit.do("DELETE FROM ended_tokens WHERE expires_at <= :now::bigint", now=now)
-                unit.do(
+                unit.end_if(_TOKEN_ENDED_CONDITION, hash=token.token_hash, now=now)
+                unit.end_if(_TOKEN_KNOWN_CONDITION, hash=token.token_hash, now=now, uid=token.uid)
+                unit.run("DELETE FROM ended_tokens WHERE expires_at <= :now::bigint", now=now)
+                unit.run(
                     "DELETE FROM auth_tokens WHERE uid = :uid AND expires_at <= :now::bigint", uid=token.uid, now=now
                 )
-            unit.do(_ADD_SQL, uid=token.uid, row=as_row(dataclasses.asdict(token)))
+            unit.run(_ADD_SQL, uid=token.uid, row=as_row(dataclasses.asdict(token)))
             end_tokens(unit, _SURPLUS_CONDITION, uid=token.uid, most=limit)
             if count >= limit or token.expires_at is not None:
                 unit.tell("tokens", token.uid)

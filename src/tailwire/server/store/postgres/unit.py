@@ -25,7 +25,7 @@ class Answer:
 
     Attributes:
         again: nothing was done, because what the unit has seen has changed.
-        results: of its `do`, `need` and `rows`, in order: numbers of rows, and lists of rows.
+        results: of its `run`, `run_required` and `rows`, in order: numbers of rows, and lists of rows.
         ended: the step at which it ended early; None if it was carried out to its end.
         message_id: the id of its message; 0 if it has none.
         before: the id of the message before it in its conversation.
@@ -54,27 +54,27 @@ class Unit:
         self.changes: list[tuple[str, str]] = []
         self.with_message: list[tuple[str, str]] = []
 
-    def seen(self, condition: str, **values: Value) -> None:
+    def require_unchanged(self, condition: str, **values: Value) -> None:
         """Make the unit do nothing unless a condition that held when the data was read still holds.
 
         Call this before adding any change.
         """
         self._step("seen", condition, values)
 
-    def until(self, condition: str, **values: Value) -> None:
+    def end_if(self, condition: str, **values: Value) -> None:
         """End the unit here if a condition holds."""
         self._step("until", condition, values)
 
-    def do(self, statement: str, **values: Value) -> None:
+    def run(self, statement: str, **values: Value) -> None:
         """Run a statement; the number of its rows is a result."""
         self._step("do", statement, values)
 
-    def need(self, statement: str, **values: Value) -> None:
+    def run_required(self, statement: str, **values: Value) -> None:
         """Run a statement, and end the unit here if it changes no row; the number of its rows is a result."""
         self._step("need", statement, values)
 
     def need_first(self, statement: str, **values: Value) -> int:
-        """Run a statement before all other changes, as `need` does. Return the number of its step."""
+        """Run a statement before all other changes, as `run_required` does. Return the number of its step."""
         place = next((n for n, step in enumerate(self._steps) if step[0] != "seen"), len(self._steps))
         self._step("need", statement, values)
         self._steps.insert(place, self._steps.pop())
@@ -91,7 +91,7 @@ class Unit:
             with_message: give the change the id of the unit's message, so that both have one place in the log.
         """
         if with_message:
-            self.do(_TELL_WITH_MESSAGE_SQL, kind=kind, key=key)
+            self.run(_TELL_WITH_MESSAGE_SQL, kind=kind, key=key)
             self.with_message.append((kind, key))
         else:
             self.changes.append((kind, key))

@@ -78,7 +78,7 @@ class Upkeep:
 
     async def _check_start(self) -> None:
         starts = self._lane.starts
-        if not (await self._database.one(KNOWN_START_SQL, (starts.mark, starts.highest)))[0]:
+        if not (await self._database.first_row(KNOWN_START_SQL, (starts.mark, starts.highest)))[0]:
             self._lane.distrust()
 
     async def clean(self) -> None:

@@ -43,14 +43,16 @@ class Users(UserRows):
         read = super().get
         return await self._users.get(uid, lambda: read(uid))
 
-    async def seen(self, uid: str, now: int) -> None:
+    async def store_last_online(self, uid: str, now: int) -> None:
         # Others learn of it with the user's presence, which is not in the log: it changes too often.
-        await super().seen(uid, now)
-        self._work.feed.tell([Change(0, SEEN, uid)])
+        await super().store_last_online(uid, now)
+        self._work.feed.report([Change(0, SEEN, uid)])
 
     async def add(self, user: UserRow) -> bool:
         unit = Unit()
-        unit.need(f"{insert('users', COLUMN_NAMES)} ON CONFLICT DO NOTHING", row=as_row(dataclasses.asdict(user)))
+        unit.run_required(
+            f"{insert('users', COLUMN_NAMES)} ON CONFLICT DO NOTHING", row=as_row(dataclasses.asdict(user))
+        )
         if names := named_files(user.avatar, user.link, user.metadata):
             use_files(unit, "user", user.uid, names, self._work.world.seconds())
         unit.tell("user", user.uid)
@@ -62,14 +64,16 @@ class Users(UserRows):
         changes: dict[str, Any] = dict(columns)
 
         async def attempt() -> UserRow | None:
-            row = await self._db.one(f"SELECT CAST(xmin AS text), {COLUMNS} FROM users WHERE uid = :uid", {"uid": uid})
+            row = await self._db.first_row(
+                f"SELECT CAST(xmin AS text), {COLUMNS} FROM users WHERE uid = :uid", {"uid": uid}
+            )
             if row is None:
                 return None
             user = dataclasses.replace(UserRow(*row[1:]), **changes)
             unit = Unit()
-            unit.seen("(SELECT xmin::text FROM users WHERE uid = :uid) = :seen", uid=uid, seen=row[0])
+            unit.require_unchanged("(SELECT xmin::text FROM users WHERE uid = :uid) = :seen", uid=uid, seen=row[0])
             if changes:
-                unit.do(update("users", changes, "uid = :uid"), row=as_row(changes), uid=uid)
+                unit.run(update("users", changes, "uid = :uid"), row=as_row(changes), uid=uid)
             names = named_files(user.avatar, user.link, user.metadata)
             use_files(unit, "user", uid, names, self._work.world.seconds())
             unit.tell("user", uid)

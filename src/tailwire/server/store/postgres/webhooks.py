@@ -61,7 +61,7 @@ class Webhooks(WebhookRows):
         self._on_queued = call
 
     @property
-    def enabled(self) -> bool:
+    def any_enabled(self) -> bool:
         return bool(self._by_trigger) or not self._is_current()
 
     def _is_current(self) -> bool:
@@ -82,8 +82,8 @@ class Webhooks(WebhookRows):
     async def put(self, webhook: WebhookRow, *, new: bool = True) -> bool:
         unit = Unit()
         known = "NOT EXISTS" if not new else "EXISTS"
-        unit.until(f"{known} (SELECT FROM webhooks WHERE id = :id)", id=webhook.id)
-        unit.do(
+        unit.end_if(f"{known} (SELECT FROM webhooks WHERE id = :id)", id=webhook.id)
+        unit.run(
             f"INSERT INTO webhooks ({COLUMNS}) SELECT {COLUMNS} FROM jsonb_populate_record(NULL::webhooks, :row::jsonb)"
             f" ON CONFLICT (id) DO UPDATE SET {CHANGED}",
             row=as_row(dataclasses.asdict(webhook)),
@@ -96,9 +96,9 @@ class Webhooks(WebhookRows):
 
     async def remove(self, webhook_id: str) -> bool:
         unit = Unit()
-        unit.need("DELETE FROM webhooks WHERE id = :id", id=webhook_id)
-        unit.do("DELETE FROM deliveries WHERE webhook = :id", id=webhook_id)
-        unit.do("DELETE FROM webhook_states WHERE webhook = :id", id=webhook_id)
+        unit.run_required("DELETE FROM webhooks WHERE id = :id", id=webhook_id)
+        unit.run("DELETE FROM deliveries WHERE webhook = :id", id=webhook_id)
+        unit.run("DELETE FROM webhook_states WHERE webhook = :id", id=webhook_id)
         unit.tell("webhook", webhook_id)
         answer = await self._work.carry_out(unit)
         self._deliveries.forget(webhook_id)

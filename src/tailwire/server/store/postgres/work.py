@@ -37,7 +37,7 @@ class Turns:
         self._locks: dict[object, tuple[asyncio.Lock, int]] = {}
 
     @asynccontextmanager
-    async def of(self, key: object) -> AsyncIterator[None]:
+    async def hold(self, key: object) -> AsyncIterator[None]:
         """Wait for the turn of a key, and hold it within the context."""
         lock, users = self._locks.get(key) or (asyncio.Lock(), 0)
         self._locks[key] = lock, users + 1
@@ -98,7 +98,7 @@ class Work:
             done = not answer.again and answer.ended is None
         finally:
             # Also if the answer was lost: the unit may have been carried out.
-            self.feed.tell([Change(0, kind, key) for kind, key in unit.changes])
+            self.feed.report([Change(0, kind, key) for kind, key in unit.changes])
             if entry is not None and not done:
                 entry.taken = False
         if answer.again:
@@ -116,7 +116,7 @@ class Work:
         Raises:
             Refused: as the attempt; ERR_UNAVAILABLE after `MAX_ATTEMPTS`.
         """
-        async with self._turns.of(key):
+        async with self._turns.hold(key):
             for _ in range(MAX_ATTEMPTS):
                 try:
                     return await attempt()
@@ -167,7 +167,7 @@ def texts(name: str) -> str:
 def queue(unit: Unit, events: Sequence[QueuedEvent], now: int) -> None:
     """Queue events that report a change which has no message."""
     for event in events:
-        unit.do(
+        unit.run(
             "INSERT INTO deliveries (webhook, trigger, body, attempt, due_at, queued_at)"
             " VALUES (:webhook, :trigger, :body::bytea, 0, 0, :now::bigint)",
             webhook=event.webhook, trigger=event.trigger, body=event.body or b'{"message":null}', now=now,
@@ -183,18 +183,18 @@ def use_files(unit: Unit, place: str, key: str | int, names: Iterable[str], now:
     """
     values: dict[str, Any] = {"place": place, "key": str(key), "names": sorted(set(names)), "now": now}
     if values["names"]:
-        unit.do(
+        unit.run(
             f"UPDATE files SET used = 1, unused_since = NULL WHERE used < 2 AND name IN {texts('names')} AND NOT EXISTS"
             " (SELECT FROM file_uses u WHERE u.place = :place AND u.key = :key AND u.name = files.name)",
             **values,
         )
-        unit.do(
+        unit.run(
             "INSERT INTO file_uses (place, key, name) SELECT :place, :key, f.name FROM files f"
             f" WHERE f.used < 2 AND f.name IN {texts('names')} ON CONFLICT DO NOTHING",
             **values,
         )
     # The uses that the statement deletes are still there for its other part.
-    unit.do(
+    unit.run(
         "WITH gone AS (DELETE FROM file_uses WHERE place = :place AND key = :key"
         f" AND name NOT IN {texts('names')} RETURNING name)"
         " UPDATE files f SET unused_since = :now::bigint FROM gone WHERE f.name = gone.name AND f.used < 2"

@@ -38,7 +38,7 @@ class AnnotationRows:
         sql = "SELECT message_id, saved_at FROM saves WHERE uid = ? AND message_id BETWEEN ? AND ?"
         return dict(await self._db.rows(sql, (uid, first, last)))
 
-    async def subscribed(self, first: int, last: int, uid: str) -> set[int]:
+    async def followed_between(self, first: int, last: int, uid: str) -> set[int]:
         sql = "SELECT message_id FROM subscriptions WHERE uid = ? AND message_id BETWEEN ? AND ?"
         return {row[0] for row in await self._db.rows(sql, (uid, first, last))}
 
@@ -48,7 +48,7 @@ class AnnotationRows:
         rows, total = await self._db.page(f"SELECT count(*) {_FOLLOWED_FROM_CLAUSE}", sql, values, values)
         return [row[0] for row in rows], total
 
-    async def flags(self, *, limit: int, offset: int) -> tuple[list[ReportRow], int]:
+    async def list_reports(self, *, limit: int, offset: int) -> tuple[list[ReportRow], int]:
         order = ", ".join(f"{column} DESC" for column in _NEWEST_REPORTS)
         sql = f"SELECT {_REPORT_COLUMNS} FROM flags ORDER BY {order} LIMIT ? OFFSET ?"
         rows, total = await self._db.page("SELECT count(*) FROM flags", sql, (), (limit, offset))

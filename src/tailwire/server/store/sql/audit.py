@@ -64,6 +64,8 @@ class AuditRows:
         sql = f"SELECT {_COLUMNS} FROM audit WHERE {' AND '.join(conditions)} ORDER BY id DESC LIMIT ?"
         return [AuditRow(*row) for row in await self._db.long_rows(sql, (*values, wanted.limit))]
 
-    async def last(self, action: str) -> AuditRow | None:
-        row = await self._db.one(f"SELECT {_COLUMNS} FROM audit WHERE action = ? ORDER BY id DESC LIMIT 1", (action,))
+    async def last_entry(self, action: str) -> AuditRow | None:
+        row = await self._db.first_row(
+            f"SELECT {_COLUMNS} FROM audit WHERE action = ? ORDER BY id DESC LIMIT 1", (action,)
+        )
         return AuditRow(*row) if row else None

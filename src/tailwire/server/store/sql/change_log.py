@@ -95,8 +95,8 @@ class ChangeLogRows:
     def __init__(self, connection: Connection) -> None:
         self._db = connection
 
-    async def newest(self) -> int:
-        return int((await self._db.one(NEWEST_SQL))[0])
+    async def newest_number(self) -> int:
+        return int((await self._db.first_row(NEWEST_SQL))[0])
 
     async def find(
         self, reader: str, device: str, after: int, newest: int, heard: Sequence[int], limit: int
@@ -110,8 +110,8 @@ class ChangeLogRows:
         }  # fmt: skip
         return list(map(ChangeRow._make, await self._db.rows(_FIND_SQL.format(without=without), values)))
 
-    async def forgotten(self) -> Forgotten:
-        return Forgotten(*await self._db.one("SELECT number, after_id FROM forgotten_changes"))
+    async def forgotten_entries(self) -> Forgotten:
+        return Forgotten(*await self._db.first_row("SELECT number, after_id FROM forgotten_changes"))
 
     async def ended_memberships(self, reader: str, after_id: int, limit: int) -> list[EndedMembership]:
         values = {"own": own_subject(reader), "after": after_id, "limit": limit}
@@ -123,5 +123,5 @@ class ChangeLogRows:
         return [row[0] for row in await self._db.rows(f"{_LEFT_AFTER_SQL} AND {whose}", values)]
 
     async def last_edit(self, message_id: int) -> int:
-        row = await self._db.one("SELECT action_id FROM edits WHERE message_id = ?", (message_id,))
+        row = await self._db.first_row("SELECT action_id FROM edits WHERE message_id = ?", (message_id,))
         return int(row[0]) if row else 0

@@ -43,10 +43,10 @@ class Connection(Protocol):
     def dialect(self) -> Dialect:
         """Return the expressions of this database."""
 
-    async def one(self, sql: str, parameters: Parameters = ()) -> Any:
+    async def first_row(self, sql: str, parameters: Parameters = ()) -> Any:
         """Return the first row of a query that an index answers at once, or None."""
 
-    async def each(self, sql: str, keys: Iterable[Parameters]) -> list[Any]:
+    async def first_rows(self, sql: str, keys: Iterable[Parameters]) -> list[Any]:
         """Return the first row of a query as `one` does, or None, for each set of parameters."""
 
     async def rows(self, sql: str, parameters: Parameters = ()) -> list[Any]:

@@ -156,7 +156,7 @@ class ConversationRows:
         return int(rows[0][0]) if rows else 0
 
     async def last_message_id(self, conversation_id: ConversationKey) -> int:
-        row = await self._db.one(
+        row = await self._db.first_row(
             "SELECT last_message_id FROM conversations WHERE conversation_id = ?", (conversation_id,)
         )
         return int(row[0]) if row else 0

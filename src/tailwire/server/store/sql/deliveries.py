@@ -21,13 +21,13 @@ class DeliveryRows:
     def __init__(self, connection: Connection) -> None:
         self._db = connection
 
-    async def due(self, webhook_id: str, now: int, limit: int) -> list[DeliveryRow]:
+    async def due_deliveries(self, webhook_id: str, now: int, limit: int) -> list[DeliveryRow]:
         rows = await self._db.rows(
             f"{_WAITING_SQL} AND due_at <= ? ORDER BY due_at, id LIMIT ?", (webhook_id, now, limit)
         )
         return [DeliveryRow._make(row) for row in rows]
 
-    async def between(self, webhook_id: str, after: int, up_to: int, limit: int) -> list[DeliveryRow]:
+    async def waiting_between(self, webhook_id: str, after: int, up_to: int, limit: int) -> list[DeliveryRow]:
         rows = await self._db.rows(
             f"{_WAITING_SQL} AND id > ? AND id <= ? ORDER BY id LIMIT ?", (webhook_id, after, up_to, limit)
         )
@@ -35,16 +35,16 @@ class DeliveryRows:
 
     async def last_id(self, webhook_id: str) -> int:
         sql = "SELECT id FROM deliveries WHERE webhook = ? AND failed_at IS NULL ORDER BY id DESC LIMIT 1"
-        row = await self._db.one(sql, (webhook_id,))
+        row = await self._db.first_row(sql, (webhook_id,))
         return int(row[0]) if row else 0
 
     async def next_due(self, webhook_id: str) -> int | None:
         sql = "SELECT due_at FROM deliveries WHERE webhook = ? AND failed_at IS NULL ORDER BY due_at LIMIT 1"
-        row = await self._db.one(sql, (webhook_id,))
+        row = await self._db.first_row(sql, (webhook_id,))
         return int(row[0]) if row else None
 
     async def get(self, webhook_id: str, delivery_id: int) -> DeliveryRow | None:
-        row = await self._db.one(
+        row = await self._db.first_row(
             f"SELECT {COLUMNS} FROM deliveries WHERE id = ? AND webhook = ?", (delivery_id, webhook_id)
         )
         return DeliveryRow._make(row) if row else None

@@ -24,20 +24,20 @@ class FileRows:
         self._db = connection
 
     async def get(self, name: str) -> FileRow | None:
-        row = await self._db.one(f"SELECT {COLUMNS} FROM files WHERE name = ? AND used < {CONDEMNED}", (name,))
+        row = await self._db.first_row(f"SELECT {COLUMNS} FROM files WHERE name = ? AND used < {CONDEMNED}", (name,))
         return FileRow(*row) if row else None
 
     async def of_user(self, uid: str) -> list[FileRow]:
         rows = await self._db.rows(f"SELECT {COLUMNS} FROM files WHERE uid = ? ORDER BY created_at, name", (uid,))
         return [FileRow(*row) for row in rows]
 
-    async def uploaded(self, uid: str, since: int) -> int:
+    async def bytes_uploaded(self, uid: str, since: int) -> int:
         ((size,),) = await self._db.rows(UPLOADED_SQL, (uid, since))
         return int(size)
 
     async def unused_since(self) -> tuple[int | None, int | None]:
         sql = "SELECT min(unused_since) FROM files WHERE used = ? AND unused_since IS NOT NULL"
-        (never,), (no_more,) = await self._db.one(sql, (NEVER_USED,)), await self._db.one(sql, (USED,))
+        (never,), (no_more,) = await self._db.first_row(sql, (NEVER_USED,)), await self._db.first_row(sql, (USED,))
         return never, no_more
 
     async def remove(self, names: Sequence[str]) -> None:
@@ -47,5 +47,5 @@ class FileRows:
     async def _any_unused(self, never_before: int, no_more_before: int) -> bool:
         # Return whether `condemn` has anything to do.
         sql = f"SELECT EXISTS ({_FIRST_SQL}) OR EXISTS ({_FIRST_SQL}) OR EXISTS ({_FIRST_SQL})"
-        (found,) = await self._db.one(sql, (USED, no_more_before, NEVER_USED, never_before, *GONE))
+        (found,) = await self._db.first_row(sql, (USED, no_more_before, NEVER_USED, never_before, *GONE))
         return bool(found)

@@ -29,11 +29,11 @@ class GroupRows:
         self._db = connection
 
     async def get(self, guid: str) -> GroupRow | None:
-        row = await self._db.one(GROUP_SQL, {"key": guid})
+        row = await self._db.first_row(GROUP_SQL, {"key": guid})
         return GroupRow(*row) if row else None
 
     async def seen_by(self, guid: str, uid: str) -> tuple[GroupRow, MemberRow | None, BanRow | None] | None:
-        row = await self._db.one(_SEEN_BY_SQL, {"guid": guid, "uid": uid})
+        row = await self._db.first_row(_SEEN_BY_SQL, {"guid": guid, "uid": uid})
         if row is None:
             return None
         values = tuple(row)

@@ -28,10 +28,10 @@ class KeyRows:
 
     async def _scope_until(self, key_hash: str) -> tuple[str, int | None] | None:
         # The scope of a key, and when the key ends.
-        row = await self._db.one(KEY_SCOPE_SQL, {"hash": key_hash})
+        row = await self._db.first_row(KEY_SCOPE_SQL, {"hash": key_hash})
         return (row[0], row[1]) if row else None
 
-    async def used(self, key_hash: str, now: int) -> None:
+    async def record_use(self, key_hash: str, now: int) -> None:
         await self._db.run("UPDATE api_keys SET used_at = ? WHERE key_hash = ?", (now, key_hash))
 
     async def end_others(self, kept: Sequence[str], at: int, now: int) -> int:
@@ -41,7 +41,7 @@ class KeyRows:
         return ended
 
     async def get(self, key_hash: str) -> KeyRow | None:
-        row = await self._db.one(f"SELECT {_COLUMNS} FROM api_keys WHERE key_hash = ?", (key_hash,))
+        row = await self._db.first_row(f"SELECT {_COLUMNS} FROM api_keys WHERE key_hash = ?", (key_hash,))
         return KeyRow(*row) if row else None
 
     async def find(self, scope: str, search: str, *, limit: int, offset: int) -> tuple[list[KeyRow], int]:
@@ -68,7 +68,7 @@ class KeyRows:
             values.append(fold(search))
         return " AND ".join(where)
 
-    async def named(self, key_id: str) -> list[KeyRow]:
+    async def keys_with_id(self, key_id: str) -> list[KeyRow]:
         sql = f"SELECT {_COLUMNS} FROM api_keys WHERE substr(key_hash, 1, length(?)) = ?"
         return [KeyRow(*row) for row in await self._db.rows(sql, (key_id, key_id))]
 

@@ -23,7 +23,7 @@ class MemberRows:
         self._db = connection
 
     async def get(self, guid: str, uid: str) -> MemberRow | None:
-        row = await self._db.one(MEMBER_SQL, {"of": guid, "who": uid})
+        row = await self._db.first_row(MEMBER_SQL, {"of": guid, "who": uid})
         return MemberRow(*row) if row else None
 
     async def in_groups(self, guids: list[str], uid: str) -> dict[str, MemberRow]:
@@ -68,13 +68,13 @@ class MemberRows:
     async def memberships_of(self, uid: str) -> dict[str, int]:
         return dict(map(tuple, await self._db.rows(_MEMBERSHIPS_SQL, (uid,))))
 
-    async def among(self, guid: str, uids: list[str]) -> list[str]:
+    async def members_among(self, guid: str, uids: list[str]) -> list[str]:
         values: list[Any] = [guid]
         sql = f"SELECT uid FROM members WHERE guid = ? AND {self._db.dialect.any_of('uid', uids, values)}"
         return [row[0] for row in await self._db.rows(sql, values)]
 
     async def ban_of(self, guid: str, uid: str) -> BanRow | None:
-        row = await self._db.one(BAN_SQL, (guid, uid))
+        row = await self._db.first_row(BAN_SQL, (guid, uid))
         return BanRow(*row) if row else None
 
     async def bans(self, wanted: MemberFilter) -> tuple[list[BanRow], int]:

@@ -34,11 +34,11 @@ class MessageRows:
         self._db = connection
 
     async def get(self, message_id: int) -> MessageRow | None:
-        row = await self._db.one(MESSAGE_SQL, {"key": message_id})
+        row = await self._db.first_row(MESSAGE_SQL, {"key": message_id})
         return MessageRow._make(row) if row else None
 
     async def by_muid(self, sender: str, muid: str) -> MessageRow | None:
-        row = await self._db.one(MESSAGE_BY_MUID_SQL, {"who": sender, "key": muid})
+        row = await self._db.first_row(MESSAGE_BY_MUID_SQL, {"who": sender, "key": muid})
         return MessageRow._make(row) if row else None
 
     async def by_ids(self, ids: Iterable[int]) -> dict[int, MessageRow]:
@@ -72,7 +72,7 @@ class MessageRows:
     async def missed_boundary(self, reader: str, device: str, after: int, most: int) -> int:
         # Looks back from the newest message in growing steps: what was missed may be much more than `most`.
         sql, width = missed_boundary(self._db.dialect.name), BOUNDARY_STEP * most
-        newest = (await self._db.one("SELECT coalesce(max(id), 0) FROM messages"))[0]
+        newest = (await self._db.first_row("SELECT coalesce(max(id), 0) FROM messages"))[0]
         while True:
             begin = max(after, newest - width)
             values = {"reader": reader, "device": device, "cursor": begin, "most": most}

@@ -53,15 +53,15 @@ class NotificationRows:
 
     # What is to be notified.
 
-    async def highest(self) -> int:
-        row = await self._db.one("SELECT coalesce(max(id), 0) FROM messages")
+    async def newest_id(self) -> int:
+        row = await self._db.first_row("SELECT coalesce(max(id), 0) FROM messages")
         return int(row[0])
 
     async def progress(self) -> Progress:
-        row = await self._db.one("SELECT message_id, after_uid, reaction_id FROM push_progress")
+        row = await self._db.first_row("SELECT message_id, after_uid, reaction_id FROM push_progress")
         return Progress._make(row)
 
-    async def advance(self, progress: Progress) -> None:
+    async def store_progress(self, progress: Progress) -> None:
         await self._db.run(
             "UPDATE push_progress SET message_id = ?, after_uid = ?, reaction_id = ? WHERE message_id < ?"
             " OR (message_id = ? AND (after_uid < ? OR reaction_id < ?))",
@@ -108,13 +108,13 @@ class NotificationRows:
 
     # What waits, was sent, or was given up.
 
-    async def waiting(self) -> int:
+    async def count_waiting(self) -> int:
         waiting = f"SELECT 1 FROM notifications WHERE {_WAITING_CONDITION} LIMIT {MAX_COUNTED_NOTIFICATIONS}"
         sql = f"SELECT count(*) FROM ({waiting}) AS n"
-        row = await self._db.one(sql)
+        row = await self._db.first_row(sql)
         return int(row[0])
 
-    async def due(self, provider: str, now: int, limit: int) -> list[DueNotification]:
+    async def due_notifications(self, provider: str, now: int, limit: int) -> list[DueNotification]:
         # Two joins in a row: SQLite would make a table of all devices for a join within a join.
         rows = await self._db.rows(
             f"SELECT {_N_COLUMNS}, t.platform, CASE WHEN a.token_hash IS NOT NULL THEN t.token END FROM notifications n"
@@ -128,20 +128,20 @@ class NotificationRows:
 
     async def next_due(self, provider: str) -> int | None:
         sql = f"SELECT due_at FROM notifications WHERE provider = ? AND {_WAITING_CONDITION} ORDER BY due_at LIMIT 1"
-        row = await self._db.one(sql, (provider,))
+        row = await self._db.first_row(sql, (provider,))
         return int(row[0]) if row else None
 
     async def reaction(self, reaction_id: int) -> ReactionSeen | None:
         sql = "SELECT id, message_id, reaction, uid, reacted_at FROM reactions WHERE id = ?"
-        row = await self._db.one(sql, (reaction_id,))
+        row = await self._db.first_row(sql, (reaction_id,))
         return ReactionSeen._make(row) if row else None
 
     async def read_up_to(self, conversation_id: ConversationKey, uid: str) -> int:
         sql = "SELECT read_id, cleared_id FROM marks WHERE conversation_id = ? AND uid = ?"
-        row = await self._db.one(sql, (conversation_id, uid))
+        row = await self._db.first_row(sql, (conversation_id, uid))
         return max(row) if row else 0
 
-    async def sent(self, ids: Sequence[int], now: int) -> None:
+    async def mark_sent(self, ids: Sequence[int], now: int) -> None:
         sql = (
             "UPDATE notifications SET sent_at = ?, last_try_at = ?, attempt = attempt + 1, shown = 1, problem = NULL"
             " WHERE id = ?"
@@ -162,10 +162,10 @@ class NotificationRows:
             (now, now, now, problem, notification_id),
         )
 
-    async def drop(self, ids: Sequence[int]) -> None:
+    async def remove_unwanted(self, ids: Sequence[int]) -> None:
         await self._db.run_many("DELETE FROM notifications WHERE id = ?", [(one,) for one in ids])
 
-    async def failed(self, *, limit: int, offset: int) -> tuple[list[NotificationRow], int]:
+    async def list_failed(self, *, limit: int, offset: int) -> tuple[list[NotificationRow], int]:
         count = "SELECT count(*) FROM notifications WHERE failed_at IS NOT NULL"
         sql = f"SELECT {_COLUMNS} FROM notifications WHERE failed_at IS NOT NULL ORDER BY failed_at DESC, id DESC"
         rows, total = await self._db.page(count, f"{sql} LIMIT ? OFFSET ?", (), (limit, offset))
@@ -182,7 +182,7 @@ class NotificationRows:
         return [NotificationRow._make(row) for row in rows]
 
     async def get(self, notification_id: int) -> NotificationRow | None:
-        row = await self._db.one(f"SELECT {_COLUMNS} FROM notifications WHERE id = ?", (notification_id,))
+        row = await self._db.first_row(f"SELECT {_COLUMNS} FROM notifications WHERE id = ?", (notification_id,))
         return NotificationRow._make(row) if row else None
 
     async def send_again(self, notification_id: int, now: int) -> bool:
@@ -195,7 +195,7 @@ class NotificationRows:
             found += changed
         return found
 
-    async def forget(self, sent_before: int, failed_before: int) -> None:
+    async def delete_finished(self, sent_before: int, failed_before: int) -> None:
         some = "(SELECT id FROM notifications WHERE {} ORDER BY id LIMIT 500)"
         for condition, before in (("sent_at < ?", sent_before), ("failed_at < ?", failed_before)):
             while await self._db.run(f"DELETE FROM notifications WHERE id IN {some.format(condition)}", (before,)):

@@ -36,9 +36,9 @@ class PruningRows:
     def __init__(self, connection: Connection) -> None:
         self._db = connection
 
-    async def oldest(self) -> tuple[int | None, int | None]:
-        message = await self._db.one("SELECT sent_at FROM messages ORDER BY id LIMIT 1")
-        file = await self._db.one("SELECT created_at FROM files ORDER BY created_at LIMIT 1")
+    async def oldest_times(self) -> tuple[int | None, int | None]:
+        message = await self._db.first_row("SELECT sent_at FROM messages ORDER BY id LIMIT 1")
+        file = await self._db.first_row("SELECT created_at FROM files ORDER BY created_at LIMIT 1")
         return message and message[0], file and file[0]
 
     async def count(self, messages_before: int, files_before: int) -> OldCounts:
@@ -53,15 +53,15 @@ class PruningRows:
         sql = f"SELECT name FROM files WHERE {where} ORDER BY name LIMIT ?"
         return [row[0] for row in await self._db.rows(sql, (name, uploaded_before, limit))]
 
-    async def unused(self, uploaded_before: int) -> OldCounts:
+    async def count_unused(self, uploaded_before: int) -> OldCounts:
         where = f"used = {NEVER_USED} AND unused_since <= ?"
         sql = f"SELECT count(*), CAST(coalesce(sum(size), 0) AS BIGINT) FROM files WHERE {where}"
         ((files, size),) = await self._db.rows(sql, (uploaded_before,))
         return OldCounts(0, files, int(size))
 
-    async def known(self, stems: Sequence[str]) -> list[bool]:
+    async def recorded_names(self, stems: Sequence[str]) -> list[bool]:
         # The extension follows a dot, and "/" follows the dot in the order of names.
-        found = await self._db.each(_KNOWN_SQL, [{"stem": stem, "end": f"{stem}/"} for stem in stems])
+        found = await self._db.first_rows(_KNOWN_SQL, [{"stem": stem, "end": f"{stem}/"} for stem in stems])
         return [row is not None for row in found]
 
     async def condemn(self, names: Sequence[str]) -> None:
@@ -70,7 +70,7 @@ class PruningRows:
         await self._db.run_many("DELETE FROM file_uses WHERE name = ?", rows)
 
     async def pruned_until(self, reader: str, after: int) -> int:
-        (highest,) = await self._db.one("SELECT pruned_id FROM app")
+        (highest,) = await self._db.first_row("SELECT pruned_id FROM app")
         if highest <= after:
             return 0
         ((until,),) = await self._db.rows(_PRUNED_SQL, {"reader": reader, "own": own_subject(reader), "after": after})

@@ -16,7 +16,7 @@ class PushPreferenceRows:
         self._db = connection
 
     async def get(self, uid: str) -> tuple[str, str]:
-        row = await self._db.one("SELECT preferences, timezone FROM push_preferences WHERE uid = ?", (uid,))
+        row = await self._db.first_row("SELECT preferences, timezone FROM push_preferences WHERE uid = ?", (uid,))
         return (row[0], row[1]) if row else ("{}", "")
 
     async def put(self, uid: str, preferences: str) -> None:
@@ -33,7 +33,7 @@ class PushPreferenceRows:
             (timezone, uid),
         )
 
-    async def mutes(self, uid: str, now: int) -> list[MuteRow]:
+    async def muted_conversations(self, uid: str, now: int) -> list[MuteRow]:
         sql = "SELECT conversation_id, until FROM push_mutes WHERE uid = ? AND until > ? ORDER BY conversation_id"
         return [MuteRow(ConversationKey(row[0]), row[1]) for row in await self._db.rows(sql, (uid, now))]
 

@@ -23,8 +23,8 @@ class PushTokenRows:
     def __init__(self, connection: Connection) -> None:
         self._db = connection
 
-    async def any(self) -> bool:
-        return await self._db.one("SELECT 1 FROM push_tokens LIMIT 1") is not None
+    async def any_registered(self) -> bool:
+        return await self._db.first_row("SELECT 1 FROM push_tokens LIMIT 1") is not None
 
     async def put(self, token: PushTokenRow, limit: int) -> None:
         await self._db.run(_BEGIN_SQL)
@@ -72,7 +72,7 @@ class PushTokenRows:
     async def remove(self, token_hash: str, token: str) -> None:
         await self._db.run("DELETE FROM push_tokens WHERE token_hash = ? AND token = ?", (token_hash, token))
 
-    async def sweep(self, now: int) -> None:
+    async def remove_ended(self, now: int) -> None:
         await self._db.run(
             "DELETE FROM push_tokens WHERE NOT EXISTS (SELECT 1 FROM auth_tokens a"
             " WHERE a.token_hash = push_tokens.auth_token AND (a.expires_at IS NULL OR a.expires_at > ?))",

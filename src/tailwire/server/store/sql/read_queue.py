@@ -41,7 +41,7 @@ class ReadQueue:
         self._used: dict[str, tuple[float, float]] = {}
 
     async def take(self, who: str) -> None:
-        """Wait for a turn. The caller must give it back with `give`.
+        """Wait for a turn. The caller must return it with `give_back`.
 
         Raises:
             Refused: ERR_TOO_MANY_REQUESTS, too many reads of this user wait; ERR_UNAVAILABLE, too many wait in all.
@@ -70,7 +70,7 @@ class ReadQueue:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                self.give(who, 0.0)  # granted at the same moment
+                self.give_back(who, 0.0)  # granted at the same moment
             else:
                 self._dequeue(who, turn)
             raise
@@ -80,7 +80,7 @@ class ReadQueue:
         """Return whether reads wait."""
         return self._count > 0
 
-    def give(self, who: str, seconds: float, *, passed_on: bool = False) -> None:
+    def give_back(self, who: str, seconds: float, *, passed_on: bool = False) -> None:
         """Give back a turn.
 
         Args:

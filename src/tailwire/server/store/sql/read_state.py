@@ -57,13 +57,15 @@ class ReadStateRows:
         self._log = log
 
     async def get(self, conversation_id: ConversationKey, uid: str) -> ReadStateRow:
-        row = await self._db.one(MARK_SQL, {"conversation": conversation_id, "who": uid})
+        row = await self._db.first_row(MARK_SQL, {"conversation": conversation_id, "who": uid})
         return ReadStateRow(*row) if row else ReadStateRow(conversation_id, uid)
 
     async def cleared_until(self, conversation_id: ConversationKey, uid: str) -> int:
         return (await self.get(conversation_id, uid)).cleared_id
 
-    async def unmark(self, conversation_id: ConversationKey, reader: str, after: int, device: str = "") -> int:
+    async def mark_unread_after(
+        self, conversation_id: ConversationKey, reader: str, after: int, device: str = ""
+    ) -> int:
         changed = list_changed(ChangeKind.LIST_CHANGED, conversation_id, reader, device)
         return await self._log.run(*setting("read_id", conversation_id, reader, after), changed)
 

@@ -20,8 +20,8 @@ class BlockRows:
     def __init__(self, connection: Connection) -> None:
         self._db = connection
 
-    async def between(self, one: str, other: str) -> str:
-        row = await self._db.one(BETWEEN_SQL, {"one": one, "other": other, "by": one})
+    async def blocker_between(self, one: str, other: str) -> str:
+        row = await self._db.first_row(BETWEEN_SQL, {"one": one, "other": other, "by": one})
         return row[0] if row else ""
 
     async def find(
@@ -54,7 +54,7 @@ class BlockRows:
             found[by] = (found.get(by, (None, None))[0], at)
         return found
 
-    async def everyone(self, uid: str) -> frozenset[str]:
+    async def blocked_or_blocking(self, uid: str) -> frozenset[str]:
         rows = await self._db.rows(
             "SELECT blocked FROM blocks WHERE uid = :uid UNION SELECT uid FROM blocks WHERE blocked = :uid",
             {"uid": uid},
@@ -72,4 +72,4 @@ class FriendRows:
         return frozenset(row[0] for row in await self._db.rows("SELECT friend FROM friends WHERE uid = ?", (uid,)))
 
     async def exists(self, uid: str, friend: str) -> bool:
-        return await self._db.one("SELECT 1 FROM friends WHERE uid = ? AND friend = ?", (uid, friend)) is not None
+        return await self._db.first_row("SELECT 1 FROM friends WHERE uid = ? AND friend = ?", (uid, friend)) is not None

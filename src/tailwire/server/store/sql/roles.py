@@ -20,7 +20,7 @@ class RoleRows:
         self._db = connection
 
     async def get(self, role: str) -> RoleRow | None:
-        row = await self._db.one(f"SELECT {_COLUMNS} FROM roles WHERE role = ?", (role,))
+        row = await self._db.first_row(f"SELECT {_COLUMNS} FROM roles WHERE role = ?", (role,))
         return RoleRow(*row) if row else None
 
     async def find(self, *, limit: int, offset: int) -> tuple[list[RoleRow], int]:

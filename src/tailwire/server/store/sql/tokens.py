@@ -23,11 +23,11 @@ class TokenRows:
         self._db = connection
 
     async def owner(self, token_hash: str) -> TokenOwner | None:
-        row = await self._db.one(TOKEN_OWNER_SQL, {"hash": token_hash})
+        row = await self._db.first_row(TOKEN_OWNER_SQL, {"hash": token_hash})
         return TokenOwner(*row) if row else None
 
     async def get(self, token_hash: str) -> TokenRow | None:
-        row = await self._db.one(f"SELECT {COLUMNS} FROM auth_tokens WHERE token_hash = ?", (token_hash,))
+        row = await self._db.first_row(f"SELECT {COLUMNS} FROM auth_tokens WHERE token_hash = ?", (token_hash,))
         return TokenRow(*row) if row else None
 
     async def of_user(self, uid: str, *, limit: int, offset: int) -> tuple[list[TokenRow], int]:
@@ -36,7 +36,7 @@ class TokenRows:
         rows, total = await self._db.page(count, sql, (uid,), (uid, limit, offset))
         return [TokenRow(*row) for row in rows], total
 
-    async def change(self, token: TokenRow) -> None:
+    async def change_device(self, token: TokenRow) -> None:
         sql = "UPDATE auth_tokens SET platform = ?, user_agent = ?, app_info = ? WHERE token_hash = ?"
         values = (token.platform, token.user_agent, token.app_info, token.token_hash)
         await self._db.run(sql, values)

@@ -30,7 +30,7 @@ class UserRows:
         self._db = connection
 
     async def get(self, uid: str) -> UserRow | None:
-        row = await self._db.one(USER_SQL, {"key": uid})
+        row = await self._db.first_row(USER_SQL, {"key": uid})
         return UserRow(*row) if row else None
 
     async def find(self, wanted: UserFilter) -> tuple[list[UserRow], int]:
@@ -75,5 +75,5 @@ class UserRows:
             where.append(found if wanted.online else f"NOT ({found})")
         return " AND ".join(where)
 
-    async def seen(self, uid: str, now: int) -> None:
+    async def store_last_online(self, uid: str, now: int) -> None:
         await self._db.run("UPDATE users SET last_active_at = ? WHERE uid = ?", (now, uid))

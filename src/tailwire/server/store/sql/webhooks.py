@@ -19,10 +19,10 @@ class WebhookRows:
     def __init__(self, connection: Connection) -> None:
         self._db = connection
 
-    async def all(self) -> list[WebhookRow]:
+    async def list_all(self) -> list[WebhookRow]:
         rows = await self._db.rows(f"SELECT {COLUMNS} FROM webhooks ORDER BY created_at, id")
         return [WebhookRow(*row) for row in rows]
 
     async def get(self, webhook_id: str) -> WebhookRow | None:
-        row = await self._db.one(f"SELECT {COLUMNS} FROM webhooks WHERE id = ?", (webhook_id,))
+        row = await self._db.first_row(f"SELECT {COLUMNS} FROM webhooks WHERE id = ?", (webhook_id,))
         return WebhookRow(*row) if row else None

@@ -35,7 +35,7 @@ class Annotations(AnnotationRows):
             sql = "UPDATE messages SET pinned_at = ?, pinned_by = ?, updated_at = ? WHERE id = ?"
             c.execute(sql, (now if pinned else None, act.by if pinned else None, now, message.id))
             noted = change_log.pin(message.conversation_id, message.id, act.by, act.device, pinned=pinned)
-            return self._log.note(c, noted, now)
+            return self._log.add(c, noted, now)
 
         return await self._db.write(change)
 
@@ -49,7 +49,7 @@ class Annotations(AnnotationRows):
                 return 0
             c.execute("INSERT OR REPLACE INTO saves VALUES (?, ?, ?)", (uid, message_id, now))
             self._db.after_commit(lambda: self._savers.add(uid))
-            return self._log.note(c, change_log.own(ChangeKind.SAVED, uid, act.device, message_id=message_id), now)
+            return self._log.add(c, change_log.own(ChangeKind.SAVED, uid, act.device, message_id=message_id), now)
 
         return await self._db.write(add)
 
@@ -67,7 +67,7 @@ class Annotations(AnnotationRows):
 
         await self._db.write(change)
 
-    async def flag(self, act: MessageAct, reason_id: str, remark: str | None, now: int) -> None:
+    async def add_report(self, act: MessageAct, reason_id: str, remark: str | None, now: int) -> None:
         def add(c: sqlite3.Connection) -> None:
             may_change(c, act)
             values = (act.message_id, act.by, reason_id, remark, now)
@@ -75,7 +75,7 @@ class Annotations(AnnotationRows):
 
         await self._db.write(add)
 
-    async def interact(self, act: MessageAct, elements: Sequence[str], now: int) -> None:
+    async def add_interactions(self, act: MessageAct, elements: Sequence[str], now: int) -> None:
         message_id, uid = act.message_id, act.by
 
         def add(c: sqlite3.Connection) -> None:

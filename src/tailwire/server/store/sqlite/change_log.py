@@ -54,14 +54,14 @@ class ChangeLog(ChangeLogRows):
         """Run a statement that writes and, if it changes a row, store a change with it (see `LoggedWrites`)."""
 
         def write(c: sqlite3.Connection) -> int:
-            return self.note(c, change, self._world.seconds()) if c.execute(sql, values).rowcount > 0 else 0
+            return self.add(c, change, self._world.seconds()) if c.execute(sql, values).rowcount > 0 else 0
 
         return await self._database.write(write)
 
     def _read_number(self, c: sqlite3.Connection) -> None:
         (self._number,) = c.execute(NEWEST_SQL).fetchone()
 
-    def note(self, c: sqlite3.Connection, change: Change, now: int, *, since_id: int = 0) -> int:
+    def add(self, c: sqlite3.Connection, change: Change, now: int, *, since_id: int = 0) -> int:
         """Store a change within an operation, and return its number."""
         subject, key, kind, uid, device, to_uid, message_id, detail = change
         self._number = number = self._number + 1
@@ -78,16 +78,16 @@ class ChangeLog(ChangeLogRows):
     def membership_ended(self, c: sqlite3.Connection, guid: str, uid: str, since_id: int, until_id: int) -> None:
         """Store within an operation that a user was a member of a group for its messages in (since_id, until_id]."""
         ended = change_log.membership_ended(guid, uid, until_id=until_id)
-        self.note(c, ended, self._world.seconds(), since_id=since_id)
+        self.add(c, ended, self._world.seconds(), since_id=since_id)
 
     def group_changed(self, c: sqlite3.Connection, guid: str, uid: str, device: str) -> int:
         """Store, within an operation, that a group has new properties or another owner. Return the number."""
-        return self.note(c, change_log.group_changed(guid, uid, device), self._world.seconds())
+        return self.add(c, change_log.group_changed(guid, uid, device), self._world.seconds())
 
     def group_removed(self, c: sqlite3.Connection, guid: str, uid: str, device: str) -> int:
         """Store within an operation, before the members are removed, that a group was deleted. Return the number."""
         now, last_id = self._world.seconds(), self._database.last_id
-        number = self.note(c, change_log.group_removed(guid, uid, device, newest=self._number), now)
+        number = self.add(c, change_log.group_removed(guid, uid, device, newest=self._number), now)
         ended = values_of(change_log.membership_ended(guid, "", until_id=last_id), now)
         c.execute(_END_MEMBERSHIPS_SQL, {**ended, "after_id": last_id, "number": number})
         self._read_number(c)

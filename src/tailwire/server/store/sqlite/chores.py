@@ -44,7 +44,9 @@ class Chores:
 
     async def do_next(self) -> bool:
         now = self._world.seconds()
-        first = await self._db.one("SELECT kind FROM chores WHERE due_at <= ? ORDER BY due_at, kind LIMIT 1", (now,))
+        first = await self._db.first_row(
+            "SELECT kind FROM chores WHERE due_at <= ? ORDER BY due_at, kind LIMIT 1", (now,)
+        )
         if first is None:
             return False
         if first[0] == LOG:
@@ -69,7 +71,7 @@ class Chores:
         return not busy
 
     async def next_due(self) -> int | None:
-        (due,) = await self._db.one("SELECT min(due_at) FROM chores")
+        (due,) = await self._db.first_row("SELECT min(due_at) FROM chores")
         return None if due is None else int(due)
 
     @staticmethod

@@ -53,11 +53,11 @@ class Database:
         self._on_rollback: list[Callable[[sqlite3.Connection], None]] = []
         self._on_commit: list[Callable[[int], None]] = []
 
-    async def one(self, sql: str, parameters: Parameters = ()) -> Any:
+    async def first_row(self, sql: str, parameters: Parameters = ()) -> Any:
         """Return the first row of a query that an index answers at once, or None."""
         return self.reader.execute(sql, parameters).fetchone()
 
-    async def each(self, sql: str, keys: Iterable[Parameters]) -> list[Any]:
+    async def first_rows(self, sql: str, keys: Iterable[Parameters]) -> list[Any]:
         """Return the first row of a query as `one` does, or None, for each set of parameters."""
         execute = self.reader.execute
         return [execute(sql, key).fetchone() for key in keys]

@@ -59,7 +59,7 @@ class Deliveries(DeliveryRows):
         return row[0] if row else None
 
     async def state(self, webhook_id: str) -> WebhookState:
-        row = await self._db.one(STATE_SQL, (webhook_id,)) or (None, None, None, None)
+        row = await self._db.first_row(STATE_SQL, (webhook_id,)) or (None, None, None, None)
         success, failure, problem, failing_since = row
         return WebhookState(
             last_success_at=success,
@@ -105,7 +105,7 @@ class Deliveries(DeliveryRows):
             c.execute(f"DELETE FROM deliveries WHERE id IN ({first})", (webhook_id, beyond))
             self._failed[webhook_id] -= beyond
 
-    async def delivered(self, row: DeliveryRow, now: int) -> None:
+    async def remove_delivered(self, row: DeliveryRow, now: int) -> None:
         def record(c: sqlite3.Connection) -> None:
             found = c.execute("DELETE FROM deliveries WHERE id = ? RETURNING failed_at", (row.id,)).fetchone()
             if found is not None:  # else its webhook was removed meanwhile

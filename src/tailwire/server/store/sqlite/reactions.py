@@ -44,7 +44,7 @@ class Reactions(ReactionRows):
             row = ReactionRow(added[0], message_id, reaction, uid, now)
             change = change_log.reaction(message.conversation_id, row, act.device, added=True)
             after = message._replace(traits=message.traits | Trait.REACTION, updated_at=now)
-            row = replace(row, number=self._log.note(c, change, now), message=after)
+            row = replace(row, number=self._log.add(c, change, now), message=after)
             self._webhooks.enqueue(c, events(row) if events else (), None)
             return row
 
@@ -68,7 +68,7 @@ class Reactions(ReactionRows):
             c.execute(sql, (now, message_id, int(Trait.REACTION), message_id))
             row = ReactionRow(gone[0], message_id, reaction, uid, gone[1])
             change = change_log.reaction(message.conversation_id, row, act.device, added=False)
-            row = replace(row, number=self._log.note(c, change, now))
+            row = replace(row, number=self._log.add(c, change, now))
             self._webhooks.enqueue(c, events(row) if events else (), None)
             return row
 

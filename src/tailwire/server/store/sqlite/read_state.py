@@ -35,7 +35,7 @@ class ReadState(ReadStateRows):
             return 0
         return await super().cleared_until(conversation_id, uid)
 
-    async def mark(
+    async def mark_up_to(
         self,
         conversation_id: ConversationKey,
         reader: str,
@@ -66,7 +66,7 @@ class ReadState(ReadStateRows):
             if group and not log:
                 return ReadStateChange()
             receipt = change_log.receipt(conversation_id, up_to, reader, device, sender, read=read)
-            change_number = self._log.note(c, receipt, now)
+            change_number = self._log.add(c, receipt, now)
             if not group:
                 _note_times(c, conversation_id, reader, known, up_to, now, read)
                 return ReadStateChange(number=change_number)
@@ -78,7 +78,7 @@ class ReadState(ReadStateRows):
                 c.execute(sql, (conversation_id, reader, int(kind), up_to, now))
                 for reached, number in _note_all(c, conversation_id, group, reader, before, up_to, now, kind):
                     change = change_log.receipt_of_all(conversation_id, number, reader, reached, read=kind)
-                    by_all.append((reached, number, kind, self._log.note(c, change, now)))
+                    by_all.append((reached, number, kind, self._log.add(c, change, now)))
             return ReadStateChange(tuple(by_all), change_number)
 
         return await self._db.write(note)

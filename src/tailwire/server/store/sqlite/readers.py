@@ -72,7 +72,7 @@ class Readers:
         await self._queue.take(who)
         begun = self._clock()
         if self._closed:
-            self._queue.give(who, 0.0)
+            self._queue.give_back(who, 0.0)
             raise Refused("ERR_UNAVAILABLE", retry_after=1.0)
         reader, loop = self._idle.pop(), asyncio.get_running_loop()
         future = loop.run_in_executor(self._executor, reader.run, job, self._deadline)
@@ -82,7 +82,7 @@ class Readers:
             timer.cancel()
             self._idle.append(reader)
             self._long -= reader.long
-            give = partial(self._queue.give, who, self._clock() - begun, passed_on=reader.long)
+            give = partial(self._queue.give_back, who, self._clock() - begun, passed_on=reader.long)
             reader.long = False
             self._give_later(give)
 

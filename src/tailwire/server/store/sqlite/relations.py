@@ -29,7 +29,7 @@ class Blocks(BlockRows):
         """Drop a removed user from the cache."""
         self._pairs = {pair for pair in self._pairs if uid not in pair}
 
-    async def between(self, one: str, other: str) -> str:
+    async def blocker_between(self, one: str, other: str) -> str:
         if (one, other) in self._pairs:
             return one
         return other if (other, one) in self._pairs else ""
@@ -58,7 +58,7 @@ class Blocks(BlockRows):
 
     def _note(self, c: sqlite3.Connection, done: sqlite3.Cursor, uid: str, device: str) -> int:
         change = own(ChangeKind.BLOCKS, uid, device)
-        return self._log.note(c, change, self._world.seconds()) if done.rowcount > 0 else 0
+        return self._log.add(c, change, self._world.seconds()) if done.rowcount > 0 else 0
 
 
 class Friends(FriendRows):

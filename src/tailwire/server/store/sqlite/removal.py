@@ -130,7 +130,7 @@ class Removal:
                 return {}
             self._remove_conversation(c, conversation_id)
             now = self._world.seconds()
-            return {uid: self._log.note(c, change, now) for uid, change in changes.items()}
+            return {uid: self._log.add(c, change, now) for uid, change in changes.items()}
 
         return await self._db.write(remove)
 

@@ -55,7 +55,7 @@ class RequestNumbers:
         future.add_done_callback(ended)
         return both
 
-    async def note(self, number: RequestNumber) -> None:
+    async def store_number(self, number: RequestNumber) -> None:
         number.taken = True
         await self._database.write(lambda c: self._store(c, number))
 

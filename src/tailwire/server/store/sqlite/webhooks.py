@@ -27,7 +27,7 @@ class Webhooks(WebhookRows):
         self._on_queued = call
 
     @property
-    def enabled(self) -> bool:
+    def any_enabled(self) -> bool:
         return bool(self._by_trigger)
 
     async def put(self, webhook: WebhookRow, *, new: bool = True) -> bool:

@@ -61,12 +61,12 @@ async def test_connections_are_made_up_to_the_bound_and_used_again():
     waiting = [asyncio.create_task(pool.take()) for _ in range(2)]
     await settle()
     assert not any(task.done() for task in waiting)
-    pool.give(second)
+    pool.give_back(second)
     assert await waiting[0] is second  # the one that has waited longest
     assert not waiting[1].done()
-    pool.give(first)
+    pool.give_back(first)
     assert await waiting[1] is first
-    pool.give(first)
+    pool.give_back(first)
     assert await pool.take() is first
     assert len(database.made) == 2
 
@@ -80,7 +80,7 @@ async def test_dropped_connection_is_closed_and_its_place_is_free():
     pool.drop(dropped)
     assert await waiting is database.made[1]
     assert [connection.ended for connection in database.made] == ["terminated", ""]
-    pool.give(database.made[1])
+    pool.give_back(database.made[1])
     database.made[1].ended = "lost"  # by the server, while it was idle
     assert await pool.take() is database.made[2]
 
@@ -96,7 +96,7 @@ async def test_requests_beyond_the_waiting_limit_are_refused():
     await settle()
     again = asyncio.create_task(pool.take())  # in place of the cancelled one
     await settle()
-    pool.give(taken)
+    pool.give_back(taken)
     assert await again is taken
 
 
@@ -105,10 +105,10 @@ async def test_place_granted_to_a_request_that_was_cancelled_goes_to_the_next_on
     taken = await pool.take()
     gone, stays = [asyncio.create_task(pool.take()) for _ in range(2)]
     await settle()
-    pool.give(taken)
+    pool.give_back(taken)
     gone.cancel()  # its task does not know yet that its turn has come
     assert await asyncio.wait_for(stays, 1) is taken
-    pool.give(taken)
+    pool.give_back(taken)
     assert await pool.take() is taken
 
 
@@ -126,7 +126,7 @@ async def test_database_that_does_not_answer_is_tried_for_a_while_and_then_refus
     await refused(pool.take())
     assert (clock() - began, database.tries) == (0, 1)
     database.down = False
-    pool.give(await pool.take())  # the place of those that failed is free
+    pool.give_back(await pool.take())  # the place of those that failed is free
     assert pool.problem == ""
     database.made[0].ended, database.down, began = "lost", True, clock()
     await refused(pool.take())
@@ -137,10 +137,10 @@ async def test_closed_pool_closes_its_connections_and_hands_out_none():
     database = FakeDatabase()
     pool = Pool(database.connect, 2, 10)
     idle, used = await pool.take(), await pool.take()
-    pool.give(idle)
+    pool.give_back(idle)
     await pool.close()
     assert (idle.ended, used.ended) == ("closed", "terminated")
-    pool.give(used)
+    pool.give_back(used)
     assert (await refused(pool.take())).retry_after == RETRY_AFTER_SECONDS
 
 
@@ -151,7 +151,7 @@ async def test_requests_that_wait_for_a_connection_are_refused_when_the_pool_is_
     waiting = [asyncio.create_task(pool.take()) for _ in range(2)]
     await settle()
     await pool.close()
-    pool.give(used)
+    pool.give_back(used)
     for task in waiting:
         assert (await refused(asyncio.wait_for(task, 1))).code == "ERR_UNAVAILABLE"
     assert len(database.made) == 1

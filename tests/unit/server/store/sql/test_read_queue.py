@@ -31,7 +31,7 @@ class Reads:
 
     async def end(self, who: str, seconds: float = 1.0) -> None:
         self.now += seconds
-        self.queue.give(who, seconds)
+        self.queue.give_back(who, seconds)
         await self.settle()
 
 
@@ -72,7 +72,7 @@ async def test_long_read_resumes_after_others_had_a_turn():
     await reads.settle()
     assert reads.began == ["alice", "bob"]  # not alice again: the first read is still in progress
     reads.now += 1
-    reads.queue.give("alice", 1.0, passed_on=True)
+    reads.queue.give_back("alice", 1.0, passed_on=True)
     await reads.settle()
     assert reads.began == ["alice", "bob"]
     await reads.end("bob")
@@ -135,7 +135,7 @@ async def test_cancelled_read_keeps_no_turn():
     assert reads.began == ["alice", "carol"]
     late = reads.ask("dora")
     await reads.settle()
-    reads.queue.give("carol", 1.0)  # dora gets the turn and is cancelled at the same moment
+    reads.queue.give_back("carol", 1.0)  # dora gets the turn and is cancelled at the same moment
     late.cancel()
     await reads.settle()
     assert stays.done()
@@ -151,7 +151,7 @@ async def test_read_cancelled_at_the_moment_of_its_turn_is_skipped():
     other = reads.ask("other")
     await reads.settle()
     gone.cancel()  # its task is notified one step later
-    reads.queue.give("first", 1.0)
+    reads.queue.give_back("first", 1.0)
     await reads.settle()
     assert (gone.cancelled(), other.done(), reads.began) == (True, True, ["first", "other"])
     await reads.end("other")
@@ -168,7 +168,7 @@ async def test_next_read_of_a_user_follows_one_that_was_cancelled_at_the_moment_
     reads.ask("twice", "stays")
     await reads.settle()
     gone.cancel()  # its task is notified one step later
-    reads.queue.give("first", 1.0)
+    reads.queue.give_back("first", 1.0)
     await reads.settle()
     assert reads.began == ["first", "stays"]
 

@@ -81,7 +81,7 @@ async def test_checkpoint_that_fails_is_logged_and_writes_go_on(
             await finished(database)
         assert "the write-ahead log could not be copied" in caplog.text
         await database.run(ROWS, (checkpoints.MIN_CHANGES, "x"))
-        (count,) = await database.one("SELECT count(*) FROM settings_of_a_test")
+        (count,) = await database.first_row("SELECT count(*) FROM settings_of_a_test")
         assert count == checkpoints.MIN_CHANGES + 1
 
 
