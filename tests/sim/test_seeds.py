@@ -269,6 +269,28 @@ def test_seed_200038_a_login_in_progress_when_all_faults_stop():
     )
 
 
+def test_seed_300236_a_login_in_progress_and_a_device_that_connects_only_on_request():
+    # The device was taken for stuck, because its connect() came before the end of the login.
+    simulate(Plan.from_json("""{"seed": 300236, "steps": [
+[24.0, "backend", "log out", "alice-desk"],
+[29.0, "network", "slow accept", 2.0],
+[1631.0, "alice-desk", "log in", null],
+[1.0, "alice-desk", "register push", null]
+]}"""))  # fmt: skip
+
+
+def test_seed_300165_a_gap_around_a_message_that_a_backup_lost():
+    # The device had received it before, and continues from the last message that both sides know.
+    simulate(Plan.from_json("""{"seed": 300165, "steps": [
+[778.0, "server", "copy", null],
+[0.0, "carol-phone", "queue", "bob"],
+[739.0, "server", "put back", 0.3],
+[0.0, "alice-phone", "burst", 35],
+[0.0, "network", "nameless", null],
+[2.0, "carol-phone", "drop", null]
+]}"""))  # fmt: skip
+
+
 def test_error_logged_by_the_sdk_fails_the_run(monkeypatch):
     honest, opened = Connector.open, []
 

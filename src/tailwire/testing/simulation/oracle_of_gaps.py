@@ -33,7 +33,12 @@ def unfounded(
         given = {one.id for one in device.received if one.at < at and one.life == life}
         missing = [one.id for one in _theirs(commits, device, begin, at) if one.id <= end and one.id not in given]
         later = sum(one.id not in given and not one.is_change for one in _theirs(commits, device, end, at))
-        inside = [one.id for one in device.received if one.life == life and begin < one.id <= end]
+        # What was lost when a backup was restored lies within a gap that begins at the last message that both know.
+        inside = [
+            one.id
+            for one in device.received
+            if one.life == life and begin < one.id <= end and not backup.removed(one.id)
+        ]
         if inside:
             return f"{device.name} received a gap ({begin}, {end}] at {at} around {inside}, which it also received"
         if not missing or later < device.catch_up_limit:

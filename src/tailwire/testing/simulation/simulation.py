@@ -120,7 +120,7 @@ class Simulation:
         await asyncio.sleep(1)
         hints = self.chance.random() < 0.5
         waiting = [device for device in self.devices.values() if not is_trying(device)]
-        failed: set[str] = set()  # whose earlier login was still in progress, with a token that ends soon
+        failed: dict[str, bool] = {}  # device, whose earlier login was still in progress: whether its token ends soon
         for device in self.devices.values():
             chat = device.chat
             assert chat is not None
@@ -128,17 +128,16 @@ class Simulation:
             if hints:
                 device.context.run(chat.set_network, "online")
             ends = bool(self.plan.token_lifetime) and not device.has_provider
-            if ends or chat.get_logged_in_user() is None or parts_of(chat).sessions.require().expired:
-                done = await device.run(device.log_in(new_token=ends))
-                if ends and not done:
-                    failed.add(device.name)
+            is_out = chat.get_logged_in_user() is None or parts_of(chat).sessions.require().expired
+            if (ends or is_out) and not await device.run(device.log_in(new_token=ends)):
+                failed[device.name] = ends
             parts = made_parts(chat)
             held = parts is not None and parts.driver.state.held  # by disconnect(): only connect() ends it
             if hints or held or not device.auto:
                 device.run(ignore_errors(chat.connect()))
         # No hint ends the wait for the next attempt.
         if hints:
-            self.broken += await returned(waiting)
+            self.broken += await returned([device for device in waiting if device.name not in failed])
         await asyncio.sleep(MAX_RETRY_SECONDS if self._reports_offline() else 60)
         for device in self.devices.values():
             chat = device.chat
@@ -146,7 +145,7 @@ class Simulation:
                 continue
             if device.name in failed or chat.get_logged_in_user() is None or parts_of(chat).sessions.require().expired:
                 # An earlier login may have used a connection that was cut.
-                await device.run(device.log_in(new_token=device.name in failed))
+                await device.run(device.log_in(new_token=failed.get(device.name, False)))
                 device.run(ignore_errors(chat.connect()))
         await self.backend.finish()
         await asyncio.sleep(120)  # receipts are merged, outboxes are empty
