@@ -38,10 +38,11 @@ async def test_deliveries_are_queued_put_off_given_up_sent_again_and_delivered(o
     assert [(row.trigger, row.body, row.attempt, row.failed_at) for row in (first, fourth)] == [
         ("group_created", b'{"x":1}', 0, None)
     ] * 2
-    assert store.deliveries.waiting_counts() == {"w": 4}
     assert await store.deliveries.last_id("w") == fourth.id
 
     state = await store.deliveries.state("w")
+    # On PostgreSQL a count that was read between a commit and its answer is too high at first. `state` reads it again.
+    assert store.deliveries.waiting_counts() == {"w": 4}
     assert (state.waiting_since, state.failed) == (first.queued_at, 0)
     assert store.deliveries.waiting_since("w") == first.queued_at
 
