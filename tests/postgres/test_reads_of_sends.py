@@ -31,7 +31,7 @@ def watched(server: Running) -> list[str]:
 
         return read
 
-    for name in ("one", "rows", "each", "long_rows", "page"):
+    for name in ("first_row", "rows", "first_rows", "long_rows", "page"):
         setattr(database, name, watch(getattr(database, name)))
     return seen
 
