@@ -399,11 +399,11 @@ async def test_second_auth_frame_is_ignored_without_the_renew_feature(stage: Sta
         assert LIFETIME - 1 <= granted["tokenLeft"] <= LIFETIME
         await ws.send(await auth("bob", **renew))  # another user's token: the socket keeps its user
         assert json.loads(await ws.recv())["body"] == {"status": "ERROR", "code": "401"}
-        tries = stage.server.parts.api._guesses._tries.left("127.0.0.1")
+        tries = stage.server.parts.api._guesses._tries.tokens_left("127.0.0.1")
         for _ in range(3):  # counted as guesses, as for the first authentication
             await ws.send(json.dumps({"type": "auth", "body": {"auth": "a.b.9999999999.c"}}))
             assert json.loads(await ws.recv())["body"] == {"status": "ERROR", "code": "401"}
-        assert stage.server.parts.api._guesses._tries.left("127.0.0.1") == tries - 3
+        assert stage.server.parts.api._guesses._tries.tokens_left("127.0.0.1") == tries - 3
         await stage.pass_time(1)
         await ws.send('{"action":"ping","ack":"true"}')
         assert json.loads(await ws.recv()) == pong
