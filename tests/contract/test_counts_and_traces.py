@@ -50,3 +50,27 @@ async def test_files_of_a_user_are_stored_up_to_their_quota(open_store):
     assert await store.files.add(row("c", 90, 20), 100, 11) is FileResult.STORED  # the others are older
     assert await store.files.add(row("d", 10**6, 20), 0, 0) is FileResult.STORED  # no quota
     await store.close()
+
+
+async def test_name_of_a_removed_file_is_kept_for_a_while_and_nothing_else_of_it(open_store):
+    store = await open_store()
+    first, second = (FileRow(name * 40, "alice", "a.txt", "text/plain", 60, 10) for name in "ab")
+
+    async def remove(file: FileRow, now: int) -> None:
+        await store.files.discard([file.name])
+        assert [one.name for one in await store.files.condemn(never_before=0, no_more_before=0, limit=9)] == [file.name]
+        await store.files.remove([file.name], now, kept_seconds=100)
+
+    assert await store.files.add(first) is FileResult.STORED
+    await remove(first, 20)
+    assert await store.files.get(first.name) is None
+    assert await store.files.of_user("alice") == []
+    assert await store.files.bytes_uploaded("alice", 0) == 0
+    assert await store.files.condemn(never_before=999, no_more_before=999, limit=9) == []
+    assert await store.files.unused_since() == (None, None)
+    assert await store.files.add(first) is FileResult.EXISTS
+    assert await store.files.add(second) is FileResult.STORED
+    await remove(second, 120)
+    assert await store.files.add(first) is FileResult.STORED  # the hundred seconds have passed
+    assert await store.files.add(second) is FileResult.EXISTS
+    await store.close()

@@ -398,6 +398,28 @@ async def test_files_are_removed_with_the_last_message_that_names_them(stage, tm
             await rest.refused("ERR_FILE_NOT_FOUND", "GET", url)
 
 
+async def test_form_does_not_bring_a_removed_file_back(stage, tmp_path):
+    await restarted(stage, tmp_path, deleted_files_after=0.0)
+    async with Rest(stage) as rest:
+        form = await form_for(rest, "a.txt", 5)
+        request, url = form["request"], form["attachment"]["url"]
+
+        async def send():
+            return await rest.answer("POST", request["url"], data=request["body"], files={"f": ("a.txt", b"hello")})
+
+        assert (await send()).status_code == 204
+        message = {**FILE, "data": {"attachments": [{"url": url}]}}
+        made = await rest("POST", "/messages", as_="alice", json=message)
+        await rest("DELETE", f"/messages/{made['id']}", as_="alice")
+        await stage.pass_time(10)
+        assert stage.kept() == set()
+        repeated = await send()  # by a proxy, for example
+        assert (repeated.status_code, repeated.json()["error"]["code"]) == (400, "ERR_BAD_REQUEST")
+        await stage.pass_time(10)
+        assert stage.kept() == set()
+        await rest.refused("ERR_FILE_NOT_FOUND", "GET", url)
+
+
 async def test_unreferenced_files_are_removed_and_avatars_stay(stage, tmp_path):
     await restarted(stage, tmp_path, unused_files_after=1000.0)
     async with Rest(stage) as rest:

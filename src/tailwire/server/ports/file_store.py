@@ -44,8 +44,12 @@ class FileStore(Protocol):
     async def unused_since(self) -> tuple[int | None, int | None]:
         """Return when the oldest never referenced file was added, and when the first file lost its last reference."""
 
-    async def remove(self, names: Sequence[str]) -> None:
-        """Remove the records of marked files whose bytes are gone."""
+    async def remove(self, names: Sequence[str], now: int, kept_seconds: int) -> None:
+        """Remove the records of marked files whose bytes are gone.
+
+        Args:
+            kept_seconds: how long the names alone are kept, so that `add` refuses them.
+        """
 
 
 class ChoreStore(Protocol):

@@ -10,7 +10,7 @@ from tailwire.server.store.sql.connection import Connection
 
 COLUMN_NAMES = tuple(f.name for f in dataclasses.fields(FileRow))
 COLUMNS = ", ".join(COLUMN_NAMES)
-NEVER_USED, USED, CONDEMNED = 0, 1, 2
+NEVER_USED, USED, CONDEMNED, REMOVED = 0, 1, 2, 3
 UNUSED_CONDITION = "used = ? AND unused_since <= ?"
 GONE = (CONDEMNED, 1 << 62)
 UPLOADED_SQL = "SELECT CAST(coalesce(sum(size), 0) AS BIGINT) FROM files WHERE uid = ? AND created_at > ?"
@@ -40,9 +40,13 @@ class FileRows:
         (never,), (no_more,) = await self._db.first_row(sql, (NEVER_USED,)), await self._db.first_row(sql, (USED,))
         return never, no_more
 
-    async def remove(self, names: Sequence[str]) -> None:
-        sql = f"DELETE FROM files WHERE name = ? AND used = {CONDEMNED}"
-        await self._db.run_many(sql, [(name,) for name in names])
+    async def remove(self, names: Sequence[str], now: int, kept_seconds: int) -> None:
+        removed = (
+            f"UPDATE files SET used = {REMOVED}, unused_since = ?, uid = '', file_name = '', size = 0"
+            f" WHERE name = ? AND used = {CONDEMNED}"
+        )
+        await self._db.run_many(removed, [(now, name) for name in names])
+        await self._db.run(f"DELETE FROM files WHERE used = {REMOVED} AND unused_since <= ?", (now - kept_seconds,))
 
     async def _any_unused(self, never_before: int, no_more_before: int) -> bool:
         # Return whether `condemn` has anything to do.

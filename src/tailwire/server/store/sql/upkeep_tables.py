@@ -18,7 +18,8 @@ files = Table(
     Column("width", Integer),
     Column("height", Integer),
     Column("thumbnail", short(100)),
-    # Whether it was never referenced, is or was referenced, or is condemned; and since when nothing refers to it.
+    # Whether it was never referenced, is or was referenced, is condemned, or is removed, so that only its name is kept;
+    # and since when nothing refers to it, or since when it is removed.
     Column("used", Integer, nullable=False, server_default="0"),
     Column("unused_since", BigInteger),
     Index("files_by_uid", "uid", "created_at", "size"),
