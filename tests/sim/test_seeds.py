@@ -291,6 +291,43 @@ def test_seed_300165_a_gap_around_a_message_that_a_backup_lost():
 ]}"""))  # fmt: skip
 
 
+def test_seed_300835_an_upload_that_a_proxy_repeats_after_its_file_was_removed():
+    simulate(Plan.from_json("""{"seed": 300835, "steps": [
+[0.0, "alice-phone", "proxy", ["repeat"]],
+[1649.0, "alice-phone", "send file", ["team", 300, []]],
+[1.0, "alice-phone", "delete", null],
+[4.0, "alice-phone", "repeat", null]
+]}"""))  # fmt: skip
+
+
+def test_seed_300892_a_token_that_a_request_had_replaced_when_its_attempt_was_rejected():
+    simulate(Plan.from_json("""{"seed": 300892, "steps": [
+[39.0, "alice-desk", "say", "bob"],
+[13.0, "carol-phone", "burst", 39],
+[593.0, "alice-desk", "burst", 5],
+[18.0, "alice-phone", "line", [60000, 60000, 0.5, 0.6]],
+[364.0, "bob-phone", "say", "alice"],
+[401.0, "alice-phone", "reply", null],
+[0.0, "backend", "log out", "carol-phone"],
+[14.0, "alice-phone", "log out", null],
+[12.0, "alice-phone", "log in", null],
+[7.76719, "alice-phone", "edit", null],
+[0.0, "backend", "log out", "alice-phone"],
+[4.0, "alice-phone", "edit", null],
+[0.0, "backend", "log out", "alice-phone"],
+[7.0, "bob-phone", "say", "carol"]
+]}"""))  # fmt: skip
+
+
+def test_seed_301635_a_file_whose_record_a_backup_lost():
+    # The server describes the attachment as the sender did.
+    simulate(Plan.from_json("""{"seed": 301635, "steps": [
+[1024.0, "server", "copy", null],
+[0.0, "alice-desk", "send file", ["team", 1, ["red"]]],
+[0.02809, "server", "put back", 0.0]
+]}"""))  # fmt: skip
+
+
 def test_error_logged_by_the_sdk_fails_the_run(monkeypatch):
     honest, opened = Connector.open, []
 

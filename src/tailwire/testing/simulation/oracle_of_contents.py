@@ -40,7 +40,7 @@ def wrong_as_stored(reader: Any, sends: dict[str, Send]) -> str:
         fields = json.loads(body)
         data, send = fields["data"], sends[muid]
         text = str(data.get("text", ""))
-        files = tuple((stored_name(a["url"]), a["name"], a["size"]) for a in data.get("attachments", ()))
+        files = tuple((stored_name(a["url"]), a["name"], int(a["size"])) for a in data.get("attachments", ()))
         content = Content(tuple(fields.get("tags") or ()), frozenset(data.get("mentions") or ()), files)
         wrong = _wrong(content, send, text)
         if wrong:
