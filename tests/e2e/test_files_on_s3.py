@@ -150,7 +150,7 @@ async def test_server_does_not_start_with_a_bucket_that_it_cannot_use(wrong, s3:
         own.kill()
 
 
-async def test_doctor_tests_a_bucket_and_leaves_nothing(s3: S3Server, tmp_path):
+async def test_doctor_tests_a_bucket_and_leaves_nothing_behind(s3: S3Server, tmp_path):
     place = s3.bucket()
     file = tmp_path / "tailwire.toml"
     file.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in place.settings().items()))

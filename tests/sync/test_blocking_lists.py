@@ -108,7 +108,7 @@ def test_changes_iterator_ends_with_the_list(harness: SyncHarness):
     conversations.close()
 
 
-def test_queued_message_can_be_cancelled_from_any_thread(harness: SyncHarness):
+def test_queued_message_can_be_cancelled_through_a_list(harness: SyncHarness):
     alice, bob = two(harness, builder=harness.settings().keep_unsent_messages())
     harness.server.stop()
     try:

@@ -10,7 +10,7 @@ _DURATION = re.compile(r"([0-9]{1,6})([smhdw])")
 
 
 def seconds(value: str) -> int:
-    """Return a duration in seconds.
+    """Parse a duration such as `90d`, and return it in seconds.
 
     Raises:
         argparse.ArgumentTypeError: the text is not a duration.

@@ -46,7 +46,7 @@ class Backend:
         (self.refused.add if refused else self.refused.discard)(uid)
 
     async def token(self, uid: str) -> str:
-        """Return a new auth token for a user.
+        """Return a new auth token for a user; their last one again if they are in `refused`.
 
         Raises:
             BackendFailed: if the request fails.

@@ -203,7 +203,9 @@ class AppSettingsBuilder:
         return self._with(web_socket_port=int(port))
 
     def set_web_socket_timeout(self, seconds: float) -> AppSettingsBuilder:
-        """Set the seconds without traffic after which an attempt to connect fails (default: 10; 60 in any case).
+        """Set the seconds without traffic after which an attempt to connect fails (default: 10).
+
+        Whatever is set, an attempt fails after 60 seconds.
 
         Args:
             seconds: the time without a received or sent byte.

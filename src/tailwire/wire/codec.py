@@ -25,7 +25,7 @@ class BadWire(ValueError):
     """A value of the wire is invalid. The message names the key."""
 
 
-UNREADABLE_ERRORS = (ValueError, LookupError, AttributeError, TypeError, RecursionError, OverflowError)
+DECODING_ERRORS = (ValueError, LookupError, AttributeError, TypeError, RecursionError, OverflowError)
 """The exceptions of decoding: `BadWire`, and the errors of operations on values of unexpected types."""
 MAX_ID = 2**63 - 1
 
@@ -320,7 +320,7 @@ def receiver_of(raw: Mapping[str, Any]) -> User | Group | None:
     """Return the receiver of a message as the server sent it; None if it is missing or unreadable."""
     try:
         found = _entity(raw["data"]["entities"], "receiver")
-    except UNREADABLE_ERRORS:
+    except DECODING_ERRORS:
         return None
     return found if isinstance(found, User | Group) else None
 
@@ -329,7 +329,7 @@ def quoted_of(raw: Mapping[str, Any]) -> BaseMessage | None:
     """Return the quoted message as the server sent it; None if it is missing or unreadable."""
     try:
         return message_from_wire(raw["quotedMessage"])
-    except UNREADABLE_ERRORS:
+    except DECODING_ERRORS:
         return None
 
 

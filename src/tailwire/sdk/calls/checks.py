@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from tailwire.sdk.exceptions import failure
-from tailwire.wire.codec import UNREADABLE_ERRORS
+from tailwire.wire.codec import DECODING_ERRORS
 
 T = TypeVar("T")
 
@@ -20,7 +20,7 @@ def decoded(decode: Callable[[Any], T], value: Any) -> T:
     """
     try:
         return decode(value)
-    except UNREADABLE_ERRORS as e:
+    except DECODING_ERRORS as e:
         raise failure("ERR_BAD_ERROR_RESPONSE", str(e)) from e
 
 

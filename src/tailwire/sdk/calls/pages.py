@@ -15,7 +15,7 @@ from tailwire.sdk.continuity.state import Position
 from tailwire.sdk.dispatch.history import NO_MARK, id_of
 from tailwire.sdk.exceptions import AnswerTooLarge, failure
 from tailwire.sdk.io.answers import changes_of, mark_of, pruned_of, until_of, with_meta
-from tailwire.wire.codec import MAX_ID, UNREADABLE_ERRORS
+from tailwire.wire.codec import DECODING_ERRORS, MAX_ID
 
 log = logging.getLogger("tailwire")
 
@@ -137,7 +137,7 @@ async def position_now(ask: Callable[..., Awaitable[list[Any]]], token: str) -> 
             max(int(last["id"]), until_of(newest)), updated_at=int(last.get("updatedAt") or 0), mark=mark_of(newest),
             changes=number if isinstance(number, int) else None,
         )  # fmt: skip
-    except UNREADABLE_ERRORS as e:
+    except DECODING_ERRORS as e:
         raise failure("ERR_BAD_ERROR_RESPONSE", "The server's list of messages cannot be read.") from e
 
 
@@ -170,7 +170,7 @@ def readable(decode: Callable[[Any], T], listed: list[Any], what: str) -> list[T
     for value in listed:
         try:
             found.append(decode(value))
-        except UNREADABLE_ERRORS as error:
+        except DECODING_ERRORS as error:
             log.warning("%s of a list is invalid and is left out: %s: %s", what, _name_of(value), error)
     return found
 

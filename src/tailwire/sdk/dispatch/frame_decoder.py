@@ -17,7 +17,7 @@ from tailwire.sdk.io.link import Granted, granted
 from tailwire.sdk.io.reading import read_frame
 from tailwire.sdk.listeners import events as e
 from tailwire.wire.codec import (
-    UNREADABLE_ERRORS,
+    DECODING_ERRORS,
     group_from_wire,
     message_from_wire,
     object_of,
@@ -96,7 +96,7 @@ class FrameDecoder:
                     self._pong()
             elif frame.get("deviceId") != self._device or kind == FrameType.AUTH:  # a reply names its own device
                 return handler(self, frame)
-        except UNREADABLE_ERRORS as error:
+        except DECODING_ERRORS as error:
             log.warning("a frame cannot be read: %s", error)
         return None
 
@@ -206,7 +206,7 @@ def event_of_change(frame: Any) -> e.Event | None:
         if kind == FrameType.RECEIPTS:
             return e.ReceiptReceived(receipt_from_frame(frame))
         return EVENTS[kind](frame) if kind in EVENTS else None
-    except UNREADABLE_ERRORS as error:
+    except DECODING_ERRORS as error:
         log.warning("a change cannot be read and is skipped: %s", error)
         return None
 

@@ -12,7 +12,7 @@ from tailwire.sdk.dispatch.queue import EventQueue
 from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.sdk.io import answers
 from tailwire.sdk.retry import RetryPolicy, Waits
-from tailwire.wire.codec import MAX_ID, UNREADABLE_ERRORS, message_from_wire
+from tailwire.wire.codec import DECODING_ERRORS, MAX_ID, message_from_wire
 from tailwire.wire.entities import BaseMessage
 
 log = logging.getLogger("tailwire")
@@ -85,7 +85,7 @@ def read(value: Any) -> BaseMessage | Unreadable | None:
     """
     try:
         return message_from_wire(value)
-    except UNREADABLE_ERRORS as error:
+    except DECODING_ERRORS as error:
         number = id_of(value)
         log.warning("message %d cannot be read and is skipped: %s", number, error)
         return Unreadable(number) if number else None
@@ -100,7 +100,7 @@ def id_of(value: Any) -> int:
     """Return the id of a message, even of an unreadable one, so that reading continues after it; 0 without one."""
     try:
         number = int(value["id"])
-    except UNREADABLE_ERRORS:
+    except DECODING_ERRORS:
         return 0
     return number if 0 < number <= MAX_ID else 0
 

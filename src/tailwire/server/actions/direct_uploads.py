@@ -18,7 +18,7 @@ class DirectUploads:
     """Issues forms for the bucket, and accepts the files that were uploaded with them.
 
     Args:
-        type_of: determines the type of a file by its first bytes and its name.
+        type_of: determines the type of a file by its first bytes.
         max_size: the largest size of a file, in bytes.
     """
 
@@ -29,7 +29,7 @@ class DirectUploads:
         room: UploadQuota,
         forms: IssuedForms,
         seconds: Callable[[], int],
-        type_of: Callable[[bytes, str], str],
+        type_of: Callable[[bytes], str],
         *,
         max_size: int,
     ) -> None:
@@ -77,7 +77,7 @@ class DirectUploads:
         if arrived is None:
             return None
         file, now = arrived.file, self._seconds()
-        row = FileRow(key, file.uid, file.name, self._type_of(arrived.first_bytes, file.name), arrived.size, now)
+        row = FileRow(key, file.uid, file.name, self._type_of(arrived.first_bytes), arrived.size, now)
         refusal: Refused | None = None
         if arrived.size > min(file.size, self._max_size):
             refusal = Refused("ERR_FILE_SIZE_EXCEEDED", f"The form is for a file of {file.size} bytes.")

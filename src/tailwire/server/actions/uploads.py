@@ -206,7 +206,7 @@ class Files:
         return _attachment_of(row)
 
     async def _keep_file(self, uid: str, key: str, name: str, sink: Sink) -> FileRow:
-        row = FileRow(key, uid, name, type_of(sink.first_bytes, name), sink.size, self._world.seconds())
+        row = FileRow(key, uid, name, type_of(sink.first_bytes), sink.size, self._world.seconds())
         await self.turns.wait(uid)
         await sink.finish()
         if row.mime_type.startswith("image/"):
@@ -301,7 +301,7 @@ def extension_of(name: str) -> str:
     return found[2].lower() if found[1] and found[2].isalnum() and len(found[2]) <= 10 and found[2].isascii() else ""
 
 
-def type_of(head: bytes, name: str) -> str:
+def type_of(head: bytes) -> str:
     """Return the MIME type of a file by its first bytes; `text/plain` for UTF-8 text without a signature."""
     kind = filetype.guess(head)
     if kind is not None:

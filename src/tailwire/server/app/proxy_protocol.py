@@ -12,7 +12,7 @@ import socket
 SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
 MAX_LINE_BYTES = 107  # bytes of a header of version 1
 MAX_ADDRESSES_BYTES = 2048  # bytes of a header of version 2 after its first 16
-_V1 = {b"TCP4": 4, b"TCP6": 6}
+_IP_VERSIONS = {b"TCP4": 4, b"TCP6": 6}  # by the protocol that a header of version 1 names
 _ADDRESSES = {0x11: (4, 12), 0x21: (6, 36)}  # family: IP version, and bytes of addresses and ports
 
 
@@ -34,13 +34,13 @@ def read_line(line: bytes) -> str:
     words = line[:-2].split(b" ")
     if words[1] == b"UNKNOWN":
         return ""
-    if len(words) != 6 or words[1] not in _V1 or not all(_is_port(port) for port in words[4:]):
+    if len(words) != 6 or words[1] not in _IP_VERSIONS or not all(_is_port(port) for port in words[4:]):
         raise BadHeader("an invalid line of version 1")
     try:
         client, server = (ipaddress.ip_address(word.decode("ascii")) for word in words[2:4])
     except ValueError as e:
         raise BadHeader("an invalid address") from e
-    if not client.version == server.version == _V1[words[1]] or getattr(client, "scope_id", None):
+    if not client.version == server.version == _IP_VERSIONS[words[1]] or getattr(client, "scope_id", None):
         raise BadHeader("addresses do not match the family")
     return str(client)
 

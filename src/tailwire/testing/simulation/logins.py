@@ -80,8 +80,8 @@ class Logins:
 
     # Sessions.
 
-    def may_end(self, device: Device) -> None:
-        """Record that the token of a device is about to be revoked or logged out."""
+    def expect_end(self, device: Device) -> None:
+        """Record that the token of a device is about to be revoked, by a logout or otherwise."""
         self.revoked.add(token_of(device))
 
     async def revoke_all(self, uid: str) -> None:

@@ -60,7 +60,7 @@ class VirtualSdkWorld(SdkWorld):
         self.slept = self.wall_offset = 0.0
 
     def now(self) -> float:
-        """Return the clock that also counts while the device sleeps, in seconds."""
+        """Return seconds on a clock that runs while the device sleeps."""
         return virtual_loop().boot_time() + self.slept
 
     def wall(self) -> float:

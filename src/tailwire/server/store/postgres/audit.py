@@ -33,7 +33,7 @@ class Audit(AuditRows):
         await self._work.lane.submit(Entry(unit=unit))
 
     async def clean(self) -> None:
-        """Remove entries that are too old or too many."""
+        """Remove entries that have expired, and the oldest ones beyond the limit."""
         if not self.most:  # the limits are not known yet
             return
         await self._db.run(_EXPIRED_SQL, (self._world.seconds() - self.seconds, ROWS_PER_CLEANUP))

@@ -77,7 +77,7 @@ def without_servers(url: str) -> Iterator[int | None]:
     A server that is started meanwhile waits.
 
     Yields:
-        The highest id that its contents have given out; None if it has no contents.
+        The highest message id given out so far; None if the database has no tables of a server.
 
     Raises:
         DatabaseInUse: a server uses it.

@@ -1,4 +1,4 @@
-"""Reads auth tokens of users, by their hashes, and makes those writes that need only one statement."""
+"""Reads auth tokens, by hash or by user, and makes those writes that need only one statement."""
 
 from __future__ import annotations
 

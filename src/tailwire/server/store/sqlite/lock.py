@@ -59,7 +59,7 @@ class ServerLock:
         self.note(f"pid {os.getpid()}")
 
     def note(self, holder: str) -> None:
-        """Write the holder into the file, which the error message of another server names."""
+        """Write the holder, whom the error message of another server names, into the file."""
         if self._descriptor is not None:
             os.ftruncate(self._descriptor, 0)
             os.lseek(self._descriptor, 0, os.SEEK_SET)
