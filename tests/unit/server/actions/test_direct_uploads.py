@@ -37,7 +37,7 @@ class Bucket:
             cast(Any, room),
             self.forms,
             lambda: 1_000_000,
-            lambda head, name: "text/plain",
+            lambda head: "text/plain",
             max_size=50,
         )
 
