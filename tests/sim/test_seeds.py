@@ -328,6 +328,16 @@ def test_seed_301635_a_file_whose_record_a_backup_lost():
 ]}"""))  # fmt: skip
 
 
+def test_seed_303323_an_edit_after_a_ban_while_the_clock_of_the_server_goes_back():
+    simulate(Plan.from_json("""{"seed": 303323, "steps": [
+[0.0, "carol-phone", "background", null],
+[1634.0, "alice-phone", "say tagged", ["team", ["sp\\u00e4\\u0165", "blue"], [], true]],
+[1.0, "alice-phone", "ban", "carol"],
+[15.0, "server", "clock", -3600],
+[62.0, "alice-phone", "edit tagged", [[], ["carol", "alice"]]]
+]}"""))  # fmt: skip
+
+
 def test_error_logged_by_the_sdk_fails_the_run(monkeypatch):
     honest, opened = Connector.open, []
 

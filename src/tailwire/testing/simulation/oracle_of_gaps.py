@@ -13,6 +13,9 @@ from tailwire.testing.simulation.commits import Commits, Stored
 from tailwire.testing.simulation.device import Device
 
 Membership = tuple[int, int | None]
+_EDITED_AFTER_SQL = """SELECT 1 FROM messages WHERE id > ? AND category = 'action' AND type = 'message'
+AND json_extract(CAST(body AS TEXT), '$.data.action') = 'edited'
+AND CAST(json_extract(CAST(body AS TEXT), '$.data.entities.on.entity.id') AS INTEGER) = ? LIMIT 1"""
 
 
 def unfounded(
@@ -72,10 +75,9 @@ def _theirs(commits: Commits, device: Device, begin: int, until: float = float("
 
 def _is_edited_without(reader: sqlite3.Connection, number: int, memberships: list[Membership]) -> bool:
     # Whether a message of the group was edited after the user had left: they may not see the edit, and the earlier
-    # text is gone.
-    row = reader.execute("SELECT receiver_type, edited_at FROM messages WHERE id = ?", (number,)).fetchone()
+    # text is gone. Ids tell the order, since the server's clock may go back.
+    row = reader.execute("SELECT receiver_type FROM messages WHERE id = ?", (number,)).fetchone()
     for begin, end in memberships:
         if row is not None and row[0] == "group" and end is not None and begin <= number <= end:
-            (left_at,) = reader.execute("SELECT sent_at FROM messages WHERE id = ?", (end,)).fetchone()
-            return row[1] is not None and row[1] >= left_at
+            return reader.execute(_EDITED_AFTER_SQL, (end, number)).fetchone() is not None
     return False
