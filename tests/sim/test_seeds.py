@@ -338,6 +338,16 @@ def test_seed_303323_an_edit_after_a_ban_while_the_clock_of_the_server_goes_back
 ]}"""))  # fmt: skip
 
 
+def test_seed_304009_a_message_that_was_lost_when_the_device_had_just_logged_out():
+    simulate(Plan.from_json("""{"seed": 304009, "steps": [
+[83.0, "alice-desk", "register push", null],
+[0.0, "server", "lose", 1],
+[6.0, "alice-desk", "say", "bob"],
+[0.00351, "bob-phone", "log out", null],
+[5.0, "alice-phone", "burst", 35]
+]}"""))  # fmt: skip
+
+
 def test_error_logged_by_the_sdk_fails_the_run(monkeypatch):
     honest, opened = Connector.open, []
 

@@ -80,8 +80,10 @@ class Holes:
             )
 
     def _is_owed(self, device: Device, missing: int) -> bool:
-        # Not its own message, none that was deleted or removed meanwhile, and none of a conversation that the user has
-        # deleted since.
+        # Not its own message, none from before its login, none that was deleted or removed meanwhile, and none of a
+        # conversation that the user has deleted since.
+        if device.expected and missing <= device.expected[-1].after:
+            return False
         send = next((send for send in self._sim.sends.values() if send.id == missing), None)
         if send is None or send.by == device.name or "" in send.texts:
             return False
