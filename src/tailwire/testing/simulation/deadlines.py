@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from tailwire.sdk.calls.parts import made_parts
-from tailwire.sdk.connection.state import AppState, Network, Phase, SessionState, State
+from tailwire.sdk.connection.causes import Cause
+from tailwire.sdk.connection.state import AppState, Mode, Network, Phase, SessionState, State
 from tailwire.testing.simulation.device import Device
 from tailwire.testing.simulation.reasons import DETECTION_SECONDS, EXTRA_DETECTION_SECONDS
 from tailwire.testing.virtual.world import virtual_loop
@@ -83,6 +84,17 @@ async def returned(devices: list[Device]) -> list[str]:
     return [f"return: {why} {ATTEMPT_SECONDS} s after it was notified that the network is back" for why in missing]
 
 
+def is_request_ended(device: Device) -> bool:
+    """Return whether a rejected token has ended the app's request to be connected (C22).
+
+    The app was notified. Only its connect() begins another attempt.
+    """
+    state = state_of(device)
+    if state is None or state.requested:
+        return False
+    return state.mode is Mode.MANUAL and state.cause is Cause.TOKEN_REJECTED
+
+
 def is_back(device: Device) -> str:
     """Return why a device is not connected after a hint that the network is back; "" if it is, or need not be."""
     state = state_of(device)
@@ -92,4 +104,5 @@ def is_back(device: Device) -> str:
     waited = virtual_loop().time() - device.token_requested_until < ATTEMPT_SECONDS + MARGIN_SECONDS
     asks = device.token_requests[device.life] > 0 or waited
     excused = state.session is not SessionState.VALID or state.not_before is not None or asks or device.blocks
+    excused = excused or is_request_ended(device)
     return "" if excused else f"{device.name} is {state.phase} ({state.cause})"

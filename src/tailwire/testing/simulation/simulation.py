@@ -20,7 +20,7 @@ from tailwire.testing.simulation.backend import Backend
 from tailwire.testing.simulation.backup import Backup
 from tailwire.testing.simulation.commits import Commits
 from tailwire.testing.simulation.contents import text_of
-from tailwire.testing.simulation.deadlines import DeadLines, is_trying, returned
+from tailwire.testing.simulation.deadlines import DeadLines, is_request_ended, is_trying, returned
 from tailwire.testing.simulation.device import Device
 from tailwire.testing.simulation.device_store import ProcessFiles
 from tailwire.testing.simulation.holes import Holes
@@ -143,9 +143,11 @@ class Simulation:
             chat = device.chat
             if chat is None:
                 continue
-            if device.name in failed or chat.get_logged_in_user() is None or parts_of(chat).sessions.require().expired:
+            is_out = chat.get_logged_in_user() is None or parts_of(chat).sessions.require().expired
+            if device.name in failed or is_out:
                 # An earlier login may have used a connection that was cut.
                 await device.run(device.log_in(new_token=failed.get(device.name, False)))
+            if device.name in failed or is_out or is_request_ended(device):
                 device.run(ignore_errors(chat.connect()))
         await self.backend.finish()
         await asyncio.sleep(120)  # receipts are merged, outboxes are empty
