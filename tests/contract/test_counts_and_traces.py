@@ -65,6 +65,7 @@ async def test_name_of_a_removed_file_is_kept_for_a_while_and_nothing_else_of_it
     await remove(first, 20)
     assert await store.files.get(first.name) is None
     assert await store.files.of_user("alice") == []
+    assert await store.files.of_user("") == [FileRow(first.name, "", "", "text/plain", 0, 10)]
     assert await store.files.bytes_uploaded("alice", 0) == 0
     assert await store.files.condemn(never_before=999, no_more_before=999, limit=9) == []
     assert await store.files.unused_since() == (None, None)

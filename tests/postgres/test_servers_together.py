@@ -564,6 +564,7 @@ async def test_servers_that_store_uploads_in_different_folders_say_so(
         together._settings["data"] = str(other)
         await together.add()
         await until(lambda: len(named()) == 2)
+        assert "has other settings" not in caplog.text
 
 
 async def test_limits_of_the_app_are_divided_by_the_servers(postgres_url: str, tmp_path: Path):

@@ -42,7 +42,7 @@ class Traffic:
         self.moved_at = self.passed_at = self._now()
 
     def watch(self, stream: Any) -> None:
-        """Include a connection in `look`.
+        """Include a connection in `check_acknowledged`.
 
         On a slow line, the chunk of an upload that the system has buffered takes many seconds to leave, and nothing
         else shows its progress.
@@ -56,7 +56,7 @@ class Traffic:
             self._watched[stream] = raw, acknowledged
 
     def check_acknowledged(self, *, only_from_now: bool = False) -> None:
-        """Record a movement now if the peer has acknowledged more bytes since the last look.
+        """Record a movement now if the peer has acknowledged more bytes since the last check.
 
         Args:
             only_from_now: record nothing, so that only later acknowledgements count.

@@ -164,14 +164,13 @@ class Notifier:
             try:
                 if self.is_mine():
                     await self._examine(up_to)
+                continue
             except Refused as e:  # the store cannot be used, which it logs itself
                 log.warning("push notifications could not be queued; trying again later: %s", e)
-                await asyncio.sleep(RETRY_SECONDS)
-                self.schedule(up_to)
-            except Exception:  # noqa: BLE001 - without this task nobody would be notified, at no server
+            except Exception:  # noqa: BLE001 - if this task ended, no user of this app would be notified
                 log.exception("push notifications could not be queued; trying again later")
-                await asyncio.sleep(RETRY_SECONDS)
-                self.schedule(up_to)
+            await asyncio.sleep(RETRY_SECONDS)
+            self.schedule(up_to)
 
     async def _awaited(self) -> bool:
         # Returns whether something was noted. With several servers, asks for what the others have stored.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 AnyStore: TypeAlias = "SqliteStore | PostgresStore"
 MAX_PORT = 65_535
-_WHICH = "target_session_attrs"
+_SESSION_PARAMETER = "target_session_attrs"
 _PLACE = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\[\]:]*)(?::(?P<port>[0-9]{0,5}))?")
 
 
@@ -31,7 +31,9 @@ def on_postgres(settings: Settings) -> bool:
 
 
 def postgres_url(settings: Settings) -> str:
-    """Return the URL of the PostgreSQL database. Of several servers, connections go to the primary if it does not say.
+    """Return the URL of the PostgreSQL database.
+
+    If it names several servers and does not say which of them to use, it is extended: connections go to the primary.
 
     Raises:
         OSError: no addresses can be read from it. The message contains nothing of it: any part may be the password.
@@ -47,9 +49,9 @@ def postgres_url(settings: Settings) -> str:
             )
     # Otherwise a connection that is made while the first one restarts would read from a standby, which may be behind.
     given = dict(parse_qsl(url.partition("?")[2]))
-    if _WHICH in given or (len(places) == 1 and "," not in given.get("host", "")):
+    if _SESSION_PARAMETER in given or (len(places) == 1 and "," not in given.get("host", "")):
         return url
-    return f"{url}{'&' if given else '?'}{_WHICH}=primary"
+    return f"{url}{'&' if '?' in url else '?'}{_SESSION_PARAMETER}=primary"
 
 
 def database_path(settings: Settings) -> Path:

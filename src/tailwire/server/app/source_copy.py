@@ -75,8 +75,8 @@ class SourceCopy:
         """Bring the copy up to the database as it is now.
 
         Returns:
-            The number of rows that are new, different or gone, of each table that has any. `changed` and `outdated`
-            return these rows and their keys until the next call.
+            The number of rows that are new, different or gone, of each table that has any. `changed_rows` and
+            `outdated_keys` return these rows and their keys until the next call.
         """
         found: dict[str, int] = {}
         self._db.execute("BEGIN")
@@ -108,7 +108,7 @@ class SourceCopy:
         return int(self._db.execute(sql).fetchone()[0])
 
     def changed_rows(self, table: Table) -> Iterator[Row]:
-        """Return the rows of a table that were new or different at the last `follow`."""
+        """Return the rows of a table that were new or different at the last `catch_up`."""
         return self._db.execute(f'SELECT * FROM main."changed {table.name}"')
 
     def outdated_keys(self, table: Table) -> Iterator[Row]:

@@ -1,4 +1,7 @@
-"""Marks the folder of uploads with a random name, by which servers see whether they have the same one."""
+"""Marks the folder of uploads with a random name, by which servers see whether they have the same one.
+
+A copy of a folder has its mark, too, and is taken for the same one.
+"""
 
 from __future__ import annotations
 

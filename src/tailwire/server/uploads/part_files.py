@@ -84,7 +84,7 @@ class PartFolder:
         self._unlock: Callable[[], object] | None = None
 
     def open(self) -> str:
-        """Return the beginning of the names of a new file, to be given back with `done`. Creates the folder.
+        """Return the beginning of the names of a new file. The caller must call `release`. Creates the folder.
 
         Raises:
             Refused: ERR_UNAVAILABLE.

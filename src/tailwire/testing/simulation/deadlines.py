@@ -103,6 +103,6 @@ def is_back(device: Device) -> str:
     # The app's backend answers as late as it likes. An attempt that waits too long for it ends, and a delay follows.
     waited = virtual_loop().time() - device.token_requested_until < ATTEMPT_SECONDS + MARGIN_SECONDS
     asks = device.token_requests[device.life] > 0 or waited
-    excused = state.session is not SessionState.VALID or state.not_before is not None or asks or device.blocks
-    excused = excused or is_request_ended(device)
+    waits = state.not_before is not None or asks or device.blocks
+    excused = state.session is not SessionState.VALID or waits or is_request_ended(device)
     return "" if excused else f"{device.name} is {state.phase} ({state.cause})"

@@ -120,7 +120,7 @@ class Simulation:
         await asyncio.sleep(1)
         hints = self.chance.random() < 0.5
         waiting = [device for device in self.devices.values() if not is_trying(device)]
-        failed: dict[str, bool] = {}  # device, whose earlier login was still in progress: whether its token ends soon
+        failed: dict[str, bool] = {}  # devices whose login failed: whether the token of their earlier one ends soon
         for device in self.devices.values():
             chat = device.chat
             assert chat is not None

@@ -1,4 +1,4 @@
-"""Which receivers are examined when push notifications are queued again after an interruption."""
+"""Which receivers are examined when push notifications are queued again after an interruption or an error."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from tailwire.server.actions.notifying import Notifier
-from tailwire.server.ports.push_records import Progress
+from tailwire.server.actions.notifying import MEMBERS_AT_ONCE, RETRY_SECONDS, Notifier
+from tailwire.server.ports.push_records import Progress, Receiver
 from tailwire.server.ports.records import MessageRow
+from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
 
 pytestmark = pytest.mark.virtual
@@ -23,50 +24,96 @@ def message(number: int) -> Any:
     return MessageRow(**{**nothing, **given, "body": b"{}", "sent_at": 0})  # type: ignore[arg-type]
 
 
+class Examined:
+    """A notifier whose store has one message, and the members of its group.
+
+    Args:
+        pages: how many full pages of members follow what was examined; the last page is empty.
+
+    Attributes:
+        begun: the uids after which members were read, in order.
+        stored: the stored progress, in order.
+        errors: raised by the next readings of the progress, in order.
+    """
+
+    def __init__(self, number: int, progress: Progress, pages: int = 0) -> None:
+        self.begun: list[str] = []
+        self.stored: list[Progress] = []
+        self._pages = pages
+        self.errors: list[Exception] = []
+        self._number, self._progress = number, progress
+        rows = SimpleNamespace(
+            progress=self._read_progress, messages=self._messages, members=self._members, reactions=self._no_rows,
+            newest_id=self._newest_id, count_waiting=self._none, store_progress=self._store, delete_finished=self._none,
+        )  # fmt: skip
+        devices = SimpleNamespace(any_registered=self._any_device, remove_ended=self._none)
+        store: Any = SimpleNamespace(notifications=rows, push_tokens=devices)
+        world = World()
+        world.seconds = lambda: 10  # type: ignore[method-assign]
+        self.notifier = Notifier(
+            store, world, delay=0, lifetime=60, is_foreground=lambda uid: False, left_within=lambda uid, age: False,
+            queued=lambda: None, polls=False,
+        )  # fmt: skip
+
+    async def _read_progress(self) -> Progress:
+        if self.errors:
+            raise self.errors.pop(0)
+        return self._progress
+
+    async def _messages(self, after: int, up_to: int, limit: int) -> list[MessageRow]:
+        return [message(self._number)] if after < self._number else []
+
+    async def _members(self, row: MessageRow, actor: str, after: str, limit: int) -> list[Any]:
+        self.begun.append(after)
+        if len(self.begun) > self._pages:
+            return []
+        return [Receiver(f"user-{len(self.begun)}", False, "", "", 0, 0, False, False)] * MEMBERS_AT_ONCE
+
+    async def _store(self, progress: Progress) -> None:
+        self.stored.append(progress)
+
+    async def _no_rows(self, *_: Any) -> list[Any]:
+        return []
+
+    async def _newest_id(self) -> int:
+        return 7
+
+    async def _none(self, *_: Any) -> int:
+        return 0
+
+    async def _any_device(self) -> bool:
+        return True
+
+
 @pytest.mark.parametrize(("removed", "begins_after"), [(False, "mike"), (True, "")])
 async def test_receivers_of_a_message_do_not_count_as_notified_of_one_before_it_that_was_removed(
     removed: bool, begins_after: str
 ):
     """A server has ended after the receivers up to mike of message 6."""
-    begun: list[str] = []
-
-    async def progress() -> Progress:
-        return Progress(5, "mike", 0)
-
-    async def messages(after: int, up_to: int, limit: int) -> list[MessageRow]:
-        return [message(7 if removed else 6)] if after < 6 else []
-
-    async def members(row: MessageRow, actor: str, after: str, limit: int) -> list[Any]:
-        begun.append(after)
-        return []
-
-    async def value(*_: Any) -> Any:
-        return 0
-
-    async def nothing(*_: Any) -> list[Any]:
-        return []
-
-    async def any_device() -> bool:
-        return True
-
-    async def highest() -> int:
-        return 7
-
-    rows = SimpleNamespace(
-        progress=progress, messages=messages, members=members, count_waiting=value, store_progress=nothing, reactions=nothing,
-        newest_id=highest,
-    )  # fmt: skip
-    devices = SimpleNamespace(any_registered=any_device, remove_ended=value)
-    store: Any = SimpleNamespace(
-        notifications=SimpleNamespace(**vars(rows), delete_finished=value), push_tokens=devices
-    )
-    world = World()
-    world.seconds = lambda: 10  # type: ignore[method-assign]
-    notifier = Notifier(
-        store, world, delay=0, lifetime=60, is_foreground=lambda uid: False, left_within=lambda uid, age: False,
-        queued=lambda: None, polls=False,
-    )  # fmt: skip
-    await notifier.start()
+    examined = Examined(7 if removed else 6, Progress(5, "mike", 0))
+    await examined.notifier.start()
     await asyncio.sleep(2)
-    assert begun == [begins_after]
-    await notifier.close()
+    assert examined.begun == [begins_after]
+    await examined.notifier.close()
+
+
+async def test_progress_within_a_message_names_that_message_also_after_one_that_was_removed():
+    examined = Examined(7, Progress(5, "mike", 3), pages=1)
+    await examined.notifier.start()
+    await asyncio.sleep(2)
+    assert examined.begun == ["", "user-1"]
+    assert examined.stored == [Progress(6, "user-1", 3), Progress(7, "", 3)]
+    await examined.notifier.close()
+
+
+@pytest.mark.parametrize("error", [Refused("ERR_UNAVAILABLE"), KeyError("unexpected")], ids=["refused", "unexpected"])
+async def test_message_is_examined_again_after_an_error(error: Exception, caplog: pytest.LogCaptureFixture):
+    examined = Examined(6, Progress(5, "", 0))
+    examined.errors = [error, error]
+    await examined.notifier.start()
+    await asyncio.sleep(3 * RETRY_SECONDS)
+    assert examined.begun == [""]
+    assert [record.message.partition(";")[0] for record in caplog.records] == [
+        "push notifications could not be queued"
+    ] * 2
+    await examined.notifier.close()

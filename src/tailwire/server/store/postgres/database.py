@@ -85,7 +85,7 @@ class Database:
         return await self._read(lambda c: c.fetchrow(text, *values, timeout=self._patience), short=True)
 
     async def first_rows(self, sql: str, keys: Iterable[Parameters]) -> list[Any]:
-        """Return the first row of a query as `one` does, or None, for each set of parameters."""
+        """Return the first row of a query as `first_row` does, or None, for each set of parameters."""
         calls = [call(sql, key) for key in keys]
 
         async def read(c: Connection) -> list[Any]:

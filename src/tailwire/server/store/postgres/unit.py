@@ -1,7 +1,8 @@
 """One write that depends on what was read: conditions and statements, carried out together within the database.
 
-A process reads, decides, and describes what to do as a unit of work. The unit says what was read (`seen`). If that has
-changed meanwhile, nothing is done, and the process decides again. So no transaction waits for a process.
+A process reads, decides, and describes what to do as a unit of work. The unit says what was read
+(`require_unchanged`). If that has changed meanwhile, nothing is done, and the process decides again. So no transaction
+waits for a process.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ class Connection(Protocol):
         """Return the first row of a query that an index answers at once, or None."""
 
     async def first_rows(self, sql: str, keys: Iterable[Parameters]) -> list[Any]:
-        """Return the first row of a query as `one` does, or None, for each set of parameters."""
+        """Return the first row of a query as `first_row` does, or None, for each set of parameters."""
 
     async def rows(self, sql: str, parameters: Parameters = ()) -> list[Any]:
         """Return all rows of a query that is nearly always short."""

@@ -23,7 +23,7 @@ _LAST_ID_SQL = "SELECT max((SELECT coalesce(max(id), 0) FROM messages), (SELECT 
 class Database:
     """`sql.connection.Connection` to one SQLite file. In WAL mode a reader never waits for the writer.
 
-    Reads are asynchronous wherever they run: one row by its key (`one`) in the event loop's thread, where it is
+    Reads are asynchronous wherever they run: one row by its key (`first_row`) in the event loop's thread, where it is
     cheapest; what is nearly always short (`rows`) there too, and in a thread if it turns out to be long; what
     may be long (`long_rows`, `page`) in a thread.
 
@@ -58,7 +58,7 @@ class Database:
         return self.reader.execute(sql, parameters).fetchone()
 
     async def first_rows(self, sql: str, keys: Iterable[Parameters]) -> list[Any]:
-        """Return the first row of a query as `one` does, or None, for each set of parameters."""
+        """Return the first row of a query as `first_row` does, or None, for each set of parameters."""
         execute = self.reader.execute
         return [execute(sql, key).fetchone() for key in keys]
 
