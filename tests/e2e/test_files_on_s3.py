@@ -263,6 +263,10 @@ async def test_files_that_clients_upload_to_the_bucket_are_examined_when_they_ar
             while place.names():
                 await asyncio.sleep(0.05)
         assert (await alice.http.get(url)).status_code == 404
+        # Nor does it bring the file back, nor leave anything in the bucket when a client asks for it.
+        await alice.upload(form, page)
+        assert (await alice.http.get(url)).status_code == 404
+        assert place.names() == set()
         own = await alice.form(5, receiver="")
         assert own["request"]["url"] == f"{server.url}/files"
     assert SECRETS[1] not in "\n".join(server.log)
@@ -270,17 +274,17 @@ async def test_files_that_clients_upload_to_the_bucket_are_examined_when_they_ar
 
 async def test_files_in_the_bucket_stay_within_their_forms_and_the_quota(s3: S3Server, tmp_path):
     place = s3.bucket()
-    given = variables(place, uploads_direct=True, uploads_per_day=1000)
+    given = variables(place, uploads_direct=True, uploads_per_day=2000)
     async with PreparedServer(tmp_path, given, "--demo-users") as server, Uploader(server) as alice:
         first = await alice.form(600)
-        await alice.form(401, code="ERR_UPLOAD_QUOTA_EXCEEDED")  # the first form may still be used
+        await alice.form(1401, code="ERR_UPLOAD_QUOTA_EXCEEDED")  # the first form may still be used
         await alice.upload(first, b"x" * 601)  # this service does not enforce the policy
         refused = await alice.send_url(first["attachment"]["url"])
         assert (refused.status_code, refused.json()["error"]["code"]) == (413, "ERR_FILE_SIZE_EXCEEDED")
         assert place.names() == set()
         second = await alice.form(600)
         await alice.upload(second, b"x" * 600)
-        assert (await alice.send("a.txt", b"x" * 500)).status_code == 200
+        assert (await alice.send("a.txt", b"x" * 1500)).status_code == 200
         refused = await alice.send_url(second["attachment"]["url"])
         assert (refused.status_code, refused.json()["error"]["code"]) == (403, "ERR_UPLOAD_QUOTA_EXCEEDED")
         assert len(place.names()) == 1
@@ -290,6 +294,14 @@ async def test_files_in_the_bucket_stay_within_their_forms_and_the_quota(s3: S3S
         sent = await asyncio.gather(*map(alice.send_url, urls))
         assert {one.status_code for one in sent} == {200}
         assert len(place.names()) == 2
+        for message in (await alice.http.get("/users/bob/messages", headers=alice._headers)).json()["data"]:
+            await alice.http.delete(f"/messages/{message['id']}", headers=alice._headers)
+        async with asyncio.timeout(30):
+            while place.names():
+                await asyncio.sleep(0.05)
+        # The three forms can upload 1,700 bytes again until they expire.
+        await alice.form(301, code="ERR_UPLOAD_QUOTA_EXCEEDED")
+        await alice.form(300)
 
 
 async def test_custom_message_that_names_a_file_in_the_bucket_keeps_it(s3: S3Server, tmp_path):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from tailwire.server.actions.uploads import FORM_LIFETIME_SECONDS
+from tailwire.server.actions.uploads import NAME_KEPT_SECONDS
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
 from tailwire.server.ports.uploads import Uploads
@@ -88,7 +88,7 @@ class Cleanup:
             # Remove the bytes first, so that after a crash the rows still lead to them.
             await self._uploads.remove([name for row in rows for name in (row.name, row.thumbnail) if name])
             # A form that has been used stays used: it cannot bring a removed file back, as a proxy that repeats would.
-            await self._store.files.remove([row.name for row in rows], now, FORM_LIFETIME_SECONDS)
+            await self._store.files.remove([row.name for row in rows], now, NAME_KEPT_SECONDS)
         return len(rows) == BATCH_SIZE
 
     async def _set_timer(self) -> None:

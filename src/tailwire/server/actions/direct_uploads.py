@@ -20,6 +20,7 @@ class DirectUploads:
     Args:
         type_of: determines the type of a file by its first bytes.
         max_size: the largest size of a file, in bytes.
+        form_lifetime: seconds until a form expires.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class DirectUploads:
         type_of: Callable[[bytes], str],
         *,
         max_size: int,
+        form_lifetime: int,
     ) -> None:
         self._store = store
         self._uploads = uploads
@@ -40,6 +42,7 @@ class DirectUploads:
         self._seconds = seconds
         self._type_of = type_of
         self._max_size = max_size
+        self._form_lifetime = form_lifetime
 
     def outstanding_bytes(self, uid: str, more: int) -> int:
         """Return the bytes that a user may still upload with forms.
@@ -56,9 +59,13 @@ class DirectUploads:
             raise Refused("ERR_UPLOAD_QUOTA_EXCEEDED", "Send the files that you have uploaded, or wait a day.")
         return self._forms.outstanding_bytes(uid)
 
-    def form(self, key: str, uid: str, name: str, size: int, lifetime: int) -> tuple[str, dict[str, str]] | None:
+    def issued_bytes(self, uid: str) -> int:
+        """Return the bytes of a user's forms that have not expired, used or not: each can upload its bytes again."""
+        return 0 if uid == SYSTEM_USER else self._forms.issued_bytes(uid)
+
+    def form(self, key: str, uid: str, name: str, size: int) -> tuple[str, dict[str, str]] | None:
         """Return the URL and the fields of a form for the bucket; None if this server receives the file itself."""
-        form = self._uploads.direct_form(key, DirectFile(uid, name, size), lifetime)
+        form = self._uploads.direct_form(key, DirectFile(uid, name, size), self._form_lifetime)
         if form is not None and uid != SYSTEM_USER:
             self._forms.add(key, uid, size)
         return form
@@ -84,13 +91,20 @@ class DirectUploads:
         else:
             quota = 0 if file.uid == SYSTEM_USER else self._room.per_day
             kept = await self._store.files.add(row, quota, now - DAY_SECONDS)
-            if kept is FileResult.EXISTS:  # a concurrent request has taken it in
-                return await self._store.files.get(key)
+            if kept is FileResult.EXISTS:
+                known = await self._store.files.get(key)
+                if known is None:  # it was removed, and its form was used again
+                    await self._remove(key)
+                return known  # a concurrent request has taken it in
             if kept is FileResult.OVER_QUOTA:
                 refusal = self._room.quota_exceeded()
         self._forms.remove(key)
         if refusal is not None:
-            await self._uploads.remove([key])
+            await self._remove(key)
             raise refusal
-        await self._uploads.end_direct(key)
+        await self._uploads.end_direct(key, self._form_lifetime)
         return row
+
+    async def _remove(self, key: str) -> None:
+        await self._uploads.remove([key])
+        await self._uploads.end_direct(key, self._form_lifetime)

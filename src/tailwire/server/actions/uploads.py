@@ -27,6 +27,9 @@ from tailwire.server.rules.names import SYSTEM_USER
 _UNCLEAN = re.compile(r"[^\w.()+ -]+")
 MAX_NAME_CHARACTERS = 200
 FORM_LIFETIME_SECONDS = 900
+NAME_KEPT_SECONDS = FORM_LIFETIME_SECONDS + DAY_SECONDS
+"""How long the name of a removed file is kept. A form of the bucket uploads until it expires, and for another day what
+it has uploaded is accepted."""
 # Types that a browser may display. All others are sent as downloads: HTML and SVG can run scripts.
 INLINE_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "image/bmp", "application/pdf")
 UNKNOWN_TYPE = "application/octet-stream"
@@ -101,8 +104,9 @@ class Files:
         self._direct: DirectUploads | None = None
         if issued is not None:
             self._direct = DirectUploads(
-                services.store, uploads, room, issued, services.world.seconds, type_of, max_size=max_size
-            )
+                services.store, uploads, room, issued, services.world.seconds, type_of,
+                max_size=max_size, form_lifetime=FORM_LIFETIME_SECONDS,
+            )  # fmt: skip
 
     # Signed forms, which authorize an upload without a login.
 
@@ -131,7 +135,9 @@ class Files:
             self.check_size(file.size)  # before the quota, whose refusal would not say that one file is too large
         total = sum(max(0, file.size) for file in wanted.values())
         direct = self._direct if receiver else None
-        used = await self._used(caller.uid) + (direct.outstanding_bytes(caller.uid, len(wanted)) if direct else 0)
+        used = await self._used(caller.uid)
+        if direct is not None:
+            used = max(used + direct.outstanding_bytes(caller.uid, len(wanted)), direct.issued_bytes(caller.uid))
         self._room.check("" if caller.system else caller.uid, used, total)
         until = self._world.seconds() + FORM_LIFETIME_SECONDS
         forms = {}
@@ -141,7 +147,7 @@ class Files:
                 raise Refused("ERR_INVALID_FILE_OBJECT", {file_id[:100]: "Give name, size and mimeType."})
             extension = extension_of(name)
             key = self._world.secret(20) + (f".{extension}" if extension else "")
-            form = direct.form(key, caller.uid, name, file.size, FORM_LIFETIME_SECONDS) if direct else None
+            form = direct.form(key, caller.uid, name, file.size) if direct else None
             url, fields = form or (f"{base}/files", self._fields(key, name, caller.uid, file.size, until))
             forms[file_id] = UploadForm(
                 url, fields, f"{base}/files/{key}", name, extension,

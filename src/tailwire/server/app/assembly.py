@@ -30,7 +30,7 @@ from tailwire.server.actions.roles import Roles
 from tailwire.server.actions.services import Services
 from tailwire.server.actions.sessions import Sessions
 from tailwire.server.actions.sign_in import IdentityProvider, SignIn, identity_provider
-from tailwire.server.actions.uploads import Files
+from tailwire.server.actions.uploads import FORM_LIFETIME_SECONDS, Files
 from tailwire.server.actions.users import Users
 from tailwire.server.actions.webhooks import WebhookAdministration
 from tailwire.server.app.opening import AnyStore
@@ -210,7 +210,9 @@ def _lengths(s: Settings) -> Lengths:
 
 def _files(s: Settings, store: AnyStore, services: Services, secret: str) -> tuple[Uploads, Files, Cleanup]:
     uploads = open_uploads(s, services.world)
-    issued = IssuedForms(asyncio.get_running_loop().time, DAY_SECONDS) if s.uploads_direct else None
+    issued = (
+        IssuedForms(asyncio.get_running_loop().time, DAY_SECONDS, FORM_LIFETIME_SECONDS) if s.uploads_direct else None
+    )
     if issued is not None:
         store.feed.listen(issued.forget_accepted)
     files = Files(

@@ -163,8 +163,14 @@ class Uploads(Protocol):
             Refused: ERR_UNAVAILABLE.
         """
 
-    async def end_direct(self, name: str) -> None:
-        """Remove the uploaded original of a file that was accepted. A failure is only logged."""
+    async def end_direct(self, name: str, lifetime: int) -> None:
+        """Remove the uploaded original of a file that was accepted or refused. A failure is only logged.
+
+        Its form may be used again until it expires, so the original is removed a second time afterwards.
+
+        Args:
+            lifetime: seconds after which the form has certainly expired.
+        """
 
     async def close(self) -> None:
         """Finish what is being stored, for at most a few seconds, and release everything."""

@@ -120,7 +120,7 @@ class FolderUploads:
         """Return None: this server receives the files."""
         return None
 
-    async def end_direct(self, name: str) -> None:
+    async def end_direct(self, name: str, lifetime: int) -> None:
         """Do nothing: this server receives the files."""
 
     async def close(self) -> None:

@@ -13,6 +13,7 @@ from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.uploads import ArrivedFile, DirectFile, StoredFile
 from tailwire.server.telemetry.logs import log
 from tailwire.server.uploads.folder import FILE_NAME, free_bytes
+from tailwire.server.uploads.later_removals import LaterRemovals
 from tailwire.server.uploads.part_files import HEAD_BYTES, RETRY_AFTER_SECONDS, PartFile, PartFolder, unavailable
 from tailwire.server.uploads.s3_bucket import Bucket, BucketError
 from tailwire.server.uploads.s3_leftovers import remove_leftovers
@@ -26,6 +27,8 @@ MAX_PENDING_UPLOADS = 1000
 LINK_SECONDS = 900
 CLOSE_SECONDS = 5.0
 DAY_SECONDS = 86_400
+EXPIRY_MARGIN_SECONDS = 60
+"""How much longer a form may work at a service whose clock is slow."""
 UNSENT_FILES_AT_ONCE = 1000
 DIRECT_FOLDER = "direct"
 """The folder of the bucket for files that clients upload themselves."""
@@ -98,6 +101,7 @@ class S3Uploads:
         self._tasks: set[asyncio.Task[None]] = set()
         self._sweeper = Threads("sweep", 1)
         self._timer: asyncio.TimerHandle | None = None
+        self._later = LaterRemovals(lambda names: self.start(self._remove_originals(names)))
 
     async def remove_incomplete(self) -> None:
         """Remove what ended servers have left: on the disk now, in the bucket in the background, then once a day."""
@@ -236,35 +240,41 @@ class S3Uploads:
         """Copy an upload to its final name, to which its form cannot write, and describe the copy.
 
         Returns:
-            None if there is no such upload.
+            None if there is no such upload, or if it is so old that the sweep removes it.
         """
         final = Path(name).name
         if not self._direct:
             return None
         try:
-            _, _, metadata = await self._bucket.head(f"{DIRECT_FOLDER}/{final}", 1)
-            file = decode_facts(metadata.get(METADATA_KEY, ""))
-            if file is None:
+            original = await self._bucket.head(f"{DIRECT_FOLDER}/{final}", 1)
+            file = decode_facts(original.metadata.get(METADATA_KEY, ""))
+            if file is None or original.stored_at <= self._seconds() - DAY_SECONDS:
                 return None
             await self._bucket.copy_new(f"{DIRECT_FOLDER}/{final}", final)
-            size, head, _ = await self._bucket.head(final, HEAD_BYTES)
+            copy = await self._bucket.head(final, HEAD_BYTES)
         except FileNotFoundError:
             return None
         except BucketError as e:
             raise _refusal("read", e) from e
-        return ArrivedFile(file, size, head)
+        return ArrivedFile(file, copy.size, copy.first_bytes)
 
-    async def end_direct(self, name: str) -> None:
-        """Remove the uploaded original of a file that was accepted."""
+    async def end_direct(self, name: str, lifetime: int) -> None:
+        """Remove the uploaded original of a file, and what its form has uploaded again once it has expired."""
+        original = f"{DIRECT_FOLDER}/{Path(name).name}"
+        await self._remove_originals([original])
+        self._later.add(original, lifetime + EXPIRY_MARGIN_SECONDS)
+
+    async def _remove_originals(self, names: list[str]) -> None:
         try:
-            await self._bucket.remove([f"{DIRECT_FOLDER}/{Path(name).name}"])
+            await self._bucket.remove(names)
         except BucketError as e:
-            log.warning("the original of a file remains in the bucket for a day: %s", e)
+            log.warning("the originals of %d files remain in the bucket for a day: %s", len(names), e)
 
     async def close(self) -> None:
         """Let files that are being sent arrive, for a few seconds. Stop the threads."""
         if self._timer is not None:
             self._timer.cancel()
+        self._later.close()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=CLOSE_SECONDS)
         for task in self._tasks:

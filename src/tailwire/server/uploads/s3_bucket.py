@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from tailwire.server.uploads.s3_settings import BucketAddress
@@ -38,6 +38,15 @@ class BucketError(OSError):
     def __init__(self, message: str, *, temporary: bool) -> None:
         super().__init__(message)
         self.temporary = temporary
+
+
+class Head(NamedTuple):
+    """What a bucket says of an object. `stored_at` is in seconds since 1970."""
+
+    size: int
+    first_bytes: bytes
+    metadata: dict[str, str]
+    stored_at: float
 
 
 class Bucket:
@@ -79,8 +88,8 @@ class Bucket:
 
         return int((await self._answer(obstore.head_async(self._store, name)))["size"])
 
-    async def head(self, name: str, length: int) -> tuple[int, bytes, dict[str, str]]:
-        """Return the size of an object, its first bytes, and its metadata.
+    async def head(self, name: str, length: int) -> Head:
+        """Return the size of an object, its first bytes, its metadata, and when it was stored.
 
         Raises:
             FileNotFoundError, BucketError.
@@ -89,7 +98,8 @@ class Bucket:
 
         found = await self._answer(obstore.get_async(self._store, name, options={"range": (0, length)}))
         data = bytes(await self._answer(found.bytes_async()))
-        return int(found.meta["size"]), data, dict(found.attributes)
+        stored_at = found.meta["last_modified"].timestamp()
+        return Head(int(found.meta["size"]), data, dict(found.attributes), stored_at)
 
     async def read(self, name: str, start: int, length: int) -> AsyncIterator[bytes]:
         """Yield a range of an object in chunks.

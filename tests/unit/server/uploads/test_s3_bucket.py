@@ -15,7 +15,7 @@ from tailwire.server.config import Settings
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.uploads import ArrivedFile, DirectFile
 from tailwire.server.uploads import s3_bucket
-from tailwire.server.uploads.s3 import S3Uploads
+from tailwire.server.uploads.s3 import EXPIRY_MARGIN_SECONDS, S3Uploads
 from tailwire.server.uploads.s3_bucket import PART_BYTES, Bucket, BucketError
 from tailwire.server.uploads.s3_leftovers import remove_leftovers
 from tailwire.server.uploads.s3_settings import bucket_address
@@ -262,4 +262,26 @@ async def test_object_that_was_not_uploaded_with_a_form_is_not_accepted(place, t
         Bucket=place.name, Key="chat/files/direct/d", Body=b"xyz", Metadata={"file": encode_facts(file)}
     )
     assert await uploads.accept_upload("d") == ArrivedFile(file, 3, b"xyz")
+    await uploads.close()
+
+
+async def test_original_that_is_due_for_removal_is_not_accepted_and_one_that_comes_again_is_removed(
+    place, tmp_path, s3
+):
+    now = [int(time.time())]
+    uploads = S3Uploads(tmp_path / "arriving", bucket_of(place), lambda: now[0], direct=True)
+    form = {
+        "Bucket": place.name,
+        "Key": "chat/files/direct/a",
+        "Metadata": {"file": encode_facts(DirectFile("u", "a", 1))},
+    }
+    s3.client().put_object(**form, Body=b"x")
+    now[0] += DAY + 60
+    assert await uploads.accept_upload("a") is None
+    assert place.names() == {"chat/files/direct/a"}
+    await uploads.end_direct("a", -EXPIRY_MARGIN_SECONDS)
+    s3.client().put_object(**form, Body=b"y")
+    async with asyncio.timeout(30):
+        while place.names():
+            await asyncio.sleep(0.01)
     await uploads.close()
