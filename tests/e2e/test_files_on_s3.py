@@ -21,6 +21,7 @@ from harness import LiveStage
 from servers.prepared import PreparedServer, run
 from servers.s3 import S3Server
 from tailwire import MediaMessage, UploadFile
+from tailwire.cli import doctor_bucket
 from tailwire.cli.main import main
 from tailwire.server.ports.world import World
 from tailwire.testing.server import ServerProcess
@@ -159,6 +160,25 @@ async def test_doctor_tests_a_bucket_and_leaves_nothing_behind(s3: S3Server, tmp
     assert "all steps succeeded" in said
     assert said.count("  ok  ") == 5
     assert (place.names(), place.unfinished()) == (set(), [])
+
+
+async def test_doctor_refuses_a_service_that_does_not_enforce_the_policies_of_forms(s3: S3Server, capsys, monkeypatch):
+    place = s3.bucket()  # `moto` does not
+    for name, value in variables(place, uploads_direct=True).items():
+        monkeypatch.setenv(name, value)
+    assert await asyncio.to_thread(main, ["doctor", f"s3://{place.name}/x"]) == 1
+    assert "refuse a form that was changed: the service does not enforce" in capsys.readouterr().out
+    assert place.names() == set()
+    send = doctor_bucket._send_form
+
+    def refuse(url: str, fields: dict[str, str]) -> int:
+        assert send(url, fields) == 201
+        s3.client().delete_object(Bucket=place.name, Key=fields["key"])
+        return 403
+
+    monkeypatch.setattr(doctor_bucket, "_send_form", refuse)
+    assert await asyncio.to_thread(main, ["doctor", f"s3://{place.name}/x"]) == 0
+    assert capsys.readouterr().out.count("  ok  ") == 6
 
 
 async def test_backup_says_that_it_does_not_include_the_bucket(s3: S3Server, tmp_path):
