@@ -14,7 +14,6 @@ import asyncpg
 import pytest
 
 from postgres.writing import draft
-from tailwire.server.ports import world as world_of_servers
 from tailwire.server.ports.records import UserRow
 from tailwire.server.ports.world import World
 from tailwire.server.store.postgres import processes, starting, upkeep
@@ -22,6 +21,15 @@ from tailwire.server.store.postgres.store import PostgresStore
 
 EXPIRE_ALL = "UPDATE processes SET until = clock_timestamp() - interval '1 second'"
 ALIVE = "SELECT id FROM processes ORDER BY id"
+
+
+class Machine(World):
+    """A machine whose clock is `off` seconds ahead."""
+
+    off = 0
+
+    def machine_milliseconds(self) -> int:
+        return super().machine_milliseconds() + self.off * 1000
 
 
 async def silent_store(url: str, monkeypatch: pytest.MonkeyPatch, *, serving: bool = True) -> PostgresStore:
@@ -131,15 +139,17 @@ async def test_one_process_takes_over_and_reports_who_went_offline(postgres_url,
 
 
 async def test_clock_that_is_off_is_reported_once(postgres_url, monkeypatch, caplog):
-    store = await silent_store(postgres_url, monkeypatch)
+    machine = Machine()
+    monkeypatch.setattr(upkeep, "RENEW_SECONDS", 1000)
+    store = await PostgresStore.open(postgres_url, machine, serving=True)
     caplog.set_level(logging.INFO, "tailwire")
     await store.processes.renew()
     assert abs(store.processes.clock_offset) < 1
-    store.processes._now = lambda: World().milliseconds() / 1000 - 90
+    machine.off = -90
     for _ in range(2):
         await store.processes.renew()
     assert -91 < store.processes.clock_offset < -89
-    store.processes._now = lambda: World().milliseconds() / 1000
+    machine.off = 0
     await store.processes.renew()
     said = [record.getMessage() for record in caplog.records if "clock" in record.getMessage()]
     said[0] = re.sub(r"-(89|90)\.\d ", "-90 ", said[0])  # an answer that comes late is measured with less precision
@@ -151,26 +161,40 @@ async def test_clock_that_is_off_is_reported_once(postgres_url, monkeypatch, cap
 
 
 async def test_times_are_those_of_postgresql_while_the_clock_of_this_machine_is_off(postgres_url, monkeypatch):
-    class Clock:
-        off = -3600
-
-        @classmethod
-        def time_ns(cls) -> int:
-            return time.time_ns() + cls.off * 1_000_000_000
-
-    monkeypatch.setattr(world_of_servers, "time", Clock)
+    machine = Machine()
+    machine.off = -3600
     monkeypatch.setattr(upkeep, "RENEW_SECONDS", 1000)
-    world = World()
-    store = await PostgresStore.open(postgres_url, world, serving=True)
-    assert abs(world.seconds() - time.time()) > 3000
-    for Clock.off in (-3600, 7200):
+    store = await PostgresStore.open(postgres_url, machine, serving=True)
+    assert abs(machine.seconds() - time.time()) > 3000
+    for machine.off in (-3600, 7200, 0):
         await store.processes.renew()
-        assert abs(world.seconds() - time.time()) < 3
-        assert abs(world.milliseconds() / 1000 - time.time()) < 3
-        assert abs(store.processes.clock_offset - Clock.off) < 3
-    Clock.off = 0
+        assert abs(machine.seconds() - time.time()) < 3
+        assert abs(machine.milliseconds() / 1000 - time.time()) < 3
+        assert abs(store.processes.clock_offset - machine.off) < 3
+    await store.close()
+
+
+@pytest.mark.parametrize("off", [0, 3600])
+async def test_clock_that_jumps_changes_no_time_even_until_that_is_noticed(postgres_url, monkeypatch, off):
+    machine = Machine()
+    machine.off = off
+    monkeypatch.setattr(upkeep, "RENEW_SECONDS", 1000)
+    store = await PostgresStore.open(postgres_url, machine, serving=True)
     await store.processes.renew()
-    assert world.ahead == 0, "a clock that agrees within a second is not corrected"
+    before = machine.milliseconds()
+    machine.off += 86_400
+    assert 0 <= machine.milliseconds() - before < 1000
+    await store.close()
+
+
+async def test_time_of_a_process_follows_the_clock_of_postgresql_also_when_that_jumps(postgres_url, monkeypatch):
+    machine = Machine()
+    monkeypatch.setattr(upkeep, "RENEW_SECONDS", 1000)
+    store = await PostgresStore.open(postgres_url, machine, serving=True)
+    await store.processes.renew()
+    machine.follow(machine.milliseconds() + 5000)  # as if PostgreSQL had been ahead then
+    await store.processes.renew()
+    assert abs(machine.milliseconds() / 1000 - time.time()) < 1
     await store.close()
 
 

@@ -6,24 +6,39 @@ import random
 import secrets
 import time
 
+_BOOT_CLOCK = getattr(time, "CLOCK_BOOTTIME", None)
+"""A clock that nobody sets, and that runs while the machine sleeps; not every system has one."""
+
 
 class World:
-    """The real clock and random numbers.
+    """The real clock and random numbers."""
 
-    Attributes:
-        ahead: milliseconds by which this machine's clock is ahead of the clock that counts: the one of the database
-            that several servers share.
-    """
-
-    ahead = 0
+    _followed: int | None = None
 
     def seconds(self) -> int:
         """Return whole seconds since 1970."""
         return self.milliseconds() // 1000
 
     def milliseconds(self) -> int:
-        """Return milliseconds since 1970."""
-        return time.time_ns() // 1_000_000 - self.ahead
+        """Return milliseconds since 1970: by the clock of this machine, or by the one that is followed."""
+        followed = self._followed
+        return self.machine_milliseconds() if followed is None else followed + self.steady_milliseconds()
+
+    def machine_milliseconds(self) -> int:
+        """Return milliseconds since 1970 by the clock of this machine, which may be wrong and jump."""
+        return time.time_ns() // 1_000_000
+
+    def steady_milliseconds(self) -> int:
+        """Return milliseconds since some time, by a clock that does not jump."""
+        return (time.monotonic_ns() if _BOOT_CLOCK is None else time.clock_gettime_ns(_BOOT_CLOCK)) // 1_000_000
+
+    def follow(self, milliseconds: int) -> None:
+        """Take a time as the present one. From now on this machine's clock no longer matters.
+
+        Args:
+            milliseconds: since 1970, by the clock that counts: the one of the database that several servers share.
+        """
+        self._followed = milliseconds - self.steady_milliseconds()
 
     def chance(self) -> float:
         """Return a random number in [0, 1)."""

@@ -205,7 +205,7 @@ class Bucket:
 
     def _denied_error(self) -> BucketError:
         what = f"the bucket {self.address.bucket} refused the request"
-        advice = "check s3_access_key and s3_secret_key, their permissions, and s3_region"
+        advice = "check s3_access_key and s3_secret_key, their permissions, s3_region, and this machine's clock"
         return BucketError(f"{what}: {advice}", temporary=False)
 
     async def _answer(self, request: Awaitable[T], seconds: float = REQUEST_SECONDS) -> T:

@@ -16,6 +16,7 @@ from tailwire.server.fanout.log import MessageLog
 from tailwire.server.fanout.presence import SharedPresence
 from tailwire.server.ports.presence import Presence
 from tailwire.server.ports.webhook_records import DeliveryRow, WebhookRow
+from tailwire.server.ports.world import World
 from tailwire.server.shutdown import finish
 from tailwire.server.store.postgres.database import Database
 from tailwire.server.store.postgres.lane import Lane
@@ -35,15 +36,15 @@ RECEIVER_SECONDS = (0.005, 0.1, 1.0)
 
 
 class ServerClock(VirtualServerWorld):
-    """The clock of a machine, corrected as the real one is."""
+    """The clock of a server, which follows that of the database as the real one does."""
 
     def milliseconds(self) -> int:
         """Return milliseconds since 1970."""
-        return super().milliseconds() - self.ahead
+        return World.milliseconds(self)
 
     def seconds(self) -> int:
         """Return whole seconds since 1970."""
-        return self.milliseconds() // 1000
+        return World.seconds(self)
 
 
 class Receiver:

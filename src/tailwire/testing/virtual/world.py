@@ -113,7 +113,15 @@ class VirtualServerWorld(ServerWorld):
 
     def milliseconds(self) -> int:
         """Return milliseconds since 1970."""
+        return self.machine_milliseconds()
+
+    def machine_milliseconds(self) -> int:
+        """Return milliseconds since 1970 by the clock of the machine."""
         return int((EPOCH + virtual_loop().time() + self.wall_offset) * 1000)
+
+    def steady_milliseconds(self) -> int:
+        """Return milliseconds of the virtual loop."""
+        return int(virtual_loop().time() * 1000)
 
     def chance(self) -> float:
         """Return a seeded random number."""

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from tailwire.server.ports.processes import ProcessRow
+from tailwire.server.ports.world import World
 from tailwire.server.store.postgres.database import Database
 from tailwire.server.store.postgres.drafts import Entry
 from tailwire.server.store.postgres.lane import LEASE_SECONDS, Lane
@@ -65,9 +66,7 @@ class Processes:
     """The lease of this process, and what it sees of the others.
 
     Args:
-        now: the clock of this machine, in seconds since 1970.
-        correct: called with the seconds by which the clock of this machine is ahead of that of PostgreSQL when the two
-            differ, and with 0 when they agree again.
+        world: follows the clock of PostgreSQL from the first renewal on.
 
     Attributes:
         servers: how many servers run, this one included; at least 1.
@@ -75,14 +74,12 @@ class Processes:
         clock_offset: seconds by which this machine's clock is ahead of that of PostgreSQL.
     """
 
-    def __init__(
-        self, database: Database, lane: Lane, now: Callable[[], float], correct: Callable[[float], None]
-    ) -> None:
+    def __init__(self, database: Database, lane: Lane, world: World) -> None:
         self._database = database
         self._lane = lane
-        self._now = now
-        self._correct = correct
-        self._corrected = 0.0
+        self._world = world
+        self._follows = False
+        self._reported = 0.0  # the offset of this machine's clock
         self._ended: frozenset[int] = frozenset()  # as seen by the last renewal
         self._on_servers: list[Callable[[int], None]] = []
         self._on_ended: Callable[[Ended], None] | None = None
@@ -114,14 +111,14 @@ class Processes:
         Raises:
             Refused, or one of `connecting.UNUSABLE`: the database cannot be used.
         """
-        asked, process, began = self._now(), self._lane.process, asyncio.get_running_loop().time()
+        process, began = self._lane.process, asyncio.get_running_loop().time()
         mine, servers, ended, alive, database_time = await self._database.first_row(_RENEW_SQL, {"mine": process})
         if mine and process == self._lane.process:
             self._lane.renewed_at = began
         self.alive = frozenset(alive)
-        answered = self._now()
-        if answered - asked <= MAX_ANSWER_SECONDS:
-            self._check_clock((asked + answered) / 2 - database_time)
+        took = asyncio.get_running_loop().time() - began
+        if took <= MAX_ANSWER_SECONDS:
+            self._check_clock(round((database_time + took / 2) * 1000))
         if not mine:
             await self._lane.submit(Entry(unit=Unit()))  # is refused, so that the lane takes a new identity
         if max(1, servers) != self.servers:
@@ -142,13 +139,18 @@ class Processes:
                 log.warning("process %s is taken for dead: its lease was not renewed", row["name"])
             report(Ended(row["id"], row["until"], row["offline"]))
 
-    def _check_clock(self, offset: float) -> None:
-        self.clock_offset = offset
-        if abs(offset - self._corrected) <= MAX_CLOCK_OFFSET_SECONDS:
+    def _check_clock(self, there: int) -> None:
+        here = self._world.milliseconds()
+        if abs(here - there) > MAX_CLOCK_OFFSET_SECONDS * 1000:
+            self._world.follow(there)
+        elif not self._follows:
+            self._world.follow(here)  # the clocks agree; from now on a jump of this machine's changes nothing
+        self._follows = True
+        self.clock_offset = offset = (self._world.machine_milliseconds() - there) / 1000
+        if abs(offset - self._reported) <= MAX_CLOCK_OFFSET_SECONDS:
             return
-        self._corrected = offset if abs(offset) > MAX_CLOCK_OFFSET_SECONDS else 0.0
-        self._correct(self._corrected)
-        if self._corrected:
+        self._reported = offset if abs(offset) > MAX_CLOCK_OFFSET_SECONDS else 0.0
+        if self._reported:
             log.warning("this machine's clock is %+.1f s off that of PostgreSQL: synchronize both (NTP)", offset)
         else:
             log.info("this machine's clock agrees with that of PostgreSQL again")

@@ -82,10 +82,7 @@ class PostgresStore:
         self.lane = lane
         self.feed = ChangeFeed()
 
-        def correct(ahead: float) -> None:
-            world.ahead = round(ahead * 1000)
-
-        self.processes = Processes(database, lane, lambda: (world.milliseconds() + world.ahead) / 1000, correct)
+        self.processes = Processes(database, lane, world)
         self.presence = PresenceRows(database, lane)
         self.leases = Leases(database, lane)
         self.upkeep = Upkeep(database, self.processes, lane)
