@@ -111,6 +111,19 @@ async def test_processes_that_renew_after_an_outage_of_the_database_are_not_decl
     await other.close()
 
 
+async def test_server_that_died_before_the_clock_of_postgresql_went_back_is_declared_dead(postgres_url, monkeypatch):
+    dead, stopped, one = [await silent_store(postgres_url, monkeypatch) for _ in range(3)]
+    later = "UPDATE processes SET until = clock_timestamp() + interval '1 hour', serving = ? WHERE id = ?"
+    await one.database.run_many(later, [(True, dead.lane.process), (False, stopped.lane.process)])
+    ended = []
+    one.processes.on_ended(ended.append)
+    for _ in range(2):
+        await one.processes.renew()
+    assert [(process.process, process.at <= time.time() + 5) for process in ended] == [(dead.lane.process, True)]
+    assert await ids(one) == [stopped.lane.process, one.lane.process]  # its users count as online for the grace period
+    await asyncio.gather(dead.close(), stopped.close(), one.close())
+
+
 async def test_command_declares_no_process_dead(postgres_url, monkeypatch):
     server, command = [await silent_store(postgres_url, monkeypatch, serving=serving) for serving in (True, False)]
     await command.database.run(EXPIRE_ALL)

@@ -55,6 +55,10 @@ class ProcessEntry(NamedTuple):
     until: float
 
 
+def _has_ended(entry: ProcessEntry, now: float) -> bool:
+    return entry.until < now or (entry.serving and entry.until > now + processes.MAX_LEASE_SECONDS)
+
+
 class Commit(NamedTuple):
     """A batch that was executed, for the judge.
 
@@ -178,20 +182,20 @@ class SimulatedDatabase:
     def _renew(self, mine: int) -> list[Any]:
         now = self.clock()
         serving = sum(entry.serving and entry.until > now for entry in self.processes.values())
-        ended = [n for n, entry in self.processes.items() if entry.until < now and n != mine]
+        ended = [n for n, entry in self.processes.items() if _has_ended(entry, now) and n != mine]
         if mine in self.processes:
             self.processes[mine] = self.processes[mine]._replace(until=now + lane.LEASE_SECONDS)
         return [(mine in self.processes, serving, ended, list(self.processes), now)]
 
     def _take_over(self, ids: Sequence[int], **_: Any) -> list[Any]:
         now = self.clock()
-        gone = {n: self.processes[n] for n in ids if n in self.processes and self.processes[n].until < now}
+        gone = {n: self.processes[n] for n in ids if n in self.processes and _has_ended(self.processes[n], now)}
         rows = []
         for number, entry in gone.items():
             others = {uid for uid, of in self.presence if of not in gone}
             offline = [uid for uid, of in self.presence if of == number and uid not in others]
             rows.append(
-                {"id": number, "name": entry.name, "serving": entry.serving, "until": _rounded(entry.until),
+                {"id": number, "name": entry.name, "serving": entry.serving, "until": _rounded(min(entry.until, now)),
                  "offline": offline}
             )  # fmt: skip
         for number in gone:

@@ -24,20 +24,25 @@ MAX_ANSWER_SECONDS = 1.0
 """An answer that took longer says too little about the clock."""
 KEYS_CHECK_SECONDS = 0.25
 """How often a starting server checks whether one that has other keys still runs."""
+# No lease of a server lasts longer than LEASE_SECONDS. One that seems to was taken before PostgreSQL's clock went back
+# (a standby took over), by a server that has not renewed it since.
+MAX_LEASE_SECONDS = 2 * LEASE_SECONDS
+_ENDED_CONDITION = f"""(until < clock_timestamp()
+OR serving AND until > clock_timestamp() + interval '{MAX_LEASE_SECONDS} seconds')"""
 # A new row of this process is made by the lane only, which knows what must be forgotten with the old one.
 _RENEW_SQL = f"""WITH mine AS (UPDATE processes SET until = clock_timestamp() + interval '{LEASE_SECONDS} seconds'
 WHERE id = :mine RETURNING id)
 SELECT EXISTS (SELECT FROM mine), (SELECT count(*) FROM processes WHERE serving AND until > clock_timestamp()),
-array(SELECT id FROM processes WHERE until < clock_timestamp() AND id <> :mine), array(SELECT id FROM processes),
+array(SELECT id FROM processes WHERE {_ENDED_CONDITION} AND id <> :mine), array(SELECT id FROM processes),
 CAST(extract(epoch FROM clock_timestamp()) AS double precision)"""
 _ALL_SQL = (
     """SELECT id, name, serving, CAST(extract(epoch FROM until) AS bigint), id = :mine FROM processes ORDER BY id"""
 )
 # The rows of `presence` that go with those of `processes` are still there for the other parts of the statement.
-_TAKE_OVER_SQL = """WITH gone AS (DELETE FROM processes WHERE until < clock_timestamp() AND id IN
+_TAKE_OVER_SQL = f"""WITH gone AS (DELETE FROM processes WHERE {_ENDED_CONDITION} AND id IN
 (SELECT CAST(value AS bigint) FROM jsonb_array_elements_text(:ids::jsonb) AS t (value))
 RETURNING id, name, serving, until)
-SELECT g.id, g.name, g.serving, CAST(extract(epoch FROM g.until) AS bigint) AS until,
+SELECT g.id, g.name, g.serving, CAST(extract(epoch FROM least(g.until, clock_timestamp())) AS bigint) AS until,
 (SELECT coalesce(jsonb_agg(p.uid), '[]') FROM presence p WHERE p.process = g.id AND NOT EXISTS
 (SELECT FROM presence o WHERE o.uid = p.uid AND o.process NOT IN (SELECT id FROM gone))) AS offline FROM gone g"""
 _OTHER_KEYS_SQL = """SELECT id, name, CAST(extract(epoch FROM until) AS double precision) FROM processes
