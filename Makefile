@@ -178,8 +178,8 @@ rights: $(STAMP)  ## who receives and sees what, compared with a model, on seeds
 	@PYTHONPATH=tests $(BIN)/python -m rights --seeds $(or $(SEEDS),200) --first $(or $(FIRST),0) --length $(or $(LENGTH),60) \
 	  $(if $(VIEWS),--all-views)
 
-mutants: $(STAMP)  ## small faults in the code, which a test must notice, and those that none does: PART=server/rules MINUTES=20 SAMPLE=100
-	@PYTHONPATH=tests $(BIN)/python -m mutants $(if $(PART),--part $(PART)) --minutes $(or $(MINUTES),20) --sample $(or $(SAMPLE),0)
+mutants: $(STAMP)  ## small faults in the code, which a test must notice, and those that none does: PART=server/rules MINUTES=20 SAMPLE=100; within SQL alone: SQL=1
+	@PYTHONPATH=tests $(BIN)/python -m mutants $(if $(PART),--part $(PART)) --minutes $(or $(MINUTES),20) --sample $(or $(SAMPLE),0) $(if $(SQL),--sql)
 
 fuzz: $(STAMP)  ## strangers' bytes with coverage guidance: SECONDS=60, or RUNS=100000 for each target
 	@PYTHONPATH=tests $(BIN)/python -m fuzz --seconds $(or $(SECONDS),60) $(if $(RUNS),--runs $(RUNS)) $(TARGETS)

@@ -14,9 +14,10 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
+from mutants.constants import Constants
 from mutants.equivalents import equivalents, of
 from mutants.mutate import Mutated, mutants, mutate
-from mutants.parts import PARTS
+from mutants.parts import PARTS, USING
 from mutants.running import SLACK_SECONDS, SLOWER, Trial, begin, ended, measure
 
 ROOT = Path(__file__).parents[2]
@@ -50,8 +51,8 @@ def _digest(*texts: str) -> str:
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:24]
 
 
-def candidates(part: str) -> list[Candidate]:
-    """Return all mutants of a part except the equivalent ones."""
+def candidates(part: str, *, in_sql: bool = False) -> list[Candidate]:
+    """Return all mutants of a part except the equivalent ones, or those within SQL alone."""
     tests = [
         path.read_text(encoding="utf-8")
         for tests in PARTS[part]
@@ -64,6 +65,8 @@ def candidates(part: str) -> list[Candidate]:
         source, module = path.read_text(encoding="utf-8"), path.relative_to(PACKAGE).as_posix()
         for mutant in mutants(source):
             mutated = mutate(source, mutant)
+            if in_sql and not mutated.in_sql:
+                continue
             if of(module, mutated) not in left_out:
                 found.append(Candidate(path, mutated, _digest(source, of_tests, f"{mutant.place} {mutant.change}")))
     return found
@@ -96,13 +99,15 @@ class Run:
         left = [number for number in range(len(chosen)) if number not in self.results]
         if not left:
             return
-        reach = measure(tests, PACKAGE / self.part)
+        watched = PACKAGE / USING.get(self.part, self.part)
+        reach, constants = measure(tests, watched), Constants(watched)
         running: list[Trial] = []
         while running or (left and time.monotonic() < self._until):
             while left and len(running) < self._jobs and time.monotonic() < self._until:
                 number = left.pop(0)
                 path, mutated, key = chosen[number]
-                order = reach.of(str(path), mutated.first, mutated.last)
+                users = () if mutated.first else constants.users(constants.at(str(path), mutated.line))
+                order = reach.of(str(path), mutated.first, mutated.last, users)
                 if not order:  # no test executes the statement
                     self.results[number] = self.known[key] = "survived"
                     continue
@@ -137,6 +142,7 @@ def main() -> int:
     parser.add_argument("--part", action="append", choices=sorted(PARTS), help="what to mutate (all)")
     parser.add_argument("--minutes", type=float, default=20.0, help="stop after this long, for each part (20)")
     parser.add_argument("--sample", type=int, default=0, help="how many mutants of a part, drawn at random (0: all)")
+    parser.add_argument("--sql", action="store_true", help="only the faults within SQL")
     parser.add_argument("--floor", type=float, default=0.0, help="the least share of caught mutants, in percent (0)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     given = parser.parse_args()
@@ -145,7 +151,7 @@ def main() -> int:
     os.chdir(ROOT)
     lines, enough = [], True
     for part in given.part or PARTS:
-        chosen = candidates(part)
+        chosen = candidates(part, in_sql=given.sql)
         if given.sample and given.sample < len(chosen):
             chosen = random.Random(part).sample(chosen, given.sample)
         run = Run(part, given.jobs, time.monotonic() + given.minutes * 60)

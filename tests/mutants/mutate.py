@@ -47,6 +47,7 @@ class Mutated:
         source: the module with the fault.
         first: the first line of the statement; 0 if it runs when the module is imported.
         last: the last line of the statement, without the statements in it.
+        in_sql: whether the fault is within SQL.
     """
 
     line: int
@@ -56,6 +57,7 @@ class Mutated:
     source: str
     first: int = 0
     last: int = 0
+    in_sql: bool = False
 
 
 def mutants(source: str) -> list[Mutant]:
@@ -69,33 +71,35 @@ def mutate(source: str, mutant: Mutant) -> Mutated:
     """Return a module with the fault of a mutant."""
     tree = ast.parse(source)
     node = list(ast.walk(tree))[mutant.place]
-    parents = _parents(tree)
-    statement, scope = _around(node, parents)
+    parents = parents_of(tree)
+    statement, scope = around(node, parents)
     before = _first_line(statement)
-    first, last = _lines(statement, parents)
+    first, last = lines_of(statement, parents)
     list(_changes(node))[mutant.change]()
     changed = ast.fix_missing_locations(_Replacing().visit(tree))
     after = _first_line(getattr(statement, "replacement", statement))
-    return Mutated(getattr(node, "lineno", 0), scope, before, after, ast.unparse(changed), first, last)
+    in_sql = isinstance(node, ast.Constant) and isinstance(node.value, str)
+    return Mutated(getattr(node, "lineno", 0), scope, before, after, ast.unparse(changed), first, last, in_sql)
 
 
 def statements(source: str) -> list[tuple[Mutant, str, str]]:
     """Return all mutants of a module, each with `scope` and `before` of what `mutate` returns."""
     tree = ast.parse(source)
-    nodes, parents = list(ast.walk(tree)), _parents(tree)
+    nodes, parents = list(ast.walk(tree)), parents_of(tree)
     found = []
     for mutant in mutants(source):
-        statement, scope = _around(nodes[mutant.place], parents)
+        statement, scope = around(nodes[mutant.place], parents)
         found.append((mutant, scope, _first_line(statement)))
     return found
 
 
-def _parents(tree: ast.AST) -> dict[ast.AST, ast.AST]:
+def parents_of(tree: ast.AST) -> dict[ast.AST, ast.AST]:
+    """Return the parent of each node."""
     return {child: parent for parent in ast.walk(tree) for child in ast.iter_child_nodes(parent)}
 
 
-def _around(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> tuple[ast.AST, str]:
-    # The statement that contains a node, and the names of the functions and classes around it.
+def around(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> tuple[ast.AST, str]:
+    """Return the statement that contains a node, and the names of the functions and classes around it."""
     statement = node
     while not isinstance(statement, ast.stmt | ast.ExceptHandler | ast.match_case) and statement in parents:
         statement = parents[statement]
@@ -107,8 +111,8 @@ def _around(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> tuple[ast.AST, st
     return statement, ".".join(reversed(names))
 
 
-def _lines(statement: ast.AST, parents: dict[ast.AST, ast.AST]) -> tuple[int, int]:
-    # The lines that run when the statement does, without those of the statements in it; zeros outside functions.
+def lines_of(statement: ast.AST, parents: dict[ast.AST, ast.AST]) -> tuple[int, int]:
+    """Return the lines that run when the statement does, without those of the statements in it; zeros outside functions."""
     outer: ast.AST | None = statement
     while (outer := parents.get(outer) if outer is not None else None) is not None:
         if isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef):

@@ -53,3 +53,6 @@ PARTS: dict[str, tuple[str, ...]] = {
         *_spec("missed_changes permissions repeated_requests rest_api retention uploads user_content"),
     ),
 }
+
+USING = {"server/store/sql": "server/store"}
+"""What uses the constants of a part, if it is more than the part itself."""

@@ -15,7 +15,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -129,18 +129,19 @@ class Reach:
     seconds: dict[str, float]
     lines: dict[str, dict[int, list[str]]]
 
-    def of(self, path: str, first: int, last: int) -> list[str]:
+    def of(self, path: str, first: int, last: int, users: Iterable[tuple[str, int]] = ()) -> list[str]:
         """Return the tests that execute one of the lines, the quickest first.
 
-        What is executed by an import, which has no lines here, concerns all tests: first those that execute a function
-        of the module.
+        What is executed by an import, which has no lines here, concerns all tests: first those that execute a line
+        of its users, and then those that execute a function of the module.
         """
         lines = self.lines.get(path, {})
         if first:
             reached = {test for line in range(first, last + 1) for test in lines.get(line, ())} - {""}
             return sorted(reached, key=self.seconds.__getitem__)
+        using = {test for file, line in users for test in self.lines.get(file, {}).get(line, ())}
         near = {test for tests in lines.values() for test in tests}
-        return sorted(self.seconds, key=lambda test: (test not in near, self.seconds[test]))
+        return sorted(self.seconds, key=lambda test: (test not in using, test not in near, self.seconds[test]))
 
 
 def _is_slow(item: pytest.Item) -> bool:

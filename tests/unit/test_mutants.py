@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from mutants.constants import Constants
 from mutants.equivalents import equivalents, stale
 from mutants.mutate import mutants, mutate
 from mutants.running import Reach
@@ -155,6 +156,25 @@ def test_mutant_is_tried_with_the_tests_that_execute_it_the_quickest_first():
     assert reach.of("a.py", 7, 8) == []
     assert reach.of("a.py", 0, 0) == ["quick", "other", "slow"]
     assert reach.of("b.py", 5, 5) == []
+    assert reach.of("b.py", 0, 0, [("a.py", 9)]) == ["other", "quick", "slow"]
+
+
+def test_constant_is_used_where_it_and_what_is_made_from_it_are_read(tmp_path: Path):
+    one, other = tmp_path / "one.py", tmp_path / "other.py"
+    one.write_text(
+        "_A = 'x'\nB = f'{_A}'\nC = f(1)\ndef f(n):\n    return _A\ndef g(n=B):\n    return n\ndef h():\n    return 1\n"
+    )
+    other.write_text("_A = 'y'\ndef a():\n    return _A\ndef b():\n    return one.C\ndef c():\n    return g()\n")
+    constants = Constants(tmp_path)
+
+    def users(line: int) -> list[tuple[str, int]]:
+        found = constants.users(constants.at(str(one), line))
+        return sorted((Path(path).name, line) for path, line in found)
+
+    assert users(1) == [("one.py", 5), ("other.py", 5), ("other.py", 7)]
+    assert users(2) == [("other.py", 7)]
+    assert users(3) == [("other.py", 5)]
+    assert users(9) == []
 
 
 @pytest.mark.slow

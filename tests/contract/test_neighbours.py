@@ -1,0 +1,230 @@
+"""Each write changes the rows that it is about and no others, on each store."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
+
+import pytest
+
+from contract.neighbours import KEYS, Neighbours, file_name, filled
+from tailwire.server.ports.push_records import MuteRow
+from tailwire.server.ports.records import Edited, RoleRow, TokenRow
+
+
+class Step(NamedTuple):
+    """A write.
+
+    Attributes:
+        make: makes it.
+        changed: for each table, the names of the rows that are other ones afterwards, separated by commas.
+    """
+
+    make: Callable[[Neighbours], Awaitable[Any]]
+    changed: dict[str, str]
+
+
+def announced(guid: str, **more: str) -> dict[str, str]:
+    """Return the changes of a write in a group that is announced with a message."""
+    return {"messages": "new", "conversations": guid, **more}
+
+
+def edited(row: Any) -> Edited:
+    return Edited(b'{"data":{"text":"x"}}', row.traits, ("alice", "bob"), (file_name("b"),))
+
+
+async def delivery(n: Neighbours, webhook: str, trigger: str) -> Any:
+    rows = [
+        row for failed in (False, True)
+        for row in (await n.store.deliveries.find(webhook, failed=failed, limit=9, offset=0))[0]
+    ]  # fmt: skip
+    return next(row for row in rows if row.trigger == trigger)
+
+
+async def notice(n: Neighbours, device: str, message: str = "ab1") -> int:
+    sql = "SELECT id, message_id FROM notifications WHERE token_hash = ?"
+    return next(row[0] for row in await n.store.database.rows(sql, (device,)) if row[1] == n.ids[message])
+
+
+async def send_again(n: Neighbours, webhook: str, *which: tuple[str, str]) -> None:
+    await n.store.deliveries.send_again(webhook, [(await delivery(n, *one)).id for one in which])
+
+
+async def sent(n: Neighbours, *devices: str) -> None:
+    await n.store.notifications.mark_sent([await notice(n, device) for device in devices], 30)
+
+
+async def failed(n: Neighbours, *devices: str, at: int = 30) -> None:
+    for device in devices:
+        await n.store.notifications.give_up(await notice(n, device), at, "status 400")
+
+
+BOB_1, BOB_2 = "bob-1-phone", "bob-1-desk"
+NOTICE_1, NOTICE_2 = f"ab1 {BOB_1}", f"ab1 {BOB_2}"
+STEPS: dict[str, list[Step]] = {
+    "reactions": [
+        Step(lambda n: n.store.reactions.remove(n.act("team1", "bob"), "x", 9),
+             {"reactions": "team1 x bob", "messages": "team1"}),
+        Step(lambda n: n.store.reactions.add(n.act("team1", "bob"), "x", 11, 10),
+             {"reactions": "team1 x bob", "messages": "team1"}),
+    ],
+    "annotations": [
+        Step(lambda n: n.store.annotations.unsave(n.ids["team1"], "bob"), {"saves": "bob team1"}),
+        Step(lambda n: n.store.annotations.save(n.act("team1", "bob"), 9, 20), {"saves": "bob team1"}),
+        Step(lambda n: n.store.annotations.subscribe(n.act("team1", "bob"), wanted=False),
+             {"subscriptions": "bob team1"}),
+        Step(lambda n: n.store.annotations.pin(n.act("team1", "bob"), 9, 5, pinned=True), {"messages": "team1"}),
+        Step(lambda n: n.store.annotations.pin(n.act("team1", "bob"), 9, 5, pinned=False), {"messages": "team1"}),
+        Step(lambda n: n.store.annotations.add_report(n.act("team1", "bob"), "rude", "so", 9), {"flags": "team1 bob"}),
+        Step(lambda n: n.store.annotations.add_interactions(n.act("team1", "bob"), ["two", "three"], 9),
+             {"interactions": "team1 bob three"}),
+    ],
+    "relations": [
+        Step(lambda n: n.store.blocks.remove("alice", ["bob"]), {"blocks": "alice bob"}),
+        Step(lambda n: n.store.friends.remove("alice", "bob"), {"friends": "alice bob, bob alice"}),
+        Step(lambda n: n.store.friends.add("alice", "bob", 9, 3), {"friends": "alice bob, bob alice"}),
+    ],
+    "members": [
+        Step(lambda n: n.store.members.change_scope(n.in_group("team", "bob"), "moderator", n.announcement("team")),
+             announced("team", members="team bob")),
+        Step(lambda n: n.store.groups.transfer_ownership(n.in_group("team", "carol"), 9, lambda _: ()),
+             {"groups": "team", "members": "team carol"}),
+        Step(lambda n: n.store.members.remove(n.in_group("team", "bob"), n.announcement("team")),
+             announced("team", members="team bob", groups="team", subscriptions="bob team1, bob team2")),
+        Step(lambda n: n.store.members.add(n.in_group("team", "bob"), "participant", 9, n.announcement("team")),
+             announced("team", members="team bob", groups="team")),
+        Step(lambda n: n.store.members.unban(n.in_group("team", "dave"), n.announcement("team")),
+             announced("team", bans="team dave")),
+        Step(lambda n: n.store.groups.change(n.in_group("crew", ""), lambda _: {"name": "Crew"}, lambda _: ()),
+             {"groups": "crew"}),
+    ],
+    "roles": [
+        Step(lambda n: n.store.roles.allow("calm", ["one"]), {"restrictions": "calm one"}),
+        Step(lambda n: n.store.roles.put(RoleRow("loud", "Loud", created_at=9, updated_at=9), new=False),
+             {"roles": "loud"}),
+        Step(lambda n: n.store.roles.remove("loud"),
+             {"roles": "loud", "restrictions": "loud one, loud two", "users": "bob"}),
+    ],
+    "keys": [
+        Step(lambda n: n.store.keys.record_use("first", 9), {"api_keys": "first"}),
+        Step(lambda n: n.store.keys.change("first", "First", "authOnly"), {"api_keys": "first"}),
+        Step(lambda n: n.store.keys.end("first", 50), {"api_keys": "first"}),
+        Step(lambda n: n.store.keys.end("first", 50), {}),
+        Step(lambda n: n.store.keys.end("first", 60), {}),
+        Step(lambda n: n.store.keys.end_others(["second"], 50, 40), {"api_keys": "third"}),
+        Step(lambda n: n.store.keys.end_others(["second"], 50, 50), {"api_keys": "first, third"}),
+        Step(lambda n: n.store.keys.remove("second"), {"api_keys": "second"}),
+    ],
+    "users": [
+        Step(lambda n: n.store.users.change("alice", {"name": "A"}), {"users": "alice"}),
+        Step(lambda n: n.store.users.change("alice", {"avatar": None}),
+             {"users": "alice", "file_uses": "user alice e", "files": "e"}),
+        Step(lambda n: n.store.tokens.remove("bob-1"), {"auth_tokens": "bob-1"}),
+        Step(lambda n: n.store.tokens.add(TokenRow("bob-3", "bob", 9), 1), {"auth_tokens": "bob-2, bob-3"}),
+        Step(lambda n: n.store.users.deactivate(["alice"], 9),
+             {"users": "alice", "auth_tokens": "alice-1, alice-2"}),
+        Step(lambda n: n.store.users.deactivate(["alice", "bob"], None), {"users": "alice"}),
+        Step(lambda n: n.store.tokens.remove_all("carol"), {"auth_tokens": "carol-1, carol-2"}),
+    ],
+    "files": [
+        Step(lambda n: n.store.files.discard([file_name("2"), file_name("a")]), {"files": "2"}),
+        Step(lambda n: n.store.users.change("alice", {"avatar": f"tailwire:/files/{file_name('2')}"}),
+             {"users": "alice", "file_uses": "user alice e", "files": "e"}),  # not again the discarded one
+        Step(lambda n: n.store.files.condemn(never_before=0, no_more_before=0, limit=1), {}),
+        Step(lambda n: n.store.files.remove([file_name("2"), file_name("a"), file_name("e")], 50, 100), {"files": "2"}),
+        Step(lambda n: n.store.files.condemn(never_before=1 << 40, no_more_before=1 << 40, limit=9), {"files": "e"}),
+        Step(lambda n: n.store.files.remove([file_name("a"), file_name("e")], 60, 50), {"files": "e"}),
+        Step(lambda n: n.store.files.remove([], 100, 50), {"files": "2"}),
+    ],
+    "push": [
+        Step(lambda n: n.store.push_preferences.unmute("bob", [KEYS["team"]]), {"push_mutes": "bob team"}),
+        Step(lambda n: n.store.push_preferences.mute("bob", [MuteRow(KEYS["crew"], 900)], 9), {"push_mutes": "bob crew"}),
+        Step(lambda n: n.store.push_preferences.mute("bob", [MuteRow(KEYS["team"], 950)], 1),
+             {"push_mutes": "bob team, bob crew"}),
+        Step(lambda n: n.store.push_preferences.put("bob", "[]"), {"push_preferences": "bob"}),
+        Step(lambda n: n.store.push_preferences.put_timezone("bob", "Asia/Tokyo"), {"push_preferences": "bob"}),
+        Step(lambda n: n.store.push_tokens.remove(BOB_1, f"of {BOB_2}"), {}),
+        Step(lambda n: n.store.push_tokens.remove(BOB_1, f"of {BOB_1}"), {"push_tokens": BOB_1}),
+        Step(lambda n: n.store.push_tokens.remove_of("bob-2", "bob-2-desk"), {"push_tokens": "bob-2-desk"}),
+        Step(lambda n: n.store.push_tokens.remove_of("bob-1", "bob-2-phone"), {}),
+        Step(lambda n: n.store.push_tokens.remove_of("alice-1"), {"push_tokens": "alice-1-phone, alice-1-desk"}),
+        Step(lambda n: n.store.push_tokens.remove_ended(30), {}),
+        Step(lambda n: n.store.tokens.remove("carol-1"), {"auth_tokens": "carol-1"}),
+        Step(lambda n: n.store.push_tokens.remove_ended(30), {"push_tokens": "carol-1-phone, carol-1-desk"}),
+    ],
+    "notifications": [
+        Step(lambda n: sent(n, BOB_1), {"notifications": NOTICE_1}),
+        Step(lambda n: n.store.notifications.queue_again(n.ids["ab2"], 31), {}),
+        Step(lambda n: n.store.notifications.queue_again(n.ids["ab1"], 31), {"notifications": NOTICE_1}),
+        Step(lambda n: failed(n, BOB_1), {"notifications": NOTICE_1}),
+        Step(lambda n: failed(n, BOB_2, at=40), {"notifications": NOTICE_2}),
+        Step(lambda n: n.store.notifications.delete_finished(100, 30), {}),
+        Step(lambda n: n.store.notifications.delete_finished(100, 31), {"notifications": NOTICE_1}),
+        Step(lambda n: n.store.notifications.send_all_again(50), {"notifications": NOTICE_2}),
+        Step(lambda n: sent(n, BOB_2), {"notifications": NOTICE_2}),
+        Step(lambda n: n.store.notifications.delete_finished(30, 100), {}),
+        Step(lambda n: n.store.notifications.delete_finished(31, 100), {"notifications": NOTICE_2}),
+        Step(lambda n: n.store.notifications.queue(n.ids["team1"], 0, ["bob"], 10, 20),
+             {"notifications": "team1 bob-1-phone, team1 bob-1-desk, team1 bob-2-phone, team1 bob-2-desk"}),
+    ],
+    "deliveries": [
+        Step(lambda n: send_again(n, "first", ("first", "a"), ("second", "a")), {"deliveries": "first a"}),
+        Step(lambda n: delivery_done(n, "first", "a"), {"deliveries": "first a", "webhook_states": "first"}),
+        Step(lambda n: delivery_put_off(n, "first", "c"), {"deliveries": "first c", "webhook_states": "first"}),
+        Step(lambda n: delivery_put_off(n, "first", "b"), {}),  # it was given up
+        Step(lambda n: n.store.deliveries.forget_old_failures(30 + 7 * 86_400 - 1), {}),
+        Step(lambda n: n.store.deliveries.forget_old_failures(30 + 7 * 86_400),
+             {"deliveries": "first b, second a, second b"}),
+        Step(lambda n: n.store.webhooks.remove("first"),
+             {"webhooks": "first", "deliveries": "first c, first d", "webhook_states": "first"}),
+    ],
+    "read state": [
+        Step(lambda n: mark(n, "ab", "bob", 2, read=False), {"marks": "ab bob", "messages": "ab2"}),
+        Step(lambda n: mark(n, "ab", "bob", 2, read=True), {"marks": "ab bob", "messages": "ab2"}),
+        Step(lambda n: mark(n, "ab", "alice", 2, read=True), {"marks": "ab alice"}),
+        Step(lambda n: mark(n, "team", "bob", 2, read=True),
+             {"marks": "team bob", "receipts": "team bob 0 team2, team bob 1 team2"}),
+        Step(lambda n: mark(n, "team", "carol", 2, read=False),
+             {"marks": "team carol", "receipts": "team carol 0 team2", "messages": "team2"}),
+        Step(lambda n: n.store.read_state.tag(KEYS["ac"], "alice", None), {"marks": "ac alice"}),
+        Step(lambda n: n.store.read_state.tag(KEYS["ac"], "alice", '["y"]'), {"marks": "ac alice"}),
+        Step(lambda n: n.store.read_state.pin(KEYS["ac"], "alice", None), {"marks": "ac alice"}),
+        Step(lambda n: n.store.read_state.pin(KEYS["ac"], "alice", 9), {"marks": "ac alice"}),
+        Step(lambda n: n.store.read_state.clear(KEYS["ac"], "alice", n.ids["ac1"]), {"marks": "ac alice"}),
+        Step(lambda n: n.store.read_state.clear(KEYS["ac"], "alice", 0), {"marks": "ac alice"}),
+        Step(lambda n: n.store.read_state.mark_unread_after(KEYS["ac"], "carol", 0), {"marks": "ac carol"}),
+    ],
+    "messages": [
+        Step(lambda n: n.store.messages.edit(n.act("team1", "alice"), 9, edited, lambda _: n.draft("team", category="action")),
+             {"messages": "team1, new", "conversations": "team", "mentions": "team1 carol, team1 alice",
+              "file_uses": "message team1 a, message team1 b", "files": "a", "edits": "team1"}),
+        Step(lambda n: n.store.messages.edit(n.act("team2", "alice"), 9, lambda _: Edited(b'{"data":{}}', 0, (), ()),
+                                             lambda _: n.draft("team", category="action")),
+             {"messages": "team2, new", "conversations": "team", "mentions": "team2 bob, team2 carol",
+              "file_uses": "message team2 b", "edits": "team2"}),  # the first message still has the file
+    ],
+}  # fmt: skip
+
+
+async def delivery_done(n: Neighbours, webhook: str, trigger: str) -> None:
+    await n.store.deliveries.remove_delivered(await delivery(n, webhook, trigger), 40)
+
+
+async def delivery_put_off(n: Neighbours, webhook: str, trigger: str) -> None:
+    await n.store.deliveries.put_off(await delivery(n, webhook, trigger), 90, 41, "status 503")
+
+
+async def mark(n: Neighbours, place: str, uid: str, number: int, *, read: bool) -> None:
+    group = place if place in ("team", "crew") else ""
+    await n.store.read_state.mark_up_to(KEYS[place], uid, n.ids[f"{place}{number}"], 30, read=read, group=group)
+
+
+@pytest.mark.parametrize("noun", STEPS)
+async def test_each_write_changes_its_rows_alone(open_store, noun):
+    town = await filled(open_store)
+    for number, step in enumerate(STEPS[noun], 1):
+        before = await town.rows()
+        await step.make(town)
+        expected = {table: set(names.split(", ")) for table, names in step.changed.items()}
+        assert await town.changed(before) == expected, f"step {number}"
+    await town.store.close()
