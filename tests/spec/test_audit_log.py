@@ -141,6 +141,33 @@ async def test_reads_and_sends_for_a_user_are_recorded_once_in_ten_minutes(stage
         assert len(await entries(rest, "onBehalfOf=alice&action=GET /users/{uid}")) == 2
 
 
+async def test_refused_read_does_not_keep_the_next_ones_out_of_the_log(stage: Stage):
+    async with Rest(stage) as rest:
+        await rest.refused("ERR_UID_NOT_FOUND", "GET", "/users/nobody", behalf="alice")
+        await rest("GET", "/users/bob", behalf="alice")
+        (entry,) = await entries(rest, "kind=use&action=GET /users/{uid}")
+        assert entry["target"] == "bob"
+
+
+async def test_reads_succeed_while_the_log_cannot_be_written_and_are_recorded_afterwards(stage: Stage, monkeypatch):
+    tries = []
+
+    async def fail(entry: AuditEntry) -> None:
+        tries.append(entry.target)
+        raise Refused("ERR_UNAVAILABLE")
+
+    async with Rest(stage) as rest:
+        with monkeypatch.context() as full:
+            full.setattr(stage.server.parts.store.audit, "add", fail)
+            for uid in ("alice", "bob"):
+                await rest("GET", f"/users/{uid}", behalf="alice")
+        assert tries == ["alice"]
+        await stage.pass_time(11)
+        await rest("GET", "/users/carol", behalf="alice")
+        (entry,) = await entries(rest, "kind=use&action=GET /users/{uid}")
+        assert entry["target"] == "carol"
+
+
 async def test_other_changes_for_a_user_are_all_recorded(stage: Stage):
     async with Rest(stage) as rest:
         for name in ("First", "Second"):

@@ -26,9 +26,12 @@ from tailwire.server.ports.audit import (
     AuditStore,
     current_entry,
 )
+from tailwire.server.ports.refusal import Refused
 from tailwire.server.telemetry.logs import report
 
 USE_SECONDS = 600.0
+RETRY_SECONDS = 10.0
+"""How long after a use that could not be stored the next one is tried."""
 MAX_REMEMBERED_USES = 10_000
 MAX_TARGET_CHARACTERS = 500
 UNRECORDED_PATHS = frozenset({"/metrics", "/openapi.json", "/health", "/health/ready"})
@@ -72,7 +75,7 @@ class AuditLog:
         sends = operation.rate is RequestKind.SEND and operation.method == "POST"
         if sends or operation.method in ("GET", "HEAD"):
             kind = USE
-        if kind == USE and not self._is_new_use(caller.key_hash, uid, action):
+        if kind == USE and not self._is_due((caller.key_hash, uid, action)):
             return None
         entry = AuditEntry(
             kind,
@@ -88,21 +91,33 @@ class AuditLog:
         current_entry.set(entry)
         return entry
 
-    def _is_new_use(self, key_hash: str, uid: str, action: str) -> bool:
-        use, now = (key_hash, uid, action), self._clock()
-        before = self._uses.pop(use, None)
-        if before is not None and now - before < USE_SECONDS:
-            self._uses[use] = before
-            return False
+    def _is_due(self, use: tuple[str, str, str]) -> bool:
+        before = self._uses.get(use)
+        return before is None or self._clock() - before >= USE_SECONDS
+
+    def _note_use(self, entry: AuditEntry, at: float) -> None:
+        # Only requests that succeeded count: a refused one must not keep the next ones out of the log.
+        use = (entry.key_hash, entry.on_behalf_of, entry.action)
+        self._uses.pop(use, None)
         if len(self._uses) >= MAX_REMEMBERED_USES:
             del self._uses[next(iter(self._uses))]
-        self._uses[use] = now
-        return True
+        self._uses[use] = at
 
     async def end(self, entry: AuditEntry) -> None:
-        """Store the entry of a request that succeeded without a write, and log it."""
-        if not entry.taken:
-            await self._store.add(entry)
+        """Store the entry of a request that succeeded without a write, and log it.
+
+        A read succeeds even if the store cannot write; then it is only in the log.
+        """
+        at = self._clock()
+        try:
+            if not entry.taken:
+                await self._store.add(entry)
+        except Refused as e:
+            if entry.kind != USE or e.code != "ERR_UNAVAILABLE":
+                raise
+            at += RETRY_SECONDS - USE_SECONDS
+        if entry.kind == USE:
+            self._note_use(entry, at)
         _log(entry)
 
     async def settings(self, values: str) -> None:
