@@ -13,6 +13,7 @@ from servers.cut_line import CutLine
 from servers.postgres import PostgresServer, name_of
 from tailwire.server.ports.current_caller import current_caller
 from tailwire.server.ports.refusal import Refused
+from tailwire.server.store import migrate
 from tailwire.server.store.migrate import UnsuitableDatabase, upgrade
 from tailwire.server.store.postgres import database as database_module
 from tailwire.server.store.postgres import pool
@@ -242,10 +243,14 @@ async def test_requests_beyond_the_bound_of_the_pool_are_refused(postgres_url):
 @pytest.mark.parametrize("how", ["'UTF8' BUILTIN_LOCALE 'C'", "'UTF8' BUILTIN_LOCALE 'PG_UNICODE_FAST'"])
 def test_database_of_another_locale_is_refused_and_unchanged(postgres, how):
     postgres.sql(f"CREATE DATABASE other_locale TEMPLATE template0 LOCALE_PROVIDER builtin LOCALE 'C' ENCODING {how}")
-    with pytest.raises(UnsuitableDatabase, match="locale"):
+    with pytest.raises(UnsuitableDatabase, match="locale") as refused:
         upgrade(postgres.url("other_locale"))
     assert postgres.sql("SELECT count(*) FROM pg_class WHERE relname = 'messages'", "other_locale") == "0"
     postgres.drop_database(postgres.url("other_locale"))
+    advice = str(refused.value).partition("CREATE DATABASE … ")[2]
+    postgres.sql(f"CREATE DATABASE as_advised {advice}")
+    assert postgres.sql(migrate._PROPERTIES_SQL, "as_advised").partition("|")[2] == f"UTF8|t|{migrate.LOWERED}|f"
+    postgres.drop_database(postgres.url("as_advised"))
 
 
 def test_migrations_produce_the_schema(postgres, postgres_url):

@@ -102,9 +102,8 @@ def _check(properties: Any) -> None:
         )
     if encoding != "UTF8" or not sorts_by_code or lowered != LOWERED:
         raise UnsuitableDatabase(
-            "the database needs the encoding UTF8 and the locale C.UTF-8: create it with CREATE DATABASE … TEMPLATE"
-            " template0 ENCODING 'UTF8' LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8' LOCALE 'C' (PostgreSQL 17 or"
-            " newer), or with LOCALE 'C.UTF-8'"
+            "the database needs the encoding UTF8 and the locale C.UTF-8, of the providers builtin or libc: create it"
+            " with CREATE DATABASE … TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER libc LOCALE 'C.UTF-8'"
         )
 
 
