@@ -250,7 +250,7 @@ CHANGES: st.SearchStrategy[Call] = st.one_of(
     st.builds(
         lambda uid, place, tag: lambda s: s.store.read_state.tag(key_of(uid, *place), uid, tag), uids, places, tags),
     st.builds(
-        lambda uid, place, at: lambda s: s.store.read_state.pin(key_of(uid, *place), uid, at),
+        lambda uid, place, at: lambda s: s.store.read_state.pin(key_of(uid, *place), uid, at, 2),
         uids, places, st.none() | times),
     st.builds(lambda uid, some, at: lambda s: s.store.blocks.add(uid, list(some), at), uids, some_uids, times),
     st.builds(lambda uid, some: lambda s: s.store.blocks.remove(uid, list(some)), uids, some_uids),

@@ -209,10 +209,10 @@ OWN_CHANGES = {
         lambda s, said: s.read_state.tag(CHAT, "bob", '["x"]', "phone")),
     "a deleted conversation": OwnChange(
         lambda s, said: s.read_state.clear(CHAT, "bob", said, "phone"), "list removed bob 0"),
-    "a pin": OwnChange(lambda s, said: s.read_state.pin(CHAT, "bob", 5, "phone"), "list pinned bob 0"),
+    "a pin": OwnChange(lambda s, said: s.read_state.pin(CHAT, "bob", 5, 9, "phone"), "list pinned bob 0"),
     "a removed pin": OwnChange(
-        lambda s, said: s.read_state.pin(CHAT, "bob", None, "phone"), "list unpinned bob 0",
-        lambda s, said: s.read_state.pin(CHAT, "bob", 5, "phone")),
+        lambda s, said: s.read_state.pin(CHAT, "bob", None, 9, "phone"), "list unpinned bob 0",
+        lambda s, said: s.read_state.pin(CHAT, "bob", 5, 9, "phone")),
     "a mark as unread": OwnChange(
         lambda s, said: s.read_state.mark_unread_after(CHAT, "bob", 0, "phone"), "list changed bob 0",
         lambda s, said: s.read_state.mark_up_to(CHAT, "bob", said, 5, read=True, sender="alice")),
@@ -291,7 +291,7 @@ async def test_taking_back_what_a_user_has_not_done_is_not_logged(open_store):
     said = await say(store, "alice", "bob", "user")
     empty = await content(store)
     assert await store.read_state.tag(CHAT, "bob", None) == 0
-    assert await store.read_state.pin(CHAT, "bob", None) == 0
+    assert await store.read_state.pin(CHAT, "bob", None, 9) == 0
     assert await store.read_state.mark_unread_after(CHAT, "bob", 0) == 0
     assert await store.read_state.clear(CHAT, "bob", 0) == 0
     assert await store.blocks.remove("bob", ["alice"]) == 0
@@ -356,7 +356,7 @@ async def test_old_and_excess_entries_are_forgotten_and_the_last_forgotten_numbe
 
     async def add(count: int) -> None:
         for _ in range(count):
-            assert await store.read_state.tag(key_of("bob", next(others), "user"), "bob", '["x"]', "phone")
+            assert await store.read_state.mark_unread_after(key_of("bob", next(others), "user"), "bob", 1, "phone")
         if hasattr(log, "clean"):
             await log.clean()
 

@@ -133,7 +133,7 @@ async def every_other_write(store: PostgresStore) -> None:
     assert await store.webhooks.put(WebhookRow("w", "W", "http://hook", "message_sent", created_at=1))
     assert await store.webhooks.put(WebhookRow("w", "W2", "http://hook", "message_sent", created_at=1), new=False)
     assert await store.webhooks.remove("w")
-    await store.read_state.clear(key_of("zoe", "bob", "user"), "zoe", 1)
+    await store.read_state.clear(key_of("zoe", "bob", "user"), "zoe", 1, 9)
     await store.read_state.clear(key_of("zoe", "bob", "user"), "zoe", 2)
     await store.blocks.add("zoe", ["bob"], 1)
     await one_write_of_each_other_table(store)
@@ -156,7 +156,7 @@ async def one_write_of_each_other_table(store: PostgresStore) -> None:
     await store.members.add(act, "participant", 1, announced("zack", guid))
     await store.members.remove(act, announced("zoe", guid), banned_at=1)
     await store.members.unban(act, announced("zoe", guid))
-    await store.read_state.pin(key_of("zoe", "bob", "user"), "zoe", 1)
+    assert await store.read_state.pin(key_of("zoe", guid, "group"), "zoe", 1, 9)
     await store.removal.remove_user("zack", with_messages=True)
 
 

@@ -348,6 +348,52 @@ def test_seed_304009_a_message_that_was_lost_when_the_device_had_just_logged_out
 ]}"""))  # fmt: skip
 
 
+def test_seed_303226_a_conversation_is_deleted_and_pinned_at_the_same_moment():
+    simulate(Plan.from_json("""{"seed": 303226, "steps": [
+[478.0, "carol-phone", "say group", null],
+[341.0, "alice-phone", "say", "carol"],
+[427.0, "server", "slow work", 0.3],
+[4.0, "alice-phone", "read group", null],
+[0.0, "alice-phone", "delete chat", "carol"],
+[0.0, "alice-phone", "pin chat", "carol"]
+]}"""))  # fmt: skip
+
+
+def test_seed_305205_a_backup_has_a_conversation_again_that_was_deleted_when_its_message_was_missed():
+    simulate(Plan.from_json("""{"seed": 305205, "steps": [
+[275.0, "server", "put back", 0.3],
+[6.0, "network", "swallow", null],
+[5.0, "alice-phone", "queue", "bob"],
+[854.0, "network", "restore", null],
+[0.0, "alice-phone", "unblock user", "carol"],
+[4.0, "server", "copy", null],
+[5.0, "alice-desk", "burst", 18],
+[0.0, "alice-phone", "delete chat", "bob"],
+[541.0, "server", "put back", 60.0]
+]}"""))  # fmt: skip
+
+
+def test_seed_400389_the_same_after_a_time_without_a_connection():
+    simulate(Plan.from_json("""{"seed": 400389, "steps": [
+[18.0, "alice-desk", "disconnect", null],
+[721.0, "bob-phone", "say", "alice"],
+[1607.0, "server", "copy", null],
+[0.0, "carol-phone", "say group", null],
+[8.0, "alice-phone", "delete chat", "bob"],
+[7.0, "alice-desk", "connect", null],
+[8.0, "server", "put back", 0.0]
+]}"""))  # fmt: skip
+
+
+def test_seed_400442_a_server_that_stops_slowly_is_started_again_only_afterwards():
+    simulate(Plan.from_json("""{"seed": 400442, "steps": [
+[23.0, "server", "slow work", 2.0],
+[1660.0, "server", "stop", 5.0],
+[0.0, "server", "start", null],
+[0.0, "server", "stop", 0.0]
+]}"""))  # fmt: skip
+
+
 def test_error_logged_by_the_sdk_fails_the_run(monkeypatch):
     honest, opened = Connector.open, []
 

@@ -124,8 +124,12 @@ class ConversationList:
         self.complete = complete
         self._trim()
 
-    def put(self, conversation: Conversation) -> None:
-        """Replace one conversation with its current state from the server."""
+    def put(self, conversation: Conversation, *, by_event: bool = False) -> None:
+        """Replace one conversation with its current state from the server.
+
+        Args:
+            by_event: it came with an event, which may have been overtaken by a message; then it is requested.
+        """
         key = _key(conversation)
         self.stale.pop(key, None)
         self.doubtful.pop(key, None)
@@ -133,6 +137,8 @@ class ConversationList:
             before = self._rows.get(key)
             known = self._applied.pop(key, None)
             if before is not None:
+                if by_event and before.item.conversation.latest_message_id > conversation.latest_message_id:
+                    self.stale[key] = None
                 conversation = merging.with_blocks(conversation, before.item.conversation)
             self._put(conversation, before.item.typing if before else ())
             for number in known or ():

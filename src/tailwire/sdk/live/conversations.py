@@ -159,8 +159,10 @@ class LiveConversations(LiveList[LiveConversation]):
         if isinstance(event, own.Marked):
             key = key_of(event.kind, event.other)
             state.own_receipt(key, event.message_id, event.at, read=event.read, here=True)
-        elif isinstance(event, own.ConversationUpdated | e.ConversationPinned):
+        elif isinstance(event, own.ConversationUpdated):
             state.put(event.conversation)
+        elif isinstance(event, e.ConversationPinned):
+            state.put(event.conversation, by_event=True)
         elif isinstance(event, own.ConversationOutdated):
             self._mark_stale(event.kind, event.other)
         elif isinstance(event, own.ConversationRemoved):

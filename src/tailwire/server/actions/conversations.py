@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
 import msgspec
@@ -24,6 +24,10 @@ from tailwire.server.ports.conversations import ConversationKey, group_in, keys_
 from tailwire.server.ports.filters import ConversationFilter
 from tailwire.server.ports.records import ConversationRow, MemberRow
 from tailwire.server.ports.refusal import Refused
+
+MAX_ATTEMPTS = 20
+Write = Callable[[ConversationView], Awaitable[tuple[ConversationView, int | None]]]
+"""Changes a conversation in a user's list. Returns it as changed, and what the store returned."""
 
 
 class Conversations:
@@ -161,13 +165,27 @@ class Conversations:
         Raises:
             Refused: as for `get`; ERR_BAD_REQUEST.
         """
-        await self.get(caller, kind, other)
-        kept = encode(self._lengths.check_tags(wanted)).decode() if wanted else None
-        conversation = await self._authorizer.conversation(caller, kind, other)
-        number = await self._store.read_state.tag(conversation, caller.uid, kept, caller.device)
+
+        async def write(shown: ConversationView) -> tuple[ConversationView, int | None]:
+            tags = encode(self._lengths.check_tags(wanted)).decode() if wanted else None
+            key = shown.row.conversation_id
+            number = await self._store.read_state.tag(key, caller.uid, tags, caller.device)
+            return replace(shown, row=shown.row._replace(tags=tags)), number
+
+        shown, number = await self._change(caller, kind, other, write)
         if number:
-            self._delivery.own_list_changed(caller, "changed", number, conversation)
-        return await self.get(caller, kind, other)
+            self._delivery.own_list_changed(caller, "changed", number, shown.row.conversation_id)
+        return shown
+
+    async def _change(self, caller: Caller, kind: str, other: str, write: Write) -> tuple[ConversationView, int]:
+        # Reads a conversation in the caller's list and changes it; decided again if it has left the list in between.
+        # The caller announces it without another await, so that publications keep the order of the numbers, and
+        # nothing that happens after the commit can prevent them.
+        for _ in range(MAX_ATTEMPTS):
+            shown, number = await write(await self.get(caller, kind, other))
+            if number is not None:
+                return shown, number
+        raise Refused("ERR_UNAVAILABLE", retry_after=1.0)
 
     async def delete(self, caller: Caller, kind: str, other: str, *, permanently: bool) -> ConversationKey:
         """Delete a conversation for the caller, and return its key. It reappears with the next message.
@@ -197,15 +215,17 @@ class Conversations:
         Raises:
             Refused: as for `get`; ERR_PINNED_CONVERSATIONS_LIMIT_EXCEEDED.
         """
-        before = await self.get(caller, kind, other)
-        conversation = await self._authorizer.conversation(caller, kind, other)
-        if pinned and before.row.pinned_at is None:
-            count = await self._store.read_state.pinned_count(caller.uid)
-            if count >= self._max_pins:
-                raise Refused("ERR_PINNED_CONVERSATIONS_LIMIT_EXCEEDED", {"limit": self._max_pins})
-        at = self._world.seconds() if pinned else None
-        number = await self._store.read_state.pin(conversation, caller.uid, at, caller.device)
-        shown = await self.get(caller, kind, other)
+
+        async def write(shown: ConversationView) -> tuple[ConversationView, int | None]:
+            if pinned and shown.row.pinned_at is None:
+                count = await self._store.read_state.pinned_count(caller.uid)
+                if count >= self._max_pins:
+                    raise Refused("ERR_PINNED_CONVERSATIONS_LIMIT_EXCEEDED", {"limit": self._max_pins})
+            at, key = self._world.seconds() if pinned else None, shown.row.conversation_id
+            number = await self._store.read_state.pin(key, caller.uid, at, self._max_pins, caller.device)
+            return replace(shown, row=shown.row._replace(pinned_at=at)), number
+
+        shown, number = await self._change(caller, kind, other, write)
         if number:
             action = "pinned" if pinned else "unpinned"
             frame = self._delivery.frames.conversation_pin(caller, action, encode(conversation_payload(shown)))

@@ -165,7 +165,8 @@ class Groups:
             Refused: ERR_GUID_NOT_FOUND, the code in the permission table, ERR_BAD_REQUEST, ERR_EMPTY_GROUP_PASS,
                 ERR_NOT_A_MEMBER, ERR_TOO_MANY_REQUESTS.
         """
-        act = self._authorizer.group_act(caller, guid, "update")
+        owner = names.identifier(change.owner, "owner") if change.owner and caller.system else ""
+        act = self._authorizer.group_act(caller, guid, "update", owner, _check_new_owner if owner else None)
         before = await self._store.standings.group(act)
         self._lengths.check_group(change.password, change.description)
         columns = self._columns(caller, change)
@@ -192,8 +193,8 @@ class Groups:
 
         row, number = await self._store.groups.change(act, decide, events)
         self._publish(caller, row, number)
-        if change.owner and caller.system:
-            await self.transfer(caller, guid, change.owner)
+        if owner:
+            await self.transfer(caller, guid, owner)
             row = (await self._store.groups.get(row.guid)) or row
         return GroupView(row, member)
 
@@ -240,13 +241,8 @@ class Groups:
         Raises:
             Refused: ERR_GUID_NOT_FOUND, the code in the permission table, ERR_NOT_A_MEMBER.
         """
-
-        def is_member(standing: GroupStanding) -> None:
-            if standing.on is None:
-                raise Refused("ERR_NOT_A_MEMBER", {"owner": "Name a member of the group."})
-
         uid = names.identifier(to, "owner")
-        act = self._authorizer.group_act(caller, guid, "transfer", uid, is_member)
+        act = self._authorizer.group_act(caller, guid, "transfer", uid, _check_new_owner)
         await self._store.standings.group(act)
 
         def events(standing: GroupStanding) -> tuple[Event, ...]:
@@ -264,3 +260,8 @@ class Groups:
     def _tell_members(self, caller: Caller, guid: str, action: str, group: dict[str, Any] | None, number: int) -> None:
         frame = self._delivery.frames.list_change(caller, action, "group", guid, group=group)
         self._delivery.to_members(caller, guid, frame, number, feature="lists")
+
+
+def _check_new_owner(standing: GroupStanding) -> None:
+    if standing.on is None:
+        raise Refused("ERR_NOT_A_MEMBER", {"owner": "Name a member of the group."})

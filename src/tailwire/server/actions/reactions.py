@@ -8,7 +8,7 @@ import msgspec
 
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.payloads import reaction_payload
-from tailwire.server.actions.raw_json import encode
+from tailwire.server.actions.raw_json import encode, with_field
 from tailwire.server.actions.rendering import Renderer
 from tailwire.server.actions.services import Services
 from tailwire.server.actions.views import ReactionView, ReportView
@@ -45,6 +45,13 @@ class Reactions:
     async def _render(self, row: MessageRow, reader: str) -> bytes:
         current = await self._store.messages.get(row.id)
         return await self._renderer.render(current if current is not None else row, reader)
+
+    async def _changed(self, row: MessageRow, reader: str, saved_at: int = 0) -> bytes:
+        # A message after its change, which is announced even if not all about the message can be read.
+        try:
+            return await self._render(row, reader)
+        except Refused:
+            return with_field(row.json(), b"savedAt", b"%d" % saved_at) if saved_at else row.json()
 
     # Reactions.
 
@@ -112,13 +119,16 @@ class Reactions:
         """
         act = self._authorizer.message_act(caller, wanted, "pin", rules.check_changeable)
         row = (await self._store.standings.message(act)).message
-        number = await self._store.annotations.pin(act, self._world.seconds(), self._max_pins, pinned=pinned)
+        now = self._world.seconds()
+        number = await self._store.annotations.pin(act, now, self._max_pins, pinned=pinned)
         if not number:
             raise Refused("ERR_PINNED_MESSAGES_LIMIT_EXCEEDED", {"limit": self._max_pins})
         action = "pinned" if pinned else "unpinned"
-        frame = self._delivery.frames.pin(caller, row, action, await self._render(row, ""))
+        at, by = (now, caller.uid) if pinned else (None, None)
+        row = row._replace(pinned_at=at, pinned_by=by, updated_at=now)
+        frame = self._delivery.frames.pin(caller, row, action, await self._changed(row, ""))
         self._delivery.to_conversation(caller, row, frame, number)
-        return await self._render(row, caller.reader)
+        return await self._changed(row, caller.reader)
 
     async def save(self, caller: Caller, wanted: str, *, saved: bool) -> bytes:
         """Save a message for the caller, or remove it from their saved messages. Return the message.
@@ -128,13 +138,14 @@ class Reactions:
         """
         act = self._authorizer.message_act(caller, wanted, "save", rules.check_changeable)
         row = (await self._store.standings.message(act)).message
+        now = self._world.seconds()
         if not saved:
             number = await self._store.annotations.unsave(row.id, caller.uid, caller.device)
         else:
-            number = await self._store.annotations.save(act, self._world.seconds(), self._max_saves)
+            number = await self._store.annotations.save(act, now, self._max_saves)
             if not number:
                 raise Refused("ERR_SAVED_MESSAGES_LIMIT_EXCEEDED", {"limit": self._max_saves})
-        shown = await self._render(row, caller.reader)
+        shown = await self._changed(row, caller.reader, now if saved else 0)
         if number:
             frame = self._delivery.frames.save(caller, "saved" if saved else "unsaved", shown)
             self._delivery.to_own_devices(caller, frame, number)

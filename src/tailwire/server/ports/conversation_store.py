@@ -88,13 +88,23 @@ class ReadStateStore(Protocol):
         """Mark a conversation as unread after a message."""
 
     async def clear(self, conversation_id: ConversationKey, uid: str, up_to: int, device: str = "") -> int:
-        """Delete a conversation for one user: they see only messages after `up_to`."""
+        """Delete a conversation for one user: they see only messages after `up_to`, and never earlier ones again."""
 
-    async def tag(self, conversation_id: ConversationKey, uid: str, tags: str | None, device: str = "") -> int:
-        """Set a user's tags of a conversation, as encoded JSON."""
+    async def tag(self, conversation_id: ConversationKey, uid: str, tags: str | None, device: str = "") -> int | None:
+        """Set a user's tags of a conversation, as encoded JSON. Return None if the conversation is not in their list.
 
-    async def pin(self, conversation_id: ConversationKey, uid: str, at: int | None, device: str = "") -> int:
-        """Pin a conversation for one user, or unpin it."""
+        That is decided in the transaction of the change, as for `pin`.
+        """
+
+    async def pin(
+        self, conversation_id: ConversationKey, uid: str, at: int | None, most: int, device: str = ""
+    ) -> int | None:
+        """Pin a conversation for one user, or unpin it. Return None if it is not in their list, or too many are pinned.
+
+        Args:
+            at: the time of the pin; None to unpin.
+            most: how many conversations the user may pin.
+        """
 
     async def pinned_count(self, uid: str) -> int:
         """Return how many conversations a user has pinned."""

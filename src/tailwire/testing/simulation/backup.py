@@ -19,6 +19,8 @@ class Backup:
 
     Attributes:
         lost_muids: the muids of the lost messages, including those whose senders have received no response.
+        cleared: up to which message users had deleted conversations for themselves when a backup was restored, by the
+            conversation's key and the uid.
     """
 
     def __init__(self, database: Path) -> None:
@@ -26,6 +28,7 @@ class Backup:
         self._file = database.with_name("copy.db")
         self._lost: list[tuple[int, int]] = []
         self.lost_muids: set[str] = set()
+        self.cleared: dict[tuple[str, str], int] = {}
 
     def take(self, store: Any) -> None:
         """Back up the committed data."""
@@ -42,6 +45,8 @@ class Backup:
             self.lost_muids |= {
                 muid for (muid,) in c.execute("SELECT muid FROM messages WHERE id > ?", (last,)) if muid
             }
+            for *key, until in c.execute("SELECT conversation_id, uid, cleared_id FROM marks WHERE cleared_id > 0"):
+                self.cleared[key[0], key[1]] = max(until, self.cleared.get((key[0], key[1]), 0))
         for name in WAL_SUFFIXES:
             self._database.with_name(self._database.name + name).unlink(missing_ok=True)
         shutil.copy(self._file, self._database)

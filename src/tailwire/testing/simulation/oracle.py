@@ -255,8 +255,10 @@ def _served(
     # A message that was deleted when it was missed is not handed over, though a restored backup has it again.
     deleted = {told.key[1] for told in device.changes if told.key[0] == "deleted"} if sim.backup.restored else set()
     for row in rows:
-        number = row["id"]
-        if number in deleted or number <= cleared.get(row["conversation_id"], 0):
+        number, conversation = row["id"], row["conversation_id"]
+        # The same for a conversation that the user had deleted: a restored backup may not know of it.
+        hidden = max(cleared.get(conversation, 0), sim.backup.cleared.get((conversation, device.uid), 0))
+        if number in deleted or number <= hidden:
             continue
         if times[number] or row["deleted_at"] or not _is_expected(sim, device, row, memberships):
             continue

@@ -82,7 +82,7 @@ class Simulation:
         self.repeaters: dict[str, Repeater] = {}
         self.repeated: set[str] = set()  # muids in requests that a proxy has delivered again
         self._later: list[asyncio.Task[None]] = []
-        self._starting = asyncio.Lock()
+        self._turn_of_server = asyncio.Lock()  # of starts and stops, as a supervisor has one process at a time
         self._numbers = 0
 
     # The run.
@@ -279,7 +279,7 @@ class Simulation:
     # The server.
 
     async def _start_server(self) -> None:
-        async with self._starting:
+        async with self._turn_of_server:
             if self.server.parts is None:
                 await self.server.start()
                 assert self.server.parts is not None
@@ -295,12 +295,14 @@ class Simulation:
 
     async def server_kill(self, seconds: float) -> None:
         if self.server.parts is not None:
-            await self.server.kill()
+            async with self._turn_of_server:
+                await self.server.kill()
             await self._down(seconds)
 
     async def server_stop(self, seconds: float) -> None:
         if self.server.parts is not None and not virtual_loop().network.swallowing:
-            await self.server.stop()
+            async with self._turn_of_server:
+                await self.server.stop()
             await self._down(seconds)
 
     async def server_start(self, _: Any) -> None:
@@ -313,7 +315,7 @@ class Simulation:
 
     async def server_put_back(self, seconds: float) -> None:
         """Restore the backup: later messages are lost."""
-        async with self._starting:
+        async with self._turn_of_server:
             running = self.server.parts is not None
             if running:
                 await self.server.kill()

@@ -67,6 +67,14 @@ class ChangeLog(ChangeLogRows):
         self.add_required(unit, sql, values, change)
         return noted(await self._work.carry_out(unit))
 
+    async def run_if(self, condition: str, sql: str, values: Mapping[str, Any], change: Change) -> int | None:
+        """Run a statement as `run` does, if a condition holds in its transaction (see `LoggedWrites`)."""
+        unit = Unit()
+        unit.end_if(f"NOT ({condition})", **values)
+        self.add_required(unit, sql, values, change)
+        answer = await self._work.carry_out(unit)
+        return None if answer.ended == 0 else noted(answer)
+
     def add_required(self, unit: Unit, sql: str, values: Mapping[str, Any], change: Change) -> None:
         """Add a statement to a unit and, if it changes a row, a change to store; otherwise the unit ends there."""
         unit.run_required(sql, **values)

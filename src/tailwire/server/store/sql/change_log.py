@@ -88,6 +88,13 @@ class LoggedWrites(Protocol):
             The number of the change; 0 if no row was changed.
         """
 
+    async def run_if(self, condition: str, sql: str, values: Mapping[str, Any], change: Change) -> int | None:
+        """Run a statement as `run` does, if a condition holds in its transaction; otherwise return None.
+
+        Args:
+            condition: SQL with `:name` for each value.
+        """
+
 
 class ChangeLogRows:
     """`ChangeLog`, without its writes."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tailwire.server.ports.change_log import Change, ChangeKind, own
-from tailwire.server.ports.conversations import ConversationKey
+from tailwire.server.ports.conversations import ConversationKey, group_in
 from tailwire.server.ports.records import MessageRow, ReadStateRow
 from tailwire.server.store.sql.change_log import LoggedWrites
 from tailwire.server.store.sql.connection import Connection
@@ -14,12 +14,13 @@ from tailwire.server.store.sql.statements import MARK_SQL
 _MARK_CONDITION = "conversation_id = :conversation AND uid = :uid"
 _COLUMNS = {"read_id": "bigint", "cleared_id": "bigint", "tags": "text", "pinned_at": "bigint"}
 """The columns that a user sets, with their types."""
+_DIFFERS = "(marks.{0} = excluded.{0}) IS NOT TRUE"
 _SET_SQL = {
     column: (
         f"INSERT INTO marks (conversation_id, uid, {', '.join(dict.fromkeys(('delivered_id', 'read_id', column)))})"
         f" SELECT :conversation, :uid, 0, {'' if column == 'read_id' else '0, '}CAST(:value AS {kind}) WHERE TRUE"
         f" ON CONFLICT (conversation_id, uid) DO UPDATE SET {column} = excluded.{column}"
-        f" WHERE (marks.{column} = excluded.{column}) IS NOT TRUE"
+        f" WHERE {'excluded.cleared_id > marks.cleared_id' if column == 'cleared_id' else _DIFFERS.format(column)}"
     )
     for column, kind in _COLUMNS.items()
 }
@@ -31,6 +32,17 @@ _RESET_SQL = {
     )
 }  # fmt: skip
 """What a user without a row has already needs none."""
+_IS_SHOWN = """EXISTS (SELECT 1 FROM conversations c LEFT JOIN marks k ON k.conversation_id = c.conversation_id
+AND k.uid = :uid WHERE c.conversation_id = :conversation
+AND (coalesce(k.cleared_id, 0) = 0 OR c.last_message_id > k.cleared_id)
+AND (EXISTS (SELECT 1 FROM participants s WHERE s.conversation_id = c.conversation_id AND s.uid = :uid)
+OR EXISTS (SELECT 1 FROM members s WHERE s.guid = :guid AND s.uid = :uid)))"""
+"""Whether a conversation is in a user's list, as `ConversationRows` reads it."""
+_PINNED = "SELECT 1 FROM marks o WHERE o.uid = :uid AND o.pinned_at IS NOT NULL"
+_MAY_BE_PINNED = (
+    f"((SELECT count(*) FROM ({_PINNED}) AS n) < CAST(:most AS bigint)"
+    f" OR EXISTS ({_PINNED} AND o.conversation_id = :conversation))"
+)
 
 
 def setting(
@@ -73,14 +85,31 @@ class ReadStateRows:
         removed = list_changed(ChangeKind.LIST_REMOVED, conversation_id, uid, device)
         return await self._log.run(*setting("cleared_id", conversation_id, uid, up_to), removed)
 
-    async def tag(self, conversation_id: ConversationKey, uid: str, tags: str | None, device: str = "") -> int:
+    async def tag(self, conversation_id: ConversationKey, uid: str, tags: str | None, device: str = "") -> int | None:
         changed = list_changed(ChangeKind.LIST_CHANGED, conversation_id, uid, device)
-        return await self._log.run(*setting("tags", conversation_id, uid, tags), changed)
+        return await self._set_shown("tags", conversation_id, uid, tags, changed)
 
-    async def pin(self, conversation_id: ConversationKey, uid: str, at: int | None, device: str = "") -> int:
+    async def pin(
+        self, conversation_id: ConversationKey, uid: str, at: int | None, most: int, device: str = ""
+    ) -> int | None:
         kind = ChangeKind.CONVERSATION_UNPINNED if at is None else ChangeKind.CONVERSATION_PINNED
         pinned = list_changed(kind, conversation_id, uid, device)
-        return await self._log.run(*setting("pinned_at", conversation_id, uid, at), pinned)
+        also = "" if at is None else f" AND {_MAY_BE_PINNED}"
+        return await self._set_shown("pinned_at", conversation_id, uid, at, pinned, also, most=most)
+
+    async def _set_shown(
+        self,
+        column: str,
+        conversation: ConversationKey,
+        uid: str,
+        value: int | str | None,
+        change: Change,
+        also: str = "",
+        **more: int,
+    ) -> int | None:
+        sql, values = setting(column, conversation, uid, value)
+        values = {**values, **more, "guid": group_in(conversation)}
+        return await self._log.run_if(f"{_IS_SHOWN}{also}", sql, values, change)
 
     async def pinned_count(self, uid: str) -> int:
         sql = "SELECT count(*) FROM marks WHERE uid = ? AND pinned_at IS NOT NULL"

@@ -52,11 +52,20 @@ class ChangeLog(ChangeLogRows):
 
     async def run(self, sql: str, values: Mapping[str, Any], change: Change) -> int:
         """Run a statement that writes and, if it changes a row, store a change with it (see `LoggedWrites`)."""
+        return await self._database.write(lambda c: self._run(c, sql, values, change))
 
-        def write(c: sqlite3.Connection) -> int:
-            return self.add(c, change, self._world.seconds()) if c.execute(sql, values).rowcount > 0 else 0
+    async def run_if(self, condition: str, sql: str, values: Mapping[str, Any], change: Change) -> int | None:
+        """Run a statement as `run` does, if a condition holds in its transaction (see `LoggedWrites`)."""
+
+        def write(c: sqlite3.Connection) -> int | None:
+            if not c.execute(f"SELECT {condition}", values).fetchone()[0]:
+                return None
+            return self._run(c, sql, values, change)
 
         return await self._database.write(write)
+
+    def _run(self, c: sqlite3.Connection, sql: str, values: Mapping[str, Any], change: Change) -> int:
+        return self.add(c, change, self._world.seconds()) if c.execute(sql, values).rowcount > 0 else 0
 
     def _read_number(self, c: sqlite3.Connection) -> None:
         (self._number,) = c.execute(NEWEST_SQL).fetchone()

@@ -1,0 +1,153 @@
+"""What is stored is announced, and what is refused is not stored, whatever happens at the same moment."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from harness import Actor, Stage
+from rest import Rest
+from tailwire import CometChatException, ConversationListChanged, ConversationPinned, MessagePinned, MessageSaved
+from tailwire.server.ports.refusal import Refused
+
+spec = pytest.mark.spec
+CHANGES = {
+    "pin": lambda phone: phone.chat.pin_conversation("alice", "user"),
+    "tag": lambda phone: phone.chat.tag_conversation("alice", "user", ["work"]),
+}
+
+
+async def hear(actor: Actor, into: list[str]) -> None:
+    async for event in actor.chat.events():
+        match event:
+            case ConversationPinned():
+                into.append(f"pinned {event.pinned}")
+            case ConversationListChanged():
+                into.append(f"{event.change} {event.conversation_with}")
+            case MessagePinned():
+                into.append(f"message pinned {event.message.pinned_at > 0}")
+            case MessageSaved():
+                into.append(f"message saved {event.message.saved_at > 0}")
+
+
+class Scene:
+    """Alice, who has written to Bob, and his phone and laptop.
+
+    Attributes:
+        heard: what the laptop has heard since.
+    """
+
+    def __init__(self, alice: Actor, phone: Actor, laptop: Actor, said: int) -> None:
+        self.alice, self.phone, self.laptop, self.said = alice, phone, laptop, said
+        self.heard: list[str] = []
+        self._task = asyncio.get_running_loop().create_task(hear(laptop, self.heard))
+
+
+async def begin(stage: Stage) -> Scene:
+    alice, phone, laptop = await stage.enter("alice"), await stage.enter("bob"), await stage.enter("bob")
+    said = await alice.say("bob", "hello")
+    await laptop.ears.until(lambda: laptop.ears.texts != [])
+    return Scene(alice, phone, laptop, said.id)
+
+
+@spec("K2")
+@pytest.mark.parametrize("name", CHANGES)
+async def test_change_of_a_conversation_that_is_deleted_at_the_same_moment_is_refused_and_not_stored(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, name: str
+):
+    scene = await begin(stage)
+    state = stage.server.parts.store.read_state
+    honest = getattr(state, name)
+
+    async def after_a_deletion(*args: Any) -> Any:
+        monkeypatch.undo()
+        await scene.laptop.chat.delete_conversation("alice", "user")
+        return await honest(*args)
+
+    monkeypatch.setattr(state, name, after_a_deletion)
+    with pytest.raises(CometChatException, match="ERR_CONVERSATION_NOT_ACCESSIBLE"):
+        await CHANGES[name](scene.phone)
+    await stage.pass_time(3)
+    assert scene.heard == []
+    await scene.alice.say("bob", "again")
+    shown = await scene.phone.chat.get_conversation("alice", "user")
+    assert (shown.pinned_at, shown.tags) == (0, [])
+
+
+@spec("K2")
+@pytest.mark.parametrize("name", CHANGES)
+async def test_change_of_a_conversation_that_is_deleted_and_back_before_it_is_stored_is_made(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, name: str
+):
+    scene = await begin(stage)
+    state = stage.server.parts.store.read_state
+    honest = getattr(state, name)
+
+    async def between(*args: Any) -> Any:
+        monkeypatch.undo()
+        await scene.laptop.chat.delete_conversation("alice", "user")
+        number = await honest(*args)
+        await scene.alice.say("bob", "again")
+        return number
+
+    monkeypatch.setattr(state, name, between)
+    shown = await CHANGES[name](scene.phone)
+    assert (shown.pinned_at > 0, shown.tags) == ((True, []) if name == "pin" else (False, ["work"]))
+    await stage.pass_time(3)
+    assert scene.heard == ["pinned True" if name == "pin" else "changed alice"]
+
+
+@spec("K2")
+async def test_pin_that_overtakes_a_message_does_not_hide_it_from_live_lists(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+):
+    scene = await begin(stage)
+    live = await scene.laptop.chat.live_conversations()
+    state = stage.server.parts.store.read_state
+    honest = state.pin
+
+    async def after_a_message(*args: Any) -> Any:
+        monkeypatch.undo()
+        await scene.alice.say("bob", "again")
+        await scene.laptop.ears.until(lambda: scene.laptop.ears.texts[-1] == "again")
+        return await honest(*args)
+
+    monkeypatch.setattr(state, "pin", after_a_message)
+    await scene.phone.chat.pin_conversation("alice", "user")
+    await stage.pass_time(3)
+    (item,) = live.items
+    assert (item.conversation.last_message.text, item.conversation.unread_message_count) == ("again", 2)
+    assert item.conversation.pinned_at > 0
+
+
+@spec("K2")
+async def test_pins_and_saves_are_announced_although_reactions_to_the_message_cannot_be_read(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+):
+    scene = await begin(stage)
+    phone = scene.phone
+    await phone.chat.add_reaction(scene.said, "👍")
+
+    async def refuse(*args: Any) -> Any:
+        raise Refused("ERR_UNAVAILABLE")
+
+    monkeypatch.setattr(stage.server.parts.store.reactions, "counts", refuse)
+    assert (await phone.chat.pin_message(scene.said)).pinned_at > 0
+    assert (await phone.chat.save_message(scene.said)).saved_at > 0
+    await phone.chat.unpin_message(scene.said)
+    await phone.chat.unsave_message(scene.said)
+    await stage.pass_time(3)
+    assert scene.heard == [
+        "message pinned True", "message saved True", "message pinned False", "message saved False",
+    ]  # fmt: skip
+
+
+@spec("K2")
+async def test_change_of_a_group_with_a_new_owner_who_is_not_a_member_changes_nothing(stage: Stage):
+    async with Rest(stage) as rest:
+        await rest("POST", "/groups", json={"guid": "g", "name": "Old", "type": "public", "owner": "alice"})
+        await rest.refused("ERR_NOT_A_MEMBER", "PUT", "/groups/g", json={"name": "New", "owner": "bob"})
+        shown = await rest("GET", "/groups/g")
+        assert (shown["name"], shown["owner"]) == ("Old", "alice")
