@@ -121,8 +121,9 @@ class Neighbours:
 
     async def _mark(self, place: str, uid: str) -> None:
         key, s = KEYS[place], self.store
+        await s.read_state.mark_unread_after(key, uid, 1)  # also for those who do not have the conversation
         await s.read_state.tag(key, uid, '["x"]')
-        await s.read_state.pin(key, uid, 5)
+        await s.read_state.pin(key, uid, 5, 20)
         if place in GROUPS or uid in PAIRS[place]:
             await s.read_state.mark_up_to(
                 key, uid, self.ids[f"{place}1"], 20, read=True, group=place if place in GROUPS else ""
