@@ -126,6 +126,7 @@ def close(item: str) -> None:
 '''
 
 
+@pytest.mark.slow
 def test_undocumented_arguments_and_errors_are_found(tmp_path):
     (tmp_path / "shop.py").write_text(SHOP, encoding="utf-8")
     shop = griffe.load("shop", search_paths=[str(tmp_path)])

@@ -61,6 +61,7 @@ def test_types_in_public_signatures_are_exported():
     assert sorted(set(NOT_EXPORTED) - set(missing)) == [], "take these out of the list: they are exported, or gone"
 
 
+@pytest.mark.slow
 def test_type_hints_of_public_classes_resolve():
     code = "import tailwire, typing; [typing.get_type_hints(v) for n in tailwire.__all__ if isinstance(v := getattr(tailwire, n), type)]"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -22,6 +22,7 @@ from tailwire.sdk.methods import ClientMethods
 GROUPS = [(kind, node) for _, kind in make_client.groups() for node in make_client.public_methods(kind)]
 
 
+@pytest.mark.slow
 def test_generated_modules_are_current():
     assert make_client.TARGET.read_text(encoding="utf-8") == make_client.text(), "run `make reference`"
     assert make_client.STATIC.read_text(encoding="utf-8") == make_client.static_text(), "run `make reference`"

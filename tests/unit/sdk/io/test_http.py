@@ -165,6 +165,7 @@ async def test_repeated_request_fails_early():
         assert peer.made == 2
 
 
+@pytest.mark.slow
 async def test_moving_bytes_extend_the_wait_for_a_response():
     answers = asyncio.Event()
 
@@ -184,6 +185,7 @@ async def test_moving_bytes_extend_the_wait_for_a_response():
         assert peer.made == 1
 
 
+@pytest.mark.slow
 async def test_first_byte_limit_applies_to_reused_connections_only():
     async def serve(connection, request, reader, writer):
         await seconds(9)

@@ -56,6 +56,7 @@ async def test_python_trusts_the_certificate_only_by_its_file(tmp_path, strict):
             await asyncio.open_connection("localhost", port, ssl=ssl.create_default_context(), family=2)
 
 
+@pytest.mark.slow
 async def test_node_trusts_the_certificate_only_by_its_file(tmp_path):
     node = shutil.which("node")
     if not node:

@@ -77,6 +77,7 @@ async def test_single_password_needs_no_child_process():
     await passwords.close()
 
 
+@pytest.mark.slow
 async def test_several_passwords_are_hashed_by_a_child_process_in_the_same_way():
     async with several() as (passwords, stored):
         assert all(same_password(f"secret of {uid}", hashed) for uid, hashed in stored.items())
@@ -93,6 +94,7 @@ async def test_kernel_interrupts_the_child_process_at_once():
         assert os.sched_getscheduler(passwords._child.pid) == os.SCHED_IDLE
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="sends signals")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 async def test_child_process_that_fails_costs_no_password(number, caplog):
@@ -109,6 +111,7 @@ async def test_child_process_that_fails_costs_no_password(number, caplog):
         assert caplog.text.count("the server hashes them itself") <= 1
 
 
+@pytest.mark.slow
 async def test_closing_ends_the_child_process():
     async with several() as (passwords, _):
         child = passwords._child._child

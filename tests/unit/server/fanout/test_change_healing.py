@@ -62,6 +62,7 @@ async def play(plan, troubles, *, carries_messages: bool) -> LogStage:
         return s
 
 
+@pytest.mark.slow
 @carries
 @settings(max_examples=settings().max_examples * 3, deadline=None)
 @given(plan=plans, troubles=st.lists(st.tuples(st.floats(0, 4), st.booleans()), max_size=3))

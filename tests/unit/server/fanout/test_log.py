@@ -87,6 +87,7 @@ async def play(plan, trouble, *, carries_messages: bool) -> LogStage:
         return s
 
 
+@pytest.mark.slow
 @carries
 @settings(max_examples=settings().max_examples * 3, deadline=None)
 @given(plan=batches, trouble=troubles)

@@ -20,6 +20,7 @@ from tailwire.server.uploads import part_files
 from tailwire.server.uploads.part_files import PartFile, PartFolder
 from tailwire.server.uploads.picture_process import PictureProcess
 
+pytestmark = pytest.mark.slow  # starts processes
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 HANGING = """
@@ -145,7 +146,6 @@ def test_decoder_that_crashes_costs_one_picture(start, tmp_path, picture, small,
 
 
 @linux_only
-@pytest.mark.slow
 def test_process_that_gets_no_processor_time_is_replaced_by_one_with_a_higher_priority(start, picture, small):
     process = start()
     process.make(picture, None)
@@ -168,7 +168,6 @@ def test_decoder_that_hangs_is_killed(start, picture, small, caplog):
 
 
 @linux_only
-@pytest.mark.slow
 def test_decoder_that_computes_endlessly_is_ended_by_the_kernel(start, picture, small, caplog):
     endless = "picture_child.CPU_SECONDS_PER_PICTURE = 0\ndef endless(*_):\n    while True: pass\n"
     process = start(CHANGED.format(f"{endless}picture_child.make_thumbnail = endless"), low_seconds=120.0)
@@ -179,7 +178,6 @@ def test_decoder_that_computes_endlessly_is_ended_by_the_kernel(start, picture, 
 
 
 @linux_only
-@pytest.mark.slow
 def test_bomb_that_passes_the_pixel_limit_meets_the_memory_limit(start, tmp_path, small):
     bomb = tmp_path / "bomb"
     with bomb.open("wb") as file:  # 144 megapixels, mostly a hole in the file
@@ -197,7 +195,6 @@ def test_bomb_that_passes_the_pixel_limit_meets_the_memory_limit(start, tmp_path
     assert start(CHANGED.format(lifted)).make(bomb, small) == Picture(12_000, 12_000, small=True)
 
 
-@pytest.mark.slow
 async def test_unused_process_ends_and_the_next_picture_starts_another(start, picture, caplog):
     process = start(CHANGED.format("picture_child.UNUSED_SECONDS = 0.01"))
     with caplog.at_level(logging.WARNING):

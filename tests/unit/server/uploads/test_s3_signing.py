@@ -33,6 +33,7 @@ def address_and_client(endpoint, session):
     return address, client
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 @pytest.mark.parametrize("session", ["", "a/session+token="])
 def test_links_equal_those_of_the_aws_package(endpoint, session):

@@ -64,17 +64,20 @@ def test_thumbnail_has_the_right_orientation(copy, tmp_path):
         assert small.size == (160, 320)
 
 
+@pytest.mark.slow
 def test_pictures_over_the_budget_are_measured_only(copy):
     assert copy(png_of(4000, 3000)) == Picture(4000, 3000, small=True)
     assert copy(png_of(4001, 3000)) == Picture(4001, 3000, small=False)
 
 
+@pytest.mark.slow
 def test_single_scan_jpegs_have_a_larger_budget(copy):
     assert copy(jpeg_of(8000, 6000)) == Picture(8000, 6000, small=True)
     assert copy(jpeg_of(8000, 6000, progressive=True)) == Picture(8000, 6000, small=False)
     assert copy(jpeg_of(8001, 6250)) == Picture(8001, 6250, small=False)
 
 
+@pytest.mark.slow
 def test_small_jpegs_with_very_many_scans_are_measured_only(copy):
     """Each scan takes as long as the whole picture: 70 KB would take twenty seconds."""
     for size, repeats, small in ((3000, 20, True), (3000, 1000, False), (300, 1000, True)):

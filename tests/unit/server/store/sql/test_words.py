@@ -26,6 +26,7 @@ def test_words_are_folded_and_unique(text, words):
     assert words_of(text) == words
 
 
+@pytest.mark.slow
 def test_long_words_and_texts_with_many_words_are_cut_off():
     assert words_of("a" * (MAX_WORD_LENGTH + 1)) == ["a" * MAX_WORD_LENGTH]
     many = words_of(" ".join(f"{n:06}" for n in range(MAX_WORD_BYTES)))
