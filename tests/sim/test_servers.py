@@ -17,6 +17,8 @@ from tailwire.server.app.several import ServerCooperation
 from tailwire.server.fanout import change_healing, log, numbers, order
 from tailwire.server.fanout.presence import SharedPresence
 from tailwire.server.ports.log import LoggedChange
+from tailwire.server.ports.world import World
+from tailwire.server.store.postgres import failures
 from tailwire.server.store.postgres.lane import Lane
 from tailwire.server.store.postgres.leases import Leases
 from tailwire.server.store.postgres.processes import Processes
@@ -247,6 +249,21 @@ def _missed_news_of_who_is_online_are_not_read(patch):
         return None
 
     patch.setattr(SharedPresence, "look", look)
+
+
+def _deadlocks_are_faults_of_what_is_written(patch):
+    patch.setattr(failures, "_BUSY_STATES", frozenset())
+
+
+def _times_follow_the_clock_of_the_machine(patch):
+    def follow(self, milliseconds):
+        self.ahead = self.machine_milliseconds() - milliseconds
+
+    def now(self):
+        return self.machine_milliseconds() - getattr(self, "ahead", 0)
+
+    patch.setattr(World, "follow", follow)
+    patch.setattr(World, "milliseconds", now)
 
 
 FAULTS = [value for name, value in list(globals().items()) if name.startswith("_") and callable(value)]

@@ -249,6 +249,7 @@ class ServersRun:
             socket.lost()
 
     def _continue(self, server: SimulatedServer) -> None:
+        server.parts.world.wall_offset *= -1  # its clock jumps too
         self._loop.continue_process(server.process)
         judge_leases(self)
 

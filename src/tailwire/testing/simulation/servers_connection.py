@@ -1,6 +1,7 @@
 """A connection between a simulated server and its database: it takes time, breaks, and loses answers.
 
-A statement that was sent is executed even if nobody still waits for the answer, as by PostgreSQL; rarely it is late.
+A statement that was sent is executed even if nobody still waits for the answer, as by PostgreSQL; rarely it is late,
+or is refused because PostgreSQL carries out another one at the same time.
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ DELAYS_SECONDS = (0.0003, 0.001, 0.004, 0.03)
 LATE_SECONDS = (1.5, 4.0, 7.0, 14.0)
 NOBODY = Context()
 """The context of the network and the database, which go on while a server is stopped."""
+
+
+def _writes(text: str) -> bool:
+    return "tailwire_" in text or not text.startswith("SELECT")
 
 
 class Gate:
@@ -92,6 +97,8 @@ class SimulatedConnection:
         found: list[Any] | Exception
         if gate.fails() or 0.01 < fate < 0.015:
             found = ConnectionResetError("the connection was lost before the statement arrived")
+        elif 0.025 <= fate < 0.03 and _writes(text):
+            found = asyncpg.DeadlockDetectedError("the statement waited for one that waited for it")
         else:
             try:
                 found = gate.database.execute(gate.number, text, values)

@@ -20,6 +20,7 @@ SYSTEM = "system"
 GUID = "g"
 ROWS_PER_PAGE = 5
 MAX_CHANGES = 4
+READ_SECONDS = (0.0005, 0.001, 0.01)
 
 
 class Page(NamedTuple):
@@ -114,7 +115,7 @@ class SharedStore:
     # `LogReader`.
 
     async def _answer(self) -> None:
-        await asyncio.sleep(self._chance.choice((0.0005, 0.001, 0.01)))
+        await asyncio.sleep(self._chance.choice(READ_SECONDS))
         if self.fails:
             raise Refused("ERR_UNAVAILABLE")
 
@@ -127,16 +128,29 @@ class SharedStore:
 
     async def read(self, after: int, up_to: int) -> LogPage:
         """Return the first page of the log after an id."""
-        found = sorted(n for n in {*self._messages, *self._memberships} if after < n <= up_to)
-        if len(found) > ROWS_PER_PAGE:
-            found, up_to = found[:ROWS_PER_PAGE], found[ROWS_PER_PAGE - 1]
-        page = LogPage(
-            up_to,
-            [self._messages[n] for n in found if n in self._messages],
-            [self._logged(self._memberships[n]) for n in found if n in self._memberships],
-        )
-        await self._answer()
-        return page
+        # Two statements at the same time, in either order: what is committed in between is seen by one of them.
+        messages: list[LoggedMessage] = []
+        changes: list[LoggedChange] = []
+
+        def read_messages() -> None:
+            messages.extend(self._messages[n] for n in sorted(self._messages) if after < n <= up_to)
+
+        def read_changes() -> None:
+            rows = (self._memberships[n] for n in sorted(self._memberships) if after < n <= up_to)
+            changes.extend(self._logged(row) for row in rows)
+
+        took = self._chance.choice(READ_SECONDS)
+        reads = (read_messages, read_changes) if after % 2 else (read_changes, read_messages)
+        reads[0]()
+        await asyncio.sleep(took / 2)
+        reads[1]()
+        await asyncio.sleep(took / 2)
+        if self.fails:
+            raise Refused("ERR_UNAVAILABLE")
+        for ids in ([m.row.id for m in messages], [c.change.id for c in changes]):
+            if len(ids) >= ROWS_PER_PAGE:
+                up_to = min(up_to, ids[ROWS_PER_PAGE - 1])
+        return LogPage(up_to, [m for m in messages if m.row.id <= up_to], [c for c in changes if c.change.id <= up_to])
 
     def _logged(self, change: Change) -> LoggedChange:
         uid = change.key.partition("/")[2]
