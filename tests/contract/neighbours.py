@@ -10,6 +10,7 @@ from tailwire.server.ports.push_records import MuteRow, PushTokenRow
 from tailwire.server.ports.records import Draft, Event, FileRow, GroupRow, KeyRow, RoleRow, TokenRow, UserRow
 from tailwire.server.ports.standing import GroupAct, MessageAct
 from tailwire.server.ports.webhook_records import WebhookRow
+from tailwire.server.ports.world import World
 
 USERS = ("alice", "bob", "carol")
 PAIRS = {"ab": ("alice", "bob"), "ac": ("alice", "carol"), "bc": ("bob", "carol")}
@@ -35,6 +36,15 @@ IDENTITIES = {
 _WITH_MESSAGES = {"messages.id", "file_uses.key", "receipts.up_to"}
 
 
+class Clock(World):
+    """A clock that stands still until it is set, soon after everything was written."""
+
+    now = 40
+
+    def seconds(self) -> int:
+        return self.now
+
+
 def anything(standing: object) -> None:
     pass
 
@@ -47,8 +57,9 @@ def file_name(name: str) -> str:
 class Neighbours:
     """The store, and the numbers of its messages by their names: `team1`, `team2`, `ab1` and so on."""
 
-    def __init__(self, store: Any) -> None:
+    def __init__(self, store: Any, clock: Clock | None = None) -> None:
         self.store = store
+        self.clock = clock or Clock()
         self.ids: dict[str, int] = {}
 
     def act(self, name: str, uid: str) -> MessageAct:
@@ -78,10 +89,8 @@ class Neighbours:
             await self._mark(place, uid)
         await self._devices()
         await self._deliveries()
-        for (number,) in await self.store.database.rows(
-            "SELECT id FROM messages WHERE category = 'action' ORDER BY id"
-        ):
-            self.ids[f"said{number}"] = number
+        announced = await self.store.database.rows("SELECT id FROM messages WHERE category = 'action' ORDER BY id")
+        self.ids |= {f"announced{n}": number for n, (number,) in enumerate(announced, 1)}
 
     async def _people(self) -> None:
         s = self.store
@@ -181,6 +190,7 @@ class Neighbours:
 
 async def filled(open_store: Any) -> Neighbours:
     """Return a store with everything in it."""
-    town = Neighbours(await open_store())
+    clock = Clock()
+    town = Neighbours(await open_store(clock), clock)
     await town.fill()
     return town

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from contract.neighbours import KEYS, Neighbours, file_name, filled
+from contract.neighbours import KEYS, USERS, Neighbours, file_name, filled
 from tailwire.server.ports.push_records import MuteRow
 from tailwire.server.ports.records import Edited, RoleRow, TokenRow
 
@@ -27,6 +27,20 @@ class Step(NamedTuple):
 def announced(guid: str, **more: str) -> dict[str, str]:
     """Return the changes of a write in a group that is announced with a message."""
     return {"messages": "new", "conversations": guid, **more}
+
+
+def of_messages(*names: str, **more: str) -> dict[str, str]:
+    """Return the changes of a removal of messages: all that users have attached to them."""
+    pairs = [(name, uid) for name in names for uid in USERS]
+    by_message = [f"{name} {uid}" for name, uid in pairs]
+    changed = {
+        "messages": names, "flags": by_message, "mentions": [one for one in by_message if not one.endswith("alice")],
+        "saves": [f"{uid} {name}" for name, uid in pairs], "subscriptions": [f"{uid} {name}" for name, uid in pairs],
+        "reactions": [f"{name} {kind} {uid}" for name, uid in pairs for kind in "xy"],
+        "interactions": [f"{one} {element}" for one in by_message for element in ("one", "two")],
+        "removed_sends": [f"alice {name}" for name in names],
+    }  # fmt: skip
+    return {table: ", ".join(found) for table, found in changed.items()} | more
 
 
 def edited(row: Any) -> Edited:
@@ -136,6 +150,23 @@ STEPS: dict[str, list[Step]] = {
         Step(lambda n: n.store.files.remove([file_name("a"), file_name("e")], 60, 50), {"files": "e"}),
         Step(lambda n: n.store.files.remove([], 100, 50), {"files": "2"}),
     ],
+    "unused files": [
+        Step(lambda n: condemn(n, 4, 0), {}),
+        Step(lambda n: condemn(n, 5, 0), {"files": "2"}),
+        Step(lambda n: n.store.users.change("alice", {"avatar": None}),
+             {"users": "alice", "file_uses": "user alice e", "files": "e"}),
+        Step(lambda n: condemn(n, 0, 39), {}),
+        Step(lambda n: condemn(n, 0, 40), {"files": "e"}),
+    ],
+    "ended tokens": [
+        Step(lambda n: n.store.tokens.add(TokenRow("jwt-1", "bob", 9, expires_at=100), 10), {"auth_tokens": "jwt-1"}),
+        Step(lambda n: n.store.tokens.remove("jwt-1"), {"auth_tokens": "jwt-1", "ended_tokens": "jwt-1"}),
+        Step(lambda n: n.store.tokens.add(TokenRow("jwt-2", "bob", 9, expires_at=150), 10), {"auth_tokens": "jwt-2"}),
+        Step(lambda n: n.store.tokens.add(TokenRow("jwt-1", "bob", 100, expires_at=200), 10),
+             {"auth_tokens": "jwt-1", "ended_tokens": "jwt-1"}),
+        Step(lambda n: n.store.tokens.add(TokenRow("jwt-3", "bob", 150, expires_at=200), 10),
+             {"auth_tokens": "jwt-2, jwt-3"}),
+    ],
     "push": [
         Step(lambda n: n.store.push_preferences.unmute("bob", [KEYS["team"]]), {"push_mutes": "bob team"}),
         Step(lambda n: n.store.push_preferences.mute("bob", [MuteRow(KEYS["crew"], 900)], 9), {"push_mutes": "bob crew"}),
@@ -204,6 +235,67 @@ STEPS: dict[str, list[Step]] = {
               "file_uses": "message team2 b", "edits": "team2"}),  # the first message still has the file
     ],
 }  # fmt: skip
+
+
+def of_bob(annotated: set[str], *removed: str) -> dict[str, str]:
+    """Return the changes of the removal of bob.
+
+    Args:
+        annotated: which of his saved messages and subscriptions are still there, as their rows are named.
+        removed: messages that are removed with him.
+    """
+    attached = ", ".join([*sorted(annotated), *(f"{uid} {name}" for name in removed for uid in USERS)])
+    devices = [f"bob-{number}-{kind}" for number in (1, 2) for kind in ("phone", "desk")]
+    pairs = "alice bob, bob alice, bob carol, carol bob"
+    return {
+        "users": "bob", "members": "team bob, crew bob", "groups": "team, crew", "auth_tokens": "bob-1, bob-2",
+        "blocks": pairs, "friends": pairs, "saves": attached, "subscriptions": attached, "file_uses": "user bob f",
+        "files": "f", "push_tokens": ", ".join(devices), "push_preferences": "bob", "push_mutes": "bob team, bob crew",
+        "notifications": ", ".join(f"{name} {device}" for name in ("ab1", "ab2") for device in devices),
+    }  # fmt: skip
+
+
+ALL = {f"bob {place}{number}" for place in KEYS for number in (1, 2)}
+REMOVALS: dict[str, Step] = {
+    "a message": Step(lambda n: removed(n, "team1"), of_messages("team1", file_uses="message team1 a", files="a")),
+    "the last message": Step(
+        lambda n: removed(n, "team2"),
+        of_messages("team2", file_uses="message team2 b", files="b", conversations="team")),
+    "a conversation": Step(
+        lambda n: n.store.removal.remove_conversation(KEYS["ab"]),
+        of_messages("ab1", "ab2", conversations="ab", marks="ab alice, ab bob, ab carol", participants="alice ab, bob ab")),
+    "a group": Step(
+        lambda n: n.store.removal.remove_group(n.in_group("team", ""), lambda _: ()),
+        of_messages(
+            "team1", "team2", messages="team1, team2, announced1, announced2, announced3, announced4", groups="team",
+            members="team alice, team bob, team carol", bans="team dave, team erin", conversations="team",
+            marks="team alice, team bob, team carol", file_uses="message team1 a, message team2 b", files="a, b",
+            receipts=", ".join(f"team {uid} {read} team1" for uid in USERS for read in (0, 1)))),
+    "a user": Step(lambda n: n.store.removal.remove_user("bob", with_messages=False), of_bob(ALL)),
+    "a user with their messages": Step(lambda n: n.store.removal.remove_user("bob", with_messages=True), {
+        **of_messages("ab1", "ab2", "bc1", "bc2"), "removed_sends": "alice ab1, alice ab2",
+        **of_bob({"bob ac1", "bob ac2", "bob team1", "bob team2", "bob crew1", "bob crew2"}, "ab1", "ab2", "bc1", "bc2"),
+        "files": "a, b, f", "conversations": "ab, bc", "participants": "alice ab, bob ab, bob bc, carol bc",
+        "marks": ", ".join(f"{pair} {uid}" for pair in ("ab", "bc") for uid in USERS)}),
+}  # fmt: skip
+
+
+async def removed(n: Neighbours, name: str) -> None:
+    await n.store.removal.remove_message(await n.store.messages.get(n.ids[name]))
+
+
+@pytest.mark.parametrize("what", REMOVALS)
+async def test_removal_takes_what_belongs_to_it_alone(open_store, what):
+    town = await filled(open_store)
+    before = await town.rows()
+    await REMOVALS[what].make(town)
+    expected = {table: set(names.split(", ")) for table, names in REMOVALS[what].changed.items()}
+    assert await town.changed(before) == expected
+    await town.store.close()
+
+
+async def condemn(n: Neighbours, never_before: int, no_more_before: int) -> None:
+    await n.store.files.condemn(never_before=never_before, no_more_before=no_more_before, limit=9)
 
 
 async def delivery_done(n: Neighbours, webhook: str, trigger: str) -> None:

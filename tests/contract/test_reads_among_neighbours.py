@@ -9,7 +9,7 @@ from contract.neighbours import KEYS, Neighbours, anything, file_name, filled
 from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.filters import ConversationFilter, MemberFilter
 from tailwire.server.ports.push_records import MuteRow, Progress, PushTokenRow
-from tailwire.server.ports.records import Draft, FileRow, KeyRow, TokenRow, UserRow
+from tailwire.server.ports.records import Draft, Event, FileRow, KeyRow, TokenRow, Trait, UserRow
 from tailwire.server.ports.standing import GroupAct, MessageAct
 from tailwire.server.ports.webhook_records import WebhookRow
 
@@ -48,12 +48,20 @@ async def test_annotations_of_one_user_and_of_the_asked_messages_are_found(open_
     assert reactions == {number: [("x", 3, True), ("y", 3, True)] for number in (first, last)}
     await n.store.reactions.remove(n.act("ab2", "alice"), "x", 6)  # the first of its kind: the other is older now
     assert await n.store.reactions.counts([first], "dave") == {first: [("y", 3, False), ("x", 2, False)]}
+    for number, left in enumerate([(uid, kind) for uid in ("alice", "bob", "carol") for kind in "xy"]):
+        row = await n.store.messages.get(first)
+        assert row.traits & Trait.REACTION, f"{number} were removed"
+        await n.store.reactions.remove(n.act("ab2", left[0]), left[1], 7)
+    assert not (await n.store.messages.get(first)).traits & Trait.REACTION
+    assert (await n.store.messages.get(last)).traits & Trait.REACTION
     await n.store.close()
 
 
 async def test_limits_of_annotations_count_those_of_others_to_nobody(open_store):
     n = await filled(open_store)
     act = n.act("team1", "bob")
+    for reaction in "abc":
+        await n.store.reactions.add(n.act("crew1", "bob"), reaction, 9, 9)  # those of another message
     assert await n.store.reactions.add(act, "z", 9, 2) is None  # the message has two already
     assert (await n.store.reactions.add(act, "z", 9, 3)).reaction == "z"
     assert await n.store.reactions.add(n.act("team1", "dave"), "x", 9, 2) is None  # two others
@@ -125,6 +133,8 @@ async def test_members_and_bans_are_those_of_one_group(open_store):
     assert [row.uid for row in (await members.bans(MemberFilter("team")))[0]] == ["dave", "erin"]
     standing = await n.store.standings.group(GroupAct("team", "alice", "bob", anything))
     assert (standing.by.uid, standing.on.uid, standing.on_ban, standing.on_groups) == ("alice", "bob", None, 2)
+    standing = await n.store.standings.group(GroupAct("team", "alice", "", anything))
+    assert (standing.by.uid, standing.on, standing.on_groups) == ("alice", None, 0)
     standing = await n.store.standings.group(GroupAct("team", "alice", "dave", anything))
     assert (standing.on, standing.on_ban.guid, standing.on_ban.uid, standing.on_groups) == (None, "team", "dave", 0)
     await n.store.close()
@@ -203,6 +213,9 @@ async def test_queue_of_notifications_is_in_order_and_of_one_provider(open_store
     assert (await box.list_failed(limit=9, offset=0))[1] == 2
     assert await box.send_again(web[0].row.id, 50) is False
     assert (await box.get(web[0].row.id)).failed_at is None
+    attempts = (await box.get(web[0].row.id)).attempt
+    await box.mark_sent([web[0].row.id], 60)
+    assert (await box.get(web[0].row.id)).attempt == attempts + 1
     assert (await box.reaction((await box.reactions(0, 1))[0].id)).message_id == n.ids["ab1"]
     await store.close()
 
@@ -212,7 +225,7 @@ async def test_progress_of_notifications_never_goes_back(open_store):
     box = store.notifications
     steps = [
         (Progress(5, "bob", 3), Progress(5, "bob", 3)), (Progress(5, "alice", 3), Progress(5, "bob", 3)),
-        (Progress(4, "zoe", 9), Progress(5, "bob", 3)), (Progress(5, "carol", 3), Progress(5, "carol", 3)),
+        (Progress(5, "bob", 2), Progress(5, "bob", 3)), (Progress(4, "zoe", 9), Progress(5, "bob", 3)), (Progress(5, "carol", 3), Progress(5, "carol", 3)),
         (Progress(5, "carol", 4), Progress(5, "carol", 4)), (Progress(6, "", 4), Progress(6, "", 4)),
     ]  # fmt: skip
     for stored, then in steps:
@@ -250,6 +263,9 @@ async def test_deliveries_are_those_of_one_webhook_in_order(open_store):
     assert await box.next_due("first") == 0
     assert [row.id for row in await box.due_deliveries("first", 89, 9)] == [d]
     assert [row.id for row in await box.due_deliveries("first", 90, 9)] == [d, c]
+    n.clock.now = 41
+    await n.store.webhooks.add_events([Event("a", b"{}")])
+    assert (await box.state("first")).waiting_since == 40
     await n.store.webhooks.put(WebhookRow("third", "third", "https://x.test", "a"))
     assert await box.next_due("third") is None
     assert await box.last_id("third") == 0
@@ -332,7 +348,7 @@ async def test_group_message_is_read_when_all_others_have_read_it(open_store):
     assert [await times(number) for number in others] == [(32, 32), (33, None), (34, None)]
     assert await marked("alice", others[2], 35) == [("carol", others[1], True)]
     assert [await times(number) for number in (mine, *others)] == [(31, 31), (32, 32), (33, 35), (34, None)]
-    assert await times(n.ids["crew2"]) == (None, None)
+    assert [await times(n.ids[name]) for name in ("crew2", "announced1")] == [(None, None)] * 2
     await store.close()
 
 
@@ -375,4 +391,13 @@ async def test_message_to_oneself_and_unknown_groups_have_no_standing_of_others(
         Draft(key_of("bob", "bob", "user"), "bob", "bob", "user", "message", "text", b"{}", 1)
     )
     assert (await n.store.standings.message(MessageAct(own.message.id, "bob", anything))).blocked_by == ""
+    await n.store.close()
+
+
+async def test_discarded_file_wakes_who_removes_files(open_store):
+    n = await filled(open_store)
+    woken: list[int] = []
+    n.store.chores.on_added(lambda: woken.append(1))
+    await n.store.files.discard([file_name("2")])
+    assert woken == [1]
     await n.store.close()

@@ -42,8 +42,8 @@ class Mutated:
     Attributes:
         line: the line of the fault.
         scope: the function or class around it, as `Class.method`; "" for the module itself.
-        before: the first line of the statement, without comments and as `ast.unparse` writes it.
-        after: the same line with the fault.
+        before: the first line of the statement, without comments and as `ast.unparse` writes it; within SQL, the place.
+        after: the same with the fault.
         source: the module with the fault.
         first: the first line of the statement; 0 if it runs when the module is imported.
         last: the last line of the statement, without the statements in it.
@@ -75,11 +75,15 @@ def mutate(source: str, mutant: Mutant) -> Mutated:
     statement, scope = around(node, parents)
     before = _first_line(statement)
     first, last = lines_of(statement, parents)
+    text = _text_of(node)
     list(_changes(node))[mutant.change]()
     changed = ast.fix_missing_locations(_Replacing().visit(tree))
     after = _first_line(getattr(statement, "replacement", statement))
-    in_sql = isinstance(node, ast.Constant) and isinstance(node.value, str)
-    return Mutated(getattr(node, "lineno", 0), scope, before, after, ast.unparse(changed), first, last, in_sql)
+    if text is not None:
+        before, after = sql.excerpts(text, _text_of(node) or "")
+    return Mutated(
+        getattr(node, "lineno", 0), scope, before, after, ast.unparse(changed), first, last, text is not None
+    )
 
 
 def statements(source: str) -> list[tuple[Mutant, str, str]]:
@@ -88,9 +92,18 @@ def statements(source: str) -> list[tuple[Mutant, str, str]]:
     nodes, parents = list(ast.walk(tree)), parents_of(tree)
     found = []
     for mutant in mutants(source):
-        statement, scope = around(nodes[mutant.place], parents)
-        found.append((mutant, scope, _first_line(statement)))
+        node = nodes[mutant.place]
+        statement, scope = around(node, parents)
+        if (text := _text_of(node)) is not None:
+            before, _ = sql.excerpts(text, list(sql.faults(text))[mutant.change])
+        else:
+            before = _first_line(statement)
+        found.append((mutant, scope, before))
     return found
+
+
+def _text_of(node: ast.AST) -> str | None:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
 
 
 def parents_of(tree: ast.AST) -> dict[ast.AST, ast.AST]:

@@ -20,6 +20,22 @@ _FAULTS = [
 ]  # fmt: skip
 _AND = re.compile(r"\bAND\b")
 _BETWEEN = re.compile(r"\bBETWEEN\s+\S+\s+$")
+_SHOWN_CHARS = 40
+
+
+def excerpts(before: str, after: str) -> tuple[str, str]:
+    """Return the places where two texts differ, each with what stands around it in both, in one line."""
+    same = _common(before, after)
+    rest = _common(before[same:][::-1], after[same:][::-1])
+    found = (text[max(0, same - _SHOWN_CHARS) : len(text) - rest + _SHOWN_CHARS] for text in (before, after))
+    one, other = (" ".join(text.split()) for text in found)
+    return one, other
+
+
+def _common(one: str, other: str) -> int:
+    # How many characters both begin with.
+    shorter = min(len(one), len(other))
+    return next((n for n in range(shorter) if one[n] != other[n]), shorter)
 
 
 def faults(text: str) -> Iterator[str]:

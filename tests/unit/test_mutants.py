@@ -12,7 +12,7 @@ import pytest
 
 from mutants.constants import Constants
 from mutants.equivalents import equivalents, stale
-from mutants.mutate import mutants, mutate
+from mutants.mutate import mutants, mutate, statements
 from mutants.running import Reach
 
 ROOT = Path(__file__).parents[2]
@@ -131,6 +131,16 @@ def test_mutant_is_described_by_its_line_scope_and_changed_statement():
         (4, "C.f", "return (1, 2)", "return (2, 2)"),
         (5, "C.f", "return (1, 2)", "return (1, 3)"),
     ]
+
+
+def test_mutant_within_sql_is_described_by_its_place():
+    text = "SELECT a FROM b WHERE c = 1" + " AND d = 2" * 9
+    source = f"def f():\n    return '{text}'"
+    first, *_, last = [mutate(source, mutant) for mutant in mutants(source)]
+    assert (first.after, first.in_sql, last.in_sql) == ("return None", False, True)
+    assert last.before == "AND d = 2 AND d = 2 AND d = 2 AND d = 2 AND d = 2"
+    assert last.after == "AND d = 2 AND d = 2 AND d = 2 AND d = 2 OR d = 2"
+    assert [(mutant, "f", mutate(source, mutant).before) for mutant in mutants(source)] == statements(source)
 
 
 @pytest.mark.parametrize(

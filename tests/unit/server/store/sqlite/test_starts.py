@@ -12,7 +12,7 @@ import pytest
 from tailwire.server.ports.records import Draft
 from tailwire.server.ports.world import World
 from tailwire.server.store.sql.starts import TRAIL_STARTS
-from tailwire.server.store.sqlite import SqliteStore
+from tailwire.server.store.sqlite import SqliteStore, starts
 from tailwire.server.store.sqlite.starts import ID_JUMP, ID_MARGIN, IdFile, IdRecord
 
 
@@ -166,3 +166,25 @@ async def test_command_that_runs_with_a_server_begins_no_start(path):
     again = await started(path)
     assert again.name == server.name
     await again.close()
+
+
+async def test_oldest_starts_are_forgotten(path, monkeypatch):
+    monkeypatch.setattr(starts, "MAX_STARTS", 3)
+    for kept in (1, 2, 3, 3, 3):
+        store = await started(path, 1)
+        found = await store.database.rows("SELECT number FROM starts ORDER BY number")
+        assert len(found) == kept
+        assert found[-1][0] - found[0][0] == kept - 1
+        await store.close()
+
+
+def test_file_is_synced_after_a_number_of_ids_and_not_after_each(path, monkeypatch):
+    file = IdFile(path)
+    file.begin("name", 5 * starts.IDS_PER_SYNC)
+    synced: list[int] = []
+    monkeypatch.setattr(starts.os, "fsync", synced.append)
+    for given in (1, starts.IDS_PER_SYNC - 1, starts.IDS_PER_SYNC, starts.IDS_PER_SYNC + 1):
+        file.write(5 * starts.IDS_PER_SYNC + given)
+    assert len(synced) == 1
+    file.close()
+    assert len(synced) == 2

@@ -1,0 +1,54 @@
+"""Chores on SQLite: which is due first, and that a step of one leaves the others alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tailwire.server.ports.records import Draft
+from tailwire.server.ports.world import World
+from tailwire.server.store.sqlite import SqliteStore, chores
+
+
+async def opened(tmp_path: Path) -> SqliteStore:
+    return await SqliteStore.open(tmp_path / "store.db", World())
+
+
+async def rows(store: SqliteStore) -> list[tuple[str, int, int]]:
+    found = await store.database.rows("SELECT key, done_id, due_at FROM chores WHERE kind = 'user' ORDER BY key")
+    return [tuple(row) for row in found]
+
+
+async def add(store: SqliteStore, key: str, up_to: int, due_at: int) -> None:
+    await store.database.write(lambda c: chores.add_chore(c, chores.REMOVED_USER, key, up_to, due_at))
+
+
+async def test_earliest_chore_is_due_first_and_is_never_put_off(tmp_path):
+    store = await opened(tmp_path)
+    assert await store.chores.next_due() is None
+    await add(store, "x", 0, 70)
+    await add(store, "y", 0, 50)
+    assert await store.chores.next_due() == 50
+    await add(store, "y", 0, 90)
+    assert await rows(store) == [("x", 0, 70), ("y", 0, 50)]
+    await add(store, "y", 0, 10)
+    assert await store.chores.next_due() == 10
+    await store.close()
+
+
+async def test_step_of_a_chore_leaves_the_others_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(chores, "ROWS_PER_STEP", 1)
+    store = await opened(tmp_path)
+    said = [
+        (await store.messages.add(Draft("a_user_b", "a", "b", "user", "message", "text", b"{}", 1))).message.id
+        for _ in range(3)
+    ]
+    await add(store, "x", said[1], 0)
+    await add(store, "y", said[1], 1)
+    steps = []
+    while (await rows(store))[0][0] == "x":
+        assert await store.chores.do_next()
+        steps.append([row[:2] for row in await rows(store)])
+    assert steps == [
+        [("x", said[0]), ("y", 0)], [("x", said[1]), ("y", 0)], [("y", 0)],
+    ]  # fmt: skip
+    await store.close()
