@@ -9,7 +9,15 @@ import pytest
 
 from harness import Actor, Stage
 from rest import Rest
-from tailwire import CometChatException, ConversationListChanged, ConversationPinned, MessagePinned, MessageSaved
+from tailwire import (
+    CometChatException,
+    ConversationListChanged,
+    ConversationPinned,
+    Group,
+    MessagePinned,
+    MessageSaved,
+    ReceiptReceived,
+)
 from tailwire.server.ports.refusal import Refused
 
 spec = pytest.mark.spec
@@ -19,9 +27,17 @@ CHANGES = {
 }
 
 
+async def refuse(*args: Any) -> Any:
+    raise Refused("ERR_UNAVAILABLE")
+
+
 async def hear(actor: Actor, into: list[str]) -> None:
     async for event in actor.chat.events():
         match event:
+            case ConversationListChanged() if event.group is not None:
+                into.append(f"owner of {event.group.guid}: {event.group.owner}")
+            case ReceiptReceived():
+                into.append(f"{event.receipt.receipt_type} {event.receipt.message_id}")
             case ConversationPinned():
                 into.append(f"pinned {event.pinned}")
             case ConversationListChanged():
@@ -30,6 +46,18 @@ async def hear(actor: Actor, into: list[str]) -> None:
                 into.append(f"message pinned {event.message.pinned_at > 0}")
             case MessageSaved():
                 into.append(f"message saved {event.message.saved_at > 0}")
+
+
+class Listening:
+    """What a device hears.
+
+    Attributes:
+        events: descriptions of the events.
+    """
+
+    def __init__(self, actor: Actor) -> None:
+        self.events: list[str] = []
+        self._task = asyncio.get_running_loop().create_task(hear(actor, self.events))
 
 
 class Scene:
@@ -41,8 +69,8 @@ class Scene:
 
     def __init__(self, alice: Actor, phone: Actor, laptop: Actor, said: int) -> None:
         self.alice, self.phone, self.laptop, self.said = alice, phone, laptop, said
-        self.heard: list[str] = []
-        self._task = asyncio.get_running_loop().create_task(hear(laptop, self.heard))
+        self._listening = Listening(laptop)
+        self.heard = self._listening.events
 
 
 async def begin(stage: Stage) -> Scene:
@@ -129,10 +157,6 @@ async def test_pins_and_saves_are_announced_although_reactions_to_the_message_ca
     scene = await begin(stage)
     phone = scene.phone
     await phone.chat.add_reaction(scene.said, "👍")
-
-    async def refuse(*args: Any) -> Any:
-        raise Refused("ERR_UNAVAILABLE")
-
     monkeypatch.setattr(stage.server.parts.store.reactions, "counts", refuse)
     assert (await phone.chat.pin_message(scene.said)).pinned_at > 0
     assert (await phone.chat.save_message(scene.said)).saved_at > 0
@@ -142,6 +166,44 @@ async def test_pins_and_saves_are_announced_although_reactions_to_the_message_ca
     assert scene.heard == [
         "message pinned True", "message saved True", "message pinned False", "message saved False",
     ]  # fmt: skip
+
+
+@spec("K2")
+async def test_transfer_is_announced_although_the_group_cannot_be_read_again(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    await alice.chat.create_group(Group("team", "Team"))
+    await bob.chat.join_group("team")
+    heard = Listening(bob)
+    store = stage.server.parts.store
+    honest = store.groups.transfer_ownership
+
+    async def transfer(*args: Any) -> Any:
+        number = await honest(*args)
+        monkeypatch.setattr(store.groups, "get", refuse)
+        return number
+
+    monkeypatch.setattr(store.groups, "transfer_ownership", transfer)
+    await alice.chat.transfer_group_ownership("team", "bob")
+    await stage.pass_time(3)
+    assert heard.events == ["owner of team: bob"]
+
+
+@spec("K2")
+async def test_receipt_reaches_the_readers_devices_although_the_members_cannot_be_read(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+):
+    alice, phone, laptop = await stage.enter("alice"), await stage.enter("bob"), await stage.enter("bob")
+    await alice.chat.create_group(Group("team", "Team"))
+    await phone.chat.join_group("team")
+    said = await alice.say("team", "hello", "group")
+    await phone.ears.until(lambda: phone.ears.texts != [])
+    heard = Listening(laptop)
+    monkeypatch.setattr(stage.server.parts.store.members, "members_among", refuse)
+    await phone.chat.mark_as_read(said)
+    await stage.pass_time(3)
+    assert heard.events == [f"read {said.id}"]
 
 
 @spec("K2")

@@ -243,14 +243,18 @@ class Groups:
         """
         uid = names.identifier(to, "owner")
         act = self._authorizer.group_act(caller, guid, "transfer", uid, _check_new_owner)
-        await self._store.standings.group(act)
+        before = (await self._store.standings.group(act)).group
 
         def events(standing: GroupStanding) -> tuple[Event, ...]:
             shown = {**group_payload(GroupView(replace(standing.group, owner=uid))), "oldOwner": standing.group.owner}
             return (Event("group_owner_transferred", encode({"group": shown})),)
 
         number = await self._store.groups.transfer_ownership(act, self._world.seconds(), events)
-        if (row := await self._store.groups.get(act.guid)) is not None:
+        try:
+            row = await self._store.groups.get(act.guid)
+        except Refused:
+            row = replace(before, owner=uid)  # the transfer is stored, and must be announced
+        if row is not None:
             self._publish(caller, row, number)
         return act.guid, uid
 
