@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tailwire.server.ports.conversations import key_of
-from tailwire.server.ports.records import Draft, GroupRow
+from tailwire.server.ports.records import Draft, GroupRow, UserRow
 from tailwire.server.ports.standing import GroupAct, MessageAct
 from tailwire.server.ports.world import World
 
@@ -360,7 +360,9 @@ async def test_old_and_excess_entries_are_forgotten_and_the_last_forgotten_numbe
         if hasattr(log, "clean"):
             await log.clean()
 
-    await add(300)
+    await add(200)
+    await say(store, "alice", "bob", "user")
+    await add(100)
     said = await say(store, "alice", "bob", "user")
     clock.now += 2000
     await add(300)
@@ -455,4 +457,21 @@ async def test_join_does_not_name_the_end_of_a_group_that_was_removed(open_store
         assert stored.ended == 0
         await say(store, "alice", "bob", "user")
         await store.removal.remove_group(GroupAct("g", "alice", "", anything), lambda _: ())
+    await store.close()
+
+
+async def test_numbers_of_removed_entries_are_not_given_out_again(open_store):
+    store = await open_store()
+    for uid in ("alice", "bob"):
+        await store.users.add(UserRow(uid, uid, created_at=1))
+    await store.blocks.add("alice", ["carol"], 5)
+    await store.blocks.add("bob", ["carol"], 5)
+    await store.read_state.pin(CHAT, "bob", 5, 9)
+    newest = await store.change_log.newest_number()
+    await store.removal.remove_user("bob", with_messages=False)
+    assert await store.change_log.newest_number() == newest
+    await store.close()
+    store = await open_store()
+    assert await store.change_log.newest_number() == newest
+    assert await store.blocks.remove("alice", ["carol"]) > newest
     await store.close()

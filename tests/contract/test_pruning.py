@@ -229,3 +229,26 @@ async def test_message_with_a_time_in_the_future_does_not_hold_up_pruning(open_s
     assert await pruned(store, step=3) == 5
     assert await texts(store, "bob") == ["from the future"]
     await store.close()
+
+
+async def test_receipts_and_changes_of_messages_that_stay_are_kept(open_store):
+    store = await open_store()
+    for uid in ("alice", "bob"):
+        await store.users.add(UserRow(uid, uid, created_at=1))
+    await store.groups.add(GroupRow("team", "T", "public", owner="alice", members_count=1, created_at=1))
+    joining = GroupAct("team", "bob", "bob", lambda standing: None)
+    joined = draft("joined", OLD, sender="bob", receiver="team", kind="group", category="action")
+    await store.members.add(joining, "participant", OLD, lambda standing: joined)
+    first, kept, last = [await say(store, "words", at, receiver="team", kind="group") for at in (OLD, NEW, OLD)]
+    for number in (first, kept, last):
+        await store.annotations.pin(act(number), NEW, 10, pinned=True)
+    await store.read_state.mark_up_to(TEAM, "bob", kept, NEW, read=True, group="team")
+    await pruned(store, step=100)
+    assert await ids(store, "messages", "id") == [kept]
+    assert await store.read_state.receipts(await store.messages.get(kept)) == [("bob", NEW, NEW)]
+    newest = await store.change_log.newest_number()
+    found = await store.change_log.find("alice", "-", 0, newest, (), 50)
+    assert {change.message_id for change in found} == {kept}
+    await pruned(store, NEW, step=100)
+    assert await ids(store, "receipts", "up_to") == []
+    await store.close()

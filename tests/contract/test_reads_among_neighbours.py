@@ -131,6 +131,7 @@ async def test_members_and_bans_are_those_of_one_group(open_store):
     assert await members.ban_of("team", "bob") is None
     assert (await members.ban_of("team", "dave")).guid == "team"
     assert [row.uid for row in (await members.bans(MemberFilter("team")))[0]] == ["dave", "erin"]
+    assert [row.uid for row in (await members.bans(MemberFilter("team", search="da")))[0]] == ["dave"]
     standing = await n.store.standings.group(GroupAct("team", "alice", "bob", anything))
     assert (standing.by.uid, standing.on.uid, standing.on_ban, standing.on_groups) == ("alice", "bob", None, 2)
     standing = await n.store.standings.group(GroupAct("team", "alice", "", anything))
@@ -324,7 +325,7 @@ async def test_replies_and_edits_never_make_a_message_older(open_store):
 async def test_group_message_is_read_when_all_others_have_read_it(open_store):
     n = await filled(open_store)
     store = n.store
-    mine = (await store.messages.add(n.draft("team", 11))).message.id
+    earlier, mine = [(await store.messages.add(n.draft("team", 11))).message.id for _ in range(2)]
     key = KEYS["team"]
     others = [
         (await store.messages.add(Draft(key, uid, "team", "group", "message", "text", b"{}", 12))).message.id
@@ -341,7 +342,7 @@ async def test_group_message_is_read_when_all_others_have_read_it(open_store):
 
     assert await marked("bob", others[2], 30) == []
     assert await marked("carol", others[0], 31) == [("alice", mine, False), ("alice", mine, True)]
-    assert (await times(mine), await times(others[0])) == ((31, 31), (None, None))
+    assert [await times(number) for number in (earlier, mine, others[0])] == [(31, 31), (31, 31), (None, None)]
     assert await marked("alice", others[0], 32) == [("bob", others[0], False), ("bob", others[0], True)]
     assert await marked("alice", others[2], 33, read=False) == [("carol", others[1], False)]
     assert await marked("carol", others[2], 34, read=False) == [("bob", others[2], False)]
