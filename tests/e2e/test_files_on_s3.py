@@ -296,6 +296,10 @@ async def test_files_in_the_bucket_stay_within_their_forms_and_the_quota(s3: S3S
     place = s3.bucket()
     given = variables(place, uploads_direct=True, uploads_per_day=2000)
     async with PreparedServer(tmp_path, given, "--demo-users") as server, Uploader(server) as alice:
+        files = {name: {"name": name, "size": size} for name, size in (("a.txt", 900), ("b.txt", 0))}
+        wanted = {"files": files, "receiver": "bob", "receiverType": "user"}
+        refused = await alice.http.post("/files/upload-url", headers=alice._headers, json=wanted)
+        assert refused.json()["error"]["code"] == "ERR_INVALID_FILE_OBJECT"  # and no form for a.txt counts
         first = await alice.form(600)
         await alice.form(1401, code="ERR_UPLOAD_QUOTA_EXCEEDED")  # the first form may still be used
         await alice.upload(first, b"x" * 601)  # this service does not enforce the policy

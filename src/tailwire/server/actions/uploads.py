@@ -131,9 +131,11 @@ class Files:
                 await self._authorizer.group(caller, receiver, "write")
             else:
                 await self._authorizer.user(caller, receiver, "write")
-        for file in wanted.values():
+        for file_id, file in wanted.items():
             self.check_size(file.size)  # before the quota, whose refusal would not say that one file is too large
-        total = sum(max(0, file.size) for file in wanted.values())
+            if file.size <= 0 or not clean_name(file.name):
+                raise Refused("ERR_INVALID_FILE_OBJECT", {file_id[:100]: "Give name, size and mimeType."})
+        total = sum(file.size for file in wanted.values())
         direct = self._direct if receiver else None
         used = await self._used(caller.uid)
         if direct is not None:
@@ -143,8 +145,6 @@ class Files:
         forms = {}
         for file_id, file in wanted.items():
             name = clean_name(file.name)
-            if file.size <= 0 or not name:
-                raise Refused("ERR_INVALID_FILE_OBJECT", {file_id[:100]: "Give name, size and mimeType."})
             extension = extension_of(name)
             key = self._world.secret(20) + (f".{extension}" if extension else "")
             form = direct.form(key, caller.uid, name, file.size) if direct else None
