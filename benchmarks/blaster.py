@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from tailwire.cli.serve import loop_factory
-from tailwire.server.app import running
+from tailwire.server.app import running_server
 from tailwire.server.config import load
 
 COUNT = 20_000
@@ -43,7 +43,7 @@ async def main() -> None:
     """Run the server."""
     options = dict(zip(sys.argv[2::2], sys.argv[3::2], strict=False))
     settings = load({"data": options["--data"], "port": 0, "ready_file": options["--ready-file"], "demo_users": True})
-    async with running(settings, signals=(signal.SIGTERM,)) as server:
+    async with running_server(settings, signals=(signal.SIGTERM,)) as server:
         ready = frames()
 
         async def blast() -> None:

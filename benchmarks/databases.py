@@ -84,8 +84,8 @@ def run() -> list[str]:
             lines.append(f"| at the store | {senders} | {lite:,.0f} | {post:,.0f} | {post / lite:.2f} |")
         peers.pin_load()
         for senders in SENDERS:
-            lite = sends.ours(senders)[0].rate
-            post = sends.ours(senders, {"TAILWIRE_DATABASE": server.create_database()})[0].rate
+            lite = sends.measure_ours(senders)[0].rate
+            post = sends.measure_ours(senders, {"TAILWIRE_DATABASE": server.create_database()})[0].rate
             lines.append(f"| over HTTP, to delivery | {senders} | {lite:,.0f} | {post:,.0f} | {post / lite:.2f} |")
     finally:
         server.close()

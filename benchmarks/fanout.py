@@ -40,7 +40,7 @@ def _measure(
         reader.poll.close()
 
 
-def ours(results: Results) -> int:
+def measure_ours(results: Results) -> int:
     """Measure our server. Return the bytes of a message on a socket."""
     with peers.tailwire() as server:
         api = raw.Api(server.port, server.more)
@@ -114,7 +114,7 @@ def run() -> list[str]:
     }
     size = 0
     for _ in range(ROUNDS):  # in turns
-        size = ours(mine)
+        size = measure_ours(mine)
         for measure, results in zip((bare, nats, node), others.values(), strict=True):
             measure(results, size)
     lines = [

@@ -20,7 +20,7 @@ from benchmarks import peers
 from tailwire.server.ports.filters import GroupFilter, UserFilter
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
-from tailwire.server.store.postgres.parameters import call
+from tailwire.server.store.postgres.parameters import statement_and_values
 from tailwire.server.store.postgres.store import PostgresStore
 from tailwire.server.store.sqlite import SqliteStore
 
@@ -62,14 +62,18 @@ class Noted:
 
     def __init__(self, database: Any) -> None:
         self._database = database
-        self.asked: tuple[str, Any] = ("", ())
+        self.arguments: tuple[str, Any] = ("", ())
         for name in ("rows", "long_rows", "page"):
             setattr(database, name, self._noting(getattr(database, name), name))
 
     def _noting(self, real: Callable[..., Awaitable[Any]], name: str) -> Callable[..., Awaitable[Any]]:
-        async def ask(*given: Any) -> Any:
-            self.asked = (given[1], given[3]) if name == "page" else (given[0], given[1] if given[1:] else ())
-            return await real(*given)
+        async def ask(*arguments: Any) -> Any:
+            self.arguments = (
+                (arguments[1], arguments[3])
+                if name == "page"
+                else (arguments[0], arguments[1] if arguments[1:] else ())
+            )
+            return await real(*arguments)
 
         return ask
 
@@ -112,7 +116,7 @@ async def measure(store: Any, database: Any, explain: Callable[[str, Any], Await
     for name, by_cursor, by_number, position in lists(store):
         first, _ = await timed(lambda read=by_cursor: read(()))
         last, found = await timed(lambda read=by_cursor, at=position: read(at))
-        plan = await explain(*noted.asked)
+        plan = await explain(*noted.arguments)
         begin = time.perf_counter()
         try:
             await by_number(ROWS - SIZE)
@@ -155,8 +159,8 @@ async def on_postgres(url: str) -> AsyncIterator[tuple[Any, Any, Callable[[str, 
     store = await PostgresStore.open(url, World())
 
     async def explain(sql: str, values: Any) -> str:
-        text, given = call(sql, values)
-        found = await c.fetch(f"EXPLAIN (COSTS OFF) {text}", *given)
+        text, arguments = statement_and_values(sql, values)
+        found = await c.fetch(f"EXPLAIN (COSTS OFF) {text}", *arguments)
         return "; ".join(row[0].strip() for row in found)[:160]
 
     yield store, store.database, explain

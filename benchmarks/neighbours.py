@@ -314,5 +314,5 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("scenes", nargs="*", help=f"of {', '.join(SCENES)}; all without")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
-    given = parser.parse_args()
-    print("\n".join(run(given.scenes or tuple(SCENES), given.rounds)))
+    args = parser.parse_args()
+    print("\n".join(run(args.scenes or tuple(SCENES), args.rounds)))

@@ -126,18 +126,18 @@ def tailwire(
         program = [script] if script else ["-m", "tailwire.cli.main"]
         serve = ["serve", "--data", folder, "--port", "0", "--ready-file", str(ready)]
         command = [*under, sys.executable, *program, *serve]
-        said: dict[str, Any] = {}
+        ready_values: dict[str, Any] = {}
         if fill is not None:
             with _ended(_pinned([*command, "--demo-users"], env=environment)):
                 _until(ready.exists)
-                said = json.loads(ready.read_text())
+                ready_values = json.loads(ready.read_text())
             fill(Path(folder) / "tailwire.db")
             ready.unlink()
         process = _pinned([*command, "--demo-users"], env=environment)
         with _ended(process):
             _until(ready.exists, START_SECONDS * (10 if under else 1))
-            said |= json.loads(ready.read_text())
-            yield Started(process, int(said["url"].rpartition(":")[2]), said)
+            ready_values |= json.loads(ready.read_text())
+            yield Started(process, int(ready_values["url"].rpartition(":")[2]), ready_values)
 
 
 @contextmanager
@@ -154,9 +154,9 @@ def several(count: int, settings: dict[str, str]) -> Iterator[list[Started]]:
             )  # fmt: skip
             stack.enter_context(_ended(process))
             _until(ready.exists)
-            said = json.loads(ready.read_text())
-            said = {**(started[0].more if started else {}), **said}
-            started.append(Started(process, int(said["url"].rpartition(":")[2]), said))
+            ready_values = json.loads(ready.read_text())
+            ready_values = {**(started[0].more if started else {}), **ready_values}
+            started.append(Started(process, int(ready_values["url"].rpartition(":")[2]), ready_values))
         yield started
 
 

@@ -89,13 +89,13 @@ class Api:
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
         """Send one request and return the response."""
         content = json.dumps(body).encode() if body is not None else b""
-        asked = request(method, "/v3" + path, {"appid": self.app_id, **headers}, content)
+        message = request(method, "/v3" + path, {"appid": self.app_id, **headers}, content)
         try:
-            self._socket.sendall(asked)
+            self._socket.sendall(message)
             answer = json.loads(read_answer(self._socket))
         except ConnectionError:  # the server closes idle connections
             self._socket = tcp(self.port)
-            self._socket.sendall(asked)
+            self._socket.sendall(message)
             answer = json.loads(read_answer(self._socket))
         if "data" not in answer:
             raise RuntimeError(answer)

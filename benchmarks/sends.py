@@ -12,7 +12,7 @@ SENDERS = 32
 SECONDS = 6.0
 
 
-def ours(count: int = SENDERS, settings: dict[str, str] | None = None) -> tuple[load.Result, float]:
+def measure_ours(count: int = SENDERS, settings: dict[str, str] | None = None) -> tuple[load.Result, float]:
     """Measure our server: from the send to the frame at the receiver. Return the result, and history reads/s.
 
     Args:
@@ -76,9 +76,9 @@ def jetstream() -> load.Result:
         stream = json.dumps({"name": "S", "subjects": ["s.*"], "storage": "file", "num_replicas": 1}).encode()
         admin.sendall(b'CONNECT {"verbose":false,"headers":true}\r\nSUB a 1\r\n')
         admin.sendall(b"PUB $JS.API.STREAM.CREATE.S a %d\r\n%b\r\nPING\r\n" % (len(stream), stream))
-        said = b""
-        while b"MSG a" not in said:
-            said += admin.recv(65536)
+        received = b""
+        while b"MSG a" not in received:
+            received += admin.recv(65536)
         lanes = []
         payload = load.text_of(600).encode()
         for n in range(SENDERS):
@@ -101,7 +101,7 @@ def jetstream() -> load.Result:
 def run() -> list[str]:
     """Run the benchmark, and return the lines of its table."""
     peers.pin_load()
-    (mine, reads), theirs = ours(), jetstream()
+    (mine, reads), theirs = measure_ours(), jetstream()
     lines = [
         f"### Durable sends, {SENDERS} senders in a closed loop",
         "",

@@ -25,7 +25,7 @@ Figures = dict[str, float]
 
 
 def _sends() -> Figures:
-    measured, reads = sends.ours()
+    measured, reads = sends.measure_ours()
     return {
         "durable sends per second of CPU, 32 senders": measured.by_cpu,
         "durable sends per second": measured.rate,
@@ -36,7 +36,7 @@ def _sends() -> Figures:
 
 def _fanout() -> Figures:
     results: fanout.Results = {}
-    fanout.ours(results)
+    fanout.measure_ours(results)
 
     def by_cpu(runs: list[load.Result]) -> float:
         return sum(r.deliveries for r in runs) / max(sum(r.server_cpu for r in runs), 0.01)

@@ -58,7 +58,7 @@ def prompt_of(history: list[BaseMessage]) -> list[dict[str, str]]:
 
 
 @bot.on_event(ConnectionChanged)
-async def tell(event: ConnectionChanged) -> None:
+async def show_status(event: ConnectionChanged) -> None:
     print(f"{UID} is {event.status}; Ctrl+C ends it", flush=True)
 
 

@@ -56,14 +56,14 @@ class Conversation:
         print(text[len(self._shown) :], end="", flush=True)
         self._shown = text
 
-    def _tell_if_it_waits(self, entry: OutboxEntry) -> None:
+    def _warn_if_it_waits(self, entry: OutboxEntry) -> None:
         if entry.status == "pending":
             print(f"  waiting to be sent ({self.chat.connection.explain()})", flush=True)
 
     async def say(self, line: str) -> None:
         if line:
             entry = self.chat.queue_message(TextMessage(receiver=self.other, text=line))
-            asyncio.get_running_loop().call_later(2, self._tell_if_it_waits, entry)
+            asyncio.get_running_loop().call_later(2, self._warn_if_it_waits, entry)
         elif self.draft is not None:
             await self.chat.stop_draft(self.draft)
 

@@ -36,11 +36,11 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 app = FastAPI(lifespan=lifespan)
 
 
-def who(given: Annotated[HTTPBasicCredentials, Depends(HTTPBasic())]) -> str:
-    right = PASSWORDS.get(given.username, "")
-    if not right or not secrets.compare_digest(given.password.encode(), right.encode()):
+def who(credentials: Annotated[HTTPBasicCredentials, Depends(HTTPBasic())]) -> str:
+    right = PASSWORDS.get(credentials.username, "")
+    if not right or not secrets.compare_digest(credentials.password.encode(), right.encode()):
         raise HTTPException(401, "wrong name or password")
-    return given.username
+    return credentials.username
 
 
 @app.post("/chat-token")

@@ -43,8 +43,8 @@ def chat() -> Admin:
 
 
 def who() -> str:
-    given = request.authorization
-    name, password = (given.username or "", given.password or "") if given is not None else ("", "")
+    credentials = request.authorization
+    name, password = (credentials.username or "", credentials.password or "") if credentials is not None else ("", "")
     right = PASSWORDS.get(name, "")
     if not right or not secrets.compare_digest(password.encode(), right.encode()):
         abort(401, "wrong name or password")

@@ -10,7 +10,7 @@ bot = Bot(os.environ["APP_ID"], settings, uid="bob", auth_key=os.environ["AUTH_K
 
 
 @bot.on_event(ConnectionChanged)
-async def tell(event: ConnectionChanged) -> None:
+async def show_status(event: ConnectionChanged) -> None:
     print(f"bob is {event.status}; Ctrl+C ends it", flush=True)
 
 

@@ -39,7 +39,7 @@ class Person:
             await self.chat.aclose()
             raise
 
-    def see(self, tab, state):
+    def record_tab(self, tab, state):
         """Record that a tab is `visible`, `hidden` or `gone` (closed, not only reloaded)."""
         self.tabs[tab] = state != "visible"
         if state == "gone":
@@ -135,9 +135,9 @@ async def index():
         return
     page = ChatPage(person, conversations)
     ui.add_head_html("<script>document.onvisibilitychange = () => emitEvent('tab', document.visibilityState)</script>")
-    ui.on("tab", lambda e: person.see(tab.id, e.args))
-    tab.on_delete(lambda: (person.see(tab.id, "gone"), page.close()))
-    person.see(tab.id, "visible")
+    ui.on("tab", lambda e: person.record_tab(tab.id, e.args))
+    tab.on_delete(lambda: (person.record_tab(tab.id, "gone"), page.close()))
+    person.record_tab(tab.id, "visible")
 
 
 @app.on_shutdown

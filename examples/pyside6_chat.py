@@ -46,7 +46,7 @@ class Window(QWidget):
         self.messages.itemDoubleClicked.connect(self.send_again)
         self.uid.returnPressed.connect(lambda: self.open(("user", self.uid.text().strip())))
         self.entry.returnPressed.connect(self.send)
-        self.chat = Client(os.environ["APP_ID"], SETTINGS.build(), post=post_qt(), on_event=self.told)
+        self.chat = Client(os.environ["APP_ID"], SETTINGS.build(), post=post_qt(), on_event=self.show_event)
         watch(self.chat)
         self.log_in()
 
@@ -64,7 +64,7 @@ class Window(QWidget):
     def complain(self, error: BaseException) -> None:
         self.status.setText(str(error))
 
-    def told(self, event: object) -> None:
+    def show_event(self, event: object) -> None:
         if isinstance(event, ConnectionChanged):
             self.status.setText(STATUS.get(event.status, event.status))
             if event.status == "connected" and self.live is None and self.receiver[1]:

@@ -22,10 +22,10 @@ def main() -> int:
     arguments.add_argument("uid", help="who is asked")
     arguments.add_argument("question")
     arguments.add_argument("--wait", type=float, default=60, metavar="SECONDS", help="for the answer (60)")
-    given = arguments.parse_args()
+    args = arguments.parse_args()
     with Client(os.environ["APP_ID"], SETTINGS) as chat, watch(chat):
         try:
-            return ask(chat, given.uid, given.question, given.wait)
+            return ask(chat, args.uid, args.question, args.wait)
         except (CometChatException, TimeoutError) as e:
             print(e, file=sys.stderr)
             for entry in chat.queued_messages():
@@ -35,14 +35,14 @@ def main() -> int:
 
 def ask(chat: Client, uid: str, question: str, wait: float) -> int:
     chat.login(USER, auth_key=os.environ["AUTH_KEY"])
-    asked = chat.with_timeout(wait).queue_message(TextMessage(receiver=uid, text=question)).result()
+    entry = chat.with_timeout(wait).queue_message(TextMessage(receiver=uid, text=question)).result()
     with chat.live_messages(uid=uid) as messages:
         for message in unread(messages, uid):
-            if message.id < asked.id:
+            if message.id < entry.id:
                 print(show(message))
-        print(show(asked), flush=True)
+        print(show(entry), flush=True)
         for _ in messages.changes(timeout=wait):  # the first change is a reset with the current items
-            answers = unread(messages, uid, after=asked.id)
+            answers = unread(messages, uid, after=entry.id)
             for answer in answers:
                 print(show(answer))
             if answers:

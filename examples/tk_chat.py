@@ -31,7 +31,7 @@ class Window:
         self.conversation_rows: list[Any] = []
         self.message_rows: list[Any] = []
         self.make_widgets()
-        self.chat = Client(os.environ["APP_ID"], SETTINGS.build(), post=post_tk(root), on_event=self.told)
+        self.chat = Client(os.environ["APP_ID"], SETTINGS.build(), post=post_tk(root), on_event=self.show_event)
         watch(self.chat, root)
         self.log_in()
 
@@ -73,7 +73,7 @@ class Window:
     def complain(self, error: BaseException) -> None:
         self.status.configure(text=str(error), foreground="#c01c28")
 
-    def told(self, event: object) -> None:
+    def show_event(self, event: object) -> None:
         if isinstance(event, ConnectionChanged):
             self.status.configure(text=STATUS.get(event.status, event.status), foreground="")
             if event.status == "connected" and self.messages is None and self.receiver[1]:

@@ -13,13 +13,13 @@ PICTURES = ROOT / "docs" / "pictures"
 
 async def terminal_chat(folder: Path, saved: Callable[[str, bytes], None]) -> None:
     """Draw all screens of the terminal chat."""
-    from tui.scenes import SCENES, drawn
+    from tui.scenes import SCENES, draw_scene
 
     os.environ["TZ"] = "UTC"
     time.tzset()
     for name in SCENES:
         file = PICTURES / f"terminal_{name}.svg"
-        file.write_text(await drawn(name), encoding="utf-8")
+        file.write_text(await draw_scene(name), encoding="utf-8")
         print(f"docs/pictures/{file.name}: {file.stat().st_size // 1000} KB")
 
 

@@ -65,7 +65,7 @@ def text_of(function: griffe.Function, owner: griffe.Class | None) -> str:
     return text
 
 
-def named(text: str) -> set[str]:
+def named_in(text: str) -> set[str]:
     """Return the names in the sections `Args` and `Attributes`, and in the summary, which may suffice."""
     found = set(re.findall(r"`(\w+)`", text.partition("\n")[0]))
     for section in re.findall(r"^(?:Args|Attributes):\n((?: +.*\n?|\n)*)", text, re.MULTILINE):
@@ -154,7 +154,7 @@ def problems(function: griffe.Function, owner: griffe.Class | None) -> Iterator[
             yield f"{name}: no docstring"
         return  # the blocking client takes over those of `ChatClient`
     if not function.path.startswith(CALLBACKS) and not ELSEWHERE.search(text):
-        for lacking in [argument for argument in arguments(function) if argument not in named(text)]:
+        for lacking in [argument for argument in arguments(function) if argument not in named_in(text)]:
             yield f"{name}: `{lacking}` is not in Args"
     kinds, codes = raised(function)
     for kind in sorted(kinds):

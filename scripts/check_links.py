@@ -31,7 +31,7 @@ def links(pages: Iterable[Path]) -> dict[str, str]:
 
 def problem(client: httpx2.Client, url: str) -> str:
     """Return what is wrong with a link; "" if it leads to a page, or if its site refuses programs."""
-    said = ""
+    problem_text = ""
     for attempt in range(TRIES):
         if attempt:
             time.sleep(PAUSE_SECONDS)
@@ -39,19 +39,21 @@ def problem(client: httpx2.Client, url: str) -> str:
             with client.stream("GET", url) as answer:  # some sites answer HEAD with an error
                 status = answer.status_code
         except httpx2.HTTPError as e:
-            said = str(e) or type(e).__name__
+            problem_text = str(e) or type(e).__name__
             continue
         if status < 400 or status in UNKNOWN:
             return ""
-        said = f"status {status}"
-    return said
+        problem_text = f"status {status}"
+    return problem_text
 
 
 def main() -> int:
     """Check the links of all pages."""
     found = links([*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md"))])
     with httpx2.Client(follow_redirects=True, timeout=TIMEOUT_SECONDS) as client:
-        broken = [f"{page}: {url}: {said}" for url, page in found.items() if (said := problem(client, url))]
+        broken = [
+            f"{page}: {url}: {problem_text}" for url, page in found.items() if (problem_text := problem(client, url))
+        ]
     print("\n".join(broken) or f"links: all {len(found)} lead to a page")
     return 1 if broken else 0
 

@@ -39,12 +39,12 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Record what an element loads or links to."""
-        given = {name: value or "" for name, value in attrs}
-        self.anchors |= {given[name] for name in ("id", "name") if name in given}
-        if tag == "a" and "href" in given:
-            self.links.append(given["href"])
-        elif tag in LOADED and LOADED[tag] in given and given.get("rel") not in NOT_LOADED:
-            self.loads.append(given[LOADED[tag]])
+        attributes = {name: value or "" for name, value in attrs}
+        self.anchors |= {attributes[name] for name in ("id", "name") if name in attributes}
+        if tag == "a" and "href" in attributes:
+            self.links.append(attributes["href"])
+        elif tag in LOADED and LOADED[tag] in attributes and attributes.get("rel") not in NOT_LOADED:
+            self.loads.append(attributes[LOADED[tag]])
 
 
 def outside(address: str) -> bool:

@@ -1,4 +1,4 @@
-"""Check the prose of the repository: docstrings, comments, names of tests, and pages use plain words.
+"""Check the prose of the repository: docstrings, comments, names and pages use plain words.
 
 Arguments restrict the check to some folders or files: `python scripts/check_words.py src/tailwire/sync`.
 """
@@ -32,7 +32,7 @@ SKIPPED = ("node_modules", "page", "wheels", "recordings")
 # Patterns of words that are not allowed, and what to write in their place.
 PLAIN = [
     (r"\b[Aa]nswers (?:whether|if)\b", "Return True if"),
-    (r"\b(?:is|are|was|were|be|been) told\b(?! to\b)", "is notified, receives, is passed"),
+    (r"\b(?:is|are|was|were|be|been)(?: not| never)? told\b(?! (?:to|apart)\b)", "is notified, receives, is passed"),
     (r"\bhears? (?:of|no|nothing)\b", "receives, is notified"),
     (r"\bby heart\b", "cached, in memory"),
     (r"\bin vain\b", "without success"),
@@ -76,6 +76,8 @@ OPENINGS = [
     (r"(?:Its|Their) ", "name the subject: a docstring is read without the name of its function"),
     (r"(?:After|With|Within) [^.:(]*: [a-z]", "begin with what is done, then say when"),
 ]
+# Names of functions, parameters and local variables that say what happened to a thing, and not what it is.
+VAGUE_NAMES = ("told", "said", "asked", "given", "deed")
 _PATTERNS, _OPENINGS = ([(re.compile(pattern), plain) for pattern, plain in table] for table in (PLAIN, OPENINGS))
 
 
@@ -107,6 +109,23 @@ def prose(path: Path) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.name.removeprefix("test_").replace("_", " ")  # the same words as in a sentence
 
 
+def vague_names(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the vague names that a module binds, with line numbers. Imported names do not count."""
+    if path.suffix != ".py":
+        return
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            name = node.name
+        elif isinstance(node, ast.arg):
+            name = node.arg
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            name = node.id
+        else:
+            continue
+        if name in VAGUE_NAMES:
+            yield node.lineno, name
+
+
 def files(rooms: list[str]) -> Iterator[Path]:
     """Yield the modules and pages of some folders and files."""
     for room in rooms:
@@ -133,6 +152,9 @@ def problems(path: Path) -> list[str]:
         for number, line in openings(path)
         for pattern, plain in _OPENINGS
         if (match := pattern.match(line))
+    ]
+    found += [
+        (number, f"{name}:{number}: {vague!r}: name what it holds or does") for number, vague in vague_names(path)
     ]
     return [text for _, text in sorted(found)]
 

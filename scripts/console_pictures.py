@@ -35,7 +35,7 @@ async def talk(stage: ConsoleStage, seconds: float) -> None:
         await asyncio.sleep(0.12 / busy * chance.uniform(0.5, 1.5))
 
 
-async def shown(
+async def draw_page(
     name: str, folder: Path, saved: Saved, *, page: str, dark: bool = False, opened: bool = False, phone: bool = False,
     traffic: bool = False,
 ) -> None:  # fmt: skip
@@ -123,15 +123,15 @@ async def open_first(stage: ConsoleStage, tab: Page) -> None:
 
 
 DRAWN: dict[str, Callable[[Path, Saved], Awaitable[None]]] = {
-    "console-overview": partial(shown, "console-overview", page="overview", traffic=True),
-    "console-overview-dark": partial(shown, "console-overview-dark", page="overview", traffic=True, dark=True),
+    "console-overview": partial(draw_page, "console-overview", page="overview", traffic=True),
+    "console-overview-dark": partial(draw_page, "console-overview-dark", page="overview", traffic=True, dark=True),
     "console-sign-in": partial(sign_in_page, "console-sign-in"),
     "console-push": partial(push_page, "console-push"),
-    "console-phone": partial(shown, "console-phone", page="connections", phone=True),
-    "console-connection": partial(shown, "console-connection", page="connections", opened=True),
-    "console-message": partial(shown, "console-message", page="messages", opened=True),
+    "console-phone": partial(draw_page, "console-phone", page="connections", phone=True),
+    "console-connection": partial(draw_page, "console-connection", page="connections", opened=True),
+    "console-message": partial(draw_page, "console-message", page="messages", opened=True),
     **{
-        f"console-{page}": partial(shown, f"console-{page}", page=page)
+        f"console-{page}": partial(draw_page, f"console-{page}", page=page)
         for page in ("connections", "users", "groups", "messages", "flags", "webhooks", "keys", "audit", "settings",
                      "processes")
     },

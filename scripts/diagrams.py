@@ -96,17 +96,17 @@ def svg(width: int, height: int, title: str, parts: list[str]) -> str:
     )
 
 
-def text(x: float, y: float, said: str, kind: str = "", anchor: str = "middle") -> str:
+def text(x: float, y: float, label: str, kind: str = "", anchor: str = "middle") -> str:
     """Return a line of text as SVG."""
     shown = f' class="{kind}"' if kind else ""
-    return f'<text{shown} x="{x:g}" y="{y:g}" text-anchor="{anchor}">{escape(said)}</text>'
+    return f'<text{shown} x="{x:g}" y="{y:g}" text-anchor="{anchor}">{escape(label)}</text>'
 
 
-def box(x: float, y: float, width: float, said: str) -> list[str]:
+def box(x: float, y: float, width: float, label: str) -> list[str]:
     """Return a box around a text, centred at (x, y)."""
     return [
         f'<rect class="box" x="{x - width / 2:g}" y="{y - 18:g}" width="{width:g}" height="36" rx="6"/>',
-        text(x, y + 5, said),
+        text(x, y + 5, label),
     ]
 
 
@@ -117,22 +117,22 @@ def sequence(one: Sequence) -> str:
     parts = [f'<path class="line" d="M{x} 48V{height - 10}"/>' for x in places.values()]
     for name, x in places.items():
         parts += box(x, 28, COLUMN - 16, name)
-    for n, (sender, receiver, said) in enumerate(one.steps):
+    for n, (sender, receiver, label) in enumerate(one.steps):
         y, a, b = TOP + ROW * (n + 0.75), places[sender], places[receiver]
         middle = a + COLUMN / 2 if a == b and a < places[one.columns[-1]] else a - COLUMN / 2 if a == b else (a + b) / 2
-        wide = len(said) * 6.6 + 8
+        wide = len(label) * 6.6 + 8
         if a == b:
             side = 1 if middle > a else -1
             parts.append(
                 f'<path class="arrow" marker-end="url(#head)" d="M{a} {y - 8:g}h{26 * side}v14h{-22 * side}"/>'
             )
-            parts.append(text(a + 32 * side, y + 4, said, "small", "start" if side > 0 else "end"))
+            parts.append(text(a + 32 * side, y + 4, label, "small", "start" if side > 0 else "end"))
         else:
             parts.append(
                 f'<path class="arrow" marker-end="url(#head)" d="M{a} {y:g}H{b - math.copysign(2, b - a):g}"/>'
             )
             parts.append(f'<rect class="back" x="{middle - wide / 2:g}" y="{y - 18:g}" width="{wide:g}" height="14"/>')
-            parts.append(text(middle, y - 7, said, "small"))
+            parts.append(text(middle, y - 7, label, "small"))
     return svg(COLUMN * len(one.columns), height, one.title, parts)
 
 

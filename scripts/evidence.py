@@ -170,7 +170,7 @@ def defined(path: Path) -> dict[str, Evidence]:
     return found
 
 
-def whole(name: str, homes: Iterable[dict[str, Evidence]]) -> Evidence:
+def whole_evidence(name: str, homes: Iterable[dict[str, Evidence]]) -> Evidence:
     """Return what a function does, together with the helpers that it calls."""
     found, seen, waiting = Evidence(), set(), [name]
     while waiting:
@@ -194,7 +194,7 @@ def tests() -> dict[str, Evidence]:
         own = defined(path)
         homes = [own, *helpers]
         for name in tests_of(path):
-            found[f"{path.relative_to(TESTS).as_posix()}::{name}"] = whole(name, homes)
+            found[f"{path.relative_to(TESTS).as_posix()}::{name}"] = whole_evidence(name, homes)
     return found
 
 
@@ -226,17 +226,17 @@ def sdk_requests() -> dict[str, frozenset[str]]:
         own = defined(path)
         for name in own:
             if not name.startswith("_"):
-                found[name] = found.get(name, frozenset()) | whole(name, [own]).requests
+                found[name] = found.get(name, frozenset()) | whole_evidence(name, [own]).requests
     return found
 
 
-def asks(operation: str, asked: Iterable[str], fixed: Iterable[str]) -> bool:
+def asks(operation: str, requests: Iterable[str], fixed: Iterable[str]) -> bool:
     """Return True if one of the requests is for an operation: `GET /users/x` is `GET /users/{uid}`.
 
     Args:
         operation: a method and a path, with parameters in braces.
-        asked: requests, with `x` for what a test fills in.
+        requests: requests, with `x` for what a test fills in.
         fixed: all operations without parameters; a request for one of them counts for that operation alone.
     """
     pattern = re.compile(re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(operation)))
-    return any(pattern.fullmatch(one) and (one == operation or one not in fixed) for one in asked)
+    return any(pattern.fullmatch(one) and (one == operation or one not in fixed) for one in requests)

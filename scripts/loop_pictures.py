@@ -120,16 +120,16 @@ async def web(name: str, folder: Path, saved: Saved, environment: dict[str, str]
 
 async def flet_chat(folder: Path, saved: Saved) -> None:
     """Draw the Flet example in a browser."""
-    from examples.test_flet_chat import ENVIRONMENT, opened
+    from examples.test_flet_chat import ENVIRONMENT, open_page
 
-    await web("flet_chat", folder, saved, ENVIRONMENT, opened)
+    await web("flet_chat", folder, saved, ENVIRONMENT, open_page)
 
 
 async def nicegui_chat(folder: Path, saved: Saved) -> None:
     """Draw the NiceGUI example."""
-    from examples.test_nicegui_chat import ENVIRONMENT, opened
+    from examples.test_nicegui_chat import ENVIRONMENT, open_tab
 
-    await web("nicegui_chat", folder, saved, ENVIRONMENT, opened)
+    await web("nicegui_chat", folder, saved, ENVIRONMENT, open_tab)
 
 
 DRAWN: dict[str, Callable[[Path, Saved], Awaitable[None]]] = {

@@ -245,7 +245,11 @@ def triggers() -> list[str]:
 
     lines = ["## Triggers", "", "What a webhook can be called for; the page on webhooks shows the body of each.", ""]
     lines += ["| trigger | called when |", "| --- | --- |"]
-    return [*lines, *(f"| [`{name}`](../webhooks.md#{name}) | {said} |" for name, said in TRIGGERS.items()), ""]
+    return [
+        *lines,
+        *(f"| [`{name}`](../webhooks.md#{name}) | {description} |" for name, description in TRIGGERS.items()),
+        "",
+    ]
 
 
 def pages() -> dict[Path, str]:

@@ -110,7 +110,7 @@ def public_methods(kind: type) -> list[Function]:
     return [node for node in body if isinstance(node, Function) and node.name[0] != "_" and node.name not in LEFT_OUT]
 
 
-def passed(arguments: ast.arguments) -> str:
+def passed_arguments(arguments: ast.arguments) -> str:
     """Return the arguments of a method, passed on as they are named."""
     return ", ".join([a.arg for a in arguments.args[1:]] + [f"{a.arg}={a.arg}" for a in arguments.kwonlyargs])
 
@@ -128,7 +128,7 @@ def forwarded(group: str, node: Function) -> str:
     arguments, result = node.args, ast.unparse(node.returns) if node.returns else "None"
     if node.name.startswith("remove_"):
         group = group.replace("_usable", "")  # a closed client still lets apps remove their listeners
-    call = f"self.{group}.{node.name}({passed(arguments)})"
+    call = f"self.{group}.{node.name}({passed_arguments(arguments)})"
     is_async = isinstance(node, ast.AsyncFunctionDef) and not any(isinstance(n, ast.Yield) for n in ast.walk(node))
     call = f"await {call}" if is_async else call
     call = f"return {call}" if result != "None" else call
@@ -210,7 +210,7 @@ def static_method(node: Function) -> str:
     head = static_signatures(node)
     if node.decorator_list:
         return head
-    call = f"cls.require_client().{node.name}({passed(node.args)})"
+    call = f"cls.require_client().{node.name}({passed_arguments(node.args)})"
     if isinstance(node, ast.AsyncFunctionDef):
         plain = node.name in WITHOUT_CALLBACKS
         call = f"await {call}" if plain else f"await with_callbacks(lambda: {call}, on_success, on_error)"

@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from tailwire.sdk.connection.state import State
-from tailwire.testing.explore import Found, explore, starts
+from tailwire.testing.explore import Exploration, explore, start_states
 
 ROOT = Path(__file__).resolve().parent.parent
 TABLE = ROOT / "tests" / "explore" / "connection_table.tsv"
@@ -17,25 +17,25 @@ PAGE = ROOT / "docs" / "connection-states.md"
 GRAPH = ROOT / "src" / "tailwire" / "lab" / "phases.json"
 
 
-def explore_one(start: State) -> Found:
+def explore_one(start: State) -> Exploration:
     """Explore from one initial state (in a process of its own)."""
     return explore([start])
 
 
-def explore_all() -> Found:
+def explore_all() -> Exploration:
     """Explore from all initial states, on all cores."""
     with ProcessPoolExecutor() as pool:
-        return joined(pool.map(explore_one, starts()))
+        return joined(pool.map(explore_one, start_states()))
 
 
-def explore_near(states: int) -> Found:
+def explore_near(states: int) -> Exploration:
     """Explore the states nearest to each initial state: up to `states` for each."""
-    return joined(explore([start], max_states=states) for start in starts())
+    return joined(explore([start], max_states=states) for start in start_states())
 
 
-def joined(parts: Iterable[Found]) -> Found:
+def joined(parts: Iterable[Exploration]) -> Exploration:
     """Return what several explorations found together."""
-    whole = Found()
+    whole = Exploration()
     for part in parts:
         whole.states += part.states
         whole.steps += part.steps
@@ -44,16 +44,16 @@ def joined(parts: Iterable[Found]) -> Found:
     return whole
 
 
-def read_table(text: str) -> Found:
+def read_table(text: str) -> Exploration:
     """Return what an exploration found, as far as its table contains it."""
-    found = Found()
+    found = Exploration()
     for row in text.splitlines()[1:]:
         state, event, after, commands = row.split("\t")
         found.table.setdefault((state, event), set()).add((after, commands))
     return found
 
 
-def table_text(found: Found) -> str:
+def table_text(found: Exploration) -> str:
     """Return the table as sorted text: state, event, state after, commands."""
     rows = sorted(
         f"{state}\t{event}\t{after}\t{commands}"
@@ -63,7 +63,7 @@ def table_text(found: Found) -> str:
     return "\n".join(["state\tevent\tstate after\tcommands", *rows]) + "\n"
 
 
-def changes_of_phase(found: Found) -> dict[tuple[str, str], set[str]]:
+def changes_of_phase(found: Exploration) -> dict[tuple[str, str], set[str]]:
     """Return the events that lead from one phase to another, by the two phases."""
     phases: dict[tuple[str, str], set[str]] = {}
     for (state, event), results in found.table.items():
@@ -74,7 +74,7 @@ def changes_of_phase(found: Found) -> dict[tuple[str, str], set[str]]:
     return dict(sorted(phases.items()))
 
 
-def graph_text(found: Found) -> str:
+def graph_text(found: Exploration) -> str:
     """Return the edges between the phases, for the lab."""
     lines = [
         json.dumps({"from": a, "to": b, "events": sorted(events)}) for (a, b), events in changes_of_phase(found).items()
@@ -82,7 +82,7 @@ def graph_text(found: Found) -> str:
     return "[\n  " + ",\n  ".join(lines) + "\n]\n"
 
 
-def page_text(found: Found) -> str:
+def page_text(found: Exploration) -> str:
     """Return the documentation page."""
     changes = changes_of_phase(found)
     rows = [f"| {a} → {b} | {', '.join(sorted(events))} |" for (a, b), events in changes.items()]

@@ -23,10 +23,10 @@ def commands(parser: argparse.ArgumentParser) -> Iterator[tuple[argparse.Argumen
     """Yield each command without subcommands, with its description in the help of its parent."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
-            said = {one.dest: one.help or "" for one in action._choices_actions}
+            descriptions = {one.dest: one.help or "" for one in action._choices_actions}
             for name, child in action.choices.items():
                 inner = list(commands(child))
-                yield from inner or [(child, said.get(name, ""))]
+                yield from inner or [(child, descriptions.get(name, ""))]
 
 
 def argument(action: argparse.Action) -> str:
@@ -56,9 +56,18 @@ def cli_page() -> str:
         "Made by `make reference`. `tailwire COMMAND --help` prints the same. Commands end with 0 on success, 1 when they failed,",
         "and 2 when an argument is invalid.", "",
     ]  # fmt: skip
-    for command, said in commands(parser_for([])):
+    for command, description in commands(parser_for([])):
         usage = " ".join(command.format_usage().removeprefix("usage: ").split()).replace(" [-h]", "")
-        lines += [f"## {command.prog}", "", said[:1].upper() + said[1:] + ".", "", "```", usage, "```", ""]
+        lines += [
+            f"## {command.prog}",
+            "",
+            description[:1].upper() + description[1:] + ".",
+            "",
+            "```",
+            usage,
+            "```",
+            "",
+        ]
         shown = [a for a in command._actions if not isinstance(a, argparse._HelpAction)]
         if shown:
             lines += ["| argument | meaning |", "| --- | --- |"]
@@ -111,7 +120,7 @@ def settings_page() -> str:
     """Return the page of the settings."""
     from tailwire.server.config import Settings
 
-    kinds, said = get_type_hints(Settings), meanings()
+    kinds, descriptions = get_type_hints(Settings), meanings()
     lines = [
         "# Settings", "",
         "Made by `make reference`. A setting is given as an argument of `tailwire serve`, as an environment variable, or in the TOML",
@@ -124,7 +133,7 @@ def settings_page() -> str:
         flag = "--" + name.replace("_", "-")
         lines.append(
             f"| `{name}`<br>`{flag}`<br>`TAILWIRE_{name.upper()}` | {readable(field.default)} "
-            f"| {unit(name, kinds[name], field.default)} | {said[name]} |"
+            f"| {unit(name, kinds[name], field.default)} | {descriptions[name]} |"
         )
     return "\n".join(lines) + "\n"
 
@@ -165,7 +174,12 @@ def webhooks_page() -> str:
         "| trigger | called when |", "| --- | --- |",
     ]  # fmt: skip
     return (
-        "\n".join([*lines, *(f"| [`{name}`](../webhooks.md#{name}) | {said} |" for name, said in TRIGGERS.items())])
+        "\n".join(
+            [
+                *lines,
+                *(f"| [`{name}`](../webhooks.md#{name}) | {description} |" for name, description in TRIGGERS.items()),
+            ]
+        )
         + "\n"
     )
 

@@ -208,13 +208,13 @@ def operation_test(operation: str, fixed: frozenset[str]) -> str:
     """Return a test that requests an operation and expects its success: over HTTP, or by a method of the SDK."""
     from tailwire import ChatClient
 
-    asked = showing(lambda done: evidence.asks(operation, done.requests, fixed))
+    covered = showing(lambda done: evidence.asks(operation, done.requests, fixed))
     methods = [
         name
         for name, requests in evidence.sdk_requests().items()
         if hasattr(ChatClient, name) and evidence.asks(operation, requests, fixed)
     ]
-    return asked or showing(calling(*methods))
+    return covered or showing(calling(*methods))
 
 
 def pages() -> dict[Path, str]:

@@ -120,7 +120,7 @@ def kind(schema: dict[str, Any]) -> str:
     return " ".join([str(schema.get("type", "any value")), *(["(" + " ".join(limits) + ")"] if limits else [])])
 
 
-def said(schema: dict[str, Any]) -> str:
+def description_of(schema: dict[str, Any]) -> str:
     """Return the description of a field for a cell of a table."""
     return " ".join(str(schema.get("description", "")).split()).replace("|", "\\|")
 
@@ -130,7 +130,7 @@ def fields(schema: dict[str, Any]) -> list[str]:
     needed = set(schema.get("required", ()))
     lines = ["| field | type | meaning |", "| --- | --- | --- |"]
     for name, field in schema.get("properties", {}).items():
-        notes = " ".join(t for t in ("Required." if name in needed else "", said(field)) if t)
+        notes = " ".join(t for t in ("Required." if name in needed else "", description_of(field)) if t)
         lines.append(f"| `{name}` | {kind(field)} | {notes} |")
     return [*lines, ""]
 
@@ -154,7 +154,9 @@ def entry(path: str, method: str, operation: dict[str, Any], schemas: dict[str, 
     parameters = [p for p in operation["parameters"] if p["in"] != "header"]
     if parameters:
         lines += ["| parameter | in | type | meaning |", "| --- | --- | --- | --- |"]
-        lines += [f"| `{p['name']}` | {p['in']} | {kind(p['schema'])} | {said(p)} |" for p in parameters] + [""]
+        lines += [f"| `{p['name']}` | {p['in']} | {kind(p['schema'])} | {description_of(p)} |" for p in parameters] + [
+            ""
+        ]
     content = operation.get("requestBody", {}).get("content", {})
     if "application/json" in content:
         schema = content["application/json"]["schema"]
@@ -189,7 +191,7 @@ def objects_page(schemas: dict[str, Any]) -> str:
     ]
     for name, schema in sorted(schemas.items()):
         lines += [f"## {name}", ""]
-        lines += [said(schema), ""] if schema.get("description") else []
+        lines += [description_of(schema), ""] if schema.get("description") else []
         lines += fields(schema) if schema.get("properties") else [kind(schema) + ".", ""]
         for example in schema.get("examples", ()):
             lines += ["```json", json.dumps(example, indent=2, ensure_ascii=False), "```", ""]

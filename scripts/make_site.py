@@ -76,8 +76,8 @@ def list_for_models() -> str:
     for name, pages in site_pages.sections().items():
         lines += [f"## {name}", ""]
         for shown, place in pages:
-            said = site_pages.first_sentence(site.pages[place])
-            lines.append(f"- [{shown}]({place.removesuffix('.md')}.html)" + (f": {said}" if said else ""))
+            description = site_pages.first_sentence(site.pages[place])
+            lines.append(f"- [{shown}]({place.removesuffix('.md')}.html)" + (f": {description}" if description else ""))
         lines.append("")
     return "\n".join(lines)
 

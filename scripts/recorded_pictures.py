@@ -12,7 +12,9 @@ ROOT = Path(__file__).parents[1]
 PICTURES = ROOT / "docs" / "pictures"
 
 
-async def recorded(name: str, arguments: tuple[str, ...], folder: Path, saved: Callable[[str, bytes], None]) -> None:
+async def record_picture(
+    name: str, arguments: tuple[str, ...], folder: Path, saved: Callable[[str, bytes], None]
+) -> None:
     """Run a command that writes a picture.
 
     Raises:
@@ -27,6 +29,6 @@ async def recorded(name: str, arguments: tuple[str, ...], folder: Path, saved: C
 
 
 DRAWN: dict[str, Callable[[Path, Callable[[str, bytes], None]], Awaitable[None]]] = {
-    "demo": partial(recorded, "demo.svg", ("demo", "--svg")),
-    "lab": partial(recorded, "lab.webp", ("lab", "--record")),
+    "demo": partial(record_picture, "demo.svg", ("demo", "--svg")),
+    "lab": partial(record_picture, "lab.webp", ("lab", "--record")),
 }

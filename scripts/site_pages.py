@@ -130,7 +130,7 @@ def first_sentence(text: str) -> str:
 
 
 def sections() -> dict[str, list[tuple[str, str]]]:
-    """Return the navigation: sections with titles and pages, and in one of them the pages that it does not name."""
+    """Return the sections of the navigation, with titles and pages. One section has the pages that no other names."""
     listed: dict[str, Any] = tomllib.loads(NAVIGATION.read_text(encoding="utf-8"))
     found = {one["title"]: [(shown, page) for page, shown in one["pages"].items()] for one in listed["section"]}
     named = {page for pages in found.values() for _, page in pages}

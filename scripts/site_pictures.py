@@ -16,7 +16,7 @@ from console_pictures import SIZE, Saved, draw
 
 
 class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *said: object) -> None:
+    def log_message(self, *args: object) -> None:
         """Log nothing."""
 
 

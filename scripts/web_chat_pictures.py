@@ -73,8 +73,8 @@ async def fill(stage: ChatStage, hello: tuple[tuple[str, str], ...] = HELLO) -> 
     await stage.say("tomas", "alice", "Where is the invoice?")
     await stage.say("tomas", "alice", "Found it.")
     for sender, text in (("mara", "Who has the keys of the depot?"), ("tomas", "The 22:40 leaves from platform 7.")):
-        said = await stage.say(sender, "trains", text, "group")
-        await stage.ask("POST", f"/messages/{said['id']}/pin", behalf="alice")
+        sent = await stage.say(sender, "trains", text, "group")
+        await stage.ask("POST", f"/messages/{sent['id']}/pin", behalf="alice")
     more = {"harbour": ("Harbour office", {}), "depot": ("Depot", {"type": "password", "password": "seven keys"}),
             "release": ("Release 2.4", {})}  # fmt: skip
     for guid, (name, kind) in more.items():
@@ -85,10 +85,10 @@ async def fill(stage: ChatStage, hello: tuple[tuple[str, str], ...] = HELLO) -> 
         await stage.say(sender, "alice" if sender == "bob" else "bob", text, parentId=last)
 
 
-async def talk(stage: ChatStage, other: str, said: tuple[tuple[str, str], ...]) -> str:
+async def talk(stage: ChatStage, other: str, lines: tuple[tuple[str, str], ...]) -> str:
     """Let Alice and another user talk; return the id of the last message of the other."""
     last = ""
-    for sender, text in said:
+    for sender, text in lines:
         message = await stage.say(sender, other if sender == "alice" else "alice", text)
         last = message["id"] if sender == other else last
     return last
@@ -185,7 +185,7 @@ async def log_in_page(name: str, folder: Path, saved: Saved) -> None:
         await draw(tab, name, folder, saved)
 
 
-async def shown(
+async def draw_view(
     name: str, folder: Path, saved: Saved, *, view: Callable[[Scene], Awaitable[None]], dark: bool = False,
     hello: tuple[tuple[str, str], ...] = HELLO, arabic: bool = False, **more: Any,
 ) -> None:  # fmt: skip
@@ -215,5 +215,5 @@ VIEWS: dict[str, dict[str, Any]] = {
 }
 DRAWN: dict[str, Callable[[Path, Saved], Awaitable[None]]] = {
     "chat-login": partial(log_in_page, "chat-login"),
-    **{name: partial(shown, name, **view) for name, view in VIEWS.items()},
+    **{name: partial(draw_view, name, **view) for name, view in VIEWS.items()},
 }

@@ -108,11 +108,11 @@ class HttpProxy(Listener):
         super().__init__(self._handle, tls)
         self._credentials = credentials
         self._refuses = refuses
-        self.asked: list[str] = []
+        self.requests: list[str] = []
 
     async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         (method, target, _), headers = await head_of(reader)
-        self.asked.append(f"{method} {target}")
+        self.requests.append(f"{method} {target}")
         expected = f"Basic {base64.b64encode(self._credentials.encode()).decode()}"
         refusal = self._refuses
         if self._credentials and headers.get("proxy-authorization") != expected:
@@ -142,7 +142,7 @@ class SocksProxy(Listener):
         super().__init__(self._handle)
         self._credentials = (username.encode(), password.encode())
         self._reply = reply
-        self.asked: list[str] = []
+        self.requests: list[str] = []
 
     async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         _, methods = await reader.readexactly(2)
@@ -151,10 +151,10 @@ class SocksProxy(Listener):
         writer.write(b"\x05\x02" if asks else b"\x05\x00")
         if asks:
             await reader.readexactly(1)
-            given = []
+            values = []
             for _ in range(2):
-                given.append(await reader.readexactly((await reader.readexactly(1))[0]))
-            good = tuple(given) == self._credentials
+                values.append(await reader.readexactly((await reader.readexactly(1))[0]))
+            good = tuple(values) == self._credentials
             writer.write(b"\x01\x00" if good else b"\x01\x01")
             if not good:
                 return
@@ -164,7 +164,7 @@ class SocksProxy(Listener):
         else:
             host = str(ipaddress.ip_address(await reader.readexactly(4 if kind == 1 else 16)))
         port = int.from_bytes(await reader.readexactly(2))
-        self.asked.append(f"{host}:{port}")
+        self.requests.append(f"{host}:{port}")
         writer.write(bytes([5, self._reply, 0, 1, 0, 0, 0, 0, 0, 0]))
         if self._reply == 0:
             await pipe(reader, writer, host, port)

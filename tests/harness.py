@@ -40,133 +40,133 @@ class Ears(ConnectionListener, LoginListener, UserListener, GroupListener, Messa
         self.heard: list[tuple[float, str, Any]] = []
         self._changed = asyncio.Event()
 
-    def _note(self, what: str, value: Any = None) -> None:
+    def _record(self, what: str, value: Any = None) -> None:
         self.heard.append((asyncio.get_running_loop().time(), what, value))
         self._changed.set()
         self._changed = asyncio.Event()
 
     def on_connected(self):
-        self._note("status", CONNECTED)
+        self._record("status", CONNECTED)
 
     def on_connecting(self):
-        self._note("status", CONNECTING)
+        self._record("status", CONNECTING)
 
     def on_disconnected(self):
-        self._note("status", DISCONNECTED)
+        self._record("status", DISCONNECTED)
 
     def on_feature_throttled(self):
-        self._note("status", ConnectionStatus.FEATURE_THROTTLED)
+        self._record("status", ConnectionStatus.FEATURE_THROTTLED)
 
     def on_connection_error(self, exception):
-        self._note("error", exception)
+        self._record("error", exception)
 
     def login_success(self, user):
-        self._note("login", user.uid)
+        self._record("login", user.uid)
 
     def login_failure(self, exception):
-        self._note("login failure", exception.code)
+        self._record("login failure", exception.code)
 
     def logout_success(self):
-        self._note("logout")
+        self._record("logout")
 
     def logout_failure(self, exception):
-        self._note("logout failure", exception.code)
+        self._record("logout failure", exception.code)
 
     def on_user_online(self, user):
-        self._note("online", user.uid)
+        self._record("online", user.uid)
 
     def on_user_away(self, user):
-        self._note("away", user.uid)
+        self._record("away", user.uid)
 
     def on_user_offline(self, user):
-        self._note("offline", user.uid)
+        self._record("offline", user.uid)
 
     def on_group_member_joined(self, action, joined_user, joined_group):
-        self._note("joined", (joined_user.uid, joined_group.guid))
+        self._record("joined", (joined_user.uid, joined_group.guid))
 
     def on_group_member_left(self, action, left_user, left_group):
-        self._note("left", (left_user.uid, left_group.guid))
+        self._record("left", (left_user.uid, left_group.guid))
 
     def on_group_member_kicked(self, action, kicked_user, kicked_by, kicked_from):
-        self._note("kicked", (kicked_user.uid, kicked_by.uid, kicked_from.guid))
+        self._record("kicked", (kicked_user.uid, kicked_by.uid, kicked_from.guid))
 
     def on_group_member_banned(self, action, banned_user, banned_by, banned_from):
-        self._note("banned", (banned_user.uid, banned_by.uid, banned_from.guid))
+        self._record("banned", (banned_user.uid, banned_by.uid, banned_from.guid))
 
     def on_group_member_unbanned(self, action, unbanned_user, unbanned_by, unbanned_from):
-        self._note("unbanned", (unbanned_user.uid, unbanned_by.uid, unbanned_from.guid))
+        self._record("unbanned", (unbanned_user.uid, unbanned_by.uid, unbanned_from.guid))
 
     def on_group_member_scope_changed(self, action, updated_by, updated_user, changed_to, changed_from, group):
-        self._note("scope", (updated_user.uid, updated_by.uid, changed_to, changed_from, group.guid))
+        self._record("scope", (updated_user.uid, updated_by.uid, changed_to, changed_from, group.guid))
 
     def on_member_added_to_group(self, action, added_by, user_added, added_to):
-        self._note("added", (user_added.uid, added_by.uid, added_to.guid))
+        self._record("added", (user_added.uid, added_by.uid, added_to.guid))
 
     def on_text_message_received(self, message):
-        self._note("text", message)
+        self._record("text", message)
 
     def on_media_message_received(self, message):
-        self._note("media", message)
+        self._record("media", message)
 
     def on_custom_message_received(self, message):
-        self._note("custom", message)
+        self._record("custom", message)
 
     def on_message_edited(self, message):
-        self._note("edited", message)
+        self._record("edited", message)
 
     def on_message_deleted(self, message):
-        self._note("deleted", message)
+        self._record("deleted", message)
 
     def on_typing_started(self, indicator):
-        self._note("typing", indicator.sender.uid)
+        self._record("typing", indicator.sender.uid)
 
     def on_typing_ended(self, indicator):
-        self._note("typing ended", indicator.sender.uid)
+        self._record("typing ended", indicator.sender.uid)
 
     def on_messages_delivered(self, receipt):
-        self._note("delivered", receipt)
+        self._record("delivered", receipt)
 
     def on_messages_read(self, receipt):
-        self._note("read", receipt)
+        self._record("read", receipt)
 
     def on_interactive_message_received(self, message):
-        self._note("interactive", message)
+        self._record("interactive", message)
 
     def on_messages_delivered_to_all(self, receipt):
-        self._note("delivered to all", receipt)
+        self._record("delivered to all", receipt)
 
     def on_messages_read_by_all(self, receipt):
-        self._note("read by all", receipt)
+        self._record("read by all", receipt)
 
     def on_transient_message_received(self, message):
-        self._note("transient", message)
+        self._record("transient", message)
 
     def on_draft_changed(self, draft):
-        self._note("draft", draft)
+        self._record("draft", draft)
 
     def on_message_reaction_added(self, event):
-        self._note("reaction", (True, event))
+        self._record("reaction", (True, event))
 
     def on_message_reaction_removed(self, event):
-        self._note("reaction", (False, event))
+        self._record("reaction", (False, event))
 
     def on_message_pinned(self, message):
-        self._note("pinned", message.id)
+        self._record("pinned", message.id)
 
     def on_message_unpinned(self, message):
-        self._note("unpinned", message.id)
+        self._record("unpinned", message.id)
 
     def on_message_saved(self, message):
-        self._note("saved", message.id)
+        self._record("saved", message.id)
 
     def on_message_unsaved(self, message):
-        self._note("unsaved", message.id)
+        self._record("unsaved", message.id)
 
     def on_queued_message_changed(self, entry):
-        self._note("queued", entry)
+        self._record("queued", entry)
 
     def on_history_gap(self, gap):
-        self._note("gap", gap)
+        self._record("gap", gap)
 
     def all(self, what: str) -> list[Any]:
         """Return all recorded values of a kind."""

@@ -38,11 +38,11 @@ class IdentityProvider:
         self.headers: list[tuple[bytes, bytes]] = []
         self.status = 200
         self.seconds = 0.0
-        self.asked: list[float] = []
+        self.fetch_times: list[float] = []
         self.key, self.kid, self.algorithm = EC, "ec-1", "ES256"
 
     async def __call__(self, scope, receive, send):
-        self.asked.append(virtual_loop().time())
+        self.fetch_times.append(virtual_loop().time())
         await asyncio.sleep(self.seconds)
         body = json.dumps({"keys": self.keys}).encode() if self.content is None else self.content
         await send({"type": "http.response.start", "status": self.status, "headers": self.headers})

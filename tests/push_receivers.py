@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from tailwire.server.push.encryption import encoded, point
+from tailwire.server.push.encryption import to_base64url, uncompressed_point
 from tailwire.testing.virtual.world import virtual_loop
 
 
@@ -56,7 +56,7 @@ class Browser:
 
     def subscription(self, name: str) -> str:
         """Return a subscription as JSON."""
-        keys = {"p256dh": encoded(point(self._key.public_key())), "auth": encoded(self._secret)}
+        keys = {"p256dh": to_base64url(uncompressed_point(self._key.public_key())), "auth": to_base64url(self._secret)}
         return json.dumps({"endpoint": f"http://{self.host}:{self.port}/{name}", "expirationTime": None, "keys": keys})
 
     def to(self, name: str) -> list[dict]:

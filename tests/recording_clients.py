@@ -60,26 +60,26 @@ class RecordingLoopClient:
             raise self.error
         if (state == "background") is not (reason in self._background):
             (self._background.add if state == "background" else self._background.discard)(reason)
-            self.note((state, reason.rstrip("0123456789").rstrip()))
+            self.record((state, reason.rstrip("0123456789").rstrip()))
 
     def set_network(self, network: str) -> None:
         if self.error is not None:
             raise self.error
-        self.note(network)
+        self.record(network)
 
     async def wait_disconnected(self, timeout: float | None = None) -> None:
         async with asyncio.timeout(timeout):
             await self.closed_event.wait()
 
-    def note(self, what: Any) -> None:
+    def record(self, what: Any) -> None:
         self.reported.append(what)
         self._changed.set()
         self._changed = asyncio.Event()
 
-    async def until(self, *told: Any) -> None:
+    async def until(self, *expected: Any) -> None:
         """Wait until exactly these notifications have arrived."""
         async with asyncio.timeout(20):
-            while self.reported != list(told):
+            while self.reported != list(expected):
                 await self._changed.wait()
 
 
@@ -106,9 +106,9 @@ class RecordingThreadClient:
     def start(self, call: str, *arguments: Any, **named: Any) -> Future[Any]:
         return asyncio.run_coroutine_threadsafe(getattr(self.inner, call)(*arguments, **named), self._loop)
 
-    def until(self, *told: Any) -> None:
+    def until(self, *expected: Any) -> None:
         """Wait until exactly these notifications have arrived."""
-        self._thread.call(self.inner.until(*told))
+        self._thread.call(self.inner.until(*expected))
 
     def close(self) -> None:
         self._thread.stop()

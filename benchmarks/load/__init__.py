@@ -127,11 +127,11 @@ def run(
             before = sum(server.cpu() for server in measured_servers)
             load.stdin.write(b"go\n")
             load.stdin.flush()
-            said = load.stdout.readline()
+            line = load.stdout.readline()
             used = sum(server.cpu() for server in measured_servers) - before
-            if not said:
+            if not line:
                 raise RuntimeError("the load generator failed")
-            measured: dict[str, Any] = json.loads(said)
+            measured: dict[str, Any] = json.loads(line)
     return Result(
         measured["seconds"], measured["messages"], measured["deliveries"], measured["bytes"], used,
         measured["cpu"], measured["p50"], measured["p99"],

@@ -11,8 +11,8 @@ bot = Bot(os.environ["APP_ID"], settings, uid="bob", auth_key=os.environ["AUTH_K
 
 
 async def model(history):  # stands in for a language model
-    said = [m.text for m in history if isinstance(m, TextMessage) and m.sender.uid != bot.uid]
-    for word in f"You said {len(said)} things, at last: {said[-1]}".split(" "):
+    texts = [m.text for m in history if isinstance(m, TextMessage) and m.sender.uid != bot.uid]
+    for word in f"You said {len(texts)} things, at last: {texts[-1]}".split(" "):
         yield word + " "
         await asyncio.sleep(0.1)
 

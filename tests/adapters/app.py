@@ -77,11 +77,11 @@ class App:
         self._ready = False
         self._noise: list[str] = []
         self._number = 0
-        given = {"auto": True, "hidden": "background", "background_window": 30.0, **options}
-        given |= {"url": server.embedded.url, "app_id": server.embedded.app_id, "token": user.token}
+        settings = {"auto": True, "hidden": "background", "background_window": 30.0, **options}
+        settings |= {"url": server.embedded.url, "app_id": server.embedded.app_id, "token": user.token}
         path = ":".join([str(TESTS), str(TESTS.parent / "src")])
         self._process = subprocess.Popen(
-            [sys.executable, "-X", "faulthandler", str(HERE / f"{program}.py"), json.dumps(given)],
+            [sys.executable, "-X", "faulthandler", str(HERE / f"{program}.py"), json.dumps(settings)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             env={**environment, "PYTHONPATH": path},
         )  # fmt: skip
@@ -98,20 +98,20 @@ class App:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             try:
-                said = json.loads(line)
+                message = json.loads(line)
             except ValueError:
                 self._noise.append(line)
                 continue
-            if "answer" in said:
-                self._answers[said["answer"]] = said
-            elif "reported" in said:
-                self.reported.append(said["reported"])
-                self.reasons.append(said["reason"])
-            elif "event" in said:
-                self.events.append(said["event"])
-            elif "message" in said:
-                self.messages.append(said["message"])
-            elif "ready" in said:
+            if "answer" in message:
+                self._answers[message["answer"]] = message
+            elif "reported" in message:
+                self.reported.append(message["reported"])
+                self.reasons.append(message["reason"])
+            elif "event" in message:
+                self.events.append(message["event"])
+            elif "message" in message:
+                self.messages.append(message["message"])
+            elif "ready" in message:
                 self._ready = True
 
     def _read_noise(self) -> None:

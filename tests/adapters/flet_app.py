@@ -24,12 +24,12 @@ async def ended(chat: ChatClient) -> None:
 
 async def network(chat: ChatClient) -> None:
     """Print the network that was reported to the client."""
-    told = ""
+    last_state = ""
     while not chat._gate.closed and chat._made is not None:
         now = str(chat._parts.driver.state.network)
-        if now != told:
+        if now != last_state:
             print(f"network {now}", flush=True)
-        told = now
+        last_state = now
         await asyncio.sleep(0.05)
 
 

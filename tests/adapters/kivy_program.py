@@ -74,7 +74,7 @@ class KivyApp(App):
         self.commands.watch = self.program.watch(self.commands.client, watch_kivy, self)
 
     def end(self) -> None:
-        self.program.tell(event=f"ended: {self.commands.watch.seen}")
+        self.program.report(event=f"ended: {self.commands.watch.seen}")
         self.commands.watch.close()
 
     async def main(self) -> None:
@@ -117,7 +117,7 @@ class KivyApp(App):
     def on_start(self) -> None:
         if self.program.options.get("found"):
             self._watch()  # before that, no running app is found
-        self.program.tell(ready=True)
+        self.program.report(ready=True)
 
 
 class KivyCommands(Commands):

@@ -73,26 +73,26 @@ def logind(*, allows: bool = True) -> Any:
     class Logind(ServiceInterface):
         def __init__(self) -> None:
             super().__init__("org.freedesktop.login1.Manager")
-            self.asked: list[tuple[str, ...]] = []
+            self.calls: list[tuple[str, ...]] = []
             self.held: list[int] = []
-            self.given: list[int] = []
+            self.descriptors: list[int] = []
             self.released = asyncio.Event()
 
         @dbus_method()
         def Inhibit(self, what: "s", who: "s", why: "s", mode: "s") -> "h":  # noqa: F821
-            self.asked.append((what, who, mode))
+            self.calls.append((what, who, mode))
             if not allows:
                 raise DBusError("org.freedesktop.DBus.Error.AccessDenied", "Permission denied")
             ours, theirs = os.pipe()
             self.held.append(ours)
-            self.given.append(theirs)
+            self.descriptors.append(theirs)
             os.set_blocking(ours, False)
             asyncio.get_running_loop().add_reader(ours, self._let_go, ours)
             asyncio.get_running_loop().call_later(0.05, self._sent, theirs)
             return theirs
 
         def _sent(self, theirs: int) -> None:
-            self.given.remove(theirs)
+            self.descriptors.remove(theirs)
             os.close(theirs)  # a duplicate was sent over the bus
 
         def _let_go(self, ours: int) -> None:

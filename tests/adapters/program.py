@@ -37,14 +37,14 @@ class Program:
         self._unread = b""
         self._printing = threading.Lock()
 
-    def tell(self, **what: Any) -> None:
+    def report(self, **what: Any) -> None:
         """Print something for the test; may be called from any thread."""
         with self._printing:
             print(json.dumps(what), flush=True)
 
     def event(self, name: str) -> None:
         """Report an event of the toolkit."""
-        self.tell(event=name)
+        self.report(event=name)
 
     def feed(self, *_: Any) -> None:
         """Read standard input; called by the toolkit's loop when it is readable."""
@@ -60,9 +60,9 @@ class Program:
         try:
             value = self.commands[command["do"]]()
         except Exception:
-            self.tell(answer=command["number"], failed=traceback.format_exc())
+            self.report(answer=command["number"], failed=traceback.format_exc())
         else:
-            self.tell(answer=command["number"], value=value)
+            self.report(answer=command["number"], value=value)
 
     # The client.
 
@@ -148,7 +148,7 @@ class Heard(MessageListener):
 
     def on_text_message_received(self, message: Any) -> None:
         """Print the message."""
-        self._program.tell(message=message.text)
+        self._program.report(message=message.text)
 
 
 class Recorded:
@@ -166,9 +166,9 @@ class Recorded:
         self._chat.set_app_state(state, reason=reason)
         if (state == "background") is not (reason in self._background):
             (self._background.add if state == "background" else self._background.discard)(reason)
-            self._program.tell(reported=state, reason=reason)
+            self._program.report(reported=state, reason=reason)
 
     def set_network(self, network: str) -> None:
         """Forward the network, and print it."""
         self._chat.set_network(network)
-        self._program.tell(network=network)
+        self._program.report(network=network)

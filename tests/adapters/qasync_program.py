@@ -42,11 +42,11 @@ async def main(app: QGuiApplication) -> None:
             ended.set()
 
     loop.add_reader(0, readable)
-    program.tell(ready=True)
+    program.report(ready=True)
     await ended.wait()
     watch.close()
     await chat.aclose()
-    program.tell(event="closed")
+    program.report(event="closed")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ core: Any = importlib.import_module(f"{BINDING}.QtCore")
 gui: Any = importlib.import_module(f"{BINDING}.QtGui")
 
 
-def refused(kind: type[Exception], words: str, call: Callable[[], object]) -> None:
+def assert_raises(kind: type[Exception], words: str, call: Callable[[], object]) -> None:
     with pytest.raises(kind, match=words):
         call()
 
@@ -152,12 +152,12 @@ def application_state_on_a_phone(app: Any) -> None:
 
 
 def main() -> None:
-    refused(RuntimeError, "create the QApplication", lambda: watch_qt(RecordingClient()))
+    assert_raises(RuntimeError, "create the QApplication", lambda: watch_qt(RecordingClient()))
     for wrong in ("app", core.QObject(), 3):
-        refused(TypeError, "give the QApplication", lambda wrong=wrong: watch_qt(RecordingClient(), wrong))
+        assert_raises(TypeError, "give the QApplication", lambda wrong=wrong: watch_qt(RecordingClient(), wrong))
     app = gui.QGuiApplication(sys.argv[:1])
     app.setQuitOnLastWindowClosed(False)
-    refused(ValueError, "hidden", lambda: watch_qt(RecordingClient(), app, hidden="never"))
+    assert_raises(ValueError, "hidden", lambda: watch_qt(RecordingClient(), app, hidden="never"))
     for case in (windows_without_widgets, menus_and_tooltips_do_not_count, two_watches, in_another_thread):
         case(app)
         turns(app)

@@ -51,7 +51,7 @@ class QtApp(Commands):
         reading.activated.connect(readable)
         if not self.program.options.get("withdrawn"):
             self.window.show()
-        QTimer.singleShot(0, lambda: self.program.tell(ready=True))
+        QTimer.singleShot(0, lambda: self.program.report(ready=True))
         self.app.exec()
         while not self.program.ended:  # the app has quit; the program runs until the test ends it
             self.program.feed()

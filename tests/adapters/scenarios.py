@@ -15,15 +15,15 @@ def shown_at_last(app: App, text: str) -> None:
     A request that comes while the window manager is busy may leave the window minimised, so it is repeated.
     """
 
-    def there() -> bool:
+    def is_back() -> bool:
         app.do("restore")
         return app.do("seen") == "resumed" and len(app.sockets()) == 1 and text in app.messages
 
-    app.until(there, "the window and its socket are back", 20)
+    app.until(is_back, "the window and its socket are back", 20)
 
 
 def rapid_changes(app: App) -> None:
-    """Twenty rapid changes: only real ones are reported, it ends connected, and no message is lost or duplicated."""
+    """Of twenty rapid changes only real ones are reported; the app ends connected, and no message is lost or duplicated."""
     app.reported.clear()
     app.messages.clear()
     texts = [f"flapping {n}" for n in range(4)]
@@ -80,12 +80,12 @@ def manual_mode(app: App, window: float) -> None:
     before = app.sockets()
     app.do("minimise")
     hidden_at = time.monotonic()
-    app.until(lambda: app.reported == ["background"], "the background is told")
+    app.until(lambda: app.reported == ["background"], "the background is reported")
     assert app.sockets() == before
     app.until(lambda: app.sockets() == [], "the window has passed", window + 10)
     assert time.monotonic() - hidden_at >= window - 0.01
     app.do("restore")
-    app.until(lambda: app.reported == ["background", "foreground"], "the foreground is told")
+    app.until(lambda: app.reported == ["background", "foreground"], "the foreground is reported")
     assert app.do("explain").startswith("disconnected")
 
 
@@ -93,7 +93,7 @@ def detached(app: App) -> None:
     """An app whose window is destroyed is detached, and its socket is closed although the process continues."""
     app.do("destroy")
     app.until_gone()
-    app.until(lambda: app.reported == ["background"], "the background is told, and nothing else")
+    app.until(lambda: app.reported == ["background"], "the background is reported, and nothing else")
     assert app.do("seen") == "detached"
     app.do("stop_watching")
     assert app.reported == ["background"]
@@ -180,10 +180,10 @@ def message_while_minimised(app: App, minimise: Callable[[], object], activate: 
 
 
 def minimised_by_its_user(app: App, screen: Screen, title: str) -> None:
-    """The window manager minimises and restores the window."""
+    """A window that the window manager minimises is in the background until it is restored."""
     app.reported.clear()
     screen.minimise(title)
     app.until_gone()
     screen.activate(title)
     app.until_back()
-    app.until(lambda: app.reported == ["background", "foreground"], "both changes are told")
+    app.until(lambda: app.reported == ["background", "foreground"], "both changes are reported")

@@ -46,8 +46,8 @@ class Screen:
             self._start(command, pass_fds=(writable,))
         finally:
             os.close(writable)
-        with os.fdopen(readable) as said:
-            number = said.readline().strip()  # printed when it accepts clients; empty if it exited
+        with os.fdopen(readable) as log:
+            number = log.readline().strip()  # printed when it accepts clients; empty if it exited
         if not number:
             self.close()
             raise RuntimeError("Xvfb did not start")

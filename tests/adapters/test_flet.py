@@ -23,12 +23,12 @@ pytestmark = [pytest.mark.gui, pytest.mark.slow, pytest.mark.timeout(240)]
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[WebApp]:
     """The app; alice is the user of its pages. Flet drops a page five seconds after it has lost its tab."""
-    app = begun(tmp_path, FLET_SESSION_TIMEOUT="5")
+    app = start_app(tmp_path, FLET_SESSION_TIMEOUT="5")
     yield app
     app.close()
 
 
-def begun(folder: Path, **more: str) -> WebApp:
+def start_app(folder: Path, **more: str) -> WebApp:
     """Return the app with its own server."""
     return WebApp("flet_app.py", folder, lambda server: {"TOKEN": server.add_user("alice").token, **more})
 
@@ -36,7 +36,7 @@ def begun(folder: Path, **more: str) -> WebApp:
 @pytest.fixture
 def device(tmp_path: Path) -> Iterator[WebApp]:
     """The app as it is on a device: Flet's `Connectivity` is the browser's."""
-    app = begun(tmp_path, AS_ON_A_DEVICE="1")
+    app = start_app(tmp_path, AS_ON_A_DEVICE="1")
     yield app
     app.close()
 
@@ -56,7 +56,7 @@ async def test_socket_follows_the_tab_without_losing_messages(chromium: Browser,
     await app.has_sockets(alice, 0)
     await app.says("app saw HIDE")  # the app's own handler is still called
     await app.send(bob, alice, "meanwhile")
-    assert "message meanwhile" not in app.said
+    assert "message meanwhile" not in app.output
     await page.set_visible(True)
     await app.has_sockets(alice, 1)
     await app.says("message meanwhile")
@@ -79,11 +79,11 @@ async def test_socket_follows_the_tab_without_losing_messages(chromium: Browser,
     await page.close()
     await app.has_sockets(alice, 0)
     await app.says("client closed", seconds=40)  # Flet checks every ten seconds
-    assert [line for line in app.said if line.startswith("message")] == ["message meanwhile", "message after"]
+    assert [line for line in app.output if line.startswith("message")] == ["message meanwhile", "message after"]
 
 
 async def test_manual_mode_keeps_the_socket_for_the_background_window(chromium: Browser, tmp_path: Path):
-    app = begun(tmp_path, MANUAL="1")
+    app = start_app(tmp_path, MANUAL="1")
     try:
         alice, bob = TestUser("alice", "Alice", ""), app.server.add_user("bob")
         await app.listens()
@@ -104,13 +104,13 @@ async def test_manual_mode_keeps_the_socket_for_the_background_window(chromium: 
 
 
 async def test_documented_program_runs(chromium: Browser, tmp_path: Path):
-    def given(server: EmbeddedServer) -> dict[str, str]:
+    def environment_of(server: EmbeddedServer) -> dict[str, str]:
         server.add_user("alice")
         script = program("flet", tmp_path, server.url)
         assert script.name == "app.py"
         return {"AUTH_KEY": server.auth_key, "FLET_FORCE_WEB_SERVER": "true", "FLET_WEB_NO_CDN": "true"}
 
-    app = WebApp(str(tmp_path / "app.py"), tmp_path, given)
+    app = WebApp(str(tmp_path / "app.py"), tmp_path, environment_of)
     try:
         alice, bob = TestUser("alice", "Alice", ""), app.server.add_user("bob")
         await app.listens()
@@ -123,7 +123,7 @@ async def test_documented_program_runs(chromium: Browser, tmp_path: Path):
         await app.has_sockets(alice, 1)
     finally:
         app.close()
-    assert not any("Traceback" in line for line in app.said), app.said
+    assert not any("Traceback" in line for line in app.output), app.output
 
 
 async def test_network_of_a_device_is_reported(chromium: Browser, device: WebApp):
@@ -131,17 +131,17 @@ async def test_network_of_a_device_is_reported(chromium: Browser, device: WebApp
     page = await chromium.open("device", device.url)
     await device.says("knows hidden network paused", seconds=40)
 
-    async def tell(what: str) -> None:
+    async def report(what: str) -> None:
         # A real outage would also cut Flet's own connection, so the browser's events are simulated.
         # The page does not say when it starts to listen, so the event is repeated until it was reported.
         for _ in range(40):
             await page.run(f"dispatchEvent(new Event('{what}'))")
             with contextlib.suppress(TimeoutError):
-                return await until(lambda: network() == f"network {what}", lambda: device.said, 1)
-        raise AssertionError(device.said)
+                return await until(lambda: network() == f"network {what}", lambda: device.output, 1)
+        raise AssertionError(device.output)
 
     def network() -> str:
-        return next((line for line in reversed(device.said) if line.startswith("network ")), "")
+        return next((line for line in reversed(device.output) if line.startswith("network ")), "")
 
-    await tell("offline")
-    await tell("online")
+    await report("offline")
+    await report("online")

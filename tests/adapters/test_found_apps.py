@@ -104,12 +104,12 @@ async def test_first_of_two_toolkits_is_watched_and_the_other_is_logged(
             await pilot.pause()
     finally:
         root.destroy()
-    said = [record.getMessage() for record in caplog.records if record.name == "tailwire"]
-    assert [line.partition(": ")[2].partition(",")[0] for line in said if "watching the app state" in line] == [
+    logged = [record.getMessage() for record in caplog.records if record.name == "tailwire"]
+    assert [line.partition(": ")[2].partition(",")[0] for line in logged if "watching the app state" in line] == [
         "Textual",
         "Tk",
     ]
-    assert [line for line in said if "is running too" in line] == [
+    assert [line for line in logged if "is running too" in line] == [
         "an app of Tk is running too, and is not watched: use watch(chat, app) to choose it",
         "an app of Textual is running too, and is not watched: use watch(chat, app) to choose it",
     ]

@@ -32,25 +32,25 @@ class Namespace:
         async with asyncio.timeout(30):
             line = await self._process.stdout.readline()
         assert line, "the program has ended"
-        said = json.loads(line)
-        if "reported" in said:
-            self.reported.append(said["reported"])
-        return said
+        report = json.loads(line)
+        if "reported" in report:
+            self.reported.append(report["reported"])
+        return report
 
     async def until(self, key: str) -> dict:
-        while key not in (said := await self.line()):
+        while key not in (report := await self.line()):
             pass
-        return said
+        return report
 
     async def ip(self, *commands: str) -> None:
         for command in commands:
             self._process.stdin.write(f"{command}\n".encode())
             assert (await self.until("did"))["error"] == "", command
 
-    async def until_reported(self, *told: str) -> None:
-        while self.reported != list(told):
+    async def until_reported(self, *reports: str) -> None:
+        while self.reported != list(reports):
             await self.line()
-            assert self.reported == list(told[: len(self.reported)])
+            assert self.reported == list(reports[: len(self.reported)])
 
 
 @needs_a_namespace()
@@ -89,17 +89,17 @@ async def test_offline_means_no_address_with_a_default_route():
 @pytest.fixture
 def kernel(monkeypatch):
     """The kernel's responses, set by the test; None if netlink is not permitted."""
-    said = {"ways": netlink.Reachability(frozenset({(2, "192.0.2.2")}), frozenset({(2, 2)}))}
+    report = {"ways": netlink.Reachability(frozenset({(2, "192.0.2.2")}), frozenset({(2, 2)}))}
 
     def changes():
-        if said["ways"] is None:
+        if report["ways"] is None:
             raise PermissionError("not allowed")
         return real()
 
     real = netlink.open_change_socket
     monkeypatch.setattr(netlink, "open_change_socket", changes)
-    monkeypatch.setattr(netlink, "reachability", lambda: said["ways"])
-    return said
+    monkeypatch.setattr(netlink, "reachability", lambda: report["ways"])
+    return report
 
 
 @needs_a_bus()

@@ -63,7 +63,7 @@ async def test_all_tabs_of_a_user_share_one_client(chromium: Browser, app: WebAp
     await second.do("see", text="meanwhile")
     for page in (first, second):
         texts = await page.evaluate("document.body.innerText")
-        assert [texts.count(said) for said in ("to both", "one of them is seen", "meanwhile")] == [1, 1, 1]
+        assert [texts.count(text) for text in ("to both", "one of them is seen", "meanwhile")] == [1, 1, 1]
 
     await second.close()
     await first.do("reload")

@@ -73,9 +73,9 @@ async def test_response_of_the_wrong_type_is_refused(monkeypatch):
     async with private_bus(monkeypatch) as bus:
         await bus.put(LOGIND, PATH, Odd())
         async with system_bus() as here:
-            asked = ["sleep", "tailwire", "", "delay"]
+            arguments = ["sleep", "tailwire", "", "delay"]
             with pytest.raises(BusRefused, match="wrong signature"):
-                await here.call((LOGIND, PATH, "org.freedesktop.login1.Manager"), "Inhibit", "ssss", asked)
+                await here.call((LOGIND, PATH, "org.freedesktop.login1.Manager"), "Inhibit", "ssss", arguments)
         with watch_sleep(RecordingLoopClient(closes=True)) as watch:
             assert await watch.settled() == {"sleep"}
 
@@ -84,16 +84,16 @@ async def test_signals_still_arrive_after_a_callback_has_raised(monkeypatch):
     async with private_bus(monkeypatch) as bus, asyncio.timeout(20):
         service = logind()
         await bus.put(LOGIND, PATH, service)
-        told: asyncio.Queue[bool] = asyncio.Queue()
+        reported: asyncio.Queue[bool] = asyncio.Queue()
 
         def take(body: list[Any]) -> None:
-            if told.empty():
-                told.put_nowait(body[0])
+            if reported.empty():
+                reported.put_nowait(body[0])
             raise ValueError("the callback fails")
 
         async with system_bus() as here:
             await here.listen((LOGIND, PATH, "org.freedesktop.login1.Manager"), "PrepareForSleep", take)
             service.PrepareForSleep(True)
-            assert await told.get() is True
+            assert await reported.get() is True
             service.PrepareForSleep(False)
-            assert await told.get() is False
+            assert await reported.get() is False

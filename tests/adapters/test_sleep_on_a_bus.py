@@ -37,7 +37,7 @@ async def test_sleep_is_delayed_until_the_socket_is_closed(monkeypatch):
         await bus.put(LOGIND, PATH, service)
         with watch_sleep(chat) as watch:
             assert await watch.settled() == {"sleep"}
-            assert service.asked == [("sleep", "tailwire", "delay")]
+            assert service.calls == [("sleep", "tailwire", "delay")]
             await asyncio.sleep(0.1)
             assert len(service.held) == 1
             service.PrepareForSleep(True)
@@ -180,7 +180,7 @@ async def test_no_file_descriptor_leaks(monkeypatch):
             await service.until_held(0)
             await until_left_alone()
         async with asyncio.timeout(20):
-            while service.given:
+            while service.descriptors:
                 await asyncio.sleep(0.005)
         assert descriptors() == before
 

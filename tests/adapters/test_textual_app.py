@@ -121,15 +121,15 @@ async def test_terminal_focus_is_ignored():
 
 
 async def test_watch_terminal_refuses_a_textual_app():
-    app, said = an_app(), []
+    app, sent = an_app(), []
 
     def within():
         try:
             watch_terminal(RecordingLoopClient())
         except RuntimeError as e:
-            said.append(str(e))
+            sent.append(str(e))
 
     async with app.run_test() as pilot:
         app.call_later(within)
         await pilot.pause()
-    assert "watch_textual" in said[0]
+    assert "watch_textual" in sent[0]

@@ -55,7 +55,7 @@ def many_short_lived_widgets(root: tkinter.Tk) -> None:
     client, looks = RecordingClient(), []
     watch = watch_tk(client, root)
     root.update()
-    seen, watch.see = watch.see, lambda word: (looks.append(word), seen(word))[1]  # type: ignore[method-assign]
+    seen, watch.report = watch.report, lambda word: (looks.append(word), seen(word))[1]  # type: ignore[method-assign]
     frames = [tkinter.Frame(root, width=1, height=1) for _ in range(500)]
     for frame in frames:
         frame.pack()

@@ -49,7 +49,7 @@ class TkApp(Commands):
                 self.root.quit()
 
         self.root.tk.createfilehandler(0, tkinter.READABLE, readable)
-        self.root.after_idle(lambda: self.program.tell(ready=True))
+        self.root.after_idle(lambda: self.program.report(ready=True))
         self.root.mainloop()
         while not self.program.ended:  # the window is destroyed; the program runs until the test ends it
             self.program.feed()

@@ -25,7 +25,7 @@ class TogaApp(toga.App):
         await self.program.enter(self.test_commands.client)
         self.test_commands.watch = self.program.watch(self.test_commands.client, watch_toga, self)
         self.loop.add_reader(0, self.readable)
-        self.program.tell(ready=True)
+        self.program.report(ready=True)
 
     def readable(self) -> None:
         self.program.feed()

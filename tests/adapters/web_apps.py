@@ -45,14 +45,14 @@ class WebApp:
             s.bind(("127.0.0.1", 0))
             self.port = s.getsockname()[1]
         self.url = f"http://localhost:{self.port}/"
-        self.said: list[str] = []
-        given = {"URL": self.server.url, "APP_ID": self.server.app_id, "FLET_SERVER_PORT": str(self.port)}
-        given |= environment(self.server)
+        self.output: list[str] = []
+        variables = {"URL": self.server.url, "APP_ID": self.server.app_id, "FLET_SERVER_PORT": str(self.port)}
+        variables |= environment(self.server)
         # NiceGUI behaves differently if it detects pytest.
         around = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
         self._process = subprocess.Popen(
             [sys.executable, str(FOLDER / script), str(self.port)],
-            env=around | given,
+            env=around | variables,
             cwd=folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -65,7 +65,7 @@ class WebApp:
         assert self._process.stdout is not None
         with self._process.stdout:
             for line in self._process.stdout:
-                self.said.append(line.rstrip())
+                self.output.append(line.rstrip())
 
     async def listens(self) -> None:
         """Wait until the app accepts connections."""
@@ -74,12 +74,12 @@ class WebApp:
             with socket.socket() as s:
                 return s.connect_ex(("127.0.0.1", self.port)) == 0
 
-        await until(lambda: self._process.poll() is not None or connects(), lambda: self.said[-20:], 30)
-        assert self._process.poll() is None, self.said[-20:]
+        await until(lambda: self._process.poll() is not None or connects(), lambda: self.output[-20:], 30)
+        assert self._process.poll() is None, self.output[-20:]
 
     async def says(self, words: str, times: int = 1, seconds: float = 15.0) -> None:
         """Wait until the app has printed a line the given number of times."""
-        await until(lambda: self.said.count(words) >= times, lambda: self.said[-30:], seconds)
+        await until(lambda: self.output.count(words) >= times, lambda: self.output[-30:], seconds)
 
     def signal(self, number: signal.Signals) -> None:
         """Send the app's process a signal."""
@@ -95,7 +95,7 @@ class WebApp:
 
     async def has_sockets(self, user: TestUser, number: int, seconds: float = 10.0) -> None:
         """Wait until a user has the given number of sockets."""
-        await until(lambda: self.sockets(user) == number, lambda: f"{self.sockets(user)}; {self.said[-20:]}", seconds)
+        await until(lambda: self.sockets(user) == number, lambda: f"{self.sockets(user)}; {self.output[-20:]}", seconds)
 
     async def send(self, sender: TestUser, receiver: TestUser, text: str) -> None:
         """Send a message as another user."""

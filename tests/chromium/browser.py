@@ -73,14 +73,14 @@ class Browser:
     def _read(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            said = json.loads(line)
+            message = json.loads(line)
             with self._changed:
-                if "heard" in said:
-                    page = self.pages.get(said["page"])
+                if "heard" in message:
+                    page = self.pages.get(message["page"])
                     if page is not None:
-                        page.take(*said["heard"])
+                        page.take(*message["heard"])
                 else:
-                    self._answers[said["id"]] = said
+                    self._answers[message["id"]] = message
                 self._changed.notify_all()
         with self._changed:
             self.gone = True
@@ -233,8 +233,8 @@ class Page:
         def found() -> list[Any]:
             return [value for value in self.all(what) if condition(value)]
 
-        def heard() -> Any:
+        def recent_reports() -> Any:
             return [(n, str(v)[:300]) for n, v in self.heard[-30:]]
 
-        await asyncio.to_thread(self._browser.wait, lambda: bool(found()), timeout, heard)
+        await asyncio.to_thread(self._browser.wait, lambda: bool(found()), timeout, recent_reports)
         return found()[0]

@@ -48,7 +48,7 @@ class _Handler(SimpleHTTPRequestHandler):
         else:
             super().do_GET()
 
-    def log_message(self, *said: object) -> None:
+    def log_message(self, *args: object) -> None:
         """Log nothing."""
 
 

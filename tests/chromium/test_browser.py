@@ -22,7 +22,7 @@ class _Page(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(b"<!doctype html><title>t</title><link rel=icon href='data:,'><p id=p>here</p>")
 
-    def log_message(self, *said: object) -> None:
+    def log_message(self, *args: object) -> None:
         """Log nothing."""
 
 
@@ -53,7 +53,7 @@ async def test_conditions_are_waited_for_until_a_deadline(chromium: Browser, str
     page = await chromium.open("waiting", strict)
     await page.run("setTimeout(() => { document.title = 'late'; console.warn('changed'); }, 100)")
     assert await page.wait_for("document.title === wanted && document.title", wanted="late") == "late"
-    await page.hears("console", lambda said: said == {"type": "warn", "text": "changed"})
+    await page.hears("console", lambda message: message == {"type": "warn", "text": "changed"})
     with pytest.raises(PageError, match="not so within"):
         await page.wait_for("document.title === 'never'", deadline=0.1)
 

@@ -46,7 +46,7 @@ return found.violations.map(({ id, nodes }) => [id, nodes.slice(0, 3).map((one) 
 class QuietHandler(SimpleHTTPRequestHandler):
     """Serves files, and logs nothing."""
 
-    def log_message(self, *said: object) -> None:
+    def log_message(self, *args: object) -> None:
         """Log nothing."""
 
 
@@ -411,10 +411,10 @@ async def test_sign_in_page_does_not_break_commands_across_lines(chromium: Brows
                 "console", f"{stage.server.url}/console/", width=width, height=640, languages=languages
             )
             await tab.wait_for("document.querySelectorAll('.sign-in code').length === 2")
-            said = await tab.evaluate(
+            label = await tab.evaluate(
                 "[...document.querySelectorAll('.sign-in code')].map((one) => [one.innerText, one.getClientRects().length])"
             )
-            assert said == [[".tailwire", 1], ["--data", 1]], width
+            assert label == [[".tailwire", 1], ["--data", 1]], width
             assert "`" not in await tab.evaluate("document.body.innerText")
 
 
@@ -487,9 +487,9 @@ async def test_link_signs_in_the_tab_that_asks_for_it(chromium: Browser, tmp_pat
         await tab.run("location.href = link", link=await stage.link())
         await tab.wait_for(f"!{SIGN_IN} && document.querySelector('.status.is-live')")
         assert await tab.evaluate("location.hash") == ""
-        asked = await tab.evaluate(SESSION_REQUESTS)
+        requests = await tab.evaluate(SESSION_REQUESTS)
         await tab.run("location.hash = '#used-up'")
-        await tab.wait_for(f"location.hash === '' && {SESSION_REQUESTS} === asked + 2", asked=asked)
+        await tab.wait_for(f"location.hash === '' && {SESSION_REQUESTS} === asked + 2", asked=requests)
         assert not await tab.evaluate(f"Boolean({SIGN_IN})")
 
 
@@ -649,13 +649,13 @@ async def test_console_is_usable_by_keyboard(chromium: Browser, tmp_path):
 async def test_texts_exist_in_english_and_german(chromium: Browser, tmp_path):
     async with console_stage(chromium, tmp_path) as stage:
         tab = await stage.open()
-        said = """
+        announced = """
         const { words, chosen } = await import("/console/shared/language.js");
         const { TEXTS } = await import("/console/words.js");
         const [en, de] = [words(TEXTS, "en"), words(TEXTS, "de")];
         return [chosen(["en", "de"], ["fr-FR", "de-AT"]), chosen(["en", "de"], ["ja"]), chosen(["en", "de"], ["en-US@posix"]),
           en("usersOnline", { n: 1 }), en("usersOnline", { n: 1200 }), de("usersOnline", { n: 1200 }), de("signOut")];
         """
-        assert await tab.run(said) == [
+        assert await tab.run(announced) == [
             "de", "en", "en", "1 user online", "1,200 users online", "1.200 Nutzer online", "Abmelden",
         ]  # fmt: skip

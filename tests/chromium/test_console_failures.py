@@ -146,14 +146,14 @@ async def test_requests_of_the_pages_are_documented_operations(chromium: Browser
                 await tab.wait_for(DIALOG)
                 await stage.loaded(tab)
                 await tab.do("press", key="Escape")
-        asked = await tab.evaluate(
+        requests = await tab.evaluate(
             'performance.getEntriesByType("resource").map((one) => new URL(one.name))'
             '.filter((one) => one.pathname.startsWith("/console/api/")).map((one) => one.pathname.slice(12))'
         )
         described = (await stage.rest.get("/openapi.json")).json()["paths"]
         known = [re.compile(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path))) for path in described]
-        assert len(set(asked)) > 14
-        assert [path for path in asked if not any(one.fullmatch(path) for one in known)] == []
+        assert len(set(requests)) > 14
+        assert [path for path in requests if not any(one.fullmatch(path) for one in known)] == []
 
 
 async def test_hostile_responses_of_receivers_and_texts_of_notifications_do_nothing(chromium: Browser, tmp_path):

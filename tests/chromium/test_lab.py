@@ -14,8 +14,8 @@ import pytest
 from chromium.browser import Browser, Page
 from tailwire import ConnectionStatus
 from tailwire.lab.lab import Lab
-from tailwire.lab.recording import read, recorded
-from tailwire.lab.running import listening, page
+from tailwire.lab.recording import read_recording, recording_of
+from tailwire.lab.running import listening_socket, serve_page
 
 pytestmark = [pytest.mark.gui, pytest.mark.slow]
 
@@ -82,7 +82,7 @@ new MutationObserver((changes) => {
 @asynccontextmanager
 async def showing(chromium: Browser, folder: Path) -> AsyncIterator[Shown]:
     """Show a lab. At the end the page must have no errors and no policy violations."""
-    async with Lab(folder) as lab, page(listening(), lab) as url:
+    async with Lab(folder) as lab, serve_page(listening_socket(), lab) as url:
         tab = await chromium.open("lab", url)
         try:
             shown = Shown(lab, tab)
@@ -189,13 +189,13 @@ async def test_messages_during_a_server_kill_arrive_once_in_order_and_are_replay
         assert counts.split("  ·  ") == ["5 written", "5 handed over", "0 under way", "0 twice"]
 
         saved = await s.page.evaluate("await (await fetch('save')).json()")
-        assert saved.keys() == recorded(s.lab).keys()
+        assert saved.keys() == recording_of(s.lab).keys()
     for event in saved["events"]:
         if event["kind"] == "transition":  # later than the input that caused it, as on a busy machine
             event["at"] = round(event["at"] + 0.02, 3)
     file = tmp_path / "lab.json"
     file.write_text(json.dumps(saved))
-    async with page(listening(), None, read(file)) as url:
+    async with serve_page(listening_socket(), None, read_recording(file)) as url:
         again = await chromium.open("replay", url)
         await again.wait_for("document.body.dataset.ready === 'yes'")
         end = "document.querySelector('#player input')"
@@ -210,7 +210,9 @@ async def test_messages_during_a_server_kill_arrive_once_in_order_and_are_replay
         assert steps == sum(len(dump["inputs"]) for dumps in saved["dumps"].values() for dump in dumps)
         assert await again.evaluate("document.querySelector('#player output').textContent") == f"{steps} / {steps}"
         fell = ("SocketLost", "disconnected")  # a socket may also be lost while it is being opened
-        lost = next(n for n, step in enumerate(read(file)["steps"], 1) if (step["input"], step["status"]) == fell)
+        lost = next(
+            n for n, step in enumerate(read_recording(file)["steps"], 1) if (step["input"], step["status"]) == fell
+        )
         await again.run(f"const s = {end}; s.value = at; s.dispatchEvent(new Event('input'))", at=lost)
         await again.wait_for("document.querySelector('.pill[data-status=disconnected]')")
         assert "SocketLost" in await again.evaluate("document.querySelector('.said').textContent")
@@ -231,7 +233,7 @@ async def test_dump_is_shown_step_by_step(chromium: Browser, tmp_path):
         state = after
     file = tmp_path / "dump.json"
     file.write_text(json.dumps(history.dump()))
-    async with page(listening(), None, read(file)) as url:
+    async with serve_page(listening_socket(), None, read_recording(file)) as url:
         tab = await chromium.open("dump", url)
         await tab.wait_for("document.body.dataset.ready === 'yes'")
         pill = "document.querySelector('.pill').textContent"

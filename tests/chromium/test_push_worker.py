@@ -89,7 +89,7 @@ class _Site(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body.encode())
 
-    def log_message(self, *said: object) -> None:
+    def log_message(self, *args: object) -> None:
         """Log nothing."""
 
 
@@ -185,7 +185,7 @@ async def test_browser_accepts_the_key_and_the_options_of_a_subscription(chromiu
 
 async def test_documented_page_registers_its_subscription(chromium: Browser, tmp_path, site: str):
     subscription = PushService().subscription("https://push.example.com/mara")
-    asked = """
+    push_event = """
     const given = [];
     Notification.requestPermission = async () => "granted";
     PushManager.prototype.subscribe = async (options) => { given.push(options); return subscription; };
@@ -197,8 +197,8 @@ async def test_documented_page_registers_its_subscription(chromium: Browser, tmp
         key = (await stage.ask("GET", "/notifications/push/v1/web", behalf="mara"))["publicKey"]
         token = (await stage.ask("POST", "/users/mara/auth_tokens", {}))["authToken"]
         tab = await chromium.open("notify", site)
-        given = await tab.run(asked, page=page_of_the_documentation(), subscription=subscription, token=token,
+        outcome = await tab.run(push_event, page=page_of_the_documentation(), subscription=subscription, token=token,
                               server=stage.server.url, app=stage.server.app_id)  # fmt: skip
-        assert given == [{"userVisibleOnly": True, "applicationServerKey": key}]
+        assert outcome == [{"userVisibleOnly": True, "applicationServerKey": key}]
         (device,) = await stage.ask("GET", "/notifications/push/v1/devices?uid=mara")
         assert device["platform"] == "web_push"

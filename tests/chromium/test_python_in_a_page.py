@@ -77,11 +77,11 @@ class Scene:
         self.alice: TestUser = server.add_user(f"alice-{n}")
         self.bob: TestUser = server.add_user(f"bob-{n}")
 
-    async def python(self, code: str, **given: Any) -> Any:
+    async def python(self, code: str, **values: Any) -> Any:
         """Run Python in the page; return the value of its last line, as JSON."""
-        given |= {"url": self.server.url, "app_id": self.server.app_id, "alice": self.alice.uid, "bob": self.bob.uid}
-        given |= {"alice_token": self.alice.token, "bob_token": self.bob.token}
-        return await self.page.run("return await python(code, given)", code=code, given=given)
+        values |= {"url": self.server.url, "app_id": self.server.app_id, "alice": self.alice.uid, "bob": self.bob.uid}
+        values |= {"alice_token": self.alice.token, "bob_token": self.bob.token}
+        return await self.page.run("return await python(code, given)", code=code, given=values)
 
     async def sockets(self, user: TestUser, number: int) -> None:
         """Wait until the server has this many sockets of a user."""
@@ -134,7 +134,7 @@ def scene(python: Page, server: EmbeddedServer) -> Iterator[Scene]:
         await scene.sockets(scene.bob, 0)
 
     asyncio.run(end())
-    assert [said for said in python.heard if said[0] == "page error"] == []
+    assert [entry for entry in python.heard if entry[0] == "page error"] == []
 
 
 BOTH = """
@@ -260,8 +260,8 @@ async def test_client_in_a_page_reconnects_after_a_network_loss(scene: Scene):
     assert await scene.python("json.dumps(alice._parts.driver.state.network)") == "offline"
     await scene.page.set_visible(False)
     await scene.page.set_visible(True)  # it tries to connect, and fails
-    told = "await until(lambda: 'unreachable' in alice.connection.explain())\njson.dumps(alice.connection.explain())"
-    assert "the platform reports no network" in await scene.python(told)
+    code = "await until(lambda: 'unreachable' in alice.connection.explain())\njson.dumps(alice.connection.explain())"
+    assert "the platform reports no network" in await scene.python(code)
     await scene.page.set_online(True)
     texts = await scene.python(
         """
@@ -322,7 +322,7 @@ json.dumps(refused)
 
 
 async def test_bytes_are_uploaded_and_paths_are_refused(scene: Scene):
-    told = await scene.python(
+    explanation = await scene.python(
         BOTH
         + """
 progress = []
@@ -335,7 +335,7 @@ except CometChatException as e:
 json.dumps([attachments[0].size, progress, refused])
 """
     )
-    size, progress, (code, details) = told
+    size, progress, (code, details) = explanation
     assert size == 300_000
     assert progress == [["x.txt", 300_000, 300_000]]
     assert code == "ERR_INVALID_FILE_OBJECT"
@@ -343,7 +343,7 @@ json.dumps([attachments[0].size, progress, refused])
 
 
 async def test_unreachable_server_is_reported_in_a_page(scene: Scene):
-    told = await scene.python(
+    explanation = await scene.python(
         """
 settings = AppSettingsBuilder().override_client_host("http://127.0.0.1:9").build()
 chat = ChatClient(given["app_id"], settings, session_store=MemorySessionStore())
@@ -351,13 +351,13 @@ await chat.init()
 try:
     await chat.login(given["alice"], auth_key="key")
 except CometChatException as e:
-    told = [e.code, e.details]
+    answer = [e.code, e.details]
 await chat.aclose()
-json.dumps(told)
+json.dumps(answer)
 """
     )
-    assert told[0] == "NO_INTERNET_CONNECTION"
-    assert "The browser does not say why" in told[1]
+    assert explanation[0] == "NO_INTERNET_CONNECTION"
+    assert "The browser does not say why" in explanation[1]
 
 
 async def test_messages_are_polled_where_websockets_are_refused(scene: Scene):

@@ -110,16 +110,16 @@ async def test_ten_thousand_messages_are_read_page_by_page_and_the_page_stays_bo
         tab = await stage.open("alice", "Bob")
         await tab.wait_for(f"{WORDS}.length === 50")
         assert await tab.evaluate(f"{LOG}.scrollHeight - {LOG}.scrollTop - {LOG}.clientHeight < 5")
-        shown = await tab.evaluate(IDS)
+        visible_ids = await tab.evaluate(IDS)
         for _ in range(14):
-            first = shown[0]
+            first = visible_ids[0]
             await tab.run(f"{LOG}.scrollTop = 400")
             await press(tab, "Older messages")
             await tab.wait_for(f"{IDS}[0] < first", first=first)
             page = await tab.evaluate(IDS)
             assert len(page) <= 500
-            shown = [*(one for one in page if one < first), *shown]
-        assert shown == list(range(shown[0], 10_001))
+            visible_ids = [*(one for one in page if one < first), *visible_ids]
+        assert visible_ids == list(range(visible_ids[0], 10_001))
         await stage.say("bob", "alice", "the newest")
         await press(tab, "To the newest messages")
         await tab.wait_for(f"{WORDS}.at(-1) === 'the newest'")
@@ -204,10 +204,10 @@ async def test_page_contains_no_key_and_forgets_the_token_at_logout(chromium: Br
         everything = """(await Promise.all(performance.getEntriesByType("resource").map((one) => one.name)
             .filter((name) => name.includes("/chat/") && !name.endsWith("/login")).map(async (name) => (await fetch(name)).text()))).join("")
             + document.documentElement.outerHTML + JSON.stringify([localStorage, sessionStorage])"""
-        said = await tab.evaluate(everything)
-        assert "demoUsers" in said
-        assert stage.server.auth_key not in said
-        assert stage.server.api_key not in said
+        texts = await tab.evaluate(everything)
+        assert "demoUsers" in texts
+        assert stage.server.auth_key not in texts
+        assert stage.server.api_key not in texts
         token = await tab.evaluate("sessionStorage.getItem('tailwire-chat-token')")
         await press(tab, "Log out")
         await tab.wait_for(LOG_IN)

@@ -91,18 +91,18 @@ async def test_more_than_a_thousand_missed_messages_leave_no_gap_in_the_history(
         await tab.run("window.before = performance.getEntriesByType('resource').length")
         await tab.set_visible(True)
         await tab.wait_for(f"{CONNECTED} && {WORDS}.at(-1) === 'line 1299'", deadline=30)
-        asked = """performance.getEntriesByType('resource').slice(window.before).map((one) => new URL(one.name))
+        used_paths = """performance.getEntriesByType('resource').slice(window.before).map((one) => new URL(one.name))
           .filter((one) => one.pathname === '/v3/messages').length"""
-        assert await tab.evaluate(asked) <= 12  # a thousand in pages of a hundred, and not all
-        shown = await tab.evaluate(IDS)
+        assert await tab.evaluate(used_paths) <= 12  # a thousand in pages of a hundred, and not all
+        visible_ids = await tab.evaluate(IDS)
         # Further back page by page, from what is shown now to what was shown before.
         while await tab.evaluate(f"!{WORDS}.includes('before')"):
-            first = shown[0]
+            first = visible_ids[0]
             await tab.run(f"{LOG}.scrollTop = 400")
             await press(tab, "Older messages")
             await tab.wait_for(f"{IDS}[0] < first", first=first)
-            shown = [*(one for one in await tab.evaluate(IDS) if one < first), *shown]
-        assert shown == [1, *range(3, 1_303)]
+            visible_ids = [*(one for one in await tab.evaluate(IDS) if one < first), *visible_ids]
+        assert visible_ids == [1, *range(3, 1_303)]
         await stage.say("bob", "alice", "live")
         await press(tab, "To the newest messages")
         await tab.wait_for(f"{WORDS}.at(-1) === 'live'")

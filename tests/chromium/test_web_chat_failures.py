@@ -36,9 +36,9 @@ async def test_message_is_sent_again_after_the_time_that_the_server_asks_for(chr
         await tab.run(INTERCEPT, method="POST", end="/messages", answers=answers)
         await write(tab, "patience")
         await tab.wait_for(f"{WORDS}.at(-1) === 'patience'", deadline=30)
-        asked = await tab.evaluate("window.asked")
-        assert len(asked) == 4
-        assert asked[1] - asked[0] >= 1990
+        requests = await tab.evaluate("window.asked")
+        assert len(requests) == 4
+        assert requests[1] - requests[0] >= 1990
         stored = await stage.ask("GET", "/users/bob/messages", behalf="alice")
         assert [one["data"]["text"] for one in stored] == ["patience"]
 

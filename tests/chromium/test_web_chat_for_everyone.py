@@ -106,9 +106,9 @@ async def test_token_command_is_not_broken_across_lines_on_the_login_page(chromi
     async with chat_stage(chromium, tmp_path) as stage:
         for width in (320, 1280):
             tab = await stage.blank(width=width, height=640)
-            said = "[...document.querySelectorAll('#token-hint code')].map((one) => [one.innerText, one.getClientRects().length])"
+            shown_codes = "[...document.querySelectorAll('#token-hint code')].map((one) => [one.innerText, one.getClientRects().length])"
             await tab.wait_for("document.querySelector('#token-hint code')")
-            assert await tab.evaluate(said) == [["tailwire token create UID", 1]]
+            assert await tab.evaluate(shown_codes) == [["tailwire token create UID", 1]]
             assert await tab.evaluate(OVERFLOW) <= 0, width
 
 
@@ -199,8 +199,8 @@ async def test_hostile_texts_do_nothing_in_threads_dialogs_notes_and_drafts(chro
         first = await stage.say("alice", "all", "the first one", "group")
         for n, text in enumerate(HOSTILE):
             await stage.say(f"user{n}", "all", text, "group", parentId=first["id"])
-            said = await stage.say(f"user{n}", "all", f"needle {text}", "group", quotedMessageId=first["id"])
-            await stage.ask("POST", f"/messages/{said['id']}/pin", behalf="alice")
+            announcement = await stage.say(f"user{n}", "all", f"needle {text}", "group", quotedMessageId=first["id"])
+            await stage.ask("POST", f"/messages/{announcement['id']}/pin", behalf="alice")
             await stage.ask("DELETE", f"/groups/all/members/user{n}", behalf="alice")
             await stage.ask("POST", "/groups/all/members", {"participants": [f"user{n}"]}, behalf="alice")
 
@@ -284,11 +284,11 @@ async def test_chat_is_usable_by_keyboard(chromium: Browser, tmp_path):
 async def test_new_message_and_the_connection_are_read_aloud(chromium: Browser, tmp_path):
     async with chat_stage(chromium, tmp_path) as stage:
         tab = await stage.open("alice", "Bob")
-        said = "document.querySelector('[role=log][aria-live=polite]').innerText"
+        announcement = "document.querySelector('[role=log][aria-live=polite]').innerText"
         status = "document.querySelector('.me [role=status]').innerText"
         assert await tab.evaluate(status) == "Connected"
         await stage.say("bob", "alice", "can you hear me?")
-        await tab.wait_for(f"{said} === 'Bob: can you hear me?'")
+        await tab.wait_for(f"{announcement} === 'Bob: can you hear me?'")
         await tab.set_visible(False)
         assert await tab.evaluate(status) == "Paused while the tab is hidden"
 
@@ -296,13 +296,13 @@ async def test_new_message_and_the_connection_are_read_aloud(chromium: Browser, 
 async def test_page_is_in_german_when_the_browser_prefers_it(chromium: Browser, tmp_path):
     async with chat_stage(chromium, tmp_path) as stage:
         tab = await stage.blank()
-        said = """
+        announcement = """
         const { words } = await import("/chat/shared/language.js");
         const { TEXTS } = await import("/chat/words.js");
         const de = words(TEXTS, "de");
         return [de("unread", { n: 1 }), de("unread", { n: 1200 }), de("typing", { n: 2, names: "Alice und Bob" })];
         """
-        assert await tab.run(said) == [
+        assert await tab.run(announcement) == [
             "1 ungelesene Nachricht", "1.200 ungelesene Nachrichten", "Alice und Bob schreiben …",
         ]  # fmt: skip
         german = await chromium.open("deutsch", f"{stage.server.url}/chat/", languages=["de-AT", "en"])

@@ -162,8 +162,8 @@ async def test_participants_of_a_group_see_its_pins_and_moderators_change_them(c
     async with chat_stage(chromium, tmp_path) as stage:
         await create(stage, "trains", "Night trains")
         await stage.ask("POST", "/groups/trains/members", {"participants": ["alice"], "moderators": ["carol"]})
-        said = await stage.say("bob", "trains", "platform 7", "group")
-        await stage.ask("POST", f"/messages/{said['id']}/pin", behalf="bob")
+        sent = await stage.say("bob", "trains", "platform 7", "group")
+        await stage.ask("POST", f"/messages/{sent['id']}/pin", behalf="bob")
         buttons = "[...document.querySelectorAll('#messages .menu button, dialog button')].map((b) => b.innerText)"
         for uid, may in (("alice", False), ("carol", True)):
             tab = await stage.open(uid, "Night trains")
@@ -193,8 +193,8 @@ async def test_groups_and_details_fit_a_phone_and_work_by_keyboard_in_german(chr
         await create(stage, "depot", hostile, "password", password="k")
         await create(stage, "trains", "Nachtzüge")
         await stage.ask("POST", "/groups/trains/members", {"participants": ["alice"]})
-        said = await stage.say("bob", "trains", hostile, "group")
-        await stage.ask("POST", f"/messages/{said['id']}/pin", behalf="bob")
+        sent = await stage.say("bob", "trains", hostile, "group")
+        await stage.ask("POST", f"/messages/{sent['id']}/pin", behalf="bob")
         tab = await stage.blank(width=360, height=640, languages=["de-DE"])
         await tab.run(
             "[...document.querySelectorAll('.demo-users button')].find((b) => b.innerText.trim().endsWith('Alice')).click()"

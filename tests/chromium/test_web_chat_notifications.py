@@ -94,7 +94,7 @@ async def nobody_connected(stage: ChatStage) -> bool:
     return not await stage.ask("GET", "/connections?state=live")
 
 
-def received(service: PushService, action: str) -> list[Any]:
+def received_notifications(service: PushService, action: str) -> list[Any]:
     """Return the notifications of an action that the push service received."""
     sent = [json.loads(service.received(n)) for n in range(len(service.requests))]
     return [one for one in sent if one["action"] == action]
@@ -147,7 +147,7 @@ async def test_notification_is_shown_while_the_page_is_hidden_and_a_click_opens_
         assert clicked == {"focused": [f"{stage.server.url}/chat/"], "opened": [], "closed": 1}
         await tab.wait_for(f"{HEAD} === 'Bob'")
         await stage.ask("DELETE", f"/messages/{pushed['messageId']}", behalf="bob")
-        withdrawn = await until(lambda: asyncio.sleep(0, received(service, "deleted")), 30)
+        withdrawn = await until(lambda: asyncio.sleep(0, received_notifications(service, "deleted")), 30)
         assert await tab.in_worker(PUSH, message=json.dumps(withdrawn[0])) == []
         await tab.set_visible(True)
         await tab.wait_for(CONNECTED)
@@ -254,17 +254,17 @@ async def test_next_user_does_not_inherit_notifications_but_can_turn_them_on(chr
 
 async def test_refusal_by_the_browser_is_shown_and_nothing_is_registered(chromium: Browser, tmp_path):
     async with pushing(chromium, tmp_path) as (stage, _, before):
-        said = "document.querySelector('.me [role=alert]')?.innerText"
+        announcement = "document.querySelector('.me [role=alert]')?.innerText"
         refusing = await stage.open("alice")  # a headless browser denies notifications by itself
         await press(refusing, "Notifications: off")
-        await refusing.wait_for(f"{said}?.includes('does not allow notifications')")
+        await refusing.wait_for(f"{announcement}?.includes('does not allow notifications')")
         without = await stage.open("alice", before="delete window.PushManager")
         await press(without, "Notifications: off")
-        await without.wait_for(f"{said}?.includes('has no notifications')")
+        await without.wait_for(f"{announcement}?.includes('has no notifications')")
         failing = "PushManager.prototype.subscribe = async () => { throw new DOMException('gone', 'AbortError'); };"
         offline = await stage.open("alice", before=before + failing)
         await press(offline, "Notifications: off")
-        await offline.wait_for(f"{said}?.includes('push service was not reached')")
+        await offline.wait_for(f"{announcement}?.includes('push service was not reached')")
         for tab in (refusing, without, offline):
             assert await tab.evaluate(OFF)
         assert await devices(stage, "alice") == []
@@ -290,6 +290,6 @@ async def test_server_without_web_push_offers_no_button(chromium: Browser, tmp_p
         tab = await stage.open("alice", "Bob")
         await stage.say("bob", "alice", "hello")
         await tab.wait_for(f"{WORDS}.length === 1")
-        asked = "performance.getEntriesByType('resource').some((one) => one.name.endsWith('/push/v1/web') && one.responseEnd)"
-        await tab.wait_for(asked)
+        is_key_fetched = "performance.getEntriesByType('resource').some((one) => one.name.endsWith('/push/v1/web') && one.responseEnd)"
+        await tab.wait_for(is_key_fetched)
         assert await tab.evaluate(BUTTON) is None

@@ -102,37 +102,35 @@ class Console:
                 await machine.start()
 
 
-async def _run(given: argparse.Namespace) -> int:
+async def _run(args: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="tailwire-cluster-") as folder:
-        cluster = Cluster(Path(folder), servers=given.servers, with_nats=given.nats)
+        cluster = Cluster(Path(folder), servers=args.servers, with_nats=args.nats)
         people: People | None = None
         try:
-            print(
-                f"Starting PostgreSQL, {'NATS, ' if given.nats else ''}{given.servers} servers and Caddy …", flush=True
-            )
+            print(f"Starting PostgreSQL, {'NATS, ' if args.nats else ''}{args.servers} servers and Caddy …", flush=True)
             await cluster.start()
             server = cluster.servers[0].process
             people = People(cluster.url, server.app_id, server.auth_key)
             await people.start()
             print(f"{', '.join(NAMES)} chat over {cluster.url} (app id {server.app_id}, auth key {server.auth_key}).")
-            return await _watch(given, cluster, people)
+            return await _watch(args, cluster, people)
         finally:
             if people is not None:
                 await people.close()
             await cluster.close()
 
 
-async def _watch(given: argparse.Namespace, cluster: Cluster, people: People) -> int:
+async def _watch(args: argparse.Namespace, cluster: Cluster, people: People) -> int:
     console = Console(cluster, people)
     tasks = [asyncio.create_task(console.report())]
-    if given.faults:
+    if args.faults:
         tasks.append(asyncio.create_task(console.break_things()))
     if sys.stdin.isatty():
         print(console.help())
         asyncio.get_running_loop().add_reader(sys.stdin, console.on_key)
     with _single_keys():
         try:
-            await asyncio.wait_for(console.ended.wait(), given.seconds or None)
+            await asyncio.wait_for(console.ended.wait(), args.seconds or None)
         except TimeoutError:
             print("Time is over.")
     for task in tasks:

@@ -124,7 +124,7 @@ class Neighbours:
         for reaction in ("x", "y"):
             await s.reactions.add(act, reaction, 5, 10)
         await s.annotations.save(act, 5, 20)
-        await s.annotations.subscribe(act, wanted=True)
+        await s.annotations.subscribe(act, following=True)
         await s.annotations.add_report(act, "spam", None, 5)
         await s.annotations.add_interactions(act, ["one", "two"], 5)
 

@@ -134,12 +134,12 @@ def announced(by: str, guid: str) -> Callable[[Any], Draft]:
     return lambda _: draft_of(by, (guid, "group"), "", category="action", sent_at=5)
 
 
-def _told(row: Any) -> Draft:
+def _action_draft(row: Any) -> Draft:
     draft = draft_of(row.sender, (row.receiver, row.receiver_type), "", category="action", sent_at=6)
     return draft._replace(shown=False)
 
 
-async def _there(side: Side, number: int | None) -> int | None:
+async def _existing_id(side: Side, number: int | None) -> int | None:
     # Return the id of a message if it exists, as the actions require for threads and quotes.
     if number is None or await side.store.messages.get(side.message(number)) is None:
         return None
@@ -157,8 +157,8 @@ def sends(draw: Any) -> Call:
     }  # fmt: skip
 
     async def send(side: Side) -> Any:
-        thread = await _there(side, parent)
-        quote = await _there(side, quoted)
+        thread = await _existing_id(side, parent)
+        quote = await _existing_id(side, quoted)
         return await side.store.messages.add(
             draft_of(sender, place, text, tag, parent_id=thread, quoted_id=quote, **more)
         )
@@ -169,11 +169,11 @@ def sends(draw: Any) -> Call:
 def _edit(number: int, by: str, text: str, named: tuple[str, ...] | None, now: int) -> Call:
     body = json.dumps({"data": {"text": text}}, ensure_ascii=False).encode()
     after = Edited(body, 16 if text else 0, named)
-    return lambda s: s.store.messages.edit(_message_act(s, number, by), now, lambda _: after, _told)
+    return lambda s: s.store.messages.edit(_message_act(s, number, by), now, lambda _: after, _action_draft)
 
 
 def _delete(number: int, by: str, now: int) -> Call:
-    return lambda s: s.store.messages.delete(_message_act(s, number, by), now, lambda _: b'{"data":{}}', _told)
+    return lambda s: s.store.messages.delete(_message_act(s, number, by), now, lambda _: b'{"data":{}}', _action_draft)
 
 
 def _mark(uid: str, place: tuple[str, str], number: int, now: int, read: bool, log: bool) -> Call:
@@ -232,7 +232,7 @@ CHANGES: st.SearchStrategy[Call] = st.one_of(
         lambda n, uid, at, pinned: lambda s: s.store.annotations.pin(_message_act(s, n, uid), at, 2, pinned=pinned),
         numbers, uids, times, st.booleans()),
     st.builds(
-        lambda n, uid, wanted: lambda s: s.store.annotations.subscribe(_message_act(s, n, uid), wanted=wanted),
+        lambda n, uid, wanted: lambda s: s.store.annotations.subscribe(_message_act(s, n, uid), following=wanted),
         numbers, uids, st.booleans()),
     st.builds(
         lambda n, uid, at: lambda s: s.store.annotations.add_report(_message_act(s, n, uid), "spam", "é", at),
@@ -311,14 +311,14 @@ def _without_id(call: Call) -> Call:
 _SORTED = {"name": "name", "createdAt": "created_at", "status": "last_active_at"}
 
 
-async def _read_on(noun: Any, wanted: Any, key: str) -> Any:
+async def _read_on(noun: Any, criteria: Any, key: str) -> Any:
     # Two pages, the second after the last row of the first.
-    first = await noun.read_on(wanted, ())
+    first = await noun.read_on(criteria, ())
     if not first:
         return []
-    sort = _SORTED.get(getattr(wanted, "sort_by", ""))
+    sort = _SORTED.get(getattr(criteria, "sort_by", ""))
     position = tuple(getattr(first[-1], name) for name in (sort, key) if name)
-    return [*first, "then", *await noun.read_on(wanted, position)]
+    return [*first, "then", *await noun.read_on(criteria, position)]
 
 
 def _in_any_order(call: Call) -> Call:
@@ -370,8 +370,8 @@ def lists_of_messages(draw: Any) -> Call:
     def ask(side: Side) -> Awaitable[Any]:
         found = {name: side.message(number) for name, number in cursors.items()}
         conversation = key_of(reader or "alice", *place) if place else None
-        wanted = MessageFilter(reader, conversation, newer=newer, **values, **found, **page)
-        return side.store.messages.find(wanted)
+        criteria = MessageFilter(reader, conversation, newer=newer, **values, **found, **page)
+        return side.store.messages.find(criteria)
 
     return ask
 
@@ -469,7 +469,7 @@ QUESTIONS: st.SearchStrategy[Call] = st.one_of(
     _user_filters.map(lambda wanted: lambda s: _read_on(s.store.users, wanted, "uid")),
     _group_filters.map(lambda wanted: lambda s: _read_on(s.store.groups, wanted, "guid")),
     _member_filters.map(lambda wanted: lambda s: _read_on(s.store.members, wanted, "uid")),
-    st.builds(lambda guid, uid: lambda s: s.store.groups.seen_by(guid, uid), st.sampled_from(GUIDS), uids),
+    st.builds(lambda guid, uid: lambda s: s.store.groups.get_for(guid, uid), st.sampled_from(GUIDS), uids),
     _member_filters.map(lambda wanted: lambda s: s.store.members.find(wanted)),
     _member_filters.map(lambda wanted: lambda s: s.store.members.bans(wanted)),
     _conversation_filters.map(lambda wanted: lambda s: s.store.conversations.find(wanted)),

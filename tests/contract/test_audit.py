@@ -25,7 +25,7 @@ class Clock(World):
         return self.now
 
 
-async def opened(open_store):
+async def open_audited(open_store):
     """Return a new store that keeps an audit log."""
     store = await open_store(Clock())
     store.audit.set_limits(seconds=3600, entries=100)
@@ -53,13 +53,13 @@ def entry(target: str, **more) -> AuditEntry:
 
 
 async def test_entry_is_stored_with_all_its_fields(open_store):
-    store = await opened(open_store)
+    store = await open_audited(open_store)
     await store.keys.add(KEY)
-    said = AuditEntry(
+    entry_made = AuditEntry(
         "behalf", "k1", "PUT /users/{uid}", "alice", "name, avatar", KEY.key_hash, "bob", "203.0.113.7", "r-1"
     )
-    await store.audit.add(said)
-    assert said.taken
+    await store.audit.add(entry_made)
+    assert entry_made.taken
     (row,) = await store.audit.find(AuditFilter(limit=10))
     assert row.id > 0
     assert row[1:] == (
@@ -71,7 +71,7 @@ async def test_entry_is_stored_with_all_its_fields(open_store):
 
 
 async def test_each_kind_of_write_takes_the_entry_of_its_request_once(open_store):
-    store = await opened(open_store)
+    store = await open_audited(open_store)
     unit, single, many, by_key = entry("unit"), entry("single"), entry("many"), entry("key", key_hash=KEY.key_hash)
     await within(unit, lambda: store.users.add(DAVE), lambda: store.users.add(dataclasses.replace(DAVE, uid="erin")))
     await within(single, lambda: store.keys.add(KEY), lambda: store.users.store_last_online("dave", 5))
@@ -86,104 +86,104 @@ async def test_each_kind_of_write_takes_the_entry_of_its_request_once(open_store
 
 
 async def test_write_that_does_nothing_leaves_the_entry_to_the_next_one(open_store):
-    store = await opened(open_store)
+    store = await open_audited(open_store)
     await store.users.add(DAVE)
     await store.keys.add(KEY)
-    said = entry("later")
+    entry_made = entry("later")
     left = []
 
     async def in_vain() -> None:
         assert not await store.users.add(DAVE)
-        left.append(said.taken)
+        left.append(entry_made.taken)
         assert not await store.keys.change("unknown", "x", "authOnly")
-        left.append(said.taken)
+        left.append(entry_made.taken)
         with pytest.raises(Refused):
             await store.tokens.add(TokenRow("hash", "nobody", 1), 5)
-        left.append(said.taken)
+        left.append(entry_made.taken)
 
-    await within(said, in_vain)
+    await within(entry_made, in_vain)
     assert left == [False, False, False]
     assert await targets(store) == []
-    await within(said, in_vain, lambda: store.keys.change(KEY.key_hash, "New", "authOnly"))
+    await within(entry_made, in_vain, lambda: store.keys.change(KEY.key_hash, "New", "authOnly"))
     assert await targets(store) == ["later"]
     await store.close()
 
 
 async def test_nothing_is_recorded_for_a_request_that_has_failed(open_store):
-    store = await opened(open_store)
-    said = entry("failed", over=True)
-    await within(said, lambda: store.users.add(DAVE), lambda: store.keys.add(KEY))
+    store = await open_audited(open_store)
+    entry_made = entry("failed", over=True)
+    await within(entry_made, lambda: store.users.add(DAVE), lambda: store.keys.add(KEY))
     assert await targets(store) == []
     assert await store.users.get("dave") is not None
     await store.close()
 
 
 async def test_writes_without_a_key_are_not_recorded(open_store):
-    store = await opened(open_store)
+    store = await open_audited(open_store)
     await store.users.add(DAVE)
     assert await targets(store) == []
     await store.close()
 
 
 async def test_send_does_not_lose_its_entry(open_store):
-    store = await opened(open_store)
-    said = entry("send", kind="use")
+    store = await open_audited(open_store)
+    entry_made = entry("send", kind="use")
     draft = Draft("u/a/b", "a", "b", "user", "message", "text", b'{"x":1}', 1)
-    await within(said, lambda: store.messages.add(draft))
-    if not said.taken:  # what a request does when it has succeeded
-        await store.audit.add(said)
+    await within(entry_made, lambda: store.messages.add(draft))
+    if not entry_made.taken:  # what a request does when it has succeeded
+        await store.audit.add(entry_made)
     assert await targets(store) == ["send"]
     await store.close()
 
 
 async def test_entries_are_filtered_and_read_in_pages(open_store):
-    store = await opened(open_store)
+    store = await open_audited(open_store)
     for n, kind in enumerate(("change", "behalf", "use", "change")):
         store.audit._world.now = Clock.now + n
         await store.audit.add(
             entry(f"t{n}", kind=kind, actor=f"k{n % 2}", action=f"A{n}", on_behalf_of="bob" if n == 1 else "")
         )
 
-    async def found(**wanted) -> list[str]:
-        return [row.target for row in await store.audit.find(AuditFilter(**{"limit": 10, **wanted}))]
+    async def find_targets(**criteria) -> list[str]:
+        return [row.target for row in await store.audit.find(AuditFilter(**{"limit": 10, **criteria}))]
 
-    assert await found() == ["t3", "t2", "t1", "t0"]
+    assert await find_targets() == ["t3", "t2", "t1", "t0"]
     first = await store.audit.find(AuditFilter(limit=2))
-    assert await found(before=first[-1].id) == ["t1", "t0"]
-    assert await found(kind="change") == ["t3", "t0"]
-    assert await found(actor="k1") == ["t3", "t1"]
-    assert await found(on_behalf_of="bob") == ["t1"]
-    assert await found(action="A2") == ["t2"]
-    assert await found(target="t0") == ["t0"]
-    assert await found(since=Clock.now + 1, until=Clock.now + 2) == ["t2", "t1"]
+    assert await find_targets(before=first[-1].id) == ["t1", "t0"]
+    assert await find_targets(kind="change") == ["t3", "t0"]
+    assert await find_targets(actor="k1") == ["t3", "t1"]
+    assert await find_targets(on_behalf_of="bob") == ["t1"]
+    assert await find_targets(action="A2") == ["t2"]
+    assert await find_targets(target="t0") == ["t0"]
+    assert await find_targets(since=Clock.now + 1, until=Clock.now + 2) == ["t2", "t1"]
     await store.close()
 
 
 async def test_old_entries_are_not_shown_and_are_removed(open_store):
-    store = await opened(open_store)
+    store = await open_audited(open_store)
     await store.audit.add(entry("old"))
     store.audit._world.now = Clock.now + 3601
     assert await targets(store) == []
     await store.audit.add(entry("new"))
-    await cleaned(store)
+    await clean(store)
     assert await all_targets(store) == ["new"]
     await store.close()
 
 
 async def test_each_kind_of_entry_has_its_own_limit(open_store):
-    store = await opened(open_store)
+    store = await open_audited(open_store)
     store.audit.set_limits(seconds=3600, entries=3)
     for n in range(5):
         await store.audit.add(entry(f"change{n}"))
         await store.audit.add(entry(f"use{n}", kind="use"))
     await store.audit.add(entry("behalf", kind="behalf"))
-    await cleaned(store)
+    await clean(store)
     assert await all_targets(store) == ["change2", "use2", "change3", "use3", "change4", "use4", "behalf"]
     await store.close()
 
 
 async def test_no_entries_are_stored_if_they_are_kept_for_no_time(open_store):
-    store = await opened(open_store)
+    store = await open_audited(open_store)
     store.audit.set_limits(seconds=0, entries=100)
     await within(entry("x"), lambda: store.users.add(DAVE))
     await within(entry("y"), lambda: store.keys.add(KEY))
@@ -197,14 +197,14 @@ async def all_targets(store) -> list[str]:
     return [row[0] for row in await store.database.rows("SELECT target FROM audit ORDER BY id")]
 
 
-async def cleaned(store) -> None:
-    """Do what a store on PostgreSQL does from time to time, and one on SQLite with each entry."""
+async def clean(store) -> None:
+    """Remove old entries, as a store on PostgreSQL does from time to time, and one on SQLite with each new entry."""
     if hasattr(store, "upkeep"):
         await store.upkeep.clean()
 
 
 async def test_size_of_the_database_and_duration_of_transactions_are_measured(open_store):
-    store = await opened(open_store)
+    store = await open_audited(open_store)
     seconds: list[float] = []
     store.measures.on_transaction(seconds.append)
     await store.users.add(DAVE)

@@ -53,7 +53,7 @@ async def leave(store, uid: str) -> int:
     return stored.message.id
 
 
-async def found(store, reader: str, device: str = "", after: int = 0, heard: tuple[int, ...] = ()) -> list[str]:
+async def find_changes(store, reader: str, device: str = "", after: int = 0, heard: tuple[int, ...] = ()) -> list[str]:
     rows = await store.change_log.find(reader, device, after, await store.change_log.newest_number(), heard, 100)
     assert [row.number for row in rows] == sorted(row.number for row in rows)
     return [f"{row.kind} {row.uid} {row.message_id}" for row in rows]
@@ -70,23 +70,26 @@ async def test_reader_finds_changes_that_concern_them_except_those_of_their_own_
     await store.read_state.mark_up_to(GROUP, "bob", first, 7, read=True, group="g", sender="alice", device="phone")
     reaction, pin, read = f"reaction added bob {first}", f"pinned alice {first}", f"read bob {first}"
     by_all = [f"{kind} bob {first}" for kind in ("delivered to all", "read by all")]
-    assert await found(store, "alice", "desk") == [reaction, read, *by_all]
-    assert await found(store, "alice", "laptop") == [reaction, pin, f"saved alice {first}", read, *by_all]
-    assert await found(store, "bob", "phone") == [pin]
-    assert await found(store, "bob", "desk") == [reaction, read]  # the devices of two users may have the same name
-    assert await found(store, "carol") == []
-    assert await found(store, "alice", "desk", after=2) == [read, *by_all]
-    assert await found(store, "alice", "desk", heard=(1, 4)) == by_all
+    assert await find_changes(store, "alice", "desk") == [reaction, read, *by_all]
+    assert await find_changes(store, "alice", "laptop") == [reaction, pin, f"saved alice {first}", read, *by_all]
+    assert await find_changes(store, "bob", "phone") == [pin]
+    assert await find_changes(store, "bob", "desk") == [
+        reaction,
+        read,
+    ]  # the devices of two users may have the same name
+    assert await find_changes(store, "carol") == []
+    assert await find_changes(store, "alice", "desk", after=2) == [read, *by_all]
+    assert await find_changes(store, "alice", "desk", heard=(1, 4)) == by_all
     await store.close()
 
 
 async def test_former_member_finds_only_changes_between_joining_and_leaving(open_store):
     store = await open_store()
     await store.groups.add(GroupRow("g", "G", "public", owner="alice", members_count=1, created_at=1))
-    said = await say(store, "alice", "g")
+    message_id = await say(store, "alice", "g")
 
     async def react(text: str) -> None:
-        await store.reactions.add(MessageAct(said, "alice", anything), text, 5, 10)
+        await store.reactions.add(MessageAct(message_id, "alice", anything), text, 5, 10)
 
     await react("before")
     joined = await join(store, "bob")
@@ -107,9 +110,9 @@ async def test_former_members_who_left_after_a_change_are_found(open_store):
     for uid in ("bob", "carol"):
         await join(store, uid)
     await leave(store, "carol")
-    said = await say(store, "alice", "g")
+    message_id = await say(store, "alice", "g")
     read = await store.read_state.mark_up_to(
-        GROUP, "alice", said, 7, read=True, group="g", sender="alice", device="phone"
+        GROUP, "alice", message_id, 7, read=True, group="g", sender="alice", device="phone"
     )
     who = ["alice", "bob", "carol"]
     assert await store.change_log.left_after("g", who, read.number) == []
@@ -127,15 +130,15 @@ async def test_former_member_who_returned_after_a_change_was_not_a_member_at_the
     store = await open_store()
     await store.groups.add(GroupRow("g", "G", "public", owner="alice", members_count=1, created_at=1))
     await join(store, "bob")
-    said = await say(store, "bob", "g")
+    message_id = await say(store, "bob", "g")
     await leave(store, "bob")
     read = await store.read_state.mark_up_to(
-        GROUP, "alice", said, 7, read=True, group="g", sender="bob", device="phone"
+        GROUP, "alice", message_id, 7, read=True, group="g", sender="bob", device="phone"
     )
     await join(store, "bob")
     await leave(store, "bob")
     assert await store.change_log.left_after("g", ["bob"], read.number) == []
-    assert await found(store, "bob", "-") == []  # a catch-up agrees
+    assert await find_changes(store, "bob", "-") == []  # a catch-up agrees
     await store.close()
 
 
@@ -143,15 +146,15 @@ async def test_removal_of_a_group_is_found_by_its_members_at_that_time(open_stor
     store = await open_store()
     await store.groups.add(GroupRow("g", "G", "public", owner="alice", members_count=1, created_at=1))
     await join(store, "bob")
-    said = await say(store, "bob", "g")
-    await store.reactions.add(MessageAct(said, "bob", anything), "x", 5, 10)
+    message_id = await say(store, "bob", "g")
+    await store.reactions.add(MessageAct(message_id, "bob", anything), "x", 5, 10)
     _, number = await store.removal.remove_group(GroupAct("g", "alice", "", anything, "desk"), lambda _: ())
     await store.groups.add(GroupRow("g", "G", "public", owner="carol", members_count=1, created_at=1))
-    assert await found(store, "bob", "-") == ["group removed alice 0"]
-    assert await found(store, "alice", "desk") == []
-    assert await found(store, "alice", "laptop") == ["group removed alice 0"]
-    assert await found(store, "carol", "-") == []
-    assert await found(store, "bob", "-", after=number) == []
+    assert await find_changes(store, "bob", "-") == ["group removed alice 0"]
+    assert await find_changes(store, "alice", "desk") == []
+    assert await find_changes(store, "alice", "laptop") == ["group removed alice 0"]
+    assert await find_changes(store, "carol", "-") == []
+    assert await find_changes(store, "bob", "-", after=number) == []
     await store.close()
 
 
@@ -163,12 +166,12 @@ async def test_each_removal_of_a_group_is_found_by_those_who_were_members_then(o
         for uid in members:
             await join(store, uid)
         await store.removal.remove_group(GroupAct("g", "app", "", anything), lambda _: ())
-    removals = {uid: len(await found(store, uid, "-")) for uid in ("alice", "bob", "carol", "dave", "erin")}
+    removals = {uid: len(await find_changes(store, uid, "-")) for uid in ("alice", "bob", "carol", "dave", "erin")}
     assert removals == {"alice": 3, "bob": 1, "carol": 2, "dave": 1, "erin": 0}
     await store.groups.add(first)
     await join(store, "bob")
     await store.removal.remove_conversation(GROUP)
-    assert len(await found(store, "dave", "-")) == 1
+    assert len(await find_changes(store, "dave", "-")) == 1
     await store.close()
 
 
@@ -179,11 +182,11 @@ async def test_change_of_a_group_is_logged_with_it(open_store):
     act = GroupAct("g", "alice", "", anything, "desk")
     _, renamed = await store.groups.change(act, lambda _: {"name": "H"}, lambda _: ())
     assert await store.change_log.newest_number() == renamed
-    assert await found(store, "bob", "phone") == ["group alice 0"]
-    given = await store.groups.transfer_ownership(GroupAct("g", "alice", "bob", anything, "desk"), 2, lambda _: ())
-    assert await store.change_log.newest_number() == given > renamed
-    assert await found(store, "bob", "phone", after=renamed) == ["group alice 0"]
-    assert await found(store, "alice", "desk", after=renamed) == []
+    assert await find_changes(store, "bob", "phone") == ["group alice 0"]
+    number = await store.groups.transfer_ownership(GroupAct("g", "alice", "bob", anything, "desk"), 2, lambda _: ())
+    assert await store.change_log.newest_number() == number > renamed
+    assert await find_changes(store, "bob", "phone", after=renamed) == ["group alice 0"]
+    assert await find_changes(store, "alice", "desk", after=renamed) == []
     await store.close()
 
 
@@ -203,29 +206,29 @@ class OwnChange(NamedTuple):
 
 CHAT = key_of("alice", "bob", "user")
 OWN_CHANGES = {
-    "tags": OwnChange(lambda s, said: s.read_state.tag(CHAT, "bob", '["x"]', "phone"), "list changed bob 0"),
+    "tags": OwnChange(lambda s, message_id: s.read_state.tag(CHAT, "bob", '["x"]', "phone"), "list changed bob 0"),
     "no tags": OwnChange(
-        lambda s, said: s.read_state.tag(CHAT, "bob", None, "phone"), "list changed bob 0",
-        lambda s, said: s.read_state.tag(CHAT, "bob", '["x"]', "phone")),
+        lambda s, message_id: s.read_state.tag(CHAT, "bob", None, "phone"), "list changed bob 0",
+        lambda s, message_id: s.read_state.tag(CHAT, "bob", '["x"]', "phone")),
     "a deleted conversation": OwnChange(
-        lambda s, said: s.read_state.clear(CHAT, "bob", said, "phone"), "list removed bob 0"),
-    "a pin": OwnChange(lambda s, said: s.read_state.pin(CHAT, "bob", 5, 9, "phone"), "list pinned bob 0"),
+        lambda s, message_id: s.read_state.clear(CHAT, "bob", message_id, "phone"), "list removed bob 0"),
+    "a pin": OwnChange(lambda s, message_id: s.read_state.pin(CHAT, "bob", 5, 9, "phone"), "list pinned bob 0"),
     "a removed pin": OwnChange(
-        lambda s, said: s.read_state.pin(CHAT, "bob", None, 9, "phone"), "list unpinned bob 0",
-        lambda s, said: s.read_state.pin(CHAT, "bob", 5, 9, "phone")),
+        lambda s, message_id: s.read_state.pin(CHAT, "bob", None, 9, "phone"), "list unpinned bob 0",
+        lambda s, message_id: s.read_state.pin(CHAT, "bob", 5, 9, "phone")),
     "a mark as unread": OwnChange(
-        lambda s, said: s.read_state.mark_unread_after(CHAT, "bob", 0, "phone"), "list changed bob 0",
-        lambda s, said: s.read_state.mark_up_to(CHAT, "bob", said, 5, read=True, sender="alice")),
+        lambda s, message_id: s.read_state.mark_unread_after(CHAT, "bob", 0, "phone"), "list changed bob 0",
+        lambda s, message_id: s.read_state.mark_up_to(CHAT, "bob", message_id, 5, read=True, sender="alice")),
     "a mark as unread after a message": OwnChange(
-        lambda s, said: s.read_state.mark_unread_after(CHAT, "bob", said - 1, "phone"), "list changed bob 0",
-        lambda s, said: s.read_state.mark_up_to(CHAT, "bob", said, 5, read=True, sender="alice")),
-    "a block": OwnChange(lambda s, said: s.blocks.add("bob", ["alice"], 5, device="phone"), "blocks bob 0"),
+        lambda s, message_id: s.read_state.mark_unread_after(CHAT, "bob", message_id - 1, "phone"), "list changed bob 0",
+        lambda s, message_id: s.read_state.mark_up_to(CHAT, "bob", message_id, 5, read=True, sender="alice")),
+    "a block": OwnChange(lambda s, message_id: s.blocks.add("bob", ["alice"], 5, device="phone"), "blocks bob 0"),
     "a removed block": OwnChange(
-        lambda s, said: s.blocks.remove("bob", ["alice"], device="phone"), "blocks bob 0",
-        lambda s, said: s.blocks.add("bob", ["alice"], 5)),
+        lambda s, message_id: s.blocks.remove("bob", ["alice"], device="phone"), "blocks bob 0",
+        lambda s, message_id: s.blocks.add("bob", ["alice"], 5)),
     "a removed save": OwnChange(
-        lambda s, said: s.annotations.unsave(said, "bob", "phone"), "unsaved bob {said}",
-        lambda s, said: s.annotations.save(MessageAct(said, "bob", anything), 6, 10)),
+        lambda s, message_id: s.annotations.unsave(message_id, "bob", "phone"), "unsaved bob {message_id}",
+        lambda s, message_id: s.annotations.save(MessageAct(message_id, "bob", anything), 6, 10)),
 }  # fmt: skip
 own_changes = pytest.mark.parametrize("change", OWN_CHANGES.values(), ids=OWN_CHANGES)
 
@@ -243,10 +246,10 @@ async def two_messages(store) -> int:
 async def before_change(open_store, change) -> tuple[Any, int]:
     """Return a store with two messages, in which the change can be made, and the id of the second."""
     store = await open_store()
-    said = await two_messages(store)
+    messages = await two_messages(store)
     if change.before is not None:
-        await change.before(store, said)
-    return store, said
+        await change.before(store, messages)
+    return store, messages
 
 
 async def take_next_number(store) -> None:
@@ -259,15 +262,15 @@ async def take_next_number(store) -> None:
 
 @own_changes
 async def test_own_change_is_logged_with_it_and_not_again_when_nothing_changes(open_store, change):
-    store, said = await before_change(open_store, change)
+    store, message_id = await before_change(open_store, change)
     before = await store.change_log.newest_number()
-    number = await change.make(store, said)
+    number = await change.make(store, message_id)
     assert number == await store.change_log.newest_number() > before
-    assert await found(store, "bob", "tablet", after=before) == [change.entry.format(said=said)]
-    assert await found(store, "bob", "phone", after=before) == []
-    assert await found(store, "alice", "-", after=before) == []
+    assert await find_changes(store, "bob", "tablet", after=before) == [change.entry.format(message_id=message_id)]
+    assert await find_changes(store, "bob", "phone", after=before) == []
+    assert await find_changes(store, "alice", "-", after=before) == []
     stored = await content(store)
-    assert await change.make(store, said) == 0
+    assert await change.make(store, message_id) == 0
     assert await content(store) == stored
     assert await store.change_log.newest_number() == number
     await store.close()
@@ -275,27 +278,27 @@ async def test_own_change_is_logged_with_it_and_not_again_when_nothing_changes(o
 
 @own_changes
 async def test_own_change_that_cannot_be_logged_is_not_made(open_store, change):
-    store, said = await before_change(open_store, change)
+    store, message_id = await before_change(open_store, change)
     stored = await content(store)
     await take_next_number(store)
     with pytest.raises(Exception, match=r"(?i)unique|duplicate"):
-        await change.make(store, said)
+        await change.make(store, message_id)
     assert await content(store) == stored
-    assert await change.make(store, said)  # the next number is free
+    assert await change.make(store, message_id)  # the next number is free
     assert await content(store) != stored
     await store.close()
 
 
 async def test_taking_back_what_a_user_has_not_done_is_not_logged(open_store):
     store = await open_store()
-    said = await say(store, "alice", "bob", "user")
+    message_id = await say(store, "alice", "bob", "user")
     empty = await content(store)
     assert await store.read_state.tag(CHAT, "bob", None) == 0
     assert await store.read_state.pin(CHAT, "bob", None, 9) == 0
     assert await store.read_state.mark_unread_after(CHAT, "bob", 0) == 0
     assert await store.read_state.clear(CHAT, "bob", 0) == 0
     assert await store.blocks.remove("bob", ["alice"]) == 0
-    assert await store.annotations.unsave(said, "bob") == 0
+    assert await store.annotations.unsave(message_id, "bob") == 0
     assert await store.removal.remove_conversation(key_of("bob", "carol", "user")) == {}
     assert await content(store) == empty
     assert await store.change_log.newest_number() == 0
@@ -314,9 +317,9 @@ async def test_removal_of_a_conversation_is_logged_with_it_for_both_users(open_s
     numbers = await store.removal.remove_conversation(CHAT, "bob", "phone")
     assert numbers == {"alice": before + 1, "bob": before + 2}
     assert await store.change_log.newest_number() == before + 2
-    assert await found(store, "alice", "-") == ["list removed bob 0"]
-    assert await found(store, "bob", "tablet") == ["list removed bob 0"]
-    assert await found(store, "bob", "phone") == []
+    assert await find_changes(store, "alice", "-") == ["list removed bob 0"]
+    assert await find_changes(store, "bob", "tablet") == ["list removed bob 0"]
+    assert await find_changes(store, "bob", "phone") == []
     assert await store.removal.remove_conversation(CHAT, "bob", "phone") == {}
     assert await store.change_log.newest_number() == before + 2
     await store.close()
@@ -329,20 +332,20 @@ async def test_removal_of_the_conversation_of_a_group_is_logged_with_it_for_its_
     await say(store, "alice", "g")
     numbers = await store.removal.remove_conversation(GROUP, "alice", "desk")
     assert numbers == {"": await store.change_log.newest_number()}
-    assert await found(store, "bob", "phone") == ["list removed alice 0"]
-    assert await found(store, "alice", "laptop") == ["list removed alice 0"]
-    assert await found(store, "alice", "desk") == []
-    assert await found(store, "carol", "-") == []
+    assert await find_changes(store, "bob", "phone") == ["list removed alice 0"]
+    assert await find_changes(store, "alice", "laptop") == ["list removed alice 0"]
+    assert await find_changes(store, "alice", "desk") == []
+    assert await find_changes(store, "carol", "-") == []
     await store.close()
 
 
 async def test_later_change_of_the_same_thing_replaces_the_earlier_one(open_store):
     store = await open_store()
-    said = await say(store, "alice", "bob", "user")
+    message_id = await say(store, "alice", "bob", "user")
     for _ in range(3):
-        assert await store.reactions.add(MessageAct(said, "bob", anything), "x", 5, 10)
-        assert await store.reactions.remove(MessageAct(said, "bob", anything), "x", 5)
-    assert await found(store, "alice", "-") == [f"reaction removed bob {said}"]
+        assert await store.reactions.add(MessageAct(message_id, "bob", anything), "x", 5, 10)
+        assert await store.reactions.remove(MessageAct(message_id, "bob", anything), "x", 5)
+    assert await find_changes(store, "alice", "-") == [f"reaction removed bob {message_id}"]
     assert await store.change_log.newest_number() == 6
     await store.close()
 
@@ -363,25 +366,25 @@ async def test_old_and_excess_entries_are_forgotten_and_the_last_forgotten_numbe
     await add(200)
     await say(store, "alice", "bob", "user")
     await add(100)
-    said = await say(store, "alice", "bob", "user")
+    message_id = await say(store, "alice", "bob", "user")
     clock.now += 2000
     await add(300)
     forgotten = await log.forgotten_entries()
     assert forgotten.number == 300
-    assert forgotten.after_id == said - 1
+    assert forgotten.after_id == message_id - 1
     await add(600)
     forgotten = await log.forgotten_entries()
     assert 600 < forgotten.number <= 800
-    assert forgotten.after_id == said
+    assert forgotten.after_id == message_id
     assert len(await log.find("bob", "-", 0, await log.newest_number(), (), 10_000)) == 1200 - forgotten.number
     await store.close()
 
 
 async def test_removed_user_is_in_no_entry(open_store):
     store = await open_store()
-    said = await say(store, "alice", "bob", "user")
-    await store.reactions.add(MessageAct(said, "bob", anything), "x", 5, 10)
-    await store.read_state.mark_up_to(key_of("alice", "bob", "user"), "alice", said, 7, read=True, sender="bob")
+    message_id = await say(store, "alice", "bob", "user")
+    await store.reactions.add(MessageAct(message_id, "bob", anything), "x", 5, 10)
+    await store.read_state.mark_up_to(key_of("alice", "bob", "user"), "alice", message_id, 7, read=True, sender="bob")
     assert await store.blocks.add("bob", ["alice"], 7, device="phone")
     await store.removal.remove_user("bob", with_messages=False)
     rows = await store.database.rows("SELECT count(*) FROM change_log")

@@ -44,11 +44,11 @@ async def test_deleted_message_is_no_longer_among_the_saved_ones(open_store):
 
 async def test_pages_of_reactions_are_in_the_order_of_their_use_in_both_directions(open_store):
     store = await open_store()
-    said = (await store.messages.add(draft("alice", "bob", "user"))).message.id
-    ids = [(await store.reactions.add(MessageAct(said, "bob", anything), text, 5, 10)).id for text in "abcd"]
+    message_id = (await store.messages.add(draft("alice", "bob", "user"))).message.id
+    ids = [(await store.reactions.add(MessageAct(message_id, "bob", anything), text, 5, 10)).id for text in "abcd"]
 
     async def page(**wanted) -> list[str]:
-        return [row.reaction for row in await store.reactions.find(said, limit=2, **wanted)]
+        return [row.reaction for row in await store.reactions.find(message_id, limit=2, **wanted)]
 
     assert await page() == ["a", "b"]
     assert await page(cursor=ids[1]) == ["c", "d"]
@@ -59,10 +59,10 @@ async def test_pages_of_reactions_are_in_the_order_of_their_use_in_both_directio
 
 async def test_pinned_messages_continue_after_the_one_that_was_read_last(open_store):
     store = await open_store()
-    said = [(await store.messages.add(draft("alice", "bob", "user"))).message.id for _ in range(4)]
-    for at, number in enumerate((said[2], said[0], said[3], said[1]), 10):
+    message_ids = [(await store.messages.add(draft("alice", "bob", "user"))).message.id for _ in range(4)]
+    for at, number in enumerate((message_ids[2], message_ids[0], message_ids[3], message_ids[1]), 10):
         assert await store.annotations.pin(MessageAct(number, "alice", anything), at, 10, pinned=True)
-    newest_pins = [said[1], said[3], said[0], said[2]]
+    newest_pins = [message_ids[1], message_ids[3], message_ids[0], message_ids[2]]
     place = key_of("alice", "bob", "user")
     for read, number in enumerate(newest_pins, 1):
         found = await store.messages.find(MessageFilter("bob", place, limit=10, pinned=True, cursor=number))
@@ -87,8 +87,8 @@ async def test_former_owner_is_an_admin_after_the_group_was_transferred(open_sto
 
 async def test_changes_of_a_removed_conversation_are_forgotten(open_store):
     store = await open_store()
-    said = (await store.messages.add(draft("alice", "bob", "user"))).message.id
-    await store.reactions.add(MessageAct(said, "bob", anything), "x", 5, 10)
+    message_id = (await store.messages.add(draft("alice", "bob", "user"))).message.id
+    await store.reactions.add(MessageAct(message_id, "bob", anything), "x", 5, 10)
 
     async def kinds() -> list[str]:
         newest = await store.change_log.newest_number()
@@ -132,9 +132,9 @@ async def test_send_to_a_group_is_refused_with_what_has_become_of_it(open_store)
     await store.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
     act = GroupAct("g", "bob", "", anything)
 
-    async def refusal(said: Draft) -> str:
+    async def refusal(sent: Draft) -> str:
         with pytest.raises(Refused) as caught:
-            await store.messages.add(said, act)
+            await store.messages.add(sent, act)
         return caught.value.code
 
     assert await refusal(draft("bob", "g", "group")) == "ERR_NOT_A_MEMBER"
@@ -152,16 +152,16 @@ async def test_group_keeps_its_messages_when_its_removal_is_refused(open_store, 
     monkeypatch.setattr(removal, "MESSAGES_PER_STEP", 2)
     store = await open_store()
     await store.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
-    said = [(await store.messages.add(draft("alice", "g", "group"))).message.id for _ in range(5)]
+    message_ids = [(await store.messages.add(draft("alice", "g", "group"))).message.id for _ in range(5)]
 
     def refuse(standing: object) -> None:
         raise Refused("ERR_GROUP_NO_ADMIN_SCOPE")
 
     with pytest.raises(Refused):
         await store.removal.remove_group(GroupAct("g", "bob", "", refuse), lambda _: ())
-    assert set(await store.messages.by_ids(said)) == set(said)
+    assert set(await store.messages.by_ids(message_ids)) == set(message_ids)
     await store.removal.remove_group(GroupAct("g", "alice", "", anything), lambda _: ())
-    assert await store.messages.by_ids(said) == {}
+    assert await store.messages.by_ids(message_ids) == {}
     assert await store.groups.get("g") is None
     await store.close()
 

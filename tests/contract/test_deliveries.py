@@ -108,14 +108,14 @@ async def test_events_of_edits_and_deletions_wake_those_who_deliver(open_store):
     store = await open_store()
     woken = []
     await store.webhooks.put(WebhookRow("w", "W", "http://hook", "message_edited,message_deleted", created_at=1))
-    said = (await store.messages.add(draft())).message.id
+    message_id = (await store.messages.add(draft())).message.id
     store.webhooks.on_queued(lambda: woken.append(True))
-    act = MessageAct(said, "alice", lambda standing: None)
-    told = draft()._replace(events=(Event("message_edited"),))
-    await store.messages.edit(act, 5, lambda _: Edited(b'{"data":{}}', 0), lambda _: told)
+    act = MessageAct(message_id, "alice", lambda standing: None)
+    action = draft()._replace(events=(Event("message_edited"),))
+    await store.messages.edit(act, 5, lambda _: Edited(b'{"data":{}}', 0), lambda _: action)
     assert len(woken) == 1
-    told = draft()._replace(events=(Event("message_deleted"),))
-    await store.messages.delete(act, 6, lambda _: b'{"data":{}}', lambda _: told)
+    action = draft()._replace(events=(Event("message_deleted"),))
+    await store.messages.delete(act, 6, lambda _: b'{"data":{}}', lambda _: action)
     assert len(woken) == 2
     assert [row.trigger for row in await store.deliveries.due_deliveries("w", 10**10, 10)] == [
         "message_edited",

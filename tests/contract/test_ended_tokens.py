@@ -15,21 +15,21 @@ def until(name: str, end: int, *, uid: str = "alice", at: int = 1) -> TokenRow:
     return TokenRow(name, uid, at, expires_at=end)
 
 
-async def added(store, token: TokenRow, limit: int = 3) -> list[str] | str:
+async def add_token(store, token: TokenRow, limit: int = 3) -> list[str] | str:
     try:
         return await store.tokens.add(token, limit)
     except Refused as e:
         return e.code
 
 
-async def known(store, *names: str) -> list[bool]:
+async def are_known(store, *names: str) -> list[bool]:
     return [await store.tokens.owner(name) is not None for name in names]
 
 
 async def test_storing_a_token_again_changes_nothing(open_store):
     store = await open_store()
     await store.users.add(UserRow("alice", "Alice", created_at=1))
-    results = await asyncio.gather(*(added(store, until("a", 100)) for _ in range(4)))
+    results = await asyncio.gather(*(add_token(store, until("a", 100)) for _ in range(4)))
     assert results == [[]] * 4
     assert (await store.tokens.of_user("alice", limit=9, offset=0))[1] == 1
     assert await store.tokens.owner("a") == ("alice", 1, 100)
@@ -42,20 +42,20 @@ async def test_revoked_token_is_not_stored_again_until_it_has_ended(open_store):
     for uid in ("alice", "bob", "carol"):
         await store.users.add(UserRow(uid, uid, created_at=1))
     for token in (until("removed", 100), until("all", 100, uid="bob"), until("resting", 100, uid="carol")):
-        assert await added(store, token) == []
+        assert await add_token(store, token) == []
     await store.tokens.remove("removed")
     assert await store.tokens.remove_all("bob") == ["all"]
     assert await store.users.deactivate(["carol"], 9) == (["carol"], [("carol", "resting")])
-    assert await added(store, until("resting", 100, uid="carol")) == "ERR_UID_NOT_FOUND"
+    assert await add_token(store, until("resting", 100, uid="carol")) == "ERR_UID_NOT_FOUND"
     await store.users.deactivate(["carol"], None)
     await store.close()
     store = await open_store()
     for token in (until("removed", 100), until("all", 100, uid="bob"), until("resting", 100, uid="carol")):
-        assert await added(store, token) == "AUTH_ERR_AUTH_TOKEN_NOT_FOUND", token
-    assert await known(store, "removed", "all", "resting") == [False] * 3
+        assert await add_token(store, token) == "AUTH_ERR_AUTH_TOKEN_NOT_FOUND", token
+    assert await are_known(store, "removed", "all", "resting") == [False] * 3
     # Once a token has ended, its revocation is no longer remembered: its end is checked first.
-    assert await added(store, until("later", 300, at=100)) == []
-    assert await added(store, until("removed", 300, at=100)) == []
+    assert await add_token(store, until("later", 300, at=100)) == []
+    assert await add_token(store, until("removed", 300, at=100)) == []
     await store.close()
 
 
@@ -63,10 +63,10 @@ async def test_token_that_was_removed_to_make_room_is_not_stored_again(open_stor
     store = await open_store()
     await store.users.add(UserRow("alice", "Alice", created_at=1))
     for n in range(3):
-        assert await added(store, until(f"t{n}", 100)) == []
-    assert await added(store, until("t3", 100)) == ["t0"]
-    assert await added(store, until("t0", 100)) == "AUTH_ERR_AUTH_TOKEN_NOT_FOUND"
-    assert await known(store, "t0", "t1", "t2", "t3") == [False, True, True, True]
+        assert await add_token(store, until(f"t{n}", 100)) == []
+    assert await add_token(store, until("t3", 100)) == ["t0"]
+    assert await add_token(store, until("t0", 100)) == "AUTH_ERR_AUTH_TOKEN_NOT_FOUND"
+    assert await are_known(store, "t0", "t1", "t2", "t3") == [False, True, True, True]
     await store.close()
 
 
@@ -75,19 +75,19 @@ async def test_ended_tokens_are_removed_before_valid_ones(open_store):
     await store.users.add(UserRow("alice", "Alice", created_at=1))
     await store.tokens.add(TokenRow("plain", "alice", 1), 3)
     for n in range(2):
-        assert await added(store, until(f"t{n}", 50)) == []
-    assert await added(store, until("new", 200, at=50)) == []
-    assert await known(store, "plain", "t0", "t1", "new") == [True, False, False, True]
+        assert await add_token(store, until(f"t{n}", 50)) == []
+    assert await add_token(store, until("new", 200, at=50)) == []
+    assert await are_known(store, "plain", "t0", "t1", "new") == [True, False, False, True]
     await store.close()
 
 
 async def test_token_of_a_deleted_user_is_not_stored_again(open_store):
     store = await open_store()
     await store.users.add(UserRow("alice", "Alice", created_at=1))
-    await added(store, until("a", 100))
+    await add_token(store, until("a", 100))
     assert (await store.removal.remove_user("alice", with_messages=False))[1] == ["a"]
     await store.users.add(UserRow("alice", "Alice", created_at=2))
-    assert await added(store, until("a", 100)) == "AUTH_ERR_AUTH_TOKEN_NOT_FOUND"
+    assert await add_token(store, until("a", 100)) == "AUTH_ERR_AUTH_TOKEN_NOT_FOUND"
     await store.close()
 
 
@@ -98,14 +98,14 @@ async def test_command_with_an_audit_entry_can_create_tokens_of_both_kinds(open_
     for token in (TokenRow("plain", "alice", 1), until("jwt", 100)):
         begin_command("tailwire token create")
         assert await store.tokens.add(token, 3) == []
-    assert await known(store, "plain", "jwt") == [True, True]
+    assert await are_known(store, "plain", "jwt") == [True, True]
     await store.close()
 
 
 async def test_token_that_is_read_while_it_is_removed_is_not_remembered(tmp_path):
     store, loop = await SqliteStore.open(tmp_path / "store.db", World()), asyncio.get_running_loop()
     await store.users.add(UserRow("alice", "Alice", created_at=1))
-    assert await added(store, until("t", 100)) == []
+    assert await add_token(store, until("t", 100)) == []
 
     def remove(c):
         store.tokens.end(c, "token_hash = ?", ("t",))

@@ -57,27 +57,27 @@ async def test_last_message_of_another_is_found_up_to_an_id(open_store):
 
 async def test_last_edit_of_a_message_is_that_of_its_newest_action_message(open_store):
     store = await open_store()
-    said = (await store.messages.add(draft())).message.id
-    assert await store.change_log.last_edit(said) == 0
+    message_id = (await store.messages.add(draft())).message.id
+    assert await store.change_log.last_edit(message_id) == 0
     for _ in range(2):
         edited = await store.messages.edit(
-            MessageAct(said, "alice", anything), 5, lambda _: Edited(b'{"data":{}}', 0), lambda _: draft()
+            MessageAct(message_id, "alice", anything), 5, lambda _: Edited(b'{"data":{}}', 0), lambda _: draft()
         )
-        assert await store.change_log.last_edit(said) == edited.message.id
+        assert await store.change_log.last_edit(message_id) == edited.message.id
     await store.close()
 
 
 async def test_receipts_of_a_message_to_a_user_are_its_times(open_store):
     store = await open_store()
-    said = (await store.messages.add(draft())).message.id
+    message_id = (await store.messages.add(draft())).message.id
 
     async def receipts() -> list[Any]:
-        return await store.read_state.receipts(await store.messages.get(said))
+        return await store.read_state.receipts(await store.messages.get(message_id))
 
     assert await receipts() == []
-    await store.read_state.mark_up_to(ALICE_BOB, "bob", said, 5, read=False)
+    await store.read_state.mark_up_to(ALICE_BOB, "bob", message_id, 5, read=False)
     assert await receipts() == [("bob", 5, None)]
-    await store.read_state.mark_up_to(ALICE_BOB, "bob", said, 6, read=True)
+    await store.read_state.mark_up_to(ALICE_BOB, "bob", message_id, 6, read=True)
     assert await receipts() == [("bob", 5, 6)]
     await store.close()
 
@@ -86,8 +86,8 @@ async def test_receipts_of_a_message_to_a_group_are_those_of_each_reader(open_st
     store = await open_store()
     place = key_of("", "g", "group")
     await store.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
-    said = Draft(place, "alice", "g", "group", "message", "text", b'{"data":{}}', 1)
-    first, second = [(await store.messages.add(said)).message for _ in range(2)]
+    sent = Draft(place, "alice", "g", "group", "message", "text", b'{"data":{}}', 1)
+    first, second = [(await store.messages.add(sent)).message for _ in range(2)]
     marks = (("bob", first.id, 5, False), ("bob", second.id, 6, True), ("carol", first.id, 7, True))
     for uid, up_to, at, read in marks:
         await store.read_state.mark_up_to(place, uid, up_to, at, read=read, group="g", sender="alice")
@@ -125,30 +125,32 @@ async def test_blocks_are_known_in_both_directions(open_store):
 
 async def test_annotations_are_found_for_the_messages_of_a_page(open_store):
     store = await open_store()
-    said = [(await store.messages.add(draft())).message.id for _ in range(3)]
+    message_ids = [(await store.messages.add(draft())).message.id for _ in range(3)]
     notes = store.annotations
-    for number in said:
-        await notes.subscribe(MessageAct(number, "bob", anything), wanted=True)
-    await notes.subscribe(MessageAct(said[2], "bob", anything), wanted=False)
-    assert await notes.followed_between(said[0], said[2], "bob") == {said[0], said[1]}
-    assert await notes.followed_between(said[1], said[1], "bob") == {said[1]}
-    assert await notes.followed_between(said[0], said[2], "alice") == set()
-    assert await notes.followed_threads("bob", limit=1, offset=0) == ([said[1]], 2)
-    assert await notes.saved_at(said[0], said[2], "bob") == {}
-    await notes.save(MessageAct(said[1], "bob", anything), 5, 10)
-    assert await notes.saved_at(said[0], said[2], "bob") == {said[1]: 5}
-    await notes.add_interactions(MessageAct(said[0], "bob", anything), ["b", "a"], 5)
-    await notes.add_interactions(MessageAct(said[0], "bob", anything), ["a", "c"], 6)
-    assert await notes.interactions([said[0], said[1]], "bob") == {said[0]: [("a", 5), ("b", 5), ("c", 6)]}
-    assert await notes.interactions(said, "alice") == {}
+    for number in message_ids:
+        await notes.subscribe(MessageAct(number, "bob", anything), following=True)
+    await notes.subscribe(MessageAct(message_ids[2], "bob", anything), following=False)
+    assert await notes.followed_between(message_ids[0], message_ids[2], "bob") == {message_ids[0], message_ids[1]}
+    assert await notes.followed_between(message_ids[1], message_ids[1], "bob") == {message_ids[1]}
+    assert await notes.followed_between(message_ids[0], message_ids[2], "alice") == set()
+    assert await notes.followed_threads("bob", limit=1, offset=0) == ([message_ids[1]], 2)
+    assert await notes.saved_at(message_ids[0], message_ids[2], "bob") == {}
+    await notes.save(MessageAct(message_ids[1], "bob", anything), 5, 10)
+    assert await notes.saved_at(message_ids[0], message_ids[2], "bob") == {message_ids[1]: 5}
+    await notes.add_interactions(MessageAct(message_ids[0], "bob", anything), ["b", "a"], 5)
+    await notes.add_interactions(MessageAct(message_ids[0], "bob", anything), ["a", "c"], 6)
+    assert await notes.interactions([message_ids[0], message_ids[1]], "bob") == {
+        message_ids[0]: [("a", 5), ("b", 5), ("c", 6)]
+    }
+    assert await notes.interactions(message_ids, "alice") == {}
     assert await notes.interactions([], "bob") == {}
     await store.close()
 
 
 async def test_ids_of_removed_reactions_and_deliveries_are_not_given_out_again(open_store):
     store = await open_store()
-    said = (await store.messages.add(draft())).message.id
-    act = MessageAct(said, "bob", anything)
+    message_id = (await store.messages.add(draft())).message.id
+    act = MessageAct(message_id, "bob", anything)
     await store.webhooks.put(WebhookRow("w", "W", "http://hook", "group_created", created_at=1))
     reactions, deliveries = list[int](), list[int]()
     for _ in range(2):

@@ -92,15 +92,15 @@ class History:
         for change, number in enumerate(chosen[10:]):
             row = await store.messages.get(number)
             place = (row.conversation_id, row.sender, row.receiver, row.receiver_type)
-            told = Draft(*place, "action", "message", b'{"data":{}}', 50)
+            action = Draft(*place, "action", "message", b'{"data":{}}', 50)
             act = MessageAct(number, row.sender, anything)
             if change % 2:
-                await store.messages.delete(act, 45, lambda _: b'{"data":{}}', lambda _, told=told: told)
+                await store.messages.delete(act, 45, lambda _: b'{"data":{}}', lambda _, action=action: action)
                 self.mentions[number], self.tags[number] = (), ()
                 self.saved.pop(number, None)
             else:
                 edited = Edited(b'{"data":{},"tags":["z"]}', 0, ("carol",))
-                await store.messages.edit(act, 46, lambda _, edited=edited: edited, lambda _, told=told: told)
+                await store.messages.edit(act, 46, lambda _, edited=edited: edited, lambda _, action=action: action)
                 self.mentions[number], self.tags[number] = ("carol",), ("z",)
         await store.blocks.add("bob", ["carol"], 5)
         for place, read, delivered in ((GROUP, numbers[20], numbers[35]), (ALICE_BOB, numbers[30], numbers[30])):
@@ -197,13 +197,13 @@ async def test_lists_have_what_the_model_has(open_store):
     await history.fill()
     each, chance, lengths = conditions(history), random.Random(11), list[int]()
     together = [chance.choice(each) | chance.choice(each) | chance.choice(each) for _ in range(250)]
-    for wanted in [*each, *[one | {"newer": True} for one in each], *together]:
-        if wanted.get("pinned") and wanted.get("saved"):
+    for fields in [*each, *[one | {"newer": True} for one in each], *together]:
+        if fields.get("pinned") and fields.get("saved"):
             continue  # no caller asks for these together
         place = chance.choice((None, None, GROUP, ALICE_BOB))
-        asked = MessageFilter("bob", place, **({"limit": 100} | wanted))
-        found = [row.id for row in await store.messages.find(asked)]
-        assert found == history.expected(asked), asked
+        criteria = MessageFilter("bob", place, **({"limit": 100} | fields))
+        found = [row.id for row in await store.messages.find(criteria)]
+        assert found == history.expected(criteria), criteria
         lengths.append(len(found))
     assert lengths.count(0) < len(lengths) / 2
     await store.close()

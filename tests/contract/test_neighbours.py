@@ -85,7 +85,7 @@ STEPS: dict[str, list[Step]] = {
     "annotations": [
         Step(lambda n: n.store.annotations.unsave(n.ids["team1"], "bob"), {"saves": "bob team1"}),
         Step(lambda n: n.store.annotations.save(n.act("team1", "bob"), 9, 20), {"saves": "bob team1"}),
-        Step(lambda n: n.store.annotations.subscribe(n.act("team1", "bob"), wanted=False),
+        Step(lambda n: n.store.annotations.subscribe(n.act("team1", "bob"), following=False),
              {"subscriptions": "bob team1"}),
         Step(lambda n: n.store.annotations.pin(n.act("team1", "bob"), 9, 5, pinned=True), {"messages": "team1"}),
         Step(lambda n: n.store.annotations.pin(n.act("team1", "bob"), 9, 5, pinned=False), {"messages": "team1"}),

@@ -30,10 +30,10 @@ async def content(store: Any) -> list[Any]:
 
 
 async def _deleted(store: Any) -> ConversationKey:
-    said = await say(store, "alice", "bob")
+    message_id = await say(store, "alice", "bob")
     assert await store.read_state.pin(CHAT, "bob", 5, MOST)
     assert await store.read_state.tag(CHAT, "bob", '["x"]')
-    assert await store.read_state.clear(CHAT, "bob", said)
+    assert await store.read_state.clear(CHAT, "bob", message_id)
     return CHAT
 
 

@@ -45,7 +45,7 @@ async def fill(store, at: int, age: str, files: tuple[str, ...]) -> int:
         await store.annotations.save(act(number), at, 10)
         await store.annotations.add_report(act(number), "spam", None, at)
         await store.annotations.add_interactions(act(number), ["button"], at)
-        await store.annotations.subscribe(act(number), wanted=True)
+        await store.annotations.subscribe(act(number), following=True)
     await say(store, f"{age} reply", at, sender="bob", receiver="alice", parent_id=plain)
     await store.messages.edit(
         act(plain, "alice"), at,

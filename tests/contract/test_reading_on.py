@@ -37,8 +37,8 @@ async def test_users_are_read_by_position_once_and_in_order(open_store, sort_by,
     def key(row):
         return tuple(getattr(row, name) for name in columns)
 
-    wanted = UserFilter(sort_by=sort_by, descending=descending, limit=5)
-    sizes, rows = await every_page(lambda at: store.users.read_on(wanted, at), key)
+    criteria = UserFilter(sort_by=sort_by, descending=descending, limit=5)
+    sizes, rows = await every_page(lambda at: store.users.read_on(criteria, at), key)
     assert sizes == [5, 5, 5, 5, 3]
     assert [key(row) for row in rows] == sorted((key(row) for row in rows), reverse=descending)
     assert len({row.uid for row in rows}) == 23
@@ -50,11 +50,11 @@ async def test_added_and_removed_rows_do_not_shift_the_next_page(open_store):
     for n in range(10, 20):
         await store.groups.add(GroupRow(f"g{n}", f"G{n}", "public", created_at=1))
         await store.groups.add(GroupRow(f"p{n}", f"P{n}", "private", created_at=1))
-    wanted = GroupFilter(types=("public",), limit=4)
-    first = await store.groups.read_on(wanted, ())
+    criteria = GroupFilter(types=("public",), limit=4)
+    first = await store.groups.read_on(criteria, ())
     await store.groups.add(GroupRow("g00", "G00", "public", created_at=1))  # before the position
     last = (first[-1].name, first[-1].guid)
-    second = await store.groups.read_on(wanted, last)
+    second = await store.groups.read_on(criteria, last)
     assert [row.guid for row in (*first, *second)] == [f"g{n}" for n in range(10, 18)]
     await store.close()
 
@@ -142,13 +142,13 @@ async def test_devices_and_notifications_are_read_by_position(open_store):
 
 async def test_position_is_found_by_an_index_and_nothing_is_sorted(tmp_path):
     store = await SqliteStore.open(tmp_path / "store.db", World())
-    asked = []
+    queries = []
 
-    async def noted(sql, parameters=()):
-        asked.append((sql, parameters))
+    async def recorded(sql, parameters=()):
+        queries.append((sql, parameters))
         return []
 
-    store.database.rows = store.database.long_rows = noted
+    store.database.rows = store.database.long_rows = recorded
     for descending in (False, True):
         for sort_by, position in (("name", ("n", "k")), ("createdAt", (5, "k"))):
             for at in ((), position):
@@ -163,8 +163,8 @@ async def test_position_is_found_by_an_index_and_nothing_is_sorted(tmp_path):
         for at in ((), (5, 7)):
             await store.notifications.read_on(status, "", at, 9)
     await store.push_tokens.read_on("", (5, "h"), 9)
-    assert len(asked) == 30
-    for sql, parameters in asked:
+    assert len(queries) == 30
+    for sql, parameters in queries:
         plan = [row[3] for row in store.database.reader.execute("EXPLAIN QUERY PLAN " + sql, parameters)]
         assert len(plan) == 1, (sql, plan)
         assert " USING INDEX " in plan[0] or "USING COVERING INDEX" in plan[0], (sql, plan)
@@ -174,20 +174,20 @@ async def test_position_is_found_by_an_index_and_nothing_is_sorted(tmp_path):
 
 async def test_audit_and_the_messages_of_all_conversations_are_read_on_by_an_index(tmp_path):
     store = await SqliteStore.open(tmp_path / "store.db", World())
-    asked = []
+    queries = []
 
-    async def noted(sql, parameters=()):
-        asked.append((sql, parameters))
+    async def recorded(sql, parameters=()):
+        queries.append((sql, parameters))
         return []
 
-    store.database.rows = store.database.long_rows = noted
+    store.database.rows = store.database.long_rows = recorded
     for kind in ("change", "behalf", "use"):
         for before in (None, 5):
             await store.audit.find(AuditFilter(limit=100, before=before, kind=kind))
     for cursor in (None, 5):
         await store.messages.find(MessageFilter("", cursor=cursor, limit=50))
-    assert len(asked) == 8
-    for sql, parameters in asked:
+    assert len(queries) == 8
+    for sql, parameters in queries:
         plan = [row[3] for row in store.database.reader.execute("EXPLAIN QUERY PLAN " + sql, parameters)]
         assert not any("TEMP B-TREE" in step for step in plan), (sql, plan)
         assert "audit_by_kind" in plan[0] or "messages" in plan[0], (sql, plan)
@@ -280,18 +280,18 @@ async def test_position_among_many_reports_of_one_second_is_found_by_an_index(op
     columns, values = "message_id, uid, reason_id, at", "n, 'bob', 'spam', n / 10000"
     await store.database.run(f"INSERT INTO flags ({columns}) SELECT {values} FROM {numbers}")
     await execute(store, "ANALYZE flags")
-    asked, real = [], store.database.rows
+    queries, real = [], store.database.rows
 
-    async def noted(sql, parameters=()):
-        asked.append((sql, parameters))
+    async def recorded(sql, parameters=()):
+        queries.append((sql, parameters))
         return await real(sql, parameters)
 
-    store.database.rows = store.database.long_rows = noted
+    store.database.rows = store.database.long_rows = recorded
     assert [row.message_id for row in await store.annotations.flags_after((), 2)] == [20000, 19999]
     rows = await store.annotations.flags_after((0, 101, "bob"), 101)
     assert [row.message_id for row in rows] == list(range(100, 0, -1))
-    assert len(asked) == 2
-    for sql, parameters in asked:
+    assert len(queries) == 2
+    for sql, parameters in queries:
         explain = "EXPLAIN QUERY PLAN" if sqlite else "EXPLAIN (COSTS OFF)"
         plan = [row[3] if sqlite else row[0].strip() for row in await real(f"{explain} {sql}", parameters)]
         text = "; ".join(plan)

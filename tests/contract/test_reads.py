@@ -140,8 +140,8 @@ async def test_unread_counts_match_a_naive_count_up_to_the_cap(open_store, monke
 @pytest.mark.parametrize("not_from_blocked", [False, True])
 async def test_counting_unread_messages_uses_a_covering_index(path, not_from_blocked):
     store = await SqliteStore.open(path, World())
-    wanted = ConversationFilter("alice", not_from_blocked=not_from_blocked)
-    from_whom = [conversations._from_whom(wanted, "p.uid", sender) for sender in ("n.sender", "m.sender")]
+    criteria = ConversationFilter("alice", not_from_blocked=not_from_blocked)
+    from_whom = [conversations._from_whom(criteria, "p.uid", sender) for sender in ("n.sender", "m.sender")]
     by_index = store.database.dialect.by_index("messages_of_conversation")
     for sql in (conversations._UNREAD_COUNT, conversations._MENTIONS_SQL):
         counted = sql.format(by_index=by_index, unread=from_whom[0], mentions=from_whom[1])
@@ -207,9 +207,9 @@ async def test_read_beyond_the_deadline_is_refused_with_advice(path, monkeypatch
         MessageFilter("alice", tags=("none",)), MessageFilter("alice", conversation_id=GROUP, tags=("none",)),
         MessageFilter("alice", sender="none"), MessageFilter("alice", unread=True, types=("none",), limit=1000),
     )  # fmt: skip
-    for wanted in broad:
+    for criteria in broad:
         with pytest.raises(Refused) as caught:
-            await store.messages.find(wanted)
+            await store.messages.find(criteria)
         assert (caught.value.code, caught.value.status) == ("ERR_QUERY_TOO_BROAD", 400)
         assert "conversation" in caught.value.details
     # Later reads on the same connections are not affected.
@@ -226,11 +226,11 @@ async def test_page_of_a_conversation_is_read_in_the_loop_and_a_long_search_in_a
     threads: list[str] = []
     read = store.database.readers.read
 
-    async def noted(job):
+    async def recorded(job):
         threads.append("read")
         return await read(job)
 
-    store.database.readers.read = noted
+    store.database.readers.read = recorded
     page = MessageFilter("alice", conversation_id=GROUP, categories=("message",), hide_replies=True, limit=100)
     assert len(await store.messages.find(page)) == 100
     missed = MessageFilter("alice", newer=True, cursor=1400, limit=100)

@@ -31,8 +31,8 @@ async def test_annotations_of_one_user_and_of_the_asked_messages_are_found(open_
     assert named(n, await annotations.saved_at(first, last, "bob")) == ["ab2", "ac1"]
     assert await annotations.followed_between(first, last, "bob") == {first, last}
     await annotations.save(MessageAct(first, "dave", anything), 5, 20)
-    await annotations.subscribe(MessageAct(first, "dave", anything), wanted=True)
-    await annotations.subscribe(n.act("team1", "dave"), wanted=True)
+    await annotations.subscribe(MessageAct(first, "dave", anything), following=True)
+    await annotations.subscribe(n.act("team1", "dave"), following=True)
     assert await annotations.saved_at(first + 1, last, "dave") == {}
     assert await annotations.followed_between(first + 1, last, "dave") == set()
     assert await annotations.followed_threads("dave", limit=9, offset=0) == (
@@ -84,9 +84,9 @@ async def test_block_is_between_two_users(open_store):
     await store.blocks.add("alice", ["zed", "ann"], 5)
     await store.blocks.add("bob", ["alice"], 6)
     await store.blocks.add("zed", ["carol"], 7)
-    said = (await store.messages.add(n.draft("ac"))).message.id
+    message_id = (await store.messages.add(n.draft("ac"))).message.id
 
-    async def blocker(uid: str, number: int = said) -> str:
+    async def blocker(uid: str, number: int = message_id) -> str:
         return (await store.standings.message(MessageAct(number, uid, anything))).blocked_by
 
     assert [await blocker("alice"), await blocker("carol")] == ["", ""]
@@ -124,9 +124,9 @@ async def test_members_and_bans_are_those_of_one_group(open_store):
     assert await members.members_among("team", ["bob", "dave"]) == ["bob"]
     assert await members.get("team", "dave") is None
     assert set(await members.in_groups(["team"], "bob")) == {"team"}
-    group, member, ban = await n.store.groups.seen_by("team", "bob")
+    group, member, ban = await n.store.groups.get_for("team", "bob")
     assert (group.guid, member.guid, member.uid, ban) == ("team", "team", "bob", None)
-    group, member, ban = await n.store.groups.seen_by("crew", "erin")
+    group, member, ban = await n.store.groups.get_for("crew", "erin")
     assert (group.guid, member, ban.guid, ban.uid) == ("crew", None, "crew", "erin")
     assert await members.ban_of("team", "bob") is None
     assert (await members.ban_of("team", "dave")).guid == "team"

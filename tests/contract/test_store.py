@@ -131,8 +131,8 @@ async def test_reader_sees_their_messages_since_they_joined(open_store):
     assert list(numbers) == sorted(numbers)
 
     async def ids(reader, cursor, **more):
-        wanted = MessageFilter(reader=reader, newer=True, cursor=id_of.get(cursor, 0), limit=100, **more)
-        return [numbers[m.id] for m in await store.messages.find(wanted)]
+        criteria = MessageFilter(reader=reader, newer=True, cursor=id_of.get(cursor, 0), limit=100, **more)
+        return [numbers[m.id] for m in await store.messages.find(criteria)]
 
     async def newest(reader, limit, **more):
         return [numbers[m.id] for m in await store.messages.find(MessageFilter(reader, limit=limit, **more))]
@@ -158,11 +158,11 @@ async def test_reader_sees_their_messages_since_they_joined(open_store):
 async def test_late_edit_does_not_restore_a_deleted_message(open_store):
     store = await open_store()
     stored = await store.messages.add(draft(text=b'{"text":"secret"}'))
-    told = lambda row: draft(muid=None)  # noqa: E731
+    action = lambda row: draft(muid=None)  # noqa: E731
     act = MessageAct(stored.message.id, "alice", lambda standing: check_changeable(standing.message))
-    deleting = store.messages.delete(act, 5, lambda _: b'{"data":{}}', told)
-    editing = store.messages.edit(act, 5, lambda _: Edited(b'{"data":{"text":"secret again"}}', 0), told)
-    again = store.messages.delete(act, 9, lambda _: b"{}", told)
+    deleting = store.messages.delete(act, 5, lambda _: b'{"data":{}}', action)
+    editing = store.messages.edit(act, 5, lambda _: Edited(b'{"data":{"text":"secret again"}}', 0), action)
+    again = store.messages.delete(act, 9, lambda _: b"{}", action)
     first, late, second = await asyncio.gather(deleting, editing, again, return_exceptions=True)
     assert first.new
     assert [e.code for e in (late, second)] == ["ERR_MESSAGE_ACTION_NOT_ALLOWED"] * 2
@@ -286,17 +286,17 @@ async def test_migrations_produce_the_schema(path):
 
 
 async def test_catch_up_query_uses_its_index(path):
-    from tailwire.server.store.sql.listing import list_messages, parameters
+    from tailwire.server.store.sql.listing import filter_parameters, list_messages
 
     store = await SqliteStore.open(path, World())
-    wanted = MessageFilter("bob", newer=True, cursor=5)
+    criteria = MessageFilter("bob", newer=True, cursor=5)
     plan = await store.database.rows(
-        "EXPLAIN QUERY PLAN " + list_messages(wanted.shape(), "sqlite"), parameters(wanted, wanted.shape())
+        "EXPLAIN QUERY PLAN " + list_messages(criteria.shape(), "sqlite"), filter_parameters(criteria, criteria.shape())
     )
     assert any("messages_of_conversation (conversation_id=? AND id>?)" in row[3] for row in plan), plan
-    wanted = MessageFilter("bob", newer=True, cursor=0, updated_after=5, only_updates=True)
+    criteria = MessageFilter("bob", newer=True, cursor=0, updated_after=5, only_updates=True)
     plan = await store.database.rows(
-        "EXPLAIN QUERY PLAN " + list_messages(wanted.shape(), "sqlite"), parameters(wanted, wanted.shape())
+        "EXPLAIN QUERY PLAN " + list_messages(criteria.shape(), "sqlite"), filter_parameters(criteria, criteria.shape())
     )
     assert any("messages_by_update (conversation_id=? AND updated_at>?)" in row[3] for row in plan), plan
     await store.close()
@@ -304,20 +304,20 @@ async def test_catch_up_query_uses_its_index(path):
 
 async def test_due_deliveries_are_found_and_sorted_by_an_index(path):
     store = await SqliteStore.open(path, World())
-    asked = []
+    queries = []
     real = store.database.rows
 
-    async def noted(sql, parameters):
-        asked.append((sql, parameters))
+    async def recorded(sql, parameters):
+        queries.append((sql, parameters))
         return await real(sql, parameters)
 
-    store.database.rows = noted
+    store.database.rows = recorded
     await store.deliveries.due_deliveries("w", 5, 50)
     await store.deliveries.waiting_between("w", 1, 9, 50)
     await store.deliveries.find("w", failed=True, limit=30, offset=30)
     await store.deliveries.find("w", failed=False, limit=30, offset=30)
-    assert len(asked) == 4
-    for sql, parameters in asked:
+    assert len(queries) == 4
+    for sql, parameters in queries:
         plan = [row[3] for row in store.database.reader.execute("EXPLAIN QUERY PLAN " + sql, parameters)]
         assert len(plan) == 1, plan  # nothing is sorted
         assert "SEARCH deliveries USING INDEX deliveries_" in plan[0]
@@ -326,7 +326,7 @@ async def test_due_deliveries_are_found_and_sorted_by_an_index(path):
 
 async def test_every_pair_of_filters_can_be_combined(open_store):
     store = await open_store()
-    asked = {
+    queries = {
         "since": 3, "newer": True, "cursor": 2, "sent_cursor": 3, "updated_after": 3, "only_updates": True,
         "receiver_type": "user", "sender": "a", "categories": ("x",), "types": ("y", "z"), "parent_id": 3,
         "hide_replies": True, "hide_deleted": True, "only_deleted": True, "hide_quoted": True, "unread": True,
@@ -334,13 +334,13 @@ async def test_every_pair_of_filters_can_be_combined(open_store):
         "not_from_blocked": True, "pinned": True, "saved": True, "search": "word", "offset": 3,
     }  # fmt: skip
     names = [f.name for f in dataclasses.fields(MessageFilter)]
-    assert set(names) == {*asked, "reader", "conversation_id", "hide_replies", "limit"}
+    assert set(names) == {*queries, "reader", "conversation_id", "hide_replies", "limit"}
     readers = ("unread", "undelivered", "saved", "not_from_blocked")  # these need a reader
     for conversation, reader in itertools.product((None, ALICE_BOB), ("alice", "")):
-        for pair in itertools.combinations(asked, 2):
+        for pair in itertools.combinations(queries, 2):
             if reader or not set(pair) & set(readers):
-                wanted = {name: asked[name] for name in pair}
-                assert await store.messages.find(MessageFilter(reader, conversation_id=conversation, **wanted)) == []
+                criteria = {name: queries[name] for name in pair}
+                assert await store.messages.find(MessageFilter(reader, conversation_id=conversation, **criteria)) == []
     await store.close()
 
 

@@ -33,19 +33,19 @@ async def test_searches_ignore_the_case_of_all_letters_and_know_no_wildcards(ope
         await store.keys.add(KeyRow(uid, name, "authOnly", 1))
         await store.conversations.start("me", uid, 1)
 
-    async def found(search: str) -> list[str]:
+    async def search_texts(search: str) -> list[str]:
         users, _ = await store.users.find(UserFilter(search=search, search_in=("name",), sort_by="uid"))
         groups, _ = await store.groups.find(GroupFilter(search=search, search_in=("name",), sort_by="guid"))
         assert [group.guid for group in groups] == [user.uid for user in users]
         return [user.uid for user in users]
 
-    assert await found("éL") == ["a", "b"]
-    assert await found("el") == ["c"]
-    assert await found("ω") == ["d"]
-    assert await found("οδοσ") == await found("ΟΔΟΣ") == ["e"]
-    assert await found("100%_") == ["f"]
-    assert await found("%") == await found("1__") == []
-    assert await found("i") == ["g"]
+    assert await search_texts("éL") == ["a", "b"]
+    assert await search_texts("el") == ["c"]
+    assert await search_texts("ω") == ["d"]
+    assert await search_texts("οδοσ") == await search_texts("ΟΔΟΣ") == ["e"]
+    assert await search_texts("100%_") == ["f"]
+    assert await search_texts("%") == await search_texts("1__") == []
+    assert await search_texts("i") == ["g"]
     keys, total = await store.keys.find("", "LAN", limit=9, offset=0)
     assert ([key.key_hash for key in keys], total) == (["a", "b", "c"], 3)
     rows, total = await store.conversations.find(ConversationFilter("me", search="ÉLAN"))
@@ -70,16 +70,16 @@ async def test_words_are_found_without_accents_and_in_all_scripts(open_store):
         body = json.dumps({"data": {"text": text}}, ensure_ascii=False).encode()
         await store.messages.add(draft(body, int(Trait.SEARCHABLE)))
 
-    async def found(words: str) -> list[str]:
+    async def search(words: str) -> list[str]:
         rows = await store.messages.find(MessageFilter("bob", search=words, newer=True))
         return [json.loads(row.body)["data"]["text"] for row in rows]
 
-    assert await found("creme BRU") == ["Crème brûlée!"]
-    assert await found("apfel birn") == ["ÄPFEL und Birnen"]
-    assert await found("τοκιο") == []
-    assert await found("東") == ["東京 タワー"]
-    assert await found("bar") == await found("foo_b") == ["foo_bar"]
-    assert await found("oo") == []
+    assert await search("creme BRU") == ["Crème brûlée!"]
+    assert await search("apfel birn") == ["ÄPFEL und Birnen"]
+    assert await search("τοκιο") == []
+    assert await search("東") == ["東京 タワー"]
+    assert await search("bar") == await search("foo_b") == ["foo_bar"]
+    assert await search("oo") == []
     await store.close()
 
 

@@ -202,9 +202,9 @@ async def test_indexed_words_are_found_after_the_upgrade(tmp_path, words):
     old = Before(c)
     old.user("alice", "bob")
     old.says("alice", "bob", "an old word")
-    from tailwire.server.store.sql.words import place
+    from tailwire.server.store.sql.words import conversation_word
 
-    word = place(key_of("alice", "bob", "user"))
+    word = conversation_word(key_of("alice", "bob", "user"))
     c.execute("INSERT INTO messages_fts (rowid, text, place) VALUES (1, 'an old word', ?)", (word,))
     old.says("alice", "bob", "a new word")
     c.commit()
@@ -234,7 +234,7 @@ ODD = b"""{"sender":"carol","data":{"text":"\\ud83d","entities":{"sender":{"enti
 {"uid":"carol","name":"Carol","metadata":{"email":"carol@example.com"}},"entityType":"user"}}}}"""
 
 
-async def opened(path: Path) -> SqliteStore:
+async def open_upgraded(path: Path) -> SqliteStore:
     with contextlib.closing(sqlite3.connect(path)) as c:
         c.executescript(WHOLE.read_text(encoding="utf-8"))
         c.execute(
@@ -257,14 +257,14 @@ def shape(store: SqliteStore) -> dict[str, set[tuple[str, ...]]]:
 
 
 async def test_whole_database_is_upgraded_with_its_data(tmp_path):
-    store = await opened(tmp_path / "old.db")
+    store = await open_upgraded(tmp_path / "old.db")
     pair, team = key_of("alice", "bob", "user"), key_of("", "team", "group")
     fresh = await SqliteStore.open(tmp_path / "new.db", World())
     assert shape(store) == shape(fresh)
     await fresh.close()
 
-    said = ["the third word", "an answer to <@uid:alice>", "", "", "deleted", "edited", "edited"]
-    assert await texts(store, "bob", conversation_id=pair) == said
+    expected = ["the third word", "an answer to <@uid:alice>", "", "", "deleted", "edited", "edited"]
+    assert await texts(store, "bob", conversation_id=pair) == expected
     assert await texts(store, "carol", conversation_id=team, types=("text",)) == [
         "hello <@uid:bob> and <@uid:alice>",
         "a reply",
@@ -294,10 +294,10 @@ async def test_whole_database_is_upgraded_with_its_data(tmp_path):
 
 
 async def test_messages_of_an_upgraded_database_can_be_edited_deleted_and_removed(tmp_path):
-    store = await opened(tmp_path / "old.db")
+    store = await open_upgraded(tmp_path / "old.db")
     pair = key_of("alice", "bob", "user")
 
-    def told(row) -> Draft:
+    def action(row) -> Draft:
         return Draft(row.conversation_id, "alice", "bob", "user", "action", "message", b'{"data":{}}', 9, shown=False)
 
     def act(number: int) -> MessageAct:
@@ -305,13 +305,13 @@ async def test_messages_of_an_upgraded_database_can_be_edited_deleted_and_remove
 
     body = b'{"sender":"alice","data":{"text":"the last word"}}'
     for _ in range(2):
-        stored = await store.messages.edit(act(3), 9, lambda row: Edited(body, int(Trait.SEARCHABLE), ("bob",)), told)
+        stored = await store.messages.edit(act(3), 9, lambda row: Edited(body, int(Trait.SEARCHABLE), ("bob",)), action)
     assert stored.message.id == 16
     assert await store.messages.get(15) is None  # of two edits, only the last has an action message
     assert await texts(store, "bob", search="word") == ["the last word"]
     assert await texts(store, "bob", mentioned=("bob",), conversation_id=pair) == ["the last word"]
 
-    await store.messages.delete(act(5), 9, lambda row: b'{"data":{}}', told)
+    await store.messages.delete(act(5), 9, lambda row: b'{"data":{}}', action)
     assert await store.files.condemn(never_before=-1, no_more_before=1 << 40, limit=10) == []  # it is still an avatar
     await store.users.change("bob", {"avatar": None})
     (gone,) = await store.files.condemn(never_before=-1, no_more_before=1 << 40, limit=10)

@@ -27,11 +27,11 @@ def found_by(search: str, *texts: str) -> bool:
     return any(text.lower().startswith(search.lower()) for text in texts)
 
 
-def page(rows: list[Any], wanted: Any, key: str, sorts: dict[str, Any]) -> tuple[list[str], int]:
+def page(rows: list[Any], criteria: Any, key: str, sorts: dict[str, Any]) -> tuple[list[str], int]:
     """Return the keys of a page of the sorted rows, and the number of all of them."""
     rows = sorted(rows, key=lambda row: getattr(row, key))
-    rows.sort(key=sorts[wanted.sort_by], reverse=wanted.descending)
-    return [getattr(row, key) for row in rows[wanted.offset : wanted.offset + wanted.limit]], len(rows)
+    rows.sort(key=sorts[criteria.sort_by], reverse=criteria.descending)
+    return [getattr(row, key) for row in rows[criteria.offset : criteria.offset + criteria.limit]], len(rows)
 
 
 def conditions_at_random(chance: random.Random, fields: dict[str, list[Any]]) -> dict[str, Any]:
@@ -96,9 +96,9 @@ async def test_groups_are_found_as_in_the_model(open_store):
     mine = {row.guid for row in groups if row.owner == "alice"}
     for row in groups[:6]:
         if row.guid not in mine:
-            said = Draft(key_of("", row.guid, "group"), "alice", row.guid, "group", "action", "x", b'{"data":{}}', 9)
+            sent = Draft(key_of("", row.guid, "group"), "alice", row.guid, "group", "action", "x", b'{"data":{}}', 9)
             await store.members.add(
-                GroupAct(row.guid, "alice", "alice", anything), "participant", 9, lambda _, d=said: d
+                GroupAct(row.guid, "alice", "alice", anything), "participant", 9, lambda _, d=sent: d
             )
             mine.add(row.guid)
     fields: dict[str, list[Any]] = {

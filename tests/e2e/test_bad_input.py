@@ -210,9 +210,9 @@ async def test_invalid_frames_are_refused(live: LiveStage):
                 '{"type":"app_state","body":{"state":"background","window":1e9}}',
             ):
                 await ws.send(bad)
-                said = json.loads(await ws.recv())
-                assert said["body"]["action"] == "error", (bad, said)
-                assert said["body"]["error"]["code"].startswith("ERR_"), said
+                message = json.loads(await ws.recv())
+                assert message["body"]["action"] == "error", (bad, message)
+                assert message["body"]["error"]["code"].startswith("ERR_"), message
             await ws.send('{"action":"ping","ack":"true"}')
             assert json.loads(await ws.recv()) == {"action": "pong", "ack": "true"}
             await ws.send(["in ", "two ", "pieces"])
@@ -232,8 +232,8 @@ async def test_invalid_frames_are_refused(live: LiveStage):
             for n in range(150):
                 await ws.send(f'{{"type":"receipts","body":{{"action":"{n}-{"x" * 300}"}}}}')
             await ws.send('{"action":"ping","ack":"true"}')
-            said = [json.loads(await ws.recv()) for _ in range(151)]
-            assert [m.get("action", "error") for m in said] == ["error"] * 150 + ["pong"]
+            message = [json.loads(await ws.recv()) for _ in range(151)]
+            assert [m.get("action", "error") for m in message] == ["error"] * 150 + ["pong"]
         await half_frames(live.server.port)
         with pytest.raises(Exception, match="404"):
             await connect(s.socket_url + "nowhere")

@@ -29,16 +29,16 @@ async def run_new(*arguments: str) -> tuple[int, str]:
 @pytest.mark.slow
 @pytest.mark.timeout(100)
 async def test_demo_ends_and_loses_nothing():
-    code, shown = await run_new("demo")
-    assert code == 0, shown
-    assert "lost 0, duplicated 0" in shown
+    code, output = await run_new("demo")
+    assert code == 0, output
+    assert "lost 0, duplicated 0" in output
 
 
 async def test_commands_manage_users_tokens_and_keys_of_a_running_server(live: LiveStage):
     data = str(live.folder / "data")
     assert await run_new("user", "create", "dave", "Dave", "--data", data) == (0, "created user dave\n")
-    code, said = await run("user", "create", "dave", "Dave", "--data", data)
-    assert (code, "ERR_UID_ALREADY_EXISTS" in said) == (1, True)
+    code, output = await run("user", "create", "dave", "Dave", "--data", data)
+    assert (code, "ERR_UID_ALREADY_EXISTS" in output) == (1, True)
     code, token = await run("token", "create", "dave", "--data", data)
     assert code == 0
     code, keys = await run("keys", "--data", data)
@@ -58,12 +58,12 @@ async def test_keys_survive_a_restart_until_replaced(tmp_path):
     async with server:
         assert read_ready_file(tmp_path / "ready.json") | {"pid": 0} == first | {"pid": 0}
         data = str(tmp_path / "data")
-        code, said = await run("keys", "--data", data)
-        assert (code, "The 2 existing keys stay valid" in said) == (0, True)
-        code, said = await run("keys", "--replace", "--data", data)
-        assert (code, "The 4 previous keys are revoked" in said) == (0, True)
-        code, said = await run("doctor", server.url, "--app-id", server.app_id, "--auth-key", first["auth_key"])
-        assert (code, "AUTH_ERR_APIKEY_NOT_FOUND" in said or "failed" in said) == (1, True)
+        code, output = await run("keys", "--data", data)
+        assert (code, "The 2 existing keys stay valid" in output) == (0, True)
+        code, output = await run("keys", "--replace", "--data", data)
+        assert (code, "The 4 previous keys are revoked" in output) == (0, True)
+        code, output = await run("doctor", server.url, "--app-id", server.app_id, "--auth-key", first["auth_key"])
+        assert (code, "AUTH_ERR_APIKEY_NOT_FOUND" in output or "failed" in output) == (1, True)
     async with server:
         again = read_ready_file(tmp_path / "ready.json")
         assert again["auth_key"] not in ("", first["auth_key"])
@@ -72,25 +72,25 @@ async def test_keys_survive_a_restart_until_replaced(tmp_path):
 async def test_replaced_keys_are_valid_during_the_grace_period(live: LiveStage):
     data, old = str(live.folder / "data"), live.server.auth_key
     alice = await live.enter("alice")
-    code, said = await run("keys", "--list", "--data", data)
-    assert (code, len(said.splitlines())) == (0, 3), said
-    assert old not in said
+    code, output = await run("keys", "--list", "--data", data)
+    assert (code, len(output.splitlines())) == (0, 3), output
+    assert old not in output
     # Keys of the same second are in the order of their hashes.
-    assert sorted(line.split()[-2:] for line in said.splitlines()[1:]) == [["API", "Key"], ["Auth", "Key"]]
-    assert " never " in said  # the REST API key
-    assert said.count(" it is revoked ") == 2
-    code, said = await run("keys", "--replace", "--grace", "1h", "--data", data)
-    assert (code, "The 2 previous keys are valid until 20" in said) == (0, True), said
-    assert "Users stay logged in" in said
+    assert sorted(line.split()[-2:] for line in output.splitlines()[1:]) == [["API", "Key"], ["Auth", "Key"]]
+    assert " never " in output  # the REST API key
+    assert output.count(" it is revoked ") == 2
+    code, output = await run("keys", "--replace", "--grace", "1h", "--data", data)
+    assert (code, "The 2 previous keys are valid until 20" in output) == (0, True), output
+    assert "Users stay logged in" in output
     checked = ("doctor", live.server.url, "--app-id", live.server.app_id, "--auth-key", old)
     assert (await run(*checked))[0] == 0
-    code, said = await run("keys", "--list", "--data", data)
-    assert (code, len(said.splitlines()), said.count(" it is revoked ")) == (0, 5, 2), said
-    code, said = await run("keys", "--replace", "--data", data)
-    assert (code, "The 4 previous keys are revoked" in said) == (0, True), said
+    code, output = await run("keys", "--list", "--data", data)
+    assert (code, len(output.splitlines()), output.count(" it is revoked ")) == (0, 5, 2), output
+    code, output = await run("keys", "--replace", "--data", data)
+    assert (code, "The 4 previous keys are revoked" in output) == (0, True), output
     assert (await run(*checked))[0] == 1
-    code, said = await run("keys", "--list", "--data", data)
-    assert len(said.splitlines()) == 3
+    code, output = await run("keys", "--list", "--data", data)
+    assert len(output.splitlines()) == 3
     assert alice.ears.statuses.count(CONNECTED) == 1
     assert alice.status is CONNECTED
     assert (await run("keys", "--grace", "1h", "--data", data))[0] == 2
@@ -98,23 +98,26 @@ async def test_replaced_keys_are_valid_during_the_grace_period(live: LiveStage):
 
 
 async def test_doctor_succeeds_on_a_running_server_and_fails_without_one(live: LiveStage):
-    code, said = await run_new("doctor", live.server.url)
-    assert (code, said.count("ok ")) == (0, 4), said
-    given = ("--app-id", live.server.app_id, "--auth-key", live.server.auth_key)
-    code, said = await run("doctor", live.server.url, *given)
-    assert (code, said.count("ok ")) == (0, 5), said
+    code, output = await run_new("doctor", live.server.url)
+    assert (code, output.count("ok ")) == (0, 4), output
+    environment = ("--app-id", live.server.app_id, "--auth-key", live.server.auth_key)
+    code, output = await run("doctor", live.server.url, *environment)
+    assert (code, output.count("ok ")) == (0, 5), output
     port = live.server.port
     await live.server.kill()
-    code, said = await run("doctor", f"http://127.0.0.1:{port}")
-    assert (code, "failed" in said) == (1, True)
+    code, output = await run("doctor", f"http://127.0.0.1:{port}")
+    assert (code, "failed" in output) == (1, True)
     assert (await run("doctor", "nonsense://x"))[0] == 1
 
 
 async def test_serve_reports_errors(tmp_path, live: LiveStage):
-    code, said = await run("serve", "--port", "99999")
-    assert (code, "port must be from 0 to 65535" in said) == (2, True)
-    code, said = await run_new("serve", "--data", str(tmp_path / "other"), "--port", str(live.server.port))
-    assert (code, f"cannot listen on 127.0.0.1:{live.server.port}: another program listens there" in said) == (1, True)
+    code, output = await run("serve", "--port", "99999")
+    assert (code, "port must be from 0 to 65535" in output) == (2, True)
+    code, output = await run_new("serve", "--data", str(tmp_path / "other"), "--port", str(live.server.port))
+    assert (code, f"cannot listen on 127.0.0.1:{live.server.port}: another program listens there" in output) == (
+        1,
+        True,
+    )
     newer = tmp_path / "newer"
     server = PreparedServer(newer)
     async with server:
@@ -143,10 +146,10 @@ async def test_clients_that_trust_the_self_signed_certificate_connect(tmp_path):
         async with ChatClient(server.app_id, trusting.build(), session_store=MemorySessionStore()) as chat:
             await chat.login("bob", auth_key=server.auth_key)
             await chat.wait_connected(10)
-        code, said = await run("doctor", server.url)
-        assert (code, "--ca FILE" in said, "certificate_authority" in said) == (1, True, True), said
-        code, said = await run("doctor", server.url, "--ca", str(tmp_path / "data" / "development-cert.pem"))
-        assert code == 0, said
+        code, output = await run("doctor", server.url)
+        assert (code, "--ca FILE" in output, "certificate_authority" in output) == (1, True, True), output
+        code, output = await run("doctor", server.url, "--ca", str(tmp_path / "data" / "development-cert.pem"))
+        assert code == 0, output
         async with ChatClient(server.app_id, settings, session_store=MemorySessionStore()) as chat:
             with pytest.raises(Exception, match="NO_INTERNET_CONNECTION"):
                 await chat.login("alice", auth_key=server.auth_key)
@@ -219,12 +222,12 @@ def test_wire_reports_invalid_arguments(capsys):
 
 async def test_folder_in_use_can_be_backed_up_but_not_restored_or_served_again(live: LiveStage):
     data, target = str(live.folder / "data"), str(live.folder / "backup")
-    code, said = await run("serve", "--data", data, "--port", "0")
-    assert (code, said.count("\n")) == (1, 1)
-    assert f"pid {live.server.pid}" in said
-    assert live.server.url in said
-    code, said = await run_new("backup", target, "--data", data)
-    assert (code, "verified" in said) == (0, True)
+    code, output = await run("serve", "--data", data, "--port", "0")
+    assert (code, output.count("\n")) == (1, 1)
+    assert f"pid {live.server.pid}" in output
+    assert live.server.url in output
+    code, output = await run_new("backup", target, "--data", data)
+    assert (code, "verified" in output) == (0, True)
     assert (await run("backup", target, "--data", data))[0] == 1
-    code, said = await run("restore", target, "--data", data, "--replace")
-    assert (code, "in use" in said) == (1, True)
+    code, output = await run("restore", target, "--data", data, "--replace")
+    assert (code, "in use" in output) == (1, True)

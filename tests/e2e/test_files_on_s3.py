@@ -119,10 +119,10 @@ async def test_doctor_ends_with_its_exit_code_every_time():
     # obstore's threads work on after an answer: without care, every second process was aborted at its end.
     with socket.create_server(("127.0.0.1", 0)) as closed:
         endpoint = f"http://127.0.0.1:{closed.getsockname()[1]}"
-    given = {"TAILWIRE_S3_ENDPOINT": endpoint, "TAILWIRE_S3_ACCESS_KEY": "a", "TAILWIRE_S3_SECRET_KEY": "b"}
-    ends = [await run("doctor", "s3://bucket", **given) for _ in range(8)]
+    environment = {"TAILWIRE_S3_ENDPOINT": endpoint, "TAILWIRE_S3_ACCESS_KEY": "a", "TAILWIRE_S3_SECRET_KEY": "b"}
+    ends = [await run("doctor", "s3://bucket", **environment) for _ in range(8)]
     assert {code for code, _ in ends} == {1}
-    assert all("check s3_endpoint and the network" in said for _, said in ends)
+    assert all("check s3_endpoint and the network" in output for _, output in ends)
 
 
 @pytest.mark.parametrize("wrong", ["bucket", "key", "setting"])
@@ -132,21 +132,21 @@ async def test_server_does_not_start_with_a_bucket_that_it_cannot_use(wrong, s3:
         if wrong == "key":
             own.start()
         place = (own if wrong == "key" else s3).bucket()
-        given = variables(place, **({"s3_endpoint": "ftp://x"} if wrong == "setting" else {}))
+        environment = variables(place, **({"s3_endpoint": "ftp://x"} if wrong == "setting" else {}))
         if wrong == "bucket":
             s3.client().delete_bucket(Bucket=place.name)
-        code, said = await run("serve", "--data", str(tmp_path), "--port", "0", **given)
+        code, output = await run("serve", "--data", str(tmp_path), "--port", "0", **environment)
         assert code == 1
         advice = {
             "bucket": "does not exist: create it",
             "key": "check s3_access_key",
             "setting": "s3_endpoint: use a URL",
         }
-        assert advice[wrong] in said
-        assert not any(secret in said for secret in SECRETS)
-        code, said = await run("doctor", given["TAILWIRE_UPLOADS"], **given)
+        assert advice[wrong] in output
+        assert not any(secret in output for secret in SECRETS)
+        code, output = await run("doctor", environment["TAILWIRE_UPLOADS"], **environment)
         assert code == (2 if wrong == "setting" else 1)
-        assert advice[wrong] in said
+        assert advice[wrong] in output
     finally:
         own.kill()
 
@@ -155,10 +155,10 @@ async def test_doctor_tests_a_bucket_and_leaves_nothing_behind(s3: S3Server, tmp
     place = s3.bucket()
     file = tmp_path / "tailwire.toml"
     file.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in place.settings().items()))
-    code, said = await run("doctor", f"s3://{place.name}/checked", "--config", str(file))
-    assert code == 0, said
-    assert "all steps succeeded" in said
-    assert said.count("  ok  ") == 5
+    code, output = await run("doctor", f"s3://{place.name}/checked", "--config", str(file))
+    assert code == 0, output
+    assert "all steps succeeded" in output
+    assert output.count("  ok  ") == 5
     assert (place.names(), place.unfinished()) == (set(), [])
 
 
@@ -182,15 +182,15 @@ async def test_doctor_refuses_a_service_that_does_not_enforce_the_policies_of_fo
 
 
 async def test_backup_says_that_it_does_not_include_the_bucket(s3: S3Server, tmp_path):
-    given = variables(s3.bucket())
-    async with PreparedServer(tmp_path, given, "--demo-users") as server, Sender(server) as alice:
+    environment = variables(s3.bucket())
+    async with PreparedServer(tmp_path, environment, "--demo-users") as server, Sender(server) as alice:
         assert (await alice.send("a.txt", b"hello")).status_code == 200
-    code, said = await run("backup", str(tmp_path / "backup"), "--data", str(server.data), **given)
-    assert code == 0, said
-    assert f"The files in {given['TAILWIRE_UPLOADS']} are not included" in said
-    code, said = await run("backup", str(tmp_path / "again"), "--data", str(server.data))
-    assert code == 0, said
-    assert "not included" not in said
+    code, output = await run("backup", str(tmp_path / "backup"), "--data", str(server.data), **environment)
+    assert code == 0, output
+    assert f"The files in {environment['TAILWIRE_UPLOADS']} are not included" in output
+    code, output = await run("backup", str(tmp_path / "again"), "--data", str(server.data))
+    assert code == 0, output
+    assert "not included" not in output
 
 
 async def test_two_servers_share_a_bucket_and_a_killed_one_leaves_no_file(s3: S3Server, tmp_path):
@@ -257,8 +257,8 @@ def final(form) -> str:
 
 async def test_files_that_clients_upload_to_the_bucket_are_examined_when_they_are_sent(s3: S3Server, tmp_path):
     place = s3.bucket()
-    given = variables(place, uploads_direct=True)
-    async with PreparedServer(tmp_path, given, "--demo-users") as server, Uploader(server) as alice:
+    environment = variables(place, uploads_direct=True)
+    async with PreparedServer(tmp_path, environment, "--demo-users") as server, Uploader(server) as alice:
         page = b"<script>alert(1)</script>"
         form = await alice.form(len(page))
         assert form["request"]["url"] == f"{s3.url}/{place.name}"
@@ -294,11 +294,11 @@ async def test_files_that_clients_upload_to_the_bucket_are_examined_when_they_ar
 
 async def test_files_in_the_bucket_stay_within_their_forms_and_the_quota(s3: S3Server, tmp_path):
     place = s3.bucket()
-    given = variables(place, uploads_direct=True, uploads_per_day=2000)
-    async with PreparedServer(tmp_path, given, "--demo-users") as server, Uploader(server) as alice:
+    environment = variables(place, uploads_direct=True, uploads_per_day=2000)
+    async with PreparedServer(tmp_path, environment, "--demo-users") as server, Uploader(server) as alice:
         files = {name: {"name": name, "size": size} for name, size in (("a.txt", 900), ("b.txt", 0))}
-        wanted = {"files": files, "receiver": "bob", "receiverType": "user"}
-        refused = await alice.http.post("/files/upload-url", headers=alice._headers, json=wanted)
+        body = {"files": files, "receiver": "bob", "receiverType": "user"}
+        refused = await alice.http.post("/files/upload-url", headers=alice._headers, json=body)
         assert refused.json()["error"]["code"] == "ERR_INVALID_FILE_OBJECT"  # and no form for a.txt counts
         first = await alice.form(600)
         await alice.form(1401, code="ERR_UPLOAD_QUOTA_EXCEEDED")  # the first form may still be used
@@ -330,8 +330,8 @@ async def test_files_in_the_bucket_stay_within_their_forms_and_the_quota(s3: S3S
 
 async def test_custom_message_that_names_a_file_in_the_bucket_keeps_it(s3: S3Server, tmp_path):
     place = s3.bucket()
-    given = variables(place, uploads_direct=True)
-    async with PreparedServer(tmp_path, given, "--demo-users") as server, Uploader(server) as alice:
+    environment = variables(place, uploads_direct=True)
+    async with PreparedServer(tmp_path, environment, "--demo-users") as server, Uploader(server) as alice:
         form = await alice.form(5)
         await alice.upload(form, b"hello")
         body = {"receiver": "bob", "receiverType": "user", "category": "custom", "type": "x"}
@@ -367,8 +367,8 @@ async def answering_in_xml(port: int):
 async def test_sdk_uploads_to_the_bucket(s3: S3Server, tmp_path):
     place, live = s3.bucket(), LiveStage(tmp_path)
     async with answering_in_xml(s3.port) as url:
-        given = variables(place, uploads_direct=True, s3_public_endpoint=url)
-        live.server = PreparedServer(tmp_path, given, "--demo-users")
+        environment = variables(place, uploads_direct=True, s3_public_endpoint=url)
+        live.server = PreparedServer(tmp_path, environment, "--demo-users")
         await sdk_uploads_to(place, live)
 
 

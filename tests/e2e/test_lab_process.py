@@ -24,7 +24,7 @@ def server_of(pid: int) -> int:
     return int(child)
 
 
-async def gone(pid: int) -> None:
+async def wait_gone(pid: int) -> None:
     """Wait until a process has ended (or is a zombie)."""
     async with asyncio.timeout(10):
         while os.path.exists(f"/proc/{pid}") and " Z " not in Path(f"/proc/{pid}/stat").read_text():
@@ -43,12 +43,12 @@ class Started:
             sys.executable, "-m", "tailwire.cli.main", "lab", *self._arguments,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env={**os.environ, **self._environment},
         )  # fmt: skip
-        said = b""
+        output = b""
         async with asyncio.timeout(60):
-            while not (found := re.search(rb"http://127\.0\.0\.1:\d+/[\w-]+/", said)):
+            while not (found := re.search(rb"http://127\.0\.0\.1:\d+/[\w-]+/", output)):
                 line = await self.process.stdout.readline()
-                assert line, (said, await self.process.stderr.read())
-                said += line
+                assert line, (output, await self.process.stderr.read())
+                output += line
         self.url = found[0].decode()
         return self
 
@@ -74,7 +74,7 @@ async def test_no_process_remains_after_the_lab(number):
             assert json.loads(line[6:])["events"]
             code, errors = await lab.end(number)  # while a page listens
         assert (code, errors) == (-9 if number is signal.SIGKILL else 0, b"")
-        await gone(server)
+        await wait_gone(server)
 
 
 async def test_used_port_is_reported_before_anything_starts():
@@ -90,14 +90,14 @@ async def test_used_port_is_reported_before_anything_starts():
 
 
 async def test_browser_command_line_has_a_url_that_works_only_once(tmp_path):
-    given, browser = tmp_path / "given.txt", tmp_path / "browser"
-    browser.write_text(f'#!/bin/sh\nprintf %s "$*" > {given}.new\nmv {given}.new {given}\n')
+    url_file, browser = tmp_path / "given.txt", tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\nprintf %s "$*" > {url_file}.new\nmv {url_file}.new {url_file}\n')
     browser.chmod(0o700)
     async with Started("--open", BROWSER=f"{browser} %s") as lab:
         async with asyncio.timeout(20):
-            while not given.exists():
+            while not url_file.exists():
                 await asyncio.sleep(0.02)
-        once = given.read_text()
+        once = url_file.read_text()
         assert lab.url.rsplit("/", 2)[1] not in once
         async with httpx2.AsyncClient(trust_env=False) as http:
             own = await http.get(once, follow_redirects=True)

@@ -9,7 +9,7 @@ import pytest
 
 from tailwire.lab.lab import Lab
 from tailwire.lab.phone import MAX_TASKS, Refused
-from tailwire.lab.recording import read, recorded
+from tailwire.lab.recording import read_recording, recording_of
 
 
 async def until(condition, seconds: float = 30.0) -> None:
@@ -35,8 +35,8 @@ async def test_refused_switch_keeps_its_state_and_input_can_be_replayed(tmp_path
         lab.do("alice", "send", "a 🐍")
         await until(lambda: {"accepted", "handed"} <= {e["kind"] for e in lab.log.events})  # in either order
         file = tmp_path / "lab.json"
-        file.write_text(json.dumps(recorded(lab)))
-        kinds = [e["kind"] for e in read(file)["events"]]
+        file.write_text(json.dumps(recording_of(lab)))
+        kinds = [e["kind"] for e in read_recording(file)["events"]]
         assert {"transition", "switch", "typed", "accepted", "handed", "server"} <= set(kinds)
 
         lab.do("alice", "tunnel")

@@ -40,10 +40,10 @@ async def test_event_loop_does_not_load_network_libraries(live: LiveStage):
         sys.executable, "-c", PROGRAM, env=environment, stdout=asyncio.subprocess.PIPE
     )
     out, _ = await process.communicate()
-    told = json.loads(out)
+    report = json.loads(out)
     heavy = ("httpx2", "httpcore2", "websockets", "anyio")
-    in_a_thread = {name for name, on_the_loop in told["init"] if not on_the_loop}
-    on_the_loop = [n for n, here in told["init"] if here and n.partition(".")[0] in heavy]
+    in_a_thread = {name for name, on_the_loop in report["init"] if not on_the_loop}
+    on_the_loop = [n for n, here in report["init"] if here and n.partition(".")[0] in heavy]
     assert {"httpx2", "websockets"} <= in_a_thread
     assert on_the_loop == []
-    assert len(told["after"]) < 20, told["after"]
+    assert len(report["after"]) < 20, report["after"]

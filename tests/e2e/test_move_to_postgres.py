@@ -33,23 +33,23 @@ async def test_clients_continue_after_the_move_with_all_earlier_data(live: LiveS
     before = [(m.id, getattr(m, "text", ""), m.deleted_at) async for m in bob.chat.messages(uid="alice", limit=100)]
 
     await live.server.stop()
-    code, said = await command(live, "migrate", "--to", postgres_url)
-    assert code == 0, said
-    assert "2 members\n" in said
+    code, output = await command(live, "migrate", "--to", postgres_url)
+    assert code == 0, output
+    assert "2 members\n" in output
     await same_rows(live.server.data / "tailwire.db", postgres_url)
     live.server._settings["TAILWIRE_DATABASE"] = postgres_url
     await live.server.start()
 
     await alice.ears.until(lambda: alice.status is CONNECTED)
     await bob.ears.until(lambda: bob.status is CONNECTED)
-    told = await alice.say("bob", "first on PostgreSQL")
+    sent = await alice.say("bob", "first on PostgreSQL")
     await bob.ears.until(lambda: bob.ears.texts[-1:] == ["first on PostgreSQL"])
-    assert told.id > last.id
+    assert sent.id > last.id
     assert not bob.ears.all("gap")
     assert not alice.ears.all("gap")
     assert bob.ears.texts.count("last on SQLite") == 1
     after = [(m.id, getattr(m, "text", ""), m.deleted_at) async for m in bob.chat.messages(uid="alice", limit=100)]
-    assert after == [(told.id, "first on PostgreSQL", 0), *before]
+    assert after == [(sent.id, "first on PostgreSQL", 0), *before]
     message = await bob.chat.get_message(first.id)
     assert [(r.reaction, r.count) for r in message.reactions] == [("👍", 1)]
     assert message.metadata == {"n": [1, {"deep": True}]}
@@ -81,14 +81,14 @@ async def test_client_that_was_away_receives_what_it_missed_on_both_databases(li
 
 
 async def test_move_is_refused_while_a_server_runs_and_to_a_database_with_content(live: LiveStage, postgres_url: str):
-    code, said = await command(live, "migrate", "--to", postgres_url)
-    assert (code, "in use" in said or "uses" in said) == (1, True), said
+    code, output = await command(live, "migrate", "--to", postgres_url)
+    assert (code, "in use" in output or "uses" in output) == (1, True), output
     await live.server.stop()
     assert (await command(live, "migrate", "--to", postgres_url))[0] == 0
-    code, said = await command(live, "migrate", "--to", postgres_url)
-    assert (code, "has content already" in said) == (1, True)
-    code, said = await command(live, "migrate")
-    assert (code, "--to" in said) == (2, True)
+    code, output = await command(live, "migrate", "--to", postgres_url)
+    assert (code, "has content already" in output) == (1, True)
+    code, output = await command(live, "migrate")
+    assert (code, "--to" in output) == (2, True)
 
 
 async def test_older_copy_is_not_moved(live: LiveStage, postgres_url: str):
@@ -101,9 +101,9 @@ async def test_older_copy_is_not_moved(live: LiveStage, postgres_url: str):
     with closing(sqlite3.connect(live.server.data / "tailwire.db")) as c:
         c.execute("DELETE FROM messages WHERE id = (SELECT max(id) FROM messages)")
         c.commit()
-    code, said = await command(live, "migrate", "--to", postgres_url)
-    assert (code, "older copy" in said) == (1, True), said
+    code, output = await command(live, "migrate", "--to", postgres_url)
+    assert (code, "older copy" in output) == (1, True), output
     await live.server.start()
     await live.server.stop()
-    code, said = await command(live, "migrate", "--to", postgres_url)
-    assert code == 0, said
+    code, output = await command(live, "migrate", "--to", postgres_url)
+    assert code == 0, output

@@ -133,9 +133,9 @@ async def test_nothing_is_lost_doubled_or_reordered_while_all_write(live: LiveSt
         known = len(of_alice)
         await bob.ears.until(lambda: len(of_alice) > known + 20)  # so that the last pass has something to do
         await live.server.stop()
-        code, said = await move.ended()
-        assert code == 0, said
-    assert "last pass: 0 rows" not in said
+        code, output = await move.ended()
+        assert code == 0, output
+    assert "last pass: 0 rows" not in output
     await same_rows(live.server.data / "tailwire.db", postgres_url)
     live.server._settings["TAILWIRE_DATABASE"] = postgres_url
     await live.server.start()
@@ -185,21 +185,21 @@ async def test_nothing_is_kept_of_a_move_that_is_interrupted(live: LiveStage, po
     async with following(live, postgres_url) as move:
         await move.until("Stop the server")
         move.process.send_signal(signal.SIGINT)
-        code, said = await move.ended()
-    assert (code, "nothing is kept" in said) == (1, True), said
+        code, output = await move.ended()
+    assert (code, "nothing is kept" in output) == (1, True), output
     assert not [path.name for path in live.server.data.iterdir() if "copy" in path.name or "moved" in path.name]
     await alice.say("bob", "second")
     await live.server.stop()
-    code, said = await command(live, "migrate", "--follow", "--to", postgres_url)
-    assert code == 0, said
+    code, output = await command(live, "migrate", "--follow", "--to", postgres_url)
+    assert code == 0, output
     await same_rows(live.server.data / "tailwire.db", postgres_url)
 
 
 async def test_nothing_writes_to_the_file_after_the_move(live: LiveStage, postgres_url: str):
     await live.server.stop()
     assert (await command(live, "migrate", "--to", postgres_url))[0] == 0
-    code, said = await command(live, "user", "create", "dora", "Dora")
-    assert (code != 0, "was moved to PostgreSQL" in said) == (True, True), said
+    code, output = await command(live, "user", "create", "dora", "Dora")
+    assert (code != 0, "was moved to PostgreSQL" in output) == (True, True), output
     with pytest.raises(RuntimeError, match="was moved to PostgreSQL"):
         await live.server.start()
     (live.server.data / "tailwire.db.moved").unlink()
@@ -215,10 +215,10 @@ async def test_numbers_of_removed_rows_are_not_given_out_again(live: LiveStage, 
     await live.server.stop()
     assert (await command(live, "migrate", "--to", postgres_url))[0] == 0
     with closing(sqlite3.connect(live.server.data / "tailwire.db")) as c:
-        (given,) = c.execute("SELECT seq FROM sqlite_sequence WHERE name = 'reactions'").fetchone()
+        (sequence,) = c.execute("SELECT seq FROM sqlite_sequence WHERE name = 'reactions'").fetchone()
     connection = await asyncpg.connect(postgres_url)
     try:
         following_one = await connection.fetchval("SELECT nextval(pg_get_serial_sequence('reactions', 'id'))")
     finally:
         await connection.close()
-    assert following_one == given + 1
+    assert following_one == sequence + 1

@@ -113,9 +113,9 @@ class InTerminal:
 
 async def test_server_stops_when_its_terminal_is_closed(tmp_path):
     server = InTerminal(tmp_path)
-    shown = b""
-    while b"auth key" not in shown:
-        shown += await asyncio.to_thread(os.read, server.terminal, 4096)
+    output = b""
+    while b"auth key" not in output:
+        output += await asyncio.to_thread(os.read, server.terminal, 4096)
     assert await server.ended() == 0
 
 

@@ -237,10 +237,10 @@ async def test_dump_has_no_secrets_and_can_be_replayed(live: LiveStage, tmp_path
     assert live.server.auth_key not in file.read_text()
     assert "authToken" not in file.read_text()
     assert main(["replay", str(file)]) == 0
-    shown = capsys.readouterr().out
-    assert "LoggedIn()" in shown
-    assert "OpenSocket(epoch=1)" in shown
-    assert shown.rstrip().endswith("it reconnects when the app returns to the foreground")
+    output = capsys.readouterr().out
+    assert "LoggedIn()" in output
+    assert "OpenSocket(epoch=1)" in output
+    assert output.rstrip().endswith("it reconnects when the app returns to the foreground")
     file.write_text(json.dumps({"format": 7}))
     assert main(["replay", str(file)]) == 1
 

@@ -82,8 +82,8 @@ async def test_members_learn_that_a_group_was_deleted(live: LiveStage, on_postgr
 async def test_commands_work_on_the_database_of_the_server(live: LiveStage, on_postgres: LiveStage, postgres_url: str):
     command = ("user", "create", "dave", "Dave", "--data", str(live.server.data))
     assert await run(*command, TAILWIRE_DATABASE=postgres_url) == (0, "created user dave\n")
-    code, said = await run(*command, TAILWIRE_DATABASE=postgres_url)
-    assert (code, "ERR_UID_ALREADY_EXISTS" in said) == (1, True)
+    code, output = await run(*command, TAILWIRE_DATABASE=postgres_url)
+    assert (code, "ERR_UID_ALREADY_EXISTS" in output) == (1, True)
     dave = await live.enter("dave")
     await dave.say("bob", "hello")
 

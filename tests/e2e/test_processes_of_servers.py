@@ -16,7 +16,7 @@ from tailwire.testing.server import ServerProcess
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 
-async def asked(server: ServerProcess, path: str) -> Any:
+async def get_data(server: ServerProcess, path: str) -> Any:
     async with httpx2.AsyncClient(base_url=f"{server.url}/v3", headers={"apikey": server.api_key}) as client:
         return (await client.get(path)).json()["data"]
 
@@ -28,19 +28,19 @@ async def test_each_server_lists_all_processes_and_its_own_connections(postgres_
         async with ChatClient(one.app_id, settings, session_store=MemorySessionStore()) as alice:
             await alice.login("alice", auth_key=one.auth_key)
             await alice.wait_connected(timeout=20)
-            assert [c["uid"] for c in await asked(one, "/connections")] == ["alice"]
-            assert await asked(other, "/connections") == []
+            assert [c["uid"] for c in await get_data(one, "/connections")] == ["alice"]
+            assert await get_data(other, "/connections") == []
         names = set()
         for server in (one, other):
-            processes = await asked(server, "/processes")
+            processes = await get_data(server, "/processes")
             serving = [process for process in processes if process["serving"]]
             assert len(serving) == 2
             assert all(process["until"] for process in processes)
             (mine,) = [process for process in processes if process["answers"]]
             assert str(server.pid) in mine["name"]
             async with asyncio.timeout(30):  # each server counts the others when it renews its lease
-                while (told := (await asked(server, "/stats"))["process"])["servers"] != 2:
+                while (stats := (await get_data(server, "/stats"))["process"])["servers"] != 2:
                     await asyncio.sleep(0.1)
-            assert str(server.pid) in told["name"]
-            names.add(told["name"])
+            assert str(server.pid) in stats["name"]
+            names.add(stats["name"])
         assert len(names) == 2

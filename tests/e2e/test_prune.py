@@ -106,13 +106,15 @@ async def test_files_and_orphans_are_removed_on_a_stopped_server(tmp_path):
     age(server.data)
     fresh.touch()
     (uploads / names[2]).unlink()
-    said = "1 uploads that nothing refers to, 1 files without a record (305 bytes in total), 1 records without a file\n"
-    assert await run("prune", "--data", data, "--orphans", "--dry-run") == (0, f"found {said}")
+    summary = (
+        "1 uploads that nothing refers to, 1 files without a record (305 bytes in total), 1 records without a file\n"
+    )
+    assert await run("prune", "--data", data, "--orphans", "--dry-run") == (0, f"found {summary}")
     assert stray.exists()
-    assert await run("prune", "--data", data, "--orphans") == (0, f"removed {said}")
+    assert await run("prune", "--data", data, "--orphans") == (0, f"removed {summary}")
     assert sorted(f.name for f in uploads.iterdir()) == sorted([names[0], fresh.name, foreign.name])
-    code, said = await run("prune", "--data", data, "--orphans", "--dry-run")
-    assert (code, said.startswith("found 0 uploads that nothing refers to, 0 files")) == (0, True)
+    code, summary = await run("prune", "--data", data, "--orphans", "--dry-run")
+    assert (code, summary.startswith("found 0 uploads that nothing refers to, 0 files")) == (0, True)
     assert await run("prune", "--data", data, "--older-than", "90d", "--files", "--dry-run") == (
         0, "would remove up to 4 messages and 1 files (300 bytes)\n"
     )  # fmt: skip
@@ -130,7 +132,7 @@ async def test_files_and_orphans_are_removed_on_a_stopped_server(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "output"),
     [
         ((), "--older-than 90d, or --orphans"),
         (("--files",), "--older-than"),
@@ -139,10 +141,10 @@ async def test_files_and_orphans_are_removed_on_a_stopped_server(tmp_path):
         (("--older-than", "-1d"), ""),
     ],
 )
-async def test_prune_without_valid_arguments_removes_nothing(tmp_path, arguments, said):
+async def test_prune_without_valid_arguments_removes_nothing(tmp_path, arguments, output):
     (tmp_path / "tailwire.db").touch()
     code, out = await run("prune", "--data", str(tmp_path), *arguments)
-    assert (code, said in out) == (2, True), out
+    assert (code, output in out) == (2, True), out
     assert (tmp_path / "tailwire.db").stat().st_size == 0
 
 

@@ -25,7 +25,7 @@ from tailwire.testing.server import ServerProcess
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 
-def rest(server: ServerProcess, api_key: str) -> httpx2.AsyncClient:
+def backend_client(server: ServerProcess, api_key: str) -> httpx2.AsyncClient:
     """Return a backend's client of one server."""
     return httpx2.AsyncClient(
         base_url=f"{server.url}/v3", headers={"appid": server.app_id, "apikey": api_key, "accept": "application/json"}
@@ -57,7 +57,7 @@ async def test_two_servers_can_start_at_once_on_an_empty_database(postgres, tmp_
         one, other = await asyncio.gather(several.add(), several.add())
         assert one.app_id == other.app_id
         assert one.api_key == other.api_key != ""
-        async with rest(one, one.api_key) as at_one, rest(other, one.api_key) as at_other:
+        async with backend_client(one, one.api_key) as at_one, backend_client(other, one.api_key) as at_other:
             made = await at_one.post("/users", json={"uid": "dave", "name": "Dave"})
             assert made.status_code == 200
             assert (await at_other.get("/users/dave")).json()["data"]["name"] == "Dave"
@@ -115,7 +115,10 @@ async def test_paused_server_is_declared_dead_and_continues_when_it_wakes(postgr
         await other.until_logged("is taken for dead: its lease was not renewed")
         assert await asyncio.to_thread(processes) == before[1:]
         os.kill(paused.pid, signal.SIGCONT)
-        async with rest(paused, paused.api_key) as at_paused, rest(other, paused.api_key) as at_other:
+        async with (
+            backend_client(paused, paused.api_key) as at_paused,
+            backend_client(other, paused.api_key) as at_other,
+        ):
             sent = await at_paused.post("/messages", json=_text("awake"), headers={"onBehalfOf": "bob"})
             assert sent.status_code == 200
             await paused.until_logged("it continues under a new identity")
@@ -133,7 +136,7 @@ async def test_token_revoked_at_one_server_is_invalid_at_the_other(postgres_url:
     async with SeveralServers(tmp_path, postgres_url) as several:
         one, other = several.servers
         key = one.api_key
-        async with rest(one, key) as at_one, httpx2.AsyncClient(base_url=f"{other.url}/v3") as at_other:
+        async with backend_client(one, key) as at_one, httpx2.AsyncClient(base_url=f"{other.url}/v3") as at_other:
             for _ in range(10):
                 made = await at_one.post("/users/alice/auth_tokens", json={})
                 token = made.json()["data"]["authToken"]
@@ -141,12 +144,12 @@ async def test_token_revoked_at_one_server_is_invalid_at_the_other(postgres_url:
                 for _ in range(3):  # so that the other server remembers the token
                     assert (await at_other.get("/me", headers=headers)).status_code == 200
                 assert (await at_one.delete(f"/users/alice/auth_tokens/{token}")).status_code == 200
-                began = asked = time.monotonic()
+                began = asked_at = time.monotonic()
                 async with asyncio.timeout(20):
                     while (await at_other.get("/me", headers=headers)).status_code == 200:
-                        asked = time.monotonic()
-                seconds.append(asked - began)  # when the request was made that came before the first refused one
-        async with rest(one, key) as at_one, client(other, "bob", one.auth_key) as bob:
+                        asked_at = time.monotonic()
+                seconds.append(asked_at - began)  # when the request was made that came before the first refused one
+        async with backend_client(one, key) as at_one, client(other, "bob", one.auth_key) as bob:
             assert (await at_one.delete("/users/bob/auth_tokens")).status_code == 200
             began = time.monotonic()
             await bob.ears.until(lambda: DISCONNECTED in bob.ears.statuses)
@@ -186,12 +189,12 @@ async def test_each_of_two_servers_knows_who_is_online_at_the_other(postgres_url
 
 
 async def add_dave(server: ServerProcess, api_key: str = "") -> None:
-    async with rest(server, api_key or server.api_key) as http:
+    async with backend_client(server, api_key or server.api_key) as http:
         assert (await http.post("/users", json={"uid": "dave", "name": "Dave"})).status_code == 200
 
 
 async def online_at(server: ServerProcess, api_key: str) -> set[str]:
-    async with rest(server, api_key) as http:
+    async with backend_client(server, api_key) as http:
         found = await http.get("/users", params={"status": "online"})
         return {user["uid"] for user in found.json()["data"]}
 
@@ -243,7 +246,7 @@ async def test_data_in_memory_is_used_for_three_seconds_without_the_database(tmp
         postgres.start()
         async with SeveralServers(tmp_path, postgres.create_database(prepare), count=1) as several:
             (server,) = several.servers
-            async with rest(server, server.api_key) as http:
+            async with backend_client(server, server.api_key) as http:
                 token = (await http.post("/users/alice/auth_tokens", json={})).json()["data"]["authToken"]
             headers = {"appid": server.app_id, "authtoken": token}
             answers: list[tuple[float, int]] = []
@@ -254,8 +257,8 @@ async def test_data_in_memory_is_used_for_three_seconds_without_the_database(tmp
                 stopped = time.monotonic()
                 async with asyncio.timeout(30):
                     while not answers or answers[-1][1] == 200:
-                        asked = time.monotonic()
-                        answers.append((asked, (await http.get("/me")).status_code))
+                        asked_at = time.monotonic()
+                        answers.append((asked_at, (await http.get("/me")).status_code))
                 assert answers[-1][1] == 503
                 assert answers[0][1] == 200, "it is served from memory at first"
                 assert answers[-1][0] - stopping > 1.5
@@ -274,11 +277,11 @@ async def test_no_log_and_no_answer_shows_the_secrets_of_brokers_and_database(po
     broker = f"nats://me:{secrets[0]}@127.0.0.1:1,nats://{secrets[1]}@127.0.0.1:2"
     settings = {"TAILWIRE_BROKER": broker, "TAILWIRE_LOG_LEVEL": "debug", "TAILWIRE_ACCESS_LOG": "true"}
     url = f"{postgres_url}&password={secrets[2]}"
-    said: dict[str, str] = {}
+    outputs: dict[str, str] = {}
     async with SeveralServers(tmp_path, url, count=1, settings=settings) as several:
         (server,) = several.servers
         await server.until_logged("NATS cannot be reached")
-        async with rest(server, server.api_key) as http:
+        async with backend_client(server, server.api_key) as http:
             described = (await http.get(f"{server.url}/openapi.json")).json()
             paths = [path for path, methods in described["paths"].items() if "get" in methods and "{" not in path]
             assert len(paths) > 20
@@ -286,9 +289,9 @@ async def test_no_log_and_no_answer_shows_the_secrets_of_brokers_and_database(po
                 async with http.stream("GET", path) as answer:
                     assert answer.status_code < 500, path
                     endless = answer.headers["content-type"].startswith("text/event-stream")
-                    said[path] = await anext(answer.aiter_text()) if endless else (await answer.aread()).decode()
-            assert any("127.0.0.1:2" in text for text in said.values()), "an administrator sees where the broker is"
+                    outputs[path] = await anext(answer.aiter_text()) if endless else (await answer.aread()).decode()
+            assert any("127.0.0.1:2" in text for text in outputs.values()), "an administrator sees where the broker is"
         assert await server.stop() == 0
-    said["the log"] = "\n".join(server.log)
-    assert [(place, secret) for place, text in said.items() for secret in secrets if secret in text] == []
+    outputs["the log"] = "\n".join(server.log)
+    assert [(place, secret) for place, text in outputs.items() for secret in secrets if secret in text] == []
     assert several.tracebacks == []

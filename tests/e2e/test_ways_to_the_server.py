@@ -67,7 +67,7 @@ async def talks_and_ends(server, chat: ChatClient) -> None:
 
 def websockets_asked(proxy: HttpProxy) -> int:
     """Return how many WebSockets were requested through a proxy. They use CONNECT even without TLS."""
-    return sum(asked.startswith("CONNECT") for asked in proxy.asked)
+    return sum(request.startswith("CONNECT") for request in proxy.requests)
 
 
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "ALL_PROXY", "http_proxy"])
@@ -75,7 +75,7 @@ async def test_environment_proxy_is_used(server, monkeypatch, variable):
     async with HttpProxy("us@er:p/w") as proxy:
         monkeypatch.setenv(variable, f"us%40er:p%2Fw@127.0.0.1:{proxy.port}/ignored")
         await talks_and_ends(server, client_of(server))
-        assert any(asked.startswith("POST http://") for asked in proxy.asked)
+        assert any(request.startswith("POST http://") for request in proxy.requests)
         assert websockets_asked(proxy) == 1
 
 
@@ -85,8 +85,8 @@ async def test_environment_proxy_for_https_is_used(server, tmp_path, monkeypatch
     async with TlsFront(server.port, authority.server_context()) as front, HttpProxy("us@er:p/w") as proxy:
         monkeypatch.setenv(variable, f"http://us%40er:p%2Fw@127.0.0.1:{proxy.port}")
         await talks_and_ends(server, client_of(server, port=front.port, tls=authority.client_context()))
-        assert set(proxy.asked) == {f"CONNECT localhost:{front.port}"}
-        assert len(proxy.asked) >= 2  # the requests, and the WebSocket
+        assert set(proxy.requests) == {f"CONNECT localhost:{front.port}"}
+        assert len(proxy.requests) >= 2  # the requests, and the WebSocket
         assert front.connections <= proxy.connections
 
 
@@ -116,7 +116,7 @@ async def test_socks_proxy_is_used(server, scheme, user, password):
         credentials = f"{user}:p%40ss@" if user else ""
         address = f"{scheme}://{credentials}127.0.0.1:{proxy.port}"
         await talks_and_ends(server, client_of(server, AppSettingsBuilder().proxy(address)))
-        assert set(proxy.asked) == {server.url.removeprefix("http://")}
+        assert set(proxy.requests) == {server.url.removeprefix("http://")}
         assert proxy.connections >= 2
 
 
@@ -127,7 +127,7 @@ async def test_tls_passes_through_a_proxy(server, tmp_path, kind):
         scheme = "http" if kind is HttpProxy else "socks5"
         builder = AppSettingsBuilder().proxy(f"{scheme}://127.0.0.1:{proxy.port}")
         await talks_and_ends(server, client_of(server, builder, port=front.port, tls=authority.client_context()))
-        assert all(f"localhost:{front.port}" in asked for asked in proxy.asked)  # the proxy resolves names
+        assert all(f"localhost:{front.port}" in request for request in proxy.requests)  # the proxy resolves names
         assert proxy.connections >= front.connections >= 2  # one attempt may have been abandoned at the end
 
 
@@ -335,9 +335,9 @@ async def test_doctor_uses_the_proxy_of_the_environment(server, monkeypatch, cap
         monkeypatch.setenv("ALL_PROXY", f"http://127.0.0.1:{proxy.port}")
         assert await asyncio.to_thread(main, ["doctor", server.url]) == 0
         assert websockets_asked(proxy) == 1
-    shown = capsys.readouterr().out
-    assert f"through the proxy http://127.0.0.1:{proxy.port}" in shown
-    assert shown.count("ok ") == 4
+    output = capsys.readouterr().out
+    assert f"through the proxy http://127.0.0.1:{proxy.port}" in output
+    assert output.count("ok ") == 4
 
 
 async def test_doctor_reports_a_proxy_that_cannot_be_used(server, monkeypatch, capsys):

@@ -202,6 +202,6 @@ class Driven(Example):
         assert (code, self.lines) == (0, []), f"it ended with {code}:\n" + "\n".join(self.lines)
 
 
-def asked(place: Place, text: str) -> Callable[[], bool]:
+def has_received(place: Place, text: str) -> Callable[[], bool]:
     """Return a condition: Bob has received this text."""
     return lambda: text in place.heard()

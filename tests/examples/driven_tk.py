@@ -12,7 +12,7 @@ window = tk_chat.Window(tkinter.Tk(className="Chat"))
 root = window.root
 
 
-def shown() -> dict[str, object]:
+def visible_state() -> dict[str, object]:
     """Return what the user sees."""
     return {
         "title": root.title(),
@@ -45,7 +45,7 @@ def do(what: str, text: str) -> object:
         root.iconify()
     elif what == "restore":
         root.deiconify()
-    return shown()
+    return visible_state()
 
 
 def readable(*_: object) -> None:

@@ -103,12 +103,12 @@ class Reader(MessageListener):
         self._changed = asyncio.Condition()
 
     async def on_draft_changed(self, draft: DraftChanged) -> None:
-        await self._note(self.drafts, draft)
+        await self._record(self.drafts, draft)
 
     async def on_text_message_received(self, message: TextMessage) -> None:
-        await self._note(self.answers, message)
+        await self._record(self.answers, message)
 
-    async def _note(self, heard, what) -> None:
+    async def _record(self, heard, what) -> None:
         async with self._changed:
             heard.append(what)
             self._changed.notify_all()
@@ -153,9 +153,9 @@ async def test_killed_agent_answers_once(live: LiveStage, tmp_path):
         await at_carol.until(lambda: len(at_carol.answers) == 2)
         assert "question number 2. The first one was: “What is a socket?”" in at_alice.answers[1].text
         assert await agent.end(signal.SIGTERM) == 0
-    for actor, asked in ((alice, 2), (carol, 2)):
-        said = [m.text async for m in actor.chat.messages(uid="bob") if m.sender.uid == "bob"]
-        assert len(said) == asked
+    for actor, count in ((alice, 2), (carol, 2)):
+        answers = [m.text async for m in actor.chat.messages(uid="bob") if m.sender.uid == "bob"]
+        assert len(answers) == count
     assert set(agent.printed.splitlines()) == {
         f"bob is {status}; Ctrl+C ends it" for status in ("connecting", "connected")
     }
@@ -227,10 +227,10 @@ async def test_terminal_shows_and_stops_growing_answers(live: LiveStage, tmp_pat
 @pytest.mark.slow
 async def test_terminal_program_sends_messages_written_offline_later(live: LiveStage, tmp_path):
     bob = await live.enter("bob", presence=True)
-    said: list[str] = []
+    texts: list[str] = []
 
     async def say(text: str) -> None:
-        said.append(f"bob: {text}\n")
+        texts.append(f"bob: {text}\n")
         await bob.say("alice", text)
 
     async with FaultProxy("127.0.0.1", live.server.port) as proxy:
@@ -238,7 +238,7 @@ async def test_terminal_program_sends_messages_written_offline_later(live: LiveS
         async with running(ask):
             await bob.ears.until(lambda: "alice" in bob.ears.all("online"))
             await say("before")
-            await ask.until(lambda s: s == "".join(said))
+            await ask.until(lambda s: s == "".join(texts))
             proxy.cut()
             await bob.ears.until(lambda: bob.ears.all("offline") == ["alice"])
             await say("in the tunnel")
@@ -246,7 +246,7 @@ async def test_terminal_program_sends_messages_written_offline_later(live: LiveS
             await ask.until(lambda s: "  waiting to be sent (" in s)
             assert await ask.end() == 0
         notes, ask.printed = ask.printed, ""
-        assert "".join(said[:-1]) == "".join(line for line in notes.splitlines(True) if line.startswith("bob: "))
+        assert "".join(texts[:-1]) == "".join(line for line in notes.splitlines(True) if line.startswith("bob: "))
         proxy.restore()
         await say("while it is not running")
         async with running(ask):
@@ -255,7 +255,7 @@ async def test_terminal_program_sends_messages_written_offline_later(live: LiveS
             await say("and after")
             await ask.until(lambda s: "and after" in s)
             assert await ask.end(signal.SIGINT) == 0
-        assert ask.printed.splitlines(True) == ["  waiting to be sent: I am in a tunnel\n", *said[1:]]
+        assert ask.printed.splitlines(True) == ["  waiting to be sent: I am in a tunnel\n", *texts[1:]]
 
 
 @pytest.mark.slow

@@ -27,6 +27,6 @@ async def test_documented_blocks_run(live: LiveStage, monkeypatch, capsys):
         waiting = eval(compile(block, f"block {n}", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), scope)
         if waiting is not None:
             await waiting
-    shown = capsys.readouterr().out
-    assert shown.splitlines()[-1] == "True"  # `network`, which is known on every Linux
+    output = capsys.readouterr().out
+    assert output.splitlines()[-1] == "True"  # `network`, which is known on every Linux
     await alice.connected()

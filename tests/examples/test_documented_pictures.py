@@ -15,13 +15,13 @@ PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
 SCENE = re.compile(r'^    "(\w+)": \(', re.MULTILINE)
 
 
-def shown() -> set[str]:
+def shown_pictures() -> set[str]:
     """Return the names of the pictures that a page shows or links to."""
     targets = [target for page in PAGES for target in page_links.links(page.read_text(encoding="utf-8"))]
     return {Path(target).name for target in targets if "pictures/" in target and "://" not in target}
 
 
-def made() -> set[str]:
+def made_pictures() -> set[str]:
     """Return the names of the pictures that scripts make."""
     scenes = SCENE.findall((ROOT / "tests" / "tui" / "scenes.py").read_text(encoding="utf-8").partition("SCENES: ")[2])
     stems = {f"terminal_{scene}" for scene in scenes} | set(make_pictures.DRAWN)
@@ -29,11 +29,11 @@ def made() -> set[str]:
 
 
 def test_each_picture_is_shown_by_a_page():
-    assert PICTURES - shown() == set()
+    assert PICTURES - shown_pictures() == set()
 
 
 def test_each_picture_is_made_by_a_script():
-    assert PICTURES - made() == set()
+    assert PICTURES - made_pictures() == set()
 
 
 def test_each_picture_that_a_script_makes_exists():
@@ -43,8 +43,8 @@ def test_each_picture_that_a_script_makes_exists():
 
 def test_each_shown_picture_has_an_alternative_text():
     for page in PAGES:
-        for said in re.findall(r"!\[([^\]]*)\]\([^)]*pictures/", page.read_text(encoding="utf-8")):
-            assert len(said.split()) >= 2, (page.name, said)
+        for caption in re.findall(r"!\[([^\]]*)\]\([^)]*pictures/", page.read_text(encoding="utf-8")):
+            assert len(caption.split()) >= 2, (page.name, caption)
 
 
 def test_no_picture_loads_anything_from_elsewhere():

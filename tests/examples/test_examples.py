@@ -108,14 +108,14 @@ class Bot:
 @pytest.mark.parametrize("source", ["README.md", "examples/echo_bot.py"])
 async def test_killed_bot_answers_every_message_once(live: LiveStage, tmp_path, source):
     bot, alice = Bot(live, source, tmp_path), await live.enter("alice", presence=True)
-    said: list[str] = []
+    texts: list[str] = []
 
     async def say(text: str) -> int:
-        said.append(f"You said: {text}")
+        texts.append(f"You said: {text}")
         return (await alice.say("bob", text)).id
 
     async def answered() -> None:
-        await alice.ears.until(lambda: len(alice.ears.texts) >= len(said))
+        await alice.ears.until(lambda: len(alice.ears.texts) >= len(texts))
 
     await bot.start()
     await alice.ears.until(lambda: "bob" in alice.ears.all("online"))
@@ -136,7 +136,7 @@ async def test_killed_bot_answers_every_message_once(live: LiveStage, tmp_path, 
     await say("the end")
     await answered()
     await bot.end(signal.SIGTERM)
-    assert alice.ears.texts == said
+    assert alice.ears.texts == texts
     assert bot.saved()["auth_token"] == token
 
 

@@ -49,7 +49,7 @@ class Shown:
         return await self.page.evaluate("document.querySelector('flt-semantics-host')?.innerText ?? ''")
 
 
-async def opened(browser: Browser, example: WebExample) -> Shown:
+async def open_page(browser: Browser, example: WebExample) -> Shown:
     page = await browser.open("flet", example.url, width=900, height=640)
     await page.wait_for("document.querySelector('flt-semantics-placeholder')", deadline=60)
     await page.run("document.querySelector('flt-semantics-placeholder').click()")
@@ -64,6 +64,6 @@ async def test_chat_survives_network_failure_hidden_tab_and_restart(
     example = WebExample("flet_chat.py", tmp_path, tailwire_server, wire.url, **ENVIRONMENT)
     try:
         async with Bob(tailwire_server) as bob:
-            await lives_through(opened, chromium, example, bob, wire)
+            await lives_through(open_page, chromium, example, bob, wire)
     finally:
         await example.stop()

@@ -31,7 +31,7 @@ class Shown:
         return await self.page.wait_for("document.body.innerText")  # may be reloading
 
 
-async def opened(browser: Browser, example: WebExample, name: str = "nicegui") -> Shown:
+async def open_tab(browser: Browser, example: WebExample, name: str = "nicegui") -> Shown:
     """Return a tab in a separate browser context, logged in with the form's default (alice)."""
     page = await browser.open(name, example.url, width=900, height=640)
     await page.do("click", text="Log in")
@@ -46,7 +46,7 @@ async def test_chat_survives_network_failure_hidden_tab_and_restart(chromium: Br
     example = WebExample("nicegui_chat.py", tmp_path, tailwire_server, wire.url, **ENVIRONMENT)
     try:
         async with Bob(tailwire_server) as bob:
-            await lives_through(opened, chromium, example, bob, wire)
+            await lives_through(open_tab, chromium, example, bob, wire)
     finally:
         await example.stop()
 
@@ -58,7 +58,7 @@ async def test_tabs_share_a_client_and_unsent_messages_survive(chromium: Browser
     try:
         async with Bob(tailwire_server) as bob:
             await example.start()
-            first, second = await opened(chromium, example), await opened(chromium, example, "second")
+            first, second = await open_tab(chromium, example), await open_tab(chromium, example, "second")
             for shown in (first, second):
                 await shown.write("Write to (user id)", "bob")
             await first.write("Message", "from one tab")
@@ -82,7 +82,7 @@ async def test_tabs_share_a_client_and_unsent_messages_survive(chromium: Browser
             await example.stop()
             wire.restore()
             await example.start()
-            third = await opened(chromium, example, "third")
+            third = await open_tab(chromium, example, "third")
             await bob.hears("from one tab", "sent after the restart")
             await third.choose("Bob")
             await sees(third, "sent after the restart")

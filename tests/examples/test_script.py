@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from blocking_example import ROOT, Example, Place, asked
+from blocking_example import ROOT, Example, Place, has_received
 
 from adapters.shell import Shell, needs_a_terminal
 
@@ -37,14 +37,14 @@ def run(place: Place) -> Iterator[Callable[..., Example]]:
 
 def test_script_prints_the_answer_and_missed_messages(place: Place, run):
     script = run("Are you there?")
-    script.until(asked(place, "Are you there?"), "Bob is asked")
+    script.until(has_received(place, "Are you there?"), "Bob is asked")
     place.say("Yes")
     assert script.ended() == 0
     assert script.lines == ["Alice: Are you there?", "Bob: Yes"]
     place.say("And you?")
     place.say("Hello?")
     script = run("Yes. Why?")
-    script.until(asked(place, "Yes. Why?"), "Bob is asked again")
+    script.until(has_received(place, "Yes. Why?"), "Bob is asked again")
     place.say("Good")
     assert script.ended() == 0
     assert script.lines == ["Bob: And you?", "Bob: Hello?", "Alice: Yes. Why?", "Bob: Good"]
@@ -55,7 +55,7 @@ def test_script_prints_the_answer_and_missed_messages(place: Place, run):
 
 def test_answer_during_network_failure_is_printed_once(place: Place, run):
     script = run("Still there?")
-    script.until(asked(place, "Still there?"), "Bob is asked")
+    script.until(has_received(place, "Still there?"), "Bob is asked")
     script.until(lambda: place.sockets() == 1, "the script is connected")
     place.line.do("cut")
     script.until(lambda: place.sockets() == 0, "the line is cut")
@@ -74,7 +74,7 @@ def test_offline_question_is_sent_at_the_next_run(place: Place, run):
     assert place.heard() == ["First"]
     place.line.do("restore")
     script = run("Third")
-    script.until(asked(place, "Third"), "Bob is asked")
+    script.until(has_received(place, "Third"), "Bob is asked")
     assert place.heard() == ["First", "Second", "Third"]
     place.say("All three")
     assert script.ended() == 0

@@ -52,13 +52,13 @@ def runnable() -> list[tuple[str, str]]:
     return found[:: size(4, 1)]
 
 
-def named() -> list[str]:
+def block_names() -> list[str]:
     """Return the names of the blocks: the page and the beginning."""
     return [f"{page}: {text.splitlines()[0][:40]}" for page, text in runnable()]
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize(("page", "text"), runnable(), ids=named())
+@pytest.mark.parametrize(("page", "text"), runnable(), ids=block_names())
 async def test_documented_commands_run(page: str, text: str, tmp_path: Path):
     begin = re.compile(r"^tailwire serve(?!.*&$).*$", re.MULTILINE)  # a server that runs until it is stopped
     for command in begin.findall(text):
@@ -135,5 +135,5 @@ async def _runs(text: str, folder: Path) -> None:
             "bash", "-c", PRELUDE + text, cwd=folder, env=_environment(API_KEY=server.api_key),
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
-        said, _ = await process.communicate()
-        assert process.returncode == 0, f"{text}\n{said.decode()}"
+        output, _ = await process.communicate()
+        assert process.returncode == 0, f"{text}\n{output.decode()}"

@@ -82,7 +82,7 @@ def command(
     )  # fmt: skip
 
 
-def ended(program: subprocess.Popen[str]) -> str:
+def wait_ended(program: subprocess.Popen[str]) -> str:
     with program:
         try:
             printed, errors = program.communicate(timeout=60)
@@ -92,14 +92,14 @@ def ended(program: subprocess.Popen[str]) -> str:
     return printed
 
 
-def told(server: EmbeddedServer, program: subprocess.Popen[str]) -> str:
+def output_of(server: EmbeddedServer, program: subprocess.Popen[str]) -> str:
     """Send messages to alice until their program has received one, and return its output."""
     settings = AppSettingsBuilder().override_client_host(server.url).build()
     with Client(server.app_id, settings, session_store=MemorySessionStore()) as bob:
         bob.login("bob", auth_key=server.auth_key)
         until(lambda: program.poll() is not None or bob.get_user("alice").status == "online")
         bob.send_message(TextMessage(receiver="alice", receiver_type="user", text="hello"))
-        return ended(program)
+        return wait_ended(program)
 
 
 def test_page_has_a_program_for_each_framework():
@@ -107,17 +107,17 @@ def test_page_has_a_program_for_each_framework():
 
 
 def test_documented_script_runs(server: EmbeddedServer, tmp_path: Path):
-    number, explained = ended(command(server, tmp_path, "Scripts")).splitlines()
+    number, explained = wait_ended(command(server, tmp_path, "Scripts")).splitlines()
     assert int(number) > 0
     assert explained.startswith("connect")
 
 
 def test_documented_live_list_program_runs(server: EmbeddedServer, tmp_path: Path):
-    assert ended(command(server, tmp_path, "Live lists")) == "reset ['How are you?']\n"
+    assert wait_ended(command(server, tmp_path, "Live lists")) == "reset ['How are you?']\n"
 
 
 def test_documented_backend_runs(server: EmbeddedServer, tmp_path: Path):
-    assert ended(command(server, tmp_path, "Backends")) == "alice at work\nTrue\n"
+    assert wait_ended(command(server, tmp_path, "Backends")) == "alice at work\nTrue\n"
 
 
 def test_documented_flask_app_sends_messages(server: EmbeddedServer, tmp_path: Path):
@@ -129,7 +129,7 @@ def test_documented_flask_app_sends_messages(server: EmbeddedServer, tmp_path: P
 asked = app.test_client()
 print(asked.post("/remind/bob").json["id"] > 0, asked.post("/remind/nobody").json, asked.post("/remind/nobody").status_code)
 """
-    printed = ended(command(server, tmp_path, "Flask, Django and other servers", (more, asks)))
+    printed = wait_ended(command(server, tmp_path, "Flask, Django and other servers", (more, asks)))
     assert printed == "True {'error': 'ERR_UID_NOT_FOUND'} 502\n"
 
 
@@ -146,7 +146,7 @@ def test_documented_tk_app_shows_messages(server: EmbeddedServer, tmp_path: Path
             assert screen.stdout is not None
             display = f":{screen.stdout.readline().strip()}"
             program = command(server, tmp_path, "Tk", ("root.mainloop()\n", TK), DISPLAY=display)
-            assert told(server, program) == "Bob: hello|hello, bob\n"
+            assert output_of(server, program) == "Bob: hello|hello, bob\n"
         finally:
             screen.terminate()
 
@@ -155,7 +155,7 @@ def test_documented_tk_app_shows_messages(server: EmbeddedServer, tmp_path: Path
 def test_documented_qt_app_shows_messages(server: EmbeddedServer, tmp_path: Path):
     pytest.importorskip("PySide6")
     program = command(server, tmp_path, "Qt", ("app.exec()\n", QT), QT_QPA_PLATFORM="offscreen")
-    assert told(server, program) == "Bob: hello\n"
+    assert output_of(server, program) == "Bob: hello\n"
 
 
 def test_documented_codes_exist():

@@ -37,11 +37,11 @@ class WebExample:
         self.url = f"http://127.0.0.1:{self.port}/"
         self._name, self._folder, self._server = name, folder, server
         self._printed = folder / "printed.txt"
-        given = {"APP_ID": server.app_id, "AUTH_KEY": server.auth_key, "CHAT_URL": url, "CHAT_USER": "alice"}
-        given |= {"HOME": str(folder), "PYTHONPATH": str(ROOT / "src")}
-        given |= {key: value.replace("PORT", str(self.port)) for key, value in more.items()}
+        environment = {"APP_ID": server.app_id, "AUTH_KEY": server.auth_key, "CHAT_URL": url, "CHAT_USER": "alice"}
+        environment |= {"HOME": str(folder), "PYTHONPATH": str(ROOT / "src")}
+        environment |= {key: value.replace("PORT", str(self.port)) for key, value in more.items()}
         # NiceGUI behaves differently if it detects pytest.
-        self._environment = {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"} | given
+        self._environment = {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"} | environment
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -182,7 +182,7 @@ async def lives_through(opened: Opened, browser: Browser, example: WebExample, b
     await shown.choose("Bob")
     await sees(shown, "while you were gone")
     texts = await shown.text()
-    said = ("good morning", "and to you", "from the tunnel", "are you there?", "looked away", "were gone")
-    assert [texts.count(text) for text in said] == [1] * len(said), texts
+    expected = ("good morning", "and to you", "from the tunnel", "are you there?", "looked away", "were gone")
+    assert [texts.count(text) for text in expected] == [1] * len(expected), texts
     await example.stop()
     assert "Traceback" not in example.printed, example.printed

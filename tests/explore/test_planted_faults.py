@@ -8,8 +8,8 @@ import pytest
 
 from tailwire.sdk.connection import backoff, deadlines, losses, machine, settle, sockets, state, wanted
 from tailwire.sdk.connection.state import AppState, Mode, Phase, SessionState
-from tailwire.testing.explore import LINE_TIMINGS, explore, starts
-from tailwire.testing.invariants import Broken
+from tailwire.testing.explore import LINE_TIMINGS, explore, start_states
+from tailwire.testing.invariants import BrokenInvariant
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 
@@ -23,12 +23,12 @@ def _replace(patch: pytest.MonkeyPatch, rule: Callable[..., bool], by: Callable[
 
 
 def _auto_mode_ignores_the_background(patch: pytest.MonkeyPatch) -> None:
-    real = wanted.why
+    real = wanted.decide
 
-    def why(s):
-        return wanted.Why.YES if real(s) is wanted.Why.IN_BACKGROUND else real(s)
+    def decide(s):
+        return wanted.Decision.WANTED if real(s) is wanted.Decision.IN_BACKGROUND else real(s)
 
-    patch.setattr(wanted, "why", why)
+    patch.setattr(wanted, "decide", decide)
 
 
 def _login_keeps_the_request(patch: pytest.MonkeyPatch) -> None:
@@ -47,14 +47,14 @@ def _login_keeps_the_request(patch: pytest.MonkeyPatch) -> None:
 def _older_epochs_are_believed(patch: pytest.MonkeyPatch) -> None:
     def lost(step, happened):
         if step.state.phase is Phase.OPEN:
-            losses.lost(step, happened.cause, happened.within)
+            losses.on_socket_lost(step, happened.cause, happened.within)
 
     patch.setitem(machine.HANDLERS, machine.i.SocketLost, lost)
 
 
-def _status_is_told_last(patch: pytest.MonkeyPatch) -> None:
-    rules = [r for r in settle._RULES if r is not settle._tell_status]
-    patch.setattr(settle, "_RULES", (*rules, settle._tell_status))
+def _status_is_reported_last(patch: pytest.MonkeyPatch) -> None:
+    rules = [r for r in settle._RULES if r is not settle._report_status]
+    patch.setattr(settle, "_RULES", (*rules, settle._report_status))
 
 
 def _retry_after_is_ignored(patch: pytest.MonkeyPatch) -> None:
@@ -94,11 +94,11 @@ def _renewal_timer_outlives_the_socket(patch: pytest.MonkeyPatch) -> None:
 
 
 def _failed_renewal_is_not_repeated(patch: pytest.MonkeyPatch) -> None:
-    def not_renewed(step):
+    def on_token_not_renewed(step):
         step.state.renewing, step.state.renew_at = False, None
 
-    patch.setattr(machine, "not_renewed", not_renewed)
-    patch.setattr(deadlines, "not_renewed", not_renewed)
+    patch.setattr(machine, "on_token_not_renewed", on_token_not_renewed)
+    patch.setattr(deadlines, "on_token_not_renewed", on_token_not_renewed)
 
 
 def _every_wait_is_dropped(patch: pytest.MonkeyPatch) -> None:
@@ -110,10 +110,10 @@ def _every_wait_is_dropped(patch: pytest.MonkeyPatch) -> None:
 
 
 def _response_ends_every_wait(patch: pytest.MonkeyPatch) -> None:
-    def reached(step):
+    def on_server_reached(step):
         step.state.not_before = step.state.retry_at = None
 
-    patch.setattr(machine, "reached", reached)
+    patch.setattr(machine, "on_server_reached", on_server_reached)
 
 
 def _pause_outlives_the_socket(patch: pytest.MonkeyPatch) -> None:
@@ -134,7 +134,7 @@ PLANTED = {
     "no attempt is started": (_without(settle._start), {"I5"}),
     "timers outlive their reason": (_without(settle._drop_timers), {"I6"}),
     "inputs of an older epoch are believed": (_older_epochs_are_believed, {"I7"}),
-    "a loss is not told before the next attempt": (_status_is_told_last, {"I8"}),
+    "a loss is not told before the next attempt": (_status_is_reported_last, {"I8"}),
     "ping() is forgotten when the socket ends": (_without(settle._forget_pings), {"I9"}),
     "connect() is forgotten": (_without(settle._answer_connects), {"I9"}),
     "the socket outlives aclose()": (_socket_outlives_the_client, {"I6", "I10"}),
@@ -160,14 +160,14 @@ ON_LINES = {
 def test_planted_fault_is_found(name: str, monkeypatch: pytest.MonkeyPatch):
     plant, rules = PLANTED[name]
     plant(monkeypatch)
-    begin = [s for s in starts() if (s.timings == LINE_TIMINGS if name in ON_LINES else s.has_provider)]
-    with pytest.raises(Broken) as caught:
+    begin = [s for s in start_states() if (s.timings == LINE_TIMINGS if name in ON_LINES else s.has_provider)]
+    with pytest.raises(BrokenInvariant) as caught:
         explore(begin, tabulate=False, max_states=20_000)
     assert caught.value.rule in rules
 
 
 def test_exploration_without_a_fault_finds_nothing():
-    assert explore(starts(), tabulate=False, max_states=1_000).states >= 1_000
+    assert explore(start_states(), tabulate=False, max_states=1_000).states >= 1_000
 
 
 def test_waiting_times_are_within_their_bounds():

@@ -39,8 +39,8 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0, help="in all (60)")
     parser.add_argument("--runs", type=int, default=0, help="executions of each target, instead of a time")
     parser.add_argument("--seed", type=int, default=0, help="the same seed takes the same way; 0: another each time")
-    given = parser.parse_args()
-    names = given.targets or [p.name for p in sorted((HERE / "corpus").iterdir()) if p.is_dir()]
+    args = parser.parse_args()
+    names = args.targets or [p.name for p in sorted((HERE / "corpus").iterdir()) if p.is_dir()]
     if importlib.util.find_spec("atheris") is None:
         print("fuzzing: atheris is not there for this platform; `make test` runs the corpus")
         return 0
@@ -48,9 +48,7 @@ def main() -> int:
     for name in names:
         with tempfile.TemporaryDirectory() as found:
             limit = (
-                [f"-runs={given.runs}"]
-                if given.runs
-                else [f"-max_total_time={max(1, int(given.seconds / len(names)))}"]
+                [f"-runs={args.runs}"] if args.runs else [f"-max_total_time={max(1, int(args.seconds / len(names)))}"]
             )
             command = [
                 sys.executable,
@@ -66,7 +64,7 @@ def main() -> int:
                 "-artifact_prefix=" + str(HERE / "found") + "-",
                 "-print_final_stats=1",
                 "-rss_limit_mb=2048",
-                f"-seed={given.seed}",
+                f"-seed={args.seed}",
             ]
             command += [found, str(HERE / "corpus" / name)]
             environment = {**os.environ, "PYTHONPATH": str(HERE.parent), "PYTHONWARNINGS": "ignore"}

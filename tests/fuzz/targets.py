@@ -18,8 +18,8 @@ from urllib.parse import quote, unquote
 from fuzz.connection import Connections
 from tailwire.sdk.connection.explain import explain
 from tailwire.sdk.connection.history import BadDump
-from tailwire.sdk.connection.history import load as load_dump
-from tailwire.sdk.connection.replay import BadReplay, replayed
+from tailwire.sdk.connection.history import load_dump as load_dump
+from tailwire.sdk.connection.replay import BadReplay, replay_inputs
 from tailwire.sdk.continuity.state import CatchUp, Position
 from tailwire.sdk.dispatch.incoming import Incoming
 from tailwire.sdk.gate import Gate
@@ -93,7 +93,7 @@ def server_frame(data: bytes) -> None:
         except Refused:
             continue
         if isinstance(body, frames.Auth):
-            frames.subscription(body.presence_subscription, body.roles)
+            frames.presence_subscription(body.presence_subscription, body.roles)
 
 
 PASS, TOKEN, APP = b"J" * 146, b"T" * 46, b"A" * 16
@@ -310,7 +310,7 @@ def replay_file(data: bytes) -> None:
     path.write_bytes(data)
     try:
         state, recorded = load_dump(read_object(path))
-        for at, after, _, commands in replayed(state, recorded):
+        for at, after, _, commands in replay_inputs(state, recorded):
             explain(after, at)
             str(commands)
     except (BadJson, BadDump, BadReplay) as e:

@@ -214,8 +214,8 @@ async def test_interactive_messages_are_answered(cast):
         got = await pb.hears("onInteractiveMessageReceived")
         assert got["id"] == sent["id"]
         await pb.run("return await CometChat.markAsInteracted(Number(id), 'submit')", id=sent["id"])
-        shown = cast.ask("GET", f"/messages/{sent['id']}", as_=bob)
-        assert shown["data"]["interactions"][0]["elementId"] == "submit"
+        message = cast.ask("GET", f"/messages/{sent['id']}", as_=bob)
+        assert message["data"]["interactions"][0]["elementId"] == "submit"
 
 
 async def test_edits_and_deletions_are_received(cast):
@@ -251,8 +251,8 @@ async def test_threads_and_message_details_are_fetched(cast):
         assert str(got["parentMessageId"]) == parent["id"]
         thread = await fetch(pa, {"setParentMessageId": int(parent["id"])})
         assert [m["text"] for m in thread] == ["reply"]
-        shown = await pa.run("return await CometChat.getMessageDetails(id)", id=parent["id"])
-        assert shown["replyCount"] == 1
+        message = await pa.run("return await CometChat.getMessageDetails(id)", id=parent["id"])
+        assert message["replyCount"] == 1
         without = await fetch(pa, {"setUID": bob}, hideReplies=True)
         assert "reply" not in [m.get("text") for m in without]
 
@@ -792,11 +792,11 @@ async def test_sdk_recovers_from_line_faults(cast, tmp_path):
         async with cast, httpx2.AsyncClient(base_url=line["control"]) as control:
             alice, bob = cast.user("dora"), cast.user("emil")
             pa, bp = await cast.page(alice, host=f"localhost:{line['port']}"), await cast.python(bob)
-            for n, deed in enumerate(("/drop", "/cut-mid-frame?bytes=7", "/cut")):
+            for n, fault in enumerate(("/drop", "/cut-mid-frame?bytes=7", "/cut")):
                 first = await bp.say(alice, f"before {n}")
                 await pa.hears("onTextMessageReceived", lambda m, n=n: m["text"] == f"before {n}")
                 pa.heard.clear()
-                await control.post(deed)
+                await control.post(fault)
                 missed = await bp.say(alice, f"missed {n}")
                 await pa.hears("disconnected", timeout=60)
                 await control.post("/restore")

@@ -194,8 +194,8 @@ async def test_members_are_mentioned_changed_kicked_and_banned(cast):
         await picture(page, "mention")
         await page.do("press", key="Enter")
         await bp.ears.until(lambda: bool(bp.ears.texts))
-        (said,) = bp.ears.all("text")
-        assert (said.text.strip(), [u.uid for u in said.mentioned_users]) == (f"hi <@uid:{bob}>", [bob])
+        (message,) = bp.ears.all("text")
+        assert (message.text.strip(), [u.uid for u in message.mentioned_users]) == (f"hi <@uid:{bob}>", [bob])
         await of_member(page, "Bob", "Change Scope")
         await page.do("click", selector=".cometchat-change-scope label:has([value=moderator])")
         await page.do("click", selector=".cometchat-change-scope__submit-button button")
@@ -211,7 +211,7 @@ async def test_pinned_and_saved_messages_and_the_menu_work(cast):
     async with cast:
         alice, bob = cast.user("alice"), cast.user("bob")
         bp = await cast.python(bob)
-        told = (await cast.python(alice)).chat.events()
+        events = (await cast.python(alice)).chat.events()
         message = await bp.say(alice, "worth keeping")
         page = await kit(cast, alice)
         await page.run("await show({ uid })", uid=bob)
@@ -240,7 +240,7 @@ async def test_pinned_and_saved_messages_and_the_menu_work(cast):
             throw new Error("not offered");"""
         )
         async with asyncio.timeout(30):
-            while not isinstance(event := await anext(told), ConversationPinned):
+            while not isinstance(event := await anext(events), ConversationPinned):
                 pass
         assert (event.pinned, event.conversation.conversation_with.uid) == (True, bob)
         await page.run("await CometChat.saveMessage(id)", id=str(message.id))

@@ -145,22 +145,22 @@ def main() -> int:
     parser.add_argument("--sql", action="store_true", help="only the faults within SQL")
     parser.add_argument("--floor", type=float, default=0.0, help="the least share of caught mutants, in percent (0)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
-    given = parser.parse_args()
+    args = parser.parse_args()
     for name in IMPORTED:
         importlib.import_module(name)
     os.chdir(ROOT)
     lines, enough = [], True
-    for part in given.part or PARTS:
-        chosen = candidates(part, in_sql=given.sql)
-        if given.sample and given.sample < len(chosen):
-            chosen = random.Random(part).sample(chosen, given.sample)
-        run = Run(part, given.jobs, time.monotonic() + given.minutes * 60)
+    for part in args.part or PARTS:
+        chosen = candidates(part, in_sql=args.sql)
+        if args.sample and args.sample < len(chosen):
+            chosen = random.Random(part).sample(chosen, args.sample)
+        run = Run(part, args.jobs, time.monotonic() + args.minutes * 60)
         run.go(chosen)
         run.show(chosen)
         found = Counter(run.results.values())
         tried = found.total()
         share = 100 * (tried - found["survived"]) / max(tried, 1)
-        enough &= share >= given.floor
+        enough &= share >= args.floor
         lines.append(
             f"{part}: {tried} of {len(chosen)} mutants tried, {found['survived']} survived: {share:.1f} % caught"
         )

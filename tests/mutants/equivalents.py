@@ -49,6 +49,6 @@ def stale() -> Iterator[Equivalent]:
         path = ROOT / "src/tailwire" / module
         source = path.read_text(encoding="utf-8") if path.exists() else ""
         entries = [entry for entry in table if entry.module == module]
-        asked = {(entry.scope, entry.before) for entry in entries}
-        there = {of(module, mutate(source, mutant)) for mutant, *place in statements(source) if tuple(place) in asked}
+        mutated = {(entry.scope, entry.before) for entry in entries}
+        there = {of(module, mutate(source, mutant)) for mutant, *place in statements(source) if tuple(place) in mutated}
         yield from (entry for entry in entries if entry not in there)

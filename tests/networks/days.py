@@ -89,7 +89,7 @@ async def half_closed(s: Scene) -> None:
             slowest = max(slowest, s.seconds - began)
             await s.all_heard(10)
         assert middle.ended >= 8
-        s.said["slowest return"] = slowest
+        s.measured["slowest return"] = slowest
         await s.phone.chat.aclose()
 
 
@@ -110,7 +110,7 @@ async def renewed(s: Scene) -> None:
             before = len(front.resumed)
             s.proxy.drop()
             await s.write()
-            s.said["heard after a cut"] = await s.all_heard(20) - 40
+            s.measured["heard after a cut"] = await s.all_heard(20) - 40
             assert len(front.resumed) > before
 
 
@@ -191,7 +191,7 @@ async def a_day(s: Scene, *, auto: bool) -> None:
                          headers={"onBehalfOf": s.uid("tablet")})  # fmt: skip
     stored = [m["data"]["text"] for m in answer.json()["data"] if m["data"].get("text", "").startswith("out ")]
     assert sorted(stored) == sorted(f"out {n}" for n in range(40)), stored
-    s.said["in"], s.said["out"] = len(s.heard()), len(stored)
+    s.measured["in"], s.measured["out"] = len(s.heard()), len(stored)
     assert len(witness.losses) >= 20, "little was lost"
     witness.require_reasons()
 

@@ -18,7 +18,7 @@ from harness import CONNECTED, Actor
 from tailwire import AppSettingsBuilder, ChatClient, MemorySessionStore, TextMessage
 from tailwire.sdk.io.world import World
 from tailwire.testing.line.proxy import FaultProxy
-from tailwire.testing.line.shape import Shape, kbit
+from tailwire.testing.line.shape import Shape, from_kbit
 from tailwire.testing.server import ServerProcess
 
 TEXT_CHARACTERS = 190  # about 200 with the number
@@ -43,7 +43,7 @@ def text_of(number: int) -> str:
 
 def slow(rate: float, queue: float, latency: float = 0.0) -> Shape:
     """Return the shape of a line with `rate` kbit/s in both directions."""
-    return Shape(up=kbit(rate), down=kbit(rate), queue=queue, latency=latency)
+    return Shape(up=from_kbit(rate), down=from_kbit(rate), queue=queue, latency=latency)
 
 
 class Scene:
@@ -52,7 +52,7 @@ class Scene:
     Attributes:
         proxy: the line, at first without limits.
         phone: the client behind it, after `enter()`.
-        said: the figures that the situation measured, by name.
+        measured: the figures that the situation measured, by name.
     """
 
     def __init__(self, server: ServerProcess, http: httpx2.AsyncClient, name: str) -> None:
@@ -61,7 +61,7 @@ class Scene:
         self._numbers = itertools.count(1)
         self.proxy = FaultProxy("127.0.0.1", server.port)
         self.actors: list[Actor] = []
-        self.said: dict[str, float] = {}
+        self.measured: dict[str, float] = {}
         self.phone: Actor
         self._begun = 0
         self._passed = (0, 0)

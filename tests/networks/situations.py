@@ -67,41 +67,41 @@ async def listeners(s: Scene) -> None:
     await s.never_lost()
 
 
-async def missed(s: Scene, shape: Shape, count: int, *, first: float, within: float, kilobytes: float) -> None:
+async def receive_missed(s: Scene, shape: Shape, count: int, *, first: float, within: float, kilobytes: float) -> None:
     """All missed messages are handed over in time, on one connection, and none is read twice."""
     await s.enter()
     s.proxy.shape(shape)
     await s.away_while(count)
-    s.said["first after"] = await s.until(lambda: bool(s.heard()), first, "the first message")
-    s.said["all after"] = await s.all_heard(within - s.seconds)
+    s.measured["first after"] = await s.until(lambda: bool(s.heard()), first, "the first message")
+    s.measured["all after"] = await s.all_heard(within - s.seconds)
     s.read_once(kilobytes)
     await s.never_lost(5)
 
 
 @situation("300 missed at 64 kbit/s, queue 5 s", 120)
 async def missed_300_at_64(s: Scene) -> None:
-    await missed(s, slow(64, 5), 300, first=10, within=30, kilobytes=48)
+    await receive_missed(s, slow(64, 5), 300, first=10, within=30, kilobytes=48)
 
 
 @situation("300 missed at 9.6 kbit/s, queue 5 s", 240)
 async def missed_300_at_9(s: Scene) -> None:
-    await missed(s, slow(9.6, 5), 300, first=30, within=120, kilobytes=48)
+    await receive_missed(s, slow(9.6, 5), 300, first=30, within=120, kilobytes=48)
 
 
 @situation("20 missed at 9.6 kbit/s, queue 5 s", 120)
 async def missed_20_at_9(s: Scene) -> None:
-    await missed(s, slow(9.6, 5), 20, first=17, within=17, kilobytes=8)
+    await receive_missed(s, slow(9.6, 5), 20, first=17, within=17, kilobytes=8)
     await s.never_lost(20)
 
 
 @situation("300 missed at 64 kbit/s, queue 2 s", 120)
 async def missed_300_short_queue(s: Scene) -> None:
-    await missed(s, slow(64, 2), 300, first=10, within=30, kilobytes=48)
+    await receive_missed(s, slow(64, 2), 300, first=10, within=30, kilobytes=48)
 
 
 @situation("950 missed at 256 kbit/s, queue 5 s", 120)
 async def missed_950_at_256(s: Scene) -> None:
-    await missed(s, slow(256, 5), 950, first=10, within=25, kilobytes=135)
+    await receive_missed(s, slow(256, 5), 950, first=10, within=25, kilobytes=135)
 
 
 async def upload(s: Scene, size: int) -> None:
@@ -109,7 +109,7 @@ async def upload(s: Scene, size: int) -> None:
     sent = await s.phone.chat.send_media_message(MediaMessage(receiver=s.uid("desk"), type="file", files=[file]))
     assert sent.id
     assert sent.attachment.size == size
-    s.said["upload"] = s.seconds
+    s.measured["upload"] = s.seconds
 
 
 @situation("2 MB up at 256 kbit/s, queue 5 s, nothing else", 260)
@@ -118,7 +118,7 @@ async def upload_alone(s: Scene) -> None:
     s.proxy.shape(slow(256, 5))
     s.count(s.phone)
     await upload(s, 2_000_000)
-    assert s.said["upload"] > 50
+    assert s.measured["upload"] > 50
     await s.never_lost(20)
     await s.write()
     await s.all_heard(20)
@@ -155,10 +155,10 @@ async def upload_and_send(s: Scene) -> None:
         await asyncio.sleep(15)
         begin = time.monotonic()
         assert (await s.say("meanwhile")).id
-        s.said["send"] = time.monotonic() - begin
+        s.measured["send"] = time.monotonic() - begin
 
     await asyncio.gather(upload(s, 500_000), send())
-    assert s.said["upload"] > 50
+    assert s.measured["upload"] > 50
     await s.never_lost()
 
 
@@ -167,7 +167,7 @@ async def far_away(s: Scene) -> None:
     s.proxy.shape(Shape(latency=1.6))
     begin = time.monotonic()
     await s.enter()
-    s.said["login and connected"] = time.monotonic() - begin
+    s.measured["login and connected"] = time.monotonic() - begin
     await s.write_each(40, 3)
     await s.all_heard(20)
     await s.never_lost()
@@ -182,15 +182,15 @@ async def first_message(s: Scene, shape: Shape, within: float) -> None:
     await phone.chat.init()
     phone.listen()
     await phone.chat.login(s.uid("phone"), auth_key=s.server.auth_key)
-    s.said["login"] = time.monotonic() - begin
+    s.measured["login"] = time.monotonic() - begin
     await phone.chat.wait_connected(60)
     await s.write()
-    s.said["first message"] = await s.all_heard(30)
-    assert s.said["first message"] < within, s.said
+    s.measured["first message"] = await s.all_heard(30)
+    assert s.measured["first message"] < within, s.measured
     assert s.connections >= 2
     s.count(phone)
     await s.away_while(20)
-    s.said["20 missed"] = await s.all_heard(60)
+    s.measured["20 missed"] = await s.all_heard(60)
 
 
 @situation("login, first message, 20 missed at 300 ms each way", 60)
@@ -262,11 +262,11 @@ async def behind_a_portal(s: Scene, status: int, headers: dict[str, str], body: 
     s.proxy.restore()
     ended = time.monotonic()
     await s.until(lambda: s.phone.status is CONNECTED, 40, "connected")
-    s.said["back after"] = time.monotonic() - ended
+    s.measured["back after"] = time.monotonic() - ended
     await s.until(lambda: {str(e.status) for e in entries} == {"sent"}, 60, "the queued messages are sent")
-    s.said["queued sent after"] = time.monotonic() - ended
+    s.measured["queued sent after"] = time.monotonic() - ended
     await s.all_heard(20)
-    assert s.said["back after"] < 30
+    assert s.measured["back after"] < 30
 
 
 @situation("a portal for 20 s: 302 to its page", 150)
@@ -307,7 +307,7 @@ async def maintenance(s: Scene) -> None:
 @situation("503 and Retry-After 3600 for 6 s, the app does nothing", 120)
 async def maintenance_alone(s: Scene) -> None:
     await maintenance(s)
-    s.said["back after"] = await s.until(lambda: s.phone.status is CONNECTED, 65, "connected within a minute")
+    s.measured["back after"] = await s.until(lambda: s.phone.status is CONNECTED, 65, "connected within a minute")
     await s.write()
     await s.all_heard(10)
 
@@ -319,7 +319,7 @@ async def maintenance_connect(s: Scene) -> None:
         await asyncio.wait_for(s.phone.chat.connect(), 10)
     except TimeoutError:
         raise AssertionError(f"connect() has not ended after 10 s; {s.state()}") from None
-    s.said["back after"] = s.seconds
+    s.measured["back after"] = s.seconds
     await s.write()
     await s.all_heard(10)
 
@@ -328,7 +328,7 @@ async def maintenance_connect(s: Scene) -> None:
 async def maintenance_send(s: Scene) -> None:
     await maintenance(s)
     assert (await s.say("hello")).id
-    s.said["back after"] = await s.until(lambda: s.phone.status is CONNECTED, 10, "connected after an answer")
+    s.measured["back after"] = await s.until(lambda: s.phone.status is CONNECTED, 10, "connected after an answer")
 
 
 @situation("a proxy refuses WebSockets (426)", 200)
@@ -343,11 +343,11 @@ async def websockets_refused(s: Scene) -> None:
     await s.until(lambda: "websocket_refused" in s.causes, 20, "the cause websocket_refused")
     assert "a proxy refuses WebSockets" in s.phone.chat.connection.explain()
     await s.write(3)
-    s.said["heard after"] = await s.all_heard(70)
+    s.measured["heard after"] = await s.all_heard(70)
     assert s.phone.status is not CONNECTED
     s.proxy.restore()
     at = s.seconds
-    s.said["socket after"] = await s.until(lambda: s.phone.status is CONNECTED, 70, "connected") - at
+    s.measured["socket after"] = await s.until(lambda: s.phone.status is CONNECTED, 70, "connected") - at
 
 
 @situation("a proxy that ends what is idle for 30 s", 150)
@@ -380,8 +380,8 @@ async def silent_death(s: Scene) -> None:
     s.proxy.half_open(new=False)
     s.count(s.phone)
     await s.write(5)
-    s.said["heard after"] = await s.all_heard(40)
-    assert s.said["heard after"] < 15 + 3 + 1 + 3, s.said
+    s.measured["heard after"] = await s.all_heard(40)
+    assert s.measured["heard after"] < 15 + 3 + 1 + 3, s.measured
     assert s.connections >= 1
 
 
@@ -403,9 +403,9 @@ async def sends_vanish(s: Scene) -> None:
     s.count(s.phone)
     with pytest.raises(CometChatException) as caught:
         await s.say("into nothing")
-    s.said["raised after"] = s.seconds
+    s.measured["raised after"] = s.seconds
     assert caught.value.code == "NO_INTERNET_CONNECTION"
-    assert s.said["raised after"] < 17, s.said
+    assert s.measured["raised after"] < 17, s.measured
     s.proxy.restore()
     await s.until(lambda: s.phone.status is CONNECTED, 40, "connected")
     assert (await s.say("into something")).id

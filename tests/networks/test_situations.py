@@ -41,7 +41,7 @@ async def _play(situation: Situation, server: ServerProcess, http: httpx2.AsyncC
     seconds, disconnects, connections, kilobytes = scene.kept
     result = table.Result(
         situation.name, situation.title, problem, seconds, disconnects, connections, kilobytes,
-        scene.said,
+        scene.measured,
     )  # fmt: skip
     print(result.line(), flush=True)
     return result
@@ -57,8 +57,10 @@ async def _play_all(situations: list[Situation], server: ServerProcess) -> dict[
 @pytest.fixture(scope="module")
 def results(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, table.Result]:
     """The results of the selected situations."""
-    asked = {item.callspec.params["situation"] for item in request.session.items if "situation" in _parameters(item)}
-    situations = [s for s in PLAYED if s in asked]
+    run_situations = {
+        item.callspec.params["situation"] for item in request.session.items if "situation" in _parameters(item)
+    }
+    situations = [s for s in PLAYED if s in run_situations]
     print()
     played = asyncio.run(_play_all(situations, PreparedServer(tmp_path_factory.mktemp("networks"))))
     if WANTED:

@@ -58,8 +58,8 @@ async def queued_until_back(s: Scene, heal: Any, seconds: float) -> None:
     assert s.connections <= 48, s.state()  # of the socket, the queue and the app's calls
     heal()
     ended = s.seconds
-    s.said["back after"] = await s.until(lambda: s.phone.status is CONNECTED, seconds, "connected") - ended
-    s.said["queued sent after"] = await s.until(lambda: str(entry.status) == "sent", 30, "sent") - ended
+    s.measured["back after"] = await s.until(lambda: s.phone.status is CONNECTED, seconds, "connected") - ended
+    s.measured["queued sent after"] = await s.until(lambda: str(entry.status) == "sent", 30, "sent") - ended
     await s.all_heard(20)
 
 
@@ -69,11 +69,11 @@ async def dead_address(s: Scene) -> None:
     with dead_port("127.0.0.2", s.proxy.port):
         begin = time.monotonic()
         await s.enter(host="dead.test")
-        s.said["login and connected"] = time.monotonic() - begin
-        assert s.said["login and connected"] < 8
+        s.measured["login and connected"] = time.monotonic() - begin
+        assert s.measured["login and connected"] < 8
         s.proxy.drop()
         await s.write()
-        s.said["heard after a cut"] = await s.all_heard(12)
+        s.measured["heard after a cut"] = await s.all_heard(12)
 
 
 @situation("the server dies silently, and its name moves", 90)
@@ -93,8 +93,8 @@ async def moved(s: Scene) -> None:
         NAMES["moves.test"] = ["127.0.0.3"]
         s.count(s.phone)
         await s.write(5)
-        s.said["heard after"] = await s.all_heard(40)
-        assert s.said["heard after"] < 15 + 3 + 1 + 3
+        s.measured["heard after"] = await s.all_heard(40)
+        assert s.measured["heard after"] < 15 + 3 + 1 + 3
         await s.phone.chat.aclose()
     finally:
         server.close()
@@ -151,14 +151,14 @@ async def tls_return(s: Scene) -> None:
             s.proxy.shape(Shape(latency=0.3))
             resumed, turns = len(front.resumed), front.round_trips
             await s.away_while(20)
-            s.said["all after"] = await s.all_heard(30)
+            s.measured["all after"] = await s.all_heard(30)
             # Counted, because the machine may be busy. One new connection: history is read over the one that the
             # requests have kept. Its session is resumed, so that no certificate is sent again. With TCP and TLS these
             # are seven round trips of 0.6 s.
             assert (s.connections, front.resumed[resumed:]) == (1, [True])
-            s.said["round trips"] = 2 + front.round_trips - turns
-            assert s.said["round trips"] <= 7
-            assert s.said["all after"] < 10
+            s.measured["round trips"] = 2 + front.round_trips - turns
+            assert s.measured["round trips"] <= 7
+            assert s.measured["all after"] < 10
 
 
 @situation("a client of another maker only listens and never pings, a message each 5 s", 200)

@@ -127,11 +127,11 @@ async def test_it(tailwire_server, tailwire_users, wire, received):
         await chat.login_with_auth_token(alice.token)
         inbox = received(chat)
 
-        async def causes_after(deed):
+        async def causes_after(fault):
             await chat.connect()
             await chat.wait_connected(10)
             begin = len(chat.connection.history)
-            deed()
+            fault()
             await inbox.until(lambda: str(chat.get_connection_status()) != "connected", 15)
             cause = next(str(t.cause) for t in chat.connection.history[begin:] if t.cause)
             wire.restore()

@@ -10,7 +10,7 @@ import pytest
 
 from servers.postgres import PostgresServer, name_of
 from tailwire.server.app import moving
-from tailwire.server.app.move_target import MoveRefused, filling
+from tailwire.server.app.move_target import MoveRefused, filled_target
 from tailwire.server.ports.records import Draft
 from tailwire.server.ports.world import World
 from tailwire.server.store.postgres.starting import starting_alone
@@ -83,7 +83,7 @@ def test_move_is_refused_while_a_server_is_starting(file: Path, postgres_url: st
     async def beside_a_start() -> None:
         async with starting_alone(postgres_url):
             with pytest.raises(MoveRefused, match="starting"):
-                async with filling(postgres_url):
+                async with filled_target(postgres_url):
                     pass
 
     asyncio.run(beside_a_start())

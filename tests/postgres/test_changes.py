@@ -91,10 +91,10 @@ class Watch:
         """Return which operations were noticed, by table, and check each of them."""
         rows = await self._store.database.rows("SELECT place, operation, columns, CAST(xid AS text) FROM noticed")
         await self._store.database.run("DELETE FROM noticed")
-        told: dict[str, set[str]] = {}
+        invalidated: dict[str, set[str]] = {}
         for kind, operation, _, xid in rows:
             if operation == "CHANGE":
-                told.setdefault(xid, set()).add(kind)
+                invalidated.setdefault(xid, set()).add(kind)
         found: dict[str, set[str]] = {}
         for table, operation, columns, xid in rows:
             if operation == "CHANGE":
@@ -104,7 +104,7 @@ class Watch:
                 harmless = NOT_KEPT[table, operation]
                 if harmless is None or set(columns) <= harmless:
                     continue
-            kinds = told.get(xid, set())
+            kinds = invalidated.get(xid, set())
             assert kinds & KEPT[table], f"{operation} of {table} ({columns}) put no row into changes, only {kinds}"
         return found
 
@@ -205,14 +205,14 @@ def test_memory_of_a_process_is_current_after_it_has_read_the_changes_of_another
     @given(
         calls=st.lists(CHANGES, min_size=60, max_size=150), asked=st.lists(st.tuples(uids, uids, places), max_size=8)
     )
-    def check(calls: list[Any], asked: list[Any]) -> None:
-        asyncio.run(compare(url, calls, asked))
+    def check(calls: list[Any], calls_made: list[Any]) -> None:
+        asyncio.run(compare(url, calls, calls_made))
 
     check()
     postgres.drop_database(url)
 
 
-async def compare(url: str, calls: list[Any], asked: list[Any]) -> None:
+async def compare(url: str, calls: list[Any], calls_made: list[Any]) -> None:
     writer, reader = await PostgresStore.open(url, World()), await PostgresStore.open(url, World())
     side = Side(writer, secrets.token_hex(4))
     last = int((await reader.database.first_row("SELECT last_value FROM message_ids"))[0])
@@ -220,7 +220,7 @@ async def compare(url: str, calls: list[Any], asked: list[Any]) -> None:
 
     async def answers(store: PostgresStore) -> list[Any]:
         found: list[Any] = []
-        for uid, other, place in asked:
+        for uid, other, place in calls_made:
             key = key_of(uid, *place)
             found += [
                 await store.users.get(uid),

@@ -73,8 +73,8 @@ async def test_backup_of_a_running_server_is_restored_with_a_new_name_and_later_
     server = await PostgresStore.open(postgres_url, World(), serving=True)
     await server.users.add(UserRow("dave", "Dave", created_at=1))
     await server.messages.add(draft(text="one"))
-    code, said = in_thread(folder.run, "backup", str(folder.backup))
-    assert (code, "verified; 1 uploaded files" in said) == (0, True), said
+    code, output = in_thread(folder.run, "backup", str(folder.backup))
+    assert (code, "verified; 1 uploaded files" in output) == (0, True), output
     assert {f.name for f in folder.backup.iterdir()} == {"tailwire.dump", "uploads"}
     assert (folder.backup.stat().st_mode & 0o777, (folder.backup / "tailwire.dump").stat().st_mode & 0o777) == (
         0o700,
@@ -82,15 +82,15 @@ async def test_backup_of_a_running_server_is_restored_with_a_new_name_and_later_
     )
     last = (await server.messages.add(draft(text="two"))).message.id
     (folder.uploads / "later").write_bytes(b"later")
-    code, said = in_thread(folder.run, "restore", str(folder.backup), "--replace")
-    assert (code, "stop it first" in said) == (1, True), said
+    code, output = in_thread(folder.run, "restore", str(folder.backup), "--replace")
+    assert (code, "stop it first" in output) == (1, True), output
     name = server.name
     await server.close()
-    code, said = in_thread(folder.run, "restore", str(folder.backup))
-    assert (code, "--replace" in said) == (1, True), said
+    code, output = in_thread(folder.run, "restore", str(folder.backup))
+    assert (code, "--replace" in output) == (1, True), output
     assert texts(postgres, postgres_url) == ["one", "two"]
-    code, said = in_thread(folder.run, "restore", str(folder.backup), "--replace")
-    assert (code, f"ids continue after {last + SKIPPED}" in said) == (0, True), said
+    code, output = in_thread(folder.run, "restore", str(folder.backup), "--replace")
+    assert (code, f"ids continue after {last + SKIPPED}" in output) == (0, True), output
     assert texts(postgres, postgres_url) == ["one"]
     assert [f.name for f in folder.uploads.iterdir()] == ["photo"]
     new_name, ids = await send(postgres_url, "three", serving=True)
@@ -98,8 +98,8 @@ async def test_backup_of_a_running_server_is_restored_with_a_new_name_and_later_
     assert ids[0] > last + SKIPPED
     (aside,) = folder.data.glob("before-restore-*")
     assert {f.name for f in aside.iterdir()} == {"tailwire.dump", "uploads"}
-    code, said = in_thread(folder.run, "restore", str(aside), "--replace")  # it is a backup itself
-    assert code == 0, said
+    code, output = in_thread(folder.run, "restore", str(aside), "--replace")  # it is a backup itself
+    assert code == 0, output
     assert texts(postgres, postgres_url) == ["one", "two"]
 
 
@@ -115,11 +115,11 @@ async def test_backup_is_restored_to_an_empty_database_by_a_user_without_rights_
     monkeypatch.setenv("TAILWIRE_DATABASE", url.replace("postgres@", "keeper@"))
     (folder.uploads / "photo").unlink()
     folder.uploads.rmdir()
-    code, said = in_thread(folder.run, "restore", str(folder.backup))
-    assert (code, "previous files" in said) == (0, False), said
+    code, output = in_thread(folder.run, "restore", str(folder.backup))
+    assert (code, "previous files" in output) == (0, False), output
     assert texts(postgres, url) == ["one"]
-    code, said = in_thread(folder.run, "restore", str(folder.backup), "--replace")
-    assert code == 0, said
+    code, output = in_thread(folder.run, "restore", str(folder.backup), "--replace")
+    assert code == 0, output
     _, ids = await send(url.replace("postgres@", "keeper@"), "two", serving=True)
     assert ids[0] > 2 * SKIPPED
     postgres.drop_database(url)
@@ -133,8 +133,8 @@ async def test_damaged_backup_changes_nothing(folder, postgres, postgres_url):
     whole = file.read_bytes()
     for damaged in (b"", whole[: len(whole) // 2], b"x" * 1000):
         file.write_bytes(damaged)
-        code, said = in_thread(folder.run, "restore", str(folder.backup), "--replace")
-        assert (code, "pg_restore" in said) == (1, True), said
+        code, output = in_thread(folder.run, "restore", str(folder.backup), "--replace")
+        assert (code, "pg_restore" in output) == (1, True), output
         with pytest.raises(dumps.ProgramFailed):  # even if it was damaged after it was checked
             dumps.load(postgres_url, file)
     assert texts(postgres, postgres_url) == [*(f"text {n}" for n in range(50)), "new"]
@@ -144,13 +144,13 @@ async def test_damaged_backup_changes_nothing(folder, postgres, postgres_url):
 
 def test_folder_without_a_backup_and_a_missing_program_are_named(folder, tmp_path, monkeypatch):
     (tmp_path / "backup").mkdir()
-    code, said = folder.run("restore", str(tmp_path / "backup"))
-    assert (code, "it has no tailwire.dump" in said) == (1, True)
-    code, said = folder.run("backup", str(tmp_path / "backup"))
-    assert (code, "already exists" in said) == (1, True)
+    code, output = folder.run("restore", str(tmp_path / "backup"))
+    assert (code, "it has no tailwire.dump" in output) == (1, True)
+    code, output = folder.run("backup", str(tmp_path / "backup"))
+    assert (code, "already exists" in output) == (1, True)
     monkeypatch.setenv("PATH", str(tmp_path))
-    code, said = folder.run("backup", str(tmp_path / "new"))
-    assert (code, "pg_dump is not installed" in said) == (1, True)
+    code, output = folder.run("backup", str(tmp_path / "new"))
+    assert (code, "pg_dump is not installed" in output) == (1, True)
     assert not (tmp_path / "new").exists()
 
 
@@ -164,15 +164,15 @@ def test_folder_without_a_backup_and_a_missing_program_are_named(folder, tmp_pat
     ],
 )  # fmt: skip
 def test_no_password_is_among_the_arguments_of_a_program(url, plain, password, tmp_path, monkeypatch):
-    said = tmp_path / "said"
+    output = tmp_path / "said"
     program = tmp_path / "pg_dump"
-    program.write_text(f"#!{sys.executable}\nimport json, os, sys\nopen({str(said)!r}, 'w').write("
+    program.write_text(f"#!{sys.executable}\nimport json, os, sys\nopen({str(output)!r}, 'w').write("
                        "json.dumps([sys.argv[1:], os.environ.get('PGPASSWORD')]))\nsys.exit(1)\n")  # fmt: skip
     program.chmod(0o700)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("PGPASSWORD", raising=False)
     with pytest.raises(dumps.ProgramFailed):
         dumps.dump(url, tmp_path / "file")
-    arguments, given = json.loads(said.read_text())
+    arguments, own_environment = json.loads(output.read_text())
     assert f"--dbname={plain}" in arguments
-    assert given == password
+    assert own_environment == password

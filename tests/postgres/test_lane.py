@@ -79,8 +79,8 @@ async def test_conversations_participants_replies_mentions_files_and_events_are_
     assert await rows(url, "SELECT uid, message_id FROM mentions ORDER BY uid") == [("bob", 1), ("carol", 1)]
     assert await rows(url, "SELECT place, key, name FROM file_uses") == [("message", "1", "f")]
     assert await rows(url, "SELECT name, used FROM files ORDER BY name") == [("f", 1), ("g", 0)]
-    told = b'{"message":{"id":"1","data":{"text":"x"},"updatedAt":1}}'
-    assert await rows(url, "SELECT body FROM deliveries ORDER BY id") == [(told,), (b"whole",)]
+    event_body = b'{"message":{"id":"1","data":{"text":"x"},"updatedAt":1}}'
+    assert await rows(url, "SELECT body FROM deliveries ORDER BY id") == [(event_body,), (b"whole",)]
     await lane.close()
 
 
@@ -183,7 +183,7 @@ async def test_unit_is_not_carried_out_if_what_it_depends_on_has_changed(url):
     unit = Unit()
     unit.require_unchanged("(SELECT count(*) FROM members WHERE guid = :guid) = :count::bigint", guid="g", count=1)
     unit.run("INSERT INTO members VALUES (:guid, 'bob', 'participant', 1, 0)", guid="g")
-    unit.tell("member", "g/bob")
+    unit.invalidate("member", "g/bob")
     answer, other = await asyncio.gather(lane.submit(Entry(draft(), unit)), lane.submit(draft_entry()))
     assert (answer.again, answer.message_id, other.id) == (True, 0, 2)
     assert await rows(url, "SELECT count(*) FROM changes") == [(0,)]
@@ -219,7 +219,7 @@ async def test_unit_needs_no_message(url):
         unit.run("INSERT INTO members VALUES ('g', :uid, 'participant', 1, 0)", uid=str(ends))
         if ends:
             unit.end_if("true")
-        unit.tell("member", "g")
+        unit.invalidate("member", "g")
         answer = await lane.submit(Entry(unit=unit))
         assert (answer.ended, answer.results) == expected
         assert (answer.message_id, answer.before) == (0, 0)

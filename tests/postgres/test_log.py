@@ -7,7 +7,7 @@ import asyncio
 import asyncpg
 import pytest
 
-from postgres.test_two_processes import anybody, told, two_stores
+from postgres.test_two_processes import announcement, anybody, two_stores
 from postgres.writing import draft, draft_entry
 from tailwire.server.ports.changes import GROUP_REMOVED, Change
 from tailwire.server.ports.log import Batch, LogPage
@@ -37,7 +37,7 @@ class Observed:
 async def test_page_has_messages_and_changes_in_their_places_and_ends_where_it_is_complete(postgres_url):
     async with two_stores(postgres_url) as (one, other):
         await one.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
-        joined = await one.members.add(anybody("g", "bob"), "participant", 1, told)
+        joined = await one.members.add(anybody("g", "bob"), "participant", 1, announcement)
         quoted = await other.messages.add(draft(text="first"))
         quoting = await one.messages.add(draft(text="second", quoted_id=quoted.message.id))
         look = await other.log.look()
@@ -63,17 +63,17 @@ async def test_edited_message_is_withheld_from_who_left_before_the_edit_and_not_
     async with two_stores(postgres_url) as (one, other):
         await one.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
         for uid in ("bob", "carol"):
-            await one.members.add(anybody("g", uid), "participant", 1, told)
-        edited = shown = await one.messages.add(draft(receiver="g", kind="group"))
+            await one.members.add(anybody("g", uid), "participant", 1, announcement)
+        edited = sent = await one.messages.add(draft(receiver="g", kind="group"))
         if quotes:
-            shown = await one.messages.add(draft(receiver="g", kind="group", quoted_id=edited.message.id))
-        await one.members.remove(anybody("g", "bob"), told)
+            sent = await one.messages.add(draft(receiver="g", kind="group", quoted_id=edited.message.id))
+        await one.members.remove(anybody("g", "bob"), announcement)
         act = MessageAct(edited.message.id, "alice", lambda standing: None)
         new = Edited(b'{"data":{"text":"new"}}', 0)
         await one.messages.edit(act, 5, lambda _: new, lambda row: draft(receiver="g", kind="group"))
-        await one.members.remove(anybody("g", "carol"), told)
+        await one.members.remove(anybody("g", "carol"), announcement)
         page = await other.log.read(0, (await other.log.look()).highest)
-        (logged,) = [m for m in page.messages if m.row.id == shown.message.id]
+        (logged,) = [m for m in page.messages if m.row.id == sent.message.id]
         assert logged.withheld == {"bob"}
 
 
@@ -81,15 +81,15 @@ async def test_member_who_left_and_rejoined_is_not_a_member_between_the_two(post
     async with two_stores(postgres_url) as (one, other):
         await one.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
         act = anybody("g", "bob")
-        await one.members.add(act, "participant", 1, told)
-        left, _ = await one.members.remove(act, told)
-        joined = await one.members.add(act, "participant", 1, told)
+        await one.members.add(act, "participant", 1, announcement)
+        left, _ = await one.members.remove(act, announcement)
+        joined = await one.members.add(act, "participant", 1, announcement)
         look = await other.log.look()
         page = await other.log.read(0, look.highest)
         holds = [c.holds for c in page.changes if c.change[1:] == ("member", "g/bob")]
         assert holds == [True, False, True]
         assert [m.ended for m in page.messages] == [0, 0, joined.ended] == [0, 0, left.message.id]
-        await one.members.remove(act, told)
+        await one.members.remove(act, announcement)
         again = await other.log.read(0, (await other.log.look()).highest)
         assert [m.ended for m in again.messages] == [0, 0, left.message.id, 0]
         await one.removal.remove_group(anybody("g", "alice"), lambda standing: ())
@@ -103,18 +103,18 @@ async def test_receivers_of_a_change_were_members_then_and_those_who_left_since_
     async with two_stores(postgres_url) as (one, other):
         await one.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
         for uid in ("bob", "carol", "dave"):
-            await one.members.add(anybody("g", uid), "participant", 1, told)
-        await one.members.remove(anybody("g", "dave"), told)
-        said = (await one.messages.add(draft(receiver="g", kind="group"))).message.id
-        await one.reactions.add(MessageAct(said, "alice", lambda standing: None), "x", 5, 10)
+            await one.members.add(anybody("g", uid), "participant", 1, announcement)
+        await one.members.remove(anybody("g", "dave"), announcement)
+        message_id = (await one.messages.add(draft(receiver="g", kind="group"))).message.id
+        await one.reactions.add(MessageAct(message_id, "alice", lambda standing: None), "x", 5, 10)
         number = await other.change_log.newest_number()
-        left, _ = await one.members.remove(anybody("g", "bob"), told)
-        await one.members.add(anybody("g", "dave"), "participant", 1, told)
-        await one.members.remove(anybody("g", "dave"), told)
-        await one.members.add(anybody("g", "bob"), "participant", 1, told)
+        left, _ = await one.members.remove(anybody("g", "bob"), announcement)
+        await one.members.add(anybody("g", "dave"), "participant", 1, announcement)
+        await one.members.remove(anybody("g", "dave"), announcement)
+        await one.members.add(anybody("g", "bob"), "participant", 1, announcement)
         found = await other.log.receivers(number, ["alice", "bob", "carol", "dave", "nobody"])
         assert sorted(found) == [("alice", None), ("bob", left.message.id), ("carol", None)]
-        await one.reactions.remove(MessageAct(said, "alice", lambda standing: None), "x", 5)
+        await one.reactions.remove(MessageAct(message_id, "alice", lambda standing: None), "x", 5)
         assert await other.log.receivers(number, ["alice", "bob"]) == []
         await one.removal.remove_group(GroupAct("g", "alice", "", lambda standing: None, "desk"), lambda _: ())
         removed = next(row for row in (await other.log.changes(0, await other.change_log.newest_number()))[0])
@@ -125,7 +125,7 @@ async def test_receivers_of_a_change_were_members_then_and_those_who_left_since_
 async def test_banned_user_who_was_not_a_member_is_logged_as_such(postgres_url):
     async with two_stores(postgres_url) as (one, other):
         await one.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
-        await one.members.remove(anybody("g", "bob"), told, banned_at=1)
+        await one.members.remove(anybody("g", "bob"), announcement, banned_at=1)
         page = await other.log.read(0, (await other.log.look()).highest)
         assert [c.holds for c in page.changes if c.change[1:] == ("member", "g/bob")] == [False]
 
@@ -133,7 +133,7 @@ async def test_banned_user_who_was_not_a_member_is_logged_as_such(postgres_url):
 async def test_member_of_a_removed_group_was_a_member_until_its_removal(postgres_url):
     async with two_stores(postgres_url) as (one, other):
         await one.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
-        joined = await one.members.add(anybody("g", "bob"), "participant", 1, told)
+        joined = await one.members.add(anybody("g", "bob"), "participant", 1, announcement)
         await one.messages.add(draft(receiver="g", kind="group", text="said"))
         await one.removal.remove_group(anybody("g", "alice"), lambda standing: ())
         page = await other.log.read(0, (await other.log.look()).highest)
@@ -181,11 +181,11 @@ async def test_observer_is_notified_of_each_batch_before_its_callers_continue(po
 
         known = await send("known", muid="m")
         unit = Unit()
-        unit.tell("user", "alice")
-        unit.tell("member", "g/bob", with_message=True)
+        unit.invalidate("user", "alice")
+        unit.invalidate("member", "g/bob", with_message=True)
         ended = Unit()
         ended.end_if("true")
-        ended.tell("user", "nobody")
+        ended.invalidate("user", "nobody")
         await asyncio.sleep(0)
         seen.happened.clear()
         results = await asyncio.gather(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tailwire.server.store.postgres.parameters import call, translated
+from tailwire.server.store.postgres.parameters import statement_and_values, translate
 
 
 def test_marks_are_numbered_in_order():
-    assert call("SELECT a FROM t WHERE b = ? AND c IN (?, ?)", (1, "x", None)) == (
+    assert statement_and_values("SELECT a FROM t WHERE b = ? AND c IN (?, ?)", (1, "x", None)) == (
         "SELECT a FROM t WHERE b = $1 AND c IN ($2, $3)",
         [1, "x", None],
     )
@@ -16,7 +16,7 @@ def test_marks_are_numbered_in_order():
 
 def test_name_has_one_number_and_only_named_values_are_sent():
     sql = "SELECT a FROM t WHERE b = :uid AND (c = :other OR d = :uid)"
-    assert call(sql, {"other": 2, "uid": 1, "more": 3}) == (
+    assert statement_and_values(sql, {"other": 2, "uid": 1, "more": 3}) == (
         "SELECT a FROM t WHERE b = $1 AND (c = $2 OR d = $1)",
         [1, 2],
     )
@@ -24,14 +24,14 @@ def test_name_has_one_number_and_only_named_values_are_sent():
 
 def test_texts_and_casts_are_left_alone():
     sql = "SELECT 'u/' || a, 'is it :this or ?', 'it''s ?', b::text FROM t WHERE c = :c"
-    assert translated(sql) == (sql.replace(":c", "$1"), ("c",))
+    assert translate(sql) == (sql.replace(":c", "$1"), ("c",))
 
 
 def test_statement_with_both_names_and_marks_is_refused():
     with pytest.raises(ValueError, match="either"):
-        translated("SELECT a FROM t WHERE b = ? AND c = :c")
+        translate("SELECT a FROM t WHERE b = ? AND c = :c")
 
 
 def test_missing_value_is_an_error():
     with pytest.raises(KeyError):
-        call("SELECT :a", {"b": 1})
+        statement_and_values("SELECT :a", {"b": 1})

@@ -21,19 +21,19 @@ async def stores(url: str, count: int) -> list[PostgresStore]:
     return [await PostgresStore.open(url, World(), serving=True) for _ in range(count)]
 
 
-async def note(store: PostgresStore, uid: str, *, online: bool = True, away: bool = False) -> Transition:
+async def store_state(store: PostgresStore, uid: str, *, online: bool = True, away: bool = False) -> Transition:
     return (await store.presence.store_online([LocalPresence(uid, online, away)])).transitions[0]
 
 
 async def test_user_is_online_until_they_have_gone_everywhere_and_away_while_away_everywhere(postgres_url):
     one, other = await stores(postgres_url, 2)
-    assert await note(one, "alice") == (OFFLINE, ONLINE)
-    assert await note(other, "alice", away=True) == (ONLINE, ONLINE)
-    assert await note(one, "alice", away=True) == (ONLINE, AWAY)
-    assert await note(other, "alice") == (AWAY, ONLINE)
-    assert await note(one, "alice", online=False) == (ONLINE, ONLINE)
-    assert await note(other, "alice", online=False) == (ONLINE, OFFLINE)
-    assert await note(other, "alice", online=False) == (OFFLINE, OFFLINE)
+    assert await store_state(one, "alice") == (OFFLINE, ONLINE)
+    assert await store_state(other, "alice", away=True) == (ONLINE, ONLINE)
+    assert await store_state(one, "alice", away=True) == (ONLINE, AWAY)
+    assert await store_state(other, "alice") == (AWAY, ONLINE)
+    assert await store_state(one, "alice", online=False) == (ONLINE, ONLINE)
+    assert await store_state(other, "alice", online=False) == (ONLINE, OFFLINE)
+    assert await store_state(other, "alice", online=False) == (OFFLINE, OFFLINE)
     await one.close()
     await other.close()
 
@@ -49,8 +49,8 @@ async def test_processes_that_store_the_same_users_at_once_agree_on_who_came_onl
         mine = here[number] = set()
         for _ in range(60):
             users = [LocalPresence(uid, chance.random() < 0.5, away=False) for uid in chance.sample(UIDS, 2)]
-            noted = await store.presence.store_online(users)
-            for user, (before, after) in zip(users, noted.transitions, strict=True):
+            stored = await store.presence.store_online(users)
+            for user, (before, after) in zip(users, stored.transitions, strict=True):
                 came[user.uid] += (after is not OFFLINE) - (before is not OFFLINE)
                 (mine.add if user.online else mine.discard)(user.uid)
 
@@ -85,7 +85,7 @@ async def carried_out(store: PostgresStore, after: int, user: LocalPresence) -> 
 async def test_statement_that_was_given_up_changes_nothing_after_a_later_one(postgres_url):
     one, other = await stores(postgres_url, 2)
     before = await one.presence.store_online([])
-    await note(one, "alice", online=False)
+    await store_state(one, "alice", online=False)
     await carried_out(one, before.version, LocalPresence("alice", online=True, away=False))
     assert (await other.presence.users_of(before.process)).away == {}
     assert (await other.presence.versions())[1][before.process] == before.version + 1
@@ -100,17 +100,17 @@ async def test_statement_whose_answer_was_lost_is_counted(postgres_url):
     one, other = await stores(postgres_url, 2)
     before = await one.presence.store_online([])
     await carried_out(one, before.version, LocalPresence("alice", online=True, away=False))
-    noted = await one.presence.store_online([LocalPresence("bob", online=True, away=False)])
-    assert noted.version == before.version + 2
-    assert noted.transitions == [(OFFLINE, ONLINE)]
-    assert (await other.presence.users_of(noted.process)).away == {"alice": False, "bob": False}
+    stored = await one.presence.store_online([LocalPresence("bob", online=True, away=False)])
+    assert stored.version == before.version + 2
+    assert stored.transitions == [(OFFLINE, ONLINE)]
+    assert (await other.presence.users_of(stored.process)).away == {"alice": False, "bob": False}
     await one.close()
     await other.close()
 
 
 async def test_storing_a_change_takes_one_statement_even_under_a_new_identity(postgres_url, monkeypatch):
     one, other = await stores(postgres_url, 2)
-    await note(one, "alice")
+    await store_state(one, "alice")
     honest, statements = one.database.first_row, []
 
     async def counted(sql, parameters=()):
@@ -118,12 +118,12 @@ async def test_storing_a_change_takes_one_statement_even_under_a_new_identity(po
         return await honest(sql, parameters)
 
     monkeypatch.setattr(one.database, "first_row", counted)
-    await note(one, "bob")
-    await note(one, "alice", online=False)
+    await store_state(one, "bob")
+    await store_state(one, "alice", online=False)
     assert statements.count(_STORE_PRESENCE_SQL) == 2
     await other.database.run("DELETE FROM processes WHERE id = ?", (one.lane.process,))
-    await note(one, "carol")  # refused, then stored under the new identity
-    await note(one, "bob")
+    await store_state(one, "carol")  # refused, then stored under the new identity
+    await store_state(one, "bob")
     assert statements.count(_STORE_PRESENCE_SQL) == 5
     await one.close()
     await other.close()

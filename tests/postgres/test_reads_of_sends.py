@@ -11,7 +11,7 @@ import pytest
 
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.drafting import Outgoing
-from tailwire.server.app.running import Running, running
+from tailwire.server.app.running import Running, running_server
 from tailwire.server.auth.secrets import fingerprint
 from tailwire.server.config import Settings
 from tailwire.server.ports.records import GroupRow
@@ -43,7 +43,7 @@ async def test_send_reads_at_most_once_before_it_writes(
     """A send to a user reads nothing once both are known; one to a group reads group, membership and ban at once."""
     settings = Settings(data=str(tmp_path), database=postgres_url, port=0, demo_users=True)
     message = Outgoing(receiver, kind, "message", "text", msgspec.Raw(b'{"text":"hello"}'))
-    async with running(settings) as server:
+    async with running_server(settings) as server:
         actions = server.parts.actions
         await server.parts.store.groups.add(GroupRow("g", "G", "public", owner="alice", members_count=1, created_at=1))
         token = (await actions.sessions.create_token("alice")).token

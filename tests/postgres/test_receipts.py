@@ -27,7 +27,7 @@ GROUP = key_of("", "g", "group")
 
 
 @asynccontextmanager
-async def opened(url: str, count: int = 1) -> AsyncIterator[list[PostgresStore]]:
+async def open_stores(url: str, count: int = 1) -> AsyncIterator[list[PostgresStore]]:
     stores = [await PostgresStore.open(url, World()) for _ in range(count)]
     try:
         yield stores
@@ -50,7 +50,7 @@ async def send(
 
 
 async def test_receipts_do_not_wait_for_the_lock_of_messages(postgres_url):
-    async with opened(postgres_url) as (store,):
+    async with open_stores(postgres_url) as (store,):
         number = await send(store)
         other = await asyncpg.connect(postgres_url)
         await other.fetchval("SELECT pg_advisory_lock($1)", APP_LOCK)
@@ -65,7 +65,7 @@ async def test_receipts_do_not_wait_for_the_lock_of_messages(postgres_url):
 
 
 async def test_receipt_of_a_message_that_was_just_sent_is_stored(postgres_url):
-    async with opened(postgres_url, 2) as stores:
+    async with open_stores(postgres_url, 2) as stores:
         for n in range(30):
             number = await send(stores[n % 2])
             assert (
@@ -75,7 +75,7 @@ async def test_receipt_of_a_message_that_was_just_sent_is_stored(postgres_url):
 
 
 async def test_receipts_of_one_reader_are_merged_to_the_highest(postgres_url):
-    async with opened(postgres_url) as (store,):
+    async with open_stores(postgres_url) as (store,):
         await make_group(store, "alice", "bob", "carol")
         ids = [await send(store, "alice", "g", "group") for _ in range(60)]
         mark = store.read_state.mark_up_to
@@ -93,7 +93,7 @@ async def test_receipts_of_one_reader_are_merged_to_the_highest(postgres_url):
 
 
 async def test_last_of_all_readers_is_found_once_although_two_processes_store_the_last_receipts(postgres_url):
-    async with opened(postgres_url, 2) as stores:
+    async with open_stores(postgres_url, 2) as stores:
         await make_group(stores[0], "alice", "bob", "carol")
         number = await send(stores[0], "alice", "g", "group")
         for uid in ("bob", "carol"):  # with the messages of their joining
@@ -109,7 +109,7 @@ async def test_last_of_all_readers_is_found_once_although_two_processes_store_th
 
 
 async def test_merged_receipts_are_in_the_change_log_once_for_each_sender(postgres_url):
-    async with opened(postgres_url) as (store,):
+    async with open_stores(postgres_url) as (store,):
         await make_group(store, "alice", "bob", "carol", "dave")
         senders = ["alice", "carol"] * 20
         ids = [await send(store, sender, "g", "group") for sender in senders]
@@ -136,7 +136,7 @@ async def _now(connection: asyncpg.Connection, sql: str) -> Any:
 @pytest.mark.parametrize("write", ["reaction", "receipt"])
 async def test_numbers_of_the_change_log_are_in_the_order_of_commits(postgres_url, write):
     """A client that has read up to a higher number would never see a lower one that is committed later."""
-    async with opened(postgres_url) as (store,):
+    async with open_stores(postgres_url) as (store,):
         number = await send(store)
         other = await asyncpg.connect(postgres_url)
         transaction = other.transaction()
@@ -165,7 +165,7 @@ async def test_numbers_of_the_change_log_are_in_the_order_of_commits(postgres_ur
 
 
 async def test_answer_that_was_lost_after_the_commit_is_asked_for_again(postgres_url):
-    async with opened(postgres_url) as (store,):
+    async with open_stores(postgres_url) as (store,):
         lane: Any = store._receipts
         connect, lost = lane._connect, itertools.count()
 
@@ -196,7 +196,7 @@ async def test_answer_that_was_lost_after_the_commit_is_asked_for_again(postgres
 
 
 async def test_locked_message_holds_up_its_receipt_and_nothing_else(postgres_url):
-    async with opened(postgres_url) as (store,):
+    async with open_stores(postgres_url) as (store,):
         number = await send(store)
         other = await asyncpg.connect(postgres_url)
         transaction = other.transaction()
@@ -214,7 +214,7 @@ async def test_locked_message_holds_up_its_receipt_and_nothing_else(postgres_url
 async def test_write_that_locks_messages_in_the_other_order_is_not_held_up(postgres, postgres_url):
     """The write holds the second message when a receipt of both comes, and then takes the first."""
     logged = len(postgres.log)
-    async with opened(postgres_url) as (store,):
+    async with open_stores(postgres_url) as (store,):
         first, second = await send(store), await send(store)
         other = await asyncpg.connect(postgres_url)
         lock = "SELECT id FROM messages WHERE id = $1 FOR UPDATE"
@@ -238,7 +238,7 @@ async def test_write_that_locks_messages_in_the_other_order_is_not_held_up(postg
 async def test_random_writes_and_receipts_of_two_processes_never_deadlock(postgres: PostgresServer, postgres_url: str):
     """Replies, edits and clearings lock the rows of messages and marks in any order, and receipts the same rows."""
     logged = len(postgres.log)
-    async with opened(postgres_url, 2) as stores:
+    async with open_stores(postgres_url, 2) as stores:
         people = ["alice", "bob", "carol", "dave"]
         await make_group(stores[0], *people)
         chance = random.Random(11)

@@ -28,12 +28,12 @@ def act(number: int) -> MessageAct:
     return MessageAct(number, "alice", lambda standing: None)
 
 
-async def found(store: PostgresStore, words: str, **more) -> list[str]:
+async def search_texts(store: PostgresStore, words: str, **more) -> list[str]:
     rows = await store.messages.find(MessageFilter("bob", search=words, **more))
     return [json.loads(row.body)["data"]["text"] for row in rows]
 
 
-async def said(store: PostgresStore, *texts: str) -> list[int]:
+async def send_texts(store: PostgresStore, *texts: str) -> list[int]:
     return [(await store.messages.add(draft(text))).message.id for text in texts]
 
 
@@ -46,30 +46,33 @@ async def not_indexing(url: str) -> PostgresStore:
 
 async def test_search_is_complete_whatever_part_is_indexed(postgres_url):
     store = await not_indexing(postgres_url)
-    await said(store, "apple one", "pear two", "apple three")
+    await send_texts(store, "apple one", "pear two", "apple three")
     assert await store.index.until() == 0
-    assert await found(store, "app") == ["apple three", "apple one"]
+    assert await search_texts(store, "app") == ["apple three", "apple one"]
     await store.index.update()
     assert await store.index.until() > 0
-    await said(store, "apple four", "äpple fünf", "pear six")
+    await send_texts(store, "apple four", "äpple fünf", "pear six")
     newest = ["äpple fünf", "apple four", "apple three", "apple one"]
-    assert await found(store, "APP") == newest
-    assert await found(store, "apple", newer=True) == newest[::-1]
+    assert await search_texts(store, "APP") == newest
+    assert await search_texts(store, "apple", newer=True) == newest[::-1]
     for offset in range(5):
         for limit in (1, 2, 4):
-            assert await found(store, "apple", limit=limit, offset=offset) == newest[offset:][:limit]
-            assert await found(store, "apple", limit=limit, offset=offset, newer=True) == newest[::-1][offset:][:limit]
-    assert await found(store, "funf ap") == ["äpple fünf"]
-    assert await found(store, "ap funf") == []  # only the last word may be a prefix
-    assert await found(store, "un") == await found(store, "!?") == []
-    assert await found(store, "apple", conversation_id=key_of("alice", "carol", "user")) == []
+            assert await search_texts(store, "apple", limit=limit, offset=offset) == newest[offset:][:limit]
+            assert (
+                await search_texts(store, "apple", limit=limit, offset=offset, newer=True)
+                == newest[::-1][offset:][:limit]
+            )
+    assert await search_texts(store, "funf ap") == ["äpple fünf"]
+    assert await search_texts(store, "ap funf") == []  # only the last word may be a prefix
+    assert await search_texts(store, "un") == await search_texts(store, "!?") == []
+    assert await search_texts(store, "apple", conversation_id=key_of("alice", "carol", "user")) == []
     await store.close()
 
 
 async def test_changes_are_found_before_and_after_they_are_indexed(postgres_url):
     store = await not_indexing(postgres_url)
-    early, late = await said(store, "plum early", "plum late")
-    gone, removed = await said(store, "plum gone", "plum removed")
+    early, late = await send_texts(store, "plum early", "plum late")
+    gone, removed = await send_texts(store, "plum gone", "plum removed")
     read = store.database.rows
 
     async def overtaken(sql, parameters=()):
@@ -86,12 +89,12 @@ async def test_changes_are_found_before_and_after_they_are_indexed(postgres_url)
     store.database.rows = overtaken
     await store.index.update()
     assert store.database.rows is read
-    assert await found(store, "cherry") == ["cherry early"]
-    assert await found(store, "plum") == ["plum late"]
+    assert await search_texts(store, "cherry") == ["cherry early"]
+    assert await search_texts(store, "plum") == ["plum late"]
     after = Edited(draft("cherry late").body, int(Trait.SEARCHABLE))
     await store.messages.edit(act(late), 5, lambda row: after, lambda row: draft(""))
-    assert await found(store, "plum") == []
-    assert await found(store, "cherry") == ["cherry late", "cherry early"]
+    assert await search_texts(store, "plum") == []
+    assert await search_texts(store, "cherry") == ["cherry late", "cherry early"]
     words = await store.database.rows("SELECT message_id FROM words WHERE words @@ 'plum'")
     assert words == []  # nothing of them is left
     await store.close()
@@ -102,9 +105,9 @@ async def test_long_tail_is_indexed_by_the_search_itself(postgres_url, monkeypat
     monkeypatch.setattr(search, "MESSAGES_PER_STEP", 30)
     store = await not_indexing(postgres_url)
     await asyncio.gather(*(store.messages.add(draft(f"word{n}")) for n in range(100)))
-    assert len(await found(store, "word", limit=200)) == 100
+    assert len(await search_texts(store, "word", limit=200)) == 100
     assert await store.index.until() > 0
-    assert await found(store, "word7", limit=200) == [f"word{n}" for n in (*range(79, 69, -1), 7)]
+    assert await search_texts(store, "word7", limit=200) == [f"word{n}" for n in (*range(79, 69, -1), 7)]
     await store.close()
 
 
@@ -122,15 +125,15 @@ async def test_one_of_two_servers_indexes_and_the_other_takes_over(postgres_url,
 
     holders = f"SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = {search._LOCK} AND granted"
     for store in stores:
-        await indexed_up_to((await said(store, "apple"))[0])
+        await indexed_up_to((await send_texts(store, "apple"))[0])
     assert await watcher.fetchval(holders) == 1
     assert await watcher.fetchval("SELECT count(*) FROM words") == 2
     owner = next(store for store in stores if store.index._lock is not None)
     other = next(store for store in stores if store is not owner)
     await owner.close()
-    await indexed_up_to((await said(other, "pear"))[0])
+    await indexed_up_to((await send_texts(other, "pear"))[0])
     assert await watcher.fetchval(holders) == 1
-    assert await found(other, "pear") == ["pear"]
+    assert await search_texts(other, "pear") == ["pear"]
     await watcher.close()
     await other.close()
 
@@ -140,9 +143,9 @@ async def test_one_of_two_servers_indexes_and_the_other_takes_over(postgres_url,
 )
 async def test_any_text_can_be_sent_and_searched(postgres_url, hostile):
     store = await not_indexing(postgres_url)
-    await said(store, f"apple {hostile}", "pear")
+    await send_texts(store, f"apple {hostile}", "pear")
     for _ in range(2):
-        assert await found(store, f"apple {hostile}") == [f"apple {hostile}"]
-        assert len(await found(store, hostile)) <= 1
+        assert await search_texts(store, f"apple {hostile}") == [f"apple {hostile}"]
+        assert len(await search_texts(store, hostile)) <= 1
         await store.index.update()
     await store.close()

@@ -180,12 +180,12 @@ async def test_member_removed_before_the_other_server_has_read_their_joining_rec
             monkeypatch.setattr(other.store.log, "read", read)
             await act(one, "alice", "POST", "/groups", guid="g", name="G", type="public")
             text = {"receiver": "g", "receiverType": "group", "category": "message", "type": "text"}
-            for uid, method, path, said in (
+            for uid, method, path, sent_text in (
                 ("bob", "POST", "/groups/g/members", "during"),
                 ("alice", "DELETE", "/groups/g/members/bob", "after"),
             ):
                 await act(one, uid, method, path)
-                await act(one, "alice", "POST", "/messages", data={"text": said}, **text)
+                await act(one, "alice", "POST", "/messages", data={"text": sent_text}, **text)
             may_read.set()
             await say(one, "end")
             await until(lambda: "end" in socket.texts)
@@ -218,16 +218,16 @@ async def test_edit_made_after_a_member_was_removed_is_not_shown_to_them_by_a_se
 
             monkeypatch.setattr(other.store.log, "read", read)
             ids = {}
-            for said in ("plain", "quoted", "edited"):
-                body = {**text, "data": {"text": said}}
+            for kind in ("plain", "quoted", "edited"):
+                body = {**text, "data": {"text": kind}}
                 sent = await one.http.post("/messages", headers=headers, json=body)
-                ids[said] = sent.json()["data"]["id"]
+                ids[kind] = sent.json()["data"]["id"]
             await act(
                 one, "alice", "POST", "/messages", data={"text": "quoting"}, quotedMessageId=ids["quoted"], **text
             )
             await act(one, "alice", "DELETE", "/groups/g/members/bob")
-            for said in ("quoted", "edited"):
-                await act(one, "alice", "PUT", f"/messages/{ids[said]}", data={"text": "secret"})
+            for kind in ("quoted", "edited"):
+                await act(one, "alice", "PUT", f"/messages/{ids[kind]}", data={"text": "secret"})
             await act(one, "alice", "POST", "/messages", data={"text": "later"}, parentMessageId=ids["plain"], **text)
             may_read.set()
             await say(one, "end")
@@ -484,13 +484,13 @@ async def test_a_file_in_the_bucket_counts_once_if_another_server_takes_it_in(
         wanted = {"receiver": "bob", "receiverType": "user", "files": {"f": {"name": "a.txt", "size": 200}}}
         form: dict[str, Any] = {}
 
-        async def given() -> bool:
+        async def is_form_granted() -> bool:
             answer = await one.http.post("/files/upload-url", json=wanted, headers=alice)
             form.update(answer.json().get("data", {}).get("f", {}))
             return answer.status_code == 200
 
         for _ in range(5):
-            await until(given)  # the news that a file was taken in may take a moment
+            await until(is_form_granted)  # the news that a file was taken in may take a moment
             request = form["request"]
             async with httpx2.AsyncClient() as http:
                 done = await http.post(request["url"], data=request["body"], files={"file": ("a.txt", b"x" * 200)})
@@ -498,7 +498,7 @@ async def test_a_file_in_the_bucket_counts_once_if_another_server_takes_it_in(
             data = {"attachments": [{"url": form["attachment"]["url"]}]}
             body = {"receiver": "bob", "receiverType": "user", "category": "message", "type": "file", "data": data}
             assert (await other.http.post("/messages", json=body, headers=alice)).status_code == 200
-        assert not await given()
+        assert not await is_form_granted()
 
 
 @pytest.mark.parametrize("on_s3", [False, True])
@@ -630,8 +630,8 @@ async def test_table_of_presence_is_filled_again_after_it_was_emptied(postgres_u
                 return [row[0] for row in rows] == ["alice", "bob"]
 
             await until(stored)
-            await until(lambda: one.parts.several._presence.is_elsewhere("bob"))
-            await until(lambda: other.parts.several._presence.is_elsewhere("alice"))
+            await until(lambda: one.parts.several._presence.is_online_elsewhere("bob"))
+            await until(lambda: other.parts.several._presence.is_online_elsewhere("alice"))
             assert [what for _, what, _ in alice.ears.heard[heard:]] == []
 
 
@@ -642,9 +642,9 @@ async def test_presence_is_read_after_a_notice_was_lost(postgres_url: str, tmp_p
         presence = one.parts.several._presence
         one.parts.several._hub.on_presence_delta = lambda delta: None  # as if it had never arrived
         async with client(other, "bob", together.auth_key):
-            await until(lambda: presence.is_elsewhere("bob"))
+            await until(lambda: presence.is_online_elsewhere("bob"))
             assert set(presence.online_elsewhere()) == {"bob"}
-        await until(lambda: not presence.is_elsewhere("bob"))
+        await until(lambda: not presence.is_online_elsewhere("bob"))
 
 
 async def test_users_of_a_server_that_was_declared_dead_are_online_again_when_it_wakes(
@@ -662,11 +662,11 @@ async def test_users_of_a_server_that_was_declared_dead_are_online_again_when_it
             other.store.upkeep.stop()  # as when it does not run
             await one.store.database.run(EXPIRE, (old,))
             await alice.ears.until(lambda: alice.ears.all("offline") == ["bob"])
-            assert not one.parts.several._presence.is_elsewhere("bob")
+            assert not one.parts.several._presence.is_online_elsewhere("bob")
             other.store.upkeep.start()
             await alice.ears.until(lambda: alice.ears.all("online").count("bob") == 2)
             assert other.store.lane.process != old
-            assert one.parts.several._presence.is_elsewhere("bob")
+            assert one.parts.several._presence.is_online_elsewhere("bob")
             assert alice.ears.all("offline") == ["bob"]
 
 
@@ -699,8 +699,8 @@ async def test_messages_of_each_server_are_found_at_the_other(postgres_url: str,
         await make_users(one, "alice", "bob")
 
         async def found(server: ServerHere, word: str) -> bool:
-            asked = {"searchKey": word, "limit": "10"}
-            answer = await server.http.get("/users/bob/messages", params=asked, headers={"onBehalfOf": "alice"})
+            query = {"searchKey": word, "limit": "10"}
+            answer = await server.http.get("/users/bob/messages", params=query, headers={"onBehalfOf": "alice"})
             assert answer.status_code == 200, answer.text
             return [message["data"]["text"] for message in answer.json()["data"]] == [word]
 

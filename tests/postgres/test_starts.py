@@ -20,7 +20,7 @@ AFTER_A_DUMP, AFTER_AN_OLDER_COPY, AFTER_A_PROMOTION = 1_000_000, 10_000, 2**20
 
 
 @asynccontextmanager
-async def opened(url: str, *, serving: bool = True) -> AsyncIterator[PostgresStore]:
+async def open_store(url: str, *, serving: bool = True) -> AsyncIterator[PostgresStore]:
     store = await PostgresStore.open(url, World(), serving=serving)
     try:
         yield store
@@ -35,56 +35,56 @@ async def send(store: PostgresStore, count: int = 1) -> int:
     return last
 
 
-async def known(store: PostgresStore, start: str, *ids: int) -> list[int]:
+async def known_positions(store: PostgresStore, start: str, *ids: int) -> list[int]:
     return [await store.known_until(start, number) for number in ids]
 
 
 async def test_same_database_is_the_same_store(postgres_url):
-    async with opened(postgres_url) as first:
+    async with open_store(postgres_url) as first:
         assert await send(first, 3) == 3
         name, start = first.name, first.start
-    async with opened(postgres_url) as second:
+    async with open_store(postgres_url) as second:
         assert (second.name, await send(second)) == (name, 4)
         assert second.start != start
-        assert await known(second, start, 1, 3, 4, 100) == [1, 3, 3, 3]
-        assert await known(second, second.start, 4, 5) == [4, 4]
+        assert await known_positions(second, start, 1, 3, 4, 100) == [1, 3, 3, 3]
+        assert await known_positions(second, second.start, 4, 5) == [4, 4]
 
 
 async def test_processes_that_run_together_share_a_start(postgres_url):
-    async with opened(postgres_url) as server, opened(postgres_url, serving=False) as command:
+    async with open_store(postgres_url) as server, open_store(postgres_url, serving=False) as command:
         assert server.start == command.start
         assert await send(command) == 1
-        assert await known(server, server.start, 1, 2) == [1, 1]  # an id that another process has given out
+        assert await known_positions(server, server.start, 1, 2) == [1, 1]  # an id that another process has given out
 
 
 @pytest.mark.parametrize("trail", ["", "none", ".", "-", "x-9999999999999999999999", "x-٣", "-" * 1000, "a-1." * 50])
 async def test_invalid_trails_are_not_recognised(postgres_url, trail):
-    async with opened(postgres_url) as store:
+    async with open_store(postgres_url) as store:
         await send(store)
-        assert await known(store, trail, 1) == [-1]
+        assert await known_positions(store, trail, 1) == [-1]
 
 
 async def test_dump_put_back_while_no_server_runs_continues_far_beyond_the_ids_given_out(postgres, postgres_url):
-    async with opened(postgres_url) as store:
+    async with open_store(postgres_url) as store:
         await send(store, 2)
         dump, name, start = postgres.dump(postgres_url), store.name, store.start
         await send(store, 5)
     postgres.put_back(dump, postgres_url)
-    async with opened(postgres_url) as back:
+    async with open_store(postgres_url) as back:
         assert back.name != name
-        assert await known(back, start, 1, 2, 3, 7) == [1, 2, 2, 2]
+        assert await known_positions(back, start, 1, 2, 3, 7) == [1, 2, 2, 2]
         assert await send(back) == 2 + AFTER_A_DUMP + 1
         name = back.name
-    async with opened(postgres_url) as again:  # from now on it is the same store
+    async with open_store(postgres_url) as again:  # from now on it is the same store
         assert (again.name, await send(again)) == (name, 2 + AFTER_A_DUMP + 2)
 
 
 async def test_dump_restored_elsewhere_is_another_store(postgres, postgres_url):
-    async with opened(postgres_url) as store:
+    async with open_store(postgres_url) as store:
         await send(store, 2)
         other = postgres.create_database()
         postgres.run("pg_restore", "-e", "-d", other, str(postgres.dump(postgres_url)))
-        async with opened(other) as copy:
+        async with open_store(other) as copy:
             assert copy.name != store.name
             assert copy.app_id == store.app_id
             assert await send(copy) == 2 + AFTER_A_DUMP + 1
@@ -93,7 +93,7 @@ async def test_dump_restored_elsewhere_is_another_store(postgres, postgres_url):
 
 
 async def test_dump_put_back_under_a_running_store_is_noticed_before_the_next_write(postgres, postgres_url):
-    async with opened(postgres_url) as store:
+    async with open_store(postgres_url) as store:
         await send(store, 2)
         dump, name, start, process = postgres.dump(postgres_url), store.name, store.start, store.lane.process
         last = await send(store, 5)
@@ -104,13 +104,13 @@ async def test_dump_put_back_under_a_running_store_is_noticed_before_the_next_wr
         assert seen == [store.start]
         assert start not in seen
         assert store.name != name
-        assert await known(store, start, 1, 2, 3, last) == [1, 2, 2, 2]
+        assert await known_positions(store, start, 1, 2, 3, last) == [1, 2, 2, 2]
         assert await store.messages.get(3) is None
         assert store.lane.process == process  # its lease is in the dump
 
 
 async def test_dump_put_back_under_an_idle_store_is_noticed_by_its_upkeep(postgres, postgres_url):
-    async with opened(postgres_url) as store:
+    async with open_store(postgres_url) as store:
         await send(store, 2)
         dump = postgres.dump(postgres_url)
         begun = asyncio.Event()
@@ -123,7 +123,7 @@ async def test_dump_put_back_under_an_idle_store_is_noticed_by_its_upkeep(postgr
 
 async def test_older_contents_in_place_are_noticed_by_the_highest_id(postgres, postgres_url):
     """The contents are those of a snapshot of the disk: the same objects, the same timeline, and a lower id."""
-    async with opened(postgres_url) as store:
+    async with open_store(postgres_url) as store:
         last = await send(store, 7)
         name, start = store.name, store.start
         postgres.sql(
@@ -131,7 +131,7 @@ async def test_older_contents_in_place_are_noticed_by_the_highest_id(postgres, p
         )
         assert await send(store) == last + AFTER_AN_OLDER_COPY + 1
         assert store.name != name
-        assert await known(store, start, 2, 3, last) == [2, 2, 2]
+        assert await known_positions(store, start, 2, 3, last) == [2, 2, 2]
 
 
 def number(url: str) -> str:
@@ -139,7 +139,7 @@ def number(url: str) -> str:
 
 
 async def test_process_learns_from_its_next_write_that_another_has_begun_a_new_start(postgres, postgres_url):
-    async with opened(postgres_url, serving=False) as one, opened(postgres_url, serving=False) as other:
+    async with open_store(postgres_url, serving=False) as one, open_store(postgres_url, serving=False) as other:
         await send(one, 2)
         dump = postgres.dump(postgres_url)
         last = await send(one, 3)
@@ -155,9 +155,9 @@ async def test_process_learns_from_its_next_write_that_another_has_begun_a_new_s
 
 async def test_position_beyond_the_newest_id_does_not_move_the_ids(postgres_url):
     """A client may claim any position: the claim decides nothing about the store."""
-    async with opened(postgres_url) as store:
+    async with open_store(postgres_url) as store:
         await send(store, 3)
-        assert await known(store, store.start, 2**62) == [3]
+        assert await known_positions(store, store.start, 2**62) == [3]
         assert await send(store) == 4
 
 
@@ -186,7 +186,7 @@ async def test_promoted_standby_gives_out_no_id_again(pair):
     primary, standby, url = pair
     acknowledged: list[int] = []
     refused: set[str] = set()
-    async with opened(url) as store:
+    async with open_store(url) as store:
         name, start = store.name, store.start
         lost = asyncio.Event()
         store.on_new_start(lost.set)
@@ -221,7 +221,7 @@ async def test_promoted_standby_gives_out_no_id_again(pair):
         assert [number for number in acknowledged[before + 1 :] if number <= kept + AFTER_A_PROMOTION] == []
         assert acknowledged[-1] > kept + AFTER_A_PROMOTION
         assert set(ids) >= {number for number in acknowledged if number <= kept or number > 2**20}
-        assert await known(store, start, kept, kept + 1, kept + 50) == [kept, kept, kept]
+        assert await known_positions(store, start, kept, kept + 1, kept + 50) == [kept, kept, kept]
 
 
 @pytest.mark.slow

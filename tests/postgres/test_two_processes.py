@@ -48,7 +48,7 @@ def anybody(guid: str, uid: str) -> GroupAct:
     return GroupAct(guid, uid, uid, lambda standing: None)
 
 
-def told(standing: object) -> object:
+def announcement(standing: object) -> object:
     return draft(receiver="g", kind="group")
 
 
@@ -72,7 +72,9 @@ async def test_joins_through_both_are_counted_and_the_limit_holds(postgres_url):
     async with two_stores(postgres_url) as stores:
         await stores[0].groups.add(GroupRow("g", "G", "public", owner="alice", members_count=1, created_at=1))
         joins = [
-            stores[n % 2].members.add(GroupAct("g", f"u{n}", f"u{n}", while_there_is_room), "participant", 1, told)
+            stores[n % 2].members.add(
+                GroupAct("g", f"u{n}", f"u{n}", while_there_is_room), "participant", 1, announcement
+            )
             for n in range(40)
         ]
         results = await asyncio.gather(*joins, return_exceptions=True)
@@ -96,7 +98,7 @@ async def test_message_committed_with_a_join_but_before_it_is_not_unread(postgre
         await until(lambda: one.lane.busy and not one.lane._waiting)  # its batch waits for the lock
         sends += [asyncio.create_task(one.messages.add(draft(receiver="g", kind="group"))) for _ in range(2)]
         await until(lambda: len(one.lane._waiting) == 2)
-        joins = asyncio.create_task(one.members.add(anybody("g", "bob"), "participant", 1, told))
+        joins = asyncio.create_task(one.members.add(anybody("g", "bob"), "participant", 1, announcement))
         await until(lambda: len(one.lane._waiting) == 3)
         await lock.close()
         ids = [stored.message.id for stored in await asyncio.gather(*sends)]
@@ -152,10 +154,10 @@ async def test_replies_do_not_prevent_an_edit(postgres_url):
 async def test_member_removed_through_one_cannot_send_through_the_other(postgres_url):
     async with two_stores(postgres_url) as (one, other):
         await one.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
-        await one.members.add(anybody("g", "bob"), "participant", 1, told)
+        await one.members.add(anybody("g", "bob"), "participant", 1, announcement)
         message = draft(sender="bob", receiver="g", kind="group")
         assert (await other.messages.add(message, anybody("g", "bob"))).new
-        await one.members.remove(anybody("g", "bob"), told)
+        await one.members.remove(anybody("g", "bob"), announcement)
         with pytest.raises(Refused, match="ERR_NOT_A_MEMBER"):
             await other.messages.add(message, anybody("g", "bob"))
 
@@ -164,14 +166,14 @@ async def test_read_by_all_is_found_whichever_store_the_readers_use(postgres_url
     async with two_stores(postgres_url) as (one, other):
         await one.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
         for uid in ("bob", "carol"):
-            await one.members.add(anybody("g", uid), "participant", 1, told)
+            await one.members.add(anybody("g", uid), "participant", 1, announcement)
         key = key_of("", "g", "group")
         sent = (await one.messages.add(draft(sender="bob", receiver="g", kind="group"))).message
         mark = {"read": True, "group": "g"}
         first = await one.read_state.mark_up_to(key, "alice", sent.id, 50, **mark)
         assert first.by_all == ()
         last = await other.read_state.mark_up_to(key, "carol", sent.id, 60, **mark)
-        assert {told[:3] for told in last.by_all} == {("bob", sent.id, False), ("bob", sent.id, True)}
+        assert {receipt[:3] for receipt in last.by_all} == {("bob", sent.id, False), ("bob", sent.id, True)}
         assert (await one.messages.get(sent.id)).read_at == 60
         assert await other.read_state.mark_up_to(key, "carol", sent.id, 70, **mark) is None
         assert await one.read_state.receipts(sent) == [("alice", 50, 50), ("carol", 60, 60)]

@@ -164,9 +164,9 @@ async def test_clock_that_is_off_is_reported_once(postgres_url, monkeypatch, cap
     assert -91 < store.processes.clock_offset < -89
     machine.off = 0
     await store.processes.renew()
-    said = [record.getMessage() for record in caplog.records if "clock" in record.getMessage()]
-    said[0] = re.sub(r"-(89|90)\.\d ", "-90 ", said[0])  # an answer that comes late is measured with less precision
-    assert said == [
+    logged = [record.getMessage() for record in caplog.records if "clock" in record.getMessage()]
+    logged[0] = re.sub(r"-(89|90)\.\d ", "-90 ", logged[0])  # an answer that comes late is measured with less precision
+    assert logged == [
         "this machine's clock is -90 s off that of PostgreSQL: synchronize both (NTP)",
         "this machine's clock agrees with that of PostgreSQL again",
     ]
@@ -214,19 +214,19 @@ async def test_time_of_a_process_follows_the_clock_of_postgresql_also_when_that_
 async def test_server_whose_keys_differ_from_those_of_running_ones_is_refused(postgres_url, monkeypatch):
     one, other = [await silent_store(postgres_url, monkeypatch) for _ in range(2)]
     await one.processes.agree_on("a")
-    asked = asyncio.create_task(other.processes.agree_on("b"))
-    while not asked.done():  # the running server renews its lease
+    agreeing = asyncio.create_task(other.processes.agree_on("b"))
+    while not agreeing.done():  # the running server renews its lease
         await one.processes.renew()
     with pytest.raises(processes.DifferentKeys, match=r"copy signing\.key and webhooks\.key from that server's"):
-        await asked
+        await agreeing
     await other.processes.agree_on("a")
     await one.close()
     late = await silent_store(postgres_url, monkeypatch)
-    asked = asyncio.create_task(late.processes.agree_on("b"))
-    while not asked.done():
+    agreeing = asyncio.create_task(late.processes.agree_on("b"))
+    while not agreeing.done():
         await other.processes.renew()
     with pytest.raises(processes.DifferentKeys):
-        await asked
+        await agreeing
     await other.close()
     await late.processes.agree_on("b")  # no other server runs
     await late.close()
@@ -235,11 +235,11 @@ async def test_server_whose_keys_differ_from_those_of_running_ones_is_refused(po
 async def test_server_waits_until_the_lease_of_a_killed_one_with_other_keys_has_ended(postgres_url, monkeypatch):
     killed, late = [await silent_store(postgres_url, monkeypatch) for _ in range(2)]
     await killed.processes.agree_on("a")
-    asked = asyncio.create_task(late.processes.agree_on("b"))
+    agreeing = asyncio.create_task(late.processes.agree_on("b"))
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(asyncio.shield(asked), 3 * processes.KEYS_CHECK_SECONDS)
+        await asyncio.wait_for(asyncio.shield(agreeing), 3 * processes.KEYS_CHECK_SECONDS)
     await late.database.run(f"{EXPIRE_ALL} WHERE id = ?", (killed.lane.process,))
-    await asyncio.wait_for(asked, 20)
+    await asyncio.wait_for(agreeing, 20)
     await late.close()
     await killed.close()
 

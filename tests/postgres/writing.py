@@ -61,7 +61,7 @@ async def write_until_ended(url: str, name: str, senders: int, muids: bool) -> N
             slowest = max(slowest, time.monotonic() - began)
             print(placed.id, text)
 
-    async def tell() -> None:
+    async def report() -> None:
         nonlocal slowest
         while True:
             await asyncio.sleep(SLOWEST_EVERY_SECONDS)
@@ -69,7 +69,7 @@ async def write_until_ended(url: str, name: str, senders: int, muids: bool) -> N
             slowest = 0.0
             sys.stdout.flush()
 
-    await asyncio.gather(tell(), *(send(number) for number in range(senders)))
+    await asyncio.gather(report(), *(send(number) for number in range(senders)))
 
 
 if __name__ == "__main__":

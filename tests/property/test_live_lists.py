@@ -140,17 +140,17 @@ class Play:
             log = self.stage.server.parts.store.change_log
             log.max_entries, log._noted = 0, NOTES_PER_CLEANUP
         else:
-            work = asyncio.create_task(self.tried(name, who, place, number))
+            work = asyncio.create_task(self.try_action(name, who, place, number))
             self.under_way.append(work)
             if number < 6:
                 await work
 
-    async def tried(self, *deed: Any) -> None:
+    async def try_action(self, *action: Any) -> None:
         with contextlib.suppress(CometChatException, TimeoutError):
             async with asyncio.timeout(60):
-                await self.deed(*deed)
+                await self.action(*action)
 
-    async def deed(self, name: str, who: str, place: str, number: int) -> None:
+    async def action(self, name: str, who: str, place: str, number: int) -> None:
         chat = self.actors[who].chat
         me = chat.get_logged_in_user().uid
         kind = "group" if place == "g" else "user"

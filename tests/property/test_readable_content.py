@@ -76,22 +76,22 @@ def test_missing_server_bounds_are_found(readers, monkeypatch):
 def decorates_all_at_once(patch: pytest.MonkeyPatch) -> None:
     decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
-    def with_more(row: Any, shown: bytes, more: dict[str, Any]) -> bytes:
-        fields = decode(shown)
+    def with_more(row: Any, rendered: bytes, more: dict[str, Any]) -> bytes:
+        fields = decode(rendered)
         fields["data"] = msgspec.Raw(encode({**decode(fields["data"]), **more}))
         return encode(fields)
 
     patch.setattr(tailwire.server.actions.rendering, "_with_more", with_more)
 
 
-def unread(text: bytes) -> Any:
+def skip_reading(text: bytes) -> Any:
     """Do nothing, for a run in which only the server can fail."""
     return {"data": [], "type": "presence", "body": {"user": {"uid": "nobody"}}}
 
 
 def test_list_that_fails_for_one_message_is_found(readers, monkeypatch):
     without_bounds(monkeypatch)
-    made = readers(unread)
+    made = readers(skip_reading)
 
     def write_and_read(number: int) -> None:
         made.write(0, value_of(bytes([1, 0, number])))
@@ -115,8 +115,8 @@ def test_list_that_fails_for_one_message_is_found(readers, monkeypatch):
 def as_the_client(text: bytes) -> Any:
     try:
         return reading.read_json(text)
-    except reading.TooMuch:
-        return unread(text)  # the client requests smaller pages
+    except reading.ExcessiveJson:
+        return skip_reading(text)  # the client requests smaller pages
 
 
 @pytest.fixture

@@ -40,11 +40,11 @@ class Failure(NamedTuple):
 
 def _summary(reports: list[Report]) -> str:
     """Return the share of requests that succeeded."""
-    asked: Counter[str] = sum((r.asked for r in reports), Counter())
+    requests: Counter[str] = sum((r.requests for r in reports), Counter())
     done: Counter[str] = sum((r.done for r in reports), Counter())
-    each = ", ".join(f"{what} {done[what]}/{count}" for what, count in asked.most_common())
+    each = ", ".join(f"{what} {done[what]}/{count}" for what, count in requests.most_common())
     looks = sum(r.looks for r in reports)
-    return f"{done.total()} of {asked.total()} operations succeeded, {looks} lists were looked at: {each}"
+    return f"{done.total()} of {requests.total()} operations succeeded, {looks} lists were looked at: {each}"
 
 
 def main() -> int:

@@ -49,9 +49,9 @@ def _send(
 
 
 def _change(s: State, e: Effects, who: str, data: Any, about: Message, kind: str, trigger: str) -> None:
-    told = _keep(s, Message(int(data["id"]), about.place, who, kind=kind, about=about.id))
-    e.frames.append(ReceivedChange(("message", told.id), s.members_of(about.place)))
-    e.hooks.append((trigger, told.id))
+    action = _keep(s, Message(int(data["id"]), about.place, who, kind=kind, about=about.id))
+    e.frames.append(ReceivedChange(("message", action.id), s.members_of(about.place)))
+    e.hooks.append((trigger, action.id))
 
 
 def _edits_of(s: State, numbers: set[int]) -> set[int]:
@@ -104,11 +104,11 @@ def _pin(pinned: bool) -> Callable[..., None]:
     def change(s: State, e: Effects, who: str, data: Any, number: int) -> None:
         m = s.messages[number]
         must, may = _readers(s, m)
-        told = ReceivedChange(("pin", "pinned" if pinned else "unpinned", number), must, may)
+        change = ReceivedChange(("pin", "pinned" if pinned else "unpinned", number), must, may)
         if m.pinned == pinned:
-            told = ReceivedChange(told.key, set(), must | may)  # no change: a frame is allowed, not required
+            change = ReceivedChange(change.key, set(), must | may)  # no change: a frame is allowed, not required
         m.pinned = pinned
-        e.frames.append(told)
+        e.frames.append(change)
 
     return change
 

@@ -33,15 +33,15 @@ def key_of(frame: dict[str, Any]) -> Key:
 
 
 def wrong_frames(
-    clients: Iterable[Client], received: dict[Client, list[Key]], told: Iterable[tuple[ReceivedChange, str]]
+    clients: Iterable[Client], received: dict[Client, list[Key]], changes: Iterable[tuple[ReceivedChange, str]]
 ) -> list[tuple[str, str]]:
     """Return the missing and the unexpected frames, as (rule, text).
 
     Args:
-        told: each frame with the device that caused it and does not receive it.
+        changes: each frame with the device that caused it and does not receive it.
     """
     found = []
-    listed = list(told)
+    listed = list(changes)
     for client in clients:
         must: Counter[Key] = Counter()
         may: Counter[Key] = Counter()
@@ -60,9 +60,9 @@ def wrong_frames(
     return found
 
 
-def hook_of(told: dict[str, Any]) -> Key:
+def hook_of(body: dict[str, Any]) -> Key:
     """Return a webhook event in the terms of the model."""
-    trigger, data = told["trigger"], told["data"]
+    trigger, data = body["trigger"], body["data"]
     if "message" in data:
         return trigger, int(data["message"]["id"])
     if "reaction" in data:

@@ -93,9 +93,9 @@ class Meanings:
             guid, kind = rest
             return Operation(what, who, (guid, f"name {self._marks}", kind, password if kind == "password" else ""))
         if what == "join":
-            guid, given = rest
+            guid, reason = rest
             right = self._state().groups[guid].password if guid in self._state().groups else "some password"
-            return Operation(what, who, (guid, {"right": right, "wrong": "wrong", "": ""}.get(given, "")))
+            return Operation(what, who, (guid, {"right": right, "wrong": "wrong", "": ""}.get(reason, "")))
         return Operation(what, who, tuple(rest))
 
     def _message(self, back: int | str) -> int:

@@ -26,9 +26,9 @@ class Missed:
         self._due: dict[str, set[Key]] = defaultdict(set)
         self._places: dict[str, tuple[int, int]] = {}
 
-    def tell(self, told: Iterable[tuple[ReceivedChange, str]]) -> None:
+    def record(self, changes: Iterable[tuple[ReceivedChange, str]]) -> None:
         """Record what users received live."""
-        for one, _ in told:
+        for one, _ in changes:
             for uid in (*one.must, *one.once, *one.may):
                 self._told[uid].add(one.key)
             for uid in one.must:

@@ -76,8 +76,8 @@ async def delete_user(player: Player, uid: str, permanent: bool) -> Happened:
     presence = _presence(player, uid, "offline")
     consequences.delete_user(player.state, uid, permanent=permanent)
     await _ended(player, uid, player.backend.tokens.pop(uid))
-    told = presence[0][0]
-    return [(ReceivedChange(told.key, set(), told.must), "")]
+    presence_change = presence[0][0]
+    return [(ReceivedChange(presence_change.key, set(), presence_change.must), "")]
 
 
 async def befriend(player: Player, uid: str, other: str) -> Happened:

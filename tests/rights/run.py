@@ -56,7 +56,7 @@ class Report:
     accepted: int = 0
     refused: int = 0
     looks: int = 0
-    asked: Counter[str] = field(default_factory=Counter)
+    requests: Counter[str] = field(default_factory=Counter)
     done: Counter[str] = field(default_factory=Counter)
 
 
@@ -158,9 +158,9 @@ class Player:
         if step[0] == "together":
             await self._together(step)
         elif step[0] in OTHERS:
-            told = await OTHERS[step[0]](self, *step[1:])
-            if told is not None:
-                await self._compare([(self.state, told, [])], ())
+            problem = await OTHERS[step[0]](self, *step[1:])
+            if problem is not None:
+                await self._compare([(self.state, problem, [])], ())
         else:
             operation = self.meanings.operation(step)
             if operation is not None:
@@ -184,7 +184,7 @@ class Player:
             self._deviate("failure", self.backend.failed[-1])
         self.report.accepted += answer.status == 200
         self.report.refused += answer.status != 200
-        self.report.asked[operation.what] += 1
+        self.report.requests[operation.what] += 1
         self.report.done[operation.what] += answer.status == 200
         return answer
 
@@ -192,8 +192,8 @@ class Player:
         codes = operations.judge(self.state, operation)
         answer = await self._ask(operation)
         if answer.code not in codes:
-            told = f"{operation} was answered {answer.code or 'with success'}, not {sorted(codes)}"
-            raise Deviation(f"right: {operation.what}", told)
+            problem = f"{operation} was answered {answer.code or 'with success'}, not {sorted(codes)}"
+            raise Deviation(f"right: {operation.what}", problem)
         try:
             effects = self._commit(self.state, operation, answer)
         except Contradiction as e:
@@ -246,8 +246,8 @@ class Player:
                 hooks += effects.hooks
             else:
                 left = _left(self.state, state)
-                for told, _ in frames:  # a member who leaves concurrently may be gone before the frame is sent
-                    told.once, told.must = told.must & left, told.must - left
+                for change, _ in frames:  # a member who leaves concurrently may be gone before the frame is sent
+                    change.once, change.must = change.must & left, change.must - left
                 yield state, frames, hooks
 
     # Comparing.
@@ -259,7 +259,7 @@ class Player:
         await asyncio.sleep(1)
         backend = self.backend
         received = {client: [key_of(frame) for frame in client.take()] for client in backend.clients}
-        hooks, backend.told = backend.told, []
+        hooks, backend.hooks = backend.hooks, []
         first: list[tuple[str, str]] = []
         for state, frames, right in worlds:
             found = [
@@ -271,11 +271,11 @@ class Player:
                 found += [
                     wrong_
                     for uid, view in some
-                    if _tells_who_is_where(view) and (wrong_ := await self._wrong(uid, view))
+                    if _shows_memberships(view) and (wrong_ := await self._wrong(uid, view))
                 ]
             found = [one for one in found if one[0] not in self._ignore]
             if not found:
-                self.missed.tell(frames)
+                self.missed.record(frames)
                 return state
             first = first or found
         rule, what = first[0]
@@ -284,8 +284,8 @@ class Player:
     async def _wrong(self, uid: str, view: View) -> tuple[str, str] | None:
         self.report.looks += 1
         answer = await self.backend.ask("GET", view.path, as_=uid)
-        told = wrong(view, answer.status, answer.code, answer.data if answer.status == 200 else None)
-        return (f"view: {view.rule}", f"GET {view.path} as {uid}: {told}") if told else None
+        problem = wrong(view, answer.status, answer.code, answer.data if answer.status == 200 else None)
+        return (f"view: {view.rule}", f"GET {view.path} as {uid}: {problem}") if problem else None
 
     async def _look(self, some: list[tuple[str, View]]) -> None:
         for uid, view in some:
@@ -321,6 +321,6 @@ def _left(before: State, after: State) -> set[str]:
     return gone
 
 
-def _tells_who_is_where(view: View) -> bool:
+def _shows_memberships(view: View) -> bool:
     # A few requests that distinguish the two orders of two actions.
     return view.rule in ("groups", "members", "banned", "messages", "blocked users", "saved", "message")

@@ -35,5 +35,5 @@ def shrink(plan: Plan, rule: str, ignore: frozenset[str] = frozenset(), most: in
 
 def as_test(plan: Plan, failed: Deviation) -> str:
     """Return a test to paste into `test_rights.py`."""
-    told = str(failed).replace("\n", "\n    # ")
-    return f'def test_seed_{plan.seed}():\n    # {told}\n    simulate(Plan.from_json("""{plan.to_json()}""", {plan.seed}))\n'
+    text = str(failed).replace("\n", "\n    # ")
+    return f'def test_seed_{plan.seed}():\n    # {text}\n    simulate(Plan.from_json("""{plan.to_json()}""", {plan.seed}))\n'

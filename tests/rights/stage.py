@@ -91,7 +91,7 @@ class Backend:
         self.hooks = hooks
         self.tokens: dict[str, str] = {}
         self.clients: list[Client] = []
-        self.told: list[dict[str, Any]] = []
+        self.hooks: list[dict[str, Any]] = []
         self.failed: list[str] = []
 
     async def __aenter__(self) -> Backend:
@@ -117,7 +117,7 @@ class Backend:
                 body += message.get("body", b"")
                 if not message.get("more_body"):
                     break
-            self.told.append(json.loads(body))
+            self.hooks.append(json.loads(body))
             await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
             await send({"type": "http.response.body", "body": b""})
 
@@ -134,13 +134,13 @@ class Backend:
 
     async def ask(self, method: str, path: str, *, as_: str = "", json: Any = None, **headers: str) -> Answer:
         """Send a request as a user (`as_`), or with the REST key."""
-        given = {"appid": self.server.app_id, **headers}
+        sent_headers = {"appid": self.server.app_id, **headers}
         if as_:
-            given["authtoken"] = self.tokens[as_]
-            given["resource"] = f"{as_}-phone"
-        elif "authtoken" not in given:
-            given["apikey"] = self.server.api_key
-        return await self.request(method, path, given, b"" if json is None else _bytes(json))
+            sent_headers["authtoken"] = self.tokens[as_]
+            sent_headers["resource"] = f"{as_}-phone"
+        elif "authtoken" not in sent_headers:
+            sent_headers["apikey"] = self.server.api_key
+        return await self.request(method, path, sent_headers, b"" if json is None else _bytes(json))
 
     async def request(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
         """Send a request without changes."""

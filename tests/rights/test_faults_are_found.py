@@ -64,7 +64,7 @@ def _join_is_decided_before_the_password(patch):
     # Bans and changes of the group during the slow password check are ignored.
     async def enter(self, caller, act, scope, action):
         now = self._world.seconds()
-        told = await self._action.drafter(caller, action, act.on, now)
+        draft = await self._action.drafter(caller, action, act.on, now)
         found = GroupStanding(GroupRow(act.guid, act.guid, "password", owner="", created_at=0))
 
         def add(c: sqlite3.Connection):
@@ -72,7 +72,7 @@ def _join_is_decided_before_the_password(patch):
             if c.execute("INSERT INTO members VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", values).rowcount != 1:
                 raise Refused("ERR_ALREADY_JOINED")
             c.execute("UPDATE groups SET members_count = members_count + 1 WHERE guid = ?", (act.guid,))
-            return store.messages.insert(c, told(found))
+            return store.messages.insert(c, draft(found))
 
         store = self._store
         stored = await store.database.write(add)
@@ -90,7 +90,7 @@ def _a_change_of_a_group_is_decided_before_the_hash(patch):
         before, _ = await self._authorizer.group(caller, guid, "update")
         names = [f.name for f in fields(GroupRow)]
 
-        async def change_group(act, decide, told):
+        async def change_group(act, decide, events):
             def write(c: sqlite3.Connection):
                 row = replace(before, **decide(GroupStanding(before)))
                 marks = ", ".join(f"{name} = ?" for name in names)
@@ -171,8 +171,8 @@ def _a_participant_pins_what_they_said(patch):
 def _no_history_before_joining_in_single_messages(patch):
     honest = authorization.Authorizer.message
 
-    async def message(self, caller, wanted, operation):
-        row = await honest(self, caller, wanted, operation)
+    async def message(self, caller, message_id, operation):
+        row = await honest(self, caller, message_id, operation)
         member = await self._store.members.get(row.receiver, caller.uid) if row.receiver_type == "group" else None
         if member is not None and row.id <= member.joined_after_id:
             raise Refused("ERR_MESSAGE_ID_NOT_FOUND")
@@ -184,11 +184,11 @@ def _no_history_before_joining_in_single_messages(patch):
 def _no_history_before_joining_in_lists_of_a_group(patch):
     honest = messages.Messages.list_page
 
-    async def listed(self, caller, wanted, *, uid="", guid=""):
+    async def listed(self, caller, criteria, *, uid="", guid=""):
         if guid:
             _, member = await self._authorizer.group(caller, guid, "read")
-            wanted = replace(wanted, cursor=member.joined_after_id, newer=True)
-        return await honest(self, caller, wanted, uid=uid, guid=guid)
+            criteria = replace(criteria, cursor=member.joined_after_id, newer=True)
+        return await honest(self, caller, criteria, uid=uid, guid=guid)
 
     patch.setattr(messages.Messages, "list_page", listed)
 
@@ -215,7 +215,7 @@ def _a_conversation_keeps_its_last_message_that_is_gone(patch):
 
 
 def _a_token_outlives_its_logout_on_other_sockets(patch):
-    patch.setattr(delivery.Delivery, "token_gone", lambda self, uid, token: None)
+    patch.setattr(delivery.Delivery, "close_revoked", lambda self, uid, token: None)
 
 
 def _members_of_a_deleted_group_go_on_listening(patch):
@@ -268,16 +268,16 @@ def _messages_are_decided_on_before_the_transaction(patch):
         patch.setattr(module, "may_change", may_change)
 
 
-def _who_was_away_is_told_what_happened_before_they_joined(patch):
+def _absent_member_receives_earlier_changes(patch):
     find = replaced(log_rows._FIND_SQL, "AND c.after_id > m.joined_after_id", "")
     patch.setattr(log_rows, "_FIND_SQL", replaced(find, "ELSE c.after_id > e.since_id END", "ELSE 1 END"))
 
 
-def _who_was_away_is_told_what_happened_after_they_left(patch):
+def _absent_former_member_receives_later_changes(patch):
     patch.setattr(log_rows, "_FIND_SQL", replaced(log_rows._FIND_SQL, "AND c.number < e.number", ""))
 
 
-def _who_was_away_is_told_what_was_said_after_they_left(patch):
+def _absent_former_member_receives_later_messages(patch):
     honest = ChangeLogRows.ended_memberships
 
     async def ended_memberships(self, reader, after_id, limit):
@@ -286,7 +286,7 @@ def _who_was_away_is_told_what_was_said_after_they_left(patch):
     patch.setattr(ChangeLogRows, "ended_memberships", ended_memberships)
 
 
-def _who_was_away_is_not_told_that_they_left(patch):
+def _absent_member_does_not_receive_their_own_leaving(patch):
     async def ended_memberships(self, reader, after_id, limit):
         return []
 
@@ -294,10 +294,10 @@ def _who_was_away_is_not_told_that_they_left(patch):
 
 
 PLANTS: dict[Plant, tuple[str, ...]] = {
-    _who_was_away_is_told_what_happened_before_they_joined: ("away: before joining and after leaving a group",),
-    _who_was_away_is_told_what_happened_after_they_left: ("away: before joining and after leaving a group",),
-    _who_was_away_is_told_what_was_said_after_they_left: ("away: before joining and after leaving a group",),
-    _who_was_away_is_not_told_that_they_left: ("away: before joining and after leaving a group",),
+    _absent_member_receives_earlier_changes: ("away: before joining and after leaving a group",),
+    _absent_former_member_receives_later_changes: ("away: before joining and after leaving a group",),
+    _absent_former_member_receives_later_messages: ("away: before joining and after leaving a group",),
+    _absent_member_does_not_receive_their_own_leaving: ("away: before joining and after leaving a group",),
     _conversations_of_one_name: (
         "a group named like a conversation of two users",
         "two pairs of users whose conversations have one id",

@@ -65,11 +65,11 @@ def test_plans_survive_a_round_trip():
 
 
 def test_plans_use_every_kind_of_step():
-    asked = {step[0] for seed in range(SEEDS) for step in make_plan(seed).steps}
-    asked |= {
+    covered = {step[0] for seed in range(SEEDS) for step in make_plan(seed).steps}
+    covered |= {
         s[0] for seed in range(SEEDS) for step in make_plan(seed).steps if step[0] == "together" for s in step[2:]
     }
-    assert asked >= {"send", "send again", "reply", "join", "ban", "transfer", "role", "log out", "together", "look"}
+    assert covered >= {"send", "send again", "reply", "join", "ban", "transfer", "role", "log out", "together", "look"}
 
 
 def test_report_counts_the_steps_of_a_run():
@@ -77,7 +77,7 @@ def test_report_counts_the_steps_of_a_run():
     report = simulate(Plan(0, (*steps, ("send", "smith", "group", "team"))))
     assert isinstance(report, Report)
     assert (report.accepted, report.refused) == (2, 1)
-    assert report.asked == {"create": 1, "send": 2}
+    assert report.requests == {"create": 1, "send": 2}
     assert report.done == {"create": 1, "send": 1}
     assert report.looks > 300
 

@@ -53,10 +53,10 @@ def wrong(view: View, status: int, code: str, data: Any) -> str:
         more = {k: v for k, v in got.items() if k not in view.must | may}
         less = {k: v for k, v in view.must.items() if k not in got}
         other = {k: (got[k], v) for k, v in (view.must | may).items() if k in got and got[k] != v}
-        told = [f"too much: {more}"] if more else []
-        told += [f"missing: {less}"] if less else []
-        told += [f"different (shown, right): {other}"] if other else []
-        return "; ".join(told)
+        problems = [f"too much: {more}"] if more else []
+        problems += [f"missing: {less}"] if less else []
+        problems += [f"different (shown, right): {other}"] if other else []
+        return "; ".join(problems)
     return "" if got == view.must else f"shows {got}, not {view.must}"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx2
 
-from tailwire.server.app.running import Parts, running
+from tailwire.server.app.running import Parts, running_server
 from tailwire.server.config import Settings
 from tailwire.testing.server import UNLIMITED
 
@@ -56,7 +56,7 @@ class Together:
 
     @asynccontextmanager
     async def _serve(self) -> AsyncIterator[ServerHere]:
-        async with running(Settings(**{**self._settings, "port": 0})) as server:
+        async with running_server(Settings(**{**self._settings, "port": 0})) as server:
             keys = server.parts.keys
             self._api_key, self.auth_key = self._api_key or keys.api_key, self.auth_key or keys.auth_key
             serving = asyncio.create_task(server.server.serve([server.listening]))

@@ -16,7 +16,7 @@ import asyncpg
 from servers.in_place import Elsewhere
 from tailwire.server.store.postgres import leases, processes, starts
 from tailwire.server.store.postgres.drafts import CALL_BATCH_SQL
-from tailwire.server.store.postgres.parameters import translated
+from tailwire.server.store.postgres.parameters import translate
 from tailwire.testing.simulation.servers_database import SimulatedDatabase
 from tailwire.testing.simulation.servers_queue import TRIGGER, WEBHOOK
 from tailwire.testing.simulation.servers_store import SharedStore
@@ -37,7 +37,7 @@ TRUNCATE processes, batches, changes, messages, conversations, participants, del
 simulated_members, simulated_changes, presence, presence_versions, leases RESTART IDENTITY;
 SELECT setval('message_ids', 0, true), setval('process_ids', 1, false);
 """
-OF_STARTS = (starts._BEGIN_START_SQL, starts._STARTS_SQL, starts._STORE_NAME_SQL, translated(starts.KNOWN_START_SQL)[0])
+OF_STARTS = (starts._BEGIN_START_SQL, starts._STARTS_SQL, starts._STORE_NAME_SQL, translate(starts.KNOWN_START_SQL)[0])
 """Statements about which start of the store this is: the model has one that never changes."""
 
 
@@ -81,10 +81,10 @@ class BothDatabases(SimulatedDatabase):
         expected = self._outcome(lambda: SimulatedDatabase.execute(self, server, text, values))
         found = self._outcome(lambda: self._ask(text, values))
         if text not in OF_STARTS:
-            told, model = _comparable(text, found), _comparable(text, expected)
-            if told != model:
+            real, model = _comparable(text, found), _comparable(text, expected)
+            if real != model:
                 raise AssertionError(
-                    f"PostgreSQL answers {told}, and its model {model}, to {text[:60]} … with {values}"
+                    f"PostgreSQL answers {real}, and its model {model}, to {text[:60]} … with {values}"
                 )
             self.compared += 1
         if isinstance(found, Exception):
@@ -121,10 +121,10 @@ def _comparable(text: str, outcome: Any) -> Any:
         befores = [before for number, before in zip(ids, row["befores"] or (), strict=False) if number > 0]
         return ids, befores, row["first"], row["last"], _sorted(answers)
     rows = [tuple(_plain(value) for value in row) for row in outcome]
-    if text == translated(processes._RENEW_SQL)[0]:
+    if text == translate(processes._RENEW_SQL)[0]:
         mine, servers, ended, alive, now = rows[0]
         return mine, servers, sorted(ended), sorted(alive), round(now, 3)
-    return sorted(rows) if text == translated(leases._TAKE_LEASES_SQL)[0] or "presence" in text else rows
+    return sorted(rows) if text == translate(leases._TAKE_LEASES_SQL)[0] or "presence" in text else rows
 
 
 def _sorted(answers: Any) -> Any:

@@ -22,7 +22,7 @@ MAX_SEEDS = 400
 Finds = Callable[[int], bool]
 
 
-def recorded() -> dict[str, list[int]]:
+def recorded_seeds() -> dict[str, list[int]]:
     """Return the recorded seeds by the fault's name."""
     seeds: dict[str, list[int]] = json.loads(FILE.read_text())
     return seeds
@@ -46,7 +46,7 @@ def search(finds: Finds, seeds: Iterable[int], most: int = 1) -> list[int]:
 
 def require_found(name: str, finds: Finds) -> None:
     """Fail unless a seed finds the fault; in the thorough run, unless every recorded seed does."""
-    seeds = recorded().get(name, [])
+    seeds = recorded_seeds().get(name, [])
     found = search(finds, seeds, len(seeds) if THOROUGH else 1)
     others = found or search(finds, (s for s in range(MAX_SEEDS) if s not in seeds))
     assert others, f"no seed below {MAX_SEEDS} finds it"
@@ -57,7 +57,7 @@ def require_found(name: str, finds: Finds) -> None:
 def _record(names: list[str]) -> None:
     from sim import test_faults_are_found, test_servers
 
-    seeds = recorded() if FILE.exists() else {}
+    seeds = recorded_seeds() if FILE.exists() else {}
     known: set[str] = set()
     for plant, finds in (*test_faults_are_found.searches(), *test_servers.searches()):
         name = name_of(plant)

@@ -20,8 +20,8 @@ def _missed_messages_lack(patch: Planter, change: Callable[[dict], object]) -> N
     honest = CatchUp._render
 
     async def render(self, caller, rows, former):
-        shown = await honest(self, caller, rows, former)
-        found = [json.loads(one) for one in shown]
+        rendered = await honest(self, caller, rows, former)
+        found = [json.loads(one) for one in rendered]
         for one in found:
             change(one)
         return [json.dumps(one).encode() for one in found]
@@ -56,7 +56,7 @@ def _logout_of_one_device_ends_the_others(patch: Planter) -> None:
 
 
 def _sockets_of_revoked_tokens_stay(patch: Planter) -> None:
-    patch.setattr(Delivery, "token_gone", lambda self, uid, token, reason: None)
+    patch.setattr(Delivery, "close_revoked", lambda self, uid, token, reason: None)
 
 
 def devices_that_were_logged_out_are_notified(patch: Planter) -> None:
@@ -88,14 +88,14 @@ def _what_is_not_remembered_counts_as_new(patch: Planter) -> None:
 
 
 def known_messages_count_as_missed(patch: Planter) -> None:
-    honest = chain.waited
+    honest = chain.on_wait_over
 
     def waited(m):
         found = honest(m)
         m.in_full = False
         return [catch_up.next_page(m)] if found else []
 
-    patch.setattr(chain, "waited", waited)
+    patch.setattr(chain, "on_wait_over", waited)
 
 
 FAULTS_IN_CONTENTS: list[Callable[[Planter], None]] = [

@@ -14,7 +14,7 @@ import pytest
 from planting import Planter, require_same_signature
 from sim.fault_seeds import MAX_SEEDS, name_of, require_found, search
 from sim.faults_in_contents import FAULTS_IN_CONTENTS, known_messages_count_as_missed
-from sim.faults_in_telling import FAULTS_IN_TELLING
+from sim.faults_in_notification import FAULTS_IN_NOTIFICATION
 from sim.test_unnecessary_disconnects import (
     A_CATCH_UP_OVER_CUTS,
     A_DEAD_FIRST_ADDRESS,
@@ -80,24 +80,24 @@ def _catch_up_from_now(patch):
         m.floor = 0
         return [catch_up.FetchLatest()]
 
-    patch.setattr(catch_up, "connected", connected)
+    patch.setattr(catch_up, "on_connected", connected)
 
 
 def _no_catch_up(patch):
     def connected(m, store, mark=""):
         m.behind = None
-        return [catch_up.TellContinuity(Continuity(ContinuityKind.EXACT))]
+        return [catch_up.ReportContinuity(Continuity(ContinuityKind.EXACT))]
 
-    patch.setattr(catch_up, "connected", connected)
+    patch.setattr(catch_up, "on_connected", connected)
 
 
 def _duplicates_are_handed_over(patch):
-    honest = catch_up.passes
+    honest = catch_up.record_live
 
     def passes(m, message_id):
         return m.behind is None and (honest(m, message_id) or True)
 
-    patch.setattr(catch_up, "passes", passes)
+    patch.setattr(catch_up, "record_live", passes)
     patch.setattr(catch_up, "_advance", lambda m, message_id: None)
 
 
@@ -155,14 +155,14 @@ def _muid_is_stored_twice(patch):
 
 
 def _live_messages_overtake_catch_up(patch):
-    honest = catch_up.connected
+    honest = catch_up.on_connected
 
     def connected(m, store, mark=""):
         commands = honest(m, store)
         m.behind = None if m.position is not None else m.behind
         return commands
 
-    patch.setattr(catch_up, "connected", connected)
+    patch.setattr(catch_up, "on_connected", connected)
 
 
 def _full_queue_drops(patch):
@@ -176,12 +176,12 @@ def _full_queue_drops(patch):
 
 
 def _auto_mode_keeps_its_socket_in_the_background(patch):
-    honest = wanted.why
+    honest = wanted.decide
 
-    def why(state):
-        return wanted.Why.YES if honest(state) is wanted.Why.IN_BACKGROUND else honest(state)
+    def decide(state):
+        return wanted.Decision.WANTED if honest(state) is wanted.Decision.IN_BACKGROUND else honest(state)
 
-    patch.setattr(wanted, "why", why)
+    patch.setattr(wanted, "decide", decide)
 
 
 def _position_is_saved_too_early(patch):
@@ -249,7 +249,7 @@ def _new_members_catch_up_on_all_history(patch):
 
 
 def _lost_messages_are_not_detected(patch):
-    patch.setattr(chain, "broken", lambda m, before: False)
+    patch.setattr(chain, "is_broken", lambda m, before: False)
 
 
 def _own_message_hides_a_loss(patch):
@@ -303,7 +303,7 @@ def _slow_lines_count_as_dead(patch):
 
 def _pages_are_dropped_on_reconnect(patch):
     # Nothing is handed over, and the position stays, until the last page has arrived.
-    honest_page, honest_connected = catch_up.page, catch_up.connected
+    honest_page, honest_connected = catch_up.on_page, catch_up.on_connected
     gathered, mine = [], []
 
     def connected(m, store, mark=""):
@@ -322,8 +322,8 @@ def _pages_are_dropped_on_reconnect(patch):
             m, everything, whole=False, ours=own, end=end, took=took, mark=mark, free=free, gone=gone, pruned=pruned
         )
 
-    patch.setattr(catch_up, "connected", connected)
-    patch.setattr(catch_up, "page", page)
+    patch.setattr(catch_up, "on_connected", connected)
+    patch.setattr(catch_up, "on_page", page)
 
 
 def _addresses_are_tried_in_sequence(patch):
@@ -347,7 +347,7 @@ def _acknowledged_uploads_count_as_done(patch):
 def _timer_fired_without_requests(self):
     if self._state.phase is Phase.OPEN:
         self._traffic.check_acknowledged()
-    return driver.i.TimerFired(self._heard_at, self._said_at, self._traffic.moved_at or None)
+    return driver.i.TimerFired(self._received_at, self._sent_at, self._traffic.moved_at or None)
 
 
 def _restored_backup_is_not_detected(patch):
@@ -358,7 +358,7 @@ def _restored_backup_is_not_detected(patch):
 
 
 def _restored_backup_restarts_catch_up(patch):
-    patch.setattr(catch_up, "went_back", lambda m, known: [catch_up._start_over(m)])
+    patch.setattr(catch_up, "on_unknown_position", lambda m, known: [catch_up._start_over(m)])
 
 
 def _actions_are_dropped(patch, types):
@@ -379,7 +379,7 @@ def _missed_memberships_are_dropped(patch):
     _actions_are_dropped(patch, ("groupMember",))
 
 
-def _only_some_missed_changes_are_told(patch, dropped):
+def _only_some_missed_changes_are_reported(patch, dropped):
     honest = missed.changes_in
 
     def changes_in(listed):
@@ -390,22 +390,22 @@ def _only_some_missed_changes_are_told(patch, dropped):
 
 
 def _missed_reactions_are_dropped(patch):
-    _only_some_missed_changes_are_told(patch, ReactionChanged)
+    _only_some_missed_changes_are_reported(patch, ReactionChanged)
 
 
 def _missed_pins_are_dropped(patch):
-    _only_some_missed_changes_are_told(patch, MessagePinned)
+    _only_some_missed_changes_are_reported(patch, MessagePinned)
 
 
 def _missed_saves_are_dropped(patch):
-    _only_some_missed_changes_are_told(patch, MessageSaved)
+    _only_some_missed_changes_are_reported(patch, MessageSaved)
 
 
 def _missed_receipts_are_dropped(patch):
-    _only_some_missed_changes_are_told(patch, ReceiptReceived)
+    _only_some_missed_changes_are_reported(patch, ReceiptReceived)
 
 
-def _former_members_are_not_told_that_they_left(patch):
+def _former_members_are_not_notified_of_leaving(patch):
     async def ended_memberships(self, reader, after_id, limit):
         return []
 
@@ -454,10 +454,10 @@ PLANTED_FAULTS: list[Plant] = [
     _missed_pins_are_dropped,
     _missed_saves_are_dropped,
     _missed_receipts_are_dropped,
-    _former_members_are_not_told_that_they_left,
+    _former_members_are_not_notified_of_leaving,
     _sessions_are_not_claimed,
     _holes_are_filled_late,
-    *FAULTS_IN_TELLING,
+    *FAULTS_IN_NOTIFICATION,
     *FAULTS_IN_CONTENTS,
 ]
 """Found by early seeds, which `fault_seeds.json` names."""
@@ -504,7 +504,7 @@ def test_planted_function_with_another_signature_is_refused():
         return []
 
     with pytest.raises(AssertionError, match="is replaced by"):
-        require_same_signature(catch_up.connected, connected)
+        require_same_signature(catch_up.on_connected, connected)
 
 
 @pytest.mark.skipif(os.environ.get("TAILWIRE_FAULTS") != "full", reason="some minutes each: see `make faults`")

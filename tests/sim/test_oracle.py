@@ -13,7 +13,7 @@ from tailwire.sdk.connection import machine, sockets
 from tailwire.sdk.connection.inputs import NetworkChanged
 from tailwire.sdk.connection.state import Phase, SessionState, State
 from tailwire.sdk.continuity import catch_up, chain, gaps
-from tailwire.sdk.continuity.commands import TellContinuity, TellGap
+from tailwire.sdk.continuity.commands import ReportContinuity, ReportGap
 from tailwire.sdk.continuity.state import Continuity, ContinuityKind
 from tailwire.server.actions import groups as actions_groups
 from tailwire.server.actions import messages as actions_messages
@@ -104,7 +104,7 @@ def test_hole_that_is_filled_late_is_found(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_hole_that_is_not_filled_is_found(monkeypatch: pytest.MonkeyPatch):
-    Planter(monkeypatch).setattr(chain, "waited", lambda m: [])
+    Planter(monkeypatch).setattr(chain, "on_wait_over", lambda m: [])
     assert rule_of(A_HOLE) == "hole"
 
 
@@ -112,20 +112,20 @@ def test_hole_that_is_never_filled_is_found_at_the_end_too(monkeypatch: pytest.M
     simulate(A_HOLE)
     plant = Planter(monkeypatch)
     plant.setattr(Holes, "delivered", lambda self, number, resources: None)
-    plant.setattr(chain, "broken", lambda m, before: False)
+    plant.setattr(chain, "is_broken", lambda m, before: False)
     assert rule_of(A_HOLE) == "lost"
 
 
 def test_hole_in_whose_place_a_gap_is_reported_is_not_late(monkeypatch: pytest.MonkeyPatch):
     # The app is notified of the missing message: that is in time, though no gap was due.
-    honest = chain.waited
+    honest = chain.on_wait_over
 
     def waited(m):
         hole = min(m.holes, default=0)
         m.recent[hole] = None  # counts as received
-        return [TellGap(hole - 1, hole), *chain.mended(m)] if hole else honest(m)
+        return [ReportGap(hole - 1, hole), *chain.release_if_mended(m)] if hole else honest(m)
 
-    Planter(monkeypatch).setattr(chain, "waited", waited)
+    Planter(monkeypatch).setattr(chain, "on_wait_over", waited)
     assert rule_of(A_HOLE) == "gap"
 
 
@@ -135,14 +135,14 @@ def test_gap_around_messages_that_were_received_is_found(monkeypatch: pytest.Mon
         Step(3.0, "alice-phone", "burst", 22), Step(0.0, "server", "lose", 2), Step(2.0, "server", "lose", 2),
     ))  # fmt: skip
     simulate(plan)
-    honest = chain.waited
+    honest = chain.on_wait_over
 
     def waited(m):
         commands = honest(m)
         m.in_full = False
         return commands and [catch_up.next_page(m)]
 
-    Planter(monkeypatch).setattr(chain, "waited", waited)
+    Planter(monkeypatch).setattr(chain, "on_wait_over", waited)
     failed = fails(plan)
     assert failed is not None
     assert "gap: bob-phone received a gap (2, 4]" in str(failed)
@@ -162,16 +162,16 @@ def test_hole_has_no_deadline_while_something_holds_the_client_up(disturbance: S
 
 
 def _report_a_gap_before_each_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    honest = catch_up.page
+    honest = catch_up.on_page
 
     def page(m, messages, *, whole, ours=(), end=0, took=0.0, mark="", free=(), gone=(), listed=None, pruned=0):
         commands = honest(
             m, messages, whole=whole, ours=ours, end=end, took=took, mark=mark, free=free, gone=gone, listed=listed,
             pruned=pruned,
         )  # fmt: skip
-        return [*commands, TellGap(messages[0][0] - 1, messages[0][0])] if messages else commands
+        return [*commands, ReportGap(messages[0][0] - 1, messages[0][0])] if messages else commands
 
-    Planter(monkeypatch).setattr(catch_up, "page", page)
+    Planter(monkeypatch).setattr(catch_up, "on_page", page)
 
 
 def test_gap_that_is_not_due_is_found(monkeypatch: pytest.MonkeyPatch):
@@ -193,18 +193,18 @@ def test_continuity_that_contradicts_the_gap_is_found(monkeypatch: pytest.Monkey
 
     def at_end(m):
         m.gap = m.back = None
-        return [TellContinuity(Continuity(ContinuityKind.EXACT, m.caught))]
+        return [ReportContinuity(Continuity(ContinuityKind.EXACT, m.caught))]
 
-    Planter(monkeypatch).setattr(gaps, "at_end", at_end)
+    Planter(monkeypatch).setattr(gaps, "report_at_end", at_end)
     assert rule_of(MORE_THAN_THE_LIMIT) == "continuity"
 
 
 def test_continuity_that_is_unknown_for_no_reason_is_found(monkeypatch: pytest.MonkeyPatch):
     def at_end(m):
         m.gap = m.back = None
-        return [TellContinuity(Continuity(ContinuityKind.UNKNOWN))]
+        return [ReportContinuity(Continuity(ContinuityKind.UNKNOWN))]
 
-    Planter(monkeypatch).setattr(gaps, "at_end", at_end)
+    Planter(monkeypatch).setattr(gaps, "report_at_end", at_end)
     assert rule_of(MORE_THAN_THE_LIMIT) == "continuity"
 
 
@@ -257,7 +257,7 @@ def test_change_of_conversations_or_blocks_that_is_not_caught_up_is_found(
 
 
 @pytest.mark.parametrize("kind", LIST_STEPS)
-def test_change_of_conversations_or_blocks_that_is_not_told_live_is_found(
+def test_change_of_conversations_or_blocks_that_is_not_reported_live_is_found(
     kind: ChangeKind, monkeypatch: pytest.MonkeyPatch
 ):
     plan = Plan(4, (Step(1.0, "bob-phone", "say", "alice"), *LIST_STEPS[kind], Step(5.0, "alice-phone", "type")))
@@ -305,7 +305,7 @@ A_REPEATED_REQUEST = Plan(3, (
 
 def test_repeated_request_that_takes_effect_is_found(monkeypatch: pytest.MonkeyPatch):
     simulate(A_REPEATED_REQUEST)
-    Planter(monkeypatch).setattr(api, "number_of", lambda operation, path, caller, given: None)
+    Planter(monkeypatch).setattr(api, "number_of", lambda operation, path, caller, header: None)
     assert rule_of(A_REPEATED_REQUEST) == "intent"
 
 
@@ -314,8 +314,8 @@ def test_message_that_is_not_removed_for_good_is_found(monkeypatch: pytest.Monke
     simulate(plan)
     honest = actions_messages.Messages.delete
 
-    async def delete(self, caller, wanted, *, permanent=False):
-        return await honest(self, caller, wanted)
+    async def delete(self, caller, message_id, *, permanent=False):
+        return await honest(self, caller, message_id)
 
     Planter(monkeypatch).setattr(actions_messages.Messages, "delete", delete)
     assert rule_of(plan) == "removed"
@@ -331,7 +331,7 @@ def test_former_members_who_receive_messages_of_a_recreated_group_are_found(monk
     async def delete(self, caller, guid):
         act = self._authorizer.group_act(caller, guid, "delete")
         _, number = await self._store.removal.remove_group(act, lambda standing: ())
-        self._tell_members(caller, act.guid, "groupRemoved", None, number)
+        self._notify_members(caller, act.guid, "groupRemoved", None, number)
         return act.guid
 
     Planter(monkeypatch).setattr(actions_groups.Groups, "delete", delete)
@@ -352,7 +352,7 @@ A_RESTORED_BACKUP = Plan(4, (
 def test_gap_after_a_restored_backup_that_is_larger_than_what_was_lost_is_found(monkeypatch: pytest.MonkeyPatch):
     plan = Plan(4, (Step(1.0, "alice-phone", "say group"), *A_RESTORED_BACKUP.steps))
     simulate(plan)
-    honest = catch_up.went_back
+    honest = catch_up.on_unknown_position
 
     def went_back(m, known):
         commands = honest(m, known)
@@ -360,7 +360,7 @@ def test_gap_after_a_restored_backup_that_is_larger_than_what_was_lost_is_found(
             m.back = (max(m.back[0] - 1, 0), m.back[1])
         return commands
 
-    Planter(monkeypatch).setattr(catch_up, "went_back", went_back)
+    Planter(monkeypatch).setattr(catch_up, "on_unknown_position", went_back)
     assert rule_of(plan) == "gap"
 
 

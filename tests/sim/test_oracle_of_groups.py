@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from planting import Planter
-from sim import faults_in_telling as faults
+from sim import faults_in_notification as faults
 from tailwire.server.actions import groups as actions_groups
 from tailwire.testing.simulation import Plan, Step, simulate
 from tailwire.testing.simulation.other_events import Stream
@@ -37,11 +37,11 @@ PUT_OUT = [
 @pytest.mark.parametrize(
     ("plan", "plant", "rule"),
     [
-        (DELETED, faults._missed_removals_of_groups_are_not_told, "untold group removed"),
-        (TRANSFERRED, faults._missed_owners_are_not_told, "untold owner"),
-        (SCOPES, faults._missed_scopes_are_not_told, "untold member"),
-        (PUT_OUT[0], faults._what_was_said_before_leaving_is_not_told, "lost"),
-        (PUT_OUT[1], faults._what_was_said_before_leaving_is_not_told, "lost"),
+        (DELETED, faults._missed_removals_of_groups_are_not_reported, "untold group removed"),
+        (TRANSFERRED, faults._missed_owners_are_not_reported, "untold owner"),
+        (SCOPES, faults._missed_scopes_are_not_reported, "untold member"),
+        (PUT_OUT[0], faults._messages_before_leaving_are_not_handed_over, "lost"),
+        (PUT_OUT[1], faults._messages_before_leaving_are_not_handed_over, "lost"),
     ],
     ids=["deleted", "transferred", "scopes", "kicked", "banned"],
 )
@@ -61,22 +61,22 @@ LIVE = {
 def test_missing_notice_of_a_live_change_of_a_group_is_found(rule: str, monkeypatch: pytest.MonkeyPatch):
     simulate(LIVE[rule])
 
-    def tell_members(self, caller, guid, action, group, number):
+    def notify_members(self, caller, guid, action, group, number):
         return None
 
-    Planter(monkeypatch).setattr(actions_groups.Groups, "_tell_members", tell_members)
+    Planter(monkeypatch).setattr(actions_groups.Groups, "_notify_members", notify_members)
     assert rule_of(LIVE[rule]) == rule
 
 
 def test_removal_that_comes_twice_is_found(monkeypatch: pytest.MonkeyPatch):
     simulate(DELETED)
-    honest = Stream._tell
+    honest = Stream._record
 
-    def tell(self, key, value, *, of_lists):
+    def record(self, key, value, *, of_lists):
         honest(self, key, value, of_lists=of_lists)
         honest(self, key, value, of_lists=of_lists)
 
-    Planter(monkeypatch).setattr(Stream, "_tell", tell)
+    Planter(monkeypatch).setattr(Stream, "_record", record)
     assert rule_of(DELETED) == "once"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from planting import Planter
-from sim import faults_in_telling as faults
+from sim import faults_in_notification as faults
 from sim.test_oracle_of_groups import rule_of, while_away
 from tailwire.testing.simulation import Plan, Step, oracle_of_order, simulate
 from tailwire.testing.simulation.other_events import Stream
@@ -18,7 +18,7 @@ REACTED = while_away("bob-phone", Step(1.0, "carol-phone", "say group"), Step(1.
 @pytest.mark.parametrize(
     ("plant", "rule"),
     [
-        (faults._some_changes_are_told_twice, "once"),
+        (faults._some_changes_are_reported_twice, "once"),
         (faults._missed_changes_come_before_missed_messages, "sequence"),
     ],
     ids=["told twice", "before its message"],
@@ -48,20 +48,20 @@ LIVE = Plan(4, (
 @pytest.mark.parametrize("kind", ["reaction", "edited", "deleted"])
 def test_event_that_comes_twice_live_is_found(kind: str, monkeypatch: pytest.MonkeyPatch):
     simulate(LIVE)
-    honest = Stream._tell
+    honest = Stream._record
 
-    def tell(self, key, value, *, of_lists):
+    def record(self, key, value, *, of_lists):
         for _ in range(1 + (key[0] == kind)):
             honest(self, key, value, of_lists=of_lists)
 
-    Planter(monkeypatch).setattr(Stream, "_tell", tell)
+    Planter(monkeypatch).setattr(Stream, "_record", record)
     assert rule_of(LIVE) == "once"
 
 
 def test_deletion_that_comes_before_an_earlier_edit_is_found(monkeypatch: pytest.MonkeyPatch):
-    honest, kept = Stream._tell, []
+    honest, kept = Stream._record, []
 
-    def tell(self, key, value, *, of_lists):
+    def record(self, key, value, *, of_lists):
         if key[0] == "edited":
             kept.append((self, key, value))
             return
@@ -71,7 +71,7 @@ def test_deletion_that_comes_before_an_earlier_edit_is_found(monkeypatch: pytest
                 honest(stream, *edit, of_lists=False)
             kept.clear()
 
-    Planter(monkeypatch).setattr(Stream, "_tell", tell)
+    Planter(monkeypatch).setattr(Stream, "_record", record)
     assert rule_of(LIVE) == "sequence"
 
 

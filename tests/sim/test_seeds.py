@@ -10,7 +10,7 @@ import pytest
 
 from sizes import size
 from tailwire.sdk.io.link import Connector
-from tailwire.testing.simulation import Failed, Plan, Step, as_test, make_plan, oracle, simulate
+from tailwire.testing.simulation import Plan, RunFailed, Step, as_test, make_plan, oracle, simulate
 from tailwire.testing.simulation.__main__ import run_batch
 
 # Killed processes leave coroutines that were never awaited; they may be collected in the next test.
@@ -34,10 +34,10 @@ def test_equal_seeds_give_equal_runs_in_another_process():
     seeds = size((1,), (1, 11))
     code = f"from tailwire.testing.simulation import *; print(*(simulate(make_plan(s)).digest for s in {seeds}))"
     salt = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"  # not that of this process
-    told = subprocess.run(
+    run = subprocess.run(
         [sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": salt}, capture_output=True, text=True
     ).stdout
-    assert told == " ".join(simulate(make_plan(s)).digest for s in seeds) + "\n"
+    assert run == " ".join(simulate(make_plan(s)).digest for s in seeds) + "\n"
 
 
 def test_unexpected_exception_fails_the_seed(monkeypatch):
@@ -45,7 +45,7 @@ def test_unexpected_exception_fails_the_seed(monkeypatch):
         raise ZeroDivisionError("not foreseen")
 
     monkeypatch.setattr(oracle, "check", broken)
-    with pytest.raises(Failed, match="raised: ZeroDivisionError"):
+    with pytest.raises(RunFailed, match="raised: ZeroDivisionError"):
         simulate(Plan(1, ()))
 
 
@@ -66,7 +66,7 @@ def test_report_counts_messages():
 
 def test_failure_is_printed_as_a_test():
     plan = Plan(7, (Step(1.0, "alice-phone", "say", "bob"),))
-    printed = as_test(plan, Failed("lost: this", []))
+    printed = as_test(plan, RunFailed("lost: this", []))
     scope: dict = {"simulate": lambda p: scope.__setitem__("seen", p), "Plan": Plan}
     exec(printed, scope)
     scope["test_seed_7"]()
@@ -119,7 +119,7 @@ def test_seed_286_closed_outbox():
 
 
 def test_seed_1814_a_receipt_and_the_removal_of_its_receiver():
-    # untold receipt: carol-phone was not told of what bob had read before they were removed
+    # untold receipt: carol-phone was not notified of what bob had read before they were removed
     for seed in (1814, 0, 1):
         simulate(
             Plan.from_json(f"""{{"seed": {seed}, "steps": [
@@ -235,7 +235,7 @@ def test_seed_105_a_deletion_that_a_backup_undid():
 
 
 def test_seed_52193_a_user_who_joins_again_after_the_notice_of_their_removal_was_lost():
-    # untold member: carol-phone was not told that its user had been removed
+    # untold member: carol-phone was not notified that its user had been removed
     for seed in (52193, 52194):
         simulate(
             Plan.from_json(f"""{{"seed": {seed}, "steps": [
@@ -405,5 +405,5 @@ def test_error_logged_by_the_sdk_fails_the_run(monkeypatch):
 
     monkeypatch.setattr(Connector, "open", open_)
     plan = Plan(1, (Step(1.0, "alice-phone", "drop"), Step(60.0, "alice-phone", "say", "bob")))
-    with pytest.raises(Failed, match=r"died: .*unexpected error.*ZeroDivisionError"):
+    with pytest.raises(RunFailed, match=r"died: .*unexpected error.*ZeroDivisionError"):
         simulate(plan)

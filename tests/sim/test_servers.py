@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from planting import Planter
-from sim.fault_seeds import name_of, recorded, require_found
+from sim.fault_seeds import name_of, recorded_seeds, require_found
 from sizes import size
 from tailwire.sdk.continuity import changes as sdk_changes
 from tailwire.server.app.several import ServerCooperation
@@ -40,7 +40,7 @@ def test_several_servers_keep_the_promises(seed):
     servers.play(seed)
 
 
-@pytest.mark.parametrize("seed", recorded().get("new_sockets_join_groups_at_once", []))
+@pytest.mark.parametrize("seed", recorded_seeds().get("new_sockets_join_groups_at_once", []))
 def test_user_who_connects_to_a_server_that_is_behind_receives_their_groups_and_no_former_ones(seed):
     servers.play(seed)
 
@@ -58,19 +58,19 @@ def test_equal_seeds_with_several_servers_give_equal_runs_in_every_process():
         )
         for salt in size(("1", "2"), ("1", "2", "3"))
     ]
-    told = [child.communicate()[0] for child in children]
+    outputs = [child.communicate()[0] for child in children]
     assert [child.returncode for child in children] == [0] * len(children)
-    assert told == [told[0]] * len(children)
-    assert len(set(told[0].split())) == len(REPEATED)
+    assert outputs == [outputs[0]] * len(children)
+    assert len(set(outputs[0].split())) == len(REPEATED)
 
 
-def test_the_command_tells_which_seeds_fail(monkeypatch):
+def test_command_names_the_seeds_that_fail(monkeypatch):
     assert run_servers(2, [0, 1]) == [(0, None, "", ""), (1, None, "", "")]
     _late_changes_are_delivered_again(monkeypatch)
     found = run_servers(3, list(range(4)))
     assert [seed for seed, *_ in found] == [0, 1, 2, 3]
     assert {rule for _, _, rule, _ in found} == {"BrokenPromise"}
-    assert all("twice" in said for *_, said in found)
+    assert all("twice" in problem for *_, problem in found)
 
 
 def _no_order(patch):
@@ -159,7 +159,7 @@ def _positions_move_over_what_is_missing(patch):
 
 def _gaps_are_not_read(patch):
     patch.setattr(log.MessageLog, "_gap_is_old", lambda self: None)
-    patch.setattr(log.MessageLog, "_looked", lambda self, look, began: None)
+    patch.setattr(log.MessageLog, "_on_look", lambda self, look, began: None)
 
 
 def _memberships_are_those_of_the_time_of_reading(patch):
@@ -241,7 +241,7 @@ def _users_of_dead_servers_stay_online(patch):
 
 
 def _servers_that_were_stopped_do_not_report_their_users_again(patch):
-    patch.setattr(SharedPresence, "_tell_again", lambda self: None)
+    patch.setattr(SharedPresence, "_report_again", lambda self: None)
 
 
 def _missed_news_of_who_is_online_are_not_read(patch):

@@ -50,10 +50,10 @@ ARGUMENTS: Mapping[str, Any] = {
 }  # fmt: skip
 
 
-def message_of(call: str, given: Mapping[str, Any]) -> Any:
+def message_of(call: str, values: Mapping[str, Any]) -> Any:
     """Return the message that a call takes, new each time, because a client puts an id into it."""
-    number = given["message_id"]
-    to = {"receiver": given["receiver"], "receiver_type": given["receiver_type"]}
+    number = values["message_id"]
+    to = {"receiver": values["receiver"], "receiver_type": values["receiver_type"]}
     kinds = {
         "send_message": lambda: TextMessage(**to, text="hello"),
         "send_media_message": lambda: MediaMessage(**to, type="file", files=[FILE]),
@@ -62,7 +62,7 @@ def message_of(call: str, given: Mapping[str, Any]) -> Any:
         "send_transient_message": lambda: TransientMessage(*to.values(), {"a": 1}),
         "edit_message": lambda: TextMessage(id=number, **to, text="changed"),
     }
-    return kinds[call]() if call in kinds else given["message"]
+    return kinds[call]() if call in kinds else values["message"]
 
 
 def calls(chat: ChatClient, **others: Any) -> dict[str, Any]:
@@ -76,18 +76,18 @@ def calls(chat: ChatClient, **others: Any) -> dict[str, Any]:
         needed = [
             p.name for p in inspect.signature(method).parameters.values() if p.default is p.empty or p.name == "uid"
         ]
-        given = {p: message_of(name, arguments) if p == "message" else arguments[p] for p in needed}
-        made[name] = _first(method, given) if is_list else _whole(method, given)
+        values = {p: message_of(name, arguments) if p == "message" else arguments[p] for p in needed}
+        made[name] = _first(method, values) if is_list else _whole(method, values)
     return made
 
 
-def _whole(method: Any, given: Mapping[str, Any]) -> Any:
-    return lambda: method(**given)
+def _whole(method: Any, values: Mapping[str, Any]) -> Any:
+    return lambda: method(**values)
 
 
-def _first(method: Any, given: Mapping[str, Any]) -> Any:
+def _first(method: Any, values: Mapping[str, Any]) -> Any:
     async def fetch() -> None:
-        async for _ in method(**given):
+        async for _ in method(**values):
             return
 
     return fetch

@@ -127,14 +127,14 @@ def cells(table: str) -> dict[str, dict[str, str]]:
     rows = {}
     for line in lines:
         words = line.split()
-        what, said = " ".join(words[: -len(columns)]), words[-len(columns) :]
+        what, codes = " ".join(words[: -len(columns)]), words[-len(columns) :]
         rows[what] = {
-            who: cell if cell in (YES, OTHER) else f"ERR_{cell}" for who, cell in zip(columns, said, strict=True)
+            who: cell if cell in (YES, OTHER) else f"ERR_{cell}" for who, cell in zip(columns, codes, strict=True)
         }
     return rows
 
 
-def listed(operations: str) -> set[str]:
+def listed_operations(operations: str) -> set[str]:
     """Return the operations of a list, such as `GET /health`."""
     words = operations.split()
     return {" ".join(pair) for pair in zip(words[::2], words[1::2], strict=True)}

@@ -148,8 +148,8 @@ async def test_edits_deletions_and_closed_streams_are_acknowledged(stage: Stage)
     await alice.say("bob", "behind the end")
     await bob.ears.until(lambda: "behind the end" in bob.ears.texts)
     await bob.chat.aclose()
-    told = [e for e in await after_a_crash(stage, store) if not isinstance(e, ConnectionChanged | PresenceChanged)]
-    assert [type(e) for e in told] == [
+    missed = [e for e in await after_a_crash(stage, store) if not isinstance(e, ConnectionChanged | PresenceChanged)]
+    assert [type(e) for e in missed] == [
         MessageReceived,
         MessageEdited,
         MessageDeleted,

@@ -67,17 +67,17 @@ class Scene:
         heard: what the laptop has heard since.
     """
 
-    def __init__(self, alice: Actor, phone: Actor, laptop: Actor, said: int) -> None:
-        self.alice, self.phone, self.laptop, self.said = alice, phone, laptop, said
+    def __init__(self, alice: Actor, phone: Actor, laptop: Actor, message: int) -> None:
+        self.alice, self.phone, self.laptop, self.said = alice, phone, laptop, message
         self._listening = Listening(laptop)
         self.heard = self._listening.events
 
 
 async def begin(stage: Stage) -> Scene:
     alice, phone, laptop = await stage.enter("alice"), await stage.enter("bob"), await stage.enter("bob")
-    said = await alice.say("bob", "hello")
+    message = await alice.say("bob", "hello")
     await laptop.ears.until(lambda: laptop.ears.texts != [])
-    return Scene(alice, phone, laptop, said.id)
+    return Scene(alice, phone, laptop, message.id)
 
 
 @spec("K2")
@@ -197,13 +197,13 @@ async def test_receipt_reaches_the_readers_devices_although_the_members_cannot_b
     alice, phone, laptop = await stage.enter("alice"), await stage.enter("bob"), await stage.enter("bob")
     await alice.chat.create_group(Group("team", "Team"))
     await phone.chat.join_group("team")
-    said = await alice.say("team", "hello", "group")
+    message = await alice.say("team", "hello", "group")
     await phone.ears.until(lambda: phone.ears.texts != [])
     heard = Listening(laptop)
     monkeypatch.setattr(stage.server.parts.store.members, "members_among", refuse)
-    await phone.chat.mark_as_read(said)
+    await phone.chat.mark_as_read(message)
     await stage.pass_time(3)
-    assert heard.events == [f"read {said.id}"]
+    assert heard.events == [f"read {message.id}"]
 
 
 @spec("K2")

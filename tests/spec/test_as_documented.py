@@ -115,7 +115,7 @@ async def test_messages_carry_the_conversation_id_of_the_receiver(stage):
 
 @pytest.mark.sqlite
 async def test_webhooks_receive_scope_and_connection_changes(stage):
-    told = []
+    events_made = []
     async with Rest(stage) as rest:
         error = await rest.refused("ERR_BAD_REQUEST", "POST", "/webhooks", json={"name": "W", "webhookUrl": "x"})
         assert [*error["details"]] == ["webhookUrl"]
@@ -124,14 +124,14 @@ async def test_webhooks_receive_scope_and_connection_changes(stage):
         await rest("POST", "/webhooks", json=body)
         store = stage.server.parts.store
         enqueue = store.webhooks.enqueue
-        store.webhooks.enqueue = lambda c, events, row: (told.extend(events), enqueue(c, events, row))
+        store.webhooks.enqueue = lambda c, events, row: (events_made.extend(events), enqueue(c, events, row))
         await rest("POST", "/groups", behalf="alice", json={"guid": "g", "name": "G", "type": "public"})
         await rest("POST", "/groups/g/members", json={"participants": ["bob"]})
         await rest("PUT", "/groups/g/members/bob", behalf="alice", json={"scope": "moderator"})
         bob = await stage.enter("bob")
         await bob.chat.logout()
         await stage.pass_time(60)
-    by_trigger = [(event.trigger, json.loads(event.data)) for event in told if event.trigger in triggers]
+    by_trigger = [(event.trigger, json.loads(event.data)) for event in events_made if event.trigger in triggers]
     (scope,) = [data for trigger, data in by_trigger if trigger == "group_member_scope_changed"]
     assert {*scope} == {"group", "members", "by"}
     member = scope["members"]["bob"]

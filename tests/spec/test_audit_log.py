@@ -24,7 +24,7 @@ async def entries(rest: Rest, query: str = "kind=change") -> list[dict[str, Any]
     return [entry for entry in reversed(found) if entry["action"] != "settings"]
 
 
-def said(entry: dict[str, Any]) -> tuple[str, str]:
+def action_and_target(entry: dict[str, Any]) -> tuple[str, str]:
     return entry["action"], entry.get("target", "")
 
 
@@ -58,11 +58,11 @@ async def test_each_change_with_a_key_has_an_entry(stage: Stage):
         (f"{method} " + "/".join(templates.get(part, part) for part in path.split("/")), target)
         for method, path, _, target in CHANGES
     ]
-    assert [said(entry) for entry in found] == expected
+    assert [action_and_target(entry) for entry in found] == expected
     assert {entry["actor"] for entry in found} == {key["id"]}
     assert {entry["keyName"] for entry in found} == {"REST API Key"}
     assert all(entry["address"] and entry["requestId"] and entry["at"] > 1_700_000_000 for entry in found)
-    by_target = {said(entry): entry.get("details", "") for entry in found}
+    by_target = {action_and_target(entry): entry.get("details", "") for entry in found}
     assert by_target["DELETE /users/{uid}", "carol"] == "permanent"
     assert by_target["PUT /webhooks/{id}", "w"] == "enabled"
 
@@ -75,7 +75,7 @@ async def test_keys_and_tokens_are_named_by_ids_that_can_be_compared(stage: Stag
         token = await rest.token("alice")
         await rest("DELETE", f"/users/alice/auth_tokens/{token}")
         found = await entries(rest)
-        assert [said(entry)[1] for entry in found[1:3]] == ["dora", made["id"]]
+        assert [action_and_target(entry)[1] for entry in found[1:3]] == ["dora", made["id"]]
         assert found[1]["actor"] == made["id"]
         assert found[1]["keyName"] == "second"  # even after the key was deleted
         shown = str(found)
@@ -106,10 +106,10 @@ async def test_refused_requests_are_not_recorded(stage: Stage):
 
 
 async def test_writes_that_a_refused_request_has_begun_do_not_record_it_later(stage: Stage, monkeypatch):
-    parts, told, begun = stage.server.parts, asyncio.Event(), []
+    parts, refused_event, begun = stage.server.parts, asyncio.Event(), []
 
     async def later() -> None:
-        await told.wait()
+        await refused_event.wait()
         await parts.store.users.store_last_online("alice", 5)
 
     async def create(new: Any) -> None:
@@ -119,7 +119,7 @@ async def test_writes_that_a_refused_request_has_begun_do_not_record_it_later(st
     monkeypatch.setattr(parts.actions.users, "create", create)
     async with Rest(stage) as rest:
         await rest.refused("ERR_UID_ALREADY_EXISTS", "POST", "/users", json={"uid": "dora", "name": "Dora"})
-        told.set()
+        refused_event.set()
         await begun[0]
         assert (await parts.store.users.get("alice")).last_active_at == 5
         assert await entries(rest) == []
@@ -173,7 +173,7 @@ async def test_other_changes_for_a_user_are_all_recorded(stage: Stage):
         for name in ("First", "Second"):
             await rest("PUT", "/me", behalf="alice", json={"name": name})
         found = await entries(rest, "onBehalfOf=alice")
-    assert [(entry["kind"], said(entry)[0]) for entry in found] == [("behalf", "PUT /me")] * 2
+    assert [(entry["kind"], action_and_target(entry)[0]) for entry in found] == [("behalf", "PUT /me")] * 2
     assert {entry["details"] for entry in found} == {"name"}
 
 

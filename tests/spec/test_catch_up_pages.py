@@ -20,15 +20,15 @@ class Requests:
     """Intercepts a client's requests for history: records each, and lets a test act at one of them."""
 
     def __init__(self, actor: Actor) -> None:
-        self.asked: list[dict] = []
+        self.queries: list[dict] = []
         self.answered: list[dict] = []
         self.at = {}
         self._honest = actor.chat._parts.incoming._fetch
         actor.chat._parts.incoming._fetch = self._fetch
 
     async def _fetch(self, query):
-        self.asked.append(dict(query))
-        act = self.at.get(len(self.asked))
+        self.queries.append(dict(query))
+        act = self.at.get(len(self.queries))
         if act is not None:
             await act()
         listed = await self._honest(query)
@@ -41,7 +41,7 @@ class Requests:
         return [q["id"] for q in self.answered if "id" in q and "onlyUpdates" not in q]
 
 
-async def missed(stage: Stage, count: int, **settings) -> tuple[Actor, Actor, list[str]]:
+async def miss_messages(stage: Stage, count: int, **settings) -> tuple[Actor, Actor, list[str]]:
     alice, bob = await stage.enter("alice"), await stage.enter("bob", **settings)
     await alice.say("bob", "before")
     await bob.ears.until(lambda: bob.ears.texts == ["before"])
@@ -56,7 +56,7 @@ async def missed(stage: Stage, count: int, **settings) -> tuple[Actor, Actor, li
 @pytest.mark.timeout(300)  # 2,000 sends on PostgreSQL, on a busy machine
 @spec("K1")
 async def test_first_page_is_handed_over_before_the_second_is_read(stage: Stage):
-    _, bob, texts = await missed(stage, size(200, 2000), limit=5000)
+    _, bob, texts = await miss_messages(stage, size(200, 2000), limit=5000)
     requests, seen = Requests(bob), []
 
     async def second_page() -> None:
@@ -73,7 +73,7 @@ async def test_first_page_is_handed_over_before_the_second_is_read(stage: Stage)
 
 @spec("K1", "C10")
 async def test_disconnect_during_catch_up_keeps_the_fetched_pages(stage: Stage):
-    alice, bob, texts = await missed(stage, 300, limit=5000)
+    alice, bob, texts = await miss_messages(stage, 300, limit=5000)
     requests = Requests(bob)
 
     async def cut() -> None:
@@ -94,7 +94,7 @@ async def test_disconnect_during_catch_up_keeps_the_fetched_pages(stage: Stage):
 @spec("K1", "S3")
 async def test_app_restart_during_catch_up_continues_at_its_position(stage: Stage):
     store = MemorySessionStore()
-    _, bob, texts = await missed(stage, 300, limit=5000, store=store)
+    _, bob, texts = await miss_messages(stage, 300, limit=5000, store=store)
     requests = Requests(bob)
     never = asyncio.Event()
     requests.at[4] = never.wait
@@ -114,7 +114,7 @@ async def test_app_restart_during_catch_up_continues_at_its_position(stage: Stag
 @spec("K4")
 async def test_reading_does_not_run_ahead_of_a_slow_app(stage: Stage, monkeypatch):
     monkeypatch.setattr(callback_queue, "MAX_QUEUED_ENTRIES", 50)
-    _, bob, texts = await missed(stage, 200, limit=5000)
+    _, bob, texts = await miss_messages(stage, 200, limit=5000)
     requests, go_on = Requests(bob), asyncio.Event()
     note = bob.ears.on_text_message_received
 
@@ -126,7 +126,7 @@ async def test_reading_does_not_run_ahead_of_a_slow_app(stage: Stage, monkeypatc
     bob.chat.set_app_state("foreground")
     await stage.pass_time(5)
     assert len(bob.chat._parts.queue._entries) <= 50 + 40  # the page that no longer fitted, and no further one
-    assert len(requests.asked) == 2
+    assert len(requests.queries) == 2
     go_on.set()
     await bob.ears.until(lambda: len(bob.ears.texts) == len(texts))
     assert bob.ears.texts == texts
@@ -135,7 +135,7 @@ async def test_reading_does_not_run_ahead_of_a_slow_app(stage: Stage, monkeypatc
 @spec("K1")
 @pytest.mark.parametrize("error", [httpx2.DecodingError("no gzip"), ZeroDivisionError(), CometChatException("E", "x")])
 async def test_failed_catch_up_is_retried_with_a_smaller_page(stage: Stage, error, caplog):
-    _, bob, texts = await missed(stage, 30)
+    _, bob, texts = await miss_messages(stage, 30)
     requests = Requests(bob)
 
     async def fail() -> None:
@@ -146,14 +146,14 @@ async def test_failed_catch_up_is_retried_with_a_smaller_page(stage: Stage, erro
         bob.chat.set_app_state("foreground")
         await bob.ears.until(lambda: len(bob.ears.texts) == len(texts))
     assert bob.ears.texts == texts
-    assert [q["per_page"] for q in requests.asked[:3]] == [20, 10, 5]
+    assert [q["per_page"] for q in requests.queries[:3]] == [20, 10, 5]
     expected = 0 if isinstance(error, CometChatException) else 2  # once per failed page
     assert len([r for r in caplog.records if "catching up failed" in r.message]) == expected
 
 
 @spec("K1")
 async def test_undecodable_messages_do_not_end_catch_up(stage: Stage):
-    _, bob, texts = await missed(stage, 60)
+    _, bob, texts = await miss_messages(stage, 60)
     honest = bob.chat._parts.incoming._fetch
 
     async def spoiled(query):

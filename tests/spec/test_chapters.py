@@ -40,7 +40,7 @@ from tailwire import (
 )
 
 
-async def refused(code, call):
+async def assert_refused(code, call):
     """Assert that a call is refused with a code."""
     with pytest.raises(CometChatException) as caught:
         await call
@@ -67,8 +67,8 @@ async def test_reactions_are_added_listed_removed_and_reported(stage):
     await alice.ears.until(lambda: len(alice.ears.all("reaction")) == 2)
     assert not alice.ears.all("reaction")[1][0]
     assert not bob.ears.all("reaction")[1:]  # alice's only: a device does not receive its own reaction
-    await refused("ERR_MESSAGE_ID_NOT_FOUND", bob.chat.add_reaction(999, "x"))
-    await refused("ERR_BAD_REQUEST", bob.chat.add_reaction(sent.id, "x" * 101))
+    await assert_refused("ERR_MESSAGE_ID_NOT_FOUND", bob.chat.add_reaction(999, "x"))
+    await assert_refused("ERR_BAD_REQUEST", bob.chat.add_reaction(sent.id, "x" * 101))
 
 
 async def test_reaction_helper_updates_messages_kept_by_the_app(stage):
@@ -100,9 +100,9 @@ async def test_threads_quotes_and_mentions_work_as_documented(stage):
     assert [m.text for m in await thread.fetch_previous()] == ["reply"]
     plain = MessagesRequestBuilder().set_uid("bob").hide_replies().build(alice.chat)
     assert [m.text for m in await plain.fetch_previous()] == ["parent"]
-    await refused("ERR_MESSAGE_THREAD_NESTING", bob.say("alice", "deeper", parent_message_id=reply.id))
-    await refused("ERR_MESSAGE_ID_NOT_FOUND", bob.say("carol", "elsewhere", parent_message_id=999))
-    await refused("ERR_WRONG_MESSAGE_THREAD", bob.say("carol", "elsewhere", parent_message_id=parent.id))
+    await assert_refused("ERR_MESSAGE_THREAD_NESTING", bob.say("alice", "deeper", parent_message_id=reply.id))
+    await assert_refused("ERR_MESSAGE_ID_NOT_FOUND", bob.say("carol", "elsewhere", parent_message_id=999))
+    await assert_refused("ERR_WRONG_MESSAGE_THREAD", bob.say("carol", "elsewhere", parent_message_id=parent.id))
     assert "subscribed" in await alice.chat.subscribe_to_thread(parent.id)
     assert "unsubscribed" in await alice.chat.unsubscribe_from_thread(parent.id)
     quote = await bob.say("alice", "as you said", quoted_message_id=parent.id)
@@ -230,8 +230,8 @@ async def test_conversations_are_listed_filtered_and_deleted(stage):
     found = ConversationsRequestBuilder().set_search_keyword("car").build(alice.chat)
     assert [c.conversation_with.uid for c in await found.fetch_next()] == ["carol"]
     assert "deleted" in await alice.chat.delete_conversation("bob")
-    await refused("ERR_CONVERSATION_NOT_ACCESSIBLE", alice.chat.get_conversation("bob"))
-    await refused("INVALID_CONVERSATION_TYPE", alice.chat.get_conversation("bob", "planet"))
+    await assert_refused("ERR_CONVERSATION_NOT_ACCESSIBLE", alice.chat.get_conversation("bob"))
+    await assert_refused("INVALID_CONVERSATION_TYPE", alice.chat.get_conversation("bob", "planet"))
     assert (await bob.chat.get_conversation("alice")).last_message.text == "from bob"
     await bob.say("alice", "again")
     shown = [m.text async for m in alice.chat.messages(uid="bob")]
@@ -250,13 +250,13 @@ async def test_conversations_are_filtered_by_participant(stage):
         await alice.say(uid, "hi")
     await alice.say("team", "hi", "group")
 
-    async def found(builder):
+    async def find_names(builder):
         listed = await builder.build(alice.chat).fetch_next()
         return {getattr(c.conversation_with, "uid", None) or c.conversation_with.guid: c for c in listed}
 
-    assert set(await found(ConversationsRequestBuilder().set_user_tags(["vip"]))) == {"vera"}
-    assert set(await found(ConversationsRequestBuilder().set_group_tags(["work"]))) == {"team"}
-    tagged = await found(ConversationsRequestBuilder().with_user_and_group_tags())
+    assert set(await find_names(ConversationsRequestBuilder().set_user_tags(["vip"]))) == {"vera"}
+    assert set(await find_names(ConversationsRequestBuilder().set_group_tags(["work"]))) == {"team"}
+    tagged = await find_names(ConversationsRequestBuilder().with_user_and_group_tags())
     shown = {name: c.conversation_with.tags for name, c in tagged.items()}
     assert shown == {"vera": ["vip"], "bob": [], "team": ["work", "x"]}
     second = ConversationsRequestBuilder().set_limit(1).set_page(2).build(alice.chat)
@@ -300,8 +300,8 @@ async def test_users_are_listed_changed_and_blocked(stage):
     assert await alice.chat.block_users(["bob", "nobody"]) == {"bob": "success", "nobody": "fail"}
     assert (await alice.chat.get_user("bob")).blocked_by_me
     assert (await bob.chat.get_user("alice")).has_blocked_me
-    await refused("ERR_BLOCKED_SENDER", bob.say("alice", "do you hear me"))
-    await refused("ERR_BLOCKED_RECEIVER", alice.say("bob", "no"))
+    await assert_refused("ERR_BLOCKED_SENDER", bob.say("alice", "do you hear me"))
+    await assert_refused("ERR_BLOCKED_RECEIVER", alice.say("bob", "no"))
     for builder, chat, uids in (
         (BlockedUsersRequestBuilder().set_direction("blockedByMe"), alice.chat, ["bob"]),
         (BlockedUsersRequestBuilder().set_direction("hasBlockedMe"), alice.chat, []),
@@ -325,11 +325,11 @@ async def test_users_are_listed_changed_and_blocked(stage):
     assert await alice.chat.get_unread_message_count(True) == {"user": {}, "group": {"team": 1}}
     assert await alice.chat.unblock_users(["bob"]) == {"bob": "success"}
     await bob.say("alice", "and now")
-    await refused("EMPTY_USERS_LIST", alice.chat.block_users([]))
+    await assert_refused("EMPTY_USERS_LIST", alice.chat.block_users([]))
     assert await alice.chat.block_users(["alice"]) == {"alice": "fail"}
     made = await alice.chat.create_user(User("dave", "Dave"), stage.server.auth_key)
     assert made.name == "Dave"
-    await refused("AUTH_ERR_NO_ACCESS", alice.chat.update_user(User("dave", "D"), stage.server.auth_key))
+    await assert_refused("AUTH_ERR_NO_ACCESS", alice.chat.update_user(User("dave", "D"), stage.server.auth_key))
 
 
 async def test_groups_and_their_members_are_created_listed_and_changed(stage):
@@ -353,9 +353,9 @@ async def test_groups_and_their_members_are_created_listed_and_changed(stage):
     assert await alice.chat.update_group_member_scope("club", "carol", "moderator") == "club scope changed successfully"
     await carol.ears.until(lambda: bool(carol.ears.all("scope")))
     assert carol.ears.all("scope") == [("carol", "alice", "moderator", "participant", "club")]
-    await refused("ERR_SAME_SCOPE", alice.chat.update_group_member_scope("club", "carol", "moderator"))
-    await refused("INVALID_SCOPE_VALUE", alice.chat.update_group_member_scope("club", "carol", "king"))
-    await refused("ERR_GROUP_NO_SCOPE_CLEARANCE", bob.chat.kick_group_member("club", "carol"))
+    await assert_refused("ERR_SAME_SCOPE", alice.chat.update_group_member_scope("club", "carol", "moderator"))
+    await assert_refused("INVALID_SCOPE_VALUE", alice.chat.update_group_member_scope("club", "carol", "king"))
+    await assert_refused("ERR_GROUP_NO_SCOPE_CLEARANCE", bob.chat.kick_group_member("club", "carol"))
     await alice.chat.kick_group_member("club", "carol")
     await carol.ears.until(lambda: carol.ears.all("kicked") == [("carol", "alice", "club")])
     await alice.chat.ban_group_member("club", "carol")
@@ -380,11 +380,11 @@ async def test_groups_and_their_members_are_created_listed_and_changed(stage):
         (GroupsRequestBuilder().set_search_keyword("ren"), carol.chat, []),
     ):
         assert [g.guid for g in await builder.build(chat).fetch_next()] == guids
-    await refused("ERR_GROUP_NO_CLEARANCE", bob.chat.transfer_group_ownership("club", "bob"))
+    await assert_refused("ERR_GROUP_NO_CLEARANCE", bob.chat.transfer_group_ownership("club", "bob"))
     await alice.chat.transfer_group_ownership("club", "bob")
     assert await alice.chat.leave_group("club") == "club left successfully"
     assert "deleted" in await bob.chat.delete_group("club")
-    await refused("ERR_GUID_NOT_FOUND", bob.chat.get_group("club"))
+    await assert_refused("ERR_GUID_NOT_FOUND", bob.chat.get_group("club"))
 
 
 async def test_messages_are_pinned_saved_and_reported(stage):
@@ -412,7 +412,7 @@ async def test_messages_are_pinned_saved_and_reported(stage):
     assert await alice.chat.flag_message(sent.id, FlagDetail("spam", "r")) == (
         f"Message {sent.id} has been flagged successfully."
     )
-    await refused("INVALID_REASON_ID", alice.chat.flag_message(sent.id, FlagDetail("because")))
+    await assert_refused("INVALID_REASON_ID", alice.chat.flag_message(sent.id, FlagDetail("because")))
 
 
 async def test_messages_of_every_kind_keep_their_content(stage):
@@ -442,7 +442,7 @@ async def test_messages_of_every_kind_keep_their_content(stage):
     assert (stored.caption, stored.attachment.url) == ("c", "https://x.test/a.png")
     stored.caption = "another"
     assert (await alice.chat.edit_message(stored)).attachment.url == "https://x.test/a.png"
-    await refused("ERR_EMPTY_MESSAGE_FILE", alice.chat.send_media_message(MediaMessage(receiver="bob")))
+    await assert_refused("ERR_EMPTY_MESSAGE_FILE", alice.chat.send_media_message(MediaMessage(receiver="bob")))
 
 
 async def test_uploads_report_progress_and_arrive_as_attachments(stage, tmp_path):
@@ -469,9 +469,9 @@ async def test_uploads_report_progress_and_arrive_as_attachments(stage, tmp_path
     found = MessagesRequestBuilder().set_uid("alice").with_content(attachments=True).build(bob.chat)
     assert [m.id for m in await found.fetch_previous()] == [stored.id]
     gone = MediaMessage(receiver="bob", type="file", files=[tmp_path / "none.txt"])
-    await refused("ERR_INVALID_FILE_OBJECT", alice.chat.send_media_message(gone))
+    await assert_refused("ERR_INVALID_FILE_OBJECT", alice.chat.send_media_message(gone))
     many = MediaMessage(receiver="bob", type="file", files=[UploadFile(content=b"x", name=f"{n}") for n in range(11)])
-    await refused("ERR_FILE_COUNT_EXCEEDED", alice.chat.send_media_message(many))
+    await assert_refused("ERR_FILE_COUNT_EXCEEDED", alice.chat.send_media_message(many))
 
 
 async def test_upload_is_restarted_after_a_network_failure(stage, tmp_path):
@@ -479,12 +479,12 @@ async def test_upload_is_restarted_after_a_network_failure(stage, tmp_path):
     file, cuts = UploadFile(content=bytes(range(256)) * 1000, name="a.bin"), []
 
     def cut(times):
-        def heard(name, sent, total):
+        def on_progress(name, sent, total):
             if sent == 131_072 and len(cuts) < times:
                 cuts.append(sent)
                 stage.network.drop()
 
-        return heard
+        return on_progress
 
     (done,) = await alice.chat.upload_attachments("bob", "user", [file], on_progress=cut(2))
     assert len(cuts) == 2
@@ -494,7 +494,9 @@ async def test_upload_is_restarted_after_a_network_failure(stage, tmp_path):
         answer = await rest.answer("GET", bob.ears.all("media")[0].attachment.url)
         assert answer.content == file.content
     cuts.clear()
-    await refused("NO_INTERNET_CONNECTION", alice.chat.upload_attachments("bob", "user", [file], on_progress=cut(99)))
+    await assert_refused(
+        "NO_INTERNET_CONNECTION", alice.chat.upload_attachments("bob", "user", [file], on_progress=cut(99))
+    )
     assert len(cuts) == 3
     (kept,) = [p for p in (tmp_path / "uploads").rglob("*") if p.is_file()]
     assert kept.stat().st_size == file.size  # the failed upload has left nothing
@@ -650,7 +652,7 @@ async def test_logout_notifies_listeners(stage):
     alice = await stage.enter("alice")
     await alice.chat.logout()
     await alice.ears.until(lambda: bool(alice.ears.all("logout")))
-    await refused("USER_NOT_LOGGED_IN", alice.chat.logout())
+    await assert_refused("USER_NOT_LOGGED_IN", alice.chat.logout())
     await alice.ears.until(lambda: alice.ears.all("logout failure") == ["USER_NOT_LOGGED_IN"])
 
 

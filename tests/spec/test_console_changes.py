@@ -11,7 +11,7 @@ import pytest
 from harness import Stage
 from push_receivers import Browser as PushBrowser
 from rest import Rest
-from spec.test_console_sign_in import Browser, refused
+from spec.test_console_sign_in import Browser, is_refused
 from spec.test_push_notifications import push_service, register
 from tailwire.server.web.page_files import read_page
 
@@ -38,7 +38,7 @@ def test_listed_changes_are_all_that_the_pages_make():
     assert made == Counter(method for method, _, _ in CHANGES.values())
 
 
-async def things(stage: Stage, rest: Rest, browser: PushBrowser) -> dict[str, Any]:
+async def create_objects(stage: Stage, rest: Rest, browser: PushBrowser) -> dict[str, Any]:
     """Create what the changes need; return the parts of their paths."""
     await register(rest, browser, "bob")
     await rest("POST", "/groups", json={"guid": "team", "name": "Team", "type": "public", "owner": "alice"})
@@ -69,7 +69,7 @@ async def test_change_needs_the_console_token_and_is_recorded_in_the_audit_log(s
     receiver = await push_service(stage)
     receiver.status = 400
     async with Rest(stage) as rest:
-        path = path.format(**await things(stage, rest, receiver))
+        path = path.format(**await create_objects(stage, rest, receiver))
         browser, other = Browser(stage, rest), Browser(stage, rest)
         await browser.sign_in()
         await other.sign_in()
@@ -77,7 +77,7 @@ async def test_change_needs_the_console_token_and_is_recorded_in_the_audit_log(s
         more = {} if body is None else {"json": body}
         for token in ("", other.token):
             answer = await browser.request(method, f"/api{path}", {"x-console-token": token}, **more)
-            assert refused(answer, "ERR_CONSOLE_ORIGIN")
+            assert is_refused(answer, "ERR_CONSOLE_ORIGIN")
         assert await entries(rest) == before
         answer = await browser.request(method, f"/api{path}", **more)
         assert answer.status_code == 200, answer.text

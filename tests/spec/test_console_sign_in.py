@@ -47,7 +47,7 @@ async def new_link(rest: Rest) -> str:
     return secret
 
 
-def refused(answer: Any, code: str) -> bool:
+def is_refused(answer: Any, code: str) -> bool:
     return answer.status_code >= 400 and answer.json()["error"]["code"] == code and "set-cookie" not in answer.headers
 
 
@@ -61,7 +61,7 @@ async def test_link_opens_one_session(stage: Stage):
         assert re.search(r"; HttpOnly", cookie)
         assert re.search(r"; SameSite=Strict", cookie)
         assert stage.server.api_key not in answer.text + str(answer.headers)
-        assert refused(await other.sign_in(link), "ERR_CONSOLE_LINK")
+        assert is_refused(await other.sign_in(link), "ERR_CONSOLE_LINK")
         assert (await browser.request("GET", "/api/users")).status_code == 200
 
 
@@ -85,7 +85,7 @@ async def test_link_ends_after_sixty_seconds(stage: Stage):
         await stage.pass_time(58)
         assert (await Browser(stage, rest).sign_in(early)).status_code == 200
         await stage.pass_time(3)
-        assert refused(await Browser(stage, rest).sign_in(late), "ERR_CONSOLE_LINK")
+        assert is_refused(await Browser(stage, rest).sign_in(late), "ERR_CONSOLE_LINK")
 
 
 async def test_link_that_a_server_prints_at_its_start_ends_after_ten_minutes(stage: Stage):
@@ -97,7 +97,7 @@ async def test_link_that_a_server_prints_at_its_start_ends_after_ten_minutes(sta
         await stage.pass_time(598)
         assert (await Browser(stage, rest).sign_in(early)).status_code == 200
         await stage.pass_time(3)
-        assert refused(await Browser(stage, rest).sign_in(late), "ERR_CONSOLE_LINK")
+        assert is_refused(await Browser(stage, rest).sign_in(late), "ERR_CONSOLE_LINK")
 
 
 async def test_link_needs_a_key_of_full_scope(stage: Stage):
@@ -113,7 +113,7 @@ async def test_request_without_a_valid_session_is_refused(stage: Stage, cookie: 
         browser = Browser(stage, rest)
         browser.cookie = cookie
         for method, path in (("GET", "/session"), ("GET", "/api/users"), ("GET", "/api/stats"), ("DELETE", "/session")):
-            assert refused(await browser.request(method, path), "ERR_CONSOLE_SESSION"), path
+            assert is_refused(await browser.request(method, path), "ERR_CONSOLE_SESSION"), path
 
 
 async def test_change_needs_the_token_of_the_session(stage: Stage):
@@ -124,8 +124,8 @@ async def test_change_needs_the_token_of_the_session(stage: Stage):
         new = {"uid": "erin", "name": "Erin"}
         for token in ("", "guess", other.token, browser.cookie.partition("=")[2]):
             answer = await browser.request("POST", "/api/users", {"x-console-token": token}, json=new)
-            assert refused(answer, "ERR_CONSOLE_ORIGIN")
-            assert refused(
+            assert is_refused(answer, "ERR_CONSOLE_ORIGIN")
+            assert is_refused(
                 await browser.request("DELETE", "/session", {"x-console-token": token}), "ERR_CONSOLE_ORIGIN"
             )
         await rest.refused("ERR_UID_NOT_FOUND", "GET", "/users/erin")
@@ -154,9 +154,9 @@ async def test_requests_of_other_pages_are_refused(stage: Stage, foreign: dict[s
             ("POST", "/api/users"),
             ("DELETE", "/session"),
         ):
-            assert refused(await browser.request(method, path, foreign), "ERR_CONSOLE_ORIGIN"), (method, path)
+            assert is_refused(await browser.request(method, path, foreign), "ERR_CONSOLE_ORIGIN"), (method, path)
         link = await new_link(rest)
-        assert refused(await browser.request("POST", "/session", foreign, json={"link": link}), "ERR_CONSOLE_ORIGIN")
+        assert is_refused(await browser.request("POST", "/session", foreign, json={"link": link}), "ERR_CONSOLE_ORIGIN")
         assert (await browser.request("GET", "/api/users")).status_code == 200
 
 
@@ -181,7 +181,7 @@ async def test_session_ends_with_its_key(stage: Stage):
         assert (await browser.request("GET", "/api/users")).status_code == 200
         await rest("DELETE", f"/apikeys/{key['apiKey']}")
         assert (await browser.request("GET", "/api/users")).status_code == 401
-        assert refused(await browser.request("GET", "/session"), "ERR_CONSOLE_SESSION")
+        assert is_refused(await browser.request("GET", "/session"), "ERR_CONSOLE_SESSION")
 
 
 async def test_session_ends_at_sign_out_after_an_idle_hour_and_after_twelve_hours(stage: Stage):
@@ -190,20 +190,20 @@ async def test_session_ends_at_sign_out_after_an_idle_hour_and_after_twelve_hour
         await browser.sign_in()
         signed_out = await browser.request("DELETE", "/session")
         assert "Max-Age=0" in signed_out.headers["set-cookie"]
-        assert refused(await browser.request("GET", "/api/users"), "ERR_CONSOLE_SESSION")
+        assert is_refused(await browser.request("GET", "/api/users"), "ERR_CONSOLE_SESSION")
 
         await browser.sign_in()
         await stage.pass_time(3590)
         assert (await browser.request("GET", "/api/users")).status_code == 200
         await stage.pass_time(3601)
-        assert refused(await browser.request("GET", "/api/users"), "ERR_CONSOLE_SESSION")
+        assert is_refused(await browser.request("GET", "/api/users"), "ERR_CONSOLE_SESSION")
 
         await browser.sign_in()
         for _ in range(23):
             await stage.pass_time(1800)
             assert (await browser.request("GET", "/api/users")).status_code == 200
         await stage.pass_time(1800)
-        assert refused(await browser.request("GET", "/api/users"), "ERR_CONSOLE_SESSION")
+        assert is_refused(await browser.request("GET", "/api/users"), "ERR_CONSOLE_SESSION")
 
 
 async def test_console_acts_with_the_rights_of_its_key_only(stage: Stage):
@@ -229,11 +229,11 @@ async def test_number_of_links_and_sessions_is_bounded(stage: Stage):
         first = await new_link(rest)
         for _ in range(20):
             await new_link(rest)
-        assert refused(await Browser(stage, rest).sign_in(first), "ERR_CONSOLE_LINK")
+        assert is_refused(await Browser(stage, rest).sign_in(first), "ERR_CONSOLE_LINK")
         browsers = [Browser(stage, rest) for _ in range(101)]
         for browser in browsers:
             await browser.sign_in()
-        assert refused(await browsers[0].request("GET", "/session"), "ERR_CONSOLE_SESSION")
+        assert is_refused(await browsers[0].request("GET", "/session"), "ERR_CONSOLE_SESSION")
         assert (await browsers[1].request("GET", "/session")).status_code == 200
 
 

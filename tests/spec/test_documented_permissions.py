@@ -16,7 +16,7 @@ from permission_table import (
     OTHER,
     YES,
     cells,
-    listed,
+    listed_operations,
 )
 
 from harness import Stage
@@ -40,7 +40,7 @@ Request = tuple[str, str, dict[str, Any]]
 def _in_group(guid: str) -> dict[str, Request]:
     group = f"/groups/{guid}"
     text = {"receiver": guid, "receiverType": "group", "data": {"text": "hello"}}
-    asked: dict[str, Request] = {
+    requests: dict[str, Request] = {
         "see": ("GET", group, {}),
         "list messages": ("GET", f"{group}/messages", {}),
         "list members": ("GET", f"{group}/members", {}),
@@ -56,13 +56,13 @@ def _in_group(guid: str) -> dict[str, Request]:
         "ban outsider": ("POST", f"{group}/bannedusers/new", {}),
     }
     for scope in SCOPES:
-        asked[f"add {scope}"] = ("PUT", f"{group}/members", {"json": {f"{scope}s": ["new"]}})
+        requests[f"add {scope}"] = ("PUT", f"{group}/members", {"json": {f"{scope}s": ["new"]}})
     for scope, uid in TARGETS.items():
-        asked[f"kick {scope}"] = ("DELETE", f"{group}/members/{uid}", {})
-        asked[f"ban {scope}"] = ("POST", f"{group}/bannedusers/{uid}", {})
+        requests[f"kick {scope}"] = ("DELETE", f"{group}/members/{uid}", {})
+        requests[f"ban {scope}"] = ("POST", f"{group}/bannedusers/{uid}", {})
         for to in SCOPES:
-            asked[f"{scope} to {to}"] = ("PUT", f"{group}/members/{uid}", {"json": {"scope": to}})
-    return asked
+            requests[f"{scope} to {to}"] = ("PUT", f"{group}/members/{uid}", {"json": {"scope": to}})
+    return requests
 
 
 def _on_message(number: str, receiver: str, kind: str) -> dict[str, Request]:
@@ -250,14 +250,14 @@ async def test_operations_on_messages_of_two_users_need_the_documented_rights(st
                 by, on = (caller, other) if who.startswith("blocker") else (other, caller)
                 await rest("POST", f"/users/{by}/blockedusers", json={"blockedUids": [on]})
             text = {"receiver": other, "receiverType": "user", "data": {"text": "hello"}}
-            asked = {
+            requests = {
                 **_on_message(number, other, "user"),
                 "see the other": ("GET", f"/users/{other}", {}),
                 "send": ("POST", "/messages", {"json": text}),
                 "list messages": ("GET", f"/users/{other}/messages", {}),
             }
             before = _shown(await rest("GET", f"/messages/{number}"))
-            await _ask(rest, caller, asked[what], expected, what)
+            await _ask(rest, caller, requests[what], expected, what)
             changes = expected == YES and not what.startswith((*CHANGES_NOTHING, "send"))
             assert (_shown(await rest("GET", f"/messages/{number}")) != before) is changes, (what, who)
 
@@ -277,7 +277,11 @@ async def test_nobody_is_added_to_a_group_by_a_user_with_a_block_between_them(st
 
 async def test_operations_need_the_documented_caller(stage: Stage):
     """Each operation of the server is called without credentials, as a user, and with a key of each kind."""
-    anyone, backend, any_key = listed(OF_ANYONE), listed(OF_THE_BACKEND), listed(OF_ANY_KEY)
+    anyone, backend, any_key = (
+        listed_operations(OF_ANYONE),
+        listed_operations(OF_THE_BACKEND),
+        listed_operations(OF_ANY_KEY),
+    )
     operations = {f"{o.method} {o.path}" for o in stage.server.parts.api.operations}
     assert operations >= anyone | backend | any_key | {OF_A_PASS}
     async with Rest(stage) as rest:

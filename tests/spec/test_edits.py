@@ -66,7 +66,7 @@ async def test_connected_clients_receive_each_edit(stage: Stage):
     assert kinds == ["deleted"]  # the action message contained the text, so it was removed with the message
 
 
-async def written(stage: Stage, word: bytes) -> int:
+async def count_stored(stage: Stage, word: bytes) -> int:
     """Return the number of stored messages that contain a word."""
     rows = await stage.server.parts.store.database.rows("SELECT body FROM messages", ())
     return sum(word in row[0] for row in rows)
@@ -83,14 +83,14 @@ async def test_earlier_texts_of_an_edited_message_are_removed_with_it(stage: Sta
         await bob.chat.edit_message(TextMessage(receiver="g", receiver_type="group", id=sent.id, text="Xylophone"))
         action = (await bob.chat.messages(guid="g").__anext__()).id
         await rest("POST", f"/messages/{action}/thread/subscription", as_="bob")
-        assert await written(stage, b"Xylophone") == 2
+        assert await count_stored(stage, b"Xylophone") == 2
         if how == "deleted":
             await alice.chat.delete_message(sent.id)
         elif how == "removed for good":
             await rest("DELETE", f"/messages/{sent.id}", json={"permanent": True})
         else:
             await rest("DELETE", "/users/alice", json={"permanent": True})
-        assert await written(stage, b"Xylophone") == 0
+        assert await count_stored(stage, b"Xylophone") == 0
         left = await stage.server.parts.store.database.rows(
             "SELECT 1 FROM subscriptions WHERE message_id = ?", (action,)
         )

@@ -52,8 +52,8 @@ async def test_network_errors_say_what_is_wrong_and_what_to_do():
 
 
 def test_advice_names_the_setting_for_a_certificate():
-    said = advice_for(Cause.CERTIFICATE_UNKNOWN_ISSUER, str(ssl.SSLCertVerificationError()), "https://localhost")
-    assert "certificate_authority(FILE)" in said
+    advice = advice_for(Cause.CERTIFICATE_UNKNOWN_ISSUER, str(ssl.SSLCertVerificationError()), "https://localhost")
+    assert "certificate_authority(FILE)" in advice
 
 
 @pytest.mark.parametrize(
@@ -135,10 +135,10 @@ async def test_log_covers_the_client_lifecycle_without_secrets(stage: Stage, cap
     token = bob.chat._sessions.current.auth_token
     await bob.chat.logout()
     client = [r for r in caplog.records if r.name == "tailwire"]
-    told = [r.getMessage() for r in client if r.levelno == logging.INFO]
+    logged = [r.getMessage() for r in client if r.levelno == logging.INFO]
     for words in ("logged in as bob", "connected: for 0 s", "(the connection was reset)", "caught up (exact)"):
-        assert any(words in line for line in told), (words, told)
-    assert "logged out" in told
+        assert any(words in line for line in logged), (words, logged)
+    assert "logged out" in logged
     everything = "\n".join(r.getMessage() for r in client)
     assert "PUT" in everything or "POST /messages" in everything
     for secret in (token, stage.server.auth_key, "the text of a message"):

@@ -48,9 +48,9 @@ async def test_every_call_reports_a_stranger_as_not_reached(stage: Stage, kind: 
     other = {}
     for name, error in ended.items():
         if isinstance(error, CometChatException):
-            told = (error.code, error.cause)
-            if told not in ({("NO_WEBSOCKET_CONNECTION", None)} if name in OVER_THE_SOCKET else reached):
-                other[name] = told
+            outcome = (error.code, error.cause)
+            if outcome not in ({("NO_WEBSOCKET_CONNECTION", None)} if name in OVER_THE_SOCKET else reached):
+                other[name] = outcome
         elif error is not None or name not in MAY_SUCCEED:
             other[name] = error
     assert other == {}

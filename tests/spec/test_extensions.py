@@ -290,11 +290,11 @@ async def test_server_counts_reconnect_reasons(stage: Stage):
     async with Rest(stage) as rest:
         counters = (await rest.answer("GET", "/metrics")).text
     assert f'tailwire_returns_total{{cause="{cause}"}} 1.0' in counters
-    metrics.came_back("no such thing!", -1.0, -5)
-    metrics.came_back("x" * 100, 1e9, 10**9)
+    metrics.count_reconnect("no such thing!", -1.0, -5)
+    metrics.count_reconnect("x" * 100, 1e9, 10**9)
     assert (metrics.returns["other"], metrics.attempts["other"]) == (2, 1000)
     for n in range(100):
-        metrics.came_back(f"made_up_{'abcdefghij'[n // 10]}{'abcdefghij'[n % 10]}", 0, 0)
+        metrics.count_reconnect(f"made_up_{'abcdefghij'[n // 10]}{'abcdefghij'[n % 10]}", 0, 0)
     assert len(metrics.returns) <= 51
 
 

@@ -80,7 +80,7 @@ async def test_call_from_another_thread_is_refused_with_advice(stage: Stage):
     entry = alice.chat.queue_message(TextMessage(receiver="bob", receiver_type="user", text="queued"))
     await entry.result()
     seen: dict[str, object] = {}
-    told: list[str] = []
+    calls: list[str] = []
     messages = MessagesRequestBuilder().set_uid("bob").build(alice.chat)
     users = UsersRequestBuilder().build(alice.chat)
     reactions = ReactionsRequestBuilder(1).build(alice.chat)
@@ -88,10 +88,10 @@ async def test_call_from_another_thread_is_refused_with_advice(stage: Stage):
 
     class Hears(UploadFileListener):
         def on_file_error(self, file_id, exception):
-            told.append(file_id)
+            calls.append(file_id)
 
         def on_complete(self, result):
-            told.append("complete")
+            calls.append("complete")
 
     upload = [UploadAttachment("one", UploadFile(content=b"x", name="x"))]
 
@@ -124,7 +124,7 @@ async def test_call_from_another_thread_is_refused_with_advice(stage: Stage):
     thread.start()
     thread.join(60)
     assert len(seen) == len(METHODS) + 12
-    assert told == []
+    assert calls == []
     for name, error in seen.items():
         assert isinstance(error, CometChatException), (name, error)
         assert error.code == "ERR_WRONG_EVENT_LOOP", name

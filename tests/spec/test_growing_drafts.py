@@ -22,9 +22,9 @@ async def test_draft_grows_and_ends_with_its_message(stage: Stage):
     await grow(bob, 2, "Hello")
     await bob.say("alice", "Hello!", metadata={"draft": "d1"})
     await alice.ears.until(lambda: alice.ears.texts == ["Hello!"])
-    told = alice.ears.all("draft")
-    assert [(d.text, d.ended) for d in told] == [("He", False), ("Hello", False), ("Hello", True)]
-    assert (told[0].sender.uid, told[0].receiver_id, told[0].receiver_type) == ("bob", "alice", "user")
+    drafts = alice.ears.all("draft")
+    assert [(d.text, d.ended) for d in drafts] == [("He", False), ("Hello", False), ("Hello", True)]
+    assert (drafts[0].sender.uid, drafts[0].receiver_id, drafts[0].receiver_type) == ("bob", "alice", "user")
     assert [what for _, what, _ in alice.ears.heard][-2:] == ["draft", "text"]  # the draft ends before the message
     assert alice.ears.all("transient") == []
     await alice.chat.aclose()
@@ -79,8 +79,8 @@ async def test_reader_can_ask_the_author_to_stop(stage: Stage):
     await alice.ears.until(lambda: bool(alice.ears.all("draft")))
     await alice.chat.stop_draft(alice.ears.all("draft")[0])
     await bob.ears.until(lambda: bool(bob.ears.all("transient")))
-    (asked,) = bob.ears.all("transient")
-    assert (asked.data, asked.sender.uid, asked.receiver_id) == ({"stop": "d1"}, "alice", "bob")
+    (draft_stop,) = bob.ears.all("transient")
+    assert (draft_stop.data, draft_stop.sender.uid, draft_stop.receiver_id) == ({"stop": "d1"}, "alice", "bob")
     with pytest.raises(Exception, match="Give a DraftChanged, not str") as refused:
         await alice.chat.stop_draft("d1")
     assert refused.value.code == "ERR_INVALID_ARGUMENT"

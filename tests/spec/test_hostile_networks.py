@@ -13,7 +13,7 @@ from tailwire import CometChatException, TextMessage
 from tailwire.sdk.outbox import OutboxStatus
 from tailwire.server.fanout.frames import text_frame
 from tailwire.server.gateway.protocol import SocketProtocol
-from tailwire.testing.virtual.middleboxes import BUSY, Answering, refusing
+from tailwire.testing.virtual.middleboxes import BUSY, Answering, refusing_proxy
 from tailwire.testing.virtual.network import current_process
 
 spec = pytest.mark.spec
@@ -53,7 +53,7 @@ async def test_repeated_restart_announcements_spread_reconnects(stage: Stage):
 
 @spec("T8", "I6")
 async def test_failing_poll_ends_when_the_socket_is_no_longer_wanted(stage: Stage):
-    stage.network.middleboxes["device"] = refusing(426)
+    stage.network.middleboxes["device"] = refusing_proxy(426)
     before = current_process.set("device")
     bob = stage.actor()
     await bob.chat.init()
@@ -163,14 +163,14 @@ async def test_mismatched_history_page_is_requested_again(stage: Stage, monkeypa
     bob.chat.set_app_state("background")
     for n in range(60):
         await alice.say("bob", str(n))
-    honest, asked = bob.chat._parts.incoming._fetch, 0
+    honest, count = bob.chat._parts.incoming._fetch, 0
     after = bob.chat._parts.incoming.machine.position.last_id
     first = await honest({"per_page": 20, "affix": "append", "id": after})
 
     async def fetch(query):
-        nonlocal asked
-        asked += 1
-        return first if asked == 2 else await honest(query)  # a middlebox repeats the first page
+        nonlocal count
+        count += 1
+        return first if count == 2 else await honest(query)  # a middlebox repeats the first page
 
     monkeypatch.setattr(bob.chat._parts.incoming, "_fetch", fetch)
     bob.chat.set_app_state("foreground")
@@ -195,7 +195,7 @@ async def test_trickling_response_is_limited_in_time(stage: Stage):
     alice = await stage.enter("alice", auto=False)
 
     class Trickle(Answering):
-        def asked(self, request: bytes) -> None:
+        def on_request(self, request: bytes) -> None:
             head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n"
             self._transport.write(head)
             self._go_on()

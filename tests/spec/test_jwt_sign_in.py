@@ -63,11 +63,11 @@ def reasons(stage: Stage) -> Counter[str]:
 
 async def test_client_logs_in_with_a_jwt_and_renews_it_on_the_open_socket(stage: Stage, idp: IdentityProvider):
     idp.listen()
-    given = []
+    settings = []
 
     async def provider() -> str:
-        given.append(idp.sign("alice", 600))
-        return given[-1]
+        settings.append(idp.sign("alice", 600))
+        return settings[-1]
 
     store = MemorySessionStore()
     alice = stage.actor(provider=provider, store=store)
@@ -82,9 +82,9 @@ async def test_client_logs_in_with_a_jwt_and_renews_it_on_the_open_socket(stage:
         await stage.pass_time(301)
     await alice.ears.until(lambda: alice.ears.texts == sent)
     assert alice.ears.statuses.count(CONNECTED) == 1
-    assert len(given) >= 3
-    assert store.load(stage.server.app_id)["auth_token"] == given[-1]
-    assert len(idp.asked) <= 4  # the keys are kept
+    assert len(settings) >= 3
+    assert store.load(stage.server.app_id)["auth_token"] == settings[-1]
+    assert len(idp.fetch_times) <= 4  # the keys are kept
 
 
 async def test_without_renewal_the_socket_is_closed_when_the_jwt_expires(stage: Stage, idp: IdentityProvider):
@@ -225,7 +225,7 @@ async def test_rotated_key_is_found_and_the_old_one_ends(stage: Stage, idp: Iden
         idp.keys = [jwk(OTHER_EC, "ec-2")]
         idp.key, idp.kid = OTHER_EC, "ec-2"
         assert await me(rest, idp.sign("alice")) == "alice"  # the unknown key is looked up at once
-        assert len(idp.asked) == 2
+        assert len(idp.fetch_times) == 2
         assert await me(rest, old) == "AUTH_ERR_AUTH_TOKEN_NOT_FOUND"
 
 
@@ -245,8 +245,8 @@ async def test_unknown_keys_cause_one_fetch_a_minute(stage: Stage, idp: Identity
         for n in range(100):
             assert await me(rest, idp.sign("alice", headers={"kid": f"k{n}"})) == "AUTH_ERR_AUTH_TOKEN_NOT_FOUND"
             await stage.pass_time(3)
-        assert 5 <= len(idp.asked) <= 7
-        assert all(b - a >= 60 for a, b in zip(idp.asked, idp.asked[1:], strict=False))
+        assert 5 <= len(idp.fetch_times) <= 7
+        assert all(b - a >= 60 for a, b in zip(idp.fetch_times, idp.fetch_times[1:], strict=False))
 
 
 async def test_keys_are_used_for_a_bounded_time_while_they_cannot_be_fetched(
@@ -330,7 +330,7 @@ async def test_slow_fetch_of_keys_does_not_delay_others(stage: Stage, idp: Ident
         assert stage.now - begun < 0.5
         waiting[0].cancel()  # one client gives up: the fetch goes on for the others
         assert await asyncio.gather(*waiting[1:]) == ["alice"] * 4
-        assert len(idp.asked) == 1
+        assert len(idp.fetch_times) == 1
 
 
 async def test_revoked_jwt_does_not_log_in_again(stage: Stage, idp: IdentityProvider):
@@ -457,11 +457,11 @@ async def test_jwts_are_not_accepted_without_the_setting(stage: Stage, idp: Iden
     idp.listen()
     async with Rest(stage) as rest:
         assert await me(rest, idp.sign("alice")) == "AUTH_ERR_AUTH_TOKEN_NOT_FOUND"
-    assert not idp.asked
+    assert not idp.fetch_times
 
 
 @pytest.mark.parametrize(
-    ("given", "named"),
+    ("settings", "named"),
     [
         ({"auth_jwt_issuer": ISSUER}, "auth_jwt_audience"),
         ({"auth_jwt_audience": AUDIENCE}, "auth_jwt_issuer"),
@@ -472,6 +472,6 @@ async def test_jwts_are_not_accepted_without_the_setting(stage: Stage, idp: Iden
         ({"auth_jwt_issuer": ISSUER, "auth_jwt_audience": AUDIENCE, "auth_jwt_keys": "https://u:p@x/y"}, "password"),
     ],
 )
-def test_unsafe_settings_are_refused(given: dict[str, str], named: str):
+def test_unsafe_settings_are_refused(settings: dict[str, str], named: str):
     with pytest.raises(BadSetting, match=named):
-        load({"auth_jwt_keys": "keys.json", **given}, {})
+        load({"auth_jwt_keys": "keys.json", **settings}, {})

@@ -283,14 +283,14 @@ async def test_app_wide_limits_apply_in_two_rates(stage: Stage, small_app):
         )
         assert "core_per_minute" in error["details"]
         assert stage.now - begin > 0.05  # refused late, so that a client that retries in a loop costs little
-        uids, asked = ("alice", "bob", "carol"), 0
+        uids, count = ("alice", "bob", "carol"), 0
         while True:  # the requests of all users count together
-            answer = await rest.answer("GET", "/users", as_=uids[asked % 3])
+            answer = await rest.answer("GET", "/users", as_=uids[count % 3])
             assert answer.headers["x-rate-limit"] == "120"
             if answer.status_code == 429:
                 break
-            asked += 1
-        assert 120 <= asked <= 125  # time passes during the requests
+            count += 1
+        assert 120 <= count <= 125  # time passes during the requests
         assert "standard_per_minute" in answer.json()["error"]["details"]
         await stage.pass_time(2)
         await rest("GET", "/users", as_="alice")
@@ -334,16 +334,16 @@ async def test_each_receiver_counts_towards_the_limit(stage: Stage, few_to_many)
         await rest.refused("ERR_TOO_MANY_REQUESTS", "POST", "/messages", as_="alice", json=to("bob"))
 
 
-@pytest.mark.parametrize(("own", "app", "told"), [(60, 6000, "15"), (6000, 60, "60")])
-async def test_nearer_of_two_rate_limits_is_reported(stage: Stage, tmp_path, own, app, told):
+@pytest.mark.parametrize(("own", "app", "limit"), [(60, 6000, "15"), (6000, 60, "60")])
+async def test_nearer_of_two_rate_limits_is_reported(stage: Stage, tmp_path, own, app, limit):
     await stage.server.stop()
     limited(stage, tmp_path, sends_per_minute=own, standard_per_minute=app)
     await stage.server.start()
     async with Rest(stage) as rest:
         body = {"receiver": "bob", "receiverType": "user", "data": {"text": "x"}}
         answer = await rest.answer("POST", "/messages", as_="alice", json=body)
-        assert answer.headers["x-rate-limit"] == told
-        assert int(answer.headers["x-rate-limit-remaining"]) == int(told) - 1
+        assert answer.headers["x-rate-limit"] == limit
+        assert int(answer.headers["x-rate-limit-remaining"]) == int(limit) - 1
 
 
 @pytest.fixture
@@ -457,8 +457,8 @@ async def test_unread_messages_are_counted_in_groups_of_any_size(stage: Stage):
     assert await store.database.run("UPDATE groups SET members_count = 402") == 1
     await alice.say("g", "hello all", "group")
     assert await bob.chat.get_unread_message_count() == {"user": {}, "group": {"g": 1}}
-    shown = await bob.chat.get_conversation("g", "group")
-    assert (shown.conversation_with.members_count, shown.unread_message_count) == (402, 1)
+    view = await bob.chat.get_conversation("g", "group")
+    assert (view.conversation_with.members_count, view.unread_message_count) == (402, 1)
 
 
 @pytest.fixture

@@ -54,15 +54,15 @@ async def test_lists_by_cursor_show_only_what_the_reader_may_see(stage):
         await rest.refused("ERR_NOT_A_MEMBER", "GET", "/groups/open/members?cursor=start", as_="bob")
 
 
-def made(*values):
+def encoded(*values):
     return base64.urlsafe_b64encode(json.dumps(values).encode()).rstrip(b"=").decode()
 
 
 @pytest.mark.parametrize(
     "cursor",
     [
-        "begin", "A", "é", made(), made("name"), made("name", "a"), made("name", 5, "a"), made("name", "a\0", "b"),
-        made("name", "a", "b", "c"), made("-name", "a", "b"), made("name", ["a"], "b"), made("uid", "a", "b"),
+        "begin", "A", "é", encoded(), encoded("name"), encoded("name", "a"), encoded("name", 5, "a"), encoded("name", "a\0", "b"),
+        encoded("name", "a", "b", "c"), encoded("-name", "a", "b"), encoded("name", ["a"], "b"), encoded("uid", "a", "b"),
         base64.urlsafe_b64encode(b"[" * 700).decode(), "A" * 1001,
     ],
 )  # fmt: skip
@@ -75,7 +75,7 @@ async def test_cursor_that_no_page_returned_is_refused(stage, cursor):
 @pytest.mark.parametrize("values", [("createdAt", 2**63, "a"), ("createdAt", -1, "a"), ("createdAt", True, "a")])
 async def test_number_out_of_range_in_a_cursor_is_refused(stage, values):
     async with Rest(stage) as rest:
-        await rest.refused("ERR_BAD_REQUEST", "GET", f"/users?sortBy=createdAt&cursor={made(*values)}")
+        await rest.refused("ERR_BAD_REQUEST", "GET", f"/users?sortBy=createdAt&cursor={encoded(*values)}")
 
 
 async def test_order_without_an_index_is_refused_with_a_cursor(stage):
@@ -104,7 +104,7 @@ async def test_deliveries_of_a_webhook_are_read_to_the_end(stage):
         assert [row["id"] for row in rows] == [row["id"] for row in await rest("GET", "/webhooks/w/deliveries")]
         assert len(rows) == 5
         assert await read_all(rest, "/webhooks/w/deliveries?status=waiting", 2) == []
-        await rest.refused("ERR_BAD_REQUEST", "GET", f"/webhooks/w/deliveries?cursor={made('waiting', 5)}")
+        await rest.refused("ERR_BAD_REQUEST", "GET", f"/webhooks/w/deliveries?cursor={encoded('waiting', 5)}")
 
 
 async def test_reports_are_read_to_the_end_newest_first(stage):
@@ -125,9 +125,9 @@ async def test_reports_are_read_to_the_end_newest_first(stage):
         numbered = (await rest.answer("GET", f"{path}?page=2&limit=2")).json()
         assert numbered["data"] == rows[2:4]
         assert numbered["meta"]["pagination"]["total"] == 5
-        for cursor in (made("updated", 5, 5, "bob"), made("reported", 5, "bob", 5), made("reported", 5, 5)):
+        for cursor in (encoded("updated", 5, 5, "bob"), encoded("reported", 5, "bob", 5), encoded("reported", 5, 5)):
             await rest.refused("ERR_BAD_REQUEST", "GET", f"{path}?cursor={cursor}")
-        assert await rest("GET", f"{path}?cursor={made('reported', 0, 5, 'bob')}") == []
+        assert await rest("GET", f"{path}?cursor={encoded('reported', 0, 5, 'bob')}") == []
         answer = await rest.answer("GET", f"{path}?cursor=start", as_="bob")
         assert answer.status_code in (401, 403), answer.text
 

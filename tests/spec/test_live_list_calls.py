@@ -175,20 +175,20 @@ async def test_more_conversations_are_loaded_despite_new_events(stage: Stage):
         await asyncio.sleep(1)
     live = await alice.chat.live_conversations(limit=5)
 
-    def shown():
+    def visible_texts():
         return [i.key.removeprefix("user/") for i in live.items]
 
-    assert (shown(), live.complete) == (names[:-6:-1], False)
+    assert (visible_texts(), live.complete) == (names[:-6:-1], False)
     await others["u0"].say("alice", "to the top")
     await asyncio.sleep(2)
-    assert shown()[:2] == ["u0", "u11"]
+    assert visible_texts()[:2] == ["u0", "u11"]
     while await live.more():
         pass
-    assert (shown(), live.complete) == (["u0", *names[:0:-1]], True)
+    assert (visible_texts(), live.complete) == (["u0", *names[:0:-1]], True)
     await alice.chat.pin_conversation("u3", "user")
-    assert shown()[0] == "u3"
+    assert visible_texts()[0] == "u3"
     await alice.chat.unpin_conversation("u3", "user")
-    assert shown() == ["u0", *names[:0:-1]]
+    assert visible_texts() == ["u0", *names[:0:-1]]
 
 
 async def test_thread_has_its_own_list(stage: Stage):
@@ -444,19 +444,19 @@ async def test_list_follows_changes_by_another_device_of_the_user(stage: Stage):
     await phone.chat.mark_as_read(second)
     await asyncio.sleep(5)
 
-    def shown():
+    def visible_texts():
         c = live.items[0].conversation
         return c.unread_message_count, c.tags, bool(c.conversation_with.blocked_by_me)
 
-    assert shown() == (0, [], False)
+    assert visible_texts() == (0, [], False)
     await laptop.chat.mark_message_as_unread(second)
-    await until(lambda: shown() == (1, [], False))
+    await until(lambda: visible_texts() == (1, [], False))
     await laptop.chat.tag_conversation("bob", "user", ["work"])
-    await until(lambda: shown() == (1, ["work"], False))
+    await until(lambda: visible_texts() == (1, ["work"], False))
     await laptop.chat.block_users(["bob"])
-    await until(lambda: shown() == (1, ["work"], True))
+    await until(lambda: visible_texts() == (1, ["work"], True))
     await laptop.chat.unblock_users(["bob"])
-    await until(lambda: shown() == (1, ["work"], False))
+    await until(lambda: visible_texts() == (1, ["work"], False))
     before = of_bob.items
     await laptop.chat.delete_conversation("bob", "user")
     await until(lambda: live.items == ())

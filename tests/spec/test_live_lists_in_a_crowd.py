@@ -22,7 +22,7 @@ async def group_of(stage: Stage):
     return alice, bob
 
 
-def seen(m: BaseMessage):
+def visible_fields(m: BaseMessage):
     quoted = m.quoted_message
     reactions = [(r.reaction, r.count) for r in m.reactions]
     return m.id, reactions, m.reply_count, bool(m.pinned_at), bool(m.saved_at), getattr(quoted, "text", "")
@@ -34,8 +34,8 @@ async def test_reactions_replies_pins_saves_and_quoted_edits_update_the_list(sta
     last = await bob.chat.send_message(TextMessage(receiver="alice", text="last", quoted_message_id=first.id))
     messages, conversations = await alice.chat.live_messages(uid="bob"), await alice.chat.live_conversations()
     rows, others = list(messages.items), list(conversations.items)
-    told = []
-    messages.subscribe(lambda change: (told.append(change.kind), change.apply(rows)))
+    kinds = []
+    messages.subscribe(lambda change: (kinds.append(change.kind), change.apply(rows)))
     conversations.subscribe(lambda change: change.apply(others))
     reply = TextMessage(receiver="alice", text="reply", parent_message_id=last.id)
     edit = TextMessage(id=first.id, receiver="alice", text="First")
@@ -47,17 +47,19 @@ async def test_reactions_replies_pins_saves_and_quoted_edits_update_the_list(sta
         lambda: bob.chat.edit_message(edit),
     ):
         await asyncio.sleep(5)
-        told.clear()
+        kinds.clear()
         await act()
         await asyncio.sleep(0.5)
-        assert ChangeKind.CHANGED in told
-        assert [seen(i.message) for i in rows] == [seen(i.message) for i in messages.items]
-        assert seen(others[0].conversation.last_message) == seen(conversations.items[0].conversation.last_message)
-    assert seen(rows[1].message)[1:] == ([("+", 1)], 1, True, True, "First")
+        assert ChangeKind.CHANGED in kinds
+        assert [visible_fields(i.message) for i in rows] == [visible_fields(i.message) for i in messages.items]
+        assert visible_fields(others[0].conversation.last_message) == visible_fields(
+            conversations.items[0].conversation.last_message
+        )
+    assert visible_fields(rows[1].message)[1:] == ([("+", 1)], 1, True, True, "First")
     await messages.refresh()
-    told.clear()
+    kinds.clear()
     await messages.refresh()
-    assert told == [], "content that is read again unchanged is not a change"
+    assert kinds == [], "content that is read again unchanged is not a change"
 
 
 async def test_many_deletions_do_not_hide_older_messages(stage: Stage):
@@ -102,15 +104,15 @@ async def test_burst_of_reactions_needs_few_requests_and_ends_with_the_right_cou
     for n in range(134):
         await (bob.chat.remove_reaction if n % 2 else bob.chat.add_reaction)(message.id, "+")
         await asyncio.sleep(0.9)
-    asked = len(paths)
-    assert asked <= 20, "of two lists in two minutes"
+    before = len(paths)
+    assert before <= 20, "of two lists in two minutes"
     await bob.chat.add_reaction(message.id, "a")
     await asyncio.sleep(live_list.MAX_DOUBT_SECONDS + 1)
     fresh = await alice.chat.get_message(message.id)
-    assert seen(messages.items[-1].message) == seen(fresh)
-    assert seen(conversations.items[0].conversation.last_message) == seen(fresh)
+    assert visible_fields(messages.items[-1].message) == visible_fields(fresh)
+    assert visible_fields(conversations.items[0].conversation.last_message) == visible_fields(fresh)
     await asyncio.sleep(600)
-    assert len(paths) <= asked + 5, "the requests have stopped"
+    assert len(paths) <= before + 5, "the requests have stopped"
 
 
 async def test_new_conversation_appears_immediately_during_a_burst(stage: Stage):

@@ -127,7 +127,7 @@ async def test_webhook_tries_are_counted_by_webhook(stage: Stage):
 def test_series_of_webhooks_are_bounded():
     counted = Metrics()
     for n in range(1000):
-        counted.webhook_tried(f"webhook-{n}", "sent")
+        counted.count_webhook_attempt(f"webhook-{n}", "sent")
     assert len(counted.webhook_tries) <= 301
     assert sum(counted.webhook_tries.values()) == counted.webhooks["sent"] == 1000
 

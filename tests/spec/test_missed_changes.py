@@ -64,9 +64,9 @@ class Follower:
 
     def __init__(self, actor: Actor) -> None:
         self.seen: list[object] = []
-        self._task = asyncio.get_running_loop().create_task(self._note(actor.chat.events()))
+        self._task = asyncio.get_running_loop().create_task(self._follow(actor.chat.events()))
 
-    async def _note(self, stream: EventStream) -> None:
+    async def _follow(self, stream: EventStream) -> None:
         async for event in stream:
             self.seen.append(event)
 
@@ -77,7 +77,7 @@ class Follower:
         return found
 
 
-async def back(actor: Actor) -> None:
+async def bring_back(actor: Actor) -> None:
     """Bring an app back to the foreground, and wait until it is connected again."""
     seen = actor.ears.statuses.count(CONNECTED)
     actor.chat.set_app_state("foreground")
@@ -111,14 +111,14 @@ async def test_missed_reactions_and_pins_arrive_between_the_messages_in_order_an
     await alice.chat.add_reaction(second.id, "🎉")
     third = await say(alice, "team", "third")
     await alice.chat.remove_reaction(second.id, "🎉")
-    await back(bob)
+    await bring_back(bob)
     assert await heard.all(stage) == [
         f"+👍 {first.id}", "text second", f"pinned {first.id}", "text third", f"-🎉 {second.id}",
     ]  # fmt: skip
     await alice.chat.add_reaction(third.id, "👀")
     assert await heard.all(stage) == [f"+👀 {third.id}"]
     bob.chat.set_app_state("background")
-    await back(bob)
+    await bring_back(bob)
     assert await heard.all(stage) == []
 
 
@@ -143,7 +143,7 @@ async def test_many_missed_changes_arrive_between_the_messages_of_several_pages(
                 await alice.chat.add_reaction(on, emoji)
                 happened.append(f"+{emoji} {on}")
     assert len(happened) > 170
-    await back(bob)
+    await bring_back(bob)
     seen = await heard.all(stage)
     while (more := await heard.all(stage)) != []:
         seen += more
@@ -160,8 +160,8 @@ async def test_missed_receipts_of_a_group_arrive_for_their_sender_only(stage: St
     of_alice, of_bob = Follower(alice), Follower(bob)
     await carol.chat.mark_as_read(carol.ears.all("text")[0])
     await stage.pass_time(1)
-    await back(alice)
-    await back(bob)
+    await bring_back(alice)
+    await bring_back(bob)
     assert await of_alice.all(stage) == [f"read {sent.id} carol"]
     assert await of_bob.all(stage) == []
 
@@ -186,14 +186,14 @@ async def test_removed_member_receives_earlier_changes_and_their_removal(stage: 
     alice, bob = await team(stage, "alice", "bob")
     bob.chat.set_app_state("background")
     heard = Follower(bob)
-    said = await say(alice, "team", "before")
-    await alice.chat.add_reaction(said.id, "👍")
+    message_id = await say(alice, "team", "before")
+    await alice.chat.add_reaction(message_id.id, "👍")
     await alice.chat.kick_group_member("team", "bob")
     after = await say(alice, "team", "after")
-    await alice.chat.add_reaction(said.id, "🎉")
+    await alice.chat.add_reaction(message_id.id, "🎉")
     await alice.chat.add_reaction(after.id, "🎉")
-    await back(bob)
-    assert await heard.all(stage) == ["text before", f"+👍 {said.id}", "kicked bob"]
+    await bring_back(bob)
+    assert await heard.all(stage) == ["text before", f"+👍 {message_id.id}", "kicked bob"]
 
 
 @spec("K2")
@@ -219,7 +219,7 @@ async def test_member_removed_while_a_page_is_read_receives_what_came_before(
         return ended
 
     monkeypatch.setattr(log, "ended_memberships", then_remove)
-    await back(bob)
+    await bring_back(bob)
     assert await heard.all(stage) == ["text before", "text to bob", "kicked bob", "text afterwards"]
 
 
@@ -255,7 +255,7 @@ async def test_member_removed_again_and_again_while_a_page_is_read_receives_it_l
 
     monkeypatch.setattr(log, "ended_memberships", remove_again)
     monkeypatch.setattr(catch_up.CatchUp, "page", page)
-    await back(bob)
+    await bring_back(bob)
     seen = await heard.all(stage)
     while "text before" not in seen or left:
         seen += await heard.all(stage)
@@ -283,16 +283,16 @@ async def test_former_member_does_not_learn_of_changes_after_they_left(stage: St
     alice, bob = await team(stage, "alice", "bob")
     bob.chat.set_app_state("background")
     heard = Follower(bob)
-    said = await say(alice, "team", "innocent")
+    message_id = await say(alice, "team", "innocent")
     gone = await say(alice, "team", "gone")
     await alice.chat.ban_group_member("team", "bob")
-    await alice.chat.edit_message(replace(said, text="a secret"))
-    await alice.chat.add_reaction(said.id, "👍")
-    await alice.chat.pin_message(said.id)
+    await alice.chat.edit_message(replace(message_id, text="a secret"))
+    await alice.chat.add_reaction(message_id.id, "👍")
+    await alice.chat.pin_message(message_id.id)
     await alice.chat.delete_message(gone.id)
-    await back(bob)
+    await bring_back(bob)
     assert await heard.all(stage) == ["banned bob"]
-    assert [(g.from_id, g.to_id) for g in bob.ears.all("gap")] == [(said.id - 1, said.id)]
+    assert [(g.from_id, g.to_id) for g in bob.ears.all("gap")] == [(message_id.id - 1, message_id.id)]
 
 
 @spec("K2")
@@ -306,7 +306,7 @@ async def test_repeated_removals_and_additions_arrive_with_the_messages_between_
     await say(alice, "team", "heard")
     await alice.chat.kick_group_member("team", "bob")
     await say(alice, "team", "unheard too")
-    await back(bob)
+    await bring_back(bob)
     assert await heard.all(stage) == ["kicked bob", "added bob", "text heard", "kicked bob"]
 
 
@@ -320,12 +320,12 @@ async def test_members_are_notified_of_a_deleted_group(stage: Stage):
     await say(alice, "team", "last words")
     await alice.chat.delete_group("team")
     await alice.chat.create_group(Group("team", "Another"))
-    await back(bob)
-    await back(carol)
+    await bring_back(bob)
+    await bring_back(carol)
     assert await of_bob.all(stage) == ["list groupRemoved team"]
     assert await of_carol.all(stage) == []
     bob.chat.set_app_state("background")
-    await back(bob)
+    await bring_back(bob)
     assert await of_bob.all(stage) == []
 
 
@@ -337,7 +337,7 @@ async def test_changes_of_groups_scopes_and_owners_are_caught_up(stage: Stage):
     await alice.chat.update_group_member_scope("team", "carol", "admin")
     await alice.chat.transfer_group_ownership("team", "carol")
     await carol.chat.kick_group_member("team", "alice")
-    await back(bob)
+    await bring_back(bob)
     assert await heard.all(stage) == ["scopeChanged carol", "list group team", "kicked alice"]
     assert carol.ears.all("gap") == []
 
@@ -354,18 +354,18 @@ async def test_changes_by_other_devices_of_a_user_arrive(stage: Stage):
     await phone.chat.pin_conversation("alice", "user")
     await phone.chat.tag_conversation("alice", "user", ["work"])
     await phone.chat.block_users(["carol"])
-    await back(laptop)
+    await bring_back(laptop)
     assert await heard.all(stage) == [
         f"saved {sent.id}", "list pinned True", "list changed alice", "list blocks ",
     ]  # fmt: skip
     laptop.chat.set_app_state("background")
     await phone.chat.delete_conversation("alice", "user")
-    await back(laptop)
+    await bring_back(laptop)
     assert await heard.all(stage) == ["list removed alice"]
     assert await of_alice.all(stage) == []
     await here.all(stage)
     phone.chat.set_app_state("background")
-    await back(phone)
+    await bring_back(phone)
     assert await here.all(stage) == []
 
 
@@ -383,7 +383,7 @@ async def test_pin_of_a_conversation_that_was_deleted_meanwhile_does_not_arrive(
     if pinned:
         await phone.chat.pin_conversation("alice", "user")
     await phone.chat.delete_conversation("alice", "user")
-    await back(laptop)
+    await bring_back(laptop)
     assert await heard.all(stage) == ["list removed alice"]
 
 
@@ -394,7 +394,7 @@ async def test_change_that_changes_nothing_is_announced_to_no_device(stage: Stag
     sent = await alice.say("bob", "keep me")
     await laptop.ears.until(lambda: laptop.ears.texts != [])
     heard = Follower(laptop)
-    told = {
+    calls = {
         f"saved {sent.id}": lambda: phone.chat.save_message(sent.id),
         f"unsaved {sent.id}": lambda: phone.chat.unsave_message(sent.id),
         "list pinned True": lambda: phone.chat.pin_conversation("alice", "user"),
@@ -402,7 +402,7 @@ async def test_change_that_changes_nothing_is_announced_to_no_device(stage: Stag
         "list changed alice": lambda: phone.chat.tag_conversation("alice", "user", ["work"]),
         "list blocks ": lambda: phone.chat.block_users(["carol"]),
     }
-    for event, call in told.items():
+    for event, call in calls.items():
         await call()
         assert await heard.all(stage) == [event]
         if event not in (f"saved {sent.id}", "list pinned True"):  # a later save or pin has another time
@@ -422,7 +422,7 @@ async def test_message_sent_and_deleted_while_away_arrives_as_a_deletion(stage: 
     gone = await alice.say("bob", "oops")
     await alice.chat.delete_message(gone.id)
     await alice.say("bob", "what I meant")
-    await back(bob)
+    await bring_back(bob)
     assert await heard.all(stage) == [f"deleted {gone.id}", "text what I meant"]
 
 
@@ -438,7 +438,7 @@ async def test_receipts_do_not_depend_on_the_clock_of_the_server(stage: Stage):
     stage.server.world.wall_offset -= 86_400
     await bob.chat.mark_as_read(bob.ears.all("text")[0])
     await stage.pass_time(1)
-    await back(alice)
+    await bring_back(alice)
     assert await heard.all(stage) == [f"read {sent.id} bob"]
 
 
@@ -456,11 +456,11 @@ async def test_client_that_was_away_longer_than_the_log_reaches_back_is_notified
     log.max_entries = 1000
     await alice.say("bob", "hi")
     await alice.chat.add_reaction(sent.id, "🎉")
-    await back(bob)
+    await bring_back(bob)
     assert await heard.all(stage) == ["text hi", f"+🎉 {sent.id}"]
     (gap,) = bob.ears.all("gap")
     assert gap.only_changes
     bob.chat.set_app_state("background")
-    await back(bob)
+    await bring_back(bob)
     await stage.pass_time(3)
     assert len(bob.ears.all("gap")) == 1

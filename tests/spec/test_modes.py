@@ -452,10 +452,10 @@ async def test_rejected_token_ends_the_session(stage: Stage):
 
 @spec("C22")
 async def test_token_provider_is_called_once_for_a_rejected_token(stage: Stage):
-    store, asked = MemorySessionStore(), []
+    store, calls = MemorySessionStore(), []
 
     async def provide() -> str:
-        asked.append(stage.now)
+        calls.append(stage.now)
         return (await stage.server.parts.actions.sessions.create_token("alice")).token
 
     alice = await stage.enter("alice", store=store, provider=provide)
@@ -463,23 +463,23 @@ async def test_token_provider_is_called_once_for_a_rejected_token(stage: Stage):
     stage.network.drop()
     await alice.ears.until(lambda: alice.ears.statuses[-1] is DISCONNECTED)
     await alice.connected()
-    assert len(asked) == 1
+    assert len(calls) == 1
     assert alice.status is CONNECTED
 
 
 @spec("C22")
 async def test_token_provider_with_invalid_tokens_is_not_called_forever(stage: Stage):
-    store, asked = MemorySessionStore(), []
+    store, calls = MemorySessionStore(), []
 
     async def provide() -> str:
-        asked.append(stage.now)
+        calls.append(stage.now)
         return "nonsense"
 
     await stage.enter("alice", store=store, provider=provide)
     await stage.server.parts.store.tokens.remove(_hash_of(store, stage))
     stage.network.drop()
     await stage.pass_time(600)
-    assert len(asked) == 1
+    assert len(calls) == 1
     assert store.load(stage.server.app_id)["expired"] is True
 
 

@@ -29,7 +29,7 @@ async def make_group(rest: Rest, kind: str = "public") -> None:
 def group_requests(uid: str) -> dict[str, list[tuple[str, str, dict]]]:
     """Return the requests of each operation in the table of groups."""
     text = {"receiver": "g", "receiverType": "group", "data": {"text": "hi"}}
-    asked = {
+    requests = {
         "see": [("GET", "/groups/g", {})],
         "join": [("POST", "/groups/g/members", JOIN)],
         "leave": [("DELETE", "/groups/g/members", {})],
@@ -45,12 +45,12 @@ def group_requests(uid: str) -> dict[str, list[tuple[str, str, dict]]]:
     }
     for scope, other in OTHERS.items():
         kick = ("DELETE", f"/groups/g/members/{other}", {})
-        asked[f"remove_{scope}"] = [kick, ("POST", f"/groups/g/bannedusers/{other}", {})]
+        requests[f"remove_{scope}"] = [kick, ("POST", f"/groups/g/bannedusers/{other}", {})]
         to = "moderator" if scope == "participant" else "participant"
-        asked[f"change_{scope}"] = [("PUT", f"/groups/g/members/{other}", {"json": {"scope": to}})]
+        requests[f"change_{scope}"] = [("PUT", f"/groups/g/members/{other}", {"json": {"scope": to}})]
     for scope, name in LISTS.items():
-        asked[f"make_{scope}"] = [("PUT", "/groups/g/members", {"json": {name: ["new"]}})]
-    return asked
+        requests[f"make_{scope}"] = [("PUT", "/groups/g/members", {"json": {name: ["new"]}})]
+    return requests
 
 
 @pytest.mark.thorough
@@ -184,8 +184,8 @@ async def test_each_cell_of_the_table_of_users_holds_over_http(stage, operation)
                         await rest.refused(code, method, path, as_=me, **more)
                     else:
                         await rest(method, path, as_=me, **more)
-                shown = await rest("GET", sent, as_=other)
-                assert shown["data"]["text"] == ("hi" if code else "changed")
+                view = await rest("GET", sent, as_=other)
+                assert view["data"]["text"] == ("hi" if code else "changed")
                 await rest("DELETE", sent, as_=me, json={})  # senders may always delete their messages
             elif operation == "block":
                 done = await rest("POST", "/blockedusers", as_=me, json={"blockedUids": [other]})

@@ -8,7 +8,7 @@ import pytest
 
 from harness import CONNECTED, Actor, Stage
 from tailwire.sdk.connection.causes import Cause
-from tailwire.testing.virtual.middleboxes import refusing
+from tailwire.testing.virtual.middleboxes import refusing_proxy
 from tailwire.testing.virtual.network import current_process
 
 spec = pytest.mark.spec
@@ -17,7 +17,7 @@ spec = pytest.mark.spec
 @contextmanager
 def behind_a_proxy(stage: Stage, status: int = 426):
     """Let connections that begin inside go through a proxy that refuses WebSockets."""
-    stage.network.middleboxes["device"] = refusing(status)
+    stage.network.middleboxes["device"] = refusing_proxy(status)
     before = current_process.set("device")
     try:
         yield
@@ -45,9 +45,9 @@ async def test_polling_delivers_messages_and_reports_the_reason(stage: Stage, st
         await stage.pass_time(20)
     await bob.ears.until(lambda: bob.ears.texts == ["0", "1", "2"], timeout=31)
     assert CONNECTED not in bob.ears.statuses
-    told = bob.ears.all("error")[-1]
-    assert (told.code, told.cause) == ("WS_CONNECTION_FAIL", Cause.WEBSOCKET_REFUSED)
-    assert f"HTTP {status}" in told.details
+    error = bob.ears.all("error")[-1]
+    assert (error.code, error.cause) == ("WS_CONNECTION_FAIL", Cause.WEBSOCKET_REFUSED)
+    assert f"HTTP {status}" in error.details
     assert "a proxy refuses WebSockets" in bob.chat.connection.explain()
     assert "read from history every 30 s" in bob.chat.connection.explain()
 

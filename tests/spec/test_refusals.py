@@ -42,9 +42,9 @@ def codes_of_the_server() -> list[str]:
     return size([code for code in codes if code in of_each_status or f'"{code}"' in sources], codes)
 
 
-async def refusals(actor: Actor, **given: Any) -> dict[str, CometChatException]:
+async def refusals(actor: Actor, **values: Any) -> dict[str, CometChatException]:
     """Make every call, one after the other, logins last. Return what was refused."""
-    made, refused = calls(actor.chat, **given), {}
+    made, refused = calls(actor.chat, **values), {}
     for name in sorted(made, key=lambda name: name in LOGINS):
         try:
             await made[name]()
@@ -65,8 +65,8 @@ async def test_every_call_reports_a_refusal_in_the_words_of_the_server(stage: St
         with in_its_place(stage, answer(f"{CATALOGUE[code].status} Refused", JSON, body=body)):
             refused = await refusals(alice)
         call, its_own = REPLACED.get(code, ("", ""))
-        said = {name: (refused[name].code, refused[name].message) for name in expected if name in refused}
-        assert said == {name: (its_own if name == call else code, error["message"]) for name in expected}
+        sent = {name: (refused[name].code, refused[name].message) for name in expected if name in refused}
+        assert sent == {name: (its_own if name == call else code, error["message"]) for name in expected}
         advice = {refused[name].details for name in expected - {call}}
         assert advice == {error["details"]}
 
@@ -102,10 +102,10 @@ async def a_group_of_others(stage: Stage, alice: Actor, kind: str = "private") -
     async with Rest(stage) as rest:
         await rest("POST", "/groups", json={"guid": "club", "name": "Club", "type": kind, "owner": "bob"})
         body = {"receiver": "club", "receiverType": "group", "data": {"text": "hello"}}
-        said = await rest("POST", "/messages", as_="bob", json=body)
+        sent = await rest("POST", "/messages", as_="bob", json=body)
     club = Group("club", "Club")
     return {
-        "guid": "club", "guids": ["club"], "group": club, "message_id": int(said["id"]),
+        "guid": "club", "guids": ["club"], "group": club, "message_id": int(sent["id"]),
         "conversation_with": "club", "conversation_type": "group", "receiver": "club", "receiver_id": "club",
         "receiver_type": "group", "conversation": Conversation("group_club", "group", club),
         "conversations": [MutedConversation("club", MutedConversationType.GROUP, 4_000_000_000_000)],
@@ -119,11 +119,11 @@ async def a_public_group_of_others(stage: Stage, alice: Actor) -> dict[str, Any]
 
 async def a_block(stage: Stage, alice: Actor, by: str = "alice") -> dict[str, Any]:
     """Let one of alice and bob block the other, after a message of alice. Return arguments."""
-    said = await alice.say("bob", "hello")
+    sent = await alice.say("bob", "hello")
     async with Rest(stage) as rest:
         await rest("POST", f"/users/{by}/blockedusers", json={"blockedUids": ["bob" if by == "alice" else "alice"]})
         await rest("POST", "/groups", json={"guid": "group", "name": "Group", "type": "public", "owner": "alice"})
-    return {"message_id": said.id, "uids": ["carol"]}
+    return {"message_id": sent.id, "uids": ["carol"]}
 
 
 async def being_blocked(stage: Stage, alice: Actor) -> dict[str, Any]:
@@ -148,9 +148,9 @@ async def test_calls_with_a_revoked_token_say_that_the_user_must_log_in_again(st
     async with Rest(stage) as rest:
         await rest("DELETE", "/users/alice/auth_tokens")
     refused = await refusals(alice)
-    said = {name: str(refused[name]) for name in made - WITH_A_KEY}
+    sent = {name: str(refused[name]) for name in made - WITH_A_KEY}
     words = "AUTH_ERR_AUTH_TOKEN_NOT_FOUND: The auth token does not exist. (Log in again to get a valid auth token.)"
-    assert said == dict.fromkeys(said, words)
+    assert sent == dict.fromkeys(sent, words)
 
 
 async def test_refused_connection_is_reported_in_the_words_of_the_server(stage: Stage):

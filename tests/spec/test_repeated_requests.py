@@ -206,11 +206,11 @@ async def test_own_details_that_arrive_late_do_not_replace_newer_ones(stage: Sta
 
 async def test_conversation_marked_as_unread_stays_unread_when_the_previous_request_is_repeated(stage: Stage):
     alice, bob = await stage.enter("alice", auto=False), await stage.enter("bob", auto=False)
-    said = await bob.say("alice", "hello")
+    sent = await bob.say("alice", "hello")
     conversation = await alice.chat.get_conversation("bob", "user")
     proxy = proxied(stage)
     await alice.chat.mark_conversation_as_read(conversation)
-    await alice.chat.mark_message_as_unread(said)
+    await alice.chat.mark_message_as_unread(sent)
     assert b" 409 " in await again(proxy, 0)
     assert (await alice.chat.get_conversation("bob", "user")).unread_message_count == 1
 
@@ -221,12 +221,12 @@ async def test_conversation_marked_as_unread_stays_unread_when_the_previous_requ
 async def test_repeated_send_does_not_bring_a_removed_message_back(stage: Stage):
     alice, bob = await stage.enter("alice", auto=False), await stage.enter("bob")
     proxy = proxied(stage)
-    said = await alice.say("bob", "hello")
+    sent = await alice.say("bob", "hello")
     await bob.ears.until(lambda: bob.ears.texts == ["hello"])
     async with Rest(stage) as rest:
-        await rest("DELETE", f"/messages/{said.id}", json={"permanent": True})
+        await rest("DELETE", f"/messages/{sent.id}", json={"permanent": True})
         assert b" 410 " in await again(proxy, 0)
-        refused = {"receiver": "bob", "receiverType": "user", "data": {"text": "hello"}, "muid": said.muid}
+        refused = {"receiver": "bob", "receiverType": "user", "data": {"text": "hello"}, "muid": sent.muid}
         await rest.refused("ERR_MESSAGE_REMOVED", "POST", "/messages", as_="alice", json=refused)
         await rest("POST", "/messages", as_="alice", json={**refused, "muid": "another"})
         listed = await rest("GET", "/users/bob/messages", as_="alice")
@@ -256,8 +256,8 @@ async def test_muid_of_a_removed_message_is_kept_for_fourteen_days(stage: Stage)
 
     async with Rest(stage) as rest:
         for muid in ("first", "second"):
-            said = await rest("POST", "/messages", as_="alice", json={**body, "muid": muid})
-            await rest("DELETE", f"/messages/{said['id']}", json={"permanent": True})
+            sent = await rest("POST", "/messages", as_="alice", json={**body, "muid": muid})
+            await rest("DELETE", f"/messages/{sent['id']}", json={"permanent": True})
             if muid == "first":
                 assert await kept() == ["first"]
                 aged = "UPDATE removed_sends SET at = at - 14 * 24 * 3600"  # the upkeep of 14 days would take minutes

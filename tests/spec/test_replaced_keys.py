@@ -8,7 +8,7 @@ from tailwire.server.auth.secrets import fingerprint
 from tailwire.testing.virtual.world import EPOCH
 
 
-async def listed(rest: Rest) -> dict[str, dict]:
+async def listed_keys(rest: Rest) -> dict[str, dict]:
     return {key["name"]: key for key in await rest("GET", "/apikeys")}
 
 
@@ -20,7 +20,7 @@ async def test_replaced_key_works_until_its_end_and_sockets_stay_open(stage: Sta
         now = stage.server.world.seconds()
         await store.keys.end_others([fingerprint(new["apiKey"])], now + 3600, now)
         await stage.pass_time(3590)
-        assert (await listed(rest))["REST API Key"]["expiresAt"] == now + 3600
+        assert (await listed_keys(rest))["REST API Key"]["expiresAt"] == now + 3600
         path, login = "/users/alice/auth_tokens", {"headers": {"apikey": stage.server.auth_key}}
         assert (await rest("POST", path, json={}, **login))["authToken"]
         await stage.pass_time(20)
@@ -35,13 +35,13 @@ async def test_replaced_key_works_until_its_end_and_sockets_stay_open(stage: Sta
 
 async def test_last_use_of_a_key_is_known_to_the_hour(stage: Stage):
     async with Rest(stage) as rest:
-        first = (await listed(rest))["REST API Key"]
-        assert "lastUsedAt" not in (await listed(rest))["Auth Key"]
+        first = (await listed_keys(rest))["REST API Key"]
+        assert "lastUsedAt" not in (await listed_keys(rest))["Auth Key"]
         assert first["lastUsedAt"] == int(EPOCH + stage.now)
         await stage.pass_time(1800)
-        assert (await listed(rest))["REST API Key"]["lastUsedAt"] == first["lastUsedAt"]
+        assert (await listed_keys(rest))["REST API Key"]["lastUsedAt"] == first["lastUsedAt"]
         await stage.pass_time(1801)
-        assert (await listed(rest))["REST API Key"]["lastUsedAt"] == int(EPOCH + stage.now)
+        assert (await listed_keys(rest))["REST API Key"]["lastUsedAt"] == int(EPOCH + stage.now)
         found = {key.name: key async for key in stage.admin().keys.list()}
         assert found["REST API Key"].last_used_at == int(EPOCH + stage.now)
         assert (found["Auth Key"].last_used_at, found["Auth Key"].expires_at) == (0, 0)

@@ -56,13 +56,13 @@ async def test_each_request_has_a_log_line(stage: Stage, logging_stage: Stage, r
     assert "in-the-query" not in records.text()
 
 
-@pytest.mark.parametrize("given", ["", "two words", "ü", "x" * 101, 'quote"', "a;b"])
-async def test_invalid_request_ids_are_replaced(stage: Stage, given):
+@pytest.mark.parametrize("request_id", ["", "two words", "ü", "x" * 101, 'quote"', "a;b"])
+async def test_invalid_request_ids_are_replaced(stage: Stage, request_id):
     async with Rest(stage) as rest:
-        headers = {"X-Request-Id": given.encode("latin-1")}
+        headers = {"X-Request-Id": request_id.encode("latin-1")}
         first = (await rest.answer("GET", "/health", headers=headers)).headers["x-request-id"]
         second = (await rest.answer("GET", "/health", headers=headers)).headers["x-request-id"]
-    assert first != given
+    assert first != request_id
     assert first != second
     assert len(first) == 16
 

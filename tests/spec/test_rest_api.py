@@ -162,8 +162,18 @@ async def test_groups_members_and_bans_are_managed_with_a_key(stage):
         assert (changed["type"], changed["owner"]) == ("password", "alice")
         assert "password" not in str(await rest("GET", "/groups/g")).replace("'password'", "")
         history = await rest("GET", "/groups/g/messages?categories=action&affix=append", as_="alice")
-        told = [m["data"]["action"] for m in history]
-        assert told == ["added", "added", "banned", "unbanned", "scopeChanged", "banned", "unbanned", "added", "kicked"]
+        actions = [m["data"]["action"] for m in history]
+        assert actions == [
+            "added",
+            "added",
+            "banned",
+            "unbanned",
+            "scopeChanged",
+            "banned",
+            "unbanned",
+            "added",
+            "kicked",
+        ]
         await rest.refused("ERR_BAD_REQUEST", "POST", "/groups/g/members", json={"participants": ["x"] * 26})
         done = await rest("DELETE", "/groups/g", behalf="alice")
         assert done["message"] == "Group with guid g has been deleted successfully."

@@ -13,12 +13,12 @@ from tailwire.testing.embedded import TestUser
 
 async def test_no_output_contains_a_secret(stage: Stage, tmp_path, caplog):
     caplog.set_level(logging.DEBUG)
-    said: list[str] = []
+    texts: list[str] = []
 
     async def refused(call) -> None:
         with pytest.raises(CometChatException) as caught:
             await call
-        said.extend((str(caught.value), repr(caught.value), repr(caught.value.__dict__), repr(caught.value.__cause__)))
+        texts.extend((str(caught.value), repr(caught.value), repr(caught.value.__dict__), repr(caught.value.__cause__)))
 
     alice, bob = await stage.enter("alice"), await stage.enter("bob", auto=False)
     session = alice.chat._sessions.require()
@@ -40,19 +40,19 @@ async def test_no_output_contains_a_secret(stage: Stage, tmp_path, caplog):
     await stage.pass_time(5)
     await stage.server.parts.actions.keys.delete_tokens("alice")
     await alice.ears.until(lambda: alice.ears.all("error"))
-    said += [repr(e) + str(e) for e in alice.ears.all("error")]
+    texts += [repr(e) + str(e) for e in alice.ears.all("error")]
     stage.network.cut()
     await refused(bob.chat.connect())
     stage.network.restore()
     alice.chat.connection.dump(tmp_path / "dump.json")
-    said += [(tmp_path / "dump.json").read_text(), alice.chat.connection.explain()]
-    said += [repr(t) for t in alice.chat.connection.history]
+    texts += [(tmp_path / "dump.json").read_text(), alice.chat.connection.explain()]
+    texts += [repr(t) for t in alice.chat.connection.history]
     for thing in (session, alice.chat, alice.chat.get_logged_in_user(), alice.chat._settings, alice.chat._parts.driver.state,
                   alice.chat._parts.http, alice.chat._parts.connector, stage.server.parts.keys, stage.server.parts,
                   stage.server.parts.gateway, TestUser("alice", "Alice", session.auth_token)):  # fmt: skip
-        said.append(repr(thing))
-    said.append(caplog.text)
+        texts.append(repr(thing))
+    texts.append(caplog.text)
     for name, secret in secrets.items():
-        told = [text for text in said if secret in text]
-        assert not told, f"the {name} is told: {told[0][:300]}"
-    assert "battery-staple" not in "".join(said)
+        leaked = [text for text in texts if secret in text]
+        assert not leaked, f"the {name} contains: {leaked[0][:300]}"
+    assert "battery-staple" not in "".join(texts)

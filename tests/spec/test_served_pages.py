@@ -8,7 +8,7 @@ import pytest
 
 from harness import Stage
 from rest import Rest
-from tailwire.server.app.pages import shows
+from tailwire.server.app.pages import is_shown
 from tailwire.server.config import BadSetting, load
 
 POLICY = {
@@ -26,14 +26,14 @@ MORE = {"console": {"trusted-types 'none'"}, "chat": {"trusted-types chat-worker
 """The chat starts a service worker, whose address goes through a policy of this name, and plays files."""
 
 
-async def got(stage: Stage, rest: Rest, path: str, method: str = "GET", **headers: str):
+async def get_page(stage: Stage, rest: Rest, path: str, method: str = "GET", **headers: str):
     return await rest.answer(method, f"{stage.server.url}{path}", headers=headers)
 
 
 @pytest.mark.parametrize("page", ["console", "chat"])
 async def test_page_has_a_strict_policy_and_is_kept_until_it_changes(stage: Stage, page: str):
     async with Rest(stage) as rest:
-        answer = await got(stage, rest, f"/{page}/")
+        answer = await get_page(stage, rest, f"/{page}/")
         assert answer.status_code == 200
         assert answer.headers["content-type"] == "text/html; charset=utf-8"
         rules = set(answer.headers["content-security-policy"].split("; "))
@@ -42,24 +42,24 @@ async def test_page_has_a_strict_policy_and_is_kept_until_it_changes(stage: Stag
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["cross-origin-resource-policy"] == "same-origin"
         assert "access-control-allow-origin" not in answer.headers
-        again = await got(stage, rest, f"/{page}/", **{"if-none-match": answer.headers["etag"]})
+        again = await get_page(stage, rest, f"/{page}/", **{"if-none-match": answer.headers["etag"]})
         assert (again.status_code, again.content) == (304, b"")
-        other = await got(stage, rest, f"/{page}/", **{"if-none-match": '"another"'})
+        other = await get_page(stage, rest, f"/{page}/", **{"if-none-match": '"another"'})
         assert other.status_code == 200
-        script = await got(stage, rest, f"/{page}/vendor/preact.mjs")
+        script = await get_page(stage, rest, f"/{page}/vendor/preact.mjs")
         assert script.headers["content-type"] == "text/javascript; charset=utf-8"
 
 
 @pytest.mark.parametrize("page", ["console", "chat"])
 async def test_page_serves_only_its_files(stage: Stage, page: str):
     async with Rest(stage) as rest:
-        moved = await got(stage, rest, f"/{page}")
+        moved = await get_page(stage, rest, f"/{page}")
         assert (moved.status_code, moved.headers["location"]) == (308, f"/{page}/")
         for path in ("nothing.js", "../../keys.json", "..%2f..%2fkeys.json", "index.html.bak", "%00", "vendor/"):
-            answer = await got(stage, rest, f"/{page}/{path}")
+            answer = await get_page(stage, rest, f"/{page}/{path}")
             assert answer.status_code == 404, path
-        assert (await got(stage, rest, f"/{page}/", "POST")).status_code == 405
-        assert (await got(stage, rest, f"/{page}s/")).headers["content-type"] == "application/json"
+        assert (await get_page(stage, rest, f"/{page}/", "POST")).status_code == 405
+        assert (await get_page(stage, rest, f"/{page}s/")).headers["content-type"] == "application/json"
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ async def test_page_serves_only_its_files(stage: Stage, page: str):
 )
 def test_pages_are_shown_by_default_only_where_only_this_machine_reaches_them(settings, shown):
     loaded = load(settings, {})
-    assert shows(loaded.console, loaded) is shown
+    assert is_shown(loaded.console, loaded) is shown
 
 
 def test_invalid_value_of_the_console_setting_is_refused():
@@ -92,6 +92,6 @@ async def test_server_without_pages_answers_as_for_any_unknown_path(stage: Stage
     await stage.server.start()
     async with Rest(stage) as rest:
         for page in ("console/", "console/session"):
-            answer = await got(stage, rest, f"/{page}")
+            answer = await get_page(stage, rest, f"/{page}")
             assert answer.status_code == 404
             assert answer.json()["error"]["code"] == "ERR_API_NOT_FOUND"

@@ -24,8 +24,8 @@ from tailwire.testing.virtual.world import PORT, VirtualServer
 def settings(stage: Stage, tmp_path: Path, request: pytest.FixtureRequest) -> dict[str, Any]:
     """Give the server some settings."""
     stage.server = VirtualServer(tmp_path, Settings(data=str(tmp_path), **request.param))
-    given: dict[str, Any] = request.param
-    return given
+    settings: dict[str, Any] = request.param
+    return settings
 
 
 async def auth_frame(stage: Stage, uid: str, *features: str) -> str:
@@ -50,7 +50,7 @@ async def answer(ws: ClientConnection) -> Any:
     return json.loads(await asyncio.wait_for(ws.recv(), 5))
 
 
-async def closed(ws: ClientConnection) -> int | None:
+async def close_code(ws: ClientConnection) -> int | None:
     await asyncio.wait_for(ws.wait_closed(), 60)
     return ws.close_code
 
@@ -75,7 +75,7 @@ async def test_invalid_frames_are_answered_with_an_error_and_too_many_of_them_en
         assert "no such type" in json.dumps(error)
         assert await still_open(ws)
         await ws.send("{")
-        assert await closed(ws) == 1008
+        assert await close_code(ws) == 1008
 
 
 async def test_error_repeats_at_most_fifty_characters_of_an_unknown_type(stage: Stage):
@@ -106,7 +106,7 @@ async def test_frame_before_authentication_ends_the_socket(stage: Stage):
     await stage.enter("alice")
     async with raw_socket(stage, "alice", auth=False) as ws:
         await ws.send(app_state("foreground"))
-        assert await closed(ws) == 4003
+        assert await close_code(ws) == 4003
 
 
 async def test_fragmented_texts_are_understood_and_binary_messages_are_not(stage: Stage):
@@ -116,7 +116,7 @@ async def test_fragmented_texts_are_understood_and_binary_messages_are_not(stage
         assert (await answer(ws))["action"] == "pong"
         assert await still_open(ws)
         await ws.send(b"{}")
-        assert await closed(ws) == 1003
+        assert await close_code(ws) == 1003
 
 
 @pytest.mark.parametrize("window", [0, -1, 120.5])
@@ -137,7 +137,7 @@ async def test_background_app_is_disconnected_five_seconds_after_its_window(stag
     async with raw_socket(stage, "alice", "appState") as ws:
         await ws.send(app_state("background", window=window))
         begin = stage.now
-        assert await closed(ws) == 4010
+        assert await close_code(ws) == 4010
         assert window + 5 <= stage.now - begin <= window + 7.5  # a sweep comes every two seconds
 
 
@@ -168,10 +168,10 @@ async def test_app_that_came_back_to_the_foreground_has_no_window(stage: Stage):
 async def test_load_is_reported_to_clients_with_the_feature_when_it_begins_and_ends(stage: Stage):
     await stage.enter("alice")
     overload = stage.server.parts.overload
-    async with raw_socket(stage, "alice", "throttled") as told, raw_socket(stage, "alice", "grace") as other:
+    async with raw_socket(stage, "alice", "throttled") as announced, raw_socket(stage, "alice", "grace") as other:
         for level in (Level.TYPING, Level.PRESENCE, Level.RECEIPTS, Level.NONE):
             overload.set(level)
-        assert [(await answer(told))["body"] for _ in range(3)] == [
+        assert [(await answer(announced))["body"] for _ in range(3)] == [
             {"action": "throttled", "shed": ["typing"]},
             {"action": "throttled", "shed": ["typing", "presence", "receipts"]},
             {"action": "throttledNoMore"},
@@ -195,9 +195,9 @@ async def test_clients_are_asked_to_spread_over_the_time_that_all_of_them_need(
         raw_socket(stage, "alice", "restart") as last,
     ):
         gateway.close_all()
-        for told in (one, last):
-            assert (await answer(told))["body"] == {"action": "restarting", "within": within}
-        assert await closed(other) == 1012
+        for socket in (one, last):
+            assert (await answer(socket))["body"] == {"action": "restarting", "within": within}
+        assert await close_code(other) == 1012
 
 
 @pytest.mark.parametrize("settings", [{"returns_per_second": 0.3}], indirect=True)
@@ -206,13 +206,13 @@ async def test_clients_are_counted_again_for_each_restart(stage: Stage, settings
     gateway = stage.server.parts.gateway
     for count, within in ((4, 13.3), (2, 6.7)):
         async with AsyncExitStack() as stack:
-            told = [await stack.enter_async_context(raw_socket(stage, "alice", "restart")) for _ in range(count)]
+            sockets = [await stack.enter_async_context(raw_socket(stage, "alice", "restart")) for _ in range(count)]
             if count == 4:
                 gateway.close_all()
             else:
                 for socket in list(gateway._sockets):
                     socket.shutdown()
-            for ws in told:
+            for ws in sockets:
                 assert (await answer(ws))["body"]["within"] == within
         await stage.pass_time(5)
 
@@ -229,7 +229,7 @@ async def test_wrong_tokens_are_refused_and_their_number_is_limited_for_each_add
         async with raw_socket(stage, "alice", auth=False) as ws:
             body = {"auth": f"a guess {n}", "deviceId": "raw"}
             await ws.send(json.dumps({"type": "auth", "deviceId": "raw", "body": body}))
-            codes.append(await closed(ws))
+            codes.append(await close_code(ws))
     assert codes[:3] == [4501] * 3
     assert set(codes[3:]) == {4501, 1013}  # time passes while sockets close, so another guess is allowed
     assert metrics.authenticated == before

@@ -33,14 +33,14 @@ class Provider:
     def __init__(self, stage: Stage, uid: str = "alice") -> None:
         self._stage = stage
         self.uid = uid
-        self.asked: list[float] = []
+        self.call_times: list[float] = []
         self.fails = False
         self.gives = ""
         self.takes = 0.0
         self.under_way = self.most_at_once = 0
 
     async def __call__(self) -> str:
-        self.asked.append(self._stage.now)
+        self.call_times.append(self._stage.now)
         self.under_way += 1
         self.most_at_once = max(self.most_at_once, self.under_way)
         try:
@@ -78,8 +78,8 @@ async def test_token_is_renewed_before_expiry_on_the_same_socket(stage: Stage, a
         await stage.pass_time(31)
     await alice.ears.until(lambda: alice.ears.texts == sent)
     assert alice.ears.statuses.count(CONNECTED) == bob.ears.statuses.count(CONNECTED) == 1
-    assert 6 <= len(provider.asked) <= 7
-    gaps = [b - a for a, b in zip([begin, *provider.asked], provider.asked, strict=False)]
+    assert 6 <= len(provider.call_times) <= 7
+    gaps = [b - a for a, b in zip([begin, *provider.call_times], provider.call_times, strict=False)]
     assert all(LIFETIME - 61 <= gap <= LIFETIME - 29 for gap in gaps)  # one minute before at most, half at least
     assert len({round(gap, 3) for gap in gaps}) > 1  # spread at random
     assert store.load(stage.server.app_id)["auth_token"] != first
@@ -93,7 +93,7 @@ async def test_old_token_may_be_revoked_after_renewal(stage: Stage):
     alice, provider = await enter(stage, store=store)
     old = store.load(stage.server.app_id)["auth_token"]
     await stage.pass_time(LIFETIME - 20)
-    assert len(provider.asked) == 1
+    assert len(provider.call_times) == 1
     actions = stage.server.parts.actions
     await actions.sessions.logout(await actions.sessions.caller(old, ""))
     await stage.pass_time(60)
@@ -127,14 +127,14 @@ async def test_failing_provider_is_retried_with_its_own_backoff(stage: Stage):
     await stage.pass_time(LIFETIME - 25)
     assert alice.status is CONNECTED
     assert "could not be renewed" in alice.chat.connection.explain()
-    tries = len(provider.asked)
-    gaps = [b - a for a, b in zip(provider.asked, provider.asked[1:], strict=False)]
+    tries = len(provider.call_times)
+    gaps = [b - a for a, b in zip(provider.call_times, provider.call_times[1:], strict=False)]
     assert 2 <= tries <= 12
     assert all(0.25 <= gap <= 21 for gap in gaps)
     assert gaps[-1] > gaps[0]
     provider.fails = False
     await stage.pass_time(25)
-    assert len(provider.asked) == tries + 1
+    assert len(provider.call_times) == tries + 1
     await stage.pass_time(60)
     assert alice.ears.statuses.count(CONNECTED) == 1
     assert "could not be renewed" not in alice.chat.connection.explain()
@@ -159,7 +159,7 @@ async def test_refused_new_token_has_no_effect_until_the_old_one_expires(stage: 
     sessions = stage.server.parts.actions.sessions
     provider.gives = what if what == "nonsense" else (await sessions.create_token("bob")).token
     await stage.pass_time(LIFETIME - 29)
-    assert provider.asked
+    assert provider.call_times
     assert alice.status is CONNECTED
     provider.gives = ""
     await stage.pass_time(28)
@@ -181,10 +181,10 @@ async def test_provided_token_of_another_user_ends_the_session(stage: Stage):
     await stage.pass_time(30)
     assert alice.status is DISCONNECTED
     assert not stage.server.parts.gateway._hub.is_online("bob")
-    asked = len(provider.asked)
+    before = len(provider.call_times)
     await stage.pass_time(300)
     assert await code_of(alice.say("carol", "x")) == "ERR_AUTH_TOKEN_EXPIRED"
-    assert len(provider.asked) == asked  # the session has ended: only a login changes that
+    assert len(provider.call_times) == before  # the session has ended: only a login changes that
     assert store.load(stage.server.app_id)["expired"] is True
 
 
@@ -236,7 +236,7 @@ async def test_token_provided_while_the_socket_closes_is_used(stage: Stage):
     stage.network.drop()
     await stage.pass_time(LIFETIME)
     assert alice.status is CONNECTED
-    assert len(provider.asked) == 2  # once per lifetime
+    assert len(provider.call_times) == 2  # once per lifetime
 
 
 async def test_network_failure_does_not_call_the_provider_again(stage: Stage):
@@ -244,7 +244,7 @@ async def test_network_failure_does_not_call_the_provider_again(stage: Stage):
     me = alice.chat._parts.connector.me
 
     async def cut_first(token):
-        if provider.asked:
+        if provider.call_times:
             stage.network.cut()
         return await me(token)
 
@@ -253,26 +253,26 @@ async def test_network_failure_does_not_call_the_provider_again(stage: Stage):
     )
     await stage.pass_time(LIFETIME - 20)
     assert alice.status is not CONNECTED
-    assert len(provider.asked) == 1
+    assert len(provider.call_times) == 1
     alice.chat._parts.tokens._me = me
     stage.network.restore()
     await alice.connected()
-    assert len(provider.asked) == 1
+    assert len(provider.call_times) == 1
     await stage.pass_time(LIFETIME / 2)
     assert alice.status is CONNECTED
-    assert len(provider.asked) == 1
+    assert len(provider.call_times) == 1
 
 
 async def test_provided_token_that_expired_before_the_server_was_reached_is_replaced(stage: Stage):
     alice, provider = await enter(stage)
     stage.network.cut()  # the provider is reached another way
     await stage.pass_time(LIFETIME + 30)
-    assert len(provider.asked) == 1
+    assert len(provider.call_times) == 1
     await stage.pass_time(LIFETIME + 30)
-    assert len(provider.asked) == 1
+    assert len(provider.call_times) == 1
     stage.network.restore()
     await alice.ears.until(lambda: alice.status is CONNECTED, timeout=61)
-    assert len(provider.asked) == 2
+    assert len(provider.call_times) == 2
     assert provider.most_at_once == 1
     assert (await alice.say("bob", "with the newest")).id
 
@@ -284,7 +284,7 @@ async def test_session_ends_when_the_token_that_replaces_an_expired_one_is_rejec
     provider.gives = "no token"
     stage.network.restore()
     await stage.pass_time(120)
-    assert len(provider.asked) == 2
+    assert len(provider.call_times) == 2
     assert alice.status is DISCONNECTED
     assert await code_of(alice.say("bob", "x")) == "ERR_AUTH_TOKEN_EXPIRED"
 
@@ -293,13 +293,13 @@ async def test_rejected_requests_without_a_socket_share_one_provider_call(stage:
     alice, provider = await enter(stage)
     alice.chat.set_app_state("background")
     await stage.pass_time(LIFETIME + 10)
-    assert provider.asked == []  # no token is needed
+    assert provider.call_times == []  # no token is needed
     stored = await asyncio.gather(*(alice.say("bob", f"{n}") for n in range(5)), alice.say("carol", "x"))
     assert [m.text for m in stored] == ["0", "1", "2", "3", "4", "x"]
-    assert len(provider.asked) == 1
+    assert len(provider.call_times) == 1
     alice.chat.set_app_state("foreground")
     await alice.connected()
-    assert len(provider.asked) == 1
+    assert len(provider.call_times) == 1
     assert stage.server.parts.metrics.closes["token rejected"] == 0
 
 
@@ -311,7 +311,7 @@ async def test_requests_respect_the_provider_backoff(stage: Stage):
     for _ in range(50):
         assert await code_of(alice.chat.get_message(1)) == "ERR_AUTH_TOKEN_EXPIRED"
         await stage.pass_time(0.1)
-    assert 1 <= len(provider.asked) <= 4  # waits of at least 0.5, 1, 2 and 4 seconds within 5 seconds
+    assert 1 <= len(provider.call_times) <= 4  # waits of at least 0.5, 1, 2 and 4 seconds within 5 seconds
     provider.fails = False
     await stage.pass_time(60)
     assert (await alice.say("bob", "x")).id
@@ -324,7 +324,7 @@ async def test_token_that_expired_while_disconnected_is_not_tried(stage: Stage):
     await stage.pass_time(LIFETIME + 10)
     stage.network.restore()
     await alice.ears.until(lambda: alice.status is CONNECTED, timeout=61)
-    assert len(provider.asked) == 1
+    assert len(provider.call_times) == 1
     assert stage.server.parts.metrics.requests[401] == 0
     assert stage.server.parts.metrics.closes["token rejected"] == 0
 
@@ -353,9 +353,9 @@ async def test_reopened_socket_knows_the_expiry_of_its_token(stage: Stage):
         await stage.pass_time(5)
         alice.chat.set_app_state("foreground")
         await alice.connected()
-    assert provider.asked == []
+    assert provider.call_times == []
     await stage.pass_time(80)
-    assert len(provider.asked) == 1
+    assert len(provider.call_times) == 1
     assert alice.status is CONNECTED
 
 
@@ -367,9 +367,9 @@ def without_the_feature(stage: Stage, tmp_path) -> None:
 async def test_provider_is_called_after_rejection_by_a_server_without_renewal(stage: Stage, without_the_feature):
     alice, provider = await enter(stage)
     await stage.pass_time(LIFETIME - 2)
-    assert provider.asked == []
+    assert provider.call_times == []
     await stage.pass_time(20)
-    assert len(provider.asked) == 1
+    assert len(provider.call_times) == 1
     assert alice.status is CONNECTED
     assert alice.ears.statuses.count(CONNECTED) == 2
 

@@ -11,22 +11,22 @@ from tailwire.sdk.connection.state import Phase
 
 async def test_each_transition_is_reported_once_with_its_explanation(stage: Stage):
     alice = await stage.enter("alice")
-    connection, told = alice.chat.connection, []
+    connection, transitions = alice.chat.connection, []
     before = len(connection.history)
-    stop = connection.subscribe(lambda t: told.append((t, connection.status, connection.explain())))
+    stop = connection.subscribe(lambda t: transitions.append((t, connection.status, connection.explain())))
     alice.chat.set_app_state("background")
-    assert [t.phase for t, _, _ in told] == [Phase.IDLE]  # reported before the call returns
+    assert [t.phase for t, _, _ in transitions] == [Phase.IDLE]  # reported before the call returns
     alice.chat.set_app_state("foreground")
     await alice.connected()
-    assert [t.phase for t, _, _ in told] == [Phase.IDLE, Phase.CONNECTING, Phase.OPEN]
-    assert tuple(t for t, _, _ in told) == connection.history[before:]
-    for transition, status, sentence in told:
+    assert [t.phase for t, _, _ in transitions] == [Phase.IDLE, Phase.CONNECTING, Phase.OPEN]
+    assert tuple(t for t, _, _ in transitions) == connection.history[before:]
+    for transition, status, sentence in transitions:
         assert status is transition.status
         assert sentence.startswith(f"{transition.status}: ")
-    assert "the app is in the background" in told[0][2]
+    assert "the app is in the background" in transitions[0][2]
     stop()
     alice.chat.set_app_state("background")
-    assert len(told) == 3
+    assert len(transitions) == 3
 
 
 async def test_subscribers_may_call_the_client(stage: Stage):
@@ -46,10 +46,10 @@ async def test_subscribers_may_call_the_client(stage: Stage):
 
 async def test_last_transition_is_reported_during_close(stage: Stage):
     alice = await stage.enter("alice")
-    told = []
-    alice.chat.connection.subscribe(told.append)
+    transitions = []
+    alice.chat.connection.subscribe(transitions.append)
     await alice.chat.aclose()
-    assert [(t.trigger, t.phase) for t in told] == [("ClientClosed", Phase.IDLE)]
+    assert [(t.trigger, t.phase) for t in transitions] == [("ClientClosed", Phase.IDLE)]
 
 
 async def test_subscribing_before_init_is_refused(stage: Stage):

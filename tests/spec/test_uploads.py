@@ -177,7 +177,7 @@ async def test_file_ranges_are_served(stage):
 
 
 async def test_oversized_file_is_refused_while_it_is_read(stage, tmp_path):
-    await restarted(stage, tmp_path, max_file=1000)
+    await restart_with(stage, tmp_path, max_file=1000)
     async with Rest(stage) as rest:
         fields = {"receiver": "bob", "receiverType": "user", "type": "file", "data": "{}"}
         await rest.refused(
@@ -241,7 +241,7 @@ async def test_unrecorded_file_is_removed(stage, tmp_path):
         assert (await rest.answer("GET", "/health")).status_code == 200
 
 
-async def restarted(stage, tmp_path, **settings):
+async def restart_with(stage, tmp_path, **settings):
     stage.server._settings = Settings(data=str(tmp_path), **stage.storage, **settings)
     await stage.server.stop()
     await stage.server.start()
@@ -278,7 +278,7 @@ async def test_fields_after_the_file_are_ignored(stage, tmp_path):
 
 
 async def test_daily_upload_volume_is_limited_per_user(stage, tmp_path):
-    await restarted(stage, tmp_path, uploads_per_day=1000)
+    await restart_with(stage, tmp_path, uploads_per_day=1000)
     async with Rest(stage) as rest:
 
         async def send(size, **more):
@@ -306,7 +306,7 @@ async def test_daily_upload_volume_is_limited_per_user(stage, tmp_path):
 
 
 async def test_retried_message_does_not_count_twice(stage, tmp_path):
-    await restarted(stage, tmp_path, uploads_per_day=1000)
+    await restart_with(stage, tmp_path, uploads_per_day=1000)
     async with Rest(stage) as rest:
 
         async def send(muid):
@@ -317,7 +317,7 @@ async def test_retried_message_does_not_count_twice(stage, tmp_path):
         first = await send("m")
         assert await send("m") == first
         assert len(stage.kept()) == 1
-        await restarted(stage, tmp_path, uploads_per_day=2000)
+        await restart_with(stage, tmp_path, uploads_per_day=2000)
         both = await asyncio.gather(send("n"), send("n"))
         assert both[0] == both[1]
         await stage.pass_time(1)
@@ -368,7 +368,7 @@ async def test_upload_to_an_unknown_receiver_is_refused_before_its_file_is_read(
 
 
 async def test_uploads_leave_disk_space_for_messages(stage, tmp_path):
-    await restarted(stage, tmp_path, min_free_disk=1 << 60)
+    await restart_with(stage, tmp_path, min_free_disk=1 << 60)
     async with Rest(stage) as rest:
         answer = await rest.answer("POST", "/messages", as_="alice", data=FILE, files={"f": ("a", b"x" * 1000)})
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "ERR_UNAVAILABLE")
@@ -378,7 +378,7 @@ async def test_uploads_leave_disk_space_for_messages(stage, tmp_path):
 
 
 async def test_files_are_removed_with_the_last_message_that_names_them(stage, tmp_path):
-    await restarted(stage, tmp_path, deleted_files_after=100.0)
+    await restart_with(stage, tmp_path, deleted_files_after=100.0)
     async with Rest(stage) as rest:
         data = {**FILE, "type": "image"}
         made = await rest("POST", "/messages", as_="alice", data=data, files={"f": ("a.png", picture())})
@@ -399,7 +399,7 @@ async def test_files_are_removed_with_the_last_message_that_names_them(stage, tm
 
 
 async def test_form_does_not_bring_a_removed_file_back(stage, tmp_path):
-    await restarted(stage, tmp_path, deleted_files_after=0.0)
+    await restart_with(stage, tmp_path, deleted_files_after=0.0)
     async with Rest(stage) as rest:
         form = await form_for(rest, "a.txt", 5)
         request, url = form["request"], form["attachment"]["url"]
@@ -421,7 +421,7 @@ async def test_form_does_not_bring_a_removed_file_back(stage, tmp_path):
 
 
 async def test_unreferenced_files_are_removed_and_avatars_stay(stage, tmp_path):
-    await restarted(stage, tmp_path, unused_files_after=1000.0)
+    await restart_with(stage, tmp_path, unused_files_after=1000.0)
     async with Rest(stage) as rest:
         urls = []
         for name in ("unused.txt", "avatar.txt", "icon.txt", "custom.txt"):
@@ -446,7 +446,7 @@ async def test_unreferenced_files_are_removed_and_avatars_stay(stage, tmp_path):
 
 
 async def test_removals_interrupted_by_a_crash_are_completed_at_startup(stage, tmp_path):
-    await restarted(stage, tmp_path, deleted_files_after=100.0)
+    await restart_with(stage, tmp_path, deleted_files_after=100.0)
     async with Rest(stage) as rest:
         made = await rest("POST", "/messages", as_="alice", data=FILE, files={"f": ("a", b"x")})
         await rest("DELETE", f"/messages/{made['id']}", as_="alice")
@@ -491,7 +491,7 @@ async def test_attachment_urls_use_the_server_address_that_the_reader_uses(stage
         await bob.ears.until(lambda: bob.ears.all("media"))
         assert bob.ears.all("media")[0].attachments[0].url == stage.server.url + path
         await rest("PUT", f"/messages/{made['id']}", as_="alice", json={"data": {"text": "a caption"}})
-        await restarted(stage, tmp_path, public_url="https://chat.example.com", webhook_targets="any")
+        await restart_with(stage, tmp_path, public_url="https://chat.example.com", webhook_targets="any")
         moved = tuple("https://chat.example.com:443" + end for end in (path, path, f"{path}?thumbnail=1"))
         seen = await rest("GET", "/users/alice/messages", as_="bob")
         assert urls(seen[0]) == moved
@@ -502,6 +502,6 @@ async def test_attachment_urls_use_the_server_address_that_the_reader_uses(stage
         assert urls(await rest("POST", "/messages", as_="alice", json=forwarded)) == moved
         await rest("POST", "/messages", as_="alice", json=forwarded)
         await stage.pass_time(100)
-        told = [body.decode() for body in receiver.bodies]
-        assert "https://chat.example.com:443" + path in told[-1]
-        assert not [text for text in told if "tailwire:/" in text]
+        bodies = [body.decode() for body in receiver.bodies]
+        assert "https://chat.example.com:443" + path in bodies[-1]
+        assert not [text for text in bodies if "tailwire:/" in text]

@@ -39,8 +39,8 @@ def text_to(receiver: str, metadata: str = "{}", kind: str = "user", **more: Any
     return json.dumps({**body, "data": {"text": "x", "metadata": 0}}).replace(": 0}", f": {metadata}}}").encode()
 
 
-@pytest.mark.parametrize(("value", "said"), [(DEEP, "64 deep"), (LONG, "64 digits"), (FAR, "floating point")])
-async def test_free_json_is_bounded_in_every_request(stage: Stage, value, said):
+@pytest.mark.parametrize(("value", "details"), [(DEEP, "64 deep"), (LONG, "64 digits"), (FAR, "floating point")])
+async def test_free_json_is_bounded_in_every_request(stage: Stage, value, details):
     free = f'{{"a":{value}}}'
     custom = f'"receiver":"bob","receiverType":"user","category":"custom","type":"t","data":{{"customData":{free}}}'
     interactive = custom.replace("custom", "interactive").replace("interactiveData", "interactiveData")
@@ -62,11 +62,11 @@ async def test_free_json_is_bounded_in_every_request(stage: Stage, value, said):
             error = await rest.refused("ERR_BAD_REQUEST", method, path, as_="alice", content=content)
             ((where, what),) = error["details"].items()
             assert where.startswith(place)
-            assert said in what
+            assert details in what
         form = {"receiver": "bob", "receiverType": "user", "type": "text", "category": "message", "data": data}
         files = {name: (None, text) for name, text in form.items()}
         error = await rest.refused("ERR_BAD_REQUEST", "POST", "/messages", as_="alice", files=files)
-        assert said in str(error["details"])
+        assert details in str(error["details"])
 
 
 @pytest.mark.parametrize("value", [DEEP, LONG, FAR, "[" * 20_000, "[" * 20_000 + "]" * 20_000])
@@ -85,7 +85,7 @@ async def test_free_json_is_bounded_in_frames(stage: Stage, caplog, value):
     assert alice.status is CONNECTED
     refused = [r.getMessage() for r in caplog.records if "the server refused a frame" in r.getMessage()]
     assert len(refused) == 2, "told what is wrong"
-    assert all("ERR_BAD_REQUEST" in said for said in refused)
+    assert all("ERR_BAD_REQUEST" in details for details in refused)
 
 
 async def test_typing_metadata_is_forwarded_unchanged_within_its_limit(stage: Stage):
@@ -94,7 +94,7 @@ async def test_typing_metadata_is_forwarded_unchanged_within_its_limit(stage: St
 
     def typing(indicator: TypingIndicator) -> None:
         heard.append(indicator.metadata)
-        bob.ears._note("typing")
+        bob.ears._record("typing")
 
     bob.ears.on_typing_started = typing
     for metadata in ({"n": 10**30}, {"x": "y" * 11_000}, None, {"end": 1}):
@@ -134,12 +134,12 @@ async def test_request_path_cannot_forge_a_log_line(stage: Stage, caplog, monkey
     async with Rest(stage) as rest:
         path = "/messages/1%0a2026-11-26T00:00:00%20WARNING%20FORGED%1b[31m" + "x" * 1000
         assert (await rest.answer("GET", path, as_="alice")).status_code == 500
-    told = [r.getMessage() for r in caplog.records if r.levelno >= logging.ERROR]
-    assert len(told) == 1
-    assert "FORGED" in told[0]
-    assert "\n" not in told[0]
-    assert "\x1b" not in told[0]
-    assert len(told[0]) < 300
+    logged = [r.getMessage() for r in caplog.records if r.levelno >= logging.ERROR]
+    assert len(logged) == 1
+    assert "FORGED" in logged[0]
+    assert "\n" not in logged[0]
+    assert "\x1b" not in logged[0]
+    assert len(logged[0]) < 300
 
 
 def numbers_without_bounds(shape: Any, place: str, seen: tuple[Any, ...] = ()) -> list[str]:
@@ -183,7 +183,7 @@ async def as_deep_as_it_takes(rest: Rest, receiver: str, kind: str) -> dict[str,
         content = text_to(receiver, '{"a":' + "[" * depth + "]" * depth + "}", kind)
         answer = await rest.answer("POST", "/messages", as_="alice", content=content)
         if answer.status_code == 200:
-            return json.loads(tailwire.wire.bounds.trimmed(answer.content))["data"]
+            return json.loads(tailwire.wire.bounds.trim(answer.content))["data"]
     raise AssertionError("nothing was taken")
 
 

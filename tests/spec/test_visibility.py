@@ -29,7 +29,7 @@ def body(fields: dict) -> Outgoing:
     return msgspec.json.decode(json.dumps(fields), type=SendMessage).to_message()
 
 
-def said(messages: list[dict]) -> list[str]:
+def texts_of(messages: list[dict]) -> list[str]:
     return [m["data"]["text"] for m in messages if m["category"] == "message"]
 
 
@@ -56,13 +56,13 @@ async def test_group_named_like_a_conversation_reveals_nothing_of_it(stage: Stag
             assert await rest("GET", path, as_="mallory") == [], path
         await rest.refused("ERR_MESSAGE_ID_NOT_FOUND", "GET", f"/messages/{secret['id']}", as_="mallory")
         await rest("POST", "/messages", json=text("admin_user_tom", "only for the group", "group"), as_="mallory")
-        assert said(await rest("GET", "/users/group_admin/messages", as_="tom")) == ["the code is 4711"]
+        assert texts_of(await rest("GET", "/users/group_admin/messages", as_="tom")) == ["the code is 4711"]
         (seen,) = await rest("GET", "/conversations", as_="tom")
         assert (seen["lastMessage"]["id"], seen["unreadMessageCount"]) == (secret["id"], "1")
         (own,) = await rest("GET", "/conversations", as_="mallory")
         assert own["conversationWith"]["guid"] == "admin_user_tom"
         await rest("DELETE", "/groups/admin_user_tom", as_="mallory")
-        assert said(await rest("GET", "/users/tom/messages", as_="group_admin")) == ["the code is 4711"]
+        assert texts_of(await rest("GET", "/users/tom/messages", as_="group_admin")) == ["the code is 4711"]
         assert len(await rest("GET", "/conversations", as_="tom")) == 1
 
 
@@ -72,18 +72,18 @@ async def test_pairs_with_the_same_conversation_id_are_separate(stage: Stage):
         await rest("POST", "/messages", json=text("test_user_smith", "first pair"), as_="alice")
         assert await rest("GET", "/users/smith/messages", as_="alice_user_test") == []
         await rest("POST", "/messages", json=text("smith", "second pair"), as_="alice_user_test")
-        assert said(await rest("GET", "/users/test_user_smith/messages", as_="alice")) == ["first pair"]
+        assert texts_of(await rest("GET", "/users/test_user_smith/messages", as_="alice")) == ["first pair"]
         shared = "alice_user_test_user_smith"
         for uid, other in (("alice", "test_user_smith"), ("smith", "alice_user_test")):
             found = await rest("GET", f"/conversations/{shared}", as_=uid)
             assert found["conversationWith"]["uid"] == other
-        assert said(await rest("GET", f"/messages?conversationId={shared}", as_="smith")) == ["second pair"]
+        assert texts_of(await rest("GET", f"/messages?conversationId={shared}", as_="smith")) == ["second pair"]
         await rest.refused("ERR_CONVERSATION_NOT_FOUND", "GET", f"/messages?conversationId={shared}", as_="bob")
         await rest.refused("ERR_BAD_REQUEST", "GET", f"/messages?conversationId={shared}")
         await rest("DELETE", f"/conversations/{shared}", as_="alice")
         assert await rest("GET", "/users/test_user_smith/messages", as_="alice") == []
-        assert said(await rest("GET", "/users/alice_user_test/messages", as_="smith")) == ["second pair"]
-        assert said(await rest("GET", "/messages", as_="alice_user_test")) == ["second pair"]
+        assert texts_of(await rest("GET", "/users/alice_user_test/messages", as_="smith")) == ["second pair"]
+        assert texts_of(await rest("GET", "/messages", as_="alice_user_test")) == ["second pair"]
 
 
 async def test_conversation_id_prefers_the_callers_user_conversation(stage: Stage):
@@ -222,9 +222,9 @@ async def test_concurrently_deleted_message_cannot_be_changed(stage: Stage):
             )
             assert gone.status_code == 200
             assert done.json()["error"]["code"] == "ERR_MESSAGE_ACTION_NOT_ALLOWED"
-            shown = await rest("GET", f"/messages/{sent}", as_="bob")
-            assert not {"pinnedAt", "savedAt"} & shown.keys()
-            assert "reactions" not in shown["data"]
+            view = await rest("GET", f"/messages/{sent}", as_="bob")
+            assert not {"pinnedAt", "savedAt"} & view.keys()
+            assert "reactions" not in view["data"]
 
 
 async def test_kicked_member_cannot_send(stage: Stage):
@@ -243,7 +243,7 @@ async def test_kicked_member_cannot_send(stage: Stage):
         assert json.loads(kicked)["data"]["action"] == "kicked"
         assert (type(sent), sent.code) == (Refused, "ERR_NOT_A_MEMBER")
         assert json.loads(again)["id"] == before["id"]  # it was stored, and that is the response
-        assert said(await rest("GET", "/groups/g/messages", as_="alice")) == ["before"]
+        assert texts_of(await rest("GET", "/groups/g/messages", as_="alice")) == ["before"]
 
 
 async def test_ban_removes_a_member_who_already_has_a_ban(stage: Stage):
@@ -374,12 +374,12 @@ async def test_blocked_users_do_not_see_presence(stage: Stage):
         async def seen(uid: str) -> dict[str, list]:
             listed = await rest("GET", "/users?uids=alice", as_=uid)
             members = await rest("GET", "/groups/g/members", as_=uid)
-            shown = [await rest("GET", "/users/alice", as_=uid), *listed]
-            shown += [m for m in members if m["uid"] == "alice"]
-            shown += [c["conversationWith"] for c in await rest("GET", "/conversations?conversationType=user", as_=uid)]
+            views = [await rest("GET", "/users/alice", as_=uid), *listed]
+            views += [m for m in members if m["uid"] == "alice"]
+            views += [c["conversationWith"] for c in await rest("GET", "/conversations?conversationType=user", as_=uid)]
             online = [u["uid"] for u in await rest("GET", "/users?status=online", as_=uid)]
             offline = [u["uid"] for u in await rest("GET", "/users?status=offline", as_=uid)]
-            return {"status": [u["status"] for u in shown], "online": online, "offline": offline}
+            return {"status": [u["status"] for u in views], "online": online, "offline": offline}
 
         assert await seen("bob") == {"status": ["available"] * 3, "online": ["alice"], "offline": ["bob", "carol"]}
         hidden = await seen("carol")
@@ -397,10 +397,10 @@ async def test_messages_before_joining_are_readable_and_not_unread(stage: Stage)
         await rest("POST", "/groups/g/members", json=RIGHT, as_="bob")
         await rest("POST", "/messages", json=text("g", "with bob", "group"), as_="alice")
         for path in ("/groups/g/messages", "/messages", "/messages?conversationId=group_g"):
-            assert said(await rest("GET", path, as_="bob")) == ["before bob", "with bob"], path
+            assert texts_of(await rest("GET", path, as_="bob")) == ["before bob", "with bob"], path
         for path in ("/groups/g/messages?searchKey=before", "/messages?searchKey=before"):
-            assert said(await rest("GET", path, as_="bob")) == ["before bob"], path
+            assert texts_of(await rest("GET", path, as_="bob")) == ["before bob"], path
         assert (await rest("GET", f"/messages/{old}", as_="bob"))["id"] == old
         for path in ("/messages?affix=append&id=0", "/messages?unread=true"):
-            assert said(await rest("GET", path, as_="bob")) == ["with bob"], path
+            assert texts_of(await rest("GET", path, as_="bob")) == ["with bob"], path
         assert await rest("GET", "/messages?searchKey=before", as_="carol") == []

@@ -12,14 +12,14 @@ from rest import Rest
 HERE = {"host": "localhost"}
 
 
-async def asked(rest: Rest, stage: Stage, method: str, path: str, uid: str = "", **headers: str):
+async def page_request(rest: Rest, stage: Stage, method: str, path: str, uid: str = "", **headers: str):
     """Return the response to a request of the page."""
     named = {name.replace("_", "-"): value for name, value in {**HERE, **headers}.items()}
     body = {"uid": uid} if uid else None
     return await rest.answer(method, f"{stage.server.url}/chat/{path}", headers=named, json=body)
 
 
-async def restarted(stage: Stage, **settings) -> None:
+async def restart_with(stage: Stage, **settings) -> None:
     """Start the server again with other settings."""
     stage.server._settings = replace(stage.server._settings, **settings)
     await stage.server.stop()
@@ -27,11 +27,11 @@ async def restarted(stage: Stage, **settings) -> None:
 
 
 async def test_demo_user_logs_in_without_a_key(stage: Stage):
-    await restarted(stage, demo_users=True)
+    await restart_with(stage, demo_users=True)
     async with Rest(stage) as rest:
-        about = (await asked(rest, stage, "GET", "about")).json()["data"]
+        about = (await page_request(rest, stage, "GET", "about")).json()["data"]
         assert [user["uid"] for user in about["demoUsers"]] == ["alice", "bob", "carol"]
-        answer = await asked(rest, stage, "POST", "login", "alice")
+        answer = await page_request(rest, stage, "POST", "login", "alice")
         assert answer.status_code == 200
         assert answer.headers["cache-control"] == "no-store"
         assert "access-control-allow-origin" not in answer.headers
@@ -42,9 +42,9 @@ async def test_demo_user_logs_in_without_a_key(stage: Stage):
 
 @pytest.mark.parametrize("uid", ["dora", "app_system", "ALICE", "../alice"])
 async def test_no_other_user_logs_in_by_a_click(stage: Stage, uid: str):
-    await restarted(stage, demo_users=True)
+    await restart_with(stage, demo_users=True)
     async with Rest(stage) as rest:
-        answer = await asked(rest, stage, "POST", "login", uid)
+        answer = await page_request(rest, stage, "POST", "login", uid)
         assert answer.json()["error"]["code"] == "ERR_UID_NOT_FOUND"
 
 
@@ -58,23 +58,23 @@ async def test_no_other_user_logs_in_by_a_click(stage: Stage, uid: str):
     ],
 )
 async def test_request_from_another_page_is_refused(stage: Stage, headers: dict[str, str]):
-    await restarted(stage, demo_users=True)
+    await restart_with(stage, demo_users=True)
     async with Rest(stage) as rest:
         for method, path in (("POST", "login"), ("GET", "about")):
-            answer = await asked(rest, stage, method, path, "alice" if method == "POST" else "", **headers)
+            answer = await page_request(rest, stage, method, path, "alice" if method == "POST" else "", **headers)
             assert answer.status_code == 403
             assert answer.json()["error"]["code"] == "ERR_CHAT_ORIGIN"
 
 
 async def test_nobody_logs_in_through_another_host_name_of_this_machine(stage: Stage):
-    await restarted(stage, demo_users=True)
+    await restart_with(stage, demo_users=True)
     async with Rest(stage) as rest:
         rebound = {"host": "evil.example:80", "origin": "http://evil.example:80"}
-        answer = await asked(rest, stage, "POST", "login", "alice", **rebound)
+        answer = await page_request(rest, stage, "POST", "login", "alice", **rebound)
         assert answer.status_code == 404
-        assert (await asked(rest, stage, "GET", "about", **rebound)).json()["data"]["demoUsers"] == []
+        assert (await page_request(rest, stage, "GET", "about", **rebound)).json()["data"]["demoUsers"] == []
         for name in ("localhost:80", "127.0.0.1", "[::1]:80"):
-            assert (await asked(rest, stage, "POST", "login", "alice", host=name)).status_code == 200, name
+            assert (await page_request(rest, stage, "POST", "login", "alice", host=name)).status_code == 200, name
 
 
 @pytest.mark.parametrize(
@@ -88,16 +88,16 @@ async def test_nobody_logs_in_through_another_host_name_of_this_machine(stage: S
 async def test_nobody_logs_in_by_a_click_where_others_reach_the_server_or_there_are_no_demo_users(
     stage: Stage, settings
 ):
-    await restarted(stage, **settings)
+    await restart_with(stage, **settings)
     async with Rest(stage) as rest:
-        assert (await asked(rest, stage, "GET", "about")).json()["data"]["demoUsers"] == []
-        answer = await asked(rest, stage, "POST", "login", "alice")
+        assert (await page_request(rest, stage, "GET", "about")).json()["data"]["demoUsers"] == []
+        answer = await page_request(rest, stage, "POST", "login", "alice")
         assert answer.json()["error"]["code"] == "ERR_API_NOT_FOUND"
 
 
 async def test_chat_and_console_are_switched_off_independently(stage: Stage):
     for settings in ({"chat": "off", "console": "auto"}, {"chat": "auto", "console": "off"}):
-        await restarted(stage, **settings)
+        await restart_with(stage, **settings)
         async with Rest(stage) as rest:
             for page in ("chat", "console"):
                 answer = await rest.answer("GET", f"{stage.server.url}/{page}/")
@@ -105,10 +105,10 @@ async def test_chat_and_console_are_switched_off_independently(stage: Stage):
 
 
 async def test_unknown_paths_and_invalid_bodies_are_refused(stage: Stage):
-    await restarted(stage, demo_users=True)
+    await restart_with(stage, demo_users=True)
     async with Rest(stage) as rest:
         for method, path in (("GET", "login"), ("POST", "about"), ("POST", "login/more"), ("GET", "about/")):
-            answer = await asked(rest, stage, method, path, "alice" if method == "POST" else "")
+            answer = await page_request(rest, stage, method, path, "alice" if method == "POST" else "")
             assert answer.json()["error"]["code"] == "ERR_API_NOT_FOUND", (method, path)
         url = f"{stage.server.url}/chat/login"
         for body in (b"", b"{", b"[]", b'{"uid":1}'):

@@ -85,8 +85,8 @@ def test_documented_node_verification_agrees():
         "webhook-signature": "v1,AAAA v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
     }
     tries = [(body, 1614265331), (body + " ", 1614265331), (body, 1614265931)]
-    asked = [f"verify({json.dumps(secret)}, headers, Buffer.from({json.dumps(b)}), {now})" for b, now in tries]
-    script = f"{code}\nconst headers = {json.dumps(headers)};\nconsole.log(JSON.stringify([{', '.join(asked)}]));"
+    calls = [f"verify({json.dumps(secret)}, headers, Buffer.from({json.dumps(b)}), {now})" for b, now in tries]
+    script = f"{code}\nconst headers = {json.dumps(headers)};\nconsole.log(JSON.stringify([{', '.join(calls)}]));"
     answer = subprocess.run(["node", "-e", script], capture_output=True, text=True, check=True)
     verify = documented_verification()
     assert json.loads(answer.stdout) == [verify(secret, headers, b.encode(), now) for b, now in tries]
@@ -178,8 +178,8 @@ async def test_delays_grow_and_failed_deliveries_can_be_retried(stage, caplog):
         await rest("POST", "/webhooks", json={**receiver.hook, **SENT, "id": "w"})
         await send(rest, 2)
         await stage.pass_time(900)
-        told = [h for h in receiver.headers if h["webhook-id"] == receiver.headers[0]["webhook-id"]]
-        times = [int(h["webhook-timestamp"]) for h in told]
+        headers = [h for h in receiver.headers if h["webhook-id"] == receiver.headers[0]["webhook-id"]]
+        times = [int(h["webhook-timestamp"]) for h in headers]
         gaps = [b - a for a, b in itertools.pairwise(times)]
         assert [gap // 10 for gap in gaps[:2]] == [1, 3]
         assert 48 <= gaps[2] <= 74
@@ -273,8 +273,8 @@ async def test_intermittent_failures_do_not_flood_the_log(stage, caplog):
         for _ in range(60):
             await send(rest)
             await stage.pass_time(10)
-        said = [r.getMessage().partition(":")[0] for r in caplog.records if "webhook w" in r.getMessage()]
-        assert said == ["webhook w fails", "webhook w works again after 10 s; 0 deliveries are waiting"] * 2
+        logged = [r.getMessage().partition(":")[0] for r in caplog.records if "webhook w" in r.getMessage()]
+        assert logged == ["webhook w fails", "webhook w works again after 10 s; 0 deliveries are waiting"] * 2
 
 
 async def test_delivery_without_retries_is_tried_once_and_kept(stage, caplog):

@@ -52,28 +52,28 @@ async def tell_everything(stage, rest, receiver):
     await rest("PATCH", "/groups/g/owner", json={"owner": "bob"})
     await rest("DELETE", "/groups/g")
     await until(stage, lambda: "group_deleted" in receiver.triggers)
-    told: dict = {}
+    envelopes: dict = {}
     for envelope in receiver.received:
-        told.setdefault(envelope["trigger"], envelope)
-    return made, told, sent
+        envelopes.setdefault(envelope["trigger"], envelope)
+    return made, envelopes, sent
 
 
 async def test_webhook_envelopes_are_as_documented(stage):
     receiver = Receiver()
     async with Rest(stage) as rest:
-        made, told, sent = await tell_everything(stage, rest, receiver)
-        assert set(told) == set(TRIGGERS)
-        envelope = told["message_sent"]
+        made, envelopes, sent = await tell_everything(stage, rest, receiver)
+        assert set(envelopes) == set(TRIGGERS)
+        envelope = envelopes["message_sent"]
         assert set(envelope) == {"trigger", "data", "appId", "region", "webhook"}
         assert (envelope["appId"], envelope["webhook"]) == (stage.server.app_id, made["id"])
         assert envelope["data"]["message"]["id"] == str(sent.id)
-        assert told["message_edited"]["data"]["message"]["data"]["action"] == "edited"
-        read = told["message_read_receipt"]["data"]
+        assert envelopes["message_edited"]["data"]["message"]["data"]["action"] == "edited"
+        read = envelopes["message_read_receipt"]["data"]
         assert (read["sender"], read["messageSender"], read["body"]["messageId"]) == ("bob", "alice", str(sent.id))
-        assert told["message_reaction_added"]["data"]["reaction"]["reaction"] == "x"
-        assert list(told["user_blocked"]["data"]["users"]) == ["bob"]
-        assert told["group_member_kicked"]["data"]["by"]["uid"] == "app_system"
-        assert told["user_connection_status_changed"]["data"]["userPresenceChanged"] is True
+        assert envelopes["message_reaction_added"]["data"]["reaction"]["reaction"] == "x"
+        assert list(envelopes["user_blocked"]["data"]["users"]) == ["bob"]
+        assert envelopes["group_member_kicked"]["data"]["by"]["uid"] == "app_system"
+        assert envelopes["user_connection_status_changed"]["data"]["userPresenceChanged"] is True
         assert receiver.headers[0]["authorization"] == "Basic " + base64.b64encode(b"u:p").decode()
 
 
@@ -83,22 +83,22 @@ PAGE = Path(__file__).parents[2] / "docs" / "webhooks.md"
 async def test_documented_payloads_match(stage):
     """TAILWIRE_DOCS=write updates the payloads of the page."""
     async with Rest(stage) as rest:
-        _, told, _ = await tell_everything(stage, rest, Receiver())
+        _, envelopes, _ = await tell_everything(stage, rest, Receiver())
     page = PAGE.read_text(encoding="utf-8")
     if os.environ.get("TAILWIRE_DOCS") == "write":
-        page = page[: page.index("### `")] + "\n".join(section(name, told[name]) for name in TRIGGERS)
+        page = page[: page.index("### `")] + "\n".join(section(name, envelopes[name]) for name in TRIGGERS)
         PAGE.write_text(page, encoding="utf-8")
-    shown = dict(re.findall(r"^### `(\w+)`\n.*?```json\n(.*?)```", page, re.MULTILINE | re.DOTALL))
-    assert list(shown) == list(TRIGGERS)
-    for trigger, example in shown.items():
-        assert section(trigger, told[trigger]).partition("```")[0] in page
-        assert shape(json.loads(example)) == shape(told[trigger]), f"{trigger}: TAILWIRE_DOCS=write writes it anew"
+    examples = dict(re.findall(r"^### `(\w+)`\n.*?```json\n(.*?)```", page, re.MULTILINE | re.DOTALL))
+    assert list(examples) == list(TRIGGERS)
+    for trigger, example in examples.items():
+        assert section(trigger, envelopes[trigger]).partition("```")[0] in page
+        assert shape(json.loads(example)) == shape(envelopes[trigger]), f"{trigger}: TAILWIRE_DOCS=write writes it anew"
 
 
 def section(trigger, envelope):
     """Return the section of the page about a trigger."""
-    said = TRIGGERS[trigger]
-    return f"### `{trigger}`\n\n{said[0].upper()}{said[1:]}.\n\n```json\n{compact(envelope)}\n```\n"
+    description = TRIGGERS[trigger]
+    return f"### `{trigger}`\n\n{description[0].upper()}{description[1:]}.\n\n```json\n{compact(envelope)}\n```\n"
 
 
 def compact(value, indent=""):

@@ -22,7 +22,7 @@ def no_collector():
     gc.enable()
 
 
-def left() -> Counter[str]:
+def count_leftovers() -> Counter[str]:
     """Count the server's WebSocket objects, with the HTTP protocols that opened them."""
     found: Counter[str] = Counter()
     for thing in gc.get_objects():
@@ -33,26 +33,26 @@ def left() -> Counter[str]:
 
 
 async def test_closed_websocket_leaves_no_objects(stage: Stage, no_collector):
-    before = left()
+    before = count_leftovers()
     polite, cut = [await stage.enter(uid, auto=False) for uid in ("alice", "bob")]
     for actor in (polite, cut):
         await actor.chat.connect()
         await actor.connected()
-    assert left() - before == {"SocketProtocol": 2, "ServerProtocol": 2}
+    assert count_leftovers() - before == {"SocketProtocol": 2, "ServerProtocol": 2}
     await polite.chat.disconnect()
     await stage.pass_time(1)
-    assert left() - before == {"SocketProtocol": 1, "ServerProtocol": 1}
+    assert count_leftovers() - before == {"SocketProtocol": 1, "ServerProtocol": 1}
     stage.network.cut()
     await stage.pass_time(200)
-    assert left() - before == {}
+    assert count_leftovers() - before == {}
 
 
 async def test_abruptly_closed_websocket_leaves_no_objects(stage: Stage, no_collector):
-    before = left()
+    before = count_leftovers()
     await stage.enter("alice")
     stage.network.refusing = True
     for end in stage.network.of(""):
         if end.name == "client":
             end.close()
     await stage.pass_time(10)
-    assert left() - before == {}
+    assert count_leftovers() - before == {}

@@ -182,13 +182,13 @@ def test_events_arrive_in_order(harness: SyncHarness):
     received: list[str] = []
     where: set[int] = set()
 
-    def told(event: object) -> None:
+    def on_event(event: object) -> None:
         where.add(threading.get_ident())
         if isinstance(event, MessageReceived):
             received.append(event.message.text)  # type: ignore[attr-defined]
 
     bob, alice = harness.enter(bob_uid), harness.enter()
-    stop, events = bob.on_event(told), bob.events(timeout=20)
+    stop, events = bob.on_event(on_event), bob.events(timeout=20)
     gc.collect()  # only the client refers to the function
     texts = [str(n) for n in range(20)]
     for text in texts:
@@ -264,13 +264,13 @@ def test_listeners_run_in_the_clients_thread(harness: SyncHarness, caplog: pytes
 def test_start_does_not_wait(harness: SyncHarness, caplog: pytest.LogCaptureFixture):
     alice = harness.enter()
     uid = alice.get_logged_in_user().uid  # type: ignore[union-attr]
-    told: list[object] = []
-    assert alice.start("get_user", uid, done=told.append).result(20).uid == uid
+    results: list[object] = []
+    assert alice.start("get_user", uid, done=results.append).result(20).uid == uid
     with pytest.raises(CometChatException, match="ERR_UID_NOT_FOUND"):
-        alice.start("get_user", "nobody", failed=told.append).result(20)
-    until(lambda: len(told) == 2)
-    assert (told[0].uid, told[1].code) == (uid, "ERR_UID_NOT_FOUND")  # type: ignore[attr-defined]
-    alice.start("get_user", "nobody", done=told.append).exception(20)
+        alice.start("get_user", "nobody", failed=results.append).result(20)
+    until(lambda: len(results) == 2)
+    assert (results[0].uid, results[1].code) == (uid, "ERR_UID_NOT_FOUND")  # type: ignore[attr-defined]
+    alice.start("get_user", "nobody", done=results.append).exception(20)
     until(lambda: "without failed=" in caplog.text)
     waiting = alice.start("wait_connected")
     assert waiting.result(20) is None
@@ -386,10 +386,10 @@ def test_app_state_and_network_are_reported_without_waiting(harness: SyncHarness
 @pytest.mark.parametrize("kind", ["plain", "async"])
 def test_token_provider_may_be_plain_or_async(harness: SyncHarness, kind: str):
     uid = harness.user()
-    asked: list[str] = []
+    calls: list[str] = []
 
     def new() -> str:
-        asked.append(threading.current_thread().name)
+        calls.append(threading.current_thread().name)
         return harness.server.call(harness.server.parts.actions.sessions.create_token(uid)).token
 
     async def new_async() -> str:
@@ -397,10 +397,10 @@ def test_token_provider_may_be_plain_or_async(harness: SyncHarness, kind: str):
 
     alice = harness.enter(uid, auth_token_provider=new if kind == "plain" else new_async)
     harness.server.expire_token(uid)
-    until(lambda: asked)
+    until(lambda: calls)
     alice.wait_connected()
     assert alice.get_user(uid).uid == uid
-    assert asked[0].startswith("tailwire token provider" if kind == "plain" else "asyncio")
+    assert calls[0].startswith("tailwire token provider" if kind == "plain" else "asyncio")
 
 
 def test_collected_client_is_closed_with_a_warning(harness: SyncHarness):

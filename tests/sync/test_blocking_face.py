@@ -75,8 +75,8 @@ def test_proxies_match_their_async_classes(ours: type, theirs: type):
     more = [("timeout", inspect.Parameter.POSITIONAL_OR_KEYWORD, None)]  # of an iterator over changes
     assert public(ours) - {"start"} == (public(theirs) | attributes)
     for name in public(theirs) & {n for n in public(ours) if inspect.isfunction(getattr(ours, n))}:
-        given = parameters(getattr(ours, name))
-        assert (given if name != "changes" else [p for p in given if p not in more]) == parameters(
+        own_parameters = parameters(getattr(ours, name))
+        assert (own_parameters if name != "changes" else [p for p in own_parameters if p not in more]) == parameters(
             getattr(theirs, name)
         ), name
         assert not inspect.iscoroutinefunction(getattr(ours, name))

@@ -21,7 +21,7 @@ from tailwire.sync import Client, Iterating
 
 
 @contextmanager
-def held(chat: Client) -> Iterator[None]:
+def blocked_thread(chat: Client) -> Iterator[None]:
     """Block the client's thread within the block."""
     holds, go_on = threading.Event(), threading.Event()
     chat._client_thread._loop.call_soon_threadsafe(lambda: (holds.set(), go_on.wait(20)))
@@ -36,7 +36,7 @@ def test_call_cancelled_before_it_began_has_no_effect(harness: SyncHarness):
     alice = harness.enter(builder=harness.settings().keep_unsent_messages())
     bob_uid = harness.user()
     message = TextMessage(receiver=bob_uid, receiver_type="user", text="pay 5")
-    with held(alice):
+    with blocked_thread(alice):
         with pytest.raises(TimeoutError, match=r"queue_message\(\) .* cancelled before it began, so nothing was done"):
             alice.with_timeout(0.05).queue_message(message)
         with pytest.raises(TimeoutError, match="nothing was done"):
@@ -96,7 +96,7 @@ def test_cancelled_future_is_reported_by_wait(harness: SyncHarness):
 
 def test_calls_begun_during_close_are_ended(harness: SyncHarness):
     alice = harness.enter()
-    with held(alice):
+    with blocked_thread(alice):
         futures = [alice.start("wait_connected") for _ in range(3)]
         alice._client_thread.begin_close()
     alice.close()
@@ -198,11 +198,11 @@ def test_token_provider_that_raises_base_exceptions_is_retried(
     harness: SyncHarness, caplog: pytest.LogCaptureFixture, refuse: Any
 ):
     uid = harness.user()
-    asked: list[int] = []
+    calls: list[int] = []
 
     def provider() -> Any:
-        asked.append(1)
-        if len(asked) == 1:
+        calls.append(1)
+        if len(calls) == 1:
             return refuse()
         return harness.server.call(harness.server.parts.actions.sessions.create_token(uid)).token
 
@@ -210,6 +210,6 @@ def test_token_provider_that_raises_base_exceptions_is_retried(
     harness.server.expire_token(uid)
     until(lambda: "the token provider raised" in caplog.text)
     alice.with_timeout(30).wait_connected()
-    until(lambda: len(asked) >= 2)
+    until(lambda: len(calls) >= 2)
     assert alice.get_user(uid).uid == uid
     assert "tried to end the client's thread" not in caplog.text

@@ -130,10 +130,10 @@ def test_queued_message_can_be_cancelled_through_a_list(harness: SyncHarness):
 def test_transitions_are_reported_in_the_apps_thread(harness: SyncHarness):
     posted: queue.Queue = queue.Queue()
     alice = harness.enter(post=posted.put)
-    told: list = []
-    stop = alice.connection.subscribe(lambda t: told.append((t.phase, threading.current_thread())))
+    received: list = []
+    stop = alice.connection.subscribe(lambda t: received.append((t.phase, threading.current_thread())))
     alice.set_app_state("background")
-    while not told:
+    while not received:
         posted.get(timeout=10)()
     stop()
     stop()
@@ -141,8 +141,8 @@ def test_transitions_are_reported_in_the_apps_thread(harness: SyncHarness):
     alice.wait_connected()
     while not posted.empty():
         posted.get()()
-    assert {thread for _, thread in told} == {threading.main_thread()}
-    assert len(told) == 1
+    assert {thread for _, thread in received} == {threading.main_thread()}
+    assert len(received) == 1
     assert alice.connection.window_left is None
     with pytest.raises(TypeError, match="plain function"):
         alice.connection.subscribe(None)
@@ -152,10 +152,10 @@ def test_wrong_use_of_a_blocking_live_list_is_refused_with_advice(harness: SyncH
     alice, bob = two(harness)
     messages = alice.live_messages(uid=uid(bob))
 
-    async def told(change):
+    async def on_change(change):
         raise AssertionError
 
-    for wrong in (None, told):
+    for wrong in (None, on_change):
         with pytest.raises(TypeError, match="plain function"):
             messages.subscribe(wrong)
     with pytest.raises(ValueError, match="timeout"):

@@ -14,11 +14,11 @@ from tailwire.sync import Client
 
 
 def texts_into(received: list[str]) -> Callable[[object], None]:
-    def told(event: object) -> None:
+    def on_event(event: object) -> None:
         if isinstance(event, MessageReceived) and isinstance(event.message, TextMessage):
             received.append(event.message.text)
 
-    return told
+    return on_event
 
 
 def heard_at_the_next_start(harness: SyncHarness, uid: str, store: MemorySessionStore, last: str) -> list[str]:
@@ -29,11 +29,11 @@ def heard_at_the_next_start(harness: SyncHarness, uid: str, store: MemorySession
     return received
 
 
-@pytest.mark.parametrize("given", ["to the constructor", "to the method"])
-def test_unhandled_events_are_delivered_again_after_close(harness: SyncHarness, given: str):
+@pytest.mark.parametrize("where", ["to the constructor", "to the method"])
+def test_unhandled_events_are_delivered_again_after_close(harness: SyncHarness, where: str):
     window, uid, store = Window(), harness.user(), MemorySessionStore()
     received: list[str] = []
-    first = {"on_event": texts_into(received)} if given == "to the constructor" else {}
+    first = {"on_event": texts_into(received)} if where == "to the constructor" else {}
     bob, alice = harness.client(post=window.post, session_store=store, **first), harness.enter()
     if not first:
         bob.on_event(texts_into(received))
@@ -53,12 +53,12 @@ def test_event_of_an_unfinished_async_function_is_delivered_again(harness: SyncH
     uid, store = harness.user(), MemorySessionStore()
     begun: list[str] = []
 
-    async def told(event: object) -> None:
+    async def on_event(event: object) -> None:
         texts_into(begun)(event)
         if begun == ["one", "two"]:
             await asyncio.Event().wait()
 
-    bob = harness.enter(uid, session_store=store, on_event=told)
+    bob = harness.enter(uid, session_store=store, on_event=on_event)
     send_texts(harness.enter(), uid, "one", "two", "three")
     until(lambda: len(begun) == 2)
     bob.close()
@@ -112,7 +112,7 @@ def test_cancelled_error_in_a_callback_is_logged(
     listened: list[str] = []
     failed: list[object] = []
 
-    async def told(event: object) -> None:
+    async def on_event(event: object) -> None:
         if not failed and isinstance(event, MessageReceived):
             failed.append(event)
             if (waiting := fail()) is not None:
@@ -128,7 +128,7 @@ def test_cancelled_error_in_a_callback_is_logged(
 
     uid = harness.user()
     bob, alice = harness.enter(uid), harness.enter()
-    bob.on_event(told)
+    bob.on_event(on_event)
     bob.add_message_listener("recorder", Recorder())
     send_texts(alice, uid, "one", "two", "three")
     until(lambda: received == ["two", "three"] and listened == ["", "two", "three"])
@@ -137,12 +137,12 @@ def test_cancelled_error_in_a_callback_is_logged(
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_function_that_raises_generator_exit_leaves_no_task_and_no_stream(harness: SyncHarness):
-    def told(event: object) -> None:
+    def on_event(event: object) -> None:
         raise GeneratorExit
 
     uid = harness.user()
     bob, alice = harness.enter(uid), harness.enter()
-    bob.on_event(told)
+    bob.on_event(on_event)
     send_texts(alice, uid, "one")
     until(lambda: not bob._client_thread._kept)
     until(lambda: all(stream()._ended for stream in bob._target._registries.streams.references.values()))  # type: ignore[union-attr]
@@ -153,7 +153,7 @@ def test_waiting_for_a_future_in_the_clients_thread_is_refused(harness: SyncHarn
     bob: Client = harness.enter(uid)
     received: list[object] = []
 
-    def told(event: object) -> None:
+    def on_event(event: object) -> None:
         if isinstance(event, MessageReceived):
             future = bob.start("get_user", uid, done=lambda user: received.extend((user.uid, future.result().uid)))
             for wait in (future.result, future.exception):
@@ -162,7 +162,7 @@ def test_waiting_for_a_future_in_the_clients_thread_is_refused(harness: SyncHarn
                 except RuntimeError as e:
                     received.append(str(e))
 
-    bob.on_event(told)
+    bob.on_event(on_event)
     send_texts(harness.enter(), uid, "hello")
     until(lambda: len(received) == 4)
     assert all("own thread" in str(words) and "done=" in str(words) for words in received[:2])

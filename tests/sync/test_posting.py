@@ -45,11 +45,11 @@ def test_callbacks_run_in_the_apps_thread_in_order(harness: SyncHarness):
     here = threading.get_ident()
     window.until(lambda: len(events) == 10)
     assert recorder.received == events == [(str(n), here) for n in range(10)]
-    told: list[object] = []
-    bob.start("get_user", bob_uid, done=lambda user: told.append((user.uid, threading.get_ident())))
-    bob.start("get_user", "nobody", failed=lambda e: told.append((e.code, threading.get_ident())))
-    window.until(lambda: len(told) == 2)
-    assert sorted(told) == [("ERR_UID_NOT_FOUND", here), (bob_uid, here)]  # type: ignore[type-var]
+    received: list[object] = []
+    bob.start("get_user", bob_uid, done=lambda user: received.append((user.uid, threading.get_ident())))
+    bob.start("get_user", "nobody", failed=lambda e: received.append((e.code, threading.get_ident())))
+    window.until(lambda: len(received) == 2)
+    assert sorted(received) == [("ERR_UID_NOT_FOUND", here), (bob_uid, here)]  # type: ignore[type-var]
     stop()
 
 
@@ -96,11 +96,11 @@ def test_async_listener_is_refused_with_post(harness: SyncHarness):
         async def on_text_message_received(self, message):
             raise AssertionError
 
-    async def told(event: object) -> None:
+    async def on_event(event: object) -> None:
         raise AssertionError
 
     bob = harness.enter(post=Window().post)
-    for call in (lambda: bob.add_message_listener("recorder", Recorder()), lambda: bob.on_event(told)):
+    for call in (lambda: bob.add_message_listener("recorder", Recorder()), lambda: bob.on_event(on_event)):
         with pytest.raises(CometChatException, match="async"):
             call()
     with pytest.raises(TypeError):
@@ -108,24 +108,24 @@ def test_async_listener_is_refused_with_post(harness: SyncHarness):
 
 
 def test_blocking_upload_in_the_apps_thread_does_not_deadlock(harness: SyncHarness):
-    window, told = Window(), list[tuple[str, object]]()
+    window, on_event = Window(), list[tuple[str, object]]()
 
     class Hears(UploadFileListener):
         def on_file_progress(self, file_id, loaded, total, percent):
-            told.append((file_id, loaded))
+            on_event.append((file_id, loaded))
 
         def on_file_uploaded(self, file_id, attachment):
-            told.append((file_id, "uploaded"))
+            on_event.append((file_id, "uploaded"))
 
         def on_complete(self, result):
-            told.append(("all", len(result.successful)))
+            on_event.append(("all", len(result.successful)))
 
     bob = harness.enter(post=window.post)
     size = 3_000_000
     request = bob.create_upload_file_request(harness.user())
     request.upload_attachments([UploadAttachment("one", UploadFile(content=b"x" * size, name="one.bin"))], Hears())
-    window.until(lambda: told and told[-1][0] == "all")
-    assert told == [("one", size), ("one", "uploaded"), ("all", 1)]  # only the latest progress was kept
+    window.until(lambda: on_event and on_event[-1][0] == "all")
+    assert on_event == [("one", size), ("one", "uploaded"), ("all", 1)]  # only the latest progress was kept
 
 
 @pytest.mark.parametrize(("kind", "level"), [(RuntimeError, logging.ERROR), (WindowGone, logging.DEBUG)])
@@ -143,8 +143,8 @@ def test_failing_post_does_not_prevent_close(
     send_texts(alice, bob_uid, "kept")
     until(lambda: "no more callbacks are posted" in caplog.text)
     bob.close()
-    (said,) = [record for record in caplog.records if "callbacks are posted" in record.getMessage()]
-    assert (said.levelno, said.exc_info is None) == (level, level == logging.DEBUG)
+    (logged,) = [record for record in caplog.records if "callbacks are posted" in record.getMessage()]
+    assert (logged.levelno, logged.exc_info is None) == (level, level == logging.DEBUG)
     recorder = Recorder()
     again = harness.client(session_store=store)
     again.add_message_listener("recorder", recorder)

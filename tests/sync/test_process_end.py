@@ -124,15 +124,15 @@ def test_ctrl_c_cancels_the_pending_call_only(harness: SyncHarness, tmp_path: Pa
         try:
             assert process.stdout is not None
             assert process.stderr is not None
-            said = []
+            lines = []
             for _ in range(2):
                 assert process.stdout.readline() == "waits\n"
                 process.send_signal(signal.SIGINT)
-                said.append(process.stdout.readline())
+                lines.append(process.stdout.readline())
             printed, errors = process.stdout.read(), process.stderr.read()
             process.wait(30)
         finally:
             process.kill()
     assert (errors, process.returncode) == ("", 0)
-    assert (said[0], printed) == ("interrupted True 0\n", "[]\n")
-    assert said[1].startswith("interrupted True")
+    assert (lines[0], printed) == ("interrupted True 0\n", "[]\n")
+    assert lines[1].startswith("interrupted True")

@@ -49,17 +49,17 @@ class Table:
         return ChatApp(ProfileBook(self.folder / "profiles"), profile, secret, **more)
 
     @asynccontextmanager
-    async def chat(self, uid: str = "alice", size: tuple[int, int] = (100, 30), **more: Any) -> AsyncIterator[Shown]:
+    async def chat(self, uid: str = "alice", size: tuple[int, int] = (100, 30), **more: Any) -> AsyncIterator[Screen]:
         """Run the chat of a user, logged in and connected."""
         app = self.app(uid, **more)
         async with app.run_test(size=size, notifications=True) as pilot:
-            shown = Shown(app, pilot)
-            await shown.until("ctrl+k jump")
+            screen = Screen(app, pilot)
+            await screen.until("ctrl+k jump")
             await app.chat.wait_connected(DEADLINE_SECONDS)
-            yield shown
+            yield screen
 
 
-class Shown:
+class Screen:
     """What a user sees of an app, and the keys that they press."""
 
     def __init__(self, app: Any, pilot: Any) -> None:

@@ -26,7 +26,7 @@ from tailwire.sdk.live.message_list import LiveMessage, MessageState
 from tailwire.tui.chat_screen import ChatScreen
 from tailwire.tui.help import HelpScreen
 from tailwire.tui.login import LoginScreen
-from tailwire.tui.picker import Choice, Picker, among
+from tailwire.tui.picker import Choice, Picker, find_among
 from tailwire.tui.pictures import half_blocks
 from tailwire.tui.profiles import Profile
 from tailwire.tui.style import STYLE
@@ -37,7 +37,7 @@ ALICE, BOB, CAROL = User("alice", "Alice"), User("bob", "Bob", status="online"),
 DESIGN = Group("design", "Design")
 
 
-def said(number: int, sender: User, text: str, minute: int, **more: Any) -> LiveMessage:
+def live_message(number: int, sender: User, text: str, minute: int, **more: Any) -> LiveMessage:
     """Return a message."""
     raw = more.pop("raw", {})
     message = TextMessage(receiver="design", receiver_type="group", id=number, sender=sender, text=text,
@@ -51,30 +51,30 @@ def reactions(*counts: tuple[str, int, bool]) -> dict[str, Any]:
 
 
 MESSAGES: tuple[LiveMessage, ...] = (
-    said(1, BOB, "Good morning! The new layout is on the test server.", 0),
-    said(2, BOB, "It follows the theme of the terminal, and the columns stay aligned, also beside emoji 🚀.", 1,
+    live_message(1, BOB, "Good morning! The new layout is on the test server.", 0),
+    live_message(2, BOB, "It follows the theme of the terminal, and the columns stay aligned, also beside emoji 🚀.", 1,
          raw={"data": reactions(("👍", 3, True), ("🎉", 1, False))}),
-    said(3, CAROL, "I tried it over the train's Wi-Fi. The line was cut four times and nothing was lost.", 4,
+    live_message(3, CAROL, "I tried it over the train's Wi-Fi. The line was cut four times and nothing was lost.", 4,
          raw={"replyCount": 2}),
-    said(4, ALICE, "Lovely. Did the messages that you wrote in the tunnel arrive once?", 6, read_at=NOW + 400),
+    live_message(4, ALICE, "Lovely. Did the messages that you wrote in the tunnel arrive once?", 6, read_at=NOW + 400),
     LiveMessage("m5", MediaMessage(receiver="design", receiver_type="group", id=5, sender=CAROL, sent_at=NOW + 480,
                                    attachments=[Attachment("http://x/1", "trace-of-the-trip.json", size=48_300)])),
-    said(6, CAROL, "Exactly once, see the trace.", 8, edited_at=NOW + 490),
-    said(7, ALICE, "Then let us ship it.", 9, delivered_at=NOW + 560),
+    live_message(6, CAROL, "Exactly once, see the trace.", 8, edited_at=NOW + 490),
+    live_message(7, ALICE, "Then let us ship it.", 9, delivered_at=NOW + 560),
     LiveMessage("q1", TextMessage(receiver="design", text="Writing the release notes now."), MessageState.PENDING),
     LiveMessage("q2", TextMessage(receiver="design", text="And the file."), MessageState.FAILED,
                 error=failure("ERR_FILE_SIZE_EXCEEDED")),
 )  # fmt: skip
 THREAD = (
-    said(11, BOB, "Four times? Which line is that?", 5),
-    said(12, CAROL, "The one along the river.", 5),
+    live_message(11, BOB, "Four times? Which line is that?", 5),
+    live_message(12, CAROL, "The one along the river.", 5),
 )
 CONVERSATIONS = (
     LiveConversation("group:design", Conversation("g", "group", DESIGN, last_message=MESSAGES[6].message)),
-    LiveConversation("user:bob", Conversation("b", "user", BOB, said(21, BOB, "lunch at twelve?", 3).message, 2), (BOB,)),
-    LiveConversation("user:carol", Conversation("c", "user", CAROL, said(22, CAROL, "thank you!", 2).message)),
+    LiveConversation("user:bob", Conversation("b", "user", BOB, live_message(21, BOB, "lunch at twelve?", 3).message, 2), (BOB,)),
+    LiveConversation("user:carol", Conversation("c", "user", CAROL, live_message(22, CAROL, "thank you!", 2).message)),
     LiveConversation("group:lounge", Conversation("l", "group", Group("lounge", "Lounge"),
-                                                  said(23, BOB, "who has the key?", 1).message, 14)),
+                                                  live_message(23, BOB, "who has the key?", 1).message, 14)),
 )  # fmt: skip
 
 
@@ -105,7 +105,7 @@ class FixedClient:
             SimpleNamespace(at=62.7, status="connecting", trigger="TimerFired", cause=None),
         ]
         self.connection = SimpleNamespace(
-            explain=lambda: why, subscribe=lambda told: lambda: None, history=transitions, status=status
+            explain=lambda: why, subscribe=lambda receive: lambda: None, history=transitions, status=status
         )
 
     def get_connection_status(self) -> ConnectionStatus:
@@ -229,7 +229,9 @@ SCENES: dict[str, Scene] = {
     "login": (lambda: LoginScreen(LOGIN_PROFILES, Profile("", "", "")), (80, 26), _nothing),
     "keys": (lambda: HelpScreen(), (80, 40), _nothing),
     "search": (
-        lambda: Picker("Search in #Design", "Words", among([Choice("09:08  Carol: Exactly once, see the trace.", 1)])),
+        lambda: Picker(
+            "Search in #Design", "Words", find_among([Choice("09:08  Carol: Exactly once, see the trace.", 1)])
+        ),
         (80, 20),
         _nothing,
     ),
@@ -237,7 +239,7 @@ SCENES: dict[str, Scene] = {
 """The screens by name: what is shown, the size of the terminal, and the keys that are pressed."""
 
 
-async def drawn(name: str) -> str:
+async def draw_scene(name: str) -> str:
     """Return a screen as SVG."""
     make, size, press = SCENES[name]
     app = SceneApp(make())

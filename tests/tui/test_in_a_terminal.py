@@ -20,7 +20,7 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
     return {"PYTHONPATH": str(ROOT / "src"), "HOME": str(folder), "XDG_DATA_HOME": str(folder), **more}
 
 
-async def gone(shell: Shell, text: str) -> None:
+async def wait_gone(shell: Shell, text: str) -> None:
     """Wait until a text is not on the screen."""
     await shell.until(lambda: text not in shell.text, f"without {text}")
 
@@ -99,6 +99,6 @@ async def test_command_without_a_terminal_is_refused(tmp_path: Path):
         sys.executable, "-m", "tailwire", "chat", stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=environment(tmp_path),
     )  # fmt: skip
-    _, said = await process.communicate()
+    _, output = await process.communicate()
     assert process.returncode == 2
-    assert said.decode() == "tailwire: chat needs a terminal: run it without pipes\n"
+    assert output.decode() == "tailwire: chat needs a terminal: run it without pipes\n"

@@ -7,7 +7,7 @@ import stat
 
 import pytest
 
-from tui.conftest import Shown, Table
+from tui.conftest import Screen, Table
 from tui.marks import needs_textual
 
 pytestmark = [pytest.mark.gui, needs_textual]
@@ -16,29 +16,29 @@ pytestmark = [pytest.mark.gui, needs_textual]
 async def test_wrong_token_is_refused_with_advice(table: Table):
     app = table.app(token="0" * 40)
     async with app.run_test(size=(80, 30), notifications=True) as pilot:
-        await Shown(app, pilot).until("Not logged in.", "Paste a", "tailwire token create UID")
+        await Screen(app, pilot).until("Not logged in.", "Paste a", "tailwire token create UID")
 
 
 async def test_token_of_another_user_is_refused(table: Table):
     app = table.app(token=table.tokens["bob"])
     async with app.run_test(size=(80, 30), notifications=True) as pilot:
-        await Shown(app, pilot).until("The token belongs to bob")
+        await Screen(app, pilot).until("The token belongs to bob")
 
 
 async def test_server_that_does_not_run_is_named_with_advice(table: Table):
     app = table.app(url="http://127.0.0.1:9")
     async with app.run_test(size=(80, 30), notifications=True) as pilot:
-        await Shown(app, pilot).until("Not logged in.", "`tailwire", "doctor")
+        await Screen(app, pilot).until("Not logged in.", "`tailwire", "doctor")
 
 
 async def test_missing_fields_are_named(table: Table):
     app = table.app(uid="alice", token="")
     app._profile = type(app._profile)("", "", "")
     async with app.run_test(size=(80, 30), notifications=True) as pilot:
-        shown = Shown(app, pilot)
-        await shown.until("tailwire chat", "Server")
-        await shown.press("enter")
-        await shown.until("Fill in the server's address.")
+        screen = Screen(app, pilot)
+        await screen.until("tailwire chat", "Server")
+        await screen.press("enter")
+        await screen.until("Fill in the server's address.")
 
 
 async def test_saved_profile_logs_in_without_a_token(table: Table):
@@ -47,10 +47,10 @@ async def test_saved_profile_logs_in_without_a_token(table: Table):
     app = table.app(token="")
     app._profile = type(app._profile)("", "", "")
     async with app.run_test(size=(80, 30), notifications=True) as pilot:
-        shown = Shown(app, pilot)
-        await shown.until("Saved profiles", "alice on 127.0.0.1")
-        await shown.press("enter")
-        await shown.until("● Alice")
+        screen = Screen(app, pilot)
+        await screen.until("Saved profiles", "alice on 127.0.0.1")
+        await screen.press("enter")
+        await screen.until("● Alice")
 
 
 async def test_token_can_be_pasted_for_a_named_user_while_other_profiles_are_saved(table: Table):
@@ -58,11 +58,11 @@ async def test_token_can_be_pasted_for_a_named_user_while_other_profiles_are_sav
         pass
     app = table.app(uid="bob", token="")
     async with app.run_test(size=(80, 30), notifications=True) as pilot:
-        shown = Shown(app, pilot)
-        await shown.until("Saved profiles", "There is no saved session of bob")
-        await shown.type(table.tokens["bob"])
-        await shown.press("enter")
-        await shown.until("● Bob")
+        screen = Screen(app, pilot)
+        await screen.until("Saved profiles", "There is no saved session of bob")
+        await screen.type(table.tokens["bob"])
+        await screen.press("enter")
+        await screen.until("● Bob")
 
 
 async def test_saved_profile_without_a_session_asks_for_its_token(table: Table):
@@ -73,13 +73,13 @@ async def test_saved_profile_without_a_session_asks_for_its_token(table: Table):
     app = table.app(token="")
     app._profile = type(app._profile)("", "", "")
     async with app.run_test(size=(80, 30), notifications=True) as pilot:
-        shown = Shown(app, pilot)
-        await shown.until("Saved profiles", "alice on 127.0.0.1")
-        await shown.press("enter")
-        await shown.until("There is no saved session of alice")
-        await shown.type(table.tokens["alice"])
-        await shown.press("enter")
-        await shown.until("● Alice")
+        screen = Screen(app, pilot)
+        await screen.until("Saved profiles", "alice on 127.0.0.1")
+        await screen.press("enter")
+        await screen.until("There is no saved session of alice")
+        await screen.type(table.tokens["alice"])
+        await screen.press("enter")
+        await screen.until("● Alice")
 
 
 async def test_profiles_contain_no_token_and_sessions_are_readable_only_by_the_user(table: Table):
@@ -100,7 +100,7 @@ async def test_chat_starts_from_a_saved_session_while_the_server_is_unreachable(
     table.server.stop()
     app = table.app(token="")
     async with app.run_test(size=(100, 30), notifications=True) as pilot:
-        shown = Shown(app, pilot)
-        await shown.until("○ Alice", "ctrl+k jump")
+        screen = Screen(app, pilot)
+        await screen.until("○ Alice", "ctrl+k jump")
         table.server.start()
-        await shown.until("● Alice")
+        await screen.until("● Alice")

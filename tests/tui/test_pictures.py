@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from tailwire import MediaMessage, User
-from tailwire.tui.files import FileProblem, clean_name, free_path, is_of, is_web_address, saved
+from tailwire.tui.files import FileProblem, clean_name, free_path, is_of, is_web_address, save_file
 from tailwire.tui.pictures import MAX_ROWS, NARROW, WIDE, Pictures, half_blocks
 from tailwire.wire.entities import Attachment
 
@@ -89,11 +89,11 @@ def message(url: str, size: int = 100, mime: str = "image/png", thumbnail: str =
 
 
 async def test_only_small_pictures_of_the_server_are_fetched_and_each_once():
-    asked = []
+    requests = []
     changed = asyncio.Event()
 
     async def fetch(url, limit):
-        asked.append(url)
+        requests.append(url)
         return encoded(Image.new("RGB", (4, 4), "red"))
 
     pictures = Pictures(fetch, lambda url: is_of(url, "http://here:1"), changed.set)
@@ -108,7 +108,7 @@ async def test_only_small_pictures_of_the_server_are_fetched_and_each_once():
     assert pictures.lines(small, WIDE) == pictures.lines(small, WIDE) == []
     await asyncio.wait_for(changed.wait(), 10)
     assert pictures.lines(small, WIDE)
-    assert asked == ["http://here:1/small"]
+    assert requests == ["http://here:1/small"]
     pictures.close()
 
 
@@ -148,5 +148,5 @@ def test_file_never_replaces_another_one_or_follows_a_link(tmp_path):
 async def test_file_that_cannot_be_fetched_leaves_nothing(tmp_path):
     for url in ("http://127.0.0.1:9/x", "file:///etc/passwd", "http://[bad"):
         with pytest.raises(FileProblem):
-            await saved(url, "x", tmp_path)
+            await save_file(url, "x", tmp_path)
     assert list(tmp_path.iterdir()) == []

@@ -34,10 +34,10 @@ FORBIDDEN = re.compile(
 def test_safe_text_contains_nothing_that_controls_a_terminal(text: str):
     from tailwire.tui.safe_text import safe
 
-    shown = safe(text)
-    assert not FORBIDDEN.search(shown)
-    assert not re.search(r"[\u0300-\u036f]{4}", shown)
-    shown.encode("utf-8")
+    screen = safe(text)
+    assert not FORBIDDEN.search(screen)
+    assert not re.search(r"[\u0300-\u036f]{4}", screen)
+    screen.encode("utf-8")
 
 
 @given(text=HOSTILE, width=st.integers(2, 60))
@@ -46,10 +46,10 @@ def test_wrapped_lines_fit_and_lose_nothing_but_spaces(text: str, width: int):
 
     from tailwire.tui.safe_text import safe, wrapped
 
-    shown = safe(text)
-    lines = wrapped(shown, width)
+    screen = safe(text)
+    lines = wrapped(screen, width)
     assert all(cell_len(line) <= width for line in lines)
-    assert re.sub(r"\s", "", "".join(lines)) == re.sub(r"\s", "", shown)
+    assert re.sub(r"\s", "", "".join(lines)) == re.sub(r"\s", "", screen)
 
 
 @given(name=HOSTILE, text=HOSTILE, file=HOSTILE, reaction=HOSTILE, width=st.integers(20, 100))
@@ -101,9 +101,9 @@ async def test_terminal_receives_no_escape_sequence_of_another_user(tailwire_ser
     evil = "look\x1b[2J\x1b]52;c;AAAA\x07here \x9b5m [red]markup[/red] \u202etxt"
     await mallory.send_message(TextMessage(receiver="alice", text=evil))
     await mallory.aclose()
-    async with table.chat() as shown:
-        await shown.until("look␛[2J␛]52;c;AAAA␇here", "[red]markup[/red]")
-        assert not FORBIDDEN.search(shown.text)
-        drawn = shown.app.screen._compositor.render_strips()
+    async with table.chat() as screen:
+        await screen.until("look␛[2J␛]52;c;AAAA␇here", "[red]markup[/red]")
+        assert not FORBIDDEN.search(screen.text)
+        drawn = screen.app.screen._compositor.render_strips()
         for line in drawn:
             assert not any(FORBIDDEN.search(segment.text) for segment in line)

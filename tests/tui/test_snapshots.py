@@ -23,12 +23,12 @@ def test_every_scene_has_a_snapshot():
 
 @pytest.mark.parametrize("name", NAMES)
 async def test_screen_looks_like_its_snapshot(name: str, monkeypatch, tmp_path):
-    from tui.scenes import drawn
+    from tui.scenes import draw_scene
 
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
     try:
-        now = await drawn(name)
+        now = await draw_scene(name)
     finally:
         monkeypatch.undo()
         time.tzset()

@@ -22,17 +22,17 @@ def reply(parent: int, sender: str = "bob", receiver: str = "alice", kind: str =
     )
 
 
-def threads(told: list[str]):
+def threads(changes: list[str]):
     from tailwire.tui.unread_threads import UnreadThreads
 
-    return UnreadThreads("alice", lambda: told.append("changed"))
+    return UnreadThreads("alice", lambda: changes.append("changed"))
 
 
 def test_reply_marks_a_thread_of_its_conversation_until_it_is_opened():
     from tailwire.tui.wording import Place
 
-    told: list[str] = []
-    unread = threads(told)
+    changes: list[str] = []
+    unread = threads(changes)
     unread.on_text_message_received(reply(1))
     unread.on_text_message_received(reply(2, receiver="team", kind="group"))
     unread.on_text_message_received(reply(0))
@@ -43,7 +43,7 @@ def test_reply_marks_a_thread_of_its_conversation_until_it_is_opened():
     unread.opened(Place("group", "team", parent=2))
     assert unread.of(Place("group", "team")) == set()
     assert unread.of(Place("user", "bob")) == {1}
-    assert told == ["changed"] * 3
+    assert changes == ["changed"] * 3
 
 
 def test_own_reply_from_another_device_removes_the_mark():

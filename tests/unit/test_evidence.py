@@ -45,9 +45,9 @@ def test_mentions_refusals_and_other_operations_are_not_evidence(code):
 
 
 def test_fixed_path_is_not_taken_for_one_with_a_parameter():
-    asked = read('await rest("GET", "/webhooks/triggers")').requests
-    assert not evidence.asks("GET /webhooks/{id}", asked, ["GET /webhooks/triggers"])
-    assert evidence.asks("GET /webhooks/triggers", asked, ["GET /webhooks/triggers"])
+    requests = read('await rest("GET", "/webhooks/triggers")').requests
+    assert not evidence.asks("GET /webhooks/{id}", requests, ["GET /webhooks/triggers"])
+    assert evidence.asks("GET /webhooks/triggers", requests, ["GET /webhooks/triggers"])
 
 
 @pytest.mark.slow

@@ -16,15 +16,15 @@ import check_links
 class Site(BaseHTTPRequestHandler):
     """Answers `/STATUS`; `/busy` with 503 once, `/moved` with a redirect to `/404`."""
 
-    asked: Counter[str] = Counter()
+    requests: Counter[str] = Counter()
 
     def do_GET(self) -> None:
-        self.asked[self.path] += 1
+        self.requests[self.path] += 1
         if self.path == "/moved":
             self.send_response(302)
             self.send_header("location", "/404")
         elif self.path == "/busy":
-            self.send_response(503 if self.asked[self.path] == 1 else 200)
+            self.send_response(503 if self.requests[self.path] == 1 else 200)
         else:
             self.send_response(int(self.path[1:]))
         self.send_header("content-length", "0")
@@ -37,7 +37,7 @@ class Site(BaseHTTPRequestHandler):
 @pytest.fixture
 def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setattr(check_links, "PAUSE_SECONDS", 0.0)
-    Site.asked.clear()
+    Site.requests.clear()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -48,7 +48,7 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    ("path", "said"),
+    ("path", "problem"),
     [
         ("200", ""),
         ("403", ""),
@@ -59,9 +59,9 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         ("moved", "status 404"),
     ],
 )
-def test_link_is_broken_if_it_leads_to_no_page_after_three_tries(site, path, said):
+def test_link_is_broken_if_it_leads_to_no_page_after_three_tries(site, path, problem):
     with httpx2.Client(follow_redirects=True) as client:
-        assert check_links.problem(client, f"{site}/{path}") == said
+        assert check_links.problem(client, f"{site}/{path}") == problem
 
 
 def test_link_to_a_site_that_does_not_answer_is_broken(site):

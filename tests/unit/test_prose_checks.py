@@ -10,7 +10,7 @@ import check_references
 import check_words
 
 
-def written(folder, monkeypatch, text, name="module.py"):
+def write_file(folder, monkeypatch, text, name="module.py"):
     """Write a file in a tree of its own. Return its path."""
     monkeypatch.setattr(check_words, "ROOT", folder)
     monkeypatch.setattr(check_references, "ROOT", folder)
@@ -33,10 +33,14 @@ def written(folder, monkeypatch, text, name="module.py"):
         '"""Responses that something in between has sent."""',
         "x = 1  # which users came or went",
         '"""Servers that look at messages."""',
+        "def f(told): pass",
+        "for said in (): pass",
+        "def given(): pass",
+        "def test_user_is_not_told_when_it_ends(): pass",
     ],
 )
-def test_unwanted_words_are_found_in_docstrings_comments_and_test_names(tmp_path, monkeypatch, text):
-    (problem,) = check_words.problems(written(tmp_path, monkeypatch, text))
+def test_unwanted_words_are_found_in_docstrings_comments_and_names(tmp_path, monkeypatch, text):
+    (problem,) = check_words.problems(write_file(tmp_path, monkeypatch, text))
     assert problem.startswith("module.py:")
 
 
@@ -46,15 +50,18 @@ def test_unwanted_words_are_found_in_docstrings_comments_and_test_names(tmp_path
         'x = "she is told at the most"',
         '"""Return True if there is no limit; it is no longer open."""',
         "she = none = 1",
+        "from hypothesis import given",
+        "class A:\n    def f(self):\n        return self.told",
+        "def test_two_modules_are_not_told_apart(): pass",
         'def f():\n    """Record that it has ended.\n\n    Note that it may begin again.\n    """',
     ],
 )
 def test_code_texts_and_plain_words_are_left_alone(tmp_path, monkeypatch, text):
-    assert check_words.problems(written(tmp_path, monkeypatch, text)) == []
+    assert check_words.problems(write_file(tmp_path, monkeypatch, text)) == []
 
 
 def test_page_is_read_line_by_line(tmp_path, monkeypatch):
-    page = written(tmp_path, monkeypatch, "# Page\n\nWaits in vain.\n", "page.md")
+    page = write_file(tmp_path, monkeypatch, "# Page\n\nWaits in vain.\n", "page.md")
     assert check_words.problems(page) == ["page.md:3: 'in vain': without success"]
 
 
@@ -62,7 +69,7 @@ def test_missing_pages_and_unknown_ids_are_found(tmp_path, monkeypatch):
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "sdk.md").write_text("", encoding="utf-8")
     text = '"""See docs/sdk.md, sdk.md and gone.md (C1, C99)."""'
-    assert check_references.problems(written(tmp_path, monkeypatch, text), {"C1"}) == [
+    assert check_references.problems(write_file(tmp_path, monkeypatch, text), {"C1"}) == [
         "module.py:1: the specification has no C99",
         "module.py:1: there is no page gone.md",
         "module.py:1: there is no page sdk.md; write docs/sdk.md",

@@ -49,7 +49,7 @@ def test_links_in_code_are_left_alone():
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "problem"),
     [
         ('<script src="https://example.com/a.js"></script>', "loads https://example.com/a.js from elsewhere"),
         ('<img src="//example.com/a.png">', "loads //example.com/a.png from elsewhere"),
@@ -61,9 +61,9 @@ def test_links_in_code_are_left_alone():
         ('<a href="https://example.com">x</a>', ""),
     ],
 )
-def test_check_of_the_site_finds_missing_targets_and_foreign_files(tmp_path: Path, body: str, said: str):
+def test_check_of_the_site_finds_missing_targets_and_foreign_files(tmp_path: Path, body: str, problem: str):
     (tmp_path / "index.html").write_text(f"<html><body>{body}</body></html>")
-    assert check_site.problems(tmp_path) == ([f"index.html: {said}"] if said else [])
+    assert check_site.problems(tmp_path) == ([f"index.html: {problem}"] if problem else [])
 
 
 @pytest.mark.parametrize("name", ["a.css", "a.svg"])

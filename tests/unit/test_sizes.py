@@ -37,14 +37,14 @@ def test_make_thorough_runs_what_is_marked_in_full():
 def test_every_planted_fault_has_recorded_seeds():
     searches = [*test_faults_are_found.searches(), *test_servers.searches()]
     names = {fault_seeds.name_of(plant) for plant, _ in searches}
-    assert names <= set(fault_seeds.recorded())
-    assert [name for name, seeds in fault_seeds.recorded().items() if not seeds] == []
+    assert names <= set(fault_seeds.recorded_seeds())
+    assert [name for name, seeds in fault_seeds.recorded_seeds().items() if not seeds] == []
 
 
 @pytest.mark.parametrize("thorough", [False, True])
 def test_fault_that_only_another_seed_finds_fails_the_thorough_run_and_names_it(monkeypatch, thorough):
     monkeypatch.setattr(fault_seeds, "THOROUGH", thorough)
-    monkeypatch.setattr(fault_seeds, "recorded", lambda: {"a fault": [3]})
+    monkeypatch.setattr(fault_seeds, "recorded_seeds", lambda: {"a fault": [3]})
     fault_seeds.require_found("a fault", lambda seed: seed == 3)
     if thorough:
         with pytest.raises(pytest.fail.Exception, match="17"):

@@ -54,7 +54,7 @@ def watch_android(chat: WatchedClient) -> Watch:
         )
     watch = Watch(chat, "android", ["paused"])
     try:
-        watch.at_close(observe(watch.say))
+        watch.at_close(observe(watch.report_threadsafe))
     except BaseException:
         watch.close()
         raise

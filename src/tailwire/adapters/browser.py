@@ -55,7 +55,7 @@ def watch_page(chat: WatchedClient, window: Any, proxied: Callable[[Callable[...
     watch = Watch(chat, "page", ("hidden", "paused", "network"))
 
     def check_visibility(_: object = None) -> None:
-        watch.see("hidden" if document.visibilityState == "hidden" else "resumed")
+        watch.report("hidden" if document.visibilityState == "hidden" else "resumed")
 
     def listen(target: Any, event: str, callback: Callable[[Any], None]) -> None:
         proxy = proxied(callback)
@@ -68,13 +68,13 @@ def watch_page(chat: WatchedClient, window: Any, proxied: Callable[[Callable[...
         watch.at_close(undo)
 
     listen(document, "visibilitychange", check_visibility)
-    listen(window, "pagehide", lambda _: watch.see("detached"))
+    listen(window, "pagehide", lambda _: watch.report("detached"))
     listen(window, "pageshow", check_visibility)
-    listen(document, "freeze", lambda _: watch.see("paused"))
+    listen(document, "freeze", lambda _: watch.report("paused"))
     listen(document, "resume", check_visibility)
-    listen(window, "offline", lambda _: watch.see_network("offline"))
-    listen(window, "online", lambda _: watch.see_network("online"))
+    listen(window, "offline", lambda _: watch.report_network("offline"))
+    listen(window, "online", lambda _: watch.report_network("online"))
     check_visibility()
     if window.navigator.onLine is False:
-        watch.see_network("offline")
+        watch.report_network("offline")
     return watch

@@ -21,7 +21,7 @@ _RESPONSE_SIGNATURES = {"Get": "v", "Inhibit": "h", "NameHasOwner": "b", "GetNam
 INSTALL = 'pip install "tailwire[desktop]"'
 
 
-class NoBus(Exception):
+class BusUnavailable(Exception):
     """The system bus is missing or does not respond."""
 
 
@@ -32,8 +32,8 @@ class BusRefused(Exception):
         name: the name of the error, such as `org.freedesktop.DBus.Error.ServiceUnknown`.
     """
 
-    def __init__(self, name: str, said: str) -> None:
-        super().__init__(f"{name}: {said}")
+    def __init__(self, name: str, text: str) -> None:
+        super().__init__(f"{name}: {text}")
         self.name = name
 
 
@@ -66,7 +66,7 @@ class Bus:
 
         Raises:
             BusRefused: the call returned an error, or a value of the wrong type.
-            NoBus: the call timed out, or the connection is lost.
+            BusUnavailable: the call timed out, or the connection is lost.
         """
         destination, path, interface = to
         message = self._dbus.Message(
@@ -76,14 +76,14 @@ class Bus:
             async with asyncio.timeout(RESPONSE_TIMEOUT_SECONDS):
                 answer = await self._connection.call(message)
         except (OSError, EOFError, TimeoutError) as e:
-            raise NoBus(f"{destination} does not respond: {e!r}") from e
+            raise BusUnavailable(f"{destination} does not respond: {e!r}") from e
         if answer.message_type is self._dbus.MessageType.ERROR:
             raise BusRefused(answer.error_name or "", str(answer.body[0]) if answer.body else "")
         if answer.signature != _RESPONSE_SIGNATURES.get(member, answer.signature):
             for descriptor in answer.unix_fds:
                 os.close(descriptor)
-            said = f"{destination} responded to {member} with the wrong signature {answer.signature!r}"
-            raise BusRefused("org.freedesktop.DBus.Error.InvalidSignature", said)
+            text = f"{destination} responded to {member} with the wrong signature {answer.signature!r}"
+            raise BusRefused("org.freedesktop.DBus.Error.InvalidSignature", text)
         return list(answer.body), list(answer.unix_fds)
 
     async def listen(self, source: tuple[str, str, str], member: str, callback: Callable[[list[Any]], object]) -> None:
@@ -100,7 +100,7 @@ class Bus:
 
         Raises:
             BusRefused: the bus refuses the subscription.
-            NoBus: the bus does not respond.
+            BusUnavailable: the bus does not respond.
         """
         sender, path, interface = source
 
@@ -145,7 +145,7 @@ class Bus:
 
         Raises:
             BusRefused: the bus refuses the subscription.
-            NoBus: the bus does not respond.
+            BusUnavailable: the bus does not respond.
         """
 
         def changed(body: list[Any]) -> None:
@@ -158,7 +158,7 @@ class Bus:
         """Return whether a service exists.
 
         Raises:
-            NoBus: the bus does not respond.
+            BusUnavailable: the bus does not respond.
         """
         (answer,), _ = await self.call(_BUS, "NameHasOwner", "s", [name])
         return bool(answer)
@@ -174,10 +174,10 @@ async def system_bus() -> AsyncIterator[Bus]:
     """Connect to the system bus while the block runs. The address is `DBUS_SYSTEM_BUS_ADDRESS`, or the default one.
 
     Raises:
-        NoBus: dbus-fast is not installed, or there is no bus.
+        BusUnavailable: dbus-fast is not installed, or there is no bus.
     """
     if not is_installed():
-        raise NoBus(f"dbus-fast is not installed: {INSTALL}")
+        raise BusUnavailable(f"dbus-fast is not installed: {INSTALL}")
     dbus, aio = importlib.import_module("dbus_fast"), importlib.import_module("dbus_fast.aio")
     connection = None
     try:
@@ -185,7 +185,7 @@ async def system_bus() -> AsyncIterator[Bus]:
         async with asyncio.timeout(CONNECT_TIMEOUT_SECONDS):
             await connection.connect()
     except (OSError, EOFError, TimeoutError, dbus.AuthError, dbus.InvalidAddressError) as e:
-        raise NoBus(f"the system bus cannot be reached: {e!r}") from e
+        raise BusUnavailable(f"the system bus cannot be reached: {e!r}") from e
     try:
         yield Bus(connection, dbus)
     finally:

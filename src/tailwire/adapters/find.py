@@ -70,7 +70,7 @@ def _running_qt() -> Any:
     )
 
 
-def _is_here(yes: bool) -> bool | None:
+def _true_or_none(yes: bool) -> bool | None:
     return True if yes else None
 
 
@@ -89,16 +89,16 @@ TOOLKITS = (
             imported=("PySide6.QtGui", "PyQt6.QtGui")),
     Toolkit("Tk", "tk", ("tkinter",), lambda: _found("tkinter", "_default_root"), "", ("hidden",)),
     Toolkit(
-        "a browser's page (Pyodide)", "browser", ("pyodide",), lambda: _is_here(sys.platform == "emscripten"), "",
+        "a browser's page (Pyodide)", "browser", ("pyodide",), lambda: _true_or_none(sys.platform == "emscripten"), "",
         ("hidden", "paused", "network"), takes_app=False, takes_hidden=False,
     ),
     Toolkit(
         "Android", "android", (),
-        lambda: _is_here(hasattr(sys, "getandroidapilevel") or "ANDROID_ARGUMENT" in os.environ), "",
+        lambda: _true_or_none(hasattr(sys, "getandroidapilevel") or "ANDROID_ARGUMENT" in os.environ), "",
         ("paused",), takes_app=False, takes_hidden=False,
     ),
     Toolkit(
-        "iOS", "ios", (), lambda: _is_here(sys.platform == "ios"), "",
+        "iOS", "ios", (), lambda: _true_or_none(sys.platform == "ios"), "",
         ("paused",), takes_app=False, takes_hidden=False,
     ),
 )  # fmt: skip

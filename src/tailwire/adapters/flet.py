@@ -56,7 +56,7 @@ def watch_flet(chat: WatchedClient, page: Any, *, hidden: Hidden = "background")
     watch = Watch(chat, "flet", ["hidden", "paused"], hidden=hidden)
     connectivity = _connectivity(page)
     if connectivity is not None:
-        watch.learn("hidden", "paused", "network")
+        watch.set_abilities("hidden", "paused", "network")
     life: list[Lifecycle] = ["resumed"]  # the last state except `inactive`; restored when the page reconnects
 
     def on_lifecycle_change(event: Any) -> None:
@@ -64,13 +64,13 @@ def watch_flet(chat: WatchedClient, page: Any, *, hidden: Hidden = "background")
         if lifecycle is not None:
             if lifecycle != "inactive":
                 life[0] = lifecycle
-            watch.see(lifecycle)
+            watch.report(lifecycle)
 
     _hook(watch, page, "on_app_lifecycle_state_change", on_lifecycle_change)
-    _hook(watch, page, "on_disconnect", lambda _: watch.see("detached"))
-    _hook(watch, page, "on_connect", lambda _: watch.see(life[0]))
+    _hook(watch, page, "on_disconnect", lambda _: watch.report("detached"))
+    _hook(watch, page, "on_connect", lambda _: watch.report(life[0]))
     if connectivity is not None:
-        _hook(watch, connectivity, "on_change", lambda e: watch.see_network(_network(e)))
+        _hook(watch, connectivity, "on_change", lambda e: watch.report_network(_network(e)))
     page.update()  # the page only reports events that have a handler
     return watch
 

@@ -51,7 +51,7 @@ def watch_ios(chat: WatchedClient) -> Watch:
 
     def observe(name: str, lifecycle: Lifecycle) -> Callable[[], None]:
         def on_notification(_notification: object) -> None:
-            watch.say(lifecycle)
+            watch.report_threadsafe(lifecycle)
 
         block = Block(on_notification, None, objc_id)  # the notification centre copies it, and rubicon keeps the copy
         token = center.addObserverForName(name, object=None, queue=None, usingBlock=block)

@@ -70,7 +70,7 @@ def _begin(watch: Watch, app: Any, window: Any, clock: Any, on_phone: bool) -> N
     last: list[Lifecycle] = ["resumed"]
 
     # Recreating a window sends hide and show in pairs, so check the state one frame later.
-    look = clock.create_trigger(lambda _seconds: watch.say(last[0]))
+    look = clock.create_trigger(lambda _seconds: watch.report_threadsafe(last[0]))
     watch.at_close(look.cancel)
 
     def reported_later(lifecycle: Lifecycle) -> Any:
@@ -84,7 +84,7 @@ def _begin(watch: Watch, app: Any, window: Any, clock: Any, on_phone: bool) -> N
         def handler(*_: object) -> None:  # after a pause or a stop there may be no next frame
             last[0] = lifecycle
             look.cancel()
-            watch.say(lifecycle)
+            watch.report_threadsafe(lifecycle)
 
         return handler
 

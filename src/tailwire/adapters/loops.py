@@ -118,7 +118,7 @@ class LoopWatch(Watch):
         Args:
             abilities: any of `hidden`, `paused`, `sleep` and `network`.
         """
-        self.learn(*abilities)
+        self.set_abilities(*abilities)
         with suppress(InvalidStateError):
             self._settled.set_result(None)
 

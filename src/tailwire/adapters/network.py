@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from tailwire.adapters import netlink
-from tailwire.adapters.dbus import Bus, BusRefused, NoBus, is_installed, system_bus
+from tailwire.adapters.dbus import Bus, BusRefused, BusUnavailable, is_installed, system_bus
 from tailwire.adapters.loops import LoopClient, LoopWatch
 from tailwire.adapters.watching import Network
 
@@ -85,7 +85,7 @@ class _Network:
 
     def _report(self, network: Network) -> None:
         self._reported = network
-        self._watch.see_network(network)
+        self._watch.report_network(network)
 
     def _settle(self) -> None:
         if self._reachability is None and self._connectivity is None:
@@ -123,7 +123,7 @@ class _Network:
         except (OSError, NotImplementedError) as e:  # NotImplementedError: the event loop does not support readers
             log.info("this system does not report changes of the network any longer: %r", e)
             self._reachability, self._watch.why_not = None, str(e) or "the event loop cannot watch a socket"
-            self._take_back()
+            self._withdraw_report()
             await self._begun.wait()
             self._settle()
         finally:
@@ -153,7 +153,7 @@ class _Network:
                     await self._follow_manager(bus, owner, lost)
                 finally:
                     lost.cancel()
-        except (NoBus, BusRefused) as e:
+        except (BusUnavailable, BusRefused) as e:
             log.debug("NetworkManager is not available: %s", e)
         finally:
             self._connect(None)
@@ -197,8 +197,8 @@ class _Network:
         elif connectivity == _FULL:
             self._report("online")
         else:
-            self._take_back()
+            self._withdraw_report()
 
-    def _take_back(self) -> None:
+    def _withdraw_report(self) -> None:
         if self._reported == "offline":
             self._report("unknown")

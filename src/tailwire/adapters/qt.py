@@ -78,7 +78,7 @@ def watch_qt(chat: WatchedClient, app: Any = None, *, hidden: Hidden = "backgrou
     else:
         _watch_windows(watch, app, core, gui)
     if not netlink.is_for_apps() and _watch_network(watch, core):
-        watch.learn(*watch.knows, "network")
+        watch.set_abilities(*watch.knows, "network")
     _until_quit(watch, app)
     return watch
 
@@ -86,9 +86,9 @@ def watch_qt(chat: WatchedClient, app: Any = None, *, hidden: Hidden = "backgrou
 def _modules(app: Any) -> tuple[ModuleType, ModuleType]:
     # Prefer the binding of the app, then one that is loaded, then any that is installed.
     of_app = [kind.__module__.partition(".")[0] for kind in type(app).__mro__]
-    given = [name for name in _BINDINGS if name in of_app]
+    bindings = [name for name in _BINDINGS if name in of_app]
     loaded = [name for name in _BINDINGS if f"{name}.QtGui" in sys.modules]
-    for name in given or [*loaded, *_BINDINGS]:
+    for name in bindings or [*loaded, *_BINDINGS]:
         with suppress(ImportError):
             return importlib.import_module(f"{name}.QtCore"), importlib.import_module(f"{name}.QtGui")
     raise RuntimeError("Qt is not installed: pip install PySide6-Essentials (or PyQt6)")
@@ -96,7 +96,7 @@ def _modules(app: Any) -> tuple[ModuleType, ModuleType]:
 
 def _until_quit(watch: Watch, app: Any) -> None:
     def on_quit() -> None:
-        watch.see("detached")
+        watch.report("detached")
         watch.close()
 
     app.aboutToQuit.connect(on_quit)
@@ -105,7 +105,7 @@ def _until_quit(watch: Watch, app: Any) -> None:
 
 def _watch_system(watch: Watch, app: Any) -> None:
     def changed(state: Any) -> None:
-        watch.see(_PHONE_LIFECYCLES[state.name])
+        watch.report(_PHONE_LIFECYCLES[state.name])
 
     app.applicationStateChanged.connect(changed)
     watch.at_close(_undo_all(lambda: app.applicationStateChanged.disconnect(changed)))
@@ -123,12 +123,12 @@ def _watch_network(watch: Watch, core: ModuleType) -> bool:
     network = kind.instance()
 
     def changed(reachability: Any) -> None:
-        watch.see_network(_NETWORK_STATES.get(reachability.name, "unknown"))
+        watch.report_network(_NETWORK_STATES.get(reachability.name, "unknown"))
 
     network.reachabilityChanged.connect(changed)
     watch.at_close(_undo_all(lambda: network.reachabilityChanged.disconnect(changed)))
     if network.reachability() == kind.Reachability.Disconnected:
-        watch.see_network("offline")
+        watch.report_network("offline")
     return True
 
 
@@ -158,12 +158,12 @@ def _watch_windows(watch: Watch, app: Any, core: Any, gui: Any) -> None:
             windows = [w for w in app.topLevelWindows() if w.type() in kinds]
             for window in windows:
                 window.installEventFilter(self)  # installing it again has no effect
-            shown = any(w.isVisible() and not w.windowStates() & minimized for w in windows)
-            if shown:
+            is_visible = any(w.isVisible() and not w.windowStates() & minimized for w in windows)
+            if is_visible:
                 app.removeEventFilter(self)  # do not run Python for every event of a visible app
             else:
                 app.installEventFilter(self)
-            watch.see("resumed" if shown else "hidden")
+            watch.report("resumed" if is_visible else "hidden")
 
     seeing = Windows()
     news = (app.focusWindowChanged, app.lastWindowClosed)  # to notice a new window while another is visible

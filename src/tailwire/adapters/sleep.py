@@ -8,7 +8,7 @@ import os
 import sys
 from typing import Any
 
-from tailwire.adapters.dbus import INSTALL, Bus, BusRefused, NoBus, is_installed, system_bus
+from tailwire.adapters.dbus import INSTALL, Bus, BusRefused, BusUnavailable, is_installed, system_bus
 from tailwire.adapters.loops import LoopClient, LoopWatch, wait_closed
 
 log = logging.getLogger("tailwire")
@@ -74,12 +74,12 @@ class _Sleep:
                     await self._follow_logind(bus, lost)
                 finally:
                     lost.cancel()
-        except (NoBus, BusRefused) as e:
+        except (BusUnavailable, BusRefused) as e:
             self._watch.why_not = str(e)
             log.info("system sleep is not reported in advance: %s", e)
         finally:
             self._release_inhibitor()
-            self._watch.see("resumed")
+            self._watch.report("resumed")
 
     def _prepare(self, body: list[Any]) -> None:
         self._asleep = bool(body[0])
@@ -94,11 +94,11 @@ class _Sleep:
         while not lost.done():
             self._changed.clear()
             if self._asleep:
-                self._watch.see("paused")
+                self._watch.report("paused")
                 await wait_closed(self._chat, CLOSE_TIMEOUT_SECONDS)
                 self._release_inhibitor()
             else:
-                self._watch.see("resumed")
+                self._watch.report("resumed")
                 if self._there and self._inhibitor is None:
                     await self._hold_inhibitor(bus)
                 if self._there:

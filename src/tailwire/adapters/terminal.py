@@ -112,7 +112,7 @@ class _Signals:
         elif self._loop_is_here:
             loop.call_soon_threadsafe(self._begin_to_stop)
         else:
-            self._watch.see("paused")
+            self._watch.report("paused")
             closing = asyncio.run_coroutine_threadsafe(wait_closed(self._chat, CLOSE_TIMEOUT_SECONDS), loop)
             with suppress(TimeoutError):
                 closing.result(2 * CLOSE_TIMEOUT_SECONDS)
@@ -124,7 +124,7 @@ class _Signals:
 
     async def _close_and_stop(self) -> None:
         try:
-            self._watch.see("paused")
+            self._watch.report("paused")
             await wait_closed(self._chat, CLOSE_TIMEOUT_SECONDS)
         finally:
             self._pass_on(None)
@@ -133,14 +133,14 @@ class _Signals:
         before = self._before[signal.SIGTSTP]
         if self._stop is not None and not self._is_over:
             self._stop()
-            self._look_later()
+            self._check_later()
         elif callable(before):
             before(signal.SIGTSTP, frame)
-            self._look_later()
+            self._check_later()
         else:
             self._stop_as_by_default()
             if not self._is_over:
-                self._watch.see("resumed")
+                self._watch.report("resumed")
 
     def _stop_as_by_default(self) -> None:
         # The system's default action ignores the signal in a process that no shell could continue.
@@ -148,15 +148,15 @@ class _Signals:
         os.kill(os.getpid(), signal.SIGTSTP)
         signal.signal(signal.SIGTSTP, handler)
 
-    def _look_later(self) -> None:
+    def _check_later(self) -> None:
         # The app's handler may not have stopped the process. This runs only if the process does.
         loop = self._watch.loop
         if not self._is_over and loop.is_running():
-            self._watch.call(lambda: loop.call_later(STOP_CHECK_SECONDS, self._watch.see, "resumed"))
+            self._watch.call(lambda: loop.call_later(STOP_CHECK_SECONDS, self._watch.report, "resumed"))
 
     def _continued(self, number: int, frame: Any) -> None:
         if not self._is_over and self._watch.loop.is_running():
-            self._watch.loop.call_soon_threadsafe(self._watch.see, "resumed")
+            self._watch.loop.call_soon_threadsafe(self._watch.report, "resumed")
         before = self._before[signal.SIGCONT]
         if callable(before):
             before(number, frame)

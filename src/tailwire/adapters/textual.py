@@ -47,14 +47,14 @@ def watch_textual(chat: LoopClient, app: Any) -> Watch:
             return
         suspending = True
         try:
-            watch.see("paused")
+            watch.report("paused")
             await wait_closed(chat, CLOSE_TIMEOUT_SECONDS)
             stopped = before()
             if inspect.isawaitable(stopped):
                 await stopped
         finally:
             suspending = False
-            watch.see("resumed")  # the process was continued, or could not be stopped
+            watch.report("resumed")  # the process was continued, or could not be stopped
 
     def undo() -> None:
         if vars(app).get("action_suspend_process") is action_suspend_process:

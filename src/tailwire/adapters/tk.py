@@ -62,7 +62,7 @@ class _Windows:
 
     def __init__(self, watch: Watch, root: tkinter.Misc) -> None:
         self._watch, self._root = watch, root
-        self._look = root.register(self._look_soon)
+        self._look = root.register(self._check_soon)
         self._pending = ""
 
     def begin(self) -> None:
@@ -70,20 +70,20 @@ class _Windows:
         for event in _EVENTS_TO_CHECK:
             self._root.tk.call("bind", "all", event, f"+{self._look} %W {event}")
         self._watch.at_close(self._end)
-        self._look_soon()
+        self._check_soon()
 
-    def _look_soon(self, path: str = "", event: str = "") -> None:
+    def _check_soon(self, path: str = "", event: str = "") -> None:
         if event == "<Destroy>" and path == ".":
-            self._watch.see("detached")
+            self._watch.report("detached")
             self._watch.close()
         elif not self._pending:
             self._pending = self._root.after(
-                0, self._look_now
+                0, self._check_now
             )  # not after_idle: update_idletasks() would run it too early
 
-    def _look_now(self) -> None:
+    def _check_now(self) -> None:
         self._pending = ""
-        self._watch.see("resumed" if self._is_shown() else "hidden")
+        self._watch.report("resumed" if self._is_shown() else "hidden")
 
     def _is_shown(self) -> bool:
         tk = self._root.tk

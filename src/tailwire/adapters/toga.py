@@ -63,8 +63,8 @@ def watch_toga(chat: WatchedClient, app: Any, *, hidden: Hidden = "background") 
     watch = Watch(chat, "toga", ["paused" if on_phone else "hidden"], hidden=hidden)
 
     def now() -> Lifecycle:
-        seen = (window.visible and window.state != WindowState.MINIMIZED for window in app.windows)
-        return "resumed" if any(seen) else "hidden"
+        visible = (window.visible and window.state != WindowState.MINIMIZED for window in app.windows)
+        return "resumed" if any(visible) else "hidden"
 
     _begin(watch, app, None if on_phone else now, NativeHandler)
     return watch
@@ -73,41 +73,41 @@ def watch_toga(chat: WatchedClient, app: Any, *, hidden: Hidden = "background") 
 def _begin(watch: Watch, app: Any, now: Callable[[], Lifecycle] | None, native_handler: Callable[[Any], Any]) -> None:
     # `now` checks the windows. It is None on a phone, where they report themselves as visible even in the background.
     soon = app.loop.call_soon_threadsafe
-    turn = _DelayedCheck(soon, lambda: None if now is None else watch.say(now()))
+    turn = _DelayedCheck(soon, lambda: None if now is None else watch.report_threadsafe(now()))
 
-    def heard(event: str) -> None:
+    def on_event(event: str) -> None:
         if now is not None:
-            turn.look()
+            turn.check_soon()
         elif event in ("on_hide", "on_show"):
-            watch.say("paused" if event == "on_hide" else "resumed")
+            watch.report_threadsafe("paused" if event == "on_hide" else "resumed")
 
-    windows = _Windows(heard, native_handler)
+    windows = _Windows(on_event, native_handler)
 
-    def opened(window: Any) -> None:
+    def on_added(window: Any) -> None:
         soon(hold, window)  # the constructor sets the handlers after this
 
     def hold(window: Any) -> None:
         if window in app.windows:
             windows.hold(window)
-            heard("opened")
+            on_event("opened")
 
     def closed(window: Any) -> None:
         windows.forget(window)
-        heard("closed")
+        on_event("closed")
 
     def exits() -> None:
         turn.end()
-        watch.say("detached")
+        watch.report_threadsafe("detached")
 
     watch.at_close(windows.release)
     watch.at_close(turn.end)
     # Toga has no events for new windows or for exit, so hook the methods.
-    watch.at_close(_listen(app.windows, "add", after=opened))
+    watch.at_close(_listen(app.windows, "add", after=on_added))
     watch.at_close(_listen(app.windows, "discard", after=closed))
     watch.at_close(_listen(app, "exit", before=exits))
     for window in app.windows:
         windows.hold(window)
-    heard("started")
+    on_event("started")
 
 
 class _DelayedCheck:
@@ -115,10 +115,10 @@ class _DelayedCheck:
 
     def __init__(self, soon: Callable[[Callable[[], None]], object], look: Callable[[], None]) -> None:
         self._soon = soon
-        self._look_now = look
+        self._check_now = look
         self._coming = self._ended = False
 
-    def look(self) -> None:
+    def check_soon(self) -> None:
         """Check once, one turn later."""
         if not self._coming and not self._ended:
             self._coming = True
@@ -127,7 +127,7 @@ class _DelayedCheck:
     def _check(self) -> None:
         self._coming = False
         if not self._ended:
-            self._look_now()
+            self._check_now()
 
     def end(self) -> None:
         """Stop checking; the windows are being closed."""
@@ -160,16 +160,16 @@ def _listen(
 ) -> Callable[[], None]:
     """Call a function before or after each call of an object's method. Return a function that ends this."""
     method = getattr(owner, name)
-    heard = method if isinstance(method, _HookedMethod) else _HookedMethod(method, method)
-    setattr(owner, name, heard)
-    ways = [(listeners, one) for listeners, one in ((heard.before, before), (heard.after, after)) if one is not None]
+    hooked = method if isinstance(method, _HookedMethod) else _HookedMethod(method, method)
+    setattr(owner, name, hooked)
+    ways = [(listeners, one) for listeners, one in ((hooked.before, before), (hooked.after, after)) if one is not None]
     for listeners, one in ways:
         listeners.append(one)
 
     def end() -> None:
         for listeners, one in ways:
             listeners.remove(one)
-        if not heard.before and not heard.after and vars(owner).get(name) is heard:
+        if not hooked.before and not hooked.after and vars(owner).get(name) is hooked:
             delattr(owner, name)
 
     return end
@@ -178,8 +178,8 @@ def _listen(
 class _Windows:
     """Listens to the handlers of windows."""
 
-    def __init__(self, heard: Callable[[str], None], native_handler: Callable[[Any], Any]) -> None:
-        self._say = heard
+    def __init__(self, on_event: Callable[[str], None], native_handler: Callable[[Any], Any]) -> None:
+        self._on_event = on_event
         self._native_handler = native_handler
         self._held: dict[Any, list[tuple[str, _HookedMethod, Callable[..., object]]]] = {}
         self._released = False
@@ -191,16 +191,16 @@ class _Windows:
 
     def _listen(self, window: Any, event: str) -> tuple[str, _HookedMethod, Callable[..., object]]:
         handler = getattr(window, event)
-        heard = getattr(handler, "_raw", None)  # the assigned handler; missing on a native handler
-        if not isinstance(heard, _HookedMethod):
-            heard = _HookedMethod(handler, lambda _window, **more: handler(**more))
-            setattr(window, event, heard)
+        hooked = getattr(handler, "_raw", None)  # the assigned handler; missing on a native handler
+        if not isinstance(hooked, _HookedMethod):
+            hooked = _HookedMethod(handler, lambda _window, **more: handler(**more))
+            setattr(window, event, hooked)
 
         def listener(*_: object, **__: object) -> None:
-            self._say(event)
+            self._on_event(event)
 
-        heard.before.append(listener)
-        return event, heard, listener
+        hooked.before.append(listener)
+        return event, hooked, listener
 
     def forget(self, window: Any) -> None:
         """Drop a closed window, which must no longer be touched."""
@@ -210,9 +210,9 @@ class _Windows:
         """Restore the windows' own handlers, unless they were replaced meanwhile."""
         self._released = True
         for window, handlers in self._held.items():
-            for event, heard, listener in handlers:
-                heard.before.remove(listener)
-                if not heard.before and getattr(getattr(window, event), "_raw", None) is heard:
-                    theirs = heard.theirs
+            for event, hooked, listener in handlers:
+                hooked.before.remove(listener)
+                if not hooked.before and getattr(getattr(window, event), "_raw", None) is hooked:
+                    theirs = hooked.theirs
                     setattr(window, event, theirs._raw if hasattr(theirs, "_raw") else self._native_handler(theirs))
         self._held.clear()

@@ -84,7 +84,7 @@ class Watch(AbstractContextManager["Watch"]):
         """Wait until it is certain what can be known here, and return `knows`."""
         return self.knows
 
-    def learn(self, *abilities: Ability) -> None:
+    def set_abilities(self, *abilities: Ability) -> None:
         """Replace what can be known here (for adapters).
 
         Args:
@@ -116,15 +116,15 @@ class Watch(AbstractContextManager["Watch"]):
             with suppress(RuntimeError):  # the loop is closed; the platform may still report for a moment
                 self._loop.call_soon_threadsafe(callback)
 
-    def say(self, lifecycle: Lifecycle) -> None:
-        """Report a lifecycle state from any thread (see `see`).
+    def report_threadsafe(self, lifecycle: Lifecycle) -> None:
+        """Report a lifecycle state from any thread (see `report`).
 
         Args:
-            lifecycle: as for `see`.
+            lifecycle: as for `report`.
         """
-        self.call(lambda: self.see(lifecycle))
+        self.call(lambda: self.report(lifecycle))
 
-    def see(self, lifecycle: Lifecycle) -> None:
+    def report(self, lifecycle: Lifecycle) -> None:
         """Report a lifecycle state. The client is notified if the app state changes.
 
         Args:
@@ -141,7 +141,7 @@ class Watch(AbstractContextManager["Watch"]):
             self._state = state
             _ignoring_closed(lambda: self._chat.set_app_state(state, reason=self._reason))
 
-    def see_network(self, network: Network) -> None:
+    def report_network(self, network: Network) -> None:
         """Report the state of the network.
 
         Args:
@@ -185,9 +185,9 @@ def checked_client(chat: Any) -> Any:
         TypeError: the object is not a client.
     """
     if isinstance(chat, type) or not callable(getattr(chat, "set_app_state", None)):
-        given = repr(chat) if isinstance(chat, type) else f"a {type(chat).__name__}"
+        what = repr(chat) if isinstance(chat, type) else f"a {type(chat).__name__}"
         raise TypeError(
-            f"{given} is not a client: give a ChatClient (such as CometChat.require_client()) or a tailwire.sync.Client"
+            f"{what} is not a client: give a ChatClient (such as CometChat.require_client()) or a tailwire.sync.Client"
         )
     return chat
 
@@ -205,9 +205,9 @@ def running_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
-def _ignoring_closed(tell: Callable[[], None]) -> None:
+def _ignoring_closed(report: Callable[[], None]) -> None:
     try:
-        tell()
+        report()
     except CometChatException as e:
         if e.code != "ERR_CLIENT_CLOSED":  # windows may outlive the client when an app exits
             raise

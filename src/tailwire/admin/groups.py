@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from tailwire.admin.listing import Listing
-from tailwire.admin.requester import Requester, changes, filtered, listed
+from tailwire.admin.requester import Requester, changed_fields, filter_values, name_list
 from tailwire.sdk.calls.checks import decoded, quoted
 from tailwire.sdk.calls.members import add_body, outcome_of
 from tailwire.wire.codec import group_from_wire, user_from_wire
@@ -37,7 +37,7 @@ class Groups:
         Raises:
             CometChatException: `ERR_GUID_ALREADY_EXISTS`, `ERR_UID_NOT_FOUND`, `ERR_BAD_REQUEST`.
         """
-        body = group_to_wire(group) | changes(owner=owner)
+        body = group_to_wire(group) | changed_fields(owner=owner)
         if members:
             body["members"] = add_body(members)
         answer = await self._requester.ask("POST", "/groups", body=body)
@@ -85,15 +85,15 @@ class Groups:
         Raises:
             CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_BAD_REQUEST`.
         """
-        body = changes(
+        body = changed_fields(
             name=name,
             type=type,
             password=password,
             icon=icon,
             description=description,
             metadata=dict(metadata) if metadata is not None else None,
-            tags=listed(tags, "tags") if tags is not None else None,
-            unset=listed(unset, "unset") if unset is not None else None,
+            tags=name_list(tags, "tags") if tags is not None else None,
+            unset=name_list(unset, "unset") if unset is not None else None,
         )
         return await self._requester.fetch(group_from_wire, "PUT", _path(guid), body=body)
 
@@ -139,8 +139,8 @@ class Groups:
             group_from_wire,
             "group",
             searchKey=search,
-            types=filtered(types, "types"),
-            tags=filtered(tags, "tags"),
+            types=filter_values(types, "types"),
+            tags=filter_values(tags, "tags"),
         )
 
     def members(
@@ -154,7 +154,11 @@ class Groups:
             scopes: only members with one of these scopes.
         """
         return self._requester.listing(
-            f"{_path(guid)}/members", member_from_wire, "member", searchKey=search, scopes=filtered(scopes, "scopes")
+            f"{_path(guid)}/members",
+            member_from_wire,
+            "member",
+            searchKey=search,
+            scopes=filter_values(scopes, "scopes"),
         )
 
     async def add_members(self, guid: str, members: Sequence[GroupMember]) -> dict[str, str]:

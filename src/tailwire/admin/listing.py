@@ -54,7 +54,7 @@ async def no_pages() -> AsyncIterator[list[Any]]:
         yield page
 
 
-def numbered(ask: Ask, query: Mapping[str, Any], decode: Callable[[Any], T], what: str) -> Listing[T]:
+def numbered_listing(ask: Ask, query: Mapping[str, Any], decode: Callable[[Any], T], what: str) -> Listing[T]:
     """Return a listing that is fetched by page number.
 
     Args:
@@ -81,7 +81,9 @@ def numbered(ask: Ask, query: Mapping[str, Any], decode: Callable[[Any], T], wha
     return Listing(pages)
 
 
-def history(ask: Ask, query: Mapping[str, Any], decode: Callable[[Any], T], *, newest_first: bool) -> Listing[T]:
+def message_listing(
+    ask: Ask, query: Mapping[str, Any], decode: Callable[[Any], T], *, newest_first: bool
+) -> Listing[T]:
     """Return a listing of messages that is paged by message id.
 
     Args:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from tailwire.admin.listing import Listing, history, numbered
-from tailwire.admin.requester import Requester, given
+from tailwire.admin.listing import Listing, message_listing, numbered_listing
+from tailwire.admin.requester import Requester, query_parameters
 from tailwire.sdk.calls.checks import checked_id, checked_receiver, decoded, quoted
 from tailwire.sdk.exceptions import failure
 from tailwire.wire.codec import message_from_wire
@@ -151,8 +151,10 @@ class Messages:
         Args:
             uid: the uid of the user.
         """
-        return numbered(self._requester.ask_list("/conversations", uid), {}, conversation_from_wire, "conversation")
+        return numbered_listing(
+            self._requester.ask_list("/conversations", uid), {}, conversation_from_wire, "conversation"
+        )
 
     def _history(self, path: str, reader: str, search: str, *, newest_first: bool) -> Listing[BaseMessage]:
         ask = self._requester.ask_list(path, reader)
-        return history(ask, given(searchKey=search), message_from_wire, newest_first=newest_first)
+        return message_listing(ask, query_parameters(searchKey=search), message_from_wire, newest_first=newest_first)

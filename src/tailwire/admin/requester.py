@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from itertools import count
 from typing import Any, TypeVar
 
-from tailwire.admin.listing import Listing, no_pages, numbered
+from tailwire.admin.listing import Listing, no_pages, numbered_listing
 from tailwire.sdk.calls.checks import decoded
 from tailwire.sdk.exceptions import failure
 from tailwire.sdk.io.http import Http
@@ -127,7 +127,7 @@ class Requester:
         """
         if any(value == [] for value in query.values()):
             return Listing(no_pages)
-        return numbered(self.ask_list(path), given(**query), decode, what)
+        return numbered_listing(self.ask_list(path), query_parameters(**query), decode, what)
 
     async def _check(self, on_behalf_of: str) -> None:
         if self._closed:
@@ -150,7 +150,7 @@ class Requester:
         await self._http.close()
 
 
-def listed(values: object, what: str) -> list[str]:
+def name_list(values: object, what: str) -> list[str]:
     """Return an argument that holds several names, as a list.
 
     Raises:
@@ -164,16 +164,16 @@ def listed(values: object, what: str) -> list[str]:
     return found
 
 
-def filtered(values: object, what: str) -> list[str] | None:
+def filter_values(values: object, what: str) -> list[str] | None:
     """Return the values of a filter as a list, or None if the filter is not set.
 
     Raises:
-        CometChatException: as for `listed`.
+        CometChatException: as for `name_list`.
     """
-    return None if values is None else listed(values, what)
+    return None if values is None else name_list(values, what)
 
 
-def given(**values: Any) -> dict[str, Any]:
+def query_parameters(**values: Any) -> dict[str, Any]:
     """Return the query parameters that are set: without None, False and "", and with lists joined by commas.
 
     Raises:
@@ -195,6 +195,6 @@ def given(**values: Any) -> dict[str, Any]:
     return found
 
 
-def changes(**values: Any) -> dict[str, Any]:
+def changed_fields(**values: Any) -> dict[str, Any]:
     """Return the fields to change: those that are not None."""
     return {name: value for name, value in values.items() if value is not None}

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from tailwire.admin.listing import Listing
 from tailwire.admin.records import RestrictedFeature, Role, feature_from_wire, role_from_wire
-from tailwire.admin.requester import Requester, changes, listed
+from tailwire.admin.requester import Requester, changed_fields, name_list
 from tailwire.sdk.calls.checks import quoted
 
 Audience = Literal["all", "friendsOnly"]
@@ -103,7 +103,7 @@ class Roles:
         Raises:
             CometChatException: `ERR_ROLE_NOT_FOUND`, `ERR_BAD_REQUEST`.
         """
-        await self._requester.ask("POST", _features(role), body={"featuresToRestrict": listed(features, "features")})
+        await self._requester.ask("POST", _features(role), body={"featuresToRestrict": name_list(features, "features")})
 
     async def allow(self, role: str, features: Sequence[str]) -> None:
         """Allow features to the users of a role again.
@@ -115,7 +115,7 @@ class Roles:
         Raises:
             CometChatException: `ERR_ROLE_NOT_FOUND`, `ERR_BAD_REQUEST`.
         """
-        await self._requester.ask("DELETE", _features(role), body={"featuresToAllow": listed(features, "features")})
+        await self._requester.ask("DELETE", _features(role), body={"featuresToAllow": name_list(features, "features")})
 
     def restricted(self, role: str) -> Listing[RestrictedFeature]:
         """Return the features that the users of a role may not use.
@@ -137,8 +137,8 @@ def _fields(
     lists_users: Audience | None,
     sends_to: Audience | None,
 ) -> dict[str, Any]:
-    settings = changes(listUsers=lists_users, sendMessagesTo=sends_to)
-    return changes(
+    settings = changed_fields(listUsers=lists_users, sendMessagesTo=sends_to)
+    return changed_fields(
         name=name,
         description=description,
         metadata=dict(metadata) if metadata is not None else None,

@@ -44,15 +44,15 @@ def verify_webhook(
     key = _key_of(secret)
     found = {name.lower(): value for name, value in headers.items()}
     delivery, sent_at = found.get("webhook-id", ""), found.get("webhook-timestamp", "")
-    given = found.get("webhook-signature", "")
-    if not (delivery and sent_at and given):
+    signatures = found.get("webhook-signature", "")
+    if not (delivery and sent_at and signatures):
         raise SignatureError("webhook-id, webhook-timestamp or webhook-signature is missing from the headers")
     if not (sent_at.isascii() and sent_at.isdecimal() and len(sent_at) < 15):
         raise SignatureError("webhook-timestamp is not a time in seconds since 1970")
     if abs((time.time() if now is None else now) - int(sent_at)) > tolerance:
         raise SignatureError("the delivery is too old, or the clocks differ: raise tolerance= to accept it")
     expected = base64.b64encode(hmac.digest(key, f"{delivery}.{sent_at}.".encode() + body, hashlib.sha256))
-    for one in given.split(" ", _MAX_SIGNATURES)[:_MAX_SIGNATURES]:
+    for one in signatures.split(" ", _MAX_SIGNATURES)[:_MAX_SIGNATURES]:
         version, _, signature = one.partition(",")
         if version == "v1" and hmac.compare_digest(expected, signature.encode()):
             return delivery

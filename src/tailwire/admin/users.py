@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from tailwire.admin.listing import Listing
 from tailwire.admin.records import AuthToken, token_from_wire
-from tailwire.admin.requester import Requester, changes, filtered, listed
+from tailwire.admin.requester import Requester, changed_fields, filter_values, name_list
 from tailwire.sdk.calls.checks import quoted
 from tailwire.wire.codec import user_from_wire
 from tailwire.wire.entities import User
@@ -90,7 +90,7 @@ class Users:
             CometChatException: `ERR_UID_NOT_FOUND`, `ERR_BAD_REQUEST`, `ERR_ROLE_NOT_FOUND`.
         """
         body = _fields(name, avatar, link, role, status_message, metadata, tags)
-        body |= changes(unset=listed(unset, "unset") if unset is not None else None)
+        body |= changed_fields(unset=name_list(unset, "unset") if unset is not None else None)
         return await self._requester.fetch(user_from_wire, "PUT", f"/users/{quoted(uid)}", body=body)
 
     async def delete(self, uid: str, *, messages: Literal["keep", "remove", "anonymous"] = "keep") -> None:
@@ -120,7 +120,7 @@ class Users:
         Raises:
             CometChatException: `ERR_BAD_REQUEST`.
         """
-        await self._requester.ask("DELETE", "/users", body={"uidsToDeactivate": listed(uids, "uids")})
+        await self._requester.ask("DELETE", "/users", body={"uidsToDeactivate": name_list(uids, "uids")})
 
     async def reactivate(self, uids: Sequence[str]) -> None:
         """Reactivate deactivated users.
@@ -131,7 +131,7 @@ class Users:
         Raises:
             CometChatException: `ERR_BAD_REQUEST`.
         """
-        await self._requester.ask("PUT", "/users", body={"uidsToActivate": listed(uids, "uids")})
+        await self._requester.ask("PUT", "/users", body={"uidsToActivate": name_list(uids, "uids")})
 
     def list(
         self,
@@ -166,9 +166,9 @@ class Users:
             user_from_wire,
             "user",
             searchKey=search,
-            roles=filtered(roles, "roles"),
-            tags=filtered(tags, "tags"),
-            uids=filtered(uids, "uids"),
+            roles=filter_values(roles, "roles"),
+            tags=filter_values(tags, "tags"),
+            uids=filter_values(uids, "uids"),
             status="available" if status == "online" else status,
             withDeactivated=deactivated == "with",
             onlyDeactivated=deactivated == "only",
@@ -184,7 +184,7 @@ class Users:
         Raises:
             CometChatException: `ERR_UID_NOT_FOUND`, `ERR_BAD_REQUEST`.
         """
-        body = {"accepted": listed(friends, "friends")}
+        body = {"accepted": name_list(friends, "friends")}
         await self._requester.ask("POST", f"/users/{quoted(uid)}/friends", body=body)
 
     async def unfriend(self, uid: str, friends: Sequence[str]) -> None:
@@ -197,7 +197,7 @@ class Users:
         Raises:
             CometChatException: `ERR_UID_NOT_FOUND`, `ERR_BAD_REQUEST`; `ERR_NOT_A_FRIEND` if none of them was a friend.
         """
-        body = {"friends": listed(friends, "friends")}
+        body = {"friends": name_list(friends, "friends")}
         await self._requester.ask("DELETE", f"/users/{quoted(uid)}/friends", body=body)
 
     def friends(self, uid: str) -> Listing[User]:
@@ -219,7 +219,7 @@ class Users:
             CometChatException: `ERR_UID_NOT_FOUND`, `ERR_BAD_REQUEST`.
         """
         await self._requester.ask(
-            "POST", f"/users/{quoted(uid)}/blockedusers", body={"blockedUids": listed(blocked, "blocked")}
+            "POST", f"/users/{quoted(uid)}/blockedusers", body={"blockedUids": name_list(blocked, "blocked")}
         )
 
     async def unblock(self, uid: str, blocked: Sequence[str]) -> None:
@@ -233,7 +233,7 @@ class Users:
             CometChatException: `ERR_UID_NOT_FOUND`, `ERR_BAD_REQUEST`.
         """
         await self._requester.ask(
-            "DELETE", f"/users/{quoted(uid)}/blockedusers", body={"blockedUids": listed(blocked, "blocked")}
+            "DELETE", f"/users/{quoted(uid)}/blockedusers", body={"blockedUids": name_list(blocked, "blocked")}
         )
 
     def blocked(self, uid: str) -> Listing[User]:
@@ -265,7 +265,7 @@ class Tokens:
         Raises:
             CometChatException: `ERR_UID_NOT_FOUND`, `ERR_BAD_REQUEST`.
         """
-        body = changes(platform=platform, appInfo=app_info)
+        body = changed_fields(platform=platform, appInfo=app_info)
         return await self._requester.fetch(token_from_wire, "POST", _tokens(uid), body=body)
 
     def list(self, uid: str) -> Listing[AuthToken]:
@@ -313,12 +313,12 @@ def _fields(
     metadata: Mapping[str, Any] | None,
     tags: Sequence[str] | None,
 ) -> dict[str, Any]:
-    return changes(
+    return changed_fields(
         name=name,
         avatar=avatar,
         link=link,
         role=role,
         statusMessage=status_message,
         metadata=dict(metadata) if metadata is not None else None,
-        tags=listed(tags, "tags") if tags is not None else None,
+        tags=name_list(tags, "tags") if tags is not None else None,
     )

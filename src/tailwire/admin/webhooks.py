@@ -14,7 +14,7 @@ from tailwire.admin.records import (
     trigger_from_wire,
     webhook_from_wire,
 )
-from tailwire.admin.requester import Requester, changes, listed
+from tailwire.admin.requester import Requester, changed_fields, name_list
 from tailwire.sdk.calls.checks import decoded, quoted
 from tailwire.sdk.calls.pages import readable
 from tailwire.sdk.exceptions import CometChatException
@@ -59,7 +59,9 @@ class Webhooks:
             CometChatException: `ERR_BAD_REQUEST`, `ERR_TRIGGER_NOT_FOUND`, `ERR_LIMIT_EXCEEDED`.
         """
         body = _fields(name, url, triggers, username, password, secret, retry_on_failure, enabled)
-        return await self._requester.fetch(webhook_from_wire, "POST", "/webhooks", body=body | changes(id=webhook_id))
+        return await self._requester.fetch(
+            webhook_from_wire, "POST", "/webhooks", body=body | changed_fields(id=webhook_id)
+        )
 
     async def get(self, webhook_id: str) -> Webhook:
         """Return a webhook, with the state of its deliveries.
@@ -232,10 +234,10 @@ def _fields(
     retry_on_failure: bool | None,
     enabled: bool | None,
 ) -> dict[str, Any]:
-    return changes(
+    return changed_fields(
         name=name,
         webhookUrl=url,
-        triggers=listed(triggers, "triggers") if triggers is not None else None,
+        triggers=name_list(triggers, "triggers") if triggers is not None else None,
         username=username,
         password=password,
         secret=secret,

@@ -85,8 +85,8 @@ async def token_of(provider: TokenProvider) -> str:
         Exception: whatever the provider raises.
         WrongToken: the provider does not return a token.
     """
-    given: object = provider()
-    token = await given if inspect.isawaitable(given) else given
+    provided: object = provider()
+    token = await provided if inspect.isawaitable(provided) else provided
     if not isinstance(token, str) or not token:
         raise WrongToken(f"auth_token_provider= returned {token!r}")
     return token

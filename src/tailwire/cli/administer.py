@@ -22,7 +22,7 @@ from tailwire.server.broker.memory import MemoryBroker
 from tailwire.server.config import BadSetting, Settings, load
 from tailwire.server.fanout.hub import Hub
 from tailwire.server.fanout.overload import Overload
-from tailwire.server.fanout.presence import AlonePresence
+from tailwire.server.fanout.presence import SingleProcessPresence
 from tailwire.server.ports.file_urls import with_address
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
@@ -30,7 +30,7 @@ from tailwire.server.store.migrate import NewerDatabase
 from tailwire.server.telemetry.metrics import Metrics
 
 
-def administer(given: argparse.Namespace) -> int:
+def administer(args: argparse.Namespace) -> int:
     """Run the command. New keys and tokens are printed once.
 
     Returns:
@@ -38,16 +38,16 @@ def administer(given: argparse.Namespace) -> int:
     """
     os.umask(private_files.OTHERS_MODE_BITS)
     try:
-        settings = load({"data": given.data}, file=getattr(given, "config", ""))
-        if given.command == "keys":
-            check_keys(given)
-        if given.command == "prune":
-            settings = prune_settings(given, settings)
+        settings = load({"data": args.data}, file=getattr(args, "config", ""))
+        if args.command == "keys":
+            check_keys(args)
+        if args.command == "prune":
+            settings = prune_settings(args, settings)
         if not on_postgres(settings) and not database_path(settings).exists():
             where = f"there is no database at {database_path(settings)}"
             print(f"tailwire: {where}: name the server's folder with --data", file=sys.stderr)
             return 1
-        return asyncio.run(_administer(given, settings))
+        return asyncio.run(_administer(args, settings))
     except BadSetting as e:
         print(f"tailwire: {e}", file=sys.stderr)
         return 2
@@ -58,7 +58,7 @@ def administer(given: argparse.Namespace) -> int:
     return 1
 
 
-async def _administer(given: argparse.Namespace, settings: Settings) -> int:
+async def _administer(args: argparse.Namespace, settings: Settings) -> int:
     world, metrics = World(), Metrics()
     store = await open_store(settings, world)
     store.audit.set_limits(seconds=int(settings.audit_kept_for), entries=settings.max_audit_entries)
@@ -67,27 +67,27 @@ async def _administer(given: argparse.Namespace, settings: Settings) -> int:
     try:
         # No command decrypts secrets, so none reads the key, or creates one as another user of the machine.
         sealer = Sealer(bytes(KEY_BYTES))
-        presence, pushing = AlonePresence(hub), Pushing(settings, store, world, metrics)
+        presence, pushing = SingleProcessPresence(hub), Pushing(settings, store, world, metrics)
         actions = await build(settings, store, hub, world, metrics, overload, sealer, lambda: None, presence, pushing)
     except BaseException:
         await store.close()
         raise
     # Only now: what the store does in the background has started, and does not belong to the command.
-    entry = begin_command(f"tailwire {given.command} {getattr(given, 'verb', '')}".rstrip(), getattr(given, "uid", ""))
+    entry = begin_command(f"tailwire {args.command} {getattr(args, 'verb', '')}".rstrip(), getattr(args, "uid", ""))
     try:
-        if given.command == "keys":
-            await run_keys(given, store, world, settings.data)
-        elif given.command == "user" and given.verb == "export":
-            async for line in await Export(store).begin(given.uid):
+        if args.command == "keys":
+            await run_keys(args, store, world, settings.data)
+        elif args.command == "user" and args.verb == "export":
+            async for line in await Export(store).begin(args.uid):
                 print(with_address(line, lambda: fixed_base(settings)).decode(), end="")
-        elif given.command == "user":
-            created = await actions.users.create(NewUser(uid=given.uid, name=given.name))
+        elif args.command == "user":
+            created = await actions.users.create(NewUser(uid=args.uid, name=args.name))
             print(f"created user {created.row.uid}")
-        elif given.command == "prune":
-            await run_prune(given, store, actions, world)
+        elif args.command == "prune":
+            await run_prune(args, store, actions, world)
         else:
-            print((await actions.sessions.create_token(given.uid)).token)
-        only_reads = getattr(given, "dry_run", False) or getattr(given, "list", False)
+            print((await actions.sessions.create_token(args.uid)).token)
+        only_reads = getattr(args, "dry_run", False) or getattr(args, "list", False)
         if not entry.taken and not only_reads:
             await store.audit.add(entry)
     finally:

@@ -11,17 +11,17 @@ from tailwire.server.app.opening import database_path, on_postgres, postgres_url
 from tailwire.server.config import BadSetting, Settings, load
 
 
-def back_up_or_restore(given: argparse.Namespace) -> int:
+def back_up_or_restore(args: argparse.Namespace) -> int:
     """Run the command and print where the copies are.
 
     Returns:
         0; 1 if it was refused or failed; 2 for an invalid setting.
     """
     try:
-        settings = load({"data": given.data})
+        settings = load({"data": args.data})
         run = _on_postgres if on_postgres(settings) else _on_sqlite
-        print(run(given, settings, Path(settings.data) / "uploads", Path(given.folder)))
-        if given.command == "backup" and settings.uploads:
+        print(run(args, settings, Path(settings.data) / "uploads", Path(args.folder)))
+        if args.command == "backup" and settings.uploads:
             print(f"The files in {settings.uploads} are not included: use versioning or replication of the bucket.")
     except BadSetting as e:
         print(f"tailwire: {e}", file=sys.stderr)
@@ -32,18 +32,18 @@ def back_up_or_restore(given: argparse.Namespace) -> int:
     return 0
 
 
-def _on_sqlite(given: argparse.Namespace, settings: Settings, uploads: Path, folder: Path) -> str:
-    if given.command == "backup":
+def _on_sqlite(args: argparse.Namespace, settings: Settings, uploads: Path, folder: Path) -> str:
+    if args.command == "backup":
         return _backed_up_text(folder, *backup(database_path(settings), uploads, folder))
-    return _restored_text(folder, restore(folder, database_path(settings), uploads, replace=given.replace))
+    return _restored_text(folder, restore(folder, database_path(settings), uploads, replace=args.replace))
 
 
-def _on_postgres(given: argparse.Namespace, settings: Settings, uploads: Path, folder: Path) -> str:
+def _on_postgres(args: argparse.Namespace, settings: Settings, uploads: Path, folder: Path) -> str:
     from tailwire.server.app import postgres_backup  # needs packages that only `tailwire[postgres]` installs
 
-    if given.command == "backup":
+    if args.command == "backup":
         return _backed_up_text(folder, *postgres_backup.back_up(postgres_url(settings), uploads, folder))
-    done = postgres_backup.restore(folder, postgres_url(settings), uploads, replace=given.replace)
+    done = postgres_backup.restore(folder, postgres_url(settings), uploads, replace=args.replace)
     return f"{_restored_text(folder, done.aside)}; ids continue after {done.after}"
 
 

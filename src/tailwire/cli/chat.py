@@ -27,7 +27,7 @@ def add_chat(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     chat.add_argument("--profiles", metavar="DIR", default=None, help="folder of the saved profiles and sessions")
 
 
-def chat(given: argparse.Namespace) -> int:
+def chat(args: argparse.Namespace) -> int:
     """Run the chat until the user quits.
 
     Returns:
@@ -43,25 +43,25 @@ def chat(given: argparse.Namespace) -> int:
         return 1
     logging.getLogger("tailwire").addHandler(logging.NullHandler())  # log lines would overwrite the screen
     logging.getLogger("tailwire").propagate = False
-    return asyncio.run(_chat(given))
+    return asyncio.run(_chat(args))
 
 
-async def _chat(given: argparse.Namespace) -> int:
+async def _chat(args: argparse.Namespace) -> int:
     from tailwire.tui.app import ChatApp
     from tailwire.tui.login import Secret, secret_from_environment
     from tailwire.tui.profiles import Profile, ProfileBook
 
-    book = ProfileBook(given.profiles)
-    if given.demo:
+    book = ProfileBook(args.profiles)
+    if args.demo:
         from tailwire.tui.demo import DemoFailed, demo
 
         print("Starting the chat …", flush=True)
         try:
-            async with demo(book, Path(given.data), given.user) as found:
+            async with demo(book, Path(args.data), args.user) as found:
                 await ChatApp(book, found.profile, Secret(auth_key=found.auth_key)).run_async()
         except DemoFailed as e:
             print(f"tailwire: {e}", file=sys.stderr)
             return 1
         return 0
-    await ChatApp(book, Profile(given.server, given.app_id, given.user), secret_from_environment()).run_async()
+    await ChatApp(book, Profile(args.server, args.app_id, args.user), secret_from_environment()).run_async()
     return 0

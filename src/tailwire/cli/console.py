@@ -28,24 +28,24 @@ TIMEOUT_SECONDS = 10.0
 _SERVER_URL = re.compile(r" at (https?://\S+)$")
 
 
-class NoLink(Exception):
+class LinkUnavailable(Exception):
     """The link cannot be made. The text says why, and what to do."""
 
 
-def console(given: argparse.Namespace) -> int:
+def console(args: argparse.Namespace) -> int:
     """Print the link.
 
     Returns:
         0; 1 if there is no link; 2 for an invalid setting.
     """
     try:
-        settings = load({"data": given.data})
-        url = _without_secrets(given.url.rstrip("/") or _running(settings))
-        path, seconds = _link(url, _key(settings.data), given.ca or _own_certificate(settings.data, given.url))
+        settings = load({"data": args.data})
+        url = _without_secrets(args.url.rstrip("/") or _running(settings))
+        path, seconds = _link(url, _key(settings.data), args.ca or _own_certificate(settings.data, args.url))
     except BadSetting as e:
         print(f"tailwire: {e}", file=sys.stderr)
         return 2
-    except NoLink as e:
+    except LinkUnavailable as e:
         print(f"tailwire: {e}", file=sys.stderr)
         return 1
     print(url + path, flush=True)
@@ -58,16 +58,16 @@ def _key(data: str) -> str:
         return os.environ[KEY_VARIABLE]
     keys = keys_in(data)
     if keys is None or not keys.api_key:
-        raise NoLink(f"{data} has no REST API key: set {KEY_VARIABLE}, or name the data folder with --data")
+        raise LinkUnavailable(f"{data} has no REST API key: set {KEY_VARIABLE}, or name the data folder with --data")
     return keys.api_key
 
 
 def _running(settings: Settings) -> str:
     if on_postgres(settings):
-        raise NoLink("name the URL of the server: several may use this database")
+        raise LinkUnavailable("name the URL of the server: several may use this database")
     match = _SERVER_URL.search(holder_of(database_path(settings)))
     if match is None:
-        raise NoLink(f"no server runs on {settings.data}: start it, or name its URL")
+        raise LinkUnavailable(f"no server runs on {settings.data}: start it, or name its URL")
     return match.group(1).replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
 
 
@@ -79,9 +79,11 @@ def _without_secrets(url: str) -> str:
     except ValueError:
         local = False
     if parts.scheme not in ("http", "https") or not host:
-        raise NoLink(f"{url!r} is not the URL of a server: use one like https://chat.example.com")
+        raise LinkUnavailable(f"{url!r} is not the URL of a server: use one like https://chat.example.com")
     if parts.scheme == "http" and not local:
-        raise NoLink(f"the key is not sent to {host} over http, where others could read it: use https, or a tunnel")
+        raise LinkUnavailable(
+            f"the key is not sent to {host} over http, where others could read it: use https, or a tunnel"
+        )
     return url
 
 
@@ -97,11 +99,11 @@ def _link(url: str, key: str, ca: str) -> tuple[str, int]:
             answer = client.post(f"{url}/v3/console/links", headers={"apikey": key})
         body = answer.json()
         if answer.status_code == 404:
-            raise NoLink(f"{url} has no console: start the server with console=on")
+            raise LinkUnavailable(f"{url} has no console: start the server with console=on")
         if answer.status_code != 200:
-            raise NoLink(f"{url}: {body['error']['message']}")
+            raise LinkUnavailable(f"{url}: {body['error']['message']}")
         return str(body["data"]["path"]), int(body["data"]["seconds"])
     except (httpx2.HTTPError, OSError) as e:
-        raise NoLink(f"{url} does not answer: {e}") from e
+        raise LinkUnavailable(f"{url} does not answer: {e}") from e
     except (ValueError, KeyError, TypeError) as e:
-        raise NoLink(f"{url} is not a Tailwire server") from e
+        raise LinkUnavailable(f"{url} is not a Tailwire server") from e

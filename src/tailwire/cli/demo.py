@@ -155,7 +155,7 @@ class Demo:
             await self._clients["alice"].send_message(TextMessage(receiver="bob", text=text))
             self._sent["bob"].append(text)
 
-    async def _all_here(self) -> None:
+    async def _until_all_received(self) -> None:
         bob, sent = self._watched["bob"], self._sent["bob"]
         await bob.until(f"{len(sent)} messages, in order", lambda: len(bob.texts) >= len(sent))
         if bob.texts != sent:
@@ -211,7 +211,7 @@ class Demo:
         await self._status("bob", ConnectionStatus.CONNECTED)
         self._show("both logged in: connected automatically")
         await self._send_messages(1)
-        await self._all_here()
+        await self._until_all_received()
         self._show("alice sent a message, bob received it")
         bob = self._clients["bob"]
         bob.set_app_state("background")
@@ -220,12 +220,12 @@ class Demo:
         await self._send_messages(3)
         self._show("alice sends 3 messages meanwhile")
 
-        async def back() -> None:
+        async def is_back() -> None:
             bob.set_app_state("foreground")
             await self._status("bob", ConnectionStatus.CONNECTED)
-            await self._all_here()
+            await self._until_all_received()
 
-        took = await self._time_until_connected("foreground", "bob", back())
+        took = await self._time_until_connected("foreground", "bob", is_back())
         self._show(f"bob's app is back: connected, and exactly the 3 missed messages, in {took * 1000:.0f} ms")
 
     async def _network(self) -> None:
@@ -239,18 +239,18 @@ class Demo:
         self._show("alice sends 2 messages meanwhile; " + bob.connection.explain())
         self._proxy.restore()
 
-        async def back() -> None:
+        async def is_back() -> None:
             bob.set_network("online")
             await self._status("bob", ConnectionStatus.CONNECTED)
-            await self._all_here()
+            await self._until_all_received()
 
-        took = await self._time_until_connected("network", "bob", back())
+        took = await self._time_until_connected("network", "bob", is_back())
         self._show(f"the network is back: connected, and both messages, in {took * 1000:.0f} ms")
 
     async def _server_dies(self) -> None:
         self._title("The server is killed with -9")
         await self._send_messages(1)
-        await self._all_here()
+        await self._until_all_received()
         await self._server.kill()
         await self._status("alice", ConnectionStatus.DISCONNECTED)
         await self._status("bob", ConnectionStatus.DISCONNECTED)
@@ -260,12 +260,12 @@ class Demo:
         self._show("started again on the same data")
         await self._send_messages(1)
 
-        async def back() -> None:
+        async def is_back() -> None:
             await self._status("alice", ConnectionStatus.CONNECTED)
             await self._status("bob", ConnectionStatus.CONNECTED)
-            await self._all_here()
+            await self._until_all_received()
 
-        took = await self._time_until_connected("server restarted", "both", back())
+        took = await self._time_until_connected("server restarted", "both", is_back())
         self._show(f"both connected again in {took:.1f} s (spread at random, to avoid a burst of reconnects)")
 
     async def _manual_mode(self) -> None:
@@ -300,7 +300,7 @@ class Demo:
 
     async def _connect_again(self, bob: ChatClient) -> None:
         await bob.connect()
-        await self._all_here()
+        await self._until_all_received()
 
     async def _pause(self, seconds: float) -> None:
         # This step shows the passing of time.

@@ -48,8 +48,8 @@ _ADVICE = {
 class _Failed(Exception):
     """A step failed. The message says what was observed, `advice` what to do."""
 
-    def __init__(self, seen: str, advice: str = "") -> None:
-        super().__init__(seen)
+    def __init__(self, observed: str, advice: str = "") -> None:
+        super().__init__(observed)
         self.advice = advice
 
 
@@ -79,10 +79,10 @@ def doctor(url: str, *, app_id: str = "", auth_key: str = "", ca: str = "") -> i
 @asynccontextmanager
 async def _step(what: str) -> AsyncIterator[list[str]]:
     # Texts that the step appends to the list are printed after its name.
-    begin, seen = time.monotonic(), list[str]()
+    begin, observed = time.monotonic(), list[str]()
     try:
         async with asyncio.timeout(STEP_TIMEOUT_SECONDS):
-            yield seen
+            yield observed
     except AttemptError as e:
         raise _failed(what, e.cause, e.details) from e
     except CometChatException as e:
@@ -91,11 +91,11 @@ async def _step(what: str) -> AsyncIterator[list[str]]:
         raise _failed(what, Cause.ATTEMPT_TIMEOUT, f"no response for {STEP_TIMEOUT_SECONDS:.0f} s") from e
     except OSError as e:
         raise _failed(what, cause_of_error(e), str(e)) from e
-    print(f"  ok      {what}: {' '.join(seen)} ({(time.monotonic() - begin) * 1000:.0f} ms)")
+    print(f"  ok      {what}: {' '.join(observed)} ({(time.monotonic() - begin) * 1000:.0f} ms)")
 
 
-def _failed(what: str, cause: Cause, seen: str) -> _Failed:
-    return _Failed(f"{what}: {describe(cause)}{f' ({seen})' if seen else ''}", _ADVICE.get(cause, ""))
+def _failed(what: str, cause: Cause, observed: str) -> _Failed:
+    return _Failed(f"{what}: {describe(cause)}{f' ({observed})' if observed else ''}", _ADVICE.get(cause, ""))
 
 
 def _split(url: str) -> tuple[str, str, int, str]:
@@ -123,24 +123,24 @@ async def _examine(url: str, app_id: str, auth_key: str, ca: str) -> int:
         if proxy is not None:
             print(f"  through the proxy {proxy.name}, which looks the server's name up")
             host, port = proxy.host, proxy.port
-        async with _step("name lookup") as seen:
+        async with _step("name lookup") as observed:
             found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            seen.append(", ".join(dict.fromkeys(str(one[4][0]) for one in found)))
-        async with _step("TCP") as seen:
+            observed.append(", ".join(dict.fromkeys(str(one[4][0]) for one in found)))
+        async with _step("TCP") as observed:
             _, writer = await asyncio.open_connection(host, port)
             writer.close()
-            seen.append(f"port {port}")
-        async with _step("settings") as seen:
+            observed.append(f"port {port}")
+        async with _step("settings") as observed:
             settings = ServerSettings.from_wire(await http.ask("GET", "/settings"), secure=scheme == "https")
-            seen.append(f"WebSocket at {settings.chat_host}:{settings.chat_port}")
-        async with _step("WebSocket") as seen:
+            observed.append(f"WebSocket at {settings.chat_host}:{settings.chat_port}")
+        async with _step("WebSocket") as observed:
             address = f"{'wss' if scheme == 'https' else 'ws'}://{settings.chat_host}:{settings.chat_port}/"
             await (await world.open_wire(address, {CLIENT_HEADER: "doctor"}, tls)).close(CloseCode.NORMAL)
-            seen.append(address)
+            observed.append(address)
         if app_id:
-            async with _step("app id and auth key") as seen:
+            async with _step("app id and auth key") as observed:
                 await _try_key(http, auth_key)
-                seen.append(f"accepted by the server of {app_id}")
+                observed.append(f"accepted by the server of {app_id}")
     except UnusableProxy as e:
         raise _Failed(f"proxy: {e}", _ADVICE[Cause.PROXY_REFUSED]) from e
     finally:

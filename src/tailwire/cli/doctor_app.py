@@ -51,13 +51,13 @@ def _toolkits() -> list[tuple[str, str, str]]:
     rows = []
     for toolkit in TOOLKITS:
         if toolkit.takes_app:
-            rows.append((toolkit.name, ", ".join(toolkit.knows) if _is_there(toolkit) else "", _advice(toolkit)))
+            rows.append((toolkit.name, ", ".join(toolkit.knows) if _is_installed(toolkit) else "", _advice(toolkit)))
         elif toolkit.running() is not None:
             rows.append((toolkit.name, ", ".join(toolkit.knows), ""))
     return rows
 
 
-def _is_there(toolkit: Toolkit) -> bool:
+def _is_installed(toolkit: Toolkit) -> bool:
     packages = ("_tkinter",) if toolkit.adapter == "tk" else toolkit.packages
     return any(find_spec(package) is not None for package in packages)
 

@@ -9,7 +9,7 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 _DURATION = re.compile(r"([0-9]{1,6})([smhdw])")
 
 
-def seconds(value: str) -> int:
+def parse_duration(value: str) -> int:
     """Parse a duration such as `90d`, and return it in seconds.
 
     Raises:

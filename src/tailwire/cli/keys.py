@@ -16,34 +16,34 @@ from tailwire.server.ports.world import World
 MAX_KEYS = 1_000_000
 
 
-def check_keys(given: argparse.Namespace) -> None:
+def check_keys(args: argparse.Namespace) -> None:
     """Check the arguments.
 
     Raises:
         BadSetting: two of them exclude each other.
     """
-    if given.grace and not given.replace:
+    if args.grace and not args.replace:
         raise BadSetting("keys: --grace needs --replace: without it, no key ends")
-    if given.list and given.replace:
+    if args.list and args.replace:
         raise BadSetting("keys: use either --list or --replace")
 
 
-async def run_keys(given: argparse.Namespace, store: AnyStore, world: World, data: str) -> None:
+async def run_keys(args: argparse.Namespace, store: AnyStore, world: World, data: str) -> None:
     """List the valid keys, or create new ones and, if asked to, end all other keys."""
-    if given.list:
+    if args.list:
         await _list(store, world)
         return
     keys = await make_keys(store, world)
     print(f"app id       {keys.app_id}\nauth key     {keys.auth_key}\nREST API key {keys.api_key}", flush=True)
     now, new = world.seconds(), [fingerprint(keys.auth_key), fingerprint(keys.api_key)]
-    if not given.replace:
+    if not args.replace:
         rows = [row for row in await _valid(store, now) if row.key_hash not in new]
         print(f"The {len(rows)} existing keys stay valid; --replace ends them.", file=sys.stderr)
         return
-    ended = await store.keys.end_others(new, now + given.grace, now)
+    ended = await store.keys.end_others(new, now + args.grace, now)
     file = key_file(data)
     write_keys(file, keys)
-    ends = f"are valid until {_time(now + given.grace)}" if given.grace else "are revoked"
+    ends = f"are valid until {_time(now + args.grace)}" if args.grace else "are revoked"
     print(f"The {ended} previous keys {ends}. The new keys are in {file}.", file=sys.stderr)
     print("Users stay logged in: their auth tokens do not depend on keys.", file=sys.stderr)
 

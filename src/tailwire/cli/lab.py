@@ -26,38 +26,38 @@ def add_lab(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     lab.add_argument("--chromium", metavar="FILE", help="browser for --record ($TAILWIRE_CHROMIUM)")
 
 
-def lab(given: argparse.Namespace) -> int:
+def lab(args: argparse.Namespace) -> int:
     """Run the lab until a signal stops it.
 
     Returns:
         0; 1 if it cannot run; 2 for invalid arguments.
     """
-    problem = _problem_with(given)
+    problem = _problem_with(args)
     if problem:
         print(f"tailwire: {problem}", file=sys.stderr)
         return 2
     from tailwire.adapters.main_loop import run
-    from tailwire.lab.recording import BadRecording, read
-    from tailwire.lab.running import live, replay
+    from tailwire.lab.recording import BadRecording, read_recording
+    from tailwire.lab.running import run_lab, show_recording
     from tailwire.lab.screencast import ScreencastFailed, record
 
     logging.getLogger("tailwire").addHandler(logging.NullHandler())  # the page shows the errors of the clients
     try:
-        if given.record:
-            run(record(Path(given.record), chromium=given.chromium or "", report=partial(print, flush=True)))
-        elif given.file:
-            run(replay(read(Path(given.file)), partial(_print_start, given, given.file), port=given.port))
+        if args.record:
+            run(record(Path(args.record), chromium=args.chromium or "", report=partial(print, flush=True)))
+        elif args.file:
+            run(show_recording(read_recording(Path(args.file)), partial(_print_start, args, args.file), port=args.port))
         else:
             print("Starting a server and two clients …", flush=True)
-            run(live(partial(_print_start, given, ""), port=given.port, slow=given.slow))
+            run(run_lab(partial(_print_start, args, ""), port=args.port, slow=args.slow))
     except BadRecording as e:
-        print(f"tailwire: {given.file} is neither a recording nor a dump of a connection: {e}", file=sys.stderr)
+        print(f"tailwire: {args.file} is neither a recording nor a dump of a connection: {e}", file=sys.stderr)
         return 1
     except ScreencastFailed as e:
         print(f"tailwire: {e}", file=sys.stderr)
         return 1
     except OSError as e:
-        more = "; choose another --port" if not given.file and given.port else ""
+        more = "; choose another --port" if not args.file and args.port else ""
         print(f"tailwire: {e}{more}", file=sys.stderr)
         return 1
     except RuntimeError as e:
@@ -66,19 +66,19 @@ def lab(given: argparse.Namespace) -> int:
     return 0
 
 
-def _problem_with(given: argparse.Namespace) -> str:
-    if not 0 <= given.port <= 65535:
+def _problem_with(args: argparse.Namespace) -> str:
+    if not 0 <= args.port <= 65535:
         return "--port must be from 0 to 65535"
-    if not 1 <= given.slow <= MAX_SLOW_FACTOR:
+    if not 1 <= args.slow <= MAX_SLOW_FACTOR:
         return f"--slow must be from 1 to {MAX_SLOW_FACTOR:g}"
-    if given.record and given.file:
+    if args.record and args.file:
         return "--record has its own scene: do not give a FILE"
-    if given.record and not given.record.endswith(".webp"):
+    if args.record and not args.record.endswith(".webp"):
         return "--record writes animated WebP: the name must end in .webp"
     return ""
 
 
-def _print_start(given: argparse.Namespace, file: str, url: str, once: str) -> None:
+def _print_start(args: argparse.Namespace, file: str, url: str, once: str) -> None:
     if file:
         print(f"{file}, step by step:\n\n    {url}\n", flush=True)
     else:
@@ -86,7 +86,7 @@ def _print_start(given: argparse.Namespace, file: str, url: str, once: str) -> N
             f"The lab is open:\n\n    {url}\n\nSwitch phones off, cut lines, kill the server. Ctrl+C ends everything."
         )
         print("The same without a browser, in half a minute: `tailwire demo` (make demo).", flush=True)
-    if given.open:
+    if args.open:
         from tailwire.lab.running import open_browser
 
         if not open_browser(once):

@@ -10,7 +10,7 @@ from typing import NoReturn, TextIO
 
 from tailwire import __version__
 from tailwire.cli.chat import add_chat
-from tailwire.cli.durations import seconds
+from tailwire.cli.durations import parse_duration
 from tailwire.cli.lab import add_lab
 
 _DATA_HELP = "data folder of the server (.tailwire)"
@@ -41,7 +41,11 @@ def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
     keys.add_argument("--list", action="store_true", help="list the valid keys instead, with creation and last use")
     keys.add_argument("--replace", action="store_true", help="end all other keys")
     keys.add_argument(
-        "--grace", type=seconds, default=0, metavar="TIME", help="how long the others stay valid: 1h (not at all)"
+        "--grace",
+        type=parse_duration,
+        default=0,
+        metavar="TIME",
+        help="how long the others stay valid: 1h (not at all)",
     )
 
     user = commands.add_parser("user", help="manage users").add_subparsers(dest="verb", required=True)
@@ -91,7 +95,7 @@ def _console(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 def _prune(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     prune = commands.add_parser("prune", help="remove old messages and files, even while a server runs")
-    prune.add_argument("--older-than", type=seconds, metavar="AGE", help="remove messages of this age: 90d, 12h")
+    prune.add_argument("--older-than", type=parse_duration, metavar="AGE", help="remove messages of this age: 90d, 12h")
     prune.add_argument("--files", action="store_true", help="also remove files of that age")
     prune.add_argument("--orphans", action="store_true", help="remove files that belong to nothing, a day old or older")
     prune.add_argument("--dry-run", action="store_true", help="remove nothing, and print how much would be removed")
@@ -128,20 +132,20 @@ def _backups(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     migrate.add_argument("--follow", action="store_true", help="copy while the server runs, and end when it is stopped")
 
 
-def _examine(given: argparse.Namespace) -> int:
-    if given.app:
+def _examine(args: argparse.Namespace) -> int:
+    if args.app:
         from tailwire.cli.doctor_app import doctor_app
 
         doctor_app()
-    if not given.url:
+    if not args.url:
         return 0
-    if given.url.startswith("s3://"):
+    if args.url.startswith("s3://"):
         from tailwire.cli.doctor_bucket import doctor_bucket
 
-        return doctor_bucket(given.url, given.config)
+        return doctor_bucket(args.url, args.config)
     from tailwire.cli.doctor import doctor
 
-    return doctor(given.url, app_id=given.app_id, auth_key=given.auth_key, ca=given.ca)
+    return doctor(args.url, app_id=args.app_id, auth_key=args.auth_key, ca=args.ca)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -153,13 +157,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         parser = parser_for(words)
-        given = parser.parse_args(words)
-        if given.command is None:
+        args = parser.parse_args(words)
+        if args.command is None:
             parser.print_help()
             return 2
-        if given.command == "doctor" and not given.app and not given.url:
+        if args.command == "doctor" and not args.app and not args.url:
             parser.error("doctor needs the URL of a server, or --app")
-        return _run(given)
+        return _run(args)
     except ModuleNotFoundError as e:
         if e.name and e.name.startswith("tailwire"):
             raise
@@ -168,49 +172,49 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _run(given: argparse.Namespace) -> int:
+def _run(args: argparse.Namespace) -> int:
     # Imports the command, and runs it.
-    if given.command == "serve":
+    if args.command == "serve":
         from tailwire.cli.serve import serve
 
-        return serve(given)
-    if given.command in ("keys", "user", "token", "prune"):
+        return serve(args)
+    if args.command in ("keys", "user", "token", "prune"):
         from tailwire.cli.administer import administer
 
-        return administer(given)
-    if given.command in ("backup", "restore"):
+        return administer(args)
+    if args.command in ("backup", "restore"):
         from tailwire.cli.backup import back_up_or_restore
 
-        return back_up_or_restore(given)
-    if given.command == "migrate":
+        return back_up_or_restore(args)
+    if args.command == "migrate":
         from tailwire.cli.migrate import migrate
 
-        return migrate(given)
-    if given.command == "console":
+        return migrate(args)
+    if args.command == "console":
         from tailwire.cli.console import console
 
-        return console(given)
-    if given.command == "demo":
+        return console(args)
+    if args.command == "demo":
         from tailwire.cli.demo import demo
 
-        return demo(given.svg)
-    if given.command == "lab":
+        return demo(args.svg)
+    if args.command == "lab":
         from tailwire.cli.lab import lab
 
-        return lab(given)
-    if given.command == "chat":
+        return lab(args)
+    if args.command == "chat":
         from tailwire.cli.chat import chat
 
-        return chat(given)
-    if given.command == "doctor":
-        return _examine(given)
-    if given.command == "wire":
+        return chat(args)
+    if args.command == "doctor":
+        return _examine(args)
+    if args.command == "wire":
         from tailwire.cli.wire import wire
 
-        return wire(given)
+        return wire(args)
     from tailwire.cli.replay import replay
 
-    return replay(given.file)
+    return replay(args.file)
 
 
 def run(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -20,27 +20,25 @@ PASSES_LEFT = 3
 """The passes that remain once the server has stopped: the one in progress, the last one, and the verification."""
 
 
-def migrate(given: argparse.Namespace) -> int:
+def migrate(args: argparse.Namespace) -> int:
     """Run the command, and print what was copied.
 
     Returns:
         0; 1 if it was refused or failed; 2 for an invalid setting.
     """
     try:
-        target = load({"data": given.data, "database": given.to})
+        target = load({"data": args.data, "database": args.to})
         if not on_postgres(target):
             raise BadSetting("name the PostgreSQL database with --to, or in TAILWIRE_DATABASE")
-        source = database_path(load({"data": given.data, "database": given.source or ""}))
+        source = database_path(load({"data": args.data, "database": args.source or ""}))
         from tailwire.server.app import moving  # needs packages that only `tailwire[postgres]` installs
 
         def report(table: str, rows: int) -> None:
             print(f"{rows:10,} {table}", flush=True)
 
         url = postgres_url(target)
-        if given.follow:
-            last = moving.follow(source, url, report, _Passes().passed)
-        else:
-            last = moving.move(source, url, report)
+        follow = args.follow
+        last = moving.follow(source, url, report, _Passes().passed) if follow else moving.move(source, url, report)
     except BadSetting as e:
         print(f"tailwire: {e}", file=sys.stderr)
         return 2

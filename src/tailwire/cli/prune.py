@@ -16,47 +16,47 @@ from tailwire.server.ports.world import World
 READ_DEADLINE_SECONDS = 3600.0
 
 
-def prune_settings(given: argparse.Namespace, settings: Settings) -> Settings:
+def prune_settings(args: argparse.Namespace, settings: Settings) -> Settings:
     """Return the settings for the command.
 
     Raises:
         BadSetting: the arguments do not say what to remove.
     """
-    if given.older_than is None and not given.orphans:
+    if args.older_than is None and not args.orphans:
         raise BadSetting("prune: say what to remove: --older-than 90d, or --orphans")
-    if given.older_than is None and given.files:
+    if args.older_than is None and args.files:
         raise BadSetting("prune: --files needs --older-than")
-    if given.older_than == 0:
+    if args.older_than == 0:
         raise BadSetting("prune: --older-than must be more than 0")
-    unused = float(SETTLED_SECONDS) if given.orphans else settings.unused_files_after
+    unused = float(SETTLED_SECONDS) if args.orphans else settings.unused_files_after
     return dataclasses.replace(settings, read_deadline=READ_DEADLINE_SECONDS, unused_files_after=unused)
 
 
-async def run_prune(given: argparse.Namespace, store: AnyStore, actions: Actions, world: World) -> None:
+async def run_prune(args: argparse.Namespace, store: AnyStore, actions: Actions, world: World) -> None:
     """Remove what the arguments say, or print how much that is."""
     now = world.seconds()
-    if given.older_than is not None:
-        await _prune_old(given, store, now - given.older_than)
-    if given.orphans:
-        found = await find_orphans(store.pruning, actions.uploads, now, remove=not given.dry_run)
+    if args.older_than is not None:
+        await _prune_old(args, store, now - args.older_than)
+    if args.orphans:
+        found = await find_orphans(store.pruning, actions.uploads, now, remove=not args.dry_run)
         print(
-            f"{'found' if given.dry_run else 'removed'} {found.unused} uploads that nothing refers to,"
+            f"{'found' if args.dry_run else 'removed'} {found.unused} uploads that nothing refers to,"
             f" {found.unrecorded} files without a record ({_size(found.bytes)} in total),"
             f" {found.lost} records without a file"
         )
-    if not given.dry_run:
+    if not args.dry_run:
         await actions.cleanup.remove_due()
 
 
-async def _prune_old(given: argparse.Namespace, store: AnyStore, before: int) -> None:
-    if given.dry_run:
-        found = await store.pruning.count(before, before if given.files else -1)
-        files = f" and {found.files} files ({_size(found.bytes)})" if given.files else ""
+async def _prune_old(args: argparse.Namespace, store: AnyStore, before: int) -> None:
+    if args.dry_run:
+        found = await store.pruning.count(before, before if args.files else -1)
+        files = f" and {found.files} files ({_size(found.bytes)})" if args.files else ""
         print(f"would remove up to {found.messages} messages{files}")
         return
     clock = asyncio.get_running_loop().time
-    messages, files_removed = await prune(store.pruning, clock, messages=before, files=before if given.files else None)
-    print(f"removed {messages} messages{f' and {files_removed} files' if given.files else ''}")
+    messages, files_removed = await prune(store.pruning, clock, messages=before, files=before if args.files else None)
+    print(f"removed {messages} messages{f' and {files_removed} files' if args.files else ''}")
 
 
 def _size(count: int) -> str:

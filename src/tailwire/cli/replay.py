@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from tailwire.sdk.connection.explain import explain
-from tailwire.sdk.connection.history import load
-from tailwire.sdk.connection.replay import replayed
+from tailwire.sdk.connection.history import load_dump
+from tailwire.sdk.connection.replay import replay_inputs
 from tailwire.sdk.io.untrusted_json import read_object
 
 
@@ -18,10 +18,10 @@ def replay(file: str) -> int:
         0; 1 if the file is not a dump.
     """
     try:
-        state, recorded = load(read_object(Path(file)))
+        state, recorded = load_dump(read_object(Path(file)))
         begin = recorded[0].at if recorded else 0.0
         print(f"          start: {explain(state, begin)}")
-        for at, after, one, commands in replayed(state, recorded):
+        for at, after, one, commands in replay_inputs(state, recorded):
             print(f"{at - begin:9.3f} {one.happened}")
             for command in commands:
                 print(f"            -> {command}")

@@ -12,7 +12,7 @@ from typing import Any, get_type_hints
 
 from tailwire.server.app import CannotStart, Running, key_file
 from tailwire.server.app import serve as serve_until_stopped
-from tailwire.server.app.pages import shows
+from tailwire.server.app.pages import is_shown
 from tailwire.server.config import BadSetting, Settings, load, unknown_variables
 from tailwire.server.setting_sources import meanings, sources
 from tailwire.server.store.migrate import NewerDatabase
@@ -35,13 +35,13 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         if field.name in PAGES:  # also as a switch
             off = f"{field.name}=off"
             group.add_argument(f"--no-{field.name}", dest=field.name, action="store_const", const="off", help=off)
-        shown = meant.get(field.name, "").replace("%", "%%")
+        help_text = meant.get(field.name, "").replace("%", "%%")
         default = "" if field.default in ("", False) else f" ({field.default})"
         more: dict[str, Any] = {"action": argparse.BooleanOptionalAction}
         if kind is not bool:
             more = {"type": kind, "metavar": METAVARS.get(field.name, {int: "N", float: "NUMBER"}.get(kind, "TEXT"))}
         flag = "--" + field.name.replace("_", "-")
-        group.add_argument(flag, dest=field.name, default=None, help=shown + default, **more)
+        group.add_argument(flag, dest=field.name, default=None, help=help_text + default, **more)
 
 
 def loop_factory() -> asyncio.AbstractEventLoop:
@@ -53,15 +53,15 @@ def loop_factory() -> asyncio.AbstractEventLoop:
     return uvloop.new_event_loop()
 
 
-def serve(given: argparse.Namespace) -> int:
+def serve(args: argparse.Namespace) -> int:
     """Run the server until a signal stops it.
 
     Returns:
         0; 1 if it could not start; 2 for an invalid setting.
     """
-    arguments = {k: v for k, v in vars(given).items() if k not in ("command", "config")}
+    arguments = {k: v for k, v in vars(args).items() if k not in ("command", "config")}
     try:
-        settings = load(arguments, file=given.config)
+        settings = load(arguments, file=args.config)
     except BadSetting as e:
         print(f"tailwire: {e}", file=sys.stderr)
         return 2
@@ -74,8 +74,8 @@ def serve(given: argparse.Namespace) -> int:
                 serve_until_stopped(
                     settings,
                     lambda server: _show_keys(server, settings),
-                    lambda: load(arguments, file=given.config),
-                    sources(arguments, given.config),
+                    lambda: load(arguments, file=args.config),
+                    sources(arguments, args.config),
                 )
             )
     except (CannotStart, NewerDatabase, OSError) as e:
@@ -109,9 +109,9 @@ def _print_keys(server: Running, settings: Settings) -> None:
         return
     keys = server.parts.keys
     print(f"\n  {server.url}   app id {keys.app_id}")
-    if shows(settings.chat, settings):
+    if is_shown(settings.chat, settings):
         print(f"  web chat     {server.url}/chat/")
-    if shows(settings.console, settings):
+    if is_shown(settings.console, settings):
         _print_link(server, settings)
     if keys.auth_key:
         print(f"  auth key     {keys.auth_key}\n  REST API key {keys.api_key}\n  (kept in {file})\n", flush=True)

@@ -15,47 +15,47 @@ from tailwire.testing.line.proxy import FaultProxy
 from tailwire.testing.line.shape import Shape, read_rate, read_seconds
 
 
-def wire(given: argparse.Namespace) -> int:
+def wire(args: argparse.Namespace) -> int:
     """Run a fault proxy between clients and a server, controlled over HTTP, until a signal stops it.
 
     Returns:
         0; 1 if it cannot listen; 2 for invalid arguments.
     """
-    host, _, port = given.target.rpartition(":")
+    host, _, port = args.target.rpartition(":")
     if not host or not port.isdecimal():
-        print(f"tailwire: {given.target!r} is not HOST:PORT", file=sys.stderr)
+        print(f"tailwire: {args.target!r} is not HOST:PORT", file=sys.stderr)
         return 2
     try:
-        shape = _shape(given)
+        shape = _shape(args)
     except ValueError as e:
         print(f"tailwire: {e}", file=sys.stderr)
         return 2
     proxy = FaultProxy(host.strip("[]"), int(port))
     proxy.shape(shape)
     try:
-        asyncio.run(_run(given, proxy))
+        asyncio.run(_run(args, proxy))
     except OSError as e:
         print(f"tailwire: {e}", file=sys.stderr)
         return 1
     return 0
 
 
-def _shape(given: argparse.Namespace) -> Shape:
-    both = read_rate(given.rate)
-    up, down = (both if way is None else read_rate(way) for way in (given.rate_up, given.rate_down))
-    return Shape(up=up, down=down, queue=read_seconds(given.queue), latency=read_seconds(given.latency))
+def _shape(args: argparse.Namespace) -> Shape:
+    both = read_rate(args.rate)
+    up, down = (both if way is None else read_rate(way) for way in (args.rate_up, args.rate_down))
+    return Shape(up=up, down=down, queue=read_seconds(args.queue), latency=read_seconds(args.latency))
 
 
-async def _run(given: argparse.Namespace, proxy: FaultProxy) -> None:
-    proxy.port = given.port
+async def _run(args: argparse.Namespace, proxy: FaultProxy) -> None:
+    proxy.port = args.port
     stop = asyncio.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
-    async with proxy, Control(proxy, given.control) as control:
-        if given.ready_file:
+    async with proxy, Control(proxy, args.control) as control:
+        if args.ready_file:
             ready = {"url": proxy.url, "port": proxy.port, "control": control.url, "pid": os.getpid()}
-            fresh = Path(f"{given.ready_file}.new")
+            fresh = Path(f"{args.ready_file}.new")
             await asyncio.to_thread(fresh.write_text, json.dumps(ready))
-            await asyncio.to_thread(fresh.replace, given.ready_file)
-        print(f"line     {proxy.url} -> {given.target}\ncontrol  {control.url}", flush=True)
+            await asyncio.to_thread(fresh.replace, args.ready_file)
+        print(f"line     {proxy.url} -> {args.target}\ncontrol  {control.url}", flush=True)
         await stop.wait()

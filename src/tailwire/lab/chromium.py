@@ -29,27 +29,27 @@ TIMEOUT_SECONDS = 30.0
 _LISTENS = "DevTools listening on "
 
 
-class NoChromium(Exception):
+class ChromiumUnavailable(Exception):
     """Chromium is missing or does not start. The message says what to do."""
 
 
-def find(given: str = "") -> str:
+def find(program: str = "") -> str:
     """Return the path of a Chromium: the given one, $TAILWIRE_CHROMIUM, or one on the PATH.
 
     Raises:
-        NoChromium: if none is found.
+        ChromiumUnavailable: if none is found.
     """
-    named = given or os.environ.get(PATH_VARIABLE, "")
+    named = program or os.environ.get(PATH_VARIABLE, "")
     if named:
         found = shutil.which(named)
         if found is None:
-            raise NoChromium(f"{named} is not a program: give the path of a Chromium or Chrome")
+            raise ChromiumUnavailable(f"{named} is not a program: give the path of a Chromium or Chrome")
         return found
     for name in PROGRAM_NAMES:
         found = shutil.which(name)
         if found is not None:
             return found
-    raise NoChromium(
+    raise ChromiumUnavailable(
         f"recording needs a Chromium or Chrome: install one, or name it with --chromium FILE or ${PATH_VARIABLE} "
         f"(looked for {', '.join(PROGRAM_NAMES)} on the PATH)"
     )
@@ -68,25 +68,27 @@ class Browser:
     async def read(self) -> None:
         """Read the browser's messages until it ends."""
         async for text in self._socket:
-            said = json.loads(text)
-            if "id" in said:
-                future = self._waiting.pop(said["id"], None)
+            message = json.loads(text)
+            if "id" in message:
+                future = self._waiting.pop(message["id"], None)
                 if future is not None and not future.done():
-                    if "error" in said:
-                        future.set_exception(NoChromium(f"the browser refused: {said['error'].get('message')}"))
+                    if "error" in message:
+                        future.set_exception(
+                            ChromiumUnavailable(f"the browser refused: {message['error'].get('message')}")
+                        )
                     else:
-                        future.set_result(said["result"])
-            elif said.get("method") in self._handlers:
-                self._handlers[said["method"]](said["params"])
+                        future.set_result(message["result"])
+            elif message.get("method") in self._handlers:
+                self._handlers[message["method"]](message["params"])
         for future in self._waiting.values():
             if not future.done():
-                future.set_exception(NoChromium("the browser has ended"))
+                future.set_exception(ChromiumUnavailable("the browser has ended"))
 
     async def call(self, method: str, **parameters: Any) -> Any:
         """Call a DevTools method and return its result.
 
         Raises:
-            NoChromium: if the call fails, or takes more than a minute.
+            ChromiumUnavailable: if the call fails, or takes more than a minute.
         """
         number = next(self._numbers)
         future = self._waiting[number] = asyncio.get_running_loop().create_future()
@@ -95,15 +97,15 @@ class Browser:
             return await asyncio.wait_for(future, 2 * TIMEOUT_SECONDS)
         except TimeoutError:
             self._waiting.pop(number, None)
-            raise NoChromium(f"the browser did not respond to {method}") from None
+            raise ChromiumUnavailable(f"the browser did not respond to {method}") from None
 
     async def notify(self, method: str, **parameters: Any) -> None:
         """Call a DevTools method without waiting for its result."""
         await self._send_call(next(self._numbers), method, parameters)
 
     async def _send_call(self, number: int, method: str, parameters: dict[str, Any]) -> None:
-        asked = {"id": number, "method": method, "params": parameters}
-        await self._socket.send(json.dumps(asked | ({"sessionId": self._session} if self._session else {})))
+        request = {"id": number, "method": method, "params": parameters}
+        await self._socket.send(json.dumps(request | ({"sessionId": self._session} if self._session else {})))
 
     def on_event(self, event: str, handler: Callable[[dict[str, Any]], None]) -> None:
         """Call a function for each event of this name."""
@@ -124,7 +126,7 @@ class Browser:
         """Run JavaScript in the page and return its value; promises are awaited."""
         answer = await self.call("Runtime.evaluate", expression=code, awaitPromise=True, returnByValue=True)
         if "exceptionDetails" in answer:
-            raise NoChromium(f"the page failed: {answer['exceptionDetails'].get('text')}")
+            raise ChromiumUnavailable(f"the page failed: {answer['exceptionDetails'].get('text')}")
         return answer["result"].get("value")
 
 
@@ -136,7 +138,7 @@ async def launched(program: str) -> AsyncIterator[Browser]:
         program: the path of the Chromium.
 
     Raises:
-        NoChromium: if the browser does not start.
+        ChromiumUnavailable: if the browser does not start.
     """
     with tempfile.TemporaryDirectory(prefix="tailwire-chromium-", ignore_cleanup_errors=True) as folder:
         options = ["--headless", "--remote-debugging-port=0", "--disable-gpu", "--hide-scrollbars"]
@@ -163,13 +165,13 @@ async def launched(program: str) -> AsyncIterator[Browser]:
 
 async def _address(process: asyncio.subprocess.Process) -> str:
     assert process.stderr is not None
-    said: list[str] = []
+    output: list[str] = []
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
             while line := (await process.stderr.readline()).decode(errors="replace"):
-                said = [*said[-5:], line.strip()]
+                output = [*output[-5:], line.strip()]
                 if line.startswith(_LISTENS):
                     return line.removeprefix(_LISTENS).strip()
     except TimeoutError:
-        said.append(f"it did not start to listen within {TIMEOUT_SECONDS:.0f} s")
-    raise NoChromium("the browser does not start: " + " / ".join(said))
+        output.append(f"it did not start to listen within {TIMEOUT_SECONDS:.0f} s")
+    raise ChromiumUnavailable("the browser does not start: " + " / ".join(output))

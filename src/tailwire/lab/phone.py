@@ -62,7 +62,7 @@ class Phone(MessageListener, LoginListener):
         self._now = {"app": "foreground", "network": "online", "mode": "auto", "pace": "quick", "token": "good"}
         self._tasks: set[asyncio.Task[None]] = set()
         self._earlier: deque[dict[str, Any]] = deque(maxlen=MAX_DUMPS)
-        self._said: tuple[str, float | None] = ("", None)
+        self._last_report: tuple[str, float | None] = ("", None)
 
     # Start and end.
 
@@ -155,14 +155,14 @@ class Phone(MessageListener, LoginListener):
 
     async def _log_refusal_of(self, work: Coroutine[Any, Any, object]) -> None:
         try:
-            said = await work
+            result = await work
         except CometChatException as e:
             self._log_notice(f"{e.code}: {e.message}")
         except (BackendFailed, Refused) as e:
             self._log_notice(str(e))
         else:
-            if isinstance(said, str):
-                self._log_notice(said)
+            if isinstance(result, str):
+                self._log_notice(result)
 
     def _log_notice(self, text: str) -> None:
         self._log.add("notice", phone=self.name, text=text)
@@ -234,10 +234,10 @@ class Phone(MessageListener, LoginListener):
             return
         connection = self._chat.connection
         left = connection.window_left
-        said = (connection.explain(), None if left is None else round(left, 1))
-        if said != self._said:
-            self._said = said
-            self._log.add("says", keep=False, phone=self.name, explain=said[0], window=said[1])
+        report = (connection.explain(), None if left is None else round(left, 1))
+        if report != self._last_report:
+            self._last_report = report
+            self._log.add("says", keep=False, phone=self.name, explain=report[0], window=report[1])
 
     async def on_text_message_received(self, message: TextMessage) -> None:
         """Log a message that was handed over to the app."""

@@ -16,8 +16,8 @@ from tailwire.lab.lab import PHONE_NAMES, Lab
 from tailwire.lab.phone import SETTINGS
 from tailwire.sdk.connection.commands import Command
 from tailwire.sdk.connection.explain import describe, explain
-from tailwire.sdk.connection.history import BadDump, load
-from tailwire.sdk.connection.replay import BadReplay, replayed
+from tailwire.sdk.connection.history import BadDump, load_dump
+from tailwire.sdk.connection.replay import BadReplay, replay_inputs
 from tailwire.sdk.connection.state import ConnectionStatus, Phase, State
 from tailwire.sdk.io.untrusted_json import BadJson, read_object
 
@@ -48,7 +48,7 @@ class BadRecording(ValueError):
     """The file is neither a lab's nor a dump. The message says what is wrong."""
 
 
-def recorded(lab: Lab) -> dict[str, Any]:
+def recording_of(lab: Lab) -> dict[str, Any]:
     """Return the recording of a lab, JSON-ready. It contains the messages, but no secrets."""
     return {
         "tailwire lab": FORMAT_VERSION,
@@ -59,7 +59,7 @@ def recorded(lab: Lab) -> dict[str, Any]:
     }
 
 
-def read(file: Path) -> dict[str, Any]:
+def read_recording(file: Path) -> dict[str, Any]:
     """Read a file of a lab, or the dump of a connection, and return what the page shows.
 
     Returns:
@@ -75,8 +75,8 @@ def read(file: Path) -> dict[str, Any]:
     except BadJson as e:
         raise BadRecording(str(e)) from e
     try:
-        shown = _lab(data) if "tailwire lab" in data else _dump(data)
-        json.dumps(shown, ensure_ascii=False, allow_nan=False).encode("utf-8")  # as it is sent to the page
+        content = _lab(data) if "tailwire lab" in data else _dump(data)
+        json.dumps(content, ensure_ascii=False, allow_nan=False).encode("utf-8")  # as it is sent to the page
     except (BadDump, BadReplay) as e:
         raise BadRecording(str(e)) from e
     except UnicodeEncodeError as e:
@@ -84,7 +84,7 @@ def read(file: Path) -> dict[str, Any]:
     except (ArithmeticError, ValueError) as e:
         raise e if isinstance(e, BadRecording) else BadRecording(f"a number in it cannot be shown: {e}") from e
     name = file.name.encode("utf-8", "replace").decode("utf-8")
-    return {**shown, "machine": phase_graph(), "name": name}
+    return {**content, "machine": phase_graph(), "name": name}
 
 
 def _lab(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -155,8 +155,8 @@ def _check(number: int, event: Any) -> None:
 
 
 def _steps(dump: Any) -> Iterator[tuple[dict[str, Any], State, State]]:
-    state, inputs = load(dump)
-    for at, after, one, commands in replayed(state, inputs):
+    state, inputs = load_dump(dump)
+    for at, after, one, commands in replay_inputs(state, inputs):
         step = {
             "at": at,
             "input": type(one.happened).__name__,
@@ -185,7 +185,7 @@ def _dump(data: Mapping[str, Any]) -> dict[str, Any]:
     events: list[dict[str, Any]] = []
     begin: float | None = None
     _check_number([data])
-    state, _ = load(data)
+    state, _ = load_dump(data)
     now = {"app": str(state.app), "network": _network(state), "mode": str(state.mode), "pace": "quick", "token": "good"}
     events.append({"at": 0.0, "kind": "switch", "phone": "phone", "what": "", "now": dict(now)})
     events.append(_transition(0.0, "", state, state))

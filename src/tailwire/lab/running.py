@@ -24,7 +24,7 @@ class _Server(uvicorn.Server):
         yield  # the caller handles signals
 
 
-def listening(port: int = 0) -> socket.socket:
+def listening_socket(port: int = 0) -> socket.socket:
     """Return a socket that listens on a port of 127.0.0.1; 0 takes a free one.
 
     Raises:
@@ -42,7 +42,7 @@ def listening(port: int = 0) -> socket.socket:
 
 
 @asynccontextmanager
-async def page(
+async def serve_page(
     sock: socket.socket, lab: Lab | None, replay: dict[str, Any] | None = None, *, once: str = "", slow: float = 1.0
 ) -> AsyncIterator[str]:
     """Serve the page and yield its URL, which contains the secret.
@@ -77,11 +77,11 @@ async def page(
         sock.close()
 
 
-async def live(shown: Callable[[str, str], None], *, port: int = 0, slow: float = 1.0) -> None:
+async def run_lab(on_started: Callable[[str, str], None], *, port: int = 0, slow: float = 1.0) -> None:
     """Run a lab until cancelled.
 
     Args:
-        shown: called with the page's URL, and a single-use URL for `open_browser`.
+        on_started: called with the page's URL, and a single-use URL for `open_browser`.
         port: the port of the page; 0 takes a free one.
         slow: see `Lab`.
 
@@ -89,12 +89,12 @@ async def live(shown: Callable[[str, str], None], *, port: int = 0, slow: float 
         OSError: if the port is in use.
         RuntimeError: if the server does not start.
     """
-    sock = listening(port)  # first, to find out that a port is in use before anything has started
+    sock = listening_socket(port)  # first, to find out that a port is in use before anything has started
     once = secrets.token_urlsafe(16)
     try:
         with tempfile.TemporaryDirectory(prefix="tailwire-lab-", ignore_cleanup_errors=True) as folder:
-            async with Lab(Path(folder), slow=slow) as lab, page(sock, lab, once=once, slow=slow) as url:
-                shown(url, _url_of(sock, once))
+            async with Lab(Path(folder), slow=slow) as lab, serve_page(sock, lab, once=once, slow=slow) as url:
+                on_started(url, _url_of(sock, once))
                 await asyncio.get_running_loop().create_future()
     finally:
         sock.close()
@@ -104,19 +104,19 @@ def _url_of(sock: socket.socket, token: str) -> str:
     return f"http://127.0.0.1:{sock.getsockname()[1]}/{token}/"
 
 
-async def replay(recording: dict[str, Any], shown: Callable[[str, str], None], *, port: int = 0) -> None:
+async def show_recording(recording: dict[str, Any], on_started: Callable[[str, str], None], *, port: int = 0) -> None:
     """Show a recording until cancelled.
 
     Args:
         recording: as returned by `recording.read`.
-        shown: called with the URLs, as in `live`.
+        on_started: called with the URLs, as in `run_lab`.
 
     Raises:
         OSError: if the port is in use.
     """
-    sock, once = listening(port), secrets.token_urlsafe(16)
-    async with page(sock, None, recording, once=once) as url:
-        shown(url, _url_of(sock, once))
+    sock, once = listening_socket(port), secrets.token_urlsafe(16)
+    async with serve_page(sock, None, recording, once=once) as url:
+        on_started(url, _url_of(sock, once))
         await asyncio.get_running_loop().create_future()
 
 

@@ -11,9 +11,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from tailwire.lab.chromium import Browser, NoChromium, find, launched
+from tailwire.lab.chromium import Browser, ChromiumUnavailable, find, launched
 from tailwire.lab.lab import Lab
-from tailwire.lab.running import listening, page
+from tailwire.lab.running import listening_socket, serve_page
 
 WIDTH, HEIGHT = 1280, 800
 OUTPUT_SIZE = (864, 540)
@@ -82,7 +82,7 @@ async def record(file: Path, *, chromium: str = "", report: Callable[[str], None
         raise ScreencastFailed(f"the folder {file.parent} does not exist")
     try:
         taken = await _scene(find(chromium), report)
-    except NoChromium as e:
+    except ChromiumUnavailable as e:
         raise ScreencastFailed(str(e)) from e
     report(f"writing {len(taken)} pictures …")
     size = await asyncio.to_thread(_write, file, taken)
@@ -93,7 +93,7 @@ async def _scene(program: str, report: Callable[[str], None]) -> list[tuple[floa
     with tempfile.TemporaryDirectory(prefix="tailwire-lab-", ignore_cleanup_errors=True) as folder:
         async with (
             Lab(Path(folder), slow=SLOWDOWN_FACTOR) as lab,
-            page(listening(), lab, slow=SLOWDOWN_FACTOR) as url,
+            serve_page(listening_socket(), lab, slow=SLOWDOWN_FACTOR) as url,
             launched(program) as browser,
         ):
             frames = Frames(browser)

@@ -30,7 +30,7 @@ class Throttle:
         if sys.platform == "win32":
             raise RuntimeError("a process cannot be stopped and continued on Windows")
         if not self.on:
-            self._task = asyncio.create_task(self._run(pid), name="tailwire lab squeeze")
+            self._task = asyncio.create_task(self._run(pid), name="tailwire lab throttle")
 
     async def _run(self, pid: int) -> None:
         try:

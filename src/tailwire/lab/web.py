@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from tailwire.lab.graph import phase_graph
 from tailwire.lab.lab import PHONE_NAMES, Lab
 from tailwire.lab.phone import Refused
-from tailwire.lab.recording import recorded
+from tailwire.lab.recording import recording_of
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
@@ -121,7 +121,7 @@ class Endpoints:
 
     Args:
         lab: the lab to show, or None.
-        replay: the result of `recording.read`, or None.
+        replay: the result of `recording.read_recording`, or None.
     """
 
     def __init__(self, lab: Lab | None, replay: dict[str, Any] | None, slow: float) -> None:
@@ -176,8 +176,8 @@ class Endpoints:
             if len(body) > MAX_BODY_BYTES:
                 return _refusal_response(413, "the body is too large")
         try:
-            asked = json.loads(body)
-            whom, what, text = asked["whom"], asked["what"], asked.get("text", "")
+            switch = json.loads(body)
+            whom, what, text = switch["whom"], switch["what"], switch.get("text", "")
             if not all(isinstance(word, str) for word in (whom, what, text)):
                 raise TypeError
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -194,7 +194,7 @@ class Endpoints:
             return _refusal_response(409, "this is a recording already")
         name = f"lab-{datetime.now():%Y%m%d-%H%M%S}.json"
         headers = {"content-disposition": f'attachment; filename="{name}"'}
-        return Response(json.dumps(recorded(self._lab)), media_type="application/json", headers=headers)
+        return Response(json.dumps(recording_of(self._lab)), media_type="application/json", headers=headers)
 
 
 def web_app(

@@ -66,12 +66,12 @@ def assemble(
         identity.resource,
         CatchUp(limit=settings.catch_up_limit, enabled=settings.catch_up),
         world.chance,
-        pong=driver.pong_came,
+        pong=driver.report_pong,
         throttled=driver.throttled,
-        token_answered=driver.token_answered,
+        token_answered=driver.report_token_answer,
     )
     driver.start(Owner(sessions, identity, http, connector, incoming, queue, tokens))
-    http.answered = driver.server_answered
+    http.answered = driver.report_server_answer
 
     own = OwnChanges(sessions, incoming, queue, lists)
     sending = Sending(world.chance)
@@ -79,7 +79,7 @@ def assemble(
     outbox = _outbox(world, identity, settings, sessions, sender, queue, gate)
     if outbox is not None:
         http.succeeded = outbox.try_soon
-    queue.start(_dispatcher(registries, sessions, own, outbox, gate).handle, own.note_position)
+    queue.start(_dispatcher(registries, sessions, own, outbox, gate).handle, own.advance_position)
     return Parts(
         world=world, identity=identity, settings=settings, gate=gate, sessions=sessions, http=http, connector=connector,
         tokens=tokens, driver=driver, queue=queue, incoming=incoming, own=own, requests=requests, sending=sending,

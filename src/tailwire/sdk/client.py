@@ -86,7 +86,7 @@ class ChatClient(ClientMethods):
         self._tls = checked_context(tls)
         self._timings = timings or Timings()
         self._registries = Registries(Streams(self._sessions.served, self._sessions.save_soon))
-        self._listeners = ListenerCalls(self._registries, self._tell_status_to)
+        self._listeners = ListenerCalls(self._registries, self._notify_of_status)
         self._lists = LiveLists()
         self._release: Callable[[], None] | None = None
 
@@ -256,7 +256,7 @@ class ChatClient(ClientMethods):
         settings = self._made.connector.settings if self._made is not None else None
         return settings.parameters.get(name, default) if settings is not None else default
 
-    def _tell_status_to(self, listener_id: str, listener: ConnectionListener) -> None:
+    def _notify_of_status(self, listener_id: str, listener: ConnectionListener) -> None:
         if self._made is not None:
             self._registries.late.append(listener)
             self._made.queue.put(LateListener(listener_id, listener, self.get_connection_status()))

@@ -51,14 +51,14 @@ class AnswerTooLarge(CometChatException):
     """The server's answer is too large or too deeply nested: `ERR_ANSWER_TOO_LARGE`.
 
     Attributes:
-        seen: what is wrong with it.
+        problem: what is wrong with it.
         head: its first bytes, as far as they were kept.
     """
 
-    def __init__(self, seen: str, head: bytes) -> None:
+    def __init__(self, problem: str, head: bytes) -> None:
         entry = CATALOGUE["ERR_ANSWER_TOO_LARGE"]
-        super().__init__("ERR_ANSWER_TOO_LARGE", entry.message, f"{seen}. {entry.details}")
-        self.seen = seen
+        super().__init__("ERR_ANSWER_TOO_LARGE", entry.message, f"{problem}. {entry.details}")
+        self.problem = problem
         self.head = head
 
 
@@ -73,8 +73,8 @@ def failure(
         cause: why the server could not be reached.
     """
     entry = CATALOGUE[code]
-    said = entry.details if details is None else details
-    return CometChatException(code, entry.message, said, retry_after=retry_after, cause=cause)
+    text = entry.details if details is None else details
+    return CometChatException(code, entry.message, text, retry_after=retry_after, cause=cause)
 
 
 def not_reached(cause: Cause, details: str, *, retry_after: float | None = None) -> CometChatException:

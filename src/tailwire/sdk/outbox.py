@@ -183,7 +183,7 @@ class Outbox:
             self._entries.append(entry)
         self._start_task()
 
-    def forget(self) -> None:
+    def discard_all(self) -> None:
         """Cancel and delete all entries: the user logs out."""
         for entry in self._entries:
             if entry.status is OutboxStatus.PENDING:
@@ -193,7 +193,7 @@ class Outbox:
         self._stop()
         self._uid = ""
 
-    def put(self, message: BaseMessage) -> OutboxEntry:
+    def add(self, message: BaseMessage) -> OutboxEntry:
         """Queue a message. It is saved on the device when this returns.
 
         Raises:

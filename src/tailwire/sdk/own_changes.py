@@ -38,10 +38,10 @@ class OwnChanges:
         """Record that the server stored a message of this client: catch-up must not hand it over as missed."""
         self._incoming.record_sent(message)
         self._sessions.served.record_sent_ahead(message.id)
-        self.note_position()
+        self.advance_position()
         self.notify(MessageStored(message))
 
-    def note_position(self) -> None:
+    def advance_position(self) -> None:
         """Move the served position to that of the catch-up, if nothing waits to be handed over."""
         if self._queue.empty:
             self._sessions.served.all_handed_over(self._incoming.machine.position)

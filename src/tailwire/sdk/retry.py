@@ -58,18 +58,18 @@ class Waits:
         """Begin again with the first wait: an attempt has succeeded."""
         self._length = self._policy.first
 
-    def next_wait(self, asked: float | None = None) -> float:
+    def next_wait(self, requested: float | None = None) -> float:
         """Return the next wait in seconds.
 
         Args:
-            asked: the minimum that the server asked for (`Retry-After`), in seconds. Up to one second is added, because
-                other clients were asked the same.
+            requested: the minimum that the server asked for (`Retry-After`), in seconds. Up to one second is added,
+                because other clients were asked the same.
         """
         wait = self._length * (0.5 + self._chance() / 2)
         self._length = min(self._length * self._policy.factor, self._policy.longest)
-        if not asked:
+        if not requested:
             return wait
-        return max(wait, asked + self._chance() * min(asked, 1.0))
+        return max(wait, requested + self._chance() * min(requested, 1.0))
 
 
 MAX_ATTEMPTS = 4

@@ -65,7 +65,7 @@ class Sending:
     async def _attempts(self, attempt: Callable[[], Awaitable[Any]]) -> Any:
         in_doubt = False
 
-        async def noted() -> Any:
+        async def attempt_and_record() -> Any:
             nonlocal in_doubt
             try:
                 return await attempt()
@@ -74,7 +74,7 @@ class Sending:
                 raise
 
         try:
-            return await repeat(noted, self._chance, safe=True)
+            return await repeat(attempt_and_record, self._chance, safe=True)
         except CometChatException as e:
             # A later refusal says nothing about an earlier attempt whose answer was lost.
             if in_doubt and e.code not in IN_DOUBT_CODES:

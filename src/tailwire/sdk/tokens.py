@@ -162,7 +162,7 @@ class Tokens:
             token, signed = await self._replacement(old)
             session = self._sessions.require()
             if session.auth_token == old:  # else another user has logged in meanwhile
-                self._connector.keep_pass(signed)
+                self._connector.cache_pass(signed)
                 self._sessions.replace(replace(session, auth_token=token))
 
     async def _replacement(self, old: str) -> tuple[str, str]:
@@ -195,8 +195,8 @@ class Tokens:
     async def _ask_provider(self) -> str:
         if self._provider is None:
             raise RuntimeError("there is no token provider")
-        given = self._provider()
-        token = await given if inspect.isawaitable(given) else given
+        provided = self._provider()
+        token = await provided if inspect.isawaitable(provided) else provided
         if not isinstance(token, str) or not token:
             raise TypeError(f"the token provider returned a {type(token).__name__}, not a token")
         return token

@@ -14,7 +14,7 @@ from typing import Any
 
 from tailwire.server.setting_checks import BadSetting as BadSetting
 from tailwire.server.setting_checks import check
-from tailwire.server.setting_values import typed
+from tailwire.server.setting_values import convert
 from tailwire.wire.frames import CLIENT_FEATURES
 
 
@@ -318,7 +318,7 @@ _PASSWORD = re.compile(r"([?&](?:ssl)?password=)[^&]*")
 _PLACE = re.compile(r"[^:@]*|.*:\d*(?:/.*)?")
 
 
-def shown(settings: Settings, name: str) -> str:
+def redacted(settings: Settings, name: str) -> str:
     """Return a setting for a log or a list: without its secret, and a URL without its password."""
     value = str(getattr(settings, name))
     if name in SECRET_SETTINGS:
@@ -345,7 +345,7 @@ def _address_without_password(url: str) -> str:
     return f"{scheme}{separator}{user}@{place}"
 
 
-def offered(settings: Settings) -> frozenset[str]:
+def offered_features(settings: Settings) -> frozenset[str]:
     """Return the features that the server offers to clients."""
     return frozenset(settings.features.replace(" ", "").split(",")) & frozenset(CLIENT_FEATURES)
 
@@ -368,8 +368,8 @@ def load(arguments: Mapping[str, Any], environment: Mapping[str, str] | None = N
     for key, value in (os.environ if environment is None else environment).items():
         name = key.removeprefix("TAILWIRE_").lower()
         if key.startswith("TAILWIRE_") and name in fields:
-            values[name] = typed(name, value, fields[name], key)
-    values |= {k: typed(k, v, fields[k], f"--{k}") for k, v in arguments.items() if v is not None}
+            values[name] = convert(name, value, fields[name], key)
+    values |= {k: convert(k, v, fields[k], f"--{k}") for k, v in arguments.items() if v is not None}
     settings = Settings(**values)
     check(settings)
     return settings
@@ -397,4 +397,4 @@ def _from_file(file: str, fields: Mapping[str, type]) -> dict[str, Any]:
             close = "".join(get_close_matches(name, fields, 1))
             meant = f" (did you mean {close}?)" if close else ""
             raise BadSetting(f"{file}: there is no setting {name!r}{meant}")
-    return {name: typed(name, value, fields[name], file) for name, value in read.items()}
+    return {name: convert(name, value, fields[name], file) for name, value in read.items()}

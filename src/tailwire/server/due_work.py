@@ -46,7 +46,7 @@ class DueWork:
         self.closed = False
 
     @property
-    def may_go_on(self) -> bool:
+    def may_continue(self) -> bool:
         """Whether further work may begin."""
         return not self.closed and self._is_mine()
 
@@ -58,16 +58,16 @@ class DueWork:
     def wake(self) -> None:
         """Check whether work is due."""
         self._woken = True
-        if self._task is None and self.may_go_on:
+        if self._task is None and self.may_continue:
             self._cancel_timer()
             # Not in the name of the request that wakes it up, if one does: its reads would wait for that user's turn.
             self._task = self._loop.create_task(self._run(), name=self._name, context=Context())
 
     async def _run(self) -> None:
         try:
-            while self.may_go_on:
+            while self.may_continue:
                 self._woken = False
-                if await self._do_due() or self._woken or not self.may_go_on:
+                if await self._do_due() or self._woken or not self.may_continue:
                     continue
                 due = await self._next_due()
                 if not self._woken:  # no wake-up has arrived, and none can before `finally`

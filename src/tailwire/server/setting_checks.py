@@ -22,7 +22,7 @@ class BadSetting(ValueError):
     """A setting has an invalid name, type or value. The message names the setting and its source."""
 
 
-def listed(value: str) -> list[str]:
+def entries_of(value: str) -> list[str]:
     """Return the entries of a comma-separated value."""
     return [one.strip() for one in value.split(",") if one.strip()]
 
@@ -143,7 +143,7 @@ def _check_sign_in(s: Settings) -> None:
     for name in ("auth_jwt_issuer", "auth_jwt_audience", "auth_jwt_uid"):
         if not getattr(s, name).strip(" ,"):
             raise BadSetting(f"auth_jwt_keys requires {name}: without it, JWTs for other apps would be accepted")
-    for name in listed(s.auth_jwt_algorithms) or [""]:
+    for name in entries_of(s.auth_jwt_algorithms) or [""]:
         if name not in JWT_ALGORITHMS:
             raise BadSetting(f"auth_jwt_algorithms must be some of {', '.join(JWT_ALGORITHMS)}, not {name!r}")
     if "://" in s.auth_jwt_keys:

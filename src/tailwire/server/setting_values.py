@@ -10,7 +10,7 @@ from tailwire.server.setting_checks import BadSetting
 _TYPE_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
 
-def typed(name: str, value: Any, kind: type, source: str) -> Any:
+def convert(name: str, value: Any, kind: type, source: str) -> Any:
     """Return a value in the type of its setting.
 
     Raises:

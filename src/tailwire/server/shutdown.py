@@ -11,7 +11,7 @@ from tailwire.server.telemetry.logs import log
 from tailwire.server.webhooks.sender import WebhookSender
 
 
-async def finish(
+async def shut_down(
     gateway: Gateway,
     webhooks: WebhookSender,
     background: Iterable[Callable[[], Awaitable[None]]],

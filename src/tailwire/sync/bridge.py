@@ -33,7 +33,7 @@ from tailwire.sync.closing import Closable
 from tailwire.sync.factories import FactoryCalls
 from tailwire.sync.iterating import Iterating
 from tailwire.sync.listening import forwarding_listener
-from tailwire.sync.proxy import ClientHandle, checked_seconds, refused
+from tailwire.sync.proxy import ClientHandle, checked_seconds, invalid_argument
 from tailwire.sync.pumping import pump
 from tailwire.wire.entities import BaseMessage
 
@@ -145,7 +145,7 @@ class Bridge(FactoryCalls, Closable):
             raise TypeError(f"callback is a {type(callback).__name__}: give a function")
         client_thread = self._client_thread
         if client_thread.callbacks.posts and inspect.iscoroutinefunction(callback):
-            raise refused("callback is async, but there is no event loop in the thread where post= calls it.")
+            raise invalid_argument("callback is async, but there is no event loop in the thread where post= calls it.")
         stop: Callable[[], None] = self._run("on_event", lambda: _pump_events(self._target, callback, client_thread))
         return stop
 
@@ -274,7 +274,7 @@ class Bridge(FactoryCalls, Closable):
         """
         app = AppState(state)
         checked_reason(reason)
-        self._client_thread.soon(lambda: self._target.set_app_state(app, reason=reason))
+        self._client_thread.call_soon(lambda: self._target.set_app_state(app, reason=reason))
 
     def set_network(self, network: Network | Literal["online", "offline", "unknown"]) -> None:
         """Report the state of the network, from any thread, without waiting. It is a hint: the client verifies it.
@@ -286,8 +286,8 @@ class Bridge(FactoryCalls, Closable):
             ValueError: `network` has another value.
             CometChatException: `ERR_CLIENT_CLOSED`.
         """
-        said = Network(network)
-        self._client_thread.soon(lambda: self._target.set_network(said))
+        state = Network(network)
+        self._client_thread.call_soon(lambda: self._target.set_network(state))
 
 
 async def _acknowledging(stream: AcknowledgedStream) -> AsyncIterator[Event]:
@@ -308,8 +308,8 @@ def _async_provider(provider: SyncTokenProvider) -> Callable[[], Awaitable[str]]
     # A plain function may block, so it runs in a daemon thread.
     async def ask() -> str:
         try:
-            given = provider() if inspect.iscoroutinefunction(provider) else await _in_thread(provider)
-            return cast(str, await given if inspect.isawaitable(given) else given)
+            provided = provider() if inspect.iscoroutinefunction(provider) else await _in_thread(provider)
+            return cast(str, await provided if inspect.isawaitable(provided) else provided)
         except Exception:
             raise
         except BaseException as e:

@@ -167,14 +167,14 @@ class ClientThread:
     def _check_future(self) -> None:
         self.check_outside("future.result", "Give start() a done= function, which is called with the result")
 
-    def keep(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+    def run_task(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Run a coroutine as a task until it ends or the client is closed; in the client's thread."""
         task = self._loop.create_task(work, name=name)
         self._kept.add(task)
         task.add_done_callback(self._kept.discard)
         return task
 
-    def soon(self, function: Callable[[], object]) -> None:
+    def call_soon(self, function: Callable[[], object]) -> None:
         """Schedule a function in the client's thread without waiting for it; in that thread, call it immediately.
 
         Raises:
@@ -190,7 +190,7 @@ class ClientThread:
                 return
         function()
 
-    def do(self, function: Callable[[], T], limit: float | None, name: str) -> T:
+    def call(self, function: Callable[[], T], limit: float | None, name: str) -> T:
         """Call a function in the client's thread, and return its result.
 
         It is called directly if this is that thread, or if the thread has ended.

@@ -124,7 +124,7 @@ class Iterating(Closable, Generic[T]):
             waiting.cancel()
         if close is not None:
             try:
-                self._handle.client_thread.soon(close)
+                self._handle.client_thread.call_soon(close)
             except (CometChatException, RuntimeError):
                 return  # the client is closed, or this is a forked process
 

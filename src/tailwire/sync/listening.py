@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from tailwire.sdk.listeners.interfaces import UploadFileListener
 from tailwire.sdk.listeners.registry import check_listener
 from tailwire.sync.app_callbacks import AppCallbacks
-from tailwire.sync.proxy import refused
+from tailwire.sync.proxy import invalid_argument
 
 L = TypeVar("L")
 
@@ -34,7 +34,7 @@ def forwarding_listener(kind: type[L], listener: L, callbacks: AppCallbacks) -> 
             continue  # not overridden
         if callbacks.posts and inspect.iscoroutinefunction(own):
             named = f"{type(listener).__name__}.{name}"
-            raise refused(f"{named} is async, but there is no event loop in the thread where post= calls it.")
+            raise invalid_argument(f"{named} is async, but there is no event loop in the thread where post= calls it.")
         forwards[name] = _upload(own, name, callbacks) if kind is UploadFileListener else _waiting(own, callbacks)
     names = {"__qualname__": type(listener).__qualname__, "__module__": type(listener).__module__}
     made: L = type(type(listener).__name__, (kind,), {**forwards, **names})()

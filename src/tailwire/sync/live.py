@@ -103,7 +103,7 @@ class LiveList(BlockingProxy, Closable, Generic[T]):
     def close(self) -> None:
         """Stop updating the list, without waiting. Iterators over its changes end. May be called more than once."""
         try:
-            self._client_thread.soon(self._target.close)
+            self._client_thread.call_soon(self._target.close)
         except CometChatException as e:
             if e.code != "ERR_CLIENT_CLOSED":  # in which case the list is closed
                 raise

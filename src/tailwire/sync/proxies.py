@@ -79,12 +79,12 @@ class UploadFileRequest(BlockingProxy):
     def _prepared(
         self, call: str, arguments: tuple[Any, ...], named: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        def heard(given: Any) -> Any:
-            return given and forwarding_listener(UploadFileListener, given, self._client_thread.callbacks)
+        def forwarding(listener: Any) -> Any:
+            return listener and forwarding_listener(UploadFileListener, listener, self._client_thread.callbacks)
 
         if "listener" in named:
-            named = {**named, "listener": heard(named["listener"])}
-        return (*arguments[:1], *map(heard, arguments[1:])), named
+            named = {**named, "listener": forwarding(named["listener"])}
+        return (*arguments[:1], *map(forwarding, arguments[1:])), named
 
     def get_attachments(self) -> list[Attachment]:
         """Return the uploaded files, to be sent with a `MediaMessage`."""
@@ -172,19 +172,19 @@ class Connection(BlockingProxy):
         client_thread, stopped = self._client_thread, False
 
         @functools.wraps(callback)
-        def tell(transition: Transition) -> object:
+        def notify(transition: Transition) -> object:
             return None if stopped else callback(transition)
 
         end = self._run(
             "subscribe",
-            lambda: self._target.subscribe(lambda transition: client_thread.callbacks.call_soon(tell, (transition,))),
+            lambda: self._target.subscribe(lambda transition: client_thread.callbacks.call_soon(notify, (transition,))),
         )
 
         def stop() -> None:
             nonlocal stopped
             stopped = True
             with suppress(CometChatException):  # the client is closed, which has ended it
-                client_thread.soon(end)
+                client_thread.call_soon(end)
 
         return stop
 

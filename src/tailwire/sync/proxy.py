@@ -161,7 +161,7 @@ class BlockingProxy(NotCopied):
 
     def _run(self, name: str, function: Callable[[], Any]) -> Any:
         # Call a plain function in the client's thread.
-        return self._client_thread.do(function, self._limit, name)
+        return self._client_thread.call(function, self._limit, name)
 
 
 def blocking(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
@@ -179,6 +179,6 @@ def blocking(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def refused(details: str) -> CometChatException:
+def invalid_argument(details: str) -> CometChatException:
     """Return the exception for an invalid argument."""
     return failure("ERR_INVALID_ARGUMENT", details)

@@ -38,25 +38,25 @@ def pump(
     stopped = False
 
     @functools.wraps(callback)  # errors are logged under its name
-    def tell(value: T) -> object:
+    def forward(value: T) -> object:
         return None if stopped else callback(value)
 
     async def run() -> None:
         try:
             async for value in source:
                 if not stopped:
-                    await client_thread.callbacks.call(tell, (value,))
+                    await client_thread.callbacks.call(forward, (value,))
                 done(value)
         finally:
             if close is not None:
                 close()  # an unread source would block its producer
 
-    task = client_thread.keep(run(), name)
+    task = client_thread.run_task(run(), name)
 
     def stop() -> None:
         nonlocal stopped
         stopped = True
         with suppress(Exception):  # the client is closed, which has ended it
-            client_thread.soon(close if close is not None else task.cancel)
+            client_thread.call_soon(close if close is not None else task.cancel)
 
     return stop

@@ -239,14 +239,14 @@ class BotTest:
         return await chat.send_message(TextMessage(receiver=guid or self._bot.uid, receiver_type=kind, text=text))
 
     async def _say(self, text: str, uid: str, guid: str, timeout: float) -> list[str]:
-        said, chat, me = await self._post(text, uid, guid), self._clients[uid], self._bot.uid
+        message, chat, me = await self._post(text, uid, guid), self._clients[uid], self._bot.uid
         async with asyncio.timeout(timeout):
-            while (self._store.load(self._server.app_id) or {})["position"]["last_id"] < said.id:
+            while (self._store.load(self._server.app_id) or {})["position"]["last_id"] < message.id:
                 await self._pause()
         uid = "" if guid else me
-        listed = [m async for m in chat.messages(uid=uid, guid=guid, after=said.id, actions=False)]
+        listed = [m async for m in chat.messages(uid=uid, guid=guid, after=message.id, actions=False)]
         self.answers = [m for m in listed if m.sender.uid == me]
-        self.reactions = [counted.reaction for counted in (await chat.get_message(said.id)).reactions]
+        self.reactions = [counted.reaction for counted in (await chat.get_message(message.id)).reactions]
         return [m.text for m in self.answers if isinstance(m, TextMessage)]
 
     async def _close(self) -> None:

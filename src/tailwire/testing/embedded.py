@@ -67,7 +67,7 @@ class EmbeddedServer:
             await self._serving
 
     async def _serve(self, listening: asyncio.Future[None]) -> None:
-        from tailwire.server.app import running
+        from tailwire.server.app import running_server
         from tailwire.server.app.opening import database_path, on_postgres
         from tailwire.server.config import Settings
         from tailwire.testing.new_database import put_new_database
@@ -75,7 +75,7 @@ class EmbeddedServer:
         settings = Settings(**{**self._settings, "port": self.port})
         if not on_postgres(settings):
             put_new_database(database_path(settings))
-        async with running(settings) as server:
+        async with running_server(settings) as server:
             keys = server.parts.keys
             self._parts, self.url, self.app_id = server.parts, server.url, server.parts.store.app_id
             self.port = int(self.url.rpartition(":")[2])

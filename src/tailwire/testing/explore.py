@@ -1,7 +1,7 @@
 """Explore every reachable state of the connection machine, and check every invariant at each step.
 
 Time is exact but coarse: durations are small whole numbers, and time moves by one, to the next deadline, or far past
-it. States are stored relative to now and without what no longer matters (`normalized`), so that the set is finite.
+it. States are stored relative to now and without what no longer matters (`normalize`), so that the set is finite.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from tailwire.sdk.connection import inputs as i
 from tailwire.sdk.connection.causes import Cause
-from tailwire.sdk.connection.commands import Answer, Command, TellError, TellStatus
+from tailwire.sdk.connection.commands import Answer, Command, ReportError, ReportStatus
 from tailwire.sdk.connection.machine import step
 from tailwire.sdk.connection.state import AppState, Mode, Network, Phase, SessionState, State, copy_of, next_deadline
 from tailwire.sdk.connection.timings import Timings
@@ -47,7 +47,7 @@ _CHANCES = (0.0, 1.0)
 _MAX_CALLERS = 1
 
 
-def starts() -> list[State]:
+def start_states() -> list[State]:
     """Return the states in which a client can start."""
     return [
         State(
@@ -62,7 +62,7 @@ def starts() -> list[State]:
     ]
 
 
-def events(s: State) -> Iterator[tuple[str, i.Input, float]]:
+def possible_events(s: State) -> Iterator[tuple[str, i.Input, float]]:
     """Yield every event that is possible in a state: name, input, and seconds that pass before it."""
     e = s.epoch
     ends, lines = s.timings == TOKEN_TIMINGS, s.timings == LINE_TIMINGS
@@ -160,7 +160,7 @@ def _token_events(epoch: int) -> Iterator[tuple[str, i.Input]]:
     yield "token renewal failed", i.TokenRenewalFailed(epoch)
 
 
-def normalized(s: State, now: float) -> State:
+def normalize(s: State, now: float) -> State:
     """Return the state relative to `now`, without what no longer matters."""
 
     def ahead(t: float | None) -> float | None:
@@ -198,7 +198,7 @@ def normalized(s: State, now: float) -> State:
 
 
 @dataclass
-class Found:
+class Exploration:
     """The result of an exploration.
 
     Attributes:
@@ -212,7 +212,7 @@ class Found:
     table: dict[tuple[str, str], set[tuple[str, str]]] = field(default_factory=dict)
 
 
-def abstract(s: State) -> str:
+def abstract_name(s: State) -> str:
     """Return the name of a state in the table, which omits its timers."""
     flags = {
         "ended": s.ended,
@@ -229,14 +229,14 @@ def abstract(s: State) -> str:
     return ", ".join(words)
 
 
-def named(commands: list[Command]) -> str:
+def command_names(commands: list[Command]) -> str:
     """Return the names of a step's commands in the table."""
     words = []
     for c in commands:
         name = type(c).__name__
-        if isinstance(c, TellStatus):
+        if isinstance(c, ReportStatus):
             name += f"({c.status})"
-        elif isinstance(c, TellError):
+        elif isinstance(c, ReportError):
             name += f"({c.cause})"
         elif isinstance(c, Answer):
             name += f"({c.result})"
@@ -250,11 +250,11 @@ def explore(
     tabulate: bool = True,
     take: Callable[..., tuple[State, list[Command]]] = step,
     max_states: int | None = None,
-) -> Found:
+) -> Exploration:
     """Visit every reachable state.
 
     Args:
-        begin: initial states; `starts()` by default.
+        begin: initial states; `start_states()` by default.
         tabulate: whether to keep the table.
         take: the step function; tests pass a faulty one.
         max_states: stop after this many states.
@@ -262,23 +262,25 @@ def explore(
     Raises:
         tailwire.testing.invariants.Broken: at the first step that breaks an invariant.
     """
-    found = Found()
-    begin = starts() if begin is None else begin
-    seen: set[State] = set(begin)
+    found = Exploration()
+    begin = start_states() if begin is None else begin
+    visited: set[State] = set(begin)
     queue = deque(begin)
-    while queue and (max_states is None or len(seen) < max_states):
+    while queue and (max_states is None or len(visited) < max_states):
         s = queue.popleft()
         for moved in _next(s, found, take, tabulate):
-            if moved not in seen:
-                seen.add(moved)
+            if moved not in visited:
+                visited.add(moved)
                 queue.append(moved)
-    found.states = len(seen)
+    found.states = len(visited)
     return found
 
 
-def _next(s: State, found: Found, take: Callable[..., tuple[State, list[Command]]], tabulate: bool) -> Iterator[State]:
-    here = abstract(s)
-    for name, happened, passed in events(s):
+def _next(
+    s: State, found: Exploration, take: Callable[..., tuple[State, list[Command]]], tabulate: bool
+) -> Iterator[State]:
+    here = abstract_name(s)
+    for name, happened, passed in possible_events(s):
         for chance in _CHANCES:
             after, commands = take(s, happened, passed, chance)
             found.steps += 1
@@ -289,14 +291,14 @@ def _next(s: State, found: Found, take: Callable[..., tuple[State, list[Command]
                 check_step(s, happened, passed, after, commands)
             if tabulate:
                 row = found.table.setdefault((here, name), set())
-                row.add((here if stays else abstract(after), named(commands)))
+                row.add((here if stays else abstract_name(after), command_names(commands)))
             if not stays:
-                yield normalized(after, passed)
+                yield normalize(after, passed)
             if not any(_drew_a_wait(t, s) for t in (after.retry_at, after.not_before, after.renew_at)):
                 break  # randomness was not used
     due = next_deadline(s)
     if due is not None and due > 1:
-        yield normalized(s, 1.0)
+        yield normalize(s, 1.0)
 
 
 def _drew_a_wait(t: float | None, before: State) -> bool:

@@ -13,8 +13,8 @@ from tailwire.sdk.connection.commands import (
     OpenSocket,
     RenewInPlace,
     RenewToken,
-    TellError,
-    TellStatus,
+    ReportError,
+    ReportStatus,
 )
 from tailwire.sdk.connection.state import (
     AppState,
@@ -36,7 +36,7 @@ LEGAL_TRANSITIONS = {
 }
 
 
-class Broken(AssertionError):
+class BrokenInvariant(AssertionError):
     """An invariant does not hold. `rule` is its id."""
 
     def __init__(self, rule: str, what: str) -> None:
@@ -53,7 +53,7 @@ def check_step(before: State, event: i.Input, now: float, after: State, commands
     """Check one step of the machine, and the state after it.
 
     Raises:
-        Broken: with the id of the invariant that does not hold.
+        BrokenInvariant: with the id of the invariant that does not hold.
     """
     check_state(after, now)
     check_change(before, event, now, after, commands)
@@ -66,7 +66,7 @@ def check_change(before: State, event: i.Input, now: float, after: State, comman
     deadline is handled first.
 
     Raises:
-        Broken: with the id of the invariant that does not hold.
+        BrokenInvariant: with the id of the invariant that does not hold.
     """
     _check_sockets(before, event, now, after, commands)
     _check_requested(before, event, after)
@@ -76,7 +76,7 @@ def check_change(before: State, event: i.Input, now: float, after: State, comman
     _check_not_before(before, event, now, commands)
     _check_login(event, after)
     if before.ended and any(not isinstance(c, Answer) for c in commands):
-        raise Broken("I10", f"commands after the end: {commands}")
+        raise BrokenInvariant("I10", f"commands after the end: {commands}")
 
 
 _BEGINS_SESSION = (i.LoggedIn, i.SessionRestored)
@@ -85,7 +85,7 @@ _ENDS_REQUEST = (*_BEGINS_SESSION, i.LoggedOut, i.DisconnectCalled)
 _CALLS = (i.ConnectCalled, i.DisconnectCalled, i.PingCalled)
 _ENDS_SOCKET = (AbandonSocket, CloseSocket)
 _OPENS_SOCKET = (OpenSocket, RenewToken)
-_TELLS = (TellStatus, TellError)
+_REPORTS = (ReportStatus, ReportError)
 _STATUSES = {phase: frozenset(ConnectionStatus) for phase in Phase} | {
     Phase.OPEN: frozenset({ConnectionStatus.CONNECTED, ConnectionStatus.FEATURE_THROTTLED}),
     Phase.IDLE: frozenset({ConnectionStatus.DISCONNECTED}),
@@ -101,58 +101,60 @@ def _check_not_before(before: State, event: i.Input, now: float, commands: Seque
     if before.not_before is None or before.not_before <= now or not _opens(commands):
         return
     if before.asked_by_server and not isinstance(event, _BEGINS_SESSION):
-        raise Broken("T6", "an attempt before the time that the server asked for")
+        raise BrokenInvariant("T6", "an attempt before the time that the server asked for")
     if not isinstance(event, _LIFTS_WAIT):
-        raise Broken("T6", f"an attempt after {event}, before the time that was asked for")
+        raise BrokenInvariant("T6", f"an attempt after {event}, before the time that was asked for")
 
 
 def _check_login(event: i.Input, after: State) -> None:
     if not isinstance(event, _BEGINS_SESSION) or after.ended:
         return
     if after.mode is Mode.AUTO and after.app is AppState.FOREGROUND and after.phase is Phase.IDLE:
-        raise Broken("I5", "a login in the foreground in auto mode does not begin an attempt")
+        raise BrokenInvariant("I5", "a login in the foreground in auto mode does not begin an attempt")
 
 
 def check_state(s: State, now: float) -> None:
     """Check a state by itself: I1, I2, I4, I5, I6, T3, T8, I9 (no caller waits for nothing), I10.
 
     Raises:
-        Broken: with the id of the invariant that does not hold.
+        BrokenInvariant: with the id of the invariant that does not hold.
     """
     socket = has_socket(s)
     if s.mode is Mode.AUTO and s.app is AppState.BACKGROUND and socket:
-        raise Broken("I1", "a socket in the background in auto mode")
+        raise BrokenInvariant("I1", "a socket in the background in auto mode")
     if s.session is not SessionState.VALID and socket:
-        raise Broken("I2", "a socket without a session")
+        raise BrokenInvariant("I2", "a socket without a session")
     has_window = s.window_until is not None and now < s.window_until <= now + s.timings.background_window
     if s.mode is Mode.MANUAL and s.app is AppState.BACKGROUND and socket and not has_window:
-        raise Broken("I4", f"a socket in the background without a window: {s.window_until}")
+        raise BrokenInvariant("I4", f"a socket in the background without a window: {s.window_until}")
     due = next_deadline(s)
     if is_wanted(s):
         if s.phase is Phase.IDLE:
-            raise Broken("I5", "wanted, and nothing under way")
+            raise BrokenInvariant("I5", "wanted, and nothing under way")
         if not s.paused and (due is None or due < now):
-            raise Broken("I5", f"wanted, and stuck: the next deadline is {due}")
+            raise BrokenInvariant("I5", f"wanted, and stuck: the next deadline is {due}")
     elif s.phase is not Phase.IDLE or due is not None or s.retry_at is not None:
-        raise Broken("I6", f"not wanted, and {s.phase} with a deadline {due}")
+        raise BrokenInvariant("I6", f"not wanted, and {s.phase} with a deadline {due}")
     if (s.renew_at is not None or s.renewing) and not (s.phase is Phase.OPEN and s.has_provider):
-        raise Broken("I6", "a token renewal timer without a socket or a provider")
+        raise BrokenInvariant("I6", "a token renewal timer without a socket or a provider")
     if s.poll_at is not None and (s.phase is Phase.OPEN or not is_wanted(s)):
-        raise Broken("I6", "history is polled while a socket is open, or although none is wanted")
+        raise BrokenInvariant("I6", "history is polled while a socket is open, or although none is wanted")
     if is_wanted(s) and s.phase is not Phase.OPEN and s.refusals >= s.timings.poll_after and s.poll_at is None:
-        raise Broken("T8", "WebSockets are refused, and history is not polled")
+        raise BrokenInvariant("T8", "WebSockets are refused, and history is not polled")
     if s.phase is Phase.OPEN and heartbeat_due(s) is None and s.probe_until is None:
-        raise Broken("I5", "the open socket has no heartbeat and no probe")
+        raise BrokenInvariant("I5", "the open socket has no heartbeat and no probe")
     if s.paused and s.phase is not Phase.OPEN:
-        raise Broken("T3", "reading is paused on a socket that is gone, so the next one would have no heartbeat")
+        raise BrokenInvariant(
+            "T3", "reading is paused on a socket that is gone, so the next one would have no heartbeat"
+        )
     if s.phase is Phase.OPEN and s.has_provider and s.token_until is not None and s.renew_at is None:
-        raise Broken("I5", "the token expires, and no renewal is due")
+        raise BrokenInvariant("I5", "the token expires, and no renewal is due")
     if s.connects and s.phase in (Phase.IDLE, Phase.OPEN):
-        raise Broken("I9", "connect() waits although no attempt is pending")
+        raise BrokenInvariant("I9", "connect() waits although no attempt is pending")
     if s.pings and (s.phase is not Phase.OPEN or s.probe_until is None):
-        raise Broken("I9", "ping() waits although no probe is pending")
+        raise BrokenInvariant("I9", "ping() waits although no probe is pending")
     if s.ended and (socket or due is not None or s.connects or s.pings):
-        raise Broken("I10", "a socket, deadline or caller is left after the end")
+        raise BrokenInvariant("I10", "a socket, deadline or caller is left after the end")
 
 
 def _opens(commands: Sequence[Command]) -> bool:
@@ -169,21 +171,21 @@ def _check_sockets(before: State, event: i.Input, now: float, after: State, comm
     for c in commands:
         if isinstance(c, _ENDS_SOCKET):
             if c.epoch != owner:
-                raise Broken("I7", f"{c} but the socket is {owner}")
+                raise BrokenInvariant("I7", f"{c} but the socket is {owner}")
             owner, renewing = None, False
         elif isinstance(c, _OPENS_SOCKET):
             if owner is not None and not (renewing and c.epoch == owner):
-                raise Broken("I7", f"{c} while there is socket {owner}")
+                raise BrokenInvariant("I7", f"{c} while there is socket {owner}")
             if owner is None and c.epoch <= before.epoch:
-                raise Broken("I7", f"{c} with a used epoch")
+                raise BrokenInvariant("I7", f"{c} with a used epoch")
             owner, renewing = c.epoch, isinstance(c, RenewToken)
         elif isinstance(c, RenewInPlace) and (c.epoch != before.epoch or before.phase is not Phase.OPEN):
             # Its socket may end in the same step: a deadline that has passed is handled first.
-            raise Broken("I7", f"{c} but the socket is {owner}")
+            raise BrokenInvariant("I7", f"{c} but the socket is {owner}")
     if owner is not None and not has_socket(after) and after.phase is not Phase.RENEWING:
-        raise Broken("I7", f"socket {owner} was forgotten")
+        raise BrokenInvariant("I7", f"socket {owner} was forgotten")
     if (has_socket(after) or after.phase is Phase.RENEWING) and owner != after.epoch:
-        raise Broken("I7", f"the state names socket {after.epoch}, the socket is {owner}")
+        raise BrokenInvariant("I7", f"the state names socket {after.epoch}, the socket is {owner}")
 
 
 def _ends_by_itself(before: State, event: i.Input) -> bool:
@@ -192,26 +194,26 @@ def _ends_by_itself(before: State, event: i.Input) -> bool:
 
 def _check_requested(before: State, event: i.Input, after: State) -> None:
     if after.mode is Mode.MANUAL and has_socket(after) and not after.requested:
-        raise Broken("I3", "a socket in manual mode without connect()")
+        raise BrokenInvariant("I3", "a socket in manual mode without connect()")
     if after.requested and not before.requested and not isinstance(event, i.ConnectCalled):
-        raise Broken("I3", f"{event} requested a connection")
+        raise BrokenInvariant("I3", f"{event} requested a connection")
     if after.requested and isinstance(event, _ENDS_REQUEST):
-        raise Broken("I3", f"the request survived {event}")
+        raise BrokenInvariant("I3", f"the request survived {event}")
 
 
 def _check_statuses(before: State, after: State, commands: Sequence[Command]) -> None:
     last = before.status
     for c in commands:
-        if isinstance(c, TellStatus):
+        if isinstance(c, ReportStatus):
             if c.status not in LEGAL_TRANSITIONS[last]:
-                raise Broken("I8", f"{last} then {c.status}")
+                raise BrokenInvariant("I8", f"{last} then {c.status}")
             last = c.status
-        if isinstance(c, _TELLS) and before.session is SessionState.NONE and after.session is SessionState.NONE:
-            raise Broken("I8", f"{c} after logout()")
+        if isinstance(c, _REPORTS) and before.session is SessionState.NONE and after.session is SessionState.NONE:
+            raise BrokenInvariant("I8", f"{c} after logout()")
     if last is not after.status and not after.ended:
-        raise Broken("I8", f"the state says {after.status}, the listeners received {last}")
+        raise BrokenInvariant("I8", f"the state says {after.status}, the listeners received {last}")
     if after.status not in _STATUSES[after.phase]:
-        raise Broken("I8", f"{after.status} in phase {after.phase}")
+        raise BrokenInvariant("I8", f"{after.status} in phase {after.phase}")
 
 
 def _check_callers(before: State, event: i.Input, after: State, commands: Sequence[Command]) -> None:
@@ -225,7 +227,7 @@ def _check_callers(before: State, event: i.Input, after: State, commands: Sequen
     if isinstance(event, i.CallerGone):
         answered = [c for c in answered if c != event.caller]  # a deadline that passed at the same time
     if sorted(answered + left) != sorted(waiting):
-        raise Broken("I9", f"waiting {waiting}, answered {answered}, left {left}")
+        raise BrokenInvariant("I9", f"waiting {waiting}, answered {answered}, left {left}")
 
 
 def _callers(s: State) -> list[int]:
@@ -238,4 +240,4 @@ def _check_stale(before: State, event: i.Input, now: float, after: State, comman
     if epoch is None or epoch == before.epoch or (due is not None and due <= now):
         return
     if commands or before != after:
-        raise Broken("I7", f"{event} of an older socket changed something")
+        raise BrokenInvariant("I7", f"{event} of an older socket changed something")

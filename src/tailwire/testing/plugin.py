@@ -163,9 +163,9 @@ def tailwire_server(
     from tailwire.testing.embedded import EmbeddedServer
 
     lines = request.config.getini("tailwire_server_settings")
-    given = {name.strip(): value.strip() for name, _, value in (line.partition("=") for line in lines)}
-    checked = load(given, {})
-    server = EmbeddedServer(tmp_path_factory.mktemp("tailwire"), **{name: getattr(checked, name) for name in given})
+    config = {name.strip(): value.strip() for name, _, value in (line.partition("=") for line in lines)}
+    checked = load(config, {})
+    server = EmbeddedServer(tmp_path_factory.mktemp("tailwire"), **{name: getattr(checked, name) for name in config})
     server.start()
     yield server
     server.close()

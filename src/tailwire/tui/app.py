@@ -80,14 +80,14 @@ class ChatApp(App[None]):
         if chat is not None:
             await chat.aclose()
 
-    def on_login_screen_wanted(self, event: LoginScreen.Wanted) -> None:
+    def on_login_screen_login_requested(self, event: LoginScreen.LoginRequested) -> None:
         """Log in with what the user entered."""
         self.begin(event.profile, event.secret)
 
     def begin(self, profile: Profile, secret: Secret) -> None:
         """Log in and show the chat."""
         if isinstance(self.screen, LoginScreen):
-            self.screen.wait()
+            self.screen.show_progress()
         self.run_worker(self._begin(profile, secret), exclusive=True, group="begin")
 
     async def _begin(self, profile: Profile, secret: Secret) -> None:
@@ -142,7 +142,7 @@ class ChatApp(App[None]):
 
     def _refused(self, text: str) -> None:
         if isinstance(self.screen, LoginScreen):
-            self.screen.say(text)
+            self.screen.show_failure(text)
 
     # Commands.
 

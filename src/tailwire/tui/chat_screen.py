@@ -20,7 +20,7 @@ from tailwire.sdk.connection.state import ConnectionStatus
 from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.live.conversations import LiveConversations
 from tailwire.tui.conversation_panel import ConversationPanel
-from tailwire.tui.files import fetched, is_of
+from tailwire.tui.files import fetch_file, is_of
 from tailwire.tui.history import History
 from tailwire.tui.message_actions import MessageActions
 from tailwire.tui.pane import Pane
@@ -68,7 +68,7 @@ class ChatScreen(Screen[None]):
         now: Callable[[], float] = time.time,
     ) -> None:
         super().__init__()
-        self._pictures = Pictures(fetched, lambda url: is_of(url, server), self._draw_histories)
+        self._pictures = Pictures(fetch_file, lambda url: is_of(url, server), self._draw_histories)
         self.uploads = Uploads(chat, self._draw_soon, self._notify_user)
         self._chat, self._conversations, self._now = chat, conversations, now
         me = chat.get_logged_in_user()

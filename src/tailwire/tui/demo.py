@@ -85,7 +85,7 @@ async def _running_url(folder: Path, data: Path) -> str:
     return ""
 
 
-async def _unless_there(call: Any) -> bool:
+async def _ignore_existing(call: Any) -> bool:
     try:
         await call
     except CometChatException as e:
@@ -99,10 +99,10 @@ async def _furnish(url: str, keys: dict[str, str]) -> None:
     # Create the users and the group that are missing.
     async with _admin(url, keys) as admin:
         for uid in DEMO_UIDS:
-            await _unless_there(admin.users.create(uid, name=uid.title()))
-        await _unless_there(admin.users.create(BOT_UID, name=BOT_NAME))
+            await _ignore_existing(admin.users.create(uid, name=uid.title()))
+        await _ignore_existing(admin.users.create(BOT_UID, name=BOT_NAME))
         members = [GroupMember(uid) for uid in (*DEMO_UIDS, BOT_UID)]
-        if await _unless_there(admin.groups.create(DEMO_GROUP, members=members)):
+        if await _ignore_existing(admin.groups.create(DEMO_GROUP, members=members)):
             words = TextMessage(
                 receiver=DEMO_GROUP.guid, receiver_type="group", text="All demo users are in the lounge."
             )

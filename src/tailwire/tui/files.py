@@ -98,7 +98,7 @@ async def _pieces(url: str, limit: int) -> AsyncIterator[AsyncIterator[bytes]]:
         raise FileProblem(safe_line(str(e)) or type(e).__name__) from e
 
 
-async def fetched(url: str, limit: int) -> bytes:
+async def fetch_file(url: str, limit: int) -> bytes:
     """Return the content of a file.
 
     Raises:
@@ -108,7 +108,7 @@ async def fetched(url: str, limit: int) -> bytes:
         return b"".join([piece async for piece in pieces])
 
 
-async def saved(url: str, name: str, folder: Path) -> Path:
+async def save_file(url: str, name: str, folder: Path) -> Path:
     """Save a file to a folder under a name that is free, and return its path.
 
     Raises:

@@ -37,7 +37,7 @@ class LoginScreen(Screen[None]):
     Args:
         profiles: the saved profiles.
         draft: what the fields contain at first.
-        said: why an earlier login failed.
+        problem: why an earlier login failed.
     """
 
     CSS = """
@@ -48,23 +48,23 @@ class LoginScreen(Screen[None]):
     LoginScreen Label { color: $text-muted; margin-top: 1; }
     LoginScreen Input { border: none; height: 1; padding: 0 1; background: $surface; }
     LoginScreen Button { width: 100%; margin-top: 1; }
-    LoginScreen #said { color: $error; height: auto; margin-top: 1; display: none; }
+    LoginScreen #problem { color: $error; height: auto; margin-top: 1; display: none; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down", "app.focus_next", "Next", show=False),
         Binding("up", "app.focus_previous", "Previous", show=False),
     ]
 
-    class Wanted(Message):
+    class LoginRequested(Message):
         """The user logs in with a profile. The secret is empty for a saved session."""
 
         def __init__(self, profile: Profile, secret: Secret) -> None:
             super().__init__()
             self.profile, self.secret = profile, secret
 
-    def __init__(self, profiles: list[Profile], draft: Profile, said: str = "") -> None:
+    def __init__(self, profiles: list[Profile], draft: Profile, problem: str = "") -> None:
         super().__init__()
-        self._profiles, self._draft, self._said = profiles, draft, said
+        self._profiles, self._draft, self._problem = profiles, draft, problem
 
     def compose(self) -> ComposeResult:
         """Yield the profiles and the fields."""
@@ -81,14 +81,14 @@ class LoginScreen(Screen[None]):
             yield Input(self._draft.uid, id="uid")
             yield Label("Auth token", markup=False)
             yield Input(password=True, placeholder="tailwire token create UID makes one", id="token")
-            yield Static(self._said, id="said", markup=False)
+            yield Static(self._problem, id="problem", markup=False)
             yield Button("Log in", variant="primary", compact=True)
 
     def on_mount(self) -> None:
         """Focus the saved profiles; or the first empty field, if some are filled or a login failed."""
-        self.query_one("#said").display = bool(self._said)
+        self.query_one("#problem").display = bool(self._problem)
         draft = self._draft
-        if self._profiles and not (self._said or draft.server or draft.app_id or draft.uid):
+        if self._profiles and not (self._problem or draft.server or draft.app_id or draft.uid):
             self.query_one(OptionList).focus()
         else:
             self._focus_first_empty()
@@ -97,16 +97,16 @@ class LoginScreen(Screen[None]):
         fields = (self.query_one(f"#{name}", Input) for name in ("server", "app_id", "uid"))
         next((field for field in fields if not field.value), self.query_one("#token", Input)).focus()
 
-    def wait(self) -> None:
+    def show_progress(self) -> None:
         """Show that the login is in progress."""
         button = self.query_one(Button)
         button.label, button.disabled = "Logging in …", True
 
-    def say(self, text: str) -> None:
+    def show_failure(self, text: str) -> None:
         """Show why the login failed, and let the user try again."""
-        said = self.query_one("#said", Static)
-        said.update(text)
-        said.display = bool(text)
+        problem = self.query_one("#problem", Static)
+        problem.update(text)
+        problem.display = bool(text)
         button = self.query_one(Button)
         button.label, button.disabled = "Log in", False
         if text and isinstance(self.focused, OptionList):  # there, Enter would open a saved profile
@@ -133,10 +133,10 @@ class LoginScreen(Screen[None]):
         names = {"server": "the server's address", "app_id": "the app id", "uid": "the user id"}
         missing = next((words for name, words in names.items() if not values[name]), "")
         if missing:
-            self.say(f"Fill in {missing}.")
+            self.show_failure(f"Fill in {missing}.")
             return
         self._request_login(Profile(**values), Secret(token=token) if token else Secret())
 
     def _request_login(self, profile: Profile, secret: Secret) -> None:
-        self.say("")
-        self.post_message(self.Wanted(profile, secret))
+        self.show_failure("")
+        self.post_message(self.LoginRequested(profile, secret))

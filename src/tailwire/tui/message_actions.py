@@ -9,11 +9,11 @@ from textual.app import App
 
 from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.live.message_list import LiveMessage
-from tailwire.tui.files import FileProblem, downloads, is_web_address, saved
+from tailwire.tui.files import FileProblem, downloads, is_web_address, save_file
 from tailwire.tui.pane import Pane
-from tailwire.tui.picker import Choice, Picker, among, matching
+from tailwire.tui.picker import Choice, Picker, find_among, matching_choices
 from tailwire.tui.safe_text import safe_line
-from tailwire.tui.wording import body_of, clock, error_text, files_of, name_of
+from tailwire.tui.wording import body_of, error_text, files_of, name_of, time_text
 from tailwire.wire.entities import Action, MediaMessage, TextMessage
 
 EMOJI_CHOICES = (
@@ -77,7 +77,7 @@ class MessageActions:
         choices = menu_of(item, pane.history.me, in_thread=bool(pane.place and pane.place.parent))
         if not choices:
             return ""
-        return str(await self._app.push_screen_wait(Picker("Message", "What to do", among(choices))) or "")
+        return str(await self._app.push_screen_wait(Picker("Message", "What to do", find_among(choices))) or "")
 
     async def carry_out(self, pane: Pane, item: LiveMessage, name: str) -> None:
         """Carry out a command. Runs in a worker, because it may open windows."""
@@ -125,7 +125,7 @@ class MessageActions:
                 self._notify_user("The file has no URL with http or https.", error=True)
         else:
             try:
-                path = await saved(file.url, file.name or "file", downloads())
+                path = await save_file(file.url, file.name or "file", downloads())
             except (FileProblem, OSError) as e:
                 self._notify_user(f"Not saved. {error_text(e)}", error=True)
                 return
@@ -139,14 +139,14 @@ class MessageActions:
         if not self._is_sent(item):
             return
         choices = [Choice("Delete it for everyone", True), Choice("Keep it", False)]
-        if await self._app.push_screen_wait(Picker("Delete the message?", "", among(choices))):
+        if await self._app.push_screen_wait(Picker("Delete the message?", "", find_among(choices))):
             await self._try(pane.client.delete_message(item.message.id), "Not deleted.")
 
     async def _react(self, pane: Pane, item: LiveMessage) -> None:
         async def find(typed: str) -> Sequence[Choice]:
             typed = typed.strip()
             other = [Choice(f"React with {typed}", typed)] if 0 < len(typed) <= MAX_REACTION_CHARACTERS else []
-            return [*matching(EMOJI_CHOICES, typed), *other]
+            return [*matching_choices(EMOJI_CHOICES, typed), *other]
 
         reaction = await self._app.push_screen_wait(Picker("React", "Name of an emoji, or the emoji itself", find))
         if not reaction:
@@ -162,9 +162,11 @@ class MessageActions:
         async def find(typed: str) -> Sequence[Choice]:
             choices = []
             for receipt in await client.get_message_receipts(item.message.id):
-                read = f"read {clock(receipt.read_at)}" if receipt.read_at else ""
-                choices.append(Choice(name_of(receipt.sender), None, read or f"received {clock(receipt.delivered_at)}"))
-            return matching(choices, typed)
+                read = f"read {time_text(receipt.read_at)}" if receipt.read_at else ""
+                choices.append(
+                    Choice(name_of(receipt.sender), None, read or f"received {time_text(receipt.delivered_at)}")
+                )
+            return matching_choices(choices, typed)
 
         title = "Who received and read it"
         await self._app.push_screen_wait(Picker(title, "Name", find, empty="No other device has received it yet."))
@@ -173,4 +175,4 @@ class MessageActions:
 def result_line(message: Any) -> str:
     """Return a line for a found message."""
     files = files_of(message)
-    return f"{clock(message.sent_at)}  {name_of(message.sender)}: {body_of(message) or ' '.join(files)}"
+    return f"{time_text(message.sent_at)}  {name_of(message.sender)}: {body_of(message) or ' '.join(files)}"

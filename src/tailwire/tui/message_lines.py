@@ -47,7 +47,7 @@ def neighbour_of(item: LiveMessage, me: str, now: int) -> Neighbour:
     message = item.message
     at = message.sent_at or now
     uid = "" if isinstance(message, Action) else message.sender.uid or me
-    return Neighbour(uid, at, wording.day(at))
+    return Neighbour(uid, at, wording.date_text(at))
 
 
 def message_lines(
@@ -79,7 +79,7 @@ def message_lines(
     room = max(width - indent - 3, 8)
     message = item.message
     if isinstance(message, Action):
-        head: Line = [(wording.clock(this.at), "time"), (" " * (names + 3), "text")]
+        head: Line = [(wording.time_text(this.at), "time"), (" " * (names + 3), "text")]
         body = [[(piece, "action")] for piece in wrapped(wording.body_of(message), room)]
     else:
         grouped = before is not None and before.uid == this.uid and this.at - before.at < GROUPED_SECONDS
@@ -106,7 +106,7 @@ def _head(message: BaseMessage, this: Neighbour, names: int, me: str, *, grouped
         return [(" " * (TIME_COLUMNS + 1 + names + 2), "text")]
     name = cut_to("You" if this.uid == me else wording.name_of(message.sender), names)
     style = "you" if this.uid == me else color_of(this.uid)
-    return [(f"{wording.clock(this.at)} ", "time"), (" " * (names - cell_len(name)) + name, style), ("  ", "text")]
+    return [(f"{wording.time_text(this.at)} ", "time"), (" " * (names - cell_len(name)) + name, style), ("  ", "text")]
 
 
 def _body(item: LiveMessage, room: int, me: str, picture: PictureOf | None, *, unread_thread: bool) -> list[Line]:
@@ -119,8 +119,8 @@ def _body(item: LiveMessage, room: int, me: str, picture: PictureOf | None, *, u
         lines.append([("┃ ", "quote_bar"), (cut_to(text, room - 2), "quote")])
     text = wording.body_of(message)
     if text:
-        shown = "deleted" if message.deleted_at else style
-        lines += [[(piece, shown)] for piece in wrapped(text, room)]
+        text_style = "deleted" if message.deleted_at else style
+        lines += [[(piece, text_style)] for piece in wrapped(text, room)]
     lines += [[(cut_to(f"▤ {file}", room), "file")] for file in wording.files_of(message)]
     lines += picture(message, room) if picture is not None else []
     if not lines:

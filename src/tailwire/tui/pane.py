@@ -211,7 +211,7 @@ class Pane(Vertical):
     # Writing.
 
     @on(TextArea.Changed)
-    def _tell_typing(self) -> None:
+    def _send_typing(self) -> None:
         now = self._now()
         if not self.composer.text or self._editing or self.place is None or self._client is None:
             return

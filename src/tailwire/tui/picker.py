@@ -31,7 +31,7 @@ class Choice(NamedTuple):
 Find = Callable[[str], Awaitable[Sequence[Choice]]]
 
 
-def matching(choices: Sequence[Choice], typed: str) -> list[Choice]:
+def matching_choices(choices: Sequence[Choice], typed: str) -> list[Choice]:
     """Return the choices that contain the typed characters in order, the best first."""
     if not typed.strip():
         return list(choices)
@@ -40,11 +40,11 @@ def matching(choices: Sequence[Choice], typed: str) -> list[Choice]:
     return [choice for score, choice in sorted(ranked, key=lambda pair: -pair[0]) if score > 0]
 
 
-def among(choices: Sequence[Choice]) -> Find:
+def find_among(choices: Sequence[Choice]) -> Find:
     """Return a `Find` that searches fixed choices."""
 
     async def find(typed: str) -> Sequence[Choice]:
-        return matching(choices, typed)
+        return matching_choices(choices, typed)
 
     return find
 
@@ -100,11 +100,11 @@ class Picker(ModalScreen[Any]):
         self.run_worker(self._fill_list(typed), exclusive=True, group="find")
 
     async def _fill_list(self, typed: str) -> None:
-        said = self._empty
+        text = self._empty
         try:
             self._choices = list(await self._find(typed))[:MAX_CHOICES]
         except CometChatException as e:
-            self._choices, said = [], error_text(e)
+            self._choices, text = [], error_text(e)
         options = self.query_one(OptionList)
         options.clear_options()
         options.add_options(
@@ -116,7 +116,7 @@ class Picker(ModalScreen[Any]):
         if self._choices:
             options.highlighted = 0
         note = self.query_one(Static)
-        note.update(said)
+        note.update(text)
         note.display = not self._choices
 
     def action_move(self, step: int) -> None:

@@ -73,14 +73,14 @@ def _made_safe(text: str) -> str:
     out: list[str] = []
     marks, before = 0, ""
     for char in unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\t", TAB_SPACES)):
-        shown = (
+        replacement = (
             char if char == "\n" or (char.isascii() and char.isprintable()) else _safe_character(char, marks, before)
         )
-        if not shown:
+        if not replacement:
             continue
-        out.append(shown)
-        marks = marks + 1 if cell_len(shown) == 0 and shown != "\n" else 0
-        before = shown if marks == 0 else before
+        out.append(replacement)
+        marks = marks + 1 if cell_len(replacement) == 0 and replacement != "\n" else 0
+        before = replacement if marks == 0 else before
     return "".join(out)
 
 

@@ -25,7 +25,7 @@ MAX_COMPLETIONS = 200
 SHOWN_COMPLETIONS = 8
 
 
-def completions(typed: str) -> list[str]:
+def path_completions(typed: str) -> list[str]:
     """Return the paths that begin with the typed text; folders end with a separator. Hidden files need a typed dot."""
     path = os.path.expanduser(typed)
     folder, name = os.path.split(path)
@@ -42,7 +42,7 @@ def completions(typed: str) -> list[str]:
     return sorted(found)
 
 
-def completed(typed: str, paths: Sequence[str]) -> str:
+def complete_path(typed: str, paths: Sequence[str]) -> str:
     """Return the typed text, continued as far as all paths agree."""
     if not paths:
         return typed
@@ -78,7 +78,7 @@ class UploadScreen(ModalScreen[None]):
     }
     UploadScreen Input { border: none; height: 1; padding: 0; background: $surface; }
     UploadScreen #paths { color: $text-muted; height: auto; max-height: 9; }
-    UploadScreen #said { color: $error; height: auto; display: none; }
+    UploadScreen #problem { color: $error; height: auto; display: none; }
     UploadScreen ProgressBar { display: none; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -99,10 +99,10 @@ class UploadScreen(ModalScreen[None]):
             yield Input(placeholder="Path of the file; tab completes, enter sends")
             yield Static(id="paths", markup=False)
             yield ProgressBar(show_eta=False)
-            yield Static(id="said", markup=False)
+            yield Static(id="problem", markup=False)
 
     async def _list(self, typed: str) -> list[str]:
-        paths = await asyncio.to_thread(completions, typed)
+        paths = await asyncio.to_thread(path_completions, typed)
         names = [safe_line(os.path.basename(path.rstrip(os.sep)) + path[len(path.rstrip(os.sep)) :]) for path in paths]
         more = f"… and {len(paths) - SHOWN_COMPLETIONS} more" if len(paths) > SHOWN_COMPLETIONS else ""
         self.query_one("#paths", Static).update("\n".join([*names[:SHOWN_COMPLETIONS], *([more] if more else [])]))
@@ -137,7 +137,7 @@ class UploadScreen(ModalScreen[None]):
 
     async def _complete(self) -> None:
         field = self.query_one(Input)
-        field.value = completed(field.value, await self._list(field.value))
+        field.value = complete_path(field.value, await self._list(field.value))
         field.cursor_position = len(field.value)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
@@ -167,9 +167,9 @@ class UploadScreen(ModalScreen[None]):
             self.dismiss(None)
 
     def _show(self, text: str) -> None:
-        said = self.query_one("#said", Static)
-        said.update(text)
-        said.display = bool(text)
+        problem = self.query_one("#problem", Static)
+        problem.update(text)
+        problem.display = bool(text)
 
     def action_leave(self) -> None:
         """Close the window. A file that is being sent continues to be sent."""

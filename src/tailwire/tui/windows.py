@@ -14,7 +14,7 @@ from tailwire.sdk.exceptions import CometChatException
 from tailwire.tui.help import HelpScreen
 from tailwire.tui.message_actions import result_line
 from tailwire.tui.pane import Pane
-from tailwire.tui.picker import Choice, Picker, matching
+from tailwire.tui.picker import Choice, Picker, matching_choices
 from tailwire.tui.upload import UploadScreen
 from tailwire.tui.uploads import Uploads
 from tailwire.tui.why import WhyScreen
@@ -52,10 +52,10 @@ class Windows:
 
     async def _find_places(self, typed: str) -> Sequence[Choice]:
         known = [Choice(place.title, place) for place in self.places()]
-        found = matching(known, typed)
+        found = matching_choices(known, typed)
         if not typed.strip():
             return found
-        seen = {choice.value.key for choice in found}
+        keys = {choice.value.key for choice in found}
         for note, entities in (
             ("user", self.chat.users(search=typed.strip(), limit=MAX_FOUND_ENTRIES)),
             ("group", self.chat.groups(search=typed.strip(), limit=MAX_FOUND_ENTRIES)),
@@ -63,7 +63,7 @@ class Windows:
             count = 0
             async for entity in entities:
                 place, count = place_of(entity), count + 1
-                if place.key not in seen:
+                if place.key not in keys:
                     found.append(Choice(place.title, place, note))
                 if count >= MAX_FOUND_ENTRIES:
                     break
@@ -91,11 +91,11 @@ class Windows:
             await self.open_thread(message.parent_message_id)
         pane = self.thread if message.parent_message_id else self.main
         try:
-            shown = await pane.reveal(message.id)
+            found = await pane.reveal(message.id)
         except CometChatException as e:
             self.screen.notify(error_text(e), severity="error", markup=False)
             return
-        if not shown:
+        if not found:
             self.screen.notify("The message is too far back to be shown here.", severity="warning")
 
     async def upload(self) -> None:

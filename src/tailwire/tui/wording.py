@@ -137,11 +137,11 @@ def error_text(error: BaseException) -> str:
     return safe_line(str(error) or type(error).__name__)
 
 
-def clock(at: int) -> str:
+def time_text(at: int) -> str:
     """Return the local time of day of a time in seconds since 1970."""
     return time.strftime("%H:%M", time.localtime(at))
 
 
-def day(at: int) -> str:
+def date_text(at: int) -> str:
     """Return the local date of a time in seconds since 1970, to separate messages of different days."""
     return time.strftime("%A, %d %B %Y", time.localtime(at))

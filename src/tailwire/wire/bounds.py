@@ -145,14 +145,14 @@ def _place(path: list[int | str]) -> str:
     return ".".join(map(str, path[:4])) + ("…" if len(path) > 4 else "")
 
 
-def harmless(stored: bytes) -> bytes:
-    """Return stored JSON that every parser can read: usually unchanged, otherwise `trimmed`."""
+def parseable(stored: bytes) -> bytes:
+    """Return stored JSON that every parser can read: usually unchanged, otherwise `trim`."""
     if len(stored) < UNCHECKED_BYTES or within_bounds(stored, STORED_DEPTH):
         return stored
-    return trimmed(stored)
+    return trim(stored)
 
 
-def trimmed(text: bytes) -> bytes:
+def trim(text: bytes) -> bytes:
     """Return JSON with `null` in place of each value that exceeds a bound for stored messages.
 
     This is slow: call it only for texts that are known to exceed a bound.

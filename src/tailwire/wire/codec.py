@@ -278,10 +278,10 @@ def message_from_wire(value: Any) -> BaseMessage:
 
 
 def _interactive(common: dict[str, Any], data: Mapping[str, Any]) -> InteractiveMessage:
-    shown, goal = data.get("interactiveData"), data.get("interactionGoal")
+    interactive, goal = data.get("interactiveData"), data.get("interactionGoal")
     return InteractiveMessage(
         **common,
-        interactive_data=dict(shown) if isinstance(shown, Mapping) else {},
+        interactive_data=dict(interactive) if isinstance(interactive, Mapping) else {},
         interaction_goal=dict(goal) if isinstance(goal, Mapping) else {},
         allow_sender_interaction=bool(data.get("allowSenderInteraction")),
     )

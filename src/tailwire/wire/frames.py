@@ -34,8 +34,8 @@ PROOF_HEADER = "x-tailwire-proof"
 
 def proof_of(signed: str) -> str:
     """Return a proof of holding a pass, which does not authenticate by itself; "" if `signed` is not a pass."""
-    said, dot, signature = signed.rpartition(".")
-    return f"{said}.{hashlib.sha256(signature.encode()).hexdigest()}" if dot and signed.isascii() else ""
+    content, dot, signature = signed.rpartition(".")
+    return f"{content}.{hashlib.sha256(signature.encode()).hexdigest()}" if dot and signed.isascii() else ""
 
 
 class FrameType(StrEnum):

@@ -249,5 +249,5 @@ def _options(d: Mapping[str, Any], names: Mapping[str, tuple[str, type[IntEnum]]
 
 
 def _encoded(options: Any, names: Mapping[str, tuple[str, type[IntEnum]]]) -> dict[str, int]:
-    given = {key: getattr(options, name) for name, (key, _) in names.items()}
-    return {key: int(value) for key, value in given.items() if value is not None}
+    fields = {key: getattr(options, name) for name, (key, _) in names.items()}
+    return {key: int(value) for key, value in fields.items() if value is not None}

@@ -13,8 +13,8 @@ class SetFieldsRepr:
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
     def __repr__(self) -> str:
-        shown = [(f.name, getattr(self, f.name)) for f in fields(self) if f.repr]
-        changed = (f"{name}={value!r}" for name, value in shown if value != _default(type(self), name))
+        values = [(f.name, getattr(self, f.name)) for f in fields(self) if f.repr]
+        changed = (f"{name}={value!r}" for name, value in values if value != _default(type(self), name))
         return f"{type(self).__name__}({', '.join(changed)})"
 
 

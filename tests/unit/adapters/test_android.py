@@ -86,12 +86,12 @@ class Lifecycle:
         self.observers.remove(observer)
 
     def happens(self, *names):
-        def tell():
+        def notify():
             for name in names:
                 for observer in list(self.observers):
                     observer.onStateChanged(self, Event(name))
 
-        self._main.do(tell)
+        self._main.do(notify)
 
 
 @pytest.fixture
@@ -219,13 +219,13 @@ class Registered:
         self.instances.remove(instance)
 
     def happens(self, *what):
-        def tell():
+        def notify():
             for name, activity in what:
                 for callbacks in list(self.instances):
                     if name in callbacks:
                         callbacks[name](activity)
 
-        self._main.do(tell)
+        self._main.do(notify)
 
 
 @pytest.fixture

@@ -18,19 +18,19 @@ class Target:
         self.listening = {}
         self.__dict__.update(more)
 
-    def addEventListener(self, event, told):
-        self.listening[event] = told
+    def addEventListener(self, event, callback):
+        self.listening[event] = callback
 
-    def removeEventListener(self, event, told):
-        assert self.listening.pop(event) is told
+    def removeEventListener(self, event, callback):
+        assert self.listening.pop(event) is callback
 
     def fire(self, event):
         self.listening[event].callback(SimpleNamespace(type=event))
 
 
 class Proxy:
-    def __init__(self, told):
-        self.callback = told
+    def __init__(self, callback):
+        self.callback = callback
         self.destroyed = 0
 
     def destroy(self):
@@ -44,8 +44,8 @@ def page(state="visible", online=True):
 def test_page_events_are_reported_until_the_watch_is_closed():
     client, window, proxies = RecordingClient(), page(), []
 
-    def proxied(told):
-        proxies.append(Proxy(told))
+    def proxied(callback):
+        proxies.append(Proxy(callback))
         return proxies[-1]
 
     watch = watch_page(client, window, proxied)
@@ -92,7 +92,7 @@ async def test_uninitialised_and_closed_clients_are_refused():
     await chat.init()
     watch = watch_page(chat, page(), Proxy)
     await chat.aclose()
-    watch.see("hidden")  # a window may outlive its client
+    watch.report("hidden")  # a window may outlive its client
     watch.close()
     watch.close()
     with pytest.raises(CometChatException) as e:

@@ -38,17 +38,17 @@ def _a_bare_machine(monkeypatch):
 @pytest.fixture
 def adapters(monkeypatch):
     """Replace the adapters of toolkits. Return the arguments that they were called with, by name."""
-    given = {}
+    calls = {}
     for toolkit in TOOLKITS:
 
         def begin(chat, *arguments, name=toolkit.adapter, **named):
             watch = Watch(chat, "window", ["hidden"])
-            given[name] = (watch, arguments, named)
+            calls[name] = (watch, arguments, named)
             return watch
 
         module = types.SimpleNamespace(**{f"watch_{toolkit.adapter}": begin})
         monkeypatch.setitem(sys.modules, f"tailwire.adapters.{toolkit.adapter}", module)
-    return given
+    return calls
 
 
 APP = object()
@@ -78,14 +78,14 @@ async def test_app_that_runs_is_found(monkeypatch, adapters, name, modules, argu
         monkeypatch.setitem(sys.modules, module, value)
     chat = RecordingLoopClient()
     with watch(chat, hidden="background") as found:
-        window, given, named = adapters[name]
+        window, positional, named = adapters[name]
         assert list(adapters) == [name]
-        assert (given, named) == (arguments, {} if name == "textual" else {"hidden": "background"})
+        assert (positional, named) == (arguments, {} if name == "textual" else {"hidden": "background"})
         assert "hidden" in found.knows
-        window.see("hidden")
+        window.report("hidden")
         assert (found.seen, chat.reported) == ("hidden", [HIDDEN])
     assert chat.reported == [HIDDEN, SHOWN]
-    window.see("hidden")
+    window.report("hidden")
     assert chat.reported == [HIDDEN, SHOWN]
 
 
@@ -152,7 +152,7 @@ async def test_errors_leave_nothing_watched(adapters, monkeypatch):
     chat = RecordingLoopClient()
     with pytest.raises(RuntimeError, match="no network today"):
         watch(chat)
-    adapters["tk"][0].see("hidden")
+    adapters["tk"][0].report("hidden")
     assert chat.reported == []
 
 

@@ -156,7 +156,7 @@ async def test_uninitialised_and_closed_clients_are_refused():
     await chat.init()
     watch = watch_flet(chat, Page())
     await chat.aclose()
-    watch.see("hidden")  # a window may outlive its client
+    watch.report("hidden")  # a window may outlive its client
     watch.close()
     watch.close()
     with pytest.raises(CometChatException) as e:

@@ -25,7 +25,7 @@ def kernel(monkeypatch):
     """Imitates the kernel: a byte sent to it is a change; `ways` is the current reachability."""
     ours, theirs = socket.socketpair(type=socket.SOCK_DGRAM)
     ours.setblocking(False)
-    kernel = {"ways": ON, "tell": lambda: theirs.send(b"x")}
+    kernel = {"ways": ON, "notify": lambda: theirs.send(b"x")}
 
     def ways():
         if isinstance(kernel["ways"], Exception):
@@ -46,16 +46,16 @@ async def test_only_changes_are_reported(kernel):
     with watch_network(chat) as watch:
         assert await watch.settled() == {"network"}
         assert chat.reported == []
-        kernel["tell"]()
+        kernel["notify"]()
         kernel["ways"] = OFF
-        kernel["tell"]()
+        kernel["notify"]()
         await chat.until("offline")
-        kernel["tell"]()
+        kernel["notify"]()
         kernel["ways"] = ON
-        kernel["tell"]()
+        kernel["notify"]()
         await chat.until("offline", "online")
         kernel["ways"] = MOVED
-        kernel["tell"]()
+        kernel["notify"]()
         await chat.until("offline", "online", "online")
     assert chat.reported == ["offline", "online", "online"]
 
@@ -75,7 +75,7 @@ async def test_netlink_failure_withdraws_offline(kernel):
     with watch_network(chat) as watch:
         await watch.settled()
         kernel["ways"] = OSError("no")
-        kernel["tell"]()
+        kernel["notify"]()
         await chat.until("offline", "unknown")
         assert (watch.knows, watch.why_not) == (frozenset(), "no")
 

@@ -104,7 +104,7 @@ async def test_handlers_of_the_event_loop_are_called():
     loop.add_signal_handler(signal.SIGCONT, continued.set)
     try:
         with watch_terminal(chat) as watch:
-            watch.see("paused")
+            watch.report("paused")
             send(signal.SIGCONT)
             await chat.until(BACK, FRONT)
             await asyncio.wait_for(continued.wait(), 10)

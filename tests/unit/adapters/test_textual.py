@@ -15,9 +15,9 @@ BACK, FRONT = ("background", "textual"), ("foreground", "textual")
 
 
 class App:
-    def __init__(self, told):
+    def __init__(self, callback):
         self.suspended = []
-        self._told = told
+        self._told = callback
 
     def action_suspend_process(self):
         self.suspended.append(list(self._told))

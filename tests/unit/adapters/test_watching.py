@@ -45,7 +45,7 @@ def test_only_changes_are_reported():
     client = Client()
     watch = Watch(client, "window", ["hidden"])
     for word in ("resumed", "inactive", "hidden", "hidden", "paused", "inactive", "resumed", "resumed"):
-        watch.see(word)
+        watch.report(word)
     assert client.reported == ["background", "foreground"]
     assert watch.seen == "resumed"
     assert watch.knows == {"hidden"}
@@ -57,8 +57,8 @@ def test_two_watches_of_one_client_have_different_reasons():
     first, second = Watch(client, "window", ["hidden"]), Watch(client, "window", ["hidden"])
     assert len(set(client.reasons)) == 2
     assert all(reason.startswith("window ") for reason in client.reasons)
-    first.see("hidden")
-    second.see("hidden")
+    first.report("hidden")
+    second.report("hidden")
     second.close()
     assert client.reported == ["background", "background", "foreground"]
     first.close()
@@ -67,10 +67,10 @@ def test_two_watches_of_one_client_have_different_reasons():
 def test_hidden_app_may_stay_in_the_foreground():
     client = Client()
     watch = Watch(client, "window", ["hidden"], hidden="foreground")
-    watch.see("hidden")
+    watch.report("hidden")
     assert client.reported == []
     assert watch.seen == "hidden"
-    watch.see("paused")
+    watch.report("paused")
     assert client.reported == ["background"]
 
 
@@ -79,13 +79,13 @@ def test_closing_withdraws_reports_and_undoes_in_reverse_order():
     with Watch(client, "window", ["hidden"]) as watch:
         watch.at_close(lambda: undone.append("first"))
         watch.at_close(lambda: undone.append("second"))
-        watch.see("hidden")
-        watch.see_network("offline")
+        watch.report("hidden")
+        watch.report_network("offline")
     assert client.reported == ["background", "offline", "foreground", "unknown"]
     assert undone == ["second", "first"]
     watch.close()
-    watch.see("hidden")
-    watch.see_network("offline")
+    watch.report("hidden")
+    watch.report_network("offline")
     assert len(client.reported) == 4
     assert len(undone) == 2
 
@@ -97,7 +97,7 @@ def test_error_during_close_releases_everything(fails):
     watch.at_close(lambda: undone.append("first"))
     if fails == "telling":
         watch.at_close(lambda: undone.append("second"))
-        watch.see("hidden")
+        watch.report("hidden")
         client.error = failure("ERR_WRONG_EVENT_LOOP")
     else:
         watch.at_close(lambda: undone.remove("what is not there"))
@@ -106,22 +106,22 @@ def test_error_during_close_releases_everything(fails):
     assert undone[-1] == "first"
     client.error = None
     watch.close()
-    watch.see("hidden")
+    watch.report("hidden")
     assert client.reported == (["background"] if fails == "telling" else [])
 
 
 def test_detached_app_stays_in_the_background_after_close():
     client = Client()
     with Watch(client, "window", ["hidden"]) as watch:
-        watch.see("detached")
+        watch.report("detached")
     assert client.reported == ["background"]
 
 
 def test_network_is_reported():
     client = Client()
     with Watch(client, "network", ["network"]) as watch:
-        watch.see_network("offline")
-        watch.see_network("online")
+        watch.report_network("offline")
+        watch.report_network("online")
     assert client.reported == ["offline", "online"]
 
 
@@ -129,8 +129,8 @@ def test_closed_client_is_ignored():
     client = Client()
     watch = Watch(client, "window", ["hidden"])
     client.error = failure("ERR_CLIENT_CLOSED")
-    watch.see("hidden")
-    watch.see_network("offline")
+    watch.report("hidden")
+    watch.report_network("offline")
     watch.close()
 
 
@@ -139,7 +139,7 @@ def test_errors_of_a_client_that_is_not_closed_are_raised():
     watch = Watch(client, "window", ["hidden"])
     client.error = failure("ERR_WRONG_EVENT_LOOP")
     with pytest.raises(type(client.error)):
-        watch.see("hidden")
+        watch.report("hidden")
 
 
 def test_invalid_arguments_are_refused():
@@ -174,22 +174,22 @@ async def test_reports_of_other_threads_run_on_the_loop_in_order():
     watch = Watch(chat, "phone", ["paused"])
 
     def platform():
-        watch.say("paused")
-        watch.say("resumed")
-        watch.say("paused")
+        watch.report_threadsafe("paused")
+        watch.report_threadsafe("resumed")
+        watch.report_threadsafe("paused")
 
     await asyncio.to_thread(platform)
     await asyncio.sleep(0)
     assert chat.reported == ["background", "foreground", "background"]
     assert set(chat.threads) == {here}
-    watch.say("resumed")  # on the loop itself: immediately
+    watch.report_threadsafe("resumed")  # on the loop itself: immediately
     assert chat.reported[-1] == "foreground"
 
 
 def test_thread_safe_client_is_called_directly():
     chat = Client()
     watch = Watch(chat, "phone", ["paused"])
-    thread = threading.Thread(target=watch.say, args=["paused"])
+    thread = threading.Thread(target=watch.report_threadsafe, args=["paused"])
     thread.start()
     thread.join()
     assert chat.reported == ["background"]
@@ -200,7 +200,7 @@ async def test_close_in_another_thread_withdraws_on_the_loop():
     chat, here, undone = Client(), threading.current_thread(), []
     watch = Watch(chat, "phone", ["paused"])
     watch.at_close(lambda: undone.append(threading.current_thread() is here))
-    watch.see("paused")
+    watch.report("paused")
     await asyncio.to_thread(watch.close)
     assert undone == [False]
     await asyncio.sleep(0)
@@ -219,7 +219,7 @@ def test_thread_safe_client_outlives_the_loop_of_its_watch():
         return Watch(chat, "window", ["hidden"])
 
     watch = asyncio.run(begin())
-    watch.say("hidden")
+    watch.report_threadsafe("hidden")
     watch.close()
     assert chat.reported == ["background", "foreground"]
 
@@ -231,5 +231,5 @@ def test_reports_after_the_loop_is_closed_are_ignored():
         return Watch(chat, "phone", ["paused"])
 
     watch = asyncio.run(begin())
-    watch.say("paused")
+    watch.report_threadsafe("paused")
     assert chat.reported == []

@@ -160,7 +160,7 @@ def test_messages_are_answered_after_a_restart():
 
 
 @pytest.mark.parametrize(
-    "given",
+    "argument",
     [
         {"uid": ""},
         {"uid": 5},
@@ -171,9 +171,9 @@ def test_messages_are_answered_after_a_restart():
         {"ignored_roles": "bot"},
     ],
 )
-def test_invalid_arguments_are_refused(given):
+def test_invalid_arguments_are_refused(argument):
     with pytest.raises(ValueError):
-        a_bot(**given)
+        a_bot(**argument)
 
 
 async def three(a: object, b: object, c: object) -> None: ...

@@ -201,8 +201,8 @@ def test_number_of_queued_messages_is_limited(monkeypatch, caplog):
 
 def test_bot_has_its_own_default_catch_up_limit():
     assert a_bot()._settings.catch_up_limit == MAX_MISSED_MESSAGES
-    told = AppSettingsBuilder().catch_up_after_reconnect(limit=50).build()
-    assert Bot("app", told, uid="bob", auth_key="a key")._settings.catch_up_limit == 50
+    settings = AppSettingsBuilder().catch_up_after_reconnect(limit=50).build()
+    assert Bot("app", settings, uid="bob", auth_key="a key")._settings.catch_up_limit == 50
 
 
 @pytest.mark.parametrize("value", [0, -1, float("nan"), "10"])

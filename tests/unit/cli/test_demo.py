@@ -33,12 +33,12 @@ def test_long_lines_are_wrapped_in_their_column_and_not_cut_off(tmp_path: Path, 
 
 
 def test_progress_is_shown_while_nothing_happens_except_in_a_recording(tmp_path: Path):
-    for record, shown in ((False, True), (True, False)):
+    for record, output in ((False, True), (True, False)):
         printed = io.StringIO()
         console = Console(file=printed, width=80, force_terminal=True, record=record)
         with Demo(tmp_path, console)._spinner("Starting a server …"):
             pass
-        assert ("Starting a server …" in printed.getvalue()) is shown
+        assert ("Starting a server …" in printed.getvalue()) is output
 
 
 def test_demo_and_lab_name_each_other(monkeypatch, capsys):
@@ -47,9 +47,9 @@ def test_demo_and_lab_name_each_other(monkeypatch, capsys):
 
     monkeypatch.setattr(demo_module.Demo, "run", run)
     assert demo_module.demo() == 0
-    said = capsys.readouterr().out.splitlines()
-    assert "/chat/" in said[-2]
-    assert "make lab" in said[-1]
+    output = capsys.readouterr().out.splitlines()
+    assert "/chat/" in output[-2]
+    assert "make lab" in output[-1]
     _print_start(argparse.Namespace(open=False), "", "http://127.0.0.1:1/x", "")
     assert "make demo" in capsys.readouterr().out.splitlines()[-1]
 

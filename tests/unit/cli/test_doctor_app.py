@@ -18,47 +18,47 @@ def _no_bus(monkeypatch):
 
 def lines(capsys) -> dict[str, str]:
     assert main(["doctor", "--app"]) == 0
-    shown = capsys.readouterr().out.splitlines()
-    return {line[10:].partition(": ")[0]: line[:10].strip() + " " + line.partition(": ")[2] for line in shown[1:]}
+    output = capsys.readouterr().out.splitlines()
+    return {line[10:].partition(": ")[0]: line[:10].strip() + " " + line.partition(": ")[2] for line in output[1:]}
 
 
 def test_installed_toolkits_and_how_to_install_missing_ones_are_listed(monkeypatch, capsys):
     there = {"textual", "_tkinter", "PyQt6", "dbus_fast"}
     monkeypatch.setattr(doctor_app, "find_spec", lambda name: object() if name in there else None)
     monkeypatch.setattr(doctor_app, "in_terminal", lambda: True)
-    said = lines(capsys)
-    assert said["Textual"] == "known paused"
-    assert said["Tk"] == said["Qt"] == "known hidden"
-    assert said["Kivy"] == "- not installed; pip install kivy"
-    assert said["terminal"] == "known paused"
-    assert "Android" not in said
+    output = lines(capsys)
+    assert output["Textual"] == "known paused"
+    assert output["Tk"] == output["Qt"] == "known hidden"
+    assert output["Kivy"] == "- not installed; pip install kivy"
+    assert output["terminal"] == "known paused"
+    assert "Android" not in output
     there.clear()
     monkeypatch.setattr(doctor_app, "in_terminal", lambda: False)
-    said = lines(capsys)
-    assert "python3-tk" in said["Tk"]
-    assert said["terminal"] == "- this is not a terminal"
+    output = lines(capsys)
+    assert "python3-tk" in output["Tk"]
+    assert output["terminal"] == "- this is not a terminal"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only on Linux")
 def test_sleep_and_network_are_tested(monkeypatch, capsys):
-    said = lines(capsys)
-    assert said["network"] == "known yes"
-    assert said["sleep"].startswith(("- the system bus cannot be reached", "- not reported", "known"))
+    output = lines(capsys)
+    assert output["network"] == "known yes"
+    assert output["sleep"].startswith(("- the system bus cannot be reached", "- not reported", "known"))
 
     def changes():
         raise PermissionError("netlink is not allowed here")
 
     monkeypatch.setattr(netlink, "open_change_socket", changes)
     monkeypatch.setattr(doctor_app, "is_installed", lambda: False)
-    said = lines(capsys)
-    assert said["network"] == "- netlink is not allowed here"
-    assert 'pip install "tailwire[desktop]"' in said["sleep"]
+    output = lines(capsys)
+    assert output["network"] == "- netlink is not allowed here"
+    assert 'pip install "tailwire[desktop]"' in output["sleep"]
 
 
 def test_system_without_reports_is_named_as_such(monkeypatch, capsys):
     monkeypatch.setattr(sys, "platform", "win32")
-    said = lines(capsys)
-    assert said["network"] == said["sleep"] == "- not reported by this system"
+    output = lines(capsys)
+    assert output["network"] == output["sleep"] == "- not reported by this system"
 
 
 def test_url_or_app_is_required(capsys):
@@ -70,6 +70,6 @@ def test_url_or_app_is_required(capsys):
 
 def test_app_and_url_can_be_combined(capsys):
     assert main(["doctor", "ftp://nowhere", "--app"]) == 1
-    shown = capsys.readouterr().out
-    assert "Textual" in shown
-    assert "ftp://nowhere is not the URL" in shown
+    output = capsys.readouterr().out
+    assert "Textual" in output
+    assert "ftp://nowhere is not the URL" in output

@@ -8,7 +8,7 @@ from tailwire.cli.main import main
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "output"),
     [
         (["--port", "70000"], 2, "--port must be from 0 to 65535"),
         (["--slow", "0"], 2, "--slow must be from 1 to 100"),
@@ -20,10 +20,10 @@ from tailwire.cli.main import main
         (["--record", "/no/such/folder/out.webp"], 1, "the folder /no/such/folder does not exist"),
     ],
 )
-def test_invalid_arguments_are_explained(tmp_path, monkeypatch, capsys, arguments, code, said):
+def test_invalid_arguments_are_explained(tmp_path, monkeypatch, capsys, arguments, code, output):
     monkeypatch.chdir(tmp_path)
     assert main(["lab", *arguments]) == code
-    assert said in capsys.readouterr().err
+    assert output in capsys.readouterr().err
 
 
 def test_missing_browser_is_explained(tmp_path, monkeypatch, capsys):
@@ -31,8 +31,8 @@ def test_missing_browser_is_explained(tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("TAILWIRE_CHROMIUM", raising=False)
     monkeypatch.chdir(tmp_path)
     assert main(["lab", "--record", "out.webp"]) == 1
-    said = capsys.readouterr().err
-    assert "--chromium FILE or $TAILWIRE_CHROMIUM" in said
+    output = capsys.readouterr().err
+    assert "--chromium FILE or $TAILWIRE_CHROMIUM" in output
 
 
 def test_invalid_recording_is_named(tmp_path, capsys):

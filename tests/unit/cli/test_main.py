@@ -18,40 +18,40 @@ from tailwire.server.config import Settings
 def test_version_is_printed_by_the_command_and_the_module(capsys):
     with pytest.raises(SystemExit) as ended:
         main(["--version"])
-    said = capsys.readouterr().out
-    assert (ended.value.code, said.startswith("tailwire ")) == (0, True)
+    output = capsys.readouterr().out
+    assert (ended.value.code, output.startswith("tailwire ")) == (0, True)
     assert (
-        subprocess.run([sys.executable, "-m", "tailwire", "--version"], capture_output=True, text=True).stdout == said
+        subprocess.run([sys.executable, "-m", "tailwire", "--version"], capture_output=True, text=True).stdout == output
     )
 
 
 def test_without_a_command_the_help_is_shown(capsys):
     assert main([]) == 2
-    shown = capsys.readouterr().out
+    output = capsys.readouterr().out
     for command in ("serve", "demo", "keys", "doctor"):
-        assert command in shown
+        assert command in output
 
 
 @pytest.mark.parametrize("field", dataclasses.fields(Settings), ids=lambda f: f.name)
 def test_every_setting_is_an_argument(field):
     flag = "--" + field.name.replace("_", "-")
     if isinstance(field.default, bool):
-        given = parser_for(["serve"]).parse_args(["serve", flag])
-        assert getattr(given, field.name) is True
-        given = parser_for(["serve"]).parse_args(["serve", flag.replace("--", "--no-", 1)])
-        assert getattr(given, field.name) is False
+        args = parser_for(["serve"]).parse_args(["serve", flag])
+        assert getattr(args, field.name) is True
+        args = parser_for(["serve"]).parse_args(["serve", flag.replace("--", "--no-", 1)])
+        assert getattr(args, field.name) is False
     else:
-        given = parser_for(["serve"]).parse_args(["serve", flag, "7"])
-        assert getattr(given, field.name) == type(field.default)("7")
+        args = parser_for(["serve"]).parse_args(["serve", flag, "7"])
+        assert getattr(args, field.name) == type(field.default)("7")
     assert getattr(parser_for(["serve"]).parse_args(["serve"]), field.name) is None  # so that the environment applies
 
 
 def test_help_of_serve_says_what_each_setting_means(capsys):
     with pytest.raises(SystemExit):
         main(["serve", "--help"])
-    shown = " ".join(capsys.readouterr().out.split())
-    assert "--token-lifetime NUMBER how long an auth token is valid" in shown
-    assert "--port N the port to listen on; 0 picks a free one (8480)" in shown
+    output = " ".join(capsys.readouterr().out.split())
+    assert "--token-lifetime NUMBER how long an auth token is valid" in output
+    assert "--port N the port to listen on; 0 picks a free one (8480)" in output
 
 
 @pytest.mark.parametrize("command", [["keys"], ["user", "create", "ann", "Ann"], ["token", "create", "ann"]])
@@ -78,9 +78,9 @@ def serve(tmp_path, *arguments):
 
 def test_serve_names_the_address_that_it_cannot_listen_at(tmp_path, capsys):
     assert serve(tmp_path, "--host", "192.0.2.1") == 1
-    said = capsys.readouterr().err
-    assert "cannot listen on 192.0.2.1:0" in said
-    assert "--host" in said
+    output = capsys.readouterr().err
+    assert "cannot listen on 192.0.2.1:0" in output
+    assert "--host" in output
     assert serve(tmp_path, "--host", "no-such-name.invalid") == 1
     assert "cannot listen on no-such-name.invalid:0: the name is unknown" in capsys.readouterr().err
 
@@ -101,7 +101,7 @@ def test_serve_says_that_its_data_folder_is_a_file(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("url", "said"),
+    ("url", "expected"),
     [
         ("http://127.0.0.1:99999", "is not a URL"),
         ("nonsense://x", "is not the URL of a server"),
@@ -109,11 +109,11 @@ def test_serve_says_that_its_data_folder_is_a_file(tmp_path, capsys):
         ("http://no-such-name.invalid", "Check the name in the URL"),
     ],
 )
-def test_doctor_prints_what_to_do(capsys, url, said):
+def test_doctor_prints_what_to_do(capsys, url, expected):
     assert main(["doctor", url]) == 1
-    shown = capsys.readouterr().out
-    assert said in shown
-    assert "Traceback" not in shown
+    output = capsys.readouterr().out
+    assert expected in output
+    assert "Traceback" not in output
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="closes descriptors by a shell")

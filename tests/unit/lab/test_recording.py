@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tailwire.lab.recording import BadRecording, read
+from tailwire.lab.recording import BadRecording, read_recording
 from tailwire.sdk.connection import inputs as i
 from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.connection.history import History
@@ -38,16 +38,16 @@ WALK = (
 def test_dump_is_one_phone_with_a_step_per_input(tmp_path):
     file = tmp_path / "dump.json"
     file.write_text(json.dumps(dump_of(*WALK)))
-    shown = read(file)
-    assert shown["names"] == ["phone"]
-    assert [s["input"] for s in shown["steps"]] == [type(one).__name__ for one in WALK]
-    assert [s["at"] for s in shown["steps"]] == [0.0, 1.0, 2.0, 3.0, 4.0]
-    assert [s["phase"] for s in shown["steps"]] == ["connecting", "open", "open", "waiting", "idle"]
-    assert any(c.startswith("OpenSocket") for c in shown["steps"][0]["commands"])
-    assert shown["steps"][3]["details"] == "epoch 1, cause connection_reset"
-    assert "background" in shown["steps"][-1]["explain"]
-    assert [e["what"] for e in shown["events"] if e["kind"] == "switch"] == ["", "offline", "background"]
-    moves = [(e["before"], e["phase"]) for e in shown["events"] if e["kind"] == "transition"]
+    recording = read_recording(file)
+    assert recording["names"] == ["phone"]
+    assert [s["input"] for s in recording["steps"]] == [type(one).__name__ for one in WALK]
+    assert [s["at"] for s in recording["steps"]] == [0.0, 1.0, 2.0, 3.0, 4.0]
+    assert [s["phase"] for s in recording["steps"]] == ["connecting", "open", "open", "waiting", "idle"]
+    assert any(c.startswith("OpenSocket") for c in recording["steps"][0]["commands"])
+    assert recording["steps"][3]["details"] == "epoch 1, cause connection_reset"
+    assert "background" in recording["steps"][-1]["explain"]
+    assert [e["what"] for e in recording["events"] if e["kind"] == "switch"] == ["", "offline", "background"]
+    moves = [(e["before"], e["phase"]) for e in recording["events"] if e["kind"] == "transition"]
     assert moves == [
         ("idle", "idle"),
         ("idle", "connecting"),
@@ -90,25 +90,25 @@ EACH = [
 def test_events_require_the_fields_that_the_page_uses(tmp_path, event):
     file = tmp_path / "lab.json"
     file.write_text(json.dumps(lab(events=[event])))
-    assert read(file)["events"] == [event]
+    assert read_recording(file)["events"] == [event]
     for key in event:
         rest = {k: v for k, v in event.items() if k != key}
         file.write_text(json.dumps(lab(events=[rest])))
         with pytest.raises(BadRecording, match="event 1"):
-            read(file)
+            read_recording(file)
         file.write_text(json.dumps(lab(events=[{**event, key: [1]}])))
         with pytest.raises(BadRecording, match="event 1"):
-            read(file)
+            read_recording(file)
 
 
 def test_large_files_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("tailwire.sdk.io.untrusted_json.MAX_BYTES", 1000)
     with pytest.raises(BadRecording, match="more than 1,000 bytes"):
-        read(Path("/dev/zero"))
+        read_recording(Path("/dev/zero"))
     file = tmp_path / "lab.json"
     file.write_text("x" * 1001)
     with pytest.raises(BadRecording, match="more than 1,000 bytes"):
-        read(file)
+        read_recording(file)
 
 
 def test_dumps_with_too_many_inputs_are_refused(tmp_path, monkeypatch):
@@ -116,30 +116,30 @@ def test_dumps_with_too_many_inputs_are_refused(tmp_path, monkeypatch):
     file = tmp_path / "dump.json"
     dump = dump_of(*WALK)
     file.write_text(json.dumps(dump))
-    assert len(read(file)["steps"]) == len(WALK)
+    assert len(read_recording(file)["steps"]) == len(WALK)
     for many in (dump | {"inputs": dump["inputs"] * 2}, lab(dumps={"alice": [dump], "bob": [dump]})):
         file.write_text(json.dumps(many))
         with pytest.raises(BadRecording, match="more than 8 inputs"):
-            read(file)
+            read_recording(file)
 
 
 def test_undecodable_character_of_a_file_name_is_shown_as_a_question_mark(tmp_path):
     file = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.json"))
     file.write_text(json.dumps(lab()))
-    assert read(file)["name"] == "?.json"
+    assert read_recording(file)["name"] == "?.json"
 
 
 def test_events_and_steps_share_one_clock(tmp_path):
     file = tmp_path / "lab.json"
     file.write_text(json.dumps(lab()))
-    shown = read(file)
-    assert shown["names"] == ["alice", "bob"]
-    assert [(s["phone"], s["at"]) for s in shown["steps"]][:2] == [("alice", 0.0), ("alice", 1.0)]
-    assert shown["events"][0]["text"] == "hello"
+    recording = read_recording(file)
+    assert recording["names"] == ["alice", "bob"]
+    assert [(s["phone"], s["at"]) for s in recording["steps"]][:2] == [("alice", 0.0), ("alice", 1.0)]
+    assert recording["events"][0]["text"] == "hello"
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "problem"),
     [
         ("nonsense", "not JSON"),
         ("[]", "not a JSON object"),
@@ -181,8 +181,8 @@ def test_events_and_steps_share_one_clock(tmp_path):
         (json.dumps(lab(events=[{"at": 1, "kind": "server"}])), "event 1: what is missing"),
     ],
 )
-def test_invalid_recordings_are_refused(tmp_path, content, said):
+def test_invalid_recordings_are_refused(tmp_path, content, problem):
     file = tmp_path / "file.json"
     file.write_text(content)
-    with pytest.raises(BadRecording, match=said):
-        read(file)
+    with pytest.raises(BadRecording, match=problem):
+        read_recording(file)

@@ -55,15 +55,15 @@ def test_two_groups_have_no_method_of_the_same_name():
 
 async def test_calls_before_init_are_refused():
     chat = ChatClient("app", AppSettingsBuilder().set_region("us").build(), session_store=MemorySessionStore())
-    told: list[CometChatException] = []
+    errors: list[CometChatException] = []
     with pytest.raises(CometChatException, match="COMETCHAT_INITIALIZATION_NOT_DONE"):
         await chat.get_user("bob")
     for call in (chat.get_last_delivered_message_id, chat.queued_messages, lambda: chat.connection, chat.event_loop):
         with pytest.raises(CometChatException) as caught:
             call()
-        told.append(caught.value)
-    assert {e.code for e in told} == {"COMETCHAT_INITIALIZATION_NOT_DONE"}
-    assert len(told) == 4
+        errors.append(caught.value)
+    assert {e.code for e in errors} == {"COMETCHAT_INITIALIZATION_NOT_DONE"}
+    assert len(errors) == 4
     chat.add_message_listener("mine", Hears())
     assert chat.get_logged_in_user() is None
     assert chat.get_connection_status() is ConnectionStatus.DISCONNECTED

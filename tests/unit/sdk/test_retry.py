@@ -21,10 +21,10 @@ def test_waits_grow_up_to_a_maximum_and_are_at_least_half_of_their_bound(chance:
     assert made.next_wait() == waits[0]
 
 
-@pytest.mark.parametrize(("asked", "least", "most"), [(0.1, 0.5, 1.0), (0.9, 0.9, 1.8), (30.0, 30.0, 31.0)])
-def test_wait_that_the_server_asked_for_is_kept_and_spread_over_a_second(asked: float, least: float, most: float):
-    assert Waits(POLICY, lambda: 0.0).next_wait(asked) == pytest.approx(least)
-    assert Waits(POLICY, lambda: 1.0).next_wait(asked) == pytest.approx(most)
+@pytest.mark.parametrize(("requested", "least", "most"), [(0.1, 0.5, 1.0), (0.9, 0.9, 1.8), (30.0, 30.0, 31.0)])
+def test_wait_that_the_server_asked_for_is_kept_and_spread_over_a_second(requested: float, least: float, most: float):
+    assert Waits(POLICY, lambda: 0.0).next_wait(requested) == pytest.approx(least)
+    assert Waits(POLICY, lambda: 1.0).next_wait(requested) == pytest.approx(most)
 
 
 async def attempts(error: CometChatException, *, safe: bool) -> int:

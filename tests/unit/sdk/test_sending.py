@@ -34,9 +34,9 @@ async def test_refusal_after_a_lost_response_does_not_claim_that_nothing_was_sto
     assert await ends_with("NO_INTERNET_CONNECTION", "ERR_UNAVAILABLE") == "sent"
     for last in ("AUTH_ERR_AUTH_TOKEN_NOT_FOUND", "ERR_NOT_A_MEMBER"):
         assert (await ends_with(last)).startswith(last)
-        told = await ends_with("NO_INTERNET_CONNECTION", last)
-        assert told.startswith("NO_INTERNET_CONNECTION It is not known whether")
-        assert last in told
+        error = await ends_with("NO_INTERNET_CONNECTION", last)
+        assert error.startswith("NO_INTERNET_CONNECTION It is not known whether")
+        assert last in error
     busy = ["ERR_TOO_MANY_REQUESTS"] * 4
     assert (await ends_with(*busy)).startswith("ERR_TOO_MANY_REQUESTS")
     assert (await ends_with("ERR_UNAVAILABLE", *busy[:3])).startswith("NO_INTERNET_CONNECTION")

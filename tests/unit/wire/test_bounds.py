@@ -29,7 +29,7 @@ def test_ordinary_json_is_within_bounds(value, ascii):
     text = json.dumps(value, ensure_ascii=ascii).encode("utf-8", "replace")
     assert bounds.within_bounds(text)
     assert bounds.first_excess(text) is None
-    assert bounds.trimmed(text) is text
+    assert bounds.trim(text) is text
 
 
 @settings(deadline=None)
@@ -46,7 +46,7 @@ def test_excess_depth_is_found_among_other_values(value, depth, where):
     good = depth_of(value) <= bounds.MAX_DEPTH
     assert bounds.within_bounds(text) is good
     assert (bounds.first_excess(text) is None) is good
-    assert depth_of(json.loads(bounds.trimmed(text))) <= bounds.STORED_DEPTH
+    assert depth_of(json.loads(bounds.trim(text))) <= bounds.STORED_DEPTH
 
 
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}"), ('[{"[":', "}]")])
@@ -94,7 +94,7 @@ def test_trimmed_replaces_only_the_excess():
     text = (
         b'{"id":"7","text":"' + b"9" * 5000 + b'","deep":' + nested(2000) + b',"n":[1,' + b"9" * 5000 + b'],"z":true}'
     )
-    found = json.loads(bounds.harmless(text))
+    found = json.loads(bounds.parseable(text))
     assert (found["id"], found["text"], found["n"], found["z"]) == ("7", "9" * 5000, [1, None], True)
     assert isinstance(found["deep"], list)
 
@@ -102,7 +102,7 @@ def test_trimmed_replaces_only_the_excess():
 def test_body_within_bounds_is_stored_within_bounds():
     text = b'{"data":{"entities":{"on":{"entity":{"data":{"entities":{"sender":{"entity":{"metadata":'
     whole = text + nested(bounds.MAX_DEPTH) + b"}" * 9 + b" " * bounds.UNCHECKED_BYTES
-    assert bounds.harmless(whole) is whole
+    assert bounds.parseable(whole) is whole
 
 
 def test_invalid_json_terminates():
@@ -118,7 +118,7 @@ def test_invalid_json_terminates():
         b"\xff" * 99,
     ):
         bounds.first_excess(text)
-        bounds.trimmed(text)
+        bounds.trim(text)
         bounds.within_bounds(text)
 
 

@@ -12,5 +12,5 @@ ROW = re.compile(r"^\| `([A-Za-z_]+)` \| (SDK|[0-9]{3}) \|", re.MULTILINE)
 
 
 def test_each_code_has_the_status_that_the_page_names():
-    told = {code: 0 if status == "SDK" else int(status) for code, status in ROW.findall(PAGE.read_text("utf-8"))}
-    assert told == {code: entry.status for code, entry in CATALOGUE.items()}
+    statuses = {code: 0 if status == "SDK" else int(status) for code, status in ROW.findall(PAGE.read_text("utf-8"))}
+    assert statuses == {code: entry.status for code, entry in CATALOGUE.items()}

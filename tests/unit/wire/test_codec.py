@@ -265,11 +265,11 @@ def test_every_field_of_a_user_is_decoded(more, metadata):
 
 
 @pytest.mark.parametrize("more", [{}, {"tags": []}], ids=["of the usual form", "of another form"])
-@pytest.mark.parametrize("given", [{}, {"status": "offline"}, {"status": "online"}])
-def test_user_with_only_a_uid_and_a_status_has_the_defaults(more, given):
-    expected = User("eve", status=given.get("status", "offline"))
+@pytest.mark.parametrize("fields", [{}, {"status": "offline"}, {"status": "online"}])
+def test_user_with_only_a_uid_and_a_status_has_the_defaults(more, fields):
+    expected = User("eve", status=fields.get("status", "offline"))
     for _ in range(2):
-        user = user_from_wire({"uid": "eve", **given, **more})
+        user = user_from_wire({"uid": "eve", **fields, **more})
         assert user == expected
         assert (user.name, user.role, user.avatar, user.metadata, user.tags) == ("", "default", None, {}, [])
         assert (user.last_active_at, user.created_at, user.updated_at) == (0, 0, 0)
@@ -284,16 +284,16 @@ def test_user_who_blocked_the_reader_is_distinguished_from_one_whom_the_reader_b
 @pytest.mark.parametrize("more", [{}, {"tags": []}], ids=["of the usual form", "of another form"])
 def test_every_field_of_a_text_message_is_decoded(more):
     data = text_message()["data"] | {"metadata": {"k": 1}}
-    given = text_message(
+    original = text_message(
         muid="m", conversationId="c", sentAt=1, updatedAt=2, deliveredAt=3, readAt=4, editedAt=5, editedBy="bob",
         deletedAt=6, deletedBy="eve", data=data, **more,
     )  # fmt: skip
-    message = message_from_wire(given)
+    message = message_from_wire(original)
     assert message == TextMessage(
         receiver="bob", text="hi", id=7, muid="m", conversation_id="c", sender=User("ann"), sent_at=1, updated_at=2,
         delivered_at=3, read_at=4, edited_at=5, edited_by="bob", deleted_at=6, deleted_by="eve", metadata={"k": 1},
     )  # fmt: skip
-    assert message.raw is given
+    assert message.raw is original
 
 
 @pytest.mark.parametrize("number", [1, "1", 2**63 - 1, str(2**63 - 1)])
@@ -343,8 +343,8 @@ def test_settings_name_the_port_for_the_scheme():
 
 def test_settings_disable_analytics_and_name_the_scheme_of_the_server():
     for secure in (False, True):
-        told = settings_to_wire(host="h", port=8480, secure=secure, app_id="a", region="us")
-        assert (told["ANALYTICS_PING_DISABLED"], told["CHAT_USE_SSL"]) == (True, secure)
+        wire_settings = settings_to_wire(host="h", port=8480, secure=secure, app_id="a", region="us")
+        assert (wire_settings["ANALYTICS_PING_DISABLED"], wire_settings["CHAT_USE_SSL"]) == (True, secure)
 
 
 def test_custom_message_may_have_the_type_text():

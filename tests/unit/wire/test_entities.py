@@ -11,7 +11,7 @@ from tailwire.wire.codec import message_from_wire
 from tailwire.wire.entities import Attachment, Group, MediaMessage, ReactionCount, TextMessage, User
 
 
-def came(**more):
+def received_message(**more):
     data = more.pop("data", {"text": "hi"})
     return message_from_wire({"id": "7", "category": "message", "type": "text", "sender": "ann", "data": data, **more})
 
@@ -26,27 +26,27 @@ def test_message_that_was_not_received_has_no_counts_marks_or_relations():
 
 
 def test_counts_and_marks_come_from_the_server():
-    message = came(replyCount=3, pinnedAt=5, pinnedBy="app_system", savedAt=6, threadSubscribed=True)
+    message = received_message(replyCount=3, pinnedAt=5, pinnedBy="app_system", savedAt=6, threadSubscribed=True)
     assert (message.reply_count, message.pinned_at, message.pinned_by, message.saved_at) == (3, 5, "app_system", 6)
     assert message.thread_subscribed
-    assert came(data={"text": "hi", "moderation": {"status": "approved"}}).moderation_status == "approved"
+    assert received_message(data={"text": "hi", "moderation": {"status": "approved"}}).moderation_status == "approved"
 
 
 def test_reactions_have_a_count_and_say_whether_the_reader_reacted():
     listed = [{"reaction": "👍", "count": "2", "reactedByMe": True}, {"reaction": "like"}]
-    found = came(data={"text": "hi", "reactions": listed}).reactions
+    found = received_message(data={"text": "hi", "reactions": listed}).reactions
     assert found == [ReactionCount("👍", 2, True), ReactionCount("like", 0, False)]
 
 
 def test_mentioned_users_have_their_names():
-    message = came(data={"text": "hi", "mentions": {"bob": {"uid": "bob", "name": "Bob"}, "eve": None}})
+    message = received_message(data={"text": "hi", "mentions": {"bob": {"uid": "bob", "name": "Bob"}, "eve": None}})
     assert [(user.uid, user.name) for user in message.mentioned_users] == [("bob", "Bob"), ("eve", "")]
     assert message.mentions("bob")
     assert not message.mentions("ann")
 
 
 def receiver_in(entity):
-    return came(data={"text": "hi", "entities": {"receiver": entity}}).receiver_entity
+    return received_message(data={"text": "hi", "entities": {"receiver": entity}}).receiver_entity
 
 
 def test_receiver_is_a_user_or_a_group():
@@ -58,15 +58,15 @@ def test_unreadable_receiver_is_read_as_none():
     message = {"id": "1", "sender": "ann", "category": "message", "type": "text", "data": {"text": "x"}}
     for entity in (None, 7, {}, {"entityType": "user", "entity": {}}, {"entityType": "message", "entity": message}):
         assert receiver_in(entity) is None
-    assert came(data={"text": "hi"}).receiver_entity is None
+    assert received_message(data={"text": "hi"}).receiver_entity is None
 
 
 def test_quoted_message_is_decoded_or_none():
     quoted = {"id": "3", "category": "message", "type": "text", "sender": "bob", "data": {"text": "before"}}
-    message = came(quotedMessageId="3", quotedMessage=quoted).quoted_message
+    message = received_message(quotedMessageId="3", quotedMessage=quoted).quoted_message
     assert (message.id, message.text, message.sender.uid) == (3, "before", "bob")
     for unreadable in ({}, {"id": "x"}, 7, None):
-        assert came(quotedMessage=unreadable).quoted_message is None
+        assert received_message(quotedMessage=unreadable).quoted_message is None
 
 
 def test_media_message_has_a_first_attachment_or_none():
@@ -77,7 +77,7 @@ def test_media_message_has_a_first_attachment_or_none():
 
 def test_interactions_say_when_an_element_was_used():
     used = [{"elementId": "yes", "interactedAt": 9}, {"elementId": "no"}]
-    message = came(category="interactive", type="form", data={"interactiveData": {}, "interactions": used})
+    message = received_message(category="interactive", type="form", data={"interactiveData": {}, "interactions": used})
     assert message.interactions == {"yes": 9, "no": 0}
 
 

@@ -64,9 +64,9 @@ def checked_receiver(receiver: object, kind: object) -> None:
     if kind not in ("user", "group"):
         raise failure("ERR_INVALID_RECEIVER_TYPE")
     if not isinstance(receiver, str):
-        given = type(receiver).__name__
+        type_name = type(receiver).__name__
         raise failure(
-            "ERR_INVALID_ARGUMENT", f"The receiver is a {given}: give the uid of a user, or the guid of a group."
+            "ERR_INVALID_ARGUMENT", f"The receiver is a {type_name}: give the uid of a user, or the guid of a group."
         )
 
 

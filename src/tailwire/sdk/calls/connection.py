@@ -51,15 +51,17 @@ def answer_of(result: Result, cause: Cause | None) -> str:
     raise failure("WS_CONNECTION_FAIL", f"The attempt failed: {describe(cause)}.", cause=cause)
 
 
-def error_of(cause: Cause, seen: str = "") -> CometChatException:
+def error_of(cause: Cause, details: str = "") -> CometChatException:
     """Return the exception for `on_connection_error`.
 
     Args:
-        seen: what else was observed, such as the status code of a proxy, or what the server said.
+        details: what else was observed, such as the status code of a proxy, or what the server said.
     """
     if cause is Cause.TOKEN_REJECTED:
-        return failure("ERR_AUTH_TOKEN_EXPIRED", f"Log in again. The server said {seen}" if seen else None, cause=cause)
-    words = describe(cause, seen).rstrip(".")
+        return failure(
+            "ERR_AUTH_TOKEN_EXPIRED", f"Log in again. The server said {details}" if details else None, cause=cause
+        )
+    words = describe(cause, details).rstrip(".")
     then = "Fix that, then call connect()." if cause is Cause.REFUSED else "The SDK keeps trying."
     return failure("WS_CONNECTION_FAIL", f"{words[0].upper()}{words[1:]}. {then}", cause=cause)
 

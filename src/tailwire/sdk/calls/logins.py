@@ -139,7 +139,7 @@ class LoginCalls:
         user = decoded(user_from_wire, me)
         if session.auth_token == kept.auth_token:
             if signed:
-                connector.keep_pass(signed)
+                connector.cache_pass(signed)
             sessions.replace(replace(session, user=_without_secrets(me)))
         state = driver.state
         if state.mode is Mode.AUTO and state.phase not in (Phase.CONNECTING, Phase.RENEWING, Phase.OPEN):
@@ -153,8 +153,8 @@ class LoginCalls:
         user = decoded(user_from_wire, session.user)
         if not self._has_position(session.uid):
             session = replace(session, position=await self._position_now(token))
-        connector.forget()
-        connector.keep_pass(signed)
+        connector.clear_cache()
+        connector.cache_pass(signed)
         self._begin(session)
         self._parts.sessions.save()
         self._parts.driver.feed(i.LoggedIn())
@@ -225,12 +225,12 @@ class LoginCalls:
             queue.put(LoginNotice("logout_failure", (e,)))
             raise
         if self._parts.outbox is not None:
-            self._parts.outbox.forget()
+            self._parts.outbox.discard_all()
         self._drop_queued_events()
         sessions.clear()
         self._parts.driver.feed(i.LoggedOut())
         self._parts.incoming.begin_session("", None)
-        connector.forget()
+        connector.clear_cache()
         try:
             await self._parts.http.ask("DELETE", "/me", token=token)
         except CometChatException as e:
@@ -241,7 +241,7 @@ class LoginCalls:
 
     def _drop_queued_events(self) -> None:
         # Events of one user are not handed over to the next; those about logins and the connection are.
-        self._parts.queue.forget(lambda entry: isinstance(entry, LoginNotice | StatusChanged | ConnectionChanged))
+        self._parts.queue.keep_only(lambda entry: isinstance(entry, LoginNotice | StatusChanged | ConnectionChanged))
 
 
 def _without_secrets(me: Mapping[str, Any]) -> dict[str, Any]:

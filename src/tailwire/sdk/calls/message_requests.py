@@ -85,13 +85,13 @@ class MessagesRequest:
                     self._parameters(newer), uid=w.uid, guid=w.guid, thread=w.parent_message_id
                 )
                 page = readable(message_from_wire, listed, "a message")
-                if not self._go_on(listed):
+                if not self._advance(listed):
                     break
         finally:
             self._in_progress = False
         return page
 
-    def _go_on(self, listed: list[Any]) -> bool:
+    def _advance(self, listed: list[Any]) -> bool:
         # Moves the cursors, even past messages that cannot be read. Returns whether they moved.
         before = self._first, self._last
         ids = [number for number in map(id_of, listed) if number]

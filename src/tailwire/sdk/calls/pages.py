@@ -129,7 +129,7 @@ async def position_now(ask: Callable[..., Awaitable[list[Any]]], token: str) -> 
         CometChatException: as for `ask`; `ERR_BAD_ERROR_RESPONSE` when that message has no id.
     """
     query = {"per_page": 1, "affix": "prepend", "mark": NO_MARK, "changes": NO_MARK}
-    newest = await message_page(lambda asked: ask("GET", "/messages", token=token, query=asked), query)
+    newest = await message_page(lambda parameters: ask("GET", "/messages", token=token, query=parameters), query)
     try:
         last = newest[-1] if newest else {"id": 0}
         number = (changes_of(newest) or {}).get("known")

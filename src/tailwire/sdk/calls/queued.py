@@ -37,7 +37,7 @@ class OutboxCalls:
                 `ERR_INVALID_ARGUMENT`.
         """
         self._parts.sessions.require()
-        return self._outbox().put(message)
+        return self._outbox().add(message)
 
     def queued_messages(self) -> list[OutboxEntry]:
         """Return the entries that are pending or have failed, in order.

@@ -125,11 +125,11 @@ class UploadCalls:
         for attempt in range(1, MAX_ATTEMPTS + 1):
             form = await parts.requests.ask("POST", "/files/upload-url", body=body, uid=uid)
             try:
-                request, given = form[file_id]["request"], form[file_id]["attachment"]
+                request, description = form[file_id]["request"], form[file_id]["attachment"]
                 fields, url = dict(request["body"]), str(request["url"])
                 attachment = Attachment(
-                    str(given["url"]), file.file_name, str(given.get("extension") or ""),
-                    str(given.get("mimeType") or ""), size,
+                    str(description["url"]), file.file_name, str(description.get("extension") or ""),
+                    str(description.get("mimeType") or ""), size,
                 )  # fmt: skip
             except (TypeError, KeyError, ValueError, AttributeError) as e:
                 raise failure("ERR_BAD_ERROR_RESPONSE", "The server's form cannot be read.") from e

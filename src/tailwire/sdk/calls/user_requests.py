@@ -134,7 +134,7 @@ class UserRequests:
             path = f"/users/{quoted(uid)}/messages"
         elif guid:
             path = f"/groups/{quoted(guid)}/messages"
-        return await message_page(lambda asked: self.ask_for_list(path, asked, once=once), query)
+        return await message_page(lambda parameters: self.ask_for_list(path, parameters, once=once), query)
 
     async def fetch(
         self,

@@ -46,7 +46,7 @@ class CometChatNotifications(CurrentClient):
         Args:
             fcm_token, device_token, voip_token, subscription: the token; give the one that the platform uses.
         """
-        given = {
+        tokens = {
             "fcm_token": fcm_token,
             "device_token": device_token,
             "voip_token": voip_token,
@@ -57,7 +57,7 @@ class CometChatNotifications(CurrentClient):
             if push_platform not in list(PushPlatforms):
                 raise failure("INVALID_PUSH_PLATFORM")
             name, code = _TOKEN_FIELDS[PushPlatforms(push_platform)]
-            token = given[name]
+            token = tokens[name]
             if not token:
                 raise failure(code)
             return await cls.require_client().register_push_token(push_platform, token, provider_id=provider_id)

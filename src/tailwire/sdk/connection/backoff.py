@@ -61,7 +61,7 @@ def retry_delay(
     return waiting_time(timings, failures, chance, longest)
 
 
-def asked_wait(
+def requested_wait(
     timings: Timings, wait: float | None, within: float | None, chance: float, *, ours: bool = True
 ) -> float | None:
     """Return the wait that a response asked for, with jitter: Retry-After, or a window to spread over (T6).

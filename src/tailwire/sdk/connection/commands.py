@@ -113,14 +113,14 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class TellStatus:
+class ReportStatus:
     """Report the status to the connection listeners."""
 
     status: ConnectionStatus
 
 
 @dataclass(frozen=True, slots=True)
-class TellError:
+class ReportError:
     """Report a failed attempt to the connection listeners."""
 
     cause: Cause
@@ -139,6 +139,6 @@ Command = (
     | RenewInPlace
     | ExpireSession
     | Answer
-    | TellStatus
-    | TellError
+    | ReportStatus
+    | ReportError
 )

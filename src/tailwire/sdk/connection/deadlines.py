@@ -9,14 +9,14 @@ from __future__ import annotations
 from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.connection.commands import Answer, ReadHistory, RenewInPlace, Result
 from tailwire.sdk.connection.inputs import TimerFired
-from tailwire.sdk.connection.losses import failed, lost, not_renewed
+from tailwire.sdk.connection.losses import on_attempt_failed, on_socket_lost, on_token_not_renewed
 from tailwire.sdk.connection.settle import settle
 from tailwire.sdk.connection.sockets import abandon, probe, send_ping
 from tailwire.sdk.connection.state import Phase, State, answer_timeout, heartbeat_due, next_deadline, send_interval
 from tailwire.sdk.connection.step import Step
 
 
-def note_traffic(s: State, fired: TimerFired) -> None:
+def record_traffic(s: State, fired: TimerFired) -> None:
     """Record when this client last received and sent a frame."""
     if fired.heard_at is not None and s.heard_at is not None:
         s.heard_at = max(s.heard_at, fired.heard_at)
@@ -75,7 +75,7 @@ def _check_socket(step: Step, slept: bool, fired: TimerFired) -> None:
         s.probe_until = later
     else:
         abandon(step)  # T3: a close frame would wait for a peer that does not answer
-        lost(step, s.probe_cause or Cause.HEARTBEAT_TIMEOUT)
+        on_socket_lost(step, s.probe_cause or Cause.HEARTBEAT_TIMEOUT)
 
 
 def _end_of_wait(s: State, now: float) -> float | None:
@@ -109,7 +109,7 @@ def _check_attempt(step: Step, slept: bool, moved_at: float | None) -> None:
             s.attempt_until = later
             return
     abandon(step)
-    failed(step, Cause.SLEPT if slept else Cause.ATTEMPT_TIMEOUT)
+    on_attempt_failed(step, Cause.SLEPT if slept else Cause.ATTEMPT_TIMEOUT)
 
 
 def _check_token(step: Step) -> None:
@@ -117,7 +117,7 @@ def _check_token(step: Step) -> None:
     if s.renew_at is None or step.now < s.renew_at:  # `clear_socket` has reset `renew_at` if the socket has just ended
         return
     if s.renewing:
-        not_renewed(step)
+        on_token_not_renewed(step)
     else:
         s.renewing, s.renew_at = True, step.now + s.timings.attempt
         step.emit(RenewInPlace(s.epoch))

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.connection.state import AppState, Mode, Network, Phase, State
-from tailwire.sdk.connection.wanted import Why, why
+from tailwire.sdk.connection.wanted import Decision, decide
 
 _CAUSES = {
     Cause.NETWORK_CHANGED: "the network changed",
@@ -44,52 +44,52 @@ _CAUSES = {
 }
 
 _OBSTACLES = {
-    Why.CLIENT_CLOSED: "the client is closed; a new ChatClient is needed",
-    Why.NO_SESSION: "no user is logged in; it connects after login()",
-    Why.SESSION_EXPIRED: "the server rejected the token; log in again",
-    Why.IN_BACKGROUND: (
+    Decision.CLIENT_CLOSED: "the client is closed; a new ChatClient is needed",
+    Decision.NO_SESSION: "no user is logged in; it connects after login()",
+    Decision.SESSION_EXPIRED: "the server rejected the token; log in again",
+    Decision.IN_BACKGROUND: (
         "the app is in the background{} and auto mode closes the socket there; "
         "it reconnects when the app returns to the foreground"
     ),
-    Why.HELD: "disconnect() was called; connect(), login() or the next return to the foreground changes that",
-    Why.BARRED: "the server refused this client; fix the reason it gave, then call connect()",
-    Why.GAVE_UP: "too many attempts failed; connect(), the network or a return to the foreground starts again",
+    Decision.HELD: "disconnect() was called; connect(), login() or the next return to the foreground changes that",
+    Decision.BARRED: "the server refused this client; fix the reason it gave, then call connect()",
+    Decision.GAVE_UP: "too many attempts failed; connect(), the network or a return to the foreground starts again",
 }
 
 
-def describe(cause: Cause | None, seen: str = "") -> str:
+def describe(cause: Cause | None, details: str = "") -> str:
     """Return a cause in words, with the details that were seen."""
     words = "nothing has happened yet" if cause is None else _CAUSES[cause]
-    return f"{words}: {seen}" if seen else words
+    return f"{words}: {details}" if details else words
 
 
-def explain(state: State, now: float, seen: str = "", reasons: Collection[str] = ()) -> str:
+def explain(state: State, now: float, details: str = "", reasons: Collection[str] = ()) -> str:
     """Return one sentence: what the state is, why, and what will change it.
 
     Args:
         now: seconds on the clock that the machine was stepped with.
-        seen: details of the last failed attempt, such as the HTTP status of a proxy.
+        details: details of the last failed attempt, such as the HTTP status of a proxy.
         reasons: the sources that report the app to be in the background; the default one, "app", is not named.
     """
     named = ", ".join(sorted(set(reasons) - {"app"}))
-    sentence = f"{state.status}: {_reason(state, now, seen, f' ({named})' if named else '')}"
+    sentence = f"{state.status}: {_reason(state, now, details, f' ({named})' if named else '')}"
     if state.network is Network.OFFLINE and state.phase is not Phase.OPEN:
         sentence += "; the platform reports no network"
     return sentence
 
 
-def _reason(s: State, now: float, seen: str, named: str) -> str:
+def _reason(s: State, now: float, details: str, named: str) -> str:
     if s.phase is Phase.OPEN:
         return _open(s, now, named)
-    reason = why(s)
-    if reason is Why.NOT_REQUESTED:
+    reason = decide(s)
+    if reason is Decision.NOT_REQUESTED:
         after = f" after {describe(s.cause)}" if s.cause else ""
         return f"manual mode, connect() was not called{after}; connect() changes that"
-    if reason is Why.BARRED and seen:
-        return f"{describe(Cause.REFUSED, seen.rstrip('.'))}; fix that, then call connect()"
-    if reason is not Why.YES:
+    if reason is Decision.BARRED and details:
+        return f"{describe(Cause.REFUSED, details.rstrip('.'))}; fix that, then call connect()"
+    if reason is not Decision.WANTED:
         return _OBSTACLES[reason].replace("{}", named)
-    before = f" ({describe(s.cause, seen)})" if s.cause else ""
+    before = f" ({describe(s.cause, details)})" if s.cause else ""
     if s.phase is Phase.WAITING and s.retry_at is not None:
         seconds = f"{max(0.0, s.retry_at - now):.1f}"
         return f"attempt {s.attempts + 1} starts in {seconds} s{_requested_wait(s)}{before}{_polling_note(s)}"

@@ -40,7 +40,7 @@ class Transition:
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class RecordedInput:
     """One input, with the time and the random number of its step."""
 
     at: float
@@ -58,11 +58,11 @@ class History:
     def __init__(self, start: State, *, transitions: int = 100, steps: int = 1000) -> None:
         self._start = start
         self._transitions: deque[Transition] = deque(maxlen=transitions)
-        self._recorded_from: deque[tuple[State, Recorded]] = deque(maxlen=steps)
+        self._recorded_from: deque[tuple[State, RecordedInput]] = deque(maxlen=steps)
 
     def record(self, before: State, happened: Input, now: float, chance: float, after: State) -> Transition | None:
         """Record a step. Return its transition, or None if phase, status and epoch are unchanged."""
-        self._recorded_from.append((before, Recorded(now, chance, happened)))
+        self._recorded_from.append((before, RecordedInput(now, chance, happened)))
         if before.phase is after.phase and before.status is after.status and before.epoch == after.epoch:
             return None
         made = Transition(now, type(happened).__name__, after.status, after.phase, after.epoch, after.cause)
@@ -91,7 +91,7 @@ class BadDump(ValueError):
     """A dump is invalid, or has another format. The message says what is wrong."""
 
 
-def load(dump: Mapping[str, Any]) -> tuple[State, list[Recorded]]:
+def load_dump(dump: Mapping[str, Any]) -> tuple[State, list[RecordedInput]]:
     """Return the state and the inputs of a dump.
 
     Raises:
@@ -153,9 +153,9 @@ def _state(values: Mapping[str, Any]) -> State:
     return state
 
 
-def _recorded_from(number: int, values: Mapping[str, Any]) -> Recorded:
+def _recorded_from(number: int, values: Mapping[str, Any]) -> RecordedInput:
     kind: Any = getattr(inputs, str(values["input"]), None)
     if kind not in get_args(Input):
         raise BadDump(f"input {number}: {values['input']!r} is unknown")
     rest = {k: v for k, v in values.items() if k not in ("at", "chance", "input")}
-    return _checked(Recorded(float(values["at"]), float(values["chance"]), _checked(kind(**_typed(rest)))))  # type: ignore[no-any-return]
+    return _checked(RecordedInput(float(values["at"]), float(values["chance"]), _checked(kind(**_typed(rest)))))  # type: ignore[no-any-return]

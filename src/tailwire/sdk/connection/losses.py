@@ -1,17 +1,17 @@
 """The consequences of a failed attempt or a lost socket: whether, when and with which token this client reconnects.
 
 The wait depends on the kind of the cause, on the wait that the server requested, and on the time without a
-connection. A later response of the server can only make `retry_at` earlier (`reached`).
+connection. A later response of the server can only make `retry_at` earlier (`on_server_reached`).
 
-`TellError` and `ExpireSession` are emitted here and not by a rule of `settle`: they report a single event, which
+`ReportError` and `ExpireSession` are emitted here and not by a rule of `settle`: they report a single event, which
 the state does not keep.
 """
 
 from __future__ import annotations
 
-from tailwire.sdk.connection.backoff import asked_wait, rest_of_window, retry_delay, waiting_time
+from tailwire.sdk.connection.backoff import requested_wait, rest_of_window, retry_delay, waiting_time
 from tailwire.sdk.connection.causes import Cause, CauseKind
-from tailwire.sdk.connection.commands import Answer, DropConnections, ExpireSession, Result, TellError
+from tailwire.sdk.connection.commands import Answer, DropConnections, ExpireSession, ReportError, Result
 from tailwire.sdk.connection.state import Phase, SessionState, clear_socket
 from tailwire.sdk.connection.step import Step
 
@@ -21,7 +21,7 @@ SILENT_CAUSES = frozenset({
 """Causes where the transport reported no end: pooled HTTP connections of the same age may be dead as well."""
 
 
-def failed(step: Step, cause: Cause, *, wait: float | None = None, ours: bool = False) -> None:
+def on_attempt_failed(step: Step, cause: Cause, *, wait: float | None = None, ours: bool = False) -> None:
     """Record that an attempt failed.
 
     Args:
@@ -32,18 +32,18 @@ def failed(step: Step, cause: Cause, *, wait: float | None = None, ours: bool = 
     s.attempts += 1
     s.refusals = s.refusals + 1 if cause is Cause.WEBSOCKET_REFUSED else s.refusals
     clear_socket(s)
-    step.emit(TellError(cause))
-    asked, in_window = asked_wait(s.timings, wait, None, step.chance, ours=ours), False
-    if asked is None and s.spread_until is not None and cause.kind is CauseKind.SHARED:
-        asked = rest_of_window(s.timings, s.spread_until - step.now, step.chance)
-        ours = in_window = asked is not None
-    _schedule_retry(step, cause, asked, s.attempts, ours=ours, in_window=in_window)
+    step.emit(ReportError(cause))
+    requested, in_window = requested_wait(s.timings, wait, None, step.chance, ours=ours), False
+    if requested is None and s.spread_until is not None and cause.kind is CauseKind.SHARED:
+        requested = rest_of_window(s.timings, s.spread_until - step.now, step.chance)
+        ours = in_window = requested is not None
+    _schedule_retry(step, cause, requested, s.attempts, ours=ours, in_window=in_window)
     result = Result.SESSION_EXPIRED if s.session is SessionState.EXPIRED else Result.ATTEMPT_FAILED
     step.emit(*(Answer(c, result, cause) for c in s.connects))  # C13
     s.connects = ()
 
 
-def lost(step: Step, cause: Cause, within: float | None = None) -> None:
+def on_socket_lost(step: Step, cause: Cause, within: float | None = None) -> None:
     """Record that the open socket ended.
 
     Args:
@@ -57,20 +57,20 @@ def lost(step: Step, cause: Cause, within: float | None = None) -> None:
     clear_socket(s)
     within = min(within, s.timings.longest_server_wait) if within is not None else None
     s.spread_until = step.now + within if within is not None else None
-    asked = asked_wait(s.timings, None, within, step.chance)
-    _schedule_retry(step, cause, asked, failures, ours=True)
+    requested = requested_wait(s.timings, None, within, step.chance)
+    _schedule_retry(step, cause, requested, failures, ours=True)
 
 
 def _schedule_retry(
-    step: Step, cause: Cause, asked: float | None, failures: int, *, ours: bool, in_window: bool = False
+    step: Step, cause: Cause, requested: float | None, failures: int, *, ours: bool, in_window: bool = False
 ) -> None:
     s, now = step.state, step.now
     s.cause = cause
     if s.failing_since is None:
         s.failing_since = now
     usual = retry_delay(s.timings, cause, failures, s.network, step.chance, now - s.failing_since)
-    s.not_before = now + asked if asked is not None else None
-    s.asked_by_server = asked is not None and ours
+    s.not_before = now + requested if requested is not None else None
+    s.asked_by_server = requested is not None and ours
     if cause in SILENT_CAUSES:
         step.emit(DropConnections())
     if cause.kind is CauseKind.TOKEN:
@@ -84,13 +84,13 @@ def _schedule_retry(
         s.barred = True
     elif s.timings.max_attempts is not None and s.attempts >= s.timings.max_attempts:
         s.gave_up = True
-        step.emit(TellError(Cause.GAVE_UP))
+        step.emit(ReportError(Cause.GAVE_UP))
     else:
         # A wait that was asked for never shortens the usual one, except within the window of a restart.
-        s.retry_at = now + (asked if asked is not None and in_window else max(asked or 0.0, usual))
+        s.retry_at = now + (requested if requested is not None and in_window else max(requested or 0.0, usual))
 
 
-def reached(step: Step) -> None:
+def on_server_reached(step: Step) -> None:
     """Record that the server answered a request while this client waits for its next attempt.
 
     This ends a wait that an intermediary asked for, and a wait that had grown long because the server was out of reach.
@@ -103,7 +103,7 @@ def reached(step: Step) -> None:
     s.retry_at = min(s.retry_at, step.now + waiting_time(s.timings, s.attempts, step.chance))
 
 
-def not_renewed(step: Step) -> None:
+def on_token_not_renewed(step: Step) -> None:
     """Schedule another renewal of the token. The socket stays open until the server ends it with the old token."""
     s = step.state
     s.renewing = False

@@ -16,8 +16,8 @@ from tailwire.sdk.connection import inputs as i
 from tailwire.sdk.connection.backoff import renewal_wait
 from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.connection.commands import Answer, Command, DropConnections, OpenSocket, Result
-from tailwire.sdk.connection.deadlines import note_traffic, pass_deadlines
-from tailwire.sdk.connection.losses import failed, lost, not_renewed, reached
+from tailwire.sdk.connection.deadlines import pass_deadlines, record_traffic
+from tailwire.sdk.connection.losses import on_attempt_failed, on_server_reached, on_socket_lost, on_token_not_renewed
 from tailwire.sdk.connection.settle import settle
 from tailwire.sdk.connection.sockets import abandon, probe, send_ping, start_attempt
 from tailwire.sdk.connection.state import (
@@ -56,7 +56,7 @@ def step(state: State, happened: i.Input, now: float, chance: float) -> tuple[St
         _answer_late_call(step, happened)
         return step.state, step.commands
     if isinstance(happened, i.TimerFired):
-        note_traffic(step.state, happened)
+        record_traffic(step.state, happened)
         pass_deadlines(step, happened)
     else:
         pass_deadlines(step, _NO_TRAFFIC)
@@ -109,8 +109,8 @@ def _connect_called(step: Step, happened: i.ConnectCalled) -> None:
         s.held = s.barred = False
         s.requested = s.mode is Mode.MANUAL
         _drop_waits(s)  # C17
-        asked = s.not_before - step.now if s.not_before is not None else 0.0
-        if s.phase in (Phase.IDLE, Phase.WAITING) and asked > s.timings.attempt:
+        requested = s.not_before - step.now if s.not_before is not None else 0.0
+        if s.phase in (Phase.IDLE, Phase.WAITING) and requested > s.timings.attempt:
             step.emit(Answer(caller, Result.ATTEMPT_FAILED, s.cause))  # the request stays (C13)
             return
         s.connects = (*s.connects, caller)
@@ -220,11 +220,11 @@ def _token_expires_in(step: Step, left: float | None) -> None:
 
 def _attempt_failed(step: Step, happened: i.AttemptFailed) -> None:
     if happened.epoch == step.state.epoch and step.state.phase is Phase.CONNECTING:
-        failed(step, happened.cause, wait=happened.wait, ours=happened.ours)
+        on_attempt_failed(step, happened.cause, wait=happened.wait, ours=happened.ours)
 
 
 def _server_answered(step: Step, _: i.ServerAnswered) -> None:
-    reached(step)
+    on_server_reached(step)
 
 
 # The socket.
@@ -232,7 +232,7 @@ def _server_answered(step: Step, _: i.ServerAnswered) -> None:
 
 def _socket_lost(step: Step, happened: i.SocketLost) -> None:
     if _is_open(step, happened.epoch):
-        lost(step, happened.cause, happened.within)
+        on_socket_lost(step, happened.cause, happened.within)
 
 
 def _is_open(step: Step, epoch: int) -> bool:
@@ -299,9 +299,9 @@ def _token_renewal_failed(step: Step, happened: i.TokenRenewalFailed) -> None:
     if happened.epoch != s.epoch:
         return
     if s.phase is Phase.RENEWING:
-        failed(step, happened.cause)
+        on_attempt_failed(step, happened.cause)
     elif s.renewing:
-        not_renewed(step)
+        on_token_not_renewed(step)
 
 
 HANDLERS: dict[type, Callable[[Step, Any], None]] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from tailwire.sdk.connection.commands import Command
-from tailwire.sdk.connection.history import Recorded
+from tailwire.sdk.connection.history import RecordedInput
 from tailwire.sdk.connection.machine import step
 from tailwire.sdk.connection.state import State
 
@@ -14,7 +14,9 @@ class BadReplay(ValueError):
     """An input is invalid in the state that the dump leads to."""
 
 
-def replayed(state: State, recorded: Sequence[Recorded]) -> Iterator[tuple[float, State, Recorded, list[Command]]]:
+def replay_inputs(
+    state: State, recorded: Sequence[RecordedInput]
+) -> Iterator[tuple[float, State, RecordedInput, list[Command]]]:
     """Process the inputs one after the other.
 
     Yields:

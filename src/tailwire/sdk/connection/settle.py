@@ -7,7 +7,7 @@ changes the state so that it no longer applies, or leaves it alone; so a fixpoin
 from __future__ import annotations
 
 from tailwire.sdk.connection.causes import Cause
-from tailwire.sdk.connection.commands import Answer, CloseSocket, Result, SendAppState, StopReadingHistory, TellStatus
+from tailwire.sdk.connection.commands import Answer, CloseSocket, ReportStatus, Result, SendAppState, StopReadingHistory
 from tailwire.sdk.connection.sockets import abandon, send_ping, start_attempt
 from tailwire.sdk.connection.state import (
     AppState,
@@ -19,7 +19,7 @@ from tailwire.sdk.connection.state import (
     heartbeat_due,
 )
 from tailwire.sdk.connection.step import Step
-from tailwire.sdk.connection.wanted import Why, is_wanted, why
+from tailwire.sdk.connection.wanted import Decision, decide, is_wanted
 
 _MAX_ROUNDS = 32
 
@@ -47,7 +47,7 @@ def status_of(s: State) -> ConnectionStatus:
 # The rules, in order. Each returns whether it changed anything.
 
 
-def _tell_status(step: Step) -> bool:
+def _report_status(step: Step) -> bool:
     """Report the status. This rule is first, so that a loss is reported before the attempt that follows it (S23)."""
     s = step.state
     status = status_of(s)
@@ -55,7 +55,7 @@ def _tell_status(step: Step) -> bool:
         return False
     s.status = status
     if not s.ended:  # I10
-        step.emit(TellStatus(status))
+        step.emit(ReportStatus(status))
     return True
 
 
@@ -101,13 +101,13 @@ def _leave_unwanted(step: Step) -> bool:
 
 def _cause_of_leaving(s: State) -> Cause | None:
     return {
-        Why.CLIENT_CLOSED: Cause.CLIENT_CLOSED,
-        Why.NO_SESSION: Cause.LOGGED_OUT,
-        Why.SESSION_EXPIRED: Cause.TOKEN_REJECTED,
-        Why.IN_BACKGROUND: Cause.APP_IN_BACKGROUND,
-        Why.HELD: Cause.DISCONNECT_CALLED,
-        Why.NOT_REQUESTED: s.cause if s.cause is Cause.WINDOW_EXPIRED else Cause.DISCONNECT_CALLED,
-    }.get(why(s), s.cause)
+        Decision.CLIENT_CLOSED: Cause.CLIENT_CLOSED,
+        Decision.NO_SESSION: Cause.LOGGED_OUT,
+        Decision.SESSION_EXPIRED: Cause.TOKEN_REJECTED,
+        Decision.IN_BACKGROUND: Cause.APP_IN_BACKGROUND,
+        Decision.HELD: Cause.DISCONNECT_CALLED,
+        Decision.NOT_REQUESTED: s.cause if s.cause is Cause.WINDOW_EXPIRED else Cause.DISCONNECT_CALLED,
+    }.get(decide(s), s.cause)
 
 
 def _drop_timers(step: Step) -> bool:
@@ -183,7 +183,7 @@ def _heartbeat(step: Step) -> bool:
     return True
 
 
-def _tell_server(step: Step) -> bool:
+def _report_app_state(step: Step) -> bool:
     """Tell the server whether the app is in the background."""
     s = step.state
     if s.phase is not Phase.OPEN or s.said_app is s.app:
@@ -194,7 +194,7 @@ def _tell_server(step: Step) -> bool:
 
 
 _RULES = (
-    _tell_status,
+    _report_status,
     _forget_pings,
     _give_up_in_background,
     _leave_unwanted,
@@ -204,5 +204,5 @@ _RULES = (
     _background_window,
     _poll,
     _heartbeat,
-    _tell_server,
+    _report_app_state,
 )

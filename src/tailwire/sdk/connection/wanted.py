@@ -7,10 +7,10 @@ from enum import StrEnum
 from tailwire.sdk.connection.state import AppState, Mode, SessionState, State
 
 
-class Why(StrEnum):
-    """`YES` if a socket is wanted, else the reason why not."""
+class Decision(StrEnum):
+    """Whether a socket is wanted, or the first reason why not."""
 
-    YES = "yes"
+    WANTED = "wanted"
     CLIENT_CLOSED = "client_closed"
     NO_SESSION = "no_session"
     SESSION_EXPIRED = "session_expired"
@@ -21,28 +21,28 @@ class Why(StrEnum):
     NOT_REQUESTED = "not_requested"
 
 
-def why(state: State) -> Why:
-    """Return the first reason against a socket, or `Why.YES`."""
+def decide(state: State) -> Decision:
+    """Return whether a socket is wanted, or the first reason why not."""
     if state.ended:
-        return Why.CLIENT_CLOSED
+        return Decision.CLIENT_CLOSED
     if state.session is SessionState.NONE:
-        return Why.NO_SESSION
+        return Decision.NO_SESSION
     if state.session is SessionState.EXPIRED:
-        return Why.SESSION_EXPIRED
+        return Decision.SESSION_EXPIRED
     if state.mode is Mode.AUTO:
         if state.app is AppState.BACKGROUND:
-            return Why.IN_BACKGROUND
+            return Decision.IN_BACKGROUND
         if state.held:
-            return Why.HELD
+            return Decision.HELD
     elif not state.requested:
-        return Why.NOT_REQUESTED
+        return Decision.NOT_REQUESTED
     if state.barred:
-        return Why.BARRED
+        return Decision.BARRED
     if state.gave_up:
-        return Why.GAVE_UP
-    return Why.YES
+        return Decision.GAVE_UP
+    return Decision.WANTED
 
 
 def is_wanted(state: State) -> bool:
     """Return whether a socket should exist in this state."""
-    return why(state) is Why.YES
+    return decide(state) is Decision.WANTED

@@ -13,15 +13,15 @@ from math import inf
 from typing import Any
 
 from tailwire.sdk.continuity import gaps
-from tailwire.sdk.continuity.changes import Listed, fresh, in_order, is_known, record, settle
+from tailwire.sdk.continuity.changes import Listed, in_order, is_known, record, settle, unknown_changes
 from tailwire.sdk.continuity.commands import (
     FIRST_PAGE_SIZE,
     Command,
     FetchAfter,
     FetchLatest,
     HandOver,
-    TellContinuity,
-    TellGap,
+    ReportContinuity,
+    ReportGap,
 )
 from tailwire.sdk.continuity.state import CatchUp, Continuity, ContinuityKind, Position
 
@@ -37,7 +37,7 @@ MAX_REMEMBERED_MESSAGES = 2000
 MAX_HELD_MESSAGES = 5000
 
 
-def connected(m: CatchUp, store: str, mark: str = "") -> list[Command]:
+def on_connected(m: CatchUp, store: str, mark: str = "") -> list[Command]:
     """Begin a catch-up, because the socket is authenticated.
 
     Args:
@@ -47,7 +47,7 @@ def connected(m: CatchUp, store: str, mark: str = "") -> list[Command]:
     """
     _begin(m)
     if not m.enabled:
-        return [TellContinuity(Continuity(ContinuityKind.UNKNOWN))]
+        return [ReportContinuity(Continuity(ContinuityKind.UNKNOWN))]
     m.behind, m.overflowed = [], False
     position = m.position
     recognised = position is not None and bool(position.mark and mark)
@@ -64,7 +64,7 @@ def _start_over(m: CatchUp) -> FetchLatest:
     return FetchLatest()
 
 
-def went_back(m: CatchUp, known: int) -> list[Command]:
+def on_unknown_position(m: CatchUp, known: int) -> list[Command]:
     """Handle a position that the server does not recognise: its store was restored from a backup, or replaced.
 
     Messages after `known` are no longer in the store, and their ids may belong to other messages now.
@@ -85,10 +85,10 @@ def went_back(m: CatchUp, known: int) -> list[Command]:
 
 
 def poll(m: CatchUp) -> list[Command]:
-    """Read new messages without a socket: like a catch-up, page by page, but without a `TellContinuity`.
+    """Read new messages without a socket: like a catch-up, page by page, but without a `ReportContinuity`.
 
     Does nothing while history is being read, or if catch-up is disabled. A socket that opens meanwhile begins its own
-    catch-up (`connected`). Without a position, polling starts at the newest message. A gap is reported if there are
+    catch-up (`on_connected`). Without a position, polling starts at the newest message. A gap is reported if there are
     more messages than the limit.
     """
     if m.behind is not None or not m.enabled:
@@ -98,7 +98,7 @@ def poll(m: CatchUp) -> list[Command]:
     return [FetchLatest() if m.position is None else _from(m, m.position)]
 
 
-def disconnected(m: CatchUp) -> None:
+def on_disconnected(m: CatchUp) -> None:
     """End the catch-up, because the socket is gone. Held messages are dropped: the next catch-up fetches them."""
     if m.behind is not None and not m.holes:
         m.size = max(MIN_PAGE_SIZE, m.size // 2)  # the page in progress may have been too large for the line
@@ -126,7 +126,7 @@ def next_page(m: CatchUp) -> FetchAfter:
     return FetchAfter(m.asked_after, size, m.limit + m.spare if m.counted == 0 else 0)
 
 
-def failed(m: CatchUp, command: FetchAfter | FetchLatest) -> FetchAfter | FetchLatest:
+def on_page_failed(m: CatchUp, command: FetchAfter | FetchLatest) -> FetchAfter | FetchLatest:
     """Return a smaller page to fetch, because one failed."""
     if isinstance(command, FetchLatest):
         return command
@@ -135,12 +135,12 @@ def failed(m: CatchUp, command: FetchAfter | FetchLatest) -> FetchAfter | FetchL
     return next_page(m)
 
 
-def latest(m: CatchUp, last_id: int, store: str, mark: str = "", known: int | None = None) -> list[Command]:
+def on_latest(m: CatchUp, last_id: int, store: str, mark: str = "", known: int | None = None) -> list[Command]:
     """Process the result of `FetchLatest`.
 
     Args:
         last_id: the latest message's id; 0 without messages.
-        store: name of the server's store, as for `connected`.
+        store: name of the server's store, as for `on_connected`.
         mark: the mark that came with the result.
         known: the number of the newest change, which came with it too.
     """
@@ -150,9 +150,9 @@ def latest(m: CatchUp, last_id: int, store: str, mark: str = "", known: int | No
         # The limit has been handed over: the rest is a gap, whose bounds are known now.
         begin = m.asked_after
         last_id = max(begin, last_id, *(m.gap or ()))
-        left_out = [TellGap(begin, last_id)] if last_id > begin else []
-        gaps.note(m, left_out)
-        reports = [*left_out, *gaps.at_end(m)]
+        left_out = [ReportGap(begin, last_id)] if last_id > begin else []
+        gaps.record(m, left_out)
+        reports = [*left_out, *gaps.report_at_end(m)]
         settled = last_id
     else:
         bounds = (0, last_id) if m.back is not None else (0, 0)
@@ -169,7 +169,7 @@ def latest(m: CatchUp, last_id: int, store: str, mark: str = "", known: int | No
     return [*reports, *hand_over(m, held, _held_changes(m))]
 
 
-def page(
+def on_page(
     m: CatchUp,
     messages: Sequence[tuple[int, Any]],
     *,
@@ -202,7 +202,7 @@ def page(
     if mark and m.position is not None:
         m.position = m.position._replace(mark=mark)
     for number in ours:
-        sent(m, number)
+        record_sent(m, number)
     place = m.position or Position()
 
     def is_new(number: int) -> bool:
@@ -212,7 +212,7 @@ def page(
     if gaps.leaves_out_held(m, listed, {n for n, _ in m.behind if is_new(n)}):
         return [next_page(m)]
     missed = {n: msg for n, msg in messages if is_new(n)}
-    commands: list[Command] = [*gaps.on_page(m, listed, pruned)]
+    commands: list[Command] = [*gaps.gaps_of_page(m, listed, pruned)]
     m.asked_after = max([m.asked_after, end, *(number for number, _ in messages)])
     m.caught += len(missed)
     m.counted += len(missed) - sum(n in missed for n in free)
@@ -223,7 +223,7 @@ def page(
     held = {n: msg for n, msg in m.behind if n <= reaches and is_new(n)}
     together = sorted({**held, **missed}.items(), key=lambda pair: pair[0])
     m.asked_after = m.asked_after if more or m.gap is None else max(m.asked_after, m.gap[1])
-    commands += [] if more else gaps.at_end(m)
+    commands += [] if more else gaps.report_at_end(m)
     m.behind = [pair for pair in m.behind if pair[0] > m.asked_after] if more else None
     commands += _with_changes(m, together, listed, last=not more)
     m.floor = max(m.floor, m.asked_after)
@@ -234,7 +234,7 @@ def page(
 def _with_changes(m: CatchUp, pairs: Sequence[tuple[int, Any]], listed: Listed | None, *, last: bool) -> list[Command]:
     before, changed = m.position, []
     if listed is not None:
-        changed = fresh(m, listed.changes)
+        changed = unknown_changes(m, listed.changes)
         settle(m, listed)
     return hand_over(m, pairs, [*changed, *(_held_changes(m) if last else ())], before)
 
@@ -253,7 +253,7 @@ def _next(m: CatchUp, listed: Listed | None, *, whole: bool, more: bool) -> list
 
 
 def _held_changes(m: CatchUp) -> list[tuple[int, int, Any]]:
-    found = fresh(m, m.changed)
+    found = unknown_changes(m, m.changed)
     m.changed.clear()
     return found
 
@@ -277,7 +277,7 @@ def _page_was_too_early(m: CatchUp) -> bool:
     return not all(map(place.is_settled, unknown))
 
 
-def live(m: CatchUp, message_id: int, message: Any, *, ours: bool = False, before: int = 0) -> list[Command]:
+def on_live_message(m: CatchUp, message_id: int, message: Any, *, ours: bool = False, before: int = 0) -> list[Command]:
     """Process a message from the socket: hold it during a catch-up, else hand it over.
 
     Args:
@@ -294,15 +294,15 @@ def live(m: CatchUp, message_id: int, message: Any, *, ours: bool = False, befor
                 m.named[message_id] = before
         return []
     if ours:
-        sent(m, message_id)
+        record_sent(m, message_id)
         return []
-    return [HandOver((message,))] if passes(m, message_id) else []
+    return [HandOver((message,))] if record_live(m, message_id) else []
 
 
-def passes(m: CatchUp, message_id: int) -> bool:
+def record_live(m: CatchUp, message_id: int) -> bool:
     """Return whether a live message is to be handed over by itself, and record that it was.
 
-    The fast path of `live`: false during a catch-up, and for a message that was handed over before.
+    The fast path of `on_live_message`: false during a catch-up, and for a message that was handed over before.
     """
     if m.behind is not None or message_id <= m.floor or message_id in m.recent:
         return False
@@ -313,7 +313,7 @@ def passes(m: CatchUp, message_id: int) -> bool:
     return True
 
 
-def sent(m: CatchUp, message_id: int) -> None:
+def record_sent(m: CatchUp, message_id: int) -> None:
     """Record a message that this device sent, so that catch-up does not hand it over."""
     if m.position is not None and message_id > m.floor and (m.behind is None or m.holes):
         m.recent[message_id] = None  # a later message may name it as its predecessor

@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tailwire.sdk.continuity.catch_up import hand_over, live, next_page
-from tailwire.sdk.continuity.changes import fresh
+from tailwire.sdk.continuity.catch_up import hand_over, next_page, on_live_message
+from tailwire.sdk.continuity.changes import unknown_changes
 from tailwire.sdk.continuity.commands import Command
 from tailwire.sdk.continuity.state import CatchUp
 
@@ -20,12 +20,12 @@ HOLE_TIMEOUT_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Call `waited` after `seconds`."""
+    """Call `on_wait_over` after `seconds`."""
 
     seconds: float
 
 
-def broken(m: CatchUp, before: int) -> bool:
+def is_broken(m: CatchUp, before: int) -> bool:
     """Return whether a message must be held: its predecessor is missing, and no catch-up is fetching it."""
     if m.position is None or not m.enabled or (m.behind is not None and not m.holes):
         return False
@@ -35,13 +35,13 @@ def broken(m: CatchUp, before: int) -> bool:
 def hold(m: CatchUp, before: int, message_id: int, message: Any) -> list[Command | Wait]:
     """Hold a message until its predecessor has arrived."""
     begun = _begin(m, before)
-    live(m, message_id, message, before=before)
-    return begun or list(mended(m))
+    on_live_message(m, message_id, message, before=before)
+    return begun or list(release_if_mended(m))
 
 
-def missing(m: CatchUp, before: int) -> list[Command | Wait]:
+def on_missing(m: CatchUp, before: int) -> list[Command | Wait]:
     """Record that the predecessor of a message that this device sent is missing."""
-    return _begin(m, before) or list(mended(m))
+    return _begin(m, before) or list(release_if_mended(m))
 
 
 def _begin(m: CatchUp, before: int) -> list[Command | Wait]:
@@ -52,7 +52,7 @@ def _begin(m: CatchUp, before: int) -> list[Command | Wait]:
     return [Wait(HOLE_TIMEOUT_SECONDS)] if begun else []
 
 
-def mended(m: CatchUp) -> list[Command]:
+def release_if_mended(m: CatchUp) -> list[Command]:
     """Hand held messages over if nothing is missing now."""
     if not m.holes or m.behind is None or m.overflowed:
         return []
@@ -63,12 +63,12 @@ def mended(m: CatchUp) -> list[Command]:
     held_once = dict(m.behind)  # a message may have come twice while it was held
     pairs = [(n, held_once[n]) for n in sorted(held_once) if n > m.floor and n not in m.recent]
     m.behind, m.named = None, {}
-    changed = fresh(m, m.changed)
+    changed = unknown_changes(m, m.changed)
     m.changed.clear()
     return hand_over(m, pairs, changed)
 
 
-def waited(m: CatchUp) -> list[Command]:
+def on_wait_over(m: CatchUp) -> list[Command]:
     """Read history from the last settled id, because the missing message did not arrive."""
     if not m.holes or m.behind is None:
         return []

@@ -51,7 +51,7 @@ def is_known(m: CatchUp, number: int) -> bool:
     return p is not None and p.changes is not None and (number <= p.changes or number in p.heard)
 
 
-def held(m: CatchUp, number: int, event: Any) -> bool:
+def hold_if_busy(m: CatchUp, number: int, event: Any) -> bool:
     """Hold a live change while messages are held. Return whether it is held."""
     if m.behind is None:
         return False
@@ -72,7 +72,7 @@ def record(m: CatchUp, number: int) -> None:
         m.position = p._replace(heard=(*p.heard, number))
 
 
-def settled_live(m: CatchUp, number: int) -> None:
+def on_settled(m: CatchUp, number: int) -> None:
     """Record that the server has sent all changes up to a number over this socket, or before it was opened.
 
     During a catch-up that is not enough: what happened before the socket was opened may still be missing.
@@ -82,7 +82,7 @@ def settled_live(m: CatchUp, number: int) -> None:
         m.position = p._replace(changes=number, heard=tuple(n for n in p.heard if n > number))
 
 
-def are_many(m: CatchUp) -> bool:
+def has_many_unsettled(m: CatchUp) -> bool:
     """Return whether enough numbers are unsettled that history has to be read.
 
     A server that sends no settled numbers leaves it open whether a missing one will still come.
@@ -96,7 +96,7 @@ def settle(m: CatchUp, listed: Listed) -> None:
     m.position = p._replace(changes=listed.known, heard=tuple(n for n in p.heard if n > listed.known))
 
 
-def fresh(m: CatchUp, changes: Iterable[tuple[int, int, Any]]) -> list[tuple[int, int, Any]]:
+def unknown_changes(m: CatchUp, changes: Iterable[tuple[int, int, Any]]) -> list[tuple[int, int, Any]]:
     """Return those changes that are not known yet, each once."""
     found: dict[int, tuple[int, int, Any]] = {}
     for change in changes:

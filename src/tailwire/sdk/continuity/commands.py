@@ -45,7 +45,7 @@ class HandOver(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class TellGap:
+class ReportGap:
     """Tell the app that messages, or only changes, with ids in (from, to] are not handed over."""
 
     from_id: int
@@ -54,10 +54,10 @@ class TellGap:
 
 
 @dataclass(frozen=True, slots=True)
-class TellContinuity:
+class ReportContinuity:
     """Tell the app what became of the messages that were missed."""
 
     continuity: Continuity
 
 
-Command = FetchAfter | FetchLatest | HandOver | TellContinuity | TellGap
+Command = FetchAfter | FetchLatest | HandOver | ReportContinuity | ReportGap

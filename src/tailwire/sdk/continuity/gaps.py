@@ -5,28 +5,28 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from tailwire.sdk.continuity.changes import Listed
-from tailwire.sdk.continuity.commands import Command, TellContinuity, TellGap
+from tailwire.sdk.continuity.commands import Command, ReportContinuity, ReportGap
 from tailwire.sdk.continuity.state import CatchUp, Continuity, ContinuityKind, Position
 
 MAX_SPARE_MESSAGES = 100_000
 
 
-def on_page(m: CatchUp, listed: Listed | None, pruned: int) -> list[TellGap]:
+def gaps_of_page(m: CatchUp, listed: Listed | None, pruned: int) -> list[ReportGap]:
     """Return the gaps of a page. They come before its messages, because the position moves with those.
 
     Args:
         listed, pruned: as for `catch_up.page`.
     """
-    after, left_out, found = m.asked_after, listed.gap if listed is not None else None, list[TellGap]()
+    after, left_out, found = m.asked_after, listed.gap if listed is not None else None, list[ReportGap]()
     if left_out is not None and left_out[1] > left_out[0]:
-        found.append(TellGap(left_out[0], max(left_out[1], pruned)))
+        found.append(ReportGap(left_out[0], max(left_out[1], pruned)))
         m.asked_after = max(after, left_out[1])
     elif pruned > max([after, *(m.gap or ())]):
-        found.append(TellGap(after, pruned))
+        found.append(ReportGap(after, pruned))
     if listed is not None and listed.lost:
         begin = (m.position or Position()).last_id
-        found.append(TellGap(min(begin, listed.lost), listed.lost, only_changes=True))
-    note(m, found)
+        found.append(ReportGap(min(begin, listed.lost), listed.lost, only_changes=True))
+    record(m, found)
     return found
 
 
@@ -48,7 +48,7 @@ def leaves_out_held(m: CatchUp, listed: Listed | None, held: Collection[int]) ->
     return True
 
 
-def note(m: CatchUp, found: Iterable[TellGap]) -> None:
+def record(m: CatchUp, found: Iterable[ReportGap]) -> None:
     """Record gaps for the end of the catch-up."""
     for gap in found:
         from_id, to_id = m.gap or (gap.from_id, gap.to_id)
@@ -57,11 +57,11 @@ def note(m: CatchUp, found: Iterable[TellGap]) -> None:
 
 def report(continuity: Continuity) -> list[Command]:
     """Return the commands that report a continuity, with its gap if it has one."""
-    gap = [TellGap(continuity.from_id, continuity.to_id)] if continuity.to_id else []
-    return [TellContinuity(continuity), *gap]
+    gap = [ReportGap(continuity.from_id, continuity.to_id)] if continuity.to_id else []
+    return [ReportContinuity(continuity), *gap]
 
 
-def at_end(m: CatchUp) -> list[Command]:
+def report_at_end(m: CatchUp) -> list[Command]:
     """Return the report at the end of a catch-up, after its gaps."""
     back, m.back = m.back, None
     if back is not None:
@@ -70,4 +70,4 @@ def at_end(m: CatchUp) -> list[Command]:
     if m.quiet:
         return []
     kind = ContinuityKind.EXACT if gap is None else ContinuityKind.GAP
-    return [TellContinuity(Continuity(kind, m.caught, *(gap or ())))]
+    return [ReportContinuity(Continuity(kind, m.caught, *(gap or ())))]

@@ -12,7 +12,7 @@ MARGIN_SECONDS = 5
 MAX_RECEIPTS = 2000
 
 
-def since(m: CatchUp) -> int | None:
+def request_since(m: CatchUp) -> int | None:
     """Return the server time from which to request changes; None if no time is known."""
     if not m.enabled or m.position is None or m.position.updated_at <= 0:
         return None

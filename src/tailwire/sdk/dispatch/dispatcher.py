@@ -77,10 +77,10 @@ class Dispatcher:
             self._observe(event)
             await self._callbacks.handle(event)
         except BaseException:
-            if not self._closing() and self._served.let_go(event):
+            if not self._closing() and self._served.release(event):
                 self._moved()
             raise
-        if self._served.let_go(event):  # false if a stream holds it, or another login has replaced the position
+        if self._served.release(event):  # false if a stream holds it, or another login has replaced the position
             self._moved()
 
     async def _streams_too(self, status: ConnectionStatus) -> None:

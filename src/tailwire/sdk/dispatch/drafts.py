@@ -33,11 +33,11 @@ class Drafts:
     """The drafts that are being written.
 
     Args:
-        tell: called with each event for the app.
+        report: called with each event for the app.
     """
 
-    def __init__(self, tell: Callable[[object], None]) -> None:
-        self._tell = tell
+    def __init__(self, report: Callable[[object], None]) -> None:
+        self._report = report
         # Ordered by the last update, the newest last.
         self._growing: OrderedDict[_Key, tuple[e.DraftChanged, int, asyncio.TimerHandle]] = OrderedDict()
         self._senders: Counter[str] = Counter()
@@ -66,16 +66,16 @@ class Drafts:
         timer = asyncio.get_running_loop().call_later(TIMEOUT_SECONDS, self._end, key)
         self._growing[key] = (draft, seq, timer)
         self._growing.move_to_end(key)
-        self._tell(draft)
+        self._report(draft)
         return True
 
-    def message_came(self, message: BaseMessage) -> None:
+    def end_with_message(self, message: BaseMessage) -> None:
         """End the draft that has become a message, before the message is handed over."""
         name = message.metadata.get("draft") if self._growing and isinstance(message.metadata, dict) else None
         if isinstance(name, str):
             self._end((message.sender.uid, message.receiver_type, message.receiver, name))
 
-    def went_offline(self, uid: str) -> None:
+    def end_of_user(self, uid: str) -> None:
         """End the drafts of a user who went offline."""
         for key in [key for key in self._growing if key[0] == uid]:
             self._end(key)
@@ -87,9 +87,9 @@ class Drafts:
             self._senders[key[0]] -= 1
             if not self._senders[key[0]]:
                 del self._senders[key[0]]
-            self._tell(replace(known[0], ended=True))
+            self._report(replace(known[0], ended=True))
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Drop all drafts without telling the app, because the session has ended."""
         for _, _, timer in self._growing.values():
             timer.cancel()

@@ -13,7 +13,7 @@ from typing import Any, Protocol, get_args
 from tailwire.sdk.dispatch import history
 from tailwire.sdk.dispatch.drafts import Drafts
 from tailwire.sdk.dispatch.typists import Typists
-from tailwire.sdk.io.link import Granted, granted
+from tailwire.sdk.io.link import Granted, parse_granted
 from tailwire.sdk.io.reading import read_frame
 from tailwire.sdk.listeners import events as e
 from tailwire.wire.codec import (
@@ -101,7 +101,7 @@ class FrameDecoder:
         return None
 
     def _message(self, frame: Frame) -> None:
-        message = history.read(frame.get("body"))
+        message = history.decode_message(frame.get("body"))
         if message is not None:
             self._sink.take_message(message, frame)
 
@@ -116,8 +116,8 @@ class FrameDecoder:
         action = frame["body"].get("action")
         user.status = action if action in ("online", "away") else "offline"
         if user.status == "offline":
-            self._typists.went_offline(user.uid)
-            self._drafts.went_offline(user.uid)
+            self._typists.end_of_user(user.uid)
+            self._drafts.end_of_user(user.uid)
         self._sink.put(e.PresenceChanged(user))
 
     def _transient(self, frame: Frame) -> None:
@@ -130,7 +130,7 @@ class FrameDecoder:
 
     def _auth(self, frame: Frame) -> None:
         body = frame["body"]
-        self._token_answered(granted(body.get("tailwire")) if body.get("status") == "OK" else None)
+        self._token_answered(parse_granted(body.get("tailwire")) if body.get("status") == "OK" else None)
 
     def _server(self, frame: Frame) -> float | None:
         body = frame["body"]

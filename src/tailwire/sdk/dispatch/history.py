@@ -77,7 +77,7 @@ class Unreadable:
     raw: Mapping[str, Any] = field(default_factory=dict)
 
 
-def read(value: Any) -> BaseMessage | Unreadable | None:
+def decode_message(value: Any) -> BaseMessage | Unreadable | None:
     """Decode a message. One that cannot be read is logged, and returned as `Unreadable`.
 
     Returns:
@@ -91,9 +91,9 @@ def read(value: Any) -> BaseMessage | Unreadable | None:
         return Unreadable(number) if number else None
 
 
-def known(listed: list[Any]) -> list[tuple[int, BaseMessage | Unreadable]]:
+def with_ids(listed: list[Any]) -> list[tuple[int, BaseMessage | Unreadable]]:
     """Return id and message of all messages that have an id, in order."""
-    return [(message.id, message) for message in map(read, listed) if message is not None]
+    return [(message.id, message) for message in map(decode_message, listed) if message is not None]
 
 
 def id_of(value: Any) -> int:

@@ -12,7 +12,7 @@ from typing import Any, assert_never
 
 from tailwire.sdk.connection.state import ConnectionStatus
 from tailwire.sdk.continuity import catch_up, chain, changes, updates
-from tailwire.sdk.continuity.commands import Command, FetchAfter, FetchLatest, HandOver, TellContinuity, TellGap
+from tailwire.sdk.continuity.commands import Command, FetchAfter, FetchLatest, HandOver, ReportContinuity, ReportGap
 from tailwire.sdk.continuity.state import CatchUp, Continuity, Position
 from tailwire.sdk.dispatch import history, missed, receipts
 from tailwire.sdk.dispatch.callbacks import event_of
@@ -39,15 +39,15 @@ def _predecessor_of(message: BaseMessage | history.Unreadable, frame: Mapping[st
         came = message.action_on
         if isinstance(came, User) and came.uid == uid:
             name = "ended"
-    said = frame.get(name)
-    return said if isinstance(said, int) else 0
+    value = frame.get(name)
+    return value if isinstance(value, int) else 0
 
 
 def _event_of(message: BaseMessage | history.Unreadable, drafts: Drafts) -> e.Event:
     if isinstance(message, history.Unreadable):
         return e.HistoryGap(message.id - 1, message.id)
     if message.metadata:  # the draft ends before the message that it became is handed over
-        drafts.message_came(message)
+        drafts.end_with_message(message)
     return event_of(message)
 
 
@@ -116,8 +116,8 @@ class Incoming:
             position: the position from the saved session of the same user, or None.
         """
         self.link_ended()
-        self._typists.forget()
-        self._drafts.forget()
+        self._typists.clear()
+        self._drafts.clear()
         self._uid = uid
         m = self._machine
         self._machine = CatchUp(position=position, limit=m.limit, enabled=m.enabled)
@@ -131,12 +131,12 @@ class Incoming:
         self._store, self._mark = granted.store, granted.mark
         if granted.shed:
             self._frames.shed(granted.shed)
-        self._carry_out(catch_up.connected(self._machine, granted.store, granted.mark))
+        self._carry_out(catch_up.on_connected(self._machine, granted.store, granted.mark))
 
     def link_ended(self) -> None:
         """End the catch-up, because the socket is gone."""
         self._connected = self._frames.receipts_blocked = False
-        catch_up.disconnected(self._machine)
+        catch_up.on_disconnected(self._machine)
         self._stop_reading()
 
     def poll(self) -> None:
@@ -148,7 +148,7 @@ class Incoming:
         if self._uid and not self._connected and self._reader is None and self._updater is None:
             self._carry_out(catch_up.poll(self._machine))
 
-    def _polling_ends_here(self) -> None:
+    def _stop_unless_connected(self) -> None:
         # Without a socket, a failed request is not repeated: the connection machine decides when to poll again.
         if not self._connected:
             raise history.Abandoned
@@ -161,12 +161,12 @@ class Incoming:
 
     def record_sent(self, message: BaseMessage) -> None:
         """Record a message that this client sent."""
-        catch_up.sent(self._machine, message.id)
+        catch_up.record_sent(self._machine, message.id)
         before = _predecessor_of(message, message.raw, self._uid)
-        if self._connected and before and chain.broken(self._machine, before):
-            self._carry_out(chain.missing(self._machine, before))
+        if self._connected and before and chain.is_broken(self._machine, before):
+            self._carry_out(chain.on_missing(self._machine, before))
         else:
-            self._carry_out(chain.mended(self._machine))
+            self._carry_out(chain.release_if_mended(self._machine))
         self._record_server_time(message.updated_at)
 
     def _record_server_time(self, updated_at: int) -> None:
@@ -183,9 +183,9 @@ class Incoming:
             match command:
                 case HandOver():
                     self._hand_over(command)
-                case TellContinuity():
+                case ReportContinuity():
                     self._report_continuity(command.continuity)
-                case TellGap():
+                case ReportGap():
                     self._queue.put(e.HistoryGap(command.from_id, command.to_id, command.only_changes))
                 case chain.Wait():
                     if self._waiting is not None:
@@ -209,39 +209,39 @@ class Incoming:
         log.info("caught up (%s): %d missed messages are handed over", continuity.kind, continuity.missed)
         if self._connected:
             self._queue.put(e.ConnectionChanged(ConnectionStatus.CONNECTED, continuity))
-        self._look_for_updates()
+        self._request_updates()
 
-    def _look_for_updates(self) -> None:
-        begin = updates.since(self._machine)
+    def _request_updates(self) -> None:
+        begin = updates.request_since(self._machine)
         if begin is not None and self._updater is None and not self._by_log:
             work = self._read_updates(begin)
             self._updater = self._loop.create_task(work, name="tailwire catch-up of receipts")
 
     def _on_wait_over(self) -> None:
         self._waiting = None
-        self._carry_out(chain.waited(self._machine))
+        self._carry_out(chain.on_wait_over(self._machine))
 
     async def _read_history(self, command: FetchAfter | FetchLatest) -> None:
         def smaller() -> None:
             nonlocal command
-            self._polling_ends_here()
-            command = catch_up.failed(self._machine, command)
+            self._stop_unless_connected()
+            command = catch_up.on_page_failed(self._machine, command)
 
         await history.wait_for_capacity(self._queue)
         try:
             commands = await history.retry_until_answered(lambda: self._page(command), self._chance, smaller)
         except history.Abandoned:
             commands = []
-            catch_up.disconnected(self._machine)
+            catch_up.on_disconnected(self._machine)
         self._reader = None
         self._carry_out(commands)
         if commands and self._reader is None and not self._connected:  # polling has reached the end
-            self._look_for_updates()
+            self._request_updates()
 
     async def _read_updates(self, begin: int) -> None:
         try:
-            newest = await receipts.read(
-                self._fetch, self._queue, self._machine, self._uid, begin, self._chance, self._polling_ends_here
+            newest = await receipts.fetch_missed(
+                self._fetch, self._queue, self._machine, self._uid, begin, self._chance, self._stop_unless_connected
             )
         except history.Abandoned:
             newest = 0
@@ -256,22 +256,22 @@ class Incoming:
             known = listed_changes.known if listed_changes is not None else None
             last_id = max([*map(history.id_of, newest), until_of(newest)])
             mark = history.mark_of(newest, self._mark if self._connected else "")
-            return catch_up.latest(self._machine, last_id, self._store, mark, known)
+            return catch_up.on_latest(self._machine, last_id, self._store, mark, known)
         begun = self._loop.time()
         position = self._machine.position
         mark = (position.mark if position is not None else "") or history.NO_MARK
         query = {
             "per_page": command.limit, "affix": "append", "id": command.after_id, "mark": mark,
-            **missed.query(position, command.at_most),
+            **missed.history_parameters(position, command.at_most),
         }  # fmt: skip
         try:
             listed = await self._fetch(query)
         except CometChatException as error:
             if error.code != "ERR_POSITION_UNKNOWN":
                 raise
-            return catch_up.went_back(self._machine, history.known_id(error.details, command.after_id))
+            return catch_up.on_unknown_position(self._machine, history.known_id(error.details, command.after_id))
         took = self._loop.time() - begun
-        messages = history.known(listed)
+        messages = history.with_ids(listed)
         ids = [number for number in map(history.id_of, listed) if number]
         end = max(ids, default=0)
         if len(listed) > command.limit or min(ids, default=command.after_id + 1) <= command.after_id:
@@ -283,7 +283,7 @@ class Incoming:
         changed = missed.changes_in(listed)
         self._by_log = changed is not None and position is not None and position.changes is not None
         mark = history.mark_of(listed, self._mark if self._connected else "")
-        return catch_up.page(
+        return catch_up.on_page(
             self._machine,
             messages,
             whole=whole,
@@ -310,14 +310,14 @@ class Incoming:
             frame: its frame, which may name the id of the message before it in its conversation.
         """
         before = _predecessor_of(message, frame, self._uid)
-        if before and chain.broken(self._machine, before):
+        if before and chain.is_broken(self._machine, before):
             self._carry_out(chain.hold(self._machine, before, message.id, message))
-        elif catch_up.passes(self._machine, message.id):
+        elif catch_up.record_live(self._machine, message.id):
             self._record_server_time(message.updated_at)
             self._queue.put(Positioned(_event_of(message, self._drafts), self._machine.position))
         else:
-            self._carry_out(catch_up.live(self._machine, message.id, message, before=before))
-            self._carry_out(chain.mended(self._machine))
+            self._carry_out(catch_up.on_live_message(self._machine, message.id, message, before=before))
+            self._carry_out(chain.release_if_mended(self._machine))
 
     def take_change(self, event: e.Event, number: object, settled: object = None) -> None:
         """Hand over an event that is not a message, or hold it until what precedes it has been read.
@@ -328,12 +328,12 @@ class Incoming:
         """
         if not isinstance(number, int) or number <= 0:
             self._queue.put(event)
-        elif not changes.is_known(self._machine, number) and not changes.held(self._machine, number, event):
+        elif not changes.is_known(self._machine, number) and not changes.hold_if_busy(self._machine, number, event):
             changes.record(self._machine, number)
             if isinstance(settled, int):
-                changes.settled_live(self._machine, settled)
+                changes.on_settled(self._machine, settled)
             self._queue.put(Positioned(event, self._machine.position))
-            if changes.are_many(self._machine):
+            if changes.has_many_unsettled(self._machine):
                 self._carry_out(catch_up.poll(self._machine))
 
     def take_receipt(self, receipt: MessageReceipt, number: object, settled: object = None) -> None:
@@ -350,7 +350,7 @@ class Incoming:
         """Stop reading history, and wait until it has stopped."""
         tasks = [t for t in (self._reader, self._updater) if t is not None and t is not asyncio.current_task()]
         self.link_ended()
-        self._typists.forget()
-        self._drafts.forget()
+        self._typists.clear()
+        self._drafts.clear()
         if tasks:
             await asyncio.wait(tasks)

@@ -12,7 +12,7 @@ from tailwire.sdk.io.answers import changes_of
 from tailwire.wire.codec import MAX_ID
 
 
-def query(position: Position | None, at_most: int) -> dict[str, Any]:
+def history_parameters(position: Position | None, at_most: int) -> dict[str, Any]:
     """Return the parameters of a request for history.
 
     Args:
@@ -20,22 +20,22 @@ def query(position: Position | None, at_most: int) -> dict[str, Any]:
         at_most: if more messages than this were missed, the server may leave out the older ones; 0 if it must not.
     """
     if position is None or position.changes is None:
-        asked: dict[str, Any] = {"changes": NO_MARK}
+        parameters: dict[str, Any] = {"changes": NO_MARK}
     else:
-        asked = {"changes": position.changes}
+        parameters = {"changes": position.changes}
         if position.heard:
-            asked["heard"] = ",".join(map(str, position.heard))
-    return {**asked, "atMost": at_most} if at_most else asked
+            parameters["heard"] = ",".join(map(str, position.heard))
+    return {**parameters, "atMost": at_most} if at_most else parameters
 
 
 def changes_in(listed: list[Any]) -> Listed | None:
     """Return the part of a page of history that concerns changes; None if the server has no change log."""
-    said = changes_of(listed)
-    known = _number_or_none(said.get("known")) if said is not None else None
-    if said is None or known is None:
+    section = changes_of(listed)
+    known = _number_or_none(section.get("known")) if section is not None else None
+    if section is None or known is None:
         return None
     found: list[tuple[int, int, Any]] = []
-    frames = said.get("listed")
+    frames = section.get("listed")
     for frame in frames if isinstance(frames, list) else ():
         if not isinstance(frame, dict):
             continue
@@ -46,12 +46,12 @@ def changes_in(listed: list[Any]) -> Listed | None:
         )
         if event is not None and number and after is not None:
             found.append((number, after, event))
-    gap = said.get("gap")
+    gap = section.get("gap")
     bounds = (
         (_number_or_none(gap.get("from")), _number_or_none(gap.get("to"))) if isinstance(gap, dict) else (None, None)
     )
     left_out = (bounds[0], bounds[1]) if bounds[0] is not None and bounds[1] is not None else None
-    return Listed(known, found, said.get("more") is True, _number_or_none(said.get("lost")) or 0, left_out)
+    return Listed(known, found, section.get("more") is True, _number_or_none(section.get("lost")) or 0, left_out)
 
 
 def _number_or_none(value: Any) -> int | None:

@@ -47,7 +47,7 @@ class EventQueue:
         self._held = False
         self._start()
 
-    def forget(self, kept: Callable[[object], bool]) -> None:
+    def keep_only(self, kept: Callable[[object], bool]) -> None:
         """Drop the entries for which `kept` is false: they belong to a session that has ended."""
         left = [entry for entry in self._entries if kept(entry)]
         self._entries.clear()

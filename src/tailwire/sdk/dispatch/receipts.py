@@ -13,7 +13,7 @@ from tailwire.sdk.listeners import events as e
 from tailwire.wire.entities import BaseMessage, MessageReceipt, User
 
 
-async def read(
+async def fetch_missed(
     fetch: history.Fetch,
     queue: EventQueue,
     machine: CatchUp,
@@ -39,7 +39,7 @@ async def read(
         most = catch_up.MAX_PAGE_SIZE
         query = {"per_page": most, "affix": "append", "id": cursor, "updatedAt": begin, "onlyUpdates": 1}
         listed = await history.retry_until_answered(partial(fetch, query), chance, failed)
-        messages = [message for _, message in history.known(listed) if isinstance(message, BaseMessage)]
+        messages = [message for _, message in history.with_ids(listed) if isinstance(message, BaseMessage)]
         for kind in ("delivered", "read"):
             latest = {(m.receiver_type, m.receiver): m for m in messages if _has_receipt(m, kind, uid, begin)}
             for message in latest.values():

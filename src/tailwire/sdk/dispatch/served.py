@@ -101,7 +101,7 @@ class Served:
             entry.holds += 1
         return entry is not None
 
-    def let_go(self, event: object) -> bool:
+    def release(self, event: object) -> bool:
         """Release an event once. Return whether it is done, and the position may have moved."""
         entry = self._open.get(id(event))
         if entry is None:
@@ -114,7 +114,7 @@ class Served:
             self._ahead.clear()
         return True
 
-    def keep_as(self, event: object, name: object) -> None:
+    def substitute(self, event: object, name: object) -> None:
         """Hold another object in place of an event, so that the event can be freed."""
         entry = self._open.pop(id(event), None)
         if entry is not None:

@@ -21,11 +21,11 @@ class Typists:
     """Who is typing in which conversation, until they stop, go offline, or `TIMEOUT_SECONDS` pass.
 
     Args:
-        tell: called with each event for the app.
+        report: called with each event for the app.
     """
 
-    def __init__(self, tell: Callable[[object], None]) -> None:
-        self._tell = tell
+    def __init__(self, report: Callable[[object], None]) -> None:
+        self._report = report
         self._typing: dict[_Key, tuple[TypingIndicator, asyncio.TimerHandle]] = {}
 
     def handle(self, indicator: TypingIndicator) -> None:
@@ -39,9 +39,9 @@ class Typists:
                 self._end(next(iter(self._typing)))
             timer = asyncio.get_running_loop().call_later(TIMEOUT_SECONDS, self._end, key)
             self._typing[key] = (indicator, timer)
-        self._tell(e.TypingChanged(indicator))
+        self._report(e.TypingChanged(indicator))
 
-    def went_offline(self, uid: str) -> None:
+    def end_of_user(self, uid: str) -> None:
         """End the indicators of a user who went offline."""
         for key in [key for key in self._typing if key[0] == uid]:
             self._end(key)
@@ -49,9 +49,9 @@ class Typists:
     def _end(self, key: _Key) -> None:
         indicator, timer = self._typing.pop(key)
         timer.cancel()
-        self._tell(e.TypingChanged(replace(indicator, typing_status="ended")))
+        self._report(e.TypingChanged(replace(indicator, typing_status="ended")))
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Drop all indicators without telling the app, because the session has ended."""
         for _, timer in self._typing.values():
             timer.cancel()

@@ -17,7 +17,7 @@ from typing import Any
 from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.exceptions import AnswerTooLarge, CometChatException, not_reached
 from tailwire.sdk.io.failures import seconds_of
-from tailwire.sdk.io.reading import TooMuch, read_json
+from tailwire.sdk.io.reading import ExcessiveJson, read_json
 from tailwire.wire.catalogue import CATALOGUE
 from tailwire.wire.codec import MAX_ID
 
@@ -61,7 +61,7 @@ class BadBody(ValueError):
     """A body cannot be decompressed."""
 
 
-class TooLarge(BadBody):
+class BodyTooLarge(BadBody):
     """A body has more than `MAX_BYTES` bytes.
 
     Attributes:
@@ -116,10 +116,10 @@ class Body:
         if len(self._content) > MAX_BYTES:
             raise self._too_large()
 
-    def _too_large(self) -> TooLarge:
+    def _too_large(self) -> BodyTooLarge:
         head = bytes(self._content[:MAX_HEAD_BYTES])
         self._content.clear()
-        return TooLarge(head)
+        return BodyTooLarge(head)
 
     def content(self) -> bytes:
         """Return the complete body.
@@ -214,7 +214,7 @@ class Answer:
         """
         try:
             envelope = read_json(self.content)
-        except TooMuch as e:
+        except ExcessiveJson as e:
             raise self.too_much(str(e), self.content[:MAX_HEAD_BYTES]) from e
         except ValueError as e:
             raise self.not_ours() from e
@@ -243,28 +243,28 @@ class Answer:
             message, details = str(error.get("message") or error["code"]), error.get("details", "")
             raise CometChatException(error["code"], message, details, retry_after=seconds_of(self.retry_after))
 
-    def too_much(self, seen: str, head: bytes) -> CometChatException:
+    def too_much(self, problem: str, head: bytes) -> CometChatException:
         """Return the exception for a response that is too large: `ERR_ANSWER_TOO_LARGE`, or as `not_ours`.
 
         Args:
-            seen: what is wrong with it.
+            problem: what is wrong with it.
             head: its first bytes.
         """
         if 200 <= self.status < 300 and "json" in self.content_type:
-            return AnswerTooLarge(f"{self.host}: {seen}", head)
-        return self.not_ours(seen)
+            return AnswerTooLarge(f"{self.host}: {problem}", head)
+        return self.not_ours(problem)
 
-    def not_ours(self, seen: str = "") -> CometChatException:
+    def not_ours(self, problem: str = "") -> CometChatException:
         """Return the exception for a response that is not the server's.
 
         Args:
-            seen: what else is wrong with it.
+            problem: what else is wrong with it.
         """
         cause = self._cause()
         kind = self.content_type[:80] or "no content type"
-        details = f"{self.host} answered HTTP {self.status} ({kind}){', ' * bool(seen)}{seen}: {_ADVICE[cause]}."
-        asked = seconds_of(self.retry_after)
-        return not_reached(cause, details, retry_after=None if asked is None else min(asked, MAX_WAIT_SECONDS))
+        details = f"{self.host} answered HTTP {self.status} ({kind}){', ' * bool(problem)}{problem}: {_ADVICE[cause]}."
+        requested = seconds_of(self.retry_after)
+        return not_reached(cause, details, retry_after=None if requested is None else min(requested, MAX_WAIT_SECONDS))
 
     def _cause(self) -> Cause:
         if 300 <= self.status < 400 or self.status == 511:

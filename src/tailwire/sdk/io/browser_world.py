@@ -26,8 +26,8 @@ class BrowserWorld(World):
         Raises:
             ValueError: naming the setting.
         """
-        given = {"tls=": tls is not None, "proxy()": proxy is not None, "certificate_authority()": bool(ca_file)}
-        names = " and ".join(name for name, is_given in given.items() if is_given)
+        is_set = {"tls=": tls is not None, "proxy()": proxy is not None, "certificate_authority()": bool(ca_file)}
+        names = " and ".join(name for name, is_given in is_set.items() if is_given)
         if names:
             raise ValueError(f"{names}: in a web page the browser controls this; remove the setting")
 

@@ -46,7 +46,7 @@ class Callers:
         self._waiting[self._last] = future
         return self._last, future
 
-    def forget(self, number: int) -> bool:
+    def remove(self, number: int) -> bool:
         """Remove a call that was cancelled. Return whether it was still waiting."""
         return self._waiting.pop(number, None) is not None
 
@@ -125,8 +125,8 @@ class Driver:
         self.history: History = History(state)  # the last transitions and inputs
         self.watchers: Watchers = Watchers()
         self._timer: Timer | None = None
-        self._heard_at: float | None = None
-        self._said_at: float | None = None
+        self._received_at: float | None = None
+        self._sent_at: float | None = None
         self._task: asyncio.Task[None] | None = None
         self._wire: Wire | None = None
         self._stats = ConnectionStats()
@@ -191,7 +191,7 @@ class Driver:
             self._traffic.check_acknowledged()
         traffic = self._traffic
         passed_at = traffic.passed_at if traffic.awaited else None
-        return i.TimerFired(self._heard_at, self._said_at, traffic.moved_at or None, passed_at)
+        return i.TimerFired(self._received_at, self._sent_at, traffic.moved_at or None, passed_at)
 
     async def call(self, make: Callable[[int], i.Input]) -> tuple[c.Result, Cause | None]:
         """Feed the input of a waiting call, and wait for its result. A cancellation is reported to the machine."""
@@ -200,7 +200,7 @@ class Driver:
         try:
             return await future
         except asyncio.CancelledError:
-            if self._callers.forget(number):
+            if self._callers.remove(number):
                 self.feed(i.CallerGone(number))
             raise
 
@@ -234,7 +234,7 @@ class Driver:
             return
         self._wire = link.wire
         self._stats.record_opened(self._world.now())
-        self._heard_at = self._said_at = self._world.now()
+        self._received_at = self._sent_at = self._world.now()
         granted = link.granted
         self.feed(i.AttemptSucceeded(epoch, granted.interval, granted.timeout, granted.left, link.round_trip))
         if self._wire is link.wire:
@@ -254,15 +254,15 @@ class Driver:
                 read += 1
                 if read % YIELD_EVERY_FRAMES == 0:
                     await asyncio.sleep(0)  # callbacks run although frames are buffered
-                self._heard_at = now()
-                asked = take(text)
-                if asked is not None:
-                    within = asked
+                self._received_at = now()
+                window = take(text)
+                if window is not None:
+                    within = window
                 room = has_room()
                 if room is not None:
                     self.feed(i.ReadingPaused(epoch))
                     await room
-                    self._heard_at = now()
+                    self._received_at = now()
                     self.feed(i.ReadingResumed(epoch))
         except Exception as e:
             cause = wire.cause_of_end(e)
@@ -276,15 +276,15 @@ class Driver:
             self._socket_ended()
             self.feed(i.SocketLost(epoch, cause, within))
 
-    def pong_came(self) -> None:
+    def report_pong(self) -> None:
         """Report the answer to a ping."""
         self.feed(i.PongReceived(self._state.epoch))
 
-    def token_answered(self, granted: Granted | None) -> None:
+    def report_token_answer(self, granted: Granted | None) -> None:
         """Report the server's answer to an offered token; None if the server rejected the token."""
         self._owner.tokens.handle_answer(self, granted)
 
-    def server_answered(self) -> None:
+    def report_server_answer(self) -> None:
         """Report that the server answered a request. The machine needs it only while it waits."""
         if self._state.phase is Phase.WAITING:
             self.feed(i.ServerAnswered())
@@ -330,15 +330,15 @@ class Driver:
         """Send a frame. Return False if no socket is open."""
         if self._wire is None:
             return False
-        self._said_at = self._world.now()
+        self._sent_at = self._world.now()
         self.begin(_try_to_send(self._wire, text))
         return True
 
-    def _tell_status(self, command: c.TellStatus) -> None:
+    def _report_status(self, command: c.ReportStatus) -> None:
         is_news = command.status is ConnectionStatus.CONNECTED or self.connected.is_set()
         if log.isEnabledFor(logging.INFO if is_news else logging.DEBUG):
-            said = explain(self._state, self._world.now(), self.details)
-            log.log(logging.INFO if is_news else logging.DEBUG, "%s", said)
+            explanation = explain(self._state, self._world.now(), self.details)
+            log.log(logging.INFO if is_news else logging.DEBUG, "%s", explanation)
         if command.status in (ConnectionStatus.CONNECTED, ConnectionStatus.FEATURE_THROTTLED):
             self.connected.set()
         else:
@@ -358,8 +358,8 @@ class Driver:
         c.RenewInPlace: lambda self, command: self._owner.tokens.renew_in_place(self, command.epoch, self._wire),
         c.ExpireSession: lambda self, command: self._owner.session_expired(),
         c.Answer: lambda self, command: self._callers.answer(command),
-        c.TellStatus: _tell_status,
-        c.TellError: lambda self, command: self._owner.attempt_failed(command.cause, self.details),
+        c.ReportStatus: _report_status,
+        c.ReportError: lambda self, command: self._owner.attempt_failed(command.cause, self.details),
     }
 
     async def aclose(self) -> None:

@@ -64,12 +64,12 @@ def seconds_of(retry_after: str | None) -> float | None:
 
 def cause_of_error(error: BaseException) -> Cause:
     """Return the cause of a network error, from the error itself or from those that led to it."""
-    seen: BaseException | None = error
-    while seen is not None:
-        meaning = _cause_of_one(seen)
+    cause: BaseException | None = error
+    while cause is not None:
+        meaning = _cause_of_one(cause)
         if meaning is not None:
             return meaning
-        seen = seen.__cause__ or seen.__context__
+        cause = cause.__cause__ or cause.__context__
     text = str(error)
     if "Name or service not known" in text or "nodename nor servname" in text or "getaddrinfo" in text:
         return Cause.NAME_LOOKUP_FAILED
@@ -99,15 +99,17 @@ _PAGE_ADVICE = (
 )
 
 
-def advice_for(cause: Cause, seen: str, url: str) -> str:
+def advice_for(cause: Cause, details: str, url: str) -> str:
     """Return advice for a URL that was not reached.
 
     Args:
-        seen: the text of the error.
+        details: the text of the error.
     """
     if sys.platform == "emscripten":
         return _PAGE_ADVICE
-    if cause is Cause.TLS_FAILED and any(words in seen for words in ("WRONG_VERSION", "RECORD_LAYER", "HTTP_REQUEST")):
+    if cause is Cause.TLS_FAILED and any(
+        words in details for words in ("WRONG_VERSION", "RECORD_LAYER", "HTTP_REQUEST")
+    ):
         return "The server does not speak TLS there: write http:// before the host (without a scheme it is https)."
     if cause is Cause.CONNECTION_RESET and url.startswith("http://"):
         return "If the server speaks TLS there, write https:// before the host; otherwise try again."
@@ -171,20 +173,20 @@ _TOKEN_CODES = frozenset({
 })  # fmt: skip
 
 
-def in_words(e: CometChatException) -> str:
+def describe_refusal(e: CometChatException) -> str:
     """Return a server's refusal of a request in one line: code, message, and what to do."""
     return " ".join(f"{e.code}: {e.message} {e.details}".split())[:MAX_ERROR_CHARACTERS]
 
 
-def attempt_failed(e: CometChatException, seen: str = "") -> AttemptError:
+def attempt_failed(e: CometChatException, extra: str = "") -> AttemptError:
     """Return the error of an attempt whose request failed.
 
     Args:
-        seen: what else was seen, such as the HTTP status.
+        extra: what else was seen, such as the HTTP status.
     """
     if e.code == "NO_INTERNET_CONNECTION":
         return AttemptError(e.cause or cause_of_error(e), e.retry_after, details=str(e.details or e.message))
-    details = f"{seen}: {in_words(e)}" if seen else in_words(e)
+    details = f"{extra}: {describe_refusal(e)}" if extra else describe_refusal(e)
     if e.code in _TOKEN_CODES:
         return AttemptError(Cause.TOKEN_REJECTED, details=details)
     if e.code in ("ERR_TOO_MANY_REQUESTS", "ERR_UNAVAILABLE"):

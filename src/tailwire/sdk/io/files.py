@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tailwire.sdk.exceptions import failure
-from tailwire.sdk.io.locks import FileLock, Held
+from tailwire.sdk.io.locks import FileLock, LockHeld
 
 log = logging.getLogger("tailwire")
 
@@ -50,7 +50,7 @@ class FileSessionStore:
         path = self._path(app_id)
         try:
             return FileLock(path.with_suffix(".lock")).release
-        except Held as e:
+        except LockHeld as e:
             holder = f"process {e.holder}" if e.holder else "another process"
             if e.holder == str(os.getpid()):
                 holder = "another client of this process"

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from tailwire import __version__
 from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.exceptions import AnswerTooLarge, CometChatException, failure, not_reached
-from tailwire.sdk.io.answers import ACCEPTED_ENCODING, Answer, BadBody, Body, TooLarge
+from tailwire.sdk.io.answers import ACCEPTED_ENCODING, Answer, BadBody, Body, BodyTooLarge
 from tailwire.sdk.io.failures import advice_for, cause_of_error
 from tailwire.sdk.io.progress_timeout import (
     OWN_STALLED_SECONDS,
@@ -142,7 +142,7 @@ class Http:
         try:
             answer = await self._answer(request, exchange)
         except CometChatException:
-            if not (safe and exchange.went_silent):
+            if not (safe and exchange.is_unanswered):
                 raise
             answer = await self._answer(request, _Exchange(within))
         return self._read(answer, method)
@@ -155,8 +155,8 @@ class Http:
             "sdk": f"python@{__version__}",
             CLIENT_HEADER: __version__,
         }
-        given = {"authtoken": token, "apikey": key, "authorization": authorization, **more}
-        return headers | {name: value for name, value in given.items() if value}
+        credentials = {"authtoken": token, "apikey": key, "authorization": authorization, **more}
+        return headers | {name: value for name, value in credentials.items() if value}
 
     def _url(self, path: str) -> str:
         if "://" in path:
@@ -197,13 +197,13 @@ class Http:
         )
         async with ProgressTimeout(self._world, self.traffic, stalled, longest) as within:
 
-            async def taken() -> AsyncIterator[bytes]:
+            async def in_chunks() -> AsyncIterator[bytes]:
                 async for piece in pieces:
                     for start in range(0, len(piece), MAX_UNSENT_BYTES):
                         yield piece[start : start + MAX_UNSENT_BYTES]
                         within.record_progress()  # the network accepted it: the next chunk is requested
 
-            request = {"method": "POST", "url": url, "headers": headers, "content": taken()}
+            request = {"method": "POST", "url": url, "headers": headers, "content": in_chunks()}
             (await self._answer(request, _Exchange(within))).check_upload()
 
     async def _answer(self, request: Mapping[str, Any], exchange: _Exchange) -> Answer:
@@ -226,7 +226,7 @@ class Http:
             self.traffic.awaited -= 1
             if pool is not None:
                 pool.running -= 1
-                if exchange.went_silent and pool is self._pool:
+                if exchange.is_unanswered and pool is self._pool:
                     self.use_new_connections()  # the other connections are probably dead as well
                 if pool is not self._pool:
                     self._close_pool(pool)
@@ -298,7 +298,7 @@ class _Exchange:
         self._stream: Any = None  # the newest connection of this exchange
 
     @property
-    def went_silent(self) -> bool:
+    def is_unanswered(self) -> bool:
         """Whether a reused connection gave no byte of a response; false if the caller cancelled the request."""
         return self._failed and self._sent and not self._connected and not self._begun
 
@@ -329,7 +329,7 @@ class _Exchange:
                 self._within.record_progress()
                 body.add(piece)
             return Answer(host, status, content_type, retry_after, body.content())
-        except TooLarge as e:
+        except BodyTooLarge as e:
             raise Answer(host, status, content_type, retry_after, b"").too_much(str(e), e.head) from e
         except BadBody as e:
             raise Answer(host, status, content_type, retry_after, b"").not_ours(str(e)) from e
@@ -369,7 +369,7 @@ def _limit_unsent(stream: Any) -> None:
 
 def _in_doubt(error: AnswerTooLarge) -> CometChatException:
     # The request may have been executed, so this is not a refusal.
-    return not_reached(Cause.NOT_OUR_SERVER, error.seen)
+    return not_reached(Cause.NOT_OUR_SERVER, error.problem)
 
 
 def _not_reached(error: Exception, url: str) -> CometChatException:

@@ -102,7 +102,7 @@ class Connector:
         """The server's settings as last read; None before that."""
         return self._settings
 
-    def forget(self) -> None:
+    def clear_cache(self) -> None:
         """Drop the cached pass and settings, because the user or the token has changed."""
         self._pass = ""
         self._settings = None
@@ -117,7 +117,7 @@ class Connector:
             _, self._pass = await self.me(token)
         return self._auth_frame(uid, None)
 
-    def keep_pass(self, signed: str) -> None:
+    def cache_pass(self, signed: str) -> None:
         """Cache the pass of the current token; "" if it has to be requested."""
         self._pass = signed
 
@@ -214,10 +214,10 @@ class Connector:
         if not isinstance(body, dict) or body.get("status") != "OK":
             wire.abort()
             return None
-        return Link(wire, granted(body.get("tailwire")), self._world.now() - begin)
+        return Link(wire, parse_granted(body.get("tailwire")), self._world.now() - begin)
 
 
-def granted(value: Any) -> Granted:
+def parse_granted(value: Any) -> Granted:
     """Return what the server announced, from the `tailwire` object of its answer."""
     if not isinstance(value, dict):
         return Granted()

@@ -17,7 +17,7 @@ _HELD_ERRNOS = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK)
 _LOCKED_BYTE = 1 << 30  # Windows makes locked bytes unreadable, so the lock is on a byte far after the text
 
 
-class Held(Exception):
+class LockHeld(Exception):
     """The lock is held by another client.
 
     Attributes:
@@ -56,7 +56,7 @@ class FileLock:
                 return
             holder = os.read(descriptor, 20).decode("ascii", "replace").strip()
             os.close(descriptor)
-            raise Held(holder) from e
+            raise LockHeld(holder) from e
         os.ftruncate(descriptor, 0)
         os.lseek(descriptor, 0, os.SEEK_SET)
         os.write(descriptor, str(os.getpid()).encode())

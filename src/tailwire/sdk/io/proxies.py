@@ -130,7 +130,7 @@ async def proxy_for(url: str, setting: str | None) -> Proxy | None:
         proxy = parse_proxy(setting) if setting else None
     else:
         configured = configured_proxies()
-        proxy = chosen(url, configured)
+        proxy = configured_proxy(url, configured)
         if proxy is not None and configured.of_system and await _excepted_by_system(url):
             proxy = None
     if proxy is not None:
@@ -138,7 +138,7 @@ async def proxy_for(url: str, setting: str | None) -> Proxy | None:
     return proxy
 
 
-def chosen(url: str, configured: ConfiguredProxies) -> Proxy | None:
+def configured_proxy(url: str, configured: ConfiguredProxies) -> Proxy | None:
     """Return the proxy that the environment or the system names for a URL, or None for a direct connection.
 
     Raises:
@@ -152,7 +152,7 @@ def chosen(url: str, configured: ConfiguredProxies) -> Proxy | None:
         text = configured.proxies.get(name, "").strip()
         if not text:
             continue
-        if excepted(host, port, configured.proxies.get("no", "")):
+        if is_excepted(host, port, configured.proxies.get("no", "")):
             return None
         try:
             return parse_proxy(f"socks5h://{text.rpartition('://')[2]}" if name == "socks" else text)
@@ -162,7 +162,7 @@ def chosen(url: str, configured: ConfiguredProxies) -> Proxy | None:
     return None
 
 
-def excepted(host: str, port: int, no_proxy: str) -> bool:
+def is_excepted(host: str, port: int, no_proxy: str) -> bool:
     """Return whether `NO_PROXY` covers a host: by `*`, a name, suffix, address or network, with or without a port."""
     return any(_names(entry, host.lower(), port) for entry in re.split(r"[,\s]+", no_proxy) if entry)
 

@@ -6,7 +6,7 @@ import json
 import logging
 from typing import Any
 
-from tailwire.wire.bounds import trimmed
+from tailwire.wire.bounds import trim
 
 log = logging.getLogger("tailwire")
 _decode = json.JSONDecoder().raw_decode
@@ -14,7 +14,7 @@ MAX_TRIMMED_BYTES = 256 * 1024
 """Maximum bytes of JSON that is searched for unreadable parts: that takes some 0.1 s."""
 
 
-class TooMuch(ValueError):
+class ExcessiveJson(ValueError):
     """JSON nests too deep or contains too long a number, and is too large to remove that part."""
 
 
@@ -49,8 +49,8 @@ def read_json(text: str | bytes) -> Any:
     except (RecursionError, ValueError) as e:  # Python reads integers of up to 4,300 digits
         log.warning("a part of what the server sent cannot be read and is left out: %s", e)
     if len(text) > MAX_TRIMMED_BYTES:
-        raise TooMuch("it nests too deep or contains too long a number")
+        raise ExcessiveJson("it nests too deep or contains too long a number")
     try:
-        return json.loads(trimmed(text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text))
+        return json.loads(trim(text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text))
     except RecursionError as e:
-        raise TooMuch("it nests too deep") from e
+        raise ExcessiveJson("it nests too deep") from e

@@ -28,7 +28,14 @@ from tailwire.sdk.connection.causes import Cause, cause_of_close
 from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.io.addresses import ATTEMPT_DELAY_SECONDS, connected_socket
 from tailwire.sdk.io.answers import is_code
-from tailwire.sdk.io.failures import AttemptError, WireClosed, attempt_failed, cause_of_error, in_words, seconds_of
+from tailwire.sdk.io.failures import (
+    AttemptError,
+    WireClosed,
+    attempt_failed,
+    cause_of_error,
+    describe_refusal,
+    seconds_of,
+)
 from tailwire.sdk.io.proxies import Proxy, UnusableProxy, proxy_for
 from tailwire.sdk.io.tls import context_for, default_context
 from tailwire.sdk.io.traffic import not_counted
@@ -206,7 +213,7 @@ def _error_of_refusal(response: Response, through: str) -> AttemptError:
     refusal = _refusal_in(response.body)
     if refusal is not None:
         if status in (429, 503):
-            return AttemptError(Cause.SERVER_BUSY, wait, ours=True, details=f"{details}: {in_words(refusal)}")
+            return AttemptError(Cause.SERVER_BUSY, wait, ours=True, details=f"{details}: {describe_refusal(refusal)}")
         if status in _STATUSES_WITHOUT_UPGRADE:
             return AttemptError(Cause.WEBSOCKET_REFUSED, details=f"{details}: the server saw no request to upgrade")
         return attempt_failed(refusal, details)

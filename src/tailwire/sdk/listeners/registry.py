@@ -35,9 +35,11 @@ def check_listener(kind: type, listener: object) -> None:
             overrides one with other parameters, or has a method whose name is almost that of a callback.
     """
     if not isinstance(listener, kind):
-        given = listener.__name__ if isinstance(listener, type) else type(listener).__name__
+        type_name = listener.__name__ if isinstance(listener, type) else type(listener).__name__
         hint = (
-            f"Give an instance: {given}()." if isinstance(listener, type) else f"Derive {given} from {kind.__name__}."
+            f"Give an instance: {type_name}()."
+            if isinstance(listener, type)
+            else f"Derive {type_name} from {kind.__name__}."
         )
         raise failure("ERR_INVALID_ARGUMENT", f"This is not a {kind.__name__} and would never be called. {hint}")
     for name in dir(listener):
@@ -57,12 +59,12 @@ def _check_callbacks(kind: type, listener: object) -> None:
         if getattr(callback, "__func__", callback) is getattr(kind, name):
             continue
         own = True
-        given = [p for p in called_as.parameters if p != "self"]
+        parameters = [p for p in called_as.parameters if p != "self"]
         try:
-            inspect.signature(callback).bind(*given)
+            inspect.signature(callback).bind(*parameters)
         except TypeError as e:
             where = f"{type(listener).__name__}.{name}"
-            wanted = ", ".join(given) or "no arguments"
+            wanted = ", ".join(parameters) or "no arguments"
             words = f"{where} cannot be called with {wanted}: {e}."
             raise failure("ERR_INVALID_ARGUMENT", words) from None
         except ValueError:  # a callable without a signature
@@ -173,11 +175,11 @@ class Places(Protocol):
     def hold(self, event: object) -> bool:
         """Hold an event. Return whether it has a position."""
 
-    def let_go(self, event: object) -> bool:
+    def release(self, event: object) -> bool:
         """Release an event. Return whether the position may have moved."""
 
-    def keep_as(self, event: object, name: object) -> None:
-        """Let another object stand for a held event, which `let_go` then releases by that object."""
+    def substitute(self, event: object, name: object) -> None:
+        """Let another object stand for a held event, which `release` then releases by that object."""
 
 
 class PutOff:
@@ -217,7 +219,7 @@ class AcknowledgedStream(EventStream):
             TypeError: if `event` is not an event.
         """
         if isinstance(event, PutOff):
-            if self._put_off.pop(id(event), None) is not None and self._places.let_go(event):
+            if self._put_off.pop(id(event), None) is not None and self._places.release(event):
                 self._moved()
             return
         if not isinstance(event, Event):
@@ -225,7 +227,7 @@ class AcknowledgedStream(EventStream):
         if self._not_done.get(id(event)) is event:
             del self._not_done[id(event)]
             self._placed.discard(id(event))
-            if self._places.let_go(event):
+            if self._places.release(event):
                 self._moved()
             if self._held < MAX_EVENTS:
                 self._room.set()
@@ -243,7 +245,7 @@ class AcknowledgedStream(EventStream):
         del self._not_done[id(event)]
         self._placed.discard(id(event))
         name = PutOff()
-        self._places.keep_as(event, name)
+        self._places.substitute(event, name)
         self._put_off[id(name)] = name
         if self._held < MAX_EVENTS:
             self._room.set()
@@ -299,11 +301,11 @@ class Streams:
     def _keep(self, stream: S) -> S:
         key, room, streams = id(stream), stream._room, self.references
 
-        def gone(_: object) -> None:
+        def on_collected(_: object) -> None:
             streams.pop(key, None)
             room.set()
 
-        self.references[key] = weakref.ref(stream, gone)
+        self.references[key] = weakref.ref(stream, on_collected)
         return stream
 
     async def put(self, event: Event) -> None:

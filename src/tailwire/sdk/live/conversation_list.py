@@ -320,8 +320,8 @@ class ConversationList:
         row = self._rows.get(key)
         if row is not None and isinstance(row.item.conversation.conversation_with, User):
             other = row.item.conversation.conversation_with
-            seen = max(other.last_active_at, user.last_active_at)
-            self._change(key, conversation_with=replace(other, status=user.status, last_active_at=seen))
+            last_active_at = max(other.last_active_at, user.last_active_at)
+            self._change(key, conversation_with=replace(other, status=user.status, last_active_at=last_active_at))
 
     def typing(self, indicator: TypingIndicator) -> None:
         """Record that a user started or stopped typing."""

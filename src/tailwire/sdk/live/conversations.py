@@ -84,7 +84,7 @@ class LiveConversations(LiveList[LiveConversation]):
         if self._kind:
             query["conversationType"] = self._kind
         listed = await numbered_page(
-            lambda asked: self._requests.ask_for_list("/conversations", asked), query, size, number
+            lambda parameters: self._requests.ask_for_list("/conversations", parameters), query, size, number
         )
         return readable(conversation_from_wire, listed, "a conversation"), len(listed) < size
 

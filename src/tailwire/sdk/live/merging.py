@@ -58,10 +58,10 @@ def with_receipt(message: M, at: int, *, read: bool) -> M:
     """Return a message with the time when it was delivered, or read. Earlier times are kept; read implies delivered."""
     if message.deleted_at and not message.id:
         return message
-    delivered, seen = message.delivered_at or at, message.read_at or (at if read else 0)
-    if (delivered, seen) == (message.delivered_at, message.read_at):
+    delivered, read_at = message.delivered_at or at, message.read_at or (at if read else 0)
+    if (delivered, read_at) == (message.delivered_at, message.read_at):
         return message
-    return replace(message, delivered_at=delivered, read_at=seen)
+    return replace(message, delivered_at=delivered, read_at=read_at)
 
 
 def with_reaction(message: M, reaction: str, *, added: bool, by_me: bool) -> M:

@@ -40,7 +40,7 @@ _TARGET_FIELDS = ("uid", "guid", "role", "id", "receiver", "uids_to_deactivate",
 _SECRET_PARAMETERS = frozenset({"key", "token"})
 
 
-class Recorded(Protocol):
+class AuditedOperation(Protocol):
     """The facts about an operation of the API that the log needs."""
 
     @property
@@ -64,7 +64,13 @@ class AuditLog:
         self._uses: dict[tuple[str, str, str], float] = {}
 
     def begin(
-        self, caller: Caller, operation: Recorded, params: Mapping[str, str], body: Any, address: str, request_id: str
+        self,
+        caller: Caller,
+        operation: AuditedOperation,
+        params: Mapping[str, str],
+        body: Any,
+        address: str,
+        request_id: str,
     ) -> AuditEntry | None:
         """Return the entry of a request with a key, which the request's first write stores; None if none is needed."""
         if operation.path in UNRECORDED_PATHS:
@@ -95,7 +101,7 @@ class AuditLog:
         before = self._uses.get(use)
         return before is None or self._clock() - before >= USE_SECONDS
 
-    def _note_use(self, entry: AuditEntry, at: float) -> None:
+    def _record_use(self, entry: AuditEntry, at: float) -> None:
         # Only requests that succeeded count: a refused one must not keep the next ones out of the log.
         use = (entry.key_hash, entry.on_behalf_of, entry.action)
         self._uses.pop(use, None)
@@ -117,7 +123,7 @@ class AuditLog:
                 raise
             at += RETRY_SECONDS - USE_SECONDS
         if entry.kind == USE:
-            self._note_use(entry, at)
+            self._record_use(entry, at)
         _log(entry)
 
     async def settings(self, values: str) -> None:
@@ -131,9 +137,9 @@ class AuditLog:
             entry = AuditEntry(CHANGE, "server", SETTINGS_ACTION, details=values)
             await self.end(entry)
 
-    async def find(self, wanted: AuditFilter) -> list[AuditRow]:
+    async def find(self, criteria: AuditFilter) -> list[AuditRow]:
         """Return entries, newest first."""
-        return await self._store.find(wanted)
+        return await self._store.find(criteria)
 
 
 def begin_command(action: str, target: str = "") -> AuditEntry:
@@ -171,7 +177,7 @@ def _details(body: Any) -> str:
     # The JSON names of the fields that were set, never their values.
     if not isinstance(body, msgspec.Struct):
         return ""
-    return ", ".join(shown for name, shown, default in _fields(type(body)) if getattr(body, name) != default)
+    return ", ".join(text for name, text, default in _fields(type(body)) if getattr(body, name) != default)
 
 
 @lru_cache(maxsize=256)

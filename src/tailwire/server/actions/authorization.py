@@ -40,10 +40,10 @@ class Authorizer:
             if group is None:
                 raise Refused("ERR_GUID_NOT_FOUND")
             return group, None
-        seen = await self._store.groups.seen_by(identifier(guid, "guid"), caller.uid)
-        if seen is None:
+        result = await self._store.groups.get_for(identifier(guid, "guid"), caller.uid)
+        if result is None:
             raise Refused("ERR_GUID_NOT_FOUND")
-        found, member, ban = seen
+        found, member, ban = result
         permissions.check_group(operation, permissions.group_role(found, member, ban, knows=caller.key))
         return found, member
 
@@ -83,14 +83,14 @@ class Authorizer:
     def message_act(
         self,
         caller: Caller,
-        wanted: str | int,
+        message_id: str | int,
         operation: MessageOperation,
         also: Callable[[MessageRow], None] | None = None,
     ) -> MessageAct:
         """Return the act of a change of a message, which the store checks when it writes.
 
         Args:
-            wanted: the message's id.
+            message_id: the message's id.
             operation: a row of the permission table of messages.
             also: a further condition on the message; raises `Refused`.
         """
@@ -107,16 +107,16 @@ class Authorizer:
             if also is not None:
                 also(row)
 
-        return MessageAct(message_id(wanted), caller.uid, check, caller.device)
+        return MessageAct(parsed_message_id(message_id), caller.uid, check, caller.device)
 
-    async def message(self, caller: Caller, wanted: str | int, operation: MessageOperation) -> MessageRow:
+    async def message(self, caller: Caller, message_id: str | int, operation: MessageOperation) -> MessageRow:
         """Return a message, if the caller may perform an operation on it.
 
         Raises:
             Refused: ERR_MESSAGE_ID_NOT_FOUND, also for a message that the caller may not read; or the code in the
                 permission table.
         """
-        return (await self._store.standings.message(self.message_act(caller, wanted, operation))).message
+        return (await self._store.standings.message(self.message_act(caller, message_id, operation))).message
 
     async def conversation(self, caller: Caller, kind: str, other: str) -> ConversationKey:
         """Return the key of the caller's conversation with a user, or of a group that the caller may read.
@@ -161,7 +161,7 @@ class Authorizer:
         return entity
 
 
-def message_id(value: str | int) -> int:
+def parsed_message_id(value: str | int) -> int:
     """Return a message id as a number, from the form in which clients send it.
 
     Raises:

@@ -14,7 +14,7 @@ from tailwire.server.actions.changes import ChangeFrames
 from tailwire.server.actions.messages import Messages
 from tailwire.server.actions.rendering import Renderer, without_later
 from tailwire.server.actions.services import Services
-from tailwire.server.ports.change_log import ChangeRow, EndedMembership, Forgotten
+from tailwire.server.ports.change_log import ChangeRow, EndedMembership, ForgottenEntries
 from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.filters import MessageFilter
 from tailwire.server.ports.records import ListedRow
@@ -50,7 +50,7 @@ class MissedPage:
 
     Attributes:
         rows: the messages.
-        shown: the same messages, encoded.
+        encoded: the same messages, encoded.
         changes: frames of other events.
         known: the number up to which the client knows the change log after this page.
         more: whether changes were left for another page, which follows even if this one is not full of messages.
@@ -59,7 +59,7 @@ class MissedPage:
     """
 
     rows: list[ListedRow]
-    shown: list[bytes]
+    encoded: list[bytes]
     changes: list[bytes]
     known: int
     more: bool = False
@@ -93,32 +93,32 @@ class CatchUp:
         ended = await log.ended_memberships(caller.reader, newest_id, MAX_ENDED_MEMBERSHIPS) if caller.reader else []
         return number, max((membership.until_id for membership in ended), default=0)
 
-    async def page(self, caller: Caller, wanted: MessageFilter, asked: CatchUpRequest) -> MissedPage:
+    async def page(self, caller: Caller, criteria: MessageFilter, request: CatchUpRequest) -> MissedPage:
         """Return a page of what a user has missed on a device.
 
         Args:
-            wanted: messages of all conversations after a cursor.
-            asked: the rest of the client's request.
+            criteria: messages of all conversations after a cursor.
+            request: the rest of the client's request.
         """
-        log, cursor = self._store.change_log, wanted.cursor or 0
+        log, cursor = self._store.change_log, criteria.cursor or 0
         # The log is read first: a change that is logged while the page is read will be on the next page.
         newest, forgotten = await log.newest_number(), await log.forgotten_entries()
         found: list[ChangeRow] = []
-        if asked.after is not None:
-            found = await log.find(caller.reader, caller.device, asked.after, newest, asked.heard, MAX_CHANGES + 1)
-        rows, former = await self._rows(caller, wanted)
+        if request.after is not None:
+            found = await log.find(caller.reader, caller.device, request.after, newest, request.heard, MAX_CHANGES + 1)
+        rows, former = await self._rows(caller, criteria)
         gap = None
-        if asked.at_most and len(rows) >= wanted.limit:
-            boundary = await self._store.messages.missed_boundary(caller.reader, caller.device, cursor, asked.at_most)
+        if request.at_most and len(rows) >= criteria.limit:
+            boundary = await self._store.messages.missed_boundary(caller.reader, caller.device, cursor, request.at_most)
             if boundary > cursor:
                 gap = (cursor, boundary)
-                rows, former = await self._rows(caller, replace(wanted, cursor=boundary))
+                rows, former = await self._rows(caller, replace(criteria, cursor=boundary))
         known, more = newest, False
         if len(found) > MAX_CHANGES:
             rest = found.pop()
             known, more = found[-1].number, True
             rows = [row for row in rows if row.id <= rest.after_id]
-        if len(rows) >= wanted.limit and (later := next((c for c in found if c.after_id > rows[-1].id), None)):
+        if len(rows) >= criteria.limit and (later := next((c for c in found if c.after_id > rows[-1].id), None)):
             known = later.number - 1
             found = [change for change in found if change.number <= known]
         return MissedPage(
@@ -127,18 +127,20 @@ class CatchUp:
             await self.frames.of(caller, found),
             known,
             more,
-            _lost(asked.after, newest, forgotten, cursor),
+            _lost(request.after, newest, forgotten, cursor),
             gap,
         )
 
-    async def _rows(self, caller: Caller, wanted: MessageFilter) -> tuple[list[ListedRow], dict[int, EndedMembership]]:
+    async def _rows(
+        self, caller: Caller, criteria: MessageFilter
+    ) -> tuple[list[ListedRow], dict[int, EndedMembership]]:
         # The rows, and those among them that the reader knows as a former member. A membership that ends between the
         # two reads would be in neither of them, and the client's position would pass its messages. Another user may
         # end memberships of the reader again and again, so there is a limit.
-        log, cursor = self._store.change_log, wanted.cursor or 0
+        log, cursor = self._store.change_log, criteria.cursor or 0
         ended = await log.ended_memberships(caller.reader, cursor, MAX_ENDED_MEMBERSHIPS)
         for _ in range(MAX_READS):
-            rows = await self._messages.list_page(caller, wanted)
+            rows = await self._messages.list_page(caller, criteria)
             ended, before = await log.ended_memberships(caller.reader, cursor, MAX_ENDED_MEMBERSHIPS), ended
             if ended == before:
                 break
@@ -146,20 +148,20 @@ class CatchUp:
             raise Refused("ERR_UNAVAILABLE", retry_after=RETRY_AFTER_SECONDS)
         former: dict[int, EndedMembership] = {}
         for membership in ended:
-            since = max(membership.since_id, wanted.cursor or 0)
+            since = max(membership.since_id, criteria.cursor or 0)
             in_group = key_of("", membership.guid, "group")
-            then = MessageFilter("", in_group, newer=True, cursor=since, limit=wanted.limit)
+            then = MessageFilter("", in_group, newer=True, cursor=since, limit=criteria.limit)
             known = {row.id for row in rows}
             for row in await self._store.messages.find(then):
                 if row.id <= membership.until_id and row.id not in known:
                     former[row.id] = membership
                     rows.append(row)
         rows.sort(key=lambda row: row.id)
-        return rows[: wanted.limit], former
+        return rows[: criteria.limit], former
 
     async def _render(self, caller: Caller, rows: list[ListedRow], former: dict[int, EndedMembership]) -> list[bytes]:
-        shown = await self._renderer.render_all([row for row in rows if row.id not in former], caller.reader)
-        following = iter(shown)
+        rendered = await self._renderer.render_all([row for row in rows if row.id not in former], caller.reader)
+        following = iter(rendered)
         return [await self._as_of_then(row, former[row.id]) if row.id in former else next(following) for row in rows]
 
     async def _as_of_then(self, row: ListedRow, membership: EndedMembership) -> bytes:
@@ -169,7 +171,7 @@ class CatchUp:
         return without_later(row).json()
 
 
-def _lost(after: int | None, newest: int, forgotten: Forgotten, cursor: int) -> int:
+def _lost(after: int | None, newest: int, forgotten: ForgottenEntries, cursor: int) -> int:
     if after is None:
         return 0
     if after > newest:  # the store was restored

@@ -9,7 +9,7 @@ import msgspec
 
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.conversations import Conversations
-from tailwire.server.actions.delivery import named
+from tailwire.server.actions.delivery import type_and_id
 from tailwire.server.actions.payloads import conversation_payload, group_payload, reaction_payload
 from tailwire.server.actions.raw_json import encode, with_field
 from tailwire.server.actions.rendering import Renderer
@@ -96,17 +96,17 @@ class ChangeFrames:
             return None
         if row.until_id is not None and await self._store.change_log.last_edit(message.id) > row.until_id:
             return None  # a former member may not see the present content
-        shown = message.json() if row.until_id is not None else await self._renderer.render(message, "")
+        rendered = message.json() if row.until_id is not None else await self._renderer.render(message, "")
         action = "pinned" if row.kind == ChangeKind.PINNED else "unpinned"
-        return self._frames.pin(_cause(row), message, action, shown)
+        return self._frames.pin(_cause(row), message, action, rendered)
 
     async def _save(self, caller: Caller, row: ChangeRow) -> bytes | None:
         try:
             message = await self._authorizer.message(caller, row.message_id, "read")
         except Refused:
             return None
-        shown = await self._renderer.render(message, caller.reader)
-        return self._frames.save(_cause(row), "saved" if row.kind == ChangeKind.SAVED else "unsaved", shown)
+        rendered = await self._renderer.render(message, caller.reader)
+        return self._frames.save(_cause(row), "saved" if row.kind == ChangeKind.SAVED else "unsaved", rendered)
 
     async def _receipt(self, caller: Caller, row: ChangeRow) -> bytes | None:
         message, user = await self._store.messages.get(row.message_id), await self._user(row.uid)
@@ -119,22 +119,22 @@ class ChangeFrames:
 
     async def _conversation_pin(self, caller: Caller, row: ChangeRow) -> bytes | None:
         try:
-            shown = await self._conversations.get(caller, *named(ConversationKey(row.detail), caller.uid))
+            conversation = await self._conversations.get(caller, *type_and_id(ConversationKey(row.detail), caller.uid))
         except Refused:
             return None
         action = "pinned" if row.kind == ChangeKind.CONVERSATION_PINNED else "unpinned"
-        return self._frames.conversation_pin(_cause(row), action, encode(conversation_payload(shown)))
+        return self._frames.conversation_pin(_cause(row), action, encode(conversation_payload(conversation)))
 
     async def _list(self, caller: Caller, row: ChangeRow) -> bytes | None:
-        kind, other = named(ConversationKey(row.detail) if row.detail else None, caller.uid)
+        kind, other = type_and_id(ConversationKey(row.detail) if row.detail else None, caller.uid)
         return self._frames.list_change(_cause(row), _LISTS[ChangeKind(row.kind)], kind, other)
 
     async def _group(self, caller: Caller, row: ChangeRow) -> bytes | None:
         found = await self._store.groups.get(row.detail)
         if found is None or row.until_id is not None:  # a former member may not see how the group is now
             return None
-        shown: Any = group_payload(GroupView(found))
-        return self._frames.list_change(_cause(row), "group", "group", row.detail, group=shown)
+        payload: Any = group_payload(GroupView(found))
+        return self._frames.list_change(_cause(row), "group", "group", row.detail, group=payload)
 
     async def _group_removed(self, caller: Caller, row: ChangeRow) -> bytes | None:
         return self._frames.list_change(_cause(row), "groupRemoved", "group", row.detail, group=None)

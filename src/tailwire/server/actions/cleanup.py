@@ -65,7 +65,7 @@ class Cleanup:
                 self._again = False
                 while not self._closed and await self._store.chores.do_next():
                     pass
-                while not self._closed and await self._remove_some():
+                while not self._closed and await self._remove_batch():
                     pass
             if not self._closed and self.is_mine():
                 await self._set_timer()
@@ -78,7 +78,7 @@ class Cleanup:
         finally:
             self._task = None
 
-    async def _remove_some(self) -> bool:
+    async def _remove_batch(self) -> bool:
         now = self._world.seconds()
         never = now - int(self._unused_after) if self._unused_after else -1
         rows = await self._store.files.condemn(

@@ -48,7 +48,7 @@ class Conversations:
         self._max_pins = max_pins
 
     async def list_page(
-        self, caller: Caller, wanted: ConversationFilter, *, with_tags: bool, with_blocks: bool
+        self, caller: Caller, criteria: ConversationFilter, *, with_tags: bool, with_blocks: bool
     ) -> tuple[list[ConversationView], int]:
         """Return a page of the caller's conversations, and how many there are.
 
@@ -60,18 +60,18 @@ class Conversations:
             with_blocks: include the blocks between the caller and each other user.
         """
         if caller.system:
-            wanted = replace(wanted, uid="")
-        rows, total = await self._store.conversations.find(wanted)
-        shown = await self._views(caller, rows, with_tags=with_tags or bool(wanted.tags))
-        return (await self._with_blocks(shown) if with_blocks else shown), total
+            criteria = replace(criteria, uid="")
+        rows, total = await self._store.conversations.find(criteria)
+        views = await self._views(caller, rows, with_tags=with_tags or bool(criteria.tags))
+        return (await self._with_blocks(views) if with_blocks else views), total
 
-    async def _with_blocks(self, shown: list[ConversationView]) -> list[ConversationView]:
+    async def _with_blocks(self, views: list[ConversationView]) -> list[ConversationView]:
         partners: dict[str, list[str]] = {}
-        for one in shown:
+        for one in views:
             partners.setdefault(one.row.uid, []).append(other_in(one.row.conversation_id, one.row.uid))
         found = {uid: await self._store.blocks.with_users(uid, uids) for uid, uids in partners.items()}
-        blocks = [found[one.row.uid].get(other_in(one.row.conversation_id, one.row.uid), ()) for one in shown]
-        return [replace(one, blocks=Blocks(*between)) for one, between in zip(shown, blocks, strict=True)]
+        blocks = [found[one.row.uid].get(other_in(one.row.conversation_id, one.row.uid), ()) for one in views]
+        return [replace(one, blocks=Blocks(*between)) for one, between in zip(views, blocks, strict=True)]
 
     async def _views(
         self, caller: Caller, rows: list[ConversationRow], *, with_tags: bool = True
@@ -79,7 +79,7 @@ class Conversations:
         found = await self._store.messages.by_ids([row.shown_message_id for row in rows if row.shown_message_id])
         last = [found[row.shown_message_id] for row in rows if row.shown_message_id in found]
         last = [message for message in last if not message.deleted_at]
-        shown = dict(zip([m.id for m in last], await self._renderer.render_all(last, caller.reader), strict=True))
+        rendered = dict(zip([m.id for m in last], await self._renderer.render_all(last, caller.reader), strict=True))
         guids: dict[str, list[str]] = {}
         for row in rows:
             guid = group_in(row.conversation_id)
@@ -90,7 +90,7 @@ class Conversations:
             ConversationView(
                 row,
                 await self._partner(row, memberships.get(row.uid, {})),
-                shown.get(row.shown_message_id),
+                rendered.get(row.shown_message_id),
                 with_tags=with_tags,
                 with_uid=caller.system,
             )
@@ -125,8 +125,8 @@ class Conversations:
         row = await self._store.conversations.get(conversation, caller.uid, kind)
         if row is None:
             raise Refused("ERR_CONVERSATION_NOT_ACCESSIBLE")
-        (shown,) = await self._views(caller, [row])
-        return shown
+        (view,) = await self._views(caller, [row])
+        return view
 
     async def by_id(self, caller: Caller, conversation_id: str) -> tuple[str, str]:
         """Return the kind, and the uid or guid, of the conversation that an id names for the caller.
@@ -159,32 +159,32 @@ class Conversations:
             raise Refused("ERR_CONVERSATION_NOT_FOUND")
         return known[0]
 
-    async def tag(self, caller: Caller, kind: str, other: str, wanted: list[str]) -> ConversationView:
+    async def tag(self, caller: Caller, kind: str, other: str, tags: list[str]) -> ConversationView:
         """Replace the caller's tags of a conversation, and return it.
 
         Raises:
             Refused: as for `get`; ERR_BAD_REQUEST.
         """
 
-        async def write(shown: ConversationView) -> tuple[ConversationView, int | None]:
-            tags = encode(self._lengths.check_tags(wanted)).decode() if wanted else None
-            key = shown.row.conversation_id
-            number = await self._store.read_state.tag(key, caller.uid, tags, caller.device)
-            return replace(shown, row=shown.row._replace(tags=tags)), number
+        async def write(view: ConversationView) -> tuple[ConversationView, int | None]:
+            encoded = encode(self._lengths.check_tags(tags)).decode() if tags else None
+            key = view.row.conversation_id
+            number = await self._store.read_state.tag(key, caller.uid, encoded, caller.device)
+            return replace(view, row=view.row._replace(tags=encoded)), number
 
-        shown, number = await self._change(caller, kind, other, write)
+        view, number = await self._change(caller, kind, other, write)
         if number:
-            self._delivery.own_list_changed(caller, "changed", number, shown.row.conversation_id)
-        return shown
+            self._delivery.own_list_changed(caller, "changed", number, view.row.conversation_id)
+        return view
 
     async def _change(self, caller: Caller, kind: str, other: str, write: Write) -> tuple[ConversationView, int]:
         # Reads a conversation in the caller's list and changes it; decided again if it has left the list in between.
         # The caller announces it without another await, so that publications keep the order of the numbers, and
         # nothing that happens after the commit can prevent them.
         for _ in range(MAX_ATTEMPTS):
-            shown, number = await write(await self.get(caller, kind, other))
+            view, number = await write(await self.get(caller, kind, other))
             if number is not None:
-                return shown, number
+                return view, number
         raise Refused("ERR_UNAVAILABLE", retry_after=1.0)
 
     async def delete(self, caller: Caller, kind: str, other: str, *, permanently: bool) -> ConversationKey:
@@ -216,21 +216,21 @@ class Conversations:
             Refused: as for `get`; ERR_PINNED_CONVERSATIONS_LIMIT_EXCEEDED.
         """
 
-        async def write(shown: ConversationView) -> tuple[ConversationView, int | None]:
-            if pinned and shown.row.pinned_at is None:
+        async def write(view: ConversationView) -> tuple[ConversationView, int | None]:
+            if pinned and view.row.pinned_at is None:
                 count = await self._store.read_state.pinned_count(caller.uid)
                 if count >= self._max_pins:
                     raise Refused("ERR_PINNED_CONVERSATIONS_LIMIT_EXCEEDED", {"limit": self._max_pins})
-            at, key = self._world.seconds() if pinned else None, shown.row.conversation_id
+            at, key = self._world.seconds() if pinned else None, view.row.conversation_id
             number = await self._store.read_state.pin(key, caller.uid, at, self._max_pins, caller.device)
-            return replace(shown, row=shown.row._replace(pinned_at=at)), number
+            return replace(view, row=view.row._replace(pinned_at=at)), number
 
-        shown, number = await self._change(caller, kind, other, write)
+        view, number = await self._change(caller, kind, other, write)
         if number:
             action = "pinned" if pinned else "unpinned"
-            frame = self._delivery.frames.conversation_pin(caller, action, encode(conversation_payload(shown)))
+            frame = self._delivery.frames.conversation_pin(caller, action, encode(conversation_payload(view)))
             self._delivery.to_own_devices(caller, frame, number)
-        return shown
+        return view
 
     async def unread_counts(
         self, caller: Caller, *, kind: str = "", other: str = "", not_from_blocked: bool = False
@@ -242,10 +242,10 @@ class Conversations:
             other: the uid or guid of one conversation, or "" for all.
             not_from_blocked: count no messages of users whom the caller has blocked.
         """
-        wanted = await self._authorizer.conversation(caller, kind, other) if other else None
+        wanted_key = await self._authorizer.conversation(caller, kind, other) if other else None
         listed: list[UnreadView] = []
         for each in (kind,) if kind else ("user", "group"):
-            found = await self._store.conversations.unread_counts(caller.uid, each, wanted, not_from_blocked)
+            found = await self._store.conversations.unread_counts(caller.uid, each, wanted_key, not_from_blocked)
             for conversation, count in found:
                 partner = group_in(conversation) or other_in(conversation, caller.uid)
                 listed.append(UnreadView(each, partner, count))

@@ -53,7 +53,7 @@ def device_in(body: bytes) -> str:
         return ""
 
 
-def named(conversation: ConversationKey | None, uid: str) -> tuple[str, str]:
+def type_and_id(conversation: ConversationKey | None, uid: str) -> tuple[str, str]:
     """Return the type of a conversation and the guid or uid by which a user knows it; both "" without one."""
     guid = group_in(conversation) if conversation else ""
     other = guid or (other_in(conversation, uid) if conversation else "")
@@ -186,7 +186,7 @@ class Delivery:
             action: `changed` or `removed`; `blocks` without a conversation.
             conversation: its key.
         """
-        frame = self.frames.list_change(caller, action, *named(conversation, caller.uid))
+        frame = self.frames.list_change(caller, action, *type_and_id(conversation, caller.uid))
         self.to_own_devices(caller, frame, number, feature="lists")
 
     def conversation_removed(self, caller: Caller, conversation: ConversationKey, numbers: Mapping[str, int]) -> None:
@@ -201,7 +201,7 @@ class Delivery:
             self.to_members(caller, guid, frame, numbers[""], feature="lists")
             return
         for uid, number in numbers.items():
-            frame = self.frames.list_change(caller, "removed", *named(conversation, uid))
+            frame = self.frames.list_change(caller, "removed", *type_and_id(conversation, uid))
             self._publish(caller, user_subject(uid), frame, number, "lists")
 
     def presence(
@@ -234,7 +234,7 @@ class Delivery:
         """
         self._broker.publish(user_subject(uid), MembershipChange(guid, joined, message_id))
 
-    def token_gone(self, uid: str, token: str, reason: str) -> None:
+    def close_revoked(self, uid: str, token: str, reason: str) -> None:
         """Close the sockets that a revoked token opened.
 
         Args:

@@ -159,19 +159,19 @@ class Ephemeral:
         row = await self._store.users.get(uid)
         if row is None:
             return  # the user was deleted meanwhile
-        shown = user_payload(await self._directory.view(row, ""))
+        user = user_payload(await self._directory.view(row, ""))
         if action == "away":
-            shown = {**shown, "status": "away"}
+            user = {**user, "status": "away"}
         if self._overload.sheds(Level.PRESENCE):
             if len(self._skipped) < MAX_SKIPPED_USERS:
                 self._skipped[uid] = None
         elif self._publishes_presence():
-            await self._publish_presence(row, action, shown, feature)
+            await self._publish_presence(row, action, user, feature)
         if self._store.webhooks.any_enabled and not feature:
-            await self._store.webhooks.add_events([self._connection_event(shown, action, platform)])
+            await self._store.webhooks.add_events([self._connection_event(user, action, platform)])
 
-    async def _publish_presence(self, row: UserRow, action: str, shown: dict[str, Any], feature: str = "") -> None:
-        body = {"action": action, "timestamp": self._world.seconds(), "user": shown}
+    async def _publish_presence(self, row: UserRow, action: str, user: dict[str, Any], feature: str = "") -> None:
+        body = {"action": action, "timestamp": self._world.seconds(), "user": user}
         friends = await self._store.friends.of_user(row.uid)
         blocked = await self._store.blocks.blocked_or_blocking(row.uid)
         self._delivery.presence(row.uid, row.role, body, friends, blocked, feature)
@@ -184,11 +184,11 @@ class Ephemeral:
                 row = await self._store.users.get(uid)
                 if row is not None and self._publishes_presence():
                     action = "online" if self._directory.is_online(uid) else "offline"
-                    shown = user_payload(await self._directory.view(row, ""))
-                    await self._publish_presence(row, action, shown)
+                    user = user_payload(await self._directory.view(row, ""))
+                    await self._publish_presence(row, action, user)
             await asyncio.sleep(0)
 
-    def _connection_event(self, shown: dict[str, Any], action: str, platform: str) -> Event:
+    def _connection_event(self, user: dict[str, Any], action: str, platform: str) -> Event:
         now = self._world.milliseconds()
         connection: dict[str, Any] = {
             "action": "connected" if action == "online" else "disconnected",
@@ -198,7 +198,7 @@ class Ephemeral:
             connection["platform"] = platform
         data = {
             "timestamp": now,
-            "user": shown,
+            "user": user,
             "status": action,
             "currentConnection": connection,
             "userPresenceChanged": True,

@@ -40,8 +40,8 @@ class Export:
             raise Refused("ERR_UID_NOT_FOUND", {"uid": uid[:100]})
         return self._lines(row.uid, user_payload(UserView(row)))
 
-    async def _lines(self, uid: str, shown: dict[str, Any]) -> AsyncIterator[bytes]:
-        yield _line("user", shown)
+    async def _lines(self, uid: str, profile: dict[str, Any]) -> AsyncIterator[bytes]:
+        yield _line("user", profile)
         offset = 0
         while rows := (await self._store.tokens.of_user(uid, limit=PAGE_SIZE, offset=offset))[0]:
             for token in rows:
@@ -53,13 +53,13 @@ class Export:
                 yield _line("group", group_payload(GroupView(found, await self._store.members.get(guid, uid))))
         for file in await self._store.files.of_user(uid):
             yield _line("file", without_none(asdict(file)))
-        wanted = MessageFilter(reader=uid, newer=True, cursor=0, limit=PAGE_SIZE)
-        while listed := await self._store.messages.find(wanted):
+        criteria = MessageFilter(reader=uid, newer=True, cursor=0, limit=PAGE_SIZE)
+        while listed := await self._store.messages.find(criteria):
             whole = await self._store.messages.by_ids(message.id for message in listed)
             for message in whole.values():
                 if message.sender == uid or message.receiver_type == "user":
                     yield _line("message", msgspec.Raw(message.json()))
-            wanted = replace(wanted, cursor=listed[-1].id)
+            criteria = replace(criteria, cursor=listed[-1].id)
 
 
 def _line(kind: str, data: Any) -> bytes:

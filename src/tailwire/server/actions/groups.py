@@ -145,14 +145,14 @@ class Groups:
         banned = may_be_banned and await self._store.members.ban_of(found.guid, caller.uid) is not None
         return GroupView(found, member, banned)
 
-    async def list_page(self, caller: Caller, wanted: GroupFilter) -> tuple[list[GroupView], int]:
+    async def list_page(self, caller: Caller, criteria: GroupFilter) -> tuple[list[GroupView], int]:
         """Return a page of the groups that the caller may see, and how many there are."""
-        rows, total = await self._store.groups.find(wanted)
+        rows, total = await self._store.groups.find(criteria)
         return await self._views(caller, rows), total
 
-    async def read_on(self, caller: Caller, wanted: GroupFilter, position: Position) -> list[GroupView]:
+    async def read_on(self, caller: Caller, criteria: GroupFilter, position: Position) -> list[GroupView]:
         """Return groups that the caller may see, after a position."""
-        return await self._views(caller, await self._store.groups.read_on(wanted, position))
+        return await self._views(caller, await self._store.groups.read_on(criteria, position))
 
     async def _views(self, caller: Caller, rows: list[GroupRow]) -> list[GroupView]:
         mine = await self._store.members.in_groups([row.guid for row in rows], caller.uid)
@@ -227,7 +227,7 @@ class Groups:
             return (Event("group_deleted", encode({"group": group_payload(GroupView(standing.group))})),)
 
         members, number = await self._store.removal.remove_group(act, events)
-        self._tell_members(caller, act.guid, "groupRemoved", None, number)
+        self._notify_members(caller, act.guid, "groupRemoved", None, number)
         for uid in members:
             self._delivery.change_subscription(uid, act.guid, joined=False)
         return act.guid
@@ -246,8 +246,8 @@ class Groups:
         before = (await self._store.standings.group(act)).group
 
         def events(standing: GroupStanding) -> tuple[Event, ...]:
-            shown = {**group_payload(GroupView(replace(standing.group, owner=uid))), "oldOwner": standing.group.owner}
-            return (Event("group_owner_transferred", encode({"group": shown})),)
+            payload = {**group_payload(GroupView(replace(standing.group, owner=uid))), "oldOwner": standing.group.owner}
+            return (Event("group_owner_transferred", encode({"group": payload})),)
 
         number = await self._store.groups.transfer_ownership(act, self._world.seconds(), events)
         try:
@@ -259,9 +259,11 @@ class Groups:
         return act.guid, uid
 
     def _publish(self, caller: Caller, row: GroupRow, number: int) -> None:
-        self._tell_members(caller, row.guid, "group", group_payload(GroupView(row)), number)
+        self._notify_members(caller, row.guid, "group", group_payload(GroupView(row)), number)
 
-    def _tell_members(self, caller: Caller, guid: str, action: str, group: dict[str, Any] | None, number: int) -> None:
+    def _notify_members(
+        self, caller: Caller, guid: str, action: str, group: dict[str, Any] | None, number: int
+    ) -> None:
         frame = self._delivery.frames.list_change(caller, action, "group", guid, group=group)
         self._delivery.to_members(caller, guid, frame, number, feature="lists")
 

@@ -170,7 +170,7 @@ class Keys:
         """
         row = await self.token(uid, token)
         await self._store.tokens.remove(row.token_hash)
-        self._delivery.token_gone(row.uid, row.token_hash, REVOKED_REASON)
+        self._delivery.close_revoked(row.uid, row.token_hash, REVOKED_REASON)
         return row.uid
 
     async def delete_tokens(self, uid: str) -> str:
@@ -181,7 +181,7 @@ class Keys:
         """
         row = await self._directory.user(identifier(uid, "uid"))
         for token in await self._store.tokens.remove_all(row.uid):
-            self._delivery.token_gone(row.uid, token, REVOKED_REASON)
+            self._delivery.close_revoked(row.uid, token, REVOKED_REASON)
         return row.uid
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.directory import Directory
-from tailwire.server.actions.payloads import entity, group_payload
+from tailwire.server.actions.payloads import as_entity, group_payload
 from tailwire.server.actions.raw_json import encode, with_field
 from tailwire.server.actions.views import GroupView
 from tailwire.server.ports.conversations import conversation_of, key_of
@@ -59,7 +59,7 @@ class MemberActions:
             change = _COUNT_CHANGES.get(action, 0) if counts else 0
             after = {**group_payload(GroupView(before.group)), "membersCount": before.group.members_count + change}
             more = extras(before) or {}
-            entities = {"by": entity(by, "user"), "on": entity(on, "user"), "for": entity(after, "group")}
+            entities = {"by": as_entity(by, "user"), "on": as_entity(on, "user"), "for": as_entity(after, "group")}
             data: dict[str, Any] = {"action": action, "entities": entities, "resource": caller.device}
             if more:
                 data["extras"] = more

@@ -79,38 +79,38 @@ class Members:
 
     # Lists.
 
-    async def list_page(self, caller: Caller, wanted: MemberFilter) -> tuple[list[MemberView], int]:
+    async def list_page(self, caller: Caller, criteria: MemberFilter) -> tuple[list[MemberView], int]:
         """Return a page of a group's members, and how many there are.
 
         Raises:
             Refused: ERR_GUID_NOT_FOUND, ERR_NOT_A_MEMBER.
         """
-        wanted = await self._permitted_filter(caller, wanted)
-        rows, total = await self._store.members.find(wanted)
+        criteria = await self._permitted_filter(caller, criteria)
+        rows, total = await self._store.members.find(criteria)
         return [MemberView(member, await self._view(caller, member.uid)) for member in rows], total
 
-    async def read_on(self, caller: Caller, wanted: MemberFilter, position: Position) -> list[MemberView]:
+    async def read_on(self, caller: Caller, criteria: MemberFilter, position: Position) -> list[MemberView]:
         """Return members of a group after a position.
 
         Raises:
             Refused: ERR_GUID_NOT_FOUND, ERR_NOT_A_MEMBER.
         """
-        rows = await self._store.members.read_on(await self._permitted_filter(caller, wanted), position)
+        rows = await self._store.members.read_on(await self._permitted_filter(caller, criteria), position)
         return [MemberView(member, await self._view(caller, member.uid)) for member in rows]
 
-    async def _permitted_filter(self, caller: Caller, wanted: MemberFilter) -> MemberFilter:
-        found, _ = await self._authorizer.group(caller, wanted.guid, "list_members")
-        online = await self._directory.online_to(caller.reader) if wanted.online is not None else ()
-        return replace(wanted, guid=found.guid, status_of=online)
+    async def _permitted_filter(self, caller: Caller, criteria: MemberFilter) -> MemberFilter:
+        found, _ = await self._authorizer.group(caller, criteria.guid, "list_members")
+        online = await self._directory.online_to(caller.reader) if criteria.online is not None else ()
+        return replace(criteria, guid=found.guid, status_of=online)
 
-    async def list_banned(self, caller: Caller, wanted: MemberFilter) -> tuple[list[BanView], int]:
+    async def list_banned(self, caller: Caller, criteria: MemberFilter) -> tuple[list[BanView], int]:
         """Return a page of the users who are banned from a group, and how many there are.
 
         Raises:
             Refused: ERR_GUID_NOT_FOUND, or the code in the permission table.
         """
-        found, _ = await self._authorizer.group(caller, wanted.guid, "list_banned")
-        rows, total = await self._store.members.bans(replace(wanted, guid=found.guid))
+        found, _ = await self._authorizer.group(caller, criteria.guid, "list_banned")
+        rows, total = await self._store.members.bans(replace(criteria, guid=found.guid))
         return [BanView(ban, await self._view(caller, ban.uid)) for ban in rows], total
 
     async def _view(self, caller: Caller, uid: str) -> UserView | None:
@@ -146,9 +146,9 @@ class Members:
         if wait:
             advice = "Too many wrong passwords. Wait, then try again."
             raise Refused("ERR_TOO_MANY_REQUESTS", advice, retry_after=wait, limit="wrong_passwords_per_minute")
-        given = password[: self._lengths.password + 1]
+        bounded = password[: self._lengths.password + 1]
         try:
-            matches = await self._passwords.matches(caller.reader, given, found.password_hash or "")
+            matches = await self._passwords.matches(caller.reader, bounded, found.password_hash or "")
         except Refused:
             self._guesses.give_back(guess)  # the password was not checked
             raise

@@ -12,7 +12,7 @@ from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.content import Content, read_content
 from tailwire.server.actions.delivery import for_sender
 from tailwire.server.actions.drafting import NO_REFERENCES, Envelope, Outgoing, References, draft
-from tailwire.server.actions.payloads import entity, group_payload
+from tailwire.server.actions.payloads import as_entity, group_payload
 from tailwire.server.actions.raw_json import decode_object, encode, with_field
 from tailwire.server.actions.rendering import Renderer, with_quoted
 from tailwire.server.actions.roles import Roles
@@ -26,7 +26,7 @@ from tailwire.server.ports.records import Draft, Edited, Event, ListedRow, Messa
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rules import messages as rules
 from tailwire.server.rules.names import identifier
-from tailwire.wire.bounds import harmless
+from tailwire.wire.bounds import parseable
 
 MAX_RECEIVERS = 100
 NO_MARK = "none"
@@ -96,8 +96,8 @@ class Messages:
             )
         references = await self._references(caller, message, conversation)
         data["entities"] = {
-            "sender": entity(sender_entity, "user"),
-            "receiver": entity(receiver_entity, receiver_type),
+            "sender": as_entity(sender_entity, "user"),
+            "receiver": as_entity(receiver_entity, receiver_type),
         }
         data["resource"] = caller.device
         envelope = Envelope(caller.uid, receiver, receiver_type, conversation, message.category, message.type)
@@ -205,15 +205,15 @@ class Messages:
         rules.check_receiver(receiver, receiver_type)
         await self._receiver(caller, identifier(receiver or "", "receiver"), receiver_type or "")
 
-    async def find(self, caller: Caller, wanted: str | int) -> MessageRow:
+    async def find(self, caller: Caller, message_id: str | int) -> MessageRow:
         """Return a message that the caller may read.
 
         Raises:
             Refused: ERR_MESSAGE_ID_NOT_FOUND.
         """
-        return await self._authorizer.message(caller, wanted, "read")
+        return await self._authorizer.message(caller, message_id, "read")
 
-    async def get(self, caller: Caller, wanted: str | int, *, following: bool = False) -> bytes:
+    async def get(self, caller: Caller, message_id: str | int, *, following: bool = False) -> bytes:
         """Return a message that the caller may read, encoded; with its receipts for its sender or a REST key.
 
         Args:
@@ -222,18 +222,18 @@ class Messages:
         Raises:
             Refused: ERR_MESSAGE_ID_NOT_FOUND, also for a message that the caller may not read.
         """
-        row = await self._authorizer.message(caller, wanted, "read")
-        shown = await self._renderer.render(row, caller.reader, following=following)
+        row = await self._authorizer.message(caller, message_id, "read")
+        rendered = await self._renderer.render(row, caller.reader, following=following)
         if row.sender != caller.uid and not caller.key:
-            return shown
+            return rendered
         listed = []
         for uid, delivered, read in await self._store.read_state.receipts(row):
             times = {k: v for k, v in (("deliveredAt", delivered), ("readAt", read)) if v}
             listed.append({"recipient": await self._directory.entity_for(uid, caller.reader), **times})
-        return with_field(shown, b"receipts", encode({"data": listed}))
+        return with_field(rendered, b"receipts", encode({"data": listed}))
 
     async def list_page(
-        self, caller: Caller, wanted: MessageFilter, *, uid: str = "", guid: str = ""
+        self, caller: Caller, criteria: MessageFilter, *, uid: str = "", guid: str = ""
     ) -> list[ListedRow]:
         """Return messages of a conversation, or of all that the caller may read; oldest first.
 
@@ -248,18 +248,18 @@ class Messages:
             await self._directory.user_entity(identifier(uid, "uid"))
         if guid:
             await self._authorizer.group(caller, guid, "read")
-        if wanted.conversation_id is not None and wanted.reader:
-            cleared = await self._store.read_state.cleared_until(wanted.conversation_id, wanted.reader)
+        if criteria.conversation_id is not None and criteria.reader:
+            cleared = await self._store.read_state.cleared_until(criteria.conversation_id, criteria.reader)
             if cleared:
-                wanted = replace(wanted, since=cleared)
-        if wanted.cursor is not None and wanted.sent_cursor is not None:
+                criteria = replace(criteria, since=cleared)
+        if criteria.cursor is not None and criteria.sent_cursor is not None:
             # Both cursors belong to one message, which may have been deleted since. Its id decides where the list
             # continues, even if the clock was set back.
-            border = await self._store.messages.get(wanted.cursor)
-            if border is None or border.sent_at == wanted.sent_cursor:
-                wanted = replace(wanted, sent_cursor=None)
-        rows = await self._store.messages.find(wanted)
-        return rows if wanted.newer else rows[::-1]
+            border = await self._store.messages.get(criteria.cursor)
+            if border is None or border.sent_at == criteria.sent_cursor:
+                criteria = replace(criteria, sent_cursor=None)
+        rows = await self._store.messages.find(criteria)
+        return rows if criteria.newer else rows[::-1]
 
     async def check_mark(self, mark: str, after: int | None) -> str:
         """Check the position of a client in the stream, and return the mark of this start of the server.
@@ -287,7 +287,7 @@ class Messages:
             return 0
         return await self._store.pruning.pruned_until(caller.uid, after)
 
-    async def edit(self, caller: Caller, wanted: str, new: msgspec.Raw, new_tags: list[str] | None = None) -> bytes:
+    async def edit(self, caller: Caller, message_id: str, new: msgspec.Raw, new_tags: list[str] | None = None) -> bytes:
         """Change a message. Return the action message.
 
         Args:
@@ -297,9 +297,9 @@ class Messages:
         Raises:
             Refused: with the documented code for what is wrong.
         """
-        act = self._authorizer.message_act(caller, wanted, "edit", rules.check_changeable)
+        act = self._authorizer.message_act(caller, message_id, "edit", rules.check_changeable)
         row = (await self._store.standings.message(act)).message
-        data = decode_object(decode_object(harmless(row.body))["data"])
+        data = decode_object(decode_object(parseable(row.body))["data"])
         content, edited = None, b""
         named: tuple[str, ...] = ()
         if bytes(new) not in (b"{}", b"null"):
@@ -316,7 +316,7 @@ class Messages:
         tags = msgspec.Raw(encode(self._lengths.check_tags(new_tags))) if new_tags is not None else None
 
         def changed(before: MessageRow) -> Edited:
-            fields = decode_object(harmless(before.body))
+            fields = decode_object(parseable(before.body))
             if tags is not None:
                 fields["tags"] = tags
             if content is None:
@@ -327,7 +327,7 @@ class Messages:
         drafter = await self._action_drafter(caller, row, "edited", EDITED_EVENTS)
         return self._publish(caller, await self._store.messages.edit(act, self._world.seconds(), changed, drafter))
 
-    async def delete(self, caller: Caller, wanted: str, *, permanent: bool = False) -> bytes:
+    async def delete(self, caller: Caller, message_id: str, *, permanent: bool = False) -> bytes:
         """Delete the content of a message; its place in the conversation remains. Return the action message.
 
         Args:
@@ -336,7 +336,7 @@ class Messages:
         Raises:
             Refused: with the documented code for what is wrong.
         """
-        act = self._authorizer.message_act(caller, wanted, "delete", rules.check_changeable)
+        act = self._authorizer.message_act(caller, message_id, "delete", rules.check_changeable)
         row = (await self._store.standings.message(act)).message
         drafter = await self._action_drafter(caller, row, "deleted", DELETED_EVENTS)
         json = self._publish(
@@ -363,9 +363,9 @@ class Messages:
             data = {
                 "action": verb,
                 "entities": {
-                    "by": entity(by, "user"),
-                    "for": entity(receiver_entity, row.receiver_type),
-                    "on": entity(msgspec.Raw(changed.json()), "message"),
+                    "by": as_entity(by, "user"),
+                    "for": as_entity(receiver_entity, row.receiver_type),
+                    "on": as_entity(msgspec.Raw(changed.json()), "message"),
                 },
                 "resource": caller.device,
             }
@@ -381,7 +381,7 @@ class Messages:
 
 
 def _without_content(row: MessageRow) -> bytes:
-    fields = decode_object(harmless(row.body))
+    fields = decode_object(parseable(row.body))
     data = decode_object(fields["data"])
     fields["data"] = msgspec.Raw(encode({k: data[k] for k in ("entities", "resource") if k in data}))
     return encode(fields)

@@ -22,12 +22,12 @@ from tailwire.server.actions.views import (
     UserView,
 )
 from tailwire.server.ports.conversations import conversation_of, group_in, id_of
-from tailwire.wire.bounds import harmless
+from tailwire.wire.bounds import parseable
 
 
-def stored(text: str | None) -> msgspec.Raw | None:
+def stored_json(text: str | None) -> msgspec.Raw | None:
     """Return stored JSON in a form that every client can parse, or None."""
-    return msgspec.Raw(harmless(text.encode())) if text else None
+    return msgspec.Raw(parseable(text.encode())) if text else None
 
 
 def without_none(pairs: Mapping[str, Any]) -> dict[str, Any]:
@@ -35,9 +35,9 @@ def without_none(pairs: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in pairs.items() if v is not None}
 
 
-def user_payload(shown: UserView) -> dict[str, Any]:
+def user_payload(view: UserView) -> dict[str, Any]:
     """Return the JSON form of a user."""
-    u = shown.row
+    u = view.row
     fields = without_none(
         {
             "uid": u.uid,
@@ -45,19 +45,19 @@ def user_payload(shown: UserView) -> dict[str, Any]:
             "avatar": u.avatar,
             "link": u.link,
             "role": u.role,
-            "metadata": stored(u.metadata),
+            "metadata": stored_json(u.metadata),
             "statusMessage": u.status_message,
-            "status": "available" if shown.online else "offline",
+            "status": "available" if view.online else "offline",
             "lastActiveAt": u.last_active_at or None,
             "createdAt": u.created_at,
             "updatedAt": u.updated_at or None,
             "deactivatedAt": u.deactivated_at or None,
-            "tags": stored(u.tags),
+            "tags": stored_json(u.tags),
         }
     )
-    if shown.conversation_id is not None:
-        fields["conversationId"] = shown.conversation_id
-    return fields if shown.blocks is NO_BLOCKS else fields | block_flags(shown.blocks)
+    if view.conversation_id is not None:
+        fields["conversationId"] = view.conversation_id
+    return fields if view.blocks is NO_BLOCKS else fields | block_flags(view.blocks)
 
 
 def block_flags(blocks: Blocks) -> dict[str, Any]:
@@ -75,9 +75,9 @@ def block_flags(blocks: Blocks) -> dict[str, Any]:
     )
 
 
-def group_payload(shown: GroupView) -> dict[str, Any]:
+def group_payload(view: GroupView) -> dict[str, Any]:
     """Return the JSON form of a group."""
-    g, member = shown.row, shown.member
+    g, member = view.row, view.member
     pairs: dict[str, Any] = {
         "guid": g.guid,
         "name": g.name,
@@ -85,8 +85,8 @@ def group_payload(shown: GroupView) -> dict[str, Any]:
         "icon": g.icon,
         "description": g.description,
         "owner": g.owner,
-        "metadata": stored(g.metadata),
-        "tags": stored(g.tags),
+        "metadata": stored_json(g.metadata),
+        "tags": stored_json(g.tags),
         "membersCount": g.members_count,
         "conversationId": conversation_of("", g.guid, "group"),
         "hasJoined": member is not None,
@@ -96,14 +96,14 @@ def group_payload(shown: GroupView) -> dict[str, Any]:
     }
     if member is not None:
         pairs |= {"scope": member.scope, "joinedAt": member.joined_at}
-    elif shown.banned:
+    elif view.banned:
         pairs["isBanned"] = True
     return without_none(pairs)
 
 
-def conversation_payload(shown: ConversationView) -> dict[str, Any]:
+def conversation_payload(view: ConversationView) -> dict[str, Any]:
     """Return the JSON form of a conversation."""
-    row = shown.row
+    row = view.row
     return without_none(
         {
             "conversationId": id_of(row.conversation_id),
@@ -112,43 +112,43 @@ def conversation_payload(shown: ConversationView) -> dict[str, Any]:
             "unreadMentionsCount": row.mentioned,
             "createdAt": row.created_at or row.updated_at,
             "updatedAt": row.updated_at,
-            "lastMessage": msgspec.Raw(shown.last) if shown.last else None,
+            "lastMessage": msgspec.Raw(view.last) if view.last else None,
             "lastReadMessageId": str(row.read_id) if row.read_id else None,
             "latestMessageId": str(row.last_message_id) if row.last_message_id else None,
-            "conversationWith": _partner(shown),
-            "tags": msgspec.Raw(row.tags.encode()) if row.tags and shown.with_tags else None,
+            "conversationWith": _partner(view),
+            "tags": msgspec.Raw(row.tags.encode()) if row.tags and view.with_tags else None,
             "pinnedAt": row.pinned_at,
             "pinnedBy": row.uid if row.pinned_at else None,
-            "uid": row.uid if shown.with_uid else None,
+            "uid": row.uid if view.with_uid else None,
         }
     )
 
 
-def _partner(shown: ConversationView) -> Any:
-    partner = shown.partner
+def _partner(view: ConversationView) -> Any:
+    partner = view.partner
     if isinstance(partner, GroupView):
         return group_payload(partner)
     if isinstance(partner, MissingGroup):
         return {"guid": partner.guid}
-    flags = block_flags(shown.blocks)
+    flags = block_flags(view.blocks)
     if isinstance(partner, MissingUser):
         return {"uid": partner.uid, "name": partner.uid, "status": "offline", **flags}
     return {**decode_object(partner), **flags} if flags else partner
 
 
-def reaction_payload(shown: ReactionView) -> dict[str, Any]:
+def reaction_payload(view: ReactionView) -> dict[str, Any]:
     """Return the JSON form of a reaction."""
-    r = shown.row
+    r = view.row
     return {
         "id": str(r.id),
         "messageId": str(r.message_id),
         "reaction": r.reaction,
         "uid": r.uid,
         "reactedAt": r.reacted_at,
-        "reactedBy": shown.by if shown.by is not None else {"uid": r.uid, "name": r.uid},
+        "reactedBy": view.by if view.by is not None else {"uid": r.uid, "name": r.uid},
     }
 
 
-def entity(value: Any, kind: str) -> dict[str, Any]:
+def as_entity(value: Any, kind: str) -> dict[str, Any]:
     """Return a user, group or message as `data.entities` of a message holds it."""
     return {"entity": value, "entityType": kind}

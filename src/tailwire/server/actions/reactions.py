@@ -55,14 +55,14 @@ class Reactions:
 
     # Reactions.
 
-    async def react(self, caller: Caller, wanted: str, reaction: str, *, take_back: bool = False) -> bytes:
+    async def react(self, caller: Caller, message_id: str, reaction: str, *, take_back: bool = False) -> bytes:
         """Add a reaction to a message, or remove it. Return the message.
 
         Raises:
             Refused: ERR_MESSAGE_ID_NOT_FOUND, ERR_MESSAGE_ACTION_NOT_ALLOWED, ERR_BLOCKED_RECEIVER, ERR_BLOCKED_SENDER,
                 ERR_BAD_REQUEST.
         """
-        act = self._authorizer.message_act(caller, wanted, "react", rules.check_changeable)
+        act = self._authorizer.message_act(caller, message_id, "react", rules.check_changeable)
         row = (await self._store.standings.message(act)).message
         rules.check_reaction(reaction)
         now = self._world.seconds()
@@ -92,7 +92,7 @@ class Reactions:
             return None
 
     async def reactions(
-        self, caller: Caller, wanted: str, reaction: str, *, newer: bool, cursor: int | None, limit: int
+        self, caller: Caller, message_id: str, reaction: str, *, newer: bool, cursor: int | None, limit: int
     ) -> list[ReactionView]:
         """Return reactions to a message.
 
@@ -104,20 +104,20 @@ class Reactions:
         Raises:
             Refused: ERR_MESSAGE_ID_NOT_FOUND.
         """
-        row = await self._authorizer.message(caller, wanted, "read")
+        row = await self._authorizer.message(caller, message_id, "read")
         rows = await self._store.reactions.find(row.id, reaction, newer=newer, cursor=cursor, limit=limit)
         return [ReactionView(row, await self._user(row.uid, caller.reader)) for row in rows]
 
     # Pins and saves.
 
-    async def pin(self, caller: Caller, wanted: str, *, pinned: bool) -> bytes:
+    async def pin(self, caller: Caller, message_id: str, *, pinned: bool) -> bytes:
         """Pin a message in its conversation, or unpin it. Return the message.
 
         Raises:
             Refused: ERR_MESSAGE_ID_NOT_FOUND, ERR_MESSAGE_ACTION_NOT_ALLOWED, ERR_BLOCKED_RECEIVER, ERR_BLOCKED_SENDER,
                 ERR_PERMISSION_DENIED, ERR_PINNED_MESSAGES_LIMIT_EXCEEDED.
         """
-        act = self._authorizer.message_act(caller, wanted, "pin", rules.check_changeable)
+        act = self._authorizer.message_act(caller, message_id, "pin", rules.check_changeable)
         row = (await self._store.standings.message(act)).message
         now = self._world.seconds()
         number = await self._store.annotations.pin(act, now, self._max_pins, pinned=pinned)
@@ -130,13 +130,13 @@ class Reactions:
         self._delivery.to_conversation(caller, row, frame, number)
         return await self._changed(row, caller.reader)
 
-    async def save(self, caller: Caller, wanted: str, *, saved: bool) -> bytes:
+    async def save(self, caller: Caller, message_id: str, *, saved: bool) -> bytes:
         """Save a message for the caller, or remove it from their saved messages. Return the message.
 
         Raises:
             Refused: ERR_MESSAGE_ID_NOT_FOUND, ERR_MESSAGE_ACTION_NOT_ALLOWED, ERR_SAVED_MESSAGES_LIMIT_EXCEEDED.
         """
-        act = self._authorizer.message_act(caller, wanted, "save", rules.check_changeable)
+        act = self._authorizer.message_act(caller, message_id, "save", rules.check_changeable)
         row = (await self._store.standings.message(act)).message
         now = self._world.seconds()
         if not saved:
@@ -145,22 +145,22 @@ class Reactions:
             number = await self._store.annotations.save(act, now, self._max_saves)
             if not number:
                 raise Refused("ERR_SAVED_MESSAGES_LIMIT_EXCEEDED", {"limit": self._max_saves})
-        shown = await self._changed(row, caller.reader, now if saved else 0)
+        rendered = await self._changed(row, caller.reader, now if saved else 0)
         if number:
-            frame = self._delivery.frames.save(caller, "saved" if saved else "unsaved", shown)
+            frame = self._delivery.frames.save(caller, "saved" if saved else "unsaved", rendered)
             self._delivery.to_own_devices(caller, frame, number)
-        return shown
+        return rendered
 
     # Threads, reports, interactions.
 
-    async def follow(self, caller: Caller, wanted: str, *, following: bool) -> int:
+    async def follow(self, caller: Caller, message_id: str, *, following: bool) -> int:
         """Follow a thread, or stop following it. Return the id of its first message.
 
         Raises:
             Refused: ERR_MESSAGE_ID_NOT_FOUND.
         """
-        act = self._authorizer.message_act(caller, wanted, "follow")
-        await self._store.annotations.subscribe(act, wanted=following)
+        act = self._authorizer.message_act(caller, message_id, "follow")
+        await self._store.annotations.subscribe(act, following=following)
         return act.message_id
 
     async def list_followed_threads(self, caller: Caller, *, limit: int, offset: int) -> tuple[list[msgspec.Raw], int]:
@@ -168,16 +168,16 @@ class Reactions:
         ids, total = await self._store.annotations.followed_threads(caller.uid, limit=limit, offset=offset)
         found = await self._store.messages.by_ids(ids)
         rows = [found[i] for i in ids if i in found]
-        shown = await self._renderer.render_all(rows, caller.reader, following=True)
-        return [msgspec.Raw(s) for s in shown], total
+        rendered = await self._renderer.render_all(rows, caller.reader, following=True)
+        return [msgspec.Raw(s) for s in rendered], total
 
-    async def flag(self, caller: Caller, wanted: str, reason: str, remark: str | None) -> int:
+    async def flag(self, caller: Caller, message_id: str, reason: str, remark: str | None) -> int:
         """Report a message. Return its id.
 
         Raises:
             Refused: ERR_MESSAGE_ID_NOT_FOUND, ERR_REASON_NOT_FOUND, ERR_BAD_REQUEST.
         """
-        act = self._authorizer.message_act(caller, wanted, "flag")
+        act = self._authorizer.message_act(caller, message_id, "flag")
         row = (await self._store.standings.message(act)).message
         if reason not in FLAG_REASONS:
             raise Refused("ERR_REASON_NOT_FOUND", {"id": f"Use one of {', '.join(FLAG_REASONS)}."})
@@ -202,13 +202,13 @@ class Reactions:
             for number, uid, reason, remark, at in rows
         ]
 
-    async def interact(self, caller: Caller, wanted: str, elements: list[str]) -> int:
+    async def interact(self, caller: Caller, message_id: str, elements: list[str]) -> int:
         """Store that the caller used elements of an interactive message. Return the message's id.
 
         Raises:
             Refused: ERR_MESSAGE_ID_NOT_FOUND, ERR_INVALID_MESSAGE_CATEGORY, ERR_BAD_REQUEST.
         """
-        act = self._authorizer.message_act(caller, wanted, "interact")
+        act = self._authorizer.message_act(caller, message_id, "interact")
         row = (await self._store.standings.message(act)).message
         if row.category != "interactive":
             raise Refused("ERR_INVALID_MESSAGE_CATEGORY", "Only interactive messages have elements.")

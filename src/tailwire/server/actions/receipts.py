@@ -42,12 +42,12 @@ class Receipts:
         self._max_members = max_members
         self._held: dict[tuple[str, str, str], Callable[[], None]] = {}
 
-    async def receipt(self, caller: Caller, action: str, wanted: str | int) -> None:
+    async def receipt(self, caller: Caller, action: str, message_id: str | int) -> None:
         """Store that the caller has received or read a conversation up to a message, and notify its sender.
 
         Args:
             action: `delivered` or `read`.
-            wanted: the message's id.
+            message_id: the message's id.
 
         Raises:
             Refused: ERR_MESSAGE_ID_NOT_FOUND, ERR_BAD_REQUEST, RECEIPTS_TEMPORARILY_BLOCKED.
@@ -55,7 +55,7 @@ class Receipts:
         self._check_load()
         if action not in ("delivered", "read"):
             raise Refused("ERR_BAD_REQUEST", {"body.action": "Use delivered or read."})
-        row = await self._authorizer.message(caller, wanted, "read")
+        row = await self._authorizer.message(caller, message_id, "read")
         if row.sender != caller.uid:
             await self._mark(caller, row, read=action == "read")
 
@@ -153,7 +153,7 @@ class Receipts:
         last = await self._store.conversations.last_from_others(conversation, uid, up_to)
         return await self._store.messages.get(last) if last else None
 
-    async def mark_unread(self, caller: Caller, kind: str, other: str, wanted: str | int) -> int:
+    async def mark_unread(self, caller: Caller, kind: str, other: str, message_id: str | int) -> int:
         """Mark a conversation as unread from a message on. Return the message's id.
 
         For a client, the message itself becomes unread. For a REST key, only the messages after it do.
@@ -162,7 +162,7 @@ class Receipts:
             Refused: ERR_MESSAGE_ID_NOT_FOUND, and as for `mark_conversation`.
         """
         conversation = await self._authorizer.conversation(caller, kind, other)
-        row = await self._authorizer.message(caller, wanted, "read")
+        row = await self._authorizer.message(caller, message_id, "read")
         if row.conversation_id != conversation:
             raise Refused("ERR_MESSAGE_ID_NOT_FOUND", {"messageId": "This message is not in this conversation."})
         after = row.id if caller.key else row.id - 1

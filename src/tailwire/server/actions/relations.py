@@ -119,8 +119,8 @@ class Relations:
 
     async def list_friends(self, caller: Caller, *, search: str, limit: int, offset: int) -> tuple[list[UserView], int]:
         """Return a page of the caller's friends, and how many there are."""
-        wanted = UserFilter(caller.uid, search=search, friends_only=True, limit=limit, offset=offset)
-        rows, total = await self._store.users.find(wanted)
+        criteria = UserFilter(caller.uid, search=search, friends_only=True, limit=limit, offset=offset)
+        rows, total = await self._store.users.find(criteria)
         return [await self._directory.view(r, caller.reader) for r in rows], total
 
     async def unfriend(self, caller: Caller, uids: list[str]) -> None:

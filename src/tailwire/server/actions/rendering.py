@@ -40,33 +40,33 @@ class Renderer:
         """
         if not rows:
             return []
-        shown = [row.json() for row in rows]
+        rendered = [row.json() for row in rows]
         if reader:
-            await self._add_own(rows, shown, reader, following=following)
+            await self._add_own(rows, rendered, reader, following=following)
         if reduce(or_, map(_traits, rows)) & _DECORATED:
-            await self._decorate(rows, shown, reader)
+            await self._decorate(rows, rendered, reader)
         quoted = [number for number in map(_quoted_id, rows) if number is not None]
         if quoted:
             found = await self._store.messages.by_ids(quoted)
             for n, row in enumerate(rows):
                 if row.quoted_id in found:
-                    shown[n] = with_quoted(shown[n], found[row.quoted_id])
-        return shown
+                    rendered[n] = with_quoted(rendered[n], found[row.quoted_id])
+        return rendered
 
-    async def _add_own(self, rows: Rows, shown: list[bytes], reader: str, *, following: bool) -> None:
+    async def _add_own(self, rows: Rows, rendered: list[bytes], reader: str, *, following: bool) -> None:
         # Adds what only the reader sees: their saves and followed threads.
         ids = [row.id for row in rows]
         first, last = min(ids), max(ids)
         saved = await self._store.annotations.saved_at(first, last, reader)
         for n, row in enumerate(rows) if saved else ():
             if row.id in saved:
-                shown[n] = with_field(shown[n], b"savedAt", b"%d" % saved[row.id])
+                rendered[n] = with_field(rendered[n], b"savedAt", b"%d" % saved[row.id])
         if following:
             followed = await self._store.annotations.followed_between(first, last, reader)
             for n, row in enumerate(rows):
-                shown[n] = with_field(shown[n], b"threadSubscribed", b"true" if row.id in followed else b"false")
+                rendered[n] = with_field(rendered[n], b"threadSubscribed", b"true" if row.id in followed else b"false")
 
-    async def _decorate(self, rows: Rows, shown: list[bytes], reader: str) -> None:
+    async def _decorate(self, rows: Rows, rendered: list[bytes], reader: str) -> None:
         decorated = [row.id for row in rows if row.traits & _DECORATED]
         counts = await self._store.reactions.counts(decorated, reader)
         used = await self._store.annotations.interactions(decorated, reader) if reader else {}
@@ -80,23 +80,23 @@ class Renderer:
             if row.id in used:
                 more["interactions"] = [{"elementId": e, "interactedAt": at} for e, at in used[row.id]]
             if more:
-                shown[n] = _with_more(row, shown[n], more)
+                rendered[n] = _with_more(row, rendered[n], more)
 
 
-def _with_more(row: MessageRow | ListedRow, shown: bytes, more: dict[str, Any]) -> bytes:
+def _with_more(row: MessageRow | ListedRow, rendered: bytes, more: dict[str, Any]) -> bytes:
     # A message that cannot be decoded is shown without its reactions, so that the rest of its list is still shown.
     try:
-        fields = decode_object(shown)
+        fields = decode_object(rendered)
         fields["data"] = msgspec.Raw(encode({**decode_object(fields["data"]), **more}))
     except (msgspec.DecodeError, RecursionError, KeyError) as e:
         log.error("message %d cannot be decoded and is shown without its reactions: %s", row.id, e)
-        return shown
+        return rendered
     return encode(fields)
 
 
-def with_quoted(shown: bytes, quoted: MessageRow) -> bytes:
+def with_quoted(rendered: bytes, quoted: MessageRow) -> bytes:
     """Return an encoded message with the current version of the message that it quotes."""
-    return with_field(shown, b"quotedMessage", quoted.json())
+    return with_field(rendered, b"quotedMessage", quoted.json())
 
 
 def without_later(row: AnyRow) -> AnyRow:

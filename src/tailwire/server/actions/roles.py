@@ -99,7 +99,7 @@ class Roles:
         # Whether the restrictions in memory may be used as they are.
         return self._loaded == self._changes and self._store.feed.is_current()
 
-    async def _counts_as_true(self) -> bool:
+    async def _load_and_check(self) -> bool:
         # Whether the restrictions in memory may be used; if a role has changed, they are first read again.
         if not self._store.feed.is_current():
             return False
@@ -119,7 +119,7 @@ class Roles:
         """
         if caller.system:
             return
-        in_memory = self._in_memory() or await self._counts_as_true()
+        in_memory = self._in_memory() or await self._load_and_check()
         if in_memory and not self._restricted:
             return
         role = (await self._directory.user(caller.uid)).role
@@ -147,7 +147,7 @@ class Roles:
 
     async def _settings(self, caller: Caller) -> RoleSettings | None:
         # The settings of the caller's role; None if they limit nothing.
-        in_memory = self._in_memory() or await self._counts_as_true()
+        in_memory = self._in_memory() or await self._load_and_check()
         if in_memory and not self._friends_only:
             return None
         role = (await self._directory.user(caller.uid)).role
@@ -263,10 +263,10 @@ class Roles:
             Refused: ERR_ROLE_NOT_FOUND.
         """
         row = await self.get(role)
-        wanted = [feature_key(f) for f in await self._store.roles.restrictions(role)] if everything else features
-        await self._store.roles.allow(role, [f.removeprefix("u.") for f in wanted])
+        keys = [feature_key(f) for f in await self._store.roles.restrictions(role)] if everything else features
+        await self._store.roles.allow(role, [f.removeprefix("u.") for f in keys])
         await self._cache(row)
-        return _outcomes(wanted)
+        return _outcomes(keys)
 
     async def restricted(self, role: str) -> list[RestrictedFeature]:
         """Return the features that a role may not use.

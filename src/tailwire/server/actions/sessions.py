@@ -169,7 +169,7 @@ class Sessions:
         known = device if device is not None else TokenRow("", uid, 0)
         kept = replace(known, token_hash=fingerprint(token), uid=uid, created_at=self._world.seconds(), hint=token[-4:])
         for gone in await self._store.tokens.add(kept, self._max_tokens):
-            self._delivery.token_gone(uid, gone, REPLACED_REASON)
+            self._delivery.close_revoked(uid, gone, REPLACED_REASON)
         return TokenView(await self._directory.view(row, ""), token)
 
     async def me(self, caller: Caller, token: str) -> TokenView:
@@ -181,7 +181,7 @@ class Sessions:
     async def logout(self, caller: Caller) -> None:
         """Revoke the caller's auth token and close the sockets that it opened."""
         await self._store.tokens.remove(caller.token)
-        self._delivery.token_gone(caller.uid, caller.token, "logged out")
+        self._delivery.close_revoked(caller.uid, caller.token, "logged out")
 
     def now(self) -> int:
         """Return whole seconds since 1970."""

@@ -97,7 +97,7 @@ class SignIn:
         now = self._world.seconds()
         row = TokenRow(token_hash, identity.uid, now, token[-4:], expires_at=identity.expires_at)
         for gone in await self._store.tokens.add(row, self._max_tokens):
-            self._delivery.token_gone(identity.uid, gone, REPLACED_REASON)
+            self._delivery.close_revoked(identity.uid, gone, REPLACED_REASON)
         return TokenOwner(identity.uid, now, identity.expires_at)
 
     async def _prepare_user(self, identity: Identity) -> None:

@@ -111,12 +111,12 @@ class Files:
     # Signed forms, which authorize an upload without a login.
 
     async def forms(
-        self, caller: Caller, wanted: Mapping[str, WantedFile], receiver: str, receiver_type: str, base: str
+        self, caller: Caller, files: Mapping[str, WantedFile], receiver: str, receiver_type: str, base: str
     ) -> dict[str, UploadForm]:
         """Return a form for each file.
 
         Args:
-            wanted: files, by an id of the client.
+            files: files, by an id of the client.
             receiver: the uid or guid to which the files will be sent; "" if it is unknown.
             base: the URL at which the caller reached the server.
 
@@ -124,26 +124,26 @@ class Files:
             Refused: ERR_FILE_COUNT_EXCEEDED, ERR_FILE_SIZE_EXCEEDED, ERR_INVALID_FILE_OBJECT,
                 ERR_UPLOAD_QUOTA_EXCEEDED, ERR_UNAVAILABLE, and the refusals of a message to the receiver.
         """
-        if not 0 < len(wanted) <= self.max_count:
+        if not 0 < len(files) <= self.max_count:
             raise Refused("ERR_FILE_COUNT_EXCEEDED", {"files": f"Name 1 to {self.max_count} files."}, limit="max_files")
         if receiver:
             if receiver_type == "group":
                 await self._authorizer.group(caller, receiver, "write")
             else:
                 await self._authorizer.user(caller, receiver, "write")
-        for file_id, file in wanted.items():
+        for file_id, file in files.items():
             self.check_size(file.size)  # before the quota, whose refusal would not say that one file is too large
             if file.size <= 0 or not clean_name(file.name):
                 raise Refused("ERR_INVALID_FILE_OBJECT", {file_id[:100]: "Give name, size and mimeType."})
-        total = sum(file.size for file in wanted.values())
+        total = sum(file.size for file in files.values())
         direct = self._direct if receiver else None
         used = await self._used(caller.uid)
         if direct is not None:
-            used = max(used + direct.outstanding_bytes(caller.uid, len(wanted)), direct.issued_bytes(caller.uid))
+            used = max(used + direct.outstanding_bytes(caller.uid, len(files)), direct.issued_bytes(caller.uid))
         self._room.check("" if caller.system else caller.uid, used, total)
         until = self._world.seconds() + FORM_LIFETIME_SECONDS
         forms = {}
-        for file_id, file in wanted.items():
+        for file_id, file in files.items():
             name = clean_name(file.name)
             extension = extension_of(name)
             key = self._world.secret(20) + (f".{extension}" if extension else "")
@@ -175,7 +175,7 @@ class Files:
             raise Refused("ERR_PRESIGNED_URL_EXPIRED")
         return int(fields["size"])
 
-    async def keep_form(self, fields: Mapping[str, str], sink: Sink) -> None:
+    async def store_form_file(self, fields: Mapping[str, str], sink: Sink) -> None:
         """Store the complete file of a form.
 
         Raises:
@@ -238,7 +238,7 @@ class Files:
             raise self._room.quota_exceeded()
         raise Refused("ERR_BAD_REQUEST", {"key": "A file was uploaded with this form before. Get a new form."})
 
-    async def forget(self, kept: Sequence[Attachment]) -> None:
+    async def discard(self, kept: Sequence[Attachment]) -> None:
         """Discard stored files to which nothing refers yet."""
         if kept:
             await self._store.files.discard([a.url.rpartition("/")[2] for a in kept])

@@ -105,16 +105,16 @@ class Users:
         only_friends = row.uid != caller.uid and await self._roles.lists_friends_only(caller)
         if only_friends and not await self._store.friends.exists(caller.uid, row.uid):
             raise Refused("ERR_UID_NOT_FOUND", {"uid": row.uid})
-        shown = await self._directory.view(row, caller.reader)
+        view = await self._directory.view(row, caller.reader)
         if caller.system:
-            return shown
+            return view
         blocks = await self._store.blocks.with_users(caller.uid, [row.uid])
-        return shown._replace(
+        return view._replace(
             blocks=Blocks(*blocks.get(row.uid, ())),
             conversation_id=conversation_of(caller.uid, row.uid, "user"),
         )
 
-    async def list_page(self, caller: Caller, wanted: UserFilter, *, status: str) -> tuple[list[UserView], int]:
+    async def list_page(self, caller: Caller, criteria: UserFilter, *, status: str) -> tuple[list[UserView], int]:
         """Return a page of users, and how many there are.
 
         Args:
@@ -123,11 +123,11 @@ class Users:
         Raises:
             Refused: ERR_BAD_REQUEST.
         """
-        wanted = await self._permitted_filter(caller, wanted, status)
-        rows, total = await self._store.users.find(wanted)
+        criteria = await self._permitted_filter(caller, criteria, status)
+        rows, total = await self._store.users.find(criteria)
         return await self._views(caller, rows), total
 
-    async def read_on(self, caller: Caller, wanted: UserFilter, position: Position, *, status: str) -> list[UserView]:
+    async def read_on(self, caller: Caller, criteria: UserFilter, position: Position, *, status: str) -> list[UserView]:
         """Return users after a position.
 
         Args:
@@ -136,26 +136,26 @@ class Users:
         Raises:
             Refused: ERR_BAD_REQUEST.
         """
-        wanted = await self._permitted_filter(caller, wanted, status)
-        return await self._views(caller, await self._store.users.read_on(wanted, position))
+        criteria = await self._permitted_filter(caller, criteria, status)
+        return await self._views(caller, await self._store.users.read_on(criteria, position))
 
-    async def _permitted_filter(self, caller: Caller, wanted: UserFilter, status: str) -> UserFilter:
+    async def _permitted_filter(self, caller: Caller, criteria: UserFilter, status: str) -> UserFilter:
         if status not in ("", "online", "available", "offline"):
             raise Refused("ERR_BAD_REQUEST", {"status": "Use available, online or offline."})
-        self._lengths.check_count(len(wanted.uids), "uids", "uids", least=0)
+        self._lengths.check_count(len(criteria.uids), "uids", "uids", least=0)
         if status:
-            wanted = replace(
-                wanted, online=status != "offline", status_of=await self._directory.online_to(caller.reader)
+            criteria = replace(
+                criteria, online=status != "offline", status_of=await self._directory.online_to(caller.reader)
             )
         if await self._roles.lists_friends_only(caller):
-            wanted = replace(wanted, friends_only=True)
-        return wanted
+            criteria = replace(criteria, friends_only=True)
+        return criteria
 
     async def _views(self, caller: Caller, rows: list[UserRow]) -> list[UserView]:
         listed = [await self._directory.view(row, caller.reader) for row in rows]
         if not caller.system:
             blocks = await self._store.blocks.with_users(caller.uid, [row.uid for row in rows])
-            listed = [shown._replace(blocks=Blocks(*blocks.get(shown.row.uid, ()))) for shown in listed]
+            listed = [view._replace(blocks=Blocks(*blocks.get(view.row.uid, ()))) for view in listed]
         return listed
 
     async def update(self, uid: str, change: UserChange, *, own: bool = False) -> UserView:
@@ -196,10 +196,10 @@ class Users:
         Returns:
             The uids of the users who were deactivated.
         """
-        wanted = [names.identifier(uid, "uidsToDeactivate") for uid in uids]
-        done, tokens = await self._store.users.deactivate(wanted, self._world.seconds())
+        identifiers = [names.identifier(uid, "uidsToDeactivate") for uid in uids]
+        done, tokens = await self._store.users.deactivate(identifiers, self._world.seconds())
         for uid, token in tokens:
-            self._delivery.token_gone(uid, token, "deactivated user")
+            self._delivery.close_revoked(uid, token, "deactivated user")
         self._directory.forget_all()
         return done
 
@@ -225,7 +225,7 @@ class Users:
             raise Refused("ERR_UID_NOT_FOUND", {"uid": uid[:100]})
         groups, tokens = await self._store.removal.remove_user(found.uid, with_messages=permanent, anonymous=anonymous)
         for token in tokens:
-            self._delivery.token_gone(found.uid, token, "deleted user")
+            self._delivery.close_revoked(found.uid, token, "deleted user")
         for guid in groups:
             self._delivery.change_subscription(found.uid, guid, joined=False)
         self._directory.forget_all()

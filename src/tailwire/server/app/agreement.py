@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tailwire.server.app.uploads import FOLDER
-from tailwire.server.config import Settings, shown
+from tailwire.server.config import Settings, redacted
 from tailwire.server.ports.changes import SETTINGS, Change
 from tailwire.server.ports.world import World
 from tailwire.server.process_name import process_name
@@ -136,7 +136,7 @@ class SettingsComparison:
 def digests(settings: Settings) -> dict[str, str]:
     """Return a digest of each setting that must be the same at all servers, without passwords."""
     names = sorted(field.name for field in dataclasses.fields(settings) if field.name not in OF_ONE_SERVER)
-    return {name: digest(name, shown(settings, name)) for name in names}
+    return {name: digest(name, redacted(settings, name)) for name in names}
 
 
 def digest(name: str, value: object) -> str:

@@ -11,7 +11,7 @@ from tailwire.server.actions.sessions import Sessions
 from tailwire.server.app.assembly import Actions
 from tailwire.server.app.observing import Observers
 from tailwire.server.app.opening import AnyStore
-from tailwire.server.config import Settings, offered
+from tailwire.server.config import Settings, offered_features
 from tailwire.server.fanout.overload import Overload
 from tailwire.server.limits.allowed_hosts import AllowedHosts
 from tailwire.server.limits.guess_limiter import GuessLimiter
@@ -52,7 +52,7 @@ def make_apis(
     addresses = Addresses(
         public_url=settings.public_url, app_id=store.app_id, region=settings.region, offers=public_settings(settings)
     )
-    log = a.catch_up if "chain" in offered(settings) else None  # without numbers, changes would come twice
+    log = a.catch_up if "chain" in offered_features(settings) else None  # without numbers, changes would come twice
     operations = [
         *MessageRoutes(a.messages, a.conversations, a.renderer, a.files, log).operations(),
         *ReactionRoutes(a.reactions).operations(),
@@ -75,8 +75,8 @@ def make_apis(
     )  # fmt: skip
     make = partial(
         Api, sessions=a.sessions, roles=a.roles, records=observers.records, overload=overload, guesses=guesses,
-        app_id=store.app_id, max_body=settings.max_body, chains="chain" in offered(settings), base=addresses.base,
-        compress=settings.compress, rates=rates,
+        app_id=store.app_id, max_body=settings.max_body, chains="chain" in offered_features(settings),
+        base=addresses.base, compress=settings.compress, rates=rates,
     )  # fmt: skip
     internal = make(service.internal_operations(), hosts=AllowedHosts())
     return make([*operations, *service.operations()], hosts=hosts), internal

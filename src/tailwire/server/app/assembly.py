@@ -43,7 +43,7 @@ from tailwire.server.auth.secrets import signing_key
 from tailwire.server.config import Settings
 from tailwire.server.fanout.hub import Hub
 from tailwire.server.fanout.overload import Overload
-from tailwire.server.fanout.presence import AlonePresence
+from tailwire.server.fanout.presence import SingleProcessPresence
 from tailwire.server.limits.buckets import Buckets
 from tailwire.server.limits.guess_limiter import GuessLimiter
 from tailwire.server.limits.issued_forms import IssuedForms
@@ -124,7 +124,7 @@ def is_local(settings: Settings) -> bool:
 
 async def build(
     settings: Settings, store: AnyStore, hub: Hub, world: World, metrics: Metrics, overload: Overload,
-    sealer: Sealer, tell_webhooks: Callable[[], None], presence: AnyPresence, pushing: Pushing,
+    sealer: Sealer, wake_webhooks: Callable[[], None], presence: AnyPresence, pushing: Pushing,
 ) -> Actions:  # fmt: skip
     """Create all actions on a store, with the limits of the settings."""
     s, loop = settings, asyncio.get_running_loop()
@@ -165,7 +165,7 @@ async def build(
         ),
         keys=Keys(services),
         roles=roles,
-        webhooks=WebhookAdministration(store, world, lengths, webhook_targets(s), sealer, tell_webhooks),
+        webhooks=WebhookAdministration(store, world, lengths, webhook_targets(s), sealer, wake_webhooks),
         files=files,
         ephemeral=Ephemeral(
             services, roles, overload, s.max_typing_members,
@@ -196,9 +196,9 @@ def _sign_in(
 
 
 def _is_online(hub: Hub, presence: AnyPresence) -> Callable[[str], bool]:
-    if isinstance(presence, AlonePresence):
+    if isinstance(presence, SingleProcessPresence):
         return hub.is_online
-    return lambda uid: hub.is_online(uid) or presence.is_elsewhere(uid)
+    return lambda uid: hub.is_online(uid) or presence.is_online_elsewhere(uid)
 
 
 def _lengths(s: Settings) -> Lengths:

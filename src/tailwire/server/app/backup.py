@@ -94,7 +94,7 @@ def restore(source: Path, database: Path, uploads: Path, *, replace: bool) -> Pa
 
     Raises:
         BackupRefused: if `source` is not a backup, or files exist and `replace` is False.
-        InUse: if a server runs on the folder.
+        DatabaseInUse: if a server runs on the folder.
         OSError: if a file cannot be read or written, or the backup is damaged.
     """
     copy = source / DATABASE_NAME
@@ -103,7 +103,7 @@ def restore(source: Path, database: Path, uploads: Path, *, replace: bool) -> Pa
     private_files.make_folder(database.parent)
     lock = ServerLock(database)
     try:
-        lock.note(f"`tailwire restore`, pid {os.getpid()}")
+        lock.write_holder(f"`tailwire restore`, pid {os.getpid()}")
         check(copy)
         existing = [
             path for suffix in DATABASE_SUFFIXES if (path := database.with_name(database.name + suffix)).exists()

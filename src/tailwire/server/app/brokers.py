@@ -13,7 +13,7 @@ from tailwire.server.actions.changes import ChangeFrames
 from tailwire.server.actions.delivery import Delivery
 from tailwire.server.app.opening import AnyStore, postgres_url
 from tailwire.server.broker.memory import MemoryBroker
-from tailwire.server.broker.nats import NatsBroker, addresses
+from tailwire.server.broker.nats import NatsBroker, parse_addresses
 from tailwire.server.config import Settings
 from tailwire.server.fanout.hub import Hub
 from tailwire.server.fanout.log import MessageLog
@@ -36,7 +36,7 @@ def make_broker(settings: Settings, store: AnyStore, metrics: Metrics) -> Memory
 
 def _over_nats(settings: Settings, store: PostgresStore, metrics: Metrics) -> NatsBroker:
     try:
-        servers = addresses(settings.broker)
+        servers = parse_addresses(settings.broker)
     except ValueError as e:
         raise OSError(f"broker: {e}") from e
     try:

@@ -27,7 +27,7 @@ class MoveRefused(OSError):
 
 
 class Target:
-    """A PostgreSQL database that is being filled. Use `filling` to make one."""
+    """A PostgreSQL database that is being filled. Use `filled_target` to make one."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -87,7 +87,7 @@ class Target:
 
 
 @asynccontextmanager
-async def filling(url: str) -> AsyncIterator[Target]:
+async def filled_target(url: str) -> AsyncIterator[Target]:
     """Begin a transaction in an empty database; commit it at the end, or undo everything after an error.
 
     Servers that start on the database wait for the end (see `starting_alone`).

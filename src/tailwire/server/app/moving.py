@@ -19,10 +19,10 @@ from typing import NamedTuple
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
-from tailwire.server.app.move_target import MoveRefused, Target, filling
-from tailwire.server.app.source_copy import SourceCopy, columns_of, tables
+from tailwire.server.app.move_target import MoveRefused, Target, filled_target
+from tailwire.server.app.source_copy import SourceCopy, columns_of, ordered_tables
 from tailwire.server.store.migrate import current_revision, revisions, upgrade
-from tailwire.server.store.sqlite.lock import InUse, ServerLock
+from tailwire.server.store.sqlite.lock import DatabaseInUse, ServerLock
 from tailwire.server.store.sqlite.moved import mark_moved, mark_path
 from tailwire.server.store.sqlite.starts import IdFile
 
@@ -73,13 +73,13 @@ def move(database: Path, url: str, report: Report) -> int:
 
     Raises:
         MoveRefused: if there is no file, the database has content, or the file is an older copy.
-        InUse: if a server runs on the file.
+        DatabaseInUse: if a server runs on the file.
         OSError: if a database cannot be read or written.
     """
     with _errors_of(database):
         lock = ServerLock(_existing_file(database))
         try:
-            lock.note("`tailwire migrate`")
+            lock.write_holder("`tailwire migrate`")
             upgrade(f"sqlite:///{database}")
             upgrade(url)
             return asyncio.run(_move(database, url, report))
@@ -115,9 +115,9 @@ def follow(database: Path, url: str, report: Report, passed: Callable[[Pass], No
 
 async def _move(database: Path, url: str, report: Report) -> int:
     with _locked(database) as source:  # until the commit
-        async with filling(url) as target:
+        async with filled_target(url) as target:
             last = _last_id(source, database)
-            for table in tables():
+            for table in ordered_tables():
                 await target.copy_table(table, source.execute(f'SELECT {columns_of(table)} FROM "{table.name}"'))
             await _finish(source, database, target, last, report)
         return last
@@ -125,9 +125,9 @@ async def _move(database: Path, url: str, report: Report) -> int:
 
 async def _follow(database: Path, url: str, report: Report, passed: Callable[[Pass], None]) -> int:
     with ExitStack() as held:  # until the commit
-        async with filling(url) as target:
+        async with filled_target(url) as target:
             with closing(SourceCopy(database)) as copy:
-                for table in tables():
+                for table in ordered_tables():
                     await target.copy_table(table, copy.rows(table))
                     report(table.name, copy.count(table))
                 done = None
@@ -135,7 +135,7 @@ async def _follow(database: Path, url: str, report: Report, passed: Callable[[Pa
                     done = await _run_pass(copy, target, done)
                     passed(done)
                 held.callback(lock.release)
-                lock.note("`tailwire migrate --follow`")
+                lock.write_holder("`tailwire migrate --follow`")
                 _check_schema(database)
                 source = held.enter_context(_locked(database))
                 last = _last_id(source, database)
@@ -150,7 +150,7 @@ async def _stopped_within(database: Path, seconds: float) -> ServerLock | None:
     while True:
         try:
             return ServerLock(database)
-        except InUse:
+        except DatabaseInUse:
             if time.monotonic() >= end:
                 return None
         await asyncio.sleep(LOOK_SECONDS)
@@ -174,7 +174,7 @@ def is_near(before: Pass | None, rows: int, seconds: float) -> bool:
 async def _run_pass(copy: SourceCopy, target: Target, before: Pass | None, *, last: bool = False) -> Pass:
     began = time.monotonic()
     found = copy.catch_up()
-    for table in tables():
+    for table in ordered_tables():
         if table.name in found:
             await target.replace(table, copy.outdated_keys(table), copy.changed_rows(table))
     rows, seconds = sum(found.values()), time.monotonic() - began
@@ -182,7 +182,7 @@ async def _run_pass(copy: SourceCopy, target: Target, before: Pass | None, *, la
 
 
 async def _finish(source: sqlite3.Connection, database: Path, target: Target, last: int, report: Report) -> None:
-    for table in tables():
+    for table in ordered_tables():
         (rows,) = source.execute(f'SELECT count(*) FROM "{table.name}"').fetchone()
         await target.verify(table, rows)
         (highest,) = source.execute(LAST_ROW_NUMBER_SQL, (table.name,)).fetchone() or (0,)

@@ -10,7 +10,7 @@ from tailwire.server.actions.audit import AuditLog
 from tailwire.server.app.disk_sizes import DiskSizes
 from tailwire.server.app.health import HealthCheck
 from tailwire.server.app.opening import AnyStore
-from tailwire.server.config import Settings, shown
+from tailwire.server.config import Settings, redacted
 from tailwire.server.limits.failed_authentications import FailedAuthentications
 from tailwire.server.rest.records import Records
 from tailwire.server.telemetry.access_log import AccessLog
@@ -78,4 +78,4 @@ def observe(
 def changed_settings(settings: Settings) -> str:
     """Return the settings that differ from their defaults, for the audit log, without secrets."""
     fields = dataclasses.fields(Settings)
-    return ", ".join(f"{f.name}={shown(settings, f.name)}" for f in fields if getattr(settings, f.name) != f.default)
+    return ", ".join(f"{f.name}={redacted(settings, f.name)}" for f in fields if getattr(settings, f.name) != f.default)

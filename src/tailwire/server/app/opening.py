@@ -48,8 +48,8 @@ def postgres_url(settings: Settings) -> str:
                 " password as %2F %3A %40 %3F %23 %2C %25"
             )
     # Otherwise a connection that is made while the first one restarts would read from a standby, which may be behind.
-    given = dict(parse_qsl(url.partition("?")[2]))
-    if _SESSION_PARAMETER in given or (len(places) == 1 and "," not in given.get("host", "")):
+    parameters = dict(parse_qsl(url.partition("?")[2]))
+    if _SESSION_PARAMETER in parameters or (len(places) == 1 and "," not in parameters.get("host", "")):
         return url
     return f"{url}{'&' if '?' in url else '?'}{_SESSION_PARAMETER}=primary"
 

@@ -17,7 +17,7 @@ CHAT_POLICY = {"media-src": "'self'", "trusted-types": "chat-worker"}
 """The chat plays files, and starts its service worker through a policy that knows one address."""
 
 
-def shows(page: str, settings: Settings) -> bool:
+def is_shown(page: str, settings: Settings) -> bool:
     """Return whether the server shows a page, by the value of its setting."""
     return page == "on" or (page == "auto" and is_local(settings))
 
@@ -32,10 +32,10 @@ def pages_of(
         users: logs demo users in.
     """
     pages = {}
-    if shows(settings.console, settings):
+    if is_shown(settings.console, settings):
         routes = ConsoleRequests(api, console, audit).routes()
         pages["console"] = Page(read_page("console"), routes=routes)
-    if shows(settings.chat, settings):
+    if is_shown(settings.chat, settings):
         demo = DEMO_USERS if settings.demo_users and is_local(settings) else {}
         pages["chat"] = Page(read_page("chat"), CHAT_POLICY, ChatRequests(users, app_id, demo).routes())
     return pages

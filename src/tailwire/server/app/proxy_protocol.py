@@ -106,11 +106,11 @@ async def _line(loop: asyncio.AbstractEventLoop, connection: socket.socket, begi
         if len(line) >= MAX_LINE_BYTES:
             raise BadHeader("a line without an end")
         try:
-            seen = connection.recv(MAX_LINE_BYTES - len(line), socket.MSG_PEEK)
+            data = connection.recv(MAX_LINE_BYTES - len(line), socket.MSG_PEEK)
         except (BlockingIOError, InterruptedError):
-            seen = b""
-        end = seen.find(b"\n") + 1 or len(seen)
-        line += connection.recv(end) if seen else await _read_exactly(loop, connection, 1)
+            data = b""
+        end = data.find(b"\n") + 1 or len(data)
+        line += connection.recv(end) if data else await _read_exactly(loop, connection, 1)
     return line
 
 

@@ -33,7 +33,7 @@ from tailwire.server.app.internal_server import InternalServer
 from tailwire.server.app.key_file import Keys, key_file, read_keys, write_keys
 from tailwire.server.app.observing import Observers, changed_settings, observe
 from tailwire.server.app.opening import AnyStore, agree_on_keys, open_store, starting_alone
-from tailwire.server.app.pages import DEMO_USERS, pages_of, shows
+from tailwire.server.app.pages import DEMO_USERS, is_shown, pages_of
 from tailwire.server.app.process import (
     max_connections,
     raise_descriptor_limit,
@@ -54,7 +54,7 @@ from tailwire.server.fanout.holding import FlushHolding
 from tailwire.server.fanout.hub import Hub
 from tailwire.server.fanout.log import MessageLog
 from tailwire.server.fanout.overload import Overload
-from tailwire.server.fanout.presence import AlonePresence
+from tailwire.server.fanout.presence import SingleProcessPresence
 from tailwire.server.gateway.admission import Admission
 from tailwire.server.gateway.authentication import Authenticator
 from tailwire.server.gateway.gateway import Gateway
@@ -73,7 +73,7 @@ from tailwire.server.process_name import process_name
 from tailwire.server.rest.api import Api
 from tailwire.server.rest.protocol import HttpConnections
 from tailwire.server.rest.stats import ProcessFacts
-from tailwire.server.shutdown import finish
+from tailwire.server.shutdown import shut_down
 from tailwire.server.store.sqlite import SqliteStore
 from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
@@ -142,7 +142,7 @@ async def _assemble(settings: Settings, store: AnyStore, world: World, keys: Key
     sealer = Sealer(await loop.run_in_executor(None, sealing_key, settings.data))
     webhooks = make_webhooks(settings, store, world, metrics, sealer)
     store.webhooks.on_queued(webhooks.wake)
-    store.on_write_failure(metrics.store_failed)
+    store.on_write_failure(metrics.count_store_failure)
     presence = make_presence(store, hub)
     pushing = await Pushing(settings, store, world, metrics).open()
     actions = await build(settings, store, hub, world, metrics, overload, sealer, webhooks.wake, presence, pushing)
@@ -175,7 +175,7 @@ async def _assemble(settings: Settings, store: AnyStore, world: World, keys: Key
     http = HttpConnections(TrustedProxies(settings.trusted_proxies, settings.forwarded_header), settings.keep_alive)
     message_log = await start_broker(broker, store, hub, actions.delivery, actions.catch_up.frames)
     several = None
-    if isinstance(store, SqliteStore) or isinstance(presence, AlonePresence):
+    if isinstance(store, SqliteStore) or isinstance(presence, SingleProcessPresence):
         await actions.uploads.remove_incomplete()
     else:
         several = ServerCooperation(
@@ -201,7 +201,7 @@ def _apis(
     clock = asyncio.get_running_loop().time
     process = ProcessFacts(process_name(), __version__, observers.health.uptime, partial(servers_on, store))
     console = ConsoleSessions(clock, world.secret)
-    links = LinkRoutes(console).operations() if shows(settings.console, settings) else []
+    links = LinkRoutes(console).operations() if is_shown(settings.console, settings) else []
     observing = observing_operations(
         observers, gateway.connections, clock, world.milliseconds, process, settings, partial(processes_on, store),
         sources, actions.sessions,
@@ -253,7 +253,7 @@ class Running:
 
 
 @asynccontextmanager
-async def running(
+async def running_server(
     settings: Settings,
     world: World | None = None,
     signals: Sequence[signal.Signals] = (),
@@ -282,7 +282,7 @@ async def running(
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         url = f"{'https' if certificate else 'http'}://{host}:{listening.getsockname()[1]}"
         if parts.store.lock is not None:
-            parts.store.lock.note(f"the server with pid {os.getpid()} at {url}")
+            parts.store.lock.write_holder(f"the server with pid {os.getpid()} at {url}")
         server = _http_server(parts, settings, url, certificate, key, signals, internal)
         server.on_hangup = Reloader(settings, reload, certificate, key, lambda: server.config.ssl).start
         yield Running(parts, server, listening, url)
@@ -295,7 +295,7 @@ async def running(
         if parts.several is not None:
             await parts.several.close()
         background = [parts.push.close, *parts.actions.background()]
-        await finish(parts.gateway, parts.webhooks, background, parts.store, parts.message_log)
+        await shut_down(parts.gateway, parts.webhooks, background, parts.store, parts.message_log)
         await parts.actions.uploads.close()
 
 
@@ -375,7 +375,7 @@ async def serve(
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     stopping = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGQUIT") if hasattr(signal, name)]
-    async with running(settings, signals=stopping, reload=reload, sources=sources) as server:
+    async with running_server(settings, signals=stopping, reload=reload, sources=sources) as server:
         tune_collector()
         share_with_the_writer()
         log.info("ready after %.0f ms", (time.monotonic() - started) * 1000)

@@ -11,7 +11,7 @@ from tailwire.server.actions.ephemeral import Ephemeral
 from tailwire.server.app.opening import AnyStore
 from tailwire.server.config import Settings
 from tailwire.server.fanout.hub import Hub
-from tailwire.server.fanout.presence import AlonePresence, SharedPresence
+from tailwire.server.fanout.presence import SharedPresence, SingleProcessPresence
 from tailwire.server.ports.broker import DELIVERIES_SUBJECT, DeliveriesQueued
 from tailwire.server.ports.changes import SEEN, Change
 from tailwire.server.ports.refusal import Refused
@@ -21,10 +21,10 @@ from tailwire.server.telemetry.logs import log
 from tailwire.server.webhooks.sender import WebhookSender
 
 if TYPE_CHECKING:
-    from tailwire.server.store.postgres.processes import Ended
+    from tailwire.server.store.postgres.processes import EndedProcess
     from tailwire.server.store.postgres.store import PostgresStore
 
-AnyPresence = AlonePresence | SharedPresence
+AnyPresence = SingleProcessPresence | SharedPresence
 CLEANUP_LEASE, WEBHOOK_LEASE = "cleanup", "webhook/"
 QUEUED_SECONDS = 0.05
 """How long queued deliveries are collected before the server that sends them is notified."""
@@ -49,9 +49,9 @@ class PushLeases(Protocol):
 
 
 def make_presence(store: AnyStore, hub: Hub) -> AnyPresence:
-    """Return who is online: here, and on PostgreSQL at other servers."""
+    """Return the presence of a server: on PostgreSQL one that includes the other servers on the database."""
     if isinstance(store, SqliteStore):
-        return AlonePresence(hub)
+        return SingleProcessPresence(hub)
 
     def forget(uids: Iterable[str]) -> None:
         store.feed.report([Change(0, SEEN, uid) for uid in uids])
@@ -160,7 +160,7 @@ class ServerCooperation:
         for limit in self._limits:
             limit.divide(servers)
 
-    def _on_process_ended(self, ended: Ended) -> None:
+    def _on_process_ended(self, ended: EndedProcess) -> None:
         self._presence.forget_process(ended.process)
         self.start_task(self._ephemeral.publish_offline(ended.offline, ended.at))
 

@@ -24,7 +24,7 @@ from tailwire.server.store.sql.schema import metadata
 Row = tuple[Any, ...]
 
 
-def tables() -> list[Table]:
+def ordered_tables() -> list[Table]:
     """Return the tables in the order in which they are written.
 
     The muids of removed messages come first: PostgreSQL stores no message whose muid is among them.
@@ -57,7 +57,7 @@ class SourceCopy:
         self._db.execute("ATTACH ? AS live", (f"{database.absolute().as_uri()}?mode=ro",))
         self._counts: dict[str, int] = {}
         self._db.execute("BEGIN")
-        for table in tables():
+        for table in ordered_tables():
             self._db.execute(str(CreateTable(table).compile(dialect=sqlite.dialect())))
             insert = f'INSERT INTO main."{table.name}" SELECT {columns_of(table)} FROM live."{table.name}"'
             self._counts[table.name] = self._db.execute(insert).rowcount
@@ -80,7 +80,7 @@ class SourceCopy:
         """
         found: dict[str, int] = {}
         self._db.execute("BEGIN")
-        for table in tables():
+        for table in ordered_tables():
             self._db.execute(f'DROP TABLE IF EXISTS main."changed {table.name}"')
             self._db.execute(f'DROP TABLE IF EXISTS main."gone {table.name}"')
             self._db.execute(f'CREATE TABLE main."changed {table.name}" AS {_changed(table)}')
@@ -95,7 +95,7 @@ class SourceCopy:
             )
             if number:
                 found[table.name] = number
-        for table in tables():
+        for table in ordered_tables():
             if table.name in found:
                 for kind in ("gone", "changed"):
                     keys = f'SELECT {_keys(table)} FROM main."{kind} {table.name}"'

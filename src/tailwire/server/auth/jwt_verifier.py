@@ -14,7 +14,7 @@ from tailwire.server.config import Settings
 from tailwire.server.ports.refusal import NotAuthenticated, Refused
 from tailwire.server.ports.world import World
 from tailwire.server.rules.names import SYSTEM_USER, identifier
-from tailwire.server.setting_checks import listed
+from tailwire.server.setting_checks import entries_of
 
 MAX_JWT_CHARACTERS = 8192
 CLOCK_TOLERANCE_SECONDS = 30
@@ -51,7 +51,7 @@ class JwtPolicy:
     @classmethod
     def of(cls, s: Settings) -> JwtPolicy:
         """Return the policy that settings describe."""
-        audiences, algorithms = tuple(listed(s.auth_jwt_audience)), tuple(listed(s.auth_jwt_algorithms))
+        audiences, algorithms = tuple(entries_of(s.auth_jwt_audience)), tuple(entries_of(s.auth_jwt_algorithms))
         return cls(s.auth_jwt_issuer, audiences, algorithms, s.auth_jwt_uid, s.auth_jwt_name, s.auth_jwt_role)
 
 

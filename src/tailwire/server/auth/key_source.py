@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from tailwire.server.auth.public_keys import PublicKey, read_keys, select
+from tailwire.server.auth.public_keys import PublicKey, read_keys, select_key
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.telemetry.logs import log
 
@@ -80,7 +80,7 @@ class KeySource:
     def _known_key(self, kid: str, algorithm: str) -> PublicKey | None:
         if self._fetched_at is None or self._clock() - self._fetched_at > max(self._kept_for, REFRESH_SECONDS):
             return None
-        return select(self._keys, kid, algorithm)
+        return select_key(self._keys, kid, algorithm)
 
     async def _refresh(self) -> None:
         self._begin()

@@ -65,7 +65,7 @@ def read_keys(content: bytes) -> list[PublicKey]:
     return found
 
 
-def select(keys: Iterable[PublicKey], kid: str, algorithm: str) -> PublicKey | None:
+def select_key(keys: Iterable[PublicKey], kid: str, algorithm: str) -> PublicKey | None:
     """Return the key of a JWT; None if there is none, or if it is not clear which.
 
     Args:

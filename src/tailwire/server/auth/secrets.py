@@ -87,14 +87,14 @@ class SocketPass:
 
 def sign_pass(uid: str, token: str, secret: str, lifetime: float, world: World) -> str:
     """Return a pass, the `jwt` of `PUT /me`. Clients do not read it, so it has a compact format of our own."""
-    said = f"{uid}.{token}.{world.seconds() + int(lifetime)}"
-    return f"{said}.{_signature(said, secret)}"
+    content = f"{uid}.{token}.{world.seconds() + int(lifetime)}"
+    return f"{content}.{_signature(content, secret)}"
 
 
 def read_pass(signed: str, secret: str, world: World) -> SocketPass | None:
     """Return the content of a pass; None if it is forged, damaged or expired."""
-    said = _signed_content(signed, secret)
-    return _unexpired(said, world) if said else None
+    content = _signed_content(signed, secret)
+    return _unexpired(content, world) if content else None
 
 
 def user_of_pass(signed: str, secret: str) -> str:
@@ -103,23 +103,23 @@ def user_of_pass(signed: str, secret: str) -> str:
 
 
 def _signed_content(signed: str, secret: str) -> str:
-    said, _, signature = signed.rpartition(".")
-    right = hmac.compare_digest(_signature(said, secret).encode(), signature.encode("utf-8", "surrogatepass"))
-    return said if right else ""
+    content, _, signature = signed.rpartition(".")
+    right = hmac.compare_digest(_signature(content, secret).encode(), signature.encode("utf-8", "surrogatepass"))
+    return content if right else ""
 
 
 def read_proof(proof: str, secret: str, world: World) -> bool:
     """Return whether a proof (a pass with its signature hashed) was made from a valid pass."""
-    said, _, hashed = proof.rpartition(".")
-    right = hashlib.sha256(_signature(said, secret).encode()).hexdigest()
+    content, _, hashed = proof.rpartition(".")
+    right = hashlib.sha256(_signature(content, secret).encode()).hexdigest()
     is_right = hmac.compare_digest(right.encode(), hashed.encode("utf-8", "surrogatepass"))
-    return is_right and _unexpired(said, world) is not None
+    return is_right and _unexpired(content, world) is not None
 
 
-def _unexpired(said: str, world: World) -> SocketPass | None:
-    uid, token, until = said.split(".")
+def _unexpired(content: str, world: World) -> SocketPass | None:
+    uid, token, until = content.split(".")
     return SocketPass(uid, token) if world.seconds() < int(until) else None
 
 
-def _signature(said: str, secret: str) -> str:
-    return hmac.digest(secret.encode(), said.encode("utf-8", "surrogatepass"), "sha256").hex()
+def _signature(content: str, secret: str) -> str:
+    return hmac.digest(secret.encode(), content.encode("utf-8", "surrogatepass"), "sha256").hex()

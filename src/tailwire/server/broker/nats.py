@@ -27,7 +27,7 @@ _PLACE = re.compile(r"(?:\[(?P<ip>[0-9A-Fa-f:.]+)\]|(?P<name>[^\[\]:/?#@,\s]+))(
 FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.05, 1.0
 
 
-def addresses(url: str) -> list[Address]:
+def parse_addresses(url: str) -> list[Address]:
     """Return the addresses in a URL: `nats://USER:PASSWORD@HOST:PORT,…`, `nats://TOKEN@HOST`, `tls://…`.
 
     Several URLs may be separated by commas. A URL without credentials uses those of the URL before it.
@@ -140,7 +140,7 @@ class NatsBroker:
                 self._connection = None
                 self._metrics.broker_connections_lost += 1
                 self._metrics.broker_connected = 0
-                self._tell_connection_changed()
+                self._report_connection_change()
             try:
                 await self._open()
             except CannotConnect as e:
@@ -150,9 +150,9 @@ class NatsBroker:
                 continue
             pause = FIRST_RETRY_SECONDS
             log.info("connected to NATS again")
-            self._tell_connection_changed()
+            self._report_connection_change()
 
-    def _tell_connection_changed(self) -> None:
+    def _report_connection_change(self) -> None:
         if self._receiver is not None:
             self._receiver.connection_changed()
 

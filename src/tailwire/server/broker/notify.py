@@ -17,7 +17,7 @@ import asyncpg
 
 from tailwire.server.broker.codec import UnknownNews, decode, encode_publication
 from tailwire.server.broker.outgoing import Outgoing
-from tailwire.server.broker.pieces import BadPiece, Pieces, cut
+from tailwire.server.broker.pieces import BadPiece, Pieces, payloads_of
 from tailwire.server.ports.broker import Publication, Receiver, Record
 from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
@@ -146,7 +146,7 @@ class NotifyBroker:
                 pause = min(2 * pause, LONGEST_RETRY_SECONDS)
                 continue
             pause = FIRST_RETRY_SECONDS
-            self._tell_connection_changed()
+            self._report_connection_change()
 
     async def _until_lost(self, connection: Connection) -> None:
         # A connection that was cut off reports nothing, so it is tested with a query.
@@ -165,13 +165,13 @@ class NotifyBroker:
         if self._connection is not None:
             self._connection.terminate()
             self._connection = None
-        self._pieces.forget()
+        self._pieces.clear()
         self._metrics.broker_connections_lost += 1
         self._metrics.broker_connected = 0
         self._metrics.broker_dropped += self._outgoing.clear()
-        self._tell_connection_changed()
+        self._report_connection_change()
 
-    def _tell_connection_changed(self) -> None:
+    def _report_connection_change(self) -> None:
         if self._receiver is not None:
             self._receiver.connection_changed()
 
@@ -222,7 +222,7 @@ class NotifyBroker:
             return
         data = encode_publication(subject, publication)
         self._number += 1
-        if not (data and self.connected and self._outgoing.put(cut(self._name, self._number, data), len(data))):
+        if not (data and self.connected and self._outgoing.put(payloads_of(self._name, self._number, data), len(data))):
             self._metrics.broker_dropped += 1
 
     def record(self, record: Record, publications: Sequence[tuple[str, Publication]]) -> None:

@@ -17,7 +17,7 @@ class BadPiece(ValueError):
     """A payload is not a piece."""
 
 
-def cut(sender: str, number: int, data: bytes) -> list[str]:
+def payloads_of(sender: str, number: int, data: bytes) -> list[str]:
     """Return the payloads that carry a news item.
 
     Args:
@@ -74,6 +74,6 @@ class Pieces:
             self._incomplete.popitem(last=False)
         return None
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Give up what is incomplete, because the connection was lost."""
         self._incomplete.clear()

@@ -17,7 +17,7 @@ END_SECONDS = 10.0
 KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR", "TEMP")
 
 
-class Ended(Exception):
+class ChildEnded(Exception):
     """The child has ended without an answer."""
 
 
@@ -25,7 +25,7 @@ class TooSlow(Exception):
     """The child took too long, and was killed."""
 
 
-FAILURES = (OSError, Ended, TooSlow)
+FAILURES = (OSError, ChildEnded, TooSlow)
 """What `ChildProcess.ask` may raise."""
 
 
@@ -79,7 +79,7 @@ class ChildProcess:
         was_running = self.pid is not None
         try:
             return self._ask_once(job, priority)
-        except Ended:
+        except ChildEnded:
             if not was_running or self._closed or self._code() != 0:
                 raise
             return self._ask_once(job, priority)  # it has ended at this moment because it was not used
@@ -103,7 +103,7 @@ class ChildProcess:
         self._end()
         if late.is_set():
             raise TooSlow(f"it took more than {self._deadlines[priority]:g} seconds")
-        raise Ended(f"its process ended with {self._code()}")
+        raise ChildEnded(f"its process ended with {self._code()}")
 
     def _exchanged(self, child: subprocess.Popen[bytes], job: bytes) -> bytes | None:
         # The answer; None if the child has ended.
@@ -123,7 +123,7 @@ class ChildProcess:
 
     def _start_child(self, priority: str) -> subprocess.Popen[bytes]:
         if self._closed:
-            raise Ended("the server is stopping")
+            raise ChildEnded("the server is stopping")
         if self._child is None or self._child.poll() is not None or self._priority != priority:
             self._end()
             # Neither the settings, which may contain secrets, nor the server's open files are inherited.

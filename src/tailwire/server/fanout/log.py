@@ -83,7 +83,7 @@ class MessageLog:
 
         self._passing = IdWaiters(lambda: self._order.end, want)
         self.passed = self._passing.wait_for
-        self._looking = LogPoller(reader, lambda: remote.connected, self._looked, loop)
+        self._looking = LogPoller(reader, lambda: remote.connected, self._on_look, loop)
         self._looks: deque[tuple[int, float]] = deque()  # highest ids that are not passed yet, and when they were seen
         self.settled = 0
         self._order: Order[Item] = Order(sys.maxsize)  # until `start` every id counts as passed
@@ -123,7 +123,7 @@ class MessageLog:
         self._changes.start(look.newest_change)
         if doubts != self._doubts:  # not confirmed, or the connection has changed meanwhile
             self._doubt()
-        self._looked(look, began)
+        self._on_look(look, began)
         self._looking.start()
 
     async def close(self) -> None:
@@ -252,7 +252,7 @@ class MessageLog:
         self._looking.connection_changed()
         self._advance()
 
-    def _looked(self, look: Look, began: float) -> None:
+    def _on_look(self, look: Look, began: float) -> None:
         order = self._order
         missed_changes = look.highest > order.end and look.oldest_change > order.end + 1
         if missed_changes or began - self._feed.complete_at > UNHEARD_SECONDS:
@@ -344,13 +344,13 @@ class MessageLog:
     def _subscribe_early(self, groups: set[str]) -> bool:
         # Before users of this process join groups that have no socket here, it subscribes to them. Until that is in
         # effect, records come without their messages: these are read, and what was read is read again.
-        wanted = groups - self._early if self._remote.carries_messages else set()
-        for subject in wanted:
+        new_groups = groups - self._early if self._remote.carries_messages else set()
+        for subject in new_groups:
             self._remote.subscribe(subject)
-        self._early |= wanted
-        if wanted:
+        self._early |= new_groups
+        if new_groups:
             self._doubt()
-        return bool(wanted)
+        return bool(new_groups)
 
     def _process_page(self, page: LogPage) -> None:
         self._metrics.log_entries_read += len(page.messages) + len(page.changes)

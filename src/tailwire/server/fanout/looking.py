@@ -32,7 +32,7 @@ class LogPoller:
     ) -> None:
         self._reader = reader
         self._connected = connected
-        self._looked = looked
+        self._on_look = looked
         self._loop = loop
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -79,7 +79,7 @@ class LogPoller:
             except Exception:  # noqa: BLE001 - logged; without looks, lost messages would not be noticed
                 log.exception("the state of the log cannot be read")
                 continue
-            self._looked(look, began)
+            self._on_look(look, began)
 
     async def close(self) -> None:
         """Stop polling."""

@@ -35,7 +35,7 @@ class ChangeNumbers:
     def __init__(self, end: int) -> None:
         self.end = end
         self.arrived: set[str] = set()
-        self._heard: dict[int, set[str]] = {}
+        self._received: dict[int, set[str]] = {}
         self._late: dict[int, dict[str, None]] = {}
         self._had: dict[int, set[tuple[str, str]]] = {}  # subjects and users who received it and have left
         # Users who have left a subject: when, and up to which number changes may concern them still.
@@ -61,13 +61,13 @@ class ChangeNumbers:
         self.arrived.add(subject)
         if number <= self.end:
             return False
-        subjects = self._heard.setdefault(number, set())
+        subjects = self._received.setdefault(number, set())
         if subject in subjects:
             return False
         subjects.add(subject)
-        if len(self._heard) > MAX_KNOWN_NUMBERS:
-            self._forgotten = max(self._heard)
-            self._heard = {}
+        if len(self._received) > MAX_KNOWN_NUMBERS:
+            self._forgotten = max(self._received)
+            self._received = {}
             self._had = {}
         return True
 
@@ -77,7 +77,7 @@ class ChangeNumbers:
         Args:
             held: numbers that have come, but are not delivered yet.
         """
-        for number, subjects in self._heard.items():
+        for number, subjects in self._received.items():
             if subject in subjects and number not in held and (subject, uid) not in self._had.get(number, ()):
                 self._late.setdefault(number, {})[uid] = None
         self._left.pop((subject, uid), None)
@@ -88,7 +88,7 @@ class ChangeNumbers:
         Args:
             held: numbers that have come, but are not delivered yet.
         """
-        for number, subjects in self._heard.items():
+        for number, subjects in self._received.items():
             if subject in subjects and number not in held and uid not in self._late.get(number, ()):
                 self._had.setdefault(number, set()).add((subject, uid))
         self._left.pop((subject, uid), None)
@@ -123,7 +123,7 @@ class ChangeNumbers:
         """Record the newest number in the store, which was read after the time `began`."""
         if newest < self.end:  # the database was reverted to an older copy
             self.end, self._forgotten = newest, 0
-            self._heard.clear()
+            self._received.clear()
             self._late.clear()
             self._had.clear()
             self._left.clear()
@@ -139,7 +139,7 @@ class ChangeNumbers:
 
         `PERHAPS`: it may have happened before the subscription, or they have received more than is remembered.
         """
-        if number <= self.end or subject in self._heard.get(number, ()):
+        if number <= self.end or subject in self._received.get(number, ()):
             return Missing.NO
         sure = number > self._since.get(subject, 0) and number > self._forgotten
         return Missing.YES if sure else Missing.PERHAPS
@@ -149,9 +149,9 @@ class ChangeNumbers:
         if number <= self.end:
             return
         self.end = number
-        for heard in _up_to(number, self._heard):
-            del self._heard[heard]
-            self._late.pop(heard, None)
+        for settled in _up_to(number, self._received):
+            del self._received[settled]
+            self._late.pop(settled, None)
         for had in _up_to(number, self._had):
             del self._had[had]
         for key in [key for key, (_, until) in self._left.items() if until <= number]:

@@ -182,11 +182,11 @@ class Overload:
         elif by_sends < BY_SENDS[-1][0] or self._allowed < self._sustained:
             self._allowed = min(self._most_sends, self._allowed * 1.05 + 1)
 
-    def _level_for(self, wanted: Level, now: float) -> None:
-        if wanted >= self.level:
+    def _level_for(self, level: Level, now: float) -> None:
+        if level >= self.level:
             self._calm_since = now
-            if wanted > self.level:
-                self._change(wanted)
+            if level > self.level:
+                self._change(level)
         elif now - self._calm_since >= RECOVERY_SECONDS:
             self._calm_since = now
             self._change(Level(self.level - 1))

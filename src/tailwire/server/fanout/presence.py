@@ -33,7 +33,7 @@ def _is_foreground(hub: Hub, uid: str) -> bool:
     return bool(hub.sockets_of(uid)) and uid not in hub.away
 
 
-class AlonePresence:
+class SingleProcessPresence:
     """The `ports.presence.Presence` of a process that is alone on its store."""
 
     def __init__(self, hub: Hub) -> None:
@@ -53,7 +53,7 @@ class AlonePresence:
         """Return whether an app of a user is connected and in the foreground."""
         return _is_foreground(self._hub, uid)
 
-    def is_elsewhere(self, uid: str) -> bool:
+    def is_online_elsewhere(self, uid: str) -> bool:
         """Return False: there is no other process."""
         return False
 
@@ -116,16 +116,16 @@ class SharedPresence:
     async def _store(self) -> None:
         try:
             while self._waiting:
-                await self._store_some()
+                await self._store_batch()
         finally:
             self._task = None
 
-    async def _store_some(self) -> None:
+    async def _store_batch(self) -> None:
         uids = list(self._waiting)[:USERS_PER_CALL]
         calls = {uid: self._waiting.pop(uid) for uid in uids}
         users = [_here(self._hub, uid) for uid in uids]
         try:
-            noted = await self._table.store_online(users)
+            stored = await self._table.store_online(users)
         except Exception as e:  # noqa: BLE001 - those who wait for it must go on, whatever it is
             # They continue with what is known here, which is stored in the table later.
             if isinstance(e, Refused):
@@ -139,14 +139,14 @@ class SharedPresence:
                 self._waiting.setdefault(user.uid, [])
             await asyncio.sleep(RETRY_SECONDS)
             return
-        if self._process not in (0, noted.process):
-            self._tell_again()
-        elif noted.version != self._version + 1 and self._version:
+        if self._process not in (0, stored.process):
+            self._report_again()
+        elif stored.version != self._version + 1 and self._version:
             self._store_users(self._hub.online_users())  # the table was emptied meanwhile, by a crash of the database
-        self._process, self._version = noted.process, noted.version
-        self._hub.broker.publish(PRESENCE_DELTAS_SUBJECT, PresenceDelta(noted.process, noted.version, tuple(users)))
+        self._process, self._version = stored.process, stored.version
+        self._hub.broker.publish(PRESENCE_DELTAS_SUBJECT, PresenceDelta(stored.process, stored.version, tuple(users)))
         returned = []
-        for user, transition in zip(users, noted.transitions, strict=True):
+        for user, transition in zip(users, stored.transitions, strict=True):
             self._answer(calls[user.uid], transition)
             if user.uid in self._again and transition.before is State.OFFLINE is not transition.after:
                 returned.append(user.uid)
@@ -159,7 +159,7 @@ class SharedPresence:
             if not future.cancelled():
                 future.set_result(transition)
 
-    def _tell_again(self) -> None:
+    def _report_again(self) -> None:
         # This process was declared dead: its users were reported as offline, unless they are elsewhere.
         self._again.update(self._hub.online_users())
         self._store_users(self._again)
@@ -176,7 +176,7 @@ class SharedPresence:
         """Return whether an app of a user is connected and in the foreground, here or at another process."""
         return _is_foreground(self._hub, uid) or self._state_elsewhere(uid) is State.ONLINE
 
-    def is_elsewhere(self, uid: str) -> bool:
+    def is_online_elsewhere(self, uid: str) -> bool:
         """Return whether a user is online at another process."""
         return uid in self._elsewhere
 
@@ -224,7 +224,7 @@ class SharedPresence:
         """
         mine, versions = await self._table.versions()
         if self._process not in (0, mine):
-            self._tell_again()
+            self._report_again()
         elif self._process and mine not in versions and not self._waiting:
             self._store_users(self._hub.online_users())  # the table was emptied
         for process in [process for process in self._versions if process not in alive]:

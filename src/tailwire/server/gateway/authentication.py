@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from tailwire.server.actions.sessions import Admitted, Sessions
-from tailwire.server.config import Settings, offered
+from tailwire.server.config import Settings, offered_features
 from tailwire.server.fanout.overload import Overload
-from tailwire.server.gateway.frames import Auth, subscription
+from tailwire.server.gateway.frames import Auth, presence_subscription
 from tailwire.server.gateway.server_frames import auth_result
 from tailwire.server.gateway.sockets import Socket
 from tailwire.server.limits.cooldowns import Cooldowns
@@ -17,7 +17,7 @@ from tailwire.server.limits.failed_authentications import TOO_MANY_GUESSES, Fail
 from tailwire.server.limits.guess_limiter import GuessLimiter
 from tailwire.server.ports.refusal import NotAuthenticated
 from tailwire.server.ports.world import World
-from tailwire.server.telemetry.connections import record
+from tailwire.server.telemetry.connections import add_event
 from tailwire.server.telemetry.metrics import Metrics
 from tailwire.wire.close_codes import CloseCode
 
@@ -60,7 +60,7 @@ class Authenticator:
         self._epoch = epoch
         self._app_id = app_id
         self._cooldowns = Cooldowns(FLOOD_COOLDOWN_SECONDS, loop.time)
-        self._offered = offered(settings)
+        self._offered = offered_features(settings)
 
     def flooded(self, socket: Socket) -> None:
         """Record that a socket was closed for flooding. Its token is refused for a while."""
@@ -85,7 +85,7 @@ class Authenticator:
         socket.device, socket.platform = device, auth.platform
         socket.features = self._offered.intersection(auth.client.features)
         socket.chained = "chain" in socket.features
-        socket.presence = subscription(auth.presence_subscription, auth.roles)
+        socket.presence = presence_subscription(auth.presence_subscription, auth.roles)
         socket.uid = admitted.uid
         if socket.unauthenticated_slot is not None:
             socket.unauthenticated_slot.free()
@@ -127,7 +127,7 @@ class Authenticator:
             return
         self._store_token(socket, admitted)
         self._metrics.renewals += 1
-        record(socket.history, self._loop.time(), "token renewed")
+        add_event(socket.history, self._loop.time(), "token renewed")
         self.welcome(socket)
 
     def welcome(self, socket: Socket) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from itertools import count
 
 from tailwire.server.gateway.sockets import Socket
-from tailwire.server.telemetry.connections import ConnectionRow, EndedConnections, end_of, record
+from tailwire.server.telemetry.connections import ConnectionRow, EndedConnections, add_event, end_of
 
 
 class OpenConnections:
@@ -34,9 +34,9 @@ class OpenConnections:
 
     def record_change(self, socket: Socket, kind: str, detail: str = "") -> None:
         """Record that something about a socket has changed."""
-        record(socket.history, self._clock(), kind, detail)
+        add_event(socket.history, self._clock(), kind, detail)
 
-    def ended_now(self, socket: Socket) -> None:
+    def keep_ended(self, socket: Socket) -> None:
         """Keep a socket that is closed among those that ended."""
         if self._sockets.pop(socket.number, None) is not None:
             self.record_change(socket, "ended", socket.ended_by)

@@ -116,14 +116,14 @@ def body_of(frame: ClientFrame, kind: Any) -> Any:
     return decode_part(frame.body, kind)
 
 
-def subscription(asked: str | list[str] | None, roles: list[str]) -> frozenset[str] | None:
+def presence_subscription(requested: str | list[str] | None, roles: list[str]) -> frozenset[str] | None:
     """Return the roles whose presence a client subscribes to, `ALL_USERS` or `FRIENDS_ONLY`; None for no presence."""
-    if asked == "ALL_USERS":
+    if requested == "ALL_USERS":
         return ALL_USERS
-    if asked == "FRIENDS":
+    if requested == "FRIENDS":
         return FRIENDS_ONLY
-    if asked == "ROLES":
-        asked = roles
-    if isinstance(asked, list):
-        return frozenset(asked[:MAX_PRESENCE_ROLES]) or None
+    if requested == "ROLES":
+        requested = roles
+    if isinstance(requested, list):
+        return frozenset(requested[:MAX_PRESENCE_ROLES]) or None
     return None

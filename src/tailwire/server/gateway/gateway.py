@@ -104,7 +104,7 @@ class Gateway:
             return
         del self._sockets[socket]
         self.metrics.sockets -= 1
-        self.connections.ended_now(socket)
+        self.connections.keep_ended(socket)
         self._access.socket_closed(
             uid=socket.uid, device=socket.device, address=socket.address, cause=socket.ended_by,
             seconds=self.loop.time() - socket.opened_at,
@@ -265,11 +265,11 @@ class Gateway:
         self._authenticator.welcome(socket)
         self.metrics.authenticated += 1
         last = auth.client.last
-        came_back = f"came back after {last.cause[:MAX_CAUSE_CHARACTERS]}" if last is not None and last.cause else ""
-        self.connections.record_change(socket, "authenticated", came_back)
+        detail = f"came back after {last.cause[:MAX_CAUSE_CHARACTERS]}" if last is not None and last.cause else ""
+        self.connections.record_change(socket, "authenticated", detail)
         self._access.socket_opened(uid=socket.uid, device=socket.device, address=socket.address)
         if last is not None and "cause" in socket.features:
-            self.metrics.came_back(last.cause, last.lived, last.attempts)
+            self.metrics.count_reconnect(last.cause, last.lived, last.attempts)
         if first:
             await self._ephemeral.user_came_online(socket.uid, auth.platform)
         else:

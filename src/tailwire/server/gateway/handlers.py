@@ -12,7 +12,7 @@ from tailwire.server.gateway.authentication import Authenticator
 from tailwire.server.gateway.frames import AppState, Auth, ClientFrame, Receipt, Transient, Typing
 from tailwire.server.gateway.sockets import Socket
 from tailwire.server.ports.refusal import Refused
-from tailwire.server.telemetry.connections import record
+from tailwire.server.telemetry.connections import add_event
 from tailwire.wire.frames import FrameType
 
 WINDOW_GRACE_SECONDS = 5.0
@@ -68,10 +68,10 @@ class FrameHandlers:
             socket.window = body.window
             now = self._clock()
             socket.background_until = now + body.window + WINDOW_GRACE_SECONDS
-            record(socket.history, now, "background", f"for {body.window:g} s")
+            add_event(socket.history, now, "background", f"for {body.window:g} s")
         elif body.state == "foreground":
             socket.background_until = 0.0
-            record(socket.history, self._clock(), "foreground")
+            add_event(socket.history, self._clock(), "foreground")
         else:
             raise Refused("ERR_BAD_REQUEST", {"body": "Use background with a window of up to 120 s, or foreground."})
         self._app_state_changed(socket.uid)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from tailwire.server.gateway.sockets import Socket
 from tailwire.server.limits.acknowledged import acknowledged_bytes, unacknowledged_bytes
-from tailwire.server.telemetry.connections import record
+from tailwire.server.telemetry.connections import add_event
 
 PROBE_AFTER_SHARE = 0.75
 """The share of the silence limit after which a socket is pinged. The rest is the time for its reply."""
@@ -50,7 +50,7 @@ class LivenessCheck:
         probe = socket.probe
         if probe is None or probe.since < socket.heard_at:
             socket.ping()
-            record(socket.history, now, "pinged", f"silent for {now - socket.heard_at:.0f} s")
+            add_event(socket.history, now, "pinged", f"silent for {now - socket.heard_at:.0f} s")
             acknowledged = acknowledged_bytes(socket.transport)
             socket.probe = Probe(now, acknowledged, acknowledged + unacknowledged_bytes(socket.transport))
             return False

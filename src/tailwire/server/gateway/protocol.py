@@ -21,7 +21,7 @@ from tailwire.server.gateway.liveness import Probe
 from tailwire.server.gateway.server_frames import refusal_body
 from tailwire.server.limits.slots import Slot
 from tailwire.server.ports.refusal import Refused
-from tailwire.server.telemetry.connections import ConnectionEvent, record
+from tailwire.server.telemetry.connections import ConnectionEvent, add_event
 from tailwire.wire.close_codes import CloseCode
 from tailwire.wire.frames import CLIENT_HEADER, PROOF_HEADER
 
@@ -217,12 +217,12 @@ class SocketProtocol(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Mark the socket as slow: more than `slow_drop` bytes are buffered."""
         self.slow = True
-        record(self.history, self.gateway.loop.time(), "slow")
+        add_event(self.history, self.gateway.loop.time(), "slow")
 
     def resume_writing(self) -> None:
         """Mark the socket as no longer slow: the peer has received enough of the buffered bytes."""
         self.slow = False
-        record(self.history, self.gateway.loop.time(), "no longer slow")
+        add_event(self.history, self.gateway.loop.time(), "no longer slow")
 
     def shutdown(self) -> None:
         """Close the socket because the server stops. Called by uvicorn."""

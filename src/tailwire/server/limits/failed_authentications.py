@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 
 from tailwire.server.limits.buckets import Buckets
-from tailwire.server.limits.networks import counted_as
+from tailwire.server.limits.networks import counting_key
 from tailwire.server.telemetry.logs import report
 from tailwire.server.telemetry.metrics import Metrics
 
@@ -59,7 +59,7 @@ class FailedAuthentications:
             key: the id of a known key.
         """
         self._metrics.failed_authentications[reason] += 1
-        if self._of_one.take(counted_as(address)) or self._of_all.take(""):
+        if self._of_one.take(counting_key(address)) or self._of_all.take(""):
             self._unlogged += 1
             return
         unlogged, self._unlogged = self._unlogged, 0

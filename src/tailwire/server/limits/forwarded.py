@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Iterator
 
-from tailwire.server.limits.networks import Network, networks, plain
+from tailwire.server.limits.networks import Network, parse_networks, unmapped
 
 X_FORWARDED_FOR = "x-forwarded-for"
 FORWARDED = "forwarded"
@@ -32,7 +32,7 @@ class TrustedProxies:
     """
 
     def __init__(self, names: str = "", header: str = X_FORWARDED_FOR) -> None:
-        self._networks: tuple[Network, ...] = networks(names)
+        self._networks: tuple[Network, ...] = parse_networks(names)
         self._header = header.encode()
 
     def trusts(self, address: str) -> bool:
@@ -40,7 +40,7 @@ class TrustedProxies:
         if not self._networks:
             return False
         try:
-            parsed = plain(ipaddress.ip_address(address))
+            parsed = unmapped(ipaddress.ip_address(address))
         except ValueError:
             return False
         return any(parsed.version == network.version and parsed in network for network in self._networks)
@@ -56,10 +56,10 @@ class TrustedProxies:
         Returns:
             The address, and `http`, `https` or "" (unknown).
         """
-        said = [value for name, value in headers if name == self._header]
+        values = [value for name, value in headers if name == self._header]
         if self._header == FORWARDED.encode():
-            return self._by_forwarded(peer, b",".join(said).decode("latin-1"))
-        hops = b",".join(said).decode("latin-1").split(",") if said else []
+            return self._by_forwarded(peer, b",".join(values).decode("latin-1"))
+        hops = b",".join(values).decode("latin-1").split(",") if values else []
         protocols = [value for name, value in headers if name == b"x-forwarded-proto"]
         scheme = protocols[-1].decode("latin-1").rpartition(",")[2].strip().lower() if protocols else ""
         found = self._last_untrusted(peer, (address_of(hop) for hop in reversed(hops)))
@@ -96,7 +96,7 @@ def address_of(hop: str) -> str:
         if not _is_port(port):
             return ""
     try:
-        return str(plain(ipaddress.ip_address(hop))) if "%" not in hop else ""
+        return str(unmapped(ipaddress.ip_address(hop))) if "%" not in hop else ""
     except ValueError:
         return ""
 

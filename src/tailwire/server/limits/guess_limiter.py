@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 
 from tailwire.server.limits.buckets import MAX_KEYS, Buckets
-from tailwire.server.limits.networks import counted_as
+from tailwire.server.limits.networks import counting_key
 
 MAX_KNOWN_SECRETS = 1_000
 
@@ -36,7 +36,7 @@ class GuessLimiter:
         """
         if not self._suspects:
             return 0.0
-        until, known = self._suspects.get(counted_as(address), self._unsuspected)
+        until, known = self._suspects.get(counting_key(address), self._unsuspected)
         left = until - self._clock()
         return left if left > 0 and hash(secret) not in known else 0.0
 
@@ -58,14 +58,14 @@ class GuessLimiter:
 
     def record_success(self, address: str, secret: Hashable) -> None:
         """Record that a secret from an address was valid."""
-        if self._suspects and (suspect := self._suspects.get(counted_as(address))):
+        if self._suspects and (suspect := self._suspects.get(counting_key(address))):
             known = suspect[1]
             if len(known) < MAX_KNOWN_SECRETS:
                 known[hash(secret)] = None
 
     def record_failure(self, address: str) -> None:
         """Record that a secret from an address was wrong."""
-        address = counted_as(address)
+        address = counting_key(address)
         wait = self._tries.take(address)
         if address not in self._suspects:
             if len(self._suspects) >= MAX_KEYS:

@@ -10,17 +10,17 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
-def plain(address: Address) -> Address:
+def unmapped(address: Address) -> Address:
     """Return an address, with an IPv4-mapped IPv6 address converted to IPv4."""
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return address if mapped is None else mapped
 
 
 @lru_cache(maxsize=4096)
-def counted_as(address: str) -> str:
+def counting_key(address: str) -> str:
     """Return the key under which an address is counted; text that is not an IP address is its own key."""
     try:
-        parsed = plain(ipaddress.ip_address(address.partition("%")[0]))
+        parsed = unmapped(ipaddress.ip_address(address.partition("%")[0]))
     except ValueError:
         return address
     if parsed.version == 4:
@@ -28,7 +28,7 @@ def counted_as(address: str) -> str:
     return str(ipaddress.ip_network((parsed, IPV6_PREFIX_LENGTH), strict=False))
 
 
-def networks(names: str) -> tuple[Network, ...]:
+def parse_networks(names: str) -> tuple[Network, ...]:
     """Parse a comma-separated list of networks (`10.0.0.0/8`) or single addresses.
 
     Raises:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tailwire.server.limits.networks import counted_as
+from tailwire.server.limits.networks import counting_key
 
 
 class Slot:
@@ -34,7 +34,7 @@ class ConnectionSlots:
 
     def take(self, address: str) -> Slot | None:
         """Take a slot. Return None if all slots of the address are in use."""
-        key = counted_as(address)
+        key = counting_key(address)
         taken = self._taken.get(key, 0)
         if 0 < self._most <= taken:
             return None
@@ -50,4 +50,4 @@ class ConnectionSlots:
 
     def count_taken(self, address: str) -> int:
         """Return how many slots of an address are in use."""
-        return self._taken.get(counted_as(address), 0)
+        return self._taken.get(counting_key(address), 0)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 from urllib.parse import urlsplit
 
-from tailwire.server.limits.networks import Address, Network, networks, plain
+from tailwire.server.limits.networks import Address, Network, parse_networks, unmapped
 
 ANY = "any"
 LOOPBACK_NETWORKS = "127.0.0.0/8, ::1"
@@ -31,7 +31,7 @@ class Targets:
         self._setting = setting
         words = [word.strip() for word in names.split(",")]
         self._any = ANY in words
-        self._networks: tuple[Network, ...] = networks(",".join(word for word in words if word != ANY))
+        self._networks: tuple[Network, ...] = parse_networks(",".join(word for word in words if word != ANY))
 
     def allows(self, address: str) -> bool:
         """Return whether an IP address is allowed; False for text that is not an IP address."""
@@ -64,7 +64,7 @@ class Targets:
 
 def _reachable_by(address: Address) -> list[Address]:
     # All addresses that one address may lead to.
-    address = plain(address)
+    address = unmapped(address)
     if isinstance(address, ipaddress.IPv4Address):
         return [address]
     if address in _IPV4_WITHIN:

@@ -95,7 +95,7 @@ class AuditStore(Protocol):
     def add(self, entry: AuditEntry) -> Awaitable[None]:
         """Store an entry in a transaction of its own."""
 
-    async def find(self, wanted: AuditFilter) -> list[AuditRow]:
+    async def find(self, criteria: AuditFilter) -> list[AuditRow]:
         """Return entries, newest first."""
 
     async def last_entry(self, action: str) -> AuditRow | None:

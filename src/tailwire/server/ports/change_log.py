@@ -118,7 +118,7 @@ class EndedMembership(NamedTuple):
     until_id: int
 
 
-class Forgotten(NamedTuple):
+class ForgottenEntries(NamedTuple):
     """The entries that are no longer in the log: those up to `number`, which happened up to the message `after_id`."""
 
     number: int
@@ -153,7 +153,7 @@ def receipt_of_all(conversation: ConversationKey, message_id: int, uid: str, sen
     return Change(conversation, f"{kind} {sender}", kind, uid, "", sender, message_id)
 
 
-def own(kind: ChangeKind, uid: str, device: str, *, message_id: int = 0, detail: str = "") -> Change:
+def own_change(kind: ChangeKind, uid: str, device: str, *, message_id: int = 0, detail: str = "") -> Change:
     """Return a change that concerns the other devices of the user who made it."""
     what = {
         ChangeKind.SAVED: "saved", ChangeKind.UNSAVED: "saved",
@@ -167,7 +167,7 @@ def conversation_removed(conversation: ConversationKey, uid: str, device: str) -
 
     They are named by the uids of both users; the one of a group, whose members all receive it, by "".
     """
-    change = own(ChangeKind.LIST_REMOVED, uid, device, detail=conversation)
+    change = own_change(ChangeKind.LIST_REMOVED, uid, device, detail=conversation)
     if group_in(conversation):
         return {"": change._replace(subject=conversation)}
     return {one: change._replace(subject=own_subject(one)) for one in participants_of(conversation)}
@@ -211,7 +211,7 @@ class ChangeLog(Protocol):
             heard: numbers of entries to leave out.
         """
 
-    async def forgotten_entries(self) -> Forgotten:
+    async def forgotten_entries(self) -> ForgottenEntries:
         """Return which entries are no longer in the log."""
 
     async def left_after(self, guid: str, uids: Sequence[str], number: int) -> list[str]:

@@ -20,7 +20,7 @@ class ConversationStore(Protocol):
             kind: `user` or `group`.
         """
 
-    async def find(self, wanted: ConversationFilter) -> tuple[list[ConversationRow], int]:
+    async def find(self, criteria: ConversationFilter) -> tuple[list[ConversationRow], int]:
         """Return a page of the conversations that match a filter, newest first, and how many match."""
 
     async def start(self, one: str, other: str, now: int) -> None:

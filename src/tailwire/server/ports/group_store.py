@@ -16,16 +16,16 @@ class GroupStore(Protocol):
     async def get(self, guid: str) -> GroupRow | None:
         """Return a group, or None."""
 
-    async def seen_by(self, guid: str, uid: str) -> tuple[GroupRow, MemberRow | None, BanRow | None] | None:
+    async def get_for(self, guid: str, uid: str) -> tuple[GroupRow, MemberRow | None, BanRow | None] | None:
         """Return a group with the membership and the ban of a user, or None if there is no such group."""
 
-    async def find(self, wanted: GroupFilter) -> tuple[list[GroupRow], int]:
+    async def find(self, criteria: GroupFilter) -> tuple[list[GroupRow], int]:
         """Return a page of the groups that match a filter, and how many match.
 
         A reader sees private groups only where they are a member.
         """
 
-    async def read_on(self, wanted: GroupFilter, position: Position) -> list[GroupRow]:
+    async def read_on(self, criteria: GroupFilter, position: Position) -> list[GroupRow]:
         """Return the groups after a position: by the field that the filter sorts by, and their guid."""
 
     async def add(self, group: GroupRow, *, owner_is_member: bool = True, events: Sequence[Event] = ()) -> bool:
@@ -66,10 +66,10 @@ class MemberStore(Protocol):
     async def in_groups(self, guids: list[str], uid: str) -> dict[str, MemberRow]:
         """Return a user's memberships in the given groups, by guid."""
 
-    async def find(self, wanted: MemberFilter) -> tuple[list[MemberRow], int]:
+    async def find(self, criteria: MemberFilter) -> tuple[list[MemberRow], int]:
         """Return a page of the members that match a filter, by uid, and how many match."""
 
-    async def read_on(self, wanted: MemberFilter, position: Position) -> list[MemberRow]:
+    async def read_on(self, criteria: MemberFilter, position: Position) -> list[MemberRow]:
         """Return the members after a position, by uid."""
 
     async def groups_of(self, uid: str) -> list[str]:
@@ -113,7 +113,7 @@ class MemberStore(Protocol):
     async def ban_of(self, guid: str, uid: str) -> BanRow | None:
         """Return a user's ban from a group, or None."""
 
-    async def bans(self, wanted: MemberFilter) -> tuple[list[BanRow], int]:
+    async def bans(self, criteria: MemberFilter) -> tuple[list[BanRow], int]:
         """Return a page of the bans that match a filter, by uid, and how many match."""
 
     async def unban(self, act: GroupAct, announce: Callable[[GroupStanding], Draft]) -> Stored:

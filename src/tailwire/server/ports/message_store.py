@@ -44,7 +44,7 @@ class MessageStore(Protocol):
     async def mentioned_in(self, message_id: int) -> tuple[str, ...]:
         """Return the uids that a message mentions, in order."""
 
-    async def find(self, wanted: MessageFilter) -> list[ListedRow]:
+    async def find(self, criteria: MessageFilter) -> list[ListedRow]:
         """Return the messages that match a filter."""
 
     async def missed_boundary(self, reader: str, device: str, after: int, most: int) -> int:
@@ -153,7 +153,7 @@ class AnnotationStore(Protocol):
     async def saved_at(self, first: int, last: int, uid: str) -> dict[int, int]:
         """Return when a user saved messages with ids in [first, last], by id."""
 
-    async def subscribe(self, act: MessageAct, *, wanted: bool) -> None:
+    async def subscribe(self, act: MessageAct, *, following: bool) -> None:
         """Follow a thread, or stop following it.
 
         Raises:

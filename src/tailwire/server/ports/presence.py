@@ -31,7 +31,7 @@ class Presence(Protocol):
         Changes of a user that are stored together have one transition.
         """
 
-    def is_elsewhere(self, uid: str) -> bool:
+    def is_online_elsewhere(self, uid: str) -> bool:
         """Return whether a user is online at another process."""
 
     def online_elsewhere(self) -> Collection[str]:

@@ -10,7 +10,7 @@ from enum import IntFlag, StrEnum
 from typing import Literal, NamedTuple
 
 from tailwire.server.ports.conversations import ConversationKey
-from tailwire.wire.bounds import UNCHECKED_BYTES, harmless
+from tailwire.wire.bounds import UNCHECKED_BYTES, parseable
 
 Scope = Literal["admin", "moderator", "participant"]
 """The scope of a member of a group."""
@@ -202,7 +202,7 @@ class ListedRow(NamedTuple):
 
 
 def _as_json(row: MessageRow | ListedRow) -> bytes:
-    parts = [b'{"id":"%d",' % row.id, harmless(row.body)[1:-1]]
+    parts = [b'{"id":"%d",' % row.id, parseable(row.body)[1:-1]]
     parts.append(b',"updatedAt":%d' % row.updated_at)
     if row.delivered_at:
         parts.append(b',"deliveredAt":%d' % row.delivered_at)

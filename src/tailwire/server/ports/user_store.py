@@ -15,10 +15,10 @@ class UserStore(Protocol):
     async def get(self, uid: str) -> UserRow | None:
         """Return a user, or None."""
 
-    async def find(self, wanted: UserFilter) -> tuple[list[UserRow], int]:
+    async def find(self, criteria: UserFilter) -> tuple[list[UserRow], int]:
         """Return a page of the users that match a filter, and how many match."""
 
-    async def read_on(self, wanted: UserFilter, position: Position) -> list[UserRow]:
+    async def read_on(self, criteria: UserFilter, position: Position) -> list[UserRow]:
         """Return the users after a position: by the field that the filter sorts by, and their uid."""
 
     async def add(self, user: UserRow) -> bool:

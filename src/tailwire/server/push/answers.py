@@ -11,7 +11,7 @@ MAX_ANSWER_BYTES = 64 * 1024
 MAX_WAIT_SECONDS = 3600.0
 
 
-async def read(response: Any) -> bytes:
+async def read_body(response: Any) -> bytes:
     """Return the body of a response, as far as it is within bounds."""
     found = bytearray()
     async for piece in response.aiter_raw():
@@ -23,11 +23,11 @@ async def read(response: Any) -> bytes:
 
 def wait_of(headers: Any, now: int) -> float:
     """Return the seconds to wait that a response asks for (`Retry-After`); 0 if it does not."""
-    asked = headers.get("retry-after", "").strip()
-    if asked.isascii() and asked.isdigit():
-        return min(float(asked[:9]), MAX_WAIT_SECONDS)
+    header = headers.get("retry-after", "").strip()
+    if header.isascii() and header.isdigit():
+        return min(float(header[:9]), MAX_WAIT_SECONDS)
     try:
-        at = email.utils.parsedate_to_datetime(asked).timestamp()
+        at = email.utils.parsedate_to_datetime(header).timestamp()
     except (TypeError, ValueError):
         return 0.0
     return min(max(0.0, at - now), MAX_WAIT_SECONDS)

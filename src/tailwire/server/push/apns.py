@@ -8,8 +8,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from tailwire.server.ports.push import Notification, Outcome, Result
 from tailwire.server.ports.world import World
-from tailwire.server.push.answers import object_in, read, wait_of
-from tailwire.server.push.fitting import fitted
+from tailwire.server.push.answers import object_in, read_body, wait_of
+from tailwire.server.push.fitting import fit_payload
 from tailwire.server.push.signing import Signed
 
 TIMEOUT_SECONDS = 10.0
@@ -71,7 +71,7 @@ class Apns:
             async with self._client.stream(
                 "POST", self._url + token, content=_content(notification), headers=headers
             ) as response:
-                return self._outcome(response.status_code, response.headers, await read(response))
+                return self._outcome(response.status_code, response.headers, await read_body(response))
         except httpx2.HTTPError as e:
             return Outcome(Result.LATER, type(e).__name__)
 
@@ -110,4 +110,4 @@ def _content(n: Notification) -> bytes:
             aps["sound"] = "default"
         return {"aps": aps, **n.data, "unreadMessageCount": n.badge}
 
-    return fitted(payload, n.body, MAX_PAYLOAD_BYTES)
+    return fit_payload(payload, n.body, MAX_PAYLOAD_BYTES)

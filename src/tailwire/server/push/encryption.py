@@ -19,12 +19,12 @@ SALT_BYTES, SECRET_BYTES, POINT_BYTES = 16, 16, 65
 _LAST_RECORD = b"\x02"
 
 
-def encoded(raw: bytes) -> str:
+def to_base64url(raw: bytes) -> str:
     """Return bytes in URL-safe Base64, without padding."""
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
-def decoded(text: str) -> bytes:
+def from_base64url(text: str) -> bytes:
     """Return the bytes of a text in URL-safe Base64, with or without padding.
 
     Raises:
@@ -36,7 +36,7 @@ def decoded(text: str) -> bytes:
         raise ValueError("not URL-safe Base64") from e
 
 
-def point(key: ec.EllipticCurvePublicKey) -> bytes:
+def uncompressed_point(key: ec.EllipticCurvePublicKey) -> bytes:
     """Return a public key as an uncompressed point."""
     return key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
 
@@ -65,7 +65,7 @@ def encrypt(
     theirs = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), receiver)
     key = key or ec.generate_private_key(ec.SECP256R1())
     salt = salt or os.urandom(SALT_BYTES)
-    ours = point(key.public_key())
+    ours = uncompressed_point(key.public_key())
     shared = key.exchange(ec.ECDH(), theirs)
     seed = _derived_key(shared, secret, b"WebPush: info\x00" + receiver + ours, 32)
     content_key = _derived_key(seed, salt, b"Content-Encoding: aes128gcm\x00", 16)

@@ -12,8 +12,8 @@ import msgspec
 
 from tailwire.server.ports.push import Notification, Outcome, Result
 from tailwire.server.ports.world import World
-from tailwire.server.push.answers import object_in, read, wait_of
-from tailwire.server.push.fitting import fitted
+from tailwire.server.push.answers import object_in, read_body, wait_of
+from tailwire.server.push.fitting import fit_payload
 from tailwire.server.push.signing import Signed
 
 TIMEOUT_SECONDS = 10.0
@@ -88,7 +88,7 @@ class Fcm:
         try:
             headers = {"authorization": f"Bearer {await self._access_token()}", "content-type": "application/json"}
             async with self._client.stream("POST", self._url, content=content, headers=headers) as response:
-                return self._outcome(response.status_code, response.headers, await read(response))
+                return self._outcome(response.status_code, response.headers, await read_body(response))
         except _NoAccess as e:
             return Outcome(Result.LATER, str(e), e.wait, paused=True)
         except httpx2.HTTPError as e:
@@ -100,7 +100,7 @@ class Fcm:
             return self._access
         form = {"grant_type": GRANT_TYPE, "assertion": self._assertion.token(now)}
         async with self._client.stream("POST", self._account.token_uri, data=form) as response:
-            answer = object_in(await read(response))
+            answer = object_in(await read_body(response))
             wait = wait_of(response.headers, now)
         access, seconds = answer.get("access_token"), answer.get("expires_in")
         if response.status_code != 200 or not isinstance(access, str) or not isinstance(seconds, int):
@@ -145,7 +145,7 @@ def _message(token: str, n: Notification) -> bytes:
     data = {name: str(value) for name, value in n.data.items()} | {"unreadMessageCount": str(n.badge)}
 
     def payload(body: str) -> dict[str, Any]:
-        shown = {"title": n.title, "body": body}
+        visible = {"title": n.title, "body": body}
         android: dict[str, Any] = {
             "collapse_key": n.tag,
             "priority": "NORMAL" if n.silent else "HIGH",
@@ -158,7 +158,7 @@ def _message(token: str, n: Notification) -> bytes:
             "channel_id": ANDROID_CHANNEL,
             "notification_count": n.badge,
         }
-        return {"token": token, "notification": shown, "data": {**data, **shown}, "android": android}
+        return {"token": token, "notification": visible, "data": {**data, **visible}, "android": android}
 
-    found = fitted(payload, n.body, MAX_PAYLOAD_BYTES)
+    found = fit_payload(payload, n.body, MAX_PAYLOAD_BYTES)
     return found if len(found) <= MAX_PAYLOAD_BYTES else msgspec.json.encode(payload(""))

@@ -11,7 +11,7 @@ ELLIPSIS = "…"
 _encode = msgspec.json.Encoder().encode
 
 
-def fitted(payload: Callable[[str], Any], body: str, max_bytes: int) -> bytes:
+def fit_payload(payload: Callable[[str], Any], body: str, max_bytes: int) -> bytes:
     """Return a payload as JSON within a number of bytes, with as much of the body as fits.
 
     Args:

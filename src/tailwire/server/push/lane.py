@@ -116,11 +116,11 @@ class Lane:
             if outcome is None:  # what a device shows already may have to be withdrawn later
                 (sent if one.row.shown and one.token is not None else dropped).append(one.row.id)
             elif outcome.result is Result.SENT:
-                self._metrics.push_tried(self._provider.name, "sent")
+                self._metrics.count_push_attempt(self._provider.name, "sent")
                 self._troubled.pop(one.row.token_hash, None)
                 sent.append(one.row.id)
             elif outcome.result is Result.GONE:
-                self._metrics.push_tried(self._provider.name, "gone")
+                self._metrics.count_push_attempt(self._provider.name, "gone")
                 dropped.append(one.row.id)
                 gone.append(one)
             else:
@@ -143,14 +143,14 @@ class Lane:
             if waits > 0 and not one.row.attempt:
                 return Outcome(Result.LATER, "an earlier notification to this device failed", wait=waits)
             await self._wait_for_turn()
-            if not self._work.may_go_on:
+            if not self._work.may_continue:
                 return _LEFT
             try:
                 async with self._composing:
                     notification: Notification | None = await self._composer.compose(one.row)
             except Refused as e:
                 return e
-            if not self._work.may_go_on:  # this server was paused, and declared dead: nothing is awaited after this
+            if not self._work.may_continue:  # this server was paused, and declared dead: nothing is awaited after this
                 return _LEFT
             if notification is None:
                 return None
@@ -174,10 +174,10 @@ class Lane:
         if outcome.result is Result.LATER:
             self._trouble(row.token_hash, now)
             if now + wait < row.queued_at + self._lifetime:
-                self._metrics.push_tried(self._provider.name, "put off")
+                self._metrics.count_push_attempt(self._provider.name, "put off")
                 await self._store.notifications.put_off(row.id, now + max(1, int(wait)), now, outcome.problem)
                 return
-        self._metrics.push_tried(self._provider.name, "given up")
+        self._metrics.count_push_attempt(self._provider.name, "given up")
         if self._logged_at is None or now - self._logged_at >= LOG_INTERVAL_SECONDS:
             self._logged_at = now
             log.warning(

@@ -10,9 +10,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from tailwire.server.ports.push import Notification, Outcome, Result
 from tailwire.server.ports.world import World
-from tailwire.server.push.answers import read, wait_of
-from tailwire.server.push.encryption import MAX_CONTENT_BYTES, decoded, encoded, encrypt, point
-from tailwire.server.push.fitting import fitted
+from tailwire.server.push.answers import read_body, wait_of
+from tailwire.server.push.encryption import MAX_CONTENT_BYTES, encrypt, from_base64url, to_base64url, uncompressed_point
+from tailwire.server.push.fitting import fit_payload
 from tailwire.server.push.signing import Signed
 
 TIMEOUT_SECONDS = 5.0
@@ -50,7 +50,7 @@ class WebPush:
         self._transport = transport
         self._client: Any = None
         self._signed: dict[str, Signed] = {}
-        self.public_key = encoded(point(key.public_key()))
+        self.public_key = to_base64url(uncompressed_point(key.public_key()))
 
     async def send(self, token: str, notification: Notification) -> Outcome:
         """Send a notification to a browser."""
@@ -62,7 +62,7 @@ class WebPush:
             )
         try:
             subscription = msgspec.json.decode(token, type=_Subscription)
-            receiver, secret = decoded(subscription.keys.p256dh), decoded(subscription.keys.auth)
+            receiver, secret = from_base64url(subscription.keys.p256dh), from_base64url(subscription.keys.auth)
             content = encrypt(_content(notification), receiver, secret)
         except ValueError as e:  # including errors of msgspec and cryptography
             return Outcome(Result.REFUSED, f"the subscription is invalid: {type(e).__name__}")
@@ -76,7 +76,7 @@ class WebPush:
         }
         try:
             async with self._client.stream("POST", subscription.endpoint, content=content, headers=headers) as response:
-                await read(response)
+                await read_body(response)
                 return self._outcome(response)
         except (httpx2.HTTPError, httpx2.InvalidURL) as e:
             return Outcome(Result.LATER, f"{type(e).__name__}: {_host(subscription.endpoint)}")
@@ -116,7 +116,7 @@ def _content(n: Notification) -> bytes:
     def payload(body: str) -> dict[str, Any]:
         return {"title": n.title, "body": body, **n.data, "unreadMessageCount": n.badge, "silent": n.silent}
 
-    return fitted(payload, n.body, MAX_CONTENT_BYTES)
+    return fit_payload(payload, n.body, MAX_CONTENT_BYTES)
 
 
 def _host(url: str) -> str:

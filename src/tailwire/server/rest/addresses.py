@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from tailwire.server.rest.asgi import Scope, headers_of, text
+from tailwire.server.rest.asgi import Scope, header_text, headers_of
 from tailwire.wire.server_settings import settings_to_wire
 
 
@@ -41,7 +41,7 @@ class Addresses:
         else:
             secure = scope["scheme"] == "https"
             try:
-                reached = urlsplit("//" + text(headers_of(scope).get(b"host")))
+                reached = urlsplit("//" + header_text(headers_of(scope).get(b"host")))
                 host, port = reached.hostname or scope["server"][0], reached.port
             except ValueError:
                 host, port = scope["server"]

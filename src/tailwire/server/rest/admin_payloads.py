@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from tailwire.server.actions.payloads import stored, without_none
+from tailwire.server.actions.payloads import stored_json, without_none
 from tailwire.server.actions.roles import RestrictedFeature
 from tailwire.server.actions.webhooks import Webhook
 from tailwire.server.auth.secrets import key_id
@@ -17,11 +17,11 @@ from tailwire.server.rules.features import FEATURES, feature_key
 
 def key_payload(row: KeyRow, key: str = "") -> dict[str, Any]:
     """Return an API key, with its last characters unless the whole key is given."""
-    shown = key or f"…{row.hint}"
+    visible = key or f"…{row.hint}"
     return without_none(
         {
             "id": key_id(row.key_hash),
-            "apiKey": shown,
+            "apiKey": visible,
             "name": row.name,
             "scope": row.scope,
             "createdAt": row.created_at,
@@ -41,7 +41,7 @@ def token_payload(row: TokenRow, token: str = "") -> dict[str, Any]:
             "expiresAt": row.expires_at,
             "platform": row.platform,
             "userAgent": row.user_agent,
-            "appInfo": stored(row.app_info),
+            "appInfo": stored_json(row.app_info),
         }
     )
 
@@ -53,8 +53,8 @@ def role_payload(row: RoleRow) -> dict[str, Any]:
             "role": row.role,
             "name": row.name,
             "description": row.description,
-            "metadata": stored(row.metadata),
-            "settings": stored(row.settings),
+            "metadata": stored_json(row.metadata),
+            "settings": stored_json(row.settings),
             "createdAt": row.created_at or None,
             "updatedAt": row.updated_at or None,
         }

@@ -182,8 +182,8 @@ class RoleRoutes:
     async def _list_restricted(self, call: Call) -> dict[str, Any]:
         q: Paged = call.query
         features = await self._roles.restricted(call.params["role"])
-        shown = [feature_payload(feature) for feature in features[q.offset : q.offset + q.size]]
-        return page(q, shown, len(features))
+        payloads = [feature_payload(feature) for feature in features[q.offset : q.offset + q.size]]
+        return page(q, payloads, len(features))
 
 
 class WebhookRoutes:

@@ -36,10 +36,10 @@ from tailwire.server.rest.asgi import (
     Scope,
     Send,
     error_response,
+    header_text,
     headers_of,
     read_body,
     respond,
-    text,
 )
 from tailwire.server.rest.compression import compressed
 from tailwire.server.rest.numbering import HEADER, number_of
@@ -138,18 +138,18 @@ class Api:
         """Handle a request, as ASGI defines it."""
         if scope["type"] != "http":
             raise RuntimeError(f"unsupported ASGI scope: {scope['type']}")
-        given = headers_of(scope)
-        request_id = given.get(b"x-request-id", b"")
+        fields = headers_of(scope)
+        request_id = fields.get(b"x-request-id", b"")
         if not request_id or SANE_ID.fullmatch(request_id) is None:
             request_id = b"%016x" % random_bits(64)
         trace = Trace(request_id, perf_counter(), (scope["client"] or ("",))[0])
         headers: Headers = [(b"x-request-id", request_id)]
         try:
-            result = await self._respond(scope, receive, given, headers, trace)
+            result = await self._respond(scope, receive, fields, headers, trace)
         except Refused as e:
             _mark_over(trace)
             self._records.record_refusal(e)
-            await self._records.note_number_of_refused(trace)
+            await self._records.store_number_of_refused(trace)
             status, result, more = error_response(e)
             headers += more
         except Exception:  # noqa: BLE001 - logged, and answered with status 500
@@ -173,13 +173,14 @@ class Api:
             self._records.log(trace, scope, status, size, seconds)
 
     async def _respond(
-        self, scope: Scope, receive: Receive, given: dict[bytes, bytes], headers: Headers, trace: Trace
+        self, scope: Scope, receive: Receive, fields: dict[bytes, bytes], headers: Headers, trace: Trace
     ) -> bytes | Streamed | None:
         path, method = strip_base(scope["path"]), scope["method"]
         if method == "OPTIONS":
             headers += PREFLIGHT_HEADERS
             return None
-        if self._hosts.limited and not (path.startswith("/health") or self._hosts.allows(text(given.get(b"host")))):
+        host = header_text(fields.get(b"host"))
+        if self._hosts.limited and not (path.startswith("/health") or self._hosts.allows(host)):
             raise Refused("ERR_HOST_NOT_ALLOWED")
         params: dict[str, str] = {}
         base = partial(self._base, scope)
@@ -192,10 +193,10 @@ class Api:
         sends = operation.rate is RequestKind.SEND
         if sends and (wait := self._overload.seconds_until_allowed()):  # before any work is done
             raise Refused("ERR_TOO_MANY_REQUESTS", BUSY_TEXT, retry_after=wait, limit="most_sends_under_way")
-        caller = trace.caller = await self._authenticate(trace, operation, given, headers)
+        caller = trace.caller = await self._authenticate(trace, operation, fields, headers)
         # Reads of one caller wait for each other. A REST key acts for many users, so its reads are spread.
         current_caller.set(f"{caller.uid} {next(self._numbers) % MAX_KEY_READS}" if caller.system else caller.uid)
-        trace.number = number_of(operation, path, caller, given[HEADER]) if HEADER in given else None
+        trace.number = number_of(operation, path, caller, fields[HEADER]) if HEADER in fields else None
         current_number.set(trace.number)
         if operation.acts_for_user and caller.key and caller.system:
             raise Refused("ERR_BAD_REQUEST", {"onBehalfOf": "Name the user for whom the key acts, in this header."})
@@ -205,12 +206,12 @@ class Api:
         if operation.query is not None:
             call.query = read_query(scope["query_string"], operation.query)
         handler = operation.handler
-        if operation.form_handler is not None and given.get(b"content-type", b"").startswith(b"multipart/"):
+        if operation.form_handler is not None and fields.get(b"content-type", b"").startswith(b"multipart/"):
             handler = operation.form_handler
         elif operation.body is not None:
             call.body = parse(await read_body(receive, self._max_body), operation.body)
             if operation.cost is not None and (more := operation.cost(call.body) - 1) > 0:
-                identity = caller.token or text(given.get(b"apikey"))
+                identity = caller.token or header_text(fields.get(b"apikey"))
                 await self._count(operation.rate, identity, headers, key=not caller.token, count=more)
         if caller.key_hash:
             trace.entry = self._records.audit.begin(
@@ -224,13 +225,13 @@ class Api:
             result = await handler(call)
         if trace.entry is not None:
             await self._records.audit.end(trace.entry)
-        await self._records.note_number(trace)
+        await self._records.store_unstored_number(trace)
         if result is None or isinstance(result, Streamed):
             return result
         body = with_address(_body(result, enveloped_already=operation.enveloped), base)
         if not (operation.compressed and self._compress):
             return body
-        return await compressed(body, given.get(b"accept-encoding"), headers)
+        return await compressed(body, fields.get(b"accept-encoding"), headers)
 
     def _find(self, method: str, path: str) -> tuple[Operation, dict[str, str]]:
         for last in (path.rpartition("/")[2], _PARAMETER):
@@ -245,51 +246,53 @@ class Api:
     # Authentication.
 
     async def _authenticate(
-        self, trace: Trace, operation: Operation, given: dict[bytes, bytes], headers: Headers
+        self, trace: Trace, operation: Operation, fields: dict[bytes, bytes], headers: Headers
     ) -> Caller:
         if operation.access is Access.ANYONE:
             return ANONYMOUS_CALLER
         address = trace.address
         # All secrets are checked together, so that a known one does not exempt guesses at others.
-        secrets = tuple(map(given.get, SECRET_HEADERS))
+        secrets = tuple(map(fields.get, SECRET_HEADERS))
         if wait := self._guesses.seconds_until_allowed(address, secrets):
             self._records.too_many_guesses(trace)
             await asyncio.sleep(REFUSAL_DELAY_SECONDS)
             limit = "wrong_tokens_per_minute"
             raise Refused("ERR_TOO_MANY_REQUESTS", TOO_MANY_GUESSES_TEXT, retry_after=wait, limit=limit)
         try:
-            caller = await self._caller(operation, given, headers)
+            caller = await self._caller(operation, fields, headers)
         except Refused as e:
             if e.code in UNKNOWN_SECRET:
                 self._guesses.record_failure(address)
-            known = key_id(fingerprint(text(given.get(b"apikey")))) if e.code == "AUTH_ERR_NO_ACCESS" else ""
-            self._records.not_authenticated(trace, e, given.get(b"authtoken"), known)
+            known = key_id(fingerprint(header_text(fields.get(b"apikey")))) if e.code == "AUTH_ERR_NO_ACCESS" else ""
+            self._records.not_authenticated(trace, e, fields.get(b"authtoken"), known)
             raise
         self._guesses.record_success(address, secrets)
         return caller
 
-    async def _caller(self, operation: Operation, given: dict[bytes, bytes], headers: Headers) -> Caller:
-        key = given.get(b"apikey")
-        token = given.get(b"authtoken")
-        app_id = given.get(b"appid")
+    async def _caller(self, operation: Operation, fields: dict[bytes, bytes], headers: Headers) -> Caller:
+        key = fields.get(b"apikey")
+        token = fields.get(b"authtoken")
+        app_id = fields.get(b"appid")
         if operation.access is Access.PASS:
-            caller = await self._sessions.pass_caller(text(given.get(b"authorization")))
+            caller = await self._sessions.pass_caller(header_text(fields.get(b"authorization")))
             await self._count(operation.rate, caller.token, headers)
             return caller
         if app_id != self._app_id and (app_id or not key):
             raise Refused("AUTH_ERR_INVALID_APPID" if app_id else "AUTH_ERR_EMPTY_APPID")
-        if key is None and token is None and b"resource" not in given:
+        if key is None and token is None and b"resource" not in fields:
             raise Refused("AUTH_ERR_EMPTY_APIKEY")  # clients send `resource`, so this is a backend without its key
         if operation.access is Access.KEY:
-            await self._sessions.check_key(text(key), "create_user")
+            await self._sessions.check_key(header_text(key), "create_user")
             await self._count(operation.rate, "", headers)
-            return Caller("", "", "", key_hash=fingerprint(text(key)))
+            return Caller("", "", "", key_hash=fingerprint(header_text(key)))
         if operation.access is Access.ADMIN or (key and not token):
-            caller = await self._sessions.key_caller(text(key), text(given.get(b"onbehalfof")))
-            await self._count(operation.rate, text(key), headers, key=True)
+            caller = await self._sessions.key_caller(header_text(key), header_text(fields.get(b"onbehalfof")))
+            await self._count(operation.rate, header_text(key), headers, key=True)
         else:
-            chained = self._chains and CHAIN_HEADER in given
-            caller = await self._sessions.caller(text(token), text(given.get(b"resource")), chained=chained)
+            chained = self._chains and CHAIN_HEADER in fields
+            caller = await self._sessions.caller(
+                header_text(token), header_text(fields.get(b"resource")), chained=chained
+            )
             await self._count(operation.rate, caller.token, headers)
         return caller
 

@@ -36,7 +36,7 @@ def headers_of(scope: Scope) -> dict[bytes, bytes]:
     return dict(scope["headers"])
 
 
-def text(value: bytes | None) -> str:
+def header_text(value: bytes | None) -> str:
     """Return a header value as text, or "" if the header is absent."""
     return value.decode("latin-1") if value else ""
 

@@ -56,15 +56,15 @@ class AuditRoutes:
                 action=q.action, target=q.target, since=q.from_timestamp, until=q.to_timestamp,
             )
         )  # fmt: skip
-        shown = rows[: q.limit]
-        cursor = {"before": shown[-1].id} if len(rows) > q.limit else {}
-        return {"data": [_payload(row) for row in shown], "meta": {"next": cursor}}
+        entries = rows[: q.limit]
+        cursor = {"before": entries[-1].id} if len(rows) > q.limit else {}
+        return {"data": [_payload(row) for row in entries], "meta": {"next": cursor}}
 
 
 def _payload(row: AuditRow) -> dict[str, Any]:
-    shown = {
+    fields = {
         "id": row.id, "at": row.at, "kind": row.kind, "actor": row.actor, "keyName": row.key_name,
         "onBehalfOf": row.on_behalf_of, "action": row.action, "target": row.target, "details": row.details,
         "address": row.address, "requestId": row.request_id,
     }  # fmt: skip
-    return {name: value for name, value in shown.items() if value != ""}
+    return {name: value for name, value in fields.items() if value != ""}

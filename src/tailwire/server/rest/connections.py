@@ -64,9 +64,9 @@ class ConnectionRoutes:
             raise Refused("ERR_BAD_REQUEST", {"state": "Use live or ended."})
         find = self._connections.open_newest_first if q.state == "live" else self._connections.ended_newest_first
         rows = find(uid=q.uid.lower(), before=q.before, limit=q.limit + 1)
-        shown = rows[: q.limit]
-        cursor = {"before": str(shown[-1].id)} if len(rows) > q.limit else {}
-        return {"data": list(map(self._payload, shown)), "meta": {"next": cursor}}
+        page = rows[: q.limit]
+        cursor = {"before": str(page[-1].id)} if len(rows) > q.limit else {}
+        return {"data": list(map(self._payload, page)), "meta": {"next": cursor}}
 
     async def _get(self, call: Call) -> dict[str, Any]:
         return self._payload(self._row(call))
@@ -75,8 +75,8 @@ class ConnectionRoutes:
         return list(map(self._event, self._row(call).events))
 
     def _row(self, call: Call) -> ConnectionRow:
-        asked = call.params["id"]
-        number = int(asked) if asked.isascii() and asked.isdecimal() and len(asked) < 20 else 0
+        text = call.params["id"]
+        number = int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else 0
         row = self._connections.get(number)
         if row is None:
             raise Refused(
@@ -93,15 +93,15 @@ class ConnectionRoutes:
         if row.end is not None:
             facts = {"by": row.end.by, "code": row.end.code, "cause": row.end.cause or None}
             end = without_none({**facts, "at": int(self._wall_time(row.ended_at))})
-        shown = {
+        fields = {
             "id": str(row.id), "uid": row.uid or None, "device": row.device or None, "platform": row.platform or None,
             "address": row.address, "features": list(row.features), "appState": row.app_state or None,
             "openedAt": int(self._wall_time(row.opened_at)), "lastHeardAt": int(self._wall_time(row.heard_at)),
             "life": round((row.ended_at or self._clock()) - row.opened_at, 3), "buffered": row.buffered,
             "slow": row.slow, "end": end,
         }  # fmt: skip
-        return without_none(shown)
+        return without_none(fields)
 
     def _event(self, event: ConnectionEvent) -> dict[str, Any]:
-        shown = {"at": self._wall_time(event.at), "kind": event.kind, "detail": event.detail or None}
-        return without_none(shown)
+        fields = {"at": self._wall_time(event.at), "kind": event.kind, "detail": event.detail or None}
+        return without_none(fields)

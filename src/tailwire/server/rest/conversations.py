@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tailwire.server.actions.authorization import message_id
+from tailwire.server.actions.authorization import parsed_message_id
 from tailwire.server.actions.conversations import Conversations
 from tailwire.server.actions.payloads import conversation_payload
 from tailwire.server.actions.receipts import Receipts
@@ -63,7 +63,7 @@ class ConversationRoutes:
         q: ConversationQuery = call.query
         if q.conversation_type not in ("", "user", "group", "both"):
             raise Refused("ERR_BAD_REQUEST", {"conversationType": "Use user or group."})
-        wanted = ConversationFilter(
+        criteria = ConversationFilter(
             uid=call.caller.uid,
             kind="" if q.conversation_type == "both" else q.conversation_type,
             search=q.search_key,
@@ -77,7 +77,7 @@ class ConversationRoutes:
             offset=q.offset,
         )
         rows, total = await self._conversations.list_page(
-            call.caller, wanted, with_tags=q.with_tags, with_blocks=q.with_blocked_info
+            call.caller, criteria, with_tags=q.with_tags, with_blocks=q.with_blocked_info
         )
         return page(q, list(map(conversation_payload, rows)), total)
 
@@ -119,7 +119,7 @@ class ConversationRoutes:
     async def _mark(self, call: Call, *, read: bool) -> dict[str, Any]:
         up_to = call.body.message_id
         try:
-            number = message_id(up_to) if up_to is not None else None
+            number = parsed_message_id(up_to) if up_to is not None else None
         except Refused as e:
             raise Refused("ERR_BAD_REQUEST", {"messageId": "Use a message id, or leave it out."}) from e
         kind, other = _kind_and_id(call)

@@ -70,14 +70,14 @@ class Order:
         self,
         rows: Sequence[Row],
         size: int,
-        shown: Callable[[Row], Any],
+        render: Callable[[Row], Any],
         stored: Callable[[Row], Any] = lambda row: row,
     ) -> dict[str, Any]:
         """Return a page of the list.
 
         Args:
             rows: the rows of the page, and one more if there is one.
-            shown: returns a row as clients receive it.
+            render: returns a row as clients receive it.
             stored: returns the part of a row that has the attributes in `columns`.
         """
         kept, following = rows[:size], {}
@@ -85,7 +85,7 @@ class Order:
             last = stored(kept[-1])
             position = [self.name, *(getattr(last, column) for column in self.columns)]
             following = {"cursor": base64.urlsafe_b64encode(msgspec.json.encode(position)).rstrip(b"=").decode()}
-        return {"data": [shown(row) for row in kept], "meta": {"next": following}}
+        return {"data": [render(row) for row in kept], "meta": {"next": following}}
 
 
 def _has_type(value: Any, kind: type) -> bool:

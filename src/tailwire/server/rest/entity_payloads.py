@@ -11,50 +11,50 @@ from tailwire.server.actions.uploads import UploadForm
 from tailwire.server.actions.views import BanView, MemberView, ReportView, TokenView, UnreadView, UserView
 
 
-def member_payload(shown: MemberView) -> dict[str, Any]:
+def member_payload(view: MemberView) -> dict[str, Any]:
     """Return the JSON form of a member of a group."""
-    member = shown.member
-    return {**_user(shown.user, member.uid), "scope": member.scope, "joinedAt": member.joined_at}
+    member = view.member
+    return {**_user(view.user, member.uid), "scope": member.scope, "joinedAt": member.joined_at}
 
 
-def ban_payload(shown: BanView) -> dict[str, Any]:
+def ban_payload(view: BanView) -> dict[str, Any]:
     """Return the JSON form of a banned user."""
-    ban = shown.ban
-    return {**_user(shown.user, ban.uid), "scope": ban.scope, "bannedAt": ban.banned_at}
+    ban = view.ban
+    return {**_user(view.user, ban.uid), "scope": ban.scope, "bannedAt": ban.banned_at}
 
 
-def _user(shown: UserView | None, uid: str) -> dict[str, Any]:
-    return user_payload(shown) if shown is not None else {"uid": uid, "name": uid}
+def _user(view: UserView | None, uid: str) -> dict[str, Any]:
+    return user_payload(view) if view is not None else {"uid": uid, "name": uid}
 
 
-def blocked_payload(shown: UserView) -> dict[str, Any]:
+def blocked_payload(view: UserView) -> dict[str, Any]:
     """Return a user in a list of blocked users. `blockedAt` is when they blocked the reader, or were blocked."""
-    mine, theirs = shown.blocks
-    return {**user_payload(shown), "blockedAt": theirs or mine}
+    mine, theirs = view.blocks
+    return {**user_payload(view), "blockedAt": theirs or mine}
 
 
-def token_payload(shown: TokenView) -> dict[str, Any]:
+def token_payload(view: TokenView) -> dict[str, Any]:
     """Return a user with an auth token, and with a pass for a WebSocket if there is one."""
-    fields = {**user_payload(shown.user), "authToken": shown.token}
-    if shown.signed_pass is not None:
-        fields |= {"wsChannel": {"identity": shown.user.row.uid}, "jwt": shown.signed_pass}
+    fields = {**user_payload(view.user), "authToken": view.token}
+    if view.signed_pass is not None:
+        fields |= {"wsChannel": {"identity": view.user.row.uid}, "jwt": view.signed_pass}
     return fields
 
 
-def unread_payload(shown: UnreadView) -> dict[str, Any]:
+def unread_payload(view: UnreadView) -> dict[str, Any]:
     """Return the number of unread messages in a conversation."""
-    return {"entityType": shown.kind, "entityId": shown.partner, "count": shown.count}
+    return {"entityType": view.kind, "entityId": view.partner, "count": view.count}
 
 
-def report_payload(shown: ReportView) -> dict[str, Any]:
+def report_payload(view: ReportView) -> dict[str, Any]:
     """Return the JSON form of a report of a message."""
     return {
-        "message": msgspec.Raw(shown.message) if shown.message is not None else None,
-        "messageId": str(shown.message_id),
-        "flaggedBy": shown.by,
-        "reasonId": shown.reason,
-        "remark": shown.remark,
-        "flaggedAt": shown.at,
+        "message": msgspec.Raw(view.message) if view.message is not None else None,
+        "messageId": str(view.message_id),
+        "flaggedBy": view.by,
+        "reasonId": view.reason,
+        "remark": view.remark,
+        "flaggedAt": view.at,
     }
 
 

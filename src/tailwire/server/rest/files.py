@@ -102,7 +102,7 @@ class FileRoutes:
                 raise Refused("ERR_EMPTY_MESSAGE_FILE")
             ((_, sink),) = form.files
             try:
-                await files.keep_form(signed, sink)
+                await files.store_form_file(signed, sink)
             finally:
                 form.drop()
         finally:
@@ -114,17 +114,17 @@ class FileRoutes:
         name, mime_type = row.name, row.mime_type
         if call.query.thumbnail and row.thumbnail:
             name, mime_type = row.thumbnail, "image/jpeg"
-        shown = mime_type in INLINE_TYPES or mime_type.startswith(INLINE_PREFIXES)
-        disposition = f"{'inline' if shown else 'attachment'}; filename*=UTF-8''{quote(row.file_name, safe='')}"
-        mime_type = mime_type if shown else "application/octet-stream"
+        is_inline = mime_type in INLINE_TYPES or mime_type.startswith(INLINE_PREFIXES)
+        disposition = f"{'inline' if is_inline else 'attachment'}; filename*=UTF-8''{quote(row.file_name, safe='')}"
+        mime_type = mime_type if is_inline else "application/octet-stream"
         headers = [
             (b"content-type", mime_type.encode()),
             (b"content-disposition", disposition.encode()),
             (b"etag", f'"{name}"'.encode()),
             *HEADERS,
         ]
-        given = headers_of(call.scope)
-        if given.get(b"if-none-match") == f'"{name}"'.encode():
+        request_headers = headers_of(call.scope)
+        if request_headers.get(b"if-none-match") == f'"{name}"'.encode():
             return Streamed(304, headers)
         if link := self._uploads.direct_url(name, mime_type, disposition):
             return Streamed(302, [(b"location", link.encode()), (b"content-length", b"0"), *REDIRECT_HEADERS])
@@ -132,7 +132,7 @@ class FileRoutes:
             size = await self._uploads.size(name)
         except FileNotFoundError as e:  # the server crashed between storing the row and the file
             raise Refused("ERR_FILE_NOT_FOUND") from e
-        start, length, status = _range(given.get(b"range"), given.get(b"if-range"), name, size)
+        start, length, status = _range(request_headers.get(b"range"), request_headers.get(b"if-range"), name, size)
         if status == 416:
             return Streamed(416, [*headers, (b"content-range", b"bytes */%d" % size), (b"content-length", b"0")])
         if status == 206:
@@ -159,15 +159,15 @@ async def _with_first_chunk_read(chunks: AsyncIterator[bytes]) -> AsyncIterator[
     return first_and_rest()
 
 
-def _range(wanted: bytes | None, known: bytes | None, name: str, size: int) -> tuple[int, int, int]:
+def _range(header: bytes | None, known: bytes | None, name: str, size: int) -> tuple[int, int, int]:
     # Start, length and status. An invalid range is ignored (RFC 9110, 14.2).
     whole = (0, size, 200)
-    if not wanted or not wanted.startswith(b"bytes=") or b"," in wanted:
+    if not header or not header.startswith(b"bytes=") or b"," in header:
         return whole
     if known is not None and known != f'"{name}"'.encode():
         return whole
-    first, dash, last = wanted[6:].strip().partition(b"-")
-    if not dash or not (first.isdigit() or last.isdigit()) or (first and not first.isdigit()) or len(wanted) > 50:
+    first, dash, last = header[6:].strip().partition(b"-")
+    if not dash or not (first.isdigit() or last.isdigit()) or (first and not first.isdigit()) or len(header) > 50:
         return whole
     if not first:
         length = min(int(last), size)

@@ -94,7 +94,7 @@ class GroupRoutes:
 
     async def _list(self, call: Call) -> dict[str, Any]:
         q: GroupQuery = call.query
-        wanted = GroupFilter(
+        criteria = GroupFilter(
             reader=call.caller.reader,
             joined=q.has_joined and bool(call.caller.reader),
             search=q.search_key,
@@ -108,13 +108,13 @@ class GroupRoutes:
             offset=q.offset,
         )
         if not q.cursor:
-            rows, total = await self._groups.list_page(call.caller, wanted)
+            rows, total = await self._groups.list_page(call.caller, criteria)
             return page(q, list(map(group_payload, rows)), total)
         if q.updated_at:
             raise Refused("ERR_BAD_REQUEST", {"updatedAt": "It is read by page, not by cursor."})
         order = order_by(q.sort_by, q.sort_order, "guid")
         position = order.position_in(q.cursor)
-        found = await self._groups.read_on(call.caller, replace(wanted, limit=q.size + 1, offset=0), position)
+        found = await self._groups.read_on(call.caller, replace(criteria, limit=q.size + 1, offset=0), position)
         return order.page(found, q.size, group_payload, lambda one: one.row)
 
     async def _get(self, call: Call) -> dict[str, Any]:
@@ -135,12 +135,12 @@ class GroupRoutes:
 
     async def _list_members(self, call: Call) -> dict[str, Any]:
         q: MemberQuery = call.query
-        wanted = _filter(call)
+        criteria = _filter(call)
         if not q.cursor:
-            rows, total = await self._members.list_page(call.caller, wanted)
+            rows, total = await self._members.list_page(call.caller, criteria)
             return page(q, list(map(member_payload, rows)), total)
         position = _BY_UID.position_in(q.cursor)
-        found = await self._members.read_on(call.caller, replace(wanted, limit=q.size + 1, offset=0), position)
+        found = await self._members.read_on(call.caller, replace(criteria, limit=q.size + 1, offset=0), position)
         return _BY_UID.page(found, q.size, member_payload, lambda one: one.member)
 
     async def _list_banned(self, call: Call) -> dict[str, Any]:

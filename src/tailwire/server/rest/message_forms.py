@@ -64,10 +64,10 @@ class FormSender:
             await files.turns.wait(call.caller.uid)
             message = await messages.send(call.caller, body.to_message(call.params.get("id")))
         except BaseException:
-            await files.forget(stored)
+            await files.discard(stored)
             raise
         if stored and stored[0].url.encode() not in message:
-            await files.forget(stored)  # a concurrent send with the same muid was stored first
+            await files.discard(stored)  # a concurrent send with the same muid was stored first
         return message
 
 

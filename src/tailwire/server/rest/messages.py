@@ -142,34 +142,34 @@ class MessageRoutes:
     async def _page(
         self, caller: Caller, q: MessageQuery, conversation: ConversationKey | None, *, uid: str = "", guid: str = ""
     ) -> bytes:
-        wanted = _filter(caller, q, conversation)
-        after = wanted.cursor if wanted.newer else None
+        criteria = _filter(caller, q, conversation)
+        after = criteria.cursor if criteria.newer else None
         mark = await self._messages.check_mark(q.mark, after) if q.mark else ""
         log = self._catch_up if q.changes else None
         if log is not None and caller.reader and conversation is None and after is not None:
-            return await self._missed_page(log, caller, q, wanted, mark)
-        rows = await self._messages.list_page(caller, wanted, uid=uid, guid=guid)
+            return await self._missed_page(log, caller, q, criteria, mark)
+        rows = await self._messages.list_page(caller, criteria, uid=uid, guid=guid)
         # Read after the list, so that it covers every removed message that the list lacks.
         pruned = await self._messages.pruned_until(caller, after) if mark and conversation is None else 0
         changes = b""
         if log is not None:
             changes = b'{"known":%d,"until":%d}' % await log.newest(caller, max((row.id for row in rows), default=0))
-        shown = await self._renderer.render_all(rows, caller.reader, following=q.with_thread_subscribed)
-        return enveloped(b"[%b]" % b",".join(shown), _meta(rows, wanted, q.page, mark, pruned, changes))
+        rendered = await self._renderer.render_all(rows, caller.reader, following=q.with_thread_subscribed)
+        return enveloped(b"[%b]" % b",".join(rendered), _meta(rows, criteria, q.page, mark, pruned, changes))
 
     async def _missed_page(
-        self, log: CatchUp, caller: Caller, q: MessageQuery, wanted: MessageFilter, mark: str
+        self, log: CatchUp, caller: Caller, q: MessageQuery, criteria: MessageFilter, mark: str
     ) -> bytes:
-        asked = CatchUpRequest(int(q.changes) if q.changes != NO_MARK else None, tuple(q.heard), q.at_most)
-        page = await log.page(caller, wanted, asked)
-        pruned = await self._messages.pruned_until(caller, wanted.cursor) if mark else 0
+        request = CatchUpRequest(int(q.changes) if q.changes != NO_MARK else None, tuple(q.heard), q.at_most)
+        page = await log.page(caller, criteria, request)
+        pruned = await self._messages.pruned_until(caller, criteria.cursor) if mark else 0
         changes = b'{"known":%d,"more":%b,"lost":%d,"listed":[%b]' % (
             page.known, b"true" if page.more else b"false", page.lost, b",".join(page.changes),
         )  # fmt: skip
         if page.gap:
             changes += b',"gap":{"from":%d,"to":%d}' % page.gap
-        meta = _meta(page.rows, wanted, q.page, mark, pruned, changes + b"}")
-        return enveloped(b"[%b]" % b",".join(page.shown), meta)
+        meta = _meta(page.rows, criteria, q.page, mark, pruned, changes + b"}")
+        return enveloped(b"[%b]" % b",".join(page.encoded), meta)
 
     async def _get(self, call: Call) -> bytes:
         following = call.query.with_thread_subscribed
@@ -177,18 +177,18 @@ class MessageRoutes:
 
 
 def _meta(
-    rows: Sequence[ListedRow], wanted: MessageFilter, number: int, mark: str, pruned: int, changes: bytes
+    rows: Sequence[ListedRow], criteria: MessageFilter, number: int, mark: str, pruned: int, changes: bytes
 ) -> bytes:
     # Clients read on by cursor or by page, and older ones need `pagination` and `cursor` in every response. There is no
     # total, because counting would read the whole conversation for each page.
     cursor = next_ = b""
     if rows:
-        edge = rows[-1] if wanted.newer else rows[0]
-        affix = b"append" if wanted.newer else b"prepend"
+        edge = rows[-1] if criteria.newer else rows[0]
+        affix = b"append" if criteria.newer else b"prepend"
         cursor = b'"affix":"%b","id":"%d","sentAt":%d' % (affix, edge.id, edge.sent_at)
         next_ = b',"next":{%b}' % cursor
-    current = b'"limit":%d,"count":%d' % (wanted.limit, len(rows))
-    pagination = b'"count":%d,"per_page":%d,"current_page":%d' % (len(rows), wanted.limit, number)
+    current = b'"limit":%d,"count":%d' % (criteria.limit, len(rows))
+    pagination = b'"count":%d,"per_page":%d,"current_page":%d' % (len(rows), criteria.limit, number)
     more = b',"mark":"%b"' % mark.encode() if mark else b""
     if pruned:
         more += b',"pruned":"%d"' % pruned
@@ -207,7 +207,7 @@ _NO_RARE_FIELDS = _rare_fields(MessageQuery())
 
 
 def _filter(caller: Caller, q: MessageQuery, conversation: ConversationKey | None) -> MessageFilter:
-    wanted = MessageFilter(
+    criteria = MessageFilter(
         reader=caller.reader,
         conversation_id=conversation,
         newer=q.affix == "append",
@@ -223,7 +223,7 @@ def _filter(caller: Caller, q: MessageQuery, conversation: ConversationKey | Non
         limit=q.size,
     )
     if _rare_fields(q) == _NO_RARE_FIELDS:
-        return wanted
+        return criteria
     mentioned = (caller.uid,) if q.my_mentions_only else tuple(q.mentioned_uids)
     rare: dict[str, Any] = {
         "receiver_type": q.receiver_type,
@@ -243,5 +243,5 @@ def _filter(caller: Caller, q: MessageQuery, conversation: ConversationKey | Non
         "search": q.search_key,
         "offset": q.offset,
     }
-    given = {name: value for name, value in rare.items() if value}
-    return replace(wanted, **given) if given else wanted
+    set_filters = {name: value for name, value in rare.items() if value}
+    return replace(criteria, **set_filters) if set_filters else criteria

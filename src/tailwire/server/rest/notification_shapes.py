@@ -48,8 +48,8 @@ class RegisterPushToken(msgspec.Struct, rename="camel"):
     @property
     def token(self) -> str:
         """The token that is given."""
-        given = self.push_token or self.fcm_token or self.device_token or self.voip_token
-        return given or bytes(self.subscription).decode()
+        token = self.push_token or self.fcm_token or self.device_token or self.voip_token
+        return token or bytes(self.subscription).decode()
 
 
 class UnregisterPushToken(msgspec.Struct, rename="camel"):

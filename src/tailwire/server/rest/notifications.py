@@ -154,11 +154,11 @@ class NotificationRoutes:
 
     async def _delivery(self, call: Call) -> dict[str, Any]:
         row, content = await self._notifications.delivery(call.params["id"])
-        shown = {} if content is None else {"content": {
+        extra = {} if content is None else {"content": {
             "title": content.title, "body": content.body, "badge": content.badge, "silent": content.silent,
             "data": dict(content.data),
         }}  # fmt: skip
-        return {**_delivery(row), **shown}
+        return {**_delivery(row), **extra}
 
     async def _send_again(self, call: Call) -> dict[str, Any]:
         await self._notifications.send_again(call.params["id"])
@@ -182,19 +182,19 @@ def _token(row: PushTokenRow) -> dict[str, Any]:
 
 def _delivery(row: NotificationRow) -> dict[str, Any]:
     status = "failed" if row.failed_at is not None else "sent" if row.sent_at is not None else "waiting"
-    shown = {
+    extra = {
         **_failed(row),
         "status": status,
         "reactionId": str(row.reaction_id) if row.reaction_id else None,
         "nextTryAt": row.due_at if status == "waiting" else None,
         "sentAt": row.sent_at,
     }
-    return {name: value for name, value in shown.items() if value is not None}
+    return {name: value for name, value in extra.items() if value is not None}
 
 
 def _preferences(found: Preferences) -> dict[str, Any]:
-    shown: dict[str, Any] = msgspec.to_builtins(found)
-    return shown
+    payload: dict[str, Any] = msgspec.to_builtins(found)
+    return payload
 
 
 def _muted(mutes: list[Mute]) -> dict[str, Any]:
@@ -202,7 +202,7 @@ def _muted(mutes: list[Mute]) -> dict[str, Any]:
 
 
 def _failed(row: NotificationRow) -> dict[str, Any]:
-    shown = {
+    fields = {
         "id": str(row.id),
         "uid": row.uid,
         "messageId": str(row.message_id),
@@ -215,4 +215,4 @@ def _failed(row: NotificationRow) -> dict[str, Any]:
         "failedAt": row.failed_at,
         "problem": row.problem,
     }
-    return {name: value for name, value in shown.items() if value is not None}
+    return {name: value for name, value in fields.items() if value is not None}

@@ -24,7 +24,7 @@ _SETTING = frozenset({
 Each other request is carried out once."""
 
 
-def number_of(operation: Operation, path: str, caller: Caller, given: bytes | None) -> RequestNumber | None:
+def number_of(operation: Operation, path: str, caller: Caller, header: bytes | None) -> RequestNumber | None:
     """Return the number of a request; None if it has none.
 
     A client of a user counts its requests. Processes of a backend share a key and do not know each other's numbers, so
@@ -32,9 +32,9 @@ def number_of(operation: Operation, path: str, caller: Caller, given: bytes | No
 
     Args:
         path: the path of the request, without the base path.
-        given: the value of the header.
+        header: the value of the header.
     """
-    found = (_NAMED if caller.key_hash else _NUMBER).fullmatch(given or b"")
+    found = (_NAMED if caller.key_hash else _NUMBER).fullmatch(header or b"")
     if found is None or operation.method == "GET" or not (caller.device or caller.key_hash):
         return None
     call, attempt = found[1].decode(), int(found[2])

@@ -171,8 +171,8 @@ def _parameters(o: Operation) -> list[dict[str, Any]]:
         lists = lists_of(o.query)
         for name, field in components[schema["$ref"].rpartition("/")[2]]["properties"].items():
             parameter: dict[str, Any] = {"name": name, "in": "query", "schema": _not_null(field)}
-            given = parameter["schema"].pop("description", field.get("description"))
-            parameter["description"] = given or QUERY_PARAMETERS[name]
+            description = parameter["schema"].pop("description", field.get("description"))
+            parameter["description"] = description or QUERY_PARAMETERS[name]
             if name in lists:
                 parameter |= {"style": "form", "explode": False}
             found.append(parameter)

@@ -12,7 +12,7 @@ import msgspec
 from tailwire.server.actions.caller import Caller
 from tailwire.server.limits.rates import RequestKind
 from tailwire.server.ports.refusal import Refused
-from tailwire.server.rest.asgi import Receive, Scope, headers_of, pairs_of, text
+from tailwire.server.rest.asgi import Receive, Scope, header_text, headers_of, pairs_of
 from tailwire.server.rules.decoding import decode
 
 Q = TypeVar("Q")
@@ -59,7 +59,7 @@ class Call:
 
     def header(self, name: bytes) -> str:
         """Return a header of the request, or "" if it is absent."""
-        return text(headers_of(self.scope).get(name))
+        return header_text(headers_of(self.scope).get(name))
 
 
 Handler = Callable[[Call], Awaitable[Any]]

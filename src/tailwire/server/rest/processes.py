@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tailwire.server.actions.payloads import without_none
-from tailwire.server.config import Settings, shown
+from tailwire.server.config import Settings, redacted
 from tailwire.server.ports.processes import ListProcesses
 from tailwire.server.rest import responses
 from tailwire.server.rest.operations import Access, Call, Operation
@@ -40,7 +40,7 @@ class ProcessRoutes:
         meant = meanings()
         return [
             {
-                "name": field.name, "value": shown(self._settings, field.name), "default": str(field.default),
+                "name": field.name, "value": redacted(self._settings, field.name), "default": str(field.default),
                 "source": self._sources.get(field.name, DEFAULT_SOURCE), "meaning": meant.get(field.name, ""),
             }
             for field in dataclasses.fields(Settings)

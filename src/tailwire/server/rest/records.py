@@ -12,7 +12,7 @@ from tailwire.server.limits.failed_authentications import REASONS, UNKNOWN_TOKEN
 from tailwire.server.ports.audit import AuditEntry
 from tailwire.server.ports.refusal import NotAuthenticated, Refused
 from tailwire.server.ports.request_numbers import RequestNumber, RequestNumberStore
-from tailwire.server.rest.asgi import Scope, text
+from tailwire.server.rest.asgi import Scope, header_text
 from tailwire.server.rest.operations import Operation
 from tailwire.server.telemetry.access_log import AccessLog, shown_path
 from tailwire.server.telemetry.logs import log
@@ -73,7 +73,7 @@ class Records:
         if refused.limit:
             self.metrics.refusals[refused.limit] += 1
 
-    async def note_number(self, trace: Trace) -> None:
+    async def store_unstored_number(self, trace: Trace) -> None:
         """Store the number of a request that no write has stored.
 
         Raises:
@@ -82,10 +82,10 @@ class Records:
         if trace.number is not None and not trace.number.taken:
             await self._numbers.store_number(trace.number)
 
-    async def note_number_of_refused(self, trace: Trace) -> None:
+    async def store_number_of_refused(self, trace: Trace) -> None:
         """Store the number of a request that was refused, if the store can write."""
         try:
-            await self.note_number(trace)
+            await self.store_unstored_number(trace)
         except Refused as e:
             log.debug("the number of request_id=%s is not stored: %s", trace.request_id.decode(), e.code)
 
@@ -99,7 +99,7 @@ class Records:
         if isinstance(refused, NotAuthenticated):
             reason, uid = refused.reason, refused.uid
         if reason:
-            claimed = text(token) if reason == UNKNOWN_TOKEN else ""
+            claimed = header_text(token) if reason == UNKNOWN_TOKEN else ""
             self._failures.record(
                 reason,
                 trace.address,

@@ -292,11 +292,11 @@ class SendMessage(msgspec.Struct, rename="camel"):
 
     def receivers(self) -> list[tuple[str, str]]:
         """Return id and type of each of several receivers, without duplicates."""
-        wanted = self.multiple_receivers
-        if wanted is None:
+        receivers = self.multiple_receivers
+        if receivers is None:
             return []
         return list(
-            dict.fromkeys([*((uid, "user") for uid in wanted.uids), *((guid, "group") for guid in wanted.guids)])
+            dict.fromkeys([*((uid, "user") for uid in receivers.uids), *((guid, "group") for guid in receivers.guids)])
         )
 
 

@@ -100,7 +100,7 @@ class UserRoutes:
         deactivated: bool | None = False
         if call.caller.system and (q.only_deactivated or q.with_deactivated):
             deactivated = True if q.only_deactivated else None
-        wanted = UserFilter(
+        criteria = UserFilter(
             reader=call.caller.reader,
             search=q.search_key,
             search_in=tuple(f for f in q.search_in if f in ("name", "uid")) or ("name", "uid"),
@@ -116,12 +116,12 @@ class UserRoutes:
             offset=q.offset,
         )
         if not q.cursor:
-            rows, total = await self._users.list_page(call.caller, wanted, status=q.status)
+            rows, total = await self._users.list_page(call.caller, criteria, status=q.status)
             return page(q, list(map(user_payload, rows)), total)
         order = order_by(q.sort_by, q.sort_order, "uid")
         position = order.position_in(q.cursor)
-        wanted = replace(wanted, limit=q.size + 1, offset=0)
-        found = await self._users.read_on(call.caller, wanted, position, status=q.status)
+        criteria = replace(criteria, limit=q.size + 1, offset=0)
+        found = await self._users.read_on(call.caller, criteria, position, status=q.status)
         return order.page(found, q.size, user_payload, lambda one: one.row)
 
 

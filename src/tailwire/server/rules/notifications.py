@@ -92,10 +92,10 @@ def _unwanted(o: Occasion, f: Facts, p: Preferences) -> bool:
     if o.kind is Kind.MEMBERS:
         return getattr(p.group_preferences, o.member_action, NONE) == NONE
     if o.kind is Kind.REACTION:
-        wanted = _reactions(o, p)
-        return wanted == NONE or (wanted != ANY_REACTION and not f.own_message)
-    wanted = _messages(o, p)
-    return wanted == NONE or (wanted == MENTIONS and not f.mentioned)
+        option = _reactions(o, p)
+        return option == NONE or (option != ANY_REACTION and not f.own_message)
+    option = _messages(o, p)
+    return option == NONE or (option == MENTIONS and not f.mentioned)
 
 
 def _messages(o: Occasion, p: Preferences) -> int:

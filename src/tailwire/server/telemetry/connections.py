@@ -75,7 +75,7 @@ class Connections(Protocol):
     def get(self, number: int) -> ConnectionRow | None: ...
 
 
-def record(events: list[ConnectionEvent], at: float, kind: str, detail: str = "") -> None:
+def add_event(events: list[ConnectionEvent], at: float, kind: str, detail: str = "") -> None:
     """Add an event to a history, which keeps the first events and the newest."""
     if len(events) >= MAX_EVENTS:
         del events[FIRST_EVENTS]

@@ -94,21 +94,21 @@ class Metrics:
     webhook_queues: Callable[[], Iterable[WebhookQueue]] = _no_queues
     users_online: Callable[[], int] = _zero
 
-    def store_failed(self) -> None:
+    def count_store_failure(self) -> None:
         """Count a transaction that could not be written."""
         self.store_failures += 1
 
-    def push_tried(self, provider: str, outcome: str) -> None:
+    def count_push_attempt(self, provider: str, outcome: str) -> None:
         """Count an attempt to send a push notification: `sent`, `gone`, `put off` or `given up`."""
         self.push_tries[provider, outcome] += 1
 
-    def webhook_tried(self, webhook: str, outcome: str) -> None:
+    def count_webhook_attempt(self, webhook: str, outcome: str) -> None:
         """Count an attempt to deliver to a webhook: `sent`, `put off` or `given up`."""
         self.webhooks[outcome] += 1
         known = (webhook, outcome) in self.webhook_tries or len(self.webhook_tries) < MAX_WEBHOOK_SERIES
         self.webhook_tries[webhook if known else OTHER_LABEL, outcome] += 1
 
-    def came_back(self, cause: str, lived: float, attempts: int) -> None:
+    def count_reconnect(self, cause: str, lived: float, attempts: int) -> None:
         """Count a client that reconnected, with the cause, lifetime (seconds) and attempts that it reports.
 
         Reports are not trusted: texts that are not causes are counted as "other", and attempts up to 1,000.

@@ -18,7 +18,7 @@ from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.uploads import Picture
 from tailwire.server.telemetry.logs import log
 from tailwire.server.uploads.picture_process import PictureProcess
-from tailwire.server.uploads.threads import Full, Threads
+from tailwire.server.uploads.threads import QueueFull, Threads
 
 RETRY_AFTER_SECONDS = 10.0
 WRITE_BACK_BYTES = 256 * 1024
@@ -34,7 +34,7 @@ def _begin_write_back(file: BinaryIO, start: int) -> None:
         os.posix_fadvise(file.fileno(), start, 0, os.POSIX_FADV_DONTNEED)
 
 
-def unavailable() -> Refused:
+def unavailable_refusal() -> Refused:
     """Return the refusal of a file that cannot be stored now."""
     return Refused("ERR_UNAVAILABLE", "The file was not stored. Try again later.", retry_after=RETRY_AFTER_SECONDS)
 
@@ -49,9 +49,9 @@ def unavailable_on_error() -> Iterator[None]:
         yield
     except OSError as e:
         log.error("a file cannot be stored: %s", e)
-        raise unavailable() from e
-    except Full as e:
-        raise unavailable() from e
+        raise unavailable_refusal() from e
+    except QueueFull as e:
+        raise unavailable_refusal() from e
 
 
 def _try_lock(descriptor: int) -> bool:
@@ -237,8 +237,8 @@ class PartFile:
         """Return the size of a picture after making a thumbnail; without a thumbnail if too many are pending."""
         try:
             return await self._folder.pictures.make(self._path, self._small)
-        except Full:
-            with suppress(Full):
+        except QueueFull:
+            with suppress(QueueFull):
                 return await self._folder.measures.make(self._path, None)
         return None
 

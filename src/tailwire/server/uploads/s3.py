@@ -14,7 +14,13 @@ from tailwire.server.ports.uploads import ArrivedFile, DirectFile, StoredFile
 from tailwire.server.telemetry.logs import log
 from tailwire.server.uploads.folder import FILE_NAME, free_bytes
 from tailwire.server.uploads.later_removals import LaterRemovals
-from tailwire.server.uploads.part_files import HEAD_BYTES, RETRY_AFTER_SECONDS, PartFile, PartFolder, unavailable
+from tailwire.server.uploads.part_files import (
+    HEAD_BYTES,
+    RETRY_AFTER_SECONDS,
+    PartFile,
+    PartFolder,
+    unavailable_refusal,
+)
 from tailwire.server.uploads.s3_bucket import Bucket, BucketError
 from tailwire.server.uploads.s3_leftovers import remove_leftovers
 from tailwire.server.uploads.s3_settings import BucketAddress, Credentials
@@ -161,7 +167,7 @@ class S3Uploads:
             Refused: ERR_UNAVAILABLE.
         """
         if len(self._tasks) > MAX_PENDING_UPLOADS:
-            raise unavailable()
+            raise unavailable_refusal()
         try:
             async with self._slots:
                 if small is not None:
@@ -286,5 +292,5 @@ class S3Uploads:
 def _refusal(what: str, e: OSError) -> Refused:
     log.error("a file cannot be %s: %s", what, e)
     if what == "stored":
-        return unavailable()
+        return unavailable_refusal()
     return Refused("ERR_UNAVAILABLE", "The file cannot be read now. Try again later.", retry_after=RETRY_AFTER_SECONDS)

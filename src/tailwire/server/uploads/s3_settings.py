@@ -55,32 +55,32 @@ def bucket_address(settings: Settings, environment: Mapping[str, str] | None = N
     Raises:
         BadSetting: naming the setting, and never showing a secret.
     """
-    given = os.environ if environment is None else environment
+    variables = os.environ if environment is None else environment
     bucket, _, prefix = settings.uploads.removeprefix("s3://").strip("/").partition("/")
     if not settings.uploads.startswith("s3://") or not _BUCKET.fullmatch(bucket):
         raise BadSetting("uploads: use s3://BUCKET or s3://BUCKET/PREFIX, or leave it empty for the data folder")
     if prefix and not (_PREFIX.fullmatch(prefix) and not {".", ".."} & set(prefix.split("/"))):
         raise BadSetting("uploads: use letters, digits, '-', '_', '.' and '/' for the prefix")
-    region = settings.s3_region or given.get("AWS_REGION") or given.get("AWS_DEFAULT_REGION") or "us-east-1"
-    endpoint = settings.s3_endpoint or given.get("AWS_ENDPOINT_URL_S3") or given.get("AWS_ENDPOINT_URL")
+    region = settings.s3_region or variables.get("AWS_REGION") or variables.get("AWS_DEFAULT_REGION") or "us-east-1"
+    endpoint = settings.s3_endpoint or variables.get("AWS_ENDPOINT_URL_S3") or variables.get("AWS_ENDPOINT_URL")
     endpoint = _checked("s3_endpoint", endpoint or f"https://s3.{region}.amazonaws.com")
     public = _checked("s3_public_endpoint", settings.s3_public_endpoint or endpoint)
-    address = BucketAddress(bucket, prefix, endpoint, public, region, _credentials(settings, given))
+    address = BucketAddress(bucket, prefix, endpoint, public, region, _credentials(settings, variables))
     for name in ("redirect_downloads", "uploads_direct"):
         if getattr(settings, name) and address.credentials is None:
             raise BadSetting(f"{name}: set s3_access_key and s3_secret_key, which sign what clients need for it")
     return address
 
 
-def _credentials(settings: Settings, given: Mapping[str, str]) -> Credentials | None:
+def _credentials(settings: Settings, variables: Mapping[str, str]) -> Credentials | None:
     if bool(settings.s3_access_key) != bool(settings.s3_secret_key):
         raise BadSetting("s3_access_key and s3_secret_key must be set together")
     if settings.s3_access_key:
         return Credentials(settings.s3_access_key, settings.s3_secret_key)
-    access_key, secret_key = given.get("AWS_ACCESS_KEY_ID", ""), given.get("AWS_SECRET_ACCESS_KEY", "")
+    access_key, secret_key = variables.get("AWS_ACCESS_KEY_ID", ""), variables.get("AWS_SECRET_ACCESS_KEY", "")
     if bool(access_key) != bool(secret_key):
         raise BadSetting("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY must be set together")
-    return Credentials(access_key, secret_key, given.get("AWS_SESSION_TOKEN", "")) if access_key else None
+    return Credentials(access_key, secret_key, variables.get("AWS_SESSION_TOKEN", "")) if access_key else None
 
 
 def _checked(name: str, url: str) -> str:

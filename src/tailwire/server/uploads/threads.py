@@ -10,7 +10,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-class Full(Exception):
+class QueueFull(Exception):
     """The queue is full."""
 
 
@@ -32,10 +32,10 @@ class Threads:
         """Call a function in one of the threads, and return its result.
 
         Raises:
-            Full: if too many calls are pending.
+            QueueFull: if too many calls are pending.
         """
         if self._max_pending and self._pending >= self._max_pending:
-            raise Full
+            raise QueueFull
         self._pending += 1
         future = asyncio.get_running_loop().run_in_executor(self._pool, work)
         # A call counts until it ends, even if the caller was cancelled.

@@ -15,7 +15,7 @@ import msgspec
 from tailwire.server.actions.raw_json import encode
 from tailwire.server.actions.sessions import Sessions
 from tailwire.server.ports.refusal import Refused
-from tailwire.server.rest.asgi import Receive, Scope, Send, error_response, headers_of, read_body, text
+from tailwire.server.rest.asgi import Receive, Scope, Send, error_response, header_text, headers_of, read_body
 from tailwire.server.rest.operations import parse
 from tailwire.server.web.front import App
 from tailwire.server.web.page_requests import check_origin, send_json
@@ -55,11 +55,11 @@ class ChatRequests:
         here = scope["path"] == "/chat/login" and scope["method"] == "POST"
         if not (here and self._demo_users and _names_this_machine(scope)):
             raise Refused("ERR_API_NOT_FOUND")
-        asked = parse(await read_body(receive, MAX_BODY_BYTES), DemoLogin)
-        if asked.uid not in self._demo_users:
+        body = parse(await read_body(receive, MAX_BODY_BYTES), DemoLogin)
+        if body.uid not in self._demo_users:
             raise Refused("ERR_UID_NOT_FOUND")
-        created = await self._sessions.create_token(asked.uid)
-        return encode({"data": {"uid": asked.uid, "authToken": created.token}})
+        created = await self._sessions.create_token(body.uid)
+        return encode({"data": {"uid": body.uid, "authToken": created.token}})
 
 
 def _answering(handler: Callable[[Scope, Receive], Awaitable[bytes]]) -> App:
@@ -75,7 +75,7 @@ def _answering(handler: Callable[[Scope, Receive], Awaitable[bytes]]) -> App:
 
 
 def _names_this_machine(scope: Scope) -> bool:
-    host = text(headers_of(scope).get(b"host")).lower()
+    host = header_text(headers_of(scope).get(b"host")).lower()
     name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
     if name == "localhost":
         return True

@@ -26,9 +26,9 @@ from tailwire.server.rest.asgi import (
     Scope,
     Send,
     error_response,
+    header_text,
     headers_of,
     read_body,
-    text,
 )
 from tailwire.server.rest.operations import parse
 from tailwire.server.web.front import SAFE_HEADERS, App
@@ -84,8 +84,8 @@ class ConsoleRequests:
         if scope["path"] != "/console/session" or method not in ("GET", "POST", "DELETE"):
             raise Refused("ERR_API_NOT_FOUND")
         if method == "POST":
-            asked = parse(await read_body(receive, MAX_BODY_BYTES), SignIn)
-            opened = self._sessions.open(asked.link)
+            body = parse(await read_body(receive, MAX_BODY_BYTES), SignIn)
+            opened = self._sessions.open(body.link)
             if opened is None:
                 raise Refused("ERR_CONSOLE_LINK")
             cookie, session = opened
@@ -111,8 +111,8 @@ class ConsoleRequests:
         if session is None:
             raise Refused("ERR_CONSOLE_SESSION")
         if scope["method"] not in _READ_METHODS:
-            given = headers_of(scope).get(TOKEN_HEADER, b"")
-            if not hmac.compare_digest(given, session.token.encode()):
+            token = headers_of(scope).get(TOKEN_HEADER, b"")
+            if not hmac.compare_digest(token, session.token.encode()):
                 raise Refused("ERR_CONSOLE_ORIGIN", f"A change needs the header {TOKEN_HEADER.decode()}.")
         return session
 
@@ -147,13 +147,13 @@ class ConsoleRequests:
 
 def _cookie_name(scope: Scope) -> str:
     # Cookies of a machine do not depend on the port: each server on it needs a name of its own.
-    _, _, port = text(headers_of(scope).get(b"host")).rpartition(":")
+    _, _, port = header_text(headers_of(scope).get(b"host")).rpartition(":")
     return f"tailwire_console_{port if port.isdecimal() else ''}"
 
 
 def _cookie_in(scope: Scope) -> str:
     try:
-        cookies = SimpleCookie(text(headers_of(scope).get(b"cookie")))
+        cookies = SimpleCookie(header_text(headers_of(scope).get(b"cookie")))
     except CookieError:
         return ""
     found = cookies.get(_cookie_name(scope))

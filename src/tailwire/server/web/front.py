@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from tailwire.server.limits.allowed_hosts import AllowedHosts
-from tailwire.server.rest.asgi import Receive, Scope, Send, headers_of, text
+from tailwire.server.rest.asgi import Receive, Scope, Send, header_text, headers_of
 from tailwire.server.web.page_files import File
 
 Headers = list[tuple[bytes, bytes]]
@@ -83,7 +83,7 @@ class Front:
 
     async def _page(self, name: str, path: str | None, scope: Scope, receive: Receive, send: Send) -> None:
         page, headers = self._pages[name], self._headers[name]
-        if not self._hosts.allows(text(headers_of(scope).get(b"host"))):
+        if not self._hosts.allows(header_text(headers_of(scope).get(b"host"))):
             await _send(send, 421, headers, b"This server does not serve the host that the request names.\n")
             return
         if path is None:
@@ -107,8 +107,8 @@ class Front:
         await _send(send, 200, headers, file.body, content_type=file.content_type, with_body=scope["method"] == "GET")
 
 
-def _has_tag(given: bytes, tag: bytes) -> bool:
-    tags = [one.strip().removeprefix(b"W/") for one in given.split(b",")]
+def _has_tag(header: bytes, tag: bytes) -> bool:
+    tags = [one.strip().removeprefix(b"W/") for one in header.split(b",")]
     return tag in tags or b"*" in tags
 
 

@@ -95,7 +95,7 @@ class Lane:
         webhook = await self._store.webhooks.get(self._id)
         rows = await self._next_rows()
         for row in rows:
-            if not self._work.may_go_on:
+            if not self._work.may_continue:
                 break
             if self._catching_up is not None:
                 self._catching_up = (row.id, self._catching_up[1])
@@ -127,7 +127,7 @@ class Lane:
             self._posting = False
         now = self._world.seconds()
         if not problem:
-            self._metrics.webhook_tried(self._id, "sent")
+            self._metrics.count_webhook_attempt(self._id, "sent")
             await self._store.deliveries.remove_delivered(row, now)
             await self._worked(now)
             return
@@ -135,10 +135,10 @@ class Lane:
         first = row.first_try_at or now
         due = self._retries.next_try(row.attempt + 1, first, now, self._world.chance()) if webhook.retry else None
         if due is not None:
-            self._metrics.webhook_tried(self._id, "put off")
+            self._metrics.count_webhook_attempt(self._id, "put off")
             await self._store.deliveries.put_off(row, due, now, problem)
         else:
-            self._metrics.webhook_tried(self._id, "given up")
+            self._metrics.count_webhook_attempt(self._id, "given up")
             await self._store.deliveries.give_up(row, now, problem)
 
     def _failed(self, now: int, problem: str) -> None:

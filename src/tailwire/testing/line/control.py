@@ -40,7 +40,7 @@ class Control:
         self._task: asyncio.Task[None] | None = None
 
     async def _state(self, request: Request) -> JSONResponse:
-        operations = {operation.shown(name): operation.text for name, operation in OPERATIONS.items()}
+        operations = {operation.request_line(name): operation.text for name, operation in OPERATIONS.items()}
         return JSONResponse({"line": self._proxy.url, **self._counts(), "operations": operations})
 
     def _counts(self) -> dict[str, Any]:

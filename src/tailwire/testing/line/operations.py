@@ -81,7 +81,7 @@ class Operation:
         pairs = [header.partition(":") for header in headers]
         return Arguments(values, {name.strip(): value.strip() for name, _, value in pairs}, body)
 
-    def shown(self, name: str) -> str:
+    def request_line(self, name: str) -> str:
         """Return the request line that calls this operation."""
         query = "&".join(f"{what}={p.example}" for what, p in self.parameters.items())
         return f"POST /{name}" + (f"?{query}" if query else "")

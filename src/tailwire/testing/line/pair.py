@@ -201,7 +201,7 @@ class Pair:
         if self._closed:  # dropped in the meantime
             self.abort()
             return
-        self._tell_client(CONTROL_PACKET_BYTES, lambda: self.client.resume("connecting"))
+        self._send_to_client(CONTROL_PACKET_BYTES, lambda: self.client.resume("connecting"))
 
     def unreachable(self) -> None:
         """Abort the connection, because the server cannot be reached."""
@@ -246,10 +246,10 @@ class Pair:
         data = answer.to_bytes()
         for begin in range(0, len(data), self._down.piece):
             piece = data[begin : begin + self._down.piece]
-            self._tell_client(len(piece), partial(self.client.write, piece))
-        self._tell_client(CONTROL_PACKET_BYTES, self.client.finish)
+            self._send_to_client(len(piece), partial(self.client.write, piece))
+        self._send_to_client(CONTROL_PACKET_BYTES, self.client.finish)
 
-    def _tell_client(self, size: int, what: Callable[[], None]) -> None:
+    def _send_to_client(self, size: int, what: Callable[[], None]) -> None:
         def arrive() -> None:
             if not self._is_swallowed:
                 what()

@@ -19,7 +19,7 @@ class FaultProxy:
     ```python
     async with FaultProxy("127.0.0.1", server.port) as proxy:
         client = ... override_client_host(proxy.url) ...
-        proxy.shape(Shape(up=kbit(64), down=kbit(64), queue=5))
+        proxy.shape(Shape(up=from_kbit(64), down=from_kbit(64), queue=5))
         proxy.cut()
     ```
 

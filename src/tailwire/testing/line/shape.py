@@ -10,7 +10,7 @@ MAX_BYTES_PER_SECOND = 1e9
 MAX_SECONDS = 3600.0
 
 
-def kbit(rate: float) -> float:
+def from_kbit(rate: float) -> float:
     """Convert kbit/s to bytes per second."""
     return rate * RATE_UNITS["kbit"]
 

@@ -5,8 +5,8 @@ Read more: docs/reliability.md.
 """
 
 from tailwire.testing.simulation.plan import Plan, make_plan
-from tailwire.testing.simulation.run import Failed, Report, simulate
+from tailwire.testing.simulation.run import Report, RunFailed, simulate
 from tailwire.testing.simulation.shrink import as_test, shrink
 from tailwire.testing.simulation.steps import Step
 
-__all__ = ["Failed", "Plan", "Report", "Step", "as_test", "make_plan", "shrink", "simulate"]
+__all__ = ["Plan", "Report", "RunFailed", "Step", "as_test", "make_plan", "shrink", "simulate"]

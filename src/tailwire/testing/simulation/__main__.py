@@ -13,7 +13,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
 
 from tailwire.testing.simulation.plan import make_plan
-from tailwire.testing.simulation.run import Failed, Report, simulate
+from tailwire.testing.simulation.run import Report, RunFailed, simulate
 from tailwire.testing.simulation.shrink import as_test, shrink
 
 SEEDS_PER_BATCH = 25
@@ -25,7 +25,7 @@ def run_batch(seeds: list[int]) -> list[tuple[int, Report | None, str, str]]:
     for seed in seeds:
         try:
             done.append((seed, simulate(make_plan(seed)), "", ""))
-        except Failed as failed:
+        except RunFailed as failed:
             done.append((seed, None, failed.rule, str(failed)))
     return done
 
@@ -98,14 +98,14 @@ def _explain(seed: int, rule: str) -> None:
     plan = shrink(make_plan(seed), rule)
     try:
         simulate(plan)
-    except Failed as failed:
+    except RunFailed as failed:
         print(as_test(plan, failed))
 
 
 def _trace(seed: int) -> int:
     try:
         print(simulate(make_plan(seed)))
-    except Failed as failed:
+    except RunFailed as failed:
         for line in failed.trace:
             print(*line)
         print(failed)

@@ -102,7 +102,7 @@ class Backend:
             send.outcome = "in doubt" if error.code in self._sim.in_doubt else "refused"
         else:
             send.outcome, send.id = "acknowledged", stored.id
-        self._sim.note(NAME, "sent", text, send.outcome, send.id)
+        self._sim.add_to_trace(NAME, "sent", text, send.outcome, send.id)
 
     async def _flood(self, count: int) -> None:
         # Send more messages than a device hands over at once.
@@ -118,10 +118,10 @@ class Backend:
         try:
             await self._connected().messages.delete(send.id, permanently=True)
         except CometChatException as error:
-            self._sim.note(NAME, "not removed", send.id, error.code)
+            self._sim.add_to_trace(NAME, "not removed", send.id, error.code)
             return
         self.removed.add(send.id)
-        self._sim.note(NAME, "removed", send.id)
+        self._sim.add_to_trace(NAME, "removed", send.id)
 
     async def _log_out(self, name: str) -> None:
         # Revoke the token of one device, as a user does in the app's list of their devices.
@@ -130,15 +130,15 @@ class Backend:
         if session is None or session.expired:
             return
         sim.logins.expect_end(device)
-        sim.reasons.note_logout(name, done=False)
+        sim.reasons.record_logout(name, done=False)
         try:
             await self._connected().tokens.revoke(device.uid, session.auth_token)
         except CometChatException as error:
-            sim.note(NAME, "not logged out", name, error.code)
+            sim.add_to_trace(NAME, "not logged out", name, error.code)
             return
         finally:
-            sim.reasons.note_logout(name, done=True)
-        sim.note(NAME, "logged out", name)
+            sim.reasons.record_logout(name, done=True)
+        sim.add_to_trace(NAME, "logged out", name)
         sim.logins.was_revoked(device, fingerprint(session.auth_token))
 
     async def _change(self, what: str, uid: str) -> None:
@@ -151,7 +151,7 @@ class Backend:
             else:
                 await groups.change_scope(self._sim.group, uid, self._sim.chance.choice(("moderator", "participant")))
         except CometChatException as error:
-            self._sim.note(NAME, f"no {what}", uid, error.code)
+            self._sim.add_to_trace(NAME, f"no {what}", uid, error.code)
 
     async def _disband(self, _: Any) -> None:
         # Delete the group, and make it again under the same guid.
@@ -169,7 +169,7 @@ class Backend:
             lambda: self._connected().groups.create(Group(group, "Team"), owner=USERS[0], members=members),
             "ERR_GUID_ALREADY_EXISTS",
         )
-        self._sim.note(NAME, "made the group again", self.group_removed_until)
+        self._sim.add_to_trace(NAME, "made the group again", self.group_removed_until)
 
     async def _until_done(self, call: Any, done: str) -> None:
         while True:

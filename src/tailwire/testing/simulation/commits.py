@@ -57,7 +57,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Acted:
+class StoredAction:
     """An action message when it was stored: an edit, a deletion, or a change of a membership."""
 
     at: float
@@ -67,7 +67,7 @@ class Acted:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredMessage:
     """A message when it was stored.
 
     Attributes:
@@ -109,13 +109,13 @@ class Commits:
     """
 
     now: Callable[[], float]
-    history: list[Change | Acted | Transfer] = field(default_factory=list)
-    messages: dict[int, Stored] = field(default_factory=dict)
+    history: list[Change | StoredAction | Transfer] = field(default_factory=list)
+    messages: dict[int, StoredMessage] = field(default_factory=dict)
     removed: dict[int, float] = field(default_factory=dict)
     tokens_ended: dict[str, float] = field(default_factory=dict)
     _members: dict[str, dict[str, float]] = field(default_factory=dict)
-    _pending: list[Change | Acted | Transfer] = field(default_factory=list)
-    _pending_messages: list[Stored] = field(default_factory=list)
+    _pending: list[Change | StoredAction | Transfer] = field(default_factory=list)
+    _pending_messages: list[StoredMessage] = field(default_factory=list)
     _pending_removals: list[int] = field(default_factory=list)
     _pending_tokens: list[str] = field(default_factory=list)
 
@@ -178,10 +178,10 @@ class Commits:
 
     def _message(self, number: int, sender: str, receiver: str, receiver_type: str, is_change: int) -> None:
         receivers = self._of(receiver) if receiver_type == "group" else frozenset((sender, receiver))
-        self._pending_messages.append(Stored(self.now(), number, receivers, bool(is_change)))
+        self._pending_messages.append(StoredMessage(self.now(), number, receivers, bool(is_change)))
 
     def _action(self, number: int, type_: str, body: str) -> None:
-        self._pending.append(Acted(self.now(), number, type_, body))
+        self._pending.append(StoredAction(self.now(), number, type_, body))
 
     def _member(self, guid: str, uid: str, there: int) -> None:
         members = self._members.setdefault(guid, {})

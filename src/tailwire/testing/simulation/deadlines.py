@@ -34,7 +34,7 @@ class DeadLines:
         self.late: list[str] = []
         self.checked = 0
 
-    def note(self, device: Device) -> None:
+    def watch(self, device: Device) -> None:
         """Begin to watch a device whose connections have just become half-open."""
         state = state_of(device)
         if state is None or not self._is_watched(device, state):
@@ -77,7 +77,7 @@ def is_trying(device: Device) -> bool:
     return state is not None and state.phase is Phase.CONNECTING and state.network is not Network.OFFLINE
 
 
-async def returned(devices: list[Device]) -> list[str]:
+async def disconnected_devices(devices: list[Device]) -> list[str]:
     """Wait as long as an attempt may take, and return which devices are not connected, now that all faults are over."""
     await asyncio.sleep(ATTEMPT_SECONDS + MARGIN_SECONDS)
     missing = [why for why in map(is_back, devices) if why]

@@ -35,7 +35,7 @@ class _Listener(ConnectionListener, MessageListener):
         self._device = device
         self._life = life
 
-    async def _note(self, message: BaseMessage) -> None:
+    async def _record_message(self, message: BaseMessage) -> None:
         device = self._device
         text, content = text_of(message), content_of(message)
         now, parent = virtual_loop().time(), message.parent_message_id
@@ -52,10 +52,10 @@ class _Listener(ConnectionListener, MessageListener):
             raise ZeroDivisionError("a listener of the app")
 
     async def on_text_message_received(self, message: TextMessage) -> None:
-        await self._note(message)
+        await self._record_message(message)
 
     async def on_media_message_received(self, message: MediaMessage) -> None:
-        await self._note(message)
+        await self._record_message(message)
 
     def on_history_gap(self, gap: e.HistoryGap) -> None:
         if gap.only_changes:
@@ -240,7 +240,7 @@ class Device:
         return self.chat is not None or self.closing
 
     def take_over(self, chat: ChatClient, store: Kept, process: str, context: Context) -> None:
-        """Make a second process, which has the session now, the device's app."""
+        """Let a second process, which has the session now, become the app of the device."""
         self.store = store
         self._run_app(chat, process, context)
         self.log("taken over")
@@ -249,7 +249,7 @@ class Device:
         self.life += 1
         self.chat, self.process, self.context = chat, process, context
         self.resources.add(identity_of(chat).resource)
-        listener, others = _Listener(self, self.life), OtherEvents(self._tell)
+        listener, others = _Listener(self, self.life), OtherEvents(self._record)
         self.claimed.clear()
 
         async def begin() -> None:
@@ -260,7 +260,7 @@ class Device:
             chat.add_message_listener("others", others)
             chat.add_group_listener("others", others)
 
-        stream = Stream(self._tell)
+        stream = Stream(self._record)
         self.streams.append(stream)
         stream.task = virtual_loop().create_task(stream.follow(chat.events()), context=self.context)
         self.run(begin())
@@ -323,7 +323,7 @@ class Device:
             self.log("logged in", position.last_id)
         return True
 
-    def _tell(self, key: tuple[Any, ...], value: Any) -> None:
+    def _record(self, key: tuple[Any, ...], value: Any) -> None:
         self.changes.append(ReceivedChange(key, value, virtual_loop().time(), self.life))
         self.log("told", *key, value)
 

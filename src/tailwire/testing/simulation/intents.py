@@ -28,7 +28,7 @@ class Intents:
         self._calls: dict[tuple[str, str, int], list[_Call]] = {}
         self._clear: set[tuple[str, str, int]] = set()  # the last call began after all earlier ones had ended
 
-    async def note(self, kind: str, uid: str, message_id: int, wanted: bool, work: Awaitable[Any]) -> None:
+    async def record(self, kind: str, uid: str, message_id: int, wanted: bool, work: Awaitable[Any]) -> None:
         """Carry out a call, and record it."""
         key = kind, uid, message_id
         calls = self._calls.setdefault(key, [])

@@ -55,7 +55,7 @@ class _Registration:
 class _Watched:
     life: int
     token: str
-    asked: int
+    requests: int
     errors: int
     asleep: tuple[float, float]
 
@@ -132,7 +132,7 @@ class Logins:
             return  # it was logged out meanwhile
         self.checked += 1
         if device.has_provider:
-            if device.all_token_requests == watched.asked:
+            if device.all_token_requests == watched.requests:
                 self.wrong.append(f"login: {device.name} has not asked for a token, though its own was revoked")
         elif state.session is not SessionState.EXPIRED:
             self.wrong.append(f"login: {device.name} has not noticed that its token was revoked")

@@ -9,7 +9,7 @@ from typing import Any
 
 from tailwire.sdk.continuity import catch_up
 from tailwire.server.ports.broker import FramePublication, Publication
-from tailwire.testing.simulation.commits import Stored
+from tailwire.testing.simulation.commits import StoredMessage
 from tailwire.testing.simulation.device import Device
 
 LOSS_PROBABILITY = 0.5
@@ -46,7 +46,7 @@ class Losses:
     left: int = 0
     lost: list[Loss] = field(default_factory=list)
     before: dict[int, int] = field(default_factory=dict)
-    stored: Mapping[int, Stored] = field(default_factory=dict)
+    stored: Mapping[int, StoredMessage] = field(default_factory=dict)
     delivered: Callable[[int, frozenset[str]], None] = lambda number, resources: None
 
     def intercept(self, hub: Any) -> None:

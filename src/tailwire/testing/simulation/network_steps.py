@@ -14,7 +14,7 @@ from tailwire.testing.simulation.device import Device
 from tailwire.testing.simulation.oracle import require
 from tailwire.testing.simulation.simulation import GROUP, Simulation, ignore_errors
 from tailwire.testing.simulation.steps import USERS
-from tailwire.testing.virtual.middleboxes import busy, gateway, portal, refusing
+from tailwire.testing.virtual.middleboxes import busy_proxy, gateway, portal, refusing_proxy
 from tailwire.testing.virtual.repeating import Repeater
 from tailwire.testing.virtual.world import PORT, virtual_loop
 
@@ -43,7 +43,7 @@ def _proxy(sim: Simulation, device: Device, value: Any) -> None:
     network = virtual_loop().network
     network.lift_proxies(device.name)
     if kind == "refuse":
-        network.middleboxes[device.name] = refusing(*more)
+        network.middleboxes[device.name] = refusing_proxy(*more)
     elif kind == "repeat":
         network.middleboxes[device.name] = sim.repeaters[device.name] = Repeater(partial(network.listener, PORT))
         network.drop(device.name)
@@ -51,7 +51,7 @@ def _proxy(sim: Simulation, device: Device, value: Any) -> None:
         network.middleboxes[device.name] = gateway(more[0])
         network.drop(device.name)  # new requests go through it
     elif kind == "busy":
-        network.middleboxes[device.name] = busy()
+        network.middleboxes[device.name] = busy_proxy()
         network.drop(device.name)  # it was restarted
     elif kind == "hold":
         network.holding[device.name] = more[0]

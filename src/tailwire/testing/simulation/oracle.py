@@ -253,7 +253,9 @@ def _served(
         require(count <= most, f"once: {device.name} received {number} {count} times, at most {most} are promised")
     cleared = oracle_of_changes.cleared_by(reader, device.uid)
     # A message that was deleted when it was missed is not handed over, though a restored backup has it again.
-    deleted = {told.key[1] for told in device.changes if told.key[0] == "deleted"} if sim.backup.restored else set()
+    deleted = (
+        {change.key[1] for change in device.changes if change.key[0] == "deleted"} if sim.backup.restored else set()
+    )
     for row in rows:
         number, conversation = row["id"], row["conversation_id"]
         # The same for a conversation that the user had deleted: a restored backup may not know of it.
@@ -270,7 +272,7 @@ def _served(
 
 
 def _check_changes(sim: Simulation, device: Device, reader: Any, memberships: list[Membership]) -> None:
-    unfounded = oracle_of_gaps.unfounded(reader, sim.commits, sim.backup, device, memberships)
+    unfounded = oracle_of_gaps.unfounded_gap(reader, sim.commits, sim.backup, device, memberships)
     require(not unfounded, f"gap: {unfounded}")
     if sim.backup.restored:
         return  # clients report that the store was restored; numbers of changes are given out again
@@ -285,9 +287,11 @@ def _check_changes(sim: Simulation, device: Device, reader: Any, memberships: li
     again = oracle_of_changes.received_again(device, marked_unread)
     require(not again, f"once: {device.name} was told {again} again")
     lost = {loss.message for loss in sim.losses.lost}
-    wrong = oracle_of_groups.wrong(sim.commits, device, GROUP) or oracle_of_order.wrong(sim.commits, device, lost)
+    wrong = oracle_of_groups.wrong_change(sim.commits, device, GROUP) or oracle_of_order.wrong_event(
+        sim.commits, device, lost
+    )
     require(not wrong, wrong)
-    owed = oracle_of_changes.missing(reader, sim.commits, device, memberships, is_expected, GROUP)
+    owed = oracle_of_changes.missing_event(reader, sim.commits, device, memberships, is_expected, GROUP)
     if owed is not None:
         raise Violation(f"untold {owed.rule}: {device.name} was not told {owed.key} is {owed.value}")
 

@@ -39,7 +39,7 @@ _OF_GROUPS = (ChangeKind.GROUP, ChangeKind.GROUP_REMOVED, ChangeKind.MEMBERSHIP_
 _ROW = "number, after_id, subject, kind, uid, device, to_uid, message_id, detail"
 
 
-class Owed(NamedTuple):
+class ExpectedChange(NamedTuple):
     """Something that a device must have received.
 
     Attributes:
@@ -53,14 +53,14 @@ class Owed(NamedTuple):
     since: float = 0.0
 
 
-def missing(
+def missing_event(
     reader: sqlite3.Connection,
     commits: Commits,
     device: Device,
     memberships: list[Membership],
     is_expected: IsExpected,
     group: str,
-) -> Owed | None:
+) -> ExpectedChange | None:
     """Return an event that a device should have received and did not, or None.
 
     Args:
@@ -68,13 +68,13 @@ def missing(
         commits: has recorded when the changes were committed.
         memberships: the memberships of the device's user in the group, as ids of actions.
     """
-    last = {told.key: told for told in device.changes}  # later values replace earlier ones
+    last = {received.key: received for received in device.changes}  # later values replace earlier ones
     owed = [*_actions(reader, device, is_expected), *_changes(reader, commits, device, memberships, group)]
-    return next((one for one in owed if not _is_told(last.get(one.key), one)), None)
+    return next((one for one in owed if not _is_received(last.get(one.key), one)), None)
 
 
-def _is_told(told: ReceivedChange | None, owed: Owed) -> bool:
-    return told is not None and told.value == owed.value and told.at >= owed.since
+def _is_received(received: ReceivedChange | None, owed: ExpectedChange) -> bool:
+    return received is not None and received.value == owed.value and received.at >= owed.since
 
 
 def cleared_by(reader: sqlite3.Connection, uid: str) -> dict[str, int]:
@@ -89,12 +89,12 @@ def received_again(device: Device, marked_unread: Mapping[str, int]) -> list[tup
         marked_unread: how often each user has marked messages as unread. They may have read them again as often.
     """
     once = ("member", *_RECEIPTS)
-    times = Counter((told.life, told.key) for told in device.changes)
+    times = Counter((received.life, received.key) for received in device.changes)
     again = {key: marked_unread.get(key[2], 0) for _, key in times if key[0] == "read"}
     return [key for (_, key), count in times.items() if key[0] in once and count > 1 + again.get(key, 0)]
 
 
-def _actions(reader: sqlite3.Connection, device: Device, is_expected: IsExpected) -> Iterator[Owed]:
+def _actions(reader: sqlite3.Connection, device: Device, is_expected: IsExpected) -> Iterator[ExpectedChange]:
     columns = ("id", "sender", "receiver", "receiver_type", "conversation_id", "type", "body")
     sql = f"SELECT {', '.join(columns)} FROM messages WHERE category = 'action' ORDER BY id"
     for found in reader.execute(sql).fetchall():
@@ -103,19 +103,19 @@ def _actions(reader: sqlite3.Connection, device: Device, is_expected: IsExpected
         if data.get("resource") in device.resources or not is_expected(device, row):
             continue
         if row["type"] == "groupMember":
-            yield Owed(("member", row["id"]), data["action"], "member")
+            yield ExpectedChange(("member", row["id"]), data["action"], "member")
             continue
         message = data["entities"]["on"]["entity"]
         number = int(message["id"])
         if data["action"] == "deleted":
-            yield Owed(("deleted", number), True, "deleted")
+            yield ExpectedChange(("deleted", number), True, "deleted")
         elif data["action"] == "edited":
-            yield Owed(("edited", number), message["data"].get("text", ""), "edited")
+            yield ExpectedChange(("edited", number), message["data"].get("text", ""), "edited")
 
 
 def _changes(
     reader: sqlite3.Connection, commits: Commits, device: Device, memberships: list[Membership], group: str
-) -> Iterator[Owed]:
+) -> Iterator[ExpectedChange]:
     if not device.expected or device.expected[-1].until is not None or device.expected[-1].changes is None:
         return
     since, at = device.expected[-1].changes, {change.number: change.at for change in commits.changes}
@@ -150,24 +150,24 @@ def _is_removed_later(commits: Commits, row: dict[str, Any]) -> bool:
     )
 
 
-def _of_list(row: dict[str, Any], uid: str) -> Owed:
+def _of_list(row: dict[str, Any], uid: str) -> ExpectedChange:
     # Plans do this with conversations of two users only.
     other, kind = other_in(ConversationKey(row["detail"]), uid), row["kind"]
     key = ("conversation pin", other) if kind in _PINS else ("conversation", _LIST_EVENTS[kind], other)
-    return Owed(key, _LISTS[kind], "conversation")
+    return ExpectedChange(key, _LISTS[kind], "conversation")
 
 
-def _owed(row: dict[str, Any]) -> Iterator[Owed]:
+def _owed(row: dict[str, Any]) -> Iterator[ExpectedChange]:
     kind, number = row["kind"], row["message_id"]
     if kind in (ChangeKind.REACTION_ADDED, ChangeKind.REACTION_REMOVED):
         text = row["detail"].split(" ", 2)[2]
-        yield Owed(("reaction", number, text, row["uid"]), _FLAGS[ChangeKind(kind)], "reaction")
+        yield ExpectedChange(("reaction", number, text, row["uid"]), _FLAGS[ChangeKind(kind)], "reaction")
     elif kind in _FLAGS:
-        yield Owed(("pin" if kind.endswith("pinned") else "save", number), _FLAGS[ChangeKind(kind)], kind)
+        yield ExpectedChange(("pin" if kind.endswith("pinned") else "save", number), _FLAGS[ChangeKind(kind)], kind)
     elif kind in _RECEIPTS:
-        yield Owed((kind, number, row["uid"]), True, "receipt")
+        yield ExpectedChange((kind, number, row["uid"]), True, "receipt")
     elif kind in _OF_ALL:
-        yield Owed((kind, number), True, "receipt")
+        yield ExpectedChange((kind, number), True, "receipt")
 
 
 def _concerns(row: dict[str, Any], uid: str, memberships: list[Membership], group: str) -> bool:

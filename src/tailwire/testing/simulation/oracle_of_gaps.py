@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 
 from tailwire.testing.simulation.backup import Backup
-from tailwire.testing.simulation.commits import Commits, Stored
+from tailwire.testing.simulation.commits import Commits, StoredMessage
 from tailwire.testing.simulation.device import Device
 
 Membership = tuple[int, int | None]
@@ -18,7 +18,7 @@ AND json_extract(CAST(body AS TEXT), '$.data.action') = 'edited'
 AND CAST(json_extract(CAST(body AS TEXT), '$.data.entities.on.entity.id') AS INTEGER) = ? LIMIT 1"""
 
 
-def unfounded(
+def unfounded_gap(
     reader: sqlite3.Connection, commits: Commits, backup: Backup, device: Device, memberships: list[Membership]
 ) -> str:
     """Return what is wrong with the gaps that a device received; "" if nothing is.
@@ -33,9 +33,9 @@ def unfounded(
     for (begin, end), (life, at) in zip(device.gaps, device.gaps_at, strict=True):
         if backup.lost(begin, end) or cannot_be_shown(reader, commits, device, memberships, begin, end):
             continue
-        given = {one.id for one in device.received if one.at < at and one.life == life}
-        missing = [one.id for one in _theirs(commits, device, begin, at) if one.id <= end and one.id not in given]
-        later = sum(one.id not in given and not one.is_change for one in _theirs(commits, device, end, at))
+        received = {one.id for one in device.received if one.at < at and one.life == life}
+        missing = [one.id for one in _theirs(commits, device, begin, at) if one.id <= end and one.id not in received]
+        later = sum(one.id not in received and not one.is_change for one in _theirs(commits, device, end, at))
         # What was lost when a backup was restored lies within a gap that begins at the last message that both know.
         inside = [
             one.id
@@ -67,7 +67,7 @@ def cannot_be_shown(
     )
 
 
-def _theirs(commits: Commits, device: Device, begin: int, until: float = float("inf")) -> list[Stored]:
+def _theirs(commits: Commits, device: Device, begin: int, until: float = float("inf")) -> list[StoredMessage]:
     return [
         one for one in commits.messages.values() if one.id > begin and one.at <= until and device.uid in one.receivers
     ]

@@ -8,7 +8,7 @@ from tailwire.testing.simulation.device import Device
 from tailwire.testing.simulation.records import ReceivedChange
 
 
-def wrong(commits: Commits, device: Device, group: str) -> str:
+def wrong_change(commits: Commits, device: Device, group: str) -> str:
     """Return what is wrong with what a device received of a group, after the rule; "" if nothing is."""
     return _removals(commits, device, group) or _transfers(commits, device, group)
 
@@ -17,13 +17,13 @@ def _removals(commits: Commits, device: Device, group: str) -> str:
     # Each member hears once of each deletion of the group. The device that deleted it need not.
     key = ("conversation", "groupRemoved", group)
     theirs = [change for change in commits.removals if change.detail == group and device.uid in change.members]
-    told = [one for one in device.changes if one.key == key]
-    for life in {one.life for one in told}:
-        if sum(one.life == life for one in told) > len(theirs):
+    received = [one for one in device.changes if one.key == key]
+    for life in {one.life for one in received}:
+        if sum(one.life == life for one in received) > len(theirs):
             return f"once: {device.name} received {key} more often than the {len(theirs)} times that it happened"
     owed = [change for change in theirs if _is_owed(change, device)]
     for number, change in enumerate(reversed(owed), 1):
-        if sum(one.at >= change.at for one in told) < number:
+        if sum(one.at >= change.at for one in received) < number:
             return f"untold group removed: {device.name} was not notified that {group} was deleted at {change.at}"
     return ""
 
@@ -47,16 +47,18 @@ def _transfers(commits: Commits, device: Device, group: str) -> str:
     last, expected = theirs[-1], device.expected[-1]
     if expected.until is not None or last.at < expected.since or _caused(commits, device, last):
         return ""
-    told = [one for one in device.changes if one.key == ("conversation", "group", group)]
-    return _ownership(device, last, told)
+    received = [one for one in device.changes if one.key == ("conversation", "group", group)]
+    return _ownership(device, last, received)
 
 
-def _ownership(device: Device, last: Transfer, told: list[ReceivedChange]) -> str:
-    heard = [one.value for one in told if one.at >= last.at]
-    if not heard:
+def _ownership(device: Device, last: Transfer, received: list[ReceivedChange]) -> str:
+    owners = [one.value for one in received if one.at >= last.at]
+    if not owners:
         return f"untold owner: {device.name} was not notified that {last.owner} owns {last.guid} since {last.at}"
-    if heard[-1] != last.owner:
-        return f"untold owner: {device.name} was notified at last that {heard[-1]} owns {last.guid}, it is {last.owner}"
+    if owners[-1] != last.owner:
+        return (
+            f"untold owner: {device.name} was notified at last that {owners[-1]} owns {last.guid}, it is {last.owner}"
+        )
     return ""
 
 

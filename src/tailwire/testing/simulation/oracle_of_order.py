@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from tailwire.server.ports.change_log import ChangeKind
 from tailwire.server.ports.conversations import ConversationKey, other_in
-from tailwire.testing.simulation.commits import Acted, Change, Commits, Transfer
+from tailwire.testing.simulation.commits import Change, Commits, StoredAction, Transfer
 from tailwire.testing.simulation.device import Device
 
 CONCURRENT_SECONDS = 3.0
@@ -36,7 +36,7 @@ class _Happened(NamedTuple):
     out_of_order: bool  # whether it may arrive before earlier events, or after later ones
 
 
-def wrong(commits: Commits, device: Device, lost: set[int]) -> str:
+def wrong_event(commits: Commits, device: Device, lost: set[int]) -> str:
     """Return which event a device received twice, or in another order than they happened; "" if there is none.
 
     Args:
@@ -45,7 +45,7 @@ def wrong(commits: Commits, device: Device, lost: set[int]) -> str:
     history: dict[Any, list[_Happened]] = defaultdict(list)
     for one in commits.history:
         if not isinstance(one, Transfer):
-            out_of_order = _resource_of(one) in device.resources or (isinstance(one, Acted) and one.id in lost)
+            out_of_order = _resource_of(one) in device.resources or (isinstance(one, StoredAction) and one.id in lost)
             for event in _events_of(one, device.uid):
                 history[_object(event[0])].append(_Happened(one.at, event, out_of_order))
     for about, happened in _taken_back_for_nothing(commits, device):
@@ -85,21 +85,21 @@ def _wrong_in(
                     return "sequence", f"the message {key[1]} at {at}, after its changes {several[about]}"
                 continue
             begun.add(key[1])
-        several[about].append(((key, None if _is_told_as_it_is_now(key) else value), at))
-    for about, told in several.items():
-        found = _first_wrong(history[about], told)
+        several[about].append(((key, None if _is_current_state(key) else value), at))
+    for about, received in several.items():
+        found = _first_wrong(history[about], received)
         if found:
             return found[0], f"{found[1]}, of {history[about]}"
     return None
 
 
-def _first_wrong(history: list[_Happened], told: list[tuple[Event, float]]) -> tuple[str, Any] | None:
+def _first_wrong(history: list[_Happened], received: list[tuple[Event, float]]) -> tuple[str, Any] | None:
     # Each event is matched with one that has happened and that was not received before. Of two that
     # happened at nearly the same time, either may arrive first while a client is connected. What the device itself
     # did arrives at once, even without a connection: before what it has missed. What the server has lost on the way
     # arrives with the next page of history.
     left, newest = list(history), 0.0
-    for event, at in told:
+    for event, at in received:
         matching = [one for one in left if one.event == event and one.at <= at]
         if not matching:
             return "once", (event, at)
@@ -114,11 +114,11 @@ def _first_wrong(history: list[_Happened], told: list[tuple[Event, float]]) -> t
     return None
 
 
-def _resource_of(one: Change | Acted) -> str:
+def _resource_of(one: Change | StoredAction) -> str:
     return one.device if isinstance(one, Change) else str(json.loads(one.body)["data"].get("resource", ""))
 
 
-def _is_told_as_it_is_now(key: tuple[Any, ...]) -> bool:
+def _is_current_state(key: tuple[Any, ...]) -> bool:
     return key[0] in ("edited", "member") or key[:2] == ("conversation", "group")
 
 
@@ -131,8 +131,8 @@ def _object(key: tuple[Any, ...]) -> tuple[Any, ...]:
     return "conversation", key[-1]
 
 
-def _events_of(one: Change | Acted, uid: str) -> Iterator[Event]:
-    if isinstance(one, Acted):
+def _events_of(one: Change | StoredAction, uid: str) -> Iterator[Event]:
+    if isinstance(one, StoredAction):
         yield from _of_action(one)
     elif one.kind in _REACTIONS:
         yield ("reaction", one.message_id, one.detail.split(" ", 2)[2], one.uid), _REACTIONS[ChangeKind(one.kind)]
@@ -149,7 +149,7 @@ def _events_of(one: Change | Acted, uid: str) -> Iterator[Event]:
         yield ("conversation pin", other_in(ConversationKey(one.detail), uid)), _PINS[ChangeKind(one.kind)]
 
 
-def _of_action(one: Acted) -> Iterator[Event]:
+def _of_action(one: StoredAction) -> Iterator[Event]:
     data = json.loads(one.body)["data"]
     if one.type == "groupMember":
         yield ("member", one.id), None

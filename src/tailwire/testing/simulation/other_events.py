@@ -126,14 +126,14 @@ class Stream:
     async def follow(self, events: AsyncIterator[e.Event]) -> None:
         """Record events until the stream ends."""
         async for event in events:
-            if (told := _key_and_value(event)) is not None:
-                self._tell(*told, of_lists=isinstance(event, e.ConversationPinned | e.ConversationListChanged))
+            if (change := _key_and_value(event)) is not None:
+                self._record(*change, of_lists=isinstance(event, e.ConversationPinned | e.ConversationListChanged))
             elif isinstance(event, e.HistoryGap):
                 self._gaps.append((event.from_id, event.to_id))
             elif isinstance(event, e.ConnectionChanged):
                 self._connection(event)
 
-    def _tell(self, key: tuple[Any, ...], value: Any, *, of_lists: bool) -> None:
+    def _record(self, key: tuple[Any, ...], value: Any, *, of_lists: bool) -> None:
         self.sequence.append((key, value, virtual_loop().time()))
         if of_lists:  # listeners note the others
             self._note(key, value)

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from tailwire.server.push.encryption import encoded, point
+from tailwire.server.push.encryption import to_base64url, uncompressed_point
 from tailwire.testing.virtual.world import virtual_loop
 
 HOST, PORT, ADDRESS = "push", 9100, "127.0.0.9"
@@ -23,7 +23,7 @@ SETTINGS: dict[str, Any] = {"push_contact": "mailto:admin@example.com", "push_ta
 def _keys() -> dict[str, str]:
     # The same for all: nothing is decrypted.
     key = ec.derive_private_key(7, ec.SECP256R1())
-    return {"p256dh": encoded(point(key.public_key())), "auth": encoded(bytes(16))}
+    return {"p256dh": to_base64url(uncompressed_point(key.public_key())), "auth": to_base64url(bytes(16))}
 
 
 class PushService:

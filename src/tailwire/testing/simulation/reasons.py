@@ -40,7 +40,7 @@ class Reasons:
         self._revoked_until: dict[str, float] = {}
         self._slow_until = 0.0  # requests may be refused or take long, which does not excuse the loss of a connection
 
-    def note_step(self, who: str, what: str, value: Any) -> None:
+    def record_step(self, who: str, what: str, value: Any) -> None:
         """Record a step of a plan."""
         name = "" if who in _SHARED else who
         soon = self._now() + DETECTION_SECONDS + EXTRA_DETECTION_SECONDS
@@ -68,7 +68,7 @@ class Reasons:
         if what == "restore":
             self.network_restored()
 
-    def note_logout(self, name: str, *, done: bool) -> None:
+    def record_logout(self, name: str, *, done: bool) -> None:
         """Record that the token of a device is being revoked, or that this is done: the server closes its socket."""
         self._revoked_until[name] = self._now() + DETECTION_SECONDS if done else _INDEFINITELY
 

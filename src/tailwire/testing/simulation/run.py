@@ -17,11 +17,11 @@ from typing import Any
 
 from websockets.asyncio.client import ClientConnection
 
-from tailwire.sdk.connection.commands import TellStatus
+from tailwire.sdk.connection.commands import ReportStatus
 from tailwire.sdk.connection.state import ConnectionStatus, Phase, SessionState
 from tailwire.sdk.io import driver
 from tailwire.server.config import Settings
-from tailwire.testing.invariants import Broken, check_step
+from tailwire.testing.invariants import BrokenInvariant, check_step
 from tailwire.testing.server import UNLIMITED
 from tailwire.testing.simulation import oracle, push_service
 from tailwire.testing.simulation.limits import LOW_SETTINGS, low_limits
@@ -45,7 +45,7 @@ MAX_RUN_SECONDS = 100 * 24 * 3600.0
 """Virtual time; longer than all waits of a plan together."""
 
 
-class Failed(AssertionError):
+class RunFailed(AssertionError):
     """A run broke a promise.
 
     Attributes:
@@ -72,7 +72,7 @@ async def _run_step(sim: Simulation, step: Step) -> None:
     # Start a step without waiting for its end.
     await asyncio.sleep(step.wait)
     sim.trace.append((round(virtual_loop().time(), 6), step.who, step.what, step.value))
-    sim.reasons.note_step(step.who, step.what, step.value)
+    sim.reasons.record_step(step.who, step.what, step.value)
     if step.who in sim.devices:
         DEVICE_STEPS[step.what](sim, sim.devices[step.who], step.value)
     elif step.who == "backend":
@@ -111,14 +111,14 @@ def _checked(sim: Simulation) -> Iterator[None]:
         after, commands = honest(before, happened, now, chance)
         try:
             check_step(before, happened, now, after, commands)
-        except Broken as error:
+        except BrokenInvariant as error:
             sim.broken.append(str(error))
         if before.session is SessionState.VALID and after.session is SessionState.EXPIRED:
             sim.logins.rejected(current_process.get().partition("#")[0])
         if before.phase is Phase.OPEN and after.phase is not Phase.OPEN:
             sim.lost(current_process.get().partition("#")[0], after.cause)
         if before.status is ConnectionStatus.CONNECTING:
-            sim.connected += commands.count(TellStatus(ConnectionStatus.CONNECTED))
+            sim.connected += commands.count(ReportStatus(ConnectionStatus.CONNECTED))
         return after, commands
 
     module.step = step
@@ -137,18 +137,18 @@ class _Errors(logging.Handler):
         self._raises = any(step.what == "raise" for step in sim.plan.steps)
         self._network = virtual_loop().network
 
-    def _note(self, what: str) -> None:
+    def _record(self, what: str) -> None:
         if not (self._raises or self._network.dead):
             self._sim.broken.append(f"died: {what}")
 
     def emit(self, record: logging.LogRecord) -> None:
         """Record an error that the SDK logged."""
         error = record.exc_info[1] if record.exc_info else None
-        self._note(f"the SDK reports {record.getMessage()!r} {error!r}")
+        self._record(f"the SDK reports {record.getMessage()!r} {error!r}")
 
     def unhandled(self, loop: Any, context: dict[str, Any]) -> None:
         """Record an exception that the loop reports."""
-        self._note(f"{context.get('message')} {context.get('exception')!r}")
+        self._record(f"{context.get('message')} {context.get('exception')!r}")
 
 
 @contextmanager
@@ -216,7 +216,7 @@ def simulate(plan: Plan) -> Report:
     """Run a plan.
 
     Raises:
-        Failed: naming the promise that was broken.
+        RunFailed: naming the promise that was broken.
     """
     trace: list[tuple[Any, ...]] = []
     where = MEMORY_FOLDER if MEMORY_FOLDER.is_dir() else None
@@ -247,6 +247,6 @@ def simulate(plan: Plan) -> Report:
         with _quiet():
             return _run(main)
     except oracle.Violation as wrong:
-        raise Failed(str(wrong), trace) from wrong
+        raise RunFailed(str(wrong), trace) from wrong
     except Exception as error:
-        raise Failed(f"raised: {error!r}", trace) from error  # can be shrunk like any failure
+        raise RunFailed(f"raised: {error!r}", trace) from error  # can be shrunk like any failure

@@ -18,7 +18,7 @@ from tailwire.server.ports.refusal import Refused
 from tailwire.server.store.postgres.connecting import UNUSABLE
 from tailwire.testing.simulation.servers_broker import Bus
 from tailwire.testing.simulation.servers_database import SimulatedDatabase
-from tailwire.testing.simulation.servers_errors import noted_errors
+from tailwire.testing.simulation.servers_errors import collected_errors
 from tailwire.testing.simulation.servers_fanout import SimulatedServer
 from tailwire.testing.simulation.servers_judge import judge, judge_leases
 from tailwire.testing.simulation.servers_observed import BrokenPromise, Observations
@@ -89,7 +89,7 @@ class ServersRun:
         assert isinstance(loop, StoppingLoop)
         return loop
 
-    def note(self, *what: Any) -> None:
+    def add_to_trace(self, *what: Any) -> None:
         """Add an entry to the trace of the run."""
         self.trace.append((self._loop.time(), *what))
 
@@ -132,7 +132,7 @@ class ServersRun:
         self.database.executed = self._executed
         self.store.servers = lambda: sum(entry.serving for entry in self.database.processes.values())
         try:
-            with noted_errors(self.observed.failures):
+            with collected_errors(self.observed.failures):
                 await self._play()
         finally:
             self._loop.continue_all()
@@ -148,8 +148,8 @@ class ServersRun:
         for uid in USERS:
             await self._connect_plain(uid)
         await asyncio.sleep(1.5)
-        for _, heard in self.plain:
-            heard.clear()
+        for _, frames in self.plain:
+            frames.clear()
         self.begin = self.store.newest("")[1], max(self.store.visible("ann"), default=0)
         for phone in self.phones:
             self.run(phone.stay_connected())
@@ -169,11 +169,11 @@ class ServersRun:
             server.kill()
 
     async def _connect_plain(self, uid: str) -> None:
-        heard: list[Any] = []
+        frames: list[Any] = []
         for _ in range(10):
-            if await Socket(self.first, uid, heard.append, chained=False).connect():
+            if await Socket(self.first, uid, frames.append, chained=False).connect():
                 break
-        self.plain.append((uid, heard))
+        self.plain.append((uid, frames))
 
     async def _watch(self) -> None:
         while True:
@@ -183,7 +183,7 @@ class ServersRun:
     async def _step(self, step: int) -> None:
         chance, server = self.chance, self.any_server()
         what = chance.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
-        self.note("step", what, server.number)
+        self.add_to_trace("step", what, server.number)
         places = [*((uid, "user") for uid in USERS), (GUID, "group"), (GUID, "group")]
         if what == "send":
             server.run(server.send(chance.choices(places, k=chance.choice((1, 1, 2, 4)))))

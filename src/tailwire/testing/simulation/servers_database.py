@@ -20,8 +20,8 @@ from tailwire.server.ports.changes import Change
 from tailwire.server.store.postgres import lane, leases, presence, processes, starts
 from tailwire.server.store.postgres.drafts import CALL_BATCH_SQL
 from tailwire.server.store.postgres.failures import DECLARED_DEAD
-from tailwire.server.store.postgres.parameters import translated
-from tailwire.server.store.postgres.unit import _TELL_WITH_MESSAGE_SQL, positional
+from tailwire.server.store.postgres.parameters import translate
+from tailwire.server.store.postgres.unit import _INVALIDATE_WITH_MESSAGE_SQL, to_positional
 from tailwire.testing.simulation.servers_queue import WebhookQueue
 from tailwire.testing.simulation.servers_store import SharedStore
 from tailwire.testing.virtual.world import EPOCH
@@ -117,18 +117,18 @@ class SimulatedDatabase:
             (processes._RENEW_SQL, self._renew),
             (leases._TAKE_LEASES_SQL, self._take),
             (leases._GIVE_UP_LEASES_SQL, self._give_up),
-            (presence._STORE_PRESENCE_SQL, self._note),
+            (presence._STORE_PRESENCE_SQL, self._store_presence),
             (presence._VERSIONS_SQL, lambda: list(self._versions.items())),
             (presence._USERS_OF_PROCESS_SQL, self._roll),
         ):
-            text, names = translated(sql)
+            text, names = translate(sql)
             self._statements[text] = names, call
         self._steps: dict[str, Callable[..., list[Any] | int]] = {
-            positional(processes._TAKE_OVER_SQL): self._take_over,
-            positional(_TELL_WITH_MESSAGE_SQL): self._tell,
-            positional(JOIN_SQL): lambda uid, message_id, **_: store.join(uid, message_id),
-            positional(LEAVE_SQL): lambda uid, message_id, **_: store.leave(uid, message_id),
-            positional(ADD_CHANGE_SQL): self._change,
+            to_positional(processes._TAKE_OVER_SQL): self._take_over,
+            to_positional(_INVALIDATE_WITH_MESSAGE_SQL): self._invalidate,
+            to_positional(JOIN_SQL): lambda uid, message_id, **_: store.join(uid, message_id),
+            to_positional(LEAVE_SQL): lambda uid, message_id, **_: store.leave(uid, message_id),
+            to_positional(ADD_CHANGE_SQL): self._change,
         }
 
     def clock(self) -> float:
@@ -222,7 +222,7 @@ class SimulatedDatabase:
         away = [away for (of, _), away in self.presence.items() if of == uid]
         return 0 if not away else 1 if all(away) else 2
 
-    def _note(
+    def _store_presence(
         self, process: int, after: int, uids: Sequence[str], here: Sequence[bool], away: Sequence[bool]
     ) -> list[Any]:
         if self._versions.get(process, after) != after:
@@ -264,8 +264,8 @@ class SimulatedDatabase:
         keep, answers = [True] * n, []
         for unit in msgspec.json.decode(encoded or "[]"):
             draft = unit["draft"]
-            given = {"last_id": last, "message_id": last + (draft or 0)}
-            answers.append(self._unit(unit["steps"], given))
+            ids_given = {"last_id": last, "message_id": last + (draft or 0)}
+            answers.append(self._unit(unit["steps"], ids_given))
             if draft is not None and answers[-1].get("ended", 0) is not None:
                 keep[draft - 1] = False
         ids, befores = [0] * n, [0] * n
@@ -298,11 +298,11 @@ class SimulatedDatabase:
         if not self.is_alive(process):
             raise DeclaredDeadError(f"process {process} was declared dead")
 
-    def _unit(self, steps: Sequence[Any], given: dict[str, int]) -> dict[str, Any]:
+    def _unit(self, steps: Sequence[Any], ids: dict[str, int]) -> dict[str, Any]:
         results: list[Any] = []
         for place, (kind, statement, values) in enumerate(steps):
             call = self._steps.get(statement)
-            found = call(**values, **given) if call else self.queue.step(kind, statement, {**values, **given})
+            found = call(**values, **ids) if call else self.queue.step(kind, statement, {**values, **ids})
             if kind == "seen" and not found:
                 return {"again": True}
             if kind == "until":
@@ -314,8 +314,8 @@ class SimulatedDatabase:
                 return {"results": results, "ended": place}
         return {"results": results, "ended": None}
 
-    def _tell(self, kind: str, key: str, message_id: int, **_: Any) -> int:
-        self._store.tell(Change(message_id, kind, key))
+    def _invalidate(self, kind: str, key: str, message_id: int, **_: Any) -> int:
+        self._store.store_membership_change(Change(message_id, kind, key))
         return 1
 
     def _change(self, key: str, receiver: str, kind: str, to_uid: str, **_: Any) -> list[Any]:

@@ -25,11 +25,11 @@ class _Errors(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Record an error that a server logged, unless the server was killed: then errors are expected."""
-        said = record.getMessage()
-        if said.startswith(EXPECTED) or current_process.get() in self._loop.network.dead:
+        text = record.getMessage()
+        if text.startswith(EXPECTED) or current_process.get() in self._loop.network.dead:
             return
         error = record.exc_info[1] if record.exc_info else None
-        self._failures.append(BrokenPromise(f"a server logs {said!r} {error!r}"))
+        self._failures.append(BrokenPromise(f"a server logs {text!r} {error!r}"))
 
     def unhandled(self, loop: Any, context: dict[str, Any]) -> None:
         """Record an exception that the loop reports."""
@@ -40,7 +40,7 @@ class _Errors(logging.Handler):
 
 
 @contextmanager
-def noted_errors(failures: list[BaseException]) -> Iterator[None]:
+def collected_errors(failures: list[BaseException]) -> Iterator[None]:
     """Add the errors of servers to a list while the block runs, instead of printing what they log."""
     loop = asyncio.get_running_loop()
     assert isinstance(loop, StoppingLoop)

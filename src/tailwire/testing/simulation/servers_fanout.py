@@ -162,7 +162,7 @@ class SimulatedServer:
             if (joins or leaves) and not place:
                 unit = Unit()
                 unit.run_required(JOIN_SQL if joins else LEAVE_SQL, uid=joins or leaves)
-                unit.tell("member", f"{GUID}/{joins or leaves}", with_message=True)
+                unit.invalidate("member", f"{GUID}/{joins or leaves}", with_message=True)
             self.run(self._send(receiver, kind, unit, joins, leaves))
 
     async def _send(self, receiver: str, kind: str, unit: Unit | None, joins: str, leaves: str) -> None:
@@ -170,13 +170,13 @@ class SimulatedServer:
         draft = Draft(
             conversation_of(receiver, kind), SYSTEM, receiver, kind, "message", "text", b'{"tag":%d}' % tag, 1
         )
-        events = await self.parts.store.webhooks.wanted((Event(TRIGGER),))
+        events = await self.parts.store.webhooks.wanted_events((Event(TRIGGER),))
         answer = await self.parts.store.lane.submit(Entry(draft, unit, events=events))
         # No await until everything is published, so that the order is that of the ids.
         number, ended = (answer.id, None) if unit is None else (answer.message_id, answer.ended)
         if ended is not None:
             return
-        self.parts.store.webhooks.queued(events)
+        self.parts.store.webhooks.report_queued(events)
         self._observed.acknowledge(tag, number)
         if unit is not None and joins:
             self.log.publish(user_subject(joins), MembershipChange(GUID, joined=True, id=number))

@@ -55,10 +55,10 @@ def _judge_clients(run: ServersRun) -> None:
         wanted = [n for n in store.visible(phone.uid) if n > phone.start[0]]
         _same(f"messages of {phone.uid}", [n for n in phone.messages if n > phone.start[0]], wanted)
         _each_once(f"changes of {phone.uid}", phone.changes, _changes_of(run, phone.uid, phone.start[1]))
-    for uid, heard in run.plain:
+    for uid, frames in run.plain:
         wanted = [n for n in store.visible(uid) if n > run.begin[1]]
-        _same(f"frames of {uid}", [f["m"] for f in heard if "m" in f], wanted)
-        _each_once(f"changes for {uid}", [f["c"] for f in heard if "c" in f], _changes_of(run, uid, run.begin[0]))
+        _same(f"frames of {uid}", [f["m"] for f in frames if "m" in f], wanted)
+        _each_once(f"changes for {uid}", [f["c"] for f in frames if "c" in f], _changes_of(run, uid, run.begin[0]))
 
 
 def _judge_sends(run: ServersRun) -> None:
@@ -87,9 +87,9 @@ def _judge_presence(run: ServersRun) -> None:
     online = {socket.uid for server in run.servers for socket in server.sockets if socket.open}
     uids = {phone.uid for phone in run.phones} | run.guests.keys()
     for server in run.servers:
-        seen = {uid for uid in uids if server.parts.is_online(uid)}
-        if seen != online:
-            raise BrokenPromise(f"online are {sorted(online)}, and server {server.number} says {sorted(seen)}")
+        believed = {uid for uid in uids if server.parts.is_online(uid)}
+        if believed != online:
+            raise BrokenPromise(f"online are {sorted(online)}, and server {server.number} says {sorted(believed)}")
     stored = {uid for uid, _ in run.database.presence}
     if stored != online:
         raise BrokenPromise(f"online are {sorted(online)}, and the database has {sorted(stored)}")

@@ -17,7 +17,7 @@ from tailwire.server.fanout.presence import SharedPresence
 from tailwire.server.ports.presence import Presence
 from tailwire.server.ports.webhook_records import DeliveryRow, WebhookRow
 from tailwire.server.ports.world import World
-from tailwire.server.shutdown import finish
+from tailwire.server.shutdown import shut_down
 from tailwire.server.store.postgres.database import Database
 from tailwire.server.store.postgres.lane import Lane
 from tailwire.server.store.postgres.store import PostgresStore
@@ -125,7 +125,7 @@ class Parts:
 
     def is_online(self, uid: str) -> bool:
         """Return whether a user is online anywhere, as this server sees it."""
-        return self._hub.is_online(uid) or self.presence.is_elsewhere(uid)
+        return self._hub.is_online(uid) or self.presence.is_online_elsewhere(uid)
 
     async def open(self) -> None:
         """Register this server in the database."""
@@ -149,4 +149,4 @@ class Parts:
         """Stop in order, as a real server does."""
         await self.several.close()
         gateway = SimpleNamespace(close=_nothing)
-        await finish(cast(Any, gateway), self.webhooks, [], cast(Any, self.store), log)
+        await shut_down(cast(Any, gateway), self.webhooks, [], cast(Any, self.store), log)

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from tailwire.sdk.continuity import catch_up, chain, changes
-from tailwire.sdk.continuity.commands import FetchAfter, FetchLatest, HandOver, TellGap
+from tailwire.sdk.continuity.commands import FetchAfter, FetchLatest, HandOver, ReportGap
 from tailwire.sdk.continuity.state import CatchUp
 from tailwire.testing.simulation.servers_observed import BrokenPromise
 from tailwire.testing.simulation.servers_socket import Socket
@@ -41,18 +41,18 @@ class Phone:
             if await socket.connect():
                 self.socket = socket
                 self._epoch += 1
-                self._carry(catch_up.connected(self.machine, "store"))
+                self._carry(catch_up.on_connected(self.machine, "store"))
                 await ended.wait()
                 self._epoch += 1
-                catch_up.disconnected(self.machine)
+                catch_up.on_disconnected(self.machine)
 
     def _hand_over(self, number: int) -> None:
         self.messages.append(number)
-        self._world.note(self.uid, "message", number)
+        self._world.add_to_trace(self.uid, "message", number)
 
     def _hand_over_change(self, number: int) -> None:
         self.changes.append(number)
-        self._world.note(self.uid, "change", number)
+        self._world.add_to_trace(self.uid, "change", number)
 
     def _take(self, frame: Any) -> None:
         if self.socket is None or not self.socket.open:
@@ -60,20 +60,20 @@ class Phone:
         m = self.machine
         if "m" in frame:
             number, before = frame["m"], frame.get("before", 0)
-            if before and chain.broken(m, before):
+            if before and chain.is_broken(m, before):
                 self._carry(chain.hold(m, before, number, number))
-            elif catch_up.passes(m, number):
+            elif catch_up.record_live(m, number):
                 self._hand_over(number)
             else:
-                self._carry(catch_up.live(m, number, number, before=before))
-                self._carry(chain.mended(m))
+                self._carry(catch_up.on_live_message(m, number, number, before=before))
+                self._carry(chain.release_if_mended(m))
             return
         number = frame["number"]
-        if not changes.is_known(m, number) and not changes.held(m, number, number):
+        if not changes.is_known(m, number) and not changes.hold_if_busy(m, number, number):
             changes.record(m, number)
-            changes.settled_live(m, frame.get("settled", 0))
+            changes.on_settled(m, frame.get("settled", 0))
             self._hand_over_change(number)
-            if changes.are_many(m):
+            if changes.has_many_unsettled(m):
                 self._carry(catch_up.poll(m))
 
     def _carry(self, commands: Any) -> None:
@@ -89,18 +89,18 @@ class Phone:
                 self._world.run(self._fetch(command, self._epoch))
             elif isinstance(command, chain.Wait):
                 loop.call_later(command.seconds, self._waited, self._epoch)
-            elif isinstance(command, TellGap):
+            elif isinstance(command, ReportGap):
                 raise BrokenPromise(f"{self.uid} was told a gap: {command}")
 
     def _waited(self, epoch: int) -> None:
         if epoch == self._epoch:
-            self._carry(chain.waited(self.machine))
+            self._carry(chain.on_wait_over(self.machine))
 
     async def _fetch(self, command: FetchAfter | FetchLatest, epoch: int) -> None:
         store, chance, m = self._world.store, self._world.chance, self.machine
         await asyncio.sleep(chance.choice((0.002, 0.05, 0.4)))
         while epoch == self._epoch and (store.fails or chance.random() < 0.1):
-            command = catch_up.failed(m, command)
+            command = catch_up.on_page_failed(m, command)
             await asyncio.sleep(0.3)
         if epoch != self._epoch:
             return
@@ -109,10 +109,10 @@ class Phone:
             await asyncio.sleep(0.01)
             if epoch == self._epoch:
                 self.start = self.start or found
-                self._carry(catch_up.latest(m, found[0], "store", known=found[1]))
+                self._carry(catch_up.on_latest(m, found[0], "store", known=found[1]))
             return
         assert m.position is not None
         page = store.page(self.uid, command.after_id, command.limit, m.position)
         await asyncio.sleep(chance.choice((0.001, 0.1)))
         if epoch == self._epoch:
-            self._carry(catch_up.page(m, [(n, n) for n in page.ids], whole=page.whole, listed=page.listed))
+            self._carry(catch_up.on_page(m, [(n, n) for n in page.ids], whole=page.whole, listed=page.listed))

@@ -92,7 +92,7 @@ class SharedStore:
         self.ended.append((uid, self.joined.pop(uid), number, self._number))
         return True
 
-    def tell(self, change: Change) -> None:
+    def store_membership_change(self, change: Change) -> None:
         """Store a change of a membership."""
         self._memberships[change.id] = change
 

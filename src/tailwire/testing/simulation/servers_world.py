@@ -15,7 +15,7 @@ class World(Protocol):
     chance: random.Random
     store: SharedStore
 
-    def note(self, *what: Any) -> None:
+    def add_to_trace(self, *what: Any) -> None:
         """Add an entry to the trace of the run."""
 
     def run(self, work: Any) -> None:

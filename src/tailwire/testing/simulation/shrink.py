@@ -6,15 +6,15 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from tailwire.testing.simulation.plan import Plan
-from tailwire.testing.simulation.run import Failed, simulate
+from tailwire.testing.simulation.run import RunFailed, simulate
 from tailwire.testing.simulation.steps import Step
 
 
-def fails(plan: Plan, rule: str = "") -> Failed | None:
+def fails(plan: Plan, rule: str = "") -> RunFailed | None:
     """Return how a plan fails, or None if it passes. With a rule, only failures of that rule count."""
     try:
         simulate(plan)
-    except Failed as failed:
+    except RunFailed as failed:
         return failed if not rule or failed.rule == rule else None
     return None
 
@@ -65,7 +65,7 @@ def _without(steps: tuple[Step, ...], start: int, size: int) -> tuple[Step, ...]
     return (*steps[:start], *rest)
 
 
-def as_test(plan: Plan, failed: Failed) -> str:
+def as_test(plan: Plan, failed: RunFailed) -> str:
     """Return a test to paste into `tests/sim/`."""
     history = plan.to_json().replace("\\", "\\\\")
     return (

@@ -20,7 +20,7 @@ from tailwire.testing.simulation.backend import Backend
 from tailwire.testing.simulation.backup import Backup
 from tailwire.testing.simulation.commits import Commits
 from tailwire.testing.simulation.contents import text_of
-from tailwire.testing.simulation.deadlines import DeadLines, is_request_ended, is_trying, returned
+from tailwire.testing.simulation.deadlines import DeadLines, disconnected_devices, is_request_ended, is_trying
 from tailwire.testing.simulation.device import Device
 from tailwire.testing.simulation.device_store import ProcessFiles
 from tailwire.testing.simulation.holes import Holes
@@ -137,7 +137,7 @@ class Simulation:
                 device.run(ignore_errors(chat.connect()))
         # No hint ends the wait for the next attempt.
         if hints:
-            self.broken += await returned([device for device in waiting if device.name not in failed])
+            self.broken += await disconnected_devices([device for device in waiting if device.name not in failed])
         await asyncio.sleep(MAX_RETRY_SECONDS if self._reports_offline() else 60)
         for device in self.devices.values():
             chat = device.chat
@@ -186,7 +186,7 @@ class Simulation:
         self._numbers += 1
         return f"m{self._numbers}"
 
-    def note(self, who: str, what: str, *more: Any) -> None:
+    def add_to_trace(self, who: str, what: str, *more: Any) -> None:
         """Add an entry to the trace of the run."""
         self.trace.append((round(virtual_loop().time(), 6), who, what, *more))
 

@@ -36,7 +36,7 @@ def _wanted(kind: str, method: str, *values: Any, wanted: bool) -> Any:
             number = device.received[-1].id
             work = getattr(chat, method)(number, *values)
             device.unsaved[number] += method == "unsave_message"
-            device.run(ignore_errors(sim.intents.note(kind, device.uid, number, wanted, work)))
+            device.run(ignore_errors(sim.intents.record(kind, device.uid, number, wanted, work)))
 
     return handle
 
@@ -150,7 +150,7 @@ def _end_second(sim: Simulation, device: Device) -> None:
 
 def _half_open(sim: Simulation, device: Device, _: Any) -> None:
     virtual_loop().network.half_open(device.name)
-    sim.dead_lines.note(device)
+    sim.dead_lines.watch(device)
 
 
 DEVICE_STEPS: dict[str, Any] = {

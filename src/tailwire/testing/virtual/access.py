@@ -47,7 +47,7 @@ class Pipe:
         self._put(HEADER_BYTES, lambda: self._network.loop.call_later(self.latency, _end, there))
         await there
 
-    def forget(self, source: MemoryTransport) -> None:
+    def drop_unsent(self, source: MemoryTransport) -> None:
         """Drop the unsent data of a closed connection; queued packets are still delivered."""
         self._waiting.pop(source, None)
 

@@ -70,9 +70,9 @@ class _Waiting(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._read += data
         if b"\r\n\r\n" in self._read:
-            self.asked(self._read)
+            self.on_request(self._read)
 
-    def asked(self, request: bytes) -> None:
+    def on_request(self, request: bytes) -> None:
         """Handle the first request; `request` may contain more than its head."""
         raise NotImplementedError
 
@@ -89,7 +89,7 @@ class Answering(_Waiting):
         super().__init__()
         self._answer = answer
 
-    def asked(self, request: bytes) -> None:
+    def on_request(self, request: bytes) -> None:
         """Send the response."""
         self.answer(self._answer)
 
@@ -102,7 +102,7 @@ class Refusing(_Waiting):
         self._answer = answer
         self._behind = behind
 
-    def asked(self, request: bytes) -> None:
+    def on_request(self, request: bytes) -> None:
         """Refuse an upgrade, or hand the connection over to the server."""
         head = request.partition(b"\r\n\r\n")[0].lower()
         if b"\r\nupgrade: websocket" in head:
@@ -152,7 +152,7 @@ class ResponseReplacer(_Waiting):
         self._server = behind()
         self._passes = False
 
-    def asked(self, request: bytes) -> None:
+    def on_request(self, request: bytes) -> None:
         """Pass the first request to the server."""
         upgrade = b"\r\nupgrade: websocket" in request.partition(b"\r\n\r\n")[0].lower()
         self._passes = True
@@ -184,12 +184,12 @@ def portal(kind: str) -> Callable[[Factory | None], Factory]:
     return lambda behind: lambda: Answering(PORTALS[kind])
 
 
-def busy() -> Callable[[Factory | None], Factory]:
+def busy_proxy() -> Callable[[Factory | None], Factory]:
     """Return a proxy that answers 503 with a long `Retry-After`, for `Network.middleboxes`."""
     return lambda behind: lambda: Answering(BUSY)
 
 
-def refusing(status: int) -> Callable[[Factory | None], Factory | None]:
+def refusing_proxy(status: int) -> Callable[[Factory | None], Factory | None]:
     """Return a proxy that refuses WebSockets, for `Network.middleboxes`."""
     return lambda behind: None if behind is None else lambda: Refusing(REFUSALS[status], behind)
 

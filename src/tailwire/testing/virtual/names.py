@@ -40,7 +40,7 @@ class Names:
         self.addresses[name] = [address]
         return old
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Forget all names: each is its own address again."""
         self.addresses.clear()
         self.dead.clear()

@@ -195,11 +195,11 @@ class Network:
             source.acked += size - early
             source.peer.arrived(first)
 
-    def forget(self, transport: MemoryTransport) -> None:
+    def drop_unsent(self, transport: MemoryTransport) -> None:
         """Drop the unsent data of an aborted connection."""
         line = self.lines.get(transport.of)
         if line is not None:
-            line.pipe(transport).forget(transport)
+            line.pipe(transport).drop_unsent(transport)
         transport.unsent.clear()
         transport.unsent_size = 0
 
@@ -296,4 +296,4 @@ class Network:
         self._idle_killers.clear()
         self.middleboxes.clear()
         self.holding.clear()
-        self.names.forget()
+        self.names.clear()

@@ -176,7 +176,7 @@ class MemoryTransport(asyncio.Transport):
 
     def abort(self) -> None:
         self._closing = True
-        self._network.forget(self)
+        self._network.drop_unsent(self)
         self._network.loop.call_soon(self._lost, None, context=self.context)
         if self.peer is not None:
             self._network.reset(self.peer)
@@ -184,7 +184,7 @@ class MemoryTransport(asyncio.Transport):
     def broken(self) -> None:
         """Handle a reset by the network."""
         self._closing = True
-        self._network.forget(self)
+        self._network.drop_unsent(self)
         self._network.loop.call_soon(self.lost_by_reset, context=self.context)
 
     def lost_by_reset(self) -> None:

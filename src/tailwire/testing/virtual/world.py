@@ -23,7 +23,7 @@ from tailwire.server.app.opening import database_path, on_postgres
 from tailwire.server.config import Settings
 from tailwire.server.gateway.protocol import SocketProtocol
 from tailwire.server.ports.world import World as ServerWorld
-from tailwire.server.shutdown import finish
+from tailwire.server.shutdown import shut_down
 from tailwire.testing.new_database import put_new_database
 from tailwire.testing.server import UNLIMITED
 from tailwire.testing.virtual.loop import VirtualLoop
@@ -226,7 +226,7 @@ class VirtualServer:
             (connection if hasattr(connection, "abort") else connection.transport).abort()
         self._authenticated += parts.metrics.authenticated
         background = [parts.push.close, *parts.actions.background()]
-        await finish(parts.gateway, parts.webhooks, background, parts.store, parts.message_log)
+        await shut_down(parts.gateway, parts.webhooks, background, parts.store, parts.message_log)
         await parts.actions.uploads.close()
 
     async def kill(self) -> None:

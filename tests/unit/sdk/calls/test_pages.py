@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tailwire.admin.listing import PAGE_SIZE, numbered
+from tailwire.admin.listing import PAGE_SIZE, numbered_listing
 from tailwire.sdk.calls.list_requests import ListRequest
 from tailwire.sdk.calls.pages import MAX_UNREADABLE_PAGES
 from tailwire.sdk.calls.reaction_requests import ReactionsRequest
@@ -23,11 +23,11 @@ class Requests:
 
     def __init__(self, *pages: list[Any]) -> None:
         self._pages = pages
-        self.asked: list[Any] = []
+        self.queries: list[Any] = []
 
     async def ask_for_list(self, path: str, query: Any) -> list[Any]:
-        self.asked.append(query)
-        return self._pages[min(len(self.asked), len(self._pages)) - 1]
+        self.queries.append(query)
+        return self._pages[min(len(self.queries), len(self._pages)) - 1]
 
 
 def users(requests: Requests) -> ListRequest[Any]:
@@ -38,7 +38,7 @@ async def test_list_that_never_becomes_readable_ends_with_an_error():
     requests = Requests([7])
     with pytest.raises(CometChatException, match="ERR_BAD_ERROR_RESPONSE"):
         await users(requests).fetch_next()
-    assert len(requests.asked) == MAX_UNREADABLE_PAGES
+    assert len(requests.queries) == MAX_UNREADABLE_PAGES
 
 
 async def test_entries_after_unreadable_pages_are_returned():
@@ -53,16 +53,16 @@ async def test_entries_after_unreadable_pages_are_returned():
 async def test_unreadable_reactions_that_are_returned_again_end_the_list():
     requests = Requests([{"id": 5, "reactedBy": 7}])
     assert await ReactionsRequest(1, "", 10, lambda: requests).fetch_next() == []  # type: ignore[arg-type]
-    assert len(requests.asked) == 2
+    assert len(requests.queries) == 2
 
 
 async def test_list_of_a_backend_that_never_becomes_readable_ends_with_an_error():
-    asked = []
+    requests = []
 
     async def ask(query: Any) -> list[Any]:
-        asked.append(query)
+        requests.append(query)
         return [7] * PAGE_SIZE
 
     with pytest.raises(CometChatException, match="ERR_BAD_ERROR_RESPONSE"):
-        await numbered(ask, {}, user_from_wire, "user").first()
-    assert len(asked) == MAX_UNREADABLE_PAGES
+        await numbered_listing(ask, {}, user_from_wire, "user").first()
+    assert len(requests) == MAX_UNREADABLE_PAGES

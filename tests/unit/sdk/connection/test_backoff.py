@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailwire.sdk.connection.backoff import (
-    asked_wait,
     longest_wait,
     renewal_wait,
+    requested_wait,
     rest_of_window,
     retry_delay,
     waiting_time,
@@ -45,18 +45,18 @@ def test_retry_delay_is_within_its_bounds(cause, failures, network, chance, fail
 
 @given(st.floats(0, 1e9), st.floats(0, 0.999))
 def test_wait_requested_by_an_intermediary_is_capped_at_a_minute(wait, chance):
-    assert min(wait, 60) <= asked_wait(T, wait, None, chance, ours=False) <= 61
+    assert min(wait, 60) <= requested_wait(T, wait, None, chance, ours=False) <= 61
 
 
 @given(st.one_of(st.none(), st.floats(-10, 1e9)), st.one_of(st.none(), st.floats(-10, 1e9)), st.floats(0, 0.999))
 def test_wait_requested_by_the_server_is_capped_at_an_hour(wait, within, chance):
-    asked = asked_wait(T, wait, within, chance)
+    requested = requested_wait(T, wait, within, chance)
     if wait is not None and wait >= 0:
-        assert min(wait, 3600) <= asked <= 3601
+        assert min(wait, 3600) <= requested <= 3601
     elif within is not None and within >= 0:
-        assert 0 <= asked <= min(within, 3600)
+        assert 0 <= requested <= min(within, 3600)
     else:
-        assert asked is None
+        assert requested is None
 
 
 def test_each_close_code_has_its_cause():
@@ -102,10 +102,10 @@ def test_first_wait_after_a_loss_that_affects_all_is_spread_over_a_second():
 
 
 def test_requested_waits_and_windows_of_zero_seconds_are_obeyed():
-    assert asked_wait(T, 0.0, 9.0, 0.5) == 0.0
-    assert asked_wait(T, None, 0.0, 0.5) == 0.0
-    assert asked_wait(T, 0.5, None, 0.5) == 0.75
-    assert asked_wait(T, None, 9.0, 0.5) == 4.5
+    assert requested_wait(T, 0.0, 9.0, 0.5) == 0.0
+    assert requested_wait(T, None, 0.0, 0.5) == 0.0
+    assert requested_wait(T, 0.5, None, 0.5) == 0.75
+    assert requested_wait(T, None, 9.0, 0.5) == 4.5
 
 
 def test_token_is_renewed_between_half_the_margin_and_the_whole_before_its_end():

@@ -15,9 +15,9 @@ from tailwire.sdk.connection.commands import (
     CloseSocket,
     OpenSocket,
     RenewInPlace,
+    ReportError,
     Result,
     SendPing,
-    TellError,
 )
 from tailwire.sdk.connection.machine import step
 from tailwire.sdk.connection.state import AppState, Mode, Network, Phase, State, next_deadline
@@ -109,7 +109,7 @@ def test_call_of_ping_succeeds_when_a_slow_app_reads_the_answer():
 
 
 @spec("T3", "C4")
-def test_server_still_hears_a_client_that_waits_for_a_slow_app():
+def test_server_still_receives_pings_of_a_client_that_waits_for_a_slow_app():
     client = Client(heard={"interval": 5.0})
     client.at(2.0, i.PingCalled(7))
     client.at(3.0, i.ReadingPaused(client.state.epoch))
@@ -153,7 +153,7 @@ def test_attempt_ends_after_ten_seconds_without_a_byte(now, cause):
     state, _ = step(State(), i.LoggedIn(), 0.0, 0.5)
     assert next_deadline(state) == 10.0
     _, commands = step(state, i.TimerFired(), now, 0.5)
-    assert TellError(cause) in commands
+    assert ReportError(cause) in commands
 
 
 @spec("C21", "C20", "C8")

@@ -11,9 +11,9 @@ from tailwire.sdk.connection.state import AppState, ConnectionStatus, Mode, Netw
 NOW = 100.0
 
 
-def sentence(reasons=(), seen="", **facts):
+def sentence(reasons=(), details="", **facts):
     usual = {"session": SessionState.VALID, "status": ConnectionStatus.CONNECTED, "phase": Phase.OPEN, "opened_at": 40}
-    return explain(State(**{**usual, **facts}), NOW, seen, reasons)
+    return explain(State(**{**usual, **facts}), NOW, details, reasons)
 
 
 def waiting(**facts):
@@ -128,13 +128,13 @@ def test_lack_of_a_socket_is_explained(facts, words):
 def test_cause_is_described_with_what_was_seen():
     assert describe(None) == "nothing has happened yet"
     assert describe(Cause.PROXY_REFUSED, "HTTP 407") == "a proxy did not let the request through: HTTP 407"
-    assert waiting(cause=Cause.PROXY_REFUSED, seen="HTTP 407").endswith(
+    assert waiting(cause=Cause.PROXY_REFUSED, details="HTTP 407").endswith(
         "(a proxy did not let the request through: HTTP 407)"
     )
 
 
 def test_refusal_of_the_server_is_explained_with_what_it_said():
-    refused = waiting(barred=True, phase=Phase.IDLE, seen="The app id is unknown.")
+    refused = waiting(barred=True, phase=Phase.IDLE, details="The app id is unknown.")
     assert refused == (
         "disconnected: the server refused this client: The app id is unknown; fix that, then call connect()"
     )

@@ -10,10 +10,10 @@ import pytest
 from tailwire.sdk.connection import inputs as i
 from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.connection.explain import describe, explain
-from tailwire.sdk.connection.history import BadDump, History, load
+from tailwire.sdk.connection.history import BadDump, History, load_dump
 from tailwire.sdk.connection.machine import step
 from tailwire.sdk.connection.state import AppState, ConnectionStatus, Mode, Phase, State, next_deadline
-from tailwire.testing.explore import events, starts
+from tailwire.testing.explore import possible_events, start_states
 
 
 def walk(seed: int, steps: int) -> tuple[History, State]:
@@ -21,7 +21,7 @@ def walk(seed: int, steps: int) -> tuple[History, State]:
     state = State(mode=chance.choice(list(Mode)))
     history, now = History(state), 100.0
     for _ in range(steps):
-        _, happened, _ = chance.choice(list(events(state)))
+        _, happened, _ = chance.choice(list(possible_events(state)))
         due = next_deadline(state)
         now = max(now, due or now) if isinstance(happened, i.TimerFired) else now + chance.random()
         rolled = chance.random()
@@ -35,7 +35,7 @@ def walk(seed: int, steps: int) -> tuple[History, State]:
 @pytest.mark.parametrize("seed", range(30))
 def test_dump_replays_to_the_same_state(seed: int):
     history, end = walk(seed, 200)
-    state, recorded = load(json.loads(json.dumps(history.dump())))
+    state, recorded = load_dump(json.loads(json.dumps(history.dump())))
     for r in recorded:
         state, _ = step(state, r.happened, r.at, r.chance)
     assert state == end
@@ -45,7 +45,7 @@ def test_dump_replays_to_the_same_state(seed: int):
 def test_history_is_bounded_and_keeps_the_last_inputs():
     history, _ = walk(1, 3000)
     assert len(history.transitions) <= 100
-    _, recorded = load(history.dump())
+    _, recorded = load_dump(history.dump())
     assert len(recorded) == 1000
 
 
@@ -61,7 +61,7 @@ def test_history_is_bounded_and_keeps_the_last_inputs():
 )
 def test_invalid_dumps_are_refused(broken):
     with pytest.raises(BadDump):
-        load(broken)
+        load_dump(broken)
 
 
 def test_unknown_input_is_named():
@@ -69,12 +69,12 @@ def test_unknown_input_is_named():
     dump = history.dump()
     dump["inputs"][0]["input"] = "Cause"
     with pytest.raises(BadDump, match="input 1: 'Cause' is unknown"):
-        load(dump)
+        load_dump(dump)
 
 
 def test_every_cause_and_state_is_explained():
     assert all(describe(cause) for cause in Cause)
-    for start in starts():
+    for start in start_states():
         assert explain(start, 0.0).startswith("disconnected: ")
     background = State(app=AppState.BACKGROUND)
     logged_in, _ = step(background, i.LoggedIn(), 0.0, 0.0)
@@ -87,11 +87,11 @@ def test_every_cause_and_state_is_explained():
 def test_value_other_than_an_object_is_not_a_dump():
     for other in (None, [], "dump", 1):
         with pytest.raises(BadDump, match="not a JSON object"):
-            load(other)
+            load_dump(other)
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "said"),
+    ("key", "value", "problem"),
     [
         ("attempts", "many", "attempts: 'many' is not int"),
         ("throttled", "yes", "throttled: 'yes' is not bool"),
@@ -102,15 +102,15 @@ def test_value_other_than_an_object_is_not_a_dump():
         ("unknown", 1, "not a dump"),
     ],
 )
-def test_dump_with_a_value_of_another_type_is_refused_by_name(key, value, said):
+def test_dump_with_a_value_of_another_type_is_refused_by_name(key, value, problem):
     dump = History(State()).dump()
     dump["state"] = {**dump["state"], key: value}
-    with pytest.raises(BadDump, match=said):
-        load(dump)
+    with pytest.raises(BadDump, match=problem):
+        load_dump(dump)
 
 
 def test_history_without_steps_is_loaded_with_its_first_state():
-    state, recorded = load(json.loads(json.dumps(History(State(mode=Mode.MANUAL)).dump())))
+    state, recorded = load_dump(json.loads(json.dumps(History(State(mode=Mode.MANUAL)).dump())))
     assert (state, recorded) == (State(mode=Mode.MANUAL), [])
 
 

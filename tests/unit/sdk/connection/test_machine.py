@@ -19,10 +19,10 @@ from tailwire.sdk.connection.commands import (
     OpenSocket,
     ReadHistory,
     RenewToken,
+    ReportError,
     Result,
     SendPing,
     StopReadingHistory,
-    TellError,
 )
 from tailwire.sdk.connection.explain import explain
 from tailwire.sdk.connection.machine import step
@@ -354,12 +354,12 @@ def test_pings_beyond_the_limit_fail_at_once():
 @spec("T4")
 def test_client_gives_up_after_the_configured_number_of_attempts():
     client = Client(max_attempts=2)
-    assert TellError(Cause.GAVE_UP) not in client.fail(Cause.CONNECTION_REFUSED)
+    assert ReportError(Cause.GAVE_UP) not in client.fail(Cause.CONNECTION_REFUSED)
     client.run(next_deadline(client.state))
-    assert TellError(Cause.GAVE_UP) in client.fail(Cause.CONNECTION_REFUSED)
+    assert ReportError(Cause.GAVE_UP) in client.fail(Cause.CONNECTION_REFUSED)
     assert next_deadline(client.state) is None
     assert any(isinstance(c, OpenSocket) for c in client.take(i.ConnectCalled(1)))
-    assert TellError(Cause.GAVE_UP) not in client.fail(Cause.CONNECTION_REFUSED)
+    assert ReportError(Cause.GAVE_UP) not in client.fail(Cause.CONNECTION_REFUSED)
 
 
 @spec("T4")

@@ -17,7 +17,7 @@ from hypothesis.stateful import (
 )
 
 from tailwire.sdk.continuity import catch_up, chain, changes, updates
-from tailwire.sdk.continuity.catch_up import TellContinuity
+from tailwire.sdk.continuity.catch_up import ReportContinuity
 from tailwire.sdk.continuity.state import CatchUp, Continuity, ContinuityKind, Position, of_another_store
 from tailwire.sdk.session import Session
 
@@ -49,7 +49,7 @@ class Server(RuleBasedStateMachine):
         self.line: list[int] = []
         self.sending: list[int] = []
         self.up = False
-        self.asked = None
+        self.fetch = None
         self.next_id = 1
         self.read_to = 0
         self.catching_up = False
@@ -64,29 +64,29 @@ class Server(RuleBasedStateMachine):
                     if isinstance(item, changes.Change):
                         assert item.number <= place.changes or item.number in place.heard
                     assert not [n for n, _ in self.log if n <= place.changes and n not in self.changes]
-            elif isinstance(c, catch_up.TellGap):
+            elif isinstance(c, catch_up.ReportGap):
                 if self.logs:
                     # Only messages before the gap were handed over so far; the newest ones follow.
                     assert not [n for n in self.handed if n > c.from_id]
                 self.gaps.append((c.from_id, c.to_id))
-            elif isinstance(c, catch_up.TellContinuity):
-                told, self.catching_up = c.continuity, False
-                if told.kind is ContinuityKind.GAP and self.logs:
-                    assert (told.from_id, told.to_id)[0] < told.to_id
-                elif told.kind is ContinuityKind.GAP:
-                    assert told.from_id < told.to_id
-                    assert told.missed >= self.limit
+            elif isinstance(c, catch_up.ReportContinuity):
+                outcome, self.catching_up = c.continuity, False
+                if outcome.kind is ContinuityKind.GAP and self.logs:
+                    assert (outcome.from_id, outcome.to_id)[0] < outcome.to_id
+                elif outcome.kind is ContinuityKind.GAP:
+                    assert outcome.from_id < outcome.to_id
+                    assert outcome.missed >= self.limit
                     # Messages before the gap are handed over, but none within it.
-                    assert not [n for n in self.handed if n > told.from_id]
-                    self.gaps.append((told.from_id, told.to_id))
+                    assert not [n for n in self.handed if n > outcome.from_id]
+                    self.gaps.append((outcome.from_id, outcome.to_id))
                 else:
                     assert self.up
-                    assert told.kind is ContinuityKind.EXACT
+                    assert outcome.kind is ContinuityKind.EXACT
             else:
                 if isinstance(c, catch_up.FetchAfter):
                     assert c.after_id >= self.read_to  # nothing is read twice
                     assert 1 <= c.limit <= catch_up.MAX_PAGE_SIZE
-                self.asked = c
+                self.fetch = c
 
     def hand_over(self, item):
         if isinstance(item, changes.Change):
@@ -118,32 +118,32 @@ class Server(RuleBasedStateMachine):
     @precondition(lambda self: self.sending)
     @rule()
     def send_is_answered(self):
-        catch_up.sent(self.m, self.sending.pop(0))
+        catch_up.record_sent(self.m, self.sending.pop(0))
 
     @precondition(lambda self: not self.up)
     @rule()
     def connect(self):
-        self.up, self.asked, self.catching_up = True, None, True
-        self.carry(catch_up.connected(self.m, "store"))
+        self.up, self.fetch, self.catching_up = True, None, True
+        self.carry(catch_up.on_connected(self.m, "store"))
 
     @precondition(lambda self: not self.up)
     @rule()
     def poll(self):
         commands = catch_up.poll(self.m)
-        assert not (commands and self.asked)  # one at a time
+        assert not (commands and self.fetch)  # one at a time
         self.carry(commands)
 
     @precondition(lambda self: self.up)
     @rule()
     def lose(self):
-        self.up, self.asked, self.line, self.catching_up = False, None, [], False
-        catch_up.disconnected(self.m)
+        self.up, self.fetch, self.line, self.catching_up = False, None, [], False
+        catch_up.on_disconnected(self.m)
 
     @rule()
     def restart_the_app(self):
-        self.up, self.asked, self.line, self.catching_up = False, None, [], False
+        self.up, self.fetch, self.line, self.catching_up = False, None, [], False
         for number in self.sending:  # the outbox waits for each response
-            catch_up.sent(self.m, number)
+            catch_up.record_sent(self.m, number)
         self.sending = []
         self.m = CatchUp(position=self.m.position, limit=self.limit)
 
@@ -155,24 +155,24 @@ class Server(RuleBasedStateMachine):
             for _ in range(2 if again else 1):
                 self.live_change(-message_id)
             return
-        self.carry(catch_up.live(self.m, message_id, Message(message_id)))
+        self.carry(catch_up.on_live_message(self.m, message_id, Message(message_id)))
         if again:  # some servers send twice
-            self.carry(catch_up.live(self.m, message_id, Message(message_id)))
+            self.carry(catch_up.on_live_message(self.m, message_id, Message(message_id)))
 
     def live_change(self, number):
-        if not changes.is_known(self.m, number) and not changes.held(self.m, number, number):
+        if not changes.is_known(self.m, number) and not changes.hold_if_busy(self.m, number, number):
             changes.record(self.m, number)
             self.hand_over(changes.Change(number, number))
 
-    def missed(self, asked):
+    def missed(self, fetch):
         """Return a page of a server with a change log: its messages, and the changes that it lists."""
-        place, after, gap = self.m.position, asked.after_id, None
-        listed = [(n, ours) for n, ours in self.history if n > after][: asked.limit]
+        place, after, gap = self.m.position, fetch.after_id, None
+        listed = [(n, ours) for n, ours in self.history if n > after][: fetch.limit]
         newest = [n for n, _ in self.history if n > after][::-1]
-        if asked.at_most and len(listed) == asked.limit and len(newest) > asked.at_most:
-            gap = (after, newest[asked.at_most])
-            listed = [(n, ours) for n, ours in self.history if n > gap[1]][: asked.limit]
-        whole = len(listed) == asked.limit
+        if fetch.at_most and len(listed) == fetch.limit and len(newest) > fetch.at_most:
+            gap = (after, newest[fetch.at_most])
+            listed = [(n, ours) for n, ours in self.history if n > gap[1]][: fetch.limit]
+        whole = len(listed) == fetch.limit
         found = [(n, a, n) for n, a in self.log if n > place.changes and n not in place.heard]
         known = len(self.log)
         if whole and (later := [n for n, a, _ in found if a > listed[-1][0]]):
@@ -184,29 +184,31 @@ class Server(RuleBasedStateMachine):
             known, listed = found[-1][0], [pair for pair in listed if pair[0] <= rest[1]]
         return listed, changes.Listed(known, found, more, 0, gap)
 
-    @precondition(lambda self: self.asked is not None)
+    @precondition(lambda self: self.fetch is not None)
     @rule(took=st.sampled_from([0.1, 3.0, 20.0]))
     def answer(self, took):
-        asked, self.asked = self.asked, None
-        if isinstance(asked, catch_up.FetchLatest):
-            self.carry(catch_up.latest(self.m, self.history[-1][0] if self.history else 0, "store"))
+        fetch, self.fetch = self.fetch, None
+        if isinstance(fetch, catch_up.FetchLatest):
+            self.carry(catch_up.on_latest(self.m, self.history[-1][0] if self.history else 0, "store"))
             return
-        listed, said = [(n, ours) for n, ours in self.history if n > asked.after_id][: asked.limit], None
+        listed, changes = [(n, ours) for n, ours in self.history if n > fetch.after_id][: fetch.limit], None
         if self.logs:
-            listed, said = self.missed(asked)
+            listed, changes = self.missed(fetch)
         self.read_to = max([self.read_to, *(n for n, _ in listed)])
-        whole = len(listed) == asked.limit
+        whole = len(listed) == fetch.limit
         mine = {n for n, ours in listed if ours}
         self.carry(
-            catch_up.page(self.m, [(n, Message(n)) for n, _ in listed], whole=whole, ours=mine, took=took, listed=said)
+            catch_up.on_page(
+                self.m, [(n, Message(n)) for n, _ in listed], whole=whole, ours=mine, took=took, listed=changes
+            )
         )
 
-    @precondition(lambda self: self.asked is not None)
+    @precondition(lambda self: self.fetch is not None)
     @rule()
     def fail(self):
-        smaller = catch_up.failed(self.m, self.asked)
-        assert getattr(smaller, "limit", 0) <= max(getattr(self.asked, "limit", 0), catch_up.MIN_PAGE_SIZE)
-        self.asked = None
+        smaller = catch_up.on_page_failed(self.m, self.fetch)
+        assert getattr(smaller, "limit", 0) <= max(getattr(self.fetch, "limit", 0), catch_up.MIN_PAGE_SIZE)
+        self.fetch = None
         self.carry([smaller])
 
     @invariant()
@@ -229,7 +231,7 @@ class Server(RuleBasedStateMachine):
 
     @invariant()
     def when_quiet_nothing_is_missing(self):
-        if self.up and self.asked is None and not self.line and self.m.behind is None:
+        if self.up and self.fetch is None and not self.line and self.m.behind is None:
             assert not self.catching_up  # a continuity was reported for each connection
             theirs = [n for n, o in self.history if not o and not any(a < n <= b for a, b in self.gaps)]
             assert [n for n in self.handed if n in set(theirs)] == theirs
@@ -257,8 +259,8 @@ def test_changes_that_come_before_their_messages_are_found(monkeypatch):
 
 def test_page_settles_the_changes_up_to_the_number_that_it_names():
     m = CatchUp(position=Position(5, changes=3, heard=(5, 9)))
-    catch_up.connected(m, "")
-    handed = catch_up.page(
+    catch_up.on_connected(m, "")
+    handed = catch_up.on_page(
         m, [(6, Message(6))], whole=False, listed=changes.Listed(7, [(5, 6, "known"), (6, 6, "new")])
     )
     assert next(c for c in handed if isinstance(c, catch_up.HandOver)).messages == (6, changes.Change(6, "new"))
@@ -279,12 +281,12 @@ def test_numbers_that_the_server_says_it_has_sent_are_settled():
     m = CatchUp(position=Position(5, changes=10))
     for number in (12, 15, 11):
         changes.record(m, number)
-    changes.settled_live(m, 13)
+    changes.on_settled(m, 13)
     assert (m.position.changes, m.position.heard) == (13, (15,))
-    changes.settled_live(m, 11)
+    changes.on_settled(m, 11)
     assert m.position.changes == 13
-    catch_up.connected(m, "")
-    changes.settled_live(m, 20)  # what happened before the connection may be missing
+    catch_up.on_connected(m, "")
+    changes.on_settled(m, 20)  # what happened before the connection may be missing
     assert m.position.changes == 13
 
 
@@ -292,12 +294,12 @@ def test_history_is_read_when_many_numbers_are_not_settled():
     m = CatchUp(position=Position(5, changes=10))
     for number in range(12, 11 + changes.MANY_UNSETTLED_CHANGES):
         changes.record(m, number)
-        assert not changes.are_many(m)
+        assert not changes.has_many_unsettled(m)
     changes.record(m, 1000)
-    assert changes.are_many(m)
+    assert changes.has_many_unsettled(m)
     (command,) = catch_up.poll(m)
     assert command.after_id == 5
-    handed = catch_up.page(m, [], whole=False, listed=changes.Listed(999, [(11, 5, "lost")]))
+    handed = catch_up.on_page(m, [], whole=False, listed=changes.Listed(999, [(11, 5, "lost")]))
     assert handed[-1].messages == (changes.Change(11, "lost"),)
     assert (m.position.changes, m.position.heard) == (999, (1000,))
 
@@ -305,67 +307,67 @@ def test_history_is_read_when_many_numbers_are_not_settled():
 def test_change_that_comes_while_a_message_is_missing_waits_for_it():
     m = CatchUp(position=Position(5, changes=0))
     chain.hold(m, 6, 7, Message(7))
-    assert changes.held(m, 1, "reaction to 7")
-    handed = catch_up.live(m, 6, Message(6)) + chain.mended(m)
+    assert changes.hold_if_busy(m, 1, "reaction to 7")
+    handed = catch_up.on_live_message(m, 6, Message(6)) + chain.release_if_mended(m)
     assert handed[-1].messages == (6, 7, changes.Change(1, "reaction to 7"))
     assert changes.is_known(m, 1)
 
 
 def test_first_connection_starts_at_the_latest_message():
     m = CatchUp()
-    assert catch_up.connected(m, "s") == [catch_up.FetchLatest()]
-    assert catch_up.live(m, 7, "seven") == []
-    commands = catch_up.latest(m, 7, "s")
+    assert catch_up.on_connected(m, "s") == [catch_up.FetchLatest()]
+    assert catch_up.on_live_message(m, 7, "seven") == []
+    commands = catch_up.on_latest(m, 7, "s")
     assert commands[0].continuity.kind is ContinuityKind.UNKNOWN
     assert commands[1] == catch_up.HandOver(("seven",))
-    assert catch_up.live(m, 6, "six") == []
-    assert catch_up.live(m, 8, "eight") == [catch_up.HandOver(("eight",))]
+    assert catch_up.on_live_message(m, 6, "six") == []
+    assert catch_up.on_live_message(m, 8, "eight") == [catch_up.HandOver(("eight",))]
 
 
 def test_catch_up_starts_over_on_another_store():
     m = CatchUp(position=Position(500, "old"))
-    assert catch_up.connected(m, "new") == [catch_up.FetchLatest()]
-    catch_up.latest(m, 3, "new")
+    assert catch_up.on_connected(m, "new") == [catch_up.FetchLatest()]
+    catch_up.on_latest(m, 3, "new")
     assert m.position == Position(3, "new")
 
 
 def test_unnamed_store_counts_as_the_same():
     for before, now, after in (("", "s", "s"), ("s", "", "s"), ("", "", "")):
         m = CatchUp(position=Position(5, before))
-        assert catch_up.connected(m, now) == [catch_up.FetchAfter(5, at_most=1000)]
+        assert catch_up.on_connected(m, now) == [catch_up.FetchAfter(5, at_most=1000)]
         assert m.position.store == after
 
 
 def test_overflow_of_held_messages_is_read_from_history():
     m = CatchUp(position=Position(0), limit=10**6)
-    catch_up.connected(m, "")
+    catch_up.on_connected(m, "")
     for n in range(1, catch_up.MAX_HELD_MESSAGES + 10):
-        catch_up.live(m, n, n)
-    commands = catch_up.page(m, [], whole=False)
+        catch_up.on_live_message(m, n, n)
+    commands = catch_up.on_page(m, [], whole=False)
     assert commands == [catch_up.FetchAfter(0, at_most=1_000_000)]
     history = [(n, n) for n in range(1, catch_up.MAX_HELD_MESSAGES + 10)]
-    handed = catch_up.page(m, history, whole=False)[1].messages
+    handed = catch_up.on_page(m, history, whole=False)[1].messages
     assert handed == tuple(n for n, _ in history)
 
 
 @given(st.lists(st.integers(1, 50), max_size=60))
 def test_live_messages_in_any_order_are_handed_over_once(ids):
     m = CatchUp(position=Position(0))
-    catch_up.connected(m, "")
-    catch_up.page(m, [], whole=False)
-    handed = [msg for n in ids for c in catch_up.live(m, n, n) for msg in c.messages]
+    catch_up.on_connected(m, "")
+    catch_up.on_page(m, [], whole=False)
+    handed = [msg for n in ids for c in catch_up.on_live_message(m, n, n) for msg in c.messages]
     assert sorted(handed) == sorted(set(ids))
 
 
 def caught_up_by(m, history, *, took=0.1):
     """Answer all requests. Return the page sizes and what was handed over."""
-    asked, sizes, handed = catch_up.connected(m, ""), [], []
-    while asked and isinstance(asked[-1], catch_up.FetchAfter):
-        sizes.append(asked[-1].limit)
-        listed = [(n, n) for n in history if n > asked[-1].after_id][: asked[-1].limit]
+    fetch, sizes, handed = catch_up.on_connected(m, ""), [], []
+    while fetch and isinstance(fetch[-1], catch_up.FetchAfter):
+        sizes.append(fetch[-1].limit)
+        listed = [(n, n) for n in history if n > fetch[-1].after_id][: fetch[-1].limit]
         seconds = took(len(listed)) if callable(took) else took
-        asked = catch_up.page(m, listed, whole=len(listed) == sizes[-1], took=seconds)
-        handed += [n for c in asked if isinstance(c, catch_up.HandOver) for n in c.messages]
+        fetch = catch_up.on_page(m, listed, whole=len(listed) == sizes[-1], took=seconds)
+        handed += [n for c in fetch if isinstance(c, catch_up.HandOver) for n in c.messages]
     return sizes, handed
 
 
@@ -391,106 +393,106 @@ def test_pages_grow_on_high_latency():
 
 def test_failed_page_is_requested_again_smaller():
     m = CatchUp(position=Position(5))
-    (asked,) = catch_up.connected(m, "")
+    (fetch,) = catch_up.on_connected(m, "")
     limits = []
     for _ in range(4):
-        asked = catch_up.failed(m, asked)
-        assert asked.after_id == 5
-        limits.append(asked.limit)
+        fetch = catch_up.on_page_failed(m, fetch)
+        assert fetch.after_id == 5
+        limits.append(fetch.limit)
     assert limits == [10, 5, 5, 5]
 
 
 def test_connection_that_ends_during_a_page_makes_the_next_one_smaller():
     m = CatchUp(position=Position(5))
-    catch_up.connected(m, "")
-    catch_up.disconnected(m)
-    assert catch_up.connected(m, "") == [catch_up.FetchAfter(5, 10, 1000)]
+    catch_up.on_connected(m, "")
+    catch_up.on_disconnected(m)
+    assert catch_up.on_connected(m, "") == [catch_up.FetchAfter(5, 10, 1000)]
 
 
 def test_continuity_is_reported_once_before_the_last_page():
     m = CatchUp(position=Position(0), limit=1000)
-    catch_up.connected(m, "")
-    first = catch_up.page(m, [(n, n) for n in range(1, 21)], whole=True)
+    catch_up.on_connected(m, "")
+    first = catch_up.on_page(m, [(n, n) for n in range(1, 21)], whole=True)
     assert [type(c) for c in first] == [catch_up.HandOver, catch_up.FetchAfter]
-    told, handed = catch_up.page(m, [(21, 21)], whole=False)
-    assert (told.continuity.kind, told.continuity.missed, handed.messages) == (ContinuityKind.EXACT, 21, (21,))
+    report, handed = catch_up.on_page(m, [(21, 21)], whole=False)
+    assert (report.continuity.kind, report.continuity.missed, handed.messages) == (ContinuityKind.EXACT, 21, (21,))
 
 
 def test_as_many_missed_messages_as_the_limit_are_not_a_gap():
     m = CatchUp(position=Position(0), limit=3)
-    catch_up.connected(m, "")
-    handed, asked = catch_up.page(m, [(1, 1), (2, 2), (3, 3)], whole=True)
-    assert (handed.messages, asked) == ((1, 2, 3), catch_up.FetchLatest())
-    (told,) = catch_up.latest(m, 3, "")
-    assert (told.continuity.kind, told.continuity.missed) == (ContinuityKind.EXACT, 3)
+    catch_up.on_connected(m, "")
+    handed, fetch = catch_up.on_page(m, [(1, 1), (2, 2), (3, 3)], whole=True)
+    assert (handed.messages, fetch) == ((1, 2, 3), catch_up.FetchLatest())
+    (report,) = catch_up.on_latest(m, 3, "")
+    assert (report.continuity.kind, report.continuity.missed) == (ContinuityKind.EXACT, 3)
 
 
 def test_unreadable_page_is_skipped():
     m = CatchUp(position=Position(0))
-    catch_up.connected(m, "")
-    assert catch_up.page(m, [], whole=True, end=20, took=2.0) == [catch_up.FetchAfter(20, 40, 1000)]
+    catch_up.on_connected(m, "")
+    assert catch_up.on_page(m, [], whole=True, end=20, took=2.0) == [catch_up.FetchAfter(20, 40, 1000)]
 
 
 def test_polling_reports_no_continuity_and_gives_way_to_a_catch_up():
     m = CatchUp(position=Position(5))
     assert catch_up.poll(m) == [catch_up.FetchAfter(5, at_most=1000)]
     assert catch_up.poll(m) == []
-    assert catch_up.page(m, [(6, "six")], whole=False) == [catch_up.HandOver(("six",))]
+    assert catch_up.on_page(m, [(6, "six")], whole=False) == [catch_up.HandOver(("six",))]
     assert catch_up.poll(m) == [catch_up.FetchAfter(6, at_most=1000)]
-    assert catch_up.connected(m, "s") == [catch_up.FetchAfter(6, at_most=1000)]
+    assert catch_up.on_connected(m, "s") == [catch_up.FetchAfter(6, at_most=1000)]
     assert catch_up.poll(m) == []
-    told, handed = catch_up.page(m, [(7, "seven")], whole=False)
-    assert (told.continuity.missed, handed.messages) == (1, ("seven",))
+    report, handed = catch_up.on_page(m, [(7, "seven")], whole=False)
+    assert (report.continuity.missed, handed.messages) == (1, ("seven",))
     assert catch_up.poll(CatchUp(position=Position(5), enabled=False)) == []
 
 
 def test_polling_without_a_position_starts_at_the_latest_message():
     m = CatchUp()
     assert catch_up.poll(m) == [catch_up.FetchLatest()]
-    assert catch_up.latest(m, 7, "") == []
+    assert catch_up.on_latest(m, 7, "") == []
     assert m.position == Position(7)
 
 
 def test_hand_over_names_own_messages_between_others():
     m = CatchUp(position=Position(0))
-    catch_up.connected(m, "")
-    catch_up.sent(m, 3)
-    _, handed = catch_up.page(m, [(n, n) for n in (1, 2, 3, 4)], whole=False, ours={3})
+    catch_up.on_connected(m, "")
+    catch_up.record_sent(m, 3)
+    _, handed = catch_up.on_page(m, [(n, n) for n in (1, 2, 3, 4)], whole=False, ours={3})
     assert handed == catch_up.HandOver((1, 2, 4), (3,))
 
 
 def test_restored_store_is_read_from_the_known_id():
     m = CatchUp(position=Position(142, "old", (143,), 9, "m1"))
-    assert catch_up.connected(m, "new", "m2") == [
+    assert catch_up.on_connected(m, "new", "m2") == [
         catch_up.FetchAfter(142, at_most=1000)
     ]  # the server decides, not the name
-    catch_up.live(m, 75, "live")
-    assert catch_up.went_back(m, 72) == [catch_up.FetchAfter(72, at_most=1000)]
-    told = catch_up.page(m, [(73, "a"), (74, "b")], whole=False, mark="m2")
-    unknown = catch_up.TellContinuity(Continuity(ContinuityKind.UNKNOWN, 2, 72, 142))
-    assert told == [unknown, catch_up.TellGap(72, 142), catch_up.HandOver(("a", "b", "live"))]
+    catch_up.on_live_message(m, 75, "live")
+    assert catch_up.on_unknown_position(m, 72) == [catch_up.FetchAfter(72, at_most=1000)]
+    commands = catch_up.on_page(m, [(73, "a"), (74, "b")], whole=False, mark="m2")
+    unknown = catch_up.ReportContinuity(Continuity(ContinuityKind.UNKNOWN, 2, 72, 142))
+    assert commands == [unknown, catch_up.ReportGap(72, 142), catch_up.HandOver(("a", "b", "live"))]
     assert m.position == Position(75, "new", (), 9, "m2")
 
 
 def test_unknown_position_starts_at_the_latest_message_with_a_gap():
     m = CatchUp(position=Position(142, "s", (), 0, "m1"))
     catch_up.poll(m)  # even without a socket
-    assert catch_up.went_back(m, 0) == [catch_up.FetchLatest()]
-    unknown = catch_up.TellContinuity(Continuity(ContinuityKind.UNKNOWN, 0, 0, 80))
-    assert catch_up.latest(m, 80, "s", "m2") == [unknown, catch_up.TellGap(0, 80)]
+    assert catch_up.on_unknown_position(m, 0) == [catch_up.FetchLatest()]
+    unknown = catch_up.ReportContinuity(Continuity(ContinuityKind.UNKNOWN, 0, 0, 80))
+    assert catch_up.on_latest(m, 80, "s", "m2") == [unknown, catch_up.ReportGap(0, 80)]
     assert m.position == Position(80, "s", (), 0, "m2")
 
 
 def test_server_without_marks_is_recognised_by_its_store():
     m = CatchUp(position=Position(142, "old", (), 0, "m1"))
-    assert catch_up.connected(m, "new") == [catch_up.FetchLatest()]
+    assert catch_up.on_connected(m, "new") == [catch_up.FetchLatest()]
 
 
 def test_served_ranges_are_not_handed_over_and_do_not_count():
     m = CatchUp(position=Position(10, own=(22,), done=((11, 15), (17, 20))), limit=3)
-    catch_up.connected(m, "")
+    catch_up.on_connected(m, "")
     pages = [(n, n) for n in range(11, 24)]
-    commands = catch_up.page(m, pages, whole=False)
+    commands = catch_up.on_page(m, pages, whole=False)
     handed = next(c for c in commands if isinstance(c, catch_up.HandOver))
     assert handed.messages == (11, 16, 17, 21, 23)
     assert handed.done == ((11, 15), (17, 20))
@@ -507,89 +509,89 @@ def test_saved_session_keeps_its_ranges():
 
 def test_messages_older_than_what_is_remembered_count_as_handed_over():
     m = CatchUp(position=Position(0, "store"))
-    catch_up.connected(m, "store")
-    catch_up.page(m, [], whole=False)
+    catch_up.on_connected(m, "store")
+    catch_up.on_page(m, [], whole=False)
     total = catch_up.MAX_REMEMBERED_MESSAGES + 500
-    assert all(catch_up.passes(m, number) for number in range(1, total + 1))
+    assert all(catch_up.record_live(m, number) for number in range(1, total + 1))
     # A successor of an early message does not mean that there is a hole; early messages that come again are dropped.
-    assert not chain.broken(m, 100)
-    assert not any(catch_up.passes(m, number) for number in (1, 100, 500, 501, total))
+    assert not chain.is_broken(m, 100)
+    assert not any(catch_up.record_live(m, number) for number in (1, 100, 500, 501, total))
 
 
 def test_receipt_during_a_catch_up_does_not_hide_missed_receipts():
     m = CatchUp(position=Position(10, "store", updated_at=1_000))
-    catch_up.connected(m, "store")
+    catch_up.on_connected(m, "store")
     updates.record_time(m, 5_000)
-    assert updates.since(m) == 1_000 - updates.MARGIN_SECONDS
-    catch_up.page(m, [], whole=False)
+    assert updates.request_since(m) == 1_000 - updates.MARGIN_SECONDS
+    catch_up.on_page(m, [], whole=False)
     updates.record_time(m, 5_000)
-    assert updates.since(m) == 5_000 - updates.MARGIN_SECONDS
+    assert updates.request_since(m) == 5_000 - updates.MARGIN_SECONDS
 
 
 def test_catch_up_continues_after_pages_of_own_messages():
     """A device that only sent while it had no socket reads its own messages on return, and must get past them."""
     m = CatchUp(position=Position(0, "store"))
-    (command,) = catch_up.connected(m, "store")
+    (command,) = catch_up.on_connected(m, "store")
     history = list(range(1, 101))
     pages = 0
     while isinstance(command, catch_up.FetchAfter):
         read = [n for n in history if n > command.after_id][: command.limit]
         pages += 1
         assert pages <= len(history)
-        *told, command = catch_up.page(m, [(n, n) for n in read], whole=len(read) == command.limit, ours=read)
-        assert told == []
-    assert command == TellContinuity(Continuity(ContinuityKind.EXACT, 0))
+        *reports, command = catch_up.on_page(m, [(n, n) for n in read], whole=len(read) == command.limit, ours=read)
+        assert reports == []
+    assert command == ReportContinuity(Continuity(ContinuityKind.EXACT, 0))
     assert m.position.last_id == 100
 
 
 def test_disabled_catch_up_reports_unknown_continuity():
     m = CatchUp(position=Position(5), enabled=False)
-    assert catch_up.connected(m, "s") == [catch_up.TellContinuity(Continuity(ContinuityKind.UNKNOWN))]
-    assert catch_up.live(m, 6, "six") == [catch_up.HandOver(("six",))]
+    assert catch_up.on_connected(m, "s") == [catch_up.ReportContinuity(Continuity(ContinuityKind.UNKNOWN))]
+    assert catch_up.on_live_message(m, 6, "six") == [catch_up.HandOver(("six",))]
 
 
 def test_results_that_come_after_the_connection_ended_are_ignored():
     m = CatchUp(position=Position(5))
-    catch_up.connected(m, "")
-    catch_up.disconnected(m)
-    assert catch_up.page(m, [(6, "six")], whole=False) == []
-    assert catch_up.latest(m, 9, "") == []
-    assert catch_up.went_back(m, 3) == []
+    catch_up.on_connected(m, "")
+    catch_up.on_disconnected(m)
+    assert catch_up.on_page(m, [(6, "six")], whole=False) == []
+    assert catch_up.on_latest(m, 9, "") == []
+    assert catch_up.on_unknown_position(m, 3) == []
     assert m.position == Position(5)
 
 
 def test_failed_request_of_the_latest_id_is_repeated():
     m = CatchUp()
-    (asked,) = catch_up.connected(m, "")
-    assert catch_up.failed(m, asked) == catch_up.FetchLatest()
+    (fetch,) = catch_up.on_connected(m, "")
+    assert catch_up.on_page_failed(m, fetch) == catch_up.FetchLatest()
 
 
 def test_message_of_this_device_is_not_handed_over_live_or_from_history():
     m = CatchUp(position=Position(0))
-    catch_up.connected(m, "")
-    catch_up.page(m, [], whole=False)
-    assert catch_up.live(m, 4, "mine", ours=True) == []
-    assert catch_up.live(m, 4, "mine", ours=True) == []
+    catch_up.on_connected(m, "")
+    catch_up.on_page(m, [], whole=False)
+    assert catch_up.on_live_message(m, 4, "mine", ours=True) == []
+    assert catch_up.on_live_message(m, 4, "mine", ours=True) == []
     assert m.position.own == (4,)
-    catch_up.disconnected(m)
-    assert catch_up.connected(m, "") == [catch_up.FetchAfter(0, at_most=1000)]
-    assert catch_up.live(m, 6, "mine too", ours=True) == []
-    _, handed = catch_up.page(m, [(4, "mine"), (5, "five")], whole=False)
+    catch_up.on_disconnected(m)
+    assert catch_up.on_connected(m, "") == [catch_up.FetchAfter(0, at_most=1000)]
+    assert catch_up.on_live_message(m, 6, "mine too", ours=True) == []
+    _, handed = catch_up.on_page(m, [(4, "mine"), (5, "five")], whole=False)
     assert handed.messages == ("five",)
 
 
 def test_more_live_messages_than_are_remembered_are_each_handed_over_once():
     m = CatchUp(position=Position(0))
-    catch_up.connected(m, "")
-    catch_up.page(m, [], whole=False)
+    catch_up.on_connected(m, "")
+    catch_up.on_page(m, [], whole=False)
     newest = catch_up.MAX_REMEMBERED_MESSAGES + 50
-    assert all(catch_up.passes(m, n) for n in range(1, newest + 1))
+    assert all(catch_up.record_live(m, n) for n in range(1, newest + 1))
     assert len(m.recent) == catch_up.MAX_REMEMBERED_MESSAGES
-    assert not any(catch_up.passes(m, n) for n in range(1, newest + 1))
+    assert not any(catch_up.record_live(m, n) for n in range(1, newest + 1))
     for n in range(newest + 1, newest + 100):
-        catch_up.sent(m, n)
+        catch_up.record_sent(m, n)
     assert len(m.recent) == catch_up.MAX_REMEMBERED_MESSAGES
-    assert not catch_up.passes(m, newest + 1)
+    assert not catch_up.record_live(m, newest + 1)
 
 
 def test_message_sent_without_a_socket_hides_none_of_many_that_were_missed():
@@ -597,18 +599,18 @@ def test_message_sent_without_a_socket_hides_none_of_many_that_were_missed():
     missed = list(range(11, 11 + 2 * catch_up.MAX_REMEMBERED_MESSAGES))
     m = caught_up(Position(10))
     m.limit = len(missed) + 1
-    catch_up.disconnected(m)
+    catch_up.on_disconnected(m)
     mine = missed[-1] + 1
-    catch_up.sent(m, mine)
+    catch_up.record_sent(m, mine)
     handed: list[int] = []
-    (command,) = catch_up.connected(m, "")
+    (command,) = catch_up.on_connected(m, "")
     while isinstance(command, catch_up.FetchAfter):
         read = [n for n in (*missed, mine) if n > command.after_id][: command.limit]
-        *told, command = catch_up.page(m, [(n, n) for n in read], whole=len(read) == command.limit, ours={mine})
-        handed += [n for c in told if isinstance(c, catch_up.HandOver) for n in c.messages]
+        *reports, command = catch_up.on_page(m, [(n, n) for n in read], whole=len(read) == command.limit, ours={mine})
+        handed += [n for c in reports if isinstance(c, catch_up.HandOver) for n in c.messages]
     assert handed == missed
-    assert command == TellContinuity(Continuity(ContinuityKind.EXACT, len(missed)))
-    assert not any(catch_up.passes(m, n) for n in (missed[0], missed[-1], mine))
+    assert command == ReportContinuity(Continuity(ContinuityKind.EXACT, len(missed)))
+    assert not any(catch_up.record_live(m, n) for n in (missed[0], missed[-1], mine))
 
 
 def test_positions_of_a_replaced_or_restored_store_are_not_comparable():
@@ -619,14 +621,14 @@ def test_positions_of_a_replaced_or_restored_store_are_not_comparable():
 
 
 def test_live_change_is_not_held_while_no_message_is_held():
-    assert not changes.held(CatchUp(position=Position(5, changes=0)), 1, "reaction")
+    assert not changes.hold_if_busy(CatchUp(position=Position(5, changes=0)), 1, "reaction")
 
 
 def test_live_changes_above_the_limit_are_fetched_with_one_more_page():
     m = CatchUp(position=Position(5, changes=0))
-    catch_up.connected(m, "")
+    catch_up.on_connected(m, "")
     for number in range(1, changes.MAX_HELD_CHANGES + 2):
-        assert changes.held(m, number, "reaction")
+        assert changes.hold_if_busy(m, number, "reaction")
     assert m.overflowed
     assert [number for number, _, _ in m.changed] == [changes.MAX_HELD_CHANGES + 1]
 
@@ -650,60 +652,60 @@ def test_position_between_changes_names_those_that_were_handed_over():
 
 def test_messages_that_the_server_removed_for_their_age_are_a_gap():
     m = CatchUp(position=Position(5))
-    catch_up.connected(m, "")
-    told = catch_up.page(m, [], whole=False, pruned=8)
-    assert told[0] == catch_up.TellGap(5, 8)
-    assert told[-1] == TellContinuity(Continuity(ContinuityKind.GAP, 0, 5, 8))
+    catch_up.on_connected(m, "")
+    commands = catch_up.on_page(m, [], whole=False, pruned=8)
+    assert commands[0] == catch_up.ReportGap(5, 8)
+    assert commands[-1] == ReportContinuity(Continuity(ContinuityKind.GAP, 0, 5, 8))
 
 
 def test_changes_that_the_log_no_longer_has_are_a_gap_of_changes_only():
     m = CatchUp(position=Position(5, changes=3))
-    catch_up.connected(m, "")
-    told = catch_up.page(m, [(6, Message(6))], whole=False, listed=changes.Listed(7, lost=5))
-    assert told[0] == catch_up.TellGap(5, 5, only_changes=True)
-    assert [c.messages for c in told if isinstance(c, catch_up.HandOver)] == [(6,)]
+    catch_up.on_connected(m, "")
+    commands = catch_up.on_page(m, [(6, Message(6))], whole=False, listed=changes.Listed(7, lost=5))
+    assert commands[0] == catch_up.ReportGap(5, 5, only_changes=True)
+    assert [c.messages for c in commands if isinstance(c, catch_up.HandOver)] == [(6,)]
 
 
 def test_messages_that_the_server_left_out_above_the_limit_are_a_gap_before_the_newest():
     m = CatchUp(position=Position(5, changes=3), limit=1)
-    catch_up.connected(m, "")
-    told = catch_up.page(m, [(9, Message(9))], whole=False, listed=changes.Listed(7, gap=(5, 8)))
-    assert told[0] == catch_up.TellGap(5, 8)
-    assert [c.messages for c in told if isinstance(c, catch_up.HandOver)] == [(9,)]
-    assert TellContinuity(Continuity(ContinuityKind.GAP, 1, 5, 8)) in told
+    catch_up.on_connected(m, "")
+    commands = catch_up.on_page(m, [(9, Message(9))], whole=False, listed=changes.Listed(7, gap=(5, 8)))
+    assert commands[0] == catch_up.ReportGap(5, 8)
+    assert [c.messages for c in commands if isinstance(c, catch_up.HandOver)] == [(9,)]
+    assert ReportContinuity(Continuity(ContinuityKind.GAP, 1, 5, 8)) in commands
 
 
 def test_catch_up_continues_above_the_limit_when_the_server_enforces_it():
     m = CatchUp(position=Position(5, changes=3), limit=1)
-    catch_up.connected(m, "")
-    told = catch_up.page(m, [(6, Message(6))], whole=True, listed=changes.Listed(7, more=True))
-    assert isinstance(told[-1], catch_up.FetchAfter)
-    assert told[-1].after_id == 6
+    catch_up.on_connected(m, "")
+    commands = catch_up.on_page(m, [(6, Message(6))], whole=True, listed=changes.Listed(7, more=True))
+    assert isinstance(commands[-1], catch_up.FetchAfter)
+    assert commands[-1].after_id == 6
 
 
 def test_edits_and_deletions_do_not_count_towards_the_limit():
     m = CatchUp(position=Position(10, "store"), limit=3)
-    catch_up.connected(m, "store")
-    catch_up.page(m, [(11, "edit"), (12, "edit"), (13, "message")], whole=True, free=[11, 12])
+    catch_up.on_connected(m, "store")
+    catch_up.on_page(m, [(11, "edit"), (12, "edit"), (13, "message")], whole=True, free=[11, 12])
     assert m.counted == 1
     assert catch_up.next_page(m).limit == 2
 
 
 def test_another_store_may_use_ids_that_were_received_from_the_previous_one():
     m = CatchUp(position=Position(10, "store"))
-    catch_up.connected(m, "store")
-    catch_up.page(m, [], whole=False)
-    assert catch_up.passes(m, 11)
-    catch_up.disconnected(m)
-    catch_up.connected(m, "another store")
-    catch_up.latest(m, 5, "another store")
-    assert catch_up.passes(m, 11)
+    catch_up.on_connected(m, "store")
+    catch_up.on_page(m, [], whole=False)
+    assert catch_up.record_live(m, 11)
+    catch_up.on_disconnected(m)
+    catch_up.on_connected(m, "another store")
+    catch_up.on_latest(m, 5, "another store")
+    assert catch_up.record_live(m, 11)
 
 
 def caught_up(position):
     m = CatchUp(position=position)
-    catch_up.connected(m, position.store)
-    catch_up.page(m, [], whole=False)
+    catch_up.on_connected(m, position.store)
+    catch_up.on_page(m, [], whole=False)
     return m
 
 
@@ -711,13 +713,13 @@ def full_page(m, took):
     """Answer with a full page after `took` seconds. Return the size of the next page."""
     size = min(m.size, m.limit - m.counted)
     begin = m.asked_after
-    commands = catch_up.page(m, [(n, n) for n in range(begin + 1, begin + size + 1)], whole=True, took=took)
+    commands = catch_up.on_page(m, [(n, n) for n in range(begin + 1, begin + size + 1)], whole=True, took=took)
     return commands[-1].limit
 
 
 def test_pages_double_when_they_take_at_most_a_second_and_halve_when_they_take_more_than_eight():
     m = CatchUp(position=Position(0), limit=10**6)
-    catch_up.connected(m, "")
+    catch_up.on_connected(m, "")
     assert full_page(m, 1.0) == 40
     assert full_page(m, 2.0) == 40  # 0.05 seconds per message, as before
     assert full_page(m, 1.0) == 80
@@ -726,23 +728,23 @@ def test_pages_double_when_they_take_at_most_a_second_and_halve_when_they_take_m
     assert full_page(m, 8.0) == 80
     assert full_page(m, 0.8) == 100
     m = CatchUp(position=Position(0), limit=10**6)
-    catch_up.connected(m, "")
+    catch_up.on_connected(m, "")
     assert [full_page(m, took) for took in (0.5, 1.0)] == [40, 80]  # in spite of the same time per message
 
 
 def test_page_grows_when_the_time_per_message_is_at_most_four_fifths_of_the_last():
     for took, size in ((5.0, 10), (5.1, 5)):
         m = CatchUp(position=Position(0), limit=10**6, size=10)
-        catch_up.connected(m, "")
+        catch_up.on_connected(m, "")
         assert full_page(m, 12.5) == 5  # 1.25 seconds per message
         assert full_page(m, took) == size
 
 
 def test_failed_page_discards_the_measured_time_per_message():
     m = CatchUp(position=Position(0), limit=10**6)
-    (asked,) = catch_up.connected(m, "")
+    (fetch,) = catch_up.on_connected(m, "")
     assert full_page(m, 1.0) == 40
-    assert catch_up.failed(m, asked).limit == 10
+    assert catch_up.on_page_failed(m, fetch).limit == 10
     assert full_page(m, 2.0) == 20
 
 
@@ -751,180 +753,180 @@ def test_each_catch_up_begins_with_a_page_of_the_default_size():
     catch_up.poll(m)
     full_page(m, 0.1)
     assert full_page(m, 0.1) == 80
-    catch_up.page(m, [], whole=False)
-    (asked,) = catch_up.poll(m)
-    assert asked.limit == 20
+    catch_up.on_page(m, [], whole=False)
+    (fetch,) = catch_up.poll(m)
+    assert fetch.limit == 20
 
 
 def test_first_page_is_no_larger_than_the_limit():
-    assert catch_up.connected(CatchUp(position=Position(5), limit=1), "") == [catch_up.FetchAfter(5, 1, 1)]
+    assert catch_up.on_connected(CatchUp(position=Position(5), limit=1), "") == [catch_up.FetchAfter(5, 1, 1)]
 
 
 def test_held_messages_and_changes_are_dropped_when_the_connection_ends():
     m = caught_up(Position(5, changes=0))
     chain.hold(m, 6, 7, Message(7))
-    changes.held(m, 1, "reaction")
-    catch_up.disconnected(m)
+    changes.hold_if_busy(m, 1, "reaction")
+    catch_up.on_disconnected(m)
     assert (m.behind, m.changed, m.named, m.holes) == (None, [], {}, set())
 
 
 def test_restored_store_may_use_ids_that_were_received_from_it_before():
     m = caught_up(Position(70, "s", mark="m1"))
-    assert catch_up.passes(m, 75)
-    catch_up.disconnected(m)
-    catch_up.connected(m, "s", "m2")
-    catch_up.went_back(m, 72)
-    assert catch_up.page(m, [(75, "another")], whole=False)[-1] == catch_up.HandOver(("another",))
+    assert catch_up.record_live(m, 75)
+    catch_up.on_disconnected(m)
+    catch_up.on_connected(m, "s", "m2")
+    catch_up.on_unknown_position(m, 72)
+    assert catch_up.on_page(m, [(75, "another")], whole=False)[-1] == catch_up.HandOver(("another",))
 
 
 def test_store_restored_to_its_first_message_is_read_from_that_message():
     m = CatchUp(position=Position(142, mark="m1"))
-    catch_up.connected(m, "", "m2")
-    assert catch_up.went_back(m, 1) == [catch_up.FetchAfter(1, at_most=1000)]
+    catch_up.on_connected(m, "", "m2")
+    assert catch_up.on_unknown_position(m, 1) == [catch_up.FetchAfter(1, at_most=1000)]
 
 
 def test_range_of_a_replaced_store_is_reported_once():
     m = CatchUp(position=Position(500, "old"))
-    catch_up.connected(m, "new")
-    unknown = TellContinuity(Continuity(ContinuityKind.UNKNOWN, 0, 0, 3))
-    assert catch_up.latest(m, 3, "new") == [unknown, catch_up.TellGap(0, 3)]
-    catch_up.disconnected(m)
-    catch_up.connected(m, "new")
-    assert catch_up.page(m, [], whole=False) == [TellContinuity(Continuity(ContinuityKind.EXACT))]
+    catch_up.on_connected(m, "new")
+    unknown = ReportContinuity(Continuity(ContinuityKind.UNKNOWN, 0, 0, 3))
+    assert catch_up.on_latest(m, 3, "new") == [unknown, catch_up.ReportGap(0, 3)]
+    catch_up.on_disconnected(m)
+    catch_up.on_connected(m, "new")
+    assert catch_up.on_page(m, [], whole=False) == [ReportContinuity(Continuity(ContinuityKind.EXACT))]
 
 
 def test_first_connection_has_no_range():
     m = CatchUp()
-    catch_up.connected(m, "s")
-    told = catch_up.latest(m, 7, "s")
-    assert told == [TellContinuity(Continuity(ContinuityKind.UNKNOWN, missed=0, from_id=0, to_id=0))]
+    catch_up.on_connected(m, "s")
+    commands = catch_up.on_latest(m, 7, "s")
+    assert commands == [ReportContinuity(Continuity(ContinuityKind.UNKNOWN, missed=0, from_id=0, to_id=0))]
 
 
 def test_first_message_of_a_server_is_handed_over():
     m = CatchUp()
-    catch_up.connected(m, "s")
-    catch_up.live(m, 1, "one")
-    assert catch_up.latest(m, 0, "s")[-1] == catch_up.HandOver(("one",))
+    catch_up.on_connected(m, "s")
+    catch_up.on_live_message(m, 1, "one")
+    assert catch_up.on_latest(m, 0, "s")[-1] == catch_up.HandOver(("one",))
 
 
 def test_messages_above_the_limit_are_a_gap_in_the_continuity_too():
     m = CatchUp(position=Position(5), limit=1)
-    catch_up.connected(m, "")
+    catch_up.on_connected(m, "")
     for number in (7, 9):
-        catch_up.live(m, number, Message(number))
-    assert catch_up.page(m, [(6, Message(6))], whole=True)[-1] == catch_up.FetchLatest()
-    assert catch_up.latest(m, 7, "") == [
-        catch_up.TellGap(6, 7),
-        TellContinuity(Continuity(ContinuityKind.GAP, 1, 6, 7)),
+        catch_up.on_live_message(m, number, Message(number))
+    assert catch_up.on_page(m, [(6, Message(6))], whole=True)[-1] == catch_up.FetchLatest()
+    assert catch_up.on_latest(m, 7, "") == [
+        catch_up.ReportGap(6, 7),
+        ReportContinuity(Continuity(ContinuityKind.GAP, 1, 6, 7)),
         catch_up.HandOver((9,)),
     ]
 
 
 def test_message_that_was_served_before_is_not_handed_over_after_a_gap():
     m = CatchUp(position=Position(10, done=((12, 14),)), limit=1)
-    catch_up.connected(m, "")
-    catch_up.live(m, 14, "fourteen")
-    catch_up.page(m, [(11, "eleven")], whole=True)
-    assert [c for c in catch_up.latest(m, 11, "") if isinstance(c, catch_up.HandOver)] == []
+    catch_up.on_connected(m, "")
+    catch_up.on_live_message(m, 14, "fourteen")
+    catch_up.on_page(m, [(11, "eleven")], whole=True)
+    assert [c for c in catch_up.on_latest(m, 11, "") if isinstance(c, catch_up.HandOver)] == []
 
 
 def test_gap_ends_at_the_last_removed_message():
     m = CatchUp(position=Position(5), limit=1)
-    catch_up.connected(m, "")
-    catch_up.page(m, [(9, "nine")], whole=True, pruned=30)
-    told = catch_up.latest(m, 9, "")
-    assert told[-1] == TellContinuity(Continuity(ContinuityKind.GAP, 1, 5, 30))
+    catch_up.on_connected(m, "")
+    catch_up.on_page(m, [(9, "nine")], whole=True, pruned=30)
+    commands = catch_up.on_latest(m, 9, "")
+    assert commands[-1] == ReportContinuity(Continuity(ContinuityKind.GAP, 1, 5, 30))
     assert m.position.last_id == 30
 
 
 def test_position_moves_past_the_removed_messages():
     m = CatchUp(position=Position(5))
-    catch_up.connected(m, "")
-    catch_up.page(m, [], whole=False, pruned=8)
+    catch_up.on_connected(m, "")
+    catch_up.on_page(m, [], whole=False, pruned=8)
     assert m.position.last_id == 8
 
 
 def test_deleted_message_is_not_handed_over_when_it_comes_late():
     m = CatchUp(position=Position(5))
-    catch_up.connected(m, "")
-    handed = catch_up.page(m, [(6, "six"), (7, "seven")], whole=False, gone={7})
+    catch_up.on_connected(m, "")
+    handed = catch_up.on_page(m, [(6, "six"), (7, "seven")], whole=False, gone={7})
     assert handed[-1] == catch_up.HandOver(("six",))
-    assert catch_up.live(m, 7, "seven") == []
+    assert catch_up.on_live_message(m, 7, "seven") == []
 
 
 def test_live_message_moves_the_position():
     m = caught_up(Position(10, own=(11, 15), done=((12, 13), (13, 14))))
-    assert catch_up.passes(m, 11)
+    assert catch_up.record_live(m, 11)
     assert m.position == Position(11, own=(15,), done=((12, 13), (13, 14)))
-    assert catch_up.passes(m, 13)
+    assert catch_up.record_live(m, 13)
     assert m.position == Position(13, own=(15,), done=((13, 14),))
 
 
 def test_page_without_a_mark_keeps_the_mark_of_the_position():
     m = CatchUp(position=Position(5, mark="m1"))
-    catch_up.connected(m, "")
-    catch_up.page(m, [(6, "six")], whole=False)
+    catch_up.on_connected(m, "")
+    catch_up.on_page(m, [(6, "six")], whole=False)
     assert m.position.mark == "m1"
 
 
 def test_hand_over_names_own_messages_that_only_the_page_reports():
     m = CatchUp(position=Position(0))
-    catch_up.connected(m, "")
-    _, handed = catch_up.page(m, [(n, n) for n in (1, 2, 3, 4)], whole=False, ours={3})
+    catch_up.on_connected(m, "")
+    _, handed = catch_up.on_page(m, [(n, n) for n in (1, 2, 3, 4)], whole=False, ours={3})
     assert handed == catch_up.HandOver((1, 2, 4), (3,))
 
 
 def test_whole_limit_is_requested_again_when_the_server_enforces_it():
     m = CatchUp(position=Position(5, changes=3), limit=2)
-    catch_up.connected(m, "")
-    told = catch_up.page(m, [(6, Message(6)), (7, Message(7))], whole=True, listed=changes.Listed(7, more=True))
-    assert told[-1] == catch_up.FetchAfter(7, 2, 2)
+    catch_up.on_connected(m, "")
+    commands = catch_up.on_page(m, [(6, Message(6)), (7, Message(7))], whole=True, listed=changes.Listed(7, more=True))
+    assert commands[-1] == catch_up.FetchAfter(7, 2, 2)
 
 
 def test_held_message_after_an_own_one_needs_no_further_page():
     m = CatchUp(position=Position(10))
-    catch_up.connected(m, "")
-    catch_up.sent(m, 12)
-    catch_up.live(m, 13, "thirteen", before=12)
-    assert catch_up.page(m, [], whole=False)[-1] == catch_up.HandOver(("thirteen",))
+    catch_up.on_connected(m, "")
+    catch_up.record_sent(m, 12)
+    catch_up.on_live_message(m, 13, "thirteen", before=12)
+    assert catch_up.on_page(m, [], whole=False)[-1] == catch_up.HandOver(("thirteen",))
 
 
 def test_held_message_after_an_unreadable_one_needs_no_further_page():
     m = CatchUp(position=Position(10))
-    catch_up.connected(m, "")
-    catch_up.live(m, 13, "thirteen", before=12)
-    assert catch_up.page(m, [], whole=False, end=12)[-1] == catch_up.HandOver(("thirteen",))
+    catch_up.on_connected(m, "")
+    catch_up.on_live_message(m, 13, "thirteen", before=12)
+    assert catch_up.on_page(m, [], whole=False, end=12)[-1] == catch_up.HandOver(("thirteen",))
 
 
 def test_message_without_a_known_predecessor_needs_no_further_page():
     m = CatchUp(position=Position(0))
-    catch_up.connected(m, "")
-    catch_up.live(m, 5, "five")
-    assert catch_up.page(m, [], whole=False)[-1] == catch_up.HandOver(("five",))
+    catch_up.on_connected(m, "")
+    catch_up.on_live_message(m, 5, "five")
+    assert catch_up.on_page(m, [], whole=False)[-1] == catch_up.HandOver(("five",))
 
 
 def test_held_message_that_is_the_last_of_an_unreadable_page_is_handed_over_with_it():
     m = CatchUp(position=Position(0))
-    catch_up.connected(m, "")
-    catch_up.live(m, 20, "twenty")
-    handed, asked = catch_up.page(m, [], whole=True, end=20)
-    assert (handed, asked.after_id) == (catch_up.HandOver(("twenty",)), 20)
+    catch_up.on_connected(m, "")
+    catch_up.on_live_message(m, 20, "twenty")
+    handed, fetch = catch_up.on_page(m, [], whole=True, end=20)
+    assert (handed, fetch.after_id) == (catch_up.HandOver(("twenty",)), 20)
 
 
 def test_message_at_the_position_that_comes_again_is_not_handed_over():
     m = CatchUp(position=Position(10))
-    catch_up.connected(m, "")
-    catch_up.live(m, 10, "ten")
-    assert catch_up.page(m, [], whole=False) == [TellContinuity(Continuity(ContinuityKind.EXACT))]
+    catch_up.on_connected(m, "")
+    catch_up.on_live_message(m, 10, "ten")
+    assert catch_up.on_page(m, [], whole=False) == [ReportContinuity(Continuity(ContinuityKind.EXACT))]
 
 
 def test_held_change_waits_for_the_last_page():
     m = CatchUp(position=Position(5, changes=0))
-    catch_up.connected(m, "")
-    assert changes.held(m, 8, "reaction")
-    first = catch_up.page(m, [(6, Message(6))], whole=True, listed=changes.Listed(7))
+    catch_up.on_connected(m, "")
+    assert changes.hold_if_busy(m, 8, "reaction")
+    first = catch_up.on_page(m, [(6, Message(6))], whole=True, listed=changes.Listed(7))
     assert first[0].messages == (6,)
-    last = catch_up.page(m, [(7, Message(7))], whole=False, listed=changes.Listed(7))
+    last = catch_up.on_page(m, [(7, Message(7))], whole=False, listed=changes.Listed(7))
     assert last[-1].messages == (changes.Change(8, "reaction"), 7)
     assert m.changed == []
 
@@ -932,27 +934,27 @@ def test_held_change_waits_for_the_last_page():
 def test_sent_message_is_remembered_only_above_the_position():
     m = caught_up(Position(10))
     for number in (9, 10):
-        catch_up.sent(m, number)
+        catch_up.record_sent(m, number)
     assert (list(m.recent), m.position.own) == ([], ())
-    catch_up.sent(m, 11)
+    catch_up.record_sent(m, 11)
     assert (list(m.recent), m.position.own) == ([11], (11,))
     unknown = CatchUp()
-    catch_up.sent(unknown, 11)
+    catch_up.record_sent(unknown, 11)
     assert (list(unknown.recent), unknown.position) == ([], None)
 
 
 def test_no_more_messages_are_held_than_allowed(monkeypatch):
     monkeypatch.setattr(catch_up, "MAX_HELD_MESSAGES", 2)
     m = CatchUp(position=Position(0))
-    catch_up.connected(m, "")
+    catch_up.on_connected(m, "")
     for number in range(2, 9):
-        catch_up.live(m, number, number, before=number - 1)
+        catch_up.on_live_message(m, number, number, before=number - 1)
         assert len(m.behind) <= 2
         assert len(m.named) <= 2
     assert m.overflowed
 
 
-@pytest.mark.parametrize("how", ["passes", "sent", "hand_over"])
+@pytest.mark.parametrize("how", ["record_live", "record_sent", "hand_over"])
 def test_late_message_is_handed_over_until_a_newer_one_is_forgotten(monkeypatch, how):
     monkeypatch.setattr(catch_up, "MAX_REMEMBERED_MESSAGES", 2)
     for numbers, late, new in (((13, 14), 12, True), ((11, 13, 14), 12, True), ((13, 14, 15), 12, False)):
@@ -964,4 +966,4 @@ def test_late_message_is_handed_over_until_a_newer_one_is_forgotten(monkeypatch,
                 getattr(catch_up, how)(m, number)
         assert len(m.recent) == 2
         # What was sent says nothing about lower ids, which may still be missing.
-        assert catch_up.passes(m, late) is (new or how == "sent")
+        assert catch_up.record_live(m, late) is (new or how == "record_sent")

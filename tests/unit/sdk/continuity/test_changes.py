@@ -16,11 +16,11 @@ class Message(NamedTuple):
 
 def catching_up(position: Position | None) -> CatchUp:
     m = CatchUp(position=position)
-    catch_up.connected(m, "")
+    catch_up.on_connected(m, "")
     return m
 
 
-def places(command: HandOver, after: Position) -> list[Position]:
+def positions_of(command: HandOver, after: Position) -> list[Position]:
     return [place for _, place in changes.positions_after_each(command, after)]
 
 
@@ -35,7 +35,7 @@ def test_settled_number_itself_is_known():
 
 def test_settled_numbers_are_no_longer_listed_one_by_one():
     m = CatchUp(position=Position(5, changes=3, heard=(5, 7, 9)))
-    changes.settled_live(m, 7)
+    changes.on_settled(m, 7)
     assert m.position == Position(5, changes=7, heard=(9,))
     m = CatchUp(position=Position(5, changes=3, heard=(5, 7, 9)))
     changes.settle(m, Listed(7))
@@ -44,11 +44,11 @@ def test_settled_numbers_are_no_longer_listed_one_by_one():
 
 def test_held_change_comes_after_the_newest_message_that_was_known():
     m = catching_up(Position(5, changes=0))
-    changes.held(m, 1, "before seven")
-    catch_up.live(m, 7, Message(7))
-    changes.held(m, 2, "after seven")
-    catch_up.live(m, 9, Message(9))
-    handed = catch_up.page(m, [(6, Message(6))], whole=False, listed=Listed(0))[-1]
+    changes.hold_if_busy(m, 1, "before seven")
+    catch_up.on_live_message(m, 7, Message(7))
+    changes.hold_if_busy(m, 2, "after seven")
+    catch_up.on_live_message(m, 9, Message(9))
+    handed = catch_up.on_page(m, [(6, Message(6))], whole=False, listed=Listed(0))[-1]
     assert handed.messages == (
         Change(1, "before seven"), Message(6), Message(7), Change(2, "after seven"), Message(9),
     )  # fmt: skip
@@ -56,34 +56,34 @@ def test_held_change_comes_after_the_newest_message_that_was_known():
 
 def test_change_held_before_the_first_message_of_all_comes_before_it():
     m = catching_up(None)
-    changes.held(m, 1, "joined")
-    catch_up.live(m, 1, Message(1))
-    handed = catch_up.latest(m, 0, "", known=0)[-1]
+    changes.hold_if_busy(m, 1, "joined")
+    catch_up.on_live_message(m, 1, Message(1))
+    handed = catch_up.on_latest(m, 0, "", known=0)[-1]
     assert handed.messages == (Change(1, "joined"), Message(1))
 
 
 def test_position_after_a_message_reaches_up_to_the_next_one():
     handed = HandOver((Message(6), Message(9)))
-    assert places(handed, Position(9)) == [Position(8), Position(9)]
+    assert positions_of(handed, Position(9)) == [Position(8), Position(9)]
 
 
 def test_position_after_a_message_names_only_what_was_served_beyond_it():
     handed = HandOver((Message(1), Message(2), Message(4)), own=(3,))
-    assert places(handed, Position(4)) == [Position(1, own=(3,)), Position(3), Position(4)]
+    assert positions_of(handed, Position(4)) == [Position(1, own=(3,)), Position(3), Position(4)]
     handed = HandOver((Message(11), Message(16), Message(21)), done=((11, 15), (17, 20)))
-    assert places(handed, Position(21)) == [Position(15, done=((17, 20),)), Position(20), Position(21)]
+    assert positions_of(handed, Position(21)) == [Position(15, done=((17, 20),)), Position(20), Position(21)]
 
 
 def test_position_after_the_last_change_is_that_of_the_page():
     before, after = Position(5, changes=3), Position(6, changes=7)
     handed = HandOver((Message(6), Change(5, "a"), Change(6, "b")), before=before)
-    assert places(handed, after) == [
+    assert positions_of(handed, after) == [
         Position(6, changes=3), Position(6, changes=5), after,
     ]  # fmt: skip
 
 
 def test_unsettled_changes_are_listed_one_by_one():
     handed = HandOver((Change(1, "a"), Change(2, "b")), before=Position(5, changes=0))
-    assert places(handed, Position(5, changes=0, heard=(1, 2))) == [
+    assert positions_of(handed, Position(5, changes=0, heard=(1, 2))) == [
         Position(5, changes=0, heard=(1,)), Position(5, changes=0, heard=(1, 2)),
     ]  # fmt: skip

@@ -7,15 +7,15 @@ from tailwire.sdk.continuity.state import CatchUp, Position
 
 
 def test_changes_are_requested_from_a_little_before_the_last_known_time():
-    assert updates.since(CatchUp(position=Position(9, updated_at=1000))) == 1000 - updates.MARGIN_SECONDS
+    assert updates.request_since(CatchUp(position=Position(9, updated_at=1000))) == 1000 - updates.MARGIN_SECONDS
     for early in (1, 2):
-        assert updates.since(CatchUp(position=Position(9, updated_at=early))) == 1
+        assert updates.request_since(CatchUp(position=Position(9, updated_at=early))) == 1
 
 
 def test_changes_are_not_requested_without_a_time_or_when_disabled():
-    assert updates.since(CatchUp()) is None
-    assert updates.since(CatchUp(position=Position(9))) is None
-    assert updates.since(CatchUp(position=Position(9, updated_at=1000), enabled=False)) is None
+    assert updates.request_since(CatchUp()) is None
+    assert updates.request_since(CatchUp(position=Position(9))) is None
+    assert updates.request_since(CatchUp(position=Position(9, updated_at=1000), enabled=False)) is None
 
 
 def test_known_time_only_increases():

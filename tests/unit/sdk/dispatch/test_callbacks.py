@@ -105,7 +105,7 @@ RECEIPT = MessageReceipt(1, BY, "bob", "user", "read")
 REACTION = events.ReactionChanged(ReactionEvent(Reaction(1, 1, "like", "by", 0), "bob", "user", "c"), True)
 DRAFT = events.DraftChanged("d", BY, "bob", "user", "so far")
 FAILED = CometChatException("ERR_UNAVAILABLE", "The server is overloaded.")
-NOTICES = {name: callbacks.LoginNotice(name, given) for name, given in {
+NOTICES = {name: callbacks.LoginNotice(name, arguments) for name, arguments in {
     "login_success": (BY,), "login_failure": (FAILED,), "logout_success": (), "logout_failure": (FAILED,),
 }.items()}  # fmt: skip
 

@@ -17,50 +17,50 @@ def frame(seq: Any = 1, text: Any = "so far", sender: str = "bob", **more: Any) 
 
 @pytest.mark.virtual
 async def test_draft_grows_and_ignores_older_updates():
-    told: list[Any] = []
-    drafts = Drafts(told.append)
+    events: list[Any] = []
+    drafts = Drafts(events.append)
     assert drafts.handle(frame(1, "a", to=7))
     assert drafts.handle(frame(3, "abc", to=7, **{"from": 2}))
     assert drafts.handle(frame(2, "ab", to=7))
-    assert [(d.text, d.start, d.reply_to, d.ended) for d in told] == [("a", 0, 7, False), ("abc", 2, 7, False)]
+    assert [(d.text, d.start, d.reply_to, d.ended) for d in events] == [("a", 0, 7, False), ("abc", 2, 7, False)]
     await asyncio.sleep(TIMEOUT_SECONDS + 1)
-    assert (told[-1].text, told[-1].ended, len(told)) == ("abc", True, 3)
+    assert (events[-1].text, events[-1].ended, len(events)) == ("abc", True, 3)
 
 
 @pytest.mark.virtual
 async def test_draft_ends_once():
-    told: list[Any] = []
-    drafts = Drafts(told.append)
+    events: list[Any] = []
+    drafts = Drafts(events.append)
     message = TextMessage(receiver="alice", sender=User("bob"), metadata={"draft": "d"})
     ends = [
-        lambda: drafts.message_came(message),
+        lambda: drafts.end_with_message(message),
         lambda: drafts.handle(frame(9, "")),
-        lambda: drafts.went_offline("bob"),
+        lambda: drafts.end_of_user("bob"),
     ]
     for end in ends:
-        told.clear()
+        events.clear()
         drafts.handle(frame())
         end()
         end()
-        assert [d.ended for d in told] == [False, True]
+        assert [d.ended for d in events] == [False, True]
     drafts.handle(frame())
-    drafts.message_came(TextMessage(receiver="alice", sender=User("mallory"), metadata={"draft": "d"}))
-    drafts.message_came(TextMessage(receiver="alice", sender=User("bob"), metadata={"draft": ["d"]}))
-    drafts.went_offline("carol")
-    assert not told[-1].ended
-    drafts.forget()
+    drafts.end_with_message(TextMessage(receiver="alice", sender=User("mallory"), metadata={"draft": "d"}))
+    drafts.end_with_message(TextMessage(receiver="alice", sender=User("bob"), metadata={"draft": ["d"]}))
+    drafts.end_of_user("carol")
+    assert not events[-1].ended
+    drafts.clear()
     await asyncio.sleep(60)
-    assert not told[-1].ended
+    assert not events[-1].ended
 
 
 @pytest.mark.virtual
 async def test_oldest_draft_ends_at_the_limit():
-    told: list[Any] = []
-    drafts = Drafts(told.append)
+    events: list[Any] = []
+    drafts = Drafts(events.append)
     for n in range(MAX_DRAFTS + 1):
         drafts.handle(frame(sender=f"u{n}"))
-    assert [d.sender.uid for d in told if d.ended] == ["u0"]
-    drafts.forget()
+    assert [d.sender.uid for d in events if d.ended] == ["u0"]
+    drafts.clear()
 
 
 @pytest.mark.parametrize(
@@ -83,34 +83,34 @@ async def test_oldest_draft_ends_at_the_limit():
     ],
 )
 async def test_other_transient_messages_are_not_drafts(data: dict[str, Any]):
-    told: list[Any] = []
-    assert not Drafts(told.append).handle(TransientMessage("alice", "user", data, User("bob")))
-    assert told == []
+    events: list[Any] = []
+    assert not Drafts(events.append).handle(TransientMessage("alice", "user", data, User("bob")))
+    assert events == []
 
 
 @pytest.mark.virtual
 async def test_drafts_per_sender_are_bounded():
-    told: list[Any] = []
-    drafts = Drafts(told.append)
+    events: list[Any] = []
+    drafts = Drafts(events.append)
     for n in range(2600):
         if n % 25 == 0:
             drafts.handle(frame(n + 1, "a" * (n + 1)))
         drafts.handle(TransientMessage("alice", "user", {"draft": f"d{n}", "seq": 1, "text": "x"}, User("mallory")))
-    assert not [d for d in told if d.sender.uid == "bob" and d.ended]
-    assert len([d for d in told if d.sender.uid == "mallory"]) == MAX_DRAFTS_PER_SENDER
+    assert not [d for d in events if d.sender.uid == "bob" and d.ended]
+    assert len([d for d in events if d.sender.uid == "mallory"]) == MAX_DRAFTS_PER_SENDER
     await asyncio.sleep(TIMEOUT_SECONDS + 1)
     assert drafts.handle(TransientMessage("alice", "user", {"draft": "d", "seq": 1, "text": "x"}, User("mallory")))
-    assert (told[-1].sender.uid, told[-1].ended) == ("mallory", False)
-    drafts.forget()
+    assert (events[-1].sender.uid, events[-1].ended) == ("mallory", False)
+    drafts.clear()
 
 
 @pytest.mark.virtual
 async def test_draft_with_the_oldest_update_ends_first():
-    told: list[Any] = []
-    drafts = Drafts(told.append)
+    events: list[Any] = []
+    drafts = Drafts(events.append)
     for n in range(MAX_DRAFTS):
         drafts.handle(frame(sender=f"u{n}"))
     drafts.handle(frame(2, sender="u0"))
     drafts.handle(frame(sender="new"))
-    assert [d.sender.uid for d in told if d.ended] == ["u1"]
-    drafts.forget()
+    assert [d.sender.uid for d in events if d.ended] == ["u1"]
+    drafts.clear()

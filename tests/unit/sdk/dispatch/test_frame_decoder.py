@@ -34,8 +34,8 @@ class Taken:
             token_answered=self.connection.append,
         )
 
-    def take_message(self, message, said):
-        self.events.append((message.id, said))
+    def take_message(self, message, predecessor):
+        self.events.append((message.id, predecessor))
 
     def take_receipt(self, receipt, number, settled=None):
         self.events.append(receipt)

@@ -22,7 +22,7 @@ class Setup:
     """An `Incoming`, and a server without a change log that answers when the test tells it to."""
 
     def __init__(self, updated_at: int) -> None:
-        self.asked: asyncio.Queue = asyncio.Queue()
+        self.requests: asyncio.Queue = asyncio.Queue()
         self.handed: list[object] = []
         self.queue = EventQueue()
         self.queue.start(self._handle, lambda: None)
@@ -40,7 +40,7 @@ class Setup:
 
     async def _fetch(self, query):
         answer = asyncio.get_running_loop().create_future()
-        self.asked.put_nowait((query, answer))
+        self.requests.put_nowait((query, answer))
         return await answer
 
     async def _handle(self, entry: object) -> None:
@@ -53,10 +53,10 @@ class Setup:
     async def connect(self) -> tuple[int, asyncio.Future]:
         """Connect, and miss no messages. Return the time from which receipts are requested, and the answer's future."""
         self.incoming.link_opened(Granted())
-        query, answer = await asyncio.wait_for(self.asked.get(), 10.0)
+        query, answer = await asyncio.wait_for(self.requests.get(), 10.0)
         assert query["id"] == self.incoming.machine.position.last_id
         answer.set_result([])
-        query, answer = await asyncio.wait_for(self.asked.get(), 10.0)
+        query, answer = await asyncio.wait_for(self.requests.get(), 10.0)
         return query["updatedAt"], answer
 
     async def caught_up(self) -> None:

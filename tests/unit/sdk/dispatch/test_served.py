@@ -15,7 +15,7 @@ def event(number: int) -> SimpleNamespace:
     return SimpleNamespace(message=SimpleNamespace(id=number))
 
 
-def begun(last_id: int = 0) -> Served:
+def served_from(last_id: int = 0) -> Served:
     served = Served()
     served.begin(Position(last_id))
     return served
@@ -26,11 +26,11 @@ def hand_over(served: Served, number: int, *, held: bool) -> SimpleNamespace:
     served.open(handed, Position(number))
     if held:
         assert served.hold(handed)
-    served.let_go(handed)
+    served.release(handed)
     return handed
 
 
-def missed(served: Served, newest: int) -> list[int]:
+def missed_ids(served: Served, newest: int) -> list[int]:
     """Return what a catch-up from the position would hand over."""
     return [n for n in range(served.position.last_id + 1, newest + 1) if not served.position.is_settled(n)]
 
@@ -38,19 +38,19 @@ def missed(served: Served, newest: int) -> list[int]:
 @settings(deadline=None)
 @given(st.permutations(range(1, 9)), st.integers(0, 8), st.sets(st.integers(1, 8)))
 def test_exactly_the_unfinished_events_are_handed_over_again(order: list[int], done: int, unheld: set[int]):
-    served = begun()
+    served = served_from()
     events = {n: hand_over(served, n, held=n not in unheld) for n in range(1, 9)}
     for n in order[:done]:
-        served.let_go(events[n])
-    assert missed(served, 8) == [n for n in range(1, 9) if n not in unheld and n not in order[:done]]
+        served.release(events[n])
+    assert missed_ids(served, 8) == [n for n in range(1, 9) if n not in unheld and n not in order[:done]]
 
 
 def test_message_that_the_app_has_changed_is_handed_over_again():
-    served = begun()
+    served = served_from()
     handed = hand_over(served, 1, held=True)
     hand_over(served, 2, held=False)
     handed.message.id = 7
-    assert missed(served, 2) == [1]
+    assert missed_ids(served, 2) == [1]
 
 
 def test_deferred_event_keeps_its_place():
@@ -60,79 +60,79 @@ def test_deferred_event_keeps_its_place():
     for one, until in zip(handed, (Position(1, changes=3), Position(2, changes=3)), strict=True):
         served.open(one, until)
     place = served.position
-    served.keep_as(handed[0], name)
+    served.substitute(handed[0], name)
     assert served.position == place
     assert place.changes == 1
-    served.let_go(name)
-    assert missed(served, 2) == [2]
+    served.release(name)
+    assert missed_ids(served, 2) == [2]
 
 
 def test_event_without_a_position_is_not_held():
-    served = begun(3)
+    served = served_from(3)
     assert not served.hold(event(0))
-    assert not served.let_go(event(0))
+    assert not served.release(event(0))
     assert served.position == Position(3)
 
 
 def test_own_messages_are_remembered_within_a_bound():
-    served = begun(10)
+    served = served_from(10)
     open_one = hand_over(served, 11, held=True)
     for n in range(12, 12 + MAX_MESSAGES_AHEAD + 50):
         served.record_sent_ahead(n)
     assert len(served.position.own) == MAX_MESSAGES_AHEAD
     served.all_handed_over(Position(5000))
     assert served.position.last_id == 10
-    served.let_go(open_one)
+    served.release(open_one)
     assert (served.position.last_id, served.position.own) == (5000, ())
 
 
 def test_another_store_forgets_ids_and_older_positions_are_ignored():
-    served = begun(10)
+    served = served_from(10)
     first, second = hand_over(served, 11, held=True), hand_over(served, 12, held=True)
-    served.let_go(second)
+    served.release(second)
     assert (served.position.last_id, served.position.done) == (10, ((11, 12),))
     served.all_handed_over(Position(3, "another"))
-    served.let_go(first)
+    served.release(first)
     assert served.position == Position(3, "another")
     older = event(2)
     served.open(older, Position(2, "another"))
-    served.let_go(older)
+    served.release(older)
     assert served.position == Position(3, "another")
 
 
 def test_new_session_begins_at_its_own_position():
-    served = begun(10)
+    served = served_from(10)
     open_one = hand_over(served, 11, held=True)
     served.begin(Position(20), same=True)
     assert served.position == Position(10)
     served.begin(Position(30))
-    assert not served.let_go(open_one)
+    assert not served.release(open_one)
     assert served.position == Position(30)
     served.begin(None)
     assert served.position is None
 
 
 def test_events_done_after_an_open_one_are_kept_as_ranges():
-    served = begun(10)
+    served = served_from(10)
     hanging = hand_over(served, 11, held=True)
     for n in range(12, 12 + 5000):
         hand_over(served, n, held=False)
     also = hand_over(served, 5100, held=True)
     hand_over(served, 5200, held=False)
     assert served.position == Position(10, done=((11, 5099), (5100, 5200)))
-    served.let_go(hanging)
+    served.release(hanging)
     assert served.position == Position(5011, done=((5100, 5200),))
-    served.let_go(also)
+    served.release(also)
     assert served.position == Position(5200)
 
 
 def test_late_older_message_is_open_until_it_is_done():
-    served = begun(10)
+    served = served_from(10)
     hand_over(served, 12, held=False)
     late = event(11)
     served.open(late, Position(12))
-    assert missed(served, 12) == [11]
-    served.let_go(late)
+    assert missed_ids(served, 12) == [11]
+    served.release(late)
     assert served.position == Position(12)
 
 
@@ -147,10 +147,10 @@ def test_saved_ranges_are_kept_until_the_position_passes_them():
 
 
 def test_deferred_event_is_held_under_another_object():
-    served = begun(10)
+    served = served_from(10)
     first, name = hand_over(served, 11, held=True), object()
-    served.keep_as(first, name)
-    assert not served.let_go(first)
-    assert missed(served, 11) == [11]
-    served.let_go(name)
+    served.substitute(first, name)
+    assert not served.release(first)
+    assert missed_ids(served, 11) == [11]
+    served.release(name)
     assert served.position == Position(11)

@@ -16,22 +16,22 @@ def indicator(uid: str, status: str = "started") -> TypingIndicator:
 
 @pytest.mark.virtual
 async def test_oldest_indicator_ends_at_the_limit():
-    told = []
-    typists = Typists(told.append)
+    events = []
+    typists = Typists(events.append)
     for n in range(MAX_TYPING_USERS + 1):
         typists.handle(indicator(f"u{n}"))
-    assert [e.indicator.sender.uid for e in told if e.indicator.typing_status == "ended"] == ["u0"]
-    typists.forget()
+    assert [e.indicator.sender.uid for e in events if e.indicator.typing_status == "ended"] == ["u0"]
+    typists.clear()
     await asyncio.sleep(60)
-    assert len(told) == MAX_TYPING_USERS + 2
+    assert len(events) == MAX_TYPING_USERS + 2
 
 
 @pytest.mark.virtual
 async def test_end_is_reported_once():
-    told = []
-    typists = Typists(told.append)
+    events = []
+    typists = Typists(events.append)
     typists.handle(indicator("alice"))
     typists.handle(indicator("alice", "ended"))
-    typists.went_offline("alice")
+    typists.end_of_user("alice")
     await asyncio.sleep(60)
-    assert [e.indicator.typing_status for e in told] == ["started", "ended"]
+    assert [e.indicator.typing_status for e in events] == ["started", "ended"]

@@ -40,7 +40,7 @@ class Proxy:
         self.destroyed += 1
 
 
-def opened():
+def open_wire_and_socket():
     Proxy.made = []
     socket, moved = Socket(), []
     wire = BrowserWire(socket, Proxy, lambda: moved.append(1))
@@ -49,12 +49,12 @@ def opened():
     return socket, wire, moved
 
 
-def ended(socket):
+def end_of(socket):
     return [proxy.destroyed for proxy in Proxy.made] == [1, 1, 1] and socket.onmessage is socket.onclose is None
 
 
 async def test_messages_arrive_in_order_before_the_end():
-    socket, wire, moved = opened()
+    socket, wire, moved = open_wire_and_socket()
     await wire.until_open()
     waiting = asyncio.ensure_future(wire.receive())
     await asyncio.sleep(0)
@@ -67,7 +67,7 @@ async def test_messages_arrive_in_order_before_the_end():
         await wire.receive()
     assert wire.cause_of_end(e.value) is Cause.SERVER_RESTARTING
     assert wire.cause_of_end(ValueError()) is None
-    assert ended(socket)
+    assert end_of(socket)
     assert len(moved) == 3
     with pytest.raises(WireClosed):
         await wire.send("too late")
@@ -84,38 +84,38 @@ async def test_failed_open_raises():
     with pytest.raises(WireClosed) as e:
         await waiting
     assert e.value.cause is Cause.CONNECTION_RESET
-    assert ended(socket)
+    assert end_of(socket)
 
 
 async def test_close_waits_for_the_peer_for_a_limited_time():
-    socket, wire, _ = opened()
+    socket, wire, _ = open_wire_and_socket()
     closing = asyncio.ensure_future(wire.close(1000))
     await asyncio.sleep(0)
     assert socket.closed == [1000]
     socket.onclose.callback(SimpleNamespace(code=1000))
     await closing
-    assert ended(socket)
+    assert end_of(socket)
 
-    socket, wire, _ = opened()
+    socket, wire, _ = open_wire_and_socket()
     begin = asyncio.get_running_loop().time()
     await wire.close(1011)  # a page may not send this code
     assert asyncio.get_running_loop().time() - begin == pytest.approx(browser_wire.CLOSE_TIMEOUT_SECONDS)
     assert socket.closed == [1000, None]
-    assert ended(socket)
+    assert end_of(socket)
     wire.abort()
     assert socket.closed == [1000, None]
 
 
 async def test_too_many_unread_messages_end_the_socket(monkeypatch):
     monkeypatch.setattr(browser_wire, "MAX_WAITING_CHARACTERS", 10)
-    socket, wire, _ = opened()
+    socket, wire, _ = open_wire_and_socket()
     for _ in range(4):
         socket.onmessage.callback(SimpleNamespace(data="12345"))
         await wire.receive()
     on_message = socket.onmessage.callback
     for _ in range(3):
         on_message(SimpleNamespace(data="12345"))
-    assert ended(socket)
+    assert end_of(socket)
     with pytest.raises(WireClosed) as e:
         await wire.receive()  # unread messages are fetched from history
     assert e.value.cause is Cause.CONNECTION_RESET
@@ -123,29 +123,29 @@ async def test_too_many_unread_messages_end_the_socket(monkeypatch):
 
 async def test_too_many_unsent_bytes_end_the_socket(monkeypatch):
     monkeypatch.setattr(browser_wire, "MAX_WAITING_CHARACTERS", 10)
-    socket, wire, _ = opened()
+    socket, wire, _ = open_wire_and_socket()
     await wire.send("fine")
     socket.bufferedAmount = 11
     with pytest.raises(WireClosed):
         await wire.send("no more")
-    assert ended(socket)
+    assert end_of(socket)
 
 
 async def test_empty_messages_count_towards_the_limit(monkeypatch):
     monkeypatch.setattr(browser_wire, "MAX_WAITING_CHARACTERS", 10)
-    socket, wire, _ = opened()
+    socket, wire, _ = open_wire_and_socket()
     for _ in range(10):
         socket.onmessage.callback(SimpleNamespace(data=""))
-    assert not ended(socket)
+    assert not end_of(socket)
     assert await wire.receive() == ""
     socket.onmessage.callback(SimpleNamespace(data=""))
     callback = socket.onmessage.callback
     callback(SimpleNamespace(data=""))
-    assert ended(socket)
+    assert end_of(socket)
 
 
 async def test_refused_send_ends_the_socket():
-    socket, wire, _ = opened()
+    socket, wire, _ = open_wire_and_socket()
 
     def refuse(text):
         raise RuntimeError("InvalidStateError")
@@ -153,4 +153,4 @@ async def test_refused_send_ends_the_socket():
     socket.send = refuse
     with pytest.raises(WireClosed):
         await wire.send("x")
-    assert ended(socket)
+    assert end_of(socket)

@@ -120,7 +120,7 @@ async def silent_once_used(connection, request, reader, writer):
     writer.write(OK)
 
 
-async def fails(call: Awaitable[object]) -> CometChatException:
+async def error_of(call: Awaitable[object]) -> CometChatException:
     with pytest.raises(CometChatException) as caught:
         await call
     return caught.value
@@ -150,7 +150,7 @@ async def test_pool_is_dropped_with_a_dead_connection():
 async def test_unsafe_request_is_not_repeated_and_the_pool_is_dropped():
     async with asking(dies_once_used) as (http, peer):
         await http.ask("POST", "/groups", body={})
-        assert (await fails(http.ask("POST", "/groups", body={}))).code == "NO_INTERNET_CONNECTION"
+        assert (await error_of(http.ask("POST", "/groups", body={}))).code == "NO_INTERNET_CONNECTION"
         assert await http.ask("POST", "/groups", body={}) == 1
         assert (peer.made, len(peer.heads)) == (2, 3)
 
@@ -159,7 +159,7 @@ async def test_repeated_request_fails_early():
     async with asking(silent_once_used) as (http, peer):
         await http.ask("POST", "/messages", body={})
         async with http.progress_timeout() as within:
-            error = await fails(http.ask("POST", "/messages", body={}, within=within, repeated=True))
+            error = await error_of(http.ask("POST", "/messages", body={}, within=within, repeated=True))
             assert error.cause is Cause.ATTEMPT_TIMEOUT
             assert await http.ask("POST", "/messages", body={}, within=within, repeated=True) == 1
         assert peer.made == 2
@@ -176,12 +176,12 @@ async def test_moving_bytes_extend_the_wait_for_a_response():
 
     async with asking(serve) as (http, peer):
         await http.ask("GET", "/me")
-        asked = asyncio.create_task(http.ask("GET", "/me"))
+        call = asyncio.create_task(http.ask("GET", "/me"))
         for _ in range(4):
             await seconds(3)
             http.traffic.record_movement()  # bytes on another connection
         answers.set()
-        assert await asked == 1
+        assert await call == 1
         assert peer.made == 1
 
 
@@ -206,7 +206,7 @@ async def test_truncated_response_is_not_requested_again():
 
     async with asking(serve) as (http, peer):
         await http.ask("GET", "/me")
-        assert (await fails(http.ask("GET", "/me"))).code == "NO_INTERNET_CONNECTION"
+        assert (await error_of(http.ask("GET", "/me"))).code == "NO_INTERNET_CONNECTION"
         assert len(peer.heads) == 2
 
 
@@ -249,11 +249,11 @@ async def test_cancelled_call_keeps_the_pool():
     async with asking(serve) as (http, peer):
         await asyncio.gather(http.ask("GET", "/me"), http.ask("GET", "/me"))
         assert peer.made == 2
-        asked = asyncio.create_task(http.ask("GET", "/me"))
+        call = asyncio.create_task(http.ask("GET", "/me"))
         await hangs.wait()
-        asked.cancel()
+        call.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await asked
+            await call
         assert await http.ask("GET", "/me") == 1
         assert peer.made == 2
 
@@ -266,11 +266,11 @@ async def test_endless_response_is_aborted():
             await writer.drain()
 
     async with asking(endless) as (http, _):
-        error = await fails(http.ask("GET", "/messages"))
+        error = await error_of(http.ask("GET", "/messages"))
         assert error.code == "ERR_ANSWER_TOO_LARGE"
         assert "4194304 bytes" in error.details
         # The request may have been executed, so this is not a refusal.
-        error = await fails(http.ask("POST", "/messages", body={}))
+        error = await error_of(http.ask("POST", "/messages", body={}))
         assert (error.code, error.cause) == ("NO_INTERNET_CONNECTION", Cause.NOT_OUR_SERVER)
 
 
@@ -288,7 +288,7 @@ async def test_deep_nesting_and_long_numbers_leave_the_rest_readable(depth):
 
     async with asking(serve) as (http, _):
         if len(deep) > 256 * 1024:
-            assert (await fails(http.ask("GET", "/messages"))).code == "ERR_ANSWER_TOO_LARGE"
+            assert (await error_of(http.ask("GET", "/messages"))).code == "ERR_ANSWER_TOO_LARGE"
             return
         first, second, third = await http.ask("GET", "/messages")
         assert (first["id"], second, third) == ("1", {"id": "2", "b": None}, "3")
@@ -304,7 +304,7 @@ async def test_decompression_is_bounded():
     async with asking(serve, world=World()) as (http, _):  # tracemalloc makes it slow
         tracemalloc.start()
         try:
-            error = await fails(http.ask("GET", "/messages"))
+            error = await error_of(http.ask("GET", "/messages"))
             held = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
@@ -320,7 +320,7 @@ async def test_response_with_invalid_compression_is_not_from_our_server(packed):
         writer.write(f"{head}content-length: {len(packed)}\r\n\r\n".encode() + packed)
 
     async with asking(serve) as (http, _):
-        assert (await fails(http.ask("GET", "/me"))).cause is Cause.NOT_OUR_SERVER
+        assert (await error_of(http.ask("GET", "/me"))).cause is Cause.NOT_OUR_SERVER
 
 
 async def test_compressed_response_is_read():
@@ -345,16 +345,16 @@ async def test_answered_is_called_only_for_responses_of_the_server():
     async def serve(connection, request, reader, writer):
         writer.write(answers[request - 1])
 
-    told: list[str] = []
+    calls: list[str] = []
     async with asking(serve) as (http, _):
-        http.answered = lambda: told.append("answered")
-        http.succeeded = lambda: told.append("succeeded")
+        http.answered = lambda: calls.append("answered")
+        http.succeeded = lambda: calls.append("succeeded")
         await http.ask("GET", "/me")
-        assert told == ["answered", "succeeded"]
-        assert (await fails(http.ask("GET", "/me"))).code == "ERR_X"
-        assert told == ["answered", "succeeded", "answered"]
-        assert (await fails(http.ask("GET", "/me"))).cause is Cause.CAPTIVE_PORTAL
-        assert len(told) == 3
+        assert calls == ["answered", "succeeded"]
+        assert (await error_of(http.ask("GET", "/me"))).code == "ERR_X"
+        assert calls == ["answered", "succeeded", "answered"]
+        assert (await error_of(http.ask("GET", "/me"))).cause is Cause.CAPTIVE_PORTAL
+        assert len(calls) == 3
 
 
 @pytest.mark.slow
@@ -373,7 +373,7 @@ async def test_upload_progress_counts_only_what_the_network_accepted():
             taken += 16384
 
     async with asking(reads_nothing, small=True) as (http, _):
-        error = await fails(http.upload(f"{http.base_url}/files", pieces(), 256 * 16384, "text/plain"))
+        error = await error_of(http.upload(f"{http.base_url}/files", pieces(), 256 * 16384, "text/plain"))
         assert error.cause is Cause.ATTEMPT_TIMEOUT
         assert 0 < taken < 1_000_000
 
@@ -383,7 +383,7 @@ async def test_untrusted_certificate_is_named(tmp_path: Path):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     async with asking(fine, tls=context) as (http, _):
-        error = await fails(http.ask("GET", "/me"))
+        error = await error_of(http.ask("GET", "/me"))
     assert error.cause is not None
     assert error.cause.startswith(("tls_", "certificate_"))
     assert "internet connection" not in error.message
@@ -393,7 +393,7 @@ async def test_untrusted_certificate_is_named(tmp_path: Path):
 @pytest.mark.parametrize("base", ["http://[::1", "http://a b", "ftp://host", "http://host:99999", "http://\x00", ""])
 async def test_invalid_url_raises_a_cometchat_exception(base):
     http = Http(QuickWorld(), base, Identity("app", "resource"), None)
-    assert (await fails(http.ask("GET", "/me"))).code == "NO_INTERNET_CONNECTION"
+    assert (await error_of(http.ask("GET", "/me"))).code == "NO_INTERNET_CONNECTION"
     await http.close()
 
 
@@ -402,13 +402,13 @@ async def test_unusable_proxy_settings_raise_a_cometchat_exception(monkeypatch, 
     monkeypatch.setenv("ALL_PROXY", proxy)
     monkeypatch.setenv("NO_PROXY", "")
     async with asking(fine) as (http, _):
-        await fails(http.ask("GET", "/me"))
+        await error_of(http.ask("GET", "/me"))
 
 
 async def test_token_that_is_invalid_in_a_header_raises_a_cometchat_exception():
     async with asking(fine) as (http, _):
         for token in ("line\nbreak", "ünï", "\ud800"):
-            await fails(http.ask("GET", "/me", token=token))
+            await error_of(http.ask("GET", "/me", token=token))
 
 
 def test_connections_can_be_dropped_after_the_event_loop_has_ended():

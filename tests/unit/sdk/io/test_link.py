@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tailwire.sdk.io.link import Granted, granted
+from tailwire.sdk.io.link import Granted, parse_granted
 
 
 def test_granted_features_are_read():
-    said = {
+    announced = {
         "features": ["renew", 5, "chain"],
         "heartbeat": {"interval": 15, "timeout": 3.5},
         "epoch": "s",
@@ -16,15 +16,15 @@ def test_granted_features_are_read():
         "shed": ["typing"],
         "more": 1,
     }
-    assert granted(said) == Granted(frozenset({"renew", "chain"}), 15.0, 3.5, 600.0, "s", shed=("typing",))
+    assert parse_granted(announced) == Granted(frozenset({"renew", "chain"}), 15.0, 3.5, 600.0, "s", shed=("typing",))
 
 
 @pytest.mark.parametrize("value", [None, "x", [], 5, {}])
 def test_invalid_grants_are_ignored(value):
-    assert granted(value) == Granted()
+    assert parse_granted(value) == Granted()
 
 
 @pytest.mark.parametrize("value", [0, -1, float("inf"), float("nan"), True, "15", [15], None, 1e300])
 def test_invalid_durations_are_ignored(value):
-    said = {"heartbeat": {"interval": value, "timeout": value}, "tokenLeft": value}
-    assert granted(said) == Granted()
+    announced = {"heartbeat": {"interval": value, "timeout": value}, "tokenLeft": value}
+    assert parse_granted(announced) == Granted()

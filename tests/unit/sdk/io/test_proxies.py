@@ -7,7 +7,15 @@ import urllib.request
 import pytest
 
 from tailwire.sdk.io import proxies
-from tailwire.sdk.io.proxies import ConfiguredProxies, Proxy, UnusableProxy, chosen, excepted, parse_proxy, proxy_for
+from tailwire.sdk.io.proxies import (
+    ConfiguredProxies,
+    Proxy,
+    UnusableProxy,
+    configured_proxy,
+    is_excepted,
+    parse_proxy,
+    proxy_for,
+)
 
 VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
@@ -91,17 +99,17 @@ def test_name_and_repr_of_a_proxy_contain_no_credentials():
     ],
 )
 def test_scheme_of_a_url_decides_which_variable_is_used(url, variables, host):
-    proxy = chosen(url, ConfiguredProxies(variables))
+    proxy = configured_proxy(url, ConfiguredProxies(variables))
     assert (proxy.host if proxy else None) == host
 
 
 def test_system_socks_proxy_is_used():
-    proxy = chosen("wss://s/", ConfiguredProxies({"socks": "http://p:1080"}, of_system=True))
+    proxy = configured_proxy("wss://s/", ConfiguredProxies({"socks": "http://p:1080"}, of_system=True))
     assert proxy == Proxy("socks5h", "p", 1080)
 
 
 @pytest.mark.parametrize(
-    ("host", "port", "no_proxy", "is_excepted"),
+    ("host", "port", "no_proxy", "expected"),
     [
         ("chat.example.org", 443, "*", True),
         ("chat.example.org", 443, "other, *", True),
@@ -134,8 +142,8 @@ def test_system_socks_proxy_is_used():
         ("name", 80, " , .", False),
     ],
 )
-def test_no_proxy_lists_the_hosts_without_a_proxy(host, port, no_proxy, is_excepted):
-    assert excepted(host, port, no_proxy) is is_excepted
+def test_no_proxy_lists_the_hosts_without_a_proxy(host, port, no_proxy, expected):
+    assert is_excepted(host, port, no_proxy) is expected
 
 
 @pytest.mark.parametrize("url", ["https://server/v3", "wss://server:8443/"])

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tailwire.sdk.io.reading import MAX_TRIMMED_BYTES, TooMuch, read_frame, read_json
+from tailwire.sdk.io.reading import MAX_TRIMMED_BYTES, ExcessiveJson, read_frame, read_json
 
 DEEP, LONG = "[" * 5000 + "]" * 5000, "9" * 5000
 
@@ -25,11 +25,11 @@ def test_readable_parts_of_a_document_are_read(read):
 def test_invalid_json_is_reported_as_such(read, text):
     with pytest.raises(ValueError) as caught:
         read(text)
-    assert not isinstance(caught.value, TooMuch)
+    assert not isinstance(caught.value, ExcessiveJson)
 
 
 def test_large_document_with_an_unreadable_part_is_refused():
-    with pytest.raises(TooMuch):
+    with pytest.raises(ExcessiveJson):
         read_json("[" * MAX_TRIMMED_BYTES + "]" * MAX_TRIMMED_BYTES)
 
 

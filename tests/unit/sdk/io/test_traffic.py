@@ -42,7 +42,7 @@ class Clock:
         return self.now
 
 
-async def taken(traffic: Traffic, clock: Clock) -> float:
+async def seconds_taken(traffic: Traffic, clock: Clock) -> float:
     # The peer's system acknowledges a moment later.
     async with asyncio.timeout(5):
         while traffic.moved_at == 0.0:
@@ -59,7 +59,7 @@ async def test_acknowledged_bytes_count_at_the_next_look(pair):
     traffic.check_acknowledged()
     assert traffic.moved_at == 0.0
     pair[0].sendall(b"x" * 1000)
-    seen = await taken(traffic, clock)
+    seen = await seconds_taken(traffic, clock)
     assert traffic.moved_at == seen
     assert traffic.passed_at == 0.0  # the peer may have acknowledged them long ago
     clock.now += 10.0
@@ -74,7 +74,7 @@ async def test_look_can_ignore_earlier_bytes(pair):
     traffic.watch(stream)
     other.watch(stream)
     pair[0].sendall(b"x")
-    await taken(other, clock)
+    await seconds_taken(other, clock)
     traffic.check_acknowledged(only_from_now=True)
     traffic.check_acknowledged()
     assert traffic.moved_at == 0.0

@@ -55,8 +55,8 @@ class _Awaited:
 
 
 @pytest.mark.parametrize(
-    ("told", "said"), [(None, "not a NoneType"), (_awaited, "plain function"), (_Awaited(), "plain function")]
+    ("function", "problem"), [(None, "not a NoneType"), (_awaited, "plain function"), (_Awaited(), "plain function")]
 )
-def test_uncallable_and_async_functions_are_refused(told, said):
-    with pytest.raises(TypeError, match=said):
-        Watchers().add(told)
+def test_uncallable_and_async_functions_are_refused(function, problem):
+    with pytest.raises(TypeError, match=problem):
+        Watchers().add(function)

@@ -68,9 +68,9 @@ REFUSALS = [
 ]
 
 
-@pytest.mark.parametrize(("said", "cause", "wait", "ours", "details"), REFUSALS)
-async def test_each_refusal_has_its_cause_and_is_logged(said, cause, wait, ours, details, caplog):
-    async with Answering(said) as server:
+@pytest.mark.parametrize(("response", "cause", "wait", "ours", "details"), REFUSALS)
+async def test_each_refusal_has_its_cause_and_is_logged(response, cause, wait, ours, details, caplog):
+    async with Answering(response) as server:
         with caplog.at_level(logging.INFO):
             error = await failure_of(server.port)
         assert (error.cause, error.wait, error.ours) == (cause, wait, ours)
@@ -128,7 +128,7 @@ async def test_unreachable_proxy_is_named():
 async def test_refusal_of_a_socks_proxy_is_reported():
     async with SocksProxy(reply=2) as proxy:
         error = await failure_of(80, f"socks5://127.0.0.1:{proxy.port}", "server.test")
-        assert proxy.asked == ["server.test:80"]
+        assert proxy.requests == ["server.test:80"]
     assert error.cause is Cause.PROXY_REFUSED
     assert "not allowed" in error.details
 

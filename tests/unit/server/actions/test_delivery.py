@@ -51,7 +51,7 @@ def joined() -> MessageRow:
     )  # fmt: skip
 
 
-def test_joining_names_the_end_of_the_last_membership_on_every_server():
+def test_join_message_names_the_end_of_the_last_membership_on_every_server():
     broker = RecordingBroker()
     delivery = Delivery(broker, "app", "http://server")  # type: ignore[arg-type]
     delivery.publish_message(Stored(joined(), new=True, before=7, ended=5), b"{}", "alice-phone")

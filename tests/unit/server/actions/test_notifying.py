@@ -20,8 +20,8 @@ pytestmark = pytest.mark.virtual
 def message(number: int) -> Any:
     """Return a message in a group, as far as it matters here."""
     nothing = dict.fromkeys(MessageRow._fields)
-    given = {"id": number, "category": "message", "receiver_type": "group", "receiver": "g", "sender": "alice"}
-    return MessageRow(**{**nothing, **given, "body": b"{}", "sent_at": 0})  # type: ignore[arg-type]
+    fields = {"id": number, "category": "message", "receiver_type": "group", "receiver": "g", "sender": "alice"}
+    return MessageRow(**{**nothing, **fields, "body": b"{}", "sent_at": 0})  # type: ignore[arg-type]
 
 
 class Examined:

@@ -70,7 +70,7 @@ class Accepting:
         await asyncio.sleep(0.1)
 
 
-def heard(client: socket.socket) -> bytes | None:
+def received_by(client: socket.socket) -> bytes | None:
     """Return what a client has received; None for nothing, b"" for the end."""
     try:
         return client.recv(100)
@@ -86,13 +86,13 @@ async def test_burst_is_accepted_one_after_the_other_and_nothing_is_refused():
         clients = accepting.connect(300)
         await asyncio.sleep(1)
         assert 95 <= len(accepting.came) <= 105
-        assert all(heard(client) is None for client in clients[110:])
+        assert all(received_by(client) is None for client in clients[110:])
         await asyncio.sleep(2.5)
-        assert all(heard(client) == b"hello" for client in clients)
+        assert all(received_by(client) == b"hello" for client in clients)
         assert all(0.9 < came - begin - n / 100 + 1 < 1.1 for n, came in enumerate(accepting.came))
         (late,) = accepting.connect()
         await asyncio.sleep(0.01)
-        assert heard(late) == b"hello"
+        assert received_by(late) == b"hello"
 
 
 async def test_without_a_limit_other_callbacks_run_in_between():
@@ -131,7 +131,7 @@ async def test_client_is_closed_at_once_when_no_descriptor_is_left(take_all, cap
         first = accepting.connect(3)
         taken = take_all()
         await asyncio.sleep(0.1)
-        assert [heard(client) for client in first] == [b""] * 3
+        assert [received_by(client) for client in first] == [b""] * 3
         assert accepting.metrics.closes["no descriptor"] == 3
         assert [r.levelname for r in caplog.records] == ["WARNING"]  # one for all connections
         assert "Too many open files" in caplog.text
@@ -139,13 +139,13 @@ async def test_client_is_closed_at_once_when_no_descriptor_is_left(take_all, cap
         os.close(taken.pop())
         (second,) = accepting.connect()
         await asyncio.sleep(0.1)
-        assert heard(second) == b"hello"
+        assert received_by(second) == b"hello"
         assert accepting.metrics.closes["no descriptor"] == 3
         for descriptor in taken:
             os.close(descriptor)
         (third,) = accepting.connect()
         await asyncio.sleep(0.1)
-        assert heard(third) == b"hello"
+        assert received_by(third) == b"hello"
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts descriptors there")
@@ -166,20 +166,20 @@ async def test_refused_connections_are_paced_too(take_all):
         clients = accepting.connect(8)
         taken = take_all()
         await asyncio.sleep(0.35)
-        assert 3 <= [heard(client) for client in clients].count(b"") <= 5
+        assert 3 <= [received_by(client) for client in clients].count(b"") <= 5
         await asyncio.sleep(1)
-        assert [heard(client) for client in clients] == [b""] * 8
+        assert [received_by(client) for client in clients] == [b""] * 8
         for descriptor in taken:
             os.close(descriptor)
 
 
 async def test_accepting_is_retried_after_a_second_when_the_system_is_out_of_descriptors(monkeypatch):
     async with Accepting() as accepting:
-        asked: list[float] = []
+        accept_times: list[float] = []
 
         class NoRoom:  # a test cannot use up all descriptors of the system
             def accept(self) -> None:
-                asked.append(asyncio.get_running_loop().time())
+                accept_times.append(asyncio.get_running_loop().time())
                 raise OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS))
 
             def fileno(self) -> int:
@@ -188,10 +188,10 @@ async def test_accepting_is_retried_after_a_second_when_the_system_is_out_of_des
         monkeypatch.setattr(accepting.listener, "_listening", NoRoom())
         (client,) = accepting.connect()
         await asyncio.sleep(2.5)
-        assert len(asked) == 3
+        assert len(accept_times) == 3
         monkeypatch.undo()
         await asyncio.sleep(1)
-        assert heard(client) == b"hello"
+        assert received_by(client) == b"hello"
         assert accepting.metrics.closes["no descriptor"] == 3
 
 
@@ -209,10 +209,10 @@ async def test_connections_without_a_tls_handshake_are_closed(tls, caplog):
         wrong.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
         gone.close()
         await asyncio.sleep(1)
-        assert heard(wrong) != b"hello"
-        assert heard(silent) is None
+        assert received_by(wrong) != b"hello"
+        assert received_by(silent) is None
         await asyncio.sleep(10)
-        assert heard(silent) == b""
+        assert received_by(silent) == b""
         assert accepting.metrics.closes["no handshake"] == 3
         assert accepting.came == []
         assert caplog.text == ""
@@ -228,7 +228,7 @@ async def test_close_does_not_wait_for_pending_handshakes(tls):
         assert asyncio.get_running_loop().time() - begin < 0.1
         assert "tailwire new connection" not in {task.get_name() for task in asyncio.all_tasks()}
         await asyncio.sleep(0.1)
-        assert heard(silent) == b""
+        assert received_by(silent) == b""
 
 
 async def test_no_connection_is_accepted_after_close_during_a_burst():

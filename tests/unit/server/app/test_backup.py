@@ -13,10 +13,10 @@ from tailwire.server.app.backup import BackupRefused, backup, make_aside, restor
 from tailwire.server.ports.records import Draft
 from tailwire.server.ports.world import World
 from tailwire.server.store.sqlite import SqliteStore
-from tailwire.server.store.sqlite.lock import InUse
+from tailwire.server.store.sqlite.lock import DatabaseInUse
 
 
-async def opened(data: Path) -> SqliteStore:
+async def open_store(data: Path) -> SqliteStore:
     return await SqliteStore.open(data / "tailwire.db", World(), serving=True)
 
 
@@ -32,7 +32,7 @@ def messages(folder: Path) -> list[int]:
 
 async def test_backup_of_a_running_server_is_consistent(tmp_path):
     data, target = tmp_path / "data", tmp_path / "backup"
-    store = await opened(data)
+    store = await open_store(data)
     for secret in ("signing.key", "keys.json"):
         (data / secret).write_bytes(b"secret")
     (data / "uploads").mkdir()
@@ -57,7 +57,7 @@ async def test_backup_of_a_running_server_is_consistent(tmp_path):
 
 async def test_backup_overwrites_nothing_and_needs_a_database(tmp_path):
     (tmp_path / "there").mkdir()
-    store = await opened(tmp_path / "data")
+    store = await open_store(tmp_path / "data")
     await store.close()
     with pytest.raises(BackupRefused, match="there already"):
         backup(tmp_path / "data" / "tailwire.db", tmp_path / "data" / "uploads", tmp_path / "there")
@@ -70,18 +70,18 @@ async def test_backup_overwrites_nothing_and_needs_a_database(tmp_path):
 async def test_restored_store_does_not_reuse_ids(tmp_path):
     data, target = tmp_path / "data", tmp_path / "backup"
     database, uploads = data / "tailwire.db", data / "uploads"
-    store = await opened(data)
+    store = await open_store(data)
     await send(store)
     backup(database, uploads, target)
     name, last = store.name, [await send(store) for _ in range(5)][-1]
-    with pytest.raises(InUse, match="pid"):
+    with pytest.raises(DatabaseInUse, match="pid"):
         restore(target, database, uploads, replace=True)
     await store.close()
     with pytest.raises(BackupRefused, match="--replace"):
         restore(target, database, uploads, replace=False)
     aside = restore(target, database, uploads, replace=True)
     assert messages(aside) == [1, 2, 3, 4, 5, 6]
-    again = await opened(data)
+    again = await open_store(data)
     assert again.name != name
     assert await send(again) > last
     await again.close()
@@ -89,7 +89,7 @@ async def test_restored_store_does_not_reuse_ids(tmp_path):
 
 async def test_damaged_backup_is_not_restored(tmp_path):
     data, target = tmp_path / "data", tmp_path / "backup"
-    store = await opened(data)
+    store = await open_store(data)
     for _ in range(200):
         await send(store)
     await store.close()

@@ -23,10 +23,8 @@ print(len(os.listdir("/proc/self/fd")) < 20)
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the size of the table is read there")
 def test_descriptor_table_is_grown_at_the_start():
-    said = subprocess.run(
-        [sys.executable, "-c", GROWS_TABLE], capture_output=True, text=True, check=True
-    ).stdout.split()
-    limit, most, table, few_are_open = said
+    run = subprocess.run([sys.executable, "-c", GROWS_TABLE], capture_output=True, text=True, check=True).stdout.split()
+    limit, most, table, few_are_open = run
     assert (limit, most) == ("5000", "4936")
     assert int(table) >= 4936
     assert few_are_open == "True"

@@ -61,7 +61,7 @@ BAD = [
 ]
 
 
-def taken(data: bytes, pieces: int = 0) -> tuple[str, bytes]:
+def read_client(data: bytes, pieces: int = 0) -> tuple[str, bytes]:
     """Return the client that is read from data, and the bytes left unread. The data comes in pieces, or at once."""
 
     async def main() -> tuple[str, bytes]:
@@ -88,13 +88,13 @@ def taken(data: bytes, pieces: int = 0) -> tuple[str, bytes]:
 @pytest.mark.parametrize(("header", "client"), GOOD)
 def test_nothing_is_read_beyond_the_header(header, client, pieces):
     behind = b"\x16\x03\x01 or GET / HTTP/1.1\r\n\r\n"
-    assert taken(header + behind, pieces) == (client, behind)
+    assert read_client(header + behind, pieces) == (client, behind)
 
 
 @pytest.mark.parametrize("data", BAD)
 def test_invalid_headers_are_refused(data):
     with pytest.raises(BadHeader):
-        taken(data)
+        read_client(data)
 
 
 @given(st.binary(max_size=MAX_LINE_BYTES + 20))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tailwire.server.app import running
+from tailwire.server.app import running_server
 from tailwire.server.config import Settings
 
 
@@ -22,7 +22,7 @@ class WatchesNoSocket(asyncio.SelectorEventLoop):
 
 
 async def _ask_for_health(folder: Path) -> bytes:
-    async with running(Settings(data=str(folder), port=0)) as server:
+    async with running_server(Settings(data=str(folder), port=0)) as server:
         serving = asyncio.create_task(server.server.serve([server.listening]))
         await server.server.listening.wait()
         reader, writer = await asyncio.open_connection("127.0.0.1", server.listening.getsockname()[1])
@@ -44,7 +44,7 @@ def _spare_ones() -> int:
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="looks at descriptors there")
 async def test_connections_are_accepted_twice_as_fast_as_websockets_and_closed_at_shutdown(tmp_path):
     before = _spare_ones()
-    async with running(Settings(data=str(tmp_path), port=0, upgrades_per_second=5)) as server:
+    async with running_server(Settings(data=str(tmp_path), port=0, upgrades_per_second=5)) as server:
         serving = asyncio.create_task(server.server.serve([server.listening]))
         await server.server.listening.wait()
         assert _spare_ones() == before + 1
@@ -65,7 +65,7 @@ def test_server_runs_on_each_event_loop(loop, tmp_path):
         assert runner.run(_ask_for_health(tmp_path)) == b"HTTP/1.1 200 OK\r\n"
 
 
-def _gone(client: socket.socket) -> bool:
+def _is_closed(client: socket.socket) -> bool:
     """Return True if the server has closed a connection whose received bytes were all read."""
     client.setblocking(False)
     try:
@@ -76,7 +76,7 @@ def _gone(client: socket.socket) -> bool:
         return True
 
 
-async def _asked(address: Any) -> socket.socket:
+async def _connection_in_use(address: Any) -> socket.socket:
     """Return a connection that has received a response."""
     client = socket.create_connection(address)
     client.setblocking(False)
@@ -90,14 +90,14 @@ async def _asked(address: Any) -> socket.socket:
 async def test_idle_connections_are_kept_for_the_set_time(tmp_path):
     """The server keeps connections for longer than the SDK (60 s)."""
     for setting, kept in (({}, 75), ({"keep_alive": 7.5}, 7.5)):
-        async with running(Settings(data=str(tmp_path), port=0, **setting)) as server:
+        async with running_server(Settings(data=str(tmp_path), port=0, **setting)) as server:
             serving = asyncio.create_task(server.server.serve([server.listening]))
             await server.server.listening.wait()
-            client = await _asked(server.listening.getsockname())
+            client = await _connection_in_use(server.listening.getsockname())
             await asyncio.sleep(kept - 0.5)
-            assert not _gone(client)
+            assert not _is_closed(client)
             await asyncio.sleep(1)
-            assert _gone(client)
+            assert _is_closed(client)
             client.close()
             server.server.should_exit = True
             await serving
@@ -105,20 +105,20 @@ async def test_idle_connections_are_kept_for_the_set_time(tmp_path):
 
 @pytest.mark.virtual
 async def test_longest_idle_connections_are_closed_first(tmp_path):
-    async with running(Settings(data=str(tmp_path), port=0, max_connections=5)) as server:
+    async with running_server(Settings(data=str(tmp_path), port=0, max_connections=5)) as server:
         serving = asyncio.create_task(server.server.serve([server.listening]))
         await server.server.listening.wait()
         address = server.listening.getsockname()
-        first = [await _asked(address) for _ in range(5)]
+        first = [await _connection_in_use(address) for _ in range(5)]
         await asyncio.sleep(1)
-        assert [_gone(client) for client in first] == [False] * 5
+        assert [_is_closed(client) for client in first] == [False] * 5
         loop = asyncio.get_running_loop()
         await loop.sock_sendall(first[0], b"GET /v3/health HTTP/1.1\r\nhost: x\r\n\r\n")  # its idle time starts again
         await loop.sock_recv(first[0], 4096)
-        more = [await _asked(address) for _ in range(2)]
+        more = [await _connection_in_use(address) for _ in range(2)]
         await asyncio.sleep(1)
-        assert [_gone(client) for client in first] == [False, True, True, False, False]
-        assert [_gone(client) for client in more] == [False, False]
+        assert [_is_closed(client) for client in first] == [False, True, True, False, False]
+        assert [_is_closed(client) for client in more] == [False, False]
         assert server.parts.metrics.closes["idle"] == 2
         for client in first + more:
             client.close()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import LargeBinary, String, Table, create_engine
 
-from tailwire.server.app.source_copy import SourceCopy, columns_of, tables
+from tailwire.server.app.source_copy import SourceCopy, columns_of, ordered_tables
 from tailwire.server.store.sql.schema import metadata
 
 SEEDS = range(12)
@@ -57,16 +57,16 @@ def write(c: sqlite3.Connection, table: Table, chance: random.Random) -> None:
 def test_differences_lead_from_each_state_to_the_next(file: Path, seed: int):
     chance = random.Random(seed)
     with closing(sqlite3.connect(file, isolation_level=None)) as live:
-        for table in tables():
+        for table in ordered_tables():
             for _ in range(5):
                 write(live, table, chance)
         with closing(SourceCopy(file)) as copy:
-            target = {table.name: {key_of(table, row): row for row in copy.rows(table)} for table in tables()}
+            target = {table.name: {key_of(table, row): row for row in copy.rows(table)} for table in ordered_tables()}
             for _ in range(4):
-                for table in chance.sample(tables(), 20):
+                for table in chance.sample(ordered_tables(), 20):
                     write(live, table, chance)
                 found = copy.catch_up()
-                for table in tables():
+                for table in ordered_tables():
                     there = target[table.name]
                     outdated = list(copy.outdated_keys(table))
                     assert (len(outdated) > 0) == (table.name in found)
@@ -109,6 +109,6 @@ def test_copy_is_private_and_removed_when_it_is_closed(file: Path):
 
 
 def test_muids_of_removed_messages_come_before_messages():
-    names = [table.name for table in tables()]
+    names = [table.name for table in ordered_tables()]
     assert names.index("removed_sends") < names.index("messages")
     assert sorted(names) == sorted(metadata.tables)

@@ -68,8 +68,8 @@ async def test_node_trusts_the_certificate_only_by_its_file(tmp_path):
       https.get({ host: "localhost", family: 4, port, ca }, (r) => console.log(r.statusCode)).on("error", (e) => console.log(e.code));
     """
     async with server:
-        for given, expected in (([file], "200"), ([], "DEPTH_ZERO_SELF_SIGNED_CERT")):
+        for chain, expected in (([file], "200"), ([], "DEPTH_ZERO_SELF_SIGNED_CERT")):
             ran = await asyncio.to_thread(
-                subprocess.run, [node, "-e", script, str(port), *given], capture_output=True, text=True, timeout=20
+                subprocess.run, [node, "-e", script, str(port), *chain], capture_output=True, text=True, timeout=20
             )
             assert ran.stdout.strip() == expected, ran.stderr

@@ -136,9 +136,9 @@ async def test_pending_hashes_are_limited(monkeypatch):
     assert not set(app) & set(refused)
     assert len(refused) == len(own) + len(app) + len(others) - MAX_PENDING_HASHES
     for task in refused:
-        with pytest.raises(Refused, match="ERR_TOO_MANY_REQUESTS") as told:
+        with pytest.raises(Refused, match="ERR_TOO_MANY_REQUESTS") as refusal:
             await task
-        assert told.value.retry_after
+        assert refusal.value.retry_after
     own[0].cancel()
     await asyncio.sleep(0)
     with pytest.raises(Refused):

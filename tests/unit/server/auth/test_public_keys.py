@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from identity import EC, OTHER_EC, RSA, jwk
-from tailwire.server.auth.public_keys import read_keys, select
+from tailwire.server.auth.public_keys import read_keys, select_key
 
 
 def jwks(*keys: Any) -> bytes:
@@ -28,15 +28,15 @@ def test_private_parts_are_never_used():
 
 def test_key_is_chosen_by_its_id_and_only_for_its_algorithm():
     keys = read_keys(jwks(jwk(RSA, "a", alg="RS256"), jwk(EC, "b"), jwk(OTHER_EC, "c")))
-    assert select(keys, "b", "ES256").kid == "b"
-    assert select(keys, "a", "RS256").kid == "a"
-    assert select(keys, "a", "RS512") is None  # the JWKS says RS256
-    assert select(keys, "b", "ES384") is None
-    assert select(keys, "b", "RS256") is None
-    assert select(keys, "", "RS256").kid == "a"
-    assert select(keys, "", "ES256") is None  # it is not clear which of two
-    assert select(keys, "z", "ES256") is None
-    assert select(keys, "b", "HS256") is None
+    assert select_key(keys, "b", "ES256").kid == "b"
+    assert select_key(keys, "a", "RS256").kid == "a"
+    assert select_key(keys, "a", "RS512") is None  # the JWKS says RS256
+    assert select_key(keys, "b", "ES384") is None
+    assert select_key(keys, "b", "RS256") is None
+    assert select_key(keys, "", "RS256").kid == "a"
+    assert select_key(keys, "", "ES256") is None  # it is not clear which of two
+    assert select_key(keys, "z", "ES256") is None
+    assert select_key(keys, "b", "HS256") is None
 
 
 @pytest.mark.parametrize(

@@ -44,8 +44,8 @@ def test_publication_is_decoded_as_it_was_encoded(subject: str, publication: Pub
 
 
 @given(st.integers(0, 2**62), st.integers(0, 2**62), st.lists(changes, max_size=3).map(tuple))
-def test_record_is_decoded_as_it_was_encoded(first: int, last: int, told: tuple[Change, ...]):
-    assert decode(encode_record(Record(first, last, told))) == Record(first, last, told)
+def test_record_is_decoded_as_it_was_encoded(first: int, last: int, changed: tuple[Change, ...]):
+    assert decode(encode_record(Record(first, last, changed))) == Record(first, last, changed)
 
 
 @given(st.binary(max_size=60) | st.binary(max_size=60).map(lambda data: VERSION + data))

@@ -13,7 +13,7 @@ import pytest
 from between import Authority
 from servers.cut_line import CutLine
 from servers.nats import NatsServer
-from tailwire.server.broker.nats import NatsBroker, addresses
+from tailwire.server.broker.nats import NatsBroker, parse_addresses
 from tailwire.server.broker.nats_connection import Address, CannotConnect, NatsConnection
 from tailwire.server.ports.broker import FramePublication, Publication, Record
 from tailwire.server.ports.changes import Change
@@ -41,15 +41,15 @@ class Heard:
         self.changed = asyncio.Event()
 
     def received(self, subject: str, publication: Publication) -> None:
-        self._note((subject, publication))
+        self._record((subject, publication))
 
     def recorded(self, record: Record) -> None:
-        self._note(record)
+        self._record(record)
 
     def connection_changed(self) -> None:
-        self._note("connection")
+        self._record("connection")
 
-    def _note(self, what: object) -> None:
+    def _record(self, what: object) -> None:
         self.news.append(what)
         self.changed.set()
 
@@ -61,7 +61,7 @@ class Heard:
 
 
 async def broker(url: str, context: ssl.SSLContext = PLAIN) -> tuple[NatsBroker, Heard]:
-    made, heard = NatsBroker(addresses(url), context, "app", "test", "1", Metrics()), Heard()
+    made, heard = NatsBroker(parse_addresses(url), context, "app", "test", "1", Metrics()), Heard()
     await made.start(heard)
     return made, heard
 
@@ -117,11 +117,11 @@ async def test_news_larger_than_the_server_accepts_is_not_sent_and_neither_is_it
 )
 async def test_connection_with_wrong_or_no_credentials_is_refused(arguments: tuple[str, ...], who: str):
     with nats(*arguments) as server:
-        good, wrong = (addresses(server.url.replace("//", f"//{w}"))[0] for w in (who, "wrong:wrong@"))
+        good, wrong = (parse_addresses(server.url.replace("//", f"//{w}"))[0] for w in (who, "wrong:wrong@"))
         connection = NatsConnection(lambda data: None, lambda: None)
         await connection.open(good, PLAIN, "test", "1")
         connection.close()
-        for address in (wrong, addresses(server.url)[0]):
+        for address in (wrong, parse_addresses(server.url)[0]):
             with pytest.raises(CannotConnect, match="Authorization Violation"):
                 await NatsConnection(lambda data: None, lambda: None).open(address, PLAIN, "test", "1")
 
@@ -138,7 +138,7 @@ async def test_encryption_is_required_by_either_side_and_the_certificate_is_chec
             await one.confirmed()
             await one.close()
         with pytest.raises(CannotConnect, match="certificate verify failed"):
-            await NatsConnection(lambda data: None, lambda: None).open(addresses(url)[0], PLAIN, "test", "1")
+            await NatsConnection(lambda data: None, lambda: None).open(parse_addresses(url)[0], PLAIN, "test", "1")
 
 
 async def test_credentials_are_not_sent_without_the_requested_encryption():

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailwire.server.broker.nats import addresses
+from tailwire.server.broker.nats import parse_addresses
 from tailwire.server.broker.nats_connection import Address
 from tailwire.server.broker.nats_protocol import (
     MAX_LINE_BYTES,
@@ -106,7 +106,7 @@ def test_different_texts_have_different_tokens():
     ],
 )
 def test_addresses_are_parsed_from_urls(url: str, expected: list[Address]):
-    assert addresses(url) == expected
+    assert parse_addresses(url) == expected
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_addresses_are_parsed_from_urls(url: str, expected: list[Address]):
 )  # fmt: skip
 def test_invalid_urls_are_refused(url: str):
     with pytest.raises(ValueError):
-        addresses(url)
+        parse_addresses(url)
 
 
 @pytest.mark.parametrize(
@@ -130,5 +130,5 @@ def test_invalid_urls_are_refused(url: str):
 )  # fmt: skip
 def test_errors_about_an_invalid_url_contain_no_secret(url: str):
     with pytest.raises(ValueError, match=r"HOST|%40") as caught:
-        addresses(url)
+        parse_addresses(url)
     assert "pa55word" not in str(caught.value)

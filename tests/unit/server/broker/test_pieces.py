@@ -7,21 +7,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailwire.server.broker.codec import MAX_BYTES
-from tailwire.server.broker.pieces import MAX_INCOMPLETE_ITEMS, MAX_PIECES, PIECE_BYTES, BadPiece, Pieces, cut
+from tailwire.server.broker.pieces import MAX_INCOMPLETE_ITEMS, MAX_PIECES, PIECE_BYTES, BadPiece, Pieces, payloads_of
 
 MAX_PAYLOAD_BYTES = 7_999  # the longest payload that PostgreSQL accepts
 
 
 @given(st.integers(0, 3 * PIECE_BYTES).map(lambda size: bytes(n % 251 for n in range(size))))
 def test_news_of_any_size_is_reassembled_from_its_pieces(data: bytes):
-    pieces = cut("me", 7, data)
+    pieces = payloads_of("me", 7, data)
     assert all(len(piece) <= MAX_PAYLOAD_BYTES for piece in pieces)
     at_another = Pieces("other")
     assert [at_another.add(piece) for piece in pieces] == [None] * (len(pieces) - 1) + [data]
 
 
 def test_largest_news_fits_into_the_allowed_pieces():
-    pieces = cut("a" * 16, 2**60, b"x" * MAX_BYTES)
+    pieces = payloads_of("a" * 16, 2**60, b"x" * MAX_BYTES)
     assert len(pieces) <= MAX_PIECES
     assert all(len(piece) <= MAX_PAYLOAD_BYTES for piece in pieces)
     at_another = Pieces("other")
@@ -29,23 +29,23 @@ def test_largest_news_fits_into_the_allowed_pieces():
 
 
 def test_equal_news_has_different_payloads_and_own_news_is_ignored():
-    assert cut("me", 1, b"x") != cut("me", 2, b"x")
-    assert Pieces("me").add(cut("me", 1, b"x")[0]) is None
+    assert payloads_of("me", 1, b"x") != payloads_of("me", 2, b"x")
+    assert Pieces("me").add(payloads_of("me", 1, b"x")[0]) is None
 
 
 def test_news_with_a_missing_or_late_piece_is_dropped():
-    first, second, third = cut("me", 1, b"x" * (2 * PIECE_BYTES + 1))
+    first, second, third = payloads_of("me", 1, b"x" * (2 * PIECE_BYTES + 1))
     pieces = Pieces("other")
     assert [pieces.add(piece) for piece in (first, third, second)] == [None] * 3
     assert [pieces.add(piece) for piece in (first, second, third)][-1] is not None
     pieces.add(first)
-    pieces.forget()
+    pieces.clear()
     assert [pieces.add(piece) for piece in (second, third)] == [None, None]
 
 
 def test_number_of_incomplete_news_items_is_bounded():
     pieces = Pieces("other")
-    begun = [cut("me", number, b"x" * (PIECE_BYTES + 1)) for number in range(MAX_INCOMPLETE_ITEMS + 1)]
+    begun = [payloads_of("me", number, b"x" * (PIECE_BYTES + 1)) for number in range(MAX_INCOMPLETE_ITEMS + 1)]
     for first, _ in begun:
         pieces.add(first)
     assert pieces.add(begun[0][1]) is None

@@ -103,9 +103,9 @@ def test_each_message_is_delivered_once_and_in_order_whatever_happens_to_the_new
         first += len(batch["kinds"])
     for number, kind in s.store.entries.items():
         if kind == CHANGE and number not in own:
-            told = s.happened.index(("change", number))
+            reported = s.happened.index(("change", number))
             later = [place for place, (what, n) in enumerate(s.happened) if what == "frame" and n > number]
-            assert not later or told < min(later)
+            assert not later or reported < min(later)
 
 
 @carries
@@ -415,13 +415,13 @@ async def test_members_at_the_server_that_removes_a_group_are_notified_before_th
 
 @pytest.mark.virtual
 async def test_process_far_behind_is_notified_of_missed_changes():
-    told = []
+    reported = []
     async with LogStage(carries_messages=False) as s:
-        s.feed.listen(told.append)
+        s.feed.listen(reported.append)
         s.store.highest = 1_000_000  # what was between is no longer kept
         s.store.commit([CHANGE])
         await asyncio.sleep(1.2)
-        assert told[0] is None
+        assert reported[0] is None
 
 
 def test_more_items_than_may_wait_are_read_from_the_store():

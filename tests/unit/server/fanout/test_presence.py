@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pytest
 
 from tailwire.server.fanout.left_foreground import LeftForeground
-from tailwire.server.fanout.presence import AlonePresence, SharedPresence
+from tailwire.server.fanout.presence import SharedPresence, SingleProcessPresence
 from tailwire.server.ports.broker import PresenceDelta
 from tailwire.server.ports.presence import LocalPresence, ProcessUsers, State, StoredPresence, Transition
 from tailwire.server.ports.refusal import Refused
@@ -135,11 +135,11 @@ def several(count: int, chance: random.Random | None = None) -> tuple[Table, lis
 async def test_each_process_knows_who_is_online_at_other_processes():
     _, (one, other) = several(2)
     assert await one.comes("alice") == (OFFLINE, ONLINE)
-    assert other.presence.is_elsewhere("alice")
-    assert not one.presence.is_elsewhere("alice")
+    assert other.presence.is_online_elsewhere("alice")
+    assert not one.presence.is_online_elsewhere("alice")
     assert await other.comes("alice") == (ONLINE, ONLINE)
     assert await one.goes("alice") == (ONLINE, ONLINE)
-    assert not other.presence.is_elsewhere("alice")
+    assert not other.presence.is_online_elsewhere("alice")
     assert await other.goes("alice") == (ONLINE, OFFLINE)
     assert list(one.presence.online_elsewhere()) == list(other.presence.online_elsewhere()) == []
     assert one.forgotten == ["alice", "alice"]
@@ -169,7 +169,7 @@ async def test_user_who_leaves_before_their_arrival_is_stored_was_never_online()
     assert await one.presence.record_change("bob") == (OFFLINE, OFFLINE)
     assert await coming == (OFFLINE, OFFLINE)
     assert (one.table.notes, table.rows) == (1, {1: {}}), "both were stored at once"
-    assert not other.presence.is_elsewhere("bob")
+    assert not other.presence.is_online_elsewhere("bob")
 
 
 async def test_while_the_table_fails_changes_are_decided_from_memory_and_stored_later():
@@ -227,7 +227,7 @@ async def test_change_that_arrives_while_the_table_is_read_is_kept():
     await asyncio.sleep(0.1)  # the answer that alice is online is on its way
     await one.goes("alice")
     await reading
-    assert not other.presence.is_elsewhere("alice")
+    assert not other.presence.is_online_elsewhere("alice")
 
 
 async def test_users_who_were_only_at_an_ended_process_are_offline_everywhere():
@@ -237,9 +237,9 @@ async def test_users_who_were_only_at_an_ended_process_are_offline_everywhere():
     await one.comes("bob")
     other.presence.forget_process(1)
     for process in (other, third):
-        assert not process.presence.is_elsewhere("bob")
-    assert other.presence.is_elsewhere("alice")
-    assert not third.presence.is_elsewhere("alice")
+        assert not process.presence.is_online_elsewhere("bob")
+    assert other.presence.is_online_elsewhere("alice")
+    assert not third.presence.is_online_elsewhere("alice")
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -290,7 +290,7 @@ async def test_all_processes_agree_in_the_end_even_if_notices_are_lost_late_or_d
 
 async def test_process_that_is_alone_reports_each_change_of_presence_itself():
     _, (hub,) = several(1)
-    presence = AlonePresence(hub)  # type: ignore[arg-type]
+    presence = SingleProcessPresence(hub)  # type: ignore[arg-type]
     hub.online.add("alice")
     assert await presence.record_change("alice") == (OFFLINE, ONLINE)
     hub.away.add("alice")
@@ -298,4 +298,4 @@ async def test_process_that_is_alone_reports_each_change_of_presence_itself():
     hub.online.clear()
     assert await presence.record_change("alice") == (AWAY, OFFLINE)
     assert await presence.record_change("alice") == (OFFLINE, OFFLINE)
-    assert (presence.is_elsewhere("alice"), list(presence.online_elsewhere())) == (False, [])
+    assert (presence.is_online_elsewhere("alice"), list(presence.online_elsewhere())) == (False, [])

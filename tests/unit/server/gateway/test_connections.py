@@ -32,7 +32,7 @@ class Scene:
         self.now += 1
         socket.ended_by = why
         self.sockets.remove(socket)
-        self.connections.ended_now(cast(Any, socket))
+        self.connections.keep_ended(cast(Any, socket))
 
     def live(self, uid: str = "", before: int | None = None, limit: int = 10) -> list[int]:
         return [row.id for row in self.connections.open_newest_first(uid=uid, before=before, limit=limit)]
@@ -91,8 +91,8 @@ def test_connection_is_found_by_its_number_while_open_and_after_its_end(scene: S
 
 
 def test_connection_ends_once(scene: Scene):
-    scene.connections.ended_now(cast(Any, scene.sockets[0]))
-    scene.connections.ended_now(cast(Any, scene.sockets[0]))
+    scene.connections.keep_ended(cast(Any, scene.sockets[0]))
+    scene.connections.keep_ended(cast(Any, scene.sockets[0]))
     assert scene.ended() == [1]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tailwire.server.fanout.hub import ALL_USERS, FRIENDS_ONLY
-from tailwire.server.gateway.frames import Auth, body_of, decode_frame, subscription
+from tailwire.server.gateway.frames import Auth, body_of, decode_frame, presence_subscription
 from tailwire.server.ports.refusal import Refused
 
 
@@ -40,7 +40,7 @@ def test_client_without_facts_about_itself_has_no_features():
 
 
 @pytest.mark.parametrize(
-    ("asked", "roles", "receives"),
+    ("subscription_value", "roles", "receives"),
     [
         ("ALL_USERS", [], ALL_USERS),
         ("FRIENDS", [], FRIENDS_ONLY),
@@ -53,11 +53,13 @@ def test_client_without_facts_about_itself_has_no_features():
         ("anything else", ["b"], None),
     ],
 )
-def test_presence_is_received_of_those_that_the_client_asked_for(asked: Any, roles: list[str], receives: Any):
-    assert subscription(asked, roles) == receives
+def test_presence_is_received_of_those_that_the_client_asked_for(
+    subscription_value: Any, roles: list[str], receives: Any
+):
+    assert presence_subscription(subscription_value, roles) == receives
 
 
 def test_presence_of_at_most_a_hundred_roles_is_received():
-    received = subscription("ROLES", [f"role{n}" for n in range(150)])
+    received = presence_subscription("ROLES", [f"role{n}" for n in range(150)])
     assert received is not None
     assert len(received) == 100

@@ -327,12 +327,12 @@ def test_user_whose_client_closes_the_socket_has_left(scene: Scene):
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "ended_by"),
     [(None, "client: no close frame"), (ConnectionResetError(), "connection lost: ConnectionResetError")],
 )
-def test_user_whose_line_broke_has_not_left(scene: Scene, error: Exception | None, told: str):
+def test_user_whose_line_broke_has_not_left(scene: Scene, error: Exception | None, ended_by: str):
     scene.socket.connection_lost(error)
-    assert (scene.socket.left, scene.socket.ended_by) == (False, told)
+    assert (scene.socket.left, scene.socket.ended_by) == (False, ended_by)
 
 
 def test_client_that_breaks_the_protocol_receives_a_close_code(scene: Scene):
@@ -371,7 +371,7 @@ def test_ping_is_sent_while_the_socket_is_open(scene: Scene):
     assert [one.opcode for one in scene.answers()] == [Opcode.PING]
 
 
-def test_control_frames_are_counted_and_end_a_flooding_socket(scene: Scene):
+def test_fragment_that_ends_a_flooding_socket_is_not_kept(scene: Scene):
     scene.counted = False
     scene.socket.data_received(frame(Opcode.TEXT, b"a", fin=False))
     scene.counted = True

@@ -24,7 +24,7 @@ class Scene:
         self.sockets: list[FakeSocket] = []
         self.valid: set[str] = set()
         self.revoked: list[tuple[str, str]] = []
-        self.asked: list[str] = []
+        self.lookups: list[str] = []
         self.failures = 0
         self._listener: Callable[[Sequence[Change] | None], None] | None = None
         feed = SimpleNamespace(listen=self._listen)
@@ -44,7 +44,7 @@ class Scene:
 
     async def _owner(self, token: str) -> tuple[str, int, int] | None:
         await asyncio.sleep(0)
-        self.asked.append(token)
+        self.lookups.append(token)
         if self.failures:
             self.failures -= 1
             raise Refused("ERR_UNAVAILABLE")
@@ -78,19 +78,19 @@ def scene() -> Scene:
 async def test_token_that_was_revoked_elsewhere_ends_its_sockets_at_once(scene: Scene):
     await scene.hear((7, "token", "alice/old"))
     assert scene.revoked == [("alice", "old")]
-    assert scene.asked == []
+    assert scene.lookups == []
 
 
 @pytest.mark.parametrize("kind", ["tokens", "user"])
 async def test_sockets_of_revoked_tokens_end_when_the_tokens_of_their_user_changed(scene: Scene, kind: str):
     await scene.hear((7, kind, "alice"))
     assert scene.revoked == [("alice", "old")]
-    assert sorted(scene.asked) == ["new", "old"]
+    assert sorted(scene.lookups) == ["new", "old"]
 
 
 async def test_changes_of_this_process_and_of_other_kinds_end_nothing(scene: Scene):
     await scene.hear((0, "token", "alice/old"), (0, "tokens", "alice"), (7, "group", "alice"), (8, "user", "carol"))
-    assert (scene.revoked, scene.asked) == ([], [])
+    assert (scene.revoked, scene.lookups) == ([], [])
 
 
 async def test_changes_after_one_of_this_process_are_followed(scene: Scene):
@@ -101,15 +101,15 @@ async def test_changes_after_one_of_this_process_are_followed(scene: Scene):
 async def test_all_sockets_are_checked_after_changes_were_missed(scene: Scene):
     await scene.miss_some()
     assert sorted(scene.revoked) == [("alice", "old"), ("bob", "gone")]
-    assert sorted(scene.asked) == ["gone", "new", "old"]
+    assert sorted(scene.lookups) == ["gone", "new", "old"]
 
 
 async def test_check_is_repeated_a_second_later_while_the_store_is_unavailable(scene: Scene, caplog):
     scene.failures = 2
     await scene.hear((7, "tokens", "bob"))
-    assert (scene.revoked, scene.asked) == ([], ["gone"])
+    assert (scene.revoked, scene.lookups) == ([], ["gone"])
     await asyncio.sleep(1)
-    assert scene.asked == ["gone"] * 2
+    assert scene.lookups == ["gone"] * 2
     await asyncio.sleep(1)
     assert scene.revoked == [("bob", "gone")]
     assert "could not be checked" in caplog.text

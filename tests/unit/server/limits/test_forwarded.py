@@ -36,7 +36,7 @@ def test_only_addresses_in_the_list_are_trusted():
 
 
 @pytest.mark.parametrize(
-    ("said", "client"),
+    ("header", "client"),
     [
         (["192.0.2.1"], "192.0.2.1"),
         (["6.6.6.6, 192.0.2.1"], "192.0.2.1"),  # the client wrote the first one
@@ -57,12 +57,12 @@ def test_only_addresses_in_the_list_are_trusted():
         (["fe80::1%eth0"], PROXY),
     ],
 )
-def test_client_is_the_last_untrusted_hop(said, client):
-    assert by_list(*said)[0] == client
+def test_client_is_the_last_untrusted_hop(header, client):
+    assert by_list(*header)[0] == client
 
 
 @pytest.mark.parametrize(
-    ("said", "client", "scheme"),
+    ("header", "client", "scheme"),
     [
         (["for=192.0.2.1"], "192.0.2.1", ""),
         (['For="[2001:db8:cafe::17]:4711";proto=https;by=203.0.113.43'], "2001:db8:cafe::17", "https"),
@@ -79,8 +79,8 @@ def test_client_is_the_last_untrusted_hop(said, client):
         (["for=192.0.2.1;proto=gopher"], "192.0.2.1", ""),
     ],
 )
-def test_client_and_scheme_are_read_from_the_forwarded_header(said, client, scheme):
-    assert by_forwarded(*said) == (client, scheme)
+def test_client_and_scheme_are_read_from_the_forwarded_header(header, client, scheme):
+    assert by_forwarded(*header) == (client, scheme)
 
 
 def test_only_the_header_that_the_proxies_write_is_read():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tailwire.server.limits.networks import counted_as, networks
+from tailwire.server.limits.networks import counting_key, parse_networks
 
 
 @pytest.mark.parametrize(
@@ -21,10 +21,10 @@ from tailwire.server.limits.networks import counted_as, networks
     ],
 )
 def test_ipv6_addresses_count_by_their_64_bit_prefix(address, key):
-    assert counted_as(address) == key
+    assert counting_key(address) == key
 
 
 def test_lists_of_networks_are_parsed():
-    assert [str(n) for n in networks(" 10.0.0.0/8, ::1 ,192.0.2.1,")] == ["10.0.0.0/8", "::1/128", "192.0.2.1/32"]
+    assert [str(n) for n in parse_networks(" 10.0.0.0/8, ::1 ,192.0.2.1,")] == ["10.0.0.0/8", "::1/128", "192.0.2.1/32"]
     with pytest.raises(ValueError):
-        networks("10.0.0.1/8")  # host bits are set
+        parse_networks("10.0.0.1/8")  # host bits are set

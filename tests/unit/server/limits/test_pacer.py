@@ -17,11 +17,11 @@ class Clock:
 def test_small_burst_is_not_delayed_then_arrivals_are_paced_and_refused():
     pacer = Pacer(250, 0.202, Clock())
     turns = [pacer.delay() for _ in range(70)]
-    given = [t for t in turns if t is not None]
-    assert given[:2] == [0.0, 0.0]  # arrivals within 4 ms, and the next one
-    assert given == sorted(given)
-    assert len(given) == 52
-    assert round(given[-1], 3) == 0.2
+    granted = [t for t in turns if t is not None]
+    assert granted[:2] == [0.0, 0.0]  # arrivals within 4 ms, and the next one
+    assert granted == sorted(granted)
+    assert len(granted) == 52
+    assert round(granted[-1], 3) == 0.2
     assert turns[52:] == [None] * 18
 
 

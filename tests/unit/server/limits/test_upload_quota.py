@@ -8,7 +8,7 @@ from tailwire.server.limits.upload_quota import UploadQuota
 from tailwire.server.ports.refusal import Refused
 
 
-def refused(code, call, *args):
+def assert_refused(code, call, *args):
     with pytest.raises(Refused) as refusal:
         call(*args)
     assert refusal.value.code == code
@@ -19,13 +19,13 @@ def test_uploads_in_progress_count_towards_the_quota():
     quota = UploadQuota(1000, 0, lambda: 0)
     first, second = quota.begin_upload("alice", 300), quota.begin_upload("alice", 300)
     first.reserve(500)
-    refused("ERR_UPLOAD_QUOTA_EXCEEDED", second.reserve, 201)
+    assert_refused("ERR_UPLOAD_QUOTA_EXCEEDED", second.reserve, 201)
     second.reserve(200)
-    refused("ERR_UPLOAD_QUOTA_EXCEEDED", first.record_written, 501)
+    assert_refused("ERR_UPLOAD_QUOTA_EXCEEDED", first.record_written, 501)
     quota.begin_upload("bob", 0).reserve(1000)
     first.end()
     second.record_written(700)
-    refused("ERR_UPLOAD_QUOTA_EXCEEDED", quota.check, "alice", 300, 1)
+    assert_refused("ERR_UPLOAD_QUOTA_EXCEEDED", quota.check, "alice", 300, 1)
     second.end()
     quota.check("alice", 300, 700)
 
@@ -35,11 +35,11 @@ def test_uploads_leave_the_minimum_free_space():
     quota = UploadQuota(0, 400, lambda: free)
     first, second = quota.begin_upload("alice", 0), quota.begin_upload("", 0)
     first.reserve(400)
-    assert refused("ERR_UNAVAILABLE", second.reserve, 201).retry_after
+    assert assert_refused("ERR_UNAVAILABLE", second.reserve, 201).retry_after
     first.record_written(300)
     free = 700  # 100 reserved bytes are not written yet
     second.reserve(200)
-    refused("ERR_UNAVAILABLE", quota.check, "bob", 0, 1)
+    assert_refused("ERR_UNAVAILABLE", quota.check, "bob", 0, 1)
     second.end()
     quota.check("bob", 0, 200)
 

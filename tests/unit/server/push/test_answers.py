@@ -6,21 +6,21 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tailwire.server.push.answers import MAX_ANSWER_BYTES, MAX_WAIT_SECONDS, object_in, read, wait_of
+from tailwire.server.push.answers import MAX_ANSWER_BYTES, MAX_WAIT_SECONDS, object_in, read_body, wait_of
 
 NOW = 1_000_000_000  # Sun, 09 Sep 2001 01:46:40 GMT
 
 
 @pytest.mark.parametrize(
-    ("asked", "seconds"),
+    ("header", "seconds"),
     [
         ("", 0), ("0", 0), (" 7 ", 7), ("999999", MAX_WAIT_SECONDS), ("9" * 5000, MAX_WAIT_SECONDS),
         ("Sun, 09 Sep 2001 01:46:41 GMT", 1), ("Sun, 09 Sep 2001 01:46:40 GMT", 0), ("Sun, 09 Sep 2001 01:00:00 GMT", 0),
         ("Mon, 10 Sep 2001 01:46:40 GMT", MAX_WAIT_SECONDS), ("soon", 0), ("-1", 0), ("\u0667", 0),
     ],
 )  # fmt: skip
-def test_wait_is_a_number_of_seconds_or_a_time_within_bounds(asked, seconds):
-    assert wait_of({"retry-after": asked}, NOW) == seconds
+def test_wait_is_a_number_of_seconds_or_a_time_within_bounds(header, seconds):
+    assert wait_of({"retry-after": header}, NOW) == seconds
 
 
 def test_answer_without_the_header_asks_for_no_wait():
@@ -39,11 +39,11 @@ class Response:
 
 
 async def test_body_is_read_as_far_as_it_is_within_bounds():
-    assert await read(Response(b"{", b"}")) == b"{}"
+    assert await read_body(Response(b"{", b"}")) == b"{}"
     half = b"x" * (MAX_ANSWER_BYTES // 2)
-    assert await read(Response(half, half)) == half + half
+    assert await read_body(Response(half, half)) == half + half
     long = Response(half, half, b"y", half, half)
-    assert await read(long) == half + half
+    assert await read_body(long) == half + half
     assert long.taken == 3
 
 

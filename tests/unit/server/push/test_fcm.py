@@ -110,7 +110,7 @@ def notification(body="hello", **more):
     )
 
 
-async def sent(fake, tmp_path, *some, clock=None, trust=None):
+async def send_all(fake, tmp_path, *some, clock=None, trust=None):
     """Send notifications, and return the outcomes."""
     sender = Fcm(fake.account(tmp_path), fake.url, clock or Clock(), trust)
     outcomes = [await sender.send("device:token", one) for one in some]
@@ -131,7 +131,7 @@ async def test_many_notifications_share_one_connection_of_http2(tmp_path):
 
 async def test_request_is_as_documented(tmp_path):
     async with FakeFcm() as fake:
-        outcomes = await sent(fake, tmp_path, notification(lifetime=60), notification())
+        outcomes = await send_all(fake, tmp_path, notification(lifetime=60), notification())
     assert {one.result for one in outcomes} == {Result.SENT}
     ((grant, assertion),) = fake.assertions  # one access token for both
     assert grant == "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -166,7 +166,7 @@ async def test_request_is_as_documented(tmp_path):
 
 async def test_notification_of_a_withdrawn_message_has_data_only(tmp_path):
     async with FakeFcm() as fake:
-        await sent(fake, tmp_path, notification(withdrawn=True, silent=True))
+        await send_all(fake, tmp_path, notification(withdrawn=True, silent=True))
     message = fake.sent[0][1]["message"]
     assert "notification" not in message
     assert message["android"]["priority"] == "NORMAL"
@@ -214,14 +214,14 @@ async def test_response_decides_the_outcome_of_a_notification(tmp_path, status, 
     }
     async with FakeFcm() as fake:
         fake.answers = [(status, error, {"retry-after": "40"})]
-        (outcome,) = await sent(fake, tmp_path, notification())
+        (outcome,) = await send_all(fake, tmp_path, notification())
     assert outcome == (result, f"status {status} {code}", wait, paused)
 
 
 async def test_provider_is_paused_without_an_access_token(tmp_path):
     async with FakeFcm() as fake:
         fake.token_status = 503
-        (outcome,) = await sent(fake, tmp_path, notification())
+        (outcome,) = await send_all(fake, tmp_path, notification())
     assert (outcome.result, outcome.paused, outcome.wait) == (Result.LATER, True, 7)
     assert not fake.sent
 
@@ -229,7 +229,7 @@ async def test_provider_is_paused_without_an_access_token(tmp_path):
 async def test_answers_that_are_not_json_or_endless_are_refused_or_tried_later(tmp_path):
     async with FakeFcm() as fake:
         fake.answers = [(400, ["x"], {}), (500, "y" * 200_000, {}), (404, "no such page", {})]
-        refused, later, lost = await sent(fake, tmp_path, *[notification()] * 3)
+        refused, later, lost = await send_all(fake, tmp_path, *[notification()] * 3)
     assert (refused.result, later.result, lost.result) == (Result.REFUSED, Result.LATER, Result.REFUSED)
 
 
@@ -238,18 +238,18 @@ async def test_nothing_is_sent_to_a_service_whose_certificate_is_not_trusted(tmp
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(certificate, key)
     async with FakeFcm(tls) as fake:
-        (outcome,) = await sent(fake, tmp_path, notification())
+        (outcome,) = await send_all(fake, tmp_path, notification())
         assert outcome.result is Result.LATER
         assert (fake.assertions, fake.sent) == ([], [])
         trust = ssl.create_default_context(cafile=certificate)
-        (outcome,) = await sent(fake, tmp_path, notification(), trust=trust)
+        (outcome,) = await send_all(fake, tmp_path, notification(), trust=trust)
         assert outcome.result is Result.SENT
         assert len(fake.assertions) == len(fake.sent) == 1
 
 
 async def test_message_is_at_most_4096_bytes(tmp_path):
     async with FakeFcm() as fake:
-        await sent(fake, tmp_path, notification("ü" * 5000))
+        await send_all(fake, tmp_path, notification("ü" * 5000))
     message = fake.sent[0][1]["message"]
     assert len(json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode()) <= 4096
     assert set(message["notification"]["body"]) == {"ü", "…"}

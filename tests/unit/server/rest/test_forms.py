@@ -28,10 +28,10 @@ class Body:
     """A body of many pieces, which counts how many were read."""
 
     def __init__(self, pieces):
-        self.left, self.asked = list(pieces), 0
+        self.left, self.reads = list(pieces), 0
 
     async def __call__(self):
-        self.asked += 1
+        self.reads += 1
         return {"type": "http.request", "body": self.left.pop(0), "more_body": bool(self.left)}
 
 
@@ -47,15 +47,15 @@ def read(body, begin, admit, check=lambda size, whole: None):
 
 
 async def test_form_is_refused_by_its_fields_before_its_file_is_read():
-    body, kept, asked = Body([HEAD, *[b"y" * 65536] * 100, b"\r\n--x--\r\n"]), Kept(), []
+    body, kept, admitted = Body([HEAD, *[b"y" * 65536] * 100, b"\r\n--x--\r\n"]), Kept(), []
 
     async def admit(fields):
-        asked.append(dict(fields))
+        admitted.append(dict(fields))
         raise Refused("ERR_UID_NOT_FOUND")
 
     with pytest.raises(Refused, match="ERR_UID_NOT_FOUND"):
         await read(body, lambda fields: kept, admit)
-    assert (body.asked, asked, kept.dropped) == (1, [{"receiver": "nobody"}], True)
+    assert (body.reads, admitted, kept.dropped) == (1, [{"receiver": "nobody"}], True)
 
 
 @pytest.mark.parametrize(
@@ -76,12 +76,12 @@ async def test_nul_in_a_form_is_refused(head, begun):
 
 async def test_total_size_of_files_is_checked():
     second = b'\r\n--x\r\nContent-Disposition: form-data; name="g"; filename="b"\r\n\r\n'
-    body, told = Body([HEAD, b"y" * 10, second, b"z" * 5, b"\r\n--x--\r\n"]), []
+    body, calls = Body([HEAD, b"y" * 10, second, b"z" * 5, b"\r\n--x--\r\n"]), []
 
     async def admit(fields):
-        told.append("admitted")
+        calls.append("admitted")
 
-    form = await read(body, lambda fields: Kept(), admit, lambda *sizes: told.append(sizes))
-    assert told[0] == "admitted"
-    assert told[-1] == (5, 15)
+    form = await read(body, lambda fields: Kept(), admit, lambda *sizes: calls.append(sizes))
+    assert calls[0] == "admitted"
+    assert calls[-1] == (5, 15)
     assert [sink.size for _, sink in form.files] == [10, 5]

@@ -84,7 +84,7 @@ class Server:
         await send({"type": "http.response.body", "body": body})
 
 
-async def connected() -> Answers:
+async def connect_client() -> Answers:
     _, client = await virtual_loop().create_connection(Answers, "server", PORT)
     return client
 
@@ -105,17 +105,17 @@ bodies = st.one_of(st.none(), st.integers(0, 6000).map(lambda n: b"b" * n))
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(bodies, st.booleans()), min_size=1, max_size=25), st.lists(st.integers(1, 9000), max_size=8))
-def test_responses_do_not_depend_on_how_requests_are_split(asked, cuts):
+def test_responses_do_not_depend_on_how_requests_are_split(requests, cuts):
     async def main() -> None:
-        server, client = Server(), await connected()
-        data = b"".join(request(n, body, chunked) for n, (body, chunked) in enumerate(asked))
+        server, client = Server(), await connect_client()
+        data = b"".join(request(n, body, chunked) for n, (body, chunked) in enumerate(requests))
         for cut in cuts:
             client.transport.write(data[:cut])
             data = data[cut:]
             await asyncio.sleep(0.001)
         client.transport.write(data)
         await asyncio.sleep(2)
-        expected = [f"/{n} {len(body or b'')}".encode() for n, (body, _) in enumerate(asked)]
+        expected = [f"/{n} {len(body or b'')}".encode() for n, (body, _) in enumerate(requests)]
         assert client.bodies() == expected
         assert server.protocol.waiting == {}
         client.transport.close()
@@ -126,7 +126,7 @@ def test_responses_do_not_depend_on_how_requests_are_split(asked, cuts):
 
 @pytest.mark.virtual
 async def test_pipelined_requests_are_not_buffered_without_limit():
-    server, client = Server(takes=0.01), await connected()
+    server, client = Server(takes=0.01), await connect_client()
     client.transport.write(request(1, None, False) * 20_000)
     await asyncio.sleep(5)
     assert 450 <= server.begun <= 500  # one after the other
@@ -139,7 +139,7 @@ async def test_pipelined_requests_are_not_buffered_without_limit():
 
 @pytest.mark.virtual
 async def test_small_pipelined_writes_are_not_buffered_without_limit():
-    server, client = Server(takes=0.01), await connected()
+    server, client = Server(takes=0.01), await connect_client()
     for _ in range(2000):
         client.transport.write(request(1, None, False) * 5)
         await asyncio.sleep(0.001)
@@ -151,7 +151,7 @@ async def test_small_pipelined_writes_are_not_buffered_without_limit():
 
 @pytest.mark.virtual
 async def test_endless_head_is_refused():
-    server, client = Server(), await connected()
+    server, client = Server(), await connect_client()
     client.transport.write(b"GET /1 HTTP/1.1\r\nhost: x\r\ncookie: ")
     for _ in range(MAX_HEAD_BYTES // 10_000 + 1):
         assert not client.ended.is_set()
@@ -166,7 +166,7 @@ async def test_endless_head_is_refused():
 
 @pytest.mark.virtual
 async def test_large_heads_are_served_even_after_many_requests():
-    server, client = Server(), await connected()
+    server, client = Server(), await connect_client()
     large = b"GET /large HTTP/1.1\r\nhost: x\r\ncookie: " + b"x" * (MAX_HEAD_BYTES - 2000) + b"\r\n\r\n"
     client.transport.write(request(1, b"y" * 90_000, False) + request(2, None, False) * 30 + large)
     await asyncio.sleep(2)
@@ -178,7 +178,7 @@ async def test_large_heads_are_served_even_after_many_requests():
 
 @pytest.mark.virtual
 async def test_unread_body_is_not_buffered_without_limit():
-    server, client = Server(takes=60, reads=False), await connected()
+    server, client = Server(takes=60, reads=False), await connect_client()
     client.transport.write(request(1, b"y" * 5_000, False)[:200])
     for _ in range(100):
         client.transport.write(b"y" * 200_000)
@@ -193,7 +193,7 @@ async def test_unread_body_is_not_buffered_without_limit():
 @pytest.mark.virtual
 async def test_connections_without_a_head_are_listed_longest_first():
     server = Server(takes=1)
-    silent, half, asking, ended = [await connected() for _ in range(4)]
+    silent, half, asking, ended = [await connect_client() for _ in range(4)]
     half.transport.write(b"POST /1 HT")
     asking.transport.write(request(1, None, False))
     ended.transport.abort()
@@ -215,7 +215,7 @@ async def test_connections_without_a_head_are_listed_longest_first():
 @pytest.mark.virtual
 async def test_connection_is_closed_when_it_was_idle_for_too_long():
     server = Server()
-    unused = [await connected() for _ in range(30)]
+    unused = [await connect_client() for _ in range(30)]
     for client in unused:
         client.transport.write(request(1, None, False))
     await asyncio.sleep(KEEP_ALIVE_SECONDS / 2)
@@ -234,7 +234,7 @@ async def test_connection_is_closed_when_it_was_idle_for_too_long():
 
 @pytest.mark.virtual
 async def test_connection_is_not_closed_while_its_response_is_being_made():
-    server, client = Server(takes=3 * KEEP_ALIVE_SECONDS), await connected()
+    server, client = Server(takes=3 * KEEP_ALIVE_SECONDS), await connect_client()
     client.transport.write(request(1, None, False))
     await asyncio.sleep(3 * KEEP_ALIVE_SECONDS + 1)
     assert client.bodies() == [b"/1 0"]
@@ -248,7 +248,7 @@ async def test_connection_is_not_closed_while_its_response_is_being_made():
 
 @pytest.mark.virtual
 async def test_connections_that_have_ended_leave_no_timer():
-    server, clients = Server(), [await connected() for _ in range(3)]
+    server, clients = Server(), [await connect_client() for _ in range(3)]
     for client in clients:
         client.transport.write(request(1, None, False))
     await asyncio.sleep(1)

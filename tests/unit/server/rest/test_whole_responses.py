@@ -38,7 +38,7 @@ class Writes(asyncio.Transport):
         self.closed = True
 
 
-def connected(app: Any) -> tuple[HttpProtocol, Writes]:
+def connect_client(app: Any) -> tuple[HttpProtocol, Writes]:
     """Return a connection to an app, and the transport to its client."""
     config = uvicorn.Config(app, interface="asgi3", lifespan="off", log_config=None, access_log=False)
     config.load()
@@ -50,7 +50,7 @@ def connected(app: Any) -> tuple[HttpProtocol, Writes]:
 
 async def wire_of(request: bytes, app: Any) -> Writes:
     """Return the transport after an app has responded to a request."""
-    protocol, wire = connected(app)
+    protocol, wire = connect_client(app)
     protocol.data_received(request)
     await asyncio.wait(protocol.tasks)
     ended = wire.closed
@@ -59,7 +59,7 @@ async def wire_of(request: bytes, app: Any) -> Writes:
     return wire
 
 
-async def answered(request: bytes, *headers: tuple[bytes, bytes]) -> Writes:
+async def answer_to(request: bytes, *headers: tuple[bytes, bytes]) -> Writes:
     """Return the transport after the response `{}`, with further headers, to a request."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -73,7 +73,7 @@ NAMED = (b"x-name", b"a")
 
 
 async def test_whole_response_is_one_write():
-    wire = await answered(GET, NAMED)
+    wire = await answer_to(GET, NAMED)
     (written,) = wire.writes
     head, body = written.split(b"\r\n\r\n")
     first, *headers = head.split(b"\r\n")
@@ -93,13 +93,13 @@ async def test_response_sent_in_several_messages_is_written_whole():
 
 
 async def test_response_to_head_has_no_body():
-    written = b"".join((await answered(b"HEAD / HTTP/1.1\r\nhost: x\r\n\r\n", NAMED)).writes)
+    written = b"".join((await answer_to(b"HEAD / HTTP/1.1\r\nhost: x\r\n\r\n", NAMED)).writes)
     assert b"\r\nx-name: a\r\n" in written
     assert written.endswith(b"\r\n\r\n")
 
 
 async def test_connection_is_closed_after_the_response_if_the_client_asks_for_it():
-    wire = await answered(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+    wire = await answer_to(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
     assert b"connection: close\r\n" in b"".join(wire.writes)
     assert wire.closed
 
@@ -112,7 +112,7 @@ async def test_response_waits_for_a_client_that_does_not_read():
         asyncio.get_running_loop().call_soon(waits.set)
         await respond(send, 200, b"{}", [])
 
-    protocol, wire = connected(app)
+    protocol, wire = connect_client(app)
     protocol.data_received(GET)
     answering = list(protocol.tasks)
     await waits.wait()
@@ -125,7 +125,7 @@ async def test_response_waits_for_a_client_that_does_not_read():
 
 @pytest.mark.parametrize("value", [b"x\r\nset-cookie: a=b", b"x\ny", b"x\ry"])
 async def test_header_with_a_line_break_is_not_sent(value: bytes):
-    wire = await answered(GET, (b"x-name", value))
+    wire = await answer_to(GET, (b"x-name", value))
     assert b"".join(wire.writes).startswith(b"HTTP/1.1 500 Internal Server Error\r\n")
     assert b"x-name" not in b"".join(wire.writes)
 
@@ -137,7 +137,7 @@ async def test_nothing_is_written_after_the_client_has_left():
         await left.wait()
         await respond(send, 200, b"{}", [])
 
-    protocol, wire = connected(app)
+    protocol, wire = connect_client(app)
     protocol.data_received(GET)
     answering = list(protocol.tasks)
     await asyncio.sleep(0)

@@ -23,8 +23,8 @@ class Shape(msgspec.Struct):
 DEEP, LONG, FAR = b"[" * 80 + b"]" * 80, b"9" * 5000, b"1e999"
 
 
-@pytest.mark.parametrize(("bad", "said"), [(DEEP, "64 deep"), (LONG, "64 digits"), (FAR, "floating point")])
-def test_bodies_and_frames_have_the_same_bounds(bad, said):
+@pytest.mark.parametrize(("bad", "problem"), [(DEEP, "64 deep"), (LONG, "64 digits"), (FAR, "floating point")])
+def test_bodies_and_frames_have_the_same_bounds(bad, problem):
     body = b'{"data":{"metadata":{"a":%b}},"body":{"data":{"a":%b}}}' % (bad, bad)
     for refused in (lambda: parse(body, Shape), lambda: decode_frame(body)):
         with pytest.raises(Refused) as caught:
@@ -32,7 +32,7 @@ def test_bodies_and_frames_have_the_same_bounds(bad, said):
         assert (caught.value.code, caught.value.status) == ("ERR_BAD_REQUEST", 400)
         ((place, advice),) = caught.value.details.items()
         assert place.startswith("data.metadata.a")
-        assert said in advice
+        assert problem in advice
 
 
 @pytest.mark.parametrize("part", [b'"\xff"', b"[" * 200_000 + b"]" * 200_000], ids=["not UTF-8", "too deep to read"])

@@ -42,7 +42,7 @@ def test_author_is_notified_of_a_reaction_to_a_message_they_have_read():
 
 
 @pytest.mark.parametrize(
-    ("kind", "in_group", "wanted", "mentioned", "told"),
+    ("kind", "in_group", "wanted", "mentioned", "notified"),
     [
         (MESSAGE, True, 1, True, False),
         (MESSAGE, True, 2, False, True),
@@ -58,26 +58,26 @@ def test_author_is_notified_of_a_reaction_to_a_message_they_have_read():
         (REPLY, False, 2, False, True),
     ],
 )
-def test_preferences_decide_about_messages_and_replies(kind, in_group, wanted, mentioned, told):
+def test_preferences_decide_about_messages_and_replies(kind, in_group, wanted, mentioned, notified):
     group = GroupPreferences(**{"group_messages" if kind is MESSAGE else "group_replies": wanted})
     user = OneOnOnePreferences(**{"one_on_one_messages" if kind is MESSAGE else "one_on_one_replies": wanted})
     preferences = Preferences(group_preferences=group) if in_group else Preferences(one_on_one_preferences=user)
     found = why_not(Occasion(kind=kind, in_group=in_group), Facts(mentioned=mentioned), preferences)
-    assert found == ("" if told else "unwanted")
+    assert found == ("" if notified else "unwanted")
 
 
 @pytest.mark.parametrize(
-    ("wanted", "own_message", "told"),
+    ("wanted", "own_message", "notified"),
     [(1, True, False), (1, False, False), (2, True, True), (2, False, False), (3, True, True), (3, False, True)],
 )
 @pytest.mark.parametrize("in_group", [False, True])
-def test_preferences_decide_about_reactions(wanted, own_message, told, in_group):
+def test_preferences_decide_about_reactions(wanted, own_message, notified, in_group):
     preferences = Preferences(
         group_preferences=GroupPreferences(group_reactions=wanted if in_group else 4 - wanted),
         one_on_one_preferences=OneOnOnePreferences(one_on_one_reactions=4 - wanted if in_group else wanted),
     )
     found = why_not(Occasion(kind=REACTION, in_group=in_group), Facts(own_message=own_message), preferences)
-    assert found == ("" if told else "unwanted")
+    assert found == ("" if notified else "unwanted")
 
 
 def test_actions_on_members_are_notified_only_if_the_preferences_ask_for_them():
@@ -91,7 +91,7 @@ def test_actions_on_members_are_notified_only_if_the_preferences_ask_for_them():
 
 
 @pytest.mark.parametrize(
-    ("schedule", "weekday", "clock", "told"),
+    ("schedule", "weekday", "clock", "notified"),
     [
         ({}, 6, 300, True),
         ({"monday": DaySchedule(900, 1700)}, 0, 900, True),
@@ -106,10 +106,10 @@ def test_actions_on_members_are_notified_only_if_the_preferences_ask_for_them():
         ({"sunday": DaySchedule(dnd=True)}, 6, 1200, False),
     ],
 )
-def test_schedule_of_the_week_decides_by_day_and_time(schedule, weekday, clock, told):
+def test_schedule_of_the_week_decides_by_day_and_time(schedule, weekday, clock, notified):
     preferences = Preferences(mute_preferences=MutePreferences(schedule=schedule))
     found = why_not(Occasion(kind=MESSAGE), Facts(weekday=weekday, clock=clock), preferences)
-    assert found == ("" if told else "do not disturb")
+    assert found == ("" if notified else "do not disturb")
 
 
 def test_do_not_disturb_is_stronger_than_the_schedule():

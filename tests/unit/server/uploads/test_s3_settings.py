@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tailwire.server.app.observing import changed_settings
-from tailwire.server.config import BadSetting, Settings, shown
+from tailwire.server.config import BadSetting, Settings, redacted
 from tailwire.server.uploads.s3_settings import bucket_address
 
 ENVIRONMENT = {
@@ -24,10 +24,10 @@ def test_settings_precede_the_environment():
     assert found.credentials is not None
     assert found.credentials.session_token == "session"
     assert found.key("x") == "a/b/x"
-    given = Settings(
+    settings = Settings(
         uploads="s3://bucket", s3_region="r", s3_access_key="k", s3_secret_key="s", s3_endpoint="http://x:1"
     )
-    found = bucket_address(given, ENVIRONMENT)
+    found = bucket_address(settings, ENVIRONMENT)
     assert (found.region, found.endpoint, found.key("x")) == ("r", "http://x:1", "x")
     assert found.credentials is not None
     assert (found.credentials.access_key, found.credentials.session_token) == ("k", "")
@@ -60,14 +60,14 @@ def test_secrets_are_shown_nowhere():
         database="postgresql://tailwire:hidden-password@db.example.com/tailwire",
     )  # fmt: skip
     assert "hidden" not in repr(bucket_address(settings, {}))
-    assert (shown(settings, "s3_access_key"), shown(settings, "s3_secret_key")) == ("***", "***")
-    assert shown(settings, "database") == "postgresql://tailwire@db.example.com/tailwire"
-    assert shown(settings, "uploads") == "s3://bucket"
+    assert (redacted(settings, "s3_access_key"), redacted(settings, "s3_secret_key")) == ("***", "***")
+    assert redacted(settings, "database") == "postgresql://tailwire@db.example.com/tailwire"
+    assert redacted(settings, "uploads") == "s3://bucket"
 
 
 def test_audit_log_has_changed_settings_without_secrets():
     settings = Settings(database="postgresql://tailwire:hidden@db.example.com/t", s3_secret_key="hidden", max_name=50)
-    said = changed_settings(settings)
-    assert "hidden" not in said
-    assert "max_name=50" in said
-    assert "database=postgresql://tailwire@db.example.com/t" in said
+    text = changed_settings(settings)
+    assert "hidden" not in text
+    assert "max_name=50" in text
+    assert "database=postgresql://tailwire@db.example.com/t" in text

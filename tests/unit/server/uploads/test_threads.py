@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from tailwire.server.uploads.threads import Full, Threads
+from tailwire.server.uploads.threads import QueueFull, Threads
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ async def test_full_queue_refuses_until_a_call_ends(gate):
     threads = Threads("test", 1, 2)
     first, second = (asyncio.ensure_future(threads.run(gate.wait)) for _ in range(2))
     await asyncio.sleep(0)
-    with pytest.raises(Full):
+    with pytest.raises(QueueFull):
         await threads.run(gate.wait)
     gate.set()
     assert await first
@@ -37,7 +37,7 @@ async def test_cancelled_call_counts_until_it_ends(gate):
     work.cancel()
     with pytest.raises(asyncio.CancelledError):
         await work
-    with pytest.raises(Full):
+    with pytest.raises(QueueFull):
         await threads.run(gate.wait)
     threads.close()
 

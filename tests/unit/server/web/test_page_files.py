@@ -69,8 +69,8 @@ def test_texts_that_a_page_uses_exist_and_every_text_is_used(page):
     files = {path: file.body.decode() for path, file in read_page(page).items() if path.endswith(".js")}
     there = set(re.findall(r"^    (\w+): ", files.pop("words.js"), re.MULTILINE))
     code = "".join(files.values())
-    said = set(re.findall(r'say\("(\w+)"', code))
+    keys = set(re.findall(r'say\("(\w+)"', code))
     named = set(re.findall(r'name: "(\w+)", Page', code))
-    assert said | named <= there
-    for name in there - said - named:  # made of a prefix and a state, such as by_server
+    assert keys | named <= there
+    for name in there - keys - named:  # made of a prefix and a state, such as by_server
         assert f"say(`{name.partition('_')[0]}_$" in code, name

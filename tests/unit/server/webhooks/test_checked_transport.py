@@ -19,12 +19,12 @@ class Names:
     """A resolver. Names that begin with `slow` have no answer until `answer` is set."""
 
     def __init__(self) -> None:
-        self.asked: list[str] = []
+        self.lookups: list[str] = []
         self.answer = asyncio.Event()
         self.address = "127.0.0.1"
 
     async def getaddrinfo(self, host: str, port: int, **more: Any) -> list[Any]:
-        self.asked.append(host)
+        self.lookups.append(host)
         if host.startswith("slow"):
             await self.answer.wait()
             raise socket.gaierror("no such name")
@@ -55,7 +55,7 @@ async def test_lookups_that_do_not_end_take_a_bounded_number_of_threads_and_coun
     names, transport = names_of(monkeypatch), CheckedTransport(lambda address: True, lookups=2)
     for host in ("slow1", "slow2", "slow3", "other"):
         assert await within(10, transport, host) is None
-    assert names.asked == ["slow1", "slow2"]
+    assert names.lookups == ["slow1", "slow2"]
     names.answer.set()
     assert await within(10, transport, "other") == ["127.0.0.1"]
     with pytest.raises(httpx2.ConnectError, match="no such name"):
@@ -72,7 +72,7 @@ async def test_known_host_does_not_wait_for_the_lookups_of_others_and_is_looked_
     names.address = "127.0.0.2"
     await asyncio.sleep(30)
     assert await within(1, transport, "known") == ["127.0.0.2"]
-    assert names.asked == ["known", "slow", "known"]
+    assert names.lookups == ["known", "slow", "known"]
     await transport.aclose()
 
 

@@ -56,13 +56,13 @@ class Deliveries:
 
     def __init__(self) -> None:
         self.rows = [DeliveryRow(1, "hook", "message_sent", b"{}", 0, 0, 0, None, None, None, None)]
-        self.asked, self.writes = asyncio.Event(), asyncio.Event()
+        self.started, self.writes = asyncio.Event(), asyncio.Event()
 
     async def due_deliveries(self, webhook_id: str, now: int, limit: int) -> list[DeliveryRow]:
         return list(self.rows)
 
     async def remove_delivered(self, row: DeliveryRow, now: int) -> None:
-        self.asked.set()
+        self.started.set()
         await self.writes.wait()
         self.rows.remove(row)
 
@@ -83,7 +83,7 @@ async def test_delivery_that_was_sent_is_removed_before_the_lane_ends():
     deliveries = Deliveries()
     lane = lane_of(deliveries, post)
     lane.wake()
-    await deliveries.asked.wait()
+    await deliveries.started.wait()
     closing = asyncio.create_task(lane.close())
     await asyncio.wait([closing], timeout=0.01)
     assert not closing.done(), "the store has not removed it yet"

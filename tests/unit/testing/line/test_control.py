@@ -42,8 +42,8 @@ async def test_shape_replaces_the_previous_shape():
 
 async def test_answer_is_sent_as_given():
     async with controlled() as (proxy, http):
-        told = "/answer?status=503&header=Retry-After:%203600&header=Content-Type:text/html"
-        await post(http, told, content=b"<html>back soon</html>")
+        path = "/answer?status=503&header=Retry-After:%203600&header=Content-Type:text/html"
+        await post(http, path, content=b"<html>back soon</html>")
         async with httpx2.AsyncClient(trust_env=False) as client:
             answer = await client.get(proxy.url)
         assert answer.status_code == 503
@@ -56,7 +56,7 @@ async def test_answer_is_sent_as_given():
 
 
 @pytest.mark.parametrize(
-    ("path", "said"),
+    ("path", "problem"),
     [
         ("/shape?rate=fast", "rate: 'fast' is not a rate"),
         ("/shape?speed=1", "unknown parameter 'speed'; known: rate, up, down, queue, latency"),
@@ -69,11 +69,11 @@ async def test_answer_is_sent_as_given():
         ("/delay?seconds=nan", "give seconds"),
     ],
 )
-async def test_invalid_parameters_are_refused(path: str, said: str):
+async def test_invalid_parameters_are_refused(path: str, problem: str):
     async with controlled() as (proxy, http):
         answer = await http.post(path)
         assert answer.status_code == 400
-        assert said in answer.json()["error"]
+        assert problem in answer.json()["error"]
         assert proxy._shape == Shape()
 
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tailwire.testing.line.proxy import FaultProxy
-from tailwire.testing.line.shape import Shape, kbit
+from tailwire.testing.line.shape import Shape, from_kbit
 
 pytestmark = pytest.mark.slow  # rates and delays in real time
 
@@ -37,14 +37,14 @@ class Echo:
             while data := await reader.read(4096):
                 writer.write(data)
                 await writer.drain()
-        await closed(writer)
+        await close_writer(writer)
         self.now -= 1
 
 
 OPENED: list[asyncio.StreamWriter] = []
 
 
-async def closed(writer: asyncio.StreamWriter) -> None:
+async def close_writer(writer: asyncio.StreamWriter) -> None:
     """Close a socket, whatever its state."""
     writer.transport.abort()
     with contextlib.suppress(OSError):
@@ -66,7 +66,7 @@ async def line(shape: Shape | None = None) -> AsyncIterator[tuple[FaultProxy, Ec
     finally:
         server.close()
         while OPENED:
-            await closed(OPENED.pop())
+            await close_writer(OPENED.pop())
         async with asyncio.timeout(TIMEOUT_SECONDS):
             while echo.now:
                 await asyncio.sleep(0.01)
@@ -120,7 +120,7 @@ async def test_connecting_and_requesting_take_a_round_trip_each():
 
 
 async def test_requests_during_an_upload_wait_in_the_queue():
-    async with line(Shape(up=kbit(512), queue=1)) as (proxy, _):
+    async with line(Shape(up=from_kbit(512), queue=1)) as (proxy, _):
         reader, writer = await connect(proxy)
         writer.write(bytes(400 * KBYTE))
         await reader.readexactly(100 * KBYTE)  # the queue is full by now

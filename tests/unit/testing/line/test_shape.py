@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tailwire.testing.line.shape import Shape, kbit, read_rate, read_seconds
+from tailwire.testing.line.shape import Shape, from_kbit, read_rate, read_seconds
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ def test_invalid_rates_are_refused(text: str):
 
 
 def test_kbit_is_bytes_per_second():
-    assert kbit(64) == 8000
+    assert from_kbit(64) == 8000
 
 
 @pytest.mark.parametrize("text", ["", "-1", "nan", "inf", "3601", "soon"])

@@ -25,7 +25,7 @@ def reasons(clock):
 
 
 def test_nothing_is_excused_without_a_fault(reasons):
-    reasons.note_step("alice-phone", "line", [1, 1, 1, 1])
+    reasons.record_step("alice-phone", "line", [1, 1, 1, 1])
     assert not reasons.is_excused("alice-phone", LOST)
     assert not reasons.is_excused("alice-phone", Cause.HEARTBEAT_TIMEOUT)
 
@@ -36,7 +36,7 @@ def test_decisions_and_rejected_tokens_need_no_fault(reasons, cause):
 
 
 def test_device_fault_excuses_that_device_until_detection(reasons, clock):
-    reasons.note_step("alice-phone", "half open", None)
+    reasons.record_step("alice-phone", "half open", None)
     assert not reasons.is_excused("bob-phone", LOST)
     clock.now = DETECTION_SECONDS + EXTRA_DETECTION_SECONDS
     assert reasons.is_excused("alice-phone", LOST)
@@ -45,25 +45,25 @@ def test_device_fault_excuses_that_device_until_detection(reasons, clock):
 
 
 def test_lasting_fault_excuses_until_it_ends(reasons, clock):
-    reasons.note_step("network", "swallow", None)
+    reasons.record_step("network", "swallow", None)
     clock.now = 1000.0
     assert reasons.is_excused("bob-phone", LOST)
-    reasons.note_step("network", "restore", None)
+    reasons.record_step("network", "restore", None)
     clock.now += DETECTION_SECONDS + EXTRA_DETECTION_SECONDS + 0.1
     assert not reasons.is_excused("bob-phone", LOST)
 
 
 def test_cut_amid_only_excuses_existing_connections(reasons, clock):
-    reasons.note_step("bob-phone", "cut amid", 100)
+    reasons.record_step("bob-phone", "cut amid", 100)
     clock.now = 1000.0
     assert reasons.is_excused("bob-phone", LOST)
     assert not reasons.is_excused("bob-phone", LOST)
 
 
 def test_portal_answers_as_long_as_it_is_active(reasons, clock):
-    reasons.note_step("bob-phone", "portal", ["page", "reset"])
+    reasons.record_step("bob-phone", "portal", ["page", "reset"])
     clock.now = 5.0
     assert reasons.answered_by_middlebox("bob-phone", 3.0)
     assert not reasons.answered_by_middlebox("bob-phone", -1.0)
-    reasons.note_step("bob-phone", "portal off", None)
+    reasons.record_step("bob-phone", "portal off", None)
     assert not reasons.answered_by_middlebox("bob-phone", 3.0)

@@ -10,7 +10,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from harness import CONNECTED
-from tailwire.testing.virtual.middleboxes import PORTALS, REFUSALS, busy, portal, refusing
+from tailwire.testing.virtual.middleboxes import PORTALS, REFUSALS, busy_proxy, portal, refusing_proxy
 
 
 async def get(url):
@@ -37,7 +37,7 @@ def test_every_portal_is_covered():
 
 @pytest.mark.parametrize("status", REFUSALS)
 async def test_proxy_refuses_upgrades_only(stage, status):
-    stage.network.middleboxes[""] = refusing(status)
+    stage.network.middleboxes[""] = refusing_proxy(status)
     assert (await get(stage.server.url)).status_code == 400
     with pytest.raises(InvalidStatus) as refused:
         await connect(stage.server.url.replace("http", "ws"), ping_interval=None, proxy=None)
@@ -45,7 +45,7 @@ async def test_proxy_refuses_upgrades_only(stage, status):
 
 
 async def test_busy_proxy_sends_retry_after(stage):
-    stage.network.middleboxes[""] = busy()
+    stage.network.middleboxes[""] = busy_proxy()
     answer = await get(stage.server.url)
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "3600")
 

@@ -56,15 +56,14 @@ class Accompaniment:
         if not self.keeps:
             return f"WITH changed AS ({text} RETURNING 1) SELECT count(*) FROM changed", values
         self.written += 1
-        given = entry_values(entry, self._world.seconds())
-        places = {name: number for number, name in enumerate(given, len(values) + 1)}
+        own_values = entry_values(entry, self._world.seconds())
+        places = {name: number for number, name in enumerate(own_values, len(values) + 1)}
 
         def place(found: re.Match[str]) -> str:
             name = found.group(1)
             return f"CAST(${places[name]} AS {'bigint' if name == 'at' else 'text'})"
 
-        noted = _NAMED_PARAMETER.sub(place, insert(":at"))
-        both = (
-            f"WITH changed AS ({text} RETURNING 1), noted AS ({noted} WHERE {condition}) SELECT count(*) FROM changed"
-        )
-        return both, [*values, *given.values()]
+        entry_sql = _NAMED_PARAMETER.sub(place, insert(":at"))
+        written = f"changed AS ({text} RETURNING 1), noted AS ({entry_sql} WHERE {condition})"
+        both = f"WITH {written} SELECT count(*) FROM changed"
+        return both, [*values, *own_values.values()]

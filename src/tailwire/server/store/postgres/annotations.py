@@ -10,10 +10,10 @@ from tailwire.server.ports.changes import Change
 from tailwire.server.ports.records import Trait
 from tailwire.server.ports.remembered import Remembered
 from tailwire.server.ports.standing import MessageAct, MessageStanding
-from tailwire.server.store.postgres.change_log import ChangeLog, noted
+from tailwire.server.store.postgres.change_log import ChangeLog, stored_number
 from tailwire.server.store.postgres.standings import Standings
 from tailwire.server.store.postgres.unit import Unit
-from tailwire.server.store.postgres.work import Work, texts
+from tailwire.server.store.postgres.work import Work, texts_of
 from tailwire.server.store.sql.annotations import AnnotationRows
 
 MAX_CACHED_SAVERS = 50_000
@@ -28,7 +28,7 @@ _FLAG_SQL = """INSERT INTO flags (message_id, uid, reason_id, remark, at)
 VALUES (:id::bigint, :uid, :reason, :remark, :now::bigint) ON CONFLICT (message_id, uid)
 DO UPDATE SET reason_id = excluded.reason_id, remark = excluded.remark, at = excluded.at"""
 _INTERACT_SQL = f"""INSERT INTO interactions (message_id, uid, element_id, at)
-SELECT :id::bigint, :uid, element, :now::bigint FROM {texts("elements")} AS t (element) ON CONFLICT DO NOTHING"""
+SELECT :id::bigint, :uid, element, :now::bigint FROM {texts_of("elements")} AS t (element) ON CONFLICT DO NOTHING"""
 
 
 class Annotations(AnnotationRows):
@@ -73,15 +73,15 @@ class Annotations(AnnotationRows):
         def change(unit: Unit, standing: MessageStanding) -> None:
             unit.end_if(_TOO_MANY_SAVES, uid=act.by, id=act.message_id, most=limit)
             unit.run(_SAVE_SQL, uid=act.by, id=act.message_id, now=now)
-            unit.tell("saver", act.by)
-            saved = change_log.own(ChangeKind.SAVED, act.by, act.device, message_id=act.message_id)
+            unit.invalidate("saver", act.by)
+            saved = change_log.own_change(ChangeKind.SAVED, act.by, act.device, message_id=act.message_id)
             self._log.add(unit, saved, now)
 
         return await self._change(act, change)
 
-    async def subscribe(self, act: MessageAct, *, wanted: bool) -> None:
+    async def subscribe(self, act: MessageAct, *, following: bool) -> None:
         sql = "INSERT INTO subscriptions (uid, message_id) VALUES (:uid, :id::bigint) ON CONFLICT DO NOTHING"
-        if not wanted:
+        if not following:
             sql = "DELETE FROM subscriptions WHERE uid = :uid AND message_id = :id::bigint"
         await self._change(act, lambda unit, standing: unit.run(sql, uid=act.by, id=act.message_id))
 
@@ -105,7 +105,7 @@ class Annotations(AnnotationRows):
         # Returns the number of the change in the log; 0 if the unit ended early, or logged none.
         async def attempt() -> int:
             unit = Unit()
-            change(unit, await self._standings.see_message(unit, act))
-            return noted(await self._work.carry_out(unit))
+            change(unit, await self._standings.read_message(unit, act))
+            return stored_number(await self._work.carry_out(unit))
 
         return await self._work.decide(("message", act.message_id), attempt)

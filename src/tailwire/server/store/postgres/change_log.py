@@ -65,7 +65,7 @@ class ChangeLog(ChangeLogRows):
         """Run a statement that writes and, if it changes a row, store a change with it (see `LoggedWrites`)."""
         unit = Unit()
         self.add_required(unit, sql, values, change)
-        return noted(await self._work.carry_out(unit))
+        return stored_number(await self._work.carry_out(unit))
 
     async def run_if(self, condition: str, sql: str, values: Mapping[str, Any], change: Change) -> int | None:
         """Run a statement as `run` does, if a condition holds in its transaction (see `LoggedWrites`)."""
@@ -73,7 +73,7 @@ class ChangeLog(ChangeLogRows):
         unit.end_if(f"NOT ({condition})", **values)
         self.add_required(unit, sql, values, change)
         answer = await self._work.carry_out(unit)
-        return None if answer.ended == 0 else noted(answer)
+        return None if answer.ended == 0 else stored_number(answer)
 
     def add_required(self, unit: Unit, sql: str, values: Mapping[str, Any], change: Change) -> None:
         """Add a statement to a unit and, if it changes a row, a change to store; otherwise the unit ends there."""
@@ -81,7 +81,7 @@ class ChangeLog(ChangeLogRows):
         self.add(unit, change, self._work.world.seconds())
 
     def add(self, unit: Unit, change: Change, now: int) -> None:
-        """Store a change in a unit; `noted` returns its number."""
+        """Store a change in a unit; `stored_number` returns its number."""
         unit.rows(_ADD_CHANGE_SQL, **_values(change, now))
 
     def membership_ended(self, unit: Unit, guid: str, uid: str, since: int | None) -> None:
@@ -97,16 +97,19 @@ class ChangeLog(ChangeLogRows):
         unit.run(statement, since=since, **values)
 
     def group_changed(self, unit: Unit, guid: str, uid: str, device: str) -> None:
-        """Store in a unit that a group has new properties or another owner; `noted` returns the number."""
+        """Store in a unit that a group has new properties or another owner; `stored_number` returns the number."""
         self.add(unit, change_log.group_changed(guid, uid, device), self._work.world.seconds())
 
     def group_removed(self, unit: Unit, guid: str, uid: str, device: str) -> None:
-        """Store in a unit, before the members are removed, that a group was deleted; `noted` returns the number."""
+        """Store in a unit, before the members are removed, that a group was deleted.
+
+        `stored_number` returns the number.
+        """
         now = self._work.world.seconds()
         unit.rows(_REMOVE_GROUP_SQL, **_values(change_log.group_removed(guid, uid, device), now))
         unit.run(_END_MEMBERSHIPS_SQL, **_values(change_log.membership_ended(guid, ""), now))
 
-    def forget(self, unit: Unit, which: str, **values: Value) -> None:
+    def remove_entries(self, unit: Unit, which: str, **values: Value) -> None:
         """Remove entries in a unit for another reason than their age or number."""
         unit.run("SELECT pg_advisory_xact_lock(7308901)")  # no receipt is given a number from here on
         unit.run(KEEP_HIGHEST_SQL)
@@ -139,12 +142,12 @@ def _values(change: Change, now: int) -> dict[str, Any]:
     return values
 
 
-def noted(answer: Answer) -> int:
+def stored_number(answer: Answer) -> int:
     """Return the number of the change that a unit has stored, of the first if of several; 0 if it stored none."""
-    return next(iter(all_noted(answer)), 0)
+    return next(iter(stored_numbers(answer)), 0)
 
 
-def all_noted(answer: Answer) -> list[int]:
+def stored_numbers(answer: Answer) -> list[int]:
     """Return the numbers of the changes that a unit has stored, in order."""
     rows = [result[0] for result in answer.results if isinstance(result, list) and result]
     return [int(row["noted"]) for row in rows if "noted" in row]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from tailwire.server.store.postgres.unit import Unit
 from tailwire.server.store.postgres.work import OvertakenError, Work
-from tailwire.server.store.sql.bodies import scrubbed
+from tailwire.server.store.sql.bodies import without_user
 
 ROWS_PER_STEP = 200
 USER = "user"
@@ -46,14 +46,14 @@ class Chores:
     def on_added(self, call: Callable[[], None]) -> None:
         self._on_added = call
 
-    def added(self) -> None:
+    def report_added(self) -> None:
         """Report after a commit that there may be something to clean up."""
         self._on_added()
 
     async def do_next(self) -> bool:
         chore = await self._work.reads.first_row(_FIRST_SQL, {"kind": USER, "now": self._work.world.seconds()})
         if chore is None:
-            return await self._do_late()
+            return await self._do_late_chore()
         unit = Unit()
         uid, done_id, up_to = chore
         which = "kind = :kind AND key = :key"
@@ -62,10 +62,12 @@ class Chores:
         )
         values = {"done": done_id, "up_to": up_to, "most": ROWS_PER_STEP}
         rows = await self._work.reads.rows(_NEXT_SQL, values)
-        changed = [(number, body, seen) for number, old, seen in rows if (body := scrubbed(old, uid)) is not None]
-        for number, _, seen in changed:
+        changed = [
+            (number, body, version) for number, old, version in rows if (body := without_user(old, uid)) is not None
+        ]
+        for number, _, version in changed:
             condition = "(SELECT xmin::text FROM messages WHERE id = :id::bigint) IS NOT DISTINCT FROM :seen"
-            unit.require_unchanged(condition, id=number, seen=seen)
+            unit.require_unchanged(condition, id=number, seen=version)
         for number, body, _ in changed:
             unit.run("UPDATE messages SET body = :body::bytea WHERE id = :id::bigint", body=body, id=number)
         if rows:
@@ -78,7 +80,7 @@ class Chores:
             return True  # this step is done again, from what is there now
         return True
 
-    async def _do_late(self) -> bool:
+    async def _do_late_chore(self) -> bool:
         kinds = {"removal": LATE_REMOVAL, "erasure": LATE_ERASURE}
         rows = await self._work.reads.rows(_FIRST_LATE_SQL, {**kinds, "now": self._work.world.seconds()})
         for kind, uid, up_to in rows:

@@ -64,8 +64,10 @@ async def connect(
     Raises:
         One of `UNUSABLE`: it cannot be made.
     """
-    shown = {"application_name": f"tailwire {name}"}
-    connection: Connection = await asyncpg.connect(url, timeout=CONNECT_SECONDS, server_settings=shown, **more)
+    server_settings = {"application_name": f"tailwire {name}"}
+    connection: Connection = await asyncpg.connect(
+        url, timeout=CONNECT_SECONDS, server_settings=server_settings, **more
+    )
     try:
         settings = ", ".join(f"set_config('{setting}', '{value}', false)" for setting, value in bounds.items())
         both = f"SELECT {settings}; {_TRANSACTION_TIMEOUT_SQL.format(transaction_timeout)}"

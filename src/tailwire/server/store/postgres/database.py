@@ -15,7 +15,7 @@ from tailwire.server.store.postgres.accompanying import Accompaniment
 from tailwire.server.store.postgres.connecting import UNUSABLE, Connection, connect_reader
 from tailwire.server.store.postgres.dialect import PostgresDialect
 from tailwire.server.store.postgres.failures import MISSING_STATES, Failure, classify
-from tailwire.server.store.postgres.parameters import call
+from tailwire.server.store.postgres.parameters import statement_and_values
 from tailwire.server.store.postgres.pool import FIRST_RETRY_SECONDS, RETRY_AFTER_SECONDS, UNREACHABLE_SECONDS, Pool
 from tailwire.server.store.postgres.request_numbers import RequestNumbers
 from tailwire.server.store.sql.connection import Parameters
@@ -81,12 +81,12 @@ class Database:
 
     async def first_row(self, sql: str, parameters: Parameters = ()) -> Any:
         """Return the first row of a query that an index answers at once, or None."""
-        text, values = call(sql, parameters)
+        text, values = statement_and_values(sql, parameters)
         return await self._read(lambda c: c.fetchrow(text, *values, timeout=self._patience), short=True)
 
     async def first_rows(self, sql: str, keys: Iterable[Parameters]) -> list[Any]:
         """Return the first row of a query as `first_row` does, or None, for each set of parameters."""
-        calls = [call(sql, key) for key in keys]
+        calls = [statement_and_values(sql, key) for key in keys]
 
         async def read(c: Connection) -> list[Any]:
             return [await c.fetchrow(text, *values, timeout=self._patience) for text, values in calls]
@@ -95,17 +95,17 @@ class Database:
 
     async def rows(self, sql: str, parameters: Parameters = ()) -> list[Any]:
         """Return all rows of a query that is nearly always short."""
-        text, values = call(sql, parameters)
+        text, values = statement_and_values(sql, parameters)
         return await self._read(lambda c: c.fetch(text, *values, timeout=self._patience), short=True)
 
     async def long_rows(self, sql: str, parameters: Parameters = ()) -> list[Any]:
         """Return all rows of a query that may be long."""
-        text, values = call(sql, parameters)
+        text, values = statement_and_values(sql, parameters)
         return await self._read_long(lambda c: c.fetch(text, *values, timeout=self._patience))
 
     async def page(self, count: str, sql: str, values: Parameters, page: Parameters) -> tuple[list[Any], int]:
         """Return a page of a list and the number of all its entries, both of the same state."""
-        counted, listed = call(count, values), call(sql, page)
+        counted, listed = statement_and_values(count, values), statement_and_values(sql, page)
 
         async def read(c: Connection) -> tuple[list[Any], int]:
             await c.execute(_SNAPSHOT_SQL, timeout=self._patience)
@@ -124,7 +124,7 @@ class Database:
         """Run a single statement that writes, and return the number of rows that it changed."""
         if self.numbers is not None:
             await self.numbers.check()
-        text, values = call(sql, parameters)
+        text, values = statement_and_values(sql, parameters)
         entry = self.accompaniment.take() if self.accompaniment is not None else None
         if entry is None or self.accompaniment is None:
 
@@ -149,7 +149,7 @@ class Database:
             return
         if self.numbers is not None:
             await self.numbers.check()
-        text, _ = call(sql, calls[0])
+        text, _ = statement_and_values(sql, calls[0])
         entry = self.accompaniment.take() if self.accompaniment is not None else None
         if entry is None or self.accompaniment is None:
             await self._write(lambda c: c.executemany(text, calls, timeout=self._patience))

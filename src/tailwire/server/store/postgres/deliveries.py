@@ -87,7 +87,7 @@ class Deliveries(DeliveryRows):
         rows = await self._listed(webhook_id, failed, limit, offset)
         return rows, (self._failed if failed else self._waiting)[webhook_id]
 
-    def added(self, webhook_id: str) -> None:
+    def count_added(self, webhook_id: str) -> None:
         """Count a delivery whose commit has queued it, and give up the oldest if too many wait."""
         self._waiting[webhook_id] += 1
         self._since.setdefault(webhook_id, self._work.world.seconds())

@@ -18,8 +18,8 @@ class PostgresDialect:
     def contains(self, text: str, part: str) -> str:
         return f"strpos({text}, {part}) > 0"
 
-    def any_of(self, column: str, wanted: Sequence[str] | Sequence[int], values: list[Any]) -> str:
-        values.append(list(wanted))
+    def any_of(self, column: str, selected: Sequence[str] | Sequence[int], values: list[Any]) -> str:
+        values.append(list(selected))
         return f"{column} = ANY(?)"
 
     def texts(self, column: str) -> str:

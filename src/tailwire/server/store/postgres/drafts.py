@@ -8,7 +8,7 @@ from typing import Any
 
 from tailwire.server.ports.records import Draft
 from tailwire.server.store.postgres.unit import Unit
-from tailwire.wire.bounds import harmless
+from tailwire.wire.bounds import parseable
 
 ARGUMENT_COUNT = 29
 _PLACES = ", ".join(f"${n}" for n in range(1, ARGUMENT_COUNT + 1))
@@ -51,7 +51,7 @@ class Entry:
 
 def end_of_message(draft: Draft) -> bytes:
     """Return the JSON of a message that is being stored: all that follows its id, and the end of its envelope."""
-    return b'",' + harmless(draft.body)[1:-1] + b',"updatedAt":%d}}' % draft.sent_at
+    return b'",' + parseable(draft.body)[1:-1] + b',"updatedAt":%d}}' % draft.sent_at
 
 
 def encode(head: tuple[int, int, str, int], now: int, entries: Sequence[Entry]) -> list[Any]:

@@ -127,16 +127,16 @@ def load(url: str, file: Path) -> None:
         try:
             writing.stdin.write(_DROP_SQL.encode())
             shutil.copyfileobj(reading.stdout, writing.stdin, CHUNK_BYTES)
-            said = reading.stderr.read()
+            output = reading.stderr.read()
             if reading.wait() == 0:  # without it, the end of the input rolls back
                 writing.stdin.write(b"\nCOMMIT;\n")
             writing.stdin.close()
         except BrokenPipeError:
             reading.kill()  # psql has ended, and says why
-            said = b""
+            output = b""
         failed = writing.stderr.read()
         if writing.wait() or reading.returncode:
-            raise ProgramFailed((failed or said).decode(errors="replace").strip())
+            raise ProgramFailed((failed or output).decode(errors="replace").strip())
 
 
 def _run_program(url: str, program: str, *arguments: str) -> None:

@@ -9,7 +9,7 @@ from tailwire.server.ports.changes import FILE
 from tailwire.server.ports.records import FileResult, FileRow
 from tailwire.server.store.postgres.chores import Chores
 from tailwire.server.store.postgres.unit import Unit
-from tailwire.server.store.postgres.work import Work, as_row, insert, texts
+from tailwire.server.store.postgres.work import Work, as_row, insert, texts_of
 from tailwire.server.store.sql.files import COLUMN_NAMES, COLUMNS, CONDEMNED, NEVER_USED, USED, FileRows
 
 _CONDEMN_SQL = f"""UPDATE files SET used = {CONDEMNED} WHERE name IN
@@ -37,11 +37,11 @@ class Files(FileRows):
         )  # fmt: skip
         row = {**dataclasses.asdict(file), "used": NEVER_USED, "unused_since": file.created_at}
         unit.run(insert("files", [*COLUMN_NAMES, "used", "unused_since"]), row=as_row(row))
-        unit.tell(FILE, file.name)
+        unit.invalidate(FILE, file.name)
         ended = (await self._work.carry_out(unit)).ended
         if ended is not None:
             return (FileResult.EXISTS, FileResult.OVER_QUOTA)[ended]
-        self._chores.added()
+        self._chores.report_added()
         return FileResult.STORED
 
     async def condemn(self, *, never_before: int, no_more_before: int, limit: int) -> list[FileRow]:
@@ -56,8 +56,8 @@ class Files(FileRows):
     async def discard(self, names: Sequence[str]) -> None:
         unit = Unit()
         unit.run(
-            f"UPDATE files SET used = {CONDEMNED} WHERE used = {NEVER_USED} AND name IN {texts('names')}",
+            f"UPDATE files SET used = {CONDEMNED} WHERE used = {NEVER_USED} AND name IN {texts_of('names')}",
             names=list(names),
         )
         await self._work.carry_out(unit)
-        self._chores.added()
+        self._chores.report_added()

@@ -10,7 +10,7 @@ from tailwire.server.ports.file_names import named_files
 from tailwire.server.ports.records import Event, GroupRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupAct, GroupStanding
-from tailwire.server.store.postgres.change_log import ChangeLog, noted
+from tailwire.server.store.postgres.change_log import ChangeLog, stored_number
 from tailwire.server.store.postgres.chores import Chores
 from tailwire.server.store.postgres.standings import Standings
 from tailwire.server.store.postgres.unit import Unit
@@ -40,15 +40,15 @@ class Groups(GroupRows):
         )
         if group.owner and owner_is_member:
             unit.run(_OWNER_SQL, guid=group.guid, owner=group.owner, at=group.created_at)
-            unit.tell("member", f"{group.guid}/{group.owner}")
+            unit.invalidate("member", f"{group.guid}/{group.owner}")
         if names := named_files(group.icon, group.metadata):
             use_files(unit, "group", group.guid, names, self._work.world.seconds())
-        wanted = await self._webhooks.wanted(events)
-        self._webhooks.queue(unit, wanted)
-        unit.tell("group", group.guid)
+        queued = await self._webhooks.wanted_events(events)
+        self._webhooks.queue(unit, queued)
+        unit.invalidate("group", group.guid)
         if (await self._work.carry_out(unit)).ended is not None:
             return False
-        self._webhooks.queued(wanted)
+        self._webhooks.report_queued(queued)
         return True
 
     async def change(
@@ -59,7 +59,7 @@ class Groups(GroupRows):
     ) -> tuple[GroupRow, int]:
         async def attempt() -> tuple[GroupRow, int]:
             unit = Unit()
-            standing = await self._standings.see_group(unit, act)
+            standing = await self._standings.read_group(unit, act)
             columns: dict[str, Any] = dict(change(standing))
             if not columns.keys() <= CHANGEABLE:
                 raise ValueError(f"these columns of a group cannot be changed: {columns.keys() - CHANGEABLE}")
@@ -68,14 +68,14 @@ class Groups(GroupRows):
                 unit.run(update("groups", columns, "guid = :guid"), row=as_row(columns), guid=act.guid)
             names = named_files(changed.icon, changed.metadata)
             use_files(unit, "group", act.guid, names, self._work.world.seconds())
-            reported = await self._webhooks.wanted(events(changed))
+            reported = await self._webhooks.wanted_events(events(changed))
             self._webhooks.queue(unit, reported)
             self._log.group_changed(unit, act.guid, act.by, act.device)
-            unit.tell("group", act.guid)
+            unit.invalidate("group", act.guid)
             answer = await self._work.carry_out(unit)
-            self._webhooks.queued(reported)
-            self._chores.added()
-            return changed, noted(answer)
+            self._webhooks.report_queued(reported)
+            self._chores.report_added()
+            return changed, stored_number(answer)
 
         return await self._work.decide(("group", act.guid), attempt)
 
@@ -84,7 +84,7 @@ class Groups(GroupRows):
     ) -> int:
         async def attempt() -> int:
             unit = Unit()
-            standing = await self._standings.see_group(unit, act)
+            standing = await self._standings.read_group(unit, act)
             if standing.on is None:
                 raise Refused("ERR_NOT_A_MEMBER", {"owner": "Name a member of the group."})
             values = {"guid": act.guid, "owner": act.on}
@@ -92,12 +92,12 @@ class Groups(GroupRows):
                 "UPDATE groups SET owner = :owner, updated_at = :now::bigint WHERE guid = :guid", now=now, **values
             )
             unit.run("UPDATE members SET scope = 'admin' WHERE guid = :guid AND uid = :owner", **values)
-            reported = await self._webhooks.wanted(events(standing))
+            reported = await self._webhooks.wanted_events(events(standing))
             self._webhooks.queue(unit, reported)
             self._log.group_changed(unit, act.guid, act.by, act.device)
-            unit.tell("group", act.guid)
+            unit.invalidate("group", act.guid)
             answer = await self._work.carry_out(unit)
-            self._webhooks.queued(reported)
-            return noted(answer)
+            self._webhooks.report_queued(reported)
+            return stored_number(answer)
 
         return await self._work.decide(("group", act.guid), attempt)

@@ -46,7 +46,7 @@ class Keys(KeyRows):
             at=at, kept=" ".join(kept),
         )  # fmt: skip
         unit.run("DELETE FROM api_keys WHERE expires_at <= :now::bigint", now=now)
-        unit.tell("key", ALL_KEYS)
+        unit.invalidate("key", ALL_KEYS)
         return int((await self._work.carry_out(unit)).results[0])
 
     async def end(self, key_hash: str, at: int) -> None:
@@ -56,7 +56,7 @@ class Keys(KeyRows):
             " AND (expires_at IS NULL OR expires_at > :at::bigint)",
             at=at, key=key_hash,
         )  # fmt: skip
-        unit.tell("key", key_hash)
+        unit.invalidate("key", key_hash)
         await self._work.carry_out(unit)
 
     async def change(self, key_hash: str, name: str, scope: str) -> bool:
@@ -65,11 +65,11 @@ class Keys(KeyRows):
             "UPDATE api_keys SET name = :name, scope = :scope WHERE key_hash = :key",
             name=name, scope=scope, key=key_hash,
         )  # fmt: skip
-        unit.tell("key", key_hash)
+        unit.invalidate("key", key_hash)
         return (await self._work.carry_out(unit)).ended is None
 
     async def remove(self, key_hash: str) -> None:
         unit = Unit()
         unit.run("DELETE FROM api_keys WHERE key_hash = :key", key=key_hash)
-        unit.tell("key", key_hash)
+        unit.invalidate("key", key_hash)
         await self._work.carry_out(unit)

@@ -55,7 +55,7 @@ class LaneClosed(RuntimeError):
     """The store is closed and accepts no writes."""
 
 
-class Placed(NamedTuple):
+class Placement(NamedTuple):
     """Where a draft was stored.
 
     Attributes:
@@ -131,9 +131,9 @@ class Lane:
         self.process = await self._registered(connection)
 
     async def _registered(self, connection: Connection) -> int:
-        asked = asyncio.get_running_loop().time()
+        requested_at = asyncio.get_running_loop().time()
         number = int(await connection.fetchval(LEASE_SQL, self._name, self._serving, self.keys, timeout=CALL_SECONDS))
-        self.renewed_at = asked
+        self.renewed_at = requested_at
         return number
 
     def on_new_identity(self, call: Callable[[], None]) -> None:
@@ -141,7 +141,7 @@ class Lane:
         self._on_new_identity.append(call)
 
     def submit(self, entry: Entry) -> asyncio.Future[Any]:
-        """Write an entry in the next batch. The future is set after its commit: a `Placed`, or the unit's `Answer`.
+        """Write an entry in the next batch. The future is set after its commit: a `Placement`, or the unit's `Answer`.
 
         Raises:
             Refused: ERR_UNAVAILABLE, because too much waits already.
@@ -183,7 +183,7 @@ class Lane:
             await self._write(batch[:half])
             await self._write(batch[half:])
         else:
-            self.errors.succeeded()
+            self.errors.record_success()
             self.timed(time.perf_counter() - began)
             if row["ids"]:
                 self.starts.highest = max(self.starts.highest, *row["ids"])
@@ -217,14 +217,14 @@ class Lane:
                 if failure in (Failure.LOST, Failure.UNABLE):
                     self._throw_away()  # an unable server may have become a standby: another one may be found
                 if failure is Failure.UNABLE:
-                    raise self.errors.failed(e, unknown=unknown) from e
+                    raise self.errors.record_failure(e, unknown=unknown) from e
                 if failure is Failure.DEAD and await self._take_new_identity():
                     continue  # however long ago it was submitted: while this process was paused, nothing was tried
                 if failure is Failure.ANOTHER and not looked:
                     looked = self._distrusted = True
                     continue
                 if clock() >= given_up_at:
-                    raise self.errors.failed(e, unknown=unknown) from e
+                    raise self.errors.record_failure(e, unknown=unknown) from e
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_RETRY_SECONDS)
 
@@ -238,7 +238,7 @@ class Lane:
             self._distrusted = False
         return self._connection
 
-    def distrust(self) -> None:
+    def recheck_start(self) -> None:
         """Check again which start the database is at, with a write that does nothing."""
         self._distrusted = True
         self.submit(Entry(unit=Unit())).add_done_callback(_report)
@@ -323,12 +323,12 @@ def _answer(batch: list[_Pending], row: Any) -> None:
     answers = iter(msgspec.json.decode(row["answers"]) if row["answers"] else ())
     position = 0
     for entry, future in batch:
-        placed = Placed(0, new=False, before=0)
+        placed = Placement(0, new=False, before=0)
         if entry.draft is not None:
             number = ids[position]
-            placed = Placed(abs(number), new=number > 0, before=befores[position] if number > 0 else 0)
+            placed = Placement(abs(number), new=number > 0, before=befores[position] if number > 0 else 0)
             position += 1
-        result: Placed | Answer = placed
+        result: Placement | Answer = placed
         if entry.unit is not None:
             answer = next(answers)
             result = Answer(

@@ -81,8 +81,8 @@ class Log:
             if len(rows) == ROWS_PER_PAGE:
                 up_to = min(up_to, rows[-1][0])
         found = [(MessageRow._make(row[:-1]), row[-1]) for row in messages if row[0] <= up_to]
-        wanted = [row.quoted_id for row, _ in found if row.quoted_id is not None]
-        quoted = await self._messages.by_ids(wanted) if wanted else {}
+        quoted_ids = [row.quoted_id for row, _ in found if row.quoted_id is not None]
+        quoted = await self._messages.by_ids(quoted_ids) if quoted_ids else {}
         subjects = {row[0]: row[2].partition("/")[2] for row in changes if row[1] == "member"}
         ended = {row[0]: row[4] for row in changes if row[1] == "member" and row[3]}  # of those who joined
         logged = [

@@ -12,7 +12,7 @@ from tailwire.server.store.postgres.change_log import ChangeLog
 from tailwire.server.store.postgres.standings import Standings
 from tailwire.server.store.postgres.unit import Answer, Unit
 from tailwire.server.store.postgres.webhooks import Webhooks
-from tailwire.server.store.postgres.work import Work, stored
+from tailwire.server.store.postgres.work import Work, stored_result
 from tailwire.server.store.sql.change_log import ENDED_BEFORE
 from tailwire.server.store.sql.members import MemberRows
 
@@ -102,13 +102,13 @@ class Members(MemberRows):
     ) -> tuple[Stored, GroupStanding, Answer]:
         async def attempt() -> tuple[Stored, GroupStanding, Answer]:
             unit = Unit()
-            standing = await self._standings.see_group(unit, act)
+            standing = await self._standings.read_group(unit, act)
             change(unit, standing)
             draft = announce(standing)
-            unit.tell("member", f"{act.guid}/{act.on}", with_message=moves)
-            events = await self._webhooks.wanted(draft.events)
+            unit.invalidate("member", f"{act.guid}/{act.on}", with_message=moves)
+            events = await self._webhooks.wanted_events(draft.events)
             answer = await self._work.carry_out(unit, draft, events)
-            self._webhooks.queued(events)
-            return stored(draft, answer), standing, answer
+            self._webhooks.report_queued(events)
+            return stored_result(draft, answer), standing, answer
 
         return await self._work.decide(("group", act.guid), attempt)

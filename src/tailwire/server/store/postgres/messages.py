@@ -10,12 +10,12 @@ from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupAct, MessageAct
 from tailwire.server.store.postgres.chores import Chores
 from tailwire.server.store.postgres.drafts import Entry
-from tailwire.server.store.postgres.lane import Placed
+from tailwire.server.store.postgres.lane import Placement
 from tailwire.server.store.postgres.search import SearchIndex
 from tailwire.server.store.postgres.standings import Standings
 from tailwire.server.store.postgres.unit import Unit
 from tailwire.server.store.postgres.webhooks import Webhooks
-from tailwire.server.store.postgres.work import Work, new_row, stored, texts, use_files
+from tailwire.server.store.postgres.work import Work, new_row, stored_result, texts_of, use_files
 from tailwire.server.store.sql.messages import MessageRows
 from tailwire.server.store.sql.removed_sends import IS_REMOVED_SQL
 
@@ -43,14 +43,14 @@ class Messages(MessageRows):
         self._webhooks = webhooks
 
     async def add(self, draft: Draft, act: GroupAct | None = None) -> Stored:
-        events = await self._webhooks.wanted(draft.events)
-        placed: Placed = await self._work.lane.submit(Entry(draft, by_member=act is not None, events=events))
+        events = await self._webhooks.wanted_events(draft.events)
+        placed: Placement = await self._work.lane.submit(Entry(draft, by_member=act is not None, events=events))
         # No await for a new message, so that the callers continue in the order of the ids.
         if placed.new:
             if draft.traits & _SEARCHABLE:
                 self._index.update_soon()
             if events:
-                self._webhooks.queued(events)
+                self._webhooks.report_queued(events)
             return Stored(new_row(draft, placed.id), new=True, before=placed.before)
         row = await self.get(placed.id) if placed.id else None
         if row is None:
@@ -61,15 +61,15 @@ class Messages(MessageRows):
             raise Refused("ERR_NOT_A_MEMBER")
         return Stored(row, new=False)
 
-    async def _search(self, wanted: MessageFilter) -> list[ListedRow]:
-        return await self._index.search(wanted, await self._searched(wanted))
+    async def _search(self, criteria: MessageFilter) -> list[ListedRow]:
+        return await self._index.search(criteria, await self._searched(criteria))
 
     async def edit(
         self, act: MessageAct, now: int, change: Callable[[MessageRow], Edited], announce: Callable[[MessageRow], Draft]
     ) -> Stored:
         async def attempt() -> Stored:
             unit = Unit()
-            before = (await self._standings.see_message(unit, act)).message
+            before = (await self._standings.read_message(unit, act)).message
             after = change(before)
             traits = after.traits | (before.traits & (Trait.REACTION | Trait.INTERACTED))
             unit.run(_EDIT_SQL, body=after.body, traits=int(traits), now=now, by=act.by, id=before.id)
@@ -77,7 +77,8 @@ class Messages(MessageRows):
                 unit.run("DELETE FROM mentions WHERE message_id = :id::bigint", id=before.id)
                 unit.run(
                     "INSERT INTO mentions (message_id, uid, conversation_id)"
-                    f" SELECT :id::bigint, uid, :conversation FROM {texts('uids')} AS t (uid) ON CONFLICT DO NOTHING",
+                    f" SELECT :id::bigint, uid, :conversation FROM {texts_of('uids')} AS t (uid)"
+                    " ON CONFLICT DO NOTHING",
                     id=before.id, conversation=before.conversation_id, uids=list(after.mentions),
                 )  # fmt: skip
             if after.files is not None:
@@ -98,7 +99,7 @@ class Messages(MessageRows):
     ) -> Stored:
         async def attempt() -> Stored:
             unit = Unit()
-            before = (await self._standings.see_message(unit, act)).message
+            before = (await self._standings.read_message(unit, act)).message
             body = empty(before)
             unit.run(_DELETE_SQL, body=body, now=now, by=act.by, id=before.id)
             for table in ("mentions", "reactions", "saves"):
@@ -114,11 +115,11 @@ class Messages(MessageRows):
         return await self._work.decide(("message", act.message_id), attempt)
 
     async def _announce(self, unit: Unit, draft: Draft) -> Stored:
-        events = await self._webhooks.wanted(draft.events)
+        events = await self._webhooks.wanted_events(draft.events)
         answer = await self._work.carry_out(unit, draft, events)
-        self._webhooks.queued(events)
-        self._chores.added()
-        return stored(draft, answer)
+        self._webhooks.report_queued(events)
+        self._chores.report_added()
+        return stored_result(draft, answer)
 
 
 def forget_last_edit(unit: Unit, message_id: int) -> None:

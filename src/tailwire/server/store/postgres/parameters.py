@@ -14,7 +14,7 @@ _PARAMETER = re.compile(r"'(?:[^']|'')*'|::|:([A-Za-z_][A-Za-z_0-9]*)|\?")
 
 
 @lru_cache(maxsize=4096)
-def translated(sql: str) -> tuple[str, tuple[str, ...]]:
+def translate(sql: str) -> tuple[str, tuple[str, ...]]:
     """Return a statement for PostgreSQL, and the names of its parameters in order; no names if it uses `?`."""
     names: dict[str, int] = {}
     marks = 0
@@ -35,9 +35,9 @@ def translated(sql: str) -> tuple[str, tuple[str, ...]]:
     return text, tuple(names)
 
 
-def call(sql: str, parameters: Parameters) -> tuple[str, list[Any]]:
+def statement_and_values(sql: str, parameters: Parameters) -> tuple[str, list[Any]]:
     """Return a statement and its values in order."""
-    text, names = translated(sql)
+    text, names = translate(sql)
     if isinstance(parameters, Mapping):
         return text, [parameters[name] for name in names]
     return text, list(parameters)

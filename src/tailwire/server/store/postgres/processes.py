@@ -49,7 +49,7 @@ _OTHER_KEYS_SQL = """SELECT id, name, CAST(extract(epoch FROM until) AS double p
 WHERE serving AND until > clock_timestamp() AND id <> :mine AND keys NOT IN ('', :keys) ORDER BY id"""
 
 
-class Ended(NamedTuple):
+class EndedProcess(NamedTuple):
     """A process that was declared dead.
 
     Attributes:
@@ -87,7 +87,7 @@ class Processes:
         self._reported = 0.0  # the offset of this machine's clock
         self._ended: frozenset[int] = frozenset()  # as seen by the last renewal
         self._on_servers: list[Callable[[int], None]] = []
-        self._on_ended: Callable[[Ended], None] | None = None
+        self._on_ended: Callable[[EndedProcess], None] | None = None
         self.servers = 1
         self.alive: frozenset[int] = frozenset()
         self.clock_offset = 0.0
@@ -97,7 +97,7 @@ class Processes:
         self._on_servers.append(call)
         call(self.servers)
 
-    def on_ended(self, call: Callable[[Ended], None]) -> None:
+    def on_ended(self, call: Callable[[EndedProcess], None]) -> None:
         """Call a function with each process that is declared dead because its lease has ended.
 
         A process that never calls this declares none dead: a command, or a server that is not ready yet, could not
@@ -136,13 +136,13 @@ class Processes:
         if dead and self._on_ended is not None:
             await self._take_over(dead, self._on_ended)
 
-    async def _take_over(self, dead: frozenset[int], report: Callable[[Ended], None]) -> None:
+    async def _take_over(self, dead: frozenset[int], report: Callable[[EndedProcess], None]) -> None:
         unit = Unit()
         unit.rows(_TAKE_OVER_SQL, ids=sorted(dead))
         for row in (await self._lane.submit(Entry(unit=unit))).results[0]:
             if row["serving"]:
                 log.warning("process %s is taken for dead: its lease was not renewed", row["name"])
-            report(Ended(row["id"], row["until"], row["offline"]))
+            report(EndedProcess(row["id"], row["until"], row["offline"]))
 
     def _check_clock(self, there: int) -> None:
         here = self._world.milliseconds()

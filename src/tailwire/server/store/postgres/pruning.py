@@ -6,7 +6,7 @@ from tailwire.server.store.postgres.change_log import ChangeLog
 from tailwire.server.store.postgres.chores import Chores
 from tailwire.server.store.postgres.removal import Removal
 from tailwire.server.store.postgres.unit import Unit
-from tailwire.server.store.postgres.work import Work, texts
+from tailwire.server.store.postgres.work import Work, texts_of
 from tailwire.server.store.sql.change_log import OF_PRUNED_MESSAGES_CONDITION
 from tailwire.server.store.sql.files import CONDEMNED
 from tailwire.server.store.sql.pruning import LAST_OLD_SQL, OLD_FILE_CONDITION, PruningRows
@@ -47,7 +47,7 @@ class Pruning(PruningRows):
         self._removal.remove_messages(unit, _OLD_CONDITION, {"until": until, "before": before}, None)
         unit.run(_FORGET_RECEIPTS_SQL)
         answer = await self._work.carry_out(unit)
-        self._chores.added()
+        self._chores.report_added()
         return int(answer.results[0][0]["count"])
 
     async def end(self) -> None:
@@ -59,7 +59,7 @@ class Pruning(PruningRows):
             unit.run(_FORGET_PLACES_SQL)
             removed = (await self._work.carry_out(unit)).results[0]
         unit = Unit()
-        self._log.forget(unit, OF_PRUNED_MESSAGES_CONDITION)
+        self._log.remove_entries(unit, OF_PRUNED_MESSAGES_CONDITION)
         await self._work.carry_out(unit)
 
     async def condemn_files(self, before: int, limit: int) -> int:
@@ -71,15 +71,15 @@ class Pruning(PruningRows):
         unit = Unit()
         # Since the names were read, a user or group may have come to refer to one of the files.
         unit.run(
-            f"UPDATE files SET used = {CONDEMNED}, unused_since = 0 WHERE name IN {texts('names')} AND"
+            f"UPDATE files SET used = {CONDEMNED}, unused_since = 0 WHERE name IN {texts_of('names')} AND"
             f" {OLD_FILE_CONDITION.format(before=':before::bigint')}",
             names=names, before=before,
         )  # fmt: skip
         unit.run(
-            f"DELETE FROM file_uses WHERE name IN (SELECT name FROM files WHERE name IN {texts('names')}"
+            f"DELETE FROM file_uses WHERE name IN (SELECT name FROM files WHERE name IN {texts_of('names')}"
             f" AND used = {CONDEMNED})",
             names=names,
         )
         answer = await self._work.carry_out(unit)
-        self._chores.added()
+        self._chores.report_added()
         return int(answer.results[0])

@@ -7,7 +7,7 @@ from dataclasses import replace
 from tailwire.server.ports import change_log
 from tailwire.server.ports.records import ReactionRow, Trait
 from tailwire.server.ports.standing import MessageAct
-from tailwire.server.store.postgres.change_log import ChangeLog, noted
+from tailwire.server.store.postgres.change_log import ChangeLog, stored_number
 from tailwire.server.store.postgres.standings import Standings
 from tailwire.server.store.postgres.unit import Unit
 from tailwire.server.store.postgres.webhooks import Webhooks
@@ -38,7 +38,7 @@ class Reactions(ReactionRows):
     ) -> ReactionRow | None:
         async def attempt() -> ReactionRow | None:
             unit = Unit()
-            message = (await self._standings.see_message(unit, act)).message
+            message = (await self._standings.read_message(unit, act)).message
             unit.end_if(_TOO_MANY_REACTIONS, id=act.message_id, reaction=reaction, most=limit)
             (number,) = await self._db.first_row("SELECT nextval('reactions_id_seq')")
             row = ReactionRow(number, act.message_id, reaction, act.by, now)
@@ -58,7 +58,7 @@ class Reactions(ReactionRows):
     ) -> ReactionRow | None:
         async def attempt() -> ReactionRow | None:
             unit = Unit()
-            message = (await self._standings.see_message(unit, act)).message
+            message = (await self._standings.read_message(unit, act)).message
             known = await self._db.first_row(
                 "SELECT id, reacted_at FROM reactions WHERE message_id = :id AND reaction = :reaction AND uid = :uid",
                 {"id": act.message_id, "reaction": reaction, "uid": act.by},
@@ -75,10 +75,10 @@ class Reactions(ReactionRows):
         return await self._work.decide(("message", act.message_id), attempt)
 
     async def _reported(self, unit: Unit, row: ReactionRow, events: Events | None) -> ReactionRow | None:
-        reported = await self._webhooks.wanted(events(row) if events else ())
+        reported = await self._webhooks.wanted_events(events(row) if events else ())
         self._webhooks.queue(unit, reported)
         answer = await self._work.carry_out(unit)
         if answer.ended is not None:
             return None
-        self._webhooks.queued(reported)
-        return replace(row, number=noted(answer))
+        self._webhooks.report_queued(reported)
+        return replace(row, number=stored_number(answer))

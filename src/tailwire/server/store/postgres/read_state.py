@@ -9,12 +9,12 @@ from tailwire.server.ports.changes import Change
 from tailwire.server.ports.conversations import ConversationKey
 from tailwire.server.ports.records import Event, ReadStateChange
 from tailwire.server.ports.remembered import Remembered
-from tailwire.server.store.postgres.change_log import ChangeLog, noted
+from tailwire.server.store.postgres.change_log import ChangeLog, stored_number
 from tailwire.server.store.postgres.receipt_lane import ReceiptLane
 from tailwire.server.store.postgres.unit import Unit
 from tailwire.server.store.postgres.webhooks import Webhooks
 from tailwire.server.store.postgres.work import Work
-from tailwire.server.store.sql.read_state import ReadStateRows, list_changed, setting
+from tailwire.server.store.sql.read_state import ReadStateRows, column_setting, list_changed
 
 MAX_CACHED_READ_STATES = 50_000
 
@@ -48,9 +48,9 @@ class ReadState(ReadStateRows):
     async def clear(self, conversation_id: ConversationKey, uid: str, up_to: int, device: str = "") -> int:
         unit = Unit()
         removed = list_changed(ChangeKind.LIST_REMOVED, conversation_id, uid, device)
-        self._log.add_required(unit, *setting("cleared_id", conversation_id, uid, up_to), removed)
-        unit.tell("cleared", f"{conversation_id}/{uid}")
-        return noted(await self._work.carry_out(unit))
+        self._log.add_required(unit, *column_setting("cleared_id", conversation_id, uid, up_to), removed)
+        unit.invalidate("cleared", f"{conversation_id}/{uid}")
+        return stored_number(await self._work.carry_out(unit))
 
     async def mark_up_to(
         self,
@@ -66,10 +66,10 @@ class ReadState(ReadStateRows):
         device: str = "",
         events: Sequence[Event] = (),
     ) -> ReadStateChange | None:
-        wanted = await self._webhooks.wanted(events)
+        queued = await self._webhooks.wanted_events(events)
         key = (conversation_id, reader, read, group, log)
         await self._work.numbers.check()  # the lane of receipts does not check any
-        changed = await self._receipts.submit(key, up_to, now, wanted, sender, device)
+        changed = await self._receipts.submit(key, up_to, now, queued, sender, device)
         if changed is not None:
-            self._webhooks.queued(wanted)
+            self._webhooks.report_queued(queued)
         return changed

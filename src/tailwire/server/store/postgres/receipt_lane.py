@@ -153,7 +153,7 @@ class ReceiptLane:
             await self._write(batch[:half])
             await self._write(batch[half:])
         else:
-            self._errors.succeeded()
+            self._errors.record_success()
             numbers = iter(answers["numbers"])
             for receipt, answer in zip(batch, answers["receipts"], strict=True):
                 _answer(receipt, answer, numbers)
@@ -179,12 +179,12 @@ class ReceiptLane:
                 if failure is not Failure.BUSY:
                     self._throw_away()
                 if failure is Failure.UNABLE:
-                    raise self._errors.failed(e) from e
+                    raise self._errors.record_failure(e) from e
                 if failure is Failure.BUSY and locked < MAX_ATTEMPTS_FOR_ROWS:
                     locked += 1
                     pause = FIRST_RETRY_SECONDS
                 elif clock() >= given_up_at:
-                    raise self._errors.failed(e) from e
+                    raise self._errors.record_failure(e) from e
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_RETRY_SECONDS)
 
@@ -240,16 +240,16 @@ def _answer(receipt: _Receipt, answer: dict[str, Any], numbers: Iterator[int]) -
     # The results are as if the receipts had been written one after the other: only those that moved the mark report a
     # change, and only the highest one reports what all members have received.
     before = answer["before"]
-    noted, by_all = dict[tuple[str, int], int](), tuple[tuple[str, int, bool, int], ...]()
+    numbers_of, by_all = dict[tuple[str, int], int](), tuple[tuple[str, int, bool, int], ...]()
     if before is not None:
         for sender, (_, up_to) in receipt.notes.items():
             if up_to > before:
-                noted[sender, up_to] = next(numbers)
+                numbers_of[sender, up_to] = next(numbers)
         by_all = tuple((sender, number, read, next(numbers)) for sender, number, read in answer["all"])
     for up_to, sender, future in receipt.waiting:
         moved = before is not None and up_to > before
         before = up_to if moved else before
         if future.cancelled():
             continue
-        number = noted.get((sender, up_to), 0)
+        number = numbers_of.get((sender, up_to), 0)
         future.set_result(ReadStateChange(by_all if up_to == receipt.up_to else (), number) if moved else None)

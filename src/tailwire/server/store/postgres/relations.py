@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tailwire.server.ports.change_log import ChangeKind, own
+from tailwire.server.ports.change_log import ChangeKind, own_change
 from tailwire.server.ports.changes import Change
 from tailwire.server.ports.records import Event
 from tailwire.server.ports.remembered import Remembered
-from tailwire.server.store.postgres.change_log import ChangeLog, noted
+from tailwire.server.store.postgres.change_log import ChangeLog, stored_number
 from tailwire.server.store.postgres.unit import Unit
 from tailwire.server.store.postgres.webhooks import Webhooks
-from tailwire.server.store.postgres.work import Work, texts
+from tailwire.server.store.postgres.work import Work, texts_of
 from tailwire.server.store.sql.relations import BlockRows, FriendRows
 
 MAX_CACHED_PAIRS = 100_000
@@ -51,23 +51,23 @@ class Blocks(BlockRows):
     ) -> int:
         sql = (
             "INSERT INTO blocks (uid, blocked, at)"
-            f" SELECT :uid, other, :now::bigint FROM {texts('others')} AS t (other) ON CONFLICT DO NOTHING"
+            f" SELECT :uid, other, :now::bigint FROM {texts_of('others')} AS t (other) ON CONFLICT DO NOTHING"
         )
         return await self._change(sql, {"uid": uid, "others": list(blocked), "now": now}, events, device)
 
     async def remove(self, uid: str, blocked: Sequence[str], events: Sequence[Event] = (), device: str = "") -> int:
-        sql = f"DELETE FROM blocks WHERE uid = :uid AND blocked IN {texts('others')}"
+        sql = f"DELETE FROM blocks WHERE uid = :uid AND blocked IN {texts_of('others')}"
         return await self._change(sql, {"uid": uid, "others": list(blocked)}, events, device)
 
     async def _change(self, sql: str, values: dict[str, Any], events: Sequence[Event], device: str) -> int:
         unit = Unit()
-        wanted = await self._webhooks.wanted(events)
-        self._webhooks.queue(unit, wanted)  # first: a webhook reports what was asked for, also if nothing changes
-        self._log.add_required(unit, sql, values, own(ChangeKind.BLOCKS, values["uid"], device))
-        unit.tell("blocks", values["uid"])
+        queued = await self._webhooks.wanted_events(events)
+        self._webhooks.queue(unit, queued)  # first: a webhook reports what was asked for, also if nothing changes
+        self._log.add_required(unit, sql, values, own_change(ChangeKind.BLOCKS, values["uid"], device))
+        unit.invalidate("blocks", values["uid"])
         answer = await self._work.carry_out(unit)
-        self._webhooks.queued(wanted)
-        return noted(answer)
+        self._webhooks.report_queued(queued)
+        return stored_number(answer)
 
 
 class Friends(FriendRows):

@@ -13,7 +13,7 @@ from tailwire.server.ports.changes import GROUP_REMOVED
 from tailwire.server.ports.conversations import ConversationKey, key_of
 from tailwire.server.ports.records import Event, MessageRow
 from tailwire.server.ports.standing import GroupAct, GroupStanding
-from tailwire.server.store.postgres.change_log import ChangeLog, all_noted, noted
+from tailwire.server.store.postgres.change_log import ChangeLog, stored_number, stored_numbers
 from tailwire.server.store.postgres.chores import Chores, add_chores
 from tailwire.server.store.postgres.messages import TABLES_OF_MESSAGES
 from tailwire.server.store.postgres.standings import Standings
@@ -100,10 +100,10 @@ class Removal:
             unit.run(f"DELETE FROM {table} WHERE uid = :uid", uid=uid)
         unit.run("DELETE FROM blocks WHERE uid = :uid OR blocked = :uid", uid=uid)
         unit.run("DELETE FROM friends WHERE uid = :uid OR friend = :uid", uid=uid)
-        self._log.forget(unit, OF_USER_CONDITION, uid=uid, own=change_log.own_subject(uid))
-        unit.tell("user", uid)
+        self._log.remove_entries(unit, OF_USER_CONDITION, uid=uid, own=change_log.own_subject(uid))
+        unit.invalidate("user", uid)
         results = (await self._work.carry_out(unit)).results
-        self._chores.added()
+        self._chores.report_added()
         return [row["guid"] for row in results[0]], [row["token_hash"] for row in results[2]]
 
     def _remove_late(self, unit: Unit, uid: str, after: int) -> None:
@@ -125,11 +125,11 @@ class Removal:
 
         async def attempt() -> tuple[list[str], int]:
             async def allowed(unit: Unit) -> None:
-                await self._standings.see_group(unit, act)
+                await self._standings.read_group(unit, act)
 
             await self._thin_out("conversation_id = :conversation", {"conversation": key}, allowed)
             unit = Unit()
-            reported = await self._webhooks.wanted(events(await self._standings.see_group(unit, act)))
+            reported = await self._webhooks.wanted_events(events(await self._standings.read_group(unit, act)))
             unit.rows("SELECT uid FROM members WHERE guid = :guid ORDER BY uid", guid=act.guid)
             self._remove_conversation(unit, key)
             self._log.group_removed(unit, act.guid, act.by, act.device)
@@ -137,12 +137,12 @@ class Removal:
             for table in ("members", "bans", "groups"):
                 unit.run(f"DELETE FROM {table} WHERE guid = :guid", guid=act.guid)
             self._webhooks.queue(unit, reported)
-            unit.tell("group", act.guid)
-            unit.tell(GROUP_REMOVED, act.guid)
+            unit.invalidate("group", act.guid)
+            unit.invalidate(GROUP_REMOVED, act.guid)
             answer = await self._work.carry_out(unit)
-            self._webhooks.queued(reported)
-            self._chores.added()
-            return [row["uid"] for row in answer.results[0]], noted(answer)
+            self._webhooks.report_queued(reported)
+            self._chores.report_added()
+            return [row["uid"] for row in answer.results[0]], stored_number(answer)
 
         return await self._work.decide(("group", act.guid), attempt)
 
@@ -156,16 +156,16 @@ class Removal:
         self._remove_conversation(unit, conversation_id)
         for change in changes.values():
             self._log.add(unit, change, self._work.world.seconds())
-        unit.tell("conversation", conversation_id)
+        unit.invalidate("conversation", conversation_id)
         answer = await self._work.carry_out(unit)
-        self._chores.added()
-        return dict(zip(changes, all_noted(answer), strict=True)) if answer.ended is None else {}
+        self._chores.report_added()
+        return dict(zip(changes, stored_numbers(answer), strict=True)) if answer.ended is None else {}
 
     async def remove_message(self, message: MessageRow) -> None:
         unit = Unit()
         self.remove_messages(unit, "id = :id::bigint", {"id": message.id}, None)
         await self._work.carry_out(unit)
-        self._chores.added()
+        self._chores.report_added()
 
     async def _thin_out(
         self, which: str, values: dict[str, Value], allowed: Callable[[Unit], Awaitable[None]] | None = None
@@ -188,7 +188,7 @@ class Removal:
         self.remove_messages(unit, "conversation_id = :conversation", {"conversation": conversation_id}, None)
         for table in ("conversations", "marks", "receipts", "participants"):
             unit.run(f"DELETE FROM {table} WHERE conversation_id = :conversation", conversation=conversation_id)
-        self._log.forget(unit, OF_CONVERSATION_CONDITION, conversation=conversation_id)
+        self._log.remove_entries(unit, OF_CONVERSATION_CONDITION, conversation=conversation_id)
 
     def remove_messages(self, unit: Unit, which: str, values: dict[str, Value], most: int | None) -> None:
         """Remove messages in a unit, with all that belongs to them. Until the unit ends, the table `removed` has them.

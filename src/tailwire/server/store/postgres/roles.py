@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from tailwire.server.ports.records import RoleRow
 from tailwire.server.store.postgres.unit import Unit
-from tailwire.server.store.postgres.work import Work, as_row, insert, texts
+from tailwire.server.store.postgres.work import Work, as_row, insert, texts_of
 from tailwire.server.store.sql.roles import CHANGED, COLUMN_NAMES, RoleRows
 
 
@@ -29,14 +29,14 @@ class Roles(RoleRows):
         unit = Unit()
         unit.run(
             "INSERT INTO restrictions (role, feature, created_at)"
-            f" SELECT :role, feature, :now::bigint FROM {texts('features')} AS t (feature) ON CONFLICT DO NOTHING",
+            f" SELECT :role, feature, :now::bigint FROM {texts_of('features')} AS t (feature) ON CONFLICT DO NOTHING",
             role=role, features=list(features), now=now,
         )  # fmt: skip
         await self._announced(unit, role)
 
     async def allow(self, role: str, features: Sequence[str]) -> None:
         unit = Unit()
-        sql = f"DELETE FROM restrictions WHERE role = :role AND feature IN {texts('features')}"
+        sql = f"DELETE FROM restrictions WHERE role = :role AND feature IN {texts_of('features')}"
         unit.run(sql, role=role, features=list(features))
         await self._announced(unit, role)
 
@@ -49,5 +49,5 @@ class Roles(RoleRows):
 
     async def _announced(self, unit: Unit, role: str) -> bool:
         # Returns whether the unit was carried out to its end.
-        unit.tell("role", role)
+        unit.invalidate("role", role)
         return (await self._work.carry_out(unit)).ended is None

@@ -21,8 +21,8 @@ from tailwire.server.ports.world import World
 from tailwire.server.store.postgres.connecting import UNUSABLE, Connection, connect_reader
 from tailwire.server.store.postgres.database import Database
 from tailwire.server.store.postgres.unit import Unit
-from tailwire.server.store.sql.listing import list_messages, parameters
-from tailwire.server.store.sql.words import place, text_of, words_of
+from tailwire.server.store.sql.listing import filter_parameters, list_messages
+from tailwire.server.store.sql.words import conversation_word, text_of, words_of
 from tailwire.server.telemetry.logs import log
 
 MESSAGES_PER_STEP = 500
@@ -58,15 +58,15 @@ def lexemes(conversation: ConversationKey, text: str) -> str:
 
 
 def _word_of(conversation: ConversationKey) -> str:
-    return "/" + place(conversation)  # no word of a text begins with a slash
+    return "/" + conversation_word(conversation)  # no word of a text begins with a slash
 
 
-def query(words: Sequence[str], conversations: Sequence[ConversationKey]) -> str:
+def index_query(words: Sequence[str], conversations: Sequence[ConversationKey]) -> str:
     """Return the query of the index: all words, the last one as a prefix, in the given conversations or in all."""
-    asked = " & ".join([*(f"'{word}'" for word in words[:-1]), f"'{words[-1]}':*"])
+    expression = " & ".join([*(f"'{word}'" for word in words[:-1]), f"'{words[-1]}':*"])
     if conversations:
-        asked += " & (" + " | ".join(f"'{_word_of(one)}'" for one in conversations) + ")"
-    return asked
+        expression += " & (" + " | ".join(f"'{_word_of(one)}'" for one in conversations) + ")"
+    return expression
 
 
 def typed_words(search: str) -> list[str]:
@@ -170,36 +170,36 @@ class SearchIndex:
             self._lock.terminate()
             self._lock = None
 
-    async def search(self, wanted: MessageFilter, conversations: Sequence[ConversationKey]) -> list[ListedRow]:
+    async def search(self, criteria: MessageFilter, conversations: Sequence[ConversationKey]) -> list[ListedRow]:
         """Return the messages with the words of a filter.
 
         Args:
             conversations: the conversations to search; empty to search all. The filter is applied in any case.
         """
-        words = typed_words(wanted.search)
+        words = typed_words(criteria.search)
         if not words:
             return []
-        in_order_of_ids = not (wanted.pinned or wanted.saved)
+        in_order_of_ids = not (criteria.pinned or criteria.saved)
         await self.update(MAX_UNINDEXED_MESSAGES if in_order_of_ids else 0)
         until = await self.until()
-        indexed = await self._indexed(wanted, query(words, conversations), until)
-        tail = await self._unindexed_matches(wanted, words, until) if in_order_of_ids else []
-        found = indexed + tail if wanted.newer else tail + indexed
-        return found[wanted.offset : wanted.offset + wanted.limit]
+        indexed = await self._indexed(criteria, index_query(words, conversations), until)
+        tail = await self._unindexed_matches(criteria, words, until) if in_order_of_ids else []
+        found = indexed + tail if criteria.newer else tail + indexed
+        return found[criteria.offset : criteria.offset + criteria.limit]
 
-    async def _indexed(self, wanted: MessageFilter, asked: str, until: int) -> list[ListedRow]:
+    async def _indexed(self, criteria: MessageFilter, expression: str, until: int) -> list[ListedRow]:
         # The first matches up to an id, without the offset.
-        first = replace(wanted, offset=0, limit=wanted.offset + wanted.limit)
+        first = replace(criteria, offset=0, limit=criteria.offset + criteria.limit)
         shape = first.shape()
-        values = parameters(first, shape) | {"search": asked, "indexed": until}
+        values = filter_parameters(first, shape) | {"search": expression, "indexed": until}
         rows = await self._db.long_rows(list_messages(shape, "postgresql", "indexed"), values)
         return list(map(ListedRow._make, rows))
 
-    async def _unindexed_matches(self, wanted: MessageFilter, words: Sequence[str], until: int) -> list[ListedRow]:
-        asked = replace(
-            wanted, search="", offset=0, limit=2 * MAX_UNINDEXED_MESSAGES, traits=wanted.traits | Trait.SEARCHABLE
+    async def _unindexed_matches(self, criteria: MessageFilter, words: Sequence[str], until: int) -> list[ListedRow]:
+        unindexed = replace(
+            criteria, search="", offset=0, limit=2 * MAX_UNINDEXED_MESSAGES, traits=criteria.traits | Trait.SEARCHABLE
         )
-        shape = asked.shape()
-        values = parameters(asked, shape) | {"indexed": until}
+        shape = unindexed.shape()
+        values = filter_parameters(unindexed, shape) | {"indexed": until}
         rows = await self._db.long_rows(list_messages(shape, "postgresql", "tail"), values)
         return [row for row in map(ListedRow._make, rows) if has_words(text_of(row.body), words)]

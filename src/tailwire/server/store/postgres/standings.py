@@ -53,12 +53,12 @@ class Standings:
         self._reads = reads
 
     async def group(self, act: GroupAct) -> GroupStanding:
-        return await self.see_group(Unit(), act)
+        return await self.read_group(Unit(), act)
 
     async def message(self, act: MessageAct) -> MessageStanding:
-        return await self.see_message(Unit(), act)
+        return await self.read_message(Unit(), act)
 
-    async def see_group(self, unit: Unit, act: GroupAct) -> GroupStanding:
+    async def read_group(self, unit: Unit, act: GroupAct) -> GroupStanding:
         """Return the standing for an act in a group. The unit is carried out only if it still holds.
 
         Raises:
@@ -80,7 +80,7 @@ class Standings:
         unit.require_unchanged(f"(SELECT {_GROUP_SEEN} {_GROUP_FROM_CLAUSE}) = :seen", seen=row[0], **values)
         return standing
 
-    async def see_message(self, unit: Unit, act: MessageAct) -> MessageStanding:
+    async def read_message(self, unit: Unit, act: MessageAct) -> MessageStanding:
         """Return the standing for an act on a message. The unit is carried out only if it still holds.
 
         Raises:

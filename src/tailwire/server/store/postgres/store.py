@@ -125,7 +125,7 @@ class PostgresStore:
         self._created = False
         lane.on_new_identity(lambda: self.feed.report(None))
         lane.starts.on_new(lambda: self.feed.report(None))
-        self.feed.listen(self._see_starts)
+        self.feed.listen(self._on_changes)
 
     @classmethod
     async def open(
@@ -179,12 +179,12 @@ class PostgresStore:
         await self.webhooks.load()
         await self.deliveries.load()
 
-    def _see_starts(self, changes: Sequence[Change] | None) -> None:
+    def _on_changes(self, changes: Sequence[Change] | None) -> None:
         # Another process has begun a new start. Clients must not receive its ids with the trail of the earlier one.
         starts = self.lane.starts
         if any(kind == "start" and key != starts.mark for _, kind, key in changes or ()):
             starts.announce_new()
-            self.lane.distrust()
+            self.lane.recheck_start()
 
     @property
     def name(self) -> str:
@@ -211,7 +211,7 @@ class PostgresStore:
             Refused: the database cannot be written.
         """
         unit = Unit()
-        unit.tell(kind, key)
+        unit.invalidate(kind, key)
         await self.lane.submit(Entry(unit=unit))
 
     def on_new_start(self, call: Callable[[], None]) -> None:

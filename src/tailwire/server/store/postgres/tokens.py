@@ -78,7 +78,7 @@ class Tokens(TokenRows):
             unit.run(_ADD_SQL, uid=token.uid, row=as_row(dataclasses.asdict(token)))
             end_tokens(unit, _SURPLUS_CONDITION, uid=token.uid, most=limit)
             if count >= limit or token.expires_at is not None:
-                unit.tell("tokens", token.uid)
+                unit.invalidate("tokens", token.uid)
             answer = await self._work.carry_out(unit)
             if answer.ended == NO_USER:
                 raise Refused("ERR_UID_NOT_FOUND", {"uid": token.uid})
@@ -100,5 +100,5 @@ class Tokens(TokenRows):
     async def _remove(self, which: str, key: str, kind: str, changed: str) -> list[str]:
         unit = Unit()
         end_tokens(unit, which, key=key)
-        unit.tell(kind, changed)
+        unit.invalidate(kind, changed)
         return [row["token_hash"] for row in (await self._work.carry_out(unit)).results[1]]

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 Value = str | int | bytes | bool | None | Sequence[str] | Sequence[int]
-_TELL_WITH_MESSAGE_SQL = "INSERT INTO changes (id, kind, key) VALUES (:message_id::bigint, :kind, :key)"
+_INVALIDATE_WITH_MESSAGE_SQL = "INSERT INTO changes (id, kind, key) VALUES (:message_id::bigint, :kind, :key)"
 _NAMED_PARAMETER = re.compile(r"(?<![:\w]):([a-z_]+)")
 
 
@@ -85,21 +85,21 @@ class Unit:
         """Run a statement that returns rows; they are a result, as a list of objects."""
         self._step("rows", statement, values)
 
-    def tell(self, kind: str, key: str, *, with_message: bool = False) -> None:
+    def invalidate(self, kind: str, key: str, *, with_message: bool = False) -> None:
         """Tell all processes to forget what they keep in memory about something.
 
         Args:
             with_message: give the change the id of the unit's message, so that both have one place in the log.
         """
         if with_message:
-            self.run(_TELL_WITH_MESSAGE_SQL, kind=kind, key=key)
+            self.run(_INVALIDATE_WITH_MESSAGE_SQL, kind=kind, key=key)
             self.with_message.append((kind, key))
         else:
             self.changes.append((kind, key))
 
     def _step(self, kind: str, statement: str, values: dict[str, Any]) -> None:
         encoded = {k: "\\x" + v.hex() if isinstance(v, bytes) else v for k, v in values.items()}
-        self._steps.append((kind, positional(statement), encoded))
+        self._steps.append((kind, to_positional(statement), encoded))
 
     def encode(self, draft: int | None) -> bytes:
         """Return the unit as JSON for the function of the batch. Nothing may be added afterwards.
@@ -113,6 +113,6 @@ class Unit:
 
 
 @lru_cache(maxsize=1024)
-def positional(statement: str) -> str:
+def to_positional(statement: str) -> str:
     """Return a statement with named values in the form in which the function `tailwire_unit_1` runs it."""
     return _NAMED_PARAMETER.sub(r"($1 ->> '\1')", statement)

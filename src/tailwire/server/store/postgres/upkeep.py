@@ -79,7 +79,7 @@ class Upkeep:
     async def _check_start(self) -> None:
         starts = self._lane.starts
         if not (await self._database.first_row(KNOWN_START_SQL, (starts.mark, starts.highest)))[0]:
-            self._lane.distrust()
+            self._lane.recheck_start()
 
     async def clean(self) -> None:
         """Remove records that are no longer needed."""

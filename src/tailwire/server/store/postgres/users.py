@@ -13,7 +13,7 @@ from tailwire.server.ports.remembered import Remembered
 from tailwire.server.store.postgres.chores import Chores
 from tailwire.server.store.postgres.tokens import end_tokens
 from tailwire.server.store.postgres.unit import Unit
-from tailwire.server.store.postgres.work import Work, as_row, insert, texts, update, use_files
+from tailwire.server.store.postgres.work import Work, as_row, insert, texts_of, update, use_files
 from tailwire.server.store.sql.users import CHANGEABLE, COLUMN_NAMES, COLUMNS, UserRows
 
 MAX_CACHED_USERS = 20_000
@@ -55,7 +55,7 @@ class Users(UserRows):
         )
         if names := named_files(user.avatar, user.link, user.metadata):
             use_files(unit, "user", user.uid, names, self._work.world.seconds())
-        unit.tell("user", user.uid)
+        unit.invalidate("user", user.uid)
         return (await self._work.carry_out(unit)).ended is None
 
     async def change(self, uid: str, columns: Mapping[str, object]) -> UserRow | None:
@@ -76,9 +76,9 @@ class Users(UserRows):
                 unit.run(update("users", changes, "uid = :uid"), row=as_row(changes), uid=uid)
             names = named_files(user.avatar, user.link, user.metadata)
             use_files(unit, "user", uid, names, self._work.world.seconds())
-            unit.tell("user", uid)
+            unit.invalidate("user", uid)
             await self._work.carry_out(unit)
-            self._chores.added()
+            self._chores.report_added()
             return user
 
         return await self._work.decide(("user", uid), attempt)
@@ -87,14 +87,14 @@ class Users(UserRows):
         unit = Unit()
         was = "IS NULL" if at is not None else "IS NOT NULL"
         unit.rows(
-            f"UPDATE users SET deactivated_at = :at::bigint WHERE deactivated_at {was} AND uid IN {texts('uids')}"
+            f"UPDATE users SET deactivated_at = :at::bigint WHERE deactivated_at {was} AND uid IN {texts_of('uids')}"
             " RETURNING uid",
             at=at, uids=list(uids),
         )  # fmt: skip
         if at is not None:
-            end_tokens(unit, f"uid IN {texts('uids')}", uids=list(uids))
+            end_tokens(unit, f"uid IN {texts_of('uids')}", uids=list(uids))
         for uid in uids:
-            unit.tell("user", uid)
+            unit.invalidate("user", uid)
         results = (await self._work.carry_out(unit)).results
         done = {row["uid"] for row in results[0]}
         tokens = sorted((row["uid"], row["token_hash"]) for row in results[2]) if at is not None else []

@@ -13,7 +13,7 @@ from tailwire.server.ports.webhook_records import WebhookRow
 from tailwire.server.store.postgres.deliveries import Deliveries
 from tailwire.server.store.postgres.drafts import QueuedEvent
 from tailwire.server.store.postgres.unit import Unit
-from tailwire.server.store.postgres.work import Work, as_row, queue
+from tailwire.server.store.postgres.work import Work, as_row, queue_events
 from tailwire.server.store.sql.webhooks import CHANGED, COLUMNS, TRIGGERS_SQL, WebhookRows
 from tailwire.server.telemetry.logs import log
 
@@ -88,7 +88,7 @@ class Webhooks(WebhookRows):
             f" ON CONFLICT (id) DO UPDATE SET {CHANGED}",
             row=as_row(dataclasses.asdict(webhook)),
         )
-        unit.tell("webhook", webhook.id)
+        unit.invalidate("webhook", webhook.id)
         if (await self._work.carry_out(unit)).ended is not None:
             return False
         await self.load()
@@ -99,22 +99,22 @@ class Webhooks(WebhookRows):
         unit.run_required("DELETE FROM webhooks WHERE id = :id", id=webhook_id)
         unit.run("DELETE FROM deliveries WHERE webhook = :id", id=webhook_id)
         unit.run("DELETE FROM webhook_states WHERE webhook = :id", id=webhook_id)
-        unit.tell("webhook", webhook_id)
+        unit.invalidate("webhook", webhook_id)
         answer = await self._work.carry_out(unit)
         self._deliveries.forget(webhook_id)
         await self.load()
         return bool(answer.results[0])
 
     async def add_events(self, events: list[Event]) -> None:
-        wanted = await self.wanted(events)
-        if not wanted:
+        queued = await self.wanted_events(events)
+        if not queued:
             return
         unit = Unit()
-        self.queue(unit, wanted)
+        self.queue(unit, queued)
         await self._work.carry_out(unit)
-        self.queued(wanted)
+        self.report_queued(queued)
 
-    async def wanted(self, events: Sequence[Event]) -> tuple[QueuedEvent, ...]:
+    async def wanted_events(self, events: Sequence[Event]) -> tuple[QueuedEvent, ...]:
         """Return the events of a change, for each webhook that wants them.
 
         The webhooks are read again if those in memory may be outdated. Otherwise nothing is waited for.
@@ -132,13 +132,13 @@ class Webhooks(WebhookRows):
             for webhook in self._by_trigger.get(event.trigger, ())
         )
 
-    def queue(self, unit: Unit, wanted: Sequence[QueuedEvent]) -> None:
+    def queue(self, unit: Unit, queued: Sequence[QueuedEvent]) -> None:
         """Add the events of a change that has no message to its unit."""
-        queue(unit, wanted, self._work.world.seconds())
+        queue_events(unit, queued, self._work.world.seconds())
 
-    def queued(self, wanted: Sequence[QueuedEvent]) -> None:
+    def report_queued(self, queued: Sequence[QueuedEvent]) -> None:
         """Count and report the events of a change, after its commit."""
-        for event in wanted:
-            self._deliveries.added(event.webhook)
-        if wanted and self._on_queued is not None:
+        for event in queued:
+            self._deliveries.count_added(event.webhook)
+        if queued and self._on_queued is not None:
             self._on_queued()

@@ -127,7 +127,7 @@ class Work:
         )
 
 
-def stored(draft: Draft, answer: Answer) -> Stored:
+def stored_result(draft: Draft, answer: Answer) -> Stored:
     """Return the result of a unit's message."""
     return Stored(new_row(draft, answer.message_id), new=True, before=answer.before)
 
@@ -159,12 +159,12 @@ def as_row(columns: Mapping[str, object]) -> str:
     return msgspec.json.encode(columns).decode()
 
 
-def texts(name: str) -> str:
+def texts_of(name: str) -> str:
     """Return the SQL expression for the texts of the list that is the value `name`."""
     return f"(SELECT jsonb_array_elements_text(:{name}::jsonb))"
 
 
-def queue(unit: Unit, events: Sequence[QueuedEvent], now: int) -> None:
+def queue_events(unit: Unit, events: Sequence[QueuedEvent], now: int) -> None:
     """Queue events that report a change which has no message."""
     for event in events:
         unit.run(
@@ -184,19 +184,19 @@ def use_files(unit: Unit, place: str, key: str | int, names: Iterable[str], now:
     values: dict[str, Any] = {"place": place, "key": str(key), "names": sorted(set(names)), "now": now}
     if values["names"]:
         unit.run(
-            f"UPDATE files SET used = 1, unused_since = NULL WHERE used < 2 AND name IN {texts('names')} AND NOT EXISTS"
-            " (SELECT FROM file_uses u WHERE u.place = :place AND u.key = :key AND u.name = files.name)",
+            f"UPDATE files SET used = 1, unused_since = NULL WHERE used < 2 AND name IN {texts_of('names')}"
+            " AND NOT EXISTS (SELECT FROM file_uses u WHERE u.place = :place AND u.key = :key AND u.name = files.name)",
             **values,
         )
         unit.run(
             "INSERT INTO file_uses (place, key, name) SELECT :place, :key, f.name FROM files f"
-            f" WHERE f.used < 2 AND f.name IN {texts('names')} ON CONFLICT DO NOTHING",
+            f" WHERE f.used < 2 AND f.name IN {texts_of('names')} ON CONFLICT DO NOTHING",
             **values,
         )
     # The uses that the statement deletes are still there for its other part.
     unit.run(
         "WITH gone AS (DELETE FROM file_uses WHERE place = :place AND key = :key"
-        f" AND name NOT IN {texts('names')} RETURNING name)"
+        f" AND name NOT IN {texts_of('names')} RETURNING name)"
         " UPDATE files f SET unused_since = :now::bigint FROM gone WHERE f.name = gone.name AND f.used < 2"
         " AND NOT EXISTS (SELECT FROM file_uses u WHERE u.name = f.name AND NOT (u.place = :place AND u.key = :key))",
         **values,

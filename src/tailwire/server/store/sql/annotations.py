@@ -31,7 +31,7 @@ class AnnotationRows:
 
     async def unsave(self, message_id: int, uid: str, device: str = "") -> int:
         sql = "DELETE FROM saves WHERE uid = :uid AND message_id = CAST(:id AS bigint)"
-        gone = change_log.own(ChangeKind.UNSAVED, uid, device, message_id=message_id)
+        gone = change_log.own_change(ChangeKind.UNSAVED, uid, device, message_id=message_id)
         return await self._log.run(sql, {"uid": uid, "id": message_id}, gone)
 
     async def saved_at(self, first: int, last: int, uid: str) -> dict[int, int]:

@@ -49,20 +49,20 @@ class AuditRows:
     def set_limits(self, *, seconds: int, entries: int) -> None:
         self.seconds, self.most = seconds, entries
 
-    async def find(self, wanted: AuditFilter) -> list[AuditRow]:
+    async def find(self, criteria: AuditFilter) -> list[AuditRow]:
         conditions, values = ["at >= ?"], [self._world.seconds() - self.seconds]
         found: list[tuple[str, Any]] = [
-            ("id < ?", wanted.before), ("at >= ?", wanted.since), ("at <= ?", wanted.until),
-            ("kind = ?", wanted.kind or None), ("actor = ?", wanted.actor or None),
-            ("on_behalf_of = ?", wanted.on_behalf_of or None), ("action = ?", wanted.action or None),
-            ("target = ?", wanted.target or None),
+            ("id < ?", criteria.before), ("at >= ?", criteria.since), ("at <= ?", criteria.until),
+            ("kind = ?", criteria.kind or None), ("actor = ?", criteria.actor or None),
+            ("on_behalf_of = ?", criteria.on_behalf_of or None), ("action = ?", criteria.action or None),
+            ("target = ?", criteria.target or None),
         ]  # fmt: skip
         for condition, value in found:
             if value is not None:
                 conditions.append(condition)
                 values.append(value)
         sql = f"SELECT {_COLUMNS} FROM audit WHERE {' AND '.join(conditions)} ORDER BY id DESC LIMIT ?"
-        return [AuditRow(*row) for row in await self._db.long_rows(sql, (*values, wanted.limit))]
+        return [AuditRow(*row) for row in await self._db.long_rows(sql, (*values, criteria.limit))]
 
     async def last_entry(self, action: str) -> AuditRow | None:
         row = await self._db.first_row(

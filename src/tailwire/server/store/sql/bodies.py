@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from tailwire.wire.bounds import harmless
+from tailwire.wire.bounds import parseable
 
 DELETED_NAME = "Deleted user"
 
@@ -17,7 +17,7 @@ def read_body(body: bytes) -> Any:
 
     Values that nest too deep and numbers that are too long become `null`, invalid UTF-8 becomes U+FFFD.
     """
-    text = harmless(body)
+    text = parseable(body)
     try:
         return msgspec.json.decode(text)
     except (msgspec.MsgspecError, ValueError, RecursionError):
@@ -36,7 +36,7 @@ def write_body(message: Any) -> bytes:
         return json.dumps(message, separators=(",", ":")).encode()
 
 
-def scrubbed(body: bytes, uid: str) -> bytes | None:
+def without_user(body: bytes, uid: str) -> bytes | None:
     """Return a stored message without the copies of a deleted user that it has; None if it has none.
 
     A message that is kept has them as its sender, its receiver, a mention, or the subject of an action message.

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from tailwire.server.ports.change_log import Change, ChangeKind, ChangeRow, EndedMembership, Forgotten, own_subject
+from tailwire.server.ports.change_log import (
+    Change,
+    ChangeKind,
+    ChangeRow,
+    EndedMembership,
+    ForgottenEntries,
+    own_subject,
+)
 from tailwire.server.ports.conversations import GROUP_KEY
 from tailwire.server.store.sql.connection import Connection
 
@@ -117,8 +124,8 @@ class ChangeLogRows:
         }  # fmt: skip
         return list(map(ChangeRow._make, await self._db.rows(_FIND_SQL.format(without=without), values)))
 
-    async def forgotten_entries(self) -> Forgotten:
-        return Forgotten(*await self._db.first_row("SELECT number, after_id FROM forgotten_changes"))
+    async def forgotten_entries(self) -> ForgottenEntries:
+        return ForgottenEntries(*await self._db.first_row("SELECT number, after_id FROM forgotten_changes"))
 
     async def ended_memberships(self, reader: str, after_id: int, limit: int) -> list[EndedMembership]:
         values = {"own": own_subject(reader), "after": after_id, "limit": limit}

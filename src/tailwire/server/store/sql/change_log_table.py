@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Index, Table, Text
 
-from tailwire.server.store.sql.metadata import Id, metadata, short
+from tailwire.server.store.sql.metadata import Id, metadata, short_text
 
 change_log = Table(
     "change_log",
     metadata,
     Column("number", Id, primary_key=True),
     # The conversation, or `o/` and the uid of the only user concerned.
-    Column("subject", short(210), nullable=False),
+    Column("subject", short_text(210), nullable=False),
     # A later change with the same key replaces the entry.
     Column("key", Text, nullable=False),
     # The highest message id when it happened: it comes after that message, and before the next one.
     Column("after_id", Id, nullable=False),
-    Column("kind", short(20), nullable=False),
-    Column("uid", short(100), nullable=False),
-    Column("device", short(100), nullable=False),
+    Column("kind", short_text(20), nullable=False),
+    Column("uid", short_text(100), nullable=False),
+    Column("device", short_text(100), nullable=False),
     # In a conversation, the only other user who receives it; "" for all.
-    Column("to_uid", short(100), nullable=False),
+    Column("to_uid", short_text(100), nullable=False),
     Column("message_id", Id, nullable=False),
     # Of an ended membership: the id after which it began.
     Column("since_id", Id, nullable=False),

@@ -16,9 +16,9 @@ def starts_with(dialect: Dialect, columns: Sequence[str], prefix: str, values: l
     return "(" + " OR ".join(f"substr({dialect.lower(c)}, 1, length(?)) = ?" for c in columns) + ")"
 
 
-def tagged(dialect: Dialect, column: str, wanted: Sequence[str], values: list[Any]) -> str:
+def has_tag(dialect: Dialect, column: str, selected: Sequence[str], values: list[Any]) -> str:
     """Return the condition that a column, a JSON list of tags, contains one of the given tags."""
-    return f"EXISTS (SELECT 1 FROM {dialect.texts(column)} WHERE {dialect.any_of('value', wanted, values)})"
+    return f"EXISTS (SELECT 1 FROM {dialect.texts(column)} WHERE {dialect.any_of('value', selected, values)})"
 
 
 def reading_on(

@@ -26,7 +26,7 @@ class Dialect(Protocol):
     def greatest(self) -> str:
         """Return the name of the function that returns the greatest of its arguments, ignoring NULL."""
 
-    def any_of(self, column: str, wanted: Sequence[str] | Sequence[int], values: list[Any]) -> str:
+    def any_of(self, column: str, selected: Sequence[str] | Sequence[int], values: list[Any]) -> str:
         """Return the condition that a column has one of the given values, and append its parameter to those of `?`."""
 
     def texts(self, column: str) -> str:

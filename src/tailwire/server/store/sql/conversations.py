@@ -52,35 +52,35 @@ class ConversationRows:
     def __init__(self, connection: Connection) -> None:
         self._db = connection
 
-    async def find(self, wanted: ConversationFilter) -> tuple[list[ConversationRow], int]:
-        count, page, values = self._list_of(wanted)
+    async def find(self, criteria: ConversationFilter) -> tuple[list[ConversationRow], int]:
+        count, page, values = self._list_of(criteria)
         rows, total = await self._db.page(count, page, values, values)
         return [_as_row(row) for row in rows], total
 
-    def _list_of(self, wanted: ConversationFilter, *, mentions: bool = True) -> tuple[str, str, dict[str, Any]]:
+    def _list_of(self, criteria: ConversationFilter, *, mentions: bool = True) -> tuple[str, str, dict[str, Any]]:
         # Return the query that counts, the query for the page, and their values.
         parts: list[str] = []
-        whose = "s.uid = :uid" if wanted.uid else "s.uid <> ''"
-        values = {"uid": wanted.uid, "limit": wanted.limit, "offset": wanted.offset}
-        if wanted.kind in ("", "user"):
-            more = self._conditions(wanted, values, "user")
+        whose = "s.uid = :uid" if criteria.uid else "s.uid <> ''"
+        values = {"uid": criteria.uid, "limit": criteria.limit, "offset": criteria.offset}
+        if criteria.kind in ("", "user"):
+            more = self._conditions(criteria, values, "user")
             parts.append(
                 _OF_USER_SQL.format(source="participants s", id="s.conversation_id", since="0", whose=whose, more=more)
             )
-        if wanted.kind in ("", "group"):
-            more = self._conditions(wanted, values, "group")
+        if criteria.kind in ("", "group"):
+            more = self._conditions(criteria, values, "group")
             source, name, since = "members s", f"'{GROUP_KEY}' || s.guid", "s.joined_after_id"
             parts.append(_OF_USER_SQL.format(source=source, id=name, since=since, whose=whose, more=more))
         union = " UNION ALL ".join(parts)
         dialect = self._db.dialect
-        order = f"ORDER BY {'pinned_at IS NULL' if wanted.uid else 'uid'}, updated_at DESC, last_message_id DESC"
+        order = f"ORDER BY {'pinned_at IS NULL' if criteria.uid else 'uid'}, updated_at DESC, last_message_id DESC"
         page = _PAGE_SQL.format(
             of=union,
             order=f"{order}, conversation_id",
             greatest=dialect.greatest,
             by_index=dialect.by_index("messages_of_conversation"),
-            unread=_from_whom(wanted, "p.uid", "n.sender"),
-            mentions=_from_whom(wanted, "p.uid", "m.sender"),
+            unread=_from_whom(criteria, "p.uid", "n.sender"),
+            mentions=_from_whom(criteria, "p.uid", "m.sender"),
         )
         return (
             f"SELECT count(*) FROM ({union}) AS o",
@@ -88,7 +88,7 @@ class ConversationRows:
             values | {"cap": MAX_COUNTED_MESSAGES, "mentions": mentions},
         )
 
-    def _conditions(self, wanted: ConversationFilter, values: dict[str, Any], kind: str) -> str:
+    def _conditions(self, criteria: ConversationFilter, values: dict[str, Any], kind: str) -> str:
         more = ""
         dialect = self._db.dialect
         table, key, name_of = "groups u", "u.guid = s.guid", "u.guid"
@@ -96,29 +96,29 @@ class ConversationRows:
             name_of = "u.uid"
             table = "participants other JOIN users u ON u.uid = other.uid"
             key = "other.conversation_id = c.conversation_id AND other.uid <> s.uid"
-        if wanted.conversation_id:
+        if criteria.conversation_id:
             more += " AND c.conversation_id = :conversation_id"
-            values["conversation_id"] = wanted.conversation_id
-        if wanted.search:
+            values["conversation_id"] = criteria.conversation_id
+        if criteria.search:
             named = dialect.contains(dialect.lower("u.name"), ":search")
             named = f"({named} OR {dialect.contains(name_of, ':search')})"
             more += f" AND EXISTS (SELECT 1 FROM {table} WHERE {key} AND {named})"
-            values["search"] = fold(wanted.search)
-        if wanted.pinned:
+            values["search"] = fold(criteria.search)
+        if criteria.pinned:
             more += " AND k.pinned_at IS NOT NULL"
-        if wanted.unread:
+        if criteria.unread:
             since = "0" if kind == "user" else "s.joined_after_id"
             unread = _UNREAD_OF_SQL.format(
                 of="c.conversation_id",
                 after=f"{dialect.greatest}(coalesce(k.read_id, 0), coalesce(k.cleared_id, 0), {since})",
                 uid="s.uid",
                 by_index=dialect.by_index("messages_of_conversation"),
-                from_whom=_from_whom(wanted, "s.uid", "n.sender"),
+                from_whom=_from_whom(criteria, "s.uid", "n.sender"),
             )
             more += f" AND EXISTS ({unread})"
         for name, tags, column in (
-            ("tag", wanted.tags, "k.tags"),
-            ("u_tag", wanted.user_tags if kind == "user" else wanted.group_tags, "u.tags"),
+            ("tag", criteria.tags, "k.tags"),
+            ("u_tag", criteria.user_tags if kind == "user" else criteria.group_tags, "u.tags"),
         ):
             if not tags:
                 continue
@@ -130,11 +130,11 @@ class ConversationRows:
                 if column == "k.tags"
                 else f" AND EXISTS (SELECT 1 FROM {table} WHERE {key} AND {found})"
             )
-        if wanted.user_tags and not wanted.group_tags and kind == "group":
+        if criteria.user_tags and not criteria.group_tags and kind == "group":
             more += " AND FALSE"
-        if wanted.group_tags and not wanted.user_tags and kind == "user":
+        if criteria.group_tags and not criteria.user_tags and kind == "user":
             more += " AND FALSE"
-        if wanted.hide_blocked and kind == "user":
+        if criteria.hide_blocked and kind == "user":
             more += (
                 " AND NOT EXISTS (SELECT 1 FROM participants o JOIN blocks b ON (b.uid = s.uid AND b.blocked = o.uid)"
                 " OR (b.blocked = s.uid AND b.uid = o.uid)"
@@ -143,8 +143,8 @@ class ConversationRows:
         return more
 
     async def get(self, conversation_id: ConversationKey, uid: str, kind: str) -> ConversationRow | None:
-        wanted = ConversationFilter(uid, kind=kind, conversation_id=conversation_id, limit=1)
-        _, page, values = self._list_of(wanted)
+        criteria = ConversationFilter(uid, kind=kind, conversation_id=conversation_id, limit=1)
+        _, page, values = self._list_of(criteria)
         rows = await self._db.rows(page, values)
         return _as_row(rows[0]) if rows else None
 
@@ -164,16 +164,16 @@ class ConversationRows:
     async def unread_counts(
         self, uid: str, kind: str = "", of: ConversationKey | None = None, not_from_blocked: bool = False
     ) -> list[tuple[ConversationKey, int]]:
-        wanted = ConversationFilter(
+        criteria = ConversationFilter(
             uid, kind=kind, conversation_id=of, unread=True, not_from_blocked=not_from_blocked, limit=100_000
         )
-        _, page, values = self._list_of(wanted, mentions=False)
+        _, page, values = self._list_of(criteria, mentions=False)
         rows = map(ConversationRow._make, await self._db.long_rows(page, values))
         return [(row.conversation_id, row.unread) for row in rows]
 
 
-def _from_whom(wanted: ConversationFilter, uid: str, sender: str) -> str:
-    return _NOT_FROM_BLOCKED.format(uid=uid, sender=sender) if wanted.not_from_blocked else ""
+def _from_whom(criteria: ConversationFilter, uid: str, sender: str) -> str:
+    return _NOT_FROM_BLOCKED.format(uid=uid, sender=sender) if criteria.not_from_blocked else ""
 
 
 def _as_row(row: Any) -> ConversationRow:

@@ -7,7 +7,7 @@ from typing import Any
 
 from tailwire.server.ports.filters import GroupFilter, Position
 from tailwire.server.ports.records import BanRow, GroupRow, MemberRow
-from tailwire.server.store.sql.conditions import reading_on, starts_with, tagged
+from tailwire.server.store.sql.conditions import has_tag, reading_on, starts_with
 from tailwire.server.store.sql.connection import Connection
 from tailwire.server.store.sql.statements import GROUP_SQL
 
@@ -32,7 +32,7 @@ class GroupRows:
         row = await self._db.first_row(GROUP_SQL, {"key": guid})
         return GroupRow(*row) if row else None
 
-    async def seen_by(self, guid: str, uid: str) -> tuple[GroupRow, MemberRow | None, BanRow | None] | None:
+    async def get_for(self, guid: str, uid: str) -> tuple[GroupRow, MemberRow | None, BanRow | None] | None:
         row = await self._db.first_row(_SEEN_BY_SQL, {"guid": guid, "uid": uid})
         if row is None:
             return None
@@ -40,44 +40,44 @@ class GroupRows:
         group, member, ban = values[:_MEMBER], values[_MEMBER:_BAN], values[_BAN:]
         return GroupRow(*group), MemberRow(*member) if member[0] else None, BanRow(*ban) if ban[0] else None
 
-    async def find(self, wanted: GroupFilter) -> tuple[list[GroupRow], int]:
+    async def find(self, criteria: GroupFilter) -> tuple[list[GroupRow], int]:
         values: list[Any] = []
-        condition = self._condition(wanted, values)
-        by = self._updated if wanted.updated else _SORTS.get(wanted.sort_by, "name")
-        order = f"{by} {'DESC' if wanted.descending else 'ASC'}, guid"
+        condition = self._condition(criteria, values)
+        by = self._updated if criteria.updated else _SORTS.get(criteria.sort_by, "name")
+        order = f"{by} {'DESC' if criteria.descending else 'ASC'}, guid"
         sql = f"SELECT {COLUMNS} FROM groups WHERE {condition} ORDER BY {order} LIMIT ? OFFSET ?"
-        count, page = f"SELECT count(*) FROM groups WHERE {condition}", [*values, wanted.limit, wanted.offset]
+        count, page = f"SELECT count(*) FROM groups WHERE {condition}", [*values, criteria.limit, criteria.offset]
         rows, total = await self._db.page(count, sql, values, page)
         return [GroupRow(*row) for row in rows], total
 
-    async def read_on(self, wanted: GroupFilter, position: Position) -> list[GroupRow]:
+    async def read_on(self, criteria: GroupFilter, position: Position) -> list[GroupRow]:
         values: list[Any] = []
-        condition = self._condition(wanted, values)
-        columns = list(dict.fromkeys((_SORTS[wanted.sort_by], "guid")))
-        end = reading_on(condition, columns, position, wanted.limit, values, descending=wanted.descending)
+        condition = self._condition(criteria, values)
+        columns = list(dict.fromkeys((_SORTS[criteria.sort_by], "guid")))
+        end = reading_on(condition, columns, position, criteria.limit, values, descending=criteria.descending)
         return [GroupRow(*row) for row in await self._db.long_rows(f"SELECT {COLUMNS} FROM groups {end}", values)]
 
     @property
     def _updated(self) -> str:
         return f"{self._db.dialect.greatest}(created_at, updated_at)"
 
-    def _condition(self, wanted: GroupFilter, values: list[Any]) -> str:
+    def _condition(self, criteria: GroupFilter, values: list[Any]) -> str:
         dialect = self._db.dialect
         where = ["TRUE"]
         mine = "guid IN (SELECT guid FROM members WHERE uid = ?)"
-        if wanted.joined:
+        if criteria.joined:
             where.append(mine)
-            values.append(wanted.reader)
-        elif wanted.reader:
+            values.append(criteria.reader)
+        elif criteria.reader:
             where.append(f"(type <> 'private' OR {mine})")
-            values.append(wanted.reader)
-        if wanted.search:
-            where.append(starts_with(dialect, wanted.search_in, wanted.search, values))
-        if wanted.types:
-            where.append(dialect.any_of("type", wanted.types, values))
-        if wanted.tags:
-            where.append(tagged(dialect, "tags", wanted.tags, values))
-        if wanted.updated:
-            where.append(f"{self._updated} {'<=' if wanted.descending else '>='} ?")
-            values.append(wanted.updated)
+            values.append(criteria.reader)
+        if criteria.search:
+            where.append(starts_with(dialect, criteria.search_in, criteria.search, values))
+        if criteria.types:
+            where.append(dialect.any_of("type", criteria.types, values))
+        if criteria.tags:
+            where.append(has_tag(dialect, "tags", criteria.tags, values))
+        if criteria.updated:
+            where.append(f"{self._updated} {'<=' if criteria.descending else '>='} ?")
+            values.append(criteria.updated)
         return " AND ".join(where)

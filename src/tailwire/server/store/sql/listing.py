@@ -41,7 +41,7 @@ from tailwire.server.store.sql.schema import (
     participants,
     saves,
 )
-from tailwire.server.store.sql.statements import compiled
+from tailwire.server.store.sql.statements import compile_text
 
 _GROUP: ColumnElement[str] = literal_column(f"'{GROUP_KEY}'", String)
 _USER: ColumnElement[str] = literal_column("'user'", String)
@@ -89,7 +89,7 @@ def list_messages(shape: tuple[object, ...], dialect: str, part: str = "") -> st
     elif not s.conversation_id and s.reader and s.newer and s.cursor and not s.sent_cursor:
         # Missed messages are a range at the end of each conversation that has new ones.
         query = query.with_hint(messages, "INDEXED BY messages_of_conversation", "sqlite")
-    return compiled(_ordered(query, s, indexed_id), dialect)
+    return compile_text(_ordered(query, s, indexed_id), dialect)
 
 
 def _ordered(query: Query, s: Any, indexed_id: ColumnElement[int]) -> Query:
@@ -180,8 +180,8 @@ def _matching(query: Query, s: Any, dialect: str) -> Query:
     if s.not_from_blocked:
         blocked = exists().where(blocks.c.uid == bindparam("reader"), blocks.c.blocked == m.sender)
         query = query.where(~blocked)
-    for wanted, mark in ((s.unread, marks.c.read_id), (s.undelivered, marks.c.delivered_id)):
-        if wanted:
+    for criteria, mark in ((s.unread, marks.c.read_id), (s.undelivered, marks.c.delivered_id)):
+        if criteria:
             mine = and_(marks.c.conversation_id == m.conversation_id, marks.c.uid == bindparam("reader"))
             known = func.coalesce(select(mark).where(mine).scalar_subquery(), literal_column("0"))
             query = query.where(m.sender != bindparam("reader"), m.category != _ACTION, m.id > known)
@@ -253,7 +253,7 @@ def _readable(*, newer: bool, missed: bool) -> ColumnElement[bool]:
 
 # What a user has not deleted for themselves is always the end of a conversation: its last message, or nothing.
 # Written alike in all dialects.
-LATEST_OF_USER_SQL = compiled(
+LATEST_OF_USER_SQL = compile_text(
     select(func.coalesce(func.max(conversations.c.last_message_id), literal_column("0"))).where(
         conversations.c.conversation_id.in_(_conversations_of(with_new=False)),
         ~exists().where(
@@ -281,31 +281,31 @@ def missed_boundary(dialect: str) -> str:
         _readable(newer=True, missed=True), m.id > bindparam("cursor"), ~announced, others
     )
     query = query.with_hint(messages, "INDEXED BY messages_of_conversation", "sqlite")
-    return compiled(query.order_by(m.id.desc()).suffix_with(text("LIMIT 1 OFFSET :most")), dialect)
+    return compile_text(query.order_by(m.id.desc()).suffix_with(text("LIMIT 1 OFFSET :most")), dialect)
 
 
-def parameters(wanted: MessageFilter, shape: tuple[object, ...]) -> dict[str, object]:
+def filter_parameters(criteria: MessageFilter, shape: tuple[object, ...]) -> dict[str, object]:
     """Return the parameters of a filter for the query of `list_messages`.
 
     Args:
         shape: the filter's shape.
     """
     values: dict[str, object] = {
-        "reader": wanted.reader,
-        "conversation_id": wanted.conversation_id,
-        "since": wanted.since,
-        "cursor": wanted.cursor,
-        "limit": wanted.limit,
+        "reader": criteria.reader,
+        "conversation_id": criteria.conversation_id,
+        "since": criteria.since,
+        "cursor": criteria.cursor,
+        "limit": criteria.limit,
     }
-    for name, listed in (("categories", wanted.categories), ("types", wanted.types)):
+    for name, listed in (("categories", criteria.categories), ("types", criteria.types)):
         for n, value in enumerate(listed):
             values[f"{name}{n}"] = value
     if is_common(shape):
         return values
     for name in _RARE_VALUES:
-        values[name] = getattr(wanted, name)
+        values[name] = getattr(criteria, name)
     for name in ("mentioned", "tags"):
-        values |= {f"{name}{n}": value for n, value in enumerate(getattr(wanted, name))}
+        values |= {f"{name}{n}": value for n, value in enumerate(getattr(criteria, name))}
     return values
 
 

@@ -33,33 +33,33 @@ class MemberRows:
         sql = f"SELECT {_MEMBER} FROM members m WHERE m.uid = ? AND {self._db.dialect.any_of('m.guid', guids, values)}"
         return {row[0]: MemberRow(*row) for row in await self._db.rows(sql, values)}
 
-    async def find(self, wanted: MemberFilter) -> tuple[list[MemberRow], int]:
+    async def find(self, criteria: MemberFilter) -> tuple[list[MemberRow], int]:
         values: list[Any] = []
-        source, condition = self._selected(wanted, values)
-        count, page = f"SELECT count(*) FROM {source} WHERE {condition}", [*values, wanted.limit, wanted.offset]
+        source, condition = self._selected(criteria, values)
+        count, page = f"SELECT count(*) FROM {source} WHERE {condition}", [*values, criteria.limit, criteria.offset]
         sql = f"SELECT {_MEMBER} FROM {source} WHERE {condition} ORDER BY m.uid LIMIT ? OFFSET ?"
         rows, total = await self._db.page(count, sql, values, page)
         return [MemberRow(*row) for row in rows], total
 
-    async def read_on(self, wanted: MemberFilter, position: Position) -> list[MemberRow]:
+    async def read_on(self, criteria: MemberFilter, position: Position) -> list[MemberRow]:
         values: list[Any] = []
-        source, condition = self._selected(wanted, values)
-        end = reading_on(condition, ("m.uid",), position, wanted.limit, values)
+        source, condition = self._selected(criteria, values)
+        end = reading_on(condition, ("m.uid",), position, criteria.limit, values)
         return [MemberRow(*row) for row in await self._db.long_rows(f"SELECT {_MEMBER} FROM {source} {end}", values)]
 
-    def _selected(self, wanted: MemberFilter, values: list[Any]) -> tuple[str, str]:
+    def _selected(self, criteria: MemberFilter, values: list[Any]) -> tuple[str, str]:
         # The tables and the condition.
         dialect = self._db.dialect
-        values.append(wanted.guid)
+        values.append(criteria.guid)
         where = ["m.guid = ?"]
-        if wanted.search:
-            where.append(starts_with(dialect, ("u.name", "u.uid"), wanted.search, values))
-        if wanted.scopes:
-            where.append(dialect.any_of("m.scope", wanted.scopes, values))
-        if wanted.online is not None:
-            found = dialect.any_of("m.uid", wanted.status_of, values)
-            where.append(found if wanted.online else f"NOT ({found})")
-        source = "members m JOIN users u ON u.uid = m.uid" if wanted.search else "members m"
+        if criteria.search:
+            where.append(starts_with(dialect, ("u.name", "u.uid"), criteria.search, values))
+        if criteria.scopes:
+            where.append(dialect.any_of("m.scope", criteria.scopes, values))
+        if criteria.online is not None:
+            found = dialect.any_of("m.uid", criteria.status_of, values)
+            where.append(found if criteria.online else f"NOT ({found})")
+        source = "members m JOIN users u ON u.uid = m.uid" if criteria.search else "members m"
         return source, " AND ".join(where)
 
     async def groups_of(self, uid: str) -> list[str]:
@@ -77,16 +77,16 @@ class MemberRows:
         row = await self._db.first_row(BAN_SQL, (guid, uid))
         return BanRow(*row) if row else None
 
-    async def bans(self, wanted: MemberFilter) -> tuple[list[BanRow], int]:
+    async def bans(self, criteria: MemberFilter) -> tuple[list[BanRow], int]:
         dialect = self._db.dialect
-        values: list[Any] = [wanted.guid]
+        values: list[Any] = [criteria.guid]
         where = ["m.guid = ?"]
-        if wanted.search:
-            where.append(starts_with(dialect, ("u.name", "u.uid"), wanted.search, values))
-        if wanted.scopes:
-            where.append(dialect.any_of("m.scope", wanted.scopes, values))
+        if criteria.search:
+            where.append(starts_with(dialect, ("u.name", "u.uid"), criteria.search, values))
+        if criteria.scopes:
+            where.append(dialect.any_of("m.scope", criteria.scopes, values))
         source = f"bans m JOIN users u ON u.uid = m.uid WHERE {' AND '.join(where)}"
         sql = f"SELECT {_BAN} FROM {source} ORDER BY m.uid LIMIT ? OFFSET ?"
-        page = [*values, wanted.limit, wanted.offset]
+        page = [*values, criteria.limit, criteria.offset]
         rows, total = await self._db.page(f"SELECT count(*) FROM {source}", sql, values, page)
         return [BanRow(*row) for row in rows], total

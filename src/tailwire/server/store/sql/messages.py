@@ -10,7 +10,7 @@ from tailwire.server.ports.conversations import GROUP_KEY, ConversationKey
 from tailwire.server.ports.filters import MessageFilter, is_common
 from tailwire.server.ports.records import ListedRow, MessageRow
 from tailwire.server.store.sql.connection import Connection
-from tailwire.server.store.sql.listing import LATEST_OF_USER_SQL, list_messages, missed_boundary, parameters
+from tailwire.server.store.sql.listing import LATEST_OF_USER_SQL, filter_parameters, list_messages, missed_boundary
 from tailwire.server.store.sql.statements import MESSAGE_BY_MUID_SQL, MESSAGE_SQL
 
 MAX_SEARCHED_CONVERSATIONS = 200
@@ -56,17 +56,17 @@ class MessageRows:
         rows = await self._db.rows("SELECT uid FROM mentions WHERE message_id = ? ORDER BY uid", (message_id,))
         return tuple(row[0] for row in rows)
 
-    async def find(self, wanted: MessageFilter) -> list[ListedRow]:
-        if wanted.search:
-            return await self._search(wanted)
-        shape = wanted.shape()
-        if wanted.limit == 1 and wanted.reader and shape == _NEWEST_SHAPE:
+    async def find(self, criteria: MessageFilter) -> list[ListedRow]:
+        if criteria.search:
+            return await self._search(criteria)
+        shape = criteria.shape()
+        if criteria.limit == 1 and criteria.reader and shape == _NEWEST_SHAPE:
             # The newest message that a reader may see, without a walk through other people's messages.
-            ((latest,),) = await self._db.rows(LATEST_OF_USER_SQL, {"reader": wanted.reader})
+            ((latest,),) = await self._db.rows(LATEST_OF_USER_SQL, {"reader": criteria.reader})
             newest = await self.get(latest)
             return [ListedRow(*[getattr(newest, name) for name in ListedRow._fields])] if newest is not None else []
-        read = self._db.rows if wanted.limit <= MAX_SHORT_PAGE_SIZE and is_common(shape) else self._db.long_rows
-        rows = await read(list_messages(shape, self._db.dialect.name), parameters(wanted, shape))
+        read = self._db.rows if criteria.limit <= MAX_SHORT_PAGE_SIZE and is_common(shape) else self._db.long_rows
+        rows = await read(list_messages(shape, self._db.dialect.name), filter_parameters(criteria, shape))
         return list(map(_listed_row, rows))
 
     async def missed_boundary(self, reader: str, device: str, after: int, most: int) -> int:
@@ -81,16 +81,16 @@ class MessageRows:
                 return int(rows[0][0]) if rows else 0
             width *= BOUNDARY_STEP
 
-    async def _search(self, wanted: MessageFilter) -> list[ListedRow]:
+    async def _search(self, criteria: MessageFilter) -> list[ListedRow]:
         raise NotImplementedError
 
-    async def _searched(self, wanted: MessageFilter) -> list[ConversationKey]:
+    async def _searched(self, criteria: MessageFilter) -> list[ConversationKey]:
         # Return the conversations to search: the index looks them up together with the words. With too many of them,
         # only the words are looked up, and access is checked for each message.
-        if wanted.conversation_id is not None:
-            return [wanted.conversation_id]
-        if not wanted.reader:
+        if criteria.conversation_id is not None:
+            return [criteria.conversation_id]
+        if not criteria.reader:
             return []
-        values = {"reader": wanted.reader, "limit": MAX_SEARCHED_CONVERSATIONS + 1}
+        values = {"reader": criteria.reader, "limit": MAX_SEARCHED_CONVERSATIONS + 1}
         rows = await self._db.rows(_CONVERSATIONS_OF_SQL, values)
         return [row[0] for row in rows] if len(rows) <= MAX_SEARCHED_CONVERSATIONS else []

@@ -9,6 +9,6 @@ metadata = MetaData()
 Id = BigInteger().with_variant(Integer, "sqlite")
 
 
-def short(length: int) -> TypeEngine[str]:
+def short_text(length: int) -> TypeEngine[str]:
     """Return the type of a short text. Lengths are checked where requests come in: no database checks them again."""
     return String(length).with_variant(Text(), "postgresql")

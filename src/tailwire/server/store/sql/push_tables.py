@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Index, Integer, Table, Text, text
 
-from tailwire.server.store.sql.metadata import Id, metadata, short
+from tailwire.server.store.sql.metadata import Id, metadata, short_text
 
 # Tokens by their hashes: a token belongs to one user and one auth token, whose hash is `auth_token`.
 push_tokens = Table(
     "push_tokens",
     metadata,
-    Column("token_hash", short(64), primary_key=True),
-    Column("uid", short(100), nullable=False),
-    Column("auth_token", short(64), nullable=False),
-    Column("platform", short(40), nullable=False),
-    Column("provider", short(10), nullable=False),  # which sender it is for: web, apns or fcm
-    Column("provider_id", short(100), nullable=False, server_default=""),
+    Column("token_hash", short_text(64), primary_key=True),
+    Column("uid", short_text(100), nullable=False),
+    Column("auth_token", short_text(64), nullable=False),
+    Column("platform", short_text(40), nullable=False),
+    Column("provider", short_text(10), nullable=False),  # which sender it is for: web, apns or fcm
+    Column("provider_id", short_text(100), nullable=False, server_default=""),
     Column("token", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
@@ -27,17 +27,17 @@ push_tokens = Table(
 push_preferences = Table(
     "push_preferences",
     metadata,
-    Column("uid", short(100), primary_key=True),
+    Column("uid", short_text(100), primary_key=True),
     Column("preferences", Text, nullable=False, server_default="{}"),
-    Column("timezone", short(64), nullable=False, server_default=""),
+    Column("timezone", short_text(64), nullable=False, server_default=""),
 )
 
 # Conversations that a user has muted, until a time in milliseconds since 1970.
 push_mutes = Table(
     "push_mutes",
     metadata,
-    Column("uid", short(100), primary_key=True),
-    Column("conversation_id", short(210), primary_key=True),
+    Column("uid", short_text(100), primary_key=True),
+    Column("conversation_id", short_text(210), primary_key=True),
     Column("until", BigInteger, nullable=False),
 )
 
@@ -53,9 +53,9 @@ notifications = Table(
     Column("id", Id, primary_key=True),
     Column("message_id", Id, nullable=False),
     Column("reaction_id", Id, nullable=False, server_default="0"),
-    Column("token_hash", short(64), nullable=False),
-    Column("uid", short(100), nullable=False),
-    Column("provider", short(10), nullable=False),
+    Column("token_hash", short_text(64), nullable=False),
+    Column("uid", short_text(100), nullable=False),
+    Column("provider", short_text(10), nullable=False),
     Column("queued_at", BigInteger, nullable=False),
     Column("due_at", BigInteger, nullable=False),
     Column("attempt", Integer, nullable=False, server_default="0"),
@@ -81,6 +81,6 @@ push_progress = Table(
     metadata,
     Column("one", Integer, primary_key=True, autoincrement=False),
     Column("message_id", Id, nullable=False),
-    Column("after_uid", short(100), nullable=False),
+    Column("after_uid", short_text(100), nullable=False),
     Column("reaction_id", Id, nullable=False),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tailwire.server.ports.change_log import Change, ChangeKind, own
+from tailwire.server.ports.change_log import Change, ChangeKind, own_change
 from tailwire.server.ports.conversations import ConversationKey, group_in
 from tailwire.server.ports.records import MessageRow, ReadStateRow
 from tailwire.server.store.sql.change_log import LoggedWrites
@@ -45,7 +45,7 @@ _MAY_BE_PINNED = (
 )
 
 
-def setting(
+def column_setting(
     column: str, conversation: ConversationKey, uid: str, value: int | str | None
 ) -> tuple[str, dict[str, Any]]:
     """Return the statement that sets a column of a user's side of a conversation, and its values.
@@ -58,7 +58,7 @@ def setting(
 
 def list_changed(kind: ChangeKind, conversation: ConversationKey, uid: str, device: str) -> Change:
     """Return the change for a conversation in a user's list."""
-    return own(kind, uid, device, detail=conversation)
+    return own_change(kind, uid, device, detail=conversation)
 
 
 class ReadStateRows:
@@ -79,15 +79,15 @@ class ReadStateRows:
         self, conversation_id: ConversationKey, reader: str, after: int, device: str = ""
     ) -> int:
         changed = list_changed(ChangeKind.LIST_CHANGED, conversation_id, reader, device)
-        return await self._log.run(*setting("read_id", conversation_id, reader, after), changed)
+        return await self._log.run(*column_setting("read_id", conversation_id, reader, after), changed)
 
     async def clear(self, conversation_id: ConversationKey, uid: str, up_to: int, device: str = "") -> int:
         removed = list_changed(ChangeKind.LIST_REMOVED, conversation_id, uid, device)
-        return await self._log.run(*setting("cleared_id", conversation_id, uid, up_to), removed)
+        return await self._log.run(*column_setting("cleared_id", conversation_id, uid, up_to), removed)
 
     async def tag(self, conversation_id: ConversationKey, uid: str, tags: str | None, device: str = "") -> int | None:
         changed = list_changed(ChangeKind.LIST_CHANGED, conversation_id, uid, device)
-        return await self._set_shown("tags", conversation_id, uid, tags, changed)
+        return await self._set_if_listed("tags", conversation_id, uid, tags, changed)
 
     async def pin(
         self, conversation_id: ConversationKey, uid: str, at: int | None, most: int, device: str = ""
@@ -95,9 +95,9 @@ class ReadStateRows:
         kind = ChangeKind.CONVERSATION_UNPINNED if at is None else ChangeKind.CONVERSATION_PINNED
         pinned = list_changed(kind, conversation_id, uid, device)
         also = "" if at is None else f" AND {_MAY_BE_PINNED}"
-        return await self._set_shown("pinned_at", conversation_id, uid, at, pinned, also, most=most)
+        return await self._set_if_listed("pinned_at", conversation_id, uid, at, pinned, also, most=most)
 
-    async def _set_shown(
+    async def _set_if_listed(
         self,
         column: str,
         conversation: ConversationKey,
@@ -107,7 +107,7 @@ class ReadStateRows:
         also: str = "",
         **more: int,
     ) -> int | None:
-        sql, values = setting(column, conversation, uid, value)
+        sql, values = column_setting(column, conversation, uid, value)
         values = {**values, **more, "guid": group_in(conversation)}
         return await self._log.run_if(f"{_IS_SHOWN}{also}", sql, values, change)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Index, Table, Text
 
-from tailwire.server.store.sql.metadata import metadata, short
+from tailwire.server.store.sql.metadata import metadata, short_text
 
 removed_sends = Table(
     "removed_sends",
     metadata,
-    Column("uid", short(100), primary_key=True),
+    Column("uid", short_text(100), primary_key=True),
     Column("muid", Text, primary_key=True),
     Column("at", BigInteger, nullable=False),
     Index("removed_sends_by_time", "at"),

@@ -6,7 +6,7 @@ from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, Table, T
 
 from tailwire.server.store.sql.audit_table import audit
 from tailwire.server.store.sql.change_log_table import change_log, forgotten_changes
-from tailwire.server.store.sql.metadata import Id, metadata, short
+from tailwire.server.store.sql.metadata import Id, metadata, short_text
 from tailwire.server.store.sql.push_tables import (
     notifications,
     push_mutes,
@@ -21,8 +21,8 @@ from tailwire.server.store.sql.upkeep_tables import chores, deliveries, file_use
 app = Table(
     "app",
     metadata,
-    Column("app_id", short(64), primary_key=True),
-    Column("store_name", short(64), nullable=False),
+    Column("app_id", short_text(64), primary_key=True),
+    Column("store_name", short_text(64), nullable=False),
     Column("created_at", BigInteger, nullable=False),
     # The highest id given out when messages were last removed permanently. Ids are not reused.
     Column("last_id", Id, nullable=False, server_default="0"),
@@ -43,7 +43,7 @@ starts = Table(
     "starts",
     metadata,
     Column("number", Id, primary_key=True),
-    Column("mark", short(64), nullable=False, unique=True),
+    Column("mark", short_text(64), nullable=False, unique=True),
     Column("after_id", Id, nullable=False),
     Column("started_at", BigInteger, nullable=False),
     sqlite_autoincrement=True,
@@ -52,11 +52,11 @@ starts = Table(
 api_keys = Table(
     "api_keys",
     metadata,
-    Column("key_hash", short(64), primary_key=True),
-    Column("name", short(100), nullable=False),
-    Column("scope", short(20), nullable=False),
+    Column("key_hash", short_text(64), primary_key=True),
+    Column("name", short_text(100), nullable=False),
+    Column("scope", short_text(20), nullable=False),
     Column("created_at", BigInteger, nullable=False),
-    Column("hint", short(8), nullable=False, server_default=""),
+    Column("hint", short_text(8), nullable=False, server_default=""),
     Column("expires_at", BigInteger),
     Column("used_at", BigInteger),
 )
@@ -64,11 +64,11 @@ api_keys = Table(
 users = Table(
     "users",
     metadata,
-    Column("uid", short(100), primary_key=True),
-    Column("name", short(100), nullable=False),
+    Column("uid", short_text(100), primary_key=True),
+    Column("name", short_text(100), nullable=False),
     Column("avatar", Text),
     Column("link", Text),
-    Column("role", short(100), nullable=False),
+    Column("role", short_text(100), nullable=False),
     Column("status_message", Text),
     Column("metadata", Text),
     Column("tags", Text),
@@ -83,12 +83,12 @@ users = Table(
 auth_tokens = Table(
     "auth_tokens",
     metadata,
-    Column("token_hash", short(64), primary_key=True),
-    Column("uid", short(100), nullable=False),
+    Column("token_hash", short_text(64), primary_key=True),
+    Column("uid", short_text(100), nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("number", Id, nullable=False),
-    Column("hint", short(8), nullable=False, server_default=""),
-    Column("platform", short(100)),
+    Column("hint", short_text(8), nullable=False, server_default=""),
+    Column("platform", short_text(100)),
     Column("user_agent", Text),
     Column("app_info", Text),
     # When the token ends by itself, as a JWT does, which is its own auth token. None if it lasts until it is revoked.
@@ -100,7 +100,7 @@ auth_tokens = Table(
 ended_tokens = Table(
     "ended_tokens",
     metadata,
-    Column("token_hash", short(64), primary_key=True),
+    Column("token_hash", short_text(64), primary_key=True),
     Column("expires_at", BigInteger, nullable=False),
     Index("ended_tokens_by_end", "expires_at"),
 )
@@ -108,19 +108,19 @@ ended_tokens = Table(
 groups = Table(
     "groups",
     metadata,
-    Column("guid", short(100), primary_key=True),
-    Column("name", short(100), nullable=False),
-    Column("type", short(20), nullable=False),
-    Column("password_hash", short(200)),
+    Column("guid", short_text(100), primary_key=True),
+    Column("name", short_text(100), nullable=False),
+    Column("type", short_text(20), nullable=False),
+    Column("password_hash", short_text(200)),
     Column("icon", Text),
-    Column("description", short(255)),
-    Column("owner", short(100)),
+    Column("description", short_text(255)),
+    Column("owner", short_text(100)),
     Column("metadata", Text),
     Column("tags", Text),
     Column("members_count", Integer, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
-    Column("updated_by", short(100)),
+    Column("updated_by", short_text(100)),
     Index("groups_by_name", "name", "guid"),
     Index("groups_by_creation", "created_at", "guid"),
 )
@@ -128,9 +128,9 @@ groups = Table(
 members = Table(
     "members",
     metadata,
-    Column("guid", short(100), primary_key=True),
-    Column("uid", short(100), primary_key=True),
-    Column("scope", short(20), nullable=False),
+    Column("guid", short_text(100), primary_key=True),
+    Column("uid", short_text(100), primary_key=True),
+    Column("scope", short_text(20), nullable=False),
     Column("joined_at", BigInteger, nullable=False),
     Column("joined_after_id", Id, nullable=False),
     Index("members_by_uid", "uid"),
@@ -140,26 +140,26 @@ messages = Table(
     "messages",
     metadata,
     Column("id", Id, primary_key=True, autoincrement=False),
-    Column("conversation_id", short(210), nullable=False),
-    Column("sender", short(100), nullable=False),
-    Column("receiver", short(100), nullable=False),
-    Column("receiver_type", short(10), nullable=False),
-    Column("category", short(20), nullable=False),
-    Column("type", short(100), nullable=False),
-    Column("muid", short(200)),
+    Column("conversation_id", short_text(210), nullable=False),
+    Column("sender", short_text(100), nullable=False),
+    Column("receiver", short_text(100), nullable=False),
+    Column("receiver_type", short_text(10), nullable=False),
+    Column("category", short_text(20), nullable=False),
+    Column("type", short_text(100), nullable=False),
+    Column("muid", short_text(200)),
     Column("parent_id", Id),
     Column("sent_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("delivered_at", BigInteger),
     Column("read_at", BigInteger),
     Column("edited_at", BigInteger),
-    Column("edited_by", short(100)),
+    Column("edited_by", short_text(100)),
     Column("deleted_at", BigInteger),
-    Column("deleted_by", short(100)),
+    Column("deleted_by", short_text(100)),
     Column("body", LargeBinary, nullable=False),
     Column("reply_count", Integer, nullable=False, server_default="0"),
     Column("pinned_at", BigInteger),
-    Column("pinned_by", short(100)),
+    Column("pinned_by", short_text(100)),
     Column("quoted_id", Id),
     # Bits of `records.Trait`, so that filters and views need not parse the body.
     Column("traits", Integer, nullable=False, server_default="0"),
@@ -222,7 +222,7 @@ messages = Table(
 conversations = Table(
     "conversations",
     metadata,
-    Column("conversation_id", short(210), primary_key=True),
+    Column("conversation_id", short_text(210), primary_key=True),
     Column("last_message_id", Id, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     # The message that a list of conversations shows: not an edit, not a reply in a thread.
@@ -236,8 +236,8 @@ conversations = Table(
 participants = Table(
     "participants",
     metadata,
-    Column("uid", short(100), primary_key=True),
-    Column("conversation_id", short(210), primary_key=True),
+    Column("uid", short_text(100), primary_key=True),
+    Column("conversation_id", short_text(210), primary_key=True),
 )
 
 # A user's read state in a conversation: delivered and read ids, the last message that they deleted for themselves
@@ -245,8 +245,8 @@ participants = Table(
 marks = Table(
     "marks",
     metadata,
-    Column("conversation_id", short(210), primary_key=True),
-    Column("uid", short(100), primary_key=True),
+    Column("conversation_id", short_text(210), primary_key=True),
+    Column("uid", short_text(100), primary_key=True),
     Column("delivered_id", Id, nullable=False),
     Column("read_id", Id, nullable=False),
     Column("cleared_id", Id, nullable=False, server_default="0"),
@@ -260,8 +260,8 @@ marks = Table(
 receipts = Table(
     "receipts",
     metadata,
-    Column("conversation_id", short(210), primary_key=True),
-    Column("uid", short(100), primary_key=True),
+    Column("conversation_id", short_text(210), primary_key=True),
+    Column("uid", short_text(100), primary_key=True),
     Column("read", Integer, primary_key=True),
     Column("up_to", Id, primary_key=True),
     Column("at", BigInteger, nullable=False),
@@ -270,18 +270,18 @@ receipts = Table(
 bans = Table(
     "bans",
     metadata,
-    Column("guid", short(100), primary_key=True),
-    Column("uid", short(100), primary_key=True),
-    Column("scope", short(20), nullable=False),
+    Column("guid", short_text(100), primary_key=True),
+    Column("uid", short_text(100), primary_key=True),
+    Column("scope", short_text(20), nullable=False),
     Column("banned_at", BigInteger, nullable=False),
-    Column("banned_by", short(100), nullable=False),
+    Column("banned_by", short_text(100), nullable=False),
 )
 
 blocks = Table(
     "blocks",
     metadata,
-    Column("uid", short(100), primary_key=True),
-    Column("blocked", short(100), primary_key=True),
+    Column("uid", short_text(100), primary_key=True),
+    Column("blocked", short_text(100), primary_key=True),
     Column("at", BigInteger, nullable=False),
     Index("blocks_by_blocked", "blocked"),
 )
@@ -290,8 +290,8 @@ blocks = Table(
 friends = Table(
     "friends",
     metadata,
-    Column("uid", short(100), primary_key=True),
-    Column("friend", short(100), primary_key=True),
+    Column("uid", short_text(100), primary_key=True),
+    Column("friend", short_text(100), primary_key=True),
     Column("at", BigInteger, nullable=False),
 )
 
@@ -300,8 +300,8 @@ reactions = Table(
     metadata,
     Column("id", Id, primary_key=True),
     Column("message_id", Id, nullable=False),
-    Column("reaction", short(100), nullable=False),
-    Column("uid", short(100), nullable=False),
+    Column("reaction", short_text(100), nullable=False),
+    Column("uid", short_text(100), nullable=False),
     Column("reacted_at", BigInteger, nullable=False),
     Index("reactions_once", "message_id", "reaction", "uid", unique=True),
     sqlite_autoincrement=True,
@@ -310,7 +310,7 @@ reactions = Table(
 saves = Table(
     "saves",
     metadata,
-    Column("uid", short(100), primary_key=True),
+    Column("uid", short_text(100), primary_key=True),
     Column("message_id", Id, primary_key=True),
     Column("saved_at", BigInteger, nullable=False),
 )
@@ -318,7 +318,7 @@ saves = Table(
 subscriptions = Table(
     "subscriptions",
     metadata,
-    Column("uid", short(100), primary_key=True),
+    Column("uid", short_text(100), primary_key=True),
     Column("message_id", Id, primary_key=True),
 )
 
@@ -326,8 +326,8 @@ mentions = Table(
     "mentions",
     metadata,
     Column("message_id", Id, primary_key=True),
-    Column("uid", short(100), primary_key=True),
-    Column("conversation_id", short(210), nullable=False, server_default=""),
+    Column("uid", short_text(100), primary_key=True),
+    Column("conversation_id", short_text(210), nullable=False, server_default=""),
     Index("mentions_by_conversation", "uid", "conversation_id", "message_id"),
 )
 
@@ -335,8 +335,8 @@ interactions = Table(
     "interactions",
     metadata,
     Column("message_id", Id, primary_key=True),
-    Column("uid", short(100), primary_key=True),
-    Column("element_id", short(100), primary_key=True),
+    Column("uid", short_text(100), primary_key=True),
+    Column("element_id", short_text(100), primary_key=True),
     Column("at", BigInteger, nullable=False),
 )
 
@@ -344,8 +344,8 @@ flags = Table(
     "flags",
     metadata,
     Column("message_id", Id, primary_key=True),
-    Column("uid", short(100), primary_key=True),
-    Column("reason_id", short(100), nullable=False),
+    Column("uid", short_text(100), primary_key=True),
+    Column("reason_id", short_text(100), nullable=False),
     Column("remark", Text),
     Column("at", BigInteger, nullable=False),
     Index("flags_by_time", "at", "message_id", "uid"),
@@ -354,8 +354,8 @@ flags = Table(
 roles = Table(
     "roles",
     metadata,
-    Column("role", short(100), primary_key=True),
-    Column("name", short(100), nullable=False),
+    Column("role", short_text(100), primary_key=True),
+    Column("name", short_text(100), nullable=False),
     Column("description", Text),
     Column("metadata", Text),
     Column("settings", Text),
@@ -366,8 +366,8 @@ roles = Table(
 restrictions = Table(
     "restrictions",
     metadata,
-    Column("role", short(100), primary_key=True),
-    Column("feature", short(100), primary_key=True),
+    Column("role", short_text(100), primary_key=True),
+    Column("feature", short_text(100), primary_key=True),
     Column("created_at", BigInteger, nullable=False),
 )
 

@@ -1,6 +1,6 @@
 """The most used statements: written in SQLAlchemy Core, compiled at import, and run as text on the driver.
 
-Their text is the same for all databases. Only `compiled` for a dialect may differ.
+Their text is the same for all databases. Only `compile_text` for a dialect may differ.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _DIALECTS = {
 }
 
 
-def compiled(statement: ClauseElement, dialect: str = "sqlite") -> str:
+def compile_text(statement: ClauseElement, dialect: str = "sqlite") -> str:
     """Return a statement as text for the driver, with named parameters."""
     return str(statement.compile(dialect=_DIALECTS[dialect], compile_kwargs={"render_postcompile": True}))
 
@@ -58,23 +58,23 @@ MESSAGE_COLUMNS = (
     messages.c.traits,
 )
 
-KEY_SCOPE_SQL = compiled(
+KEY_SCOPE_SQL = compile_text(
     select(api_keys.c.scope, api_keys.c.expires_at).where(api_keys.c.key_hash == bindparam("hash"))
 )
-TOKEN_OWNER_SQL = compiled(
+TOKEN_OWNER_SQL = compile_text(
     select(auth_tokens.c.uid, auth_tokens.c.created_at, auth_tokens.c.expires_at).where(
         auth_tokens.c.token_hash == bindparam("hash")
     )
 )
-USER_SQL = compiled(select(users).where(users.c.uid == bindparam("key")))
-GROUP_SQL = compiled(select(groups).where(groups.c.guid == bindparam("key")))
-MEMBER_SQL = compiled(select(members).where(members.c.guid == bindparam("of"), members.c.uid == bindparam("who")))
-GROUPS_OF_USER_SQL = compiled(select(members.c.guid).where(members.c.uid == bindparam("who")))
-MESSAGE_SQL = compiled(select(*MESSAGE_COLUMNS).where(messages.c.id == bindparam("key")))
-MESSAGE_BY_MUID_SQL = compiled(
+USER_SQL = compile_text(select(users).where(users.c.uid == bindparam("key")))
+GROUP_SQL = compile_text(select(groups).where(groups.c.guid == bindparam("key")))
+MEMBER_SQL = compile_text(select(members).where(members.c.guid == bindparam("of"), members.c.uid == bindparam("who")))
+GROUPS_OF_USER_SQL = compile_text(select(members.c.guid).where(members.c.uid == bindparam("who")))
+MESSAGE_SQL = compile_text(select(*MESSAGE_COLUMNS).where(messages.c.id == bindparam("key")))
+MESSAGE_BY_MUID_SQL = compile_text(
     select(*MESSAGE_COLUMNS).where(messages.c.sender == bindparam("who"), messages.c.muid == bindparam("key"))
 )
-INSERT_MESSAGE_SQL = compiled(
+INSERT_MESSAGE_SQL = compile_text(
     insert(messages)
     .values({c.name: bindparam(c.name) for c in messages.c if c.name in {
         "id", "conversation_id", "sender", "receiver", "receiver_type", "category", "type", "muid", "parent_id",
@@ -82,10 +82,10 @@ INSERT_MESSAGE_SQL = compiled(
     }})
     .on_conflict_do_nothing()
 )  # fmt: skip
-LAST_MESSAGE_SQL = compiled(
+LAST_MESSAGE_SQL = compile_text(
     select(conversations.c.last_message_id).where(conversations.c.conversation_id == bindparam("conversation"))
 )
-TOUCH_CONVERSATION_SQL = compiled(
+TOUCH_CONVERSATION_SQL = compile_text(
     update(conversations)
     .where(conversations.c.conversation_id == bindparam("conversation"))
     .values(
@@ -96,7 +96,7 @@ TOUCH_CONVERSATION_SQL = compiled(
         updated_at=bindparam("sent_at"),
     )
 )
-START_CONVERSATION_SQL = compiled(
+START_CONVERSATION_SQL = compile_text(
     insert(conversations).values(
         conversation_id=bindparam("conversation"),
         last_message_id=bindparam("id"),
@@ -105,7 +105,7 @@ START_CONVERSATION_SQL = compiled(
         created_at=bindparam("sent_at"),
     )
 )
-MARK_SQL = compiled(
+MARK_SQL = compile_text(
     select(
         marks.c.conversation_id,
         marks.c.uid,
@@ -116,7 +116,7 @@ MARK_SQL = compiled(
         marks.c.pinned_at,
     ).where(marks.c.conversation_id == bindparam("conversation"), marks.c.uid == bindparam("who"))
 )
-ADD_PARTICIPANT_SQL = compiled(
+ADD_PARTICIPANT_SQL = compile_text(
     insert(participants)
     .values(uid=bindparam("uid"), conversation_id=bindparam("conversation_id"))
     .on_conflict_do_nothing()

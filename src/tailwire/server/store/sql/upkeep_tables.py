@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, Table, Text, text
 
-from tailwire.server.store.sql.metadata import Id, metadata, short
+from tailwire.server.store.sql.metadata import Id, metadata, short_text
 
 files = Table(
     "files",
     metadata,
-    Column("name", short(100), primary_key=True),
-    Column("uid", short(100), nullable=False),
-    Column("file_name", short(255), nullable=False),
-    Column("mime_type", short(100), nullable=False),
+    Column("name", short_text(100), primary_key=True),
+    Column("uid", short_text(100), nullable=False),
+    Column("file_name", short_text(255), nullable=False),
+    Column("mime_type", short_text(100), nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("width", Integer),
     Column("height", Integer),
-    Column("thumbnail", short(100)),
+    Column("thumbnail", short_text(100)),
     # Whether it was never referenced, is or was referenced, is condemned, or is removed, so that only its name is kept;
     # and since when nothing refers to it, or since when it is removed.
     Column("used", Integer, nullable=False, server_default="0"),
@@ -37,9 +37,9 @@ files = Table(
 file_uses = Table(
     "file_uses",
     metadata,
-    Column("place", short(10), primary_key=True),
-    Column("key", short(100), primary_key=True),
-    Column("name", short(100), primary_key=True),
+    Column("place", short_text(10), primary_key=True),
+    Column("key", short_text(100), primary_key=True),
+    Column("name", short_text(100), primary_key=True),
     Index("file_uses_by_name", "name"),
 )
 
@@ -47,8 +47,8 @@ file_uses = Table(
 chores = Table(
     "chores",
     metadata,
-    Column("kind", short(10), primary_key=True),
-    Column("key", short(100), primary_key=True),
+    Column("kind", short_text(10), primary_key=True),
+    Column("key", short_text(100), primary_key=True),
     Column("done_id", Id, nullable=False),
     Column("up_to", Id, nullable=False),
     Column("due_at", BigInteger, nullable=False),
@@ -57,11 +57,11 @@ chores = Table(
 webhooks = Table(
     "webhooks",
     metadata,
-    Column("id", short(100), primary_key=True),
-    Column("name", short(100), nullable=False),
+    Column("id", short_text(100), primary_key=True),
+    Column("name", short_text(100), nullable=False),
     Column("url", Text, nullable=False),
     Column("triggers", Text, nullable=False),
-    Column("username", short(100)),
+    Column("username", short_text(100)),
     Column("password", Text),  # encrypted, like the secret; the key is not in the database
     Column("retry", Integer, nullable=False),
     Column("enabled", Integer, nullable=False),
@@ -72,7 +72,7 @@ webhooks = Table(
 webhook_states = Table(
     "webhook_states",
     metadata,
-    Column("webhook", short(100), primary_key=True),
+    Column("webhook", short_text(100), primary_key=True),
     Column("last_success_at", BigInteger),
     Column("last_failure_at", BigInteger),
     Column("last_failure", Text),
@@ -86,8 +86,8 @@ deliveries = Table(
     "deliveries",
     metadata,
     Column("id", Id, primary_key=True),
-    Column("webhook", short(100), nullable=False),
-    Column("trigger", short(100), nullable=False),
+    Column("webhook", short_text(100), nullable=False),
+    Column("trigger", short_text(100), nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("due_at", BigInteger, nullable=False),

@@ -7,7 +7,7 @@ from typing import Any
 
 from tailwire.server.ports.filters import Position, UserFilter
 from tailwire.server.ports.records import UserRow
-from tailwire.server.store.sql.conditions import reading_on, starts_with, tagged
+from tailwire.server.store.sql.conditions import has_tag, reading_on, starts_with
 from tailwire.server.store.sql.connection import Connection
 from tailwire.server.store.sql.statements import USER_SQL
 
@@ -33,46 +33,46 @@ class UserRows:
         row = await self._db.first_row(USER_SQL, {"key": uid})
         return UserRow(*row) if row else None
 
-    async def find(self, wanted: UserFilter) -> tuple[list[UserRow], int]:
+    async def find(self, criteria: UserFilter) -> tuple[list[UserRow], int]:
         values: list[Any] = []
-        condition = self._condition(wanted, values)
-        order = f"{_SORTS.get(wanted.sort_by, 'name')} {'DESC' if wanted.descending else 'ASC'}, uid"
+        condition = self._condition(criteria, values)
+        order = f"{_SORTS.get(criteria.sort_by, 'name')} {'DESC' if criteria.descending else 'ASC'}, uid"
         sql = f"SELECT {COLUMNS} FROM users WHERE {condition} ORDER BY {order} LIMIT ? OFFSET ?"
-        count, page = f"SELECT count(*) FROM users WHERE {condition}", [*values, wanted.limit, wanted.offset]
+        count, page = f"SELECT count(*) FROM users WHERE {condition}", [*values, criteria.limit, criteria.offset]
         rows, total = await self._db.page(count, sql, values, page)
         return [UserRow(*row) for row in rows], total
 
-    async def read_on(self, wanted: UserFilter, position: Position) -> list[UserRow]:
+    async def read_on(self, criteria: UserFilter, position: Position) -> list[UserRow]:
         values: list[Any] = []
-        condition = self._condition(wanted, values)
-        columns = list(dict.fromkeys((_SORTS[wanted.sort_by], "uid")))
-        end = reading_on(condition, columns, position, wanted.limit, values, descending=wanted.descending)
+        condition = self._condition(criteria, values)
+        columns = list(dict.fromkeys((_SORTS[criteria.sort_by], "uid")))
+        end = reading_on(condition, columns, position, criteria.limit, values, descending=criteria.descending)
         return [UserRow(*row) for row in await self._db.long_rows(f"SELECT {COLUMNS} FROM users {end}", values)]
 
-    def _condition(self, wanted: UserFilter, values: list[Any]) -> str:
+    def _condition(self, criteria: UserFilter, values: list[Any]) -> str:
         dialect = self._db.dialect
         where = ["TRUE"]
-        if wanted.deactivated is not None:
-            where.append(f"deactivated_at IS {'NOT ' if wanted.deactivated else ''}NULL")
-        if wanted.search:
-            where.append(starts_with(dialect, wanted.search_in, wanted.search, values))
-        if wanted.uids:
-            where.append(dialect.any_of("uid", wanted.uids, values))
-        if wanted.roles:
-            where.append(dialect.any_of("role", wanted.roles, values))
-        if wanted.tags:
-            where.append(tagged(dialect, "tags", wanted.tags, values))
-        if wanted.friends_only:
+        if criteria.deactivated is not None:
+            where.append(f"deactivated_at IS {'NOT ' if criteria.deactivated else ''}NULL")
+        if criteria.search:
+            where.append(starts_with(dialect, criteria.search_in, criteria.search, values))
+        if criteria.uids:
+            where.append(dialect.any_of("uid", criteria.uids, values))
+        if criteria.roles:
+            where.append(dialect.any_of("role", criteria.roles, values))
+        if criteria.tags:
+            where.append(has_tag(dialect, "tags", criteria.tags, values))
+        if criteria.friends_only:
             where.append("uid IN (SELECT friend FROM friends WHERE uid = ?)")
-            values.append(wanted.reader)
-        if wanted.hide_blocked:
+            values.append(criteria.reader)
+        if criteria.hide_blocked:
             where.append(
                 "uid NOT IN (SELECT blocked FROM blocks WHERE uid = ? UNION SELECT uid FROM blocks WHERE blocked = ?)"
             )
-            values += [wanted.reader, wanted.reader]
-        if wanted.online is not None:
-            found = dialect.any_of("uid", wanted.status_of, values)
-            where.append(found if wanted.online else f"NOT ({found})")
+            values += [criteria.reader, criteria.reader]
+        if criteria.online is not None:
+            found = dialect.any_of("uid", criteria.status_of, values)
+            where.append(found if criteria.online else f"NOT ({found})")
         return " AND ".join(where)
 
     async def store_last_online(self, uid: str, now: int) -> None:

@@ -10,7 +10,7 @@ from unicodedata import category, normalize
 import msgspec
 
 from tailwire.server.ports.conversations import ConversationKey, id_of
-from tailwire.wire.bounds import harmless
+from tailwire.wire.bounds import parseable
 
 MAX_WORD_LENGTH = 500
 MAX_WORD_BYTES = 500_000
@@ -33,12 +33,12 @@ _decode = msgspec.json.Decoder(_Body).decode
 def text_of(body: bytes) -> str:
     """Return the searchable text of a stored message."""
     try:
-        return _decode(harmless(body)).data.text
+        return _decode(parseable(body)).data.text
     except msgspec.ValidationError:
         return ""
 
 
-def place(conversation: ConversationKey) -> str:
+def conversation_word(conversation: ConversationKey) -> str:
     """Return the word that stands for a conversation in the full-text index.
 
     It is derived from the id that clients see, which two conversations may share: the index only narrows the search,

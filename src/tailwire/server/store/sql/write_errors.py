@@ -38,7 +38,7 @@ class WriteErrors:
         """Call a function after each transaction that could not be written."""
         self._on_failure = call
 
-    def failed(self, error: BaseException, *, unknown: bool = False) -> Refused:
+    def record_failure(self, error: BaseException, *, unknown: bool = False) -> Refused:
         """Record a transaction that could not be written, and return the refusal for its callers.
 
         Args:
@@ -53,7 +53,7 @@ class WriteErrors:
         self._on_failure()
         return Refused("ERR_UNAVAILABLE", _OUTCOME_UNKNOWN if unknown else _NOTHING_STORED, retry_after=wait)
 
-    def succeeded(self) -> None:
+    def record_success(self) -> None:
         """Record that a transaction was written."""
         if self.current:
             log.warning("the store writes again; %d transactions failed", self._failed)

@@ -34,8 +34,8 @@ class Annotations(AnnotationRows):
                     return 0
             sql = "UPDATE messages SET pinned_at = ?, pinned_by = ?, updated_at = ? WHERE id = ?"
             c.execute(sql, (now if pinned else None, act.by if pinned else None, now, message.id))
-            noted = change_log.pin(message.conversation_id, message.id, act.by, act.device, pinned=pinned)
-            return self._log.add(c, noted, now)
+            pinning = change_log.pin(message.conversation_id, message.id, act.by, act.device, pinned=pinned)
+            return self._log.add(c, pinning, now)
 
         return await self._db.write(change)
 
@@ -49,16 +49,18 @@ class Annotations(AnnotationRows):
                 return 0
             c.execute("INSERT OR REPLACE INTO saves VALUES (?, ?, ?)", (uid, message_id, now))
             self._db.after_commit(lambda: self._savers.add(uid))
-            return self._log.add(c, change_log.own(ChangeKind.SAVED, uid, act.device, message_id=message_id), now)
+            return self._log.add(
+                c, change_log.own_change(ChangeKind.SAVED, uid, act.device, message_id=message_id), now
+            )
 
         return await self._db.write(add)
 
     async def saved_at(self, first: int, last: int, uid: str) -> dict[int, int]:
         return await super().saved_at(first, last, uid) if uid in self._savers else {}
 
-    async def subscribe(self, act: MessageAct, *, wanted: bool) -> None:
+    async def subscribe(self, act: MessageAct, *, following: bool) -> None:
         sql = "INSERT INTO subscriptions (uid, message_id) VALUES (?, ?) ON CONFLICT DO NOTHING"
-        if not wanted:
+        if not following:
             sql = "DELETE FROM subscriptions WHERE uid = ? AND message_id = ?"
 
         def change(c: sqlite3.Connection) -> None:

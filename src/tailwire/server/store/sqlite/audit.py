@@ -60,11 +60,11 @@ class Audit(AuditRows):
                 self._insert(c, entry)
             return result
 
-        def ended(ended: asyncio.Future[T]) -> None:
+        def on_ended(ended: asyncio.Future[T]) -> None:
             if ended.cancelled() or ended.exception() is not None or not written:
                 entry.taken = False
 
-        future.add_done_callback(ended)
+        future.add_done_callback(on_ended)
         return both
 
     def add(self, entry: AuditEntry) -> Awaitable[None]:

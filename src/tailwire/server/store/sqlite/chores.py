@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Callable
 
 from tailwire.server.ports.world import World
-from tailwire.server.store.sql.bodies import scrubbed
+from tailwire.server.store.sql.bodies import without_user
 from tailwire.server.store.sqlite.database import Database
 
 ROWS_PER_STEP = 1000
@@ -35,7 +35,7 @@ class Chores:
     def on_added(self, call: Callable[[], None]) -> None:
         self._on_added = call
 
-    def added(self) -> None:
+    def report_added(self) -> None:
         """Report after the commit of this operation that there may be something to clean up."""
         self._db.after_commit(self._report)
 
@@ -113,7 +113,7 @@ def _forget_user(c: sqlite3.Connection, uid: str, done: int, up_to: int) -> int 
     sql = "SELECT id, body FROM messages WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"
     rows = c.execute(sql, (done, up_to, ROWS_PER_STEP)).fetchall()
     for number, body in rows:
-        scrubbed_body = scrubbed(body, uid)
+        scrubbed_body = without_user(body, uid)
         if scrubbed_body is not None:
             c.execute("UPDATE messages SET body = ? WHERE id = ?", (scrubbed_body, number))
     return rows[-1][0] if rows else None

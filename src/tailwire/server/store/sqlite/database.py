@@ -13,7 +13,7 @@ from tailwire.server.store.sql.connection import Parameters
 from tailwire.server.store.sql.folding import fold
 from tailwire.server.store.sqlite.checkpoints import Checkpoints
 from tailwire.server.store.sqlite.dialect import SqliteDialect
-from tailwire.server.store.sqlite.readers import Readers, ShortReads, TooLong
+from tailwire.server.store.sqlite.readers import Readers, ReadTooLong, ShortReads
 from tailwire.server.store.sqlite.writer import Operation, Writer
 
 T = TypeVar("T")
@@ -70,7 +70,7 @@ class Database:
 
         try:
             return self._short.read(read)
-        except TooLong:
+        except ReadTooLong:
             return await self.readers.read(read)
 
     async def long_rows(self, sql: str, parameters: Parameters = ()) -> list[Any]:

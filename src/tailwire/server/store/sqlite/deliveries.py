@@ -137,7 +137,7 @@ class Deliveries(DeliveryRows):
         await self._db.write(give)
 
     async def send_again(self, webhook_id: str, ids: Sequence[int]) -> int:
-        def again(c: sqlite3.Connection) -> int:
+        def make_due(c: sqlite3.Connection) -> int:
             done = 0
             for delivery_id in ids:
                 sql: Any = "SELECT failed_at FROM deliveries WHERE id = ? AND webhook = ?"
@@ -154,7 +154,7 @@ class Deliveries(DeliveryRows):
                     self._waiting[webhook_id] += 1
             return done
 
-        return await self._db.write(again)
+        return await self._db.write(make_due)
 
     async def forget_old_failures(self, now: int) -> None:
         def forget(c: sqlite3.Connection) -> None:
@@ -163,7 +163,7 @@ class Deliveries(DeliveryRows):
 
         await self._db.write(forget)
 
-    def forget(self, c: sqlite3.Connection, webhook_id: str) -> None:
+    def remove_all(self, c: sqlite3.Connection, webhook_id: str) -> None:
         """Delete the deliveries of a webhook within the operation that removes it."""
         c.execute("DELETE FROM deliveries WHERE webhook = ?", (webhook_id,))
         c.execute("DELETE FROM webhook_states WHERE webhook = ?", (webhook_id,))

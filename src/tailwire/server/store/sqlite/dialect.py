@@ -19,8 +19,8 @@ class SqliteDialect:
     def contains(self, text: str, part: str) -> str:
         return f"instr({text}, {part}) > 0"
 
-    def any_of(self, column: str, wanted: Sequence[str] | Sequence[int], values: list[Any]) -> str:
-        values.append(json.dumps(list(wanted)))
+    def any_of(self, column: str, selected: Sequence[str] | Sequence[int], values: list[Any]) -> str:
+        values.append(json.dumps(list(selected)))
         return f"{column} IN (SELECT value FROM json_each(?))"
 
     def texts(self, column: str) -> str:

@@ -47,7 +47,7 @@ class Files(FileRows):
                 return FileResult.OVER_QUOTA
             sql = f"INSERT INTO files ({COLUMNS}, used, unused_since) VALUES ({_PLACEHOLDERS}, 0, ?)"
             c.execute(sql, (*dataclasses.astuple(file), file.created_at))
-            self._chores.added()
+            self._chores.report_added()
             return FileResult.STORED
 
         return await self._db.write(add)
@@ -71,7 +71,7 @@ class Files(FileRows):
 
         def discard(c: sqlite3.Connection) -> None:
             c.executemany(sql, [(name,) for name in names])
-            self._chores.added()
+            self._chores.report_added()
 
         await self._db.write(discard)
 
@@ -82,13 +82,13 @@ class Files(FileRows):
             place: `message`, `user` or `group`.
             key: the id, uid or guid.
         """
-        wanted, key = set(names), str(key)
+        criteria, key = set(names), str(key)
         rows = c.execute("SELECT name FROM file_uses WHERE place = ? AND key = ?", (place, key)).fetchall()
         known = {row[0] for row in rows}
-        for name in wanted - known:
+        for name in criteria - known:
             if c.execute(_USE_SQL, (name,)).rowcount:
                 c.execute("INSERT INTO file_uses VALUES (?, ?, ?)", (place, key, name))
-        for name in known - wanted:
+        for name in known - criteria:
             c.execute("DELETE FROM file_uses WHERE place = ? AND key = ? AND name = ?", (place, key, name))
             self._release(c, name)
 
@@ -98,4 +98,4 @@ class Files(FileRows):
             " AND NOT EXISTS (SELECT 1 FROM file_uses WHERE name = ?)"
         )
         if c.execute(sql, (self._world.seconds(), name, name)).rowcount:
-            self._chores.added()
+            self._chores.report_added()

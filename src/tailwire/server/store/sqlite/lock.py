@@ -14,7 +14,7 @@ MAX_HOLDER_BYTES = 300
 _LOCKED_BYTE = 1 << 30  # Windows hides a locked range from other processes: lock a byte far after the text
 
 
-class InUse(OSError):
+class DatabaseInUse(OSError):
     """Another server uses the database."""
 
 
@@ -40,7 +40,7 @@ class ServerLock:
         database: the file. Its folder must exist.
 
     Raises:
-        InUse: another process holds the lock.
+        DatabaseInUse: another process holds the lock.
         OSError: the lock file cannot be created.
     """
 
@@ -53,12 +53,12 @@ class ServerLock:
             os.lseek(self._descriptor, 0, os.SEEK_SET)
             holder = os.read(self._descriptor, MAX_HOLDER_BYTES).decode("utf-8", "replace").strip() or "another process"
             os.close(self._descriptor)
-            raise InUse(
+            raise DatabaseInUse(
                 f"{database.parent} is in use by {holder}: stop that server, or use another --data folder"
             ) from e
-        self.note(f"pid {os.getpid()}")
+        self.write_holder(f"pid {os.getpid()}")
 
-    def note(self, holder: str) -> None:
+    def write_holder(self, holder: str) -> None:
         """Write the holder, whom the error message of another server names, into the file."""
         if self._descriptor is not None:
             os.ftruncate(self._descriptor, 0)

@@ -13,7 +13,7 @@ from tailwire.server.ports.filters import MessageFilter
 from tailwire.server.ports.records import Draft, Edited, ListedRow, MessageRow, Stored, Trait
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupAct, MessageAct
-from tailwire.server.store.sql.listing import list_messages, parameters
+from tailwire.server.store.sql.listing import filter_parameters, list_messages
 from tailwire.server.store.sql.messages import MessageRows
 from tailwire.server.store.sql.removed_sends import IS_REMOVED_SQL
 from tailwire.server.store.sql.statements import (
@@ -27,7 +27,7 @@ from tailwire.server.store.sql.statements import (
 )
 from tailwire.server.store.sqlite.database import Database
 from tailwire.server.store.sqlite.files import Files
-from tailwire.server.store.sqlite.search_index import SearchIndex, match
+from tailwire.server.store.sqlite.search_index import SearchIndex, match_query
 from tailwire.server.store.sqlite.standings import may_act, may_change
 from tailwire.server.store.sqlite.webhooks import Webhooks
 
@@ -83,11 +83,11 @@ class Messages(MessageRows):
             row = c.execute(MESSAGE_BY_MUID_SQL, {"who": d.sender, "key": d.muid}).fetchone()
             return Stored(MessageRow(*row), new=False)
         self._db.last_id = message_id
-        shown = 1 if d.shown and d.parent_id is None else 0
-        place = {"conversation": d.conversation_id, "id": message_id, "sent_at": d.sent_at, "shown": shown}
+        is_shown = 1 if d.shown and d.parent_id is None else 0
+        place = {"conversation": d.conversation_id, "id": message_id, "sent_at": d.sent_at, "shown": is_shown}
         before = c.execute(LAST_MESSAGE_SQL, place).fetchone()
         if c.execute(TOUCH_CONVERSATION_SQL, place).rowcount != 1:
-            c.execute(START_CONVERSATION_SQL, {**place, "shown_id": message_id if shown else 0})
+            c.execute(START_CONVERSATION_SQL, {**place, "shown_id": message_id if is_shown else 0})
             if d.receiver_type == "user":
                 for uid in {d.sender, d.receiver}:
                     c.execute(ADD_PARTICIPANT_SQL, {"uid": uid, "conversation_id": d.conversation_id})
@@ -105,13 +105,13 @@ class Messages(MessageRows):
         self._webhooks.enqueue(c, d.events, row)
         return Stored(row, new=True, before=before[0] if before else 0)
 
-    async def _search(self, wanted: MessageFilter) -> list[ListedRow]:
+    async def _search(self, criteria: MessageFilter) -> list[ListedRow]:
         await self._index.update_all()
-        asked = match(wanted.search, await self._searched(wanted))
-        if not asked:
+        expression = match_query(criteria.search, await self._searched(criteria))
+        if not expression:
             return []
-        shape = wanted.shape()
-        values = parameters(wanted, shape) | {"search": asked}
+        shape = criteria.shape()
+        values = filter_parameters(criteria, shape) | {"search": expression}
         rows = await self._db.long_rows(list_messages(shape, self._db.dialect.name), values)
         return list(map(ListedRow._make, rows))
 

@@ -9,7 +9,7 @@ from tailwire.server import private_files
 MOVED_SUFFIX = ".moved"
 
 
-class Moved(OSError):
+class DatabaseMoved(OSError):
     """The database was moved to PostgreSQL."""
 
 
@@ -31,11 +31,11 @@ def refuse_if_moved(database: Path) -> None:
     """Raise an error if a database has the mark.
 
     Raises:
-        Moved: the database has the mark.
+        DatabaseMoved: the database has the mark.
     """
     mark = mark_path(database)
     if mark.exists():
-        raise Moved(
+        raise DatabaseMoved(
             f"{database} was moved to PostgreSQL: name that database in the setting `database`. To go back to the file,"
             f" without what was written since the move, remove {mark}"
         )

@@ -53,7 +53,7 @@ class Pruning(PruningRows):
             c.execute(KEEP_HIGHEST_SQL)
             c.execute(f"DELETE FROM change_log WHERE {OF_PRUNED_MESSAGES_CONDITION}")
             add_chore(c, REMOVED_WORDS, "", 0, 0)
-            self._chores.added()
+            self._chores.report_added()
 
         await self._db.write(end)
 
@@ -63,7 +63,7 @@ class Pruning(PruningRows):
             names = c.execute(sql, (before, limit)).fetchall()
             c.executemany(f"UPDATE files SET used = {CONDEMNED}, unused_since = 0 WHERE name = ?", names)
             c.executemany("DELETE FROM file_uses WHERE name = ?", names)
-            self._chores.added()
+            self._chores.report_added()
             return len(names)
 
         return await self._db.write(condemn)

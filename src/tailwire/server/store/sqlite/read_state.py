@@ -49,7 +49,7 @@ class ReadState(ReadStateRows):
         device: str = "",
         events: Sequence[Event] = (),
     ) -> ReadStateChange | None:
-        def note(c: sqlite3.Connection) -> ReadStateChange | None:
+        def mark(c: sqlite3.Connection) -> ReadStateChange | None:
             c.execute(_CREATE_SQL, (conversation_id, reader))
             where = "WHERE conversation_id = ? AND uid = ?"
             sql = f"SELECT delivered_id, read_id FROM marks {where}"
@@ -68,7 +68,7 @@ class ReadState(ReadStateRows):
             receipt = change_log.receipt(conversation_id, up_to, reader, device, sender, read=read)
             change_number = self._log.add(c, receipt, now)
             if not group:
-                _note_times(c, conversation_id, reader, known, up_to, now, read)
+                _record_times(c, conversation_id, reader, known, up_to, now, read)
                 return ReadStateChange(number=change_number)
             by_all: list[tuple[str, int, bool, int]] = []
             for kind, before in ((False, delivered_id), (True, read_id)):
@@ -76,19 +76,19 @@ class ReadState(ReadStateRows):
                     continue
                 sql = "INSERT INTO receipts VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
                 c.execute(sql, (conversation_id, reader, int(kind), up_to, now))
-                for reached, number in _note_all(c, conversation_id, group, reader, before, up_to, now, kind):
+                for reached, number in _record_all(c, conversation_id, group, reader, before, up_to, now, kind):
                     change = change_log.receipt_of_all(conversation_id, number, reader, reached, read=kind)
                     by_all.append((reached, number, kind, self._log.add(c, change, now)))
             return ReadStateChange(tuple(by_all), change_number)
 
-        return await self._db.write(note)
+        return await self._db.write(mark)
 
     async def clear(self, conversation_id: ConversationKey, uid: str, up_to: int, device: str = "") -> int:
         self._clearers.add(uid)  # before the commit, so that nobody reads in between that there is nothing to look up
         return await super().clear(conversation_id, uid, up_to, device)
 
 
-def _note_times(
+def _record_times(
     c: sqlite3.Connection, conversation: str, reader: str, known: int, up_to: int, now: int, read: bool
 ) -> None:
     times = "delivered_at = coalesce(delivered_at, :now)" + (", read_at = :now" if read else "")
@@ -100,7 +100,7 @@ def _note_times(
     )
 
 
-def _note_all(
+def _record_all(
     c: sqlite3.Connection, conversation: str, guid: str, reader: str, known: int, up_to: int, now: int, read: bool
 ) -> list[tuple[str, int]]:
     # Find what all members but the sender have now received or read: up to the lowest id among them. A member counts

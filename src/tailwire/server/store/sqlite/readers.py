@@ -39,7 +39,7 @@ MAX_SHORT_CHECKS = 10  # a read in the event loop's thread ends after this many 
 _yield_processor: Callable[[], None] = getattr(os, "sched_yield", lambda: None)
 
 
-class TooLong(Exception):
+class ReadTooLong(Exception):
     """A read would have taken longer than it may in the event loop's thread."""
 
 
@@ -182,14 +182,14 @@ class ShortReads:
         """Run a read.
 
         Raises:
-            TooLong: it takes longer than about a millisecond. Nothing was returned.
+            ReadTooLong: it takes longer than about a millisecond. Nothing was returned.
         """
         self._checks_left = MAX_SHORT_CHECKS
         try:
             return job(self._connection)
         except sqlite3.OperationalError as e:
             if was_interrupted(e):
-                raise TooLong from e
+                raise ReadTooLong from e
             raise
         finally:
             self._checks_left = None

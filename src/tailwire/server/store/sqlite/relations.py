@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from tailwire.server.ports.change_log import ChangeKind, own
+from tailwire.server.ports.change_log import ChangeKind, own_change
 from tailwire.server.ports.records import Event
 from tailwire.server.ports.world import World
 from tailwire.server.store.sql.relations import BlockRows, FriendRows
@@ -43,7 +43,7 @@ class Blocks(BlockRows):
             )
             self._webhooks.enqueue(c, events, None)
             self._db.after_commit(lambda: self._pairs.update((uid, b) for b in blocked))
-            return self._note(c, added, uid, device)
+            return self._log_change(c, added, uid, device)
 
         return await self._db.write(add)
 
@@ -52,12 +52,12 @@ class Blocks(BlockRows):
             removed = c.executemany("DELETE FROM blocks WHERE uid = ? AND blocked = ?", [(uid, b) for b in blocked])
             self._webhooks.enqueue(c, events, None)
             self._db.after_commit(lambda: self._pairs.difference_update((uid, b) for b in blocked))
-            return self._note(c, removed, uid, device)
+            return self._log_change(c, removed, uid, device)
 
         return await self._db.write(remove)
 
-    def _note(self, c: sqlite3.Connection, done: sqlite3.Cursor, uid: str, device: str) -> int:
-        change = own(ChangeKind.BLOCKS, uid, device)
+    def _log_change(self, c: sqlite3.Connection, done: sqlite3.Cursor, uid: str, device: str) -> int:
+        change = own_change(ChangeKind.BLOCKS, uid, device)
         return self._log.add(c, change, self._world.seconds()) if done.rowcount > 0 else 0
 
 

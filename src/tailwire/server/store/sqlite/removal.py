@@ -88,7 +88,7 @@ class Removal:
                 c.execute("UPDATE files SET uid = '', file_name = 'file' WHERE uid = ?", (uid,))
                 add_chore(c, REMOVED_USER, uid, self._db.last_id, 0)
             self._files.use(c, "user", uid, ())
-            self._chores.added()
+            self._chores.report_added()
             tokens = self._tokens.end(c, "uid = ?", (uid,))
             for table in TABLES_OF_USER:
                 c.execute(f"DELETE FROM {table} WHERE uid = ?", (uid,))

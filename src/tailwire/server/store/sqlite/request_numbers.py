@@ -48,11 +48,11 @@ class RequestNumbers:
             self._store(c, number)
             return result
 
-        def ended(ended: asyncio.Future[T]) -> None:
+        def on_ended(ended: asyncio.Future[T]) -> None:
             if ended.cancelled() or ended.exception() is not None:
                 number.taken = False
 
-        future.add_done_callback(ended)
+        future.add_done_callback(on_ended)
         return both
 
     async def store_number(self, number: RequestNumber) -> None:

@@ -9,7 +9,7 @@ import sqlite3
 from tailwire.server.ports.conversations import ConversationKey
 from tailwire.server.ports.records import Trait
 from tailwire.server.ports.world import World
-from tailwire.server.store.sql.words import place, text_of
+from tailwire.server.store.sql.words import conversation_word, text_of
 from tailwire.server.store.sqlite.chores import REMOVED_WORDS, Chores, add_chore
 from tailwire.server.store.sqlite.database import Database
 
@@ -51,7 +51,7 @@ class SearchIndex:
         loop = asyncio.get_running_loop()
         wait = self._written_at + IDLE_SECONDS - loop.time()
         if wait <= 0.001 and not self._db.writer.busy:
-            self._db.write(self._index_some).add_done_callback(_retrieve)
+            self._db.write(self._index_batch).add_done_callback(_retrieve)
             wait = 0.0
         if self._db.writer.errors.current:
             wait = RETRY_AFTER_SECONDS
@@ -66,9 +66,9 @@ class SearchIndex:
     async def update_all(self) -> None:
         """Index all messages."""
         while self._indexed_id < self._db.last_id:
-            await self._db.write(self._index_some)
+            await self._db.write(self._index_batch)
 
-    def _index_some(self, c: sqlite3.Connection) -> None:
+    def _index_batch(self, c: sqlite3.Connection) -> None:
         begin = self._indexed_id
         rows = c.execute(
             "SELECT id, conversation_id, body, traits, deleted_at FROM messages WHERE id > ? ORDER BY id LIMIT ?",
@@ -80,7 +80,7 @@ class SearchIndex:
         c.executemany(
             "INSERT INTO messages_fts (rowid, text, place) VALUES (?, ?, ?)",
             [
-                (number, text_of(body), place(conversation))
+                (number, text_of(body), conversation_word(conversation))
                 for number, conversation, body, traits, deleted in rows
                 if traits & Trait.SEARCHABLE and not deleted
             ],
@@ -93,12 +93,12 @@ class SearchIndex:
         """Update the words of a message, within the operation that changed or deleted (`after` is None) it."""
         if number > self._indexed_id:
             return
-        words, where = text_of(before), place(conversation)
+        words, where = text_of(before), conversation_word(conversation)
         if words:
             sql = "INSERT INTO messages_fts (messages_fts, rowid, text, place) VALUES ('delete', ?, ?, ?)"
             c.execute(sql, (number, words, where))
             add_chore(c, REMOVED_WORDS, "", 0, self._world.seconds() + ERASE_WORDS_AFTER_SECONDS)
-            self._chores.added()
+            self._chores.report_added()
         if after is not None and text_of(after):
             sql = "INSERT INTO messages_fts (rowid, text, place) VALUES (?, ?, ?)"
             c.execute(sql, (number, text_of(after), where))
@@ -107,7 +107,7 @@ class SearchIndex:
         self._indexed_id = int(c.execute("SELECT coalesce(max(id), 0) FROM messages_fts_docsize").fetchone()[0])
 
 
-def match(words: str, conversations: list[ConversationKey]) -> str:
+def match_query(words: str, conversations: list[ConversationKey]) -> str:
     """Return the query of the full-text index: all words, the last one as a prefix, in the given conversations.
 
     Returns:
@@ -116,7 +116,7 @@ def match(words: str, conversations: list[ConversationKey]) -> str:
     found = _WORD.findall(words)
     if not found:
         return ""
-    asked = "text : (" + " AND ".join(f'"{w}"' for w in found) + "*)"
+    expression = "text : (" + " AND ".join(f'"{w}"' for w in found) + "*)"
     if conversations:
-        asked += " AND place : (" + " OR ".join(f'"{place(c)}"' for c in conversations) + ")"
-    return asked
+        expression += " AND place : (" + " OR ".join(f'"{conversation_word(c)}"' for c in conversations) + ")"
+    return expression

@@ -35,7 +35,7 @@ from tailwire.server.store.sqlite.lock import ServerLock
 from tailwire.server.store.sqlite.measures import Measures
 from tailwire.server.store.sqlite.members import Members
 from tailwire.server.store.sqlite.messages import Messages
-from tailwire.server.store.sqlite.moved import Moved, refuse_if_moved
+from tailwire.server.store.sqlite.moved import DatabaseMoved, refuse_if_moved
 from tailwire.server.store.sqlite.pruning import Pruning
 from tailwire.server.store.sqlite.reactions import Reactions
 from tailwire.server.store.sqlite.read_state import ReadState
@@ -147,7 +147,7 @@ class SqliteStore:
         except BaseException as e:
             if lock is not None:
                 lock.release()
-            if isinstance(e, DBAPIError | sqlite3.Error | OSError) and not isinstance(e, Moved):
+            if isinstance(e, DBAPIError | sqlite3.Error | OSError) and not isinstance(e, DatabaseMoved):
                 raise OSError(f"the database {path} cannot be used: {getattr(e, 'orig', e)}") from e
             raise
 

@@ -44,7 +44,7 @@ class Webhooks(WebhookRows):
     async def remove(self, webhook_id: str) -> bool:
         def remove(c: sqlite3.Connection) -> bool:
             gone = c.execute("DELETE FROM webhooks WHERE id = ?", (webhook_id,)).rowcount == 1
-            self._deliveries.forget(c, webhook_id)
+            self._deliveries.remove_all(c, webhook_id)
             self._cache_triggers(c)
             return gone
 
@@ -65,11 +65,11 @@ class Webhooks(WebhookRows):
             row: the message of events that have no data of their own.
         """
         for event in events:
-            wanted = self._by_trigger.get(event.trigger)
-            if not wanted:
+            criteria = self._by_trigger.get(event.trigger)
+            if not criteria:
                 continue
             data = event.data if event.data is not None else b'{"message":%b}' % (row.json() if row else b"null")
-            for webhook in wanted:
+            for webhook in criteria:
                 self._deliveries.enqueue(c, webhook, event.trigger, data)
             if self._on_queued is not None:
                 self._db.after_commit(self._on_queued)

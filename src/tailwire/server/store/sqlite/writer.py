@@ -99,13 +99,13 @@ class Writer:
             try:
                 results = await loop.run_in_executor(self._executor, self._commit, [op for op, _ in batch])
             except Exception as e:  # noqa: BLE001 - the result of each operation of the batch
-                results = [(False, self.errors.failed(e) if is_file_error(e) else e)] * len(batch)
+                results = [(False, self.errors.record_failure(e) if is_file_error(e) else e)] * len(batch)
             else:
                 failure = next((r for good, r in results if not good and is_file_error(r)), None)
                 if failure is None:
-                    self.errors.succeeded()
+                    self.errors.record_success()
                 else:
-                    refusal = self.errors.failed(failure)
+                    refusal = self.errors.record_failure(failure)
                     results = [(good, r if good or not is_file_error(r) else refusal) for good, r in results]
             follow, self._after = self._after, []  # without those of operations that were rolled back
             for call in follow:
@@ -129,9 +129,9 @@ class Writer:
             if len(operations) == 1:
                 return [(False, e)]
             # One failed after it had changed something: run each in its own transaction, so that it fails alone.
-            return [self._alone(operation) for operation in operations]
+            return [self._run_alone(operation) for operation in operations]
 
-    def _alone(self, operation: Operation[Any]) -> tuple[bool, Any]:
+    def _run_alone(self, operation: Operation[Any]) -> tuple[bool, Any]:
         try:
             return self._commit([operation])[0]
         except Exception as e:  # noqa: BLE001 - a file error: the operations before it are stored
@@ -145,13 +145,13 @@ class Writer:
         connection.execute("BEGIN IMMEDIATE")
         try:
             for operation in operations:
-                before, said = connection.total_changes, len(self._after)
+                before, callbacks = connection.total_changes, len(self._after)
                 try:
                     results.append((True, operation(connection)))
                 except Exception as e:
                     if connection.total_changes != before or is_file_error(e):
                         raise
-                    del self._after[said:]
+                    del self._after[callbacks:]
                     results.append((False, e))
             connection.execute("COMMIT")
         except BaseException:

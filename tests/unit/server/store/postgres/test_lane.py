@@ -81,7 +81,7 @@ def row(ids: list[int], first: int, last: int, answers: str | None = None) -> di
     return {"ids": ids, "befores": [0] * len(ids), "answers": answers, "first": first, "last": last}
 
 
-async def opened(*answers: Any) -> tuple[Lane, list[PlayedConnection]]:
+async def open_lane(*answers: Any) -> tuple[Lane, list[PlayedConnection]]:
     """Return a lane, and the connections that it makes: all answer from the same list."""
     left, made = list(answers), list[PlayedConnection]()
 
@@ -95,13 +95,13 @@ async def opened(*answers: Any) -> tuple[Lane, list[PlayedConnection]]:
 
 
 async def test_changes_of_units_have_the_ids_after_those_of_the_messages():
-    lane, _ = await opened(row([5, -3, 6], 5, 9, '[{"ended":2},{"ended":null},{"ended":null}]'))
+    lane, _ = await open_lane(row([5, -3, 6], 5, 9, '[{"ended":2},{"ended":null},{"ended":null}]'))
     lane.observer = observer = Observer()
     ended, two, announced = Unit(), Unit(), Unit()
-    ended.tell("user", "x")
-    two.tell("user", "y")
-    two.tell("group", "z")
-    announced.tell("member", "g/bob", with_message=True)
+    ended.invalidate("user", "x")
+    two.invalidate("user", "y")
+    two.invalidate("group", "z")
+    announced.invalidate("member", "g/bob", with_message=True)
     futures = [
         lane.submit(entry)
         for entry in (
@@ -116,7 +116,7 @@ async def test_changes_of_units_have_the_ids_after_those_of_the_messages():
 
 
 async def test_batch_whose_answer_was_lost_is_sent_again_under_its_number():
-    lane, made = await opened(ConnectionResetError(), row([5], 5, 5))
+    lane, made = await open_lane(ConnectionResetError(), row([5], 5, 5))
     placed = await lane.submit(Entry(draft()))
     assert placed.id == 5
     first, second = [connection.batches[0] for connection in made]
@@ -126,7 +126,7 @@ async def test_batch_whose_answer_was_lost_is_sent_again_under_its_number():
 
 
 async def test_database_that_does_not_answer_is_tried_for_a_while_and_then_once_for_each_batch():
-    lane, made = await opened(*[OSError("down")] * 16, OSError("still down"), row([5], 5, 5))
+    lane, made = await open_lane(*[OSError("down")] * 16, OSError("still down"), row([5], 5, 5))
     began = asyncio.get_running_loop().time()
     with pytest.raises(Refused):
         await lane.submit(Entry(draft()))
@@ -142,7 +142,7 @@ async def test_database_that_does_not_answer_is_tried_for_a_while_and_then_once_
 
 
 async def test_abandoned_lane_accepts_no_writes_and_carries_out_none():
-    lane, made = await opened(row([5], 5, 5))
+    lane, made = await open_lane(row([5], 5, 5))
     waiting = lane.submit(Entry(draft()))
     await asyncio.sleep(0.001)
     lane.abandon()

@@ -48,7 +48,7 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def refused(call: Any) -> Refused:
+async def refusal_of(call: Any) -> Refused:
     with pytest.raises(Refused) as caught:
         await call
     return caught.value
@@ -90,7 +90,7 @@ async def test_requests_beyond_the_waiting_limit_are_refused():
     taken = await pool.take()
     waiting = asyncio.create_task(pool.take())
     await settle()
-    refusal = await refused(pool.take())
+    refusal = await refusal_of(pool.take())
     assert (refusal.code, refusal.retry_after) == ("ERR_UNAVAILABLE", RETRY_AFTER_SECONDS)
     waiting.cancel()
     await settle()
@@ -117,19 +117,19 @@ async def test_database_that_does_not_answer_is_tried_for_a_while_and_then_refus
     pool = Pool(database.connect, 1, 10)
     clock = asyncio.get_running_loop().time
     database.down, began = True, clock()
-    refusal = await refused(pool.take())
+    refusal = await refusal_of(pool.take())
     assert (refusal.code, refusal.retry_after) == ("ERR_UNAVAILABLE", RETRY_AFTER_SECONDS)
     assert UNREACHABLE_SECONDS <= clock() - began <= UNREACHABLE_SECONDS + 0.5
     assert database.tries == 15  # after 0.02 seconds, and at growing distances up to 0.5
     assert pool.problem == "down"
     began, database.tries = clock(), 0
-    await refused(pool.take())
+    await refusal_of(pool.take())
     assert (clock() - began, database.tries) == (0, 1)
     database.down = False
     pool.give_back(await pool.take())  # the place of those that failed is free
     assert pool.problem == ""
     database.made[0].ended, database.down, began = "lost", True, clock()
-    await refused(pool.take())
+    await refusal_of(pool.take())
     assert clock() - began >= UNREACHABLE_SECONDS  # it answered in between
 
 
@@ -141,7 +141,7 @@ async def test_closed_pool_closes_its_connections_and_hands_out_none():
     await pool.close()
     assert (idle.ended, used.ended) == ("closed", "terminated")
     pool.give_back(used)
-    assert (await refused(pool.take())).retry_after == RETRY_AFTER_SECONDS
+    assert (await refusal_of(pool.take())).retry_after == RETRY_AFTER_SECONDS
 
 
 async def test_requests_that_wait_for_a_connection_are_refused_when_the_pool_is_closed():
@@ -153,7 +153,7 @@ async def test_requests_that_wait_for_a_connection_are_refused_when_the_pool_is_
     await pool.close()
     pool.give_back(used)
     for task in waiting:
-        assert (await refused(asyncio.wait_for(task, 1))).code == "ERR_UNAVAILABLE"
+        assert (await refusal_of(asyncio.wait_for(task, 1))).code == "ERR_UNAVAILABLE"
     assert len(database.made) == 1
 
 
@@ -165,5 +165,5 @@ async def test_request_that_waits_for_the_database_is_refused_when_the_pool_is_c
     await settle()
     began = asyncio.get_running_loop().time()
     pool.abandon()
-    await refused(waiting)
+    await refusal_of(waiting)
     assert asyncio.get_running_loop().time() - began < 1

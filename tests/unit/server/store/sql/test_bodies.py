@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tailwire.server.store.sql.bodies import DELETED_NAME, read_body, scrubbed, write_body
+from tailwire.server.store.sql.bodies import DELETED_NAME, read_body, without_user, write_body
 
 DEEP = b"[" * 5000 + b"]" * 5000
 
@@ -40,7 +40,7 @@ def test_copies_of_a_deleted_user_are_replaced_and_nothing_else():
     on = {"entityType": "message", "entity": inner}
     entities = {"sender": of_user("alice"), "receiver": of_user("bob"), "for": group, "on": on}
     body = write_body({"data": {"text": "alice", "mentions": mentions, "entities": entities}})
-    left = read_body(scrubbed(body, "alice"))["data"]
+    left = read_body(without_user(body, "alice"))["data"]
     placeholder = {"uid": "alice", "name": DELETED_NAME, "role": "default", "status": "offline"}
     replaced = {"entityType": "user", "entity": placeholder}
     inner_left = {"data": {"text": "hi", "entities": {"sender": replaced, "receiver": of_user("bob")}}}
@@ -60,10 +60,10 @@ def test_copies_of_a_deleted_user_are_replaced_and_nothing_else():
     "body", [b'{"data":{"text":"alice"}}', b'{"data":{"entities":{"sender":{"uid":"alicia"}}}}', b'{"uid":"alice"']
 )
 def test_messages_without_copies_of_a_deleted_user_stay_as_they_are(body):
-    assert scrubbed(body, "alice") is None
+    assert without_user(body, "alice") is None
 
 
 @pytest.mark.parametrize("odd", ["[]", "7", '{"entities":[1]}', '{"entities":{"on":5},"mentions":["alice"]}'])
 def test_bodies_of_another_form_are_left_as_they_are(odd):
     body = b'{"data":%b,"by":{"uid":"alice"}}' % odd.encode()
-    assert read_body(scrubbed(body, "alice")) == read_body(body)
+    assert read_body(without_user(body, "alice")) == read_body(body)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tailwire.server.ports.conversations import key_of
-from tailwire.server.store.sql.words import MAX_WORD_BYTES, MAX_WORD_LENGTH, place, text_of, words_of
+from tailwire.server.store.sql.words import MAX_WORD_BYTES, MAX_WORD_LENGTH, conversation_word, text_of, words_of
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,9 @@ def test_body_of_another_form_has_no_text(body):
 
 def test_conversations_have_words_of_their_own():
     assert text_of(b'{"data":{"text":"hi"}}') == "hi"
-    places = {place(key_of(*of)) for of in (("alice", "bob", "user"), ("alice", "carol", "user"), ("", "g", "group"))}
+    places = {
+        conversation_word(key_of(*of))
+        for of in (("alice", "bob", "user"), ("alice", "carol", "user"), ("", "g", "group"))
+    }
     assert len(places) == 3
     assert all(words_of(word) == [word] for word in places)

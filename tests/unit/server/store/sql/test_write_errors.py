@@ -27,15 +27,15 @@ def test_reason_is_never_empty(error, reason):
 def test_callers_wait_longer_from_the_second_failure_in_a_row_on():
     errors, failures = WriteErrors(), []
     errors.on_failure(lambda: failures.append(errors.current))
-    waits = [errors.failed(OSError(text)).retry_after for text in ("full", "still full")]
+    waits = [errors.record_failure(OSError(text)).retry_after for text in ("full", "still full")]
     assert waits == [RETRY_AFTER_SECONDS, LONG_RETRY_AFTER_SECONDS]
     assert failures == ["full", "still full"]
-    errors.succeeded()
+    errors.record_success()
     assert errors.current == ""
-    assert errors.failed(OSError("full")).retry_after == RETRY_AFTER_SECONDS
+    assert errors.record_failure(OSError("full")).retry_after == RETRY_AFTER_SECONDS
 
 
 def test_refusal_says_whether_nothing_was_stored():
     errors = WriteErrors()
-    assert "Nothing was stored" in str(errors.failed(OSError("full")).details)
-    assert "not known" in str(errors.failed(TimeoutError(), unknown=True).details)
+    assert "Nothing was stored" in str(errors.record_failure(OSError("full")).details)
+    assert "not known" in str(errors.record_failure(TimeoutError(), unknown=True).details)

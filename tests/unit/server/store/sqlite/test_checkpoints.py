@@ -21,7 +21,7 @@ PAGE_BYTES = 4096
 
 
 @asynccontextmanager
-async def opened(folder: Path) -> AsyncIterator[Database]:
+async def open_database(folder: Path) -> AsyncIterator[Database]:
     path = folder / "tailwire.db"
     put_new_database(path)
     database = Database(path, 5.0)
@@ -50,7 +50,7 @@ def rows_without_the_log(folder: Path) -> int:
 
 
 async def test_log_is_copied_into_the_database_once_enough_has_changed(tmp_path: Path):
-    async with opened(tmp_path) as database:
+    async with open_database(tmp_path) as database:
         await database.run_many(ROWS, [(n, "x") for n in range(checkpoints.MIN_CHANGES)])
         await finished(database)
         assert rows_without_the_log(tmp_path) == checkpoints.MIN_CHANGES
@@ -62,7 +62,7 @@ async def test_log_is_copied_into_the_database_once_enough_has_changed(tmp_path:
 async def test_log_of_a_writer_that_is_faster_stays_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(checkpoints, "MIN_CHANGES", 10**9)
     monkeypatch.setattr(checkpoints, "MAX_LOG_PAGES", 50)
-    async with opened(tmp_path) as database:
+    async with open_database(tmp_path) as database:
         for n in range(200):
             await database.run(ROWS, (n, "x" * PAGE_BYTES))  # two pages or more
         assert (tmp_path / "tailwire.db-wal").stat().st_size < 2 * 50 * PAGE_BYTES
@@ -74,7 +74,7 @@ async def test_checkpoint_that_fails_is_logged_and_writes_go_on(
     def refused() -> sqlite3.Connection:
         raise sqlite3.OperationalError("disk I/O error")
 
-    async with opened(tmp_path) as database:
+    async with open_database(tmp_path) as database:
         monkeypatch.setattr(database._checkpoints, "_connect", refused)
         with caplog.at_level(logging.WARNING, "tailwire.server"):
             await database.run_many(ROWS, [(n, "x") for n in range(checkpoints.MIN_CHANGES)])
@@ -86,7 +86,7 @@ async def test_checkpoint_that_fails_is_logged_and_writes_go_on(
 
 
 async def test_store_is_closed_after_a_running_checkpoint(tmp_path: Path):
-    async with opened(tmp_path) as database:
+    async with open_database(tmp_path) as database:
         await database.run_many(ROWS, [(n, "x" * 100) for n in range(5 * checkpoints.MIN_CHANGES)])
         assert database._checkpoints._task is not None
     assert not (tmp_path / "tailwire.db-wal").exists()

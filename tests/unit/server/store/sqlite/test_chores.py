@@ -38,17 +38,17 @@ async def test_earliest_chore_is_due_first_and_is_never_put_off(tmp_path):
 async def test_step_of_a_chore_leaves_the_others_alone(tmp_path, monkeypatch):
     monkeypatch.setattr(chores, "ROWS_PER_STEP", 1)
     store = await opened(tmp_path)
-    said = [
+    message_ids = [
         (await store.messages.add(Draft("a_user_b", "a", "b", "user", "message", "text", b"{}", 1))).message.id
         for _ in range(3)
     ]
-    await add(store, "x", said[1], 0)
-    await add(store, "y", said[1], 1)
+    await add(store, "x", message_ids[1], 0)
+    await add(store, "y", message_ids[1], 1)
     steps = []
     while (await rows(store))[0][0] == "x":
         assert await store.chores.do_next()
         steps.append([row[:2] for row in await rows(store)])
     assert steps == [
-        [("x", said[0]), ("y", 0)], [("x", said[1]), ("y", 0)], [("y", 0)],
+        [("x", message_ids[0]), ("y", 0)], [("x", message_ids[1]), ("y", 0)], [("y", 0)],
     ]  # fmt: skip
     await store.close()

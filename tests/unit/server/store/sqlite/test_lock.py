@@ -7,25 +7,25 @@ import sys
 
 import pytest
 
-from tailwire.server.app import running
+from tailwire.server.app import running_server
 from tailwire.server.config import Settings
 from tailwire.server.ports.world import World
 from tailwire.server.store.sqlite import SqliteStore
-from tailwire.server.store.sqlite.lock import InUse, ServerLock, holder_of
+from tailwire.server.store.sqlite.lock import DatabaseInUse, ServerLock, holder_of
 
 
 async def test_second_server_is_refused_and_names_the_holder(tmp_path):
     settings = Settings(data=str(tmp_path / "data"), port=0)
-    async with running(settings) as first:
-        with pytest.raises(InUse) as caught:
-            async with running(settings):
+    async with running_server(settings) as first:
+        with pytest.raises(DatabaseInUse) as caught:
+            async with running_server(settings):
                 pytest.fail("two servers on one folder")
         first.listening.close()
         assert first.url in str(caught.value)
         assert "\n" not in str(caught.value)
         command = await SqliteStore.open(tmp_path / "data" / "tailwire.db", World())  # as `tailwire user create`
         await command.close()
-    async with running(settings) as next_one:
+    async with running_server(settings) as next_one:
         next_one.listening.close()
 
 
@@ -33,7 +33,7 @@ def test_holder_is_known_while_the_lock_is_held(tmp_path):
     database = tmp_path / "tailwire.db"
     assert holder_of(database) == ""
     lock = ServerLock(database)
-    lock.note("a server\n")
+    lock.write_holder("a server\n")
     assert holder_of(database) == "a server"
     lock.release()
     assert holder_of(database) == ""
@@ -54,7 +54,7 @@ def test_lock_ends_with_its_process(tmp_path):
     )
     holder = subprocess.Popen([sys.executable, "-c", code], stdin=-1, stdout=-1)
     assert holder.stdout.readline() == b"taken\n"
-    with pytest.raises(InUse, match=f"pid {holder.pid}"):
+    with pytest.raises(DatabaseInUse, match=f"pid {holder.pid}"):
         ServerLock(tmp_path / "tailwire.db")
     holder.kill()
     holder.wait()

@@ -10,7 +10,7 @@ from tailwire.server.app.backup import backup, restore
 from tailwire.server.ports.records import Draft
 from tailwire.server.ports.world import World
 from tailwire.server.store.sqlite import SqliteStore
-from tailwire.server.store.sqlite.moved import Moved, mark_moved, mark_path
+from tailwire.server.store.sqlite.moved import DatabaseMoved, mark_moved, mark_path
 
 DRAFT = Draft("alice_user_bob", "alice", "bob", "user", "message", "text", b'{"data":{}}', 1)
 
@@ -20,7 +20,7 @@ async def test_moved_file_is_refused_until_its_mark_is_removed(tmp_path: Path):
     await (await SqliteStore.open(path, World(), serving=True)).close()
     mark_moved(path)
     for serving in (True, False):
-        with pytest.raises(Moved, match=r"`database`.*remove"):
+        with pytest.raises(DatabaseMoved, match=r"`database`.*remove"):
             await SqliteStore.open(path, World(), serving=serving)
     mark_path(path).unlink()
     await (await SqliteStore.open(path, World(), serving=True)).close()
@@ -32,7 +32,7 @@ async def test_command_that_opened_the_file_before_the_move_writes_nothing_after
     try:
         await command.messages.add(DRAFT)
         mark_moved(path)
-        with pytest.raises(Moved):
+        with pytest.raises(DatabaseMoved):
             await command.messages.add(DRAFT)
         assert await command.database.rows("SELECT count(*) FROM messages") == [(1,)]
     finally:

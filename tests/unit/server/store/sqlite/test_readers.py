@@ -23,13 +23,13 @@ async def test_next_read_waits_as_long_as_the_previous_list_took_to_handle(monke
         began.append(loop.time())
         return c.execute("SELECT 1").fetchone()[0]
 
-    async def listed(uid: str) -> None:
+    async def list_page(uid: str) -> None:
         nonlocal spent
         current_caller.set(uid)
         assert await readers.read(job) == 1
         spent += HANDLING_SECONDS  # as work without an await would
 
-    await asyncio.gather(*(asyncio.create_task(listed(f"u{n}")) for n in range(12)))
+    await asyncio.gather(*(asyncio.create_task(list_page(f"u{n}")) for n in range(12)))
     between = [later - earlier for earlier, later in pairwise(began)]
     assert len(between) == 11
     # The last read begins without a pause, because no other user waits any longer.
@@ -41,11 +41,11 @@ async def test_next_read_waits_as_long_as_the_previous_list_took_to_handle(monke
 async def test_waiting_reads_end_when_the_readers_are_closed():
     readers = Readers(lambda: sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False), 100.0)
 
-    async def listed(uid: str) -> object:
+    async def list_page(uid: str) -> object:
         current_caller.set(uid)
         return await readers.read(lambda c: c.execute("SELECT 1").fetchone()[0])
 
-    tasks = [asyncio.create_task(listed(f"u{n}")) for n in range(5)]
+    tasks = [asyncio.create_task(list_page(f"u{n}")) for n in range(5)]
     await asyncio.sleep(0)
     await readers.close()
     results = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 30)

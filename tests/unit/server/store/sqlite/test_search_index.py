@@ -10,22 +10,22 @@ from tailwire.server.store.sqlite import SqliteStore, search_index
 async def test_each_message_is_indexed_in_one_step(tmp_path, monkeypatch):
     monkeypatch.setattr(search_index, "MESSAGES_PER_STEP", 2)
     store = await SqliteStore.open(tmp_path / "store.db", World())
-    index_some, indexed = store.index._index_some, list[int]()
+    index_batch, indexed = store.index._index_batch, list[int]()
 
     def counted(c):
-        index_some(c)
+        index_batch(c)
         indexed.append(store.index._indexed_id)
 
-    monkeypatch.setattr(store.index, "_index_some", counted)
+    monkeypatch.setattr(store.index, "_index_batch", counted)
     body = b'{"data":{"text":"apple"}}'
-    said = [
+    message_ids = [
         (
             await store.messages.add(Draft("a_user_b", "a", "b", "user", "message", "text", body, 1, traits=16))
         ).message.id
         for _ in range(5)
     ]
     await store.index.update_all()
-    assert indexed == [said[1], said[3], said[4]]
+    assert indexed == [message_ids[1], message_ids[3], message_ids[4]]
     await store.index.update_all()
     assert len(indexed) == 3
     await store.close()

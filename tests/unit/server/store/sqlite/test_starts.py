@@ -183,8 +183,8 @@ def test_file_is_synced_after_a_number_of_ids_and_not_after_each(path, monkeypat
     file.begin("name", 5 * starts.IDS_PER_SYNC)
     synced: list[int] = []
     monkeypatch.setattr(starts.os, "fsync", synced.append)
-    for given in (1, starts.IDS_PER_SYNC - 1, starts.IDS_PER_SYNC, starts.IDS_PER_SYNC + 1):
-        file.write(5 * starts.IDS_PER_SYNC + given)
+    for count in (1, starts.IDS_PER_SYNC - 1, starts.IDS_PER_SYNC, starts.IDS_PER_SYNC + 1):
+        file.write(5 * starts.IDS_PER_SYNC + count)
     assert len(synced) == 1
     file.close()
     assert len(synced) == 2

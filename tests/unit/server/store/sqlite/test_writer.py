@@ -26,18 +26,18 @@ async def test_after_commit_functions_run_in_the_loop_before_the_result_is_set(t
     executor = ThreadPoolExecutor(1)
     writer = Writer(connection, executor, lambda: None)
     reader = sqlite3.connect(tmp_path / "w.db")
-    told: list[object] = []
+    calls: list[object] = []
 
     def add(c: sqlite3.Connection) -> str:
         c.execute("INSERT INTO t VALUES (1)")
-        writer.after_commit(lambda: told.append((reader.execute("SELECT count(*) FROM t").fetchone()[0], here())))
+        writer.after_commit(lambda: calls.append((reader.execute("SELECT count(*) FROM t").fetchone()[0], here())))
         return "result"
 
     def here() -> bool:
         return threading.current_thread() is threading.main_thread()
 
     assert await writer.submit(add) == "result"
-    assert told == [(1, True)]
+    assert calls == [(1, True)]
     await writer.close()
     executor.shutdown()
     reader.close()
@@ -47,22 +47,22 @@ async def test_after_commit_functions_run_in_the_loop_before_the_result_is_set(t
 async def test_after_commit_functions_are_dropped_by_a_rollback(connection, writes):
     executor = ThreadPoolExecutor(1)
     writer = Writer(connection, executor, lambda: None)
-    told: list[str] = []
+    calls: list[str] = []
 
     def operation(name: str, fails: bool):
         def run(c: sqlite3.Connection) -> None:
             if writes or not fails:
                 c.execute("INSERT INTO t VALUES (1)")
-            writer.after_commit(lambda: told.append(name))
+            writer.after_commit(lambda: calls.append(name))
             if fails:
                 raise ValueError(name)
 
         return run
 
-    asked = [writer.submit(operation(name, name == "b")) for name in "abc"]
-    results = await asyncio.gather(*asked, return_exceptions=True)
+    submitted = [writer.submit(operation(name, name == "b")) for name in "abc"]
+    results = await asyncio.gather(*submitted, return_exceptions=True)
     assert [str(r) for r in results] == ["None", "b", "None"]
-    assert told == ["a", "c"]
+    assert calls == ["a", "c"]
     await writer.close()
     executor.shutdown()
 

@@ -14,32 +14,32 @@ from tailwire.server.ports.change_log import ChangeKind
 from tailwire.wire.entities import Action
 
 
-def _missed_removals_of_groups_are_not_told(patch: Planter) -> None:
+def _missed_removals_of_groups_are_not_reported(patch: Planter) -> None:
     async def removed(self, caller, row):
         return None
 
     patch.setattr(ChangeFrames, "_group_removed", removed)
 
 
-def _missed_owners_are_not_told(patch: Planter) -> None:
+def _missed_owners_are_not_reported(patch: Planter) -> None:
     async def group(self, caller, row):
         return None
 
     patch.setattr(ChangeFrames, "_group", group)
 
 
-def _what_was_said_before_leaving_is_not_told(patch: Planter) -> None:
+def _messages_before_leaving_are_not_handed_over(patch: Planter) -> None:
     # They receive only the message with which the membership ended.
     honest = CatchUp._rows
 
-    async def rows(self, caller, wanted):
-        found, former = await honest(self, caller, wanted)
+    async def rows(self, caller, criteria):
+        found, former = await honest(self, caller, criteria)
         return [row for row in found if row.id not in former or row.id == former[row.id].until_id], former
 
     patch.setattr(CatchUp, "_rows", rows)
 
 
-def _missed_scopes_are_not_told(patch: Planter) -> None:
+def _missed_scopes_are_not_reported(patch: Planter) -> None:
     honest = incoming.Incoming._hand_over
 
     def hand_over(self, command):
@@ -49,7 +49,7 @@ def _missed_scopes_are_not_told(patch: Planter) -> None:
     patch.setattr(incoming.Incoming, "_hand_over", hand_over)
 
 
-def _some_changes_are_told_twice(patch: Planter) -> None:
+def _some_changes_are_reported_twice(patch: Planter) -> None:
     # A page of history has them again, under new numbers.
     honest = ChangeFrames.of
 
@@ -67,12 +67,12 @@ def _missed_changes_come_before_missed_messages(patch: Planter) -> None:
     patch.setattr(catch_up, "in_order", in_order)
 
 
-FAULTS_IN_TELLING: list[Callable[[Planter], None]] = [
-    _missed_removals_of_groups_are_not_told,
-    _missed_owners_are_not_told,
-    _what_was_said_before_leaving_is_not_told,
-    _missed_scopes_are_not_told,
-    _some_changes_are_told_twice,
+FAULTS_IN_NOTIFICATION: list[Callable[[Planter], None]] = [
+    _missed_removals_of_groups_are_not_reported,
+    _missed_owners_are_not_reported,
+    _messages_before_leaving_are_not_handed_over,
+    _missed_scopes_are_not_reported,
+    _some_changes_are_reported_twice,
     _missed_changes_come_before_missed_messages,
 ]
 """Found by early seeds, which `fault_seeds.json` names."""
