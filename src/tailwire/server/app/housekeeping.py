@@ -8,6 +8,7 @@ from collections.abc import Callable, Container, Mapping, MutableMapping
 from itertools import islice
 
 from tailwire.server.fanout.overload import Overload
+from tailwire.server.limits.pacer import Pacer
 from tailwire.server.rest.protocol import HttpProtocol
 from tailwire.server.rest.stalls import StallDetector
 from tailwire.server.telemetry.logs import log
@@ -15,7 +16,10 @@ from tailwire.server.telemetry.metrics import Metrics
 
 REPORT_SECONDS = 2.0
 MOVEMENT_CHECK_SECONDS = 1.0
-CLOSES_PER_TURN = 8
+CLOSES_PER_TURN = 2
+# While the server is full each new connection takes the place of another, so a fast turnover only costs processor time.
+SLOWER_WHEN_FULL = 2.0
+SLOWER_SECONDS = 1.0
 
 
 class Housekeeping:
@@ -29,6 +33,7 @@ class Housekeeping:
         deadline: seconds within which a connection must send the head of a request.
         min_rate: see `StallDetector`.
         most: maximum number of open connections (file descriptor limit); 0 for unlimited.
+        pacer: paces new connections; they are accepted more slowly while there are too many.
     """
 
     def __init__(
@@ -43,6 +48,7 @@ class Housekeeping:
         deadline: float,
         min_rate: int,
         most: int,
+        pacer: Pacer,
     ) -> None:
         self._overload = overload
         self._metrics = metrics
@@ -55,6 +61,8 @@ class Housekeeping:
         self._deadline = deadline
         self._most = most
         self._full = False
+        self._pacer = pacer
+        self._slower_until = 0.0
         self._reported: Counter[str] = Counter()
         self._next_report = 0.0
 
@@ -70,6 +78,7 @@ class Housekeeping:
         if full is not self._full:
             self._full = full
             log.warning("connections %s the limit of %d", "exceed" if full else "are below", self._most)
+        self._pace(now, full)
         if now >= self._next_check:
             self._next_check = now + MOVEMENT_CHECK_SECONDS
             await self._close(self._stalls.find_stalled(now), self._active, "too slow", HttpProtocol.close_slow)
@@ -77,6 +86,11 @@ class Housekeeping:
         if now >= self._next_report:
             self._next_report = now + REPORT_SECONDS
             self._report()
+
+    def _pace(self, now: float, full: bool) -> None:
+        if full:
+            self._slower_until = now + SLOWER_SECONDS
+        self._pacer.slow_down(SLOWER_WHEN_FULL if now < self._slower_until else 1.0)
 
     async def _close_stalled(self, now: float, too_many: int) -> None:
         # Close all connections that are past their deadline, and at least `too_many` connections in this order: those

@@ -334,11 +334,11 @@ def _http_server(
     most = parts.gateway.admission.max_sockets = settings.max_connections or max_connections()
     clock = asyncio.get_running_loop().time
     http = parts.http
+    pacer = Pacer(CONNECTIONS_PER_CLIENT * settings.upgrades_per_second, math.inf, clock)
     housekeeping = Housekeeping(
         parts.overload, parts.metrics, http.waiting, http.idle, http.active, clock,
-        deadline=settings.request_deadline, min_rate=settings.least_rate, most=most,
+        deadline=settings.request_deadline, min_rate=settings.least_rate, most=most, pacer=pacer,
     )  # fmt: skip
-    pacer = Pacer(CONNECTIONS_PER_CLIENT * settings.upgrades_per_second, math.inf, clock)
     accept = partial(
         AcceptLoop, pacer=pacer, metrics=parts.metrics, handshake=settings.request_deadline,
         slots=ConnectionSlots(settings.connections_per_address), proxies=http.proxies,

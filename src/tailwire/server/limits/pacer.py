@@ -17,10 +17,14 @@ class Pacer:
     """
 
     def __init__(self, per_second: float, longest: float, clock: Callable[[], float]) -> None:
-        self._interval = 1.0 / per_second if per_second > 0 else 0.0
+        self._interval = self._normal_interval = 1.0 / per_second if per_second > 0 else 0.0
         self._longest = longest
         self._clock = clock
         self._next = 0.0
+
+    def slow_down(self, factor: float) -> None:
+        """Let so much fewer arrivals proceed from now on; a factor of 1 restores the normal pace."""
+        self._interval = self._normal_interval * factor
 
     def delay(self) -> float | None:
         """Return the seconds that an arrival must wait; None if it is refused, which does not consume a slot."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import socket
 from typing import Any
 
@@ -29,7 +30,7 @@ MIN_RATE = 256
 class Server:
     """A server with the real housekeeping. It responds with the size of the body, or with a large body."""
 
-    def __init__(self, most: int = 0, per_address: int = 0) -> None:
+    def __init__(self, most: int = 0, per_address: int = 0, per_second: float = 0) -> None:
         self.loop = asyncio.get_running_loop()
         self.metrics = Metrics()
         self.http = HttpConnections()
@@ -46,12 +47,12 @@ class Server:
         self.listening = socket.create_server(("127.0.0.1", 0), backlog=500)
         self.listening.setblocking(False)
         self.slots = ConnectionSlots(per_address)
-        pacer = Pacer(0, 1.0, self.loop.time)
-        self.listener = AcceptLoop(self.listening, make, pacer, self.metrics, slots=self.slots)
+        self.pacer = Pacer(per_second, math.inf, self.loop.time)
+        self.listener = AcceptLoop(self.listening, make, self.pacer, self.metrics, slots=self.slots)
         overload = Overload(self.metrics, self.loop.time, lambda: 0.5, lag=0, most_sends=0)
         self.watch = Housekeeping(
             overload, self.metrics, self.http.waiting, self.http.idle, self.http.active, self.loop.time,
-            deadline=10.0, min_rate=MIN_RATE, most=most,
+            deadline=10.0, min_rate=MIN_RATE, most=most, pacer=self.pacer,
         )  # fmt: skip
         self.clients: list[socket.socket] = []
 
@@ -217,6 +218,28 @@ async def test_slowest_connections_are_closed_when_the_limit_is_exceeded():
         assert await uploading
         assert 10_000_000 in server.sizes
         await asyncio.gather(*sending)
+
+
+async def test_connections_are_accepted_half_as_fast_while_there_are_too_many():
+    async with Server(most=50, per_second=100) as server:
+        for _ in range(300):
+            await server.begin(1000)
+        accepted = []
+        for _ in range(3):
+            before = server.metrics.closes["slowest"] + len(server.state.connections)
+            await asyncio.sleep(1)
+            accepted.append(server.metrics.closes["slowest"] + len(server.state.connections) - before)
+        assert 70 <= accepted[0] <= 80  # the first 50 at the full pace
+        assert 48 <= accepted[1] <= 52
+        assert 48 <= accepted[2] <= 52
+        assert len(server.state.connections) <= 56
+        for client in server.clients:
+            client.close()
+        await asyncio.sleep(2)  # none are left, and the pace is the normal one again
+        for _ in range(45):
+            await server.begin(1000)
+        await asyncio.sleep(0.5)
+        assert len(server.state.connections) == 45
 
 
 async def test_connections_of_an_address_are_limited_and_freed():

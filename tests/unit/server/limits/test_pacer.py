@@ -36,3 +36,13 @@ def test_rejected_caller_does_not_consume_a_slot():
 
 def test_nothing_waits_without_a_limit():
     assert [Pacer(0, 3, Clock()).delay() for _ in range(1000)] == [0.0] * 1000
+
+
+def test_slower_pace_lasts_until_the_normal_one_is_restored():
+    clock = Clock()
+    pacer = Pacer(10, 60, clock)
+    pacer.slow_down(2.0)
+    clock.now += 1
+    assert [pacer.delay() for _ in range(3)] == pytest.approx([0.0, 0.196, 0.396])
+    pacer.slow_down(1.0)
+    assert [pacer.delay() for _ in range(2)] == pytest.approx([0.596, 0.696])
