@@ -11,7 +11,7 @@ from planting import Planter
 from sizes import size
 from tailwire.sdk.connection import machine, sockets
 from tailwire.sdk.connection.inputs import NetworkChanged
-from tailwire.sdk.connection.state import Phase, SessionState, State
+from tailwire.sdk.connection.state import Network, Phase, SessionState, State
 from tailwire.sdk.continuity import catch_up, chain, gaps
 from tailwire.sdk.continuity.commands import ReportContinuity, ReportGap
 from tailwire.sdk.continuity.state import Continuity, ContinuityKind
@@ -81,6 +81,25 @@ def test_device_that_is_not_back_is_excused_only_while_its_backend_is_asked_for_
         name="bob-phone", life=2, blocks=0.0, token_requested_until=ended, token_requests={2: pending}
     )
     assert (deadlines.is_back(device) == "") is excused  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("phase", "network", "trying"),
+    [
+        (Phase.CONNECTING, Network.ONLINE, True),
+        (Phase.CONNECTING, Network.OFFLINE, False),
+        (Phase.RENEWING, Network.ONLINE, True),
+        (Phase.RENEWING, Network.OFFLINE, True),
+        (Phase.WAITING, Network.ONLINE, False),
+    ],
+)
+def test_attempt_in_progress_may_last_unless_a_hint_replaces_it(
+    phase: Phase, network: Network, trying: bool, monkeypatch: pytest.MonkeyPatch
+):
+    # A hint replaces an attempt after the platform had reported no network, but never a renewal of the token (C20, C22).
+    state = State(has_provider=True, session=SessionState.VALID, phase=phase, network=network)
+    monkeypatch.setattr(deadlines, "state_of", lambda device: state)
+    assert deadlines.is_trying(SimpleNamespace()) is trying  # type: ignore[arg-type]
 
 
 A_HOLE = Plan(1, (

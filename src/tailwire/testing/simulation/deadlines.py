@@ -71,10 +71,13 @@ class DeadLines:
 def is_trying(device: Device) -> bool:
     """Return whether an attempt is in progress that a hint does not replace, so that it may last while bytes move (T7).
 
-    A hint replaces it only if the platform had reported that the network was gone (C20).
+    A hint replaces it only if the platform had reported that the network was gone (C20), and never while the token is
+    renewed, because the token provider is asked once for each attempt (C22).
     """
     state = state_of(device)
-    return state is not None and state.phase is Phase.CONNECTING and state.network is not Network.OFFLINE
+    if state is None:
+        return False
+    return state.phase is Phase.RENEWING or (state.phase is Phase.CONNECTING and state.network is not Network.OFFLINE)
 
 
 async def disconnected_devices(devices: list[Device]) -> list[str]:
