@@ -460,3 +460,20 @@ async def test_character_nul_is_refused_everywhere(stage):
         sent = {"receiver": "bob", "receiverType": "user", "data": {"text": "a\0"}}
         await rest.refused("ERR_BAD_REQUEST", "POST", "/messages", json=sent, behalf="alice")
         assert (await rest("GET", "/users/alice"))["name"] == "Alice"
+
+
+async def test_message_whose_content_was_deleted_can_still_be_removed_for_good(stage):
+    async with Rest(stage) as rest:
+        await rest.user("ann", "ben")
+        message = {"receiver": "ben", "receiverType": "user", "data": {"text": "hello"}}
+        sent = await rest("POST", "/messages", as_="ann", json=message)
+        deletion = f"/messages/{sent['id']}"
+        await rest("DELETE", deletion, as_="ann")
+        await rest.refused("ERR_MESSAGE_ACTION_NOT_ALLOWED", "DELETE", deletion)
+        removed = await rest("DELETE", deletion, json={"permanent": True})
+        assert removed["data"]["entities"]["on"]["entity"]["id"] == sent["id"]
+        assert "hello" not in str(removed)
+        await rest.refused("ERR_MESSAGE_ID_NOT_FOUND", "GET", deletion)
+        await rest.refused(
+            "ERR_MESSAGE_ACTION_NOT_ALLOWED", "DELETE", f"/messages/{removed['id']}", json={"permanent": True}
+        )

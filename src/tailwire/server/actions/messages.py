@@ -331,18 +331,21 @@ class Messages:
         """Delete the content of a message; its place in the conversation remains. Return the action message.
 
         Args:
-            permanent: remove the place as well, after publishing (REST keys only; ignored for clients).
+            permanent: remove the place as well, after publishing (REST keys only; ignored for clients). It may be
+                repeated, also after the content was deleted.
 
         Raises:
             Refused: with the documented code for what is wrong.
         """
-        act = self._authorizer.message_act(caller, message_id, "delete", rules.check_changeable)
+        permanent = permanent and caller.key
+        check = rules.check_removable if permanent else rules.check_changeable
+        act = self._authorizer.message_act(caller, message_id, "delete", check)
         row = (await self._store.standings.message(act)).message
         drafter = await self._action_drafter(caller, row, "deleted", DELETED_EVENTS)
         json = self._publish(
             caller, await self._store.messages.delete(act, self._world.seconds(), _without_content, drafter)
         )
-        if permanent and caller.key:
+        if permanent:
             await self._store.removal.remove_message(row)
         return json
 

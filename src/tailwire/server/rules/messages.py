@@ -87,6 +87,16 @@ def check_changeable(message: MessageRow) -> None:
         raise Refused("ERR_MESSAGE_ACTION_NOT_ALLOWED")
 
 
+def check_removable(message: MessageRow) -> None:
+    """Check that a message may be removed for good: it is not an action message. It may be deleted already.
+
+    Raises:
+        Refused: ERR_MESSAGE_ACTION_NOT_ALLOWED.
+    """
+    if message.category not in CHANGEABLE:
+        raise Refused("ERR_MESSAGE_ACTION_NOT_ALLOWED")
+
+
 def check_parent(parent: MessageRow, conversation: ConversationKey) -> None:
     """Check that a message may have replies in a thread of the conversation.
 

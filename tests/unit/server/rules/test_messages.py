@@ -13,6 +13,7 @@ from tailwire.server.rules.messages import (
     check_parent,
     check_reaction,
     check_receiver,
+    check_removable,
     mentioned_in,
     traits_of,
 )
@@ -88,6 +89,13 @@ def test_action_messages_and_deleted_messages_cannot_be_changed():
     for unchangeable in (row("action"), row(deleted_at=5)):
         with pytest.raises(Refused, match="ERR_MESSAGE_ACTION_NOT_ALLOWED"):
             check_changeable(unchangeable)
+
+
+def test_deleted_messages_can_be_removed_for_good_and_action_messages_cannot():
+    check_removable(row())
+    check_removable(row(deleted_at=5))
+    with pytest.raises(Refused, match="ERR_MESSAGE_ACTION_NOT_ALLOWED"):
+        check_removable(row("action"))
 
 
 def test_thread_is_one_level_deep_and_stays_in_its_conversation():
