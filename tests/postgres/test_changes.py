@@ -203,16 +203,16 @@ def test_memory_of_a_process_is_current_after_it_has_read_the_changes_of_another
 
     @FEW
     @given(
-        calls=st.lists(CHANGES, min_size=60, max_size=150), asked=st.lists(st.tuples(uids, uids, places), max_size=8)
+        calls=st.lists(CHANGES, min_size=60, max_size=150), reads=st.lists(st.tuples(uids, uids, places), max_size=8)
     )
-    def check(calls: list[Any], calls_made: list[Any]) -> None:
-        asyncio.run(compare(url, calls, calls_made))
+    def check(calls: list[Any], reads: list[Any]) -> None:
+        asyncio.run(compare(url, calls, reads))
 
     check()
     postgres.drop_database(url)
 
 
-async def compare(url: str, calls: list[Any], calls_made: list[Any]) -> None:
+async def compare(url: str, calls: list[Any], reads: list[Any]) -> None:
     writer, reader = await PostgresStore.open(url, World()), await PostgresStore.open(url, World())
     side = Side(writer, secrets.token_hex(4))
     last = int((await reader.database.first_row("SELECT last_value FROM message_ids"))[0])
@@ -220,7 +220,7 @@ async def compare(url: str, calls: list[Any], calls_made: list[Any]) -> None:
 
     async def answers(store: PostgresStore) -> list[Any]:
         found: list[Any] = []
-        for uid, other, place in calls_made:
+        for uid, other, place in reads:
             key = key_of(uid, *place)
             found += [
                 await store.users.get(uid),
