@@ -32,7 +32,7 @@ def texts(count: int) -> list[str]:
 
 
 def frames() -> list[bytes]:
-    """Return the frames, several for each write."""
+    """Return what each write sends: `FRAMES_PER_WRITE` frames, joined."""
     from tailwire.server.fanout.frames import text_frame
 
     made = [text_frame(text.encode()) for text in texts(COUNT)]

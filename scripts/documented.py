@@ -41,7 +41,7 @@ CALLBACKS: dict[str, str] = {  # the callback, and what the tests' listener note
 }  # fmt: skip
 FRAMES = {  # what crosses the WebSocket, in the order of the protocol's tables
     "`auth` and its answer": "interop/test_javascript_sdk.py::test_login_settings_socket_and_logout_work",
-    "a refused `auth`": "e2e/test_bad_input.py::test_invalid_frames_are_refused",
+    "a refused `auth`": "e2e/test_bad_input.py::test_invalid_first_frame_closes_the_socket",
     "ping, pong": "spec/test_modes.py::test_ping_requires_a_socket",
     "`typing_indicator` started, ended": "interop/test_javascript_sdk.py::test_typing_transients_and_presence_are_received",
     "`transient_message`": "interop/test_javascript_sdk.py::test_typing_transients_and_presence_are_received",

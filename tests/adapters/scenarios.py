@@ -9,7 +9,7 @@ from adapters.app import App
 from adapters.screen import Screen
 
 
-def shown_at_last(app: App, text: str) -> None:
+def restore_until_shown(app: App, text: str) -> None:
     """Restore the window until it is visible, the socket is back, and a message has arrived.
 
     A request that comes while the window manager is busy may leave the window minimised, so it is repeated.
@@ -30,7 +30,7 @@ def rapid_changes(app: App) -> None:
     for text in texts:
         app.do("flap")
         app.server.say(app.uid, text)
-    shown_at_last(app, texts[-1])
+    restore_until_shown(app, texts[-1])
     assert app.messages == texts
     assert app.reported == ["background", "foreground"] * (len(app.reported) // 2)
 
@@ -130,7 +130,7 @@ def minimised_twenty_times(app: App) -> None:
         app.do("minimise")
         app.server.say(app.uid, text)
         app.do("restore")
-    shown_at_last(app, texts[-1])
+    restore_until_shown(app, texts[-1])
     assert [m for m in app.messages if m in texts] == texts
 
 

@@ -37,7 +37,7 @@ class PageStage:
     async def started(
         cls, chromium: Browser, folder: Path, settings: Mapping[str, str] | None = None
     ) -> AsyncIterator[Self]:
-        """Start a server. At the end no page may have had an error or a violation of its policy."""
+        """Start a server. At the end, assert that no page had an error or violated its content security policy."""
         async with PreparedServer(folder, settings, *cls.ARGUMENTS) as server:
             headers = {"apikey": server.api_key}
             async with httpx2.AsyncClient(base_url=f"{server.url}/v3", headers=headers, timeout=30) as rest:

@@ -32,11 +32,17 @@ async def test_messages_are_found_by_their_ids_and_muids(open_store):
     assert await store.messages.by_ids([]) == {}
     assert await store.messages.by_muid("alice", "m7") == stored[7]
     assert await store.messages.by_muid("bob", "m7") is None
+    await store.close()
+
+
+async def test_cleared_messages_are_hidden_from_that_user_only(open_store):
+    store = await open_store()
+    last = [(await store.messages.add(draft())).message for _ in range(2)][-1]
     (newest,) = await store.messages.find(MessageFilter("bob", limit=1))
-    assert newest.id == stored[-1].id
-    await store.read_state.clear(ALICE_BOB, "bob", stored[-1].id)
+    assert newest.id == last.id
+    await store.read_state.clear(ALICE_BOB, "bob", last.id)
     assert await store.messages.find(MessageFilter("bob", limit=1)) == []
-    assert [row.id for row in await store.messages.find(MessageFilter("alice", limit=1))] == [stored[-1].id]
+    assert [row.id for row in await store.messages.find(MessageFilter("alice", limit=1))] == [last.id]
     await store.close()
 
 

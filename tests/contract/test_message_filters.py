@@ -22,7 +22,7 @@ def anything(standing: object) -> None:
 
 
 class History:
-    """Messages in the conversations of bob, and what the model knows of them in addition to their rows."""
+    """Messages in bob's conversations and one that he may not see, and what the model knows of them beyond their rows."""
 
     def __init__(self, store: Any) -> None:
         self.store = store

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import resource
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 
 import httpx2
 import pytest
@@ -171,11 +173,21 @@ async def test_messages_of_others_are_inaccessible(live: LiveStage):
     assert [m.text async for m in carol.chat.messages()] == []
 
 
-async def test_invalid_frames_are_refused(live: LiveStage):
+@asynccontextmanager
+async def unharmed(live: LiveStage) -> AsyncIterator[Stranger]:
+    """Yield a stranger of the server. At the end another user can send, and the server has logged no traceback."""
     witness = await live.enter("bob")
     async with httpx2.AsyncClient(base_url=live.server.url) as http:
-        s = Stranger(live, http)
-        await s.begin()
+        stranger = Stranger(live, http)
+        await stranger.begin()
+        yield stranger
+    await witness.say("alice", "still here")
+    assert witness.status is CONNECTED
+    assert not [line for line in live.server.log if "Traceback" in line]
+
+
+async def test_invalid_first_frame_closes_the_socket(live: LiveStage):
+    async with unharmed(live) as s:
         for first, code in (
             ('{"action":"ping","ack":"true"}', 4003),
             ('{"type":"typing_indicator","receiver":"bob","receiverType":"user","body":{"action":"started"}}', 4003),
@@ -189,57 +201,71 @@ async def test_invalid_frames_are_refused(live: LiveStage):
             async with connect(s.socket_url) as ws:
                 await ws.send(first)
                 assert await closed_with(ws) == code, first[:50]
-        async with connect(s.socket_url) as ws:  # the pass identifies the user, not the name in the frame
-            await ws.send(json.dumps({**json.loads(s.auth()), "sender": "bob"}))
-            assert json.loads(await ws.recv())["receiver"] == "alice"
-        async with connect(s.socket_url) as ws:
-            await ws.send(s.auth())
+
+
+async def test_invalid_later_frames_are_answered_with_an_error(live: LiveStage):
+    async with unharmed(live) as s, connect(s.socket_url) as ws:
+        await ws.send(s.auth())
+        answer = json.loads(await ws.recv())
+        assert answer["body"]["status"] == "OK"
+        assert answer["body"]["tailwire"]["features"] == ["heartbeat"]
+        for bad in (
+            "not json",
+            "[]",
+            '{"type":"nonsense"}',
+            '{"type":"receipts","body":{"action":"read","messageId":"99999"}}',
+            '{"type":"receipts","body":{"action":"eaten","messageId":"1"}}',
+            '{"type":"receipts","body":5}',
+            '{"type":"typing_indicator","receiver":"nobody","receiverType":"user","body":{"action":"started"}}',
+            '{"type":"typing_indicator","receiver":"bob","receiverType":"planet","body":{"action":"started"}}',
+            '{"type":"typing_indicator","receiver":"bob","receiverType":"user","body":{"action":"dances"}}',
+            '{"type":"app_state","body":{"state":"background","window":1e9}}',
+        ):
+            await ws.send(bad)
             answer = json.loads(await ws.recv())
-            assert answer["body"]["status"] == "OK"
-            assert answer["body"]["tailwire"]["features"] == ["heartbeat"]
-            for bad in (
-                "not json",
-                "[]",
-                '{"type":"nonsense"}',
-                '{"type":"receipts","body":{"action":"read","messageId":"99999"}}',
-                '{"type":"receipts","body":{"action":"eaten","messageId":"1"}}',
-                '{"type":"receipts","body":5}',
-                '{"type":"typing_indicator","receiver":"nobody","receiverType":"user","body":{"action":"started"}}',
-                '{"type":"typing_indicator","receiver":"bob","receiverType":"planet","body":{"action":"started"}}',
-                '{"type":"typing_indicator","receiver":"bob","receiverType":"user","body":{"action":"dances"}}',
-                '{"type":"app_state","body":{"state":"background","window":1e9}}',
-            ):
-                await ws.send(bad)
-                message = json.loads(await ws.recv())
-                assert message["body"]["action"] == "error", (bad, message)
-                assert message["body"]["error"]["code"].startswith("ERR_"), message
-            await ws.send('{"action":"ping","ack":"true"}')
-            assert json.loads(await ws.recv()) == {"action": "pong", "ack": "true"}
-            await ws.send(["in ", "two ", "pieces"])
-            assert json.loads(await ws.recv())["body"]["action"] == "error"
+            assert answer["body"]["action"] == "error", (bad, answer)
+            assert answer["body"]["error"]["code"].startswith("ERR_"), answer
+        await ws.send('{"action":"ping","ack":"true"}')
+        assert json.loads(await ws.recv()) == {"action": "pong", "ack": "true"}
+        await ws.send(["in ", "two ", "pieces"])
+        assert json.loads(await ws.recv())["body"]["action"] == "error"
+        with suppress(ConnectionClosed):  # the server may close while the client still sends
             for _ in range(30):
                 await ws.send("not json")
-            assert await closed_with(ws) == 1008
-        async with connect(s.socket_url) as ws:  # a client that did not request our features never sees them
-            await ws.send(s.auth(params={}))
-            assert json.loads(await ws.recv())["body"] == {"status": "OK", "code": "200"}
-            await ws.send("not json")
-            await ws.send('{"action":"ping","ack":"true"}')
-            assert json.loads(await ws.recv()) == {"action": "pong", "ack": "true"}
-        async with connect(s.socket_url) as ws:  # a large input is processed in chunks, in order
-            await ws.send(json.dumps({**json.loads(s.auth()), "ballast": "x" * 40_000}))
-            assert json.loads(await ws.recv())["body"]["status"] == "OK"
-            for n in range(150):
-                await ws.send(f'{{"type":"receipts","body":{{"action":"{n}-{"x" * 300}"}}}}')
-            await ws.send('{"action":"ping","ack":"true"}')
-            message = [json.loads(await ws.recv()) for _ in range(151)]
-            assert [m.get("action", "error") for m in message] == ["error"] * 150 + ["pong"]
+        assert await closed_with(ws) == 1008
+
+
+async def test_pass_identifies_the_user_and_not_the_name_in_the_frame(live: LiveStage):
+    async with unharmed(live) as s, connect(s.socket_url) as ws:
+        await ws.send(json.dumps({**json.loads(s.auth()), "sender": "bob"}))
+        assert json.loads(await ws.recv())["receiver"] == "alice"
+
+
+async def test_client_that_requested_no_features_receives_none(live: LiveStage):
+    async with unharmed(live) as s, connect(s.socket_url) as ws:
+        await ws.send(s.auth(params={}))
+        assert json.loads(await ws.recv())["body"] == {"status": "OK", "code": "200"}
+        await ws.send("not json")
+        await ws.send('{"action":"ping","ack":"true"}')
+        assert json.loads(await ws.recv()) == {"action": "pong", "ack": "true"}
+
+
+async def test_large_input_is_processed_in_order(live: LiveStage):
+    async with unharmed(live) as s, connect(s.socket_url) as ws:
+        await ws.send(json.dumps({**json.loads(s.auth()), "ballast": "x" * 40_000}))
+        assert json.loads(await ws.recv())["body"]["status"] == "OK"
+        for n in range(150):
+            await ws.send(f'{{"type":"receipts","body":{{"action":"{n}-{"x" * 300}"}}}}')
+        await ws.send('{"action":"ping","ack":"true"}')
+        answers = [json.loads(await ws.recv()) for _ in range(151)]
+        assert [answer.get("action", "error") for answer in answers] == ["error"] * 150 + ["pong"]
+
+
+async def test_half_frames_and_unknown_paths_do_not_affect_others(live: LiveStage):
+    async with unharmed(live) as s:
         await half_frames(live.server.port)
         with pytest.raises(Exception, match="404"):
             await connect(s.socket_url + "nowhere")
-    await witness.say("alice", "still here")
-    assert witness.status is CONNECTED
-    assert not [line for line in live.server.log if "Traceback" in line]
 
 
 async def half_frames(port: int) -> None:

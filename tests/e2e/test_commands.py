@@ -20,7 +20,12 @@ from tailwire.testing.server import ServerProcess, read_ready_file
 async def run_new(*arguments: str) -> tuple[int, str]:
     """Run a command in a new process of Python, as users do. Return its exit code and its output."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tailwire.cli.main", *arguments, stdout=-1, stderr=asyncio.subprocess.STDOUT
+        sys.executable,
+        "-m",
+        "tailwire.cli.main",
+        *arguments,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
     )
     out, _ = await process.communicate()
     return process.returncode or 0, out.decode()

@@ -95,7 +95,7 @@ async def test_changes_by_keys_and_commands_are_in_the_audit_log_and_sizes_in_th
     headers = {"appid": server.app_id, "apikey": server.api_key}
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tailwire.cli.main", "user", "create", "dave", "Dave", "--data", str(server.data),
-        stdout=-1, env={**os.environ, "TAILWIRE_DATABASE": postgres_url},
+        stdout=asyncio.subprocess.PIPE, env={**os.environ, "TAILWIRE_DATABASE": postgres_url},
     )  # fmt: skip
     await process.communicate()
     assert process.returncode == 0

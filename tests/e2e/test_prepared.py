@@ -24,7 +24,7 @@ async def test_command_has_the_exit_code_and_the_output_of_a_process(arguments: 
     if arguments[0] == "keys":
         arguments = [*arguments, "--data", str(tmp_path)]
     process = await asyncio.create_subprocess_exec(
-        sys.executable, *PROGRAM, *arguments, stdout=-1, stderr=asyncio.subprocess.STDOUT
+        sys.executable, *PROGRAM, *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
     out, _ = await process.communicate()
     assert await run(*arguments) == (process.returncode, out.decode())

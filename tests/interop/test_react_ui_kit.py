@@ -44,7 +44,7 @@ LIST = "[class*=message-list]"
 
 
 async def open_menu(page, text):
-    """Open the menu of the message with a text, including its overflow."""
+    """Open the menu of the first message that contains `text`, and its "More options" if there is such an entry."""
     await page.run(
         """const row = [...document.querySelectorAll("[data-message-id]")].find((e) => e.innerText.includes(text));
         row.querySelector(".cometchat-message-bubble__body-container").dispatchEvent(new MouseEvent("mouseover", { bubbles: true }));

@@ -76,8 +76,8 @@ async def test_process_that_was_declared_dead_stores_its_users_under_a_new_ident
     await other.close()
 
 
-async def carried_out(store: PostgresStore, after: int, user: LocalPresence) -> None:
-    """Carry out a call of `store_online()` whose process does not receive the answer, and may have given it up long ago."""
+async def run_statement(store: PostgresStore, after: int, user: LocalPresence) -> None:
+    """Run the statement of `store_online()` as if its process had lost the answer or given up."""
     columns = {"uids": [user.uid], "here": [user.online], "away": [user.away]}
     await store.database.first_row(_STORE_PRESENCE_SQL, {"process": store.lane.process, "after": after, **columns})
 
@@ -86,11 +86,11 @@ async def test_statement_that_was_given_up_changes_nothing_after_a_later_one(pos
     one, other = await stores(postgres_url, 2)
     before = await one.presence.store_online([])
     await store_state(one, "alice", online=False)
-    await carried_out(one, before.version, LocalPresence("alice", online=True, away=False))
+    await run_statement(one, before.version, LocalPresence("alice", online=True, away=False))
     assert (await other.presence.users_of(before.process)).away == {}
     assert (await other.presence.versions())[1][before.process] == before.version + 1
     first = await other.presence.store_online([LocalPresence("bob", online=False, away=False)])
-    await carried_out(other, 0, LocalPresence("bob", online=True, away=False))  # the first statement of its process
+    await run_statement(other, 0, LocalPresence("bob", online=True, away=False))  # the first statement of its process
     assert (await one.presence.users_of(first.process)).away == {}
     await one.close()
     await other.close()
@@ -99,7 +99,7 @@ async def test_statement_that_was_given_up_changes_nothing_after_a_later_one(pos
 async def test_statement_whose_answer_was_lost_is_counted(postgres_url):
     one, other = await stores(postgres_url, 2)
     before = await one.presence.store_online([])
-    await carried_out(one, before.version, LocalPresence("alice", online=True, away=False))
+    await run_statement(one, before.version, LocalPresence("alice", online=True, away=False))
     stored = await one.presence.store_online([LocalPresence("bob", online=True, away=False)])
     assert stored.version == before.version + 2
     assert stored.transitions == [(OFFLINE, ONLINE)]

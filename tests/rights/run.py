@@ -294,7 +294,11 @@ class Player:
                 self._deviate(*found)
 
     async def catch_up(self, *, all_of_them: bool = False) -> None:
-        """Compare what users who were away receive with what they received live."""
+        """Catch up on the devices without a socket, and compare with what their users' sockets received live.
+
+        Args:
+            all_of_them: the devices of all users, not of two users at random.
+        """
         everybody = self.state.everybody()
         for uid in everybody if all_of_them else self._random.choices(everybody or [""], k=2):
             if uid and (found := await self.missed.wrong(self.state, uid)) is not None:

@@ -132,7 +132,12 @@ async def run(*arguments: str, **variables: str) -> tuple[int, str]:
         out = await process.stderr.read()
         return await process.wait(), out.decode()
     process = await asyncio.create_subprocess_exec(
-        sys.executable, *PROGRAM, *arguments, stdout=-1, stderr=asyncio.subprocess.STDOUT, env=environment
+        sys.executable,
+        *PROGRAM,
+        *arguments,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env=environment,
     )
     out, _ = await process.communicate()
     return process.returncode or 0, out.decode()

@@ -1,4 +1,4 @@
-"""A healthy connection is never cut, and middleboxes do not fail messages: short plans that once failed."""
+"""A healthy connection is never cut, and middleboxes do not make messages fail: short plans that found a defect."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ async def test_claim_on_a_session_ends_with_its_process(stage: Stage, tmp_path):
         f"release = FileSessionStore({str(tmp_path)!r}).claim({stage.server.app_id!r}); print('has it', flush=True);"
         "sys.stdin.read()"
     )
-    other = subprocess.Popen([sys.executable, "-c", code], stdin=-1, stdout=-1)
+    other = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert other.stdout.readline() == b"has it\n"
     actor = stage.actor(store=FileSessionStore(tmp_path))
     with pytest.raises(CometChatException, match=f"process {other.pid}"):

@@ -198,14 +198,14 @@ async def test_webhooks_are_created_changed_and_deleted(stage):
         await rest.refused("ERR_WEBHOOK_NOT_FOUND", "GET", "/webhooks/mine")
 
 
-async def test_read_only_store_delays_deliveries_and_loses_none(stage):
+async def test_delivery_is_repeated_until_its_success_can_be_stored(stage):
     receiver = Receiver()
     receiver.listen()
     async with Rest(stage) as rest:
         await rest("POST", "/webhooks", json={**HOOK, "triggers": ["message_sent"]})
         receiver.seconds = 1.0
         await rest("POST", "/messages", json={"receiver": "bob", "receiverType": "user", "data": {"text": "one"}})
-        await stage.read_only(on=True)  # the success cannot be stored
+        await stage.read_only(on=True)  # the success cannot be stored, so the delivery is sent again
         await stage.pass_time(20)
         assert len(receiver.received) >= 2
         await stage.read_only(on=False)

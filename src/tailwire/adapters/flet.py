@@ -95,7 +95,8 @@ def _network(event: Any) -> Any:
 
 
 def _hook(watch: Watch, control: Any, name: str, callback: Callable[[Any], None]) -> None:
-    # Call a handler before the app's own until the watch ends. Flet inspects the kind of function, so keep it.
+    # Call a handler before the app's own until the watch ends. Flet checks
+    # whether a handler is a coroutine function, so the combined one is of the same kind as the app's.
     before = getattr(control, name)
     handler = callback if before is None else _combined_handler(callback, before)
     setattr(control, name, handler)

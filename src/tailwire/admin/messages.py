@@ -87,12 +87,14 @@ class Messages:
 
         Args:
             message_id: the message.
-            permanently: remove the message and its files completely, which only the app itself may do. Otherwise it
-                stays in the history as a deleted message without content.
+            permanently: remove the message and its files completely. Otherwise it stays in the history as a deleted
+                message without content.
             on_behalf_of: uid of the user who deletes the message.
 
         Raises:
-            CometChatException: `ERR_MESSAGE_ID_NOT_FOUND`, `ERROR_INVALID_MESSAGE_ID`.
+            CometChatException: `ERR_MESSAGE_ID_NOT_FOUND`, `ERROR_INVALID_MESSAGE_ID`;
+                `ERR_MESSAGE_ACTION_NOT_ALLOWED` for an action message, or without `permanently` for a message that is
+                already deleted; or another code of the server.
         """
         path, body = f"/messages/{checked_id(message_id)}", {"permanent": True} if permanently else None
         await self._requester.ask("DELETE", path, body=body, on_behalf_of=on_behalf_of)

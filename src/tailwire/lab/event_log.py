@@ -72,7 +72,7 @@ class EventLog:
         return queue
 
     def leave(self, queue: asyncio.Queue[Event | None]) -> None:
-        """Stop sending events to this queue."""
+        """Stop sending events to a queue, and put the None that ends it."""
         if queue in self._listeners:
             del self._listeners[queue]
             queue.put_nowait(None)

@@ -30,7 +30,7 @@ class LiveList(BlockingProxy, Closable, Generic[T]):
     @property
     def items(self) -> tuple[T, ...]:
         """The current items, in order. Subscribers should use the changes instead."""
-        return tuple(self._item(item) for item in self._target.items)
+        return tuple(self._as_blocking(item) for item in self._target.items)
 
     @property
     def closed(self) -> bool:
@@ -76,7 +76,9 @@ class LiveList(BlockingProxy, Closable, Generic[T]):
         def begin() -> Callable[[], None]:
             if self._target.closed:
                 raise failure("LIVE_LIST_CLOSED")
-            return pump(_Changes(self._target, self._item), callback, self._client_thread, "tailwire live list changes")
+            return pump(
+                _Changes(self._target, self._as_blocking), callback, self._client_thread, "tailwire live list changes"
+            )
 
         stop: Callable[[], None] = self._run("subscribe", begin)
         return stop
@@ -88,7 +90,7 @@ class LiveList(BlockingProxy, Closable, Generic[T]):
             timeout: seconds without a change after which the iterator ends; None for no limit.
         """
         limit = checked_seconds(timeout)
-        source = self._run("changes", lambda: _Changes(self._target, self._item))
+        source = self._run("changes", lambda: _Changes(self._target, self._as_blocking))
         return Iterating(self._handle, source, "changes", limit, ends=True)
 
     def refresh(self) -> None:
@@ -108,7 +110,7 @@ class LiveList(BlockingProxy, Closable, Generic[T]):
             if e.code != "ERR_CLIENT_CLOSED":  # in which case the list is closed
                 raise
 
-    def _item(self, item: Any) -> T:
+    def _as_blocking(self, item: Any) -> T:
         # Convert an item of the async list.
         return cast(T, item)
 
@@ -169,7 +171,7 @@ class LiveMessages(LiveList[LiveMessage]):
         """
         return cast(int, self._call("older", (limit,), {}))
 
-    def _item(self, item: LiveMessage) -> LiveMessage:
+    def _as_blocking(self, item: LiveMessage) -> LiveMessage:
         if item.entry is None:
             return item
         return replace(item, entry=OutboxEntry(self._handle, item.entry, self._limit))
@@ -179,7 +181,7 @@ class _Changes(Generic[T]):
     """The current items as a `reset`, then the changes. Created in the client's thread."""
 
     def __init__(self, live: Any, item: Callable[[Any], T]) -> None:
-        self._item = item
+        self._as_blocking = item
         self._first: Change[Any] | None = Change(ChangeKind.RESET, items=live.items)
         self._rest: AsyncIterator[Change[Any]] = live.changes()
 
@@ -190,8 +192,8 @@ class _Changes(Generic[T]):
         change, self._first = self._first, None
         if change is None:
             change = await self._rest.__anext__()
-        item = None if change.item is None else self._item(change.item)
-        return replace(change, item=item, items=tuple(map(self._item, change.items)))
+        item = None if change.item is None else self._as_blocking(change.item)
+        return replace(change, item=item, items=tuple(map(self._as_blocking, change.items)))
 
 
 LIVE_LISTS: dict[str, type[LiveConversations | LiveMessages]] = {

@@ -77,7 +77,7 @@ class BaseMessage(SetFieldsRepr):
 
     @property
     def receiver_entity(self) -> User | Group | None:
-        """The user or group that received the message, as the server sent it."""
+        """The user or group that received the message, as the server sent it; None if it is missing or unreadable."""
         from tailwire.wire.codec import receiver_of  # the codec imports this module
 
         return receiver_of(self.raw)

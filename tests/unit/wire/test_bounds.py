@@ -99,7 +99,8 @@ def test_trimmed_replaces_only_the_excess():
     assert isinstance(found["deep"], list)
 
 
-def test_body_within_bounds_is_stored_within_bounds():
+def test_metadata_of_the_maximum_depth_stays_readable_in_a_stored_message():
+    # Padded, because short texts are not checked.
     text = b'{"data":{"entities":{"on":{"entity":{"data":{"entities":{"sender":{"entity":{"metadata":'
     whole = text + nested(bounds.MAX_DEPTH) + b"}" * 9 + b" " * bounds.UNCHECKED_BYTES
     assert bounds.parseable(whole) is whole

@@ -82,7 +82,7 @@ async def message_page(ask: Ask, query: Mapping[str, Any]) -> list[Any]:
                 size //= 2
                 continue
             by_id = not ("pinned" in rest or "saved" in rest)  # those are ordered by the time of the pin or save
-            part = [_placeholder_of(e, int(rest.get("id") or 0) if by_id else 0, newer=newer)]
+            part = [_placeholder_for(e, int(rest.get("id") or 0) if by_id else 0, newer=newer)]
         mark, pruned = mark_of(part) or mark, max(pruned, pruned_of(part))
         if mark and "mark" in rest:
             rest["mark"] = mark  # the next cursor belongs to the start of the server that sent this part
@@ -109,7 +109,7 @@ def _with_changes(
     return {**more, **{k: v for k, v in (known or {}).items() if k in ("lost", "gap") and v}, "listed": listed}
 
 
-def _placeholder_of(error: AnswerTooLarge, cursor: int, *, newer: bool) -> dict[str, str]:
+def _placeholder_for(error: AnswerTooLarge, cursor: int, *, newer: bool) -> dict[str, str]:
     # The id is near the beginning of a message. A number on the wrong side of the cursor is the id of something else.
     for found in _ID_PATTERN.finditer(error.head):
         number = int(found[1])

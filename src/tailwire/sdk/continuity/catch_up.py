@@ -228,7 +228,7 @@ def on_page(
     commands += _with_changes(m, together, listed, last=not more)
     m.floor = max(m.floor, m.asked_after)
     _advance(m, m.asked_after)
-    return [*commands, *_next(m, listed, whole=whole, more=more)]
+    return [*commands, *_commands_after_page(m, listed, whole=whole, more=more)]
 
 
 def _with_changes(m: CatchUp, pairs: Sequence[tuple[int, Any]], listed: Listed | None, *, last: bool) -> list[Command]:
@@ -239,8 +239,7 @@ def _with_changes(m: CatchUp, pairs: Sequence[tuple[int, Any]], listed: Listed |
     return hand_over(m, pairs, [*changed, *(_held_changes(m) if last else ())], before)
 
 
-def _next(m: CatchUp, listed: Listed | None, *, whole: bool, more: bool) -> list[Command]:
-    # Return the commands that follow a page.
+def _commands_after_page(m: CatchUp, listed: Listed | None, *, whole: bool, more: bool) -> list[Command]:
     if whole and m.counted >= m.limit and not m.in_full:
         if listed is None:
             return [FetchLatest()]

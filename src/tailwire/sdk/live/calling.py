@@ -129,7 +129,8 @@ class LiveCalls:
             parent_message_id: only the replies in the thread of this message.
             replies: whether to include the replies in threads. Each message has its `reply_count` in any case.
             limit: the initial number of messages, 1 to 100; `older()` reads further back.
-            most: the maximum number of messages to keep, up to 1,000; the oldest are dropped when newer ones arrive.
+            most: the maximum number of messages to keep, up to 1,000 and at least `limit`; the oldest are dropped when
+                newer ones arrive.
 
         Raises:
             CometChatException: `ERR_INVALID_ARGUMENT` unless exactly one of `uid` and `guid` is given, or if 100 lists

@@ -114,10 +114,10 @@ class LiveConversations(LiveList[LiveConversation]):
         conversation = decoded(conversation_from_wire, answer)
         return lambda: self._state.put(conversation)
 
-    def _needs(self) -> bool:
+    def _needs_request(self) -> bool:
         return bool(self._state.stale) or self._state.lost
 
-    def _doubts(self) -> bool:
+    def _is_doubtful(self) -> bool:
         return bool(self._state.doubtful)
 
     def _give_up(self, error: CometChatException) -> None:

@@ -196,11 +196,11 @@ class LiveList(Generic[K]):
         # Return the items, and the rest of the visible state.
         raise NotImplementedError
 
-    def _needs(self) -> bool:
+    def _needs_request(self) -> bool:
         # Return whether something must be requested.
         raise NotImplementedError
 
-    def _doubts(self) -> bool:
+    def _is_doubtful(self) -> bool:
         # Return whether an event may have been counted twice, so that something should be requested.
         raise NotImplementedError
 
@@ -217,7 +217,7 @@ class LiveList(Generic[K]):
             check_open(self)
             self._replay, self._asked = [], self._loop.time()
             self._doubt_seconds = (
-                min(self._doubt_seconds * 2, MAX_DOUBT_SECONDS) if self._doubts() else MIN_INTERVAL_SECONDS
+                min(self._doubt_seconds * 2, MAX_DOUBT_SECONDS) if self._is_doubtful() else MIN_INTERVAL_SECONDS
             )
             try:
                 take = await read()
@@ -244,9 +244,9 @@ class LiveList(Generic[K]):
             self._notify_readers(change)
         if self._closed:
             return
-        if self._task is None and (self._wanted or self._needs() or self._doubts()):
+        if self._task is None and (self._wanted or self._needs_request() or self._is_doubtful()):
             self._task = self._loop.create_task(self._keep_asking(), name="tailwire live list")
-        elif self._only_doubts and self._needs():
+        elif self._only_doubts and self._needs_request():
             self._hurry.set()
 
     def _notify_readers(self, change: Change[K]) -> None:
@@ -268,8 +268,8 @@ class LiveList(Generic[K]):
     async def _keep_asking(self) -> None:
         wait, retries = MIN_INTERVAL_SECONDS, Waits(LIST_RETRY, self._chance)
         try:
-            while self._wanted or self._needs() or self._doubts():
-                self._only_doubts = not (self._wanted or self._needs())
+            while self._wanted or self._needs_request() or self._is_doubtful():
+                self._only_doubts = not (self._wanted or self._needs_request())
                 pause = max(wait, self._doubt_seconds) if self._only_doubts else wait
                 if await self._wait_or_hurry(self._asked + pause - self._loop.time()):
                     wait = MIN_INTERVAL_SECONDS

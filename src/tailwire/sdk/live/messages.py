@@ -139,10 +139,10 @@ class LiveMessages(LiveList[LiveMessage]):
     async def _read_needed(self) -> Callable[[], None]:
         return await self._read_all()
 
-    def _needs(self) -> bool:
+    def _needs_request(self) -> bool:
         return self._state.lost and not self._state.gone
 
-    def _doubts(self) -> bool:
+    def _is_doubtful(self) -> bool:
         return self._state.doubtful and not self._state.gone
 
     def _give_up(self, error: CometChatException) -> None:

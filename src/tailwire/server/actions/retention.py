@@ -27,12 +27,15 @@ async def prune(
     store: PruningStore, clock: Callable[[], float], *, messages: int | None, files: int | None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> tuple[int, int]:  # fmt: skip
-    """Remove messages and files older than given times. Return how many messages and files were removed.
+    """Remove messages older than a time, and mark files older than a time, which the clean-up then removes.
 
     Args:
         clock: seconds, monotonic.
-        messages, files: seconds since 1970; None to remove none.
+        messages, files: seconds since 1970; None for none.
         stopped: returns True to end after the current step.
+
+    Returns:
+        How many messages were removed, and how many files were marked.
 
     Raises:
         Refused: the store cannot write.

@@ -92,10 +92,10 @@ class HttpServer(uvicorn.Server):
                 loop.remove_signal_handler(signum)
 
     def _hang_up(self) -> None:
-        if not self._stop_without_terminal():
+        if not self._stop_if_terminal_closed():
             self.on_hangup()
 
-    def _stop_without_terminal(self) -> bool:
+    def _stop_if_terminal_closed(self) -> bool:
         closed = self.in_terminal and not os.isatty(STDIN_DESCRIPTOR)
         if closed:
             self.handle_exit(signal.SIGHUP, None)
@@ -128,7 +128,7 @@ class HttpServer(uvicorn.Server):
             await asyncio.get_running_loop().run_in_executor(None, self._write_ready_file)
             log.info("ready file written file=%s", self._ready_file)
         # SIGHUP was ignored until its handler was set: the terminal may have been closed meanwhile.
-        asyncio.get_running_loop().call_soon(self._stop_without_terminal)
+        asyncio.get_running_loop().call_soon(self._stop_if_terminal_closed)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Close all connections; the internal server's last."""

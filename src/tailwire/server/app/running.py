@@ -1,4 +1,4 @@
-"""The running server: assembled, bound to its port, and stopped in order."""
+"""The running server: assembled, bound to its port, and shut down gracefully."""
 
 from __future__ import annotations
 

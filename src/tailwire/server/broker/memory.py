@@ -34,5 +34,5 @@ class MemoryBroker:
     async def passed(self, number: int) -> None:
         """Return at once: nothing comes from elsewhere."""
 
-    async def confirmed(self) -> None:
+    async def wait_confirmed(self) -> None:
         """Return at once: a subscription is in effect as soon as it is made."""

@@ -199,10 +199,10 @@ class NatsBroker:
         if self._connection is not None and not self._connection.send(command):
             self._connection.abort()
 
-    async def confirmed(self) -> None:
+    async def wait_confirmed(self) -> None:
         """Return when the subscriptions that were made so far are in effect, or the connection is lost."""
         if self._connection is not None:
-            await self._connection.confirmed()
+            await self._connection.wait_confirmed()
 
     def publish(self, subject: str, publication: Publication) -> None:
         """Send a publication that may be lost."""

@@ -1,4 +1,4 @@
-"""One connection to a NATS server, from its first byte to its last. Whatever it has not sent by then is lost."""
+"""One connection to a NATS server. When it ends, what it has not sent is lost."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class NatsConnection(asyncio.Protocol):
                 await self._encrypt(address, info, context)
                 self.max_payload = int(info.get("max_payload", 0))
                 self._write(connect(_options(address, name, version, secure=self._secure)))
-                await self.confirmed()
+                await self.wait_confirmed()
         except (OSError, TimeoutError, ValueError) as e:
             self.abort()
             raise CannotConnect(f"{address.host}:{address.port}: {self.trouble or str(e) or type(e).__name__}") from e
@@ -159,7 +159,7 @@ class NatsConnection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.write(data)
 
-    async def confirmed(self) -> None:
+    async def wait_confirmed(self) -> None:
         """Return when the server has handled everything sent so far, or the connection is lost."""
         if self.lost:
             return

@@ -45,8 +45,8 @@ class NotifyBroker:
     Args:
         connect: makes a connection.
         name: a random name of this process.
-        own_backend: returns the id of the database's process that writes this process's batches, whose records are
-            known here already.
+        own_backend: returns the id of the PostgreSQL backend that writes this process's batches; its records are
+            ignored, because they are known here already.
     """
 
     carries_messages = False
@@ -213,7 +213,7 @@ class NotifyBroker:
         """Stop receiving the publications of a subject."""
         self._subjects.discard(subject)
 
-    async def confirmed(self) -> None:
+    async def wait_confirmed(self) -> None:
         """Return at once: everything is received, and filtered here."""
 
     def publish(self, subject: str, publication: Publication) -> None:

@@ -159,7 +159,7 @@ class MessageLog:
         self._changes.numbers.unsubscribe(subject)
         self._remote.unsubscribe(subject)
 
-    async def confirmed(self) -> None:
+    async def wait_confirmed(self) -> None:
         """Return once everything published to the subscribed subjects from then on is received, or will be read."""
         if not await _is_confirmed(self._remote):
             self._doubt()
@@ -380,7 +380,7 @@ async def _is_confirmed(remote: RemoteBroker) -> bool:
     # A broker that does not answer must not hold up anything: what it may not deliver is read from the store.
     try:
         async with asyncio.timeout(CONFIRM_SECONDS):
-            await remote.confirmed()
+            await remote.wait_confirmed()
     except TimeoutError:
         return False
     return True

@@ -259,7 +259,7 @@ class Gateway:
         if socket not in self._sockets:
             return
         self._hub.join_groups(socket, groups)
-        await self._hub.broker.confirmed()
+        await self._hub.broker.wait_confirmed()
         if socket not in self._sockets:
             return
         self._authenticator.welcome(socket)

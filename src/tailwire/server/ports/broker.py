@@ -158,7 +158,7 @@ class Broker(Protocol):
     def publish(self, subject: str, publication: Publication) -> None:
         """Send a publication to all subscribers without waiting. Publications of one process keep their order."""
 
-    async def confirmed(self) -> None:
+    async def wait_confirmed(self) -> None:
         """Return once everything published to the subscribed subjects from then on is received."""
 
     @property
@@ -222,7 +222,7 @@ class RemoteBroker(Protocol):
     def unsubscribe(self, subject: str) -> None:
         """Stop receiving the publications of a subject."""
 
-    async def confirmed(self) -> None:
+    async def wait_confirmed(self) -> None:
         """Return when the subscriptions that were made so far are in effect, or the connection is lost."""
 
     def publish(self, subject: str, publication: Publication) -> None:

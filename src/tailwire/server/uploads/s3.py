@@ -221,7 +221,10 @@ class S3Uploads:
             raise _refusal("read", e) from e
 
     def direct_url(self, name: str, mime_type: str, disposition: str) -> str | None:
-        """Return a signed URL of the bucket, if clients are redirected."""
+        """Return a signed URL of the file in the bucket.
+
+        None if clients are not redirected, or if there are no credentials to sign with.
+        """
         address = self._bucket.address
         if not self._redirect or address.credentials is None:
             return None

@@ -40,8 +40,8 @@ TOKEN_HEADER = b"x-console-token"
 API_PATH = "/console/api"
 _READ_METHODS = ("GET", "HEAD")
 _IDENTITY_HEADERS = (b"apikey", b"authtoken", b"authorization", b"appid", b"onbehalfof", b"resource")
-_CONSOLE_HEADERS = frozenset((*_IDENTITY_HEADERS, b"cookie", b"origin", TOKEN_HEADER))
-"""Headers of the page that are not passed on to the API."""
+_WITHHELD_HEADERS = frozenset((*_IDENTITY_HEADERS, b"cookie", b"origin", TOKEN_HEADER))
+"""Headers of the page's request that are not passed on to the API."""
 _CORS_NAMES = frozenset(name for name, _ in (*CORS_HEADERS, *PREFLIGHT_HEADERS))
 
 
@@ -125,7 +125,7 @@ class ConsoleRequests:
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         session = self._signed_in(scope)
-        headers = [(name, value) for name, value in scope["headers"] if name not in _CONSOLE_HEADERS]
+        headers = [(name, value) for name, value in scope["headers"] if name not in _WITHHELD_HEADERS]
         passed = {
             **scope,
             "path": "/v3" + scope["path"].removeprefix(API_PATH),

@@ -201,7 +201,7 @@ def _continuous(sim: Simulation, device: Device, reader: Any, memberships: list[
 
 
 def memberships_of(actions: list[tuple[int, dict[str, Any]]]) -> dict[str, list[Membership]]:
-    """Return each user's memberships as ids of actions; USERS[0] created the group."""
+    """Return each user's memberships of the group as ids of actions; that of USERS[0], who created it, begins at 0."""
     memberships: dict[str, list[Membership]] = {uid: [] for uid in USERS}
     memberships[USERS[0]] = [(0, None)]
     for number, data in actions:

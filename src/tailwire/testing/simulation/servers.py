@@ -58,7 +58,7 @@ class ServersRun:
         first: the server that is not killed.
         plain: clients without features at the first server, with what they have received.
         guests: the sockets of the guests.
-        left: the identities of servers that were stopped in order.
+        left: the identities of servers that were shut down gracefully.
         begin: the newest change, and the newest message of the group, before the first step.
         trace: what happened, in order; each entry begins with its time.
     """

@@ -23,8 +23,8 @@ class Bus:
     """The broker that connects the servers of a simulation.
 
     Args:
-        carries_messages: whether the broker carries messages; if not, it carries only records, which the database
-            announces.
+        carries_messages: whether publications of stored messages are carried. If not, the servers read messages from
+            the store when the database announces a record; all other publications are carried in both cases.
     """
 
     def __init__(self, chance: random.Random, *, carries_messages: bool) -> None:
@@ -116,7 +116,7 @@ class SimulatedRemote:
         if subject in self._subjects:
             self.effective.add(subject)
 
-    async def confirmed(self) -> None:
+    async def wait_confirmed(self) -> None:
         """Wait until the subscriptions are in effect, or the connection is lost."""
         while self._pending and self.connected:
             await self._settled.wait()

@@ -56,7 +56,7 @@ class SimulatedServer:
     Attributes:
         sockets: the registered sockets.
         dead: whether it was killed.
-        leaving: whether it stops in order.
+        leaving: whether it is shutting down gracefully.
         process: the name by which the loop stops and kills the server.
     """
 
@@ -134,7 +134,7 @@ class SimulatedServer:
             self._loop.call_soon(call, context=self.context)
 
     async def close(self) -> None:
-        """Stop in order, as after SIGTERM. Users have the grace period to connect to another server."""
+        """Shut down gracefully, as after SIGTERM. Users have the grace period to connect to another server."""
         self.leaving = True
         for socket in list(self.sockets):
             socket.lost()
@@ -226,7 +226,7 @@ class SimulatedServer:
         if socket not in self.sockets:
             return
         self.hub.join_groups(socket, groups)
-        await self.log.confirmed()
+        await self.log.wait_confirmed()
         socket.ready = socket.open
 
     def remove(self, socket: Any) -> None:

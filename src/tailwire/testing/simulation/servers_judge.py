@@ -1,6 +1,6 @@
 """The judge of a simulation of several servers: nothing acknowledged is lost, doubled, or out of order.
 
-Work that one server does for all is done only once: no delivery is sent by two, and all agree on who is online.
+No delivery is sent twice, unless its sender died or could not store the result. All servers agree on who is online.
 """
 
 from __future__ import annotations

@@ -146,7 +146,7 @@ class Parts:
         self.webhooks.wake()
 
     async def close(self, log: MessageLog) -> None:
-        """Stop in order, as a real server does."""
+        """Shut down gracefully, as a real server does."""
         await self.several.close()
         gateway = SimpleNamespace(close=_nothing)
         await shut_down(cast(Any, gateway), self.webhooks, [], cast(Any, self.store), log)

@@ -150,14 +150,14 @@ def test_client_makes_three_to_seven_attempts_in_an_hour_offline():
 
 @spec("T4")
 def test_foreground_and_connect_restart_frequent_attempts():
-    for lift in (i.AppStateChanged(AppState.FOREGROUND), i.ConnectCalled(1)):
+    for trigger in (i.AppStateChanged(AppState.FOREGROUND), i.ConnectCalled(1)):
         client = Client()
         client.take(i.NetworkChanged(Network.OFFLINE))
         client.fail(Cause.NETWORK_UNREACHABLE)
         client.run(HOUR, cause=Cause.NETWORK_UNREACHABLE)
-        if isinstance(lift, i.AppStateChanged):
+        if isinstance(trigger, i.AppStateChanged):
             client.take(i.AppStateChanged(AppState.BACKGROUND))
-        assert any(isinstance(c, OpenSocket) for c in client.take(lift))
+        assert any(isinstance(c, OpenSocket) for c in client.take(trigger))
         client.fail(Cause.NETWORK_UNREACHABLE)
         assert len(times(client.run(client.now + 60.0, cause=Cause.NETWORK_UNREACHABLE), OpenSocket)) >= 3
 

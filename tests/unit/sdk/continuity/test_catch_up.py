@@ -402,7 +402,7 @@ def test_failed_page_is_requested_again_smaller():
     assert limits == [10, 5, 5, 5]
 
 
-def test_connection_that_ends_during_a_page_makes_the_next_one_smaller():
+def test_page_after_a_lost_connection_is_smaller():
     m = CatchUp(position=Position(5))
     catch_up.on_connected(m, "")
     catch_up.on_disconnected(m)

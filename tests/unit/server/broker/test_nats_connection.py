@@ -74,9 +74,9 @@ async def test_publications_and_records_reach_other_processes_in_order_but_not_t
     with nats() as server:
         (one, at_one), (other, at_other) = await broker(server.url), await broker(server.url)
         other.subscribe(BOB)
-        await other.confirmed()
+        await other.wait_confirmed()
         one.subscribe(BOB)
-        await one.confirmed()
+        await one.wait_confirmed()
         expected: list[object] = []
         for number in range(1, 200):
             publication = frame(f"m{number}", number)
@@ -87,7 +87,7 @@ async def test_publications_and_records_reach_other_processes_in_order_but_not_t
         assert at_other.news == expected
         assert at_one.news == []
         other.unsubscribe(BOB)
-        await other.confirmed()
+        await other.wait_confirmed()
         one.publish(BOB, frame("too late"))
         one.record(Record(200, 200), [])
         await at_other.until(Record(200, 200))
@@ -100,7 +100,7 @@ async def test_news_larger_than_the_server_accepts_is_not_sent_and_neither_is_it
     with nats() as server:
         (one, _), (other, at_other) = await broker(server.url), await broker(server.url)
         other.subscribe(BOB)
-        await other.confirmed()
+        await other.wait_confirmed()
         one.record(Record(1, 2), [(BOB, frame("small", 1)), (BOB, frame("x" * 2_000_000, 2))])
         one.record(Record(3, 3), [])
         await at_other.until(Record(3, 3))
@@ -135,7 +135,7 @@ async def test_encryption_is_required_by_either_side_and_the_certificate_is_chec
             url = f"{scheme}://localhost:{server.port}"
             one, _ = await broker(url, authority.client_context())
             assert one.connected
-            await one.confirmed()
+            await one.wait_confirmed()
             await one.close()
         with pytest.raises(CannotConnect, match="certificate verify failed"):
             await NatsConnection(lambda data: None, lambda: None).open(parse_addresses(url)[0], PLAIN, "test", "1")
@@ -170,7 +170,7 @@ async def test_client_moves_to_another_server_with_its_subscriptions_when_one_is
         async with asyncio.timeout(20):
             while not (one.connected and one._connection is not None and not one._connection.lost):
                 await asyncio.sleep(0.01)
-            await one.confirmed()
+            await one.wait_confirmed()
         sender.publish(BOB, frame("hello"))
         await heard.until((BOB, frame("hello")))
         await one.close()
@@ -183,7 +183,7 @@ async def test_unsent_news_is_dropped_with_its_connection():
         async with CutLine(server.port) as line:
             (one, at_one), (other, at_other) = await broker(f"nats://127.0.0.1:{line.port}"), await broker(server.url)
             other.subscribe(BOB)
-            await other.confirmed()
+            await other.wait_confirmed()
             line.hold()
             one.record(Record(1, 1), [(BOB, frame("lost", 1))])
             await asyncio.sleep(0)

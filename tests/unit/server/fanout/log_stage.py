@@ -153,7 +153,7 @@ class PlayedBroker:
     def _take_effect(self) -> None:
         self.effective = self.connected
 
-    async def confirmed(self) -> None:
+    async def wait_confirmed(self) -> None:
         await asyncio.sleep(max(0.0, self.confirmed_at - asyncio.get_running_loop().time()))
 
     def publish(self, subject: str, publication: Publication) -> None:

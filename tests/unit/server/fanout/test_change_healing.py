@@ -128,7 +128,7 @@ async def test_change_of_a_group_reaches_only_those_who_were_members_at_the_time
 
 
 def leave(s: LogStage, uid: str) -> None:
-    """Play that a user's sockets no longer receive the group."""
+    """Simulate a user leaving the group: their sockets no longer receive it."""
     s.sockets.here = [here for here in s.sockets.here if here != uid]
     s.store.members.discard(uid)
     s.sockets.on_left(uid, "g")

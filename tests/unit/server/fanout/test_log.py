@@ -235,7 +235,7 @@ async def test_unresponsive_broker_causes_no_delay():
         loop = asyncio.get_running_loop()
         s.broker.effective, s.broker.confirmed_at = False, loop.time() + 5
         began = loop.time()
-        await s.log.confirmed()
+        await s.log.wait_confirmed()
         assert loop.time() - began <= CONFIRM_SECONDS
         for _ in range(5):
             first, last = s.store.commit([TO_GROUP, TO_USER])

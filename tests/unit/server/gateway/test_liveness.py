@@ -79,6 +79,7 @@ def test_bytes_that_the_line_takes_after_the_ping_do_not_give_the_peer_more_time
     dead(socket, 46.0)
     socket.transport.waiting = 0
     assert not dead(socket, 60.0)
+    # Bytes that leave from now on were written after the ping, so the count falls below 0.
     for now in (65.0, 70.0, 75.0):
         socket.transport.waiting -= 100
         assert not dead(socket, now)

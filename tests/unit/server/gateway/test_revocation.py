@@ -1,4 +1,7 @@
-"""Tokens that were revoked at another process: their sockets are closed once the store confirms it."""
+"""Tokens revoked by another process.
+
+Their sockets are closed at once if the change names the token, otherwise once the store confirms that it is gone.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Forms for the bucket, counted until their files are accepted."""
+"""Forms for uploads to the bucket: outstanding until the file is accepted or too old, issued until the form expires."""
 
 from __future__ import annotations
 

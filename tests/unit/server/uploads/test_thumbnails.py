@@ -95,11 +95,14 @@ def test_jpegs_with_one_scan_per_component_are_recognized():
         assert not _is_single_scan(io.BytesIO((start + frame)[:cut]))
 
 
-def test_only_the_listed_formats_are_opened(copy):
+def test_formats_that_are_not_accepted_are_not_opened(copy):
     for kind in ("TIFF", "ICO", "PPM"):
         out = io.BytesIO()
         Image.new("RGB", (64, 64)).save(out, kind)
         assert copy(out.getvalue()) is None
+
+
+def test_truncated_and_empty_pictures_have_no_thumbnail(copy):
     assert copy(png_of(100, 100)[:60]) is None
     assert copy(b"") is None
 

@@ -12,8 +12,8 @@ from tailwire.server.store.sql.folding import fold
 
 MAX_COUNTED_MESSAGES = 1000  # unread messages and mentions of one conversation: 1000 means 1000 or more
 
-# All conversations of a user, with other users and in groups, each with the user's read state.
-_OF_USER_SQL = """
+# Conversations of one kind, of one user or of all, each with the read state of its user.
+_CONVERSATIONS_TEMPLATE = """
 SELECT s.uid, c.conversation_id, c.last_message_id, c.shown_message_id, c.created_at, c.updated_at,
        coalesce(k.read_id, 0) AS read_id, coalesce(k.cleared_id, 0) AS cleared_id, k.tags, k.pinned_at, {since} AS since
 FROM {source} JOIN conversations c ON c.conversation_id = {id}
@@ -65,12 +65,14 @@ class ConversationRows:
         if criteria.kind in ("", "user"):
             more = self._conditions(criteria, values, "user")
             parts.append(
-                _OF_USER_SQL.format(source="participants s", id="s.conversation_id", since="0", whose=whose, more=more)
+                _CONVERSATIONS_TEMPLATE.format(
+                    source="participants s", id="s.conversation_id", since="0", whose=whose, more=more
+                )
             )
         if criteria.kind in ("", "group"):
             more = self._conditions(criteria, values, "group")
             source, name, since = "members s", f"'{GROUP_KEY}' || s.guid", "s.joined_after_id"
-            parts.append(_OF_USER_SQL.format(source=source, id=name, since=since, whose=whose, more=more))
+            parts.append(_CONVERSATIONS_TEMPLATE.format(source=source, id=name, since=since, whose=whose, more=more))
         union = " UNION ALL ".join(parts)
         dialect = self._db.dialect
         order = f"ORDER BY {'pinned_at IS NULL' if criteria.uid else 'uid'}, updated_at DESC, last_message_id DESC"

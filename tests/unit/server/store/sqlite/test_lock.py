@@ -52,7 +52,7 @@ def test_lock_ends_with_its_process(tmp_path):
         "import pathlib, sys; from tailwire.server.store.sqlite.lock import ServerLock;"
         f"lock = ServerLock(pathlib.Path({str(tmp_path / 'tailwire.db')!r})); print('taken', flush=True); sys.stdin.read()"
     )
-    holder = subprocess.Popen([sys.executable, "-c", code], stdin=-1, stdout=-1)
+    holder = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert holder.stdout.readline() == b"taken\n"
     with pytest.raises(DatabaseInUse, match=f"pid {holder.pid}"):
         ServerLock(tmp_path / "tailwire.db")
