@@ -213,3 +213,22 @@ async def test_change_of_a_group_with_a_new_owner_who_is_not_a_member_changes_no
         await rest.refused("ERR_NOT_A_MEMBER", "PUT", "/groups/g", json={"name": "New", "owner": "bob"})
         shown = await rest("GET", "/groups/g")
         assert (shown["name"], shown["owner"]) == ("Old", "alice")
+
+
+@pytest.mark.parametrize("name", CHANGES)
+async def test_change_that_is_overtaken_again_and_again_is_to_be_repeated(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, name: str
+):
+    scene = await begin(stage)
+    attempts = []
+
+    async def overtaken(*args: Any) -> Any:
+        attempts.append(args)
+
+    monkeypatch.setattr(stage.server.parts.store.read_state, name, overtaken)
+    method, path, body = ("POST", "/pin", {}) if name == "pin" else ("PUT", "", {"tags": ["work"]})
+    async with Rest(stage) as rest:
+        answer = await rest.answer(method, f"/users/alice/conversation{path}", as_="bob", json=body)
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert 1 < len(attempts) <= 100
+    assert scene.heard == []

@@ -1,7 +1,8 @@
 """The audit log, a record of what API keys and commands do.
 
 All changes are recorded, in the transaction that makes them, edited and deleted messages among them. Reads and sends
-with a key are recorded once every ten minutes per user and operation, because a backend may make thousands a second.
+with a key are recorded once every ten minutes per user and operation, because a backend may make thousands a second;
+those that are in progress at the same time are recorded each, because one that fails must not hide the others.
 Values are not recorded.
 """
 

@@ -112,7 +112,7 @@ class VirtualServerWorld(ServerWorld):
         return int(EPOCH + virtual_loop().time() + self.wall_offset)
 
     def milliseconds(self) -> int:
-        """Return milliseconds since 1970."""
+        """Return milliseconds since 1970 by the virtual clock, even if the store follows that of a real PostgreSQL."""
         return self.machine_milliseconds()
 
     def machine_milliseconds(self) -> int:
