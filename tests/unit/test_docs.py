@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib
 import re
 from pathlib import Path
@@ -47,6 +48,11 @@ def test_every_command_is_in_the_docs():
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md")]
 
 
+@functools.cache
+def anchors_of(page: Path) -> set[str]:
+    return page_links.anchors(page.read_text(encoding="utf-8"))
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_links_lead_to_files_and_headings(page: Path):
     for target in page_links.links(page.read_text(encoding="utf-8")):
@@ -54,7 +60,7 @@ def test_links_lead_to_files_and_headings(page: Path):
             path, _, anchor = target.partition("#")
             there = (page.parent / path).resolve() if path else page
             assert there.exists(), target
-            assert not anchor or anchor in page_links.anchors(there.read_text(encoding="utf-8")), target
+            assert not anchor or anchor in anchors_of(there), target
 
 
 def test_anchor_is_a_heading_in_lower_case_without_marks():

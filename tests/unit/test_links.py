@@ -12,6 +12,8 @@ import pytest
 
 import check_links
 
+POLL_SECONDS = 0.01
+
 
 class Site(BaseHTTPRequestHandler):
     """Answers `/STATUS`; `/busy` with 503 once, `/moved` with a redirect to `/404`."""
@@ -39,7 +41,7 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setattr(check_links, "PAUSE_SECONDS", 0.0)
     Site.requests.clear()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(POLL_SECONDS,))
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
@@ -60,12 +62,12 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     ],
 )
 def test_link_is_broken_if_it_leads_to_no_page_after_three_tries(site, path, problem):
-    with httpx2.Client(follow_redirects=True) as client:
+    with httpx2.Client(follow_redirects=True, verify=False) as client:
         assert check_links.problem(client, f"{site}/{path}") == problem
 
 
 def test_link_to_a_site_that_does_not_answer_is_broken(site):
-    with httpx2.Client() as client:
+    with httpx2.Client(verify=False) as client:
         assert check_links.problem(client, "http://127.0.0.1:1/")
 
 

@@ -77,7 +77,7 @@ class Control:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._server.should_exit = True
-        if self._task is not None:
-            await self._task
+        if self._task is not None:  # it would look every 100 ms whether to end
+            self._task.cancel()
+            await asyncio.wait([self._task])
         await self._server.shutdown([self._socket])

@@ -126,6 +126,7 @@ async def error_of(call: Awaitable[object]) -> CometChatException:
     return caught.value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "path"), [("GET", "/messages"), ("PUT", "/me")])
 @pytest.mark.parametrize("serve", [dies_once_used, silent_once_used])
 async def test_safe_request_is_repeated_on_a_new_connection(method, path, serve):
@@ -135,6 +136,7 @@ async def test_safe_request_is_repeated_on_a_new_connection(method, path, serve)
         assert len(peer.heads) == 4
 
 
+@pytest.mark.slow
 async def test_pool_is_dropped_with_a_dead_connection():
     async def serve(connection, request, reader, writer):
         if connection <= 2 and request == 2:
@@ -155,6 +157,7 @@ async def test_unsafe_request_is_not_repeated_and_the_pool_is_dropped():
         assert (peer.made, len(peer.heads)) == (2, 3)
 
 
+@pytest.mark.slow
 async def test_repeated_request_fails_early():
     async with asking(silent_once_used) as (http, peer):
         await http.ask("POST", "/messages", body={})

@@ -170,6 +170,7 @@ class UvLoop(uvloop.Loop):
 LOOPS = [asyncio.new_event_loop, UvLoop]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("dead", [["::1"], ["127.0.0.2"], ["127.0.0.2", "127.0.0.3"]])
 def test_each_dead_address_costs_a_quarter_of_a_second(monkeypatch, loop, dead):
@@ -207,6 +208,7 @@ def test_refusing_address_costs_no_time(monkeypatch, loop):
         runner.run(asyncio.wait_for(main(), 20))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loop", LOOPS)
 def test_cancelled_attempt_leaves_nothing(monkeypatch, loop):
     async def main():

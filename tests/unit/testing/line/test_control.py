@@ -18,7 +18,7 @@ from tailwire.testing.line.shape import Shape
 @contextlib.asynccontextmanager
 async def controlled() -> AsyncIterator[tuple[FaultProxy, httpx2.AsyncClient]]:
     proxy = FaultProxy("127.0.0.1", 1)
-    async with proxy, Control(proxy) as control, httpx2.AsyncClient(base_url=control.url) as http:
+    async with proxy, Control(proxy) as control, httpx2.AsyncClient(base_url=control.url, verify=False) as http:
         yield proxy, http
 
 
@@ -44,7 +44,7 @@ async def test_answer_is_sent_as_given():
     async with controlled() as (proxy, http):
         path = "/answer?status=503&header=Retry-After:%203600&header=Content-Type:text/html"
         await post(http, path, content=b"<html>back soon</html>")
-        async with httpx2.AsyncClient(trust_env=False) as client:
+        async with httpx2.AsyncClient(trust_env=False, verify=False) as client:
             answer = await client.get(proxy.url)
         assert answer.status_code == 503
         assert answer.headers["retry-after"] == "3600"
