@@ -1,13 +1,17 @@
-"""Check that what the text refers to exists: sentences of the specification, and pages.
+"""Check that what the text refers to exists: sentences of the specification, pages, and exceptions.
 
-Ids (`C14`) count where they occur in docstrings, comments and `spec` marks; pages (`docs/bots.md`) there and in pages.
-Arguments restrict the check to some folders or files.
+Ids (`C14`) count where they occur in docstrings, comments and `spec` marks; pages (`docs/bots.md`) there and in pages;
+exceptions in the section `Raises` of docstrings. Arguments restrict the check to some folders or files.
 """
 
 from __future__ import annotations
 
+import ast
+import builtins
+import functools
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import check_words
@@ -16,6 +20,35 @@ import spec_coverage
 ROOT = check_words.ROOT
 _ID = re.compile(r"(?<![\w/.`#-])([SCTIK]\d{1,2})\b(?![.\w%])")
 _PAGE = re.compile(r"(?<![\w/:.*{-])((?:\.\./)*(?:[\w-]+/)*[\w-]+\.md)\b(?!\]\()")
+
+
+_RAISES = re.compile(r"^Raises:\n((?:    .*\n?|\n)*)", re.MULTILINE)
+_RAISED = re.compile(r"^ {4}([A-Za-z_][\w.]*(?:, [A-Za-z_][\w.]*)*):", re.MULTILINE)
+
+
+@functools.cache
+def classes_of(folder: Path) -> frozenset[str]:
+    """Return the names of all classes in a folder."""
+    modules = (ast.parse(path.read_text(encoding="utf-8")) for path in folder.rglob("*.py"))
+    return frozenset(node.name for tree in modules for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
+
+
+def missing_exceptions(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the names of exceptions in the docstrings of a module that no class has, with line numbers.
+
+    A name with a module of another project (`ssl.SSLError`) is not checked.
+    """
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    bound = {alias.asname or alias.name for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) for alias in n.names}
+    rooms = {ROOT / "src", ROOT / path.relative_to(ROOT).parts[0]}
+    known = {*dir(builtins), *bound}.union(*(classes_of(room) for room in rooms if room.is_dir()))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            for section in _RAISES.findall(ast.get_docstring(node) or ""):
+                for name in (name for names in _RAISED.findall(section) for name in names.split(", ")):
+                    own = "." not in name or name.startswith("tailwire.")
+                    if own and name.rpartition(".")[2] not in known:
+                        yield node.body[0].lineno, name
 
 
 def missing_pages(path: Path, line: str) -> list[str]:
@@ -35,6 +68,8 @@ def problems(path: Path, known: set[str]) -> list[str]:
         if path.suffix == ".py":
             unknown = [one for one in _ID.findall(line) if one not in known]
             found += [(number, f"{name}:{number}: the specification has no {one}") for one in unknown]
+    if path.suffix == ".py":
+        found += [(n, f"{name}:{n}: there is no exception {one}") for n, one in missing_exceptions(path)]
     return [text for _, text in sorted(found)]
 
 

@@ -156,8 +156,9 @@ JS_CALLBACKS = [
 ]
 
 LIMITS = {  # what is documented to be limited, our settings for it, and the test that reaches them
-    "message in all": ("max_body max_frame", "batches_and_messages_are_limited_in_size"),
-    "`data` of a message": ("max_data", "batches_and_messages_are_limited_in_size"),
+    "message in all, in a request": ("max_body", "requests_are_limited_in_size"),
+    "message in all, in a frame": ("max_frame", "frame_above_the_limit_ends_the_socket_and_reaches_nobody"),
+    "`data` of a message": ("max_data", "data_and_tags_of_messages_are_limited_in_size"),
     "files and attachments": ("max_file max_files", "files_are_limited_in_size_and_number"),
     "names": ("max_name", "user_fields_are_limited_in_length"),
     "avatar, icon, link": ("max_url", "user_fields_are_limited_in_length"),
@@ -170,7 +171,7 @@ LIMITS = {  # what is documented to be limited, our settings for it, and the tes
     "presence": ("max_presence_users", "presence_is_not_published_when_many_users_are_online"),
     "typing in groups": ("max_typing_members", "large_groups_have_no_typing_or_receipt_events"),
     "receipts in groups": ("max_receipt_members", "large_groups_have_no_typing_or_receipt_events"),
-    "members in one call": ("max_at_once", "batches_and_messages_are_limited_in_size"),
+    "members in one call": ("max_at_once", "lists_of_users_in_one_request_are_limited_in_length"),
     "pins and saves": (
         "max_pinned_messages max_saved_messages max_pinned_conversations", "numbers_of_objects_are_limited",
     ),

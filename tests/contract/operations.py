@@ -311,14 +311,14 @@ def _without_id(call: Call) -> Call:
 _SORTED = {"name": "name", "createdAt": "created_at", "status": "last_active_at"}
 
 
-async def _read_on(noun: Any, criteria: Any, key: str) -> Any:
+async def _list_after(noun: Any, criteria: Any, key: str) -> Any:
     # Two pages, the second after the last row of the first.
-    first = await noun.read_on(criteria, ())
+    first = await noun.list_after(criteria, ())
     if not first:
         return []
     sort = _SORTED.get(getattr(criteria, "sort_by", ""))
     position = tuple(getattr(first[-1], name) for name in (sort, key) if name)
-    return [*first, "then", *await noun.read_on(criteria, position)]
+    return [*first, "then", *await noun.list_after(criteria, position)]
 
 
 def _in_any_order(call: Call) -> Call:
@@ -466,9 +466,9 @@ QUESTIONS: st.SearchStrategy[Call] = st.one_of(
     uids.map(lambda uid: lambda s: _changes_for(s, uid)),
     _user_filters.map(lambda wanted: lambda s: s.store.users.find(wanted)),
     _group_filters.map(lambda wanted: lambda s: s.store.groups.find(wanted)),
-    _user_filters.map(lambda wanted: lambda s: _read_on(s.store.users, wanted, "uid")),
-    _group_filters.map(lambda wanted: lambda s: _read_on(s.store.groups, wanted, "guid")),
-    _member_filters.map(lambda wanted: lambda s: _read_on(s.store.members, wanted, "uid")),
+    _user_filters.map(lambda wanted: lambda s: _list_after(s.store.users, wanted, "uid")),
+    _group_filters.map(lambda wanted: lambda s: _list_after(s.store.groups, wanted, "guid")),
+    _member_filters.map(lambda wanted: lambda s: _list_after(s.store.members, wanted, "uid")),
     st.builds(lambda guid, uid: lambda s: s.store.groups.get_for(guid, uid), st.sampled_from(GUIDS), uids),
     _member_filters.map(lambda wanted: lambda s: s.store.members.find(wanted)),
     _member_filters.map(lambda wanted: lambda s: s.store.members.bans(wanted)),

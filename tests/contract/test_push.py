@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from tailwire.server.ports.conversations import key_of
-from tailwire.server.ports.push_records import MuteRow, Progress, PushTokenRow
+from tailwire.server.ports.push_records import MuteRow, NotificationProgress, PushTokenRow
 from tailwire.server.ports.records import Draft, GroupRow, TokenRow, UserRow
 
 ALICE_BOB = key_of("alice", "bob", "user")
@@ -69,11 +69,11 @@ async def test_notifications_begin_with_messages_sent_after_the_first_device_was
     await store.push_tokens.put(device("carol", "tablet"), 10)
     assert (await store.notifications.progress()).message_id == first
     assert [row.id for row in await store.notifications.messages(first, second, 10)] == [second]
-    await store.notifications.store_progress(Progress(second, "", 0))
-    await store.notifications.store_progress(Progress(first, "zoe", 0))  # a server that was paused
-    assert await store.notifications.progress() == Progress(second, "", 0)
-    await store.notifications.store_progress(Progress(second, "bob", 3))
-    assert await store.notifications.progress() == Progress(second, "bob", 3)
+    await store.notifications.store_progress(NotificationProgress(second, "", 0))
+    await store.notifications.store_progress(NotificationProgress(first, "zoe", 0))  # a server that was paused
+    assert await store.notifications.progress() == NotificationProgress(second, "", 0)
+    await store.notifications.store_progress(NotificationProgress(second, "bob", 3))
+    assert await store.notifications.progress() == NotificationProgress(second, "bob", 3)
     await store.close()
 
 

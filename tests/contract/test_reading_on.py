@@ -15,10 +15,10 @@ from tailwire.server.ports.world import World
 from tailwire.server.store.sqlite import SqliteStore
 
 
-async def every_page(read_on, position_of, first=()):
+async def every_page(read_page, position_of, first=()):
     """Return the sizes of all pages, and all rows."""
     sizes, rows, position = [], [], first
-    while page := await read_on(position):
+    while page := await read_page(position):
         sizes.append(len(page))
         rows += page
         position = position_of(rows[-1])
@@ -38,7 +38,7 @@ async def test_users_are_read_by_position_once_and_in_order(open_store, sort_by,
         return tuple(getattr(row, name) for name in columns)
 
     criteria = UserFilter(sort_by=sort_by, descending=descending, limit=5)
-    sizes, rows = await every_page(lambda at: store.users.read_on(criteria, at), key)
+    sizes, rows = await every_page(lambda at: store.users.list_after(criteria, at), key)
     assert sizes == [5, 5, 5, 5, 3]
     assert [key(row) for row in rows] == sorted((key(row) for row in rows), reverse=descending)
     assert len({row.uid for row in rows}) == 23
@@ -51,10 +51,10 @@ async def test_added_and_removed_rows_do_not_shift_the_next_page(open_store):
         await store.groups.add(GroupRow(f"g{n}", f"G{n}", "public", created_at=1))
         await store.groups.add(GroupRow(f"p{n}", f"P{n}", "private", created_at=1))
     criteria = GroupFilter(types=("public",), limit=4)
-    first = await store.groups.read_on(criteria, ())
+    first = await store.groups.list_after(criteria, ())
     await store.groups.add(GroupRow("g00", "G00", "public", created_at=1))  # before the position
     last = (first[-1].name, first[-1].guid)
-    second = await store.groups.read_on(criteria, last)
+    second = await store.groups.list_after(criteria, last)
     assert [row.guid for row in (*first, *second)] == [f"g{n}" for n in range(10, 18)]
     await store.close()
 
@@ -62,17 +62,17 @@ async def test_added_and_removed_rows_do_not_shift_the_next_page(open_store):
 async def test_members_and_keys_are_read_by_position(open_store):
     store = await open_store()
     await store.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
-    (only,) = await store.members.read_on(MemberFilter("g"), ())
+    (only,) = await store.members.list_after(MemberFilter("g"), ())
     assert only.uid == "alice"
-    assert await store.members.read_on(MemberFilter("g"), ("alice",)) == []
+    assert await store.members.list_after(MemberFilter("g"), ("alice",)) == []
     for n in range(7):
         await store.keys.add(KeyRow(f"{n}" * 20, f"Key {n % 2}", "authOnly" if n % 2 else "fullAccess", 5 - n % 3))
     sizes, rows = await every_page(
-        lambda at: store.keys.read_on("", "", at, 3), lambda row: (row.created_at, row.key_hash)
+        lambda at: store.keys.list_after("", "", at, 3), lambda row: (row.created_at, row.key_hash)
     )
     assert sizes == [3, 3, 1]
     assert rows == (await store.keys.find("", "", limit=9, offset=0))[0]
-    assert {row.name for row in await store.keys.read_on("authOnly", "KEY", (), 9)} == {"Key 1"}
+    assert {row.name for row in await store.keys.list_after("authOnly", "KEY", (), 9)} == {"Key 1"}
     assert [row.key_hash for row in await store.keys.keys_with_id("3" * 12)] == ["3" * 20]
     await store.close()
 
@@ -99,7 +99,7 @@ async def test_failed_and_waiting_deliveries_are_read_by_position(open_store):
         await store.deliveries.give_up(row, 100 + n // 3, "no")
     for failed, columns in ((True, ("failed_at", "id")), (False, ("id",))):
         sizes, rows = await every_page(
-            lambda at, failed=failed: store.deliveries.read_on("w", failed=failed, position=at, limit=2),
+            lambda at, failed=failed: store.deliveries.list_after("w", failed=failed, position=at, limit=2),
             lambda row, columns=columns: tuple(getattr(row, name) for name in columns),
         )
         assert sizes == ([2, 2, 1] if failed else [2])
@@ -116,11 +116,11 @@ async def test_devices_and_notifications_are_read_by_position(open_store):
         await store.push_tokens.put(device("bob", f"b{n}", at=n // 2), 10)
     await store.push_tokens.put(device("carol", "c", at=9), 10)
     sizes, rows = await every_page(
-        lambda at: store.push_tokens.read_on("", at, 4), lambda row: (row.updated_at, row.token_hash)
+        lambda at: store.push_tokens.list_after("", at, 4), lambda row: (row.updated_at, row.token_hash)
     )
     assert sizes == [4, 2]
     assert [row.token_hash for row in rows] == [f"hash-{name}" for name in ("c", "b4", "b3", "b2", "b1", "b0")]
-    assert [row.uid for row in await store.push_tokens.read_on("carol", (), 9)] == ["carol"]
+    assert [row.uid for row in await store.push_tokens.list_after("carol", (), 9)] == ["carol"]
     for n in range(1, 4):
         await store.notifications.queue(n, 0, ["bob"], before=99, now=100)
     everything = [row.row for row in await store.notifications.due_notifications("web", 100, 99)]
@@ -129,12 +129,12 @@ async def test_devices_and_notifications_are_read_by_position(open_store):
         await store.notifications.give_up(row.id, 300, "gone wrong")
     for status, count, column in (("waiting", 5, "queued_at"), ("sent", 6, "sent_at"), ("failed", 4, "failed_at")):
         _, rows = await every_page(
-            lambda at, status=status: store.notifications.read_on(status, "bob", at, 2),
+            lambda at, status=status: store.notifications.list_after(status, "bob", at, 2),
             lambda row, column=column: (getattr(row, column), row.id),
         )
         assert [row.id for row in rows] == sorted((row.id for row in rows), reverse=True)
         assert len(rows) == count
-    assert await store.notifications.read_on("failed", "carol", (), 9) == []
+    assert await store.notifications.list_after("failed", "carol", (), 9) == []
     assert (await store.notifications.get(rows[0].id)) == rows[0]
     assert await store.notifications.get(0) is None
     await store.close()
@@ -152,17 +152,17 @@ async def test_position_is_found_by_an_index_and_nothing_is_sorted(tmp_path):
     for descending in (False, True):
         for sort_by, position in (("name", ("n", "k")), ("createdAt", (5, "k"))):
             for at in ((), position):
-                await store.users.read_on(UserFilter(sort_by=sort_by, descending=descending), at)
-                await store.groups.read_on(GroupFilter(sort_by=sort_by, descending=descending), at)
-        await store.users.read_on(UserFilter(sort_by="uid", descending=descending, deactivated=None), ("k",))
-        await store.groups.read_on(GroupFilter(sort_by="guid", descending=descending), ("k",))
-    await store.members.read_on(MemberFilter("g"), ("k",))
+                await store.users.list_after(UserFilter(sort_by=sort_by, descending=descending), at)
+                await store.groups.list_after(GroupFilter(sort_by=sort_by, descending=descending), at)
+        await store.users.list_after(UserFilter(sort_by="uid", descending=descending, deactivated=None), ("k",))
+        await store.groups.list_after(GroupFilter(sort_by="guid", descending=descending), ("k",))
+    await store.members.list_after(MemberFilter("g"), ("k",))
     for failed, position in ((True, (5, 7)), (False, (7,))):
-        await store.deliveries.read_on("w", failed=failed, position=position, limit=9)
+        await store.deliveries.list_after("w", failed=failed, position=position, limit=9)
     for status in ("waiting", "sent", "failed"):
         for at in ((), (5, 7)):
-            await store.notifications.read_on(status, "", at, 9)
-    await store.push_tokens.read_on("", (5, "h"), 9)
+            await store.notifications.list_after(status, "", at, 9)
+    await store.push_tokens.list_after("", (5, "h"), 9)
     assert len(queries) == 30
     for sql, parameters in queries:
         plan = [row[3] for row in store.database.reader.execute("EXPLAIN QUERY PLAN " + sql, parameters)]

@@ -8,7 +8,7 @@ from typing import Any
 from contract.neighbours import KEYS, Neighbours, anything, file_name, filled
 from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.filters import ConversationFilter, MemberFilter
-from tailwire.server.ports.push_records import MuteRow, Progress, PushTokenRow
+from tailwire.server.ports.push_records import MuteRow, NotificationProgress, PushTokenRow
 from tailwire.server.ports.records import Draft, Event, FileRow, KeyRow, TokenRow, Trait, UserRow
 from tailwire.server.ports.standing import GroupAct, MessageAct
 from tailwire.server.ports.webhook_records import WebhookRow
@@ -225,12 +225,12 @@ async def test_progress_of_notifications_never_goes_back(open_store):
     store = await open_store()
     box = store.notifications
     steps = [
-        (Progress(5, "bob", 3), Progress(5, "bob", 3)), (Progress(5, "alice", 3), Progress(5, "bob", 3)),
-        (Progress(5, "bob", 2), Progress(5, "bob", 3)), (Progress(4, "zoe", 9), Progress(5, "bob", 3)), (Progress(5, "carol", 3), Progress(5, "carol", 3)),
-        (Progress(5, "carol", 4), Progress(5, "carol", 4)), (Progress(6, "", 4), Progress(6, "", 4)),
+        ((5, "bob", 3), (5, "bob", 3)), ((5, "alice", 3), (5, "bob", 3)), ((5, "bob", 2), (5, "bob", 3)),
+        ((4, "zoe", 9), (5, "bob", 3)), ((5, "carol", 3), (5, "carol", 3)), ((5, "carol", 4), (5, "carol", 4)),
+        ((6, "", 4), (6, "", 4)),
     ]  # fmt: skip
     for stored, then in steps:
-        await box.store_progress(stored)
+        await box.store_progress(NotificationProgress(*stored))
         assert await box.progress() == then
     await store.close()
 
@@ -242,7 +242,9 @@ async def test_first_device_begins_behind_what_there_is(open_store):
             await n.store.push_tokens.remove_of(f"{uid}-{number}")
     newest = [row.id for row in await n.store.notifications.reactions(0, 1000)][-1]
     await n.store.push_tokens.put(PushTokenRow("d", "bob", "bob-1", "web_push", "web", "", "t", 20, 20), 10)
-    assert await n.store.notifications.progress() == Progress(await n.store.notifications.newest_id(), "", newest)
+    assert await n.store.notifications.progress() == NotificationProgress(
+        await n.store.notifications.newest_id(), "", newest
+    )
     await n.store.close()
 
 

@@ -153,7 +153,7 @@ ON_LINES = {
     "a response ends a wait that the server asked for",
     "history is not read while WebSockets are refused",
 }
-"""Faults that only clients on slow lines and behind proxies meet (`explore.LINES`)."""
+"""Faults that only clients on slow lines and behind proxies meet (`LINE_TIMINGS`)."""
 
 
 @pytest.mark.parametrize("name", PLANTED)

@@ -399,7 +399,7 @@ async def test_group_fields_are_limited_in_length(stage: Stage, short_lengths, f
             assert field in error["details"]
 
 
-async def test_batches_and_messages_are_limited_in_size(stage: Stage, short_lengths):
+async def test_lists_of_users_in_one_request_are_limited_in_length(stage: Stage, short_lengths):
     async with Rest(stage) as rest:
         await rest("POST", "/groups", as_="alice", json={"guid": "g", "name": "G"})
         members = "/groups/g/members"
@@ -409,6 +409,10 @@ async def test_batches_and_messages_are_limited_in_size(stage: Stage, short_leng
         for path, name in (("friends", "accepted"), ("blockedusers", "blockedUids")):
             error = await rest.refused("ERR_BAD_REQUEST", "POST", f"/users/alice/{path}", json={name: uids})
             assert name in error["details"]
+
+
+async def test_data_and_tags_of_messages_are_limited_in_size(stage: Stage, short_lengths):
+    async with Rest(stage) as rest:
         body = {"receiver": "bob", "receiverType": "user", "data": {"text": "x" * 80}}
         sent = await rest("POST", "/messages", as_="alice", json={**body, "tags": ["abc"]})
         for wrong, code in (
@@ -417,13 +421,30 @@ async def test_batches_and_messages_are_limited_in_size(stage: Stage, short_leng
         ):
             await rest.refused(code, "POST", "/messages", as_="alice", json={**body, **wrong})
             await rest.refused(code, "PUT", f"/messages/{sent['id']}", as_="alice", json=wrong)
+
+
+async def test_requests_are_limited_in_size(stage: Stage, short_lengths):
+    body = {"receiver": "bob", "receiverType": "user", "data": {"text": "x"}}
+    async with Rest(stage) as rest:
+        await rest("POST", "/messages", as_="alice", json=body)
         await rest.refused("ERR_TOO_LARGE", "POST", "/messages", as_="alice", json={**body, "more": "x" * 2000})
-        alice, bob = await stage.enter("alice"), await stage.enter("bob")
-        await alice.chat.start_typing("bob", metadata={"k": "v" * 50})
-        await bob.ears.until(lambda: bob.ears.all("typing") == ["alice"])
-        await alice.chat.start_typing("bob", metadata={"k": "v" * 3000})
-        await alice.ears.until(lambda: alice.ears.statuses[-1:] == [DISCONNECTED])
-        assert bob.ears.all("typing") == ["alice"]
+
+
+async def test_frame_above_the_limit_ends_the_socket_and_reaches_nobody(stage: Stage, short_lengths):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    await alice.chat.start_typing("bob", metadata={"k": "v" * 50})
+    await bob.ears.until(lambda: bob.ears.all("typing") == ["alice"])
+    await alice.chat.start_typing("bob", metadata={"k": "v" * 3000})
+    await alice.ears.until(lambda: alice.ears.statuses[-1:] == [DISCONNECTED])
+    assert bob.ears.all("typing") == ["alice"]
+
+
+async def test_tags_of_a_conversation_are_limited_in_number(stage: Stage, short_lengths):
+    async with Rest(stage) as rest:
+        body = {"receiver": "bob", "receiverType": "user", "data": {"text": "x"}}
+        await rest("POST", "/messages", as_="alice", json=body)
+        tags = {"tags": ["a", "b"]}
+        await rest("PUT", "/users/bob/conversation", as_="alice", json=tags)
         tags = {"tags": ["a", "b", "c"]}
         await rest.refused("ERR_BAD_REQUEST", "PUT", "/users/bob/conversation", as_="alice", json=tags)
 

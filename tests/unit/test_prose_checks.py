@@ -76,6 +76,29 @@ def test_missing_pages_and_unknown_ids_are_found(tmp_path, monkeypatch):
     ]
 
 
+def test_exceptions_that_do_not_exist_are_found_in_docstrings(tmp_path, monkeypatch):
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "errors.py").write_text("class Lost(Exception): pass\n", encoding="utf-8")
+    text = '''
+from somewhere import Imported
+
+def f():
+    """Do something.
+
+    Raises:
+        ValueError, Lost, Imported: known.
+        tailwire.errors.Lost, ssl.SSLError: known, or of another project.
+        Gone: there is no such class,
+            Also: not a name.
+        tailwire.errors.Ended: nor this one.
+    """
+'''
+    assert check_references.problems(write_file(tmp_path, monkeypatch, text), set()) == [
+        "module.py:5: there is no exception Gone",
+        "module.py:5: there is no exception tailwire.errors.Ended",
+    ]
+
+
 def test_missing_folder_is_an_error():
     with pytest.raises(SystemExit):
         list(check_words.files(["src/tailwire/nowhere"]))

@@ -158,12 +158,13 @@ class Bus:
         """Return whether a service exists.
 
         Raises:
+            BusRefused: the bus refuses to say so.
             BusUnavailable: the bus does not respond.
         """
         (answer,), _ = await self.call(_BUS, "NameHasOwner", "s", [name])
         return bool(answer)
 
-    async def ended(self) -> None:
+    async def wait_ended(self) -> None:
         """Wait until the connection is lost."""
         with suppress(OSError, EOFError):
             await self._connection.wait_for_disconnect()

@@ -148,7 +148,7 @@ class _Network:
                 owner: asyncio.Queue[bool] = asyncio.Queue()
                 await bus.listen_for_owner(SERVICE_NAME, owner.put_nowait)
                 owner.put_nowait(await bus.has(SERVICE_NAME))
-                lost = asyncio.ensure_future(bus.ended())
+                lost = asyncio.ensure_future(bus.wait_ended())
                 try:
                     await self._follow_manager(bus, owner, lost)
                 finally:

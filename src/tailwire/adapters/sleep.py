@@ -69,7 +69,7 @@ class _Sleep:
                 await bus.listen(_MANAGER, "PrepareForSleep", self._prepare)
                 await bus.listen_for_owner(SERVICE_NAME, self._owner)
                 self._there = await bus.has(SERVICE_NAME)
-                lost = asyncio.ensure_future(bus.ended())
+                lost = asyncio.ensure_future(bus.wait_ended())
                 try:
                     await self._follow_logind(bus, lost)
                 finally:

@@ -72,7 +72,7 @@ class Draft:
         """Read all parts, and send drafts meanwhile.
 
         Raises:
-            CancelledError: the reply was stopped.
+            asyncio.CancelledError: the reply was stopped.
             TypeError: a part is not a string.
         """
         self._task, self.others[self.name] = asyncio.current_task(), self

@@ -63,7 +63,7 @@ class AppSettings:
             app_id: the id of the app; part of the URL unless a host is set.
 
         Raises:
-            ValueError: when neither a region nor a valid host is set.
+            ValueError: when the host is invalid, or when without a host the region is empty or not alphanumeric.
         """
         if not self.client_host:
             if not self.region or not self.region.isascii() or not self.region.isalnum():
@@ -115,7 +115,7 @@ class AppSettings:
         )
 
     def presence_on_the_wire(self) -> str | Sequence[str] | None:
-        """Return the value of `presenceSubscription` in the auth frame."""
+        """Return the value of `presenceSubscription` in the auth frame; None for nobody."""
         if self.presence is PresenceSubscription.ALL_USERS:
             return "ALL_USERS"
         if self.presence is PresenceSubscription.FRIENDS:

@@ -91,7 +91,7 @@ class ChatClient(ClientMethods):
         self._release: Callable[[], None] | None = None
 
     async def init(self) -> str:
-        """Check the settings, restore the saved session, and start the connection. Needs no network.
+        """Check the settings and restore the saved session; in auto mode, begin to connect with it. Needs no network.
 
         Returns:
             "Initialization completed successfully", even when the client was initialized before.
@@ -152,7 +152,8 @@ class ChatClient(ClientMethods):
     async def aclose(self) -> None:
         """Close the client: no task, timer, socket or callback is left. The session stays saved.
 
-        From then on every call raises `ERR_CLIENT_CLOSED`, and the streams of `events()` end.
+        From then on calls raise `ERR_CLIENT_CLOSED`, and the streams of `events()` end. What needs no server can still
+        be read: `connection`, `get_connection_status()`, `get_logged_in_user()`.
 
         Raises:
             CometChatException: `ERR_WRONG_EVENT_LOOP`.

@@ -1,4 +1,4 @@
-"""The check that every public call of a client passes before it does anything."""
+"""The checks before a call of a client: that the client is open, and that its event loop makes the call."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Gate:
         """Check that the client is open, and used from its event loop.
 
         Raises:
-            CometChatException: `ERR_CLIENT_CLOSED`; `ERR_WRONG_EVENT_LOOP` on another event loop, or outside of it.
+            CometChatException: `ERR_CLIENT_CLOSED`; `ERR_WRONG_EVENT_LOOP` on another event loop, or outside of any.
         """
         if self.closed:
             raise failure("ERR_CLIENT_CLOSED")

@@ -526,7 +526,8 @@ class ClientMethods(CallingClient):
             draft: the `DraftChanged` from `on_draft_changed` or `events()`.
 
         Raises:
-            CometChatException: `NO_WEBSOCKET_CONNECTION`; `ERR_INVALID_ARGUMENT` if `draft` is no `DraftChanged`.
+            CometChatException: `NO_WEBSOCKET_CONNECTION`, `USER_NOT_LOGGED_IN`; `ERR_INVALID_ARGUMENT` if `draft` is
+                no `DraftChanged`.
         """
         await self._calls.messages.stop_draft(draft)
 
@@ -838,7 +839,9 @@ class ClientMethods(CallingClient):
         return await self._calls.receipts.get_message_receipts(message_id)
 
     def get_last_delivered_message_id(self) -> int:
-        """Return the id of the last message that was handed over to the app; 0 before the first. Sends no request.
+        """Return the id up to which all messages were handed over to the app or are older than its login; 0 if unknown.
+
+        Sends no request. The id follows a hand-over within 0.2 seconds.
 
         Raises:
             CometChatException: `USER_NOT_LOGGED_IN`.
@@ -1572,7 +1575,7 @@ class ClientMethods(CallingClient):
         Args:
             conversation_type: only conversations with a `user`, or of a `group`; both by default.
             limit: the initial number of conversations, 1 to 50; `more()` reads further ones.
-            most: the maximum number of conversations to keep, up to 200.
+            most: the maximum number of conversations to keep, up to 200 and at least `limit`.
 
         Raises:
             CometChatException: `INVALID_CONVERSATION_TYPE`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`,

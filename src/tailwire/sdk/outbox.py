@@ -184,7 +184,7 @@ class Outbox:
         self._start_task()
 
     def discard_all(self) -> None:
-        """Cancel and delete all entries: the user logs out."""
+        """Cancel the pending entries, and delete all, because the user logs out."""
         for entry in self._entries:
             if entry.status is OutboxStatus.PENDING:
                 self._set_ended(entry, OutboxStatus.CANCELLED)

@@ -33,6 +33,7 @@ class RetryPolicy:
     Attributes:
         first: the first wait in seconds.
         longest: the longest wait in seconds.
+        factor: by how much each wait is longer than the one before.
     """
 
     first: float

@@ -35,11 +35,13 @@ class Sending:
         """Send after all earlier sends of the same conversation have ended.
 
         Args:
-            attempt: makes one attempt; called again, under the same muid, when its answer was lost.
+            attempt: makes one attempt; called again, under the same muid, when its answer was lost or the server
+                refused for now.
             within: the time limit for all attempts, and for the wait before the first; None sets none.
 
         Raises:
-            CometChatException: the error of the last attempt; `NO_INTERNET_CONNECTION` when the limit is reached.
+            CometChatException: the error of the last attempt; `NO_INTERNET_CONNECTION` when the limit is reached, or
+                when the last attempt was refused but an earlier one may have stored the message.
         """
         before = self._last.get(conversation)
         mine = self._last[conversation] = asyncio.get_running_loop().create_future()

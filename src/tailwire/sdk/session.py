@@ -115,7 +115,7 @@ def claim(store: object, app_id: str) -> Callable[[], None]:
 
 
 class MemorySessionStore:
-    """Keeps sessions in memory, for as long as the object lives."""
+    """Keeps sessions and queued messages in memory, for as long as the object lives."""
 
     def __init__(self) -> None:
         self._sessions: dict[str, Mapping[str, Any]] = {}

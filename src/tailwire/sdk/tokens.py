@@ -73,7 +73,7 @@ class Tokens:
     # For the connection.
 
     def before_attempt(self, runner: Runner, epoch: int) -> asyncio.Task[None]:
-        """Get a new token before the next attempt; report the outcome to the machine."""
+        """Start the task that gets a new token before the next attempt, and reports the outcome to the machine."""
         self._cancel_offer()
         return runner.begin(self._before_attempt(runner, epoch))
 
@@ -154,7 +154,8 @@ class Tokens:
 
         Raises:
             Exception: whatever the provider raises; `TypeError` when it does not return a token.
-            CometChatException: the server rejected the token; `USER_NOT_AUTHORISED` for the token of another user.
+            CometChatException: the server rejected the token or was not reached; `USER_NOT_AUTHORISED` for the token
+                of another user; `USER_NOT_LOGGED_IN`.
         """
         async with self._lock:
             if self._sessions.require().auth_token != old:

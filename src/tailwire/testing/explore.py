@@ -260,7 +260,7 @@ def explore(
         max_states: stop after this many states.
 
     Raises:
-        tailwire.testing.invariants.Broken: at the first step that breaks an invariant.
+        tailwire.testing.invariants.BrokenInvariant: at the first step that breaks an invariant.
     """
     found = Exploration()
     begin = start_states() if begin is None else begin

@@ -142,7 +142,7 @@ def _remember(d: Mapping[str, Any], v: list[Any]) -> None:
 
 
 def user_from_wire(value: Any) -> User:
-    """Decode a user. The status `available` becomes `online`."""
+    """Decode a user. Their status becomes `online` if it is `available` or `online`, else `offline`."""
     d = value if type(value) is dict else object_of(value, "user")
     uid = d.get("uid")
     known = _recent.get(uid) if type(uid) is str else None

@@ -123,7 +123,7 @@ class BaseMessage(SetFieldsRepr):
 
     @property
     def mentioned_users(self) -> list[User]:
-        """The users whom the text mentions."""
+        """The users whom the text mentions, with `uid` and `name` only."""
         mentions = (self.raw.get("data") or {}).get("mentions") or {}
         return [User(uid, (user or {}).get("name", "")) for uid, user in mentions.items()]
 
@@ -240,7 +240,7 @@ class MessageReceipt(SetFieldsRepr):
 
     Attributes:
         message_id: the id of the newest message that they received or read.
-        sender: the user who received or read it; with `deliveredToAll` or `readByAll` the last of the members.
+        sender: who received or read it; with `deliveredToAll` or `readByAll` the last member, or `User("")` if unknown.
         receiver_id: in an event, the author of the message, or the guid; from `get_message_receipts`, its receiver.
         receiver_type: `user` or `group`.
         receipt_type: `delivered` or `read`; for all members of a group `deliveredToAll` or `readByAll`.

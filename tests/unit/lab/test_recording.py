@@ -133,8 +133,15 @@ def test_events_and_steps_share_one_clock(tmp_path):
     file = tmp_path / "lab.json"
     file.write_text(json.dumps(lab()))
     recording = read_recording(file)
-    assert recording["names"] == ["alice", "bob"]
     assert [(s["phone"], s["at"]) for s in recording["steps"]][:2] == [("alice", 0.0), ("alice", 1.0)]
+    assert [e["at"] for e in recording["events"]] == [0.5]
+
+
+def test_names_and_texts_of_a_recording_are_read(tmp_path):
+    file = tmp_path / "lab.json"
+    file.write_text(json.dumps(lab()))
+    recording = read_recording(file)
+    assert recording["names"] == ["alice", "bob"]
     assert recording["events"][0]["text"] == "hello"
 
 

@@ -20,7 +20,7 @@ class ListenerCalls:
     """The calls that register listeners.
 
     Args:
-        added: called with the id of each new connection listener, which is notified of the current status.
+        added: called with the id of each new connection listener and the listener, to notify it of the current status.
     """
 
     def __init__(self, registries: Registries, added: Callable[[str, ConnectionListener], None]) -> None:

@@ -299,7 +299,8 @@ class MessageCalls:
             draft: the `DraftChanged` from `on_draft_changed` or `events()`.
 
         Raises:
-            CometChatException: `NO_WEBSOCKET_CONNECTION`; `ERR_INVALID_ARGUMENT` if `draft` is no `DraftChanged`.
+            CometChatException: `NO_WEBSOCKET_CONNECTION`, `USER_NOT_LOGGED_IN`; `ERR_INVALID_ARGUMENT` if `draft` is
+                no `DraftChanged`.
         """
         if not isinstance(draft, DraftChanged):
             raise failure("ERR_INVALID_ARGUMENT", f"Give a DraftChanged, not {type(draft).__name__}.")

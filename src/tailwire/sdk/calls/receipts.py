@@ -144,7 +144,9 @@ class ReceiptCalls:
         return await self._parts.requests.fetch(receipts_from_wire, "GET", f"/messages/{checked_id(message_id)}")
 
     def get_last_delivered_message_id(self) -> int:
-        """Return the id of the last message that was handed over to the app; 0 before the first. Sends no request.
+        """Return the id up to which all messages were handed over to the app or are older than its login; 0 if unknown.
+
+        Sends no request. The id follows a hand-over within 0.2 seconds.
 
         Raises:
             CometChatException: `USER_NOT_LOGGED_IN`.

@@ -839,7 +839,7 @@ class StaticMethods(CurrentClient):
 
     @classmethod
     def get_last_delivered_message_id(cls) -> int:
-        """Return the id of the last message that was handed over to the app; 0 before the first. Sends no request.
+        """Return the id up to which all messages were handed over to the app or are older than its login; 0 if unknown.
 
         See `ChatClient.get_last_delivered_message_id`.
         """

@@ -64,7 +64,7 @@ def retry_delay(
 def requested_wait(
     timings: Timings, wait: float | None, within: float | None, chance: float, *, ours: bool = True
 ) -> float | None:
-    """Return the wait that a response asked for, with jitter: Retry-After, or a window to spread over (T6).
+    """Return the wait that a response asked for, with jitter: Retry-After, or a window to spread over; else None (T6).
 
     Args:
         wait: Retry-After in seconds, or None.

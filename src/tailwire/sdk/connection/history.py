@@ -58,11 +58,11 @@ class History:
     def __init__(self, start: State, *, transitions: int = 100, steps: int = 1000) -> None:
         self._start = start
         self._transitions: deque[Transition] = deque(maxlen=transitions)
-        self._recorded_from: deque[tuple[State, RecordedInput]] = deque(maxlen=steps)
+        self._steps: deque[tuple[State, RecordedInput]] = deque(maxlen=steps)
 
     def record(self, before: State, happened: Input, now: float, chance: float, after: State) -> Transition | None:
         """Record a step. Return its transition, or None if phase, status and epoch are unchanged."""
-        self._recorded_from.append((before, RecordedInput(now, chance, happened)))
+        self._steps.append((before, RecordedInput(now, chance, happened)))
         if before.phase is after.phase and before.status is after.status and before.epoch == after.epoch:
             return None
         made = Transition(now, type(happened).__name__, after.status, after.phase, after.epoch, after.cause)
@@ -76,13 +76,13 @@ class History:
 
     def dump(self) -> dict[str, Any]:
         """Return the last inputs and the state before the first, as JSON values. Contains no tokens and no messages."""
-        first = self._recorded_from[0][0] if self._recorded_from else self._start
+        first = self._steps[0][0] if self._steps else self._start
         return {
             "format": FORMAT_VERSION,
             "state": _as_json(first),
             "inputs": [
                 {"at": r.at, "chance": r.chance, "input": type(r.happened).__name__, **_as_json(r.happened)}
-                for _, r in self._recorded_from
+                for _, r in self._steps
             ],
         }
 
@@ -102,7 +102,7 @@ def load_dump(dump: Mapping[str, Any]) -> tuple[State, list[RecordedInput]]:
     if dump.get("format") != FORMAT_VERSION:
         raise BadDump(f"format {dump.get('format')!r}, this version reads {FORMAT_VERSION}")
     try:
-        return _state(dump["state"]), [_recorded_from(n, r) for n, r in enumerate(dump["inputs"], 1)]
+        return _state(dump["state"]), [_recorded_input(n, r) for n, r in enumerate(dump["inputs"], 1)]
     except (KeyError, TypeError, ValueError, AttributeError) as e:
         raise e if isinstance(e, BadDump) else BadDump(f"not a dump: {e!r}") from e
 
@@ -153,7 +153,7 @@ def _state(values: Mapping[str, Any]) -> State:
     return state
 
 
-def _recorded_from(number: int, values: Mapping[str, Any]) -> RecordedInput:
+def _recorded_input(number: int, values: Mapping[str, Any]) -> RecordedInput:
     kind: Any = getattr(inputs, str(values["input"]), None)
     if kind not in get_args(Input):
         raise BadDump(f"input {number}: {values['input']!r} is unknown")

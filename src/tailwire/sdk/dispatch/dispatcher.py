@@ -24,7 +24,7 @@ class Positioned:
 
     Attributes:
         event: what the app receives.
-        position: how far the app has been served once it has received the event; None without a session.
+        position: how far the app has been served once it has received the event; None while no position is known.
     """
 
     event: Event

@@ -59,7 +59,8 @@ class FrameDecoder:
 
     Args:
         device: this client's resource.
-        pong, throttled, token_answered: called for a pong, for features turned off or on, and for an offered token.
+        pong, throttled, token_answered: called for a pong; for features turned off or on; and with the server's answer
+            to an offered token.
 
     Attributes:
         receipts_blocked: whether the server accepts no receipts at present, because of its load.

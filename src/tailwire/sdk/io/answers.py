@@ -78,6 +78,9 @@ class Body:
 
     Args:
         encoding: the Content-Encoding header, or "".
+
+    Raises:
+        BadBody: if the encoding was not requested.
     """
 
     def __init__(self, encoding: str) -> None:
@@ -94,7 +97,7 @@ class Body:
 
         Raises:
             BadBody: if they cannot be decompressed.
-            TooLarge: if the body has more than `MAX_BYTES` bytes.
+            BodyTooLarge: if the body has more than `MAX_BYTES` bytes.
         """
         self._received += len(piece)
         if self._received > MAX_BYTES:

@@ -26,7 +26,7 @@ class BrowserWire:
     Args:
         socket: a new JavaScript `WebSocket`.
         proxied: wraps a Python function for JavaScript; the result has `destroy()`.
-        moved: called for each received message.
+        moved: called when the socket is open, and for each received message.
     """
 
     def __init__(self, socket: Any, proxied: Callable[[Callable[..., object]], Any], moved: Callable[[], None]) -> None:

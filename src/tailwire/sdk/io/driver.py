@@ -65,7 +65,7 @@ class ConnectionStats:
         self._attempts = 0
 
     def count_attempt(self, cause: Cause | None) -> dict[str, Any] | None:
-        """Count an attempt. Return the statistics to report to the server; None before the first socket."""
+        """Count an attempt. Return what to report to the server; None for a `cause` of None: nothing has failed yet."""
         self._attempts += 1
         return {"cause": str(cause), "lived": round(self._lived, 1), "attempts": self._attempts} if cause else None
 

@@ -36,7 +36,7 @@ class FileLock:
         path: the path of the lock file, which is never removed.
 
     Raises:
-        Held: if the lock is held, in this process or another.
+        LockHeld: if the lock is held, in this process or another.
     """
 
     def __init__(self, path: Path) -> None:

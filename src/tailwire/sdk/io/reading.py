@@ -39,7 +39,7 @@ def read_json(text: str | bytes) -> Any:
     """Return the value of JSON, with None for parts that nest too deep and for numbers that are too long.
 
     Raises:
-        TooMuch: if the text is too large to remove such a part.
+        ExcessiveJson: if the text is too large to remove such a part, or the rest still nests too deep.
         ValueError: if the text is not JSON.
     """
     try:

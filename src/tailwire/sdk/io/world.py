@@ -173,6 +173,9 @@ class World:
             tls: the app's own context, or None.
             proxy: the app's own proxy, "" for no proxy, or None to use the environment or the system's settings.
             moved: called whenever bytes are received.
+
+        Raises:
+            tailwire.sdk.io.failures.AttemptError: if it cannot be opened.
         """
         from tailwire.sdk.io.websocket import open_wire
 

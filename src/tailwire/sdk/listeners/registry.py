@@ -201,7 +201,7 @@ class AcknowledgedStream(EventStream):
     The same holds for events that are not done when the stream ends.
 
     The stream holds at most 1,000 events, including those that are not done; while it is full, the client stops
-    reading. Events without a message (connection, typing, receipts …) need no acknowledgement.
+    reading. Events without a place in the history (connection, typing, presence …) need no acknowledgement.
     """
 
     def __init__(self, places: Places, moved: Callable[[], None]) -> None:
@@ -253,7 +253,7 @@ class AcknowledgedStream(EventStream):
 
     @property
     def not_done(self) -> int:
-        """Number of events with a message that the app took and neither acknowledged nor put off."""
+        """Number of events with a place in the history that the app took and neither acknowledged nor put off."""
         return len(self._not_done)
 
     @property

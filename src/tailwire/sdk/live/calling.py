@@ -92,7 +92,7 @@ class LiveCalls:
         Args:
             conversation_type: only conversations with a `user`, or of a `group`; both by default.
             limit: the initial number of conversations, 1 to 50; `more()` reads further ones.
-            most: the maximum number of conversations to keep, up to 200.
+            most: the maximum number of conversations to keep, up to 200 and at least `limit`.
 
         Raises:
             CometChatException: `INVALID_CONVERSATION_TYPE`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`,

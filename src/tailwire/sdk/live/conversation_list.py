@@ -1,7 +1,7 @@
 """The state of a live list of conversations.
 
-Each method applies one event or response, and returns nothing. State that cannot be derived without a request is
-marked in `stale` (one conversation) or `lost` (all). Each message id is applied once, in any order: a page of the
+One method applies each kind of event or response, and returns nothing. State that cannot be derived without a request
+is marked in `stale` (one conversation) or `lost` (all). Each message id is applied once, in any order: a page of the
 server includes everything up to its latest id, and higher ids are remembered. Each change replaces the shown items
 (`_shown`). This module uses no client and no clock.
 """
@@ -40,10 +40,9 @@ class LiveConversation:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, LiveConversation):
             return NotImplemented
-        own_receipt, theirs = self.conversation, other.conversation
-        return (self.key, own_receipt, self.typing) == (other.key, theirs, other.typing) and merging.reads_alike(
-            own_receipt.last_message, theirs.last_message
-        )
+        one, two = self.conversation, other.conversation
+        same = (self.key, one, self.typing) == (other.key, two, other.typing)
+        return same and merging.reads_alike(one.last_message, two.last_message)
 
     def __hash__(self) -> int:
         return hash(self.key)
@@ -315,7 +314,7 @@ class ConversationList:
         return ""
 
     def presence(self, user: User) -> None:
-        """Record that a user came online or went offline."""
+        """Record the new presence of a user: online, away or offline."""
         key = key_of("user", user.uid)
         row = self._rows.get(key)
         if row is not None and isinstance(row.item.conversation.conversation_with, User):
@@ -356,12 +355,12 @@ def _key_of(message: BaseMessage, me: str) -> str:
     kind = str(message.receiver_type)
     if kind == "group":
         return key_of(kind, message.receiver)
-    own_receipt = message.sender.uid == me
+    sent_by_me = message.sender.uid == me
     if merging.reports_a_change(message) and isinstance(message, Action):
         on = message.action_on
         if isinstance(on, BaseMessage):
             return key_of(kind, on.receiver if on.sender.uid == me else on.sender.uid)
-    return key_of(kind, message.receiver if own_receipt else message.sender.uid)
+    return key_of(kind, message.receiver if sent_by_me else message.sender.uid)
 
 
 def _last_message_fields(c: Conversation, message: BaseMessage) -> dict[str, object]:

@@ -56,7 +56,7 @@ class LiveList(Generic[K]):
 
     Attributes:
         uid: the uid of the user whose list it is.
-        error: why the last request failed; None if it succeeded. Requests are retried.
+        error: why the last request failed; None if it succeeded. It is retried if that may help.
     """
 
     def __init__(self, lists: OpenLists, uid: str, chance: Callable[[], float]) -> None:

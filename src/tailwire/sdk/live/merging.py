@@ -1,4 +1,4 @@
-"""How an event changes a message. Each function returns a new message and changes nothing in place."""
+"""How an event changes a message, group or conversation. Each function returns the result, and changes no argument."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def edited(known: BaseMessage, now: M) -> M:
 
 
 def deleted(known: BaseMessage, now: M) -> M:
-    """Return what remains of a deleted message, without reactions, pin and the reader's own fields."""
+    """Return what remains of a deleted message: receipts and the quoted message, but no content, pin or saved mark."""
     kept = {name: known.raw[name] for name in ("quotedMessage",) if name in known.raw}
     raw = {k: v for k, v in {**now.raw, **kept}.items() if k not in ("savedAt", "pinnedAt", "pinnedBy")}
     return replace(

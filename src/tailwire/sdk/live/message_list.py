@@ -1,9 +1,9 @@
 """The state of a live list of messages.
 
-Each method applies one event or response, and returns nothing. Stored messages are ordered by id; queued ones follow in
-the order of the queue. If an event may be included in the last page already, and this cannot be decided, `doubtful` is
-set, and the page is requested again. Each change replaces the shown items (`_shown`). This module uses no client and
-no clock.
+One method applies each kind of event or response, and returns nothing. Stored messages are ordered by id; queued ones
+follow in the order of the queue. If an event may be included in the last page already, and this cannot be decided,
+`doubtful` is set, and the page is requested again. Each change replaces the shown items (`_shown`). This module uses no
+client and no clock.
 """
 
 from __future__ import annotations
@@ -230,11 +230,11 @@ class MessageList:
         for number, item in list(self._items.items()):
             if item.message.quoted_message_id == on.id:
                 self._change(number, lambda m: merging.with_quoted(m, on))
-        item_of = self._items.get(on.id)
-        if item_of is None or self._acts.get(on.id, 0) >= action_id:
+        changed = self._items.get(on.id)
+        if changed is None or self._acts.get(on.id, 0) >= action_id:
             return
         self._acts[on.id] = action_id
-        known = item_of.message
+        known = changed.message
         if known.deleted_at or (known.updated_at > on.updated_at and not deleted):
             return  # a page has brought a newer version
         self._change(on.id, lambda m: merging.deleted(m, on) if deleted else merging.edited(m, on))

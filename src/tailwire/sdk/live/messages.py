@@ -60,7 +60,10 @@ class LiveMessages(LiveList[LiveMessage]):
 
     @property
     def gone(self) -> bool:
-        """Whether the user has left the group, or it was deleted. The items stay."""
+        """Whether the user has left the group or was removed, or it was deleted.
+
+        The items stay, except after the event of the deletion.
+        """
         return self._state.gone
 
     async def older(self, limit: int = 0) -> int:

@@ -150,9 +150,9 @@ class Groups:
         rows, total = await self._store.groups.find(criteria)
         return await self._views(caller, rows), total
 
-    async def read_on(self, caller: Caller, criteria: GroupFilter, position: Position) -> list[GroupView]:
+    async def list_after(self, caller: Caller, criteria: GroupFilter, position: Position) -> list[GroupView]:
         """Return groups that the caller may see, after a position."""
-        return await self._views(caller, await self._store.groups.read_on(criteria, position))
+        return await self._views(caller, await self._store.groups.list_after(criteria, position))
 
     async def _views(self, caller: Caller, rows: list[GroupRow]) -> list[GroupView]:
         mine = await self._store.members.in_groups([row.guid for row in rows], caller.uid)

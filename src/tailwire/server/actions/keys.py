@@ -67,9 +67,9 @@ class Keys:
         """Return a page of the API keys, and how many there are."""
         return await self._store.keys.find(scope, search, limit=limit, offset=offset)
 
-    async def read_on(self, *, scope: str, search: str, position: Position, limit: int) -> list[KeyRow]:
+    async def list_after(self, *, scope: str, search: str, position: Position, limit: int) -> list[KeyRow]:
         """Return API keys after a position."""
-        return await self._store.keys.read_on(scope, search, position, limit)
+        return await self._store.keys.list_after(scope, search, position, limit)
 
     async def get(self, key: str) -> KeyRow:
         """Return an API key.

@@ -89,13 +89,13 @@ class Members:
         rows, total = await self._store.members.find(criteria)
         return [MemberView(member, await self._view(caller, member.uid)) for member in rows], total
 
-    async def read_on(self, caller: Caller, criteria: MemberFilter, position: Position) -> list[MemberView]:
+    async def list_after(self, caller: Caller, criteria: MemberFilter, position: Position) -> list[MemberView]:
         """Return members of a group after a position.
 
         Raises:
             Refused: ERR_GUID_NOT_FOUND, ERR_NOT_A_MEMBER.
         """
-        rows = await self._store.members.read_on(await self._permitted_filter(caller, criteria), position)
+        rows = await self._store.members.list_after(await self._permitted_filter(caller, criteria), position)
         return [MemberView(member, await self._view(caller, member.uid)) for member in rows]
 
     async def _permitted_filter(self, caller: Caller, criteria: MemberFilter) -> MemberFilter:

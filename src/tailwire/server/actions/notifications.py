@@ -249,7 +249,7 @@ class Notifications:
         Args:
             uid: the user whose devices to return; "" for all users.
         """
-        return await self._store.push_tokens.read_on(uid, position, limit)
+        return await self._store.push_tokens.list_after(uid, position, limit)
 
     async def deliveries(self, status: str, uid: str, position: Position, limit: int) -> list[NotificationRow]:
         """Return notifications after a position, newest first.
@@ -263,7 +263,7 @@ class Notifications:
         """
         if status not in NOTIFICATION_TIMES:
             raise Refused("ERR_BAD_REQUEST", {"status": f"Use {', '.join(NOTIFICATION_TIMES)}."})
-        return await self._store.notifications.read_on(status, uid, position, limit)
+        return await self._store.notifications.list_after(status, uid, position, limit)
 
     async def delivery(self, notification_id: str) -> tuple[NotificationRow, Notification | None]:
         """Return a notification, and the content that it would have if it were sent now, or None if it is not wanted.

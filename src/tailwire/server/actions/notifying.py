@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from tailwire.server.actions.notifications import zone_of
-from tailwire.server.ports.push_records import Progress, ReactionSeen, Receiver
+from tailwire.server.ports.push_records import NotificationProgress, ReactionSeen, Receiver
 from tailwire.server.ports.records import MessageRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
@@ -206,9 +206,9 @@ class Notifier:
             rows = await notifications.messages(progress.message_id, up_to, MESSAGES_AT_ONCE)
             for row in rows:
                 await self._message(row, progress)
-                progress = Progress(row.id, "", progress.reaction_id)
+                progress = NotificationProgress(row.id, "", progress.reaction_id)
             if not rows:
-                progress = Progress(up_to, "", progress.reaction_id)
+                progress = NotificationProgress(up_to, "", progress.reaction_id)
             await notifications.store_progress(progress)
         while reactions := await notifications.reactions(progress.reaction_id, MESSAGES_AT_ONCE):
             for reaction in reactions:
@@ -216,7 +216,7 @@ class Notifier:
             progress = progress._replace(reaction_id=reactions[-1].id)
             await notifications.store_progress(progress)
 
-    async def _message(self, row: MessageRow, progress: Progress) -> None:
+    async def _message(self, row: MessageRow, progress: NotificationProgress) -> None:
         changed = changed_message(row)
         if changed:
             await self._store.notifications.queue_again(changed, self._world.seconds())
@@ -245,7 +245,8 @@ class Notifier:
             after = members[-1].uid
             if len(members) < MEMBERS_AT_ONCE:
                 return
-            await self._store.notifications.store_progress(Progress(row.id - 1, after, progress.reaction_id))
+            reached = NotificationProgress(row.id - 1, after, progress.reaction_id)
+            await self._store.notifications.store_progress(reached)
 
     async def _reaction(self, reaction: ReactionSeen) -> None:
         row = await self._store.messages.get(reaction.message_id)

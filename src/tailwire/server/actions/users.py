@@ -127,7 +127,9 @@ class Users:
         rows, total = await self._store.users.find(criteria)
         return await self._views(caller, rows), total
 
-    async def read_on(self, caller: Caller, criteria: UserFilter, position: Position, *, status: str) -> list[UserView]:
+    async def list_after(
+        self, caller: Caller, criteria: UserFilter, position: Position, *, status: str
+    ) -> list[UserView]:
         """Return users after a position.
 
         Args:
@@ -137,7 +139,7 @@ class Users:
             Refused: ERR_BAD_REQUEST.
         """
         criteria = await self._permitted_filter(caller, criteria, status)
-        return await self._views(caller, await self._store.users.read_on(criteria, position))
+        return await self._views(caller, await self._store.users.list_after(criteria, position))
 
     async def _permitted_filter(self, caller: Caller, criteria: UserFilter, status: str) -> UserFilter:
         if status not in ("", "online", "available", "offline"):

@@ -155,7 +155,7 @@ class WebhookAdministration:
         await self._find(webhook_id)
         return await self._store.deliveries.find(webhook_id, failed=failed, limit=limit, offset=offset)
 
-    async def deliveries_behind(
+    async def deliveries_after(
         self, webhook_id: str, *, failed: bool, position: Position, limit: int
     ) -> list[DeliveryRow]:
         """Return deliveries after a position, in the order of `deliveries`.
@@ -164,7 +164,7 @@ class WebhookAdministration:
             Refused: ERR_WEBHOOK_NOT_FOUND.
         """
         await self._find(webhook_id)
-        return await self._store.deliveries.read_on(webhook_id, failed=failed, position=position, limit=limit)
+        return await self._store.deliveries.list_after(webhook_id, failed=failed, position=position, limit=limit)
 
     async def delivery(self, webhook_id: str, name: str) -> DeliveryRow:
         """Return a delivery that is waiting or has failed.

@@ -118,7 +118,7 @@ async def assemble(settings: Settings, world: World, sources: Mapping[str, str] 
 
     Raises:
         tailwire.server.store.migrate.NewerDatabase: if a newer version wrote the database.
-        tailwire.server.store.sqlite.lock.InUse: if another server uses it.
+        tailwire.server.store.sqlite.lock.DatabaseInUse: if another server uses it.
     """
     async with starting_alone(settings):
         store = await open_store(settings, world, serving=True)

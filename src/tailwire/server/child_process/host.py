@@ -63,7 +63,7 @@ class ChildProcess:
         """Return the answer to a job. Blocks, so it is called in a thread.
 
         Raises:
-            OSError, Ended, TooSlow: see `FAILURES`.
+            OSError, ChildEnded, TooSlow: see `FAILURES`.
         """
         with self._one:
             if time.monotonic() < self._busy_until:

@@ -25,7 +25,7 @@ class GroupStore(Protocol):
         A reader sees private groups only where they are a member.
         """
 
-    async def read_on(self, criteria: GroupFilter, position: Position) -> list[GroupRow]:
+    async def list_after(self, criteria: GroupFilter, position: Position) -> list[GroupRow]:
         """Return the groups after a position: by the field that the filter sorts by, and their guid."""
 
     async def add(self, group: GroupRow, *, owner_is_member: bool = True, events: Sequence[Event] = ()) -> bool:
@@ -69,7 +69,7 @@ class MemberStore(Protocol):
     async def find(self, criteria: MemberFilter) -> tuple[list[MemberRow], int]:
         """Return a page of the members that match a filter, by uid, and how many match."""
 
-    async def read_on(self, criteria: MemberFilter, position: Position) -> list[MemberRow]:
+    async def list_after(self, criteria: MemberFilter, position: Position) -> list[MemberRow]:
         """Return the members after a position, by uid."""
 
     async def groups_of(self, uid: str) -> list[str]:

@@ -38,7 +38,7 @@ class KeyStore(Protocol):
             scope, search: only keys of this scope, only keys whose name contains this; "" for all.
         """
 
-    async def read_on(self, scope: str, search: str, position: Position, limit: int) -> list[KeyRow]:
+    async def list_after(self, scope: str, search: str, position: Position, limit: int) -> list[KeyRow]:
         """Return API keys after a position, oldest first, by their time of creation and hash.
 
         Args:

@@ -76,7 +76,7 @@ class ReactionSeen(NamedTuple):
     reacted_at: int
 
 
-class Progress(NamedTuple):
+class NotificationProgress(NamedTuple):
     """How far notifications have been queued.
 
     Attributes:

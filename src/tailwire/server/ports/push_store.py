@@ -14,8 +14,8 @@ from tailwire.server.ports.filters import Position
 from tailwire.server.ports.push_records import (
     DueNotification,
     MuteRow,
+    NotificationProgress,
     NotificationRow,
-    Progress,
     PushTokenRow,
     ReactionSeen,
     Receiver,
@@ -42,7 +42,7 @@ class PushTokenStore(Protocol):
     async def of_user(self, uid: str) -> list[PushTokenRow]:
         """Return the devices of a user whose auth tokens still exist."""
 
-    async def read_on(self, uid: str, position: Position, limit: int) -> list[PushTokenRow]:
+    async def list_after(self, uid: str, position: Position, limit: int) -> list[PushTokenRow]:
         """Return devices after a position, newest registration first, by `updated_at` and `token_hash`.
 
         Args:
@@ -87,10 +87,10 @@ class NotificationStore(Protocol):
     async def newest_id(self) -> int:
         """Return the id of the newest message; 0 if there is none."""
 
-    async def progress(self) -> Progress:
+    async def progress(self) -> NotificationProgress:
         """Return how far notifications have been queued."""
 
-    async def store_progress(self, progress: Progress) -> None:
+    async def store_progress(self, progress: NotificationProgress) -> None:
         """Store the progress, unless a later one is stored already."""
 
     async def messages(self, after: int, up_to: int, limit: int) -> list[MessageRow]:
@@ -146,7 +146,7 @@ class NotificationStore(Protocol):
     async def list_failed(self, *, limit: int, offset: int) -> tuple[list[NotificationRow], int]:
         """Return a page of the notifications that were given up, newest first, and how many there are."""
 
-    async def read_on(self, status: str, uid: str, position: Position, limit: int) -> list[NotificationRow]:
+    async def list_after(self, status: str, uid: str, position: Position, limit: int) -> list[NotificationRow]:
         """Return notifications after a position, newest first, by the time of their status and their id.
 
         Args:

@@ -18,7 +18,7 @@ class UserStore(Protocol):
     async def find(self, criteria: UserFilter) -> tuple[list[UserRow], int]:
         """Return a page of the users that match a filter, and how many match."""
 
-    async def read_on(self, criteria: UserFilter, position: Position) -> list[UserRow]:
+    async def list_after(self, criteria: UserFilter, position: Position) -> list[UserRow]:
         """Return the users after a position: by the field that the filter sorts by, and their uid."""
 
     async def add(self, user: UserRow) -> bool:

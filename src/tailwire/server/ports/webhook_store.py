@@ -75,7 +75,7 @@ class DeliveryStore(Protocol):
     async def find(self, webhook_id: str, *, failed: bool, limit: int, offset: int) -> tuple[list[DeliveryRow], int]:
         """Return a page of the failed (newest first) or waiting (oldest first) deliveries, and how many there are."""
 
-    async def read_on(self, webhook_id: str, *, failed: bool, position: Position, limit: int) -> list[DeliveryRow]:
+    async def list_after(self, webhook_id: str, *, failed: bool, position: Position, limit: int) -> list[DeliveryRow]:
         """Return failed (newest first, by `failed_at` and `id`) or waiting (by `id`) deliveries after a position."""
 
     async def get(self, webhook_id: str, delivery_id: int) -> DeliveryRow | None:

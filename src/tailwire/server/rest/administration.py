@@ -77,7 +77,7 @@ class KeyRoutes:
         q: KeyQuery = call.query
         if q.cursor:
             position = _KEYS.position_in(q.cursor)
-            found = await self._keys.read_on(scope=q.scope, search=q.search_key, position=position, limit=q.size + 1)
+            found = await self._keys.list_after(scope=q.scope, search=q.search_key, position=position, limit=q.size + 1)
             return _KEYS.page(found, q.size, key_payload)
         rows, total = await self._keys.list_page(scope=q.scope, search=q.search_key, limit=q.size, offset=q.offset)
         return page(q, [key_payload(row) for row in rows], total)
@@ -251,7 +251,7 @@ class WebhookRoutes:
         if q.cursor:
             order = _DELIVERIES[q.status]
             position = order.position_in(q.cursor)
-            found = await self._webhooks.deliveries_behind(
+            found = await self._webhooks.deliveries_after(
                 call.params["id"], failed=failed, position=position, limit=q.size + 1
             )
             return order.page(found, q.size, delivery_payload)

@@ -18,7 +18,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-MAX_CACHED_QUERY_BYTES = 100  # bytes
+MAX_CACHED_QUERY_BYTES = 100
 INCOMPLETE_BODY_TEXT = "The request ended before its body was complete."
 CORS_HEADERS = [(b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", b"*")]
 PREFLIGHT_HEADERS = [

@@ -114,7 +114,7 @@ class GroupRoutes:
             raise Refused("ERR_BAD_REQUEST", {"updatedAt": "It is read by page, not by cursor."})
         order = order_by(q.sort_by, q.sort_order, "guid")
         position = order.position_in(q.cursor)
-        found = await self._groups.read_on(call.caller, replace(criteria, limit=q.size + 1, offset=0), position)
+        found = await self._groups.list_after(call.caller, replace(criteria, limit=q.size + 1, offset=0), position)
         return order.page(found, q.size, group_payload, lambda one: one.row)
 
     async def _get(self, call: Call) -> dict[str, Any]:
@@ -140,7 +140,7 @@ class GroupRoutes:
             rows, total = await self._members.list_page(call.caller, criteria)
             return page(q, list(map(member_payload, rows)), total)
         position = _BY_UID.position_in(q.cursor)
-        found = await self._members.read_on(call.caller, replace(criteria, limit=q.size + 1, offset=0), position)
+        found = await self._members.list_after(call.caller, replace(criteria, limit=q.size + 1, offset=0), position)
         return _BY_UID.page(found, q.size, member_payload, lambda one: one.member)
 
     async def _list_banned(self, call: Call) -> dict[str, Any]:

@@ -121,7 +121,7 @@ class UserRoutes:
         order = order_by(q.sort_by, q.sort_order, "uid")
         position = order.position_in(q.cursor)
         criteria = replace(criteria, limit=q.size + 1, offset=0)
-        found = await self._users.read_on(call.caller, criteria, position, status=q.status)
+        found = await self._users.list_after(call.caller, criteria, position, status=q.status)
         return order.page(found, q.size, user_payload, lambda one: one.row)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tailwire.server.actions.notifying import MEMBERS_AT_ONCE, RETRY_SECONDS, Notifier
-from tailwire.server.ports.push_records import Progress, Receiver
+from tailwire.server.ports.push_records import NotificationProgress, Receiver
 from tailwire.server.ports.records import MessageRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
@@ -36,9 +36,9 @@ class Examined:
         errors: raised by the next readings of the progress, in order.
     """
 
-    def __init__(self, number: int, progress: Progress, pages: int = 0) -> None:
+    def __init__(self, number: int, progress: NotificationProgress, pages: int = 0) -> None:
         self.begun: list[str] = []
-        self.stored: list[Progress] = []
+        self.stored: list[NotificationProgress] = []
         self._pages = pages
         self.errors: list[Exception] = []
         self._number, self._progress = number, progress
@@ -55,7 +55,7 @@ class Examined:
             queued=lambda: None, polls=False,
         )  # fmt: skip
 
-    async def _read_progress(self) -> Progress:
+    async def _read_progress(self) -> NotificationProgress:
         if self.errors:
             raise self.errors.pop(0)
         return self._progress
@@ -69,7 +69,7 @@ class Examined:
             return []
         return [Receiver(f"user-{len(self.begun)}", False, "", "", 0, 0, False, False)] * MEMBERS_AT_ONCE
 
-    async def _store(self, progress: Progress) -> None:
+    async def _store(self, progress: NotificationProgress) -> None:
         self.stored.append(progress)
 
     async def _no_rows(self, *_: Any) -> list[Any]:
@@ -90,7 +90,7 @@ async def test_receivers_of_a_message_do_not_count_as_notified_of_one_before_it_
     removed: bool, begins_after: str
 ):
     """A server has ended after the receivers up to mike of message 6."""
-    examined = Examined(7 if removed else 6, Progress(5, "mike", 0))
+    examined = Examined(7 if removed else 6, NotificationProgress(5, "mike", 0))
     await examined.notifier.start()
     await asyncio.sleep(2)
     assert examined.begun == [begins_after]
@@ -98,17 +98,17 @@ async def test_receivers_of_a_message_do_not_count_as_notified_of_one_before_it_
 
 
 async def test_progress_within_a_message_names_that_message_also_after_one_that_was_removed():
-    examined = Examined(7, Progress(5, "mike", 3), pages=1)
+    examined = Examined(7, NotificationProgress(5, "mike", 3), pages=1)
     await examined.notifier.start()
     await asyncio.sleep(2)
     assert examined.begun == ["", "user-1"]
-    assert examined.stored == [Progress(6, "user-1", 3), Progress(7, "", 3)]
+    assert examined.stored == [NotificationProgress(6, "user-1", 3), NotificationProgress(7, "", 3)]
     await examined.notifier.close()
 
 
 @pytest.mark.parametrize("error", [Refused("ERR_UNAVAILABLE"), KeyError("unexpected")], ids=["refused", "unexpected"])
 async def test_message_is_examined_again_after_an_error(error: Exception, caplog: pytest.LogCaptureFixture):
-    examined = Examined(6, Progress(5, "", 0))
+    examined = Examined(6, NotificationProgress(5, "", 0))
     examined.errors = [error, error]
     await examined.notifier.start()
     await asyncio.sleep(3 * RETRY_SECONDS)

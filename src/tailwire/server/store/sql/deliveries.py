@@ -53,7 +53,7 @@ class DeliveryRows:
         sql = "SELECT id FROM deliveries WHERE webhook = ? AND failed_at IS NOT NULL ORDER BY id"
         return [row[0] for row in await self._db.rows(sql, (webhook_id,))]
 
-    async def read_on(self, webhook_id: str, *, failed: bool, position: Position, limit: int) -> list[DeliveryRow]:
+    async def list_after(self, webhook_id: str, *, failed: bool, position: Position, limit: int) -> list[DeliveryRow]:
         values: list[Any] = [webhook_id]
         columns = ("failed_at", "id") if failed else ("id",)
         condition = f"webhook = ? AND failed_at IS {'NOT ' if failed else ''}NULL"

@@ -50,7 +50,7 @@ class GroupRows:
         rows, total = await self._db.page(count, sql, values, page)
         return [GroupRow(*row) for row in rows], total
 
-    async def read_on(self, criteria: GroupFilter, position: Position) -> list[GroupRow]:
+    async def list_after(self, criteria: GroupFilter, position: Position) -> list[GroupRow]:
         values: list[Any] = []
         condition = self._condition(criteria, values)
         columns = list(dict.fromkeys((_SORTS[criteria.sort_by], "guid")))

@@ -52,7 +52,7 @@ class KeyRows:
         rows, total = await self._db.page(count, sql, values, [*values, limit, offset])
         return [KeyRow(*row) for row in rows], total
 
-    async def read_on(self, scope: str, search: str, position: Position, limit: int) -> list[KeyRow]:
+    async def list_after(self, scope: str, search: str, position: Position, limit: int) -> list[KeyRow]:
         values: list[Any] = []
         condition = self._condition(scope, search, values)
         end = reading_on(condition, ("created_at", "key_hash"), position, limit, values)

@@ -41,7 +41,7 @@ class MemberRows:
         rows, total = await self._db.page(count, sql, values, page)
         return [MemberRow(*row) for row in rows], total
 
-    async def read_on(self, criteria: MemberFilter, position: Position) -> list[MemberRow]:
+    async def list_after(self, criteria: MemberFilter, position: Position) -> list[MemberRow]:
         values: list[Any] = []
         source, condition = self._selected(criteria, values)
         end = reading_on(condition, ("m.uid",), position, criteria.limit, values)

@@ -10,8 +10,8 @@ from tailwire.server.ports.filters import Position
 from tailwire.server.ports.push_records import (
     NOTIFICATION_TIMES,
     DueNotification,
+    NotificationProgress,
     NotificationRow,
-    Progress,
     ReactionSeen,
     Receiver,
 )
@@ -57,11 +57,11 @@ class NotificationRows:
         row = await self._db.first_row("SELECT coalesce(max(id), 0) FROM messages")
         return int(row[0])
 
-    async def progress(self) -> Progress:
+    async def progress(self) -> NotificationProgress:
         row = await self._db.first_row("SELECT message_id, after_uid, reaction_id FROM push_progress")
-        return Progress._make(row)
+        return NotificationProgress._make(row)
 
-    async def store_progress(self, progress: Progress) -> None:
+    async def store_progress(self, progress: NotificationProgress) -> None:
         await self._db.run(
             "UPDATE push_progress SET message_id = ?, after_uid = ?, reaction_id = ? WHERE message_id < ?"
             " OR (message_id = ? AND (after_uid < ? OR reaction_id < ?))",
@@ -171,7 +171,7 @@ class NotificationRows:
         rows, total = await self._db.page(count, f"{sql} LIMIT ? OFFSET ?", (), (limit, offset))
         return [NotificationRow._make(row) for row in rows], total
 
-    async def read_on(self, status: str, uid: str, position: Position, limit: int) -> list[NotificationRow]:
+    async def list_after(self, status: str, uid: str, position: Position, limit: int) -> list[NotificationRow]:
         columns, values = (NOTIFICATION_TIMES[status], "id"), list[Any]()
         where = [_WAITING_CONDITION if status == "waiting" else f"{columns[0]} IS NOT NULL"]
         if uid:

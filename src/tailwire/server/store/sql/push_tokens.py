@@ -57,7 +57,7 @@ class PushTokenRows:
         sql = f"SELECT {_COLUMNS} FROM push_tokens WHERE {condition} ORDER BY updated_at, token_hash"
         return [PushTokenRow._make(row) for row in await self._db.rows(sql, (value,))]
 
-    async def read_on(self, uid: str, position: Position, limit: int) -> list[PushTokenRow]:
+    async def list_after(self, uid: str, position: Position, limit: int) -> list[PushTokenRow]:
         condition, values = ("uid = ?", list[Any]([uid])) if uid else ("TRUE", [])
         end = reading_on(condition, ("updated_at", "token_hash"), position, limit, values, descending=True)
         rows = await self._db.long_rows(f"SELECT {_COLUMNS} FROM push_tokens {end}", values)

@@ -42,7 +42,7 @@ class UserRows:
         rows, total = await self._db.page(count, sql, values, page)
         return [UserRow(*row) for row in rows], total
 
-    async def read_on(self, criteria: UserFilter, position: Position) -> list[UserRow]:
+    async def list_after(self, criteria: UserFilter, position: Position) -> list[UserRow]:
         values: list[Any] = []
         condition = self._condition(criteria, values)
         columns = list(dict.fromkeys((_SORTS[criteria.sort_by], "uid")))

@@ -125,7 +125,7 @@ class SqliteStore:
             serving: True for a server, which needs the database for itself; False for a command that runs alongside it.
 
         Raises:
-            tailwire.server.store.sqlite.lock.InUse: another server uses the file.
+            tailwire.server.store.sqlite.lock.DatabaseInUse: another server uses the file.
             tailwire.server.store.migrate.NewerDatabase: a newer version wrote the file.
             OSError: the file cannot be opened, read or written.
         """
