@@ -6,6 +6,7 @@ import itertools
 from typing import Any
 
 from tailwire.server.ports.conversations import key_of
+from tailwire.server.ports.form_records import FormLimits, FormRow
 from tailwire.server.ports.push_records import MuteRow, PushTokenRow
 from tailwire.server.ports.records import Draft, Event, FileRow, GroupRow, KeyRow, RoleRow, TokenRow, UserRow
 from tailwire.server.ports.standing import GroupAct, MessageAct
@@ -25,7 +26,7 @@ IDENTITIES = {
     "api_keys": "key_hash", "auth_tokens": "token_hash", "bans": "guid uid", "blocks": "uid blocked",
     "conversations": "conversation_id", "deliveries": "webhook trigger", "edits": "message_id", "ended_tokens": "token_hash",
     "file_uses": "place key name", "files": "name", "flags": "message_id uid", "friends": "uid friend", "groups": "guid",
-    "interactions": "message_id uid element_id", "marks": "conversation_id uid", "members": "guid uid",
+    "interactions": "message_id uid element_id", "issued_forms": "name", "marks": "conversation_id uid", "members": "guid uid",
     "mentions": "message_id uid", "messages": "id", "notifications": "message_id token_hash",
     "participants": "uid conversation_id", "push_mutes": "uid conversation_id", "push_preferences": "uid",
     "push_tokens": "token_hash", "reactions": "message_id reaction uid", "receipts": "conversation_id uid read up_to",
@@ -99,6 +100,9 @@ class Neighbours:
             await s.roles.restrict(role, [feature], 1)
         for name in FILES:
             await s.files.add(FileRow(file_name(name), "bob" if name in "ab" else "alice", "f", "image/png", 7, 5))
+        for uid in USERS:
+            forms = [FormRow(f"{uid}-{number}", uid, 7, 5) for number in (1, 2)]
+            await s.files.issue_forms(forms, FormLimits(0, 10, 0, 0))
         for uid, role, face in zip(USERS, ("calm", "loud", "calm"), "ef1", strict=True):
             avatar = f"tailwire:/files/{file_name(face)}"
             await s.users.add(UserRow(uid, uid, avatar, role=role, created_at=1))

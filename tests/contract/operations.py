@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.filters import ConversationFilter, GroupFilter, MemberFilter, MessageFilter, UserFilter
+from tailwire.server.ports.form_records import FormLimits, FormRow
 from tailwire.server.ports.records import Draft, Edited, FileRow, GroupRow, KeyRow, RoleRow, Stored, TokenRow, UserRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupAct, MessageAct
@@ -280,6 +281,11 @@ CHANGES: st.SearchStrategy[Call] = st.one_of(
     st.builds(
         lambda uid, name, at, size: lambda s: s.store.files.add(FileRow(name, uid, "f", "image/png", size, at), 20, 2),
         uids, st.sampled_from(("f1", "f2", "f3")), times, st.integers(1, 9)),
+    st.builds(
+        lambda uid, at, size: lambda s: s.store.files.issue_forms(
+            [FormRow(f"{s.new_token()}", uid, size, at) for _ in range(2)], FormLimits(20, 4, 2, 3)),
+        uids, times, st.integers(1, 9)),
+    st.builds(lambda name: lambda s: s.store.files.close_form(f"{name}"), st.integers(1, 4)),
     st.builds(lambda name: lambda s: s.store.files.discard([name]), st.sampled_from(("f1", "f2", "f3"))),
     st.builds(
         lambda uid, whole, anonymous: lambda s: s.store.removal.remove_user(uid, with_messages=whole, anonymous=anonymous),

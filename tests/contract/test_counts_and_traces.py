@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tailwire.server.ports.conversations import key_of
+from tailwire.server.ports.form_records import FormLimits, FormResult, FormRow
 from tailwire.server.ports.records import Draft, FileResult, FileRow, GroupRow, UserRow
 from tailwire.server.ports.standing import GroupAct
 
@@ -49,6 +50,76 @@ async def test_files_of_a_user_are_stored_up_to_their_quota(open_store):
     assert await store.files.add(row("b", 40), 100, 0) is FileResult.STORED
     assert await store.files.add(row("c", 90, 20), 100, 11) is FileResult.STORED  # the others are older
     assert await store.files.add(row("d", 10**6, 20), 0, 0) is FileResult.STORED  # no quota
+    await store.close()
+
+
+async def test_files_of_a_user_who_was_deleted_are_not_stored(open_store):
+    store = await open_store()
+    row = FileRow("a" * 40, "alice", "a.txt", "text/plain", 60, 10)
+    assert await store.files.add(row, 0, 0, by_user=True) is FileResult.NO_USER
+    assert await store.files.get(row.name) is None
+    await store.users.add(UserRow("alice", "Alice", created_at=1))
+    assert await store.files.add(row, 0, 0, by_user=True) is FileResult.STORED
+    await store.close()
+
+
+class Forms:
+    """The forms of one store; a form expires after 10 seconds, and a file may be accepted for 100."""
+
+    def __init__(self, store):
+        self.store = store
+
+    async def issue(
+        self, now: int, uid: str = "alice", *, quota: int = 100, most: int = 10, **sizes: int
+    ) -> FormResult:
+        forms = [FormRow(name * 40, uid, size, now) for name, size in sizes.items()]
+        return await self.store.files.issue_forms(forms, FormLimits(quota, most, now - 100, now - 10))
+
+    async def accept(self, now: int, name: str, size: int) -> FileResult:
+        row = FileRow(name * 40, "alice", "a.txt", "text/plain", size, now)
+        return await self.store.files.add(row, 100, now - 100)
+
+
+async def test_open_forms_and_files_of_a_user_stay_within_the_quota(open_store):
+    store = await open_store()
+    forms = Forms(store)
+    assert await forms.issue(1000, a=60, b=41) is FormResult.OVER_QUOTA
+    assert await forms.issue(1000, a=60) is FormResult.STORED  # nothing was stored before
+    assert await forms.issue(1011, b=41) is FormResult.OVER_QUOTA  # the first may still be accepted
+    assert await forms.issue(1011, "bob", c=100) is FormResult.STORED
+    assert await forms.issue(1011, quota=0, d=10**12) is FormResult.STORED
+    await store.files.close_form("d" * 40)
+    assert await forms.accept(1012, "a", 30) is FileResult.STORED
+    assert await forms.issue(1025, b=71) is FormResult.OVER_QUOTA
+    assert await forms.issue(1025, b=70) is FormResult.STORED  # the file was smaller than its form
+    assert await forms.issue(1113, e=31) is FormResult.OVER_QUOTA  # a day has passed, but not for the second form
+    assert await forms.issue(1125, e=100) is FormResult.STORED
+    rows = await store.database.rows("SELECT name FROM issued_forms")
+    assert {row[0][0] for row in rows} == {"e"}  # what does not count is removed
+    await store.close()
+
+
+async def test_form_that_was_used_counts_until_it_expires(open_store):
+    store = await open_store()
+    forms = Forms(store)
+    assert await forms.issue(1000, a=60, b=20) is FormResult.STORED
+    await store.files.close_form("a" * 40)
+    assert await forms.accept(1001, "b", 1) is FileResult.STORED
+    assert await forms.issue(1009, c=21) is FormResult.OVER_QUOTA
+    assert await forms.issue(1009, c=20) is FormResult.STORED
+    assert await forms.issue(1010, d=79) is FormResult.STORED  # of the file of b, and c, 21 bytes count
+    await store.close()
+
+
+async def test_user_has_a_limited_number_of_open_forms(open_store):
+    store = await open_store()
+    forms = Forms(store)
+    assert await forms.issue(1000, most=2, a=1, b=1) is FormResult.STORED
+    assert await forms.issue(1000, most=2, c=1) is FormResult.TOO_MANY
+    assert await forms.issue(1000, "bob", most=2, d=1) is FormResult.STORED
+    assert await forms.accept(1001, "a", 1) is FileResult.STORED
+    assert await forms.issue(1001, most=2, c=1) is FormResult.STORED
+    assert await forms.issue(1100, most=2, e=1) is FormResult.STORED  # the second is a day old
     await store.close()
 
 

@@ -250,7 +250,7 @@ def of_bob(annotated: set[str], *removed: str) -> dict[str, str]:
     return {
         "users": "bob", "members": "team bob, crew bob", "groups": "team, crew", "auth_tokens": "bob-1, bob-2",
         "blocks": pairs, "friends": pairs, "saves": attached, "subscriptions": attached, "file_uses": "user bob f",
-        "files": "f", "push_tokens": ", ".join(devices), "push_preferences": "bob", "push_mutes": "bob team, bob crew",
+        "files": "f", "issued_forms": "bob-1, bob-2", "push_tokens": ", ".join(devices), "push_preferences": "bob", "push_mutes": "bob team, bob crew",
         "notifications": ", ".join(f"{name} {device}" for name in ("ab1", "ab2") for device in devices),
     }  # fmt: skip
 

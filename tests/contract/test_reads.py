@@ -15,6 +15,7 @@ from contract.older import (
     AUDIT,
     CHANGE_LOG,
     FILES_IN_USE,
+    ISSUED_FORMS,
     LIFECYCLE,
     LISTS_BY_CURSOR,
     ONE_INDEX_OF_CONVERSATIONS,
@@ -167,6 +168,7 @@ async def test_mentions_in_an_older_database_are_counted(path):
         c.execute("CREATE INDEX mentions_by_uid ON mentions (uid, message_id)")
         undo(
             c,
+            ISSUED_FORMS,
             REPORTS_BY_CURSOR,
             ONE_INDEX_OF_CONVERSATIONS,
             REMOVED_SENDS,

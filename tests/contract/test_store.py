@@ -15,6 +15,7 @@ from contract.older import (
     AUDIT,
     CHANGE_LOG,
     FILES_IN_USE,
+    ISSUED_FORMS,
     LIFECYCLE,
     LISTS_BY_CURSOR,
     ONE_INDEX_OF_CONVERSATIONS,
@@ -404,6 +405,7 @@ async def test_upgrade_finds_references_to_files(path):
     with contextlib.closing(sqlite3.connect(path)) as c:  # as in the earlier version
         undo(
             c,
+            ISSUED_FORMS,
             REPORTS_BY_CURSOR,
             ONE_INDEX_OF_CONVERSATIONS,
             REMOVED_SENDS,

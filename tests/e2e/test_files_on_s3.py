@@ -20,6 +20,7 @@ from PIL import Image
 from harness import LiveStage
 from servers.prepared import PreparedServer, run
 from servers.s3 import S3Server
+from servers.several import SeveralServers
 from tailwire import MediaMessage, UploadFile
 from tailwire.cli import doctor_bucket
 from tailwire.cli.main import main
@@ -326,6 +327,22 @@ async def test_files_in_the_bucket_stay_within_their_forms_and_the_quota(s3: S3S
         # The three forms can upload 1,700 bytes again until they expire.
         await alice.form(301, code="ERR_UPLOAD_QUOTA_EXCEEDED")
         await alice.form(300)
+
+
+async def test_forms_of_two_servers_and_of_one_that_was_killed_share_the_quota(s3: S3Server, postgres_url, tmp_path):
+    environment = variables(s3.bucket(), uploads_direct=True, uploads_per_day=1000)
+    async with SeveralServers(tmp_path, postgres_url, settings=environment) as several:
+        first, second = several.servers
+        async with Uploader(first) as alice, Uploader(second) as other:
+            form = await alice.form(600)
+            await other.form(401, code="ERR_UPLOAD_QUOTA_EXCEEDED")
+            await other.form(100)
+            await first.kill()
+            await other.form(301, code="ERR_UPLOAD_QUOTA_EXCEEDED")
+            await other.upload(form, b"x" * 600)
+            assert (await other.send_url(form["attachment"]["url"])).status_code == 200
+            await other.form(301, code="ERR_UPLOAD_QUOTA_EXCEEDED")
+            await other.form(300)
 
 
 async def test_custom_message_that_names_a_file_in_the_bucket_keeps_it(s3: S3Server, tmp_path):

@@ -14,6 +14,7 @@ from servers.postgres import name_of
 from tailwire.server.app.move_target import APP_LOCK_KEY
 from tailwire.server.ports import changes
 from tailwire.server.ports.conversations import key_of
+from tailwire.server.ports.form_records import FormLimits, FormResult, FormRow
 from tailwire.server.ports.records import Edited, Event, FileResult, FileRow, GroupRow, UserRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupAct, GroupStanding, MessageAct
@@ -313,6 +314,19 @@ async def test_decisions_hold_although_the_operator_has_set_another_isolation(po
             while await holder.fetchval(waiting) < 2:
                 await asyncio.sleep(0.01)
         assert set(await asyncio.gather(*adding)) == {FileResult.STORED, FileResult.OVER_QUOTA}
+
+
+async def test_forms_that_two_servers_give_out_stay_within_the_quota_together(postgres_url):
+    async with two_stores(postgres_url) as stores:
+        limits = FormLimits(10, 100, 0, 0)
+        issuing = [
+            asyncio.create_task(store.files.issue_forms([FormRow(f"{n}", "alice", 3, 5)], limits))
+            for n, store in enumerate(stores * 3)
+        ]
+        assert sorted(await asyncio.gather(*issuing)) == [FormResult.OVER_QUOTA] * 3 + [FormResult.STORED] * 3
+        await stores[0].files.close_form("0")
+        rows = await stores[1].database.rows("SELECT count(*) FROM issued_forms WHERE uid = 'alice'")
+        assert rows[0][0] == 3
 
 
 async def test_bounds_of_the_operator_do_not_end_a_start_or_a_connection(postgres, postgres_url):

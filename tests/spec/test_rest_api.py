@@ -374,6 +374,22 @@ async def test_friends_and_blocks_are_managed_with_a_key(stage):
         assert (await rest("DELETE", "/users/alice/blockedusers", json={"blockedUids": ["bob"]}))["bob"]["success"]
 
 
+async def test_conversation_without_messages_can_be_deleted_and_reappears_with_a_message(stage):
+    async with Rest(stage) as rest:
+        await rest(
+            "POST", "/messages", as_="bob", json={"receiver": "carol", "receiverType": "user", "data": {"text": "a"}}
+        )
+        await rest("POST", "/users/alice/friends", json={"accepted": ["bob"], "addToConversations": True})
+        await rest("DELETE", "/users/bob/conversation", as_="alice")
+        assert await rest("GET", "/conversations", as_="alice") == []
+        assert len(await rest("GET", "/conversations", as_="bob")) == 2
+        await rest(
+            "POST", "/messages", as_="bob", json={"receiver": "alice", "receiverType": "user", "data": {"text": "b"}}
+        )
+        (again,) = await rest("GET", "/conversations", as_="alice")
+        assert (again["lastMessage"]["data"]["text"], again["unreadMessageCount"]) == ("b", "1")
+
+
 async def test_roles_restrict_features_and_whom_users_see(stage):
     async with Rest(stage) as rest:
         settings = {"listUsers": "friendsOnly", "sendMessagesTo": "friendsOnly"}

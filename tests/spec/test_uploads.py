@@ -86,6 +86,17 @@ async def test_upload_form_accepts_its_file_once(stage):
         await rest.refused("ERR_GUID_NOT_FOUND", "POST", "/files/upload-url", as_="alice", json=wanted)
 
 
+@pytest.mark.parametrize("body", [{}, {"anonymous": True}, {"permanent": True}], ids=str)
+async def test_form_of_a_deleted_user_stores_nothing(stage, body):
+    async with Rest(stage) as rest:
+        form = await form_for(rest, "a.txt", 5)
+        await rest("DELETE", "/users/alice", json=body)
+        fields = form["request"]["body"]
+        answer = await rest.answer("POST", form["request"]["url"], data=fields, files={"file": ("a", b"hello")})
+        assert answer.json()["error"]["code"] == "ERR_UID_NOT_FOUND"
+        await rest.refused("ERR_FILE_NOT_FOUND", "GET", form["attachment"]["url"])
+
+
 async def test_multipart_message_with_files_is_stored(stage):
     async with Rest(stage) as rest:
         fields = {

@@ -203,11 +203,19 @@ class Conversations:
             if numbers:
                 self._delivery.conversation_removed(caller, conversation, numbers)
         else:
-            last = await self._store.conversations.last_message_id(conversation)
+            last = await self._last_message_id(conversation)
             number = await self._store.read_state.clear(conversation, caller.uid, last, caller.device)
             if number:
                 self._delivery.own_list_changed(caller, "removed", number, conversation)
         return conversation
+
+    async def _last_message_id(self, conversation: ConversationKey) -> int:
+        # One that was started without a message is hidden up to the first id of the app, which another one has.
+        last = await self._store.conversations.last_message_id(conversation)
+        if last:
+            return last
+        newest = await self._store.notifications.newest_id()
+        return await self._store.conversations.last_message_id(conversation) or min(newest, 1)
 
     async def pin(self, caller: Caller, kind: str, other: str, *, pinned: bool) -> ConversationView:
         """Pin a conversation to the head of the caller's list, or unpin it. Return the conversation.

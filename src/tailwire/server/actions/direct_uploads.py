@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from tailwire.server.limits.issued_forms import IssuedForms
 from tailwire.server.limits.upload_quota import DAY_SECONDS, UploadQuota
 from tailwire.server.ports.file_names import named_files
+from tailwire.server.ports.form_records import FormLimits, FormResult, FormRow
 from tailwire.server.ports.records import FileResult, FileRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
 from tailwire.server.ports.uploads import DirectFile, Uploads
 from tailwire.server.rules.names import SYSTEM_USER
+
+MAX_FORMS = 1000
+"""How many open forms a user may have."""
 
 
 class DirectUploads:
@@ -28,7 +31,6 @@ class DirectUploads:
         store: Store,
         uploads: Uploads,
         room: UploadQuota,
-        forms: IssuedForms,
         seconds: Callable[[], int],
         type_of: Callable[[bytes], str],
         *,
@@ -38,37 +40,35 @@ class DirectUploads:
         self._store = store
         self._uploads = uploads
         self._room = room
-        self._forms = forms
         self._seconds = seconds
         self._type_of = type_of
         self._max_size = max_size
         self._form_lifetime = form_lifetime
 
-    def outstanding_bytes(self, uid: str, more: int) -> int:
-        """Return the bytes that a user may still upload with forms.
-
-        Args:
-            more: how many further forms the user wants.
-
-        Raises:
-            Refused: ERR_UPLOAD_QUOTA_EXCEEDED, the user has too many forms.
-        """
-        if uid == SYSTEM_USER:
-            return 0
-        if self._forms.is_full(uid, more):
-            raise Refused("ERR_UPLOAD_QUOTA_EXCEEDED", "Send the files that you have uploaded, or wait a day.")
-        return self._forms.outstanding_bytes(uid)
-
-    def issued_bytes(self, uid: str) -> int:
-        """Return the bytes of a user's forms that have not expired, used or not: each can upload its bytes again."""
-        return 0 if uid == SYSTEM_USER else self._forms.issued_bytes(uid)
-
     def form(self, key: str, uid: str, name: str, size: int) -> tuple[str, dict[str, str]] | None:
         """Return the URL and the fields of a form for the bucket; None if this server receives the file itself."""
-        form = self._uploads.direct_form(key, DirectFile(uid, name, size), self._form_lifetime)
-        if form is not None and uid != SYSTEM_USER:
-            self._forms.add(key, uid, size)
-        return form
+        return self._uploads.direct_form(key, DirectFile(uid, name, size), self._form_lifetime)
+
+    async def issue(self, uid: str, sizes: Mapping[str, int]) -> None:
+        """Count forms of a user, before they are given out.
+
+        Args:
+            sizes: the bytes of each form, by its key.
+
+        Raises:
+            Refused: ERR_UPLOAD_QUOTA_EXCEEDED, ERR_UNAVAILABLE.
+        """
+        if uid == SYSTEM_USER or not sizes:
+            return
+        now = self._seconds()
+        forms = [FormRow(key, uid, size, now) for key, size in sizes.items()]
+        limits = FormLimits(self._room.per_day, MAX_FORMS, now - DAY_SECONDS, now - self._form_lifetime)
+        result = await self._store.files.issue_forms(forms, limits)
+        if result is FormResult.TOO_MANY:
+            advice = f"You may have {MAX_FORMS} forms. Send the files that you have uploaded, or wait a day."
+            raise Refused("ERR_UPLOAD_QUOTA_EXCEEDED", advice)
+        if result is FormResult.OVER_QUOTA:
+            raise self._room.quota_exceeded()
 
     async def accept_upload(self, key: str) -> FileRow | None:
         """Return the record of a file that may have been uploaded to the bucket; None if there is none.
@@ -85,25 +85,29 @@ class DirectUploads:
             return None
         file, now = arrived.file, self._seconds()
         row = FileRow(key, file.uid, file.name, self._type_of(arrived.first_bytes), arrived.size, now)
-        refusal: Refused | None = None
         if arrived.size > min(file.size, self._max_size):
-            refusal = Refused("ERR_FILE_SIZE_EXCEEDED", f"The form is for a file of {file.size} bytes.")
-        else:
-            quota = 0 if file.uid == SYSTEM_USER else self._room.per_day
-            kept = await self._store.files.add(row, quota, now - DAY_SECONDS)
-            if kept is FileResult.EXISTS:
-                known = await self._store.files.get(key)
-                if known is None:  # it was removed, and its form was used again
-                    await self._remove(key)
-                return known  # a concurrent request has taken it in
-            if kept is FileResult.OVER_QUOTA:
-                refusal = self._room.quota_exceeded()
-        self._forms.remove(key)
-        if refusal is not None:
+            await self._refuse(key)
+            raise Refused("ERR_FILE_SIZE_EXCEEDED", f"The form is for a file of {file.size} bytes.")
+        by_user = file.uid != SYSTEM_USER
+        quota = self._room.per_day if by_user else 0
+        kept = await self._store.files.add(row, quota, now - DAY_SECONDS, by_user=by_user)
+        if kept is FileResult.EXISTS:
+            known = await self._store.files.get(key)
+            if known is None:  # it was removed, and its form was used again
+                await self._remove(key)
+            return known  # a concurrent request has taken it in
+        if kept is FileResult.NO_USER:
             await self._remove(key)
-            raise refusal
+            return None
+        if kept is FileResult.OVER_QUOTA:
+            await self._refuse(key)
+            raise self._room.quota_exceeded()
         await self._uploads.end_direct(key, self._form_lifetime)
         return row
+
+    async def _refuse(self, key: str) -> None:
+        await self._store.files.close_form(key)
+        await self._remove(key)
 
     async def _remove(self, key: str) -> None:
         await self._uploads.remove([key])

@@ -14,7 +14,6 @@ from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.content import Attachment
 from tailwire.server.actions.direct_uploads import DirectUploads
 from tailwire.server.actions.services import Services
-from tailwire.server.limits.issued_forms import IssuedForms
 from tailwire.server.limits.one_each import OneEach
 from tailwire.server.limits.turns import Turns
 from tailwire.server.limits.upload_quota import DAY_SECONDS, Reservation, UploadQuota
@@ -74,7 +73,7 @@ class Files:
         max_count: how many files a message may have.
         secret: signs the forms for uploads.
         room: the quota of uploads, and the free space on the disk.
-        issued: the forms that were given out for the bucket; None if this server receives all files itself.
+        direct: whether clients upload files for messages to the bucket themselves.
 
     Attributes:
         turns: the turns that uploads take, one for each step.
@@ -89,7 +88,7 @@ class Files:
         max_count: int,
         secret: str,
         room: UploadQuota,
-        issued: IssuedForms | None,
+        direct: bool,
     ) -> None:
         self._store = services.store
         self._uploads = uploads
@@ -102,9 +101,9 @@ class Files:
         self.turns = Turns()
         self._pictures = OneEach()
         self._direct: DirectUploads | None = None
-        if issued is not None:
+        if direct:
             self._direct = DirectUploads(
-                services.store, uploads, room, issued, services.world.seconds, type_of,
+                services.store, uploads, room, services.world.seconds, type_of,
                 max_size=max_size, form_lifetime=FORM_LIFETIME_SECONDS,
             )  # fmt: skip
 
@@ -137,22 +136,23 @@ class Files:
                 raise Refused("ERR_INVALID_FILE_OBJECT", {file_id[:100]: "Give name, size and mimeType."})
         total = sum(file.size for file in files.values())
         direct = self._direct if receiver else None
-        used = await self._used(caller.uid)
-        if direct is not None:
-            used = max(used + direct.outstanding_bytes(caller.uid, len(files)), direct.issued_bytes(caller.uid))
-        self._room.check("" if caller.system else caller.uid, used, total)
+        self._room.check("" if caller.system else caller.uid, await self._used(caller.uid), total)
         until = self._world.seconds() + FORM_LIFETIME_SECONDS
-        forms = {}
+        forms, counted = {}, {}
         for file_id, file in files.items():
             name = clean_name(file.name)
             extension = extension_of(name)
             key = self._world.secret(20) + (f".{extension}" if extension else "")
             form = direct.form(key, caller.uid, name, file.size) if direct else None
+            if form:
+                counted[key] = file.size
             url, fields = form or (f"{base}/files", self._fields(key, name, caller.uid, file.size, until))
             forms[file_id] = UploadForm(
                 url, fields, f"{base}/files/{key}", name, extension,
                 file.mime_type[:100] or UNKNOWN_TYPE, file.size, until,
             )  # fmt: skip
+        if direct:
+            await direct.issue(caller.uid, counted)
         return forms
 
     def _fields(self, key: str, name: str, uid: str, size: int, until: int) -> dict[str, str]:
@@ -179,8 +179,8 @@ class Files:
         """Store the complete file of a form.
 
         Raises:
-            Refused: ERR_BAD_REQUEST if a file was uploaded with this form before; ERR_UPLOAD_QUOTA_EXCEEDED,
-                ERR_UNAVAILABLE. The file is then discarded.
+            Refused: ERR_BAD_REQUEST if a file was uploaded with this form before; ERR_UID_NOT_FOUND if the user was
+                deleted meanwhile; ERR_UPLOAD_QUOTA_EXCEEDED, ERR_UNAVAILABLE. The file is then discarded.
         """
         await self._keep_file(fields["uid"], fields["key"], fields["name"], sink)
 
@@ -203,7 +203,7 @@ class Files:
         """Store a complete file. Return it as an attachment.
 
         Raises:
-            Refused: ERR_UPLOAD_QUOTA_EXCEEDED, ERR_UNAVAILABLE. The file is then discarded.
+            Refused: ERR_UPLOAD_QUOTA_EXCEEDED, ERR_UID_NOT_FOUND, ERR_UNAVAILABLE. The file is then discarded.
         """
         name = clean_name(file_name) or "file"
         extension = extension_of(name)
@@ -221,10 +221,11 @@ class Files:
             if picture is not None:
                 small = f"{key.partition('.')[0]}-small.jpg" if picture.small else None
                 row = replace(row, width=picture.width, height=picture.height, thumbnail=small)
-        quota = 0 if uid == SYSTEM_USER else self._room.per_day
+        by_user = uid != SYSTEM_USER
+        quota = self._room.per_day if by_user else 0
         await self.turns.wait(uid)
         # The row is stored before the file gets its name, so that a second upload with one form changes nothing.
-        kept = await self._store.files.add(row, quota, self._world.seconds() - DAY_SECONDS)
+        kept = await self._store.files.add(row, quota, self._world.seconds() - DAY_SECONDS, by_user=by_user)
         if kept is FileResult.STORED:
             try:
                 await self.turns.wait(uid)
@@ -236,6 +237,8 @@ class Files:
         sink.drop()
         if kept is FileResult.OVER_QUOTA:
             raise self._room.quota_exceeded()
+        if kept is FileResult.NO_USER:
+            raise Refused("ERR_UID_NOT_FOUND")
         raise Refused("ERR_BAD_REQUEST", {"key": "A file was uploaded with this form before. Get a new form."})
 
     async def discard(self, kept: Sequence[Attachment]) -> None:

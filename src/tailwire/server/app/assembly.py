@@ -30,7 +30,7 @@ from tailwire.server.actions.roles import Roles
 from tailwire.server.actions.services import Services
 from tailwire.server.actions.sessions import Sessions
 from tailwire.server.actions.sign_in import IdentityProvider, SignIn, identity_provider
-from tailwire.server.actions.uploads import FORM_LIFETIME_SECONDS, Files
+from tailwire.server.actions.uploads import Files
 from tailwire.server.actions.users import Users
 from tailwire.server.actions.webhooks import WebhookAdministration
 from tailwire.server.app.opening import AnyStore
@@ -46,10 +46,9 @@ from tailwire.server.fanout.overload import Overload
 from tailwire.server.fanout.presence import SingleProcessPresence
 from tailwire.server.limits.buckets import Buckets
 from tailwire.server.limits.guess_limiter import GuessLimiter
-from tailwire.server.limits.issued_forms import IssuedForms
 from tailwire.server.limits.rates import per_minute
 from tailwire.server.limits.targets import LOOPBACK_NETWORKS, Targets
-from tailwire.server.limits.upload_quota import DAY_SECONDS, UploadQuota
+from tailwire.server.limits.upload_quota import UploadQuota
 from tailwire.server.ports.uploads import Uploads
 from tailwire.server.ports.world import World
 from tailwire.server.rest.addresses import Addresses
@@ -210,15 +209,10 @@ def _lengths(s: Settings) -> Lengths:
 
 def _files(s: Settings, store: AnyStore, services: Services, secret: str) -> tuple[Uploads, Files, Cleanup]:
     uploads = open_uploads(s, services.world)
-    issued = (
-        IssuedForms(asyncio.get_running_loop().time, DAY_SECONDS, FORM_LIFETIME_SECONDS) if s.uploads_direct else None
-    )
-    if issued is not None:
-        store.feed.listen(issued.forget_accepted)
     files = Files(
         services, uploads, max_size=s.max_file, max_count=s.max_files, secret=secret,
         room=UploadQuota(s.uploads_per_day, s.min_free_disk, uploads.free_bytes),
-        issued=issued,
+        direct=s.uploads_direct,
     )  # fmt: skip
     cleanup = Cleanup(
         store, uploads, services.world, asyncio.get_running_loop().call_later,

@@ -21,9 +21,6 @@ SEEN = "seen"
 GROUP_REMOVED = "group removed"
 """The kind of the change after which a group has no members; it is sent in addition to `group`."""
 
-FILE = "file"
-"""The kind of the change that adds the record of a file."""
-
 SETTINGS = "settings"
 """The kind of the change with which a server reports its settings: the key is the report."""
 

@@ -5,18 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from tailwire.server.ports.form_records import FormLimits, FormResult, FormRow
 from tailwire.server.ports.records import FileResult, FileRow
 
 
 class FileStore(Protocol):
     """Records of uploaded files and of what refers to them. The bytes are kept by `Uploads`."""
 
-    async def add(self, file: FileRow, quota: int = 0, since: int = 0) -> FileResult:
+    async def add(self, file: FileRow, quota: int = 0, since: int = 0, *, by_user: bool = False) -> FileResult:
         """Store the record of a new file.
 
         Args:
             quota: bytes that the user may upload after `since`, including this file; 0 for no limit.
+            by_user: whether the user must exist.
         """
+
+    async def issue_forms(self, forms: Sequence[FormRow], limits: FormLimits) -> FormResult:
+        """Store forms of one user, all or none."""
+
+    async def close_form(self, name: str) -> None:
+        """Store that the file of a form was refused. Without such a form, do nothing."""
 
     async def get(self, name: str) -> FileRow | None:
         """Return the record of a file, or None. Condemned files are not found."""

@@ -396,3 +396,4 @@ class FileResult(StrEnum):
     STORED = "stored"
     EXISTS = "exists"  # a file of that name exists: nothing was changed
     OVER_QUOTA = "over quota"  # the user's quota is exceeded
+    NO_USER = "no user"  # the user was deleted

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from tailwire.server.actions.direct_uploads import DirectUploads
-from tailwire.server.limits.issued_forms import IssuedForms
+from tailwire.server.ports.form_records import FormLimits, FormResult, FormRow
 from tailwire.server.ports.records import FileResult
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.uploads import DirectFile
@@ -28,24 +27,36 @@ class Bucket:
         self.removed: list[str] = []
         self.ended: list[str] = []
         self.added: list[tuple[Any, int, int]] = []
-        self.forms = IssuedForms(lambda: 0.0, 60.0, 60.0)
+        self.issued: list[tuple[list[FormRow], FormLimits]] = []
+        self.form_result = FormResult.STORED
+        self.closed: list[str] = []
         self.direct = True
         self.record: str | None = None
         room = SimpleNamespace(per_day=100, quota_exceeded=lambda: Refused("ERR_UPLOAD_QUOTA_EXCEEDED"))
         self.uploads = DirectUploads(
-            cast(Any, SimpleNamespace(files=SimpleNamespace(add=self._add, get=self._get))),
+            cast(Any, SimpleNamespace(files=self._files())),
             cast(Any, self),
             cast(Any, room),
-            self.forms,
             lambda: 1_000_000,
             lambda head: "text/plain",
             max_size=50,
             form_lifetime=60,
         )
 
-    async def _add(self, row: Any, quota: int, since: int) -> FileResult:
+    def _files(self) -> Any:
+        return SimpleNamespace(add=self._add, get=self._get, issue_forms=self._issue, close_form=self._close)
+
+    async def _add(self, row: Any, quota: int, since: int, *, by_user: bool) -> FileResult:
+        assert by_user == (row.uid != SYSTEM_USER)
         self.added.append((row, quota, since))
         return self.result
+
+    async def _issue(self, forms: list[FormRow], limits: FormLimits) -> FormResult:
+        self.issued.append((forms, limits))
+        return self.form_result
+
+    async def _close(self, name: str) -> None:
+        self.closed.append(name)
 
     async def _get(self, key: str) -> str | None:
         return self.record
@@ -64,50 +75,47 @@ class Bucket:
         self.ended.append(key)
 
 
-def refusal(call: Callable[[], Any]) -> str:
-    with pytest.raises(Refused) as caught:
-        call()
-    return caught.value.code
-
-
-def test_forms_of_a_user_count_until_their_files_are_accepted():
+async def test_forms_are_stored_with_the_limits_of_their_user():
     bucket = Bucket()
-    assert bucket.uploads.outstanding_bytes("alice", 1) == 0
     assert bucket.uploads.form("a", "alice", "a.txt", 30) == ("https://bucket", {"key": "a", "size": "30"})
-    bucket.uploads.form("b", "alice", "b.txt", 12)
-    assert (bucket.uploads.outstanding_bytes("alice", 1), bucket.uploads.outstanding_bytes("bob", 1)) == (42, 0)
+    await bucket.uploads.issue("alice", {"a": 30, "b": 12})
+    now = 1_000_000
+    forms = [FormRow("a", "alice", 30, now), FormRow("b", "alice", 12, now)]
+    assert bucket.issued == [(forms, FormLimits(100, 1000, now - 86_400, now - 60))]
 
 
-def test_form_for_this_server_itself_does_not_count():
+async def test_forms_for_this_server_itself_do_not_count():
     bucket = Bucket()
     bucket.direct = False
     assert bucket.uploads.form("a", "alice", "a.txt", 30) is None
-    assert bucket.uploads.outstanding_bytes("alice", 1) == 0
+    await bucket.uploads.issue("alice", {})
+    assert bucket.issued == []
 
 
-def test_forms_of_a_backend_are_not_limited():
+async def test_forms_of_a_backend_are_not_limited():
     bucket = Bucket()
-    bucket.uploads.form("a", SYSTEM_USER, "a.txt", 30)
-    assert bucket.uploads.outstanding_bytes(SYSTEM_USER, 5000) == 0
-    assert bucket.forms.outstanding_bytes(SYSTEM_USER) == 0
-    assert bucket.uploads.issued_bytes(SYSTEM_USER) == 0
+    await bucket.uploads.issue(SYSTEM_USER, {"a": 30})
+    assert bucket.issued == []
 
 
-def test_user_has_at_most_a_thousand_forms():
+@pytest.mark.parametrize("result", [FormResult.TOO_MANY, FormResult.OVER_QUOTA])
+async def test_forms_beyond_the_limits_are_refused(result: FormResult):
     bucket = Bucket()
-    assert bucket.uploads.outstanding_bytes("alice", 1000) == 0
-    assert refusal(lambda: bucket.uploads.outstanding_bytes("alice", 1001)) == "ERR_UPLOAD_QUOTA_EXCEEDED"
+    bucket.form_result = result
+    with pytest.raises(Refused) as caught:
+        await bucket.uploads.issue("alice", {"a": 30})
+    assert caught.value.code == "ERR_UPLOAD_QUOTA_EXCEEDED"
+    assert ("1000 forms" in str(caught.value.details)) == (result is FormResult.TOO_MANY)
 
 
-async def test_uploaded_file_is_recorded_and_its_form_no_longer_counts():
+async def test_uploaded_file_is_recorded():
     bucket = Bucket()
-    bucket.uploads.form(KEY, "alice", "a.txt", 10)
     row = await bucket.uploads.accept_upload(KEY)
     assert row is not None
     ((added, quota, since),) = bucket.added
     assert (row, quota, since) == (added, 100, 1_000_000 - 86_400)
     assert (row.uid, row.file_name, row.mime_type, row.size) == ("alice", "a.txt", "text/plain", 10)
-    assert (bucket.ended, bucket.removed, bucket.uploads.outstanding_bytes("alice", 1)) == ([KEY], [], 0)
+    assert (bucket.ended, bucket.removed, bucket.closed) == ([KEY], [], [])
 
 
 async def test_files_of_a_backend_have_no_quota():
@@ -126,12 +134,10 @@ async def test_files_of_a_backend_have_no_quota():
 async def test_file_that_is_too_large_is_removed(size: int, result: FileResult, code: str):
     bucket = Bucket(size)
     bucket.result = result
-    bucket.uploads.form(KEY, "alice", "a.txt", 10)
     with pytest.raises(Refused) as caught:
         await bucket.uploads.accept_upload(KEY)
     assert caught.value.code == code
-    assert (bucket.removed, bucket.ended, bucket.uploads.outstanding_bytes("alice", 1)) == ([KEY], [KEY], 0)
-    assert bucket.uploads.issued_bytes("alice") == 10
+    assert (bucket.removed, bucket.ended, bucket.closed) == ([KEY], [KEY], [KEY])
 
 
 async def test_file_larger_than_any_may_be_is_removed_whatever_its_form_says():
@@ -153,6 +159,13 @@ async def test_file_that_another_request_has_accepted_is_kept():
 async def test_file_that_was_removed_does_not_come_back_by_its_form():
     bucket = Bucket()
     bucket.result = FileResult.EXISTS
+    assert await bucket.uploads.accept_upload(KEY) is None
+    assert (bucket.removed, bucket.ended) == ([KEY], [KEY])
+
+
+async def test_file_of_a_deleted_user_is_removed():
+    bucket = Bucket()
+    bucket.result = FileResult.NO_USER
     assert await bucket.uploads.accept_upload(KEY) is None
     assert (bucket.removed, bucket.ended) == ([KEY], [KEY])
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from tailwire.server.ports.changes import FILE
+from tailwire.server.ports.form_records import FormLimits, FormResult, FormRow
 from tailwire.server.ports.records import FileResult, FileRow
 from tailwire.server.store.postgres.chores import Chores
 from tailwire.server.store.postgres.unit import Unit
 from tailwire.server.store.postgres.work import Work, as_row, insert, texts_of
 from tailwire.server.store.sql.files import COLUMN_NAMES, COLUMNS, CONDEMNED, NEVER_USED, USED, FileRows
+from tailwire.server.store.sql.issued_forms import COLUMN_NAMES as FORM_COLUMNS
+from tailwire.server.store.sql.issued_forms import OVER_QUOTA_CONDITION, REMOVE_OLD_SQL, TOO_MANY_CONDITION, values_of
 
 _CONDEMN_SQL = f"""UPDATE files SET used = {CONDEMNED} WHERE name IN
 (SELECT name FROM files WHERE used = :used::int AND unused_since <= :before::bigint LIMIT :most::bigint)"""
@@ -27,7 +29,7 @@ class Files(FileRows):
         self._work = work
         self._chores = chores
 
-    async def add(self, file: FileRow, quota: int = 0, since: int = 0) -> FileResult:
+    async def add(self, file: FileRow, quota: int = 0, since: int = 0, *, by_user: bool = False) -> FileResult:
         unit = Unit()
         unit.end_if("EXISTS (SELECT FROM files WHERE name = :name)", name=file.name)
         unit.end_if(
@@ -35,14 +37,25 @@ class Files(FileRows):
             " AND created_at > :since::bigint) + :size::bigint > :quota::bigint",
             uid=file.uid, since=since, size=file.size, quota=quota,
         )  # fmt: skip
+        if by_user:
+            unit.end_if("NOT EXISTS (SELECT FROM users WHERE uid = :uid)", uid=file.uid)
         row = {**dataclasses.asdict(file), "used": NEVER_USED, "unused_since": file.created_at}
         unit.run(insert("files", [*COLUMN_NAMES, "used", "unused_since"]), row=as_row(row))
-        unit.invalidate(FILE, file.name)
         ended = (await self._work.carry_out(unit)).ended
         if ended is not None:
-            return (FileResult.EXISTS, FileResult.OVER_QUOTA)[ended]
+            return (FileResult.EXISTS, FileResult.OVER_QUOTA, FileResult.NO_USER)[ended]
         self._chores.report_added()
         return FileResult.STORED
+
+    async def issue_forms(self, forms: Sequence[FormRow], limits: FormLimits) -> FormResult:
+        unit, values = Unit(), values_of(forms, limits)
+        unit.end_if(TOO_MANY_CONDITION, **values)
+        unit.end_if(OVER_QUOTA_CONDITION, **values)
+        unit.run(REMOVE_OLD_SQL, day_ago=limits.day_ago)
+        for form in forms:
+            unit.run(insert("issued_forms", FORM_COLUMNS), row=as_row(form._asdict()))
+        ended = (await self._work.carry_out(unit)).ended
+        return FormResult.STORED if ended is None else (FormResult.TOO_MANY, FormResult.OVER_QUOTA)[ended]
 
     async def condemn(self, *, never_before: int, no_more_before: int, limit: int) -> list[FileRow]:
         if not await self._any_unused(never_before, no_more_before):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from tailwire.server.ports.records import FileRow
 from tailwire.server.store.sql.connection import Connection
+from tailwire.server.store.sql.issued_forms import CLOSE_SQL
 
 COLUMN_NAMES = tuple(f.name for f in dataclasses.fields(FileRow))
 COLUMNS = ", ".join(COLUMN_NAMES)
@@ -47,6 +48,9 @@ class FileRows:
         )
         await self._db.run_many(removed, [(now, name) for name in names])
         await self._db.run(f"DELETE FROM files WHERE used = {REMOVED} AND unused_since <= ?", (now - kept_seconds,))
+
+    async def close_form(self, name: str) -> None:
+        await self._db.run(CLOSE_SQL, (name,))
 
     async def _any_unused(self, never_before: int, no_more_before: int) -> bool:
         # Return whether `condemn` has anything to do.

@@ -16,7 +16,15 @@ from tailwire.server.store.sql.push_tables import (
 )
 from tailwire.server.store.sql.removed_sends_table import removed_sends
 from tailwire.server.store.sql.request_number_table import request_numbers
-from tailwire.server.store.sql.upkeep_tables import chores, deliveries, file_uses, files, webhook_states, webhooks
+from tailwire.server.store.sql.upkeep_tables import (
+    chores,
+    deliveries,
+    file_uses,
+    files,
+    issued_forms,
+    webhook_states,
+    webhooks,
+)
 
 app = Table(
     "app",
@@ -375,7 +383,8 @@ restrictions = Table(
 __all__ = [
     "api_keys", "app", "audit", "auth_tokens", "bans", "blocks", "change_log", "chores", "conversations", "deliveries",
     "edits", "ended_tokens", "file_uses", "files", "flags", "forgotten_changes", "friends", "groups", "interactions",
-    "marks", "members", "mentions", "messages", "metadata", "notifications", "participants", "push_mutes",
-    "push_preferences", "push_progress", "push_tokens", "reactions", "receipts", "removed_sends", "request_numbers",
-    "restrictions", "roles", "saves", "starts", "subscriptions", "users", "webhook_states", "webhooks",
+    "issued_forms", "marks", "members", "mentions", "messages", "metadata", "notifications", "participants",
+    "push_mutes", "push_preferences", "push_progress", "push_tokens", "reactions", "receipts", "removed_sends",
+    "request_numbers", "restrictions", "roles", "saves", "starts", "subscriptions", "users", "webhook_states",
+    "webhooks",
 ]  # fmt: skip

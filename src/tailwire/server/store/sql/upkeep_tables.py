@@ -33,6 +33,20 @@ files = Table(
     ),
 )
 
+# Forms for uploads to the bucket, and whether they are open: not once the file was refused. One whose file was accepted
+# is not open either: that is in `files`.
+issued_forms = Table(
+    "issued_forms",
+    metadata,
+    Column("name", short_text(100), primary_key=True),
+    Column("uid", short_text(100), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("issued_at", BigInteger, nullable=False),
+    Column("open", Integer, nullable=False, server_default="1"),
+    Index("issued_forms_by_uid", "uid", "issued_at"),
+    Index("issued_forms_by_age", "issued_at"),
+)
+
 # References of messages, users and groups to files: `place` is `message`, `user` or `group`.
 file_uses = Table(
     "file_uses",

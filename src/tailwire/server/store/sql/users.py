@@ -18,7 +18,7 @@ _SORTS = {"name": "name", "uid": "uid", "createdAt": "created_at", "status": "la
 
 TABLES_OF_USER = (
     "users", "members", "bans", "saves", "subscriptions", "push_tokens", "push_preferences", "push_mutes",
-    "notifications", "removed_sends",
+    "notifications", "removed_sends", "issued_forms",
 )  # fmt: skip
 """Tables whose rows belong to the user in their column uid."""
 

@@ -6,6 +6,7 @@ import dataclasses
 import sqlite3
 from collections.abc import Iterable, Sequence
 
+from tailwire.server.ports.form_records import FormLimits, FormResult, FormRow
 from tailwire.server.ports.records import FileResult, FileRow
 from tailwire.server.ports.world import World
 from tailwire.server.store.sql.files import (
@@ -19,10 +20,13 @@ from tailwire.server.store.sql.files import (
     USED,
     FileRows,
 )
+from tailwire.server.store.sql.issued_forms import COLUMN_NAMES as FORM_COLUMNS
+from tailwire.server.store.sql.issued_forms import OVER_QUOTA_CONDITION, REMOVE_OLD_SQL, TOO_MANY_CONDITION, values_of
 from tailwire.server.store.sqlite.chores import Chores
 from tailwire.server.store.sqlite.database import Database
 
 _PLACEHOLDERS = ", ".join("?" for _ in COLUMN_NAMES)
+_ISSUE_SQL = f"INSERT INTO issued_forms ({', '.join(FORM_COLUMNS)}) VALUES ({', '.join('?' for _ in FORM_COLUMNS)})"
 _USE_SQL = f"UPDATE files SET used = {USED}, unused_since = NULL WHERE name = ? AND used < {CONDEMNED}"
 
 
@@ -39,18 +43,34 @@ class Files(FileRows):
         self._chores = chores
         self._world = world
 
-    async def add(self, file: FileRow, quota: int = 0, since: int = 0) -> FileResult:
+    async def add(self, file: FileRow, quota: int = 0, since: int = 0, *, by_user: bool = False) -> FileResult:
         def add(c: sqlite3.Connection) -> FileResult:
             if c.execute("SELECT 1 FROM files WHERE name = ?", (file.name,)).fetchone():
                 return FileResult.EXISTS
             if quota and c.execute(UPLOADED_SQL, (file.uid, since)).fetchone()[0] + file.size > quota:
                 return FileResult.OVER_QUOTA
+            if by_user and not c.execute("SELECT 1 FROM users WHERE uid = ?", (file.uid,)).fetchone():
+                return FileResult.NO_USER
             sql = f"INSERT INTO files ({COLUMNS}, used, unused_since) VALUES ({_PLACEHOLDERS}, 0, ?)"
             c.execute(sql, (*dataclasses.astuple(file), file.created_at))
             self._chores.report_added()
             return FileResult.STORED
 
         return await self._db.write(add)
+
+    async def issue_forms(self, forms: Sequence[FormRow], limits: FormLimits) -> FormResult:
+        values = values_of(forms, limits)
+
+        def issue(c: sqlite3.Connection) -> FormResult:
+            c.execute(REMOVE_OLD_SQL, values)
+            if c.execute(f"SELECT {TOO_MANY_CONDITION}", values).fetchone()[0]:
+                return FormResult.TOO_MANY
+            if c.execute(f"SELECT {OVER_QUOTA_CONDITION}", values).fetchone()[0]:
+                return FormResult.OVER_QUOTA
+            c.executemany(_ISSUE_SQL, forms)
+            return FormResult.STORED
+
+        return await self._db.write(issue)
 
     async def condemn(self, *, never_before: int, no_more_before: int, limit: int) -> list[FileRow]:
         due = ((USED, no_more_before), (NEVER_USED, never_before))

@@ -1,0 +1,34 @@
+"""Forms for uploads to the bucket: what they may still upload counts for the quota of their user.
+
+A form counts for a day, as long as its file may be accepted, unless it was accepted or refused. All forms that have not
+expired may upload a day's bytes together, also those that were used: each can upload its bytes again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tailwire.server.ports.form_records import FormLimits, FormRow
+
+COLUMN_NAMES = FormRow._fields
+_OPEN = """uid = :uid AND open = 1 AND issued_at > CAST(:day_ago AS BIGINT)
+AND NOT EXISTS (SELECT 1 FROM files WHERE files.name = issued_forms.name)"""
+_SUM = "(SELECT coalesce(sum(size), 0) FROM"
+TOO_MANY_CONDITION = f"""(SELECT count(*) FROM issued_forms WHERE {_OPEN}) + CAST(:count AS BIGINT)
+> CAST(:most AS BIGINT)"""
+OVER_QUOTA_CONDITION = f"""CAST(:quota AS BIGINT) > 0
+AND ({_SUM} files WHERE uid = :uid AND created_at > CAST(:day_ago AS BIGINT))
++ {_SUM} issued_forms WHERE {_OPEN}) + CAST(:size AS BIGINT) > CAST(:quota AS BIGINT)
+OR {_SUM} issued_forms WHERE uid = :uid AND issued_at > CAST(:expired AS BIGINT)) + CAST(:size AS BIGINT)
+> CAST(:quota AS BIGINT))"""
+REMOVE_OLD_SQL = "DELETE FROM issued_forms WHERE issued_at <= CAST(:day_ago AS BIGINT)"
+CLOSE_SQL = "UPDATE issued_forms SET open = 0 WHERE name = ?"
+
+
+def values_of(forms: Sequence[FormRow], limits: FormLimits) -> dict[str, Any]:
+    """Return the values of the statements for new forms of one user."""
+    return {
+        "uid": forms[0].uid, "size": sum(form.size for form in forms), "count": len(forms), "quota": limits.quota,
+        "most": limits.most, "day_ago": limits.day_ago, "expired": limits.expired,
+    }  # fmt: skip
