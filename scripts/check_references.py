@@ -1,7 +1,8 @@
-"""Check that what the text refers to exists: sentences of the specification, pages, and exceptions.
+"""Check that what the text refers to exists: sentences of the specification, pages, exceptions, arguments, attributes.
 
 Ids (`C14`) count where they occur in docstrings, comments and `spec` marks; pages (`docs/bots.md`) there and in pages;
-exceptions in the section `Raises` of docstrings. Arguments restrict the check to some folders or files.
+the rest in the sections `Raises`, `Args` and `Attributes` of docstrings. Arguments restrict the check to some folders
+or files.
 """
 
 from __future__ import annotations
@@ -20,17 +21,70 @@ import spec_coverage
 ROOT = check_words.ROOT
 _ID = re.compile(r"(?<![\w/.`#-])([SCTIK]\d{1,2})\b(?![.\w%])")
 _PAGE = re.compile(r"(?<![\w/:.*{-])((?:\.\./)*(?:[\w-]+/)*[\w-]+\.md)\b(?!\]\()")
-
-
-_RAISES = re.compile(r"^Raises:\n((?:    .*\n?|\n)*)", re.MULTILINE)
-_RAISED = re.compile(r"^ {4}([A-Za-z_][\w.]*(?:, [A-Za-z_][\w.]*)*):", re.MULTILINE)
+_ENTRY = re.compile(r"^ {4}([*A-Za-z_][\w.]*(?:, [*A-Za-z_][\w.]*)*):", re.MULTILINE)
 
 
 @functools.cache
-def classes_of(folder: Path) -> frozenset[str]:
-    """Return the names of all classes in a folder."""
-    modules = (ast.parse(path.read_text(encoding="utf-8")) for path in folder.rglob("*.py"))
-    return frozenset(node.name for tree in modules for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
+def classes_of(folder: Path) -> dict[str, list[ast.ClassDef]]:
+    """Return the classes in a folder by name."""
+    found: dict[str, list[ast.ClassDef]] = {}
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                found.setdefault(node.name, []).append(node)
+    return found
+
+
+def classes_for(path: Path) -> dict[str, list[ast.ClassDef]]:
+    """Return the classes that a module may name without importing them: those of the source and of its own room."""
+    rooms = {ROOT / "src", ROOT / path.relative_to(ROOT).parts[0]}
+    found: dict[str, list[ast.ClassDef]] = {}
+    for room in rooms:
+        for name, nodes in classes_of(room).items() if room.is_dir() else ():
+            found[name] = found.get(name, []) + nodes
+    return found
+
+
+def entries(docstring: str, section: str) -> list[str]:
+    """Return the names that a section of a docstring explains."""
+    sections = re.findall(rf"^{section}:\n((?:    .*\n?|\n)*)", docstring, re.MULTILINE)
+    return [name.strip("*") for text in sections for names in _ENTRY.findall(text) for name in names.split(", ")]
+
+
+def names_of(node: ast.ClassDef, known: dict[str, list[ast.ClassDef]]) -> set[str]:
+    """Return the names of the parameters, attributes and methods of a class and of its bases.
+
+    `setattr` is among them if the class may have others.
+    """
+    found: set[str] = set()
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Name | ast.Attribute):
+            found.add(inner.id if isinstance(inner, ast.Name) else inner.attr)
+        elif isinstance(inner, ast.arg):
+            found.add(inner.arg)
+        elif isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef):
+            found.add(inner.name)
+    names = {ast.unparse(base).partition("[")[0].rpartition(".")[2] for base in node.bases} - {node.name}
+    return found.union(*(names_of(base, known) for name in names for base in known.get(name, [])))
+
+
+def missing_names(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the arguments and attributes in the docstrings of a module that do not exist, with line numbers."""
+    known: dict[str, list[ast.ClassDef]] = {}
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            docstring = ast.get_docstring(node) or ""
+            named = entries(docstring, "Args") + entries(docstring, "Attributes")
+            if not named:
+                continue
+            if isinstance(node, ast.ClassDef):
+                known = known or classes_for(path)
+                own = names_of(node, known)
+            else:
+                own = {inner.arg for inner in ast.walk(node.args) if isinstance(inner, ast.arg)}
+            for name in named if "setattr" not in own else ():
+                if name not in own:
+                    yield node.body[0].lineno, f"{node.name} has no {name}"
 
 
 def missing_exceptions(path: Path) -> Iterator[tuple[int, str]]:
@@ -40,15 +94,13 @@ def missing_exceptions(path: Path) -> Iterator[tuple[int, str]]:
     """
     tree = ast.parse(path.read_text(encoding="utf-8"))
     bound = {alias.asname or alias.name for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) for alias in n.names}
-    rooms = {ROOT / "src", ROOT / path.relative_to(ROOT).parts[0]}
-    known = {*dir(builtins), *bound}.union(*(classes_of(room) for room in rooms if room.is_dir()))
+    known = {*dir(builtins), *bound, *classes_for(path)}
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            for section in _RAISES.findall(ast.get_docstring(node) or ""):
-                for name in (name for names in _RAISED.findall(section) for name in names.split(", ")):
-                    own = "." not in name or name.startswith("tailwire.")
-                    if own and name.rpartition(".")[2] not in known:
-                        yield node.body[0].lineno, name
+            for name in entries(ast.get_docstring(node) or "", "Raises"):
+                own = "." not in name or name.startswith("tailwire.")
+                if own and name.rpartition(".")[2] not in known:
+                    yield node.body[0].lineno, name
 
 
 def missing_pages(path: Path, line: str) -> list[str]:
@@ -70,6 +122,7 @@ def problems(path: Path, known: set[str]) -> list[str]:
             found += [(number, f"{name}:{number}: the specification has no {one}") for one in unknown]
     if path.suffix == ".py":
         found += [(n, f"{name}:{n}: there is no exception {one}") for n, one in missing_exceptions(path)]
+        found += [(n, f"{name}:{n}: {problem}") for n, problem in missing_names(path)]
     return [text for _, text in sorted(found)]
 
 

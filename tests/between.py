@@ -101,7 +101,7 @@ class HttpProxy(Listener):
         tls: of an `https` proxy.
 
     Attributes:
-        asked: method and target of each request, such as `CONNECT server:443`.
+        requests: method and target of each request, such as `CONNECT server:443`.
     """
 
     def __init__(self, credentials: str = "", refuses: str = "", tls: ssl.SSLContext | None = None) -> None:
@@ -135,7 +135,7 @@ class SocksProxy(Listener):
     """A SOCKS5 proxy.
 
     Attributes:
-        asked: `host:port` of each request, as the client sent the host.
+        requests: `host:port` of each request, as the client sent the host.
     """
 
     def __init__(self, username: str = "", password: str = "", *, reply: int = 0) -> None:

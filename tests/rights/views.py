@@ -61,7 +61,7 @@ def wrong(view: View, status: int, code: str, data: Any) -> str:
 
 
 def views(s: State, uid: str) -> Iterator[View]:
-    """Return all requests of a user."""
+    """Yield all requests of a user."""
     yield from _lists(s, uid)
     yield from _conversations(s, uid)
     yield from _by_id(s, uid)

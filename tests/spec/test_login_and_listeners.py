@@ -673,7 +673,7 @@ async def test_events_of_one_user_are_not_handed_to_the_next(stage: Stage):
 
 
 async def first(events, count):
-    """Return the first `count` messages of a stream."""
+    """Yield the first `count` messages of a stream."""
     async for event in events:
         if isinstance(event, MessageReceived):
             yield event

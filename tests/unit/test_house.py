@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -82,6 +83,48 @@ def test_unit_tests_mirror_the_source():
         assert home.is_dir(), f"{path}: there is no {home}"
         name = path.name.removeprefix("test_")
         assert (home / name).exists() or folder == Path("."), f"{path}: there is no {home / name}"
+
+
+def imported_by(tree):
+    """Yield what a module imports, each name with its module."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def is_covered(importer, package, statement):
+    """Return whether the statement of a package about who may import it names a module, or a package that contains it."""
+    names = set(importer.removeprefix("tailwire.").replace("cli.", "commands.cli.").split("."))
+    beside = importer.startswith(f"{package.rpartition('.')[0]}.")
+    if beside and re.search(r"all packages|every (other )?package|packages above it", statement):
+        return True
+    if importer.startswith("tailwire.sdk.") and importer.count(".") == 2:
+        names.add("sdk")  # "the modules of `sdk` itself"
+    return bool((names - {"server"}) & set(re.findall(r"\w+", statement)))
+
+
+def test_packages_name_those_that_import_them():
+    trees = {
+        ".".join(path.relative_to(ROOT / "src").with_suffix("").parts).removesuffix(".__init__"): ast.parse(
+            path.read_text(encoding="utf-8")
+        )
+        for path in (ROOT / "src").rglob("*.py")
+    }
+    statements = {
+        name: found[1]
+        for name, tree in trees.items()
+        if (found := re.search(r"Who may import it: (.*?)\nRead more", ast.get_docstring(tree) or "", re.DOTALL))
+    }
+    missing = set()
+    for importer, tree in trees.items():
+        for name in imported_by(tree):
+            package = next((p for p in sorted(statements, reverse=True) if f"{name}.".startswith(f"{p}.")), None)
+            inside = package is None or f"{importer}.".startswith(f"{package}.")
+            if not inside and importer != "tailwire" and not is_covered(importer, package, statements[package]):
+                missing.add(f"{package}: {importer}")
+    assert not missing, "\n".join(sorted(missing))
 
 
 @pytest.mark.slow

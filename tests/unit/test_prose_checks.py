@@ -99,6 +99,48 @@ def f():
     ]
 
 
+def test_arguments_and_attributes_that_do_not_exist_are_found_in_docstrings(tmp_path, monkeypatch):
+    (tmp_path / "src").mkdir()
+    text = '''
+class Base:
+    def __init__(self, size): self.free = size
+
+class Shelf(Base):
+    """A shelf.
+
+    Args:
+        size, depth: centimetres.
+
+    Attributes:
+        free, put: known.
+        length: not any more.
+    """
+
+    def put(self, *things, **marks):
+        """Put things on the shelf.
+
+        Args:
+            *things, **marks: known.
+            place: not any more.
+        """
+
+class Loose:
+    """A class that gets its attributes later.
+
+    Attributes:
+        other: known.
+    """
+
+    def add(self, name):
+        setattr(self, name, 1)
+'''
+    assert check_references.problems(write_file(tmp_path, monkeypatch, text, "src/module.py"), set()) == [
+        "src/module.py:6: Shelf has no depth",
+        "src/module.py:6: Shelf has no length",
+        "src/module.py:17: put has no place",
+    ]
+
+
 def test_missing_folder_is_an_error():
     with pytest.raises(SystemExit):
         list(check_words.files(["src/tailwire/nowhere"]))

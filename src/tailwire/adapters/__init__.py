@@ -2,8 +2,8 @@
 
 Without an adapter, call `chat.set_app_state(…)`.
 
-Who may import it: testing, cli, tui, and apps. An adapter does not import other adapters, except `find`, which selects
-one.
+Who may import it: bot, testing, cli, tui, and apps. An adapter does not import other adapters, except `find`, which
+selects one.
 Read more: docs/apps.md.
 """
 

@@ -8,7 +8,7 @@ async with Admin(app_id, settings, api_key) as admin:
     token = await admin.tokens.create("dora")
 ```
 
-Who may import it: sync, cli, and apps. It uses the SDK's HTTP client and imports nothing of the server.
+Who may import it: sync, testing, cli, tui, and apps. It uses the SDK's HTTP client and imports nothing of the server.
 Read more: docs/backend.md.
 """
 

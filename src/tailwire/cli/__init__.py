@@ -1,5 +1,5 @@
 """The `tailwire` command and its subcommands.
 
-Who may import it: no other package.
+Who may import it: only `__main__`.
 Read more: docs/server.md.
 """

@@ -1,6 +1,6 @@
 """Tools for testing: the pytest plugin and its parts; simulation, state exploration, fault proxy.
 
-Who may import it: cli, tui, and tests (ours and our users').
+Who may import it: lab, cli, tui, and tests (ours and our users').
 Read more: docs/testing.md.
 """
 

@@ -1,6 +1,6 @@
 """The connection machine: when a socket exists, and which status listeners receive. Pure: no I/O, no clock, no tasks.
 
 `machine.step` takes a state and an input and returns a state and commands; `sdk.io.driver` carries out the commands.
-Who may import it: every other package of the SDK, testing, lab and cli.
+Who may import it: every other package of the SDK; sync, testing, lab, cli and tui.
 Read more: docs/project/specification.md (C1 to C23: every situation in both modes) and docs/connection-states.md
 """

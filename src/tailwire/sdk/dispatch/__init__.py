@@ -1,5 +1,5 @@
 """From frames to callbacks: decoding, catch-up, and the bounded queue from which the app is called.
 
-Who may import it: calls, live and client of the SDK; sync and admin.
+Who may import it: calls, live and the modules of `sdk` itself; sync and admin.
 Read more: docs/project/architecture.md
 """

@@ -1,5 +1,6 @@
 """The SDK's I/O: sockets, HTTP, the clock, files, and the driver of the connection machine.
 
-Who may import it: every package of the SDK above it (session, listeners, dispatch, calls, client …), admin and cli.
+Who may import it: every package of the SDK above it (session, listeners, dispatch, calls, client …); admin, sync, bot,
+testing, lab, cli and tui.
 Read more: docs/project/architecture.md
 """

@@ -96,6 +96,8 @@ class Notifier:
         left_within: returns whether an app of a user properly left the foreground within some seconds.
         queued: called when notifications were queued.
         polls: whether other servers store messages too.
+
+    Attributes:
         is_mine: returns whether this server examines messages.
     """
 

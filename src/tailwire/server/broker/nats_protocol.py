@@ -61,7 +61,7 @@ class Parser:
         self._size = -1  # size of the payload that follows; -1 if a line follows
 
     def feed(self, data: bytes) -> Iterator[Event]:
-        """Return the events that the received bytes complete.
+        """Yield the events that the received bytes complete.
 
         Raises:
             ProtocolError: the bytes do not follow the protocol.

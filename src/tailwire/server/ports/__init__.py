@@ -1,5 +1,5 @@
 """Interfaces to what the server depends on: the store, the broker, uploaded files, time and chance; and refusals.
 
-Who may import it: fanout, rules, actions, and the layers above them.
+Who may import it: all packages of the server, commands, and testing.
 Read more: docs/project/architecture.md.
 """

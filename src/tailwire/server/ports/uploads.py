@@ -41,7 +41,7 @@ class ArrivedFile:
     Attributes:
         file: the file as its form described it.
         size: bytes that it has.
-        head: its first bytes, which tell its type.
+        first_bytes: the beginning, which tells its type.
     """
 
     file: DirectFile

@@ -1,5 +1,5 @@
 """Permissions and validation: who may do what, and what is valid. Pure: no I/O, no clock.
 
-Who may import it: actions, rest, gateway, app.
+Who may import it: auth, actions, rest, gateway and app.
 Read more: docs/project/specification.md, docs/server.md
 """

@@ -1,5 +1,5 @@
 """The pages in a browser: serves the files of `tailwire.web`, with a strict policy.
 
-Who may import it: app.
+Who may import it: app, and commands.
 Read more: docs/console.md
 """

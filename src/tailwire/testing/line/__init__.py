@@ -1,5 +1,5 @@
 """The fault proxy: a TCP proxy between clients and a server, its line shape and its HTTP control.
 
-Who may import it: cli, and tests (ours and our users').
+Who may import it: lab, cli, the rest of `testing`, and tests (ours and our users').
 Read more: docs/testing.md.
 """

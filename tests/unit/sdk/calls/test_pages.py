@@ -18,7 +18,7 @@ class Requests:
     """Answers pages from a list; the last one again and again.
 
     Attributes:
-        asked: the queries.
+        queries: the queries.
     """
 
     def __init__(self, *pages: list[Any]) -> None:

@@ -108,7 +108,7 @@ SECRET = re.compile(r"token|jwt|secret|pass|key|authorization", re.IGNORECASE)
 
 
 def fields_of(kind, seen):
-    """Return the names of all fields of a response type."""
+    """Yield the names of all fields of a response type."""
     if kind in seen:
         return
     seen.add(kind)

@@ -69,7 +69,7 @@ async def test_every_operation_and_parameter_has_a_name_and_a_description(stage:
 
 
 def body_fields(described):
-    """Return type, name and schema of each field that a body can contain."""
+    """Yield type, name and schema of each field that a body can contain."""
     components = described["components"]["schemas"]
     left = [operation["requestBody"] for _, _, operation in operations(described) if "requestBody" in operation]
     seen = set()

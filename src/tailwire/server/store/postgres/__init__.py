@@ -3,6 +3,6 @@
 `lane` carries all writes that get ids or depend on what was read; `unit` describes one of those; `database` reads.
 Methods that belong to an interface of `ports` are documented there.
 
-Who may import it: app only.
+Who may import it: app, and testing.
 Read more: docs/project/architecture.md.
 """
