@@ -96,7 +96,7 @@ class Neighbours:
     async def _people(self) -> None:
         s = self.store
         for role, feature in itertools.product(("calm", "loud"), ("one", "two")):
-            await s.roles.put(RoleRow(role, role, created_at=1, updated_at=1), new=True)
+            await s.roles.add(RoleRow(role, role, created_at=1, updated_at=1))
             await s.roles.restrict(role, [feature], 1)
         for name in FILES:
             await s.files.add(FileRow(file_name(name), "bob" if name in "ab" else "alice", "f", "image/png", 7, 5))
@@ -158,7 +158,7 @@ class Neighbours:
     async def _deliveries(self) -> None:
         s = self.store
         for webhook in ("first", "second"):
-            await s.webhooks.put(WebhookRow(webhook, webhook, "https://x.test", "a,b,c,d"))
+            await s.webhooks.add(WebhookRow(webhook, webhook, "https://x.test", "a,b,c,d"))
         await s.webhooks.add_events([Event(trigger, b"{}") for trigger in "abcd"])
         for webhook in ("first", "second"):
             for row in (await s.deliveries.find(webhook, failed=False, limit=2, offset=0))[0]:

@@ -258,8 +258,11 @@ CHANGES: st.SearchStrategy[Call] = st.one_of(
     st.builds(lambda pair, at: lambda s: s.store.friends.add(*pair, at, 2), pairs, times),
     st.builds(lambda one, other: lambda s: s.store.friends.remove(one, other), uids, uids),
     st.builds(
-        lambda role, name, new, at: lambda s: s.store.roles.put(RoleRow(role, name, created_at=at), new=new),
-        st.sampled_from(("r1", "r2")), names, st.booleans(), times),
+        lambda role, name, at: lambda s: s.store.roles.add(RoleRow(role, name, created_at=at)),
+        st.sampled_from(("r1", "r2")), names, times),
+    st.builds(
+        lambda role, name, at: lambda s: s.store.roles.change(role, lambda row: dataclasses.replace(row, name=name, updated_at=at)),
+        st.sampled_from(("r1", "r2")), names, times),
     st.builds(
         lambda role, features, at: lambda s: s.store.roles.restrict(role, features, at),
         st.sampled_from(("r1", "r2")), st.lists(st.sampled_from("abc"), max_size=3), times),

@@ -75,7 +75,7 @@ async def test_each_kind_of_write_takes_the_entry_of_its_request_once(open_store
     unit, single, many, by_key = entry("unit"), entry("single"), entry("many"), entry("key", key_hash=KEY.key_hash)
     await within(unit, lambda: store.users.add(DAVE), lambda: store.users.add(dataclasses.replace(DAVE, uid="erin")))
     await within(single, lambda: store.keys.add(KEY), lambda: store.users.store_last_online("dave", 5))
-    await store.roles.put(RoleRow("guest", "Guest", created_at=1), new=True)
+    await store.roles.add(RoleRow("guest", "Guest", created_at=1))
     await within(many, lambda: store.roles.restrict("guest", ["a", "b"], 1))
     await within(by_key, lambda: store.groups.add(GroupRow("g", "G", "public", owner="dave", created_at=1)))
     assert await targets(store) == ["unit", "single", "many", "key"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.records import Draft, Edited, Event, GroupRow
 from tailwire.server.ports.standing import MessageAct
@@ -23,10 +25,10 @@ async def test_deliveries_are_queued_put_off_given_up_sent_again_and_delivered(o
     store = await open_store()
     woken = []
     store.webhooks.on_queued(lambda: woken.append(True))
-    assert await store.webhooks.put(WebhookRow("w", "W", "http://hook", "group_created", created_at=1))
-    assert not await store.webhooks.put(WebhookRow("w", "W", "http://other", "group_created", created_at=1))
-    assert await store.webhooks.put(WebhookRow("w", "W", "http://hook", "group_created", created_at=1), new=False)
-    assert not await store.webhooks.put(WebhookRow("x", "X", "http://hook", "group_created", created_at=1), new=False)
+    assert await store.webhooks.add(WebhookRow("w", "W", "http://hook", "group_created", created_at=1))
+    assert not await store.webhooks.add(WebhookRow("w", "W", "http://other", "group_created", created_at=1))
+    assert await store.webhooks.change("w", lambda row: replace(row, url="http://new")) == await store.webhooks.get("w")
+    assert await store.webhooks.change("x", lambda row: row) is None
     assert store.webhooks.any_enabled
     assert await store.deliveries.last_id("w") == 0
     for n in range(3):
@@ -90,7 +92,7 @@ async def test_deliveries_are_queued_put_off_given_up_sent_again_and_delivered(o
 async def test_failed_deliveries_are_kept_up_to_a_number_and_an_age(open_store):
     store = await open_store()
     store.deliveries.set_limits(waiting=100, failed=2, seconds=100)
-    await store.webhooks.put(WebhookRow("w", "W", "http://hook", "group_created", created_at=1))
+    await store.webhooks.add(WebhookRow("w", "W", "http://hook", "group_created", created_at=1))
     for n in range(4):
         await store.groups.add(group(n), events=[EVENT])
     rows = await store.deliveries.due_deliveries("w", 100, 10)
@@ -107,7 +109,7 @@ async def test_failed_deliveries_are_kept_up_to_a_number_and_an_age(open_store):
 async def test_events_of_edits_and_deletions_wake_those_who_deliver(open_store):
     store = await open_store()
     woken = []
-    await store.webhooks.put(WebhookRow("w", "W", "http://hook", "message_edited,message_deleted", created_at=1))
+    await store.webhooks.add(WebhookRow("w", "W", "http://hook", "message_edited,message_deleted", created_at=1))
     message_id = (await store.messages.add(draft())).message.id
     store.webhooks.on_queued(lambda: woken.append(True))
     act = MessageAct(message_id, "alice", lambda standing: None)

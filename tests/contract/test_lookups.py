@@ -157,7 +157,7 @@ async def test_ids_of_removed_reactions_and_deliveries_are_not_given_out_again(o
     store = await open_store()
     message_id = (await store.messages.add(draft())).message.id
     act = MessageAct(message_id, "bob", anything)
-    await store.webhooks.put(WebhookRow("w", "W", "http://hook", "group_created", created_at=1))
+    await store.webhooks.add(WebhookRow("w", "W", "http://hook", "group_created", created_at=1))
     reactions, deliveries = list[int](), list[int]()
     for _ in range(2):
         reactions.append((await store.reactions.add(act, "x", 5, 10)).id)

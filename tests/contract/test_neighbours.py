@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import pytest
 
 from contract.neighbours import KEYS, USERS, Neighbours, file_name, filled
 from tailwire.server.ports.push_records import MuteRow
-from tailwire.server.ports.records import Edited, RoleRow, TokenRow
+from tailwire.server.ports.records import Edited, TokenRow
 
 
 class Step(NamedTuple):
@@ -114,7 +115,7 @@ STEPS: dict[str, list[Step]] = {
     ],
     "roles": [
         Step(lambda n: n.store.roles.allow("calm", ["one"]), {"restrictions": "calm one"}),
-        Step(lambda n: n.store.roles.put(RoleRow("loud", "Loud", created_at=9, updated_at=9), new=False),
+        Step(lambda n: n.store.roles.change("loud", lambda row: replace(row, name="Loud", updated_at=9)),
              {"roles": "loud"}),
         Step(lambda n: n.store.roles.remove("loud"),
              {"roles": "loud", "restrictions": "loud one, loud two", "users": "bob"}),

@@ -90,7 +90,7 @@ async def test_key_ends_at_its_time_and_never_later_than_before(open_store):
 
 async def test_failed_and_waiting_deliveries_are_read_by_position(open_store):
     store = await open_store()
-    await store.webhooks.put(WebhookRow("w", "W", "http://hook", "message_sent", created_at=1))
+    await store.webhooks.add(WebhookRow("w", "W", "http://hook", "message_sent", created_at=1))
     store.deliveries.set_limits(waiting=100, failed=100, seconds=1000)
     for n in range(7):
         await store.groups.add(GroupRow(f"g{n}", "G", "public", created_at=1), events=[Event("message_sent", b"{}")])

@@ -269,7 +269,7 @@ async def test_deliveries_are_those_of_one_webhook_in_order(open_store):
     n.clock.now = 41
     await n.store.webhooks.add_events([Event("a", b"{}")])
     assert (await box.state("first")).waiting_since == 40
-    await n.store.webhooks.put(WebhookRow("third", "third", "https://x.test", "a"))
+    await n.store.webhooks.add(WebhookRow("third", "third", "https://x.test", "a"))
     assert await box.next_due("third") is None
     assert await box.last_id("third") == 0
     await n.store.close()

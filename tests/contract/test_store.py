@@ -36,6 +36,7 @@ from tailwire.server.ports.records import (
     FileRow,
     GroupRow,
     KeyRow,
+    RoleRow,
     TokenRow,
     UserRow,
 )
@@ -201,7 +202,7 @@ class UnreadableEvent:
 async def test_webhook_events_are_queued_in_the_transaction_of_the_change(open_store):
     store = await open_store()
     await store.messages.add(draft())
-    await store.webhooks.put(WebhookRow("w", "W", "http://hook", UnreadableEvent.trigger, created_at=1))
+    await store.webhooks.add(WebhookRow("w", "W", "http://hook", UnreadableEvent.trigger, created_at=1))
     group = GroupRow("g", "G", "public", owner="alice", created_at=1)
     for changing in (
         store.reactions.add(to_message(1, "bob"), "x", 5, 100, lambda row: [UnreadableEvent()]),
@@ -478,7 +479,7 @@ async def test_writes_do_not_wait_for_a_reader_of_erased_pages(path):
 
 async def test_sender_is_woken_after_the_delivery_is_committed(path):
     store = await SqliteStore.open(path, World())
-    await store.webhooks.put(WebhookRow("w", "W", "http://x.test", "message_sent", created_at=1))
+    await store.webhooks.add(WebhookRow("w", "W", "http://x.test", "message_sent", created_at=1))
     seen = []
     store.webhooks.on_queued(
         lambda: seen.append(store.database.reader.execute("SELECT count(*) FROM deliveries").fetchone()[0])
@@ -510,15 +511,45 @@ async def test_token_is_added_only_for_an_active_user(open_store):
 async def test_late_change_does_not_restore_a_removed_row(open_store):
     store = await open_store()
     webhook = WebhookRow("w", "W", "http://x.test", "message_sent", created_at=1)
-    await store.webhooks.put(webhook)
+    await store.webhooks.add(webhook)
     await store.keys.add(KeyRow("k", "K", "authOnly", 1))
     await store.users.add(UserRow("alice", "Alice", created_at=1))
+    await store.roles.add(RoleRow("r", "R", created_at=1))
     await asyncio.gather(
-        store.webhooks.remove("w"), store.keys.remove("k"), store.removal.remove_user("alice", with_messages=True)
+        store.webhooks.remove("w"),
+        store.keys.remove("k"),
+        store.roles.remove("r"),
+        store.removal.remove_user("alice", with_messages=True),
     )
-    assert not await store.webhooks.put(dataclasses.replace(webhook, name="X"), new=False)
+    assert await store.webhooks.change("w", lambda row: dataclasses.replace(row, name="X")) is None
+    assert await store.roles.change("r", lambda row: dataclasses.replace(row, name="X")) is None
+    assert not await store.roles.restrict("r", ["createGroup"], 2)
+    assert (await store.roles.get("r"), await store.roles.restrictions("r")) == (None, {})
     assert not await store.keys.change("k", "X", "fullAccess")
     assert await store.users.change("alice", {"name": "X"}) is None
     found = (await store.webhooks.get("w"), await store.keys.scope("k", 1), await store.users.get("alice"))
     assert found == (None, None, None)
+    await store.close()
+
+
+async def test_changes_of_a_role_or_webhook_at_the_same_time_are_all_kept(open_store):
+    store = await open_store()
+    await store.roles.add(RoleRow("r", "R", created_at=1))
+    await store.webhooks.add(WebhookRow("w", "W", "http://x.test", "message_sent", created_at=1))
+    await asyncio.gather(
+        store.roles.change("r", lambda row: dataclasses.replace(row, name="Reader")),
+        store.roles.change("r", lambda row: dataclasses.replace(row, description="Reads.")),
+        store.webhooks.change("w", lambda row: dataclasses.replace(row, name="Wire")),
+        store.webhooks.change("w", lambda row: dataclasses.replace(row, enabled=0)),
+    )
+    role, webhook = await store.roles.get("r"), await store.webhooks.get("w")
+    assert (role.name, role.description, webhook.name, webhook.enabled) == ("Reader", "Reads.", "Wire", 0)
+
+    def refuse(row):
+        raise Refused("ERR_BAD_REQUEST")
+
+    for change in (store.roles.change("r", refuse), store.webhooks.change("w", refuse)):
+        with pytest.raises(Refused):
+            await change
+    assert (await store.roles.get("r"), await store.webhooks.get("w")) == (role, webhook)
     await store.close()

@@ -42,7 +42,7 @@ async def entries(store: PostgresStore) -> int:
 
 async def test_change_is_undone_if_its_entry_cannot_be_written(postgres_url):
     store = await open_store(postgres_url)
-    await store.roles.put(RoleRow("guest", "Guest"), new=True)
+    await store.roles.add(RoleRow("guest", "Guest"))
     connection = await asyncpg.connect(postgres_url)
     await connection.execute("ALTER TABLE audit ADD CHECK (target <> 'refused')")
     await connection.close()
@@ -65,7 +65,7 @@ async def test_change_is_undone_if_its_entry_cannot_be_written(postgres_url):
 
 async def test_changes_of_many_rows_have_one_entry(postgres_url):
     store = await open_store(postgres_url)
-    await store.roles.put(RoleRow("guest", "Guest"), new=True)
+    await store.roles.add(RoleRow("guest", "Guest"))
     entry = AuditEntry("change", "k", "PUT /x")
     await request(entry, lambda: store.roles.restrict("guest", ["c", "a", "b"], 7))
     assert await store.roles.restrictions("guest") == {"a": 7, "b": 7, "c": 7}
@@ -80,7 +80,7 @@ async def test_removals_that_remove_nothing_are_not_recorded(postgres_url):
     assert not await request(entry, lambda: store.friends.remove("alice", "bob"))
     assert not await request(entry, lambda: store.deliveries.send_again("none", [1]))
     assert (entry.taken, await entries(store)) == (False, 0)
-    await store.webhooks.put(WebhookRow("w", "W", "http://hook", "message_sent", created_at=1))
+    await store.webhooks.add(WebhookRow("w", "W", "http://hook", "message_sent", created_at=1))
     assert await request(entry, lambda: store.webhooks.remove("w"))
     assert (entry.taken, await entries(store)) == (True, 1)
     await store.close()

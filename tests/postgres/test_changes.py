@@ -130,8 +130,8 @@ async def every_other_write(store: PostgresStore) -> None:
     await store.keys.add(KeyRow("zkey", "Z", "a", 1))
     await store.keys.end_others(["zkey"], 10, 1)
     await store.keys.remove("zkey")
-    assert await store.webhooks.put(WebhookRow("w", "W", "http://hook", "message_sent", created_at=1))
-    assert await store.webhooks.put(WebhookRow("w", "W2", "http://hook", "message_sent", created_at=1), new=False)
+    assert await store.webhooks.add(WebhookRow("w", "W", "http://hook", "message_sent", created_at=1))
+    assert await store.webhooks.change("w", lambda row: dataclasses.replace(row, name="W2"))
     assert await store.webhooks.remove("w")
     await store.read_state.clear(key_of("zoe", "bob", "user"), "zoe", 1, 9)
     await store.read_state.clear(key_of("zoe", "bob", "user"), "zoe", 2)
@@ -143,8 +143,9 @@ async def every_other_write(store: PostgresStore) -> None:
 async def one_write_of_each_other_table(store: PostgresStore) -> None:
     """Make a write to each table that may get none from the random ones."""
     role = RoleRow("zrole", "Z", created_at=1)
-    assert await store.roles.put(role, new=True)
-    await store.roles.restrict("zrole", ["createMessage"], 1)
+    assert await store.roles.add(role)
+    assert await store.roles.change("zrole", lambda row: dataclasses.replace(row, name="Y"))
+    assert await store.roles.restrict("zrole", ["createMessage"], 1)
     await store.roles.remove("zrole")
     guid = f"z{secrets.token_hex(8)}"
     group = GroupRow(guid, "Z", "public", owner="zoe", members_count=1, created_at=1, updated_at=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import asyncpg
 import pytest
@@ -252,7 +253,7 @@ async def test_messages_of_a_new_user_with_the_uid_of_a_deleted_one_stay(postgre
 
 async def test_number_of_waiting_deliveries_is_bounded(postgres_url):
     async with two_stores(postgres_url) as (one, other):
-        await one.webhooks.put(WebhookRow("w", "W", "http://hook", "message_sent", created_at=1))
+        await one.webhooks.add(WebhookRow("w", "W", "http://hook", "message_sent", created_at=1))
         one.deliveries.set_limits(waiting=5, failed=3, seconds=1000)
         sent = [(await one.messages.add(draft(events=(Event("message_sent"),)))).message.id for _ in range(12)]
         await one.messages.add(draft())  # after the unit that gives up the oldest
@@ -266,21 +267,21 @@ async def test_webhook_of_another_process_receives_events_although_the_news_of_i
     """Webhooks in memory count as current for three seconds; then they are read again."""
     async with two_stores(postgres_url) as (one, other):
         assert not other.webhooks.any_enabled
-        await one.webhooks.put(WebhookRow("w", "W", "http://hook", "message_sent", created_at=1))
+        await one.webhooks.add(WebhookRow("w", "W", "http://hook", "message_sent", created_at=1))
         for module in (changes, webhooks):
             monkeypatch.setattr(module, "TRUSTED_SECONDS", -1.0)  # as if they had passed
         assert other.webhooks.any_enabled
         sent = (await other.messages.add(draft(events=(Event("message_sent"),)))).message.id
         (row,) = await one.deliveries.due_deliveries("w", 2**40, 100)
         assert b'"id":"%d"' % sent in row.body
-        await one.webhooks.put(WebhookRow("w", "W", "http://hook", "group_created", created_at=1), new=False)
+        await one.webhooks.change("w", lambda row: replace(row, triggers="group_created"))
         await other.messages.add(draft(events=(Event("message_sent"),)))
         assert len(await one.deliveries.due_deliveries("w", 2**40, 100)) == 1
 
 
 async def test_delivery_queued_for_a_removed_webhook_is_removed(postgres_url):
     async with two_stores(postgres_url) as (one, other):
-        await one.webhooks.put(WebhookRow("w", "W", "http://hook", "message_sent", created_at=1))
+        await one.webhooks.add(WebhookRow("w", "W", "http://hook", "message_sent", created_at=1))
         await other.webhooks.load()
         await one.webhooks.remove("w")
         await other.messages.add(draft(events=(Event("message_sent"),)))  # it has not learned of the removal yet

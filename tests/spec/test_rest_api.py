@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from rest import Rest
@@ -418,6 +420,30 @@ async def test_roles_restrict_features_and_whom_users_see(stage):
         assert (await rest("DELETE", "/roles/child"))["message"] == "Role child has been deleted successfully."
         assert (await rest("GET", "/users/kid"))["role"] == "default"
         await rest.refused("ERR_ROLE_NOT_FOUND", "GET", "/roles/child")
+
+
+async def test_changes_of_a_role_at_the_same_time_are_all_kept_and_apply_at_once(stage):
+    async with Rest(stage) as rest:
+        await rest("POST", "/roles", json={"role": "child", "name": "Child"})
+        await rest.user("kid", role="child")
+        await asyncio.gather(
+            rest("PUT", "/roles/child", json={"settings": {"listUsers": "friendsOnly"}}),
+            rest("PUT", "/roles/child", json={"name": "Kid"}),
+            rest("PUT", "/roles/child", json={"description": "Under 13."}),
+            rest("POST", "/roles/child/restrictedfeatures", json={"featuresToRestrict": ["u.createGroup"]}),
+        )
+        child = await rest("GET", "/roles/child")
+        assert (child["name"], child["description"]) == ("Kid", "Under 13.")
+        assert await rest("GET", "/users", as_="kid") == []
+        await rest.refused("ERR_FEATURE_RESTRICTED", "POST", "/groups", as_="kid", json={"guid": "g", "name": "G"})
+
+
+async def test_changed_default_role_applies_to_users_without_a_role(stage):
+    async with Rest(stage) as rest:
+        changed = await rest("PUT", "/roles/default", json={"settings": {"listUsers": "friendsOnly"}})
+        assert (changed["role"], changed["name"]) == ("default", "Default")
+        await rest.user("kid")
+        assert await rest("GET", "/users", as_="kid") == []
 
 
 async def test_messages_are_reported_and_reports_listed(stage):

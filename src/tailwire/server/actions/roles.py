@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -22,6 +22,7 @@ from tailwire.server.rules.features import FEATURES, feature_key
 from tailwire.server.rules.lengths import Lengths
 
 DEFAULT_ROLE = "default"
+UNCHANGED_DEFAULT_ROLE = RoleRow(DEFAULT_ROLE, "Default")
 MAX_ROLES = 10_000
 UNSETTABLE_FIELDS = ("settings", "description", "metadata")
 
@@ -86,14 +87,12 @@ class Roles:
         restricted: dict[str, frozenset[str]] = {}
         friends_only: dict[str, RoleSettings] = {}
         for row in rows:
-            features = await self._store.roles.restrictions(row.role)
-            _store_role(row, features, restricted, friends_only)
+            if features := frozenset(await self._store.roles.restrictions(row.role)):
+                restricted[row.role] = features
+            if (settings := _settings_of(row)).is_limited:
+                friends_only[row.role] = settings
         # Replaced in one step, so that no request is checked against only some of the restrictions.
         self._restricted, self._friends_only, self._loaded = restricted, friends_only, changes
-
-    async def _cache(self, row: RoleRow) -> None:
-        features = await self._store.roles.restrictions(row.role)
-        _store_role(row, features, self._restricted, self._friends_only)
 
     def _in_memory(self) -> bool:
         # Whether the restrictions in memory may be used as they are.
@@ -170,9 +169,9 @@ class Roles:
         """
         now = self._world.seconds()
         row = self._with_fields(RoleRow(names.identifier(role, "role"), "", created_at=now), fields)
-        if row.role == DEFAULT_ROLE or not await self._store.roles.put(row, new=True):
+        if row.role == DEFAULT_ROLE or not await self._store.roles.add(row):
             raise Refused("ERR_ROLE_ALREADY_EXISTS", {"role": row.role})
-        await self._cache(row)
+        self._changes += 1
         return row
 
     def _with_fields(self, row: RoleRow, fields: RoleFields) -> RoleRow:
@@ -201,8 +200,8 @@ class Roles:
         if found is not None:
             return found
         if role == DEFAULT_ROLE:
-            return RoleRow(DEFAULT_ROLE, "Default")
-        raise Refused("ERR_ROLE_NOT_FOUND", {"role": role[:100]})
+            return UNCHANGED_DEFAULT_ROLE
+        raise _not_found(role)
 
     async def list_page(self, *, limit: int, offset: int) -> tuple[list[RoleRow], int]:
         """Return a page of the roles, and how many there are."""
@@ -214,10 +213,17 @@ class Roles:
         Raises:
             Refused: ERR_ROLE_NOT_FOUND, ERR_BAD_REQUEST.
         """
-        row = self._with_fields(await self.get(role), fields)
-        await self._store.roles.put(row, new=False)
-        await self._cache(row)
+        await self._add_if_default(role)
+        row = await self._store.roles.change(role, lambda row: self._with_fields(row, fields))
+        if row is None:
+            raise _not_found(role)
+        self._changes += 1
         return row
+
+    async def _add_if_default(self, role: str) -> None:
+        # The default role exists without being stored, as long as nobody changes it.
+        if role == DEFAULT_ROLE:
+            await self._store.roles.add(replace(UNCHANGED_DEFAULT_ROLE, created_at=self._world.seconds()))
 
     async def delete(self, role: str) -> None:
         """Delete a role. Its users get the default role.
@@ -229,8 +235,7 @@ class Roles:
             raise Refused("ERR_ROLE_DELETE_DENIED")
         await self.get(role)
         await self._store.roles.remove(role)
-        self._restricted.pop(role, None)
-        self._friends_only.pop(role, None)
+        self._changes += 1
         self._directory.forget_all()
 
     async def restrict(self, role: str, features: list[str]) -> Mapping[str, Refused | None]:
@@ -242,12 +247,11 @@ class Roles:
         Raises:
             Refused: ERR_ROLE_NOT_FOUND.
         """
-        row = await self.get(role)
+        await self._add_if_default(role)
         known = [f.removeprefix("u.") for f in features if f.removeprefix("u.") in FEATURES]
-        if row.created_at == 0:
-            await self._store.roles.put(replace(row, created_at=self._world.seconds()), new=True)
-        await self._store.roles.restrict(role, known, self._world.seconds())
-        await self._cache(row)
+        if not await self._store.roles.restrict(role, known, self._world.seconds()):
+            raise _not_found(role)
+        self._changes += 1
         return _outcomes(features)
 
     async def allow(self, role: str, features: list[str], *, everything: bool) -> Mapping[str, Refused | None]:
@@ -262,10 +266,10 @@ class Roles:
         Raises:
             Refused: ERR_ROLE_NOT_FOUND.
         """
-        row = await self.get(role)
+        await self.get(role)
         keys = [feature_key(f) for f in await self._store.roles.restrictions(role)] if everything else features
         await self._store.roles.allow(role, [f.removeprefix("u.") for f in keys])
-        await self._cache(row)
+        self._changes += 1
         return _outcomes(keys)
 
     async def restricted(self, role: str) -> list[RestrictedFeature]:
@@ -279,15 +283,8 @@ class Roles:
         return [RestrictedFeature(f, since) for f, since in restrictions.items() if f in FEATURES]
 
 
-def _store_role(
-    row: RoleRow, features: Iterable[str], restricted: dict[str, frozenset[str]], friends_only: dict[str, RoleSettings]
-) -> None:
-    restricted.pop(row.role, None)
-    friends_only.pop(row.role, None)
-    if found := frozenset(features):
-        restricted[row.role] = found
-    if (settings := _settings_of(row)).is_limited:
-        friends_only[row.role] = settings
+def _not_found(role: str) -> Refused:
+    return Refused("ERR_ROLE_NOT_FOUND", {"role": role[:100]})
 
 
 def _settings_of(row: RoleRow) -> RoleSettings:

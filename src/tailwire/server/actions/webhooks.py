@@ -93,7 +93,7 @@ class WebhookAdministration:
         row = self._with_fields(
             WebhookRow(webhook_id, "", "", "", created_at=self._world.seconds()), replace(fields, secret=secret)
         )
-        if not await self._store.webhooks.put(row):
+        if not await self._store.webhooks.add(row):
             raise Refused("ERR_BAD_REQUEST", {"id": "A webhook with this id exists: change it, or use another id."})
         return await self._with_state(row), secret
 
@@ -128,8 +128,8 @@ class WebhookAdministration:
         Raises:
             Refused: ERR_WEBHOOK_NOT_FOUND, ERR_BAD_REQUEST, ERR_TRIGGER_NOT_FOUND.
         """
-        row = self._with_fields(await self._find(webhook_id), fields)
-        if not await self._store.webhooks.put(row, new=False):
+        row = await self._store.webhooks.change(webhook_id, lambda row: self._with_fields(row, fields))
+        if row is None:
             raise Refused("ERR_WEBHOOK_NOT_FOUND")
         return await self._with_state(row)
 
@@ -208,7 +208,12 @@ class WebhookAdministration:
         """Encrypt passwords that an earlier version stored in plain text."""
         for row in await self._store.webhooks.list_all():
             if row.password and not self._sealer.is_sealed(row.password):
-                await self._store.webhooks.put(replace(row, password=self._sealer.seal(row.password)), new=False)
+                await self._store.webhooks.change(row.id, self._with_sealed_password)
+
+    def _with_sealed_password(self, row: WebhookRow) -> WebhookRow:
+        if not row.password or self._sealer.is_sealed(row.password):
+            return row
+        return replace(row, password=self._sealer.seal(row.password))
 
     def _with_fields(self, row: WebhookRow, fields: WebhookFields) -> WebhookRow:
         row = _changed(row, fields, self._lengths, self._targets)

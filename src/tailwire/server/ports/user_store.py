@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from tailwire.server.ports.filters import Position, UserFilter
@@ -50,14 +50,25 @@ class RoleStore(Protocol):
     async def find(self, *, limit: int, offset: int) -> tuple[list[RoleRow], int]:
         """Return a page of the roles, by name, and how many there are."""
 
-    async def put(self, role: RoleRow, *, new: bool) -> bool:
-        """Store a new or changed role. Return False if a new one's name is taken."""
+    async def add(self, role: RoleRow) -> bool:
+        """Store a new role. Return False if its name is taken."""
+
+    async def change(self, role: str, change: Callable[[RoleRow], RoleRow]) -> RoleRow | None:
+        """Change a role. Return the changed role, or None if there is no such role.
+
+        Args:
+            change: returns the changed role. It is called with the stored one in the transaction that stores the
+                result, perhaps in another thread, and more than once if others change the role at the same time.
+
+        Raises:
+            Refused: raised by `change`. Nothing is stored.
+        """
 
     async def remove(self, role: str) -> None:
         """Remove a role; its users get the default one."""
 
-    async def restrict(self, role: str, features: Sequence[str], now: int) -> None:
-        """Restrict features for a role."""
+    async def restrict(self, role: str, features: Sequence[str], now: int) -> bool:
+        """Restrict features for a role. Return False if there is no such role."""
 
     async def allow(self, role: str, features: Sequence[str]) -> None:
         """Allow a role to use features again."""

@@ -26,8 +26,19 @@ class WebhookStore(Protocol):
     async def get(self, webhook_id: str) -> WebhookRow | None:
         """Return a webhook, or None."""
 
-    async def put(self, webhook: WebhookRow, *, new: bool = True) -> bool:
-        """Store a new or changed webhook. Return False if a new one's id is taken, or a changed one was removed."""
+    async def add(self, webhook: WebhookRow) -> bool:
+        """Store a new webhook. Return False if its id is taken."""
+
+    async def change(self, webhook_id: str, change: Callable[[WebhookRow], WebhookRow]) -> WebhookRow | None:
+        """Change a webhook. Return the changed webhook, or None if there is no such webhook.
+
+        Args:
+            change: returns the changed webhook. It is called with the stored one in the transaction that stores the
+                result, perhaps in another thread, and more than once if others change the webhook at the same time.
+
+        Raises:
+            Refused: raised by `change`. Nothing is stored.
+        """
 
     async def remove(self, webhook_id: str) -> bool:
         """Remove a webhook and its deliveries. Return False if there is no such webhook."""

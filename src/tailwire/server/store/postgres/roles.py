@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tailwire.server.ports.records import RoleRow
 from tailwire.server.store.postgres.unit import Unit
-from tailwire.server.store.postgres.work import Work, as_row, insert, texts_of
-from tailwire.server.store.sql.roles import CHANGED, COLUMN_NAMES, RoleRows
+from tailwire.server.store.postgres.work import Work, as_row, insert, texts_of, update
+from tailwire.server.store.sql.roles import COLUMN_NAMES, COLUMNS, RoleRows
 
 
 class Roles(RoleRows):
@@ -18,21 +18,37 @@ class Roles(RoleRows):
         super().__init__(work.reads)
         self._work = work
 
-    async def put(self, role: RoleRow, *, new: bool) -> bool:
+    async def add(self, role: RoleRow) -> bool:
         unit = Unit()
-        known = "NOTHING" if new else f"UPDATE SET {CHANGED}"
-        sql = f"{insert('roles', COLUMN_NAMES)} ON CONFLICT (role) DO {known}"
+        sql = f"{insert('roles', COLUMN_NAMES)} ON CONFLICT (role) DO NOTHING"
         unit.run_required(sql, row=as_row(dataclasses.asdict(role)))
         return await self._announced(unit, role.role)
 
-    async def restrict(self, role: str, features: Sequence[str], now: int) -> None:
+    async def change(self, role: str, change: Callable[[RoleRow], RoleRow]) -> RoleRow | None:
+        async def attempt() -> RoleRow | None:
+            row = await self._db.first_row(
+                f"SELECT CAST(xmin AS text), {COLUMNS} FROM roles WHERE role = :role", {"role": role}
+            )
+            if row is None:
+                return None
+            changed = change(RoleRow(*row[1:]))
+            unit = Unit()
+            unit.require_unchanged("(SELECT xmin::text FROM roles WHERE role = :role) = :seen", role=role, seen=row[0])
+            unit.run(update("roles", COLUMN_NAMES, "role = :role"), row=as_row(dataclasses.asdict(changed)), role=role)
+            await self._announced(unit, role)
+            return changed
+
+        return await self._work.decide(("role", role), attempt)
+
+    async def restrict(self, role: str, features: Sequence[str], now: int) -> bool:
         unit = Unit()
+        unit.end_if("NOT EXISTS (SELECT FROM roles WHERE role = :role)", role=role)
         unit.run(
             "INSERT INTO restrictions (role, feature, created_at)"
             f" SELECT :role, feature, :now::bigint FROM {texts_of('features')} AS t (feature) ON CONFLICT DO NOTHING",
             role=role, features=list(features), now=now,
         )  # fmt: skip
-        await self._announced(unit, role)
+        return await self._announced(unit, role)
 
     async def allow(self, role: str, features: Sequence[str]) -> None:
         unit = Unit()

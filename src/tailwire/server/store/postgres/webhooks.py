@@ -13,8 +13,8 @@ from tailwire.server.ports.webhook_records import WebhookRow
 from tailwire.server.store.postgres.deliveries import Deliveries
 from tailwire.server.store.postgres.drafts import QueuedEvent
 from tailwire.server.store.postgres.unit import Unit
-from tailwire.server.store.postgres.work import Work, as_row, queue_events
-from tailwire.server.store.sql.webhooks import CHANGED, COLUMNS, TRIGGERS_SQL, WebhookRows
+from tailwire.server.store.postgres.work import Work, as_row, insert, queue_events, update
+from tailwire.server.store.sql.webhooks import COLUMN_NAMES, COLUMNS, TRIGGERS_SQL, WebhookRows
 from tailwire.server.telemetry.logs import log
 
 RELOAD_SECONDS = 1.0
@@ -79,20 +79,37 @@ class Webhooks(WebhookRows):
                 found.setdefault(trigger, []).append(number)
         self._by_trigger, self._loaded, self._loaded_at = found, changes, began
 
-    async def put(self, webhook: WebhookRow, *, new: bool = True) -> bool:
+    async def add(self, webhook: WebhookRow) -> bool:
         unit = Unit()
-        known = "NOT EXISTS" if not new else "EXISTS"
-        unit.end_if(f"{known} (SELECT FROM webhooks WHERE id = :id)", id=webhook.id)
-        unit.run(
-            f"INSERT INTO webhooks ({COLUMNS}) SELECT {COLUMNS} FROM jsonb_populate_record(NULL::webhooks, :row::jsonb)"
-            f" ON CONFLICT (id) DO UPDATE SET {CHANGED}",
-            row=as_row(dataclasses.asdict(webhook)),
-        )
+        sql = f"{insert('webhooks', COLUMN_NAMES)} ON CONFLICT (id) DO NOTHING"
+        unit.run_required(sql, row=as_row(dataclasses.asdict(webhook)))
         unit.invalidate("webhook", webhook.id)
         if (await self._work.carry_out(unit)).ended is not None:
             return False
         await self.load()
         return True
+
+    async def change(self, webhook_id: str, change: Callable[[WebhookRow], WebhookRow]) -> WebhookRow | None:
+        async def attempt() -> WebhookRow | None:
+            row = await self._db.first_row(
+                f"SELECT CAST(xmin AS text), {COLUMNS} FROM webhooks WHERE id = :id", {"id": webhook_id}
+            )
+            if row is None:
+                return None
+            changed = change(WebhookRow(*row[1:]))
+            unit = Unit()
+            unit.require_unchanged(
+                "(SELECT xmin::text FROM webhooks WHERE id = :id) = :seen", id=webhook_id, seen=row[0]
+            )
+            row_text = as_row(dataclasses.asdict(changed))
+            unit.run(update("webhooks", COLUMN_NAMES, "id = :id"), row=row_text, id=webhook_id)
+            unit.invalidate("webhook", webhook_id)
+            await self._work.carry_out(unit)
+            return changed
+
+        changed = await self._work.decide(("webhook", webhook_id), attempt)
+        await self.load()
+        return changed
 
     async def remove(self, webhook_id: str) -> bool:
         unit = Unit()

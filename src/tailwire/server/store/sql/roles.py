@@ -10,32 +10,27 @@ from tailwire.server.store.sql.conditions import columns_of
 from tailwire.server.store.sql.connection import Connection
 
 COLUMN_NAMES = tuple(f.name for f in dataclasses.fields(RoleRow))
-_COLUMNS, _PLACEHOLDERS, CHANGED = columns_of(list(COLUMN_NAMES), key=["role"])
+COLUMNS, PLACEHOLDERS, _ = columns_of(list(COLUMN_NAMES), key=["role"])
 
 
 class RoleRows:
-    """`RoleStore`, without the removal of a role."""
+    """`RoleStore`, without its writes of several statements."""
 
     def __init__(self, connection: Connection) -> None:
         self._db = connection
 
     async def get(self, role: str) -> RoleRow | None:
-        row = await self._db.first_row(f"SELECT {_COLUMNS} FROM roles WHERE role = ?", (role,))
+        row = await self._db.first_row(f"SELECT {COLUMNS} FROM roles WHERE role = ?", (role,))
         return RoleRow(*row) if row else None
 
     async def find(self, *, limit: int, offset: int) -> tuple[list[RoleRow], int]:
-        sql = f"SELECT {_COLUMNS} FROM roles ORDER BY role LIMIT ? OFFSET ?"
+        sql = f"SELECT {COLUMNS} FROM roles ORDER BY role LIMIT ? OFFSET ?"
         rows, total = await self._db.page("SELECT count(*) FROM roles", sql, (), (limit, offset))
         return [RoleRow(*row) for row in rows], total
 
-    async def put(self, role: RoleRow, *, new: bool) -> bool:
-        known = "NOTHING" if new else f"UPDATE SET {CHANGED}"
-        sql = f"INSERT INTO roles ({_COLUMNS}) VALUES ({_PLACEHOLDERS}) ON CONFLICT (role) DO {known}"
+    async def add(self, role: RoleRow) -> bool:
+        sql = f"INSERT INTO roles ({COLUMNS}) VALUES ({PLACEHOLDERS}) ON CONFLICT (role) DO NOTHING"
         return await self._db.run(sql, dataclasses.astuple(role)) == 1
-
-    async def restrict(self, role: str, features: Sequence[str], now: int) -> None:
-        sql = "INSERT INTO restrictions (role, feature, created_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
-        await self._db.run_many(sql, [(role, feature, now) for feature in features])
 
     async def allow(self, role: str, features: Sequence[str]) -> None:
         sql = "DELETE FROM restrictions WHERE role = ? AND feature = ?"

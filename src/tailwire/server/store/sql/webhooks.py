@@ -8,8 +8,8 @@ from tailwire.server.ports.webhook_records import WebhookRow
 from tailwire.server.store.sql.conditions import columns_of
 from tailwire.server.store.sql.connection import Connection
 
-COLUMNS, PLACEHOLDERS, CHANGED = columns_of([f.name for f in dataclasses.fields(WebhookRow)], key=["id"])
-PUT_SQL = f"INSERT INTO webhooks ({COLUMNS}) VALUES ({PLACEHOLDERS}) ON CONFLICT (id) DO UPDATE SET {CHANGED}"
+COLUMN_NAMES = tuple(f.name for f in dataclasses.fields(WebhookRow))
+COLUMNS, PLACEHOLDERS, _ = columns_of(list(COLUMN_NAMES), key=["id"])
 TRIGGERS_SQL = "SELECT id, triggers FROM webhooks WHERE enabled = 1"
 
 

@@ -1,10 +1,13 @@
-"""Roles of users: their removal."""
+"""Roles of users: their changes and removal, and the features that are restricted for them."""
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import astuple
 
-from tailwire.server.store.sql.roles import RoleRows
+from tailwire.server.ports.records import RoleRow
+from tailwire.server.store.sql.roles import COLUMNS, PLACEHOLDERS, RoleRows
 from tailwire.server.store.sqlite.database import Database
 
 
@@ -14,6 +17,27 @@ class Roles(RoleRows):
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self._db: Database = database
+
+    async def change(self, role: str, change: Callable[[RoleRow], RoleRow]) -> RoleRow | None:
+        def run(c: sqlite3.Connection) -> RoleRow | None:
+            row = c.execute(f"SELECT {COLUMNS} FROM roles WHERE role = ?", (role,)).fetchone()
+            if row is None:
+                return None
+            changed = change(RoleRow(*row))
+            c.execute(f"UPDATE roles SET ({COLUMNS}) = ({PLACEHOLDERS}) WHERE role = ?", (*astuple(changed), role))
+            return changed
+
+        return await self._db.write(run)
+
+    async def restrict(self, role: str, features: Sequence[str], now: int) -> bool:
+        def restrict(c: sqlite3.Connection) -> bool:
+            if c.execute("SELECT 1 FROM roles WHERE role = ?", (role,)).fetchone() is None:
+                return False
+            sql = "INSERT INTO restrictions (role, feature, created_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+            c.executemany(sql, [(role, feature, now) for feature in features])
+            return True
+
+        return await self._db.write(restrict)
 
     async def remove(self, role: str) -> None:
         def remove(c: sqlite3.Connection) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 
 from tailwire.server.ports.records import Event, MessageRow
 from tailwire.server.ports.webhook_records import WebhookRow
-from tailwire.server.store.sql.webhooks import PUT_SQL, TRIGGERS_SQL, WebhookRows
+from tailwire.server.store.sql.webhooks import COLUMNS, PLACEHOLDERS, TRIGGERS_SQL, WebhookRows
 from tailwire.server.store.sqlite.database import Database
 from tailwire.server.store.sqlite.deliveries import Deliveries
 
@@ -30,16 +30,27 @@ class Webhooks(WebhookRows):
     def any_enabled(self) -> bool:
         return bool(self._by_trigger)
 
-    async def put(self, webhook: WebhookRow, *, new: bool = True) -> bool:
-        def put(c: sqlite3.Connection) -> bool:
-            known = c.execute("SELECT 1 FROM webhooks WHERE id = ?", (webhook.id,)).fetchone() is not None
-            if known is new:
-                return False
-            c.execute(PUT_SQL, dataclasses.astuple(webhook))
+    async def add(self, webhook: WebhookRow) -> bool:
+        def add(c: sqlite3.Connection) -> bool:
+            sql = f"INSERT INTO webhooks ({COLUMNS}) VALUES ({PLACEHOLDERS}) ON CONFLICT (id) DO NOTHING"
+            new = c.execute(sql, dataclasses.astuple(webhook)).rowcount == 1
             self._cache_triggers(c)
-            return True
+            return new
 
-        return await self._db.write(put)
+        return await self._db.write(add)
+
+    async def change(self, webhook_id: str, change: Callable[[WebhookRow], WebhookRow]) -> WebhookRow | None:
+        def run(c: sqlite3.Connection) -> WebhookRow | None:
+            row = c.execute(f"SELECT {COLUMNS} FROM webhooks WHERE id = ?", (webhook_id,)).fetchone()
+            if row is None:
+                return None
+            changed = change(WebhookRow(*row))
+            sql = f"UPDATE webhooks SET ({COLUMNS}) = ({PLACEHOLDERS}) WHERE id = ?"
+            c.execute(sql, (*dataclasses.astuple(changed), webhook_id))
+            self._cache_triggers(c)
+            return changed
+
+        return await self._db.write(run)
 
     async def remove(self, webhook_id: str) -> bool:
         def remove(c: sqlite3.Connection) -> bool:
