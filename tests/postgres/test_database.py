@@ -256,6 +256,7 @@ def test_database_of_another_locale_is_refused_and_unchanged(postgres, how):
 def test_migrations_produce_the_schema(postgres, postgres_url):
     from alembic.autogenerate import compare_metadata
     from alembic.runtime.migration import MigrationContext
+    from sqlalchemy import inspect
     from sqlalchemy.ext.asyncio import create_async_engine
 
     from tailwire.server.store.sql.schema import metadata
@@ -269,9 +270,20 @@ def test_migrations_produce_the_schema(postgres, postgres_url):
         return (name if kind == "table" else parents.get("table_name")) not in own
 
     options = {
+        "compare_server_default": True,
         "include_name": include,
         "include_object": lambda one, *_: one.info.get("only", "postgresql") == "postgresql",
     }
+
+    def differences(connection) -> list[Any]:
+        keys = [
+            table.name
+            for table in metadata.sorted_tables
+            if table.name not in own and options["include_object"](table)
+            and inspect(connection).get_pk_constraint(table.name)["constrained_columns"]
+            != [column.name for column in table.primary_key]
+        ]  # fmt: skip
+        return [*keys, *compare_metadata(MigrationContext.configure(connection, opts=options), metadata)]
 
     async def compare() -> list[Any]:
         async def connect(*_: Any, **__: Any) -> Any:
@@ -279,9 +291,7 @@ def test_migrations_produce_the_schema(postgres, postgres_url):
 
         engine = create_async_engine("postgresql+asyncpg://", async_creator=connect)
         async with engine.connect() as connection:
-            found = await connection.run_sync(
-                lambda c: compare_metadata(MigrationContext.configure(c, opts=options), metadata)
-            )
+            found = await connection.run_sync(differences)
         await engine.dispose()
         return found
 
