@@ -29,7 +29,7 @@ def classes_of(folder: Path) -> dict[str, list[ast.ClassDef]]:
     """Return the classes in a folder by name."""
     found: dict[str, list[ast.ClassDef]] = {}
     for path in folder.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in check_words.nodes(path.read_text(encoding="utf-8")):
             if isinstance(node, ast.ClassDef):
                 found.setdefault(node.name, []).append(node)
     return found
@@ -37,7 +37,11 @@ def classes_of(folder: Path) -> dict[str, list[ast.ClassDef]]:
 
 def classes_for(path: Path) -> dict[str, list[ast.ClassDef]]:
     """Return the classes that a module may name without importing them: those of the source and of its own room."""
-    rooms = {ROOT / "src", ROOT / path.relative_to(ROOT).parts[0]}
+    return _classes_of_rooms(frozenset({ROOT / "src", ROOT / path.relative_to(ROOT).parts[0]}))
+
+
+@functools.cache
+def _classes_of_rooms(rooms: frozenset[Path]) -> dict[str, list[ast.ClassDef]]:
     found: dict[str, list[ast.ClassDef]] = {}
     for room in rooms:
         for name, nodes in classes_of(room).items() if room.is_dir() else ():
@@ -71,7 +75,7 @@ def names_of(node: ast.ClassDef, known: dict[str, list[ast.ClassDef]]) -> set[st
 def missing_names(path: Path) -> Iterator[tuple[int, str]]:
     """Yield the arguments and attributes in the docstrings of a module that do not exist, with line numbers."""
     known: dict[str, list[ast.ClassDef]] = {}
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in check_words.nodes(path.read_text(encoding="utf-8")):
         if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             docstring = ast.get_docstring(node) or ""
             named = entries(docstring, "Args") + entries(docstring, "Attributes")
@@ -92,10 +96,10 @@ def missing_exceptions(path: Path) -> Iterator[tuple[int, str]]:
 
     A name with a module of another project (`ssl.SSLError`) is not checked.
     """
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    bound = {alias.asname or alias.name for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) for alias in n.names}
+    nodes = check_words.nodes(path.read_text(encoding="utf-8"))
+    bound = {alias.asname or alias.name for n in nodes if isinstance(n, ast.ImportFrom) for alias in n.names}
     known = {*dir(builtins), *bound, *classes_for(path)}
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             for name in entries(ast.get_docstring(node) or "", "Raises"):
                 own = "." not in name or name.startswith("tailwire.")

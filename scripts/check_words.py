@@ -6,6 +6,7 @@ Arguments restrict the check to some folders or files: `python scripts/check_wor
 from __future__ import annotations
 
 import ast
+import functools
 import io
 import re
 import sys
@@ -81,11 +82,17 @@ VAGUE_NAMES = ("told", "said", "asked", "given", "deed")
 _PATTERNS, _OPENINGS = ([(re.compile(pattern), plain) for pattern, plain in table] for table in (PLAIN, OPENINGS))
 
 
+@functools.lru_cache(maxsize=1)  # each check of a module needs them
+def nodes(text: str) -> list[ast.AST]:
+    """Return all nodes of a module."""
+    return list(ast.walk(ast.parse(text)))
+
+
 def openings(path: Path) -> Iterator[tuple[int, str]]:
     """Yield the first lines of a module's docstrings with line numbers."""
     if path.suffix != ".py":
         return
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes(path.read_text(encoding="utf-8")):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             text = ast.get_docstring(node)
             if text:
@@ -101,7 +108,7 @@ def prose(path: Path) -> Iterator[tuple[int, str]]:
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.COMMENT:
             yield token.start[0], token.string
-    for node in ast.walk(ast.parse(text)):
+    for node in nodes(text):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
             yield from enumerate(node.value.value.splitlines(), node.lineno)
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
@@ -113,7 +120,7 @@ def vague_names(path: Path) -> Iterator[tuple[int, str]]:
     """Yield the vague names that a module binds, with line numbers. Imported names do not count."""
     if path.suffix != ".py":
         return
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes(path.read_text(encoding="utf-8")):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             name = node.name
         elif isinstance(node, ast.arg):
