@@ -39,8 +39,8 @@ ROLES = {
 RESTRICTED = ["createMessage", "createMessageThread", "createGroup", "joinGroup"]
 
 
-class Done(NamedTuple):
-    """A concurrent action, with its response and its times of start and end."""
+class CompletedAction(NamedTuple):
+    """An action that ran concurrently with others: its response, and when it began and ended."""
 
     operation: Operation
     answer: Answer
@@ -212,10 +212,10 @@ class Player:
         slow = itertools.chain([0.1], itertools.repeat(0.0))  # only the first password check
         loop.work_takes = (lambda: next(slow)) if timing == SLOW else lambda: r.choice((0.0, 0.001, 0.01, 0.05))
 
-        async def ask(operation: Operation, after: float) -> Done:
+        async def ask(operation: Operation, after: float) -> CompletedAction:
             await asyncio.sleep(after)
             begin = loop.time()
-            return Done(operation, await self._ask(operation), begin, loop.time())
+            return CompletedAction(operation, await self._ask(operation), begin, loop.time())
 
         waits = [n * 0.02 if timing == SLOW else r.choice((0.0, 0.0, 0.002, 0.02)) for n in range(len(begun))]
         done = await asyncio.gather(*map(ask, begun, waits))
@@ -230,7 +230,7 @@ class Player:
         }
         self.state = await self._compare(orders, concerned)
 
-    def _orders(self, done: list[Done]) -> Iterator[tuple[State, list[tuple[ReceivedChange, str]], list[Any]]]:
+    def _orders(self, done: list[CompletedAction]) -> Iterator[tuple[State, list[tuple[ReceivedChange, str]], list[Any]]]:
         for order in itertools.permutations(done):
             if any(later.end < one.begin for one, later in itertools.combinations(order, 2)):
                 continue  # an action that ended before another started precedes it

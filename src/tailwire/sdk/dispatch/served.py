@@ -114,12 +114,12 @@ class Served:
             self._ahead.clear()
         return True
 
-    def substitute(self, event: object, name: object) -> None:
+    def substitute(self, event: object, stand_in: object) -> None:
         """Hold another object in place of an event, so that the event can be freed."""
         entry = self._open.pop(id(event), None)
         if entry is not None:
-            entry.event = name
-            self._open[id(name)] = entry
+            entry.event = stand_in
+            self._open[id(stand_in)] = entry
 
     def record_sent_ahead(self, message_id: int) -> None:
         """Record a message that this device sent while older events are open."""

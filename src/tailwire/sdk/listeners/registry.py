@@ -178,8 +178,8 @@ class Places(Protocol):
     def release(self, event: object) -> bool:
         """Release an event. Return whether the position may have moved."""
 
-    def substitute(self, event: object, name: object) -> None:
-        """Let another object stand for a held event, which `release` then releases by that object."""
+    def substitute(self, event: object, stand_in: object) -> None:
+        """Use another object in place of a held event: `release` is then called with that object."""
 
 
 class PutOff:

@@ -36,7 +36,7 @@ class HealthCheck:
         return self._clock() - self._started
 
     def live(self) -> dict[str, Any]:
-        """Report that the process serves requests. Restarting a server that responds would not help it."""
+        """Return that the process serves requests. The store is not examined: a restart would not mend it."""
         return {"status": "ok"}
 
     def ready(self) -> dict[str, Any]:

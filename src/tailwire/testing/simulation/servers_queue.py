@@ -53,7 +53,7 @@ class WebhookQueue:
         )
 
     def execute(self, text: str, values: Sequence[Any]) -> list[Any]:
-        """Return the rows of a statement."""
+        """Run a statement, and return its rows."""
         return self._db.execute(_numbered(text), values).fetchall()
 
     def step(self, kind: str, statement: str, values: Mapping[str, Any]) -> Any:
