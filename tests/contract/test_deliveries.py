@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from contract.neighbours import Clock
 from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.records import Draft, Edited, Event, GroupRow
 from tailwire.server.ports.standing import MessageAct
 from tailwire.server.ports.webhook_records import WebhookRow
+from tailwire.server.store.sql.deliveries import QUEUE_FULL
 
 EVENT = Event("group_created", b'{"x":1}')
 
@@ -103,6 +105,31 @@ async def test_failed_deliveries_are_kept_up_to_a_number_and_an_age(open_store):
     await store.deliveries.forget_old_failures(120)
     assert await store.deliveries.failed_ids("w") == [rows[3].id]
     assert store.deliveries.failed_counts() == {"w": 1}
+    await store.close()
+
+
+async def test_oldest_that_wait_for_a_webhook_are_given_up_when_too_many_do(open_store):
+    store = await open_store(Clock())
+    store.deliveries.set_limits(waiting=2, failed=10, seconds=1000)
+    for name in ("v", "w"):
+        await store.webhooks.add(WebhookRow(name, name, "http://hook", f"to_{name}", created_at=1))
+
+    async def queue(*webhooks: str) -> None:
+        for name in webhooks:
+            await store.webhooks.add_events([Event(f"to_{name}", b"{}")])
+
+    await queue("v", "w", "w")
+    first, second = await store.deliveries.due_deliveries("w", 100, 9)
+    await store.deliveries.give_up(first, 5, "refused")
+    await queue("w", "w", "v")
+    waiting = await store.deliveries.due_deliveries("w", 100, 9)
+    assert len(waiting) == 2
+    assert second not in waiting
+    assert await store.deliveries.failed_ids("w") == [first.id, second.id]
+    assert (await store.deliveries.get("w", second.id)).problem == QUEUE_FULL
+    assert (await store.deliveries.get("w", first.id)).problem == "refused"
+    counts = store.deliveries.waiting_counts(), store.deliveries.failed_counts()
+    assert counts == ({"v": 2, "w": 2}, {"w": 2})
     await store.close()
 
 

@@ -81,6 +81,40 @@ async def test_ended_tokens_are_removed_before_valid_ones(open_store):
     await store.close()
 
 
+async def test_no_more_tokens_end_than_are_too_many(open_store):
+    store = await open_store()
+    for uid, names in (("alice", "abcdefg"), ("bob", "xyz")):
+        await store.users.add(UserRow(uid, uid, created_at=1))
+        for name in names:
+            assert await store.tokens.add(TokenRow(name, uid, 1), 9) == []
+    for name in "cdey":  # so that their numbers have gaps
+        await store.tokens.remove(name)
+    assert await store.tokens.add(TokenRow("h", "alice", 1), 5) == []
+    assert await store.tokens.add(TokenRow("i", "alice", 1), 5) == ["a"]
+    assert sorted(await store.tokens.add(TokenRow("j", "alice", 1), 3)) == ["b", "f", "g"]
+    assert await are_known(store, *"hijxz") == [True] * 5
+    await store.close()
+
+
+async def test_token_that_has_ended_is_stored_again_for_its_own_user_alone(open_store):
+    store = await open_store()
+    for uid in ("alice", "bob"):
+        await store.users.add(UserRow(uid, uid, created_at=1))
+
+    async def stored() -> tuple[str, int, int]:
+        token = await store.tokens.get("t")
+        return token.uid, token.created_at, token.expires_at
+
+    assert await add_token(store, until("t", 50)) == []
+    assert await add_token(store, until("t", 200, uid="bob", at=50)) == []
+    assert await stored() == ("alice", 1, 50)
+    assert await add_token(store, until("t", 300, at=49)) == []
+    assert await stored() == ("alice", 1, 50)
+    assert await add_token(store, until("t", 300, at=50)) == []
+    assert await stored() == ("alice", 50, 300)
+    await store.close()
+
+
 async def test_token_of_a_deleted_user_is_not_stored_again(open_store):
     store = await open_store()
     await store.users.add(UserRow("alice", "Alice", created_at=1))

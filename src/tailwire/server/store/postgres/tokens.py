@@ -11,14 +11,12 @@ from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.remembered import Remembered
 from tailwire.server.store.postgres.unit import Unit, Value
 from tailwire.server.store.postgres.work import Work, as_row
-from tailwire.server.store.sql.tokens import COLUMNS, KEEP_ENDED_SQL, TokenRows
+from tailwire.server.store.sql.tokens import COLUMNS, KEEP_ENDED_SQL, OLDEST_CONDITION, TokenRows
 
 _ADD_SQL = f"""INSERT INTO auth_tokens ({COLUMNS}, number) SELECT {COLUMNS},
 (SELECT coalesce(max(number), 0) + 1 FROM auth_tokens t WHERE t.uid = :uid)
 FROM jsonb_populate_record(NULL::auth_tokens, :row::jsonb)"""
-_SURPLUS_CONDITION = """uid = :uid
-AND (SELECT count(*) FROM auth_tokens t WHERE t.uid = :uid) > :most::bigint
-AND number <= (SELECT max(number) FROM auth_tokens t WHERE t.uid = :uid) - :most::bigint"""
+_SURPLUS_CONDITION = OLDEST_CONDITION.format(uid=":uid", most=":most::bigint")
 _USER_ACTIVE_CONDITION = "EXISTS (SELECT FROM users WHERE uid = :uid AND deactivated_at IS NULL)"
 _TOKEN_ENDED_CONDITION = "EXISTS (SELECT FROM ended_tokens WHERE token_hash = :hash AND expires_at > :now::bigint)"
 _TOKEN_KNOWN_CONDITION = """EXISTS (SELECT FROM auth_tokens WHERE token_hash = :hash

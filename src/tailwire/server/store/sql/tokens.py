@@ -14,6 +14,9 @@ KEEP_ENDED_SQL = (
     " ON CONFLICT DO NOTHING"
 )
 """Before tokens are deleted: keep the hashes of those that would be accepted again."""
+OLDEST_CONDITION = """uid = {uid}
+AND number <= (SELECT t.number FROM auth_tokens t WHERE t.uid = {uid} ORDER BY t.number DESC LIMIT 1 OFFSET {most})"""
+"""Whether a token is not among the newest ones of its user. Between numbers there may be gaps."""
 
 
 class TokenRows:

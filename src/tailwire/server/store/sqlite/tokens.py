@@ -7,10 +7,11 @@ import sqlite3
 
 from tailwire.server.ports.records import TokenOwner, TokenRow
 from tailwire.server.ports.refusal import Refused
-from tailwire.server.store.sql.tokens import COLUMNS, KEEP_ENDED_SQL, TokenRows
+from tailwire.server.store.sql.tokens import COLUMNS, KEEP_ENDED_SQL, OLDEST_CONDITION, TokenRows
 from tailwire.server.store.sqlite.database import Database
 
 MAX_CACHED_OWNERS = 50_000
+_OLDEST_CONDITION = OLDEST_CONDITION.format(uid="?", most="?")
 
 
 class Tokens(TokenRows):
@@ -49,7 +50,7 @@ class Tokens(TokenRows):
             )
             if last[1] < limit:
                 return []
-            return self.end(c, "uid = ? AND number <= ?", (token.uid, number - limit))
+            return self.end(c, _OLDEST_CONDITION, (token.uid, token.uid, limit))
 
         return await self._db.write(add)
 

@@ -1,0 +1,144 @@
+"""Limits, times and orders hold exactly, on each store."""
+
+from __future__ import annotations
+
+import pytest
+
+from contract.neighbours import KEYS, Clock, Neighbours, file_name, filled
+from tailwire.server.ports.push_records import NotificationProgress, PushTokenRow
+from tailwire.server.ports.records import Event, FileResult, FileRow, GroupRow, TokenRow, UserRow
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.ports.standing import GroupAct
+from tailwire.server.ports.webhook_records import WebhookRow
+
+
+async def test_friends_of_both_are_counted_up_to_the_limit(open_store):
+    store = await open_store()
+    for uid in ("alice", "bob", "carol", "dave"):
+        await store.users.add(UserRow(uid, uid, created_at=1))
+    pairs = (("alice", "bob"), ("alice", "carol"), ("dave", "alice"), ("alice", "dave"), ("dave", "bob"))
+    assert [await store.friends.add(*pair, 5, 2) for pair in pairs] == ["", "", "full", "full", ""]
+    assert await store.friends.add("bob", "alice", 5, 2) == "known"
+    await store.close()
+
+
+async def test_quota_of_files_counts_what_was_uploaded_since(open_store):
+    store = await open_store()
+
+    async def add(letter: str, at: int, size: int, since: int) -> FileResult:
+        row = FileRow(file_name(letter), "alice", "f", "image/png", size, at)
+        return await store.files.add(row, 10, since)
+
+    assert await add("a", 5, 11, 0) == FileResult.OVER_QUOTA
+    assert await add("a", 5, 10, 0) == FileResult.STORED
+    assert await add("b", 6, 1, 4) == FileResult.OVER_QUOTA
+    assert await add("b", 6, 4, 5) == FileResult.STORED  # the first one was uploaded before
+    assert await add("c", 7, 7, 5) == FileResult.OVER_QUOTA
+    assert await add("c", 7, 6, 5) == FileResult.STORED
+    await store.close()
+
+
+async def test_newest_failures_are_kept_and_waiting_ones_are_counted_at_once(open_store):
+    clock = Clock()
+    store = await open_store(clock)
+    store.deliveries.set_limits(waiting=100, failed=2, seconds=1000)
+    await store.webhooks.add(WebhookRow("w", "W", "http://hook", "a", created_at=1))
+    for clock.now in (40, 41, 42, 43, 44):
+        await store.webhooks.add_events([Event("a", b"{}")])
+    rows = await store.deliveries.due_deliveries("w", 100, 10)
+    assert store.deliveries.waiting_since("w") == 40
+    assert (await store.deliveries.state("w")).waiting_since == 40
+    for row in rows[:3]:
+        await store.deliveries.give_up(row, 50, "refused")
+    assert await store.deliveries.failed_ids("w") == [rows[1].id, rows[2].id]
+    assert (await store.deliveries.state("w")).waiting_since == 43
+    counts = [(store.deliveries.waiting_counts(), store.deliveries.failed_counts())]
+    for row in (rows[3], rows[2]):
+        await store.deliveries.remove_delivered(row, 60)
+        counts.append((store.deliveries.waiting_counts(), store.deliveries.failed_counts()))
+    assert counts == [({"w": 2}, {"w": 2}), ({"w": 1}, {"w": 2}), ({"w": 1}, {"w": 1})]
+    await store.close()
+
+
+async def test_owner_of_a_new_group_is_a_member_from_the_last_message_on(open_store):
+    n = await filled(open_store)
+    await n.store.groups.add(GroupRow("new", "New", "public", owner="alice", created_at=50))
+    last = (await n.store.database.rows("SELECT max(id) FROM messages"))[0][0]
+    assert last - 1 <= (await n.store.members.get("new", "alice")).joined_after_id <= last
+    await n.store.close()
+
+
+async def test_tokens_of_a_user_are_listed_the_newest_first(open_store):
+    store = await open_store()
+    for uid in ("alice", "bob"):
+        await store.users.add(UserRow(uid, uid, created_at=1))
+        for name in "abc":
+            await store.tokens.add(TokenRow(f"{uid}-{name}", uid, 1), 9)
+    rows, total = await store.tokens.of_user("alice", limit=2, offset=1)
+    assert ([row.token_hash for row in rows], total) == (["alice-b", "alice-a"], 3)
+    await store.close()
+
+
+async def test_first_device_begins_with_the_first_message(open_store):
+    store = await open_store()
+    await store.users.add(UserRow("bob", "Bob", created_at=1))
+    await store.tokens.add(TokenRow("t", "bob", 1), 10)
+    await store.push_tokens.put(PushTokenRow("d", "bob", "t", "web_push", "web", "", "x", 20, 20), 10)
+    assert await store.notifications.progress() == NotificationProgress(0, "", 0)
+    await store.close()
+
+
+async def test_conversations_know_the_last_of_their_own_messages_that_was_pruned(open_store):
+    store = await open_store()
+    n = Neighbours(store)
+    numbers = [
+        (await store.messages.add(n.draft(place, at))).message.id
+        for place, at in (("ab", 10), ("team", 11), ("ab", 10), ("team", 10), ("bc", 50), ("ab", 50))
+    ]
+
+    async def pruned() -> dict[str, int]:
+        rows = await store.database.rows("SELECT conversation_id, pruned_id FROM conversations")
+        names = {key: name for name, key in KEYS.items()}
+        return {names[key]: number for key, number in rows if number}
+
+    assert await store.pruning.remove_messages(10, 3) == 2
+    assert await pruned() == {"ab": numbers[2]}
+    assert await store.pruning.remove_messages(10, 9) == 1
+    assert await pruned() == {"ab": numbers[2], "team": numbers[3]}
+    await store.close()
+
+
+async def test_receipts_stay_while_a_message_that_they_cover_does(open_store):
+    n = await filled(open_store)
+    sent = [(await n.store.messages.add(n.draft("team", at))).message.id for at in (10, 60, 60)]
+    for uid, number in (("bob", sent[0]), ("carol", sent[1])):
+        await n.store.read_state.mark_up_to(KEYS["team"], uid, number, 61, read=True, group="team")
+    while await n.store.pruning.remove_messages(50, 100):
+        pass
+    left = await n.store.database.rows("SELECT uid, up_to FROM receipts WHERE conversation_id = ?", (KEYS["team"],))
+    assert {tuple(row) for row in left} == {("carol", sent[1])}
+    await n.store.close()
+
+
+async def test_standing_has_the_ban_of_the_group_alone(open_store):
+    n = await filled(open_store)
+    standing = await n.store.standings.group(GroupAct("team", "dave", "erin", lambda _: None))
+    assert (standing.by, standing.by_ban.uid, standing.on, standing.on_ban.uid) == (None, "dave", None, "erin")
+    for by in ("bob", "zed"):
+        standing = await n.store.standings.group(GroupAct("team", by, "carol", lambda _: None))
+        assert (standing.by_ban, standing.on.uid, standing.on_ban) == (None, "carol", None)
+    await n.store.close()
+
+
+@pytest.mark.parametrize("guid", ["team", "other"])
+async def test_sender_must_be_a_member_of_the_very_group(open_store, guid):
+    n = await filled(open_store)
+    await n.store.groups.add(GroupRow("other", "Other", "public", owner="zed", created_at=1))
+    draft = n.draft("team")._replace(sender="alice", receiver=guid, conversation_id=f"g/{guid}")
+    act = GroupAct(guid, "alice", "alice", lambda _: None)
+    if guid == "team":
+        assert (await n.store.messages.add(draft, act)).new
+    else:
+        with pytest.raises(Refused, match="ERR_NOT_A_MEMBER"):
+            await n.store.messages.add(draft, act)
+    await n.store.close()
