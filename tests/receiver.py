@@ -52,7 +52,7 @@ class Receiver:
 
     @property
     def hook(self) -> dict:
-        """Return the settings of a webhook for it, without the triggers."""
+        """The settings of a webhook for it, without the triggers."""
         return {"name": "H", "webhookUrl": f"http://hook:{self.port}/in"}
 
     @property

@@ -446,8 +446,8 @@ def _by_number(call: Call) -> Call:
 async def _flags(side: Side) -> Any:
     # All on a page with their number, and those of two pages, the second behind the last report of the first.
     rows, total = await side.store.annotations.list_reports(limit=30, offset=0)
-    first = await side.store.annotations.flags_after((), 3)
-    then = await side.store.annotations.flags_after((first[-1].at, *first[-1][:2]), 3) if first else []
+    first = await side.store.annotations.reports_after((), 3)
+    then = await side.store.annotations.reports_after((first[-1].at, *first[-1][:2]), 3) if first else []
     return [[(side.rank(row.message_id), *row[1:]) for row in page] for page in (rows, first, then)], total
 
 

@@ -218,7 +218,7 @@ async def test_reports_of_one_second_are_read_once_and_in_order(open_store):
         for uid in ("bob", "carol"):
             await report(store, message, uid, 100 if n < 10 else 99 + 2 * (n - 10))
     await report(store, reported[3], "carol", 100)  # reported again: still one report
-    sizes, rows = await every_page(lambda at: store.annotations.flags_after(at, 5), report_key)
+    sizes, rows = await every_page(lambda at: store.annotations.reports_after(at, 5), report_key)
     assert sizes == [5, 5, 5, 5, 4]
     expected = [(message.id, uid) for message in reported for uid in ("bob", "carol")]
     assert sorted((row.message_id, row.uid) for row in rows) == sorted(expected)
@@ -234,7 +234,7 @@ async def test_added_and_removed_reports_do_not_shift_the_next_page(open_store):
     for message in reported:
         for uid in ("bob", "carol"):
             await report(store, message, uid, 100)
-    pages = [await store.annotations.flags_after((), 6)]
+    pages = [await store.annotations.reports_after((), 6)]
     removed = [reported[9], reported[5], reported[4]]  # read already; not read yet, the second at the next page's end
     for message in removed:
         await store.removal.remove_message(message)
@@ -242,11 +242,11 @@ async def test_added_and_removed_reports_do_not_shift_the_next_page(open_store):
     await report(store, newest, "carol", 101)
     await report(store, late, "bob", 100)  # of the same second, after the position
     while pages[-1]:
-        pages.append(await store.annotations.flags_after(report_key(pages[-1][-1]), 6))
+        pages.append(await store.annotations.reports_after(report_key(pages[-1][-1]), 6))
     read = [(row.message_id, row.uid) for page in pages for row in page]
     kept = [message for message in reported[::-1] if message not in (reported[5], reported[4])]
     assert read == [*((message.id, uid) for message in kept for uid in ("carol", "bob")), (late.id, "bob")]
-    assert [row.message_id for row in await store.annotations.flags_after((), 2)] == [newest.id, newest.id]
+    assert [row.message_id for row in await store.annotations.reports_after((), 2)] == [newest.id, newest.id]
     await store.close()
 
 
@@ -256,7 +256,7 @@ async def test_report_that_is_made_again_is_the_newest(open_store):
     for message in reported:
         await report(store, message, "bob", 100)
     await report(store, reported[0], "bob", 200)
-    _, rows = await every_page(lambda at: store.annotations.flags_after(at, 1), report_key)
+    _, rows = await every_page(lambda at: store.annotations.reports_after(at, 1), report_key)
     assert [(row.message_id, row.at) for row in rows] == [
         (reported[0].id, 200), (reported[2].id, 100), (reported[1].id, 100),
     ]  # fmt: skip
@@ -287,8 +287,8 @@ async def test_position_among_many_reports_of_one_second_is_found_by_an_index(op
         return await real(sql, parameters)
 
     store.database.rows = store.database.long_rows = recorded
-    assert [row.message_id for row in await store.annotations.flags_after((), 2)] == [20000, 19999]
-    rows = await store.annotations.flags_after((0, 101, "bob"), 101)
+    assert [row.message_id for row in await store.annotations.reports_after((), 2)] == [20000, 19999]
+    rows = await store.annotations.reports_after((0, 101, "bob"), 101)
     assert [row.message_id for row in rows] == list(range(100, 0, -1))
     assert len(queries) == 2
     for sql, parameters in queries:
@@ -312,7 +312,7 @@ async def test_database_of_the_revision_before_gets_the_index_of_reports(open_st
     await store.database.run("UPDATE alembic_version SET version_num = '0017'")
     await store.close()
     store = await open_store()
-    assert await store.annotations.flags_after((), 9) == [ReportRow(message.id, "bob", "spam", None, 100)]
+    assert await store.annotations.reports_after((), 9) == [ReportRow(message.id, "bob", "spam", None, 100)]
     catalog = "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = 'flags'"
     if not isinstance(store, SqliteStore):
         catalog = "SELECT indexname FROM pg_indexes WHERE tablename = 'flags'"

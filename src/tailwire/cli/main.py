@@ -152,7 +152,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the `tailwire` command.
 
     Returns:
-        0 on success; 1 on failure; 2 for invalid arguments.
+        0 on success; 1 on failure; 2 for invalid arguments; 130 if a signal ended the demo.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:

@@ -15,7 +15,7 @@ def replay(file: str) -> int:
     """Print each step of a dump: its time, input and commands, and an explanation of the state.
 
     Returns:
-        0; 1 if the file is not a dump.
+        0; 1 if the file cannot be read, or is not a dump.
     """
     try:
         state, recorded = load_dump(read_object(Path(file)))

@@ -763,8 +763,9 @@ class ClientMethods(CallingClient):
             A human-readable text, which may change: do not compare it.
 
         Raises:
-            CometChatException: `NO_WEBSOCKET_CONNECTION`; `RECEIPTS_TEMPORARILY_BLOCKED` while the status is
-                `featureThrottled`; `ERROR_INVALID_MESSAGE_ID` when the message has no id yet.
+            CometChatException: `NO_WEBSOCKET_CONNECTION`; `USER_NOT_LOGGED_IN`; `RECEIPTS_TEMPORARILY_BLOCKED`
+                while the server accepts no receipts because of its load; `ERROR_INVALID_MESSAGE_ID` when the message
+                has no id yet.
         """
         return await self._calls.receipts.mark_as_delivered(message)
 
@@ -778,8 +779,9 @@ class ClientMethods(CallingClient):
             A human-readable text, which may change: do not compare it.
 
         Raises:
-            CometChatException: `NO_WEBSOCKET_CONNECTION`; `RECEIPTS_TEMPORARILY_BLOCKED` while the status is
-                `featureThrottled`; `ERROR_INVALID_MESSAGE_ID` when the message has no id yet.
+            CometChatException: `NO_WEBSOCKET_CONNECTION`; `USER_NOT_LOGGED_IN`; `RECEIPTS_TEMPORARILY_BLOCKED`
+                while the server accepts no receipts because of its load; `ERROR_INVALID_MESSAGE_ID` when the message
+                has no id yet.
         """
         return await self._calls.receipts.mark_as_read(message)
 
@@ -1321,7 +1323,9 @@ class ClientMethods(CallingClient):
     def conversations(
         self, *, conversation_type: ReceiverTypeName | Literal[""] = "", unread: bool = False, limit: int = 30
     ) -> AsyncIterator[Conversation]:
-        """Iterate over conversations, newest first. `ConversationsRequestBuilder` has more filters.
+        """Iterate over conversations: pinned ones first, then the newest.
+
+        `ConversationsRequestBuilder` has more filters.
 
         ```python
         async for conversation in chat.conversations(unread=True):

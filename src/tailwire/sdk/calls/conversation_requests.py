@@ -13,7 +13,7 @@ from tailwire.wire.social import conversation_from_wire
 
 
 class ConversationsRequestBuilder(_Builder[Conversation]):
-    """Builds a request for the logged-in user's conversations, newest first."""
+    """Builds a request for the logged-in user's conversations: pinned ones first, then the newest."""
 
     _path = "/conversations"
     _decode = staticmethod(conversation_from_wire)

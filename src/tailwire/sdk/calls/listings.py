@@ -32,7 +32,9 @@ class ListingCalls:
     def conversations(
         self, *, conversation_type: ReceiverTypeName | Literal[""] = "", unread: bool = False, limit: int = 30
     ) -> AsyncIterator[Conversation]:
-        """Iterate over conversations, newest first. `ConversationsRequestBuilder` has more filters.
+        """Iterate over conversations: pinned ones first, then the newest.
+
+        `ConversationsRequestBuilder` has more filters.
 
         ```python
         async for conversation in chat.conversations(unread=True):

@@ -34,8 +34,9 @@ class ReceiptCalls:
             A human-readable text, which may change: do not compare it.
 
         Raises:
-            CometChatException: `NO_WEBSOCKET_CONNECTION`; `RECEIPTS_TEMPORARILY_BLOCKED` while the status is
-                `featureThrottled`; `ERROR_INVALID_MESSAGE_ID` when the message has no id yet.
+            CometChatException: `NO_WEBSOCKET_CONNECTION`; `USER_NOT_LOGGED_IN`; `RECEIPTS_TEMPORARILY_BLOCKED`
+                while the server accepts no receipts because of its load; `ERROR_INVALID_MESSAGE_ID` when the message
+                has no id yet.
         """
         return self._mark(message, "delivered", "markAsDelivered success")
 
@@ -49,8 +50,9 @@ class ReceiptCalls:
             A human-readable text, which may change: do not compare it.
 
         Raises:
-            CometChatException: `NO_WEBSOCKET_CONNECTION`; `RECEIPTS_TEMPORARILY_BLOCKED` while the status is
-                `featureThrottled`; `ERROR_INVALID_MESSAGE_ID` when the message has no id yet.
+            CometChatException: `NO_WEBSOCKET_CONNECTION`; `USER_NOT_LOGGED_IN`; `RECEIPTS_TEMPORARILY_BLOCKED`
+                while the server accepts no receipts because of its load; `ERROR_INVALID_MESSAGE_ID` when the message
+                has no id yet.
         """
         return self._mark(message, "read", "markAsRead success")
 

@@ -9,10 +9,11 @@ from tailwire.server.rules.names import SYSTEM_USER
 
 
 class Caller(NamedTuple):
-    """A user who is logged in on a device, or a REST key (a tuple, because one is made for each request).
+    """A user who is logged in on a device, an API key, or nobody (a tuple, because one is made for each request).
 
     Attributes:
-        uid: the user; with a REST key the user it acts for, or `app_system` without `onBehalfOf`.
+        uid: the user; with a REST key the user it acts for, or `app_system` without `onBehalfOf`;
+            "" for a key that is not a REST key, and for an anonymous caller.
         device: the `resource` of the client. Frames that the caller causes are not sent back to this device.
         token: the fingerprint of the auth token; "" with a REST key.
         key: whether the caller is a REST key.

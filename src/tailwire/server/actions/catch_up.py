@@ -99,6 +99,9 @@ class CatchUp:
         Args:
             criteria: messages of all conversations after a cursor.
             request: the rest of the client's request.
+
+        Raises:
+            Refused: ERR_UNAVAILABLE, because memberships of the user ended again and again while the page was read.
         """
         log, cursor = self._store.change_log, criteria.cursor or 0
         # The log is read first: a change that is logged while the page is read will be on the next page.

@@ -54,7 +54,7 @@ class Cleanup:
         self.is_mine: Callable[[], bool] = lambda: True
 
     def wake(self) -> None:
-        """Remove what is due, and set the timer for the rest."""
+        """Start to remove what is due, after which the timer is set for the rest. Return at once."""
         self._again = True
         if self._task is None and not self._closed:
             self._task = asyncio.get_running_loop().create_task(self._run(), name="tailwire cleanup")
@@ -112,7 +112,7 @@ class Cleanup:
         )
 
     async def remove_due(self) -> None:
-        """Remove everything that is due now, and wait until it is removed."""
+        """Remove everything that is due now, and wait until that is done, or has failed and is tried again later."""
         self.wake()
         while self._task is not None:
             await asyncio.wait([self._task])

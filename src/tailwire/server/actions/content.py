@@ -66,7 +66,7 @@ _decode_data = msgspec.json.Decoder(Data).decode
 
 
 async def read_content(category: str, kind: str, raw: msgspec.Raw, directory: Directory, max_bytes: int) -> Content:
-    """Validate the `data` of a message.
+    """Return the content in the `data` of a message, after validating it.
 
     Args:
         kind: the message's `type`.

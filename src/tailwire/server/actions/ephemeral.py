@@ -59,7 +59,7 @@ class Ephemeral:
     async def typing(
         self, caller: Caller, receiver: str, receiver_type: str, action: str, metadata: msgspec.Raw
     ) -> None:
-        """Publish that the caller started or stopped typing.
+        """Publish that the caller started or stopped typing, except under load, and in groups above the limit.
 
         Args:
             action: `started` or `ended`.

@@ -89,10 +89,11 @@ class Keys:
         return row
 
     async def update(self, key: str, name: str, scope: str, used: str) -> KeyRow:
-        """Change the name or scope of an API key.
+        """Change the name and scope of an API key.
 
         Args:
             name: the new name; "" keeps the name.
+            scope: the scope that it has from now on.
             used: the key that authorizes the request, which cannot change itself.
 
         Raises:

@@ -292,7 +292,7 @@ class Notifications:
         self._wake()
 
     async def send_all_again(self) -> int:
-        """Retry all notifications that were given up. Return how many there are."""
+        """Retry all notifications that were given up. Return how many are retried."""
         count = await self._store.notifications.send_all_again(self._world.seconds())
         self._wake()
         return count

@@ -143,7 +143,7 @@ class Notifier:
         self._begun += 1
 
     def schedule(self, message_id: int) -> None:
-        """Schedule the examination of a message, or of new reactions (0). Free while no device is registered."""
+        """Schedule the examination of a message, or of new reactions (0), if any device is registered."""
         if not self._active:
             return
         now = self._loop.time()

@@ -193,7 +193,7 @@ class Reactions:
 
     async def flagged_after(self, position: Position, limit: int) -> list[ReportView]:
         """Return the reports after a position, newest first (REST keys)."""
-        return await self._report_views(await self._store.annotations.flags_after(position, limit))
+        return await self._report_views(await self._store.annotations.reports_after(position, limit))
 
     async def _report_views(self, rows: Sequence[ReportRow]) -> list[ReportView]:
         found = await self._store.messages.by_ids([row.message_id for row in rows])

@@ -192,7 +192,7 @@ class WebhookAdministration:
         self._wake()
 
     async def retry_failed(self, webhook_id: str) -> int:
-        """Send all failed deliveries again. Return how many there are.
+        """Send all failed deliveries again. Return how many are sent.
 
         Raises:
             Refused: ERR_WEBHOOK_NOT_FOUND.

@@ -43,7 +43,7 @@ class KeySource:
         place: where they are, for the log.
         fetch: returns the content there; raises any exception if it cannot.
         clock: seconds, monotonic.
-        kept_for: seconds for which keys are used while they cannot be fetched again.
+        kept_for: seconds for which keys are used while they cannot be fetched again, at least `REFRESH_SECONDS`.
     """
 
     def __init__(self, place: str, fetch: Fetch, clock: Callable[[], float], kept_for: float) -> None:

@@ -21,6 +21,9 @@ class Sealer:
 
     Args:
         key: at least 16 secret bytes.
+
+    Raises:
+        ValueError: the key is shorter.
     """
 
     def __init__(self, key: bytes) -> None:
@@ -40,7 +43,7 @@ class Sealer:
         """Return the secret of an encrypted text; "" for "".
 
         Raises:
-            CannotUnseal: if it was sealed with another key, or was not sealed.
+            CannotUnseal: if it was sealed with another key, was not sealed, or is damaged.
         """
         from cryptography.fernet import Fernet, InvalidToken
 

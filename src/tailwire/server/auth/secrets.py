@@ -62,7 +62,7 @@ def signing_key(folder: Path, world: World) -> str:
         folder: the data folder.
 
     Raises:
-        OSError: if the file can be neither read nor written.
+        OSError: if the file cannot be read, or a new one not be written.
     """
     private_files.make_folder(folder)
     path = folder / KEY_FILE

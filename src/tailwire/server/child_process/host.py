@@ -50,13 +50,13 @@ class ChildProcess:
 
     @property
     def pid(self) -> int | None:
-        """Return the process id of the child; None if it is not running."""
+        """The process id of the child; None if it is not running."""
         child = self._child
         return child.pid if child is not None and child.poll() is None else None
 
     @property
     def closed(self) -> bool:
-        """Return whether `close()` was called."""
+        """Whether `close()` was called."""
         return self._closed
 
     def ask(self, job: bytes) -> bytes:

@@ -15,7 +15,7 @@ class IdWaiters:
 
     Args:
         end: returns the last id that was passed.
-        want: notes that an id is committed, and reads up to it.
+        want: called with an id that is committed, so that the log is read up to it.
     """
 
     def __init__(self, end: Callable[[], int], want: Callable[[int], None]) -> None:

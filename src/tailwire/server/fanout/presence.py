@@ -103,7 +103,10 @@ class SharedPresence:
     # This process's users.
 
     async def record_change(self, uid: str) -> Transition:
-        """Store a change of a user. Return their state over all processes before and after it."""
+        """Store a change of a user. Return their state over all processes before and after it.
+
+        If it cannot be stored now, that is done later, and the states are what this process knows.
+        """
         future: asyncio.Future[Transition] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(uid, []).append(future)
         self._store_soon()

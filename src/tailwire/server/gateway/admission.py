@@ -22,6 +22,7 @@ class Admission:
 
     Attributes:
         max_sockets: maximum number of open sockets; 0 for unlimited.
+        hosts, unauthenticated: as passed.
     """
 
     def __init__(

@@ -22,7 +22,7 @@ from tailwire.server.telemetry.metrics import Metrics
 from tailwire.wire.close_codes import CloseCode
 
 FLOOD_COOLDOWN_SECONDS = 5.0
-MAX_DEVICE_CHARACTERS = 200  # characters
+MAX_DEVICE_CHARACTERS = 200
 REJECTED_BODY = {"status": "ERROR", "code": "401"}
 
 
@@ -67,7 +67,11 @@ class Authenticator:
         self._cooldowns.start(socket.token)
 
     async def admit(self, socket: Socket, auth: Auth) -> bool:
-        """Authenticate a socket. Return True on success (then send `welcome`); else reply and close the socket."""
+        """Authenticate a socket. Return True on success: `welcome` is to be sent.
+
+        Otherwise the socket is closed, after a reply if its token is not valid. It is closed later if its token has to
+        wait because of a flood.
+        """
         address = socket.address
         if self._guesses.seconds_until_allowed(address, auth.auth):
             self._failures.record(TOO_MANY_GUESSES, address, on="socket")

@@ -9,7 +9,7 @@ import msgspec
 from tailwire.server.fanout.hub import ALL_USERS, FRIENDS_ONLY
 from tailwire.server.rules.decoding import decode, decode_part
 
-MAX_PLATFORM_CHARACTERS = 50  # characters
+MAX_PLATFORM_CHARACTERS = 50
 MAX_PRESENCE_ROLES = 100
 
 

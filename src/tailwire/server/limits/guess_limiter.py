@@ -40,21 +40,24 @@ class GuessLimiter:
         left = until - self._clock()
         return left if left > 0 and hash(secret) not in known else 0.0
 
-    def count_attempt(self, address: str) -> float:
+    def count_attempt(self, key: str) -> float:
         """Count an attempt before a slow check. Call `give_back` afterwards if the secret was right.
+
+        Args:
+            key: stands for what is guessed and who guesses it.
 
         Returns:
             0.0 if the secret may be checked, else the seconds to wait.
         """
-        return self._tries.take(address)
+        return self._tries.take(key)
 
     def divide(self, servers: int) -> None:
         """Use this server's share of the attempts that all servers together may allow."""
         self._tries.divide(servers)
 
-    def give_back(self, address: str) -> None:
+    def give_back(self, key: str) -> None:
         """Undo `count_attempt` for an attempt that was right, or was not checked."""
-        self._tries.give_back(address)
+        self._tries.give_back(key)
 
     def record_success(self, address: str, secret: Hashable) -> None:
         """Record that a secret from an address was valid."""

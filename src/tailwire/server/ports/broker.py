@@ -159,7 +159,7 @@ class Broker(Protocol):
         """Send a publication to all subscribers without waiting. Publications of one process keep their order."""
 
     async def wait_confirmed(self) -> None:
-        """Return once everything published to the subscribed subjects from then on is received."""
+        """Return when the subscriptions are in effect: what is published to them from then on is received."""
 
     @property
     def passed(self) -> Callable[[int], Awaitable[None]]:

@@ -1,4 +1,4 @@
-"""Changes of rows that processes keep in memory. They are notified of them, so that they forget outdated rows.
+"""Changes of rows that processes keep in memory. Processes are notified of them, and forget outdated rows.
 
 The store writes a change in the transaction that makes it, with an id from the same sequence as messages. A process
 learns of the changes of all processes, its own included, in the order of their ids, and before it writes a frame of a
@@ -16,7 +16,7 @@ TRUSTED_SECONDS = 3.0
 """How long the rows in memory count as current without news from the log."""
 
 SEEN = "seen"
-"""A user came online or went offline. This kind is not in the log: processes learn of it with the user's presence."""
+"""The kind of the change with which a user came online or went offline. It is not in the log, but in the presence."""
 
 GROUP_REMOVED = "group removed"
 """The kind of the change after which a group has no members; it is sent in addition to `group`."""

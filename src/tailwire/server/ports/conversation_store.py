@@ -21,7 +21,7 @@ class ConversationStore(Protocol):
         """
 
     async def find(self, criteria: ConversationFilter) -> tuple[list[ConversationRow], int]:
-        """Return a page of the conversations that match a filter, newest first, and how many match."""
+        """Return a page of the conversations that match a filter, in the order of the filter, and how many match."""
 
     async def start(self, one: str, other: str, now: int) -> None:
         """Create an empty conversation of two users, if they have none."""

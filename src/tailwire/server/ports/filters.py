@@ -185,10 +185,10 @@ class MemberFilter:
 
 @dataclass(frozen=True, slots=True)
 class ConversationFilter:
-    """Selects conversations of a user, newest first.
+    """Selects conversations of a user: pinned ones first, then the newest.
 
     Attributes:
-        uid: the user; "" for the conversations of all users, user by user.
+        uid: the user; "" for the conversations of all users, user by user, the newest first.
         kind: `user`, `group`, or "" for both.
         tags: only conversations on which the user set one of these tags.
         unread: only conversations with unread messages.

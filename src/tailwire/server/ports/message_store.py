@@ -29,7 +29,8 @@ class MessageStore(Protocol):
             act: given if the sender must be a member of the group; checked in the transaction.
 
         Raises:
-            Refused: the act is refused, or ERR_NOT_A_MEMBER.
+            Refused: the act is refused, ERR_NOT_A_MEMBER, or ERR_MESSAGE_REMOVED: the muid is that of a message that
+                was removed.
         """
 
     async def get(self, message_id: int) -> MessageRow | None:
@@ -176,7 +177,7 @@ class AnnotationStore(Protocol):
     async def list_reports(self, *, limit: int, offset: int) -> tuple[list[ReportRow], int]:
         """Return a page of the reports, newest first, and how many there are."""
 
-    async def flags_after(self, position: Position, limit: int) -> list[ReportRow]:
+    async def reports_after(self, position: Position, limit: int) -> list[ReportRow]:
         """Return the reports after a position, newest first.
 
         Args:

@@ -13,7 +13,7 @@ class PushTokenRow(NamedTuple):
     Attributes:
         token_hash: the hash of the token, by which the row is found.
         auth_token: the fingerprint of the auth token with which it was registered.
-        provider: which sender it is for: `web`, `apns` or `fcm`.
+        provider: the service that reaches it: `web`, `apns` or `fcm`.
         provider_id: the name of the provider in the app.
         token: what the provider needs to reach the device; for Web Push the subscription as JSON.
     """
@@ -91,7 +91,7 @@ class NotificationProgress(NamedTuple):
 
 
 class NotificationRow(NamedTuple):
-    """A notification on its way to one device, waiting, sent or given up.
+    """A notification for one device: waiting, sent or given up.
 
     Attributes:
         reaction_id: the reaction that it reports; 0 for the message itself.

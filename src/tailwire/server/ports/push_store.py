@@ -32,6 +32,8 @@ class PushTokenStore(Protocol):
     async def put(self, token: PushTokenRow, limit: int) -> None:
         """Register a device: its token belongs to this user and auth token from now on.
 
+        If there is no such auth token, because it was revoked, nothing is registered.
+
         Args:
             limit: how many devices a user may have; beyond that the oldest are removed.
         """

@@ -49,7 +49,7 @@ def encrypt(
     key: ec.EllipticCurvePrivateKey | None = None,
     salt: bytes | None = None,
 ) -> bytes:
-    """Return content that only a browser can read, with its header, in one record.
+    """Return content encrypted for one browser, with its header, in one record.
 
     Args:
         content: at most `MAX_CONTENT_BYTES`.

@@ -28,7 +28,7 @@ ATTEMPT_TIMEOUT_SECONDS = 15.0
 INTERVAL_SECONDS = 0.01
 """The time between the starts of two tries: the work for many notifications must not delay other work."""
 LONGEST_DELAY_SECONDS = 3600
-MAX_TROUBLED_NOTIFICATIONS = 10_000
+MAX_TROUBLED_DEVICES = 10_000
 LOG_INTERVAL_SECONDS = 300  # between two logged failures
 _LEFT = Outcome(Result.LATER, "another server sends it")
 
@@ -190,7 +190,7 @@ class Lane:
         failures, until = self._troubled.pop(token_hash, (0, 0))
         if now >= until:  # else it is a further notification of the same try
             failures, until = failures + 1, now + int(retry_delay(failures + 1, LONGEST_DELAY_SECONDS, 0.5))
-        if len(self._troubled) >= MAX_TROUBLED_NOTIFICATIONS:
+        if len(self._troubled) >= MAX_TROUBLED_DEVICES:
             self._troubled.pop(next(iter(self._troubled)))
         self._troubled[token_hash] = (failures, until)
 

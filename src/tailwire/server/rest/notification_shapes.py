@@ -202,7 +202,7 @@ class PushContent(Shape, kw_only=True):
 
 
 class PushDelivery(Shape, kw_only=True):
-    """A notification on its way to a device."""
+    """A notification for a device: waiting, sent or given up."""
 
     id: str
     status: Annotated[str, Meta(extra_json_schema=one_of(*NOTIFICATION_TIMES))]

@@ -33,7 +33,7 @@ class Access(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Streamed:
-    """A response that is sent in chunks."""
+    """A response that is sent in chunks; one without chunks has no body."""
 
     status: int
     headers: list[tuple[bytes, bytes]]

@@ -22,8 +22,8 @@ class WholeResponses(RequestResponseCycle):
             fixed: further headers, as they are written.
 
         Returns:
-            False if nothing was written: the client has to read first, asked for the head only, or asked for the
-            connection to be closed.
+            True if it was written, or the client is gone. False if nothing was written: the client has to read first,
+            asked for the head only, or asked for the connection to be closed.
         """
         if self.disconnected:
             return True

@@ -10,7 +10,6 @@ from tailwire.server.ports.records import MessageRow, Trait
 from tailwire.server.ports.refusal import Refused
 
 MEDIA = frozenset({"image", "video", "audio", "file"})
-# Characters, except for mentions.
 MAX_MUID_CHARACTERS = 200
 MAX_TYPE_CHARACTERS = 100
 MAX_REACTION_CHARACTERS = 100
@@ -125,7 +124,7 @@ def check_reaction(reaction: str) -> str:
 
 
 def mentioned_in(text: str) -> list[str]:
-    """Return the uids that a text mentions as `<@uid:UID>`, without duplicates."""
+    """Return the uids that a text mentions as `<@uid:UID>`, each once: the first `MAX_MENTIONS`."""
     if "<@uid:" not in text:
         return []
     return list(dict.fromkeys(uid.lower() for uid in _MENTION.findall(text)))[:MAX_MENTIONS]

@@ -50,7 +50,7 @@ class GroupPreferences(msgspec.Struct, rename="camel"):
 
 
 class OneOnOnePreferences(msgspec.Struct, rename="camel"):
-    """Preferences for conversations with users, as those for groups."""
+    """Preferences for conversations with users, as those for groups, without mentions."""
 
     one_on_one_messages: Two = ALL
     one_on_one_replies: Two = ALL

@@ -25,7 +25,7 @@ PLATFORMS = {
     "apns_voip": VOIP,
     "web_push": WEB,
 }
-"""The sender for each platform. Tokens for calls (VoIP) are kept for the app, but messages are not sent to them."""
+"""The provider for each platform. Tokens for calls (VoIP) are kept for the app, but messages are not sent to them."""
 _REFUSALS = {FCM: "INVALID_FCM_TOKEN", APNS: "INVALID_APNS_DEVICE_TOKEN", VOIP: "INVALID_APNS_VOIP_TOKEN"}
 _FCM = re.compile(r"[A-Za-z0-9_:.-]{1,4096}")
 _APNS = re.compile(r"(?:[0-9a-fA-F]{2}){8,100}")

@@ -36,7 +36,7 @@ class PictureProcess:
 
     @property
     def pid(self) -> int | None:
-        """Return the process id of the child; None if it is not running."""
+        """The process id of the child; None if it is not running."""
         return self._child.pid
 
     def make(self, source: Path, target: Path | None) -> Picture | None:

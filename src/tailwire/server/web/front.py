@@ -43,8 +43,7 @@ class Page:
     Attributes:
         files: its files, by their path below its address; "" is the page itself.
         policy: what its Content-Security-Policy has besides `POLICY`, or instead of entries of it.
-        routes: handlers below its address, by the first part of their path: each gets the request, and the rest of the
-            path.
+        routes: handlers of requests below its address, by the first part of the path there.
     """
 
     files: Mapping[str, File]

@@ -38,7 +38,7 @@ class Session:
     Attributes:
         key: the REST API key.
         token: the token that each change must bring (`x-console-token`).
-        until: when it ends.
+        until: when it ends even if it is used, by the clock of the sessions.
         used_at: when it was last used.
         ended: set when it has ended, for requests in progress.
     """

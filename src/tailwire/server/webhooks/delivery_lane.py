@@ -75,7 +75,7 @@ class Lane:
             f"tailwire webhook {webhook_id}",
             world,
             self._send_due,
-            lambda: store.deliveries.next_due(webhook_id),
+            self._next_due,
             is_mine,
         )
         self._posting = False

@@ -20,6 +20,9 @@ class CannedResponse:
         status: the HTTP status, 200 to 599.
         headers: `Content-Length` and `Connection: close` are added when missing.
         body: at most 1,000,000 bytes.
+
+    Raises:
+        ValueError: the status, a header or the body is invalid.
     """
 
     status: int

@@ -53,6 +53,9 @@ class Shape:
         queue: seconds of data, at the rate, that wait before the line in each direction. A sender that fills it is not
             read from until there is capacity.
         latency: seconds, each way.
+
+    Raises:
+        ValueError: a value is negative or too large; the message names it.
     """
 
     up: float = 0.0

@@ -236,7 +236,7 @@ class Database:
 
     @property
     def problem(self) -> str:
-        """Return why the database does not answer; "" when it does."""
+        """Why the database does not answer; "" when it does."""
         return self._pool.problem
 
     async def close(self) -> None:

@@ -267,7 +267,7 @@ class Lane:
 
     @property
     def busy(self) -> bool:
-        """Return whether a write is in progress or waiting."""
+        """Whether a write is in progress or waiting."""
         return self._task is not None
 
     async def close(self) -> None:

@@ -98,7 +98,7 @@ class ReceiptLane:
         sender: str = "",
         device: str = "",
     ) -> asyncio.Future[ReadStateChange | None]:
-        """Write a receipt in the next batch.
+        """Write a receipt in the next batch. The future is set after its commit: to None if nothing changed.
 
         Args:
             key: conversation, reader, whether it was read, the group or "", whether the receipt itself is kept.

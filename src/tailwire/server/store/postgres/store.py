@@ -188,12 +188,12 @@ class PostgresStore:
 
     @property
     def name(self) -> str:
-        """Return the store's name. A message id is meaningful only together with it."""
+        """The store's name. A message id is meaningful only together with it."""
         return self.lane.starts.name
 
     @property
     def start(self) -> str:
-        """Return the trail of the current start, for positions: the same for all processes."""
+        """The trail of the current start, for positions: the same for all processes."""
         return self.lane.starts.known.trail
 
     async def known_until(self, start: str, message_id: int) -> int:
@@ -220,17 +220,17 @@ class PostgresStore:
 
     @property
     def app_id(self) -> str:
-        """Return the id of the app that this store belongs to."""
+        """The id of the app that this store belongs to."""
         return self._app_id
 
     @property
     def created(self) -> bool:
-        """Return whether the store was created by this start."""
+        """Whether the store was created by this start."""
         return self._created
 
     @property
     def write_error(self) -> str:
-        """Return why the database cannot be written to; "" when it can."""
+        """Why the database cannot be written to; "" when it can."""
         return self.lane.errors.current or self.database.problem
 
     def try_to_write(self) -> None:

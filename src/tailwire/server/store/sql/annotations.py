@@ -54,7 +54,7 @@ class AnnotationRows:
         rows, total = await self._db.page("SELECT count(*) FROM flags", sql, (), (limit, offset))
         return [ReportRow(*row) for row in rows], total
 
-    async def flags_after(self, position: Position, limit: int) -> list[ReportRow]:
+    async def reports_after(self, position: Position, limit: int) -> list[ReportRow]:
         values: list[Any] = []
         end = reading_on("TRUE", _NEWEST_REPORTS, position, limit, values, descending=True)
         return [ReportRow(*row) for row in await self._db.rows(f"SELECT {_REPORT_COLUMNS} FROM flags {end}", values)]

@@ -14,7 +14,7 @@ class Dialect(Protocol):
 
     @property
     def name(self) -> str:
-        """Return the name of the dialect in SQLAlchemy."""
+        """The name of the dialect in SQLAlchemy."""
 
     def lower(self, text: str) -> str:
         """Return the text in lower case, folded as by `sql.folding.fold`."""
@@ -24,7 +24,7 @@ class Dialect(Protocol):
 
     @property
     def greatest(self) -> str:
-        """Return the name of the function that returns the greatest of its arguments, ignoring NULL."""
+        """The name of the function that returns the greatest of its arguments, ignoring NULL."""
 
     def any_of(self, column: str, selected: Sequence[str] | Sequence[int], values: list[Any]) -> str:
         """Return the condition that a column has one of the given values, and append its parameter to those of `?`."""
@@ -41,7 +41,7 @@ class Connection(Protocol):
 
     @property
     def dialect(self) -> Dialect:
-        """Return the expressions of this database."""
+        """The expressions of this database."""
 
     async def first_row(self, sql: str, parameters: Parameters = ()) -> Any:
         """Return the first row of a query that an index answers at once, or None."""

@@ -14,7 +14,7 @@ push_tokens = Table(
     Column("uid", short_text(100), nullable=False),
     Column("auth_token", short_text(64), nullable=False),
     Column("platform", short_text(40), nullable=False),
-    Column("provider", short_text(10), nullable=False),  # which sender it is for: web, apns or fcm
+    Column("provider", short_text(10), nullable=False),  # web, apns or fcm
     Column("provider_id", short_text(100), nullable=False, server_default=""),
     Column("token", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),

@@ -77,7 +77,7 @@ class ReadQueue:
 
     @property
     def waiting(self) -> bool:
-        """Return whether reads wait."""
+        """Whether reads wait."""
         return self._count > 0
 
     def give_back(self, who: str, seconds: float, *, passed_on: bool = False) -> None:

@@ -153,12 +153,12 @@ class SqliteStore:
 
     @property
     def name(self) -> str:
-        """Return the store's name. A message id is meaningful only together with it."""
+        """The store's name. A message id is meaningful only together with it."""
         return self._name
 
     @property
     def start(self) -> str:
-        """Return the trail of this server start, for positions; "" in a command."""
+        """The trail of this server start, for positions; "" in a command."""
         return self._starts.known.trail
 
     def _begin(self, world: World) -> None:
@@ -186,17 +186,17 @@ class SqliteStore:
 
     @property
     def app_id(self) -> str:
-        """Return the id of the app that this store belongs to."""
+        """The id of the app that this store belongs to."""
         return self._app_id
 
     @property
     def created(self) -> bool:
-        """Return whether the store was created by this start."""
+        """Whether the store was created by this start."""
         return self._created
 
     @property
     def write_error(self) -> str:
-        """Return why the file cannot be written to; "" when it can."""
+        """Why the file cannot be written to; "" when it can."""
         return self.database.writer.errors.current
 
     def try_to_write(self) -> None:

@@ -70,7 +70,8 @@ class Writer:
     def submit(self, operation: Operation[T]) -> asyncio.Future[T]:
         """Run an operation in the next transaction; the future is set after its commit.
 
-        An operation that raises is rolled back alone; the others of its transaction are committed.
+        An operation that raises is rolled back alone; the others of its transaction are committed. After `close`, the
+        future has the error `WriterClosed`.
         """
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         if self._closed:
@@ -166,12 +167,12 @@ class Writer:
 
     @property
     def busy(self) -> bool:
-        """Return whether a write is in progress or waiting."""
+        """Whether a write is in progress or waiting."""
         return self._task is not None
 
     @property
     def closed(self) -> bool:
-        """Return whether the writer accepts no more operations."""
+        """Whether the writer accepts no more operations."""
         return self._closed
 
     async def close(self) -> None:
