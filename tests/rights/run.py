@@ -230,7 +230,9 @@ class Player:
         }
         self.state = await self._compare(orders, concerned)
 
-    def _orders(self, done: list[CompletedAction]) -> Iterator[tuple[State, list[tuple[ReceivedChange, str]], list[Any]]]:
+    def _orders(
+        self, done: list[CompletedAction]
+    ) -> Iterator[tuple[State, list[tuple[ReceivedChange, str]], list[Any]]]:
         for order in itertools.permutations(done):
             if any(later.end < one.begin for one, later in itertools.combinations(order, 2)):
                 continue  # an action that ended before another started precedes it

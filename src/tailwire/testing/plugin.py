@@ -80,6 +80,9 @@ class Line:
             down: the rate to the clients, if different.
             queue: seconds of data that wait before the line in each direction.
             latency: seconds, each way.
+
+        Raises:
+            ValueError: a rate or a number of seconds is invalid.
         """
         from tailwire.testing.line.shape import Shape, read_rate
 
@@ -120,15 +123,23 @@ class Line:
         self._do(lambda: self._proxy.idle_kill(seconds))
 
     def answer(self, status: int, headers: Mapping[str, str] | None = None, body: bytes = b"") -> None:
-        """Answer every request in the server's place, like a portal or a proxy under maintenance, until `restore()`."""
+        """Answer every request in the server's place, like a portal or a proxy under maintenance, until `restore()`.
+
+        Raises:
+            ValueError: the status, a header or the body is invalid.
+        """
         self._do(lambda: self._proxy.answer(status, headers, body))
 
     def refuse_websockets(self, status: int = 426) -> None:
-        """Answer WebSocket upgrades with a status and pass other requests, until `restore()`."""
+        """Answer WebSocket upgrades with a status and pass other requests, until `restore()`.
+
+        Raises:
+            ValueError: the status is invalid.
+        """
         self._do(lambda: self._proxy.refuse_websockets(status))
 
     def duplicate(self, frames: int = 1) -> None:
-        """Deliver the server's next frames twice."""
+        """Deliver the server's next text frames twice."""
         self._do(lambda: self._proxy.duplicate(frames))
 
     def expire_token(self, uid: str) -> None:

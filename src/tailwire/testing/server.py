@@ -28,6 +28,7 @@ def read_ready_file(file: Path) -> dict[str, Any]:
 
     Raises:
         BadReadyFile: if the file is invalid.
+        OSError: if it cannot be read.
     """
     try:
         ready = json.loads(file.read_text(encoding="utf-8"))
@@ -67,7 +68,11 @@ class ServerProcess:
 
     @property
     def pid(self) -> int:
-        """The process id."""
+        """The process id.
+
+        Raises:
+            RuntimeError: the process was not started.
+        """
         if self._process is None:
             raise RuntimeError("the server is not started")
         return self._process.pid
@@ -133,15 +138,15 @@ class ServerProcess:
         return found[-1]
 
     async def kill(self) -> None:
-        """Kill the process (SIGKILL)."""
+        """Kill the process (SIGKILL), if there is one."""
         await self._end(signal.SIGKILL)
 
     async def stop(self) -> int:
-        """Stop the process (SIGTERM) and return its exit code."""
+        """Stop the process (SIGTERM), and return its exit code; 0 if there is no process."""
         return await self._end(signal.SIGTERM)
 
     async def ended(self) -> int:
-        """Wait until the process has ended by itself, and return its exit code."""
+        """Wait until the process has ended by itself, and return its exit code; 0 if there is no process."""
         return await self._end(None)
 
     async def _end(self, signum: signal.Signals | None) -> int:

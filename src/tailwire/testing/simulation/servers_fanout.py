@@ -89,7 +89,7 @@ class SimulatedServer:
         """Start the server. Called in its context.
 
         Raises:
-            Refused: the store does not answer.
+            Refused, or one of `connecting.UNUSABLE`: the database does not answer.
         """
         await self.parts.open()
         self.log.attach(self.hub, _frame, _change_frame)

@@ -20,7 +20,7 @@ def fails(plan: Plan, rule: str = "") -> RunFailed | None:
 
 
 def shrink(plan: Plan, rule: str, tried: Callable[[Plan], None] = lambda plan: None, most: int = 300) -> Plan:
-    """Remove steps, then waits, as long as the same rule is broken.
+    """Return a plan with fewer steps, then with rounder waits, that breaks the same rule.
 
     Args:
         tried: called with each shorter plan that still fails.

@@ -52,17 +52,17 @@ class Meter:
             counts.down += size
 
     def count_wakeups(self, loop: Any) -> None:
-        """Count the timers that are due after a jump of the clock."""
+        """Count the wake-ups after a jump of the clock, and the timers that are due."""
         from tailwire.testing.virtual.network import current_process
 
         end = loop.time() + loop._clock_resolution
-        count_wakeups: set[str] = set()
+        woken: set[str] = set()
         for handle in loop._scheduled:
             if handle.when() > end or handle.cancelled() or handle._context is None:
                 continue
             name = handle._context.get(current_process, "").partition("#")[0]
-            count_wakeups.add(name)
+            woken.add(name)
             if getattr(handle._callback, "__func__", None) is not type(loop.network).arrive:
                 self.of(name).timers += 1
-        for name in count_wakeups:
+        for name in woken:
             self.of(name).wakeups += 1

@@ -192,14 +192,22 @@ class VirtualServer:
         return self._authenticated + (self.parts.metrics.authenticated if self.parts is not None else 0)
 
     async def add_users(self, *uids: str) -> None:
-        """Create users."""
+        """Create users.
+
+        Raises:
+            RuntimeError: the server is not started.
+        """
         if self.parts is None:
             raise RuntimeError("the server is not started")
         for uid in uids:
             await self.parts.actions.users.create(NewUser(uid=uid, name=uid.title()))
 
     async def token_for(self, uid: str) -> str:
-        """Return a new auth token, as a backend would request it. Completes even if the caller is killed."""
+        """Return a new auth token, as a backend would request it. Completes even if the caller is killed.
+
+        Raises:
+            OSError: the server is not running.
+        """
         if self.parts is None:
             raise OSError("the server is down")
         context = copy_context()
