@@ -264,7 +264,7 @@ async def test_conversations_are_filtered_by_participant(stage):
     assert {first.conversation_with.uid, last.conversation_with.uid} == {"bob", "vera"}
 
 
-async def test_users_are_listed_changed_and_blocked(stage):
+async def test_users_change_their_details_and_are_listed(stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     changed = await bob.chat.update_current_user_details(User("bob", "Bobby", metadata={"k": 1}, tags=["t"]))
     assert (changed.name, changed.metadata, changed.tags) == ("Bobby", {"k": 1}, ["t"])
@@ -287,16 +287,10 @@ async def test_users_are_listed_changed_and_blocked(stage):
     ):
         assert [u.uid for u in await builder.build(alice.chat).fetch_next()] == uids
     assert await alice.chat.get_online_user_count() == 2
-    await alice.chat.create_group(Group("team", "Team"))
-    async with Rest(stage) as rest:
-        await rest("POST", "/groups/team/members", json={"participants": ["bob", "carol"]})
-        for uid in ("bob", "carol"):
-            body = {"receiver": "team", "receiverType": "group", "data": {"text": f"from {uid}"}}
-            await rest("POST", "/messages", as_=uid, json=body)
-    await alice.say("carol", "first")
-    await stage.pass_time(1)
-    await alice.say("bob", "then")
-    await stage.pass_time(1)
+
+
+async def test_blocked_users_cannot_write_and_are_listed(stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
     assert await alice.chat.block_users(["bob", "nobody"]) == {"bob": "success", "nobody": "fail"}
     assert (await alice.chat.get_user("bob")).blocked_by_me
     assert (await bob.chat.get_user("alice")).has_blocked_me
@@ -311,6 +305,25 @@ async def test_users_are_listed_changed_and_blocked(stage):
         (UsersRequestBuilder().hide_blocked_users(), alice.chat, ["alice", "carol"]),
     ):
         assert [u.uid for u in await builder.build(chat).fetch_next()] == uids
+    assert await alice.chat.unblock_users(["bob"]) == {"bob": "success"}
+    await bob.say("alice", "and now")
+    await assert_refused("EMPTY_USERS_LIST", alice.chat.block_users([]))
+    assert await alice.chat.block_users(["alice"]) == {"alice": "fail"}
+
+
+async def test_blocked_users_are_left_out_of_conversations_messages_and_counts(stage):
+    alice = await stage.enter("alice")
+    await alice.chat.create_group(Group("team", "Team"))
+    async with Rest(stage) as rest:
+        await rest("POST", "/groups/team/members", json={"participants": ["bob", "carol"]})
+        for uid in ("bob", "carol"):
+            body = {"receiver": "team", "receiverType": "group", "data": {"text": f"from {uid}"}}
+            await rest("POST", "/messages", as_=uid, json=body)
+    await alice.say("carol", "first")
+    await stage.pass_time(1)
+    await alice.say("bob", "then")
+    await stage.pass_time(1)
+    await alice.chat.block_users(["bob"])
     users = lambda: ConversationsRequestBuilder().set_conversation_type("user")  # noqa: E731
     shown = users().include_blocked_users(False).build(alice.chat)
     assert [c.conversation_with.uid for c in await shown.fetch_next()] == ["carol"]
@@ -323,10 +336,10 @@ async def test_users_are_listed_changed_and_blocked(stage):
     assert [m.text for m in await hidden.fetch_previous()] == ["from carol"]
     assert await alice.chat.get_unread_message_count() == {"user": {}, "group": {"team": 2}}
     assert await alice.chat.get_unread_message_count(True) == {"user": {}, "group": {"team": 1}}
-    assert await alice.chat.unblock_users(["bob"]) == {"bob": "success"}
-    await bob.say("alice", "and now")
-    await assert_refused("EMPTY_USERS_LIST", alice.chat.block_users([]))
-    assert await alice.chat.block_users(["alice"]) == {"alice": "fail"}
+
+
+async def test_auth_key_creates_users_and_changes_none(stage):
+    alice = await stage.enter("alice")
     made = await alice.chat.create_user(User("dave", "Dave"), stage.server.auth_key)
     assert made.name == "Dave"
     await assert_refused("AUTH_ERR_NO_ACCESS", alice.chat.update_user(User("dave", "D"), stage.server.auth_key))

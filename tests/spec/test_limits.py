@@ -492,7 +492,7 @@ def small_limits(stage: Stage, tmp_path) -> Stage:
     return stage
 
 
-async def test_numbers_of_objects_are_limited(stage: Stage, small_limits):
+async def test_groups_members_and_friends_are_limited_in_number(stage: Stage, small_limits):
     async with Rest(stage) as rest:
         await rest.user("dora", "eve")
         for guid in ("g1", "g2"):
@@ -508,6 +508,10 @@ async def test_numbers_of_objects_are_limited(stage: Stage, small_limits):
         await rest("POST", "/users/alice/friends", json={"accepted": ["bob"]})
         done = await rest("POST", "/users/carol/friends", json={"accepted": ["bob"]})
         assert done["accepted"]["bob"]["error"]["code"] == "ERR_FAILED_TO_ADD_FRIEND"
+
+
+async def test_pins_and_saves_are_limited_in_number(stage: Stage, small_limits):
+    async with Rest(stage) as rest:
         ids = []
         for text in ("one", "two"):
             body = {"receiver": "alice", "receiverType": "user", "data": {"text": text}}
@@ -525,6 +529,11 @@ async def test_numbers_of_objects_are_limited(stage: Stage, small_limits):
             "ERR_PINNED_CONVERSATIONS_LIMIT_EXCEEDED", "POST", "/users/carol/conversation/pin", as_="alice"
         )
         assert error["details"] == {"limit": 1}
+
+
+async def test_new_auth_token_beyond_the_limit_revokes_the_oldest(stage: Stage, small_limits):
+    async with Rest(stage) as rest:
+        await rest.user("eve")
         first = await rest("POST", "/users/eve/auth_tokens")
         for _ in range(2):
             last = await rest("POST", "/users/eve/auth_tokens")

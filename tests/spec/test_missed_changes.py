@@ -71,7 +71,7 @@ class Follower:
             self.seen.append(event)
 
     async def all(self, stage: Stage) -> list[object]:
-        """Return the events since the last call."""
+        """Let a moment pass. Return descriptions of the events since the last call."""
         await stage.pass_time(3)
         found, self.seen = [d for d in map(described, self.seen) if d is not None], []
         return found

@@ -21,7 +21,7 @@ FILES = (*DATABASE, "tailwire.db.ids")
 
 
 def copy(stage: Stage, folder: Path) -> None:
-    """Copy the running server's database with SQLite's backup, and the key file next to it."""
+    """Copy the running server's database with SQLite's backup, and the file of ids next to it."""
     folder.mkdir()
     data = Path(stage.server._settings.data)
     with sqlite3.connect(data / "tailwire.db") as c, sqlite3.connect(folder / "tailwire.db") as to:
