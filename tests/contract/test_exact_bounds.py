@@ -142,3 +142,81 @@ async def test_sender_must_be_a_member_of_the_very_group(open_store, guid):
         with pytest.raises(Refused, match="ERR_NOT_A_MEMBER"):
             await n.store.messages.add(draft, act)
     await n.store.close()
+
+
+async def test_user_who_joins_right_after_a_change_does_not_find_it(open_store):
+    n = await filled(open_store)
+    last = (await n.store.messages.add(n.draft("team"))).message.id
+    n.ids["last"] = last
+    await n.store.reactions.add(n.act("last", "bob"), "x", 50, 10)
+    await n.store.members.add(n.in_group("team", "zed"), "participant", 5, n.announcement("team"))
+    newest = await n.store.change_log.newest_number()
+    found = {uid: await n.store.change_log.find(uid, "-", 0, newest, (), 500) for uid in ("alice", "zed")}
+    assert [last in {entry.message_id for entry in entries} for entries in found.values()] == [True, False]
+    await n.store.close()
+
+
+async def test_removed_send_is_remembered_for_its_sender_alone(open_store):
+    n = await filled(open_store)
+    await n.store.removal.remove_message(await n.store.messages.get(n.ids["ab1"]))
+    for muid in ("ab1", "new"):
+        sent = await n.store.messages.add(n.draft("bc", muid=muid))  # from bob
+        assert sent.new, muid
+    with pytest.raises(Refused):
+        await n.store.messages.add(n.draft("ab", muid="ab1"))
+    assert (await n.store.messages.add(n.draft("ab", muid="other"))).new
+    await n.store.close()
+
+
+async def test_attempts_of_notifications_are_counted_and_failures_listed_the_newest_first(open_store):
+    n = await filled(open_store)
+    box = n.store.notifications
+    assert await box.newest_id() == max(n.ids.values())
+    one, other, third = [due.row.id for due in (await box.due_notifications("web", 100, 9))[:3]]
+    for now in (50, 51):
+        await box.put_off(one, now, now, "status 503")
+    row = await box.get(one)
+    assert (row.attempt, row.first_try_at, row.last_try_at, row.due_at) == (2, 50, 51, 51)
+    await box.mark_sent([one], 52)
+    assert (await box.get(one)).attempt == 3
+    for number, now in ((other, 70), (third, 60)):
+        await box.give_up(number, now, "status 400")
+    rows, total = await box.list_failed(limit=9, offset=0)
+    assert ([row.id for row in rows], total) == ([other, third], 2)
+    messages = await box.messages(n.ids["ab1"], n.ids["ac1"], 9)
+    assert [row.id for row in messages] == [n.ids["ab2"], n.ids["ac1"]]
+    first, second, *_ = await box.reactions(0, 9)
+    assert (await box.reactions(first.id, 1)) == [second]
+    await n.store.close()
+
+
+async def test_reactions_of_one_kind_to_one_message_are_found(open_store):
+    n = await filled(open_store)
+    rows = await n.store.reactions.find(n.ids["team1"], "x")
+    assert [(row.message_id, row.reaction, row.uid) for row in rows] == [
+        (n.ids["team1"], "x", uid) for uid in ("alice", "bob", "carol")
+    ]
+    await n.store.close()
+
+
+async def test_oldest_times_of_unused_files_are_those_of_each_kind(open_store):
+    n = await filled(open_store)
+    assert await n.store.files.unused_since() == (5, None)
+    for n.clock.now, uid in ((60, "alice"), (50, "bob")):
+        await n.store.users.change(uid, {"avatar": None})
+    await n.store.files.add(FileRow(file_name("9"), "bob", "f", "image/png", 7, 70))
+    assert await n.store.files.unused_since() == (5, 50)
+    await n.store.close()
+
+
+async def test_next_delivery_is_the_first_that_waits(open_store):
+    store = await open_store(Clock())
+    await store.webhooks.add(WebhookRow("w", "W", "http://hook", "a", created_at=1))
+    for _ in range(3):
+        await store.webhooks.add_events([Event("a", b"{}")])
+    one, other, third = await store.deliveries.due_deliveries("w", 100, 10)
+    await store.deliveries.give_up(one, 50, "refused")
+    await store.deliveries.put_off(other, 90, 41, "status 503")
+    await store.deliveries.put_off(third, 80, 41, "status 503")
+    assert await store.deliveries.next_due("w") == 80
+    await store.close()

@@ -227,6 +227,11 @@ STEPS: dict[str, list[Step]] = {
         Step(lambda n: n.store.read_state.mark_unread_after(KEYS["ac"], "carol", 0), {"marks": "ac carol"}),
     ],
     "messages": [
+        Step(lambda n: n.store.messages.edit(n.act("crew1", "alice"), 9, lambda row: Edited(
+                 row.body, row.traits, ("bob", "carol"), (file_name("c"), file_name("2"))),
+                 lambda _: n.draft("crew", category="action")),
+             {"messages": "crew1, new", "conversations": "crew", "file_uses": "message crew1 2", "files": "2",
+              "edits": "crew1"}),
         Step(lambda n: n.store.messages.edit(n.act("team1", "alice"), 9, edited, lambda _: n.draft("team", category="action")),
              {"messages": "team1, new", "conversations": "team", "mentions": "team1 carol, team1 alice",
               "file_uses": "message team1 a, message team1 b", "files": "a", "edits": "team1"}),

@@ -10,8 +10,8 @@ import pytest
 from postgres.test_two_processes import announcement, anybody, two_stores
 from postgres.writing import draft, draft_entry
 from tailwire.server.ports.changes import GROUP_REMOVED, Change
-from tailwire.server.ports.log import Batch, LogPage
-from tailwire.server.ports.records import Edited, GroupRow
+from tailwire.server.ports.log import Batch, LogPage, Look
+from tailwire.server.ports.records import Edited, GroupRow, UserRow
 from tailwire.server.ports.standing import GroupAct, MessageAct
 from tailwire.server.store.postgres.drafts import Entry
 from tailwire.server.store.postgres.log import ROWS_PER_PAGE
@@ -92,6 +92,7 @@ async def test_member_who_left_and_rejoined_is_not_a_member_between_the_two(post
         await one.members.remove(act, announcement)
         again = await other.log.read(0, (await other.log.look()).highest)
         assert [m.ended for m in again.messages] == [0, 0, left.message.id, 0]
+        assert [c.holds for c in again.changes if c.change[1:] == ("member", "g/bob")] == [True, False, True, False]
         await one.removal.remove_group(anybody("g", "alice"), lambda standing: ())
         page = await other.log.read(0, (await other.log.look()).highest)
         assert page.changes[-1].change[1:] == (GROUP_REMOVED, "g")
@@ -206,3 +207,93 @@ async def test_observer_is_notified_of_each_batch_before_its_callers_continue(po
         page = await other.log.read(known, batch.last)
         assert [m.row.id for m in page.messages] == list(batch.ids)
         assert tuple(c.change for c in page.changes) == batch.changes
+
+
+async def test_look_has_the_highest_ids_and_the_oldest_change_that_is_kept(postgres_url):
+    async with two_stores(postgres_url) as (one, other):
+        assert await other.log.look() == Look(0, 0, 0, 0)
+        for uid in ("alice", "bob"):
+            await one.users.add(UserRow(uid, uid, created_at=1))
+        changes = [row[0] for row in await one.database.rows("SELECT id FROM changes ORDER BY id")]
+        message_id = (await one.messages.add(draft())).message.id
+        assert len(changes) == 2
+        look = await other.log.look()
+        assert (look.highest, look.oldest_change) == (message_id, changes[0])
+        await one.database.run("DELETE FROM changes WHERE id = ?", (changes[0],))
+        assert (await other.log.look()).oldest_change == changes[1]
+
+
+async def test_part_of_the_log_begins_behind_one_id_and_ends_with_another(postgres_url):
+    async with two_stores(postgres_url) as (one, other):
+        for uid in ("alice", "bob", "carol"):
+            await one.users.add(UserRow(uid, uid, created_at=1))
+        sent = [(await one.messages.add(draft(text=text))).message.id for text in "abc"]
+        page = await other.log.read(0, sent[-1])
+        assert [m.before for m in page.messages] == [0, *sent[:2]]
+        first, second, third = (c.change.id for c in page.changes)
+        page = await other.log.read(first, second)
+        assert ([c.change.id for c in page.changes], page.messages) == ([second], [])
+        page = await other.log.read(sent[0], sent[1])
+        assert ([m.row.id for m in page.messages], page.changes) == ([sent[1]], [])
+        assert third < sent[0]
+
+
+async def test_message_is_withheld_from_who_left_before_its_last_edit_and_an_unedited_one_from_nobody(postgres_url):
+    async with two_stores(postgres_url) as (one, other):
+        await one.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
+        for uid in ("bob", "carol", "dave"):
+            await one.members.add(anybody("g", uid), "participant", 1, announcement)
+        plain, edited = [(await one.messages.add(draft(receiver="g", kind="group"))).message.id for _ in range(2)]
+        quoting = (await one.messages.add(draft(receiver="g", kind="group", quoted_id=edited))).message.id
+
+        async def edit(number: int) -> None:
+            new, action = Edited(b'{"data":{"text":"new"}}', 0), draft(receiver="g", kind="group")
+            await one.messages.edit(MessageAct(number, "alice", lambda _: None), 5, lambda _: new, lambda _: action)
+
+        async def withheld() -> dict[int, frozenset[str]]:
+            page = await other.log.read(0, (await other.log.look()).highest)
+            return {m.row.id: m.withheld for m in page.messages if m.row.id in (plain, edited, quoting)}
+
+        await edit(quoting)
+        for uid in ("bob", "carol"):
+            await edit(edited)
+            await one.members.remove(anybody("g", uid), announcement)
+        assert await withheld() == {plain: frozenset(), edited: {"bob"}, quoting: {"bob"}}
+        await one.database.run("DELETE FROM edits")  # as if it had been edited before edits were recorded
+        assert await withheld() == {plain: frozenset(), edited: {"bob", "carol"}, quoting: {"bob", "carol"}}
+
+
+async def test_entries_of_the_change_log_are_read_between_two_numbers(postgres_url):
+    async with two_stores(postgres_url) as (one, other):
+        message_id = (await one.messages.add(draft())).message.id
+        for uid in ("alice", "bob", "carol"):
+            await one.reactions.add(MessageAct(message_id, uid, lambda _: None), "x", 5, 10)
+        first, second, third = [row.number for row in (await other.log.changes(0, 1 << 40))[0]]
+        entries, up_to = await other.log.changes(first, second)
+        assert ([row.number for row in entries], up_to) == ([second], second)
+        assert [row.number for row in (await other.log.changes(second, third))[0]] == [third]
+
+
+async def test_own_change_has_no_end_and_who_joined_right_after_a_change_does_not_receive_it(postgres_url):
+    """A group may have the name of a user: what ends there ends nothing of what concerns the user alone."""
+    async with two_stores(postgres_url) as (one, other):
+        for guid in ("g", "bob"):
+            await one.groups.add(GroupRow(guid, guid, "public", owner="alice", created_at=1))
+        await one.members.add(anybody("bob", "bob"), "participant", 1, announcement)
+        message_id = (await one.messages.add(draft(receiver="g", kind="group"))).message.id
+        await one.blocks.add("bob", ["carol"], 5)
+        own = await other.change_log.newest_number()
+        await one.reactions.add(MessageAct(message_id, "alice", lambda _: None), "x", 5, 10)
+        reaction = await other.change_log.newest_number()
+        await one.members.remove(anybody("bob", "bob"), announcement)
+        assert await other.log.receivers(own, ["bob"]) == [("bob", None)]
+        for uid in ("bob", "carol"):
+            await one.members.add(anybody("g", uid), "participant", 1, announcement)
+        await one.members.remove(anybody("g", "carol"), announcement)
+        after = (await one.members.get("g", "bob")).joined_after_id
+        await one.database.run("UPDATE change_log SET after_id = ? WHERE number = ?", (after, reaction))
+        assert await other.log.receivers(reaction, ["alice", "bob", "carol"]) == [("alice", None)]
+        after = (await one.database.rows("SELECT since_id FROM change_log WHERE uid = 'carol' AND since_id > 0"))[0][0]
+        await one.database.run("UPDATE change_log SET after_id = ? WHERE number = ?", (after, reaction))
+        found = await other.log.receivers(reaction, ["alice", "bob", "carol"])
+        assert sorted(uid for uid, _ in found) == ["alice", "bob"]

@@ -149,3 +149,36 @@ async def test_any_text_can_be_sent_and_searched(postgres_url, hostile):
         assert len(await search_texts(store, hostile)) <= 1
         await store.index.update()
     await store.close()
+
+
+async def words_of_messages(store: PostgresStore) -> list[int]:
+    return [row[0] for row in await store.database.rows("SELECT message_id FROM words ORDER BY message_id")]
+
+
+async def test_places_in_the_index_are_kept_only_for_messages_that_may_still_be_indexed(postgres_url):
+    """An empty place keeps the words of a removed message out of the index. Below what is pruned and indexed it is not needed."""
+    store = await not_indexing(postgres_url)
+    old, emptied, last = [
+        (await store.messages.add(draft(text)._replace(sent_at=at))).message.id
+        for text, at in (("old", 10), ("emptied", 1000), ("last", 10))
+    ]
+    await store.index.update()
+    await store.messages.delete(act(emptied), 5, lambda _: b'{"data":{}}', lambda _: draft("x")._replace(traits=0))
+    action = (await store.database.rows("SELECT max(id) FROM messages"))[0][0]
+    await store.removal.remove_message(await store.messages.get(action))
+    assert await store.index.until() == last
+    assert await store.pruning.remove_messages(100, 9) == 2
+    assert await words_of_messages(store) == [old, emptied, last, action]
+    await store.pruning.end()
+    assert await words_of_messages(store) == [emptied, action]
+    unindexed, newer = [
+        (await store.messages.add(draft(text)._replace(sent_at=at))).message.id
+        for text, at in (("unindexed", 10), ("newer", 1000))
+    ]
+    assert await store.pruning.remove_messages(100, 9) == 1
+    await store.pruning.end()
+    assert await words_of_messages(store) == [emptied, action, unindexed]
+    await store.index.update()
+    await store.pruning.end()
+    assert await words_of_messages(store) == [emptied, newer]
+    await store.close()
