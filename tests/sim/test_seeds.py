@@ -394,6 +394,29 @@ def test_seed_400442_a_server_that_stops_slowly_is_started_again_only_afterwards
 ]}"""))  # fmt: skip
 
 
+def test_seed_500367_a_position_that_was_refused_is_asked_about_again_when_another_copy_is_restored():
+    simulate(Plan.from_json("""{"seed": 500367, "steps": [
+[295.79679, "server", "copy", null],
+[0.09247, "alice-phone", "burst", 19],
+[0.0, "server", "lose", 2],
+[0.01469, "carol-phone", "cut amid", 0],
+[0.03425, "network", "jitter", 0.3],
+[0.0, "server", "lose", 1],
+[3.41361, "alice-desk", "react", null],
+[0.0438, "alice-desk", "kill", null],
+[5.89042, "network", "jitter", 2.0],
+[0.0, "server", "lose", 2],
+[0.0, "bob-phone", "reply", null],
+[1025.0, "carol-phone", "kill", null],
+[215.0, "bob-phone", "say", "carol"],
+[0.03626, "bob-phone", "cut amid", 5],
+[729.0, "alice-phone", "reply", null],
+[0.0, "server", "put back", 5.0],
+[10.0, "alice-phone", "disconnect", null],
+[932.0, "server", "put back", 0.0]
+]}"""))  # fmt: skip
+
+
 def test_error_logged_by_the_sdk_fails_the_run(monkeypatch):
     honest, opened = Connector.open, []
 

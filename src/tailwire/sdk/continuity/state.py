@@ -95,6 +95,11 @@ class CatchUp:
         size: number of messages requested per page.
         pace: seconds per message in the previous page.
         asked_after: the id after which the catch-up continues to read; everything up to it is settled.
+        newest: for each conversation, an id up to which no message above `floor` is missing (`conversations`).
+        places: the conversation of each held message.
+        begin: the lowest of these ids of conversations in which something may be missing; None if all are complete.
+        started: the id after which history is read for a hole. If it is above `floor`, messages between the two may
+            still be missing.
         receipts: the receipts that were handed over: conversation, reader and kind, to the highest message id.
         holes: ids of missing messages, which others named as predecessors; messages that follow them are held.
         quiet: history is read for a hole or without a socket, so no `ReportContinuity` follows.
@@ -102,6 +107,7 @@ class CatchUp:
         spare: how many messages more than the limit are requested, because as many came over the socket meanwhile.
         back: the server's store was replaced or restored: the range of ids to read again from history, reported at
             the end of the catch-up.
+        refused: the position that the server did not recognise, until a page was read; None without one.
         overflowed: more live messages arrived than can be held; the catch-up fetches them from history.
     """
 
@@ -119,6 +125,10 @@ class CatchUp:
     size: int = 20
     pace: float = inf
     asked_after: int = 0
+    newest: dict[str, int] = field(default_factory=dict)
+    places: dict[int, str] = field(default_factory=dict)
+    begin: int | None = None
+    started: int = 0
     receipts: OrderedDict[tuple[str, str, str], int] = field(default_factory=OrderedDict)
     overflowed: bool = False
     holes: set[int] = field(default_factory=set)
@@ -126,3 +136,4 @@ class CatchUp:
     in_full: bool = False
     spare: int = 0
     back: tuple[int, int] | None = None
+    refused: Position | None = None

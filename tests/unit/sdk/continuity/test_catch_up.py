@@ -483,6 +483,26 @@ def test_unknown_position_starts_at_the_latest_message_with_a_gap():
     assert m.position == Position(80, "s", (), 0, "m2")
 
 
+@pytest.mark.parametrize("interrupted", [catch_up.on_disconnected, lambda m: None])
+def test_unknown_position_is_asked_about_again_if_no_page_was_read(interrupted):
+    m = CatchUp(position=Position(142, "s", (), 9, "m1"))
+    catch_up.on_connected(m, "new", "m2")
+    catch_up.on_unknown_position(m, 72)
+    catch_up.on_unknown_position(m, 70)
+    interrupted(m)
+    # An older copy was restored again. Without the mark, everything would be unknown.
+    (fetch,) = catch_up.on_connected(m, "newer", "m3")
+    assert fetch.after_id == 142
+    assert m.position == Position(142, "newer", (), 9, "m1")
+    catch_up.on_unknown_position(m, 60)
+    catch_up.on_page(m, [], whole=True, mark="m3")
+    interrupted(m)
+    (fetch,) = catch_up.on_connected(m, "newer", "m3")
+    assert fetch.after_id == 60
+    unknown = catch_up.ReportContinuity(Continuity(ContinuityKind.UNKNOWN, 0, 60, 142))
+    assert catch_up.on_page(m, [], whole=False) == [unknown, catch_up.ReportGap(60, 142)]
+
+
 def test_server_without_marks_is_recognised_by_its_store():
     m = CatchUp(position=Position(142, "old", (), 0, "m1"))
     assert catch_up.on_connected(m, "new") == [catch_up.FetchLatest()]
