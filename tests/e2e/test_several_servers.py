@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -127,6 +128,43 @@ async def test_paused_server_is_declared_dead_and_continues_when_it_wakes(postgr
         after = await asyncio.to_thread(processes)
         assert (after[0], len(after)) == (before[1], 2)
         assert int(after[1]) > int(before[1])
+    assert several.tracebacks == []
+
+
+async def test_files_are_removed_when_they_are_due_although_the_server_that_cleans_up_was_killed(
+    postgres, postgres_url: str, tmp_path: Path
+):
+    """A file without a reference goes, and so does that of a deleted message; one that a message refers to stays."""
+    database = postgres_url.rpartition("?")[0].rpartition("/")[2]
+    due = {"TAILWIRE_UNUSED_FILES_AFTER": "8", "TAILWIRE_DELETED_FILES_AFTER": "8"}
+    async with SeveralServers(tmp_path, postgres_url, settings=due) as several:
+        first, other = several.servers
+        holder = "SELECT p.name FROM leases l JOIN processes p ON p.id = l.process WHERE l.name = 'cleanup'"
+        assert str(first.pid) in await asyncio.to_thread(postgres.sql, holder, database)
+        uploads = first.data / "uploads"
+        async with backend_client(other, first.api_key) as http:
+            alice = {"onBehalfOf": "alice"}
+
+            async def send(name: str) -> dict[str, Any]:
+                fields = {"receiver": "bob", "receiverType": "user", "type": "file", "data": "{}"}
+                sent = await http.post("/messages", headers=alice, data=fields, files={"f": (name, b"hello")})
+                return sent.json()["data"]
+
+            kept, deleted = await send("kept.txt"), await send("deleted.txt")
+            wanted = {"files": {"f": {"name": "unused.txt", "size": 5}}}
+            form = (await http.post("/files/upload-url", headers=alice, json=wanted)).json()["data"]["f"]
+            fields = form["request"]["body"]
+            assert (
+                await http.post(form["request"]["url"], data=fields, files={"f": ("a", b"hello")})
+            ).status_code == 204
+            await http.delete(f"/messages/{deleted['id']}", headers=alice)
+            assert len(list(uploads.glob("*.txt"))) == 3
+            await first.kill()
+            async with asyncio.timeout(60):
+                while len(list(uploads.glob("*.txt"))) > 1:
+                    await asyncio.sleep(0.1)
+            assert str(other.pid) in await asyncio.to_thread(postgres.sql, holder, database)
+            assert (await http.get(kept["data"]["url"])).content == b"hello"
     assert several.tracebacks == []
 
 

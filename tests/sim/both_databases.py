@@ -18,6 +18,7 @@ from tailwire.server.store.postgres import leases, processes, starts
 from tailwire.server.store.postgres.drafts import CALL_BATCH_SQL
 from tailwire.server.store.postgres.parameters import translate
 from tailwire.testing.simulation.servers_database import SimulatedDatabase
+from tailwire.testing.simulation.servers_push_rows import ROWS
 from tailwire.testing.simulation.servers_queue import TRIGGER, WEBHOOK
 from tailwire.testing.simulation.servers_store import SharedStore
 
@@ -31,10 +32,12 @@ CREATE TABLE simulated_members (uid text PRIMARY KEY);
 CREATE TABLE simulated_changes (number bigserial PRIMARY KEY, key text NOT NULL);
 INSERT INTO webhooks (id, name, url, triggers, retry, enabled, created_at)
 VALUES ('{WEBHOOK}', '', '', '{TRIGGER}', 1, 1, 1);
+{"; ".join(ROWS)};
 """
 RESET = """
 TRUNCATE processes, batches, changes, messages, conversations, participants, deliveries, webhook_states, origin, starts,
-simulated_members, simulated_changes, presence, presence_versions, leases RESTART IDENTITY;
+simulated_members, simulated_changes, presence, presence_versions, leases, notifications RESTART IDENTITY;
+UPDATE push_progress SET message_id = 0, after_uid = '', reaction_id = 0;
 SELECT setval('message_ids', 0, true), setval('process_ids', 1, false);
 """
 OF_STARTS = (starts._BEGIN_START_SQL, starts._STARTS_SQL, starts._STORE_NAME_SQL, translate(starts.KNOWN_START_SQL)[0])

@@ -13,11 +13,15 @@ from planting import Planter
 from sim.fault_seeds import name_of, recorded_seeds, require_found
 from sizes import size
 from tailwire.sdk.continuity import changes as sdk_changes
+from tailwire.server.actions.notifying import Notifier
+from tailwire.server.app.pushing import Push
 from tailwire.server.app.several import ServerCooperation
 from tailwire.server.fanout import change_healing, log, numbers, order
 from tailwire.server.fanout.presence import SharedPresence
 from tailwire.server.ports.log import LoggedChange
+from tailwire.server.ports.push_records import NotificationProgress
 from tailwire.server.ports.world import World
+from tailwire.server.push.lane import Lane as PushLane
 from tailwire.server.store.postgres import failures
 from tailwire.server.store.postgres.lane import Lane
 from tailwire.server.store.postgres.leases import Leases
@@ -234,6 +238,40 @@ def _deliveries_that_others_queue_are_not_sent(patch):
         await self._presence.look(self._store.processes.alive)
 
     patch.setattr(ServerCooperation, "_renewed", renewed)
+
+
+def _every_server_sends_notifications(patch):
+    patch.setattr(Push, "is_mine", lambda self, name: True)
+
+
+def _messages_that_others_store_cause_no_notifications(patch):
+    honest = Notifier.start
+
+    async def start(self):
+        self._polls = False
+        await honest(self)
+
+    patch.setattr(Notifier, "start", start)
+
+
+def _messages_count_as_examined_before_they_are(patch):
+    honest = Notifier._message
+
+    async def message(self, row, progress):
+        await self._store.notifications.store_progress(NotificationProgress(row.id, "", progress.reaction_id))
+        await honest(self, row, progress)
+
+    patch.setattr(Notifier, "_message", message)
+
+
+def _leases_of_notifications_are_looked_at_only_at_the_beginning(patch):
+    honest = PushLane._send_due
+
+    async def send_due(self):
+        self._work._is_mine = lambda: True
+        return await honest(self)
+
+    patch.setattr(PushLane, "_send_due", send_due)
 
 
 def _users_of_dead_servers_stay_online(patch):

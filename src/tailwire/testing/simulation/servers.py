@@ -1,9 +1,9 @@
 """Several servers over one database on virtual time: the real code with which they cooperate, on models of the rest.
 
 Each server runs its real log, healing of changes and hub, its real lane to the database with its lease, and the code
-that agrees with the other servers on who is online and which of them sends to a webhook. Each client runs its
-real continuity machine. Database and broker are models, so this shows nothing about SQL or the protocol of a broker;
-the tests on real servers do.
+that agrees with the other servers on who is online, and on which of them sends to a webhook and to devices. Each client
+runs its real continuity machine. Database and broker are models, so this shows nothing about SQL or the protocol of a
+broker; the tests on real servers do.
 """
 
 from __future__ import annotations
@@ -24,13 +24,12 @@ from tailwire.testing.simulation.servers_judge import judge, judge_leases
 from tailwire.testing.simulation.servers_observed import BrokenPromise, Observations
 from tailwire.testing.simulation.servers_phone import Phone
 from tailwire.testing.simulation.servers_socket import Socket
-from tailwire.testing.simulation.servers_store import GUID, SharedStore
+from tailwire.testing.simulation.servers_store import GUID, USERS, SharedStore
 from tailwire.testing.virtual.loop import virtual_run
 from tailwire.testing.virtual.stopping import StoppingLoop
 
 __all__ = ["BrokenPromise", "MakeDatabase", "ServersRun", "play"]
 
-USERS = ("ann", "ben", "cleo")
 GUESTS = ("dora", "emil")
 """Users who come and go, and receive nothing."""
 STEPS_PER_RUN = 70
@@ -65,6 +64,7 @@ class ServersRun:
 
     def __init__(self, seed: int, count: int = 0, database: MakeDatabase = SimulatedDatabase) -> None:
         self.chance = random.Random(seed)
+        self._push_chance = random.Random(f"push {seed}")
         self._count = self.chance.choice((2, 3)) if count == 0 else count
         self.store = SharedStore(self.chance)
         self.bus = Bus(self.chance, carries_messages=self.chance.random() < 0.5)
@@ -111,7 +111,9 @@ class ServersRun:
     async def _start_server(self) -> None:
         self.store.fails = False  # without the store no server starts
         while True:
-            server = SimulatedServer(self._started, self.store, self.database, self.bus, self.observed)
+            server = SimulatedServer(
+                self._started, self.store, self.database, self.bus, self.observed, self._push_chance
+            )
             self._started += 1
             try:
                 await self._loop.create_task(server.start(), context=server.context)
@@ -274,5 +276,6 @@ def play(seed: int, count: int = 0, database: MakeDatabase = SimulatedDatabase) 
     """
     several = ServersRun(seed, count, database)
     virtual_run(several.play(), StoppingLoop)
-    happened = several.trace, several.observed.acknowledged, several.observed.posts
+    observed = several.observed
+    happened = several.trace, observed.acknowledged, observed.posts, observed.push_posts
     return hashlib.sha256(repr(happened).encode()).hexdigest()[:16]

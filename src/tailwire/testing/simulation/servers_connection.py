@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import Context
 from typing import Any
 
@@ -64,6 +64,7 @@ class Gate:
         """
         await asyncio.sleep(self.chance.choice(DELAYS_SECONDS))
         if self.fails() or self.dead():
+            self.failures.append(asyncio.get_running_loop().time())
             raise ConnectionRefusedError("the simulated database does not answer")
         return SimulatedConnection(self)
 
@@ -77,6 +78,13 @@ class SimulatedConnection:
 
     async def fetch(self, text: str, *values: Any, timeout: float | None = None) -> list[Any]:
         """Return the rows of a statement."""
+        return await self._ask([(text, values)], timeout)
+
+    async def executemany(self, text: str, calls: Sequence[Sequence[Any]], *, timeout: float | None = None) -> None:
+        """Execute a statement with each of the values, in one transaction."""
+        await self._ask([(text, tuple(values)) for values in calls], timeout)
+
+    async def _ask(self, statements: list[tuple[str, tuple[Any, ...]]], timeout: float | None) -> list[Any]:
         if self._closed:
             raise asyncpg.InterfaceError("the connection is closed")
         gate, loop = self._gate, asyncio.get_running_loop()
@@ -84,7 +92,7 @@ class SimulatedConnection:
         fate = 1.0 if gate.database.calm else gate.chance.random()
         there = gate.chance.choice(LATE_SECONDS if fate < 0.004 else DELAYS_SECONDS)
         if not gate.dead():
-            loop.call_later(there, self._arrive, answer, text, values, fate, context=NOBODY)
+            loop.call_later(there, self._arrive, answer, statements, fate, context=NOBODY)
         try:
             async with asyncio.timeout(timeout):
                 return await answer
@@ -92,16 +100,19 @@ class SimulatedConnection:
             gate.failures.append(loop.time())
             raise
 
-    def _arrive(self, answer: asyncio.Future[list[Any]], text: str, values: tuple[Any, ...], fate: float) -> None:
+    def _arrive(
+        self, answer: asyncio.Future[list[Any]], statements: list[tuple[str, tuple[Any, ...]]], fate: float
+    ) -> None:
         gate = self._gate
-        found: list[Any] | Exception
+        found: list[Any] | Exception = []
         if gate.fails() or 0.01 < fate < 0.015:
             found = ConnectionResetError("the connection was lost before the statement arrived")
-        elif 0.025 <= fate < 0.03 and _writes(text):
+        elif 0.025 <= fate < 0.03 and _writes(statements[0][0]):
             found = asyncpg.DeadlockDetectedError("the statement waited for one that waited for it")
         else:
             try:
-                found = gate.database.execute(gate.number, text, values)
+                for text, values in statements:
+                    found = gate.database.execute(gate.number, text, values)
             except asyncpg.PostgresError as e:
                 found = e
             except Exception as e:  # noqa: BLE001 - whatever it is, the run has failed

@@ -22,6 +22,7 @@ from tailwire.server.store.postgres.drafts import CALL_BATCH_SQL
 from tailwire.server.store.postgres.failures import DECLARED_DEAD
 from tailwire.server.store.postgres.parameters import translate
 from tailwire.server.store.postgres.unit import _INVALIDATE_WITH_MESSAGE_SQL, to_positional
+from tailwire.server.store.sql import notifications
 from tailwire.testing.simulation.servers_queue import WebhookQueue
 from tailwire.testing.simulation.servers_store import SharedStore
 from tailwire.testing.virtual.world import EPOCH
@@ -83,7 +84,7 @@ class SimulatedDatabase:
         processes, leases, presence: the tables; `presence` contains whether a user is away, by uid and process.
         commits: the batches that were executed.
         declared_dead: the time at which each process was declared dead.
-        queue: the webhooks and their deliveries.
+        queue: the webhooks and their deliveries, and the push notifications.
         calm: whether no statement and no answer is lost or late.
         executed: called with the number of a server after each of its statements.
         announce: called with the record of each commit and the server that made it, as the database announces it.
@@ -120,6 +121,8 @@ class SimulatedDatabase:
             (presence._STORE_PRESENCE_SQL, self._store_presence),
             (presence._VERSIONS_SQL, lambda: list(self._versions.items())),
             (presence._USERS_OF_PROCESS_SQL, self._roll),
+            (notifications.NEWEST_ID_SQL, lambda: [(max(store.bodies(), default=0),)]),
+            (notifications.MESSAGES_SQL, lambda after, up_to, most: store.rows(after, up_to)[:most]),
         ):
             text, names = translate(sql)
             self._statements[text] = names, call

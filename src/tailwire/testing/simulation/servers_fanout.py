@@ -6,6 +6,7 @@ All its code runs in its context, so that the loop can stop, continue and kill i
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable, Coroutine
 from contextvars import copy_context
 from functools import partial
@@ -52,6 +53,7 @@ class SimulatedServer:
 
     Args:
         observed: records what the server does, for the judge.
+        push_chance: the chances of push notifications.
 
     Attributes:
         sockets: the registered sockets.
@@ -61,8 +63,9 @@ class SimulatedServer:
     """
 
     def __init__(
-        self, number: int, store: SharedStore, database: SimulatedDatabase, bus: Bus, observed: Observations
-    ) -> None:
+        self, number: int, store: SharedStore, database: SimulatedDatabase, bus: Bus, observed: Observations,
+        push_chance: random.Random,
+    ) -> None:  # fmt: skip
         self.number = number
         self.process = f"server {number}"
         self.dead = self.leaving = False
@@ -73,12 +76,19 @@ class SimulatedServer:
         self._tasks: set[asyncio.Task[Any]] = set()
         self.context = copy_context()
         self.context.run(current_process.set, self.process)
-        self.context.run(self._make, store, database, bus)
+        self.context.run(self._make, store, database, bus, push_chance)
 
-    def _make(self, store: SharedStore, database: SimulatedDatabase, bus: Bus) -> None:
+    def _make(self, store: SharedStore, database: SimulatedDatabase, bus: Bus, push_chance: random.Random) -> None:
         loop, metrics = asyncio.get_running_loop(), Metrics()
         self.parts = Parts(
-            self.number, database, self._chance, lambda: store.fails, lambda: self.dead, self._observed, metrics
+            self.number,
+            database,
+            self._chance,
+            lambda: store.fails,
+            lambda: self.dead,
+            self._observed,
+            metrics,
+            push_chance,
         )
         self.remote = SimulatedRemote(bus, self.number, self.context)
         self.log = MessageLog(self.remote, store, self.parts.store.feed, metrics, loop)
@@ -177,6 +187,7 @@ class SimulatedServer:
         if ended is not None:
             return
         self.parts.store.webhooks.report_queued(events)
+        self.parts.push.schedule(number)
         self._observed.acknowledge(tag, number)
         if unit is not None and joins:
             self.log.publish(user_subject(joins), MembershipChange(GUID, joined=True, id=number))

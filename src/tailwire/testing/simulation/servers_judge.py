@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tailwire.server.app.several import CLEANUP_LEASE, WEBHOOK_LEASE
-from tailwire.testing.simulation.servers_observed import BrokenPromise, Outcome, Post
+from tailwire.testing.simulation.servers_observed import BrokenPromise, Outcome, Post, PushPost
+from tailwire.testing.simulation.servers_push import LEASES as PUSH_LEASES
 from tailwire.testing.simulation.servers_queue import WEBHOOK
+from tailwire.testing.simulation.servers_store import USERS
 
 if TYPE_CHECKING:
     from tailwire.testing.simulation.servers import ServersRun
 
-LEASES = (CLEANUP_LEASE, WEBHOOK_LEASE + WEBHOOK)
+LEASES = (CLEANUP_LEASE, WEBHOOK_LEASE + WEBHOOK, *PUSH_LEASES)
 
 
 def judge(run: ServersRun) -> None:
@@ -33,6 +35,7 @@ def judge(run: ServersRun) -> None:
     _judge_processes(run)
     _judge_presence(run)
     _judge_deliveries(run)
+    _judge_pushes(run)
 
 
 def judge_leases(run: ServersRun) -> None:
@@ -121,6 +124,25 @@ def _judge_deliveries(run: ServersRun) -> None:
         raise BrokenPromise(
             f"messages {sorted(set(run.store.bodies()) ^ set(reported))} are not reported, or do not exist"
         )
+
+
+def _judge_pushes(run: ServersRun) -> None:
+    posts, dead = run.observed.push_posts, run.database.declared_dead
+    wanted = [n for uid in USERS for n in run.store.visible(uid) if run.store.is_direct(n)]
+    if {post.message for post in posts} != set(wanted):
+        missing = sorted(set(wanted) - {post.message for post in posts})
+        raise BrokenPromise(f"nobody was notified of messages {missing}, or of others that they do not receive")
+    sent: dict[int, PushPost] = {}
+    for post in posts:
+        earlier = sent.setdefault(post.message, post)
+        if earlier is post:
+            continue
+        if earlier.process in dead and dead[earlier.process] <= post.at:
+            continue  # nobody else knows whether it was sent
+        if not earlier.answered and earlier.process in run.left:
+            continue
+        if not any(earlier.at <= at <= post.at for at in earlier.failures):
+            raise BrokenPromise(f"a user is notified of message {post.message} twice: {earlier}, {post}")
 
 
 def _changes_of(run: ServersRun, uid: str, after: int) -> list[int]:

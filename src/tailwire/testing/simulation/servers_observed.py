@@ -9,6 +9,7 @@ from enum import Enum
 
 import msgspec
 
+from tailwire.server.app.pushing import PUSH_LEASE
 from tailwire.server.app.several import WEBHOOK_LEASE
 from tailwire.server.ports.webhook_records import DeliveryRow
 from tailwire.testing.simulation.servers_connection import Gate
@@ -46,12 +47,29 @@ class Post:
     outcome: Outcome = Outcome.UNKNOWN
 
 
+@dataclass(slots=True)
+class PushPost:
+    """A push notification on its way to its device; see `Post`.
+
+    Attributes:
+        answered: whether its sender knows that the service has taken it.
+    """
+
+    notification: int
+    process: int
+    at: float
+    failures: list[float] = field(repr=False)
+    message: int
+    answered: bool = False
+
+
 class Observations:
     """The record of a run, for the judge.
 
     Attributes:
         acknowledged: the id with which each send was acknowledged, by the tag in its body.
         posts: what was sent to the webhook, in order.
+        push_posts: the push notifications that were sent, in order.
         failures: the exceptions of the servers' tasks.
         refuses_until: the time until which the receiver of the webhook refuses deliveries.
     """
@@ -60,6 +78,7 @@ class Observations:
         self._tags = itertools.count(1)
         self.acknowledged: dict[int, int] = {}
         self.posts: list[Post] = []
+        self.push_posts: list[PushPost] = []
         self.failures: list[BaseException] = []
         self.refuses_until = 0.0
 
@@ -85,3 +104,16 @@ class Observations:
         message = int(msgspec.json.decode(row.body)["message"]["id"])
         self.posts.append(Post(row.id, process, asyncio.get_running_loop().time(), gate.failures, message))
         return self.posts[-1]
+
+    def pushing(self, gate: Gate, process: int, notification: int, message: int) -> PushPost:
+        """Record that a server sends a push notification; the server must hold the lease of the provider now."""
+        holder = gate.database.leases.get(PUSH_LEASE + "web")
+        if holder != process:
+            self.failures.append(
+                BrokenPromise(
+                    f"process {process} sends notification {notification}, and process {holder} has the lease for it"
+                )
+            )
+        post = PushPost(notification, process, asyncio.get_running_loop().time(), gate.failures, message)
+        self.push_posts.append(post)
+        return post

@@ -28,6 +28,7 @@ from tailwire.server.webhooks.sender import WebhookSender
 from tailwire.testing.simulation.servers_connection import Gate
 from tailwire.testing.simulation.servers_database import SimulatedDatabase
 from tailwire.testing.simulation.servers_observed import Observations, Outcome
+from tailwire.testing.simulation.servers_push import SimulatedPush
 from tailwire.testing.virtual.world import VirtualServerWorld
 
 CLOCK_ERRORS_SECONDS = (0.0, 0.0, 0.4, 300.0, -3600.0)
@@ -84,16 +85,17 @@ async def _nothing(*_: object) -> None: ...
 
 
 class Parts:
-    """The lane, the leases, the presence and the webhooks of one server.
+    """The lane, the leases, the presence, the webhooks and the push notifications of one server.
 
     Args:
         fails: returns whether the database does not answer.
         dead: returns whether the server was killed.
+        push_chance: the chances of its push notifications.
     """
 
     def __init__(
         self, number: int, database: SimulatedDatabase, chance: random.Random, fails: Callable[[], bool],
-        dead: Callable[[], bool], observed: Observations, metrics: Metrics,
+        dead: Callable[[], bool], observed: Observations, metrics: Metrics, push_chance: random.Random,
     ) -> None:  # fmt: skip
         self.gate = Gate(number, database, chance, fails, dead, observed.failures.append)
         self.world = ServerClock(number)
@@ -104,6 +106,10 @@ class Parts:
         retries = RetryPolicy(86_400.0, LONGEST_GAP_SECONDS)
         self.webhooks = WebhookSender(cast(Any, self.store), self.world, metrics, poster, retries)
         self.store.webhooks.on_queued(self.webhooks.wake)
+        self.simulated_push = SimulatedPush(
+            number, database, push_chance, fails, dead, observed, self.store, self.world, metrics
+        )
+        self.push = self.simulated_push.push
 
     def join(self, hub: Hub, log: MessageLog) -> None:
         """Connect these parts with the fan-out."""
@@ -114,11 +120,10 @@ class Parts:
         self.presence = presence
         users = SimpleNamespace(users=SimpleNamespace(store_last_online=_nothing))
         self.notices = Notices(users, self.is_online, self.world, presence)
-        push = SimpleNamespace(leases=[], holds=lambda name: True, wake=lambda: None)
         cleanup = SimpleNamespace(is_mine=lambda: True, wake=lambda: None)
         uploads = SimpleNamespace(remove_incomplete=_nothing)
         self.several = ServerCooperation(
-            Settings(), store, hub, presence, self.notices, self.webhooks, push, cast(Any, cleanup),
+            Settings(), store, hub, presence, self.notices, self.webhooks, self.push, cast(Any, cleanup),
             cast(Any, uploads), [],
         )  # fmt: skip
         self._hub = hub
@@ -144,9 +149,10 @@ class Parts:
         await self.several.start()
         self.store.upkeep.cleans = lambda: False  # nothing becomes old here
         self.webhooks.wake()
+        await self.push.start()
 
     async def close(self, log: MessageLog) -> None:
         """Shut down gracefully, as a real server does."""
         await self.several.close()
         gateway = SimpleNamespace(close=_nothing)
-        await shut_down(cast(Any, gateway), self.webhooks, [], cast(Any, self.store), log)
+        await shut_down(cast(Any, gateway), self.webhooks, [self.simulated_push.close], cast(Any, self.store), log)

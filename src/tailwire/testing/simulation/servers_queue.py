@@ -16,6 +16,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateTable
 
 from tailwire.server.store.sql.upkeep_tables import deliveries, webhook_states, webhooks
+from tailwire.testing.simulation import servers_push_rows
 
 WEBHOOK = "hook"
 TRIGGER = "message_sent"
@@ -41,12 +42,13 @@ def _named(statement: str) -> str:
 
 
 class WebhookQueue:
-    """One webhook, and its deliveries."""
+    """One webhook, and its deliveries; and the push notifications, in the same database."""
 
     def __init__(self) -> None:
         self._db = sqlite3.connect(":memory:", isolation_level=None)
         for table in _tables():
             self._db.execute(table)
+        servers_push_rows.add_tables(self._db)
         self._db.execute(
             "INSERT INTO webhooks (id, name, url, triggers, retry, enabled, created_at) VALUES (?, '', '', ?, 1, 1, 1)",
             (WEBHOOK, TRIGGER),
@@ -54,7 +56,7 @@ class WebhookQueue:
 
     def execute(self, text: str, values: Sequence[Any]) -> list[Any]:
         """Run a statement, and return its rows."""
-        return self._db.execute(_numbered(text), values).fetchall()
+        return servers_push_rows.execute(self._db, _numbered(text), values)
 
     def step(self, kind: str, statement: str, values: Mapping[str, Any]) -> Any:
         """Execute a step of a unit. Return whether its condition holds, its rows, or the number of changed rows."""

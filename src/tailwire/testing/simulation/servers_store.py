@@ -18,6 +18,7 @@ from tailwire.server.ports.refusal import Refused
 
 SYSTEM = "system"
 GUID = "g"
+USERS = ("ann", "ben", "cleo")
 ROWS_PER_PAGE = 5
 MAX_CHANGES = 4
 READ_SECONDS = (0.0005, 0.001, 0.01)
@@ -107,6 +108,14 @@ class SharedStore:
         row = ChangeRow(self._number, newest, subject, what, SYSTEM, "", to_uid, 1, "", 1)
         self.entries[self._number] = row
         return row
+
+    def is_direct(self, number: int) -> bool:
+        """Return whether a message is to one user."""
+        return self._messages[number].row.receiver_type == "user"
+
+    def rows(self, after: int, up_to: int) -> list[MessageRow]:
+        """Return the messages after an id, by their ids."""
+        return [message.row for number, message in sorted(self._messages.items()) if after < number <= up_to]
 
     def bodies(self) -> dict[int, bytes]:
         """Return the bodies of all messages, by id."""

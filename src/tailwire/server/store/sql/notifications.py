@@ -24,6 +24,8 @@ MAX_COUNTED_NOTIFICATIONS = 100_000
 _COLUMNS = ", ".join(NotificationRow._fields)
 _N_COLUMNS = ", ".join(f"n.{name}" for name in NotificationRow._fields)
 _MESSAGE_COLUMNS = ", ".join(column.name for column in MESSAGE_COLUMNS)
+NEWEST_ID_SQL = "SELECT coalesce(max(id), 0) FROM messages"
+MESSAGES_SQL = f"SELECT {_MESSAGE_COLUMNS} FROM messages WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"
 _WAITING_CONDITION = "sent_at IS NULL AND failed_at IS NULL"
 # The facts about receivers. `{who}` is a table with the column uid.
 _RECEIVERS_SQL = """SELECT who.uid,
@@ -54,7 +56,7 @@ class NotificationRows:
     # What is to be notified.
 
     async def newest_id(self) -> int:
-        row = await self._db.first_row("SELECT coalesce(max(id), 0) FROM messages")
+        row = await self._db.first_row(NEWEST_ID_SQL)
         return int(row[0])
 
     async def progress(self) -> NotificationProgress:
@@ -69,8 +71,7 @@ class NotificationRows:
         )
 
     async def messages(self, after: int, up_to: int, limit: int) -> list[MessageRow]:
-        sql = f"SELECT {_MESSAGE_COLUMNS} FROM messages WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"
-        return [MessageRow._make(row) for row in await self._db.rows(sql, (after, up_to, limit))]
+        return [MessageRow._make(row) for row in await self._db.rows(MESSAGES_SQL, (after, up_to, limit))]
 
     async def reactions(self, after: int, limit: int) -> list[ReactionSeen]:
         sql = "SELECT id, message_id, reaction, uid, reacted_at FROM reactions WHERE id > ? ORDER BY id LIMIT ?"
