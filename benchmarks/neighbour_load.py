@@ -306,9 +306,11 @@ class Scene:
         return next_request
 
     def passwords(self, uids: list[str], guid: str, prefix: str) -> Callable[[], bytes]:
-        """Return a function that returns the next request that hashes a password: a guess, or a new group.
+        """Return a function that returns the next request for which the server hashes a password.
 
         Args:
+            uids: the users who guess the password of a group, or create one with a password, in turn.
+            guid: the group whose password they guess.
             prefix: the prefix of the new groups' guids.
         """
         chance, numbers, tokens = random.Random(1), itertools.count(), [self.api.login(uid)[0] for uid in uids]

@@ -1,7 +1,7 @@
-"""Check that what the text refers to exists: sentences of the specification, pages, exceptions, arguments, attributes.
+"""Check that what the text refers to exists: sentences of the specification, pages, exceptions, error codes, arguments.
 
 Ids (`C14`) count where they occur in docstrings, comments and `spec` marks; pages (`docs/bots.md`) there and in pages;
-the rest in the sections `Raises`, `Args` and `Attributes` of docstrings. Arguments restrict the check to some folders
+error codes in docstrings of the source; the rest in the sections `Raises`, `Args` and `Attributes` of docstrings. Arguments restrict the check to some folders
 or files.
 """
 
@@ -21,6 +21,7 @@ import spec_coverage
 ROOT = check_words.ROOT
 _ID = re.compile(r"(?<![\w/.`#-])([SCTIK]\d{1,2})\b(?![.\w%])")
 _PAGE = re.compile(r"(?<![\w/:.*{-])((?:\.\./)*(?:[\w-]+/)*[\w-]+\.md)\b(?!\]\()")
+_CODE = re.compile(r"\b(?:AUTH_)?ERR(?:OR)?_[A-Z0-9_]+\b")
 _ENTRY = re.compile(r"^ {4}([*A-Za-z_][\w.]*(?:, [*A-Za-z_][\w.]*)*):", re.MULTILINE)
 
 
@@ -107,6 +108,29 @@ def missing_exceptions(path: Path) -> Iterator[tuple[int, str]]:
                     yield node.body[0].lineno, name
 
 
+@functools.cache
+def codes_of(folder: Path) -> set[str]:
+    """Return the error codes that the code of a folder has as texts or names."""
+    found: set[str] = set()
+    for path in folder.rglob("*.py"):
+        for node in check_words.nodes(path.read_text(encoding="utf-8")):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and _CODE.fullmatch(node.value):
+                found.add(node.value)
+            elif isinstance(node, ast.Name | ast.Attribute):
+                found.add(node.id if isinstance(node, ast.Name) else node.attr)
+    return found
+
+
+def missing_codes(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the error codes in the docstrings of a module of the source that nothing there raises, with line numbers."""
+    if path.relative_to(ROOT).parts[0] != "src":
+        return
+    for node in check_words.nodes(path.read_text(encoding="utf-8")):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            for code in sorted({*_CODE.findall(ast.get_docstring(node) or "")} - codes_of(ROOT / "src")):
+                yield node.body[0].lineno, code
+
+
 def missing_pages(path: Path, line: str) -> list[str]:
     """Return the pages that a line names and that do not exist, seen from the root or from the file."""
     if "://" in line:
@@ -126,6 +150,7 @@ def problems(path: Path, known: set[str]) -> list[str]:
             found += [(number, f"{name}:{number}: the specification has no {one}") for one in unknown]
     if path.suffix == ".py":
         found += [(n, f"{name}:{n}: there is no exception {one}") for n, one in missing_exceptions(path)]
+        found += [(n, f"{name}:{n}: there is no error code {one}") for n, one in missing_codes(path)]
         found += [(n, f"{name}:{n}: {problem}") for n, problem in missing_names(path)]
     return [text for _, text in sorted(found)]
 

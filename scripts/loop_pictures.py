@@ -98,7 +98,7 @@ async def textual_chat(folder: Path, saved: Saved) -> None:
 
 
 async def web(name: str, folder: Path, saved: Saved, environment: dict[str, str], opened: Callable[..., Any]) -> None:
-    """Draw an example that is a web app."""
+    """Take a picture of an example that is a web app; `opened` opens its page and logs in."""
     async with scene(folder) as (server, line, browser):
         example = WebExample(f"{name}.py", folder, server, line.url, **environment)
         try:

@@ -115,27 +115,45 @@ async def test_nothing_refers_to_removed_messages(open_store):
     await store.close()
 
 
-async def test_conversations_and_threads_are_consistent_after_pruning(open_store):
+async def test_conversation_names_its_newest_remaining_message(open_store):
     store, _, new = await filled(open_store)
-    reply = await say(
-        store, "late reply", NEW, sender="bob", receiver="alice", parent_id=(await ids(store, "messages", "id"))[1]
-    )
+    last = await say(store, "late", NEW, sender="bob", receiver="alice")
     await pruned(store)
     found, _ = await store.conversations.find(ConversationFilter("bob", limit=10))
-    assert {row.conversation_id: row.last_message_id for row in found} == {PAIR: reply, TEAM: new}
-    assert (await store.messages.get(reply)).parent_id  # a younger reply stays, without its parent
-    # Without messages, a conversation goes on with the next one.
+    assert {row.conversation_id: row.last_message_id for row in found} == {PAIR: last, TEAM: new}
+    await store.close()
+
+
+async def test_reply_outlives_its_pruned_parent(open_store):
+    store, old, _ = await filled(open_store)
+    parent = (await ids(store, "messages", "id"))[1]
+    assert parent <= old
+    reply = await say(store, "late reply", NEW, sender="bob", receiver="alice", parent_id=parent)
+    await pruned(store)
+    assert await store.messages.get(parent) is None
+    assert (await store.messages.get(reply)).parent_id == parent
+    await store.close()
+
+
+async def test_emptied_conversation_continues_with_the_next_message(open_store):
+    store, _, _ = await filled(open_store)
     assert await pruned(store, NEW) > 4
+    assert await ids(store, "receipts", "up_to") == []
     assert (await store.conversations.find(ConversationFilter("bob", limit=10)))[1] == 2
     again = await store.messages.add(draft("again", NEW + 1))
     assert again.before == 0
     assert await texts(store, "bob") == ["again"]
-    assert await ids(store, "receipts", "up_to") == []
-    # The id of a removed message is not given out again.
+    await store.close()
+
+
+async def test_id_of_a_pruned_message_is_not_given_out_again_after_a_restart(open_store):
+    store, _, _ = await filled(open_store)
+    newest = await say(store, "newest", NEW, sender="bob", receiver="alice")
     await pruned(store, NEW + 1)
+    assert await ids(store, "messages", "id") == []
     await store.close()
     store = await open_store()
-    assert await say(store, "later", NEW + 2) > again.message.id
+    assert await say(store, "later", NEW + 2) > newest
     await store.close()
 
 

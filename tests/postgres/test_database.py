@@ -62,7 +62,7 @@ async def test_read_beyond_the_deadline_is_refused_with_advice_and_the_connectio
     await database.close()
 
 
-async def test_read_without_any_answer_is_not_the_fault_of_the_request(
+async def test_read_that_the_database_never_answers_is_refused_as_unavailable(
     postgres: PostgresServer, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ):
     """The line to the database holds everything, without cutting the connection: clients should try again."""

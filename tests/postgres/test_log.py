@@ -131,7 +131,7 @@ async def test_banned_user_who_was_not_a_member_is_logged_as_such(postgres_url):
         assert [c.holds for c in page.changes if c.change[1:] == ("member", "g/bob")] == [False]
 
 
-async def test_member_of_a_removed_group_was_a_member_until_its_removal(postgres_url):
+async def test_log_still_says_that_a_member_joined_a_group_that_was_removed_since(postgres_url):
     async with two_stores(postgres_url) as (one, other):
         await one.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
         joined = await one.members.add(anybody("g", "bob"), "participant", 1, announcement)

@@ -1,4 +1,4 @@
-"""Leases of processes, and old records."""
+"""Leases, clocks and keys of processes, and the removal of old records."""
 
 from __future__ import annotations
 

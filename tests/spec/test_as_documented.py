@@ -113,30 +113,49 @@ async def test_messages_carry_the_conversation_id_of_the_receiver(stage):
         assert "conversationId" not in sent["data"]["entities"]["sender"]["entity"]
 
 
-@pytest.mark.sqlite
-async def test_webhooks_receive_scope_and_connection_changes(stage):
-    events_made = []
+async def test_invalid_url_of_a_webhook_is_refused_by_its_field(stage):
     async with Rest(stage) as rest:
         error = await rest.refused("ERR_BAD_REQUEST", "POST", "/webhooks", json={"name": "W", "webhookUrl": "x"})
         assert [*error["details"]] == ["webhookUrl"]
-        triggers = ["group_member_scope_changed", "user_connection_status_changed"]
-        body = {"name": "W", "webhookUrl": "http://hooks.test/w", "triggers": triggers}
-        await rest("POST", "/webhooks", json=body)
-        store = stage.server.parts.store
-        enqueue = store.webhooks.enqueue
-        store.webhooks.enqueue = lambda c, events, row: (events_made.extend(events), enqueue(c, events, row))
+
+
+async def queued_for_a_webhook(stage, rest: Rest, trigger: str) -> list[dict]:
+    """Create a webhook. Return a list to which the data of its events are appended when they are queued."""
+    body = {"name": "W", "webhookUrl": "http://hooks.test/w", "triggers": [trigger]}
+    await rest("POST", "/webhooks", json=body)
+    queued: list[dict] = []
+    webhooks = stage.server.parts.store.webhooks
+    enqueue = webhooks.enqueue
+
+    def recorded(c, events, row):
+        queued.extend(json.loads(event.data) for event in events if event.trigger == trigger)
+        enqueue(c, events, row)
+
+    webhooks.enqueue = recorded
+    return queued
+
+
+@pytest.mark.sqlite
+async def test_change_of_a_scope_is_queued_for_webhooks_with_the_old_and_the_new_one(stage):
+    async with Rest(stage) as rest:
+        queued = await queued_for_a_webhook(stage, rest, "group_member_scope_changed")
         await rest("POST", "/groups", behalf="alice", json={"guid": "g", "name": "G", "type": "public"})
         await rest("POST", "/groups/g/members", json={"participants": ["bob"]})
         await rest("PUT", "/groups/g/members/bob", behalf="alice", json={"scope": "moderator"})
+    (change,) = queued
+    assert {*change} == {"group", "members", "by"}
+    member = change["members"]["bob"]
+    assert (member["uid"], member["scope"], member["oldScope"]) == ("bob", "moderator", "participant")
+
+
+@pytest.mark.sqlite
+async def test_begin_and_end_of_a_connection_are_queued_for_webhooks_with_its_platform(stage):
+    async with Rest(stage) as rest:
+        queued = await queued_for_a_webhook(stage, rest, "user_connection_status_changed")
         bob = await stage.enter("bob")
         await bob.chat.logout()
         await stage.pass_time(60)
-    by_trigger = [(event.trigger, json.loads(event.data)) for event in events_made if event.trigger in triggers]
-    (scope,) = [data for trigger, data in by_trigger if trigger == "group_member_scope_changed"]
-    assert {*scope} == {"group", "members", "by"}
-    member = scope["members"]["bob"]
-    assert (member["uid"], member["scope"], member["oldScope"]) == ("bob", "moderator", "participant")
-    connections = [d["currentConnection"] for t, d in by_trigger if t == "user_connection_status_changed"]
+    connections = [data["currentConnection"] for data in queued]
     assert [(c["action"], c["platform"]) for c in connections] == [("connected", "python"), ("disconnected", "python")]
 
 

@@ -613,9 +613,9 @@ async def test_number_of_reasons_is_limited(stage: Stage):
     await alice.connected()
 
 
-async def test_source_of_an_unknown_state_is_refused_and_changes_nothing(stage: Stage):
+async def test_unknown_app_state_is_refused_and_changes_nothing(stage: Stage):
     alice = await stage.enter("alice")
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="asleep"):
         alice.chat.set_app_state("asleep", reason="sleep")
     await stage.pass_time(60)
     assert alice.status is CONNECTED

@@ -209,3 +209,13 @@ def test_undocumented_arguments_and_errors_are_found(tmp_path):
         "count": ["shop.count: `CometChatException: the keeper` names no code"],
         "close": [],
     }
+
+
+def test_error_codes_that_nothing_raises_are_found_in_docstrings(tmp_path, monkeypatch):
+    (tmp_path / "src").mkdir()
+    text = (
+        'def f():\n    """Raises ERR_UNKNOWN, ERR_KNOWN or AUTH_ERR_KNOWN."""\n'
+        '    raise Refused("ERR_KNOWN", code=AUTH_ERR_KNOWN)\n'
+    )
+    path = write_file(tmp_path, monkeypatch, text, "src/module.py")
+    assert check_references.problems(path, set()) == ["src/module.py:2: there is no error code ERR_UNKNOWN"]

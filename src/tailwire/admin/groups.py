@@ -116,7 +116,7 @@ class Groups:
             owner: uid of the member.
 
         Raises:
-            CometChatException: `ERR_GUID_NOT_FOUND`; `ERR_GROUP_NOT_JOINED` if the user is not a member.
+            CometChatException: `ERR_GUID_NOT_FOUND`; `ERR_NOT_A_MEMBER` if the user is not a member.
         """
         await self._requester.ask("PATCH", f"{_path(guid)}/owner", body={"owner": owner})
 
@@ -185,7 +185,7 @@ class Groups:
             uid: the uid of the member.
 
         Raises:
-            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_GROUP_NOT_JOINED`.
+            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`; `ERR_GROUP_NO_CLEARANCE` for the owner.
         """
         await self._requester.ask("DELETE", f"{_path(guid)}/members/{quoted(uid)}")
 
@@ -197,7 +197,8 @@ class Groups:
             uid: the uid of the user.
 
         Raises:
-            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_UID_NOT_FOUND`.
+            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_UID_NOT_FOUND`, `ERR_ALREADY_BANNED`;
+                `ERR_GROUP_NO_CLEARANCE` for the owner.
         """
         await self._requester.ask("POST", f"{_path(guid)}/bannedusers/{quoted(uid)}")
 
@@ -209,7 +210,7 @@ class Groups:
             uid: the uid of the banned user.
 
         Raises:
-            CometChatException: `ERR_GUID_NOT_FOUND`.
+            CometChatException: `ERR_GUID_NOT_FOUND`; `ERR_NOT_A_BANNED_USER` if the user is not banned.
         """
         await self._requester.ask("DELETE", f"{_path(guid)}/bannedusers/{quoted(uid)}")
 
@@ -230,7 +231,8 @@ class Groups:
             scope: `admin`, `moderator` or `participant`.
 
         Raises:
-            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_GROUP_NOT_JOINED`.
+            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_BAD_REQUEST`; `ERR_NOT_A_MEMBER` if the user is not a member;
+                `ERR_SAME_SCOPE` if they have this scope already.
         """
         await self._requester.ask("PUT", f"{_path(guid)}/members/{quoted(uid)}", body={"scope": scope})
 

@@ -250,7 +250,7 @@ class AppSettingsBuilder:
         return self._with(outbox_limit=int(limit) if on else 0)
 
     def proxy(self, address: str | None) -> AppSettingsBuilder:
-        """Use this proxy: `[http|https|socks5|socks5h://][user:password@]host[:port]`. `init()` checks it.
+        """Use a proxy: `[(http|https|socks5|socks5h)://][user:password@]host[:port]`. `init()` checks it.
 
         Args:
             address: "" for no proxy; None (default) for that of the environment (`HTTPS_PROXY` …) or the system. SOCKS

@@ -35,7 +35,10 @@ def longest_wait(timings: Timings, network: Network, failing: float) -> float:
 
 
 def first_wait(timings: Timings, cause: Cause, chance: float) -> float:
-    """Return the wait after the loss of a stable connection (T5)."""
+    """Return the wait after the loss of a stable connection (T5).
+
+    None if the cause concerns this client alone, else a random part of `spread`: other clients lost theirs too.
+    """
     return 0.0 if cause.kind is CauseKind.OURS else chance * timings.spread
 
 

@@ -51,7 +51,10 @@ class SessionState(StateEnum):
 
 
 class ConnectionStatus(StateEnum):
-    """The documented connection status (S21)."""
+    """The status of a connection (S21).
+
+    `FEATURE_THROTTLED`: connected, but the server is overloaded and leaves out some events, such as typing.
+    """
 
     CONNECTED = "connected"
     CONNECTING = "connecting"

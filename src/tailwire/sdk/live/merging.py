@@ -112,7 +112,10 @@ def with_quoted(message: M, quoted: BaseMessage) -> M:
 
 
 def changed_group(changed: Group, known: User | Group) -> User | Group:
-    """Return a known group after another user's change of it, with this user's membership."""
+    """Return a group as another user has changed it, with this user's membership.
+
+    What is known is returned as it is if it is newer, or a user.
+    """
     if not isinstance(known, Group) or changed.updated_at < known.updated_at:
         return known
     return replace(changed, has_joined=known.has_joined, scope=known.scope, joined_at=known.joined_at)

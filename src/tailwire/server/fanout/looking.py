@@ -10,7 +10,7 @@ from tailwire.server.ports.refusal import Refused
 from tailwire.server.telemetry.logs import log
 
 LOOK_SECONDS = 1.0
-LOOK_SECONDS_DISCONNECTED = 0.05
+OFTEN_LOOK_SECONDS = 0.05
 RECONNECTING_SECONDS = 2.0
 """How long other processes may be without the broker after this one is connected again: they retry once a second."""
 
@@ -65,7 +65,7 @@ class LogPoller:
     async def _run(self) -> None:
         while True:
             try:
-                async with asyncio.timeout(LOOK_SECONDS_DISCONNECTED if self.polls_often else LOOK_SECONDS):
+                async with asyncio.timeout(OFTEN_LOOK_SECONDS if self.polls_often else LOOK_SECONDS):
                     await self._now.wait()
             except TimeoutError:
                 pass  # it is time

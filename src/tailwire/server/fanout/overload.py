@@ -124,7 +124,10 @@ class Overload:
     # Sends.
 
     def seconds_until_allowed(self) -> int:
-        """Return 0 if another send may start now, else the seconds after which the caller may retry."""
+        """Return 0 if another send may start now, else the seconds after which the caller may retry.
+
+        Each result other than 0 is counted as a refused send.
+        """
         if not self._most_sends or self._sending < self._allowed:
             return 0
         self._refused += 1

@@ -11,7 +11,7 @@ V = TypeVar("V")
 
 
 class Remembered(Generic[V]):
-    """Values by keys, least recently used first. A value of None is not kept.
+    """A bounded cache of values by key. When it is full, one not used lately is dropped. None is not kept.
 
     Its owner listens to the feed, and forgets the values that a change concerns.
 

@@ -146,7 +146,7 @@ class RoleRoutes:
             Operation("DELETE", features, "Allow a role to use features again", self._allow, access=admin,
                       body=admin_requests.AllowFeatures, response=outcome),
             Operation("GET", features, "List the features that a role may not use", self._list_restricted,
-                      access=admin, query=Paged, response=list[responses.Feature], enveloped=True),
+                      access=admin, query=Paged, response=list[responses.RestrictedFeature], enveloped=True),
         ]  # fmt: skip
 
     async def _create(self, call: Call) -> dict[str, Any]:

@@ -61,7 +61,7 @@ class Role(Shape, kw_only=True):
     updated_at: Timestamp = 0
 
 
-class Feature(Shape, kw_only=True):
+class RestrictedFeature(Shape, kw_only=True):
     """A feature that a role may not use."""
 
     title: str

@@ -198,7 +198,7 @@ EXAMPLES: dict[str, Any] = {
     },
     "AuthToken": {"uid": "alice", "authToken": "…71ab", "createdAt": NOW, "platform": "python"},
     "Role": {"role": "guide", "name": "Guide", "createdAt": NOW},
-    "Feature": {
+    "RestrictedFeature": {
         "title": "createGroup",
         "description": "Create a group",
         "key": "u.createGroup",

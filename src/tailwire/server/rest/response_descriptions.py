@@ -199,10 +199,10 @@ RESPONSE_FIELDS = {
         "Whom users with the role see and may write to: `listUsers` and `sendMessagesTo`, each `all` or `friendsOnly`."
     ),
     "title": "The name of the feature.",
-    "Feature.description": "What the feature allows users to do.",
+    "RestrictedFeature.description": "What the feature allows users to do.",
     "key": "The key of the feature: `u.` and its name.",
-    "Feature.path": "The path of the operation.",
-    "Feature.createdAt": f"Since when the role may not use it, {_AT}.",
+    "RestrictedFeature.path": "The path of the operation.",
+    "RestrictedFeature.createdAt": f"Since when the role may not use it, {_AT}.",
     # The audit log.
     "AuditEntry.id": "The id of the entry. Ids grow with time.",
     "AuditEntry.at": f"When the request was made, {_AT}.",

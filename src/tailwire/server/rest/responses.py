@@ -19,7 +19,7 @@ from tailwire.server.rest.administration_responses import (
     AuthToken as AuthToken,
 )
 from tailwire.server.rest.administration_responses import (
-    Feature as Feature,
+    RestrictedFeature as RestrictedFeature,
 )
 from tailwire.server.rest.administration_responses import (
     Role as Role,

@@ -81,7 +81,7 @@ def decode_facts(metadata: str) -> DirectFile | None:
     """Return what a form has said about its file; None if an object was not uploaded with one."""
     try:
         uid, name, size = json.loads(b64decode(metadata, validate=True))
-    except ValueError:
+    except (ValueError, TypeError):  # not JSON, or not a list
         return None
     good = isinstance(uid, str) and isinstance(name, str) and isinstance(size, int)
     return DirectFile(uid, name, size) if good else None

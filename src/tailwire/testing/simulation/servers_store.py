@@ -175,7 +175,7 @@ class SharedStore:
         return any(who == uid and since < number <= until for who, since, until, _ in self.ended)
 
     async def changes(self, after: int, up_to: int) -> tuple[list[ChangeRow], int]:
-        """Return the first entries of the change log after a number."""
+        """Return the first changes with numbers in (after, up_to], and the number up to which they are complete."""
         found = [row for n, row in sorted(self.entries.items()) if after < n <= up_to]
         if len(found) > ROWS_PER_PAGE:
             found, up_to = found[:ROWS_PER_PAGE], found[ROWS_PER_PAGE - 1].number

@@ -254,7 +254,8 @@ def test_missing_message_is_waited_for_half_a_second():
 
 
 def test_wait_that_ends_during_a_catch_up_reads_nothing():
-    m = CatchUp(position=Position(10, "store"))
+    m = caught_up()
+    assert chain.hold(m, 11, 12, "twelve") == [chain.Wait(0.5)]
     catch_up.on_connected(m, "store")
     assert chain.on_wait_over(m) == []
 

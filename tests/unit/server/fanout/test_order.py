@@ -139,7 +139,7 @@ def test_pages_that_replace_doubtful_items_leave_as_much_room_as_before(monkeypa
     assert order.release() == ["x", "y"]
 
 
-def test_items_that_were_read_and_passed_make_no_room_for_more_than_the_maximum(monkeypatch):
+def test_items_read_from_the_store_do_not_raise_the_limit_of_waiting_items(monkeypatch):
     monkeypatch.setattr(order_module, "MAX_WAITING_ITEMS", 2)
     order = Order(10)
     assert order.pass_up_to(13, {11: ["a", "b"], 13: ["c"]}) == ["a", "b", "c"]

@@ -38,7 +38,7 @@ class RequestNumbers:
         return number
 
     def begin_unit(self, unit: Unit, number: RequestNumber) -> int:
-        """Add a step that ends a unit before its first change unless the number is new. Return the step's place."""
+        """Add a step, before all changes of a unit, that ends it unless the number is new. Return the step's place."""
         return unit.need_first(_STORE_SQL, key=number.key, number=number.number, now=self._world.seconds())
 
     async def store_number(self, number: RequestNumber) -> None:

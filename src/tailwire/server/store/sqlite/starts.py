@@ -36,7 +36,10 @@ class IdRecord:
 
 
 class IdFile:
-    """The id file next to a database. Its number is overwritten in place after each commit, before results are set."""
+    """The id file next to a database. Its number is the highest id given out.
+
+    It is overwritten in place after each commit, before callers continue, so it covers every id that anybody has seen.
+    """
 
     def __init__(self, database: Path) -> None:
         self.path = database.with_name(database.name + ".ids")
