@@ -78,6 +78,9 @@ async def test_renewal_renews_one_lease_and_counts_servers_that_run(postgres_url
         await one.database.run(longer, (one.lane.process,))
         await one.processes.renew()
         assert one.processes.servers == 2  # neither the command nor the one whose lease has ended
+        await expire(one, one)
+        await one.processes.renew()
+        assert one.processes.servers == 2
         left = {number: left for number, (_, _, left) in (await left_of(one)).items()}
         assert left[one.lane.process] <= lane.LEASE_SECONDS
         assert left[other.lane.process] < 0

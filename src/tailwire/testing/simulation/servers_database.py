@@ -184,7 +184,7 @@ class SimulatedDatabase:
 
     def _renew(self, mine: int) -> list[Any]:
         now = self.clock()
-        serving = sum(entry.serving and entry.until > now for entry in self.processes.values())
+        serving = sum(entry.serving and (entry.until > now or n == mine) for n, entry in self.processes.items())
         ended = [n for n, entry in self.processes.items() if _has_ended(entry, now) and n != mine]
         if mine in self.processes:
             self.processes[mine] = self.processes[mine]._replace(until=now + lane.LEASE_SECONDS)

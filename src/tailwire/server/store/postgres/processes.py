@@ -30,9 +30,11 @@ MAX_LEASE_SECONDS = 2 * LEASE_SECONDS
 _ENDED_CONDITION = f"""(until < clock_timestamp()
 OR serving AND until > clock_timestamp() + interval '{MAX_LEASE_SECONDS} seconds')"""
 # A new row of this process is made by the lane only, which knows what must be forgotten with the old one.
+# The other parts of the statement do not see yet that this process has renewed its lease.
 _RENEW_SQL = f"""WITH mine AS (UPDATE processes SET until = clock_timestamp() + interval '{LEASE_SECONDS} seconds'
 WHERE id = :mine RETURNING id)
-SELECT EXISTS (SELECT FROM mine), (SELECT count(*) FROM processes WHERE serving AND until > clock_timestamp()),
+SELECT EXISTS (SELECT FROM mine),
+(SELECT count(*) FROM processes WHERE serving AND (until > clock_timestamp() OR id = :mine)),
 array(SELECT id FROM processes WHERE {_ENDED_CONDITION} AND id <> :mine), array(SELECT id FROM processes),
 CAST(extract(epoch FROM clock_timestamp()) AS double precision)"""
 _ALL_SQL = (
