@@ -50,6 +50,7 @@ def test_unexpected_exception_fails_the_seed(monkeypatch):
 
 
 @pytest.mark.thorough
+@pytest.mark.timeout(600)
 def test_plan_survives_json_and_removal_of_any_step():
     plan = make_plan(5)
     assert Plan.from_json(plan.to_json()) == plan
