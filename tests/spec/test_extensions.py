@@ -57,41 +57,6 @@ async def test_lost_live_message_is_fetched_from_history(stage: Stage):
 
 
 @pytest.mark.spec("K1")
-async def test_first_lost_message_is_fetched_without_reading_again_what_was_received(stage: Stage):
-    alice, bob, carol = [await stage.enter(uid) for uid in ("alice", "bob", "carol")]
-    pages: list[int] = []
-    honest = bob.chat._parts.incoming._fetch
-
-    async def fetch(query):
-        pages.append(query["id"])
-        return await honest(query)
-
-    for n in range(60):
-        await (alice if n % 2 else carol).say("bob", str(n))
-    await bob.ears.until(lambda: len(bob.ears.texts) == 60)
-    bob.chat._parts.incoming._fetch = fetch
-    losing = Losing(stage)
-    losing.subjects = {user_subject("bob")}
-    await carol.say("bob", "lost before")
-    losing.subjects = set()
-    newest = await alice.say("bob", "newest")
-    for n in range(2):
-        losing.subjects = {user_subject("bob")}
-        await alice.say("bob", f"lost {n}")
-        losing.subjects = set()
-        last = await alice.say("bob", f"next {n}")
-        await bob.ears.until(lambda text=last.text: bob.ears.texts[-1] == text)
-        assert pages == [newest.id]
-        newest = last
-        pages.clear()
-    assert bob.ears.texts[60:] == ["newest", "lost 0", "next 0", "lost 1", "next 1"]
-    await carol.say("bob", "next")
-    await bob.ears.until(lambda: bob.ears.texts[-1] == "next")
-    assert bob.ears.texts[65:] == ["lost before", "next"]
-    assert len(pages) == 1
-
-
-@pytest.mark.spec("K1")
 async def test_message_of_this_device_does_not_hide_a_lost_one(stage: Stage):
     alice, bob = [await stage.enter(uid) for uid in ("alice", "bob")]
     await bob.say("alice", "one")

@@ -8,9 +8,8 @@ continues from there. The caller requests a failed page again, with a smaller si
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from math import inf
-from types import MappingProxyType
 from typing import Any
 
 from tailwire.sdk.continuity import gaps
@@ -24,7 +23,6 @@ from tailwire.sdk.continuity.commands import (
     ReportContinuity,
     ReportGap,
 )
-from tailwire.sdk.continuity.conversations import began_too_late, forget, page_was_too_early, record_complete
 from tailwire.sdk.continuity.state import CatchUp, Continuity, ContinuityKind, Position
 
 MAX_PAGE_SIZE = 100
@@ -77,7 +75,6 @@ def on_unknown_position(m: CatchUp, known: int) -> list[Command]:
     if m.behind is None or m.position is None:
         return []
     m.back, m.in_full = (known, max(m.position.last_id, known)), False
-    forget(m)
     if known <= 0:
         return [_start_over(m)]
     m.refused = m.refused or m.position
@@ -115,7 +112,6 @@ def _begin(m: CatchUp) -> None:
     m.in_full, m.spare = False, 0
     if m.refused is not None:  # no page has been read since
         m.position, m.refused, m.back = m.refused, None, None
-    forget(m)
     m.changed.clear()
     m.size, m.pace = min(m.size, FIRST_PAGE_SIZE), inf
 
@@ -189,7 +185,6 @@ def on_page(
     gone: Collection[int] = (),
     listed: Listed | None = None,
     pruned: int = 0,
-    conversations: Mapping[int, str] = MappingProxyType({}),
 ) -> list[Command]:
     """Process the result of `FetchAfter`.
 
@@ -204,13 +199,14 @@ def on_page(
         gone: ids of messages among them that were deleted meanwhile: they are not handed over.
         listed: what the page says about changes; None if the server has no log of them.
         pruned: the highest id of a missed message that the server has removed because of its age; 0 if none.
-        conversations: the conversation of each message.
     """
     if m.behind is None:
         return []
-    if began_too_late(m, messages, conversations):
-        return [next_page(m)]
-    _accept(m, mark, ours)
+    m.refused = None
+    if mark and m.position is not None:
+        m.position = m.position._replace(mark=mark)
+    for number in ours:
+        record_sent(m, number)
     place = m.position or Position()
 
     def is_new(number: int) -> bool:
@@ -225,7 +221,7 @@ def on_page(
     m.caught += len(missed)
     m.counted += len(missed) - sum(n in missed for n in free)
     _fit(m, took, whole=whole)
-    more = whole or m.overflowed or page_was_too_early(m) or (listed is not None and listed.more)
+    more = whole or m.overflowed or _page_was_too_early(m) or (listed is not None and listed.more)
     # Held messages are handed over with the page to which they belong.
     reaches = m.asked_after if more else inf
     held = {n: msg for n, msg in m.behind if n <= reaches and is_new(n)}
@@ -234,27 +230,9 @@ def on_page(
     commands += [] if more else gaps.report_at_end(m)
     m.behind = [pair for pair in m.behind if pair[0] > m.asked_after] if more else None
     commands += _with_changes(m, together, listed, last=not more)
-    _settle(m, messages)
-    return [*commands, *_commands_after_page(m, listed, whole=whole, more=more)]
-
-
-def _accept(m: CatchUp, mark: str, ours: Collection[int]) -> None:
-    m.refused = None
-    if mark and m.position is not None:
-        m.position = m.position._replace(mark=mark)
-    for number in ours:
-        record_sent(m, number)
-
-
-def _settle(m: CatchUp, messages: Sequence[tuple[int, Any]]) -> None:
+    m.floor = max(m.floor, m.asked_after)
     _advance(m, m.asked_after)
-    if m.started <= m.floor:
-        m.floor = max(m.floor, m.asked_after)
-        return
-    for number, _ in messages:  # what is below the beginning of the read is not settled
-        m.recent[number] = None
-    while len(m.recent) > MAX_REMEMBERED_MESSAGES:
-        _forget_oldest(m)
+    return [*commands, *_commands_after_page(m, listed, whole=whole, more=more)]
 
 
 def _with_changes(m: CatchUp, pairs: Sequence[tuple[int, Any]], listed: Listed | None, *, last: bool) -> list[Command]:
@@ -274,7 +252,6 @@ def _commands_after_page(m: CatchUp, listed: Listed | None, *, whole: bool, more
         m.overflowed, m.named = False, {}  # one more page is enough: the dropped live messages are stored
         return [next_page(m)]
     m.named = {}
-    record_complete(m)
     return []
 
 
@@ -295,6 +272,14 @@ def _fit(m: CatchUp, took: float, *, whole: bool) -> None:
     m.pace = pace
 
 
+def _page_was_too_early(m: CatchUp) -> bool:
+    # A live message names a predecessor newer than the page and not yet seen: the page was read too early.
+    come = {number for number, _ in m.behind or ()}
+    place = m.position or Position()
+    unknown = {b for b in m.named.values() if b > m.asked_after and b not in come and b not in m.recent}
+    return not all(map(place.is_settled, unknown))
+
+
 def on_live_message(m: CatchUp, message_id: int, message: Any, *, ours: bool = False, before: int = 0) -> list[Command]:
     """Process a message from the socket: hold it during a catch-up, else hand it over.
 
@@ -305,8 +290,7 @@ def on_live_message(m: CatchUp, message_id: int, message: Any, *, ours: bool = F
         if len(m.behind) >= MAX_HELD_MESSAGES:
             m.behind.clear()
             m.named.clear()
-            m.places.clear()
-            m.overflowed, m.begin = True, 0
+            m.overflowed = True
         if not ours:
             m.behind.append((message_id, message))
             if before:

@@ -13,7 +13,6 @@ from typing import Any
 from tailwire.sdk.continuity.catch_up import hand_over, next_page, on_live_message
 from tailwire.sdk.continuity.changes import unknown_changes
 from tailwire.sdk.continuity.commands import Command
-from tailwire.sdk.continuity.conversations import read_from, record_complete
 from tailwire.sdk.continuity.state import CatchUp
 
 HOLE_TIMEOUT_SECONDS = 0.5
@@ -48,8 +47,7 @@ def on_missing(m: CatchUp, before: int) -> list[Command | Wait]:
 def _begin(m: CatchUp, before: int) -> list[Command | Wait]:
     begun = m.behind is None
     if begun:
-        m.behind, m.counted, m.overflowed, m.begin = [], 0, False, None
-        m.places.clear()
+        m.behind, m.counted, m.overflowed = [], 0, False
     m.holes.add(before)
     return [Wait(HOLE_TIMEOUT_SECONDS)] if begun else []
 
@@ -65,18 +63,16 @@ def release_if_mended(m: CatchUp) -> list[Command]:
     held_once = dict(m.behind)  # a message may have come twice while it was held
     pairs = [(n, held_once[n]) for n in sorted(held_once) if n > m.floor and n not in m.recent]
     m.behind, m.named = None, {}
-    record_complete(m)
     changed = unknown_changes(m, m.changed)
     m.changed.clear()
     return hand_over(m, pairs, changed)
 
 
 def on_wait_over(m: CatchUp) -> list[Command]:
-    """Read history from where something may be missing, because the missing message did not arrive."""
+    """Read history from the last settled id, because the missing message did not arrive."""
     if not m.holes or m.behind is None:
         return []
-    m.started = m.asked_after = read_from(m)
-    m.holes, m.quiet, m.in_full = set(), True, True
+    m.holes, m.quiet, m.in_full, m.asked_after = set(), True, True, m.floor
     return [next_page(m)]
 
 

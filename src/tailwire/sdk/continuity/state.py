@@ -95,11 +95,6 @@ class CatchUp:
         size: number of messages requested per page.
         pace: seconds per message in the previous page.
         asked_after: the id after which the catch-up continues to read; everything up to it is settled.
-        newest: for each conversation, an id up to which no message above `floor` is missing (`conversations`).
-        places: the conversation of each held message.
-        begin: the lowest of these ids of conversations in which something may be missing; None if all are complete.
-        started: the id after which history is read for a hole. If it is above `floor`, messages between the two may
-            still be missing.
         receipts: the receipts that were handed over: conversation, reader and kind, to the highest message id.
         holes: ids of missing messages, which others named as predecessors; messages that follow them are held.
         quiet: history is read for a hole or without a socket, so no `ReportContinuity` follows.
@@ -125,10 +120,6 @@ class CatchUp:
     size: int = 20
     pace: float = inf
     asked_after: int = 0
-    newest: dict[str, int] = field(default_factory=dict)
-    places: dict[int, str] = field(default_factory=dict)
-    begin: int | None = None
-    started: int = 0
     receipts: OrderedDict[tuple[str, str, str], int] = field(default_factory=OrderedDict)
     overflowed: bool = False
     holes: set[int] = field(default_factory=set)

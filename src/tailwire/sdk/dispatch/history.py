@@ -105,11 +105,6 @@ def id_of(value: Any) -> int:
     return number if 0 < number <= MAX_ID else 0
 
 
-def conversation_of(message: BaseMessage | Unreadable) -> str:
-    """Return the id of the conversation of a message; "" if it is not known."""
-    return message.conversation_id if isinstance(message, BaseMessage) else ""
-
-
 def known_id(details: Any, below: int) -> int:
     """Return the id up to which the server recognises a position, from the details of its refusal; 0 if none."""
     known = details.get("known") if isinstance(details, dict) else None

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, assert_never
 
 from tailwire.sdk.connection.state import ConnectionStatus
-from tailwire.sdk.continuity import catch_up, chain, changes, conversations, updates
+from tailwire.sdk.continuity import catch_up, chain, changes, updates
 from tailwire.sdk.continuity.commands import Command, FetchAfter, FetchLatest, HandOver, ReportContinuity, ReportGap
 from tailwire.sdk.continuity.state import CatchUp, Continuity, Position
 from tailwire.sdk.dispatch import history, missed, receipts
@@ -167,7 +167,6 @@ class Incoming:
             self._carry_out(chain.on_missing(self._machine, before))
         else:
             self._carry_out(chain.release_if_mended(self._machine))
-        conversations.record(self._machine, message.conversation_id, message.id, before or None, sent=True)
         self._record_server_time(message.updated_at)
 
     def _record_server_time(self, updated_at: int) -> None:
@@ -296,7 +295,6 @@ class Incoming:
             gone=gone,
             listed=changed,
             pruned=answers.pruned_of(listed),
-            conversations={n: history.conversation_of(m) for n, m in messages},
         )
 
     def _is_own(self, message: Any) -> bool:
@@ -320,7 +318,6 @@ class Incoming:
         else:
             self._carry_out(catch_up.on_live_message(self._machine, message.id, message, before=before))
             self._carry_out(chain.release_if_mended(self._machine))
-        conversations.record(self._machine, history.conversation_of(message), message.id, before)
 
     def take_change(self, event: e.Event, number: object, settled: object = None) -> None:
         """Hand over an event that is not a message, or hold it until what precedes it has been read.
