@@ -202,11 +202,7 @@ def on_page(
     """
     if m.behind is None:
         return []
-    m.refused = None
-    if mark and m.position is not None:
-        m.position = m.position._replace(mark=mark)
-    for number in ours:
-        record_sent(m, number)
+    _accept(m, mark, ours)
     place = m.position or Position()
 
     def is_new(number: int) -> bool:
@@ -233,6 +229,14 @@ def on_page(
     m.floor = max(m.floor, m.asked_after)
     _advance(m, m.asked_after)
     return [*commands, *_commands_after_page(m, listed, whole=whole, more=more)]
+
+
+def _accept(m: CatchUp, mark: str, ours: Collection[int]) -> None:
+    m.refused = None
+    if mark and m.position is not None:
+        m.position = m.position._replace(mark=mark)
+    for number in ours:
+        record_sent(m, number)
 
 
 def _with_changes(m: CatchUp, pairs: Sequence[tuple[int, Any]], listed: Listed | None, *, last: bool) -> list[Command]:
