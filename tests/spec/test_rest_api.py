@@ -440,6 +440,8 @@ async def test_changes_of_a_role_at_the_same_time_are_all_kept_and_apply_at_once
 
 async def test_changed_default_role_applies_to_users_without_a_role(stage):
     async with Rest(stage) as rest:
+        await rest.refused("ERR_BAD_REQUEST", "PUT", "/roles/default", json={"settings": {"listUsers": "nobody"}})
+        assert await rest("GET", "/roles") == []
         changed = await rest("PUT", "/roles/default", json={"settings": {"listUsers": "friendsOnly"}})
         assert (changed["role"], changed["name"]) == ("default", "Default")
         await rest.user("kid")

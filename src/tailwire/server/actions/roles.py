@@ -213,6 +213,8 @@ class Roles:
         Raises:
             Refused: ERR_ROLE_NOT_FOUND, ERR_BAD_REQUEST.
         """
+        if role == DEFAULT_ROLE:  # a change that is refused does not store it
+            self._with_fields(UNCHANGED_DEFAULT_ROLE, fields)
         await self._add_if_default(role)
         row = await self._store.roles.change(role, lambda row: self._with_fields(row, fields))
         if row is None:

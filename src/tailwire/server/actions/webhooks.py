@@ -207,7 +207,7 @@ class WebhookAdministration:
     async def seal_plain_passwords(self) -> None:
         """Encrypt passwords that an earlier version stored in plain text."""
         for row in await self._store.webhooks.list_all():
-            if row.password and not self._sealer.is_sealed(row.password):
+            if self._with_sealed_password(row) is not row:
                 await self._store.webhooks.change(row.id, self._with_sealed_password)
 
     def _with_sealed_password(self, row: WebhookRow) -> WebhookRow:

@@ -6,9 +6,10 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 from tailwire.server.ports.records import RoleRow
+from tailwire.server.store.postgres.row_changes import change_row
 from tailwire.server.store.postgres.unit import Unit
-from tailwire.server.store.postgres.work import Work, as_row, insert, texts_of, update
-from tailwire.server.store.sql.roles import COLUMN_NAMES, COLUMNS, RoleRows
+from tailwire.server.store.postgres.work import Work, as_row, insert, texts_of
+from tailwire.server.store.sql.roles import COLUMN_NAMES, RoleRows
 
 
 class Roles(RoleRows):
@@ -25,20 +26,7 @@ class Roles(RoleRows):
         return await self._announced(unit, role.role)
 
     async def change(self, role: str, change: Callable[[RoleRow], RoleRow]) -> RoleRow | None:
-        async def attempt() -> RoleRow | None:
-            row = await self._db.first_row(
-                f"SELECT CAST(xmin AS text), {COLUMNS} FROM roles WHERE role = :role", {"role": role}
-            )
-            if row is None:
-                return None
-            changed = change(RoleRow(*row[1:]))
-            unit = Unit()
-            unit.require_unchanged("(SELECT xmin::text FROM roles WHERE role = :role) = :seen", role=role, seen=row[0])
-            unit.run(update("roles", COLUMN_NAMES, "role = :role"), row=as_row(dataclasses.asdict(changed)), role=role)
-            await self._announced(unit, role)
-            return changed
-
-        return await self._work.decide(("role", role), attempt)
+        return await change_row(self._work, RoleRow, "roles", ("role", role), "role", change)
 
     async def restrict(self, role: str, features: Sequence[str], now: int) -> bool:
         unit = Unit()

@@ -12,9 +12,10 @@ from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.webhook_records import WebhookRow
 from tailwire.server.store.postgres.deliveries import Deliveries
 from tailwire.server.store.postgres.drafts import QueuedEvent
+from tailwire.server.store.postgres.row_changes import change_row
 from tailwire.server.store.postgres.unit import Unit
-from tailwire.server.store.postgres.work import Work, as_row, insert, queue_events, update
-from tailwire.server.store.sql.webhooks import COLUMN_NAMES, COLUMNS, TRIGGERS_SQL, WebhookRows
+from tailwire.server.store.postgres.work import Work, as_row, insert, queue_events
+from tailwire.server.store.sql.webhooks import COLUMN_NAMES, TRIGGERS_SQL, WebhookRows
 from tailwire.server.telemetry.logs import log
 
 RELOAD_SECONDS = 1.0
@@ -90,24 +91,7 @@ class Webhooks(WebhookRows):
         return True
 
     async def change(self, webhook_id: str, change: Callable[[WebhookRow], WebhookRow]) -> WebhookRow | None:
-        async def attempt() -> WebhookRow | None:
-            row = await self._db.first_row(
-                f"SELECT CAST(xmin AS text), {COLUMNS} FROM webhooks WHERE id = :id", {"id": webhook_id}
-            )
-            if row is None:
-                return None
-            changed = change(WebhookRow(*row[1:]))
-            unit = Unit()
-            unit.require_unchanged(
-                "(SELECT xmin::text FROM webhooks WHERE id = :id) = :seen", id=webhook_id, seen=row[0]
-            )
-            row_text = as_row(dataclasses.asdict(changed))
-            unit.run(update("webhooks", COLUMN_NAMES, "id = :id"), row=row_text, id=webhook_id)
-            unit.invalidate("webhook", webhook_id)
-            await self._work.carry_out(unit)
-            return changed
-
-        changed = await self._work.decide(("webhook", webhook_id), attempt)
+        changed = await change_row(self._work, WebhookRow, "webhooks", ("id", webhook_id), "webhook", change)
         await self.load()
         return changed
 

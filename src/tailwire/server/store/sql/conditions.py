@@ -46,9 +46,3 @@ def reading_on(
     values.append(limit)
     order = ", ".join(f"{column} DESC" if descending else column for column in columns)
     return f"WHERE {condition} ORDER BY {order} LIMIT ?"
-
-
-def columns_of(names: Sequence[str], *, key: Sequence[str]) -> tuple[str, str, str]:
-    """Return the columns, the placeholders, and the assignments for `ON CONFLICT … DO UPDATE` of a row."""
-    changed = ", ".join(f"{name} = excluded.{name}" for name in names if name not in key)
-    return ", ".join(names), ", ".join("?" for _ in names), changed

@@ -6,11 +6,10 @@ import dataclasses
 from collections.abc import Sequence
 
 from tailwire.server.ports.records import RoleRow
-from tailwire.server.store.sql.conditions import columns_of
 from tailwire.server.store.sql.connection import Connection
 
 COLUMN_NAMES = tuple(f.name for f in dataclasses.fields(RoleRow))
-COLUMNS, PLACEHOLDERS, _ = columns_of(list(COLUMN_NAMES), key=["role"])
+COLUMNS, PLACEHOLDERS = ", ".join(COLUMN_NAMES), ", ".join("?" for _ in COLUMN_NAMES)
 
 
 class RoleRows:

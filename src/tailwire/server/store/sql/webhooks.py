@@ -5,11 +5,10 @@ from __future__ import annotations
 import dataclasses
 
 from tailwire.server.ports.webhook_records import WebhookRow
-from tailwire.server.store.sql.conditions import columns_of
 from tailwire.server.store.sql.connection import Connection
 
 COLUMN_NAMES = tuple(f.name for f in dataclasses.fields(WebhookRow))
-COLUMNS, PLACEHOLDERS, _ = columns_of(list(COLUMN_NAMES), key=["id"])
+COLUMNS, PLACEHOLDERS = ", ".join(COLUMN_NAMES), ", ".join("?" for _ in COLUMN_NAMES)
 TRIGGERS_SQL = "SELECT id, triggers FROM webhooks WHERE enabled = 1"
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import astuple
 
 from tailwire.server.ports.records import RoleRow
-from tailwire.server.store.sql.roles import COLUMNS, PLACEHOLDERS, RoleRows
+from tailwire.server.store.sql.roles import RoleRows
 from tailwire.server.store.sqlite.database import Database
+from tailwire.server.store.sqlite.row_changes import change_row
 
 
 class Roles(RoleRows):
@@ -19,15 +19,7 @@ class Roles(RoleRows):
         self._db: Database = database
 
     async def change(self, role: str, change: Callable[[RoleRow], RoleRow]) -> RoleRow | None:
-        def run(c: sqlite3.Connection) -> RoleRow | None:
-            row = c.execute(f"SELECT {COLUMNS} FROM roles WHERE role = ?", (role,)).fetchone()
-            if row is None:
-                return None
-            changed = change(RoleRow(*row))
-            c.execute(f"UPDATE roles SET ({COLUMNS}) = ({PLACEHOLDERS}) WHERE role = ?", (*astuple(changed), role))
-            return changed
-
-        return await self._db.write(run)
+        return await self._db.write(lambda c: change_row(c, RoleRow, "roles", ("role", role), change))
 
     async def restrict(self, role: str, features: Sequence[str], now: int) -> bool:
         def restrict(c: sqlite3.Connection) -> bool:

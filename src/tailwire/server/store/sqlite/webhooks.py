@@ -11,6 +11,7 @@ from tailwire.server.ports.webhook_records import WebhookRow
 from tailwire.server.store.sql.webhooks import COLUMNS, PLACEHOLDERS, TRIGGERS_SQL, WebhookRows
 from tailwire.server.store.sqlite.database import Database
 from tailwire.server.store.sqlite.deliveries import Deliveries
+from tailwire.server.store.sqlite.row_changes import change_row
 
 
 class Webhooks(WebhookRows):
@@ -41,12 +42,7 @@ class Webhooks(WebhookRows):
 
     async def change(self, webhook_id: str, change: Callable[[WebhookRow], WebhookRow]) -> WebhookRow | None:
         def run(c: sqlite3.Connection) -> WebhookRow | None:
-            row = c.execute(f"SELECT {COLUMNS} FROM webhooks WHERE id = ?", (webhook_id,)).fetchone()
-            if row is None:
-                return None
-            changed = change(WebhookRow(*row))
-            sql = f"UPDATE webhooks SET ({COLUMNS}) = ({PLACEHOLDERS}) WHERE id = ?"
-            c.execute(sql, (*dataclasses.astuple(changed), webhook_id))
+            changed = change_row(c, WebhookRow, "webhooks", ("id", webhook_id), change)
             self._cache_triggers(c)
             return changed
 
