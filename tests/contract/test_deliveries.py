@@ -23,6 +23,18 @@ def draft() -> Draft:
     return Draft(place, "alice", "bob", "user", "message", "text", b'{"data":{}}', 1)
 
 
+async def test_changed_triggers_of_a_webhook_apply_to_the_next_event(open_store):
+    store = await open_store()
+    await store.webhooks.add(WebhookRow("w", "W", "http://hook", "group_created", created_at=1))
+    await store.webhooks.change("w", lambda row: replace(row, triggers="message_sent"))
+    await store.groups.add(group(1), events=[Event("group_created", b"{}")])
+    await store.messages.add(draft()._replace(events=(Event("message_sent"),)))
+    assert [row.trigger for row in await store.deliveries.due_deliveries("w", 2**40, 9)] == ["message_sent"]
+    await store.webhooks.change("w", lambda row: replace(row, enabled=0))
+    assert not store.webhooks.any_enabled
+    await store.close()
+
+
 async def test_deliveries_are_queued_put_off_given_up_sent_again_and_delivered(open_store):
     store = await open_store()
     woken = []

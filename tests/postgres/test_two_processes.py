@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import asyncpg
 import pytest
@@ -16,7 +18,7 @@ from tailwire.server.app.move_target import APP_LOCK_KEY
 from tailwire.server.ports import changes
 from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.form_records import FormLimits, FormResult, FormRow
-from tailwire.server.ports.records import Edited, Event, FileResult, FileRow, GroupRow, UserRow
+from tailwire.server.ports.records import Edited, Event, FileResult, FileRow, GroupRow, RoleRow, UserRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupAct, GroupStanding, MessageAct
 from tailwire.server.ports.webhook_records import WebhookRow
@@ -277,6 +279,35 @@ async def test_webhook_of_another_process_receives_events_although_the_news_of_i
         await one.webhooks.change("w", lambda row: replace(row, triggers="group_created"))
         await other.messages.add(draft(events=(Event("message_sent"),)))
         assert len(await one.deliveries.due_deliveries("w", 2**40, 100)) == 1
+
+
+async def change_in_between(store: PostgresStore, between: Callable[[], Awaitable[object]]) -> RoleRow | None:
+    """Change a role's name at one process, with something in between its reading and its writing."""
+    work = store.roles._work
+    carry_out = work.carry_out
+
+    async def late(*arguments: Any) -> Any:
+        work.carry_out = carry_out
+        await between()
+        return await carry_out(*arguments)
+
+    work.carry_out = late
+    return await store.roles.change("r", lambda row: replace(row, name="Reader"))
+
+
+async def test_role_that_another_process_changes_in_between_has_both_changes(postgres_url):
+    async with two_stores(postgres_url) as (one, other):
+        await one.roles.add(RoleRow("r", "R", created_at=1))
+        described = partial(other.roles.change, "r", lambda row: replace(row, description="Reads."))
+        changed = await change_in_between(one, described)
+        assert changed == await other.roles.get("r") == RoleRow("r", "Reader", "Reads.", created_at=1)
+
+
+async def test_role_that_another_process_removes_in_between_is_not_restored(postgres_url):
+    async with two_stores(postgres_url) as (one, other):
+        await one.roles.add(RoleRow("r", "R", created_at=1))
+        assert await change_in_between(one, partial(other.roles.remove, "r")) is None
+        assert await other.roles.get("r") is None
 
 
 async def test_delivery_queued_for_a_removed_webhook_is_removed(postgres_url):

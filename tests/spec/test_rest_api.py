@@ -392,6 +392,15 @@ async def test_conversation_without_messages_can_be_deleted_and_reappears_with_a
         assert (again["lastMessage"]["data"]["text"], again["unreadMessageCount"]) == ("b", "1")
 
 
+async def test_first_message_of_an_app_is_not_hidden_by_an_earlier_deletion_of_its_conversation(stage):
+    async with Rest(stage) as rest:
+        await rest("POST", "/users/alice/friends", json={"accepted": ["bob"], "addToConversations": True})
+        await rest("DELETE", "/users/bob/conversation", as_="alice")
+        text = {"receiver": "alice", "receiverType": "user", "data": {"text": "first"}}
+        assert (await rest("POST", "/messages", as_="bob", json=text))["id"] == "1"
+        assert [m["data"]["text"] for m in await rest("GET", "/users/bob/messages", as_="alice")] == ["first"]
+
+
 async def test_roles_restrict_features_and_whom_users_see(stage):
     async with Rest(stage) as rest:
         settings = {"listUsers": "friendsOnly", "sendMessagesTo": "friendsOnly"}
