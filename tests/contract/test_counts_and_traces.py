@@ -6,6 +6,7 @@ from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.form_records import FormLimits, FormResult, FormRow
 from tailwire.server.ports.records import Draft, FileResult, FileRow, GroupRow, UserRow
 from tailwire.server.ports.standing import GroupAct
+from tailwire.server.store.sql.issued_forms import OLD_FORMS_AT_ONCE
 
 
 def anything(standing: object) -> None:
@@ -96,6 +97,18 @@ async def test_open_forms_and_files_of_a_user_stay_within_the_quota(open_store):
     assert await forms.issue(1125, e=100) is FormResult.STORED
     rows = await store.database.rows("SELECT name FROM issued_forms")
     assert {row[0][0] for row in rows} == {"e"}  # what does not count is removed
+    await store.close()
+
+
+async def test_old_forms_are_removed_a_few_at_a_time(open_store):
+    store = await open_store()
+    count = OLD_FORMS_AT_ONCE + 20
+    old = [FormRow(f"{n:040}", "bob", 1, 1000) for n in range(count)]
+    assert await store.files.issue_forms(old, FormLimits(0, count, 900, 990)) is FormResult.STORED
+    for name, left in (("x", 20), ("y", 0)):
+        assert await Forms(store).issue(1100, quota=0, **{name: 1}) is FormResult.STORED
+        ((found,),) = await store.database.rows("SELECT count(*) FROM issued_forms WHERE issued_at = 1000")
+        assert found == left
     await store.close()
 
 
