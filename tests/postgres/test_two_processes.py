@@ -282,7 +282,7 @@ async def test_webhook_of_another_process_receives_events_although_the_news_of_i
 
 
 async def change_in_between(store: PostgresStore, between: Callable[[], Awaitable[object]]) -> RoleRow | None:
-    """Change a role's name at one process, with something in between its reading and its writing."""
+    """Change the name of a role at one process; `between` runs after the row was read and before it is written."""
     work = store.roles._work
     carry_out = work.carry_out
 
