@@ -140,6 +140,7 @@ async def test_oldest_that_wait_for_a_webhook_are_given_up_when_too_many_do(open
     assert await store.deliveries.failed_ids("w") == [first.id, second.id]
     assert (await store.deliveries.get("w", second.id)).problem == QUEUE_FULL
     assert (await store.deliveries.get("w", first.id)).problem == "refused"
+    assert (await store.deliveries.state("w")).waiting == 2  # which also counts again
     counts = store.deliveries.waiting_counts(), store.deliveries.failed_counts()
     assert counts == ({"v": 2, "w": 2}, {"w": 2})
     await store.close()

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from tailwire.server.ports.webhook_records import DeliveryRow, WebhookState
 from tailwire.server.store.postgres.drafts import Entry
-from tailwire.server.store.postgres.unit import Unit
+from tailwire.server.store.postgres.unit import Answer, Unit
 from tailwire.server.store.postgres.work import Work
 from tailwire.server.store.sql.deliveries import QUEUE_FULL, STATE_SQL, DeliveryRows
 from tailwire.server.telemetry.logs import log
@@ -32,6 +32,8 @@ _FOR_NOBODY_SQL = "DELETE FROM deliveries WHERE NOT EXISTS (SELECT FROM webhooks
 _BEYOND_SQL = """DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries WHERE webhook = :webhook
 AND failed_at IS NOT NULL ORDER BY failed_at DESC, id DESC OFFSET :most::bigint)"""
 
+MAX_COUNTS = 3
+
 
 class Deliveries(DeliveryRows):
     """`DeliveryStore` on PostgreSQL. Each process keeps its own counts in memory; `load` reads them again."""
@@ -42,6 +44,8 @@ class Deliveries(DeliveryRows):
         self._waiting: Counter[str] = Counter()
         self._failed: Counter[str] = Counter()
         self._since: dict[str, int] = {}
+        self._changes = 0  # how often a count has changed otherwise than by `load`
+        self._giving_up: dict[str, asyncio.Task[None]] = {}
         self._max_waiting = 100_000
         self._max_failed = 10_000
         self._failed_seconds = 7 * 86_400
@@ -50,15 +54,20 @@ class Deliveries(DeliveryRows):
         self._max_waiting, self._max_failed, self._failed_seconds = waiting, failed, seconds
 
     async def load(self) -> None:
-        """Count the deliveries of each webhook."""
-        waiting: Counter[str] = Counter()
-        failed: Counter[str] = Counter()
-        since = {}
-        for webhook, waits, count, oldest in await self._db.rows(_COUNTS_SQL):
-            (waiting if waits else failed)[webhook] = count
+        """Count the deliveries of each webhook.
+
+        What is queued or sent meanwhile may be counted or not, so the count is repeated, `MAX_COUNTS` times at most.
+        """
+        for _ in range(MAX_COUNTS):
+            changes = self._changes
+            rows = await self._db.rows(_COUNTS_SQL)
+            if changes == self._changes:
+                break
+        self._waiting, self._failed, self._since = Counter(), Counter(), {}
+        for webhook, waits, count, oldest in rows:
+            (self._waiting if waits else self._failed)[webhook] = count
             if waits:
-                since[webhook] = oldest
-        self._waiting, self._failed, self._since = waiting, failed, since
+                self._since[webhook] = oldest
 
     def waiting_counts(self) -> dict[str, int]:
         return {webhook: count for webhook, count in self._waiting.items() if count > 0}
@@ -89,17 +98,43 @@ class Deliveries(DeliveryRows):
 
     def count_added(self, webhook_id: str) -> None:
         """Count a delivery whose commit has queued it, and give up the oldest if too many wait."""
+        self._changes += 1
         self._waiting[webhook_id] += 1
         self._since.setdefault(webhook_id, self._work.world.seconds())
-        if self._waiting[webhook_id] <= self._max_waiting:
-            return
+        if self._waiting[webhook_id] > self._max_waiting and webhook_id not in self._giving_up:
+            given_up = self._give_up_oldest(webhook_id)
+            counting = self._count_again(webhook_id, given_up)
+            self._giving_up[webhook_id] = asyncio.get_running_loop().create_task(counting, name="tailwire deliveries")
+
+    def _give_up_oldest(self, webhook_id: str) -> asyncio.Future[Answer]:
         now = self._work.world.seconds()
         unit = Unit()
         unit.run(_OLDEST_SQL, webhook=webhook_id, most=self._max_waiting, now=now, problem=QUEUE_FULL)
         self._trim(unit, webhook_id, now)
-        self._waiting[webhook_id] -= 1
-        self._failed[webhook_id] = min(self._failed[webhook_id] + 1, self._max_failed)
-        self._work.lane.submit(Entry(unit=unit)).add_done_callback(_report)
+        return self._work.lane.submit(Entry(unit=unit))
+
+    async def _count_again(self, webhook_id: str, given_up: asyncio.Future[Answer]) -> None:
+        # Counts when the oldest have been given up, and gives up those that were queued meanwhile.
+        try:
+            await given_up
+            await self.load()
+            while self._waiting[webhook_id] > self._max_waiting:
+                await self._give_up_oldest(webhook_id)
+                await self.load()
+        except Exception as e:  # noqa: BLE001 - the next delivery that is queued tries again
+            log.warning("waiting webhook deliveries beyond the limit were not given up yet: %s", e)
+        finally:
+            del self._giving_up[webhook_id]
+
+    def stop(self) -> None:
+        """Stop giving up deliveries beyond the limit."""
+        for task in self._giving_up.values():
+            task.cancel()
+
+    def _count_down(self, counts: Counter[str], webhook_id: str) -> None:
+        # Not below 0: `load` may have counted without the delivery before the answer to its removal arrived.
+        self._changes += 1
+        counts[webhook_id] = max(0, counts[webhook_id] - 1)
 
     def _trim(self, unit: Unit, webhook_id: str, now: int) -> None:
         unit.run(_OLD_SQL, webhook=webhook_id, before=now - self._failed_seconds)
@@ -112,7 +147,7 @@ class Deliveries(DeliveryRows):
         unit.run(_SUCCEEDED_SQL, webhook=row.webhook, now=now)
         found = (await self._work.carry_out(unit)).results[0]
         if found:
-            (self._waiting if found[0]["waited"] else self._failed)[row.webhook] -= 1
+            self._count_down(self._waiting if found[0]["waited"] else self._failed, row.webhook)
 
     async def put_off(self, row: DeliveryRow, due_at: int, now: int, problem: str) -> None:
         unit = Unit()
@@ -161,11 +196,7 @@ class Deliveries(DeliveryRows):
 
     def forget(self, webhook_id: str) -> None:
         """Forget the counts of a webhook, after the commit that removed it and its deliveries."""
+        self._changes += 1
         self._waiting.pop(webhook_id, None)
         self._failed.pop(webhook_id, None)
         self._since.pop(webhook_id, None)
-
-
-def _report(done: asyncio.Future[object]) -> None:
-    if not done.cancelled() and done.exception() is not None:
-        log.warning("waiting webhook deliveries beyond the limit were not given up yet: %s", done.exception())

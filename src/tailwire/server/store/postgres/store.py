@@ -246,6 +246,7 @@ class PostgresStore:
         """Finish the writes that were submitted, and close the connections."""
         self.index.stop()
         self.webhooks.stop()
+        self.deliveries.stop()
         await self.upkeep.close()
         await self._receipts.close()
         await self.lane.close()
@@ -255,6 +256,7 @@ class PostgresStore:
         """Close the connections at once, as the end of the process would."""
         self.index.stop()
         self.webhooks.stop()
+        self.deliveries.stop()
         self.upkeep.stop()
         self._receipts.abandon()
         self.lane.abandon()
