@@ -55,8 +55,8 @@ async def test_deliveries_queued_while_the_oldest_are_given_up_are_kept_within_t
     async with opened(postgres_url) as store:
         store.deliveries.set_limits(waiting=3, failed=100, seconds=1000)
         await asyncio.gather(*(queue(store, 5) for _ in range(4)))
-        while store.deliveries._giving_up:
-            await asyncio.wait(store.deliveries._giving_up.values())
+        while store.deliveries._counts._giving_up:
+            await asyncio.wait(store.deliveries._counts._giving_up.values())
         kept = [row.id for row in await store.deliveries.due_deliveries("w", 2**40, 100)]
         failed = await store.deliveries.failed_ids("w")
         assert (len(kept), len(failed)) == (3, 17)
