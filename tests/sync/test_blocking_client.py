@@ -396,7 +396,7 @@ def test_token_provider_may_be_plain_or_async(harness: SyncHarness, kind: str):
         return await asyncio.to_thread(new)
 
     alice = harness.enter(uid, auth_token_provider=new if kind == "plain" else new_async)
-    harness.server.expire_token(uid)
+    harness.server.revoke_tokens(uid)
     until(lambda: calls)
     alice.wait_connected()
     assert alice.get_user(uid).uid == uid

@@ -207,7 +207,7 @@ def test_token_provider_that_raises_base_exceptions_is_retried(
         return harness.server.call(harness.server.parts.actions.sessions.create_token(uid)).token
 
     alice = harness.enter(uid, auth_token_provider=provider)
-    harness.server.expire_token(uid)
+    harness.server.revoke_tokens(uid)
     until(lambda: "the token provider raised" in caplog.text)
     alice.with_timeout(30).wait_connected()
     until(lambda: len(calls) >= 2)

@@ -134,10 +134,10 @@ class EmbeddedServer:
 
         return self.call(make())
 
-    def expire_token(self, uid: str) -> None:
+    def revoke_tokens(self, uid: str) -> None:
         """Revoke all tokens of a user: their clients are rejected immediately and have to log in again."""
 
-        async def expire() -> None:
+        async def revoke() -> None:
             await self.parts.actions.keys.delete_tokens(uid)
 
-        self.call(expire())
+        self.call(revoke())

@@ -142,9 +142,9 @@ class Line:
         """Deliver the server's next text frames twice."""
         self._do(lambda: self._proxy.duplicate(frames))
 
-    def expire_token(self, uid: str) -> None:
-        """Revoke a user's tokens: their clients are rejected."""
-        self._server.expire_token(uid)
+    def revoke_tokens(self, uid: str) -> None:
+        """Revoke all tokens of a user: their clients are rejected immediately and have to log in again."""
+        self._server.revoke_tokens(uid)
 
     def restart_server(self) -> None:
         """Stop the server gracefully, and start it on the same port and data."""
