@@ -31,7 +31,8 @@ class HttpServer(uvicorn.Server):
     """The HTTP server.
 
     Args:
-        ready: the content of the ready file besides the process id: `url`, `app_id`, and new keys.
+        ready: what the ready file contains in addition to the process id: `url`, `app_id`, and the keys that are known.
+            An empty value is left out.
         ready_file: its path; "" for none.
         signals: the signals that stop the server.
         housekeeping: called about ten times a second.
@@ -80,10 +81,9 @@ class HttpServer(uvicorn.Server):
         loop = asyncio.get_running_loop()
         for signum in self._signals:
             loop.add_signal_handler(signum, self.handle_exit, signum, None)
+        # These are handled until the loop is closed: they must not end a server that is stopping.
         for name, handler in (("SIGHUP", self._hang_up), ("SIGUSR1", self._observers.log_state)):
-            if self._signals and hasattr(
-                signal, name
-            ):  # until the loop is closed: they must not end a server that stops
+            if self._signals and hasattr(signal, name):
                 loop.add_signal_handler(getattr(signal, name), handler)
         try:
             yield
@@ -108,7 +108,11 @@ class HttpServer(uvicorn.Server):
             super().handle_exit(sig, frame)
         else:
             log.info("stopping in %g s: /health/ready answers 503", self._drain_seconds)
-            asyncio.get_running_loop().call_later(self._drain_seconds, super().handle_exit, sig, frame)
+            asyncio.get_running_loop().call_later(self._drain_seconds, self._end_draining, sig, frame)
+
+    def _end_draining(self, sig: int, frame: FrameType | None) -> None:
+        if not self.should_exit:  # uvicorn takes a second SIGINT as the wish not to finish any request
+            super().handle_exit(sig, frame)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to accept connections; write the ready file."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 from pathlib import Path
 from typing import Any
@@ -124,3 +125,13 @@ async def test_longest_idle_connections_are_closed_first(tmp_path):
             client.close()
         server.server.should_exit = True
         await serving
+
+
+@pytest.mark.virtual
+async def test_server_that_is_asked_to_stop_twice_while_it_drains_still_finishes_its_requests(tmp_path):
+    async with running_server(Settings(data=str(tmp_path), port=0, drain_seconds=3)) as server:
+        for _ in range(2):
+            server.server.handle_exit(signal.SIGINT, None)
+        assert server.server.should_exit
+        await asyncio.sleep(4)
+        assert not server.server.force_exit
