@@ -38,7 +38,8 @@ async def find_orphans(store: PruningStore, uploads: Uploads, now: int, *, remov
         remove: whether to remove unrecorded files, and to mark lost records for removal.
 
     Raises:
-        OSError: the folder cannot be read.
+        OSError: the storage of files cannot be read.
+        Refused: ERR_UNAVAILABLE.
     """
     before = now - SETTLED_SECONDS
     unused = await store.count_unused(before)

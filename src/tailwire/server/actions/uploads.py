@@ -219,7 +219,7 @@ class Files:
             async with self._pictures.turn(uid):
                 picture = await sink.measure_picture()
             if picture is not None:
-                small = f"{key.partition('.')[0]}-small.jpg" if picture.small else None
+                small = f"{key.partition('.')[0]}-small.jpg" if picture.has_thumbnail else None
                 row = replace(row, width=picture.width, height=picture.height, thumbnail=small)
         by_user = uid != SYSTEM_USER
         quota = self._room.per_day if by_user else 0

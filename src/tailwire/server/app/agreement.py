@@ -36,10 +36,10 @@ OF_ONE_SERVER = frozenset({
 })  # fmt: skip
 """Settings that may differ: those of a machine, its place in the network, its files and its logs."""
 UPLOAD_FOLDER = "upload folder"
-"""Reported like a setting, where files are stored in a folder: a digest of its mark."""
+"""The name under which a server that stores files in a folder reports a digest of the folder's mark."""
 DIGEST_CHARACTERS = 8
 MAX_KNOWN_SERVERS = 100
-"""How many servers are known to have other settings. Of one that is no longer known, a report is logged again."""
+"""How many servers with other settings are remembered. The report of one that was forgotten is logged again."""
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -48,7 +48,7 @@ class Report(msgspec.Struct, frozen=True):
     Attributes:
         server: a random name, for as long as it runs.
         name: its name for operators.
-        asks: True if servers with other settings shall report theirs.
+        asks: whether servers with other settings should report theirs.
         digests: a digest of each setting, by name.
     """
 

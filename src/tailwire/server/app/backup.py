@@ -27,8 +27,8 @@ def backup(database: Path, uploads: Path, target: Path) -> tuple[int, int]:
 
     The database is copied in one read transaction (`VACUUM INTO`), so that the copy is consistent while a server
     writes. The uploads are copied afterwards, so that they include each file that the copy refers to, unless it was
-    deleted meanwhile. The signing key (`signing.key`) and the keys (`keys.json`) are not copied: with a backup one can
-    read the messages, but not act as a user.
+    deleted meanwhile. The keys of the data folder (`signing.key`, `webhooks.key`, `keys.json`) are not copied: with a
+    backup one can read the messages, but not act as a user.
 
     Returns:
         The size of the database in bytes, and the number of uploaded files.
@@ -87,7 +87,7 @@ def restore(source: Path, database: Path, uploads: Path, *, replace: bool) -> Pa
     The file next to the database that records the highest ids given out is kept, so that the server does not reuse ids.
 
     Args:
-        replace: move an existing database and uploads to another folder; by default they are an error.
+        replace: True to move an existing database and uploads to another folder; False to refuse if there are any.
 
     Returns:
         The folder that the existing files were moved to; None if there were none.
@@ -169,7 +169,7 @@ def copy_files(source: Path, target: Path) -> int:
     target.mkdir(mode=0o700)
     count = 0
     for file in sorted(source.iterdir()) if source.is_dir() else ():
-        if file.is_file() and not file.name.startswith("."):  # others are partly written
+        if file.is_file() and not file.name.startswith("."):  # others are incomplete, locks, or the folder's mark
             try:
                 shutil.copy2(file, target / file.name)
             except FileNotFoundError:

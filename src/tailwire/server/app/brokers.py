@@ -27,7 +27,11 @@ if TYPE_CHECKING:
 
 
 def make_broker(settings: Settings, store: AnyStore, metrics: Metrics) -> MemoryBroker | MessageLog:
-    """Return the broker of a server: on PostgreSQL, one that reaches the other servers on the database."""
+    """Return the broker of a server: on PostgreSQL, one that reaches the other servers on the database.
+
+    Raises:
+        OSError: the setting `broker` or `broker_ca` cannot be used.
+    """
     if isinstance(store, SqliteStore):
         return MemoryBroker()
     remote = _over_nats(settings, store, metrics) if settings.broker else _over_the_database(settings, store, metrics)

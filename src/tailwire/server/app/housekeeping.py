@@ -1,4 +1,4 @@
-"""Measures the load of the process and closes stalled HTTP connections, ten times a second."""
+"""Measures the load of the process, and closes stalled and surplus HTTP connections, ten times a second."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Housekeeping:
         clock: seconds, monotonic.
         deadline: seconds within which a connection must send the head of a request.
         min_rate: see `StallDetector`.
-        most: maximum number of open connections (file descriptor limit); 0 for unlimited.
+        most: maximum number of open connections; 0 for unlimited.
         pacer: paces new connections; they are accepted more slowly while there are too many.
     """
 
@@ -67,7 +67,7 @@ class Housekeeping:
         self._next_report = 0.0
 
     async def tick(self, connections: int) -> None:
-        """Measure the load, and close stalled connections. Called about every 0.1 s.
+        """Measure the load, and close stalled connections, and others if there are too many. Called every 0.1 s or so.
 
         Args:
             connections: the number of open connections.

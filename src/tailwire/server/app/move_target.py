@@ -93,7 +93,7 @@ async def filled_target(url: str) -> AsyncIterator[Target]:
     Servers that start on the database wait for the end (see `starting_alone`).
 
     Raises:
-        MoveRefused: the database has content, or a server is starting on it.
+        MoveRefused: the database has content, or a server or another move is starting on it.
         OSError: the database cannot be used. Nothing is kept.
     """
     try:

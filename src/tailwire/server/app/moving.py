@@ -72,7 +72,7 @@ def move(database: Path, url: str, report: Report) -> int:
         The highest message id that was given out.
 
     Raises:
-        MoveRefused: if there is no file, the database has content, or the file is an older copy.
+        MoveRefused: if there is no file, the database has content, or the file is empty or an older copy.
         DatabaseInUse: if a server runs on the file.
         OSError: if a database cannot be read or written.
     """
@@ -102,7 +102,7 @@ def follow(database: Path, url: str, report: Report, passed: Callable[[Pass], No
 
     Raises:
         MoveRefused: if there is no file, its schema is that of another version, the database has content, or the file
-            is an older copy.
+            is empty or an older copy.
         OSError: if a database cannot be read or written.
     """
     with _errors_of(database):

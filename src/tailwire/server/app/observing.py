@@ -51,7 +51,7 @@ def observe(
     clock: Callable[[], float],
     now: Callable[[], int],
 ) -> Observers:
-    """Return the observers of a server.
+    """Return the observers of a server, and apply the settings that limit its audit log.
 
     Args:
         free: returns the free bytes of its disk.

@@ -98,6 +98,8 @@ def starting_alone(settings: Settings) -> AbstractAsyncContextManager[None]:
 async def agree_on_keys(settings: Settings, store: AnyStore, world: World) -> None:
     """Create the keys of the data folder if they are missing; check that all servers of a database use the same keys.
 
+    On SQLite, which has one server, nothing is done.
+
     Raises:
         OSError: if a key cannot be read or written, or a running server has other keys.
     """

@@ -1,4 +1,4 @@
-"""The pages that a server shows: the console, the web chat, both, or none."""
+"""The pages that a server shows: the console, the web chat, both, or neither."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def restore(source: Path, url: str, uploads: Path, *, replace: bool) -> Restored
     far above all that it has given out before.
 
     Args:
-        replace: back up what is there to another folder, and replace it; by default it is an error.
+        replace: True to back up what is there to another folder, and replace it; False to refuse if there is anything.
 
     Raises:
         BackupRefused: if `source` is not a backup, or something is there and `replace` is False.

@@ -40,7 +40,8 @@ class Push:
     """The push notifications of a server; does nothing without a provider.
 
     Attributes:
-        leases: names of what one of several servers does.
+        leases: the names of the leases with which one of several servers examines messages, or sends for a provider.
+        holds: returns whether this server has a lease.
     """
 
     def __init__(self, notifier: Notifier | None, lanes: dict[str, Lane]) -> None:

@@ -21,7 +21,7 @@ class Reloader:
         settings: the settings of the running server.
         load: reads the settings again; None if they have no source.
         certificate, key: the paths of their files; "" without TLS.
-        tls: the context of new connections; None without TLS.
+        tls: returns the context of new connections; None without TLS.
     """
 
     def __init__(

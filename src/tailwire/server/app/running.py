@@ -119,6 +119,8 @@ async def assemble(settings: Settings, world: World, sources: Mapping[str, str] 
     Raises:
         tailwire.server.store.migrate.NewerDatabase: if a newer version wrote the database.
         tailwire.server.store.sqlite.lock.DatabaseInUse: if another server uses it.
+        tailwire.server.config.BadSetting: if a setting is wrong.
+        OSError: if the database, a key or another file cannot be used, or a package is missing.
     """
     async with starting_alone(settings):
         store = await open_store(settings, world, serving=True)
@@ -264,11 +266,12 @@ async def running_server(
 
     Args:
         signals: the signals that stop the server; none for an embedded one.
-        reload: reads the settings again, on SIGHUP.
+        reload: reads the settings again, on SIGHUP; None if they have no source.
         sources: where the values of settings came from, for operators.
 
     Raises:
-        CannotStart: if the folder, the certificate or the address cannot be used. Nothing is left open then.
+        CannotStart: if the folder, the certificate, the address or the bucket cannot be used. As after the errors of
+            `assemble`, which are raised too, nothing is left open.
     """
     parts, listening, internal = await _open_all(settings, world or World(), sources)
     try:
@@ -361,11 +364,12 @@ async def serve(
 
     Args:
         listens: called when the server is about to listen.
-        reload: reads the settings again, on SIGHUP.
+        reload: reads the settings again, on SIGHUP; None if they have no source.
         sources: where the values of settings came from, for operators.
 
     Raises:
-        tailwire.server.app.checks.CannotStart: if the folder, the certificate or the address cannot be used.
+        tailwire.server.app.checks.CannotStart: if the folder, the certificate, the address or the bucket cannot be
+            used. The errors of `assemble` are raised too.
     """
     started = time.monotonic()
     os.umask(private_files.OTHERS_MODE_BITS)

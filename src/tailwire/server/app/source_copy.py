@@ -42,7 +42,7 @@ class SourceCopy:
 
     Raises:
         OSError: the copy cannot be created.
-        sqlite3.Error: the database cannot be read.
+        sqlite3.Error: the database cannot be read, or the copy cannot be written.
     """
 
     def __init__(self, database: Path) -> None:

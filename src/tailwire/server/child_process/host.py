@@ -63,7 +63,9 @@ class ChildProcess:
         """Return the answer to a job. Blocks, so it is called in a thread.
 
         Raises:
-            OSError, ChildEnded, TooSlow: see `FAILURES`.
+            OSError: the child cannot be started.
+            ChildEnded: the child has ended without an answer, or `close` was called.
+            TooSlow: the child took too long, with priority `LOW` as well.
         """
         with self._one:
             if time.monotonic() < self._busy_until:

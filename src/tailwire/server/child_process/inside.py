@@ -17,7 +17,7 @@ from io import RawIOBase
 from pathlib import Path
 
 IDLE, LOW = "idle", "low"
-"""Computes only when no other process wants the processor; or with a low priority, if that never happens."""
+"""Priorities: `IDLE` computes only when no other process wants the processor; `LOW` is used if that takes too long."""
 LOW_NICENESS, LEAST_NICENESS = 10, 19
 PR_SET_PDEATHSIG = 1
 
@@ -43,7 +43,7 @@ class Bounds:
 
 
 def lower_priority(priority: str) -> None:
-    """Let all other processes go first.
+    """Let other processes go first.
 
     With `IDLE`, Linux interrupts this process at once when another thread becomes ready. A thread of the same kind as
     the server's, however nice, may keep the processor for milliseconds.
@@ -96,7 +96,7 @@ def _end_with(parent: int) -> None:
 
 
 def read(jobs: RawIOBase, size: int) -> bytes:
-    """Return the next bytes of the input: less than `size` only at its end."""
+    """Return the next `size` bytes of the input; fewer only at its end."""
     data = b""
     while len(data) < size and (piece := jobs.read(size - len(data))):
         data += piece
@@ -112,6 +112,10 @@ def serve(answer: Answerer, bounds: Bounds) -> None:
     """Serve the parent until it closes the pipe, or has no job for a while.
 
     The arguments of the process are the parent's process id and a priority (`IDLE` or `LOW`).
+
+    Args:
+        answer: reads a job from the input, and returns its answer.
+        bounds: what this process may use from now on.
     """
     _, parent, priority = sys.argv
     _end_with(int(parent))

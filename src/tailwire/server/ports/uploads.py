@@ -13,12 +13,12 @@ class Picture:
 
     Attributes:
         width, height: pixels of the stored picture.
-        small: whether a thumbnail was made.
+        has_thumbnail: whether a thumbnail was written.
     """
 
     width: int
     height: int
-    small: bool
+    has_thumbnail: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,10 @@ class Sink(Protocol):
         """
 
     async def measure_picture(self) -> Picture | None:
-        """Measure a picture, and make a thumbnail if that is cheap enough. Return None if it is not a picture."""
+        """Measure a picture, and make a thumbnail if that is cheap enough.
+
+        Return None if it is not a readable picture, or if too many pictures wait to be measured.
+        """
 
     async def keep(self, name: str, thumbnail: str | None = None) -> None:
         """Keep the file under an unused name, and its thumbnail under another.
@@ -114,13 +117,25 @@ class Uploads(Protocol):
         """Return the free bytes of the storage."""
 
     async def remove(self, names: list[str]) -> None:
-        """Delete files, ignoring missing ones."""
+        """Delete files, ignoring missing ones.
+
+        Raises:
+            Refused: ERR_UNAVAILABLE.
+        """
 
     def stored_files(self) -> AsyncIterator[list[StoredFile]]:
-        """Yield all files and thumbnails, some at a time, in any order."""
+        """Yield all files and thumbnails, some at a time, in any order.
+
+        Raises:
+            OSError: the storage cannot be read.
+        """
 
     async def missing_names(self, names: list[str]) -> list[str]:
-        """Return which of the names have no file."""
+        """Return which of the names have no file.
+
+        Raises:
+            OSError: the storage cannot be read.
+        """
 
     async def remove_incomplete(self) -> None:
         """Remove incomplete files that were left by servers that have ended. Other servers may be running."""
@@ -130,6 +145,7 @@ class Uploads(Protocol):
 
         Raises:
             FileNotFoundError: there is no file of that name.
+            Refused: ERR_UNAVAILABLE.
         """
 
     async def size(self, name: str) -> int:

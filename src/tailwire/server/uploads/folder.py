@@ -27,7 +27,7 @@ class _File(PartFile):
     """A file that will be kept in the folder itself."""
 
     async def keep(self, name: str, thumbnail: str | None = None) -> None:
-        """Move the file to its final name."""
+        """Move the file, and its thumbnail if it has one, to their final names."""
         folder = self._folder.path
 
         def rename() -> None:
@@ -78,7 +78,7 @@ class FolderUploads:
             for name in names:
                 (self._folder / Path(name).name).unlink(missing_ok=True)
 
-        with unavailable_on_error():
+        with unavailable_on_error("removed"):
             await self._parts.writers.run(remove)
 
     async def stored_files(self) -> AsyncIterator[list[StoredFile]]:

@@ -14,14 +14,14 @@ FILE = ".folder"
 
 
 def folder_mark(folder: Path, new: str) -> str:
-    """Return the mark of a folder; "" if another server is just writing it. Blocks.
+    """Return the mark of a folder; "" if another server is just writing it, or was killed meanwhile. Blocks.
 
     Args:
         folder: is created if it is missing.
         new: the mark that it is given if it has none.
 
     Raises:
-        OSError: it cannot be read or written.
+        OSError: the mark cannot be read or written.
     """
     private_files.make_folder(folder)
     path = folder / FILE

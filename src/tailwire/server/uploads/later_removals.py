@@ -10,7 +10,9 @@ MIN_DELAY_SECONDS = 60.0
 
 
 class LaterRemovals:
-    """The names that are due, oldest first. They are kept in memory: what a server forgets, its daily sweep removes.
+    """The names of objects to remove, the first one due first.
+
+    They are kept in memory: what a server forgets, its daily sweep removes.
 
     Args:
         remove: called with the names that are due.
@@ -22,7 +24,7 @@ class LaterRemovals:
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, name: str, delay: float) -> None:
-        """Remove an object after `delay` seconds, which must be the same for all names."""
+        """Remove an object after `delay` seconds, or up to a minute later. The delay must be the same for all names."""
         loop = asyncio.get_running_loop()
         self._due.setdefault(name, loop.time() + delay)
         if self._timer is None:

@@ -34,13 +34,15 @@ def _begin_write_back(file: BinaryIO, start: int) -> None:
         os.posix_fadvise(file.fileno(), start, 0, os.POSIX_FADV_DONTNEED)
 
 
-def unavailable_refusal() -> Refused:
-    """Return the refusal of a file that cannot be stored now."""
-    return Refused("ERR_UNAVAILABLE", "The file was not stored. Try again later.", retry_after=RETRY_AFTER_SECONDS)
+def unavailable_refusal(done: str = "stored") -> Refused:
+    """Return the refusal of a request that needs a file stored, read or removed (`done`), which is impossible now."""
+    return Refused(
+        "ERR_UNAVAILABLE", f"The file cannot be {done} now. Try again later.", retry_after=RETRY_AFTER_SECONDS
+    )
 
 
 @contextmanager
-def unavailable_on_error() -> Iterator[None]:
+def unavailable_on_error(done: str = "stored") -> Iterator[None]:
     """Refuse with ERR_UNAVAILABLE if the disk fails or too many calls wait.
 
     A full or read-only disk, or a lack of file descriptors, is a failure of the server and not of the request.
@@ -48,10 +50,10 @@ def unavailable_on_error() -> Iterator[None]:
     try:
         yield
     except OSError as e:
-        log.error("a file cannot be stored: %s", e)
-        raise unavailable_refusal() from e
+        log.error("a file cannot be %s: %s", done, e)
+        raise unavailable_refusal(done) from e
     except QueueFull as e:
-        raise unavailable_refusal() from e
+        raise unavailable_refusal(done) from e
 
 
 def _try_lock(descriptor: int) -> bool:
@@ -84,7 +86,9 @@ class PartFolder:
         self._unlock: Callable[[], object] | None = None
 
     def open(self) -> str:
-        """Return the beginning of the names of a new file. The caller must call `release`. Creates the folder.
+        """Return a prefix for the names of a new file and its thumbnail. The caller must call `release` once.
+
+        The folder is created if it is missing.
 
         Raises:
             Refused: ERR_UNAVAILABLE.
@@ -98,7 +102,7 @@ class PartFolder:
         return f".{self._name}-{self._number}"
 
     def release(self) -> None:
-        """Release the lock if this process has no open file left."""
+        """Report that a file of this process is complete or discarded. The lock ends with the last one."""
         self._open -= 1
         if not self._open and self._unlock is not None:
             unlock, self._unlock = self._unlock, None
@@ -148,7 +152,7 @@ class _Pictures:
         self._threads = Threads(name, 1, max_pending)  # waits for the process
 
     async def make(self, source: Path, target: Path | None) -> Picture | None:
-        # Raises Full.
+        # Raises QueueFull.
         return await self._threads.run(partial(self.process.make, source, target))
 
     async def close(self) -> None:
@@ -234,7 +238,10 @@ class PartFile:
         await self._in_thread(store, file.close)
 
     async def measure_picture(self) -> Picture | None:
-        """Return the size of a picture after making a thumbnail; without a thumbnail if too many are pending."""
+        """Return the size of a picture after making a thumbnail; without a thumbnail if too many are pending.
+
+        None if the file is not a readable picture, or if too many pictures wait even to be measured.
+        """
         try:
             return await self._folder.pictures.make(self._path, self._small)
         except QueueFull:

@@ -11,7 +11,7 @@ from tailwire.server.child_process.inside import Bounds, read, serve
 from tailwire.server.uploads.thumbnails import make_thumbnail
 
 JOB_HEAD = struct.Struct("!HH")
-"""Bytes of the two paths that follow: of the picture, and of the thumbnail (0 to measure only)."""
+"""The lengths in bytes of the two paths that follow: of the picture, and of the thumbnail (0 to measure only)."""
 ANSWER_FORMAT = struct.Struct("!BII")
 """The outcome (one of the constants below), the width and the height."""
 NO_PICTURE, MEASURED, WITH_THUMBNAIL = range(3)
@@ -31,7 +31,7 @@ def answer(jobs: RawIOBase) -> bytes | None:
     found = make_thumbnail(Path(source), Path(target) if target else None)
     if found is None:
         return ANSWER_FORMAT.pack(NO_PICTURE, 0, 0)
-    return ANSWER_FORMAT.pack(WITH_THUMBNAIL if found.small else MEASURED, found.width, found.height)
+    return ANSWER_FORMAT.pack(WITH_THUMBNAIL if found.has_thumbnail else MEASURED, found.width, found.height)
 
 
 def main() -> None:

@@ -55,7 +55,7 @@ class PictureProcess:
             if not self._child.closed:
                 log.warning("a picture was not decoded: %s", e)
             found = None
-        if target is not None and (found is None or not found.small):
+        if target is not None and (found is None or not found.has_thumbnail):
             target.unlink(missing_ok=True)
         return found
 
@@ -69,4 +69,4 @@ def _picture(answer: bytes) -> Picture | None:
     kind, width, height = ANSWER_FORMAT.unpack(answer)
     if kind not in (MEASURED, WITH_THUMBNAIL) or not (width and height):
         return None
-    return Picture(width, height, small=kind == WITH_THUMBNAIL)
+    return Picture(width, height, has_thumbnail=kind == WITH_THUMBNAIL)

@@ -14,13 +14,7 @@ from tailwire.server.ports.uploads import ArrivedFile, DirectFile, StoredFile
 from tailwire.server.telemetry.logs import log
 from tailwire.server.uploads.folder import FILE_NAME, free_bytes
 from tailwire.server.uploads.later_removals import LaterRemovals
-from tailwire.server.uploads.part_files import (
-    HEAD_BYTES,
-    RETRY_AFTER_SECONDS,
-    PartFile,
-    PartFolder,
-    unavailable_refusal,
-)
+from tailwire.server.uploads.part_files import HEAD_BYTES, PartFile, PartFolder, unavailable_refusal
 from tailwire.server.uploads.s3_bucket import Bucket, BucketError
 from tailwire.server.uploads.s3_leftovers import remove_leftovers
 from tailwire.server.uploads.s3_settings import BucketAddress, Credentials
@@ -75,7 +69,7 @@ class _Upload(PartFile):
             self._sending = False
             self.drop()
         if self._abandoned:
-            await self._uploads.remove([name, *([thumbnail] if thumbnail else [])])
+            await self._uploads.delete([name, *([thumbnail] if thumbnail else [])])
 
     def drop(self) -> None:
         """Discard the local copy, once it is no longer being sent."""
@@ -170,14 +164,21 @@ class S3Uploads:
             raise unavailable_refusal()
         try:
             async with self._slots:
-                if small is not None:
+                if small is not None:  # small enough for the shortest deadline
                     await self._bucket.put(thumbnail, small, 0, "image/jpeg")
                 await self._bucket.put(name, path, size, UNKNOWN_TYPE)
         except OSError as e:
             raise _refusal("stored", e) from e
 
     async def remove(self, names: list[str]) -> None:
-        """Delete files.
+        """Delete files, ignoring missing ones."""
+        try:
+            await self.delete(names)
+        except BucketError as e:
+            raise _refusal("removed", e) from e
+
+    async def delete(self, names: list[str]) -> None:
+        """Delete files, and what was uploaded directly under their names.
 
         Raises:
             BucketError: if the request fails.
@@ -210,8 +211,11 @@ class S3Uploads:
 
     async def read(self, name: str, start: int, length: int) -> AsyncIterator[bytes]:
         """Yield a range of a file in chunks."""
-        async for piece in self._bucket.read(Path(name).name, start, length):
-            yield piece
+        try:
+            async for piece in self._bucket.read(Path(name).name, start, length):
+                yield piece
+        except BucketError as e:
+            raise _refusal("read", e) from e
 
     async def size(self, name: str) -> int:
         """Return the size of a file in bytes."""
@@ -292,8 +296,6 @@ class S3Uploads:
         await self._parts.close()
 
 
-def _refusal(what: str, e: OSError) -> Refused:
-    log.error("a file cannot be %s: %s", what, e)
-    if what == "stored":
-        return unavailable_refusal()
-    return Refused("ERR_UNAVAILABLE", "The file cannot be read now. Try again later.", retry_after=RETRY_AFTER_SECONDS)
+def _refusal(done: str, e: OSError) -> Refused:
+    log.error("a file cannot be %s: %s", done, e)
+    return unavailable_refusal(done)

@@ -82,17 +82,19 @@ class Bucket:
         """Return the size of an object in bytes.
 
         Raises:
-            FileNotFoundError, BucketError.
+            FileNotFoundError: there is no such object.
+            BucketError: if the request fails.
         """
         import obstore
 
         return int((await self._answer(obstore.head_async(self._store, name)))["size"])
 
     async def head(self, name: str, length: int) -> Head:
-        """Return the size of an object, its first bytes, its metadata, and when it was stored.
+        """Return the size of an object, its first `length` bytes, its metadata, and when it was stored.
 
         Raises:
-            FileNotFoundError, BucketError.
+            FileNotFoundError: there is no such object.
+            BucketError: if the request fails.
         """
         import obstore
 
@@ -105,7 +107,8 @@ class Bucket:
         """Yield a range of an object in chunks.
 
         Raises:
-            FileNotFoundError, BucketError.
+            FileNotFoundError: there is no such object.
+            BucketError: if the request fails.
         """
         import obstore
 
@@ -150,7 +153,7 @@ class Bucket:
         return True
 
     async def names(self, folder: str, before: datetime, limit: int) -> list[str]:
-        """Return the names of objects in a folder that were stored before a time, at most about `limit`.
+        """Return the names of objects in a folder that were stored before a time: all, or at least `limit` of them.
 
         Raises:
             BucketError: if the request fails.
@@ -209,7 +212,8 @@ class Bucket:
         return BucketError(f"{what}: {advice}", temporary=False)
 
     async def _answer(self, request: Awaitable[T], seconds: float = REQUEST_SECONDS) -> T:
-        # Return the answer to a request of obstore, whose errors become errors of this module.
+        # Return the answer to a request of obstore, whose errors become a BucketError, except those about one object:
+        # FileNotFoundError and AlreadyExistsError.
         from obstore.exceptions import AlreadyExistsError, BaseError, PermissionDeniedError, UnauthenticatedError
 
         where = self.address

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from http.client import HTTPException
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 from xml.etree import ElementTree
@@ -49,6 +50,8 @@ def _request(
     try:
         with urlopen(Request(url, method=method), timeout=TIMEOUT_SECONDS) as answer:
             return bytes(answer.read(MAX_LISTING_BYTES))
+    except HTTPException as e:
+        raise OSError(f"the answer of the service at {address.endpoint} is cut or invalid") from e
     except HTTPError as e:
         with e:
             if method == "DELETE" and e.code == 404:

@@ -53,7 +53,8 @@ def bucket_address(settings: Settings, environment: Mapping[str, str] | None = N
         environment: the variables of this process by default.
 
     Raises:
-        BadSetting: naming the setting, and never showing a secret.
+        BadSetting: a setting is invalid, or another one that it needs is missing. The message names it, and shows no
+            secret.
     """
     variables = os.environ if environment is None else environment
     bucket, _, prefix = settings.uploads.removeprefix("s3://").strip("/").partition("/")

@@ -49,7 +49,7 @@ def signed_url(
         query: parameters of the request, such as `response-content-type`.
         now: seconds since 1970.
         lifetime: seconds from now until the URL expires.
-        public: whether it is for clients, or for this server.
+        public: True for clients, False for this server, which may reach the service by another URL.
     """
     endpoint = urlsplit(address.public_endpoint if public else address.endpoint)
     stamp = _stamp(now)
@@ -100,7 +100,7 @@ def upload_form(
 
     Args:
         key: the full name of the object.
-        metadata: metadata of the object, in ASCII, which the form must not change.
+        metadata: metadata of the object, in ASCII, which the client cannot change.
         now: seconds since 1970.
         lifetime: seconds from now until the form expires.
     """

@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class QueueFull(Exception):
-    """The queue is full."""
+    """Too many calls are pending: the function was not called."""
 
 
 class Threads:

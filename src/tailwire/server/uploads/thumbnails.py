@@ -43,11 +43,11 @@ def make_thumbnail(source: Path, target: Path | None) -> Picture | None:
         with Image.open(source, formats=PICTURE_FORMATS) as image:
             width, height = image.size
             if target is None or not _is_affordable(image, source):
-                return Picture(width, height, small=False)
+                return Picture(width, height, has_thumbnail=False)
             small = _reduced_image(image)
             with private_files.open_new(target) as file:
                 small.save(file, "JPEG", quality=80)
-            return Picture(width, height, small=True)
+            return Picture(width, height, has_thumbnail=True)
     except (OSError, ValueError, SyntaxError, MemoryError, Warning, Image.DecompressionBombError):
         if target is not None:
             target.unlink(missing_ok=True)

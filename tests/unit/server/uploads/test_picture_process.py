@@ -88,11 +88,11 @@ async def until_ended(pid: int) -> None:
 def test_thumbnail_is_made_by_a_process_that_serves_several_pictures(start, picture, small):
     process = start()
     assert process.pid is None
-    assert process.make(picture, small) == Picture(800, 400, small=True)
+    assert process.make(picture, small) == Picture(800, 400, has_thumbnail=True)
     pid = process.pid
     with Image.open(small) as made:
         assert (made.format, made.size) == ("JPEG", (320, 160))
-    assert process.make(picture, None) == Picture(800, 400, small=False)
+    assert process.make(picture, None) == Picture(800, 400, has_thumbnail=False)
     picture.write_bytes(b"no picture")
     assert process.make(picture, small) is None
     assert not small.exists()
@@ -105,7 +105,7 @@ import sys
 from pathlib import Path
 from tailwire.server.uploads.picture_process import PictureProcess
 process = PictureProcess(idle_seconds=60)
-assert process.make(Path(sys.argv[1]), Path(sys.argv[2])).small
+assert process.make(Path(sys.argv[1]), Path(sys.argv[2])).has_thumbnail
 process.close()
 assert not [name for name in sys.modules if name.partition(".")[0] == "PIL"]
 """
@@ -142,7 +142,7 @@ def test_decoder_that_crashes_costs_one_picture(start, tmp_path, picture, small,
     assert not small.exists()
     assert "a picture was not decoded: its process ended with" in caplog.text
     assert process.pid is None
-    assert process.make(picture, small) == Picture(800, 400, small=True)
+    assert process.make(picture, small) == Picture(800, 400, has_thumbnail=True)
 
 
 @linux_only
@@ -152,7 +152,7 @@ def test_process_that_gets_no_processor_time_is_replaced_by_one_with_a_higher_pr
     starved = process.pid
     os.kill(starved, signal.SIGSTOP)
     process._child._deadlines["idle"] = 0.5
-    assert process.make(picture, small) == Picture(800, 400, small=True)
+    assert process.make(picture, small) == Picture(800, 400, has_thumbnail=True)
     assert not is_running(starved)
     assert os.sched_getscheduler(process.pid) == os.SCHED_OTHER
     assert os.getpriority(os.PRIO_PROCESS, process.pid) == min(19, os.getpriority(os.PRIO_PROCESS, 0) + 10)
@@ -192,14 +192,14 @@ def test_bomb_that_passes_the_pixel_limit_meets_the_memory_limit(start, tmp_path
     peak = next(line for line in Path(f"/proc/{process.pid}/status").read_text().splitlines() if "VmHWM" in line)
     assert int(peak.split()[1]) < 512 * 1024
     lifted = "picture_child.MEMORY_BYTES = -1\nthumbnails.MAX_PIXELS = thumbnails.MAX_BYTES = 10**10"
-    assert start(CHANGED.format(lifted)).make(bomb, small) == Picture(12_000, 12_000, small=True)
+    assert start(CHANGED.format(lifted)).make(bomb, small) == Picture(12_000, 12_000, has_thumbnail=True)
 
 
 async def test_unused_process_ends_and_the_next_picture_starts_another(start, picture, caplog):
     process = start(CHANGED.format("picture_child.UNUSED_SECONDS = 0.01"))
     with caplog.at_level(logging.WARNING):
         for _ in range(5):
-            assert process.make(picture, None) == Picture(800, 400, small=False)
+            assert process.make(picture, None) == Picture(800, 400, has_thumbnail=False)
             async with asyncio.timeout(60):
                 while process.pid is not None:
                     await asyncio.sleep(0.001)
@@ -253,13 +253,13 @@ async def test_picture_has_no_thumbnail_if_the_queue_is_full(tmp_path, picture):
         files.append(PartFile(folder))
         files[-1].write(picture.read_bytes())
         await files[-1].finish()
-    assert (await files[0].measure_picture()).small
+    assert (await files[0].measure_picture()).has_thumbnail
     os.kill(folder.pictures.process.pid, signal.SIGSTOP)
     waiting = [asyncio.create_task(file.measure_picture()) for file in files[1:-1]]
     await asyncio.sleep(0)
-    assert await files[-1].measure_picture() == Picture(800, 400, small=False)
+    assert await files[-1].measure_picture() == Picture(800, 400, has_thumbnail=False)
     os.kill(folder.pictures.process.pid, signal.SIGCONT)
-    assert {await one for one in waiting} == {Picture(800, 400, small=True)}
+    assert {await one for one in waiting} == {Picture(800, 400, has_thumbnail=True)}
     for file in files:
         file.drop()
     await folder.close()

@@ -18,7 +18,7 @@ from tailwire.server.uploads import s3_bucket
 from tailwire.server.uploads.s3 import EXPIRY_MARGIN_SECONDS, S3Uploads
 from tailwire.server.uploads.s3_bucket import PART_BYTES, Bucket, BucketError
 from tailwire.server.uploads.s3_leftovers import remove_leftovers
-from tailwire.server.uploads.s3_settings import bucket_address
+from tailwire.server.uploads.s3_settings import BucketAddress, Credentials, bucket_address
 from tailwire.server.uploads.s3_signing import encode_facts
 
 pytestmark = pytest.mark.slow  # starts a service
@@ -285,3 +285,28 @@ async def test_original_that_is_due_for_removal_is_not_accepted_and_one_that_com
         while place.names():
             await asyncio.sleep(0.01)
     await uploads.close()
+
+
+async def test_files_are_neither_read_nor_removed_while_the_service_is_unreachable(own, tmp_path, caplog):
+    uploads = S3Uploads(tmp_path / "arriving", bucket_of(own.bucket()), lambda: int(time.time()))
+    own.kill()
+    with pytest.raises(Refused, match="ERR_UNAVAILABLE"):
+        await anext(uploads.read("file.bin", 0, 5))
+    with pytest.raises(Refused, match="ERR_UNAVAILABLE"):
+        await uploads.remove(["file.bin"])
+    await uploads.close()
+    assert "a file cannot be read" in caplog.text
+    assert "a file cannot be removed" in caplog.text
+
+
+async def test_answer_that_is_not_http_is_an_error_of_the_service():
+    async def answer(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"nothing of the kind\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        endpoint = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        address = BucketAddress("bucket", "", endpoint, endpoint, "us-east-1", None)
+        with pytest.raises(OSError, match="is cut or invalid"):
+            await asyncio.to_thread(remove_leftovers, address, Credentials("key", "secret"), int(time.time()), DAY)

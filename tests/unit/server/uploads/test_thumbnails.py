@@ -39,7 +39,7 @@ def copy(tmp_path):
         (tmp_path / "picture").write_bytes(content)
         (tmp_path / "small").unlink(missing_ok=True)
         found = make_thumbnail(tmp_path / "picture", tmp_path / "small")
-        assert (tmp_path / "small").exists() == bool(found and found.small)
+        assert (tmp_path / "small").exists() == bool(found and found.has_thumbnail)
         return found
 
     return copied
@@ -49,7 +49,7 @@ def copy(tmp_path):
 def test_picture_gets_a_thumbnail(copy, tmp_path, kind):
     out = io.BytesIO()
     Image.new("RGB", (800, 400), "teal").save(out, kind)
-    assert copy(out.getvalue()) == Picture(800, 400, small=True)
+    assert copy(out.getvalue()) == Picture(800, 400, has_thumbnail=True)
     with Image.open(tmp_path / "small") as small:
         assert (small.format, small.size) == ("JPEG", (320, 160))
 
@@ -66,15 +66,15 @@ def test_thumbnail_has_the_right_orientation(copy, tmp_path):
 
 @pytest.mark.slow
 def test_pictures_over_the_budget_are_measured_only(copy):
-    assert copy(png_of(4000, 3000)) == Picture(4000, 3000, small=True)
-    assert copy(png_of(4001, 3000)) == Picture(4001, 3000, small=False)
+    assert copy(png_of(4000, 3000)) == Picture(4000, 3000, has_thumbnail=True)
+    assert copy(png_of(4001, 3000)) == Picture(4001, 3000, has_thumbnail=False)
 
 
 @pytest.mark.slow
 def test_single_scan_jpegs_have_a_larger_budget(copy):
-    assert copy(jpeg_of(8000, 6000)) == Picture(8000, 6000, small=True)
-    assert copy(jpeg_of(8000, 6000, progressive=True)) == Picture(8000, 6000, small=False)
-    assert copy(jpeg_of(8001, 6250)) == Picture(8001, 6250, small=False)
+    assert copy(jpeg_of(8000, 6000)) == Picture(8000, 6000, has_thumbnail=True)
+    assert copy(jpeg_of(8000, 6000, progressive=True)) == Picture(8000, 6000, has_thumbnail=False)
+    assert copy(jpeg_of(8001, 6250)) == Picture(8001, 6250, has_thumbnail=False)
 
 
 @pytest.mark.slow
@@ -83,7 +83,9 @@ def test_small_jpegs_with_very_many_scans_are_measured_only(copy):
     for size, repeats, small in ((3000, 20, True), (3000, 1000, False), (300, 1000, True)):
         content = jpeg_of(size, size, progressive=True)
         last = content.rindex(b"\xff\xda")
-        assert copy(content[:-2] + content[last:-2] * repeats + content[-2:]) == Picture(size, size, small=small)
+        assert copy(content[:-2] + content[last:-2] * repeats + content[-2:]) == Picture(
+            size, size, has_thumbnail=small
+        )
 
 
 def test_jpegs_with_one_scan_per_component_are_recognized():
