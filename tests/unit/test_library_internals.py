@@ -74,7 +74,7 @@ ATTRIBUTES: Mapping[tuple[str, str], str] = {
         "default_headers disconnected flow keep_alive message_event on_response response_complete response_started "
         "scope transport waiting_for_100_continue"
     ),
-    (APP, "Server"): "config server_state servers lifespan",
+    (APP, "Server"): "config server_state servers lifespan should_exit",
     (APP, "ServerState"): "connections",
     (APP, "Config"): "http_protocol_class ssl",
     (SOCKETS, "ServerProtocol"): "close_rcvd close_rcvd_then_sent close_sent eof_sent parser parser_exc state",
