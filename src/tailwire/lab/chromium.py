@@ -10,11 +10,12 @@ import shutil
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 PATH_VARIABLE = "TAILWIRE_CHROMIUM"
 PROGRAM_NAMES = (
@@ -66,35 +67,41 @@ class Browser:
         self._session = ""
 
     async def read(self) -> None:
-        """Read the browser's messages until it ends."""
-        async for text in self._socket:
-            message = json.loads(text)
-            if "id" in message:
-                future = self._waiting.pop(message["id"], None)
-                if future is not None and not future.done():
-                    if "error" in message:
-                        future.set_exception(
-                            ChromiumUnavailable(f"the browser refused: {message['error'].get('message')}")
-                        )
-                    else:
-                        future.set_result(message["result"])
-            elif message.get("method") in self._handlers:
-                self._handlers[message["method"]](message["params"])
+        """Read the browser's messages until it ends. Calls that wait for a result then fail."""
+        with suppress(ConnectionClosed):  # as when the browser crashes or is killed
+            async for text in self._socket:
+                self._take(json.loads(text))
         for future in self._waiting.values():
             if not future.done():
                 future.set_exception(ChromiumUnavailable("the browser has ended"))
+
+    def _take(self, message: dict[str, Any]) -> None:
+        if "id" not in message:
+            if message.get("method") in self._handlers:
+                self._handlers[message["method"]](message["params"])
+            return
+        future = self._waiting.pop(message["id"], None)
+        if future is None or future.done():
+            return
+        if "error" in message:
+            future.set_exception(ChromiumUnavailable(f"the browser refused: {message['error'].get('message')}"))
+        else:
+            future.set_result(message["result"])
 
     async def call(self, method: str, **parameters: Any) -> Any:
         """Call a DevTools method and return its result.
 
         Raises:
-            ChromiumUnavailable: if the call fails, or takes more than a minute.
+            ChromiumUnavailable: if the call fails or takes more than a minute, or the browser has ended.
         """
         number = next(self._numbers)
         future = self._waiting[number] = asyncio.get_running_loop().create_future()
-        await self._send_call(number, method, parameters)
         try:
+            await self._send_call(number, method, parameters)
             return await asyncio.wait_for(future, 2 * TIMEOUT_SECONDS)
+        except ConnectionClosed:
+            self._waiting.pop(number, None)
+            raise ChromiumUnavailable("the browser has ended") from None
         except TimeoutError:
             self._waiting.pop(number, None)
             raise ChromiumUnavailable(f"the browser did not respond to {method}") from None
@@ -123,7 +130,11 @@ class Browser:
         await self.call("Page.navigate", url=url)
 
     async def evaluate(self, code: str) -> Any:
-        """Run JavaScript in the page and return its value; promises are awaited."""
+        """Run JavaScript in the page and return its value; promises are awaited.
+
+        Raises:
+            ChromiumUnavailable: if the code fails, or as for `call`.
+        """
         answer = await self.call("Runtime.evaluate", expression=code, awaitPromise=True, returnByValue=True)
         if "exceptionDetails" in answer:
             raise ChromiumUnavailable(f"the page failed: {answer['exceptionDetails'].get('text')}")

@@ -18,6 +18,7 @@ from tailwire.testing.server import ServerProcess
 PHONE_NAMES = ("alice", "bob")
 POLL_INTERVAL_SECONDS = 0.25
 LATENCY_SECONDS = 0.05
+MAX_LOG_CHARACTERS = 400
 
 
 class Lab:
@@ -178,6 +179,3 @@ class Lab:
                 await self.server.kill()
                 self._log_server("ended by itself", up=False)
             await asyncio.sleep(POLL_INTERVAL_SECONDS)
-
-
-MAX_LOG_CHARACTERS = 400

@@ -138,7 +138,7 @@ class Phone(MessageListener, LoginListener):
         work = act(self, before)
         if work is not None:
             self._start_task(work)
-        if kind:  # only now, because _spawn() may refuse; the spawned task starts later
+        if kind:  # only now, because `_start_task` may refuse; the task itself starts later
             self._now[kind] = what
         self._log_switch(what)
 
@@ -297,7 +297,7 @@ _SWITCHES: dict[str, tuple[str, _Act]] = {
 }
 """By name: the setting that it changes ("" for a one-time action), and its function."""
 SETTINGS: dict[str, frozenset[str]] = {
-    kind: frozenset(word for word, (its, _) in _SWITCHES.items() if its == kind)
+    kind: frozenset(word for word, (changed, _) in _SWITCHES.items() if changed == kind)
     for kind in ("app", "network", "mode", "pace")
 } | {"token": frozenset({"good", "revoked"})}
 """The values of a phone's settings."""

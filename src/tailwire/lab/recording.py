@@ -63,8 +63,8 @@ def read_recording(file: Path) -> dict[str, Any]:
     """Read a file of a lab, or the dump of a connection, and return what the page shows.
 
     Returns:
-        `names` of the phones, `events` in order, `machine`, and `steps`, one for each input of a connection: time,
-        phone, input, commands, and the explanation of the state after it.
+        `names` of the phones, `events` in order, `machine`, the `name` of the file, and `steps`, one for each input of
+        a connection: time, phone, input, commands, and the explanation of the state after it.
 
     Raises:
         BadRecording: if the file is neither.

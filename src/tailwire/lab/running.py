@@ -108,8 +108,9 @@ async def show_recording(recording: dict[str, Any], on_started: Callable[[str, s
     """Show a recording until cancelled.
 
     Args:
-        recording: as returned by `recording.read`.
+        recording: as returned by `recording.read_recording`.
         on_started: called with the URLs, as in `run_lab`.
+        port: the port of the page; 0 takes a free one.
 
     Raises:
         OSError: if the port is in use.

@@ -139,7 +139,7 @@ def _write(file: Path, taken: list[tuple[float, bytes]]) -> int:
         Image.open(io.BytesIO(data)).convert("RGB").resize(OUTPUT_SIZE, Image.Resampling.LANCZOS) for _, data in taken
     ]
     times = [at for at, _ in taken]
-    durations = [max(1, round((b - a) * 1000)) for a, b in pairwise(times)] + [3000]
+    durations = [max(1, round((b - a) * 1000)) for a, b in pairwise(times)] + [round(FINAL_SECONDS * 1000)]
     pictures[0].save(
         file, save_all=True, append_images=pictures[1:], duration=durations, loop=0, quality=WEBP_QUALITY, method=4
     )

@@ -122,6 +122,7 @@ class Endpoints:
     Args:
         lab: the lab to show, or None.
         replay: the result of `recording.read_recording`, or None.
+        slow: the factor with which the lab was started (see `Lab`).
     """
 
     def __init__(self, lab: Lab | None, replay: dict[str, Any] | None, slow: float) -> None:
