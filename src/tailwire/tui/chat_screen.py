@@ -122,12 +122,12 @@ class ChatScreen(Screen[None]):
 
     @property
     def main(self) -> Pane:
-        """The open conversation."""
+        """The pane of the open conversation."""
         return self.query_one("#main", Pane)
 
     @property
     def thread(self) -> Pane:
-        """The open thread."""
+        """The pane of the open thread; it is not displayed while no thread is open."""
         return self.query_one("#thread", Pane)
 
     def _notify_user(self, text: str, failed: bool) -> None:

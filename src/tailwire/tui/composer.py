@@ -35,7 +35,7 @@ class Composer(TextArea):
         """The user pressed Escape."""
 
     class Scrolled(Message):
-        """The user pressed a key that scrolls the history."""
+        """The user pressed a key that scrolls the history; `pages` is negative for up."""
 
         def __init__(self, pages: int) -> None:
             super().__init__()

@@ -154,6 +154,11 @@ async def demo(book: ProfileBook, data: Path, uid: str = "") -> AsyncIterator[De
 
     The server ends with the process that started it; its data stays.
 
+    Args:
+        book: the profiles of this device, with the session of the bot.
+        data: the data folder of the server.
+        uid: the user of this terminal; by default the first demo user who is not in use in another one.
+
     Raises:
         DemoFailed: the server does not start, or all users are in use.
     """

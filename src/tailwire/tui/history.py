@@ -29,8 +29,6 @@ STYLE_NAMES = (
     "text time you separator action deleted pending failed quote quote_bar file thread unread reaction my_reaction "
     "read selected " + " ".join(f"name{n}" for n in range(NAME_COLOR_COUNT))
 ).split()
-
-
 COMMANDS = (
     ("enter", "menu", "Menu of the message"),
     ("e", "edit", "Edit"),
@@ -111,12 +109,12 @@ class History(Widget, can_focus=True):
         self._lay_out_again()
 
     def selected_item(self) -> LiveMessage | None:
-        """Return the selected message."""
+        """Return the selected message, if there is one."""
         at = self._view.index.get(self.selected or "")
         return None if at is None else self.items[at]
 
     def select(self, key: str | None) -> None:
-        """Select a message and make it visible."""
+        """Select a message and make it visible; None ends the selection."""
         if key != self.selected:
             self.selected = key
             self.post_message(self.SelectionChanged())

@@ -37,7 +37,6 @@ class LoginScreen(Screen[None]):
     Args:
         profiles: the saved profiles.
         draft: what the fields contain at first.
-        problem: why an earlier login failed.
     """
 
     CSS = """
@@ -62,9 +61,9 @@ class LoginScreen(Screen[None]):
             super().__init__()
             self.profile, self.secret = profile, secret
 
-    def __init__(self, profiles: list[Profile], draft: Profile, problem: str = "") -> None:
+    def __init__(self, profiles: list[Profile], draft: Profile) -> None:
         super().__init__()
-        self._profiles, self._draft, self._problem = profiles, draft, problem
+        self._profiles, self._draft = profiles, draft
 
     def compose(self) -> ComposeResult:
         """Yield the profiles and the fields."""
@@ -81,14 +80,13 @@ class LoginScreen(Screen[None]):
             yield Input(self._draft.uid, id="uid")
             yield Label("Auth token", markup=False)
             yield Input(password=True, placeholder="tailwire token create UID makes one", id="token")
-            yield Static(self._problem, id="problem", markup=False)
+            yield Static(id="problem", markup=False)
             yield Button("Log in", variant="primary", compact=True)
 
     def on_mount(self) -> None:
-        """Focus the saved profiles; or the first empty field, if some are filled or a login failed."""
-        self.query_one("#problem").display = bool(self._problem)
+        """Focus the saved profiles; or the first empty field, if some fields are filled or no profile is saved."""
         draft = self._draft
-        if self._profiles and not (self._problem or draft.server or draft.app_id or draft.uid):
+        if self._profiles and not (draft.server or draft.app_id or draft.uid):
             self.query_one(OptionList).focus()
         else:
             self._focus_first_empty()
@@ -103,7 +101,7 @@ class LoginScreen(Screen[None]):
         button.label, button.disabled = "Logging in …", True
 
     def show_failure(self, text: str) -> None:
-        """Show why the login failed, and let the user try again."""
+        """Show why the login failed, or nothing if the text is empty, and let the user try again."""
         problem = self.query_one("#problem", Static)
         problem.update(text)
         problem.display = bool(text)

@@ -35,8 +35,8 @@ class Pane(Vertical):
     """One open conversation or thread.
 
     Attributes:
-        place: what is open; None before `open()`.
-        live: the messages of the place.
+        place: what is open; None while nothing is.
+        live: the messages of the place; None while nothing is open.
     """
 
     DEFAULT_CSS = """
@@ -101,7 +101,7 @@ class Pane(Vertical):
         """Open a conversation.
 
         Args:
-            before: awaited before the messages are shown, and thereby marked as read.
+            before: awaited before the messages are shown, because showing them marks them as read.
 
         Raises:
             CometChatException: the messages cannot be read.
@@ -193,7 +193,11 @@ class Pane(Vertical):
             self._loading = False
 
     async def reveal(self, message_id: int) -> bool:
-        """Select a message, and read older pages until it is there. Return False if it is not found."""
+        """Select a message, and read older pages until it is there. Return False if it is not found.
+
+        Raises:
+            CometChatException: a page cannot be read.
+        """
         live = self.live
         for _ in range(MAX_SEARCHED_PAGES):
             if live is None or live is not self.live:

@@ -21,7 +21,12 @@ MAX_CHOICES = 100
 
 
 class Choice(NamedTuple):
-    """An entry of the list."""
+    """An entry of the list.
+
+    Attributes:
+        value: the result of choosing it.
+        note: shown after the label.
+    """
 
     label: str
     value: Any

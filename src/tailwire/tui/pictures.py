@@ -70,10 +70,10 @@ def picture_of(message: BaseMessage) -> Attachment | None:
 
 
 class Pictures:
-    """Fetches and decodes pictures when they become visible, and keeps the last ones.
+    """Fetches and decodes pictures when they become visible, and keeps those that were shown most recently.
 
     Args:
-        fetch: returns the content of a file, given its URL and a limit in bytes; raises if that fails.
+        fetch: returns the content of a file, given its URL and a limit in bytes; raises `FileProblem` if that fails.
         may_fetch: returns whether a URL may be fetched without being asked for.
         changed: called when a picture can be drawn.
     """

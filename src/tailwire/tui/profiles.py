@@ -60,15 +60,6 @@ class ProfileBook:
         """
         self._write([profile, *(p for p in self.all() if p != profile)])
 
-    def forget(self, profile: Profile) -> None:
-        """Remove a profile and its session.
-
-        Raises:
-            OSError: if the file cannot be written.
-        """
-        self._write([p for p in self.all() if p != profile])
-        self.session_store(profile).clear(profile.app_id)
-
     def session_store(self, profile: Profile) -> FileSessionStore:
         """Return the store of a profile's session and unsent messages.
 

@@ -26,7 +26,10 @@ SHOWN_COMPLETIONS = 8
 
 
 def path_completions(typed: str) -> list[str]:
-    """Return the paths that begin with the typed text; folders end with a separator. Hidden files need a typed dot."""
+    """Return paths that begin with the typed text, at most `MAX_COMPLETIONS`, in alphabetical order.
+
+    Folders end with a separator. Hidden files are listed once their dot is typed.
+    """
     path = os.path.expanduser(typed)
     folder, name = os.path.split(path)
     found = []
