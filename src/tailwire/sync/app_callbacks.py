@@ -12,7 +12,7 @@ from tailwire.sdk.dispatch.calling import call_listener
 
 log = logging.getLogger("tailwire")
 Post = Callable[[Callable[[], None]], object]
-"""Has a function called in the app's thread, soon and in order. Called in the client's thread, so it must not wait."""
+"""Schedules a function in the app's thread, soon and in order. Called in the client's thread, so it must not wait."""
 
 
 class WindowGone(RuntimeError):
@@ -35,7 +35,7 @@ class AppCallbacks:
 
     @property
     def posts(self) -> bool:
-        """Whether callbacks run in another thread than the client's."""
+        """Whether callbacks run in a thread other than the client's."""
         return self._post is not None
 
     async def call(self, callback: Callable[..., Any], arguments: tuple[Any, ...]) -> None:

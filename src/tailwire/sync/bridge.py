@@ -215,6 +215,10 @@ class Bridge(FactoryCalls, Closable):
         Args:
             listener_id: replaces the connection listener with the same id.
             listener: a subclass of `ConnectionListener` that overrides the methods to call.
+
+        Raises:
+            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another kind, would never be called, or has
+                an async method although the client has a `post`; `ERR_CLIENT_CLOSED`.
         """
         self._listen("add_connection_listener", listener_id, ConnectionListener, listener)
 
@@ -224,6 +228,10 @@ class Bridge(FactoryCalls, Closable):
         Args:
             listener_id: replaces the login listener with the same id.
             listener: a subclass of `LoginListener` that overrides the methods to call.
+
+        Raises:
+            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another kind, would never be called, or has
+                an async method although the client has a `post`; `ERR_CLIENT_CLOSED`.
         """
         self._listen("add_login_listener", listener_id, LoginListener, listener)
 
@@ -233,6 +241,10 @@ class Bridge(FactoryCalls, Closable):
         Args:
             listener_id: replaces the user listener with the same id.
             listener: a subclass of `UserListener` that overrides the methods to call.
+
+        Raises:
+            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another kind, would never be called, or has
+                an async method although the client has a `post`; `ERR_CLIENT_CLOSED`.
         """
         self._listen("add_user_listener", listener_id, UserListener, listener)
 
@@ -242,6 +254,10 @@ class Bridge(FactoryCalls, Closable):
         Args:
             listener_id: replaces the group listener with the same id.
             listener: a subclass of `GroupListener` that overrides the methods to call.
+
+        Raises:
+            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another kind, would never be called, or has
+                an async method although the client has a `post`; `ERR_CLIENT_CLOSED`.
         """
         self._listen("add_group_listener", listener_id, GroupListener, listener)
 
@@ -251,6 +267,10 @@ class Bridge(FactoryCalls, Closable):
         Args:
             listener_id: replaces the message listener with the same id.
             listener: a subclass of `MessageListener` that overrides the methods to call.
+
+        Raises:
+            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another kind, would never be called, or has
+                an async method although the client has a `post`; `ERR_CLIENT_CLOSED`.
         """
         self._listen("add_message_listener", listener_id, MessageListener, listener)
 

@@ -74,6 +74,7 @@ class Client(Bridge):
         TypeError: `post` or `on_event` is not callable, or `timeout` is not a number.
         ValueError: `timeout` is not above 0.
         CometChatException: as `ChatClient.init`.
+        TimeoutError: `init()` took longer than `timeout`.
     """
 
 

@@ -42,12 +42,12 @@ C = TypeVar("C", bound=AsyncClient)
 class ClientThread:
     """Runs an async client in its own thread.
 
-    Attributes:
-        callbacks: calls the app back.
-
     Args:
         post: as for `AppCallbacks`.
         kind: the class of the blocking client, for messages.
+
+    Attributes:
+        callbacks: calls the app back.
     """
 
     def __init__(self, post: Post | None, kind: str = "Client") -> None:
@@ -75,7 +75,7 @@ class ClientThread:
             limit: the timeout in seconds; None for no limit.
 
         Raises:
-            Exception: what `make` or `started` raised; the thread is stopped then.
+            Exception: what `make` or `started` raised, or a `TimeoutError`; the thread is stopped then.
         """
 
         async def begin() -> C:
@@ -276,6 +276,7 @@ class ClientThread:
         Raises:
             TimeoutError: the thread has not ended in time; it continues to shut down.
             RuntimeError: called in the client's own thread.
+            Exception: what `aclose()` of the async client raised; the thread has ended.
         """
         if os.getpid() != self._process:
             return

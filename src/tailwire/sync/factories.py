@@ -44,6 +44,7 @@ class FactoryCalls(BlockingProxy):
 
         Raises:
             TypeError: `builder` is not a request builder.
+            CometChatException: as `build()` of the builder, such as `ERROR_INVALID_MESSAGE_ID`.
         """
         if not isinstance(builder, MessagesRequestBuilder | ReactionsRequestBuilder | _Builder):
             raise TypeError(f"this is a {type(builder).__name__}: give a request builder, before build()")

@@ -79,13 +79,21 @@ class CallFuture(concurrent.futures.Future[T]):
             RuntimeError: called in the client's own thread before the call has ended.
             TimeoutError: the call has not ended in time; it continues.
             concurrent.futures.CancelledError: the call was cancelled, or the client was closed.
+            BaseException: what the call has raised.
         """
         if not self.done():
             self._check()
         return super().result(timeout)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
-        """Wait for the end, and return the exception of the call, or None. Raises as for `result`."""
+        """Wait for the end, and return the exception of the call; None if it has succeeded.
+
+        Args:
+            timeout: seconds; None for no limit.
+
+        Raises:
+            RuntimeError, TimeoutError, concurrent.futures.CancelledError: as for `result`.
+        """
         if not self.done():
             self._check()
         return super().exception(timeout)

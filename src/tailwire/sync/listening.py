@@ -23,8 +23,8 @@ def forwarding_listener(kind: type[L], listener: L, callbacks: AppCallbacks) -> 
         callbacks: calls the app.
 
     Raises:
-        CometChatException: `ERR_INVALID_ARGUMENT` if no callback is overridden, or if one is async although it is
-            called in a thread without an event loop.
+        CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another kind or would never be called, or if a
+            callback is async although it is called in a thread without an event loop.
     """
     check_listener(kind, listener)
     forwards: dict[str, Any] = {}

@@ -88,6 +88,11 @@ class LiveList(BlockingProxy, Closable, Generic[T]):
 
         Args:
             timeout: seconds without a change after which the iterator ends; None for no limit.
+
+        Raises:
+            TypeError: `timeout` is not a number.
+            ValueError: `timeout` is not above 0.
+            CometChatException: `ERR_CLIENT_CLOSED`.
         """
         limit = checked_seconds(timeout)
         source = self._run("changes", lambda: _Changes(self._target, self._as_blocking))

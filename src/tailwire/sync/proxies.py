@@ -72,6 +72,8 @@ class UploadFileRequest(BlockingProxy):
                 thread as the client's other listeners.
 
         Raises:
+            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another kind, would never be called, or has
+                an async method although the client has a `post`; `ERR_CLIENT_CLOSED`.
             TimeoutError: the uploads took longer than the client's timeout. Use `with_timeout()` for large files.
         """
         return cast(UploadResult, self._call("upload_attachments", (attachments, listener), {}))
@@ -200,5 +202,8 @@ class Connection(BlockingProxy):
 
         Args:
             path: the path of the file; an existing file is replaced.
+
+        Raises:
+            OSError: the file cannot be written.
         """
         self._run("dump", lambda: self._target.dump(path))

@@ -105,7 +105,8 @@ class BlockingProxy(NotCopied):
             arguments: its positional arguments.
             done: called with the result.
             failed: called with the exception. Both are called in the app's thread if the client has a `post`, else in
-                the client's. A failure is logged if there is a `done` but no `failed`.
+                the client's; neither is called if the call is cancelled or the client is closed. A failure is logged
+                if there is a `done` but no `failed`.
             named: its keyword arguments.
 
         Returns:
@@ -150,7 +151,6 @@ class BlockingProxy(NotCopied):
     def _begin(self, method: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]) -> CallFuture[Any]:
         if named.get("on_progress") is not None:
             named = {**named, "on_progress": self._client_thread.callbacks.latest_only(named["on_progress"])}
-
         return self._client_thread.begin(lambda: method(*arguments, **named))
 
     def _call(self, name: str, arguments: tuple[Any, ...], named: dict[str, Any], *limits: float | None) -> Any:

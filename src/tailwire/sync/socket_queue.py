@@ -11,7 +11,7 @@ from contextlib import suppress
 from tailwire.sync.app_callbacks import WindowGone
 
 MAX_CALLS_PER_TURN = 100
-"""Functions that are called at once, so that the window stays responsive."""
+"""How many functions are called before the toolkit takes its next turn, so that the window stays responsive."""
 
 
 class SocketQueue:
@@ -76,7 +76,7 @@ class SocketQueue:
 
 
 def call_waiting(waiting: queue.SimpleQueue[Callable[[], None]]) -> bool:
-    """Call up to 100 waiting functions. Return whether more may be waiting."""
+    """Call up to `MAX_CALLS_PER_TURN` waiting functions. Return whether more may be waiting."""
     for _ in range(MAX_CALLS_PER_TURN):
         try:
             function = waiting.get_nowait()

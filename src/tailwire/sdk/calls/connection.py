@@ -124,5 +124,8 @@ class Connection:
 
         Args:
             path: the path of the file; an existing file is replaced.
+
+        Raises:
+            OSError: the file cannot be written.
         """
         Path(path).write_text(json.dumps(self._driver.history.dump(), indent=1), encoding="utf-8")
