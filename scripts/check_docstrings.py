@@ -29,7 +29,14 @@ REQUEST = re.compile(r"\b(?:requests|_requester|http)\.(?:ask|ask_for_list|fetch
 CODES_OF = {
     "checked_id": {"ERROR_INVALID_MESSAGE_ID"},
     "checked_limit": {"ERROR_NON_POSITIVE_LIMIT", "ERROR_LIMIT_EXCEEDED"},
+    "checked_receiver": {"ERR_INVALID_RECEIVER_TYPE", "ERR_INVALID_ARGUMENT"},
+    "name_list": {"ERR_INVALID_ARGUMENT"},
+    "filter_values": {"ERR_INVALID_ARGUMENT"},
+    "add_body": {"INVALID_SCOPE_VALUE"},
+    "forwarding_listener": {"ERR_INVALID_ARGUMENT"},
+    "invalid_argument": {"ERR_INVALID_ARGUMENT"},
 }
+"""Codes that functions raise for their callers."""
 
 
 def members() -> Iterator[tuple[griffe.Function, griffe.Class | None]]:

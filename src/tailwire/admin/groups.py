@@ -35,7 +35,8 @@ class Groups:
             members: the first members, at most 25; `uid` and `scope` of each are used.
 
         Raises:
-            CometChatException: `ERR_GUID_ALREADY_EXISTS`, `ERR_UID_NOT_FOUND`, `ERR_BAD_REQUEST`.
+            CometChatException: `ERR_GUID_ALREADY_EXISTS`, `ERR_UID_NOT_FOUND`, `ERR_BAD_REQUEST`;
+                `INVALID_SCOPE_VALUE` for a member.
         """
         body = group_to_wire(group) | changed_fields(owner=owner)
         if members:
@@ -83,7 +84,8 @@ class Groups:
             unset: fields to remove: `icon`, `description`, `metadata`.
 
         Raises:
-            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_BAD_REQUEST`.
+            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_BAD_REQUEST`; `ERR_INVALID_ARGUMENT` if `tags` or `unset` is
+                not a list of strings.
         """
         body = changed_fields(
             name=name,
@@ -133,6 +135,9 @@ class Groups:
             search: only groups whose guid or name begins with this text.
             types: only groups of these types.
             tags: only groups with one of these tags. An empty list matches nothing.
+
+        Raises:
+            CometChatException: `ERR_INVALID_ARGUMENT` if a filter is not a list of strings, or one of them has a comma.
         """
         return self._requester.listing(
             "/groups",
@@ -152,6 +157,9 @@ class Groups:
             guid: the group.
             search: only members whose uid or name begins with this text.
             scopes: only members with one of these scopes.
+
+        Raises:
+            CometChatException: `ERR_INVALID_ARGUMENT` if a filter is not a list of strings, or one of them has a comma.
         """
         return self._requester.listing(
             f"{_path(guid)}/members",

@@ -39,8 +39,8 @@ class Messages:
             on_behalf_of: uid of the sender.
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT`, `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND`, `ERR_BAD_REQUEST`, or
-                another code of the server.
+            CometChatException: `ERR_INVALID_ARGUMENT`, `ERR_INVALID_RECEIVER_TYPE`, `ERR_UID_NOT_FOUND`,
+                `ERR_GUID_NOT_FOUND`, `ERR_BAD_REQUEST`, or another code of the server.
         """
         if not isinstance(message, BaseMessage):
             raise failure("ERR_INVALID_ARGUMENT", f"Give a message, not a {type(message).__name__}.")

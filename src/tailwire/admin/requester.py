@@ -78,7 +78,17 @@ class Requester:
             return await repeat(attempt, self._world.chance, safe=is_safe(method, path))
 
     async def fetch(self, decode: Callable[[Any], T], method: str, path: str, **more: Any) -> T:
-        """Send a request, and return the decoded response. Arguments and errors are those of `ask`."""
+        """Send a request, and return the decoded response.
+
+        Args:
+            decode: decodes the `data` of the response.
+            method: the HTTP method.
+            path: the path after `/v3`.
+            more: further arguments of `ask`.
+
+        Raises:
+            CometChatException: as for `ask`; `ERR_BAD_ERROR_RESPONSE` if the response cannot be decoded.
+        """
         return decoded(decode, await self.ask(method, path, **more))
 
     async def send(self, conversation: str, body: Mapping[str, Any], on_behalf_of: str) -> Any:

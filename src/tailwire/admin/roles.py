@@ -101,7 +101,8 @@ class Roles:
             features: their documented keys, such as `u.createGroup`.
 
         Raises:
-            CometChatException: `ERR_ROLE_NOT_FOUND`, `ERR_BAD_REQUEST`.
+            CometChatException: `ERR_ROLE_NOT_FOUND`, `ERR_BAD_REQUEST`; `ERR_INVALID_ARGUMENT` if `features` is not a
+                list of strings.
         """
         await self._requester.ask("POST", _features(role), body={"featuresToRestrict": name_list(features, "features")})
 
@@ -113,7 +114,8 @@ class Roles:
             features: their documented keys, as for `restrict`.
 
         Raises:
-            CometChatException: `ERR_ROLE_NOT_FOUND`, `ERR_BAD_REQUEST`.
+            CometChatException: `ERR_ROLE_NOT_FOUND`, `ERR_BAD_REQUEST`; `ERR_INVALID_ARGUMENT` if `features` is not a
+                list of strings.
         """
         await self._requester.ask("DELETE", _features(role), body={"featuresToAllow": name_list(features, "features")})
 

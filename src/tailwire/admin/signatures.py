@@ -38,7 +38,8 @@ def verify_webhook(
         now: seconds since 1970; this machine's clock by default.
 
     Raises:
-        SignatureError: a header is missing or invalid, the delivery is too old, or the signature does not match.
+        SignatureError: a header is missing or invalid, the time of the delivery is too far from the clock's, or the
+            signature does not match.
         ValueError: the secret is invalid.
     """
     key = _key_of(secret)

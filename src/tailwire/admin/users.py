@@ -44,7 +44,8 @@ class Users:
             tags: at most 25 of 100 characters each.
 
         Raises:
-            CometChatException: `ERR_UID_ALREADY_EXISTS`, `ERR_BAD_REQUEST`, `ERR_ROLE_NOT_FOUND`.
+            CometChatException: `ERR_UID_ALREADY_EXISTS`, `ERR_BAD_REQUEST`, `ERR_ROLE_NOT_FOUND`;
+                `ERR_INVALID_ARGUMENT` if `tags` is not a list of strings.
         """
         fields = _fields(name, avatar, link, role, status_message, metadata, tags)
         return await self._requester.fetch(user_from_wire, "POST", "/users", body={"uid": uid, **fields})
@@ -87,7 +88,8 @@ class Users:
             unset: fields to remove, by their names in the REST API: `avatar`, `link`, `metadata`, …
 
         Raises:
-            CometChatException: `ERR_UID_NOT_FOUND`, `ERR_BAD_REQUEST`, `ERR_ROLE_NOT_FOUND`.
+            CometChatException: `ERR_UID_NOT_FOUND`, `ERR_BAD_REQUEST`, `ERR_ROLE_NOT_FOUND`;
+                `ERR_INVALID_ARGUMENT` if `tags` or `unset` is not a list of strings.
         """
         body = _fields(name, avatar, link, role, status_message, metadata, tags)
         body |= changed_fields(unset=name_list(unset, "unset") if unset is not None else None)
@@ -118,7 +120,7 @@ class Users:
             uids: the users. Unknown uids are ignored.
 
         Raises:
-            CometChatException: `ERR_BAD_REQUEST`.
+            CometChatException: `ERR_BAD_REQUEST`; `ERR_INVALID_ARGUMENT` if `uids` is not a list of strings.
         """
         await self._requester.ask("DELETE", "/users", body={"uidsToDeactivate": name_list(uids, "uids")})
 
@@ -129,7 +131,7 @@ class Users:
             uids: the users. Unknown uids are ignored.
 
         Raises:
-            CometChatException: `ERR_BAD_REQUEST`.
+            CometChatException: `ERR_BAD_REQUEST`; `ERR_INVALID_ARGUMENT` if `uids` is not a list of strings.
         """
         await self._requester.ask("PUT", "/users", body={"uidsToActivate": name_list(uids, "uids")})
 
@@ -155,6 +157,7 @@ class Users:
             deactivated: `without` deactivated users, `with` them, or `only` them.
 
         Raises:
+            CometChatException: `ERR_INVALID_ARGUMENT` if a filter is not a list of strings, or one of them has a comma.
             ValueError: `status` or `deactivated` has another value.
         """
         if status not in ("", "online", "offline"):
@@ -182,7 +185,8 @@ class Users:
             friends: uids, at most 25.
 
         Raises:
-            CometChatException: `ERR_UID_NOT_FOUND`, `ERR_BAD_REQUEST`.
+            CometChatException: `ERR_UID_NOT_FOUND`, `ERR_BAD_REQUEST`; `ERR_INVALID_ARGUMENT` if `friends` is not a
+                list of strings.
         """
         body = {"accepted": name_list(friends, "friends")}
         await self._requester.ask("POST", f"/users/{quoted(uid)}/friends", body=body)
@@ -195,7 +199,8 @@ class Users:
             friends: uids, at most 25.
 
         Raises:
-            CometChatException: `ERR_UID_NOT_FOUND`, `ERR_BAD_REQUEST`; `ERR_NOT_A_FRIEND` if none of them was a friend.
+            CometChatException: `ERR_UID_NOT_FOUND`, `ERR_BAD_REQUEST`; `ERR_NOT_A_FRIEND` if none of them was a friend;
+                `ERR_INVALID_ARGUMENT` if `friends` is not a list of strings.
         """
         body = {"friends": name_list(friends, "friends")}
         await self._requester.ask("DELETE", f"/users/{quoted(uid)}/friends", body=body)
@@ -216,7 +221,8 @@ class Users:
             blocked: uids, at most 25.
 
         Raises:
-            CometChatException: `ERR_UID_NOT_FOUND`, `ERR_BAD_REQUEST`.
+            CometChatException: `ERR_UID_NOT_FOUND`, `ERR_BAD_REQUEST`; `ERR_INVALID_ARGUMENT` if `blocked` is not a
+                list of strings.
         """
         await self._requester.ask(
             "POST", f"/users/{quoted(uid)}/blockedusers", body={"blockedUids": name_list(blocked, "blocked")}
@@ -230,7 +236,8 @@ class Users:
             blocked: uids, at most 25.
 
         Raises:
-            CometChatException: `ERR_UID_NOT_FOUND`, `ERR_BAD_REQUEST`.
+            CometChatException: `ERR_UID_NOT_FOUND`, `ERR_BAD_REQUEST`; `ERR_INVALID_ARGUMENT` if `blocked` is not a
+                list of strings.
         """
         await self._requester.ask(
             "DELETE", f"/users/{quoted(uid)}/blockedusers", body={"blockedUids": name_list(blocked, "blocked")}

@@ -56,7 +56,8 @@ class Webhooks:
             enabled: whether events are delivered.
 
         Raises:
-            CometChatException: `ERR_BAD_REQUEST`, `ERR_TRIGGER_NOT_FOUND`, `ERR_LIMIT_EXCEEDED`.
+            CometChatException: `ERR_BAD_REQUEST`, `ERR_TRIGGER_NOT_FOUND`, `ERR_LIMIT_EXCEEDED`;
+                `ERR_INVALID_ARGUMENT` if `triggers` is not a list of strings.
         """
         body = _fields(name, url, triggers, username, password, secret, retry_on_failure, enabled)
         return await self._requester.fetch(
@@ -90,7 +91,8 @@ class Webhooks:
         """Change the given fields of a webhook, and return the webhook. Arguments as for `create`.
 
         Raises:
-            CometChatException: `ERR_WEBHOOK_NOT_FOUND`, `ERR_BAD_REQUEST`, `ERR_TRIGGER_NOT_FOUND`.
+            CometChatException: `ERR_WEBHOOK_NOT_FOUND`, `ERR_BAD_REQUEST`, `ERR_TRIGGER_NOT_FOUND`;
+                `ERR_INVALID_ARGUMENT` if `triggers` is not a list of strings.
         """
         body = _fields(name, url, triggers, username, password, secret, retry_on_failure, enabled)
         return await self._change(webhook_id, body)
@@ -126,7 +128,8 @@ class Webhooks:
             enabled: whether events are delivered.
 
         Raises:
-            CometChatException: `ERR_BAD_REQUEST`, `ERR_TRIGGER_NOT_FOUND`, `ERR_LIMIT_EXCEEDED`.
+            CometChatException: `ERR_BAD_REQUEST`, `ERR_TRIGGER_NOT_FOUND`, `ERR_LIMIT_EXCEEDED`;
+                `ERR_INVALID_ARGUMENT` if `triggers` is not a list of strings.
         """
         body = _fields(name or webhook_id, url, triggers, username, password, secret, retry_on_failure, enabled)
         try:

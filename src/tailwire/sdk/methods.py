@@ -486,7 +486,7 @@ class ClientMethods(CallingClient):
             metadata: any JSON object, passed on to receivers.
 
         Raises:
-            CometChatException: `ERR_INVALID_RECEIVER_TYPE`, `USER_NOT_LOGGED_IN`.
+            CometChatException: `ERR_INVALID_RECEIVER_TYPE`, `ERR_INVALID_ARGUMENT`, `USER_NOT_LOGGED_IN`.
         """
         await self._calls.messages.start_typing(receiver, receiver_type, metadata)
 
@@ -504,7 +504,7 @@ class ClientMethods(CallingClient):
             metadata: any JSON object, passed on to receivers.
 
         Raises:
-            CometChatException: `ERR_INVALID_RECEIVER_TYPE`, `USER_NOT_LOGGED_IN`.
+            CometChatException: `ERR_INVALID_RECEIVER_TYPE`, `ERR_INVALID_ARGUMENT`, `USER_NOT_LOGGED_IN`.
         """
         await self._calls.messages.end_typing(receiver, receiver_type, metadata)
 
@@ -515,7 +515,8 @@ class ClientMethods(CallingClient):
             message: with `receiver_id`, `receiver_type` and `data`.
 
         Raises:
-            CometChatException: `NO_WEBSOCKET_CONNECTION`, `ERR_INVALID_RECEIVER_TYPE`, `USER_NOT_LOGGED_IN`.
+            CometChatException: `NO_WEBSOCKET_CONNECTION`, `ERR_INVALID_RECEIVER_TYPE`, `ERR_INVALID_ARGUMENT`,
+                `USER_NOT_LOGGED_IN`.
         """
         await self._calls.messages.send_transient_message(message)
 
@@ -552,7 +553,8 @@ class ClientMethods(CallingClient):
             Attachments, to be sent with a `MediaMessage`.
 
         Raises:
-            CometChatException: `ERR_INVALID_FILE_OBJECT`, also when a file cannot be read or changes meanwhile;
+            CometChatException: `ERR_INVALID_RECEIVER_TYPE`, `ERR_INVALID_ARGUMENT`;
+                `ERR_INVALID_FILE_OBJECT`, also when a file cannot be read or changes meanwhile;
                 `ERR_FILE_SIZE_EXCEEDED`, `ERR_FILE_COUNT_EXCEEDED`, `ERR_BAD_ERROR_RESPONSE`; `ERR_UID_NOT_FOUND`,
                 `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, `ERR_BLOCKED_RECEIVER`, `ERR_BLOCKED_SENDER` as for a send;
                 `NO_INTERNET_CONNECTION` after several attempts.

@@ -245,7 +245,7 @@ class MessageCalls:
             metadata: any JSON object, passed on to receivers.
 
         Raises:
-            CometChatException: `ERR_INVALID_RECEIVER_TYPE`, `USER_NOT_LOGGED_IN`.
+            CometChatException: `ERR_INVALID_RECEIVER_TYPE`, `ERR_INVALID_ARGUMENT`, `USER_NOT_LOGGED_IN`.
         """
         self._typing("started", receiver, receiver_type, metadata)
 
@@ -263,7 +263,7 @@ class MessageCalls:
             metadata: any JSON object, passed on to receivers.
 
         Raises:
-            CometChatException: `ERR_INVALID_RECEIVER_TYPE`, `USER_NOT_LOGGED_IN`.
+            CometChatException: `ERR_INVALID_RECEIVER_TYPE`, `ERR_INVALID_ARGUMENT`, `USER_NOT_LOGGED_IN`.
         """
         self._typing("ended", receiver, receiver_type, metadata)
 
@@ -286,7 +286,8 @@ class MessageCalls:
             message: with `receiver_id`, `receiver_type` and `data`.
 
         Raises:
-            CometChatException: `NO_WEBSOCKET_CONNECTION`, `ERR_INVALID_RECEIVER_TYPE`, `USER_NOT_LOGGED_IN`.
+            CometChatException: `NO_WEBSOCKET_CONNECTION`, `ERR_INVALID_RECEIVER_TYPE`, `ERR_INVALID_ARGUMENT`,
+                `USER_NOT_LOGGED_IN`.
         """
         checked_receiver(message.receiver_id, message.receiver_type)
         body = {"user": dict(self._parts.sessions.require().user), "data": message.data}

@@ -93,7 +93,8 @@ class UploadCalls:
             Attachments, to be sent with a `MediaMessage`.
 
         Raises:
-            CometChatException: `ERR_INVALID_FILE_OBJECT`, also when a file cannot be read or changes meanwhile;
+            CometChatException: `ERR_INVALID_RECEIVER_TYPE`, `ERR_INVALID_ARGUMENT`;
+                `ERR_INVALID_FILE_OBJECT`, also when a file cannot be read or changes meanwhile;
                 `ERR_FILE_SIZE_EXCEEDED`, `ERR_FILE_COUNT_EXCEEDED`, `ERR_BAD_ERROR_RESPONSE`; `ERR_UID_NOT_FOUND`,
                 `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, `ERR_BLOCKED_RECEIVER`, `ERR_BLOCKED_SENDER` as for a send;
                 `NO_INTERNET_CONNECTION` after several attempts.
