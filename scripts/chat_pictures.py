@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 PICTURES = ROOT / "docs" / "pictures"
 
 
-async def terminal_chat(folder: Path, saved: Callable[[str, bytes], None]) -> None:
+async def terminal_chat(folder: Path, save: Callable[[str, bytes], None]) -> None:
     """Draw all screens of the terminal chat."""
     from tui.scenes import SCENES, draw_scene
 

@@ -1,8 +1,8 @@
 """Check that what the text refers to exists: sentences of the specification, pages, exceptions, error codes, arguments.
 
 Ids (`C14`) count where they occur in docstrings, comments and `spec` marks; pages (`docs/bots.md`) there and in pages;
-error codes in docstrings of the source; the rest in the sections `Raises`, `Args` and `Attributes` of docstrings. Arguments restrict the check to some folders
-or files.
+error codes in docstrings of the source; the rest in the sections `Raises`, `Args` and `Attributes` of docstrings.
+Arguments restrict the check to some folders or files.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from chromium.console_stage import ConsoleStage, console_stage, fill
 from chromium.page_stage import until
 from chromium.push_service import PushService
 
-Saved = Callable[[str, bytes], None]
+Save = Callable[[str, bytes], None]
 CONNECTED = ("mara", "tomas", "yuki", "amina", "jonas", "priya")
 TRAFFIC_SECONDS = 60
 SIZE = {"width": 1280, "height": 800}
@@ -36,10 +36,18 @@ async def talk(stage: ConsoleStage, seconds: float) -> None:
 
 
 async def draw_page(
-    name: str, folder: Path, saved: Saved, *, page: str, dark: bool = False, opened: bool = False, phone: bool = False,
+    name: str, folder: Path, save: Save, *, page: str, dark: bool = False, opened: bool = False, phone: bool = False,
     traffic: bool = False,
 ) -> None:  # fmt: skip
-    """Draw a page."""
+    """Draw a page of the console.
+
+    Args:
+        page: the page, by its name in the address.
+        dark: whether to draw it in the dark theme.
+        opened: whether to open its first row.
+        phone: whether to draw it as wide as a phone.
+        traffic: whether messages are sent for a minute before.
+    """
     browser = Browser()
     try:
         async with AsyncExitStack() as stack:
@@ -62,31 +70,31 @@ async def draw_page(
                 chats[-1].connection.dump(folder / "dump.json")
                 await tab.do("choose_file", text="Open a dump() of the client", path=str(folder / "dump.json"))
                 await tab.wait_for("document.querySelectorAll('.steps').length === 2")
-            await draw(tab, name, folder, saved)
+            await draw(tab, name, folder, save)
     finally:
         browser.close()
 
 
-async def draw(tab: Page, name: str, folder: Path, saved: Saved) -> None:
+async def draw(tab: Page, name: str, folder: Path, save: Save) -> None:
     """Save a screenshot."""
     file = folder / f"{name}.png"
     await tab.screenshot(file)
-    saved(name, file.read_bytes())
+    save(name, file.read_bytes())
 
 
-async def sign_in_page(name: str, folder: Path, saved: Saved) -> None:
+async def sign_in_page(name: str, folder: Path, save: Save) -> None:
     """Draw the page that the console shows to users who are not signed in."""
     browser = Browser()
     try:
         async with console_stage(browser, folder) as stage:
             tab = await stage.opened("console", f"{stage.server.url}/console/", width=640, height=480)
             await tab.wait_for("document.body.innerText.includes('tailwire console')")
-            await draw(tab, name, folder, saved)
+            await draw(tab, name, folder, save)
     finally:
         browser.close()
 
 
-async def push_page(name: str, folder: Path, saved: Saved) -> None:
+async def push_page(name: str, folder: Path, save: Save) -> None:
     """Draw the page on push notifications: some were sent, one waits because its push service is not available."""
     browser, service = Browser(), PushService()
     listening = await asyncio.start_server(service.take, "127.0.0.1", 0)
@@ -109,7 +117,7 @@ async def push_page(name: str, folder: Path, saved: Saved) -> None:
                 "[...document.querySelectorAll('.choice button')].find((b) => b.innerText === 'Sent').click()"
             )
             await tab.wait_for("document.querySelectorAll('tbody tr').length === 5")
-            await draw(tab, name, folder, saved)
+            await draw(tab, name, folder, save)
     finally:
         browser.close()
 
@@ -122,7 +130,7 @@ async def open_first(stage: ConsoleStage, tab: Page) -> None:
     await tab.wait_for("!document.querySelector('dialog [role=status]')?.innerText.includes('Loading')")
 
 
-DRAWN: dict[str, Callable[[Path, Saved], Awaitable[None]]] = {
+DRAWN: dict[str, Callable[[Path, Save], Awaitable[None]]] = {
     "console-overview": partial(draw_page, "console-overview", page="overview", traffic=True),
     "console-overview-dark": partial(draw_page, "console-overview-dark", page="overview", traffic=True, dark=True),
     "console-sign-in": partial(sign_in_page, "console-sign-in"),

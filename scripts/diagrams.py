@@ -140,13 +140,13 @@ def packages() -> str:
     """Return the picture of the packages, in which each package imports those to its right."""
     columns = (
         ("cli",),
-        ("lab",),
+        ("tui", "lab"),
         ("testing",),
         ("bot",),
         ("adapters", "sync"),
         ("admin",),
         ("sdk", "server"),
-        ("wire",),
+        ("wire", "web"),
     )
     parts: list[str] = []
     for n, names in enumerate(columns):
@@ -154,7 +154,7 @@ def packages() -> str:
             parts += box(60 + n * 112, 60 + (m - (len(names) - 1) / 2) * 46, 90, name)
         if n:
             parts.append(f'<path class="arrow" marker-end="url(#head)" d="M{60 + n * 112 - 67} 60h20"/>')
-    return svg(60 + 112 * 7 + 60, 120, "The packages: each imports those at its right", parts)
+    return svg(112 * len(columns) + 8, 120, "The packages: each imports those at its right", parts)
 
 
 def phases() -> str:

@@ -64,7 +64,7 @@ FRAMES = {  # what crosses the WebSocket, in the order of the protocol's tables
 LEFT_OUT = {
     "Calls (`startCall`, `acceptCall` …, `CallListener`)": "needs media servers; out of scope",
     "AI agents and assistants (`askBot`, smart replies, `AIAssistantListener`)": "needs models; out of scope",
-    "Push (`registerTokenForPushNotification` …, preferences)": "needs the phone vendors' services; out of scope",
+    "`registerTokenForPushNotification`": "the older call of an extension; `register_push_token` is there",
     "Extensions (`callExtension`, polls, stickers, translation)": "services of the vendor's own; the list of them is empty",
     "`onMessageModerated`, moderation rules and keywords": "there is no moderation engine; reports are kept",
     "`onCardMessageReceived`, campaigns, notification feed": "made by the vendor's dashboard",

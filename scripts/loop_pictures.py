@@ -18,7 +18,7 @@ from tailwire.testing.line.proxy import FaultProxy
 from tailwire.testing.plugin import Line
 
 ROOT = Path(__file__).parents[1]
-Saved = Callable[[str, bytes], None]
+Save = Callable[[str, bytes], None]
 SAID = (
     ("bob", "alice", "Are you on the train already?"),
     ("alice", "bob", "Yes, the 9:14. It is on time."),
@@ -66,7 +66,7 @@ async def until(pilot: Any, condition: Callable[[], Any]) -> None:
             await pilot.pause(0.05)
 
 
-async def textual_chat(folder: Path, saved: Saved) -> None:
+async def textual_chat(folder: Path, save: Save) -> None:
     """Draw the Textual example, from Textual's own export."""
     async with scene(folder) as (server, line, browser):
         os.environ |= {"APP_ID": server.app_id, "AUTH_KEY": server.auth_key, "CHAT_URL": line.url}
@@ -94,10 +94,10 @@ async def textual_chat(folder: Path, saved: Saved) -> None:
             await app.run_action("quit")
         page = await browser.open("drawing", (folder / "screen.svg").as_uri(), width=1190, height=640)
         await page.screenshot(folder / "screen.png")
-    saved("textual_chat", (folder / "screen.png").read_bytes())
+    save("textual_chat", (folder / "screen.png").read_bytes())
 
 
-async def web(name: str, folder: Path, saved: Saved, environment: dict[str, str], opened: Callable[..., Any]) -> None:
+async def web(name: str, folder: Path, save: Save, environment: dict[str, str], opened: Callable[..., Any]) -> None:
     """Take a picture of an example that is a web app; `opened` opens its page and logs in."""
     async with scene(folder) as (server, line, browser):
         example = WebExample(f"{name}.py", folder, server, line.url, **environment)
@@ -115,24 +115,24 @@ async def web(name: str, folder: Path, saved: Saved, environment: dict[str, str]
             await shown.page.screenshot(folder / "page.png")
         finally:
             await example.stop()
-    saved(name, (folder / "page.png").read_bytes())
+    save(name, (folder / "page.png").read_bytes())
 
 
-async def flet_chat(folder: Path, saved: Saved) -> None:
+async def flet_chat(folder: Path, save: Save) -> None:
     """Draw the Flet example in a browser."""
     from examples.test_flet_chat import ENVIRONMENT, open_page
 
-    await web("flet_chat", folder, saved, ENVIRONMENT, open_page)
+    await web("flet_chat", folder, save, ENVIRONMENT, open_page)
 
 
-async def nicegui_chat(folder: Path, saved: Saved) -> None:
+async def nicegui_chat(folder: Path, save: Save) -> None:
     """Draw the NiceGUI example."""
     from examples.test_nicegui_chat import ENVIRONMENT, open_tab
 
-    await web("nicegui_chat", folder, saved, ENVIRONMENT, open_tab)
+    await web("nicegui_chat", folder, save, ENVIRONMENT, open_tab)
 
 
-DRAWN: dict[str, Callable[[Path, Saved], Awaitable[None]]] = {
+DRAWN: dict[str, Callable[[Path, Save], Awaitable[None]]] = {
     "textual_chat": textual_chat,
     "flet_chat": flet_chat,
     "nicegui_chat": nicegui_chat,

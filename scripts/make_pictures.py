@@ -40,7 +40,7 @@ DRAWN = {
 }
 
 
-def saved(name: str, png: bytes) -> None:
+def save(name: str, png: bytes) -> None:
     """Save a picture with a reduced palette.
 
     Raises:
@@ -60,7 +60,7 @@ async def main(names: list[str]) -> None:
         sys.exit(f"no picture is named {', '.join(sorted(unknown))}: there are {', '.join(DRAWN)}")
     for name in names or DRAWN:
         with tempfile.TemporaryDirectory() as folder:
-            await DRAWN[name](Path(folder), saved)
+            await DRAWN[name](Path(folder), save)
 
 
 if __name__ == "__main__":

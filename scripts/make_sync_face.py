@@ -38,7 +38,7 @@ def parts() -> dict[str, type]:
 
 
 def definition(owner: type, name: str) -> tuple[ast.FunctionDef, ast.Module, str]:
-    """Return the blocking form of an async method, its module, and that module's name."""
+    """Return a method without its body and as a plain function, its module, and that module's name."""
     function = inspect.unwrap(getattr(owner, name))
     module = sys.modules[function.__module__]
     tree = ast.parse(inspect.getsource(module))
@@ -125,7 +125,7 @@ def admin_face() -> str:
 
 
 def formatted(text: str, target: Path = FACE) -> str:
-    """Format Python as the project does, as a stub or a module."""
+    """Return Python code formatted as the project does it. The ending of `target` says whether it is a stub."""
     for command in (["check", "--fix-only", "--quiet", "--select", "I"], ["format", "--quiet"]):
         ruff = [sys.executable, "-m", "ruff", *command, "--stdin-filename", str(target), "-"]
         text = subprocess.run(ruff, input=text, capture_output=True, text=True, check=True, cwd=ROOT).stdout

@@ -130,13 +130,13 @@ def unexported() -> dict[str, list[str]]:
                 if (
                     path.startswith("tailwire.")
                     and home_of(path) not in exported()
-                    and not is_written_out(home_of(path))
+                    and not needs_no_export(home_of(path))
                 ):
                     found.setdefault(home_of(path), []).append(place)
     return found
 
 
-def is_written_out(path: str) -> bool:
+def needs_no_export(path: str) -> bool:
     """Return True for types that a caller does not have to name: type variables, and aliases of literals."""
     try:
         value = getattr(find(path), "value", None)

@@ -13,7 +13,7 @@ PICTURES = ROOT / "docs" / "pictures"
 
 
 async def record_picture(
-    name: str, arguments: tuple[str, ...], folder: Path, saved: Callable[[str, bytes], None]
+    name: str, arguments: tuple[str, ...], folder: Path, save: Callable[[str, bytes], None]
 ) -> None:
     """Run a command that writes a picture.
 

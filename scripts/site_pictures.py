@@ -12,7 +12,7 @@ from pathlib import Path
 
 import make_site
 from chromium.browser import Browser
-from console_pictures import SIZE, Saved, draw
+from console_pictures import SIZE, Save, draw
 
 
 class _Quiet(SimpleHTTPRequestHandler):
@@ -20,7 +20,7 @@ class _Quiet(SimpleHTTPRequestHandler):
         """Log nothing."""
 
 
-async def docs_site(folder: Path, saved: Saved) -> None:
+async def docs_site(folder: Path, save: Save) -> None:
     """Draw the first page of the site."""
     if not (make_site.SITE / "index.html").is_file():
         sys.exit("the site is not built: run `make docs`, then `make pictures` again")
@@ -31,7 +31,7 @@ async def docs_site(folder: Path, saved: Saved) -> None:
         tab = await browser.open("reader", f"http://127.0.0.1:{server.server_address[1]}/", **SIZE)
         await tab.wait_for("document.readyState === 'complete' && [...document.images].every((one) => one.complete)")
         await tab.wait_for("document.getAnimations().every((one) => one.playState !== 'running')")
-        await draw(tab, "docs-site", folder, saved)
+        await draw(tab, "docs-site", folder, save)
     finally:
         browser.close()
         await asyncio.to_thread(server.shutdown)
@@ -39,4 +39,4 @@ async def docs_site(folder: Path, saved: Saved) -> None:
         server.server_close()
 
 
-DRAWN: dict[str, Callable[[Path, Saved], Awaitable[None]]] = {"docs-site": docs_site}
+DRAWN: dict[str, Callable[[Path, Save], Awaitable[None]]] = {"docs-site": docs_site}

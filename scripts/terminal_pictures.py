@@ -16,7 +16,7 @@ from harness import LiveStage
 from tailwire.lab.chromium import find, launched
 
 ROOT = Path(__file__).parents[1]
-Saved = Callable[[str, bytes], None]
+Save = Callable[[str, bytes], None]
 STYLE = """
 body { margin: 0; padding: 16px; background: #fff; font: 14px/1.45 'DejaVu Sans Mono', monospace; width: 860px }
 figure { margin: 0 0 14px; border-radius: 8px; overflow: hidden; border: 1px solid #2b3440; background: #10161d }
@@ -66,7 +66,7 @@ def terminals(frames: list[tuple[str, str]], mine: set[str]) -> str:
     return f"<!doctype html><meta charset=utf-8><style>{STYLE}</style>{''.join(figures)}"
 
 
-async def ai_agent(folder: Path, saved: Saved) -> None:
+async def ai_agent(folder: Path, save: Save) -> None:
     """Draw an answer of the agent: growing, complete, and one that was stopped."""
     first, second = "How does an answer reach me?", "And what was my first question?"
     frames: list[tuple[str, str]] = []
@@ -103,10 +103,10 @@ async def ai_agent(folder: Path, saved: Saved) -> None:
             shell.close()
             agent.terminate()
             await agent.wait()
-    saved("ai_agent", await photographed(terminals(frames, {first, second}), 892))
+    save("ai_agent", await photographed(terminals(frames, {first, second}), 892))
 
 
-async def echo_bot(folder: Path, saved: Saved) -> None:
+async def echo_bot(folder: Path, save: Save) -> None:
     """Draw a talk with the echo bot, and what it answers after it was killed."""
     missed = "And while you are not running?"
     async with LiveStage(folder) as live:
@@ -140,10 +140,10 @@ async def echo_bot(folder: Path, saved: Saved) -> None:
                 if process.returncode is None:
                     process.terminate()
                 await process.wait()
-    saved("echo_bot", await photographed(terminals(frames, {"Good morning", missed}), 892))
+    save("echo_bot", await photographed(terminals(frames, {"Good morning", missed}), 892))
 
 
-async def backend(name: str, command: str, ready: str, folder: Path, saved: Saved) -> None:
+async def backend(name: str, command: str, ready: str, folder: Path, save: Save) -> None:
     """Draw a backend's terminal, and that of a user who requests a token and then writes."""
     ask = "curl -X POST -u alice:wonderland localhost:8500/chat-token"
     async with LiveStage(folder) as live:
@@ -168,20 +168,20 @@ async def backend(name: str, command: str, ready: str, folder: Path, saved: Save
         finally:
             log.close()
             asking.close()
-    saved(name, await photographed(terminals(frames, {f"$ {ask}", f"$ {command}"}), 892))
+    save(name, await photographed(terminals(frames, {f"$ {ask}", f"$ {command}"}), 892))
 
 
-async def backend_fastapi(folder: Path, saved: Saved) -> None:
+async def backend_fastapi(folder: Path, save: Save) -> None:
     """Draw the backend with FastAPI."""
-    await backend("backend_fastapi", "uvicorn backend_fastapi:app --port 8500", "running on", folder, saved)
+    await backend("backend_fastapi", "uvicorn backend_fastapi:app --port 8500", "running on", folder, save)
 
 
-async def backend_flask(folder: Path, saved: Saved) -> None:
+async def backend_flask(folder: Path, save: Save) -> None:
     """Draw the backend with Flask."""
-    await backend("backend_flask", "flask --app backend_flask run --port 8500", "Running on", folder, saved)
+    await backend("backend_flask", "flask --app backend_flask run --port 8500", "Running on", folder, save)
 
 
-DRAWN: dict[str, Callable[[Path, Saved], Awaitable[None]]] = {
+DRAWN: dict[str, Callable[[Path, Save], Awaitable[None]]] = {
     "ai_agent": ai_agent,
     "echo_bot": echo_bot,
     "backend_fastapi": backend_fastapi,

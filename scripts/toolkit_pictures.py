@@ -24,7 +24,7 @@ from chromium.site import NEEDED, WHEELS, Site, build_wheel
 from tailwire.testing.embedded import TestUser
 from window_pictures import png
 
-Saved = Callable[[str, bytes], None]
+Save = Callable[[str, bytes], None]
 SAID = ("Are you there?", "I am writing this while your window is hidden.", "And this while it is visible again.")
 CAPTIONS = ("In the foreground: connected", "Hidden while Bob wrote the second message, and back")
 PAPER, INK, FRAME, GAP = "#ffffff", "#3c4650", "#9fb0c2", 14
@@ -73,7 +73,7 @@ class Photographer:
         return True
 
 
-def window(toolkit: str, folder: Path, saved: Saved) -> None:
+def window(toolkit: str, folder: Path, save: Save) -> None:
     """Draw the page's program for a toolkit with windows."""
     server, screen = AppServer(folder / "server"), Screen()
     try:
@@ -82,7 +82,7 @@ def window(toolkit: str, folder: Path, saved: Saved) -> None:
         environment = environment_of(screen, server, folder)
         with subprocess.Popen([sys.executable, str(file)], env=environment, stderr=subprocess.DEVNULL) as process:
             try:
-                saved(f"apps_{toolkit}", png(side_by_side(_scene(server, screen, user, toolkit, folder))))
+                save(f"apps_{toolkit}", png(side_by_side(_scene(server, screen, user, toolkit, folder))))
             finally:
                 process.kill()
     finally:
@@ -111,14 +111,14 @@ def _scene(server: AppServer, screen: Screen, user: TestUser, toolkit: str, fold
     return [*shown, photographer.take()]
 
 
-async def kivy(folder: Path, saved: Saved) -> None:
+async def kivy(folder: Path, save: Save) -> None:
     """Draw the page's program for Kivy."""
-    await asyncio.to_thread(window, "kivy", folder, saved)
+    await asyncio.to_thread(window, "kivy", folder, save)
 
 
-async def toga(folder: Path, saved: Saved) -> None:
+async def toga(folder: Path, save: Save) -> None:
     """Draw the page's program for Toga."""
-    await asyncio.to_thread(window, "toga", folder, saved)
+    await asyncio.to_thread(window, "toga", folder, save)
 
 
 @asynccontextmanager
@@ -135,7 +135,7 @@ async def python_page(folder: Path) -> AsyncIterator[Any]:
         site.close()
 
 
-async def browser(folder: Path, saved: Saved) -> None:
+async def browser(folder: Path, save: Save) -> None:
     """Draw the page's program in a web page."""
     server = AppServer(folder / "server")
     try:
@@ -171,12 +171,12 @@ async def browser(folder: Path, saved: Saved) -> None:
             await sockets(1)
             await asyncio.to_thread(server.say, user.uid, SAID[2])
             pictures.append(await shown(SAID[2]))
-        saved("apps_browser", png(side_by_side(pictures)))
+        save("apps_browser", png(side_by_side(pictures)))
     finally:
         server.close()
 
 
-DRAWN: dict[str, Callable[[Path, Saved], Awaitable[None]]] = {
+DRAWN: dict[str, Callable[[Path, Save], Awaitable[None]]] = {
     "apps_kivy": kivy,
     "apps_toga": toga,
     "apps_browser": browser,

@@ -11,7 +11,7 @@ from typing import Any
 
 from chromium.browser import Browser, Page
 from chromium.chat_stage import WORDS, ChatStage, chat_stage, choose, log_in, press, write
-from console_pictures import Saved, draw
+from console_pictures import Save, draw
 from tailwire import ChatClient, MediaMessage, TransientMessage
 from tailwire.testing.line.proxy import FaultProxy
 from tailwire.testing.line.shape import Shape, read_rate
@@ -177,19 +177,27 @@ async def running(
         browser.close()
 
 
-async def log_in_page(name: str, folder: Path, saved: Saved) -> None:
+async def log_in_page(name: str, folder: Path, save: Save) -> None:
     """Draw the login page."""
     async with running(folder) as (stage, _):
         tab = await stage.blank(**SIZE)
         await tab.run("document.activeElement.blur()")
-        await draw(tab, name, folder, saved)
+        await draw(tab, name, folder, save)
 
 
 async def draw_view(
-    name: str, folder: Path, saved: Saved, *, view: Callable[[Scene], Awaitable[None]], dark: bool = False,
+    name: str, folder: Path, save: Save, *, view: Callable[[Scene], Awaitable[None]], dark: bool = False,
     hello: tuple[tuple[str, str], ...] = HELLO, arabic: bool = False, **more: Any,
 ) -> None:  # fmt: skip
-    """Draw a view of Alice's page; `more` are further arguments for opening the page."""
+    """Draw a view of Alice's page.
+
+    Args:
+        view: opens the view on the page.
+        dark: whether to draw it in the dark theme.
+        hello: the conversation with Bob.
+        arabic: whether Alice also has a conversation in Arabic.
+        more: further arguments for opening the page.
+    """
     async with running(folder, hello) as (stage, line), stage.client("bob") as bob:
         if arabic:
             await talk(stage, "leila", MARHABA)
@@ -199,7 +207,7 @@ async def draw_view(
             await tab.run("document.documentElement.dataset.theme = 'dark'")
         await view(Scene(tab, bob, line, folder))
         await tab.run("document.activeElement.blur()")
-        await draw(tab, name, folder, saved)
+        await draw(tab, name, folder, save)
         line.shape()
 
 
@@ -213,7 +221,7 @@ VIEWS: dict[str, dict[str, Any]] = {
     "chat-german": {"view": german, "hello": HALLO, "languages": ["de-AT", "en"]},
     "chat-right-to-left": {"view": from_right_to_left, "arabic": True},
 }
-DRAWN: dict[str, Callable[[Path, Saved], Awaitable[None]]] = {
+DRAWN: dict[str, Callable[[Path, Save], Awaitable[None]]] = {
     "chat-login": partial(log_in_page, "chat-login"),
     **{name: partial(draw_view, name, **view) for name, view in VIEWS.items()},
 }

@@ -23,7 +23,7 @@ LONG = (
     "The build is green again, and the release notes are in the wiki. Could you read them before two? "
     "I would like to send them out this afternoon."
 )
-Saved = Callable[[str, bytes], None]
+Save = Callable[[str, bytes], None]
 
 
 def png(picture: Image.Image) -> bytes:
@@ -42,7 +42,7 @@ def group(place: Place) -> None:
         admin.messages.send(words, on_behalf_of="carol")
 
 
-def window(name: str, folder: Path, saved: Saved) -> None:
+def window(name: str, folder: Path, save: Save) -> None:
     """Draw a chat window while its line is cut: messages, read marks, and what waits to be sent."""
     place, screen, app = Place(folder), Screen(), None
     driver = ROOT / "tests" / "examples" / f"driven_{name}.py"
@@ -69,7 +69,7 @@ def window(name: str, folder: Path, saved: Saved) -> None:
             file = folder / "screen.png"
             screen.xdotool("windowactivate", "--sync", screen.window(".*Alice.*"))
             wait_for(lambda: bool(_shot(screen, file)), "the window is drawn")
-            saved(f"{name}_chat", png(_cropped(file)))
+            save(f"{name}_chat", png(_cropped(file)))
     finally:
         if app is not None:
             app.close()
@@ -92,17 +92,17 @@ def _cropped(file: Path) -> Image.Image:
     return picture.crop(picture.getbbox())
 
 
-async def tk_chat(folder: Path, saved: Saved) -> None:
+async def tk_chat(folder: Path, save: Save) -> None:
     """Draw the window of `examples/tk_chat.py`."""
-    await asyncio.to_thread(window, "tk", folder, saved)
+    await asyncio.to_thread(window, "tk", folder, save)
 
 
-async def pyside6_chat(folder: Path, saved: Saved) -> None:
+async def pyside6_chat(folder: Path, save: Save) -> None:
     """Draw the window of `examples/pyside6_chat.py`."""
-    await asyncio.to_thread(window, "pyside6", folder, saved)
+    await asyncio.to_thread(window, "pyside6", folder, save)
 
 
-async def script(folder: Path, saved: Saved) -> None:
+async def script(folder: Path, save: Save) -> None:
     """Draw two runs of `examples/script.py` in a terminal: an answer, and what arrived between them."""
     place = await asyncio.to_thread(Place, folder)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -121,7 +121,7 @@ async def script(folder: Path, saved: Saved) -> None:
         place.say("Now it is.")
         place.say("Shall I tag it?")
         await run("Yes, please. What will the tag be?", "v2.0.0")
-        saved("script", png(_drawn(shell.text)))
+        save("script", png(_drawn(shell.text)))
     finally:
         shell.close()
         await asyncio.to_thread(place.close)
