@@ -3,69 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import statistics
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from benchmarks import peers, raw
+from benchmarks.large_files import FILE_BYTES, PIECE, memory_growth, upload, upload_form
 from tailwire.server.config import Settings
 from tailwire.server.uploads.s3_bucket import Bucket
 from tailwire.server.uploads.s3_settings import bucket_address
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-FILE = 100 * 1024 * 1024
 TIMES = 3
 AT_ONCE = 4
-PIECE = os.urandom(1024 * 1024)
-
-
-@contextmanager
-def _growth(server: peers.Started) -> Iterator[list[float]]:
-    # Appends the maximum growth of the server's memory, in MB.
-    before, grown, end = server.memory(), list[float](), threading.Event()
-    most = [before]
-
-    def watch() -> None:
-        while not end.wait(0.01):
-            most[0] = max(most[0], server.memory())
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
-        yield grown
-    finally:
-        end.set()
-        watcher.join()
-        grown.append((most[0] - before) / 2**20)
-
-
-def _upload(port: int, form: dict[str, str]) -> None:
-    head = b"".join(
-        f'--x\r\nContent-Disposition: form-data; name="{k}"\r\n\r\n{v}\r\n'.encode() for k, v in form.items()
-    )
-    head += b'--x\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n'
-    tail = b"\r\n--x--\r\n"
-    size = len(head) + FILE + len(tail)
-    with raw.tcp(port) as s:
-        s.sendall(
-            "POST /v3/files HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=x\r\n"
-            f"Content-Length: {size}\r\n\r\n".encode()
-            + head
-        )
-        for _ in range(FILE // len(PIECE)):
-            s.sendall(PIECE)
-        s.sendall(tail)
-        answer = s.recv(65536)
-    if b" 204 " not in answer:
-        raise RuntimeError(answer[:300])
 
 
 def _download(port: int, name: str) -> None:
@@ -74,8 +29,8 @@ def _download(port: int, name: str) -> None:
         s.sendall(f"GET /v3/files/{name} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
         while data := s.recv(1 << 20):
             got += len(data)
-    if got < FILE:
-        raise RuntimeError(f"{got} bytes of {FILE}")
+    if got < FILE_BYTES:
+        raise RuntimeError(f"{got} bytes of {FILE_BYTES}")
 
 
 def _served(settings: dict[str, str]) -> tuple[float, float, float, float, float]:
@@ -84,28 +39,23 @@ def _served(settings: dict[str, str]) -> tuple[float, float, float, float, float
         api = raw.Api(server.port, server.more)
         token = api.login("alice")[0]
 
-        def form() -> dict[str, str]:
-            wanted = {"f": {"fileId": "f", "name": "large.bin", "size": FILE, "mimeType": "application/octet-stream"}}
-            found: Any = api.ask("POST", "/files/upload-url", {"files": wanted}, authtoken=token)
-            return dict(found["f"]["request"]["body"])
-
-        one = form()
-        with _growth(server) as grown:
+        one = upload_form(api, token)
+        with memory_growth(server) as grown:
             begin = time.perf_counter()
-            _upload(server.port, one)
+            upload(server.port, one)
             up = time.perf_counter() - begin
         begin = time.perf_counter()
         _download(server.port, one["key"])
         down = time.perf_counter() - begin
-        threads = [threading.Thread(target=_upload, args=(server.port, form())) for _ in range(AT_ONCE)]
-        with _growth(server) as grown_by_all:
+        threads = [threading.Thread(target=upload, args=(server.port, upload_form(api, token))) for _ in range(AT_ONCE)]
+        with memory_growth(server) as grown_by_all:
             begin = time.perf_counter()
             for thread in threads:
                 thread.start()
             for thread in threads:
                 thread.join()
             all_up = time.perf_counter() - begin
-    mb = FILE / 2**20
+    mb = FILE_BYTES / 2**20
     return mb / up, grown[0], AT_ONCE * mb / all_up, grown_by_all[0], mb / down
 
 
@@ -113,12 +63,12 @@ def _bare(settings: dict[str, Any]) -> float:
     # MB/s of the client alone, from a file: what the service takes.
     async def put() -> float:
         with tempfile.NamedTemporaryFile() as file:
-            for _ in range(FILE // len(PIECE)):
+            for _ in range(FILE_BYTES // len(PIECE)):
                 file.write(PIECE)
             file.flush()
             begin = time.perf_counter()
-            await Bucket(bucket_address(Settings(**settings))).put("bare", Path(file.name), FILE, "text/plain")
-            return FILE / 2**20 / (time.perf_counter() - begin)
+            await Bucket(bucket_address(Settings(**settings))).put("bare", Path(file.name), FILE_BYTES, "text/plain")
+            return FILE_BYTES / 2**20 / (time.perf_counter() - begin)
 
     return asyncio.run(put())
 

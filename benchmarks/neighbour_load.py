@@ -146,7 +146,7 @@ class Scene:
         return raw.open_sockets(self.server.port, count, lambda _: frame, b'"status":"OK"')[0]
 
     def reading(self, sockets: list[socket.socket], every: float) -> Iterator[None]:
-        """Send to the group at an interval, and read some of the sockets."""
+        """Send to the group of a crowd every `every` seconds, and read some of its sockets."""
         poll, by_fd = select.epoll(), {s.fileno(): s for s in sockets}
         for fd in by_fd:
             poll.register(fd, select.EPOLLIN)
@@ -189,8 +189,8 @@ class Scene:
             raw.read_answer(connection)
             yield
 
-    def flood_without_reading(self) -> Iterator[None]:
-        """Post as fast as possible, and read responses only now and then."""
+    def flood_without_waiting(self) -> Iterator[None]:
+        """Post as fast as possible, without waiting for responses."""
         post, connection = self.message("flooder", "bob", "user") * 20, raw.tcp(self.server.port)
         connection.setblocking(False)
         left = memoryview(post)
@@ -265,6 +265,8 @@ class Scene:
         """Send requests, some concurrently, each as soon as the response to the one before has arrived.
 
         Args:
+            next_request: returns the next request.
+            together: how many are in progress.
             statuses: the permitted statuses. At any other the load ends, and so does the measurement.
             reconnect: whether to use a new connection for each request, as an app does when it is opened.
         """
@@ -327,7 +329,11 @@ class Scene:
         return next_request
 
     def slow_bodies(self, count: int) -> Iterator[None]:
-        """Send request bodies slowly, a byte at a time; reconnect when closed."""
+        """Send request bodies slowly, a byte every 12 s; reconnect when closed.
+
+        Args:
+            count: how many at once.
+        """
         post = self.message("flooder", "bob", "user", 1000)
         head = post[: post.index(b"\r\n\r\n") + 4]
         connections: list[tuple[float, socket.socket]] = []
@@ -347,7 +353,7 @@ class Scene:
             yield
 
     def silent_sockets(self, count: int) -> Iterator[None]:
-        """Open WebSockets that never authenticate; reconnect when closed."""
+        """Open WebSockets that never authenticate, `count` at a time: then the oldest is closed for the next one."""
         connections: list[socket.socket] = []
         while True:
             if len(connections) >= count:
@@ -358,9 +364,13 @@ class Scene:
                 connections.append(s)
             yield
 
-    def reconnects(self, jwts: list[bytes]) -> Iterator[None]:
-        """Reconnect many clients at once, as after a network failure; they retry when told to."""
-        poll, left = select.epoll(), [(0.0, n) for n in range(len(jwts))]
+    def reconnects(self, frames: list[bytes]) -> Iterator[None]:
+        """Reconnect many clients at once, as after a network failure; refused ones retry after `Retry-After`.
+
+        Args:
+            frames: the first frame of each client, which authenticates it.
+        """
+        poll, left = select.epoll(), [(0.0, n) for n in range(len(frames))]
         begin, chance = time.perf_counter(), random.Random(1)
         connections: dict[int, tuple[socket.socket, int, bytes]] = {}
         while True:
@@ -376,7 +386,7 @@ class Scene:
                 data += s.recv(65536)
                 connections[fd] = (s, n, data)
                 if b" 101 " in data[:20] and b"\r\n\r\n" in data:
-                    s.sendall(jwts[n])
+                    s.sendall(frames[n])
                     connections[fd] = (s, n, b"open")
                 elif b" 503 " in data[:20]:
                     wait = int(data.lower().partition(b"retry-after: ")[2].split(b"\r\n")[0])

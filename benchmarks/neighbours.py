@@ -63,7 +63,7 @@ def _flood(scene: Scene) -> list[Load]:
         QUIET,
         Load("a flood over a socket", scene.flood_by_socket),
         Load("a flood over HTTP", scene.flood_by_http),
-        Load("a flood over HTTP that does not wait for responses", scene.flood_without_reading),
+        Load("a flood over HTTP that does not wait for responses", scene.flood_without_waiting),
     ]
 
 

@@ -10,6 +10,7 @@ import socket
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from benchmarks import peers, raw
 
@@ -49,7 +50,7 @@ class Sender:
 
     def send(self) -> None:
         self.busy, self.begun, self.answer = True, time.perf_counter(), b""
-        with suppress(OSError):  # closed; `_anew` sends it again
+        with suppress(OSError):  # closed; `_reconnect` sends it again
             self.socket.sendall(self.request)
 
 
@@ -67,15 +68,10 @@ class Load:
         self._chance = random.Random(1)
         self._turn = SENDERS_AT_ONCE
 
-    def run(self, rate: float, seconds: float, watch: list[tuple[float, Measurements]] | None = None) -> Measurements:
-        """Offer `rate` messages per second; 0 for a closed loop.
-
-        Args:
-            watch: receives the measurements of each quarter of a second.
-        """
-        measured, part = Measurements(), Measurements()
-        begin = last = time.perf_counter()
-        next_at, part_end = begin, begin + 0.25
+    def run(self, rate: float, seconds: float) -> Measurements:
+        """Offer `rate` messages per second; 0 for a closed loop."""
+        measured = Measurements()
+        begin = next_at = time.perf_counter()
         if not rate:
             for sender in self._senders[:SENDERS_AT_ONCE]:
                 sender.send()
@@ -89,16 +85,12 @@ class Load:
             while self._later and self._later[0][0] <= now:
                 self._by_fd[heapq.heappop(self._later)[1]].send()
             for fd, _ in self._poll.poll(0.001, 512):
-                self._take(fd, not rate, measured, part)
-            if watch is not None and now >= part_end:
-                part.seconds = now - last
-                watch.append((now - begin, part))
-                part, last, part_end = Measurements(), now, now + 0.25
+                self._take(fd, not rate, measured)
         measured.seconds = time.perf_counter() - begin
         if not rate:
             while any(sender.busy for sender in self._senders):
                 for fd, _ in self._poll.poll(1):
-                    self._take(fd, False, measured, part)
+                    self._take(fd, False, measured)
         return measured
 
     def forget(self) -> None:
@@ -106,7 +98,7 @@ class Load:
         for sender in self._senders:
             sender.queued = 0
 
-    def _anew(self, sender: Sender) -> None:
+    def _reconnect(self, sender: Sender) -> None:
         # The server closes idle connections.
         del self._by_fd[sender.socket.fileno()]
         sender.socket.close()
@@ -116,14 +108,14 @@ class Load:
         if sender.busy:
             sender.send()
 
-    def _take(self, fd: int, again: bool, *measured: Measurements) -> None:
+    def _take(self, fd: int, again: bool, measured: Measurements) -> None:
         sender = self._by_fd[fd]
         try:
             data = sender.socket.recv(65536)
         except ConnectionResetError:
             data = b""
         if not data:
-            self._anew(sender)
+            self._reconnect(sender)
             return
         sender.answer += data
         if not raw.whole_answer(sender.answer):
@@ -132,16 +124,14 @@ class Load:
         if sender.answer.startswith(b"HTTP/1.1 429"):
             wait = int(sender.answer.partition(b"retry-after: ")[2].split(b"\r\n")[0])
             heapq.heappush(self._later, (now + wait + self._chance.random(), fd))
-            for t in measured:
-                t.refused += 1
+            measured.refused += 1
             return
         if not sender.answer.startswith(b"HTTP/1.1 200"):
             raise RuntimeError(sender.answer)
         sender.busy = False
         sender.queued = max(0, sender.queued - 1)
-        for t in measured:
-            t.stored += 1
-            t.latencies.append(now - sender.begun)
+        measured.stored += 1
+        measured.latencies.append(now - sender.begun)
         if again:
             self._next_idle().send()
         elif sender.queued:
@@ -162,10 +152,26 @@ def _level(port: int) -> int:
     return int(float(text.partition("\ntailwire_overload_level ")[2].split("\n")[0]))
 
 
-def measure(
-    settings: dict[str, str] | None = None,
-) -> tuple[Measurements, Measurements, Measurements, Measurements, float, list[tuple[float, Measurements]]]:
-    """Measure low load, the maximum, twice the maximum, low load again; the recovery time; and all over time."""
+class Phases(NamedTuple):
+    """The measurements of a server.
+
+    Attributes:
+        most: of a closed loop.
+        gentle: of a low load.
+        over: of twice the maximum.
+        after: of a low load after that.
+        recovery: seconds after the overload until all was well again.
+    """
+
+    most: Measurements
+    gentle: Measurements
+    over: Measurements
+    after: Measurements
+    recovery: float
+
+
+def measure(settings: dict[str, str] | None = None) -> Phases:
+    """Measure our server under each load."""
     with peers.tailwire(settings=settings) as server:
         api = raw.Api(server.port, server.more)
         senders = []
@@ -182,22 +188,20 @@ def measure(
         over = load.run(most.rate * 2, OVERLOAD_SECONDS)
         load.forget()
         ended = time.perf_counter()
-        course: list[tuple[float, Measurements]] = []
-        well = 0.0
+        recovery = 0.0
         while time.perf_counter() - ended < AFTER_SECONDS:
             part = load.run(most.rate * LOW_LOAD_SHARE, 0.5)
             at = time.perf_counter() - ended
-            course.append((at, part))
             if _level(server.port) or part.refused or part.p(50) > 2 * gentle.p(50):
-                well = at
+                recovery = at
         after = load.run(most.rate * LOW_LOAD_SHARE, 5)
-        return most, gentle, over, after, well, course
+        return Phases(most, gentle, over, after, recovery)
 
 
 def run() -> list[str]:
     """Run the benchmark, and return the lines of its table."""
     peers.pin_load()
-    most, gentle, over, after, well, _ = measure()
+    most, gentle, over, after, recovery = measure()
     plain = measure({"TAILWIRE_OVERLOAD_LAG": "0", "TAILWIRE_MOST_SENDS_UNDER_WAY": "0"})
     lines = [
         f"### Under load: {USERS} senders, twice the server's maximum for {OVERLOAD_SECONDS:.0f} s",
@@ -213,12 +217,12 @@ def run() -> list[str]:
         ("the maximum", most, most),
         ("twice the maximum", over, most),
         (f"afterwards, {LOW_LOAD_SHARE:.0%}", after, most),
-        ("twice the maximum, nothing refused or shed (limit)", plain[2], plain[0]),
+        ("twice the maximum, nothing refused or shed (limit)", plain.over, plain.most),
     ):
         lines.append(
             f"| {name} | {measured.rate:,.0f} | {measured.rate / whole.rate:.2f} | {measured.refused / measured.seconds:,.0f} "
             f"| {measured.p(50):.1f} | {measured.p(99):.1f} |"
         )
     what = "nothing is shed or refused any longer, and the median is at most twice the earlier one"
-    lines += ["", f"{well:.1f} s after the end of the load {what} (goal: 5 s)."]
+    lines += ["", f"{recovery:.1f} s after the end of the load {what} (goal: 5 s)."]
     return lines

@@ -37,7 +37,12 @@ def free_port() -> int:
 
 @dataclass
 class Started:
-    """A measured process."""
+    """A measured process.
+
+    Attributes:
+        port: where it listens.
+        more: the content of our server's ready file; of nats-server, its port for TCP.
+    """
 
     process: subprocess.Popen[bytes]
     port: int
@@ -116,6 +121,7 @@ def tailwire(
     """Start our server without rate limits, with its data on a local disk.
 
     Args:
+        script: the path of a program that runs the server and takes the arguments of `tailwire serve`; "" for our own.
         fill: fills the database file while the server is stopped.
         settings: additional `TAILWIRE_*` settings, or other variables of the environment.
         under: the program that runs the server, with its arguments, such as Valgrind.

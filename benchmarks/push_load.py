@@ -111,7 +111,7 @@ def _serve(listening: socket.socket) -> None:
 
 
 def notified(scene: Scene) -> list[Load]:
-    """Return the load: all members of the group are notified of one message."""
+    """Return the loads: no other, and notifications of all members of the group about one message."""
     owner = scene.api.login("m0")[0]
     body = {"receiver": "hall", "receiverType": "group", "data": {"text": "x" * 100}}
 

@@ -42,19 +42,27 @@ UPGRADE = (
 
 
 def read_answer(s: socket.socket) -> bytes:
-    """Read one HTTP response with Content-Length, or only a head."""
-    data = b""
-    while b"\r\n\r\n" not in data:
+    """Read one HTTP response, and return its body; b"" if it has no Content-Length.
+
+    Raises:
+        ConnectionError: the connection has ended before the response.
+    """
+
+    def more() -> bytes:
         part = s.recv(65536)
         if not part:
             raise ConnectionError(f"ended: {data[:200]!r}")
-        data += part
+        return part
+
+    data = b""
+    while b"\r\n\r\n" not in data:
+        data += more()
     head, _, body = data.partition(b"\r\n\r\n")
     length = next(
         (int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")), 0
     )
     while len(body) < length:
-        body += s.recv(65536)
+        body += more()
     return body
 
 
@@ -64,11 +72,6 @@ def whole_answer(data: bytes) -> bool:
     if not gap:
         return False
     return len(body) >= int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
-
-
-def whole_frame(data: bytes) -> bool:
-    """Return whether a server frame of 126 to 65,535 bytes is complete."""
-    return len(data) >= 4 and len(data) >= 4 + int.from_bytes(data[2:4], "big")
 
 
 def request(method: str, path: str, headers: dict[str, str], body: bytes = b"") -> bytes:
@@ -87,7 +90,11 @@ class Api:
         self._socket = tcp(port)
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
-        """Send one request and return the response."""
+        """Send one request, and return the `data` of the response.
+
+        Raises:
+            RuntimeError: the request was refused.
+        """
         content = json.dumps(body).encode() if body is not None else b""
         message = request(method, "/v3" + path, {"appid": self.app_id, **headers}, content)
         try:
@@ -124,34 +131,36 @@ def open_sockets(
 
     Args:
         first: returns what the n-th socket sends after the handshake; empty for nothing.
+        done: b"" if a socket is ready after the handshake.
+        together: how many are opened concurrently.
 
     Returns:
         The sockets, and the time it took in seconds.
     """
     sockets: list[socket.socket] = []
-    under_way: dict[int, tuple[socket.socket, int, bytes, bool]] = {}
+    opening: dict[int, tuple[socket.socket, int, bytes, bool]] = {}
     poll = select.epoll()
     begin, started = time.perf_counter(), 0
     while len(sockets) < count:
-        while started < count and len(under_way) < together:
+        while started < count and len(opening) < together:
             s = tcp(port)
             s.sendall(UPGRADE)
             poll.register(s.fileno(), select.EPOLLIN)
-            under_way[s.fileno()] = (s, started, b"", False)
+            opening[s.fileno()] = (s, started, b"", False)
             started += 1
         for fd, _ in poll.poll(5):
-            s, n, data, sent = under_way[fd]
+            s, n, data, sent = opening[fd]
             data += s.recv(65536)
             if not sent and b"\r\n\r\n" in data:
                 data = data.partition(b"\r\n\r\n")[2]
                 sent = True
                 if first(n):
                     s.sendall(first(n))
-            under_way[fd] = (s, n, data, sent)
+            opening[fd] = (s, n, data, sent)
             if sent and (not done or done in data):
                 poll.unregister(fd)
                 s.setblocking(False)
-                sockets.append(under_way.pop(fd)[0])
+                sockets.append(opening.pop(fd)[0])
     poll.close()
     return sockets, time.perf_counter() - begin
 

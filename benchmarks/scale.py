@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import peers, raw
+from benchmarks.large_files import FILE_BYTES, memory_growth, upload, upload_form
 from tailwire.server.ports.conversations import conversation_of, key_of
 
 FEW, MANY = 10_000, 1_000_000
 GROUPS = 2_000
 MEMBERS = 10_000
 WORDS = [f"word{n}" for n in range(20_000)]
-FILE = 100 * 1024 * 1024
 
 
 def fill(messages: int) -> Callable[[Path], None]:
-    """Fill a database with messages of 100 users, in conversations with `alice`."""
+    """Return a function that fills a database: messages of 100 users in conversations with `alice`, and groups."""
 
     def run(path: Path) -> None:
         chance = random.Random(1)
@@ -183,37 +183,16 @@ def measure() -> tuple[dict[str, list[float]], float]:
         return {name: _p50s([ask, other], times) for (name, (ask, times)), (other, _) in both}, indexed
 
 
-def upload() -> tuple[float, float]:
+def measure_upload() -> tuple[float, float]:
     """Return the server's memory growth in MB during an upload of 100 MB, and MB per second."""
     with peers.tailwire() as server:
         api = raw.Api(server.port, server.more)
-        token = api.login("alice")[0]
-        wanted = {"f": {"fileId": "f", "name": "large.bin", "size": FILE, "mimeType": "application/octet-stream"}}
-        form = api.ask("POST", "/files/upload-url", {"files": wanted}, authtoken=token)["f"]["request"]["body"]
-        head = b"".join(
-            f'--x\r\nContent-Disposition: form-data; name="{k}"\r\n\r\n{v}\r\n'.encode() for k, v in form.items()
-        )
-        head += b'--x\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n'
-        tail = b"\r\n--x--\r\n"
-        before, most = server.memory(), 0
-        s = raw.tcp(server.port)
-        size = len(head) + FILE + len(tail)
-        begin = time.perf_counter()
-        s.sendall(
-            f"POST /v3/files HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: {size}\r\n\r\n".encode()
-            + head
-        )
-        piece = bytes(range(256)) * 4096
-        for n in range(FILE // len(piece)):
-            s.sendall(piece)
-            if n % 5 == 0:
-                most = max(most, server.memory())
-        s.sendall(tail)
-        answer = s.recv(65536)
-        took = time.perf_counter() - begin
-        if b" 204 " not in answer:
-            raise RuntimeError(answer[:300])
-        return (max(most, server.memory()) - before) / 2**20, FILE / 2**20 / took
+        form = upload_form(api, api.login("alice")[0])
+        with memory_growth(server) as grown:
+            begin = time.perf_counter()
+            upload(server.port, form)
+            took = time.perf_counter() - begin
+        return grown[0], FILE_BYTES / 2**20 / took
 
 
 GOALS = {
@@ -237,7 +216,7 @@ def run() -> list[str]:
     ]
     for name, (few, many) in found.items():
         lines.append(f"| {name} | {few:.2f} | {many:.2f} | {many / few:.2f} | {GOALS.get(name, '')} |")
-    grown, speed = upload()
+    grown, speed = measure_upload()
     lines += [
         "",
         f"The search index takes {indexed:,.0f} messages/s, after the messages are stored.",

@@ -45,6 +45,7 @@ class Result:
     """The measurements of a run.
 
     Attributes:
+        seconds: how long the run took.
         messages: messages that were sent and reached all their receivers.
         deliveries: messages that receivers got, all receivers together.
         bytes: bytes that receivers got.
@@ -95,7 +96,10 @@ def run(
         servers: the servers whose CPU time is measured.
         mode: `fanout` or `sends` (see load.c).
         answer: what answers a send: `http`, `pong` or `msg`.
+        receivers: the sockets on which the messages arrive.
+        senders: the sockets on which they are sent.
         requests: one request for all senders, or one for each; each contains the marker and the stamp.
+        seconds: how long messages are sent.
     """
     measured_servers = [servers] if isinstance(servers, peers.Started) else servers
     sockets = [*receivers, *senders]
