@@ -10,7 +10,7 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ import pytest
 import compiled  # noqa: F401 - imported first, for the modules below
 from chromium.fixtures import _browser, chromium  # noqa: F401
 from harness import LiveStage, Stage
+from left_open import remove_what_the_failure_keeps
 from servers.postgres import PostgresServer
 from servers.s3 import S3Server
 from servers.schema import prepare
@@ -181,6 +182,16 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     with asyncio.Runner(loop_factory=VirtualLoop if virtual else None) as runner:
         runner.run(main())
     return True
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Remove what a test left open when it failed: the lines that close it are often not reached then."""
+    failures = item.session.testsfailed
+    result = yield
+    if item.session.testsfailed > failures:
+        remove_what_the_failure_keeps()
+    return result
 
 
 def pytest_collection_finish() -> None:
