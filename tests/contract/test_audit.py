@@ -159,6 +159,15 @@ async def test_entries_are_filtered_and_read_in_pages(open_store):
     await store.close()
 
 
+async def test_last_entry_of_an_action_is_the_newest_of_that_action(open_store):
+    store = await open_audited(open_store)
+    assert await store.audit.last_entry("settings") is None
+    for action, target in (("settings", "first"), ("settings", "second"), ("other", "third")):
+        await store.audit.add(entry(target, action=action))
+    assert (await store.audit.last_entry("settings")).target == "second"
+    await store.close()
+
+
 async def test_old_entries_are_not_shown_and_are_removed(open_store):
     store = await open_audited(open_store)
     await store.audit.add(entry("old"))

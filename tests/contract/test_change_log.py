@@ -12,6 +12,7 @@ from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.records import Draft, GroupRow, UserRow
 from tailwire.server.ports.standing import GroupAct, MessageAct
 from tailwire.server.ports.world import World
+from tailwire.server.store.sql.change_log import NOTES_PER_CLEANUP
 
 GROUP = key_of("", "g", "group")
 
@@ -123,6 +124,19 @@ async def test_former_members_who_left_after_a_change_are_found(open_store):
     assert await store.change_log.left_after("g", who, await store.change_log.newest_number()) == []
     await store.removal.remove_group(GroupAct("g", "alice", "", anything, "desk"), lambda _: ())
     assert sorted(await store.change_log.left_after("g", who, read.number)) == ["alice", "bob"]
+    await store.close()
+
+
+async def test_user_who_joined_right_before_a_change_was_a_member_at_the_change(open_store):
+    store = await open_store()
+    await store.groups.add(GroupRow("g", "G", "public", owner="alice", members_count=1, created_at=1))
+    message_id = await say(store, "alice", "g")
+    await store.reactions.add(MessageAct(message_id, "alice", anything), "before", 5, 10)
+    await join(store, "bob")
+    await store.reactions.add(MessageAct(message_id, "alice", anything), "then", 5, 10)
+    number = await store.change_log.newest_number()
+    await leave(store, "bob")
+    assert await store.change_log.left_after("g", ["bob"], number) == ["bob"]
     await store.close()
 
 
@@ -380,6 +394,19 @@ async def test_old_and_excess_entries_are_forgotten_and_the_last_forgotten_numbe
     await store.close()
 
 
+async def test_as_many_of_the_newest_entries_are_kept_as_may_be(open_store):
+    store = await open_store()
+    log = store.change_log
+    log.max_entries = 100
+    for n in range(NOTES_PER_CLEANUP):
+        await store.read_state.mark_unread_after(key_of("bob", f"user{n}", "user"), "bob", 1, "phone")
+    if hasattr(log, "clean"):
+        await log.clean()
+    assert (await log.forgotten_entries()).number == await log.newest_number() - 100
+    assert len(await log.find("bob", "-", 0, await log.newest_number(), (), 1000)) == 100
+    await store.close()
+
+
 async def test_removed_user_is_in_no_entry(open_store):
     store = await open_store()
     message_id = await say(store, "alice", "bob", "user")
@@ -477,4 +504,9 @@ async def test_numbers_of_removed_entries_are_not_given_out_again(open_store):
     store = await open_store()
     assert await store.change_log.newest_number() == newest
     assert await store.blocks.remove("alice", ["carol"]) > newest
+    await store.users.add(UserRow("bob", "bob", created_at=1))
+    await store.blocks.add("bob", ["carol"], 5)  # older entries remain, and the newest one is removed again
+    newest = await store.change_log.newest_number()
+    await store.removal.remove_user("bob", with_messages=False)
+    assert await store.change_log.newest_number() == newest
     await store.close()

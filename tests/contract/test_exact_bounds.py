@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from contract.neighbours import KEYS, Clock, Neighbours, file_name, filled
+from tailwire.server.ports.form_records import FormLimits, FormResult, FormRow
 from tailwire.server.ports.push_records import NotificationProgress, PushTokenRow
 from tailwire.server.ports.records import Event, FileResult, FileRow, GroupRow, TokenRow, UserRow
 from tailwire.server.ports.refusal import Refused
@@ -35,6 +36,27 @@ async def test_quota_of_files_counts_what_was_uploaded_since(open_store):
     assert await add("b", 6, 4, 5) == FileResult.STORED  # the first one was uploaded before
     assert await add("c", 7, 7, 5) == FileResult.OVER_QUOTA
     assert await add("c", 7, 6, 5) == FileResult.STORED
+    await store.close()
+
+
+async def test_quota_of_forms_counts_what_was_uploaded_since(open_store):
+    store = await open_store()
+    await store.files.add(FileRow(file_name("a"), "alice", "f", "image/png", 10, 5))
+
+    async def issue(since: int) -> FormResult:
+        return await store.files.issue_forms([FormRow("form", "alice", 1, 100)], FormLimits(10, 9, since, 90))
+
+    assert await issue(4) == FormResult.OVER_QUOTA
+    assert await issue(5) == FormResult.STORED
+    await store.close()
+
+
+async def test_very_first_message_is_shown_and_unread(open_store):
+    store = await open_store()
+    n = Neighbours(store)
+    first = (await store.messages.add(n.draft("ab"))).message.id
+    row = await store.conversations.get(KEYS["ab"], "bob", "user")
+    assert (row.unread, row.last_message_id, row.shown_message_id) == (1, first, first)
     await store.close()
 
 

@@ -34,12 +34,20 @@ async def _deleted(store: Any) -> ConversationKey:
     assert await store.read_state.pin(CHAT, "bob", 5, MOST)
     assert await store.read_state.tag(CHAT, "bob", '["x"]')
     assert await store.read_state.clear(CHAT, "bob", message_id)
+    assert await store.read_state.tag(CHAT, "alice", '["x"]')  # alice still has it
     return CHAT
 
 
 async def _of_others(store: Any) -> ConversationKey:
     await say(store, "alice", "carol")
     return key_of("alice", "carol", "user")
+
+
+async def _of_other_members(store: Any) -> ConversationKey:
+    for guid, owner in (("g", "alice"), ("h", "bob")):
+        await store.groups.add(GroupRow(guid, guid, "public", owner=owner, members_count=1))
+    await say(store, "alice", "g", "group")
+    return TEAM
 
 
 async def _left(store: Any) -> ConversationKey:
@@ -55,7 +63,7 @@ async def _without_messages(store: Any) -> ConversationKey:
     return CHAT
 
 
-NOT_IN_LIST = (_deleted, _of_others, _left, _without_messages)
+NOT_IN_LIST = (_deleted, _of_others, _of_other_members, _left, _without_messages)
 
 
 @pytest.mark.parametrize("make", NOT_IN_LIST)
@@ -93,6 +101,7 @@ async def test_second_of_two_pins_at_the_same_moment_exceeds_the_limit(open_stor
     numbers = await asyncio.gather(*(store.read_state.pin(key, "bob", 5, 1) for key in keys))
     assert sorted(number is None for number in numbers) == [False, True]
     pinned = next(key for key, number in zip(keys, numbers, strict=True) if number)
+    assert await store.read_state.pin(CHAT, "alice", 5, MOST)
     assert await store.read_state.pinned_count("bob") == 1
     assert await store.read_state.pin(pinned, "bob", 6, 1)  # it counts once
     assert await store.read_state.pin(pinned, "bob", None, 0)

@@ -199,6 +199,7 @@ async def test_users_who_missed_a_removed_message_are_known(open_store):
     joined = draft("joined", NEW, sender="carol", receiver="team", kind="group", category="action")
     await store.members.add(late, "participant", NEW, lambda standing: joined)
     assert await store.pruning.pruned_until("carol", 0) == other  # the group's messages were sent before carol joined
+    assert await store.pruning.pruned_until("carol", other) == 0
     await store.close()
     store = await open_store()
     assert await store.pruning.pruned_until("bob", 0) == old
@@ -234,6 +235,20 @@ async def test_former_members_who_missed_a_removed_message_are_known(open_store)
     assert await store.pruning.pruned_until("bob", left) == 0
     assert await store.pruning.pruned_until("carol", later) == last_missed
     assert await store.pruning.pruned_until("carol", last_missed) == 0
+    await store.close()
+
+
+async def test_user_who_joined_right_after_the_last_removed_message_has_missed_none(open_store):
+    store = await open_store()
+    await store.groups.add(GroupRow("team", "T", "public", owner="alice", members_count=1, created_at=1))
+    last = await say(store, "before", OLD, receiver="team", kind="group")
+    on = GroupAct("team", "bob", "bob", lambda standing: None)
+    joined = draft("joined", NEW, sender="bob", receiver="team", kind="group", category="action")
+    await store.members.add(on, "participant", NEW, lambda standing: joined)
+    assert (await store.members.get("team", "bob")).joined_after_id == last
+    await pruned(store)
+    assert await store.pruning.pruned_until("bob", 0) == 0
+    assert await store.pruning.pruned_until("alice", 0) == last
     await store.close()
 
 

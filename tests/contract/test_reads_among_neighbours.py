@@ -304,6 +304,8 @@ async def test_old_messages_and_files_are_counted_to_the_second(open_store):
     assert await store.pruning.files_after(names[0], 20, 9) == [names[1]]
     stems = [name.partition(".")[0] for name in (*names, file_name("4"))]
     assert await store.pruning.recorded_names(stems) == [True, True, True, False]
+    await store.files.add(FileRow("bare", "alice", "f", "image/png", 7, 99))  # a name has an extension or none
+    assert await store.pruning.recorded_names(["bare", "bar", "bares"]) == [True, False, False]
     await store.files.discard([names[0]])
     assert await store.pruning.files_after("", 30, 9) == names[1:]
     assert tuple(await store.pruning.count_unused(30)) == (0, 2, 14)

@@ -37,11 +37,11 @@ class ReactionRows:
             return {}
         placeholders = ", ".join("?" for _ in ids)
         rows = await self._db.rows(
-            "SELECT message_id, reaction, count(*), max(CASE WHEN uid = ? THEN 1 ELSE 0 END), min(id) FROM reactions"
+            "SELECT message_id, reaction, count(*), max(CASE WHEN uid = ? THEN 1 ELSE 0 END) FROM reactions"
             f" WHERE message_id IN ({placeholders}) GROUP BY message_id, reaction ORDER BY message_id, min(id)",
             [reader, *ids],
         )
         found: dict[int, list[tuple[str, int, bool]]] = {}
-        for number, reaction, count, mine, _ in rows:
+        for number, reaction, count, mine in rows:
             found.setdefault(number, []).append((reaction, count, bool(mine)))
         return found

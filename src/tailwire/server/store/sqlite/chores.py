@@ -76,11 +76,9 @@ class Chores:
 
     @staticmethod
     def _step(c: sqlite3.Connection, now: int) -> None:
-        sql = (
-            "SELECT kind, key, done_id, up_to FROM chores WHERE due_at <= ? AND kind <> ? ORDER BY due_at, kind LIMIT 1"
-        )
-        chore = c.execute(sql, (now, LOG)).fetchone()
-        if chore is None:
+        sql = "SELECT kind, key, done_id, up_to FROM chores WHERE due_at <= ? ORDER BY due_at, kind LIMIT 1"
+        chore = c.execute(sql, (now,)).fetchone()
+        if chore is None or chore[0] == LOG:
             return  # done meanwhile
         kind, key, done_id, up_to = chore
         done = _forget_user(c, key, done_id, up_to) if kind == REMOVED_USER else _forget_words(c, done_id)

@@ -35,6 +35,33 @@ async def test_earliest_chore_is_due_first_and_is_never_put_off(tmp_path):
     await store.close()
 
 
+class Clock(World):
+    """A clock that stands still."""
+
+    def seconds(self) -> int:
+        return 100
+
+
+async def test_chores_are_done_from_the_very_second_on_in_which_they_are_due(tmp_path):
+    store = await SqliteStore.open(tmp_path / "store.db", Clock())
+    await add(store, "early", 0, 101)
+    assert not await store.chores.do_next()
+    await add(store, "due", 0, 100)
+    assert await store.chores.do_next()
+    assert await rows(store) == [("early", 0, 101)]
+    await store.close()
+
+
+async def test_log_is_truncated_before_other_chores_that_are_due_and_takes_none_of_them_away(tmp_path):
+    store = await SqliteStore.open(tmp_path / "store.db", Clock())
+    await store.database.write(lambda c: chores.add_chore(c, chores.LOG, "", 0, 100))
+    await add(store, "x", 0, 100)
+    assert await store.chores.do_next()
+    found = await store.database.rows("SELECT kind, key FROM chores")
+    assert [tuple(row) for row in found] == [(chores.REMOVED_USER, "x")]
+    await store.close()
+
+
 async def test_step_of_a_chore_leaves_the_others_alone(tmp_path, monkeypatch):
     monkeypatch.setattr(chores, "ROWS_PER_STEP", 1)
     store = await opened(tmp_path)
