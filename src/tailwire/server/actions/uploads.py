@@ -26,6 +26,8 @@ from tailwire.server.rules.names import SYSTEM_USER
 _UNCLEAN = re.compile(r"[^\w.()+ -]+")
 MAX_NAME_CHARACTERS = 200
 FORM_LIFETIME_SECONDS = 900
+UPLOAD_REST = 2.0
+"""How long uploads let other work go on, as a multiple of the event loop's time that they took."""
 NAME_KEPT_SECONDS = FORM_LIFETIME_SECONDS + DAY_SECONDS
 """How long the name of a removed file is kept. A form of the bucket uploads until it expires, and for another day what
 it has uploaded is accepted."""
@@ -98,7 +100,7 @@ class Files:
         self.max_count = max_count
         self._secret = secret.encode()
         self._room = room
-        self.turns = Turns()
+        self.turns = Turns(UPLOAD_REST)
         self._pictures = OneEach()
         self._direct: DirectUploads | None = None
         if direct:

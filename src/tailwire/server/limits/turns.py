@@ -10,14 +10,18 @@ MAX_PAUSE_SECONDS = 0.01
 
 
 class Turns:
-    """Lets one caller pass in each turn of the event loop, and leaves half of the time to other work.
+    """Lets one caller pass in each turn of the event loop, and leaves half of the time or more to other work.
 
     The uploads of many clients then delay others as little as the upload of one. After turns that took a millisecond or
-    more, the next caller waits for as long, so that other work finds the event loop free. Users take turns too: one who
-    uploads much at once has the same share as the others.
+    more, there is a pause, so that other work finds the event loop free. Users take turns too: one who uploads much at
+    once has the same share as the others.
+
+    Args:
+        rest: how long the pause is, as a multiple of the time that the turns took.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, rest: float = 1.0) -> None:
+        self._rest = rest
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()  # by user, the next one first
         self._taken = False
         self._began = self._ended = 0.0
@@ -33,7 +37,7 @@ class Turns:
         if not self._taken:
             self._taken = True
             now = loop.time()
-            self._used = max(0.0, self._used - (now - self._ended))
+            self._used = max(0.0, self._used - (now - self._ended) / self._rest)
             if self._used < MIN_PAUSE_SECONDS:
                 self._begin(loop)
                 return
@@ -59,7 +63,7 @@ class Turns:
             self._pass_on()
 
     def _pause(self, loop: asyncio.AbstractEventLoop) -> None:
-        pause, self._used = min(self._used, MAX_PAUSE_SECONDS), 0.0
+        pause, self._used = min(self._rest * self._used, MAX_PAUSE_SECONDS), 0.0
         loop.call_later(pause, self._pass_on)
 
     def _pass_on(self) -> None:

@@ -90,30 +90,32 @@ def work(monkeypatch):
     return do
 
 
-async def test_callers_that_wait_leave_half_of_the_time_to_others(work):
-    turns, loop, began = Turns(), work.start(), []
+@pytest.mark.parametrize("rest", [1, 2, 3])
+async def test_pause_between_callers_that_wait_is_a_multiple_of_the_work_of_each(work, rest):
+    turns, loop, began = Turns(rest), work.start(), []
 
     async def upload():
         for _ in range(5):
             await turns.wait("a")
             began.append(loop.time())
-            work()
+            work(WORK_SECONDS / rest)
 
     await asyncio.gather(upload(), upload(), upload())
     between = [later - earlier for earlier, later in pairwise(began)]
     assert len(between) == 14
-    assert min(between) > 1.8 * WORK_SECONDS
+    assert min(between) > 0.9 * WORK_SECONDS / rest + 0.9 * WORK_SECONDS
 
 
-async def test_single_caller_that_returns_at_once_leaves_half_of_the_time_to_others(work):
-    turns, loop, began = Turns(), work.start(), []
+@pytest.mark.parametrize("rest", [1, 2])
+async def test_single_caller_that_returns_at_once_leaves_a_half_or_two_thirds_of_the_time_to_others(work, rest):
+    turns, loop, began = Turns(rest), work.start(), []
     for _ in range(10):
         await turns.wait("a")
         began.append(loop.time())
         work()
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-    assert min(later - earlier for earlier, later in pairwise(began)) > 1.8 * WORK_SECONDS
+    assert min(later - earlier for earlier, later in pairwise(began)) > 0.9 * (1 + rest) * WORK_SECONDS
 
 
 async def test_caller_that_returns_after_a_pause_does_not_wait(work):
