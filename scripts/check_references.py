@@ -1,7 +1,8 @@
 """Check that what the text refers to exists: sentences of the specification, pages, exceptions, error codes, arguments.
 
 Ids (`C14`) count where they occur in docstrings, comments and `spec` marks; pages (`docs/bots.md`) there and in pages;
-error codes in docstrings of the source; the rest in the sections `Raises`, `Args` and `Attributes` of docstrings.
+members of classes (`Class.member`) in docstrings and comments; error codes in docstrings of the source; the rest in the
+sections `Raises`, `Args` and `Attributes` of docstrings.
 Arguments restrict the check to some folders or files.
 """
 
@@ -23,6 +24,10 @@ _ID = re.compile(r"(?<![\w/.`#-])([SCTIK]\d{1,2})\b(?![.\w%])")
 _PAGE = re.compile(r"(?<![\w/:.*{-])((?:\.\./)*(?:[\w-]+/)*[\w-]+\.md)\b(?!\]\()")
 _CODE = re.compile(r"\b(?:AUTH_)?ERR(?:OR)?_[A-Z0-9_]+\b")
 _ENTRY = re.compile(r"^ {4}([*A-Za-z_][\w.]*(?:, [*A-Za-z_][\w.]*)*):", re.MULTILINE)
+_UNEXPLAINED = re.compile(r"^ {4}([A-Z]\w*(?:, [A-Z]\w*)*)\.?$", re.MULTILINE)
+_MEMBER = re.compile(r"`(?:[A-Za-z_]\w*\.)*([A-Z]\w*)\.([A-Za-z_]\w*)(?:\([^`]*\))?`")
+_OF_EVERY_CLASS = frozenset({*dir(object), "_make", "_replace", "_asdict", "_fields"})
+"""Members that every class has, or every named tuple."""
 
 
 @functools.cache
@@ -38,7 +43,11 @@ def classes_of(folder: Path) -> dict[str, list[ast.ClassDef]]:
 
 def classes_for(path: Path) -> dict[str, list[ast.ClassDef]]:
     """Return the classes that a module may name without importing them: those of the source and of its own room."""
-    return _classes_of_rooms(frozenset({ROOT / "src", ROOT / path.relative_to(ROOT).parts[0]}))
+    return _classes_of_rooms(_rooms_for(path))
+
+
+def _rooms_for(path: Path) -> frozenset[Path]:
+    return frozenset({ROOT / "src", ROOT / path.relative_to(ROOT).parts[0]})
 
 
 @functools.cache
@@ -71,6 +80,32 @@ def names_of(node: ast.ClassDef, known: dict[str, list[ast.ClassDef]]) -> set[st
             found.add(inner.name)
     names = {ast.unparse(base).partition("[")[0].rpartition(".")[2] for base in node.bases} - {node.name}
     return found.union(*(names_of(base, known) for name in names for base in known.get(name, [])))
+
+
+@functools.cache
+def _members(rooms: frozenset[Path], name: str) -> frozenset[str] | None:
+    # The members of all classes with a name; None if there is no such class, or if one may have others.
+    known = _classes_of_rooms(rooms)
+    found = _OF_EVERY_CLASS.union(*(names_of(node, known) for node in known.get(name, ())))
+    return found if name in known and "setattr" not in found else None
+
+
+def missing_members(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the members of classes (`Class.member`) in the prose of a module that do not exist, with line numbers."""
+    for number, line in check_words.prose(path):
+        for owner, name in _MEMBER.findall(line):
+            members = _members(_rooms_for(path), owner)
+            if members is not None and name not in members:
+                yield number, f"{owner} has no {name}"
+
+
+def unexplained_exceptions(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the exceptions that a docstring of a module lists without saying when they are raised, with line numbers."""
+    for node in check_words.nodes(path.read_text(encoding="utf-8")):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            sections = re.findall(r"^Raises:\n((?:    .*\n?|\n)*)", ast.get_docstring(node) or "", re.MULTILINE)
+            for names in (names for text in sections for names in _UNEXPLAINED.findall(text)):
+                yield node.body[0].lineno, f"say when {names} is raised"
 
 
 def missing_names(path: Path) -> Iterator[tuple[int, str]]:
@@ -152,6 +187,8 @@ def problems(path: Path, known: set[str]) -> list[str]:
         found += [(n, f"{name}:{n}: there is no exception {one}") for n, one in missing_exceptions(path)]
         found += [(n, f"{name}:{n}: there is no error code {one}") for n, one in missing_codes(path)]
         found += [(n, f"{name}:{n}: {problem}") for n, problem in missing_names(path)]
+        found += [(n, f"{name}:{n}: {problem}") for n, problem in missing_members(path)]
+        found += [(n, f"{name}:{n}: {problem}") for n, problem in unexplained_exceptions(path)]
     return [text for _, text in sorted(found)]
 
 

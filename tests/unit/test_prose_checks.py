@@ -219,3 +219,43 @@ def test_error_codes_that_nothing_raises_are_found_in_docstrings(tmp_path, monke
     )
     path = write_file(tmp_path, monkeypatch, text, "src/module.py")
     assert check_references.problems(path, set()) == ["src/module.py:2: there is no error code ERR_UNKNOWN"]
+
+
+def test_members_that_do_not_exist_are_found_in_docstrings_and_comments(tmp_path, monkeypatch):
+    (tmp_path / "src").mkdir()
+    text = '''
+"""See `Shelf.put()`, `Row._replace`, `books.Shelf.free`, `Elsewhere.what`, `shelf.gone` and `Shelf.take()`."""
+
+class Shelf:
+    def put(self): self.free = 1  # unlike `Shelf.remove`
+
+class Loose:
+    """A class that gets its attributes later, such as `Loose.other`."""
+
+    def add(self, name):
+        setattr(self, name, 1)
+
+class Row:
+    pass
+'''
+    assert check_references.problems(write_file(tmp_path, monkeypatch, text, "src/module.py"), set()) == [
+        "src/module.py:2: Shelf has no take",
+        "src/module.py:5: Shelf has no remove",
+    ]
+
+
+def test_exceptions_without_a_reason_are_found(tmp_path, monkeypatch):
+    (tmp_path / "src").mkdir()
+    text = '''
+def f():
+    """Do something.
+
+    Raises:
+        KeyError, ValueError.
+        OSError: it failed, with a long reason of
+            BlockingIOError
+    """
+'''
+    assert check_references.problems(write_file(tmp_path, monkeypatch, text, "src/module.py"), set()) == [
+        "src/module.py:3: say when KeyError, ValueError is raised"
+    ]
