@@ -200,7 +200,7 @@ class Webhooks:
         return decoded(delivery_from_wire, answer)
 
     async def retry(self, webhook_id: str, delivery_id: str) -> None:
-        """Retry a delivery that was given up.
+        """Send a delivery now, whether it waits or was given up.
 
         Args:
             webhook_id: the id of the webhook.

@@ -146,7 +146,7 @@ def _place(path: list[int | str]) -> str:
 
 
 def parseable(stored: bytes) -> bytes:
-    """Return stored JSON that every parser can read: usually unchanged, otherwise `trim`."""
+    """Return stored JSON that every parser can read: usually unchanged, otherwise as `trim` returns it."""
     if len(stored) < UNCHECKED_BYTES or within_bounds(stored, STORED_DEPTH):
         return stored
     return trim(stored)

@@ -130,7 +130,7 @@ def next_page(m: CatchUp) -> FetchAfter:
 
 
 def on_page_failed(m: CatchUp, command: FetchAfter | FetchLatest) -> FetchAfter | FetchLatest:
-    """Return a smaller page to fetch, because one failed."""
+    """Return what to fetch after a page failed: a smaller page, or the newest messages again."""
     if isinstance(command, FetchLatest):
         return command
     m.size = max(MIN_PAGE_SIZE, min(m.size, command.limit) // 2)

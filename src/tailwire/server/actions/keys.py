@@ -154,7 +154,7 @@ class Keys:
         return row
 
     async def change_token(self, uid: str, token: str, device: Device) -> TokenRow:
-        """Store the device of an auth token.
+        """Store the device of an auth token, and return the token.
 
         Raises:
             Refused: ERR_UID_NOT_FOUND, ERR_AUTH_TOKEN_NOT_FOUND, ERR_BAD_REQUEST.

@@ -69,7 +69,7 @@ _decode_entities = msgspec.json.Decoder(_Entities).decode
 
 
 def data_of(row: MessageRow) -> _Data:
-    """Return the parts of a message's content that matter for notifications."""
+    """Return the parts of a message's content that matter for notifications; empty ones if it cannot be read."""
     try:
         return _decode_body(row.body).data
     except (msgspec.DecodeError, RecursionError):

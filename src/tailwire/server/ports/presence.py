@@ -26,7 +26,7 @@ class Presence(Protocol):
     """Who is online at other processes, and what a change at this process means."""
 
     async def record_change(self, uid: str) -> Transition:
-        """Report that a user came, went or is away at this process. Return what it means over all processes.
+        """Record that a user came online, went offline or is away at this process; return what that means for all.
 
         Changes of a user that are stored together have one transition.
         """

@@ -174,7 +174,7 @@ class Logins:
         for name, some in self._registrations.items():
             last = some[-1]
             if last.confirmed and last.tokens <= there and not last.tokens & known:
-                return f"{name} is registered no more, though its token is valid"
+                return f"{name} is no longer registered, though its token is valid"
         return ""
 
     def _described(self, some: Any) -> Iterator[tuple[float, list[float | None]]]:

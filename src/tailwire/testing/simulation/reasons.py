@@ -91,7 +91,7 @@ class Reasons:
         return self._intercepted_since.get(name, _INDEFINITELY) < since
 
     def is_excused(self, name: str, cause: Cause | None) -> bool:
-        """Return whether a device may lose its connection now."""
+        """Return whether a device may lose its connection now. A reason that holds for one connection is used up."""
         if cause is not None and (cause.kind in (CauseKind.DECIDED, CauseKind.TOKEN) or cause is Cause.NEW_TOKEN):
             return True
         excused = self._now() <= self._revoked_until.get(name, -1.0)
