@@ -79,6 +79,8 @@ OPENINGS = [
 ]
 # Names of functions, parameters and local variables that say what happened to a thing, and not what it is.
 VAGUE_NAMES = ("told", "said", "asked", "given", "deed")
+# What a function whose name begins with `is_` may return.
+YES_OR_NO = ("bool", "Missing")
 _PATTERNS, _OPENINGS = ([(re.compile(pattern), plain) for pattern, plain in table] for table in (PLAIN, OPENINGS))
 
 
@@ -133,6 +135,17 @@ def vague_names(path: Path) -> Iterator[tuple[int, str]]:
             yield node.lineno, name
 
 
+def misnamed_predicates(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the names of a module's functions that promise a yes or no (`is_…`) and return something else."""
+    if path.suffix != ".py":
+        return
+    for node in nodes(path.read_text(encoding="utf-8")):
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or node.returns is None:
+            continue
+        if node.name.lstrip("_").startswith("is_") and ast.unparse(node.returns) not in YES_OR_NO:
+            yield node.lineno, node.name
+
+
 def files(rooms: list[str]) -> Iterator[Path]:
     """Yield the modules and pages of some folders and files."""
     for room in rooms:
@@ -162,6 +175,10 @@ def problems(path: Path) -> list[str]:
     ]
     found += [
         (number, f"{name}:{number}: {vague!r}: name what it holds or does") for number, vague in vague_names(path)
+    ]
+    found += [
+        (number, f"{name}:{number}: {misnamed!r} returns no yes or no: name what it does or returns")
+        for number, misnamed in misnamed_predicates(path)
     ]
     return [text for _, text in sorted(found)]
 

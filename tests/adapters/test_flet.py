@@ -46,38 +46,38 @@ async def test_socket_follows_the_tab_without_losing_messages(chromium: Browser,
     await app.listens()
     page = await chromium.open("flet", app.url)
     await app.says("knows hidden paused", seconds=40)  # without network: that is the browser's
-    await app.has_sockets(alice, 1)
+    await app.wait_for_sockets(alice, 1)
 
     await page.run("dispatchEvent(new Event('blur'))")
     await app.says("app saw INACTIVE")
     assert app.sockets(alice) == 1
 
     await page.set_visible(False)
-    await app.has_sockets(alice, 0)
+    await app.wait_for_sockets(alice, 0)
     await app.says("app saw HIDE")  # the app's own handler is still called
     await app.send(bob, alice, "meanwhile")
     assert "message meanwhile" not in app.output
     await page.set_visible(True)
-    await app.has_sockets(alice, 1)
+    await app.wait_for_sockets(alice, 1)
     await app.says("message meanwhile")
 
     await page.set_visible(False)
-    await app.has_sockets(alice, 0)
+    await app.wait_for_sockets(alice, 0)
     app.signal(signal.SIGUSR1)
     await app.says("asleep")
     await page.set_visible(True)  # sleep outweighs a visible page
     await app.says("app saw SHOW", times=2)
     assert app.sockets(alice) == 0
     app.signal(signal.SIGUSR1)
-    await app.has_sockets(alice, 1)
+    await app.wait_for_sockets(alice, 1)
 
     await page.do("reload")  # the same Flet page, reconnected
-    await app.has_sockets(alice, 1)
+    await app.wait_for_sockets(alice, 1)
     await app.send(bob, alice, "after")
     await app.says("message after")
 
     await page.close()
-    await app.has_sockets(alice, 0)
+    await app.wait_for_sockets(alice, 0)
     await app.says("client closed", seconds=40)  # Flet checks every ten seconds
     assert [line for line in app.output if line.startswith("message")] == ["message meanwhile", "message after"]
 
@@ -89,11 +89,11 @@ async def test_manual_mode_keeps_the_socket_for_the_background_window(chromium: 
         await app.listens()
         page = await chromium.open("manual", app.url)
         await app.says("knows hidden paused", seconds=40)
-        await app.has_sockets(alice, 1)
+        await app.wait_for_sockets(alice, 1)
         hidden_at = time.monotonic()
         await page.set_visible(False)
         await app.says("app saw HIDE")
-        await app.has_sockets(alice, 0)
+        await app.wait_for_sockets(alice, 0)
         assert time.monotonic() - hidden_at >= 1.0, "the socket stays for the background's window"
         await app.send(bob, alice, "meanwhile")
         await page.set_visible(True)
@@ -115,12 +115,12 @@ async def test_documented_program_runs(chromium: Browser, tmp_path: Path):
         alice, bob = TestUser("alice", "Alice", ""), app.server.add_user("bob")
         await app.listens()
         page = await chromium.open("printed", app.url)
-        await app.has_sockets(alice, 1, seconds=40)
+        await app.wait_for_sockets(alice, 1, seconds=40)
         await page.set_visible(False)
-        await app.has_sockets(alice, 0)
+        await app.wait_for_sockets(alice, 0)
         await app.send(bob, alice, "meanwhile")
         await page.set_visible(True)
-        await app.has_sockets(alice, 1)
+        await app.wait_for_sockets(alice, 1)
     finally:
         app.close()
     assert not any("Traceback" in line for line in app.output), app.output

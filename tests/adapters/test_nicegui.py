@@ -43,8 +43,8 @@ async def test_all_tabs_of_a_user_share_one_client(chromium: Browser, app: WebAp
     other = await chromium.open("other", f"{app.url}bob")
     for page, uid in ((first, "alice"), (second, "alice"), (other, "bob")):
         await page.do("see", text=f"ready {uid}", timeout=20_000)
-    await app.has_sockets(alice, 1)
-    await app.has_sockets(bob, 1)
+    await app.wait_for_sockets(alice, 1)
+    await app.wait_for_sockets(bob, 1)
 
     await app.send(carol, alice, "to both")
     await first.do("see", text="to both")
@@ -56,10 +56,10 @@ async def test_all_tabs_of_a_user_share_one_client(chromium: Browser, app: WebAp
     await second.do("see", text="one of them is seen")
     assert app.sockets(alice) == 1
     await second.set_visible(False)
-    await app.has_sockets(alice, 0)
+    await app.wait_for_sockets(alice, 0)
     await app.send(carol, alice, "meanwhile")
     await first.set_visible(True)
-    await app.has_sockets(alice, 1)
+    await app.wait_for_sockets(alice, 1)
     await second.do("see", text="meanwhile")
     for page in (first, second):
         texts = await page.evaluate("document.body.innerText")
@@ -72,5 +72,5 @@ async def test_all_tabs_of_a_user_share_one_client(chromium: Browser, app: WebAp
     await first.do("see", text="after the reload")
     assert app.sockets(alice) == 1
     await first.close()
-    await app.has_sockets(alice, 0)
+    await app.wait_for_sockets(alice, 0)
     assert app.sockets(bob) == 1

@@ -93,7 +93,7 @@ class WebApp:
 
         return self.server.call(count())
 
-    async def has_sockets(self, user: TestUser, number: int, seconds: float = 10.0) -> None:
+    async def wait_for_sockets(self, user: TestUser, number: int, seconds: float = 10.0) -> None:
         """Wait until a user has the given number of sockets."""
         await until(lambda: self.sockets(user) == number, lambda: f"{self.sockets(user)}; {self.output[-20:]}", seconds)
 

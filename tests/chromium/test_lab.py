@@ -44,7 +44,7 @@ class Shown:
             phone=f"[aria-label=\"{whom}'s phone\"] .pill", status=status,
         )  # fmt: skip
 
-    async def is_pressed(self, whom: str, what: str, pressed: bool = True) -> None:
+    async def wait_pressed(self, whom: str, what: str, pressed: bool = True) -> None:
         """Wait until a switch of a phone is on, or off."""
         selector = f'[aria-label="{whom}\'s phone"] [data-what={what}][aria-pressed={str(pressed).lower()}]'
         await self.page.wait_for("document.querySelector(s)", s=selector)
@@ -109,7 +109,7 @@ async def test_each_switch_works(chromium: Browser, tmp_path, monkeypatch):
         await s.sees("bob", "disconnected")
         await s.sockets(1)
         await s.lights("open idle")
-        await s.is_pressed("bob", "background")
+        await s.wait_pressed("bob", "background")
         await s.press("bob", "foreground")
         await s.sees("bob", "connected")
         await s.lights("idle connecting", "connecting open")
@@ -118,7 +118,7 @@ async def test_each_switch_works(chromium: Browser, tmp_path, monkeypatch):
             await s.press("alice", how)
             await s.sees("alice", "disconnected")
             assert s.client("alice") is not ConnectionStatus.CONNECTED
-            await s.is_pressed("alice", how)
+            await s.wait_pressed("alice", how)
             await s.press("alice", "online")
             await s.sees("alice", "connected")
         await s.sockets(2)
@@ -158,12 +158,12 @@ async def test_manual_mode_shows_the_window_that_ping_extends(chromium: Browser,
         await s.page.wait_for("!document.querySelector('.phone.is-right').classList.contains('has-window')")
 
         await s.press("alice", "slow")
-        await s.is_pressed("alice", "slow")
+        await s.wait_pressed("alice", "slow")
         await s.write("bob", "are you there?")
         await s.page.wait_for("document.querySelector('.arc.late.is-right')")  # delivered late, although it had arrived
         assert await s.talk("alice") == ["are you there?"]
         await s.press("alice", "slow")
-        await s.is_pressed("alice", "slow", False)
+        await s.wait_pressed("alice", "slow", False)
 
 
 @pytest.mark.timeout(240)

@@ -78,7 +78,7 @@ class WebExample:
             process.wait()
             raise
 
-    async def has_sockets(self, number: int) -> None:
+    async def wait_for_sockets(self, number: int) -> None:
         """Wait until alice has the given number of sockets."""
 
         async def count() -> int:
@@ -155,7 +155,7 @@ async def lives_through(opened: Opened, browser: Browser, example: WebExample, b
     await bob.hears("good morning")
     await bob.say("and to you")
     await sees(shown, "and to you")
-    await example.has_sockets(1)
+    await example.wait_for_sockets(1)
 
     line.cut()
     await shown.write("Message", "from the tunnel")
@@ -167,11 +167,11 @@ async def lives_through(opened: Opened, browser: Browser, example: WebExample, b
     await bob.hears("good morning", "from the tunnel")
 
     await shown.page.set_visible(False)
-    await example.has_sockets(0)
+    await example.wait_for_sockets(0)
     await bob.say("while you looked away")
     await shown.page.set_visible(True)
     await sees(shown, "while you looked away")
-    await example.has_sockets(1)
+    await example.wait_for_sockets(1)
 
     await shown.page.close()
     await example.stop()

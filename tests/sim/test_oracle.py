@@ -80,7 +80,7 @@ def test_device_that_is_not_back_is_excused_only_while_its_backend_is_asked_for_
     device = SimpleNamespace(
         name="bob-phone", life=2, blocks=0.0, token_requested_until=ended, token_requests={2: pending}
     )
-    assert (deadlines.is_back(device) == "") is excused  # type: ignore[arg-type]
+    assert (deadlines.why_not_back(device) == "") is excused  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

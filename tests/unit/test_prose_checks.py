@@ -36,6 +36,7 @@ def write_file(folder, monkeypatch, text, name="module.py"):
         "def f(told): pass",
         "for said in (): pass",
         "def given(): pass",
+        "def _is_open() -> None: pass",
         "def test_user_is_not_told_when_it_ends(): pass",
     ],
 )
@@ -51,6 +52,8 @@ def test_unwanted_words_are_found_in_docstrings_comments_and_names(tmp_path, mon
         '"""Return True if there is no limit; it is no longer open."""',
         "she = none = 1",
         "from hypothesis import given",
+        "def is_open() -> bool: return True",
+        "def is_open(self): return True",
         "class A:\n    def f(self):\n        return self.told",
         "def test_two_modules_are_not_told_apart(): pass",
         'def f():\n    """Record that it has ended.\n\n    Note that it may begin again.\n    """',

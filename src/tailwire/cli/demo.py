@@ -220,12 +220,12 @@ class Demo:
         await self._send_messages(3)
         self._show("alice sends 3 messages meanwhile")
 
-        async def is_back() -> None:
+        async def come_back() -> None:
             bob.set_app_state("foreground")
             await self._status("bob", ConnectionStatus.CONNECTED)
             await self._until_all_received()
 
-        took = await self._time_until_connected("foreground", "bob", is_back())
+        took = await self._time_until_connected("foreground", "bob", come_back())
         self._show(f"bob's app is back: connected, and exactly the 3 missed messages, in {took * 1000:.0f} ms")
 
     async def _network(self) -> None:
@@ -239,12 +239,12 @@ class Demo:
         self._show("alice sends 2 messages meanwhile; " + bob.connection.explain())
         self._proxy.restore()
 
-        async def is_back() -> None:
+        async def come_back() -> None:
             bob.set_network("online")
             await self._status("bob", ConnectionStatus.CONNECTED)
             await self._until_all_received()
 
-        took = await self._time_until_connected("network", "bob", is_back())
+        took = await self._time_until_connected("network", "bob", come_back())
         self._show(f"the network is back: connected, and both messages, in {took * 1000:.0f} ms")
 
     async def _server_dies(self) -> None:
@@ -260,12 +260,12 @@ class Demo:
         self._show("started again on the same data")
         await self._send_messages(1)
 
-        async def is_back() -> None:
+        async def come_back() -> None:
             await self._status("alice", ConnectionStatus.CONNECTED)
             await self._status("bob", ConnectionStatus.CONNECTED)
             await self._until_all_received()
 
-        took = await self._time_until_connected("server restarted", "both", is_back())
+        took = await self._time_until_connected("server restarted", "both", come_back())
         self._show(f"both connected again in {took:.1f} s (spread at random, to avoid a burst of reconnects)")
 
     async def _manual_mode(self) -> None:

@@ -65,7 +65,7 @@ class _Passes:
         self._printed_at = -math.inf
 
     def passed(self, done: Pass) -> None:
-        """Print a pass."""
+        """Print a pass, if it is time for another line."""
         if done.last:
             print(f"last pass: {done.rows:,} rows in {done.seconds:.1f} s", flush=True)
             return

@@ -81,9 +81,9 @@ class DueWork:
     def _sleep_until(self, due: int | None) -> None:
         if due is not None and self._timer is None and not self.closed:
             wait = max(MIN_WAIT_SECONDS, float(due - self._world.seconds()))
-            self._timer = self._loop.call_later(wait, self._is_due)
+            self._timer = self._loop.call_later(wait, self._on_due)
 
-    def _is_due(self) -> None:
+    def _on_due(self) -> None:
         self._timer = None
         self.wake()
 

@@ -14,7 +14,7 @@ OTHERS_MODE_BITS = 0o077
 
 
 def make_folder(path: Path) -> None:
-    """Create a folder and its missing parents."""
+    """Create a folder and its missing parents, for their owner alone. A folder that exists is not changed."""
     if path.is_dir():
         return
     if path.parent != path:

@@ -52,7 +52,11 @@ class UploadFile:
 
     @property
     def size(self) -> int:
-        """The size in bytes."""
+        """The size in bytes.
+
+        Raises:
+            OSError: there is no file at `path`.
+        """
         return Path(self.path).stat().st_size if self.path else len(self.content)
 
     @property

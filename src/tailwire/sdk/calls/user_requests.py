@@ -145,5 +145,9 @@ class UserRequests:
         body: Mapping[str, Any] | None = None,
         query: Mapping[str, Any] | None = None,
     ) -> T:
-        """Send a request, and return its answer decoded."""
+        """Send a request, and return its answer decoded.
+
+        Raises:
+            CometChatException: as for `ask`; `ERR_BAD_ERROR_RESPONSE` when the answer cannot be decoded.
+        """
         return decoded(decode, await self.ask(method, path, body=body, query=query))

@@ -285,11 +285,11 @@ class Members:
             Refused: ERR_GUID_NOT_FOUND, the code in the permission table, ERR_NOT_A_MEMBER.
         """
 
-        def is_member(standing: GroupStanding) -> None:
+        def check_member(standing: GroupStanding) -> None:
             if standing.on is None:
                 raise Refused("ERR_NOT_A_MEMBER")
 
-        return await self._remove(caller, self._act_on(caller, guid, uid, REMOVAL, is_member), "kicked")
+        return await self._remove(caller, self._act_on(caller, guid, uid, REMOVAL, check_member), "kicked")
 
     def _act_on(
         self,
@@ -322,11 +322,11 @@ class Members:
             Refused: ERR_GUID_NOT_FOUND, ERR_UID_NOT_FOUND, the code in the permission table, ERR_ALREADY_BANNED.
         """
 
-        def is_not_banned(standing: GroupStanding) -> None:
+        def check_not_banned(standing: GroupStanding) -> None:
             if standing.on is None and standing.on_ban is not None:
                 raise Refused("ERR_ALREADY_BANNED")
 
-        act = self._act_on(caller, guid, uid, REMOVAL, is_not_banned)
+        act = self._act_on(caller, guid, uid, REMOVAL, check_not_banned)
         await self._store.standings.group(act)
         await self._directory.user(act.on)
         return await self._remove(caller, act, "banned")
@@ -338,11 +338,11 @@ class Members:
             Refused: ERR_GUID_NOT_FOUND, the code in the permission table, ERR_NOT_A_BANNED_USER.
         """
 
-        def is_banned(standing: GroupStanding) -> None:
+        def check_banned(standing: GroupStanding) -> None:
             if standing.on_ban is None:
                 raise Refused("ERR_NOT_A_BANNED_USER")
 
-        act = self._authorizer.group_act(caller, guid, "unban", identifier(uid, "uid"), is_banned)
+        act = self._authorizer.group_act(caller, guid, "unban", identifier(uid, "uid"), check_banned)
         await self._store.standings.group(act)
         draft = await self._action.drafter(caller, "unbanned", act.on, self._world.seconds())
         return self._publish(caller, await self._store.members.unban(act, draft))

@@ -11,7 +11,7 @@ from tailwire.server.actions.services import Services
 from tailwire.server.actions.sign_in import REPLACED_REASON, SignIn
 from tailwire.server.actions.views import TokenView
 from tailwire.server.auth.jwt_verifier import MAX_JWT_CHARACTERS, looks_like_jwt
-from tailwire.server.auth.secrets import fingerprint, new_token, read_pass, read_proof, sign_pass, user_of_pass
+from tailwire.server.auth.secrets import fingerprint, is_valid_proof, new_token, read_pass, sign_pass, user_of_pass
 from tailwire.server.limits.buckets import Buckets
 from tailwire.server.ports.records import TokenOwner, TokenRow
 from tailwire.server.ports.refusal import NotAuthenticated, Refused
@@ -207,7 +207,7 @@ class Sessions:
 
         The auth token of the pass is not checked, because that needs the store.
         """
-        return len(proof) < MAX_PASS_CHARACTERS and read_proof(proof, self._secret, self._world)
+        return len(proof) < MAX_PASS_CHARACTERS and is_valid_proof(proof, self._secret, self._world)
 
     async def admit(self, signed: str) -> Admitted:
         """Return the user of a pass.

@@ -301,7 +301,7 @@ def _attachment_of(row: FileRow) -> Attachment:
 
 
 def clean_name(name: str) -> str:
-    """Return a file name without folders and unsafe characters."""
+    """Return a file name without folders and unsafe characters; "" if nothing is left of it."""
     last = name.replace("\\", "/").rpartition("/")[2]
     return _UNCLEAN.sub("_", last).strip(" .")[-MAX_NAME_CHARACTERS:]
 

@@ -24,6 +24,9 @@ def self_signed(folder: Path, host: str) -> tuple[str, str]:
 
     Args:
         host: a name or address that the certificate is valid for, besides localhost.
+
+    Raises:
+        OSError: if a file cannot be written.
     """
     certificate_file, key_file = folder / "development-cert.pem", folder / "development-key.pem"
     if certificate_file.exists() and key_file.exists():

@@ -108,7 +108,7 @@ def _signed_content(signed: str, secret: str) -> str:
     return content if right else ""
 
 
-def read_proof(proof: str, secret: str, world: World) -> bool:
+def is_valid_proof(proof: str, secret: str, world: World) -> bool:
     """Return whether a proof (a pass with its signature hashed) was made from a valid pass."""
     content, _, hashed = proof.rpartition(".")
     right = hashlib.sha256(_signature(content, secret).encode()).hexdigest()

@@ -112,7 +112,7 @@ class ChangeHealing:
         """Record that a subject has its first socket here."""
         self.numbers.subscribe(subject, self._loop.time())
 
-    def is_new(self, subject: str, publication: FramePublication) -> bool:
+    def record_live(self, subject: str, publication: FramePublication) -> bool:
         """Record a live frame. Return False if the subject has already received its change."""
         number = publication.number
         return not number or not self._subscribed(subject) or self.numbers.record_received(number, subject)

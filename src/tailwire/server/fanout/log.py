@@ -173,7 +173,7 @@ class MessageLog:
                     self._published.append((subject, publication))
                 self._pass(publication.id, subject, publication)
                 return
-            if self._changes.is_new(subject, publication):
+            if self._changes.record_live(subject, publication):
                 self._hold(subject, publication)
         elif isinstance(publication, MembershipChange):  # which other processes learn from the log
             if publication.id:
@@ -227,7 +227,7 @@ class MessageLog:
             self._local.deliver(subject, publication)
         elif publication.id:
             self._order.add(publication.id, (subject, publication))
-        elif self._changes.is_new(subject, publication):
+        elif self._changes.record_live(subject, publication):
             self._hold(subject, publication)
 
     def recorded(self, record: Record) -> None:

@@ -83,7 +83,7 @@ def is_trying(device: Device) -> bool:
 async def disconnected_devices(devices: list[Device]) -> list[str]:
     """Wait as long as an attempt may take, and return which devices are not connected, now that all faults are over."""
     await asyncio.sleep(ATTEMPT_SECONDS + MARGIN_SECONDS)
-    missing = [why for why in map(is_back, devices) if why]
+    missing = [why for why in map(why_not_back, devices) if why]
     return [f"return: {why} {ATTEMPT_SECONDS} s after it was notified that the network is back" for why in missing]
 
 
@@ -98,7 +98,7 @@ def is_request_ended(device: Device) -> bool:
     return state.mode is Mode.MANUAL and state.cause is Cause.TOKEN_REJECTED
 
 
-def is_back(device: Device) -> str:
+def why_not_back(device: Device) -> str:
     """Return why a device is not connected after a hint that the network is back; "" if it is, or need not be."""
     state = state_of(device)
     if state is None or state.phase is Phase.OPEN:

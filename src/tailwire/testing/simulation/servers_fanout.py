@@ -121,13 +121,13 @@ class SimulatedServer:
 
     def run(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Run a coroutine in this server. Its errors are reported, except that the store does not answer."""
-        task = self._loop.create_task(self._may_be_refused(work), context=self.context)
+        task = self._loop.create_task(self._without_refusals(work), context=self.context)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         task.add_done_callback(lambda _: work.close())  # if the server was killed before this began
         return task
 
-    async def _may_be_refused(self, work: Coroutine[Any, Any, Any]) -> Any:
+    async def _without_refusals(self, work: Coroutine[Any, Any, Any]) -> Any:
         try:
             return await work
         except (Refused, LaneClosed):
