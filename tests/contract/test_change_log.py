@@ -504,9 +504,10 @@ async def test_numbers_of_removed_entries_are_not_given_out_again(open_store):
     store = await open_store()
     assert await store.change_log.newest_number() == newest
     assert await store.blocks.remove("alice", ["carol"]) > newest
-    await store.users.add(UserRow("bob", "bob", created_at=1))
-    await store.blocks.add("bob", ["carol"], 5)  # older entries remain, and the newest one is removed again
-    newest = await store.change_log.newest_number()
-    await store.removal.remove_user("bob", with_messages=False)
-    assert await store.change_log.newest_number() == newest
+    for _ in range(2):  # older entries remain, and the newest one is removed again and again
+        await store.users.add(UserRow("bob", "bob", created_at=1))
+        await store.blocks.add("bob", ["carol"], 5)
+        newest = await store.change_log.newest_number()
+        await store.removal.remove_user("bob", with_messages=False)
+        assert await store.change_log.newest_number() == newest
     await store.close()

@@ -132,6 +132,14 @@ async def test_members_and_bans_are_those_of_one_group(open_store):
     assert (await members.ban_of("team", "dave")).guid == "team"
     assert [row.uid for row in (await members.bans(MemberFilter("team")))[0]] == ["dave", "erin"]
     assert [row.uid for row in (await members.bans(MemberFilter("team", search="da")))[0]] == ["dave"]
+    filters: dict[str, dict[str, Any]] = {
+        "alice": {"scopes": ("admin",)}, "bob": {"search": "bo"}, "bob carol": {"scopes": ("participant",)},
+        "carol": {"online": True, "status_of": ("carol", "dave")}, "alice bob": {"online": False, "status_of": ("carol",)},
+    }  # fmt: skip
+    for uids, values in filters.items():
+        rows, total = await members.find(MemberFilter("team", **values))
+        assert (" ".join(row.uid for row in rows), total) == (uids, len(rows))
+        assert {row.guid for row in rows} == {"team"}
     standing = await n.store.standings.group(GroupAct("team", "alice", "bob", anything))
     assert (standing.by.uid, standing.on.uid, standing.on_ban, standing.on_groups) == ("alice", "bob", None, 2)
     standing = await n.store.standings.group(GroupAct("team", "alice", "", anything))

@@ -76,6 +76,8 @@ async def test_words_are_found_without_accents_and_in_all_scripts(open_store):
 
     assert await search("creme BRU") == ["Crème brûlée!"]
     assert await search("apfel birn") == ["ÄPFEL und Birnen"]
+    assert await search("birnen und") == ["ÄPFEL und Birnen"]
+    assert await search("birnen brulee") == await search("brulee birnen") == []  # all words are in one message
     assert await search("τοκιο") == []
     assert await search("東") == ["東京 タワー"]
     assert await search("bar") == await search("foo_b") == ["foo_bar"]

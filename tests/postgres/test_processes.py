@@ -100,6 +100,20 @@ async def test_process_never_takes_itself_for_dead_and_takes_over_from_ended_one
         assert [row.answers for row in await other.processes.all()] == [False, True]
 
 
+async def test_process_is_taken_for_dead_only_after_its_lease_had_ended_at_two_renewals(postgres_url):
+    async with several(postgres_url, 3) as (one, first, second):
+        ended: list[int] = []
+        one.processes.on_ended(lambda process: ended.append(process.process))
+        await expire(one, first)
+        await one.processes.renew()
+        await expire(one, second)
+        assert ended == []
+        await one.processes.renew()
+        assert ended == [first.lane.process]
+        await one.processes.renew()
+        assert ended == [first.lane.process, second.lane.process]
+
+
 async def test_users_of_several_dead_processes_went_offline_unless_they_are_at_a_living_one(postgres_url):
     async with several(postgres_url, 4) as (one, other, first, second):
         at = {first: ("alice", "bob", "carol"), second: ("bob", "dave"), other: ("carol", "erin")}

@@ -25,7 +25,7 @@ from tailwire.server.ports.webhook_records import WebhookRow
 from tailwire.server.ports.world import World
 from tailwire.server.rules.messages import check_changeable
 from tailwire.server.store import migrate
-from tailwire.server.store.postgres import webhooks
+from tailwire.server.store.postgres import connecting, webhooks
 from tailwire.server.store.postgres.removal import MESSAGES_PER_STEP
 from tailwire.server.store.postgres.store import PostgresStore
 
@@ -359,6 +359,15 @@ async def test_forms_that_two_servers_give_out_stay_within_the_quota_together(po
         await stores[0].files.close_form("0")
         rows = await stores[1].database.rows("SELECT count(*) FROM issued_forms WHERE uid = 'alice'")
         assert rows[0][0] == 3
+
+
+@pytest.mark.parametrize(("version", "rows"), [("160009", 0), ("170000", 1), ("180001", 1)])
+async def test_transactions_have_a_bound_from_postgresql_17_on(postgres_url, version, rows):
+    """Earlier versions do not know the setting, and would refuse the connection."""
+    sql = connecting._TRANSACTION_TIMEOUT_SQL.replace("current_setting('server_version_num')", f"'{version}'")
+    connection = await asyncpg.connect(postgres_url)
+    assert len(await connection.fetch(sql.format("0"))) == rows
+    await connection.close()
 
 
 async def test_bounds_of_the_operator_do_not_end_a_start_or_a_connection(postgres, postgres_url):

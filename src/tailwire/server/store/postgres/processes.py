@@ -48,7 +48,7 @@ SELECT g.id, g.name, g.serving, CAST(extract(epoch FROM least(g.until, clock_tim
 (SELECT coalesce(jsonb_agg(p.uid), '[]') FROM presence p WHERE p.process = g.id AND NOT EXISTS
 (SELECT FROM presence o WHERE o.uid = p.uid AND o.process NOT IN (SELECT id FROM gone))) AS offline FROM gone g"""
 _OTHER_KEYS_SQL = """SELECT id, name, CAST(extract(epoch FROM until) AS double precision) FROM processes
-WHERE serving AND until > clock_timestamp() AND id <> :mine AND keys NOT IN ('', :keys) ORDER BY id"""
+WHERE serving AND until > clock_timestamp() AND id <> :mine AND keys NOT IN ('', :keys)"""
 
 
 class EndedProcess(NamedTuple):

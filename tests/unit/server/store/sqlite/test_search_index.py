@@ -1,4 +1,4 @@
-"""The full-text index on SQLite: in which steps messages come into it."""
+"""The full-text index on SQLite: in which steps messages come into it, and each once."""
 
 from __future__ import annotations
 
@@ -28,4 +28,25 @@ async def test_each_message_is_indexed_in_one_step(tmp_path, monkeypatch):
     assert indexed == [message_ids[1], message_ids[3], message_ids[4]]
     await store.index.update_all()
     assert len(indexed) == 3
+    await store.close()
+
+
+async def test_index_continues_after_a_restart_behind_the_last_indexed_message(tmp_path):
+    store = await SqliteStore.open(tmp_path / "store.db", World())
+
+    async def say() -> int:
+        body = b'{"data":{"text":"apple"}}'
+        draft = Draft("a_user_b", "a", "b", "user", "message", "text", body, 1, traits=16)
+        return (await store.messages.add(draft)).message.id
+
+    numbers = [await say() for _ in range(3)]
+    await store.index.update_all()
+    await store.close()
+    store = await SqliteStore.open(tmp_path / "store.db", World())
+    numbers.append(await say())
+    await store.index.update_all()
+    for place in (0, 1):
+        await store.removal.remove_message(await store.messages.get(numbers[place]))
+        found = await store.database.rows("SELECT rowid FROM messages_fts WHERE messages_fts MATCH 'apple'")
+        assert sorted(number for (number,) in found) == numbers[place + 1 :]  # indexed twice, it would still be found
     await store.close()
