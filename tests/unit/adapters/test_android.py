@@ -152,6 +152,7 @@ def lifecycle(main, monkeypatch):
 
 
 async def turns(main):
+    """Let Android's main thread, and then the event loop, do what they were given."""
     await asyncio.to_thread(main.do, lambda: None)
     for _ in range(3):
         await asyncio.sleep(0)
@@ -241,7 +242,7 @@ def activities(main, monkeypatch):
     return registered
 
 
-async def test_python_for_android_last_stopped_activity_is_paused(main, activities):
+async def test_python_for_android_app_is_paused_when_its_last_activity_stops(main, activities):
     chat, first, second = RecordingClient(), Activity(), Activity()
     watch = watch_android(chat)  # the first activity has started already
     activities.happens(("onActivityPaused", first), ("onActivityResumed", first))
@@ -261,7 +262,7 @@ async def test_python_for_android_last_stopped_activity_is_paused(main, activiti
     assert activities.instances == []
 
 
-async def test_python_for_android_rotation_is_ignored(main, activities):
+async def test_python_for_android_stop_of_a_rotated_activity_is_ignored(main, activities):
     chat, old, new = RecordingClient(), Activity(changing=True), Activity()
     with watch_android(chat) as watch:
         activities.happens(("onActivityStopped", old), ("onActivityStarted", new))

@@ -134,7 +134,7 @@ async def test_given_app_is_watched(adapters, module, adapter):
         assert adapters[adapter][2] == ({} if adapter == "textual" else {"hidden": "foreground"})
 
 
-async def test_errors_leave_nothing_watched(adapters, monkeypatch):
+async def test_invalid_arguments_are_refused(adapters):
     with pytest.raises(TypeError, match="Textual, Kivy, Toga, Flet, Qt, Tk"):
         watch(RecordingLoopClient(), "app")
     with pytest.raises(TypeError, match="none of the supported toolkits"):
@@ -143,7 +143,10 @@ async def test_errors_leave_nothing_watched(adapters, monkeypatch):
         watch(RecordingLoopClient(), hidden="never")
     with pytest.raises(TypeError, match="not a client"):
         watch(None)
+    assert adapters == {}
 
+
+async def test_error_of_one_watch_closes_the_others(adapters, monkeypatch):
     def fails(chat):
         raise RuntimeError("no network today")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import sys
 from enum import Enum
 from types import SimpleNamespace
 
@@ -115,36 +116,48 @@ def test_handlers_keep_their_kind():
     assert called == ["plain", "a step", "awaited", "an async step"]
 
 
-def test_invalid_page_is_refused():
+def test_invalid_arguments_are_refused():
     with pytest.raises(TypeError, match="not a page of Flet"):
         watch_flet(RecordingClient(), object())
     with pytest.raises(ValueError, match="hidden"):
         watch_flet(RecordingClient(), Page(), hidden="away")
 
 
-def test_network_of_a_device_is_reported_to_its_client(monkeypatch):
-    Kind = Enum("Kind", "NONE WIFI MOBILE")
-    page, made = Page(), []
-    page.web = False
+Network = Enum("Network", "NONE WIFI MOBILE")
+
+
+@pytest.fixture
+def services(monkeypatch):
+    """Imitates Flet on a device. Returns its current page and the services that were made for it."""
+    found = SimpleNamespace(page=Page(), made=[])
+    found.page.web = False
 
     class Connectivity:
         on_change = None
 
         def __init__(self):
-            made.append(self)
+            found.made.append(self)
 
-    toolkit = SimpleNamespace(context=SimpleNamespace(page=page), Connectivity=Connectivity)
-    monkeypatch.setitem(__import__("sys").modules, "flet", toolkit)
+    monkeypatch.setitem(sys.modules, "flet", SimpleNamespace(context=found, Connectivity=Connectivity))
+    return found
+
+
+def test_network_of_a_device_is_reported_until_the_watch_is_closed(services):
     client = RecordingClient()
-    watch = watch_flet(client, page)
+    watch = watch_flet(client, services.page)
     assert "network" in watch.knows
-    for kinds in ([Kind.NONE], [Kind.WIFI, Kind.MOBILE], []):
-        made[0].on_change(SimpleNamespace(connectivity=kinds))
+    (connectivity,) = services.made
+    for kinds in ([Network.NONE], [Network.WIFI, Network.MOBILE], []):
+        connectivity.on_change(SimpleNamespace(connectivity=kinds))
     assert client.reported == ["offline", "online", "unknown"]
     watch.close()
-    assert made[0].on_change is None
-    toolkit.context.page = None
-    assert "network" not in watch_flet(client, page).knows
+    assert connectivity.on_change is None
+
+
+def test_network_of_a_page_that_is_not_the_current_one_is_not_watched(services):
+    page, services.page = services.page, None
+    assert "network" not in watch_flet(RecordingClient(), page).knows
+    assert services.made == []
 
 
 async def test_uninitialised_and_closed_clients_are_refused():

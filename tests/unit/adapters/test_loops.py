@@ -9,8 +9,17 @@ import threading
 import pytest
 
 from recording_clients import RecordingLoopClient, RecordingThreadClient
+from tailwire import CometChatException
 from tailwire.adapters.loops import LoopWatch, wait_closed
 from tailwire.sdk.exceptions import failure
+
+
+@pytest.fixture
+def threaded():
+    chat = RecordingThreadClient()
+    yield chat
+    if not chat.event_loop().is_closed():
+        chat.close()
 
 
 async def test_closing_ends_the_task_and_settles():
@@ -67,9 +76,9 @@ async def test_task_does_not_start_after_close():
     assert began == []
 
 
-def test_task_runs_in_the_clients_thread():
-    chat, names = RecordingThreadClient(), []
-    watch = LoopWatch(chat, "sleep")
+def test_task_runs_in_the_clients_thread(threaded):
+    names = []
+    watch = LoopWatch(threaded, "sleep")
 
     async def work():
         names.append(threading.current_thread().name)
@@ -78,18 +87,26 @@ def test_task_runs_in_the_clients_thread():
             await asyncio.Event().wait()
         finally:
             names.append(threading.current_thread().name)
-            chat.set_network("online")
+            threaded.set_network("online")
 
     watch.run(work())
     assert asyncio.run(watch.settled()) == {"sleep"}
     watch.close()
-    chat.until("online")
+    threaded.until("online")
     assert names == ["a client's loop"] * 2
-    late = LoopWatch(chat, "sleep")
-    chat.close()
-    late.run(work())
-    late.close()
-    assert len(names) == 2
+
+
+def test_task_is_not_started_when_the_clients_loop_has_ended(threaded):
+    began = []
+
+    async def work():
+        began.append(True)
+
+    watch = LoopWatch(threaded, "sleep")
+    threaded.close()
+    watch.run(work())
+    watch.close()
+    assert began == []
 
 
 async def test_wait_closed_times_out(caplog):
@@ -97,6 +114,10 @@ async def test_wait_closed_times_out(caplog):
     with caplog.at_level(logging.DEBUG, "tailwire"):
         await wait_closed(chat, 0.01)
     assert "still open" in caplog.text
+
+
+async def test_wait_closed_waits_until_the_socket_is_closed():
+    chat = RecordingLoopClient(closes=False)
     waiting = asyncio.ensure_future(wait_closed(chat, 20))
     await asyncio.sleep(0)
     assert not waiting.done()
@@ -104,19 +125,24 @@ async def test_wait_closed_times_out(caplog):
     await waiting
 
 
-@pytest.mark.parametrize(("code", "raised"), [("ERR_CLIENT_CLOSED", False), ("ERR_WRONG_EVENT_LOOP", True)])
-async def test_wait_closed_returns_for_a_closed_client(code, raised):
+def failing_client(code):
     chat = RecordingLoopClient()
 
     async def wait_disconnected():
         raise failure(code)
 
     chat.wait_disconnected = wait_disconnected
-    if raised:
-        with pytest.raises(Exception, match="event loop"):
-            await wait_closed(chat, 1)
-    else:
-        await wait_closed(chat, 1)
+    return chat
+
+
+async def test_wait_closed_returns_for_a_closed_client():
+    await wait_closed(failing_client("ERR_CLIENT_CLOSED"), 1)
+
+
+async def test_wait_closed_raises_other_errors_of_the_client():
+    with pytest.raises(CometChatException) as caught:
+        await wait_closed(failing_client("ERR_WRONG_EVENT_LOOP"), 1)
+    assert caught.value.code == "ERR_WRONG_EVENT_LOOP"
 
 
 @pytest.mark.parametrize("what", [None, "chat", object(), RecordingLoopClient])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import struct
 import sys
@@ -12,7 +13,10 @@ from tailwire.adapters import netlink
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only on Linux")
 V4, V6 = socket.AF_INET, socket.AF_INET6
+# The numbers of linux/netlink.h and linux/rtnetlink.h.
 ADDRESS, ROUTE, DONE, ERROR = 20, 24, 3, 2
+GET_ADDRESS, GET_ROUTE, UNKNOWN = 22, 26, 99
+UNICAST, UNREACHABLE, LINK_SCOPE = 1, 7, 253
 
 
 def attribute(kind, value):
@@ -30,7 +34,7 @@ def address(interface, text, *, scope=0):
     )
 
 
-def route(interface, *, family=V4, bits=0, kind=1):
+def route(interface, *, family=V4, bits=0, kind=UNICAST):
     oif = attribute(4, struct.pack("=I", interface)) if interface else b""
     return message(ROUTE, struct.pack("=BBBBBBBBI", family, bits, 0, 0, 254, 3, 0, kind, 0) + oif)
 
@@ -39,18 +43,18 @@ class Kernel:
     """A socket that returns prepared responses."""
 
     def __init__(self, addresses=(), routes=()):
-        self.prepared = {22: list(addresses), 26: list(routes)}
-        self._answers = []
+        self.prepared = {GET_ADDRESS: list(addresses), GET_ROUTE: list(routes)}
+        self.unread = []
         self.closed = False
 
     def bind(self, where): ...
     def setblocking(self, blocking): ...
 
     def send(self, request):
-        self._answers = [*self.prepared[struct.unpack_from("=IH", request)[1]], message(DONE, b"\0\0\0\0")]
+        self.unread = [*self.prepared[struct.unpack_from("=IH", request)[1]], message(DONE, b"\0\0\0\0")]
 
     def recv(self, size):
-        return self._answers.pop(0)
+        return self.unread.pop(0)
 
     def __enter__(self):
         return self
@@ -67,7 +71,7 @@ def kernel(monkeypatch):
 
 
 def ways(kernel, addresses, routes):
-    kernel.prepared = {22: addresses, 26: routes}
+    kernel.prepared = {GET_ADDRESS: addresses, GET_ROUTE: routes}
     found = netlink.reachability()
     assert kernel.closed
     return found
@@ -87,9 +91,9 @@ def test_interface_with_address_and_default_route_is_reachable(kernel):
         ([address(2, "192.0.2.2")], []),
         ([address(2, "192.0.2.2")], [route(3)]),
         ([address(2, "192.0.2.2")], [route(2, bits=24)]),
-        ([address(2, "192.0.2.2")], [route(2, kind=7)]),
+        ([address(2, "192.0.2.2")], [route(2, kind=UNREACHABLE)]),
         ([address(2, "192.0.2.2")], [route(2, family=V6)]),
-        ([address(2, "fe80::1", scope=253)], [route(2, family=V6)]),
+        ([address(2, "fe80::1", scope=LINK_SCOPE)], [route(2, family=V6)]),
         ([], [route(2)]),
     ],
 )
@@ -106,6 +110,10 @@ def test_ipv6_multipath_and_split_default_routes_are_reachable(kernel):
 def test_unreachable_interface_is_ignored(kernel):
     before = ways(kernel, [address(2, "192.0.2.2")], [route(2)])
     assert ways(kernel, [address(2, "192.0.2.2"), address(7, "172.17.0.1")], [route(2), route(7, bits=16)]) == before
+
+
+def test_change_of_an_address_is_a_change_of_the_reachability(kernel):
+    before = ways(kernel, [address(2, "192.0.2.2")], [route(2)])
     assert ways(kernel, [address(2, "192.0.2.3")], [route(2)]) != before
 
 
@@ -113,22 +121,23 @@ def test_unreachable_interface_is_ignored(kernel):
 def test_truncated_and_malformed_responses_are_ignored(kernel, cut):
     ways(kernel, [address(2, "192.0.2.2")[:cut]], [route(2)[:cut]])
     ways(kernel, [message(ADDRESS, b"\2" * cut)], [message(ROUTE, b"\2" * cut)])
-    ways(kernel, [message(99, b"\0" * cut)], [struct.pack("=IHHII", 1, ROUTE, 0, 0, 0)])
+    ways(kernel, [message(UNKNOWN, b"\0" * cut)], [struct.pack("=IHHII", 1, ROUTE, 0, 0, 0)])
 
 
 def test_refusal_by_the_kernel_raises_the_matching_os_error(kernel):
     with pytest.raises(PermissionError):
-        ways(kernel, [message(ERROR, struct.pack("=i", -1))], [])
+        ways(kernel, [message(ERROR, struct.pack("=i", -errno.EPERM))], [])
 
 
 def test_number_of_chunks_is_limited(kernel):
     found = ways(kernel, [address(2, "192.0.2.2")], [route(2)] * (netlink.MAX_CHUNKS + 5))
     assert found.any
+    assert kernel.unread == [*[route(2)] * 5, message(DONE, b"\0\0\0\0")]
 
 
 def test_drain_survives_a_buffer_overflow():
     class Listening:
-        answers = [b"x", OSError(105, "no buffer space"), b"y", BlockingIOError()]
+        answers = [b"x", OSError(errno.ENOBUFS, "no buffer space"), b"y", BlockingIOError()]
 
         def recv(self, size):
             answer = self.answers.pop(0)

@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 import sys
-import threading
 import types
 from contextvars import ContextVar
 
@@ -161,7 +160,7 @@ async def test_later_handler_is_kept_at_close():
         signal.signal(signal.SIGTSTP, signal.SIG_DFL)
 
 
-async def test_two_clients_both_close():
+async def test_process_with_two_clients_stops_after_both_are_in_the_background():
     one, two, stopped = RecordingLoopClient(), RecordingLoopClient(), asyncio.Event()
     with watch_terminal(one, stop=stopped.set), watch_terminal(two):
         send(signal.SIGTSTP)
@@ -200,31 +199,32 @@ async def test_forked_process_stops_by_default():
     assert chat.reported == []
 
 
-def test_objects_that_cannot_be_watched_are_refused_with_the_reason(monkeypatch):
+def test_invalid_client_is_refused():
     with pytest.raises(TypeError, match="is not a client"):
         watch_terminal("chat")
-    failed = []
 
-    def elsewhere():
-        try:
-            watch_terminal(RecordingLoopClient())
-        except RuntimeError as e:
-            failed.append(str(e))
 
-    thread = threading.Thread(target=elsewhere)
-    thread.start()
-    thread.join()
-    assert "main thread" in failed[0]
+async def test_threads_other_than_the_main_one_are_refused():
+    with pytest.raises(RuntimeError, match="main thread"):
+        await asyncio.to_thread(watch_terminal, RecordingLoopClient())
+
+
+def test_textual_app_is_referred_to_its_own_watch(monkeypatch):
     app: ContextVar[object] = ContextVar("app")
     app.set(object())
-    with monkeypatch.context() as patched:
-        patched.setitem(sys.modules, "textual._context", types.SimpleNamespace(active_app=app))
-        with pytest.raises(RuntimeError, match="watch_textual"):
-            watch_terminal(RecordingLoopClient())
+    monkeypatch.setitem(sys.modules, "textual._context", types.SimpleNamespace(active_app=app))
+    with pytest.raises(RuntimeError, match="watch_textual"):
+        watch_terminal(RecordingLoopClient())
+
+
+def test_signal_handler_that_was_not_installed_from_python_is_refused(monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(signal, "getsignal", lambda number: None)
         with pytest.raises(RuntimeError, match="not installed from Python"):
             watch_terminal(RecordingLoopClient())
+
+
+def test_system_without_ctrl_z_is_refused(monkeypatch):
     with monkeypatch.context() as patched:
         patched.delattr(signal, "SIGTSTP")
         with pytest.raises(RuntimeError, match="no SIGTSTP"):

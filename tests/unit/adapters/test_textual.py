@@ -15,12 +15,14 @@ BACK, FRONT = ("background", "textual"), ("foreground", "textual")
 
 
 class App:
-    def __init__(self, callback):
+    """Records at each suspension what was reported before it."""
+
+    def __init__(self, reported):
         self.suspended = []
-        self._told = callback
+        self._reported = reported
 
     def action_suspend_process(self):
-        self.suspended.append(list(self._told))
+        self.suspended.append(list(self._reported))
 
 
 class WaitingApp(App):
@@ -50,17 +52,23 @@ async def test_app_is_suspended_after_the_socket_is_closed(kind):
     assert "action_suspend_process" not in vars(app)
 
 
-async def test_unclosed_socket_and_closed_client_do_not_prevent_suspension(monkeypatch):
+async def test_unclosed_socket_does_not_prevent_suspension(monkeypatch):
     monkeypatch.setattr(textual, "CLOSE_TIMEOUT_SECONDS", 0.01)
     chat = RecordingLoopClient(closes=False)
     app = App(chat.reported)
     with watch_textual(chat, app):
         await app.action_suspend_process()
-        assert len(app.suspended) == 1
+        assert app.suspended == [[BACK]]
+    assert chat.reported == [BACK, FRONT]
+
+
+async def test_closed_client_does_not_prevent_suspension():
+    chat = RecordingLoopClient()
+    app = App(chat.reported)
+    with watch_textual(chat, app):
         chat.error = failure("ERR_CLIENT_CLOSED")
         await app.action_suspend_process()
-        assert len(app.suspended) == 2
-    assert chat.reported == [BACK, FRONT]
+    assert app.suspended == [[]]
 
 
 async def test_error_of_the_action_propagates():
@@ -83,22 +91,28 @@ async def test_instance_attribute_of_the_app_is_restored():
     await app.action_suspend_process()
     watch.close()
     assert app.action_suspend_process is own
-    watch = watch_textual(chat, app)
+    assert called == ["own"]
+
+
+async def test_later_action_of_the_app_is_kept_at_close():
+    app = App([])
+    watch = watch_textual(RecordingLoopClient(), app)
     app.action_suspend_process = later = lambda: None
     watch.close()
     watch.close()
     assert app.action_suspend_process is later
-    assert called == ["own"]
 
 
 async def test_client_with_its_own_thread_is_notified_of_a_suspension():
     chat = RecordingThreadClient()
     app = App(chat.inner.reported)
-    with watch_textual(chat, app):
-        await app.action_suspend_process()
-        assert app.suspended == [[BACK]]
-        await asyncio.to_thread(chat.until, BACK, FRONT)
-    chat.close()
+    try:
+        with watch_textual(chat, app):
+            await app.action_suspend_process()
+            assert app.suspended == [[BACK]]
+            await asyncio.to_thread(chat.until, BACK, FRONT)
+    finally:
+        chat.close()
 
 
 async def test_invalid_arguments_are_refused():

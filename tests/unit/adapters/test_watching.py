@@ -90,12 +90,12 @@ def test_closing_withdraws_reports_and_undoes_in_reverse_order():
     assert len(undone) == 2
 
 
-@pytest.mark.parametrize("fails", ["telling", "an undo"])
+@pytest.mark.parametrize("fails", ["a report", "an undo"])
 def test_error_during_close_releases_everything(fails):
     client, undone = Client(), []
     watch = Watch(client, "window", ["hidden"])
     watch.at_close(lambda: undone.append("first"))
-    if fails == "telling":
+    if fails == "a report":
         watch.at_close(lambda: undone.append("second"))
         watch.report("hidden")
         client.error = failure("ERR_WRONG_EVENT_LOOP")
@@ -107,7 +107,7 @@ def test_error_during_close_releases_everything(fails):
     client.error = None
     watch.close()
     watch.report("hidden")
-    assert client.reported == (["background"] if fails == "telling" else [])
+    assert client.reported == (["background"] if fails == "a report" else [])
 
 
 def test_detached_app_stays_in_the_background_after_close():

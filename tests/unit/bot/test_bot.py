@@ -132,7 +132,7 @@ def test_event_handlers_receive_their_events():
     assert heard == ["hi", "👍"]
 
 
-def test_other_bots_are_ignored():
+def test_users_with_an_ignored_role_are_not_answered():
     bot = a_bot(ignored_roles=["default"])
 
     @bot.on_message
@@ -195,24 +195,27 @@ def test_invalid_handlers_are_refused():
     for names in ((), ("/help",), ("two words",)):
         with pytest.raises(ValueError):
             bot.command(*names)
+
+
+def test_chat_of_a_bot_that_does_not_run_is_refused():
     with pytest.raises(RuntimeError, match="not running"):
-        _ = bot.chat
+        _ = a_bot().chat
 
 
-async def test_run_is_refused_in_an_event_loop():
+async def test_run_and_bot_test_are_refused_in_an_event_loop():
     with pytest.raises(RuntimeError, match=r"await bot\.serve"):
         a_bot().run()
     with pytest.raises(RuntimeError, match="not async"), bot_test(a_bot()):
         pass
 
 
-def test_sessions_are_separate(tmp_path, monkeypatch):
+def test_sessions_of_each_uid_are_kept_in_a_folder_of_their_own(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     folders = {bot_module._store_of(uid)._path("app").parent for uid in ("bob", "Bob", "../bob", "carol")}
     assert len(folders) == 4
     assert all(folder.parent == tmp_path / "tailwire" / "bots" for folder in folders)
 
 
-def test_bot_test_refuses_invalid_bots():
+def test_bot_test_refuses_to_write_as_the_bot():
     with pytest.raises(ValueError, match="bob is the bot"), bot_test(a_bot()) as chat:
         chat.say("hi", user="bob")

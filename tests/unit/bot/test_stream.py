@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 from hypothesis import given, settings
@@ -30,18 +30,29 @@ def test_drafts_are_limited_to_four_a_second():
 
     @bot.on_message
     async def answer(ctx: Context) -> None:
+        await ctx.stream(words(30, pause=0.1))
+
+    with bot_test(bot) as chat:
+        chat.say("hi")
+        assert 10 <= len([d for d in chat.drafts if not d.ended]) <= 13  # three seconds
+
+
+def test_draft_grows_to_the_message_and_ends_with_it():
+    bot = a_bot()
+
+    @bot.on_message
+    async def answer(ctx: Context) -> None:
         sent = await ctx.stream(words(30))
         assert sent.metadata == {"draft": f"{ctx.message.id}.1"}
 
     with bot_test(bot) as chat:
         (text,) = chat.say("hi")
         assert text == " ".join(f"word{n}" for n in range(30)), "whitespace at the end is removed"
-        grown = [d for d in chat.drafts if not d.ended]
-        assert 10 <= len(grown) <= 13
-        assert all(f"{text} ".startswith(d.text) for d in grown)
-        assert [len(d.text) for d in grown] == sorted(len(d.text) for d in grown)
+        grown = [d.text for d in chat.drafts if not d.ended]
+        assert all(f"{text} ".startswith(part) for part in grown)
+        assert grown == sorted(grown, key=len)
         assert [d.ended for d in chat.drafts].count(True) == 1 == chat.drafts[-1].ended
-        assert chat.answers[0].metadata["draft"] == chat.drafts[0].id
+        assert {d.id for d in chat.drafts} == {chat.answers[0].metadata["draft"]}
         assert chat.drafts[0].sender.uid == "bob"
 
 
@@ -77,45 +88,70 @@ def test_asker_can_stop_the_reply():
         assert not chat.drafts[-1].ended
 
 
-def test_slow_failing_empty_and_endless_streams_are_handled():
+def streaming_bot(parts: Callable[[], AsyncIterator[str]]) -> tuple[Bot, list[type]]:
+    """Return a bot that answers each message with a stream, and the types of its errors."""
     bot, errors = a_bot(), []
-
-    async def failing() -> AsyncIterator[str]:
-        yield "so far"
-        await asyncio.sleep(1)
-        raise KeyError("model")
-
-    async def never_ending() -> AsyncIterator[str]:
-        while True:
-            yield "x" * 5000
-            await asyncio.sleep(0.1)
-
-    streams = {"slow": lambda: words(3, 40), "failing": failing, "empty": lambda: words(0), "endless": never_ending}
 
     @bot.on_message
     async def answer(ctx: Context) -> None:
-        await ctx.stream(streams[ctx.text]())
+        await ctx.stream(parts())
 
     @bot.on_error
     async def failed(ctx: Context, error: Exception) -> None:
         errors.append(type(error))
 
+    return bot, errors
+
+
+def test_slow_stream_has_one_draft_until_it_ends():
+    bot, errors = streaming_bot(lambda: words(3, pause=40))
     with bot_test(bot) as chat:
-        assert chat.say("slow") == ["word0 word1 word2"]
+        assert chat.say("hi") == ["word0 word1 word2"]
         assert [d.ended for d in chat.drafts].count(True) == 1
-        chat.drafts.clear()
-        assert chat.say("failing") == []
+    assert errors == []
+
+
+def test_draft_of_a_stream_that_fails_ends_without_a_message():
+    async def failing() -> AsyncIterator[str]:
+        yield "so far"
+        await asyncio.sleep(1)
+        raise KeyError("model")
+
+    bot, errors = streaming_bot(failing)
+    with bot_test(bot) as chat:
+        assert chat.say("hi") == []
         assert [(d.text, d.ended) for d in chat.drafts] == [("so far", False), ("so far", True)]
-        chat.drafts.clear()
-        assert chat.say("empty") == []
+    assert errors == [KeyError]
+
+
+def test_empty_stream_is_refused_without_a_draft():
+    bot, errors = streaming_bot(lambda: words(0))
+    with bot_test(bot) as chat:
+        assert chat.say("hi") == []
         assert chat.drafts == []
-        parts = chat.say("endless")
-        assert sum(map(len, parts)) == MAX_STREAM_CHARACTERS
+    assert errors == [ValueError]
+
+
+def test_endless_stream_is_stopped_at_the_limit():
+    async def endless() -> AsyncIterator[str]:
+        while True:
+            yield "x" * 5000
+            await asyncio.sleep(0.1)
+
+    bot, errors = streaming_bot(endless)
+    with bot_test(bot) as chat:
+        assert sum(map(len, chat.say("hi"))) == MAX_STREAM_CHARACTERS
         assert all(m.metadata["stopped"] for m in chat.answers)
-        longest = max(chat.drafts, key=lambda d: d.start)
-        assert longest.start > 0
-        assert json_size(longest.text) <= MAX_TEXT_BYTES
-    assert errors == [KeyError, ValueError]
+    assert errors == []
+
+
+def test_draft_of_a_long_stream_begins_behind_what_was_sent():
+    bot, _ = streaming_bot(lambda: words(40, word="x" * 2000))
+    with bot_test(bot) as chat:
+        assert len(chat.say("hi")) > 1
+        last = max(chat.drafts, key=lambda d: d.start)
+        assert last.start > 0
+        assert json_size(last.text) <= MAX_TEXT_BYTES
 
 
 def test_invalid_parts_are_refused():

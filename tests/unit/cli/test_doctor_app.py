@@ -17,6 +17,7 @@ def _no_bus(monkeypatch):
 
 
 def lines(capsys) -> dict[str, str]:
+    """Return what the command prints about each toolkit and each source of the app state, by its name."""
     assert main(["doctor", "--app"]) == 0
     output = capsys.readouterr().out.splitlines()
     return {line[10:].partition(": ")[0]: line[:10].strip() + " " + line.partition(": ")[2] for line in output[1:]}
@@ -40,11 +41,14 @@ def test_installed_toolkits_and_how_to_install_missing_ones_are_listed(monkeypat
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only on Linux")
-def test_sleep_and_network_are_tested(monkeypatch, capsys):
+def test_sleep_and_network_of_this_machine_are_tested(capsys):
     output = lines(capsys)
     assert output["network"] == "known yes"
     assert output["sleep"].startswith(("- the system bus cannot be reached", "- not reported", "known"))
 
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only on Linux")
+def test_reason_why_sleep_and_network_are_not_reported_is_shown(monkeypatch, capsys):
     def changes():
         raise PermissionError("netlink is not allowed here")
 

@@ -55,7 +55,7 @@ def test_help_of_serve_says_what_each_setting_means(capsys):
 
 
 @pytest.mark.parametrize("command", [["keys"], ["user", "create", "ann", "Ann"], ["token", "create", "ann"]])
-def test_no_command_creates_a_database(tmp_path, capsys, command):
+def test_command_that_needs_a_database_does_not_create_it(tmp_path, capsys, command):
     assert main([*command, "--data", str(tmp_path / "nowhere")]) == 1
     assert "there is no database at" in capsys.readouterr().err
     assert not (tmp_path / "nowhere").exists()

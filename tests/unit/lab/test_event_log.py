@@ -25,15 +25,25 @@ async def test_events_are_kept_in_order_and_sent_to_listeners():
     assert queue.get_nowait() is None
 
 
-async def test_log_and_queues_are_bounded(monkeypatch):
-    monkeypatch.setattr(module, "MAX_WAITING_EVENTS", 3)
+async def test_log_keeps_the_newest_events():
     log = EventLog()
-    queue = log.listen()
     for n in range(module.MAX_EVENTS + 10):
         log.add("typed", id=n)
     assert (len(log.events), log.events[0]["id"]) == (module.MAX_EVENTS, 10)
+
+
+async def test_queue_of_a_listener_that_does_not_read_ends_at_the_limit(monkeypatch):
+    monkeypatch.setattr(module, "MAX_WAITING_EVENTS", 3)
+    log = EventLog()
+    queue = log.listen()
+    for n in range(10):
+        log.add("typed", id=n)
     assert queue.qsize() == 4  # three events, and the end of the queue
     assert [queue.get_nowait() for _ in range(4)][-1] is None
+
+
+async def test_listeners_above_the_limit_are_refused():
+    log = EventLog()
     for _ in range(module.MAX_LISTENERS):
         log.listen()
     with pytest.raises(RuntimeError, match="close one"):

@@ -64,6 +64,11 @@ async def test_calls_before_init_are_refused():
         errors.append(caught.value)
     assert {e.code for e in errors} == {"COMETCHAT_INITIALIZATION_NOT_DONE"}
     assert len(errors) == 4
+    await chat.aclose()
+
+
+async def test_listeners_status_and_defaults_are_available_before_init():
+    chat = ChatClient("app", AppSettingsBuilder().set_region("us").build(), session_store=MemorySessionStore())
     chat.add_message_listener("mine", Hears())
     assert chat.get_logged_in_user() is None
     assert chat.get_connection_status() is ConnectionStatus.DISCONNECTED

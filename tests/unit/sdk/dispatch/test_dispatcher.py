@@ -57,7 +57,7 @@ async def test_position_moves_after_the_listener_has_returned():
 
 
 @pytest.mark.parametrize(("closing", "place"), [(True, 6), (False, 7)])
-async def test_interrupted_hand_over_does_not_count_when_the_client_closes(closing, place):
+async def test_interrupted_hand_over_counts_unless_the_client_closes(closing, place):
     setup, begun = Setup(), asyncio.Event()
 
     async def listener():

@@ -81,6 +81,10 @@ def test_changes_of_the_conversation_list_become_events(caplog):
     ]  # fmt: skip
     assert [e.group and e.group.name for e in taken.events] == ["T", None, None]
     assert caplog.text == ""
+
+
+def test_unreadable_changes_of_the_conversation_list_are_logged_and_dropped(caplog):
+    taken = Taken()
     for body in (
         {"action": "of the future"},
         {"action": []},
@@ -90,7 +94,7 @@ def test_changes_of_the_conversation_list_become_events(caplog):
         {},
     ):
         taken.take(type="conversation_list", body=body)
-    assert len(taken.events) == 3
+    assert taken.events == []
     assert caplog.text.count("cannot be read") == 6
 
 

@@ -46,7 +46,10 @@ class Setup:
     async def _handle(self, entry: object) -> None:
         self.handed.append(entry)
 
-    async def close(self) -> None:
+    async def __aenter__(self) -> Setup:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
         await self.incoming.close()
         await self.queue.close()
 
@@ -85,35 +88,31 @@ HAPPENS = pytest.mark.parametrize("what", [Setup.receipt, Setup.message, Setup.s
 
 @HAPPENS
 async def test_event_that_comes_while_missed_receipts_are_read_does_not_count(what):
-    setup = Setup(KNOWN)
-    assert (await setup.connect())[0] == KNOWN - MARGIN_SECONDS
-    what(setup)
-    setup.incoming.link_ended()  # before the missed ones have come
-    assert (await setup.connect())[0] == KNOWN - MARGIN_SECONDS
-    await setup.close()
+    async with Setup(KNOWN) as setup:
+        assert (await setup.connect())[0] == KNOWN - MARGIN_SECONDS
+        what(setup)
+        setup.incoming.link_ended()  # before the missed ones have come
+        assert (await setup.connect())[0] == KNOWN - MARGIN_SECONDS
 
 
 @HAPPENS
 async def test_event_that_comes_when_all_receipts_were_read_counts(what):
-    setup = Setup(KNOWN)
-    await setup.caught_up()
-    what(setup)
-    setup.incoming.link_ended()
-    assert (await setup.connect())[0] == LATER - MARGIN_SECONDS
-    await setup.close()
+    async with Setup(KNOWN) as setup:
+        await setup.caught_up()
+        what(setup)
+        setup.incoming.link_ended()
+        assert (await setup.connect())[0] == LATER - MARGIN_SECONDS
 
 
 async def test_message_that_is_sent_without_a_socket_does_not_count():
-    setup = Setup(KNOWN)
-    await setup.caught_up()
-    setup.incoming.link_ended()
-    setup.sent()
-    assert (await setup.connect())[0] == KNOWN - MARGIN_SECONDS
-    await setup.close()
+    async with Setup(KNOWN) as setup:
+        await setup.caught_up()
+        setup.incoming.link_ended()
+        setup.sent()
+        assert (await setup.connect())[0] == KNOWN - MARGIN_SECONDS
 
 
 async def test_first_own_message_counts_because_nothing_can_be_missing_before_it():
-    setup = Setup(0)
-    setup.sent()
-    assert (await setup.connect())[0] == LATER - MARGIN_SECONDS
-    await setup.close()
+    async with Setup(0) as setup:
+        setup.sent()
+        assert (await setup.connect())[0] == LATER - MARGIN_SECONDS

@@ -49,7 +49,8 @@ def open_wire_and_socket():
     return socket, wire, moved
 
 
-def end_of(socket):
+def is_ended(socket):
+    """Return True if nothing of the page can call the wire any longer."""
     return [proxy.destroyed for proxy in Proxy.made] == [1, 1, 1] and socket.onmessage is socket.onclose is None
 
 
@@ -67,7 +68,7 @@ async def test_messages_arrive_in_order_before_the_end():
         await wire.receive()
     assert wire.cause_of_end(e.value) is Cause.SERVER_RESTARTING
     assert wire.cause_of_end(ValueError()) is None
-    assert end_of(socket)
+    assert is_ended(socket)
     assert len(moved) == 3
     with pytest.raises(WireClosed):
         await wire.send("too late")
@@ -84,24 +85,26 @@ async def test_failed_open_raises():
     with pytest.raises(WireClosed) as e:
         await waiting
     assert e.value.cause is Cause.CONNECTION_RESET
-    assert end_of(socket)
+    assert is_ended(socket)
 
 
-async def test_close_waits_for_the_peer_for_a_limited_time():
+async def test_close_waits_for_the_peer():
     socket, wire, _ = open_wire_and_socket()
     closing = asyncio.ensure_future(wire.close(1000))
     await asyncio.sleep(0)
     assert socket.closed == [1000]
     socket.onclose.callback(SimpleNamespace(code=1000))
     await closing
-    assert end_of(socket)
+    assert is_ended(socket)
 
+
+async def test_close_that_the_peer_does_not_answer_ends_after_a_while():
     socket, wire, _ = open_wire_and_socket()
     begin = asyncio.get_running_loop().time()
     await wire.close(1011)  # a page may not send this code
     assert asyncio.get_running_loop().time() - begin == pytest.approx(browser_wire.CLOSE_TIMEOUT_SECONDS)
     assert socket.closed == [1000, None]
-    assert end_of(socket)
+    assert is_ended(socket)
     wire.abort()
     assert socket.closed == [1000, None]
 
@@ -115,7 +118,7 @@ async def test_too_many_unread_messages_end_the_socket(monkeypatch):
     on_message = socket.onmessage.callback
     for _ in range(3):
         on_message(SimpleNamespace(data="12345"))
-    assert end_of(socket)
+    assert is_ended(socket)
     with pytest.raises(WireClosed) as e:
         await wire.receive()  # unread messages are fetched from history
     assert e.value.cause is Cause.CONNECTION_RESET
@@ -128,7 +131,7 @@ async def test_too_many_unsent_bytes_end_the_socket(monkeypatch):
     socket.bufferedAmount = 11
     with pytest.raises(WireClosed):
         await wire.send("no more")
-    assert end_of(socket)
+    assert is_ended(socket)
 
 
 async def test_empty_messages_count_towards_the_limit(monkeypatch):
@@ -136,12 +139,12 @@ async def test_empty_messages_count_towards_the_limit(monkeypatch):
     socket, wire, _ = open_wire_and_socket()
     for _ in range(10):
         socket.onmessage.callback(SimpleNamespace(data=""))
-    assert not end_of(socket)
+    assert not is_ended(socket)
     assert await wire.receive() == ""
     socket.onmessage.callback(SimpleNamespace(data=""))
     callback = socket.onmessage.callback
     callback(SimpleNamespace(data=""))
-    assert end_of(socket)
+    assert is_ended(socket)
 
 
 async def test_refused_send_ends_the_socket():
@@ -153,4 +156,4 @@ async def test_refused_send_ends_the_socket():
     socket.send = refuse
     with pytest.raises(WireClosed):
         await wire.send("x")
-    assert end_of(socket)
+    assert is_ended(socket)

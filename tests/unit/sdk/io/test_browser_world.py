@@ -13,7 +13,6 @@ from tailwire.sdk.io.world import World, this_world
 
 def test_this_process_is_not_a_page():
     assert type(this_world()) is World
-    assert not BrowserWorld.sees_uploads
 
 
 async def test_settings_that_the_browser_controls_are_refused():

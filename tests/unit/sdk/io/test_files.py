@@ -19,11 +19,15 @@ def test_session_is_saved_loaded_and_cleared(tmp_path):
     store.save("app", session.to_saved())
     assert Session.from_saved(store.load("app")) == session
     assert store.load("another app") is None
-    (file,) = (tmp_path / "new" / "folder").iterdir()
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
     store.clear("app")
     store.clear("app")
     assert store.load("app") is None
+
+
+def test_saved_session_is_readable_only_by_its_owner(tmp_path):
+    FileSessionStore(tmp_path).save("app", {"format": 1})
+    (file,) = tmp_path.iterdir()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
 def test_apps_do_not_share_a_file(tmp_path):
@@ -68,5 +72,5 @@ def test_invalid_sessions_are_refused(saved):
         Session.from_saved(json.loads(json.dumps(saved)))
 
 
-def test_no_secret_in_repr():
+def test_repr_of_a_session_does_not_contain_its_token():
     assert "secret" not in repr(Session({"uid": "a"}, "secret"))

@@ -42,7 +42,7 @@ class Clock:
         return self.now
 
 
-async def seconds_taken(traffic: Traffic, clock: Clock) -> float:
+async def acknowledged_at(traffic: Traffic, clock: Clock) -> float:
     # The peer's system acknowledges a moment later.
     async with asyncio.timeout(5):
         while traffic.moved_at == 0.0:
@@ -52,14 +52,14 @@ async def seconds_taken(traffic: Traffic, clock: Clock) -> float:
     return clock.now
 
 
-async def test_acknowledged_bytes_count_at_the_next_look(pair):
+async def test_acknowledged_bytes_count_at_the_next_check(pair):
     clock = Clock()
     traffic, stream = Traffic(clock), Stream(pair[0])
     traffic.watch(stream)
     traffic.check_acknowledged()
     assert traffic.moved_at == 0.0
     pair[0].sendall(b"x" * 1000)
-    seen = await seconds_taken(traffic, clock)
+    seen = await acknowledged_at(traffic, clock)
     assert traffic.moved_at == seen
     assert traffic.passed_at == 0.0  # the peer may have acknowledged them long ago
     clock.now += 10.0
@@ -67,14 +67,14 @@ async def test_acknowledged_bytes_count_at_the_next_look(pair):
     assert traffic.moved_at == seen  # nothing more was written
 
 
-async def test_look_can_ignore_earlier_bytes(pair):
+async def test_check_can_ignore_earlier_bytes(pair):
     clock = Clock()
     traffic, other = Traffic(clock), Traffic(clock)
     stream = Stream(pair[0])
     traffic.watch(stream)
     other.watch(stream)
     pair[0].sendall(b"x")
-    await seconds_taken(other, clock)
+    await acknowledged_at(other, clock)
     traffic.check_acknowledged(only_from_now=True)
     traffic.check_acknowledged()
     assert traffic.moved_at == 0.0

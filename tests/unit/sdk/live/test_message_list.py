@@ -107,10 +107,14 @@ def test_requeued_message_moves_to_the_end():
     assert [i.key for i in live.items()] == ["queued/b"]
 
 
-def test_list_keeps_its_maximum_size_and_starts_over_after_a_gap():
-    live = messages(*(text(n) for n in range(1, 11)))
+def test_full_list_drops_its_oldest_message_for_a_new_one():
+    live = messages(*(text(n) for n in range(1, 11)), most=10)
     live.apply_message(text(11))
     assert ([i.message.id for i in live.items()], live.complete) == (list(range(2, 12)), False)
+
+
+def test_list_starts_over_after_a_gap():
+    live = messages(text(1), text(2))
     live.fill([text(20), text(21)], 20, complete=False, joins=False)
     assert [i.message.id for i in live.items()] == [20, 21]
 

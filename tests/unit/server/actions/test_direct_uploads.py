@@ -173,6 +173,11 @@ async def test_file_of_a_deleted_user_is_removed():
 async def test_name_that_cannot_be_a_file_name_is_not_looked_up():
     bucket = Bucket()
     assert await bucket.uploads.accept_upload("../secret") is None
+    assert bucket.added == []
+
+
+async def test_file_that_is_not_in_the_bucket_is_not_accepted():
+    bucket = Bucket()
     bucket.arrived = None
     assert await bucket.uploads.accept_upload(KEY) is None
     assert bucket.added == []

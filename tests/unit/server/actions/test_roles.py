@@ -6,7 +6,7 @@ from rest import Rest
 from tailwire.server.ports.changes import Change
 
 
-async def test_restriction_that_another_server_made_applies_at_once(stage):
+async def test_restriction_that_another_server_makes_or_lifts_applies_at_once(stage):
     async with Rest(stage) as rest:
         await rest("POST", "/roles", json={"role": "child", "name": "Child"})
         await rest("POST", "/users", json={"uid": "kid", "name": "Kid", "role": "child"})

@@ -8,7 +8,7 @@ import os
 import resource
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
@@ -107,42 +107,51 @@ async def test_without_a_limit_other_callbacks_run_in_between():
             assert turns < 100
 
 
+class Descriptors:
+    """Descriptors that a test has taken, so that few or none are left for the server."""
+
+    def __init__(self) -> None:
+        self._taken: list[int] = []
+
+    def take_all(self) -> None:
+        with suppress(OSError):
+            while True:
+                self._taken.append(os.dup(0))
+
+    def give_back(self, count: int | None = None) -> None:
+        """Give back some of them; by default, all."""
+        for _ in range(len(self._taken) if count is None else count):
+            os.close(self._taken.pop())
+
+
 @pytest.fixture
-def take_all() -> Iterator[Callable[[], list[int]]]:
-    """Lower the limit of descriptors, and use up all that are left."""
+def descriptors() -> Iterator[Descriptors]:
+    """Lower the limit of descriptors, so that a test can use them up."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     highest = max(int(name) for name in os.listdir("/proc/self/fd"))
     resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 20, hard))
-
-    def take() -> list[int]:
-        taken: list[int] = []
-        with suppress(OSError):
-            while True:
-                taken.append(os.dup(0))
-        return taken
-
-    yield take
+    taken = Descriptors()
+    yield taken
+    taken.give_back()
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts descriptors there")
-async def test_client_is_closed_at_once_when_no_descriptor_is_left(take_all, caplog):
+async def test_client_is_closed_at_once_when_no_descriptor_is_left(descriptors, caplog):
     async with Accepting() as accepting:
         first = accepting.connect(3)
-        taken = take_all()
+        descriptors.take_all()
         await asyncio.sleep(0.1)
         assert [received_by(client) for client in first] == [b""] * 3
         assert accepting.metrics.closes["no descriptor"] == 3
         assert [r.levelname for r in caplog.records] == ["WARNING"]  # one for all connections
         assert "Too many open files" in caplog.text
-        os.close(taken.pop())  # the spare one was reopened; this one is for a client
-        os.close(taken.pop())
+        descriptors.give_back(2)  # one for a client; the spare one was reopened
         (second,) = accepting.connect()
         await asyncio.sleep(0.1)
         assert received_by(second) == b"hello"
         assert accepting.metrics.closes["no descriptor"] == 3
-        for descriptor in taken:
-            os.close(descriptor)
+        descriptors.give_back()
         (third,) = accepting.connect()
         await asyncio.sleep(0.1)
         assert received_by(third) == b"hello"
@@ -161,16 +170,15 @@ async def test_close_leaves_no_descriptor_open():
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts descriptors there")
-async def test_refused_connections_are_paced_too(take_all):
+async def test_refused_connections_are_paced_too(descriptors):
     async with Accepting(per_second=10) as accepting:
         clients = accepting.connect(8)
-        taken = take_all()
+        descriptors.take_all()
         await asyncio.sleep(0.35)
         assert 3 <= [received_by(client) for client in clients].count(b"") <= 5
         await asyncio.sleep(1)
         assert [received_by(client) for client in clients] == [b""] * 8
-        for descriptor in taken:
-            os.close(descriptor)
+        descriptors.give_back()
 
 
 async def test_accepting_is_retried_after_a_second_when_the_system_is_out_of_descriptors(monkeypatch):

@@ -21,8 +21,11 @@ def test_settings_of_the_app_are_compared_and_those_of_a_machine_are_not():
     assert differences(mine, mine) == []
 
 
-def test_passwords_are_not_compared_and_a_setting_that_one_version_lacks_does_not_differ():
-    mine, other = digests(Settings(broker="nats://a:x@n")), digests(Settings(broker="nats://a:y@n"))
-    assert mine == other
+def test_passwords_are_not_compared():
+    assert digests(Settings(broker="nats://a:x@n")) == digests(Settings(broker="nats://a:y@n"))
+
+
+def test_setting_that_one_version_lacks_does_not_differ():
+    mine, other = digests(Settings()), digests(Settings())
     del other["max_friends"]
     assert differences(mine, other | {"a_new_setting": "1"}) == []

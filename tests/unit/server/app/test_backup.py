@@ -55,7 +55,7 @@ async def test_backup_of_a_running_server_is_consistent(tmp_path):
     assert (target.stat().st_mode & 0o777, (target / "tailwire.db").stat().st_mode & 0o777) == (0o700, 0o600)
 
 
-async def test_backup_overwrites_nothing_and_needs_a_database(tmp_path):
+async def test_backup_to_an_existing_folder_or_of_no_database_is_refused(tmp_path):
     (tmp_path / "there").mkdir()
     store = await open_store(tmp_path / "data")
     await store.close()
@@ -67,41 +67,61 @@ async def test_backup_overwrites_nothing_and_needs_a_database(tmp_path):
     assert not (tmp_path / "nowhere").exists()
 
 
-async def test_restored_store_does_not_reuse_ids(tmp_path):
-    data, target = tmp_path / "data", tmp_path / "backup"
-    database, uploads = data / "tailwire.db", data / "uploads"
-    store = await open_store(data)
+async def backed_up(folder: Path) -> tuple[Path, Path, Path]:
+    """Make a backup of a database with a message. Return its folder, and the paths of the database and the uploads."""
+    database, uploads, target = folder / "data" / "tailwire.db", folder / "data" / "uploads", folder / "backup"
+    store = await open_store(folder / "data")
     await send(store)
-    backup(database, uploads, target)
-    name, last = store.name, [await send(store) for _ in range(5)][-1]
-    with pytest.raises(DatabaseInUse, match="pid"):
-        restore(target, database, uploads, replace=True)
     await store.close()
-    with pytest.raises(BackupRefused, match="--replace"):
-        restore(target, database, uploads, replace=False)
-    aside = restore(target, database, uploads, replace=True)
-    assert messages(aside) == [1, 2, 3, 4, 5, 6]
-    again = await open_store(data)
+    backup(database, uploads, target)
+    return target, database, uploads
+
+
+async def test_restored_store_does_not_reuse_ids(tmp_path):
+    target, database, uploads = await backed_up(tmp_path)
+    store = await open_store(tmp_path / "data")
+    name, last = store.name, [await send(store) for _ in range(5)][-1]
+    await store.close()
+    restore(target, database, uploads, replace=True)
+    again = await open_store(tmp_path / "data")
     assert again.name != name
     assert await send(again) > last
     await again.close()
 
 
-async def test_damaged_backup_is_not_restored(tmp_path):
-    data, target = tmp_path / "data", tmp_path / "backup"
-    store = await open_store(data)
-    for _ in range(200):
-        await send(store)
+async def test_restore_replaces_a_database_only_on_request_and_sets_it_aside(tmp_path):
+    target, database, uploads = await backed_up(tmp_path)
+    store = await open_store(tmp_path / "data")
+    await send(store)
     await store.close()
-    backup(data / "tailwire.db", data / "uploads", target)
+    with pytest.raises(BackupRefused, match="--replace"):
+        restore(target, database, uploads, replace=False)
+    aside = restore(target, database, uploads, replace=True)
+    assert messages(aside) == [1, 2]
+    assert messages(tmp_path / "data") == [1]
+
+
+async def test_restore_is_refused_while_a_server_uses_the_database(tmp_path):
+    target, database, uploads = await backed_up(tmp_path)
+    store = await open_store(tmp_path / "data")
+    with pytest.raises(DatabaseInUse, match="pid"):
+        restore(target, database, uploads, replace=True)
+    await store.close()
+
+
+async def test_damaged_backup_is_not_restored(tmp_path):
+    target, database, uploads = await backed_up(tmp_path)
     whole = (target / "tailwire.db").read_bytes()
     (target / "tailwire.db").write_bytes(whole[: len(whole) // 2])
-    before = (data / "tailwire.db").read_bytes()
+    before = database.read_bytes()
     with pytest.raises(OSError, match="damaged"):
-        restore(target, data / "tailwire.db", data / "uploads", replace=True)
-    assert (data / "tailwire.db").read_bytes() == before
+        restore(target, database, uploads, replace=True)
+    assert database.read_bytes() == before
+
+
+def test_folder_without_a_backup_is_not_restored(tmp_path):
     with pytest.raises(BackupRefused, match="is not a backup"):
-        restore(tmp_path, data / "tailwire.db", data / "uploads", replace=True)
+        restore(tmp_path, tmp_path / "data" / "tailwire.db", tmp_path / "data" / "uploads", replace=True)
 
 
 def test_restores_within_a_second_each_set_the_existing_files_aside(tmp_path):

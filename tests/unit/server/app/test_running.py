@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tailwire.server.app import running_server
+from tailwire.server.app import Running, running_server
 from tailwire.server.config import Settings
 
 
@@ -22,16 +23,25 @@ class WatchesNoSocket(asyncio.SelectorEventLoop):
         raise NotImplementedError
 
 
-async def _ask_for_health(folder: Path) -> bytes:
-    async with running_server(Settings(data=str(folder), port=0)) as server:
+@asynccontextmanager
+async def _serving(folder: Path, **settings: Any) -> AsyncIterator[Running]:
+    """Run a server, and stop it as a signal would."""
+    async with running_server(Settings(data=str(folder), port=0, **settings)) as server:
         serving = asyncio.create_task(server.server.serve([server.listening]))
         await server.server.listening.wait()
+        try:
+            yield server
+        finally:
+            server.server.should_exit = True
+            await serving
+
+
+async def _ask_for_health(folder: Path) -> bytes:
+    async with _serving(folder) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.listening.getsockname()[1])
         writer.write(b"GET /v3/health HTTP/1.1\r\nhost: x\r\n\r\n")
         answer = await reader.readline()
         writer.close()
-        server.server.should_exit = True
-        await serving
     return answer
 
 
@@ -42,21 +52,21 @@ def _spare_ones() -> int:
 
 
 @pytest.mark.virtual
-@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="looks at descriptors there")
-async def test_connections_are_accepted_twice_as_fast_as_websockets_and_closed_at_shutdown(tmp_path):
-    before = _spare_ones()
-    async with running_server(Settings(data=str(tmp_path), port=0, upgrades_per_second=5)) as server:
-        serving = asyncio.create_task(server.server.serve([server.listening]))
-        await server.server.listening.wait()
-        assert _spare_ones() == before + 1
-        address = server.listening.getsockname()
-        clients = [socket.create_connection(address) for _ in range(30)]
+async def test_connections_are_accepted_twice_as_fast_as_websockets(tmp_path):
+    async with _serving(tmp_path, upgrades_per_second=5) as server:
+        clients = [socket.create_connection(server.listening.getsockname()) for _ in range(30)]
         await asyncio.sleep(1)
         assert 9 <= len(server.server.server_state.connections) <= 12
         for client in clients:
             client.close()
-        server.server.should_exit = True
-        await serving
+
+
+@pytest.mark.virtual
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="looks at descriptors there")
+async def test_spare_descriptor_is_kept_until_the_server_stops(tmp_path):
+    before = _spare_ones()
+    async with _serving(tmp_path):
+        assert _spare_ones() == before + 1
     assert _spare_ones() == before
 
 
@@ -88,27 +98,21 @@ async def _connection_in_use(address: Any) -> socket.socket:
 
 
 @pytest.mark.virtual
-async def test_idle_connections_are_kept_for_the_set_time(tmp_path):
+@pytest.mark.parametrize(("settings", "kept"), [({}, 75), ({"keep_alive": 7.5}, 7.5)], ids=["default", "set"])
+async def test_idle_connections_are_kept_for_the_set_time(tmp_path, settings, kept):
     """The server keeps connections for longer than the SDK (60 s)."""
-    for setting, kept in (({}, 75), ({"keep_alive": 7.5}, 7.5)):
-        async with running_server(Settings(data=str(tmp_path), port=0, **setting)) as server:
-            serving = asyncio.create_task(server.server.serve([server.listening]))
-            await server.server.listening.wait()
-            client = await _connection_in_use(server.listening.getsockname())
-            await asyncio.sleep(kept - 0.5)
-            assert not _is_closed(client)
-            await asyncio.sleep(1)
-            assert _is_closed(client)
-            client.close()
-            server.server.should_exit = True
-            await serving
+    async with _serving(tmp_path, **settings) as server:
+        client = await _connection_in_use(server.listening.getsockname())
+        await asyncio.sleep(kept - 0.5)
+        assert not _is_closed(client)
+        await asyncio.sleep(1)
+        assert _is_closed(client)
+        client.close()
 
 
 @pytest.mark.virtual
 async def test_longest_idle_connections_are_closed_first(tmp_path):
-    async with running_server(Settings(data=str(tmp_path), port=0, max_connections=5)) as server:
-        serving = asyncio.create_task(server.server.serve([server.listening]))
-        await server.server.listening.wait()
+    async with _serving(tmp_path, max_connections=5) as server:
         address = server.listening.getsockname()
         first = [await _connection_in_use(address) for _ in range(5)]
         await asyncio.sleep(1)
@@ -123,15 +127,3 @@ async def test_longest_idle_connections_are_closed_first(tmp_path):
         assert server.parts.metrics.closes["idle"] == 2
         for client in first + more:
             client.close()
-        server.server.should_exit = True
-        await serving
-
-
-@pytest.mark.virtual
-async def test_server_that_is_asked_to_stop_twice_while_it_drains_still_finishes_its_requests(tmp_path):
-    async with running_server(Settings(data=str(tmp_path), port=0, drain_seconds=3)) as server:
-        for _ in range(2):
-            server.server.handle_exit(signal.SIGINT, None)
-        assert server.server.should_exit
-        await asyncio.sleep(4)
-        assert not server.server.force_exit

@@ -15,7 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from tailwire.server.auth.certificate import self_signed
 
 
-def test_certificate_is_not_a_certificate_authority(tmp_path):
+def test_certificate_is_for_a_server_of_these_names_and_not_an_authority(tmp_path):
     file, _ = self_signed(tmp_path, "chat.test")
     made = x509.load_pem_x509_certificate(Path(file).read_bytes())
     assert not made.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
@@ -23,7 +23,13 @@ def test_certificate_is_not_a_certificate_authority(tmp_path):
     assert list(usage) == [ExtendedKeyUsageOID.SERVER_AUTH]
     names = made.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert names.get_values_for_type(x509.DNSName) == ["localhost", "chat.test"]
-    assert self_signed(tmp_path, "chat.test")[0] == file  # it is kept
+
+
+def test_certificate_is_made_once(tmp_path):
+    file, key = self_signed(tmp_path, "chat.test")
+    made = Path(file).read_bytes(), Path(key).read_bytes()
+    assert self_signed(tmp_path, "chat.test") == (file, key)
+    assert (Path(file).read_bytes(), Path(key).read_bytes()) == made
 
 
 async def serving(tmp_path):

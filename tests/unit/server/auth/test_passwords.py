@@ -32,7 +32,7 @@ async def test_hashed_password_is_verified():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own")
-async def test_hashing_yields_to_the_event_loop(monkeypatch):
+async def test_hashing_has_a_lower_priority_than_the_event_loop(monkeypatch):
     def niceness(*_: object) -> int:
         return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
 
@@ -58,7 +58,7 @@ def test_lower_priority_adds_ten_to_the_niceness_up_to_nineteen(more):
 
 
 @asynccontextmanager
-async def several() -> AsyncIterator[tuple[Passwords, dict[str, str]]]:
+async def hashed_by_a_child() -> AsyncIterator[tuple[Passwords, dict[str, str]]]:
     """Hash several passwords at the same time, so that a child process does it."""
     passwords, uids = Passwords(World()), ("alice", "bob", "carol")
     passwords._child._deadlines.update(idle=60.0, low=60.0)  # this machine may be busy
@@ -79,7 +79,7 @@ async def test_single_password_needs_no_child_process():
 
 @pytest.mark.slow
 async def test_several_passwords_are_hashed_by_a_child_process_in_the_same_way():
-    async with several() as (passwords, stored):
+    async with hashed_by_a_child() as (passwords, stored):
         assert all(same_password(f"secret of {uid}", hashed) for uid, hashed in stored.items())
         assert not await passwords.matches("alice", "another secret", stored["alice"])
         assert await passwords.matches("alice", "secret of alice", stored["alice"])
@@ -89,8 +89,8 @@ async def test_several_passwords_are_hashed_by_a_child_process_in_the_same_way()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has this scheduling policy")
-async def test_kernel_interrupts_the_child_process_at_once():
-    async with several() as (passwords, _):
+async def test_child_process_has_the_scheduling_policy_for_idle_times():
+    async with hashed_by_a_child() as (passwords, _):
         assert os.sched_getscheduler(passwords._child.pid) == os.SCHED_IDLE
 
 
@@ -98,7 +98,7 @@ async def test_kernel_interrupts_the_child_process_at_once():
 @pytest.mark.skipif(sys.platform == "win32", reason="sends signals")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 async def test_child_process_that_fails_costs_no_password(number, caplog):
-    async with several() as (passwords, stored):
+    async with hashed_by_a_child() as (passwords, stored):
         passwords._child._deadlines.update(idle=0.2, low=0.2)
         child = passwords._child._child
         os.kill(child.pid, number)
@@ -113,7 +113,7 @@ async def test_child_process_that_fails_costs_no_password(number, caplog):
 
 @pytest.mark.slow
 async def test_closing_ends_the_child_process():
-    async with several() as (passwords, _):
+    async with hashed_by_a_child() as (passwords, _):
         child = passwords._child._child
         await passwords.close()
         assert child.poll() is not None

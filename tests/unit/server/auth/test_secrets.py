@@ -54,10 +54,16 @@ def test_changed_pass_is_refused(place):
     assert read_pass(changed, SECRET, World()) is None
 
 
-def test_tokens_differ_and_passwords_are_stored_as_hashes():
+def test_each_token_is_new_and_has_forty_random_characters():
     assert new_token("alice", World()) != new_token("alice", World())
     assert len(new_token("alice", World()).split("_")[-1]) == 40
+
+
+def test_different_texts_have_different_fingerprints():
     assert fingerprint("a") != fingerprint("b")
+
+
+def test_password_is_stored_as_a_hash_that_only_it_matches():
     stored = hash_password("sesame", World())
     assert "sesame" not in stored
     assert same_password("sesame", stored)

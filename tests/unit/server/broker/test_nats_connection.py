@@ -152,13 +152,13 @@ async def test_credentials_are_not_sent_without_the_requested_encryption():
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     address = Address("127.0.0.1", port, True, "user", "password")
-    with pytest.raises(CannotConnect, match="offers no TLS"):
-        await NatsConnection(lambda data: None, lambda: None).open(address, PLAIN, "test", "1")
-    async with asyncio.timeout(10):
-        while not seen:
-            await asyncio.sleep(0)
+    async with server:
+        with pytest.raises(CannotConnect, match="offers no TLS"):
+            await NatsConnection(lambda data: None, lambda: None).open(address, PLAIN, "test", "1")
+        async with asyncio.timeout(10):
+            while not seen:
+                await asyncio.sleep(0)
     assert seen == [b""]
-    server.close()
 
 
 async def test_client_moves_to_another_server_with_its_subscriptions_when_one_is_lost():

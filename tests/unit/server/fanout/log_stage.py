@@ -188,7 +188,7 @@ class LogStage:
 
     Attributes:
         heard: ids by subject, in the order of their delivery.
-        happened: deliveries and told changes, in order: `("frame", id)`, `("change", id)`.
+        happened: deliveries and reported changes, in order: `("frame", id)`, `("change", id)`.
     """
 
     def __init__(self, *, carries_messages: bool) -> None:

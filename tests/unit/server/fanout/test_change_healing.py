@@ -147,7 +147,7 @@ async def test_former_member_receives_missing_changes_from_before_they_left_and_
             s.log.received(G, live(lost))
         await asyncio.sleep(SOON)
         sent = [p.payload for p in s.others if isinstance(p, FramePublication) and p.number == lost]
-        assert sorted(sent) == [b"2", b"2 until 7"], "to the members, and to whoever has left"
+        assert sorted(sent) == [b"2", b"2 until 7"], "to the members, and to the one who has left"
         assert s.changed[B] == [lost]
         s.store.change_made("z", subject="g/g")
         await asyncio.sleep(SOON)
@@ -202,7 +202,7 @@ def test_number_of_remembered_departures_is_bounded(monkeypatch):
 
 
 @pytest.mark.virtual
-async def test_receipt_reaches_only_the_user_it_concerns():
+async def test_change_that_is_for_one_user_reaches_only_them():
     async with LogStage(carries_messages=True) as s:
         await asyncio.sleep(LOOK_SECONDS + 0.1)
         number = s.store.change_made("x", subject="u/a/b", to_uid="a")

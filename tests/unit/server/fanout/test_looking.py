@@ -89,7 +89,7 @@ async def test_polling_continues_after_a_failure(error: Exception):
     await stage.looking.close()
 
 
-async def test_closed_looking_leaves_no_task():
+async def test_closed_poller_leaves_no_task():
     stage = Stage()
     await stage.looking.close()  # was never started
     stage.looking.start()

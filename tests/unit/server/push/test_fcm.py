@@ -255,28 +255,32 @@ async def test_message_is_at_most_4096_bytes(tmp_path):
     assert set(message["notification"]["body"]) == {"ü", "…"}
 
 
-def test_keys_are_not_shown_and_bad_files_are_named(tmp_path):
+@pytest.mark.parametrize(
+    "content",
+    ["", "{}", json.dumps({"project_id": "p", "client_email": "c", "token_uri": "t", "private_key": "x"})],
+    ids=["empty", "without fields", "without a key"],
+)
+@pytest.mark.parametrize(("read", "setting"), [(service_account, "fcm_credentials"), (apns_key, "apns_key")])
+def test_setting_that_names_an_unusable_file_is_reported(tmp_path, content, read, setting):
     file = tmp_path / "key"
-    for content in (
-        "",
-        "{}",
-        json.dumps({"project_id": "p", "client_email": "c", "token_uri": "t", "private_key": "x"}),
-    ):
-        file.write_text(content)
-        for read, setting in ((service_account, "fcm_credentials"), (apns_key, "apns_key")):
-            with pytest.raises(OSError, match=setting):
-                read(str(file))
-    account = {"project_id": "p", "client_email": "c@x", "token_uri": "t", "private_key": PEM}
-    file.write_text(json.dumps(account))
-    assert repr(service_account(str(file))) == "ServiceAccount(c@x)"
-    file.write_text(PEM)
-    with pytest.raises(OSError, match="no key for APNs"):
-        apns_key(str(file))
-    key = ec.generate_private_key(ec.SECP256R1())
+    file.write_text(content)
+    with pytest.raises(OSError, match=setting):
+        read(str(file))
+
+
+def test_repr_of_a_service_account_does_not_contain_its_key(tmp_path):
+    assert repr(account("http://fcm", tmp_path)) == "ServiceAccount(push@chat-1.example)"
+
+
+def test_key_for_apns_is_an_elliptic_curve_key(tmp_path):
+    file, key = tmp_path / "key", ec.generate_private_key(ec.SECP256R1())
     file.write_bytes(
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     assert apns_key(str(file)).private_numbers() == key.private_numbers()
+    file.write_text(PEM)  # of RSA
+    with pytest.raises(OSError, match="no key for APNs"):
+        apns_key(str(file))
 
 
 def test_key_of_web_push_is_the_same_for_the_same_server_key():

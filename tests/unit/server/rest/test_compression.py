@@ -56,6 +56,9 @@ async def test_bodies_of_the_minimum_size_or_more_are_compressed():
             assert headers == [(b"vary", b"accept-encoding"), (b"content-encoding", b"gzip")]
             assert gzip.decompress(sent) == body
             assert len(sent) < size
+
+
+async def test_body_is_not_compressed_for_a_client_that_does_not_accept_it():
     headers = []
     assert await compressed(b"x" * 2000, None, headers) == b"x" * 2000
     assert headers == [(b"vary", b"accept-encoding")]
@@ -81,6 +84,12 @@ async def test_history_is_compressed_if_the_client_accepts_it(stage: Stage):
         assert plain.json() == packed.json()
         assert whole == len(plain.content)
         assert size < whole / 5
+
+
+async def test_small_and_refused_responses_are_not_compressed(stage: Stage):
+    alice = await stage.enter("alice")
+    await alice.say("bob", "hello")
+    async with Rest(stage) as rest:
         small, _ = await raw(rest, "/messages?per_page=1", "gzip")
         assert "content-encoding" not in small.headers
         refused, _ = await raw(rest, "/messages?per_page=nonsense", "gzip")
