@@ -69,7 +69,7 @@ class Load:
         self._turn = SENDERS_AT_ONCE
 
     def run(self, rate: float, seconds: float) -> Measurements:
-        """Offer `rate` messages per second; 0 for a closed loop."""
+        """Offer `rate` messages per second, or keep a closed loop (0), and return the measurements."""
         measured = Measurements()
         begin = next_at = time.perf_counter()
         if not rate:

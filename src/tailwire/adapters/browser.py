@@ -44,7 +44,7 @@ def watch_browser(chat: WatchedClient) -> Watch:
 
 
 def watch_page(chat: WatchedClient, window: Any, proxied: Callable[[Callable[..., object]], Any]) -> Watch:
-    """Watch a page (used by `watch_browser`).
+    """Watch a page, and return the watch (used by `watch_browser`).
 
     Args:
         chat: an initialised client.

@@ -99,6 +99,9 @@ class Requester:
             body: the message, with a `muid`.
             on_behalf_of: uid of the sender; "" for the app itself.
 
+        Returns:
+            The `data` of the response: the stored message.
+
         Raises:
             CometChatException: as for `ask`.
         """

@@ -102,7 +102,7 @@ def in_a_loop() -> bool:
 
 
 async def until_reached(call: Callable[[], Awaitable[T]], retried: Collection[str] = RETRIED_CODES) -> T:
-    """Call a function until the server responds, with growing waits.
+    """Call a function until the server responds, with growing waits, and return its result.
 
     Raises:
         CometChatException: the server refused the call, with a code that is not in `retried`.

@@ -32,7 +32,7 @@ class Sending:
     async def send(
         self, conversation: str, attempt: Callable[[], Awaitable[Any]], within: ProgressTimeout | None = None
     ) -> Any:
-        """Send after all earlier sends of the same conversation have ended.
+        """Send after all earlier sends of the same conversation have ended. Return the result of the attempt.
 
         Args:
             attempt: makes one attempt; called again, under the same muid, when its answer was lost or the server

@@ -148,7 +148,7 @@ class ClientThread:
             )
 
     def begin(self, make: Callable[[], Awaitable[T]]) -> CallFuture[T]:
-        """Start a call in the client's thread.
+        """Start a call in the client's thread, and return its future.
 
         Raises:
             CometChatException: `ERR_CLIENT_CLOSED`.

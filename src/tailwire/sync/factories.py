@@ -75,7 +75,10 @@ class FactoryCalls(BlockingProxy):
         Queued messages survive a restart of the app, and are sent in order, once each.
 
         Args:
-            message: the message.
+            message: a text, custom or interactive message, or media by URL.
+
+        Returns:
+            The entry: its status, the error when it failed, `cancel()`, `retry()`, and `result()` to wait for it.
 
         Raises:
             CometChatException: `OUTBOX_NOT_ENABLED`, `OUTBOX_FULL`, `OUTBOX_NOT_SAVED`, `USER_NOT_LOGGED_IN`,

@@ -53,7 +53,7 @@ class UploadFileRequest(BlockingProxy):
     """Uploads files for a message to one receiver. Created by `Client.create_upload_file_request()`."""
 
     def set_concurrency(self, files: int) -> UploadFileRequest:
-        """Set how many files are uploaded at the same time (default: 1).
+        """Set how many files are uploaded at the same time (default: 1), and return this request.
 
         Args:
             files: the number of files, at least 1.
@@ -70,6 +70,9 @@ class UploadFileRequest(BlockingProxy):
             attachments: the files.
             listener: called for the progress and the result of each file, and finally with `on_complete`; in the same
                 thread as the client's other listeners.
+
+        Returns:
+            The outcome of each file by its `file_id`.
 
         Raises:
             CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another kind, would never be called, or has

@@ -109,7 +109,14 @@ class EmbeddedServer:
         self._thread.stop()
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine in the server's loop."""
+        """Run a coroutine in the server's loop, and return its result. Blocks until it has ended.
+
+        Args:
+            work: the coroutine.
+
+        Raises:
+            TimeoutError: it takes more than 30 s.
+        """
         return self._thread.call(work)
 
     @property

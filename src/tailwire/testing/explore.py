@@ -251,7 +251,7 @@ def explore(
     take: Callable[..., tuple[State, list[Command]]] = step,
     max_states: int | None = None,
 ) -> Exploration:
-    """Visit every reachable state.
+    """Visit every reachable state, and return what was found.
 
     Args:
         begin: initial states; `start_states()` by default.

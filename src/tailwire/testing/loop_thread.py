@@ -19,7 +19,11 @@ class LoopThread:
         self._thread.start()
 
     def call(self, work: Coroutine[Any, Any, T], timeout: float = 30.0) -> T:
-        """Run a coroutine in the thread and wait for its result.
+        """Run a coroutine in the thread, and return its result. Blocks until it has ended.
+
+        Args:
+            work: the coroutine.
+            timeout: seconds.
 
         Raises:
             TimeoutError: if it does not finish in time.

@@ -42,7 +42,7 @@ class UploadFileRequest:
         self._batch_id = batch_id
 
     def set_concurrency(self, files: int) -> UploadFileRequest:
-        """Set how many files are uploaded at the same time (default: 1).
+        """Set how many files are uploaded at the same time (default: 1), and return this request.
 
         Args:
             files: the number of files, at least 1.

@@ -89,7 +89,7 @@ class Keys:
         return row
 
     async def update(self, key: str, name: str, scope: str, used: str) -> KeyRow:
-        """Change the name and scope of an API key.
+        """Change the name and scope of an API key, and return the key.
 
         Args:
             name: the new name; "" keeps the name.

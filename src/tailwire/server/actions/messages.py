@@ -140,7 +140,7 @@ class Messages:
     async def send_to_many(
         self, caller: Caller, message: Outgoing, receivers: Sequence[tuple[str, str]]
     ) -> list[msgspec.Raw]:
-        """Send a message to each of several receivers, without its muid.
+        """Send a message to each of several receivers, without its muid. Return the messages, encoded.
 
         Args:
             receivers: id and type of each.

@@ -98,7 +98,9 @@ class Notifications:
     async def register(
         self, caller: Caller, platform: str, token: str, provider_id: str = "", auth_token: str = ""
     ) -> PushTokenRow:
-        """Register the caller's device for their auth token. Its push token is taken from any user who had it before.
+        """Register the caller's device for their auth token, and return it.
+
+        Its push token is taken from any user who had it before.
 
         Args:
             auth_token: with a REST key: the auth token of the user.
@@ -192,7 +194,7 @@ class Notifications:
         return (await self._store.push_preferences.get(caller.uid))[1]
 
     async def change_timezone(self, caller: Caller, name: str) -> str:
-        """Store the caller's time zone, in which their schedule is read.
+        """Store the caller's time zone, in which their schedule is read, and return it.
 
         Raises:
             Refused: ERR_BAD_REQUEST.

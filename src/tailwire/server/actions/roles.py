@@ -208,7 +208,7 @@ class Roles:
         return await self._store.roles.find(limit=limit, offset=offset)
 
     async def update(self, role: str, fields: RoleFields) -> RoleRow:
-        """Change a role.
+        """Change a role, and return it.
 
         Raises:
             Refused: ERR_ROLE_NOT_FOUND, ERR_BAD_REQUEST.

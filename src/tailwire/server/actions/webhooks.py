@@ -123,7 +123,7 @@ class WebhookAdministration:
         return Webhook(row, await self._store.deliveries.state(row.id))
 
     async def update(self, webhook_id: str, fields: WebhookFields) -> Webhook:
-        """Change a webhook.
+        """Change a webhook, and return it.
 
         Raises:
             Refused: ERR_WEBHOOK_NOT_FOUND, ERR_BAD_REQUEST, ERR_TRIGGER_NOT_FOUND.

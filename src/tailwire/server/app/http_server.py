@@ -149,7 +149,7 @@ class HttpServer(uvicorn.Server):
         return protocol
 
     async def on_tick(self, counter: int) -> bool:
-        """Run the housekeeping. uvicorn calls this ten times a second."""
+        """Run the housekeeping, and return whether to stop. uvicorn calls this ten times a second."""
         self._observers.stats.tick()
         await self._housekeeping.tick(len(self.server_state.connections))
         return await super().on_tick(counter)

@@ -85,10 +85,18 @@ class ReadStateStore(Protocol):
     async def mark_unread_after(
         self, conversation_id: ConversationKey, reader: str, after: int, device: str = ""
     ) -> int:
-        """Mark a conversation as unread after a message."""
+        """Mark a conversation as unread after a message.
+
+        Returns:
+            The number of the change in the change log; 0 if nothing changed.
+        """
 
     async def clear(self, conversation_id: ConversationKey, uid: str, up_to: int, device: str = "") -> int:
-        """Delete a conversation for one user: they see only messages after `up_to`, and never earlier ones again."""
+        """Delete a conversation for one user: they see only messages after `up_to`, and never earlier ones again.
+
+        Returns:
+            The number of the change in the change log; 0 if nothing changed.
+        """
 
     async def tag(self, conversation_id: ConversationKey, uid: str, tags: str | None, device: str = "") -> int | None:
         """Set a user's tags of a conversation, as encoded JSON. Return None if the conversation is not in their list.

@@ -13,7 +13,7 @@ class FileStore(Protocol):
     """Records of uploaded files and of what refers to them. The bytes are kept by `Uploads`."""
 
     async def add(self, file: FileRow, quota: int = 0, since: int = 0, *, by_user: bool = False) -> FileResult:
-        """Store the record of a new file.
+        """Store the record of a new file, if that is permitted. The result says whether it was.
 
         Args:
             quota: bytes that the user may upload after `since`, including this file; 0 for no limit.
@@ -21,7 +21,7 @@ class FileStore(Protocol):
         """
 
     async def issue_forms(self, forms: Sequence[FormRow], limits: FormLimits) -> FormResult:
-        """Store forms of one user, all or none."""
+        """Store forms of one user, all or none, within the limits. The result says whether they were stored."""
 
     async def close_form(self, name: str) -> None:
         """Store that the file of a form was refused. Without such a form, do nothing."""

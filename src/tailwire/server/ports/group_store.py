@@ -82,7 +82,7 @@ class MemberStore(Protocol):
         """Return which of the given users are members of a group."""
 
     async def add(self, act: GroupAct, scope: Scope, now: int, announce: Callable[[GroupStanding], Draft]) -> Stored:
-        """Add the subject of the act, and store the action message that announces it.
+        """Add the subject of the act. Store the action message that announces it, and return it.
 
         Raises:
             Refused: the act is refused, ERR_ALREADY_JOINED, or ERR_BANNED_GROUPMEMBER: a ban must be lifted first.
@@ -104,7 +104,7 @@ class MemberStore(Protocol):
         """
 
     async def change_scope(self, act: GroupAct, scope: Scope, announce: Callable[[GroupStanding], Draft]) -> Stored:
-        """Change a member's scope, and store the action message that announces it.
+        """Change a member's scope. Store the action message that announces it, and return it.
 
         Raises:
             Refused: the act is refused, or ERR_NOT_A_MEMBER.
@@ -117,7 +117,7 @@ class MemberStore(Protocol):
         """Return a page of the bans that match a filter, by uid, and how many match."""
 
     async def unban(self, act: GroupAct, announce: Callable[[GroupStanding], Draft]) -> Stored:
-        """Lift a ban, and store the action message that announces it.
+        """Lift a ban. Store the action message that announces it, and return it.
 
         Raises:
             Refused: the act is refused, or ERR_NOT_A_BANNED_USER.

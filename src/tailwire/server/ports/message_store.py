@@ -64,6 +64,9 @@ class MessageStore(Protocol):
             change: makes the new content from the stored message.
             announce: makes the action message from the changed message.
 
+        Returns:
+            The action message.
+
         Raises:
             Refused: the act is refused.
         """
@@ -76,6 +79,9 @@ class MessageStore(Protocol):
         Args:
             empty: makes the body without its content.
             announce: makes the action message from the changed message.
+
+        Returns:
+            The action message.
 
         Raises:
             Refused: the act is refused.

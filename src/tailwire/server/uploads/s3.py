@@ -143,7 +143,7 @@ class S3Uploads:
         return free_bytes(self._folder)
 
     def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Start work that ends by itself, even if the request that needs it is cancelled."""
+        """Start work that ends by itself, even if the request that needs it is cancelled. Return its task."""
         task = asyncio.get_running_loop().create_task(work, name="tailwire upload to the bucket")
         self._tasks.add(task)
         task.add_done_callback(self._on_task_ended)

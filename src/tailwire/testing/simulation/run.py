@@ -213,7 +213,7 @@ def _settings(plan: Plan, folder: str) -> Settings:
 
 
 def simulate(plan: Plan) -> Report:
-    """Run a plan.
+    """Run a plan, and return its report.
 
     Raises:
         RunFailed: naming the promise that was broken.
