@@ -105,6 +105,7 @@ def is_covered(importer, package, statement):
     return bool((names - {"server"}) & set(re.findall(r"\w+", statement)))
 
 
+@pytest.mark.slow
 def test_packages_name_those_that_import_them():
     trees = {
         ".".join(path.relative_to(ROOT / "src").with_suffix("").parts).removesuffix(".__init__"): ast.parse(

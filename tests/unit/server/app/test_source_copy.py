@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -11,22 +12,29 @@ from typing import Any
 import pytest
 from sqlalchemy import LargeBinary, String, Table, create_engine
 
+from sizes import size
 from tailwire.server.app.source_copy import SourceCopy, columns_of, ordered_tables
 from tailwire.server.store.sql.schema import metadata
 
-SEEDS = range(12)
+SEEDS = range(size(4, 12))
 
 
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    """A database with the tables of this version."""
-    path = tmp_path / "tailwire.db"
+@pytest.fixture(scope="module")
+def empty_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with the tables of this version, to be copied."""
+    path = tmp_path_factory.mktemp("source_copy") / "tailwire.db"
     engine = create_engine(f"sqlite:///{path}")
     metadata.create_all(engine)
     engine.dispose()
     with closing(sqlite3.connect(path)) as c:
         c.execute("PRAGMA journal_mode = WAL")
     return path
+
+
+@pytest.fixture
+def file(empty_file: Path, tmp_path: Path) -> Path:
+    """A database with the tables of this version."""
+    return Path(shutil.copy(empty_file, tmp_path))
 
 
 def some_row(table: Table, chance: random.Random) -> tuple[Any, ...]:
@@ -53,6 +61,7 @@ def write(c: sqlite3.Connection, table: Table, chance: random.Random) -> None:
     c.execute(f'INSERT OR REPLACE INTO "{table.name}" VALUES ({marks})', some_row(table, chance))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", SEEDS)
 def test_differences_lead_from_each_state_to_the_next(file: Path, seed: int):
     chance = random.Random(seed)
