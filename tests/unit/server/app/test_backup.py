@@ -14,9 +14,11 @@ from tailwire.server.ports.records import Draft
 from tailwire.server.ports.world import World
 from tailwire.server.store.sqlite import SqliteStore
 from tailwire.server.store.sqlite.lock import DatabaseInUse
+from tailwire.testing.new_database import put_new_database
 
 
 async def open_store(data: Path) -> SqliteStore:
+    put_new_database(data / "tailwire.db")
     return await SqliteStore.open(data / "tailwire.db", World(), serving=True)
 
 

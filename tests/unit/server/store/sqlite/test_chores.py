@@ -7,10 +7,12 @@ from pathlib import Path
 from tailwire.server.ports.records import Draft
 from tailwire.server.ports.world import World
 from tailwire.server.store.sqlite import SqliteStore, chores
+from tailwire.testing.new_database import put_new_database
 
 
-async def opened(tmp_path: Path) -> SqliteStore:
-    return await SqliteStore.open(tmp_path / "store.db", World())
+async def opened(tmp_path: Path, world: World | None = None) -> SqliteStore:
+    put_new_database(tmp_path / "store.db")
+    return await SqliteStore.open(tmp_path / "store.db", world or World())
 
 
 async def rows(store: SqliteStore) -> list[tuple[str, int, int]]:
@@ -43,7 +45,7 @@ class Clock(World):
 
 
 async def test_chores_are_done_from_the_very_second_on_in_which_they_are_due(tmp_path):
-    store = await SqliteStore.open(tmp_path / "store.db", Clock())
+    store = await opened(tmp_path, Clock())
     await add(store, "early", 0, 101)
     assert not await store.chores.do_next()
     await add(store, "due", 0, 100)
@@ -53,7 +55,7 @@ async def test_chores_are_done_from_the_very_second_on_in_which_they_are_due(tmp
 
 
 async def test_log_is_truncated_before_other_chores_that_are_due_and_takes_none_of_them_away(tmp_path):
-    store = await SqliteStore.open(tmp_path / "store.db", Clock())
+    store = await opened(tmp_path, Clock())
     await store.database.write(lambda c: chores.add_chore(c, chores.LOG, "", 0, 100))
     await add(store, "x", 0, 100)
     assert await store.chores.do_next()

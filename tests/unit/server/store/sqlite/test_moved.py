@@ -11,12 +11,14 @@ from tailwire.server.ports.records import Draft
 from tailwire.server.ports.world import World
 from tailwire.server.store.sqlite import SqliteStore
 from tailwire.server.store.sqlite.moved import DatabaseMoved, mark_moved, mark_path
+from tailwire.testing.new_database import put_new_database
 
 DRAFT = Draft("alice_user_bob", "alice", "bob", "user", "message", "text", b'{"data":{}}', 1)
 
 
 async def test_moved_file_is_refused_until_its_mark_is_removed(tmp_path: Path):
     path = tmp_path / "tailwire.db"
+    put_new_database(path)
     await (await SqliteStore.open(path, World(), serving=True)).close()
     mark_moved(path)
     for serving in (True, False):
@@ -28,6 +30,7 @@ async def test_moved_file_is_refused_until_its_mark_is_removed(tmp_path: Path):
 
 async def test_command_that_opened_the_file_before_the_move_writes_nothing_afterwards(tmp_path: Path):
     path = tmp_path / "tailwire.db"
+    put_new_database(path)
     command = await SqliteStore.open(path, World())
     try:
         await command.messages.add(DRAFT)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from tailwire.server.ports.records import Draft
 from tailwire.server.ports.world import World
 from tailwire.server.store.sqlite import SqliteStore, search_index
+from tailwire.testing.new_database import put_new_database
 
 
 async def test_each_message_is_indexed_in_one_step(tmp_path, monkeypatch):
     monkeypatch.setattr(search_index, "MESSAGES_PER_STEP", 2)
+    put_new_database(tmp_path / "store.db")
     store = await SqliteStore.open(tmp_path / "store.db", World())
     index_batch, indexed = store.index._index_batch, list[int]()
 

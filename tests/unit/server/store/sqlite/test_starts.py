@@ -14,10 +14,12 @@ from tailwire.server.ports.world import World
 from tailwire.server.store.sql.starts import TRAIL_STARTS
 from tailwire.server.store.sqlite import SqliteStore, starts
 from tailwire.server.store.sqlite.starts import ID_JUMP, ID_MARGIN, IdFile, IdRecord
+from tailwire.testing.new_database import put_new_database
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
+    put_new_database(tmp_path / "tailwire.db")
     return tmp_path / "tailwire.db"
 
 
