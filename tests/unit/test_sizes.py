@@ -42,7 +42,7 @@ def test_every_planted_fault_has_recorded_seeds():
 
 
 @pytest.mark.parametrize("thorough", [False, True])
-def test_fault_that_only_another_seed_finds_fails_the_thorough_run_and_names_it(monkeypatch, thorough):
+def test_fault_that_only_another_seed_finds_fails_only_the_thorough_run_which_names_the_seed(monkeypatch, thorough):
     monkeypatch.setattr(fault_seeds, "THOROUGH", thorough)
     monkeypatch.setattr(fault_seeds, "recorded_seeds", lambda: {"a fault": [3]})
     fault_seeds.require_found("a fault", lambda seed: seed == 3)
@@ -51,5 +51,9 @@ def test_fault_that_only_another_seed_finds_fails_the_thorough_run_and_names_it(
             fault_seeds.require_found("a fault", lambda seed: seed == 17)
     else:
         fault_seeds.require_found("a fault", lambda seed: seed == 17)
+
+
+def test_fault_that_no_seed_finds_fails_the_run(monkeypatch):
+    monkeypatch.setattr(fault_seeds, "recorded_seeds", lambda: {"a fault": [3]})
     with pytest.raises(AssertionError, match=f"no seed below {fault_seeds.MAX_SEEDS} finds it"):
         fault_seeds.require_found("a fault", lambda seed: False)

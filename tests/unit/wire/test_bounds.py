@@ -74,7 +74,6 @@ def test_maximum_depth_is_allowed(opening, closing):
 def test_numbers_out_of_bounds_are_found(number, advice):
     for text, place in ((f'{{"a":{{"b":[0,{number}]}}}}', "a.b.1"), (number, ""), (f"[{number} , 1]", "0")):
         found = bounds.first_excess(text.encode())
-        assert bounds.within_bounds(text.encode()) is not advice or not advice
         assert bounds.within_bounds(text.encode()) is (not advice)
         assert (found.advice if found else "") == advice
         assert not advice or found.place == place

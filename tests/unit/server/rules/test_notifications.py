@@ -148,7 +148,6 @@ def test_change_keeps_other_fields():
         {"groupPreferences": {"sound": 1}},
         {"groupPreferences": 7},
         {"oneOnOnePreferences": {"oneOnOneMessages": 3}},
-        {"mutePreferences": {"schedule": 7}},
         {"mutePreferences": {"schedule": {"monday": 7}}},
         {"mutePreferences": {"schedule": {"monday": {"to": 2360}}}},
         {"mutePreferences": {"schedule": {"monday": {"to": 1299}}}},
@@ -157,37 +156,47 @@ def test_change_keeps_other_fields():
     ],
 )
 def test_invalid_change_is_refused(change):
-    if change == {"mutePreferences": {"schedule": 7}}:
-        assert read_preferences(changed_preferences("{}", change)) == Preferences()
-        return
     with pytest.raises(Refused) as refused:
         changed_preferences("{}", change)
     assert refused.value.code == "ERR_BAD_REQUEST"
 
 
-def test_token_is_checked_for_its_platform():
+def test_schedule_that_is_not_an_object_is_ignored():
+    assert read_preferences(changed_preferences("{}", {"mutePreferences": {"schedule": 7}})) == Preferences()
+
+
+POINT, SECRET = "B" + "A" * 86, "A" * 22
+BROWSER = '{"endpoint":"https://push.example/1","expirationTime":null,"keys":{"p256dh":"%s","auth":"%s"}}'
+
+
+def test_platform_of_a_token_decides_which_provider_it_is_for():
     assert check_token("FCM_FLUTTER_ANDROID", "abc:DEF-1_2").provider == "fcm"
     assert check_token("apns_flutter_device", "ab" * 32).provider == "apns"
     assert check_token("apns_flutter_voip", "ab" * 32).provider == "voip"
-    point, secret = "B" + "A" * 86, "A" * 22
-    browser = '{"endpoint":"https://push.example/1","expirationTime":null,"keys":{"p256dh":"%s","auth":"%s"}}'
-    found = check_token("web_push", browser % (point, secret))
+    found = check_token("web_push", BROWSER % (POINT, SECRET))
     assert (found.provider, found.endpoint, found.identity) == (
         "web",
         "https://push.example/1",
         "https://push.example/1",
     )
-    for wrong in (
-        browser % ("AA", secret),
-        browser % (point, "AA"),
+
+
+@pytest.mark.parametrize(
+    "subscription",
+    [
+        BROWSER % ("AA", SECRET),
+        BROWSER % (POINT, "AA"),
         "[]",
         "[" * 5000,
-        browser.replace("https://push.example/1", "https://[") % (point, secret),
-        browser.replace("/1", "/ü") % (point, secret),
-    ):
-        with pytest.raises(Refused) as refused:
-            check_token("web_push", wrong)
-        assert refused.value.code == "INVALID_WEB_PUSH_SUBSCRIPTION"
+        BROWSER.replace("https://push.example/1", "https://[") % (POINT, SECRET),
+        BROWSER.replace("/1", "/ü") % (POINT, SECRET),
+    ],
+    ids=["no point", "no secret", "no object", "nested", "no host", "not ASCII"],
+)
+def test_invalid_subscription_of_a_browser_is_refused(subscription):
+    with pytest.raises(Refused) as refused:
+        check_token("web_push", subscription)
+    assert refused.value.code == "INVALID_WEB_PUSH_SUBSCRIPTION"
 
 
 @pytest.mark.parametrize(

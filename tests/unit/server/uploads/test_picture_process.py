@@ -249,17 +249,21 @@ sys.stdin.read()
 async def test_picture_has_no_thumbnail_if_the_queue_is_full(tmp_path, picture):
     folder = PartFolder(tmp_path / "uploads")
     files = []
-    for _ in range(part_files.MAX_PENDING_THUMBNAILS + 2):
-        files.append(PartFile(folder))
-        files[-1].write(picture.read_bytes())
-        await files[-1].finish()
-    assert (await files[0].measure_picture()).has_thumbnail
-    os.kill(folder.pictures.process.pid, signal.SIGSTOP)
-    waiting = [asyncio.create_task(file.measure_picture()) for file in files[1:-1]]
-    await asyncio.sleep(0)
-    assert await files[-1].measure_picture() == Picture(800, 400, has_thumbnail=False)
-    os.kill(folder.pictures.process.pid, signal.SIGCONT)
-    assert {await one for one in waiting} == {Picture(800, 400, has_thumbnail=True)}
-    for file in files:
-        file.drop()
-    await folder.close()
+    try:
+        for _ in range(part_files.MAX_PENDING_THUMBNAILS + 2):
+            files.append(PartFile(folder))
+            files[-1].write(picture.read_bytes())
+            await files[-1].finish()
+        assert (await files[0].measure_picture()).has_thumbnail
+        os.kill(folder.pictures.process.pid, signal.SIGSTOP)
+        try:
+            waiting = [asyncio.create_task(file.measure_picture()) for file in files[1:-1]]
+            await asyncio.sleep(0)
+            assert await files[-1].measure_picture() == Picture(800, 400, has_thumbnail=False)
+        finally:
+            os.kill(folder.pictures.process.pid, signal.SIGCONT)
+        assert {await one for one in waiting} == {Picture(800, 400, has_thumbnail=True)}
+    finally:
+        for file in files:
+            file.drop()
+        await folder.close()

@@ -84,27 +84,42 @@ async def test_large_file_is_sent_in_parts_and_read_in_ranges(place, tmp_path):
     assert await read(bucket, "file.bin", 5, 0) == b""
     assert (place.names(), place.unfinished()) == ({"chat/files/file.bin"}, [])
     assert list(uploading.folder.iterdir()) == []
-    await bucket.remove(["file.bin", "never.stored"])
+    await uploading.uploads.close()
+
+
+async def stored(bucket, folder, name) -> None:
+    path = folder / name
+    path.write_bytes(b"one")
+    await bucket.put(name, path, 3, "text/plain")
+
+
+async def test_removed_file_is_not_found(place, tmp_path):
+    bucket = bucket_of(place)
+    await stored(bucket, tmp_path, "x")
+    await bucket.remove(["x", "never.stored"])
     assert place.names() == set()
     with pytest.raises(FileNotFoundError):
-        await bucket.size("file.bin")
+        await bucket.size("x")
     with pytest.raises(FileNotFoundError):
-        await read(bucket, "file.bin", 0, 5)
-    await uploading.uploads.close()
+        await read(bucket, "x", 0, 5)
 
 
 async def test_prefix_separates_servers_in_one_bucket(place, tmp_path):
     first, second = bucket_of(place, prefix="first"), bucket_of(place, prefix="second")
-    path = tmp_path / "x"
-    path.write_bytes(b"one")
-    await first.put("x", path, 3, "text/plain")
+    await stored(first, tmp_path, "x")
     with pytest.raises(FileNotFoundError):
         await second.size("x")
-    assert await first.copy_new("x", "y")
-    assert not await first.copy_new("x", "y")
+    assert place.names() == {"first/x"}
+
+
+async def test_copy_replaces_no_file(place, tmp_path):
+    bucket = bucket_of(place, prefix="here")
+    await stored(bucket, tmp_path, "x")
+    assert await bucket.copy_new("x", "y")
+    assert not await bucket.copy_new("x", "y")
     with pytest.raises(FileNotFoundError):
-        await first.copy_new("none", "z")
-    assert place.names() == {"first/x", "first/y"}
+        await bucket.copy_new("none", "z")
+    assert place.names() == {"here/x", "here/y"}
 
 
 async def test_files_are_refused_while_the_service_is_unreachable(own, tmp_path):

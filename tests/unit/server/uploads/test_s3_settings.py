@@ -54,7 +54,7 @@ def test_wrong_settings_are_named_and_secrets_are_not_shown(settings, named):
     assert "hidden" not in str(e.value)
 
 
-def test_secrets_are_shown_nowhere():
+def test_repr_and_shown_settings_contain_no_secret():
     settings = Settings(
         uploads="s3://bucket", s3_access_key="hidden-key", s3_secret_key="hidden-secret",
         database="postgresql://tailwire:hidden-password@db.example.com/tailwire",

@@ -23,7 +23,7 @@ def address_and_client(endpoint, session):
 
     environment = {"AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "secret/+x", "AWS_SESSION_TOKEN": session}
     address = bucket_address(
-        Settings(uploads="s3://bucket/a b".replace(" ", "-"), s3_endpoint=endpoint, s3_region="eu-west-1"), environment
+        Settings(uploads="s3://bucket/a-b", s3_endpoint=endpoint, s3_region="eu-west-1"), environment
     )
     client = boto3.client(
         "s3", endpoint_url=endpoint, region_name="eu-west-1", aws_access_key_id="AKID",

@@ -34,56 +34,58 @@ def jpeg_of(width: int, height: int, **more) -> bytes:
 
 
 @pytest.fixture
-def copy(tmp_path):
-    def copied(content: bytes):
+def thumbnail(tmp_path):
+    """Return a function that makes a thumbnail of some content, and returns what was found."""
+
+    def made_of(content: bytes):
         (tmp_path / "picture").write_bytes(content)
         (tmp_path / "small").unlink(missing_ok=True)
         found = make_thumbnail(tmp_path / "picture", tmp_path / "small")
         assert (tmp_path / "small").exists() == bool(found and found.has_thumbnail)
         return found
 
-    return copied
+    return made_of
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP", "BMP"])
-def test_picture_gets_a_thumbnail(copy, tmp_path, kind):
+def test_picture_gets_a_thumbnail(thumbnail, tmp_path, kind):
     out = io.BytesIO()
     Image.new("RGB", (800, 400), "teal").save(out, kind)
-    assert copy(out.getvalue()) == Picture(800, 400, has_thumbnail=True)
+    assert thumbnail(out.getvalue()) == Picture(800, 400, has_thumbnail=True)
     with Image.open(tmp_path / "small") as small:
         assert (small.format, small.size) == ("JPEG", (320, 160))
 
 
-def test_thumbnail_has_the_right_orientation(copy, tmp_path):
+def test_thumbnail_has_the_right_orientation(thumbnail, tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was held on its side
     out = io.BytesIO()
     Image.new("RGB", (800, 400)).save(out, "JPEG", exif=exif)
-    copy(out.getvalue())
+    thumbnail(out.getvalue())
     with Image.open(tmp_path / "small") as small:
         assert small.size == (160, 320)
 
 
 @pytest.mark.slow
-def test_pictures_over_the_budget_are_measured_only(copy):
-    assert copy(png_of(4000, 3000)) == Picture(4000, 3000, has_thumbnail=True)
-    assert copy(png_of(4001, 3000)) == Picture(4001, 3000, has_thumbnail=False)
+def test_pictures_over_the_budget_are_measured_only(thumbnail):
+    assert thumbnail(png_of(4000, 3000)) == Picture(4000, 3000, has_thumbnail=True)
+    assert thumbnail(png_of(4001, 3000)) == Picture(4001, 3000, has_thumbnail=False)
 
 
 @pytest.mark.slow
-def test_single_scan_jpegs_have_a_larger_budget(copy):
-    assert copy(jpeg_of(8000, 6000)) == Picture(8000, 6000, has_thumbnail=True)
-    assert copy(jpeg_of(8000, 6000, progressive=True)) == Picture(8000, 6000, has_thumbnail=False)
-    assert copy(jpeg_of(8001, 6250)) == Picture(8001, 6250, has_thumbnail=False)
+def test_single_scan_jpegs_have_a_larger_budget(thumbnail):
+    assert thumbnail(jpeg_of(8000, 6000)) == Picture(8000, 6000, has_thumbnail=True)
+    assert thumbnail(jpeg_of(8000, 6000, progressive=True)) == Picture(8000, 6000, has_thumbnail=False)
+    assert thumbnail(jpeg_of(8001, 6250)) == Picture(8001, 6250, has_thumbnail=False)
 
 
 @pytest.mark.slow
-def test_small_jpegs_with_very_many_scans_are_measured_only(copy):
+def test_small_jpegs_with_very_many_scans_are_measured_only(thumbnail):
     """Each scan takes as long as the whole picture: 70 KB would take twenty seconds."""
     for size, repeats, small in ((3000, 20, True), (3000, 1000, False), (300, 1000, True)):
         content = jpeg_of(size, size, progressive=True)
         last = content.rindex(b"\xff\xda")
-        assert copy(content[:-2] + content[last:-2] * repeats + content[-2:]) == Picture(
+        assert thumbnail(content[:-2] + content[last:-2] * repeats + content[-2:]) == Picture(
             size, size, has_thumbnail=small
         )
 
@@ -97,16 +99,16 @@ def test_jpegs_with_one_scan_per_component_are_recognized():
         assert not _is_single_scan(io.BytesIO((start + frame)[:cut]))
 
 
-def test_formats_that_are_not_accepted_are_not_opened(copy):
+def test_formats_that_are_not_accepted_are_not_opened(thumbnail):
     for kind in ("TIFF", "ICO", "PPM"):
         out = io.BytesIO()
         Image.new("RGB", (64, 64)).save(out, kind)
-        assert copy(out.getvalue()) is None
+        assert thumbnail(out.getvalue()) is None
 
 
-def test_truncated_and_empty_pictures_have_no_thumbnail(copy):
-    assert copy(png_of(100, 100)[:60]) is None
-    assert copy(b"") is None
+def test_truncated_and_empty_pictures_have_no_thumbnail(thumbnail):
+    assert thumbnail(png_of(100, 100)[:60]) is None
+    assert thumbnail(b"") is None
 
 
 def test_warning_filters_are_unchanged_in_threads(tmp_path):

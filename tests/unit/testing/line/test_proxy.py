@@ -170,34 +170,55 @@ async def test_unread_data_stays_with_the_sender():
         writer.close()
 
 
-async def test_restore_keeps_the_shape_and_faults_work_with_it():
-    async with line(Shape(up=500 * KBYTE, latency=0.05)) as (proxy, echo):
-        reader, writer = await connect(proxy)
-        writer.write(b"a")
-        await reader.readexactly(1)
+async def connected(proxy: FaultProxy) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Return a connection over which a byte was echoed."""
+    reader, writer = await connect(proxy)
+    writer.write(b"a")
+    await reader.readexactly(1)
+    return reader, writer
+
+
+async def test_cut_ends_all_connections_and_refuses_new_ones_until_restore():
+    async with line() as (proxy, echo):
+        reader, _ = await connected(proxy)
         proxy.cut()
         assert await reader.read() == b""
-        reader, writer = await connect(proxy)
+        reader, _ = await connect(proxy)
         with contextlib.suppress(ConnectionError):
             assert await reader.read() == b""
+        assert echo.opened == 1
         proxy.restore()
-        assert await echoed(proxy, b"b") >= 0.2
+        await echoed(proxy, b"b")
+
+
+async def test_half_open_connections_carry_nothing_and_end_with_restore():
+    async with line() as (proxy, echo):
         proxy.half_open()
         reader, writer = await connect(proxy)
         writer.write(b"c")
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.5):
                 await reader.read(1)
-        assert echo.opened == 2
+        assert echo.opened == 0
         proxy.restore()
         with contextlib.suppress(ConnectionError):
             assert await reader.read() == b""
+
+
+async def test_restore_ends_a_delay_and_keeps_the_shape():
+    async with line(Shape(up=500 * KBYTE, latency=0.05)) as (proxy, _):
         proxy.delay = 0.1
         assert await echoed(proxy, b"d") >= 0.6
-        proxy.shape()
-        assert await echoed(proxy, b"d") >= 0.4
         proxy.restore()
         assert proxy.delay == 0
+        assert await echoed(proxy, b"d") >= 0.2
+
+
+async def test_delay_is_kept_when_the_shape_is_removed():
+    async with line(Shape(up=500 * KBYTE, latency=0.05)) as (proxy, _):
+        proxy.delay = 0.1
+        proxy.shape()
+        assert await echoed(proxy, b"d") >= 0.4
 
 
 async def test_end_of_a_connection_follows_its_bytes():

@@ -54,6 +54,7 @@ async def connections(count=1):
 
 
 def acked(end):
+    """Return how many bytes the peer of a connection has acknowledged, as the kernel reports it (`tcp_info`)."""
     info = end.transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, 11, 256)
     return struct.unpack_from("=Q", info, 120)[0]
 

@@ -4,29 +4,42 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
-from tailwire.server.app import running_server
+from tailwire.server.app import Running, running_server
 from tailwire.server.config import Settings
 from tailwire.server.ports.world import World
 from tailwire.server.store.sqlite import SqliteStore
 from tailwire.server.store.sqlite.lock import DatabaseInUse, ServerLock, holder_of
 
 
-async def test_second_server_is_refused_and_names_the_holder(tmp_path):
-    settings = Settings(data=str(tmp_path / "data"), port=0)
-    async with running_server(settings) as first:
+@asynccontextmanager
+async def listening_server(folder: Path) -> AsyncIterator[Running]:
+    """Assemble a server on a folder, which has the lock but serves nothing."""
+    async with running_server(Settings(data=str(folder), port=0)) as server:
+        with server.listening:
+            yield server
+
+
+async def test_second_server_is_refused_with_the_url_of_the_first(tmp_path):
+    async with listening_server(tmp_path) as first:
         with pytest.raises(DatabaseInUse) as caught:
-            async with running_server(settings):
+            async with listening_server(tmp_path):
                 pytest.fail("two servers on one folder")
-        first.listening.close()
         assert first.url in str(caught.value)
         assert "\n" not in str(caught.value)
-        command = await SqliteStore.open(tmp_path / "data" / "tailwire.db", World())  # as `tailwire user create`
+    async with listening_server(tmp_path):
+        pass
+
+
+async def test_command_may_use_the_database_of_a_running_server(tmp_path):
+    async with listening_server(tmp_path):
+        command = await SqliteStore.open(tmp_path / "tailwire.db", World())  # as `tailwire user create`
         await command.close()
-    async with running_server(settings) as next_one:
-        next_one.listening.close()
 
 
 def test_holder_is_known_while_the_lock_is_held(tmp_path):
@@ -52,12 +65,11 @@ def test_lock_ends_with_its_process(tmp_path):
         "import pathlib, sys; from tailwire.server.store.sqlite.lock import ServerLock;"
         f"lock = ServerLock(pathlib.Path({str(tmp_path / 'tailwire.db')!r})); print('taken', flush=True); sys.stdin.read()"
     )
-    holder = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert holder.stdout.readline() == b"taken\n"
-    with pytest.raises(DatabaseInUse, match=f"pid {holder.pid}"):
-        ServerLock(tmp_path / "tailwire.db")
-    holder.kill()
-    holder.wait()
-    holder.stdin.close()
-    holder.stdout.close()
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        try:
+            assert holder.stdout.readline() == b"taken\n"
+            with pytest.raises(DatabaseInUse, match=f"pid {holder.pid}"):
+                ServerLock(tmp_path / "tailwire.db")
+        finally:
+            holder.kill()
     ServerLock(tmp_path / "tailwire.db").release()
