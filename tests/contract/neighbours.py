@@ -134,7 +134,7 @@ class Neighbours:
 
     async def _mark(self, place: str, uid: str) -> None:
         key, s = KEYS[place], self.store
-        await s.read_state.mark_unread_after(key, uid, 1)  # also for those who do not have the conversation
+        await s.read_state.mark_up_to(key, uid, 1, 20, read=True)  # also for those who do not have the conversation
         await s.read_state.tag(key, uid, '["x"]')
         await s.read_state.pin(key, uid, 5, 20)
         if place in GROUPS or uid in PAIRS[place]:

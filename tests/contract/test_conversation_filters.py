@@ -83,3 +83,17 @@ async def test_unread_counts_are_those_of_the_list(open_store):
     rows, _ = await n.store.conversations.find(ConversationFilter("bob", unread=True, limit=20))
     assert counts == {row.conversation_id: row.unread for row in rows} == {KEYS["ab"]: 1, KEYS["team"]: 1}
     await n.store.close()
+
+
+async def test_mark_as_unread_moves_back_and_leaves_what_was_unread_as_it_was(open_store):
+    n = Neighbours(await open_store())
+    key, state = KEYS["ab"], n.store.read_state
+    numbers = [(await n.store.messages.add(n.draft("ab"))).message.id for _ in range(4)]
+    unread = []
+    for read, unread_after in ((0, numbers[1]), (numbers[1], numbers[2]), (numbers[3], numbers[1])):
+        if read:
+            await state.mark_up_to(key, "bob", read, 20, read=True)
+        changed = await state.mark_unread_after(key, "bob", unread_after)
+        unread.append(((await n.store.conversations.get(key, "bob", "user")).unread, bool(changed)))
+    assert unread == [(4, False), (2, False), (2, True)]
+    await n.store.close()

@@ -38,7 +38,7 @@ async def test_late_messages_of_a_deleted_user_and_to_them_are_removed_with_thei
     await do_chores(n)
     for place, sender in (("ab", "bob"), ("ab", "alice"), ("team", "alice"), ("team", "bob"), ("ac", "alice")):
         await say(n, place, sender)
-    await n.store.read_state.mark_unread_after(KEYS["ab"], "alice", 1)
+    await n.store.read_state.clear(KEYS["ab"], "alice", 1)
     before = await n.rows()
     n.clock.now += LATE_SECONDS - 1
     await do_chores(n)
@@ -60,7 +60,7 @@ async def test_user_who_has_the_uid_again_keeps_their_conversations_and_messages
     await n.store.users.add(UserRow("bob", "Another Bob", created_at=45))
     for place, sender, at in (("ab", "bob", 44), ("ab", "bob", 45), ("team", "bob", 44), ("ab", "alice", 46)):
         await say(n, place, sender, at)
-    await n.store.read_state.mark_unread_after(KEYS["ab"], "alice", 1)
+    await n.store.read_state.clear(KEYS["ab"], "alice", 1)
     before = await n.rows()
     n.clock.now += LATE_SECONDS
     await do_chores(n)

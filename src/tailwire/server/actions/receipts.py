@@ -156,7 +156,8 @@ class Receipts:
     async def mark_unread(self, caller: Caller, kind: str, other: str, message_id: str | int) -> int:
         """Mark a conversation as unread from a message on. Return the message's id.
 
-        For a client, the message itself becomes unread. For a REST key, only the messages after it do.
+        For a client, the message itself becomes unread. For a REST key, only the messages after it do. Earlier messages
+        stay read or unread, as they are.
 
         Raises:
             Refused: ERR_MESSAGE_ID_NOT_FOUND, and as for `mark_conversation`.

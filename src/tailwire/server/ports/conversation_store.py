@@ -85,7 +85,7 @@ class ReadStateStore(Protocol):
     async def mark_unread_after(
         self, conversation_id: ConversationKey, reader: str, after: int, device: str = ""
     ) -> int:
-        """Mark a conversation as unread after a message.
+        """Mark a conversation as unread after a message. What was unread before stays so.
 
         Returns:
             The number of the change in the change log; 0 if nothing changed.

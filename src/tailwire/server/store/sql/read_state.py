@@ -12,13 +12,15 @@ from tailwire.server.store.sql.connection import Connection
 from tailwire.server.store.sql.statements import MARK_SQL
 
 _MARK_CONDITION = "conversation_id = :conversation AND uid = :uid"
-_COLUMNS = {"read_id": "bigint", "cleared_id": "bigint", "tags": "text", "pinned_at": "bigint"}
+_MARK_UNREAD_SQL = f"""UPDATE marks SET read_id = CAST(:after AS bigint)
+WHERE {_MARK_CONDITION} AND read_id > CAST(:after AS bigint)"""
+_COLUMNS = {"cleared_id": "bigint", "tags": "text", "pinned_at": "bigint"}
 """The columns that a user sets, with their types."""
 _DIFFERS = "(marks.{0} = excluded.{0}) IS NOT TRUE"
 _SET_SQL = {
     column: (
-        f"INSERT INTO marks (conversation_id, uid, {', '.join(dict.fromkeys(('delivered_id', 'read_id', column)))})"
-        f" SELECT :conversation, :uid, 0, {'' if column == 'read_id' else '0, '}CAST(:value AS {kind}) WHERE TRUE"
+        f"INSERT INTO marks (conversation_id, uid, delivered_id, read_id, {column})"
+        f" SELECT :conversation, :uid, 0, 0, CAST(:value AS {kind}) WHERE TRUE"
         f" ON CONFLICT (conversation_id, uid) DO UPDATE SET {column} = excluded.{column}"
         f" WHERE {'excluded.cleared_id > marks.cleared_id' if column == 'cleared_id' else _DIFFERS.format(column)}"
     )
@@ -27,7 +29,7 @@ _SET_SQL = {
 _RESET_SQL = {
     column: f"UPDATE marks SET {column} = {unset} WHERE {_MARK_CONDITION} AND {condition}"
     for column, unset, condition in (
-        ("read_id", "0", "read_id <> 0"), ("cleared_id", "0", "cleared_id <> 0"),
+        ("cleared_id", "0", "cleared_id <> 0"),
         ("tags", "NULL", "tags IS NOT NULL"), ("pinned_at", "NULL", "pinned_at IS NOT NULL"),
     )
 }  # fmt: skip
@@ -79,7 +81,8 @@ class ReadStateRows:
         self, conversation_id: ConversationKey, reader: str, after: int, device: str = ""
     ) -> int:
         changed = list_changed(ChangeKind.LIST_CHANGED, conversation_id, reader, device)
-        return await self._log.run(*column_setting("read_id", conversation_id, reader, after), changed)
+        values = {"conversation": conversation_id, "uid": reader, "after": after}
+        return await self._log.run(_MARK_UNREAD_SQL, values, changed)
 
     async def clear(self, conversation_id: ConversationKey, uid: str, up_to: int, device: str = "") -> int:
         removed = list_changed(ChangeKind.LIST_REMOVED, conversation_id, uid, device)
