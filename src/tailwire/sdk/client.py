@@ -230,25 +230,44 @@ class ChatClient(ClientMethods):
         Args:
             receiver_id: uid or guid.
             receiver_type: `user` or `group`.
+
+        Raises:
+            CometChatException: `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
         """
         self._gate.check_usable()
         return UploadFileRequest(self, receiver_id, receiver_type, self._world.unique())
 
     def is_pin_message_enabled(self) -> bool:
-        """Return whether the server supports pinned messages; True until its settings are known. Sends no request."""
+        """Return whether the server supports pinned messages; True until its settings are known. Sends no request.
+
+        Raises:
+            CometChatException: `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
+        """
         return bool(self._server_parameter(_PINS_ENABLED, True))
 
     def is_save_message_enabled(self) -> bool:
-        """Return whether the server supports saved messages; True until its settings are known. Sends no request."""
+        """Return whether the server supports saved messages; True until its settings are known. Sends no request.
+
+        Raises:
+            CometChatException: `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
+        """
         return bool(self._server_parameter(_SAVES_ENABLED, True))
 
     def get_pinned_messages_limit(self) -> int | None:
-        """Return how many messages of a conversation can be pinned; None until it is known. Sends no request."""
+        """Return how many messages of a conversation can be pinned; None until it is known. Sends no request.
+
+        Raises:
+            CometChatException: `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
+        """
         limit = self._server_parameter(_PINS_LIMIT, None)
         return int(limit) if isinstance(limit, int) else None
 
     def get_saved_messages_limit(self) -> int | None:
-        """Return how many messages a user can save; None until it is known. Sends no request."""
+        """Return how many messages a user can save; None until it is known. Sends no request.
+
+        Raises:
+            CometChatException: `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
+        """
         limit = self._server_parameter(_SAVES_LIMIT, None)
         return int(limit) if isinstance(limit, int) else None
 

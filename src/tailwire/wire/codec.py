@@ -68,7 +68,11 @@ _MESSAGE_SHAPES = _Shapes(
 
 
 def object_of(value: Any, what: str) -> Mapping[str, Any]:
-    """Return a value that must be an object."""
+    """Return a value that must be an object.
+
+    Raises:
+        BadWire: it is not one.
+    """
     if type(value) is dict:
         return value
     if not isinstance(value, Mapping):
@@ -77,7 +81,11 @@ def object_of(value: Any, what: str) -> Mapping[str, Any]:
 
 
 def text_at(d: Mapping[str, Any], key: str, default: str = "") -> str:
-    """Return the text under a key, or the default."""
+    """Return the text under a key; the default if it is missing or null.
+
+    Raises:
+        BadWire: it is not a string.
+    """
     value = d.get(key)
     if value is None:
         return default

@@ -162,7 +162,7 @@ class Roles:
         return role == DEFAULT_ROLE or await self._store.roles.get(role) is not None
 
     async def create(self, role: str, fields: RoleFields) -> RoleRow:
-        """Create a role.
+        """Create a role, and return it.
 
         Raises:
             Refused: ERR_BAD_REQUEST, ERR_ROLE_ALREADY_EXISTS.

@@ -197,6 +197,9 @@ class Users:
 
         Returns:
             The uids of the users who were deactivated.
+
+        Raises:
+            Refused: ERR_BAD_REQUEST for what is not a uid.
         """
         identifiers = [names.identifier(uid, "uidsToDeactivate") for uid in uids]
         done, tokens = await self._store.users.deactivate(identifiers, self._world.seconds())
@@ -206,7 +209,11 @@ class Users:
         return done
 
     async def reactivate(self, uids: list[str]) -> list[str]:
-        """Reactivate users. Return the uids of those who were reactivated."""
+        """Reactivate users. Return the uids of those who were reactivated.
+
+        Raises:
+            Refused: ERR_BAD_REQUEST for what is not a uid.
+        """
         done, _ = await self._store.users.deactivate([names.identifier(uid, "uidsToActivate") for uid in uids], None)
         self._directory.forget_all()
         return done

@@ -23,7 +23,7 @@ class Pacer:
         self._next = 0.0
 
     def slow_down(self, factor: float) -> None:
-        """Let so much fewer arrivals proceed from now on; a factor of 1 restores the normal pace."""
+        """Divide the pace by a factor from now on; a factor of 1 restores the normal pace."""
         self._interval = self._normal_interval * factor
 
     def delay(self) -> float | None:
