@@ -174,3 +174,60 @@ async def test_commits_on_sqlite_wait_for_the_disk(tmp_path):
 
     assert await store.database.write(setting) == (2, "wal")  # FULL: the log is synced before a commit returns
     await store.close()
+
+
+@pytest.mark.parametrize("how", ["leaves", "is banned"])
+async def test_message_that_only_a_member_who_leaves_had_not_read_is_read_by_all(open_store, how):
+    store = await open_store()
+    await store.groups.add(GroupRow("g", "G", "public", owner="alice", members_count=1, created_at=1))
+    for uid in ("bob", "carol", "dave"):
+        act = GroupAct("g", uid, uid, anything)
+        await store.members.add(act, "participant", 1, lambda _, uid=uid: draft(uid, "g", "group"))
+    group, sent = key_of("", "g", "group"), list[int]()
+    for sender in ("alice", "bob", "alice", "carol", "alice"):
+        sent.append((await store.messages.add(draft(sender, "g", "group"))).message.id)
+    for uid, read in (("alice", 4), ("bob", 3), ("carol", 4), ("dave", 1)):
+        await store.read_state.mark_up_to(group, uid, sent[-1], 7, read=False, group="g")
+        await store.read_state.mark_up_to(group, uid, sent[read - 1], 7, read=True, group="g")
+
+    async def read_by_all() -> list[bool]:
+        return [bool((await store.messages.get(number)).read_at) for number in sent]
+
+    assert await read_by_all() == [True, False, False, False, False]
+    stored, _ = await store.members.remove(
+        GroupAct("g", "dave", "dave", anything), lambda _: draft("dave", "g", "group"),
+        banned_at=8 if how == "is banned" else None, receipt_members=4,
+    )  # fmt: skip
+    assert await read_by_all() == [True, True, True, False, False]
+    newest = await store.change_log.newest_number()
+    found = {uid: await store.change_log.find(uid, "-", 0, newest, (), 50) for uid in ("alice", "bob", "carol", "dave")}
+    by_all = {
+        (entry.to_uid, entry.message_id, True, entry.number)
+        for entries in found.values()
+        for entry in entries
+        if (entry.kind, entry.uid, entry.to_uid) == (ChangeKind.READ_BY_ALL, "dave", entry.to_uid)
+        and entry.message_id in sent[1:]
+    }
+    assert {entry[:2] for entry in by_all} == {("alice", sent[2]), ("bob", sent[1])}
+    assert set(stored.by_all) == by_all
+    await store.close()
+
+
+@pytest.mark.parametrize(("members", "receipt_members"), [(3, 2), (2, 3)])
+async def test_leaving_a_group_without_receipts_or_with_one_other_member_reads_nothing(
+    open_store, members, receipt_members
+):
+    store = await open_store()
+    await store.groups.add(GroupRow("g", "G", "public", owner="alice", members_count=1, created_at=1))
+    for uid in ("bob", "carol")[: members - 1]:
+        act = GroupAct("g", uid, uid, anything)
+        await store.members.add(act, "participant", 1, lambda _, uid=uid: draft(uid, "g", "group"))
+    number = (await store.messages.add(draft("alice", "g", "group"))).message.id
+    for uid in ("alice", "carol"):
+        await store.read_state.mark_up_to(key_of("", "g", "group"), uid, number, 7, read=True, group="g")
+    stored, _ = await store.members.remove(
+        GroupAct("g", "bob", "bob", anything), lambda _: draft("bob", "g", "group"), receipt_members=receipt_members
+    )
+    assert stored.by_all == ()
+    assert (await store.messages.get(number)).read_at is None
+    await store.close()

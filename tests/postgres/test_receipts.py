@@ -269,3 +269,27 @@ async def test_random_writes_and_receipts_of_two_processes_never_deadlock(postgr
         assert [e for e in done if e is not None and not isinstance(e, Refused)] == []
         assert not any(isinstance(e, Refused) for e in done), done
     assert not [line for line in postgres.log[logged:] if "deadlock" in line]
+
+
+async def test_member_who_leaves_waits_for_a_receipt_that_is_being_written(postgres_url):
+    """So what the two together mean that all have read is found by the later one of them."""
+    async with open_stores(postgres_url) as (store,):
+        await make_group(store, "alice", "bob", "carol")
+        number = await send(store, "alice", "g", "group")
+        other = await asyncpg.connect(postgres_url)
+        async with other.transaction():
+            await other.execute("SELECT pg_advisory_xact_lock(7308899, hashtext($1))", GROUP)
+            await other.execute("INSERT INTO marks (conversation_id, uid, delivered_id, read_id) VALUES ($1, 'bob', $2, $2)",
+                                GROUP, number)  # fmt: skip
+            act = GroupAct("g", "carol", "carol", lambda standing: None)
+            leaving = asyncio.create_task(
+                store.members.remove(act, lambda standing: draft("carol", "g", "group"), receipt_members=9)
+            )
+            waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+            async with asyncio.timeout(20):
+                while not await other.fetchval(waiting):
+                    await asyncio.sleep(0.01)
+        await other.close()
+        stored, _ = await leaving
+        assert [entry[:3] for entry in stored.by_all] == [("alice", number, False), ("alice", number, True)]
+        assert (await store.messages.get(number)).read_at

@@ -212,6 +212,7 @@ def _gone(trigger: str, *, banned: bool = False) -> Callable[..., None]:
         # Only users who were removed by others get the frame.
         must, may = ({uid}, set()) if other else (set(), {uid})
         _action(s, e, who, data, group.place, set(group.members) | must, may)
+        e.frames.append(ReceivedChange(("receipts", uid), set(), set(group.members)))  # what all others have read
         e.hooks.append((trigger, guid, uid))
 
     return change

@@ -193,6 +193,11 @@ def test_former_members_get_no_receipts():
     simulate(Plan(0, (
         ("connect", "tom", "desk"), ("connect", "smith", "desk"),
         ("create", "alice", "team", "public", ("tom", "smith")), ("send", "tom", "group", "team"),
+        ("leave", "tom", "team"), ("mark read", "alice", "group", "team"), ("leave", "smith", "team"),
+    )))  # fmt: skip
+    simulate(Plan(0, (
+        ("connect", "tom", "desk"), ("connect", "smith", "desk"),
+        ("create", "alice", "team", "public", ("tom", "smith")), ("send", "tom", "group", "team"),
         ("leave", "tom", "team"), ("mark read", "smith", "group", "team"), ("mark read", "alice", "group", "team"),
     )))  # fmt: skip
 

@@ -201,6 +201,25 @@ async def test_late_members_do_not_delay_read_by_all(stage):
     assert alice.ears.all("read by all")[0].message_id == sent.id
 
 
+@pytest.mark.parametrize("how", ["leaves", "is kicked"])
+async def test_message_that_only_a_member_who_leaves_had_not_read_is_read_by_all(stage, how):
+    alice, bob, carol = [await stage.enter(uid) for uid in ("alice", "bob", "carol")]
+    await alice.chat.create_group(Group("team", "Team"))
+    await bob.chat.join_group("team")
+    await carol.chat.join_group("team")
+    sent = await alice.say("team", "to all", "group")
+    await bob.ears.until(lambda: bob.ears.texts == ["to all"])
+    await bob.chat.mark_as_read(bob.ears.all("text")[0])
+    await alice.ears.until(lambda: bool(alice.ears.all("read")))
+    await stage.pass_time(1)
+    assert not alice.ears.all("read by all")
+    await (carol.chat.leave_group("team") if how == "leaves" else alice.chat.kick_group_member("team", "carol"))
+    await alice.ears.until(lambda: bool(alice.ears.all("read by all")))
+    (receipt,) = alice.ears.all("read by all")
+    assert (receipt.message_id, receipt.sender.uid) == (sent.id, "carol")
+    assert (await alice.chat.get_message(sent.id)).read_at
+
+
 async def test_conversations_are_listed_filtered_and_deleted(stage):
     alice, bob, carol = [await stage.enter(uid) for uid in ("alice", "bob", "carol")]
     phone = await stage.enter("alice")

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tailwire.server.actions.caller import Caller
-from tailwire.server.actions.members import MemberLists, Members
+from tailwire.server.actions.member_actions import MemberLists
+from tailwire.server.actions.members import Members
 from tailwire.server.actions.payloads import group_payload
 from tailwire.server.actions.raw_json import encode
 from tailwire.server.actions.services import Services

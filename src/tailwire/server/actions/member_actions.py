@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
@@ -17,6 +18,17 @@ from tailwire.server.ports.records import Draft, Event
 from tailwire.server.ports.standing import GroupStanding
 
 MemberAction = Literal["joined", "left", "added", "kicked", "banned", "unbanned", "scopeChanged"]
+
+
+@dataclass(frozen=True, slots=True)
+class MemberLists:
+    """Users to add to a group, by scope, and users to ban from it."""
+
+    admins: list[str]
+    moderators: list[str]
+    participants: list[str]
+    banned: list[str]
+
 
 _TRIGGERS: dict[MemberAction, str] = {
     "joined": "group_member_joined",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.delivery import for_sender
-from tailwire.server.actions.member_actions import MemberAction, MemberActions
+from tailwire.server.actions.member_actions import MemberAction, MemberActions, MemberLists
+from tailwire.server.actions.receipts import Receipts
 from tailwire.server.actions.roles import Roles
 from tailwire.server.actions.services import Services
 from tailwire.server.actions.views import BanView, MemberView, UserView
@@ -30,17 +31,6 @@ from tailwire.server.rules.permissions import (
     member_role,
 )
 
-
-@dataclass(frozen=True, slots=True)
-class MemberLists:
-    """Users to add to a group, by scope, and users to ban from it."""
-
-    admins: list[str]
-    moderators: list[str]
-    participants: list[str]
-    banned: list[str]
-
-
 Outcome = bytes | None | Refused
 """The encoded action message, None if there is none, or the refusal."""
 
@@ -60,6 +50,7 @@ class Members:
         roles: Roles,
         passwords: Passwords,
         guesses: GuessLimiter,
+        receipts: Receipts,
         *,
         max_members: int,
         max_groups: int,
@@ -74,6 +65,7 @@ class Members:
         self._roles = roles
         self._passwords = passwords
         self._guesses = guesses
+        self._receipts = receipts
         self._max_members = max_members
         self._max_groups = max_groups
 
@@ -200,11 +192,14 @@ class Members:
         now = self._world.seconds()
         draft = await self._action.drafter(caller, action, act.on, now)
         banned_at = now if action == "banned" else None
-        stored, before = await self._store.members.remove(act, draft, banned_at=banned_at)
+        stored, before = await self._store.members.remove(
+            act, draft, banned_at=banned_at, receipt_members=self._receipts.max_members
+        )
         was_member = before.on is not None
         json = self._publish(caller, stored, "" if was_member else act.on)
         if was_member:
             self._delivery.change_subscription(act.on, act.guid, joined=False, message_id=stored.message.id)
+        await self._receipts.read_without(stored, act.on, now)
         return json
 
     # Acting on others.

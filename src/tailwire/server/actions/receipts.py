@@ -10,7 +10,7 @@ from tailwire.server.actions.raw_json import encode
 from tailwire.server.actions.services import Services
 from tailwire.server.fanout.overload import Level, Overload
 from tailwire.server.ports.conversations import ConversationKey
-from tailwire.server.ports.records import Event, MessageRow
+from tailwire.server.ports.records import Event, MessageRow, Stored
 from tailwire.server.ports.refusal import Refused
 
 CallLater = Callable[[float, Callable[[], None]], object]
@@ -26,6 +26,9 @@ class Receipts:
         delay: seconds for which receipts are held back and merged: the JavaScript SDK drops a receipt that arrives
             before the response to the send of its message.
         max_members: the largest number of members with which each receipt in a group is logged and published.
+
+    Attributes:
+        max_members: this number.
     """
 
     def __init__(
@@ -39,7 +42,7 @@ class Receipts:
         self._overload = overload
         self._call_later = call_later
         self._delay = delay
-        self._max_members = max_members
+        self.max_members = max_members
         self._held: dict[tuple[str, str, str], Callable[[], None]] = {}
 
     async def receipt(self, caller: Caller, action: str, message_id: str | int) -> None:
@@ -66,7 +69,7 @@ class Receipts:
     async def _mark(self, caller: Caller, row: MessageRow, *, read: bool) -> None:
         group = row.receiver if row.receiver_type == "group" else ""
         found = await self._store.groups.get(group) if group else None
-        small = found is not None and found.members_count <= self._max_members
+        small = found is not None and found.members_count <= self.max_members
         now = self._world.seconds()
         published = small or not group
         action = "read" if read else "delivered"
@@ -109,6 +112,26 @@ class Receipts:
                 (f"{row.conversation_id}\0{sender}", "", _ACTIONS_OF_ALL[all_read]),
                 partial(self._delivery.receipt_of_all, caller, group, sender, of_all, logged),
             )
+
+    async def read_without(self, stored: Stored, left: str, now: int) -> None:
+        """Notify senders of what all members have received or read now that one has left.
+
+        Args:
+            stored: what the store has returned.
+            left: the uid of the member.
+        """
+        if not stored.by_all:
+            return
+        guid, senders = stored.message.receiver, [sender for sender, *_ in stored.by_all]
+        try:
+            user = await self._directory.user_entity(left)
+        except Refused:
+            return  # the senders find it in a catch-up
+        members = await self._members_then(guid, senders, stored.by_all[-1][3])
+        for sender, number, read, logged in stored.by_all:
+            if sender in members:
+                body = {"action": _ACTIONS_OF_ALL[read], "messageId": str(number), "user": user, "timestamp": now}
+                self._delivery.receipt_of_all(Caller(left, "", ""), guid, sender, body, logged)
 
     async def _members_then(self, guid: str, senders: list[str], number: int) -> list[str]:
         # Senders who had left the group before are not notified. Those who left it afterwards are, as in a catch-up.

@@ -143,16 +143,16 @@ async def build(
 
     passwords = Passwords(world)
     guesses, logins = GuessLimiter(s.wrong_passwords_per_minute, loop.time), per_minute(s.logins_per_minute, loop.time)
-    members = Members(
-        services, roles, passwords, guesses, max_members=s.max_group_members, max_groups=s.max_groups_per_user
-    )
+    receipts = Receipts(services, overload, loop.call_later, s.receipt_delay, s.max_receipt_members)
+    members = Members(services, roles, passwords, guesses, receipts,
+                      max_members=s.max_group_members, max_groups=s.max_groups_per_user)  # fmt: skip
     users, identity = Users(services, roles), identity_provider(s, world)
     messages = Messages(services, roles, renderer, files, s.max_data, count_message)
     conversations = Conversations(services, renderer, s.max_pinned_conversations)
     return Actions(
         messages=messages,
         reactions=Reactions(services, renderer, max_pins=s.max_pinned_messages, max_saves=s.max_saved_messages),
-        receipts=Receipts(services, overload, loop.call_later, s.receipt_delay, s.max_receipt_members),
+        receipts=receipts,
         conversations=conversations,
         groups=Groups(services, members, passwords, s.max_groups_per_user),
         members=members,

@@ -89,12 +89,19 @@ class MemberStore(Protocol):
         """
 
     async def remove(
-        self, act: GroupAct, announce: Callable[[GroupStanding], Draft], *, banned_at: int | None = None
+        self,
+        act: GroupAct,
+        announce: Callable[[GroupStanding], Draft],
+        *,
+        banned_at: int | None = None,
+        receipt_members: int = 0,
     ) -> tuple[Stored, GroupStanding]:
         """Remove or ban the subject of the act, and store the action message that announces it.
 
         Args:
             banned_at: the time of the ban; None for a removal without a ban.
+            receipt_members: up to how many members a group may have for receipts: what only the subject had not
+                received or read is received or read by all now.
 
         Returns:
             The action message, and the standing before the change, which says whether the subject was a member.

@@ -226,14 +226,15 @@ class Stored(NamedTuple):
     Attributes:
         new: whether it was stored now; False if its muid was known.
         before: the id of the previous message of the conversation; 0 for the first.
-        ended: if it announces that a user joined a group, the id of the message with which their last membership ended;
-            0 if there was none, or it is no longer known.
+        ended: if it announces that a user joined, the id with which their last membership ended; 0 if none is known.
+        by_all: if it announces that a member left, what all have received or read without them (`ReadStateChange`).
     """
 
     message: MessageRow
     new: bool
     before: int = 0
     ended: int = 0
+    by_all: tuple[tuple[str, int, bool, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from tailwire.server.actions.groups import Groups
-from tailwire.server.actions.members import MemberLists, Members, Outcome
+from tailwire.server.actions.member_actions import MemberLists
+from tailwire.server.actions.members import Members, Outcome
 from tailwire.server.actions.payloads import group_payload
 from tailwire.server.limits.rates import RequestKind
 from tailwire.server.ports.filters import GroupFilter, MemberFilter

@@ -10,7 +10,7 @@ from msgspec import Meta
 from tailwire.server.actions.drafting import Outgoing
 from tailwire.server.actions.groups import GroupChange, NewGroup
 from tailwire.server.actions.keys import Device
-from tailwire.server.actions.members import MemberLists
+from tailwire.server.actions.member_actions import MemberLists
 from tailwire.server.actions.raw_json import absent, empty
 from tailwire.server.actions.uploads import WantedFile
 from tailwire.server.actions.users import UNSETTABLE_FIELDS, NewUser, UserChange

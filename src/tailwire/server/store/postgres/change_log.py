@@ -20,30 +20,30 @@ from tailwire.server.store.sql.change_log import (
 
 _BIGINT_COLUMNS = {"after_id", "message_id", "since_id", "at"}
 _TARGET_SQL = f"INSERT INTO change_log ({', '.join(COLUMNS)})"
-_UPSERT = "ON CONFLICT (subject, key) DO UPDATE SET number = excluded.number, " + ", ".join(
+UPSERT = "ON CONFLICT (subject, key) DO UPDATE SET number = excluded.number, " + ", ".join(
     f"{name} = excluded.{name}" for name in COLUMNS[2:]
 )
 _CHANGE_VALUES = {name: f":{name}{'::bigint' if name in _BIGINT_COLUMNS else ''}" for name in COLUMNS} | {
     "after_id": ":last_id::bigint",
     "message_id": ":of::bigint",  # `:message_id` is that of the unit's message
 }
-_ADD_CHANGE_SQL = f"{_TARGET_SQL} VALUES ({', '.join(_CHANGE_VALUES.values())}) {_UPSERT} RETURNING number AS noted"
+_ADD_CHANGE_SQL = f"{_TARGET_SQL} VALUES ({', '.join(_CHANGE_VALUES.values())}) {UPSERT} RETURNING number AS noted"
 _REMOVED_VALUES = {**_CHANGE_VALUES, "key": "'group removed ' || (SELECT coalesce(max(number), 0) FROM change_log)"}
-_REMOVE_GROUP_SQL = f"{_TARGET_SQL} VALUES ({', '.join(_REMOVED_VALUES.values())}) {_UPSERT} RETURNING number AS noted"
+_REMOVE_GROUP_SQL = f"{_TARGET_SQL} VALUES ({', '.join(_REMOVED_VALUES.values())}) {UPSERT} RETURNING number AS noted"
 _ENDED_COLUMNS = {
     **_CHANGE_VALUES,
     "key": "'ended ' || :message_id || ' ' || :detail",
     "message_id": ":message_id::bigint",
     "since_id": ":since::bigint",
 }
-_END_MEMBERSHIP_SQL = f"{_TARGET_SQL} VALUES ({', '.join(_ENDED_COLUMNS.values())}) {_UPSERT}"
+_END_MEMBERSHIP_SQL = f"{_TARGET_SQL} VALUES ({', '.join(_ENDED_COLUMNS.values())}) {UPSERT}"
 _OF_MEMBERS = {
     **_CHANGE_VALUES, "subject": "'o/' || m.uid", "key": "'ended ' || :last_id || ' ' || :detail", "uid": "m.uid",
     "message_id": ":last_id::bigint", "since_id": "m.joined_after_id",
 }  # fmt: skip
 _END_MEMBERSHIPS_SQL = (
     f"{_TARGET_SQL} SELECT {', '.join(_OF_MEMBERS[name] for name in COLUMNS)} FROM members m"
-    f" WHERE m.guid = :detail ORDER BY m.uid {_UPSERT}"
+    f" WHERE m.guid = :detail ORDER BY m.uid {UPSERT}"
 )
 
 

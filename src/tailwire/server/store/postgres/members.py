@@ -9,6 +9,7 @@ from tailwire.server.ports.records import Draft, Stored
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupAct, GroupStanding
 from tailwire.server.store.postgres.change_log import ChangeLog
+from tailwire.server.store.postgres.read_state import record_all_without, recorded_without
 from tailwire.server.store.postgres.standings import Standings
 from tailwire.server.store.postgres.unit import Answer, Unit
 from tailwire.server.store.postgres.webhooks import Webhooks
@@ -58,11 +59,16 @@ class Members(MemberRows):
         return stored._replace(ended=answer.results[0][0]["ended"])
 
     async def remove(
-        self, act: GroupAct, announce: Announce, *, banned_at: int | None = None
+        self, act: GroupAct, announce: Announce, *, banned_at: int | None = None, receipt_members: int = 0
     ) -> tuple[Stored, GroupStanding]:
+        def has_receipts(standing: GroupStanding) -> bool:
+            return standing.on is not None and standing.group.members_count <= receipt_members
+
         def change(unit: Unit, standing: GroupStanding) -> None:
             if standing.on is None and (banned_at is None or standing.on_ban is not None):
                 raise Refused("ERR_NOT_A_MEMBER" if banned_at is None else "ERR_ALREADY_BANNED")
+            if standing.on is not None and has_receipts(standing):
+                record_all_without(unit, act.guid, standing.on, self._work.world.seconds())
             if standing.on is not None:
                 unit.run(_LEAVE_SQL, guid=act.guid, uid=act.on)
                 unit.run(_COUNT_SQL, guid=act.guid, more=-1)
@@ -73,7 +79,8 @@ class Members(MemberRows):
             since = standing.on.joined_after_id if standing.on is not None else None
             self._log.membership_ended(unit, act.guid, act.on, since)
 
-        return (await self._announced(act, change, announce, moves=True))[:2]
+        stored, standing, answer = await self._announced(act, change, announce, moves=True)
+        return stored._replace(by_all=recorded_without(answer) if has_receipts(standing) else ()), standing
 
     async def change_scope(self, act: GroupAct, scope: str, announce: Announce) -> Stored:
         def change(unit: Unit, standing: GroupStanding) -> None:

@@ -6,17 +6,43 @@ from collections.abc import Sequence
 
 from tailwire.server.ports.change_log import ChangeKind
 from tailwire.server.ports.changes import Change
-from tailwire.server.ports.conversations import ConversationKey
-from tailwire.server.ports.records import Event, ReadStateChange
+from tailwire.server.ports.conversations import ConversationKey, key_of
+from tailwire.server.ports.records import Event, MemberRow, ReadStateChange
 from tailwire.server.ports.remembered import Remembered
-from tailwire.server.store.postgres.change_log import ChangeLog, stored_number
+from tailwire.server.store.postgres.change_log import UPSERT, ChangeLog, stored_number
 from tailwire.server.store.postgres.receipt_lane import ReceiptLane
-from tailwire.server.store.postgres.unit import Unit
+from tailwire.server.store.postgres.unit import Answer, Unit
 from tailwire.server.store.postgres.webhooks import Webhooks
 from tailwire.server.store.postgres.work import Work
+from tailwire.server.store.sql.change_log import COLUMNS
 from tailwire.server.store.sql.read_state import ReadStateRows, column_setting, list_changed
 
 MAX_CACHED_READ_STATES = 50_000
+MAX_SCANNED_MESSAGES = 1000
+_TURN_SQL = "SELECT pg_advisory_xact_lock(7308899, hashtext(:conversation))"  # as the function of the receipts takes it
+# As that function does it, for a member who leaves and is left out.
+_ALL_WITHOUT_TEMPLATE = f"""WITH slowest AS MATERIALIZED (
+SELECT m.uid, greatest(m.joined_after_id, coalesce((SELECT k.{{mark}} FROM marks k
+WHERE k.conversation_id = :conversation AND k.uid = m.uid), 0)) AS up_to
+FROM members m WHERE m.guid = :guid AND m.uid <> :left ORDER BY 2, 1 LIMIT 2),
+senders AS MATERIALIZED (SELECT s.sender, min(s.id) AS first FROM (
+SELECT sender, id FROM messages WHERE conversation_id = :conversation AND id > greatest(:since::bigint,
+(SELECT k.{{mark}} FROM marks k WHERE k.conversation_id = :conversation AND k.uid = :left))
+AND id <= (SELECT CASE WHEN count(*) = 2 THEN max(up_to) ELSE 0 END FROM slowest)
+AND sender <> :left AND category <> 'action' AND {{at}} IS NULL
+ORDER BY id DESC LIMIT {MAX_SCANNED_MESSAGES}) AS s GROUP BY s.sender),
+changed AS (UPDATE messages m SET {{at}} = :now::bigint, updated_at = :now::bigint FROM senders s
+WHERE m.conversation_id = :conversation AND m.id >= s.first AND m.sender = s.sender AND {{at}} IS NULL
+AND m.id <= (SELECT min(f.up_to) FROM slowest f WHERE f.uid <> s.sender) RETURNING m.sender, m.id)
+INSERT INTO change_log ({", ".join(COLUMNS)})
+SELECT :conversation, '{{kind}} ' || c.sender, :last_id::bigint, '{{kind}}', :left, '', c.sender, max(c.id), 0, '',
+:now::bigint FROM changed c GROUP BY c.sender ORDER BY c.sender {UPSERT} RETURNING to_uid, message_id, number"""
+_ALL_WITHOUT_SQL = [
+    _ALL_WITHOUT_TEMPLATE.format(mark=mark, at=at, kind=kind)
+    for mark, at, kind in (
+        ("delivered_id", "delivered_at", ChangeKind.DELIVERED_TO_ALL), ("read_id", "read_at", ChangeKind.READ_BY_ALL),
+    )
+]  # fmt: skip
 
 
 class ReadState(ReadStateRows):
@@ -73,3 +99,20 @@ class ReadState(ReadStateRows):
         if changed is not None:
             self._webhooks.report_queued(queued)
         return changed
+
+
+def record_all_without(unit: Unit, guid: str, left: MemberRow, now: int) -> None:
+    """Record first in a unit what all members have received or read without one who leaves with it."""
+    conversation = key_of("", guid, "group")
+    unit.run(_TURN_SQL, conversation=conversation)
+    for sql in _ALL_WITHOUT_SQL:
+        unit.rows(sql, conversation=conversation, guid=guid, left=left.uid, since=left.joined_after_id, now=now)
+
+
+def recorded_without(answer: Answer) -> tuple[tuple[str, int, bool, int], ...]:
+    """Return what `record_all_without` recorded, as in `ReadStateChange`."""
+    return tuple(
+        (row["to_uid"], row["message_id"], read, row["number"])
+        for read, rows in zip((False, True), answer.results[1:3], strict=True)
+        for row in rows
+    )

@@ -14,6 +14,7 @@ from tailwire.server.store.sql.members import MemberRows
 from tailwire.server.store.sqlite.change_log import ChangeLog
 from tailwire.server.store.sqlite.database import Database
 from tailwire.server.store.sqlite.messages import Messages
+from tailwire.server.store.sqlite.read_state import record_all_without
 from tailwire.server.store.sqlite.standings import may_act
 
 _UNFOLLOW_SQL = (
@@ -53,7 +54,7 @@ class Members(MemberRows):
         return await self._db.write(add)
 
     async def remove(
-        self, act: GroupAct, announce: Announce, *, banned_at: int | None = None
+        self, act: GroupAct, announce: Announce, *, banned_at: int | None = None, receipt_members: int = 0
     ) -> tuple[Stored, GroupStanding]:
         def remove(c: sqlite3.Connection) -> tuple[Stored, GroupStanding]:
             standing = may_act(c, act)
@@ -71,6 +72,9 @@ class Members(MemberRows):
             until = stored.message.id
             since = standing.on.joined_after_id if standing.on is not None else until - 1
             self._log.membership_ended(c, act.guid, act.on, since, until)
+            if standing.on is not None and standing.group.members_count <= receipt_members:
+                by_all = record_all_without(c, self._log, act.guid, standing.on, stored.message.sent_at)
+                stored = stored._replace(by_all=by_all)
             return stored, standing
 
         return await self._db.write(remove)

@@ -6,14 +6,15 @@ import sqlite3
 from collections.abc import Sequence
 
 from tailwire.server.ports import change_log
-from tailwire.server.ports.conversations import ConversationKey
-from tailwire.server.ports.records import Event, ReadStateChange
+from tailwire.server.ports.conversations import ConversationKey, key_of
+from tailwire.server.ports.records import Event, MemberRow, ReadStateChange
 from tailwire.server.store.sql.read_state import ReadStateRows
 from tailwire.server.store.sqlite.change_log import ChangeLog
 from tailwire.server.store.sqlite.database import Database
 from tailwire.server.store.sqlite.webhooks import Webhooks
 
 MAX_SCANNED_MESSAGES = 1000
+_ALL_IDS = 2**62
 _CREATE_SQL = (
     "INSERT INTO marks (conversation_id, uid, delivered_id, read_id) VALUES (?, ?, 0, 0) ON CONFLICT DO NOTHING"
 )
@@ -88,6 +89,26 @@ class ReadState(ReadStateRows):
         return await super().clear(conversation_id, uid, up_to, device)
 
 
+def record_all_without(
+    c: sqlite3.Connection, log: ChangeLog, guid: str, left: MemberRow, now: int
+) -> tuple[tuple[str, int, bool, int], ...]:
+    """Record within an operation what all members have received or read now that one has left.
+
+    Returns:
+        As in `ReadStateChange`.
+    """
+    conversation = key_of("", guid, "group")
+    sql = "SELECT delivered_id, read_id FROM marks WHERE conversation_id = ? AND uid = ?"
+    marks = c.execute(sql, (conversation, left.uid)).fetchone() or (0, 0)
+    by_all: list[tuple[str, int, bool, int]] = []
+    for read, mark in zip((False, True), marks, strict=True):
+        known = max(mark, left.joined_after_id)
+        for sender, number in _record_all(c, conversation, guid, left.uid, known, _ALL_IDS, now, read):
+            change = change_log.receipt_of_all(conversation, number, left.uid, sender, read=read)
+            by_all.append((sender, number, read, log.add(c, change, now)))
+    return tuple(by_all)
+
+
 def _record_times(
     c: sqlite3.Connection, conversation: str, reader: str, known: int, up_to: int, now: int, read: bool
 ) -> None:
@@ -111,7 +132,7 @@ def _record_all(
         " LEFT JOIN marks k ON k.conversation_id = ? AND k.uid = m.uid WHERE m.guid = ? ORDER BY 2 LIMIT 2",
         (conversation, guid),
     ).fetchall()
-    if len(slowest) < 2:
+    if len(slowest) < 2 or (up_to := min(up_to, slowest[1][1])) <= known:
         return []
     senders = c.execute(
         "SELECT sender, min(id) FROM (SELECT sender, id FROM messages WHERE conversation_id = ? AND id > ? AND id <= ?"
