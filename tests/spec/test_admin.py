@@ -81,10 +81,7 @@ async def test_client_logs_in_with_a_backend_token_until_it_is_revoked(stage: St
     await admin.tokens.revoke_all("alice")
     other = stage.actor()
     await other.chat.init()
-    assert await code_of(other.chat.login_with_auth_token(second.token)) in (
-        "AUTH_ERR_AUTH_TOKEN_NOT_FOUND",
-        "ERR_AUTH_TOKEN_EXPIRED",
-    )
+    assert await code_of(other.chat.login_with_auth_token(second.token)) == "AUTH_ERR_AUTH_TOKEN_NOT_FOUND"
 
 
 async def test_messages_on_behalf_of_a_user_are_theirs(stage: Stage):
@@ -219,18 +216,23 @@ async def test_friends_and_blocks_of_a_user_are_changed_and_listed(stage: Stage)
     await admin.messages.send(message, on_behalf_of="bob")
 
 
-async def test_webhook_deliveries_are_verified(stage: Stage):
+async def test_webhook_delivery_has_a_signature_that_the_backend_verifies(stage: Stage):
     admin = stage.admin()
     receiver = Receiver()
     receiver.listen()
-    hook = await admin.webhooks.create("Backend", receiver.hook["webhookUrl"], ["message_sent"], webhook_id="w")
-    assert hook.id == "w"
-    assert hook.secret not in repr(hook)
-    assert (await admin.webhooks.get("w")).secret == ""
+    hook = await admin.webhooks.create("Backend", receiver.hook["webhookUrl"], ["message_sent"])
     await admin.messages.send(TextMessage(receiver="bob", text="grüß Gott"), on_behalf_of="alice")
     await until(stage, lambda: bool(receiver.triggers))
     headers, body = receiver.headers[0], receiver.bodies[0]
     assert verify_webhook(hook.secret, headers, body, now=float(headers["webhook-timestamp"])) == headers["webhook-id"]
+
+
+async def test_webhook_is_created_changed_listed_and_deleted(stage: Stage):
+    admin = stage.admin()
+    hook = await admin.webhooks.create("Backend", "https://hook.example/in", ["message_sent"], webhook_id="w")
+    assert hook.id == "w"
+    assert hook.secret not in repr(hook)
+    assert (await admin.webhooks.get("w")).secret == "", "it is shown once"
     assert "message_sent" in [t.trigger for t in await admin.webhooks.triggers()]
     changed = await admin.webhooks.update("w", enabled=False)
     assert (changed.enabled, changed.triggers) == (False, ["message_sent"])
@@ -299,11 +301,7 @@ async def test_key_is_created_shown_once_and_deleted(stage: Stage):
 
 async def test_auth_key_cannot_delete_a_user(stage: Stage):
     async with stage.admin(stage.server.auth_key) as weak:
-        assert await code_of(weak.users.delete("alice")) in (
-            "AUTH_ERR_NO_ACCESS",
-            "ERR_NO_ACCESS",
-            "ERR_PERMISSION_DENIED",
-        )
+        assert await code_of(weak.users.delete("alice")) == "AUTH_ERR_NO_ACCESS"
 
 
 async def test_uid_with_special_characters_does_not_become_another_path(stage: Stage):
@@ -368,7 +366,7 @@ async def test_key_is_not_disclosed(stage: Stage, caplog):
     assert stage.server.api_key not in repr(admin)
 
 
-async def test_client_and_rest_api_agree(stage: Stage):
+async def test_user_that_was_created_over_the_rest_api_is_returned_with_its_metadata(stage: Stage):
     admin = stage.admin()
     async with Rest(stage) as rest:
         await rest.user("dora", metadata={"k": 1})
@@ -410,8 +408,16 @@ async def test_text_in_place_of_a_list_is_refused(stage: Stage):
     ):
         with pytest.raises(CometChatException, match="ERR_INVALID_ARGUMENT"):
             listing()
+
+
+async def test_users_are_listed_by_their_uids(stage: Stage):
+    admin = stage.admin()
     assert await admin.users.list(uids=[]).first() == []
-    assert [u.uid async for u in admin.users.list(uids=["a", "b"])] == ["a", "b"]
+    assert [u.uid async for u in admin.users.list(uids=["alice", "bob"])] == ["alice", "bob"]
+
+
+async def test_unknown_words_of_a_filter_are_refused(stage: Stage):
+    admin = stage.admin()
     for word in ({"status": "on"}, {"deactivated": "bogus"}):
         with pytest.raises(ValueError, match="give"):
             admin.users.list(**word)

@@ -61,7 +61,7 @@ class Listening:
 
 
 class Scene:
-    """Alice, who has written to Bob, and his phone and laptop.
+    """Alice, who has written to Bob, and Bob's phone and laptop.
 
     Attributes:
         heard: what the laptop has heard since.

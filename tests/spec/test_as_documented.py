@@ -91,15 +91,21 @@ async def test_block_and_deactivation_times_are_returned(stage):
         assert all("deactivatedAt" not in user for user in await rest("GET", "/users"))
 
 
-async def test_restricted_features_are_refused_by_role(stage):
+async def test_restricted_features_are_listed_in_pages(stage):
     async with Rest(stage) as rest:
         await rest("POST", "/roles", json={"role": "r", "name": "R"})
-        await rest("PUT", "/users/bob", json={"role": "r"})
         await rest("POST", "/roles/r/restrictedfeatures", json={"featuresToRestrict": ["u.listGroups", "u.getUser"]})
         answer = (await rest.answer("GET", "/roles/r/restrictedfeatures?perPage=1&page=2")).json()
         assert [f["key"] for f in answer["data"]] == ["u.listGroups"]
         page = {"total": 2, "count": 1, "per_page": 1, "current_page": 2, "total_pages": 2}
         assert answer["meta"]["pagination"] == page
+
+
+async def test_restricted_feature_is_refused_to_users_of_the_role(stage):
+    async with Rest(stage) as rest:
+        await rest("POST", "/roles", json={"role": "r", "name": "R"})
+        await rest("PUT", "/users/bob", json={"role": "r"})
+        await rest("POST", "/roles/r/restrictedfeatures", json={"featuresToRestrict": ["u.listGroups"]})
         await rest.refused("ERR_FEATURE_RESTRICTED", "GET", "/groups", as_="bob")
         await rest.refused("ERR_FEATURE_RESTRICTED", "GET", "/groups", behalf="bob")
         assert (await rest("GET", "/groups")) == []  # the app itself has no role
@@ -172,7 +178,7 @@ async def test_live_receipts_carry_their_time(stage, kind):
     assert [*times.values()] == [0]
 
 
-async def test_pinned_messages_are_paged_by_pin_time(stage):
+async def test_pages_of_pinned_and_saved_messages_have_each_of_them_once(stage):
     async with Rest(stage) as rest:
         numbers = [(await rest("POST", "/messages", behalf="bob", json=text("alice")))["id"] for _ in range(5)]
         order = [3, 0, 4, 1, 2]
@@ -191,26 +197,40 @@ async def test_pinned_messages_are_paged_by_pin_time(stage):
             assert pages[3] == []
 
 
-async def test_documented_differences_hold(stage):
+async def test_user_who_is_not_a_member_neither_finds_messages_of_a_group_nor_writes_to_it(stage):
     async with Rest(stage) as rest:
         await rest("POST", "/groups", behalf="bob", json={"guid": "g", "name": "G", "type": "public"})
         number = (await rest("POST", "/messages", behalf="bob", json=text("g", "group")))["id"]
         await rest.refused("ERR_MESSAGE_ID_NOT_FOUND", "GET", f"/messages/{number}", as_="alice")
         await rest.refused("ERR_NOT_A_MEMBER", "POST", "/messages", as_="alice", json=text("g", "group"))
+
+
+async def test_interaction_with_a_message_that_is_not_interactive_is_refused(stage):
+    async with Rest(stage) as rest:
+        number = (await rest("POST", "/messages", behalf="bob", json=text("alice")))["id"]
         interacted = {"behalf": "bob", "json": {"interactions": ["e"]}}
         await rest.refused("ERR_INVALID_MESSAGE_CATEGORY", "PATCH", f"/messages/{number}/interacted", **interacted)
+
+
+async def test_auth_key_does_not_change_a_user(stage):
+    async with Rest(stage) as rest:
         auth_key = {"apikey": stage.server.auth_key}
         await rest.refused("AUTH_ERR_NO_ACCESS", "PUT", "/users/bob", headers=auth_key, json={"name": "New"})
-        for path in (
-            "/groups/g/banned_members",
-            f"/messages/{number}/reactions",
-            "/bots/b/messages",
-            "/data_import/users",
-        ):
-            await rest.refused("ERR_API_NOT_FOUND", "POST", path, json={})
-        for trigger in ("before_message", "after_message", "after_connection_status_changed"):
-            body = {"name": "W", "webhookUrl": "http://hooks.test/w", "triggers": [trigger]}
-            await rest.refused("ERR_TRIGGER_NOT_FOUND", "POST", "/webhooks", json=body)
+
+
+@pytest.mark.parametrize(
+    "path", ["/groups/g/banned_members", "/messages/1/reactions", "/bots/b/messages", "/data_import/users"]
+)
+async def test_operation_of_the_vendor_that_is_left_out_does_not_exist(stage, path):
+    async with Rest(stage) as rest:
+        await rest.refused("ERR_API_NOT_FOUND", "POST", path, json={})
+
+
+@pytest.mark.parametrize("trigger", ["before_message", "after_message", "after_connection_status_changed"])
+async def test_trigger_of_the_vendor_that_is_left_out_is_refused(stage, trigger):
+    async with Rest(stage) as rest:
+        body = {"name": "W", "webhookUrl": "http://hooks.test/w", "triggers": [trigger]}
+        await rest.refused("ERR_TRIGGER_NOT_FOUND", "POST", "/webhooks", json=body)
 
 
 async def test_bans_are_found_under_both_paths(stage):

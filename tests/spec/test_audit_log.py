@@ -190,22 +190,36 @@ async def test_each_edited_and_deleted_message_has_an_entry(stage: Stage):
     assert [(entry["target"], entry["onBehalfOf"]) for entry in edited] == [(number, "alice") for number in ids]
 
 
-async def test_log_is_read_in_pages_and_filtered(stage: Stage):
+async def create_a_user_each_minute(stage: Stage, rest: Rest) -> None:
+    """Create the users `u0` to `u4`."""
+    for n in range(5):
+        await rest("POST", "/users", json={"uid": f"u{n}", "name": "U"})
+        await stage.pass_time(60)
+
+
+async def test_log_is_read_in_pages(stage: Stage):
     async with Rest(stage) as rest:
-        for n in range(5):
-            await rest("POST", "/users", json={"uid": f"u{n}", "name": "U"})
-            await stage.pass_time(60)
+        await create_a_user_each_minute(stage, rest)
         first = (await rest.answer("GET", "/audit?kind=change&action=POST /users&limit=2")).json()
         assert [entry["target"] for entry in first["data"]] == ["u4", "u3"]
         before = first["meta"]["next"]["before"]
         second = (await rest.answer("GET", f"/audit?action=POST /users&limit=3&before={before}")).json()
         assert [entry["target"] for entry in second["data"]] == ["u2", "u1", "u0"]
         assert second["meta"]["next"] == {}
-        times = {entry["target"]: entry["at"] for entry in first["data"] + second["data"]}
+
+
+async def test_log_is_filtered_by_time_target_and_actor(stage: Stage):
+    async with Rest(stage) as rest:
+        await create_a_user_each_minute(stage, rest)
+        times = {entry["target"]: entry["at"] for entry in await entries(rest, "action=POST /users")}
         query = f"action=POST /users&fromTimestamp={times['u1']}&toTimestamp={times['u2']}"
         assert [entry["target"] for entry in await entries(rest, query)] == ["u1", "u2"]
         assert [entry["target"] for entry in await entries(rest, "target=u3")] == ["u3"]
         assert await entries(rest, "actor=nobody") == []
+
+
+async def test_invalid_filters_of_the_log_are_refused(stage: Stage):
+    async with Rest(stage) as rest:
         await rest.refused("ERR_BAD_REQUEST", "GET", "/audit?kind=other")
         await rest.refused("ERR_BAD_REQUEST", "GET", "/audit?limit=0")
 

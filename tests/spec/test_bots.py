@@ -141,12 +141,18 @@ async def test_provided_token_must_belong_to_the_bot(stage: Stage):
     good = a_bot(stage, auth_key="", auth_token_provider=lambda: token_of("bob"))
     async with serving(stage, good, store):
         await until(lambda: store.load(stage.server.app_id) is not None)
-        with pytest.raises(RuntimeError, match="running already"):
-            await good.serve()
     bad = a_bot(stage, auth_key="", auth_token_provider=lambda: token_of("carol"))
     with pytest.raises(ValueError, match="the token is carol's"):
         async with serving(stage, bad, MemorySessionStore()) as task:
             await asyncio.wait([task])
+
+
+async def test_bot_that_runs_is_not_served_a_second_time(stage: Stage):
+    bot, store = a_bot(stage), MemorySessionStore()
+    async with serving(stage, bot, store):
+        await until(lambda: store.load(stage.server.app_id) is not None)
+        with pytest.raises(RuntimeError, match="running already"):
+            await bot.serve()
 
 
 @pytest.mark.parametrize("returned", [5, "", None])

@@ -90,7 +90,7 @@ async def test_reaction_helper_updates_messages_kept_by_the_app(stage):
     assert count(kept, Reaction(0, kept.id, "x", "bob"), "NOTHING").reactions == []
 
 
-async def test_threads_quotes_and_mentions_work_as_documented(stage):
+async def test_replies_belong_to_the_thread_of_their_parent(stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     parent = await alice.say("bob", "parent")
     reply = await bob.say("alice", "reply", parent_message_id=parent.id)
@@ -105,17 +105,27 @@ async def test_threads_quotes_and_mentions_work_as_documented(stage):
     await assert_refused("ERR_WRONG_MESSAGE_THREAD", bob.say("carol", "elsewhere", parent_message_id=parent.id))
     assert "subscribed" in await alice.chat.subscribe_to_thread(parent.id)
     assert "unsubscribed" in await alice.chat.unsubscribe_from_thread(parent.id)
+
+
+async def test_quote_contains_the_message_that_it_names(stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    parent = await alice.say("bob", "parent")
     quote = await bob.say("alice", "as you said", quoted_message_id=parent.id)
     assert (quote.quoted_message_id, quote.quoted_message.text) == (parent.id, "parent")
     await alice.ears.until(lambda: "as you said" in alice.ears.texts)
     assert alice.ears.all("text")[-1].quoted_message.text == "parent"
+    without = MessagesRequestBuilder().set_uid("bob").hide_quoted_messages().build(alice.chat)
+    assert [m.id for m in await without.fetch_previous()] == [parent.id]
+
+
+async def test_message_names_the_users_who_are_mentioned_in_it(stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    await bob.say("alice", "hi")
     named = await bob.say("alice", "hi <@uid:alice> and <@uid:nobody>")
     assert [u.uid for u in named.mentioned_users] == ["alice"]
     assert named.mentions("alice")
     found = MessagesRequestBuilder().set_uid("bob").with_content(mentions=True).build(alice.chat)
     assert [m.id for m in await found.fetch_previous()] == [named.id]
-    without = MessagesRequestBuilder().set_uid("bob").hide_quoted_messages().build(alice.chat)
-    assert quote.id not in [m.id for m in await without.fetch_previous()]
 
 
 async def test_receipts_change_the_unread_counts_and_reach_the_sender(stage):
@@ -364,7 +374,15 @@ async def test_auth_key_creates_users_and_changes_none(stage):
     await assert_refused("AUTH_ERR_NO_ACCESS", alice.chat.update_user(User("dave", "D"), stage.server.auth_key))
 
 
-async def test_groups_and_their_members_are_created_listed_and_changed(stage):
+async def enter_a_club(stage):
+    """Return alice, bob and carol: the owner, a moderator and a participant of the private group `club`."""
+    alice, bob, carol = [await stage.enter(uid) for uid in ("alice", "bob", "carol")]
+    members = [GroupMember("bob", scope="moderator"), GroupMember("carol")]
+    await alice.chat.create_group_with_members(Group("club", "Club", "private"), members)
+    return alice, bob, carol
+
+
+async def test_group_is_created_with_members_and_more_are_added(stage):
     alice, bob, carol = [await stage.enter(uid) for uid in ("alice", "bob", "carol")]
     group, failed = await alice.chat.create_group_with_members(
         Group("club", "Club", "private"), [GroupMember("bob", scope="moderator"), GroupMember("nobody")]
@@ -373,6 +391,10 @@ async def test_groups_and_their_members_are_created_listed_and_changed(stage):
     await bob.ears.until(lambda: bool(bob.ears.all("added")))
     assert await alice.chat.add_members_to_group("club", [GroupMember("carol")]) == {"carol": "success"}
     await carol.ears.until(lambda: carol.ears.all("added") == [("carol", "alice", "club")])
+
+
+async def test_members_of_a_group_are_listed_by_scope_name_and_status(stage):
+    alice, _, _ = await enter_a_club(stage)
     members = GroupMembersRequestBuilder("club").set_limit(2).build(alice.chat)
     listed = [(m.uid, m.scope) for _ in range(3) for m in await members.fetch_next()]
     assert listed == [("alice", "admin"), ("bob", "moderator"), ("carol", "participant")]
@@ -382,36 +404,58 @@ async def test_groups_and_their_members_are_created_listed_and_changed(stage):
     for status, uids in (("online", ["alice", "bob", "carol"]), ("offline", [])):
         found = GroupMembersRequestBuilder("club").set_status(status).build(alice.chat)
         assert [m.uid for m in await found.fetch_next()] == uids
+
+
+async def test_scope_of_a_member_is_changed_and_reported(stage):
+    alice, _, carol = await enter_a_club(stage)
     assert await alice.chat.update_group_member_scope("club", "carol", "moderator") == "club scope changed successfully"
     await carol.ears.until(lambda: bool(carol.ears.all("scope")))
     assert carol.ears.all("scope") == [("carol", "alice", "moderator", "participant", "club")]
     await assert_refused("ERR_SAME_SCOPE", alice.chat.update_group_member_scope("club", "carol", "moderator"))
     await assert_refused("INVALID_SCOPE_VALUE", alice.chat.update_group_member_scope("club", "carol", "king"))
+
+
+async def test_member_is_kicked_by_one_with_a_higher_scope(stage):
+    alice, bob, carol = await enter_a_club(stage)
+    await alice.chat.update_group_member_scope("club", "carol", "moderator")
     await assert_refused("ERR_GROUP_NO_SCOPE_CLEARANCE", bob.chat.kick_group_member("club", "carol"))
     await alice.chat.kick_group_member("club", "carol")
     await carol.ears.until(lambda: carol.ears.all("kicked") == [("carol", "alice", "club")])
+
+
+async def test_banned_user_is_listed_and_not_added_until_they_are_unbanned(stage):
+    alice, bob, carol = await enter_a_club(stage)
     await alice.chat.ban_group_member("club", "carol")
     await carol.ears.until(lambda: bool(carol.ears.all("banned")))
-    banned = BannedGroupMembersRequestBuilder("club").build(alice.chat)
-    assert [m.uid for m in await banned.fetch_next()] == ["carol"]
     for builder, uids in (
+        (BannedGroupMembersRequestBuilder("club"), ["carol"]),
         (BannedGroupMembersRequestBuilder("club").set_search_keyword("car").set_scopes(["participant"]), ["carol"]),
         (BannedGroupMembersRequestBuilder("club").set_search_keyword("bo"), []),
         (BannedGroupMembersRequestBuilder("club").set_scopes(["admin"]), []),
     ):
         assert [m.uid for m in await builder.build(alice.chat).fetch_next()] == uids
-    added = await alice.chat.add_members_to_group("club", [GroupMember("carol")])
-    assert "banned" in added["carol"]
+    assert "banned" in (await alice.chat.add_members_to_group("club", [GroupMember("carol")]))["carol"]
     await alice.chat.unban_group_member("club", "carol")
     await bob.ears.until(lambda: bool(bob.ears.all("unbanned")))
+    assert await alice.chat.add_members_to_group("club", [GroupMember("carol")]) == {"carol": "success"}
+
+
+async def test_group_is_changed_and_found_by_its_members(stage):
+    alice, bob, carol = await enter_a_club(stage)
+    await carol.chat.leave_group("club")
     changed = await alice.chat.update_group(Group("club", "Renamed", description="d", tags=["t"]))
     assert (changed.name, changed.description, changed.tags, changed.type) == ("Renamed", "d", ["t"], "private")
     for builder, chat, guids in (
         (GroupsRequestBuilder().joined_only(), alice.chat, ["club"]),
         (GroupsRequestBuilder().set_tags(["t"]).with_tags(), bob.chat, ["club"]),
+        (GroupsRequestBuilder().set_search_keyword("ren"), bob.chat, ["club"]),
         (GroupsRequestBuilder().set_search_keyword("ren"), carol.chat, []),
     ):
         assert [g.guid for g in await builder.build(chat).fetch_next()] == guids
+
+
+async def test_owner_transfers_a_group_and_the_new_one_deletes_it(stage):
+    alice, bob, _ = await enter_a_club(stage)
     await assert_refused("ERR_GROUP_NO_CLEARANCE", bob.chat.transfer_group_ownership("club", "bob"))
     await alice.chat.transfer_group_ownership("club", "bob")
     assert await alice.chat.leave_group("club") == "club left successfully"
@@ -419,11 +463,10 @@ async def test_groups_and_their_members_are_created_listed_and_changed(stage):
     await assert_refused("ERR_GUID_NOT_FOUND", bob.chat.get_group("club"))
 
 
-async def test_messages_are_pinned_saved_and_reported(stage):
-    alice, bob, tablet = await stage.enter("alice"), await stage.enter("bob"), await stage.enter("alice")
+async def test_pinned_message_is_listed_and_reported_to_both_users(stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
     sent = await bob.say("alice", "keep this")
-    assert (alice.chat.is_pin_message_enabled(), alice.chat.is_save_message_enabled()) == (True, True)
-    assert (alice.chat.get_pinned_messages_limit(), alice.chat.get_saved_messages_limit()) == (100, 100)
+    assert (alice.chat.is_pin_message_enabled(), alice.chat.get_pinned_messages_limit()) == (True, 100)
     pinned = await alice.chat.pin_message(sent.id)
     assert (bool(pinned.pinned_at), pinned.pinned_by) == (True, "alice")
     await bob.ears.until(lambda: bob.ears.all("pinned") == [sent.id])
@@ -432,6 +475,12 @@ async def test_messages_are_pinned_saved_and_reported(stage):
     assert [m.id for m in await listed.fetch_previous()] == [sent.id]
     assert not (await bob.chat.unpin_message(sent.id)).pinned_at
     await alice.ears.until(lambda: alice.ears.all("unpinned") == [sent.id])
+
+
+async def test_saved_message_is_listed_for_the_user_who_saved_it_on_all_devices(stage):
+    alice, bob, tablet = await stage.enter("alice"), await stage.enter("bob"), await stage.enter("alice")
+    sent = await bob.say("alice", "keep this")
+    assert (alice.chat.is_save_message_enabled(), alice.chat.get_saved_messages_limit()) == (True, 100)
     assert (await alice.chat.save_message(sent.id)).saved_at
     await tablet.ears.until(lambda: tablet.ears.all("saved") == [sent.id])
     saved = MessagesRequestBuilder().set_saved().build(alice.chat)
@@ -439,6 +488,11 @@ async def test_messages_are_pinned_saved_and_reported(stage):
     assert not (await bob.chat.get_message(sent.id)).saved_at
     assert not (await alice.chat.unsave_message(sent.id)).saved_at
     await tablet.ears.until(lambda: tablet.ears.all("unsaved") == [sent.id])
+
+
+async def test_message_is_reported_with_one_of_the_listed_reasons(stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    sent = await bob.say("alice", "buy this")
     reasons = await alice.chat.get_flag_reasons()
     assert "spam" in [r.id for r in reasons]
     assert await alice.chat.flag_message(sent.id, FlagDetail("spam", "r")) == (

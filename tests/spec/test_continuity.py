@@ -276,17 +276,26 @@ async def test_history_is_read_by_builder_and_by_iterator(stage: Stage):
     forward = MessagesRequestBuilder().set_uid("alice").set_message_id(pages[0][0].id).build(bob.chat)
     assert [m.text for m in await forward.fetch_next()] == [str(n) for n in range(46, 75)]
     assert [m.text async for m in bob.chat.messages(uid="alice", limit=20)] == [str(n) for n in range(74, -1, -1)]
+
+
+async def test_invalid_request_for_history_is_refused(stage: Stage):
+    bob = await stage.enter("bob")
     with pytest.raises(CometChatException, match="NOT_ENOUGH_PARAMETERS"):
         await MessagesRequestBuilder().set_uid("alice").build(bob.chat).fetch_next()
     with pytest.raises(CometChatException, match="ERROR_NON_POSITIVE_LIMIT"):
         MessagesRequestBuilder().set_limit(0)
     with pytest.raises(CometChatException, match="ERROR_LIMIT_EXCEEDED"):
         MessagesRequestBuilder().set_limit(101)
+
+
+async def test_second_fetch_of_a_request_is_refused_while_the_first_is_in_progress(stage: Stage):
+    bob = await stage.enter("bob")
+    request = MessagesRequestBuilder().set_uid("alice").build(bob.chat)
     both = asyncio.gather(request.fetch_previous(), request.fetch_previous(), return_exceptions=True)
     assert [getattr(r, "code", "") for r in await both] == ["", "REQUEST_IN_PROGRESS"]
 
 
-async def test_receipts_and_typing_reach_the_sender(stage: Stage):
+async def test_receipts_reach_the_sender(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     sent = await alice.say("bob", "read me")
     await bob.ears.until(lambda: bool(bob.ears.texts))
@@ -300,22 +309,35 @@ async def test_receipts_and_typing_reach_the_sender(stage: Stage):
     again = await alice.chat.get_message(sent.id)
     assert again.delivered_at > 0
     assert again.read_at > 0
+
+
+async def test_typing_reaches_the_receiver(stage: Stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
     await alice.chat.start_typing("bob")
     await alice.chat.end_typing("bob")
     await bob.ears.until(lambda: bool(bob.ears.all("typing ended")))
     assert bob.ears.all("typing") == ["alice"]
-    laptop = await stage.enter("alice")
-    await alice.chat.mark_as_read(sent)  # the reader's own message: no receipt is sent
+
+
+async def test_receipt_for_an_own_message_is_not_sent(stage: Stage):
+    alice, laptop, bob = await stage.enter("alice"), await stage.enter("alice"), await stage.enter("bob")
+    await alice.chat.mark_as_read(await alice.say("bob", "read me"))
     await stage.pass_time(1)
     assert bob.ears.all("read") == laptop.ears.all("read") == []
+
+
+async def test_receipts_are_refused_without_a_socket_and_typing_is_ignored(stage: Stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    await alice.say("bob", "read me")
+    await bob.ears.until(lambda: bool(bob.ears.texts))
     await bob.chat.disconnect()
     with pytest.raises(CometChatException, match="NO_WEBSOCKET_CONNECTION"):
-        await bob.chat.mark_as_read(received)
-    await bob.chat.start_typing("alice")  # is not an error without a socket
+        await bob.chat.mark_as_read(bob.ears.all("text")[0])
+    await bob.chat.start_typing("alice")
 
 
-async def test_groups_are_joined_changed_and_left(stage: Stage):
-    alice, bob, carol = await stage.enter("alice"), await stage.enter("bob"), await stage.enter("carol")
+async def test_calls_about_groups_that_a_user_may_not_make_are_refused(stage: Stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
     await alice.chat.create_group(Group("open", "Open"))
     await alice.chat.create_group(Group("safe", "Safe", type="password", password="sesame"))
     await alice.chat.create_group(Group("mine", "Mine", type="private"))
@@ -332,12 +354,22 @@ async def test_groups_are_joined_changed_and_left(stage: Stage):
     ):
         with pytest.raises(CometChatException, match=code):
             await call
+
+
+async def test_group_with_a_password_is_joined_once(stage: Stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    await alice.chat.create_group(Group("safe", "Safe", type="password", password="sesame"))
     joined = await bob.chat.join_group("safe", "password", "sesame")
     assert (joined.guid, joined.has_joined, joined.members_count) == ("safe", True, 2)
     with pytest.raises(CometChatException, match="ERR_ALREADY_JOINED"):
         await bob.chat.join_group("safe", "password", "sesame")
+    await alice.ears.until(lambda: alice.ears.all("joined") == [("bob", "safe")])
+
+
+async def test_messages_of_a_group_reach_its_members_until_they_leave(stage: Stage):
+    alice, bob, carol = await stage.enter("alice"), await stage.enter("bob"), await stage.enter("carol")
+    await alice.chat.create_group(Group("open", "Open"))
     await bob.chat.join_group("open")
-    await alice.ears.until(lambda: alice.ears.all("joined") == [("bob", "safe"), ("bob", "open")])
     to_all = await alice.say("open", "to all", "group")
     with pytest.raises(CometChatException, match="ERR_MESSAGE_ID_NOT_FOUND"):
         await carol.chat.get_message(to_all.id)
