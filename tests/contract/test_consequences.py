@@ -231,3 +231,19 @@ async def test_leaving_a_group_without_receipts_or_with_one_other_member_reads_n
     assert stored.by_all == ()
     assert (await store.messages.get(number)).read_at is None
     await store.close()
+
+
+async def test_receipts_of_a_group_leave_its_action_messages_alone(open_store):
+    store = await open_store()
+    await store.groups.add(GroupRow("g", "G", "public", owner="alice", members_count=1, created_at=1))
+    joined = []
+    for uid in ("bob", "carol"):
+        announced = draft("alice", "g", "group")._replace(category="action")
+        act = GroupAct("g", "alice", uid, anything)
+        joined.append((await store.members.add(act, "participant", 1, lambda _, d=announced: d)).message.id)
+    number = (await store.messages.add(draft("alice", "g", "group"))).message.id
+    for uid in ("bob", "carol"):
+        await store.read_state.mark_up_to(key_of("", "g", "group"), uid, number, 7, read=True, group="g")
+    found = [await store.messages.get(one) for one in (*joined, number)]
+    assert [(row.delivered_at, row.read_at) for row in found] == [(None, None), (None, None), (7, 7)]
+    await store.close()

@@ -45,6 +45,7 @@ async def test_index_continues_after_a_restart_behind_the_last_indexed_message(t
     await store.index.update_all()
     await store.close()
     store = await SqliteStore.open(tmp_path / "store.db", World())
+    assert store.index._indexed_id == numbers[-1]
     numbers.append(await say())
     await store.index.update_all()
     for place in (0, 1):
