@@ -17,6 +17,7 @@ from tailwire.server.ports.world import World
 from tailwire.server.store.postgres.connecting import connect_writer
 from tailwire.server.store.postgres.drafts import Entry
 from tailwire.server.store.postgres.lane import Lane
+from tailwire.server.store.postgres.store import PostgresStore
 
 SLOWEST_EVERY_SECONDS = 0.25
 
@@ -37,6 +38,12 @@ def draft(
 ) -> Draft:
     body = b'{"data":{"text":"%b"}}' % text.encode()
     return Draft(key_of(sender, receiver, kind), sender, receiver, kind, "message", "text", body, 1, muid, **more)
+
+
+async def given_up(store: PostgresStore) -> None:
+    """Wait until a server has given up the deliveries beyond the limit."""
+    while giving_up := store.deliveries._counts._giving_up:
+        await asyncio.wait(giving_up.values())
 
 
 def draft_entry(**values: Any) -> Entry:
