@@ -229,7 +229,8 @@ def test_continuity_that_is_unknown_for_no_reason_is_found(monkeypatch: pytest.M
 
 A_LIST_THAT_CHANGES_MEANWHILE = Plan(4, (
     Step(1.0, "bob-phone", "say", "alice"), Step(1.0, "alice-desk", "offline"), Step(0.0, "alice-desk", "drop"),
-    Step(1.0, "alice-phone", "pin chat", "bob"), Step(1.0, "alice-phone", "unread"),
+    Step(1.0, "alice-phone", "pin chat", "bob"), Step(1.0, "alice-phone", "read"),
+    Step(1.0, "alice-phone", "unread"),
     Step(5.0, "alice-desk", "back"), Step(5.0, "alice-phone", "type"),
 ))  # fmt: skip
 
