@@ -265,6 +265,18 @@ async def test_number_of_waiting_deliveries_is_bounded(postgres_url):
         assert [b'"id":"%d"' % n in row.body for n, row in zip(sent[-5:], rows, strict=True)] == [True] * 5
 
 
+async def test_server_that_sends_what_another_one_has_queued_still_counts_its_own_deliveries(postgres_url):
+    async with two_stores(postgres_url) as (one, other):
+        await one.webhooks.add(WebhookRow("w", "W", "http://hook", "message_sent", created_at=1))
+        await other.webhooks.load()
+        await other.deliveries.load()
+        await one.messages.add(draft(events=(Event("message_sent"),)))
+        (delivery,) = await other.deliveries.due_deliveries("w", 2**40, 100)
+        await other.deliveries.remove_delivered(delivery, 1)
+        await other.messages.add(draft(events=(Event("message_sent"),)))
+        assert other.deliveries.waiting_counts() == {"w": 1}
+
+
 async def test_webhook_of_another_process_receives_events_although_the_news_of_it_was_lost(postgres_url, monkeypatch):
     """Webhooks in memory count as current for three seconds; then they are read again."""
     async with two_stores(postgres_url) as (one, other):

@@ -230,6 +230,26 @@ async def test_message_that_only_a_member_who_leaves_had_not_read_is_read_by_all
     assert (await alice.chat.get_message(sent.id)).read_at
 
 
+async def test_sender_who_has_left_the_group_does_not_learn_what_all_others_have_read_later(stage):
+    alice, bob, carol = [await stage.enter(uid) for uid in ("alice", "bob", "carol")]
+    await alice.chat.create_user(User("dave", "Dave"), stage.server.auth_key)
+    dave = await stage.enter("dave")
+    await alice.chat.create_group(Group("team", "Team"))
+    for member in (bob, carol, dave):
+        await member.chat.join_group("team")
+    await dave.say("team", "from dave", "group")
+    sent = await alice.say("team", "from alice", "group")
+    await bob.ears.until(lambda: bob.ears.texts == ["from dave", "from alice"])
+    await bob.chat.mark_as_read(bob.ears.all("text")[1])
+    await alice.chat.mark_as_read(alice.ears.all("text")[0])
+    await dave.chat.leave_group("team")
+    await carol.chat.leave_group("team")
+    await alice.ears.until(lambda: bool(alice.ears.all("read by all")))
+    await stage.pass_time(5)
+    assert [receipt.message_id for receipt in alice.ears.all("read by all")] == [sent.id]
+    assert not dave.ears.all("read by all")
+
+
 async def test_conversations_are_listed_filtered_and_deleted(stage):
     alice, bob, carol = [await stage.enter(uid) for uid in ("alice", "bob", "carol")]
     phone = await stage.enter("alice")

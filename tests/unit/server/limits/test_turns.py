@@ -132,6 +132,20 @@ async def test_caller_that_returns_after_a_pause_does_not_wait(work):
     assert loop.time() - before < 1.0
 
 
+async def test_idle_time_counts_as_rest_once_it_is_as_long_as_the_pause_would_have_been(work):
+    turns, loop = Turns(2), work.start()
+    for idle, pause in ((WORK_SECONDS, WORK_SECONDS), (2 * WORK_SECONDS, 0.0)):
+        await turns.wait("a")
+        work()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        work(idle)  # of others
+        before = loop.time()
+        await turns.wait("a")
+        assert loop.time() - before >= 0.8 * pause
+        work(1.0)  # so that the next round owes nothing
+
+
 async def test_pause_between_callers_is_bounded(work):
     turns, loop = Turns(), work.start()
 
