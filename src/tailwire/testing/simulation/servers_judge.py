@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tailwire.server.app.several import CLEANUP_LEASE, WEBHOOK_LEASE
+from tailwire.server.push.lane import ATTEMPT_TIMEOUT_SECONDS
 from tailwire.testing.simulation.servers_observed import BrokenPromise, Outcome, Post, PushPost
 from tailwire.testing.simulation.servers_push import LEASES as PUSH_LEASES
 from tailwire.testing.simulation.servers_queue import WEBHOOK
@@ -139,8 +140,8 @@ def _judge_pushes(run: ServersRun) -> None:
             continue
         if earlier.process in dead and dead[earlier.process] <= post.at:
             continue  # nobody else knows whether it was sent
-        if not earlier.answered and earlier.process in run.left:
-            continue
+        if not earlier.answered and (earlier.process in run.left or post.at - earlier.at >= ATTEMPT_TIMEOUT_SECONDS):
+            continue  # its server has stopped, or was paused while it waited for the answer
         if not any(earlier.at <= at <= post.at for at in earlier.failures):
             raise BrokenPromise(f"a user is notified of message {post.message} twice: {earlier}, {post}")
 

@@ -80,9 +80,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.set_task_factory(self._make_task)
 
     def _make_task(self, loop: Any, coro: Any, **more: Any) -> asyncio.Task[Any]:
-        task: asyncio.Task[Any] = asyncio.Task(coro, loop=loop, **more)
+        of = current_process.get()
         context = more.get("context")
-        of = self._processes[task] = context.get(current_process, "") if context is not None else current_process.get()
+        if context is not None and current_process not in context:
+            context.run(current_process.set, of)  # an empty context belongs to the process that made it
+        elif context is not None:
+            of = context[current_process]
+        task: asyncio.Task[Any] = asyncio.Task(coro, loop=loop, **more)
+        self._processes[task] = of
         if of in self.network.dead:
             task.cancel()
         return task
