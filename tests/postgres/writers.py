@@ -75,6 +75,11 @@ class WriterProcess:
         return self._process.returncode is not None
 
 
+_CONNECTED_WRITERS_SQL = (
+    "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tailwire writer' AND datname = current_database()"
+)
+
+
 class LogReader:
     """Reads `id > the last one read` over and over, as a process does that heals a gap.
 
@@ -105,6 +110,9 @@ class LogReader:
         if connection is not None:
             connection.terminate()
         connection = await asyncpg.connect(self._url, timeout=5)
+        async with asyncio.timeout(30):  # PostgreSQL may still commit what a killed writer has sent
+            while await connection.fetchval(_CONNECTED_WRITERS_SQL):
+                await asyncio.sleep(0.02)
         await self._look(connection)
         await connection.close()
 
@@ -115,7 +123,7 @@ class LogReader:
         self.polls += 1
 
     def end(self) -> None:
-        """Look once more, and end."""
+        """Look once more when no writer is connected any longer, and end."""
         self._ended = True
 
 
