@@ -13,7 +13,7 @@ from math import inf
 from typing import Any
 
 from tailwire.sdk.continuity import gaps
-from tailwire.sdk.continuity.changes import Listed, in_order, is_known, record, settle, unknown_changes
+from tailwire.sdk.continuity.changes import Listed, in_order, is_known, record, settle, take_held, unknown_changes
 from tailwire.sdk.continuity.commands import (
     FIRST_PAGE_SIZE,
     Command,
@@ -165,11 +165,12 @@ def on_latest(m: CatchUp, last_id: int, store: str, mark: str = "", known: int |
     before = m.position or Position(changes=known)
     pairs = dict(m.behind)
     held = sorted(p for p in pairs.items() if p[0] > settled and not before.is_settled(p[0]))
+    changed = take_held(m)
     m.behind, m.named = None, {}
     m.floor = last_id
     m.position = before._replace(store=store or before.store, mark=mark or before.mark)
     _advance(m, last_id)
-    return [*reports, *hand_over(m, held, _held_changes(m))]
+    return [*reports, *hand_over(m, held, unknown_changes(m, changed))]
 
 
 def on_page(
@@ -224,8 +225,9 @@ def on_page(
     together = sorted({**held, **missed}.items(), key=lambda pair: pair[0])
     m.asked_after = m.asked_after if more or m.gap is None else max(m.asked_after, m.gap[1])
     commands += [] if more else gaps.report_at_end(m)
+    held_changes = [] if more else take_held(m)
     m.behind = [pair for pair in m.behind if pair[0] > m.asked_after] if more else None
-    commands += _with_changes(m, together, listed, last=not more)
+    commands += _with_changes(m, together, listed, held_changes)
     m.floor = max(m.floor, m.asked_after)
     _advance(m, m.asked_after)
     return [*commands, *_commands_after_page(m, listed, whole=whole, more=more)]
@@ -239,12 +241,14 @@ def _accept(m: CatchUp, mark: str, ours: Collection[int]) -> None:
         record_sent(m, number)
 
 
-def _with_changes(m: CatchUp, pairs: Sequence[tuple[int, Any]], listed: Listed | None, *, last: bool) -> list[Command]:
+def _with_changes(
+    m: CatchUp, pairs: Sequence[tuple[int, Any]], listed: Listed | None, held: Sequence[tuple[int, int, Any]]
+) -> list[Command]:
     before, changed = m.position, []
     if listed is not None:
         changed = unknown_changes(m, listed.changes)
         settle(m, listed)
-    return hand_over(m, pairs, [*changed, *(_held_changes(m) if last else ())], before)
+    return hand_over(m, pairs, [*changed, *unknown_changes(m, held)], before)
 
 
 def _commands_after_page(m: CatchUp, listed: Listed | None, *, whole: bool, more: bool) -> list[Command]:
@@ -257,12 +261,6 @@ def _commands_after_page(m: CatchUp, listed: Listed | None, *, whole: bool, more
         return [next_page(m)]
     m.named = {}
     return []
-
-
-def _held_changes(m: CatchUp) -> list[tuple[int, int, Any]]:
-    found = unknown_changes(m, m.changed)
-    m.changed.clear()
-    return found
 
 
 def _fit(m: CatchUp, took: float, *, whole: bool) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tailwire.sdk.continuity.catch_up import hand_over, next_page, on_live_message
-from tailwire.sdk.continuity.changes import unknown_changes
+from tailwire.sdk.continuity.changes import take_held, unknown_changes
 from tailwire.sdk.continuity.commands import Command
 from tailwire.sdk.continuity.state import CatchUp
 
@@ -62,9 +62,8 @@ def release_if_mended(m: CatchUp) -> list[Command]:
         return []
     held_once = dict(m.behind)  # a message may have come twice while it was held
     pairs = [(n, held_once[n]) for n in sorted(held_once) if n > m.floor and n not in m.recent]
+    changed = unknown_changes(m, take_held(m))
     m.behind, m.named = None, {}
-    changed = unknown_changes(m, m.changed)
-    m.changed.clear()
     return hand_over(m, pairs, changed)
 
 

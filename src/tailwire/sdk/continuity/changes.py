@@ -18,6 +18,7 @@ MANY_UNSETTLED_CHANGES = 200
 MAX_UNSETTLED_CHANGES = 1000
 """Numbers above the settled one that a position remembers. Changes beyond them may be handed over again."""
 MAX_HELD_CHANGES = 1000
+_NONE_HELD, _END = -1, 2**63
 
 
 class Change(NamedTuple):
@@ -58,9 +59,20 @@ def hold_if_busy(m: CatchUp, number: int, event: Any) -> bool:
     if len(m.changed) >= MAX_HELD_CHANGES:
         m.changed.clear()
         m.overflowed = True  # one more page will contain it
-    newest = m.behind[-1][0] if m.behind else m.position.last_id if m.position is not None else 0
+    newest = max((held for held, _ in m.behind), default=_NONE_HELD)
     m.changed.append((number, newest, event))
     return True
+
+
+def take_held(m: CatchUp) -> list[tuple[int, int, Any]]:
+    """Return the held changes, each with the id of the message that it follows. Call it while the messages are held.
+
+    A change that came before the first held message follows all messages that were missed: it may be a change of one.
+    """
+    first = min((held for held, _ in m.behind or ()), default=_END)
+    taken = [(number, first - 1 if newest == _NONE_HELD else newest, event) for number, newest, event in m.changed]
+    m.changed.clear()
+    return taken
 
 
 def record(m: CatchUp, number: int) -> None:

@@ -952,7 +952,7 @@ def test_held_change_waits_for_the_last_page():
     first = catch_up.on_page(m, [(6, Message(6))], whole=True, listed=changes.Listed(7))
     assert first[0].messages == (6,)
     last = catch_up.on_page(m, [(7, Message(7))], whole=False, listed=changes.Listed(7))
-    assert last[-1].messages == (changes.Change(8, "reaction"), 7)
+    assert last[-1].messages == (7, changes.Change(8, "reaction"))
     assert m.changed == []
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tailwire.sdk.continuity import catch_up, changes
+from tailwire.sdk.continuity import catch_up, chain, changes
 from tailwire.sdk.continuity.changes import Change, Listed
 from tailwire.sdk.continuity.commands import HandOver
 from tailwire.sdk.continuity.state import CatchUp, Position
@@ -42,7 +42,7 @@ def test_settled_numbers_are_no_longer_listed_one_by_one():
     assert m.position == Position(5, changes=7, heard=(9,))
 
 
-def test_held_change_comes_after_the_newest_message_that_was_known():
+def test_held_change_comes_after_the_messages_that_were_missed_or_came_before_it():
     m = catching_up(Position(5, changes=0))
     changes.hold_if_busy(m, 1, "before seven")
     catch_up.on_live_message(m, 7, Message(7))
@@ -50,8 +50,27 @@ def test_held_change_comes_after_the_newest_message_that_was_known():
     catch_up.on_live_message(m, 9, Message(9))
     handed = catch_up.on_page(m, [(6, Message(6))], whole=False, listed=Listed(0))[-1]
     assert handed.messages == (
-        Change(1, "before seven"), Message(6), Message(7), Change(2, "after seven"), Message(9),
+        Message(6), Change(1, "before seven"), Message(7), Change(2, "after seven"), Message(9),
     )  # fmt: skip
+
+
+def test_live_change_of_a_missed_message_follows_the_message():
+    m = catching_up(Position(5, changes=0))
+    changes.hold_if_busy(m, 1, "reaction to seven")
+    handed = catch_up.on_page(m, [(6, Message(6)), (7, Message(7))], whole=False, listed=Listed(0))[-1]
+    assert handed.messages == (Message(6), Message(7), Change(1, "reaction to seven"))
+
+
+def test_live_change_follows_the_newest_held_message_although_an_older_one_has_come_since():
+    m = CatchUp(position=Position(5, changes=0), floor=5)
+    chain.hold(m, 6, 7, Message(7))
+    chain.hold(m, 8, 9, Message(9))
+    catch_up.on_live_message(m, 6, Message(6))
+    assert not chain.release_if_mended(m)
+    changes.hold_if_busy(m, 1, "reaction to nine")
+    catch_up.on_live_message(m, 8, Message(8))
+    handed = chain.release_if_mended(m)[-1]
+    assert handed.messages == (Message(6), Message(7), Message(8), Message(9), Change(1, "reaction to nine"))
 
 
 def test_change_held_before_the_first_message_of_all_comes_before_it():
