@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 
-from postgres.writing import given_up
+from postgres.writing import wait_for_giving_up
 from tailwire.server.ports.records import Event
 from tailwire.server.ports.webhook_records import WebhookRow
 from tailwire.server.ports.world import World
@@ -56,7 +56,7 @@ async def test_deliveries_queued_while_the_oldest_are_given_up_are_kept_within_t
     async with opened(postgres_url) as store:
         store.deliveries.set_limits(waiting=3, failed=100, seconds=1000)
         await asyncio.gather(*(queue(store, 5) for _ in range(4)))
-        await given_up(store)
+        await wait_for_giving_up(store)
         kept = [row.id for row in await store.deliveries.due_deliveries("w", 2**40, 100)]
         failed = await store.deliveries.failed_ids("w")
         assert (len(kept), len(failed)) == (3, 17)

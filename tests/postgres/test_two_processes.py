@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from postgres.writing import draft, given_up
+from postgres.writing import draft, wait_for_giving_up
 from servers.postgres import name_of
 from tailwire.server.app.move_target import APP_LOCK_KEY
 from tailwire.server.ports import changes
@@ -258,7 +258,7 @@ async def test_number_of_waiting_deliveries_is_bounded(postgres_url):
         await one.webhooks.add(WebhookRow("w", "W", "http://hook", "message_sent", created_at=1))
         one.deliveries.set_limits(waiting=5, failed=3, seconds=1000)
         sent = [(await one.messages.add(draft(events=(Event("message_sent"),)))).message.id for _ in range(12)]
-        await given_up(one)
+        await wait_for_giving_up(one)
         state = await other.deliveries.state("w")
         assert (state.waiting, state.failed) == (5, 3)
         rows = await other.deliveries.due_deliveries("w", 2**40, 100)

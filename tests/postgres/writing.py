@@ -40,7 +40,7 @@ def draft(
     return Draft(key_of(sender, receiver, kind), sender, receiver, kind, "message", "text", body, 1, muid, **more)
 
 
-async def given_up(store: PostgresStore) -> None:
+async def wait_for_giving_up(store: PostgresStore) -> None:
     """Wait until a server has given up the deliveries beyond the limit."""
     while giving_up := store.deliveries._counts._giving_up:
         await asyncio.wait(giving_up.values())

@@ -18,6 +18,7 @@ MANY_UNSETTLED_CHANGES = 200
 MAX_UNSETTLED_CHANGES = 1000
 """Numbers above the settled one that a position remembers. Changes beyond them may be handed over again."""
 MAX_HELD_CHANGES = 1000
+# Places of held changes: before any message was held, and after all messages.
 _NONE_HELD, _END = -1, 2**63
 
 

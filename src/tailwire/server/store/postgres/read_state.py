@@ -15,10 +15,9 @@ from tailwire.server.store.postgres.unit import Answer, Unit
 from tailwire.server.store.postgres.webhooks import Webhooks
 from tailwire.server.store.postgres.work import Work
 from tailwire.server.store.sql.change_log import COLUMNS
-from tailwire.server.store.sql.read_state import ReadStateRows, column_setting, list_changed
+from tailwire.server.store.sql.read_state import MAX_SCANNED_MESSAGES, ReadStateRows, column_setting, list_changed
 
 MAX_CACHED_READ_STATES = 50_000
-MAX_SCANNED_MESSAGES = 1000
 _TURN_SQL = "SELECT pg_advisory_xact_lock(7308899, hashtext(:conversation))"  # as the function of the receipts takes it
 # As that function does it, for a member who leaves and is left out.
 _ALL_WITHOUT_TEMPLATE = f"""WITH slowest AS MATERIALIZED (

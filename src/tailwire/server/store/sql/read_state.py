@@ -11,6 +11,8 @@ from tailwire.server.store.sql.change_log import LoggedWrites
 from tailwire.server.store.sql.connection import Connection
 from tailwire.server.store.sql.statements import MARK_SQL
 
+MAX_SCANNED_MESSAGES = 1000
+"""How many messages of a group one receipt looks at, for those that all members have received or read."""
 _MARK_CONDITION = "conversation_id = :conversation AND uid = :uid"
 _MARK_UNREAD_SQL = f"""UPDATE marks SET read_id = CAST(:after AS bigint)
 WHERE {_MARK_CONDITION} AND read_id > CAST(:after AS bigint)"""

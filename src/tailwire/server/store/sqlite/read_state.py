@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from tailwire.server.ports import change_log
 from tailwire.server.ports.conversations import ConversationKey, key_of
 from tailwire.server.ports.records import Event, MemberRow, ReadStateChange
-from tailwire.server.store.sql.read_state import ReadStateRows
+from tailwire.server.store.sql.read_state import MAX_SCANNED_MESSAGES, ReadStateRows
 from tailwire.server.store.sqlite.change_log import ChangeLog
 from tailwire.server.store.sqlite.database import Database
 from tailwire.server.store.sqlite.webhooks import Webhooks
 
-MAX_SCANNED_MESSAGES = 1000
 _ALL_IDS = 2**62
 _CREATE_SQL = (
     "INSERT INTO marks (conversation_id, uid, delivered_id, read_id) VALUES (?, ?, 0, 0) ON CONFLICT DO NOTHING"
