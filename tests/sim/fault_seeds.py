@@ -18,7 +18,7 @@ from planting import Planter
 from sizes import THOROUGH
 
 FILE = Path(__file__).with_suffix(".json")
-MAX_SEEDS = 400
+MAX_SEEDS = 300
 Finds = Callable[[int], bool]
 
 

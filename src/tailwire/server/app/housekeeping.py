@@ -15,7 +15,6 @@ from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
 
 REPORT_SECONDS = 2.0
-MOVEMENT_CHECK_SECONDS = 1.0
 CLOSES_PER_TURN = 2
 # While the server is full each new connection takes the place of another, so a fast turnover only costs processor time.
 SLOWER_WHEN_FULL = 2.0
@@ -56,7 +55,6 @@ class Housekeeping:
         self._idle = idle
         self._active = active
         self._stalls = StallDetector(active, min_rate)
-        self._next_check = 0.0
         self._clock = clock
         self._deadline = deadline
         self._most = most
@@ -79,9 +77,7 @@ class Housekeeping:
             self._full = full
             log.warning("connections %s the limit of %d", "exceed" if full else "are below", self._most)
         self._pace(now, full)
-        if now >= self._next_check:
-            self._next_check = now + MOVEMENT_CHECK_SECONDS
-            await self._close(self._stalls.find_stalled(now), self._active, "too slow", HttpProtocol.close_slow)
+        await self._close(await self._stalls.find_stalled(now), self._active, "too slow", HttpProtocol.close_slow)
         await self._close_stalled(now, connections - self._most if full else 0)
         if now >= self._next_report:
             self._next_report = now + REPORT_SECONDS

@@ -231,6 +231,8 @@ class Hub:
     def leave_group(self, guid: str) -> None:
         """Unsubscribe all sockets from a group that was removed."""
         self.flush()
+        for uid in self.members_here(guid):
+            self.on_left(uid, guid)
         for socket in list(self._by_subject.get(group_subject(guid), ())):
             socket.groups.discard(guid)
             self._leave(socket, group_subject(guid))

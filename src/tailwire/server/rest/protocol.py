@@ -216,9 +216,9 @@ class HttpProtocol(HttpToolsProtocol):
     # Progress of the current request.
 
     @property
-    def waits_for_client(self) -> bool:
-        """Whether the client has to read the response, or to send the rest of the body."""
-        return bool(self.transport.get_write_buffer_size()) or self.body_is_due
+    def has_unsent(self) -> bool:
+        """Whether the client has to read what was written before the rest can be sent."""
+        return bool(self.transport.get_write_buffer_size())
 
     @property
     def body_is_due(self) -> bool:
@@ -233,9 +233,13 @@ class HttpProtocol(HttpToolsProtocol):
         """Bytes received of the current body."""
         return self._body_bytes
 
-    def bytes_moved(self) -> int:
-        """Return the bytes received from the client and acknowledged by it. Only differences are meaningful."""
-        return self._received_bytes + acknowledged_bytes(self.transport)
+    def bytes_moved(self, *, unsent: bool) -> int:
+        """Return the bytes received from the client and acknowledged by it. Only differences are meaningful.
+
+        Args:
+            unsent: whether to count those acknowledged, which takes a system call.
+        """
+        return self._received_bytes + (acknowledged_bytes(self.transport) if unsent else 0)
 
     def close_slow(self) -> None:
         """Close a connection whose client is too slow, with a response if none has started."""

@@ -6,6 +6,7 @@ waits for the server is never stalled.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import MutableMapping
 from dataclasses import dataclass
 
@@ -14,14 +15,22 @@ from tailwire.server.rest.protocol import HttpProtocol
 WINDOW_SECONDS = 30.0
 GRACE_SECONDS = 1.0
 """The age of a request from which its rate is measured."""
+CHECK_SECONDS = 1.0
+"""The time between two checks of a connection."""
+CALLS_PER_CHECK = 10
+"""The calls of `find_stalled` among which a check of all connections is divided. With 1,000 connections it takes 10 ms."""
+CHECKS_PER_TURN = 32
+"""Connections that are checked in one turn of the event loop."""
 
 
 @dataclass(slots=True)
 class _Window:
-    # The start of a window, the bytes moved until then, and the rate in the window before it.
+    # The start of a window, the bytes moved until then, the rate in the window before it, and whether `moved` includes
+    # acknowledged bytes: only while the client has to read something.
     since: float
     moved: int
     rate: float
+    unsent: bool
 
 
 class StallDetector:
@@ -36,27 +45,58 @@ class StallDetector:
         self._active = active
         self._min_rate = min_rate
         self._windows: dict[HttpProtocol, _Window] = {}
+        self._checked: dict[HttpProtocol, _Window] = {}  # the windows of the current check
+        self._unchecked: list[HttpProtocol] = []
+        self._share = 0
+        self._next_check = 0.0
 
-    def find_stalled(self, now: float) -> list[HttpProtocol]:
-        """Return the connections that are too slow. To be called about once a second."""
-        before, self._windows = self._windows, {}
+    async def find_stalled(self, now: float) -> list[HttpProtocol]:
+        """Return some of the connections that are too slow. To be called about ten times a second.
+
+        Each call checks a share of the connections. Other tasks run in between, so that a connection in the list may be
+        closed or done already.
+        """
+        if not self._unchecked:
+            if now < self._next_check:
+                return []
+            self._begin_check(now)
         slow: list[HttpProtocol] = []
-        for connection, since in list(self._active.items()):
+        for n in range(min(self._share, len(self._unchecked))):
+            if n % CHECKS_PER_TURN == CHECKS_PER_TURN - 1:
+                await asyncio.sleep(0)
+            connection = self._unchecked.pop()
+            if connection in self._active and self._is_slow(connection, now):
+                slow.append(connection)
+        return slow
+
+    def _begin_check(self, now: float) -> None:
+        self._windows, self._checked = self._checked, {}
+        self._next_check = now + CHECK_SECONDS
+        for connection, since in self._active.items():
             if now - since < GRACE_SECONDS:
                 break
-            if connection.is_done:
-                del self._active[connection]
-            if not connection.waits_for_client:
-                continue
-            moved = connection.bytes_moved()
-            window = before.get(connection) or _Window(now, moved, float(max(1, self._min_rate)))
-            if now - window.since >= WINDOW_SECONDS:
-                rate = (moved - window.moved) / (now - window.since)
-                window = _Window(now, moved, rate)
-                if rate < self._min_rate:
-                    slow.append(connection)
-            self._windows[connection] = window
-        return slow
+            self._unchecked.append(connection)
+        self._share = -(-len(self._unchecked) // CALLS_PER_CHECK)
+
+    def _is_slow(self, connection: HttpProtocol, now: float) -> bool:
+        if connection.is_done:
+            del self._active[connection]
+        unsent = connection.has_unsent
+        if not (unsent or connection.body_is_due):
+            return False
+        moved = connection.bytes_moved(unsent=unsent)
+        window = self._window_of(connection, unsent=unsent)
+        if window is None:
+            window = _Window(now, moved, float(max(1, self._min_rate)), unsent)
+        is_over = now - window.since >= WINDOW_SECONDS
+        if is_over:
+            window = _Window(now, moved, (moved - window.moved) / (now - window.since), unsent)
+        self._checked[connection] = window
+        return is_over and window.rate < self._min_rate
+
+    def _window_of(self, connection: HttpProtocol, *, unsent: bool) -> _Window | None:
+        window = self._checked.get(connection) or self._windows.get(connection)
+        return window if window is not None and window.unsent is unsent else None
 
     def slowest_connections(self, count: int, now: float, *, crawling: bool = False) -> list[HttpProtocol]:
         """Return up to `count` connections that wait for their clients, slowest first.
@@ -69,7 +109,7 @@ class StallDetector:
         minimum = float(max(1, self._min_rate))
         rates: list[tuple[float, int, HttpProtocol]] = []
         for n, connection in enumerate(self._active):
-            if connection.waits_for_client:
+            if connection.has_unsent or connection.body_is_due:
                 rate = self._rate(connection, now)
                 if rate < minimum or not crawling:
                     rates.append((rate, n, connection))
@@ -77,9 +117,12 @@ class StallDetector:
         return [connection for _, _, connection in rates[:count]]
 
     def _rate(self, connection: HttpProtocol, now: float) -> float:
-        window = self._windows.get(connection)
+        unsent = connection.has_unsent
+        window = self._window_of(connection, unsent=unsent)
         if window is None:  # new: measure the body; assume the minimum for a response
             age = max(GRACE_SECONDS, now - self._active[connection])
             return connection.body_received / age if connection.body_is_due else float(max(1, self._min_rate))
         seconds = now - window.since
-        return (connection.bytes_moved() - window.moved) / seconds if seconds >= GRACE_SECONDS else window.rate
+        if seconds < GRACE_SECONDS:
+            return window.rate
+        return (connection.bytes_moved(unsent=unsent) - window.moved) / seconds

@@ -178,6 +178,9 @@ class PlayedSockets:
 
     def leave_group(self, guid: str) -> None:
         self.left.append(guid)
+        for uid in self.here:
+            self.on_left(uid, guid)
+        self.here = []
 
     def members_here(self, guid: str) -> list[str]:
         return self.here

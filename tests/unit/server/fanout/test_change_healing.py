@@ -14,8 +14,9 @@ from tailwire.server.fanout.change_healing import HEAL_SECONDS
 from tailwire.server.fanout.looking import LOOK_SECONDS
 from tailwire.server.fanout.numbers import ChangeNumbers, Missing
 from tailwire.server.ports.broker import FramePublication, group_subject, user_subject
+from tailwire.server.ports.changes import GROUP_REMOVED
 from tailwire.testing.virtual.loop import virtual_run
-from unit.server.fanout.log_stage import LogStage
+from unit.server.fanout.log_stage import CHANGE, LogStage
 
 A, B, G = user_subject("a"), user_subject("b"), group_subject("g")
 SOON = HEAL_SECONDS + 2 * LOOK_SECONDS + 0.1
@@ -163,6 +164,27 @@ async def test_user_who_has_left_and_may_not_know_a_change_does_not_receive_it()
         leave(s, "b")
         await asyncio.sleep(SOON)
         assert (s.changed[A], s.changed[B]) == ([number], [])
+
+
+@carries
+@pytest.mark.virtual
+@pytest.mark.parametrize("late", [False, True], ids=["lost", "late"])
+async def test_members_receive_the_removal_of_their_group_although_a_new_one_has_its_name(late, carries_messages):
+    """The log is read before the frame comes, and a new group of that name ends the subscriptions at once."""
+    async with LogStage(carries_messages=carries_messages) as s:
+        await asyncio.sleep(LOOK_SECONDS + 0.1)
+        number = s.store.change_made("removed", subject="g/g")
+        s.store.members, s.store.ended = set(), {"a": 7, "b": 7}
+        first, last = s.store.commit([CHANGE, CHANGE])
+        s.store.kinds |= {first: (GROUP_REMOVED, "g"), last: ("group", "g")}
+        s.theirs(first, last)
+        await asyncio.sleep(0.1)
+        assert s.sockets.left == ["g"]
+        s.log.unsubscribe(G)
+        if late:
+            s.log.received(G, live(number))
+        await asyncio.sleep(SOON)
+        assert (s.changed[A], s.changed[B], s.changed[G]) == ([number], [number], [])
 
 
 @pytest.mark.virtual

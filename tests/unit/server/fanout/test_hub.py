@@ -190,6 +190,21 @@ def test_socket_of_a_group_belongs_to_it_until_it_is_removed():
     assert not t.hub.in_group("a", "g")
 
 
+def test_members_of_a_removed_group_leave_it_and_are_reported_once_each():
+    t, left = Turn(), []
+    t.hub.on_left = lambda uid, guid: left.append((uid, guid))
+    sockets = [Sock("a"), Sock("a"), Sock("b")]
+    for s in sockets:
+        t.hub.add(s)
+        t.hub.join_groups(s, ["g", "other"])
+    t.hub.leave_group("g")
+    assert left == [("a", "g"), ("b", "g")]
+    assert [s.groups for s in sockets] == [{"other"}] * 3
+    t.broker.publish(group_subject("g"), FramePublication(b"later"))
+    t.end()
+    assert [s.written for s in sockets] == [[]] * 3
+
+
 def test_first_and_last_socket_of_a_user_are_reported():
     t = Turn()
     one, two = Sock("a"), Sock("a")
