@@ -207,7 +207,7 @@ def _hub_forgets_a_second_device(patch):
 
 
 def _outbox_is_not_saved(patch):
-    patch.setattr(outbox.Outbox, "_save", lambda self: None)
+    patch.setattr(outbox.Outbox, "_write", lambda self: None)
 
 
 def _own_messages_are_handed_over(patch):
@@ -535,7 +535,8 @@ A_LOSS_IN_A_BURST = Plan(1, (
     Step(1.0, "server", "lose", 1), Step(1.0, "alice-desk", "burst", 5), Step(1.0, "alice-desk", "say group"),
 ))  # fmt: skip
 A_LOSS_BEFORE_OWN_MESSAGES = Plan(1, (
-    Step(1.0, "server", "lose", 1), *(Step(1.0, "alice-desk", "say group") for _ in range(4)),
+    Step(1.0, "server", "lose", 1), Step(1.0, "alice-desk", "say group"),
+    *(Step(1.0, "bob-phone", "say group") for _ in range(3)),
 ))  # fmt: skip
 
 

@@ -18,7 +18,7 @@ GRACE_SECONDS = 1.0
 CHECK_SECONDS = 1.0
 """The time between two checks of a connection."""
 CALLS_PER_CHECK = 10
-"""The calls of `find_stalled` among which a check of all connections is divided. With 1,000 connections it takes 10 ms."""
+"""The calls of `find_stalled` among which a check of all is divided. For 1,000 connections it takes 10 ms."""
 CHECKS_PER_TURN = 32
 """Connections that are checked in one turn of the event loop."""
 
