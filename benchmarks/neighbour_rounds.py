@@ -80,7 +80,7 @@ def measured(subject: Subject, rounds: int, usage: Usage) -> list[Row]:
         scene = Scene(server)
         loads = subject.loads(scene)
         found: list[list[tuple[float, float, float]]] = [[] for _ in loads]
-        for load in loads:  # what a server does only once is no part of the measurement
+        for load in loads:  # what a server does only once is not measured
             with load.around() as connection:
                 latencies(server, scene.post, load.run, WARM_UP_SECONDS, connection)
         for _ in range(max(rounds, subject.rounds)):
