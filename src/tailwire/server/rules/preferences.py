@@ -97,13 +97,7 @@ def changed_preferences(stored: str, change: dict[str, Any]) -> str:
     for name, value in change.items():
         if name not in known:
             raise Refused("ERR_BAD_REQUEST", {name[:50]: f"Use {', '.join(known)}."})
-        if isinstance(value, dict):
-            for key in value:
-                if key not in known[name]:
-                    raise Refused("ERR_BAD_REQUEST", {f"{name}.{key[:50]}": f"Use {', '.join(known[name])}."})
-            schedule = {**known[name].get("schedule", {}), **_object_or_empty(value.get("schedule"))}
-            value = {**known[name], **value, **({"schedule": schedule} if "schedule" in known[name] else {})}
-        known[name] = value
+        known[name] = _changed(name, known[name], value)
     try:
         checked = msgspec.convert(known, Preferences)
     except msgspec.ValidationError as e:
@@ -115,5 +109,15 @@ def changed_preferences(stored: str, change: dict[str, Any]) -> str:
     return msgspec.json.encode(checked).decode()
 
 
-def _object_or_empty(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
+def _changed(name: str, known: Any, value: Any) -> Any:
+    # What is not an object of preferences is left as it is: the conversion refuses it.
+    if not (isinstance(value, dict) and isinstance(known, dict)):
+        return value
+    for key in value:
+        if key not in known:
+            raise Refused("ERR_BAD_REQUEST", {f"{name}.{key[:50]}": f"Use {', '.join(known)}."})
+    changed = {**known, **value}
+    days = value.get("schedule")
+    if isinstance(days, dict):  # only those that are given change
+        changed["schedule"] = {**known["schedule"], **days}
+    return changed

@@ -152,17 +152,17 @@ def test_change_keeps_other_fields():
         {"mutePreferences": {"schedule": {"monday": {"to": 2360}}}},
         {"mutePreferences": {"schedule": {"monday": {"to": 1299}}}},
         {"mutePreferences": {"schedule": {"noday": {}}}},
+        {"mutePreferences": {"schedule": 7}},
+        {"mutePreferences": {"schedule": None}},
         {"usePrivacyTemplate": "yes"},
+        {"usePrivacyTemplate": {}},
+        {"usePrivacyTemplate": {"on": True}},
     ],
 )
 def test_invalid_change_is_refused(change):
     with pytest.raises(Refused) as refused:
         changed_preferences("{}", change)
     assert refused.value.code == "ERR_BAD_REQUEST"
-
-
-def test_schedule_that_is_not_an_object_is_ignored():
-    assert read_preferences(changed_preferences("{}", {"mutePreferences": {"schedule": 7}})) == Preferences()
 
 
 POINT, SECRET = "B" + "A" * 86, "A" * 22
