@@ -68,6 +68,15 @@ def test_equal_seeds_with_several_servers_give_equal_runs_in_every_process():
     assert len(set(outputs[0].split())) == len(REPEATED)
 
 
+def test_server_whose_shutdown_never_ends_is_named(monkeypatch):
+    async def close(self):
+        await asyncio.get_running_loop().create_future()
+
+    Planter(monkeypatch).setattr(Notifier, "close", close)
+    with pytest.raises(servers.BrokenPromise, match=r"the shutdown of the servers \[\d+\] has not ended"):
+        servers.play(1)
+
+
 def test_command_names_the_seeds_that_fail(monkeypatch):
     assert run_servers(2, [0, 1]) == [(0, None, "", ""), (1, None, "", "")]
     _late_changes_are_delivered_again(monkeypatch)

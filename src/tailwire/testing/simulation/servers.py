@@ -57,7 +57,8 @@ class ServersRun:
         first: the server that is not killed.
         plain: clients without features at the first server, with what they have received.
         guests: the sockets of the guests.
-        left: the identities of servers that were shut down gracefully.
+        closing: the servers that were shut down gracefully; each is dead when that has ended.
+        left: their identities.
         begin: the newest change, and the newest message of the group, before the first step.
         trace: what happened, in order; each entry begins with its time.
     """
@@ -73,6 +74,7 @@ class ServersRun:
         self.phones = [Phone(uid, self) for uid in USERS]
         self.plain: list[tuple[str, list[Any]]] = []
         self.guests: dict[str, Socket] = {}
+        self.closing: list[SimulatedServer] = []
         self.left: set[int] = set()
         self.begin = 0, 0
         self.trace: list[tuple[Any, ...]] = []
@@ -221,6 +223,7 @@ class ServersRun:
             self._stops_soon[server.number] = server
         elif what == "restart" and server is not self.first and not server.stopped:
             self.servers.remove(server)
+            self.closing.append(server)
             self.left.add(server.parts.store.lane.process)
             self.run(server.close())
             await self._start_server()

@@ -79,6 +79,9 @@ def _judge_processes(run: ServersRun) -> None:
     late = [commit for commit in run.database.commits if not commit.alive]
     if late:
         raise BrokenPromise(f"batches of processes that had been declared dead were carried out: {late}")
+    hanging = [server.number for server in run.closing if not server.dead]
+    if hanging:
+        raise BrokenPromise(f"the shutdown of the servers {hanging} has not ended")
     here = {server.parts.store.lane.process for server in run.servers}
     if here != run.database.processes.keys():
         raise BrokenPromise(f"the servers are processes {here}, and the database has {set(run.database.processes)}")

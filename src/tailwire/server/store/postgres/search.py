@@ -138,7 +138,8 @@ class SearchIndex:
             try:
                 if await self._is_mine():
                     with contextlib.suppress(TimeoutError):  # then look for messages of other processes
-                        await asyncio.wait_for(self._wanted.wait(), LOOK_SECONDS)
+                        async with asyncio.timeout(LOOK_SECONDS):  # `wait_for` of Python 3.11 may ignore `stop`
+                            await self._wanted.wait()
                     self._wanted.clear()
                     await self.update()
                     await asyncio.sleep(IDLE_SECONDS)  # messages that come together are indexed together
