@@ -47,26 +47,53 @@ async def assert_refused(code, call):
     assert caught.value.code == code, caught.value
 
 
-async def test_reactions_are_added_listed_removed_and_reported(stage):
+async def test_reaction_is_added_to_the_message_and_received_by_the_other_user(stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     sent = await alice.say("bob", "nice")
     reacted = await bob.chat.add_reaction(sent.id, "😀")
     assert [(r.reaction, r.count, r.reacted_by_me) for r in reacted.reactions] == [("😀", 1, True)]
     await alice.ears.until(lambda: bool(alice.ears.all("reaction")))
-    added, event = alice.ears.all("reaction")[0]
+    ((added, event),) = alice.ears.all("reaction")
     assert (added, event.reaction.reaction, event.reaction.uid) == (True, "😀", "bob")
     assert (event.reaction.message_id, event.receiver_id, event.conversation_id) == (sent.id, "alice", "alice_user_bob")
+    seen = (await alice.chat.get_message(sent.id)).reactions
+    assert [(r.reaction, r.count, r.reacted_by_me) for r in seen] == [("😀", 1, False)]
+
+
+async def test_reactions_of_a_message_are_listed_in_order_and_by_emoji(stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    sent = await alice.say("bob", "nice")
+    await bob.chat.add_reaction(sent.id, "😀")
     await alice.chat.add_reaction(sent.id, "👍/👎")
-    hands = ReactionsRequestBuilder().set_message_id(sent.id).set_reaction("👍/👎").build(alice.chat)
-    assert [r.uid for r in await hands.fetch_next()] == ["alice"]
     request = ReactionsRequestBuilder().set_message_id(sent.id).set_limit(1).build(alice.chat)
     assert [[r.uid for r in await request.fetch_next()] for _ in range(3)] == [["bob"], ["alice"], []]
-    seen = (await alice.chat.get_message(sent.id)).reactions
-    assert [(r.reaction, r.reacted_by_me) for r in seen] == [("😀", False), ("👍/👎", True)]
+    thumbs = ReactionsRequestBuilder().set_message_id(sent.id).set_reaction("👍/👎").build(alice.chat)
+    assert [r.uid for r in await thumbs.fetch_next()] == ["alice"]
+
+
+async def test_removal_of_a_reaction_is_received_by_the_other_user(stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    sent = await alice.say("bob", "nice")
+    await bob.chat.add_reaction(sent.id, "😀")
+    assert (await bob.chat.remove_reaction(sent.id, "😀")).reactions == []
+    await alice.ears.until(lambda: len(alice.ears.all("reaction")) == 2)
+    added, event = alice.ears.all("reaction")[1]
+    assert (added, event.reaction.reaction, event.reaction.uid) == (False, "😀", "bob")
+
+
+async def test_device_that_reacts_does_not_receive_its_own_reaction(stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    sent = await alice.say("bob", "nice")
+    await bob.chat.add_reaction(sent.id, "😀")
     await bob.chat.remove_reaction(sent.id, "😀")
     await alice.ears.until(lambda: len(alice.ears.all("reaction")) == 2)
-    assert not alice.ears.all("reaction")[1][0]
-    assert not bob.ears.all("reaction")[1:]  # alice's only: a device does not receive its own reaction
+    await stage.pass_time(1)
+    assert bob.ears.all("reaction") == []
+
+
+async def test_reaction_that_is_too_long_or_to_an_unknown_message_is_refused(stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    sent = await alice.say("bob", "nice")
     await assert_refused("ERR_MESSAGE_ID_NOT_FOUND", bob.chat.add_reaction(999, "x"))
     await assert_refused("ERR_BAD_REQUEST", bob.chat.add_reaction(sent.id, "x" * 101))
 
@@ -250,43 +277,90 @@ async def test_sender_who_has_left_the_group_does_not_learn_what_all_others_have
     assert not dave.ears.all("read by all")
 
 
-async def test_conversations_are_listed_filtered_and_deleted(stage):
+async def enter_with_two_conversations(stage):
+    """Return alice, bob and carol: bob has written to alice, and carol did so two seconds later."""
     alice, bob, carol = [await stage.enter(uid) for uid in ("alice", "bob", "carol")]
-    phone = await stage.enter("alice")
-    events = phone.chat.events()
     await bob.say("alice", "from bob")
     await stage.pass_time(2)
-    last = await carol.say("alice", "from carol")
+    await carol.say("alice", "from carol")
+    return alice, bob, carol
+
+
+async def listed_uids(builder, chat):
+    """Return the uids of the other users in the first page of a list of conversations, in order."""
+    return [c.conversation_with.uid for c in await builder.build(chat).fetch_next()]
+
+
+async def test_conversations_are_listed_in_pages_from_the_newest(stage):
+    alice, _, _ = await enter_with_two_conversations(stage)
     request = ConversationsRequestBuilder().set_limit(1).build(alice.chat)
     pages = [await request.fetch_next() for _ in range(3)]
     assert [[c.conversation_with.uid for c in page] for page in pages] == [["carol"], ["bob"], []]
     assert (pages[0][0].last_message.text, pages[0][0].unread_message_count) == ("from carol", 1)
-    assert alice.chat.get_conversation_from_message(last).conversation_with.uid == "carol"
+
+
+async def test_conversation_of_a_message_is_derived_from_the_message(stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    received = await bob.say("alice", "from bob")
+    assert alice.chat.get_conversation_from_message(received).conversation_with.uid == "bob"
+    assert bob.chat.get_conversation_from_message(received).conversation_with.uid == "alice"
+
+
+async def test_tag_of_a_conversation_filters_the_list_and_is_shown_on_request(stage):
+    alice, _, _ = await enter_with_two_conversations(stage)
     assert (await alice.chat.tag_conversation("bob", "user", ["vip"])).tags == ["vip"]
-    tagged = ConversationsRequestBuilder().set_tags(["vip"]).build(alice.chat)
-    assert [c.conversation_with.uid for c in await tagged.fetch_next()] == ["bob"]
+    assert await listed_uids(ConversationsRequestBuilder().set_tags(["vip"]), alice.chat) == ["bob"]
     for builder, tags in ((ConversationsRequestBuilder().with_tags(), ["vip"]), (ConversationsRequestBuilder(), [])):
-        found = {c.conversation_with.uid: c.tags for c in await builder.build(alice.chat).fetch_next()}
-        assert found == {"bob": tags, "carol": []}
+        shown = {c.conversation_with.uid: c.tags for c in await builder.build(alice.chat).fetch_next()}
+        assert shown == {"bob": tags, "carol": []}
+
+
+async def test_pinned_conversation_comes_first_until_it_is_unpinned(stage):
+    alice, _, _ = await enter_with_two_conversations(stage)
     assert (await alice.chat.pin_conversation("bob")).pinned_at
-    async for event in events:
-        if isinstance(event, ConversationPinned):
-            assert (event.pinned, event.conversation.conversation_with.uid) == (True, "bob")
-            break
-    listed = await ConversationsRequestBuilder().build(alice.chat).fetch_next()
-    assert [c.conversation_with.uid for c in listed] == ["bob", "carol"]
+    assert await listed_uids(ConversationsRequestBuilder(), alice.chat) == ["bob", "carol"]
     assert not (await alice.chat.unpin_conversation("bob")).pinned_at
-    found = ConversationsRequestBuilder().set_search_keyword("car").build(alice.chat)
-    assert [c.conversation_with.uid for c in await found.fetch_next()] == ["carol"]
+    assert await listed_uids(ConversationsRequestBuilder(), alice.chat) == ["carol", "bob"]
+
+
+async def test_pinned_conversation_is_reported_to_the_other_devices_of_the_user(stage):
+    alice, bob, phone = await stage.enter("alice"), await stage.enter("bob"), await stage.enter("alice")
+    events = phone.chat.events()
+    await bob.say("alice", "from bob")
+    await alice.chat.pin_conversation("bob")
+    event = await anext(e async for e in events if isinstance(e, ConversationPinned))
+    assert (event.pinned, event.conversation.conversation_with.uid) == (True, "bob")
+
+
+async def test_conversations_are_found_by_a_word_and_by_unread_messages(stage):
+    alice, bob, _ = await enter_with_two_conversations(stage)
+    assert await listed_uids(ConversationsRequestBuilder().set_search_keyword("car"), alice.chat) == ["carol"]
+    await alice.ears.until(lambda: len(alice.ears.texts) == 2)
+    await alice.chat.mark_as_read(alice.ears.all("text")[0])
+    await bob.ears.until(lambda: bool(bob.ears.all("read")))
+    unread = ConversationsRequestBuilder().set_unread().set_conversation_type("user")
+    assert await listed_uids(unread, alice.chat) == ["carol"]
+
+
+async def test_conversation_is_deleted_for_the_user_who_deletes_it(stage):
+    alice, bob, _ = await enter_with_two_conversations(stage)
     assert "deleted" in await alice.chat.delete_conversation("bob")
     await assert_refused("ERR_CONVERSATION_NOT_ACCESSIBLE", alice.chat.get_conversation("bob"))
-    await assert_refused("INVALID_CONVERSATION_TYPE", alice.chat.get_conversation("bob", "planet"))
+    assert await listed_uids(ConversationsRequestBuilder(), alice.chat) == ["carol"]
     assert (await bob.chat.get_conversation("alice")).last_message.text == "from bob"
+
+
+async def test_deleted_conversation_returns_with_the_next_message_and_no_earlier_ones(stage):
+    alice, bob, _ = await enter_with_two_conversations(stage)
+    await alice.chat.delete_conversation("bob")
     await bob.say("alice", "again")
-    shown = [m.text async for m in alice.chat.messages(uid="bob")]
-    assert shown == ["again"]
-    unread = ConversationsRequestBuilder().set_unread().set_conversation_type("user").build(alice.chat)
-    assert {c.conversation_with.uid for c in await unread.fetch_next()} == {"bob", "carol"}
+    assert await listed_uids(ConversationsRequestBuilder(), alice.chat) == ["bob", "carol"]
+    assert [m.text async for m in alice.chat.messages(uid="bob")] == ["again"]
+
+
+async def test_conversation_of_an_unknown_type_is_refused(stage):
+    alice = await stage.enter("alice")
+    await assert_refused("INVALID_CONVERSATION_TYPE", alice.chat.get_conversation("bob", "planet"))
 
 
 async def test_conversations_are_filtered_by_participant(stage):
@@ -521,8 +595,8 @@ async def test_message_is_reported_with_one_of_the_listed_reasons(stage):
     await assert_refused("INVALID_REASON_ID", alice.chat.flag_message(sent.id, FlagDetail("because")))
 
 
-async def test_messages_of_every_kind_keep_their_content(stage):
-    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+async def test_custom_message_is_stored_with_its_content(stage):
+    alice = await stage.enter("alice")
     custom = CustomMessage(
         receiver="bob", type="place", custom_data={"lat": 1}, sub_type="s", conversation_text="c",
         send_notification=False,
@@ -531,23 +605,53 @@ async def test_messages_of_every_kind_keep_their_content(stage):
     assert (stored.custom_data, stored.sub_type, stored.conversation_text) == ({"lat": 1}, "s", "c")
     assert (stored.send_notification, stored.update_conversation) == (False, True)
     assert stored.moderation_status == ModerationStatus.UNMODERATED
+
+
+async def send_a_form(writer):
+    """Send an interactive message with one button to bob, and return what was stored."""
     form = InteractiveMessage(
         receiver="bob", interactive_data={"title": "T"}, interaction_goal={"type": "anyAction", "elementIds": ["ok"]}
     )
-    stored = await alice.chat.send_interactive_message(form)
+    return await writer.chat.send_interactive_message(form)
+
+
+async def test_interactive_message_is_received_with_its_content(stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    stored = await send_a_form(alice)
     await bob.ears.until(lambda: bool(bob.ears.all("interactive")))
-    assert bob.ears.all("interactive")[0].interactive_data == {"title": "T"}
+    (received,) = bob.ears.all("interactive")
+    assert (received.id, received.interactive_data) == (stored.id, {"title": "T"})
+    assert received.interaction_goal == {"type": "anyAction", "elementIds": ["ok"]}
+
+
+async def test_interaction_is_kept_for_the_user_who_interacted(stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    stored = await send_a_form(alice)
     await bob.chat.mark_as_interacted(stored.id, ["ok"])
     assert list((await bob.chat.get_message(stored.id)).interactions) == ["ok"]
     assert (await alice.chat.get_message(stored.id)).interactions == {}
+
+
+async def test_transient_message_is_received_with_its_data(stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
     await alice.chat.send_transient_message(TransientMessage("bob", "user", {"cheer": 1}))
     await bob.ears.until(lambda: bool(bob.ears.all("transient")))
-    assert (bob.ears.all("transient")[0].data, bob.ears.all("transient")[0].sender.uid) == ({"cheer": 1}, "alice")
+    (received,) = bob.ears.all("transient")
+    assert (received.data, received.sender.uid) == ({"cheer": 1}, "alice")
+
+
+async def test_media_message_keeps_its_attachment_when_its_caption_is_edited(stage):
+    alice = await stage.enter("alice")
     media = MediaMessage(receiver="bob", type="image", caption="c", attachments=[Attachment("https://x.test/a.png")])
     stored = await alice.chat.send_media_message(media)
     assert (stored.caption, stored.attachment.url) == ("c", "https://x.test/a.png")
     stored.caption = "another"
-    assert (await alice.chat.edit_message(stored)).attachment.url == "https://x.test/a.png"
+    edited = await alice.chat.edit_message(stored)
+    assert (edited.caption, edited.attachment.url) == ("another", "https://x.test/a.png")
+
+
+async def test_media_message_without_a_file_is_refused(stage):
+    alice = await stage.enter("alice")
     await assert_refused("ERR_EMPTY_MESSAGE_FILE", alice.chat.send_media_message(MediaMessage(receiver="bob")))
 
 
@@ -631,34 +735,56 @@ class UploadEars(UploadFileListener):
         self.heard.append(("complete", result))
 
 
-async def test_upload_request_notifies_its_listener(stage, tmp_path):
+def large_upload(name):
+    """Return an upload of 200,000 bytes, whose id is its name."""
+    return UploadAttachment(name, UploadFile(content=bytes(200_000), name=f"{name}.bin"))
+
+
+async def test_upload_listener_receives_the_progress_the_end_and_a_file_that_is_missing(stage, tmp_path):
     alice = await stage.enter("alice")
-    request, ears = alice.chat.create_upload_file_request("bob", "user").set_concurrency(2), UploadEars()
-    good = UploadAttachment("good", UploadFile(content=bytes(200_000), name="a.bin"))
-    lost = UploadAttachment("lost", UploadFile(tmp_path / "not-there"))
-    result = await request.upload_attachments([good, lost], ears)
-    assert ears.all("progress")[-1] == ["good", 200_000, 200_000, 100]
+    request, ears = alice.chat.create_upload_file_request("bob", "user"), UploadEars()
+    missing = UploadAttachment("missing", UploadFile(tmp_path / "not-there"))
+    result = await request.upload_attachments([large_upload("good"), missing], ears)
     assert ears.all("progress")[0] == ["good", 65_536, 200_000, 33]
-    assert ears.all("uploaded") == [["good", "a.bin"]]
-    assert ears.all("rejected") == [["lost", "ERR_INVALID_FILE_OBJECT"]]
+    assert ears.all("progress")[-1] == ["good", 200_000, 200_000, 100]
+    assert ears.all("uploaded") == [["good", "good.bin"]]
+    assert ears.all("rejected") == [["missing", "ERR_INVALID_FILE_OBJECT"]]
     assert ears.all("complete") == [[result]]
-    assert (list(result.successful), list(result.rejected), list(result.failed)) == (["good"], ["lost"], [])
-    ears.heard.clear()
-    pair = [UploadAttachment(n, UploadFile(content=bytes(200_000), name=f"{n}.bin")) for n in ("one", "two")]
-    await request.upload_attachments(pair, ears)
-    names = [name for name, *_ in ears.heard]
-    assert {i for (name, i, *_) in ears.heard[: names.index("uploaded")] if name == "progress"} == {"one", "two"}
+    assert (list(result.successful), list(result.rejected), list(result.failed)) == (["good"], ["missing"], [])
+
+
+@pytest.mark.parametrize(("concurrency", "begun"), [(1, {"one"}), (2, {"one", "two"})])
+async def test_upload_request_uploads_as_many_files_at_once_as_was_set(stage, concurrency, begun):
+    alice = await stage.enter("alice")
+    request, ears = alice.chat.create_upload_file_request("bob", "user").set_concurrency(concurrency), UploadEars()
+    await request.upload_attachments([large_upload("one"), large_upload("two")], ears)
+    first_end = [what for what, *_ in ears.heard].index("uploaded")
+    assert {file_id for what, file_id, *_ in ears.heard[:first_end] if what == "progress"} == begun
+
+
+async def test_upload_that_failed_can_be_repeated_with_the_same_request(stage):
+    alice = await stage.enter("alice")
+    request, ears = alice.chat.create_upload_file_request("bob", "user"), UploadEars()
+    upload = UploadAttachment("again", UploadFile(content=b"more", name="b.bin"))
     stage.network.cut()
-    again = UploadAttachment("again", UploadFile(content=b"more", name="b.bin"))
-    result = await request.upload_attachments([again], ears)
+    result = await request.upload_attachments([upload], ears)
     assert ears.all("failed") == [["again", "NO_INTERNET_CONNECTION"]]
+    assert (list(result.successful), list(result.failed)) == ([], ["again"])
     stage.network.restore()
-    result = await request.upload_attachments([again])
-    assert [a.name for a in request.get_attachments()] == ["a.bin", "one.bin", "two.bin", "b.bin"]
+    result = await request.upload_attachments([upload])
+    assert (list(result.successful), list(result.failed)) == (["again"], [])
+
+
+async def test_upload_request_collects_the_attachments_of_a_message(stage):
+    alice = await stage.enter("alice")
+    request = alice.chat.create_upload_file_request("bob", "user")
+    await request.upload_attachments([large_upload("one"), large_upload("two")])
+    await request.upload_attachments([UploadAttachment("small", UploadFile(content=b"more", name="b.bin"))])
+    assert [a.name for a in request.get_attachments()] == ["one.bin", "two.bin", "b.bin"]
     sent = await alice.chat.send_media_message(
         MediaMessage(receiver="bob", type="file", attachments=request.get_attachments())
     )
-    assert len(sent.attachments) == 4
+    assert [a.url for a in sent.attachments] == [a.url for a in request.get_attachments()]
 
 
 async def test_messages_are_searched_by_their_words(stage):

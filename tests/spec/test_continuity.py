@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from harness import CONNECTED, Stage
+from harness import CONNECTED, Actor, Stage
 from tailwire import (
     Attachment,
     CometChatException,
@@ -39,7 +39,7 @@ async def test_missed_messages_arrive_in_order_before_live_ones(stage: Stage):
 
 
 @spec("K1")
-async def test_connected_event_carries_the_continuity(stage: Stage):
+async def test_connected_event_says_how_many_messages_were_missed_and_comes_before_them(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     stream = bob.chat.events()
     bob.chat.set_app_state("background")
@@ -120,7 +120,7 @@ async def test_another_store_makes_continuity_unknown(stage: Stage):
 
 
 @spec("K1")
-async def test_disabled_catch_up_behaves_like_the_documented_sdks(stage: Stage):
+async def test_missed_messages_are_not_delivered_with_catch_up_disabled(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob", catch_up=False)
     bob.chat.set_app_state("background")
     await alice.say("bob", "only in history")
@@ -164,13 +164,13 @@ async def test_failed_history_reads_are_retried(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     bob.chat.set_app_state("background")
     await alice.say("bob", "missed")
-    honest, failures = bob.chat._parts.incoming._fetch, []
+    real_fetch, failures = bob.chat._parts.incoming._fetch, []
 
     async def failing(query):
         if len(failures) < 3:
             failures.append(query)
             raise CometChatException("ERR_MISSION_FAILED", "as planned")
-        return await honest(query)
+        return await real_fetch(query)
 
     bob.chat._parts.incoming._fetch = failing
     bob.chat.set_app_state("foreground")
@@ -246,25 +246,37 @@ async def test_cancelled_send_does_not_hold_up_the_next(stage: Stage):
     await bob.ears.until(lambda: bob.ears.texts == ["0", "2"])
 
 
-async def test_custom_and_media_messages_arrive_with_their_content(stage: Stage):
+async def test_custom_message_arrives_with_its_content(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     await alice.chat.send_custom_message(CustomMessage(receiver="bob", type="location", custom_data={"lat": 1.5}))
+    await bob.ears.until(lambda: bool(bob.ears.all("custom")))
+    (custom,) = bob.ears.all("custom")
+    assert (custom.type, custom.custom_data, custom.sender.name) == ("location", {"lat": 1.5}, "Alice")
+
+
+async def test_media_message_arrives_with_its_content(stage: Stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
     photo = Attachment("https://example.org/a.png", "a.png", "png", "image/png", 1234)
     sent = await alice.chat.send_media_message(
         MediaMessage(receiver="bob", type="image", attachments=[photo], caption="look", tags=["t"], metadata={"k": 1})
     )
     await bob.ears.until(lambda: bool(bob.ears.all("media")))
-    custom, media = bob.ears.all("custom")[0], bob.ears.all("media")[0]
-    assert (custom.type, custom.custom_data, custom.sender.name) == ("location", {"lat": 1.5}, "Alice")
+    (media,) = bob.ears.all("media")
     assert (media.id, media.attachment, media.caption) == (sent.id, photo, "look")
     assert (media.tags, media.metadata, media.receiver_entity.name) == (["t"], {"k": 1}, "Bob")
 
 
-async def test_history_is_read_by_builder_and_by_iterator(stage: Stage):
+async def enter_with_75_messages(stage: Stage) -> Actor:
+    """Return bob, to whom alice has sent the texts 0 to 74, and carol another message."""
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     for n in range(75):
         await alice.say("bob", str(n))
     await alice.say("carol", "elsewhere")
+    return bob
+
+
+async def test_history_is_read_in_pages_backwards_and_forwards(stage: Stage):
+    bob = await enter_with_75_messages(stage)
     request = MessagesRequestBuilder().set_uid("alice").set_limit(30).build(bob.chat)
     pages = [await request.fetch_previous() for _ in range(4)]
     assert [[m.text for m in p] for p in pages] == [
@@ -275,6 +287,10 @@ async def test_history_is_read_by_builder_and_by_iterator(stage: Stage):
     ]
     forward = MessagesRequestBuilder().set_uid("alice").set_message_id(pages[0][0].id).build(bob.chat)
     assert [m.text for m in await forward.fetch_next()] == [str(n) for n in range(46, 75)]
+
+
+async def test_history_is_iterated_from_the_newest_message(stage: Stage):
+    bob = await enter_with_75_messages(stage)
     assert [m.text async for m in bob.chat.messages(uid="alice", limit=20)] == [str(n) for n in range(74, -1, -1)]
 
 
@@ -326,14 +342,22 @@ async def test_receipt_for_an_own_message_is_not_sent(stage: Stage):
     assert bob.ears.all("read") == laptop.ears.all("read") == []
 
 
-async def test_receipts_are_refused_without_a_socket_and_typing_is_ignored(stage: Stage):
+async def test_receipt_without_a_socket_is_refused(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     await alice.say("bob", "read me")
     await bob.ears.until(lambda: bool(bob.ears.texts))
     await bob.chat.disconnect()
     with pytest.raises(CometChatException, match="NO_WEBSOCKET_CONNECTION"):
         await bob.chat.mark_as_read(bob.ears.all("text")[0])
+
+
+async def test_typing_without_a_socket_is_ignored(stage: Stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    await bob.chat.disconnect()
     await bob.chat.start_typing("alice")
+    await bob.chat.connect()
+    await stage.pass_time(5)
+    assert alice.ears.all("typing") == []
 
 
 async def test_calls_about_groups_that_a_user_may_not_make_are_refused(stage: Stage):
@@ -370,10 +394,7 @@ async def test_messages_of_a_group_reach_its_members_until_they_leave(stage: Sta
     alice, bob, carol = await stage.enter("alice"), await stage.enter("bob"), await stage.enter("carol")
     await alice.chat.create_group(Group("open", "Open"))
     await bob.chat.join_group("open")
-    to_all = await alice.say("open", "to all", "group")
-    with pytest.raises(CometChatException, match="ERR_MESSAGE_ID_NOT_FOUND"):
-        await carol.chat.get_message(to_all.id)
-    assert (await bob.chat.get_message(to_all.id)).text == "to all"
+    await alice.say("open", "to all", "group")
     await bob.ears.until(lambda: bob.ears.texts == ["to all"])
     assert await bob.chat.leave_group("open") == "open left successfully"
     await alice.say("open", "to those who are left", "group")
@@ -383,14 +404,25 @@ async def test_messages_of_a_group_reach_its_members_until_they_leave(stage: Sta
     assert (await alice.chat.get_group("open")).members_count == 1
 
 
+async def test_message_of_a_group_can_be_read_by_its_members_only(stage: Stage):
+    alice, bob, carol = await stage.enter("alice"), await stage.enter("bob"), await stage.enter("carol")
+    await alice.chat.create_group(Group("open", "Open"))
+    await bob.chat.join_group("open")
+    sent = await alice.say("open", "to all", "group")
+    assert (await bob.chat.get_message(sent.id)).text == "to all"
+    with pytest.raises(CometChatException, match="ERR_MESSAGE_ID_NOT_FOUND"):
+        await carol.chat.get_message(sent.id)
+
+
 async def test_message_with_a_given_muid_is_stored_once(stage: Stage):
     alice = await stage.enter("alice")
     first = await alice.say("bob", "hello", muid="mine-1")
     second = await alice.say("bob", "hello", muid="mine-1")
     assert first.id == second.id
+    assert [m.id async for m in alice.chat.messages(uid="bob")] == [first.id]
 
 
-async def test_invalid_messages_are_not_sent(stage: Stage):
+async def test_invalid_messages_are_refused(stage: Stage):
     alice = await stage.enter("alice")
     with pytest.raises(CometChatException, match="ERR_INVALID_ARGUMENT"):
         await alice.chat.send_message("text")
@@ -401,7 +433,7 @@ async def test_invalid_messages_are_not_sent(stage: Stage):
 
 
 @spec("K2")
-async def test_missed_receipts_are_fetched_by_update_time(stage: Stage):
+async def test_missed_receipts_are_delivered_once(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     sent = [await alice.say("bob", str(n)) for n in range(5)]
     await bob.ears.until(lambda: len(bob.ears.texts) == 5)
@@ -425,7 +457,7 @@ async def test_missed_receipts_are_fetched_by_update_time(stage: Stage):
 
 
 @spec("K2")
-async def test_read_by_all_is_received_after_reconnecting(stage: Stage):
+async def test_missed_receipts_of_all_members_are_delivered_after_a_reconnect(stage: Stage):
     alice, bob, carol = [await stage.enter(uid) for uid in ("alice", "bob", "carol")]
     await alice.chat.create_group(Group("team", "Team"))
     await bob.chat.join_group("team")
@@ -448,7 +480,7 @@ async def test_read_by_all_is_received_after_reconnecting(stage: Stage):
 
 
 @spec("K2")
-async def test_receipts_are_caught_up_after_a_restart_and_without_a_socket(stage: Stage):
+async def test_receipt_missed_before_a_send_and_a_restart_is_delivered(stage: Stage):
     store = MemorySessionStore()
     alice, bob = await stage.enter("alice", store=store), await stage.enter("bob")
     sent = await alice.say("bob", "before")

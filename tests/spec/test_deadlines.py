@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness import Stage
+from harness import Actor, Stage
 from rest import Rest
 from tailwire import CometChatException, MemorySessionStore, TextMessage, UploadFile
 from tailwire.sdk.calls import uploads
@@ -37,7 +37,7 @@ async def refused_after(stage: Stage, call) -> float:
     return stage.now - began
 
 
-class Slow(asyncio.Protocol):
+class SlowServer(asyncio.Protocol):
     """Answers one request per connection: after a while, and in several pieces if asked to."""
 
     def __init__(self, answer: object, after: float = 0.0, pieces: int = 1, between: float = 0.0) -> None:
@@ -92,14 +92,14 @@ async def break_the_store(stage: Stage) -> None:
     stage.server.parts.store.database.writer._commit = full
 
 
-async def test_store_in_trouble_makes_sends_fail_at_once(stage: Stage):
+async def test_sends_fail_within_seconds_while_the_store_cannot_write(stage: Stage):
     alice = await stage.enter("alice", auto=False)
     await break_the_store(stage)
     assert await refused_after(stage, alice.say("bob", "the first tries again")) < 4
     assert await refused_after(stage, alice.say("bob", "the next does not")) < 0.5
 
 
-async def test_sends_of_one_conversation_end_together_while_the_store_is_in_trouble(stage: Stage):
+async def test_waiting_sends_of_a_conversation_fail_within_15_s_while_the_store_cannot_write(stage: Stage):
     alice = await stage.enter("alice", auto=False)
     await break_the_store(stage)
     sends = [refused_after(stage, alice.say("bob", str(n))) for n in range(40)]
@@ -132,7 +132,7 @@ async def test_slow_responses_do_not_time_out(stage: Stage):
     """The line carries 10 bytes a second, so the response takes 4 minutes."""
     alice = await stage.enter("alice", auto=False)
     alice.chat._parts.http.use_new_connections()
-    stage.network.listen(PORT, lambda: Slow({"uid": "x" * 2300}, pieces=24, between=10))
+    stage.network.listen(PORT, lambda: SlowServer({"uid": "x" * 2300}, pieces=24, between=10))
     began = stage.now
     assert len((await alice.chat._parts.requests.ask("GET", "/me"))["uid"]) == 2300
     assert stage.now - began > 200
@@ -143,7 +143,7 @@ async def test_slow_connection_setup_extends_the_deadline(stage: Stage):
     alice = await stage.enter("alice", auto=False)
     stage.network.accept_delay = 8
     alice.chat._parts.http.use_new_connections()
-    stage.network.listen(PORT, lambda: Slow([], after=10))
+    stage.network.listen(PORT, lambda: SlowServer([], after=10))
     assert await alice.chat._parts.requests.ask("GET", "/messages") == []
 
 
@@ -152,27 +152,35 @@ async def test_slow_sends_do_not_time_out_the_waiting_ones(stage: Stage):
     sent = await alice.say("bob", "first")
     stored = await alice.chat._parts.requests.ask("GET", f"/messages/{sent.id}")
     alice.chat._parts.http.use_new_connections()
-    stage.network.listen(PORT, lambda: Slow(stored, after=12))
+    stage.network.listen(PORT, lambda: SlowServer(stored, after=12))
     began = stage.now
-    same = [TextMessage(receiver="bob", text="first", muid=stored["muid"]) for _ in range(4)]
-    await asyncio.gather(*(alice.chat.send_message(message) for message in same))
+    messages = [TextMessage(receiver="bob", text="first", muid=stored["muid"]) for _ in range(4)]
+    await asyncio.gather(*(alice.chat.send_message(message) for message in messages))
     assert stage.now - began > 45
+
+
+async def keep_other_traffic_moving(actor: Actor) -> None:
+    while True:
+        actor.chat._parts.http.traffic.record_movement()
+        await asyncio.sleep(5)
 
 
 async def test_call_waits_a_minute_while_only_other_traffic_moves(stage: Stage):
     alice = await stage.enter("alice", auto=False)
     alice.chat._parts.http.use_new_connections()
-    stage.network.listen(PORT, lambda: Slow([], after=100))
-
-    async def others():
-        while True:
-            alice.chat._parts.http.traffic.record_movement()
-            await asyncio.sleep(5)
-
-    moving = asyncio.create_task(others())
+    stage.network.listen(PORT, lambda: SlowServer([], after=100))
+    traffic = asyncio.create_task(keep_other_traffic_moving(alice))
     assert await fails_after(stage, alice.chat._parts.requests.ask("GET", "/messages")) == pytest.approx(60, abs=1)
-    moving.cancel()
-    # A line that was alive when the call began does not extend the deadline when it dies.
+    traffic.cancel()
+
+
+async def test_traffic_that_ended_before_a_call_does_not_extend_its_deadline(stage: Stage):
+    alice = await stage.enter("alice", auto=False)
+    alice.chat._parts.http.use_new_connections()
+    stage.network.listen(PORT, lambda: SlowServer([], after=100))
+    traffic = asyncio.create_task(keep_other_traffic_moving(alice))
+    await stage.pass_time(60)
+    traffic.cancel()
     assert await fails_after(stage, alice.chat._parts.requests.ask("GET", "/messages")) == pytest.approx(15, abs=0.1)
 
 

@@ -26,10 +26,10 @@ SCOPES = ("participant", "moderator", "admin")
 MEMBERS = ("owner", "admin", "moderator", "participant", "author")
 TARGETS = {"participant": "other-participant", "moderator": "other-moderator", "admin": "other-admin", "owner": "owner"}
 """On whom a caller acts, by their scope in the group."""
-GONE = ("kicked", "author_kicked")
+KICKED = ("kicked", "author_kicked")
 BANNED = ("banned", "author_banned")
 USERS = (
-    *MEMBERS, *GONE, *BANNED, "outsider", "hidden", "banned-before", "new", *[f"other-{scope}" for scope in SCOPES]
+    *MEMBERS, *KICKED, *BANNED, "outsider", "hidden", "banned-before", "new", *[f"other-{scope}" for scope in SCOPES]
 )  # fmt: skip
 CHANGES_NOTHING = ("see", "read", "list", "mark read", "save", "flag", "follow")
 """Operations, by their first words, that leave the group and its messages as they are for others."""
@@ -91,7 +91,7 @@ async def _make_group(rest: Rest, guid: str, kind: str) -> str:
     members = {
         "admins": ["admin", "other-admin"],
         "moderators": ["moderator", "other-moderator"],
-        "participants": ["participant", "other-participant", "author", *GONE, "author_banned"],
+        "participants": ["participant", "other-participant", "author", *KICKED, "author_banned"],
         "usersToBan": ["banned", "banned-before"],
     }
     body = {"guid": guid, "name": "G", "type": kind, "owner": "owner", "members": members}
@@ -104,8 +104,8 @@ async def _say(rest: Rest, author: str, receiver: str, kind: str) -> str:
     return (await rest("POST", "/messages", as_=author, json=body))["id"]
 
 
-async def _put_out(rest: Rest, guid: str) -> None:
-    for uid in GONE:
+async def _kick_and_ban(rest: Rest, guid: str) -> None:
+    for uid in KICKED:
         await rest("DELETE", f"/groups/{guid}/members/{uid}")
     await rest("POST", f"/groups/{guid}/bannedusers/author_banned")
 
@@ -127,7 +127,7 @@ class Groups:
             self._count += 1
             guid = await _make_group(self._rest, f"g-{self._count}", kind)
             number = await _say(self._rest, author, guid, "group")
-            await _put_out(self._rest, guid)
+            await _kick_and_ban(self._rest, guid)
             self._unchanged[kind, author] = guid, number, await _seen(self._rest, guid)
         return self._unchanged[kind, author][:2]
 
@@ -262,7 +262,7 @@ async def test_operations_on_messages_of_two_users_need_the_documented_rights(st
             assert (_shown(await rest("GET", f"/messages/{number}")) != before) is changes, (what, who)
 
 
-async def test_nobody_is_added_to_a_group_by_a_user_with_a_block_between_them(stage: Stage):
+async def test_user_cannot_add_someone_whom_they_block_or_who_blocks_them(stage: Stage):
     async with Rest(stage) as rest:
         await rest.user("ann", "ben")
         await rest("POST", "/groups", as_="ann", json={"guid": "g", "name": "G", "type": "public"})

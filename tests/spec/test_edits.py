@@ -10,7 +10,7 @@ from tailwire import MemorySessionStore, TextMessage
 
 
 @pytest.mark.spec("K1", "K2")
-async def test_streamed_reply_does_not_evict_other_edits(stage: Stage):
+async def test_many_edits_of_a_message_take_one_place_in_catch_up_and_history(stage: Stage):
     store = MemorySessionStore()
     bob = await stage.enter("bob", store=store, limit=5)
     alice = await stage.enter("alice", auto=False)
@@ -60,6 +60,13 @@ async def test_connected_clients_receive_each_edit(stage: Stage):
         await alice.chat.edit_message(TextMessage(receiver="bob", id=message.id, text=str(n)))
     await bob.ears.until(lambda: len(bob.ears.all("edited")) == 20)
     assert [m.text for m in bob.ears.all("edited")] == [str(n) for n in range(20)]
+
+
+@pytest.mark.spec("K2")
+async def test_history_contains_no_edits_of_a_deleted_message(stage: Stage):
+    alice, bob = await stage.enter("alice", auto=False), await stage.enter("bob")
+    message = await alice.say("bob", "…")
+    await alice.chat.edit_message(TextMessage(receiver="bob", id=message.id, text="edited"))
     await alice.chat.delete_message(message.id)
     await bob.ears.until(lambda: len(bob.ears.all("deleted")) == 1)
     kinds = [m.raw["data"]["action"] async for m in bob.chat.messages(uid="alice") if m.category == "action"]
@@ -73,7 +80,7 @@ async def count_stored(stage: Stage, word: bytes) -> int:
 
 
 @pytest.mark.parametrize("how", ["deleted", "removed for good", "their user removed"])
-async def test_earlier_texts_of_an_edited_message_are_removed_with_it(stage: Stage, how: str):
+async def test_action_message_of_an_edit_is_removed_with_the_message(stage: Stage, how: str):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     async with Rest(stage) as rest:
         await rest("POST", "/groups", as_="bob", json={"guid": "g", "name": "G", "type": "public"})

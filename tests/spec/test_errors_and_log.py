@@ -25,22 +25,27 @@ async def error_at(host: str) -> CometChatException:
 
 
 async def test_network_errors_say_what_is_wrong_and_what_to_do():
-    async def http(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def answer_without_tls(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
         writer.close()
 
-    server = await asyncio.start_server(http, "127.0.0.1", 0)
+    server = await asyncio.start_server(answer_without_tls, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    plain = await error_at(f"127.0.0.1:{port}")  # without a scheme: https
+    of_tls = await error_at(f"127.0.0.1:{port}")  # without a scheme: https
     server.close()
     await server.wait_closed()
-    nobody = await error_at(f"http://127.0.0.1:{port}")
-    unknown = await error_at("http://nowhere.invalid")
+    of_a_closed_port = await error_at(f"http://127.0.0.1:{port}")
+    of_an_unknown_name = await error_at("http://nowhere.invalid")
     for error, cause, words, advice in (
-        (plain, Cause.TLS_FAILED, "The TLS handshake with the server failed", "write http:// before the host"),
-        (nobody, Cause.CONNECTION_REFUSED, "Nothing listens at the server's address.", "tailwire serve"),
-        (unknown, Cause.NAME_LOOKUP_FAILED, "The server's name was not found.", "Check how the host is written"),
+        (of_tls, Cause.TLS_FAILED, "The TLS handshake with the server failed", "write http:// before the host"),
+        (of_a_closed_port, Cause.CONNECTION_REFUSED, "Nothing listens at the server's address.", "tailwire serve"),
+        (
+            of_an_unknown_name,
+            Cause.NAME_LOOKUP_FAILED,
+            "The server's name was not found.",
+            "Check how the host is written",
+        ),
     ):
         assert (error.code, error.cause) == ("NO_INTERNET_CONNECTION", cause), error
         assert words in error.message
@@ -48,7 +53,7 @@ async def test_network_errors_say_what_is_wrong_and_what_to_do():
         printed = "".join(traceback.format_exception(error))
         assert "httpx" not in printed
         assert printed.count("\n") < 45, printed
-    assert f"127.0.0.1:{port}" in nobody.details
+    assert f"127.0.0.1:{port}" in of_a_closed_port.details
 
 
 def test_advice_names_the_setting_for_a_certificate():
@@ -67,7 +72,9 @@ def test_advice_names_the_setting_for_a_certificate():
         ("delete", "nothing listens"),
     ],
 )
-async def test_call_that_is_safe_to_repeat_outlasts_a_short_outage(stage: Stage, call: str, outage: str):
+async def test_call_that_is_safe_to_repeat_or_was_not_sent_outlasts_a_short_outage(
+    stage: Stage, call: str, outage: str
+):
     alice = await stage.enter("alice")
     sent = await alice.say("bob", "hello")
     if outage == "nothing listens":
@@ -75,7 +82,7 @@ async def test_call_that_is_safe_to_repeat_outlasts_a_short_outage(stage: Stage,
     else:
         stage.network.drop()
         stage.network.refusing = True
-    doing = asyncio.create_task(one_call(alice, call, sent))
+    doing = asyncio.create_task(succeeds(alice, call, sent))
     await stage.pass_time(0.2)
     assert not doing.done()
     if outage == "nothing listens":
@@ -85,7 +92,8 @@ async def test_call_that_is_safe_to_repeat_outlasts_a_short_outage(stage: Stage,
     assert await doing
 
 
-async def one_call(actor: Actor, call: str, sent):
+async def succeeds(actor: Actor, call: str, sent) -> object:
+    """Make a call, and return a true value if its result is the right one."""
     chat = actor.chat
     sent.text = "changed"
     if call == "edit":
@@ -123,7 +131,12 @@ def test_only_repeatable_calls_are_retried_after_a_lost_response(request_line: s
     assert is_safe(*request_line.split(" ")) is safe
 
 
-async def test_log_covers_the_client_lifecycle_without_secrets(stage: Stage, caplog):
+async def logged_lines(stage: Stage, caplog, secrets: set[str]) -> dict[int, list[str]]:
+    """Let a client log in, receive, lose its connection, catch up and log out. Return what it logs, by level.
+
+    Args:
+        secrets: receives what must not be in the log.
+    """
     caplog.set_level(logging.DEBUG, "tailwire")
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     await alice.say("bob", "the text of a message")
@@ -132,14 +145,27 @@ async def test_log_covers_the_client_lifecycle_without_secrets(stage: Stage, cap
     await stage.pass_time(1)
     await bob.connected()
     await alice.connected()
-    token = bob.chat._sessions.current.auth_token
+    secrets |= {bob.chat._sessions.current.auth_token, stage.server.auth_key, "the text of a message"}
     await bob.chat.logout()
-    client = [r for r in caplog.records if r.name == "tailwire"]
-    logged = [r.getMessage() for r in client if r.levelno == logging.INFO]
+    lines: dict[int, list[str]] = {logging.INFO: [], logging.DEBUG: []}
+    for record in caplog.records:
+        if record.name == "tailwire":
+            lines[record.levelno].append(record.getMessage())
+    return lines
+
+
+async def test_log_tells_of_login_connection_loss_catch_up_and_logout(stage: Stage, caplog):
+    logged = (await logged_lines(stage, caplog, set()))[logging.INFO]
     for words in ("logged in as bob", "connected: for 0 s", "(the connection was reset)", "caught up (exact)"):
         assert any(words in line for line in logged), (words, logged)
     assert "logged out" in logged
-    everything = "\n".join(r.getMessage() for r in client)
-    assert "PUT" in everything or "POST /messages" in everything
-    for secret in (token, stage.server.auth_key, "the text of a message"):
+
+
+async def test_log_of_requests_contains_no_keys_tokens_or_texts(stage: Stage, caplog):
+    secrets: set[str] = set()
+    lines = await logged_lines(stage, caplog, secrets)
+    everything = "\n".join(lines[logging.INFO] + lines[logging.DEBUG])
+    assert "POST /messages" in everything
+    assert len(secrets) == 3
+    for secret in secrets:
         assert secret not in everything

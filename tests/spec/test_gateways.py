@@ -14,7 +14,8 @@ IN_DOUBT = ("NO_INTERNET_CONNECTION", "ERR_UNAVAILABLE", "ERR_MISSION_FAILED")
 """The codes after which a message may be stored (docs/reliability.md)."""
 
 
-async def stored_texts(stage: Stage) -> list[tuple[str, str]]:
+async def stored_messages(stage: Stage) -> list[tuple[str, str]]:
+    """Return the muid and the sender of each stored message."""
     rows = await stage.server.parts.store.database.rows("SELECT muid, sender FROM messages WHERE category = 'message'")
     return [tuple(row) for row in rows]
 
@@ -29,11 +30,11 @@ async def test_send_with_an_unknown_outcome_is_stored_once(stage: Stage, kind: s
     with pytest.raises(CometChatException) as caught:
         await alice.chat.send_message(message)
     assert caught.value.code in IN_DOUBT
-    assert await stored_texts(stage) == [("m1", "alice")]  # the server stored it, whatever the client received
+    assert await stored_messages(stage) == [("m1", "alice")]  # the server stored it, whatever the client received
     stage.network.middleboxes.clear()
     stage.network.drop()
     again = await alice.chat.send_message(message)
-    assert (again.muid, await stored_texts(stage)) == ("m1", [("m1", "alice")])
+    assert (again.muid, await stored_messages(stage)) == ("m1", [("m1", "alice")])
 
 
 @pytest.mark.spec("K5")
@@ -49,7 +50,7 @@ async def test_queued_message_is_sent_once_after_a_gateway_error(stage: Stage, k
     stage.network.drop()
     await asyncio.wait_for(entry.result(), 90)
     await bob.ears.until(lambda: bob.ears.texts == ["hello"])
-    assert await stored_texts(stage) == [("m1", "alice")]
+    assert await stored_messages(stage) == [("m1", "alice")]
 
 
 @pytest.mark.spec("K3")

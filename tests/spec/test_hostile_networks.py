@@ -142,7 +142,7 @@ async def test_cancelled_waiting_send_keeps_the_order_of_the_others(stage: Stage
 
 
 @spec("K5")
-async def test_outbox_entry_of_a_previous_user_is_closed(stage: Stage, tmp_path):
+async def test_outbox_entry_of_a_previous_user_is_closed_and_sent_when_they_log_in_again(stage: Stage, tmp_path):
     alice, carol = await stage.enter("alice", outbox=True, auto=False), await stage.enter("carol")
     stage.network.middleboxes[""] = lambda behind: lambda: Answering(BUSY)
     alice.chat._parts.http.use_new_connections()
@@ -163,14 +163,14 @@ async def test_mismatched_history_page_is_requested_again(stage: Stage, monkeypa
     bob.chat.set_app_state("background")
     for n in range(60):
         await alice.say("bob", str(n))
-    honest, count = bob.chat._parts.incoming._fetch, 0
+    real_fetch, count = bob.chat._parts.incoming._fetch, 0
     after = bob.chat._parts.incoming.machine.position.last_id
-    first = await honest({"per_page": 20, "affix": "append", "id": after})
+    first = await real_fetch({"per_page": 20, "affix": "append", "id": after})
 
     async def fetch(query):
         nonlocal count
         count += 1
-        return first if count == 2 else await honest(query)  # a middlebox repeats the first page
+        return first if count == 2 else await real_fetch(query)  # a middlebox repeats the first page
 
     monkeypatch.setattr(bob.chat._parts.incoming, "_fetch", fetch)
     bob.chat.set_app_state("foreground")
@@ -213,7 +213,7 @@ async def test_trickling_response_is_limited_in_time(stage: Stage):
     stage.network.middleboxes.clear()
 
 
-async def test_error_of_another_service_is_not_taken_for_the_servers(stage: Stage):
+async def test_error_of_another_service_does_not_fail_a_queued_message(stage: Stage):
     alice, bob = await stage.enter("alice", outbox=True, auto=False), await stage.enter("bob")
     body = b'{"error":{"code":"Forbidden","message":"no"}}'
     foreign = (
@@ -228,7 +228,7 @@ async def test_error_of_another_service_is_not_taken_for_the_servers(stage: Stag
     await bob.ears.until(lambda: bob.ears.texts == ["waits"], timeout=120)
 
 
-async def test_clients_that_do_not_read_responses_are_disconnected(stage: Stage):
+async def test_client_that_does_not_read_responses_is_disconnected(stage: Stage):
     async with connect("ws://server:8480/", ping_interval=None, compression=None) as flood:
         flood.transport.pause_reading()
         stage.network.set_line("", 1e9, 1.0, 5.0)  # the client receives nothing from now on

@@ -32,11 +32,12 @@ def idp() -> IdentityProvider:
 
 
 @pytest.fixture(autouse=True)
-def configured(stage: Stage, tmp_path) -> None:
-    use(stage, tmp_path)
+def accepts_jwts(stage: Stage, tmp_path) -> None:
+    configure(stage, tmp_path)
 
 
-def use(stage: Stage, folder, **more) -> None:
+def configure(stage: Stage, folder, **more) -> None:
+    """Let the server of the stage accept the JWTs of the identity provider, with further settings."""
     jwt_settings = {"auth_jwt_keys": URL, "auth_jwt_issuer": ISSUER, "auth_jwt_audience": AUDIENCE}
     stage.server = VirtualServer(folder, Settings(data=str(folder), **{**UNLIMITED, **jwt_settings, **more}))
 
@@ -45,29 +46,30 @@ async def restart(stage: Stage, folder, **more) -> None:
     """Start again with further settings, in a new folder."""
     await stage.server.stop()
     folder.mkdir()
-    use(stage, folder, **more)
+    configure(stage, folder, **more)
     await stage.server.start()
     await stage.server.add_users(*stage.uids)
 
 
-async def me(rest: Rest, token: str) -> str:
+async def uid_or_code(rest: Rest, token: str) -> str:
     """Return the uid of a token, or the code with which it is refused."""
     answer = await rest.answer("PUT", "/me", json={}, headers={"authtoken": token, "apikey": "", "resource": "test"})
     data = answer.json()
     return data["data"]["uid"] if answer.status_code == 200 else data["error"]["code"]
 
 
-def reasons(stage: Stage) -> Counter[str]:
+def refusals(stage: Stage) -> Counter[str]:
+    """Return how many tokens were refused, by reason."""
     return stage.server.parts.metrics.failed_authentications
 
 
 async def test_client_logs_in_with_a_jwt_and_renews_it_on_the_open_socket(stage: Stage, idp: IdentityProvider):
     idp.listen()
-    settings = []
+    renewed = []
 
     async def provider() -> str:
-        settings.append(idp.sign("alice", 600))
-        return settings[-1]
+        renewed.append(idp.sign("alice", 600))
+        return renewed[-1]
 
     store = MemorySessionStore()
     alice = stage.actor(provider=provider, store=store)
@@ -82,12 +84,12 @@ async def test_client_logs_in_with_a_jwt_and_renews_it_on_the_open_socket(stage:
         await stage.pass_time(301)
     await alice.ears.until(lambda: alice.ears.texts == sent)
     assert alice.ears.statuses.count(CONNECTED) == 1
-    assert len(settings) >= 3
-    assert store.load(stage.server.app_id)["auth_token"] == settings[-1]
+    assert len(renewed) >= 3
+    assert store.load(stage.server.app_id)["auth_token"] == renewed[-1]
     assert len(idp.fetch_times) <= 4  # the keys are kept
 
 
-async def test_without_renewal_the_socket_is_closed_when_the_jwt_expires(stage: Stage, idp: IdentityProvider):
+async def test_socket_is_closed_when_its_jwt_expires_without_a_renewal(stage: Stage, idp: IdentityProvider):
     idp.listen()
     alice = stage.actor()
     await alice.chat.init()
@@ -102,15 +104,17 @@ async def test_without_renewal_the_socket_is_closed_when_the_jwt_expires(stage: 
     assert stage.server.parts.metrics.closes["token expired"] == 1
     with pytest.raises(CometChatException, match="ERR_AUTH_TOKEN_EXPIRED"):
         await alice.say("bob", "x")
-    await bob_signs_in_again(stage, idp)
-    async with Rest(stage) as rest:  # even when its row was removed
-        assert await me(rest, idp.sign("alice")) == "alice"
-        assert await me(rest, token) == "ERR_AUTH_TOKEN_EXPIRED"
 
 
-async def bob_signs_in_again(stage: Stage, idp: IdentityProvider) -> None:
+async def test_expired_jwt_is_refused_after_its_row_was_removed(stage: Stage, idp: IdentityProvider):
+    """A new token of a user removes the rows of their expired ones."""
+    idp.listen()
     async with Rest(stage) as rest:
-        assert await me(rest, idp.sign("bob")) == "bob"
+        token = idp.sign("alice", 300)
+        assert await uid_or_code(rest, token) == "alice"
+        await stage.pass_time(305)
+        assert await uid_or_code(rest, idp.sign("alice")) == "alice"
+        assert await uid_or_code(rest, token) == "ERR_AUTH_TOKEN_EXPIRED"
 
 
 @pytest.mark.parametrize(("key", "kid", "algorithm"), [(RSA, "rsa-1", "RS256"), (EC, "ec-1", "ES256")])
@@ -118,7 +122,7 @@ async def test_each_configured_algorithm_is_accepted(stage: Stage, idp: Identity
     idp.listen()
     idp.key, idp.kid, idp.algorithm = key, kid, algorithm
     async with Rest(stage) as rest:
-        assert await me(rest, idp.sign("alice")) == "alice"
+        assert await uid_or_code(rest, idp.sign("alice")) == "alice"
 
 
 def forged(idp: IdentityProvider, header: dict, key: bytes = b"") -> str:
@@ -174,12 +178,12 @@ async def test_forged_and_foreign_jwts_are_refused(stage: Stage, idp: IdentityPr
     }
     async with Rest(stage) as rest:
         for token, reason in refused.items():
-            before = reasons(stage)[reason]
-            assert await me(rest, token) == "AUTH_ERR_AUTH_TOKEN_NOT_FOUND", (reason, token)
-            assert reasons(stage)[reason] == before + 1, (reason, reasons(stage))
-        assert reasons(stage).total() == len(refused)
-        assert await me(rest, idp.sign("alice", -1)) == "ERR_AUTH_TOKEN_EXPIRED"
-        assert await me(rest, good) == "alice"
+            before = refusals(stage)[reason]
+            assert await uid_or_code(rest, token) == "AUTH_ERR_AUTH_TOKEN_NOT_FOUND", (reason, token)
+            assert refusals(stage)[reason] == before + 1, (reason, refusals(stage))
+        assert refusals(stage).total() == len(refused)
+        assert await uid_or_code(rest, idp.sign("alice", -1)) == "ERR_AUTH_TOKEN_EXPIRED"
+        assert await uid_or_code(rest, good) == "alice"
 
 
 @pytest.mark.parametrize("exp", ["1e400", "NaN", '"4000000000"', "true", "[1]", "-1e308"])
@@ -188,7 +192,7 @@ async def test_invalid_expiry_times_are_refused(stage: Stage, idp: IdentityProvi
     payload = json.dumps(idp.claims("alice", exp=0)).replace('"exp": 0', f'"exp": {exp}').encode()
     token = jwt.PyJWS().encode(payload, EC, "ES256", headers={"kid": "ec-1"})
     async with Rest(stage) as rest:
-        assert await me(rest, token) in ("AUTH_ERR_AUTH_TOKEN_NOT_FOUND", "ERR_AUTH_TOKEN_EXPIRED")
+        assert await uid_or_code(rest, token) in ("AUTH_ERR_AUTH_TOKEN_NOT_FOUND", "ERR_AUTH_TOKEN_EXPIRED")
 
 
 @pytest.mark.parametrize("part", [b'{"a":' * 4000, b"[" * 5000, b"\xff\xfe", b'"x"', b"7" * 5000])
@@ -198,52 +202,54 @@ async def test_broken_json_is_refused_without_an_error_in_the_log(stage: Stage, 
     signed = jwt.PyJWS().encode(part, EC, "ES256", headers={"kid": "ec-1"})
     async with Rest(stage) as rest:
         for token in (f"{head}.e30.AAAA", signed[:8192]):
-            assert await me(rest, token) == "AUTH_ERR_AUTH_TOKEN_NOT_FOUND"
+            assert await uid_or_code(rest, token) == "AUTH_ERR_AUTH_TOKEN_NOT_FOUND"
     assert not [r for r in caplog.records if r.levelno >= logging.ERROR]
 
 
-async def test_expiry_far_in_the_future_is_stored(stage: Stage, idp: IdentityProvider):
+async def test_expiry_far_in_the_future_is_accepted(stage: Stage, idp: IdentityProvider):
     idp.listen()
     async with Rest(stage) as rest:
-        assert await me(rest, idp.sign("alice", exp=10**300)) == "alice"
+        assert await uid_or_code(rest, idp.sign("alice", exp=10**300)) == "alice"
 
 
 async def test_clock_of_the_identity_provider_may_be_a_little_ahead(stage: Stage, idp: IdentityProvider):
     idp.listen()
     now = idp.claims("x", 0)["exp"]
     async with Rest(stage) as rest:
-        assert await me(rest, idp.sign("alice", iat=now + 25, nbf=now + 25)) == "alice"
-        assert await me(rest, idp.sign("alice", iat=now + 35)) == "AUTH_ERR_AUTH_TOKEN_NOT_FOUND"
+        assert await uid_or_code(rest, idp.sign("alice", iat=now + 25, nbf=now + 25)) == "alice"
+        assert await uid_or_code(rest, idp.sign("alice", iat=now + 35)) == "AUTH_ERR_AUTH_TOKEN_NOT_FOUND"
 
 
 async def test_rotated_key_is_found_and_the_old_one_ends(stage: Stage, idp: IdentityProvider):
     idp.listen()
     async with Rest(stage) as rest:
-        assert await me(rest, idp.sign("alice")) == "alice"
+        assert await uid_or_code(rest, idp.sign("alice")) == "alice"
         old = idp.sign("bob")
         await stage.pass_time(61)
         idp.keys = [jwk(OTHER_EC, "ec-2")]
         idp.key, idp.kid = OTHER_EC, "ec-2"
-        assert await me(rest, idp.sign("alice")) == "alice"  # the unknown key is looked up at once
+        assert await uid_or_code(rest, idp.sign("alice")) == "alice"  # the unknown key is looked up at once
         assert len(idp.fetch_times) == 2
-        assert await me(rest, old) == "AUTH_ERR_AUTH_TOKEN_NOT_FOUND"
+        assert await uid_or_code(rest, old) == "AUTH_ERR_AUTH_TOKEN_NOT_FOUND"
 
 
 async def test_withdrawn_key_ends_without_a_jwt_of_a_new_one(stage: Stage, idp: IdentityProvider):
     idp.listen()
     async with Rest(stage) as rest:
-        assert await me(rest, idp.sign("alice")) == "alice"
+        assert await uid_or_code(rest, idp.sign("alice")) == "alice"
         idp.keys = [jwk(RSA, "rsa-1")]
         await stage.pass_time(601)
-        assert await me(rest, idp.sign("bob")) == "AUTH_ERR_AUTH_TOKEN_NOT_FOUND"
+        assert await uid_or_code(rest, idp.sign("bob")) == "AUTH_ERR_AUTH_TOKEN_NOT_FOUND"
 
 
 async def test_unknown_keys_cause_one_fetch_a_minute(stage: Stage, idp: IdentityProvider):
     idp.listen()
     async with Rest(stage) as rest:
-        await me(rest, idp.sign("alice"))
+        await uid_or_code(rest, idp.sign("alice"))
         for n in range(100):
-            assert await me(rest, idp.sign("alice", headers={"kid": f"k{n}"})) == "AUTH_ERR_AUTH_TOKEN_NOT_FOUND"
+            assert (
+                await uid_or_code(rest, idp.sign("alice", headers={"kid": f"k{n}"})) == "AUTH_ERR_AUTH_TOKEN_NOT_FOUND"
+            )
             await stage.pass_time(3)
         assert 5 <= len(idp.fetch_times) <= 7
         assert all(b - a >= 60 for a, b in zip(idp.fetch_times, idp.fetch_times[1:], strict=False))
@@ -254,12 +260,14 @@ async def test_keys_are_used_for_a_bounded_time_while_they_cannot_be_fetched(
 ):
     idp.listen()
     async with Rest(stage) as rest:
-        assert await me(rest, idp.sign("alice")) == "alice"
+        assert await uid_or_code(rest, idp.sign("alice")) == "alice"
         idp.stop()
         for _ in range(22):
             await stage.pass_time(3600)
-            assert await me(rest, idp.sign("alice")) == "alice"
-        assert await me(rest, idp.sign("alice", headers={"kid": "new"})) == "ERR_UNAVAILABLE"  # it may be a new key
+            assert await uid_or_code(rest, idp.sign("alice")) == "alice"
+        assert (
+            await uid_or_code(rest, idp.sign("alice", headers={"kid": "new"})) == "ERR_UNAVAILABLE"
+        )  # it may be a new key
         await stage.pass_time(2 * 3600)
         answer = await rest.answer("GET", "/me", headers={"authtoken": idp.sign("bob"), "apikey": "", "resource": "r"})
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "ERR_UNAVAILABLE")
@@ -267,7 +275,7 @@ async def test_keys_are_used_for_a_bounded_time_while_they_cannot_be_fetched(
         assert len([r for r in caplog.records if "auth_jwt_keys" in r.message and r.levelno == logging.ERROR]) == 1
         idp.listen()
         await stage.pass_time(11)
-        assert await me(rest, idp.sign("bob")) == "bob"
+        assert await uid_or_code(rest, idp.sign("bob")) == "bob"
 
 
 async def test_client_keeps_its_session_and_waits_while_the_keys_cannot_be_fetched(stage: Stage, idp: IdentityProvider):
@@ -312,9 +320,9 @@ async def test_bad_responses_with_keys_are_refused_in_bounded_time(stage: Stage,
         idp.keys = [jwk(EC, "ec-1", use="enc"), {"kty": "RSA", "n": "AQAB", "e": "AQAB", "kid": "small"}, 5]
     async with Rest(stage) as rest:
         begun = stage.now
-        assert await me(rest, idp.sign("alice")) == "ERR_UNAVAILABLE"
+        assert await uid_or_code(rest, idp.sign("alice")) == "ERR_UNAVAILABLE"
         assert stage.now - begun < 6
-        others = [me(rest, await rest.token("bob")) for _ in range(3)]
+        others = [uid_or_code(rest, await rest.token("bob")) for _ in range(3)]
         assert await asyncio.gather(*others) == ["bob"] * 3
 
 
@@ -323,10 +331,10 @@ async def test_slow_fetch_of_keys_does_not_delay_others(stage: Stage, idp: Ident
     idp.seconds = 4
     async with Rest(stage) as rest:
         bob = await rest.token("bob")
-        waiting = [asyncio.create_task(me(rest, idp.sign("alice", n=n))) for n in range(5)]
+        waiting = [asyncio.create_task(uid_or_code(rest, idp.sign("alice", n=n))) for n in range(5)]
         await stage.pass_time(1)
         begun = stage.now
-        assert await me(rest, bob) == "bob"
+        assert await uid_or_code(rest, bob) == "bob"
         assert stage.now - begun < 0.5
         waiting[0].cancel()  # one client gives up: the fetch goes on for the others
         assert await asyncio.gather(*waiting[1:]) == ["alice"] * 4
@@ -338,33 +346,33 @@ async def test_revoked_jwt_does_not_log_in_again(stage: Stage, idp: IdentityProv
     async with Rest(stage) as rest:
         tokens = {how: idp.sign("alice", n=how) for how in ("logout", "one", "all", "unused")}
         for how in ("logout", "one", "all"):
-            assert await me(rest, tokens[how]) == "alice"
+            assert await uid_or_code(rest, tokens[how]) == "alice"
         await rest("DELETE", "/me", headers={"authtoken": tokens["logout"], "apikey": "", "resource": "r"})
         await rest("DELETE", f"/users/alice/auth_tokens/{tokens['one']}")
         await rest("DELETE", "/users/alice/auth_tokens")
         await stage.server.stop()
         await stage.server.start()  # nothing of it is kept in memory only
         for how in ("logout", "one", "all"):
-            assert await me(rest, tokens[how]) == "AUTH_ERR_AUTH_TOKEN_NOT_FOUND", how
-        assert await me(rest, tokens["unused"]) == "alice"
+            assert await uid_or_code(rest, tokens[how]) == "AUTH_ERR_AUTH_TOKEN_NOT_FOUND", how
+        assert await uid_or_code(rest, tokens["unused"]) == "alice"
 
 
 async def test_deactivated_and_deleted_users_do_not_sign_in(stage: Stage, idp: IdentityProvider, tmp_path):
     idp.listen()
     async with Rest(stage) as rest:
         alice, bob = idp.sign("alice"), idp.sign("bob")
-        assert [await me(rest, alice), await me(rest, bob)] == ["alice", "bob"]
+        assert [await uid_or_code(rest, alice), await uid_or_code(rest, bob)] == ["alice", "bob"]
         await rest("DELETE", "/users", json={"uidsToDeactivate": ["alice"]})
         await rest("DELETE", "/users/bob", json={"permanent": True})
-        assert await me(rest, alice) == "AUTH_ERR_AUTH_TOKEN_NOT_FOUND"
-        assert await me(rest, bob) == "AUTH_ERR_AUTH_TOKEN_NOT_FOUND"
-        assert await me(rest, idp.sign("alice", n=2)) == "ERR_UID_NOT_FOUND"
-        assert await me(rest, idp.sign("bob", n=2)) == "ERR_UID_NOT_FOUND"
+        assert await uid_or_code(rest, alice) == "AUTH_ERR_AUTH_TOKEN_NOT_FOUND"
+        assert await uid_or_code(rest, bob) == "AUTH_ERR_AUTH_TOKEN_NOT_FOUND"
+        assert await uid_or_code(rest, idp.sign("alice", n=2)) == "ERR_UID_NOT_FOUND"
+        assert await uid_or_code(rest, idp.sign("bob", n=2)) == "ERR_UID_NOT_FOUND"
         await rest("PUT", "/users", json={"uidsToActivate": ["alice"]})
-        assert await me(rest, idp.sign("alice", n=3)) == "alice"
+        assert await uid_or_code(rest, idp.sign("alice", n=3)) == "alice"
 
 
-async def creating(stage: Stage, folder: Path) -> None:
+async def restart_with_creation(stage: Stage, folder: Path) -> None:
     """Start again with a server that creates the users of JWTs, with their role."""
     await restart(stage, folder, auth_jwt_create_users=True, auth_jwt_role="chat_role")
 
@@ -372,49 +380,49 @@ async def creating(stage: Stage, folder: Path) -> None:
 async def test_users_are_created_only_if_the_setting_allows_it(stage: Stage, idp: IdentityProvider, tmp_path):
     idp.listen()
     async with Rest(stage) as rest:
-        assert await me(rest, idp.sign("dora")) == "ERR_UID_NOT_FOUND"
-        await creating(stage, tmp_path / "creating")
-        assert await me(rest, idp.sign("dora")) == "dora"
+        assert await uid_or_code(rest, idp.sign("dora")) == "ERR_UID_NOT_FOUND"
+        await restart_with_creation(stage, tmp_path / "creating")
+        assert await uid_or_code(rest, idp.sign("dora")) == "dora"
 
 
 async def test_user_is_created_with_the_name_and_the_role_of_the_jwt(stage: Stage, idp: IdentityProvider, tmp_path):
     idp.listen()
-    await creating(stage, tmp_path / "creating")
+    await restart_with_creation(stage, tmp_path / "creating")
     async with Rest(stage) as rest:
         await rest("POST", "/roles", json={"role": "guide", "name": "Guide"})
-        assert await me(rest, idp.sign("dora", name=" Do\0ra\ud800 " + "x" * 200, chat_role="guide")) == "dora"
+        assert await uid_or_code(rest, idp.sign("dora", name=" Do\0ra\ud800 " + "x" * 200, chat_role="guide")) == "dora"
         dora = await rest("GET", "/users/dora")
         assert (dora["name"], dora["role"]) == ("Dora " + "x" * 95, "guide")
-        assert await me(rest, idp.sign("emil", name=["x"])) == "emil"
+        assert await uid_or_code(rest, idp.sign("emil", name=["x"])) == "emil"
         assert (await rest("GET", "/users/emil"))["name"] == "emil"
 
 
 async def test_later_jwt_changes_the_role_and_not_the_name(stage: Stage, idp: IdentityProvider, tmp_path):
     """Users may change their name themselves."""
     idp.listen()
-    await creating(stage, tmp_path / "creating")
+    await restart_with_creation(stage, tmp_path / "creating")
     async with Rest(stage) as rest:
         await rest("POST", "/roles", json={"role": "guide", "name": "Guide"})
-        assert await me(rest, idp.sign("dora", name="Dora", chat_role="guide")) == "dora"
-        assert await me(rest, idp.sign("dora", name="Other", chat_role="default")) == "dora"
+        assert await uid_or_code(rest, idp.sign("dora", name="Dora", chat_role="guide")) == "dora"
+        assert await uid_or_code(rest, idp.sign("dora", name="Other", chat_role="default")) == "dora"
         dora = await rest("GET", "/users/dora")
         assert (dora["name"], dora["role"]) == ("Dora", "default")
 
 
 async def test_user_of_a_jwt_with_an_unknown_role_is_not_created(stage: Stage, idp: IdentityProvider, tmp_path):
     idp.listen()
-    await creating(stage, tmp_path / "creating")
+    await restart_with_creation(stage, tmp_path / "creating")
     async with Rest(stage) as rest:
-        assert await me(rest, idp.sign("fred", chat_role="nothing")) == "ERR_ROLE_NOT_FOUND"
+        assert await uid_or_code(rest, idp.sign("fred", chat_role="nothing")) == "ERR_ROLE_NOT_FOUND"
         await rest.refused("ERR_UID_NOT_FOUND", "GET", "/users/fred")
 
 
 async def test_concurrent_first_requests_with_one_jwt_create_one_user(stage: Stage, idp: IdentityProvider, tmp_path):
     idp.listen()
-    await creating(stage, tmp_path / "creating")
+    await restart_with_creation(stage, tmp_path / "creating")
     async with Rest(stage) as rest:
         many = idp.sign("gina")
-        assert set(await asyncio.gather(*(me(rest, many) for _ in range(8)))) == {"gina"}
+        assert set(await asyncio.gather(*(uid_or_code(rest, many) for _ in range(8)))) == {"gina"}
         assert len(await rest("GET", "/users/gina/auth_tokens")) == 1
 
 
@@ -422,11 +430,11 @@ async def test_sign_ins_of_one_user_are_limited(stage: Stage, idp: IdentityProvi
     await restart(stage, tmp_path / "limited", logins_per_minute=5)
     idp.listen()
     async with Rest(stage) as rest:
-        results = [await me(rest, idp.sign("carol", n=n)) for n in range(8)]
+        results = [await uid_or_code(rest, idp.sign("carol", n=n)) for n in range(8)]
         assert results == ["carol"] + ["ERR_TOO_MANY_REQUESTS"] * 7
-        assert await me(rest, idp.sign("alice")) == "alice"
+        assert await uid_or_code(rest, idp.sign("alice")) == "alice"
         await stage.pass_time(12)
-        assert await me(rest, idp.sign("carol", n=9)) == "carol"
+        assert await uid_or_code(rest, idp.sign("carol", n=9)) == "carol"
 
 
 async def test_wrong_jwts_count_as_guesses(stage: Stage, idp: IdentityProvider, tmp_path):
@@ -434,11 +442,11 @@ async def test_wrong_jwts_count_as_guesses(stage: Stage, idp: IdentityProvider, 
     idp.listen()
     async with Rest(stage) as rest:
         idp.key = OTHER_EC
-        results = [await me(rest, idp.sign("alice", n=n)) for n in range(15)]
+        results = [await uid_or_code(rest, idp.sign("alice", n=n)) for n in range(15)]
         assert results.count("ERR_TOO_MANY_REQUESTS") >= 4
 
 
-async def test_keys_are_also_read_from_files(stage: Stage, idp: IdentityProvider, tmp_path):
+async def test_keys_are_read_from_a_file(stage: Stage, idp: IdentityProvider, tmp_path):
     pem = tmp_path / "key.pem"
     pem.write_bytes(EC.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
     jwks = tmp_path / "jwks.json"
@@ -446,9 +454,9 @@ async def test_keys_are_also_read_from_files(stage: Stage, idp: IdentityProvider
     async with Rest(stage) as rest:
         for file in (pem, jwks):
             await restart(stage, tmp_path / file.stem, auth_jwt_keys=str(file))
-            assert await me(rest, idp.sign("alice", n=file.name)) == "alice"
+            assert await uid_or_code(rest, idp.sign("alice", n=file.name)) == "alice"
             idp.kid = None
-            assert await me(rest, idp.sign("alice", n=file.name)) == "alice"
+            assert await uid_or_code(rest, idp.sign("alice", n=file.name)) == "alice"
             idp.kid = "ec-1"
 
 
@@ -456,7 +464,7 @@ async def test_jwts_are_not_accepted_without_the_setting(stage: Stage, idp: Iden
     await restart(stage, tmp_path / "without", auth_jwt_keys="")
     idp.listen()
     async with Rest(stage) as rest:
-        assert await me(rest, idp.sign("alice")) == "AUTH_ERR_AUTH_TOKEN_NOT_FOUND"
+        assert await uid_or_code(rest, idp.sign("alice")) == "AUTH_ERR_AUTH_TOKEN_NOT_FOUND"
     assert not idp.fetch_times
 
 

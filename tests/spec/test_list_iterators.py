@@ -30,17 +30,27 @@ async def test_conversations_are_iterated_newest_first(stage: Stage):
     assert unread == ["alice_user_carol", "alice_user_bob"]
 
 
-async def test_groups_and_their_members_are_iterated(stage: Stage):
+async def test_groups_are_iterated_in_pages(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     for guid in ("one", "other", "two"):
         await alice.chat.create_group(Group(guid, guid.title()))
     assert {group.guid async for group in bob.chat.groups(limit=1)} == {"one", "other", "two"}
     assert {group.guid async for group in bob.chat.groups(search="o")} == {"one", "other"}
     assert [group.guid async for group in bob.chat.groups(joined_only=True)] == []
-    await alice.chat.add_members_to_group("one", [GroupMember("bob"), GroupMember("carol", scope="moderator")])
+
+
+async def test_members_of_a_group_are_iterated_in_pages(stage: Stage):
+    alice = await stage.enter("alice")
+    members = [GroupMember("bob"), GroupMember("carol", scope="moderator")]
+    await alice.chat.create_group_with_members(Group("one", "One"), members)
     assert {member.uid async for member in alice.chat.group_members("one", limit=1)} == {"alice", "bob", "carol"}
     assert [m.uid async for m in alice.chat.group_members("one", scopes=["moderator"])] == ["carol"]
     assert [m.uid async for m in alice.chat.group_members("one", search="bo")] == ["bob"]
+
+
+async def test_banned_members_of_a_group_are_iterated_in_pages(stage: Stage):
+    alice = await stage.enter("alice")
+    await alice.chat.create_group_with_members(Group("one", "One"), [GroupMember("bob"), GroupMember("carol")])
     await alice.chat.ban_group_member("one", "bob")
     await alice.chat.ban_group_member("one", "carol")
     assert {m.uid async for m in alice.chat.banned_group_members("one", limit=1)} == {"bob", "carol"}
@@ -78,6 +88,10 @@ async def test_invalid_arguments_are_refused_at_once(stage: Stage):
         with pytest.raises(CometChatException) as caught:
             listing()
         assert caught.value.code == code
+
+
+async def test_unknown_group_is_refused_at_the_first_step(stage: Stage):
+    alice = await stage.enter("alice")
     with pytest.raises(CometChatException) as caught:
         await anext(alice.chat.group_members("nowhere"))
     assert caught.value.code == "ERR_GUID_NOT_FOUND"

@@ -144,7 +144,7 @@ async def test_failed_message_is_shown_as_failed_and_retried(stage: Stage):
     await until(lambda: shown.items[0].state == "sent")
 
 
-async def test_older_and_more_load_further_pages(stage: Stage):
+async def test_older_messages_are_loaded_in_pages_until_the_list_is_full(stage: Stage):
     alice, bob = await pair(stage)
     for n in range(25):
         await bob.say("alice", f"{n}")
@@ -409,7 +409,7 @@ async def test_list_requires_a_login(stage: Stage):
     assert caught.value.code == "USER_NOT_LOGGED_IN"
 
 
-async def test_group_changed_by_another_user_is_shown_without_a_request(stage: Stage):
+async def test_group_that_another_user_changes_or_deletes_is_shown_so_without_a_request(stage: Stage):
     alice, bob = await pair(stage)
     await bob.chat.create_group(Group("team", "Team", icon="https://a.example/i.png"))
     await bob.chat.add_members_to_group("team", [GroupMember("alice", scope="moderator")])

@@ -62,7 +62,7 @@ async def test_reactions_replies_pins_saves_and_quoted_edits_update_the_list(sta
     assert kinds == [], "content that is read again unchanged is not a change"
 
 
-async def test_many_deletions_do_not_hide_older_messages(stage: Stage):
+async def test_many_edits_do_not_hide_older_messages(stage: Stage):
     alice, bob = await group_of(stage)
     for n in range(40):
         await alice.chat.send_message(TextMessage(text=f"{n}", **IN_GROUP))
@@ -80,7 +80,7 @@ async def test_many_deletions_do_not_hide_older_messages(stage: Stage):
     assert texts == [*map(str, range(40)), *["y"] * 5]
 
 
-async def test_failed_read_keeps_what_it_fetched(stage: Stage, monkeypatch):
+async def test_message_behind_many_edits_is_found_in_a_few_steps(stage: Stage, monkeypatch):
     monkeypatch.setattr("tailwire.sdk.live.messages.MAX_FRUITLESS_REQUESTS", 2)
     monkeypatch.setattr("tailwire.sdk.live.messages.PAGE_SIZE", 10)
     alice, bob = await group_of(stage)
@@ -165,7 +165,7 @@ async def test_raising_callback_does_not_affect_other_watchers(stage: Stage, cap
 
 
 @pytest.mark.parametrize("error", [asyncio.CancelledError, GeneratorExit, ValueError])
-async def test_raising_connection_watcher_does_not_end_the_list(stage: Stage, caplog, error):
+async def test_raising_connection_callback_does_not_delay_messages(stage: Stage, caplog, error):
     caplog.set_level(logging.CRITICAL, "tailwire")
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
 

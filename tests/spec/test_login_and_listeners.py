@@ -317,7 +317,7 @@ async def test_wait_disconnected_returns_when_the_socket_is_closed_or_times_out(
         await bob.chat.wait_disconnected()
 
 
-async def test_client_refuses_another_event_loop(stage: Stage):
+async def test_event_loop_is_given_only_to_its_own_thread_between_init_and_close(stage: Stage):
     actor = stage.actor()
     with pytest.raises(CometChatException) as refused:
         actor.chat.event_loop()
@@ -437,7 +437,7 @@ async def test_slow_app_pauses_reading_and_loses_nothing(stage: Stage):
 
 
 @spec("K4", "C4", "I9")
-async def test_ping_of_a_slow_app_succeeds_when_its_listener_returns_in_time(stage: Stage, monkeypatch):
+async def test_ping_of_a_slow_app_succeeds_only_when_its_listener_returns_in_time(stage: Stage, monkeypatch):
     monkeypatch.setattr(callback_queue, "MAX_QUEUED_ENTRIES", 100)
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     gate = await fall_behind(alice, bob, 130)

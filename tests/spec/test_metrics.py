@@ -186,7 +186,9 @@ async def test_server_that_cannot_write_is_alive_and_not_ready(stage: Stage):
         ("evilinner.example", False),
     ],
 )
-async def test_requests_and_sockets_under_other_host_names_are_refused(stage: Stage, special: Stage, host, allowed):
+async def test_requests_and_sockets_are_served_only_under_allowed_host_names(
+    stage: Stage, special: Stage, host, allowed
+):
     async with Rest(stage) as rest:
         answer = await rest.answer("GET", "/settings", headers={"host": host})
         assert answer.status_code == (200 if allowed else 421)
