@@ -34,14 +34,14 @@ async def until(condition, seconds: float = 30.0) -> None:
             await asyncio.sleep(0.01)
 
 
-def requests(actor: Actor) -> list[str]:
+def record_requests(actor: Actor) -> list[str]:
     """Return a list to which the path of each further request is added."""
     paths: list[str] = []
-    honest = actor.chat._parts.requests.ask
+    real_ask = actor.chat._parts.requests.ask
 
     async def ask(method, path, **more):
         paths.append(path)
-        return await honest(method, path, **more)
+        return await real_ask(method, path, **more)
 
     actor.chat._parts.requests.ask = ask
     return paths
@@ -52,7 +52,7 @@ async def test_events_update_live_lists_without_requests(stage: Stage):
     await bob.say("alice", "first")
     conversations, messages = await alice.chat.live_conversations(), await alice.chat.live_messages(uid="bob")
     await asyncio.sleep(5)
-    paths = requests(alice)
+    paths = record_requests(alice)
     for n in range(50):
         await bob.say("alice", f"{n}")
     await asyncio.sleep(5)
@@ -69,7 +69,7 @@ async def test_new_conversation_and_a_burst_need_at_most_three_requests(stage: S
     alice, bob = await pair(stage)
     carol = await stage.enter("carol")
     live = await alice.chat.live_conversations()
-    paths = requests(alice)
+    paths = record_requests(alice)
     for _ in range(20):
         await asyncio.gather(bob.say("alice", "b"), carol.say("alice", "c"))
     await asyncio.sleep(5)
@@ -175,20 +175,20 @@ async def test_more_conversations_are_loaded_despite_new_events(stage: Stage):
         await asyncio.sleep(1)
     live = await alice.chat.live_conversations(limit=5)
 
-    def visible_texts():
+    def shown_uids():
         return [i.key.removeprefix("user/") for i in live.items]
 
-    assert (visible_texts(), live.complete) == (names[:-6:-1], False)
+    assert (shown_uids(), live.complete) == (names[:-6:-1], False)
     await others["u0"].say("alice", "to the top")
     await asyncio.sleep(2)
-    assert visible_texts()[:2] == ["u0", "u11"]
+    assert shown_uids()[:2] == ["u0", "u11"]
     while await live.more():
         pass
-    assert (visible_texts(), live.complete) == (["u0", *names[:0:-1]], True)
+    assert (shown_uids(), live.complete) == (["u0", *names[:0:-1]], True)
     await alice.chat.pin_conversation("u3", "user")
-    assert visible_texts()[0] == "u3"
+    assert shown_uids()[0] == "u3"
     await alice.chat.unpin_conversation("u3", "user")
-    assert visible_texts() == ["u0", *names[:0:-1]]
+    assert shown_uids() == ["u0", *names[:0:-1]]
 
 
 async def test_thread_has_its_own_list(stage: Stage):
@@ -257,7 +257,12 @@ async def test_slow_reader_gets_a_reset_with_the_current_state(stage: Stage, mon
     await bob.say("alice", "more")
     (await anext(changes)).apply(rows)
     assert rows == list(live.items)
-    waiting = asyncio.ensure_future(anext(changes))
+
+
+async def test_waiting_reader_ends_when_its_list_is_closed(stage: Stage):
+    alice, _ = await pair(stage)
+    live = await alice.chat.live_messages(uid="bob")
+    waiting = asyncio.ensure_future(anext(live.changes()))
     await asyncio.sleep(0)
     live.close()
     with pytest.raises(StopAsyncIteration):
@@ -313,7 +318,7 @@ async def test_updates_dropped_under_load_are_fetched_again(stage: Stage):
     await bob.say("alice", "one")
     live = await alice.chat.live_messages(uid="bob")
     await asyncio.sleep(5)
-    paths = requests(alice)
+    paths = record_requests(alice)
     alice.chat._parts.driver.throttled(True)
     await asyncio.sleep(5)
     assert paths == []
@@ -327,44 +332,60 @@ async def test_raising_callback_does_not_affect_other_watchers(stage: Stage, cap
     alice, bob = await pair(stage)
     live = await alice.chat.live_messages(uid="bob")
     heard = []
-    stop = live.subscribe(lambda change: 1 / 0)
+    live.subscribe(lambda change: 1 / 0)
     live.subscribe(heard.append)
     await bob.say("alice", "one")
     await asyncio.sleep(1)
     assert len(heard) == 1
     assert "a callback of a live list failed" in caplog.text
+
+
+async def test_callback_is_not_called_after_its_subscription_or_list_has_ended(stage: Stage):
+    alice, bob = await pair(stage)
+    live = await alice.chat.live_messages(uid="bob")
+    until_stop, until_close = [], []
+    stop = live.subscribe(until_stop.append)
+    live.subscribe(until_close.append)
     stop()
-    stop()
+    stop()  # harmless
+    await bob.say("alice", "one")
+    await asyncio.sleep(1)
     live.close()
     await bob.say("alice", "two")
     await asyncio.sleep(1)
-    assert len(heard) == 1
+    assert (len(until_stop), len(until_close)) == (0, 1)
 
 
-async def test_lists_end_at_logout_and_close(stage: Stage):
+async def test_lists_are_closed_at_logout_and_with_the_client(stage: Stage):
     alice, _ = await pair(stage)
-    mine = await alice.chat.live_conversations()
+    of_alice = await alice.chat.live_conversations()
     await alice.chat.logout()
     await asyncio.sleep(0.1)
-    assert mine.closed
+    assert of_alice.closed
     await alice.chat.login("carol", auth_key=stage.server.auth_key)
-    hers = await alice.chat.live_conversations()
+    of_carol = await alice.chat.live_conversations()
     await alice.chat.aclose()
-    assert hers.closed
-    for call in (hers.refresh, hers.more):
-        with pytest.raises(CometChatException) as caught:
-            await call()
-        assert caught.value.code == "LIVE_LIST_CLOSED"
-    with pytest.raises(CometChatException) as caught:
-        hers.subscribe(print)
-    assert caught.value.code == "LIVE_LIST_CLOSED"
-    assert [change async for change in hers.changes()] == []
+    assert of_carol.closed
     with pytest.raises(CometChatException) as caught:
         await alice.chat.live_conversations()
     assert caught.value.code == "ERR_CLIENT_CLOSED"
 
 
-async def test_invalid_list_arguments_are_explained(stage: Stage, monkeypatch):
+async def test_closed_list_refuses_calls_and_has_no_changes(stage: Stage):
+    alice, _ = await pair(stage)
+    live = await alice.chat.live_conversations()
+    live.close()
+    for call in (live.refresh, live.more):
+        with pytest.raises(CometChatException) as caught:
+            await call()
+        assert caught.value.code == "LIVE_LIST_CLOSED"
+    with pytest.raises(CometChatException) as caught:
+        live.subscribe(print)
+    assert caught.value.code == "LIVE_LIST_CLOSED"
+    assert [change async for change in live.changes()] == []
+
+
+async def test_invalid_arguments_of_a_live_list_are_refused(stage: Stage):
     alice, _ = await pair(stage)
     chat = alice.chat
     for call, code in (
@@ -383,21 +404,35 @@ async def test_invalid_list_arguments_are_explained(stage: Stage, monkeypatch):
             await call
         assert caught.value.code == code
     assert not chat._lists.opened, "what could not begin is not kept"
-    live = await chat.live_conversations()
+
+
+async def test_invalid_number_of_further_conversations_is_refused(stage: Stage):
+    alice, _ = await pair(stage)
+    live = await alice.chat.live_conversations()
     for call, code in ((live.more(51), "ERROR_LIMIT_EXCEEDED"), (live.more(-1), "ERROR_NON_POSITIVE_LIMIT")):
         with pytest.raises(CometChatException) as caught:
             await call
         assert caught.value.code == code
 
-    async def late(change):
-        """An async callback would never run."""
 
-    for wrong in (late, None):
+async def test_callback_that_is_not_a_plain_function_is_refused(stage: Stage):
+    alice, _ = await pair(stage)
+    live = await alice.chat.live_conversations()
+
+    async def asynchronous(change):
+        """Would never run."""
+
+    for callback in (asynchronous, None):
         with pytest.raises(TypeError):
-            live.subscribe(wrong)
+            live.subscribe(callback)
+
+
+async def test_number_of_open_lists_is_limited(stage: Stage, monkeypatch):
+    alice, _ = await pair(stage)
     monkeypatch.setattr(calling, "MAX_LISTS", 1)
+    await alice.chat.live_conversations()
     with pytest.raises(CometChatException) as caught:
-        await chat.live_conversations()
+        await alice.chat.live_conversations()
     assert caught.value.code == "ERR_INVALID_ARGUMENT"
 
 
@@ -419,7 +454,7 @@ async def test_group_that_another_user_changes_or_deletes_is_shown_so_without_a_
     messages = await alice.chat.live_messages(guid="team")
     heard = alice.chat.events()
     await asyncio.sleep(5)
-    paths = requests(alice)
+    paths = record_requests(alice)
     await bob.chat.update_group(Group("team", "The team", metadata={"n": 1}))
     await asyncio.sleep(5)
     group = live.items[0].conversation.conversation_with
@@ -444,19 +479,19 @@ async def test_list_follows_changes_by_another_device_of_the_user(stage: Stage):
     await phone.chat.mark_as_read(second)
     await asyncio.sleep(5)
 
-    def visible_texts():
+    def shown_state():
         c = live.items[0].conversation
         return c.unread_message_count, c.tags, bool(c.conversation_with.blocked_by_me)
 
-    assert visible_texts() == (0, [], False)
+    assert shown_state() == (0, [], False)
     await laptop.chat.mark_message_as_unread(second)
-    await until(lambda: visible_texts() == (1, [], False))
+    await until(lambda: shown_state() == (1, [], False))
     await laptop.chat.tag_conversation("bob", "user", ["work"])
-    await until(lambda: visible_texts() == (1, ["work"], False))
+    await until(lambda: shown_state() == (1, ["work"], False))
     await laptop.chat.block_users(["bob"])
-    await until(lambda: visible_texts() == (1, ["work"], True))
+    await until(lambda: shown_state() == (1, ["work"], True))
     await laptop.chat.unblock_users(["bob"])
-    await until(lambda: visible_texts() == (1, ["work"], False))
+    await until(lambda: shown_state() == (1, ["work"], False))
     before = of_bob.items
     await laptop.chat.delete_conversation("bob", "user")
     await until(lambda: live.items == ())

@@ -6,7 +6,7 @@ import asyncio
 import logging
 
 import pytest
-from test_live_list_calls import pair, requests, until
+from test_live_list_calls import pair, record_requests, until
 
 from harness import Stage
 from tailwire import BaseMessage, ChangeKind, Group, GroupMember, MemorySessionStore, MessageListener, TextMessage
@@ -15,7 +15,8 @@ from tailwire.sdk.live import live_list
 IN_GROUP = {"receiver": "g", "receiver_type": "group"}
 
 
-async def group_of(stage: Stage):
+async def enter_group(stage: Stage):
+    """Return alice and bob, the members of the group `g`, which bob owns."""
     alice, bob = await pair(stage)
     await bob.chat.create_group(Group("g", "Group"))
     await bob.chat.add_members_to_group("g", [GroupMember("alice")])
@@ -63,12 +64,12 @@ async def test_reactions_replies_pins_saves_and_quoted_edits_update_the_list(sta
 
 
 async def test_many_edits_do_not_hide_older_messages(stage: Stage):
-    alice, bob = await group_of(stage)
+    alice, bob = await enter_group(stage)
     for n in range(40):
         await alice.chat.send_message(TextMessage(text=f"{n}", **IN_GROUP))
-    gone = [await bob.chat.send_message(TextMessage(text="x", **IN_GROUP)) for _ in range(5)]
+    edited = [await bob.chat.send_message(TextMessage(text="x", **IN_GROUP)) for _ in range(5)]
     for _ in range(50):
-        for m in gone:
+        for m in edited:
             await bob.chat.edit_message(TextMessage(id=m.id, text="y", **IN_GROUP))
     live = await alice.chat.live_messages(guid="g", limit=10)
     assert [i.message.text for i in live.items[-5:]] == ["y"] * 5
@@ -83,7 +84,7 @@ async def test_many_edits_do_not_hide_older_messages(stage: Stage):
 async def test_message_behind_many_edits_is_found_in_a_few_steps(stage: Stage, monkeypatch):
     monkeypatch.setattr("tailwire.sdk.live.messages.MAX_FRUITLESS_REQUESTS", 2)
     monkeypatch.setattr("tailwire.sdk.live.messages.PAGE_SIZE", 10)
-    alice, bob = await group_of(stage)
+    alice, bob = await enter_group(stage)
     first = await bob.chat.send_message(TextMessage(text="first", **IN_GROUP))
     for n in range(75):
         await bob.chat.edit_message(TextMessage(id=first.id, text=f"{n}", **IN_GROUP))
@@ -97,10 +98,10 @@ async def test_message_behind_many_edits_is_found_in_a_few_steps(stage: Stage, m
 
 
 async def test_burst_of_reactions_needs_few_requests_and_ends_with_the_right_counts(stage: Stage):
-    alice, bob = await group_of(stage)
+    alice, bob = await enter_group(stage)
     message = await bob.chat.send_message(TextMessage(text="m", **IN_GROUP))
     messages, conversations = await alice.chat.live_messages(guid="g"), await alice.chat.live_conversations()
-    paths = requests(alice)
+    paths = record_requests(alice)
     for n in range(134):
         await (bob.chat.remove_reaction if n % 2 else bob.chat.add_reaction)(message.id, "+")
         await asyncio.sleep(0.9)
@@ -116,7 +117,7 @@ async def test_burst_of_reactions_needs_few_requests_and_ends_with_the_right_cou
 
 
 async def test_new_conversation_appears_immediately_during_a_burst(stage: Stage):
-    alice, bob = await group_of(stage)
+    alice, bob = await enter_group(stage)
     carol = await stage.enter("carol")
     message = await bob.chat.send_message(TextMessage(text="m", **IN_GROUP))
     live = await alice.chat.live_conversations()
@@ -128,7 +129,7 @@ async def test_new_conversation_appears_immediately_during_a_burst(stage: Stage)
 
 
 async def test_events_of_another_conversation_do_not_rebuild_the_list(stage: Stage):
-    alice, bob = await group_of(stage)
+    alice, bob = await enter_group(stage)
     await bob.say("alice", "hello")
     live = await alice.chat.live_messages(guid="g")
     await asyncio.sleep(5)
@@ -141,7 +142,9 @@ async def test_events_of_another_conversation_do_not_rebuild_the_list(stage: Sta
 
 
 @pytest.mark.parametrize("error", [asyncio.CancelledError, GeneratorExit, ValueError])
-async def test_raising_callback_does_not_affect_other_watchers(stage: Stage, caplog, error):
+async def test_callback_that_raises_any_exception_affects_neither_other_callbacks_nor_the_position(
+    stage: Stage, caplog, error
+):
     caplog.set_level(logging.CRITICAL, "tailwire")
     store = MemorySessionStore()
     alice = await stage.enter("alice", store=store)
@@ -149,10 +152,10 @@ async def test_raising_callback_does_not_affect_other_watchers(stage: Stage, cap
     live = await alice.chat.live_messages(uid="bob")
     heard = []
 
-    def bad(change):
+    def raising(change):
         raise error
 
-    live.subscribe(bad)
+    live.subscribe(raising)
     live.subscribe(heard.append)
     first = await bob.say("alice", "1")
     await asyncio.sleep(1)
@@ -169,10 +172,10 @@ async def test_raising_connection_callback_does_not_delay_messages(stage: Stage,
     caplog.set_level(logging.CRITICAL, "tailwire")
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
 
-    def bad(transition):
+    def raising(transition):
         raise error
 
-    alice.chat.connection.subscribe(bad)
+    alice.chat.connection.subscribe(raising)
     stage.network.drop()
     await until(lambda: alice.status == "connected" == bob.status, 60)
     await asyncio.sleep(3)

@@ -78,7 +78,7 @@ async def test_call_before_init_is_refused():
 
 
 @spec("S25", "S26")
-async def test_login_succeeds_or_fails_with_key_and_token(stage: Stage):
+async def test_login_with_a_wrong_uid_or_key_is_refused_and_reported(stage: Stage):
     alice = stage.actor()
     await alice.chat.init()
     alice.listen()
@@ -91,9 +91,23 @@ async def test_login_succeeds_or_fails_with_key_and_token(stage: Stage):
         with pytest.raises(CometChatException, match=code):
             await alice.chat.login(uid, auth_key=key)
         await alice.ears.until(lambda code=code: alice.ears.all("login failure")[-1:] == [code])
+    assert alice.chat.get_logged_in_user() is None
+
+
+@spec("S25", "S26")
+async def test_login_with_an_unknown_auth_token_is_refused(stage: Stage):
+    alice = stage.actor()
+    await alice.chat.init()
     with pytest.raises(CometChatException, match="AUTH_ERR_AUTH_TOKEN_NOT_FOUND"):
         await alice.chat.login_with_auth_token("alice_1_nonsense")
     assert alice.chat.get_logged_in_user() is None
+
+
+@spec("S25", "S26")
+async def test_login_with_an_auth_token_connects_and_is_reported(stage: Stage):
+    alice = stage.actor()
+    await alice.chat.init()
+    alice.listen()
     made = await stage.server.parts.actions.sessions.create_token("alice")
     user = await alice.chat.login_with_auth_token(made.token)
     assert (user.uid, user.name) == ("alice", "Alice")
@@ -120,29 +134,43 @@ async def test_second_login_during_a_login_is_refused(stage: Stage):
     assert (await first).uid == "alice"
 
 
+class StatusRecorder(ConnectionListener):
+    """Records each callback with the status that the client shows meanwhile."""
+
+    def __init__(self, actor: Actor) -> None:
+        self.actor, self.calls = actor, []
+
+    def on_connected(self):
+        self.calls.append(("connected", str(self.actor.status)))
+
+    def on_disconnected(self):
+        self.calls.append(("disconnected", "-"))
+
+
 @spec("S21", "S22", "S23")
-async def test_status_and_listener_calls_agree(stage: Stage):
+async def test_connection_listener_receives_the_current_status_and_each_change(stage: Stage):
     alice = await stage.enter("alice")
     assert alice.chat.get_connection_status() == alice.chat.connection.status == "connected"
-    seen: list[tuple[str, str]] = []
-
-    class Checking(ConnectionListener):
-        def on_connected(self):
-            seen.append(("connected", str(alice.status)))
-
-        def on_disconnected(self):
-            seen.append(("disconnected", "-"))
-
-    alice.chat.add_connection_listener("checking", Checking())
+    recorder = StatusRecorder(alice)
+    alice.chat.add_connection_listener("recorder", recorder)
     await stage.pass_time(0.1)
-    assert seen == [("connected", "connected")]  # a listener that is added late receives the current status
+    assert recorder.calls == [("connected", "connected")]
     stage.network.drop()
     await stage.pass_time(5)
-    assert seen == [("connected", "connected"), ("disconnected", "-"), ("connected", "connected")]
-    alice.chat.remove_connection_listener("checking")
+    assert recorder.calls[1:] == [("disconnected", "-"), ("connected", "connected")]
+
+
+@spec("S21", "S22", "S23")
+async def test_removed_connection_listener_is_not_called(stage: Stage):
+    alice = await stage.enter("alice")
+    recorder = StatusRecorder(alice)
+    alice.chat.add_connection_listener("recorder", recorder)
+    await stage.pass_time(0.1)
+    recorder.calls.clear()
+    alice.chat.remove_connection_listener("recorder")
     stage.network.drop()
     await stage.pass_time(60)
-    assert len(seen) == 3
+    assert recorder.calls == []
 
 
 @spec("S21", "S22")
@@ -184,10 +212,15 @@ async def test_listener_with_the_same_id_is_replaced(stage: Stage):
     await alice.say("bob", "hello")
     await stage.pass_time(1)
     assert (bob.ears.texts, other.texts) == ([], ["hello"])
+
+
+@spec("S27")
+async def test_removed_message_listener_is_not_called(stage: Stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
     bob.chat.remove_message_listener("ears")
-    await alice.say("bob", "again")
+    await alice.say("bob", "hello")
     await stage.pass_time(1)
-    assert other.texts == ["hello"]
+    assert bob.ears.texts == []
 
 
 @spec("S24")
@@ -222,12 +255,15 @@ async def test_presence_can_be_limited_to_friends_and_roles(stage: Stage):
         assert friends.ears.all("online") == ["bob"]
         assert staff.ears.all("online") == ["dora"]
         assert everybody.ears.all("online")[-3:] == ["bob", "carol", "dora"]
-        # Blocked users receive nothing.
-        await rest("POST", "/users/carol/blockedusers", json={"blockedUids": ["alice"]})
-        for actor in stage.actors[-2:-1]:
-            await actor.chat.disconnect()
-        await stage.pass_time(1)
-        assert everybody.ears.all("offline") == []
+
+
+@spec("S24")
+async def test_blocked_user_does_not_learn_that_a_user_goes_offline(stage: Stage):
+    alice, carol = await stage.enter("alice", presence=True), await stage.enter("carol")
+    await carol.chat.block_users(["alice"])
+    await carol.chat.disconnect()
+    await stage.pass_time(1)
+    assert alice.ears.all("offline") == []
 
 
 @spec("S20")
@@ -287,31 +323,47 @@ async def test_static_methods_call_on_success_and_on_error(stage: Stage):
     assert errors[-1].code == "COMETCHAT_INITIALIZATION_NOT_DONE"
 
 
-async def test_wait_connected_returns_at_once_or_times_out_with_the_reason(stage: Stage):
+async def test_wait_connected_returns_at_once_while_connected(stage: Stage):
     alice = await stage.enter("alice")
+    begun = stage.now
     await alice.chat.wait_connected(1)
+    assert stage.now == begun
+
+
+async def test_wait_connected_times_out_with_the_reason(stage: Stage):
+    alice = await stage.enter("alice")
     await alice.chat.disconnect()
     with pytest.raises(TimeoutError, match=r"disconnect\(\) was called"):
         await alice.chat.wait_connected(2)
 
 
-async def test_wait_disconnected_returns_when_the_socket_is_closed_or_times_out(stage: Stage):
+async def test_wait_disconnected_returns_when_the_socket_is_closed(stage: Stage):
     alice, bob = await stage.enter("alice", presence=True), await stage.enter("bob")
-    with pytest.raises(TimeoutError, match="connected"):
-        await bob.chat.wait_disconnected(2)
     waiting = asyncio.ensure_future(bob.chat.wait_disconnected(2))
     await asyncio.sleep(0)
     assert not waiting.done()
     bob.chat.set_app_state("background")
     await waiting
     await alice.ears.until(lambda: "bob" in alice.ears.all("offline"))
-    await bob.chat.wait_disconnected()
-    bob.chat.set_app_state("foreground")
-    await bob.connected()
-    stage.network.half_open("")  # the close frame is not answered
+    await bob.chat.wait_disconnected()  # returns at once now
+
+
+async def test_wait_disconnected_times_out_while_connected(stage: Stage):
+    bob = await stage.enter("bob")
+    with pytest.raises(TimeoutError, match="connected"):
+        await bob.chat.wait_disconnected(2)
+
+
+async def test_wait_disconnected_times_out_while_the_close_is_not_answered(stage: Stage):
+    bob = await stage.enter("bob")
+    stage.network.half_open("")
     bob.chat.set_app_state("background")
     with pytest.raises(TimeoutError):
         await bob.chat.wait_disconnected(0.2)
+
+
+async def test_wait_disconnected_of_a_closed_client_is_refused(stage: Stage):
+    bob = await stage.enter("bob")
     await bob.chat.aclose()
     with pytest.raises(CometChatException, match="closed"):
         await bob.chat.wait_disconnected()
@@ -324,18 +376,18 @@ async def test_event_loop_is_given_only_to_its_own_thread_between_init_and_close
     assert refused.value.code == "COMETCHAT_INITIALIZATION_NOT_DONE"
     await actor.chat.init()
     assert actor.chat.event_loop() is asyncio.get_running_loop()
-    elsewhere: list[str] = []
+    codes_of_another_thread: list[str] = []
 
     def ask() -> None:
         try:
             actor.chat.event_loop()
         except CometChatException as e:
-            elsewhere.append(e.code)
+            codes_of_another_thread.append(e.code)
 
     thread = threading.Thread(target=ask)
     thread.start()
     thread.join()
-    assert elsewhere == ["ERR_WRONG_EVENT_LOOP"]
+    assert codes_of_another_thread == ["ERR_WRONG_EVENT_LOOP"]
     await actor.chat.aclose()
     with pytest.raises(CometChatException) as refused:
         actor.chat.event_loop()
@@ -491,10 +543,10 @@ async def test_login_that_fails_halfway_keeps_the_session(stage: Stage):
     async def fail(token):
         raise CometChatException("ERR_MISSION_FAILED", "as planned")
 
-    phone.chat._calls.logins._position_now, honest = fail, phone.chat._calls.logins._position_now
+    phone.chat._calls.logins._position_now, real_position = fail, phone.chat._calls.logins._position_now
     with pytest.raises(CometChatException, match="as planned"):
         await phone.chat.login("bob", auth_key=stage.server.auth_key)
-    phone.chat._calls.logins._position_now = honest
+    phone.chat._calls.logins._position_now = real_position
     assert phone.chat.get_logged_in_user().uid == "alice"
     stage.network.drop()
     await phone.ears.until(lambda: phone.ears.statuses.count(CONNECTED) >= 2)
@@ -541,11 +593,11 @@ async def test_listener_removed_by_another_is_not_called_for_the_same_message(st
 async def test_user_who_reconnects_immediately_is_shown_as_online(stage: Stage):
     watching, bob = await stage.enter("alice", presence=True), await stage.enter("bob")
     users = stage.server.parts.store.users
-    honest = users.store_last_online
+    store_at_once = users.store_last_online
 
     async def slowly(uid, now):
         await asyncio.sleep(0.5)
-        await honest(uid, now)
+        await store_at_once(uid, now)
 
     users.store_last_online = slowly
     bob.chat.set_app_state("background")
@@ -561,11 +613,11 @@ async def test_socket_that_ends_during_authentication_leaves_no_subscription(sta
     alice = await stage.enter("alice", auto=False)
     sessions, hub = stage.server.parts.actions.sessions, stage.server.parts.gateway._hub
     for name in ("admit", "groups_of"):
-        honest = getattr(sessions, name)
+        real_method = getattr(sessions, name)
 
-        async def slowly(argument, honest=honest):
+        async def slowly(argument, real_method=real_method):
             await asyncio.sleep(0.5)
-            return await honest(argument)
+            return await real_method(argument)
 
         setattr(sessions, name, slowly)
         waiting = asyncio.create_task(alice.chat.connect())
@@ -573,7 +625,7 @@ async def test_socket_that_ends_during_authentication_leaves_no_subscription(sta
         await alice.chat.disconnect()
         await asyncio.gather(waiting, return_exceptions=True)
         await stage.pass_time(5)
-        setattr(sessions, name, honest)
+        setattr(sessions, name, real_method)
         assert hub._by_subject == {}
 
 
@@ -584,10 +636,10 @@ async def test_socket_may_use_another_host_and_port(stage: Stage):
     builder = AppSettingsBuilder().override_client_host(stage.server.url).set_web_socket_host("elsewhere")
     nowhere = builder.set_web_socket_port(9).auto_establish_socket_connection(False).build()
     somewhere = builder.set_web_socket_port(world.PORT).build()
-    for settings, works in ((nowhere, False), (somewhere, True)):
+    for settings, listening in ((nowhere, False), (somewhere, True)):
         stage.settings = lambda settings=settings, **_: settings
         alice = await stage.enter("alice", auto=False)
-        if works:
+        if listening:
             await alice.chat.connect()
         else:
             with pytest.raises(CometChatException, match="nothing listens"):
@@ -631,12 +683,12 @@ async def test_events_during_a_login_are_handed_over_after_it(stage: Stage):
     again = stage.actor(store=store)
     await again.chat.init()
     connector = again.chat._parts.connector
-    honest = connector.me
+    real_me = connector.me
 
     async def me(token: str):
         if asyncio.current_task().get_name() != "tailwire connection":  # the connection itself opens quickly
             await asyncio.sleep(5)
-        return await honest(token)
+        return await real_me(token)
 
     connector.me = me
     began = stage.now

@@ -36,7 +36,8 @@ async def metrics(rest: Rest) -> Values:
 
 
 @pytest.fixture
-def special(stage: Stage, tmp_path, request) -> Stage:
+def configured(stage: Stage, tmp_path, request) -> Stage:
+    """Give the server of the stage the settings of a test."""
     stage.server = VirtualServer(tmp_path, Settings(data=str(tmp_path), **{**UNLIMITED, **request.param}))
     return stage
 
@@ -83,8 +84,8 @@ async def test_sizes_users_and_versions_are_reported(stage: Stage):
     assert after["tailwire_loop_lag_seconds",] == after["tailwire_loop_lag",]
 
 
-@pytest.mark.parametrize("special", [{"requests_per_minute": 8, "max_body": 1000}], indirect=True)
-async def test_refusals_are_counted_by_limit_and_code(stage: Stage, special: Stage):
+@pytest.mark.parametrize("configured", [{"requests_per_minute": 8, "max_body": 1000}], indirect=True)
+async def test_refusals_are_counted_by_limit_and_code(stage: Stage, configured: Stage):
     async with Rest(stage) as rest:
         await rest.refused("ERR_TOO_LARGE", "POST", "/users", json={"uid": "x", "name": "x" * 2000})
         for _ in range(4):
@@ -172,7 +173,7 @@ async def test_server_that_cannot_write_is_alive_and_not_ready(stage: Stage):
 # Host names.
 
 
-@pytest.mark.parametrize("special", [{"allowed_hosts": "chat.example, *.inner.example"}], indirect=True)
+@pytest.mark.parametrize("configured", [{"allowed_hosts": "chat.example, *.inner.example"}], indirect=True)
 @pytest.mark.parametrize(
     ("host", "allowed"),
     [
@@ -187,7 +188,7 @@ async def test_server_that_cannot_write_is_alive_and_not_ready(stage: Stage):
     ],
 )
 async def test_requests_and_sockets_are_served_only_under_allowed_host_names(
-    stage: Stage, special: Stage, host, allowed
+    stage: Stage, configured: Stage, host, allowed
 ):
     async with Rest(stage) as rest:
         answer = await rest.answer("GET", "/settings", headers={"host": host})

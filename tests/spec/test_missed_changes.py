@@ -84,7 +84,7 @@ async def bring_back(actor: Actor) -> None:
     await actor.ears.until(lambda: actor.ears.statuses.count(CONNECTED) > seen)
 
 
-async def team(stage: Stage, *names: str) -> list[Actor]:
+async def enter_team(stage: Stage, *names: str) -> list[Actor]:
     """Return users who are the members of the group `team`, which the first of them owns."""
     actors = [await stage.enter(name) for name in names]
     await actors[0].chat.create_group(Group("team", "Team"))
@@ -101,7 +101,7 @@ async def say(actor: Actor, guid: str, text: str) -> TextMessage:
 
 @spec("K2")
 async def test_missed_reactions_and_pins_arrive_between_the_messages_in_order_and_once(stage: Stage):
-    alice, bob = await team(stage, "alice", "bob")
+    alice, bob = await enter_team(stage, "alice", "bob")
     first = await say(bob, "team", "first")
     bob.chat.set_app_state("background")
     heard = Follower(bob)
@@ -152,7 +152,7 @@ async def test_many_missed_changes_arrive_between_the_messages_of_several_pages(
 
 @spec("K2")
 async def test_missed_receipts_of_a_group_arrive_for_their_sender_only(stage: Stage):
-    alice, bob, carol = await team(stage, "alice", "bob", "carol")
+    alice, bob, carol = await enter_team(stage, "alice", "bob", "carol")
     sent = await say(alice, "team", "who reads this?")
     await carol.ears.until(lambda: carol.ears.texts != [])
     alice.chat.set_app_state("background")
@@ -183,17 +183,17 @@ async def test_events_received_live_are_not_repeated_after_a_restart(stage: Stag
 
 @spec("K2")
 async def test_removed_member_receives_earlier_changes_and_their_removal(stage: Stage):
-    alice, bob = await team(stage, "alice", "bob")
+    alice, bob = await enter_team(stage, "alice", "bob")
     bob.chat.set_app_state("background")
     heard = Follower(bob)
-    message_id = await say(alice, "team", "before")
-    await alice.chat.add_reaction(message_id.id, "👍")
+    message = await say(alice, "team", "before")
+    await alice.chat.add_reaction(message.id, "👍")
     await alice.chat.kick_group_member("team", "bob")
     after = await say(alice, "team", "after")
-    await alice.chat.add_reaction(message_id.id, "🎉")
+    await alice.chat.add_reaction(message.id, "🎉")
     await alice.chat.add_reaction(after.id, "🎉")
     await bring_back(bob)
-    assert await heard.all(stage) == ["text before", f"+👍 {message_id.id}", "kicked bob"]
+    assert await heard.all(stage) == ["text before", f"+👍 {message.id}", "kicked bob"]
 
 
 @spec("K2")
@@ -201,7 +201,7 @@ async def test_member_removed_while_a_page_is_read_receives_what_came_before(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ):
     """Bob is removed after the server has read which memberships ended, and before it reads the messages."""
-    alice, bob = await team(stage, "alice", "bob")
+    alice, bob = await enter_team(stage, "alice", "bob")
     bob.chat.set_app_state("background")
     heard = Follower(bob)
     await say(alice, "team", "before")
@@ -228,7 +228,7 @@ async def test_member_removed_again_and_again_while_a_page_is_read_receives_it_l
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ):
     """The owner of the group cannot keep the server reading for one request: it is refused, and repeated later."""
-    alice, bob = await team(stage, "alice", "bob")
+    alice, bob = await enter_team(stage, "alice", "bob")
     bob.chat.set_app_state("background")
     heard = Follower(bob)
     await say(alice, "team", "before")
@@ -244,11 +244,11 @@ async def test_member_removed_again_and_again_while_a_page_is_read_receives_it_l
             await alice.chat.add_members_to_group("team", [GroupMember("bob", "participant")], [])
         return ended
 
-    honest = catch_up.CatchUp.page
+    real_page = catch_up.CatchUp.page
 
     async def page(self, *args):
         try:
-            return await honest(self, *args)
+            return await real_page(self, *args)
         except Refused as e:
             refused.append(e.code)
             raise
@@ -266,7 +266,7 @@ async def test_member_removed_again_and_again_while_a_page_is_read_receives_it_l
 
 @spec("S2")
 async def test_login_of_a_former_member_delivers_nothing_from_before_the_login(stage: Stage):
-    alice, bob = await team(stage, "alice", "bob")
+    alice, bob = await enter_team(stage, "alice", "bob")
     await say(alice, "team", "before the login")
     await alice.chat.kick_group_member("team", "bob")
     await bob.chat.logout()
@@ -280,24 +280,24 @@ async def test_login_of_a_former_member_delivers_nothing_from_before_the_login(s
 
 @spec("K2")
 async def test_former_member_does_not_learn_of_changes_after_they_left(stage: Stage):
-    alice, bob = await team(stage, "alice", "bob")
+    alice, bob = await enter_team(stage, "alice", "bob")
     bob.chat.set_app_state("background")
     heard = Follower(bob)
-    message_id = await say(alice, "team", "innocent")
+    message = await say(alice, "team", "innocent")
     gone = await say(alice, "team", "gone")
     await alice.chat.ban_group_member("team", "bob")
-    await alice.chat.edit_message(replace(message_id, text="a secret"))
-    await alice.chat.add_reaction(message_id.id, "👍")
-    await alice.chat.pin_message(message_id.id)
+    await alice.chat.edit_message(replace(message, text="a secret"))
+    await alice.chat.add_reaction(message.id, "👍")
+    await alice.chat.pin_message(message.id)
     await alice.chat.delete_message(gone.id)
     await bring_back(bob)
     assert await heard.all(stage) == ["banned bob"]
-    assert [(g.from_id, g.to_id) for g in bob.ears.all("gap")] == [(message_id.id - 1, message_id.id)]
+    assert [(g.from_id, g.to_id) for g in bob.ears.all("gap")] == [(message.id - 1, message.id)]
 
 
 @spec("K2")
 async def test_repeated_removals_and_additions_arrive_with_the_messages_between_them(stage: Stage):
-    alice, bob = await team(stage, "alice", "bob")
+    alice, bob = await enter_team(stage, "alice", "bob")
     bob.chat.set_app_state("background")
     heard = Follower(bob)
     await alice.chat.kick_group_member("team", "bob")
@@ -312,7 +312,7 @@ async def test_repeated_removals_and_additions_arrive_with_the_messages_between_
 
 @spec("K2")
 async def test_members_are_notified_of_a_deleted_group(stage: Stage):
-    alice, bob = await team(stage, "alice", "bob")
+    alice, bob = await enter_team(stage, "alice", "bob")
     carol = await stage.enter("carol")
     bob.chat.set_app_state("background")
     carol.chat.set_app_state("background")
@@ -331,7 +331,7 @@ async def test_members_are_notified_of_a_deleted_group(stage: Stage):
 
 @spec("K2")
 async def test_changes_of_groups_scopes_and_owners_are_caught_up(stage: Stage):
-    alice, bob, carol = await team(stage, "alice", "bob", "carol")
+    alice, bob, carol = await enter_team(stage, "alice", "bob", "carol")
     bob.chat.set_app_state("background")
     heard = Follower(bob)
     await alice.chat.update_group_member_scope("team", "carol", "admin")
@@ -339,7 +339,7 @@ async def test_changes_of_groups_scopes_and_owners_are_caught_up(stage: Stage):
     await carol.chat.kick_group_member("team", "alice")
     await bring_back(bob)
     assert await heard.all(stage) == ["scopeChanged carol", "list group team", "kicked alice"]
-    assert carol.ears.all("gap") == []
+    assert bob.ears.all("gap") == []
 
 
 @spec("K2")
@@ -349,7 +349,7 @@ async def test_changes_by_other_devices_of_a_user_arrive(stage: Stage):
     sent = await alice.say("bob", "keep me")
     await laptop.ears.until(lambda: laptop.ears.texts != [])
     laptop.chat.set_app_state("background")
-    heard, of_alice, here = Follower(laptop), Follower(alice), Follower(phone)
+    heard, of_alice, of_phone = Follower(laptop), Follower(alice), Follower(phone)
     await phone.chat.save_message(sent.id)
     await phone.chat.pin_conversation("alice", "user")
     await phone.chat.tag_conversation("alice", "user", ["work"])
@@ -363,10 +363,10 @@ async def test_changes_by_other_devices_of_a_user_arrive(stage: Stage):
     await bring_back(laptop)
     assert await heard.all(stage) == ["list removed alice"]
     assert await of_alice.all(stage) == []
-    await here.all(stage)
+    await of_phone.all(stage)
     phone.chat.set_app_state("background")
     await bring_back(phone)
-    assert await here.all(stage) == []
+    assert await of_phone.all(stage) == []
 
 
 @spec("K2")

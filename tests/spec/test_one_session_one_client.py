@@ -12,22 +12,29 @@ from harness import Stage
 from tailwire import CometChatException, FileSessionStore, TextMessage
 
 
-@pytest.mark.spec("K5")
-async def test_second_client_is_refused_and_the_first_keeps_its_queue(stage: Stage, tmp_path):
-    alice = await stage.enter("alice", store=FileSessionStore(tmp_path), outbox=True)
-    second = stage.actor(store=FileSessionStore(tmp_path), outbox=True)
+async def test_second_client_of_a_saved_session_is_refused_with_advice(stage: Stage, tmp_path):
+    await stage.enter("alice", store=FileSessionStore(tmp_path))
+    second = stage.actor(store=FileSessionStore(tmp_path))
     with pytest.raises(CometChatException) as caught:
         await second.chat.init()
     assert caught.value.code == "SESSION_IN_USE"
     assert "FileSessionStore(folder)" in caught.value.details
-    beside = stage.actor(store=FileSessionStore(tmp_path / "second"), outbox=True)
-    await beside.chat.init()
+    other_folder = stage.actor(store=FileSessionStore(tmp_path / "second"))
+    await other_folder.chat.init()
+
+
+@pytest.mark.spec("K5")
+async def test_queue_of_the_first_client_is_kept_when_a_second_one_is_refused(stage: Stage, tmp_path):
+    alice = await stage.enter("alice", store=FileSessionStore(tmp_path), outbox=True)
+    second = stage.actor(store=FileSessionStore(tmp_path), outbox=True)
+    with pytest.raises(CometChatException, match="SESSION_IN_USE"):
+        await second.chat.init()
     stage.network.offline.add("")
     entry = alice.chat.queue_message(TextMessage(receiver="bob", text="kept"))
     await alice.chat.aclose()
-    next_one = stage.actor(store=FileSessionStore(tmp_path), outbox=True)
-    await next_one.chat.init()
-    assert [e.muid for e in next_one.chat.queued_messages()] == [entry.muid]
+    later = stage.actor(store=FileSessionStore(tmp_path), outbox=True)
+    await later.chat.init()
+    assert [e.muid for e in later.chat.queued_messages()] == [entry.muid]
     stage.network.restore()
 
 

@@ -139,7 +139,9 @@ async def test_each_cell_of_the_table_of_messages_holds_over_http(stage, operati
                         await rest.refused(code, request[0], request[1], as_=who, **request[2])
                         if role == "stranger":
                             none = request[1].replace(f"/{made['id']}", "/999999")
-                            await rest.refused(code, request[0], none, as_=who, **_none(request[2], made["id"]))
+                            await rest.refused(
+                                code, request[0], none, as_=who, **_of_no_message(request[2], made["id"])
+                            )
                     else:
                         await rest(request[0], request[1], as_=who, **request[2])
                         if role in ("sender", "author"):  # another device of the user
@@ -148,7 +150,7 @@ async def test_each_cell_of_the_table_of_messages_holds_over_http(stage, operati
                                 await rest(request[0], request[1], as_=who, **other, **request[2])
 
 
-def _none(more: dict, message_id: str) -> dict:
+def _of_no_message(more: dict, message_id: str) -> dict:
     json = more.get("json")
     return {"json": {k: "999999" if v == message_id else v for k, v in json.items()}} if json else more
 
