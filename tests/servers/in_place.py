@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,18 @@ class InPlaceConnection:
             return self._elsewhere.run(method(*values, **named))
 
         return call
+
+    @asynccontextmanager
+    async def transaction(self, **named: Any) -> AsyncIterator[None]:
+        """Hold a transaction within the context."""
+        real = self._real.transaction(**named)
+        self._elsewhere.run(real.start())
+        try:
+            yield
+        except BaseException:
+            self._elsewhere.run(real.rollback())
+            raise
+        self._elsewhere.run(real.commit())
 
     async def add_listener(self, channel: str, callback: Any) -> None:
         """Do nothing: notifications do not arrive."""
@@ -149,7 +162,7 @@ def install(patch: pytest.MonkeyPatch, folder: Path, url: str) -> Elsewhere:
         return made()
 
     patch.setattr(asyncpg, "connect", connect)
-    patch.setattr(store, "upgrade", prepare)
+    patch.setattr(store, "upgrade", lambda url, connect: prepare(url))
     patch.setattr(upkeep, "RENEW_SECONDS", RENEW_SECONDS)
     patch.setattr(leases, "LEASE_SECONDS", 4 * RENEW_SECONDS)
     patch.setattr(processes, "MAX_CLOCK_OFFSET_SECONDS", math.inf)  # virtual time begins in another year
