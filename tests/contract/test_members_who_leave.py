@@ -1,0 +1,263 @@
+"""What all members have received or read once one of them has left, on each store."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from contract.neighbours import Clock
+from planting import replaced
+from tailwire.server.ports.change_log import ChangeKind, ChangeRow
+from tailwire.server.ports.conversations import ConversationKey, key_of
+from tailwire.server.ports.records import Draft, GroupRow, Stored
+from tailwire.server.ports.standing import GroupAct
+from tailwire.server.store.postgres import read_state as of_postgres
+from tailwire.server.store.sqlite import read_state as of_sqlite
+
+SENT, READ, LEFT = 10, 20, 30
+"""The times of the steps."""
+
+
+def anything(standing: object) -> None:
+    pass
+
+
+class Groups:
+    """Groups with receipts, of which users join, send, read and leave."""
+
+    def __init__(self, store: Any, clock: Clock) -> None:
+        self.store = store
+        self._clock = clock
+        self._guids: set[str] = set()
+
+    @classmethod
+    async def open(cls, open_store: Any, members: tuple[str, ...] = ()) -> Groups:
+        """Open a store with the groups team, of these members, and crew; both belong to alice."""
+        clock = Clock()
+        groups = cls(await open_store(clock), clock)
+        await groups.create("team", members)
+        await groups.create("crew")
+        return groups
+
+    async def create(self, guid: str, members: tuple[str, ...] = ()) -> None:
+        """Create a group of alice and these members."""
+        self._guids.add(guid)
+        await self.store.groups.add(GroupRow(guid, guid, "public", owner="alice", members_count=1, created_at=1))
+        for uid in members:
+            await self.join(uid, guid)
+
+    def _key(self, uid: str, other: str) -> ConversationKey:
+        return key_of(uid, other, "group" if other in self._guids else "user")
+
+    def _announced(self, uid: str, guid: str, at: int) -> Draft:
+        return Draft(self._key("", guid), uid, guid, "group", "action", "groupMember", b'{"data":{}}', at)
+
+    async def join(self, uid: str, guid: str = "team") -> int:
+        """Let a user join. Return the id of the message that announces it."""
+        act = GroupAct(guid, uid, uid, anything)
+        stored = await self.store.members.add(act, "participant", 1, lambda _: self._announced(uid, guid, SENT))
+        return stored.message.id
+
+    async def send(self, sender: str, receiver: str = "team", *, action: bool = False) -> int:
+        """Send a message to a group, or to a user whose name is not that of one."""
+        kind, category = "group" if receiver in self._guids else "user", "action" if action else "message"
+        draft = Draft(self._key(sender, receiver), sender, receiver, kind, category, "text", b'{"data":{}}', SENT)
+        return (await self.store.messages.add(draft)).message.id
+
+    async def read(self, uid: str, up_to: int, of: str = "team", *, log: bool = True, read: bool = True) -> None:
+        """Let a user read a group or another user, or receive it (`read` is false), up to a message.
+
+        Args:
+            log: False for a group that is too large for receipts of each member.
+        """
+        group = of if of in self._guids else ""
+        await self.store.read_state.mark_up_to(self._key(uid, of), uid, up_to, READ, read=read, group=group, log=log)
+
+    async def leave(self, uid: str, guid: str = "team") -> Stored:
+        """Let a user leave a group."""
+        self._clock.now = LEFT
+        act = GroupAct(guid, uid, uid, anything)
+        announced = self._announced(uid, guid, LEFT)
+        stored, _ = await self.store.members.remove(act, lambda _: announced, receipt_members=9)
+        return stored
+
+    async def times(self, *numbers: int) -> list[tuple[int | None, int | None]]:
+        """Return when each message was received and read by all."""
+        rows = [await self.store.messages.get(number) for number in numbers]
+        return [(row.delivered_at, row.read_at) for row in rows]
+
+    async def logged(self, uid: str) -> list[ChangeRow]:
+        """Return the entries of the change log with which a sender learns what all have received or read."""
+        log = self.store.change_log
+        entries = await log.find(uid, "-", 0, await log.newest_number(), (), 50)
+        return [e for e in entries if e.kind in (ChangeKind.READ_BY_ALL, ChangeKind.DELIVERED_TO_ALL)]
+
+
+NOTHING, ALL = (None, None), (LEFT, LEFT)
+
+
+async def test_each_message_that_is_read_by_all_has_the_time_and_each_sender_one_entry_of_a_kind(open_store):
+    groups = await Groups.open(open_store, ("bob", "carol", "dave"))
+    sent = [await groups.send(sender) for sender in ("bob", "alice", "bob", "alice")]
+    for uid in ("alice", "bob", "carol"):
+        await groups.read(uid, sent[-1])
+    stored = await groups.leave("dave")
+    rows = [await groups.store.messages.get(number) for number in sent]
+    assert [(row.delivered_at, row.read_at, row.updated_at) for row in rows] == [(LEFT, LEFT, LEFT)] * 4
+    first = stored.by_all[0][3]
+    assert stored.by_all == (
+        ("alice", sent[3], False, first), ("bob", sent[2], False, first + 1),
+        ("alice", sent[3], True, first + 2), ("bob", sent[2], True, first + 3),
+    )  # fmt: skip
+    for sender, newest, places in (("alice", sent[3], (0, 2)), ("bob", sent[2], (1, 3))):
+        entries = await groups.logged(sender)
+        kinds = (ChangeKind.DELIVERED_TO_ALL, ChangeKind.READ_BY_ALL)
+        assert [(e.number, e.kind) for e in entries] == [
+            (first + place, kind) for place, kind in zip(places, kinds, strict=True)
+        ]
+        found = {(e.subject, e.uid, e.device, e.to_uid, e.message_id, e.detail, e.at) for e in entries}
+        assert found == {(key_of("", "team", "group"), "dave", "", sender, newest, "", LEFT)}
+        assert all(sent[-1] <= e.after_id <= stored.message.id for e in entries)
+    await groups.store.close()
+
+
+async def test_what_was_received_and_what_was_read_are_recorded_apart(open_store):
+    groups = await Groups.open(open_store, ("bob", "carol"))
+    sent = [await groups.send("alice") for _ in range(4)]
+    await groups.read("bob", sent[3], read=False)
+    await groups.read("bob", sent[1])
+    await groups.read("carol", sent[0], read=False)
+    stored = await groups.leave("carol")
+    assert [entry[:3] for entry in stored.by_all] == [("alice", sent[3], False), ("alice", sent[1], True)]
+    assert await groups.times(*sent) == [(READ, LEFT), (LEFT, LEFT), (LEFT, None), (LEFT, None)]
+    await groups.store.close()
+
+
+async def test_other_groups_and_conversations_do_not_matter_and_do_not_change(open_store):
+    groups = await Groups.open(open_store, ("bob", "carol", "dave"))
+    for uid in ("bob", "carol", "dave", "erin", "frank"):
+        await groups.join(uid, "crew")  # erin and frank read nothing
+    sent = await groups.send("alice")
+    elsewhere = [await groups.send("alice", receiver) for receiver in ("crew", "gina")]
+    later = [await groups.send("alice") for _ in range(2)]
+    crew, direct = await groups.send("alice", "crew"), await groups.send("alice", "dave")
+    for uid in ("bob", "carol"):
+        await groups.read(uid, crew, "crew")
+    await groups.read("dave", direct, "alice")
+    for uid, up_to in (("alice", later[1]), ("bob", later[1]), ("carol", later[0])):
+        await groups.read(uid, up_to)
+    stored = await groups.leave("dave")
+    assert [entry[:3] for entry in stored.by_all] == [("alice", later[0], False), ("alice", later[0], True)]
+    assert await groups.times(sent, *later) == [ALL, ALL, NOTHING]
+    assert await groups.times(*elsewhere) == [NOTHING] * 2
+    await groups.store.close()
+
+
+async def test_slower_one_of_two_others_decides_what_all_have_read(open_store):
+    groups = await Groups.open(open_store, ("bob", "carol", "dave"))
+    sent = [await groups.send(sender) for sender in ("carol", "alice", "carol", "alice")]
+    for uid, up_to in (("alice", sent[1]), ("bob", sent[2]), ("carol", sent[3])):
+        await groups.read(uid, up_to)
+    stored = await groups.leave("dave")
+    by_all = [("alice", sent[1]), ("carol", sent[0])]
+    assert [entry[:3] for entry in stored.by_all] == [(*one, read) for read in (False, True) for one in by_all]
+    assert await groups.times(*sent) == [ALL, ALL, NOTHING, NOTHING]
+    await groups.store.close()
+
+
+async def test_members_who_joined_later_have_read_what_was_sent_before(open_store):
+    groups = await Groups.open(open_store, ("bob", "dave"))
+    sent = await groups.send("alice")
+    await groups.join("erin")
+    later = await groups.send("alice")
+    await groups.read("bob", later)
+    stored = await groups.leave("dave")
+    assert [entry[:3] for entry in stored.by_all] == [("alice", sent, False), ("alice", sent, True)]
+    assert await groups.times(sent, later) == [ALL, NOTHING]
+    await groups.store.close()
+
+
+@pytest.mark.parametrize("has_read", [False, True])
+async def test_what_the_one_who_leaves_had_read_or_came_after_stays_as_it_was(open_store, has_read):
+    groups = await Groups.open(open_store)
+    alone = await groups.send("alice")
+    assert await groups.join("dave") == alone + 1
+    await groups.join("bob")
+    sent = [await groups.send("alice") for _ in range(2)]
+    if has_read:
+        await groups.read("dave", sent[0], log=False)
+    await groups.read("bob", sent[1], log=False)
+    stored = await groups.leave("dave")
+    assert [entry[:3] for entry in stored.by_all] == [("alice", sent[1], False), ("alice", sent[1], True)]
+    assert await groups.times(alone, *sent) == [NOTHING, NOTHING if has_read else ALL, ALL]
+    await groups.store.close()
+
+
+async def test_messages_of_the_one_who_leaves_and_actions_are_left_alone(open_store):
+    groups = await Groups.open(open_store, ("bob", "carol", "dave"))
+    own, action, sent = await groups.send("dave"), await groups.send("carol", action=True), await groups.send("alice")
+    for uid in ("alice", "bob", "carol"):
+        await groups.read(uid, action, log=False)
+        await groups.read(uid, sent)
+    stored = await groups.leave("dave")
+    assert [entry[:3] for entry in stored.by_all] == [("alice", sent, False), ("alice", sent, True)]
+    assert await groups.times(own, action, sent) == [NOTHING, NOTHING, ALL]
+    await groups.store.close()
+
+
+async def _open_with_one_that_was_read_unnoticed(open_store: Any) -> tuple[Groups, list[int]]:
+    # All have read both messages of alice. Only that of the second was recorded; and dave has marked both as unread.
+    groups = await Groups.open(open_store, ("bob", "dave"))
+    sent = [await groups.send("alice") for _ in range(2)]
+    for number, log in zip(sent, (False, True), strict=True):
+        for uid in ("bob", "dave"):
+            await groups.read(uid, number, log=log)
+    await groups.store.read_state.mark_unread_after(key_of("", "team", "group"), "dave", sent[0] - 1)
+    return groups, sent
+
+
+async def test_messages_that_were_read_by_all_before_keep_their_time(open_store):
+    groups, sent = await _open_with_one_that_was_read_unnoticed(open_store)
+    stored = await groups.leave("dave")
+    assert [entry[:3] for entry in stored.by_all] == [("alice", sent[0], True)]
+    assert await groups.times(*sent) == [(None, LEFT), (READ, READ)]
+    await groups.store.close()
+
+
+def _look_at(monkeypatch: pytest.MonkeyPatch, messages: int) -> None:
+    # Bound the number of messages that are looked at, as by `MAX_SCANNED_MESSAGES`.
+    limited = [replaced(sql, "LIMIT 1000", f"LIMIT {messages}") for sql in of_postgres._ALL_WITHOUT_SQL]
+    monkeypatch.setattr(of_postgres, "_ALL_WITHOUT_SQL", limited)
+    monkeypatch.setattr(of_sqlite, "MAX_SCANNED_MESSAGES", messages)
+
+
+async def test_newest_messages_are_recorded_if_there_are_too_many(open_store, monkeypatch):
+    _look_at(monkeypatch, 2)
+    groups = await Groups.open(open_store, ("bob", "carol", "dave"))
+    sent = [await groups.send("alice") for _ in range(2)]
+    await groups.send("alice", "crew")
+    sent += [await groups.send("alice") for _ in range(3)]
+    for uid in ("bob", "carol"):
+        await groups.read(uid, sent[2])
+    await groups.leave("dave")
+    assert await groups.times(*sent) == [NOTHING, ALL, ALL, NOTHING, NOTHING]
+    await groups.store.close()
+
+
+async def test_messages_that_were_read_by_all_before_do_not_count_among_too_many(open_store, monkeypatch):
+    _look_at(monkeypatch, 1)
+    groups, sent = await _open_with_one_that_was_read_unnoticed(open_store)
+    await groups.leave("dave")
+    assert await groups.times(*sent) == [(None, LEFT), (READ, READ)]
+    await groups.store.close()
+
+
+async def test_nothing_is_read_by_all_once_one_member_is_left(open_store):
+    groups = await Groups.open(open_store, ("bob", "carol"))
+    sent = await groups.send("carol")
+    assert (await groups.leave("carol")).by_all == ()
+    await groups.read("alice", sent)
+    assert (await groups.leave("bob")).by_all == ()
+    assert await groups.times(sent) == [NOTHING]
+    await groups.store.close()
