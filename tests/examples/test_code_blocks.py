@@ -40,7 +40,7 @@ RUN = {
     "docs/connection.md": "examples/test_agent.py::test_documented_app_shows_missed_messages_once",
     "docs/live-lists.md": "examples/test_examples.py::test_documented_live_list_blocks_run",
     "docs/networks.md": "examples/test_code_blocks.py::test_blocks_about_networks_set_proxy_and_authority",
-    "docs/push.md": "spec/test_push_calls.py::test_documented_calls_run",
+    "docs/push.md": "spec/test_push_calls.py::test_examples_on_the_page_about_push_notifications_reach_the_server",
     "docs/sdk.md": "examples/test_examples.py::test_documented_blocks_run_in_order",
     "docs/sync.md": "examples/test_sync_page.py::test_documented_script_runs",
     "docs/testing.md": "plugin/test_plugin.py::test_docs_examples_pass",

@@ -85,97 +85,126 @@ async def test_message_read_on_another_device_is_not_notified(stage):
     assert not browser.received
 
 
-async def test_documented_errors_are_raised_without_a_request(stage):
+@pytest.fixture
+def no_current_client():
+    """Let the static class have no client again after a test."""
+    yield
+    set_current(None)
+
+
+async def enter_bob(stage):
+    """Let bob be the user of the static class, on a server with a push service."""
     await push_service(stage)
     bob = await stage.enter("bob")
     set_current(bob.chat)
-    try:
-        register = CometChatNotifications.register_push_token
-        for code, platform in (
-            ("INVALID_PUSH_PLATFORM", "pager"),
-            ("INVALID_FCM_TOKEN", PushPlatforms.FCM_FLUTTER_ANDROID),
-            ("INVALID_FCM_TOKEN", PushPlatforms.FCM_FLUTTER_IOS),
-            ("INVALID_APNS_DEVICE_TOKEN", PushPlatforms.APNS_FLUTTER_DEVICE),
-            ("INVALID_APNS_VOIP_TOKEN", PushPlatforms.APNS_FLUTTER_VOIP),
-            ("INVALID_WEB_PUSH_SUBSCRIPTION", PushPlatforms.WEB_PUSH),
-        ):
-            with pytest.raises(CometChatException) as raised:
-                await register(platform)
-            assert raised.value.code == code
-        with pytest.raises(CometChatException) as raised:
-            await register(PushPlatforms.FCM_FLUTTER_ANDROID, fcm_token="abc:def")
-        assert raised.value.code == "ERR_PROVIDER_NOT_FOUND"
-        errors = []
-        assert await register("pager", on_error=errors.append) is None
-        assert errors[0].code == "INVALID_PUSH_PLATFORM"
-        assert (
-            await register(PushPlatforms.APNS_FLUTTER_VOIP, voip_token="ab" * 32)
-            == "Push token registered successfully"
+    return bob
+
+
+INVALID_REGISTRATIONS = [
+    ("INVALID_PUSH_PLATFORM", "pager"),
+    ("INVALID_FCM_TOKEN", PushPlatforms.FCM_FLUTTER_ANDROID),
+    ("INVALID_FCM_TOKEN", PushPlatforms.FCM_FLUTTER_IOS),
+    ("INVALID_APNS_DEVICE_TOKEN", PushPlatforms.APNS_FLUTTER_DEVICE),
+    ("INVALID_APNS_VOIP_TOKEN", PushPlatforms.APNS_FLUTTER_VOIP),
+    ("INVALID_WEB_PUSH_SUBSCRIPTION", PushPlatforms.WEB_PUSH),
+]
+
+
+@pytest.mark.parametrize(("code", "platform"), INVALID_REGISTRATIONS)
+async def test_registration_without_its_token_is_refused_before_any_request(stage, no_current_client, code, platform):
+    await enter_bob(stage)
+    stage.network.cut()
+    with pytest.raises(CometChatException) as raised:
+        await CometChatNotifications.register_push_token(platform)
+    assert raised.value.code == code
+    stage.network.restore()
+
+
+async def test_registration_is_refused_without_credentials_for_its_provider(stage, no_current_client):
+    await enter_bob(stage)
+    with pytest.raises(CometChatException) as raised:
+        await CometChatNotifications.register_push_token(PushPlatforms.FCM_FLUTTER_ANDROID, fcm_token="abc:def")
+    assert raised.value.code == "ERR_PROVIDER_NOT_FOUND"
+
+
+async def test_error_of_a_registration_is_passed_to_on_error(stage, no_current_client):
+    await enter_bob(stage)
+    errors = []
+    assert await CometChatNotifications.register_push_token("pager", on_error=errors.append) is None
+    assert [error.code for error in errors] == ["INVALID_PUSH_PLATFORM"]
+
+
+async def test_voip_token_is_accepted_without_a_provider(stage, no_current_client):
+    await enter_bob(stage)
+    done = await CometChatNotifications.register_push_token(PushPlatforms.APNS_FLUTTER_VOIP, voip_token="ab" * 32)
+    assert done == "Push token registered successfully"
+
+
+async def test_preferences_have_the_documented_defaults(stage, no_current_client):
+    await enter_bob(stage)
+    defaults = await CometChatNotifications.fetch_preferences()
+    assert defaults.group_preferences.messages is MessagesOptions.SUBSCRIBE_TO_ALL
+    assert defaults.group_preferences.replies is RepliesOptions.SUBSCRIBE_TO_ALL
+    assert defaults.group_preferences.reactions is ReactionsOptions.SUBSCRIBE_TO_REACTIONS_ON_OWN_MESSAGES
+    assert defaults.group_preferences.member_left is MemberActionsOptions.DONT_SUBSCRIBE
+    assert defaults.mute_preferences.dnd is DNDOptions.DISABLED
+
+
+async def test_preferences_are_changed_in_part_and_reset(stage, no_current_client):
+    await enter_bob(stage)
+    defaults = await CometChatNotifications.fetch_preferences()
+    schedule = MutePreferences(DNDOptions.ENABLED, {DayOfWeek.MONDAY: DaySchedule(900, 1730)})
+    changed = await CometChatNotifications.update_preferences(
+        NotificationPreferences(
+            GroupPreferences(messages=MessagesOptions.SUBSCRIBE_TO_MENTIONS),
+            OneOnOnePreferences(reactions=ReactionsOptions.DONT_SUBSCRIBE),
+            schedule,
+            use_privacy_template=True,
         )
-    finally:
-        set_current(None)
+    )
+    assert changed == await CometChatNotifications.fetch_preferences()
+    assert changed.group_preferences.messages is MessagesOptions.SUBSCRIBE_TO_MENTIONS
+    assert changed.group_preferences.replies is RepliesOptions.SUBSCRIBE_TO_ALL
+    assert changed.one_on_one_preferences.reactions is ReactionsOptions.DONT_SUBSCRIBE
+    assert changed.mute_preferences == schedule
+    assert changed.use_privacy_template is True
+    assert await CometChatNotifications.reset_preferences() == defaults
 
 
-async def test_preferences_and_mutes_are_set_through_the_documented_class(stage):
-    await push_service(stage)
-    await stage.enter("alice")
-    bob = await stage.enter("bob")
-    set_current(bob.chat)
-    try:
-        defaults = await CometChatNotifications.fetch_preferences()
-        assert defaults.group_preferences.messages is MessagesOptions.SUBSCRIBE_TO_ALL
-        assert defaults.group_preferences.replies is RepliesOptions.SUBSCRIBE_TO_ALL
-        assert defaults.group_preferences.reactions is ReactionsOptions.SUBSCRIBE_TO_REACTIONS_ON_OWN_MESSAGES
-        assert defaults.group_preferences.member_left is MemberActionsOptions.DONT_SUBSCRIBE
-        assert defaults.mute_preferences.dnd is DNDOptions.DISABLED
-        changed = await CometChatNotifications.update_preferences(
-            NotificationPreferences(
-                GroupPreferences(messages=MessagesOptions.SUBSCRIBE_TO_MENTIONS),
-                OneOnOnePreferences(reactions=ReactionsOptions.DONT_SUBSCRIBE),
-                MutePreferences(DNDOptions.ENABLED, {DayOfWeek.MONDAY: DaySchedule(900, 1730)}),
-                use_privacy_template=True,
-            )
-        )
-        assert changed == await CometChatNotifications.fetch_preferences()
-        assert changed.group_preferences.messages is MessagesOptions.SUBSCRIBE_TO_MENTIONS
-        assert changed.group_preferences.replies is RepliesOptions.SUBSCRIBE_TO_ALL
-        assert changed.one_on_one_preferences.reactions is ReactionsOptions.DONT_SUBSCRIBE
-        assert changed.mute_preferences == MutePreferences(
-            DNDOptions.ENABLED, {DayOfWeek.MONDAY: DaySchedule(900, 1730)}
-        )
-        assert changed.use_privacy_template is True
-        assert await CometChatNotifications.reset_preferences() == defaults
-        later = stage.server.world.milliseconds() + 60_000
-        mute = MutedConversation("alice", MutedConversationType.ONE_ON_ONE, later)
-        await CometChatNotifications.mute_conversations([mute])
-        assert await CometChatNotifications.get_muted_conversations() == [mute]
-        await CometChatNotifications.unmute_conversations([UnmutedConversation("alice")])
-        assert await CometChatNotifications.get_muted_conversations() == []
-        assert await CometChatNotifications.update_timezone("Europe/Berlin") == "Europe/Berlin"
-        assert await CometChatNotifications.get_timezone() == "Europe/Berlin"
-        with pytest.raises(CometChatException) as raised:
-            await CometChatNotifications.mute_conversations([MutedConversation("nobody", until=later)])
-        assert raised.value.code == "ERR_UID_NOT_FOUND"
-    finally:
-        set_current(None)
+async def test_conversations_are_muted_and_unmuted(stage, no_current_client):
+    await enter_bob(stage)
+    later = stage.server.world.milliseconds() + 60_000
+    mute = MutedConversation("alice", MutedConversationType.ONE_ON_ONE, later)
+    await CometChatNotifications.mute_conversations([mute])
+    assert await CometChatNotifications.get_muted_conversations() == [mute]
+    await CometChatNotifications.unmute_conversations([UnmutedConversation("alice")])
+    assert await CometChatNotifications.get_muted_conversations() == []
 
 
-async def test_documented_calls_run(stage):
-    await push_service(stage)
-    await stage.enter("alice")
-    bob = await stage.enter("bob")
+async def test_mute_of_an_unknown_user_is_refused(stage, no_current_client):
+    await enter_bob(stage)
+    later = stage.server.world.milliseconds() + 60_000
+    with pytest.raises(CometChatException) as raised:
+        await CometChatNotifications.mute_conversations([MutedConversation("nobody", until=later)])
+    assert raised.value.code == "ERR_UID_NOT_FOUND"
+
+
+async def test_time_zone_is_changed_and_read(stage, no_current_client):
+    await enter_bob(stage)
+    assert await CometChatNotifications.update_timezone("Europe/Berlin") == "Europe/Berlin"
+    assert await CometChatNotifications.get_timezone() == "Europe/Berlin"
+
+
+async def test_examples_on_the_page_about_push_notifications_reach_the_server(stage, no_current_client):
+    bob = await enter_bob(stage)
     page = (Path(__file__).parents[2] / "docs" / "push.md").read_text(encoding="utf-8")
     registering, choosing = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    set_current(bob.chat)
-    try:
-        await _run(choosing)
-        chosen = await CometChatNotifications.fetch_preferences()
-        assert chosen.group_preferences.messages is MessagesOptions.SUBSCRIBE_TO_MENTIONS
-        with pytest.raises(CometChatException) as caught:  # the test's server has no credentials of FCM
-            await _run(registering, chat=bob.chat, token="a" * 40)
-        assert caught.value.code == "ERR_PROVIDER_NOT_FOUND"
-    finally:
-        set_current(None)
+    await _run(choosing)
+    chosen = await CometChatNotifications.fetch_preferences()
+    assert chosen.group_preferences.messages is MessagesOptions.SUBSCRIBE_TO_MENTIONS
+    with pytest.raises(CometChatException) as caught:  # the test's server has no credentials of FCM
+        await _run(registering, chat=bob.chat, token="a" * 40)
+    assert caught.value.code == "ERR_PROVIDER_NOT_FOUND"
 
 
 async def _run(code: str, **names) -> None:

@@ -19,7 +19,7 @@ from tailwire.testing.virtual.world import virtual_loop
 SETTINGS = {"push_contact": "mailto:admin@example.com", "push_targets": "127.0.0.9"}
 
 
-async def with_settings(stage, **settings):
+async def restart_with(stage, **settings):
     """Restart the server with other settings."""
     await stage.server.stop()
     stage.server._settings = dataclasses.replace(stage.server._settings, **{**SETTINGS, **settings})
@@ -28,7 +28,7 @@ async def with_settings(stage, **settings):
 
 async def push_service(stage, **settings):
     """Return a browser with its push service, after the server was restarted to send to it."""
-    await with_settings(stage, **settings)
+    await restart_with(stage, **settings)
     found = Browser()
     found.listen()
     return found
@@ -106,39 +106,52 @@ async def test_user_with_an_app_in_the_foreground_is_not_notified(stage):
         assert [one["body"] for one in browser.received] == ["away"]
 
 
-async def test_own_blocked_muted_and_transient_messages_cause_no_notification(stage):
+async def test_message_of_a_muted_conversation_causes_no_notification(stage):
     browser = await push_service(stage)
-    alice = await stage.enter("alice")
     async with Rest(stage) as rest:
-        for uid in ("alice", "bob", "carol"):
-            await register(rest, browser, uid)
+        await register(rest, browser, "bob")
         until_ms = int(stage.server.world.milliseconds()) + 3_600_000
         muted = {"conversations": [{"id": "alice", "type": "oneOnOne", "until": until_ms}]}
         answer = await rest("PUT", "/notifications/v1/preferences/mute", as_="bob", json=muted)
         assert answer == {"mutedConversations": muted["conversations"]}
         await send(rest, "muted")
-        await alice.chat.send_transient_message(TransientMessage("carol", "user", {"text": "psst"}))
         await stage.pass_time(10)
         assert not browser.received
         await rest("DELETE", "/notifications/v1/preferences/mute", as_="bob", json=muted)
         await send(rest, "heard")
         await until(stage, lambda: browser.received)
-        assert [one["body"] for one in browser.to("bob")] == ["heard"]
-        # Carol blocks Alice: a backend may still store a message between them.
-        await rest("POST", "/users/carol/blockedusers", json={"blockedUids": ["alice"]})
-        await rest(
-            "POST",
-            "/groups",
-            json={"guid": "team", "name": "Team", "type": "public", "members": {"participants": ["carol", "bob"]}},
-            as_="alice",
-        )
-        await send(rest, "in the group", to="team", kind="group")
-        await until(stage, lambda: len(browser.to("bob")) == 2)
+        assert [one["body"] for one in browser.received] == ["heard"]
+
+
+async def test_transient_message_causes_no_notification(stage):
+    browser = await push_service(stage)
+    alice = await stage.enter("alice")
+    async with Rest(stage) as rest:
+        await register(rest, browser, "carol")
+        await alice.chat.send_transient_message(TransientMessage("carol", "user", {"text": "psst"}))
         await stage.pass_time(10)
-        assert browser.to("bob")[1]["title"] == "Team"
-        assert browser.to("bob")[1]["body"] == "Alice: in the group"
-        assert not browser.to("carol")
-        assert not browser.to("alice")
+        assert not browser.received
+
+
+async def make_team(rest, *uids):
+    """Let alice create the group `team` with others."""
+    body = {"guid": "team", "name": "Team", "type": "public", "members": {"participants": list(uids)}}
+    await rest("POST", "/groups", json=body, as_="alice")
+
+
+async def test_message_of_a_group_notifies_its_members_except_the_sender_and_those_who_have_blocked_them(stage):
+    browser = await push_service(stage)
+    async with Rest(stage) as rest:
+        for uid in ("alice", "bob", "carol"):
+            await register(rest, browser, uid)
+        await make_team(rest, "carol", "bob")
+        await rest("POST", "/users/carol/blockedusers", json={"blockedUids": ["alice"]})
+        await send(rest, "in the group", to="team", kind="group")
+        await until(stage, lambda: browser.to("bob"))
+        await stage.pass_time(10)
+        (one,) = browser.received
+        assert (one["title"], one["body"]) == ("Team", "Alice: in the group")
+        assert browser.to("bob") == [one]
 
 
 async def test_mute_ends_at_its_time(stage):
@@ -164,12 +177,7 @@ async def test_mute_ends_at_its_time(stage):
 async def test_preferences_choose_messages_replies_and_reactions(stage):
     browser = await push_service(stage)
     async with Rest(stage) as rest:
-        await rest(
-            "POST",
-            "/groups",
-            json={"guid": "team", "name": "Team", "type": "public", "members": {"participants": ["bob"]}},
-            as_="alice",
-        )
+        await make_team(rest, "bob")
         await register(rest, browser, "bob")
         change = {"groupPreferences": {"groupMessages": 3, "groupReplies": 1, "groupReactions": 2}}
         changed = await rest("PUT", "/notifications/v1/preferences", as_="bob", json=change)
@@ -183,16 +191,31 @@ async def test_preferences_choose_messages_replies_and_reactions(stage):
         await rest("POST", f"/messages/{mine['id']}/reactions/👍", as_="alice")
         await stage.pass_time(10)
         assert sorted(one["body"] for one in browser.received) == ["Alice: Reacted with 👍", "Alice: look @Bob"]
-        reset = await rest("DELETE", "/notifications/v1/preferences", as_="bob")
-        assert reset["groupPreferences"]["groupMessages"] == 2
-        assert await rest("GET", "/notifications/v1/preferences", as_="bob") == reset
-        for wrong in (
-            {"groupPreferences": {"groupMessages": 4}},
-            {"groupPreferences": {"x": 1}},
-            {"mutePreferences": {"schedule": {"someday": {}}}},
-            {"mutePreferences": {"schedule": {"monday": {"from": 975}}}},
-        ):
-            await rest.refused("ERR_BAD_REQUEST", "PUT", "/notifications/v1/preferences", as_="bob", json=wrong)
+
+
+async def test_reset_preferences_are_the_defaults(stage):
+    await push_service(stage)
+    async with Rest(stage) as rest:
+        defaults = await rest("GET", "/notifications/v1/preferences", as_="bob")
+        change = {"groupPreferences": {"groupMessages": 3}}
+        assert await rest("PUT", "/notifications/v1/preferences", as_="bob", json=change) != defaults
+        assert await rest("DELETE", "/notifications/v1/preferences", as_="bob") == defaults
+        assert await rest("GET", "/notifications/v1/preferences", as_="bob") == defaults
+
+
+@pytest.mark.parametrize(
+    "preferences",
+    [
+        {"groupPreferences": {"groupMessages": 4}},
+        {"groupPreferences": {"x": 1}},
+        {"mutePreferences": {"schedule": {"someday": {}}}},
+        {"mutePreferences": {"schedule": {"monday": {"from": 975}}}},
+    ],
+)
+async def test_invalid_preferences_are_refused(stage, preferences):
+    await push_service(stage)
+    async with Rest(stage) as rest:
+        await rest.refused("ERR_BAD_REQUEST", "PUT", "/notifications/v1/preferences", as_="bob", json=preferences)
 
 
 async def test_schedule_is_read_in_the_time_zone_of_the_user(stage):
@@ -202,19 +225,31 @@ async def test_schedule_is_read_in_the_time_zone_of_the_user(stage):
         now = datetime.fromtimestamp(stage.server.world.seconds(), ZoneInfo("Asia/Tokyo"))
         clock = now.hour * 100 + now.minute
         day = now.strftime("%A").lower()
-        await rest.refused(
-            "ERR_BAD_REQUEST", "PUT", "/notifications/v1/timezone", as_="bob", json={"timezone": "Mars/Base"}
-        )
         await rest("PUT", "/notifications/v1/timezone", as_="bob", json={"timezone": "Asia/Tokyo"})
         assert await rest("GET", "/notifications/v1/timezone", as_="bob") == {"timezone": "Asia/Tokyo"}
         hours = {day: {"from": clock, "to": min(clock + 1, 2359) if clock % 100 < 59 else clock}}
         await rest("PUT", "/notifications/v1/preferences", as_="bob", json={"mutePreferences": {"schedule": hours}})
         await send(rest, "within")
         await until(stage, lambda: browser.received)
-        await rest("PUT", "/notifications/v1/preferences", as_="bob", json={"mutePreferences": {"dnd": 2}})
-        await send(rest, "not disturbing")
-        await stage.pass_time(10)
         assert [one["body"] for one in browser.received] == ["within"]
+
+
+async def test_user_who_does_not_want_to_be_disturbed_is_not_notified(stage):
+    browser = await push_service(stage)
+    async with Rest(stage) as rest:
+        await register(rest, browser, "bob")
+        await rest("PUT", "/notifications/v1/preferences", as_="bob", json={"mutePreferences": {"dnd": 2}})
+        await send(rest)
+        await stage.pass_time(10)
+        assert not browser.received
+
+
+async def test_unknown_time_zone_is_refused(stage):
+    await push_service(stage)
+    async with Rest(stage) as rest:
+        await rest.refused(
+            "ERR_BAD_REQUEST", "PUT", "/notifications/v1/timezone", as_="bob", json={"timezone": "Mars/Base"}
+        )
 
 
 async def test_edit_replaces_a_notification_and_deletion_withdraws_it(stage):
@@ -241,6 +276,14 @@ async def test_message_deleted_before_its_notification_causes_none(stage):
         await register(rest, browser, "bob")
         sent = await send(rest, "oops")
         await rest("DELETE", f"/messages/{sent['id']}", as_="alice")
+        await stage.pass_time(10)
+        assert not browser.received
+
+
+async def test_notification_contains_the_text_as_it_was_edited_before(stage):
+    browser = await push_service(stage)
+    async with Rest(stage) as rest:
+        await register(rest, browser, "bob")
         edited = await send(rest, "frist")
         await rest("PUT", f"/messages/{edited['id']}", as_="alice", json={"data": {"text": "first"}})
         await stage.pass_time(10)
@@ -334,8 +377,7 @@ async def test_edit_by_a_user_who_was_blocked_since_replaces_no_notification(sta
     async with Rest(stage) as rest:
         for uid in ("bob", "carol"):
             await register(rest, browser, uid)
-        group = {"guid": "team", "name": "Team", "type": "public", "members": {"participants": ["bob", "carol"]}}
-        await rest("POST", "/groups", json=group, as_="alice")
+        await make_team(rest, "bob", "carol")
         sent = await send(rest, "harmless", to="team", kind="group")
         await until(stage, lambda: len(browser.received) == 2)
         await rest("POST", "/users/bob/blockedusers", json={"blockedUids": ["alice"]})
@@ -349,7 +391,7 @@ async def test_edit_by_a_user_who_was_blocked_since_replaces_no_notification(sta
 
 
 @pytest.mark.parametrize("since", ["nothing", "user blocked", "reaction removed", "message deleted"])
-async def test_reaction_notifies_nobody_after_what_has_happened_since(stage, since):
+async def test_reaction_causes_a_notification_unless_it_is_outdated(stage, since):
     browser = await push_service(stage)
     async with Rest(stage) as rest:
         await register(rest, browser, "bob")
@@ -511,14 +553,19 @@ async def test_app_may_not_choose_the_user_of_a_device(stage):
         body = {"platform": "web_push", "pushToken": browser.subscription("x"), "authToken": other}
         await rest("POST", "/notifications/push/v1/tokens", as_="bob", json=body)  # the field is for REST keys
         assert await rest("GET", "/notifications/push/v1/tokens", as_="carol") == {"pushTokens": []}
-        await rest.refused("ERR_AUTH_TOKEN_NOT_FOUND", "POST", "/notifications/push/v1/tokens", behalf="bob", json=body)
-        await rest.refused(
-            "ERR_BAD_REQUEST", "POST", "/notifications/push/v1/tokens", behalf="bob", json={**body, "authToken": ""}
-        )
+
+
+async def test_backend_registers_a_device_with_an_auth_token_of_its_user(stage):
+    browser = await push_service(stage)
+    async with Rest(stage) as rest:
+        body = {"platform": "web_push", "pushToken": browser.subscription("x")}
         mine = {**body, "authToken": await rest.token("bob")}
         (made,) = (await rest("POST", "/notifications/push/v1/tokens", behalf="bob", json=mine))["pushTokens"]
         assert made["uid"] == "bob"
         assert "push:9100" not in str(made)
+        path, of_carol = "/notifications/push/v1/tokens", {**body, "authToken": await rest.token("carol")}
+        await rest.refused("ERR_AUTH_TOKEN_NOT_FOUND", "POST", path, behalf="bob", json=of_carol)
+        await rest.refused("ERR_BAD_REQUEST", "POST", path, behalf="bob", json={**body, "authToken": ""})
 
 
 async def test_server_without_a_provider_refuses_registrations(stage):

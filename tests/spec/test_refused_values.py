@@ -12,7 +12,7 @@ from rest import Rest
 HOOK = {"name": "H", "webhookUrl": "https://receiver.example/hook", "triggers": ["message_sent"]}
 
 
-def whsec(count: int) -> str:
+def webhook_secret(count: int) -> str:
     return "whsec_" + base64.b64encode(b"x" * count).decode()
 
 
@@ -69,19 +69,27 @@ async def test_banned_user_sees_that_they_are_banned_until_the_ban_is_lifted(sta
 
 @pytest.mark.parametrize(
     "secret",
-    ["x" * 40, "whsec_!!!!", whsec(23), whsec(65), whsec(32)[6:], "whsec_", whsec(32) + "*"],
+    [
+        "x" * 40,
+        "whsec_!!!!",
+        webhook_secret(23),
+        webhook_secret(65),
+        webhook_secret(32)[6:],
+        "whsec_",
+        webhook_secret(32) + "*",
+    ],
     ids=["no prefix", "no Base64", "too short", "too long", "not prefixed", "empty", "more"],
 )
-async def test_secret_of_a_webhook_has_the_documented_form(stage: Stage, secret: str):
+async def test_malformed_secret_of_a_webhook_is_refused(stage: Stage, secret: str):
     async with Rest(stage) as rest:
         error = await rest.refused("ERR_BAD_REQUEST", "POST", "/webhooks", json={**HOOK, "secret": secret})
         assert "secret" in error["details"]
 
 
 @pytest.mark.parametrize("count", [24, 64])
-async def test_secret_of_a_webhook_has_24_to_64_bytes(stage: Stage, count: int):
+async def test_secret_of_a_webhook_with_24_or_64_bytes_is_accepted(stage: Stage, count: int):
     async with Rest(stage) as rest:
-        await rest("POST", "/webhooks", json={**HOOK, "secret": whsec(count)})
+        await rest("POST", "/webhooks", json={**HOOK, "secret": webhook_secret(count)})
 
 
 async def test_deliveries_of_a_webhook_that_does_not_exist_are_not_retried(stage: Stage):
@@ -111,7 +119,7 @@ async def test_interactive_message_keeps_its_goal(stage: Stage):
         assert "interactionGoal" not in made["data"]
 
 
-async def test_quoted_message_is_named_and_of_the_same_conversation(stage: Stage):
+async def test_quote_of_a_message_of_another_conversation_is_refused(stage: Stage):
     def to(receiver: str, **more: object) -> dict[str, object]:
         return {
             "category": "message", "type": "text", "receiver": receiver, "receiverType": "user",
@@ -126,7 +134,7 @@ async def test_quoted_message_is_named_and_of_the_same_conversation(stage: Stage
         await rest.refused("ERR_MESSAGE_ID_NOT_FOUND", "POST", "/messages", as_="alice", json=quote)
 
 
-async def test_new_content_of_a_message_is_an_object(stage: Stage):
+async def test_new_content_of_a_message_that_is_not_an_object_is_refused(stage: Stage):
     sent = {
         "category": "message", "type": "image", "receiver": "bob", "receiverType": "user",
         "data": {"url": "https://files.example/a.png", "attachments": [{"url": "https://files.example/a.png"}]},

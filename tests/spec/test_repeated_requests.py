@@ -17,20 +17,22 @@ from tailwire.testing.virtual.repeating import Repeater
 from tailwire.testing.virtual.world import PORT
 
 GUID = "team"
-Do = Callable[[ChatClient, int], Awaitable[Any]]
+Call = Callable[[ChatClient, int], Awaitable[Any]]
 
 
-def proxied(stage: Stage) -> Repeater:
+def add_repeater(stage: Stage) -> Repeater:
+    """Let all connections from now on go through a proxy that keeps requests, and return it."""
     proxy = stage.network.middleboxes[""] = Repeater(partial(stage.network.listener, PORT))
     stage.network.drop()
     return proxy
 
 
-async def again(proxy: Repeater, number: int) -> bytes:
-    return await asyncio.wait_for(proxy.deliver(proxy.kept[number][2]), 30)
+async def deliver_again(proxy: Repeater, index: int) -> bytes:
+    """Let a proxy deliver a request of those it has kept once more. Return the answer."""
+    return await asyncio.wait_for(proxy.deliver(proxy.kept[index][2]), 30)
 
 
-async def state(chat: ChatClient, message: int) -> dict[str, Any]:
+async def state_of(chat: ChatClient, message: int) -> dict[str, Any]:
     shown = await chat.get_message(message)
     return {
         "reactions": [(r.reaction, r.count) for r in shown.reactions],
@@ -40,7 +42,7 @@ async def state(chat: ChatClient, message: int) -> dict[str, Any]:
     }
 
 
-PAIRS: dict[str, tuple[Do, Do]] = {
+OLDER_AND_NEWER: dict[str, tuple[Call, Call]] = {
     "remove_reaction": (lambda c, n: c.remove_reaction(n, "👍"), lambda c, n: c.add_reaction(n, "👍")),
     "add_reaction": (lambda c, n: c.add_reaction(n, "👍"), lambda c, n: c.remove_reaction(n, "👍")),
     "unpin": (lambda c, n: c.unpin_message(n), lambda c, n: c.pin_message(n)),
@@ -54,63 +56,63 @@ PAIRS: dict[str, tuple[Do, Do]] = {
 }
 
 
-@pytest.mark.parametrize("kind", PAIRS)
+@pytest.mark.parametrize("kind", OLDER_AND_NEWER)
 async def test_request_delivered_again_after_a_newer_one_changes_nothing(stage: Stage, kind: str):
     alice = await stage.enter("alice", auto=False)
-    number = (await alice.say("bob", "hello")).id
-    older, newer = PAIRS[kind]
-    await newer(alice.chat, number)  # so that the older one has something to change
-    proxy = proxied(stage)
-    await older(alice.chat, number)
-    await newer(alice.chat, number)
-    before = await state(alice.chat, number)
-    answer = await again(proxy, 0)
-    assert await state(alice.chat, number) == before
+    message_id = (await alice.say("bob", "hello")).id
+    older, newer = OLDER_AND_NEWER[kind]
+    await newer(alice.chat, message_id)  # so that the older one has something to change
+    proxy = add_repeater(stage)
+    await older(alice.chat, message_id)
+    await newer(alice.chat, message_id)
+    before = await state_of(alice.chat, message_id)
+    answer = await deliver_again(proxy, 0)
+    assert await state_of(alice.chat, message_id) == before
     assert b" 409 " in answer
 
 
-@pytest.mark.parametrize("kind", PAIRS)
+@pytest.mark.parametrize("kind", OLDER_AND_NEWER)
 async def test_request_that_arrives_after_a_newer_one_changes_nothing(stage: Stage, kind: str):
     alice = await stage.enter("alice", auto=False)
-    number = (await alice.say("bob", "hello")).id
-    older, newer = PAIRS[kind]
-    await newer(alice.chat, number)
-    proxy = proxied(stage)
+    message_id = (await alice.say("bob", "hello")).id
+    older, newer = OLDER_AND_NEWER[kind]
+    await newer(alice.chat, message_id)
+    proxy = add_repeater(stage)
     proxy.holding = True
     with pytest.raises(CometChatException):
-        await older(alice.chat, number)  # it stays in the proxy
+        await older(alice.chat, message_id)  # it stays in the proxy
     held, proxy.holding = len(proxy.kept), False
-    await newer(alice.chat, number)
-    before = await state(alice.chat, number)
+    await newer(alice.chat, message_id)
+    before = await state_of(alice.chat, message_id)
     for n in range(held):
-        await again(proxy, n)
-    assert await state(alice.chat, number) == before
+        await deliver_again(proxy, n)
+    assert await state_of(alice.chat, message_id) == before
 
 
 async def test_repeated_request_does_not_undo_what_another_device_did(stage: Stage):
     phone = await stage.enter("alice", auto=False)
-    number = (await phone.say("bob", "hello")).id
+    message_id = (await phone.say("bob", "hello")).id
     desk = await stage.enter("alice", auto=False)
-    await phone.chat.add_reaction(number, "👍")
-    proxy = proxied(stage)
-    await phone.chat.remove_reaction(number, "👍")
-    await desk.chat.add_reaction(number, "👍")
-    await again(proxy, 0)
-    assert (await state(phone.chat, number))["reactions"] == [("👍", 1)]
+    await phone.chat.add_reaction(message_id, "👍")
+    proxy = add_repeater(stage)
+    await phone.chat.remove_reaction(message_id, "👍")
+    await desk.chat.add_reaction(message_id, "👍")
+    await deliver_again(proxy, 0)
+    assert (await state_of(phone.chat, message_id))["reactions"] == [("👍", 1)]
 
 
 async def test_repeated_request_that_changed_nothing_changes_nothing_later(stage: Stage):
     alice = await stage.enter("alice", auto=False)
-    number = (await alice.say("bob", "hello")).id
+    message_id = (await alice.say("bob", "hello")).id
     desk = await stage.enter("alice", auto=False)
-    proxy = proxied(stage)
-    await alice.chat.remove_reaction(number, "👍")  # there is none
-    await desk.chat.add_reaction(number, "👍")
-    await again(proxy, 0)
-    assert (await state(alice.chat, number))["reactions"] == [("👍", 1)]
+    proxy = add_repeater(stage)
+    await alice.chat.remove_reaction(message_id, "👍")  # there is none
+    await desk.chat.add_reaction(message_id, "👍")
+    await deliver_again(proxy, 0)
+    assert (await state_of(alice.chat, message_id))["reactions"] == [("👍", 1)]
 
 
-MEMBERSHIPS: dict[str, tuple[Do, Do]] = {
+MEMBERSHIP_CHANGES: dict[str, tuple[Call, Call]] = {
     "kick": (
         lambda c, n: c.kick_group_member(GUID, "bob"),
         lambda c, n: c.add_members_to_group(GUID, [GroupMember("bob")]),
@@ -123,20 +125,20 @@ MEMBERSHIPS: dict[str, tuple[Do, Do]] = {
 }
 
 
-@pytest.mark.parametrize("kind", MEMBERSHIPS)
+@pytest.mark.parametrize("kind", MEMBERSHIP_CHANGES)
 async def test_repeated_change_of_a_membership_changes_nothing(stage: Stage, kind: str):
     alice = await stage.enter("alice", auto=False)
     await stage.enter("bob", auto=False)
     await alice.chat.create_group(Group(GUID, "Team"))
     if kind != "add":
         await alice.chat.add_members_to_group(GUID, [GroupMember("bob")])
-    older, newer = MEMBERSHIPS[kind]
-    proxy = proxied(stage)
+    older, newer = MEMBERSHIP_CHANGES[kind]
+    proxy = add_repeater(stage)
     await older(alice.chat, 0)
     await newer(alice.chat, 0)
     members = stage.server.parts.store.members
     before = await members.get(GUID, "bob")
-    await again(proxy, 0)
+    await deliver_again(proxy, 0)
     assert await members.get(GUID, "bob") == before
     store = stage.server.parts.store
     assert await store.database.rows("SELECT uid FROM bans") == []
@@ -144,39 +146,39 @@ async def test_repeated_change_of_a_membership_changes_nothing(stage: Stage, kin
 
 async def test_deleted_group_is_not_created_again_by_a_repeated_request(stage: Stage):
     alice = await stage.enter("alice", auto=False)
-    proxy = proxied(stage)
+    proxy = add_repeater(stage)
     await alice.chat.create_group(Group(GUID, "Team"))
     await alice.chat.delete_group(GUID)
-    await again(proxy, 0)
+    await deliver_again(proxy, 0)
     with pytest.raises(CometChatException, match="ERR_GUID_NOT_FOUND"):
         await alice.chat.get_group(GUID)
 
 
 async def test_request_numbers_are_kept_over_a_restart_of_the_server(stage: Stage):
     alice = await stage.enter("alice", auto=False)
-    number = (await alice.say("bob", "hello")).id
-    await alice.chat.add_reaction(number, "👍")
-    proxy = proxied(stage)
-    await alice.chat.remove_reaction(number, "👍")
-    await alice.chat.add_reaction(number, "👍")
+    message_id = (await alice.say("bob", "hello")).id
+    await alice.chat.add_reaction(message_id, "👍")
+    proxy = add_repeater(stage)
+    await alice.chat.remove_reaction(message_id, "👍")
+    await alice.chat.add_reaction(message_id, "👍")
     await stage.server.stop()
     await stage.server.start()
-    await alice.chat.get_message(number)  # connects to the new process through the proxy
-    await again(proxy, 0)
-    assert (await state(alice.chat, number))["reactions"] == [("👍", 1)]
+    await alice.chat.get_message(message_id)  # connects to the new process through the proxy
+    await deliver_again(proxy, 0)
+    assert (await state_of(alice.chat, message_id))["reactions"] == [("👍", 1)]
 
 
 async def test_request_numbers_count_for_users_and_not_for_keys(stage: Stage):
     """Processes of a backend share a key, and do not know each other's numbers."""
     alice = await stage.enter("alice", auto=False)
-    number = (await alice.say("bob", "hello")).id
-    path, headers = f"/messages/{number}/reactions/👍", {"x-tailwire-request": "5.0", "resource": "device"}
+    message_id = (await alice.say("bob", "hello")).id
+    path, headers = f"/messages/{message_id}/reactions/👍", {"x-tailwire-request": "5.0", "resource": "device"}
     async with Rest(stage) as rest:
         await rest("POST", path, as_="bob", headers=headers)
         await rest.refused("ERR_REQUEST_OUTDATED", "DELETE", path, as_="bob", headers=headers)
         await rest("DELETE", path, behalf="bob", headers=headers)
         await rest("POST", path, behalf="bob", headers=headers)
-    assert (await state(alice.chat, number))["reactions"] == [("👍", 1)]
+    assert (await state_of(alice.chat, message_id))["reactions"] == [("👍", 1)]
 
 
 # The user themself.
@@ -184,23 +186,23 @@ async def test_request_numbers_count_for_users_and_not_for_keys(stage: Stage):
 
 async def test_own_details_are_those_of_the_newest_request(stage: Stage):
     alice = await stage.enter("alice", auto=False)
-    proxy = proxied(stage)
+    proxy = add_repeater(stage)
     await alice.chat.update_current_user_details(User(uid="alice", name="First"))
     await alice.chat.update_current_user_details(User(uid="alice", name="Second"))
-    assert b" 409 " in await again(proxy, 0)
+    assert b" 409 " in await deliver_again(proxy, 0)
     assert (await alice.chat.get_user("alice")).name == "Second"
 
 
 async def test_own_details_that_arrive_late_do_not_replace_newer_ones(stage: Stage):
     alice = await stage.enter("alice", auto=False)
-    proxy = proxied(stage)
+    proxy = add_repeater(stage)
     proxy.holding = True
     with pytest.raises(CometChatException):
         await alice.chat.update_current_user_details(User(uid="alice", name="First"))
     held, proxy.holding = len(proxy.kept), False
     await alice.chat.update_current_user_details(User(uid="alice", name="Second"))
     for n in range(held):
-        await again(proxy, n)
+        await deliver_again(proxy, n)
     assert (await alice.chat.get_user("alice")).name == "Second"
 
 
@@ -208,10 +210,10 @@ async def test_conversation_marked_as_unread_stays_unread_when_the_previous_requ
     alice, bob = await stage.enter("alice", auto=False), await stage.enter("bob", auto=False)
     sent = await bob.say("alice", "hello")
     conversation = await alice.chat.get_conversation("bob", "user")
-    proxy = proxied(stage)
+    proxy = add_repeater(stage)
     await alice.chat.mark_conversation_as_read(conversation)
     await alice.chat.mark_message_as_unread(sent)
-    assert b" 409 " in await again(proxy, 0)
+    assert b" 409 " in await deliver_again(proxy, 0)
     assert (await alice.chat.get_conversation("bob", "user")).unread_message_count == 1
 
 
@@ -220,12 +222,12 @@ async def test_conversation_marked_as_unread_stays_unread_when_the_previous_requ
 
 async def test_repeated_send_does_not_bring_a_removed_message_back(stage: Stage):
     alice, bob = await stage.enter("alice", auto=False), await stage.enter("bob")
-    proxy = proxied(stage)
+    proxy = add_repeater(stage)
     sent = await alice.say("bob", "hello")
     await bob.ears.until(lambda: bob.ears.texts == ["hello"])
     async with Rest(stage) as rest:
         await rest("DELETE", f"/messages/{sent.id}", json={"permanent": True})
-        assert b" 410 " in await again(proxy, 0)
+        assert b" 410 " in await deliver_again(proxy, 0)
         refused = {"receiver": "bob", "receiverType": "user", "data": {"text": "hello"}, "muid": sent.muid}
         await rest.refused("ERR_MESSAGE_REMOVED", "POST", "/messages", as_="alice", json=refused)
         await rest("POST", "/messages", as_="alice", json={**refused, "muid": "another"})
@@ -237,12 +239,12 @@ async def test_repeated_send_does_not_bring_a_removed_message_back(stage: Stage)
 async def test_repeated_send_does_not_reach_a_group_that_was_created_again(stage: Stage):
     alice = await stage.enter("alice", auto=False)
     await alice.chat.create_group(Group(GUID, "Team"))
-    proxy = proxied(stage)
+    proxy = add_repeater(stage)
     await alice.say(GUID, "hello", "group")
     await alice.chat.delete_group(GUID)
     await alice.chat.create_group(Group(GUID, "Team"))
     send = next(n for n, (method, path, _) in enumerate(proxy.kept) if (method, path[-9:]) == ("POST", "/messages"))
-    assert b" 410 " in await again(proxy, send)
+    assert b" 410 " in await deliver_again(proxy, send)
     async with Rest(stage) as rest:
         assert [m for m in await rest("GET", f"/groups/{GUID}/messages") if m["category"] == "message"] == []
 
@@ -276,24 +278,24 @@ async def test_removed_user_leaves_no_muids_behind(stage: Stage):
 
 # Backends.
 
-BACKEND: dict[str, tuple[Callable[[Admin], Awaitable[Any]], Callable[[Admin], Awaitable[Any]]]] = {
+CHANGES_BY_A_BACKEND: dict[str, tuple[Callable[[Admin], Awaitable[Any]], Callable[[Admin], Awaitable[Any]]]] = {
     "kick": (lambda a: a.groups.kick(GUID, "bob"), lambda a: a.groups.add_members(GUID, [GroupMember("bob")])),
     "add": (lambda a: a.groups.add_members(GUID, [GroupMember("bob")]), lambda a: a.groups.kick(GUID, "bob")),
     "ban": (lambda a: a.groups.ban(GUID, "bob"), lambda a: a.groups.unban(GUID, "bob")),
 }
 
 
-@pytest.mark.parametrize("kind", BACKEND)
+@pytest.mark.parametrize("kind", CHANGES_BY_A_BACKEND)
 async def test_repeated_request_of_a_backend_changes_nothing(stage: Stage, kind: str):
     admin = stage.admin()
     await admin.groups.create(Group(GUID, "Team"), members=[GroupMember("bob")] if kind != "add" else [])
-    proxy = proxied(stage)
-    older, newer = BACKEND[kind]
+    proxy = add_repeater(stage)
+    older, newer = CHANGES_BY_A_BACKEND[kind]
     await older(admin)
     await newer(admin)
     store = stage.server.parts.store
     before = await store.members.get(GUID, "bob")
-    await again(proxy, 0)
+    await deliver_again(proxy, 0)
     assert await store.members.get(GUID, "bob") == before
     assert await store.database.rows("SELECT uid FROM bans") == []
 

@@ -12,22 +12,34 @@ async def listed_keys(rest: Rest) -> dict[str, dict]:
     return {key["name"]: key for key in await rest("GET", "/apikeys")}
 
 
-async def test_replaced_key_works_until_its_end_and_sockets_stay_open(stage: Stage):
-    store = stage.server.parts.store
-    alice = await stage.enter("alice")
+async def replace_keys(stage: Stage, rest: Rest, seconds: int) -> dict[str, str]:
+    """Let all keys but a new one end after some seconds. Return the header with the new one."""
+    new = await rest("POST", "/apikeys", json={"name": "new", "scope": "fullAccess"})
+    now = stage.server.world.seconds()
+    await stage.server.parts.store.keys.end_others([fingerprint(new["apiKey"])], now + seconds, now)
+    return {"apikey": new["apiKey"]}
+
+
+async def test_replaced_keys_are_accepted_until_their_end(stage: Stage):
     async with Rest(stage) as rest:
-        new = await rest("POST", "/apikeys", json={"name": "new", "scope": "fullAccess"})
-        now = stage.server.world.seconds()
-        await store.keys.end_others([fingerprint(new["apiKey"])], now + 3600, now)
+        end = stage.server.world.seconds() + 3600
+        new_key = await replace_keys(stage, rest, 3600)
         await stage.pass_time(3590)
-        assert (await listed_keys(rest))["REST API Key"]["expiresAt"] == now + 3600
-        path, login = "/users/alice/auth_tokens", {"headers": {"apikey": stage.server.auth_key}}
-        assert (await rest("POST", path, json={}, **login))["authToken"]
+        assert (await listed_keys(rest))["REST API Key"]["expiresAt"] == end
+        path, auth_key = "/users/alice/auth_tokens", {"apikey": stage.server.auth_key}
+        assert (await rest("POST", path, json={}, headers=auth_key))["authToken"]
         await stage.pass_time(20)
         await rest.refused("AUTH_ERR_APIKEY_NOT_FOUND", "GET", "/users")
-        await rest.refused("AUTH_ERR_APIKEY_NOT_FOUND", "POST", path, json={}, **login)
-        assert await rest("GET", "/users", headers={"apikey": new["apiKey"]})
-    # The session of a user depends on their auth token only.
+        await rest.refused("AUTH_ERR_APIKEY_NOT_FOUND", "POST", path, json={}, headers=auth_key)
+        assert await rest("GET", "/users", headers=new_key)
+
+
+async def test_session_does_not_end_with_the_key_that_began_it(stage: Stage):
+    alice = await stage.enter("alice")
+    async with Rest(stage) as rest:
+        await replace_keys(stage, rest, 60)
+        await stage.pass_time(120)
+        await rest.refused("AUTH_ERR_APIKEY_NOT_FOUND", "GET", "/users")
     assert alice.ears.statuses.count(CONNECTED) == 1
     assert alice.status is CONNECTED
     assert (await alice.say("bob", "still here")).id

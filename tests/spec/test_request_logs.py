@@ -81,7 +81,7 @@ async def test_secrets_in_paths_are_not_logged(stage: Stage, logging_stage: Stag
     assert token not in text
 
 
-async def test_without_the_setting_no_request_is_logged(stage: Stage, records):
+async def test_no_request_is_logged_without_the_setting(stage: Stage, records):
     async with Rest(stage) as rest:
         await rest("GET", "/users/bob", as_="alice")
     assert records("request") == []

@@ -197,7 +197,7 @@ async def test_client_receives_messages_after_a_login_to_another_database(stage:
     await bob.ears.until(lambda: bob.ears.texts[5:] == ["after"])
 
 
-async def test_server_without_marks_is_supported(stage: Stage, monkeypatch):
+async def test_client_receives_messages_from_a_server_without_marks(stage: Stage, monkeypatch):
     monkeypatch.setattr(type(stage.server.parts.store), "start", "")
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     name = stage.server.parts.store.name

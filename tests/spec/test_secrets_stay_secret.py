@@ -54,5 +54,5 @@ async def test_no_output_contains_a_secret(stage: Stage, tmp_path, caplog):
     texts.append(caplog.text)
     for name, secret in secrets.items():
         leaked = [text for text in texts if secret in text]
-        assert not leaked, f"the {name} contains: {leaked[0][:300]}"
+        assert not leaked, f"the {name} is in: {leaked[0][:300]}"
     assert "battery-staple" not in "".join(texts)

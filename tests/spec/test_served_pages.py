@@ -11,7 +11,7 @@ from rest import Rest
 from tailwire.server.app.pages import is_shown
 from tailwire.server.config import BadSetting, load
 
-POLICY = {
+RULES_OF_ALL_PAGES = {
     "default-src 'none'",
     "script-src 'self'",
     "style-src 'self'",
@@ -22,7 +22,7 @@ POLICY = {
     "frame-ancestors 'none'",
     "require-trusted-types-for 'script'",
 }
-MORE = {"console": {"trusted-types 'none'"}, "chat": {"trusted-types chat-worker", "media-src 'self'"}}
+RULES_OF_ONE_PAGE = {"console": {"trusted-types 'none'"}, "chat": {"trusted-types chat-worker", "media-src 'self'"}}
 """The chat starts a service worker, whose address goes through a policy of this name, and plays files."""
 
 
@@ -31,30 +31,42 @@ async def get_page(stage: Stage, rest: Rest, path: str, method: str = "GET", **h
 
 
 @pytest.mark.parametrize("page", ["console", "chat"])
-async def test_page_has_a_strict_policy_and_is_kept_until_it_changes(stage: Stage, page: str):
+async def test_page_has_a_strict_policy(stage: Stage, page: str):
     async with Rest(stage) as rest:
         answer = await get_page(stage, rest, f"/{page}/")
         assert answer.status_code == 200
         assert answer.headers["content-type"] == "text/html; charset=utf-8"
         rules = set(answer.headers["content-security-policy"].split("; "))
-        assert rules == POLICY | MORE[page]
+        assert rules == RULES_OF_ALL_PAGES | RULES_OF_ONE_PAGE[page]
         assert not any("unsafe" in rule or "*" in rule or "http" in rule for rule in rules)
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["cross-origin-resource-policy"] == "same-origin"
         assert "access-control-allow-origin" not in answer.headers
-        again = await get_page(stage, rest, f"/{page}/", **{"if-none-match": answer.headers["etag"]})
-        assert (again.status_code, again.content) == (304, b"")
-        other = await get_page(stage, rest, f"/{page}/", **{"if-none-match": '"another"'})
-        assert other.status_code == 200
         script = await get_page(stage, rest, f"/{page}/vendor/preact.mjs")
         assert script.headers["content-type"] == "text/javascript; charset=utf-8"
 
 
 @pytest.mark.parametrize("page", ["console", "chat"])
+async def test_page_that_a_browser_has_kept_is_not_sent_again_until_it_changes(stage: Stage, page: str):
+    async with Rest(stage) as rest:
+        answer = await get_page(stage, rest, f"/{page}/")
+        again = await get_page(stage, rest, f"/{page}/", **{"if-none-match": answer.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+        other = await get_page(stage, rest, f"/{page}/", **{"if-none-match": '"another"'})
+        assert other.status_code == 200
+        assert other.content == answer.content
+
+
+@pytest.mark.parametrize("page", ["console", "chat"])
+async def test_address_of_a_page_without_a_slash_is_redirected(stage: Stage, page: str):
+    async with Rest(stage) as rest:
+        answer = await get_page(stage, rest, f"/{page}")
+        assert (answer.status_code, answer.headers["location"]) == (308, f"/{page}/")
+
+
+@pytest.mark.parametrize("page", ["console", "chat"])
 async def test_page_serves_only_its_files(stage: Stage, page: str):
     async with Rest(stage) as rest:
-        moved = await get_page(stage, rest, f"/{page}")
-        assert (moved.status_code, moved.headers["location"]) == (308, f"/{page}/")
         for path in ("nothing.js", "../../keys.json", "..%2f..%2fkeys.json", "index.html.bak", "%00", "vendor/"):
             answer = await get_page(stage, rest, f"/{page}/{path}")
             assert answer.status_code == 404, path

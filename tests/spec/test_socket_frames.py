@@ -46,7 +46,7 @@ async def raw_socket(stage: Stage, uid: str, *features: str, auth: bool = True) 
         yield ws
 
 
-async def answer(ws: ClientConnection) -> Any:
+async def next_frame(ws: ClientConnection) -> Any:
     return json.loads(await asyncio.wait_for(ws.recv(), 5))
 
 
@@ -61,7 +61,7 @@ def app_state(state: str, **more: Any) -> str:
 
 async def still_open(ws: ClientConnection) -> bool:
     await ws.send('{"action":"ping","ack":"true"}')
-    return (await answer(ws))["action"] == "pong"
+    return (await next_frame(ws))["action"] == "pong"
 
 
 async def test_invalid_frames_are_answered_with_an_error_and_too_many_of_them_end_the_socket(stage: Stage):
@@ -69,7 +69,7 @@ async def test_invalid_frames_are_answered_with_an_error_and_too_many_of_them_en
     async with raw_socket(stage, "alice", "grace") as ws:
         for text in ["{", '{"type": "no such type"}'] * 10:
             await ws.send(text)
-            error = await answer(ws)
+            error = await next_frame(ws)
             assert error["body"]["action"] == "error"
             assert error["body"]["error"]["code"] == "ERR_BAD_REQUEST"
         assert "no such type" in json.dumps(error)
@@ -82,15 +82,15 @@ async def test_error_repeats_at_most_fifty_characters_of_an_unknown_type(stage: 
     await stage.enter("alice")
     async with raw_socket(stage, "alice", "grace") as ws:
         await ws.send(json.dumps({"type": "y" * 60}))
-        assert f"'{'y' * 50}'" in json.dumps(await answer(ws))
+        assert f"'{'y' * 50}'" in json.dumps(await next_frame(ws))
 
 
-async def test_typing_is_for_a_user_or_a_group(stage: Stage):
+async def test_typing_for_another_type_of_receiver_is_refused(stage: Stage):
     await stage.enter("alice")
     async with raw_socket(stage, "alice", "grace") as ws:
         typing = {"type": "typing_indicator", "receiver": "bob", "body": {"action": "started"}}
         await ws.send(json.dumps({**typing, "receiverType": "planet"}))
-        assert (await answer(ws))["body"]["error"]["code"] == "ERR_INVALID_RECEIVER_TYPE"
+        assert (await next_frame(ws))["body"]["error"]["code"] == "ERR_INVALID_RECEIVER_TYPE"
         await ws.send(json.dumps({**typing, "receiverType": "user"}))
         assert await still_open(ws)  # the next frame is the answer to the ping
 
@@ -109,12 +109,17 @@ async def test_frame_before_authentication_ends_the_socket(stage: Stage):
         assert await close_code(ws) == 4003
 
 
-async def test_fragmented_texts_are_understood_and_binary_messages_are_not(stage: Stage):
+async def test_fragmented_text_is_understood(stage: Stage):
     await stage.enter("alice")
     async with raw_socket(stage, "alice") as ws:
         await ws.send(iter(['{"action":', '"ping",', '"ack":"true"}']))
-        assert (await answer(ws))["action"] == "pong"
+        assert (await next_frame(ws))["action"] == "pong"
         assert await still_open(ws)
+
+
+async def test_binary_message_ends_the_socket(stage: Stage):
+    await stage.enter("alice")
+    async with raw_socket(stage, "alice") as ws:
         await ws.send(b"{}")
         assert await close_code(ws) == 1003
 
@@ -124,11 +129,17 @@ async def test_background_window_outside_its_bounds_is_refused(stage: Stage, win
     await stage.enter("alice")
     async with raw_socket(stage, "alice", "appState") as ws:
         await ws.send(app_state("background", window=window))
-        error = await answer(ws)
+        error = await next_frame(ws)
         assert error["body"]["error"]["code"] == "ERR_BAD_REQUEST"
         assert "up to 120 s" in json.dumps(error)
+
+
+async def test_unknown_app_state_is_refused(stage: Stage):
+    await stage.enter("alice")
+    async with raw_socket(stage, "alice", "appState") as ws:
         await ws.send(app_state("asleep"))
-        assert (await answer(ws))["body"]["action"] == "error"
+        assert (await next_frame(ws))["body"]["action"] == "error"
+        assert await still_open(ws)
 
 
 @pytest.mark.parametrize("window", [1, 40])
@@ -171,7 +182,7 @@ async def test_load_is_reported_to_clients_with_the_feature_when_it_begins_and_e
     async with raw_socket(stage, "alice", "throttled") as announced, raw_socket(stage, "alice", "grace") as other:
         for level in (Level.TYPING, Level.PRESENCE, Level.RECEIPTS, Level.NONE):
             overload.set(level)
-        assert [(await answer(announced))["body"] for _ in range(3)] == [
+        assert [(await next_frame(announced))["body"] for _ in range(3)] == [
             {"action": "throttled", "shed": ["typing"]},
             {"action": "throttled", "shed": ["typing", "presence", "receipts"]},
             {"action": "throttledNoMore"},
@@ -196,7 +207,7 @@ async def test_clients_are_asked_to_spread_over_the_time_that_all_of_them_need(
     ):
         gateway.close_all()
         for socket in (one, last):
-            assert (await answer(socket))["body"] == {"action": "restarting", "within": within}
+            assert (await next_frame(socket))["body"] == {"action": "restarting", "within": within}
         assert await close_code(other) == 1012
 
 
@@ -213,7 +224,7 @@ async def test_clients_are_counted_again_for_each_restart(stage: Stage, settings
                 for socket in list(gateway._sockets):
                     socket.shutdown()
             for ws in sockets:
-                assert (await answer(ws))["body"]["within"] == within
+                assert (await next_frame(ws))["body"]["within"] == within
         await stage.pass_time(5)
 
 
@@ -243,10 +254,10 @@ async def test_client_that_connects_under_load_receives_what_is_omitted(stage: S
     stage.server.parts.overload.set(Level.PRESENCE)
     async with raw_socket(stage, "alice", auth=False) as ws:
         await ws.send(await auth_frame(stage, "alice", "throttled"))
-        assert (await answer(ws))["body"]["tailwire"]["shed"] == ["typing", "presence"]
+        assert (await next_frame(ws))["body"]["tailwire"]["shed"] == ["typing", "presence"]
     async with raw_socket(stage, "alice", auth=False) as ws:
         await ws.send(await auth_frame(stage, "alice", "grace"))
-        assert "shed" not in (await answer(ws))["body"]["tailwire"]
+        assert "shed" not in (await next_frame(ws))["body"]["tailwire"]
 
 
 @pytest.mark.parametrize("settings", [{"token_lifetime": 600.0}], indirect=True)
@@ -254,10 +265,10 @@ async def test_client_with_renewal_receives_the_remaining_lifetime_of_its_token(
     await stage.enter("alice")
     async with raw_socket(stage, "alice", auth=False) as ws:
         await ws.send(await auth_frame(stage, "alice", "renew"))
-        assert 599 <= (await answer(ws))["body"]["tailwire"]["tokenLeft"] <= 600
+        assert 599 <= (await next_frame(ws))["body"]["tailwire"]["tokenLeft"] <= 600
     async with raw_socket(stage, "alice", auth=False) as ws:
         await ws.send(await auth_frame(stage, "alice", "grace"))
-        assert "tokenLeft" not in (await answer(ws))["body"]["tailwire"]
+        assert "tokenLeft" not in (await next_frame(ws))["body"]["tailwire"]
 
 
 async def test_users_of_a_failed_network_go_offline_a_few_in_each_turn_of_the_event_loop(
