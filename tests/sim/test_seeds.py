@@ -77,8 +77,9 @@ def test_failure_is_printed_as_a_test():
 # Plans that once failed, as printed by the simulation.
 
 
-def test_seed_3475_close_with_a_backlog():
-    # lost: alice-phone did not receive 15: a closed queue was taken for one that had been handed over
+def test_client_that_is_closed_with_a_backlog_receives_it_after_its_next_start():
+    # Found by seed 3475 (rule `lost`): alice-phone never received message 15. A queue that was closed with messages in
+    # it was taken for one whose messages had all been handed over.
     simulate(
         Plan.from_json("""{"seed": 3475, "steps": [
 [9.0, "alice-phone", "block", 4.0],
@@ -88,8 +89,9 @@ def test_seed_3475_close_with_a_backlog():
     )
 
 
-def test_seed_12_close_while_a_listener_blocks():
-    # once: alice-phone received 3 twice: messages handed over from a queue that was never empty were not saved
+def test_client_that_is_closed_while_a_listener_blocks_receives_no_message_twice():
+    # Found by seed 12 (rule `once`): alice-phone received message 3 twice. What had been handed over from the queue was
+    # not saved, because the queue was never empty.
     simulate(
         Plan.from_json("""{"seed": 12, "steps": [
 [2291.0, "alice-phone", "block", 0.5],
@@ -99,8 +101,8 @@ def test_seed_12_close_while_a_listener_blocks():
     )
 
 
-def test_seed_5_late_listener():
-    # I8: alice-phone received connecting twice: as the current status, and from the queue
+def test_late_listener_receives_the_current_status_once():
+    # Found by seed 5 (rule I8): alice-phone received `connecting` twice, as the current status and from the queue.
     simulate(
         Plan.from_json("""{"seed": 5, "steps": [
 [5.0, "alice-phone", "kill", null]
@@ -108,8 +110,8 @@ def test_seed_5_late_listener():
     )
 
 
-def test_seed_286_closed_outbox():
-    # I9: callers that waited for a queued message waited forever after aclose()
+def test_caller_stops_waiting_for_a_queued_message_when_the_client_is_closed():
+    # Found by seed 286 (rule I9): callers that waited for a queued message waited forever after `aclose()`.
     simulate(
         Plan.from_json("""{"seed": 286, "steps": [
 [1653.0, "network", "nameless", null],
@@ -119,8 +121,9 @@ def test_seed_286_closed_outbox():
     )
 
 
-def test_seed_1814_a_receipt_and_the_removal_of_its_receiver():
-    # untold receipt: carol-phone was not notified of what bob had read before they were removed
+def test_removed_member_is_notified_of_an_earlier_receipt():
+    # Found by seed 1814 (rule `untold receipt`): carol-phone was not notified that bob had read a message, because
+    # carol was removed from the group just after that.
     for seed in (1814, 0, 1):
         simulate(
             Plan.from_json(f"""{{"seed": {seed}, "steps": [
@@ -131,8 +134,8 @@ def test_seed_1814_a_receipt_and_the_removal_of_its_receiver():
         )
 
 
-def test_seed_2728_a_provided_token_that_expires_before_the_server_is_reached():
-    # stuck: alice-phone had to log in again, though its provider had newer tokens
+def test_provided_token_that_expires_before_the_server_is_reached_is_replaced():
+    # Found by seed 2728 (rule `stuck`): alice-phone had to log in again, though its token provider had newer tokens.
     simulate(
         Plan.from_json("""{"seed": 2728, "steps": [
 [862.0, "alice-desk", "burst", 37],
@@ -150,8 +153,9 @@ def test_seed_2728_a_provided_token_that_expires_before_the_server_is_reached():
     )
 
 
-def test_seed_1967_a_message_that_was_edited_after_its_reader_had_left():
-    # gap: the oracle did not expect one
+def test_gap_stands_for_a_message_edited_after_its_receiver_had_left():
+    # Found by seed 1967 (rule `gap`): bob-phone rightly received a gap, since bob may not see the edit and the earlier
+    # text is gone. The simulation expected the message.
     simulate(
         Plan.from_json("""{"seed": 0, "steps": [
 [0.0, "bob-phone", "background", null],
@@ -163,8 +167,8 @@ def test_seed_1967_a_message_that_was_edited_after_its_reader_had_left():
     )
 
 
-def test_seed_7482_a_message_that_is_read_marked_as_unread_and_read_again():
-    # once: the oracle did not expect two receipts
+def test_message_that_is_marked_as_unread_and_read_again_has_a_second_receipt():
+    # Found by seed 7482 (rule `once`): the simulation took the second receipt for a duplicate of the first.
     simulate(
         Plan.from_json("""{"seed": 0, "steps": [
 [0.0, "bob-phone", "say", "alice"],
@@ -175,14 +179,16 @@ def test_seed_7482_a_message_that_is_read_marked_as_unread_and_read_again():
     )
 
 
-def test_seed_69_a_hint_during_an_attempt_that_bytes_of_a_send_extend():
-    # return: the oracle expected that the hint replaces an attempt, though no hint had reported the network as gone
+def test_hint_replaces_no_attempt_unless_the_network_was_reported_as_gone():
+    # Found by seed 69 (rule `return`): the bytes of a send made an attempt last longer, and the simulation expected
+    # that a hint begins another one at once, though none had reported the network as gone.
     for seed in (7, 9, 11):
         simulate(Plan(seed, (Step(1.0, "network", "swallow"), Step(33.0, "alice-desk", "say", "bob"))))
 
 
-def test_seed_5267_a_refused_send_that_a_proxy_repeats_later():
-    # refused: the oracle expected that it is not stored, though the proxy sent it again when the server was idle
+def test_refused_send_may_be_stored_when_a_proxy_repeats_it_later():
+    # Found by seed 5267 (rule `refused`): the simulation expected that a send which a busy server refused is never
+    # stored, but a proxy sent the request again when the server was idle.
     simulate(
         Plan.from_json("""{"seed": 0, "steps": [
 [0.0, "bob-phone", "proxy", ["repeat"]],
@@ -193,8 +199,9 @@ def test_seed_5267_a_refused_send_that_a_proxy_repeats_later():
     )
 
 
-def test_seed_5289_a_queued_message_that_the_next_start_sent_and_a_backup_lost():
-    # outbox: the oracle did not know that it had been stored before an older copy was restored
+def test_queued_message_may_be_absent_after_a_copy_older_than_its_sending_is_restored():
+    # Found by seed 5289 (rule `outbox`): the client sent the message at its next start, and a backup from before that
+    # was restored. The simulation did not know that it had been stored, and took it for lost by the client.
     simulate(
         Plan.from_json("""{"seed": 0, "steps": [
 [1.0, "server", "copy", null],
@@ -207,8 +214,9 @@ def test_seed_5289_a_queued_message_that_the_next_start_sent_and_a_backup_lost()
     )
 
 
-def test_seed_5292_bytes_that_moved_on_a_connection_that_a_hint_closed():
-    # late: the oracle saw no other connection when it looked, and expected that the dead line was detected
+def test_dead_line_may_be_detected_later_after_bytes_moved_on_another_connection():
+    # Found by seed 5292 (rule `late`): a hint closed the connection on which bytes had moved. The simulation did not
+    # see it, and expected that the dead line is detected as early as without it.
     simulate(
         Plan.from_json("""{"seed": 5292, "steps": [
 [1348.0, "carol-phone", "say group", null],
@@ -221,8 +229,9 @@ def test_seed_5292_bytes_that_moved_on_a_connection_that_a_hint_closed():
     )
 
 
-def test_seed_105_a_deletion_that_a_backup_undid():
-    # lost: the oracle expected a message that was deleted when the app came back, and which a restored copy has again
+def test_client_need_not_receive_a_message_whose_deletion_a_restored_copy_undoes():
+    # Found by seed 105 (rule `lost`): the message was deleted when alice-phone started, and a copy that was restored
+    # later has it again. The simulation expected that alice-phone receives it then.
     simulate(
         Plan.from_json("""{"seed": 105, "steps": [
 [3071.0, "alice-phone", "close", null],
@@ -235,8 +244,8 @@ def test_seed_105_a_deletion_that_a_backup_undid():
     )
 
 
-def test_seed_52193_a_user_who_joins_again_after_the_notice_of_their_removal_was_lost():
-    # untold member: carol-phone was not notified that its user had been removed
+def test_user_who_joins_again_is_notified_of_a_removal_whose_notice_was_lost():
+    # Found by seed 52193 (rule `untold member`): carol-phone was never notified that carol had been removed.
     for seed in (52193, 52194):
         simulate(
             Plan.from_json(f"""{{"seed": {seed}, "steps": [
@@ -247,8 +256,9 @@ def test_seed_52193_a_user_who_joins_again_after_the_notice_of_their_removal_was
         )
 
 
-def test_seed_100299_more_own_messages_than_a_catch_up_hands_over():
-    # gap: bob-phone received a gap that contained only what it had sent itself
+def test_messages_that_a_device_sent_itself_cause_no_gap():
+    # Found by seed 100299 (rule `gap`): bob-phone had sent more messages itself than a catch-up hands over, and
+    # received a gap that contained only these.
     simulate(
         Plan.from_json("""{"seed": 100299, "steps": [
 [282.0, "server", "copy", null],
@@ -259,8 +269,9 @@ def test_seed_100299_more_own_messages_than_a_catch_up_hands_over():
     )
 
 
-def test_seed_200038_a_login_in_progress_when_all_faults_stop():
-    # stuck: the last login failed with LOGIN_IN_PROGRESS, and the token of the earlier one expired, as the plan says
+def test_device_can_log_in_again_after_a_login_whose_token_has_expired():
+    # Found by seed 200038 (rule `stuck`): the last login of the run failed with LOGIN_IN_PROGRESS, and the token of the
+    # earlier login expired, as the plan says. The simulation did not log in once more.
     simulate(
         Plan.from_json("""{"seed": 200038, "steps": [
 [1675.0, "alice-desk", "send file", ["team", 1, ["red"]]],
@@ -270,8 +281,9 @@ def test_seed_200038_a_login_in_progress_when_all_faults_stop():
     )
 
 
-def test_seed_300236_a_login_in_progress_and_a_device_that_connects_only_on_request():
-    # The device was taken for stuck, because its connect() came before the end of the login.
+def test_device_that_connects_only_on_request_can_connect_after_a_slow_login():
+    # Found by seed 300236: the simulation called `connect()` before the login had ended, and then took the device for
+    # stuck.
     simulate(Plan.from_json("""{"seed": 300236, "steps": [
 [24.0, "backend", "log out", "alice-desk"],
 [29.0, "network", "slow accept", 2.0],
@@ -280,8 +292,9 @@ def test_seed_300236_a_login_in_progress_and_a_device_that_connects_only_on_requ
 ]}"""))  # fmt: skip
 
 
-def test_seed_300165_a_gap_around_a_message_that_a_backup_lost():
-    # The device had received it before, and continues from the last message that both sides know.
+def test_gap_after_a_restore_begins_at_the_last_message_that_both_sides_know():
+    # Found by seed 300165 (rule `gap`): within the gap was a message that the device had received, and the restored
+    # backup did not have. The simulation took that for wrong.
     simulate(Plan.from_json("""{"seed": 300165, "steps": [
 [778.0, "server", "copy", null],
 [0.0, "carol-phone", "queue", "bob"],
@@ -292,7 +305,9 @@ def test_seed_300165_a_gap_around_a_message_that_a_backup_lost():
 ]}"""))  # fmt: skip
 
 
-def test_seed_300835_an_upload_that_a_proxy_repeats_after_its_file_was_removed():
+def test_upload_that_a_proxy_repeats_does_not_bring_back_a_removed_file():
+    # Found by seed 300835: the file had been removed with its message, and was there again after a proxy repeated the
+    # upload.
     simulate(Plan.from_json("""{"seed": 300835, "steps": [
 [0.0, "alice-phone", "proxy", ["repeat"]],
 [1649.0, "alice-phone", "send file", ["team", 300, []]],
@@ -301,7 +316,9 @@ def test_seed_300835_an_upload_that_a_proxy_repeats_after_its_file_was_removed()
 ]}"""))  # fmt: skip
 
 
-def test_seed_300892_a_token_that_a_request_had_replaced_when_its_attempt_was_rejected():
+def test_attempt_with_a_revoked_token_is_rejected_though_a_request_has_replaced_the_token():
+    # Found by seed 300892: alice-phone rightly reported that its token was rejected. The simulation only knew the token
+    # that a request had obtained meanwhile, which was valid.
     simulate(Plan.from_json("""{"seed": 300892, "steps": [
 [39.0, "alice-desk", "say", "bob"],
 [13.0, "carol-phone", "burst", 39],
@@ -320,8 +337,9 @@ def test_seed_300892_a_token_that_a_request_had_replaced_when_its_attempt_was_re
 ]}"""))  # fmt: skip
 
 
-def test_seed_301635_a_file_whose_record_a_backup_lost():
-    # The server describes the attachment as the sender did.
+def test_attachment_whose_file_record_a_backup_lost_is_described_as_its_sender_did():
+    # Found by seed 301635: the size that the server stores for such a file is the sender's text. The simulation
+    # expected a number.
     simulate(Plan.from_json("""{"seed": 301635, "steps": [
 [1024.0, "server", "copy", null],
 [0.0, "alice-desk", "send file", ["team", 1, ["red"]]],
@@ -329,7 +347,8 @@ def test_seed_301635_a_file_whose_record_a_backup_lost():
 ]}"""))  # fmt: skip
 
 
-def test_seed_303323_an_edit_after_a_ban_while_the_clock_of_the_server_goes_back():
+def test_gap_stands_for_a_message_edited_after_a_ban_though_the_clock_went_back():
+    # Found by seed 303323 (rule `gap`): the simulation compared times, by which the edit came before the ban.
     simulate(Plan.from_json("""{"seed": 303323, "steps": [
 [0.0, "carol-phone", "background", null],
 [1634.0, "alice-phone", "say tagged", ["team", ["sp\\u00e4\\u0165", "blue"], [], true]],
@@ -339,7 +358,9 @@ def test_seed_303323_an_edit_after_a_ban_while_the_clock_of_the_server_goes_back
 ]}"""))  # fmt: skip
 
 
-def test_seed_304009_a_message_that_was_lost_when_the_device_had_just_logged_out():
+def test_device_need_not_receive_a_message_that_was_lost_before_its_login():
+    # Found by seed 304009 (rule `hole`): the server lost the message when bob-phone had just logged out, and the
+    # simulation expected that it is fetched after the next login.
     simulate(Plan.from_json("""{"seed": 304009, "steps": [
 [83.0, "alice-desk", "register push", null],
 [0.0, "server", "lose", 1],
@@ -349,7 +370,8 @@ def test_seed_304009_a_message_that_was_lost_when_the_device_had_just_logged_out
 ]}"""))  # fmt: skip
 
 
-def test_seed_303226_a_conversation_is_deleted_and_pinned_at_the_same_moment():
+def test_devices_agree_whether_a_conversation_is_pinned_that_is_deleted_at_the_same_moment():
+    # Found by seed 303226: the conversation was pinned, and the user's other devices were not notified of that.
     simulate(Plan.from_json("""{"seed": 303226, "steps": [
 [478.0, "carol-phone", "say group", null],
 [341.0, "alice-phone", "say", "carol"],
@@ -360,7 +382,9 @@ def test_seed_303226_a_conversation_is_deleted_and_pinned_at_the_same_moment():
 ]}"""))  # fmt: skip
 
 
-def test_seed_305205_a_backup_has_a_conversation_again_that_was_deleted_when_its_message_was_missed():
+def test_client_need_not_receive_messages_of_a_deleted_conversation_that_a_backup_restores():
+    # Found by seed 305205: the user deleted a conversation with a message that alice-phone had missed. The simulation
+    # expected the message when a restored backup had the conversation again.
     simulate(Plan.from_json("""{"seed": 305205, "steps": [
 [275.0, "server", "put back", 0.3],
 [6.0, "network", "swallow", null],
@@ -374,7 +398,9 @@ def test_seed_305205_a_backup_has_a_conversation_again_that_was_deleted_when_its
 ]}"""))  # fmt: skip
 
 
-def test_seed_400389_the_same_after_a_time_without_a_connection():
+def test_disconnected_device_need_not_receive_messages_of_a_deleted_conversation_that_a_backup_restores():
+    # Found by seed 400389: as in seed 305205, a restored backup had the deleted conversation again; alice-desk had been
+    # disconnected when its message came.
     simulate(Plan.from_json("""{"seed": 400389, "steps": [
 [18.0, "alice-desk", "disconnect", null],
 [721.0, "bob-phone", "say", "alice"],
@@ -386,7 +412,8 @@ def test_seed_400389_the_same_after_a_time_without_a_connection():
 ]}"""))  # fmt: skip
 
 
-def test_seed_400442_a_server_that_stops_slowly_is_started_again_only_afterwards():
+def test_server_is_started_again_only_after_a_slow_stop_has_ended():
+    # Found by seed 400442: the simulation started a server while the one before still stopped.
     simulate(Plan.from_json("""{"seed": 400442, "steps": [
 [23.0, "server", "slow work", 2.0],
 [1660.0, "server", "stop", 5.0],
@@ -395,7 +422,9 @@ def test_seed_400442_a_server_that_stops_slowly_is_started_again_only_afterwards
 ]}"""))  # fmt: skip
 
 
-def test_seed_500367_a_position_that_was_refused_is_asked_about_again_when_another_copy_is_restored():
+def test_refused_position_is_asked_about_again_when_another_copy_is_restored():
+    # Found by seed 500367: a client that was disconnected while it asked how much of its position a restored copy knew
+    # reported everything as a gap when another copy was restored.
     simulate(Plan.from_json("""{"seed": 500367, "steps": [
 [295.79679, "server", "copy", null],
 [0.09247, "alice-phone", "burst", 19],
@@ -418,8 +447,9 @@ def test_seed_500367_a_position_that_was_refused_is_asked_about_again_when_anoth
 ]}"""))  # fmt: skip
 
 
-def test_seed_900132_a_hole_is_read_from_where_nothing_is_missing_when_the_line_is_dead():
-    # The device has sent messages over HTTP meanwhile, and a message of another conversation has not arrived.
+def test_read_for_a_missing_message_does_not_skip_one_of_another_conversation():
+    # Found by seed 900132: on a dead line, on which alice-desk still sent messages over HTTP, history was read from
+    # where the conversation of the missing message was complete. Its position moved beyond another missing one.
     simulate(Plan.from_json("""{"seed": 900132, "steps": [
 [5333.0, "alice-phone", "say", "bob"],
 [1343.0, "bob-phone", "react", null],
