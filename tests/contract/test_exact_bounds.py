@@ -190,21 +190,34 @@ async def test_removed_send_is_remembered_for_its_sender_alone(open_store):
     await n.store.close()
 
 
-async def test_attempts_of_notifications_are_counted_and_failures_listed_the_newest_first(open_store):
+async def test_attempts_of_notifications_are_counted(open_store):
     n = await filled(open_store)
     box = n.store.notifications
-    assert await box.newest_id() == max(n.ids.values())
-    one, other, third = [due.row.id for due in (await box.due_notifications("web", 100, 9))[:3]]
+    one = (await box.due_notifications("web", 100, 9))[0].row.id
     for now in (50, 51):
         await box.put_off(one, now, now, "status 503")
     row = await box.get(one)
     assert (row.attempt, row.first_try_at, row.last_try_at, row.due_at) == (2, 50, 51, 51)
     await box.mark_sent([one], 52)
     assert (await box.get(one)).attempt == 3
+    await n.store.close()
+
+
+async def test_failed_notifications_are_listed_from_the_newest(open_store):
+    n = await filled(open_store)
+    box = n.store.notifications
+    other, third = [due.row.id for due in (await box.due_notifications("web", 100, 9))[1:3]]
     for number, now in ((other, 70), (third, 60)):
         await box.give_up(number, now, "status 400")
     rows, total = await box.list_failed(limit=9, offset=0)
     assert ([row.id for row in rows], total) == ([other, third], 2)
+    await n.store.close()
+
+
+async def test_messages_and_reactions_to_notify_of_are_read_within_their_bounds(open_store):
+    n = await filled(open_store)
+    box = n.store.notifications
+    assert await box.newest_id() == max(n.ids.values())
     messages = await box.messages(n.ids["ab1"], n.ids["ac1"], 9)
     assert [row.id for row in messages] == [n.ids["ab2"], n.ids["ac1"]]
     first, second, *_ = await box.reactions(0, 9)

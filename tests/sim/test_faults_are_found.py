@@ -590,7 +590,8 @@ def test_gap_among_messages_that_were_received_is_found(monkeypatch: pytest.Monk
     assert failed.rule == "gap"
 
 
-def test_closed_listening_clients_are_found(monkeypatch: pytest.MonkeyPatch):
+def test_fault_that_closes_clients_that_only_listen_is_found(monkeypatch: pytest.MonkeyPatch):
+    assert fails(A_LISTENING_CLIENT) is None
     _listening_clients_are_closed(Planter(monkeypatch))
     failed = fails(A_LISTENING_CLIENT)
     assert failed is not None

@@ -358,6 +358,12 @@ def test_invalid_arguments_are_refused(app_id, key, host):
         Admin(app_id, AppSettingsBuilder().override_client_host(host).build(), key)
 
 
+def test_region_is_not_enough_because_the_key_would_go_to_another_company():
+    with pytest.raises(ValueError, match="the settings have no host"):
+        Admin("a", AppSettingsBuilder().set_region("us").build(), "k")
+    Admin("a", AppSettingsBuilder().set_region("us").override_admin_host("https://chat.example.com").build(), "k")
+
+
 async def test_key_is_not_disclosed(stage: Stage, caplog):
     admin = stage.admin()
     caplog.set_level(0)

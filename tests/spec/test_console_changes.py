@@ -34,8 +34,13 @@ CHANGES = {
 
 def test_listed_changes_are_all_that_the_pages_make():
     code = "".join(file.body.decode() for path, file in read_page("console").items() if path.startswith("pages/"))
-    made = Counter(re.findall(r'request\("(POST|PUT|PATCH|DELETE)"', code))
-    assert made == Counter(method for method, _, _ in CHANGES.values())
+    # The path begins with a text, with `path("users", …)`, or with a constant that is the beginning of a path.
+    begins = r'request\("(POST|PUT|PATCH|DELETE)", (?:"/(\w+)|`?(?:\$\{)?path\("(\w+)"|`\$\{([A-Z]+)\})'
+    constants = dict(re.findall(r'const ([A-Z]+) = "/(\w+)', code))
+    found = re.findall(begins, code)
+    assert len(found) == len(re.findall(r'request\("(?!GET)', code))
+    made = Counter((method, text or part or constants[name]) for method, text, part, name in found)
+    assert made == Counter((method, path.split("/")[1]) for method, path, _ in CHANGES.values())
 
 
 async def create_objects(stage: Stage, rest: Rest, browser: PushBrowser) -> dict[str, Any]:

@@ -60,16 +60,22 @@ class Admin:
         Args:
             app_id: the id of the app.
             settings: made by `AppSettingsBuilder`. Only the host (`override_admin_host`, else
-                `override_client_host`), the proxy and the certificate authority are used.
+                `override_client_host`; one of them is needed), the proxy and the certificate authority are used.
             api_key: a REST API key of scope `fullAccess`. Keep it on your servers.
             tls: an SSL context, for a server with a self-signed certificate.
             world: clock, randomness and sockets; for tests.
 
         Raises:
-            ValueError: the app id or the key is empty, or the settings have no valid host or proxy.
+            ValueError: the app id or the key is empty, or the settings have no host (a region is not enough), or an
+                invalid one, or an invalid proxy.
         """
         if not app_id or not api_key:
             raise ValueError("the app id or the REST API key is empty: the server's keys.json has both")
+        if not (settings.admin_host or settings.client_host):
+            raise ValueError(
+                "the settings have no host, to which the REST API key would be sent: call override_client_host() with"
+                " the URL of your server"
+            )
         settings.check_proxy()
         self._app_id = app_id
         world = world or World()

@@ -41,7 +41,7 @@ def console(args: argparse.Namespace) -> int:
     try:
         settings = load({"data": args.data})
         url = _without_secrets(args.url.rstrip("/") or _running(settings))
-        path, seconds = _link(url, _key(settings.data), args.ca or _own_certificate(settings.data, args.url))
+        path, seconds = _request_link(url, _key(settings.data), args.ca or _own_certificate(settings.data, args.url))
     except BadSetting as e:
         print(f"tailwire: {e}", file=sys.stderr)
         return 2
@@ -92,7 +92,7 @@ def _own_certificate(data: str, url: str) -> str:
     return str(file) if not url and file.exists() else ""
 
 
-def _link(url: str, key: str, ca: str) -> tuple[str, int]:
+def _request_link(url: str, key: str, ca: str) -> tuple[str, int]:
     try:
         verify = ssl.create_default_context(cafile=ca or None)
         with httpx2.Client(verify=verify, timeout=TIMEOUT_SECONDS, trust_env=False) as client:

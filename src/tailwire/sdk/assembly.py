@@ -13,7 +13,7 @@ from tailwire.sdk.calls.user_requests import UserRequests
 from tailwire.sdk.connection.state import Mode, State
 from tailwire.sdk.connection.timings import Timings
 from tailwire.sdk.continuity.state import CatchUp
-from tailwire.sdk.dispatch.callbacks import Callbacks, Registries
+from tailwire.sdk.dispatch.callbacks import Callbacks, ListenerRegistries
 from tailwire.sdk.dispatch.dispatcher import Dispatcher
 from tailwire.sdk.dispatch.incoming import Incoming
 from tailwire.sdk.dispatch.queue import EventQueue
@@ -41,7 +41,7 @@ def assemble(
     tls: ssl.SSLContext | None,
     provider: TokenProvider | None,
     sessions: SessionHolder,
-    registries: Registries,
+    registries: ListenerRegistries,
     lists: EventSink,
     gate: Gate,
 ) -> Parts:
@@ -88,7 +88,7 @@ def assemble(
 
 
 def _dispatcher(
-    registries: Registries, sessions: SessionHolder, own: OwnChanges, outbox: Outbox | None, gate: Gate
+    registries: ListenerRegistries, sessions: SessionHolder, own: OwnChanges, outbox: Outbox | None, gate: Gate
 ) -> Dispatcher:
     return Dispatcher(
         Callbacks(registries),

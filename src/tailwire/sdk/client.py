@@ -18,7 +18,7 @@ from tailwire.sdk.calls.listening import ListenerCalls
 from tailwire.sdk.calls.upload_request import UploadFileRequest
 from tailwire.sdk.connection.state import ConnectionStatus
 from tailwire.sdk.connection.timings import Timings
-from tailwire.sdk.dispatch.callbacks import LateListener, Registries
+from tailwire.sdk.dispatch.callbacks import LateListener, ListenerRegistries
 from tailwire.sdk.exceptions import failure, init_failed
 from tailwire.sdk.gate import Gate
 from tailwire.sdk.io.proxies import UnusableProxy
@@ -85,7 +85,7 @@ class ChatClient(ClientMethods):
         self._provider = auth_token_provider
         self._tls = checked_context(tls)
         self._timings = timings or Timings()
-        self._registries = Registries(Streams(self._sessions.served, self._sessions.save_soon))
+        self._registries = ListenerRegistries(Streams(self._sessions.served, self._sessions.save_soon))
         self._listeners = ListenerCalls(self._registries, self._notify_of_status)
         self._lists = LiveLists()
         self._release: Callable[[], None] | None = None
@@ -97,8 +97,9 @@ class ChatClient(ClientMethods):
             "Initialization completed successfully", even when the client was initialized before.
 
         Raises:
-            CometChatException: `ERR_CHAT_API_FAILURE`, with the actual error as its cause; `SESSION_IN_USE`;
-                `ERR_CLIENT_CLOSED`.
+            CometChatException: `ERR_CHAT_API_FAILURE` if a setting is invalid (the error that says why is its
+                `__cause__`); `SESSION_IN_USE` if another process or client uses the saved session;
+                `ERR_CLIENT_CLOSED` after `aclose()`.
         """
         self._gate.check_usable()
         if self._made is None:

@@ -168,7 +168,10 @@ class ClientThread:
         self.check_outside("future.result", "Give start() a done= function, which is called with the result")
 
     def run_task(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        """Run a coroutine as a task until it ends or the client is closed; in the client's thread."""
+        """Start a coroutine as a task, and return the task, which is cancelled when the client is closed.
+
+        To be called only in the client's thread.
+        """
         task = self._loop.create_task(work, name=name)
         self._kept.add(task)
         task.add_done_callback(self._kept.discard)

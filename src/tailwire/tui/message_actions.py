@@ -64,11 +64,11 @@ class MessageActions:
     def _notify_user(self, text: str, *, error: bool = False) -> None:
         self._app.notify(text, severity="error" if error else "information", markup=False)
 
-    async def _try(self, call: Awaitable[object], failed: str) -> bool:
+    async def _try(self, call: Awaitable[object], failure: str) -> bool:
         try:
             await call
         except CometChatException as e:
-            self._notify_user(f"{failed} {error_text(e)}", error=True)
+            self._notify_user(f"{failure} {error_text(e)}", error=True)
             return False
         return True
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, overload
 
-from tailwire.sdk.dispatch.callbacks import Registries
+from tailwire.sdk.dispatch.callbacks import ListenerRegistries
 from tailwire.sdk.listeners.interfaces import (
     ConnectionListener,
     GroupListener,
@@ -23,7 +23,7 @@ class ListenerCalls:
         added: called with the id of each new connection listener and the listener, to notify it of the current status.
     """
 
-    def __init__(self, registries: Registries, added: Callable[[str, ConnectionListener], None]) -> None:
+    def __init__(self, registries: ListenerRegistries, added: Callable[[str, ConnectionListener], None]) -> None:
         self._registries = registries
         self._added = added
 

@@ -36,7 +36,7 @@ log = logging.getLogger("tailwire")
 
 
 @dataclass(slots=True)
-class Registries:
+class ListenerRegistries:
     """All listeners and streams of a client."""
 
     streams: Streams = field(default_factory=Streams)
@@ -105,7 +105,7 @@ Call = tuple[Listeners[Any], str, tuple[Any, ...]]
 class Callbacks:
     """Calls the listeners and fills the streams."""
 
-    def __init__(self, registries: Registries) -> None:
+    def __init__(self, registries: ListenerRegistries) -> None:
         self._r = registries
 
     async def handle(self, entry: object) -> None:
@@ -146,21 +146,21 @@ class Callbacks:
                 await call_listener(getattr(listener, name), arguments)
 
 
-def _receipt(r: Registries, event: e.ReceiptReceived) -> Call | None:
+def _receipt(r: ListenerRegistries, event: e.ReceiptReceived) -> Call | None:
     name = _RECEIPT_CALLBACKS.get(event.receipt.receipt_type)
     return (r.message, name, (event.receipt,)) if name else None
 
 
-def _typing(r: Registries, event: e.TypingChanged) -> Call | None:
+def _typing(r: ListenerRegistries, event: e.TypingChanged) -> Call | None:
     name = _TYPING_CALLBACKS.get(event.indicator.typing_status)
     return (r.message, name, (event.indicator,)) if name else None
 
 
-def _presence(r: Registries, event: e.PresenceChanged) -> Call:
+def _presence(r: ListenerRegistries, event: e.PresenceChanged) -> Call:
     return r.user, _PRESENCE_CALLBACKS.get(event.user.status, "on_user_offline"), (event.user,)
 
 
-def _group(r: Registries, event: e.GroupChanged) -> Call | None:
+def _group(r: ListenerRegistries, event: e.GroupChanged) -> Call | None:
     a = event.action
     by, on = a.action_by or User(""), a.action_on if isinstance(a.action_on, User) else a.action_by or User("")
     group = a.action_for if isinstance(a.action_for, Group) else Group(a.receiver)
@@ -180,11 +180,11 @@ def _group(r: Registries, event: e.GroupChanged) -> Call | None:
     return (r.group, *calls[a.action]) if a.action in calls else None
 
 
-def _streams_only(r: Registries, event: object) -> None:
+def _streams_only(r: ListenerRegistries, event: object) -> None:
     """Call no listener: the documented listeners have no callback for this event."""
 
 
-CALLS: dict[type, Callable[[Registries, Any], Call | None]] = {
+CALLS: dict[type, Callable[[ListenerRegistries, Any], Call | None]] = {
     StatusChanged: lambda r, entry: (r.connection, _STATUS_CALLBACKS[entry.status], ()),
     LoginNotice: lambda r, entry: (r.login, entry.name, entry.arguments),
     e.ConnectionChanged: _streams_only,  # listeners were called for the `StatusChanged`

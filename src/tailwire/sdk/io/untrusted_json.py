@@ -40,7 +40,7 @@ def read_object(file: Path) -> dict[str, Any]:
 
 
 def _integer(digits: str) -> int:
-    if len(digits) > MAX_DIGITS + 1:
+    if len(digits.removeprefix("-")) > MAX_DIGITS:
         raise BadJson(f"it has a number of more than {MAX_DIGITS} digits")
     return int(digits)
 

@@ -163,10 +163,11 @@ class Delivery:
         self._to_conversation(row.sender, row.receiver, row.receiver_type, publication)
 
     def to_members(self, caller: Caller, guid: str, frame: bytes, number: int, *, feature: str = "") -> None:
-        """Publish a frame to the members of a group.
+        """Publish a frame to the members of a group, except to the caller's device.
 
         Args:
-            feature: restricts the frame to sockets with this feature, as in the methods below.
+            number: the number of the change in the change log.
+            feature: only sockets with this feature receive the frame; "" for all.
         """
         self._publish(caller, group_subject(guid), frame, number, feature)
 

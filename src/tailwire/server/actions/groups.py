@@ -85,7 +85,10 @@ class Groups:
         self._max_groups = max_groups
 
     async def create(self, caller: Caller, new: NewGroup) -> GroupView:
-        """Create a group, and return it. The caller (or `new.owner`, for the app itself) is its owner and first admin.
+        """Create a group with its owner as its only member, and return it.
+
+        The owner is the caller. If that is the app itself, the owner is `new.owner`, or else the system user, who is
+        not a member. `new.members` are only checked: add them afterwards.
 
         Raises:
             Refused: ERR_BAD_REQUEST, ERR_EMPTY_GROUP_PASS, ERR_GUID_ALREADY_EXISTS, ERR_LIMIT_EXCEEDED,

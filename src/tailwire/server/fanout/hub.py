@@ -166,8 +166,8 @@ class Hub:
         """Unsubscribe a socket that is closed. Return whether its user is offline now.
 
         Args:
-            linger_until: until when the user still counts as online if it was their last socket; 0.0 for not at all
-                (see `expire_lingering`).
+            linger_until: if it was the user's last socket, the time of the event loop until which the user still counts
+                as online (see `expire_lingering`); 0.0 for no grace period.
         """
         self._left_meanwhile.pop(socket, None)
         self._leave(socket, user_subject(socket.uid))

@@ -55,8 +55,12 @@ class LogPoller:
 
     def look_within(self, seconds: float) -> None:
         """Look at the log within a number of seconds."""
-        if self._timer is None:
-            self._timer = self._loop.call_later(seconds, self._wake)
+        due = self._loop.time() + seconds
+        if self._timer is not None:
+            if self._timer.when() <= due:
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(due, self._wake)
 
     def _wake(self) -> None:
         self._timer = None

@@ -48,8 +48,8 @@ class ConversationStore(Protocol):
 class ReadStateStore(Protocol):
     """A user's side of each conversation: delivered and read ids, tags, pin, and what they deleted for themselves.
 
-    A write that is announced to a user's other devices takes the device that caused it, and returns the number of the
-    change in the change log; 0 if it changed nothing.
+    A write that is announced to the user's other devices takes `device`, the one that made the change. Each method says
+    what it returns.
     """
 
     async def get(self, conversation_id: ConversationKey, uid: str) -> ReadStateRow:

@@ -120,12 +120,12 @@ class End(asyncio.BufferedProtocol):
             self._transport.resume_reading()
 
     def write(self, data: bytes) -> None:
-        """Write data."""
+        """Write data, unless the connection is closing."""
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
 
     def finish(self) -> None:
-        """Close the write side (FIN); this end may still send."""
+        """Close the write side (FIN); this end can still receive."""
         if self._transport is not None and not self._transport.is_closing() and self._transport.can_write_eof():
             self._transport.write_eof()
 

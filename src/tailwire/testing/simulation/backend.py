@@ -129,7 +129,7 @@ class Backend:
         session = parts_of(device.chat).sessions.current if device.chat is not None else None
         if session is None or session.expired:
             return
-        sim.logins.expect_end(device)
+        sim.logins.expect_revocation(device)
         sim.reasons.record_logout(name, done=False)
         try:
             await self._connected().tokens.revoke(device.uid, session.auth_token)

@@ -80,7 +80,7 @@ class Logins:
 
     # Sessions.
 
-    def expect_end(self, device: Device) -> None:
+    def expect_revocation(self, device: Device) -> None:
         """Record that the token of a device is about to be revoked, by a logout or otherwise."""
         self.revoked.add(token_of(device))
 

@@ -273,7 +273,7 @@ class Simulation:
         if device.chat is not None and device.chat.get_logged_in_user() is not None:
             for send in self.sends.values():
                 send.kept = send.kept and send.by != device.name
-        self.logins.expect_end(device)
+        self.logins.expect_revocation(device)
         device.run(device.log_out())
 
     # The server.

@@ -30,7 +30,7 @@ from tailwire import (
     UserListener,
 )
 from tailwire.sdk.dispatch import callbacks
-from tailwire.sdk.dispatch.callbacks import Callbacks, Registries, event_of
+from tailwire.sdk.dispatch.callbacks import Callbacks, ListenerRegistries, event_of
 from tailwire.sdk.listeners import events
 from tailwire.wire.codec import message_from_wire
 from tailwire.wire.entities import Group
@@ -85,7 +85,7 @@ def action(name: str) -> Action:
     ],
 )
 async def test_group_actions_call_their_listener(name, callback, arguments):
-    registries, listener, happened = Registries(), Recording(), action(name)
+    registries, listener, happened = ListenerRegistries(), Recording(), action(name)
     registries.group.add("it", listener)
     await Callbacks(registries).handle(event_of(happened))
     assert listener.calls == [(callback, happened, *arguments)]
@@ -173,7 +173,7 @@ def recorder(kind: type, calls: list[str]) -> object:
 
 @pytest.mark.parametrize("name", list(LEADING_TO))
 async def test_each_callback_is_called_with_its_documented_arguments(name):
-    registries, calls = Registries(), []
+    registries, calls = ListenerRegistries(), []
     for registry, kind in zip(("connection", "login", "user", "group", "message"), LISTENERS, strict=True):
         getattr(registries, registry).add("it", recorder(kind, calls))
     await Callbacks(registries).handle(LEADING_TO[name])

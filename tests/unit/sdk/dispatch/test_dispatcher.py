@@ -8,7 +8,7 @@ import pytest
 
 from tailwire import ConnectionChanged, ConnectionListener, ConnectionStatus, MessageListener, MessageReceived
 from tailwire.sdk.continuity.state import Position
-from tailwire.sdk.dispatch.callbacks import Callbacks, Registries, StatusChanged
+from tailwire.sdk.dispatch.callbacks import Callbacks, ListenerRegistries, StatusChanged
 from tailwire.sdk.dispatch.dispatcher import Dispatcher, Positioned
 from tailwire.sdk.dispatch.served import Served
 from tailwire.wire.codec import message_from_wire
@@ -22,7 +22,7 @@ class Setup:
     """A dispatcher, what it called, and its parts."""
 
     def __init__(self) -> None:
-        self.registries, self.served, self.calls = Registries(), Served(), []
+        self.registries, self.served, self.calls = ListenerRegistries(), Served(), []
         self.closing = False
         self.served.begin(Position(6))
         self.stream = self.registries.streams.open()

@@ -24,6 +24,8 @@ def test_object_is_read(tmp_path):
         (b'{"a": ' + b"[" * 100_000, "not JSON"),
         (b"[]", "not a JSON object"),
         (b'{"a": 1000000000000000000000}', "more than 18 digits"),
+        (b'{"a": 1000000000000000000}', "more than 18 digits"),
+        (b'{"a": -1000000000000000000}', "more than 18 digits"),
         (b'{"a": 1e999}', "too large"),
         (b'{"a": -Infinity}', "invalid number: -Infinity"),
     ],

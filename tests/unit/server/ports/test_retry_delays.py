@@ -20,5 +20,5 @@ from tailwire.server.ports.retry_delays import retry_delay
         (1000, 0.75, 3960.0),  # the limit and a tenth of it
     ],
 )
-def test_delays_grow_up_to_the_longest(tries: int, chance: float, seconds: float):
+def test_delays_double_up_to_the_limit_and_vary_by_a_fifth(tries: int, chance: float, seconds: float):
     assert retry_delay(tries, 3600, chance) == pytest.approx(seconds)

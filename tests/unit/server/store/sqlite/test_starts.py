@@ -67,11 +67,12 @@ async def test_same_database_is_the_same_store(path):
     await second.close()
 
 
-async def test_database_of_a_version_without_the_file_keeps_its_name(path):
+async def test_database_without_an_id_file_keeps_its_name(path):
     store = await SqliteStore.open(path, World())
     await send(store)
     name = store.name
     await store.close()
+    assert IdFile(path).read() is None
     upgraded = await started(path)
     assert (upgraded.name, await send(upgraded)) == (name, 2)
     await upgraded.close()

@@ -1,4 +1,7 @@
-"""PostgreSQL: what several servers on one database share in addition to the app's data. Nothing changes on SQLite."""
+"""PostgreSQL: tables of leases and of presence, and columns of `processes`, for several servers on one database.
+
+Nothing changes on SQLite.
+"""
 
 from __future__ import annotations
 
