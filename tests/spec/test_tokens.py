@@ -17,14 +17,16 @@ from tailwire.wire.frames import CLIENT_FEATURES
 LIFETIME = 600.0
 
 
-def lasting(stage: Stage, folder, seconds: float, features: str = ",".join(CLIENT_FEATURES)) -> None:
-    quiet = {f"{name}_per_minute": 0 for name in ("sends", "requests", "logins", "core", "standard")}
-    stage.server = VirtualServer(folder, Settings(data=str(folder), token_lifetime=seconds, features=features, **quiet))
+def use_token_lifetime(stage: Stage, folder, seconds: float, features: str = ",".join(CLIENT_FEATURES)) -> None:
+    no_rate_limits = {f"{name}_per_minute": 0 for name in ("sends", "requests", "logins", "core", "standard")}
+    stage.server = VirtualServer(
+        folder, Settings(data=str(folder), token_lifetime=seconds, features=features, **no_rate_limits)
+    )
 
 
 @pytest.fixture(autouse=True)
-def tokens_end(stage: Stage, tmp_path) -> None:
-    lasting(stage, tmp_path, LIFETIME)
+def short_token_lifetime(stage: Stage, tmp_path) -> None:
+    use_token_lifetime(stage, tmp_path, LIFETIME)
 
 
 class Provider:
@@ -35,8 +37,8 @@ class Provider:
         self.uid = uid
         self.call_times: list[float] = []
         self.fails = False
-        self.gives = ""
-        self.takes = 0.0
+        self.next_token = ""
+        self.seconds = 0.0
         self.under_way = self.most_at_once = 0
 
     async def __call__(self) -> str:
@@ -44,11 +46,11 @@ class Provider:
         self.under_way += 1
         self.most_at_once = max(self.most_at_once, self.under_way)
         try:
-            await asyncio.sleep(self.takes)
+            await asyncio.sleep(self.seconds)
             if self.fails:
                 raise OSError("the backend is down")
-            if self.gives:
-                return self.gives
+            if self.next_token:
+                return self.next_token
             return (await self._stage.server.parts.actions.sessions.create_token(self.uid)).token
         finally:
             self.under_way -= 1
@@ -157,11 +159,11 @@ async def test_long_provider_failure_closes_the_socket_and_keeps_the_session(sta
 async def test_refused_new_token_has_no_effect_until_the_old_one_expires(stage: Stage, what: str):
     alice, provider = await enter(stage)
     sessions = stage.server.parts.actions.sessions
-    provider.gives = what if what == "nonsense" else (await sessions.create_token("bob")).token
+    provider.next_token = what if what == "nonsense" else (await sessions.create_token("bob")).token
     await stage.pass_time(LIFETIME - 29)
     assert provider.call_times
     assert alice.status is CONNECTED
-    provider.gives = ""
+    provider.next_token = ""
     await stage.pass_time(28)
     await stage.pass_time(60)
     assert alice.ears.statuses.count(CONNECTED) == 1
@@ -175,7 +177,7 @@ async def test_provided_token_of_another_user_ends_the_session(stage: Stage):
     sessions = stage.server.parts.actions.sessions
     alice.chat.set_app_state("background")
     await stage.pass_time(LIFETIME + 10)
-    provider.gives = (await sessions.create_token("bob")).token
+    provider.next_token = (await sessions.create_token("bob")).token
     assert await code_of(alice.say("carol", "x")) == "ERR_AUTH_TOKEN_EXPIRED"  # and not as bob
     alice.chat.set_app_state("foreground")
     await stage.pass_time(30)
@@ -190,9 +192,9 @@ async def test_provided_token_of_another_user_ends_the_session(stage: Stage):
 
 async def test_provider_calls_do_not_overlap(stage: Stage):
     alice, provider = await enter(stage)
-    provider.takes = 15.0  # longer than the timeout of an attempt
+    provider.seconds = 15.0  # longer than the timeout of an attempt
     await stage.pass_time(LIFETIME + 30)
-    provider.takes = 1.0
+    provider.seconds = 1.0
     await alice.connected()
     await stage.pass_time(2 * LIFETIME)
     assert provider.most_at_once == 1
@@ -202,13 +204,13 @@ async def test_provider_calls_do_not_overlap(stage: Stage):
 @pytest.mark.parametrize("lost", [False, True])
 async def test_provider_call_times_out(stage: Stage, lost: bool):
     alice, provider = await enter(stage)
-    provider.takes = 1e9
+    provider.seconds = 1e9
     await stage.pass_time(LIFETIME - 29)
     assert provider.under_way == 1
     if lost:
         stage.network.drop()
     await stage.pass_time(2)
-    provider.takes = 0.1
+    provider.seconds = 0.1
     await stage.pass_time(60)
     assert provider.most_at_once == 1
     assert provider.under_way == 0
@@ -218,10 +220,10 @@ async def test_provider_call_times_out(stage: Stage, lost: bool):
 
 async def test_hanging_provider_does_not_delay_the_end_of_an_expired_token(stage: Stage):
     alice, provider = await enter(stage)
-    provider.takes = 1e9
+    provider.seconds = 1e9
     await stage.pass_time(LIFETIME + 5)
     assert alice.status is not CONNECTED
-    provider.takes = 0.1
+    provider.seconds = 0.1
     await stage.pass_time(60)
     assert alice.status is CONNECTED
     assert (provider.most_at_once, provider.under_way) == (1, 0)
@@ -229,7 +231,7 @@ async def test_hanging_provider_does_not_delay_the_end_of_an_expired_token(stage
 
 async def test_token_provided_while_the_socket_closes_is_used(stage: Stage):
     alice, provider = await enter(stage)
-    provider.takes = 5.0
+    provider.seconds = 5.0
     await stage.pass_time(LIFETIME - 61)
     while not provider.under_way:
         await stage.pass_time(0.5)
@@ -281,7 +283,7 @@ async def test_session_ends_when_the_token_that_replaces_an_expired_one_is_rejec
     alice, provider = await enter(stage)
     stage.network.cut()
     await stage.pass_time(2 * LIFETIME + 60)
-    provider.gives = "no token"
+    provider.next_token = "no token"
     stage.network.restore()
     await stage.pass_time(120)
     assert len(provider.call_times) == 2
@@ -320,7 +322,7 @@ async def test_requests_respect_the_provider_backoff(stage: Stage):
 async def test_token_that_expired_while_disconnected_is_not_tried(stage: Stage):
     alice, provider = await enter(stage)
     stage.network.cut()
-    provider.takes = 0.5
+    provider.seconds = 0.5
     await stage.pass_time(LIFETIME + 10)
     stage.network.restore()
     await alice.ears.until(lambda: alice.status is CONNECTED, timeout=61)
@@ -332,7 +334,7 @@ async def test_token_that_expired_while_disconnected_is_not_tried(stage: Stage):
 async def test_logging_out_during_a_renewal_discards_the_token(stage: Stage):
     store = MemorySessionStore()
     alice, provider = await enter(stage, store=store)
-    provider.takes = 5.0
+    provider.seconds = 5.0
     await stage.pass_time(LIFETIME - 61)
     while not provider.under_way:
         await stage.pass_time(1)
@@ -361,7 +363,7 @@ async def test_reopened_socket_knows_the_expiry_of_its_token(stage: Stage):
 
 @pytest.fixture
 def without_the_feature(stage: Stage, tmp_path) -> None:
-    lasting(stage, tmp_path, LIFETIME, ",".join(f for f in CLIENT_FEATURES if f != "renew"))
+    use_token_lifetime(stage, tmp_path, LIFETIME, ",".join(f for f in CLIENT_FEATURES if f != "renew"))
 
 
 async def test_provider_is_called_after_rejection_by_a_server_without_renewal(stage: Stage, without_the_feature):
@@ -374,41 +376,55 @@ async def test_provider_is_called_after_rejection_by_a_server_without_renewal(st
     assert alice.ears.statuses.count(CONNECTED) == 2
 
 
-async def test_second_auth_frame_is_ignored_without_the_renew_feature(stage: Stage):
-    await stage.enter("carol")
+PING, PONG = '{"action":"ping","ack":"true"}', {"action": "pong", "ack": "true"}
+WITH_RENEWAL = {"tailwire": {"features": ["renew"]}}
+REFUSED = {"status": "ERROR", "code": "401"}
+
+
+async def auth_frame(stage: Stage, uid: str, params: dict | None = None) -> str:
+    """Return a frame that authenticates a user with a new token, and requests features with the parameters."""
     sessions = stage.server.parts.actions.sessions
+    token = (await sessions.create_token(uid)).token
+    signed = (await sessions.me(await sessions.caller(token, "raw"), token)).signed_pass
+    body = {"auth": signed, "deviceId": "raw", "params": params or {}}
+    return json.dumps({"type": "auth", "deviceId": "raw", "sender": uid, "body": body})
 
-    async def auth(uid: str, **ours) -> str:
-        token = (await sessions.create_token(uid)).token
-        jwt = (await sessions.me(await sessions.caller(token, "raw"), token)).signed_pass
-        body = {"auth": jwt, "deviceId": "raw", "params": ours}
-        return json.dumps({"type": "auth", "deviceId": "raw", "sender": uid, "body": body})
 
-    pong = {"action": "pong", "ack": "true"}
+async def test_second_auth_frame_is_ignored_without_the_renew_feature(stage: Stage):
     async with connect(f"ws://server:{PORT}/", ping_interval=None) as ws:
-        await ws.send(await auth("alice"))
+        await ws.send(await auth_frame(stage, "alice"))
         assert json.loads(await ws.recv())["body"] == {"status": "OK", "code": "200"}
-        await ws.send(await auth("alice"))
-        await ws.send('{"action":"ping","ack":"true"}')
-        assert json.loads(await ws.recv()) == pong
+        await ws.send(await auth_frame(stage, "alice"))
+        await ws.send(PING)
+        assert json.loads(await ws.recv()) == PONG
+
+
+async def test_renewal_with_a_token_of_another_user_is_refused_and_the_socket_keeps_its_user(stage: Stage):
+    await stage.enter("carol")
     async with connect(f"ws://server:{PORT}/", ping_interval=None) as ws:
-        renew = {"tailwire": {"features": ["renew"]}}
-        await ws.send(await auth("alice", **renew))
+        await ws.send(await auth_frame(stage, "alice", WITH_RENEWAL))
         granted = json.loads(await ws.recv())["body"]["tailwire"]
         assert granted["features"] == ["renew"]
         assert LIFETIME - 1 <= granted["tokenLeft"] <= LIFETIME
-        await ws.send(await auth("bob", **renew))  # another user's token: the socket keeps its user
-        assert json.loads(await ws.recv())["body"] == {"status": "ERROR", "code": "401"}
-        tries = stage.server.parts.api._guesses._tries.tokens_left("127.0.0.1")
-        for _ in range(3):  # counted as guesses, as for the first authentication
-            await ws.send(json.dumps({"type": "auth", "body": {"auth": "a.b.9999999999.c"}}))
-            assert json.loads(await ws.recv())["body"] == {"status": "ERROR", "code": "401"}
-        assert stage.server.parts.api._guesses._tries.tokens_left("127.0.0.1") == tries - 3
+        await ws.send(await auth_frame(stage, "bob", WITH_RENEWAL))
+        assert json.loads(await ws.recv())["body"] == REFUSED
         await stage.pass_time(1)
-        await ws.send('{"action":"ping","ack":"true"}')
-        assert json.loads(await ws.recv()) == pong
+        await ws.send(PING)
+        assert json.loads(await ws.recv()) == PONG
         assert stage.server.parts.gateway._hub.is_online("alice")
         assert not stage.server.parts.gateway._hub.is_online("bob")
+
+
+async def test_refused_renewals_count_as_guesses(stage: Stage):
+    await stage.enter("carol")
+    async with connect(f"ws://server:{PORT}/", ping_interval=None) as ws:
+        await ws.send(await auth_frame(stage, "alice", WITH_RENEWAL))
+        await ws.recv()
+        before = stage.server.parts.api._guesses._tries.tokens_left("127.0.0.1")
+        for _ in range(3):
+            await ws.send(json.dumps({"type": "auth", "body": {"auth": "a.b.9999999999.c"}}))
+            assert json.loads(await ws.recv())["body"] == REFUSED
+        assert stage.server.parts.api._guesses._tries.tokens_left("127.0.0.1") == before - 3
 
 
 async def test_expired_token_does_not_count_as_a_guess(stage: Stage):

@@ -13,7 +13,7 @@ async def test_each_transition_is_reported_once_with_its_explanation(stage: Stag
     alice = await stage.enter("alice")
     connection, transitions = alice.chat.connection, []
     before = len(connection.history)
-    stop = connection.subscribe(lambda t: transitions.append((t, connection.status, connection.explain())))
+    connection.subscribe(lambda t: transitions.append((t, connection.status, connection.explain())))
     alice.chat.set_app_state("background")
     assert [t.phase for t, _, _ in transitions] == [Phase.IDLE]  # reported before the call returns
     alice.chat.set_app_state("foreground")
@@ -24,9 +24,16 @@ async def test_each_transition_is_reported_once_with_its_explanation(stage: Stag
         assert status is transition.status
         assert sentence.startswith(f"{transition.status}: ")
     assert "the app is in the background" in transitions[0][2]
-    stop()
+
+
+async def test_stopped_subscription_receives_no_transition(stage: Stage):
+    alice = await stage.enter("alice")
+    transitions = []
+    stop = alice.chat.connection.subscribe(transitions.append)
     alice.chat.set_app_state("background")
-    assert len(transitions) == 3
+    stop()
+    alice.chat.set_app_state("foreground")
+    assert [t.phase for t in transitions] == [Phase.IDLE]
 
 
 async def test_subscribers_may_call_the_client(stage: Stage):
@@ -58,7 +65,7 @@ async def test_subscribing_before_init_is_refused(stage: Stage):
     assert refused.value.code == "COMETCHAT_INITIALIZATION_NOT_DONE"
 
 
-async def test_manual_mode_window_shows_the_remaining_time(stage: Stage):
+async def test_remaining_time_of_the_background_window_is_shown(stage: Stage):
     alice = await stage.enter("alice", auto=False)
     await alice.chat.connect()
     assert alice.chat.connection.window_left is None

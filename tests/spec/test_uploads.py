@@ -53,37 +53,53 @@ async def form_for(rest, name, size, mime="text/plain", **more):
     return (await rest("POST", "/files/upload-url", as_="alice", json={"files": wanted, **more}))["f"]
 
 
+async def fill_form(rest, form, content=b"hello", **changes):
+    """Upload a file with a form whose fields may be changed. Return the response."""
+    request = form["request"]
+    fields = {**request["body"], **changes}
+    files = {"file": ("a.txt", content)}
+    return await rest.answer("POST", request["url"], headers={"apikey": ""}, data=fields, files=files)
+
+
 async def test_upload_form_accepts_its_file_once(stage):
     async with Rest(stage) as rest:
         form = await form_for(rest, "a.txt", 5, receiver="bob", receiverType="user")
-        request, url = form["request"], form["attachment"]["url"]
-
-        async def send(fields, content=b"hello"):
-            return await rest.answer(
-                "POST", request["url"], headers={"apikey": ""}, data=fields, files={"file": ("a.txt", content)}
-            )
-
-        forged = await send({**request["body"], "uid": "bob"})
-        assert forged.json()["error"]["code"] == "ERR_PERMISSION_DENIED"
-        larger = await send(request["body"], b"hello!")
-        assert (larger.status_code, larger.json()["error"]["code"]) == (413, "ERR_FILE_SIZE_EXCEEDED")
-        assert (await send(request["body"])).status_code == 204
-        assert (await send(request["body"])).json()["error"]["code"] == "ERR_BAD_REQUEST"
-        answer = await rest.answer("GET", url, headers={"apikey": ""})
+        assert (await fill_form(rest, form)).status_code == 204
+        assert (await fill_form(rest, form)).json()["error"]["code"] == "ERR_BAD_REQUEST"
+        answer = await rest.answer("GET", form["attachment"]["url"], headers={"apikey": ""})
         assert answer.content == b"hello"
-        late = await form_for(rest, "b.txt", 5)
+
+
+async def test_upload_form_refuses_changed_fields_and_a_larger_file(stage):
+    async with Rest(stage) as rest:
+        form = await form_for(rest, "a.txt", 5)
+        forged = await fill_form(rest, form, uid="bob")
+        assert forged.json()["error"]["code"] == "ERR_PERMISSION_DENIED"
+        larger = await fill_form(rest, form, b"hello!")
+        assert (larger.status_code, larger.json()["error"]["code"]) == (413, "ERR_FILE_SIZE_EXCEEDED")
+        await rest.refused("ERR_FILE_NOT_FOUND", "GET", form["attachment"]["url"])
+
+
+async def test_upload_form_expires(stage):
+    async with Rest(stage) as rest:
+        form = await form_for(rest, "a.txt", 5)
         await stage.pass_time(1000)
-        answer = await rest.answer(
-            "POST", late["request"]["url"], data=late["request"]["body"], files={"file": ("b", b"hello")}
-        )
+        answer = await fill_form(rest, form)
         assert answer.json()["error"]["code"] == "ERR_PRESIGNED_URL_EXPIRED"
-        await rest.refused("ERR_FILE_NOT_FOUND", "GET", late["attachment"]["url"])
-        await rest.refused(
-            "ERR_INVALID_FILE_OBJECT", "POST", "/files/upload-url", as_="alice", json={"files": {"f": {"name": "x"}}}
-        )
+        await rest.refused("ERR_FILE_NOT_FOUND", "GET", form["attachment"]["url"])
+
+
+async def test_upload_form_for_an_incomplete_file_is_refused(stage):
+    async with Rest(stage) as rest:
+        body = {"files": {"f": {"name": "x"}}}
+        await rest.refused("ERR_INVALID_FILE_OBJECT", "POST", "/files/upload-url", as_="alice", json=body)
+
+
+async def test_upload_form_for_a_private_group_of_others_is_refused(stage):
+    async with Rest(stage) as rest:
         await rest("POST", "/groups", behalf="bob", json={"guid": "g", "name": "G", "type": "private"})
-        wanted = {"files": {"f": {"name": "x", "size": 1}}, "receiver": "g", "receiverType": "group"}
-        await rest.refused("ERR_GUID_NOT_FOUND", "POST", "/files/upload-url", as_="alice", json=wanted)
+        body = {"files": {"f": {"name": "x", "size": 1}}, "receiver": "g", "receiverType": "group"}
+        await rest.refused("ERR_GUID_NOT_FOUND", "POST", "/files/upload-url", as_="alice", json=body)
 
 
 @pytest.mark.parametrize("body", [{}, {"anonymous": True}, {"permanent": True}], ids=str)
@@ -97,40 +113,49 @@ async def test_form_of_a_deleted_user_stores_nothing(stage, body):
         await rest.refused("ERR_FILE_NOT_FOUND", "GET", form["attachment"]["url"])
 
 
-async def test_multipart_message_with_files_is_stored(stage):
+IMAGES = {"receiver": "bob", "receiverType": "user", "category": "message", "type": "image", "data": '{"text":"c"}'}
+
+
+async def test_multipart_message_with_pictures_is_stored_with_their_types_sizes_and_thumbnails(stage):
     async with Rest(stage) as rest:
-        fields = {
-            "receiver": "bob",
-            "receiverType": "user",
-            "category": "message",
-            "type": "image",
-            "data": '{"text":"c"}',
-        }
         files = [("files[]", ("a.png", picture())), ("files[]", ("b.jpg", picture(kind="JPEG")))]
-        made = await rest("POST", "/messages", as_="alice", data=fields, files=files)
+        made = await rest("POST", "/messages", as_="alice", data=IMAGES, files=files)
         first, second = made["data"]["attachments"]
         assert (first["mimeType"], first["width"], first["height"]) == ("image/png", 400, 300)
         assert (second["mimeType"], second["name"], made["data"]["text"]) == ("image/jpeg", "b.jpg", "c")
         small = await rest.answer("GET", first["thumbnail"])
         assert Image.open(io.BytesIO(small.content)).size == (320, 240)
-        await rest.refused(
-            "ERR_UID_NOT_FOUND", "POST", "/messages", as_="alice", data={**fields, "receiver": "none"}, files=files
-        )
-        many = [("files[]", (f"{n}.txt", b"x")) for n in range(11)]
-        await rest.refused("ERR_FILE_COUNT_EXCEEDED", "POST", "/messages", as_="alice", data=fields, files=many)
-        await rest.refused(
-            "ERR_EMPTY_MESSAGE_FILE", "POST", "/messages", as_="alice", data=fields, files=[("x", ("", b""))]
-        )
-        head = b"--x\r\nContent-Disposition: form-data; name="
-        for body in (
-            head + b"a" * 100_000,
-            head + b"a\r\n" + b"h: v\r\n" * 50,
-            b"",
-            b"--x\r\n",
-            b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\nhalf',
+
+
+async def test_multipart_message_to_nobody_or_with_too_many_or_no_files_is_refused(stage):
+    one = [("files[]", ("a.png", picture()))]
+    many = [("files[]", (f"{n}.txt", b"x")) for n in range(11)]
+    no_file = [("x", ("", b""))]
+    async with Rest(stage) as rest:
+        for fields, files, code in (
+            ({**IMAGES, "receiver": "none"}, one, "ERR_UID_NOT_FOUND"),
+            (IMAGES, many, "ERR_FILE_COUNT_EXCEEDED"),
+            (IMAGES, no_file, "ERR_EMPTY_MESSAGE_FILE"),
         ):
-            headers = {"content-type": "multipart/form-data; boundary=x"}
-            await rest.refused("ERR_BAD_REQUEST", "POST", "/messages", as_="alice", content=body, headers=headers)
+            await rest.refused(code, "POST", "/messages", as_="alice", data=fields, files=files)
+        assert stage.kept() == stage.arriving() == set()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"--x\r\nContent-Disposition: form-data; name=" + b"a" * 100_000,
+        b"--x\r\nContent-Disposition: form-data; name=a\r\n" + b"h: v\r\n" * 50,
+        b"",
+        b"--x\r\n",
+        b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\nhalf',
+    ],
+    ids=["long name", "many headers", "empty", "no part", "half a part"],
+)
+async def test_malformed_multipart_message_is_refused(stage, body):
+    async with Rest(stage) as rest:
+        headers = {"content-type": "multipart/form-data; boundary=x"}
+        await rest.refused("ERR_BAD_REQUEST", "POST", "/messages", as_="alice", content=body, headers=headers)
         assert stage.arriving() == set()
 
 
@@ -163,9 +188,8 @@ async def test_file_ranges_are_served(stage):
     async with Rest(stage) as rest:
         content = bytes(range(256)) * 10
         form = await form_for(rest, "a.bin", len(content))
-        await rest.answer("POST", form["request"]["url"], data=form["request"]["body"], files={"file": ("a", content)})
+        await fill_form(rest, form, content)
         url = form["attachment"]["url"]
-        tag = (await rest.answer("HEAD", url)).headers["etag"]
         for wanted, status, part in (
             ("bytes=0-9", 206, content[:10]),
             ("bytes=2550-", 206, content[2550:]),
@@ -181,7 +205,19 @@ async def test_file_ranges_are_served(stage):
             assert (answer.status_code, answer.content) == (status, part), wanted
         answer = await rest.answer("GET", url, headers={"range": "bytes=0-9", "if-range": '"other"'})
         assert answer.status_code == 200
+
+
+async def test_unchanged_file_is_not_sent_again(stage):
+    async with Rest(stage) as rest:
+        form = await form_for(rest, "a.txt", 5)
+        await fill_form(rest, form)
+        url = form["attachment"]["url"]
+        tag = (await rest.answer("HEAD", url)).headers["etag"]
         assert (await rest.answer("GET", url, headers={"if-none-match": tag})).status_code == 304
+
+
+async def test_unknown_and_invalid_names_of_files_are_refused(stage):
+    async with Rest(stage) as rest:
         for name in ("..%2f..%2ftailwire.db", "x"):
             await rest.refused("ERR_FILE_NOT_FOUND", "GET", f"/files/{name}")
         await rest.refused("ERR_BAD_REQUEST", "GET", "/files/%00")
@@ -208,13 +244,13 @@ async def test_oversized_file_is_refused_while_it_is_read(stage, tmp_path):
 
 async def test_pictures_of_one_user_do_not_hold_up_those_of_another(stage, monkeypatch):
     """However many slow pictures a user uploads, only one at a time is in the queue of the decoder."""
-    decoding, go_on, honest = [], asyncio.Event(), PartFile.measure_picture
+    decoding, go_on, measure = [], asyncio.Event(), PartFile.measure_picture
 
     async def slow(file):
         decoding.append(file.size)
         if file.size == len(slow_one):
             await go_on.wait()
-        return await honest(file)
+        return await measure(file)
 
     monkeypatch.setattr(PartFile, "measure_picture", slow)
     slow_one = picture((500, 300))
@@ -236,7 +272,7 @@ async def test_pictures_of_one_user_do_not_hold_up_those_of_another(stage, monke
         assert len(decoding) == 5
 
 
-async def test_unrecorded_file_is_removed(stage, tmp_path):
+async def test_file_is_removed_when_its_message_cannot_be_stored(stage, tmp_path):
     fields = {"receiver": "bob", "receiverType": "user", "type": "image", "data": "{}"}
     async with Rest(stage) as rest:
         await rest("GET", "/me", as_="alice")
@@ -335,14 +371,20 @@ async def test_retried_message_does_not_count_twice(stage, tmp_path):
         assert len(stage.kept()) == 2
 
 
+def record_writes(monkeypatch) -> list[int]:
+    """Return a list to which the size of each further piece of a file that is written is added."""
+    sizes, write = [], PartFile.write
+
+    def recorded(self, data):
+        sizes.append(len(data))
+        write(self, data)
+
+    monkeypatch.setattr(PartFile, "write", recorded)
+    return sizes
+
+
 async def test_resending_a_stored_message_uploads_almost_nothing(stage, monkeypatch):
-    written, honest = [], PartFile.write
-
-    def write(self, data):
-        written.append(len(data))
-        honest(self, data)
-
-    monkeypatch.setattr(PartFile, "write", write)
+    written = record_writes(monkeypatch)
     async with Rest(stage) as rest:
 
         async def send():
@@ -358,13 +400,7 @@ async def test_resending_a_stored_message_uploads_almost_nothing(stage, monkeypa
 
 
 async def test_upload_to_an_unknown_receiver_is_refused_before_its_file_is_read(stage, monkeypatch):
-    written, honest = [], PartFile.write
-
-    def write(self, data):
-        written.append(len(data))
-        honest(self, data)
-
-    monkeypatch.setattr(PartFile, "write", write)
+    written = record_writes(monkeypatch)
     async with Rest(stage) as rest:
         await rest("GET", "/me", as_="alice")
         files = {"f": ("a", bytes(2_000_000))}
@@ -431,7 +467,7 @@ async def test_form_does_not_bring_a_removed_file_back(stage, tmp_path):
         await rest.refused("ERR_FILE_NOT_FOUND", "GET", url)
 
 
-async def test_unreferenced_files_are_removed_and_avatars_stay(stage, tmp_path):
+async def test_files_to_which_nothing_refers_are_removed(stage, tmp_path):
     await restart_with(stage, tmp_path, unused_files_after=1000.0)
     async with Rest(stage) as rest:
         urls = []
