@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
@@ -260,4 +261,34 @@ async def test_nothing_is_read_by_all_once_one_member_is_left(open_store):
     await groups.read("alice", sent)
     assert (await groups.leave("bob")).by_all == ()
     assert await groups.times(sent) == [NOTHING]
+    await groups.store.close()
+
+
+@pytest.mark.parametrize("seed", range(3, 7))
+async def test_leaving_records_what_reading_everything_would_have_recorded(open_store, seed):
+    """On PostgreSQL the two are written twice: in `read_state.py` and in `receipts_1.sql`."""
+    chance = random.Random(seed)
+    groups, members = await Groups.open(open_store), ("alice", "bob", "carol", "dave")
+    sent: dict[str, list[int]] = {"left": [], "read": []}
+    for guid in sent:
+        await groups.create(guid, members[1:])
+    for _ in range(35):
+        what, log, some = chance.random(), chance.random() < 0.8, chance.randrange(1, 4)
+        sends = what < 0.4 or len(sent["left"]) < 3
+        uid = chance.choice(members if sends else (*members[:3], *members))  # dave seldom reads
+        for guid, numbers in sent.items():
+            if sends:
+                numbers.append(await groups.send(uid, guid, action=what < 0.1))
+            else:
+                await groups.read(uid, numbers[-some], guid, log=log, read=what < 0.8)
+    left = (await groups.leave("dave", "left")).by_all
+    read = await groups.store.read_state.mark_up_to(
+        key_of("", "read", "group"), "dave", sent["read"][-1], LEFT, read=True, group="read"
+    )
+    assert await groups.times(*sent["left"]) == await groups.times(*sent["read"])
+    found, expected = (
+        [(sender, sent[guid].index(number), kind) for sender, number, kind, _ in by_all]
+        for guid, by_all in (("left", left), ("read", read.by_all if read else ()))
+    )
+    assert found == expected
     await groups.store.close()

@@ -19,7 +19,9 @@ from tailwire.server.store.sql.read_state import MAX_SCANNED_MESSAGES, ReadState
 
 MAX_CACHED_READ_STATES = 50_000
 _TURN_SQL = "SELECT pg_advisory_xact_lock(7308899, hashtext(:conversation))"  # as the function of the receipts takes it
-# As that function does it, for a member who leaves and is left out.
+# As that function does it, for a member who leaves and is left out. The function is not used for it, and has none of
+# this text: it stores a receipt too, gives up on locked rows, and each change of it needs a migration. A test compares
+# the two.
 _ALL_WITHOUT_TEMPLATE = f"""WITH slowest AS MATERIALIZED (
 SELECT m.uid, greatest(m.joined_after_id, coalesce((SELECT k.{{mark}} FROM marks k
 WHERE k.conversation_id = :conversation AND k.uid = m.uid), 0)) AS up_to
