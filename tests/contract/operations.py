@@ -291,7 +291,8 @@ CHANGES: st.SearchStrategy[Call] = st.one_of(
     st.builds(lambda name: lambda s: s.store.files.close_form(f"{name}"), st.integers(1, 4)),
     st.builds(lambda name: lambda s: s.store.files.discard([name]), st.sampled_from(("f1", "f2", "f3"))),
     st.builds(
-        lambda uid, whole, anonymous: lambda s: s.store.removal.remove_user(uid, with_messages=whole, anonymous=anonymous),
+        lambda uid, whole, anonymous: lambda s: s.store.removal.remove_user(
+            uid, with_messages=whole, anonymous=anonymous, receipt_members=4),
         uids, st.booleans(), st.booleans()).map(lambda call: _in_any_order(call)),
     st.builds(
         lambda guid, by: lambda s: s.store.removal.remove_group(_group_act(guid, by, ""), lambda _: ()),

@@ -1,4 +1,4 @@
-"""What all members have received or read once one of them has left, on each store."""
+"""What all members have received or read once one of them has left or was removed, on each store."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from tailwire.server.ports.conversations import ConversationKey, key_of
 from tailwire.server.ports.records import Draft, GroupRow, Stored
 from tailwire.server.ports.standing import GroupAct
 from tailwire.server.store.postgres import read_state as of_postgres
+from tailwire.server.store.postgres import removal as removal_of_postgres
 from tailwire.server.store.sqlite import read_state as of_sqlite
+from tailwire.server.store.sqlite import removal as removal_of_sqlite
 
 SENT, READ, LEFT = 10, 20, 30
 """The times of the steps."""
@@ -25,7 +27,7 @@ def anything(standing: object) -> None:
 
 
 class Groups:
-    """Groups with receipts, of which users join, send, read and leave."""
+    """Groups with receipts. Users join, send, read and leave."""
 
     def __init__(self, store: Any, clock: Clock) -> None:
         self.store = store
@@ -83,6 +85,12 @@ class Groups:
         stored, _ = await self.store.members.remove(act, lambda _: announced, receipt_members=9)
         return stored
 
+    async def remove(self, uid: str, *, with_messages: bool = False, receipt_members: int = 9) -> None:
+        """Remove a user."""
+        self._clock.now = LEFT
+        removal = self.store.removal
+        await removal.remove_user(uid, with_messages=with_messages, receipt_members=receipt_members)
+
     async def times(self, *numbers: int) -> list[tuple[int | None, int | None]]:
         """Return when each message was received and read by all."""
         rows = [await self.store.messages.get(number) for number in numbers]
@@ -123,7 +131,7 @@ async def test_each_message_that_is_read_by_all_has_the_time_and_each_sender_one
     await groups.store.close()
 
 
-async def test_what_was_received_and_what_was_read_are_recorded_apart(open_store):
+async def test_received_and_read_messages_are_recorded_apart(open_store):
     groups = await Groups.open(open_store, ("bob", "carol"))
     sent = [await groups.send("alice") for _ in range(4)]
     await groups.read("bob", sent[3], read=False)
@@ -180,7 +188,7 @@ async def test_members_who_joined_later_have_read_what_was_sent_before(open_stor
 
 
 @pytest.mark.parametrize("has_read", [False, True])
-async def test_what_the_one_who_leaves_had_read_or_came_after_stays_as_it_was(open_store, has_read):
+async def test_messages_that_the_leaving_member_had_read_or_joined_after_stay_as_they_were(open_store, has_read):
     groups = await Groups.open(open_store)
     alone = await groups.send("alice")
     assert await groups.join("dave") == alone + 1
@@ -254,6 +262,16 @@ async def test_messages_that_were_read_by_all_before_do_not_count_among_too_many
     await groups.store.close()
 
 
+async def test_member_who_reads_what_was_sent_before_they_joined_records_it_up_to_there(open_store):
+    groups = await Groups.open(open_store)
+    sent = [await groups.send("alice") for _ in range(2)]
+    for uid in ("bob", "carol"):
+        await groups.join(uid)
+    await groups.read("bob", sent[0])
+    assert await groups.times(*sent) == [(READ, READ), NOTHING]
+    await groups.store.close()
+
+
 async def test_nothing_is_read_by_all_once_one_member_is_left(open_store):
     groups = await Groups.open(open_store, ("bob", "carol"))
     sent = await groups.send("carol")
@@ -291,4 +309,61 @@ async def test_leaving_records_what_reading_everything_would_have_recorded(open_
         for guid, by_all in (("left", left), ("read", read.by_all if read else ()))
     )
     assert found == expected
+    await groups.store.close()
+
+
+@pytest.mark.parametrize("with_messages", [False, True])
+async def test_messages_that_only_a_removed_user_had_not_read_get_the_time(open_store, with_messages):
+    groups = await Groups.open(open_store, ("bob", "carol", "dave"))
+    await groups.create("pair", ("dave",))
+    for uid in ("bob", "carol", "dave"):
+        await groups.join(uid, "crew")
+    await groups.create("quartet", ("bob", "carol", "dave"))
+    places = (("alice",), ("bob", "crew"), ("alice",), ("alice", "pair"), ("alice", "quartet"), ("dave",))
+    sent = [await groups.send(*one) for one in places]
+    for uid in ("alice", "bob", "carol"):
+        await groups.read(uid, sent[0])
+        await groups.read(uid, sent[1], "crew")
+    for uid in ("bob", "dave"):
+        await groups.read(uid, sent[4], "quartet")  # carol does not
+    newest = await groups.store.change_log.newest_number()
+    await groups.remove("dave", with_messages=with_messages)
+    assert await groups.times(*sent[:5]) == [ALL, ALL, NOTHING, NOTHING, NOTHING]
+    if not with_messages:
+        assert await groups.times(sent[5]) == [NOTHING]
+    # A receipt of a user who is not there could not be shown.
+    assert await groups.store.change_log.newest_number() == newest
+    assert [await groups.logged(uid) for uid in ("alice", "bob")] == [[], []]
+    await groups.store.close()
+
+
+async def test_groups_that_are_too_large_for_receipts_have_none_of_a_removed_user(open_store):
+    groups = await Groups.open(open_store, ("bob", "carol", "dave"))
+    for uid in ("bob", "carol", "dave", "erin"):
+        await groups.join(uid, "crew")
+    sent = [await groups.send("alice"), await groups.send("alice", "crew")]
+    for uid in ("bob", "carol", "erin"):
+        for number, guid in zip(sent, ("team", "crew"), strict=True):
+            if uid != "erin" or guid == "crew":
+                await groups.read(uid, number, guid, log=False)
+    await groups.remove("dave", receipt_members=4)
+    assert await groups.times(*sent) == [ALL, NOTHING]
+    await groups.store.close()
+
+
+async def test_groups_that_a_removed_user_joined_last_come_first(open_store, monkeypatch):
+    for module in (removal_of_postgres, removal_of_sqlite):
+        limited = replaced(module.MEMBERSHIPS_WITH_RECEIPTS_SQL, "LIMIT 100", "LIMIT 1")
+        monkeypatch.setattr(module, "MEMBERSHIPS_WITH_RECEIPTS_SQL", limited)
+    groups = await Groups.open(open_store)
+    for guid in ("a", "z", "m"):
+        await groups.create(guid, ("bob", "carol"))
+    for guid in ("a", "z", "m"):
+        await groups.join("dave", guid)
+    sent = [await groups.send("alice", guid) for guid in ("a", "z", "m")]
+    for number, guid in zip(sent, ("a", "z", "m"), strict=True):
+        for uid in ("bob", "carol"):
+            await groups.read(uid, number, guid)
+    await groups.remove("dave")
+    assert await groups.times(*sent) == [NOTHING, NOTHING, ALL]
     await groups.store.close()

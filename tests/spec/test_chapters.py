@@ -257,6 +257,25 @@ async def test_message_that_only_a_member_who_leaves_had_not_read_is_read_by_all
     assert (await alice.chat.get_message(sent.id)).read_at
 
 
+async def test_message_that_only_a_deleted_user_had_not_read_is_read_by_all_when_it_is_loaded_again(stage):
+    alice, bob, carol = [await stage.enter(uid) for uid in ("alice", "bob", "carol")]
+    await alice.chat.create_group(Group("team", "Team"))
+    await bob.chat.join_group("team")
+    await carol.chat.join_group("team")
+    sent = await alice.say("team", "to all", "group")
+    await bob.ears.until(lambda: bob.ears.texts == ["to all"])
+    await bob.chat.mark_as_read(bob.ears.all("text")[0])
+    await alice.ears.until(lambda: bool(alice.ears.all("read")))
+    assert not (await alice.chat.get_message(sent.id)).read_at
+    async with Rest(stage) as rest:
+        await rest("DELETE", "/users/carol")
+    stored = await alice.chat.get_message(sent.id)
+    assert stored.delivered_at
+    assert stored.read_at
+    await stage.pass_time(2)
+    assert not alice.ears.all("read by all")
+
+
 async def test_sender_who_has_left_the_group_does_not_learn_what_all_others_have_read_later(stage):
     alice, bob, carol = [await stage.enter(uid) for uid in ("alice", "bob", "carol")]
     await alice.chat.create_user(User("dave", "Dave"), stage.server.auth_key)

@@ -57,15 +57,20 @@ class UserChange:
 
 
 class Users:
-    """Actions on users."""
+    """Actions on users.
 
-    def __init__(self, services: Services, roles: Roles) -> None:
+    Args:
+        receipt_members: up to how many members a group may have for receipts.
+    """
+
+    def __init__(self, services: Services, roles: Roles, receipt_members: int) -> None:
         self._store = services.store
         self._directory = services.directory
         self._roles = roles
         self._delivery = services.delivery
         self._world = services.world
         self._lengths = services.lengths
+        self._receipt_members = receipt_members
 
     async def create(self, new: NewUser) -> UserView:
         """Create a user, and return them.
@@ -221,6 +226,9 @@ class Users:
     async def delete(self, uid: str, *, permanent: bool, anonymous: bool = False) -> str:
         """Delete a user, and return their uid. By default, their messages stay as they are, with name and avatar.
 
+        Messages that only they had not received or read are received or read by all. Their senders are not notified: a
+        receipt names a user who exists.
+
         Args:
             permanent: delete the user's messages, uploads and conversations with users, too; the messages of others
                 keep nothing but the uid.
@@ -232,7 +240,9 @@ class Users:
         found = await self._store.users.get(names.identifier(uid, "uid"))
         if found is None:
             raise Refused("ERR_UID_NOT_FOUND", {"uid": uid[:100]})
-        groups, tokens = await self._store.removal.remove_user(found.uid, with_messages=permanent, anonymous=anonymous)
+        groups, tokens = await self._store.removal.remove_user(
+            found.uid, with_messages=permanent, anonymous=anonymous, receipt_members=self._receipt_members
+        )
         for token in tokens:
             self._delivery.close_revoked(found.uid, token, "deleted user")
         for guid in groups:

@@ -146,7 +146,7 @@ async def build(
     receipts = Receipts(services, overload, loop.call_later, s.receipt_delay, s.max_receipt_members)
     members = Members(services, roles, passwords, guesses, receipts,
                       max_members=s.max_group_members, max_groups=s.max_groups_per_user)  # fmt: skip
-    users, identity = Users(services, roles), identity_provider(s, world)
+    users, identity = Users(services, roles, s.max_receipt_members), identity_provider(s, world)
     messages = Messages(services, roles, renderer, files, s.max_data, count_message)
     conversations = Conversations(services, renderer, s.max_pinned_conversations)
     return Actions(

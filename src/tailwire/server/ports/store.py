@@ -53,13 +53,16 @@ class Removal(Protocol):
     """Permanently removes users, groups, conversations and messages, with all records that refer to them."""
 
     async def remove_user(
-        self, uid: str, *, with_messages: bool, anonymous: bool = False
+        self, uid: str, *, with_messages: bool, anonymous: bool = False, receipt_members: int = 0
     ) -> tuple[list[str], list[str]]:
         """Remove a user.
+
+        Messages in groups that only they had not received or read get the time, without a change in the change log.
 
         Args:
             with_messages: remove their messages and uploads too, and reduce them to their uid in others' messages.
             anonymous: keep their messages, and reduce them to their uid in all messages.
+            receipt_members: up to how many members a group may have for receipts.
 
         Returns:
             The guids of their groups, and the hashes of their auth tokens.

@@ -22,7 +22,7 @@ _TURN_SQL = "SELECT pg_advisory_xact_lock(7308899, hashtext(:conversation))"  # 
 # As that function does it, for a member who leaves and is left out. The function is not used for it, and has none of
 # this text: it stores a receipt too, gives up on locked rows, and each change of it needs a migration. A test compares
 # the two.
-_ALL_WITHOUT_TEMPLATE = f"""WITH slowest AS MATERIALIZED (
+_FOUND_TEMPLATE = f"""WITH slowest AS MATERIALIZED (
 SELECT m.uid, greatest(m.joined_after_id, coalesce((SELECT k.{{mark}} FROM marks k
 WHERE k.conversation_id = :conversation AND k.uid = m.uid), 0)) AS up_to
 FROM members m WHERE m.guid = :guid AND m.uid <> :left ORDER BY 2, 1 LIMIT 2),
@@ -31,19 +31,19 @@ SELECT sender, id FROM messages WHERE conversation_id = :conversation AND id > g
 (SELECT k.{{mark}} FROM marks k WHERE k.conversation_id = :conversation AND k.uid = :left))
 AND id <= (SELECT CASE WHEN count(*) = 2 THEN max(up_to) ELSE 0 END FROM slowest)
 AND sender <> :left AND category <> 'action' AND {{at}} IS NULL
-ORDER BY id DESC LIMIT {MAX_SCANNED_MESSAGES}) AS s GROUP BY s.sender),
-changed AS (UPDATE messages m SET {{at}} = :now::bigint, updated_at = :now::bigint FROM senders s
-WHERE m.conversation_id = :conversation AND m.id >= s.first AND m.sender = s.sender AND {{at}} IS NULL
-AND m.id <= (SELECT min(f.up_to) FROM slowest f WHERE f.uid <> s.sender) RETURNING m.sender, m.id)
+ORDER BY id DESC LIMIT {MAX_SCANNED_MESSAGES}) AS s GROUP BY s.sender)"""
+_TIMES_TEMPLATE = """UPDATE messages m SET {at} = :now::bigint, updated_at = :now::bigint FROM senders s
+WHERE m.conversation_id = :conversation AND m.id >= s.first AND m.sender = s.sender AND {at} IS NULL
+AND m.id <= (SELECT min(f.up_to) FROM slowest f WHERE f.uid <> s.sender)"""
+_ALL_WITHOUT_TEMPLATE = f"""{_FOUND_TEMPLATE}, changed AS ({_TIMES_TEMPLATE} RETURNING m.sender, m.id)
 INSERT INTO change_log ({", ".join(COLUMNS)})
 SELECT :conversation, '{{kind}} ' || c.sender, :last_id::bigint, '{{kind}}', :left, '', c.sender, max(c.id), 0, '',
 :now::bigint FROM changed c GROUP BY c.sender ORDER BY c.sender {UPSERT} RETURNING to_uid, message_id, number"""
-_ALL_WITHOUT_SQL = [
-    _ALL_WITHOUT_TEMPLATE.format(mark=mark, at=at, kind=kind)
-    for mark, at, kind in (
-        ("delivered_id", "delivered_at", ChangeKind.DELIVERED_TO_ALL), ("read_id", "read_at", ChangeKind.READ_BY_ALL),
-    )
-]  # fmt: skip
+_KINDS = (
+    ("delivered_id", "delivered_at", ChangeKind.DELIVERED_TO_ALL), ("read_id", "read_at", ChangeKind.READ_BY_ALL),
+)  # fmt: skip
+_ALL_WITHOUT_SQL = [_ALL_WITHOUT_TEMPLATE.format(mark=mark, at=at, kind=kind) for mark, at, kind in _KINDS]
+_TIMES_WITHOUT_SQL = [f"{_FOUND_TEMPLATE} {_TIMES_TEMPLATE}".format(mark=mark, at=at) for mark, at, _ in _KINDS]
 
 
 class ReadState(ReadStateRows):
@@ -108,6 +108,14 @@ def record_all_without(unit: Unit, guid: str, left: MemberRow, now: int) -> None
     unit.run(_TURN_SQL, conversation=conversation)
     for sql in _ALL_WITHOUT_SQL:
         unit.rows(sql, conversation=conversation, guid=guid, left=left.uid, since=left.joined_after_id, now=now)
+
+
+def record_times_without(unit: Unit, left: MemberRow, now: int) -> None:
+    """Record in a unit, as `record_all_without`, but not in the change log, which forgets a removed user."""
+    guid, conversation = left.guid, key_of("", left.guid, "group")
+    unit.run(_TURN_SQL, conversation=conversation)
+    for sql in _TIMES_WITHOUT_SQL:
+        unit.run(sql, conversation=conversation, guid=guid, left=left.uid, since=left.joined_after_id, now=now)
 
 
 def recorded_without(answer: Answer) -> tuple[tuple[str, int, bool, int], ...]:

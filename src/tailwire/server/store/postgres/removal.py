@@ -11,11 +11,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from tailwire.server.ports import change_log
 from tailwire.server.ports.changes import GROUP_REMOVED
 from tailwire.server.ports.conversations import ConversationKey, key_of
-from tailwire.server.ports.records import Event, MessageRow
+from tailwire.server.ports.records import Event, MemberRow, MessageRow
 from tailwire.server.ports.standing import GroupAct, GroupStanding
 from tailwire.server.store.postgres.change_log import ChangeLog, stored_number, stored_numbers
 from tailwire.server.store.postgres.chores import Chores, add_chores
 from tailwire.server.store.postgres.messages import TABLES_OF_MESSAGES
+from tailwire.server.store.postgres.read_state import record_times_without
 from tailwire.server.store.postgres.standings import Standings
 from tailwire.server.store.postgres.tokens import end_tokens
 from tailwire.server.store.postgres.unit import Unit, Value
@@ -23,6 +24,7 @@ from tailwire.server.store.postgres.webhooks import Webhooks
 from tailwire.server.store.postgres.work import Work, use_files
 from tailwire.server.store.sql.change_log import OF_CONVERSATION_CONDITION, OF_USER_CONDITION
 from tailwire.server.store.sql.files import CONDEMNED
+from tailwire.server.store.sql.read_state import MEMBERSHIPS_WITH_RECEIPTS_SQL
 from tailwire.server.store.sql.removed_sends import FORGET_SQL, KEPT_SECONDS, REMEMBER_SQL
 from tailwire.server.store.sql.users import TABLES_OF_USER
 
@@ -75,15 +77,19 @@ class Removal:
         chores.removes_late = self._remove_late
 
     async def remove_user(
-        self, uid: str, *, with_messages: bool, anonymous: bool = False
+        self, uid: str, *, with_messages: bool, anonymous: bool = False, receipt_members: int = 0
     ) -> tuple[list[str], list[str]]:
         own = "(SELECT conversation_id FROM participants WHERE uid = :uid)"
         theirs = f"(sender = :uid OR conversation_id IN {own})"
         if with_messages:
             await self._thin_out(theirs, {"uid": uid})
+        values = {"uid": uid, "most": receipt_members}
+        memberships = [MemberRow(*row) for row in await self._work.reads.rows(MEMBERSHIPS_WITH_RECEIPTS_SQL, values)]
         unit = Unit()
         unit.rows("SELECT guid FROM members WHERE uid = :uid ORDER BY guid", uid=uid)
         end_tokens(unit, "uid = :uid", uid=uid)
+        for membership in sorted(memberships, key=lambda one: one.guid):  # in the order in which receipts take turns
+            record_times_without(unit, membership, self._work.world.seconds())
         mine = "(SELECT guid FROM members WHERE uid = :uid)"
         unit.run(f"UPDATE groups SET members_count = members_count - 1 WHERE guid IN {mine}", uid=uid)
         if with_messages:

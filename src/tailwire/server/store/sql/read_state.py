@@ -13,6 +13,11 @@ from tailwire.server.store.sql.statements import MARK_SQL
 
 MAX_SCANNED_MESSAGES = 1000
 """How many messages of a group one receipt looks at, for those that all members have received or read."""
+MAX_GROUPS_OF_REMOVED_USER = 100
+"""In how many groups, the latest joined, it is found what only a removed user had not received or read."""
+MEMBERSHIPS_WITH_RECEIPTS_SQL = f"""SELECT m.guid, m.uid, m.scope, m.joined_at, m.joined_after_id
+FROM members m JOIN groups g ON g.guid = m.guid WHERE m.uid = :uid AND g.members_count <= CAST(:most AS bigint)
+ORDER BY m.joined_after_id DESC LIMIT {MAX_GROUPS_OF_REMOVED_USER}"""
 _MARK_CONDITION = "conversation_id = :conversation AND uid = :uid"
 _MARK_UNREAD_SQL = f"""UPDATE marks SET read_id = CAST(:after AS bigint)
 WHERE {_MARK_CONDITION} AND read_id > CAST(:after AS bigint)"""

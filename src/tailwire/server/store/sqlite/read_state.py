@@ -97,15 +97,28 @@ def record_all_without(
         As in `ReadStateChange`.
     """
     conversation = key_of("", guid, "group")
+    by_all: list[tuple[str, int, bool, int]] = []
+    for sender, number, read in record_times_without(c, left, now):
+        change = change_log.receipt_of_all(conversation, number, left.uid, sender, read=read)
+        by_all.append((sender, number, read, log.add(c, change, now)))
+    return tuple(by_all)
+
+
+def record_times_without(c: sqlite3.Connection, left: MemberRow, now: int) -> list[tuple[str, int, bool]]:
+    """Record, as `record_all_without`, but not in the change log, which forgets a removed user.
+
+    Returns:
+        Senders, each with the highest such id, and whether it was read by all.
+    """
+    conversation = key_of("", left.guid, "group")
     sql = "SELECT delivered_id, read_id FROM marks WHERE conversation_id = ? AND uid = ?"
     marks = c.execute(sql, (conversation, left.uid)).fetchone() or (0, 0)
-    by_all: list[tuple[str, int, bool, int]] = []
+    found = []
     for read, mark in zip((False, True), marks, strict=True):
         known = max(mark, left.joined_after_id)
-        for sender, number in _record_all(c, conversation, guid, left.uid, known, _ALL_IDS, now, read):
-            change = change_log.receipt_of_all(conversation, number, left.uid, sender, read=read)
-            by_all.append((sender, number, read, log.add(c, change, now)))
-    return tuple(by_all)
+        recorded = _record_all(c, conversation, left.guid, left.uid, known, _ALL_IDS, now, read)
+        found += [(sender, number, read) for sender, number in recorded]
+    return found
 
 
 def _record_times(

@@ -8,11 +8,12 @@ from typing import Any
 
 from tailwire.server.ports import change_log
 from tailwire.server.ports.conversations import ConversationKey, key_of
-from tailwire.server.ports.records import Event, MessageRow, Trait
+from tailwire.server.ports.records import Event, MemberRow, MessageRow, Trait
 from tailwire.server.ports.standing import GroupAct, GroupStanding
 from tailwire.server.ports.world import World
 from tailwire.server.store.sql.change_log import KEEP_HIGHEST_SQL, OF_CONVERSATION_CONDITION, OF_USER_CONDITION
 from tailwire.server.store.sql.files import CONDEMNED
+from tailwire.server.store.sql.read_state import MEMBERSHIPS_WITH_RECEIPTS_SQL
 from tailwire.server.store.sql.removed_sends import FORGET_SQL, KEPT_SECONDS, REMEMBER_SQL
 from tailwire.server.store.sql.users import TABLES_OF_USER
 from tailwire.server.store.sqlite.change_log import ChangeLog
@@ -20,6 +21,7 @@ from tailwire.server.store.sqlite.chores import REMOVED_USER, REMOVED_WORDS, Cho
 from tailwire.server.store.sqlite.database import Database
 from tailwire.server.store.sqlite.files import Files
 from tailwire.server.store.sqlite.messages import TABLES_OF_MESSAGES, forget_last_edit
+from tailwire.server.store.sqlite.read_state import record_times_without
 from tailwire.server.store.sqlite.relations import Blocks
 from tailwire.server.store.sqlite.search_index import SearchIndex
 from tailwire.server.store.sqlite.standings import may_act
@@ -69,9 +71,11 @@ class Removal:
         self._world = world
 
     async def remove_user(
-        self, uid: str, *, with_messages: bool, anonymous: bool = False
+        self, uid: str, *, with_messages: bool, anonymous: bool = False, receipt_members: int = 0
     ) -> tuple[list[str], list[str]]:
         def remove(c: sqlite3.Connection) -> tuple[list[str], list[str]]:
+            values = {"uid": uid, "most": receipt_members}
+            memberships = [MemberRow(*row) for row in c.execute(MEMBERSHIPS_WITH_RECEIPTS_SQL, values)]
             mine = "(SELECT guid FROM members WHERE uid = ?)"
             groups = [row[0] for row in c.execute("SELECT guid FROM members WHERE uid = ?", (uid,))]
             c.execute(f"UPDATE groups SET members_count = members_count - 1 WHERE guid IN {mine}", (uid,))
@@ -92,6 +96,8 @@ class Removal:
             tokens = self._tokens.end(c, "uid = ?", (uid,))
             for table in TABLES_OF_USER:
                 c.execute(f"DELETE FROM {table} WHERE uid = ?", (uid,))
+            for membership in memberships:
+                record_times_without(c, membership, self._world.seconds())
             c.execute("DELETE FROM blocks WHERE uid = ? OR blocked = ?", (uid, uid))
             c.execute("DELETE FROM friends WHERE uid = ? OR friend = ?", (uid, uid))
             c.execute(KEEP_HIGHEST_SQL)
