@@ -39,6 +39,14 @@ def test_own_change_of_a_device_that_is_away_may_come_before_what_it_has_missed(
     assert rule_of(plan) == "sequence"
 
 
+def test_saved_message_that_is_removed_a_second_time_by_another_device_is_in_order():
+    # The server commits no second change, but the device that removes it notifies its app.
+    simulate(Plan(2002458, (
+        Step(4.0, "bob-phone", "queue", "alice"), Step(3.0, "alice-phone", "save"), Step(1055.0, "alice-phone", "unsave"),
+        Step(563.0, "alice-phone", "pin"), Step(7.0, "alice-desk", "unsave"),
+    )))  # fmt: skip
+
+
 LIVE = Plan(4, (
     Step(1.0, "carol-phone", "say group"), Step(1.0, "alice-phone", "react"), Step(5.0, "alice-phone", "unreact"),
     Step(5.0, "carol-phone", "edit"), Step(5.0, "carol-phone", "delete"), Step(5.0, "alice-phone", "type"),

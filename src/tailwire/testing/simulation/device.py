@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Coroutine
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
@@ -108,7 +108,7 @@ class Device:
         max_token_requests: the most pending calls at once in one life.
         all_token_requests: the number of calls that were begun.
         streams: what the events of each start of its app have shown.
-        unsaved: how often it removed a message from those that its user saved.
+        unsaved: when it removed a message from those that its user saved, by the message's id.
         may_repeat: how many killed lives received an id before their position was saved; each may repeat it once (K1).
     """
 
@@ -131,7 +131,7 @@ class Device:
     expected: list[Expected] = field(default_factory=list)
     streams: list[Stream] = field(default_factory=list)
     may_repeat: Counter[int] = field(default_factory=Counter)
-    unsaved: Counter[int] = field(default_factory=Counter)
+    unsaved: defaultdict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
     token_requests: Counter[int] = field(default_factory=Counter)
     max_token_requests: int = 0
     all_token_requests: int = 0

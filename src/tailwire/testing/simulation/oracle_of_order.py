@@ -7,7 +7,7 @@ conversation in a user's list. Of several missed changes some need not arrive, b
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -62,14 +62,16 @@ def wrong_event(commits: Commits, device: Device, lost: set[int]) -> str:
 def _taken_back_for_nothing(commits: Commits, device: Device) -> Iterator[tuple[tuple[Any, ...], _Happened]]:
     # A device reports to its app that it has removed a message from the saved ones, also one that was not among them.
     # The server commits no change then.
-    left = Counter(device.unsaved)
-    left.subtract(
-        one.message_id for one in commits.changes
-        if one.kind == ChangeKind.UNSAVED and one.device in device.resources
-    )  # fmt: skip
-    for number in left.elements():
+    made = [one for one in commits.changes if one.kind == ChangeKind.UNSAVED and one.device in device.resources]
+    for number, calls in device.unsaved.items():
+        left = list(calls)
+        for change in made:
+            before = [at for at in left if change.message_id == number and at <= change.at]
+            if before:
+                left.remove(before[-1])  # the call that made the change
         event: Event = ("save", number), False
-        yield _object(event[0]), _Happened(0.0, event, out_of_order=True)
+        for at in left:
+            yield _object(event[0]), _Happened(at, event, out_of_order=True)
 
 
 def _wrong_in(

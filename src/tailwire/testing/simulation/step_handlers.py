@@ -35,7 +35,8 @@ def _wanted(kind: str, method: str, *values: Any, wanted: bool) -> Any:
         if chat is not None and chat.get_logged_in_user() is not None and device.received:
             number = device.received[-1].id
             work = getattr(chat, method)(number, *values)
-            device.unsaved[number] += method == "unsave_message"
+            if method == "unsave_message":
+                device.unsaved[number].append(virtual_loop().time())
             device.run(ignore_errors(sim.intents.record(kind, device.uid, number, wanted, work)))
 
     return handle
