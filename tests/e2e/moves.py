@@ -18,7 +18,7 @@ async def command(live: LiveStage, *arguments: str) -> tuple[int, str]:
     return await run(*arguments, "--data", str(live.server.data))
 
 
-async def same_rows(file: Path, url: str) -> None:
+async def check_same_rows(file: Path, url: str) -> None:
     """Check that each table has the same rows in both databases."""
     there = await asyncpg.connect(url)
     try:

@@ -10,7 +10,7 @@ from websockets.asyncio.client import connect
 from front import GUESSES, PLAIN, V1, V2, Front
 from tailwire import AppSettingsBuilder, ChatClient, MediaMessage, MemorySessionStore, TextMessage
 
-SIZE = 100 * 1024 * 1024
+UPLOAD_BYTES = 100 * 1024 * 1024
 
 
 @pytest.fixture(
@@ -43,7 +43,7 @@ async def test_sdk_sends_and_uploads_up_to_the_limit(front: Front, tmp_path):
         front.server.add_user(uid)
     large = tmp_path / "large.bin"
     with large.open("wb") as file:
-        file.truncate(SIZE)
+        file.truncate(UPLOAD_BYTES)
     async with client(front) as alice, client(front) as bob:
         for chat, uid in ((alice, "alice"), (bob, "bob")):
             await chat.login(uid, auth_key=front.server.auth_key)
@@ -52,10 +52,10 @@ async def test_sdk_sends_and_uploads_up_to_the_limit(front: Front, tmp_path):
         sent = await alice.send_media_message(MediaMessage(receiver="bob", files=[large], type="file"))
         (attachment,) = sent.attachments
         assert attachment.url.startswith(f"{front.url}/")  # the address that clients use, not that of the proxy
-        assert attachment.size == SIZE
+        assert attachment.size == UPLOAD_BYTES
         async with front.http("127.0.0.1") as http:
             answer = await http.head(attachment.url)
-            assert (answer.status_code, int(answer.headers["content-length"])) == (200, SIZE)
+            assert (answer.status_code, int(answer.headers["content-length"])) == (200, UPLOAD_BYTES)
 
 
 async def test_only_the_guessing_client_is_refused(front: Front):

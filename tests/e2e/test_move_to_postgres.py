@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 
 import pytest
-from moves import command, same_rows
+from moves import check_same_rows, command
 
 from harness import CONNECTED, LiveStage
 from tailwire import Group, MessagesRequestBuilder
@@ -36,7 +36,7 @@ async def test_clients_continue_after_the_move_with_all_earlier_data(live: LiveS
     code, output = await command(live, "migrate", "--to", postgres_url)
     assert code == 0, output
     assert "2 members\n" in output
-    await same_rows(live.server.data / "tailwire.db", postgres_url)
+    await check_same_rows(live.server.data / "tailwire.db", postgres_url)
     live.server._settings["TAILWIRE_DATABASE"] = postgres_url
     await live.server.start()
 

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager, closing, suppress
 
 import asyncpg
 import pytest
-from moves import command, same_rows
+from moves import check_same_rows, command
 
 from harness import Actor, LiveStage
 from sizes import only_in_full
@@ -136,7 +136,7 @@ async def test_nothing_is_lost_doubled_or_reordered_while_all_write(live: LiveSt
         code, output = await move.ended()
         assert code == 0, output
     assert "last pass: 0 rows" not in output
-    await same_rows(live.server.data / "tailwire.db", postgres_url)
+    await check_same_rows(live.server.data / "tailwire.db", postgres_url)
     live.server._settings["TAILWIRE_DATABASE"] = postgres_url
     await live.server.start()
     known = len(of_alice)
@@ -192,7 +192,7 @@ async def test_nothing_is_kept_of_a_move_that_is_interrupted(live: LiveStage, po
     await live.server.stop()
     code, output = await command(live, "migrate", "--follow", "--to", postgres_url)
     assert code == 0, output
-    await same_rows(live.server.data / "tailwire.db", postgres_url)
+    await check_same_rows(live.server.data / "tailwire.db", postgres_url)
 
 
 async def test_nothing_writes_to_the_file_after_the_move(live: LiveStage, postgres_url: str):

@@ -48,7 +48,7 @@ RUN = {
     "docs/tutorials/bot.md": "examples/test_tutorials.py::test_bot_tutorial_works_as_written",
     "docs/tutorials/desktop-app.md": "examples/test_tutorials.py::test_desktop_app_tutorial_works_as_written",
     "docs/tutorials/first-chat.md": "examples/test_tutorials.py::test_first_chat_tutorial_works_as_written",
-    "docs/webhooks.md": "spec/test_webhook_deliveries.py::test_delivery_is_signed_and_keeps_its_id_over_retries",
+    "docs/webhooks.md": "spec/test_webhook_deliveries.py::test_delivery_is_signed_as_documented",
 }
 """Pages with Python, and a test that runs it."""
 ONLY_CHECKED = {

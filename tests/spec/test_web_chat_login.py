@@ -9,12 +9,12 @@ import pytest
 from harness import Stage
 from rest import Rest
 
-HERE = {"host": "localhost"}
+FROM_THIS_MACHINE = {"host": "localhost"}
 
 
 async def page_request(rest: Rest, stage: Stage, method: str, path: str, uid: str = "", **headers: str):
     """Return the response to a request of the page."""
-    named = {name.replace("_", "-"): value for name, value in {**HERE, **headers}.items()}
+    named = {name.replace("_", "-"): value for name, value in {**FROM_THIS_MACHINE, **headers}.items()}
     body = {"uid": uid} if uid else None
     return await rest.answer(method, f"{stage.server.url}/chat/{path}", headers=named, json=body)
 
@@ -104,14 +104,19 @@ async def test_chat_and_console_are_switched_off_independently(stage: Stage):
                 assert answer.status_code == (404 if settings[page] == "off" else 200), (settings, page)
 
 
-async def test_unknown_paths_and_invalid_bodies_are_refused(stage: Stage):
+async def test_unknown_paths_of_the_chat_are_refused(stage: Stage):
     await restart_with(stage, demo_users=True)
     async with Rest(stage) as rest:
         for method, path in (("GET", "login"), ("POST", "about"), ("POST", "login/more"), ("GET", "about/")):
             answer = await page_request(rest, stage, method, path, "alice" if method == "POST" else "")
             assert answer.json()["error"]["code"] == "ERR_API_NOT_FOUND", (method, path)
+
+
+async def test_login_with_an_invalid_body_is_refused(stage: Stage):
+    await restart_with(stage, demo_users=True)
+    async with Rest(stage) as rest:
         url = f"{stage.server.url}/chat/login"
         for body in (b"", b"{", b"[]", b'{"uid":1}'):
-            answer = await rest.answer("POST", url, content=body, headers=HERE)
+            answer = await rest.answer("POST", url, content=body, headers=FROM_THIS_MACHINE)
             assert answer.status_code == 400, body
-        assert (await rest.answer("POST", url, content=b" " * 2000, headers=HERE)).status_code == 413
+        assert (await rest.answer("POST", url, content=b" " * 2000, headers=FROM_THIS_MACHINE)).status_code == 413

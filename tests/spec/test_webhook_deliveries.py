@@ -27,7 +27,7 @@ TEXT = {"receiver": "bob", "receiverType": "user", "data": {"text": "one"}}
 SENT = {"triggers": ["message_sent"]}
 
 
-async def with_settings(stage, **settings):
+async def restart_with(stage, **settings):
     """Restart the server with other settings."""
     await stage.server.stop()
     stage.server._settings = dataclasses.replace(stage.server._settings, **settings)
@@ -49,13 +49,29 @@ def documented_verification():
     return found["verify"]
 
 
-async def test_delivery_is_signed_and_keeps_its_id_over_retries(stage):
+async def test_delivery_is_signed_as_documented(stage):
+    receiver, verify = Receiver(), documented_verification()
+    receiver.listen()
+    async with Rest(stage) as rest:
+        made = await rest("POST", "/webhooks", json={**receiver.hook, **SENT})
+        assert made["secret"].startswith("whsec_")
+        await send(rest)
+        await until(stage, lambda: len(receiver.received) == 1)
+        (headers,), (body,) = receiver.headers, receiver.bodies
+        now = int(headers["webhook-timestamp"])
+        assert verify(made["secret"], headers, body, now)
+        assert not verify(made["secret"], headers, body + b" ", now)
+        assert not verify(made["secret"], headers, body, now + 301)
+        assert not verify(made["secret"], {**headers, "webhook-id": "1-1"}, body, now)
+        assert not verify("whsec_" + "A" * 32, headers, body, now)
+
+
+async def test_each_retry_of_a_delivery_has_its_id_and_a_new_signature(stage):
     receiver, verify = Receiver(), documented_verification()
     receiver.status = 500
     receiver.listen()
     async with Rest(stage) as rest:
         made = await rest("POST", "/webhooks", json={**receiver.hook, **SENT})
-        assert made["secret"].startswith("whsec_")
         await send(rest)
         await until(stage, lambda: len(receiver.received) == 1)
         receiver.status = 200
@@ -67,12 +83,7 @@ async def test_delivery_is_signed_and_keeps_its_id_over_retries(stage):
         assert 9 <= int(again["webhook-timestamp"]) - int(first["webhook-timestamp"]) <= 13
         assert re.fullmatch(r"Tailwire/\S+ \(webhooks\)", first["user-agent"])
         for headers, body in zip(receiver.headers, receiver.bodies, strict=True):
-            now = int(headers["webhook-timestamp"])
-            assert verify(made["secret"], headers, body, now)
-            assert not verify(made["secret"], headers, body + b" ", now)
-            assert not verify(made["secret"], headers, body, now + 301)
-            assert not verify(made["secret"], {**headers, "webhook-id": "1-1"}, body, now)
-            assert not verify("whsec_" + "A" * 32, headers, body, now)
+            assert verify(made["secret"], headers, body, int(headers["webhook-timestamp"]))
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
@@ -102,17 +113,24 @@ async def test_secret_can_be_given_and_is_shown_once(stage):
         assert made["secret"] == ours
         for answer in (await rest("GET", "/webhooks/w"), await rest("PUT", "/webhooks/w", json={"secret": later})):
             assert "secret" not in answer
-        for bad in ("x", "whsec_", "whsec_YQ==", "whsec_ü", "whsec_" + "!" * 40, "whsec_" + "YWFh" * 30):
-            error = await rest.refused("ERR_BAD_REQUEST", "PUT", "/webhooks/w", json={"secret": bad})
-            assert "secret" in error["details"]
         await send(rest)
         await until(stage, lambda: len(receiver.received) == 1)
         (headers,), (body,) = receiver.headers, receiver.bodies
         assert verify(later, headers, body, int(headers["webhook-timestamp"]))
 
 
+@pytest.mark.parametrize(
+    "secret", ["x", "whsec_", "whsec_YQ==", "whsec_ü", "whsec_" + "!" * 40, "whsec_" + "YWFh" * 30]
+)
+async def test_invalid_secret_is_refused(stage, secret):
+    async with Rest(stage) as rest:
+        await rest("POST", "/webhooks", json={**Receiver().hook, **SENT, "id": "w"})
+        error = await rest.refused("ERR_BAD_REQUEST", "PUT", "/webhooks/w", json={"secret": secret})
+        assert "secret" in error["details"]
+
+
 @pytest.mark.sqlite
-async def test_database_alone_reveals_no_password_or_secret(stage, tmp_path):
+async def test_database_contains_no_password_or_secret(stage, tmp_path):
     receiver = Receiver()
     receiver.listen()
     async with Rest(stage) as rest:
@@ -124,23 +142,29 @@ async def test_database_alone_reveals_no_password_or_secret(stage, tmp_path):
         assert made["id"].encode() in found
         assert b"correct horse" not in found
         assert made["secret"].removeprefix("whsec_").encode() not in found
-        key = tmp_path / "webhooks.key"
-        assert key.stat().st_mode & 0o777 == 0o600
+        assert (tmp_path / "webhooks.key").stat().st_mode & 0o777 == 0o600
         await stage.server.start()
         await send(rest)
         await until(stage, lambda: len(receiver.received) == 1)
         assert receiver.headers[0]["authorization"].startswith("Basic ")
-        # With another key file, deliveries wait rather than being sent unsigned.
+
+
+@pytest.mark.sqlite
+async def test_deliveries_wait_with_another_key_file_until_the_secret_is_set_again(stage, tmp_path):
+    receiver = Receiver()
+    receiver.listen()
+    async with Rest(stage) as rest:
+        made = await rest("POST", "/webhooks", json={**receiver.hook, **SENT, "id": "w"})
         await stage.server.stop()
-        key.write_text("ab" * 32)
+        (tmp_path / "webhooks.key").write_text("ab" * 32)
         await stage.server.start()
         await send(rest)
         await stage.pass_time(3)
-        (hook,) = await rest("GET", "/webhooks")
-        assert (len(receiver.received), hook["state"]["waiting"]) == (1, 1)
-        assert "set them again" in hook["state"]["lastFailure"]
-        await rest("PUT", f"/webhooks/{made['id']}", json={"secret": made["secret"], "password": "correct horse"})
-        await until(stage, lambda: len(receiver.received) == 2)
+        state = (await rest("GET", "/webhooks/w"))["state"]
+        assert (receiver.received, state["waiting"]) == ([], 1)
+        assert "set them again" in state["lastFailure"]
+        await rest("PUT", "/webhooks/w", json={"secret": made["secret"]})
+        await until(stage, lambda: len(receiver.received) == 1)
 
 
 async def test_receiver_misses_nothing_after_an_outage(stage):
@@ -168,16 +192,21 @@ async def test_receiver_misses_nothing_after_an_outage(stage):
         }  # fmt: skip
 
 
-async def test_delays_grow_and_failed_deliveries_can_be_retried(stage, caplog):
-    caplog.set_level(logging.INFO, "tailwire.server")
-    await with_settings(stage, webhook_retry_for=600.0, webhook_longest_gap=120.0)
+async def let_two_fail(stage, rest):
+    """Let two deliveries of the webhook `w` fail for ten minutes, so that they are given up. Return the receiver."""
+    await restart_with(stage, webhook_retry_for=600.0, webhook_longest_gap=120.0)
     receiver = Receiver()
     receiver.status = 503
     receiver.listen()
+    await rest("POST", "/webhooks", json={**receiver.hook, **SENT, "id": "w"})
+    await send(rest, 2)
+    await stage.pass_time(900)
+    return receiver
+
+
+async def test_delays_between_tries_grow_until_the_delivery_is_given_up(stage):
     async with Rest(stage) as rest:
-        await rest("POST", "/webhooks", json={**receiver.hook, **SENT, "id": "w"})
-        await send(rest, 2)
-        await stage.pass_time(900)
+        receiver = await let_two_fail(stage, rest)
         headers = [h for h in receiver.headers if h["webhook-id"] == receiver.headers[0]["webhook-id"]]
         times = [int(h["webhook-timestamp"]) for h in headers]
         gaps = [b - a for a, b in itertools.pairwise(times)]
@@ -185,17 +214,27 @@ async def test_delays_grow_and_failed_deliveries_can_be_retried(stage, caplog):
         assert 48 <= gaps[2] <= 74
         assert all(96 <= gap <= 146 for gap in gaps[3:-1])
         assert 599 <= times[-1] - times[0] <= 602
-        assert [r.getMessage() for r in caplog.records if " fails: " in r.getMessage()] == ["webhook w fails: HTTP 503"]
+
+
+async def test_failed_deliveries_are_listed_counted_and_shown_with_their_data(stage):
+    async with Rest(stage) as rest:
+        receiver = await let_two_fail(stage, rest)
         page = await rest.answer("GET", "/webhooks/w/deliveries?per_page=1&page=2")
         (oldest,), meta = page.json()["data"], page.json()["meta"]["pagination"]
         assert (meta["total"], meta["total_pages"]) == (2, 2)
-        assert (oldest["status"], oldest["problem"], oldest["attempts"]) == ("failed", "HTTP 503", len(times))
+        tries = [h["webhook-id"] for h in receiver.headers].count(oldest["id"])
+        assert (oldest["status"], oldest["problem"], oldest["attempts"]) == ("failed", "HTTP 503", tries)
         assert "data" not in oldest
         whole = await rest("GET", f"/webhooks/w/deliveries/{oldest['id']}")
         assert whole["data"]["message"]["data"]["text"] == "1"
         metrics = as_text(stage.server.parts.metrics).decode()
         assert 'tailwire_webhook_failed{webhook="w"} 2.0' in metrics
 
+
+async def test_one_failed_delivery_or_all_are_sent_again_on_request(stage):
+    async with Rest(stage) as rest:
+        receiver = await let_two_fail(stage, rest)
+        _, oldest = await rest("GET", "/webhooks/w/deliveries")
         receiver.status, before = 200, len(receiver.received)
         await rest("POST", f"/webhooks/w/deliveries/{oldest['id']}/retry")
         await until(stage, lambda: len(receiver.received) == before + 1)
@@ -205,6 +244,17 @@ async def test_delays_grow_and_failed_deliveries_can_be_retried(stage, caplog):
         assert done["message"] == "1 deliveries are sent again."
         await until(stage, lambda: receiver.messages[-1] == 2)
         assert await rest("GET", "/webhooks/w/deliveries") == []
+
+
+async def test_begin_and_end_of_a_failure_are_logged_once(stage, caplog):
+    caplog.set_level(logging.INFO, "tailwire.server")
+    async with Rest(stage) as rest:
+        receiver = await let_two_fail(stage, rest)
+        assert [r.getMessage() for r in caplog.records if " fails: " in r.getMessage()] == ["webhook w fails: HTTP 503"]
+        receiver.status = 200
+        await rest("POST", "/webhooks/w/deliveries/retry")
+        await until(stage, lambda: receiver.messages[-2:] == [1, 2])
+        await stage.pass_time(1)
         assert len([r for r in caplog.records if "works again" in r.getMessage()]) == 1
 
 
@@ -225,6 +275,11 @@ async def test_waiting_deliveries_are_listed_and_can_be_sent_now(stage):
         await rest("POST", f"/webhooks/w/deliveries/{waiting[1]['id']}/retry")
         await stage.pass_time(1)
         assert receiver.messages[0] == 2
+
+
+async def test_unknown_deliveries_and_statuses_are_refused(stage):
+    async with Rest(stage) as rest:
+        await rest("POST", "/webhooks", json={**Receiver().hook, **SENT, "id": "w"})
         await rest.refused("ERR_BAD_REQUEST", "GET", "/webhooks/w/deliveries?status=lost")
         await rest.refused("ERR_WEBHOOK_NOT_FOUND", "GET", "/webhooks/nope/deliveries")
         for name in ("1", "1-1", "x", "9" * 30, "٣-1"):
@@ -308,13 +363,22 @@ async def test_deliveries_of_a_disabled_webhook_are_kept(stage):
         await rest("POST", "/webhooks/w/deliveries/retry")
         await stage.pass_time(1)
         assert receiver.messages == [1]
+
+
+async def test_deliveries_are_deleted_with_their_webhook(stage):
+    receiver = Receiver()
+    async with Rest(stage) as rest:
+        await rest("POST", "/webhooks", json={**receiver.hook, **SENT, "id": "w"})
+        await send(rest)
+        await stage.pass_time(1)
+        assert (await rest("GET", "/webhooks/w"))["state"]["waiting"] == 1
         await rest("DELETE", "/webhooks/w")
         await rest("POST", "/webhooks", json={**receiver.hook, **SENT, "id": "w"})
         assert (await rest("GET", "/webhooks/w"))["state"] == {"waiting": 0, "failed": 0}
 
 
 async def test_failed_deliveries_are_limited_in_number_and_age(stage):
-    await with_settings(
+    await restart_with(
         stage, max_webhook_waiting=3, max_webhook_failed=2, webhook_failed_for=1000.0, webhook_retry_for=0.0
     )
     receiver = Receiver()
@@ -353,11 +417,12 @@ async def test_triggers_are_listed(stage):
         listed = await rest("GET", "/webhooks/triggers")
         assert {t["trigger"] for t in listed} >= {"message_sent", "group_member_scope_changed"}
         assert all(t["description"] for t in listed)
-        receiver = Receiver()
-        await rest("POST", "/webhooks", json={**receiver.hook, "triggers": [t["trigger"] for t in listed]})
-        await rest.refused(
-            "ERR_BAD_REQUEST", "POST", "/webhooks", json={**receiver.hook, **SENT, "id": "triggers"}
-        )  # the id is part of another path
+        await rest("POST", "/webhooks", json={**Receiver().hook, "triggers": [t["trigger"] for t in listed]})
+
+
+async def test_webhook_whose_id_is_part_of_another_path_is_refused(stage):
+    async with Rest(stage) as rest:
+        await rest.refused("ERR_BAD_REQUEST", "POST", "/webhooks", json={**Receiver().hook, **SENT, "id": "triggers"})
 
 
 @pytest.mark.virtual

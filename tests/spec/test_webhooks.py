@@ -21,7 +21,7 @@ from tailwire.testing.virtual.world import VirtualServer
 HOOK = Receiver().hook
 
 
-async def tell_everything(stage, rest, receiver):
+async def cause_every_event(stage, rest, receiver):
     """Cause every event. Return the webhook, the envelopes by trigger, and the first message."""
     receiver.listen()
     made = await rest("POST", "/webhooks", json={
@@ -61,7 +61,7 @@ async def tell_everything(stage, rest, receiver):
 async def test_webhook_envelopes_are_as_documented(stage):
     receiver = Receiver()
     async with Rest(stage) as rest:
-        made, envelopes, sent = await tell_everything(stage, rest, receiver)
+        made, envelopes, sent = await cause_every_event(stage, rest, receiver)
         assert set(envelopes) == set(TRIGGERS)
         envelope = envelopes["message_sent"]
         assert set(envelope) == {"trigger", "data", "appId", "region", "webhook"}
@@ -80,10 +80,10 @@ async def test_webhook_envelopes_are_as_documented(stage):
 PAGE = Path(__file__).parents[2] / "docs" / "webhooks.md"
 
 
-async def test_documented_payloads_match(stage):
+async def test_payloads_on_the_page_have_the_keys_and_types_of_those_that_are_sent(stage):
     """TAILWIRE_DOCS=write updates the payloads of the page."""
     async with Rest(stage) as rest:
-        _, envelopes, _ = await tell_everything(stage, rest, Receiver())
+        _, envelopes, _ = await cause_every_event(stage, rest, Receiver())
     page = PAGE.read_text(encoding="utf-8")
     if os.environ.get("TAILWIRE_DOCS") == "write":
         page = page[: page.index("### `")] + "\n".join(section(name, envelopes[name]) for name in TRIGGERS)
@@ -133,11 +133,16 @@ async def test_away_users_are_not_reported_offline(stage):
         await until(stage, lambda: len(receiver.received) == 2)
 
 
-async def test_deliveries_are_retried_as_documented(stage):
+async def give_up_after_three_tries(stage):
+    """Restart the server so that it tries each delivery three times, the fewest that are possible."""
     settings = stage.server._settings
     await stage.server.stop()
     stage.server._settings = dataclasses.replace(settings, webhook_retry_for=0.0)
     await stage.server.start()
+
+
+async def test_delivery_is_tried_three_times_at_growing_intervals(stage):
+    await give_up_after_three_tries(stage)
     receiver = Receiver()
     receiver.status = 500
     receiver.listen()
@@ -155,13 +160,20 @@ async def test_deliveries_are_retried_as_documented(stage):
         assert 29 < times[2] - times[1] < 34
         await stage.pass_time(120)
         assert len(receiver.received) == 3
-        # A slow response counts as a failure; a success ends the retries.
-        receiver.seconds, receiver.status = 5.0, 200
-        await rest("POST", "/messages", json=text)
+        assert stage.server.parts.metrics.webhooks == {"put off": 2, "given up": 1}
+
+
+async def test_slow_response_is_a_failure_and_a_success_ends_the_retries(stage):
+    receiver = Receiver()
+    receiver.listen()
+    async with Rest(stage) as rest:
+        await rest("POST", "/webhooks", json={**HOOK, "triggers": ["message_sent"], "retryOnFailure": True})
+        receiver.seconds = 5.0
+        await rest("POST", "/messages", json={"receiver": "bob", "receiverType": "user", "data": {"text": "one"}})
         await stage.pass_time(8)
         receiver.seconds = 0.0
         await stage.pass_time(60)
-        assert stage.server.parts.metrics.webhooks == {"put off": 3, "given up": 1, "sent": 1}
+        assert stage.server.parts.metrics.webhooks == {"put off": 1, "sent": 1}
 
 
 # On PostgreSQL the lease of a killed server ends by the clock of the database, for which virtual time does not wait;
@@ -190,12 +202,17 @@ async def test_webhooks_are_created_changed_and_deleted(stage):
         assert (changed["enabled"], changed["triggers"], changed["name"]) == (False, ["user_blocked"], "H")
         assert await rest("GET", "/webhooks") == [changed]
         assert await rest("GET", "/webhooks/mine") == changed
+        await rest("DELETE", "/webhooks/mine")
+        await rest.refused("ERR_WEBHOOK_NOT_FOUND", "GET", "/webhooks/mine")
+
+
+async def test_webhook_with_an_unknown_trigger_or_an_invalid_url_is_refused(stage):
+    async with Rest(stage) as rest:
+        await rest("POST", "/webhooks", json={**HOOK, "id": "mine", "triggers": ["message_sent"]})
         await rest.refused("ERR_TRIGGER_NOT_FOUND", "POST", "/webhooks", json={**HOOK, "triggers": ["moon"]})
         await rest.refused("ERR_BAD_REQUEST", "POST", "/webhooks", json={"name": "x", "webhookUrl": "ftp://x"})
         error = await rest.refused("ERR_BAD_REQUEST", "PUT", "/webhooks/mine", json={"webhookUrl": "ftp://x"})
         assert list(error["details"]) == ["webhookUrl"]
-        await rest("DELETE", "/webhooks/mine")
-        await rest.refused("ERR_WEBHOOK_NOT_FOUND", "GET", "/webhooks/mine")
 
 
 async def test_delivery_is_repeated_until_its_success_can_be_stored(stage):
@@ -218,7 +235,7 @@ async def test_delivery_is_repeated_until_its_success_can_be_stored(stage):
 
 
 @pytest.fixture
-def for_everybody(stage, tmp_path):
+def public_server(stage, tmp_path):
     """A server with a public address, whose webhooks must not reach local addresses."""
     stage.server = VirtualServer(
         tmp_path, Settings(data=str(tmp_path), host="0.0.0.0", webhook_targets="10.1.0.0/16", **UNLIMITED)
@@ -226,7 +243,7 @@ def for_everybody(stage, tmp_path):
     return stage
 
 
-async def test_only_public_and_allowed_addresses_are_reached(stage, for_everybody):
+async def test_local_addresses_are_reached_only_if_they_are_allowed(stage, public_server):
     receiver = Receiver()
     receiver.listen("10.1.2.3")
     async with Rest(stage) as rest:
@@ -263,7 +280,7 @@ async def test_redirects_are_not_followed(stage):
         assert other.received == []
 
 
-async def test_invalid_urls_are_refused(stage, for_everybody):
+async def test_invalid_urls_are_refused(stage, public_server):
     async with Rest(stage) as rest:
         for url in (
             "http://127.0.0.1/in",
