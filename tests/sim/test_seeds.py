@@ -465,6 +465,27 @@ def test_read_for_a_missing_message_does_not_skip_one_of_another_conversation():
 ]}"""))  # fmt: skip
 
 
+def test_login_that_fails_on_a_cut_connection_succeeds_at_the_second_attempt():
+    # Found by seed 2001721: alice-desk noticed only after the recovery that its token was revoked. Its first request since
+    # then used a connection that was cut, and it had no second attempt.
+    simulate(Plan.from_json("""{"seed": 2001721, "steps": [
+[2462.0, "alice-desk", "log out", null],
+[21.0, "alice-desk", "log in", null],
+[194.0, "backend", "log out", "bob-phone"],
+[128.0, "backend", "log out", "alice-desk"],
+[20.0, "alice-phone", "say", "carol"],
+[6.0, "network", "jitter", 0.3],
+[5.0, "bob-phone", "say group", null],
+[8.0, "bob-phone", "half open", null],
+[24.0, "carol-phone", "log out", null],
+[12.0, "alice-desk", "portal", ["redirect", "swallow"]],
+[0.0, "alice-desk", "queue", "carol"],
+[83.0, "alice-desk", "say group", null],
+[15.0, "alice-desk", "log in", null],
+[1.0, "alice-desk", "register push", null]
+]}"""))  # fmt: skip
+
+
 def test_error_logged_by_the_sdk_fails_the_run(monkeypatch):
     honest, opened = Connector.open, []
 

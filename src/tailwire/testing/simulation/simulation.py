@@ -145,8 +145,10 @@ class Simulation:
                 continue
             is_out = chat.get_logged_in_user() is None or parts_of(chat).sessions.require().expired
             if device.name in failed or is_out:
-                # An earlier login may have used a connection that was cut.
-                await device.run(device.log_in(new_token=failed.get(device.name, False)))
+                # The first login since the recovery may have used a connection that was cut: it gets a second one.
+                again = failed.get(device.name, False)
+                if not await device.run(device.log_in(new_token=again)) and device.name not in failed:
+                    await device.run(device.log_in(new_token=again))
             if device.name in failed or is_out or is_request_ended(device):
                 device.run(ignore_errors(chat.connect()))
         await self.backend.finish()
