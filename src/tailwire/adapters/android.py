@@ -1,6 +1,7 @@
 """Adapter for Android apps, with Chaquopy or python-for-android.
 
-It follows the documented interfaces, and is tested against imitations of them. It has not run on a device yet.
+It is written from the documentation of Android, Chaquopy and python-for-android, and is tested against imitations of
+them. It has not run on a device yet.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ def watch_android(chat: WatchedClient) -> Watch:
     A dialog, the notification shade or a call in front of the app does not count (`onPause`); only `onStop` does. With
     Kivy use `watch_kivy`, with Toga `watch_toga`.
 
-    This has not run on a device yet. It follows the documented interfaces of:
+    This has not run on a device yet. It uses, as their documentation describes them:
 
     - Chaquopy: AndroidX's `ProcessLifecycleOwner`, which reports the background 700 ms after the last activity has
       stopped, so a rotation is not reported. The app's Gradle file needs

@@ -1,6 +1,7 @@
 """Adapter for iOS apps, with rubicon-objc.
 
-It follows the documented interfaces, and is tested against imitations of them. It has not run on a device yet.
+It is written from the documentation of UIKit and rubicon-objc, and is tested against imitations of them. It has
+not run on a device yet.
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ class RestrictedFeature:
     """A feature that a role may not use.
 
     Attributes:
-        key: its documented key, such as `u.createGroup`.
+        key: CometChat's key for it, such as `u.createGroup`.
         title: a title for people.
         description: a description for people.
         created_at: when it was restricted.

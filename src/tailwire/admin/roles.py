@@ -98,7 +98,7 @@ class Roles:
 
         Args:
             role: the role.
-            features: their documented keys, such as `u.createGroup`.
+            features: CometChat's keys for them, such as `u.createGroup`.
 
         Raises:
             CometChatException: `ERR_ROLE_NOT_FOUND`, `ERR_BAD_REQUEST`; `ERR_INVALID_ARGUMENT` if `features` is not a
@@ -111,7 +111,7 @@ class Roles:
 
         Args:
             role: the role.
-            features: their documented keys, as for `restrict`.
+            features: CometChat's keys for them, as for `restrict`.
 
         Raises:
             CometChatException: `ERR_ROLE_NOT_FOUND`, `ERR_BAD_REQUEST`; `ERR_INVALID_ARGUMENT` if `features` is not a

@@ -1,4 +1,4 @@
-"""The settings of an app and their builder (documented classes `AppSettings`, `AppSettingsBuilder`)."""
+"""The settings of an app and their builder (CometChat's classes `AppSettings`, `AppSettingsBuilder`)."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from tailwire.wire.catalogue import CATALOGUE
 
 
 class CometChatException(Exception):
-    """A call failed (documented class `CometChatException`).
+    """A call failed (CometChat's class `CometChatException`).
 
     Attributes:
         code: a code of the catalogue, or one of the server's own.
@@ -40,7 +40,7 @@ class CometChatException(Exception):
 
     @property
     def error_params(self) -> dict[str, Any]:
-        """The values that the server names, such as a limit; else empty (documented `errorParams`)."""
+        """The values that the server names, such as a limit; else empty (CometChat's `errorParams`)."""
         return dict(self.details) if isinstance(self.details, dict) else {}
 
     def __str__(self) -> str:
@@ -91,5 +91,5 @@ def not_reached(cause: Cause, details: str, *, retry_after: float | None = None)
 
 
 def init_failed(error: Exception) -> CometChatException:
-    """Return the exception of `init()` for an invalid setting: the documented text, and what is wrong."""
+    """Return the exception of `init()` for an invalid setting: the text of the catalogue, and what is wrong."""
     return failure("ERR_CHAT_API_FAILURE", f"{CATALOGUE['ERR_CHAT_API_FAILURE'].details} What is wrong: {error}.")

@@ -1,4 +1,4 @@
-"""The documented helper for messages that an app keeps itself."""
+"""CometChat's helper for messages that an app keeps itself."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from tailwire.wire.entities import BaseMessage, Reaction
 
 
 class CometChatHelper:
-    """Helpers for apps that keep messages themselves (documented class `CometChatHelper`)."""
+    """Helpers for apps that keep messages themselves (CometChat's class `CometChatHelper`)."""
 
     @staticmethod
     def update_message_with_reaction_info(

@@ -56,7 +56,7 @@ class Settings:
         upgrade_delay: delay of the WebSocket upgrade for clients other than the Python SDK (the JavaScript SDK needs
             it).
         receipt_delay: how long receipts are held back to be merged.
-        features: features offered to clients beyond the documented protocol, comma-separated.
+        features: features offered to clients beyond CometChat's protocol, comma-separated.
         presence_grace: how long a user still counts as online after their last socket broke.
         restart_window: clients are asked to spread their reconnects over this time when the server stops; longer if
             there are many (see `returns_per_second`), at most 30 s.
@@ -136,8 +136,8 @@ class Settings:
         max_pinned_conversations: pinned conversations of one user.
         token_lifetime: how long an auth token is valid after it was created; 0 until it is revoked.
         jwt_lifetime: how long the token that authenticates a WebSocket is valid.
-        webhook_retry_for: how long a failed delivery of a webhook is retried, at growing intervals; 0 for only the
-            documented retries after 10 and 30 s.
+        webhook_retry_for: how long a failed delivery of a webhook is retried, at growing intervals; 0 for only
+            CometChat's retries after 10 and 30 s.
         webhook_longest_gap: the longest interval between two retries.
         webhook_failed_for: how long failed deliveries are kept, to be listed and sent again.
         max_webhook_waiting: deliveries that wait for one webhook; beyond that the oldest fail.

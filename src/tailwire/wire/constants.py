@@ -1,4 +1,4 @@
-"""The documented constants: string enums whose values are the documented strings."""
+"""CometChat's constants, as string enums."""
 
 from __future__ import annotations
 

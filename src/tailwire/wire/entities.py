@@ -39,7 +39,7 @@ class Attachment(SetFieldsRepr):
 
 @dataclass(slots=True, repr=False, kw_only=True)
 class BaseMessage(SetFieldsRepr):
-    """The fields of every message (documented class `BaseMessage`).
+    """The fields of every message (CometChat's class `BaseMessage`).
 
     The server sets `id`, `sent_at` and `sender`: until a message is sent they are 0, 0 and `User("")`. Times are in
     seconds since 1970; the time of something that has not happened is 0. Subclasses have these fields too.
@@ -128,7 +128,7 @@ class BaseMessage(SetFieldsRepr):
         return [User(uid, (user or {}).get("name", "")) for uid, user in mentions.items()]
 
     def mentions(self, uid: str) -> bool:
-        """Return whether the text mentions the user `uid` (documented `hasMentionedMe`)."""
+        """Return whether the text mentions the user `uid` (CometChat's `hasMentionedMe`)."""
         return uid in ((self.raw.get("data") or {}).get("mentions") or {})
 
     @property
@@ -141,7 +141,7 @@ class BaseMessage(SetFieldsRepr):
 
 @dataclass(slots=True, repr=False, kw_only=True)
 class TextMessage(BaseMessage):
-    """A text message (documented class `TextMessage`).
+    """A text message (CometChat's class `TextMessage`).
 
     Attributes:
         text: the text.
@@ -153,7 +153,7 @@ class TextMessage(BaseMessage):
 
 @dataclass(slots=True, repr=False, kw_only=True)
 class MediaMessage(BaseMessage):
-    """An image, video, audio or file (documented class `MediaMessage`).
+    """An image, video, audio or file (CometChat's class `MediaMessage`).
 
     Attributes:
         attachments: uploaded files, by URL.
@@ -174,7 +174,7 @@ class MediaMessage(BaseMessage):
 
 @dataclass(slots=True, repr=False, kw_only=True)
 class CustomMessage(BaseMessage):
-    """A message with data that the app defines (documented class `CustomMessage`).
+    """A message with data that the app defines (CometChat's class `CustomMessage`).
 
     Attributes:
         custom_data: the data, any JSON object.
@@ -195,7 +195,7 @@ class CustomMessage(BaseMessage):
 
 @dataclass(slots=True, repr=False, kw_only=True)
 class InteractiveMessage(BaseMessage):
-    """A form, card or scheduler with elements to interact with (documented class `InteractiveMessage`).
+    """A form, card or scheduler with elements to interact with (CometChat's class `InteractiveMessage`).
 
     Attributes:
         interactive_data: the elements.
@@ -236,7 +236,7 @@ class Action(BaseMessage):
 
 @dataclass(slots=True, repr=False)
 class MessageReceipt(SetFieldsRepr):
-    """A user received or read all messages of a conversation up to `message_id` (documented class `MessageReceipt`).
+    """A user received or read all messages of a conversation up to `message_id` (CometChat's class `MessageReceipt`).
 
     Attributes:
         message_id: the id of the newest message that they received or read.
@@ -259,7 +259,7 @@ class MessageReceipt(SetFieldsRepr):
 
 @dataclass(slots=True, repr=False)
 class TypingIndicator(SetFieldsRepr):
-    """A user started or stopped typing (documented class `TypingIndicator`).
+    """A user started or stopped typing (CometChat's class `TypingIndicator`).
 
     Attributes:
         sender: the user who is typing.
@@ -277,7 +277,7 @@ class TypingIndicator(SetFieldsRepr):
 
 @dataclass(slots=True, repr=False)
 class TransientMessage(SetFieldsRepr):
-    """A message that is not stored: only connected users receive it (documented class `TransientMessage`).
+    """A message that is not stored: only connected users receive it (CometChat's class `TransientMessage`).
 
     Attributes:
         receiver_id, receiver_type: a uid and `user`, or a guid and `group`.
@@ -293,7 +293,7 @@ class TransientMessage(SetFieldsRepr):
 
 @dataclass(slots=True, repr=False)
 class ReactionCount(SetFieldsRepr):
-    """The number of identical reactions to a message (documented class `ReactionCount`).
+    """The number of identical reactions to a message (CometChat's class `ReactionCount`).
 
     Attributes:
         reaction: an emoji or a short word.
@@ -308,7 +308,7 @@ class ReactionCount(SetFieldsRepr):
 
 @dataclass(slots=True, repr=False)
 class Reaction(SetFieldsRepr):
-    """One user's reaction to a message (documented class `Reaction`).
+    """One user's reaction to a message (CometChat's class `Reaction`).
 
     Attributes:
         id: the id of the reaction.
@@ -329,7 +329,7 @@ class Reaction(SetFieldsRepr):
 
 @dataclass(slots=True, repr=False)
 class ReactionEvent(SetFieldsRepr):
-    """A reaction was added or removed (documented class `ReactionEvent`).
+    """A reaction was added or removed (CometChat's class `ReactionEvent`).
 
     Attributes:
         reaction: the reaction, with the id of the message and the user.
@@ -347,7 +347,7 @@ class ReactionEvent(SetFieldsRepr):
 
 @dataclass(slots=True, repr=False)
 class Conversation(SetFieldsRepr):
-    """A conversation as the logged-in user sees it (documented class `Conversation`).
+    """A conversation as the logged-in user sees it (CometChat's class `Conversation`).
 
     Attributes:
         conversation_id, conversation_type: its id, and `user` or `group`.
@@ -375,7 +375,7 @@ class Conversation(SetFieldsRepr):
 
 @dataclass(slots=True, repr=False)
 class FlagReason(SetFieldsRepr):
-    """A reason for reporting a message (documented class `FlagReason`).
+    """A reason for reporting a message (CometChat's class `FlagReason`).
 
     Attributes:
         id: the id of the reason, for `FlagDetail.reason_id`.
@@ -389,7 +389,7 @@ class FlagReason(SetFieldsRepr):
 
 @dataclass(slots=True, repr=False)
 class FlagDetail(SetFieldsRepr):
-    """A report of a message (documented class `FlagDetail`).
+    """A report of a message (CometChat's class `FlagDetail`).
 
     Attributes:
         reason_id: the `id` of a `FlagReason`.

@@ -20,7 +20,7 @@ CLIENT_FEATURES = (
     "renew",
     "lists",
 )
-"""Extensions of the documented protocol between Tailwire's SDK and server."""
+"""Extensions of CometChat's protocol between Tailwire's SDK and server."""
 
 CLIENT_HEADER = "x-tailwire-client"
 """The header of requests and upgrades in which the SDK names itself and its version."""

@@ -130,7 +130,7 @@ class MutePreferences(SetFieldsRepr):
 
 @dataclass(slots=True, repr=False)
 class NotificationPreferences(SetFieldsRepr):
-    """A user's preferences for notifications (documented class `NotificationPreferences`).
+    """A user's preferences for notifications (CometChat's class `NotificationPreferences`).
 
     Attributes:
         use_privacy_template: whether to leave the text of messages out of notifications. None keeps the setting.
@@ -144,7 +144,7 @@ class NotificationPreferences(SetFieldsRepr):
 
 @dataclass(slots=True, repr=False)
 class MutedConversation(SetFieldsRepr):
-    """A conversation without notifications (documented class `MutedConversation`).
+    """A conversation without notifications (CometChat's class `MutedConversation`).
 
     Attributes:
         id: the uid or guid.
@@ -158,7 +158,7 @@ class MutedConversation(SetFieldsRepr):
 
 @dataclass(slots=True, repr=False)
 class UnmutedConversation(SetFieldsRepr):
-    """A conversation to unmute (documented class `UnmutedConversation`). `id`: the uid or guid."""
+    """A conversation to unmute (CometChat's class `UnmutedConversation`). `id`: the uid or guid."""
 
     id: str
     type: MutedConversationType = MutedConversationType.ONE_ON_ONE

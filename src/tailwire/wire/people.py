@@ -10,7 +10,7 @@ from tailwire.wire.set_fields import SetFieldsRepr
 
 @dataclass(slots=True, repr=False)
 class User(SetFieldsRepr):
-    """A user (documented class `User`).
+    """A user (CometChat's class `User`).
 
     Attributes:
         uid: the id of the user in the app.
@@ -39,7 +39,7 @@ class User(SetFieldsRepr):
 
 @dataclass(slots=True, repr=False)
 class GroupMember(User):
-    """A member of a group (documented class `GroupMember`); to add one, `uid` and `scope` suffice.
+    """A member of a group (CometChat's class `GroupMember`); to add one, `uid` and `scope` suffice.
 
     Attributes:
         scope: `admin`, `moderator` or `participant`.
@@ -52,7 +52,7 @@ class GroupMember(User):
 
 @dataclass(slots=True, repr=False)
 class Group(SetFieldsRepr):
-    """A group (documented class `Group`). `scope`, `has_joined` and `joined_at` are the logged-in user's.
+    """A group (CometChat's class `Group`). `scope`, `has_joined` and `joined_at` are the logged-in user's.
 
     Attributes:
         guid: the id of the group in the app.

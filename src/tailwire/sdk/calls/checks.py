@@ -84,5 +84,5 @@ def checked_limit(limit: int, most: int = 100) -> int:
 
 
 def text_of(answer: Any) -> str:
-    """Return the text of a documented success answer; "success" if it has none."""
+    """Return the text of the server's answer to a successful call; "success" if it has none."""
     return str(answer.get("message") or answer.get("Message") or "success") if isinstance(answer, dict) else "success"

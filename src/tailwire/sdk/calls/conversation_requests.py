@@ -1,4 +1,4 @@
-"""The documented request builder for the list of conversations."""
+"""CometChat's request builder for the list of conversations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The documented request builders for lists of users, groups and members, and the base of all list builders.
+"""CometChat's request builders for lists of users, groups and members, and the base of all list builders.
 
 A request keeps its position: each `fetch_next()` returns the next page, and an empty list at the end. `async for`
 iterates over all pages.

@@ -1,4 +1,4 @@
-"""The documented request builder for messages. A request keeps its position; a new one begins from the start."""
+"""CometChat's request builder for messages. A request keeps its position; a new one begins from the start."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ class _Filters:
     def with_content(
         self, *, attachments: bool = False, links: bool = False, mentions: bool = False, reactions: bool = False
     ) -> Self:
-        """Fetch only messages that have all of these (documented `hasAttachments`, `hasLinks` …).
+        """Fetch only messages that have all of these (CometChat's `hasAttachments`, `hasLinks` …).
 
         Args:
             attachments: only messages with at least one file.

@@ -1,4 +1,4 @@
-"""The documented callbacks of the calls of `CometChat`: `on_success` and `on_error`."""
+"""CometChat's callbacks, which the calls of the class `CometChat` take: `on_success` and `on_error`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The documented request builder for the reactions to a message."""
+"""CometChat's request builder for the reactions to a message."""
 
 from __future__ import annotations
 

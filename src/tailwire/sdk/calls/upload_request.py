@@ -1,4 +1,4 @@
-"""Upload several files with a listener that is notified of each (documented class `UploadFileRequest`)."""
+"""Upload several files with a listener that is notified of each (CometChat's class `UploadFileRequest`)."""
 
 from __future__ import annotations
 

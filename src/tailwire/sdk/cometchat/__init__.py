@@ -1,4 +1,4 @@
-"""The documented static classes `CometChat` and `CometChatNotifications`, over one `ChatClient`; names in snake_case.
+"""CometChat's static classes `CometChat` and `CometChatNotifications`, over one `ChatClient`; names in snake_case.
 
 Who may import it: only `tailwire`, which exports it.
 Read more: docs/sdk.md.

@@ -1,4 +1,4 @@
-"""`CometChat`: the documented static class over one current client."""
+"""`CometChat`: CometChat's static class of this name, over one current client."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from tailwire.sdk.cometchat.static_methods import StaticMethods
 
 
 class CometChat(StaticMethods):
-    """The documented static class. Each method calls the method of the same name of one `ChatClient`.
+    """CometChat's static class of this name. Each method calls the method of the same name of one `ChatClient`.
 
-    Async methods also take the documented callbacks: `on_success` is called with the result, and `on_error` with the
+    Async methods also take CometChat's callbacks: `on_success` is called with the result, and `on_error` with the
     `CometChatException`. With `on_error` the exception is not raised, and the call returns None.
 
     ```python

@@ -1,4 +1,4 @@
-"""`CometChatNotifications`: the documented static class for push notifications, over the current client."""
+"""`CometChatNotifications`: CometChat's static class for push notifications, over the current client."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TOKEN_FIELDS = {
 
 
 class CometChatNotifications(CurrentClient):
-    """The documented static class for push notifications, over the current client of `CometChat`."""
+    """CometChat's static class for push notifications, over the current client of `CometChat`."""
 
     @classmethod
     async def register_push_token(

@@ -30,7 +30,7 @@ _BY_INTERMEDIARIES = frozenset({Cause.CAPTIVE_PORTAL, Cause.PROXY_REFUSED, Cause
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """The values that the server announced at authentication beyond the documented protocol; empty on other servers.
+    """The values that the server announced at authentication beyond CometChat's protocol; empty on other servers.
 
     Attributes:
         features: the features that both sides support.

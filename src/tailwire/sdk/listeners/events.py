@@ -1,7 +1,7 @@
 """The typed events of `ChatClient.events()`.
 
-Each has its callback in `interfaces`, except `ConversationPinned` and `ConversationListChanged`, for which the
-documented listeners have none.
+Each has its callback in `interfaces`, except `ConversationPinned` and `ConversationListChanged`, for which
+CometChat's listeners have none.
 """
 
 from __future__ import annotations

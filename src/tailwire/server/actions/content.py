@@ -1,4 +1,4 @@
-"""Validates the content of messages. Only the documented keys are stored."""
+"""Validates the content of messages. Of the `data` only the keys that CometChat documents are stored."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ async def read_content(category: str, kind: str, raw: msgspec.Raw, directory: Di
         max_bytes: the limit for the size of `data`.
 
     Raises:
-        Refused: with the documented code for what is wrong.
+        Refused: with the code of the catalogue for what is wrong.
     """
     raw_bytes = bytes(raw)
     try:

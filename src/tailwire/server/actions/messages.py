@@ -71,7 +71,7 @@ class Messages:
             The message, encoded. For a muid that the sender has used before, it is the message of the first send.
 
         Raises:
-            Refused: with the documented code for what is wrong.
+            Refused: with the code of the catalogue for what is wrong.
         """
         rules.check_receiver(message.receiver, message.receiver_type)
         receiver, receiver_type = identifier(message.receiver or "", "receiver"), message.receiver_type or ""
@@ -295,7 +295,7 @@ class Messages:
             new_tags: the new tags; None keeps the tags.
 
         Raises:
-            Refused: with the documented code for what is wrong.
+            Refused: with the code of the catalogue for what is wrong.
         """
         act = self._authorizer.message_act(caller, message_id, "edit", rules.check_changeable)
         row = (await self._store.standings.message(act)).message
@@ -335,7 +335,7 @@ class Messages:
                 repeated, also after the content was deleted.
 
         Raises:
-            Refused: with the documented code for what is wrong.
+            Refused: with the code of the catalogue for what is wrong.
         """
         permanent = permanent and caller.key
         check = rules.check_removable if permanent else rules.check_changeable

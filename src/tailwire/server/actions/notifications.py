@@ -26,7 +26,7 @@ MAX_MUTES = 1_000
 MAX_MUTES_AT_ONCE = 100
 MAX_UNTIL_MILLISECONDS = 10**15  # milliseconds: beyond the year 30000
 CONVERSATION_KINDS = {"oneOnOne": "user", "group": "group", "user": "user"}
-"""The documented types of muted conversations; `user` is accepted as well."""
+"""CometChat's types of muted conversations; `user` is accepted as well."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -239,7 +239,7 @@ class Gateway:
             socket.close(CloseCode.POLICY_VIOLATION, "too many invalid frames")
 
     def _report_error(self, socket: Socket, refused: Refused) -> None:
-        # Other clients are only sent frames of the documented protocol, which has no error frame.
+        # Other clients are only sent frames of CometChat's protocol, which has no error frame.
         if socket.features:
             socket.write(server_frame({"action": "error", "error": refused.as_error()}))
 

@@ -1,6 +1,6 @@
 """Names of conversations: an id that clients see, and a unique key under which the store files them.
 
-The documented ids, `a_user_b` and `group_g`, are ambiguous: uids and guids may contain `_user_` and `group_`, so a
+CometChat's ids, `a_user_b` and `group_g`, are ambiguous: uids and guids may contain `_user_` and `group_`, so a
 group or another pair of users can share the id of a conversation. Nothing is looked up by an id alone.
 """
 

@@ -127,7 +127,7 @@ class ConversationRoutes:
         where = "from the user" if kind == "user" else "in the group"
         what = "read" if read else "delivered"
         text = f"All the messages {where} are marked as {what} for the requesting user."
-        # The documented name of the field differs between users and groups.
+        # CometChat calls the field `Message` for a user, and `message` for a group.
         return {"success": True, "Message": text} if kind == "user" else confirmation(text)
 
     async def _mark_unread(self, call: Call) -> dict[str, Any]:

@@ -78,7 +78,7 @@ class Operation:
         media: the content type of a success that is not JSON, for the documentation.
         form_handler: handles the request instead of `handler` if it is `multipart/form-data`.
         acts_for_user: a REST key must name a user in the header `onBehalfOf`.
-        feature: the documented key by which a role can be denied the operation.
+        feature: the key in `rules.features` by which a role can be denied the operation.
         enveloped: the handler returns the whole response, with its envelope.
         rate: the rate limit against which it counts.
         cost: returns as how many requests it counts, given the body; one by default.

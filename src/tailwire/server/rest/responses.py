@@ -220,7 +220,7 @@ class Success(Shape, kw_only=True):
 
 
 class Confirmation(Success, kw_only=True):
-    """A success with a message. Some documented responses call the field `Message`."""
+    """A success with a message. Some of CometChat's responses call the field `Message`."""
 
     message: str = ""
     big_message: str = msgspec.field(default="", name="Message")

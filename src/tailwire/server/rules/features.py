@@ -1,4 +1,4 @@
-"""The features that can be denied to a role, by their documented keys: description and path. Pure: no I/O, no clock."""
+"""The features that can be denied to a role, by CometChat's keys: description and path. Pure: no I/O, no clock."""
 
 from __future__ import annotations
 

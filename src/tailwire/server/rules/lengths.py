@@ -1,4 +1,4 @@
-"""Limits of the texts that users write: the documented ones; each is a setting."""
+"""Limits of the texts that users write. The defaults are CometChat's; each is a setting."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The preferences of users for notifications, as documented, with their defaults. Pure: no I/O, no clock."""
+"""CometChat's preferences of users for notifications, with their defaults. Pure: no I/O, no clock."""
 
 from __future__ import annotations
 

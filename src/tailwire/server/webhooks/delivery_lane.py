@@ -1,6 +1,6 @@
 """The delivery queue of one webhook: deliveries are sent in order, one at a time, and retried.
 
-The first two delays are documented: 10 and 30 seconds. Later ones grow up to a setting, and another setting limits how
+The first two delays are CometChat's: 10 and 30 seconds. Later ones grow up to a setting, and another setting limits how
 long a delivery is retried.
 """
 
