@@ -105,7 +105,7 @@ async def test_deliveries_are_queued_put_off_given_up_sent_again_and_delivered(o
 
 async def test_failed_deliveries_are_kept_up_to_a_number_and_an_age(open_store):
     store = await open_store()
-    store.deliveries.set_limits(waiting=100, failed=2, seconds=100)
+    store.deliveries.set_limits(max_waiting=100, max_failed=2, failed_seconds=100)
     await store.webhooks.add(WebhookRow("w", "W", "http://hook", "group_created", created_at=1))
     for n in range(4):
         await store.groups.add(group(n), events=[EVENT])
@@ -122,7 +122,7 @@ async def test_failed_deliveries_are_kept_up_to_a_number_and_an_age(open_store):
 
 async def test_oldest_that_wait_for_a_webhook_are_given_up_when_too_many_do(open_store):
     store = await open_store(Clock())
-    store.deliveries.set_limits(waiting=2, failed=10, seconds=1000)
+    store.deliveries.set_limits(max_waiting=2, max_failed=10, failed_seconds=1000)
     for name in ("v", "w"):
         await store.webhooks.add(WebhookRow(name, name, "http://hook", f"to_{name}", created_at=1))
 

@@ -63,7 +63,7 @@ async def test_very_first_message_is_shown_and_unread(open_store):
 async def test_newest_failures_are_kept_and_waiting_ones_are_counted_at_once(open_store):
     clock = Clock()
     store = await open_store(clock)
-    store.deliveries.set_limits(waiting=100, failed=2, seconds=1000)
+    store.deliveries.set_limits(max_waiting=100, max_failed=2, failed_seconds=1000)
     await store.webhooks.add(WebhookRow("w", "W", "http://hook", "a", created_at=1))
     for clock.now in (40, 41, 42, 43, 44):
         await store.webhooks.add_events([Event("a", b"{}")])

@@ -91,7 +91,7 @@ async def test_key_ends_at_its_time_and_never_later_than_before(open_store):
 async def test_failed_and_waiting_deliveries_are_read_by_position(open_store):
     store = await open_store()
     await store.webhooks.add(WebhookRow("w", "W", "http://hook", "message_sent", created_at=1))
-    store.deliveries.set_limits(waiting=100, failed=100, seconds=1000)
+    store.deliveries.set_limits(max_waiting=100, max_failed=100, failed_seconds=1000)
     for n in range(7):
         await store.groups.add(GroupRow(f"g{n}", "G", "public", created_at=1), events=[Event("message_sent", b"{}")])
     waiting = await store.deliveries.due_deliveries("w", 10**10, 10)
@@ -122,7 +122,7 @@ async def test_devices_and_notifications_are_read_by_position(open_store):
     assert [row.token_hash for row in rows] == [f"hash-{name}" for name in ("c", "b4", "b3", "b2", "b1", "b0")]
     assert [row.uid for row in await store.push_tokens.list_after("carol", (), 9)] == ["carol"]
     for n in range(1, 4):
-        await store.notifications.queue(n, 0, ["bob"], before=99, now=100)
+        await store.notifications.queue(n, 0, ["bob"], registered_before=99, now=100)
     everything = [row.row for row in await store.notifications.due_notifications("web", 100, 99)]
     await store.notifications.mark_sent([row.id for row in everything[:6]], 200)
     for row in everything[6:10]:

@@ -54,7 +54,7 @@ async def test_delivery_that_is_queued_while_the_deliveries_are_counted_is_count
 
 async def test_deliveries_queued_while_the_oldest_are_given_up_are_kept_within_the_limit(postgres_url):
     async with opened(postgres_url) as store:
-        store.deliveries.set_limits(waiting=3, failed=100, seconds=1000)
+        store.deliveries.set_limits(max_waiting=3, max_failed=100, failed_seconds=1000)
         await asyncio.gather(*(queue(store, 5) for _ in range(4)))
         await wait_for_giving_up(store)
         kept = [row.id for row in await store.deliveries.due_deliveries("w", 2**40, 100)]

@@ -256,7 +256,7 @@ async def test_messages_of_a_new_user_with_the_uid_of_a_deleted_one_stay(postgre
 async def test_number_of_waiting_deliveries_is_bounded(postgres_url):
     async with two_stores(postgres_url) as (one, other):
         await one.webhooks.add(WebhookRow("w", "W", "http://hook", "message_sent", created_at=1))
-        one.deliveries.set_limits(waiting=5, failed=3, seconds=1000)
+        one.deliveries.set_limits(max_waiting=5, max_failed=3, failed_seconds=1000)
         sent = [(await one.messages.add(draft(events=(Event("message_sent"),)))).message.id for _ in range(12)]
         await wait_for_giving_up(one)
         state = await other.deliveries.state("w")

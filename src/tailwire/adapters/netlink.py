@@ -124,7 +124,7 @@ def _routes(asking: socket.socket) -> Iterator[tuple[int, int]]:
             yield family, int.from_bytes(number, sys.byteorder)
 
 
-def _dump(asking: socket.socket, request: int, wanted: int, least: int) -> Iterator[bytes]:
+def _dump(asking: socket.socket, request: int, message_type: int, least_bytes: int) -> Iterator[bytes]:
     body = bytes(_ROUTE.size)  # zeros: all families
     asking.send(_HEADER.pack(_HEADER.size + len(body), request, _REQUEST_DUMP, request, 0) + body)
     for _ in range(MAX_CHUNKS):
@@ -136,7 +136,7 @@ def _dump(asking: socket.socket, request: int, wanted: int, least: int) -> Itera
             message = chunk[at + _HEADER.size : at + length]
             if kind == _ERROR:
                 raise OSError(-struct.unpack_from("=i", message)[0], "the kernel refuses to list addresses or routes")
-            if kind == wanted and len(message) >= least:
+            if kind == message_type and len(message) >= least_bytes:
                 yield message
             at += _aligned(length)
 

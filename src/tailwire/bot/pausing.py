@@ -11,9 +11,9 @@ from weakref import WeakKeyDictionary
 
 @dataclass(slots=True)
 class _Pause:
-    # How many blocks pause a limit, and how many seconds are left of it.
+    # How many blocks pause a limit, and how many seconds it still has.
     blocks: int
-    left: float | None
+    seconds_left: float | None
 
 
 _pauses: WeakKeyDictionary[asyncio.Timeout, _Pause] = WeakKeyDictionary()
@@ -36,6 +36,6 @@ def paused(limit: asyncio.Timeout) -> Iterator[None]:
         pause.blocks -= 1
         if not pause.blocks:
             del _pauses[limit]
-            if pause.left is not None:
+            if pause.seconds_left is not None:
                 with suppress(RuntimeError):
-                    limit.reschedule(now() + pause.left)
+                    limit.reschedule(now() + pause.seconds_left)

@@ -44,7 +44,7 @@ def _on_postgres(args: argparse.Namespace, settings: Settings, uploads: Path, fo
     if args.command == "backup":
         return _backed_up_text(folder, *postgres_backup.back_up(postgres_url(settings), uploads, folder))
     done = postgres_backup.restore(folder, postgres_url(settings), uploads, replace=args.replace)
-    return f"{_restored_text(folder, done.aside)}; ids continue after {done.after}"
+    return f"{_restored_text(folder, done.aside)}; ids continue after {done.ids_after}"
 
 
 def _backed_up_text(folder: Path, size: int, files: int) -> str:

@@ -179,7 +179,7 @@ class Phone(MessageListener, LoginListener):
             raise Refused(f"{e.code}: {e.message}") from e
         self._log.add("typed", phone=self.name, id=entry.muid, text=text)
 
-    def _change_line(self, network: str, before: str) -> None:
+    def _change_line(self, network: str, previous_network: str) -> None:
         # Only report what a phone's platform would notice: neither a tunnel nor a cut further away.
         self.line.restore()
         if network in ("offline", "cut"):
@@ -188,7 +188,7 @@ class Phone(MessageListener, LoginListener):
             self.line.half_open()
         if network == "offline":
             self.chat.set_network("offline")
-        elif network == "online" or before == "offline":
+        elif network == "online" or previous_network == "offline":
             self.chat.set_network("online")
 
     async def _restart(self) -> None:

@@ -116,7 +116,7 @@ class Tokens:
             runner.feed(i.TokenRenewalFailed(self._epoch))
         else:
             self.socket_token = self._offered
-            runner.feed(i.TokenTaken(self._epoch, granted.left))
+            runner.feed(i.TokenTaken(self._epoch, granted.token_seconds_left))
 
     def _cancel_offer(self) -> None:
         # The renewal has taken too long, and holds the lock.

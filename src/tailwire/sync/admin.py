@@ -21,11 +21,11 @@ def _listing(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _blocking_part(kind: type) -> type[BlockingProxy]:
-    made: dict[str, Any] = {"__doc__": kind.__doc__, "__module__": __name__}
+    members: dict[str, Any] = {"__doc__": kind.__doc__, "__module__": __name__}
     for name, method in vars(kind).items():
         if not name.startswith("_"):
-            made[name] = (blocking if inspect.iscoroutinefunction(method) else _listing)(name, method)
-    return type(kind.__name__, (BlockingProxy,), made)
+            members[name] = (blocking if inspect.iscoroutinefunction(method) else _listing)(name, method)
+    return type(kind.__name__, (BlockingProxy,), members)
 
 
 Groups = _blocking_part(groups.Groups)

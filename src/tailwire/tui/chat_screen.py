@@ -130,8 +130,8 @@ class ChatScreen(Screen[None]):
         """The pane of the open thread; it is not displayed while no thread is open."""
         return self.query_one("#thread", Pane)
 
-    def _notify_user(self, text: str, failed: bool) -> None:
-        self.notify(text, severity="error" if failed else "information", markup=False)
+    def _notify_user(self, text: str, error: bool) -> None:
+        self.notify(text, severity="error" if error else "information", markup=False)
 
     # Drawing.
 

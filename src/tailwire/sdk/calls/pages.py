@@ -97,16 +97,16 @@ async def message_page(ask: Ask, query: Mapping[str, Any]) -> list[Any]:
 
 
 def _with_changes(
-    known: dict[str, Any] | None, more: Mapping[str, Any] | None, rest: dict[str, Any]
+    first: dict[str, Any] | None, more: Mapping[str, Any] | None, rest: dict[str, Any]
 ) -> dict[str, Any] | None:
     # Join what two parts of a page say about the change log. The next part continues where this one ends.
     rest.pop("atMost", None)  # the first part has left out what exceeds the limit
     if more is None:
-        return known
+        return first
     if isinstance(more.get("known"), int):
         rest["changes"] = more["known"]
-    listed = [*(known or {}).get("listed", ()), *(more.get("listed") or ())]
-    return {**more, **{k: v for k, v in (known or {}).items() if k in ("lost", "gap") and v}, "listed": listed}
+    listed = [*(first or {}).get("listed", ()), *(more.get("listed") or ())]
+    return {**more, **{k: v for k, v in (first or {}).items() if k in ("lost", "gap") and v}, "listed": listed}
 
 
 def _placeholder_for(error: AnswerTooLarge, cursor: int, *, newer: bool) -> dict[str, str]:

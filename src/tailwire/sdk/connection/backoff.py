@@ -83,14 +83,14 @@ def requested_wait(
     return None
 
 
-def renewal_wait(timings: Timings, left: float, chance: float) -> float:
-    """Return the wait before renewing a token that expires in `left` seconds.
+def renewal_wait(timings: Timings, seconds_left: float, chance: float) -> float:
+    """Return the wait before renewing a token that expires in `seconds_left` seconds.
 
     The renewal is due at a random time, between half the margin and the whole margin before the token expires: many
     tokens are made at the same moment, and expire at the same moment.
     """
-    margin = min(timings.renew_before, left / 2)
-    return max(0.0, left - margin * (1 - chance / 2))
+    margin = min(timings.renew_before, seconds_left / 2)
+    return max(0.0, seconds_left - margin * (1 - chance / 2))
 
 
 def rest_of_window(timings: Timings, rest: float, chance: float) -> float | None:

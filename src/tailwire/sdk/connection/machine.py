@@ -210,12 +210,12 @@ def _attempt_succeeded(step: Step, happened: i.AttemptSucceeded) -> None:
     _token_expires_in(step, happened.left)
 
 
-def _token_expires_in(step: Step, left: float | None) -> None:
+def _token_expires_in(step: Step, seconds: float | None) -> None:
     s = step.state
     s.renewing, s.renewals_failed = False, 0
-    s.token_until = step.now + left if left is not None else None
-    renewable = left is not None and s.has_provider
-    s.renew_at = step.now + renewal_wait(s.timings, left, step.chance) if left is not None and renewable else None
+    s.token_until = step.now + seconds if seconds is not None else None
+    renewable = seconds is not None and s.has_provider
+    s.renew_at = step.now + renewal_wait(s.timings, seconds, step.chance) if seconds is not None and renewable else None
 
 
 def _attempt_failed(step: Step, happened: i.AttemptFailed) -> None:

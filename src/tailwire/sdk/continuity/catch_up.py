@@ -64,24 +64,24 @@ def _start_over(m: CatchUp) -> FetchLatest:
     return FetchLatest()
 
 
-def on_unknown_position(m: CatchUp, known: int) -> list[Command]:
+def on_unknown_position(m: CatchUp, last_valid_id: int) -> list[Command]:
     """Handle a position that the server does not recognise: its store was restored from a backup, or replaced.
 
-    Messages after `known` are no longer in the store, and their ids may belong to other messages now.
+    Messages after `last_valid_id` are no longer in the store, and their ids may belong to other messages now.
 
     Args:
-        known: the last id up to which the position is valid; 0 if it is not valid at all.
+        last_valid_id: the last id up to which the position is valid; 0 if it is not valid at all.
     """
     if m.behind is None or m.position is None:
         return []
-    m.back, m.in_full = (known, max(m.position.last_id, known)), False
-    if known <= 0:
+    m.back, m.in_full = (last_valid_id, max(m.position.last_id, last_valid_id)), False
+    if last_valid_id <= 0:
         return [_start_over(m)]
     m.refused = m.refused or m.position
     m.recent.clear()
     m.named, m.holes, m.caught, m.counted = {}, set(), 0, 0
-    m.floor = m.asked_after = known
-    m.position = Position(known, m.position.store, updated_at=m.position.updated_at)
+    m.floor = m.asked_after = last_valid_id
+    m.position = Position(last_valid_id, m.position.store, updated_at=m.position.updated_at)
     return [next_page(m)]
 
 

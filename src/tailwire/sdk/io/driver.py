@@ -236,7 +236,9 @@ class Driver:
         self._stats.record_opened(self._world.now())
         self._received_at = self._sent_at = self._world.now()
         granted = link.granted
-        self.feed(i.AttemptSucceeded(epoch, granted.interval, granted.timeout, granted.left, link.round_trip))
+        self.feed(
+            i.AttemptSucceeded(epoch, granted.interval, granted.timeout, granted.token_seconds_left, link.round_trip)
+        )
         if self._wire is link.wire:
             self._owner.link_opened(granted)
             await self._read(epoch, link.wire)

@@ -36,7 +36,7 @@ class Granted:
         features: the features that both sides support.
         interval: heartbeat interval in seconds.
         timeout: heartbeat timeout in seconds.
-        left: seconds until the token expires.
+        token_seconds_left: seconds until the token expires.
         store: name of the server's store.
         mark: the mark of the server's start, for positions.
         shed: what the server currently does without, because of its load.
@@ -45,7 +45,7 @@ class Granted:
     features: frozenset[str] = frozenset()
     interval: float | None = None
     timeout: float | None = None
-    left: float | None = None
+    token_seconds_left: float | None = None
     store: str = ""
     mark: str = ""
     shed: tuple[str, ...] = ()
@@ -230,7 +230,7 @@ def parse_granted(value: Any) -> Granted:
         timeout=_duration(beat.get("timeout")),
         store=str(value.get("epoch") or ""),
         mark=str(value.get("mark") or ""),
-        left=_duration(value.get("tokenLeft")),
+        token_seconds_left=_duration(value.get("tokenLeft")),
         shed=tuple(str(s) for s in shed) if isinstance(shed, list) else (),
     )
 

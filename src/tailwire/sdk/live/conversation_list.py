@@ -51,7 +51,7 @@ class LiveConversation:
 @dataclass(slots=True)
 class _Row:
     item: LiveConversation
-    known: int  # the last response includes everything up to this id
+    included_id: int  # the last response includes everything up to this id
     counted: int = 0  # the highest id that was counted as unread since then
 
     def rank(self) -> tuple[bool, int, int]:
@@ -189,12 +189,12 @@ class ConversationList:
     def _mark_applied(self, key: str, number: int) -> bool:
         # Mark an id as applied. Return whether it is new.
         row, applied = self._rows[key], self._applied.setdefault(key, {})
-        if number <= row.known or number in applied:
+        if number <= row.included_id or number in applied:
             return False
         applied[number] = None
         if len(applied) > MAX_REMEMBERED_IDS:
-            row.known = sorted(applied)[MAX_REMEMBERED_IDS // 2]
-            self._applied[key] = {n: None for n in applied if n > row.known}
+            row.included_id = sorted(applied)[MAX_REMEMBERED_IDS // 2]
+            self._applied[key] = {n: None for n in applied if n > row.included_id}
         return True
 
     # Events.
@@ -285,7 +285,7 @@ class ConversationList:
 
     def _read(self, key: str, c: Conversation, up_to: int) -> Conversation:
         row, last = self._rows[key], c.last_message
-        if c.unread_message_count and up_to < max(row.known, row.counted):
+        if c.unread_message_count and up_to < max(row.included_id, row.counted):
             self.stale[key] = None  # the number of unread messages after it is unknown
             if up_to < max(last.id if last is not None else 0, row.counted):
                 return c

@@ -70,12 +70,12 @@ class LiveConversations(LiveList[LiveConversation]):
         await self._request(lambda: self._read_more(wanted))
         return max(0, len(self._state) - before)
 
-    async def _read_more(self, wanted: int) -> Callable[[], None]:
+    async def _read_more(self, count: int) -> Callable[[], None]:
         # The server's pages are numbered: start with the page that contains the next conversation.
         there = len(self._state)
-        number, found, complete = there // wanted + 1, list[Conversation](), False
-        while not complete and (number - 1) * wanted < there + wanted:
-            page, complete = await self._page(number, wanted)
+        number, found, complete = there // count + 1, list[Conversation](), False
+        while not complete and (number - 1) * count < there + count:
+            page, complete = await self._page(number, count)
             found, number = found + page, number + 1
         return lambda: self._state.append(found, complete=complete)
 

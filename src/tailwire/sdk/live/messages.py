@@ -89,9 +89,9 @@ class LiveMessages(LiveList[LiveMessage]):
         await self._request(lambda: self._read_older(wanted))
         return max(0, len(self._state) - before)
 
-    async def _read_older(self, wanted: int) -> Callable[[], None]:
+    async def _read_older(self, count: int) -> Callable[[], None]:
         reached = self._state.reached
-        found, first, complete = await self._read(reached, wanted, wanted)
+        found, first, complete = await self._read(reached, count, count)
 
         def take() -> None:
             if self._state.reached == reached:  # otherwise older messages were dropped meanwhile
@@ -99,8 +99,8 @@ class LiveMessages(LiveList[LiveMessage]):
 
         return take
 
-    async def _read(self, before: int, wanted: int, size: int) -> tuple[list[BaseMessage], int, bool]:
-        # Read up to `wanted` visible messages before an id. Return them, the id from which on nothing is missing, and
+    async def _read(self, before: int, count: int, size: int) -> tuple[list[BaseMessage], int, bool]:
+        # Read up to `count` visible messages before an id. Return them, the id from which on nothing is missing, and
         # whether there is nothing older.
         found: list[BaseMessage] = []
         complete = False
@@ -112,11 +112,11 @@ class LiveMessages(LiveList[LiveMessage]):
             page = [m for m in readable(message_from_wire, listed, "a message") if self._state.is_shown(m)]
             found, before = page + found, id_of(listed[0]) if listed else before
             complete = len(listed) < size
-            if complete or len(found) >= wanted or (found and number >= MAX_REQUESTS):
+            if complete or len(found) >= count or (found and number >= MAX_REQUESTS):
                 break
             size = PAGE_SIZE  # most of the page is about edits and deletions
-        if len(found) > wanted:
-            found = found[-wanted:]
+        if len(found) > count:
+            found = found[-count:]
             before, complete = found[0].id, False
         return found, before, complete
 
@@ -213,6 +213,6 @@ class LiveMessages(LiveList[LiveMessage]):
             self._sure = 0
             self._want_all()
 
-    def _mark_missing(self, after: int) -> None:
-        self._gap = after if self._gap is None else min(self._gap, after)
+    def _mark_missing(self, after_id: int) -> None:
+        self._gap = after_id if self._gap is None else min(self._gap, after_id)
         self._want_all()

@@ -57,36 +57,40 @@ class NotificationContent:
     async def compose(self, row: NotificationRow) -> Notification | None:
         """Return the notification for the message as it is now; None if it is no longer wanted."""
         message = await self._store.messages.get(row.message_id)
-        left = row.queued_at + self._lifetime - self._world.seconds()
-        if message is None or left <= 0 or not await self._may_read(row.uid, message):
+        seconds_left = row.queued_at + self._lifetime - self._world.seconds()
+        if message is None or seconds_left <= 0 or not await self._may_read(row.uid, message):
             return None
         if row.reaction_id:
-            return await self._reaction(row, message, left)
+            return await self._reaction(row, message, seconds_left)
         if message.deleted_at is not None:
-            return await self._notification(row, message, left, "", DELETED_TEXT, "deleted") if row.shown else None
+            return (
+                await self._notification(row, message, seconds_left, "", DELETED_TEXT, "deleted") if row.shown else None
+            )
         if await self._store.notifications.read_up_to(message.conversation_id, row.uid) >= message.id:
             return None
         if await self._store.blocks.blocker_between(row.uid, message.sender):  # a block since it was queued
             return None
-        return await self._notification(row, message, left, message.sender, await self._text(message), "message")
+        return await self._notification(
+            row, message, seconds_left, message.sender, await self._text(message), "message"
+        )
 
     async def _may_read(self, uid: str, message: MessageRow) -> bool:
         if message.receiver_type == "user":
             return uid in (message.sender, message.receiver)
         return await self._store.members.get(message.receiver, uid) is not None
 
-    async def _reaction(self, row: NotificationRow, message: MessageRow, left: int) -> Notification | None:
+    async def _reaction(self, row: NotificationRow, message: MessageRow, seconds_left: int) -> Notification | None:
         reaction = await self._store.notifications.reaction(row.reaction_id)
         if reaction is None or message.deleted_at is not None:
             return None
         if await self._store.blocks.blocker_between(row.uid, reaction.uid):
             return None
         return await self._notification(
-            row, message, left, reaction.uid, f"Reacted with {reaction.reaction}", "reaction"
+            row, message, seconds_left, reaction.uid, f"Reacted with {reaction.reaction}", "reaction"
         )
 
     async def _notification(
-        self, row: NotificationRow, message: MessageRow, left: int, by: str, text: str, action: str
+        self, row: NotificationRow, message: MessageRow, seconds_left: int, by: str, text: str, action: str
     ) -> Notification:
         content = await self._content_for(row.uid)
         title, body = "", text
@@ -123,7 +127,7 @@ class NotificationContent:
             data=data,
             withdrawn=action == "deleted",
             silent=bool(row.shown),
-            lifetime=left,
+            lifetime=seconds_left,
         )
 
     async def _content_for(self, uid: str) -> str:

@@ -194,23 +194,23 @@ class Notifier:
             log.warning("messages of other servers could not be examined; trying again later: %s", e)
         return bool(self._noted)
 
-    async def _examine(self, up_to: int) -> None:
+    async def _examine(self, up_to_id: int) -> None:
         notifications = self._store.notifications
         begun = self._begun
         if not await self._store.push_tokens.any_registered():
             self._active = begun != self._begun  # if they differ, a device was registered meanwhile
             return
         progress = await notifications.progress()
-        while progress.message_id < up_to:
+        while progress.message_id < up_to_id:
             if await notifications.count_waiting() >= MAX_WAITING_NOTIFICATIONS:
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
-            rows = await notifications.messages(progress.message_id, up_to, MESSAGES_AT_ONCE)
+            rows = await notifications.messages(progress.message_id, up_to_id, MESSAGES_AT_ONCE)
             for row in rows:
                 await self._message(row, progress)
                 progress = NotificationProgress(row.id, "", progress.reaction_id)
             if not rows:
-                progress = NotificationProgress(up_to, "", progress.reaction_id)
+                progress = NotificationProgress(up_to_id, "", progress.reaction_id)
             await notifications.store_progress(progress)
         while reactions := await notifications.reactions(progress.reaction_id, MESSAGES_AT_ONCE):
             for reaction in reactions:

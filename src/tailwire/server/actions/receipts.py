@@ -113,25 +113,25 @@ class Receipts:
                 partial(self._delivery.receipt_of_all, caller, group, sender, of_all, logged),
             )
 
-    async def read_without(self, stored: Stored, left: str, now: int) -> None:
+    async def read_without(self, stored: Stored, leaver: str, now: int) -> None:
         """Notify senders of what all members have received or read now that one has left.
 
         Args:
             stored: what the store has returned.
-            left: the uid of the member.
+            leaver: the uid of the member.
         """
         if not stored.by_all:
             return
         guid, senders = stored.message.receiver, [sender for sender, *_ in stored.by_all]
         try:
-            user = await self._directory.user_entity(left)
+            user = await self._directory.user_entity(leaver)
         except Refused:
             return  # the senders find it in a catch-up
         members = await self._members_then(guid, senders, stored.by_all[-1][3])
         for sender, number, read, logged in stored.by_all:
             if sender in members:
                 body = {"action": _ACTIONS_OF_ALL[read], "messageId": str(number), "user": user, "timestamp": now}
-                self._delivery.receipt_of_all(Caller(left, "", ""), guid, sender, body, logged)
+                self._delivery.receipt_of_all(Caller(leaver, "", ""), guid, sender, body, logged)
 
     async def _members_then(self, guid: str, senders: list[str], number: int) -> list[str]:
         # Senders who had left the group before are not notified. Those who left it afterwards are, as in a catch-up.

@@ -33,12 +33,12 @@ class Admitted(NamedTuple):
 
     Attributes:
         token: the fingerprint of the auth token.
-        left: seconds until the auth token expires; None if it does not.
+        token_seconds_left: seconds until the auth token expires; None if it does not.
     """
 
     uid: str
     token: str
-    left: float | None
+    token_seconds_left: float | None
 
 
 class Sessions:

@@ -157,8 +157,8 @@ class Files:
             await direct.issue(caller.uid, counted)
         return forms
 
-    def _fields(self, key: str, name: str, uid: str, size: int, until: int) -> dict[str, str]:
-        fields = {"key": key, "name": name, "uid": uid, "size": str(size), "expires": str(until)}
+    def _fields(self, key: str, name: str, uid: str, size: int, expires_at: int) -> dict[str, str]:
+        fields = {"key": key, "name": name, "uid": uid, "size": str(size), "expires": str(expires_at)}
         return {**fields, "signature": self._sign(fields)}
 
     def _sign(self, fields: Mapping[str, str]) -> str:

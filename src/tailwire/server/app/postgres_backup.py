@@ -21,11 +21,11 @@ class Restored(NamedTuple):
 
     Attributes:
         aside: the folder with a backup of what was there before; None if nothing was.
-        after: the id after which ids are given out.
+        ids_after: the id after which ids are given out.
     """
 
     aside: Path | None
-    after: int
+    ids_after: int
 
 
 def back_up(url: str, uploads: Path, target: Path) -> tuple[int, int]:

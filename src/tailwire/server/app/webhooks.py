@@ -17,9 +17,9 @@ from tailwire.server.webhooks.sender import WebhookSender
 def make_webhooks(settings: Settings, store: AnyStore, world: World, metrics: Metrics, sealer: Sealer) -> WebhookSender:
     """Return the sender of webhooks, within the limits of the settings."""
     store.deliveries.set_limits(
-        waiting=settings.max_webhook_waiting,
-        failed=settings.max_webhook_failed,
-        seconds=int(settings.webhook_failed_for),
+        max_waiting=settings.max_webhook_waiting,
+        max_failed=settings.max_webhook_failed,
+        failed_seconds=int(settings.webhook_failed_for),
     )
     poster = Poster(
         app_id=store.app_id, region=settings.region, unseal=sealer.unseal,

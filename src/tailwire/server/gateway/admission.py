@@ -45,12 +45,13 @@ class Admission:
         """Return whether the proof belongs to a valid pass. It does not replace the auth frame."""
         return bool(proof) and self._sessions.proves(proof)
 
-    def delay(self, open_sockets: int, *, known: bool = False) -> float | None:
+    def delay(self, open_sockets: int, *, has_pass: bool = False) -> float | None:
         """Return the seconds after which a new socket may open; None if it is refused and the client must retry.
 
         Args:
-            known: whether the client has proved that it holds a pass; it is never delayed by clients without a proof.
+            has_pass: whether the client has proved that it holds a pass; it is never delayed by clients without a
+                proof.
         """
         if self._overload.level >= Level.RECEIPTS or 0 < self.max_sockets <= open_sockets:
             return None
-        return (self._known_pacer if known else self._pacer).delay()
+        return (self._known_pacer if has_pass else self._pacer).delay()

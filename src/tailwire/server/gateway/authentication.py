@@ -112,7 +112,8 @@ class Authenticator:
 
     def _store_token(self, socket: Socket, admitted: Admitted) -> None:
         socket.token = admitted.token
-        socket.token_until = self._loop.time() + admitted.left if admitted.left is not None else 0.0
+        left = admitted.token_seconds_left
+        socket.token_until = self._loop.time() + left if left is not None else 0.0
 
     def _reject(self, socket: Socket, device: str) -> bool:
         socket.write(auth_result(self._app_id, device, "", REJECTED_BODY))

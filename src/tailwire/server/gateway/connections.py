@@ -44,33 +44,34 @@ class OpenConnections:
 
     # Lists for operators.
 
-    def open_newest_first(self, *, uid: str, before: int | None, limit: int) -> list[ConnectionRow]:
+    def open_newest_first(self, *, uid: str, before_number: int | None, limit: int) -> list[ConnectionRow]:
         """Return open connections, newest first.
 
         Args:
             uid: the user whose connections to return; "" for all users.
-            before: only connections with a lower number.
+            before_number: only connections with a lower number.
         """
         numbers = sorted(socket.number for socket in self._sockets_of(uid)) if uid else list(self._sockets)
-        last = len(numbers) if before is None else bisect_left(numbers, before)
+        last = len(numbers) if before_number is None else bisect_left(numbers, before_number)
         chosen = numbers[max(0, last - limit) : last]
         return [_row(self._sockets[number]) for number in reversed(chosen) if number in self._sockets]
 
-    def ended_newest_first(self, *, uid: str, before: int | None, limit: int) -> list[ConnectionRow]:
+    def ended_newest_first(self, *, uid: str, before_number: int | None, limit: int) -> list[ConnectionRow]:
         """Return connections that ended, the last one to end first.
 
         Args:
             uid: the user whose connections to return; "" for all users.
-            before: only connections that ended before the one with this number; none if that one is no longer kept.
+            before_number: only connections that ended before the one with this number; none if that one is no longer
+                kept.
         """
         found: list[ConnectionRow] = []
-        passed = before is None
+        passed = before_number is None
         for row in self._ended.newest():
             if passed and (not uid or row.uid == uid):
                 found.append(row)
                 if len(found) == limit:
                     break
-            passed = passed or row.id == before
+            passed = passed or row.id == before_number
         return found
 
     def get(self, number: int) -> ConnectionRow | None:

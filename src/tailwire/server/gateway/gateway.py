@@ -111,9 +111,9 @@ class Gateway:
         )  # fmt: skip
         if not socket.uid:
             return
-        if socket.left and not socket.background_until:
+        if socket.closed_on_purpose and not socket.background_until:
             self._hub.left.record(socket.uid)
-        grace = 0.0 if socket.left or "grace" not in socket.features else self.settings.presence_grace
+        grace = 0.0 if socket.closed_on_purpose or "grace" not in socket.features else self.settings.presence_grace
         if self._hub.remove(socket, self.loop.time() + grace if grace else 0.0):
             self._went_offline(socket.uid)
         else:

@@ -89,6 +89,7 @@ class SocketProtocol(asyncio.Protocol):
         "background_until",
         "bad_frames",
         "chained",
+        "closed_on_purpose",
         "device",
         "ended_by",
         "features",
@@ -99,7 +100,6 @@ class SocketProtocol(asyncio.Protocol):
         "held_until",
         "history",
         "inbox",
-        "left",
         "number",
         "opened_at",
         "platform",
@@ -137,7 +137,7 @@ class SocketProtocol(asyncio.Protocol):
         self.background_until = self.window = self.held_until = self.token_until = 0.0
         self.inbox: list[bytes] | None = None
         self.slow = self.chained = self._scheduled = False
-        self.left = False  # closed on purpose, so its client does not reconnect by itself
+        self.closed_on_purpose = False  # its client does not reconnect by itself
         # Writes encoded frames. It is the method of the transport while the socket is open, which saves fan-out a call.
         self.write: Callable[[bytes], object] = _discard
 
@@ -209,7 +209,7 @@ class SocketProtocol(asyncio.Protocol):
                 slot.free()
         self.write = _discard
         if self._protocol.close_rcvd is not None and self._protocol.close_rcvd_then_sent:
-            self.left = True
+            self.closed_on_purpose = True
         self.ended_by = self.ended_by or _cause_of_client(self._protocol, exc)
         _forget_frames(self._protocol)
         self.gateway.ended(self)
@@ -248,7 +248,7 @@ class SocketProtocol(asyncio.Protocol):
             self._respond(_refusal(self._protocol, Refused("ERR_HOST_NOT_ALLOWED")))
             return
         known = self.gateway.admission.is_known(_header(request, PROOF_HEADER))
-        wait = self.gateway.admission.delay(self.gateway.metrics.sockets, known=known)
+        wait = self.gateway.admission.delay(self.gateway.metrics.sockets, has_pass=known)
         if wait is None:
             self._refuse("Too many clients connect at the same time.", "upgrades_per_second")
             return
@@ -260,12 +260,12 @@ class SocketProtocol(asyncio.Protocol):
         else:
             self._accept(request, known)
 
-    def _accept(self, request: Request, known: bool) -> None:
+    def _accept(self, request: Request, has_pass: bool) -> None:
         if self._transport is None or self._transport.is_closing():
             return
-        if not known:
+        if not has_pass:
             self.unauthenticated_slot = self.gateway.admission.unauthenticated.take(self.address)
-        if known or self.unauthenticated_slot is not None:
+        if has_pass or self.unauthenticated_slot is not None:
             self._respond(self._protocol.accept(request))
         else:
             self._refuse("Too many WebSockets from this address have not authenticated.", "unauthenticated_per_address")
@@ -358,7 +358,7 @@ class SocketProtocol(asyncio.Protocol):
         transport = self._transport
         self.ended_by = self.ended_by or f"server: {int(code)} {reason}"
         self.write = _discard
-        self.left = self.left or code in INTENDED_CODES
+        self.closed_on_purpose = self.closed_on_purpose or code in INTENDED_CODES
         if transport is None:
             return
         try:

@@ -26,7 +26,7 @@ class Socket(Protocol):
     features: frozenset[str]  # granted features
     chained: bool  # has the feature `chain`
     ended_by: str  # who closed it, and why; "" while it is open
-    left: bool  # closed on purpose: its user goes offline without the grace period
+    closed_on_purpose: bool  # its user goes offline without the grace period
     opened_at: float
     heard_at: float  # when bytes were last received
     held_until: float  # not read until then, and then closed; 0.0 if it is not held

@@ -25,13 +25,13 @@ class RateResult(NamedTuple):
 
     Attributes:
         most: the largest burst; 0 for no limit.
-        left: how many more requests may be made now.
+        remaining: how many more requests may be made now.
         wait: seconds until the request may be retried; 0.0 if it is allowed.
         setting: the name of the setting that limits the requests.
     """
 
     most: int
-    left: int
+    remaining: int
     wait: float
     setting: str
 
@@ -81,7 +81,7 @@ class Rates:
         setting, buckets = of_app
         if buckets.limited:
             taken = _result_of_taking(setting, buckets, APP_KEY, count)
-            if taken.wait or not found.most or taken.left < found.left:
+            if taken.wait or not found.most or taken.remaining < found.remaining:
                 return taken
         return found
 

@@ -112,7 +112,9 @@ class NotificationStore(Protocol):
     async def user(self, message: MessageRow, uid: str, actor: str) -> Receiver | None:
         """Return one user as a possible receiver; None if they have no device."""
 
-    async def queue(self, message_id: int, reaction_id: int, uids: Sequence[str], before: int, now: int) -> None:
+    async def queue(
+        self, message_id: int, reaction_id: int, uids: Sequence[str], registered_before: int, now: int
+    ) -> None:
         """Queue one notification for each device of the given users that was registered before a given time."""
 
     async def queue_again(self, message_id: int, now: int) -> None:

@@ -50,13 +50,13 @@ class WebhookStore(Protocol):
 class DeliveryStore(Protocol):
     """Deliveries to webhooks: those that wait, and those that were given up and are kept for a while."""
 
-    def set_limits(self, *, waiting: int, failed: int, seconds: int) -> None:
+    def set_limits(self, *, max_waiting: int, max_failed: int, failed_seconds: int) -> None:
         """Limit the deliveries of one webhook.
 
         Args:
-            waiting: how many may wait.
-            failed: how many failed ones are kept.
-            seconds: how long failed ones are kept.
+            max_waiting: how many may wait.
+            max_failed: how many failed ones are kept.
+            failed_seconds: how long failed ones are kept.
         """
 
     def waiting_counts(self) -> dict[str, int]:

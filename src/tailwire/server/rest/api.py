@@ -303,7 +303,7 @@ class Api:
         if taken.most:
             headers[:] = [h for h in headers if not h[0].startswith(b"x-rate-limit")]
             headers.append((b"x-rate-limit", b"%d" % taken.most))
-            headers.append((b"x-rate-limit-remaining", b"%d" % taken.left))
+            headers.append((b"x-rate-limit-remaining", b"%d" % taken.remaining))
         if taken.wait:
             headers.append((b"x-rate-limit-reset", b"%d" % (self._sessions.now() + max(1, round(taken.wait)))))
             await asyncio.sleep(REFUSAL_DELAY_SECONDS)

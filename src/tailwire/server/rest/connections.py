@@ -63,7 +63,7 @@ class ConnectionRoutes:
         if q.state not in ("live", "ended"):
             raise Refused("ERR_BAD_REQUEST", {"state": "Use live or ended."})
         find = self._connections.open_newest_first if q.state == "live" else self._connections.ended_newest_first
-        rows = find(uid=q.uid.lower(), before=q.before, limit=q.limit + 1)
+        rows = find(uid=q.uid.lower(), before_number=q.before, limit=q.limit + 1)
         page = rows[: q.limit]
         cursor = {"before": str(page[-1].id)} if len(rows) > q.limit else {}
         return {"data": list(map(self._payload, page)), "meta": {"next": cursor}}

@@ -105,17 +105,17 @@ def _lineage(name: str, kind: type[Shape]) -> list[str]:
 def _named_in(schemas: list[dict[str, Any]], components: dict[str, Any]) -> set[str]:
     # The types that some schemas consist of.
     found: set[str] = set()
-    left: list[Any] = list(schemas)
-    while left:
-        one = left.pop()
+    unvisited: list[Any] = list(schemas)
+    while unvisited:
+        one = unvisited.pop()
         if isinstance(one, dict) and "$ref" in one:
             name = one["$ref"].rpartition("/")[2]
-            left += [] if name in found else [components[name]]
+            unvisited += [] if name in found else [components[name]]
             found.add(name)
         elif isinstance(one, dict):
-            left += one.values()
+            unvisited += one.values()
         elif isinstance(one, list):
-            left += one
+            unvisited += one
     return found
 
 

@@ -34,15 +34,15 @@ def _begin_write_back(file: BinaryIO, start: int) -> None:
         os.posix_fadvise(file.fileno(), start, 0, os.POSIX_FADV_DONTNEED)
 
 
-def unavailable_refusal(done: str = "stored") -> Refused:
-    """Return the refusal of a request that needs a file stored, read or removed (`done`), which is impossible now."""
+def unavailable_refusal(verb: str = "stored") -> Refused:
+    """Return the refusal of a request that needs a file stored, read or removed (`verb`), which is impossible now."""
     return Refused(
-        "ERR_UNAVAILABLE", f"The file cannot be {done} now. Try again later.", retry_after=RETRY_AFTER_SECONDS
+        "ERR_UNAVAILABLE", f"The file cannot be {verb} now. Try again later.", retry_after=RETRY_AFTER_SECONDS
     )
 
 
 @contextmanager
-def unavailable_on_error(done: str = "stored") -> Iterator[None]:
+def unavailable_on_error(verb: str = "stored") -> Iterator[None]:
     """Refuse with ERR_UNAVAILABLE if the disk fails or too many calls wait.
 
     A full or read-only disk, or a lack of file descriptors, is a failure of the server and not of the request.
@@ -50,10 +50,10 @@ def unavailable_on_error(done: str = "stored") -> Iterator[None]:
     try:
         yield
     except OSError as e:
-        log.error("a file cannot be %s: %s", done, e)
-        raise unavailable_refusal(done) from e
+        log.error("a file cannot be %s: %s", verb, e)
+        raise unavailable_refusal(verb) from e
     except QueueFull as e:
-        raise unavailable_refusal(done) from e
+        raise unavailable_refusal(verb) from e
 
 
 def _try_lock(descriptor: int) -> bool:

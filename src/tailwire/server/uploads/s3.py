@@ -296,6 +296,6 @@ class S3Uploads:
         await self._parts.close()
 
 
-def _refusal(done: str, e: OSError) -> Refused:
-    log.error("a file cannot be %s: %s", done, e)
-    return unavailable_refusal(done)
+def _refusal(verb: str, e: OSError) -> Refused:
+    log.error("a file cannot be %s: %s", verb, e)
+    return unavailable_refusal(verb)

@@ -21,28 +21,28 @@ SEEDS_PER_BATCH = 25
 
 def run_batch(seeds: list[int]) -> list[tuple[int, Report | None, str, str]]:
     """Run seeds. Return (seed, report, broken rule, message) for each."""
-    done: list[tuple[int, Report | None, str, str]] = []
+    results: list[tuple[int, Report | None, str, str]] = []
     for seed in seeds:
         try:
-            done.append((seed, simulate(make_plan(seed)), "", ""))
+            results.append((seed, simulate(make_plan(seed)), "", ""))
         except RunFailed as failed:
-            done.append((seed, None, failed.rule, str(failed)))
-    return done
+            results.append((seed, None, failed.rule, str(failed)))
+    return results
 
 
 def run_servers(count: int, seeds: list[int]) -> list[tuple[int, Report | None, str, str]]:
     """Run seeds with several servers. Return the same as `run_batch`, without reports."""
     from tailwire.testing.simulation import servers  # needs asyncpg, which the other simulation does not
 
-    done: list[tuple[int, Report | None, str, str]] = []
+    results: list[tuple[int, Report | None, str, str]] = []
     for seed in seeds:
         try:
             servers.play(seed, count)
         except Exception as e:  # noqa: BLE001 - whatever it is, the seed has failed
-            done.append((seed, None, type(e).__name__, f"{type(e).__name__}: {e}"))
+            results.append((seed, None, type(e).__name__, f"{type(e).__name__}: {e}"))
         else:
-            done.append((seed, None, "", ""))
-    return done
+            results.append((seed, None, "", ""))
+    return results
 
 
 def main() -> int:

@@ -93,7 +93,7 @@ class Transfer:
     at: float
     members: frozenset[str]
     guid: str
-    before: str
+    previous_owner: str
     owner: str
 
 
@@ -190,9 +190,9 @@ class Commits:
         else:
             members.pop(uid, None)
 
-    def _owner(self, guid: str, before: str, owner: str) -> None:
-        if before != owner:
-            self._pending.append(Transfer(self.now(), self._of(guid), guid, before, owner))
+    def _owner(self, guid: str, previous_owner: str, owner: str) -> None:
+        if previous_owner != owner:
+            self._pending.append(Transfer(self.now(), self._of(guid), guid, previous_owner, owner))
 
     def _committed(self, last_id: int) -> None:
         self.history += self._pending

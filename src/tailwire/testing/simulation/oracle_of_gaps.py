@@ -67,9 +67,11 @@ def cannot_be_shown(
     )
 
 
-def _theirs(commits: Commits, device: Device, begin: int, until: float = float("inf")) -> list[StoredMessage]:
+def _theirs(commits: Commits, device: Device, begin: int, latest_at: float = float("inf")) -> list[StoredMessage]:
     return [
-        one for one in commits.messages.values() if one.id > begin and one.at <= until and device.uid in one.receivers
+        one
+        for one in commits.messages.values()
+        if one.id > begin and one.at <= latest_at and device.uid in one.receivers
     ]
 
 

@@ -132,26 +132,26 @@ def make_plan(seed: int, steps: int = 60) -> Plan:
     return Plan(seed, tuple(_in_a_wider_world(made, seed)))
 
 
-def _in_a_wider_world(made: list[Step], seed: int) -> list[Step]:
+def _in_a_wider_world(steps: list[Step], seed: int) -> list[Step]:
     # Add what only some runs have: the app's backend, repeated requests, lists, threads, contents, logouts, many
     # missed messages.
     if seed % 5 == 4 and seed % 6 != 3:
-        made = wider_world.with_backend(made, random.Random(-seed - 3))
+        steps = wider_world.with_backend(steps, random.Random(-seed - 3))
     elif seed % 7 == 3:
-        made = wider_world.with_repeats(made, random.Random(-seed - 3))
+        steps = wider_world.with_repeats(steps, random.Random(-seed - 3))
     if seed % 8 == 5 or seed % 8 == 2:
-        made = wider_world.with_lists(made, random.Random(-seed - 5))
+        steps = wider_world.with_lists(steps, random.Random(-seed - 5))
     if seed % 8 == 7 or seed % 8 == 4:
-        made = wider_world.with_threads(made, random.Random(-seed - 6))
+        steps = wider_world.with_threads(steps, random.Random(-seed - 6))
     if seed % 11 == 6:
-        made = wider_world.with_second_processes(made, random.Random(-seed - 7))
+        steps = wider_world.with_second_processes(steps, random.Random(-seed - 7))
     if seed % 8 == 3 or seed % 16 == 6:
-        made = wider_world.with_contents(made, random.Random(-seed - 8))
+        steps = wider_world.with_contents(steps, random.Random(-seed - 8))
     if seed % 16 == 9 or seed % 16 == 12:
-        made = wider_world.with_logouts(made, random.Random(-seed - 9))
+        steps = wider_world.with_logouts(steps, random.Random(-seed - 9))
     if seed % 40 == 31:
-        made = wider_world.with_a_flood(made, random.Random(-seed - 4))
-    return made
+        steps = wider_world.with_a_flood(steps, random.Random(-seed - 4))
+    return steps
 
 
 def _with_membership_changes(steps: list[Step], chance: random.Random) -> list[Step]:

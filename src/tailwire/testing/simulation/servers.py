@@ -58,7 +58,7 @@ class ServersRun:
         plain: clients without features at the first server, with what they have received.
         guests: the sockets of the guests.
         closing: the servers that were shut down gracefully; each is dead when that has ended.
-        left: their identities.
+        stopped_processes: the ids of their processes in the database.
         begin: the newest change, and the newest message of the group, before the first step.
         trace: what happened, in order; each entry begins with its time.
     """
@@ -75,7 +75,7 @@ class ServersRun:
         self.plain: list[tuple[str, list[Any]]] = []
         self.guests: dict[str, Socket] = {}
         self.closing: list[SimulatedServer] = []
-        self.left: set[int] = set()
+        self.stopped_processes: set[int] = set()
         self.begin = 0, 0
         self.trace: list[tuple[Any, ...]] = []
         self._started = 0
@@ -224,7 +224,7 @@ class ServersRun:
         elif what == "restart" and server is not self.first and not server.stopped:
             self.servers.remove(server)
             self.closing.append(server)
-            self.left.add(server.parts.store.lane.process)
+            self.stopped_processes.add(server.parts.store.lane.process)
             self.run(server.close())
             await self._start_server()
         elif what == "receiver":

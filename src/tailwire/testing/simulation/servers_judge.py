@@ -117,7 +117,7 @@ def _judge_deliveries(run: ServersRun) -> None:
             continue
         if earlier.process in dead and dead[earlier.process] <= post.at:
             continue  # nobody else knows whether it was sent
-        if earlier.outcome is Outcome.UNKNOWN and earlier.process in run.left:
+        if earlier.outcome is Outcome.UNKNOWN and earlier.process in run.stopped_processes:
             continue
         if not any(earlier.at <= at <= post.at for at in earlier.failures):
             raise BrokenPromise(f"delivery {post.delivery} is sent twice: {earlier}, {post}")
@@ -143,7 +143,9 @@ def _judge_pushes(run: ServersRun) -> None:
             continue
         if earlier.process in dead and dead[earlier.process] <= post.at:
             continue  # nobody else knows whether it was sent
-        if not earlier.answered and (earlier.process in run.left or post.at - earlier.at >= ATTEMPT_TIMEOUT_SECONDS):
+        if not earlier.answered and (
+            earlier.process in run.stopped_processes or post.at - earlier.at >= ATTEMPT_TIMEOUT_SECONDS
+        ):
             continue  # its server has stopped, or was paused while it waited for the answer
         if not any(earlier.at <= at <= post.at for at in earlier.failures):
             raise BrokenPromise(f"a user is notified of message {post.message} twice: {earlier}, {post}")

@@ -212,10 +212,10 @@ class Network:
         """Return the open ends of a device's connections in the order in which they were made; "" for all."""
         return [t for t in self.open if not name or t.of == name]
 
-    def cut_amid(self, name: str, left: int) -> None:
+    def cut_amid(self, name: str, byte_count: int) -> None:
         """Break a device's connections after this many more bytes: within a frame or a response."""
         for transport in self.of(name):
-            transport.bytes_left = left
+            transport.bytes_left = byte_count
 
     def half_open(self, name: str) -> None:
         """Make a device's connections half-open: they stay open and nothing is delivered."""

@@ -35,10 +35,10 @@ class Scene:
         self.connections.keep_ended(cast(Any, socket))
 
     def live(self, uid: str = "", before: int | None = None, limit: int = 10) -> list[int]:
-        return [row.id for row in self.connections.open_newest_first(uid=uid, before=before, limit=limit)]
+        return [row.id for row in self.connections.open_newest_first(uid=uid, before_number=before, limit=limit)]
 
     def ended(self, uid: str = "", before: int | None = None, limit: int = 10) -> list[int]:
-        return [row.id for row in self.connections.ended_newest_first(uid=uid, before=before, limit=limit)]
+        return [row.id for row in self.connections.ended_newest_first(uid=uid, before_number=before, limit=limit)]
 
 
 @pytest.fixture
@@ -102,6 +102,6 @@ def test_app_state_is_shown_for_clients_that_report_it():
     scene.open("alice", background_until=60.0, features=reports)
     scene.open("alice", features=reports)
     scene.open("alice", background_until=60.0)
-    rows = scene.connections.open_newest_first(uid="", before=None, limit=5)
+    rows = scene.connections.open_newest_first(uid="", before_number=None, limit=5)
     assert [row.app_state for row in rows] == ["", "foreground", "background"]
     assert rows[1].features == ("a", "appState")

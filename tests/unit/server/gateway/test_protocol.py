@@ -78,7 +78,7 @@ class Scene:
         admission = SimpleNamespace(
             hosts=SimpleNamespace(allows=lambda name: name == "server"),
             is_known=lambda proof: proof == "known",
-            delay=lambda sockets, known: self.wait,
+            delay=lambda sockets, has_pass: self.wait,
             unauthenticated=SimpleNamespace(take=lambda address: SimpleNamespace(free=lambda: None)),
         )
         metrics = SimpleNamespace(sockets=0, closes=self.closes, upgrades_refused=0, refusals=Counter())
@@ -315,7 +315,7 @@ def test_restart_is_announced_to_authenticated_clients(scene: Scene, uid: str, r
 @pytest.mark.parametrize(("code", "left"), [(1000, True), (4010, True), (1012, False), (4009, False), (4029, False)])
 def test_user_has_left_if_the_socket_was_closed_on_purpose(scene: Scene, code: int, left: bool):
     scene.socket.close(code, "why")
-    assert scene.socket.left is left
+    assert scene.socket.closed_on_purpose is left
     assert scene.socket.ended_by == f"server: {code} why"
 
 
@@ -323,7 +323,7 @@ def test_user_whose_client_closes_the_socket_has_left(scene: Scene):
     scene.client.send_close(1000)
     scene.socket.data_received(scene.sent())
     scene.socket.connection_lost(None)
-    assert (scene.socket.left, scene.socket.ended_by, scene.ended) == (True, "client: 1000", 1)
+    assert (scene.socket.closed_on_purpose, scene.socket.ended_by, scene.ended) == (True, "client: 1000", 1)
 
 
 @pytest.mark.parametrize(
@@ -332,7 +332,7 @@ def test_user_whose_client_closes_the_socket_has_left(scene: Scene):
 )
 def test_user_whose_line_broke_has_not_left(scene: Scene, error: Exception | None, ended_by: str):
     scene.socket.connection_lost(error)
-    assert (scene.socket.left, scene.socket.ended_by) == (False, ended_by)
+    assert (scene.socket.closed_on_purpose, scene.socket.ended_by) == (False, ended_by)
 
 
 def test_client_that_breaks_the_protocol_receives_a_close_code(scene: Scene):

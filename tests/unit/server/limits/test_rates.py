@@ -33,8 +33,8 @@ def test_request_that_counts_as_several_uses_both_limits():
     limits = rates(now, sends=400, standard=1000)
     assert limits.count_request(RequestKind.SEND, "alice", count=60)[:2] == (100, 40)
     assert limits.count_request(RequestKind.SEND, "alice", count=60).wait > 0
-    assert limits.count_request(RequestKind.SEND, "bob", count=100).left == 0
-    assert limits.count_request(RequestKind.OTHER, "").left == 1000 - 60 - 100 - 1
+    assert limits.count_request(RequestKind.SEND, "bob", count=100).remaining == 0
+    assert limits.count_request(RequestKind.OTHER, "").remaining == 1000 - 60 - 100 - 1
 
 
 def test_one_token_uses_at_most_a_tenth_at_all_servers_together():

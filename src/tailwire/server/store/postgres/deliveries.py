@@ -28,8 +28,12 @@ class Deliveries(DeliveryRows):
         self._work = work
         self._counts = DeliveryCounts(work)
 
-    def set_limits(self, *, waiting: int, failed: int, seconds: int) -> None:
-        self._counts.max_waiting, self._counts.max_failed, self._counts.failed_seconds = waiting, failed, seconds
+    def set_limits(self, *, max_waiting: int, max_failed: int, failed_seconds: int) -> None:
+        self._counts.max_waiting, self._counts.max_failed, self._counts.failed_seconds = (
+            max_waiting,
+            max_failed,
+            failed_seconds,
+        )
 
     async def load(self) -> None:
         """Count the deliveries of each webhook."""

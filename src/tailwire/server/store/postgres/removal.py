@@ -112,14 +112,14 @@ class Removal:
         self._chores.report_added()
         return [row["guid"] for row in results[0]], [row["token_hash"] for row in results[2]]
 
-    def _remove_late(self, unit: Unit, uid: str, after: int) -> None:
+    def _remove_late(self, unit: Unit, uid: str, after_id: int) -> None:
         # A message that was sent since there is a user with the uid again is theirs.
         own = "(SELECT conversation_id FROM participants WHERE uid = :uid)"
         theirs = (
             f"id > :after::bigint AND (sender = :uid OR conversation_id IN {own}) AND NOT EXISTS"
             " (SELECT FROM users u WHERE u.uid = :uid AND u.created_at <= messages.sent_at)"
         )
-        self.remove_messages(unit, theirs, {"uid": uid, "after": after}, None)
+        self.remove_messages(unit, theirs, {"uid": uid, "after": after_id}, None)
         empty = f"conversation_id IN {own} AND NOT EXISTS (SELECT FROM users WHERE uid = :uid)"
         for table in ("marks", "conversations", "participants"):
             unit.run(f"DELETE FROM {table} WHERE {empty}", uid=uid)

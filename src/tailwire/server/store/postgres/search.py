@@ -111,11 +111,11 @@ class SearchIndex:
         """Return the id up to which messages are indexed."""
         return int((await self._db.first_row(_INDEXED_UNTIL_SQL))[0])
 
-    async def update(self, left: int = 0) -> None:
-        """Index messages until at most `left` are not indexed."""
+    async def update(self, max_unindexed: int = 0) -> None:
+        """Index messages until at most `max_unindexed` are not indexed."""
         while True:
-            (waiting,) = await self._db.first_row(_LEFT_SQL, (left + 1,))
-            if waiting <= left or not await self._step():
+            (waiting,) = await self._db.first_row(_LEFT_SQL, (max_unindexed + 1,))
+            if waiting <= max_unindexed or not await self._step():
                 return
 
     async def _step(self) -> bool:
@@ -188,19 +188,21 @@ class SearchIndex:
         found = indexed + tail if criteria.newer else tail + indexed
         return found[criteria.offset : criteria.offset + criteria.limit]
 
-    async def _indexed(self, criteria: MessageFilter, expression: str, until: int) -> list[ListedRow]:
+    async def _indexed(self, criteria: MessageFilter, expression: str, indexed_until: int) -> list[ListedRow]:
         # The first matches up to an id, without the offset.
         first = replace(criteria, offset=0, limit=criteria.offset + criteria.limit)
         shape = first.shape()
-        values = filter_parameters(first, shape) | {"search": expression, "indexed": until}
+        values = filter_parameters(first, shape) | {"search": expression, "indexed": indexed_until}
         rows = await self._db.long_rows(list_messages(shape, "postgresql", "indexed"), values)
         return list(map(ListedRow._make, rows))
 
-    async def _unindexed_matches(self, criteria: MessageFilter, words: Sequence[str], until: int) -> list[ListedRow]:
+    async def _unindexed_matches(
+        self, criteria: MessageFilter, words: Sequence[str], indexed_until: int
+    ) -> list[ListedRow]:
         unindexed = replace(
             criteria, search="", offset=0, limit=2 * MAX_UNINDEXED_MESSAGES, traits=criteria.traits | Trait.SEARCHABLE
         )
         shape = unindexed.shape()
-        values = filter_parameters(unindexed, shape) | {"indexed": until}
+        values = filter_parameters(unindexed, shape) | {"indexed": indexed_until}
         rows = await self._db.long_rows(list_messages(shape, "postgresql", "tail"), values)
         return [row for row in map(ListedRow._make, rows) if has_words(text_of(row.body), words)]

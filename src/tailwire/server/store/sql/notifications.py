@@ -85,8 +85,10 @@ class NotificationRows:
         rows = await self._db.rows(_USER_TO_NOTIFY_SQL, {**_values(message, actor), "uid": uid})
         return next((found for found in map(_receiver, rows) if found.has_token), None)
 
-    async def queue(self, message_id: int, reaction_id: int, uids: Sequence[str], before: int, now: int) -> None:
-        values: list[Any] = [message_id, reaction_id, now, now, before, now]
+    async def queue(
+        self, message_id: int, reaction_id: int, uids: Sequence[str], registered_before: int, now: int
+    ) -> None:
+        values: list[Any] = [message_id, reaction_id, now, now, registered_before, now]
         criteria = self._db.dialect.any_of("t.uid", uids, values)
         await self._db.run(
             "INSERT INTO notifications (message_id, reaction_id, token_hash, uid, provider, queued_at, due_at)"

@@ -95,21 +95,21 @@ def add_chore(c: sqlite3.Connection, kind: str, key: str, up_to: int, due_at: in
     c.execute(_ADD_SQL, (kind, key, up_to, due_at))
 
 
-def _forget_words(c: sqlite3.Connection, done: int) -> int | None:
+def _forget_words(c: sqlite3.Connection, done_id: int) -> int | None:
     # FTS5 erases a deleted message when the index segments that name it are merged. The first step requests a full
     # merge (a negative number) and the following ones continue it; fewer than two changes mean that it is complete.
     before = c.total_changes
     c.execute(
         "INSERT INTO messages_fts (messages_fts, rank) VALUES ('merge', ?)",
-        (PAGES_PER_STEP if done else -PAGES_PER_STEP,),
+        (PAGES_PER_STEP if done_id else -PAGES_PER_STEP,),
     )
-    return done + 1 if c.total_changes - before >= 2 else None
+    return done_id + 1 if c.total_changes - before >= 2 else None
 
 
-def _forget_user(c: sqlite3.Connection, uid: str, done: int, up_to: int) -> int | None:
+def _forget_user(c: sqlite3.Connection, uid: str, done_id: int, up_to: int) -> int | None:
     # Messages that stay have copies of the user: as sender, receiver, mention, or subject of an action message.
     sql = "SELECT id, body FROM messages WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"
-    rows = c.execute(sql, (done, up_to, ROWS_PER_STEP)).fetchall()
+    rows = c.execute(sql, (done_id, up_to, ROWS_PER_STEP)).fetchall()
     for number, body in rows:
         scrubbed_body = without_user(body, uid)
         if scrubbed_body is not None:

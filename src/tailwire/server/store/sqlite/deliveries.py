@@ -35,8 +35,8 @@ class Deliveries(DeliveryRows):
         self._count(database.reader)
         database.on_rollback(self._count)
 
-    def set_limits(self, *, waiting: int, failed: int, seconds: int) -> None:
-        self._max_waiting, self._max_failed, self._failed_seconds = waiting, failed, seconds
+    def set_limits(self, *, max_waiting: int, max_failed: int, failed_seconds: int) -> None:
+        self._max_waiting, self._max_failed, self._failed_seconds = max_waiting, max_failed, failed_seconds
 
     def _count(self, c: sqlite3.Connection) -> None:
         waiting: Counter[str] = Counter()

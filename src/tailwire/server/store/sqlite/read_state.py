@@ -122,19 +122,19 @@ def record_times_without(c: sqlite3.Connection, left: MemberRow, now: int) -> li
 
 
 def _record_times(
-    c: sqlite3.Connection, conversation: str, reader: str, known: int, up_to: int, now: int, read: bool
+    c: sqlite3.Connection, conversation: str, reader: str, previous_id: int, up_to: int, now: int, read: bool
 ) -> None:
     times = "delivered_at = coalesce(delivered_at, :now)" + (", read_at = :now" if read else "")
     unset = "read_at" if read else "delivered_at"
     c.execute(
         f"UPDATE messages SET {times}, updated_at = :now WHERE conversation_id = :conversation"
         f" AND id > :known AND id <= :up_to AND receiver = :reader AND {unset} IS NULL",
-        {"now": now, "conversation": conversation, "known": known, "up_to": up_to, "reader": reader},
+        {"now": now, "conversation": conversation, "known": previous_id, "up_to": up_to, "reader": reader},
     )
 
 
 def _record_all(
-    c: sqlite3.Connection, conversation: str, guid: str, reader: str, known: int, up_to: int, now: int, read: bool
+    c: sqlite3.Connection, conversation: str, guid: str, reader: str, previous_id: int, up_to: int, now: int, read: bool
 ) -> list[tuple[str, int]]:
     # Find what all members but the sender have now received or read: up to the lowest id among them. A member counts
     # as having received and read what was sent before they joined.
@@ -144,12 +144,12 @@ def _record_all(
         " LEFT JOIN marks k ON k.conversation_id = ? AND k.uid = m.uid WHERE m.guid = ? ORDER BY 2 LIMIT 2",
         (conversation, guid),
     ).fetchall()
-    if len(slowest) < 2 or (up_to := min(up_to, slowest[1][1])) <= known:
+    if len(slowest) < 2 or (up_to := min(up_to, slowest[1][1])) <= previous_id:
         return []
     senders = c.execute(
         "SELECT sender, min(id) FROM (SELECT sender, id FROM messages WHERE conversation_id = ? AND id > ? AND id <= ?"
         f" AND sender <> ? AND category <> 'action' AND {at} IS NULL ORDER BY id DESC LIMIT ?) GROUP BY sender",
-        (conversation, known, up_to, reader, MAX_SCANNED_MESSAGES),
+        (conversation, previous_id, up_to, reader, MAX_SCANNED_MESSAGES),
     ).fetchall()
     reached_by_all = []
     for sender, first in senders:
