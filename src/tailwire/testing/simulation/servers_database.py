@@ -226,9 +226,9 @@ class SimulatedDatabase:
         return 0 if not away else 1 if all(away) else 2
 
     def _store_presence(
-        self, process: int, expected_version: int, uids: Sequence[str], here: Sequence[bool], away: Sequence[bool]
+        self, process: int, after: int, uids: Sequence[str], here: Sequence[bool], away: Sequence[bool]
     ) -> list[Any]:
-        if self._versions.get(process, expected_version) != expected_version:
+        if self._versions.get(process, after) != after:
             return [(None, None, self._versions[process])]
         if not self.is_alive(process):
             raise asyncpg.ForeignKeyViolationError("presence_versions_process_fkey")
