@@ -268,7 +268,7 @@ class Pane(Vertical):
             self.put_aside()
 
     def put_aside(self) -> None:
-        """End editing or replying."""
+        """End editing, which clears the text, or replying, which keeps it."""
         if self._editing is not None:
             self.composer.text = ""
         self._editing = self._replying = None

@@ -1,7 +1,7 @@
-"""Inputs of the machine. An input says what happened, never what to do about it.
+"""Inputs of the connection state machine. An input says what happened, never what to do about it.
 
 `caller` is a number that the driver gives to each waiting call. `epoch` is the number of the socket or attempt to
-which an input refers; an input of an older epoch changes nothing (I7).
+which an input refers; an input of an older epoch changes nothing (I7 in docs/project/specification.md).
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ class Owner(Protocol):
         """Stop reading history."""
 
     def ping_frame(self) -> str:
-        """Return the frame of a ping."""
+        """Return a ping frame."""
 
     def app_state_frame(self, app: str, window: float) -> str | None:
         """Return the frame that reports the app state, or None when the server does not support it."""

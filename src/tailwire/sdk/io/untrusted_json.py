@@ -1,4 +1,4 @@
-"""Read JSON files from untrusted sources, such as dumps that users attach to bug reports, within bounds."""
+"""Read JSON files from untrusted sources, such as dumps that users attach to bug reports, with limits on their size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Entries of the change log as frames for one reader: the same frames that were sent live."""
+"""Entries of the change log as frames for one reader: those that were sent live, with their numbers."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ async def prune(
 
 
 class Retention:
-    """Removes what is too old while the server runs, at most every ten minutes.
+    """Removes what is too old while the server runs, at most once every ten minutes.
 
     Args:
         messages_days, files_days: the ages in days at which messages and files are removed; 0 to keep them.

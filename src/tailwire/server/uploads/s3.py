@@ -135,7 +135,7 @@ class S3Uploads:
                 log.info("parts of %d unfinished uploads were removed from the bucket", count)
 
     def begin(self) -> _Upload:
-        """Start a new file."""
+        """Start writing a new file, and return what takes its content."""
         return _Upload(self, self._parts)
 
     def free_bytes(self) -> int:

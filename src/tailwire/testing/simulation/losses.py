@@ -35,9 +35,12 @@ class Losses:
     """Intercepts a server's publications and loses some of them.
 
     Attributes:
+        now: returns the virtual time.
+        chance: returns a random number in [0, 1).
         left: number of messages still to be lost.
         stored: all messages that were ever stored, by id.
-        delivered: called with the id of each message that was delivered after a loss, and the resources of its devices.
+        delivered: called with the id of each message that was delivered after a loss, and the
+            resources of the devices to which it was published.
         before: by message id, the id of its predecessor in the conversation as the server announced it; 0 for none.
     """
 
@@ -70,7 +73,7 @@ class Losses:
         broker.publish = publish
 
     def unnoticed(self, device: Device, message: int, conversation: str) -> bool:
-        """Return whether a device could not detect that a message was lost, so that it need not receive it.
+        """Return whether a device could not detect the loss of a message, and so need not receive the message.
 
         A loss is detected by a later message on the same connection whose chain of predecessors leads back to it,
         unless more came between than a client remembers.
