@@ -276,6 +276,28 @@ async def test_message_that_only_a_deleted_user_had_not_read_is_read_by_all_when
     assert not alice.ears.all("read by all")
 
 
+@pytest.mark.parametrize("how", ["deleted", "deactivated"])
+@pytest.mark.parametrize("kind", ["user", "group"])
+async def test_sender_can_read_a_message_although_one_who_had_read_it_is_no_longer_there(stage, kind, how):
+    alice, bob, carol = [await stage.enter(uid) for uid in ("alice", "bob", "carol")]
+    await alice.chat.create_group(Group("team", "Team"))
+    for member in (bob, carol):
+        await member.chat.join_group("team")
+    sent = await alice.say("team" if kind == "group" else "bob", "hello", kind)
+    for reader in (bob, carol) if kind == "group" else (bob,):
+        await reader.ears.until(lambda reader=reader: reader.ears.texts == ["hello"])
+        await reader.chat.mark_as_read(reader.ears.all("text")[0])
+    await stage.pass_time(2)
+    async with Rest(stage) as rest:
+        if how == "deleted":
+            await rest("DELETE", "/users/bob")
+        else:
+            await rest("DELETE", "/users", json={"uidsToDeactivate": ["bob"]})
+    assert (await alice.chat.get_message(sent.id)).read_at
+    remaining = ["carol"] if kind == "group" else []
+    assert [receipt.sender.uid for receipt in await alice.chat.get_message_receipts(sent.id)] == remaining
+
+
 async def test_sender_who_has_left_the_group_does_not_learn_what_all_others_have_read_later(stage):
     alice, bob, carol = [await stage.enter(uid) for uid in ("alice", "bob", "carol")]
     await alice.chat.create_user(User("dave", "Dave"), stage.server.auth_key)

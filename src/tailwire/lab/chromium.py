@@ -98,7 +98,8 @@ class Browser:
         future = self._waiting[number] = asyncio.get_running_loop().create_future()
         try:
             await self._send_call(number, method, parameters)
-            return await asyncio.wait_for(future, 2 * TIMEOUT_SECONDS)
+            async with asyncio.timeout(2 * TIMEOUT_SECONDS):
+                return await future
         except ConnectionClosed:
             self._waiting.pop(number, None)
             raise ChromiumUnavailable("the browser has ended") from None

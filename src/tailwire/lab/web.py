@@ -157,7 +157,8 @@ class Endpoints:
             yield f"event: log\ndata: {json.dumps({'now': log.now, 'events': log.events})}\n\n"
             while True:
                 try:
-                    event = await asyncio.wait_for(queue.get(), KEEPALIVE_SECONDS)
+                    async with asyncio.timeout(KEEPALIVE_SECONDS):
+                        event = await queue.get()
                 except TimeoutError:
                     yield ": keep-alive\n\n"
                     continue

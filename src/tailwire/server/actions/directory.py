@@ -131,6 +131,15 @@ class Directory:
             return msgspec.Raw(encode(user_payload(await self.view(await self.user(uid), reader))))
         return await self.user_entity(uid)
 
+    async def entity_if_there(self, uid: str, reader: str) -> msgspec.Raw | None:
+        """Return a user as `entity_for` does; None if they do not exist or were deactivated."""
+        try:
+            return await self.entity_for(uid, reader)
+        except Refused as e:
+            if e.code != "ERR_UID_NOT_FOUND":
+                raise
+            return None
+
     async def _is_hidden(self, uid: str, reader: str) -> bool:
         return bool(reader) and reader != uid and bool(await self._store.blocks.blocker_between(reader, uid))
 

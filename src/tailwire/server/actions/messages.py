@@ -216,6 +216,8 @@ class Messages:
     async def get(self, caller: Caller, message_id: str | int, *, following: bool = False) -> bytes:
         """Return a message that the caller may read, encoded; with its receipts for its sender or a REST key.
 
+        Receipts of users who were deleted or deactivated are left out.
+
         Args:
             following: add whether the caller follows its thread.
 
@@ -229,7 +231,8 @@ class Messages:
         listed = []
         for uid, delivered, read in await self._store.read_state.receipts(row):
             times = {k: v for k, v in (("deliveredAt", delivered), ("readAt", read)) if v}
-            listed.append({"recipient": await self._directory.entity_for(uid, caller.reader), **times})
+            if recipient := await self._directory.entity_if_there(uid, caller.reader):
+                listed.append({"recipient": recipient, **times})
         return with_field(rendered, b"receipts", encode({"data": listed}))
 
     async def list_page(

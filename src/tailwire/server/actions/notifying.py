@@ -178,7 +178,8 @@ class Notifier:
         # Returns whether something was noted. With several servers, asks for what the others have stored.
         if not (self._polls and self.is_mine()):
             try:
-                await asyncio.wait_for(self._wake.wait(), POLL_SECONDS if self._polls else None)
+                async with asyncio.timeout(POLL_SECONDS if self._polls else None):
+                    await self._wake.wait()
             except TimeoutError:
                 return False
             return True

@@ -1,4 +1,4 @@
-"""Which receivers are examined when push notifications are queued again after an interruption or an error."""
+"""Which receivers are examined when push notifications are queued again after an interruption or an error, and its end."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tailwire.server.actions.notifying import MEMBERS_AT_ONCE, RETRY_SECONDS, Notifier
+from tailwire.server.actions.notifying import BUCKET_SECONDS, MEMBERS_AT_ONCE, RETRY_SECONDS, Notifier
 from tailwire.server.ports.push_records import NotificationProgress, Receiver
 from tailwire.server.ports.records import MessageRow
 from tailwire.server.ports.refusal import Refused
@@ -29,6 +29,7 @@ class Examined:
 
     Args:
         pages: how many full pages of members follow what was examined; the last page is empty.
+        polls: whether other servers store messages too.
 
     Attributes:
         begun: the uids after which members were read, in order.
@@ -36,7 +37,7 @@ class Examined:
         errors: raised by the next readings of the progress, in order.
     """
 
-    def __init__(self, number: int, progress: NotificationProgress, pages: int = 0) -> None:
+    def __init__(self, number: int, progress: NotificationProgress, pages: int = 0, *, polls: bool = False) -> None:
         self.begun: list[str] = []
         self.stored: list[NotificationProgress] = []
         self._pages = pages
@@ -52,7 +53,7 @@ class Examined:
         world.seconds = lambda: 10  # type: ignore[method-assign]
         self.notifier = Notifier(
             store, world, delay=0, lifetime=60, is_foreground=lambda uid: False, left_within=lambda uid, age: False,
-            queued=lambda: None, polls=False,
+            queued=lambda: None, polls=polls,
         )  # fmt: skip
 
     async def _read_progress(self) -> NotificationProgress:
@@ -117,3 +118,17 @@ async def test_message_is_examined_again_after_an_error(error: Exception, caplog
         "push notifications could not be queued"
     ] * 2
     await examined.notifier.close()
+
+
+@pytest.mark.parametrize("turns", range(5))
+async def test_notifier_of_several_servers_is_closed_although_a_message_has_just_come(turns: int):
+    """Another server examines messages; this one waits to be the one that does."""
+    examined = Examined(6, NotificationProgress(6, "", 0), polls=True)
+    examined.notifier.is_mine = lambda: False
+    await examined.notifier.start()
+    await asyncio.sleep(1.5 * BUCKET_SECONDS)
+    examined.notifier.schedule(7)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    async with asyncio.timeout(60):
+        await examined.notifier.close()
