@@ -141,7 +141,7 @@ async def test_emptied_conversation_continues_with_the_next_message(open_store):
     assert await ids(store, "receipts", "up_to") == []
     assert (await store.conversations.find(ConversationFilter("bob", limit=10)))[1] == 2
     again = await store.messages.add(draft("again", NEW + 1))
-    assert again.before == 0
+    assert again.predecessor_id == 0
     assert await texts(store, "bob") == ["again"]
     await store.close()
 

@@ -187,7 +187,7 @@ async def test_conversation_continues_after_the_upgrade(tmp_path):
     key = key_of("bob", "alice", "user")
     body = b'{"data":{"text":"a new word"}}'
     draft = Draft(key, "bob", "alice", "user", "message", "text", body, 9, traits=int(Trait.SEARCHABLE))
-    assert (await store.messages.add(draft)).before == 1
+    assert (await store.messages.add(draft)).predecessor_id == 1
     assert await texts(store, "alice", conversation_id=key) == ["an old word", "a new word"]
     assert await texts(store, "alice", search="word") == ["an old word", "a new word"]
     rows, total = await store.conversations.find(ConversationFilter("alice"))

@@ -45,9 +45,9 @@ async def test_message_names_the_one_before_it_in_its_conversation(url):
     lane = await open_lane(url)
     sends = [("alice", "bob"), ("alice", "carol"), ("bob", "alice"), ("alice", "bob"), ("carol", "alice")]
     placed = await asyncio.gather(*(lane.submit(draft_entry(sender=s, receiver=r)) for s, r in sends))
-    assert [(p.id, p.before) for p in placed] == [(1, 0), (2, 0), (3, 1), (4, 3), (5, 2)]
+    assert [(p.id, p.predecessor_id) for p in placed] == [(1, 0), (2, 0), (3, 1), (4, 3), (5, 2)]
     again = await lane.submit(draft_entry(sender="bob", receiver="alice"))
-    assert again.before == 4
+    assert again.predecessor_id == 4
     await lane.close()
 
 
@@ -130,7 +130,7 @@ async def test_batch_that_is_sent_again_is_answered_with_what_it_did(url):
     placed = await asyncio.gather(*(lane.submit(entry) for entry in sends))
     assert lost == 1
     assert [placed[0], placed[1], placed[3]] == [(2, True, 1), (1, False, 0), (5, True, 4)]
-    assert (placed[2].message_id, placed[2].before, placed[2].results) == (4, 2, (1,))
+    assert (placed[2].message_id, placed[2].predecessor_id, placed[2].results) == (4, 2, (1,))
     assert await rows(url, "SELECT id FROM messages ORDER BY id") == [(1,), (2,), (4,), (5,)]
     assert await rows(url, "SELECT joined_at, joined_after_id FROM members") == [(5, 1)]
     await lane.close()
@@ -222,7 +222,7 @@ async def test_unit_needs_no_message(url):
         unit.invalidate("member", "g")
         answer = await lane.submit(Entry(unit=unit))
         assert (answer.ended, answer.results) == expected
-        assert (answer.message_id, answer.before) == (0, 0)
+        assert (answer.message_id, answer.predecessor_id) == (0, 0)
     assert await rows(url, "SELECT uid FROM members ORDER BY uid") == [("False",), ("True",)]
     assert await rows(url, "SELECT key FROM changes") == [("g",)]
     await lane.close()

@@ -45,7 +45,7 @@ async def test_page_has_messages_and_changes_in_their_places_and_ends_where_it_i
         page = await other.log.read(0, look.highest)
         assert page.up_to == look.highest
         assert [m.row.id for m in page.messages] == [n.message.id for n in (joined, quoted, quoting)]
-        assert [(m.member, m.before, m.quoted) for m in page.messages] == [
+        assert [(m.member, m.predecessor_id, m.quoted) for m in page.messages] == [
             ("bob", 0, None),
             ("", 0, None),
             ("", quoted.message.id, await one.messages.get(quoted.message.id)),
@@ -229,7 +229,7 @@ async def test_part_of_the_log_begins_behind_one_id_and_ends_with_another(postgr
             await one.users.add(UserRow(uid, uid, created_at=1))
         sent = [(await one.messages.add(draft(text=text))).message.id for text in "abc"]
         page = await other.log.read(0, sent[-1])
-        assert [m.before for m in page.messages] == [0, *sent[:2]]
+        assert [m.predecessor_id for m in page.messages] == [0, *sent[:2]]
         first, second, third = (c.change.id for c in page.changes)
         page = await other.log.read(first, second)
         assert ([c.change.id for c in page.changes], page.messages) == ([second], [])

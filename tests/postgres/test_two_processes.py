@@ -88,7 +88,7 @@ async def test_joins_through_both_are_counted_and_the_limit_holds(postgres_url):
         assert (await stores[1].groups.get("g")).members_count == 30
         ids = [stored.message.id for stored in joined]
         assert len(set(ids)) == 29
-        befores = sorted(stored.before for stored in joined)
+        befores = sorted(stored.predecessor_id for stored in joined)
         assert befores == [0, *sorted(ids)[:-1]]  # each names the one before it
 
 

@@ -60,8 +60,8 @@ def _sockets_of_revoked_tokens_stay(patch: Planter) -> None:
 
 
 def devices_that_were_logged_out_are_notified(patch: Planter) -> None:
-    async def queue(self, message_id, reaction_id, uids, before, now):
-        values = [message_id, reaction_id, now, now, before]
+    async def queue(self, message_id, reaction_id, uids, registered_before, now):
+        values = [message_id, reaction_id, now, now, registered_before]
         wanted = self._db.dialect.any_of("t.uid", uids, values)
         await self._db.run(
             "INSERT INTO notifications (message_id, reaction_id, token_hash, uid, provider, queued_at, due_at)"

@@ -247,7 +247,7 @@ def _new_members_catch_up_on_all_history(patch):
 
 
 def _lost_messages_are_not_detected(patch):
-    patch.setattr(chain, "is_broken", lambda m, before: False)
+    patch.setattr(chain, "is_broken", lambda m, predecessor_id: False)
 
 
 def _own_message_hides_a_loss(patch):
@@ -356,7 +356,7 @@ def _restored_backup_is_not_detected(patch):
 
 
 def _restored_backup_restarts_catch_up(patch):
-    patch.setattr(catch_up, "on_unknown_position", lambda m, known: [catch_up._start_over(m)])
+    patch.setattr(catch_up, "on_unknown_position", lambda m, last_valid_id: [catch_up._start_over(m)])
 
 
 def _actions_are_dropped(patch, types):

@@ -131,7 +131,7 @@ def test_hole_that_is_never_filled_is_found_at_the_end_too(monkeypatch: pytest.M
     simulate(A_HOLE)
     plant = Planter(monkeypatch)
     plant.setattr(Holes, "delivered", lambda self, number, resources: None)
-    plant.setattr(chain, "is_broken", lambda m, before: False)
+    plant.setattr(chain, "is_broken", lambda m, predecessor_id: False)
     assert rule_of(A_HOLE) == "lost"
 
 
@@ -374,8 +374,8 @@ def test_gap_after_a_restored_backup_that_is_larger_than_what_was_lost_is_found(
     simulate(plan)
     honest = catch_up.on_unknown_position
 
-    def went_back(m, known):
-        commands = honest(m, known)
+    def went_back(m, last_valid_id):
+        commands = honest(m, last_valid_id)
         if m.back is not None:
             m.back = (max(m.back[0] - 1, 0), m.back[1])
         return commands

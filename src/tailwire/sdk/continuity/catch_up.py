@@ -282,11 +282,13 @@ def _page_was_too_early(m: CatchUp) -> bool:
     return not all(map(place.is_settled, unknown))
 
 
-def on_live_message(m: CatchUp, message_id: int, message: Any, *, ours: bool = False, before: int = 0) -> list[Command]:
+def on_live_message(
+    m: CatchUp, message_id: int, message: Any, *, ours: bool = False, predecessor_id: int = 0
+) -> list[Command]:
     """Process a message from the socket: hold it during a catch-up, else hand it over.
 
     Args:
-        before: id of its predecessor in the conversation, if the server named one (feature `chain`); else 0.
+        predecessor_id: id of its predecessor in the conversation, if the server named one (feature `chain`); else 0.
     """
     if m.behind is not None:
         if len(m.behind) >= MAX_HELD_MESSAGES:
@@ -295,8 +297,8 @@ def on_live_message(m: CatchUp, message_id: int, message: Any, *, ours: bool = F
             m.overflowed = True
         if not ours:
             m.behind.append((message_id, message))
-            if before:
-                m.named[message_id] = before
+            if predecessor_id:
+                m.named[message_id] = predecessor_id
         return []
     if ours:
         record_sent(m, message_id)

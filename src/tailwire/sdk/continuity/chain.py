@@ -25,30 +25,30 @@ class Wait:
     seconds: float
 
 
-def is_broken(m: CatchUp, before: int) -> bool:
+def is_broken(m: CatchUp, predecessor_id: int) -> bool:
     """Return whether a message must be held: its predecessor is missing, and no catch-up is fetching it."""
     if m.position is None or not m.enabled or (m.behind is not None and not m.holes):
         return False
-    return not _known(m, before)
+    return not _known(m, predecessor_id)
 
 
-def hold(m: CatchUp, before: int, message_id: int, message: Any) -> list[Command | Wait]:
+def hold(m: CatchUp, predecessor_id: int, message_id: int, message: Any) -> list[Command | Wait]:
     """Hold a message until its predecessor has arrived."""
-    begun = _begin(m, before)
-    on_live_message(m, message_id, message, before=before)
+    begun = _begin(m, predecessor_id)
+    on_live_message(m, message_id, message, predecessor_id=predecessor_id)
     return begun or list(release_if_mended(m))
 
 
-def on_missing(m: CatchUp, before: int) -> list[Command | Wait]:
+def on_missing(m: CatchUp, predecessor_id: int) -> list[Command | Wait]:
     """Record that the predecessor of a message that this device sent is missing."""
-    return _begin(m, before) or list(release_if_mended(m))
+    return _begin(m, predecessor_id) or list(release_if_mended(m))
 
 
-def _begin(m: CatchUp, before: int) -> list[Command | Wait]:
+def _begin(m: CatchUp, predecessor_id: int) -> list[Command | Wait]:
     begun = m.behind is None
     if begun:
         m.behind, m.counted, m.overflowed = [], 0, False
-    m.holes.add(before)
+    m.holes.add(predecessor_id)
     return [Wait(HOLE_TIMEOUT_SECONDS)] if begun else []
 
 

@@ -162,9 +162,9 @@ class Incoming:
     def record_sent(self, message: BaseMessage) -> None:
         """Record a message that this client sent."""
         catch_up.record_sent(self._machine, message.id)
-        before = _predecessor_of(message, message.raw, self._uid)
-        if self._connected and before and chain.is_broken(self._machine, before):
-            self._carry_out(chain.on_missing(self._machine, before))
+        predecessor_id = _predecessor_of(message, message.raw, self._uid)
+        if self._connected and predecessor_id and chain.is_broken(self._machine, predecessor_id):
+            self._carry_out(chain.on_missing(self._machine, predecessor_id))
         else:
             self._carry_out(chain.release_if_mended(self._machine))
         self._record_server_time(message.updated_at)
@@ -309,14 +309,14 @@ class Incoming:
         Args:
             frame: its frame, which may name the id of the message before it in its conversation.
         """
-        before = _predecessor_of(message, frame, self._uid)
-        if before and chain.is_broken(self._machine, before):
-            self._carry_out(chain.hold(self._machine, before, message.id, message))
+        predecessor_id = _predecessor_of(message, frame, self._uid)
+        if predecessor_id and chain.is_broken(self._machine, predecessor_id):
+            self._carry_out(chain.hold(self._machine, predecessor_id, message.id, message))
         elif catch_up.record_live(self._machine, message.id):
             self._record_server_time(message.updated_at)
             self._queue.put(Positioned(_event_of(message, self._drafts), self._machine.position))
         else:
-            self._carry_out(catch_up.on_live_message(self._machine, message.id, message, before=before))
+            self._carry_out(catch_up.on_live_message(self._machine, message.id, message, predecessor_id=predecessor_id))
             self._carry_out(chain.release_if_mended(self._machine))
 
     def take_change(self, event: e.Event, number: object, settled: object = None) -> None:

@@ -32,7 +32,7 @@ class _Frame(msgspec.Struct, array_like=True, tag="frame"):
     payload: bytes
     not_to: str
     droppable: bool
-    before: int
+    predecessor_id: int
     feature: str
     id: int
     audience: tuple[str, frozenset[str], frozenset[str], str] | None = None
@@ -74,7 +74,9 @@ class UnknownNews(ValueError):
 def _frame(subject: str, p: FramePublication) -> _Frame:
     a = p.audience
     audience = (a.role, a.friends, a.hidden_from, a.feature) if a is not None else None
-    return _Frame(subject, p.payload, p.not_to, p.droppable, p.before, p.feature, p.id, audience, p.number, p.ended)
+    return _Frame(
+        subject, p.payload, p.not_to, p.droppable, p.predecessor_id, p.feature, p.id, audience, p.number, p.ended
+    )
 
 
 _STRUCTS: dict[type[Publication], Callable[[str, Any], msgspec.Struct]] = {
@@ -122,6 +124,6 @@ def decode(data: bytes) -> Record | tuple[str, Publication]:
         return read.subject, DeliveriesQueued(read.webhooks)
     audience = PresenceAudience(*read.audience) if read.audience is not None else None
     return read.subject, FramePublication(
-        read.payload, read.not_to, read.droppable, read.before, audience, read.feature, read.id, read.number,
+        read.payload, read.not_to, read.droppable, read.predecessor_id, audience, read.feature, read.id, read.number,
         read.ended,
     )  # fmt: skip

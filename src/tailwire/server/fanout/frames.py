@@ -12,15 +12,15 @@ def text_frame(payload: bytes) -> bytes:
     return Frame(Opcode.TEXT, payload).serialize(mask=False)
 
 
-def with_before(json: bytes, before: int, ended: int = 0) -> bytes:
-    """Return an encoded JSON object with `before`, the id of the preceding message, added (feature `chain`).
+def with_before(json: bytes, predecessor_id: int, ended: int = 0) -> bytes:
+    """Return an encoded JSON object with the id of the preceding message added as `before` (feature `chain`).
 
     Args:
         ended: if a user joined, the id of the message that precedes it for them, which is added too; else 0.
     """
     if not ended:
-        return b'%b,"before":%d}' % (json[:-1], before)
-    return b'%b,"before":%d,"ended":%d}' % (json[:-1], before, ended)
+        return b'%b,"before":%d}' % (json[:-1], predecessor_id)
+    return b'%b,"before":%d,"ended":%d}' % (json[:-1], predecessor_id, ended)
 
 
 def with_number(json: bytes, number: int, settled: int) -> bytes:

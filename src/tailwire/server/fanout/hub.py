@@ -57,7 +57,7 @@ class _EncodedFrame:
         self._settled = settled
         self.publication = publication
         self.data = text_frame(publication.payload)
-        self._linked = b"" if publication.before or publication.number else self.data
+        self._linked = b"" if publication.predecessor_id or publication.number else self.data
 
     def for_socket(self, chained: bool) -> bytes:
         """Return the encoded frame for a socket."""
@@ -68,8 +68,8 @@ class _EncodedFrame:
         """The encoded frame with its place in the stream."""
         if not self._linked:
             p = self.publication
-            if p.before:
-                placed = with_before(p.payload, p.before, p.ended)
+            if p.predecessor_id:
+                placed = with_before(p.payload, p.predecessor_id, p.ended)
             else:
                 placed = with_number(p.payload, p.number, self._settled)
             self._linked = text_frame(placed)

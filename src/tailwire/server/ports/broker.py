@@ -40,7 +40,7 @@ class FramePublication(NamedTuple):
         payload: the JSON of the frame, the same bytes for every receiver.
         not_to: the device that caused the frame; its sockets do not receive it.
         droppable: True for typing and presence, which a slow socket can do without.
-        before: the id of the preceding message in the conversation (feature `chain`); 0 if there is none.
+        predecessor_id: the id of the preceding message in the conversation (feature `chain`); 0 if there is none.
         audience: for presence only: which subscribers receive it.
         feature: the feature that a socket needs to receive the frame; "" for none.
         id: the id of the stored message that the frame carries; 0 for other frames.
@@ -52,7 +52,7 @@ class FramePublication(NamedTuple):
     payload: bytes
     not_to: str = ""
     droppable: bool = False
-    before: int = 0
+    predecessor_id: int = 0
     audience: PresenceAudience | None = None
     feature: str = ""
     id: int = 0

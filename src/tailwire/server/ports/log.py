@@ -16,14 +16,14 @@ class LoggedMessage:
     """A message that was read from the store.
 
     Attributes:
-        before, ended: as in `records.Stored`.
+        predecessor_id, ended: as in `records.Stored`.
         quoted: the message that it quotes, if that still exists.
         member: the user whose joining or leaving it announces, who receives it too; "" for nobody.
         withheld: users who may have left the group before its present content was written.
     """
 
     row: MessageRow
-    before: int = 0
+    predecessor_id: int = 0
     quoted: MessageRow | None = None
     member: str = ""
     withheld: frozenset[str] = frozenset()

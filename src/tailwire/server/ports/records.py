@@ -225,14 +225,14 @@ class Stored(NamedTuple):
 
     Attributes:
         new: whether it was stored now; False if its muid was known.
-        before: the id of the previous message of the conversation; 0 for the first.
+        predecessor_id: the id of the previous message of the conversation; 0 for the first.
         ended: if it announces that a user joined, the id with which their last membership ended; 0 if none is known.
         by_all: if it announces that a member left, what all have received or read without them (`ReadStateChange`).
     """
 
     message: MessageRow
     new: bool
-    before: int = 0
+    predecessor_id: int = 0
     ended: int = 0
     by_all: tuple[tuple[str, int, bool, int], ...] = ()
 

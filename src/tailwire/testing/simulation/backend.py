@@ -171,12 +171,12 @@ class Backend:
         )
         self._sim.add_to_trace(NAME, "made the group again", self.group_removed_until)
 
-    async def _until_done(self, call: Any, done: str) -> None:
+    async def _until_done(self, call: Any, success_code: str) -> None:
         while True:
             try:
                 await call()
                 return
             except CometChatException as error:
-                if error.code == done:
+                if error.code == success_code:
                     return
             await asyncio.sleep(RETRY_SECONDS)

@@ -37,18 +37,19 @@ class Losses:
     Attributes:
         now: returns the virtual time.
         chance: returns a random number in [0, 1).
-        left: number of messages still to be lost.
+        remaining: number of messages still to be lost.
         stored: all messages that were ever stored, by id.
         delivered: called with the id of each message that was delivered after a loss, and the
             resources of the devices to which it was published.
-        before: by message id, the id of its predecessor in the conversation as the server announced it; 0 for none.
+        predecessors: by message id, the id of its predecessor in the conversation, as the server announced it; 0 for
+            none.
     """
 
     now: Callable[[], float]
     chance: Callable[[], float]
-    left: int = 0
+    remaining: int = 0
     lost: list[Loss] = field(default_factory=list)
-    before: dict[int, int] = field(default_factory=dict)
+    predecessors: dict[int, int] = field(default_factory=dict)
     stored: Mapping[int, StoredMessage] = field(default_factory=dict)
     delivered: Callable[[int, frozenset[str]], None] = lambda number, resources: None
 
@@ -59,9 +60,9 @@ class Losses:
 
         def publish(subject: str, publication: Publication) -> None:
             if isinstance(publication, FramePublication) and (number := _message_of(publication)):
-                self.before[number] = publication.before
-                if self.left and self.chance() < LOSS_PROBABILITY:
-                    self.left -= 1
+                self.predecessors[number] = publication.predecessor_id
+                if self.remaining and self.chance() < LOSS_PROBABILITY:
+                    self.remaining -= 1
                     resources = frozenset(socket.device for socket in hub._by_subject.get(subject, ()))
                     self.lost.append(Loss(self.now(), number, resources))
                     return
@@ -98,7 +99,7 @@ class Losses:
     def leads_to(self, number: int, message: int) -> bool:
         """Return whether the predecessors of a message, as the server announced them, lead back to another one."""
         while number > message:
-            number = self.before.get(number, 0)
+            number = self.predecessors.get(number, 0)
         return number == message
 
 

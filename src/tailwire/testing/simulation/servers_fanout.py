@@ -40,7 +40,7 @@ from tailwire.testing.virtual.stopping import StoppingLoop
 
 
 def _frame(message: LoggedMessage) -> FramePublication:
-    return FramePublication(b'{"m":%d}' % message.row.id, before=message.before, id=message.row.id)
+    return FramePublication(b'{"m":%d}' % message.row.id, predecessor_id=message.predecessor_id, id=message.row.id)
 
 
 async def _change_frame(row: ChangeRow) -> bytes:
@@ -191,7 +191,7 @@ class SimulatedServer:
         self._observed.acknowledge(tag, number)
         if unit is not None and joins:
             self.log.publish(user_subject(joins), MembershipChange(GUID, joined=True, id=number))
-        publication = FramePublication(b'{"m":%d}' % number, before=answer.before, id=number)
+        publication = FramePublication(b'{"m":%d}' % number, predecessor_id=answer.predecessor_id, id=number)
         for subject in conversation_subjects(SYSTEM, receiver, kind):
             self.log.publish(subject, publication)
         if unit is not None and leaves:

@@ -59,13 +59,13 @@ class Phone:
             return
         m = self.machine
         if "m" in frame:
-            number, before = frame["m"], frame.get("before", 0)
-            if before and chain.is_broken(m, before):
-                self._carry(chain.hold(m, before, number, number))
+            number, predecessor_id = frame["m"], frame.get("before", 0)
+            if predecessor_id and chain.is_broken(m, predecessor_id):
+                self._carry(chain.hold(m, predecessor_id, number, number))
             elif catch_up.record_live(m, number):
                 self._hand_over(number)
             else:
-                self._carry(catch_up.on_live_message(m, number, number, before=before))
+                self._carry(catch_up.on_live_message(m, number, number, predecessor_id=predecessor_id))
                 self._carry(chain.release_if_mended(m))
             return
         number = frame["number"]

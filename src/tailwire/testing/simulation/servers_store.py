@@ -74,9 +74,9 @@ class SharedStore:
         """Store a message. Return the id of the one before it in its conversation; 0 if there is none."""
         row = _row(number, receiver, kind, body)
         earlier = (n for n, m in self._messages.items() if m.row.conversation_id == row.conversation_id)
-        before = max(earlier, default=0)
-        self._messages[number] = LoggedMessage(row, before)
-        return before
+        predecessor_id = max(earlier, default=0)
+        self._messages[number] = LoggedMessage(row, predecessor_id)
+        return predecessor_id
 
     def join(self, uid: str, number: int) -> bool:
         """Make a user a member, with the message of this id. Return False if they are one."""

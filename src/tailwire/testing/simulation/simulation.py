@@ -113,7 +113,7 @@ class Simulation:
         self.reasons.network_restored()
         loop.network.jitter = loop.work_takes = float
         await self._start_server()
-        self.losses.left = 0
+        self.losses.remaining = 0
         for device in self.devices.values():
             device.blocks, device.raises = 0.0, False
             device.start()
@@ -330,7 +330,7 @@ class Simulation:
 
     async def server_lose(self, count: int) -> None:
         """Lose some of the next messages."""
-        self.losses.left += count
+        self.losses.remaining += count
 
     async def server_revoke(self, uid: str) -> None:
         if self.server.parts is not None:

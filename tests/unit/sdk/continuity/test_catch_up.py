@@ -912,14 +912,14 @@ def test_held_message_after_an_own_one_needs_no_further_page():
     m = CatchUp(position=Position(10))
     catch_up.on_connected(m, "")
     catch_up.record_sent(m, 12)
-    catch_up.on_live_message(m, 13, "thirteen", before=12)
+    catch_up.on_live_message(m, 13, "thirteen", predecessor_id=12)
     assert catch_up.on_page(m, [], whole=False)[-1] == catch_up.HandOver(("thirteen",))
 
 
 def test_held_message_after_an_unreadable_one_needs_no_further_page():
     m = CatchUp(position=Position(10))
     catch_up.on_connected(m, "")
-    catch_up.on_live_message(m, 13, "thirteen", before=12)
+    catch_up.on_live_message(m, 13, "thirteen", predecessor_id=12)
     assert catch_up.on_page(m, [], whole=False, end=12)[-1] == catch_up.HandOver(("thirteen",))
 
 
@@ -973,7 +973,7 @@ def test_no_more_messages_are_held_than_allowed(monkeypatch):
     m = CatchUp(position=Position(0))
     catch_up.on_connected(m, "")
     for number in range(2, 9):
-        catch_up.on_live_message(m, number, number, before=number - 1)
+        catch_up.on_live_message(m, number, number, predecessor_id=number - 1)
         assert len(m.behind) <= 2
         assert len(m.named) <= 2
     assert m.overflowed

@@ -55,7 +55,7 @@ def test_messages_that_come_twice_while_one_is_missing_are_handed_over_once():
     catch_up.record_live(m, 11)
     for _ in range(2):
         chain.hold(m, 12, 13, "thirteen")
-        catch_up.on_live_message(m, 14, "fourteen", before=13)
+        catch_up.on_live_message(m, 14, "fourteen", predecessor_id=13)
     catch_up.on_live_message(m, 11, "eleven")  # was handed over before
     catch_up.on_live_message(m, 10, "ten")
     catch_up.on_live_message(m, 12, "twelve")
@@ -105,7 +105,7 @@ def test_predecessor_of_an_own_message_is_fetched():
     catch_up.record_sent(m, 12)
     assert chain.is_broken(m, 11)
     assert chain.on_missing(m, 11) == [chain.Wait(chain.HOLE_TIMEOUT_SECONDS)]
-    catch_up.on_live_message(m, 13, "thirteen", before=12)
+    catch_up.on_live_message(m, 13, "thirteen", predecessor_id=12)
     assert chain.on_missing(m, 10) == []  # a known predecessor
     assert chain.on_wait_over(m) == [FetchAfter(10)]
     pairs = [(11, "eleven"), (12, "mine"), (13, "thirteen")]
@@ -116,7 +116,7 @@ def test_message_stored_after_the_page_is_fetched_with_another():
     m = CatchUp(position=Position(10, "store"))
     catch_up.on_connected(m, "store")
     assert not chain.is_broken(m, 12)  # the catch-up may fetch it
-    catch_up.on_live_message(m, 13, "thirteen", before=12)
+    catch_up.on_live_message(m, 13, "thirteen", predecessor_id=12)
     # The page was read before twelve was stored.
     assert catch_up.on_page(m, [(11, "eleven")], whole=False) == [HandOver(("eleven",)), FetchAfter(11)]
     commands, handed = catch_up.on_page(m, [(12, "twelve"), (13, "thirteen")], whole=False)
@@ -128,7 +128,7 @@ def test_message_stored_after_the_page_is_fetched_with_another():
 def test_nonexistent_predecessor_is_not_requested_forever():
     m = CatchUp(position=Position(10, "store"))
     catch_up.on_connected(m, "store")
-    catch_up.on_live_message(m, 13, "thirteen", before=9_999)
+    catch_up.on_live_message(m, 13, "thirteen", predecessor_id=9_999)
     assert catch_up.on_page(m, [], whole=False) == [FetchAfter(10, at_most=1000)]
     assert catch_up.on_page(m, [], whole=False)[-1] == HandOver(("thirteen",))
     chain.hold(m, 14, 15, "fifteen")
@@ -140,8 +140,8 @@ def test_message_that_arrived_meanwhile_is_not_missing():
     m = CatchUp(position=Position(10, "store"))
     catch_up.on_connected(m, "store")
     catch_up.record_sent(m, 11)
-    catch_up.on_live_message(m, 12, "twelve", before=11)  # sent by this device
-    catch_up.on_live_message(m, 13, "thirteen", before=12)
+    catch_up.on_live_message(m, 12, "twelve", predecessor_id=11)  # sent by this device
+    catch_up.on_live_message(m, 13, "thirteen", predecessor_id=12)
     assert catch_up.on_page(m, [(11, "mine")], whole=False, ours={11})[-1] == HandOver(("twelve", "thirteen"))
     assert m.named == {}
 

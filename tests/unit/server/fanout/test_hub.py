@@ -233,16 +233,16 @@ def test_chained_sockets_receive_the_id_of_the_preceding_message():
     chained.chained = True
     for s in (plain, chained):
         t.hub.add(s)
-    t.broker.publish(user_subject("a"), FramePublication(b'{"n":1}', before=7))
+    t.broker.publish(user_subject("a"), FramePublication(b'{"n":1}', predecessor_id=7))
     t.broker.publish(user_subject("a"), FramePublication(b'{"n":2}'))
     t.end()
     assert plain.written == [text_frame(b'{"n":1}') + text_frame(b'{"n":2}')]
     assert chained.written == [text_frame(b'{"n":1,"before":7}') + text_frame(b'{"n":2}')]
     chained.slow = True
-    t.broker.publish(user_subject("a"), FramePublication(b'{"n":3}', before=8))
+    t.broker.publish(user_subject("a"), FramePublication(b'{"n":3}', predecessor_id=8))
     t.end()
     assert chained.written[1:] == [text_frame(b'{"n":3,"before":8}')]
-    t.broker.publish(user_subject("a"), FramePublication(b'{"n":4}', before=9, ended=5))
+    t.broker.publish(user_subject("a"), FramePublication(b'{"n":4}', predecessor_id=9, ended=5))
     t.end()
     assert chained.written[2:] == [text_frame(b'{"n":4,"before":9,"ended":5}')]
     assert plain.written[2:] == [text_frame(b'{"n":4}')]

@@ -62,12 +62,12 @@ class Placement(NamedTuple):
         id: its id; that of the earlier message if its sender has used its muid before; 0 if it was refused because its
             sender is not a member of the group.
         new: whether it was stored now.
-        before: the id of the message before it in its conversation.
+        predecessor_id: the id of the message before it in its conversation.
     """
 
     id: int
     new: bool
-    before: int
+    predecessor_id: int
 
 
 class _Pending(NamedTuple):
@@ -323,17 +323,17 @@ def _answer(batch: list[_Pending], row: Any) -> None:
     answers = iter(msgspec.json.decode(row["answers"]) if row["answers"] else ())
     position = 0
     for entry, future in batch:
-        placed = Placement(0, new=False, before=0)
+        placed = Placement(0, new=False, predecessor_id=0)
         if entry.draft is not None:
             number = ids[position]
-            placed = Placement(abs(number), new=number > 0, before=befores[position] if number > 0 else 0)
+            placed = Placement(abs(number), new=number > 0, predecessor_id=befores[position] if number > 0 else 0)
             position += 1
         result: Placement | Answer = placed
         if entry.unit is not None:
             answer = next(answers)
             result = Answer(
                 answer.get("again", False), tuple(answer.get("results", ())), answer.get("ended"), placed.id,
-                placed.before,
+                placed.predecessor_id,
             )  # fmt: skip
         if not future.cancelled():
             future.set_result(result)

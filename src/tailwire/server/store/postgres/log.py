@@ -87,9 +87,13 @@ class Log:
         ended = {row[0]: row[4] for row in changes if row[1] == "member" and row[3]}  # of those who joined
         logged = [
             LoggedMessage(
-                row, before, quoted.get(row.quoted_id or 0), subjects.get(row.id, ""), ended=ended.get(row.id, 0)
+                row,
+                predecessor_id,
+                quoted.get(row.quoted_id or 0),
+                subjects.get(row.id, ""),
+                ended=ended.get(row.id, 0),
             )
-            for row, before in found
+            for row, predecessor_id in found
         ]
         return LogPage(
             up_to,

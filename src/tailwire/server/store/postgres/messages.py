@@ -51,7 +51,7 @@ class Messages(MessageRows):
                 self._index.update_soon()
             if events:
                 self._webhooks.report_queued(events)
-            return Stored(new_row(draft, placed.id), new=True, before=placed.before)
+            return Stored(new_row(draft, placed.id), new=True, predecessor_id=placed.predecessor_id)
         row = await self.get(placed.id) if placed.id else None
         if row is None:
             if act is not None:  # the sender left, was removed, or the group was deleted meanwhile

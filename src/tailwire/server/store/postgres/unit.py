@@ -29,14 +29,14 @@ class Answer:
         results: of its `run`, `run_required` and `rows`, in order: numbers of rows, and lists of rows.
         ended: the step at which it ended early; None if it was carried out to its end.
         message_id: the id of its message; 0 if it has none.
-        before: the id of the message before it in its conversation.
+        predecessor_id: the id of the message before it in its conversation.
     """
 
     again: bool = False
     results: tuple[Any, ...] = ()
     ended: int | None = None
     message_id: int = 0
-    before: int = 0
+    predecessor_id: int = 0
 
 
 class Unit:

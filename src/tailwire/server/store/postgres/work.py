@@ -129,7 +129,7 @@ class Work:
 
 def stored_result(draft: Draft, answer: Answer) -> Stored:
     """Return the result of a unit's message."""
-    return Stored(new_row(draft, answer.message_id), new=True, before=answer.before)
+    return Stored(new_row(draft, answer.message_id), new=True, predecessor_id=answer.predecessor_id)
 
 
 def new_row(d: Draft, message_id: int) -> MessageRow:

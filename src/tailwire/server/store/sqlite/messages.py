@@ -85,7 +85,7 @@ class Messages(MessageRows):
         self._db.last_id = message_id
         is_shown = 1 if d.shown and d.parent_id is None else 0
         place = {"conversation": d.conversation_id, "id": message_id, "sent_at": d.sent_at, "shown": is_shown}
-        before = c.execute(LAST_MESSAGE_SQL, place).fetchone()
+        predecessor = c.execute(LAST_MESSAGE_SQL, place).fetchone()
         if c.execute(TOUCH_CONVERSATION_SQL, place).rowcount != 1:
             c.execute(START_CONVERSATION_SQL, {**place, "shown_id": message_id if is_shown else 0})
             if d.receiver_type == "user":
@@ -103,7 +103,7 @@ class Messages(MessageRows):
             d.parent_id, 0, None, None, d.quoted_id, d.traits,
         )  # fmt: skip
         self._webhooks.enqueue(c, d.events, row)
-        return Stored(row, new=True, before=before[0] if before else 0)
+        return Stored(row, new=True, predecessor_id=predecessor[0] if predecessor else 0)
 
     async def _search(self, criteria: MessageFilter) -> list[ListedRow]:
         await self._index.update_all()

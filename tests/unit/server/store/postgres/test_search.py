@@ -36,7 +36,7 @@ async def test_index_that_is_stopped_when_a_message_has_just_come_indexes_nothin
     async def is_mine(self: SearchIndex) -> bool:
         return True
 
-    async def update(self: SearchIndex, left: int = 0) -> None:
+    async def update(self: SearchIndex, max_unindexed: int = 0) -> None:
         updates.append(asyncio.get_running_loop().time())
 
     monkeypatch.setattr(SearchIndex, "_is_mine", is_mine)
