@@ -24,25 +24,29 @@ async def console(folder: Path, *arguments: str, **variables: str) -> tuple[int,
     return await run_apart(*command, environment=environment)
 
 
-async def opens(link: str) -> int:
+async def status_of(link: str) -> int:
     """Use a link; return the status."""
     url, _, secret = link.partition("/console/#")
     async with httpx2.AsyncClient() as client:
         return (await client.post(f"{url}/console/session", json={"link": secret})).status_code
 
 
-async def test_command_prints_a_link_to_the_server_on_the_folder(tmp_path):
+async def test_command_prints_a_link_to_the_server_on_the_folder_that_can_be_used_once(tmp_path):
     async with PreparedServer(tmp_path) as server:
         code, out, error = await console(server.data)
         assert code == 0, error
         assert out.startswith(f"{server.url}/console/#")
         assert "60 seconds" in error
-        assert await opens(out.strip()) == 200
-        assert await opens(out.strip()) == 401
+        assert await status_of(out.strip()) == 200
+        assert await status_of(out.strip()) == 401
         assert not any("/console/#" in line for line in server.log), "a server without a terminal prints no link"
+
+
+async def test_command_prints_a_link_to_the_server_at_an_address_with_its_key(tmp_path):
+    async with PreparedServer(tmp_path) as server:
         code, out, _ = await console(tmp_path / "nothing", server.url, TAILWIRE_API_KEY=server.api_key)
         assert code == 0
-        assert await opens(out.strip()) == 200
+        assert await status_of(out.strip()) == 200
 
 
 async def test_command_says_what_is_missing(tmp_path):
@@ -100,13 +104,13 @@ async def test_server_that_starts_in_a_terminal_prints_a_link_and_the_command_fo
         shell.type(f"cd {tmp_path}; clear; {sys.executable} -m tailwire serve --data 'd e' --port 0\n")
         await shell.until_shown("REST API key")
         (link,) = re.findall(r"(http://\S+/console/#[\w-]+)", shell.text)
-        assert await opens(link) == 200
-        assert await opens(link) == 401  # it works once
+        assert await status_of(link) == 200
+        assert await status_of(link) == 401  # it works once
         (command,) = re.findall(r"later links: tailwire (.*)", shell.text)
         assert shlex.split(command) == ["console", "--data", "d e"]
         code, out, error = await console(tmp_path / "d e")
         assert code == 0, error
-        assert await opens(out.strip()) == 200
+        assert await status_of(out.strip()) == 200
         (key,) = re.findall(r"auth key +(\w+)", shell.text)
         shell.type("\x03")
         await shell.until_asked()

@@ -30,8 +30,8 @@ from tailwire.testing.server import ServerProcess
 SECRETS = ("an-access-key", "a-secret-key")
 
 
-def variables(place, **more) -> dict[str, str]:
-    return {f"TAILWIRE_{name.upper()}": str(value) for name, value in place.settings(**more).items()}
+def variables(bucket, **more) -> dict[str, str]:
+    return {f"TAILWIRE_{name.upper()}": str(value) for name, value in bucket.settings(**more).items()}
 
 
 def jpeg() -> bytes:
@@ -63,9 +63,9 @@ class Sender:
 
 
 async def test_clients_are_redirected_to_the_bucket_for_files(s3: S3Server, tmp_path):
-    place = s3.bucket()
+    bucket = s3.bucket()
     more = {"redirect_downloads": True, "s3_public_endpoint": f"http://localhost:{s3.port}"}
-    async with PreparedServer(tmp_path, variables(place, **more), "--demo-users") as server, Sender(server) as alice:
+    async with PreparedServer(tmp_path, variables(bucket, **more), "--demo-users") as server, Sender(server) as alice:
         page, picture = b"<script>alert(1)</script>", jpeg()
         sent = [(await alice.send(*file)).json() for file in (("ä page.html", page), ("a.jpg", picture))]
         urls = [one["data"]["data"]["url"] for one in sent]
@@ -90,30 +90,30 @@ async def test_clients_are_redirected_to_the_bucket_for_files(s3: S3Server, tmp_
 
 
 async def test_messages_can_be_sent_while_the_service_cannot_be_reached(tmp_path):
-    own = S3Server()
-    own.start()
-    place = own.bucket()
+    service = S3Server()
+    service.start()
+    bucket = service.bucket()
     try:
-        own.kill()
-        async with PreparedServer(tmp_path, variables(place), "--demo-users") as server, Sender(server) as alice:
-            assert f"127.0.0.1:{own.port} cannot be reached" in "\n".join(server.log)
+        service.kill()
+        async with PreparedServer(tmp_path, variables(bucket), "--demo-users") as server, Sender(server) as alice:
+            assert f"127.0.0.1:{service.port} cannot be reached" in "\n".join(server.log)
             refused = await alice.send("a.txt", b"hello")
             assert (refused.status_code, refused.json()["error"]["code"]) == (503, "ERR_UNAVAILABLE")
             assert int(refused.headers["retry-after"]) > 0
             assert (await alice.say()).status_code == 200
-            own.start()
-            own.client().create_bucket(Bucket=place.name)
+            service.start()
+            service.client().create_bucket(Bucket=bucket.name)
             sent = await alice.send("a.txt", b"hello")
             assert sent.status_code == 200
             url = sent.json()["data"]["data"]["url"]
             assert (await alice.http.get(url)).content == b"hello"
-            own.kill()
+            service.kill()
             away = await alice.http.get(url)
             assert (away.status_code, away.json()["error"]["code"]) == (503, "ERR_UNAVAILABLE")
             assert int(away.headers["retry-after"]) > 0
             assert list((server.data / "arriving").iterdir()) == []
     finally:
-        own.kill()
+        service.kill()
 
 
 async def test_doctor_ends_with_its_exit_code_every_time():
@@ -121,21 +121,21 @@ async def test_doctor_ends_with_its_exit_code_every_time():
     with socket.create_server(("127.0.0.1", 0)) as closed:
         endpoint = f"http://127.0.0.1:{closed.getsockname()[1]}"
     environment = {"TAILWIRE_S3_ENDPOINT": endpoint, "TAILWIRE_S3_ACCESS_KEY": "a", "TAILWIRE_S3_SECRET_KEY": "b"}
-    ends = [await run("doctor", "s3://bucket", **environment) for _ in range(8)]
-    assert {code for code, _ in ends} == {1}
-    assert all("check s3_endpoint and the network" in output for _, output in ends)
+    outcomes = [await run("doctor", "s3://bucket", **environment) for _ in range(8)]
+    assert {code for code, _ in outcomes} == {1}
+    assert all("check s3_endpoint and the network" in output for _, output in outcomes)
 
 
 @pytest.mark.parametrize("wrong", ["bucket", "key", "setting"])
 async def test_server_does_not_start_with_a_bucket_that_it_cannot_use(wrong, s3: S3Server, tmp_path):
-    own = S3Server(auth=wrong == "key")
+    service_with_keys = S3Server(auth=wrong == "key")
     try:
         if wrong == "key":
-            own.start()
-        place = (own if wrong == "key" else s3).bucket()
-        environment = variables(place, **({"s3_endpoint": "ftp://x"} if wrong == "setting" else {}))
+            service_with_keys.start()
+        bucket = (service_with_keys if wrong == "key" else s3).bucket()
+        environment = variables(bucket, **({"s3_endpoint": "ftp://x"} if wrong == "setting" else {}))
         if wrong == "bucket":
-            s3.client().delete_bucket(Bucket=place.name)
+            s3.client().delete_bucket(Bucket=bucket.name)
         code, output = await run("serve", "--data", str(tmp_path), "--port", "0", **environment)
         assert code == 1
         advice = {
@@ -149,36 +149,36 @@ async def test_server_does_not_start_with_a_bucket_that_it_cannot_use(wrong, s3:
         assert code == (2 if wrong == "setting" else 1)
         assert advice[wrong] in output
     finally:
-        own.kill()
+        service_with_keys.kill()
 
 
 async def test_doctor_tests_a_bucket_and_leaves_nothing_behind(s3: S3Server, tmp_path):
-    place = s3.bucket()
+    bucket = s3.bucket()
     file = tmp_path / "tailwire.toml"
-    file.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in place.settings().items()))
-    code, output = await run("doctor", f"s3://{place.name}/checked", "--config", str(file))
+    file.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in bucket.settings().items()))
+    code, output = await run("doctor", f"s3://{bucket.name}/checked", "--config", str(file))
     assert code == 0, output
     assert "all steps succeeded" in output
     assert output.count("  ok  ") == 5
-    assert (place.names(), place.unfinished()) == (set(), [])
+    assert (bucket.names(), bucket.unfinished()) == (set(), [])
 
 
 async def test_doctor_refuses_a_service_that_does_not_enforce_the_policies_of_forms(s3: S3Server, capsys, monkeypatch):
-    place = s3.bucket()  # `moto` does not
-    for name, value in variables(place, uploads_direct=True).items():
+    bucket = s3.bucket()  # `moto` does not
+    for name, value in variables(bucket, uploads_direct=True).items():
         monkeypatch.setenv(name, value)
-    assert await asyncio.to_thread(main, ["doctor", f"s3://{place.name}/x"]) == 1
+    assert await asyncio.to_thread(main, ["doctor", f"s3://{bucket.name}/x"]) == 1
     assert "refuse a form that was changed: the service does not enforce" in capsys.readouterr().out
-    assert place.names() == set()
+    assert bucket.names() == set()
     send = doctor_bucket._send_form
 
     def refuse(url: str, fields: dict[str, str]) -> int:
         assert send(url, fields) == 201
-        s3.client().delete_object(Bucket=place.name, Key=fields["key"])
+        s3.client().delete_object(Bucket=bucket.name, Key=fields["key"])
         return 403
 
     monkeypatch.setattr(doctor_bucket, "_send_form", refuse)
-    assert await asyncio.to_thread(main, ["doctor", f"s3://{place.name}/x"]) == 0
+    assert await asyncio.to_thread(main, ["doctor", f"s3://{bucket.name}/x"]) == 0
     assert capsys.readouterr().out.count("  ok  ") == 6
 
 
@@ -195,12 +195,12 @@ async def test_backup_says_that_it_does_not_include_the_bucket(s3: S3Server, tmp
 
 
 async def test_two_servers_share_a_bucket_and_a_killed_one_leaves_no_file(s3: S3Server, tmp_path):
-    place = s3.bucket()
-    first, second = (PreparedServer(tmp_path / name, variables(place), "--demo-users") for name in ("one", "two"))
+    bucket = s3.bucket()
+    first, second = (PreparedServer(tmp_path / name, variables(bucket), "--demo-users") for name in ("one", "two"))
     async with first, second, Sender(first) as alice, Sender(second) as other:
         assert (await other.send("a.txt", b"hello")).status_code == 200
         sending = asyncio.create_task(alice.send("b.bin", os.urandom(30_000_000)))
-        while not place.unfinished() and not sending.done():
+        while not bucket.unfinished() and not sending.done():
             await asyncio.sleep(0.01)
         await first.kill()
         with pytest.raises(httpx2.HTTPError):
@@ -208,12 +208,12 @@ async def test_two_servers_share_a_bucket_and_a_killed_one_leaves_no_file(s3: S3
         assert list((first.data / "arriving").glob("*.part"))
         await first.start()
         assert list((first.data / "arriving").iterdir()) == []
-        assert len(place.names()) == 1  # what the other server has stored
+        assert len(bucket.names()) == 1  # what the other server has stored
 
 
 async def test_sdk_sends_files_that_are_stored_on_s3(s3: S3Server, tmp_path):
-    place, live = s3.bucket(), LiveStage(tmp_path)
-    live.server = PreparedServer(live.folder, variables(place), "--demo-users")
+    bucket, live = s3.bucket(), LiveStage(tmp_path)
+    live.server = PreparedServer(live.folder, variables(bucket), "--demo-users")
     async with live:
         alice, bob = await live.enter("alice"), await live.enter("bob")
         content = os.urandom(12_000_000)
@@ -226,7 +226,7 @@ async def test_sdk_sends_files_that_are_stored_on_s3(s3: S3Server, tmp_path):
             part = await http.get(large.url, headers={"range": "bytes=11999990-"})
             assert (part.status_code, part.content) == (206, content[-10:])
         assert (picture.mime_type, picture.size) == ("image/jpeg", len(jpeg()))
-    assert len(place.names()) == 3
+    assert len(bucket.names()) == 3
 
 
 class Uploader(Sender):
@@ -252,50 +252,65 @@ class Uploader(Sender):
         return await self.http.post("/messages", headers=self._headers, json=body)
 
 
-def final(form) -> str:
+def final_name(form) -> str:
     return f"chat/files/{form['attachment']['url'].rpartition('/')[2]}"
 
 
+PAGE = b"<script>alert(1)</script>"
+
+
 async def test_files_that_clients_upload_to_the_bucket_are_examined_when_they_are_sent(s3: S3Server, tmp_path):
-    place = s3.bucket()
-    environment = variables(place, uploads_direct=True)
+    bucket = s3.bucket()
+    environment = variables(bucket, uploads_direct=True)
     async with PreparedServer(tmp_path, environment, "--demo-users") as server, Uploader(server) as alice:
-        page = b"<script>alert(1)</script>"
-        form = await alice.form(len(page))
-        assert form["request"]["url"] == f"{s3.url}/{place.name}"
+        form = await alice.form(len(PAGE))
+        assert form["request"]["url"] == f"{s3.url}/{bucket.name}"
         assert (await alice.send_url(form["attachment"]["url"])).status_code == 200  # as any URL: there is no file yet
-        await alice.upload(form, page)
-        url, key = form["attachment"]["url"], final(form)
-        assert place.names() == {key.replace("files/", "files/direct/")}
+        await alice.upload(form, PAGE)
+        url, key = form["attachment"]["url"], final_name(form)
+        assert bucket.names() == {key.replace("files/", "files/direct/")}
         sent = await alice.send_url(url)
         (attachment,) = sent.json()["data"]["data"]["attachments"]
         found = attachment["name"], attachment["mimeType"], attachment["size"]
-        assert found == ("ä b.png", "text/plain", len(page))
-        assert place.names() == {key}
+        assert found == ("ä b.png", "text/plain", len(PAGE))
+        assert bucket.names() == {key}
         answer = await alice.http.get(url)
-        assert (answer.content, answer.headers["content-type"]) == (page, "application/octet-stream")
-        # The form still permits an upload, and changes nothing that was sent.
-        await alice.upload(form, b"another content")
-        assert (await alice.http.get(url)).content == page
-        assert (await alice.send_url(url)).json()["data"]["data"]["attachments"][0]["size"] == len(page)
-        for message in (await alice.http.get("/users/bob/messages", headers=alice._headers)).json()["data"]:
-            await alice.http.delete(f"/messages/{message['id']}", headers=alice._headers)
-        async with asyncio.timeout(30):
-            while place.names():
-                await asyncio.sleep(0.05)
-        assert (await alice.http.get(url)).status_code == 404
-        # Nor does it bring the file back, nor leave anything in the bucket when a client asks for it.
-        await alice.upload(form, page)
-        assert (await alice.http.get(url)).status_code == 404
-        assert place.names() == set()
-        own = await alice.form(5, receiver="")
-        assert own["request"]["url"] == f"{server.url}/files"
+        assert (answer.content, answer.headers["content-type"]) == (PAGE, "application/octet-stream")
     assert SECRETS[1] not in "\n".join(server.log)
 
 
+async def test_second_upload_with_a_form_changes_nothing_that_was_sent_and_brings_nothing_back(s3: S3Server, tmp_path):
+    bucket = s3.bucket()
+    environment = variables(bucket, uploads_direct=True)
+    async with PreparedServer(tmp_path, environment, "--demo-users") as server, Uploader(server) as alice:
+        form = await alice.form(len(PAGE))
+        await alice.upload(form, PAGE)
+        url = form["attachment"]["url"]
+        assert (await alice.send_url(url)).status_code == 200
+        await alice.upload(form, b"another content")
+        assert (await alice.http.get(url)).content == PAGE
+        assert (await alice.send_url(url)).json()["data"]["data"]["attachments"][0]["size"] == len(PAGE)
+        for message in (await alice.http.get("/users/bob/messages", headers=alice._headers)).json()["data"]:
+            await alice.http.delete(f"/messages/{message['id']}", headers=alice._headers)
+        async with asyncio.timeout(30):
+            while bucket.names():
+                await asyncio.sleep(0.05)
+        assert (await alice.http.get(url)).status_code == 404
+        await alice.upload(form, PAGE)
+        assert (await alice.http.get(url)).status_code == 404
+        assert bucket.names() == set()
+
+
+async def test_form_for_no_conversation_uploads_to_the_server(s3: S3Server, tmp_path):
+    environment = variables(s3.bucket(), uploads_direct=True)
+    async with PreparedServer(tmp_path, environment, "--demo-users") as server, Uploader(server) as alice:
+        form = await alice.form(5, receiver="")
+        assert form["request"]["url"] == f"{server.url}/files"
+
+
 async def test_files_in_the_bucket_stay_within_their_forms_and_the_quota(s3: S3Server, tmp_path):
-    place = s3.bucket()
-    environment = variables(place, uploads_direct=True, uploads_per_day=2000)
+    bucket = s3.bucket()
+    environment = variables(bucket, uploads_direct=True, uploads_per_day=2000)
     async with PreparedServer(tmp_path, environment, "--demo-users") as server, Uploader(server) as alice:
         files = {name: {"name": name, "size": size} for name, size in (("a.txt", 900), ("b.txt", 0))}
         body = {"files": files, "receiver": "bob", "receiverType": "user"}
@@ -306,23 +321,23 @@ async def test_files_in_the_bucket_stay_within_their_forms_and_the_quota(s3: S3S
         await alice.upload(first, b"x" * 601)  # this service does not enforce the policy
         refused = await alice.send_url(first["attachment"]["url"])
         assert (refused.status_code, refused.json()["error"]["code"]) == (413, "ERR_FILE_SIZE_EXCEEDED")
-        assert place.names() == set()
+        assert bucket.names() == set()
         second = await alice.form(600)
         await alice.upload(second, b"x" * 600)
         assert (await alice.send("a.txt", b"x" * 1500)).status_code == 200
         refused = await alice.send_url(second["attachment"]["url"])
         assert (refused.status_code, refused.json()["error"]["code"]) == (403, "ERR_UPLOAD_QUOTA_EXCEEDED")
-        assert len(place.names()) == 1
+        assert len(bucket.names()) == 1
         third = await alice.form(500)
         await alice.upload(third, b"x" * 500)
         urls = [third["attachment"]["url"]] * 5
         sent = await asyncio.gather(*map(alice.send_url, urls))
         assert {one.status_code for one in sent} == {200}
-        assert len(place.names()) == 2
+        assert len(bucket.names()) == 2
         for message in (await alice.http.get("/users/bob/messages", headers=alice._headers)).json()["data"]:
             await alice.http.delete(f"/messages/{message['id']}", headers=alice._headers)
         async with asyncio.timeout(30):
-            while place.names():
+            while bucket.names():
                 await asyncio.sleep(0.05)
         # The three forms can upload 1,700 bytes again until they expire.
         await alice.form(301, code="ERR_UPLOAD_QUOTA_EXCEEDED")
@@ -346,15 +361,15 @@ async def test_forms_of_two_servers_and_of_one_that_was_killed_share_the_quota(s
 
 
 async def test_custom_message_that_names_a_file_in_the_bucket_keeps_it(s3: S3Server, tmp_path):
-    place = s3.bucket()
-    environment = variables(place, uploads_direct=True)
+    bucket = s3.bucket()
+    environment = variables(bucket, uploads_direct=True)
     async with PreparedServer(tmp_path, environment, "--demo-users") as server, Uploader(server) as alice:
         form = await alice.form(5)
         await alice.upload(form, b"hello")
         body = {"receiver": "bob", "receiverType": "user", "category": "custom", "type": "x"}
         body["data"] = {"customData": {"see": form["attachment"]["url"]}}
         assert (await alice.http.post("/messages", headers=alice._headers, json=body)).status_code == 200
-        assert place.names() == {final(form)}
+        assert bucket.names() == {final_name(form)}
 
 
 @contextlib.asynccontextmanager
@@ -382,48 +397,49 @@ async def answering_in_xml(port: int):
 
 
 async def test_sdk_uploads_to_the_bucket(s3: S3Server, tmp_path):
-    place, live = s3.bucket(), LiveStage(tmp_path)
+    bucket, live = s3.bucket(), LiveStage(tmp_path)
     async with answering_in_xml(s3.port) as url:
-        environment = variables(place, uploads_direct=True, s3_public_endpoint=url)
+        environment = variables(bucket, uploads_direct=True, s3_public_endpoint=url)
         live.server = PreparedServer(tmp_path, environment, "--demo-users")
-        await sdk_uploads_to(place, live)
+        await sdk_uploads_to(bucket, live)
 
 
-async def sdk_uploads_to(place, live):
+async def sdk_uploads_to(bucket, live):
+    """Let alice upload a file and send it, and bob receive it."""
     async with live:
         alice, bob = await live.enter("alice"), await live.enter("bob")
         content = os.urandom(1_000_000)
         attachments = await alice.chat.upload_attachments("bob", "user", [UploadFile(content=content, name="l.bin")])
-        assert len(place.names()) == 1
+        assert len(bucket.names()) == 1
         await alice.chat.send_media_message(MediaMessage(receiver="bob", type="file", attachments=attachments))
         await bob.ears.until(lambda: bob.ears.all("media"))
         (received,) = bob.ears.all("media")[0].attachments
         assert (received.name, received.size) == ("l.bin", 1_000_000)
         async with httpx2.AsyncClient(trust_env=False) as http:
             assert (await http.get(received.url)).content == content
-    assert not [name for name in place.names() if "direct" in name]
+    assert not [name for name in bucket.names() if "direct" in name]
 
 
 async def test_old_files_and_orphans_are_removed_from_the_bucket(s3: S3Server, tmp_path, monkeypatch, capsys):
-    place = s3.bucket()
-    async with PreparedServer(tmp_path, variables(place), "--demo-users") as server, Sender(server) as alice:
+    bucket = s3.bucket()
+    async with PreparedServer(tmp_path, variables(bucket), "--demo-users") as server, Sender(server) as alice:
         urls = [(await alice.send(f"{n}.jpg", jpeg())).json()["data"]["data"]["url"] for n in range(3)]
         assert (await alice.say()).status_code == 200
         assert await server.stop() == 0
     stems = [url.rpartition("/")[2].partition(".")[0] for url in urls]
-    of = {stem: {name for name in place.names() if stem in name} for stem in stems}
-    assert [len(names) for names in of.values()] == [2, 2, 2], "each has a thumbnail"
+    names_by_stem = {stem: {name for name in bucket.names() if stem in name} for stem in stems}
+    assert [len(names) for names in names_by_stem.values()] == [2, 2, 2], "each has a thumbnail"
     stray, foreign = f"chat/files/{'f' * 40}.png", "chat/files/README"
     for name in (stray, foreign, "elsewhere/a.png"):
-        s3.client().put_object(Bucket=place.name, Key=name, Body=b"12345")
+        s3.client().put_object(Bucket=bucket.name, Key=name, Body=b"12345")
     with contextlib.closing(sqlite3.connect(server.data / "tailwire.db")) as c:
         c.execute("DELETE FROM file_uses WHERE name LIKE ?", (f"{stems[1]}%",))  # as if never sent
         c.execute("UPDATE files SET used = 0, unused_since = created_at WHERE name LIKE ?", (f"{stems[1]}%",))
         c.commit()
-    for name in of[stems[2]]:
-        s3.client().delete_object(Bucket=place.name, Key=name)
-    before = place.names()
-    for name, value in variables(place).items():
+    for name in names_by_stem[stems[2]]:
+        s3.client().delete_object(Bucket=bucket.name, Key=name)
+    before = bucket.names()
+    for name, value in variables(bucket).items():
         monkeypatch.setenv(name, value)
 
     async def prune(days: float, *arguments: str) -> str:
@@ -436,8 +452,8 @@ async def test_old_files_and_orphans_are_removed_from_the_bucket(s3: S3Server, t
     )
     found = r" 1 uploads that nothing refers to, 1 files without a record \(.* in total\), 1 records without a file\n"
     assert re.fullmatch("found" + found, await prune(2, "--orphans", "--dry-run"))
-    assert place.names() == before
+    assert bucket.names() == before
     assert re.fullmatch("removed" + found, await prune(2, "--orphans"))
-    assert place.names() == {*of[stems[0]], foreign, "elsewhere/a.png"}
+    assert bucket.names() == {*names_by_stem[stems[0]], foreign, "elsewhere/a.png"}
     assert await prune(100, "--older-than", "90d", "--files") == "removed 4 messages and 0 files\n"
-    assert place.names() == {foreign, "elsewhere/a.png"}
+    assert bucket.names() == {foreign, "elsewhere/a.png"}

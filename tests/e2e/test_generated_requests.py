@@ -15,13 +15,13 @@ from sizes import THOROUGH, size
 
 PHASES = size("fuzzing", "coverage,fuzzing")
 # Not checked: a 404 is a valid response for a generated name.
-NOT_ASKED = (
+EXCLUDED_CHECKS = (
     "unsupported_method,ignored_auth,missing_required_header,use_after_free,ensure_resource_availability,"
     "negative_data_rejection,positive_data_acceptance"
 )
 
 
-async def check(server, headers, *more, hooks=False):
+async def run_generator(server, headers, *more, hooks=False):
     """Run the generator. Return the number of requests."""
     command = [
         sys.executable,
@@ -40,7 +40,7 @@ async def check(server, headers, *more, hooks=False):
         "--max-examples",
         size("1", "2"),
         "--exclude-checks",
-        NOT_ASKED,
+        EXCLUDED_CHECKS,
         "--exclude-path",
         "/stats/stream",  # which does not end
         "--seed",
@@ -75,7 +75,8 @@ async def test_generated_requests_get_documented_responses(live):
         await http.post("/messages/1/reactions/x", headers=mine)
     readers = [mine, {**key, "onBehalfOf": "alice"}] if THOROUGH else [mine]
     everything, *as_users = await asyncio.gather(
-        check(server, key), *(check(server, headers, "--include-method", "GET", hooks=True) for headers in readers)
+        run_generator(server, key),
+        *(run_generator(server, headers, "--include-method", "GET", hooks=True) for headers in readers),
     )
     assert everything > size(100, 1000)
     assert min(as_users) > size(30, 300)

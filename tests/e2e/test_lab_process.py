@@ -31,14 +31,14 @@ async def wait_gone(pid: int) -> None:
             await asyncio.sleep(0.02)
 
 
-class Started:
+class LabProcess:
     """A process of `tailwire lab`, which has printed its URL when it is entered."""
 
     def __init__(self, *arguments: str, **environment: str) -> None:
         self._arguments = arguments
         self._environment = environment
 
-    async def __aenter__(self) -> Started:
+    async def __aenter__(self) -> LabProcess:
         self.process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tailwire.cli.main", "lab", *self._arguments,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env={**os.environ, **self._environment},
@@ -65,7 +65,7 @@ class Started:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL], ids=lambda n: n.name)
 async def test_no_process_remains_after_the_lab(number):
-    async with Started() as lab:
+    async with LabProcess() as lab:
         server = server_of(lab.process.pid)
         async with httpx2.AsyncClient(trust_env=False) as http, http.stream("GET", lab.url + "events") as stream:
             async for line in stream.aiter_lines():
@@ -89,11 +89,11 @@ async def test_used_port_is_reported_before_anything_starts():
     assert (process.returncode, b"choose another --port" in errors) == (1, True), errors
 
 
-async def test_browser_command_line_has_a_url_that_works_only_once(tmp_path):
+async def test_command_line_of_the_browser_has_a_url_that_can_be_opened_once(tmp_path):
     url_file, browser = tmp_path / "given.txt", tmp_path / "browser"
     browser.write_text(f'#!/bin/sh\nprintf %s "$*" > {url_file}.new\nmv {url_file}.new {url_file}\n')
     browser.chmod(0o700)
-    async with Started("--open", BROWSER=f"{browser} %s") as lab:
+    async with LabProcess("--open", BROWSER=f"{browser} %s") as lab:
         async with asyncio.timeout(20):
             while not url_file.exists():
                 await asyncio.sleep(0.02)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
@@ -18,20 +21,24 @@ async def until(condition, seconds: float = 30.0) -> None:
             await asyncio.sleep(0.02)
 
 
-def standing(lab: Lab, name: str) -> dict[str, str]:
+def switches_of(lab: Lab, name: str) -> dict[str, str]:
     """Return the state of a phone's switches, as the page receives it."""
     return [e["now"] for e in lab.log.events if e["kind"] == "switch" and e["phone"] == name][-1]
 
 
-async def test_refused_switch_keeps_its_state_and_input_can_be_replayed(tmp_path):
-    folder = tmp_path / "server"
+@asynccontextmanager
+async def started_lab(folder: Path) -> AsyncIterator[Lab]:
+    """Yield a lab whose two phones are connected."""
+    folder = folder / "server"
     folder.mkdir()
     async with Lab(folder) as lab:
-        alice, bob = lab.phones["alice"], lab.phones["bob"]
-        await until(lambda: alice.chat.get_connection_status() == bob.chat.get_connection_status() == "connected")
+        phones = lab.phones.values()
+        await until(lambda: all(phone.chat.get_connection_status() == "connected" for phone in phones))
+        yield lab
 
-        with pytest.raises(Refused, match="lone surrogate"):
-            lab.do("alice", "send", "\ud800abc")
+
+async def test_recording_contains_what_was_typed_and_what_came_of_it(tmp_path):
+    async with started_lab(tmp_path) as lab:
         lab.do("alice", "send", "a 🐍")
         await until(lambda: {"accepted", "handed"} <= {e["kind"] for e in lab.log.events})  # in either order
         file = tmp_path / "lab.json"
@@ -39,21 +46,34 @@ async def test_refused_switch_keeps_its_state_and_input_can_be_replayed(tmp_path
         kinds = [e["kind"] for e in read_recording(file)["events"]]
         assert {"transition", "switch", "typed", "accepted", "handed", "server"} <= set(kinds)
 
+
+async def test_text_that_is_not_unicode_is_refused(tmp_path):
+    async with started_lab(tmp_path) as lab:
+        with pytest.raises(Refused, match="lone surrogate"):
+            lab.do("alice", "send", "\ud800abc")
+
+
+async def test_switch_that_is_refused_keeps_its_state(tmp_path):
+    async with started_lab(tmp_path) as lab:
+        alice = lab.phones["alice"]
         lab.do("alice", "tunnel")
         for _ in range(MAX_TASKS):
             lab.do("alice", "ping")
         with pytest.raises(Refused, match="too many operations are pending"):
             lab.do("alice", "manual")
-        assert standing(lab, "alice")["mode"] == "auto"
+        assert switches_of(lab, "alice")["mode"] == "auto"
         lab.do("alice", "online")
         await until(lambda: not alice._tasks)
         lab.do("alice", "manual")
         await until(lambda: alice._chat is not None and alice.chat._parts.driver.state.mode == "manual")
-        assert standing(lab, "alice")["mode"] == "manual"
+        assert switches_of(lab, "alice")["mode"] == "manual"
 
+
+async def test_token_that_could_not_be_revoked_is_shown_as_good(tmp_path):
+    async with started_lab(tmp_path) as lab:
         lab.do("server", "kill")
         await until(lambda: any(e["kind"] == "server" and not e["up"] for e in lab.log.events))
         lab.do("bob", "revoke")
-        await until(lambda: not bob._tasks)
-        assert standing(lab, "bob")["token"] == "good"
+        await until(lambda: not lab.phones["bob"]._tasks)
+        assert switches_of(lab, "bob")["token"] == "good"
         assert lab._backend.refused == set()

@@ -1,4 +1,4 @@
-"""Two server processes on one PostgreSQL database: what happens at one reaches the sockets at the other.
+"""ServerPair server processes on one PostgreSQL database: what happens at one reaches the sockets at the other.
 
 One server on SQLite, which plays the part of both, must show the same.
 """
@@ -37,11 +37,11 @@ class Setting:
     count: int = 2
 
     @asynccontextmanager
-    async def started(self) -> AsyncIterator[Two]:
+    async def started(self) -> AsyncIterator[ServerPair]:
         """Start the servers. If there is only one, it plays the part of both."""
         several = SeveralServers(self.folder, self.database, self.count, self.settings)
         async with several, AsyncExitStack() as stack:
-            yield Two(several, stack)
+            yield ServerPair(several, stack)
         assert several.tracebacks == []
 
 
@@ -107,8 +107,8 @@ async def metrics(server: ServerProcess) -> dict[str, float]:
     return {name.removeprefix("tailwire_"): float(value) for name, value in lines}
 
 
-class Two:
-    """Two servers, a socket of bob at each, and backends of alice and carol at each."""
+class ServerPair:
+    """ServerPair servers, a socket of bob at each, and backends of alice and carol at each."""
 
     def __init__(self, several: SeveralServers, stack: AsyncExitStack) -> None:
         self.several, self._stack = several, stack
@@ -126,9 +126,9 @@ class Two:
 async def test_each_socket_receives_each_message_once_and_in_the_order_of_the_ids(each_setting: Setting):
     """Forty senders at both servers send at once, to a user who has a socket at each, and to a group."""
     each = size(4, 10)
-    async with each_setting.started() as two:
-        sockets = [await two.socket(server, uid) for server in (two.one, two.other) for uid in ("bob", "carol")]
-        actors = [await two.act(server, "alice") for server in (two.one, two.other)]
+    async with each_setting.started() as pair:
+        sockets = [await pair.socket(server, uid) for server in (pair.one, pair.other) for uid in ("bob", "carol")]
+        actors = [await pair.act(server, "alice") for server in (pair.one, pair.other)]
         await ask(actors[0], "POST", "/groups", guid="g", name="G", type="public")
         for uid in ("bob", "carol"):
             await ask(actors[0], "POST", "/groups/g/members", participants=[uid])
@@ -141,7 +141,7 @@ async def test_each_socket_receives_each_message_once_and_in_the_order_of_the_id
                 sent.append(await say(http, receiver, f"{sender}-{n}", kind))
             return sent
 
-        sent = sorted(number for numbers in await asyncio.gather(*(send(n) for n in range(40))) for number in numbers)
+        sent = sorted(message_id for ids in await asyncio.gather(*(send(n) for n in range(40))) for message_id in ids)
         for socket in sockets:
             wanted = 40 * each if socket.uid == "bob" else 20 * each
             await socket.until(lambda: len(socket.texts) >= wanted)  # noqa: B023 - awaited at once
@@ -149,20 +149,22 @@ async def test_each_socket_receives_each_message_once_and_in_the_order_of_the_id
         assert [n for n in sockets[0].ids if n in set(sent)] == sent
         assert sockets[0].ids == sockets[2].ids
         assert sockets[1].ids == sockets[3].ids
-        assert (await metrics(two.other))["log_gaps_total"] == 0
+        assert (await metrics(pair.other))["log_gaps_total"] == 0
 
 
-async def test_clients_at_each_server_receive_from_each_other_and_catch_up(setting: Setting):
+async def test_clients_at_two_servers_receive_messages_edits_and_receipts_from_each_other_and_catch_up(
+    setting: Setting,
+):
     """The SDK's clients write at the same time; then one is away while the other goes on at its server."""
-    async with setting.started() as two:
+    async with setting.started() as pair:
         live = LiveStage(setting.folder)
-        live.server = two.one
+        live.server = pair.one
         try:
             alice = await live.enter("alice")
-            bob = live.actor(url=two.other.url)
+            bob = live.actor(url=pair.other.url)
             await bob.chat.init()
             bob.listen()
-            await bob.chat.login("bob", auth_key=two.one.auth_key)
+            await bob.chat.login("bob", auth_key=pair.one.auth_key)
             await bob.connected()
             for n in range(5):
                 await alice.say("bob", f"to bob {n}")
@@ -187,13 +189,13 @@ async def test_clients_at_each_server_receive_from_each_other_and_catch_up(setti
 
 async def test_client_catches_up_with_reactions_and_receipts_of_the_other_server(setting: Setting):
     """Alice is away from one server; bob and carol go on at both. Each thing arrives once, missed or live."""
-    async with setting.started() as two:
+    async with setting.started() as pair:
         live = LiveStage(setting.folder)
-        live.server = two.one
+        live.server = pair.one
         try:
             alice = await live.enter("alice")
             await alice.chat.create_group(Group("g", "G"))
-            at_one, at_other = await two.act(two.one, "bob"), await two.act(two.other, "carol")
+            at_one, at_other = await pair.act(pair.one, "bob"), await pair.act(pair.other, "carol")
             for http in (at_one, at_other):
                 await ask(http, "POST", "/groups/g/members")
             sent = (await alice.say("g", "hello", "group")).id
@@ -225,32 +227,34 @@ async def test_client_catches_up_with_reactions_and_receipts_of_the_other_server
 
 async def test_frames_other_than_messages_reach_the_other_server(each_setting: Setting):
     """Typing, transient messages, receipts, reactions and presence arrive at the sockets of the other server."""
-    async with each_setting.started() as two:
-        alice, bob = await two.socket(two.one, "alice"), await two.socket(two.other, "bob")
+    async with each_setting.started() as pair:
+        alice, bob = await pair.socket(pair.one, "alice"), await pair.socket(pair.other, "bob")
         to = {"receiver": "bob", "receiverType": "user"}
         await alice.send({"type": "typing_indicator", **to, "body": {"action": "started"}})
         await bob.until(lambda: bob.of_type("typing_indicator"))
         for n in range(3):  # equal ones are not taken for one
             await alice.send({"type": "transient_message", **to, "body": {"data": {"n": n // 3}}})
         await bob.until(lambda: len(bob.of_type("transient_message")) == 3)
-        number = await say(await two.act(two.one, "alice"), "bob", "hello")
-        await bob.until(lambda: bob.ids == [number])
-        body = {"action": "read", "messageId": str(number)}
+        message_id = await say(await pair.act(pair.one, "alice"), "bob", "hello")
+        await bob.until(lambda: bob.ids == [message_id])
+        body = {"action": "read", "messageId": str(message_id)}
         receipt = {"type": "receipts", "receiver": "alice", "receiverType": "user", "messageSender": "alice"}
         await bob.send({**receipt, "body": body})
         await alice.until(lambda: alice.of_type("receipts"))
-        await ask(await two.act(two.other, "bob"), "POST", f"/messages/{number}/reactions/👍")
+        await ask(await pair.act(pair.other, "bob"), "POST", f"/messages/{message_id}/reactions/👍")
         await alice.until(lambda: alice.of_type("reaction"))
-        carol = await two.socket(two.other, "carol")
+        carol = await pair.socket(pair.other, "carol")
         await alice.until(lambda: [f for f in alice.of_type("presence") if f["sender"] == "carol"])
         assert not carol.closed
 
 
-async def test_memberships_change_at_the_other_server_between_messages(setting: Setting):
+async def test_member_receives_from_the_other_server_what_is_sent_between_their_join_and_their_removal(
+    setting: Setting,
+):
     """A member receives what is sent to the group while they belong to it, and the message that removes them."""
-    async with setting.started() as two:
-        alice, bob = await two.act(two.one, "alice"), await two.act(two.one, "bob")
-        socket = await two.socket(two.other, "bob")
+    async with setting.started() as pair:
+        alice, bob = await pair.act(pair.one, "alice"), await pair.act(pair.one, "bob")
+        socket = await pair.socket(pair.other, "bob")
         await ask(alice, "POST", "/groups", guid="g", name="G", type="public")
         await say(alice, "g", "before", "group")
         await ask(bob, "POST", "/groups/g/members")
@@ -262,19 +266,26 @@ async def test_memberships_change_at_the_other_server_between_messages(setting: 
         assert socket.texts == ["during", "end"]
         actions = [f["body"]["data"]["action"] for f in socket.of_type("message") if "action" in f["body"]["data"]]
         assert actions == ["joined", "kicked"]
-        # A user who is banned without being a member receives the ban, and nothing else.
+
+
+async def test_user_who_is_banned_without_being_a_member_receives_only_the_ban_from_the_other_server(setting: Setting):
+    async with setting.started() as pair:
+        alice, socket = await pair.act(pair.one, "alice"), await pair.socket(pair.other, "bob")
+        await ask(alice, "POST", "/groups", guid="g", name="G", type="public")
+        await say(alice, "g", "before", "group")
         await ask(alice, "POST", "/groups/g/bannedusers/bob")
-        await say(alice, "bob", "really the end")
-        await socket.until(lambda: "really the end" in socket.texts)
-        assert [f["body"]["data"].get("action") for f in socket.of_type("message")][-2:] == ["banned", None]
+        await say(alice, "g", "after", "group")
+        await say(alice, "bob", "end")
+        await socket.until(lambda: "end" in socket.texts)
+        assert [f["body"]["data"].get("action") for f in socket.of_type("message")] == ["banned", None]
 
 
 async def test_owner_of_a_new_group_receives_its_messages_everywhere_until_it_is_removed(setting: Setting):
-    async with setting.started() as two:
-        alice = await two.act(two.one, "alice")
-        bob = await two.act(two.one, "bob")
-        socket = await two.socket(two.other, "alice")
-        other_app = await two.socket(two.other, "alice", "lists")
+    async with setting.started() as pair:
+        alice = await pair.act(pair.one, "alice")
+        bob = await pair.act(pair.one, "bob")
+        socket = await pair.socket(pair.other, "alice")
+        other_app = await pair.socket(pair.other, "alice", "lists")
         await ask(alice, "POST", "/groups", guid="g", name="G", type="public")
         await ask(bob, "POST", "/groups/g/members")
         await say(bob, "g", "first", "group")
@@ -293,34 +304,54 @@ async def test_owner_of_a_new_group_receives_its_messages_everywhere_until_it_is
         assert lists == ["groupRemoved"]
 
 
-async def test_server_connects_to_nats_with_tls_and_a_password_and_starts_even_if_refused(
-    postgres_url: str, tmp_path: Path
-):
+@dataclass
+class NatsOverTls:
+    """A NATS server with TLS and a password, and what a server needs to connect to it."""
+
+    place: str
+    settings: dict[str, str]
+
+
+@pytest.fixture
+def nats_over_tls(tmp_path: Path) -> Iterator[NatsOverTls]:
+    """Yield a NATS server that runs."""
     authority = Authority(tmp_path)
     authority.server_context()
     certificate = str(next(tmp_path.glob("localhost*.pem")))
     nats = NatsServer("--tls", "--tlscert", certificate, "--tlskey", certificate, "--user", "tw", "--pass", "secret")
     nats.start()
+    place = f"localhost:{nats.port}"
+    settings = {"TAILWIRE_BROKER": f"tls://tw:secret@{place}", "TAILWIRE_BROKER_CA": str(authority.file)}
     try:
-        place = f"localhost:{nats.port}"
-        ca = {"TAILWIRE_BROKER_CA": str(authority.file)}
-        settings = {"TAILWIRE_BROKER": f"tls://tw:secret@{place}", **ca}
-        async with SeveralServers(tmp_path, postgres_url, 1, settings) as several:
-            assert (await metrics(several.servers[0]))["broker_connected"] == 1
-            several._settings["TAILWIRE_BROKER"] = f"tls://tw:wrong@{place}"
-            refused = await several.add()
-            assert (await metrics(refused))["broker_connected"] == 0
-            assert [line for line in refused.log if "NATS cannot be reached" in line and "Authorization" in line]
-            assert not [line for server in several.servers for line in server.log if "secret" in line]
-            # The refused server receives messages nevertheless, from the database.
-            two = several.servers[0]
-            refused.auth_key = two.auth_key
-            async with PlainSocket(refused, "bob") as socket, backend(two, "alice") as alice:
-                number = await say(alice, "bob", "hello")
-                await socket.until(lambda: socket.ids == [number])
-            several._settings["TAILWIRE_BROKER_CA"] = str(tmp_path / "none.pem")
-            with pytest.raises(RuntimeError, match=r"broker_ca: the file .* cannot be used"):
-                await several.add()
-        assert several.tracebacks == []
+        yield NatsOverTls(place, settings)
     finally:
         nats.kill()
+
+
+async def test_server_connects_to_nats_with_tls_and_a_password(
+    postgres_url: str, tmp_path: Path, nats_over_tls: NatsOverTls
+):
+    async with SeveralServers(tmp_path, postgres_url, 1, nats_over_tls.settings) as several:
+        (server,) = several.servers
+        assert (await metrics(server))["broker_connected"] == 1
+        assert not [line for line in server.log if "secret" in line]
+        several._settings["TAILWIRE_BROKER_CA"] = str(tmp_path / "none.pem")
+        with pytest.raises(RuntimeError, match=r"broker_ca: the file .* cannot be used"):
+            await several.add()
+    assert several.tracebacks == []
+
+
+async def test_server_that_nats_refuses_starts_and_receives_messages_from_the_database(
+    postgres_url: str, tmp_path: Path, nats_over_tls: NatsOverTls
+):
+    async with SeveralServers(tmp_path, postgres_url, 1, nats_over_tls.settings) as several:
+        (first,) = several.servers
+        several._settings["TAILWIRE_BROKER"] = f"tls://tw:wrong@{nats_over_tls.place}"
+        refused = await several.add()
+        assert (await metrics(refused))["broker_connected"] == 0
+        assert [line for line in refused.log if "NATS cannot be reached" in line and "Authorization" in line]
+        refused.auth_key = first.auth_key
+        async with PlainSocket(refused, "bob") as socket, backend(first, "alice") as alice:
+            message_id = await say(alice, "bob", "hello")
+            await socket.until(lambda: socket.ids == [message_id])
+    assert several.tracebacks == []

@@ -19,7 +19,7 @@ from sizes import only_in_full
 from tailwire import CometChatException, Group, TextMessage
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
-AWAY = ("NO_INTERNET_CONNECTION", "ERR_UNAVAILABLE")
+NETWORK_ERRORS = ("NO_INTERNET_CONNECTION", "ERR_UNAVAILABLE")
 PAUSE_SECONDS = 0.01
 """Between two writes: the machine has other tests to run."""
 
@@ -61,7 +61,7 @@ async def following(live: LiveStage, url: str) -> AsyncIterator[Move]:
         await process.wait()
 
 
-async def talk(actor: Actor, receiver: str, stop: asyncio.Event, stored: list[TextMessage]) -> None:
+async def keep_sending(actor: Actor, receiver: str, stop: asyncio.Event, stored: list[TextMessage]) -> None:
     """Send one message after the other. A message whose response is lost is sent again, with the same muid."""
     number = 0
     while not stop.is_set():
@@ -75,14 +75,14 @@ async def talk(actor: Actor, receiver: str, stop: asyncio.Event, stored: list[Te
         await asyncio.sleep(PAUSE_SECONDS)
 
 
-async def change(actor: Actor, stored: list[TextMessage], stop: asyncio.Event) -> int:
+async def keep_changing(actor: Actor, stored: list[TextMessage], stop: asyncio.Event) -> int:
     """Change what is stored already, in place, and remove some of it. Return how many changes were made."""
     made, repeated = 0, False
     while not stop.is_set():
         try:
             await change_once(actor, stored, made)
         except CometChatException as error:
-            if error.code in AWAY:
+            if error.code in NETWORK_ERRORS:
                 await actor.connected()
                 repeated = True
                 continue
@@ -123,9 +123,9 @@ async def test_nothing_is_lost_doubled_or_reordered_while_all_write(live: LiveSt
     await bob.chat.join_group("g")
     stop, of_alice, of_carol = asyncio.Event(), [], []
     writers = [
-        asyncio.create_task(talk(alice, "bob", stop, of_alice)),
-        asyncio.create_task(talk(carol, "alice", stop, of_carol)),
-        asyncio.create_task(change(alice, of_alice, stop)),
+        asyncio.create_task(keep_sending(alice, "bob", stop, of_alice)),
+        asyncio.create_task(keep_sending(carol, "alice", stop, of_carol)),
+        asyncio.create_task(keep_changing(alice, of_alice, stop)),
     ]
     await bob.ears.until(lambda: len(bob.ears.texts) > 20)
     async with following(live, postgres_url) as move:

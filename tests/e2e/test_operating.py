@@ -46,46 +46,61 @@ async def serial(port: int, authority: Authority) -> int:
     return int(found, 16)
 
 
+class ServerWithFiles(PreparedServer):
+    """A server with a certificate and a file of settings, which a test replaces."""
+
+    def __init__(self, folder: Path) -> None:
+        self.authority = Authority(folder)
+        replace_certificate(self.authority, folder, 30)
+        self.config, self.certificate = folder / "tailwire.toml", folder / "server.pem"
+        self.config.write_text('log_level = "info"\n')
+        file = str(self.certificate)
+        super().__init__(
+            folder, None, "--demo-users", "--host", "localhost", "--tls-cert", file, "--tls-key", file,
+            "--config", str(self.config),
+        )  # fmt: skip
+
+    async def serial(self) -> int:
+        return await serial(self.port, self.authority)
+
+
 async def test_sighup_reloads_certificate_and_log_level_without_closing_sockets(tmp_path):
-    authority = Authority(tmp_path)
-    replace_certificate(authority, tmp_path, 30)
-    config, file = tmp_path / "tailwire.toml", str(tmp_path / "server.pem")
-    config.write_text('log_level = "info"\n')
-    server = PreparedServer(
-        tmp_path, None, "--demo-users", "--host", "localhost", "--tls-cert", file, "--tls-key", file,
-        "--config", str(config),
-    )  # fmt: skip
-    async with server:
+    async with ServerWithFiles(tmp_path) as server:
         builder = AppSettingsBuilder().override_client_host(f"https://localhost:{server.port}")
-        settings = builder.certificate_authority(str(authority.file)).build()
+        settings = builder.certificate_authority(str(server.authority.file)).build()
         ears = Ears()
         async with ChatClient(server.app_id, settings, session_store=MemorySessionStore()) as chat:
             chat.add_connection_listener("ears", ears)
             await chat.login("alice", auth_key=server.auth_key)
             await chat.wait_connected(30)
-            before = await serial(server.port, authority)
-            assert await serial(server.port, authority) == before
-            replace_certificate(authority, tmp_path, 60)
-            config.write_text('log_level = "debug"\nmax_name = 50\n')
+            before = await server.serial()
+            assert await server.serial() == before
+            replace_certificate(server.authority, tmp_path, 60)
+            server.config.write_text('log_level = "debug"\nmax_name = 50\n')
             os.kill(server.pid, signal.SIGHUP)
             await server.until_logged("new connections use it")
-            assert await serial(server.port, authority) != before
+            assert await server.serial() != before
             await server.until_logged("log_level=debug")
             assert "max_name" in await server.until_logged("restart the server to apply")
-            renewed = await serial(server.port, authority)
-            Path(file).write_text("not a certificate")
-            config.write_text("log_level = 5\n")
-            os.kill(server.pid, signal.SIGHUP)
-            assert file in await server.until_logged("the certificate was not replaced")
-            assert "log_level" in await server.until_logged("the settings were not read again")
-            assert await serial(server.port, authority) == renewed
             await chat.ping()
             assert chat.get_connection_status() is CONNECTED
             assert ears.statuses.count(CONNECTED) == 1
         assert await server.stop() == 0
 
 
-def _as_a_shell_does() -> None:
+async def test_sighup_with_an_invalid_certificate_and_settings_changes_nothing(tmp_path):
+    async with ServerWithFiles(tmp_path) as server:
+        before = await server.serial()
+        server.certificate.write_text("not a certificate")
+        server.config.write_text("log_level = 5\n")
+        os.kill(server.pid, signal.SIGHUP)
+        assert str(server.certificate) in await server.until_logged("the certificate was not replaced")
+        assert "log_level" in await server.until_logged("the settings were not read again")
+        assert await server.serial() == before
+        assert await server.stop() == 0
+
+
+def _take_the_terminal() -> None:
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # a test before may have left it ignored, which is inherited
 
@@ -98,7 +113,7 @@ class InTerminal:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tailwire", "serve", "--data", str(data), "--port", "0"],
             stdin=inside, stdout=inside, stderr=inside, start_new_session=True,
-            preexec_fn=_as_a_shell_does,
+            preexec_fn=_take_the_terminal,
         )  # fmt: skip
         os.close(inside)
 
@@ -129,7 +144,7 @@ async def test_server_stops_when_its_terminal_is_closed_while_it_starts(tmp_path
     assert await server.ended() == 0
 
 
-async def test_sigusr1_logs_the_state_and_sigquit_stops_the_server(tmp_path):
+async def test_sigusr1_logs_the_state(tmp_path):
     server = PreparedServer(tmp_path)
     async with server:
         os.kill(server.pid, signal.SIGUSR1)
@@ -137,6 +152,11 @@ async def test_sigusr1_logs_the_state_and_sigquit_stops_the_server(tmp_path):
         assert "sockets=0" in state
         assert "users_online=0" in state
         assert (await get(f"{server.url}/health")).status_code == 200
+
+
+async def test_sigquit_stops_the_server(tmp_path):
+    server = PreparedServer(tmp_path)
+    async with server:
         assert await server._end(signal.SIGQUIT) == 0
         assert "stopped" in server.log[-1]
 

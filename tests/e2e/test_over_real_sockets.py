@@ -241,16 +241,22 @@ async def test_dump_has_no_secrets_and_can_be_replayed(live: LiveStage, tmp_path
     assert "LoggedIn()" in output
     assert "OpenSocket(epoch=1)" in output
     assert output.rstrip().endswith("it reconnects when the app returns to the foreground")
+
+
+def test_dump_of_an_unknown_format_is_not_replayed(tmp_path):
+    from tailwire.cli.main import main
+
+    file = tmp_path / "dump.json"
     file.write_text(json.dumps({"format": 7}))
     assert main(["replay", str(file)]) == 1
 
 
 async def test_last_of_a_thousand_quick_changes_wins(live: LiveStage):
     alice = await live.enter("alice")
-    for _ in range(500):
+    for n in range(500):
         alice.chat.set_app_state("background")
         alice.chat.set_app_state("foreground")
-        if _ % 50 == 0:
+        if n % 50 == 0:
             await asyncio.sleep(0)
     await alice.connected()
     assert await alice.chat.ping() == "ping successful"

@@ -57,7 +57,7 @@ async def send(http: httpx2.AsyncClient) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
-async def test_process_ends_with_the_server_even_while_it_decodes(live: LiveStage, end):
+async def test_process_that_decodes_pictures_ends_with_its_server(live: LiveStage, end):
     headers = {"appid": live.server.app_id, "apikey": live.server.api_key, "onBehalfOf": "alice"}
     async with httpx2.AsyncClient(base_url=f"{live.server.url}/v3", headers=headers) as http:
         server = live.server.pid

@@ -31,7 +31,7 @@ async def test_command_has_the_exit_code_and_the_output_of_a_process(arguments: 
     assert out
 
 
-async def test_prepared_server_gets_its_variables_and_ends_by_its_signal(tmp_path: Path):
+async def test_prepared_server_has_its_variables_folder_and_files(tmp_path: Path):
     server = PreparedServer(tmp_path, {"TAILWIRE_LOG_FORMAT": "json"})
     async with server:
         pid = server.pid
@@ -41,8 +41,19 @@ async def test_prepared_server_gets_its_variables_and_ends_by_its_signal(tmp_pat
         open_files = {os.readlink(f"/proc/{pid}/fd/{name}") for name in os.listdir(f"/proc/{pid}/fd")}
         assert str(tmp_path / "data" / "tailwire.db") in open_files
         assert await server.stop() == 0
+
+
+async def test_prepared_server_starts_again_as_another_process(tmp_path: Path):
+    server = PreparedServer(tmp_path)
+    async with server:
+        pid = server.pid
+        await server.stop()
     async with server:
         assert server.pid != pid
+
+
+async def test_exit_code_of_a_prepared_server_is_the_signal_that_ended_it(tmp_path: Path):
+    async with PreparedServer(tmp_path) as server:
         assert await server._end(signal.SIGKILL) == -signal.SIGKILL
 
 

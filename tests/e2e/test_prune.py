@@ -20,17 +20,22 @@ from servers.prepared import PreparedServer, run
 from tailwire import MemorySessionStore
 from tailwire.testing.server import ServerProcess
 
-DAYS = 100 * 86_400
+HUNDRED_DAYS = 100 * 86_400
 
 
 def age(data: Path) -> None:
     """Make all messages and files a hundred days older."""
     with contextlib.closing(sqlite3.connect(data / "tailwire.db", timeout=10)) as c:
-        c.execute("UPDATE messages SET sent_at = sent_at - ?, updated_at = updated_at - ?", (DAYS, DAYS))
-        c.execute("UPDATE files SET created_at = created_at - ?, unused_since = unused_since - ?", (DAYS, DAYS))
+        c.execute(
+            "UPDATE messages SET sent_at = sent_at - ?, updated_at = updated_at - ?", (HUNDRED_DAYS, HUNDRED_DAYS)
+        )
+        c.execute(
+            "UPDATE files SET created_at = created_at - ?, unused_since = unused_since - ?",
+            (HUNDRED_DAYS, HUNDRED_DAYS),
+        )
         c.commit()
     for file in (data / "uploads").glob("*"):
-        os.utime(file, (time.time() - DAYS, time.time() - DAYS))
+        os.utime(file, (time.time() - HUNDRED_DAYS, time.time() - HUNDRED_DAYS))
 
 
 def call(server: ServerProcess, method: str, path: str, **more) -> httpx2.Response:

@@ -238,34 +238,34 @@ def _membership_is_decided_before_a_message_is_stored(patch):
 def _groups_are_decided_on_before_the_transaction(patch):
     # The earlier standing is used for the change.
     looked = {}
-    honest = standings.may_act
+    honest = standings.check_group_act
 
     async def group(self, act):
         looked[id(act)] = found = honest(self._db.reader, act)
         return found
 
-    def may_act(c, act):
+    def check_group_act(c, act):
         return looked[id(act)] if id(act) in looked else honest(c, act)
 
     patch.setattr(standings.Standings, "group", group)
     for module in (store_groups, store_members, removal):
-        patch.setattr(module, "may_act", may_act)
+        patch.setattr(module, "check_group_act", check_group_act)
 
 
 def _messages_are_decided_on_before_the_transaction(patch):
     looked = {}
-    honest = standings.may_change
+    honest = standings.check_message_act
 
     async def message(self, act):
         looked[id(act)] = found = honest(self._db.reader, act)
         return found
 
-    def may_change(c, act):
+    def check_message_act(c, act):
         return looked[id(act)] if id(act) in looked else honest(c, act)
 
     patch.setattr(standings.Standings, "message", message)
     for module in (store_messages, store_reactions, annotations):
-        patch.setattr(module, "may_change", may_change)
+        patch.setattr(module, "check_message_act", check_message_act)
 
 
 def _absent_member_receives_earlier_changes(patch):

@@ -10,13 +10,13 @@ from tailwire.server.store.sql.connection import Dialect
 from tailwire.server.store.sql.folding import fold
 
 
-def starts_with(dialect: Dialect, columns: Sequence[str], prefix: str, values: list[Any]) -> str:
+def prefix_condition(dialect: Dialect, columns: Sequence[str], prefix: str, values: list[Any]) -> str:
     """Return the condition that at least one of the columns starts with a prefix, ignoring case."""
     values += [fold(prefix)] * (2 * len(columns))
     return "(" + " OR ".join(f"substr({dialect.lower(c)}, 1, length(?)) = ?" for c in columns) + ")"
 
 
-def has_tag(dialect: Dialect, column: str, selected: Sequence[str], values: list[Any]) -> str:
+def any_tag_condition(dialect: Dialect, column: str, selected: Sequence[str], values: list[Any]) -> str:
     """Return the condition that a column, a JSON list of tags, contains one of the given tags."""
     return f"EXISTS (SELECT 1 FROM {dialect.texts(column)} WHERE {dialect.any_of('value', selected, values)})"
 

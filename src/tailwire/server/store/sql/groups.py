@@ -7,7 +7,7 @@ from typing import Any
 
 from tailwire.server.ports.filters import GroupFilter, Position
 from tailwire.server.ports.records import BanRow, GroupRow, MemberRow
-from tailwire.server.store.sql.conditions import has_tag, reading_on, starts_with
+from tailwire.server.store.sql.conditions import any_tag_condition, reading_on, prefix_condition
 from tailwire.server.store.sql.connection import Connection
 from tailwire.server.store.sql.statements import GROUP_SQL
 
@@ -72,11 +72,11 @@ class GroupRows:
             where.append(f"(type <> 'private' OR {mine})")
             values.append(criteria.reader)
         if criteria.search:
-            where.append(starts_with(dialect, criteria.search_in, criteria.search, values))
+            where.append(prefix_condition(dialect, criteria.search_in, criteria.search, values))
         if criteria.types:
             where.append(dialect.any_of("type", criteria.types, values))
         if criteria.tags:
-            where.append(has_tag(dialect, "tags", criteria.tags, values))
+            where.append(any_tag_condition(dialect, "tags", criteria.tags, values))
         if criteria.updated:
             where.append(f"{self._updated} {'<=' if criteria.descending else '>='} ?")
             values.append(criteria.updated)

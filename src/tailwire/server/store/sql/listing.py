@@ -180,8 +180,8 @@ def _matching(query: Query, s: Any, dialect: str) -> Query:
     if s.not_from_blocked:
         blocked = exists().where(blocks.c.uid == bindparam("reader"), blocks.c.blocked == m.sender)
         query = query.where(~blocked)
-    for criteria, mark in ((s.unread, marks.c.read_id), (s.undelivered, marks.c.delivered_id)):
-        if criteria:
+    for is_wanted, mark in ((s.unread, marks.c.read_id), (s.undelivered, marks.c.delivered_id)):
+        if is_wanted:
             mine = and_(marks.c.conversation_id == m.conversation_id, marks.c.uid == bindparam("reader"))
             known = func.coalesce(select(mark).where(mine).scalar_subquery(), literal_column("0"))
             query = query.where(m.sender != bindparam("reader"), m.category != _ACTION, m.id > known)

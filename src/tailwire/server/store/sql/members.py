@@ -7,7 +7,7 @@ from typing import Any
 
 from tailwire.server.ports.filters import MemberFilter, Position
 from tailwire.server.ports.records import BanRow, MemberRow
-from tailwire.server.store.sql.conditions import reading_on, starts_with
+from tailwire.server.store.sql.conditions import reading_on, prefix_condition
 from tailwire.server.store.sql.connection import Connection
 from tailwire.server.store.sql.statements import GROUPS_OF_USER_SQL, MEMBER_SQL
 
@@ -53,7 +53,7 @@ class MemberRows:
         values.append(criteria.guid)
         where = ["m.guid = ?"]
         if criteria.search:
-            where.append(starts_with(dialect, ("u.name", "u.uid"), criteria.search, values))
+            where.append(prefix_condition(dialect, ("u.name", "u.uid"), criteria.search, values))
         if criteria.scopes:
             where.append(dialect.any_of("m.scope", criteria.scopes, values))
         if criteria.online is not None:
@@ -82,7 +82,7 @@ class MemberRows:
         values: list[Any] = [criteria.guid]
         where = ["m.guid = ?"]
         if criteria.search:
-            where.append(starts_with(dialect, ("u.name", "u.uid"), criteria.search, values))
+            where.append(prefix_condition(dialect, ("u.name", "u.uid"), criteria.search, values))
         if criteria.scopes:
             where.append(dialect.any_of("m.scope", criteria.scopes, values))
         source = f"bans m JOIN users u ON u.uid = m.uid WHERE {' AND '.join(where)}"

@@ -89,12 +89,12 @@ class NotificationRows:
         self, message_id: int, reaction_id: int, uids: Sequence[str], registered_before: int, now: int
     ) -> None:
         values: list[Any] = [message_id, reaction_id, now, now, registered_before, now]
-        criteria = self._db.dialect.any_of("t.uid", uids, values)
+        of_these_users = self._db.dialect.any_of("t.uid", uids, values)
         await self._db.run(
             "INSERT INTO notifications (message_id, reaction_id, token_hash, uid, provider, queued_at, due_at)"
             " SELECT CAST(? AS bigint), CAST(? AS bigint), t.token_hash, t.uid, t.provider, CAST(? AS bigint),"
             " CAST(? AS bigint) FROM push_tokens t JOIN auth_tokens a ON a.token_hash = t.auth_token"
-            f" WHERE t.created_at <= ? AND (a.expires_at IS NULL OR a.expires_at > ?) AND {criteria}"
+            f" WHERE t.created_at <= ? AND (a.expires_at IS NULL OR a.expires_at > ?) AND {of_these_users}"
             " ON CONFLICT (message_id, reaction_id, token_hash) DO NOTHING",
             values,
         )

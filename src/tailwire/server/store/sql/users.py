@@ -7,7 +7,7 @@ from typing import Any
 
 from tailwire.server.ports.filters import Position, UserFilter
 from tailwire.server.ports.records import UserRow
-from tailwire.server.store.sql.conditions import has_tag, reading_on, starts_with
+from tailwire.server.store.sql.conditions import any_tag_condition, reading_on, prefix_condition
 from tailwire.server.store.sql.connection import Connection
 from tailwire.server.store.sql.statements import USER_SQL
 
@@ -55,13 +55,13 @@ class UserRows:
         if criteria.deactivated is not None:
             where.append(f"deactivated_at IS {'NOT ' if criteria.deactivated else ''}NULL")
         if criteria.search:
-            where.append(starts_with(dialect, criteria.search_in, criteria.search, values))
+            where.append(prefix_condition(dialect, criteria.search_in, criteria.search, values))
         if criteria.uids:
             where.append(dialect.any_of("uid", criteria.uids, values))
         if criteria.roles:
             where.append(dialect.any_of("role", criteria.roles, values))
         if criteria.tags:
-            where.append(has_tag(dialect, "tags", criteria.tags, values))
+            where.append(any_tag_condition(dialect, "tags", criteria.tags, values))
         if criteria.friends_only:
             where.append("uid IN (SELECT friend FROM friends WHERE uid = ?)")
             values.append(criteria.reader)

@@ -12,7 +12,7 @@ from tailwire.server.ports.standing import MessageAct
 from tailwire.server.store.sql.annotations import AnnotationRows
 from tailwire.server.store.sqlite.change_log import ChangeLog
 from tailwire.server.store.sqlite.database import Database
-from tailwire.server.store.sqlite.standings import may_change
+from tailwire.server.store.sqlite.standings import check_message_act
 
 
 class Annotations(AnnotationRows):
@@ -27,7 +27,7 @@ class Annotations(AnnotationRows):
 
     async def pin(self, act: MessageAct, now: int, limit: int, *, pinned: bool) -> int:
         def change(c: sqlite3.Connection) -> int:
-            message = may_change(c, act).message
+            message = check_message_act(c, act).message
             if pinned:
                 sql = "SELECT count(*) FROM messages WHERE conversation_id = ? AND pinned_at IS NOT NULL AND id <> ?"
                 if c.execute(sql, (message.conversation_id, message.id)).fetchone()[0] >= limit:
@@ -43,7 +43,7 @@ class Annotations(AnnotationRows):
         message_id, uid = act.message_id, act.by
 
         def add(c: sqlite3.Connection) -> int:
-            may_change(c, act)
+            check_message_act(c, act)
             sql = "SELECT count(*) FROM saves WHERE uid = ? AND message_id <> ?"
             if c.execute(sql, (uid, message_id)).fetchone()[0] >= limit:
                 return 0
@@ -64,14 +64,14 @@ class Annotations(AnnotationRows):
             sql = "DELETE FROM subscriptions WHERE uid = ? AND message_id = ?"
 
         def change(c: sqlite3.Connection) -> None:
-            may_change(c, act)
+            check_message_act(c, act)
             c.execute(sql, (act.by, act.message_id))
 
         await self._db.write(change)
 
     async def add_report(self, act: MessageAct, reason_id: str, remark: str | None, now: int) -> None:
         def add(c: sqlite3.Connection) -> None:
-            may_change(c, act)
+            check_message_act(c, act)
             values = (act.message_id, act.by, reason_id, remark, now)
             c.execute("INSERT OR REPLACE INTO flags VALUES (?, ?, ?, ?, ?)", values)
 
@@ -81,7 +81,7 @@ class Annotations(AnnotationRows):
         message_id, uid = act.message_id, act.by
 
         def add(c: sqlite3.Connection) -> None:
-            may_change(c, act)
+            check_message_act(c, act)
             c.executemany(
                 "INSERT INTO interactions VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
                 [(message_id, uid, element, now) for element in elements],

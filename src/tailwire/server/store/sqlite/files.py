@@ -102,13 +102,13 @@ class Files(FileRows):
             place: `message`, `user` or `group`.
             key: the id, uid or guid.
         """
-        criteria, key = set(names), str(key)
+        used, key = set(names), str(key)
         rows = c.execute("SELECT name FROM file_uses WHERE place = ? AND key = ?", (place, key)).fetchall()
         known = {row[0] for row in rows}
-        for name in criteria - known:
+        for name in used - known:
             if c.execute(_USE_SQL, (name,)).rowcount:
                 c.execute("INSERT INTO file_uses VALUES (?, ?, ?)", (place, key, name))
-        for name in known - criteria:
+        for name in known - used:
             c.execute("DELETE FROM file_uses WHERE place = ? AND key = ? AND name = ?", (place, key, name))
             self._release(c, name)
 

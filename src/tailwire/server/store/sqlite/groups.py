@@ -14,7 +14,7 @@ from tailwire.server.store.sql.groups import CHANGEABLE, COLUMN_NAMES, COLUMNS, 
 from tailwire.server.store.sqlite.change_log import ChangeLog
 from tailwire.server.store.sqlite.database import Database
 from tailwire.server.store.sqlite.files import Files
-from tailwire.server.store.sqlite.standings import may_act
+from tailwire.server.store.sqlite.standings import check_group_act
 from tailwire.server.store.sqlite.webhooks import Webhooks
 
 _PLACEHOLDERS = ", ".join("?" for _ in COLUMN_NAMES)
@@ -53,7 +53,7 @@ class Groups(GroupRows):
         events: Callable[[GroupRow], Sequence[Event]],
     ) -> tuple[GroupRow, int]:
         def write(c: sqlite3.Connection) -> tuple[GroupRow, int]:
-            standing = may_act(c, act)
+            standing = check_group_act(c, act)
             columns = change(standing)
             if not columns.keys() <= CHANGEABLE:
                 raise ValueError(f"these columns of a group cannot be changed: {columns.keys() - CHANGEABLE}")
@@ -70,7 +70,7 @@ class Groups(GroupRows):
         self, act: GroupAct, now: int, events: Callable[[GroupStanding], Sequence[Event]]
     ) -> int:
         def change(c: sqlite3.Connection) -> int:
-            standing = may_act(c, act)
+            standing = check_group_act(c, act)
             if standing.on is None:
                 raise Refused("ERR_NOT_A_MEMBER", {"owner": "Name a member of the group."})
             c.execute("UPDATE groups SET owner = ?, updated_at = ? WHERE guid = ?", (act.on, now, act.guid))

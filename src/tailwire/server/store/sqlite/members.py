@@ -15,7 +15,7 @@ from tailwire.server.store.sqlite.change_log import ChangeLog
 from tailwire.server.store.sqlite.database import Database
 from tailwire.server.store.sqlite.messages import Messages
 from tailwire.server.store.sqlite.read_state import record_all_without
-from tailwire.server.store.sqlite.standings import may_act
+from tailwire.server.store.sqlite.standings import check_group_act
 
 _UNFOLLOW_SQL = (
     "DELETE FROM subscriptions WHERE uid = :uid AND message_id IN (SELECT s.message_id FROM subscriptions s"
@@ -39,7 +39,7 @@ class Members(MemberRows):
 
     async def add(self, act: GroupAct, scope: Scope, now: int, announce: Announce) -> Stored:
         def add(c: sqlite3.Connection) -> Stored:
-            standing = may_act(c, act)
+            standing = check_group_act(c, act)
             if standing.on is not None:
                 raise Refused("ERR_ALREADY_JOINED")
             if standing.on_ban is not None:
@@ -57,7 +57,7 @@ class Members(MemberRows):
         self, act: GroupAct, announce: Announce, *, banned_at: int | None = None, receipt_members: int = 0
     ) -> tuple[Stored, GroupStanding]:
         def remove(c: sqlite3.Connection) -> tuple[Stored, GroupStanding]:
-            standing = may_act(c, act)
+            standing = check_group_act(c, act)
             if standing.on is None and (banned_at is None or standing.on_ban is not None):
                 raise Refused("ERR_NOT_A_MEMBER" if banned_at is None else "ERR_ALREADY_BANNED")
             if standing.on is not None:
@@ -81,7 +81,7 @@ class Members(MemberRows):
 
     async def change_scope(self, act: GroupAct, scope: Scope, announce: Announce) -> Stored:
         def change(c: sqlite3.Connection) -> Stored:
-            standing = may_act(c, act)
+            standing = check_group_act(c, act)
             if standing.on is None:
                 raise Refused("ERR_NOT_A_MEMBER")
             c.execute("UPDATE members SET scope = ? WHERE guid = ? AND uid = ?", (scope, act.guid, act.on))
@@ -91,7 +91,7 @@ class Members(MemberRows):
 
     async def unban(self, act: GroupAct, announce: Announce) -> Stored:
         def remove(c: sqlite3.Connection) -> Stored:
-            standing = may_act(c, act)
+            standing = check_group_act(c, act)
             if standing.on_ban is None:
                 raise Refused("ERR_NOT_A_BANNED_USER")
             c.execute("DELETE FROM bans WHERE guid = ? AND uid = ?", (act.guid, act.on))

@@ -28,7 +28,7 @@ from tailwire.server.store.sql.statements import (
 from tailwire.server.store.sqlite.database import Database
 from tailwire.server.store.sqlite.files import Files
 from tailwire.server.store.sqlite.search_index import SearchIndex, match_query
-from tailwire.server.store.sqlite.standings import may_act, may_change
+from tailwire.server.store.sqlite.standings import check_group_act, check_message_act
 from tailwire.server.store.sqlite.webhooks import Webhooks
 
 TABLES_OF_MESSAGES = ("reactions", "mentions", "saves", "flags", "interactions", "subscriptions", "edits")
@@ -119,7 +119,7 @@ class Messages(MessageRows):
         self, act: MessageAct, now: int, change: Callable[[MessageRow], Edited], announce: Callable[[MessageRow], Draft]
     ) -> Stored:
         def edit(c: sqlite3.Connection) -> Stored:
-            before = may_change(c, act).message
+            before = check_message_act(c, act).message
             after = change(before)
             kept = int(Trait.REACTION | Trait.INTERACTED)
             c.execute(
@@ -143,7 +143,7 @@ class Messages(MessageRows):
         self, act: MessageAct, now: int, empty: Callable[[MessageRow], bytes], announce: Callable[[MessageRow], Draft]
     ) -> Stored:
         def delete(c: sqlite3.Connection) -> Stored:
-            before = may_change(c, act).message
+            before = check_message_act(c, act).message
             c.execute(
                 "UPDATE messages SET body = ?, traits = 0, deleted_at = ?, deleted_by = ?, updated_at = ?,"
                 " pinned_at = NULL, pinned_by = NULL WHERE id = ?",
@@ -166,7 +166,7 @@ def _stored_before(c: sqlite3.Connection, d: Draft, act: GroupAct) -> Stored:
     # The sender left, was removed, or the group was deleted meanwhile. A repeated send still returns its message.
     row = c.execute(MESSAGE_BY_MUID_SQL, {"who": d.sender, "key": d.muid}).fetchone()
     if row is None:
-        may_act(c, act)
+        check_group_act(c, act)
         raise Refused("ERR_NOT_A_MEMBER")
     return Stored(MessageRow(*row), new=False)
 

@@ -11,7 +11,7 @@ from tailwire.server.ports.standing import MessageAct
 from tailwire.server.store.sql.reactions import Events, ReactionRows
 from tailwire.server.store.sqlite.change_log import ChangeLog
 from tailwire.server.store.sqlite.database import Database
-from tailwire.server.store.sqlite.standings import may_change
+from tailwire.server.store.sqlite.standings import check_message_act
 from tailwire.server.store.sqlite.webhooks import Webhooks
 
 
@@ -30,7 +30,7 @@ class Reactions(ReactionRows):
         message_id, uid = act.message_id, act.by
 
         def add(c: sqlite3.Connection) -> ReactionRow | None:
-            message = may_change(c, act).message
+            message = check_message_act(c, act).message
             sql = "SELECT count(DISTINCT reaction) FROM reactions WHERE message_id = ? AND reaction <> ?"
             if c.execute(sql, (message_id, reaction)).fetchone()[0] >= limit:
                 return None
@@ -56,7 +56,7 @@ class Reactions(ReactionRows):
         message_id, uid = act.message_id, act.by
 
         def remove(c: sqlite3.Connection) -> ReactionRow | None:
-            message = may_change(c, act).message
+            message = check_message_act(c, act).message
             sql = "DELETE FROM reactions WHERE message_id = ? AND reaction = ? AND uid = ? RETURNING id, reacted_at"
             gone = c.execute(sql, (message_id, reaction, uid)).fetchone()
             if gone is None:

@@ -24,7 +24,7 @@ from tailwire.server.store.sqlite.messages import TABLES_OF_MESSAGES, forget_las
 from tailwire.server.store.sqlite.read_state import record_times_without
 from tailwire.server.store.sqlite.relations import Blocks
 from tailwire.server.store.sqlite.search_index import SearchIndex
-from tailwire.server.store.sqlite.standings import may_act
+from tailwire.server.store.sqlite.standings import check_group_act
 from tailwire.server.store.sqlite.tokens import Tokens
 from tailwire.server.store.sqlite.webhooks import Webhooks
 
@@ -113,7 +113,7 @@ class Removal:
     ) -> tuple[list[str], int]:
         def remove(c: sqlite3.Connection) -> tuple[list[str], int]:
             guid = act.guid
-            reported = events(may_act(c, act))
+            reported = events(check_group_act(c, act))
             members = [row[0] for row in c.execute("SELECT uid FROM members WHERE guid = ?", (guid,))]
             self._remove_conversation(c, key_of("", guid, "group"))
             number = self._log.group_removed(c, guid, act.by, act.device)

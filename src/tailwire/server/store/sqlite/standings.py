@@ -13,8 +13,8 @@ from tailwire.server.store.sql.statements import GROUP_SQL, MEMBER_SQL, MESSAGE_
 from tailwire.server.store.sqlite.database import Database
 
 
-def may_act(c: sqlite3.Connection, act: GroupAct) -> GroupStanding:
-    """Return the standing for an act in a group.
+def check_group_act(c: sqlite3.Connection, act: GroupAct) -> GroupStanding:
+    """Check whether an act in a group is allowed, and return the standing on which this was decided.
 
     Raises:
         Refused: the act is refused, or ERR_GUID_NOT_FOUND.
@@ -36,8 +36,8 @@ def _membership(c: sqlite3.Connection, guid: str, uid: str) -> tuple[MemberRow |
     return MemberRow(*member) if member else None, BanRow(*ban) if ban else None
 
 
-def may_change(c: sqlite3.Connection, act: MessageAct) -> MessageStanding:
-    """Return the standing for an act on a message.
+def check_message_act(c: sqlite3.Connection, act: MessageAct) -> MessageStanding:
+    """Check whether an act on a message is allowed, and return the standing on which this was decided.
 
     Raises:
         Refused: the act is refused, or ERR_MESSAGE_ID_NOT_FOUND.
@@ -64,7 +64,7 @@ class Standings:
         self._db = database
 
     async def group(self, act: GroupAct) -> GroupStanding:
-        return may_act(self._db.reader, act)
+        return check_group_act(self._db.reader, act)
 
     async def message(self, act: MessageAct) -> MessageStanding:
-        return may_change(self._db.reader, act)
+        return check_message_act(self._db.reader, act)

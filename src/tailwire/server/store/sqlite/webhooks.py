@@ -72,12 +72,12 @@ class Webhooks(WebhookRows):
             row: the message of events that have no data of their own.
         """
         for event in events:
-            criteria = self._by_trigger.get(event.trigger)
-            if not criteria:
+            webhook_ids = self._by_trigger.get(event.trigger)
+            if not webhook_ids:
                 continue
             data = event.data if event.data is not None else b'{"message":%b}' % (row.json() if row else b"null")
-            for webhook in criteria:
-                self._deliveries.enqueue(c, webhook, event.trigger, data)
+            for webhook_id in webhook_ids:
+                self._deliveries.enqueue(c, webhook_id, event.trigger, data)
             if self._on_queued is not None:
                 self._db.after_commit(self._on_queued)
 
