@@ -7,7 +7,7 @@ from typing import Any
 
 from tailwire.server.ports.filters import GroupFilter, Position
 from tailwire.server.ports.records import BanRow, GroupRow, MemberRow
-from tailwire.server.store.sql.conditions import any_tag_condition, reading_on, prefix_condition
+from tailwire.server.store.sql.conditions import any_tag_condition, prefix_condition, reading_on
 from tailwire.server.store.sql.connection import Connection
 from tailwire.server.store.sql.statements import GROUP_SQL
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from tailwire.server.ports.filters import MemberFilter, Position
 from tailwire.server.ports.records import BanRow, MemberRow
-from tailwire.server.store.sql.conditions import reading_on, prefix_condition
+from tailwire.server.store.sql.conditions import prefix_condition, reading_on
 from tailwire.server.store.sql.connection import Connection
 from tailwire.server.store.sql.statements import GROUPS_OF_USER_SQL, MEMBER_SQL
 
