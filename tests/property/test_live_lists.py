@@ -308,9 +308,9 @@ FAULTS = {
     "an edit is taken for all there is": (
         merging, "edited", lambda known, now: now, [("react", "bob", "bob", 0), ("edit", "phone", "bob", 0)],
     ),
-    "reactions are ignored": (MessageList, "reaction", nothing, [("react", "bob", "g", 0)]),
-    "receipts are ignored": (MessageList, "receipt", nothing, [("read", "bob", "bob", 0)]),
-    "what another device has read is ignored": (ConversationList, "own_receipt", nothing, [("read", "laptop", "bob", 1)]),
+    "reactions are ignored": (MessageList, "record_reaction", nothing, [("react", "bob", "g", 0)]),
+    "receipts are ignored": (MessageList, "apply_receipt", nothing, [("read", "bob", "bob", 0)]),
+    "what another device has read is ignored": (ConversationList, "record_own_receipt", nothing, [("read", "laptop", "bob", 1)]),
     "nothing counts as unread": (conversation_list, "_unread", lambda *_: False, []),
     "pinned conversations do not come first": (
         conversation_list._Row, "rank", lambda row: (False, -row.item.conversation.updated_at, 0),

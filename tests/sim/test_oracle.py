@@ -283,7 +283,7 @@ def test_change_of_conversations_or_blocks_that_is_not_reported_live_is_found(
     plan = Plan(4, (Step(1.0, "bob-phone", "say", "alice"), *LIST_STEPS[kind], Step(5.0, "alice-phone", "type")))
     simulate(plan)
     Planter(monkeypatch).setattr(
-        Delivery, "own_list_changed", lambda self, caller, action, number, conversation=None: None
+        Delivery, "publish_own_list_change", lambda self, caller, action, number, conversation=None: None
     )
     assert rule_of(plan) == "untold conversation"
 

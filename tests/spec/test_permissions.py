@@ -198,7 +198,7 @@ async def test_each_cell_of_the_table_of_users_holds_over_http(stage, operation)
             else:
                 actions = stage.server.parts.actions
                 caller = await actions.sessions.caller(await rest.token(me), "d")
-                call = actions.ephemeral.typing(caller, other, "user", "started", msgspec.Raw(b"null"))
+                call = actions.ephemeral.publish_typing(caller, other, "user", "started", msgspec.Raw(b"null"))
                 if code:
                     with pytest.raises(Exception, match=code):
                         await call

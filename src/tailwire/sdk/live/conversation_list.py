@@ -249,13 +249,13 @@ class ConversationList:
             "unread_mentions_count": c.unread_mentions_count + message.mentions(self._me),
         }
 
-    def receipt(self, receipt: MessageReceipt) -> None:
+    def apply_receipt(self, receipt: MessageReceipt) -> None:
         """Apply a receipt."""
         kind, reader, at = str(receipt.receiver_type), receipt.sender.uid, receipt.timestamp
         read = receipt.receipt_type in ("read", "readByAll")
         of_all = receipt.receipt_type in ("deliveredToAll", "readByAll")
         if reader == self._me and not of_all:
-            self.own_receipt(key_of(kind, receipt.receiver_id), receipt.message_id, at, read=read)
+            self.record_own_receipt(key_of(kind, receipt.receiver_id), receipt.message_id, at, read=read)
             return
         key = key_of(kind, receipt.receiver_id if kind == "group" else reader)
         row = self._rows.get(key)
@@ -264,7 +264,7 @@ class ConversationList:
             return
         self._change(key, last_message=merging.with_receipt(last, at, read=read))
 
-    def own_receipt(self, key: str, up_to: int, at: int, *, read: bool, here: bool = False) -> None:
+    def record_own_receipt(self, key: str, up_to: int, at: int, *, read: bool, here: bool = False) -> None:
         """Record that the user has received, or read, a conversation up to a message.
 
         Args:
@@ -291,7 +291,7 @@ class ConversationList:
                 return c
         return _read(c, up_to)
 
-    def reaction(self, message_id: int, reaction: str, *, added: bool, by_me: bool) -> None:
+    def record_reaction(self, message_id: int, reaction: str, *, added: bool, by_me: bool) -> None:
         """Record that a reaction was added or removed."""
         key = self._change_last(
             message_id, lambda last: merging.with_reaction(last, reaction, added=added, by_me=by_me)
@@ -313,7 +313,7 @@ class ConversationList:
                 return key
         return ""
 
-    def presence(self, user: User) -> None:
+    def record_presence(self, user: User) -> None:
         """Record the new presence of a user: online, away or offline."""
         key = key_of("user", user.uid)
         row = self._rows.get(key)
@@ -322,7 +322,7 @@ class ConversationList:
             last_active_at = max(other.last_active_at, user.last_active_at)
             self._change(key, conversation_with=replace(other, status=user.status, last_active_at=last_active_at))
 
-    def typing(self, indicator: TypingIndicator) -> None:
+    def record_typing(self, indicator: TypingIndicator) -> None:
         """Record that a user started or stopped typing."""
         uid, kind = indicator.sender.uid, str(indicator.receiver_type)
         if uid == self._me:
@@ -338,7 +338,7 @@ class ConversationList:
         if row is not None and any(user.uid == uid for user in row.item.typing):
             _set(self, row, typing=tuple(user for user in row.item.typing if user.uid != uid))
 
-    def group(self, group: Group, *, by_me: bool = True) -> None:
+    def apply_group(self, group: Group, *, by_me: bool = True) -> None:
         """Apply a change of a group. A change by another user does not contain this user's membership."""
         row = self._rows.get(key_of("group", group.guid))
         if row is not None:

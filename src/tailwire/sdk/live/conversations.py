@@ -137,16 +137,16 @@ class LiveConversations(LiveList[LiveConversation]):
         elif isinstance(event, e.MessageEdited | e.MessageDeleted | e.GroupChanged):
             state.apply_message(event.action)
         elif isinstance(event, e.ReceiptReceived):
-            state.receipt(event.receipt)
+            state.apply_receipt(event.receipt)
         elif isinstance(event, e.TypingChanged):
-            state.typing(event.indicator)
+            state.record_typing(event.indicator)
         elif isinstance(event, e.PresenceChanged):
-            state.presence(event.user)
+            state.record_presence(event.user)
         elif isinstance(event, e.ReactionChanged):
             r = event.event.reaction
-            state.reaction(r.message_id, r.reaction, added=event.added, by_me=r.uid == self.uid)
+            state.record_reaction(r.message_id, r.reaction, added=event.added, by_me=r.uid == self.uid)
         elif isinstance(event, own.Reacted):
-            state.reaction(event.message_id, event.reaction, added=event.added, by_me=True)
+            state.record_reaction(event.message_id, event.reaction, added=event.added, by_me=True)
         elif isinstance(event, e.MessagePinned):
             state.record_flags(event.message, saved=False)
         elif isinstance(event, e.MessageSaved):
@@ -158,7 +158,7 @@ class LiveConversations(LiveList[LiveConversation]):
         state = self._state
         if isinstance(event, own.Marked):
             key = key_of(event.kind, event.other)
-            state.own_receipt(key, event.message_id, event.at, read=event.read, here=True)
+            state.record_own_receipt(key, event.message_id, event.at, read=event.read, here=True)
         elif isinstance(event, own.ConversationUpdated):
             state.put(event.conversation)
         elif isinstance(event, e.ConversationPinned):
@@ -170,7 +170,7 @@ class LiveConversations(LiveList[LiveConversation]):
         elif isinstance(event, e.ConversationListChanged):
             self._apply_list_change(event)
         elif isinstance(event, own.GroupUpdated):
-            state.group(event.group)
+            state.apply_group(event.group)
         elif isinstance(event, e.HistoryGap | own.RelationsChanged):
             self._want_all()
         elif isinstance(event, e.ConnectionChanged) and event.status is ConnectionStatus.CONNECTED:
@@ -189,4 +189,4 @@ class LiveConversations(LiveList[LiveConversation]):
         elif event.change == "blocks":
             self._want_all()
         elif event.group is not None:
-            self._state.group(event.group, by_me=False)
+            self._state.apply_group(event.group, by_me=False)

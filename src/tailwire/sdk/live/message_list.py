@@ -248,7 +248,7 @@ class MessageList:
             self._items[number] = LiveMessage(item.key, message, item.state, item.entry, item.error)
             self._shown = None
 
-    def receipt(self, receipt: MessageReceipt) -> None:
+    def apply_receipt(self, receipt: MessageReceipt) -> None:
         """Apply a receipt."""
         kind, of_all = receipt.receipt_type, receipt.receipt_type in ("deliveredToAll", "readByAll")
         if str(receipt.receiver_type) != self._kind or (self._kind == "group") is not of_all:
@@ -273,7 +273,7 @@ class MessageList:
             if message.sender.uid == by and message.category != "action":
                 self._change(number, lambda m: merging.with_receipt(m, at, read=read))
 
-    def reaction(self, message_id: int, reaction: str, *, added: bool, by_me: bool) -> None:
+    def record_reaction(self, message_id: int, reaction: str, *, added: bool, by_me: bool) -> None:
         """Record that a reaction was added or removed."""
         if message_id not in self._items:
             return

@@ -165,7 +165,7 @@ class LiveMessages(LiveList[LiveMessage]):
         elif isinstance(event, e.MessageEdited | e.MessageDeleted | e.GroupChanged):
             state.apply_message(event.action)
         elif isinstance(event, e.ReceiptReceived):
-            state.receipt(event.receipt)
+            state.apply_receipt(event.receipt)
         elif isinstance(event, own.Marked):
             if event.kind == "user" and state.is_of(event.kind, event.other):
                 state.record_receipt(event.other, event.message_id, event.at, read=event.read)
@@ -173,9 +173,9 @@ class LiveMessages(LiveList[LiveMessage]):
             state.record_typing(event.indicator)
         elif isinstance(event, e.ReactionChanged):
             r = event.event.reaction
-            state.reaction(r.message_id, r.reaction, added=event.added, by_me=r.uid == self.uid)
+            state.record_reaction(r.message_id, r.reaction, added=event.added, by_me=r.uid == self.uid)
         elif isinstance(event, own.Reacted):
-            state.reaction(event.message_id, event.reaction, added=event.added, by_me=True)
+            state.record_reaction(event.message_id, event.reaction, added=event.added, by_me=True)
         elif isinstance(event, e.MessagePinned):
             state.record_flags(event.message, saved=False)
         elif isinstance(event, e.MessageSaved):

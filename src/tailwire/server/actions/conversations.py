@@ -174,7 +174,7 @@ class Conversations:
 
         view, number = await self._change(caller, kind, other, write)
         if number:
-            self._delivery.own_list_changed(caller, "changed", number, view.row.conversation_id)
+            self._delivery.publish_own_list_change(caller, "changed", number, view.row.conversation_id)
         return view
 
     async def _change(self, caller: Caller, kind: str, other: str, write: Write) -> tuple[ConversationView, int]:
@@ -201,12 +201,12 @@ class Conversations:
         if permanently:
             numbers = await self._store.removal.remove_conversation(conversation, caller.uid, caller.device)
             if numbers:
-                self._delivery.conversation_removed(caller, conversation, numbers)
+                self._delivery.publish_removed_conversation(caller, conversation, numbers)
         else:
             last = await self._last_message_id(conversation)
             number = await self._store.read_state.clear(conversation, caller.uid, last, caller.device)
             if number:
-                self._delivery.own_list_changed(caller, "removed", number, conversation)
+                self._delivery.publish_own_list_change(caller, "removed", number, conversation)
         return conversation
 
     async def _last_message_id(self, conversation: ConversationKey) -> int:

@@ -104,7 +104,7 @@ class Delivery:
             json = with_quoted(json, message.quoted)
         return self._message(row, json, device_in(row.body), message)
 
-    def typing(self, caller: Caller, receiver: str, receiver_type: str, body: dict[str, Any]) -> None:
+    def publish_typing(self, caller: Caller, receiver: str, receiver_type: str, body: dict[str, Any]) -> None:
         """Publish that the caller started or stopped typing."""
         self._ephemeral(FrameType.TYPING, caller, receiver, receiver_type, body, droppable=True)
 
@@ -126,7 +126,7 @@ class Delivery:
         subject = group_subject(receiver) if receiver_type == "group" else user_subject(receiver)
         self._broker.publish(subject, FramePublication(frame, caller.device, droppable=droppable))
 
-    def receipt(
+    def publish_receipt(
         self,
         caller: Caller,
         receiver: str,
@@ -146,12 +146,14 @@ class Delivery:
         for uid in dict.fromkeys((to, caller.uid)):
             self._broker.publish(user_subject(uid), FramePublication(frame, caller.device, number=number))
 
-    def receipt_of_all(self, caller: Caller, guid: str, message_sender: str, body: dict[str, Any], number: int) -> None:
+    def publish_receipt_of_all(
+        self, caller: Caller, guid: str, message_sender: str, body: dict[str, Any], number: int
+    ) -> None:
         """Publish to the sender of a message that all members of its group have received or read it."""
         frame = self.frames.receipt(caller, guid, "group", message_sender, body)
         self._broker.publish(user_subject(message_sender), FramePublication(frame, caller.device, number=number))
 
-    def reaction(self, caller: Caller, row: MessageRow, body: dict[str, Any], number: int) -> None:
+    def publish_reaction(self, caller: Caller, row: MessageRow, body: dict[str, Any], number: int) -> None:
         """Publish that the caller added or removed a reaction."""
         self.stored(0)
         publication = FramePublication(self.frames.reaction(caller, row, body), caller.device, number=number)
@@ -178,7 +180,7 @@ class Delivery:
     def _publish(self, caller: Caller, subject: str, frame: bytes, number: int, feature: str) -> None:
         self._broker.publish(subject, FramePublication(frame, caller.device, feature=feature, number=number))
 
-    def own_list_changed(
+    def publish_own_list_change(
         self, caller: Caller, action: str, number: int, conversation: ConversationKey | None = None
     ) -> None:
         """Publish to the caller's other devices a change of their conversations that no other frame reports.
@@ -190,7 +192,9 @@ class Delivery:
         frame = self.frames.list_change(caller, action, *type_and_id(conversation, caller.uid))
         self.to_own_devices(caller, frame, number, feature="lists")
 
-    def conversation_removed(self, caller: Caller, conversation: ConversationKey, numbers: Mapping[str, int]) -> None:
+    def publish_removed_conversation(
+        self, caller: Caller, conversation: ConversationKey, numbers: Mapping[str, int]
+    ) -> None:
         """Publish to all participants that a conversation was removed with its messages.
 
         Args:
@@ -205,7 +209,7 @@ class Delivery:
             frame = self.frames.list_change(caller, "removed", *type_and_id(conversation, uid))
             self._publish(caller, user_subject(uid), frame, number, "lists")
 
-    def presence(
+    def publish_presence(
         self,
         uid: str,
         role: str,

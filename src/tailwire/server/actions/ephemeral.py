@@ -56,7 +56,7 @@ class Ephemeral:
         self._publishes_presence = publishes_presence
         self._everywhere = presence
 
-    async def typing(
+    async def publish_typing(
         self, caller: Caller, receiver: str, receiver_type: str, action: str, metadata: msgspec.Raw
     ) -> None:
         """Publish that the caller started or stopped typing, except under load, and in groups above the limit.
@@ -79,7 +79,7 @@ class Ephemeral:
             return
         user = await self._directory.user_entity(caller.uid)
         body = {"action": action, "user": user, "metadata": metadata}
-        self._delivery.typing(caller, receiver, receiver_type, body)
+        self._delivery.publish_typing(caller, receiver, receiver_type, body)
 
     async def publish_transient(self, caller: Caller, receiver: str, receiver_type: str, data: msgspec.Raw) -> None:
         """Publish a message to the sockets that are connected now, without storing it.
@@ -174,7 +174,7 @@ class Ephemeral:
         body = {"action": action, "timestamp": self._world.seconds(), "user": user}
         friends = await self._store.friends.of_user(row.uid)
         blocked = await self._store.blocks.blocked_or_blocking(row.uid)
-        self._delivery.presence(row.uid, row.role, body, friends, blocked, feature)
+        self._delivery.publish_presence(row.uid, row.role, body, friends, blocked, feature)
 
     async def publish_skipped(self) -> None:
         """Publish the presence updates that were skipped, once the load has dropped."""

@@ -78,7 +78,7 @@ class Reactions:
         else:
             changed = await self._store.reactions.add(act, reaction, now, MAX_REACTIONS, telling)
         if changed is not None:
-            self._delivery.reaction(
+            self._delivery.publish_reaction(
                 caller, row, {"action": name, **reaction_payload(ReactionView(changed, by))}, changed.number
             )
         if changed is not None and changed.message is not None:

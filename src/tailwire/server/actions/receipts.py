@@ -45,7 +45,7 @@ class Receipts:
         self.max_members = max_members
         self._held: dict[tuple[str, str, str], Callable[[], None]] = {}
 
-    async def receipt(self, caller: Caller, action: str, message_id: str | int) -> None:
+    async def record_receipt(self, caller: Caller, action: str, message_id: str | int) -> None:
         """Store that the caller has received or read a conversation up to a message, and notify its sender.
 
         Args:
@@ -102,7 +102,9 @@ class Receipts:
         change_number = marked.number
         self._hold_publication(
             (f"{row.conversation_id}\0{row.sender}", caller.uid, action),
-            lambda: self._delivery.receipt(caller, receiver, row.receiver_type, row.sender, body, to, change_number),
+            lambda: self._delivery.publish_receipt(
+                caller, receiver, row.receiver_type, row.sender, body, to, change_number
+            ),
         )
         for sender, number, all_read, logged in marked.by_all:
             if sender not in notified:
@@ -110,7 +112,7 @@ class Receipts:
             of_all = {"action": _ACTIONS_OF_ALL[all_read], "messageId": str(number), "user": user, "timestamp": now}
             self._hold_publication(
                 (f"{row.conversation_id}\0{sender}", "", _ACTIONS_OF_ALL[all_read]),
-                partial(self._delivery.receipt_of_all, caller, group, sender, of_all, logged),
+                partial(self._delivery.publish_receipt_of_all, caller, group, sender, of_all, logged),
             )
 
     async def read_without(self, stored: Stored, leaver: str, now: int) -> None:
@@ -131,7 +133,7 @@ class Receipts:
         for sender, number, read, logged in stored.by_all:
             if sender in members:
                 body = {"action": _ACTIONS_OF_ALL[read], "messageId": str(number), "user": user, "timestamp": now}
-                self._delivery.receipt_of_all(Caller(leaver, "", ""), guid, sender, body, logged)
+                self._delivery.publish_receipt_of_all(Caller(leaver, "", ""), guid, sender, body, logged)
 
     async def _members_then(self, guid: str, senders: list[str], number: int) -> list[str]:
         # Senders who had left the group before are not notified. Those who left it afterwards are, as in a catch-up.
@@ -192,5 +194,5 @@ class Receipts:
         after = row.id if caller.key else row.id - 1
         number = await self._store.read_state.mark_unread_after(conversation, caller.uid, after, caller.device)
         if number:
-            self._delivery.own_list_changed(caller, "changed", number, conversation)
+            self._delivery.publish_own_list_change(caller, "changed", number, conversation)
         return row.id

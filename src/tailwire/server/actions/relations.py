@@ -61,7 +61,7 @@ class Relations:
                 now = self._world.seconds()
                 number = await self._store.blocks.add(caller.uid, list(done), now, [event], caller.device)
             if number:
-                self._delivery.own_list_changed(caller, "blocks", number)
+                self._delivery.publish_own_list_change(caller, "blocks", number)
         return outcome
 
     async def list_blocked(

@@ -55,10 +55,12 @@ class FrameHandlers:
         }
 
     async def _typing(self, socket: Socket, frame: ClientFrame, body: Typing) -> None:
-        await self._ephemeral.typing(_caller(socket), frame.receiver, frame.receiver_type, body.action, body.metadata)
+        await self._ephemeral.publish_typing(
+            _caller(socket), frame.receiver, frame.receiver_type, body.action, body.metadata
+        )
 
     async def _receipt(self, socket: Socket, frame: ClientFrame, body: Receipt) -> None:
-        await self._receipts.receipt(_caller(socket), body.action, body.message_id)
+        await self._receipts.record_receipt(_caller(socket), body.action, body.message_id)
 
     async def _transient(self, socket: Socket, frame: ClientFrame, body: Transient) -> None:
         await self._ephemeral.publish_transient(_caller(socket), frame.receiver, frame.receiver_type, body.data)

@@ -56,11 +56,11 @@ class Backup:
         """Whether a backup was restored."""
         return bool(self._lost)
 
-    def lost(self, begin: int, end: int) -> bool:
+    def has_lost(self, begin: int, end: int) -> bool:
         """Return whether ids in (`begin`, `end`] were lost when a backup with messages up to `begin` was restored."""
         return any(first == begin and end <= last for first, last in self._lost)
 
-    def removed(self, message_id: int) -> bool:
+    def has_removed(self, message_id: int) -> bool:
         """Return whether a message with this id was lost when an earlier backup was restored."""
         return any(begin < message_id <= end for begin, end in self._lost)
 

@@ -67,16 +67,16 @@ class _Listener(ConnectionListener, MessageListener):
         self._device.log("gap", gap.from_id, gap.to_id)
 
     def on_connected(self) -> None:
-        self._device.status(self._life, "connected")
+        self._device.record_status(self._life, "connected")
 
     def on_connecting(self) -> None:
-        self._device.status(self._life, "connecting")
+        self._device.record_status(self._life, "connecting")
 
     def on_disconnected(self) -> None:
-        self._device.status(self._life, "disconnected")
+        self._device.record_status(self._life, "disconnected")
 
     def on_feature_throttled(self) -> None:
-        self._device.status(self._life, "featureThrottled")
+        self._device.record_status(self._life, "featureThrottled")
 
     def on_connection_error(self, exception: CometChatException) -> None:
         self._device.errors.append((virtual_loop().time(), exception.code))
@@ -194,7 +194,7 @@ class Device:
         """Add an entry to the trace of the run."""
         self.trace.append((round(virtual_loop().time(), 6), self.name, what, *more))
 
-    def status(self, life: int, status: str) -> None:
+    def record_status(self, life: int, status: str) -> None:
         """Record a status that the listener received."""
         self.statuses.append((life, status))
         if status == "disconnected":

@@ -87,7 +87,7 @@ class Holes:
         send = next((send for send in self._sim.sends.values() if send.id == missing), None)
         if send is None or send.by == device.name or "" in send.texts:
             return False
-        if self._sim.backend.has_removed(send) or self._sim.backup.removed(missing):
+        if self._sim.backend.has_removed(send) or self._sim.backup.has_removed(missing):
             return False
         parts = self._sim.server.parts
         if parts is None or not isinstance(parts.store, SqliteStore):

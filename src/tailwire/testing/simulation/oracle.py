@@ -102,7 +102,7 @@ def _stored(sim: Simulation, rows: list[dict[str, Any]]) -> None:
         parent, stored = sim.sends[row["muid"]].parent, row["parent_id"] or 0
         require(stored == parent, f"thread: {row['id']} is stored in thread {stored}, but was sent to thread {parent}")
     for send in sim.sends.values():
-        if send.id and sim.backup.removed(send.id):
+        if send.id and sim.backup.has_removed(send.id):
             send.outcome, send.kept = "taken away", False
         if send.muid in sim.backup.lost_muids:
             send.kept = False  # a later start of its app had sent it
@@ -194,7 +194,7 @@ def _continuous(sim: Simulation, device: Device, reader: Any, memberships: list[
         require(not stream.wrong, f"continuity: {device.name}: {stream.wrong[:1]}")
         for begin, end in stream.exact_after:
             due = oracle_of_gaps.cannot_be_shown(reader, sim.commits, device, memberships, begin, end)
-            due = due or (end == begin + 1 and sim.backup.removed(end))
+            due = due or (end == begin + 1 and sim.backup.has_removed(end))
             require(due, f"continuity: that of {device.name} is exact after the gap ({begin}, {end}]")
         unfounded = stream.unknown and not sim.backup.restored and device.expected
         require(not unfounded, f"continuity: that of {device.name} was unknown, although no store was restored")
@@ -220,7 +220,7 @@ def _served(
     times: dict[int, int] = defaultdict(int)
     last: dict[tuple[int, str], int] = {}
     for received in device.received:
-        if sim.backup.removed(received.id):
+        if sim.backup.has_removed(received.id):
             continue
         if received.id not in known and sim.backend.has_removed_id(received.id, received.conversation):
             continue

@@ -31,7 +31,7 @@ def unfounded_gap(
     if device.change_gaps and not backup.restored:
         return f"{device.name} was notified that changes are missing, though the log has all: {device.change_gaps}"
     for (begin, end), (life, at) in zip(device.gaps, device.gaps_at, strict=True):
-        if backup.lost(begin, end) or cannot_be_shown(reader, commits, device, memberships, begin, end):
+        if backup.has_lost(begin, end) or cannot_be_shown(reader, commits, device, memberships, begin, end):
             continue
         received = {one.id for one in device.received if one.at < at and one.life == life}
         missing = [one.id for one in _theirs(commits, device, begin, at) if one.id <= end and one.id not in received]
@@ -40,7 +40,7 @@ def unfounded_gap(
         inside = [
             one.id
             for one in device.received
-            if one.life == life and begin < one.id <= end and not backup.removed(one.id)
+            if one.life == life and begin < one.id <= end and not backup.has_removed(one.id)
         ]
         if inside:
             return f"{device.name} received a gap ({begin}, {end}] at {at} around {inside}, which it also received"

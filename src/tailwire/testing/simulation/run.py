@@ -116,7 +116,7 @@ def _checked(sim: Simulation) -> Iterator[None]:
         if before.session is SessionState.VALID and after.session is SessionState.EXPIRED:
             sim.logins.rejected(current_process.get().partition("#")[0])
         if before.phase is Phase.OPEN and after.phase is not Phase.OPEN:
-            sim.lost(current_process.get().partition("#")[0], after.cause)
+            sim.record_loss(current_process.get().partition("#")[0], after.cause)
         if before.status is ConnectionStatus.CONNECTING:
             sim.connected += commands.count(ReportStatus(ConnectionStatus.CONNECTED))
         return after, commands

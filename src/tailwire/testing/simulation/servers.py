@@ -199,7 +199,7 @@ class ServersRun:
         elif what == "move":
             socket = chance.choice(self.phones).socket
             if socket is not None:
-                socket.lost()
+                socket.lose_connection()
         elif what == "break":
             seconds = chance.choice((0.01, 0.5, 3.0))
             server.do(lambda: server.remote.break_for(seconds))
@@ -251,7 +251,7 @@ class ServersRun:
 
     def _give_up(self, socket: Socket) -> None:
         if socket.server.stopped:
-            socket.lost()
+            socket.lose_connection()
 
     def _continue(self, server: SimulatedServer) -> None:
         server.parts.world.wall_offset *= -1  # its clock jumps too
@@ -261,7 +261,7 @@ class ServersRun:
     async def _guest(self, uid: str, server: SimulatedServer) -> None:
         socket = self.guests.get(uid)
         if socket is not None and socket.open:
-            socket.lost()
+            socket.lose_connection()
         else:
             self.guests[uid] = Socket(server, uid, lambda frame: None, chained=True)
             self.run(self.guests[uid].connect())

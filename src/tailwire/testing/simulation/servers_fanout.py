@@ -147,7 +147,7 @@ class SimulatedServer:
         """Shut down gracefully, as after SIGTERM. Users have the grace period to connect to another server."""
         self.leaving = True
         for socket in list(self.sockets):
-            socket.lost()
+            socket.lose_connection()
         await self._loop.create_task(self.parts.close(self.log), context=self.context)
         self.kill()
 
@@ -157,7 +157,7 @@ class SimulatedServer:
         self.remote.end()
         self._loop.kill(self.process, connected=False)
         for socket in list(self.sockets):
-            socket.lost()
+            socket.lose_connection()
 
     # Actions of its users.
 
@@ -232,7 +232,7 @@ class SimulatedServer:
         try:
             await self.log.passed(max(groups.values(), default=0))
         except Refused:
-            socket.lost()
+            socket.lose_connection()
             return
         if socket not in self.sockets:
             return

@@ -46,7 +46,7 @@ class Socket:
 
     def close(self, code: int, reason: str) -> None:
         """Close the connection."""
-        self.lost()
+        self.lose_connection()
 
     async def connect(self) -> bool:
         """Connect. Return whether that worked."""
@@ -56,7 +56,7 @@ class Socket:
         registered = self.server.register(self)
         await asyncio.wait([registered], timeout=CONNECT_SECONDS)
         if not self.ready:
-            self.lost()
+            self.lose_connection()
         return self.open
 
     def _write(self, data: bytes) -> None:
@@ -69,7 +69,7 @@ class Socket:
             if self.open:
                 self._take(frame)
 
-    def lost(self) -> None:
+    def lose_connection(self) -> None:
         """Lose the connection and all data in flight."""
         if self.open:
             self.open = self.ready = False

@@ -262,7 +262,7 @@ class Simulation:
         if send.outcome == "refused" and self.reasons.answered_by_middlebox(device.name, begun):
             self.broken.append(f"refused: {send.muid} of {device.name} is refused ({code}) by a middlebox")
 
-    def lost(self, name: str, cause: Cause | None) -> None:
+    def record_loss(self, name: str, cause: Cause | None) -> None:
         """Record that a client has lost its connection."""
         if cause is not None and cause.kind is CauseKind.TOKEN:
             self.logins.rejected(name)

@@ -54,8 +54,8 @@ def test_edits_are_applied_in_order_of_their_ids():
 
 def test_edit_keeps_the_fields_of_the_reader():
     live = messages(text(1, "a", raw={"savedAt": 7}))
-    live.reaction(1, "+", added=True, by_me=True)
-    live.reaction(1, "+", added=True, by_me=True)
+    live.record_reaction(1, "+", added=True, by_me=True)
+    live.record_reaction(1, "+", added=True, by_me=True)
     live.apply_message(act(2, "edited", text(1, "b")))
     (item,) = live.items()
     assert (item.message.text, item.message.saved_at) == ("b", 7)
@@ -65,7 +65,7 @@ def test_edit_keeps_the_fields_of_the_reader():
 def test_snapshots_are_immutable():
     live = messages(text(1, "a"))
     before = live.items()
-    live.reaction(1, "+", added=True, by_me=False)
+    live.record_reaction(1, "+", added=True, by_me=False)
     assert before[0].message.reactions == []
     assert live.items()[0].message.reactions[0].count == 1
 
@@ -73,7 +73,7 @@ def test_snapshots_are_immutable():
 def test_doubtful_events_request_the_list_again():
     live = messages(text(1, "a"))
     live.unsure = True
-    live.reaction(1, "+", added=True, by_me=False)
+    live.record_reaction(1, "+", added=True, by_me=False)
     assert live.doubtful
     assert not live.lost
 
@@ -128,10 +128,10 @@ def test_keys_of_queued_and_stored_messages_differ():
 def test_items_are_the_same_tuple_until_a_change():
     live = messages(text(1, "a"), text(2, "b"))
     before = live.items()
-    live.reaction(7, "+", added=True, by_me=False)
+    live.record_reaction(7, "+", added=True, by_me=False)
     live.apply_message(text(9, "elsewhere", by="carol"))
     assert live.items() is before
-    live.reaction(1, "+", added=True, by_me=False)
+    live.record_reaction(1, "+", added=True, by_me=False)
     assert live.items() is not before
     assert live.items() != before, "reactions are compared too"
     assert live.items()[1:] == before[1:]

@@ -27,10 +27,10 @@ class RecordingBroker:
 @pytest.mark.parametrize(
     ("publish", "subjects"),
     [
-        (lambda d: d.own_list_changed(ALICE, "blocks", 1), {"user.alice"}),
-        (lambda d: d.conversation_removed(ALICE, key_of("", "team", "group"), {"": 1}), {"group.team"}),
+        (lambda d: d.publish_own_list_change(ALICE, "blocks", 1), {"user.alice"}),
+        (lambda d: d.publish_removed_conversation(ALICE, key_of("", "team", "group"), {"": 1}), {"group.team"}),
         (
-            lambda d: d.conversation_removed(ALICE, key_of("alice", "bob", "user"), {"alice": 1, "bob": 2}),
+            lambda d: d.publish_removed_conversation(ALICE, key_of("alice", "bob", "user"), {"alice": 1, "bob": 2}),
             {"user.alice", "user.bob"},
         ),
     ],
