@@ -336,7 +336,7 @@ class Stage(Cast):
             await asyncio.sleep(200)  # whatever is in flight arrives
             left = [t for t in asyncio.all_tasks() if t is not asyncio.current_task()]
             assert not left, f"left behind: {left}"
-            assert not virtual_loop().pending(), f"left behind: {virtual_loop().pending()}"
+            assert not virtual_loop().pending_timers(), f"left behind: {virtual_loop().pending_timers()}"
 
 
 class LiveStage(Cast):

@@ -210,7 +210,7 @@ class Player:
         r = random.Random(timing)
         loop = virtual_loop()
         slow = itertools.chain([0.1], itertools.repeat(0.0))  # only the first password check
-        loop.work_takes = (lambda: next(slow)) if timing == SLOW else lambda: r.choice((0.0, 0.001, 0.01, 0.05))
+        loop.executor_seconds = (lambda: next(slow)) if timing == SLOW else lambda: r.choice((0.0, 0.001, 0.01, 0.05))
 
         async def ask(operation: Operation, after: float) -> CompletedAction:
             await asyncio.sleep(after)
@@ -219,7 +219,7 @@ class Player:
 
         waits = [n * 0.02 if timing == SLOW else r.choice((0.0, 0.0, 0.002, 0.02)) for n in range(len(begun))]
         done = await asyncio.gather(*map(ask, begun, waits))
-        loop.work_takes = float
+        loop.executor_seconds = float
         orders = list(self._orders(done))
         if not orders:
             raise Deviation(

@@ -126,12 +126,12 @@ def virtual_time_waits_for(patch: pytest.MonkeyPatch) -> None:
 
     async def waited_for(self: Bucket, request: Any, *more: Any) -> Any:
         loop: Any = asyncio.get_running_loop()
-        if not hasattr(loop, "outside"):
+        if not hasattr(loop, "outside_requests"):
             return await honest(self, request, *more)
-        loop.outside += 1
+        loop.outside_requests += 1
         try:
             return await honest(self, request, *more)
         finally:
-            loop.outside -= 1
+            loop.outside_requests -= 1
 
     patch.setattr(Bucket, "_answer", waited_for)

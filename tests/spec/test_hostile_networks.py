@@ -13,7 +13,7 @@ from tailwire import CometChatException, TextMessage
 from tailwire.sdk.outbox import OutboxStatus
 from tailwire.server.fanout.frames import text_frame
 from tailwire.server.gateway.protocol import SocketProtocol
-from tailwire.testing.virtual.middleboxes import BUSY, Answering, refusing_proxy
+from tailwire.testing.virtual.middleboxes import BUSY, Responder, refusing_proxy
 from tailwire.testing.virtual.network import current_process
 
 spec = pytest.mark.spec
@@ -29,12 +29,12 @@ async def code_of(call) -> str:
 async def test_retry_after_zero_does_not_cause_a_retry_storm(stage: Stage):
     alice = await stage.enter("alice", outbox=True)
     at_once = BUSY.replace(b"Retry-After: 3600", b"Retry-After: 0")
-    stage.network.middleboxes[""] = lambda behind: lambda: Answering(at_once)
+    stage.network.middleboxes[""] = lambda behind: lambda: Responder(at_once)
     stage.network.drop()
     alice.chat.queue_message(TextMessage(receiver="bob", text="later"))
-    before = stage.network.connected
+    before = stage.network.connection_count
     await stage.pass_time(60)
-    assert stage.network.connected - before < 60
+    assert stage.network.connection_count - before < 60
     stage.network.middleboxes.clear()
 
 
@@ -42,13 +42,13 @@ async def test_retry_after_zero_does_not_cause_a_retry_storm(stage: Stage):
 async def test_repeated_restart_announcements_spread_reconnects(stage: Stage):
     alice = await stage.enter("alice")
     incoming = alice.chat._parts.incoming
-    before = stage.network.connected
+    before = stage.network.connection_count
     end = stage.now + 60
     while stage.now < end:
         incoming.frame_came('{"type":"server","body":{"action":"restarting","within":0}}')
         stage.network.drop()
         await stage.pass_time(0.1)
-    assert stage.network.connected - before < 100
+    assert stage.network.connection_count - before < 100
 
 
 @spec("T8", "I6")
@@ -66,17 +66,17 @@ async def test_failing_poll_ends_when_the_socket_is_no_longer_wanted(stage: Stag
     await stage.pass_time(35)  # one poll has failed
     bob.chat.set_app_state("background")
     await stage.pass_time(20)
-    tried = stage.network.connected
+    tried = stage.network.connection_count
     assert [t for t in asyncio.all_tasks() if t.get_name().startswith("tailwire catch-up")] == []
     await stage.pass_time(600)
-    assert stage.network.connected == tried
+    assert stage.network.connection_count == tried
     stage.network.offline.clear()
 
 
 @spec("K3")
 async def test_send_of_one_user_is_not_sent_as_the_next_user(stage: Stage):
     alice, carol = await stage.enter("alice", auto=False), await stage.enter("carol")
-    stage.network.middleboxes[""] = lambda behind: lambda: Answering(BUSY.replace(b"3600", b"2"))
+    stage.network.middleboxes[""] = lambda behind: lambda: Responder(BUSY.replace(b"3600", b"2"))
     alice.chat._parts.http.use_new_connections()
     sending = asyncio.create_task(alice.say("carol", "of alice"))
     await stage.pass_time(1)
@@ -144,7 +144,7 @@ async def test_cancelled_waiting_send_keeps_the_order_of_the_others(stage: Stage
 @spec("K5")
 async def test_outbox_entry_of_a_previous_user_is_closed_and_sent_when_they_log_in_again(stage: Stage, tmp_path):
     alice, carol = await stage.enter("alice", outbox=True, auto=False), await stage.enter("carol")
-    stage.network.middleboxes[""] = lambda behind: lambda: Answering(BUSY)
+    stage.network.middleboxes[""] = lambda behind: lambda: Responder(BUSY)
     alice.chat._parts.http.use_new_connections()
     entry = alice.chat.queue_message(TextMessage(receiver="carol", text="of alice"))
     await stage.pass_time(1)
@@ -194,7 +194,7 @@ async def test_invalid_frame_does_not_stop_reading(stage: Stage):
 async def test_trickling_response_is_limited_in_time(stage: Stage):
     alice = await stage.enter("alice", auto=False)
 
-    class Trickle(Answering):
+    class Trickle(Responder):
         def on_request(self, request: bytes) -> None:
             head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n"
             self._transport.write(head)
@@ -219,7 +219,7 @@ async def test_error_of_another_service_does_not_fail_a_queued_message(stage: St
     foreign = (
         b"HTTP/1.1 403 Forbidden\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
     )
-    stage.network.middleboxes[""] = lambda behind: lambda: Answering(foreign % len(body) + body)
+    stage.network.middleboxes[""] = lambda behind: lambda: Responder(foreign % len(body) + body)
     alice.chat._parts.http.use_new_connections()
     entry = alice.chat.queue_message(TextMessage(receiver="bob", text="waits"))
     await stage.pass_time(20)

@@ -125,7 +125,7 @@ async def test_new_sockets_are_refused_under_load_and_retry(stage: Stage):
 async def test_sends_refused_under_load_are_sent_later(stage: Stage):
     overload = stage.server.parts.overload
     overload._most_sends = overload._allowed = 2
-    virtual_loop().work_takes = lambda: 0.05  # the store is slow, so that sends overlap
+    virtual_loop().executor_seconds = lambda: 0.05  # the store is slow, so that sends overlap
     actors = [await stage.enter(uid) for uid in ("alice", "bob", "carol")]
     sends = [p.say(to, f"{n}") for n in range(4) for p, to in zip(actors, ("bob", "carol", "alice"), strict=True)]
     sent = await asyncio.gather(*sends)

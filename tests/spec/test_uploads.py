@@ -305,7 +305,7 @@ async def test_first_of_several_uploads_with_one_form_is_kept(stage, tmp_path):
             return await rest.answer("POST", form["url"], data=form["body"], files={"file": ("a", content)})
 
         sent = [f"{n:05}".encode() for n in range(6)]
-        virtual_loop().work_takes = lambda: 0.05  # the disk is slow: all are checked before one is stored
+        virtual_loop().executor_seconds = lambda: 0.05  # the disk is slow: all are checked before one is stored
         answers = await asyncio.gather(*map(send, sent))
         assert sorted(a.status_code for a in answers) == [204, 400, 400, 400, 400, 400]
         first = next(content for content, a in zip(sent, answers, strict=True) if a.status_code == 204)

@@ -106,7 +106,7 @@ async def test_conversation_with_a_user_is_found_before_a_group_with_the_same_id
 
 def let_work_take(seconds: float) -> None:
     """Let work in a thread (the store, a password) take this many seconds from now on."""
-    virtual_loop().work_takes = lambda: seconds
+    virtual_loop().executor_seconds = lambda: seconds
 
 
 async def send_during(rest: Rest, first: tuple, *others: tuple) -> list[str]:
@@ -117,7 +117,7 @@ async def send_during(rest: Rest, first: tuple, *others: tuple) -> list[str]:
         return answer.json()["error"]["code"] if answer.status_code >= 400 else ""
 
     slow = iter([0.2])  # the first use of the thread is the password check
-    virtual_loop().work_takes = lambda: next(slow, 0.001)
+    virtual_loop().executor_seconds = lambda: next(slow, 0.001)
     begun = asyncio.ensure_future(ask(*first[:3], as_=first[3]))
     await asyncio.sleep(0.02)
     later = [await ask(*other[:3], as_=other[3]) for other in others]

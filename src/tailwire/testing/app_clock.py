@@ -1,4 +1,4 @@
-"""A clock for the clients of a test, with which the test controls the time and the sleep of the device."""
+"""A clock for the clients of a test: the test advances it, and lets the device sleep."""
 
 from __future__ import annotations
 
@@ -89,42 +89,45 @@ class AppClock(World):
         self.pending_responses = 0
 
     def now(self) -> float:
-        """Return the clock that also counts while the device sleeps, in seconds."""
+        """Return seconds on a clock that runs while the device sleeps; only differences have a meaning."""
         return super().now() + self._ahead
 
     def wall(self) -> float:
-        """Return seconds since 1970."""
+        """Return seconds since 1970, by the time that the test has advanced to."""
         return super().wall() + self._ahead
 
     async def advance(self, seconds: float) -> None:
-        """Advance the clock. Each timer fires when it is due, and responses of the server arrive in between."""
+        """Advance the clock. Each timer fires when it is due, and responses of the server arrive in between.
+
+        Each wait for responses takes at most half a second of real time.
+        """
         end = self.now() + seconds
         while True:
             await self._until_answered()
-            due = min(
-                (callback for callback in self.timers if callback.due <= end),
-                key=lambda callback: callback.due,
+            timer = min(
+                (timer for timer in self.timers if timer.due <= end),
+                key=lambda timer: timer.due,
                 default=None,
             )
-            if due is None:
+            if timer is None:
                 break
-            self._ahead += max(0.0, due.due - self.now())
-            due.fire()
+            self._ahead += max(0.0, timer.due - self.now())
+            timer.fire()
         self._ahead += max(0.0, end - self.now())
 
     def sleep(self, seconds: float) -> None:
-        """Let the device sleep: timers that became due fire late, on waking."""
+        """Let the device sleep for this long. Timers that became due fire late: before this method returns."""
         self._ahead += seconds
-        for callback in sorted((r for r in self.timers if r.due <= self.now()), key=lambda callback: callback.due):
-            callback.fire()
+        for timer in sorted((timer for timer in self.timers if timer.due <= self.now()), key=lambda timer: timer.due):
+            timer.fire()
 
     # Used by clients.
 
     def timer(self, seconds: float, callback: Callable[[], None]) -> Timer:
-        """Call a function after some seconds of this clock."""
-        made = _Timer(self, self.now() + seconds, callback)
-        self.timers[made] = None
-        return made
+        """Return a timer that calls a function after this many seconds of this clock."""
+        timer = _Timer(self, self.now() + seconds, callback)
+        self.timers[timer] = None
+        return timer
 
     async def open_wire(
         self,
@@ -134,17 +137,17 @@ class AppClock(World):
         proxy: str | None = None,
         moved: Callable[[], None] = not_counted,
     ) -> Wire:
-        """Open a WebSocket."""
-        with self._waiting():
+        """Open a WebSocket, as `World` does, and count its pending responses."""
+        with self._pending_response():
             return _WatchedWire(await super().open_wire(url, headers, tls, proxy, moved), self)
 
     def http_client(self, tls: ssl.SSLContext | None, proxy: str | None = None) -> Any:
-        """Return an `httpx2.AsyncClient`."""
+        """Return an `httpx2.AsyncClient` whose pending responses are counted."""
         client = super().http_client(tls, proxy)
         send = client.send
 
-        async def watched(*args: Any, **more: Any) -> Any:
-            with self._waiting():
+        async def send_and_count(*args: Any, **more: Any) -> Any:
+            with self._pending_response():
                 response = await send(*args, **more)
                 self.pending_responses += 1  # until its body is read or abandoned
             close = response.aclose
@@ -157,11 +160,11 @@ class AppClock(World):
             response.aclose = aclose
             return response
 
-        client.send = watched
+        client.send = send_and_count
         return client
 
     @contextmanager
-    def _waiting(self) -> Iterator[None]:
+    def _pending_response(self) -> Iterator[None]:
         self.pending_responses += 1
         try:
             yield
@@ -169,7 +172,7 @@ class AppClock(World):
             self.answered(1)
 
     def answered(self, count: int) -> None:
-        """Record that pending responses arrived, or will not arrive (called by the parts of this clock)."""
+        """Record that `count` pending responses arrived, or will not arrive (called by the parts of this clock)."""
         self.pending_responses = max(0, self.pending_responses - count)
         if not self.pending_responses:
             self._quiet.set()

@@ -21,7 +21,7 @@ from tailwire.wire.entities import BaseMessage, Group, GroupMember, TextMessage,
 
 T = TypeVar("T")
 POLL_INTERVAL_SECONDS = 0.25
-"""Virtual time between two checks of whether the bot is done."""
+"""Virtual seconds between two checks of whether the bot is done."""
 
 
 class _Recorder(MessageListener):
@@ -47,9 +47,9 @@ class BotTest:
     """A running bot, and clients that talk to it. Made by `bot_test`.
 
     Attributes:
-        answers: the bot's messages in reply to the last `say`, in order.
-        reactions: the bot's reactions to the message of the last `say`.
-        drafts: all received `DraftChanged` events of streams.
+        answers: what the bot has sent to the conversation of the last `say` since that message, in order.
+        reactions: the reactions to the message of the last `say`, each emoji once.
+        drafts: all `DraftChanged` events that the users have received.
     """
 
     __test__ = False
@@ -81,8 +81,8 @@ class BotTest:
             The texts of the answers.
 
         Raises:
-            TimeoutError: the bot did not finish.
-            RuntimeError: the bot has stopped.
+            TimeoutError: the bot did not finish, or was stopped with `stop`.
+            RuntimeError: the bot has stopped by itself; if an exception has ended it, that one is raised instead.
             ValueError: the user is the bot.
             CometChatException: as `ChatClient.send_message`.
         """
@@ -93,8 +93,8 @@ class BotTest:
 
         Args:
             text: the text of the message.
-            user: the sender.
-            group: the guid of the receiving group; without it, the bot.
+            user: the sender; created at their first message.
+            group: the guid of the receiving group, created as by `say`; without it, the message goes to the bot.
 
         Returns:
             The stored message.
@@ -115,6 +115,7 @@ class BotTest:
 
         Raises:
             ValueError: the user is the bot.
+            CometChatException: as `ChatClient.add_reaction`.
         """
 
         async def react() -> None:
@@ -131,6 +132,7 @@ class BotTest:
 
         Raises:
             ValueError: the user is the bot.
+            CometChatException: as `ChatClient.stop_draft`.
         """
 
         async def stop() -> None:
@@ -139,7 +141,7 @@ class BotTest:
         self._run(stop())
 
     def heard(self, user: str = "alice") -> list[str]:
-        """Return all texts that a user has received.
+        """Return the texts of all text messages that a user has received, in order.
 
         Args:
             user: the uid of the user.
@@ -147,7 +149,7 @@ class BotTest:
         return list(self._recorders[user].texts) if user in self._recorders else []
 
     def typing(self, user: str = "alice") -> list[str]:
-        """Return the typing events that a user has received: `started`, `ended`.
+        """Return the typing events that a user has received, in order: `started`, `ended`.
 
         Args:
             user: the uid of the user.
@@ -155,14 +157,14 @@ class BotTest:
         return list(self._recorders[user].typing) if user in self._recorders else []
 
     def stop(self) -> None:
-        """Stop the bot gracefully."""
+        """Stop the bot gracefully. If an exception has ended it before, it is raised here."""
         self._run(self._stop_bot())
 
     def start(self) -> None:
         """Start the bot again, with its saved session.
 
         Raises:
-            RuntimeError: the bot stopped at once.
+            RuntimeError: the bot stopped at once; if an exception ended it, that one is raised instead.
         """
         self._run(self._start_bot())
 
@@ -263,7 +265,8 @@ def bot_test(bot: Bot) -> Iterator[BotTest]:
     """Run a bot for a test: `with bot_test(bot) as chat: assert chat.say("/help") == ["…"]`.
 
     The bot connects to a server in the process, whatever its settings and keys are. Time is virtual, so waiting takes
-    no real time; replace whatever needs a real network or thread.
+    no real time; replace what in the handlers needs a real network or thread. If an exception has ended the bot, it is
+    raised at the end of the block at the latest.
 
     Args:
         bot: the bot; its handlers are used as they are.

@@ -22,6 +22,8 @@ class TestUser:
     """A user of a test's server. `repr` omits the token.
 
     Attributes:
+        uid: the uid.
+        name: the name that others see.
         token: the auth token, for `login_with_auth_token`.
     """
 
@@ -33,14 +35,14 @@ class TestUser:
 
 
 class EmbeddedServer:
-    """The whole server on a free port of 127.0.0.1, with its own database and without rate limits.
+    """The whole server on a free port of 127.0.0.1, with its own database, without rate limits and without shedding.
 
     Args:
         folder: the folder for its data.
-        settings: settings of the server, by name (docs/server.md).
+        settings: settings of the server, by name (docs/server.md); they win over those that switch the limits off.
 
     Attributes:
-        url, port: the URL and the port at which it listens.
+        url, port: the URL and the port at which it listens; "" and 0 before the first start.
         app_id, auth_key, api_key: the app id and the keys, as printed by a server's first start.
     """
 
@@ -104,7 +106,7 @@ class EmbeddedServer:
         self.start()
 
     def close(self) -> None:
-        """Stop the server and its thread."""
+        """Stop the server and its thread. It cannot be started again."""
         self.stop()
         self._thread.stop()
 
@@ -115,7 +117,8 @@ class EmbeddedServer:
             work: the coroutine.
 
         Raises:
-            TimeoutError: it takes more than 30 s.
+            TimeoutError: it takes more than 30 s; it keeps running.
+            Exception: whatever the coroutine raises.
         """
         return self._thread.call(work)
 
@@ -124,14 +127,22 @@ class EmbeddedServer:
         """The parts of the running server, for tests that inspect them.
 
         Raises:
-            RuntimeError: when the server is stopped.
+            RuntimeError: the server is stopped.
         """
         if self._parts is None:
             raise RuntimeError("the server is stopped")
         return self._parts
 
     def add_user(self, uid: str, name: str = "") -> TestUser:
-        """Create a user with an auth token."""
+        """Create a user, and an auth token for them.
+
+        Args:
+            uid: the uid of the new user.
+            name: their name; "" for the uid in title case.
+
+        Raises:
+            RuntimeError: the server is stopped.
+        """
         from tailwire.server.actions.users import NewUser
 
         async def make() -> TestUser:
@@ -142,7 +153,11 @@ class EmbeddedServer:
         return self.call(make())
 
     def revoke_tokens(self, uid: str) -> None:
-        """Revoke all tokens of a user: their clients are rejected immediately and have to log in again."""
+        """Revoke all tokens of a user: their clients are rejected immediately and have to log in again.
+
+        Raises:
+            RuntimeError: the server is stopped.
+        """
 
         async def revoke() -> None:
             await self.parts.actions.keys.delete_tokens(uid)

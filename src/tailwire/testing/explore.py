@@ -40,9 +40,9 @@ COARSE_TIMINGS = Timings(
 )
 TOKEN_LIFETIME_SECONDS = 3.0
 TOKEN_TIMINGS = replace(COARSE_TIMINGS, renew_before=2, stable_after=1)
-"""The timings of clients whose token expires. Unrelated events are explored only for the other clients."""
+"""The timings of clients whose token expires. Events of other concerns are explored only for the other clients."""
 LINE_TIMINGS = replace(COARSE_TIMINGS, stable_after=1)
-"""The timings of clients on slow lines and behind proxies. Unrelated events are explored only for the other clients."""
+"""The timings of clients on slow lines and behind proxies. Events of other concerns are left to the other clients."""
 _CHANCES = (0.0, 1.0)
 _MAX_CALLERS = 1
 
@@ -65,28 +65,28 @@ def start_states() -> list[State]:
 def possible_events(s: State) -> Iterator[tuple[str, i.Input, float]]:
     """Yield every event that is possible in a state: name, input, and seconds that pass before it."""
     e = s.epoch
-    ends, lines = s.timings == TOKEN_TIMINGS, s.timings == LINE_TIMINGS
-    for name, happened in _facts(s):
-        unrelated = ends and (name in _NOT_FOR_TOKENS or (s.mode is Mode.MANUAL and name.startswith("app ")))
-        if not unrelated and not (lines and name in _NOT_ON_LINES):
-            yield name, happened, 0.0
-    if lines:
+    with_token, on_line = s.timings == TOKEN_TIMINGS, s.timings == LINE_TIMINGS
+    for name, event in _facts(s):
+        unrelated = with_token and (name in _NOT_FOR_TOKENS or (s.mode is Mode.MANUAL and name.startswith("app ")))
+        if not unrelated and not (on_line and name in _NOT_ON_LINES):
+            yield name, event, 0.0
+    if on_line:
         yield "server answered", i.ServerAnswered(), 0.0
     if s.phase is not Phase.IDLE:
         for epoch, age in ((e, ""), (e - 1, " (older socket)")):
-            of_socket = _token_events(epoch) if ends else _line_events(epoch) if lines else None
-            for name, happened in of_socket or _socket_events(epoch, full=not age):
-                yield name + age, happened, 0.0
+            of_socket = _token_events(epoch) if with_token else _line_events(epoch) if on_line else None
+            for name, event in of_socket or _socket_events(epoch, full=not age):
+                yield name + age, event, 0.0
     due = next_deadline(s)
     if due is not None:
         ahead = max(due, 0.0)
         yield "timer", i.TimerFired(), ahead
         yield "timer, late", i.TimerFired(), ahead + s.timings.late + 1
-        if s.phase is Phase.OPEN and not ends:
+        if s.phase is Phase.OPEN and not with_token:
             yield "timer, frames came", i.TimerFired(heard_at=ahead), ahead
-        if lines and s.phase is Phase.OPEN:
+        if on_line and s.phase is Phase.OPEN:
             yield "timer, frames were sent", i.TimerFired(said_at=ahead), ahead
-        if lines and (s.phase is Phase.CONNECTING or s.probe_until is not None):
+        if on_line and (s.phase is Phase.CONNECTING or s.probe_until is not None):
             yield "timer, bytes moved", i.TimerFired(moved_at=ahead), ahead
 
 
@@ -204,7 +204,8 @@ class Exploration:
     Attributes:
         states: number of reachable states.
         steps: number of checked steps.
-        table: from (abstract state, event) to the set of (abstract state, commands).
+        table: from the names of a state and an event (`abstract_name`, `possible_events`) to all pairs of the next
+            state's name and the names of the commands.
     """
 
     states: int = 0
@@ -213,7 +214,7 @@ class Exploration:
 
 
 def abstract_name(s: State) -> str:
-    """Return the name of a state in the table, which omits its timers."""
+    """Return the name of a state in the table: states that differ only in their timers share one."""
     flags = {
         "ended": s.ended,
         "expired": s.session is SessionState.EXPIRED,
@@ -245,7 +246,7 @@ def command_names(commands: list[Command]) -> str:
 
 
 def explore(
-    begin: list[State] | None = None,
+    initial: list[State] | None = None,
     *,
     tabulate: bool = True,
     take: Callable[..., tuple[State, list[Command]]] = step,
@@ -254,24 +255,24 @@ def explore(
     """Visit every reachable state, and return what was found.
 
     Args:
-        begin: initial states; `start_states()` by default.
+        initial: the states to begin with; `start_states()` by default.
         tabulate: whether to keep the table.
         take: the step function; tests pass a faulty one.
-        max_states: stop after this many states.
+        max_states: stop when this many states have been found; None for no limit.
 
     Raises:
         tailwire.testing.invariants.BrokenInvariant: at the first step that breaks an invariant.
     """
     found = Exploration()
-    begin = start_states() if begin is None else begin
-    visited: set[State] = set(begin)
-    queue = deque(begin)
+    initial = start_states() if initial is None else initial
+    visited: set[State] = set(initial)
+    queue = deque(initial)
     while queue and (max_states is None or len(visited) < max_states):
         s = queue.popleft()
-        for moved in _next(s, found, take, tabulate):
-            if moved not in visited:
-                visited.add(moved)
-                queue.append(moved)
+        for reached in _next(s, found, take, tabulate):
+            if reached not in visited:
+                visited.add(reached)
+                queue.append(reached)
     found.states = len(visited)
     return found
 
@@ -280,15 +281,15 @@ def _next(
     s: State, found: Exploration, take: Callable[..., tuple[State, list[Command]]], tabulate: bool
 ) -> Iterator[State]:
     here = abstract_name(s)
-    for name, happened, passed in possible_events(s):
+    for name, event, passed in possible_events(s):
         for chance in _CHANCES:
-            after, commands = take(s, happened, passed, chance)
+            after, commands = take(s, event, passed, chance)
             found.steps += 1
             stays = passed == 0.0 and after == s  # half of all steps: the state was checked when it was reached
             if stays:
-                check_change(s, happened, passed, after, commands)
+                check_change(s, event, passed, after, commands)
             else:
-                check_step(s, happened, passed, after, commands)
+                check_step(s, event, passed, after, commands)
             if tabulate:
                 row = found.table.setdefault((here, name), set())
                 row.add((here if stays else abstract_name(after), command_names(commands)))

@@ -1,4 +1,4 @@
-"""The ten invariants of the connection (I1 to I10) and T3, T6, T8, as checks of one step."""
+"""The invariants I1 to I10, T3, T6 and T8 of docs/project/specification.md, as checks of one step of the machine."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ LEGAL_TRANSITIONS = {
 
 
 class BrokenInvariant(AssertionError):
-    """An invariant does not hold. `rule` is its id."""
+    """An invariant does not hold. `rule` is its id, such as "I7"."""
 
     def __init__(self, rule: str, what: str) -> None:
         super().__init__(f"{rule}: {what}")
@@ -50,7 +50,7 @@ def has_socket(s: State) -> bool:
 
 
 def check_step(before: State, event: i.Input, now: float, after: State, commands: Sequence[Command]) -> None:
-    """Check one step of the machine, and the state after it.
+    """Check one step of the machine, which it made at the time `now`, and the state after it.
 
     Raises:
         BrokenInvariant: with the id of the invariant that does not hold.

@@ -23,10 +23,11 @@ class LoopThread:
 
         Args:
             work: the coroutine.
-            timeout: seconds.
+            timeout: seconds to wait for its result.
 
         Raises:
-            TimeoutError: if it does not finish in time.
+            TimeoutError: if it does not finish in time; it keeps running.
+            Exception: whatever the coroutine raises.
         """
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout)
 

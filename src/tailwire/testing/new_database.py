@@ -19,7 +19,7 @@ def _migrated() -> bytes:
 
 
 def put_new_database(path: Path) -> None:
-    """Write an empty database of this version's schema, unless there is a file.
+    """Write an empty SQLite database of this version's schema, unless the file exists.
 
     A server that opens it creates its identity and its keys, as in a database that it has created itself.
     """

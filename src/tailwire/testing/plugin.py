@@ -26,7 +26,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Check the plugin's settings."""
+    """Check `tailwire_server_scope`.
+
+    Raises:
+        pytest.UsageError: it is not a scope of fixtures.
+    """
     scope = config.getini("tailwire_server_scope")
     if scope not in ("function", "class", "module", "package", "session"):
         raise pytest.UsageError(f"tailwire_server_scope: use function, module or session, not {scope!r}")
@@ -48,7 +52,12 @@ class Line:
         self.url = proxy.url
 
     def settings(self, **more: Any) -> AppSettings:
-        """Return client settings for this line, named as in `AppSettingsBuilder`; `auto=False` for manual mode."""
+        """Return client settings for this line.
+
+        Args:
+            more: methods of `AppSettingsBuilder`, each with its argument, or with a tuple of several; `auto=False` for
+                manual mode.
+        """
         from tailwire.sdk.app_settings import AppSettingsBuilder
 
         builder = AppSettingsBuilder().override_client_host(self.url)
@@ -57,9 +66,10 @@ class Line:
             getattr(builder, name)(*(value if isinstance(value, tuple) else (value,)))
         return builder.build()
 
-    def _do(self, what: Callable[[], None]) -> None:
+    def _do(self, action: Callable[[], None]) -> None:
+        # The proxy belongs to the event loop in the thread of the server.
         async def work() -> None:
-            what()
+            action()
 
         self._server.call(work())
 
@@ -78,7 +88,7 @@ class Line:
             rate: the rate in both directions, in bytes per second or as text (`64kbit`, `2mbit`); 0 for no limit.
             up: the rate from the clients, if different.
             down: the rate to the clients, if different.
-            queue: seconds of data that wait before the line in each direction.
+            queue: seconds of data, at the rate, that wait before the line in each direction.
             latency: seconds, each way.
 
         Raises:
@@ -91,7 +101,7 @@ class Line:
         self._do(lambda: self._proxy.shape(shape))
 
     def drop(self) -> None:
-        """Reset all open connections and accept new ones."""
+        """Reset all open connections, and let clients connect again. Data in flight is lost."""
         self._do(self._proxy.drop)
 
     def cut(self) -> None:
@@ -107,11 +117,11 @@ class Line:
         self._do(lambda: setattr(self._proxy, "delay", seconds))
 
     def cut_mid_frame(self, after: int = 1) -> None:
-        """Truncate the server's next frame after this many bytes and close its connection."""
+        """Truncate the server's next text frame after this many bytes and close its connection."""
         self._do(lambda: self._proxy.cut_mid_frame(after))
 
     def refuse(self) -> None:
-        """Refuse new connections until `restore()`; open ones stay."""
+        """Close new connections at once, until `restore()`; open ones stay."""
         self._do(self._proxy.refuse)
 
     def swallow(self) -> None:
@@ -125,6 +135,8 @@ class Line:
     def answer(self, status: int, headers: Mapping[str, str] | None = None, body: bytes = b"") -> None:
         """Answer every request in the server's place, like a portal or a proxy under maintenance, until `restore()`.
 
+        Open connections are reset.
+
         Raises:
             ValueError: the status, a header or the body is invalid.
         """
@@ -132,6 +144,8 @@ class Line:
 
     def refuse_websockets(self, status: int = 426) -> None:
         """Answer WebSocket upgrades with a status and pass other requests, until `restore()`.
+
+        Open connections are reset.
 
         Raises:
             ValueError: the status is invalid.
@@ -151,7 +165,7 @@ class Line:
         self._server.restart()
 
     def restore(self) -> None:
-        """End all faults and keep the shape."""
+        """End all faults and keep the shape. Half-open connections are reset."""
         self._do(self._proxy.restore)
 
     @property
@@ -161,7 +175,7 @@ class Line:
 
     @property
     def passed(self) -> tuple[int, int]:
-        """Bytes that the line has carried up and down."""
+        """Bytes that the line has carried from and to the clients."""
         return self._proxy.passed
 
 
@@ -207,7 +221,7 @@ def app_clock() -> AppClock:
     return AppClock()
 
 
-def _question(name: str) -> Any:
+def _fixture_of(name: str) -> Any:
     @pytest.fixture(name=name)
     def fixture() -> Any:
         from tailwire.testing import received
@@ -218,9 +232,9 @@ def _question(name: str) -> Any:
     return fixture
 
 
-assert_no_loss = _question("assert_no_loss")
-assert_once = _question("assert_once")
-assert_quiet = _question("assert_quiet")
+assert_no_loss = _fixture_of("assert_no_loss")
+assert_once = _fixture_of("assert_once")
+assert_quiet = _fixture_of("assert_quiet")
 
 
 @pytest.fixture

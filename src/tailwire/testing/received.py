@@ -21,7 +21,7 @@ class Received(MessageListener, ConnectionListener):
     Attributes:
         messages: the messages, in order of arrival.
         statuses: the statuses, in order of arrival.
-        errors: codes of connection errors.
+        errors: the codes of connection errors, in order of arrival.
     """
 
     def __init__(self, chat: ChatClient) -> None:
@@ -39,7 +39,7 @@ class Received(MessageListener, ConnectionListener):
         return [m.text for m in self.messages if isinstance(m, TextMessage)]
 
     async def until(self, condition: Callable[[], bool], timeout: float = 10.0) -> None:
-        """Wait until a condition holds.
+        """Wait until a condition holds. It is checked at once, and after each message, status and error received.
 
         Raises:
             TimeoutError: if the condition does not hold within `timeout` seconds.
@@ -52,30 +52,30 @@ class Received(MessageListener, ConnectionListener):
         self._changed.set()
         self._changed = asyncio.Event()
 
-    def _message(self, message: BaseMessage) -> None:
+    def _record_message(self, message: BaseMessage) -> None:
         self.messages.append(message)
         self._wake_waiters()
 
-    on_text_message_received = _message
-    on_media_message_received = _message
-    on_custom_message_received = _message
-    on_interactive_message_received = _message
+    on_text_message_received = _record_message
+    on_media_message_received = _record_message
+    on_custom_message_received = _record_message
+    on_interactive_message_received = _record_message
 
-    def _status(self, status: ConnectionStatus) -> None:
+    def _record_status(self, status: ConnectionStatus) -> None:
         self.statuses.append(status)
         self._wake_waiters()
 
     def on_connected(self) -> None:
         """Record the status."""
-        self._status(ConnectionStatus.CONNECTED)
+        self._record_status(ConnectionStatus.CONNECTED)
 
     def on_connecting(self) -> None:
         """Record the status."""
-        self._status(ConnectionStatus.CONNECTING)
+        self._record_status(ConnectionStatus.CONNECTING)
 
     def on_disconnected(self) -> None:
         """Record the status."""
-        self._status(ConnectionStatus.DISCONNECTED)
+        self._record_status(ConnectionStatus.DISCONNECTED)
 
     def on_connection_error(self, exception: CometChatException) -> None:
         """Record the error's code."""
@@ -84,14 +84,19 @@ class Received(MessageListener, ConnectionListener):
 
     def on_feature_throttled(self) -> None:
         """Record the status."""
-        self._status(ConnectionStatus.FEATURE_THROTTLED)
+        self._record_status(ConnectionStatus.FEATURE_THROTTLED)
 
 
 async def assert_no_loss(sent: Iterable[BaseMessage], received: Received, timeout: float = 10.0) -> None:
-    """Wait until all sent messages (returned by `send_message`) are received.
+    """Wait until a client has received all sent messages.
+
+    Args:
+        sent: what `send_message` returned.
+        received: the recorder of the client that should receive them.
+        timeout: seconds.
 
     Raises:
-        AssertionError: naming the messages that are missing after `timeout` seconds.
+        AssertionError: some are missing after `timeout` seconds; the error names up to ten of them.
     """
     wanted = {m.id: m for m in sent}
     try:
@@ -115,14 +120,16 @@ def assert_once(received: Received) -> None:
         raise AssertionError(f"received more than once: {_description_of(message)}")
     last: dict[str, BaseMessage] = {}
     for message in received.messages:
-        before = last.get(message.conversation_id)
-        if before is not None and before.id > message.id:
-            raise AssertionError(f"out of order: {_description_of(message)} came after {_description_of(before)}")
+        previous = last.get(message.conversation_id)
+        if previous is not None and previous.id > message.id:
+            raise AssertionError(f"out of order: {_description_of(message)} came after {_description_of(previous)}")
         last[message.conversation_id] = message
 
 
 def assert_quiet() -> None:
     """Assert that no client has left tasks in this event loop: each was closed and has finished its work.
+
+    All tasks whose names begin with `tailwire` count as those of clients.
 
     Raises:
         AssertionError: naming the tasks that still run.

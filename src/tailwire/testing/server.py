@@ -24,7 +24,7 @@ class BadReadyFile(ValueError):
 
 
 def read_ready_file(file: Path) -> dict[str, Any]:
-    """Read a server's ready file: `url`, `app_id`, `pid`, and after the first start `auth_key`, `api_key`.
+    """Read a server's ready file: `url`, `app_id`, `pid`, and if the first start wrote it, `auth_key` and `api_key`.
 
     Raises:
         BadReadyFile: if the file is invalid.
@@ -50,7 +50,10 @@ class ServerProcess:
 
     Args:
         folder: the folder for the data and the ready file.
-        settings: `TAILWIRE_*` variables, in addition to those that switch rate limits off.
+        settings: `TAILWIRE_*` environment variables; they win over those that switch the limits off.
+        arguments: more arguments of `tailwire serve`.
+
+    Leaving the block kills the process.
     """
 
     def __init__(self, folder: Path, settings: Mapping[str, str] | None = None, *arguments: str) -> None:
@@ -71,7 +74,7 @@ class ServerProcess:
         """The process id.
 
         Raises:
-            RuntimeError: the process was not started.
+            RuntimeError: no process was started, or it was killed or stopped, or `ended` has awaited it.
         """
         if self._process is None:
             raise RuntimeError("the server is not started")
@@ -127,7 +130,7 @@ class ServerProcess:
         self.api_key = ready.get("api_key", self.api_key)
 
     async def until_logged(self, words: str, seconds: float = 30.0) -> str:
-        """Wait for a log line that contains these words, and return it. Earlier lines count too.
+        """Wait for a log line that contains a text, and return the newest such line. Earlier lines count too.
 
         Raises:
             TimeoutError: if there is no such line within `seconds`.

@@ -29,20 +29,24 @@ def limit_buffers(sock: socket.socket) -> None:
 
 
 class Acceptor:
-    """Listens on 127.0.0.1.
+    """Listens on 127.0.0.1 and accepts connections.
 
     Args:
-        taken: called with each accepted socket.
+        on_accepted: called with each accepted socket.
     """
 
-    def __init__(self, taken: Callable[[socket.socket], None]) -> None:
-        self._taken = taken
+    def __init__(self, on_accepted: Callable[[socket.socket], None]) -> None:
+        self._on_accepted = on_accepted
         self._socket: socket.socket | None = None
         self._fillers: list[socket.socket] = []
-        self._paused: asyncio.TimerHandle | None = None
+        self._resume_timer: asyncio.TimerHandle | None = None
 
     def open(self, port: int) -> int:
-        """Listen on a port (0 takes a free one) and return it."""
+        """Listen on a port (0 takes a free one) and return it.
+
+        Raises:
+            OSError: the port cannot be used.
+        """
         self._socket = sock = socket.socket()
         try:
             limit_buffers(sock)
@@ -69,7 +73,7 @@ class Acceptor:
             self._fillers.append(filler)
 
     def serve(self) -> None:
-        """Accept connections again. Connections that waited in the accept queue are reset."""
+        """Accept connections again. Connections that waited in the accept queue are closed."""
         if self._socket is None or not self._fillers:
             return
         with contextlib.suppress(BlockingIOError):
@@ -92,14 +96,14 @@ class Acceptor:
         self._fillers.clear()
 
     def _watch(self) -> None:
-        self._paused = None
+        self._resume_timer = None
         if self._socket is not None:
             asyncio.get_running_loop().add_reader(self._socket.fileno(), self._accept)
 
     def _unwatch(self) -> None:
-        if self._paused is not None:
-            self._paused.cancel()
-            self._paused = None
+        if self._resume_timer is not None:
+            self._resume_timer.cancel()
+            self._resume_timer = None
         if self._socket is not None:
             asyncio.get_running_loop().remove_reader(self._socket.fileno())
 
@@ -108,12 +112,12 @@ class Acceptor:
             if self._socket is None:
                 return
             try:
-                taken, _ = self._socket.accept()
+                sock, _ = self._socket.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError:  # no descriptor left: the socket stays readable, so polling it would spin
                 self._unwatch()
-                self._paused = asyncio.get_running_loop().call_later(ACCEPT_PAUSE_SECONDS, self._watch)
+                self._resume_timer = asyncio.get_running_loop().call_later(ACCEPT_PAUSE_SECONDS, self._watch)
                 return
-            taken.setblocking(False)
-            self._taken(taken)
+            sock.setblocking(False)
+            self._on_accepted(sock)

@@ -23,7 +23,11 @@ class Control:
     """Serves a fault proxy's operations over HTTP.
 
     Args:
-        port: 0 takes a free one.
+        proxy: the proxy, which belongs to the running event loop.
+        port: the port on 127.0.0.1; 0 takes a free one.
+
+    Attributes:
+        url: where it listens, from entering `async with` to leaving it.
     """
 
     def __init__(self, proxy: FaultProxy, port: int = 0) -> None:
@@ -77,7 +81,7 @@ class Control:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._task is not None:  # it would look every 100 ms whether to end
+        if self._task is not None:  # uvicorn checks only every 100 ms whether it should end
             self._task.cancel()
             await asyncio.wait([self._task])
         await self._server.shutdown([self._socket])

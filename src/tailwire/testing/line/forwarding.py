@@ -18,7 +18,7 @@ class Forwarder:
     Args:
         host: the host of the server.
         port: the port of the server.
-        faults: the active faults of the line.
+        faults: the active faults of the line, which may change at any time.
 
     Attributes:
         up: carries the bytes of all clients.
@@ -30,7 +30,7 @@ class Forwarder:
         self._target = (host, port)
         self._faults = faults
         self._tasks: set[asyncio.Task[None]] = set()
-        self._idle = 0.0
+        self._max_idle_seconds = 0.0
         self._idle_timer: asyncio.TimerHandle | None = None
         self.up, self.down = Pipe(), Pipe()
         self.pairs: set[Pair] = set()
@@ -63,15 +63,15 @@ class Forwarder:
 
     async def _connect(self, pair: Pair) -> None:
         try:
-            sock = await _connected(*self._target)
+            sock = await _open_socket(*self._target)
             if pair not in self.pairs:  # dropped in the meantime
                 sock.close()
                 return
-            await asyncio.get_running_loop().create_connection(pair.server_end, sock=sock)
+            await asyncio.get_running_loop().create_connection(pair.make_server_end, sock=sock)
         except OSError:
-            pair.unreachable()
+            pair.on_unreachable()
             return
-        pair.established()
+        pair.on_established()
 
     def _start_task(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -79,8 +79,8 @@ class Forwarder:
         task.add_done_callback(self._tasks.discard)
 
     def end_idle(self, seconds: float) -> None:
-        """Reset connections that are idle for this long; 0 disables it."""
-        self._idle = seconds
+        """Reset connections that are idle for this many seconds, from now on; 0 keeps idle connections."""
+        self._max_idle_seconds = seconds
         if self._idle_timer is not None:
             self._idle_timer.cancel()
             self._idle_timer = None
@@ -92,11 +92,11 @@ class Forwarder:
         loop = asyncio.get_running_loop()
         now = first = loop.time()
         for pair in list(self.pairs):
-            if now - pair.touched >= self._idle:
+            if now - pair.touched_at >= self._max_idle_seconds:
                 pair.abort()
             else:
-                first = min(first, pair.touched)
-        self._idle_timer = loop.call_at(first + self._idle, self._look_for_idle)
+                first = min(first, pair.touched_at)
+        self._idle_timer = loop.call_at(first + self._max_idle_seconds, self._look_for_idle)
 
     def drop(self) -> None:
         """Reset all open connections. Data in flight is lost."""
@@ -117,7 +117,7 @@ class Forwarder:
             await asyncio.sleep(0)
 
 
-async def _connected(host: str, port: int) -> socket.socket:
+async def _open_socket(host: str, port: int) -> socket.socket:
     loop = asyncio.get_running_loop()
     problem = OSError(f"{host} has no address")
     for family, kind, protocol, _, address in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):

@@ -16,7 +16,8 @@ class ServerFrames:
         """Feed received bytes.
 
         Returns:
-            Pieces, each with a flag that says whether it is a whole text frame. Incomplete frames are kept.
+            Pieces to pass on, in order, each with a flag that says whether it is a whole text frame. What is left of an
+            incomplete frame or of the head of the first response is kept for the next call.
         """
         if self._plain:
             return [(data, False)]

@@ -32,9 +32,9 @@ class Parameter:
     """A parameter of an operation.
 
     Attributes:
-        example: shown in the list of operations; also the default unless another one is given.
+        example: its text in the list of operations.
         read: parses its text; raises ValueError.
-        default: its value when it is missing.
+        default: its value when it is missing; a missing rate is -1.
     """
 
     example: str
@@ -63,7 +63,8 @@ class Operation:
 
         Args:
             query: the parameters, without `header`.
-            headers: each `Name: value`.
+            headers: the values of all `header` parameters, each `Name: value`.
+            body: the body of the request.
 
         Raises:
             ValueError: naming the parameter that is unknown or invalid.
@@ -160,10 +161,10 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "cut-mid-frame": Operation(
         **_calling("cut_mid_frame", bytes=_number("1")),
-        text="truncate the server's next frame after this many bytes and close its connection",
+        text="truncate the server's next text frame after this many bytes and close its connection",
     ),
     "duplicate": Operation(
-        **_calling("duplicate", frames=_number("1")), text="deliver the server's next frames twice (no TLS)"
+        **_calling("duplicate", frames=_number("1")), text="deliver the server's next text frames twice (no TLS)"
     ),
     "restore": Operation(**_calling("restore"), text="end all faults; keep the shape"),
 }  # fmt: skip

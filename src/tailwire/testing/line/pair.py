@@ -33,10 +33,10 @@ class Faults:
 
     Attributes:
         half_open: whether nothing is delivered.
-        cut_after: bytes after which the server's next frame is truncated and its connection closed.
+        cut_after: bytes after which the server's next text frame is truncated and its connection closed; None for not.
         repeats: number of server text frames still to be delivered twice.
-        answer: response to every request, in place of the server's.
-        upgrade_answer: response to WebSocket upgrades.
+        answer: response to every request, in place of the server's; None to pass them.
+        upgrade_answer: response to WebSocket upgrades; None to pass them.
     """
 
     half_open: bool = False
@@ -51,11 +51,15 @@ class End(asyncio.BufferedProtocol):
 
     Args:
         pipe: carries what is read at this end.
-        arrived: called at the far side of the pipe with the data, or with how this end was closed.
+        on_arrival: called when data, or the closing of this end, has arrived at the far side of the pipe.
+
+    Attributes:
+        lost: whether the connection of this end is closed.
+        other: the other end, which waits while this one does not accept more data; None before it exists.
     """
 
-    def __init__(self, pair: Pair, pipe: Pipe, arrived: Callable[[bytes | Ending], None]) -> None:
-        self._pair, self._pipe, self._arrived = pair, pipe, arrived
+    def __init__(self, pair: Pair, pipe: Pipe, on_arrival: Callable[[bytes | Ending], None]) -> None:
+        self._pair, self._pipe, self._on_arrival = pair, pipe, on_arrival
         self._buffer = memoryview(bytearray(MAX_PIECE_BYTES))
         self._reasons: set[str] = set()
         self._transport: asyncio.Transport | None = None
@@ -80,7 +84,7 @@ class End(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         data = bytes(self._buffer[:nbytes])
-        self._pipe.send(nbytes, lambda: self._arrived(data))
+        self._pipe.send(nbytes, lambda: self._on_arrival(data))
         if self._pipe.full and "line" not in self._reasons:
             self.pause("line")
             self._pipe.hold(lambda: self.resume("line"))
@@ -92,12 +96,12 @@ class End(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost = True
         self._end(Ending.RESET if exc is not None else Ending.FINISHED)
-        self._pair.end_lost()
+        self._pair.on_end_lost()
 
     def _end(self, how: Ending) -> None:
         if not self._ended:
             self._ended = True
-            self._pipe.send(CONTROL_PACKET_BYTES, lambda: self._arrived(how))
+            self._pipe.send(CONTROL_PACKET_BYTES, lambda: self._on_arrival(how))
 
     def pause_writing(self) -> None:
         if self.other is not None:
@@ -145,20 +149,23 @@ class Pair:
     """A connection through the proxy.
 
     Args:
-        reach: opens the connection to the server; called when the client's first packet has arrived. It calls
-            `established` or `unreachable` in turn.
-        gone: called when both ends are closed.
+        faults: the active faults of the line, which may change at any time.
+        up: carries what the client sends.
+        down: carries what the server sends.
+        connect: begins to open the connection to the server, and later has `on_established` or `on_unreachable` called.
+            It is called when the client's first packet has arrived.
+        on_closed: called when both ends are closed.
 
     Attributes:
         silent: whether nothing is delivered on this connection, even after the line is restored.
-        touched: when bytes last arrived at either end, on the loop's clock.
+        touched_at: when bytes last arrived at the far side of the line, in either direction, on the loop's clock.
     """
 
     def __init__(
-        self, faults: Faults, up: Pipe, down: Pipe, reach: Callable[[Pair], None], gone: Callable[[Pair], None]
+        self, faults: Faults, up: Pipe, down: Pipe, connect: Callable[[Pair], None], on_closed: Callable[[Pair], None]
     ) -> None:
         self._faults, self._up, self._down = faults, up, down
-        self._reach, self._gone = reach, gone
+        self._connect, self._on_closed = connect, on_closed
         self._frames = ServerFrames()
         self._head: RequestHead | None = None
         self._answered = False
@@ -166,7 +173,7 @@ class Pair:
         self.client = End(self, up, self._at_server)
         self.server: End | None = None
         self.silent = False
-        self.touched = asyncio.get_running_loop().time()
+        self.touched_at = asyncio.get_running_loop().time()
         self.client.pause("connecting")
 
     def begin(self) -> None:
@@ -186,24 +193,24 @@ class Pair:
         if self._faults.answer is not None or self._faults.upgrade_answer is not None:
             self._head = RequestHead()
         if self._faults.answer is not None:
-            self.established()
+            self.on_established()
         else:
-            self._reach(self)
+            self._connect(self)
 
-    def server_end(self) -> End:
+    def make_server_end(self) -> End:
         """Return a new protocol for the connection to the server."""
         self.server = End(self, self._down, self._at_client)
         self.server.other, self.client.other = self.client, self.server
         return self.server
 
-    def established(self) -> None:
-        """Handle an accepted connection to the server."""
+    def on_established(self) -> None:
+        """Let the client send: the server has accepted the connection, or the proxy answers in its place."""
         if self._closed:  # dropped in the meantime
             self.abort()
             return
         self._send_to_client(CONTROL_PACKET_BYTES, lambda: self.client.resume("connecting"))
 
-    def unreachable(self) -> None:
+    def on_unreachable(self) -> None:
         """Abort the connection, because the server cannot be reached."""
         self._down.send(CONTROL_PACKET_BYTES, self.abort)
 
@@ -212,7 +219,7 @@ class Pair:
     def _at_server(self, what: bytes | Ending) -> None:
         if self._is_swallowed:
             return
-        self.touched = asyncio.get_running_loop().time()
+        self.touched_at = asyncio.get_running_loop().time()
         if isinstance(what, Ending):
             self._client_ended(what)
         elif self._head is not None:
@@ -259,7 +266,7 @@ class Pair:
     def _at_client(self, what: bytes | Ending) -> None:
         if self._is_swallowed or self._answered:
             return
-        self.touched = asyncio.get_running_loop().time()
+        self.touched_at = asyncio.get_running_loop().time()
         if what is Ending.RESET:
             self.client.abort()
         elif what is Ending.FINISHED:
@@ -290,15 +297,15 @@ class Pair:
     # Closing.
 
     def abort(self) -> None:
-        """Close both ends immediately."""
+        """Close both ends immediately. What is in flight is lost."""
         self._closed = True
         self.client.abort()
         if self.server is not None:
             self.server.abort()
-        self.end_lost()
+        self.on_end_lost()
 
-    def end_lost(self) -> None:
-        """Finish when both ends are lost."""
+    def on_end_lost(self) -> None:
+        """Finish if both ends are lost; called by each of them."""
         if self.client.lost and (self.server is None or self.server.lost):
             self._closed = True
-            self._gone(self)
+            self._on_closed(self)

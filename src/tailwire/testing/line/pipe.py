@@ -17,7 +17,7 @@ MAX_PIECE_SECONDS = 0.01  # of line time per piece, unless that is less than a s
 
 
 class Pipe:
-    """One direction of a line.
+    """One direction of a line, without limits until `change` sets some.
 
     Attributes:
         passed: bytes that have left the queue since the start.
@@ -26,10 +26,10 @@ class Pipe:
     def __init__(self) -> None:
         self.passed = 0
         self._rate = self._latency = 0.0
-        self._depth = 0.0
+        self._queue_seconds = 0.0
         self._queue: deque[tuple[int, Callable[[], None]]] = deque()
         self._queued = 0
-        self._begun = 0.0  # when the head of the queue started to be sent
+        self._began_at = 0.0  # when the head of the queue started to be sent
         self._travelling: deque[tuple[float, int, Callable[[], None]]] = deque()
         self._travelling_bytes = 0
         self._held: deque[Callable[[], None]] = deque()
@@ -53,12 +53,12 @@ class Pipe:
     def change(self, rate: float, queue: float, latency: float) -> None:
         """Set the rate (bytes per second, 0 for no limit), the queue and the latency (seconds).
 
-        Data in flight is unaffected; the piece being sent starts over.
+        What has left the queue keeps its latency; the piece that is being sent starts over.
         """
         if self._queue or self._travelling:
             self._move()
-            self._begun = asyncio.get_running_loop().time()
-        self._rate, self._depth, self._latency = rate, queue, latency
+            self._began_at = asyncio.get_running_loop().time()
+        self._rate, self._queue_seconds, self._latency = rate, queue, latency
         if self._queue or self._travelling:
             self._move()
 
@@ -69,7 +69,7 @@ class Pipe:
             arrive()
             return
         if not self._queue:
-            self._begun = asyncio.get_running_loop().time()
+            self._began_at = asyncio.get_running_loop().time()
         self._queue.append((size, arrive))
         self._queued += size
         self._move()
@@ -79,7 +79,7 @@ class Pipe:
         self._held.append(release)
 
     def clear(self) -> None:
-        """Drop everything in flight."""
+        """Drop everything that is queued or in flight."""
         self._queue.clear()
         self._travelling.clear()
         self._queued = self._travelling_bytes = 0
@@ -90,7 +90,7 @@ class Pipe:
 
     def _free_bytes(self) -> float:
         if self._rate:
-            return max(self._rate * self._depth, SEGMENT_BYTES) - self._queued
+            return max(self._rate * self._queue_seconds, SEGMENT_BYTES) - self._queued
         return MAX_IN_FLIGHT_BYTES - self._queued - self._travelling_bytes
 
     def _move(self) -> None:
@@ -113,13 +113,13 @@ class Pipe:
     def _leave_queue(self, now: float) -> None:
         while self._queue:
             size, arrive = self._queue[0]
-            ends = self._begun + size / self._rate if self._rate else self._begun
+            ends = self._began_at + size / self._rate if self._rate else self._began_at
             if ends > now:
                 return
             self._queue.popleft()
             self._queued -= size
             self.passed += size
-            self._begun = ends
+            self._began_at = ends
             # Keep the order, even if the latency has decreased.
             due = max(ends + self._latency, self._travelling[-1][0] if self._travelling else 0.0)
             self._travelling.append((due, size, arrive))
@@ -135,7 +135,7 @@ class Pipe:
     def _arm(self) -> None:
         next_at = [self._travelling[0][0]] if self._travelling else []
         if self._queue:
-            next_at.append(self._begun + (self._queue[0][0] / self._rate if self._rate else 0.0))
+            next_at.append(self._began_at + (self._queue[0][0] / self._rate if self._rate else 0.0))
         if self._timer is not None:
             if next_at and self._timer.when() == min(next_at):
                 return

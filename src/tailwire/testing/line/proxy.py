@@ -23,8 +23,15 @@ class FaultProxy:
         proxy.cut()
     ```
 
+    To reset a connection is to close both of its ends at once; what is in flight is lost.
+
+    Args:
+        host: the host of the server.
+        port: the port of the server.
+
     Attributes:
         connections: accepted connections since the start.
+        port: the port at which the proxy listens; 0 before the start.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -49,11 +56,11 @@ class FaultProxy:
 
     @property
     def passed(self) -> tuple[int, int]:
-        """Bytes carried up and down since the start; opening a connection counts as 40."""
+        """Bytes carried from and to the clients since the start; opening and closing a connection counts, too."""
         return self._forwarder.up.passed, self._forwarder.down.passed
 
     async def start(self) -> None:
-        """Start listening."""
+        """Start listening on 127.0.0.1, on a free port."""
         self.port = self._acceptor.open(self.port)
 
     def aim(self, port: int) -> None:
@@ -90,11 +97,11 @@ class FaultProxy:
         self.drop()
 
     def drop(self) -> None:
-        """Reset all open connections and accept new ones. Data in flight is lost."""
+        """Reset all open connections. Data in flight is lost; clients can connect again."""
         self._forwarder.drop()
 
     def refuse(self) -> None:
-        """Reset new connections until `restore()`; open ones stay."""
+        """Close new connections at once, until `restore()`; open ones stay."""
         self._refusing = True
 
     def swallow(self) -> None:
@@ -138,7 +145,7 @@ class FaultProxy:
         self.drop()
 
     def cut_mid_frame(self, after: int = 1) -> None:
-        """Truncate the server's next frame after this many bytes and close its connection.
+        """Truncate the server's next text frame after this many bytes and close its connection.
 
         Frames cannot be seen in TLS: there the next bytes of any kind are truncated.
         """

@@ -40,20 +40,20 @@ class DeadLines:
         if state is None or not self._is_watched(device, state):
             return
         loop = virtual_loop()
-        watched = device.life, state.epoch, (device.world.slept, loop.frozen)
+        watched = device.life, state.epoch, (device.world.slept, loop.frozen_seconds)
         loop.call_later(DETECTION_SECONDS + MARGIN_SECONDS, self._look, device, watched, loop.time())
 
     def _is_watched(self, device: Device, state: State) -> bool:
         # A device that does not read, or whose delays are unbounded, detects it later.
         loop = virtual_loop()
         network = loop.network
-        slow = network.jitter is not float or loop.work_takes is not float or device.blocks > 0
+        slow = network.jitter is not float or loop.executor_seconds is not float or device.blocks > 0
         behind = {device.name, ""} & {*network.lines, *network.holding}
         return state.phase is Phase.OPEN and state.app is AppState.FOREGROUND and not slow and not behind
 
     def _look(self, device: Device, watched: tuple[int, int, tuple[float, float]], since: float | None) -> None:
         loop, state = virtual_loop(), state_of(device)
-        if state is None or (device.life, state.epoch, (device.world.slept, loop.frozen)) != watched:
+        if state is None or (device.life, state.epoch, (device.world.slept, loop.frozen_seconds)) != watched:
             return
         if not self._is_watched(device, state):
             return

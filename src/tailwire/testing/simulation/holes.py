@@ -61,11 +61,11 @@ class Holes:
         if state is None or state.phase is not Phase.OPEN or state.app is not AppState.FOREGROUND:
             return None
         network = loop.network
-        slow = network.jitter is not float or loop.work_takes is not float or bool(device.blocks)
+        slow = network.jitter is not float or loop.executor_seconds is not float or bool(device.blocks)
         between = {device.name, ""} & {*network.lines, *network.holding, *network.middleboxes}
         if slow or between or sim.plan.token_lifetime or not sim.reasons.is_calm(device.name):
             return None
-        return device.life, state.epoch, device.world.slept, loop.frozen
+        return device.life, state.epoch, device.world.slept, loop.frozen_seconds
 
     def _look(self, device: Device, missing: int, by: int, moment: _Moment) -> None:
         forgotten = self._sim.losses.is_forgotten(device, missing, by)

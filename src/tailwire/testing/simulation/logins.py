@@ -108,7 +108,7 @@ class Logins:
             return
         watched = _Watched(
             device.life, token, device.all_token_requests, len(device.errors),
-            (device.world.slept, virtual_loop().frozen),
+            (device.world.slept, virtual_loop().frozen_seconds),
         )  # fmt: skip
         if state.phase is Phase.OPEN:
             virtual_loop().call_later(END_SECONDS, self._look, device, watched)
@@ -116,13 +116,13 @@ class Logins:
     def _is_undisturbed(self, device: Device) -> bool:
         sim, loop, state = self.sim, virtual_loop(), state_of(device)
         network = loop.network
-        slow = network.jitter is not float or loop.work_takes is not float or bool(device.blocks)
+        slow = network.jitter is not float or loop.executor_seconds is not float or bool(device.blocks)
         between = {device.name, ""} & {*network.lines, *network.holding, *network.middleboxes}
         there = state is not None and state.app is AppState.FOREGROUND and state.network is not Network.OFFLINE
         return there and not (slow or between or sim.plan.token_lifetime) and sim.reasons.is_calm(device.name)
 
     def _look(self, device: Device, watched: _Watched) -> None:
-        asleep = device.world.slept, virtual_loop().frozen
+        asleep = device.world.slept, virtual_loop().frozen_seconds
         if (device.life, asleep) != (watched.life, watched.asleep) or not self._is_undisturbed(device):
             return
         if token_of(device) not in (watched.token, ""):

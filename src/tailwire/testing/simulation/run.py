@@ -89,7 +89,7 @@ def _one_socket_each() -> None:
     count: Counter[str] = Counter()
     for transport in virtual_loop().network.open:
         alive = not transport.is_closing() and isinstance(transport.protocol, ClientConnection)
-        count[transport.of] += alive
+        count[transport.device] += alive
     for name, sockets in count.items():
         oracle.require(sockets <= 1, f"I7: {name} has {sockets} sockets")
 
@@ -98,7 +98,7 @@ def _nothing_is_left() -> None:
     loop, me = virtual_loop(), asyncio.current_task()
     left = [t for t in asyncio.all_tasks() if t is not me]
     oracle.require(not left, f"I10: tasks are left: {[t.get_name() for t in left]} {left[:2]}")
-    oracle.require(not loop.pending(), f"I10: timers are left: {loop.pending()[:3]}")
+    oracle.require(not loop.pending_timers(), f"I10: timers are left: {loop.pending_timers()[:3]}")
 
 
 @contextmanager

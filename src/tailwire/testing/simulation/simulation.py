@@ -111,7 +111,7 @@ class Simulation:
             await task
         loop.network.restore()
         self.reasons.network_restored()
-        loop.network.jitter = loop.work_takes = float
+        loop.network.jitter = loop.executor_seconds = float
         await self._start_server()
         self.losses.remaining = 0
         for device in self.devices.values():
@@ -337,7 +337,7 @@ class Simulation:
             await self.logins.revoke_all(uid)
 
     async def server_slow_work(self, seconds: float) -> None:
-        virtual_loop().work_takes = lambda: self.chance.random() * seconds
+        virtual_loop().executor_seconds = lambda: self.chance.random() * seconds
 
     async def server_busy(self, seconds: float) -> None:
         """Overload the server: it sheds all it can and refuses to send messages."""

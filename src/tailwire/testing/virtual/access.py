@@ -20,13 +20,20 @@ class Pipe:
     """One direction of a line: packets leave it in order, at its rate.
 
     Senders that find the queue full keep their data, and take turns of one packet each.
+
+    Args:
+        network: takes the packets that leave the line.
+        rate: bytes per second.
+        queue: seconds of data, at that rate, that are queued before a sender has to wait.
+        latency: seconds.
+        acknowledges: see `Network.set_line`.
     """
 
     def __init__(self, network: Network, rate: float, queue: float, latency: float, *, acknowledges: bool) -> None:
         self._network = network
         self._acknowledges = acknowledges
         self._rate = rate
-        self._most = max(rate * queue, PACKET_BYTES + HEADER_BYTES)
+        self._max_queued = max(rate * queue, PACKET_BYTES + HEADER_BYTES)
         self.latency = latency
         self._packets: deque[tuple[int, Callable[[], None]]] = deque()
         self._queued = 0
@@ -56,13 +63,13 @@ class Pipe:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._rate = self._most = float("inf")
+        self._rate = self._max_queued = float("inf")
         while self._packets:
             self._packets.popleft()[1]()
         self._fill()
 
     def _fill(self) -> None:
-        while self._waiting and (self._queued + PACKET_BYTES + HEADER_BYTES <= self._most or not self._packets):
+        while self._waiting and (self._queued + PACKET_BYTES + HEADER_BYTES <= self._max_queued or not self._packets):
             source = next(iter(self._waiting))
             del self._waiting[source]
             data = source.next_packet(PACKET_BYTES)

@@ -40,7 +40,7 @@ class _Selector(selectors.BaseSelector):
         ready = self._real.select(0)
         if ready or timeout == 0:
             return ready
-        if self.loop is not None and self.loop.outside:
+        if self.loop is not None and self.loop.outside_requests:
             return self._real.select(REAL_POLL_SECONDS)
         if timeout is None:
             raise Deadlock("no timer is set and no task can continue")
@@ -60,21 +60,21 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     Attributes:
         network: where `create_server` listens and `create_connection` connects.
-        work_takes: returns the virtual seconds until executor work is reported as done.
-        frozen: seconds for which the process was suspended.
-        outside: number of requests to real servers in progress. Virtual time stands still until they are answered.
+        executor_seconds: returns the virtual seconds until executor work is reported as done; called for each work.
+        frozen_seconds: seconds for which `freeze` has suspended the process in all.
+        outside_requests: number of requests to real servers in progress; virtual time stands still until it is 0.
     """
 
     def __init__(self) -> None:
         self._now = 1_000.0
         self._asleep = 0.0
-        self.frozen = 0.0
+        self.frozen_seconds = 0.0
         selector = _Selector()
         super().__init__(selector)
         selector.loop = self
         self.network = Network(self)
-        self.work_takes: Callable[[], float] = float
-        self.outside = 0
+        self.executor_seconds: Callable[[], float] = float
+        self.outside_requests = 0
         self._reached: WeakKeyDictionary[socket.socket, tuple[str, int]] = WeakKeyDictionary()
         self._processes: WeakKeyDictionary[asyncio.Task[Any], str] = WeakKeyDictionary()
         self.set_task_factory(self._make_task)
@@ -103,13 +103,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             self.network.meter.count_wakeups(self)
 
     def boot_time(self) -> float:
-        """Return the clock that also counts while the device sleeps, in seconds."""
+        """Return the virtual time in seconds, including the time that `sleep_machine` has added."""
         return self._now + self._asleep
 
     def freeze(self, seconds: float) -> None:
-        """Suspend the process: advance the clock without firing timers."""
+        """Suspend the process for this long: advance the clock; timers that became due fire late, afterwards."""
         self._now += seconds
-        self.frozen += seconds
+        self.frozen_seconds += seconds
 
     def kill(self, process: str, *, connected: bool = True) -> None:
         """Kill a process (see `current_process`): reset its connections, cancel its timers and tasks.
@@ -149,7 +149,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return handle
 
     def sleep_machine(self, seconds: float) -> None:
-        """Advance only the clock that counts while the device sleeps; timers are not affected."""
+        """Advance only `boot_time`, as when a device sleeps; timers are not affected."""
         self._asleep += seconds
 
     def run_in_executor(  # type: ignore[override]
@@ -162,7 +162,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         except Exception as e:  # noqa: BLE001 - stored in the future
             future.set_exception(e)
             return future
-        seconds = self.work_takes()
+        seconds = self.executor_seconds()
         if seconds:
             self.call_later(seconds, _end, future, result)
         else:
@@ -170,7 +170,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return future
 
     async def getaddrinfo(self, host: Any, port: Any, **_: Any) -> list[Any]:
-        """Resolve a name to its addresses in the network. An unknown name is its own address."""
+        """Resolve a name to its addresses in the network. An unknown name is its own address.
+
+        Raises:
+            socket.gaierror: `Network.nameless` is set, and the name is not its own address.
+        """
         name = host.decode() if isinstance(host, bytes) else str(host)  # anyio passes bytes
         if self.network.nameless and name in self.network.names.addresses:
             raise socket.gaierror(-3, "Temporary failure in name resolution")
@@ -192,8 +196,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         sock.close()
         return self.network.join(protocol_factory, *reached)
 
-    def pending(self) -> list[asyncio.TimerHandle]:
-        """Return the timers that are set and not cancelled."""
+    def pending_timers(self) -> list[asyncio.TimerHandle]:
+        """Return the timers that are set and not cancelled, in the order in which they are due."""
         return sorted(
             (h for h in self._scheduled if not h.cancelled()),  # type: ignore[attr-defined]
             key=lambda h: h.when(),
@@ -206,9 +210,10 @@ def _end(future: asyncio.Future[Any], result: Any) -> None:
 
 
 def virtual_run(main: Any, loop: type[VirtualLoop] = VirtualLoop) -> Any:
-    """Run a coroutine on a virtual loop, and cancel the tasks that are left.
+    """Run a coroutine on a new virtual loop, return its result, and cancel the tasks that are left.
 
     Args:
+        main: the coroutine.
         loop: the class of the loop.
     """
     with asyncio.Runner(loop_factory=loop) as runner:

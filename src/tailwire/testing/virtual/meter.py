@@ -15,7 +15,7 @@ class Counts:
 
     Attributes:
         connections: connection attempts.
-        up, down: bytes from and to the device, plus 40 for the TCP and IP headers of each data packet.
+        up, down: bytes from and to the device, with 40 for the TCP and IP headers of each packet.
         timers: timers that fired.
         wakeups: wake-ups of its event loop, for a timer or for received data.
     """
@@ -29,7 +29,11 @@ class Counts:
 
 @dataclass
 class Meter:
-    """Counts connection attempts, bytes, timers and wake-ups by device name. Set it as `Network.meter`."""
+    """Counts connection attempts, bytes, timers and wake-ups by device name. Set it as `Network.meter`.
+
+    Attributes:
+        devices: the counts by the name of the device; those of the server are under its name.
+    """
 
     devices: dict[str, Counts] = field(default_factory=dict)
 
@@ -41,8 +45,8 @@ class Meter:
         """Count a connection attempt."""
         self.of(name).connections += 1
 
-    def sent(self, name: str, up: bool, data: bytes | None) -> None:
-        """Count data, or an end of file, on a device's connection."""
+    def count_data(self, name: str, up: bool, data: bytes | None) -> None:
+        """Count data (None for an end of file) that a device sends (`up`), or that is sent to it."""
         size = len(data or b"")
         size += HEADER_BYTES * max(1, -(-size // PACKET_BYTES))
         counts = self.of(name)

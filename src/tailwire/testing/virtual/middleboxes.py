@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from tailwire.testing.virtual.network import Network
 
 Factory = Callable[[], Any]
+"""Returns the protocol for a new connection."""
 HTML = b"<html><body>Please sign in to use this network.</body></html>"
 
 
@@ -58,8 +59,8 @@ GATEWAYS = {
 """Responses of a gateway, by kind, which replace the server's after the server has handled the request."""
 
 
-class _Waiting(asyncio.Protocol):
-    # Collects the head of the first request.
+class _FirstRequest(asyncio.Protocol):
+    # Collects the head of a connection's first request.
     def __init__(self) -> None:
         self._read = b""
         self._transport: Any = None
@@ -76,14 +77,14 @@ class _Waiting(asyncio.Protocol):
         """Handle the first request; `request` may contain more than its head."""
         raise NotImplementedError
 
-    def answer(self, answer: bytes) -> None:
+    def respond(self, response: bytes) -> None:
         """Respond and close."""
-        self._transport.write(answer)
+        self._transport.write(response)
         self._transport.close()
 
 
-class Answering(_Waiting):
-    """Gives every request the same response."""
+class Responder(_FirstRequest):
+    """Answers the first request of each connection with the same response, and closes the connection."""
 
     def __init__(self, answer: bytes) -> None:
         super().__init__()
@@ -91,10 +92,10 @@ class Answering(_Waiting):
 
     def on_request(self, request: bytes) -> None:
         """Send the response."""
-        self.answer(self._answer)
+        self.respond(self._answer)
 
 
-class Refusing(_Waiting):
+class UpgradeRefuser(_FirstRequest):
     """Refuses upgrades. Passes any other first request, and all that follows on its connection, to the server."""
 
     def __init__(self, answer: bytes, behind: Factory) -> None:
@@ -106,7 +107,7 @@ class Refusing(_Waiting):
         """Refuse an upgrade, or hand the connection over to the server."""
         head = request.partition(b"\r\n\r\n")[0].lower()
         if b"\r\nupgrade: websocket" in head:
-            self.answer(self._answer)
+            self.respond(self._answer)
             return
         server = self._behind()
         self._transport.set_protocol(server)
@@ -143,8 +144,11 @@ def headers_of(head: bytes) -> list[tuple[bytes, bytes, bytes]]:
     return [line.lower().partition(b": ") for line in head.split(b"\r\n")[1:]]
 
 
-class ResponseReplacer(_Waiting):
-    """Passes every request to the server, and replaces its response. Upgrades pass unchanged."""
+class ResponseReplacer(_FirstRequest):
+    """Passes requests to the server, and replaces its first response. Upgrades pass unchanged.
+
+    The connection is closed after the response.
+    """
 
     def __init__(self, answer: bytes, behind: Factory) -> None:
         super().__init__()
@@ -175,23 +179,23 @@ class ResponseReplacer(_Waiting):
 
 
 def gateway(kind: str) -> Callable[[Factory | None], Factory | None]:
-    """Return a gateway that replaces the server's responses, for `Network.middleboxes`."""
+    """Return a gateway that replaces responses by one of a kind (see `GATEWAYS`), for `Network.middleboxes`."""
     return lambda behind: None if behind is None else lambda: ResponseReplacer(GATEWAYS[kind], behind)
 
 
 def portal(kind: str) -> Callable[[Factory | None], Factory]:
-    """Return a captive portal, for `Network.middleboxes`."""
-    return lambda behind: lambda: Answering(PORTALS[kind])
+    """Return a captive portal of a kind (see `PORTALS`), for `Network.middleboxes`."""
+    return lambda behind: lambda: Responder(PORTALS[kind])
 
 
 def busy_proxy() -> Callable[[Factory | None], Factory]:
     """Return a proxy that answers 503 with a long `Retry-After`, for `Network.middleboxes`."""
-    return lambda behind: lambda: Answering(BUSY)
+    return lambda behind: lambda: Responder(BUSY)
 
 
 def refusing_proxy(status: int) -> Callable[[Factory | None], Factory | None]:
-    """Return a proxy that refuses WebSockets, for `Network.middleboxes`."""
-    return lambda behind: None if behind is None else lambda: Refusing(REFUSALS[status], behind)
+    """Return a proxy that refuses WebSockets with a status (see `REFUSALS`), for `Network.middleboxes`."""
+    return lambda behind: None if behind is None else lambda: UpgradeRefuser(REFUSALS[status], behind)
 
 
 class IdleKiller:
@@ -199,8 +203,9 @@ class IdleKiller:
 
     Args:
         name: the device whose connections are watched; "" for all.
-        seconds: idle time allowed.
-        silently: drop the connection's state without notice; otherwise reset both ends.
+        seconds: how long a connection may be idle.
+        silently: whether both ends stay open and receive nothing more, as behind a router that has forgotten the
+            connection; otherwise both are reset.
     """
 
     def __init__(self, network: Network, name: str, seconds: float, *, silently: bool) -> None:
@@ -214,7 +219,7 @@ class IdleKiller:
         self.look()
 
     def look(self) -> None:
-        """End connections that are idle too long, and set the timer for the next one."""
+        """End connections that are idle too long, and set the timer for the one that will be next."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

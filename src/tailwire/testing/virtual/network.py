@@ -30,22 +30,23 @@ class Network:
 
     Attributes:
         delay: seconds from one end to the other.
-        jitter: returns an additional delay per packet; order is kept within a connection, not between connections.
+        jitter: returns the additional seconds of a packet; order is kept within a connection, not between connections.
         accept_delay: additional seconds until a new connection is accepted.
-        refusing: whether new connections fail, as without a network.
+        refusing: whether new connections fail, as without a network; open ones stay.
         offline: devices (see `current_process`) whose new connections fail.
         dead: processes that were killed.
-        swallowing: whether connections stay open and nothing is delivered.
-        nameless: whether the server's name cannot be resolved.
+        swallowing: whether nothing is delivered: open connections stay open, and attempts time out after 130 s.
+        nameless: whether no name can be resolved.
         untrusted: whether TLS handshakes fail.
-        connected: connections made so far.
-        joined_at: when the last connection of each device was made, by device.
+        connection_count: connections made so far.
+        joined_at: when the last connection of each device was made, by device, on the loop's clock.
+        open: both ends of each open connection, in the order in which they were made.
         names: the addresses of names.
         lines: access lines by device; see `set_line`.
         middleboxes: by device ("" for all), a function that wraps the server's protocol factory (None while the server
             does not listen) and returns the factory to use instead; None refuses the connection.
         holding: by device, seconds for which a proxy keeps what the server sends.
-        meter: counts traffic, if set.
+        meter: counts traffic; None if nobody counts.
     """
 
     def __init__(self, loop: Any) -> None:
@@ -59,7 +60,7 @@ class Network:
         self.swallowing = False
         self.nameless = False
         self.untrusted = False
-        self.connected = 0
+        self.connection_count = 0
         self.joined_at: dict[str, float] = {}
         self.open: dict[MemoryTransport, None] = {}
         self.names = Names()
@@ -90,7 +91,11 @@ class Network:
         return factory, context.copy()
 
     async def connect(self, factory: Factory, host: str, port: int) -> tuple[MemoryTransport, Any]:
-        """Connect to a port at the first address of a name that can be reached."""
+        """Connect to a port at the first address of a name that can be reached.
+
+        Raises:
+            OSError: no address can be reached.
+        """
         addresses = self.names.of(host)
         if len(addresses) > 1 and self.nameless:
             raise socket.gaierror(-3, "Temporary failure in name resolution")
@@ -118,11 +123,11 @@ class Network:
             raise socket.gaierror(-3, "Temporary failure in name resolution")
         if self.refusing or device in self.offline:
             raise OSError(101, "Network is unreachable")
-        self._behind(device, address, port)
+        self._factory_for(device, address, port)
         if self.untrusted:
             raise ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number")
 
-    def _behind(self, device: str, address: str, port: int) -> tuple[Factory, Context]:
+    def _factory_for(self, device: str, address: str, port: int) -> tuple[Factory, Context]:
         # The factory for a new connection: the middlebox's, or the server's.
         factory, context = self._listening.get(port, (None, None))
         if address in self.names.refused:
@@ -135,16 +140,20 @@ class Network:
         return factory, context if context is not None else Context()
 
     def join(self, factory: Factory, address: str, port: int) -> tuple[MemoryTransport, Any]:
-        """Make a connection to an address that was reached."""
+        """Make a connection to an address that `reach` has reached.
+
+        Raises:
+            ConnectionRefusedError: the server has stopped listening since.
+        """
         here = MemoryTransport(self, "client", current_process.get(), address)
         there = MemoryTransport(self, "server", current_process.get(), address)
-        factory_there, context = self._behind(here.of, address, port)
+        factory_there, context = self._factory_for(here.device, address, port)
         there.context = context.copy()
         here.peer, there.peer = there, here
         here.moved_at = there.moved_at = self.loop.time()
         self.open |= {here: None, there: None}
-        self.connected += 1
-        self.joined_at[here.of] = self.loop.time()
+        self.connection_count += 1
+        self.joined_at[here.device] = self.loop.time()
         there.protocol = there.context.run(factory_there)
         there.context.run(there.protocol.connection_made, there)
         here.protocol = factory()
@@ -163,29 +172,29 @@ class Network:
         if self._idle_killers and source.peer is not None:
             source.moved_at = source.peer.moved_at = self.loop.time()
         if self.meter is not None:
-            self.meter.sent(source.of, source.name == "client", data)
-        line = self.lines.get(source.of) if self.lines else None
+            self.meter.count_data(source.device, source.name == "client", data)
+        line = self.lines.get(source.device) if self.lines else None
         if line is not None:
             line.pipe(source).send(source, data)
         else:
             self.travel(source, data)
 
     def travel(self, source: MemoryTransport, data: bytes | None, latency: float = 0.0) -> None:
-        """Deliver data after the network's delay; the network itself has no capacity limit."""
+        """Schedule the delivery of data after the network's delay; the network itself has no capacity limit."""
         if self.holding and source.name == "server":
-            held = self.holding.get(source.of, 0.0)
+            held = self.holding.get(source.device, 0.0)
             if held and data is not None:  # the proxy acknowledges it, even if the device cannot be reached
                 latency += held
                 source.acked += len(data)
                 source.taken_early += len(data)
         # The loop does not keep timers with equal deadlines in order, so each connection keeps its own queue.
         source.travelling.append(data)
-        source.arrives = max(source.arrives, self.loop.time() + self.delay + latency + self.jitter())
+        source.arrives_at = max(source.arrives_at, self.loop.time() + self.delay + latency + self.jitter())
         context = source.peer.context if source.peer is not None else None
-        self.loop.call_at(source.arrives, self.arrive, source, context=context)
+        self.loop.call_at(source.arrives_at, self.arrive, source, context=context)
 
     def arrive(self, source: MemoryTransport) -> None:
-        """Deliver the next packet of a connection."""
+        """Deliver the next packet that this end has sent."""
         first = source.travelling.popleft()
         size = len(first or b"")
         source.in_flight -= size
@@ -197,7 +206,7 @@ class Network:
 
     def drop_unsent(self, transport: MemoryTransport) -> None:
         """Drop the unsent data of an aborted connection."""
-        line = self.lines.get(transport.of)
+        line = self.lines.get(transport.device)
         if line is not None:
             line.pipe(transport).drop_unsent(transport)
         transport.unsent.clear()
@@ -210,22 +219,22 @@ class Network:
 
     def of(self, name: str) -> Iterable[MemoryTransport]:
         """Return the open ends of a device's connections in the order in which they were made; "" for all."""
-        return [t for t in self.open if not name or t.of == name]
+        return [t for t in self.open if not name or t.device == name]
 
     def cut_amid(self, name: str, byte_count: int) -> None:
-        """Break a device's connections after this many more bytes: within a frame or a response."""
+        """Break each connection of a device once an end has sent this many more bytes: amid a frame or a response."""
         for transport in self.of(name):
             transport.bytes_left = byte_count
 
     def half_open(self, name: str) -> None:
-        """Make a device's connections half-open: they stay open and nothing is delivered."""
+        """Make a device's connections half-open: they stay open, and nothing is delivered on them any more."""
         for transport in self.of(name):
             transport.half_open = True
 
     def reset(self, transport: MemoryTransport) -> None:
         """Reset a connection whose other end was aborted."""
         if not self.swallowing and not transport.half_open:
-            line = self.lines.get(transport.of) if self.lines else None
+            line = self.lines.get(transport.device) if self.lines else None
             later = self.delay + (line.up.latency if line is not None else 0.0)
             self.loop.call_later(later, transport.lost_by_reset, context=transport.context)
 
@@ -235,7 +244,7 @@ class Network:
         self.drop()
 
     def drop(self, name: str = "") -> None:
-        """Reset a device's connections, or all of them, and accept new ones."""
+        """Reset a device's connections; "" for all. New ones can be made."""
         for transport in self.of(name):
             transport.broken()
 
@@ -263,7 +272,13 @@ class Network:
             line.lift()
 
     def kill_idle(self, name: str, seconds: float, *, silently: bool) -> None:
-        """Close connections of a device ("" for all) that are idle for this many seconds."""
+        """Close connections of a device ("" for all) that are idle for this many seconds.
+
+        Args:
+            name: the device.
+            seconds: how long a connection may be idle.
+            silently: see `IdleKiller`.
+        """
         if name in self._idle_killers:
             self._idle_killers[name].stop()
         self._idle_killers[name] = IdleKiller(self, name, seconds, silently=silently)
@@ -283,7 +298,11 @@ class Network:
             transport.half_open = transport.half_open or transport.address in old
 
     def restore(self) -> None:
-        """End all faults."""
+        """End all faults of the network, and remove all lines, portals, proxies and addresses.
+
+        If nothing was delivered (`swallowing`), all connections are reset. `delay` and `jitter` stay, and so do the
+        faults of open connections (`half_open`, `cut_amid`).
+        """
         if self.swallowing:
             self.drop()
         self.refusing = self.swallowing = self.nameless = self.untrusted = False

@@ -20,7 +20,7 @@ class Repeater:
         listener: returns the factory of the server's protocols, and the context of its process.
 
     Attributes:
-        kept: the requests that change something, in order: method, path, and all bytes.
+        kept: the requests that change something (all but GET and HEAD), in order: method, path, and all bytes.
         holding: whether requests that change something are kept and not passed on; they get no response.
     """
 
@@ -34,7 +34,7 @@ class Repeater:
         return None if behind is None else lambda: _Passing(self, behind())
 
     def deliver(self, request: bytes) -> asyncio.Future[bytes]:
-        """Deliver a request to the server again. The result is the first line of the response.
+        """Deliver the bytes of a request to the server again, and return a future of the response's first line.
 
         Raises:
             ConnectionRefusedError: the server does not listen.

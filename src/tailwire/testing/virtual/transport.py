@@ -59,27 +59,36 @@ def _quiet_descriptor() -> int:
 class MemoryTransport(asyncio.Transport):
     """One end of a connection. Written data arrives at the other end after the network's delay, in order.
 
-    Attributes:
-        of: the device, at both ends of its connections.
+    Args:
+        network: carries what is written.
+        name: `client` or `server`: which end this is.
+        process: the process that made the connection (see `current_process`), at both ends.
         address: the address that was connected to.
-        acked: bytes that have arrived at the other end.
-        moved_at: when bytes were last written at either end; only maintained while an idle killer is active.
+
+    Attributes:
+        device: the device that made the connection, at both ends.
+        acked: written bytes that were acknowledged: by the other end, or by a proxy on the way (`Network.set_line`).
+        taken_early: those of them that have not arrived at the other end yet.
+        moved_at: when bytes were last written at either end, on the loop's clock; only kept while there is an
+            `IdleKiller`.
+        bytes_left: written bytes after which the network breaks the connection; None for never.
+        arrives_at: when the last written data arrives at the other end, on the loop's clock.
         unsent: data that waits because the queue of the device's line is full.
         unsent_size: the number of bytes in `unsent`.
     """
 
-    def __init__(self, network: Network, name: str, of: str, address: str = "") -> None:
+    def __init__(self, network: Network, name: str, process: str, address: str = "") -> None:
         super().__init__({"socket": _Socket(self), "peername": ("127.0.0.1", 2), "sockname": ("127.0.0.1", 1)})
         self._network = network
         self.name = name
-        self.of = of.partition("#")[0]
+        self.device = process.partition("#")[0]
         self.address = address
         self.context = copy_context()  # context in which received data is handled
         self.half_open = False
         self.bytes_left: int | None = None
         self.acked = self.taken_early = 0
         self.moved_at = 0.0
-        self.arrives = 0.0
+        self.arrives_at = 0.0
         self.peer: MemoryTransport | None = None
         self.protocol: Any = None
         self.unsent: deque[bytes | None] = deque()
@@ -121,7 +130,7 @@ class MemoryTransport(asyncio.Transport):
         return True
 
     def get_write_buffer_size(self) -> int:
-        return self.unsent_size if self.of in self._network.lines else self.in_flight
+        return self.unsent_size if self.device in self._network.lines else self.in_flight
 
     def get_write_buffer_limits(self) -> tuple[int, int]:
         return self._low, self._high

@@ -30,6 +30,7 @@ from tailwire.testing.virtual.loop import VirtualLoop
 from tailwire.testing.virtual.network import current_process
 
 EPOCH = 1_800_000_000.0
+"""Seconds since 1970 when the clock of a virtual loop is at 0."""
 PORT = 8480
 SHUTDOWN_SECONDS = 5.0  # uvicorn's timeout_graceful_shutdown in production
 SERVER = "server"
@@ -68,7 +69,7 @@ class VirtualSdkWorld(SdkWorld):
         return EPOCH + self.now() + self.wall_offset
 
     def chance(self) -> float:
-        """Return a seeded random number."""
+        """Return a seeded random number from 0 to 1."""
         return self._random.random()
 
     def unique(self) -> str:
@@ -90,7 +91,7 @@ class VirtualSdkWorld(SdkWorld):
         return await super().open_wire(url, headers, tls, proxy or "", moved)
 
     def http_client(self, tls: ssl.SSLContext | None, proxy: str | None = None) -> Any:
-        """Return an HTTP client without a proxy or a TLS context, which is slow to make."""
+        """Return an HTTP client. It ignores `tls`, because a context is slow to make, and proxies."""
         import httpx2
 
         return httpx2.AsyncClient(verify=False, timeout=httpx2.Timeout(15.0, connect=8.0), trust_env=False)
@@ -120,19 +121,19 @@ class VirtualServerWorld(ServerWorld):
         return int((EPOCH + virtual_loop().time() + self.wall_offset) * 1000)
 
     def steady_milliseconds(self) -> int:
-        """Return milliseconds of the virtual loop."""
+        """Return the virtual loop's time in milliseconds; its origin has no meaning."""
         return int(virtual_loop().time() * 1000)
 
     def chance(self) -> float:
-        """Return a seeded random number."""
+        """Return a seeded random number from 0 to 1."""
         return self._random.random()
 
     def secret(self, size: int) -> str:
-        """Return a seeded secret."""
+        """Return a seeded secret of this many bytes, in hexadecimal."""
         return self._random.randbytes(size).hex()
 
 
-class _InOrder(dict[Any, None]):
+class _OrderedSet(dict[Any, None]):
     # A set in insertion order, so that the order of shutdown depends on the seed alone.
     def add(self, one: Any) -> None:
         self[one] = None
@@ -142,7 +143,16 @@ class _InOrder(dict[Any, None]):
 
 
 class VirtualServer:
-    """The real server (uvicorn's protocol, our gateway, a store on a real file), which can be killed and restarted."""
+    """The real server (uvicorn's protocol, our gateway, a store on a real file), which can be killed and restarted.
+
+    Args:
+        folder: the folder for its data; unused if `settings` are given.
+        settings: its settings; without rate limits by default.
+
+    Attributes:
+        parts: the parts of the running server; None while it does not run.
+        url: the URL for the clients of the same loop.
+    """
 
     def __init__(self, folder: Path, settings: Settings | None = None) -> None:
         self._settings = settings or Settings(data=str(folder), **UNLIMITED)
@@ -157,11 +167,11 @@ class VirtualServer:
     async def start(self) -> None:
         """Assemble the server and listen. Everything it does belongs to the process `SERVER`."""
         self._starts += 1
-        before = current_process.set(f"{SERVER}#{self._starts}")
+        token = current_process.set(f"{SERVER}#{self._starts}")
         try:
             await self._start()
         finally:
-            current_process.reset(before)
+            current_process.reset(token)
 
     async def _start(self) -> None:
         if not on_postgres(self._settings):
@@ -174,7 +184,7 @@ class VirtualServer:
         config = uvicorn.Config(parts.front, ws=ws, lifespan="off", log_config=None, access_log=False)
         config.load()
         state = self._state = ServerState()
-        state.connections = _InOrder()  # type: ignore[assignment]
+        state.connections = _OrderedSet()  # type: ignore[assignment]
 
         def accept() -> Any:
             return parts.http(config=config, server_state=state, app_state={})

@@ -229,7 +229,7 @@ async def test_connection_is_closed_when_it_was_idle_for_too_long():
     await asyncio.sleep(KEEP_ALIVE_SECONDS / 2)
     assert used.ended.is_set()
     assert server.protocol.idle == {}
-    assert virtual_loop().pending() == []
+    assert virtual_loop().pending_timers() == []
 
 
 @pytest.mark.virtual
@@ -256,4 +256,4 @@ async def test_connections_that_have_ended_leave_no_timer():
     for client in clients:
         client.transport.abort()
     await asyncio.sleep(1)
-    assert virtual_loop().pending() == []
+    assert virtual_loop().pending_timers() == []

@@ -162,12 +162,12 @@ async def test_bytes_in_flight_are_bounded_without_a_rate():
 async def test_pipe_has_one_timer_in_flight_and_none_when_idle():
     line = pipe(rate=KBYTE, latency=1)
     loop = asyncio.get_running_loop()
-    idle = len(loop.pending())
+    idle = len(loop.pending_timers())
     for _ in range(100):
         line.send(10, lambda: None)
-    assert len(loop.pending()) == idle + 1
+    assert len(loop.pending_timers()) == idle + 1
     await asyncio.sleep(10)
-    assert len(loop.pending()) == idle
+    assert len(loop.pending_timers()) == idle
 
 
 async def test_arrival_may_send_and_change_the_shape():

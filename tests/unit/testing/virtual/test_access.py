@@ -133,7 +133,7 @@ async def test_removed_line_delivers_everything():
     await asyncio.sleep(0.1)
     assert there.bytes == 100_000
     assert there.lost
-    assert not virtual_loop().pending()
+    assert not virtual_loop().pending_timers()
 
 
 async def test_unsent_data_of_an_aborted_connection_is_dropped():
@@ -143,4 +143,4 @@ async def test_unsent_data_of_an_aborted_connection_is_dropped():
     here.transport.abort()
     await asyncio.sleep(20)
     assert there.bytes <= 3000
-    assert not virtual_loop().pending()
+    assert not virtual_loop().pending_timers()

@@ -53,10 +53,10 @@ async def test_busy_proxy_sends_retry_after(stage):
 @pytest.mark.parametrize(("silently", "within"), [(False, 12.0), (True, 40.0)])
 async def test_idle_connection_is_killed(stage, silently, within):
     alice = await stage.enter("alice")
-    before = stage.network.connected
+    before = stage.network.connection_count
     stage.network.kill_idle("", 10.0, silently=silently)
     await stage.pass_time(within)
-    assert stage.network.connected > before
+    assert stage.network.connection_count > before
     stage.network.restore()
     await stage.pass_time(60)
     assert alice.status is CONNECTED

@@ -59,7 +59,7 @@ async def test_slow_address_is_connected_once():
     net.accept_delay = 0.4
     await raced()
     await asyncio.sleep(5)
-    assert net.connected == 1
+    assert net.connection_count == 1
 
 
 async def test_errors_are_raised_if_no_address_is_reached():
