@@ -319,7 +319,7 @@ FAULTS = {
     "replies are not counted": (MessageList, "_reply", nothing, [("reply", "bob", "g", 0)]),
     "pins are ignored": (MessageList, "record_flags", nothing, [("pin", "bob", "g", 0)]),
     "one's own messages are ignored": (LiveMessages, "_apply", without_own, []),
-    "who was put out keeps the conversation": (ConversationList, "_changes_own_membership", lambda *_: False, [("kick", "bob", "g", 0)]),
+    "who was put out keeps the conversation": (ConversationList, "_apply_own_membership", lambda *_: False, [("kick", "bob", "g", 0)]),
     "nothing is read again after a reconnect": (
         LiveList, "_want_all", nothing,
         [*AWAY, ("forget the log", "phone", "g", 0), ("react", "bob", "g", 0), ("foreground", "phone", "g", 0)],

@@ -44,5 +44,5 @@ class OwnChanges:
     def advance_position(self) -> None:
         """Move the served position to that of the catch-up, if nothing waits to be handed over."""
         if self._queue.empty:
-            self._sessions.served.all_handed_over(self._incoming.machine.position)
+            self._sessions.served.record_all_handed_over(self._incoming.machine.position)
             self._sessions.save_soon()

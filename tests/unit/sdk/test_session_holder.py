@@ -59,7 +59,7 @@ async def test_moves_of_the_position_are_saved_together():
     sessions, store, _ = holder()
     sessions.replace(ALICE)
     for last_id in range(1, 6):
-        sessions.served.all_handed_over(Position(last_id))
+        sessions.served.record_all_handed_over(Position(last_id))
         sessions.save_soon()
     assert store.saves == 1
     await asyncio.sleep(SAVE_DELAY_SECONDS * 2)
@@ -73,12 +73,12 @@ async def test_moves_of_the_position_are_saved_together():
 async def test_closed_client_saves_the_position_at_once_and_never_later():
     sessions, store, gate = holder()
     sessions.replace(ALICE)
-    sessions.served.all_handed_over(Position(7))
+    sessions.served.record_all_handed_over(Position(7))
     sessions.save_soon()
     gate.closed = True
     sessions.save_position()
     assert (store.saves, saved_id(sessions)) == (2, 7)
-    sessions.served.all_handed_over(Position(8))
+    sessions.served.record_all_handed_over(Position(8))
     sessions.save_soon()
     await asyncio.sleep(SAVE_DELAY_SECONDS * 2)
     assert store.saves == 2

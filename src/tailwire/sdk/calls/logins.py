@@ -201,7 +201,7 @@ class LoginCalls:
         if before is not None and before.uid != session.uid:
             self._drop_queued_events()
         sessions.current, sessions.ended = session, None
-        sessions.served.begin(session.position, same=before is not None and before.uid == session.uid)
+        sessions.served.begin(session.position, same_user=before is not None and before.uid == session.uid)
         incoming.begin_session(session.uid, position)
         if self._parts.outbox is not None:
             self._parts.outbox.begin(session.uid)

@@ -37,7 +37,7 @@ def longest_wait(timings: Timings, network: Network, failing: float) -> float:
 def first_wait(timings: Timings, cause: Cause, chance: float) -> float:
     """Return the wait after the loss of a stable connection (T5).
 
-    None if the cause concerns this client alone, else a random part of `spread`: other clients lost theirs too.
+    It is 0 if the cause concerns this client alone, else a random part of `spread`: other clients lost theirs too.
     """
     return 0.0 if cause.kind is CauseKind.OURS else chance * timings.spread
 
@@ -45,11 +45,12 @@ def first_wait(timings: Timings, cause: Cause, chance: float) -> float:
 def retry_delay(
     timings: Timings, cause: Cause, failures: int, network: Network, chance: float, failing: float = 0.0
 ) -> float:
-    """Return the wait before the next attempt if no response asked for one (T4, T5).
+    """Return the wait before the next attempt if no response asked for one (T4, T5); 0 for a new token.
 
     Args:
         failures: failed attempts and unstable connections since the last stable one.
-        network: while it is offline, the longest wait is used, whatever the number of failures.
+        network: while it is offline, the wait does not depend on the number of failures: c/4 to c, where c is the
+            longest wait.
         failing: seconds since the first of these failures.
     """
     if cause is Cause.NEW_TOKEN:

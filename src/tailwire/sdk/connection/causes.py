@@ -1,7 +1,7 @@
 """Why a socket ended or an attempt failed: one closed list.
 
-The driver names the causes that it observed; the machine names those that it decided. Only the kind of a cause affects
-how soon the client reconnects.
+The driver names the causes that it observed; the machine names those that it decided. How soon the client reconnects
+depends on the kind of the cause alone, except that nothing waits after `NEW_TOKEN`.
 """
 
 from __future__ import annotations
@@ -96,8 +96,8 @@ def cause_of_close(code: int | None) -> Cause:
 
     Returns:
         `SERVER_RESTARTING` for 1012, `SERVER_BUSY` for 1013, `TOKEN_REJECTED` for 4501, `REFUSED` for the codes that
-        forbid a retry (1002, 1003, 1007, 1008, 1009, 4500 to 4999), `CONNECTION_RESET` without a code, else
-        `SERVER_CLOSED`.
+        forbid a retry (1002, 1003, 1007, 1008, 1009, and the rest of 4500 to 4999), `CONNECTION_RESET` without a code
+        or with 1006, else `SERVER_CLOSED`.
     """
     if code is None or code == CloseCode.ABNORMAL:
         return Cause.CONNECTION_RESET

@@ -60,7 +60,7 @@ class ReadHistory:
 
 @dataclass(frozen=True, slots=True)
 class StopReadingHistory:
-    """Stop reading history: a socket is no longer wanted."""
+    """Stop reading history: no socket is wanted, or WebSockets may no longer be refused (T8)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,8 @@ class Answer:
 
     Attributes:
         caller: the number that the driver gave to the call.
-        cause: why the last socket ended, if that explains the result.
+        result: how the call ends.
+        cause: why the last socket ended or the last attempt failed, if that explains the result.
     """
 
     caller: int
@@ -121,7 +122,7 @@ class ReportStatus:
 
 @dataclass(frozen=True, slots=True)
 class ReportError:
-    """Report a failed attempt to the connection listeners."""
+    """Report to the connection listeners that an attempt failed, or that the client gave up."""
 
     cause: Cause
 

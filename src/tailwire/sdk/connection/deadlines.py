@@ -25,7 +25,7 @@ def record_traffic(s: State, fired: TimerFired) -> None:
 
 
 def pass_deadlines(step: Step, fired: TimerFired) -> None:
-    """Handle the deadlines that have passed, and settle.
+    """Handle the deadlines that have passed, if any, and settle.
 
     Args:
         fired: the driver's report of its traffic; an empty one if another input found the deadlines passed.

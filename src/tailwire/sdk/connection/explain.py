@@ -80,7 +80,7 @@ def explain(state: State, now: float, details: str = "", reasons: Collection[str
 
 def _reason(s: State, now: float, details: str, named: str) -> str:
     if s.phase is Phase.OPEN:
-        return _open(s, now, named)
+        return _reason_when_open(s, now, named)
     reason = decide(s)
     if reason is Decision.NOT_REQUESTED:
         after = f" after {describe(s.cause)}" if s.cause else ""
@@ -110,7 +110,7 @@ def _polling_note(s: State) -> str:
     return f"; meanwhile messages are read from history every {s.timings.poll_interval:.0f} s"
 
 
-def _open(s: State, now: float, named: str) -> str:
+def _reason_when_open(s: State, now: float, named: str) -> str:
     since = f"for {now - (s.opened_at if s.opened_at is not None else now):.0f} s"
     if s.renewing:
         since += f"; a new token is requested, the old one expires in {max(0.0, (s.token_until or now) - now):.0f} s"

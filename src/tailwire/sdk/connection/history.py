@@ -23,7 +23,7 @@ class Transition:
     """A change of phase or status.
 
     Attributes:
-        at: seconds on the connection's clock.
+        at: seconds on a clock that runs while the device sleeps; not seconds since 1970.
         trigger: name of the input that caused it.
         status: the status after it.
         phase: the phase after it.
@@ -52,6 +52,7 @@ class History:
     """The last transitions, and the last inputs with the state before each.
 
     Args:
+        start: the state before the first step.
         transitions, steps: the maximum number of each that is kept.
     """
 

@@ -192,6 +192,8 @@ class TimerFired:
         said_at: when the last frame was sent on the current socket.
         moved_at: when bytes last moved on any connection between this client and the server.
         passed_at: while a request is unanswered, when bytes last passed between this process and the system; else None.
+
+    Times are seconds on the driver's clock; None if there is none.
     """
 
     heard_at: float | None = None

@@ -22,7 +22,7 @@ SILENT_CAUSES = frozenset({
 
 
 def on_attempt_failed(step: Step, cause: Cause, *, wait: float | None = None, ours: bool = False) -> None:
-    """Record that an attempt failed.
+    """Record that an attempt failed, report it, and decide about the next one.
 
     Args:
         wait: seconds for which the response asked to wait, or None.
@@ -44,7 +44,7 @@ def on_attempt_failed(step: Step, cause: Cause, *, wait: float | None = None, ou
 
 
 def on_socket_lost(step: Step, cause: Cause, within: float | None = None) -> None:
-    """Record that the open socket ended.
+    """Record that the open socket ended, and decide about the next attempt.
 
     Args:
         within: seconds over which the server asked its clients to spread their reconnects, or None.

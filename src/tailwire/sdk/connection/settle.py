@@ -150,7 +150,7 @@ def _start(step: Step) -> bool:
     return True
 
 
-def _background_window(step: Step) -> bool:
+def _time_background_window(step: Step) -> bool:
     """Start the background window while there is a socket to keep (C3, C18), and end it otherwise (C8, I6)."""
     s = step.state
     needed = s.mode is Mode.MANUAL and s.app is AppState.BACKGROUND and is_wanted(s)
@@ -160,7 +160,7 @@ def _background_window(step: Step) -> bool:
     return True
 
 
-def _poll(step: Step) -> bool:
+def _time_polling(step: Step) -> bool:
     """Read history at intervals while WebSockets alone are refused (T8)."""
     s = step.state
     every = s.timings.poll_interval
@@ -173,7 +173,7 @@ def _poll(step: Step) -> bool:
     return True
 
 
-def _heartbeat(step: Step) -> bool:
+def _send_due_ping(step: Step) -> bool:
     """Send the ping that is due (T3)."""
     s = step.state
     due = heartbeat_due(s) if s.phase is Phase.OPEN else None
@@ -201,8 +201,8 @@ _RULES = (
     _drop_timers,
     _answer_connects,
     _start,
-    _background_window,
-    _poll,
-    _heartbeat,
+    _time_background_window,
+    _time_polling,
+    _send_due_ping,
     _report_app_state,
 )

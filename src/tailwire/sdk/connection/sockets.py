@@ -13,7 +13,7 @@ from tailwire.sdk.connection.step import Step
 
 
 def start_attempt(step: Step) -> None:
-    """Begin an attempt under a new epoch (I7), with a new token if the current one has expired."""
+    """Begin an attempt under a new epoch (I7); first with a new token, if one is needed."""
     s, now = step.state, step.now
     s.epoch += 1
     s.retry_at = s.not_before = None
@@ -35,7 +35,10 @@ def abandon(step: Step) -> None:
 
 
 def probe(step: Step, cause: Cause) -> None:
-    """Ping the open socket now. Without an answer in time, it is lost for `cause` (T2, T3, C8, C21)."""
+    """Ping the open socket now. Without an answer in time, it is lost for `cause` (T2, T3, C8, C21).
+
+    Sends nothing while an answer is awaited already. Does nothing without a socket, or while reading is paused.
+    """
     s = step.state
     if s.phase is not Phase.OPEN or s.paused:
         return

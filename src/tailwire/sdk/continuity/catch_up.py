@@ -28,7 +28,7 @@ from tailwire.sdk.continuity.state import CatchUp, Continuity, ContinuityKind, P
 MAX_PAGE_SIZE = 100
 MIN_PAGE_SIZE = 5
 FAST_PAGE_SECONDS = 1.0
-"""Seconds; a page that took at most this long is followed by one of twice the size."""
+"""A full page that took at most this long is followed by one of twice the size."""
 SLOW_PAGE_SECONDS = 8.0
 """A page that took longer is followed by one of half the size."""
 GROWTH_RATIO = 0.8
@@ -337,9 +337,9 @@ def hand_over(
     changed: Sequence[tuple[int, int, Any]] = (),
     before: Position | None = None,
 ) -> list[Command]:
-    """Record that messages and changes are handed over, and return the command: both, in the order of what happened.
+    """Record that messages and changes are handed over, and return the command that does so, in order.
 
-    Returns no command if there are none.
+    The list is empty if there are none.
 
     Args:
         pairs: the id of each message and the message, by ascending id.

@@ -29,7 +29,7 @@ def is_broken(m: CatchUp, predecessor_id: int) -> bool:
     """Return whether a message must be held: its predecessor is missing, and no catch-up is fetching it."""
     if m.position is None or not m.enabled or (m.behind is not None and not m.holes):
         return False
-    return not _known(m, predecessor_id)
+    return not _is_known(m, predecessor_id)
 
 
 def hold(m: CatchUp, predecessor_id: int, message_id: int, message: Any) -> list[Command | Wait]:
@@ -57,7 +57,7 @@ def release_if_mended(m: CatchUp) -> list[Command]:
     if not m.holes or m.behind is None or m.overflowed:
         return []
     held = {number for number, _ in m.behind}
-    m.holes = {number for number in m.holes if number not in held and not _known(m, number)}
+    m.holes = {number for number in m.holes if number not in held and not _is_known(m, number)}
     if m.holes:
         return []
     held_once = dict(m.behind)  # a message may have come twice while it was held
@@ -75,6 +75,6 @@ def on_wait_over(m: CatchUp) -> list[Command]:
     return [next_page(m)]
 
 
-def _known(m: CatchUp, message_id: int) -> bool:
+def _is_known(m: CatchUp, message_id: int) -> bool:
     position = m.position
     return message_id <= m.floor or message_id in m.recent or (position is not None and position.is_settled(message_id))

@@ -77,7 +77,7 @@ def take_held(m: CatchUp) -> list[tuple[int, int, Any]]:
 
 
 def record(m: CatchUp, number: int) -> None:
-    """Record that a live change is handed over."""
+    """Record that a change is handed over."""
     p = m.position
     if p is None or p.changes is None:
         return  # the number will be settled by the next page
@@ -96,7 +96,7 @@ def on_settled(m: CatchUp, number: int) -> None:
 
 
 def has_many_unsettled(m: CatchUp) -> bool:
-    """Return whether enough numbers are unsettled that history has to be read.
+    """Return whether history has to be read: each time that the count of unsettled numbers reaches a multiple of 200.
 
     A server that sends no settled numbers leaves it open whether a missing one will still come.
     """
@@ -104,7 +104,7 @@ def has_many_unsettled(m: CatchUp) -> bool:
 
 
 def settle(m: CatchUp, listed: Listed) -> None:
-    """Record that a page was handed over."""
+    """Record that the changes of a page are handed over: all up to `listed.known` are settled."""
     p = m.position or Position()
     m.position = p._replace(changes=listed.known, heard=tuple(n for n in p.heard if n > listed.known))
 

@@ -25,7 +25,7 @@ class FetchAfter:
 
 @dataclass(frozen=True, slots=True)
 class FetchLatest:
-    """Fetch the id of the latest message: the first position, or the end of a gap."""
+    """Fetch the id of the latest message: it becomes the first position, or the end of a gap."""
 
 
 class HandOver(NamedTuple):
@@ -35,13 +35,13 @@ class HandOver(NamedTuple):
         messages: messages, and `Change` objects between them.
         own: ids of messages between them that this device sent, for the position while only some are handed over.
         done: ranges of ids that had been served before, for the same purpose.
+        before: the position before the first of them; None if there are no changes among them.
     """
 
     messages: tuple[Any, ...]
     own: tuple[int, ...] = ()
     done: tuple[tuple[int, int], ...] = ()
     before: Position | None = None
-    """The position before the first of them; None if there are no changes among them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ def gaps_of_page(m: CatchUp, listed: Listed | None, pruned: int) -> list[ReportG
     """Return the gaps of a page. They come before its messages, because the position moves with those.
 
     Args:
-        listed, pruned: as for `catch_up.page`.
+        listed, pruned: as for `catch_up.on_page`.
     """
     after, left_out, found = m.asked_after, listed.gap if listed is not None else None, list[ReportGap]()
     if left_out is not None and left_out[1] > left_out[0]:
@@ -49,14 +49,14 @@ def leaves_out_held(m: CatchUp, listed: Listed | None, held: Collection[int]) ->
 
 
 def record(m: CatchUp, found: Iterable[ReportGap]) -> None:
-    """Record gaps for the end of the catch-up."""
+    """Record gaps, which the report at the end of the catch-up merges into one range."""
     for gap in found:
         from_id, to_id = m.gap or (gap.from_id, gap.to_id)
         m.gap = min(from_id, gap.from_id), max(to_id, gap.to_id)
 
 
 def report(continuity: Continuity) -> list[Command]:
-    """Return the commands that report a continuity, with its gap if it has one."""
+    """Return the commands that report a continuity, and the gap that it names, if any."""
     gap = [ReportGap(continuity.from_id, continuity.to_id)] if continuity.to_id else []
     return [ReportContinuity(continuity), *gap]
 

@@ -13,14 +13,20 @@ MAX_RECEIPTS = 2000
 
 
 def request_since(m: CatchUp) -> int | None:
-    """Return the server time from which to request changes; None if no time is known."""
+    """Return the server time from which to request changes, in seconds since 1970.
+
+    None if no time is known, or catch-up is disabled.
+    """
     if not m.enabled or m.position is None or m.position.updated_at <= 0:
         return None
     return max(1, m.position.updated_at - MARGIN_SECONDS)
 
 
 def record_time(m: CatchUp, updated_at: int) -> None:
-    """Record the server time of a live event. It counts only if nothing older can be missing."""
+    """Record a server time, in seconds since 1970, up to which all changes were received.
+
+    Does nothing during a catch-up: older changes may be missing.
+    """
     if m.behind is None and m.position is not None and updated_at > m.position.updated_at:
         m.position = m.position._replace(updated_at=updated_at)
 

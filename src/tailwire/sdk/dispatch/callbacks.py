@@ -53,8 +53,8 @@ class ListenerRegistries:
 class StatusChanged:
     """A queue entry: the connection has another status.
 
-    Listeners are called for it. Streams get a `ConnectionChanged` next, except that `connected` follows once its
-    continuity is known.
+    Listeners are called for it. Streams get a `ConnectionChanged` directly after it, except for the `connected` of a
+    new socket, which follows once its continuity is known.
     """
 
     status: ConnectionStatus
@@ -103,13 +103,16 @@ Call = tuple[Listeners[Any], str, tuple[Any, ...]]
 
 
 class Callbacks:
-    """Calls the listeners and fills the streams."""
+    """Calls the listeners, and puts events into the streams."""
 
     def __init__(self, registries: ListenerRegistries) -> None:
         self._r = registries
 
     async def handle(self, entry: object) -> None:
-        """Call the listeners that an entry of the queue concerns, one after the other, then fill the streams."""
+        """Call the listeners that an entry of the queue concerns, one after the other, then put it into the streams.
+
+        Waits while a stream is full. What a listener raises is logged.
+        """
         if type(entry) is not e.MessageReceived:
             await self._handle_other(entry)
             return
@@ -146,21 +149,21 @@ class Callbacks:
                 await call_listener(getattr(listener, name), arguments)
 
 
-def _receipt(r: ListenerRegistries, event: e.ReceiptReceived) -> Call | None:
+def _call_for_receipt(r: ListenerRegistries, event: e.ReceiptReceived) -> Call | None:
     name = _RECEIPT_CALLBACKS.get(event.receipt.receipt_type)
     return (r.message, name, (event.receipt,)) if name else None
 
 
-def _typing(r: ListenerRegistries, event: e.TypingChanged) -> Call | None:
+def _call_for_typing(r: ListenerRegistries, event: e.TypingChanged) -> Call | None:
     name = _TYPING_CALLBACKS.get(event.indicator.typing_status)
     return (r.message, name, (event.indicator,)) if name else None
 
 
-def _presence(r: ListenerRegistries, event: e.PresenceChanged) -> Call:
+def _call_for_presence(r: ListenerRegistries, event: e.PresenceChanged) -> Call:
     return r.user, _PRESENCE_CALLBACKS.get(event.user.status, "on_user_offline"), (event.user,)
 
 
-def _group(r: ListenerRegistries, event: e.GroupChanged) -> Call | None:
+def _call_for_group(r: ListenerRegistries, event: e.GroupChanged) -> Call | None:
     a = event.action
     by, on = a.action_by or User(""), a.action_on if isinstance(a.action_on, User) else a.action_by or User("")
     group = a.action_for if isinstance(a.action_for, Group) else Group(a.receiver)
@@ -180,21 +183,21 @@ def _group(r: ListenerRegistries, event: e.GroupChanged) -> Call | None:
     return (r.group, *calls[a.action]) if a.action in calls else None
 
 
-def _streams_only(r: ListenerRegistries, event: object) -> None:
-    """Call no listener: the documented listeners have no callback for this event."""
+def _call_nobody(r: ListenerRegistries, event: object) -> None:
+    """Call no listener: CometChat's listeners have no callback for this event, or were called for a `StatusChanged`."""
 
 
 CALLS: dict[type, Callable[[ListenerRegistries, Any], Call | None]] = {
     StatusChanged: lambda r, entry: (r.connection, _STATUS_CALLBACKS[entry.status], ()),
     LoginNotice: lambda r, entry: (r.login, entry.name, entry.arguments),
-    e.ConnectionChanged: _streams_only,  # listeners were called for the `StatusChanged`
+    e.ConnectionChanged: _call_nobody,  # listeners were called for the `StatusChanged`
     e.ConnectionFailed: lambda r, event: (r.connection, "on_connection_error", (event.error,)),
     e.MessageEdited: lambda r, event: (r.message, "on_message_edited", (event.message,)),
     e.MessageDeleted: lambda r, event: (r.message, "on_message_deleted", (event.message,)),
-    e.GroupChanged: _group,
-    e.ReceiptReceived: _receipt,
-    e.TypingChanged: _typing,
-    e.PresenceChanged: _presence,
+    e.GroupChanged: _call_for_group,
+    e.ReceiptReceived: _call_for_receipt,
+    e.TypingChanged: _call_for_typing,
+    e.PresenceChanged: _call_for_presence,
     e.TransientReceived: lambda r, event: (r.message, "on_transient_message_received", (event.message,)),
     e.DraftChanged: lambda r, event: (r.message, "on_draft_changed", (event,)),
     e.ReactionChanged: lambda r, event: (
@@ -206,8 +209,8 @@ CALLS: dict[type, Callable[[ListenerRegistries, Any], Call | None]] = {
     e.MessageSaved: lambda r, event: (
         r.message, f"on_message_{'saved' if event.saved else 'unsaved'}", (event.message,),
     ),
-    e.ConversationPinned: _streams_only,
-    e.ConversationListChanged: _streams_only,
+    e.ConversationPinned: _call_nobody,
+    e.ConversationListChanged: _call_nobody,
     e.HistoryGap: lambda r, event: (r.message, "on_history_gap", (event,)),
     e.OutboxChanged: lambda r, event: (r.message, "on_queued_message_changed", (event.entry,)),
 }  # fmt: skip

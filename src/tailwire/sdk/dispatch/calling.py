@@ -12,7 +12,7 @@ log = logging.getLogger("tailwire")
 
 
 async def call_listener(callback: Callable[..., Any], arguments: tuple[Any, ...], kind: str = "listener") -> None:
-    """Call a callback of the app, which may be async, and wait until it has finished.
+    """Call a callback of the app, which may be async, and wait until it has finished. What it raises is logged.
 
     Args:
         kind: what the callback is, for the log.

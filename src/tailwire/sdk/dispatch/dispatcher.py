@@ -40,7 +40,7 @@ class Dispatcher:
         observe: called with every entry before the app is, for the live lists.
         moved: called when the served position may have moved.
         connected: called when the status becomes `connected`.
-        closing: returns whether the client is being closed. Then an interrupted hand-over does not count.
+        closing: returns whether the client is being closed; a hand-over that this interrupts does not count.
     """
 
     def __init__(
@@ -62,14 +62,14 @@ class Dispatcher:
         self._throttled = False
 
     async def handle(self, entry: object) -> None:
-        """Hand an entry of the queue over."""
+        """Hand an entry of the queue over to live lists, listeners and streams."""
         if type(entry) is not Positioned:
             if entry == _CONNECTED:
                 self._connected()
             self._observe(entry)
             await self._callbacks.handle(entry)
             if type(entry) is StatusChanged:
-                await self._streams_too(entry.status)
+                await self._report_to_streams(entry.status)
             return
         event = entry.event
         self._served.open(event, entry.position)
@@ -83,7 +83,7 @@ class Dispatcher:
         if self._served.release(event):  # false if a stream holds it, or another login has replaced the position
             self._moved()
 
-    async def _streams_too(self, status: ConnectionStatus) -> None:
+    async def _report_to_streams(self, status: ConnectionStatus) -> None:
         was_throttled, self._throttled = self._throttled, status is ConnectionStatus.FEATURE_THROTTLED
         event = ConnectionChanged(status)
         if status is not ConnectionStatus.CONNECTED:

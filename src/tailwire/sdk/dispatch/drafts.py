@@ -1,8 +1,9 @@
 """Drafts: messages that grow while they are written, and end as a message, or without one.
 
-A draft is a series of transient messages, each with the whole text so far, so that a lost one does not matter:
-`{"draft": id, "seq": rising, "text": …, "to": id of the message that it answers, "from": characters left out before}`.
-One without text ends the draft. Anything else is an ordinary transient message.
+A draft is a series of transient messages, each with the whole text so far (or the end of a long one), so that a lost
+one does not matter: `{"draft": id, "seq": number that rises, "text": …, "to": id of the message to which it replies,
+"from": number of characters left out before the text}`. One without text ends the draft. Anything else is an ordinary
+transient message.
 """
 
 from __future__ import annotations
@@ -38,12 +39,12 @@ class Drafts:
 
     def __init__(self, report: Callable[[object], None]) -> None:
         self._report = report
-        # Ordered by the last update, the newest last.
+        # Ordered by their last update, newest last.
         self._growing: OrderedDict[_Key, tuple[e.DraftChanged, int, asyncio.TimerHandle]] = OrderedDict()
         self._senders: Counter[str] = Counter()
 
     def handle(self, message: TransientMessage) -> bool:
-        """Process a transient message. Return whether it belongs to a draft."""
+        """Process a transient message. Return whether it belongs to a draft, even if it was ignored."""
         read = _draft_in(message)
         if read is None:
             return False
@@ -70,12 +71,12 @@ class Drafts:
         return True
 
     def end_with_message(self, message: BaseMessage) -> None:
-        """End the draft that has become a message, before the message is handed over."""
+        """End the draft that has become this message, if there is one. Call it before handing the message over."""
         name = message.metadata.get("draft") if self._growing and isinstance(message.metadata, dict) else None
         if isinstance(name, str):
             self._end((message.sender.uid, message.receiver_type, message.receiver, name))
 
-    def end_of_user(self, uid: str) -> None:
+    def end_all_of(self, uid: str) -> None:
         """End the drafts of a user who went offline."""
         for key in [key for key in self._growing if key[0] == uid]:
             self._end(key)

@@ -42,13 +42,19 @@ class Sink(Protocol):
     """The receiver of decoded frames; `Incoming` is one."""
 
     def take_message(self, message: BaseMessage | history.Unreadable, frame: Frame) -> None:
-        """Handle a message, and its predecessor, which the frame names."""
+        """Handle a message, and its predecessor, which the frame may name."""
 
     def take_receipt(self, receipt: MessageReceipt, number: object, settled: object = None) -> None:
-        """Handle a receipt, and the number that the frame names in the server's change log."""
+        """Handle a receipt; `number` and `settled` as for `take_change`."""
 
     def take_change(self, event: e.Event, number: object, settled: object = None) -> None:
-        """Handle another event that is in the server's change log, and the number that the frame names."""
+        """Handle another event that is in the server's change log.
+
+        Args:
+            number: the `number` of the frame, unchecked: that of the change; None if the frame names none.
+            settled: the `settled` of the frame, unchecked: up to this number, the server has sent all changes; None if
+                the frame names none.
+        """
 
     def put(self, event: e.Event) -> None:
         """Queue any other event."""
@@ -58,9 +64,13 @@ class FrameDecoder:
     """Decodes the frames of one client and passes them on.
 
     Args:
+        sink: gets the decoded frames.
         device: this client's resource.
-        pong, throttled, token_answered: called for a pong; for features turned off or on; and with the server's answer
-            to an offered token.
+        typists, drafts: get the frames about typing and drafts, and learn that a user went offline.
+        pong: called for each pong.
+        throttled: called with True when the server turned features off, and with False when it turned them on again.
+        token_answered: called with what the server granted when it accepted an offered token, and with None when it
+            rejected the token.
 
     Attributes:
         receipts_blocked: whether the server accepts no receipts at present, because of its load.
@@ -101,45 +111,45 @@ class FrameDecoder:
             log.warning("a frame cannot be read: %s", error)
         return None
 
-    def _message(self, frame: Frame) -> None:
+    def _handle_message(self, frame: Frame) -> None:
         message = history.decode_message(frame.get("body"))
         if message is not None:
             self._sink.take_message(message, frame)
 
-    def _receipts(self, frame: Frame) -> None:
+    def _handle_receipt(self, frame: Frame) -> None:
         self._sink.take_receipt(receipt_from_frame(frame), frame.get("number"), frame.get("settled"))
 
-    def _typing(self, frame: Frame) -> None:
+    def _handle_typing(self, frame: Frame) -> None:
         self._typists.handle(typing_from_frame(frame))
 
-    def _presence(self, frame: Frame) -> None:
+    def _handle_presence(self, frame: Frame) -> None:
         user = user_from_wire(frame["body"]["user"])
         action = frame["body"].get("action")
         user.status = action if action in ("online", "away") else "offline"
         if user.status == "offline":
-            self._typists.end_of_user(user.uid)
-            self._drafts.end_of_user(user.uid)
+            self._typists.end_all_of(user.uid)
+            self._drafts.end_all_of(user.uid)
         self._sink.put(e.PresenceChanged(user))
 
-    def _transient(self, frame: Frame) -> None:
+    def _handle_transient(self, frame: Frame) -> None:
         message = transient_from_frame(frame)
         if not self._drafts.handle(message):
             self._sink.put(e.TransientReceived(message))
 
-    def _event(self, frame: Frame) -> None:
+    def _handle_event(self, frame: Frame) -> None:
         self._sink.take_change(EVENTS[frame["type"]](frame), frame.get("number"), frame.get("settled"))
 
-    def _auth(self, frame: Frame) -> None:
+    def _handle_auth(self, frame: Frame) -> None:
         body = frame["body"]
         self._token_answered(parse_granted(body.get("tailwire")) if body.get("status") == "OK" else None)
 
-    def _server(self, frame: Frame) -> float | None:
+    def _handle_server(self, frame: Frame) -> float | None:
         body = frame["body"]
         match body.get("action"):
             case "restarting":
                 return float(body.get("within", 0.0))
             case "throttled":
-                self.shed(body.get("shed"))
+                self.record_shed(body.get("shed"))
             case "throttledNoMore":
                 self.receipts_blocked = False
                 self._throttled(False)
@@ -147,11 +157,11 @@ class FrameDecoder:
                 log.warning("the server refused a frame: %s", body.get("error"))
         return None
 
-    def shed(self, features: object) -> None:
-        """Record the features that the server has turned off because of its load.
+    def record_shed(self, features: object) -> None:
+        """Record the features that the server has turned off because of its load, and report them with `throttled`.
 
         Args:
-            features: their names; if the server does not list them, it has turned receipts off, as documented.
+            features: a list of their names; anything else stands for receipts alone.
         """
         self.receipts_blocked = not isinstance(features, list | tuple) or "receipts" in features
         self._throttled(True)
@@ -160,27 +170,27 @@ class FrameDecoder:
         """Ignore a frame that only clients send."""
 
 
-def _reaction(frame: Frame) -> e.Event:
+def _decode_reaction(frame: Frame) -> e.Event:
     added, event = reaction_event_from_frame(frame)
     return e.ReactionChanged(event, added)
 
 
-def _pin(frame: Frame) -> e.Event:
+def _decode_pin(frame: Frame) -> e.Event:
     body = frame.get("body") or {}
     return e.MessagePinned(message_from_wire(body.get("message")), body.get("action") == "pinned")
 
 
-def _save(frame: Frame) -> e.Event:
+def _decode_save(frame: Frame) -> e.Event:
     body = frame.get("body") or {}
     return e.MessageSaved(message_from_wire(body.get("message")), body.get("action") == "saved")
 
 
-def _conversation_pin(frame: Frame) -> e.Event:
+def _decode_conversation_pin(frame: Frame) -> e.Event:
     body = frame.get("body") or {}
     return e.ConversationPinned(conversation_from_wire(body.get("conversation")), body.get("action") == "pinned")
 
 
-def _conversation_list(frame: Frame) -> e.Event:
+def _decode_conversation_list(frame: Frame) -> e.Event:
     body = object_of(frame.get("body"), "body")
     change = _LIST_CHANGES[body["action"]]
     group = group_from_wire(body.get("group")) if change == "group" else None
@@ -191,11 +201,11 @@ def _conversation_list(frame: Frame) -> e.Event:
 
 _LIST_CHANGES: dict[Any, e.ListChange] = {change: change for change in get_args(e.ListChange)}
 EVENTS: dict[str, Callable[[Frame], e.Event]] = {
-    FrameType.REACTION: _reaction,
-    FrameType.PIN: _pin,
-    FrameType.SAVE: _save,
-    FrameType.CONVERSATION_PIN: _conversation_pin,
-    FrameType.CONVERSATION_LIST: _conversation_list,
+    FrameType.REACTION: _decode_reaction,
+    FrameType.PIN: _decode_pin,
+    FrameType.SAVE: _decode_save,
+    FrameType.CONVERSATION_PIN: _decode_conversation_pin,
+    FrameType.CONVERSATION_LIST: _decode_conversation_list,
 }
 """The frames that become an event directly."""
 
@@ -213,13 +223,13 @@ def event_of_change(frame: Any) -> e.Event | None:
 
 
 HANDLERS: dict[Any, Callable[[FrameDecoder, Frame], float | None]] = {
-    FrameType.AUTH: FrameDecoder._auth,
+    FrameType.AUTH: FrameDecoder._handle_auth,
     FrameType.APP_STATE: FrameDecoder._ignore,
-    FrameType.SERVER: FrameDecoder._server,
-    FrameType.MESSAGE: FrameDecoder._message,
-    FrameType.RECEIPTS: FrameDecoder._receipts,
-    FrameType.TYPING: FrameDecoder._typing,
-    FrameType.TRANSIENT: FrameDecoder._transient,
-    FrameType.PRESENCE: FrameDecoder._presence,
-    **dict.fromkeys(EVENTS, FrameDecoder._event),
+    FrameType.SERVER: FrameDecoder._handle_server,
+    FrameType.MESSAGE: FrameDecoder._handle_message,
+    FrameType.RECEIPTS: FrameDecoder._handle_receipt,
+    FrameType.TYPING: FrameDecoder._handle_typing,
+    FrameType.TRANSIENT: FrameDecoder._handle_transient,
+    FrameType.PRESENCE: FrameDecoder._handle_presence,
+    **dict.fromkeys(EVENTS, FrameDecoder._handle_event),
 }

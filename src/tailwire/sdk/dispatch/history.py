@@ -23,7 +23,7 @@ CATCH_UP_RETRY = RetryPolicy(first=0.5, longest=10.0)
 MAX_WAIT_SECONDS = 60.0
 """Maximum Retry-After that is obeyed: live messages are held meanwhile."""
 NO_MARK = "none"
-"""The value that requests the server's mark, or its newest change, while none is known."""
+"""Value of the parameters `mark` and `changes` that requests the server's mark, or newest change, if none is known."""
 
 
 class Abandoned(Exception):
@@ -38,15 +38,15 @@ async def wait_for_capacity(queue: EventQueue) -> None:
 
 
 async def retry_until_answered(
-    ask: Callable[[], Awaitable[T]], chance: Callable[[], float], failed: Callable[[], None] = lambda: None
+    ask: Callable[[], Awaitable[T]], chance: Callable[[], float], on_failure: Callable[[], None] = lambda: None
 ) -> T:
-    """Repeat a request until it succeeds, with growing waits: until then, nothing live is handed over (K1).
+    """Repeat a request until it succeeds, with growing waits (K1).
 
     An unexpected error is retried too, else the app would never catch up; it is logged once with its traceback.
 
     Args:
         chance: returns a random number in [0, 1), for the jitter of the waits.
-        failed: called after each failure; raises `Abandoned` to stop.
+        on_failure: called after each failure, before the wait; raises `Abandoned` to stop.
     """
     waits, unforeseen = Waits(CATCH_UP_RETRY, chance), False
     while True:
@@ -60,7 +60,7 @@ async def retry_until_answered(
             level = logging.INFO if unforeseen else logging.ERROR
             log.log(level, "catching up failed; retrying in %.1f s: %r", pause, error, exc_info=not unforeseen)
             unforeseen = True
-        failed()
+        on_failure()
         await asyncio.sleep(pause)
 
 
@@ -92,7 +92,7 @@ def decode_message(value: Any) -> BaseMessage | Unreadable | None:
 
 
 def with_ids(listed: list[Any]) -> list[tuple[int, BaseMessage | Unreadable]]:
-    """Return id and message of all messages that have an id, in order."""
+    """Return the id and the decoded message of all messages that have an id, in order."""
     return [(message.id, message) for message in map(decode_message, listed) if message is not None]
 
 
@@ -106,22 +106,26 @@ def id_of(value: Any) -> int:
 
 
 def known_id(details: Any, below: int) -> int:
-    """Return the id up to which the server recognises a position, from the details of its refusal; 0 if none."""
+    """Return the id up to which the server recognises a position, from the details of its refusal; 0 without one.
+
+    Args:
+        below: the id of the position; an id that is not lower does not count.
+    """
     known = details.get("known") if isinstance(details, dict) else None
     return known if isinstance(known, int) and 0 < known < below else 0
 
 
-def mark_of(listed: list[Any], socket: str) -> str:
+def mark_of(listed: list[Any], socket_mark: str) -> str:
     """Return the mark of the server's start that came with a list; "" without one.
 
     Args:
-        socket: the mark of the open socket; "" without one.
+        socket_mark: the mark of the open socket; "" without one.
 
     Raises:
-        CometChatException: if the server was restarted since the socket was opened: the socket is dead, and the next
-            connection continues.
+        CometChatException: `ERR_BAD_ERROR_RESPONSE` if the server was restarted since the socket was opened: the socket
+            is dead, and the next connection continues.
     """
     mark = answers.mark_of(listed)
-    if mark and socket and mark != socket:
+    if mark and socket_mark and mark != socket_mark:
         raise failure("ERR_BAD_ERROR_RESPONSE", "The server was restarted while history was read.")
     return mark

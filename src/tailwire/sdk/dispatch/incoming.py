@@ -36,8 +36,8 @@ def _predecessor_of(message: BaseMessage | history.Unreadable, frame: Mapping[st
     # members did. For them it is the end of their last membership.
     name = "before"
     if isinstance(message, Action) and message.action in ("joined", "added"):
-        came = message.action_on
-        if isinstance(came, User) and came.uid == uid:
+        member = message.action_on
+        if isinstance(member, User) and member.uid == uid:
             name = "ended"
     value = frame.get(name)
     return value if isinstance(value, int) else 0
@@ -61,6 +61,10 @@ class Incoming:
         machine: state of catch-up; its limit and whether it is enabled hold for later sessions too.
         chance: returns a random number in [0, 1), for the jitter of the waits.
         pong, throttled, token_answered: as for `FrameDecoder`.
+
+    Attributes:
+        frame_came: to be called with each frame of the socket; `FrameDecoder.handle`.
+        put: queues an event.
     """
 
     def __init__(
@@ -90,9 +94,9 @@ class Incoming:
         )
         self.frame_came: Callable[[str | bytes], float | None] = self._frames.handle
         self.put: Callable[[object], None] = queue.put
-        self._waiting: asyncio.TimerHandle | None = None
+        self._wait_timer: asyncio.TimerHandle | None = None
         self._updater: asyncio.Task[None] | None = None
-        self._connected = self._by_log = False
+        self._connected = self._has_change_log = False
 
     @property
     def machine(self) -> CatchUp:
@@ -125,12 +129,16 @@ class Incoming:
     # The socket.
 
     def link_opened(self, granted: Granted) -> None:
-        """Begin a catch-up, because the socket is authenticated. Live messages are held until it ends."""
+        """Begin a catch-up, if it is enabled, on a new socket. Live messages are held until it ends.
+
+        Args:
+            granted: what the server granted when it accepted the authentication.
+        """
         self._stop_reading()  # polling, perhaps; what it has handed over counts
         self._connected = True
         self._store, self._mark = granted.store, granted.mark
         if granted.shed:
-            self._frames.shed(granted.shed)
+            self._frames.record_shed(granted.shed)
         self._carry_out(catch_up.on_connected(self._machine, granted.store, granted.mark))
 
     def link_ended(self) -> None:
@@ -154,10 +162,10 @@ class Incoming:
             raise history.Abandoned
 
     def _stop_reading(self) -> None:
-        for running in (self._reader, self._updater, self._waiting):
+        for running in (self._reader, self._updater, self._wait_timer):
             if running is not None:
                 running.cancel()
-        self._reader = self._updater = self._waiting = None
+        self._reader = self._updater = self._wait_timer = None
 
     def record_sent(self, message: BaseMessage) -> None:
         """Record a message that this client sent."""
@@ -188,9 +196,9 @@ class Incoming:
                 case ReportGap():
                     self._queue.put(e.HistoryGap(command.from_id, command.to_id, command.only_changes))
                 case chain.Wait():
-                    if self._waiting is not None:
-                        self._waiting.cancel()
-                    self._waiting = self._loop.call_later(command.seconds, self._on_wait_over)
+                    if self._wait_timer is not None:
+                        self._wait_timer.cancel()
+                    self._wait_timer = self._loop.call_later(command.seconds, self._on_wait_over)
                 case FetchAfter() | FetchLatest():
                     self._reader = self._loop.create_task(self._read_history(command), name="tailwire catch-up")
                 case _:
@@ -213,23 +221,25 @@ class Incoming:
 
     def _request_updates(self) -> None:
         begin = updates.request_since(self._machine)
-        if begin is not None and self._updater is None and not self._by_log:
+        if begin is not None and self._updater is None and not self._has_change_log:
             work = self._read_updates(begin)
             self._updater = self._loop.create_task(work, name="tailwire catch-up of receipts")
 
     def _on_wait_over(self) -> None:
-        self._waiting = None
+        self._wait_timer = None
         self._carry_out(chain.on_wait_over(self._machine))
 
     async def _read_history(self, command: FetchAfter | FetchLatest) -> None:
-        def smaller() -> None:
+        def request_less() -> None:
             nonlocal command
             self._stop_unless_connected()
             command = catch_up.on_page_failed(self._machine, command)
 
         await history.wait_for_capacity(self._queue)
         try:
-            commands = await history.retry_until_answered(lambda: self._page(command), self._chance, smaller)
+            commands = await history.retry_until_answered(
+                lambda: self._request_page(command), self._chance, request_less
+            )
         except history.Abandoned:
             commands = []
             catch_up.on_disconnected(self._machine)
@@ -248,7 +258,7 @@ class Incoming:
         self._updater = None
         updates.record_time(self._machine, newest)  # even without a socket: all changes up to this time have been read
 
-    async def _page(self, command: FetchAfter | FetchLatest) -> list[Command]:
+    async def _request_page(self, command: FetchAfter | FetchLatest) -> list[Command]:
         if isinstance(command, FetchLatest):
             query = {"per_page": 1, "affix": "prepend", "mark": history.NO_MARK, "changes": history.NO_MARK}
             newest = await self._fetch(query)
@@ -281,7 +291,7 @@ class Incoming:
         free = [n for n, m in messages if isinstance(m, Action) and m.action in ("edited", "deleted")]
         gone = [n for n, m in messages if isinstance(m, BaseMessage) and m.deleted_at and not isinstance(m, Action)]
         changed = missed.changes_in(listed)
-        self._by_log = changed is not None and position is not None and position.changes is not None
+        self._has_change_log = changed is not None and position is not None and position.changes is not None
         mark = history.mark_of(listed, self._mark if self._connected else "")
         return catch_up.on_page(
             self._machine,
@@ -304,7 +314,7 @@ class Incoming:
     # Frames.
 
     def take_message(self, message: BaseMessage | history.Unreadable, frame: Mapping[str, Any]) -> None:
-        """Hand a live message over, or hold it until what precedes it has been read.
+        """Hand a live message over, or hold it until what precedes it has been read. Drop one that came before.
 
         Args:
             frame: its frame, which may name the id of the message before it in its conversation.
@@ -322,6 +332,8 @@ class Incoming:
     def take_change(self, event: e.Event, number: object, settled: object = None) -> None:
         """Hand over an event that is not a message, or hold it until what precedes it has been read.
 
+        A change that was handed over before is dropped.
+
         Args:
             number: the number of the change in the server's log, if the frame names one.
             settled: the number up to which the server has sent all changes, if the frame names one.
@@ -337,7 +349,7 @@ class Incoming:
                 self._carry_out(catch_up.poll(self._machine))
 
     def take_receipt(self, receipt: MessageReceipt, number: object, settled: object = None) -> None:
-        """Hand a receipt over, and remember it, so that it is not handed over again."""
+        """Hand a receipt over, and remember it, so that fetching missed receipts does not hand it over again."""
         what, message_id = receipt.receipt_type, receipt.message_id
         if what in ("delivered", "read"):
             updates.record_receipt(self._machine, receipt.receiver_id, receipt.sender.uid, what, message_id)

@@ -29,17 +29,17 @@ class EventQueue:
         self._held = self._closed = False
 
     def start(self, handle: Callable[[object], Awaitable[None]], idle: Callable[[], None]) -> None:
-        """Begin to call the app.
+        """Begin to call the app for the entries.
 
         Args:
-            handle: calls the app with one entry; may raise.
-            idle: called when all entries are done.
+            handle: hands one entry over to the app; what it raises is logged.
+            idle: called each time that the last entry has been handed over.
         """
         self._handle = handle
         self._idle = idle
 
     def hold(self) -> None:
-        """Pause after the callback that is running."""
+        """Pause after the entry that is being handed over."""
         self._held = True
 
     def release(self) -> None:

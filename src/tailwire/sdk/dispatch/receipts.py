@@ -20,25 +20,30 @@ async def fetch_missed(
     uid: str,
     begin: int,
     chance: Callable[[], float],
-    failed: Callable[[], None],
+    on_failure: Callable[[], None],
 ) -> int:
     """Fetch the messages that changed since a server time, and queue their receipts.
 
     Args:
+        fetch: requests messages, with the parameters of a query.
+        queue: gets the receipts; while it is full, nothing is requested.
         machine: records which receipts were handed over.
         uid: the logged-in user; receipts of other users' messages are left out.
-        begin: server time, in seconds.
-        chance, failed: the arguments of `history.retry_until_answered`.
+        begin: the server time, in seconds since 1970.
+        chance, on_failure: the arguments of `history.retry_until_answered`.
 
     Returns:
-        The newest server time in the result; 0 if nothing changed.
+        The newest `updated_at` of these messages; 0 if nothing changed.
+
+    Raises:
+        Abandoned: if `on_failure` raised it.
     """
     cursor, newest = 0, 0
     while True:
         await history.wait_for_capacity(queue)
         most = catch_up.MAX_PAGE_SIZE
         query = {"per_page": most, "affix": "append", "id": cursor, "updatedAt": begin, "onlyUpdates": 1}
-        listed = await history.retry_until_answered(partial(fetch, query), chance, failed)
+        listed = await history.retry_until_answered(partial(fetch, query), chance, on_failure)
         messages = [message for _, message in history.with_ids(listed) if isinstance(message, BaseMessage)]
         for kind in ("delivered", "read"):
             latest = {(m.receiver_type, m.receiver): m for m in messages if _has_receipt(m, kind, uid, begin)}

@@ -16,11 +16,11 @@ MAX_MESSAGES_AHEAD = 2000
 """The maximum number of remembered ids of messages that this device sent while older events were held."""
 
 
-class _Open:
+class _OpenEvent:
     # An event that is handed over but not yet done. `Served.open` sets the attributes itself: every event has one.
-    __slots__ = ("before", "event", "holds", "number", "order")
+    __slots__ = ("event", "holds", "number", "order", "position_before")
 
-    before: Position | None  # the position when the event was opened
+    position_before: Position | None  # the position when the event was opened
     event: object  # referenced, so that its `id()` stays unique
     holds: int
     number: int  # the id of its message at that time: the app may change the message
@@ -36,17 +36,17 @@ class Served:
 
     def __init__(self) -> None:
         self._reached: Position | None = None  # the position once all open events are done
-        self._open: dict[int, _Open] = {}  # by the `id()` of the event
+        self._open: dict[int, _OpenEvent] = {}  # by the `id()` of the event
         self._opened = 0  # how many were opened so far
         self._ahead: OrderedDict[int, None] = OrderedDict()
 
     @property
     def position(self) -> Position | None:
-        """The position: everything up to it has been served."""
+        """The position up to which everything has been served; None without a session, or before it is known."""
         reached = self._reached
         if not self._open:
             return reached
-        place = min(self._open.values(), key=lambda entry: entry.order).before
+        place = min(self._open.values(), key=lambda entry: entry.order).position_before
         if place is None or reached is None:
             return place
         numbers = sorted([entry.number for entry in self._open.values()])
@@ -59,13 +59,13 @@ class Served:
         done += [(max(after, top), to) for after, to in reached.done if to > top]
         return place._replace(last_id=last_id, own=_newest({*own, *reached.own}, top), done=tuple(done))
 
-    def begin(self, position: Position | None, *, same: bool = False) -> None:
+    def begin(self, position: Position | None, *, same_user: bool = False) -> None:
         """Begin a session at a position, or end it with None.
 
         Args:
-            same: whether the user is the same, so that open events stay open.
+            same_user: whether the user is the same, so that open events stay open, and the position stays before them.
         """
-        if not same:
+        if not same_user:
             self._open.clear()
             self._ahead.clear()
         if not self._open:
@@ -75,7 +75,7 @@ class Served:
         """Hold an event that is about to be handed over.
 
         Args:
-            until: the position after the event.
+            until: the position after the event; None while no position is known.
         """
         reached = self._reached
         self._opened += 1
@@ -83,11 +83,11 @@ class Served:
             number = event.message.id
         else:
             number = _id_in_history(event) or (until.last_id if until is not None else 0)
-        self._open[id(event)] = opened = _Open()
+        self._open[id(event)] = opened = _OpenEvent()
         opened.event = event
         opened.order = self._opened
         opened.number = number
-        opened.before = reached
+        opened.position_before = reached
         opened.holds = 1
         if until is not None and (
             reached is None or until.last_id >= reached.last_id or of_another_store(until, reached)
@@ -128,8 +128,12 @@ class Served:
             if len(self._ahead) > MAX_MESSAGES_AHEAD:
                 self._ahead.popitem(last=False)
 
-    def all_handed_over(self, position: Position | None) -> None:
-        """Set the position for when all open events are done, because the queue is empty."""
+    def record_all_handed_over(self, position: Position | None) -> None:
+        """Record that the queue is empty.
+
+        Args:
+            position: the position once all open events are done; None if it is not known, which changes nothing.
+        """
         if position is not None:
             self._reached = position
 

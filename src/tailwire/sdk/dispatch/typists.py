@@ -29,7 +29,7 @@ class Typists:
         self._typing: dict[_Key, tuple[TypingIndicator, asyncio.TimerHandle]] = {}
 
     def handle(self, indicator: TypingIndicator) -> None:
-        """Process an indicator of a user who started or stopped."""
+        """Process an indicator of a user who started or stopped typing, and report it."""
         key = (indicator.sender.uid, indicator.receiver_type, indicator.receiver_id)
         known = self._typing.pop(key, None)
         if known is not None:
@@ -41,7 +41,7 @@ class Typists:
             self._typing[key] = (indicator, timer)
         self._report(e.TypingChanged(indicator))
 
-    def end_of_user(self, uid: str) -> None:
+    def end_all_of(self, uid: str) -> None:
         """End the indicators of a user who went offline."""
         for key in [key for key in self._typing if key[0] == uid]:
             self._end(key)

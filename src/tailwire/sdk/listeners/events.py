@@ -35,7 +35,8 @@ class ConnectionChanged:
     Attributes:
         status: the new status.
         continuity: with `connected`, what became of the messages that were missed. The event arrives once these have
-            been read; listeners get `on_connected` at once. None when an open connection is no longer throttled.
+            been read; listeners get `on_connected` at once. None with any other status, and when an open connection is
+            no longer throttled.
     """
 
     status: ConnectionStatus
@@ -44,7 +45,7 @@ class ConnectionChanged:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionFailed:
-    """An attempt to connect failed, or the server refused the token.
+    """An attempt to connect failed, or the client gave up after the maximum number of attempts.
 
     Attributes:
         error: the exception; its `code` says why.
@@ -106,7 +107,7 @@ class ReceiptReceived:
     """A user, or all members of a group, received or read a conversation up to a message.
 
     Attributes:
-        receipt: who did so (`sender`), up to which message, and when.
+        receipt: who did so (`sender`, with an empty uid for all members of a group), up to which message, and when.
     """
 
     receipt: MessageReceipt
@@ -149,7 +150,7 @@ class TransientReceived:
 class DraftChanged:
     """A message that is being written has grown, or has ended (Tailwire's own).
 
-    Show it below the messages, and remove it when it has ended: the finished message follows directly.
+    Show it below the messages, and remove it when it has ended: if it was finished, the message follows directly.
     `chat.stop_draft` asks its sender to stop.
 
     Attributes:
@@ -160,7 +161,8 @@ class DraftChanged:
         text: the text so far, or the end of a long one.
         start: number of characters before `text` that are left out.
         reply_to: id of the message to which it replies, or 0.
-        ended: whether the message is finished, the sender went offline, or no update arrived for 15 seconds.
+        ended: whether the draft has ended: the message is finished or was given up, the sender went offline, or no
+            update arrived for 15 seconds.
     """
 
     id: str

@@ -32,7 +32,7 @@ class ConnectionListener:
     """Receives the connection status; first the current one, if it is added after `init()`."""
 
     def on_connected(self) -> Hook:
-        """Called when the socket is open and authenticated."""
+        """Called when the socket is open and authenticated, and when the server has turned all features on again."""
 
     def on_connecting(self) -> Hook:
         """Called when an attempt to connect begins."""
@@ -44,7 +44,11 @@ class ConnectionListener:
         """Called when the server turned off some features because of its load; the socket stays open."""
 
     def on_connection_error(self, exception: CometChatException) -> Hook:
-        """Called when an attempt failed, or the server refused the token."""
+        """Called when an attempt failed, or the client gave up after the maximum number of attempts.
+
+        Args:
+            exception: why; its `code` says whether the server refused the token, for example.
+        """
 
 
 class UploadFileListener:
@@ -64,7 +68,7 @@ class UploadFileListener:
         """Called when a file has been uploaded."""
 
     def on_file_error(self, file_id: str, exception: CometChatException) -> Hook:
-        """Called when a file was refused; a retry fails too."""
+        """Called when a file was refused; a retry would fail too."""
 
     def on_file_failure(self, file_id: str, exception: CometChatException) -> Hook:
         """Called when an upload failed; it may be retried."""
@@ -138,7 +142,10 @@ class GroupListener:
 
 
 class MessageListener:
-    """Receives messages, receipts and similar events of the user's conversations; not those of this device itself."""
+    """Receives messages, receipts and similar events of the user's conversations.
+
+    What this device did itself is left out, except where a method says otherwise.
+    """
 
     def on_text_message_received(self, message: TextMessage) -> Hook:
         """Called when a text message arrived."""
@@ -201,7 +208,10 @@ class MessageListener:
         """Called when the user removed a message from the saved ones, on this or another device."""
 
     def on_queued_message_changed(self, entry: OutboxEntry) -> Hook:
-        """Called when a message in the outbox was queued, sent, refused, cancelled or queued again (Tailwire's own)."""
+        """Called when a message in the outbox of this device was queued, sent, refused, cancelled or queued again.
+
+        Tailwire's own.
+        """
 
     def on_history_gap(self, gap: HistoryGap) -> Hook:
         """Called when some missed messages are not handed over: they are only in history, or removed as too old."""

@@ -50,7 +50,12 @@ class ConversationUpdated:
 
 @dataclass(frozen=True, slots=True)
 class ConversationOutdated:
-    """The user changed a conversation, and the server did not return its new state."""
+    """The user changed a conversation, and the server did not return its new state.
+
+    Attributes:
+        kind: `user` or `group`.
+        other: the uid or guid.
+    """
 
     kind: str
     other: str
@@ -58,7 +63,12 @@ class ConversationOutdated:
 
 @dataclass(frozen=True, slots=True)
 class ConversationRemoved:
-    """The user deleted a conversation, or a whole group."""
+    """The user deleted a conversation, or a whole group.
+
+    Attributes:
+        kind: `user` or `group`.
+        other: the uid or guid.
+    """
 
     kind: str
     other: str

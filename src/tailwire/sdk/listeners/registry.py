@@ -96,14 +96,14 @@ class Listeners(Generic[L]):
         """Add a listener, or replace the one with this id.
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT` if it would never be called.
+            CometChatException: `ERR_INVALID_ARGUMENT` if it could not be called; see `check_listener`.
         """
         check_listener(self._kind, listener)
         self._by_id[listener_id] = listener
         self._all = tuple(self._by_id.items())
 
     def remove(self, listener_id: str) -> None:
-        """Remove a listener; it is not called again."""
+        """Remove a listener, if there is one with this id; it is not called again."""
         self._by_id.pop(listener_id, None)
         self._all = tuple(self._by_id.items())
 
@@ -141,10 +141,10 @@ class EventStream:
             self._changed.clear()
             await self._changed.wait()
         event = self._events.popleft()
-        self._taken(event)
+        self._on_taken(event)
         return event
 
-    def _taken(self, event: Event) -> None:
+    def _on_taken(self, event: Event) -> None:
         self._room.set()
 
     @property
@@ -183,7 +183,7 @@ class Places(Protocol):
 
 
 class PutOff:
-    """Stands for an event that was put off; passed to `done()` in its place."""
+    """Stands for an event that was put off with `later()`: the app passes it to `done()` in place of the event."""
 
 
 class AcknowledgedStream(EventStream):
@@ -216,7 +216,7 @@ class AcknowledgedStream(EventStream):
         """Acknowledge an event. Does nothing if it is done already, or is not from this stream.
 
         Raises:
-            TypeError: if `event` is not an event.
+            TypeError: if `event` is neither an event nor a result of `later()`.
         """
         if isinstance(event, PutOff):
             if self._put_off.pop(id(event), None) is not None and self._places.release(event):
@@ -244,12 +244,12 @@ class AcknowledgedStream(EventStream):
             return event
         del self._not_done[id(event)]
         self._placed.discard(id(event))
-        name = PutOff()
-        self._places.substitute(event, name)
-        self._put_off[id(name)] = name
+        stand_in = PutOff()
+        self._places.substitute(event, stand_in)
+        self._put_off[id(stand_in)] = stand_in
         if self._held < MAX_EVENTS:
             self._room.set()
-        return name
+        return stand_in
 
     @property
     def not_done(self) -> int:
@@ -260,7 +260,7 @@ class AcknowledgedStream(EventStream):
     def _held(self) -> int:
         return len(self._events) + len(self._not_done)
 
-    def _taken(self, event: Event) -> None:
+    def _on_taken(self, event: Event) -> None:
         if id(event) in self._placed:
             self._not_done[id(event)] = event
         else:
@@ -293,7 +293,11 @@ class Streams:
         return self._keep(EventStream())
 
     def open_acknowledged(self) -> AcknowledgedStream:
-        """Open a stream whose events the app acknowledges."""
+        """Open a stream whose events the app acknowledges.
+
+        Raises:
+            RuntimeError: if this registry was made without `places`.
+        """
         if self._places is None:
             raise RuntimeError("this registry does not track acknowledgements")
         return self._keep(AcknowledgedStream(self._places, self._moved))

@@ -95,8 +95,9 @@ class LiveCalls:
             most: the maximum number of conversations to keep, up to 200 and at least `limit`.
 
         Raises:
-            CometChatException: `INVALID_CONVERSATION_TYPE`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`,
-                `ERR_INVALID_ARGUMENT` if 100 lists are open, `USER_NOT_LOGGED_IN`, or another code of the server.
+            CometChatException: `INVALID_CONVERSATION_TYPE` for another `conversation_type`; `ERROR_NON_POSITIVE_LIMIT`
+                or `ERROR_LIMIT_EXCEEDED` if `limit` or `most` is out of range; `ERR_INVALID_ARGUMENT` if 100 lists are
+                open; `USER_NOT_LOGGED_IN`; or another code of the server.
         """
         uid = self._parts.sessions.require().uid
         if conversation_type not in ("", "user", "group"):
@@ -118,7 +119,7 @@ class LiveCalls:
         limit: int = 30,
         most: int = MAX_MESSAGES,
     ) -> LiveMessages:
-        """Return a live list of the messages of a conversation, followed by those that are queued.
+        """Return a live list of the messages of a conversation, followed by the user's queued ones.
 
         If the server is not reachable, the list contains the queued messages at first: its `error` says why, and the
         request is retried.
@@ -126,17 +127,19 @@ class LiveCalls:
         Args:
             uid: the conversation with this user. Give either `uid` or `guid`.
             guid: the conversation of this group.
-            parent_message_id: only the replies in the thread of this message.
-            replies: whether to include the replies in threads. Each message has its `reply_count` in any case.
+            parent_message_id: only the replies in the thread of the message with this id; 0 for the conversation.
+            replies: whether to include the replies in threads among the messages of a conversation. Each message has
+                its `reply_count` in any case.
             limit: the initial number of messages, 1 to 100; `older()` reads further back.
             most: the maximum number of messages to keep, up to 1,000 and at least `limit`; the oldest are dropped when
                 newer ones arrive.
 
         Raises:
             CometChatException: `ERR_INVALID_ARGUMENT` unless exactly one of `uid` and `guid` is given, or if 100 lists
-                are open; `ERROR_INVALID_MESSAGE_ID`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`,
-                `USER_NOT_LOGGED_IN`, `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, or another code of
-                the server.
+                are open; `ERROR_INVALID_MESSAGE_ID` if `parent_message_id` is no message id;
+                `ERROR_NON_POSITIVE_LIMIT` or `ERROR_LIMIT_EXCEEDED` if `limit` or `most` is out of range;
+                `USER_NOT_LOGGED_IN`; `ERR_UID_NOT_FOUND` or `ERR_GUID_NOT_FOUND` if there is no such user or group;
+                `ERR_NOT_A_MEMBER` if the user is not in the group; or another code of the server.
         """
         me = self._parts.sessions.require().uid
         if bool(uid) == bool(guid) or not isinstance(uid or guid, str):

@@ -1,9 +1,9 @@
 """The state of a live list of conversations.
 
-One method applies each kind of event or response, and returns nothing. State that cannot be derived without a request
-is marked in `stale` (one conversation) or `lost` (all). Each message id is applied once, in any order: a page of the
-server includes everything up to its latest id, and higher ids are remembered. Each change replaces the shown items
-(`_shown`). This module uses no client and no clock.
+Each kind of event or response is applied by one method, which returns nothing. State that cannot be derived without a
+request is marked in `stale` (one conversation) or `lost` (all). Each message id is applied once, in any order: a page
+of the server includes everything up to its latest id, and higher ids are remembered. Each change discards the tuple of
+shown items (`_shown`), which `items()` makes again. This module uses no client and no clock.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class LiveConversation:
     """A conversation in a live list. Two are equal if they look the same, including reactions to the last message.
 
     Attributes:
-        key: identifies it: its type and the uid or guid.
+        key: identifies it: its type and the uid or guid, such as `user/alice`.
         conversation: the current `Conversation`.
         typing: the users who are typing in it.
     """
@@ -60,7 +60,7 @@ class _Row:
 
 
 def key_of(kind: str, other: str) -> str:
-    """Return the key of a conversation with a user, or of a group."""
+    """Return the key of a conversation with a user (`kind` is `user`), or of a group."""
     return f"{kind}/{other}"
 
 
@@ -127,7 +127,7 @@ class ConversationList:
         """Replace one conversation with its current state from the server.
 
         Args:
-            by_event: it came with an event, which may have been overtaken by a message; then it is requested.
+            by_event: whether it came with an event. A message may have overtaken the event; then it is requested.
         """
         key = _key(conversation)
         self.stale.pop(key, None)
@@ -159,7 +159,7 @@ class ConversationList:
         wanted, tries = self._reads.pop(key, (0, 0))
         if wanted > conversation.last_read_message_id and tries:  # the server has not processed the receipt yet
             self._reads[key] = wanted, tries - 1
-            conversation = _read(conversation, wanted)
+            conversation = _as_read(conversation, wanted)
             self.stale[key] = None
         self._rows[key] = _Row(LiveConversation(key, conversation, typing), known)
         self._shown = None
@@ -204,7 +204,7 @@ class ConversationList:
         key = _key_of(message, self._me)
         if self._kind not in ("", str(message.receiver_type)):
             return
-        if isinstance(message, Action) and message.type == "groupMember" and self._changes_own_membership(message, key):
+        if isinstance(message, Action) and message.type == "groupMember" and self._apply_own_membership(message, key):
             return
         if key not in self._rows:
             self.stale[key] = None
@@ -216,12 +216,13 @@ class ConversationList:
         if message.id > c.latest_message_id:
             changes = {"latest_message_id": message.id, "updated_at": message.sent_at}
             changes["conversation_with"] = merging.other_as_in(message, c.conversation_with, self._me)
-        changes |= self._counts(key, c, message) | _last_message_fields(c, message)
+        changes |= self._count_fields(key, c, message) | _last_message_fields(c, message)
         self._stop_typing(key, message.sender.uid)
         self._change(key, **changes)
 
-    def _changes_own_membership(self, action: Action, key: str) -> bool:
-        # Return whether the user themself has joined or left.
+    def _apply_own_membership(self, action: Action, key: str) -> bool:
+        # Remove the conversation if the user themself has left the group, and request it if they have joined. Return
+        # whether they did either.
         on = action.action_on if isinstance(action.action_on, User) else action.action_by
         if on is None or on.uid != self._me or action.action not in (*_LEAVING_ACTIONS, *_JOINING_ACTIONS):
             return False
@@ -230,7 +231,7 @@ class ConversationList:
             self.stale[key] = None
         return True
 
-    def _counts(self, key: str, c: Conversation, message: BaseMessage) -> dict[str, object]:
+    def _count_fields(self, key: str, c: Conversation, message: BaseMessage) -> dict[str, object]:
         row = self._rows[key]
         if merging.reports_a_change(message):
             on = message.action_on if isinstance(message, Action) else None
@@ -268,6 +269,7 @@ class ConversationList:
         """Record that the user has received, or read, a conversation up to a message.
 
         Args:
+            at: seconds since 1970.
             here: whether this happened on this device, so that the server may not know it yet.
         """
         row = self._rows.get(key)
@@ -279,17 +281,17 @@ class ConversationList:
         if read and up_to > c.last_read_message_id:
             if here:
                 self._reads[key] = up_to, MAX_READ_CHECKS
-            c = self._read(key, c, up_to)
+            c = self._after_read(key, c, up_to)
         if c is not row.item.conversation:
             _set(self, row, conversation=c)
 
-    def _read(self, key: str, c: Conversation, up_to: int) -> Conversation:
+    def _after_read(self, key: str, c: Conversation, up_to: int) -> Conversation:
         row, last = self._rows[key], c.last_message
         if c.unread_message_count and up_to < max(row.included_id, row.counted):
             self.stale[key] = None  # the number of unread messages after it is unknown
             if up_to < max(last.id if last is not None else 0, row.counted):
                 return c
-        return _read(c, up_to)
+        return _as_read(c, up_to)
 
     def record_reaction(self, message_id: int, reaction: str, *, added: bool, by_me: bool) -> None:
         """Record that a reaction was added or removed."""
@@ -339,7 +341,7 @@ class ConversationList:
             _set(self, row, typing=tuple(user for user in row.item.typing if user.uid != uid))
 
     def apply_group(self, group: Group, *, by_me: bool = True) -> None:
-        """Apply a change of a group. A change by another user does not contain this user's membership."""
+        """Apply the new state of a group; it lacks this user's membership unless this user changed the group (`by_me`)."""
         row = self._rows.get(key_of("group", group.guid))
         if row is not None:
             known = row.item.conversation.conversation_with
@@ -392,6 +394,6 @@ def _key(c: Conversation) -> str:
     return key_of(str(c.conversation_type), other.guid if isinstance(other, Group) else other.uid)
 
 
-def _read(c: Conversation, up_to: int) -> Conversation:
+def _as_read(c: Conversation, up_to: int) -> Conversation:
     up_to = max(c.last_read_message_id, up_to)
     return replace(c, last_read_message_id=up_to, unread_message_count=0, unread_mentions_count=0)

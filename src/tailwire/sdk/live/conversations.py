@@ -53,14 +53,14 @@ class LiveConversations(LiveList[LiveConversation]):
         """Read further conversations.
 
         Args:
-            limit: the number of conversations, 1 to 50; by default the initial number.
+            limit: the number of conversations, 1 to 50; 0 for the initial number.
 
         Returns:
             The number of conversations added; 0 at the end, or if the list holds its maximum.
 
         Raises:
-            CometChatException: `LIVE_LIST_CLOSED`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`, or another code
-                of the server.
+            CometChatException: `LIVE_LIST_CLOSED` if the list is closed; `ERROR_NON_POSITIVE_LIMIT` or
+                `ERROR_LIMIT_EXCEEDED` if `limit` is out of range; or another code of the server.
         """
         check_open(self)
         before = len(self._state)

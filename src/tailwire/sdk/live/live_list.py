@@ -24,8 +24,8 @@ MIN_INTERVAL_SECONDS = 1.0
 OVERLAP_SECONDS = 1.0
 """For this many seconds after a response, an event may already be included in it."""
 MAX_DOUBT_SECONDS = 30.0
-"""The maximum time between two requests because of such events. Each request doubles it, from
-`MIN_INTERVAL_SECONDS` on, because under a stream of events every response is in doubt again."""
+"""The maximum time between two requests because of such events. The time begins with `MIN_INTERVAL_SECONDS`, and each
+request doubles it, because under a stream of events every response is in doubt again."""
 LIST_RETRY = RetryPolicy(first=2.0, longest=60.0)
 MAX_QUEUED_CHANGES = 1000
 MAX_REPLAYED_EVENTS = 5000
@@ -42,7 +42,7 @@ def check_open(live: LiveList[Any]) -> None:
     """Check that a list is open.
 
     Raises:
-        CometChatException: `LIVE_LIST_CLOSED`.
+        CometChatException: `LIVE_LIST_CLOSED` if it is closed.
     """
     if live.closed:
         raise failure("LIVE_LIST_CLOSED")
@@ -102,8 +102,8 @@ class LiveList(Generic[K]):
             A function that ends the subscription. It may be called more than once.
 
         Raises:
-            TypeError: `callback` is not a plain function.
-            CometChatException: `LIVE_LIST_CLOSED`.
+            TypeError: if `callback` is not a plain function.
+            CometChatException: `LIVE_LIST_CLOSED` if the list is closed.
         """
         if not callable(callback) or inspect.iscoroutinefunction(callback):
             raise TypeError("Give a plain function; in async code use `async for change in live.changes()`.")
@@ -129,10 +129,11 @@ class LiveList(Generic[K]):
     async def refresh(self) -> None:
         """Read the list from the server again.
 
-        This is needed for changes that no event reports: see the documentation of live lists.
+        This is needed for changes that no event reports: docs/live-lists.md names them.
 
         Raises:
-            CometChatException: `LIVE_LIST_CLOSED`, or another code of the server.
+            CometChatException: `LIVE_LIST_CLOSED` if the list is closed, or before the response came; or another code
+                of the server.
         """
         check_open(self)
         await self._request(self._read_all)

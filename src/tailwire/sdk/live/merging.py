@@ -55,7 +55,11 @@ def deleted(known: BaseMessage, now: M) -> M:
 
 
 def with_receipt(message: M, at: int, *, read: bool) -> M:
-    """Return a message with the time when it was delivered, or read. Earlier times are kept; read implies delivered."""
+    """Return a message with the time when it was delivered, or read. Earlier times are kept; read implies delivered.
+
+    Args:
+        at: the time, in seconds since 1970.
+    """
     if message.deleted_at and not message.id:
         return message
     delivered, read_at = message.delivered_at or at, message.read_at or (at if read else 0)
@@ -114,7 +118,7 @@ def with_quoted(message: M, quoted: BaseMessage) -> M:
 def changed_group(changed: Group, known: User | Group) -> User | Group:
     """Return a group as another user has changed it, with this user's membership.
 
-    What is known is returned as it is if it is newer, or a user.
+    Returns `known` itself if it is newer, or is a user.
     """
     if not isinstance(known, Group) or changed.updated_at < known.updated_at:
         return known
@@ -131,7 +135,11 @@ def with_blocks(now: Conversation, before: Conversation) -> Conversation:
 
 
 def other_as_in(message: BaseMessage, known: User | Group, me: str) -> User | Group:
-    """Return a user or group, updated from the copy in a newer message."""
+    """Return a user or group as the copy in a message shows it, or as it is known if the message has no newer copy.
+
+    Args:
+        me: the uid of the user who sees it.
+    """
     if isinstance(known, Group):
         named = message.action_for if isinstance(message, Action) else message.receiver_entity
         if not isinstance(named, Group) or named.updated_at < known.updated_at:

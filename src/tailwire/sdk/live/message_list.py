@@ -1,9 +1,9 @@
 """The state of a live list of messages.
 
-One method applies each kind of event or response, and returns nothing. Stored messages are ordered by id; queued ones
-follow in the order of the queue. If an event may be included in the last page already, and this cannot be decided,
-`doubtful` is set, and the page is requested again. Each change replaces the shown items (`_shown`). This module uses no
-client and no clock.
+Each kind of event or response is applied by one method, which returns nothing. Stored messages are ordered by id;
+queued ones follow in the order of the queue. If an event may be included in the last page already, and this cannot be
+decided, `doubtful` is set, and the page is requested again. Each change discards the tuple of shown items (`_shown`),
+which `items()` makes again. This module uses no client and no clock.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class LiveMessage:
         message: the current message. A deleted one has `deleted_at` and no content.
         state: `sent`; `pending` or `failed` for the user's own queued messages.
         entry: the `OutboxEntry` of a queued message, with `error`, `retry()` and `cancel()`.
-        error: why it failed, or why the last attempt to send it failed.
+        error: why it failed, or why the last attempt to send it failed; None if it did not.
     """
 
     key: str
@@ -67,13 +67,13 @@ class MessageList:
         most: the maximum number of stored messages to keep; older ones are dropped.
 
     Attributes:
-        complete: whether the list contains the first message.
+        complete: whether the list contains the first message of the conversation.
         hides_replies: whether replies in threads are left out.
         lost: whether the list must be requested again.
         doubtful: whether an event may have been counted twice, so that the list should be requested again.
         reached: from this id on, no message is missing.
         unsure: whether the current event may be included in the last page already.
-        gone: whether the user is no longer in the group.
+        gone: whether the user is no longer in the group, or it was deleted.
     """
 
     def __init__(self, me: str, kind: str, other: str, *, parent: int, replies: bool, most: int) -> None:
@@ -139,13 +139,13 @@ class MessageList:
     # Responses.
 
     def fill(self, page: Sequence[BaseMessage], first: int, *, complete: bool, joins: bool = True) -> None:
-        """Replace the newest messages with those from the server: everything from an id on.
+        """Replace the newest messages with those from the server.
 
         Args:
-            page: the messages.
-            first: the id; older messages are kept.
-            complete: whether the page contains the first message.
-            joins: whether no message can be missing before `first`; otherwise older messages are dropped.
+            page: all messages from the id `first` on.
+            first: that id; older messages are kept if `joins`, unless the page is `complete`.
+            complete: whether the page contains the first message of the conversation.
+            joins: whether no message can be missing between the older messages and `first`.
         """
         for number in list(self._items):
             if number >= first or complete or not joins:
@@ -161,7 +161,7 @@ class MessageList:
         self._trim()
 
     def prepend(self, page: Sequence[BaseMessage], first: int, *, complete: bool) -> None:
-        """Prepend older messages: everything from the id `first` on."""
+        """Prepend older messages: `page` contains everything from the id `first` up to the oldest one known."""
         self.reached = first
         for message in page:
             if message.id not in self._items:
@@ -203,21 +203,21 @@ class MessageList:
             return
         self._typing.pop(message.sender.uid, None)
         if isinstance(message, Action):
-            self._member_acted(message)
+            self._apply_membership(message)
         if message.parent_message_id in self._items:
-            self._reply(message)
+            self._count_reply(message)
         known = message.id in self._items
         if not known and self.is_shown(message) and (self.complete or message.id >= self.reached):
             self._take(message)
             self._trim()
 
-    def _member_acted(self, action: Action) -> None:
+    def _apply_membership(self, action: Action) -> None:
         on = action.action_on if isinstance(action.action_on, User) else action.action_by
         if on is not None and on.uid == self._me and action.action in ("left", "kicked", "banned", "joined", "added"):
             self.gone = action.action not in ("joined", "added")
             self.lost = not self.gone  # messages from the time of absence are missing
 
-    def _reply(self, message: BaseMessage) -> None:
+    def _count_reply(self, message: BaseMessage) -> None:
         if message.id in self._counted:
             return
         self._counted[message.id] = None
@@ -264,7 +264,13 @@ class MessageList:
             self.record_receipt(by, receipt.message_id, receipt.timestamp, read=read)
 
     def record_receipt(self, by: str, up_to: int, at: int, *, read: bool) -> None:
-        """Record that the messages of a sender were delivered, or read, up to an id."""
+        """Record that the messages of a sender were delivered, or read, up to an id.
+
+        Args:
+            by: the uid of the sender.
+            up_to: the id.
+            at: when, in seconds since 1970.
+        """
         for number in self._ids:
             message = self._items[number].message
             if number > up_to:

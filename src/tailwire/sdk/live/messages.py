@@ -23,8 +23,9 @@ from tailwire.wire.entities import BaseMessage, User
 PAGE_SIZE = 100
 MAX_REREAD_MESSAGES = 2 * PAGE_SIZE
 MAX_REQUESTS = 5
+"""A read that has found visible messages ends after this number of pages, even if more were wanted."""
 MAX_FRUITLESS_REQUESTS = 50
-"""A read ends after this number of pages without a visible message; the next one continues there."""
+"""A read that has found none ends after this number of pages; the next read continues there."""
 _CONTENT_CATEGORIES = "message,custom,interactive,call"
 _STATES = {OutboxStatus.PENDING: MessageState.PENDING, OutboxStatus.FAILED: MessageState.FAILED}
 _NOT_A_MEMBER_CODES = frozenset({"ERR_NOT_A_MEMBER", "ERR_GUID_NOT_FOUND"})
@@ -50,7 +51,7 @@ class LiveMessages(LiveList[LiveMessage]):
 
     @property
     def complete(self) -> bool:
-        """Whether the list contains the first message."""
+        """Whether the list contains the first message of the conversation or thread."""
         return self._state.complete
 
     @property
@@ -62,7 +63,7 @@ class LiveMessages(LiveList[LiveMessage]):
     def gone(self) -> bool:
         """Whether the user has left the group or was removed, or it was deleted.
 
-        The items stay, except after the event of the deletion.
+        The items stay, except when an event reports the deletion of the group: then the list is emptied.
         """
         return self._state.gone
 
@@ -70,7 +71,7 @@ class LiveMessages(LiveList[LiveMessage]):
         """Read older messages.
 
         Args:
-            limit: the number of messages, 1 to 100; by default the initial number.
+            limit: the number of messages, 1 to 100; 0 for the initial number.
 
         Returns:
             The number of messages added; 0 at the beginning, or if the list holds its maximum. It may also be 0 while
@@ -78,8 +79,8 @@ class LiveMessages(LiveList[LiveMessage]):
             them.
 
         Raises:
-            CometChatException: `LIVE_LIST_CLOSED`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`, or another code
-                of the server.
+            CometChatException: `LIVE_LIST_CLOSED` if the list is closed; `ERROR_NON_POSITIVE_LIMIT` or
+                `ERROR_LIMIT_EXCEEDED` if `limit` is out of range; or another code of the server.
         """
         check_open(self)
         before = len(self._state)

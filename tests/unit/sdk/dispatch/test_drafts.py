@@ -44,7 +44,7 @@ async def test_draft_ends_once():
     ends = [
         lambda: drafts.end_with_message(message),
         lambda: drafts.handle(frame(9, "")),
-        lambda: drafts.end_of_user("bob"),
+        lambda: drafts.end_all_of("bob"),
     ]
     for end in ends:
         events.clear()
@@ -61,7 +61,7 @@ async def test_draft_is_not_ended_by_other_users_or_other_messages():
     drafts.handle(frame())
     drafts.end_with_message(TextMessage(receiver="alice", sender=User("mallory"), metadata={"draft": "d"}))
     drafts.end_with_message(TextMessage(receiver="alice", sender=User("bob"), metadata={"draft": ["d"]}))
-    drafts.end_of_user("carol")
+    drafts.end_all_of("carol")
     assert [d.ended for d in events] == [False]
     drafts.clear()
 

@@ -80,7 +80,7 @@ def test_own_messages_are_remembered_within_a_bound():
     for n in range(12, 12 + MAX_MESSAGES_AHEAD + 50):
         served.record_sent_ahead(n)
     assert len(served.position.own) == MAX_MESSAGES_AHEAD
-    served.all_handed_over(Position(5000))
+    served.record_all_handed_over(Position(5000))
     assert served.position.last_id == 10
     served.release(open_one)
     assert (served.position.last_id, served.position.own) == (5000, ())
@@ -91,7 +91,7 @@ def test_another_store_forgets_ids_and_older_positions_are_ignored():
     first, second = hand_over(served, 11, held=True), hand_over(served, 12, held=True)
     served.release(second)
     assert (served.position.last_id, served.position.done) == (10, ((11, 12),))
-    served.all_handed_over(Position(3, "another"))
+    served.record_all_handed_over(Position(3, "another"))
     served.release(first)
     assert served.position == Position(3, "another")
     older = event(2)
@@ -103,7 +103,7 @@ def test_another_store_forgets_ids_and_older_positions_are_ignored():
 def test_new_session_begins_at_its_own_position():
     served = served_from(10)
     open_one = hand_over(served, 11, held=True)
-    served.begin(Position(20), same=True)
+    served.begin(Position(20), same_user=True)
     assert served.position == Position(10)
     served.begin(Position(30))
     assert not served.release(open_one)

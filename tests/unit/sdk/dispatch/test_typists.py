@@ -32,6 +32,6 @@ async def test_end_is_reported_once():
     typists = Typists(events.append)
     typists.handle(indicator("alice"))
     typists.handle(indicator("alice", "ended"))
-    typists.end_of_user("alice")
+    typists.end_all_of("alice")
     await asyncio.sleep(60)
     assert [e.indicator.typing_status for e in events] == ["started", "ended"]
