@@ -102,7 +102,7 @@ async def test_batch_that_is_sent_again_is_answered_with_what_it_did(url):
     """The answer to a batch is lost after its commit: neither its messages nor its changes are doubled."""
     lane = await open_lane(url)
     await lane.submit(draft_entry(muid="known"))
-    real = await lane._connected()
+    real = await lane._checked_connection()
     lost = 0
 
     class LosesAnswers:
@@ -280,7 +280,7 @@ async def test_database_that_does_not_answer_counts_as_one_that_cannot_write(url
     """The failure has no text; the reason is named nevertheless, and it is noted when writes work again."""
     monkeypatch.setattr(lane_module, "UNREACHABLE_SECONDS", 0.0)
     lane = await open_lane(url)
-    lane._connection = Deaf(await lane._connected(), carries_out=False)
+    lane._connection = Deaf(await lane._checked_connection(), carries_out=False)
     with caplog.at_level("WARNING", "tailwire"), pytest.raises(Refused):
         await lane.submit(draft_entry())
     assert lane.errors.current == "no answer in time"
@@ -294,7 +294,7 @@ async def test_database_that_does_not_answer_counts_as_one_that_cannot_write(url
 async def test_refusal_does_not_say_that_nothing_was_stored_when_that_is_not_known(url, monkeypatch):
     monkeypatch.setattr(lane_module, "UNREACHABLE_SECONDS", 0.0)
     lane = await open_lane(url)
-    lane._connection = Deaf(await lane._connected())
+    lane._connection = Deaf(await lane._checked_connection())
     with pytest.raises(Refused) as refusal:
         await lane.submit(draft_entry())
     assert await rows(url, "SELECT count(*) FROM messages") == [(1,)]

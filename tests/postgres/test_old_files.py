@@ -16,7 +16,7 @@ async def test_file_that_became_a_picture_since_it_was_found_old_is_kept(
     await store.users.add(UserRow("alice", "Alice", created_at=1))
     for letter in "12":
         await store.files.add(FileRow(file_name(letter), "alice", "f", "image/png", 7, 5))
-    reads = store.pruning._work.reads
+    reads = store.pruning._access.reads
     read = reads.rows
 
     async def read_and_use(sql: str, values: object = ()) -> object:

@@ -295,15 +295,15 @@ async def test_webhook_of_another_process_receives_events_although_the_news_of_i
 
 async def change_in_between(store: PostgresStore, between: Callable[[], Awaitable[object]]) -> RoleRow | None:
     """Change the name of a role at one process; `between` runs after the row was read and before it is written."""
-    work = store.roles._work
-    carry_out = work.carry_out
+    access = store.roles._access
+    carry_out = access.carry_out
 
     async def late(*arguments: Any) -> Any:
-        work.carry_out = carry_out
+        access.carry_out = carry_out
         await between()
         return await carry_out(*arguments)
 
-    work.carry_out = late
+    access.carry_out = late
     return await store.roles.change("r", lambda row: replace(row, name="Reader"))
 
 

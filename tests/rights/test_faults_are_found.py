@@ -95,7 +95,7 @@ def _a_change_of_a_group_is_decided_before_the_hash(patch):
                 row = replace(before, **decide(GroupStanding(before)))
                 marks = ", ".join(f"{name} = ?" for name in names)
                 c.execute(f"UPDATE groups SET {marks} WHERE guid = ?", [*astuple(row), guid])
-                return row, self._store.groups._log.group_changed(c, guid, act.by, act.device)
+                return row, self._store.groups._log.add_group_change(c, guid, act.by, act.device)
 
             return await self._store.database.write(write)
 

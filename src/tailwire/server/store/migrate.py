@@ -26,7 +26,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 BEFORE_POSTGRES = "0007"
 OLDEST_POSTGRES = 16
 LOWERED = "éσοσ"
-"""What each database makes of ÉΣΟΣ: character by character. PG_UNICODE_FAST has another letter at the end of a word."""
+"""What a database must make of ÉΣΟΣ: each character by itself. PG_UNICODE_FAST ends a word with another letter."""
 _PROPERTIES_SQL = """SELECT CAST(current_setting('server_version_num') AS INTEGER), current_setting('server_encoding'),
 'B' < 'a' AND 'a' < 'á' AND 'z' < 'á', lower('ÉΣΟΣ'), pg_is_in_recovery()"""
 _LOCK = 7308896  # so that one of several processes that start migrates, and the others wait
@@ -40,11 +40,12 @@ def upgrade(url: str, connect: Callable[[], Awaitable[Any]] | None = None) -> No
     """Upgrade the database at a URL to this version's schema. Blocks; not to be called in an event loop's thread.
 
     Args:
+        url: `sqlite:///PATH`, or any URL that begins with `postgresql://`.
         connect: makes a connection to PostgreSQL; None for one with the settings of the role and the database.
 
     Raises:
         NewerDatabase: the database has a schema version that this version does not know.
-        UnsuitableDatabase: a PostgreSQL database cannot give the same answers as SQLite, or is a standby.
+        UnsuitableDatabase: a PostgreSQL database cannot give the same answers as SQLite, is too old, or is a standby.
     """
     if url.startswith("postgresql://"):
         asyncio.run(_upgrade_postgres(url, connect))
@@ -77,10 +78,10 @@ async def _upgrade_postgres(url: str, connect: Callable[[], Awaitable[Any]] | No
     import asyncpg
     from sqlalchemy.ext.asyncio import create_async_engine  # needs greenlet, which only `tailwire[postgres]` installs
 
-    def made(*_: Any, **__: Any) -> Any:  # the driver reads the URL itself: it accepts more than SQLAlchemy
+    def make_connection(*_: Any, **__: Any) -> Any:  # the driver reads the URL itself: it accepts more than SQLAlchemy
         return asyncpg.connect(url) if connect is None else connect()
 
-    engine = create_async_engine("postgresql+asyncpg://", async_creator=made, poolclass=NullPool)
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=make_connection, poolclass=NullPool)
     try:
         async with engine.connect() as connection:
             _check((await connection.execute(text(_PROPERTIES_SQL))).one())
@@ -135,7 +136,7 @@ def _config() -> Config:
 
 
 def current_revision(connection: Connection) -> str | None:
-    """Return the revision that a database has in Alembic's table, or None if it is empty."""
+    """Return the revision in Alembic's table of a database, or None if the database has no such table or row."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     revision: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()

@@ -17,12 +17,12 @@ _NAMED_PARAMETER = re.compile(r":([a-z_]+)")
 class Accompaniment:
     """Hands the entry of the current request to a write.
 
-    Entries of reads and sends are not handed over: their requests store them when they have succeeded. So sends, which
-    are by far most writes, do not take longer.
+    Entries of reads and sends are not handed over: their requests store them when they have succeeded. So sends, by far
+    the most frequent writes, do not take longer.
 
     Attributes:
-        keeps: whether entries are stored.
-        written: the number of entries that were handed over or added, until it is set to 0.
+        keeps: whether entries are stored; `Audit.set_limits` sets it.
+        written: the number of entries that were added to writes since `Audit.clean` last set it to 0.
     """
 
     def __init__(self, world: World) -> None:
@@ -31,9 +31,13 @@ class Accompaniment:
         self.written = 0
 
     def take(self) -> AuditEntry | None:
-        """Return the entry that the write takes along; None if there is none, or another write has it.
+        """Return the entry of the current request for a write that is about to store it, and mark it as taken.
 
-        If the write fails or does nothing, it sets `taken` to False, and the next write of the request takes the entry.
+        A caller whose write fails or does nothing must set `taken` to False, so that the next write of the request
+        takes the entry.
+
+        Returns:
+            None if the request has no entry or has failed, is a read or a send, or if another write has its entry.
         """
         entry = current_entry.get()
         if entry is None or entry.taken or entry.over or entry.kind == USE:
@@ -41,17 +45,24 @@ class Accompaniment:
         entry.taken = True
         return entry
 
-    def end_unit(self, unit: Unit, entry: AuditEntry) -> None:
-        """Store the entry as the last step of a unit: only if the unit is carried out to its end."""
+    def add_last_step(self, unit: Unit, entry: AuditEntry) -> None:
+        """Add to a unit the step that stores the entry. It must be the last one, so that only a whole unit is recorded.
+
+        Adds nothing while `keeps` is False.
+        """
         if self.keeps:
             self.written += 1
             unit.run(_INSERT_SQL, **entry_values(entry, self._world.seconds()))
 
-    def extended(self, text: str, values: list[Any], entry: AuditEntry, condition: str) -> tuple[str, list[Any]]:
+    def extend(self, text: str, values: list[Any], entry: AuditEntry, condition: str) -> tuple[str, list[Any]]:
         """Return a statement that also stores the entry if a condition holds, and its values.
 
-        The statement returns the number of rows that the given one changed. In the condition, the table `changed` has
-        one row for each of them.
+        Args:
+            text: a statement that changes rows, with `$1` and so on for the values.
+            condition: SQL, in which the table `changed` has one row for each row that the statement changed.
+
+        Returns:
+            A statement that returns the number of rows changed, and its values. It only counts while `keeps` is False.
         """
         if not self.keeps:
             return f"WITH changed AS ({text} RETURNING 1) SELECT count(*) FROM changed", values

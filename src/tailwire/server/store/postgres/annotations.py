@@ -10,10 +10,10 @@ from tailwire.server.ports.changes import Change
 from tailwire.server.ports.records import Trait
 from tailwire.server.ports.remembered import Remembered
 from tailwire.server.ports.standing import MessageAct, MessageStanding
+from tailwire.server.store.postgres.access import DatabaseAccess, texts_of
 from tailwire.server.store.postgres.change_log import ChangeLog, stored_number
 from tailwire.server.store.postgres.standings import Standings
 from tailwire.server.store.postgres.unit import Unit
-from tailwire.server.store.postgres.work import Work, texts_of
 from tailwire.server.store.sql.annotations import AnnotationRows
 
 MAX_CACHED_SAVERS = 50_000
@@ -34,14 +34,14 @@ SELECT :id::bigint, :uid, element, :now::bigint FROM {texts_of("elements")} AS t
 class Annotations(AnnotationRows):
     """`AnnotationStore` on PostgreSQL."""
 
-    def __init__(self, work: Work, standings: Standings, log: ChangeLog) -> None:
-        super().__init__(work.reads, log)
-        self._work = work
+    def __init__(self, access: DatabaseAccess, standings: Standings, log: ChangeLog) -> None:
+        super().__init__(access.reads, log)
+        self._access = access
         self._standings = standings
         self._log: ChangeLog = log
         # A page of history looks for the reader's saves only if they have saved anything.
-        self._savers: Remembered[bool] = Remembered(work.feed, MAX_CACHED_SAVERS)
-        work.feed.listen(self._changed)
+        self._savers: Remembered[bool] = Remembered(access.feed, MAX_CACHED_SAVERS)
+        access.feed.listen(self._changed)
 
     def _changed(self, changes: Sequence[Change] | None) -> None:
         if changes is None:
@@ -106,6 +106,6 @@ class Annotations(AnnotationRows):
         async def attempt() -> int:
             unit = Unit()
             change(unit, await self._standings.read_message(unit, act))
-            return stored_number(await self._work.carry_out(unit))
+            return stored_number(await self._access.carry_out(unit))
 
-        return await self._work.decide(("message", act.message_id), attempt)
+        return await self._access.decide(("message", act.message_id), attempt)

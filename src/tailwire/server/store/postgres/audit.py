@@ -1,11 +1,11 @@
-"""The audit log. An entry is written in the transaction of the change that it records."""
+"""The audit log. The entry of a change is written in its transaction, those of reads and sends by themselves."""
 
 from __future__ import annotations
 
 from tailwire.server.ports.audit import BEHALF, CHANGE, USE, AuditEntry
+from tailwire.server.store.postgres.access import DatabaseAccess
 from tailwire.server.store.postgres.drafts import Entry
 from tailwire.server.store.postgres.unit import Unit
-from tailwire.server.store.postgres.work import Work
 from tailwire.server.store.sql.audit import AuditRows
 
 ROWS_PER_CLEANUP = 20_000
@@ -17,29 +17,32 @@ _EXCESS_SQL = """DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE kind 
 class Audit(AuditRows):
     """`AuditStore` on PostgreSQL. The writes of a request ask `Accompaniment` whether an entry belongs to them."""
 
-    def __init__(self, work: Work) -> None:
-        super().__init__(work.reads, work.world)
-        self._work = work
+    def __init__(self, access: DatabaseAccess) -> None:
+        super().__init__(access.reads, access.world)
+        self._access = access
         self._counted = False  # whether this process has counted the entries yet
 
     def set_limits(self, *, seconds: int, entries: int) -> None:
         super().set_limits(seconds=seconds, entries=entries)
-        self._work.accompaniment.keeps = seconds > 0
+        self._access.accompaniment.keeps = seconds > 0
 
     async def add(self, entry: AuditEntry) -> None:
         entry.taken = True
         unit = Unit()
-        self._work.accompaniment.end_unit(unit, entry)
-        await self._work.lane.submit(Entry(unit=unit))
+        self._access.accompaniment.add_last_step(unit, entry)
+        await self._access.lane.submit(Entry(unit=unit))
 
     async def clean(self) -> None:
-        """Remove entries that have expired, and the oldest ones beyond the limit."""
+        """Remove entries that have expired, and the oldest ones beyond the limit: at most `ROWS_PER_CLEANUP` of each.
+
+        Does nothing before `set_limits`. The limit is checked only when there may be one per cent too many.
+        """
         if not self.most:  # the limits are not known yet
             return
         await self._db.run(_EXPIRED_SQL, (self._world.seconds() - self.seconds, ROWS_PER_CLEANUP))
-        # The database has to count all entries for this, so it is done when there may be one per cent too many.
-        if self._counted and self._work.accompaniment.written <= self.most // 100:
+        # The database has to count all entries for this.
+        if self._counted and self._access.accompaniment.written <= self.most // 100:
             return
-        self._counted, self._work.accompaniment.written = True, 0
+        self._counted, self._access.accompaniment.written = True, 0
         for kind in (CHANGE, BEHALF, USE):
             await self._db.run(_EXCESS_SQL, (kind, kind, self.most, ROWS_PER_CLEANUP))

@@ -7,8 +7,8 @@ from typing import Any
 
 from tailwire.server.ports import change_log
 from tailwire.server.ports.change_log import MAX_AGE_SECONDS, MAX_ENTRIES, Change
+from tailwire.server.store.postgres.access import DatabaseAccess
 from tailwire.server.store.postgres.unit import Answer, Unit, Value
-from tailwire.server.store.postgres.work import Work
 from tailwire.server.store.sql.change_log import (
     COLUMNS,
     KEEP_HIGHEST_SQL,
@@ -55,9 +55,9 @@ class ChangeLog(ChangeLogRows):
         max_age: seconds for which entries are kept.
     """
 
-    def __init__(self, work: Work) -> None:
-        super().__init__(work.reads)
-        self._work = work
+    def __init__(self, access: DatabaseAccess) -> None:
+        super().__init__(access.reads)
+        self._access = access
         self.max_entries = MAX_ENTRIES
         self.max_age = MAX_AGE_SECONDS
 
@@ -65,52 +65,56 @@ class ChangeLog(ChangeLogRows):
         """Run a statement that writes and, if it changes a row, store a change with it (see `LoggedWrites`)."""
         unit = Unit()
         self.add_required(unit, sql, values, change)
-        return stored_number(await self._work.carry_out(unit))
+        return stored_number(await self._access.carry_out(unit))
 
     async def run_if(self, condition: str, sql: str, values: Mapping[str, Any], change: Change) -> int | None:
         """Run a statement as `run` does, if a condition holds in its transaction (see `LoggedWrites`)."""
         unit = Unit()
         unit.end_if(f"NOT ({condition})", **values)
         self.add_required(unit, sql, values, change)
-        answer = await self._work.carry_out(unit)
+        answer = await self._access.carry_out(unit)
         return None if answer.ended == 0 else stored_number(answer)
 
     def add_required(self, unit: Unit, sql: str, values: Mapping[str, Any], change: Change) -> None:
         """Add a statement to a unit and, if it changes a row, a change to store; otherwise the unit ends there."""
         unit.run_required(sql, **values)
-        self.add(unit, change, self._work.world.seconds())
+        self.add(unit, change, self._access.world.seconds())
 
     def add(self, unit: Unit, change: Change, now: int) -> None:
         """Store a change in a unit; `stored_number` returns its number."""
         unit.rows(_ADD_CHANGE_SQL, **_values(change, now))
 
-    def membership_ended(self, unit: Unit, guid: str, uid: str, since: int | None) -> None:
-        """Store in a unit that a user's membership ends with the unit's message.
+    def add_membership_end(self, unit: Unit, guid: str, uid: str, since: int | None) -> None:
+        """Store in a unit that a user's membership of a group ends with the unit's message.
 
         Args:
             since: the id after which it began; None for a user who was not a member, and sees only that message.
         """
-        values = _values(change_log.membership_ended(guid, uid), self._work.world.seconds())
+        values = _values(change_log.membership_ended(guid, uid), self._access.world.seconds())
         statement = _END_MEMBERSHIP_SQL
         if since is None:
             statement = statement.replace(":since::bigint", ":message_id::bigint - 1")
         unit.run(statement, since=since, **values)
 
-    def group_changed(self, unit: Unit, guid: str, uid: str, device: str) -> None:
-        """Store in a unit that a group has new properties or another owner; `stored_number` returns the number."""
-        self.add(unit, change_log.group_changed(guid, uid, device), self._work.world.seconds())
+    def add_group_change(self, unit: Unit, guid: str, uid: str, device: str) -> None:
+        """Store in a unit that a user changed a group's properties or owner; `stored_number` returns the number."""
+        self.add(unit, change_log.group_changed(guid, uid, device), self._access.world.seconds())
 
-    def group_removed(self, unit: Unit, guid: str, uid: str, device: str) -> None:
-        """Store in a unit, before the members are removed, that a group was deleted.
+    def add_group_removal(self, unit: Unit, guid: str, uid: str, device: str) -> None:
+        """Store in a unit that a user deleted a group, and that all memberships end with it.
 
-        `stored_number` returns the number.
+        Call this before the steps that remove the members. `stored_number` returns the number of the deletion.
         """
-        now = self._work.world.seconds()
+        now = self._access.world.seconds()
         unit.rows(_REMOVE_GROUP_SQL, **_values(change_log.group_removed(guid, uid, device), now))
         unit.run(_END_MEMBERSHIPS_SQL, **_values(change_log.membership_ended(guid, ""), now))
 
     def remove_entries(self, unit: Unit, which: str, **values: Value) -> None:
-        """Remove entries in a unit for another reason than their age or number."""
+        """Remove entries in a unit for another reason than their age or number.
+
+        Args:
+            which: the condition on an entry, with `values`.
+        """
         unit.run("SELECT pg_advisory_xact_lock(7308901)")  # no receipt is given a number from here on
         unit.run(KEEP_HIGHEST_SQL)
         unit.run(f"DELETE FROM change_log WHERE {which}", **values)
@@ -118,8 +122,9 @@ class ChangeLog(ChangeLogRows):
     async def clean(self) -> None:
         """Remove entries that are too old or too many."""
         bounds: dict[str, Any] = {
-            "before": self._work.world.seconds() - self.max_age, "below": await self.newest_number() - self.max_entries,
-        }  # fmt: skip
+            "before": self._access.world.seconds() - self.max_age,
+            "below": await self.newest_number() - self.max_entries,
+        }
         while True:
             number, after_id = await self._db.first_row(OLD_SQL, bounds)
             if number is None:
@@ -131,7 +136,7 @@ class ChangeLog(ChangeLogRows):
                 " after_id = greatest(after_id, :after::bigint)",
                 number=number, after=after_id,
             )  # fmt: skip
-            answer = await self._work.carry_out(unit)
+            answer = await self._access.carry_out(unit)
             if len(answer.results[0]) < ROWS_PER_CLEANUP:
                 return
 
@@ -143,7 +148,7 @@ def _values(change: Change, now: int) -> dict[str, Any]:
 
 
 def stored_number(answer: Answer) -> int:
-    """Return the number of the change that a unit has stored, of the first if of several; 0 if it stored none."""
+    """Return the number of the first change that a unit has stored; 0 if it stored none."""
     return next(iter(stored_numbers(answer)), 0)
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from tailwire.server.store.postgres.access import DatabaseAccess, OvertakenError
 from tailwire.server.store.postgres.unit import Unit
-from tailwire.server.store.postgres.work import OvertakenError, Work
 from tailwire.server.store.sql.bodies import without_user
 
 ROWS_PER_STEP = 200
@@ -35,13 +35,14 @@ class Chores:
     """`ChoreStore` on PostgreSQL. The words of deleted messages are deleted with them, so only users leave chores.
 
     Attributes:
-        removes_late: adds to a unit the removal of a user's messages with ids above one.
+        add_late_removal: called with a unit, a uid and an id, to add to the unit the removal of the user's messages
+            above that id; `Removal` sets it.
     """
 
-    def __init__(self, work: Work) -> None:
-        self._work = work
+    def __init__(self, access: DatabaseAccess) -> None:
+        self._access = access
         self._on_added: Callable[[], None] = lambda: None
-        self.removes_late: Callable[[Unit, str, int], None] = lambda unit, uid, after: None
+        self.add_late_removal: Callable[[Unit, str, int], None] = lambda unit, uid, after: None
 
     def on_added(self, call: Callable[[], None]) -> None:
         self._on_added = call
@@ -51,7 +52,7 @@ class Chores:
         self._on_added()
 
     async def do_next(self) -> bool:
-        chore = await self._work.reads.first_row(_FIRST_SQL, {"kind": USER, "now": self._work.world.seconds()})
+        chore = await self._access.reads.first_row(_FIRST_SQL, {"kind": USER, "now": self._access.world.seconds()})
         if chore is None:
             return await self._do_late_chore()
         unit = Unit()
@@ -61,7 +62,7 @@ class Chores:
             f"(SELECT done_id FROM chores WHERE {which}) = :done::bigint", kind=USER, key=uid, done=done_id
         )
         values = {"done": done_id, "up_to": up_to, "most": ROWS_PER_STEP}
-        rows = await self._work.reads.rows(_NEXT_SQL, values)
+        rows = await self._access.reads.rows(_NEXT_SQL, values)
         changed = [
             (number, body, version) for number, old, version in rows if (body := without_user(old, uid)) is not None
         ]
@@ -75,33 +76,37 @@ class Chores:
         else:
             unit.run(f"DELETE FROM chores WHERE {which}", kind=USER, key=uid)
         try:
-            await self._work.carry_out(unit)
+            await self._access.carry_out(unit)
         except OvertakenError:
             return True  # this step is done again, from what is there now
         return True
 
     async def _do_late_chore(self) -> bool:
         kinds = {"removal": LATE_REMOVAL, "erasure": LATE_ERASURE}
-        rows = await self._work.reads.rows(_FIRST_LATE_SQL, {**kinds, "now": self._work.world.seconds()})
+        rows = await self._access.reads.rows(_FIRST_LATE_SQL, {**kinds, "now": self._access.world.seconds()})
         for kind, uid, up_to in rows:
             unit = Unit()
             # If there is a user with the uid again, what was sent since then is theirs.
             if kind == LATE_REMOVAL:
-                self.removes_late(unit, uid, up_to)
+                self.add_late_removal(unit, uid, up_to)
             unit.run(f"{_ADD_SQL} {_UNLESS_THERE_AGAIN_SQL} {_START_AGAIN_SQL}", kind=USER, key=uid)
             unit.run("DELETE FROM chores WHERE kind = :kind AND key = :key", kind=kind, key=uid)
-            await self._work.carry_out(unit)
+            await self._access.carry_out(unit)
         return bool(rows)
 
     async def next_due(self) -> int | None:
-        (due,) = await self._work.reads.first_row("SELECT min(due_at) FROM chores")
+        (due,) = await self._access.reads.first_row("SELECT min(due_at) FROM chores")
         return None if due is None else int(due)
 
 
 def add_chores(unit: Unit, uid: str, now: int, *, with_messages: bool) -> None:
-    """Add to a deletion the chore of erasing the user from the messages that exist now, and what is done later.
+    """Add to the unit of a user's deletion two chores, due now and `LATE_SECONDS` later. Earlier ones start again.
 
-    Earlier chores start again.
+    The first erases the user from the messages that exist now, the second from those that other servers still store.
+
+    Args:
+        now: seconds since 1970.
+        with_messages: whether the second chore removes messages of the user themselves before.
     """
     unit.run(f"{_ADD_SQL} WHERE true {_START_AGAIN_SQL}", kind=USER, key=uid)
     late = LATE_REMOVAL if with_messages else LATE_ERASURE

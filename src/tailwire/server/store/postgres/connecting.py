@@ -57,8 +57,10 @@ async def connect(
     They are set by a statement: poolers refuse unknown settings with which a connection begins, or ignore them.
 
     Args:
-        name: what it is for, as operators see it.
-        bounds: the settings.
+        name: what it is for; operators see it after "tailwire" as the name of the application.
+        bounds: the values of the settings by name.
+        transaction_timeout: how long a transaction may take, such as `5s`; "0" for no bound. PostgreSQL has this
+            setting since version 17.
         more: further arguments of the driver.
 
     Raises:

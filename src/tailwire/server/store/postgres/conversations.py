@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from tailwire.server.ports.conversations import key_of
+from tailwire.server.store.postgres.access import DatabaseAccess
 from tailwire.server.store.postgres.unit import Unit
-from tailwire.server.store.postgres.work import Work
 from tailwire.server.store.sql.conversations import ConversationRows
 
 
 class Conversations(ConversationRows):
     """`ConversationStore` on PostgreSQL."""
 
-    def __init__(self, work: Work) -> None:
-        super().__init__(work.reads)
-        self._work = work
+    def __init__(self, access: DatabaseAccess) -> None:
+        super().__init__(access.reads)
+        self._access = access
 
     async def start(self, one: str, other: str, now: int) -> None:
         key = key_of(one, other, "user")
@@ -28,4 +28,4 @@ class Conversations(ConversationRows):
             " ON CONFLICT DO NOTHING",
             one=one, other=other, key=key,
         )  # fmt: skip
-        await self._work.carry_out(unit)
+        await self._access.carry_out(unit)

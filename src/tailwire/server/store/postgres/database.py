@@ -43,11 +43,11 @@ class Database:
 
     Args:
         url: `postgresql://…`.
-        read_deadline: seconds that one statement may take.
+        read_deadline: seconds that one statement may take, those that write included.
         connect: makes a connection; by default to the database of the URL.
 
     Attributes:
-        accompaniment: what a write stores in addition, in its transaction; None for nothing.
+        accompaniment: gives a write the audit log's entry for its request, to store with it; None to store none.
         numbers: checks the number of the request before a write; None for no check.
     """
 
@@ -121,7 +121,13 @@ class Database:
         return await self._read_long(read)
 
     async def run(self, sql: str, parameters: Parameters = ()) -> int:
-        """Run a single statement that writes, and return the number of rows that it changed."""
+        """Run a single statement that writes, and return the number of rows that it changed.
+
+        Raises:
+            Refused: ERR_REQUEST_OUTDATED, the number of the request is not new; ERR_UNAVAILABLE, the database cannot be
+                used, or its answer was lost, so that the change may have been made.
+            DatabaseClosed: the store is closed.
+        """
         if self.numbers is not None:
             await self.numbers.check()
         text, values = statement_and_values(sql, parameters)
@@ -133,7 +139,7 @@ class Database:
                 return int(status.rpartition(" ")[2])
 
             return await self._write(write)
-        both, all_values = self.accompaniment.extended(text, values, entry, "EXISTS (SELECT FROM changed)")
+        both, all_values = self.accompaniment.extend(text, values, entry, "EXISTS (SELECT FROM changed)")
         changed = 0
         try:
             changed = await self._write(lambda c: c.fetchval(both, *all_values, timeout=self._patience))
@@ -142,7 +148,11 @@ class Database:
         return changed
 
     async def run_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Run a single statement that writes for each of the rows, all in one transaction."""
+        """Run a single statement that writes for each of the rows, all in one transaction.
+
+        Raises:
+            Refused, DatabaseClosed: as for `run`.
+        """
         # In the order of the keys: two processes that change the same rows must not wait for each other in a circle.
         calls = sorted(tuple(row) for row in rows)
         if not calls:
@@ -157,7 +167,7 @@ class Database:
         # The first statement stores the entry, whatever it changes itself.
         flagged = [[*row, number == 0] for number, row in enumerate(calls)]
         flag = f"CAST(${len(calls[0]) + 1} AS boolean)"
-        both, values = self.accompaniment.extended(text, flagged[0], entry, flag)
+        both, values = self.accompaniment.extend(text, flagged[0], entry, flag)
         more = values[len(flagged[0]) :]
         done = False
         try:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tailwire.server.ports.webhook_records import DeliveryRow, WebhookState
+from tailwire.server.store.postgres.access import DatabaseAccess
 from tailwire.server.store.postgres.delivery_counts import DeliveryCounts
 from tailwire.server.store.postgres.unit import Unit
-from tailwire.server.store.postgres.work import Work
 from tailwire.server.store.sql.deliveries import STATE_SQL, DeliveryRows
 
 _SUCCEEDED_SQL = """INSERT INTO webhook_states (webhook, last_success_at) VALUES (:webhook, :now::bigint)
@@ -23,10 +23,10 @@ _FOR_NOBODY_SQL = "DELETE FROM deliveries WHERE NOT EXISTS (SELECT FROM webhooks
 class Deliveries(DeliveryRows):
     """`DeliveryStore` on PostgreSQL. Each process keeps its own counts in memory; `load` reads them again."""
 
-    def __init__(self, work: Work) -> None:
-        super().__init__(work.reads)
-        self._work = work
-        self._counts = DeliveryCounts(work)
+    def __init__(self, access: DatabaseAccess) -> None:
+        super().__init__(access.reads)
+        self._access = access
+        self._counts = DeliveryCounts(access)
 
     def set_limits(self, *, max_waiting: int, max_failed: int, failed_seconds: int) -> None:
         self._counts.max_waiting, self._counts.max_failed, self._counts.failed_seconds = (
@@ -67,7 +67,7 @@ class Deliveries(DeliveryRows):
         return rows, (self._counts.failed if failed else self._counts.waiting)[webhook_id]
 
     def count_added(self, webhook_id: str) -> None:
-        """Count a delivery whose commit has queued it, and give up the oldest if too many wait."""
+        """Count a delivery after the commit that queued it, and begin to give up the oldest if too many wait."""
         self._counts.add(webhook_id)
 
     def stop(self) -> None:
@@ -79,7 +79,7 @@ class Deliveries(DeliveryRows):
         unit.rows("DELETE FROM deliveries WHERE id = :id::bigint RETURNING failed_at IS NULL AS waited", id=row.id)
         unit.end_if("NOT EXISTS (SELECT FROM webhooks WHERE id = :webhook)", webhook=row.webhook)
         unit.run(_SUCCEEDED_SQL, webhook=row.webhook, now=now)
-        found = (await self._work.carry_out(unit)).results[0]
+        found = (await self._access.carry_out(unit)).results[0]
         if found:
             self._counts.remove(row.webhook, waited=found[0]["waited"])
 
@@ -92,7 +92,7 @@ class Deliveries(DeliveryRows):
             due_at=due_at, now=now, problem=problem, id=row.id,
         )  # fmt: skip
         unit.run(_FAILED_SQL, webhook=row.webhook, now=now, problem=problem)
-        await self._work.carry_out(unit)
+        await self._access.carry_out(unit)
 
     async def give_up(self, row: DeliveryRow, now: int, problem: str, *, tried: bool = True) -> None:
         unit = Unit()
@@ -105,7 +105,7 @@ class Deliveries(DeliveryRows):
         if tried:
             unit.run(_FAILED_SQL, webhook=row.webhook, now=now, problem=problem)
         self._counts.trim(unit, row.webhook, now)
-        if (await self._work.carry_out(unit)).ended is None:
+        if (await self._access.carry_out(unit)).ended is None:
             await self.load()
 
     async def send_again(self, webhook_id: str, ids: Sequence[int]) -> int:
@@ -116,7 +116,7 @@ class Deliveries(DeliveryRows):
             " AND id IN (SELECT CAST(value AS bigint) FROM jsonb_array_elements_text(:ids::jsonb) AS t (value))",
             webhook=webhook_id, ids=list(ids),
         )  # fmt: skip
-        done = int((await self._work.carry_out(unit)).results[0])
+        done = int((await self._access.carry_out(unit)).results[0])
         await self.load()
         return done
 
@@ -125,7 +125,7 @@ class Deliveries(DeliveryRows):
         for webhook_id in list(self._counts.failed):
             self._counts.trim(unit, webhook_id, now)
         unit.run(_FOR_NOBODY_SQL)
-        await self._work.carry_out(unit)
+        await self._access.carry_out(unit)
         await self.load()
 
     def forget(self, webhook_id: str) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
+from tailwire.server.store.postgres.access import DatabaseAccess
 from tailwire.server.store.postgres.drafts import Entry
 from tailwire.server.store.postgres.unit import Answer, Unit
-from tailwire.server.store.postgres.work import Work
 from tailwire.server.store.sql.deliveries import QUEUE_FULL
 from tailwire.server.telemetry.logs import log
 
@@ -26,16 +26,16 @@ MAX_COUNTS = 3
 
 
 class DeliveryCounts:
-    """The counts of one process.
+    """The counts that one process keeps.
 
     Attributes:
-        waiting, failed: by webhook.
-        max_waiting, max_failed: how many of a webhook are kept.
+        waiting, failed: how many deliveries wait, and how many were given up, by the id of the webhook.
+        max_waiting, max_failed: how many of each are kept for one webhook.
         failed_seconds: how long those that were given up are kept.
     """
 
-    def __init__(self, work: Work) -> None:
-        self._work = work
+    def __init__(self, access: DatabaseAccess) -> None:
+        self._access = access
         self.waiting: Counter[str] = Counter()
         self.failed: Counter[str] = Counter()
         self._since: dict[str, int] = {}
@@ -48,11 +48,11 @@ class DeliveryCounts:
     async def load(self) -> None:
         """Count the deliveries of each webhook.
 
-        What is queued or sent meanwhile may be counted or not, so the count is repeated, `MAX_COUNTS` times at most.
+        What is queued or sent meanwhile may be counted or not: then they are counted again, `MAX_COUNTS` times at most.
         """
         for _ in range(MAX_COUNTS):
             changes = self._changes
-            rows = await self._work.reads.rows(_COUNTS_SQL)
+            rows = await self._access.reads.rows(_COUNTS_SQL)
             if changes == self._changes:
                 break
         self.waiting, self.failed, self._since = Counter(), Counter(), {}
@@ -62,20 +62,23 @@ class DeliveryCounts:
                 self._since[webhook] = oldest
 
     def waiting_since(self, webhook_id: str) -> int | None:
-        """Return when the oldest delivery that waits was queued, in Unix seconds; None if none waits."""
+        """Return when the oldest delivery that waits was queued, in seconds since 1970; None if none waits.
+
+        Until the next `load`, that may be a delivery that was sent since the last one.
+        """
         return self._since.get(webhook_id) if self.waiting[webhook_id] > 0 else None
 
     def add(self, webhook_id: str) -> None:
-        """Count a delivery whose commit has queued it, and give up the oldest if too many wait."""
+        """Count a delivery after the commit that queued it, and begin to give up the oldest if too many wait."""
         self._changes += 1
         self.waiting[webhook_id] += 1
-        self._since.setdefault(webhook_id, self._work.world.seconds())
+        self._since.setdefault(webhook_id, self._access.world.seconds())
         if self.waiting[webhook_id] > self.max_waiting and webhook_id not in self._giving_up:
             counting = self._count_again(webhook_id, self._give_up_oldest(webhook_id))
             self._giving_up[webhook_id] = asyncio.get_running_loop().create_task(counting, name="tailwire deliveries")
 
     def remove(self, webhook_id: str, *, waited: bool) -> None:
-        """Count a delivery that was sent and removed.
+        """Stop counting a delivery, because it was sent and removed.
 
         Args:
             waited: whether it had not been given up.
@@ -98,11 +101,11 @@ class DeliveryCounts:
         unit.run(_BEYOND_SQL, webhook=webhook_id, most=self.max_failed)
 
     def _give_up_oldest(self, webhook_id: str) -> asyncio.Future[Answer]:
-        now = self._work.world.seconds()
+        now = self._access.world.seconds()
         unit = Unit()
         unit.run(_OLDEST_SQL, webhook=webhook_id, most=self.max_waiting, now=now, problem=QUEUE_FULL)
         self.trim(unit, webhook_id, now)
-        return self._work.lane.submit(Entry(unit=unit))
+        return self._access.lane.submit(Entry(unit=unit))
 
     async def _count_again(self, webhook_id: str, given_up: asyncio.Future[Answer]) -> None:
         # Counts when the oldest have been given up, and gives up those that were queued meanwhile.

@@ -31,6 +31,8 @@ class Entry:
 
     Attributes:
         by_member: whether the draft is stored only if its sender is a member of the group.
+        events: those of the draft, to queue for webhooks with it.
+        size: an estimate of its bytes in memory.
     """
 
     draft: Draft | None = None
@@ -58,7 +60,9 @@ def encode(head: tuple[int, int, str, int], now: int, entries: Sequence[Entry]) 
     """Return the arguments of `CALL_BATCH_SQL` for a batch.
 
     Args:
-        head: the first of them: process, number, start, highest id.
+        head: the first of them: the id of this process, the number of the batch, the mark of the start, and the highest
+            id that this process knows.
+        now: seconds since 1970.
     """
     drafts = [entry.draft for entry in entries if entry.draft is not None]
     position = 0

@@ -43,7 +43,7 @@ END $drop$;
 
 
 class DatabaseInUse(OSError):
-    """A process uses the database."""
+    """A server or command uses the database, or a server is starting on it."""
 
 
 class ProgramFailed(OSError):
@@ -54,7 +54,8 @@ def dump(url: str, file: Path) -> None:
     """Write the contents of a database to a file, in one snapshot, even while servers write, and verify the file.
 
     Raises:
-        ProgramFailed: the database cannot be read, or the file cannot be written.
+        ProgramFailed: `pg_dump` or `pg_restore` is missing, or failed: the database cannot be read, the file cannot be
+            written, or is damaged.
     """
     excluded = [f"--exclude-table-data={table}" for table in _OF_RUNNING_PROCESSES]
     _run_program(url, "pg_dump", "--format=custom", "--no-owner", "--no-privileges", *excluded, f"--file={file}")
@@ -65,14 +66,14 @@ def check(file: Path) -> None:
     """Read a dump to its end.
 
     Raises:
-        ProgramFailed: it is damaged.
+        ProgramFailed: it is damaged, or `pg_restore` is missing.
     """
     _run_program("", "pg_restore", f"--file={os.devnull}", str(file))
 
 
 @contextmanager
 def without_servers(url: str) -> Iterator[int | None]:
-    """Keep servers away from a database.
+    """Keep servers away from a database within the context.
 
     A server that is started meanwhile waits.
 
@@ -80,8 +81,8 @@ def without_servers(url: str) -> Iterator[int | None]:
         The highest message id given out so far; None if the database has no tables of a server.
 
     Raises:
-        DatabaseInUse: a server uses it.
-        OSError: it cannot be used.
+        DatabaseInUse: a server or command uses it, or a server is starting on it.
+        OSError: it cannot be connected to.
     """
     with asyncio.Runner() as runner:
         try:

@@ -1,4 +1,4 @@
-"""Classifies failures of a batch: to be tried again, the database cannot write, or one entry is at fault."""
+"""Classifies failures of a batch: whether it is sent again, the database cannot write, or one entry is at fault."""
 
 from __future__ import annotations
 

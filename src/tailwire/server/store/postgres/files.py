@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from tailwire.server.ports.form_records import FormLimits, FormResult, FormRow
 from tailwire.server.ports.records import FileResult, FileRow
+from tailwire.server.store.postgres.access import DatabaseAccess, as_row, insert, texts_of
 from tailwire.server.store.postgres.chores import Chores
 from tailwire.server.store.postgres.unit import Unit
-from tailwire.server.store.postgres.work import Work, as_row, insert, texts_of
 from tailwire.server.store.sql.files import COLUMN_NAMES, COLUMNS, CONDEMNED, NEVER_USED, USED, FileRows
 from tailwire.server.store.sql.issued_forms import COLUMN_NAMES as FORM_COLUMNS
 from tailwire.server.store.sql.issued_forms import OVER_QUOTA_CONDITION, REMOVE_OLD_SQL, TOO_MANY_CONDITION, values_of
@@ -24,9 +24,9 @@ _CONDEMNED_SQL = (
 class Files(FileRows):
     """`FileStore` on PostgreSQL."""
 
-    def __init__(self, work: Work, chores: Chores) -> None:
-        super().__init__(work.reads)
-        self._work = work
+    def __init__(self, access: DatabaseAccess, chores: Chores) -> None:
+        super().__init__(access.reads)
+        self._access = access
         self._chores = chores
 
     async def add(self, file: FileRow, quota: int = 0, since: int = 0, *, by_user: bool = False) -> FileResult:
@@ -41,7 +41,7 @@ class Files(FileRows):
             unit.end_if("NOT EXISTS (SELECT FROM users WHERE uid = :uid)", uid=file.uid)
         row = {**dataclasses.asdict(file), "used": NEVER_USED, "unused_since": file.created_at}
         unit.run(insert("files", [*COLUMN_NAMES, "used", "unused_since"]), row=as_row(row))
-        ended = (await self._work.carry_out(unit)).ended
+        ended = (await self._access.carry_out(unit)).ended
         if ended is not None:
             return (FileResult.EXISTS, FileResult.OVER_QUOTA, FileResult.NO_USER)[ended]
         self._chores.report_added()
@@ -54,7 +54,7 @@ class Files(FileRows):
         unit.run(REMOVE_OLD_SQL, day_ago=limits.day_ago)
         for form in forms:
             unit.run(insert("issued_forms", FORM_COLUMNS), row=as_row(form._asdict()))
-        ended = (await self._work.carry_out(unit)).ended
+        ended = (await self._access.carry_out(unit)).ended
         return FormResult.STORED if ended is None else (FormResult.TOO_MANY, FormResult.OVER_QUOTA)[ended]
 
     async def condemn(self, *, never_before: int, no_more_before: int, limit: int) -> list[FileRow]:
@@ -64,7 +64,7 @@ class Files(FileRows):
         for used, before in ((USED, no_more_before), (NEVER_USED, never_before)):
             unit.run(_CONDEMN_SQL, used=used, before=before, most=limit)
         unit.rows(_CONDEMNED_SQL, most=limit)
-        return [FileRow(**row) for row in (await self._work.carry_out(unit)).results[2]]
+        return [FileRow(**row) for row in (await self._access.carry_out(unit)).results[2]]
 
     async def discard(self, names: Sequence[str]) -> None:
         unit = Unit()
@@ -72,5 +72,5 @@ class Files(FileRows):
             f"UPDATE files SET used = {CONDEMNED} WHERE used = {NEVER_USED} AND name IN {texts_of('names')}",
             names=list(names),
         )
-        await self._work.carry_out(unit)
+        await self._access.carry_out(unit)
         self._chores.report_added()

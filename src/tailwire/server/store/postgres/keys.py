@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from tailwire.server.ports.changes import Change
 from tailwire.server.ports.remembered import Remembered
+from tailwire.server.store.postgres.access import DatabaseAccess
 from tailwire.server.store.postgres.unit import Unit
-from tailwire.server.store.postgres.work import Work
 from tailwire.server.store.sql.keys import KeyRows
 
 MAX_CACHED_SCOPES = 1_000
@@ -18,11 +18,11 @@ ALL_KEYS = "*"
 class Keys(KeyRows):
     """`KeyStore` on PostgreSQL. Processes do not cache missing keys, so an added key is not announced."""
 
-    def __init__(self, work: Work) -> None:
-        super().__init__(work.reads)
-        self._work = work
-        self._scopes: Remembered[tuple[str, int | None] | None] = Remembered(work.feed, MAX_CACHED_SCOPES)
-        work.feed.listen(self._changed)
+    def __init__(self, access: DatabaseAccess) -> None:
+        super().__init__(access.reads)
+        self._access = access
+        self._scopes: Remembered[tuple[str, int | None] | None] = Remembered(access.feed, MAX_CACHED_SCOPES)
+        access.feed.listen(self._changed)
 
     def _changed(self, changes: Sequence[Change] | None) -> None:
         if changes is None:
@@ -47,7 +47,7 @@ class Keys(KeyRows):
         )  # fmt: skip
         unit.run("DELETE FROM api_keys WHERE expires_at <= :now::bigint", now=now)
         unit.invalidate("key", ALL_KEYS)
-        return int((await self._work.carry_out(unit)).results[0])
+        return int((await self._access.carry_out(unit)).results[0])
 
     async def end(self, key_hash: str, at: int) -> None:
         unit = Unit()
@@ -57,7 +57,7 @@ class Keys(KeyRows):
             at=at, key=key_hash,
         )  # fmt: skip
         unit.invalidate("key", key_hash)
-        await self._work.carry_out(unit)
+        await self._access.carry_out(unit)
 
     async def change(self, key_hash: str, name: str, scope: str) -> bool:
         unit = Unit()
@@ -66,10 +66,10 @@ class Keys(KeyRows):
             name=name, scope=scope, key=key_hash,
         )  # fmt: skip
         unit.invalidate("key", key_hash)
-        return (await self._work.carry_out(unit)).ended is None
+        return (await self._access.carry_out(unit)).ended is None
 
     async def remove(self, key_hash: str) -> None:
         unit = Unit()
         unit.run("DELETE FROM api_keys WHERE key_hash = :key", key=key_hash)
         unit.invalidate("key", key_hash)
-        await self._work.carry_out(unit)
+        await self._access.carry_out(unit)

@@ -59,10 +59,10 @@ class Placement(NamedTuple):
     """Where a draft was stored.
 
     Attributes:
-        id: its id; that of the earlier message if its sender has used its muid before; 0 if it was refused because its
-            sender is not a member of the group.
+        id: its id; that of the earlier message if its sender has used its muid before; 0 if it was not stored, because
+            its sender is not a member of the group, or its unit was not carried out to its end.
         new: whether it was stored now.
-        predecessor_id: the id of the message before it in its conversation.
+        predecessor_id: the id of the message before it in its conversation; 0 if there is none, or `new` is False.
     """
 
     id: int
@@ -84,14 +84,15 @@ class Lane:
         serving: whether this process is a server.
 
     Attributes:
-        errors: failures of the database.
+        errors: records whether the database can be written to.
         process: this process's id in the database; a new one after others have declared it dead.
         starts: the starts of the store, which each new connection is checked against.
         keys: a hash of the keys that all servers share; "" if it is not known yet.
         grace: how long the users of this process count as online after it has ended, in seconds.
-        timed: called with the seconds until each batch was answered.
-        observer: notified of each batch, before and after its callers continue; or None.
-        backend: the id of the database's process that carries out the batches; 0 while there is none.
+        on_batch: called with the seconds that each batch took until it was answered.
+        observer: notified of each batch that has taken ids, before and after its futures are set; None for nobody.
+        backend: the id of the database's process that carries out the batches, of the last one if the connection was
+            lost; 0 before the first connection.
         renewed_at: when this process asked for its lease, or for the last renewal that was granted, by the clock of the
             event loop. The lease lasts at least `LEASE_SECONDS` from then, whenever the answer arrives.
     """
@@ -117,7 +118,7 @@ class Lane:
         self.keys = ""
         self.grace = 0.0
         self.errors = WriteErrors()
-        self.timed: Callable[[float], None] = lambda seconds: None
+        self.on_batch: Callable[[float], None] = lambda seconds: None
         self.observer: BatchObserver | None = None
         self.backend = 0
 
@@ -127,10 +128,10 @@ class Lane:
         Raises:
             One of `connecting.UNUSABLE`: the database cannot be used.
         """
-        connection = await self._connected()
-        self.process = await self._registered(connection)
+        connection = await self._checked_connection()
+        self.process = await self._register(connection)
 
-    async def _registered(self, connection: Connection) -> int:
+    async def _register(self, connection: Connection) -> int:
         requested_at = asyncio.get_running_loop().time()
         number = int(await connection.fetchval(LEASE_SQL, self._name, self._serving, self.keys, timeout=CALL_SECONDS))
         self.renewed_at = requested_at
@@ -141,7 +142,10 @@ class Lane:
         self._on_new_identity.append(call)
 
     def submit(self, entry: Entry) -> asyncio.Future[Any]:
-        """Write an entry in the next batch. The future is set after its commit: a `Placement`, or the unit's `Answer`.
+        """Write an entry in the next batch, and return a future for its result.
+
+        After the commit the future has a `Placement`, or the `Answer` of the unit if the entry has one. Otherwise it
+        raises `Refused` with ERR_UNAVAILABLE if the database did not write, or the error of the entry that is at fault.
 
         Raises:
             Refused: ERR_UNAVAILABLE, because too much waits already.
@@ -184,13 +188,13 @@ class Lane:
             await self._write(batch[half:])
         else:
             self.errors.record_success()
-            self.timed(time.perf_counter() - began)
+            self.on_batch(time.perf_counter() - began)
             if row["ids"]:
                 self.starts.highest = max(self.starts.highest, *row["ids"])
             if self.observer is None or row["last"] < row["first"]:
                 _answer(batch, row)
                 return
-            self.observer.committed(_description_of(batch, row))
+            self.observer.committed(_batch_of(batch, row))
             _answer(batch, row)
             self.observer.answered()
 
@@ -205,7 +209,7 @@ class Lane:
         while True:
             sent = False
             try:
-                connection = await self._connected()
+                connection = await self._checked_connection()
                 arguments[: len(self._head())] = self._head()
                 sent = True
                 return await connection.fetchrow(CALL_BATCH_SQL, *arguments, timeout=CALL_SECONDS)
@@ -228,7 +232,7 @@ class Lane:
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_RETRY_SECONDS)
 
-    async def _connected(self) -> Connection:
+    async def _checked_connection(self) -> Connection:
         if self._connection is None or self._connection.is_closed():
             self._connection = await self._connect()
             self.backend = self._connection.get_server_pid()
@@ -239,7 +243,11 @@ class Lane:
         return self._connection
 
     def recheck_start(self) -> None:
-        """Check again which start the database is at, with a write that does nothing."""
+        """Check again which start the database is at, with a write that does nothing.
+
+        Raises:
+            Refused, LaneClosed: as for `submit`.
+        """
         self._distrusted = True
         self.submit(Entry(unit=Unit())).add_done_callback(_report)
 
@@ -256,7 +264,7 @@ class Lane:
         # The refused batch was not carried out, and never will be under the old identity. Returns whether there is one.
         log.warning("other servers have declared this one dead: it continues under a new identity")
         try:
-            self.process = await self._registered(await self._connected())
+            self.process = await self._register(await self._checked_connection())
         except UNUSABLE as e:
             log.warning("no new identity yet: %s", e)
             self._throw_away()
@@ -271,7 +279,10 @@ class Lane:
         return self._task is not None
 
     async def close(self) -> None:
-        """Finish what was submitted, and give up this process's identity; refuse new writes."""
+        """Refuse new writes, finish what was submitted, and unregister this process.
+
+        Its row stays for `grace` seconds if users are still stored as online there.
+        """
         self._closed = True
         while self._task is not None:
             await asyncio.wait([self._task])
@@ -299,7 +310,7 @@ def _report(done: asyncio.Future[object]) -> None:
         log.warning("it is not known yet whether the database was replaced: %s", done.exception())
 
 
-def _description_of(batch: list[_Pending], row: Any) -> Batch:
+def _batch_of(batch: list[_Pending], row: Any) -> Batch:
     # The changes of units that were carried out have the ids after those of the drafts, in the order of the units.
     ids, answers = row["ids"], iter(msgspec.json.decode(row["answers"]) if row["answers"] else ())
     next_id, position = row["first"] + len(ids), 0

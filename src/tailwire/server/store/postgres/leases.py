@@ -17,7 +17,7 @@ _GIVE_UP_LEASES_SQL = "DELETE FROM leases WHERE process = :mine AND name = ANY(C
 
 
 class Leases:
-    """The leases of this process. A process that cannot renew its own lease holds none after a while."""
+    """The leases of this process. They count as held for half of `LEASE_SECONDS` after the last renewal of its own."""
 
     def __init__(self, database: Database, lane: Lane) -> None:
         self._database = database
@@ -29,11 +29,11 @@ class Leases:
         lane.on_new_identity(self._forget_leases)
 
     def on_taken(self, call: Callable[[frozenset[str]], None]) -> None:
-        """Call a function with the names of leases that this process holds from now on."""
+        """Call a function with the names of the leases, whenever this process has acquired some."""
         self._on_taken.append(call)
 
     def holds(self, name: str) -> bool:
-        """Return whether this process certainly holds a lease."""
+        """Return whether this process certainly holds the lease of a name."""
         return name in self._held and asyncio.get_running_loop().time() < self._until
 
     async def take(self, names: Collection[str]) -> None:

@@ -38,8 +38,8 @@ SELECT FROM change_log e WHERE e.subject = '{own_subject("")}' || split_part(c.k
 AND e.kind = '{ChangeKind.MEMBERSHIP_ENDED}' AND e.detail = split_part(c.key, '/', 1)
 AND e.since_id < c.id AND c.id < e.message_id), CASE WHEN c.kind = 'member' THEN {_ENDED} ELSE 0 END
 FROM changes c WHERE c.id > ? AND c.id <= ? ORDER BY c.id LIMIT ?"""
-# Whose membership has changed between a message and its last edit, or that of the message that it quotes. Who was
-# removed after the edit was to see it, and would otherwise never receive the message.
+# Users whose membership has changed between a message and its last edit, or that of the message that it quotes. A user
+# who was removed after the edit had a right to see it, and would otherwise never receive the message.
 _MOVED_SQL = """SELECT m.id, split_part(c.key, '/', 2) FROM messages m JOIN changes c
 ON c.id > m.id AND c.kind = 'member' AND starts_with(c.key, m.receiver || '/')
 AND c.id < (SELECT coalesce(max(e.action_id), c.id + 1) FROM edits e WHERE e.message_id IN (m.id, m.quoted_id))

@@ -17,14 +17,14 @@ class Measures:
         self._lane = lane
 
     def on_transaction(self, call: Callable[[float], None]) -> None:
-        """Call a function with the seconds until each batch was answered."""
-        self._lane.timed = call
+        """Call a function after each batch with the seconds that it took until it was answered."""
+        self._lane.on_batch = call
 
     async def database(self) -> tuple[int, int | None]:
-        """Return the bytes of the database, and None: the write-ahead log belongs to all databases of the cluster."""
+        """Return the size of the database in bytes, and None: the write-ahead log is that of the whole cluster."""
         (size,) = await self._db.first_row("SELECT pg_database_size(current_database())")
         return int(size), None
 
     async def uploads(self) -> int:
-        """Return the bytes of all uploaded files, without thumbnails."""
+        """Return the size of all uploaded files in bytes, without thumbnails."""
         return await uploaded_bytes(self._db)

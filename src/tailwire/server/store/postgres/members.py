@@ -8,12 +8,12 @@ from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.records import Draft, Stored
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupAct, GroupStanding
+from tailwire.server.store.postgres.access import DatabaseAccess, stored_result
 from tailwire.server.store.postgres.change_log import ChangeLog
 from tailwire.server.store.postgres.read_state import record_all_without, recorded_without
 from tailwire.server.store.postgres.standings import Standings
 from tailwire.server.store.postgres.unit import Answer, Unit
 from tailwire.server.store.postgres.webhooks import Webhooks
-from tailwire.server.store.postgres.work import Work, stored_result
 from tailwire.server.store.sql.change_log import ENDED_BEFORE
 from tailwire.server.store.sql.members import MemberRows
 
@@ -38,9 +38,9 @@ _ENDED_SQL = f"SELECT {ENDED_BEFORE.format(uid=':uid', guid=':guid', before=':me
 class Members(MemberRows):
     """`MemberStore` on PostgreSQL."""
 
-    def __init__(self, work: Work, standings: Standings, webhooks: Webhooks, log: ChangeLog) -> None:
-        super().__init__(work.reads)
-        self._work = work
+    def __init__(self, access: DatabaseAccess, standings: Standings, webhooks: Webhooks, log: ChangeLog) -> None:
+        super().__init__(access.reads)
+        self._access = access
         self._standings = standings
         self._webhooks = webhooks
         self._log = log
@@ -55,7 +55,7 @@ class Members(MemberRows):
             unit.run(_JOIN_SQL, guid=act.guid, uid=act.on, scope=scope, now=now)
             unit.run(_COUNT_SQL, guid=act.guid, more=1)
 
-        stored, _, answer = await self._announced(act, change, announce, moves=True)
+        stored, _, answer = await self._change_and_announce(act, change, announce, moves=True)
         return stored._replace(ended=answer.results[0][0]["ended"])
 
     async def remove(
@@ -68,7 +68,7 @@ class Members(MemberRows):
             if standing.on is None and (banned_at is None or standing.on_ban is not None):
                 raise Refused("ERR_NOT_A_MEMBER" if banned_at is None else "ERR_ALREADY_BANNED")
             if standing.on is not None and has_receipts(standing):
-                record_all_without(unit, act.guid, standing.on, self._work.world.seconds())
+                record_all_without(unit, act.guid, standing.on, self._access.world.seconds())
             if standing.on is not None:
                 unit.run(_LEAVE_SQL, guid=act.guid, uid=act.on)
                 unit.run(_COUNT_SQL, guid=act.guid, more=-1)
@@ -77,9 +77,9 @@ class Members(MemberRows):
                 scope = standing.on.scope if standing.on is not None else "participant"
                 unit.run(_BAN_SQL, guid=act.guid, uid=act.on, scope=scope, at=banned_at, by=act.by)
             since = standing.on.joined_after_id if standing.on is not None else None
-            self._log.membership_ended(unit, act.guid, act.on, since)
+            self._log.add_membership_end(unit, act.guid, act.on, since)
 
-        stored, standing, answer = await self._announced(act, change, announce, moves=True)
+        stored, standing, answer = await self._change_and_announce(act, change, announce, moves=True)
         return stored._replace(by_all=recorded_without(answer) if has_receipts(standing) else ()), standing
 
     async def change_scope(self, act: GroupAct, scope: str, announce: Announce) -> Stored:
@@ -89,7 +89,7 @@ class Members(MemberRows):
             unit.run("UPDATE members SET scope = :scope WHERE guid = :guid AND uid = :uid",
                     scope=scope, guid=act.guid, uid=act.on)  # fmt: skip
 
-        return (await self._announced(act, change, announce))[0]
+        return (await self._change_and_announce(act, change, announce))[0]
 
     async def unban(self, act: GroupAct, announce: Announce) -> Stored:
         def change(unit: Unit, standing: GroupStanding) -> None:
@@ -97,9 +97,9 @@ class Members(MemberRows):
                 raise Refused("ERR_NOT_A_BANNED_USER")
             unit.run("DELETE FROM bans WHERE guid = :guid AND uid = :uid", guid=act.guid, uid=act.on)
 
-        return (await self._announced(act, change, announce))[0]
+        return (await self._change_and_announce(act, change, announce))[0]
 
-    async def _announced(
+    async def _change_and_announce(
         self,
         act: GroupAct,
         change: Callable[[Unit, GroupStanding], None],
@@ -114,8 +114,8 @@ class Members(MemberRows):
             draft = announce(standing)
             unit.invalidate("member", f"{act.guid}/{act.on}", with_message=moves)
             events = await self._webhooks.wanted_events(draft.events)
-            answer = await self._work.carry_out(unit, draft, events)
+            answer = await self._access.carry_out(unit, draft, events)
             self._webhooks.report_queued(events)
             return stored_result(draft, answer), standing, answer
 
-        return await self._work.decide(("group", act.guid), attempt)
+        return await self._access.decide(("group", act.guid), attempt)

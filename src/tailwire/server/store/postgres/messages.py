@@ -1,4 +1,4 @@
-"""Writes messages. Sends go by the batch; edits and deletions decide on the message that was read."""
+"""Writes messages. A send is written without reading first; edits and deletions depend on the message that was read."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from tailwire.server.ports.filters import MessageFilter
 from tailwire.server.ports.records import Draft, Edited, ListedRow, MessageRow, Stored, Trait
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupAct, MessageAct
+from tailwire.server.store.postgres.access import DatabaseAccess, new_row, stored_result, texts_of, use_files
 from tailwire.server.store.postgres.chores import Chores
 from tailwire.server.store.postgres.drafts import Entry
 from tailwire.server.store.postgres.lane import Placement
@@ -15,7 +16,6 @@ from tailwire.server.store.postgres.search import SearchIndex
 from tailwire.server.store.postgres.standings import Standings
 from tailwire.server.store.postgres.unit import Unit
 from tailwire.server.store.postgres.webhooks import Webhooks
-from tailwire.server.store.postgres.work import Work, new_row, stored_result, texts_of, use_files
 from tailwire.server.store.sql.messages import MessageRows
 from tailwire.server.store.sql.removed_sends import IS_REMOVED_SQL
 
@@ -33,10 +33,10 @@ class Messages(MessageRows):
     """`MessageStore` on PostgreSQL."""
 
     def __init__(
-        self, work: Work, standings: Standings, index: SearchIndex, chores: Chores, webhooks: Webhooks
+        self, access: DatabaseAccess, standings: Standings, index: SearchIndex, chores: Chores, webhooks: Webhooks
     ) -> None:
-        super().__init__(work.reads)
-        self._work = work
+        super().__init__(access.reads)
+        self._access = access
         self._standings = standings
         self._index = index
         self._chores = chores
@@ -44,7 +44,7 @@ class Messages(MessageRows):
 
     async def add(self, draft: Draft, act: GroupAct | None = None) -> Stored:
         events = await self._webhooks.wanted_events(draft.events)
-        placed: Placement = await self._work.lane.submit(Entry(draft, by_member=act is not None, events=events))
+        placed: Placement = await self._access.lane.submit(Entry(draft, by_member=act is not None, events=events))
         # No await for a new message, so that the callers continue in the order of the ids.
         if placed.new:
             if draft.traits & _SEARCHABLE:
@@ -82,7 +82,7 @@ class Messages(MessageRows):
                     id=before.id, conversation=before.conversation_id, uids=list(after.mentions),
                 )  # fmt: skip
             if after.files is not None:
-                use_files(unit, "message", before.id, after.files, self._work.world.seconds())
+                use_files(unit, "message", before.id, after.files, self._access.world.seconds())
             self._index.replace(unit, before, after.body)
             forget_last_edit(unit, before.id)
             unit.run(
@@ -92,7 +92,7 @@ class Messages(MessageRows):
                 body=after.body, traits=int(traits), edited_at=now, edited_by=act.by, updated_at=now))  # fmt: skip
             return await self._announce(unit, draft)
 
-        return await self._work.decide(("message", act.message_id), attempt)
+        return await self._access.decide(("message", act.message_id), attempt)
 
     async def delete(
         self, act: MessageAct, now: int, empty: Callable[[MessageRow], bytes], announce: Callable[[MessageRow], Draft]
@@ -104,7 +104,7 @@ class Messages(MessageRows):
             unit.run(_DELETE_SQL, body=body, now=now, by=act.by, id=before.id)
             for table in ("mentions", "reactions", "saves"):
                 unit.run(f"DELETE FROM {table} WHERE message_id = :id::bigint", id=before.id)
-            use_files(unit, "message", before.id, (), self._work.world.seconds())
+            use_files(unit, "message", before.id, (), self._access.world.seconds())
             self._index.replace(unit, before, None)
             forget_last_edit(unit, before.id)  # its action message has the content
             draft = announce(before._replace(
@@ -112,18 +112,18 @@ class Messages(MessageRows):
                 pinned_by=None))  # fmt: skip
             return await self._announce(unit, draft)
 
-        return await self._work.decide(("message", act.message_id), attempt)
+        return await self._access.decide(("message", act.message_id), attempt)
 
     async def _announce(self, unit: Unit, draft: Draft) -> Stored:
         events = await self._webhooks.wanted_events(draft.events)
-        answer = await self._work.carry_out(unit, draft, events)
+        answer = await self._access.carry_out(unit, draft, events)
         self._webhooks.report_queued(events)
         self._chores.report_added()
         return stored_result(draft, answer)
 
 
 def forget_last_edit(unit: Unit, message_id: int) -> None:
-    """Delete the action message of a message's last edit, with all rows that belong to it."""
+    """Delete in a unit the action message of a message's last edit, with all rows that belong to it."""
     for table in TABLES_OF_MESSAGES:
         unit.run(f"DELETE FROM {table} WHERE message_id = {_LAST_EDIT_ID}", id=message_id)
     unit.run(f"DELETE FROM messages WHERE id = {_LAST_EDIT_ID}", id=message_id)

@@ -15,7 +15,11 @@ _PARAMETER = re.compile(r"'(?:[^']|'')*'|::|:([A-Za-z_][A-Za-z_0-9]*)|\?")
 
 @lru_cache(maxsize=4096)
 def translate(sql: str) -> tuple[str, tuple[str, ...]]:
-    """Return a statement for PostgreSQL, and the names of its parameters in order; no names if it uses `?`."""
+    """Return a statement for PostgreSQL, and the names of its parameters in order; no names if it uses `?`.
+
+    Raises:
+        ValueError: the statement uses both.
+    """
     names: dict[str, int] = {}
     marks = 0
 
@@ -36,7 +40,11 @@ def translate(sql: str) -> tuple[str, tuple[str, ...]]:
 
 
 def statement_and_values(sql: str, parameters: Parameters) -> tuple[str, list[Any]]:
-    """Return a statement and its values in order."""
+    """Return a statement for PostgreSQL, and its values in the order of `$1`, `$2` and so on.
+
+    Raises:
+        ValueError: the statement uses both `:name` and `?`.
+    """
     text, names = translate(sql)
     if isinstance(parameters, Mapping):
         return text, [parameters[name] for name in names]

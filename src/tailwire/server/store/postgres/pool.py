@@ -12,7 +12,7 @@ from tailwire.server.store.sql.write_errors import reason_of
 from tailwire.server.telemetry.logs import log
 
 UNREACHABLE_SECONDS = 5.0
-"""How long a request waits for a database that does not answer, before it is refused."""
+"""How long a request waits for a database that stops answering. Later ones are refused at once until it answers."""
 FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.02, 0.5
 RETRY_AFTER_SECONDS = 2.0
 _FULL_TEXT = "Too many requests wait for the database. Nothing was changed: try again after Retry-After."
@@ -47,7 +47,7 @@ class Pool:
         """Return a connection. The caller must return it with `give_back` or `drop`.
 
         Raises:
-            Refused: ERR_UNAVAILABLE, too many wait, the database does not answer, or the pool is closed.
+            Refused: ERR_UNAVAILABLE: too many requests wait, the database does not answer, or the pool is closed.
         """
         if self._closed:
             raise Refused("ERR_UNAVAILABLE", retry_after=RETRY_AFTER_SECONDS)

@@ -24,7 +24,7 @@ FROM presence_versions v LEFT JOIN presence p ON p.process = v.process WHERE v.p
 
 
 class PresenceRows:
-    """`ports.presence.PresenceTable`."""
+    """`ports.presence.PresenceTable` on PostgreSQL."""
 
     def __init__(self, database: Database, lane: Lane) -> None:
         self._database = database

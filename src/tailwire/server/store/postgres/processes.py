@@ -76,9 +76,9 @@ class Processes:
         world: follows the clock of PostgreSQL from the first renewal on.
 
     Attributes:
-        servers: how many servers run, this one included; at least 1.
-        alive: the ids of all processes that have not been declared dead.
-        clock_offset: seconds by which this machine's clock is ahead of that of PostgreSQL.
+        servers: how many servers ran at the last renewal, this one included; at least 1.
+        alive: the ids of the processes that had not been declared dead at the last renewal; empty before the first.
+        clock_offset: seconds by which this machine's clock is ahead of that of PostgreSQL; negative if it is behind.
     """
 
     def __init__(self, database: Database, lane: Lane, world: World) -> None:
@@ -108,12 +108,14 @@ class Processes:
         self._on_ended = call
 
     async def all(self) -> list[ProcessRow]:
-        """Return the processes that have not been declared dead, the oldest first."""
+        """Return the processes that have not been declared dead, oldest first."""
         rows = await self._database.rows(_ALL_SQL, {"mine": self._lane.process})
         return [ProcessRow(*row) for row in rows]
 
     async def renew(self) -> None:
-        """Renew the lease of this process, and take over from others whose leases have ended.
+        """Renew the lease of this process, and declare others dead whose leases had ended at the last renewal too.
+
+        None are declared dead before `on_ended`.
 
         Raises:
             Refused, or one of `connecting.UNUSABLE`: the database cannot be used.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from tailwire.server.store.postgres.access import DatabaseAccess, texts_of
 from tailwire.server.store.postgres.change_log import ChangeLog
 from tailwire.server.store.postgres.chores import Chores
 from tailwire.server.store.postgres.removal import Removal
 from tailwire.server.store.postgres.unit import Unit
-from tailwire.server.store.postgres.work import Work, texts_of
 from tailwire.server.store.sql.change_log import OF_PRUNED_MESSAGES_CONDITION
 from tailwire.server.store.sql.files import CONDEMNED
 from tailwire.server.store.sql.pruning import LAST_OLD_SQL, OLD_FILE_CONDITION, PruningRows
@@ -29,15 +29,15 @@ AND NOT EXISTS (SELECT FROM messages m WHERE m.id = w.message_id) LIMIT {ROWS_PE
 class Pruning(PruningRows):
     """`PruningStore` on PostgreSQL."""
 
-    def __init__(self, work: Work, removal: Removal, chores: Chores, log: ChangeLog) -> None:
-        super().__init__(work.reads)
+    def __init__(self, access: DatabaseAccess, removal: Removal, chores: Chores, log: ChangeLog) -> None:
+        super().__init__(access.reads)
         self._removal = removal
-        self._work = work
+        self._access = access
         self._chores = chores
         self._log = log
 
     async def remove_messages(self, before: int, limit: int) -> int:
-        (until,) = await self._work.reads.first_row(LAST_OLD_SQL, {"limit": limit, "before": before})
+        (until,) = await self._access.reads.first_row(LAST_OLD_SQL, {"limit": limit, "before": before})
         if until is None:
             return 0
         unit = Unit()
@@ -46,7 +46,7 @@ class Pruning(PruningRows):
         unit.run(_NOTE_SQL, until=until, before=before)
         self._removal.remove_messages(unit, _OLD_CONDITION, {"until": until, "before": before}, None)
         unit.run(_FORGET_RECEIPTS_SQL)
-        answer = await self._work.carry_out(unit)
+        answer = await self._access.carry_out(unit)
         self._chores.report_added()
         return int(answer.results[0][0]["count"])
 
@@ -57,15 +57,15 @@ class Pruning(PruningRows):
         while removed == ROWS_PER_STEP:
             unit = Unit()
             unit.run(_FORGET_PLACES_SQL)
-            removed = (await self._work.carry_out(unit)).results[0]
+            removed = (await self._access.carry_out(unit)).results[0]
         unit = Unit()
         self._log.remove_entries(unit, OF_PRUNED_MESSAGES_CONDITION)
-        await self._work.carry_out(unit)
+        await self._access.carry_out(unit)
 
     async def condemn_files(self, before: int, limit: int) -> int:
         old = OLD_FILE_CONDITION.format(before=":before")
         sql = f"SELECT name FROM files WHERE {old} ORDER BY created_at LIMIT :limit"
-        names = [row[0] for row in await self._work.reads.rows(sql, {"before": before, "limit": limit})]
+        names = [row[0] for row in await self._access.reads.rows(sql, {"before": before, "limit": limit})]
         if not names:
             return 0
         unit = Unit()
@@ -80,6 +80,6 @@ class Pruning(PruningRows):
             f" AND used = {CONDEMNED})",
             names=names,
         )
-        answer = await self._work.carry_out(unit)
+        answer = await self._access.carry_out(unit)
         self._chores.report_added()
         return int(answer.results[0])

@@ -7,11 +7,11 @@ from dataclasses import replace
 from tailwire.server.ports import change_log
 from tailwire.server.ports.records import ReactionRow, Trait
 from tailwire.server.ports.standing import MessageAct
+from tailwire.server.store.postgres.access import DatabaseAccess
 from tailwire.server.store.postgres.change_log import ChangeLog, stored_number
 from tailwire.server.store.postgres.standings import Standings
 from tailwire.server.store.postgres.unit import Unit
 from tailwire.server.store.postgres.webhooks import Webhooks
-from tailwire.server.store.postgres.work import Work
 from tailwire.server.store.sql.reactions import Events, ReactionRows
 
 _TOO_MANY_REACTIONS = """(SELECT count(DISTINCT reaction) FROM reactions
@@ -26,9 +26,9 @@ WHERE message_id = :id::bigint) THEN traits ELSE traits & ~:trait::int END WHERE
 class Reactions(ReactionRows):
     """`ReactionStore` on PostgreSQL."""
 
-    def __init__(self, work: Work, standings: Standings, webhooks: Webhooks, log: ChangeLog) -> None:
-        super().__init__(work.reads)
-        self._work = work
+    def __init__(self, access: DatabaseAccess, standings: Standings, webhooks: Webhooks, log: ChangeLog) -> None:
+        super().__init__(access.reads)
+        self._access = access
         self._standings = standings
         self._webhooks = webhooks
         self._log = log
@@ -49,9 +49,9 @@ class Reactions(ReactionRows):
             )  # fmt: skip
             change = change_log.reaction(message.conversation_id, row, act.device, added=True)
             self._log.add(unit, change, now)
-            return await self._reported(unit, row, events)
+            return await self._carry_out(unit, row, events)
 
-        return await self._work.decide(("message", act.message_id), attempt)
+        return await self._access.decide(("message", act.message_id), attempt)
 
     async def remove(
         self, act: MessageAct, reaction: str, now: int, events: Events | None = None
@@ -70,14 +70,14 @@ class Reactions(ReactionRows):
             unit.run(_LEFT_SQL, now=now, id=act.message_id, trait=int(Trait.REACTION))
             change = change_log.reaction(message.conversation_id, row, act.device, added=False)
             self._log.add(unit, change, now)
-            return await self._reported(unit, row, events)
+            return await self._carry_out(unit, row, events)
 
-        return await self._work.decide(("message", act.message_id), attempt)
+        return await self._access.decide(("message", act.message_id), attempt)
 
-    async def _reported(self, unit: Unit, row: ReactionRow, events: Events | None) -> ReactionRow | None:
+    async def _carry_out(self, unit: Unit, row: ReactionRow, events: Events | None) -> ReactionRow | None:
         reported = await self._webhooks.wanted_events(events(row) if events else ())
         self._webhooks.queue(unit, reported)
-        answer = await self._work.carry_out(unit)
+        answer = await self._access.carry_out(unit)
         if answer.ended is not None:
             return None
         self._webhooks.report_queued(reported)

@@ -9,13 +9,13 @@ from tailwire.server.ports.changes import Change
 from tailwire.server.ports.conversations import ConversationKey, key_of
 from tailwire.server.ports.records import Event, MemberRow, ReadStateChange
 from tailwire.server.ports.remembered import Remembered
+from tailwire.server.store.postgres.access import DatabaseAccess
 from tailwire.server.store.postgres.change_log import UPSERT, ChangeLog, stored_number
 from tailwire.server.store.postgres.receipt_lane import ReceiptLane
 from tailwire.server.store.postgres.unit import Answer, Unit
 from tailwire.server.store.postgres.webhooks import Webhooks
-from tailwire.server.store.postgres.work import Work
 from tailwire.server.store.sql.change_log import COLUMNS
-from tailwire.server.store.sql.read_state import MAX_SCANNED_MESSAGES, ReadStateRows, column_setting, list_changed
+from tailwire.server.store.sql.read_state import MAX_SCANNED_MESSAGES, ReadStateRows, column_setting, list_change
 
 MAX_CACHED_READ_STATES = 50_000
 _TURN_SQL = "SELECT pg_advisory_xact_lock(7308899, hashtext(:conversation))"  # as the function of the receipts takes it
@@ -49,14 +49,14 @@ _TIMES_WITHOUT_SQL = [f"{_FOUND_TEMPLATE} {_TIMES_TEMPLATE}".format(mark=mark, a
 class ReadState(ReadStateRows):
     """`ReadStateStore` on PostgreSQL."""
 
-    def __init__(self, work: Work, receipts: ReceiptLane, webhooks: Webhooks, log: ChangeLog) -> None:
-        super().__init__(work.reads, log)
+    def __init__(self, access: DatabaseAccess, receipts: ReceiptLane, webhooks: Webhooks, log: ChangeLog) -> None:
+        super().__init__(access.reads, log)
         self._log: ChangeLog = log
-        self._work = work
+        self._access = access
         self._receipts = receipts
         self._webhooks = webhooks
-        self._cleared: Remembered[int] = Remembered(work.feed, MAX_CACHED_READ_STATES)
-        work.feed.listen(self._changed)
+        self._cleared: Remembered[int] = Remembered(access.feed, MAX_CACHED_READ_STATES)
+        access.feed.listen(self._changed)
 
     def _changed(self, changes: Sequence[Change] | None) -> None:
         for _, kind, key in changes or ():
@@ -74,10 +74,10 @@ class ReadState(ReadStateRows):
 
     async def clear(self, conversation_id: ConversationKey, uid: str, up_to: int, device: str = "") -> int:
         unit = Unit()
-        removed = list_changed(ChangeKind.LIST_REMOVED, conversation_id, uid, device)
+        removed = list_change(ChangeKind.LIST_REMOVED, conversation_id, uid, device)
         self._log.add_required(unit, *column_setting("cleared_id", conversation_id, uid, up_to), removed)
         unit.invalidate("cleared", f"{conversation_id}/{uid}")
-        return stored_number(await self._work.carry_out(unit))
+        return stored_number(await self._access.carry_out(unit))
 
     async def mark_up_to(
         self,
@@ -95,7 +95,7 @@ class ReadState(ReadStateRows):
     ) -> ReadStateChange | None:
         queued = await self._webhooks.wanted_events(events)
         key = (conversation_id, reader, read, group, log)
-        await self._work.numbers.check()  # the lane of receipts does not check any
+        await self._access.numbers.check()  # the lane of receipts does not check any
         changed = await self._receipts.submit(key, up_to, now, queued, sender, device)
         if changed is not None:
             self._webhooks.report_queued(queued)
@@ -103,7 +103,10 @@ class ReadState(ReadStateRows):
 
 
 def record_all_without(unit: Unit, guid: str, left: MemberRow, now: int) -> None:
-    """Record first in a unit what all members have received or read without one who leaves with it."""
+    """Record in a unit what all members have received or read, without the one whose membership ends with the unit.
+
+    Call this directly after the step that reads when an earlier membership ended: `recorded_without` expects it there.
+    """
     conversation = key_of("", guid, "group")
     unit.run(_TURN_SQL, conversation=conversation)
     for sql in _ALL_WITHOUT_SQL:
@@ -111,7 +114,7 @@ def record_all_without(unit: Unit, guid: str, left: MemberRow, now: int) -> None
 
 
 def record_times_without(unit: Unit, left: MemberRow, now: int) -> None:
-    """Record in a unit, as `record_all_without`, but not in the change log, which forgets a removed user."""
+    """Record the same in a unit as `record_all_without`, but not in the change log, which forgets a removed user."""
     guid, conversation = left.guid, key_of("", left.guid, "group")
     unit.run(_TURN_SQL, conversation=conversation)
     for sql in _TIMES_WITHOUT_SQL:

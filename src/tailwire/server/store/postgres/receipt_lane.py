@@ -101,8 +101,11 @@ class ReceiptLane:
         """Write a receipt in the next batch. The future is set after its commit: to None if nothing changed.
 
         Args:
-            key: conversation, reader, whether it was read, the group or "", whether the receipt itself is kept.
-            sender, device: of the message, and of the reader, for the change log.
+            key: the conversation, the reader's uid, whether the messages were read rather than delivered, the guid (""
+                in a conversation of two users), and whether the receipt of a group is kept and logged.
+            up_to: the id up to which the reader has received or read the messages.
+            now: seconds since 1970.
+            sender, device: the sender of that message, and the device of the reader, for the change log.
 
         Raises:
             Refused: ERR_UNAVAILABLE, because too many wait already.

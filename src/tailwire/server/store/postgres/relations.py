@@ -9,10 +9,10 @@ from tailwire.server.ports.change_log import ChangeKind, own_change
 from tailwire.server.ports.changes import Change
 from tailwire.server.ports.records import Event
 from tailwire.server.ports.remembered import Remembered
+from tailwire.server.store.postgres.access import DatabaseAccess, texts_of
 from tailwire.server.store.postgres.change_log import ChangeLog, stored_number
 from tailwire.server.store.postgres.unit import Unit
 from tailwire.server.store.postgres.webhooks import Webhooks
-from tailwire.server.store.postgres.work import Work, texts_of
 from tailwire.server.store.sql.relations import BlockRows, FriendRows
 
 MAX_CACHED_PAIRS = 100_000
@@ -22,13 +22,13 @@ _BLOCKERS_SQL = "SELECT uid FROM blocks WHERE (uid = :one AND blocked = :other) 
 class Blocks(BlockRows):
     """`BlockStore` on PostgreSQL. It caches which of two users has blocked the other, because each send asks."""
 
-    def __init__(self, work: Work, webhooks: Webhooks, log: ChangeLog) -> None:
-        super().__init__(work.reads)
-        self._work = work
+    def __init__(self, access: DatabaseAccess, webhooks: Webhooks, log: ChangeLog) -> None:
+        super().__init__(access.reads)
+        self._access = access
         self._webhooks = webhooks
         self._log = log
-        self._blockers: Remembered[frozenset[str]] = Remembered(work.feed, MAX_CACHED_PAIRS)
-        work.feed.listen(self._changed)
+        self._blockers: Remembered[frozenset[str]] = Remembered(access.feed, MAX_CACHED_PAIRS)
+        access.feed.listen(self._changed)
 
     def _changed(self, changes: Sequence[Change] | None) -> None:
         if changes is None:
@@ -65,7 +65,7 @@ class Blocks(BlockRows):
         self._webhooks.queue(unit, queued)  # first: a webhook reports what was asked for, also if nothing changes
         self._log.add_required(unit, sql, values, own_change(ChangeKind.BLOCKS, values["uid"], device))
         unit.invalidate("blocks", values["uid"])
-        answer = await self._work.carry_out(unit)
+        answer = await self._access.carry_out(unit)
         self._webhooks.report_queued(queued)
         return stored_number(answer)
 
@@ -73,9 +73,9 @@ class Blocks(BlockRows):
 class Friends(FriendRows):
     """`FriendStore` on PostgreSQL. A friendship is stored in both directions."""
 
-    def __init__(self, work: Work) -> None:
-        super().__init__(work.reads)
-        self._work = work
+    def __init__(self, access: DatabaseAccess) -> None:
+        super().__init__(access.reads)
+        self._access = access
 
     async def add(self, uid: str, friend: str, now: int, limit: int) -> str:
         unit = Unit()
@@ -86,7 +86,7 @@ class Friends(FriendRows):
             "INSERT INTO friends (uid, friend, at) VALUES (:uid, :friend, :now::bigint), (:friend, :uid, :now::bigint)",
             uid=uid, friend=friend, now=now,
         )  # fmt: skip
-        ended = (await self._work.carry_out(unit)).ended
+        ended = (await self._access.carry_out(unit)).ended
         return "" if ended is None else "known" if ended == 0 else "full"
 
     async def remove(self, uid: str, friend: str) -> bool:
@@ -95,4 +95,4 @@ class Friends(FriendRows):
             "DELETE FROM friends WHERE (uid = :uid AND friend = :friend) OR (uid = :friend AND friend = :uid)",
             uid=uid, friend=friend,
         )  # fmt: skip
-        return bool((await self._work.carry_out(unit)).results[0])
+        return bool((await self._access.carry_out(unit)).results[0])

@@ -13,6 +13,7 @@ from tailwire.server.ports.changes import GROUP_REMOVED
 from tailwire.server.ports.conversations import ConversationKey, key_of
 from tailwire.server.ports.records import Event, MemberRow, MessageRow
 from tailwire.server.ports.standing import GroupAct, GroupStanding
+from tailwire.server.store.postgres.access import DatabaseAccess, use_files
 from tailwire.server.store.postgres.change_log import ChangeLog, stored_number, stored_numbers
 from tailwire.server.store.postgres.chores import Chores, add_chores
 from tailwire.server.store.postgres.messages import TABLES_OF_MESSAGES
@@ -21,7 +22,6 @@ from tailwire.server.store.postgres.standings import Standings
 from tailwire.server.store.postgres.tokens import end_tokens
 from tailwire.server.store.postgres.unit import Unit, Value
 from tailwire.server.store.postgres.webhooks import Webhooks
-from tailwire.server.store.postgres.work import Work, use_files
 from tailwire.server.store.sql.change_log import OF_CONVERSATION_CONDITION, OF_USER_CONDITION
 from tailwire.server.store.sql.files import CONDEMNED
 from tailwire.server.store.sql.read_state import MEMBERSHIPS_WITH_RECEIPTS_SQL
@@ -68,13 +68,15 @@ _REMEMBER_REMOVED_SQL = REMEMBER_SQL.format(
 class Removal:
     """`ports.store.Removal` on PostgreSQL."""
 
-    def __init__(self, work: Work, standings: Standings, chores: Chores, webhooks: Webhooks, log: ChangeLog) -> None:
-        self._work = work
+    def __init__(
+        self, access: DatabaseAccess, standings: Standings, chores: Chores, webhooks: Webhooks, log: ChangeLog
+    ) -> None:
+        self._access = access
         self._standings = standings
         self._chores = chores
         self._webhooks = webhooks
         self._log = log
-        chores.removes_late = self._remove_late
+        chores.add_late_removal = self._remove_late
 
     async def remove_user(
         self, uid: str, *, with_messages: bool, anonymous: bool = False, receipt_members: int = 0
@@ -84,12 +86,12 @@ class Removal:
         if with_messages:
             await self._thin_out(theirs, {"uid": uid})
         values = {"uid": uid, "most": receipt_members}
-        memberships = [MemberRow(*row) for row in await self._work.reads.rows(MEMBERSHIPS_WITH_RECEIPTS_SQL, values)]
+        memberships = [MemberRow(*row) for row in await self._access.reads.rows(MEMBERSHIPS_WITH_RECEIPTS_SQL, values)]
         unit = Unit()
         unit.rows("SELECT guid FROM members WHERE uid = :uid ORDER BY guid", uid=uid)
         end_tokens(unit, "uid = :uid", uid=uid)
         for membership in sorted(memberships, key=lambda one: one.guid):  # in the order in which receipts take turns
-            record_times_without(unit, membership, self._work.world.seconds())
+            record_times_without(unit, membership, self._access.world.seconds())
         mine = "(SELECT guid FROM members WHERE uid = :uid)"
         unit.run(f"UPDATE groups SET members_count = members_count - 1 WHERE guid IN {mine}", uid=uid)
         if with_messages:
@@ -100,20 +102,20 @@ class Removal:
             unit.run(f"UPDATE files SET used = {CONDEMNED}, unused_since = 0 WHERE uid = :uid", uid=uid)
         if with_messages or anonymous:
             unit.run("UPDATE files SET uid = '', file_name = 'file' WHERE uid = :uid", uid=uid)
-            add_chores(unit, uid, self._work.world.seconds(), with_messages=with_messages)
-        use_files(unit, "user", uid, (), self._work.world.seconds())
+            add_chores(unit, uid, self._access.world.seconds(), with_messages=with_messages)
+        use_files(unit, "user", uid, (), self._access.world.seconds())
         for table in TABLES_OF_USER:
             unit.run(f"DELETE FROM {table} WHERE uid = :uid", uid=uid)
         unit.run("DELETE FROM blocks WHERE uid = :uid OR blocked = :uid", uid=uid)
         unit.run("DELETE FROM friends WHERE uid = :uid OR friend = :uid", uid=uid)
         self._log.remove_entries(unit, OF_USER_CONDITION, uid=uid, own=change_log.own_subject(uid))
         unit.invalidate("user", uid)
-        results = (await self._work.carry_out(unit)).results
+        results = (await self._access.carry_out(unit)).results
         self._chores.report_added()
         return [row["guid"] for row in results[0]], [row["token_hash"] for row in results[2]]
 
     def _remove_late(self, unit: Unit, uid: str, after_id: int) -> None:
-        # A message that was sent since there is a user with the uid again is theirs.
+        # If there is a user with the uid again, what was sent since they were created is theirs.
         own = "(SELECT conversation_id FROM participants WHERE uid = :uid)"
         theirs = (
             f"id > :after::bigint AND (sender = :uid OR conversation_id IN {own}) AND NOT EXISTS"
@@ -138,19 +140,19 @@ class Removal:
             reported = await self._webhooks.wanted_events(events(await self._standings.read_group(unit, act)))
             unit.rows("SELECT uid FROM members WHERE guid = :guid ORDER BY uid", guid=act.guid)
             self._remove_conversation(unit, key)
-            self._log.group_removed(unit, act.guid, act.by, act.device)
-            use_files(unit, "group", act.guid, (), self._work.world.seconds())
+            self._log.add_group_removal(unit, act.guid, act.by, act.device)
+            use_files(unit, "group", act.guid, (), self._access.world.seconds())
             for table in ("members", "bans", "groups"):
                 unit.run(f"DELETE FROM {table} WHERE guid = :guid", guid=act.guid)
             self._webhooks.queue(unit, reported)
             unit.invalidate("group", act.guid)
             unit.invalidate(GROUP_REMOVED, act.guid)
-            answer = await self._work.carry_out(unit)
+            answer = await self._access.carry_out(unit)
             self._webhooks.report_queued(reported)
             self._chores.report_added()
             return [row["uid"] for row in answer.results[0]], stored_number(answer)
 
-        return await self._work.decide(("group", act.guid), attempt)
+        return await self._access.decide(("group", act.guid), attempt)
 
     async def remove_conversation(
         self, conversation_id: ConversationKey, by: str = "", device: str = ""
@@ -161,16 +163,16 @@ class Removal:
         unit.end_if(_NO_CONVERSATION_CONDITION, conversation=conversation_id)
         self._remove_conversation(unit, conversation_id)
         for change in changes.values():
-            self._log.add(unit, change, self._work.world.seconds())
+            self._log.add(unit, change, self._access.world.seconds())
         unit.invalidate("conversation", conversation_id)
-        answer = await self._work.carry_out(unit)
+        answer = await self._access.carry_out(unit)
         self._chores.report_added()
         return dict(zip(changes, stored_numbers(answer), strict=True)) if answer.ended is None else {}
 
     async def remove_message(self, message: MessageRow) -> None:
         unit = Unit()
         self.remove_messages(unit, "id = :id::bigint", {"id": message.id}, None)
-        await self._work.carry_out(unit)
+        await self._access.carry_out(unit)
         self._chores.report_added()
 
     async def _thin_out(
@@ -187,7 +189,7 @@ class Removal:
                 **values,
             )
             self.remove_messages(unit, which, values, MESSAGES_PER_STEP)
-            if (await self._work.carry_out(unit)).ended is not None:
+            if (await self._access.carry_out(unit)).ended is not None:
                 return
 
     def _remove_conversation(self, unit: Unit, conversation_id: ConversationKey) -> None:
@@ -221,8 +223,8 @@ class Removal:
         for table in TABLES_OF_MESSAGES:
             unit.run(f"DELETE FROM {table} WHERE message_id IN (SELECT id FROM removed)")
         unit.run(_FORGET_WORDS_SQL)
-        unit.run(_RELEASE_SQL, now=self._work.world.seconds())
-        now = self._work.world.seconds()
+        unit.run(_RELEASE_SQL, now=self._access.world.seconds())
+        now = self._access.world.seconds()
         unit.run(_REMEMBER_REMOVED_SQL, now=now, since=now - KEPT_SECONDS)
         unit.run(FORGET_SQL.format(since=":since::bigint"), since=now - KEPT_SECONDS)
         unit.run("DELETE FROM messages WHERE id IN (SELECT id FROM removed)")

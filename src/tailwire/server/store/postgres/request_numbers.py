@@ -27,9 +27,12 @@ class RequestNumbers:
         self._world = world
 
     def take(self) -> RequestNumber | None:
-        """Return the number that a write takes along; None if there is none, or another write has it.
+        """Return the number of the current request for a write that is about to store it, and mark it as taken.
 
-        If the write does nothing, it sets `taken` to False, and the next write of the request takes the number.
+        A caller whose write does nothing must set `taken` to False, so that the next write of the request takes it.
+
+        Returns:
+            None if the request has no number, or another write has it.
         """
         number = current_number.get()
         if number is None or number.taken:
@@ -37,19 +40,23 @@ class RequestNumbers:
         number.taken = True
         return number
 
-    def begin_unit(self, unit: Unit, number: RequestNumber) -> int:
-        """Add a step, before all changes of a unit, that ends it unless the number is new. Return the step's place."""
-        return unit.need_first(_STORE_SQL, key=number.key, number=number.number, now=self._world.seconds())
+    def add_first_step(self, unit: Unit, number: RequestNumber) -> int:
+        """Add to a unit, before all changes, the step that stores the number, and ends the unit there if it is not new.
+
+        Returns:
+            The number of the step.
+        """
+        return unit.run_required_first(_STORE_SQL, key=number.key, number=number.number, now=self._world.seconds())
 
     async def store_number(self, number: RequestNumber) -> None:
         number.taken = True
         await self._claim(number)
 
     async def check(self) -> None:
-        """Check and store the number of the current request before a single statement.
+        """Check and store the number of the current request, if no write has taken it, before a single statement.
 
         Raises:
-            Refused: ERR_REQUEST_OUTDATED.
+            Refused: ERR_REQUEST_OUTDATED, the number is not new.
         """
         number = self.take()
         if number is not None and not await self._claim(number):
@@ -60,12 +67,15 @@ class RequestNumbers:
         return await self._db.run(_STORE_ALONE, values) > 0
 
     async def clean(self) -> None:
-        """Remove numbers that are too old."""
+        """Remove numbers that are older than `KEPT_SECONDS`, at most `ROWS_PER_CLEANUP`."""
         await self._db.run(_EXPIRED_SQL, (self._world.seconds() - KEPT_SECONDS, ROWS_PER_CLEANUP))
 
 
 def without_step(answer: Answer, place: int) -> Answer:
-    """Return an answer as if the unit had not had the step at this place, which is the first with a result.
+    """Return an answer as if the unit had not had the step that `RequestNumbers.add_first_step` added.
+
+    Args:
+        place: the number of that step.
 
     Raises:
         Refused: ERR_REQUEST_OUTDATED, the unit ended there.

@@ -6,14 +6,14 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from tailwire.server.store.postgres.access import DatabaseAccess, as_row, update
 from tailwire.server.store.postgres.unit import Unit
-from tailwire.server.store.postgres.work import Work, as_row, update
 
 R = TypeVar("R")
 
 
 async def change_row(
-    work: Work, row_type: type[R], table: str, key: tuple[str, str], kind: str, change: Callable[[R], R]
+    access: DatabaseAccess, row_type: type[R], table: str, key: tuple[str, str], kind: str, change: Callable[[R], R]
 ) -> R | None:
     """Change a row, and tell all processes. Return the changed row, or None if there is no such row.
 
@@ -31,7 +31,7 @@ async def change_row(
 
     async def attempt() -> R | None:
         sql = f"SELECT CAST(xmin AS text), {', '.join(names)} FROM {table} WHERE {column} = :value"
-        row = await work.reads.first_row(sql, {"value": value})
+        row = await access.reads.first_row(sql, {"value": value})
         if row is None:
             return None
         changed = change(row_type(*row[1:]))
@@ -42,7 +42,7 @@ async def change_row(
         )
         unit.run(update(table, names, f"{column} = :value"), row=as_row(columns), value=value)
         unit.invalidate(kind, value)
-        await work.carry_out(unit)
+        await access.carry_out(unit)
         return changed
 
-    return await work.decide((kind, value), attempt)
+    return await access.decide((kind, value), attempt)

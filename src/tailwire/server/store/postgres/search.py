@@ -62,7 +62,7 @@ def _word_of(conversation: ConversationKey) -> str:
 
 
 def index_query(words: Sequence[str], conversations: Sequence[ConversationKey]) -> str:
-    """Return the query of the index: all words, the last one as a prefix, in the given conversations or in all."""
+    """Return the text search query for words, the last one as a prefix, in the given conversations; in all if empty."""
     expression = " & ".join([*(f"'{word}'" for word in words[:-1]), f"'{words[-1]}':*"])
     if conversations:
         expression += " & (" + " | ".join(f"'{_word_of(one)}'" for one in conversations) + ")"
@@ -92,7 +92,7 @@ class SearchIndex:
         self._stopped = False
 
     def update_soon(self) -> None:
-        """Index new messages soon. Called after each write of messages."""
+        """Index new messages soon. `Messages` calls this after each message that can be found."""
         self._wanted.set()
         if self._task is None and not self._stopped:
             self._task = asyncio.get_running_loop().create_task(self._run(), name="tailwire search index")
@@ -112,7 +112,7 @@ class SearchIndex:
         return int((await self._db.first_row(_INDEXED_UNTIL_SQL))[0])
 
     async def update(self, max_unindexed: int = 0) -> None:
-        """Index messages until at most `max_unindexed` are not indexed."""
+        """Index messages until at most `max_unindexed` messages are not indexed."""
         while True:
             (waiting,) = await self._db.first_row(_LEFT_SQL, (max_unindexed + 1,))
             if waiting <= max_unindexed or not await self._step():
@@ -163,7 +163,7 @@ class SearchIndex:
         return False
 
     def stop(self) -> None:
-        """Index nothing more."""
+        """Stop the task that indexes, and let another process take its place. Searches still work."""
         self._stopped = True
         if self._task is not None:
             self._task.cancel()

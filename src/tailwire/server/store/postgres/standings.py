@@ -62,7 +62,7 @@ class Standings:
         """Return the standing for an act in a group. The unit is carried out only if it still holds.
 
         Raises:
-            Refused: the act is refused, or ERR_GUID_NOT_FOUND.
+            Refused: ERR_GUID_NOT_FOUND, there is no such group; or the condition of the act refuses it.
         """
         values: dict[str, Any] = {"guid": act.guid, "by": act.by, "subject": act.on}
         row = await self._reads.first_row(_GROUP_STANDING_SQL, values)
@@ -84,7 +84,7 @@ class Standings:
         """Return the standing for an act on a message. The unit is carried out only if it still holds.
 
         Raises:
-            Refused: the act is refused, or ERR_MESSAGE_ID_NOT_FOUND.
+            Refused: ERR_MESSAGE_ID_NOT_FOUND, there is no such message; or the condition of the act refuses it.
         """
         values: dict[str, Any] = {"id": act.message_id, "by": act.by}
         row = await self._reads.first_row(_MESSAGE_STANDING_SQL, values)

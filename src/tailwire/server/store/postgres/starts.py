@@ -29,7 +29,7 @@ class Starts:
     """The starts of the store.
 
     Attributes:
-        begins: whether this process begins a start, as a server does if no other process is alive.
+        begins: whether the first `check` begins a start if no other process is alive: True for a server.
         name: the store's name; "" while the database has no app yet.
         mark: of the current start; "" before the first `check`.
         highest: the highest id that this process has seen.

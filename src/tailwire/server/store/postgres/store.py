@@ -14,6 +14,7 @@ from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
 from tailwire.server.process_name import process_name
 from tailwire.server.store.migrate import upgrade
+from tailwire.server.store.postgres.access import DatabaseAccess
 from tailwire.server.store.postgres.accompanying import Accompaniment
 from tailwire.server.store.postgres.annotations import Annotations
 from tailwire.server.store.postgres.audit import Audit
@@ -50,7 +51,6 @@ from tailwire.server.store.postgres.unit import Unit
 from tailwire.server.store.postgres.upkeep import Upkeep
 from tailwire.server.store.postgres.users import Users
 from tailwire.server.store.postgres.webhooks import Webhooks
-from tailwire.server.store.postgres.work import Work
 from tailwire.server.store.sql.notifications import NotificationRows
 from tailwire.server.store.sql.push_preferences import PushPreferenceRows
 from tailwire.server.store.sql.push_tokens import PushTokenRows
@@ -89,38 +89,38 @@ class PostgresStore:
         database.accompaniment = Accompaniment(world)
         self.request_numbers = database.numbers = RequestNumbers(database, world)
         self.upkeep.on_cleanup(self.request_numbers.clean)
-        work = Work(database, lane, world, database.accompaniment, self.request_numbers, self.feed)
-        self.audit = Audit(work)
+        access = DatabaseAccess(database, lane, world, database.accompaniment, self.request_numbers, self.feed)
+        self.audit = Audit(access)
         self.upkeep.on_cleanup(self.audit.clean)
-        self.change_log = log = ChangeLog(work)
+        self.change_log = log = ChangeLog(access)
         self.upkeep.on_cleanup(log.clean)
         self.measures = Measures(database, lane)
         self.standings = Standings(database)
-        self.chores = Chores(work)
-        self.files = Files(work, self.chores)
+        self.chores = Chores(access)
+        self.files = Files(access, self.chores)
         self.index = SearchIndex(database, world)
-        self.deliveries = Deliveries(work)
-        self.webhooks = Webhooks(work, self.deliveries)
-        self.keys = Keys(work)
-        self.tokens = Tokens(work)
-        self.users = Users(work, self.chores)
+        self.deliveries = Deliveries(access)
+        self.webhooks = Webhooks(access, self.deliveries)
+        self.keys = Keys(access)
+        self.tokens = Tokens(access)
+        self.users = Users(access, self.chores)
         self.push_tokens = PushTokenRows(database)
         self.push_preferences = PushPreferenceRows(database)
         self.notifications = NotificationRows(database)
-        self.roles = Roles(work)
-        self.blocks = Blocks(work, self.webhooks, log)
-        self.friends = Friends(work)
-        self.messages = Messages(work, self.standings, self.index, self.chores, self.webhooks)
+        self.roles = Roles(access)
+        self.blocks = Blocks(access, self.webhooks, log)
+        self.friends = Friends(access)
+        self.messages = Messages(access, self.standings, self.index, self.chores, self.webhooks)
         self.log = Log(database, self.messages)
-        self.groups = Groups(work, self.standings, self.chores, self.webhooks, log)
-        self.members = Members(work, self.standings, self.webhooks, log)
-        self.reactions = Reactions(work, self.standings, self.webhooks, log)
-        self.annotations = Annotations(work, self.standings, log)
-        self.conversations = Conversations(work)
+        self.groups = Groups(access, self.standings, self.chores, self.webhooks, log)
+        self.members = Members(access, self.standings, self.webhooks, log)
+        self.reactions = Reactions(access, self.standings, self.webhooks, log)
+        self.annotations = Annotations(access, self.standings, log)
+        self.conversations = Conversations(access)
         self._receipts = ReceiptLane(lambda: connect_writer(database.url), lambda: lane.process, lane.errors)
-        self.read_state = ReadState(work, self._receipts, self.webhooks, log)
-        self.removal = Removal(work, self.standings, self.chores, self.webhooks, log)
-        self.pruning = Pruning(work, self.removal, self.chores, log)
+        self.read_state = ReadState(access, self._receipts, self.webhooks, log)
+        self.removal = Removal(access, self.standings, self.chores, self.webhooks, log)
+        self.pruning = Pruning(access, self.removal, self.chores, log)
         self._app_id = ""
         self._created = False
         lane.on_new_identity(lambda: self.feed.report(None))
@@ -135,12 +135,14 @@ class PostgresStore:
         """Connect to a database, and bring it to this version's schema.
 
         Args:
-            read_deadline: seconds that a read may take.
+            read_deadline: seconds that a single statement may take.
             serving: True for a server; False for a command that runs alongside it.
-            highest: an id that was given out, if the contents are older and do not know it.
+            highest: the highest id known to have been given out, for a database that may have older contents; otherwise
+                0. Ids continue above it.
 
         Raises:
             tailwire.server.store.migrate.NewerDatabase: a newer version wrote the database.
+            tailwire.server.store.migrate.UnsuitableDatabase: see there; an `OSError`.
             OSError: the database cannot be used.
         """
         lane = Lane(lambda: connect_writer(url), world, process_name(), serving=serving)
@@ -205,10 +207,10 @@ class PostgresStore:
         return starts.known.known_until(start, message_id, starts.highest)
 
     async def report_change(self, kind: str, key: str) -> None:
-        """Report to all processes a change that no row has.
+        """Report to all processes a change of something that is not stored in a row. The arguments are as in `Change`.
 
         Raises:
-            Refused: the database cannot be written.
+            Refused: ERR_UNAVAILABLE, the database cannot be written.
         """
         unit = Unit()
         unit.invalidate(kind, key)
@@ -225,7 +227,7 @@ class PostgresStore:
 
     @property
     def created(self) -> bool:
-        """Whether the store was created by this start."""
+        """Whether `open` has created the store."""
         return self._created
 
     @property

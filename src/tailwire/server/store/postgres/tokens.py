@@ -9,8 +9,8 @@ from tailwire.server.ports.changes import Change
 from tailwire.server.ports.records import TokenOwner, TokenRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.remembered import Remembered
+from tailwire.server.store.postgres.access import DatabaseAccess, as_row
 from tailwire.server.store.postgres.unit import Unit, Value
-from tailwire.server.store.postgres.work import Work, as_row
 from tailwire.server.store.sql.tokens import COLUMNS, KEEP_ENDED_SQL, OLDEST_CONDITION, TokenRows
 
 _ADD_SQL = f"""INSERT INTO auth_tokens ({COLUMNS}, number) SELECT {COLUMNS},
@@ -37,11 +37,11 @@ MAX_CACHED_OWNERS = 50_000
 class Tokens(TokenRows):
     """`TokenStore` on PostgreSQL. Owners are cached, because every request needs that of its token."""
 
-    def __init__(self, work: Work) -> None:
-        super().__init__(work.reads)
-        self._work = work
-        self._owners: Remembered[TokenOwner | None] = Remembered(work.feed, MAX_CACHED_OWNERS)
-        work.feed.listen(self._changed)
+    def __init__(self, access: DatabaseAccess) -> None:
+        super().__init__(access.reads)
+        self._access = access
+        self._owners: Remembered[TokenOwner | None] = Remembered(access.feed, MAX_CACHED_OWNERS)
+        access.feed.listen(self._changed)
 
     def _changed(self, changes: Sequence[Change] | None) -> None:
         if changes is None:
@@ -77,7 +77,7 @@ class Tokens(TokenRows):
             end_tokens(unit, _SURPLUS_CONDITION, uid=token.uid, most=limit)
             if count >= limit or token.expires_at is not None:
                 unit.invalidate("tokens", token.uid)
-            answer = await self._work.carry_out(unit)
+            answer = await self._access.carry_out(unit)
             if answer.ended == NO_USER:
                 raise Refused("ERR_UID_NOT_FOUND", {"uid": token.uid})
             if answer.ended == ENDED:
@@ -85,7 +85,7 @@ class Tokens(TokenRows):
             (ended,) = (rows for rows in answer.results if isinstance(rows, list)) if answer.ended is None else ([],)
             return [row["token_hash"] for row in ended]
 
-        return await self._work.decide(("tokens", token.uid), attempt)
+        return await self._access.decide(("tokens", token.uid), attempt)
 
     async def remove(self, token_hash: str) -> None:
         owner = await super().owner(token_hash)
@@ -99,4 +99,4 @@ class Tokens(TokenRows):
         unit = Unit()
         end_tokens(unit, which, key=key)
         unit.invalidate(kind, changed)
-        return [row["token_hash"] for row in (await self._work.carry_out(unit)).results[1]]
+        return [row["token_hash"] for row in (await self._access.carry_out(unit)).results[1]]

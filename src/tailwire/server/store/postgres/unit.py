@@ -26,10 +26,10 @@ class Answer:
 
     Attributes:
         again: nothing was done, because what the unit has seen has changed.
-        results: of its `run`, `run_required` and `rows`, in order: numbers of rows, and lists of rows.
-        ended: the step at which it ended early; None if it was carried out to its end.
-        message_id: the id of its message; 0 if it has none.
-        predecessor_id: the id of the message before it in its conversation.
+        results: those of the steps that have one, in order: numbers of rows, and lists of rows.
+        ended: the number of the step, from 0, at which it ended early; None if it was carried out to its end.
+        message_id: the id of its message; 0 if it has none, or the unit was not carried out to its end.
+        predecessor_id: the id of the message before it in its conversation; 0 if there is none.
     """
 
     again: bool = False
@@ -40,7 +40,7 @@ class Answer:
 
 
 class Unit:
-    """Steps in their order.
+    """A unit of work: steps, which are carried out in the order in which they were added.
 
     In statements `:name` stands for a value of that name. Values arrive as text and are cast where another type is
     needed (`:now::bigint`, `:body::bytea`); `:names` of a list is JSON. Two values are given to every step:
@@ -74,8 +74,12 @@ class Unit:
         """Run a statement, and end the unit here if it changes no row; the number of its rows is a result."""
         self._step("need", statement, values)
 
-    def need_first(self, statement: str, **values: Value) -> int:
-        """Run a statement before all other changes, as `run_required` does. Return the number of its step."""
+    def run_required_first(self, statement: str, **values: Value) -> int:
+        """Run a statement as `run_required` does, before all steps but `require_unchanged`.
+
+        Returns:
+            The number of the step.
+        """
         place = next((n for n, step in enumerate(self._steps) if step[0] != "seen"), len(self._steps))
         self._step("need", statement, values)
         self._steps.insert(place, self._steps.pop())

@@ -26,10 +26,10 @@ _FORGET_CHANGES_SQL = """DELETE FROM changes WHERE ctid IN
 
 
 class Upkeep:
-    """Runs until it is stopped.
+    """A task that renews the lease of this process, and after every `TURNS_PER_CLEANUP` renewals removes old records.
 
     Attributes:
-        cleans: returns whether this process removes old records; of several servers, one does.
+        cleans: called to ask whether this process is the one of several servers that removes old records.
     """
 
     def __init__(self, database: Database, processes: Processes, lane: Lane) -> None:
@@ -47,7 +47,7 @@ class Upkeep:
         self._task = asyncio.get_running_loop().create_task(self._run(), name="tailwire store upkeep")
 
     def on_cleanup(self, call: Callable[[], Awaitable[None]]) -> None:
-        """Call a function at each cleanup, to remove what else is old."""
+        """Call a function at each cleanup of this process, to remove other old records."""
         self._also.append(call)
 
     def on_renewed(self, call: Callable[[], Awaitable[None]]) -> None:
@@ -96,7 +96,7 @@ class Upkeep:
             await asyncio.wait([task])
 
     def stop(self) -> None:
-        """End at once."""
+        """Stop the task at once."""
         if self._task is not None:
             self._task.cancel()
             self._task = None

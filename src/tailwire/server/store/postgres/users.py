@@ -10,10 +10,10 @@ from tailwire.server.ports.changes import SEEN, Change
 from tailwire.server.ports.file_names import named_files
 from tailwire.server.ports.records import UserRow
 from tailwire.server.ports.remembered import Remembered
+from tailwire.server.store.postgres.access import DatabaseAccess, as_row, insert, texts_of, update, use_files
 from tailwire.server.store.postgres.chores import Chores
 from tailwire.server.store.postgres.tokens import end_tokens
 from tailwire.server.store.postgres.unit import Unit
-from tailwire.server.store.postgres.work import Work, as_row, insert, texts_of, update, use_files
 from tailwire.server.store.sql.users import CHANGEABLE, COLUMN_NAMES, COLUMNS, UserRows
 
 MAX_CACHED_USERS = 20_000
@@ -22,12 +22,12 @@ MAX_CACHED_USERS = 20_000
 class Users(UserRows):
     """`UserStore` on PostgreSQL. Users are cached, because nearly every request needs some."""
 
-    def __init__(self, work: Work, chores: Chores) -> None:
-        super().__init__(work.reads)
-        self._work = work
+    def __init__(self, access: DatabaseAccess, chores: Chores) -> None:
+        super().__init__(access.reads)
+        self._access = access
         self._chores = chores
-        self._users: Remembered[UserRow | None] = Remembered(work.feed, MAX_CACHED_USERS)
-        work.feed.listen(self._changed)
+        self._users: Remembered[UserRow | None] = Remembered(access.feed, MAX_CACHED_USERS)
+        access.feed.listen(self._changed)
 
     def _changed(self, changes: Sequence[Change] | None) -> None:
         if changes is None:
@@ -46,7 +46,7 @@ class Users(UserRows):
     async def store_last_online(self, uid: str, now: int) -> None:
         # Others learn of it with the user's presence, which is not in the log: it changes too often.
         await super().store_last_online(uid, now)
-        self._work.feed.report([Change(0, SEEN, uid)])
+        self._access.feed.report([Change(0, SEEN, uid)])
 
     async def add(self, user: UserRow) -> bool:
         unit = Unit()
@@ -54,9 +54,9 @@ class Users(UserRows):
             f"{insert('users', COLUMN_NAMES)} ON CONFLICT DO NOTHING", row=as_row(dataclasses.asdict(user))
         )
         if names := named_files(user.avatar, user.link, user.metadata):
-            use_files(unit, "user", user.uid, names, self._work.world.seconds())
+            use_files(unit, "user", user.uid, names, self._access.world.seconds())
         unit.invalidate("user", user.uid)
-        return (await self._work.carry_out(unit)).ended is None
+        return (await self._access.carry_out(unit)).ended is None
 
     async def change(self, uid: str, columns: Mapping[str, object]) -> UserRow | None:
         if not columns.keys() <= CHANGEABLE:
@@ -75,13 +75,13 @@ class Users(UserRows):
             if changes:
                 unit.run(update("users", changes, "uid = :uid"), row=as_row(changes), uid=uid)
             names = named_files(user.avatar, user.link, user.metadata)
-            use_files(unit, "user", uid, names, self._work.world.seconds())
+            use_files(unit, "user", uid, names, self._access.world.seconds())
             unit.invalidate("user", uid)
-            await self._work.carry_out(unit)
+            await self._access.carry_out(unit)
             self._chores.report_added()
             return user
 
-        return await self._work.decide(("user", uid), attempt)
+        return await self._access.decide(("user", uid), attempt)
 
     async def deactivate(self, uids: Sequence[str], at: int | None) -> tuple[list[str], list[tuple[str, str]]]:
         unit = Unit()
@@ -95,7 +95,7 @@ class Users(UserRows):
             end_tokens(unit, f"uid IN {texts_of('uids')}", uids=list(uids))
         for uid in uids:
             unit.invalidate("user", uid)
-        results = (await self._work.carry_out(unit)).results
+        results = (await self._access.carry_out(unit)).results
         done = {row["uid"] for row in results[0]}
         tokens = sorted((row["uid"], row["token_hash"]) for row in results[2]) if at is not None else []
         return [uid for uid in dict.fromkeys(uids) if uid in done], tokens

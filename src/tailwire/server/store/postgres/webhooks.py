@@ -10,11 +10,11 @@ from tailwire.server.ports.changes import TRUSTED_SECONDS, Change
 from tailwire.server.ports.records import Event
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.webhook_records import WebhookRow
+from tailwire.server.store.postgres.access import DatabaseAccess, as_row, insert, queue_events
 from tailwire.server.store.postgres.deliveries import Deliveries
 from tailwire.server.store.postgres.drafts import QueuedEvent
 from tailwire.server.store.postgres.row_changes import change_row
 from tailwire.server.store.postgres.unit import Unit
-from tailwire.server.store.postgres.work import Work, as_row, insert, queue_events
 from tailwire.server.store.sql.webhooks import COLUMN_NAMES, TRIGGERS_SQL, WebhookRows
 from tailwire.server.telemetry.logs import log
 
@@ -24,16 +24,16 @@ RELOAD_SECONDS = 1.0
 class Webhooks(WebhookRows):
     """`WebhookStore` on PostgreSQL. `load` reads the triggers."""
 
-    def __init__(self, work: Work, deliveries: Deliveries) -> None:
-        super().__init__(work.reads)
-        self._work = work
+    def __init__(self, access: DatabaseAccess, deliveries: Deliveries) -> None:
+        super().__init__(access.reads)
+        self._access = access
         self._deliveries = deliveries
         self._by_trigger: dict[str, list[str]] = {}
         self._on_queued: Callable[[], None] | None = None
         self._changes = self._loaded = 0  # changes of webhooks: how many are known, and how many `_by_trigger` has
         self._loaded_at = 0.0
         self._loading: asyncio.Task[None] | None = None
-        work.feed.listen(self._changed)
+        access.feed.listen(self._changed)
 
     def _changed(self, changes: Sequence[Change] | None) -> None:
         if changes is None or any(kind == "webhook" for _, kind, _ in changes):
@@ -54,7 +54,7 @@ class Webhooks(WebhookRows):
             self._loading = None
 
     def stop(self) -> None:
-        """Stop reading the webhooks."""
+        """Stop reading the webhooks again after they have changed."""
         if self._loading is not None:
             self._loading.cancel()
 
@@ -68,7 +68,7 @@ class Webhooks(WebhookRows):
     def _is_current(self) -> bool:
         # Whether the triggers in memory count as true, by the rule for all that is kept there (see `ports.changes`).
         now = asyncio.get_running_loop().time()
-        fresh = now - self._loaded_at <= TRUSTED_SECONDS or self._work.feed.is_current()
+        fresh = now - self._loaded_at <= TRUSTED_SECONDS or self._access.feed.is_current()
         return fresh and self._loaded == self._changes
 
     async def load(self) -> None:
@@ -85,13 +85,13 @@ class Webhooks(WebhookRows):
         sql = f"{insert('webhooks', COLUMN_NAMES)} ON CONFLICT (id) DO NOTHING"
         unit.run_required(sql, row=as_row(dataclasses.asdict(webhook)))
         unit.invalidate("webhook", webhook.id)
-        if (await self._work.carry_out(unit)).ended is not None:
+        if (await self._access.carry_out(unit)).ended is not None:
             return False
         await self.load()
         return True
 
     async def change(self, webhook_id: str, change: Callable[[WebhookRow], WebhookRow]) -> WebhookRow | None:
-        changed = await change_row(self._work, WebhookRow, "webhooks", ("id", webhook_id), "webhook", change)
+        changed = await change_row(self._access, WebhookRow, "webhooks", ("id", webhook_id), "webhook", change)
         await self.load()
         return changed
 
@@ -101,7 +101,7 @@ class Webhooks(WebhookRows):
         unit.run("DELETE FROM deliveries WHERE webhook = :id", id=webhook_id)
         unit.run("DELETE FROM webhook_states WHERE webhook = :id", id=webhook_id)
         unit.invalidate("webhook", webhook_id)
-        answer = await self._work.carry_out(unit)
+        answer = await self._access.carry_out(unit)
         self._deliveries.forget(webhook_id)
         await self.load()
         return bool(answer.results[0])
@@ -112,16 +112,16 @@ class Webhooks(WebhookRows):
             return
         unit = Unit()
         self.queue(unit, queued)
-        await self._work.carry_out(unit)
+        await self._access.carry_out(unit)
         self.report_queued(queued)
 
     async def wanted_events(self, events: Sequence[Event]) -> tuple[QueuedEvent, ...]:
-        """Return the events of a change, for each webhook that wants them.
+        """Return the given events of a change, once for each webhook that wants them.
 
         The webhooks are read again if those in memory may be outdated. Otherwise nothing is waited for.
 
         Raises:
-            Refused: the webhooks cannot be read.
+            Refused: ERR_UNAVAILABLE, the webhooks cannot be read.
         """
         if events and not self._is_current():
             await self.load()
@@ -134,11 +134,11 @@ class Webhooks(WebhookRows):
         )
 
     def queue(self, unit: Unit, queued: Sequence[QueuedEvent]) -> None:
-        """Add the events of a change that has no message to its unit."""
-        queue_events(unit, queued, self._work.world.seconds())
+        """Queue events in the unit of the change that they report. The change has no message."""
+        queue_events(unit, queued, self._access.world.seconds())
 
     def report_queued(self, queued: Sequence[QueuedEvent]) -> None:
-        """Count and report the events of a change, after its commit."""
+        """Count the queued events of a change, and call the function of `on_queued`, after the commit."""
         for event in queued:
             self._deliveries.count_added(event.webhook)
         if queued and self._on_queued is not None:

@@ -10,7 +10,7 @@ from tailwire.server.ports.change_log import ChangeKind
 from tailwire.server.ports.filters import Position
 from tailwire.server.ports.records import ReportRow
 from tailwire.server.store.sql.change_log import LoggedWrites
-from tailwire.server.store.sql.conditions import reading_on
+from tailwire.server.store.sql.conditions import page_clause
 from tailwire.server.store.sql.connection import Connection
 
 _REPORT_COLUMNS = ", ".join(ReportRow._fields)
@@ -56,7 +56,7 @@ class AnnotationRows:
 
     async def reports_after(self, position: Position, limit: int) -> list[ReportRow]:
         values: list[Any] = []
-        end = reading_on("TRUE", _NEWEST_REPORTS, position, limit, values, descending=True)
+        end = page_clause("TRUE", _NEWEST_REPORTS, position, limit, values, descending=True)
         return [ReportRow(*row) for row in await self._db.rows(f"SELECT {_REPORT_COLUMNS} FROM flags {end}", values)]
 
     async def interactions(self, ids: Sequence[int], uid: str) -> dict[int, list[tuple[str, int]]]:

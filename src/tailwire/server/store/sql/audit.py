@@ -29,16 +29,20 @@ def insert(at: str) -> str:
 
 
 def entry_values(entry: AuditEntry, at: int) -> dict[str, Any]:
-    """Return the values of an entry for `insert`."""
+    """Return the values of an entry for `insert`.
+
+    Args:
+        at: seconds since 1970.
+    """
     return {"at": at, **{name: getattr(entry, name) for name in ENTRY_COLUMNS}}
 
 
 class AuditRows:
-    """`AuditStore`, without adding.
+    """`AuditStore`, without `add`.
 
     Attributes:
-        seconds: how long entries are kept; 0 to keep none.
-        most: how many are kept of each kind.
+        seconds: how long entries are kept; 0 to keep none, and before `set_limits`.
+        most: how many are kept of each kind; 0 before `set_limits`.
     """
 
     def __init__(self, connection: Connection, world: World) -> None:

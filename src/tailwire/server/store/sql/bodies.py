@@ -37,9 +37,12 @@ def write_body(message: Any) -> bytes:
 
 
 def without_user(body: bytes, uid: str) -> bytes | None:
-    """Return a stored message without the copies of a deleted user that it has; None if it has none.
+    """Return a stored message in which only the uid is left of the copies of a deleted user.
 
-    A message that is kept has them as its sender, its receiver, a mention, or the subject of an action message.
+    They are the sender, the receiver, a mention, or the subject of an action message.
+
+    Returns:
+        None if the message does not contain the uid, or is not JSON.
     """
     if b'"uid":"%b"' % uid.encode() not in body:
         return None

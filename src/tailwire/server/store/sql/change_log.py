@@ -74,7 +74,11 @@ AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.id = change_log.message_id)"""
 
 
 def values_of(change: Change, now: int) -> dict[str, Any]:
-    """Return the columns of an entry, without those that only the transaction knows."""
+    """Return the columns of an entry, with 0 as `since_id`, and without `number` and `after_id`.
+
+    Args:
+        now: seconds since 1970.
+    """
     return {
         "subject": change.subject, "key": change.key, "kind": str(change.kind), "uid": change.uid,
         "device": change.device, "to_uid": change.to_uid, "message_id": change.message_id, "since_id": 0,
@@ -83,10 +87,10 @@ def values_of(change: Change, now: int) -> dict[str, Any]:
 
 
 class LoggedWrites(Protocol):
-    """The writes of one statement that the change log has an entry of."""
+    """Writes of one statement, each with the entry of the change log that it needs."""
 
     async def run(self, sql: str, values: Mapping[str, Any], change: Change) -> int:
-        """Run a statement that writes and, if it changes a row, store a change in its transaction.
+        """Run a statement that writes and, if it changes a row, store a change in the same transaction.
 
         Args:
             sql: with `:name` for each value.
@@ -96,10 +100,13 @@ class LoggedWrites(Protocol):
         """
 
     async def run_if(self, condition: str, sql: str, values: Mapping[str, Any], change: Change) -> int | None:
-        """Run a statement as `run` does, if a condition holds in its transaction; otherwise return None.
+        """Run a statement as `run` does, if a condition holds in its transaction.
 
         Args:
             condition: SQL with `:name` for each value.
+
+        Returns:
+            As `run`; None if the condition does not hold.
         """
 
 

@@ -21,7 +21,7 @@ def any_tag_condition(dialect: Dialect, column: str, selected: Sequence[str], va
     return f"EXISTS (SELECT 1 FROM {dialect.texts(column)} WHERE {dialect.any_of('value', selected, values)})"
 
 
-def reading_on(
+def page_clause(
     condition: str,
     columns: Sequence[str],
     position: Position,

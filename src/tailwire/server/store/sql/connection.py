@@ -27,7 +27,11 @@ class Dialect(Protocol):
         """The name of the function that returns the greatest of its arguments, ignoring NULL."""
 
     def any_of(self, column: str, selected: Sequence[str] | Sequence[int], values: list[Any]) -> str:
-        """Return the condition that a column has one of the given values, and append its parameter to those of `?`."""
+        """Return the condition that a column has one of the selected values, and append its parameter to `values`.
+
+        Args:
+            values: the values of the `?` before it.
+        """
 
     def texts(self, column: str) -> str:
         """Return a table with the column `value`: the texts of a JSON list in a text column, none for NULL."""
@@ -56,7 +60,8 @@ class Connection(Protocol):
         """Return all rows of a query that may be long: it waits for its turn, and has a deadline.
 
         Raises:
-            Refused: ERR_QUERY_TOO_BROAD, it took too long; ERR_TOO_MANY_REQUESTS or ERR_UNAVAILABLE, too many wait.
+            Refused: ERR_QUERY_TOO_BROAD, it took too long; ERR_TOO_MANY_REQUESTS, too many reads of this user wait;
+                ERR_UNAVAILABLE, too many wait in all, or the database cannot be used.
         """
 
     async def page(self, count: str, sql: str, values: Parameters, page: Parameters) -> tuple[list[Any], int]:
@@ -71,7 +76,16 @@ class Connection(Protocol):
         """
 
     async def run(self, sql: str, parameters: Parameters = ()) -> int:
-        """Run a single statement that writes, and return the number of rows that it changed."""
+        """Run a single statement that writes, and return the number of rows that it changed.
+
+        Raises:
+            Refused: ERR_REQUEST_OUTDATED, the number of the request is not new; ERR_UNAVAILABLE, the database cannot be
+                written.
+        """
 
     async def run_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Run a single statement that writes for each of the rows, all in one transaction."""
+        """Run a single statement that writes for each of the rows, all in one transaction.
+
+        Raises:
+            Refused: as for `run`.
+        """

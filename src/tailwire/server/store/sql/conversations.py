@@ -47,7 +47,7 @@ FROM q p {{order}}
 
 
 class ConversationRows:
-    """`ConversationStore`, without starting a conversation."""
+    """`ConversationStore`, without `start`."""
 
     def __init__(self, connection: Connection) -> None:
         self._db = connection

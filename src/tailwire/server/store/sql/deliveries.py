@@ -6,7 +6,7 @@ from typing import Any
 
 from tailwire.server.ports.filters import Position
 from tailwire.server.ports.webhook_records import DeliveryRow
-from tailwire.server.store.sql.conditions import reading_on
+from tailwire.server.store.sql.conditions import page_clause
 from tailwire.server.store.sql.connection import Connection
 
 COLUMNS = ", ".join(DeliveryRow._fields)
@@ -57,7 +57,7 @@ class DeliveryRows:
         values: list[Any] = [webhook_id]
         columns = ("failed_at", "id") if failed else ("id",)
         condition = f"webhook = ? AND failed_at IS {'NOT ' if failed else ''}NULL"
-        end = reading_on(condition, columns, position, limit, values, descending=failed)
+        end = page_clause(condition, columns, position, limit, values, descending=failed)
         return [
             DeliveryRow._make(row) for row in await self._db.rows(f"SELECT {COLUMNS} FROM deliveries {end}", values)
         ]

@@ -7,7 +7,7 @@ from typing import Any
 
 from tailwire.server.ports.filters import GroupFilter, Position
 from tailwire.server.ports.records import BanRow, GroupRow, MemberRow
-from tailwire.server.store.sql.conditions import any_tag_condition, prefix_condition, reading_on
+from tailwire.server.store.sql.conditions import any_tag_condition, page_clause, prefix_condition
 from tailwire.server.store.sql.connection import Connection
 from tailwire.server.store.sql.statements import GROUP_SQL
 
@@ -54,7 +54,7 @@ class GroupRows:
         values: list[Any] = []
         condition = self._condition(criteria, values)
         columns = list(dict.fromkeys((_SORTS[criteria.sort_by], "guid")))
-        end = reading_on(condition, columns, position, criteria.limit, values, descending=criteria.descending)
+        end = page_clause(condition, columns, position, criteria.limit, values, descending=criteria.descending)
         return [GroupRow(*row) for row in await self._db.long_rows(f"SELECT {COLUMNS} FROM groups {end}", values)]
 
     @property

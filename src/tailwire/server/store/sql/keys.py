@@ -8,7 +8,7 @@ from typing import Any
 
 from tailwire.server.ports.filters import Position
 from tailwire.server.ports.records import KeyRow
-from tailwire.server.store.sql.conditions import reading_on
+from tailwire.server.store.sql.conditions import page_clause
 from tailwire.server.store.sql.connection import Connection
 from tailwire.server.store.sql.folding import fold
 from tailwire.server.store.sql.statements import KEY_SCOPE_SQL
@@ -55,7 +55,7 @@ class KeyRows:
     async def list_after(self, scope: str, search: str, position: Position, limit: int) -> list[KeyRow]:
         values: list[Any] = []
         condition = self._condition(scope, search, values)
-        end = reading_on(condition, ("created_at", "key_hash"), position, limit, values)
+        end = page_clause(condition, ("created_at", "key_hash"), position, limit, values)
         return [KeyRow(*row) for row in await self._db.long_rows(f"SELECT {_COLUMNS} FROM api_keys {end}", values)]
 
     def _condition(self, scope: str, search: str, values: list[Any]) -> str:

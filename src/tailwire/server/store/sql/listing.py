@@ -267,7 +267,7 @@ LATEST_OF_USER_SQL = compile_text(
 
 @lru_cache(maxsize=2)
 def missed_boundary(dialect: str) -> str:
-    """Return the query for the newest message that a reader has missed beyond the `:most` newest.
+    """Return the query for the id of the newest message that a reader has missed beyond the `:most` newest.
 
     Only messages after the id `:cursor` count, without edits and deletions, and without those that the reader has sent
     from `:device`.

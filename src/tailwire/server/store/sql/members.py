@@ -7,7 +7,7 @@ from typing import Any
 
 from tailwire.server.ports.filters import MemberFilter, Position
 from tailwire.server.ports.records import BanRow, MemberRow
-from tailwire.server.store.sql.conditions import prefix_condition, reading_on
+from tailwire.server.store.sql.conditions import page_clause, prefix_condition
 from tailwire.server.store.sql.connection import Connection
 from tailwire.server.store.sql.statements import GROUPS_OF_USER_SQL, MEMBER_SQL
 
@@ -44,7 +44,7 @@ class MemberRows:
     async def list_after(self, criteria: MemberFilter, position: Position) -> list[MemberRow]:
         values: list[Any] = []
         source, condition = self._selected(criteria, values)
-        end = reading_on(condition, ("m.uid",), position, criteria.limit, values)
+        end = page_clause(condition, ("m.uid",), position, criteria.limit, values)
         return [MemberRow(*row) for row in await self._db.long_rows(f"SELECT {_MEMBER} FROM {source} {end}", values)]
 
     def _selected(self, criteria: MemberFilter, values: list[Any]) -> tuple[str, str]:

@@ -16,7 +16,7 @@ from tailwire.server.ports.push_records import (
     Receiver,
 )
 from tailwire.server.ports.records import MessageRow
-from tailwire.server.store.sql.conditions import reading_on
+from tailwire.server.store.sql.conditions import page_clause
 from tailwire.server.store.sql.connection import Connection
 from tailwire.server.store.sql.statements import MESSAGE_COLUMNS
 
@@ -180,7 +180,7 @@ class NotificationRows:
         if uid:
             where.append("uid = ?")
             values.append(uid)
-        end = reading_on(" AND ".join(where), columns, position, limit, values, descending=True)
+        end = page_clause(" AND ".join(where), columns, position, limit, values, descending=True)
         rows = await self._db.long_rows(f"SELECT {_COLUMNS} FROM notifications {end}", values)
         return [NotificationRow._make(row) for row in rows]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from tailwire.server.ports.filters import Position
 from tailwire.server.ports.push_records import PushTokenRow
-from tailwire.server.store.sql.conditions import reading_on
+from tailwire.server.store.sql.conditions import page_clause
 from tailwire.server.store.sql.connection import Connection
 
 _COLUMNS = ", ".join(PushTokenRow._fields)
@@ -59,7 +59,7 @@ class PushTokenRows:
 
     async def list_after(self, uid: str, position: Position, limit: int) -> list[PushTokenRow]:
         condition, values = ("uid = ?", list[Any]([uid])) if uid else ("TRUE", [])
-        end = reading_on(condition, ("updated_at", "token_hash"), position, limit, values, descending=True)
+        end = page_clause(condition, ("updated_at", "token_hash"), position, limit, values, descending=True)
         rows = await self._db.long_rows(f"SELECT {_COLUMNS} FROM push_tokens {end}", values)
         return [PushTokenRow._make(row) for row in rows]
 

@@ -99,7 +99,7 @@ class ReadQueue:
         self._grant()
 
     def pass_on(self) -> None:
-        """Grant another turn while this read continues."""
+        """Grant another turn while a read continues, whose turn is then given back with `passed_on`."""
         self._free += 1
         self._grant()
 

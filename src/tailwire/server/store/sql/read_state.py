@@ -12,9 +12,9 @@ from tailwire.server.store.sql.connection import Connection
 from tailwire.server.store.sql.statements import MARK_SQL
 
 MAX_SCANNED_MESSAGES = 1000
-"""How many messages of a group one receipt looks at, for those that all members have received or read."""
+"""How many messages of a group one receipt examines, to find those that all members have received or read."""
 MAX_GROUPS_OF_REMOVED_USER = 100
-"""In how many groups, the latest joined, it is found what only a removed user had not received or read."""
+"""In how many groups of a removed user, those joined last, messages are found that all others have received or read."""
 MEMBERSHIPS_WITH_RECEIPTS_SQL = f"""SELECT m.guid, m.uid, m.scope, m.joined_at, m.joined_after_id
 FROM members m JOIN groups g ON g.guid = m.guid WHERE m.uid = :uid AND g.members_count <= CAST(:most AS bigint)
 ORDER BY m.joined_after_id DESC LIMIT {MAX_GROUPS_OF_REMOVED_USER}"""
@@ -40,7 +40,7 @@ _RESET_SQL = {
         ("tags", "NULL", "tags IS NOT NULL"), ("pinned_at", "NULL", "pinned_at IS NOT NULL"),
     )
 }  # fmt: skip
-"""What a user without a row has already needs none."""
+"""Statements for the values that a user without a row has: they insert no row."""
 _IS_SHOWN = """EXISTS (SELECT 1 FROM conversations c LEFT JOIN marks k ON k.conversation_id = c.conversation_id
 AND k.uid = :uid WHERE c.conversation_id = :conversation
 AND (coalesce(k.cleared_id, 0) = 0 OR c.last_message_id > k.cleared_id)
@@ -59,14 +59,18 @@ def column_setting(
 ) -> tuple[str, dict[str, Any]]:
     """Return the statement that sets a column of a user's side of a conversation, and its values.
 
-    It changes no row if the column has this value.
+    It changes no row if the column has this value already, or if `cleared_id` has a higher one.
+
+    Args:
+        column: `cleared_id`, `tags` or `pinned_at`.
+        value: None, 0 or "" to reset the column.
     """
     values = {"conversation": conversation, "uid": uid, "value": value}
     return (_SET_SQL if value else _RESET_SQL)[column], values
 
 
-def list_changed(kind: ChangeKind, conversation: ConversationKey, uid: str, device: str) -> Change:
-    """Return the change for a conversation in a user's list."""
+def list_change(kind: ChangeKind, conversation: ConversationKey, uid: str, device: str) -> Change:
+    """Return the change of a conversation in a user's list."""
     return own_change(kind, uid, device, detail=conversation)
 
 
@@ -87,23 +91,23 @@ class ReadStateRows:
     async def mark_unread_after(
         self, conversation_id: ConversationKey, reader: str, after: int, device: str = ""
     ) -> int:
-        changed = list_changed(ChangeKind.LIST_CHANGED, conversation_id, reader, device)
+        changed = list_change(ChangeKind.LIST_CHANGED, conversation_id, reader, device)
         values = {"conversation": conversation_id, "uid": reader, "after": after}
         return await self._log.run(_MARK_UNREAD_SQL, values, changed)
 
     async def clear(self, conversation_id: ConversationKey, uid: str, up_to: int, device: str = "") -> int:
-        removed = list_changed(ChangeKind.LIST_REMOVED, conversation_id, uid, device)
+        removed = list_change(ChangeKind.LIST_REMOVED, conversation_id, uid, device)
         return await self._log.run(*column_setting("cleared_id", conversation_id, uid, up_to), removed)
 
     async def tag(self, conversation_id: ConversationKey, uid: str, tags: str | None, device: str = "") -> int | None:
-        changed = list_changed(ChangeKind.LIST_CHANGED, conversation_id, uid, device)
+        changed = list_change(ChangeKind.LIST_CHANGED, conversation_id, uid, device)
         return await self._set_if_listed("tags", conversation_id, uid, tags, changed)
 
     async def pin(
         self, conversation_id: ConversationKey, uid: str, at: int | None, most: int, device: str = ""
     ) -> int | None:
         kind = ChangeKind.CONVERSATION_UNPINNED if at is None else ChangeKind.CONVERSATION_PINNED
-        pinned = list_changed(kind, conversation_id, uid, device)
+        pinned = list_change(kind, conversation_id, uid, device)
         also = "" if at is None else f" AND {_MAY_BE_PINNED}"
         return await self._set_if_listed("pinned_at", conversation_id, uid, at, pinned, also, most=most)
 

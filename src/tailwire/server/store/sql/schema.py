@@ -1,4 +1,4 @@
-"""The tables in SQLAlchemy Core. `migrations/` upgrades a file to this schema; a test compares the two."""
+"""The tables in SQLAlchemy Core. `migrations/` upgrades a database to this schema; a test compares the two."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from tailwire.server.ports.filters import Position, UserFilter
 from tailwire.server.ports.records import UserRow
-from tailwire.server.store.sql.conditions import any_tag_condition, prefix_condition, reading_on
+from tailwire.server.store.sql.conditions import any_tag_condition, page_clause, prefix_condition
 from tailwire.server.store.sql.connection import Connection
 from tailwire.server.store.sql.statements import USER_SQL
 
@@ -46,7 +46,7 @@ class UserRows:
         values: list[Any] = []
         condition = self._condition(criteria, values)
         columns = list(dict.fromkeys((_SORTS[criteria.sort_by], "uid")))
-        end = reading_on(condition, columns, position, criteria.limit, values, descending=criteria.descending)
+        end = page_clause(condition, columns, position, criteria.limit, values, descending=criteria.descending)
         return [UserRow(*row) for row in await self._db.long_rows(f"SELECT {COLUMNS} FROM users {end}", values)]
 
     def _condition(self, criteria: UserFilter, values: list[Any]) -> str:

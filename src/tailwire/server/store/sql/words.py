@@ -31,7 +31,7 @@ _decode = msgspec.json.Decoder(_Body).decode
 
 
 def text_of(body: bytes) -> str:
-    """Return the searchable text of a stored message."""
+    """Return the searchable text of a stored message; "" if it has none."""
     try:
         return _decode(parseable(body)).data.text
     except msgspec.ValidationError:

@@ -38,7 +38,9 @@ class Audit(AuditRows):
         database.writer.accompany.append(self.accompany)
 
     def accompany(self, operation: Operation[T], future: asyncio.Future[T]) -> Operation[T]:
-        """Return an operation that also writes the entry of the current request, if no write has taken it yet.
+        """Return an operation that, if it changes anything, also writes the entry of the current request.
+
+        Returns the operation itself if the request has no entry or has failed, or another write has taken the entry.
 
         Args:
             future: the result of the operation. If it fails or changes nothing, the next write of the request takes

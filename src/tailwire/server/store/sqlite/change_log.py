@@ -71,7 +71,12 @@ class ChangeLog(ChangeLogRows):
         (self._number,) = c.execute(NEWEST_SQL).fetchone()
 
     def add(self, c: sqlite3.Connection, change: Change, now: int, *, since_id: int = 0) -> int:
-        """Store a change within an operation, and return its number."""
+        """Store a change within an operation, and return its number.
+
+        Args:
+            now: seconds since 1970.
+            since_id: for the end of a membership, the id after which it began.
+        """
         subject, key, kind, uid, device, to_uid, message_id, detail = change
         self._number = number = self._number + 1
         values = (
@@ -84,17 +89,23 @@ class ChangeLog(ChangeLogRows):
             self._forget_old(c, number)
         return number
 
-    def membership_ended(self, c: sqlite3.Connection, guid: str, uid: str, since_id: int, until_id: int) -> None:
+    def add_membership_end(self, c: sqlite3.Connection, guid: str, uid: str, since_id: int, until_id: int) -> None:
         """Store within an operation that a user was a member of a group for its messages in (since_id, until_id]."""
         ended = change_log.membership_ended(guid, uid, until_id=until_id)
         self.add(c, ended, self._world.seconds(), since_id=since_id)
 
-    def group_changed(self, c: sqlite3.Connection, guid: str, uid: str, device: str) -> int:
-        """Store, within an operation, that a group has new properties or another owner. Return the number."""
+    def add_group_change(self, c: sqlite3.Connection, guid: str, uid: str, device: str) -> int:
+        """Store within an operation that a user changed a group's properties or owner. Return the change's number."""
         return self.add(c, change_log.group_changed(guid, uid, device), self._world.seconds())
 
-    def group_removed(self, c: sqlite3.Connection, guid: str, uid: str, device: str) -> int:
-        """Store within an operation, before the members are removed, that a group was deleted. Return the number."""
+    def add_group_removal(self, c: sqlite3.Connection, guid: str, uid: str, device: str) -> int:
+        """Store within an operation that a user deleted a group, and that all memberships end with it.
+
+        Call this before the members are removed.
+
+        Returns:
+            The number of the deletion.
+        """
         now, last_id = self._world.seconds(), self._database.last_id
         number = self.add(c, change_log.group_removed(guid, uid, device, newest=self._number), now)
         ended = values_of(change_log.membership_ended(guid, "", until_id=last_id), now)

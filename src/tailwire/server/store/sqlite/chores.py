@@ -36,7 +36,7 @@ class Chores:
         self._on_added = call
 
     def report_added(self) -> None:
-        """Report after the commit of this operation that there may be something to clean up."""
+        """Report that there may be something to clean up, after the commit of the operation that calls this."""
         self._db.after_commit(self._report)
 
     def _report(self) -> None:
@@ -91,7 +91,14 @@ class Chores:
 
 
 def add_chore(c: sqlite3.Connection, kind: str, key: str, up_to: int, due_at: int) -> None:
-    """Add a chore within the transaction of a deletion. One that exists already starts again."""
+    """Add a chore within the operation of a deletion. One of the same kind and key starts again.
+
+    Args:
+        kind: `REMOVED_USER`, `REMOVED_WORDS` or `LOG`.
+        key: the uid of the removed user; "" for the other kinds.
+        up_to: the id of the last message from which the user is erased; 0 for the other kinds.
+        due_at: seconds since 1970; 0 for at once.
+    """
     c.execute(_ADD_SQL, (kind, key, up_to, due_at))
 
 

@@ -31,7 +31,10 @@ class Database:
         read_deadline: seconds that a read in a thread may take.
 
     Attributes:
-        reader: for reads in the event loop's thread.
+        executor: the writer's thread.
+        writer: runs operations in transactions.
+        reader: the connection for reads in the event loop's thread.
+        readers: the connections for reads in other threads.
         writing: the writer's connection, used only in `executor` once the store is open.
         last_id: the highest message id given out. Changed only by the writer.
     """
@@ -47,7 +50,7 @@ class Database:
         self.readers = Readers(lambda: _connect_reader(path), read_deadline)
         self.writer = Writer(self.writing, self.executor, self._rolled_back, self._committed)
         self._checkpoints = Checkpoints(lambda: _connect(path), self.writing)
-        self.writer.delivered = self._checkpoints.begin_if_due
+        self.writer.on_results = self._checkpoints.begin_if_due
         self.last_id = _read_last_id(self.reader)
         self._short = ShortReads(self.reader)
         self._on_rollback: list[Callable[[sqlite3.Connection], None]] = []
@@ -100,19 +103,28 @@ class Database:
         await self.writer.submit(lambda c: c.executemany(sql, rows).rowcount)
 
     def write(self, operation: Operation[T]) -> asyncio.Future[T]:
-        """Run an operation in the writer's next transaction; the result is set after its commit."""
+        """Run an operation in the writer's next transaction, and return a future for its result.
+
+        See `Writer.submit` for its errors.
+        """
         return self.writer.submit(operation)
 
     def after_commit(self, call: Callable[[], None]) -> None:
-        """Call a function once the transaction of this operation is committed (see `Writer.after_commit`)."""
+        """Call a function after the commit of the operation that calls this (see `Writer.after_commit`)."""
         self.writer.after_commit(call)
 
     def on_rollback(self, reload: Callable[[sqlite3.Connection], None]) -> None:
-        """Call a function after each rollback, to read again what operations count in memory."""
+        """Call a function in the writer's thread after each rollback, to read again what operations count in memory.
+
+        It is called with the writer's connection.
+        """
         self._on_rollback.append(reload)
 
     def on_commit(self, call: Callable[[int], None]) -> None:
-        """Call a function with the last id after each commit, before it is acknowledged. It must not raise."""
+        """Call a function in the writer's thread after each commit, before any result is set. It must not raise.
+
+        It is called with the highest message id given out.
+        """
         self._on_commit.append(call)
 
     async def close(self) -> None:

@@ -87,9 +87,9 @@ class Deliveries(DeliveryRows):
             sql = "SELECT id FROM deliveries WHERE webhook = ? AND failed_at IS NULL ORDER BY id LIMIT 1"
             (oldest,) = c.execute(sql, (webhook_id,)).fetchone()
             c.execute("UPDATE deliveries SET failed_at = ?, problem = ? WHERE id = ?", (now, QUEUE_FULL, oldest))
-            self._moved_to_failed(c, webhook_id, now)
+            self._count_as_failed(c, webhook_id, now)
 
-    def _moved_to_failed(self, c: sqlite3.Connection, webhook_id: str, now: int) -> None:
+    def _count_as_failed(self, c: sqlite3.Connection, webhook_id: str, now: int) -> None:
         self._waiting[webhook_id] -= 1
         self._failed[webhook_id] += 1
         self._trim(c, webhook_id, now)
@@ -132,7 +132,7 @@ class Deliveries(DeliveryRows):
             if c.execute(sql, (int(tried), now, problem, at, at, row.id)).rowcount:
                 if tried:
                     c.execute(_FAILED_SQL, (row.webhook, now, problem))
-                self._moved_to_failed(c, row.webhook, now)
+                self._count_as_failed(c, row.webhook, now)
 
         await self._db.write(give)
 

@@ -62,7 +62,7 @@ class Groups(GroupRows):
             changed = dataclasses.replace(standing.group, **columns)  # type: ignore[arg-type]
             self._files.use(c, "group", act.guid, named_files(changed.icon, changed.metadata))
             self._webhooks.enqueue(c, events(changed), None)
-            return changed, self._log.group_changed(c, act.guid, act.by, act.device)
+            return changed, self._log.add_group_change(c, act.guid, act.by, act.device)
 
         return await self._db.write(write)
 
@@ -76,6 +76,6 @@ class Groups(GroupRows):
             c.execute("UPDATE groups SET owner = ?, updated_at = ? WHERE guid = ?", (act.on, now, act.guid))
             c.execute("UPDATE members SET scope = 'admin' WHERE guid = ? AND uid = ?", (act.guid, act.on))
             self._webhooks.enqueue(c, events(standing), None)
-            return self._log.group_changed(c, act.guid, act.by, act.device)
+            return self._log.add_group_change(c, act.guid, act.by, act.device)
 
         return await self._db.write(change)

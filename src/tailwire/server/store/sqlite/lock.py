@@ -19,7 +19,11 @@ class DatabaseInUse(OSError):
 
 
 def holder_of(database: Path) -> str:
-    """Return what the server that uses a database has noted about itself; "" if none uses it."""
+    """Return what the server that uses a database has noted about itself.
+
+    Returns:
+        "" if no server uses the database, or the lock file cannot be opened.
+    """
     try:
         descriptor = os.open(database.with_name(database.name + ".lock"), os.O_RDWR | getattr(os, "O_BINARY", 0))
     except OSError:
@@ -34,7 +38,7 @@ def holder_of(database: Path) -> str:
 
 
 class ServerLock:
-    """The lock of a database: the file `tailwire.db.lock` next to it, with the holder as text.
+    """The lock of a database: a file next to it, whose name has `.lock` at its end and whose text is the holder.
 
     Args:
         database: the file. Its folder must exist.
@@ -59,7 +63,7 @@ class ServerLock:
         self.write_holder(f"pid {os.getpid()}")
 
     def write_holder(self, holder: str) -> None:
-        """Write the holder, whom the error message of another server names, into the file."""
+        """Write a text about the holder into the file, which the error message of another server quotes."""
         if self._descriptor is not None:
             os.ftruncate(self._descriptor, 0)
             os.lseek(self._descriptor, 0, os.SEEK_SET)

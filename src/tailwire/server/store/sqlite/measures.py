@@ -19,14 +19,14 @@ class Measures:
 
     def on_transaction(self, call: Callable[[float], None]) -> None:
         """Call a function, in the writer's thread, with the seconds that each transaction took."""
-        self._db.writer.timed = call
+        self._db.writer.on_transaction = call
 
     async def database(self) -> tuple[int, int | None]:
-        """Return the bytes of the database and of its write-ahead log."""
+        """Return the sizes of the database and of its write-ahead log in bytes."""
         return _size(self._path), _size(self._path.with_name(self._path.name + "-wal"))
 
     async def uploads(self) -> int:
-        """Return the bytes of all uploaded files, without thumbnails."""
+        """Return the size of all uploaded files in bytes, without thumbnails."""
         return await uploaded_bytes(self._db)
 
 

@@ -71,7 +71,7 @@ class Members(MemberRows):
             stored = self._messages.insert(c, announce(standing))
             until = stored.message.id
             since = standing.on.joined_after_id if standing.on is not None else until - 1
-            self._log.membership_ended(c, act.guid, act.on, since, until)
+            self._log.add_membership_end(c, act.guid, act.on, since, until)
             if standing.on is not None and standing.group.members_count <= receipt_members:
                 by_all = record_all_without(c, self._log, act.guid, standing.on, stored.message.sent_at)
                 stored = stored._replace(by_all=by_all)

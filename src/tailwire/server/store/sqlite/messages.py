@@ -181,7 +181,7 @@ def _count_reply(c: sqlite3.Connection, d: Draft) -> None:
 
 
 def forget_last_edit(c: sqlite3.Connection, message_id: int) -> None:
-    """Delete the action message of a message's last edit, with all rows that belong to it."""
+    """Delete within an operation the action message of a message's last edit, with all rows that belong to it."""
     known = c.execute("SELECT action_id FROM edits WHERE message_id = ?", (message_id,)).fetchone()
     if known:
         c.execute("DELETE FROM edits WHERE message_id = ?", (message_id,))

@@ -105,10 +105,11 @@ def record_all_without(
 
 
 def record_times_without(c: sqlite3.Connection, left: MemberRow, now: int) -> list[tuple[str, int, bool]]:
-    """Record, as `record_all_without`, but not in the change log, which forgets a removed user.
+    """Record the same as `record_all_without`, but not in the change log, which forgets a removed user.
 
     Returns:
-        Senders, each with the highest such id, and whether it was read by all.
+        For each sender whose messages all members have now received or read: the sender, the highest id of these
+        messages, and whether they were read rather than delivered.
     """
     conversation = key_of("", left.guid, "group")
     sql = "SELECT delivered_id, read_id FROM marks WHERE conversation_id = ? AND uid = ?"

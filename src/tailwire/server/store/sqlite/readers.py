@@ -63,10 +63,11 @@ class Readers:
         self._closed = False
 
     async def read(self, job: Job[T]) -> T:
-        """Run a read in a thread when it is the turn of the user whose request this is.
+        """Run a read in a thread when it is the turn of the user whose request this is, and return its result.
 
         Raises:
-            Refused: ERR_QUERY_TOO_BROAD, it took too long; ERR_TOO_MANY_REQUESTS or ERR_UNAVAILABLE, too many wait.
+            Refused: ERR_QUERY_TOO_BROAD, it took too long; ERR_TOO_MANY_REQUESTS, too many reads of this user wait;
+                ERR_UNAVAILABLE, too many wait in all, or the store is closed.
         """
         who = current_caller.get()
         await self._queue.take(who)
@@ -161,7 +162,7 @@ class _Reader:
 
 
 class ShortReads:
-    """Short reads in the event loop's thread, which is cheaper than a thread.
+    """Runs short reads in the event loop's thread, which is cheaper than in another one.
 
     Args:
         connection: used in the event loop's thread only.
@@ -179,10 +180,10 @@ class ShortReads:
         return self._checks_left < 0
 
     def read(self, job: Job[T]) -> T:
-        """Run a read.
+        """Run a read, and return its result.
 
         Raises:
-            ReadTooLong: it takes longer than about a millisecond. Nothing was returned.
+            ReadTooLong: it takes longer than about a millisecond.
         """
         self._checks_left = MAX_SHORT_CHECKS
         try:

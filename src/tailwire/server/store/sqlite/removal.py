@@ -116,7 +116,7 @@ class Removal:
             reported = events(check_group_act(c, act))
             members = [row[0] for row in c.execute("SELECT uid FROM members WHERE guid = ?", (guid,))]
             self._remove_conversation(c, key_of("", guid, "group"))
-            number = self._log.group_removed(c, guid, act.by, act.device)
+            number = self._log.add_group_removal(c, guid, act.by, act.device)
             self._files.use(c, "group", guid, ())
             for table in ("members", "bans", "groups"):
                 c.execute(f"DELETE FROM {table} WHERE guid = ?", (guid,))
@@ -154,7 +154,7 @@ class Removal:
         """Remove messages within an operation, with all that belongs to them.
 
         Args:
-            which: the condition on a message, with `values`.
+            which: the condition on a message, with `?` for each of `values`.
         """
         sql = f"SELECT id, conversation_id, body FROM messages WHERE ({which}) AND traits & {int(Trait.SEARCHABLE)}"
         for number, conversation, body in c.execute(sql, values).fetchall():

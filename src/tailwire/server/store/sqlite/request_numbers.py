@@ -31,7 +31,10 @@ class RequestNumbers:
         database.writer.accompany.append(self.accompany)
 
     def accompany(self, operation: Operation[T], future: asyncio.Future[T]) -> Operation[T]:
-        """Return an operation that also stores the number of the current request, and is refused if it is not new.
+        """Return an operation that also stores the number of the current request.
+
+        It is refused with ERR_REQUEST_OUTDATED if the number is not new. Returns the operation itself if the request
+        has no number, or another write has taken it.
 
         Args:
             future: the result of the operation. If it fails, the next write of the request takes the number.

@@ -38,7 +38,10 @@ class SearchIndex:
         database.on_rollback(self._reload)
 
     def update_soon(self) -> None:
-        """Index new messages once no message was written for `IDLE_SECONDS`. Called after each write of messages."""
+        """Index new messages once no message was written for `IDLE_SECONDS`.
+
+        `Messages` calls this after each message that can be found.
+        """
         loop = asyncio.get_running_loop()
         self._written_at = loop.time()
         if self._timer is None and not self._db.writer.closed:
@@ -90,7 +93,12 @@ class SearchIndex:
     def update(
         self, c: sqlite3.Connection, number: int, conversation: ConversationKey, before: bytes, after: bytes | None
     ) -> None:
-        """Update the words of a message, within the operation that changed or deleted (`after` is None) it."""
+        """Update the words of a message within the operation that changes or deletes it.
+
+        Args:
+            number: the message's id.
+            before, after: its body as it was and as it will be; `after` is None for a deletion.
+        """
         if number > self._indexed_id:
             return
         words, where = text_of(before), conversation_word(conversation)
@@ -109,6 +117,9 @@ class SearchIndex:
 
 def match_query(words: str, conversations: list[ConversationKey]) -> str:
     """Return the query of the full-text index: all words, the last one as a prefix, in the given conversations.
+
+    Args:
+        conversations: empty to search all.
 
     Returns:
         "" if `words` contains no word.

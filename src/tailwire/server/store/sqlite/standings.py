@@ -17,7 +17,7 @@ def check_group_act(c: sqlite3.Connection, act: GroupAct) -> GroupStanding:
     """Check whether an act in a group is allowed, and return the standing on which this was decided.
 
     Raises:
-        Refused: the act is refused, or ERR_GUID_NOT_FOUND.
+        Refused: ERR_GUID_NOT_FOUND, there is no such group; or the condition refuses the act.
     """
     row = c.execute(GROUP_SQL, {"key": act.guid}).fetchone()
     if row is None:
@@ -40,7 +40,7 @@ def check_message_act(c: sqlite3.Connection, act: MessageAct) -> MessageStanding
     """Check whether an act on a message is allowed, and return the standing on which this was decided.
 
     Raises:
-        Refused: the act is refused, or ERR_MESSAGE_ID_NOT_FOUND.
+        Refused: ERR_MESSAGE_ID_NOT_FOUND, there is no such message; or the condition refuses the act.
     """
     row = c.execute(MESSAGE_SQL, {"key": act.message_id}).fetchone()
     if row is None:

@@ -65,7 +65,7 @@ class SqliteStore:
         database: what the nouns share.
         feed: reports nothing, because no other process changes the file's data.
         index: the full-text index.
-        lock: held while a server uses this store.
+        lock: held while a server uses this store; None in a command.
     """
 
     def __init__(self, path: Path, world: World, read_deadline: float) -> None:
@@ -126,6 +126,7 @@ class SqliteStore:
 
         Raises:
             tailwire.server.store.sqlite.lock.DatabaseInUse: another server uses the file.
+            tailwire.server.store.sqlite.moved.DatabaseMoved: it was moved to PostgreSQL.
             tailwire.server.store.migrate.NewerDatabase: a newer version wrote the file.
             OSError: the file cannot be opened, read or written.
         """
@@ -191,7 +192,7 @@ class SqliteStore:
 
     @property
     def created(self) -> bool:
-        """Whether the store was created by this start."""
+        """Whether `open` has created the store."""
         return self._created
 
     @property

@@ -41,10 +41,11 @@ class Writer:
         committed: called in the executor after each commit, before any result is set. It must not raise.
 
     Attributes:
-        errors: failures of the file.
+        errors: records whether the file can be written to.
         accompany: functions that each add to an operation what has to be written in its transaction.
-        timed: called in the executor with the seconds that each transaction took.
-        delivered: called in the event loop's thread after the results of each transaction were set. It must not raise.
+        on_transaction: called in the executor with the seconds that each transaction took.
+        on_results: called in the event loop's thread after the results of a batch of operations were set. It must not
+            raise.
     """
 
     def __init__(
@@ -64,14 +65,15 @@ class Writer:
         self._after: list[Callable[[], None]] = []  # callbacks for the end of the current transaction
         self.errors = WriteErrors()
         self.accompany: list[Accompany] = []
-        self.timed: Callable[[float], None] = lambda seconds: None
-        self.delivered: Callable[[], None] = lambda: None
+        self.on_transaction: Callable[[float], None] = lambda seconds: None
+        self.on_results: Callable[[], None] = lambda: None
 
     def submit(self, operation: Operation[T]) -> asyncio.Future[T]:
-        """Run an operation in the next transaction; the future is set after its commit.
+        """Run an operation in the next transaction, and return a future for its result, which is set after the commit.
 
-        An operation that raises is rolled back alone; the others of its transaction are committed. After `close`, the
-        future has the error `WriterClosed`.
+        An operation that raises is rolled back alone, and its future has the error; the others of its transaction are
+        committed. If the file cannot be written, the future has the error `Refused` with ERR_UNAVAILABLE; after
+        `close`, it has the error `WriterClosed`.
         """
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         if self._closed:
@@ -85,7 +87,7 @@ class Writer:
         return future
 
     def after_commit(self, call: Callable[[], None]) -> None:
-        """Call a function once the transaction of this operation is committed; not if it is rolled back.
+        """Call a function after the commit of the operation that calls this; not if the operation is rolled back.
 
         A function that is passed several times in a row is called once. It runs in the event loop's thread before any
         result is set, and must not raise.
@@ -118,7 +120,7 @@ class Writer:
                     future.set_result(result)
                 else:
                     future.set_exception(result)
-            self.delivered()
+            self.on_results()
         self._task = None
 
     def _commit(self, operations: list[Operation[Any]]) -> list[tuple[bool, Any]]:
@@ -162,7 +164,7 @@ class Writer:
             self._rolled_back()
             raise
         self._committed()
-        self.timed(time.perf_counter() - began)
+        self.on_transaction(time.perf_counter() - began)
         return results
 
     @property

@@ -57,7 +57,7 @@ deliveries = sa.Table(
 
 def upgrade() -> None:
     """Add columns and tables."""
-    _columns()
+    _add_columns()
     made = (receipts, bans, blocks, friends, reactions, saves, subscriptions, mentions, interactions, flags)
     for table in (*made, roles, restrictions, files, webhooks, deliveries):
         table.create(op.get_bind())
@@ -73,7 +73,7 @@ def upgrade() -> None:
         op.execute("CREATE VIRTUAL TABLE messages_fts USING fts5(text, place, content='', tokenize='unicode61')")
 
 
-def _columns() -> None:
+def _add_columns() -> None:
     op.add_column("app", sa.Column("last_id", _id, nullable=False, server_default="0"))
     op.add_column("api_keys", sa.Column("hint", sa.String(8), nullable=False, server_default=""))
     op.add_column("users", sa.Column("deactivated_at", sa.BigInteger))

@@ -23,17 +23,17 @@ def upgrade() -> None:
     op.execute("CREATE TEMP TABLE system_rows (id INTEGER PRIMARY KEY, new TEXT NOT NULL)")
     op.execute("CREATE TEMP TABLE keys (old TEXT NOT NULL, new TEXT NOT NULL, PRIMARY KEY (old, new))")
     op.execute("CREATE TEMP TABLE shared (old TEXT PRIMARY KEY)")
-    _messages_of_the_app()
-    _keys()
-    _conversations()
-    _marks()
+    _find_system_messages()
+    _find_keys()
+    _replace_conversations()
+    _replace_marks()
     op.execute(f"UPDATE receipts SET conversation_id = {_GROUP_OF_ID}")  # there are receipts of groups only
     op.execute(f"UPDATE messages SET conversation_id = {_key_of_message('messages')}")
     for table in ("system_rows", "keys", "shared"):
         op.execute(f"DROP TABLE {table}")
 
 
-def _messages_of_the_app() -> None:
+def _find_system_messages() -> None:
     # The sender of an edit or deletion by REST key is not a participant: use the conversation of the changed message.
     connection = op.get_bind()
     rows = connection.execute(
@@ -67,7 +67,7 @@ def _key_of_message(m: str) -> str:
     )
 
 
-def _keys() -> None:
+def _find_keys() -> None:
     op.execute(f"INSERT OR IGNORE INTO keys SELECT conversation_id, {_key_of_message('m')} FROM messages m")
     # Conversations without messages: of two participants whose uids make this id.
     op.execute(
@@ -83,7 +83,7 @@ def _keys() -> None:
     op.execute("INSERT INTO shared SELECT old FROM keys GROUP BY old HAVING count(*) > 1")
 
 
-def _conversations() -> None:
+def _replace_conversations() -> None:
     op.execute("CREATE TEMP TABLE old_conversations AS SELECT * FROM conversations")
     op.execute("DELETE FROM conversations")
     columns = "(conversation_id, last_message_id, updated_at, shown_message_id, created_at)"
@@ -115,7 +115,7 @@ def _conversations() -> None:
         op.execute(f"INSERT OR IGNORE INTO participants SELECT {uid}, new FROM keys WHERE new LIKE 'u/%'")
 
 
-def _marks() -> None:
+def _replace_marks() -> None:
     # Copy a read state to each conversation of its id with that participant, including groups that they have left.
     op.execute("CREATE TEMP TABLE old_marks AS SELECT * FROM marks")
     op.execute("DELETE FROM marks")

@@ -48,12 +48,12 @@ def _find_uses(bind: sa.Connection) -> None:
     for place, key, names in _uses(bind, kept):
         batch += [{"place": place, "key": key, "name": name} for name in names if name in kept]
         if len(batch) >= AT_ONCE:
-            _note(bind, batch)
+            _store_uses(bind, batch)
             batch = []
-    _note(bind, batch)
+    _store_uses(bind, batch)
 
 
-def _note(bind: sa.Connection, batch: list[dict[str, str]]) -> None:
+def _store_uses(bind: sa.Connection, batch: list[dict[str, str]]) -> None:
     if batch:
         bind.execute(file_uses.insert(), batch)
         bind.execute(sa.text("UPDATE files SET used = 1, unused_since = NULL WHERE name = :name"), batch)
@@ -69,7 +69,7 @@ def _uses(bind: sa.Connection, kept: set[str]) -> Iterator[tuple[str, str, Itera
 
 def _uses_of_messages(bind: sa.Connection, kept: set[str]) -> Iterator[tuple[str, str, Iterable[str]]]:
     # Also removes the address from their URLs.
-    def stored(found: re.Match[bytes]) -> bytes:
+    def replace_url(found: re.Match[bytes]) -> bytes:
         key, name = found.groups()
         return b'"%b":"%b' % (key, stored_url(name.decode()).encode()) if name.decode() in kept else found.group()
 
@@ -79,7 +79,7 @@ def _uses_of_messages(bind: sa.Connection, kept: set[str]) -> Iterator[tuple[str
         for number, category, deleted_at, body in rows:
             if b"/files/" not in body and b"\\/files\\/" not in body:
                 continue
-            changed = _ABSOLUTE.sub(stored, body)
+            changed = _ABSOLUTE.sub(replace_url, body)
             if changed != body:
                 bind.execute(change, {"body": changed, "id": number})
             if category != "action" and deleted_at is None:

@@ -22,7 +22,7 @@ from tailwire.server.store.sql.connection import Connection
 
 T = TypeVar("T")
 MAX_ATTEMPTS = 20
-"""How often a decision is made again. Within one process decisions about the same thing take turns, so that only
+"""How often a decision is made at most. Within one process decisions about the same thing take turns, so that only
 other processes and sends can be faster."""
 
 
@@ -52,14 +52,15 @@ class Turns:
                 self._locks[key] = lock, users - 1
 
 
-class Work:
-    """Reads, and writes that depend on them.
+class DatabaseAccess:
+    """What the nouns need to read, and to make writes that depend on what they read.
 
     Attributes:
         reads: the connections for reads.
         lane: carries the writes.
-        accompaniment: what a unit stores in addition.
-        numbers: the numbers of requests.
+        world: the clock.
+        accompaniment: gives a unit the audit log's entry for its request.
+        numbers: checks and stores the numbers of requests.
         feed: receives what a unit has changed, before its write is acknowledged; other processes read it in the log.
     """
 
@@ -81,17 +82,23 @@ class Work:
         self._turns = Turns()
 
     async def carry_out(self, unit: Unit, draft: Draft | None = None, events: tuple[QueuedEvent, ...] = ()) -> Answer:
-        """Write a unit, with the message that announces it.
+        """Write a unit.
+
+        Args:
+            draft: the message that announces the change; None for none.
+            events: those of the draft that webhooks want.
 
         Raises:
-            OvertakenError: what it has seen has changed.
-            Refused: ERR_REQUEST_OUTDATED, the number of the request is not new.
+            OvertakenError: what was read for the unit has changed. Nothing was written.
+            Refused: ERR_REQUEST_OUTDATED, the number of the request is not new; ERR_UNAVAILABLE, the database cannot
+                write, or too many writes wait.
+            tailwire.server.store.postgres.lane.LaneClosed: the store is closed.
         """
         number = self.numbers.take()
-        place = self.numbers.begin_unit(unit, number) if number is not None else 0
+        place = self.numbers.add_first_step(unit, number) if number is not None else 0
         entry = self.accompaniment.take()
         if entry is not None:
-            self.accompaniment.end_unit(unit, entry)
+            self.accompaniment.add_last_step(unit, entry)
         done = False
         try:
             answer: Answer = await self.lane.submit(Entry(draft, unit, events=events))
@@ -114,7 +121,7 @@ class Work:
             key: what the decision is about; decisions of this process about it take turns.
 
         Raises:
-            Refused: as the attempt; ERR_UNAVAILABLE after `MAX_ATTEMPTS`.
+            Refused: raised by `attempt`; ERR_UNAVAILABLE if others were faster `MAX_ATTEMPTS` times.
         """
         async with self._turns.hold(key):
             for _ in range(MAX_ATTEMPTS):
@@ -128,7 +135,7 @@ class Work:
 
 
 def stored_result(draft: Draft, answer: Answer) -> Stored:
-    """Return the result of a unit's message."""
+    """Return what was stored for the message of a unit, from the unit's answer."""
     return Stored(new_row(draft, answer.message_id), new=True, predecessor_id=answer.predecessor_id)
 
 
@@ -155,7 +162,7 @@ def update(table: str, columns: Iterable[str], where: str) -> str:
 
 
 def as_row(columns: Mapping[str, object]) -> str:
-    """Return columns as the value `:row`."""
+    """Return the values of columns as the value `:row` of `insert` and `update`."""
     return msgspec.json.encode(columns).decode()
 
 
@@ -165,7 +172,11 @@ def texts_of(name: str) -> str:
 
 
 def queue_events(unit: Unit, events: Sequence[QueuedEvent], now: int) -> None:
-    """Queue events that report a change which has no message."""
+    """Queue events in the unit of the change that they report. The change has no message.
+
+    Args:
+        now: seconds since 1970.
+    """
     for event in events:
         unit.run(
             "INSERT INTO deliveries (webhook, trigger, body, attempt, due_at, queued_at)"
@@ -175,11 +186,12 @@ def queue_events(unit: Unit, events: Sequence[QueuedEvent], now: int) -> None:
 
 
 def use_files(unit: Unit, place: str, key: str | int, names: Iterable[str], now: int) -> None:
-    """Store that a message, user or group refers to these files and to no others.
+    """Store in a unit that a message, user or group refers to these files and to no others.
 
     Args:
         place: `message`, `user` or `group`.
         key: the id, uid or guid.
+        now: seconds since 1970.
     """
     values: dict[str, Any] = {"place": place, "key": str(key), "names": sorted(set(names)), "now": now}
     if values["names"]:
