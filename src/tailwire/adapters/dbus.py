@@ -22,7 +22,7 @@ INSTALL = 'pip install "tailwire[desktop]"'
 
 
 class BusUnavailable(Exception):
-    """The system bus is missing or does not respond."""
+    """The system bus, or a service on it, is missing or does not respond."""
 
 
 class BusRefused(Exception):
@@ -56,7 +56,7 @@ class Bus:
         """Call a method.
 
         Args:
-            to: destination, path and interface.
+            to: destination (the name of a service), path and interface.
             member: the method.
             signature: the signature of the arguments.
             body: the arguments.
@@ -141,7 +141,11 @@ class Bus:
         self._owners.setdefault(name, owner)  # a signal that arrived meanwhile is newer
 
     async def listen_for_owner(self, name: str, callback: Callable[[bool], object]) -> None:
-        """Call a function with True when a service appears, and with False when it disappears.
+        """Call a function with True when a service appears on the bus, and with False when it disappears.
+
+        Args:
+            name: its well-known name.
+            callback: the function.
 
         Raises:
             BusRefused: the bus refuses the subscription.
@@ -155,7 +159,10 @@ class Bus:
         await self.listen(_BUS, "NameOwnerChanged", changed)
 
     async def has(self, name: str) -> bool:
-        """Return whether a service exists.
+        """Return whether a service is on the bus.
+
+        Args:
+            name: its well-known name.
 
         Raises:
             BusRefused: the bus refuses to say so.

@@ -161,7 +161,7 @@ def toolkit_of(app: Any) -> Toolkit:
     raise TypeError(f"{app!r} belongs to none of the supported toolkits ({names}): call set_app_state()")
 
 
-def running() -> tuple[Toolkit, Any] | None:
+def running_app() -> tuple[Toolkit, Any] | None:
     """Return the toolkit whose app runs in this process, and the app; None if there is none. Imports nothing."""
     for toolkit in TOOLKITS:
         app = toolkit.running()
@@ -203,7 +203,7 @@ class _CombinedWatch(Watch):
 
     def add_app(self, chat: LoopClient, app: Any, hidden: Hidden) -> list[str]:
         """Watch the app, or the terminal. Return the names of what is watched."""
-        found = (toolkit_of(app), app) if app is not None else running()
+        found = (toolkit_of(app), app) if app is not None else running_app()
         if found is None:
             _warn_of_idle_toolkits()
         else:

@@ -54,7 +54,7 @@ def watch_flet(chat: WatchedClient, page: Any, *, hidden: Hidden = "background")
     if not all(hasattr(page, name) for name in ("on_app_lifecycle_state_change", "on_connect", "on_disconnect", "web")):
         raise TypeError(f"{type(page).__name__} is not a page of Flet 1.0: give the page that main() is called with")
     watch = Watch(chat, "flet", ["hidden", "paused"], hidden=hidden)
-    connectivity = _connectivity(page)
+    connectivity = _connectivity_of(page)
     if connectivity is not None:
         watch.set_abilities("hidden", "paused", "network")
     life: list[Lifecycle] = ["resumed"]  # the last state except `inactive`; restored when the page reconnects
@@ -70,12 +70,12 @@ def watch_flet(chat: WatchedClient, page: Any, *, hidden: Hidden = "background")
     _hook(watch, page, "on_disconnect", lambda _: watch.report("detached"))
     _hook(watch, page, "on_connect", lambda _: watch.report(life[0]))
     if connectivity is not None:
-        _hook(watch, connectivity, "on_change", lambda e: watch.report_network(_network(e)))
+        _hook(watch, connectivity, "on_change", lambda e: watch.report_network(_network_of(e)))
     page.update()  # the page only reports events that have a handler
     return watch
 
 
-def _connectivity(page: Any) -> Any:
+def _connectivity_of(page: Any) -> Any:
     # Flet keeps a service only while it is referenced: here, by the watch's handler.
     if page.web and not page.pyodide:
         return None
@@ -89,7 +89,7 @@ def _connectivity(page: Any) -> Any:
     return flet.Connectivity()
 
 
-def _network(event: Any) -> Any:
+def _network_of(event: Any) -> Any:
     kinds = {kind.name for kind in event.connectivity}
     return "offline" if kinds == {"NONE"} else "online" if kinds else "unknown"
 

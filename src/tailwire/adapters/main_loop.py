@@ -13,7 +13,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def run(main: Coroutine[Any, Any, T]) -> T | None:
-    """Run a coroutine as `asyncio.run` does, and exit quietly on Ctrl+C or SIGTERM.
+    """Run a coroutine as `asyncio.run` does, and return None on Ctrl+C or SIGTERM, without a traceback.
 
     ```python
     tailwire.run(main())

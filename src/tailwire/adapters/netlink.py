@@ -68,7 +68,7 @@ def open_change_socket() -> socket.socket:
 
 
 def drain(listening: socket.socket) -> None:
-    """Read and discard everything in the socket."""
+    """Read and discard what is in the socket, at most `MAX_CHUNKS` times 64 KiB."""
     for _ in range(MAX_CHUNKS):
         try:
             listening.recv(65536)

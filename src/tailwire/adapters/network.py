@@ -51,7 +51,7 @@ def watch_network(chat: LoopClient) -> LoopWatch:
     """
     watch = LoopWatch(chat, "network")
     if sys.platform == "linux":
-        watch.run(_Network(watch).attend())
+        watch.run(_NetworkReporter(watch).attend())
     else:
         watch.settle()
     return watch
@@ -65,7 +65,7 @@ def _number_of(variant: Any) -> int | None:
         return None
 
 
-class _Network:
+class _NetworkReporter:
     """Combines the reports of the kernel and of NetworkManager."""
 
     def __init__(self, watch: LoopWatch) -> None:
@@ -144,7 +144,7 @@ class _Network:
             return
         try:
             async with system_bus() as bus:
-                await bus.listen(_PROPERTIES, "PropertiesChanged", self._properties)
+                await bus.listen(_PROPERTIES, "PropertiesChanged", self._properties_changed)
                 owner: asyncio.Queue[bool] = asyncio.Queue()
                 await bus.listen_for_owner(SERVICE_NAME, owner.put_nowait)
                 owner.put_nowait(await bus.has(SERVICE_NAME))
@@ -156,7 +156,7 @@ class _Network:
         except (BusUnavailable, BusRefused) as e:
             log.debug("NetworkManager is not available: %s", e)
         finally:
-            self._connect(None)
+            self._set_connectivity(None)
             self._begun.set()
 
     async def _follow_manager(self, bus: Bus, owner: asyncio.Queue[bool], lost: asyncio.Future[None]) -> None:
@@ -168,7 +168,7 @@ class _Network:
             finally:
                 coming.cancel()
             if coming.done() and not coming.cancelled():
-                self._connect(await self._connectivity_of(bus) if coming.result() else None)
+                self._set_connectivity(await self._connectivity_of(bus) if coming.result() else None)
             self._begun.set()
 
     async def _connectivity_of(self, bus: Bus) -> int | None:
@@ -179,11 +179,11 @@ class _Network:
             return None
         return _number_of(answer)
 
-    def _properties(self, body: list[Any]) -> None:
+    def _properties_changed(self, body: list[Any]) -> None:
         if body[0] == SERVICE_NAME and "Connectivity" in body[1]:
-            self._connect(_number_of(body[1]["Connectivity"]))
+            self._set_connectivity(_number_of(body[1]["Connectivity"]))
 
-    def _connect(self, connectivity: int | None) -> None:
+    def _set_connectivity(self, connectivity: int | None) -> None:
         before, self._connectivity = self._connectivity, connectivity
         if connectivity == before:
             return

@@ -63,7 +63,7 @@ def watch_qt(chat: WatchedClient, app: Any = None, *, hidden: Hidden = "backgrou
         ValueError: `hidden` is neither `"background"` nor `"foreground"`.
         CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
     """
-    core, gui = _modules(app)
+    core, gui = _import_modules(app)
     app = gui.QGuiApplication.instance() if app is None else app
     if app is None:
         raise RuntimeError("there is no Qt application yet: create the QApplication before calling watch_qt()")
@@ -79,11 +79,11 @@ def watch_qt(chat: WatchedClient, app: Any = None, *, hidden: Hidden = "backgrou
         _watch_windows(watch, app, core, gui)
     if not netlink.is_for_apps() and _watch_network(watch, core):
         watch.set_abilities(*watch.knows, "network")
-    _until_quit(watch, app)
+    _end_at_quit(watch, app)
     return watch
 
 
-def _modules(app: Any) -> tuple[ModuleType, ModuleType]:
+def _import_modules(app: Any) -> tuple[ModuleType, ModuleType]:
     # Prefer the binding of the app, then one that is loaded, then any that is installed.
     of_app = [kind.__module__.partition(".")[0] for kind in type(app).__mro__]
     bindings = [name for name in _BINDINGS if name in of_app]
@@ -94,7 +94,7 @@ def _modules(app: Any) -> tuple[ModuleType, ModuleType]:
     raise RuntimeError("Qt is not installed: pip install PySide6-Essentials (or PyQt6)")
 
 
-def _until_quit(watch: Watch, app: Any) -> None:
+def _end_at_quit(watch: Watch, app: Any) -> None:
     def on_quit() -> None:
         watch.report("detached")
         watch.close()
@@ -165,20 +165,20 @@ def _watch_windows(watch: Watch, app: Any, core: Any, gui: Any) -> None:
                 app.installEventFilter(self)
             watch.report("resumed" if is_visible else "hidden")
 
-    seeing = Windows()
+    event_filter = Windows()
     news = (app.focusWindowChanged, app.lastWindowClosed)  # to notice a new window while another is visible
     for signal in news:
-        signal.connect(seeing.check_soon)
+        signal.connect(event_filter.check_soon)
 
     def end() -> None:
         for signal in news:
-            signal.disconnect(seeing.check_soon)
-        app.removeEventFilter(seeing)
-        seeing.timer.stop()
-        seeing.deleteLater()  # this also removes it from the windows
+            signal.disconnect(event_filter.check_soon)
+        app.removeEventFilter(event_filter)
+        event_filter.timer.stop()
+        event_filter.deleteLater()  # this also removes it from the windows
 
     watch.at_close(_undo_all(end))
-    seeing.check_soon()
+    event_filter.check_soon()
 
 
 def _undo_all(what: Any) -> Any:

@@ -1,6 +1,6 @@
 """The rule that converts a framework's lifecycle state to the app state. It has no side effects.
 
-The five lifecycle states are those of Flutter, which the documented Flutter SDK is built on. Focus is not visibility:
+The five lifecycle states are those of Flutter, on which CometChat's Flutter SDK is built. Focus is not visibility:
 an app that lost the focus to a dialog, a call or another window is still visible, so `inactive` changes nothing.
 """
 

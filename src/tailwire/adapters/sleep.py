@@ -46,29 +46,29 @@ def watch_sleep(chat: LoopClient) -> LoopWatch:
         raise RuntimeError(f"watch_sleep() needs dbus-fast: {INSTALL}")
     watch = LoopWatch(chat, "sleep")
     if sys.platform == "linux":
-        watch.run(_Sleep(watch, chat).attend())
+        watch.run(_SleepReporter(watch, chat).attend())
     else:
         watch.settle()
     return watch
 
 
-class _Sleep:
+class _SleepReporter:
     """Follows logind, and holds its inhibitor."""
 
     def __init__(self, watch: LoopWatch, chat: LoopClient) -> None:
         self._watch = watch
         self._chat = chat
         self._asleep = False
-        self._there = False
+        self._logind_runs = False
         self._inhibitor: int | None = None
         self._changed = asyncio.Event()
 
     async def attend(self) -> None:
         try:
             async with system_bus() as bus:
-                await bus.listen(_MANAGER, "PrepareForSleep", self._prepare)
-                await bus.listen_for_owner(SERVICE_NAME, self._owner)
-                self._there = await bus.has(SERVICE_NAME)
+                await bus.listen(_MANAGER, "PrepareForSleep", self._sleep_announced)
+                await bus.listen_for_owner(SERVICE_NAME, self._owner_changed)
+                self._logind_runs = await bus.has(SERVICE_NAME)
                 lost = asyncio.ensure_future(bus.wait_ended())
                 try:
                     await self._follow_logind(bus, lost)
@@ -81,12 +81,12 @@ class _Sleep:
             self._release_inhibitor()
             self._watch.report("resumed")
 
-    def _prepare(self, body: list[Any]) -> None:
+    def _sleep_announced(self, body: list[Any]) -> None:
         self._asleep = bool(body[0])
         self._changed.set()
 
-    def _owner(self, there: bool) -> None:
-        self._there, self._asleep = there, False  # a restarted logind knows nothing of an earlier sleep
+    def _owner_changed(self, there: bool) -> None:
+        self._logind_runs, self._asleep = there, False  # a restarted logind knows nothing of an earlier sleep
         self._release_inhibitor()
         self._changed.set()
 
@@ -99,9 +99,9 @@ class _Sleep:
                 self._release_inhibitor()
             else:
                 self._watch.report("resumed")
-                if self._there and self._inhibitor is None:
+                if self._logind_runs and self._inhibitor is None:
                     await self._hold_inhibitor(bus)
-                if self._there:
+                if self._logind_runs:
                     self._watch.settle("sleep")
                 else:
                     self._watch.why_not = "systemd-logind is not on the system bus"

@@ -83,12 +83,12 @@ class _Signals:
         self._process = os.getpid()
         self._loop_is_here = running_loop() is watch.loop
         self._stopping: asyncio.Task[None] | None = None
-        self._before: dict[int, Any] = {}
+        self._previous_handlers: dict[int, Any] = {}
 
     def install(self) -> None:
         for number, handler in ((signal.SIGTSTP, self._stop_requested), (signal.SIGCONT, self._continued)):
             if number == signal.SIGCONT or signal.getsignal(number) is not signal.SIG_IGN:
-                self._before[number] = signal.signal(number, handler)
+                self._previous_handlers[number] = signal.signal(number, handler)
         self._watch.at_close(self._restore)
 
     def _restore(self) -> None:
@@ -97,7 +97,7 @@ class _Signals:
         if threading.current_thread() is threading.main_thread():
             for number, handler in ((signal.SIGTSTP, self._stop_requested), (signal.SIGCONT, self._continued)):
                 if signal.getsignal(number) == handler:
-                    signal.signal(number, self._before[number])
+                    signal.signal(number, self._previous_handlers[number])
 
     @property
     def _is_over(self) -> bool:
@@ -130,7 +130,7 @@ class _Signals:
             self._pass_on(None)
 
     def _pass_on(self, frame: Any) -> None:
-        before = self._before[signal.SIGTSTP]
+        before = self._previous_handlers[signal.SIGTSTP]
         if self._stop is not None and not self._is_over:
             self._stop()
             self._check_later()
@@ -157,6 +157,6 @@ class _Signals:
     def _continued(self, number: int, frame: Any) -> None:
         if not self._is_over and self._watch.loop.is_running():
             self._watch.loop.call_soon_threadsafe(self._watch.report, "resumed")
-        before = self._before[signal.SIGCONT]
+        before = self._previous_handlers[signal.SIGCONT]
         if callable(before):
             before(number, frame)

@@ -81,11 +81,11 @@ class Watch(AbstractContextManager["Watch"]):
         return self._seen
 
     async def settled(self) -> frozenset[Ability]:
-        """Wait until it is certain what can be known here, and return `knows`."""
+        """Wait until it is certain what can be known on this machine, and return `knows`."""
         return self.knows
 
     def set_abilities(self, *abilities: Ability) -> None:
-        """Replace what can be known here (for adapters).
+        """Replace what can be known on this machine, as `knows` returns it (for adapters).
 
         Args:
             abilities: any of `hidden`, `paused`, `sleep` and `network`.
@@ -101,7 +101,7 @@ class Watch(AbstractContextManager["Watch"]):
         self._ends.callback(undo)
 
     def call(self, callback: Callable[[], object]) -> None:
-        """Call a function in the client's thread (for adapters; from any thread).
+        """Call a function where it may use the client (for adapters; from any thread).
 
         A `ChatClient` belongs to the event loop on which the watch was started: if that loop is running in this thread,
         the function is called directly, otherwise soon and in order. A `tailwire.sync.Client` may be used in any

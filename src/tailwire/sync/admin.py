@@ -69,7 +69,9 @@ class Admin(AdminBridge):
         world: clock, randomness and sockets; for tests.
 
     Raises:
-        ValueError: the app id or the key is empty, or the settings have no valid host or proxy.
+        TypeError: `timeout` is not a number.
+        ValueError: the app id or the key is empty, the settings have no host (a region is not enough), or an invalid
+            host or proxy, or `timeout` is not above 0 or is infinite.
     """
 
     _parts = {

@@ -75,7 +75,7 @@ class AdminBridge(Closable, NotCopied):
 
         Raises:
             TypeError: `seconds` is not a number.
-            ValueError: `seconds` is not above 0.
+            ValueError: `seconds` is not above 0, or is infinite.
         """
         view = object.__new__(type(self))
         view._set_target(self._handle, self._target, checked_seconds(seconds))
@@ -90,6 +90,8 @@ class AdminBridge(Closable, NotCopied):
             timeout: seconds to wait; None for no limit.
 
         Raises:
+            TypeError: `timeout` is not a number.
+            ValueError: `timeout` is not above 0, or is infinite.
             TimeoutError: the thread has not ended in time; it continues to shut down.
             RuntimeError: called in the client's own thread.
         """

@@ -12,7 +12,10 @@ from tailwire.sdk.dispatch.calling import call_listener
 
 log = logging.getLogger("tailwire")
 Post = Callable[[Callable[[], None]], object]
-"""Schedules a function in the app's thread, soon and in order. Called in the client's thread, so it must not wait."""
+"""Schedules a function in the app's thread, soon and in order.
+
+It must not wait: it is called in the client's thread, or in one that makes a call of the client.
+"""
 
 
 class WindowGone(RuntimeError):
@@ -39,10 +42,11 @@ class AppCallbacks:
         return self._post is not None
 
     async def call(self, callback: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-        """Call a callback, and wait until it has returned; in the client's thread.
+        """Call a callback in the app's thread (without `post`, in the client's), and wait until it has returned.
 
-        Waiting here applies backpressure: the client's queue fills, and it stops reading. A callback that has not run
-        when the client is closed counts as not delivered.
+        To be called in the client's thread. Waiting here applies backpressure: the client's queue fills, and it stops
+        reading. A callback that has not run when the client is closed counts as not delivered: `CancelledError` is
+        raised.
         """
         if self._post is None:
             await _await_callback(callback, arguments)
@@ -70,7 +74,7 @@ class AppCallbacks:
             self._waiting.discard(task)
 
     def call_soon(self, callback: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-        """Schedule a callback without waiting for it; from any thread."""
+        """Schedule a callback without waiting for it. May be called from any thread."""
         if self._post is None:
             self._call_in_loop(lambda: _run_callback(callback, arguments))
         else:

@@ -91,7 +91,7 @@ class Bridge(FactoryCalls, Closable):
 
         Raises:
             TypeError: `seconds` is not a number.
-            ValueError: `seconds` is not above 0.
+            ValueError: `seconds` is not above 0, or is infinite.
         """
         view = object.__new__(type(self))
         vars(view).update(vars(self))
@@ -108,6 +108,8 @@ class Bridge(FactoryCalls, Closable):
             timeout: seconds to wait; None for no limit.
 
         Raises:
+            TypeError: `timeout` is not a number.
+            ValueError: `timeout` is not above 0, or is infinite.
             TimeoutError: the thread has not ended in time; it continues to shut down.
             RuntimeError: called in the client's own thread.
         """
@@ -168,7 +170,7 @@ class Bridge(FactoryCalls, Closable):
         Raises:
             CometChatException: `ERR_CLIENT_CLOSED`.
             TypeError: `timeout` is not a number.
-            ValueError: `timeout` is not above 0.
+            ValueError: `timeout` is not above 0, or is infinite.
         """
         limit = checked_seconds(timeout)
         if not acknowledge:
@@ -186,28 +188,29 @@ class Bridge(FactoryCalls, Closable):
         Args:
             uid: the conversation with this user. Give `uid` or `guid`; neither for all conversations.
             guid: the conversation of this group.
-            before: newest first, starting before this id; by default with the newest message.
-            after: oldest first, starting after this id.
+            before: newest first, starting before this message id; 0 to start with the newest message.
+            after: oldest first, starting after this message id; if it is above 0, `before` has no effect.
             limit: the number of messages in a page, 1 to 100.
             actions: whether to include `Action` messages about edits, deletions and members.
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`, or another
-                code of the server. The next step requests the same page again, so nothing is skipped.
+            CometChatException: `ERR_INVALID_ARGUMENT` if `uid` and `guid` are both given; `ERROR_NON_POSITIVE_LIMIT` or
+                `ERROR_LIMIT_EXCEEDED` if `limit` is out of range; or another code of the server. The next step requests
+                the same page again, so nothing is skipped.
             TimeoutError: a page took longer than the client's timeout; the next step continues to wait for it.
         """
 
         chat = self._target  # referring to self would keep the client from being collected
 
-        def behind(last: BaseMessage | None) -> AsyncIterator[BaseMessage]:
+        def read_after(last: BaseMessage | None) -> AsyncIterator[BaseMessage]:
             newer = 0 if last is None else last.id if after > 0 else 0
             older = 0 if last is None or newer else last.id
             return chat.messages(
                 uid=uid, guid=guid, before=older or before, after=newer or after, limit=limit, actions=actions
             )
 
-        source = self._run("messages", lambda: behind(None))
-        return Iterating(self._handle, source, "messages", self._limit, ends=False, again=behind)
+        source = self._run("messages", lambda: read_after(None))
+        return Iterating(self._handle, source, "messages", self._limit, ends=False, again=read_after)
 
     def add_connection_listener(self, listener_id: str, listener: ConnectionListener) -> None:
         """Add a listener for the connection status. It is called with the current status first.
@@ -217,7 +220,7 @@ class Bridge(FactoryCalls, Closable):
             listener: a subclass of `ConnectionListener` that overrides the methods to call.
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another kind, would never be called, or has
+            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another kind, could not be called, or has
                 an async method although the client has a `post`; `ERR_CLIENT_CLOSED`.
         """
         self._listen("add_connection_listener", listener_id, ConnectionListener, listener)
@@ -230,7 +233,7 @@ class Bridge(FactoryCalls, Closable):
             listener: a subclass of `LoginListener` that overrides the methods to call.
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another kind, would never be called, or has
+            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another kind, could not be called, or has
                 an async method although the client has a `post`; `ERR_CLIENT_CLOSED`.
         """
         self._listen("add_login_listener", listener_id, LoginListener, listener)
@@ -243,7 +246,7 @@ class Bridge(FactoryCalls, Closable):
             listener: a subclass of `UserListener` that overrides the methods to call.
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another kind, would never be called, or has
+            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another kind, could not be called, or has
                 an async method although the client has a `post`; `ERR_CLIENT_CLOSED`.
         """
         self._listen("add_user_listener", listener_id, UserListener, listener)
@@ -256,7 +259,7 @@ class Bridge(FactoryCalls, Closable):
             listener: a subclass of `GroupListener` that overrides the methods to call.
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another kind, would never be called, or has
+            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another kind, could not be called, or has
                 an async method although the client has a `post`; `ERR_CLIENT_CLOSED`.
         """
         self._listen("add_group_listener", listener_id, GroupListener, listener)
@@ -269,7 +272,7 @@ class Bridge(FactoryCalls, Closable):
             listener: a subclass of `MessageListener` that overrides the methods to call.
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another kind, would never be called, or has
+            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another kind, could not be called, or has
                 an async method although the client has a `post`; `ERR_CLIENT_CLOSED`.
         """
         self._listen("add_message_listener", listener_id, MessageListener, listener)
@@ -328,7 +331,7 @@ def _async_provider(provider: SyncTokenProvider) -> Callable[[], Awaitable[str]]
     # A plain function may block, so it runs in a daemon thread.
     async def ask() -> str:
         try:
-            provided = provider() if inspect.iscoroutinefunction(provider) else await _in_thread(provider)
+            provided = provider() if inspect.iscoroutinefunction(provider) else await _call_in_thread(provider)
             return cast(str, await provided if inspect.isawaitable(provided) else provided)
         except Exception:
             raise
@@ -345,7 +348,7 @@ def _provider_error(error: BaseException) -> RuntimeError:
     return RuntimeError(f"the token provider raised {error!r}: it must return a token or raise an Exception")
 
 
-def _in_thread(function: Callable[[], T]) -> asyncio.Future[T]:
+def _call_in_thread(function: Callable[[], T]) -> asyncio.Future[T]:
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[T] = loop.create_future()
 
@@ -358,14 +361,14 @@ def _in_thread(function: Callable[[], T]) -> asyncio.Future[T]:
             ended.set_result(cast(T, result))
 
     def run() -> None:
-        result, failed = None, None
+        result, error = None, None
         try:
             result = function()
         except BaseException as e:  # noqa: BLE001 - the app's code; the error is passed on
-            failed = e if isinstance(e, Exception) and not isinstance(e, StopIteration) else _provider_error(e)
-            failed.__cause__ = e if failed is not e else e.__cause__
+            error = e if isinstance(e, Exception) and not isinstance(e, StopIteration) else _provider_error(e)
+            error.__cause__ = e if error is not e else e.__cause__
         with suppress(RuntimeError):  # the client has ended meanwhile
-            loop.call_soon_threadsafe(settle, result, failed)
+            loop.call_soon_threadsafe(settle, result, error)
 
     threading.Thread(target=run, name="tailwire token provider", daemon=True).start()
     return ended

@@ -25,7 +25,7 @@ def _plain_call(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def _iterating(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+def _iterating_call(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def call(self: Bridge, *arguments: Any, **named: Any) -> Iterating[Any]:
         source = self._run(name, lambda: getattr(self._target, name)(*arguments, **named))
@@ -35,9 +35,9 @@ def _iterating(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def _adopted(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+def _adapt(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
     if name in vars(ListingCalls):
-        return _iterating(name, method)
+        return _iterating_call(name, method)
     return (blocking if inspect.iscoroutinefunction(method) else _plain_call)(name, method)
 
 
@@ -67,12 +67,12 @@ class Client(Bridge):
         auth_token_provider: returns a new auth token. A plain function is called in a separate thread; it may also be
             async.
         tls: an SSL context, for a server with a self-signed certificate.
-        timings: durations that differ from the documented ones; for tests and demonstrations.
+        timings: durations of the connection, in place of the default ones; for tests and demonstrations.
         world: clock, randomness and sockets; for tests.
 
     Raises:
         TypeError: `post` or `on_event` is not callable, or `timeout` is not a number.
-        ValueError: `timeout` is not above 0.
+        ValueError: `timeout` is not above 0, or is infinite.
         CometChatException: as `ChatClient.init`.
         TimeoutError: `init()` took longer than `timeout`.
     """
@@ -81,4 +81,4 @@ class Client(Bridge):
 for _name in dir(ChatClient):
     _method = inspect.getattr_static(ChatClient, _name)
     if not _name.startswith("_") and _name not in _LEFT_OUT and not hasattr(Bridge, _name):
-        setattr(Client, _name, _adopted(_name, _method))
+        setattr(Client, _name, _adapt(_name, _method))

@@ -148,7 +148,7 @@ class ClientThread:
             )
 
     def begin(self, make: Callable[[], Awaitable[T]]) -> CallFuture[T]:
-        """Start a call in the client's thread, and return its future.
+        """Start a call in the client's thread, from any thread, and return its future.
 
         Raises:
             CometChatException: `ERR_CLIENT_CLOSED`.
@@ -197,6 +197,16 @@ class ClientThread:
         """Call a function in the client's thread, and return its result.
 
         It is called directly if this is that thread, or if the thread has ended.
+
+        Args:
+            function: called without arguments; what it raises is raised here.
+            limit: the timeout in seconds; None for no limit.
+            name: the name of the call, for the error message.
+
+        Raises:
+            TimeoutError: as for `wait`.
+            CometChatException: `ERR_CLIENT_CLOSED` if the client is being closed.
+            RuntimeError: after a fork.
         """
         self.check()
         if self.inside or self.ended:
@@ -208,13 +218,13 @@ class ClientThread:
         return self.wait(self.begin(call), limit, name)
 
     def wait(self, future: CallFuture[T], limit: float | None, name: str, *, keep: bool = False) -> T:
-        """Wait for a call, and return its result. The call is cancelled if the wait ends early.
+        """Wait for a call, and return its result. The call is cancelled if the wait ends early, unless `keep`.
 
         Args:
             future: the call.
             limit: the timeout in seconds; None for no limit.
             name: the name of the call, for the error message.
-            keep: do not cancel the call, because it is waited for again.
+            keep: whether to leave the call running when the wait ends early, because it is waited for again.
 
         Raises:
             TimeoutError: the call has not ended in time; the text says whether it had begun.
@@ -294,7 +304,7 @@ class ClientThread:
         if error is not None:
             raise error
 
-    def dropped(self) -> None:
+    def close_dropped(self) -> None:
         """Close the client because nothing refers to it any longer, with a warning."""
         if os.getpid() == self._process and not self._closing:
             self.begin_close()

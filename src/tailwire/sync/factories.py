@@ -81,8 +81,9 @@ class FactoryCalls(BlockingProxy):
             The entry: its status, the error when it failed, `cancel()`, `retry()`, and `result()` to wait for it.
 
         Raises:
-            CometChatException: `OUTBOX_NOT_ENABLED`, `OUTBOX_FULL`, `OUTBOX_NOT_SAVED`, `USER_NOT_LOGGED_IN`,
-                `ERR_INVALID_ARGUMENT`.
+            CometChatException: `OUTBOX_NOT_ENABLED` if the settings do not enable the outbox; `OUTBOX_FULL` if it holds
+                its maximum; `OUTBOX_NOT_SAVED` if it cannot be saved on the device; `USER_NOT_LOGGED_IN`;
+                `ERR_INVALID_ARGUMENT` for another kind of message.
         """
         return self._proxy(OutboxEntry, self._run("queue_message", lambda: self._target.queue_message(message)))
 
@@ -90,7 +91,7 @@ class FactoryCalls(BlockingProxy):
         """Return the pending and the failed messages of the queue, in order.
 
         Raises:
-            CometChatException: `OUTBOX_NOT_ENABLED`.
+            CometChatException: `OUTBOX_NOT_ENABLED` if the settings do not enable the outbox.
         """
         listed = self._run("queued_messages", self._target.queued_messages)
         return [self._proxy(OutboxEntry, entry) for entry in listed]

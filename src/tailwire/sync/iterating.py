@@ -24,7 +24,7 @@ class _Source(Generic[T]):
         self._again = again
         self._last: T | None = None
 
-    async def one(self) -> list[T]:
+    async def read_one(self) -> list[T]:
         # Return the next item in a list; an empty list at the end.
         try:
             async for value in self._source:
@@ -69,7 +69,7 @@ class Iterating(Closable, Generic[T]):
             ends: whether the timeout ends the iteration; otherwise it raises `TimeoutError`.
             again: called in the client's thread when the source has failed. It returns a source that continues after
                 the last item, or from the start if that is None. Without it, the next step raises the same error again.
-            close: called in the client's thread at the end.
+            close: called in the client's thread when the iterator is closed or collected.
         """
         self._handle = handle
         self._source = _Source(source, again)
@@ -93,7 +93,7 @@ class Iterating(Closable, Generic[T]):
                 raise StopIteration
             try:
                 if self._next is None:
-                    self._next = client_thread.begin(self._source.one)
+                    self._next = client_thread.begin(self._source.read_one)
                 taken = client_thread.wait(self._next, self._limit, self._name, keep=True)
             except CometChatException as e:
                 self._next = None

@@ -23,7 +23,7 @@ def forwarding_listener(kind: type[L], listener: L, callbacks: AppCallbacks) -> 
         callbacks: calls the app.
 
     Raises:
-        CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another kind or would never be called, or if a
+        CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another kind or could not be called, or if a
             callback is async although it is called in a thread without an event loop.
     """
     check_listener(kind, listener)
@@ -35,24 +35,28 @@ def forwarding_listener(kind: type[L], listener: L, callbacks: AppCallbacks) -> 
         if callbacks.posts and inspect.iscoroutinefunction(own):
             named = f"{type(listener).__name__}.{name}"
             raise invalid_argument(f"{named} is async, but there is no event loop in the thread where post= calls it.")
-        forwards[name] = _upload(own, name, callbacks) if kind is UploadFileListener else _waiting(own, callbacks)
+        forwards[name] = (
+            _forward_upload_callback(own, name, callbacks)
+            if kind is UploadFileListener
+            else _forward_and_wait(own, callbacks)
+        )
     names = {"__qualname__": type(listener).__qualname__, "__module__": type(listener).__module__}
     made: L = type(type(listener).__name__, (kind,), {**forwards, **names})()
     return made
 
 
-def _waiting(own: Callable[..., Any], callbacks: AppCallbacks) -> Callable[..., Any]:
+def _forward_and_wait(own: Callable[..., Any], callbacks: AppCallbacks) -> Callable[..., Any]:
     async def forward(_: Any, *arguments: Any) -> None:
         await callbacks.call(own, arguments)
 
     return forward
 
 
-def _upload(own: Callable[..., Any], name: str, callbacks: AppCallbacks) -> Callable[..., Any]:
+def _forward_upload_callback(own: Callable[..., Any], name: str, callbacks: AppCallbacks) -> Callable[..., Any]:
     # Must not wait: the app's thread may be blocked in the upload call. There are only a few callbacks for each file.
     if name == "on_file_progress":
         newest = callbacks.latest_only(own)
         return lambda _, *arguments: newest(*arguments)
     if callbacks.posts:
         return lambda _, *arguments: callbacks.call_soon(own, arguments)
-    return _waiting(own, callbacks)
+    return _forward_and_wait(own, callbacks)

@@ -39,7 +39,7 @@ class LiveList(BlockingProxy, Closable, Generic[T]):
 
     @property
     def error(self) -> CometChatException | None:
-        """Why the last request failed; None if it succeeded. Requests are retried."""
+        """Why the last request failed; None if it succeeded. It is retried if that may help."""
         return cast("CometChatException | None", self._target.error)
 
     @property
@@ -68,7 +68,7 @@ class LiveList(BlockingProxy, Closable, Generic[T]):
 
         Raises:
             TypeError: `callback` is not a plain function.
-            CometChatException: `LIVE_LIST_CLOSED`, `ERR_CLIENT_CLOSED`.
+            CometChatException: `LIVE_LIST_CLOSED` or `ERR_CLIENT_CLOSED` if the list or the client is closed.
         """
         if not callable(callback) or inspect.iscoroutinefunction(callback):
             raise TypeError("give a plain function, which is called with each change")
@@ -91,7 +91,7 @@ class LiveList(BlockingProxy, Closable, Generic[T]):
 
         Raises:
             TypeError: `timeout` is not a number.
-            ValueError: `timeout` is not above 0.
+            ValueError: `timeout` is not above 0, or is infinite.
             CometChatException: `ERR_CLIENT_CLOSED`.
         """
         limit = checked_seconds(timeout)
@@ -102,7 +102,7 @@ class LiveList(BlockingProxy, Closable, Generic[T]):
         """Read the list from the server again.
 
         Raises:
-            CometChatException: `LIVE_LIST_CLOSED`, or another code of the server.
+            CometChatException: `LIVE_LIST_CLOSED` if the list is closed, or another code of the server.
             TimeoutError: the call took longer than the client's timeout.
         """
         self._call("refresh", (), {})
@@ -132,11 +132,11 @@ class LiveConversations(LiveList[LiveConversation]):
         """Read further conversations, and return how many were added.
 
         Args:
-            limit: the number of conversations, 1 to 50; by default the initial number.
+            limit: the number of conversations, 1 to 50; 0 for the initial number.
 
         Raises:
-            CometChatException: `LIVE_LIST_CLOSED`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`, or another code
-                of the server.
+            CometChatException: `LIVE_LIST_CLOSED` if the list is closed; `ERROR_NON_POSITIVE_LIMIT` or
+                `ERROR_LIMIT_EXCEEDED` if `limit` is out of range; or another code of the server.
             TimeoutError: the call took longer than the client's timeout.
         """
         return cast(int, self._call("more", (limit,), {}))
@@ -150,7 +150,7 @@ class LiveMessages(LiveList[LiveMessage]):
 
     @property
     def complete(self) -> bool:
-        """Whether the list contains the first message."""
+        """Whether the list contains the first message of the conversation or thread."""
         return cast(bool, self._target.complete)
 
     @property
@@ -160,18 +160,21 @@ class LiveMessages(LiveList[LiveMessage]):
 
     @property
     def gone(self) -> bool:
-        """Whether the user has left the group, or it was deleted. The items stay."""
+        """Whether the user has left the group or was removed, or it was deleted.
+
+        The items stay, except when an event reports the deletion of the group: then the list is emptied.
+        """
         return cast(bool, self._target.gone)
 
     def older(self, limit: int = 0) -> int:
         """Read older messages, and return how many were added.
 
         Args:
-            limit: the number of messages, 1 to 100; by default the initial number.
+            limit: the number of messages, 1 to 100; 0 for the initial number.
 
         Raises:
-            CometChatException: `LIVE_LIST_CLOSED`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`, or another code
-                of the server.
+            CometChatException: `LIVE_LIST_CLOSED` if the list is closed; `ERROR_NON_POSITIVE_LIMIT` or
+                `ERROR_LIMIT_EXCEEDED` if `limit` is out of range; or another code of the server.
             TimeoutError: the call took longer than the client's timeout.
         """
         return cast(int, self._call("older", (limit,), {}))

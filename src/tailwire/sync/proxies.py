@@ -30,7 +30,9 @@ class ListRequest(BlockingProxy, Generic[T]):
         """Fetch the next page, and return it; an empty list at the end.
 
         Raises:
-            CometChatException: `NOT_ENOUGH_PARAMETERS`, `REQUEST_IN_PROGRESS`, or another code of the server.
+            CometChatException: `NOT_ENOUGH_PARAMETERS` if this is the first page of messages, and the builder has no
+                message id, timestamp or `set_updated_after` to begin with; `REQUEST_IN_PROGRESS` if another thread
+                fetches a page; or another code of the server.
             TimeoutError: the call took longer than the client's timeout.
         """
         return cast(list[T], self._call("fetch_next", (), {}))
@@ -43,7 +45,7 @@ class Request(ListRequest[T]):
         """Fetch the previous page, oldest first. The first call fetches the newest page.
 
         Raises:
-            CometChatException: `REQUEST_IN_PROGRESS`, or another code of the server.
+            CometChatException: `REQUEST_IN_PROGRESS` if another thread fetches a page, or another code of the server.
             TimeoutError: the call took longer than the client's timeout.
         """
         return cast(list[T], self._call("fetch_previous", (), {}))
@@ -75,7 +77,7 @@ class UploadFileRequest(BlockingProxy):
             The outcome of each file by its `file_id`.
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another kind, would never be called, or has
+            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another kind, could not be called, or has
                 an async method although the client has a `post`; `ERR_CLIENT_CLOSED`.
             TimeoutError: the uploads took longer than the client's timeout. Use `with_timeout()` for large files.
         """
@@ -135,8 +137,8 @@ class OutboxEntry(BlockingProxy):
         """Wait until the message is sent, and return it as the server stored it.
 
         Raises:
-            CometChatException: why it failed; `OUTBOX_CANCELLED`; `ERR_CLIENT_CLOSED` if it is still queued on the
-                device.
+            CometChatException: why it failed; `OUTBOX_CANCELLED` if it was cancelled; `ERR_CLIENT_CLOSED` if the client
+                was closed and the message is still queued on the device.
             TimeoutError: the message is still pending after the client's timeout; it stays queued.
         """
         return cast(BaseMessage, self._call("result", (), {}))

@@ -25,11 +25,14 @@ MAX_TIMEOUT_SECONDS = threading.TIMEOUT_MAX - HANDOVER_SECONDS
 
 
 class ClientHandle:
-    """Held by a client and everything made by it; when the last holder is collected, the client is closed."""
+    """Held by a client and everything made by it; when the last holder is collected, the client is closed.
+
+    A `ResourceWarning` says so, unless it was closed before.
+    """
 
     def __init__(self, client_thread: ClientThread) -> None:
         self.client_thread = client_thread
-        weakref.finalize(self, client_thread.dropped).atexit = False
+        weakref.finalize(self, client_thread.close_dropped).atexit = False
 
 
 def checked_seconds(seconds: float | None) -> float | None:
@@ -37,7 +40,7 @@ def checked_seconds(seconds: float | None) -> float | None:
 
     Raises:
         TypeError: `seconds` is not a number.
-        ValueError: `seconds` is not above 0.
+        ValueError: `seconds` is not above 0, or is infinite.
     """
     if seconds is None:
         return None
@@ -116,7 +119,9 @@ class BlockingProxy(NotCopied):
         Raises:
             AttributeError: there is no blocking method of this name.
             TypeError: `done` or `failed` is not callable.
-            CometChatException: `ERR_CLIENT_CLOSED`.
+            CometChatException: `ERR_CLIENT_CLOSED` if the client is closed, or `ERR_INVALID_ARGUMENT` for a listener
+                that could not be called.
+            RuntimeError: this is a forked process.
         """
         known = isinstance(call, str) and not call.startswith("_") and call != "aclose" and hasattr(type(self), call)
         if not known or not inspect.iscoroutinefunction(inspect.getattr_static(self._target, call, None)):

@@ -25,7 +25,7 @@ def post_qt() -> Post:
     Raises:
         RuntimeError: neither PySide6 nor PyQt6 is installed, there is no QApplication yet, or this is another thread.
     """
-    core = _core()
+    core = _import_core()
     app = core.QCoreApplication.instance()
     if app is None:
         raise RuntimeError("there is no Qt app yet: create the QApplication before calling post_qt()")
@@ -35,11 +35,13 @@ def post_qt() -> Post:
     # True too many, and a few hundred of them crash the process.
     socket_queue = SocketQueue("the Qt app")
     notifier: Any = core.QSocketNotifier(socket_queue.reader.fileno(), core.QSocketNotifier.Type.Read, app)
-    notifier.activated.connect(lambda *_: socket_queue.readable())  # Qt keeps a function alive, but not a bound method
+    notifier.activated.connect(
+        lambda *_: socket_queue.call_functions()
+    )  # Qt keeps a function alive, but not a bound method
     return socket_queue.post
 
 
-def _core() -> Any:
+def _import_core() -> Any:
     # Prefer the binding that the app has imported: two in one process do not work.
     for name in sorted(BINDINGS, key=lambda name: name not in sys.modules):
         try:

@@ -35,7 +35,7 @@ class SocketQueue:
         self._writer.setblocking(False)
 
     def post(self, function: Callable[[], None]) -> None:
-        """Schedule a function in the toolkit's thread; from any thread.
+        """Schedule a function in the toolkit's thread. May be called from any thread.
 
         Raises:
             WindowGone: the window is destroyed.
@@ -52,8 +52,8 @@ class SocketQueue:
                 with suppress(BlockingIOError):  # the buffer is full, so it is readable
                     self._writer.send(b"x")
 
-    def readable(self, *_: object) -> None:
-        """Call the waiting functions; in the toolkit's thread."""
+    def call_functions(self, *_: object) -> None:
+        """Call the waiting functions. To be called in the toolkit's thread when `reader` is readable."""
         with self._lock:
             self._signalled = False
             if self._closed:
@@ -68,7 +68,7 @@ class SocketQueue:
                 self._wake()
 
     def close(self) -> None:
-        """Refuse further functions; in the toolkit's thread, when it no longer watches the socket."""
+        """Refuse further functions. To be called in the toolkit's thread, when it no longer watches the socket."""
         with self._lock:
             self._closed = True
             self.reader.close()

@@ -46,7 +46,7 @@ def _watching_post(root: Any) -> Post:
         root.tk.deletefilehandler(socket_queue.reader)
         socket_queue.close()
 
-    root.tk.createfilehandler(socket_queue.reader, tkinter.READABLE, socket_queue.readable)
+    root.tk.createfilehandler(socket_queue.reader, tkinter.READABLE, socket_queue.call_functions)
     _at_the_end(root, end)
     return socket_queue.post
 

@@ -13,7 +13,7 @@ import pytest
 
 from recording_clients import RecordingLoopClient
 from tailwire.adapters import find, netlink
-from tailwire.adapters.find import TOOLKITS, running, toolkit_of, watch
+from tailwire.adapters.find import TOOLKITS, running_app, toolkit_of, watch
 from tailwire.adapters.watching import Watch
 
 HIDDEN, SHOWN = ("background", "window"), ("foreground", "window")
@@ -118,7 +118,7 @@ async def test_imported_toolkits_are_not_running(monkeypatch, adapters):
         "PySide6.QtCore",
         types.SimpleNamespace(QCoreApplication=types.SimpleNamespace(instance=lambda: None)),
     )
-    assert running() is None
+    assert running_app() is None
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ async def test_closing_ends_all_tasks_of_the_watch():
 
 def test_search_imports_no_toolkit():
     code = (
-        "import sys, tailwire; tailwire.watch\nfrom tailwire.adapters.find import running\nrunning()\n"
+        "import sys, tailwire; tailwire.watch\nfrom tailwire.adapters.find import running_app\nrunning_app()\n"
         "print([m for m in sys.modules if m.partition('.')[0] in "
         "('textual', 'kivy', 'toga', 'flet', 'PySide6', 'PyQt6', 'tkinter', 'dbus_fast')])"
     )

@@ -341,7 +341,7 @@ class ConversationList:
             _set(self, row, typing=tuple(user for user in row.item.typing if user.uid != uid))
 
     def apply_group(self, group: Group, *, by_me: bool = True) -> None:
-        """Apply the new state of a group; it lacks this user's membership unless this user changed the group (`by_me`)."""
+        """Apply the new state of a group; it lacks this user's membership unless this user changed it (`by_me`)."""
         row = self._rows.get(key_of("group", group.guid))
         if row is not None:
             known = row.item.conversation.conversation_with
