@@ -171,7 +171,7 @@ def _positions_move_over_what_is_missing(patch):
 
 
 def _gaps_are_not_read(patch):
-    patch.setattr(log.MessageLog, "_gap_is_old", lambda self: None)
+    patch.setattr(log.MessageLog, "_read_old_gap", lambda self: None)
     patch.setattr(log.MessageLog, "_on_look", lambda self, look, began: None)
 
 

@@ -15,7 +15,7 @@ from tailwire.server.actions.export import Export
 from tailwire.server.actions.users import NewUser
 from tailwire.server.app.assembly import build, fixed_base
 from tailwire.server.app.opening import database_path, on_postgres, open_store
-from tailwire.server.app.pushing import Pushing
+from tailwire.server.app.pushing import PushAssembly
 from tailwire.server.app.sealing_key import KEY_BYTES
 from tailwire.server.auth.sealing import Sealer
 from tailwire.server.broker.memory import MemoryBroker
@@ -67,7 +67,7 @@ async def _administer(args: argparse.Namespace, settings: Settings) -> int:
     try:
         # No command decrypts secrets, so none reads the key, or creates one as another user of the machine.
         sealer = Sealer(bytes(KEY_BYTES))
-        presence, pushing = SingleProcessPresence(hub), Pushing(settings, store, world, metrics)
+        presence, pushing = SingleProcessPresence(hub), PushAssembly(settings, store, world, metrics)
         actions = await build(settings, store, hub, world, metrics, overload, sealer, lambda: None, presence, pushing)
     except BaseException:
         await store.close()

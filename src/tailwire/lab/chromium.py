@@ -116,11 +116,15 @@ class Browser:
         await self._socket.send(json.dumps(request | ({"sessionId": self._session} if self._session else {})))
 
     def on_event(self, event: str, handler: Callable[[dict[str, Any]], None]) -> None:
-        """Call a function for each event of this name."""
+        """Call a function with the parameters of each event of this name, instead of a former function."""
         self._handlers[event] = handler
 
     async def open(self, url: str, width: int, height: int) -> None:
-        """Open a page with a viewport in pixels."""
+        """Open a page with a viewport in pixels.
+
+        Raises:
+            ChromiumUnavailable: as for `call`.
+        """
         target = await self.call("Target.createTarget", url="about:blank", width=width, height=height)
         attached = await self.call("Target.attachToTarget", targetId=target["targetId"], flatten=True)
         self._session = attached["sessionId"]

@@ -27,6 +27,11 @@ class Lab:
     Args:
         folder: the folder for the server's data.
         slow: latency of the lines, each way, in units of 50 ms; 1 and less add none.
+
+    Attributes:
+        log: the events.
+        server: the process of the server.
+        phones: the phones, by the uid of their user.
     """
 
     def __init__(self, folder: Path, *, slow: float = 1.0) -> None:
@@ -117,14 +122,14 @@ class Lab:
 
     # The server.
 
-    async def server_settled(self) -> None:
+    async def wait_server_settled(self) -> None:
         """Wait until the server is neither being started nor stopped, so that its switches can be used."""
         async with self._turn:
             pass
 
     def _log_server(self, what: str, *, up: bool) -> None:
         self._up = up
-        self.log.add("server", what=what, up=up, busy=self._throttle.on)
+        self.log.add("server", what=what, up=up, busy=self._throttle.active)
 
     async def _kill(self) -> None:
         async with self._turn:

@@ -59,9 +59,9 @@ class Phone(MessageListener, LoginListener):
         self._store = MemorySessionStore()
         self._chat: ChatClient | None = None
         self._phase = Phase.IDLE
-        self._now = {"app": "foreground", "network": "online", "mode": "auto", "pace": "quick", "token": "good"}
+        self._positions = {"app": "foreground", "network": "online", "mode": "auto", "pace": "quick", "token": "good"}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._earlier: deque[dict[str, Any]] = deque(maxlen=MAX_DUMPS)
+        self._earlier_dumps: deque[dict[str, Any]] = deque(maxlen=MAX_DUMPS)
         self._last_report: tuple[str, float | None] = ("", None)
 
     # Start and end.
@@ -78,7 +78,7 @@ class Phone(MessageListener, LoginListener):
         settings = (
             AppSettingsBuilder()
             .override_client_host(self.line.url)
-            .auto_establish_socket_connection(self._now["mode"] == "auto")
+            .auto_establish_socket_connection(self._positions["mode"] == "auto")
             .keep_unsent_messages()
             .build()
         )
@@ -93,7 +93,7 @@ class Phone(MessageListener, LoginListener):
         chat.connection.subscribe(self._log_transition)
         chat.add_message_listener("lab", self)
         self._chat = chat
-        if self._now["network"] == "offline":
+        if self._positions["network"] == "offline":
             chat.set_network("offline")
 
     @property
@@ -131,7 +131,7 @@ class Phone(MessageListener, LoginListener):
         if what not in _SWITCHES:
             raise Refused(f"unknown switch {what!r}: use one of send, {', '.join(_SWITCHES)}")
         kind, act = _SWITCHES[what]
-        before = self._now.get(kind, "")
+        before = self._positions.get(kind, "")
         if before == what:
             return
         self.chat  # noqa: B018 (nothing is switched while the app starts)
@@ -139,11 +139,11 @@ class Phone(MessageListener, LoginListener):
         if work is not None:
             self._start_task(work)
         if kind:  # only now, because `_start_task` may refuse; the task itself starts later
-            self._now[kind] = what
+            self._positions[kind] = what
         self._log_switch(what)
 
     def _log_switch(self, what: str = "") -> None:
-        self._log.add("switch", phone=self.name, what=what, now=dict(self._now))
+        self._log.add("switch", phone=self.name, what=what, now=dict(self._positions))
 
     def _start_task(self, work: Coroutine[Any, Any, object]) -> None:
         if len(self._tasks) >= MAX_TASKS:
@@ -193,22 +193,22 @@ class Phone(MessageListener, LoginListener):
 
     async def _restart(self) -> None:
         chat, self._chat = self.chat, None
-        self._earlier.append(_dump_of(chat))
+        self._earlier_dumps.append(_dump_of(chat))
         await chat.aclose()
-        self._now["app"] = "foreground"
+        self._positions["app"] = "foreground"
         await self._open()
         self._log_switch()
 
     async def _end_token(self, *, for_good: bool) -> None:
         with self._backend.refusing(self.name, for_good):
             await self._backend.revoke(self.name)
-        self._now["token"] = "revoked" if for_good else "good"
+        self._positions["token"] = "revoked" if for_good else "good"
         self._log_switch()
 
     async def _log_in(self) -> None:
         with self._backend.refusing(self.name, False):
             await self.chat.login_with_auth_token(await self._backend.token(self.name))
-        self._now["token"] = "good"
+        self._positions["token"] = "good"
         self._log_switch()
 
     # Observations.
@@ -241,7 +241,7 @@ class Phone(MessageListener, LoginListener):
 
     async def on_text_message_received(self, message: TextMessage) -> None:
         """Log a message that was handed over to the app."""
-        if self._now["pace"] == "slow":
+        if self._positions["pace"] == "slow":
             await asyncio.sleep(SLOW_APP_SECONDS)  # simulates a busy app
         self._log.add("handed", phone=self.name, id=message.muid, text=message.text)
 
@@ -255,7 +255,7 @@ class Phone(MessageListener, LoginListener):
 
     def dumps(self) -> list[dict[str, Any]]:
         """Return the dumps of its connections, one per start of the app, oldest first."""
-        return [*self._earlier, *([_dump_of(self._chat)] if self._chat is not None else [])]
+        return [*self._earlier_dumps, *([_dump_of(self._chat)] if self._chat is not None else [])]
 
 
 def _dump_of(chat: ChatClient) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def read_recording(file: Path) -> dict[str, Any]:
     except BadJson as e:
         raise BadRecording(str(e)) from e
     try:
-        content = _lab(data) if "tailwire lab" in data else _dump(data)
+        content = _read_lab(data) if "tailwire lab" in data else _read_dump(data)
         json.dumps(content, ensure_ascii=False, allow_nan=False).encode("utf-8")  # as it is sent to the page
     except (BadDump, BadReplay) as e:
         raise BadRecording(str(e)) from e
@@ -87,7 +87,7 @@ def read_recording(file: Path) -> dict[str, Any]:
     return {**content, "machine": phase_graph(), "name": name}
 
 
-def _lab(data: Mapping[str, Any]) -> dict[str, Any]:
+def _read_lab(data: Mapping[str, Any]) -> dict[str, Any]:
     if data["tailwire lab"] != FORMAT_VERSION:
         raise BadRecording(f"format {data['tailwire lab']!r}, this version reads {FORMAT_VERSION}")
     events, dumps, begin = data.get("events"), data.get("dumps"), data.get("begin")
@@ -97,11 +97,11 @@ def _lab(data: Mapping[str, Any]) -> dict[str, Any]:
     if len(events) > MAX_EVENTS:
         raise BadRecording(f"it has more than {MAX_EVENTS:,} events")
     for number, event in enumerate(events, 1):
-        _check(number, event)
+        _check_event(number, event)
     for name, many in dumps.items():
         if name not in PHONE_NAMES or not isinstance(many, list):
             raise BadRecording("its dumps are not those of a lab's phones")
-    _check_number([dump for many in dumps.values() for dump in many])
+    _check_input_count([dump for many in dumps.values() for dump in many])
     steps = [
         {**step, "phone": name, "at": _seconds_since(zero, step["at"])}
         for name, many in dumps.items()
@@ -112,7 +112,7 @@ def _lab(data: Mapping[str, Any]) -> dict[str, Any]:
     return {"names": list(PHONE_NAMES), "events": sorted(events, key=at), "steps": sorted(steps, key=at)}
 
 
-def _check_number(dumps: list[Any]) -> None:
+def _check_input_count(dumps: list[Any]) -> None:
     # Check this before any dump is replayed. Entries that are not dumps are found by the replay.
     listed = [dump.get("inputs") for dump in dumps if isinstance(dump, Mapping)]
     if len(dumps) + sum(len(inputs) for inputs in listed if isinstance(inputs, list)) > MAX_EVENTS:
@@ -130,7 +130,7 @@ def _is_time(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _check(number: int, event: Any) -> None:
+def _check_event(number: int, event: Any) -> None:
     kind = event.get("kind") if isinstance(event, dict) else None
     if not isinstance(kind, str) or kind not in KINDS or not _is_time(event.get("at")):
         raise BadRecording(f"event {number} has an unknown kind or an invalid time")
@@ -179,12 +179,12 @@ def _description_of(value: object | Command, *, named: bool = False) -> str:
 _CALLS = {"ConnectCalled": "connect", "DisconnectCalled": "disconnect", "PingCalled": "ping"}
 
 
-def _dump(data: Mapping[str, Any]) -> dict[str, Any]:
+def _read_dump(data: Mapping[str, Any]) -> dict[str, Any]:
     # A single phone. Its events are the inputs and the transitions.
     steps: list[dict[str, Any]] = []
     events: list[dict[str, Any]] = []
     begin: float | None = None
-    _check_number([data])
+    _check_input_count([data])
     state, _ = load_dump(data)
     now = {"app": str(state.app), "network": _network(state), "mode": str(state.mode), "pace": "quick", "token": "good"}
     events.append({"at": 0.0, "kind": "switch", "phone": "phone", "what": "", "now": dict(now)})

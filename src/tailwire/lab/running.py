@@ -51,7 +51,7 @@ async def serve_page(
         sock: a listening socket; closed at the end.
         lab: the lab to show, or None.
         replay: the recording to show if there is no lab.
-        once: see `Guard`.
+        once: the single-use secret for the command line of a browser (see `web.Guard`); "" for none.
         slow: the factor with which the lab was started (see `Lab`).
     """
     token, port = secrets.token_urlsafe(16), sock.getsockname()[1]

@@ -46,7 +46,11 @@ class ScreencastFailed(Exception):
 
 
 class Frames:
-    """Collects the frames of a screencast."""
+    """Collects the frames of a screencast.
+
+    Attributes:
+        taken: the frames that are kept: for each its time in seconds and its PNG.
+    """
 
     def __init__(self, browser: Browser) -> None:
         self._browser = browser
@@ -81,7 +85,7 @@ async def record(file: Path, *, chromium: str = "", report: Callable[[str], None
     if not file.parent.is_dir():
         raise ScreencastFailed(f"the folder {file.parent} does not exist")
     try:
-        taken = await _scene(find(chromium), report)
+        taken = await _record_scene(find(chromium), report)
     except ChromiumUnavailable as e:
         raise ScreencastFailed(str(e)) from e
     report(f"writing {len(taken)} pictures …")
@@ -89,7 +93,7 @@ async def record(file: Path, *, chromium: str = "", report: Callable[[str], None
     report(f"{file}: {size / 1000:.0f} KB")
 
 
-async def _scene(program: str, report: Callable[[str], None]) -> list[tuple[float, bytes]]:
+async def _record_scene(program: str, report: Callable[[str], None]) -> list[tuple[float, bytes]]:
     with tempfile.TemporaryDirectory(prefix="tailwire-lab-", ignore_cleanup_errors=True) as folder:
         async with (
             Lab(Path(folder), slow=SLOWDOWN_FACTOR) as lab,
@@ -101,17 +105,17 @@ async def _scene(program: str, report: Callable[[str], None]) -> list[tuple[floa
             await browser.open(url, WIDTH, HEIGHT)
             dark = {"name": "prefers-color-scheme", "value": "dark"}
             await browser.call("Emulation.setEmulatedMedia", features=[dark])
-            await _until(browser, "document.body?.dataset.ready === 'yes' && " + _IDLE_CONDITION)
+            await _wait_until(browser, "document.body?.dataset.ready === 'yes' && " + _IDLE_CONDITION)
             report("recording …")
             await browser.call("Page.startScreencast", format="png", maxWidth=WIDTH, maxHeight=HEIGHT)
             for pause, whom, what, text in SCENE_STEPS:
                 await asyncio.sleep(pause)  # the pace of the scene
                 if whom == "server":
-                    await lab.server_settled()
+                    await lab.wait_server_settled()
                 if what == "kill":
-                    await _until(browser, _IDLE_CONDITION)
+                    await _wait_until(browser, _IDLE_CONDITION)
                 lab.do(whom, what, text)
-            await _until(browser, _IDLE_CONDITION)
+            await _wait_until(browser, _IDLE_CONDITION)
             await asyncio.sleep(FINAL_SECONDS)  # time to look at the final state
             await browser.call("Page.stopScreencast")
             return frames.taken
@@ -123,7 +127,7 @@ _IDLE_CONDITION = (
 )
 
 
-async def _until(browser: Browser, condition: str) -> None:
+async def _wait_until(browser: Browser, condition: str) -> None:
     code = f"new Promise((done) => {{ const look = () => {condition} ? done() : setTimeout(look, 50); look(); }})"
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):

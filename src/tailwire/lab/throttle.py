@@ -17,7 +17,7 @@ class Throttle:
         self._task: asyncio.Task[None] | None = None
 
     @property
-    def on(self) -> bool:
+    def active(self) -> bool:
         """Whether a process is being throttled."""
         return self._task is not None and not self._task.done()
 
@@ -29,7 +29,7 @@ class Throttle:
         """
         if sys.platform == "win32":
             raise RuntimeError("a process cannot be stopped and continued on Windows")
-        if not self.on:
+        if not self.active:
             self._task = asyncio.create_task(self._run(pid), name="tailwire lab throttle")
 
     async def _run(self, pid: int) -> None:

@@ -43,12 +43,12 @@ class Guard:
         once: another secret for the command line of a browser, which all users of the machine can read. The first
             request with it is redirected to a new path. A second request means that one of the two came from another
             user: that path is then revoked.
-        taken_back: called when the path is revoked.
+        on_revoked: called when the path is revoked.
     """
 
-    def __init__(self, app: ASGIApp, token: str, port: int, once: str, taken_back: Callable[[], None]) -> None:
+    def __init__(self, app: ASGIApp, token: str, port: int, once: str, on_revoked: Callable[[], None]) -> None:
         self._app, self._tokens = app, {token}
-        self._once, self._granted, self._taken_back = once, "", taken_back
+        self._once, self._granted, self._on_revoked = once, "", on_revoked
         self._hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -94,7 +94,7 @@ class Guard:
             return RedirectResponse(f"/{self._granted}/", 303)
         if self._granted in self._tokens:
             self._tokens.discard(self._granted)
-            self._taken_back()
+            self._on_revoked()
         why = "this single-use URL was used before, perhaps by another user: use the URL that the lab printed"
         return _refusal_response(410, why)
 

@@ -40,7 +40,7 @@ class Settings:
         redirect_downloads: send clients to the bucket for files, with URLs that are valid for 15 minutes; otherwise the
             server passes the files on.
         uploads_direct: let clients upload files for messages to the bucket itself; otherwise the server receives them.
-        region: the region that `GET /settings` returns.
+        region: the region that `GET /settings` and the envelopes of webhooks name.
         tls_cert: certificate file (PEM).
         tls_key: private key file (PEM).
         tls_self_signed: create and use a self-signed certificate, for development.
@@ -84,7 +84,7 @@ class Settings:
         most_sends_under_way: sends in progress at the same time in a burst, and a tenth of it sustained; further sends
             are refused with a time to retry; 0 for no limit.
         max_connections: open connections; 0 for as many as the descriptor limit of the system allows.
-        request_deadline: a connection that has not sent the whole head of a request within this time is closed.
+        request_deadline: how long the head of a request, and a TLS handshake, may take; then the connection is closed.
         read_deadline: how long a list that no index can answer may be searched; then the request is refused
             (`ERR_QUERY_TOO_BROAD`).
         least_rate: bytes per second that a request body or a response must transfer on average over 30 s; slower
@@ -359,7 +359,7 @@ def load(arguments: Mapping[str, Any], environment: Mapping[str, str] | None = N
         file: a TOML file; "" for none.
 
     Raises:
-        BadSetting: if a setting is unknown or its value is invalid; the message names the setting and its source.
+        BadSetting: if the file, a setting in it or a value is invalid; the message names the setting.
     """
     fields = {f.name: type(f.default) for f in dataclasses.fields(Settings)}
     values: dict[str, Any] = {}

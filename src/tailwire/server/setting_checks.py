@@ -19,7 +19,7 @@ _HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
 
 
 class BadSetting(ValueError):
-    """A setting has an invalid name, type or value. The message names the setting and its source."""
+    """A setting has an invalid name, type or value. The message names the setting."""
 
 
 def entries_of(value: str) -> list[str]:

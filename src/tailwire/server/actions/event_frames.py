@@ -9,7 +9,7 @@ import msgspec
 
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.raw_json import encode, with_field
-from tailwire.server.fanout.frames import with_head
+from tailwire.server.fanout.frames import frame_head
 from tailwire.server.ports.conversations import id_of
 from tailwire.server.ports.file_urls import address, with_address
 from tailwire.server.ports.records import MessageRow
@@ -32,7 +32,7 @@ class EventFrames:
     ) -> bytes:
         """Return a frame with an encoded body."""
         group = b'"group"' if receiver_type == "group" else b'"user"'
-        head = with_head(kind, encode(receiver), group, encode(device), encode(sender), self._app)
+        head = frame_head(kind, encode(receiver), group, encode(device), encode(sender), self._app)
         return with_address(b"%b%b}" % (head, body), address.get(self._base))
 
     def receipt(

@@ -14,7 +14,7 @@ from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.content import Attachment
 from tailwire.server.actions.direct_uploads import DirectUploads
 from tailwire.server.actions.services import Services
-from tailwire.server.limits.one_each import OneEach
+from tailwire.server.limits.one_each import UserTurns
 from tailwire.server.limits.turns import Turns
 from tailwire.server.limits.upload_quota import DAY_SECONDS, Reservation, UploadQuota
 from tailwire.server.ports.file_urls import stored_url
@@ -101,7 +101,7 @@ class Files:
         self._secret = secret.encode()
         self._room = room
         self.turns = Turns(UPLOAD_REST)
-        self._pictures = OneEach()
+        self._pictures = UserTurns()
         self._direct: DirectUploads | None = None
         if direct:
             self._direct = DirectUploads(

@@ -27,7 +27,7 @@ from tailwire.server.uploads.folder_mark import folder_mark
 if TYPE_CHECKING:
     from tailwire.server.store.postgres.store import PostgresStore
 
-OF_ONE_SERVER = frozenset({
+PER_SERVER_SETTINGS = frozenset({
     "access_log", "allowed_hosts", "apns_key", "broker_ca", "chat", "connections_per_address", "console", "data",
     "database", "demo_users", "docs", "drain_seconds", "fcm_credentials", "forwarded_header", "host", "log_format",
     "log_level", "max_connections", "metrics", "metrics_listen", "min_free_disk", "overload_lag", "port",
@@ -135,7 +135,7 @@ class SettingsComparison:
 
 def digests(settings: Settings) -> dict[str, str]:
     """Return a digest of each setting that must be the same at all servers, without passwords."""
-    names = sorted(field.name for field in dataclasses.fields(settings) if field.name not in OF_ONE_SERVER)
+    names = sorted(field.name for field in dataclasses.fields(settings) if field.name not in PER_SERVER_SETTINGS)
     return {name: digest(name, redacted(settings, name)) for name in names}
 
 
@@ -145,5 +145,5 @@ def digest(name: str, value: object) -> str:
 
 
 def differences(mine: dict[str, str], others: dict[str, str]) -> list[str]:
-    """Return the names of the settings that differ. One that only one version has does not count."""
+    """Return the names of the settings whose digests differ. A setting that only one version has does not count."""
     return [name for name in mine if name in others and mine[name] != others[name]]

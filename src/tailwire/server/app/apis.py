@@ -99,7 +99,7 @@ def observing_operations(
         clock: seconds, monotonic.
         milliseconds: returns milliseconds since 1970.
         processes: lists the processes on the database.
-        sources: where the values of settings came from.
+        sources: where the value of a setting came from, by its name.
         sessions: checks the keys of streams while they last.
     """
     return [

@@ -34,7 +34,7 @@ from tailwire.server.actions.uploads import Files
 from tailwire.server.actions.users import Users
 from tailwire.server.actions.webhooks import WebhookAdministration
 from tailwire.server.app.opening import AnyStore
-from tailwire.server.app.pushing import Pushing
+from tailwire.server.app.pushing import PushAssembly
 from tailwire.server.app.several import AnyPresence, Limit
 from tailwire.server.app.uploads import open_uploads
 from tailwire.server.auth.passwords import Passwords
@@ -92,7 +92,7 @@ class Actions:
         if self.identity is not None:
             self.identity.start()
 
-    def background(self) -> list[Callable[[], Awaitable[None]]]:
+    def close_functions(self) -> list[Callable[[], Awaitable[None]]]:
         """Return the functions that end what runs in the background."""
         identity = [self.identity.keys.close] if self.identity is not None else []
         return [self.cleanup.close, self.retention.close, self.passwords.close, *identity]
@@ -123,12 +123,12 @@ def is_local(settings: Settings) -> bool:
 
 async def build(
     settings: Settings, store: AnyStore, hub: Hub, world: World, metrics: Metrics, overload: Overload,
-    sealer: Sealer, wake_webhooks: Callable[[], None], presence: AnyPresence, pushing: Pushing,
+    sealer: Sealer, wake_webhooks: Callable[[], None], presence: AnyPresence, pushing: PushAssembly,
 ) -> Actions:  # fmt: skip
     """Create all actions on a store, with the limits of the settings."""
     s, loop = settings, asyncio.get_running_loop()
     lengths, secret = _lengths(s), signing_key(Path(s.data), world)
-    directory = Directory(store, _online(hub, presence), lambda: {*hub.online_users(), *presence.online_elsewhere()})
+    directory = Directory(store, _is_online(hub, presence), lambda: {*hub.online_users(), *presence.online_elsewhere()})
     services = Services(
         store=store, directory=directory, authorizer=Authorizer(store, directory),
         delivery=Delivery(hub.broker, store.app_id, fixed_base(s)), world=world, lengths=lengths,
@@ -194,7 +194,7 @@ def _sign_in(
     )  # fmt: skip
 
 
-def _online(hub: Hub, presence: AnyPresence) -> Callable[[str], bool]:
+def _is_online(hub: Hub, presence: AnyPresence) -> Callable[[str], bool]:
     if isinstance(presence, SingleProcessPresence):
         return hub.is_online
     return lambda uid: hub.is_online(uid) or presence.is_online_elsewhere(uid)

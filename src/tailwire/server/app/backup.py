@@ -52,10 +52,13 @@ def backup(database: Path, uploads: Path, target: Path) -> tuple[int, int]:
 
 
 def new_partial(target: Path) -> Path:
-    """Return an empty folder for what becomes a backup.
+    """Make an empty folder next to the target for what becomes a backup, and return its path.
+
+    One that an interrupted backup has left is removed.
 
     Raises:
-        BackupRefused: if the backup exists.
+        BackupRefused: if the target exists.
+        OSError: if the folder cannot be made.
     """
     if target.exists():
         raise BackupRefused(
@@ -73,6 +76,9 @@ def finish(copy: Path, uploads: Path, target: Path) -> tuple[int, int]:
 
     Returns:
         The size of the copy in bytes, and the number of uploaded files.
+
+    Raises:
+        OSError: if a file cannot be read or written.
     """
     sync(copy)
     size, count = copy.stat().st_size, copy_files(uploads, copy.parent / UPLOADS_NAME)
@@ -180,7 +186,7 @@ def copy_files(source: Path, target: Path) -> int:
 
 
 def sync(file: Path) -> None:
-    """Write a file to the disk."""
+    """Flush a file that was written from the system's cache to the disk."""
     descriptor = os.open(file, os.O_RDWR)
     try:
         os.fsync(descriptor)

@@ -34,11 +34,11 @@ def make_broker(settings: Settings, store: AnyStore, metrics: Metrics) -> Memory
     """
     if isinstance(store, SqliteStore):
         return MemoryBroker()
-    remote = _over_nats(settings, store, metrics) if settings.broker else _over_the_database(settings, store, metrics)
+    remote = _nats_broker(settings, store, metrics) if settings.broker else _database_broker(settings, store, metrics)
     return MessageLog(remote, store.log, store.feed, metrics, asyncio.get_running_loop())
 
 
-def _over_nats(settings: Settings, store: PostgresStore, metrics: Metrics) -> NatsBroker:
+def _nats_broker(settings: Settings, store: PostgresStore, metrics: Metrics) -> NatsBroker:
     try:
         servers = parse_addresses(settings.broker)
     except ValueError as e:
@@ -50,7 +50,7 @@ def _over_nats(settings: Settings, store: PostgresStore, metrics: Metrics) -> Na
     return NatsBroker(servers, context, store.app_id, f"tailwire {process_name()}", __version__, metrics)
 
 
-def _over_the_database(settings: Settings, store: PostgresStore, metrics: Metrics) -> NotifyBroker:
+def _database_broker(settings: Settings, store: PostgresStore, metrics: Metrics) -> NotifyBroker:
     from tailwire.server.broker.notify import NotifyBroker  # needs the driver of PostgreSQL
     from tailwire.server.store.postgres.connecting import connect_listener
 
@@ -62,7 +62,11 @@ def _over_the_database(settings: Settings, store: PostgresStore, metrics: Metric
 async def start_broker(
     broker: MemoryBroker | MessageLog, store: AnyStore, hub: Hub, delivery: Delivery, frames: ChangeFrames
 ) -> MessageLog | None:
-    """Connect a server with the other servers that share its store. Return its log; None for a server that is alone."""
+    """Connect a server with the other servers that share its store. Return its log; None if it uses SQLite.
+
+    Raises:
+        Refused: the store does not answer.
+    """
     if isinstance(broker, MemoryBroker) or isinstance(store, SqliteStore):
         return None
     broker.attach(hub, delivery.publication_of_logged, frames.shared)

@@ -26,7 +26,7 @@ def bind(host: str, port: int, argument: str = "") -> socket.socket:
     """Return a socket that listens on an address.
 
     Args:
-        argument: the argument for both host and port; "" for `--host` and `--port`.
+        argument: the argument of the command line that sets both, for advice; "" if those are `--host` and `--port`.
 
     Raises:
         CannotStart: if the address is in use, is not one of this machine, or is not permitted.

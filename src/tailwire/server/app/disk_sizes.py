@@ -20,8 +20,11 @@ MEASURE_TIMEOUT_SECONDS = 2.0
 class Measures(Protocol):
     """The sizes that a store measures of itself."""
 
-    def database(self) -> Awaitable[tuple[int, int | None]]: ...
-    def uploads(self) -> Awaitable[int]: ...
+    def database(self) -> Awaitable[tuple[int, int | None]]:
+        """Return the bytes of the database and of its write-ahead log; None for a log that cannot be measured."""
+
+    def uploads(self) -> Awaitable[int]:
+        """Return the bytes of all uploaded files."""
 
 
 class DiskSizes:
@@ -41,7 +44,7 @@ class DiskSizes:
         self._next = 0.0
 
     async def __call__(self) -> Sizes:
-        """Return the sizes. If the store is too busy to measure one, its last value is returned."""
+        """Return the sizes. For one that the store does not measure in time, the last value is returned, at first 0."""
         with contextlib.suppress(Refused, TimeoutError):
             async with asyncio.timeout(MEASURE_TIMEOUT_SECONDS):
                 self._database = await self._measures.database()

@@ -40,7 +40,7 @@ class HealthCheck:
         return {"status": "ok"}
 
     def ready(self) -> dict[str, Any]:
-        """Return the health of a server to which requests should be sent.
+        """Return the health as `overall` does, if requests should be sent to this server.
 
         Raises:
             Refused: ERR_UNAVAILABLE: it is about to stop, or its store cannot write.
@@ -50,7 +50,7 @@ class HealthCheck:
         return self.overall()
 
     def overall(self) -> dict[str, Any]:
-        """Return the health.
+        """Return the health: `status` "ok", the number of open `sockets`, and the `uptime` in seconds.
 
         If the store could not write, it tries again: a proxy may send no requests until the health is good again.
 

@@ -22,7 +22,7 @@ SLOWER_SECONDS = 1.0
 
 
 class Housekeeping:
-    """The housekeeping of a server, called by its `on_tick`.
+    """The housekeeping of a server, called by `HttpServer.on_tick`.
 
     Args:
         waiting: connections that owe the head of a request, and since when; longest first.
@@ -65,7 +65,7 @@ class Housekeeping:
         self._next_report = 0.0
 
     async def tick(self, connections: int) -> None:
-        """Measure the load, and close stalled connections, and others if there are too many. Called every 0.1 s or so.
+        """Measure the load, and close stalled connections, and others if there are too many.
 
         Args:
             connections: the number of open connections.
@@ -88,28 +88,28 @@ class Housekeeping:
             self._slower_until = now + SLOWER_SECONDS
         self._pacer.slow_down(SLOWER_WHEN_FULL if now < self._slower_until else 1.0)
 
-    async def _close_stalled(self, now: float, too_many: int) -> None:
-        # Close all connections that are past their deadline, and at least `too_many` connections in this order: those
+    async def _close_stalled(self, now: float, surplus: int) -> None:
+        # Close all connections that are past their deadline, and at least `surplus` connections in this order: those
         # that owe a head, those whose body or response hardly moves, idle ones, and the slowest others.
         silent: list[HttpProtocol] = []
         for connection, since in self._waiting.items():
-            if since >= now - self._deadline and len(silent) >= too_many:
+            if since >= now - self._deadline and len(silent) >= surplus:
                 break
             silent.append(connection)
-        too_many -= len(silent)
-        crawling = self._stalls.slowest_connections(too_many, now, crawling=True)
-        too_many -= len(crawling)
-        idle = list(islice(self._idle, max(0, too_many)))
+        surplus -= len(silent)
+        crawling = self._stalls.slowest_connections(surplus, now, crawling=True)
+        surplus -= len(crawling)
+        idle = list(islice(self._idle, max(0, surplus)))
         await self._close(silent, self._waiting, "no request", _abort)
         await self._close(crawling, self._active, "slowest", _abort)
         await self._close(idle, self._idle, "idle", _abort)
-        slowest = self._stalls.slowest_connections(too_many - len(idle), now)
+        slowest = self._stalls.slowest_connections(surplus - len(idle), now)
         await self._close(slowest, self._active, "slowest", _abort)
 
     async def _close(
         self,
         connections: list[HttpProtocol],
-        still: Container[HttpProtocol],
+        current: Container[HttpProtocol],
         reason: str,
         end: Callable[[HttpProtocol], None],
     ) -> None:
@@ -117,7 +117,7 @@ class Housekeeping:
         for n, connection in enumerate(connections):
             if n % CLOSES_PER_TURN == CLOSES_PER_TURN - 1:
                 await asyncio.sleep(0)
-            if connection in still:
+            if connection in current:
                 self._metrics.closes[reason] += 1
                 end(connection)
 

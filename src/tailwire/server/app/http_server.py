@@ -37,8 +37,8 @@ class HttpServer(uvicorn.Server):
         signals: the signals that stop the server.
         housekeeping: called about ten times a second.
         accept: makes the `AcceptLoop` of a listening socket.
-        observers: of the server.
-        internal: started and stopped with this server.
+        observers: the observers of the server, such as its health and metrics.
+        internal: a second server, started and stopped with this one; None for none.
         drain_seconds: how long it continues to serve after it was asked to stop.
 
     Attributes:

@@ -51,7 +51,7 @@ class InternalServer:
         self._task = asyncio.get_running_loop().create_task(work, name="tailwire metrics server")
 
     async def stop(self) -> None:
-        """Finish requests in progress, and close."""
+        """Close, after up to a second for requests in progress."""
         self._server.should_exit = True
         if self._task is not None:
             await self._task

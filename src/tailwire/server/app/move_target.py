@@ -26,7 +26,7 @@ class MoveRefused(OSError):
     """The move was refused before it changed anything. The message says why, and what to do."""
 
 
-class Target:
+class MoveTarget:
     """A PostgreSQL database that is being filled. Use `filled_target` to make one."""
 
     def __init__(self, connection: Connection) -> None:
@@ -87,7 +87,7 @@ class Target:
 
 
 @asynccontextmanager
-async def filled_target(url: str) -> AsyncIterator[Target]:
+async def filled_target(url: str) -> AsyncIterator[MoveTarget]:
     """Begin a transaction in an empty database; commit it at the end, or undo everything after an error.
 
     Servers that start on the database wait for the end (see `starting_alone`).
@@ -108,7 +108,7 @@ async def filled_target(url: str) -> AsyncIterator[Target]:
             await connection.execute("SELECT pg_advisory_xact_lock($1)", APP_LOCK_KEY)
             if await connection.fetchval("SELECT EXISTS (SELECT FROM app) OR EXISTS (SELECT FROM messages)"):
                 raise MoveRefused("the PostgreSQL database has content already: create an empty one")
-            yield Target(connection)
+            yield MoveTarget(connection)
     except UNUSABLE as e:
         if isinstance(e, OSError):
             raise

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
-from tailwire.server.app.move_target import MoveRefused, Target, filled_target
+from tailwire.server.app.move_target import MoveRefused, MoveTarget, filled_target
 from tailwire.server.app.source_copy import SourceCopy, columns_of, ordered_tables
 from tailwire.server.store.migrate import current_revision, revisions, upgrade
 from tailwire.server.store.sqlite.lock import DatabaseInUse, ServerLock
@@ -37,6 +37,7 @@ MIN_PAUSE_SECONDS, PAUSE_PER_PASS = 2.0, 4
 FEW_ROWS, SHORTER = 1000, 0.8
 """Passes are short enough when one has this few rows, or takes more than this part of the time of the one before."""
 Report = Callable[[str, int], None]
+"""Takes the name of a table and the number of its rows that were copied."""
 
 
 class Pass(NamedTuple):
@@ -72,7 +73,8 @@ def move(database: Path, url: str, report: Report) -> int:
         The highest message id that was given out.
 
     Raises:
-        MoveRefused: if there is no file, the database has content, or the file is empty or an older copy.
+        MoveRefused: if there is no file, the database has content, a server or another move is starting on it, or the
+            file is empty or an older copy.
         DatabaseInUse: if a server runs on the file.
         OSError: if a database cannot be read or written.
     """
@@ -87,7 +89,7 @@ def move(database: Path, url: str, report: Report) -> int:
             lock.release()
 
 
-def follow(database: Path, url: str, report: Report, passed: Callable[[Pass], None]) -> int:
+def follow(database: Path, url: str, report: Report, on_pass: Callable[[Pass], None]) -> int:
     """Copy everything from a SQLite file on which a server runs, and end the move when the server has stopped.
 
     Until then the file is only read, and is not locked. The move needs disk space for a copy of the file's contents.
@@ -95,14 +97,14 @@ def follow(database: Path, url: str, report: Report, passed: Callable[[Pass], No
     Args:
         url: the PostgreSQL database.
         report: called with each table and the number of its rows at first.
-        passed: called after each pass over what has changed since.
+        on_pass: called after each pass over what has changed since, with a report on the pass.
 
     Returns:
         The highest message id that was given out.
 
     Raises:
-        MoveRefused: if there is no file, its schema is that of another version, the database has content, or the file
-            is empty or an older copy.
+        MoveRefused: if there is no file, its schema is that of another version, the database has content, a server or
+            another move is starting on it, or the file is empty or an older copy.
         OSError: if a database cannot be read or written.
     """
     with _errors_of(database):
@@ -110,7 +112,7 @@ def follow(database: Path, url: str, report: Report, passed: Callable[[Pass], No
         with closing(_connect(database)) as source:
             _last_id(source, database)  # refuses what would be refused at the end
         upgrade(url)
-        return asyncio.run(_follow(database, url, report, passed))
+        return asyncio.run(_follow(database, url, report, on_pass))
 
 
 async def _move(database: Path, url: str, report: Report) -> int:
@@ -123,7 +125,7 @@ async def _move(database: Path, url: str, report: Report) -> int:
         return last
 
 
-async def _follow(database: Path, url: str, report: Report, passed: Callable[[Pass], None]) -> int:
+async def _follow(database: Path, url: str, report: Report, on_pass: Callable[[Pass], None]) -> int:
     with ExitStack() as held:  # until the commit
         async with filled_target(url) as target:
             with closing(SourceCopy(database)) as copy:
@@ -133,13 +135,13 @@ async def _follow(database: Path, url: str, report: Report, passed: Callable[[Pa
                 done = None
                 while (lock := await _stopped_within(database, _pause_after(done))) is None:
                     done = await _run_pass(copy, target, done)
-                    passed(done)
+                    on_pass(done)
                 held.callback(lock.release)
                 lock.write_holder("`tailwire migrate --follow`")
                 _check_schema(database)
                 source = held.enter_context(_locked(database))
                 last = _last_id(source, database)
-                passed(await _run_pass(copy, target, done, last=True))
+                on_pass(await _run_pass(copy, target, done, last=True))
             await _finish(source, database, target, last, lambda table, rows: None)
         return last
 
@@ -160,28 +162,28 @@ def _pause_after(done: Pass | None) -> float:
     return max(MIN_PAUSE_SECONDS, done.seconds * PAUSE_PER_PASS) if done is not None and done.near else 0.0
 
 
-def is_near(before: Pass | None, rows: int, seconds: float) -> bool:
+def is_near(previous: Pass | None, rows: int, seconds: float) -> bool:
     """Return whether it is time to stop the server: a pass was small, or not much shorter than the one before.
 
     Args:
-        before: the pass before; None for the first one.
+        previous: the pass before this one; None for the first one.
         rows: the number of rows that had changed.
         seconds: how long the pass took.
     """
-    return rows <= FEW_ROWS or (before is not None and (before.near or seconds > before.seconds * SHORTER))
+    return rows <= FEW_ROWS or (previous is not None and (previous.near or seconds > previous.seconds * SHORTER))
 
 
-async def _run_pass(copy: SourceCopy, target: Target, before: Pass | None, *, last: bool = False) -> Pass:
+async def _run_pass(copy: SourceCopy, target: MoveTarget, previous: Pass | None, *, last: bool = False) -> Pass:
     began = time.monotonic()
     found = copy.catch_up()
     for table in ordered_tables():
         if table.name in found:
             await target.replace(table, copy.outdated_keys(table), copy.changed_rows(table))
     rows, seconds = sum(found.values()), time.monotonic() - began
-    return Pass(before.number + 1 if before else 1, rows, seconds, is_near(before, rows, seconds), last)
+    return Pass(previous.number + 1 if previous else 1, rows, seconds, is_near(previous, rows, seconds), last)
 
 
-async def _finish(source: sqlite3.Connection, database: Path, target: Target, last: int, report: Report) -> None:
+async def _finish(source: sqlite3.Connection, database: Path, target: MoveTarget, last: int, report: Report) -> None:
     for table in ordered_tables():
         (rows,) = source.execute(f'SELECT count(*) FROM "{table.name}"').fetchone()
         await target.verify(table, rows)

@@ -17,9 +17,14 @@ CHAT_POLICY = {"media-src": "'self'", "trusted-types": "chat-worker"}
 """The chat plays files, and starts its service worker through a policy that knows one address."""
 
 
-def is_shown(page: str, settings: Settings) -> bool:
-    """Return whether the server shows a page, by the value of its setting."""
-    return page == "on" or (page == "auto" and is_local(settings))
+def is_shown(setting: str, settings: Settings) -> bool:
+    """Return whether the server shows a page.
+
+    Args:
+        setting: the value of the page's own setting: "on", "off", or "auto" to show it if the server is local.
+        settings: all settings of the server.
+    """
+    return setting == "on" or (setting == "auto" and is_local(settings))
 
 
 def pages_of(

@@ -53,7 +53,7 @@ def more_bytes(head: bytes) -> int:
     """Return how many bytes a header of version 2 has after its first 16.
 
     Raises:
-        BadHeader: if there are too many, or the version is unknown.
+        BadHeader: if these 16 bytes do not begin such a header, or it has more than `MAX_ADDRESSES_BYTES` after them.
     """
     size = int.from_bytes(head[14:16], "big")
     if len(head) != 16 or not head.startswith(SIGNATURE) or head[12] not in (0x20, 0x21) or size > MAX_ADDRESSES_BYTES:
@@ -62,7 +62,11 @@ def more_bytes(head: bytes) -> int:
 
 
 def read_binary(head: bytes, more: bytes) -> str:
-    """Return the client's address in a header of version 2; "" if it has none (such as a proxy's health check).
+    """Return the client's address in a header of version 2; "" if it has no IP address (such as a health check).
+
+    Args:
+        head: the first 16 bytes.
+        more: the bytes after them.
 
     Raises:
         BadHeader: if the header is invalid.
@@ -96,10 +100,10 @@ async def client_of(connection: socket.socket) -> str:
         return read_binary(head, await _read_exactly(loop, connection, more_bytes(head)))
     if not begin.startswith(b"PROXY "):
         raise BadHeader("neither version 1 nor version 2")
-    return read_line(await _line(loop, connection, begin))
+    return read_line(await _receive_line(loop, connection, begin))
 
 
-async def _line(loop: asyncio.AbstractEventLoop, connection: socket.socket, begin: bytes) -> bytes:
+async def _receive_line(loop: asyncio.AbstractEventLoop, connection: socket.socket, begin: bytes) -> bytes:
     # Peek first, because bytes after the line must stay in the socket.
     line = begin
     while not line.endswith(b"\n"):

@@ -65,7 +65,7 @@ class Push:
             self.notifier.device_registered()
 
     def wake(self) -> None:
-        """Check the queues."""
+        """Check the queues of all providers for notifications to be sent."""
         for lane in self._lanes.values():
             lane.wake()
 
@@ -84,7 +84,7 @@ class Push:
             await lane.close()
 
 
-class Pushing:
+class PushAssembly:
     """Makes the parts of push notifications, in the order in which a server is assembled."""
 
     def __init__(self, settings: Settings, store: AnyStore, world: World, metrics: Metrics) -> None:
@@ -150,7 +150,7 @@ class Pushing:
         )
 
     def finish(self, hub: Hub, presence: AnyPresence, delivery: Delivery) -> Push:
-        """Return what runs in the background, which observes what is delivered."""
+        """Return the part that runs in the background, after connecting it with the deliveries that it observes."""
         if not self._providers:
             return self.push
         lifetime = int(self._settings.push_lifetime)

@@ -40,7 +40,7 @@ from tailwire.server.app.process import (
     share_with_the_writer,
     tune_collector,
 )
-from tailwire.server.app.pushing import Push, Pushing
+from tailwire.server.app.pushing import Push, PushAssembly
 from tailwire.server.app.reloading import Reloader
 from tailwire.server.app.sealing_key import sealing_key
 from tailwire.server.app.several import ServerCooperation, make_presence
@@ -114,7 +114,7 @@ async def assemble(settings: Settings, world: World, sources: Mapping[str, str] 
     """Open the store and assemble the server on it.
 
     Args:
-        sources: where the values of settings came from, for operators.
+        sources: where the value of a setting came from, by its name, for operators.
 
     Raises:
         tailwire.server.store.migrate.NewerDatabase: if a newer version wrote the database.
@@ -126,7 +126,7 @@ async def assemble(settings: Settings, world: World, sources: Mapping[str, str] 
         store = await open_store(settings, world, serving=True)
         try:
             await agree_on_keys(settings, store, world)
-            return await _assemble(settings, store, world, await _keys(store, world, settings), sources)
+            return await _assemble(settings, store, world, await _read_or_make_keys(store, world, settings), sources)
         except BaseException:
             await store.close()
             raise
@@ -146,7 +146,7 @@ async def _assemble(settings: Settings, store: AnyStore, world: World, keys: Key
     store.webhooks.on_queued(webhooks.wake)
     store.on_write_failure(metrics.count_store_failure)
     presence = make_presence(store, hub)
-    pushing = await Pushing(settings, store, world, metrics).open()
+    pushing = await PushAssembly(settings, store, world, metrics).open()
     actions = await build(settings, store, hub, world, metrics, overload, sealer, webhooks.wake, presence, pushing)
     push = pushing.finish(hub, presence, actions.delivery)
     await actions.webhooks.seal_plain_passwords()
@@ -171,7 +171,7 @@ async def _assemble(settings: Settings, store: AnyStore, world: World, keys: Key
         sends=settings.sends_per_minute, others=settings.requests_per_minute, core=settings.core_per_minute,
         standard=settings.standard_per_minute, clock=loop.time,
     )  # fmt: skip
-    api, internal_api, front, console = _apis(
+    api, internal_api, front, console = _assemble_apis(
         settings, store, world, actions, observers, gateway, overload, guesses, hosts, rates, sources
     )
     http = HttpConnections(TrustedProxies(settings.trusted_proxies, settings.forwarded_header), settings.keep_alive)
@@ -194,7 +194,7 @@ async def _assemble(settings: Settings, store: AnyStore, world: World, keys: Key
     )  # fmt: skip
 
 
-def _apis(
+def _assemble_apis(
     settings: Settings, store: AnyStore, world: World, actions: Actions, observers: Observers, gateway: Gateway,
     overload: Overload, guesses: GuessLimiter, hosts: AllowedHosts, rates: Rates, sources: Mapping[str, str],
 ) -> tuple[Api, Api, Front, ConsoleSessions]:  # fmt: skip
@@ -216,7 +216,7 @@ def _apis(
     return api, internal_api, Front(api, pages, hosts), console
 
 
-async def _keys(store: AnyStore, world: World, settings: Settings) -> Keys:
+async def _read_or_make_keys(store: AnyStore, world: World, settings: Settings) -> Keys:
     file, run = key_file(settings.data), asyncio.get_running_loop().run_in_executor
     _, known = await store.keys.find("", "", limit=1, offset=0)
     if known:  # none are known if the first start was interrupted, or if a command created the database
@@ -267,7 +267,7 @@ async def running_server(
     Args:
         signals: the signals that stop the server; none for an embedded one.
         reload: reads the settings again, on SIGHUP; None if they have no source.
-        sources: where the values of settings came from, for operators.
+        sources: where the value of a setting came from, by its name, for operators.
 
     Raises:
         CannotStart: if the folder, the certificate, the address or the bucket cannot be used. As after the errors of
@@ -297,7 +297,7 @@ async def running_server(
         await parts.gateway.close()
         if parts.several is not None:
             await parts.several.close()
-        background = [parts.push.close, *parts.actions.background()]
+        background = [parts.push.close, *parts.actions.close_functions()]
         await shut_down(parts.gateway, parts.webhooks, background, parts.store, parts.message_log)
         await parts.actions.uploads.close()
 
@@ -356,16 +356,16 @@ def _http_server(
 
 async def serve(
     settings: Settings,
-    listens: Callable[[Running], None] = lambda server: None,
+    on_listening: Callable[[Running], None] = lambda server: None,
     reload: Callable[[], Settings] | None = None,
     sources: Mapping[str, str] = NO_SOURCES,
 ) -> None:
     """Serve until a signal (SIGTERM, SIGINT, SIGQUIT) stops the server.
 
     Args:
-        listens: called when the server is about to listen.
+        on_listening: called when the server is about to listen.
         reload: reads the settings again, on SIGHUP; None if they have no source.
-        sources: where the values of settings came from, for operators.
+        sources: where the value of a setting came from, by its name, for operators.
 
     Raises:
         tailwire.server.app.checks.CannotStart: if the folder, the certificate, the address or the bucket cannot be
@@ -383,6 +383,6 @@ async def serve(
         tune_collector()
         share_with_the_writer()
         log.info("ready after %.0f ms", (time.monotonic() - started) * 1000)
-        listens(server)
+        on_listening(server)
         server.server.in_terminal = in_terminal
         await server.server.serve([server.listening])

@@ -36,16 +36,23 @@ server that cleans up looks for what others have left to be removed later."""
 class Limit(Protocol):
     """A limit of the app as a whole: each server grants its share."""
 
-    def divide(self, servers: int) -> None: ...
+    def divide(self, servers: int) -> None:
+        """Grant only the share of one of so many servers from now on."""
 
 
 class PushLeases(Protocol):
-    """The part of push notifications that one of several servers does for all."""
+    """The part of push notifications that one of several servers does for all.
+
+    Attributes:
+        leases: the names of the leases that a server needs for it.
+        holds: returns whether this server has a lease; set by `ServerCooperation`.
+    """
 
     leases: list[str]
     holds: Callable[[str], bool]
 
-    def wake(self) -> None: ...
+    def wake(self) -> None:
+        """Check the queues of all providers for notifications to be sent."""
 
 
 def make_presence(store: AnyStore, hub: Hub) -> AnyPresence:
@@ -63,7 +70,7 @@ class ServerCooperation:
     """The cooperation of a server with others on its database.
 
     Args:
-        limits: of the app as a whole.
+        limits: the limits of the app as a whole, of which this server grants its share.
     """
 
     def __init__(
@@ -82,7 +89,7 @@ class ServerCooperation:
         self._limits = limits
         self._tasks: set[asyncio.Task[None]] = set()
         self._queued: dict[str, None] = {}  # webhooks whose senders are notified soon
-        self._taking = asyncio.Lock()
+        self._lease_lock = asyncio.Lock()
         self._turn = 0
         self._servers = 1
 
@@ -125,7 +132,7 @@ class ServerCooperation:
     # Leases.
 
     async def _take_leases(self) -> None:
-        async with self._taking:  # one that began earlier must not give up what a later one has taken
+        async with self._lease_lock:  # one that began earlier must not give up what a later one has taken
             webhooks = await self._store.webhooks.list_all()
             await self._store.leases.take(
                 [CLEANUP_LEASE, *self._push.leases, *(WEBHOOK_LEASE + webhook.id for webhook in webhooks)]

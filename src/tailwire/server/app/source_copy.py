@@ -83,13 +83,15 @@ class SourceCopy:
         for table in ordered_tables():
             self._db.execute(f'DROP TABLE IF EXISTS main."changed {table.name}"')
             self._db.execute(f'DROP TABLE IF EXISTS main."gone {table.name}"')
-            self._db.execute(f'CREATE TABLE main."changed {table.name}" AS {_changed(table)}')
-            new = self._single_number(_count_of_new(table))
-            there = self._single_number(f'SELECT count(*) FROM live."{table.name}"')
+            self._db.execute(f'CREATE TABLE main."changed {table.name}" AS {_changed_sql(table)}')
+            new = self._single_number(_count_of_new_sql(table))
+            live_count = self._single_number(f'SELECT count(*) FROM live."{table.name}"')
             # Looking for rows that are gone takes nearly as long as comparing them all.
-            some = self._counts[table.name] + new > there
-            self._db.execute(f'CREATE TABLE main."gone {table.name}" AS {_gone(table)}{"" if some else " LIMIT 0"}')
-            self._counts[table.name] = there
+            may_be_gone = self._counts[table.name] + new > live_count
+            self._db.execute(
+                f'CREATE TABLE main."gone {table.name}" AS {_gone_sql(table)}{"" if may_be_gone else " LIMIT 0"}'
+            )
+            self._counts[table.name] = live_count
             number = sum(
                 self._single_number(f'SELECT count(*) FROM main."{kind} {table.name}"') for kind in ("changed", "gone")
             )
@@ -98,8 +100,8 @@ class SourceCopy:
         for table in ordered_tables():
             if table.name in found:
                 for kind in ("gone", "changed"):
-                    keys = f'SELECT {_keys(table)} FROM main."{kind} {table.name}"'
-                    self._db.execute(f'DELETE FROM main."{table.name}" WHERE ({_keys(table)}) IN ({keys})')
+                    keys = f'SELECT {_key_columns(table)} FROM main."{kind} {table.name}"'
+                    self._db.execute(f'DELETE FROM main."{table.name}" WHERE ({_key_columns(table)}) IN ({keys})')
                 self._db.execute(f'INSERT INTO main."{table.name}" SELECT * FROM main."changed {table.name}"')
         self._db.execute("COMMIT")
         return found
@@ -112,9 +114,9 @@ class SourceCopy:
         return self._db.execute(f'SELECT * FROM main."changed {table.name}"')
 
     def outdated_keys(self, table: Table) -> Iterator[Row]:
-        """Return the keys of the rows of a table that were different or gone, and of the new ones."""
+        """Return the keys of the rows of a table that were new, different or gone at the last `catch_up`."""
         both = " UNION ALL ".join(
-            f'SELECT {_keys(table)} FROM main."{kind} {table.name}"' for kind in ("changed", "gone")
+            f'SELECT {_key_columns(table)} FROM main."{kind} {table.name}"' for kind in ("changed", "gone")
         )
         return self._db.execute(both)
 
@@ -124,37 +126,37 @@ class SourceCopy:
         self._path.unlink(missing_ok=True)
 
 
-def columns_of(table: Table, of: str = "") -> str:
-    """Return the quoted names of a table's columns, each with a prefix."""
-    return ", ".join(f'{of}"{column.name}"' for column in table.columns)
+def columns_of(table: Table, prefix: str = "") -> str:
+    """Return the quoted names of a table's columns, each with a prefix, separated by commas."""
+    return ", ".join(f'{prefix}"{column.name}"' for column in table.columns)
 
 
-def _keys(table: Table, of: str = "") -> str:
-    return ", ".join(f'{of}"{column.name}"' for column in table.primary_key.columns)
+def _key_columns(table: Table, prefix: str = "") -> str:
+    return ", ".join(f'{prefix}"{column.name}"' for column in table.primary_key.columns)
 
 
-def _same_key(table: Table) -> str:
+def _same_key_sql(table: Table) -> str:
     return " AND ".join(f'l."{column.name}" = c."{column.name}"' for column in table.primary_key.columns)
 
 
-def _changed(table: Table) -> str:
+def _changed_sql(table: Table) -> str:
     key = next(iter(table.primary_key.columns)).name
     same = " AND ".join(f'l."{column.name}" IS c."{column.name}"' for column in table.columns)
     return (
         f'SELECT {columns_of(table, "l.")} FROM live."{table.name}" l LEFT JOIN main."{table.name}" c'
-        f' ON {_same_key(table)} WHERE c."{key}" IS NULL OR NOT ({same})'
+        f' ON {_same_key_sql(table)} WHERE c."{key}" IS NULL OR NOT ({same})'
     )
 
 
-def _count_of_new(table: Table) -> str:
+def _count_of_new_sql(table: Table) -> str:
     return (
         f'SELECT count(*) FROM main."changed {table.name}" l WHERE NOT EXISTS'
-        f' (SELECT 1 FROM main."{table.name}" c WHERE {_same_key(table)})'
+        f' (SELECT 1 FROM main."{table.name}" c WHERE {_same_key_sql(table)})'
     )
 
 
-def _gone(table: Table) -> str:
+def _gone_sql(table: Table) -> str:
     return (
-        f'SELECT {_keys(table, "c.")} FROM main."{table.name}" c WHERE NOT EXISTS'
-        f' (SELECT 1 FROM live."{table.name}" l WHERE {_same_key(table)})'
+        f'SELECT {_key_columns(table, "c.")} FROM main."{table.name}" c WHERE NOT EXISTS'
+        f' (SELECT 1 FROM live."{table.name}" l WHERE {_same_key_sql(table)})'
     )

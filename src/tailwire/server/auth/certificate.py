@@ -20,10 +20,12 @@ VALID_YEARS = 2
 
 
 def self_signed(folder: Path, host: str) -> tuple[str, str]:
-    """Return the files of the certificate and its key in a folder. Create them if they are missing.
+    """Return the paths of the certificate and its key in a folder. Create the files if one of them is missing.
+
+    Files that exist are used as they are, even if they were made for another host or have expired.
 
     Args:
-        host: a name or address that the certificate is valid for, besides localhost.
+        host: a name or address that a new certificate is valid for, besides localhost and the loopback addresses.
 
     Raises:
         OSError: if a file cannot be written.

@@ -20,6 +20,7 @@ MAX_JWT_CHARACTERS = 8192
 CLOCK_TOLERANCE_SECONDS = 30
 """How far the clock of the identity provider may be ahead of the server's."""
 LONGEST_SECONDS = 10 * 365 * 86_400
+"""The longest time from now that a JWT counts as valid, whatever it says."""
 _TYPES = ("", "jwt", "at+jwt", "application/jwt", "application/at+jwt")  # not logout tokens
 
 
@@ -39,7 +40,11 @@ class Identity(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class JwtPolicy:
-    """The rules for which JWTs are accepted and which claims are read; see the settings `auth_jwt_…`."""
+    """The rules for which JWTs are accepted and which claims are read; see the settings `auth_jwt_…`.
+
+    Attributes:
+        uid, name, role: the names of the claims that contain them; "" for a name or role that is not read.
+    """
 
     issuer: str
     audiences: tuple[str, ...]
@@ -76,7 +81,8 @@ class JwtVerifier:
         """Verify a JWT. Return its claims.
 
         Raises:
-            NotAuthenticated: AUTH_ERR_AUTH_TOKEN_NOT_FOUND, ERR_AUTH_TOKEN_EXPIRED.
+            NotAuthenticated: ERR_AUTH_TOKEN_EXPIRED, it has expired; AUTH_ERR_AUTH_TOKEN_NOT_FOUND, it is invalid in
+                another way, or has no usable uid.
             Refused: ERR_UNAVAILABLE, if the keys of the identity provider cannot be fetched.
         """
         try:

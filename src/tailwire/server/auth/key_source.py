@@ -99,7 +99,9 @@ class KeySource:
                 keys = read_keys(await self._fetch())
         except Exception as e:  # noqa: BLE001 - the libraries raise many types for bad URLs, responses and keys
             self._not_before = self._clock() + RETRY_SECONDS
-            self._failed(f"no response within {FETCH_SECONDS:g} seconds" if isinstance(e, TimeoutError) else str(e))
+            self._record_failure(
+                f"no response within {FETCH_SECONDS:g} seconds" if isinstance(e, TimeoutError) else str(e)
+            )
         else:
             if self._problem or self._fetched_at is None:
                 log.info("auth_jwt_keys: %d keys were read from %s", len(keys), self._place)
@@ -107,7 +109,7 @@ class KeySource:
         finally:
             self._task = None
 
-    def _failed(self, problem: str) -> None:
+    def _record_failure(self, problem: str) -> None:
         # One line for each outage, not for each attempt.
         if not self._problem:
             kept = "the previous keys are used meanwhile" if self._keys else "JWTs are refused with status 503"

@@ -55,7 +55,7 @@ class Passwords:
             uid: the user who asks; "" for the app itself, to which only the total limit applies.
 
         Raises:
-            Refused: ERR_TOO_MANY_REQUESTS.
+            Refused: ERR_TOO_MANY_REQUESTS, too many passwords wait to be hashed, in total or for this user.
         """
         return await self._hash_in_thread(uid, hash_password, password, self._world, self._digest)
 
@@ -66,7 +66,7 @@ class Passwords:
             uid: the user who asks; "" for the app itself, to which only the total limit applies.
 
         Raises:
-            Refused: ERR_TOO_MANY_REQUESTS.
+            Refused: ERR_TOO_MANY_REQUESTS, too many passwords wait to be hashed, in total or for this user.
         """
         return await self._hash_in_thread(uid, same_password, password, stored, self._digest)
 

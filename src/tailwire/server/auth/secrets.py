@@ -43,7 +43,7 @@ def hash_password(password: str, world: World, digest: Digest = scrypt.digest) -
 
 
 def same_password(password: str, stored: str, digest: Digest = scrypt.digest) -> bool:
-    """Return whether a password matches the stored one. Takes constant time."""
+    """Return whether a password matches the stored one. The hashes are compared in constant time."""
     salt, _, right = stored.partition("$")
     return hmac.compare_digest(_hash(password, salt, digest), right)
 
@@ -86,7 +86,13 @@ class SocketPass:
 
 
 def sign_pass(uid: str, token: str, secret: str, lifetime: float, world: World) -> str:
-    """Return a pass, the `jwt` of `PUT /me`. Clients do not read it, so it has a compact format of our own."""
+    """Return a pass, the `jwt` of `PUT /me`. Clients do not read it, so it has a compact format of our own.
+
+    Args:
+        token: the fingerprint of the auth token that the pass is made for.
+        secret: the key that signs passes (see `signing_key`).
+        lifetime: seconds for which the pass is valid.
+    """
     content = f"{uid}.{token}.{world.seconds() + int(lifetime)}"
     return f"{content}.{_signature(content, secret)}"
 

@@ -68,10 +68,10 @@ _decode = msgspec.msgpack.Decoder(_Frame | _Token | _Presence | _Deliveries | _R
 
 
 class UnknownNews(ValueError):
-    """The bytes have an unknown version, or are of an unknown kind."""
+    """The bytes have an unknown version, are of an unknown kind, or are damaged."""
 
 
-def _frame(subject: str, p: FramePublication) -> _Frame:
+def _frame_struct(subject: str, p: FramePublication) -> _Frame:
     a = p.audience
     audience = (a.role, a.friends, a.hidden_from, a.feature) if a is not None else None
     return _Frame(
@@ -80,7 +80,7 @@ def _frame(subject: str, p: FramePublication) -> _Frame:
 
 
 _STRUCTS: dict[type[Publication], Callable[[str, Any], msgspec.Struct]] = {
-    FramePublication: _frame,
+    FramePublication: _frame_struct,
     TokenRevoked: lambda subject, p: _Token(subject, p.token),
     DeliveriesQueued: lambda subject, p: _Deliveries(subject, p.webhooks),
     PresenceDelta: lambda subject, p: _Presence(subject, p.process, p.version, p.users),
@@ -106,7 +106,7 @@ def decode(data: bytes) -> Record | tuple[str, Publication]:
     """Return a record, or a publication with its subject.
 
     Raises:
-        UnknownNews: the bytes were sent by another version.
+        UnknownNews: the bytes have another version or an unknown kind, or cannot be decoded.
     """
     if data[:1] != VERSION:
         raise UnknownNews(f"version {data[:1].hex()}")

@@ -36,7 +36,7 @@ def parse_addresses(url: str) -> list[Address]:
         ValueError: it is not such a URL. The message contains nothing of it, because any part may be a secret.
     """
     found: list[Address] = []
-    who = ""
+    credentials = ""
     for one in _NEXT_URL.split(url):
         scheme, separator, rest = one.partition("://")
         if scheme not in ("nats", "tls") or not separator:
@@ -44,8 +44,8 @@ def parse_addresses(url: str) -> list[Address]:
         own, at, hosts = rest.rpartition("@")
         if "@" in own:
             raise ValueError("write @ in a user name, password or token as %40, and nats:// or tls:// before each URL")
-        who = own if at else who
-        user, colon, password = who.partition(":")
+        credentials = own if at else credentials
+        user, colon, password = credentials.partition(":")
         token = "" if colon else unquote(user)
         for place in hosts.split(","):
             parts = _PLACE.fullmatch(place)
@@ -123,7 +123,7 @@ class NatsBroker:
         await connection.open(next(self._servers), self._context, self._name, self._version)
         # No await from here on: later changes of the subscriptions go to this connection.
         commands = [sub(f"{self._prefix}.log", next(self._numbers))]
-        commands += [sub(self._where(subject), number) for subject, number in self._subjects.items()]
+        commands += [sub(self._nats_subject(subject), number) for subject, number in self._subjects.items()]
         connection.send(*commands)
         self._connection = connection
         self._metrics.broker_connected = 1
@@ -174,7 +174,7 @@ class NatsBroker:
 
     # News for other processes.
 
-    def _where(self, subject: str) -> str:
+    def _nats_subject(self, subject: str) -> str:
         kind, _, which = subject.partition(".")
         return f"{self._prefix}.{kind}.{token(which)}" if which else f"{self._prefix}.{kind}"
 
@@ -186,7 +186,7 @@ class NatsBroker:
         if subject in self._subjects:
             return
         number = self._subjects[subject] = next(self._numbers)
-        self._command_server(sub(self._where(subject), number))
+        self._command_server(sub(self._nats_subject(subject), number))
 
     def unsubscribe(self, subject: str) -> None:
         """Stop receiving the publications of a subject."""
@@ -222,4 +222,4 @@ class NatsBroker:
     def _command(self, subject: str, publication: Publication) -> bytes:
         data = encode_publication(subject, publication)
         most = self._connection.max_payload if self._connection is not None else 0
-        return pub(self._where(subject), data) if data and len(data) <= (most or len(data)) else b""
+        return pub(self._nats_subject(subject), data) if data and len(data) <= (most or len(data)) else b""

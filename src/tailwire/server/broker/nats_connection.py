@@ -52,7 +52,12 @@ class NatsConnection(asyncio.Protocol):
 
     Args:
         on_message: called with each payload, in the order in which the server sent them.
-        on_lost: called once, when the connection is lost.
+        on_lost: called once, when the connection is lost or closed.
+
+    Attributes:
+        max_payload: the most bytes of a payload that the server accepts; 0 if it names no limit.
+        trouble: the last error that the server reported, or what was wrong with its bytes; "" if there was none.
+        lost: whether the connection is lost or closed.
     """
 
     def __init__(self, on_message: Callable[[bytes], None], on_lost: Callable[[], None]) -> None:
@@ -75,7 +80,7 @@ class NatsConnection(asyncio.Protocol):
         """Connect, encrypt if either side wants it, and authenticate.
 
         Raises:
-            CannotConnect: the server cannot be reached, or refuses this client.
+            CannotConnect: the server cannot be reached within `CONNECT_SECONDS`, or refuses this client.
         """
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
@@ -141,7 +146,10 @@ class NatsConnection(asyncio.Protocol):
     # Use.
 
     def send(self, *commands: bytes) -> bool:
-        """Send commands at the end of this event loop turn. Return False, and send none, if too much is queued."""
+        """Send commands at the end of this event loop turn.
+
+        Return False, and send none, if the connection is lost or more than `MAX_UNSENT_BYTES` are queued.
+        """
         transport = self._transport
         if self.lost or transport is None or transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
             return False

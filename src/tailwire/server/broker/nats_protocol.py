@@ -85,14 +85,14 @@ class Parser:
                     if len(buffer) - position > MAX_LINE_BYTES:
                         raise ProtocolError("a line is too long")
                     return
-                event = self._line(bytes(buffer[position:end]))
+                event = self._parse_line(bytes(buffer[position:end]))
                 position = end + 2
                 if event is not None:
                     yield event
         finally:
             del buffer[:position]
 
-    def _line(self, line: bytes) -> Event | None:
+    def _parse_line(self, line: bytes) -> Event | None:
         kind, _, rest = line.partition(b" ")
         kind = kind.upper()
         if kind == b"MSG":

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from tailwire.server.broker.codec import UnknownNews, decode, encode_publication
-from tailwire.server.broker.outgoing import Outgoing
+from tailwire.server.broker.outgoing import OutgoingQueue
 from tailwire.server.broker.pieces import BadPiece, Pieces, payloads_of
 from tailwire.server.ports.broker import Publication, Receiver, Record
 from tailwire.server.telemetry.logs import log
@@ -28,6 +28,7 @@ else:
     Connection = asyncpg.Connection
 
 RECORDS, PUBLICATIONS, ARRIVALS = "tailwire", "tailwire_publications", "tailwire_arrivals"
+"""The channels of NOTIFY: for records, for publications, and for the names of processes that connect."""
 CALL_SECONDS = 5.0
 CHECK_SECONDS = 2.0
 CLOSE_SECONDS = 1.0
@@ -43,7 +44,7 @@ class NotifyBroker:
     A process that connects announces itself, so that the others know at once that they are not alone.
 
     Args:
-        connect: makes a connection.
+        connect: returns a new connection to the database.
         name: a random name of this process.
         own_backend: returns the id of the PostgreSQL backend that writes this process's batches; its records are
             ignored, because they are known here already.
@@ -63,12 +64,12 @@ class NotifyBroker:
         self._own_backend = own_backend
         self._metrics = metrics
         self._pieces = Pieces(name)
-        self._outgoing: Outgoing[list[str]] = Outgoing()
+        self._outgoing: OutgoingQueue[list[str]] = OutgoingQueue()
         self._number = 0
         self._subjects: set[str] = set()
         self._receiver: Receiver | None = None
         self._connection: Connection | None = None
-        self._calling = asyncio.Lock()  # a connection carries out one call at a time
+        self._call_lock = asyncio.Lock()  # a connection carries out one call at a time
         self._lost = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._alone = False
@@ -135,7 +136,7 @@ class NotifyBroker:
         pause = FIRST_RETRY_SECONDS
         while True:
             if self._connection is not None:
-                await self._until_lost(self._connection)
+                await self._wait_until_lost(self._connection)
                 log.warning("the connection for LISTEN was lost: other servers' messages are read from the database")
                 self._drop_connection()
             try:
@@ -148,7 +149,7 @@ class NotifyBroker:
             pause = FIRST_RETRY_SECONDS
             self._report_connection_change()
 
-    async def _until_lost(self, connection: Connection) -> None:
+    async def _wait_until_lost(self, connection: Connection) -> None:
         # A connection that was cut off reports nothing, so it is tested with a query.
         while not self._lost.is_set():
             try:
@@ -156,7 +157,7 @@ class NotifyBroker:
                     await self._lost.wait()
             except TimeoutError:
                 try:
-                    async with self._calling:
+                    async with self._call_lock:
                         await connection.fetchval("SELECT 1", timeout=CALL_SECONDS)
                 except _UNUSABLE:
                     return
@@ -238,7 +239,7 @@ class NotifyBroker:
                 continue
             payloads = [payload for pieces in news for payload in pieces]
             try:
-                async with self._calling:
+                async with self._call_lock:
                     await connection.execute(_NOTIFY_SQL, payloads, timeout=CALL_SECONDS)
             except _UNUSABLE as e:
                 self._metrics.broker_dropped += len(news)

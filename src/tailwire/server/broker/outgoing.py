@@ -11,8 +11,8 @@ MAX_WAITING_ITEMS = 10_000
 MAX_WAITING_BYTES = 16 * 1024 * 1024
 
 
-class Outgoing(Generic[T]):
-    """A queue of news items, each with its size."""
+class OutgoingQueue(Generic[T]):
+    """A queue of news items, each with its size in bytes."""
 
     def __init__(self) -> None:
         self._items: deque[tuple[T, int]] = deque()

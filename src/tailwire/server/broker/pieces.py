@@ -44,7 +44,7 @@ class Pieces:
         self._incomplete: OrderedDict[tuple[str, str], list[bytes]] = OrderedDict()
 
     def add(self, payload: str) -> bytes | None:
-        """Process a payload. Return the news that it completes, or None.
+        """Process a payload. Return the news that it completes; None if it completes none, or is this process's own.
 
         Raises:
             BadPiece: the payload is not a piece.

@@ -33,7 +33,7 @@ class ChildProcess:
     """A child process that does one job at a time, in a module that calls `inside.serve`.
 
     Args:
-        module: what the child runs.
+        module: the name of the module that the child runs.
         answer_bytes: the size of each answer.
         idle_seconds, low_seconds: how long a job may take: with priority `IDLE`, and then with `LOW`.
     """
@@ -42,7 +42,7 @@ class ChildProcess:
         self._module = module
         self._answer_bytes = answer_bytes
         self._deadlines = {IDLE: idle_seconds, LOW: low_seconds}
-        self._one = Lock()
+        self._job_lock = Lock()
         self._closed = False
         self._busy_until = 0.0
         self._child: subprocess.Popen[bytes] | None = None
@@ -67,7 +67,7 @@ class ChildProcess:
             ChildEnded: the child has ended without an answer, or `close` was called.
             TooSlow: the child took too long, with priority `LOW` as well.
         """
-        with self._one:
+        with self._job_lock:
             if time.monotonic() < self._busy_until:
                 return self._ask(job, LOW)
             try:
@@ -82,7 +82,7 @@ class ChildProcess:
         try:
             return self._ask_once(job, priority)
         except ChildEnded:
-            if not was_running or self._closed or self._code() != 0:
+            if not was_running or self._closed or self._exit_code() != 0:
                 raise
             return self._ask_once(job, priority)  # it has ended at this moment because it was not used
 
@@ -97,7 +97,7 @@ class ChildProcess:
         timer.daemon = True
         timer.start()
         try:
-            answer = self._exchanged(child, job)
+            answer = self._exchange(child, job)
         finally:
             timer.cancel()
         if answer is not None:
@@ -105,9 +105,9 @@ class ChildProcess:
         self._end()
         if late.is_set():
             raise TooSlow(f"it took more than {self._deadlines[priority]:g} seconds")
-        raise ChildEnded(f"its process ended with {self._code()}")
+        raise ChildEnded(f"its process ended with {self._exit_code()}")
 
-    def _exchanged(self, child: subprocess.Popen[bytes], job: bytes) -> bytes | None:
+    def _exchange(self, child: subprocess.Popen[bytes], job: bytes) -> bytes | None:
         # The answer; None if the child has ended.
         if child.stdin is None or child.stdout is None:
             raise RuntimeError("the child has no pipes")
@@ -140,7 +140,7 @@ class ChildProcess:
             self._child.kill()
         return self._child
 
-    def _code(self) -> int | None:
+    def _exit_code(self) -> int | None:
         return self._child.returncode if self._child is not None else None
 
     def _end(self) -> None:
@@ -160,5 +160,5 @@ class ChildProcess:
         child = self._child
         if child is not None:
             child.kill()
-        with self._one:
+        with self._job_lock:
             self._end()

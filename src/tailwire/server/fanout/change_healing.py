@@ -23,6 +23,7 @@ from tailwire.server.telemetry.metrics import Metrics
 HEAL_SECONDS = 1.0
 """How long after its commit a change counts as lost. Receipts are published a moment after their commit."""
 MAX_CHECKS = 10
+"""How often an entry is compared again because newer changes come meanwhile, before it is left to the next look."""
 
 ChangeFrame = Callable[[ChangeRow], Awaitable[bytes | None]]
 """Makes the frame of an entry as it was sent live; None if it can no longer be read."""
@@ -44,10 +45,11 @@ class Members(Protocol):
         """Return the users with a socket that receives a group."""
 
 
-class _MissingAt(NamedTuple):
+class _UsersWithout(NamedTuple):
     """Users who lack a change.
 
     Attributes:
+        subject: the subject at which the change was published: that of their group, or their own.
         sure: whether it is certain that they lack it.
         left: whether they have left the group since.
     """
@@ -105,7 +107,7 @@ class ChangeHealing:
         )
 
     def start(self, newest: int) -> None:
-        """Begin after the newest change, because nobody is connected yet."""
+        """Begin after the newest change in the store: nobody is connected yet who could have missed it."""
         self.numbers = ChangeNumbers(newest)
 
     def subscribe(self, subject: str) -> None:
@@ -117,11 +119,12 @@ class ChangeHealing:
         number = publication.number
         return not number or not self._subscribed(subject) or self.numbers.record_received(number, subject)
 
-    def record_look(self, look: Look, began: float, passed: int, *, held: bool) -> None:
-        """Record the state of the store at a given time, and read the changes that have been missing for too long.
+    def record_look(self, look: Look, began: float, last_passed: int, *, held: bool) -> None:
+        """Record a look at the store, and read the changes that have been missing for too long.
 
         Args:
-            passed: all messages and memberships up to this id have been delivered.
+            began: the time of the event loop at which the look began.
+            last_passed: all messages and memberships up to this id have been delivered.
             held: whether frames wait for their turn.
         """
         newest = look.newest_change
@@ -135,7 +138,7 @@ class ChangeHealing:
         self._looks.append((newest, began, look.highest))
         old = self._loop.time() - HEAL_SECONDS
         # A user who joined a group before a change receives the group before the change is read.
-        while self._looks and self._looks[0][1] <= old and self._looks[0][2] <= passed:
+        while self._looks and self._looks[0][1] <= old and self._looks[0][2] <= last_passed:
             self._goal = self._looks.popleft()[0]
         if self._goal > self.numbers.end and self._task is None:
             self._task = self._loop.create_task(self._heal(self._goal), name="tailwire change log reader")
@@ -195,11 +198,11 @@ class ChangeHealing:
             log.exception("a change that was lost between servers cannot be delivered: number %d", row.number)
             return None
 
-    def _send(self, row: ChangeRow, missing: _MissingAt, payloads: Mapping[str, bytes | None]) -> None:
-        self.numbers.delivered_to(row.number, missing.subject, missing.uids)
+    def _send(self, row: ChangeRow, missing: _UsersWithout, payloads: Mapping[str, bytes | None]) -> None:
+        self.numbers.record_delivered_to(row.number, missing.subject, missing.uids)
         if not missing.left:
             self.numbers.record_received(row.number, missing.subject)
-            self.numbers.delivered_late(row.number, missing.subject)
+            self.numbers.record_delivered_late(row.number, missing.subject)
         # Clients that know numbers can tell whether they have received the change.
         feature = "lists" if row.kind in LIST_KINDS else "" if missing.sure else "chain"
         publications: dict[bytes, FramePublication] = {}
@@ -211,7 +214,7 @@ class ChangeHealing:
         if publications:
             self._metrics.changes_healed += 1
 
-    def _missing(self, row: ChangeRow) -> list[_MissingAt]:
+    def _missing(self, row: ChangeRow) -> list[_UsersWithout]:
         found = []
         guid, uids = receivers_of(row)
         concerned = (
@@ -220,16 +223,16 @@ class ChangeHealing:
         for subject, here in concerned:
             left = self.numbers.left_without(row.number, subject) if guid else []
             if guid and (late := self.numbers.late_for(row.number)):
-                found.append(_MissingAt(subject, late, sure=True))
+                found.append(_UsersWithout(subject, late, sure=True))
             elif (
                 self._subscribed(subject)
                 and (missing := self.numbers.is_missing(row.number, subject)) is not Missing.NO
             ):
-                found.append(_MissingAt(subject, here, sure=missing is Missing.YES))
+                found.append(_UsersWithout(subject, here, sure=missing is Missing.YES))
                 left = [uid for uid in left if uid not in here]  # the rest have joined again: they are in `here`
             for uid in left:
                 missing = self.numbers.is_missing(row.number, user_subject(uid))
-                found.append(_MissingAt(subject, [uid], sure=missing is Missing.YES, left=True))
+                found.append(_UsersWithout(subject, [uid], sure=missing is Missing.YES, left=True))
         return found
 
     def _candidates(self, row: ChangeRow) -> list[str]:

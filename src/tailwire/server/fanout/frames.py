@@ -16,6 +16,8 @@ def with_before(json: bytes, predecessor_id: int, ended: int = 0) -> bytes:
     """Return an encoded JSON object with the id of the preceding message added as `before` (feature `chain`).
 
     Args:
+        json: an object that has fields already.
+        predecessor_id: the id of the preceding message.
         ended: if a user joined, the id of the message that precedes it for them, which is added too; else 0.
     """
     if not ended:
@@ -34,10 +36,15 @@ def with_number(json: bytes, number: int, settled: int) -> bytes:
     return b'%b,"number":%d,"settled":%d}' % (json[:-1], number, settled)
 
 
-def with_head(
+def frame_head(
     kind: FrameType, receiver: bytes, receiver_type: bytes, device: bytes, sender: bytes, app: bytes
 ) -> bytes:
-    """Return the head of a frame, up to its body. The bytes are JSON strings with quotation marks, already escaped."""
+    """Return the beginning of a frame, up to its body.
+
+    Args:
+        receiver, receiver_type, device, sender, app: JSON strings with quotation marks, already escaped; the device is
+            that of the sender, and the app is its id.
+    """
     return b'{"appId":%b,"receiver":%b,"receiverType":%b,"deviceId":%b,"type":"%b","sender":%b,"body":' % (
         app,
         receiver,

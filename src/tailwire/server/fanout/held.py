@@ -17,7 +17,8 @@ HELD_SECONDS = 1.0
 class HeldFrames:
     """Frames such as reactions and receipts, which may refer to a message that comes soon, and those that follow them.
 
-    No frame is held for longer than `HELD_SECONDS`: if the store does not answer, it is delivered nevertheless.
+    No frame is held for longer than `HELD_SECONDS`: if the store does not answer, it is delivered nevertheless. Nor are
+    more than `MAX_HELD_FRAMES` held: the oldest is then delivered before its turn.
 
     Args:
         local: delivers the frames whose turn has come.
@@ -33,7 +34,10 @@ class HeldFrames:
     def deliver_or_hold(
         self, order: Order[Any], subject: str, publication: FramePublication | MembershipChange
     ) -> None:
-        """Deliver a publication at once, or as soon as everything known to be stored now has been passed."""
+        """Deliver a publication at once, or as soon as everything known to be stored now has been passed.
+
+        A droppable frame is never held.
+        """
         behind = order.behind or bool(self._held)
         droppable = isinstance(publication, FramePublication) and publication.droppable
         if not behind or droppable or subject not in self._local.subjects:
@@ -60,7 +64,7 @@ class HeldFrames:
         return {p.number for _, _, _, p in self._held if isinstance(p, FramePublication)}
 
     def release(self, end: int) -> None:
-        """Deliver the frames that were held until an id, or a lower one."""
+        """Deliver the frames that were held until the log passes an id up to `end`."""
         while self._held and self._held[0][0] <= end:
             self._deliver_first()
 

@@ -35,7 +35,7 @@ class FlushHolding:
         overload.on_last_send(self._release)
 
     def schedule(self, flush: Callable[[], None]) -> None:
-        """Call a function, once, at the end of this turn of the event loop or a few milliseconds later."""
+        """Call a function, once, at the end of this turn of the event loop or up to `MAX_HOLD_SECONDS` later."""
         self._flush = flush
         self._loop.call_soon(self._write_or_hold)
 

@@ -35,9 +35,9 @@ class Subscriber(Protocol):
     groups: set[str]  # guids of the groups that it receives
     presence: frozenset[str] | None  # roles whose presence it receives, `ALL_USERS`, `FRIENDS_ONLY`, or None
     slow: bool  # droppable frames are not sent to it, because too much is buffered
-    write: Callable[[bytes], object]
+    write: Callable[[bytes], object]  # writes encoded frames
 
-    def buffered(self) -> int: ...
+    def buffered(self) -> int: ...  # bytes that were written, but not sent yet
     def close(self, code: int, reason: str) -> None: ...
 
 
@@ -81,7 +81,8 @@ class Hub:
 
     Args:
         broker: the hub subscribes there to the subjects of its sockets.
-        schedule: calls a function at the end of this turn of the event loop (`loop.call_soon`).
+        schedule: calls a function once, at the end of this turn of the event loop (`loop.call_soon`) or a little later
+            (`FlushHolding.schedule`).
         slow_close: buffered bytes above which a slow socket is closed, so that its client reconnects and catches up.
 
     Attributes:
@@ -115,7 +116,7 @@ class Hub:
         self.on_joined: Callable[[str, str], None] = lambda uid, guid: None
         self.on_left: Callable[[str, str], None] = lambda uid, guid: None
         self._pending: list[tuple[str, list[_EncodedFrame]]] = []
-        self._choosing: set[str] = set()  # subjects with a pending frame that not every socket receives
+        self._selective: set[str] = set()  # subjects with a pending frame that not every socket receives
         self._encoded: _EncodedFrame | None = None
         self._lingering: dict[str, float] = {}  # uid: until when the user counts as online without a socket
         # Sockets whose groups are being read: the groups that they left meanwhile, which the list may still have.
@@ -195,6 +196,7 @@ class Hub:
         All grace periods are equally long, so that they end in the order in which the last sockets were closed.
 
         Args:
+            now: the time of the event loop.
             at_most: how many to return. The next call returns more.
         """
         expired: list[str] = []
@@ -266,7 +268,7 @@ class Hub:
         if not self._pending:
             self._schedule(self.flush)
         if publication.audience is not None or publication.feature:
-            self._choosing.add(subject)
+            self._selective.add(subject)
         frame = self._encoded
         if frame is None or frame.publication is not publication:
             # Published once per subject, encoded once.
@@ -313,20 +315,20 @@ class Hub:
         client that lost its connection can catch up from the last id that it received.
         """
         pending, self._pending = self._pending, []
-        choosing, self._choosing = self._choosing, set()
+        selective, self._selective = self._selective, set()
         self._encoded = None
         for subject, frames in pending:
             sockets = self._by_subject.get(subject)
             if sockets:
-                self._write_all(sockets, frames, chosen_only=subject in choosing)
+                self._write_all(sockets, frames, is_selective=subject in selective)
 
-    def _write_all(self, sockets: dict[Subscriber, None], frames: list[_EncodedFrame], *, chosen_only: bool) -> None:
+    def _write_all(self, sockets: dict[Subscriber, None], frames: list[_EncodedFrame], *, is_selective: bool) -> None:
         whole = frames[0].data if len(frames) == 1 else b"".join([f.data for f in frames])
         linked = b""
         excluded = {f.publication.not_to for f in frames if f.publication.not_to}
         written = 0
         for socket in list(sockets):
-            if not (socket.slow or chosen_only or socket.device in excluded):
+            if not (socket.slow or is_selective or socket.device in excluded):
                 if socket.chained:
                     linked = linked or b"".join([f.linked for f in frames])
                     socket.write(linked)

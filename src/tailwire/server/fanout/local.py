@@ -126,7 +126,7 @@ class LocalDelivery:
             self._leave_group(guid)
 
     def close(self) -> None:
-        """Cancel the departures from removed groups that are still to come."""
+        """Forget the removed groups that sockets have not been unsubscribed from yet."""
         for timer in self._leaving.values():
             timer.cancel()
         self._leaving.clear()
@@ -138,12 +138,12 @@ class LocalDelivery:
         return change.kind == GROUP_REMOVED and group_subject(change.key) in self.subjects
 
     def groups_to_join(self, page: LogPage) -> set[str]:
-        """Return the subjects of groups that users of this process join in a part of the log, as the first here."""
+        """Return the subjects of groups without a socket here that users of this process join in a part of the log."""
         members = [entry.change.key.partition("/") for entry in page.changes if _is_joining(entry)]
         return {group_subject(guid) for guid, _, uid in members if user_subject(uid) in self.subjects} - self.subjects
 
     def group_to_join(self, subject: str, change: MembershipChange) -> set[str]:
-        """Return the subject of the group that a user of this process joins with a change, if they are the first."""
+        """Return the subject of the group that a user of this process joins with a change, if it has no socket here."""
         return {group_subject(change.guid)} - self.subjects if change.joined and subject in self.subjects else set()
 
 

@@ -51,7 +51,7 @@ class MessageLog:
         feed: receives the changes of other processes; the store reports this process's own changes to it.
 
     Attributes:
-        settled: see `Broker`.
+        settled: all changes up to this number have been written to their sockets; 0 if that is not known.
     """
 
     def __init__(
@@ -81,9 +81,9 @@ class MessageLog:
             self._read_now = True
             self._advance()
 
-        self._passing = IdWaiters(lambda: self._order.end, want)
-        self.passed = self._passing.wait_for
-        self._looking = LogPoller(reader, lambda: remote.connected, self._on_look, loop)
+        self._waiters = IdWaiters(lambda: self._order.end, want)
+        self.passed = self._waiters.wait_for
+        self._poller = LogPoller(reader, lambda: remote.connected, self._on_look, loop)
         self._looks: deque[tuple[int, float]] = deque()  # highest ids that are not passed yet, and when they were seen
         self.settled = 0
         self._order: Order[Item] = Order(sys.maxsize)  # until `start` every id counts as passed
@@ -124,7 +124,7 @@ class MessageLog:
         if doubts != self._doubts:  # not confirmed, or the connection has changed meanwhile
             self._doubt()
         self._on_look(look, began)
-        self._looking.start()
+        self._poller.start()
 
     async def close(self) -> None:
         """Stop reading, and disconnect from the other processes."""
@@ -133,7 +133,7 @@ class MessageLog:
             self._timer.cancel()
         self._held.close()
         self._local.close()
-        await self._looking.close()
+        await self._poller.close()
         await self._changes.close()
         if self._reading is not None:
             self._reading.cancel()
@@ -150,7 +150,7 @@ class MessageLog:
         """Start receiving the publications of a subject."""
         self._local.subjects.add(subject)
         self._changes.subscribe(subject)
-        self._looking.look_within(SUBSCRIBED_SECONDS)
+        self._poller.look_within(SUBSCRIBED_SECONDS)
         self._remote.subscribe(subject)
 
     def unsubscribe(self, subject: str) -> None:
@@ -166,7 +166,10 @@ class MessageLog:
             self._advance()
 
     def publish(self, subject: str, publication: Publication) -> None:
-        """Deliver a publication of this process to its sockets and to the other processes."""
+        """Deliver a publication of this process to its sockets, and send it to the other processes.
+
+        Those are sent messages together with the record of their batch, and read changes of memberships from the log.
+        """
         if isinstance(publication, FramePublication):
             if publication.id:
                 if self._batch is not None and self._remote.carries_messages:
@@ -249,7 +252,7 @@ class MessageLog:
         self._read_now = True
         if self._remote.carries_messages:
             self._doubt()
-        self._looking.connection_changed()
+        self._poller.connection_changed()
         self._advance()
 
     def _on_look(self, look: Look, began: float) -> None:
@@ -262,7 +265,7 @@ class MessageLog:
         self.settled = self._changes.settled
         order.record_highest(look.highest)
         self._looks.append((look.highest, began))
-        if self._looking.polls_often:
+        if self._poller.polls_often:
             self._read_now = True
         self._advance()
 
@@ -280,7 +283,7 @@ class MessageLog:
         while self._looks and self._looks[0][0] <= end:
             self._feed.complete_at = self._looks.popleft()[1]
         self._held.release(end)
-        self._passing.wake_passed()
+        self._waiters.wake_passed()
         self._metrics.log_behind = order.highest - end
         if not (order.behind or order.doubtful):
             self._gap_since = 0.0
@@ -294,9 +297,9 @@ class MessageLog:
         if self._read_now or unread or order.doubtful or now >= self._gap_since + GAP_SECONDS:
             self._reading = self._loop.create_task(self._read(), name="tailwire log reader")
         elif self._timer is None:
-            self._timer = self._loop.call_at(self._gap_since + GAP_SECONDS, self._gap_is_old)
+            self._timer = self._loop.call_at(self._gap_since + GAP_SECONDS, self._read_old_gap)
 
-    def _gap_is_old(self) -> None:
+    def _read_old_gap(self) -> None:
         self._timer = None
         if self._order.behind and self._reading is None and self._gap_since:
             if self._loop.time() >= self._gap_since + GAP_SECONDS:

@@ -20,19 +20,19 @@ class LogPoller:
 
     Args:
         connected: returns whether the broker is connected.
-        looked: called with each look, and the time at which it was begun.
+        on_look: called with each look, and the time of the event loop at which it was begun.
     """
 
     def __init__(
         self,
         reader: LogReader,
         connected: Callable[[], bool],
-        looked: Callable[[Look, float], None],
+        on_look: Callable[[Look, float], None],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self._reader = reader
         self._connected = connected
-        self._on_look = looked
+        self._on_look = on_look
         self._loop = loop
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None

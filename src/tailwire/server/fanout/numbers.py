@@ -22,7 +22,7 @@ class Missing(Enum):
 
 
 class ChangeNumbers:
-    """Passes each change to each subject once, and knows which subjects lack one.
+    """Knows which subjects have received a change, so that each receives it once, and which of them lack one.
 
     Numbers increase in the order of commits, but a process receives only those for its subjects, in any order. So only
     the store can say which are missing.
@@ -36,7 +36,7 @@ class ChangeNumbers:
         self.end = end
         self.arrived: set[str] = set()
         self._received: dict[int, set[str]] = {}
-        self._late: dict[int, dict[str, None]] = {}
+        self._late: dict[int, dict[str, None]] = {}  # users to whom a group's change is still owed: see `join`
         self._had: dict[int, set[tuple[str, str]]] = {}  # subjects and users who received it and have left
         # Users who have left a subject: when, and up to which number changes may concern them still.
         self._left: dict[tuple[str, str], tuple[float, int]] = {}
@@ -47,7 +47,7 @@ class ChangeNumbers:
         self._new: dict[str, float] = {}
 
     def subscribe(self, subject: str, now: float) -> None:
-        """Record that a subject has its first socket here."""
+        """Record that a subject has its first socket here, at a time of the event loop."""
         self._since[subject] = _NOT_SEEN
         self._new[subject] = now
 
@@ -87,6 +87,7 @@ class ChangeNumbers:
 
         Args:
             held: numbers that have come, but are not delivered yet.
+            now: the time of the event loop.
         """
         for number, subjects in self._received.items():
             if subject in subjects and number not in held and uid not in self._late.get(number, ()):
@@ -106,7 +107,7 @@ class ChangeNumbers:
             if left == subject and number <= until and (left, uid) not in had and uid not in late
         ]  # fmt: skip
 
-    def delivered_to(self, number: int, subject: str, uids: Iterable[str]) -> None:
+    def record_delivered_to(self, number: int, subject: str, uids: Iterable[str]) -> None:
         """Record who has received a change of a group, if they have left it."""
         if left := {(subject, uid) for uid in uids} & self._left.keys():
             self._had.setdefault(number, set()).update(left)
@@ -115,12 +116,12 @@ class ChangeNumbers:
         """Return the users who began to receive the group of a change only after the change had come."""
         return list(self._late.get(number, ()))
 
-    def delivered_late(self, number: int, subject: str) -> None:
+    def record_delivered_late(self, number: int, subject: str) -> None:
         """Record that the users of `late_for` have received a change."""
-        self.delivered_to(number, subject, self._late.pop(number, ()))
+        self.record_delivered_to(number, subject, self._late.pop(number, ()))
 
     def record_newest(self, newest: int, began: float) -> None:
-        """Record the newest number in the store, which was read after the time `began`."""
+        """Record the newest number in the store, which was read after `began`, a time of the event loop."""
         if newest < self.end:  # the database was reverted to an older copy
             self.end, self._forgotten = newest, 0
             self._received.clear()

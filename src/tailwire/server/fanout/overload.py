@@ -66,7 +66,7 @@ class Overload:
 
     Attributes:
         level: the current level.
-        sending: counts a send as in progress.
+        sending: a context manager: a send counts as in progress while the code in it runs.
     """
 
     def __init__(
@@ -149,7 +149,7 @@ class Overload:
         return self._sending
 
     def on_last_send(self, listener: Callable[[], None]) -> None:
-        """Call a function whenever the last send in progress has ended."""
+        """Call a function, instead of a former one, whenever the last send in progress has ended."""
         self._last_send_ended = listener
 
     def retry_after(self) -> int:
@@ -159,7 +159,7 @@ class Overload:
     # Measuring.
 
     def tick(self) -> None:
-        """Measure the load. Called about every `TICK_SECONDS`."""
+        """Measure the load, and adapt the level. `Housekeeping` calls this about every `TICK_SECONDS`."""
         now = self._clock()
         late = 0.0 if self._ticked_at is None else min(MAX_LAG_SECONDS, max(0.0, now - self._ticked_at - TICK_SECONDS))
         self._ticked_at = now
@@ -174,7 +174,7 @@ class Overload:
         by_sends = self._busy / self._sustained if self._sustained else 0.0
         self._adapt(by_lag, by_sends)
         queued = next((level for share, level in BY_SENDS if by_sends >= share), Level.NONE)
-        self._level_for(max(Level(min(Level.SENDS, int(by_lag))), queued), now)
+        self._adjust_level(max(Level(min(Level.SENDS, int(by_lag))), queued), now)
 
     def _adapt(self, by_lag: float, by_sends: float) -> None:
         # Bursts are allowed. Sustained load is limited to where throughput is best and the loop is on time.
@@ -185,7 +185,7 @@ class Overload:
         elif by_sends < BY_SENDS[-1][0] or self._allowed < self._sustained:
             self._allowed = min(self._most_sends, self._allowed * 1.05 + 1)
 
-    def _level_for(self, level: Level, now: float) -> None:
+    def _adjust_level(self, level: Level, now: float) -> None:
         if level >= self.level:
             self._calm_since = now
             if level > self.level:

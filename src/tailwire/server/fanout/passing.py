@@ -27,7 +27,7 @@ class IdWaiters:
         """Return when everything up to an id that is committed has been delivered.
 
         Raises:
-            Refused: ERR_UNAVAILABLE, the store could not be read in time.
+            Refused: ERR_UNAVAILABLE, the store could not be read within `WAIT_SECONDS`.
         """
         if number <= self._end():
             return

@@ -20,12 +20,12 @@ USERS_PER_CALL = 1_000
 RETRY_SECONDS = 1.0
 
 
-def _here(hub: Hub, uid: str) -> LocalPresence:
+def _local_presence(hub: Hub, uid: str) -> LocalPresence:
     return LocalPresence(uid, hub.is_online(uid), uid in hub.away)
 
 
-def _state(here: LocalPresence) -> State:
-    return State.OFFLINE if not here.online else State.AWAY if here.away else State.ONLINE
+def _state(user: LocalPresence) -> State:
+    return State.OFFLINE if not user.online else State.AWAY if user.away else State.ONLINE
 
 
 def _is_foreground(hub: Hub, uid: str) -> bool:
@@ -41,8 +41,8 @@ class SingleProcessPresence:
         self._states: dict[str, State] = {}  # only of users who are not offline
 
     async def record_change(self, uid: str) -> Transition:
-        """Return the state of a user before and after a change."""
-        before, after = self._states.get(uid, State.OFFLINE), _state(_here(self._hub, uid))
+        """Record the state of a user after a change. Return the states before and after it."""
+        before, after = self._states.get(uid, State.OFFLINE), _state(_local_presence(self._hub, uid))
         if after is State.OFFLINE:
             self._states.pop(uid, None)
         else:
@@ -67,7 +67,7 @@ class SharedPresence:
 
     Args:
         hub: knows who is online here, and receives what other processes publish.
-        forget: called with users who came online or went offline elsewhere: what is kept in memory about them is
+        forget: called with users whose presence at another process has changed: what is kept in memory about them is
             outdated.
 
     Attributes:
@@ -126,7 +126,7 @@ class SharedPresence:
     async def _store_batch(self) -> None:
         uids = list(self._waiting)[:USERS_PER_CALL]
         calls = {uid: self._waiting.pop(uid) for uid in uids}
-        users = [_here(self._hub, uid) for uid in uids]
+        users = [_local_presence(self._hub, uid) for uid in uids]
         try:
             stored = await self._table.store_online(users)
         except Exception as e:  # noqa: BLE001 - those who wait for it must go on, whatever it is
@@ -217,10 +217,12 @@ class SharedPresence:
                 del self._elsewhere[uid]
 
     async def look(self, alive: Collection[int]) -> None:
-        """Find out what was missed. Called every few seconds.
+        """Read the users of processes whose reports were missed, and drop those of processes that are gone.
+
+        `ServerCooperation` calls this every few seconds.
 
         Args:
-            alive: the ids of all processes.
+            alive: the ids of all processes that run.
 
         Raises:
             Refused: the store does not answer.

@@ -22,7 +22,7 @@ class Admission:
 
     Attributes:
         max_sockets: maximum number of open sockets; 0 for unlimited.
-        hosts, unauthenticated: as passed.
+        hosts, unauthenticated: the arguments of these names.
     """
 
     def __init__(
@@ -49,6 +49,7 @@ class Admission:
         """Return the seconds after which a new socket may open; None if it is refused and the client must retry.
 
         Args:
+            open_sockets: how many sockets are open now.
             has_pass: whether the client has proved that it holds a pass; it is never delayed by clients without a
                 proof.
         """

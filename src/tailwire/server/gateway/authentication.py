@@ -62,7 +62,7 @@ class Authenticator:
         self._cooldowns = Cooldowns(FLOOD_COOLDOWN_SECONDS, loop.time)
         self._offered = offered_features(settings)
 
-    def flooded(self, socket: Socket) -> None:
+    def record_flooding(self, socket: Socket) -> None:
         """Record that a socket was closed for flooding. Its token is refused for a while."""
         self._cooldowns.start(socket.token)
 
@@ -106,7 +106,7 @@ class Authenticator:
         self._guesses.record_success(address, auth.auth)
         return admitted
 
-    def timed_out(self, socket: Socket) -> None:
+    def record_timeout(self, socket: Socket) -> None:
         """Record that a socket did not authenticate in time."""
         self._failures.record("no auth frame in time", socket.address, on="socket")
 
@@ -122,7 +122,10 @@ class Authenticator:
         return False
 
     async def renew(self, socket: Socket, auth: Auth) -> None:
-        """Replace the token of an open socket (feature `renew`). An invalid token changes nothing."""
+        """Replace the token of an open socket (feature `renew`), and tell its client the outcome.
+
+        A token that is invalid, or belongs to another user, changes nothing.
+        """
         address = socket.address
         admitted = (
             None if self._guesses.seconds_until_allowed(address, auth.auth) else await self._verify(address, auth)

@@ -102,16 +102,16 @@ def decode_frame(text: bytes) -> ClientFrame:
     """Decode the envelope of a frame.
 
     Raises:
-        Refused: ERR_BAD_REQUEST.
+        Refused: ERR_BAD_REQUEST, the text is not JSON of this form, or is nested too deeply or too large.
     """
     return decode(text, ClientFrame, "frame")
 
 
 def body_of(frame: ClientFrame, kind: Any) -> Any:
-    """Decode the body of a frame as a type.
+    """Decode the body of a frame as an instance of the type `kind`.
 
     Raises:
-        Refused: ERR_BAD_REQUEST.
+        Refused: ERR_BAD_REQUEST, the body does not have this form.
     """
     return decode_part(frame.body, kind)
 

@@ -157,7 +157,7 @@ class Gateway:
     # Frames from clients.
 
     def handle_text(self, socket: Socket, text: bytes) -> None:
-        """Receive a complete text message."""
+        """Handle a complete text message: answer a ping at once, and handle others in order, in a task."""
         socket.frames += 1
         self.metrics.frames_in += 1
         if socket.frames > self._max_frames_per_sweep:
@@ -165,7 +165,7 @@ class Gateway:
         elif socket.inbox is not None:
             socket.inbox.append(text)
         elif text == PING_TEXT and socket.uid:
-            self._pong(socket)
+            self._send_pong(socket)
         else:
             socket.inbox = [text]
             self._start_task(self._drain(socket))
@@ -180,13 +180,13 @@ class Gateway:
 
     def _close_flooding(self, socket: Socket) -> None:
         # Its pending frames are discarded, and its token is refused for a while.
-        self._authenticator.flooded(socket)
+        self._authenticator.record_flooding(socket)
         self.metrics.refusals["frames_per_second"] += 1
         if socket.inbox:
             socket.inbox.clear()
         self._end(socket, "too fast", CloseCode.FLOODING, "too many frames; send fewer")
 
-    def _pong(self, socket: Socket) -> None:
+    def _send_pong(self, socket: Socket) -> None:
         extend_background_window(socket)
         socket.write(PONG)
 
@@ -212,7 +212,7 @@ class Gateway:
         try:
             frame = decode_frame(text)
         except Refused:
-            self._bad_frame(socket)
+            self._count_bad_frame(socket)
             raise
         if not socket.uid:
             if frame.type != FrameType.AUTH:
@@ -221,18 +221,18 @@ class Gateway:
                 await self._authenticate(socket, body_of(frame, Auth))
             return
         if frame.action == "ping":
-            self._pong(socket)
+            self._send_pong(socket)
             return
         if frame.type == FrameType.AUTH and "renew" not in socket.features:
             return  # without the feature a second auth frame is ignored
         entry = self._handlers.by_type.get(frame.type)
         if entry is None:
-            self._bad_frame(socket)
+            self._count_bad_frame(socket)
             raise Refused("ERR_BAD_REQUEST", {"type": f"There is no frame of type {frame.type[:50]!r}."})
         body_type, handler = entry
         await handler(socket, frame, body_of(frame, body_type))
 
-    def _bad_frame(self, socket: Socket) -> None:
+    def _count_bad_frame(self, socket: Socket) -> None:
         socket.bad_frames += 1
         if socket.bad_frames > MAX_BAD_FRAMES:
             self.metrics.closes["bad frames"] += 1
@@ -309,7 +309,7 @@ class Gateway:
         elif not socket.uid:
             if now - socket.opened_at <= s.auth_deadline:
                 return False
-            self._authenticator.timed_out(socket)
+            self._authenticator.record_timeout(socket)
             self._end(socket, "not authenticated", CloseCode.AUTH_TIMEOUT, "no auth frame in time")
         elif self._liveness.is_dead(socket, now):
             self._end(

@@ -47,25 +47,25 @@ class FrameHandlers:
         self._clock = clock
         self._app_state_changed = app_state_changed
         self.by_type: Mapping[str, tuple[type[Any], Handler]] = {
-            FrameType.TYPING: (Typing, self._typing),
-            FrameType.RECEIPTS: (Receipt, self._receipt),
-            FrameType.TRANSIENT: (Transient, self._transient),
-            FrameType.APP_STATE: (AppState, self._app_state),
+            FrameType.TYPING: (Typing, self._handle_typing),
+            FrameType.RECEIPTS: (Receipt, self._handle_receipt),
+            FrameType.TRANSIENT: (Transient, self._handle_transient),
+            FrameType.APP_STATE: (AppState, self._handle_app_state),
             FrameType.AUTH: (Auth, self._renew_token),
         }
 
-    async def _typing(self, socket: Socket, frame: ClientFrame, body: Typing) -> None:
+    async def _handle_typing(self, socket: Socket, frame: ClientFrame, body: Typing) -> None:
         await self._ephemeral.publish_typing(
             _caller(socket), frame.receiver, frame.receiver_type, body.action, body.metadata
         )
 
-    async def _receipt(self, socket: Socket, frame: ClientFrame, body: Receipt) -> None:
+    async def _handle_receipt(self, socket: Socket, frame: ClientFrame, body: Receipt) -> None:
         await self._receipts.record_receipt(_caller(socket), body.action, body.message_id)
 
-    async def _transient(self, socket: Socket, frame: ClientFrame, body: Transient) -> None:
+    async def _handle_transient(self, socket: Socket, frame: ClientFrame, body: Transient) -> None:
         await self._ephemeral.publish_transient(_caller(socket), frame.receiver, frame.receiver_type, body.data)
 
-    async def _app_state(self, socket: Socket, frame: ClientFrame, body: AppState) -> None:
+    async def _handle_app_state(self, socket: Socket, frame: ClientFrame, body: AppState) -> None:
         if body.state == "background" and 0 < body.window <= MAX_WINDOW_SECONDS:
             socket.window = body.window
             now = self._clock()

@@ -22,7 +22,7 @@ class Probe:
     """A ping that a silent socket was sent.
 
     Attributes:
-        since: when it was sent, or when the peer last acknowledged bytes that were written before it.
+        since: the time of the event loop when it was sent, or when the peer last acknowledged bytes written before it.
         acknowledged: the count of acknowledged bytes at that time.
         goal: the count once the peer has the ping itself.
     """

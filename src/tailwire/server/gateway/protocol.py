@@ -47,7 +47,7 @@ def _forget_frames(protocol: ServerProtocol) -> None:
         protocol.parser_exc.__traceback__ = None
 
 
-def _cause_of_client(protocol: ServerProtocol, error: Exception | None) -> str:
+def _cause_of_end(protocol: ServerProtocol, error: Exception | None) -> str:
     if protocol.parser_exc is not None and protocol.close_rcvd is None:
         return f"server: {protocol.close_sent.code if protocol.close_sent else 1002} the client broke the protocol"
     if protocol.close_rcvd is not None:
@@ -210,7 +210,7 @@ class SocketProtocol(asyncio.Protocol):
         self.write = _discard
         if self._protocol.close_rcvd is not None and self._protocol.close_rcvd_then_sent:
             self.closed_on_purpose = True
-        self.ended_by = self.ended_by or _cause_of_client(self._protocol, exc)
+        self.ended_by = self.ended_by or _cause_of_end(self._protocol, exc)
         _forget_frames(self._protocol)
         self.gateway.ended(self)
 
@@ -237,7 +237,7 @@ class SocketProtocol(asyncio.Protocol):
             if isinstance(event, Request):
                 self._upgrade(event)
             else:
-                self._frame(cast(Frame, event))
+                self._handle_frame(cast(Frame, event))
         self._flush()
 
     def _upgrade(self, request: Request) -> None:
@@ -287,7 +287,7 @@ class SocketProtocol(asyncio.Protocol):
             self.write = self._transport.write
             self.gateway.opened(self)
 
-    def _frame(self, frame: Frame) -> None:
+    def _handle_frame(self, frame: Frame) -> None:
         if self.write is _discard or self.held_until:
             return  # closing, so later frames are ignored
         if frame.opcode is Opcode.TEXT and frame.fin:
@@ -296,9 +296,9 @@ class SocketProtocol(asyncio.Protocol):
             whole, self._fragments = b"".join([*self._fragments, bytes(frame.data)]), None
             self.gateway.handle_text(self, whole)
         elif self.gateway.count_frame(self):  # websockets replies to pings, but they count too
-            self._fragment(frame)
+            self._handle_fragment(frame)
 
-    def _fragment(self, frame: Frame) -> None:
+    def _handle_fragment(self, frame: Frame) -> None:
         if frame.opcode in (Opcode.TEXT, Opcode.BINARY):
             if frame.fin:
                 self.close(CloseCode.UNSUPPORTED_DATA, "text frames only")
@@ -345,7 +345,7 @@ class SocketProtocol(asyncio.Protocol):
         return self._transport
 
     def hold(self, until: float) -> None:
-        """Stop reading and discard unprocessed bytes. The gateway closes the socket at the given time."""
+        """Stop reading and discard unprocessed bytes. The gateway closes the socket at a time of the event loop."""
         self.held_until = until
         self._unprocessed = NO_BYTES
         if self.inbox:
@@ -373,7 +373,7 @@ class SocketProtocol(asyncio.Protocol):
             transport.close()
 
     def abort(self) -> None:
-        """Close the connection without a close frame."""
+        """Close the connection without a close frame, by default because the client reads too slowly."""
         self.ended_by = self.ended_by or "server: the client reads too slowly"
         if self._transport is not None:
             self._transport.abort()

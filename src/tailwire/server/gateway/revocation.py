@@ -15,7 +15,11 @@ RETRY_SECONDS = 1.0
 
 
 class Revocation:
-    """Follows the feed. A socket whose token may be gone is closed once the store confirms that it is."""
+    """Follows the store's feed of changes by other processes.
+
+    The sockets of a token that the feed names are closed at once. If it only names a user, or changes were missed, a
+    socket is closed once the store confirms that its token is gone.
+    """
 
     def __init__(self, store: Store, hub: Hub) -> None:
         self._store = store

@@ -21,7 +21,12 @@ def server_frame(body: dict[str, Any]) -> bytes:
 
 
 def auth_result(app_id: str, device: str, uid: str, body: dict[str, Any]) -> bytes:
-    """Return the reply to an auth frame."""
+    """Return the reply to an auth frame.
+
+    Args:
+        uid: the user who has authenticated; "" if the token was rejected.
+        body: the body of the frame: the status, and the features that were granted.
+    """
     return text_frame(
         _encode({
             "appId": app_id, "receiver": uid, "receiverType": "user", "deviceId": device, "type": FrameType.AUTH,

@@ -36,9 +36,9 @@ class Socket(Protocol):
     background_until: float  # end of the background window; 0.0 in the foreground
     inbox: list[bytes] | None  # frames that wait; None while no task handles frames of this socket
     window: float  # seconds of its background window
-    slow: bool  # more is buffered than a droppable frame is worth
+    slow: bool  # more bytes than `slow_drop` are buffered: droppable frames are not sent to it
     probe: Probe | None  # the ping that it was sent because it is silent
-    write: Callable[[bytes], object]
+    write: Callable[[bytes], object]  # writes encoded frames
     number: int  # the connection's number at this process; 0 until its handshake is complete
     platform: str  # as the client names it
     history: list[ConnectionEvent]  # what has happened to it, oldest first

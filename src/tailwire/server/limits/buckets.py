@@ -74,7 +74,7 @@ class Buckets:
         return int(self._size)
 
     def tokens_left(self, key: str) -> int | None:
-        """Return how many tokens can be taken now; None without a limit."""
+        """Return how many whole tokens were left after the last `take`; None without a limit."""
         return max(0, int(self._buckets.get(key, (self._size, 0.0))[0])) if self._per_second > 0 else None
 
     def _evict(self, now: float) -> None:

@@ -52,11 +52,12 @@ class FailedAuthentications:
 
         Args:
             reason: why, as one of a small number of texts.
-            on: `request` or `socket`.
+            on: what failed to authenticate: `request` or `socket`.
             uid: the user whose token it is or was, as the server knows it.
             claimed: a token that the server does not know. The uid in its text proves nothing, but it helps to find
                 out why a user cannot log in.
             key: the id of a known key.
+            request_id: the id of the request; "" for a socket.
         """
         self._metrics.failed_authentications[reason] += 1
         if self._of_one.take(counting_key(address)) or self._of_all.take(""):

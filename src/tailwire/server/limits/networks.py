@@ -32,6 +32,6 @@ def parse_networks(names: str) -> tuple[Network, ...]:
     """Parse a comma-separated list of networks (`10.0.0.0/8`) or single addresses.
 
     Raises:
-        ValueError: naming the invalid entry.
+        ValueError: an entry is invalid; the message names it.
     """
     return tuple(ipaddress.ip_network(name.strip()) for name in names.split(",") if name.strip())

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from weakref import WeakValueDictionary
 
 
-class OneEach:
+class UserTurns:
     """The turns of users. One user's turns follow each other in the order of arrival; different users do not wait."""
 
     def __init__(self) -> None:

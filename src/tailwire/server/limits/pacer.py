@@ -27,7 +27,7 @@ class Pacer:
         self._interval = self._normal_interval * factor
 
     def delay(self) -> float | None:
-        """Return the seconds that an arrival must wait; None if it is refused, which does not consume a slot."""
+        """Reserve a slot for an arrival. Return the seconds until then; None if the arrival is refused (no slot)."""
         if not self._interval:
             return 0.0
         now = self._clock()

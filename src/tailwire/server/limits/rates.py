@@ -50,16 +50,16 @@ class Rates:
     """
 
     def __init__(self, *, sends: int, others: int, core: int, standard: int, clock: Callable[[], float]) -> None:
-        own_sends = "sends_per_minute", per_minute(sends, clock)
-        own_others = "requests_per_minute", per_minute(others, clock)
-        of_core = "core_per_minute (one token may use a tenth of it)", per_minute(core / TOKEN_SHARE, clock)
-        all_core = "core_per_minute", Buckets(core / 60, max(1.0, core), clock)
-        standard_of_all = "standard_per_minute", Buckets(standard / 60, max(1.0, standard), clock)
+        token_sends = "sends_per_minute", per_minute(sends, clock)
+        token_others = "requests_per_minute", per_minute(others, clock)
+        token_core = "core_per_minute (one token may use a tenth of it)", per_minute(core / TOKEN_SHARE, clock)
+        app_core = "core_per_minute", Buckets(core / 60, max(1.0, core), clock)
+        app_standard = "standard_per_minute", Buckets(standard / 60, max(1.0, standard), clock)
         # The limits of a key, of a token, and of the app.
         self._limits = {
-            RequestKind.CORE: (own_others, of_core, all_core),
-            RequestKind.SEND: (own_sends, own_sends, standard_of_all),
-            RequestKind.OTHER: (own_others, own_others, standard_of_all),
+            RequestKind.CORE: (token_others, token_core, app_core),
+            RequestKind.SEND: (token_sends, token_sends, app_standard),
+            RequestKind.OTHER: (token_others, token_others, app_standard),
         }
 
     def count_request(self, kind: RequestKind, who: str, *, key: bool = False, count: int = 1) -> RateResult:
@@ -70,15 +70,15 @@ class Rates:
             key: True for an API key.
             count: how many requests it counts as.
         """
-        of_key, of_token, of_app = self._limits[kind]
+        key_limit, token_limit, app_limit = self._limits[kind]
         found = NO_LIMIT
         if who:
-            setting, buckets = of_key if key else of_token
+            setting, buckets = key_limit if key else token_limit
             if buckets.limited:
                 found = _result_of_taking(setting, buckets, who, count)
                 if found.wait:
                     return found
-        setting, buckets = of_app
+        setting, buckets = app_limit
         if buckets.limited:
             taken = _result_of_taking(setting, buckets, APP_KEY, count)
             if taken.wait or not found.most or taken.remaining < found.remaining:

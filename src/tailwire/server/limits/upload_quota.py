@@ -33,9 +33,11 @@ class UploadQuota:
         Args:
             uid: the user; "" for a caller whose uploads are not limited.
             used: bytes that the user has uploaded within the last 24 hours.
+            size: bytes, in addition to those that uploads in progress have reserved.
 
         Raises:
-            Refused: ERR_UPLOAD_QUOTA_EXCEEDED, ERR_UNAVAILABLE.
+            Refused: ERR_UPLOAD_QUOTA_EXCEEDED, the user may not upload so much in 24 hours; ERR_UNAVAILABLE, too little
+                of the disk would stay free.
         """
         if self.per_day and uid and used + self._reserved[uid] + size > self.per_day:
             raise self.quota_exceeded()
@@ -49,7 +51,11 @@ class UploadQuota:
         return Refused("ERR_UPLOAD_QUOTA_EXCEEDED", advice, limit="uploads_per_day")
 
     def begin_upload(self, uid: str, used: int) -> Reservation:
-        """Begin an upload of a user. The reservation must be ended with `Reservation.end`."""
+        """Begin an upload of a user. The reservation must be ended with `Reservation.end`.
+
+        Args:
+            uid, used: as for `check`.
+        """
         return Reservation(self, uid, used)
 
 

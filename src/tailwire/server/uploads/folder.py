@@ -32,7 +32,7 @@ class _File(PartFile):
 
         def rename() -> None:
             if thumbnail is not None:
-                self._small.rename(folder / Path(thumbnail).name)
+                self._thumbnail_path.rename(folder / Path(thumbnail).name)
             self._path.rename(folder / Path(name).name)
             private_files.sync_folder(folder)
 
@@ -64,7 +64,11 @@ class FolderUploads:
         self._parts.sweep()
 
     def begin(self) -> _File:
-        """Start a new file."""
+        """Return a new file, which takes its content.
+
+        Raises:
+            Refused: ERR_UNAVAILABLE, the file cannot be created now.
+        """
         return _File(self._parts)
 
     def free_bytes(self) -> int:

@@ -13,12 +13,12 @@ from tailwire.server import private_files
 FILE = ".folder"
 
 
-def folder_mark(folder: Path, new: str) -> str:
+def folder_mark(folder: Path, new_mark: str) -> str:
     """Return the mark of a folder; "" if another server is just writing it, or was killed meanwhile. Blocks.
 
     Args:
         folder: is created if it is missing.
-        new: the mark that it is given if it has none.
+        new_mark: the mark that it is given if it has none.
 
     Raises:
         OSError: the mark cannot be read or written.
@@ -30,8 +30,8 @@ def folder_mark(folder: Path, new: str) -> str:
     except FileExistsError:
         return path.read_text(encoding="utf-8", errors="replace").strip()
     with open(descriptor, "w", encoding="utf-8") as file:
-        file.write(new)
+        file.write(new_mark)
         file.flush()
         os.fsync(file.fileno())
     private_files.sync_folder(folder)
-    return new
+    return new_mark

@@ -74,13 +74,19 @@ class PartFolder:
 
     While a process writes, it holds a lock on a file `.NAME.lock`, and the names of its files begin with `.NAME-`. The
     lock ends with the process, so `sweep` removes the files of ended processes, and only those.
+
+    Attributes:
+        path: the folder.
+        writers: the threads that write to the disk.
+        pictures: makes thumbnails.
+        measures: only measures pictures, if too many wait for thumbnails.
     """
 
     def __init__(self, folder: Path) -> None:
         self.path = folder
         self.writers = Threads("uploads", WRITE_THREADS, MAX_PENDING_WRITES)
         self.pictures = _Pictures("pictures", MAX_PENDING_THUMBNAILS)
-        self.measures = _Pictures("measures", MAX_PENDING_MEASURES)  # if too many wait for thumbnails
+        self.measures = _Pictures("measures", MAX_PENDING_MEASURES)
         self._number = self._open = 0
         self._name = ""
         self._unlock: Callable[[], object] | None = None
@@ -188,7 +194,12 @@ def _release(descriptor: int, path: Path) -> None:
 
 
 class PartFile:
-    """A file that is being written."""
+    """A file that is being written.
+
+    Attributes:
+        first_bytes: its first bytes, at most `HEAD_BYTES`.
+        size: how many bytes were written.
+    """
 
     def __init__(self, folder: PartFolder) -> None:
         self._folder = folder
@@ -196,7 +207,7 @@ class PartFile:
         self._file: BinaryIO | None = None
         name = folder.open()
         self._path = folder.path / f"{name}.part"
-        self._small = folder.path / f"{name}-small.part"
+        self._thumbnail_path = folder.path / f"{name}-small.part"
         try:
             with unavailable_on_error():
                 self._file = private_files.open_new(self._path)
@@ -243,7 +254,7 @@ class PartFile:
         None if the file is not a readable picture, or if too many pictures wait even to be measured.
         """
         try:
-            return await self._folder.pictures.make(self._path, self._small)
+            return await self._folder.pictures.make(self._path, self._thumbnail_path)
         except QueueFull:
             with suppress(QueueFull):
                 return await self._folder.measures.make(self._path, None)
@@ -268,7 +279,7 @@ class PartFile:
                 file.close()
         if not self._kept:
             self._path.unlink(missing_ok=True)
-            self._small.unlink(missing_ok=True)
+            self._thumbnail_path.unlink(missing_ok=True)
         if not self._dropped:
             self._dropped = True
             self._folder.release()

@@ -21,7 +21,7 @@ class PictureProcess:
     """Asks a child process about one picture at a time.
 
     Args:
-        module: what the child runs.
+        module: the name of the module that the child runs.
         idle_seconds, low_seconds: see `IDLE_SECONDS`.
     """
 

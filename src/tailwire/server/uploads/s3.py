@@ -64,7 +64,9 @@ class _Upload(PartFile):
 
     async def _send_to_bucket(self, name: str, thumbnail: str | None) -> None:
         try:
-            await self._uploads.send(self._path, self.size, name, self._small if thumbnail else None, thumbnail or "")
+            await self._uploads.send(
+                self._path, self.size, name, self._thumbnail_path if thumbnail else None, thumbnail or ""
+            )
         finally:
             self._sending = False
             self.drop()
@@ -135,7 +137,11 @@ class S3Uploads:
                 log.info("parts of %d unfinished uploads were removed from the bucket", count)
 
     def begin(self) -> _Upload:
-        """Start writing a new file, and return what takes its content."""
+        """Return a new file, which takes its content.
+
+        Raises:
+            Refused: ERR_UNAVAILABLE, the local copy cannot be created now.
+        """
         return _Upload(self, self._parts)
 
     def free_bytes(self) -> int:
@@ -154,18 +160,24 @@ class S3Uploads:
         if not task.cancelled() and isinstance(task.exception(), BucketError):
             log.warning("an abandoned upload remains in the bucket: %s", task.exception())
 
-    async def send(self, path: Path, size: int, name: str, small: Path | None, thumbnail: str) -> None:
+    async def send(self, path: Path, size: int, name: str, thumbnail_path: Path | None, thumbnail: str) -> None:
         """Store a file and its thumbnail in the bucket.
 
+        Args:
+            path, size: the local copy of the file, and its bytes.
+            name: the name of the object.
+            thumbnail_path: the local copy of the thumbnail; None for none.
+            thumbnail: the name of the thumbnail's object; "" for none.
+
         Raises:
-            Refused: ERR_UNAVAILABLE.
+            Refused: ERR_UNAVAILABLE, too many files wait to be sent, or the bucket does not take the file.
         """
         if len(self._tasks) > MAX_PENDING_UPLOADS:
             raise unavailable_refusal()
         try:
             async with self._slots:
-                if small is not None:  # small enough for the shortest deadline
-                    await self._bucket.put(thumbnail, small, 0, "image/jpeg")
+                if thumbnail_path is not None:  # small enough for the shortest deadline
+                    await self._bucket.put(thumbnail, thumbnail_path, 0, "image/jpeg")
                 await self._bucket.put(name, path, size, UNKNOWN_TYPE)
         except OSError as e:
             raise _refusal("stored", e) from e
@@ -241,7 +253,10 @@ class S3Uploads:
         return signed_url(address, address.credentials, key, query, self._seconds(), LINK_SECONDS)
 
     def direct_form(self, name: str, file: DirectFile, lifetime: int) -> tuple[str, dict[str, str]] | None:
-        """Return a form of the bucket, if clients upload to it themselves."""
+        """Return the URL and the fields of a form that uploads a file to the bucket.
+
+        None if clients do not upload to the bucket themselves, or if there are no credentials to sign with.
+        """
         address = self._bucket.address
         if not self._direct or address.credentials is None:
             return None
@@ -272,7 +287,7 @@ class S3Uploads:
         return ArrivedFile(file, copy.size, copy.first_bytes)
 
     async def end_direct(self, name: str, lifetime: int) -> None:
-        """Remove the uploaded original of a file, and what its form has uploaded again once it has expired."""
+        """Remove the uploaded original of a file now, and again once its form, which permits it, has expired."""
         original = f"{DIRECT_FOLDER}/{Path(name).name}"
         await self._remove_originals([original])
         self._later.add(original, lifetime + EXPIRY_MARGIN_SECONDS)

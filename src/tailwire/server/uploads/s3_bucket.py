@@ -41,7 +41,7 @@ class BucketError(OSError):
 
 
 class Head(NamedTuple):
-    """What a bucket says of an object. `stored_at` is in seconds since 1970."""
+    """The facts that a bucket reports about an object. `stored_at` is in seconds since 1970."""
 
     size: int
     first_bytes: bytes
@@ -171,7 +171,7 @@ class Bucket:
         return found
 
     async def listed(self) -> AsyncIterator[list[tuple[str, int, float]]]:
-        """Yield the names, sizes and times of all objects, some at a time, in any order.
+        """Yield the name, size and time (seconds since 1970) of all objects, some at a time, in any order.
 
         Raises:
             BucketError: if the request fails.
@@ -232,9 +232,9 @@ class Bucket:
                 raise self._missing_error() from e
             raise
         except (BaseError, ValueError, OSError) as e:
-            raise self._failed(e) from e
+            raise self._error_of(e) from e
 
-    def _failed(self, e: Exception) -> BucketError:
+    def _error_of(self, e: Exception) -> BucketError:
         # The texts of obstore contain the names of files, which grant access to them, so only known words are used.
         text = str(e)
         if "NoSuchBucket" in text:

@@ -48,5 +48,5 @@ class Threads:
             future.exception()  # mark as retrieved: the caller may have been cancelled
 
     def close(self) -> None:
-        """Accept no more calls. Calls that have started run to their end."""
+        """Accept no more calls, and drop those that wait. Calls that have started run to their end."""
         self._pool.shutdown(wait=False, cancel_futures=True)

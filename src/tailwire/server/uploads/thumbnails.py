@@ -59,14 +59,14 @@ def _is_affordable(image: Opened, source: Path) -> bool:
     if width * height <= MAX_PIXELS:
         if source.stat().st_size > MAX_BYTES:
             return False
-        return image.format not in ("JPEG", "MPO") or width * height * _scans(source) <= MAX_PIXELS_SCANNED
+        return image.format not in ("JPEG", "MPO") or width * height * _count_scans(source) <= MAX_PIXELS_SCANNED
     if image.format not in ("JPEG", "MPO") or width * height > MAX_PIXELS_REDUCED:
         return False
     with source.open("rb") as file:
         return _is_single_scan(file)
 
 
-def _scans(source: Path) -> int:
+def _count_scans(source: Path) -> int:
     # The number of scans of a JPEG, or more: a thumbnail within it has some of its own.
     return source.read_bytes().count(bytes((0xFF, _SCAN)))
 

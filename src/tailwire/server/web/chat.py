@@ -42,7 +42,7 @@ class ChatRequests:
 
     def routes(self) -> dict[str, App]:
         """Return the handlers by the first part of their path below `/chat/`."""
-        return {"about": _answering(self._describe), "login": _answering(self._login)}
+        return {"about": _with_checks(self._describe), "login": _with_checks(self._login)}
 
     async def _describe(self, scope: Scope, receive: Receive) -> bytes:
         if scope["path"] != "/chat/about" or scope["method"] != "GET":
@@ -52,8 +52,8 @@ class ChatRequests:
         return encode({"data": {"appId": self._app_id, "demoUsers": users}})
 
     async def _login(self, scope: Scope, receive: Receive) -> bytes:
-        here = scope["path"] == "/chat/login" and scope["method"] == "POST"
-        if not (here and self._demo_users and _names_this_machine(scope)):
+        is_login = scope["path"] == "/chat/login" and scope["method"] == "POST"
+        if not (is_login and self._demo_users and _names_this_machine(scope)):
             raise Refused("ERR_API_NOT_FOUND")
         body = parse(await read_body(receive, MAX_BODY_BYTES), DemoLogin)
         if body.uid not in self._demo_users:
@@ -62,7 +62,7 @@ class ChatRequests:
         return encode({"data": {"uid": body.uid, "authToken": created.token}})
 
 
-def _answering(handler: Callable[[Scope, Receive], Awaitable[bytes]]) -> App:
+def _with_checks(handler: Callable[[Scope, Receive], Awaitable[bytes]]) -> App:
     async def handle(scope: Scope, receive: Receive, send: Send) -> None:
         try:
             check_origin(scope, "ERR_CHAT_ORIGIN")

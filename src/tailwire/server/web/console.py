@@ -32,7 +32,7 @@ from tailwire.server.rest.asgi import (
 )
 from tailwire.server.rest.operations import parse
 from tailwire.server.web.front import SAFE_HEADERS, App
-from tailwire.server.web.page_requests import check_origin, send_json, until_ended
+from tailwire.server.web.page_requests import check_origin, receive_until_ended, send_json
 from tailwire.server.web.sessions import ConsoleSessions, Session
 
 MAX_BODY_BYTES = 1024
@@ -64,7 +64,7 @@ class ConsoleRequests:
 
     def routes(self) -> dict[str, App]:
         """Return the handlers by the first part of their path below `/console/`."""
-        return {"session": self._with_checks(self._session), "api": self._with_checks(self._pass_on)}
+        return {"session": self._with_checks(self._handle_session), "api": self._with_checks(self._pass_on)}
 
     def _with_checks(self, handler: Callable[[Scope, Receive, Send], Awaitable[None]]) -> App:
         async def handle(scope: Scope, receive: Receive, send: Send) -> None:
@@ -79,7 +79,7 @@ class ConsoleRequests:
 
     # Signing in and out.
 
-    async def _session(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _handle_session(self, scope: Scope, receive: Receive, send: Send) -> None:
         method = scope["method"]
         if scope["path"] != "/console/session" or method not in ("GET", "POST", "DELETE"):
             raise Refused("ERR_API_NOT_FOUND")
@@ -92,7 +92,7 @@ class ConsoleRequests:
             await self._record(session, "console sign-in", scope)
             await self._send_session(scope, send, session, cookie)
             return
-        session = self._signed_in(scope)
+        session = self._require_session(scope)
         if method == "GET":
             await self._send_session(scope, send, session, "")
             return
@@ -106,7 +106,7 @@ class ConsoleRequests:
         more = [_cookie(scope, cookie, left)] if cookie else []
         await send_json(send, 200, encode({"data": facts}), more)
 
-    def _signed_in(self, scope: Scope) -> Session:
+    def _require_session(self, scope: Scope) -> Session:
         session = self._sessions.get(_cookie_in(scope))
         if session is None:
             raise Refused("ERR_CONSOLE_SESSION")
@@ -124,9 +124,9 @@ class ConsoleRequests:
     # The API.
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
-        session = self._signed_in(scope)
+        session = self._require_session(scope)
         headers = [(name, value) for name, value in scope["headers"] if name not in _WITHHELD_HEADERS]
-        passed = {
+        forwarded = {
             **scope,
             "path": "/v3" + scope["path"].removeprefix(API_PATH),
             "raw_path": b"/v3" + scope["raw_path"].removeprefix(API_PATH.encode()),
@@ -142,7 +142,7 @@ class ConsoleRequests:
                 message = {**message, "headers": [*kept, *SAFE_HEADERS]}
             await send(message)
 
-        await self._api(passed, until_ended(receive, session.ended), send_safely)
+        await self._api(forwarded, receive_until_ended(receive, session.ended), send_safely)
 
 
 def _cookie_name(scope: Scope) -> str:

@@ -42,7 +42,7 @@ class Page:
 
     Attributes:
         files: its files, by their path below its address; "" is the page itself.
-        policy: what its Content-Security-Policy has besides `POLICY`, or instead of entries of it.
+        policy: directives of its Content-Security-Policy that are added to `POLICY`, or replace those of the same name.
         routes: handlers of requests below its address, by the first part of the path there.
     """
 
@@ -76,11 +76,11 @@ class Front:
         if scope["type"] == "http" and self._prefixes and scope["path"].startswith(self._prefixes):
             name, slash, rest = scope["path"][1:].partition("/")
             if name in self._pages:
-                await self._page(name, rest if slash else None, scope, receive, send)
+                await self._serve_page(name, rest if slash else None, scope, receive, send)
                 return
         await self._api(scope, receive, send)
 
-    async def _page(self, name: str, path: str | None, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _serve_page(self, name: str, path: str | None, scope: Scope, receive: Receive, send: Send) -> None:
         page, headers = self._pages[name], self._headers[name]
         if not self._hosts.allows(header_text(headers_of(scope).get(b"host"))):
             await _send(send, 421, headers, b"This server does not serve the host that the request names.\n")

@@ -17,16 +17,16 @@ def check_origin(scope: Scope, code: str) -> None:
         code: the code of the refusal.
 
     Raises:
-        Refused: with that code.
+        Refused: with that code, if the browser says that it comes from elsewhere.
     """
     headers = headers_of(scope)
     site, origin = headers.get(b"sec-fetch-site"), headers.get(b"origin")
-    here = headers.get(b"host", b"")
-    if site not in (None, b"same-origin") or (origin is not None and origin.partition(b"://")[2] != here):
+    host = headers.get(b"host", b"")
+    if site not in (None, b"same-origin") or (origin is not None and origin.partition(b"://")[2] != host):
         raise Refused(code)
 
 
-def until_ended(receive: Receive, ended: asyncio.Event) -> Receive:
+def receive_until_ended(receive: Receive, ended: asyncio.Event) -> Receive:
     """Return a `receive` that reports a disconnect when the client disconnects, or when `ended` is set."""
 
     async def receive_or_end() -> Message:

@@ -38,8 +38,8 @@ class Session:
     Attributes:
         key: the REST API key.
         token: the token that each change must bring (`x-console-token`).
-        until: when it ends even if it is used, by the clock of the sessions.
-        used_at: when it was last used.
+        until: when it ends even if it is used, by the clock of `ConsoleSessions`.
+        used_at: when it was last used, by the same clock.
         ended: set when it has ended, for requests in progress.
     """
 
@@ -71,6 +71,7 @@ class ConsoleSessions:
         can use it.
 
         Args:
+            key: the REST API key.
             seconds: how long the link is valid.
         """
         self._forget_expired()
@@ -82,7 +83,11 @@ class ConsoleSessions:
         return f"/console/#{secret}"
 
     def open(self, link: str) -> tuple[str, Session] | None:
-        """Use up a link, and return the cookie of the session that it opens; None if the link is not valid."""
+        """Use up a link, and return the session that it opens, after the session's cookie; None if it is not valid.
+
+        Args:
+            link: the secret of the link, the part of its path after the #.
+        """
         self._forget_expired()
         found = self._links.pop(fingerprint(link), None)
         if found is None:

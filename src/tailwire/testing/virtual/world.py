@@ -243,7 +243,7 @@ class VirtualServer:
         for connection in left:
             (connection if hasattr(connection, "abort") else connection.transport).abort()
         self._authenticated += parts.metrics.authenticated
-        background = [parts.push.close, *parts.actions.background()]
+        background = [parts.push.close, *parts.actions.close_functions()]
         await shut_down(parts.gateway, parts.webhooks, background, parts.store, parts.message_log)
         await parts.actions.uploads.close()
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 
-from tailwire.server.app.agreement import OF_ONE_SERVER, differences, digests
+from tailwire.server.app.agreement import PER_SERVER_SETTINGS, differences, digests
 from tailwire.server.config import Settings
 
 
 def test_each_setting_either_may_differ_or_is_compared():
     names = {field.name for field in dataclasses.fields(Settings)}
-    assert names >= OF_ONE_SERVER
-    assert set(digests(Settings())) == names - OF_ONE_SERVER
+    assert names >= PER_SERVER_SETTINGS
+    assert set(digests(Settings())) == names - PER_SERVER_SETTINGS
 
 
 def test_settings_of_the_app_are_compared_and_those_of_a_machine_are_not():

@@ -52,7 +52,7 @@ def test_change_is_late_for_a_user_who_joins_after_it_came():
     numbers.join("g", "bob", held={12})
     numbers.join("g", "eve", held=())
     assert [numbers.late_for(n) for n in (11, 12, 13)] == [["bob", "eve"], ["eve"], []]
-    numbers.delivered_late(11, "g")
+    numbers.record_delivered_late(11, "g")
     assert [numbers.late_for(n) for n in (11, 12)] == [[], ["eve"]]
 
 
@@ -71,7 +71,7 @@ def test_late_change_is_delivered_once_to_a_user_who_leaves_before_that():
     numbers.join("g", "bob", held=())
     numbers.leave("g", "bob", held=(), now=100.0)
     assert numbers.late_for(11) == ["bob"]  # it happened while they were a member
-    numbers.delivered_late(11, "g")
+    numbers.record_delivered_late(11, "g")
     numbers.join("g", "bob", held=())
     assert numbers.late_for(11) == []
 

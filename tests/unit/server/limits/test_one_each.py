@@ -6,13 +6,13 @@ import asyncio
 
 import pytest
 
-from tailwire.server.limits.one_each import OneEach
+from tailwire.server.limits.one_each import UserTurns
 
 pytestmark = pytest.mark.virtual
 
 
 async def test_tasks_of_one_user_follow_each_other_and_tasks_of_others_do_not_wait():
-    each, happened = OneEach(), list[str]()
+    each, happened = UserTurns(), list[str]()
 
     async def work(who: str, name: str) -> None:
         async with each.turn(who):
@@ -28,7 +28,7 @@ async def test_tasks_of_one_user_follow_each_other_and_tasks_of_others_do_not_wa
 
 
 async def test_task_that_fails_or_is_cancelled_gives_its_turn_to_the_next():
-    each = OneEach()
+    each = UserTurns()
 
     async def fail() -> None:
         async with each.turn("a"):

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tailwire.server.web.page_requests import until_ended
+from tailwire.server.web.page_requests import receive_until_ended
 
 pytestmark = pytest.mark.virtual
 
@@ -19,7 +19,7 @@ async def never() -> dict:
 @pytest.mark.parametrize("end", ["cancelled", "session"])
 async def test_request_that_is_cancelled_or_ends_with_its_session_leaves_no_task(end):
     ended = asyncio.Event()
-    waiting = asyncio.ensure_future(until_ended(never, ended)())
+    waiting = asyncio.ensure_future(receive_until_ended(never, ended)())
     await asyncio.sleep(1)
     waiting.cancel() if end == "cancelled" else ended.set()
     await asyncio.wait([waiting])
