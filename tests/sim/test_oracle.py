@@ -130,7 +130,7 @@ def test_hole_that_is_not_filled_is_found(monkeypatch: pytest.MonkeyPatch):
 def test_hole_that_is_never_filled_is_found_at_the_end_too(monkeypatch: pytest.MonkeyPatch):
     simulate(A_HOLE)
     plant = Planter(monkeypatch)
-    plant.setattr(Holes, "delivered", lambda self, number, resources: None)
+    plant.setattr(Holes, "on_delivered", lambda self, number, resources: None)
     plant.setattr(chain, "is_broken", lambda m, predecessor_id: False)
     assert rule_of(A_HOLE) == "lost"
 

@@ -1,4 +1,4 @@
-"""`make simulate`: run seeds, shrink those that fail, and print each as a test.
+"""`make simulate`: run seeds, shrink the first three that fail, and print each as a test.
 
 With `--servers` it runs several servers on one database instead (see `servers`); failed seeds are then not shrunk.
 """
@@ -46,7 +46,7 @@ def run_servers(count: int, seeds: list[int]) -> list[tuple[int, Report | None, 
 
 
 def main() -> int:
-    """Run the command."""
+    """Run the command, and return its exit code: 1 if a seed failed, otherwise 0."""
     parser = argparse.ArgumentParser(prog="make simulate")
     parser.add_argument("--seeds", type=int, default=1000, help="number of seeds (1000)")
     parser.add_argument("--first", type=int, default=0, help="the first seed (0)")

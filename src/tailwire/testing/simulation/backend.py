@@ -43,7 +43,7 @@ class Backend:
         self.doubtful: set[int] = set()
 
     def start(self, what: str, value: Any) -> None:
-        """Start a step."""
+        """Start a step; see `wider_world.with_backend` and `with_logouts` for the steps and their values."""
         work: Any = {
             "say": self._say, "flood": self._flood, "remove": self._remove, "disband": self._disband,
             "after disband": self._after_disband, "log out": self._log_out,
@@ -53,19 +53,19 @@ class Backend:
         self._tasks.append(virtual_loop().create_task(run, context=self._context))
 
     async def finish(self) -> None:
-        """Wait for the steps that were started. If a user has deleted the group late, make it again."""
+        """Wait for the steps that were started. If the group was ever deleted, make sure that it exists."""
         await asyncio.gather(*self._tasks)
         if self.group_removed_until:
             await self._make_group_again()
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the client of the REST API, if there is one."""
         if self._admin is not None:
             await self._admin.aclose()
 
     @property
     def group_removed_until(self) -> int:
-        """Up to this id, the messages of the group were removed with it."""
+        """The id up to which the messages of the group were removed with it; 0 if it was never deleted."""
         return max((removal.after_id for removal in self._sim.commits.removals), default=0)
 
     def has_removed(self, send: Send) -> bool:
@@ -83,7 +83,7 @@ class Backend:
         in_group = conversation == f"group_{self._sim.group}"
         return message_id in self.doubtful or (in_group and message_id <= self.group_removed_until)
 
-    def _connected(self) -> Admin:
+    def _admin_client(self) -> Admin:
         if self._admin is None:
             server = self._sim.server
             settings = AppSettingsBuilder().override_client_host(server.url).build()
@@ -97,7 +97,7 @@ class Backend:
         send = self._sim.sends[text] = Send(NAME, 1, f"{receiver} for {uid}", text, {text})
         message = TextMessage(receiver=receiver, receiver_type=kind, text=text, muid=text)
         try:
-            stored = await self._connected().messages.send(message, on_behalf_of=uid)
+            stored = await self._admin_client().messages.send(message, on_behalf_of=uid)
         except CometChatException as error:
             send.outcome = "in doubt" if error.code in self._sim.in_doubt else "refused"
         else:
@@ -116,7 +116,7 @@ class Backend:
         send = self._sim.chance.choice(known)
         self.doubtful.add(send.id)
         try:
-            await self._connected().messages.delete(send.id, permanently=True)
+            await self._admin_client().messages.delete(send.id, permanently=True)
         except CometChatException as error:
             self._sim.add_to_trace(NAME, "not removed", send.id, error.code)
             return
@@ -132,17 +132,17 @@ class Backend:
         sim.logins.expect_revocation(device)
         sim.reasons.record_logout(name, done=False)
         try:
-            await self._connected().tokens.revoke(device.uid, session.auth_token)
+            await self._admin_client().tokens.revoke(device.uid, session.auth_token)
         except CometChatException as error:
             sim.add_to_trace(NAME, "not logged out", name, error.code)
             return
         finally:
             sim.reasons.record_logout(name, done=True)
         sim.add_to_trace(NAME, "logged out", name)
-        sim.logins.was_revoked(device, fingerprint(session.auth_token))
+        sim.logins.watch_revoked(device, fingerprint(session.auth_token))
 
     async def _change(self, what: str, uid: str) -> None:
-        groups = self._connected().groups
+        groups = self._admin_client().groups
         try:
             if what == "kick":
                 await groups.kick(self._sim.group, uid)
@@ -155,7 +155,7 @@ class Backend:
 
     async def _disband(self, _: Any) -> None:
         # Delete the group, and make it again under the same guid.
-        await self._until_done(lambda: self._connected().groups.delete(self._sim.group), "ERR_GUID_NOT_FOUND")
+        await self._until_done(lambda: self._admin_client().groups.delete(self._sim.group), "ERR_GUID_NOT_FOUND")
         await self._make_group_again()
 
     async def _after_disband(self, deleted: asyncio.Task[None]) -> None:
@@ -166,7 +166,7 @@ class Backend:
     async def _make_group_again(self) -> None:
         group, members = self._sim.group, [GroupMember(self._sim.chance.choice(USERS[1:]))]  # the other one is left out
         await self._until_done(
-            lambda: self._connected().groups.create(Group(group, "Team"), owner=USERS[0], members=members),
+            lambda: self._admin_client().groups.create(Group(group, "Team"), owner=USERS[0], members=members),
             "ERR_GUID_ALREADY_EXISTS",
         )
         self._sim.add_to_trace(NAME, "made the group again", self.group_removed_until)

@@ -19,7 +19,7 @@ class Backup:
 
     Attributes:
         lost_muids: the muids of the lost messages, including those whose senders have received no response.
-        cleared: up to which message users had deleted conversations for themselves when a backup was restored, by the
+        cleared: the id up to which users had deleted conversations for themselves when a backup was restored, by the
             conversation's key and the uid.
     """
 

@@ -40,7 +40,7 @@ class Change:
 
     Attributes:
         at: the virtual time.
-        members: who was in the group that the entry concerns.
+        members: who was then in the group that the entry concerns; empty if it concerns none.
     """
 
     at: float
@@ -84,10 +84,11 @@ class StoredMessage:
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """A group has another owner.
+    """A change of a group's owner.
 
     Attributes:
-        members: who was in the group.
+        at: the virtual time.
+        members: who was then in the group.
     """
 
     at: float
@@ -102,10 +103,11 @@ class Commits:
     """Records what a store commits.
 
     Attributes:
-        history: all that was recorded, in the order in which it was written.
+        now: returns the virtual time.
+        history: the committed changes, action messages and transfers, in the order in which they were written.
         messages: all messages that were ever stored, by id.
-        removed: when messages were removed for good.
-        tokens_ended: when auth tokens were removed, by their hashes.
+        removed: the virtual time at which each message was removed for good, by id.
+        tokens_ended: the virtual time at which each auth token was removed, by its hash.
     """
 
     now: Callable[[], float]
@@ -138,21 +140,21 @@ class Commits:
         """Watch the database of a server that has started."""
         connection: sqlite3.Connection = database.writing
         for name, count, call in (
-            ("change", len(_CHANGE_COLUMNS), self._change),
-            ("message", 5, self._message),
+            ("change", len(_CHANGE_COLUMNS), self._record_change),
+            ("message", 5, self._record_message),
             ("removal", 1, self._pending_removals.append),
             ("token", 1, self._pending_tokens.append),
-            ("action", 3, self._action),
-            ("member", 3, self._member),
-            ("owner", 3, self._owner),
+            ("action", 3, self._record_action),
+            ("member", 3, self._record_member),
+            ("owner", 3, self._record_owner),
         ):
             connection.create_function(f"commits_{name}", count, call)
         for name, when in _TRIGGERS.items():
             connection.execute(f"CREATE TEMP TRIGGER commits_{name} {when}")
         self._forget_pending()
         self._read_members(connection)
-        database.on_rollback(self._rolled_back)
-        database.on_commit(self._committed)
+        database.on_rollback(self._on_rollback)
+        database.on_commit(self._on_commit)
 
     def _forget_pending(self) -> None:
         self._pending.clear()
@@ -170,37 +172,37 @@ class Commits:
         """Return since when a user has been a member of a group without a break; None if they are not a member."""
         return self._members.get(guid, {}).get(uid)
 
-    def _of(self, guid: str) -> frozenset[str]:
+    def _members_of(self, guid: str) -> frozenset[str]:
         return frozenset(self._members.get(guid, ()))
 
-    def _change(self, *columns: Any) -> None:
-        self._pending.append(Change(self.now(), self._of(columns[2].removeprefix("g/")), *columns))
+    def _record_change(self, *columns: Any) -> None:
+        self._pending.append(Change(self.now(), self._members_of(columns[2].removeprefix("g/")), *columns))
 
-    def _message(self, number: int, sender: str, receiver: str, receiver_type: str, is_change: int) -> None:
-        receivers = self._of(receiver) if receiver_type == "group" else frozenset((sender, receiver))
+    def _record_message(self, number: int, sender: str, receiver: str, receiver_type: str, is_change: int) -> None:
+        receivers = self._members_of(receiver) if receiver_type == "group" else frozenset((sender, receiver))
         self._pending_messages.append(StoredMessage(self.now(), number, receivers, bool(is_change)))
 
-    def _action(self, number: int, type_: str, body: str) -> None:
+    def _record_action(self, number: int, type_: str, body: str) -> None:
         self._pending.append(StoredAction(self.now(), number, type_, body))
 
-    def _member(self, guid: str, uid: str, there: int) -> None:
+    def _record_member(self, guid: str, uid: str, there: int) -> None:
         members = self._members.setdefault(guid, {})
         if there:
             members[uid] = self.now()
         else:
             members.pop(uid, None)
 
-    def _owner(self, guid: str, previous_owner: str, owner: str) -> None:
+    def _record_owner(self, guid: str, previous_owner: str, owner: str) -> None:
         if previous_owner != owner:
-            self._pending.append(Transfer(self.now(), self._of(guid), guid, previous_owner, owner))
+            self._pending.append(Transfer(self.now(), self._members_of(guid), guid, previous_owner, owner))
 
-    def _committed(self, last_id: int) -> None:
+    def _on_commit(self, last_id: int) -> None:
         self.history += self._pending
         self.messages |= {one.id: one for one in self._pending_messages}
         self.removed |= dict.fromkeys(self._pending_removals, self.now())
         self.tokens_ended |= dict.fromkeys(self._pending_tokens, self.now())
         self._forget_pending()
 
-    def _rolled_back(self, connection: sqlite3.Connection) -> None:
+    def _on_rollback(self, connection: sqlite3.Connection) -> None:
         self._forget_pending()
         self._read_members(connection)

@@ -15,7 +15,8 @@ class Content(NamedTuple):
 
     Attributes:
         mentioned: the users whom it mentions.
-        files: the name and size of each file, by the name under which the server has it.
+        tags: its tags, in order.
+        files: of each file the name under which the server has it, its own name, and its size in bytes.
     """
 
     tags: tuple[str, ...] = ()

@@ -81,7 +81,7 @@ def is_trying(device: Device) -> bool:
 
 
 async def disconnected_devices(devices: list[Device]) -> list[str]:
-    """Wait as long as an attempt may take, and return which devices are not connected, now that all faults are over."""
+    """Wait as long as an attempt may take, and describe each device that is not connected after all faults."""
     await asyncio.sleep(ATTEMPT_SECONDS + MARGIN_SECONDS)
     missing = [why for why in map(why_not_back, devices) if why]
     return [f"return: {why} {ATTEMPT_SECONDS} s after it was notified that the network is back" for why in missing]

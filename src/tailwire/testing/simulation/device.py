@@ -17,7 +17,7 @@ from tailwire.sdk.listeners import events as e
 from tailwire.sdk.listeners.interfaces import ConnectionListener, MessageListener
 from tailwire.sdk.session import MemorySessionStore
 from tailwire.testing.simulation.contents import content_of, text_of
-from tailwire.testing.simulation.device_store import Kept, ProcessFiles, for_next_process
+from tailwire.testing.simulation.device_store import DeviceStore, ProcessFiles, for_next_process
 from tailwire.testing.simulation.other_events import OtherEvents, Stream
 from tailwire.testing.simulation.records import Expected, ReceivedChange, ReceivedMessage
 from tailwire.testing.virtual.network import current_process
@@ -99,16 +99,20 @@ class Device:
         gaps_at: of each gap, the start of its app, and the time.
         change_gaps: reported gaps in which only changes are missing.
         changes: the changes that it received.
-        errors: the errors of its connection, each with its time.
-        ends: times at which one of its connections ended.
+        errors: the codes of the errors of its connection, each after its virtual time.
+        ends: the virtual times at which its connections ended, or its app was killed or closed.
         resources: the resources of all starts.
         expected: ranges of ids that it must receive.
         token_requests: pending calls of its token provider, by life.
-        token_requested_until: when the last call of its token provider ended.
+        token_requested_until: the virtual time at which the last call of its token provider ended; -inf before.
         max_token_requests: the most pending calls at once in one life.
         all_token_requests: the number of calls that were begun.
-        streams: what the events of each start of its app have shown.
-        unsaved: when it removed a message from those that its user saved, by the message's id.
+        streams: what the event stream of each start of its app has shown.
+        large_catch_up_limit: the limit of catch-up on devices whose limit is not small.
+        blocks: seconds for which its message listener waits at each message.
+        raises: whether its message listener raises an exception at each message.
+        calls: the tasks of its calls.
+        unsaved: the virtual times at which it removed a message from the saved ones, by the message's id.
         may_repeat: how many killed lives received an id before their position was saved; each may repeat it once (K1).
     """
 
@@ -116,7 +120,7 @@ class Device:
     server: VirtualServer
     seed: int
     trace: list[tuple[Any, ...]]
-    store: Kept = field(default_factory=MemorySessionStore)
+    store: DeviceStore = field(default_factory=MemorySessionStore)
     life: int = 0
     chat: ChatClient | None = None
     received: list[ReceivedMessage] = field(default_factory=list)
@@ -176,7 +180,7 @@ class Device:
         """Whether it renews its token before it expires or when it is rejected."""
         return self.has_outbox
 
-    async def _provide(self) -> str:
+    async def _request_token(self) -> str:
         # The app's backend, which may be slow or down.
         self.log("asked for a token")
         life = self.life
@@ -219,7 +223,7 @@ class Device:
         context.run(current_process.set, process)
         self._run_app(context.run(self.make_client, self.store), process, context)
 
-    def make_client(self, store: Kept) -> ChatClient:
+    def make_client(self, store: DeviceStore) -> ChatClient:
         """Return a client of its app."""
         builder = AppSettingsBuilder().override_client_host(self.server.url)
         builder.auto_establish_socket_connection(self.auto).subscribe_presence_for_all_users()
@@ -230,7 +234,7 @@ class Device:
             self.server.app_id,
             builder.build(),
             session_store=store,
-            auth_token_provider=self._provide if self.has_provider else None,
+            auth_token_provider=self._request_token if self.has_provider else None,
             world=self.world,
         )
 
@@ -239,7 +243,7 @@ class Device:
         """Whether a process of its app has the session."""
         return self.chat is not None or self.closing
 
-    def take_over(self, chat: ChatClient, store: Kept, process: str, context: Context) -> None:
+    def take_over(self, chat: ChatClient, store: DeviceStore, process: str, context: Context) -> None:
         """Let a second process, which has the session now, become the app of the device."""
         self.store = store
         self._run_app(chat, process, context)
@@ -272,7 +276,7 @@ class Device:
         chat, self.chat = self.chat, None
         self.claimed.set()
         if isinstance(self.store, ProcessFiles):
-            self.store.killed()
+            self.store.end_process()
         self.store = for_next_process(self.store)
         saved = (self.store.load(self.server.app_id) or {}).get("position") or {}
         last = int(saved.get("last_id", 0))

@@ -10,7 +10,8 @@ from typing import Any
 from tailwire.sdk.io.files import FileSessionStore
 from tailwire.sdk.session import MemorySessionStore
 
-Kept = MemorySessionStore | FileSessionStore
+DeviceStore = MemorySessionStore | FileSessionStore
+"""What a device keeps its session in."""
 
 
 class ProcessFiles(FileSessionStore):
@@ -46,13 +47,13 @@ class ProcessFiles(FileSessionStore):
         if self._alive:
             super().save_outbox(app_id, uid, outbox)
 
-    def killed(self) -> None:
-        """End the process: it writes nothing more, and the system releases its lock."""
+    def end_process(self) -> None:
+        """End the process, as SIGKILL does: it writes nothing more, and the system releases its lock."""
         self._alive = False
         self._release()
 
 
-def for_next_process(store: Kept) -> Kept:
+def for_next_process(store: DeviceStore) -> DeviceStore:
     """Return the store for the next process of a device, with the current contents."""
     if isinstance(store, ProcessFiles):
         return ProcessFiles(store.folder)

@@ -37,7 +37,7 @@ class Holes:
         self.late: list[str] = []
         self.checked = 0
 
-    def delivered(self, number: int, resources: frozenset[str]) -> None:
+    def on_delivered(self, number: int, resources: frozenset[str]) -> None:
         """Begin to watch the devices to which the server has sent a message that reveals a missing one."""
         for device in self._sim.devices.values():
             if device.chat is None or (resource := identity_of(device.chat).resource) not in resources:

@@ -29,7 +29,18 @@ class Intents:
         self._clear: set[tuple[str, str, int]] = set()  # the last call began after all earlier ones had ended
 
     async def record(self, kind: str, uid: str, message_id: int, wanted: bool, work: Awaitable[Any]) -> None:
-        """Carry out a call, and record it."""
+        """Carry out a call, and record it.
+
+        Args:
+            kind: `reaction` or `save`.
+            uid: who makes the call.
+            message_id: the id of the message.
+            wanted: whether the call sets the reaction or save; otherwise it takes it back.
+            work: the call.
+
+        Raises:
+            CometChatException: as the call.
+        """
         key = kind, uid, message_id
         calls = self._calls.setdefault(key, [])
         before, call = [one for one in calls if one.ended is None], _Call(wanted)
@@ -46,8 +57,8 @@ class Intents:
         finally:
             call.ended = virtual_loop().time()
 
-    def broken(self, reader: sqlite3.Connection) -> str:
-        """Return a reaction or save that differs from what its user wanted last; "" if there is none."""
+    def find_broken(self, reader: sqlite3.Connection) -> str:
+        """Describe a reaction or save that differs from what its user wanted last; return "" if there is none."""
         for (kind, uid, message_id), calls in self._calls.items():
             last = calls[-1]
             doubtful = any(not call.confirmed for call in calls)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tailwire.testing.simulation.simulation import Simulation
 
 END_SECONDS = 30.0
-"""Within this time a connected device has heard that its token was revoked, if nothing disturbs it: its socket is
+"""Within this time a connected device has noticed that its token was revoked, if nothing disturbs it: its socket is
 closed at once, and the next attempt begins after the wait for a server that has closed one.
 """
 PUSH_SECONDS = 60.0
@@ -92,7 +92,7 @@ class Logins:
         self.revoked |= {row.token_hash for row in rows}
         await parts.actions.keys.delete_tokens(uid)
 
-    def rejected(self, name: str) -> None:
+    def record_rejection(self, name: str) -> None:
         """Record that the server has rejected the token of a device."""
         device = self.sim.devices.get(name)
         if device is None or self.sim.plan.token_lifetime or self.sim.backup.restored:
@@ -101,7 +101,7 @@ class Logins:
         if not self.revoked & {token_of(device), _token_of_attempt(device)}:
             self.wrong.append(f"login: the token of {name} was rejected, and nobody had revoked it")
 
-    def was_revoked(self, device: Device, token: str) -> None:
+    def watch_revoked(self, device: Device, token: str) -> None:
         """Begin to watch a device whose token the server has just revoked."""
         state = state_of(device)
         if state is None or token_of(device) != token or not self._is_undisturbed(device):
@@ -157,7 +157,7 @@ class Logins:
             registration.tokens.add(token_of(device))
 
     def wrong_pushes(self) -> str:
-        """Return which device was sent a notification without being registered; "" if none was."""
+        """Describe a notification to a device that was not registered; return "" if there is none."""
         ended = self.sim.commits.tokens_ended
         for at, name in self.service.received:
             some = self._registrations.get(name, ())

@@ -39,7 +39,7 @@ class Losses:
         chance: returns a random number in [0, 1).
         remaining: number of messages still to be lost.
         stored: all messages that were ever stored, by id.
-        delivered: called with the id of each message that was delivered after a loss, and the
+        on_delivered: called with the id of each message that was delivered after a loss, and the
             resources of the devices to which it was published.
         predecessors: by message id, the id of its predecessor in the conversation, as the server announced it; 0 for
             none.
@@ -51,7 +51,7 @@ class Losses:
     lost: list[Loss] = field(default_factory=list)
     predecessors: dict[int, int] = field(default_factory=dict)
     stored: Mapping[int, StoredMessage] = field(default_factory=dict)
-    delivered: Callable[[int, frozenset[str]], None] = lambda number, resources: None
+    on_delivered: Callable[[int, frozenset[str]], None] = lambda number, resources: None
 
     def intercept(self, hub: Any) -> None:
         """Intercept the publications of a server that has started."""
@@ -69,11 +69,11 @@ class Losses:
             honest(subject, publication)
             if self.lost and isinstance(publication, FramePublication) and (number := publication.id):
                 resources = frozenset(socket.device for socket in hub._by_subject.get(subject, ()))
-                self.delivered(number, resources - {publication.not_to})
+                self.on_delivered(number, resources - {publication.not_to})
 
         broker.publish = publish
 
-    def unnoticed(self, device: Device, message: int, conversation: str) -> bool:
+    def is_unnoticed(self, device: Device, message: int, conversation: str) -> bool:
         """Return whether a device could not detect the loss of a message, and so need not receive the message.
 
         A loss is detected by a later message on the same connection whose chain of predecessors leads back to it,

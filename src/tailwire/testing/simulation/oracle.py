@@ -52,9 +52,9 @@ async def check(sim: Simulation) -> int:
     rows = [dict(zip(columns.split(", "), row, strict=True)) for row in parts.store.database.reader.execute(
         f"SELECT {columns} FROM messages WHERE category = 'message' ORDER BY id", ()
     )]  # fmt: skip
-    _stored(sim, rows)
-    _counted(parts.store.database.reader)
-    _contained(sim, parts.store.database.reader)
+    _check_stored(sim, rows)
+    _check_reply_counts(parts.store.database.reader)
+    _check_contents(sim, parts.store.database.reader)
     sql = "SELECT id, body FROM messages WHERE category = 'action' AND type = 'groupMember' ORDER BY id"
     memberships = memberships_of(
         [(number, json.loads(body)["data"]) for number, body in parts.store.database.reader.execute(sql)]
@@ -66,19 +66,19 @@ async def check(sim: Simulation) -> int:
             member == expected, f"members: by the actions {uid} is {'in' if expected else 'out'}, the store disagrees"
         )
     for device in sim.devices.values():
-        _ended(device)
-        _legal(device)
-        _continuous(sim, device, parts.store.database.reader, memberships[device.uid])
-        _served(sim, device, parts.store.database.reader, rows, memberships[device.uid])
+        _check_end(device)
+        _check_statuses(device)
+        _check_continuity(sim, device, parts.store.database.reader, memberships[device.uid])
+        _check_received(sim, device, parts.store.database.reader, rows, memberships[device.uid])
         _check_changes(sim, device, parts.store.database.reader, memberships[device.uid])
     if not sim.backup.restored:
-        wrong = sim.intents.broken(parts.store.database.reader)
+        wrong = sim.intents.find_broken(parts.store.database.reader)
         require(not wrong, f"intent: {wrong}")
-    _agree(sim)
+    _check_both_sides(sim)
     return len(rows)
 
 
-def _agree(sim: Simulation) -> None:
+def _check_both_sides(sim: Simulation) -> None:
     # Compare what both sides report about their connections.
     parts = sim.server.parts
     assert parts is not None
@@ -88,12 +88,12 @@ def _agree(sim: Simulation) -> None:
     sockets = parts.metrics.sockets
     require(sockets == online.total(), f"logs: the server counts {sockets} sockets, the clients {online.total()}")
     require(
-        sim.connected <= sim.server.authenticated,
-        f"logs: clients were connected {sim.connected} times, the server authenticated {sim.server.authenticated}",
+        sim.connection_count <= sim.server.authenticated,
+        f"logs: clients connected {sim.connection_count} times, the server authenticated {sim.server.authenticated}",
     )
 
 
-def _stored(sim: Simulation, rows: list[dict[str, Any]]) -> None:
+def _check_stored(sim: Simulation, rows: list[dict[str, Any]]) -> None:
     muids = [row["muid"] for row in rows]
     require(len(set(muids)) == len(muids), "once: a message is stored twice")
     require(set(muids) <= set(sim.sends), "sent: a message is stored that no device sent")
@@ -132,7 +132,7 @@ def _is_refused_for_a_block(sim: Simulation, send: Send) -> bool:
     return any(e.muid == send.muid and e.error is not None and e.error.code in BLOCKED for e in queued)
 
 
-def _counted(reader: Any) -> None:
+def _check_reply_counts(reader: Any) -> None:
     # Each message knows how many replies its thread has.
     wrong = reader.execute(
         "SELECT m.id, m.reply_count, (SELECT count(*) FROM messages r WHERE r.parent_id = m.id) AS there"
@@ -141,7 +141,7 @@ def _counted(reader: Any) -> None:
     require(wrong is None, f"thread: of (message, its count of replies, replies) {wrong}")
 
 
-def _contained(sim: Simulation, reader: Any) -> None:
+def _check_contents(sim: Simulation, reader: Any) -> None:
     wrong = oracle_of_contents.wrong_as_stored(reader, sim.sends)
     require(not wrong, f"content: {wrong}")
     if sim.backup.restored:
@@ -152,7 +152,7 @@ def _contained(sim: Simulation, reader: Any) -> None:
     require(not wrong, f"push: {wrong}")
 
 
-def _ended(device: Device) -> None:
+def _check_end(device: Device) -> None:
     chat = device.chat
     assert chat is not None
     status = chat.get_connection_status()
@@ -172,7 +172,7 @@ def _ended(device: Device) -> None:
         require(not waits, f"outbox: {waits} still wait after recovery")
 
 
-def _legal(device: Device) -> None:
+def _check_statuses(device: Device) -> None:
     # I8: the statuses of each life are a legal sequence.
     lives: dict[int, list[str]] = defaultdict(list)
     for life, status in device.statuses:
@@ -188,7 +188,7 @@ def _legal(device: Device) -> None:
             last = ConnectionStatus(status)
 
 
-def _continuous(sim: Simulation, device: Device, reader: Any, memberships: list[Membership]) -> None:
+def _check_continuity(sim: Simulation, device: Device, reader: Any, memberships: list[Membership]) -> None:
     # The continuity of each connection agrees with the gaps that were reported.
     for stream in device.streams:
         require(not stream.wrong, f"continuity: {device.name}: {stream.wrong[:1]}")
@@ -213,7 +213,7 @@ def memberships_of(actions: list[tuple[int, dict[str, Any]]]) -> dict[str, list[
     return memberships
 
 
-def _served(
+def _check_received(
     sim: Simulation, device: Device, reader: Any, rows: list[dict[str, Any]], memberships: list[Membership]
 ) -> None:
     known = {row["id"]: row for row in rows}
@@ -264,7 +264,7 @@ def _served(
             continue
         if times[number] or row["deleted_at"] or not _is_expected(sim, device, row, memberships):
             continue
-        if not sim.losses.unnoticed(device, number, _shown_conversation(row)):
+        if not sim.losses.is_unnoticed(device, number, _shown_conversation(row)):
             text = json.loads(row["body"]).get("data", {}).get("text")
             raise Violation(
                 f"lost: {device.name} did not receive {row['id']} ({row['muid']}: {text!r}); gaps {device.gaps}"
@@ -279,7 +279,7 @@ def _check_changes(sim: Simulation, device: Device, reader: Any, memberships: li
     cleared = oracle_of_changes.cleared_by(reader, device.uid)
 
     def is_expected(device: Device, row: dict[str, Any]) -> bool:
-        lost = sim.losses.unnoticed(device, row["id"], _shown_conversation(row))
+        lost = sim.losses.is_unnoticed(device, row["id"], _shown_conversation(row))
         lost = lost or row["id"] <= cleared.get(row["conversation_id"], 0)
         return not lost and _is_expected(sim, device, row, memberships)
 

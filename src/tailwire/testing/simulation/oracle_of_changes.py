@@ -66,7 +66,10 @@ def missing_event(
     Args:
         reader: reads the server's database.
         commits: has recorded when the changes were committed.
+        device: the device.
         memberships: the memberships of the device's user in the group, as ids of actions.
+        is_expected: returns whether the device must have received a message, given its row.
+        group: the guid of the group.
     """
     last = {received.key: received for received in device.changes}  # later values replace earlier ones
     owed = [*_actions(reader, device, is_expected), *_changes(reader, commits, device, memberships, group)]
@@ -78,7 +81,7 @@ def _is_received(received: ReceivedChange | None, owed: ExpectedChange) -> bool:
 
 
 def cleared_by(reader: sqlite3.Connection, uid: str) -> dict[str, int]:
-    """Return up to which message a user has deleted conversations for themselves, by the conversation's key."""
+    """Return the id up to which a user has deleted each conversation for themselves, by the conversation's key."""
     return dict(reader.execute("SELECT conversation_id, cleared_id FROM marks WHERE uid = ?", (uid,)).fetchall())
 
 

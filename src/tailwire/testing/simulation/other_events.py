@@ -38,12 +38,12 @@ class OtherEvents(MessageListener, GroupListener):
         self._note(("deleted", message.id), True)
 
     def on_message_reaction_added(self, event: ReactionEvent) -> None:
-        self._reaction(event, added=True)
+        self._note_reaction(event, added=True)
 
     def on_message_reaction_removed(self, event: ReactionEvent) -> None:
-        self._reaction(event, added=False)
+        self._note_reaction(event, added=False)
 
-    def _reaction(self, event: ReactionEvent, *, added: bool) -> None:
+    def _note_reaction(self, event: ReactionEvent, *, added: bool) -> None:
         reaction = event.reaction
         self._note(("reaction", reaction.message_id, reaction.reaction, reaction.uid), added)
 
@@ -60,10 +60,10 @@ class OtherEvents(MessageListener, GroupListener):
         self._note(("save", message.id), False)
 
     def on_messages_delivered(self, receipt: MessageReceipt) -> None:
-        self._receipt("delivered", receipt)
+        self._note_receipt("delivered", receipt)
 
     def on_messages_read(self, receipt: MessageReceipt) -> None:
-        self._receipt("read", receipt)
+        self._note_receipt("read", receipt)
 
     def on_messages_delivered_to_all(self, receipt: MessageReceipt) -> None:
         self._note(("delivered to all", receipt.message_id), True)
@@ -71,31 +71,31 @@ class OtherEvents(MessageListener, GroupListener):
     def on_messages_read_by_all(self, receipt: MessageReceipt) -> None:
         self._note(("read by all", receipt.message_id), True)
 
-    def _receipt(self, kind: str, receipt: MessageReceipt) -> None:
+    def _note_receipt(self, kind: str, receipt: MessageReceipt) -> None:
         self._note((kind, receipt.message_id, receipt.sender.uid), True)
 
     def on_group_member_joined(self, action: Action, *_: object) -> None:
-        self._member(action)
+        self._note_member(action)
 
     def on_group_member_left(self, action: Action, *_: object) -> None:
-        self._member(action)
+        self._note_member(action)
 
     def on_group_member_kicked(self, action: Action, *_: object) -> None:
-        self._member(action)
+        self._note_member(action)
 
     def on_group_member_banned(self, action: Action, *_: object) -> None:
-        self._member(action)
+        self._note_member(action)
 
     def on_group_member_unbanned(self, action: Action, *_: object) -> None:
-        self._member(action)
+        self._note_member(action)
 
     def on_group_member_scope_changed(self, action: Action, *_: object) -> None:
-        self._member(action)
+        self._note_member(action)
 
     def on_member_added_to_group(self, action: Action, *_: object) -> None:
-        self._member(action)
+        self._note_member(action)
 
-    def _member(self, action: Action) -> None:
+    def _note_member(self, action: Action) -> None:
         self._note(("member", action.id), action.action)
 
 
@@ -131,14 +131,14 @@ class Stream:
             elif isinstance(event, e.HistoryGap):
                 self._gaps.append((event.from_id, event.to_id))
             elif isinstance(event, e.ConnectionChanged):
-                self._connection(event)
+                self._note_connection(event)
 
     def _record(self, key: tuple[Any, ...], value: Any, *, of_lists: bool) -> None:
         self.sequence.append((key, value, virtual_loop().time()))
         if of_lists:  # listeners note the others
             self._note(key, value)
 
-    def _connection(self, event: e.ConnectionChanged) -> None:
+    def _note_connection(self, event: e.ConnectionChanged) -> None:
         continuity = event.continuity
         if continuity is None:
             if event.status in (ConnectionStatus.CONNECTING, ConnectionStatus.DISCONNECTED):
@@ -171,11 +171,11 @@ def _key_and_value(event: e.Event) -> tuple[tuple[Any, ...], Any] | None:
         case e.GroupChanged(action):
             return ("member", action.id), action.action
         case e.ConversationPinned(conversation, pinned):
-            return ("conversation pin", _with(conversation.conversation_with)), pinned
+            return ("conversation pin", _id_of(conversation.conversation_with)), pinned
         case e.ConversationListChanged(change, _, other, group):
             return ("conversation", change, other), group.owner if group is not None else True
     return None
 
 
-def _with(other: Any) -> str:
+def _id_of(other: Any) -> str:
     return str(getattr(other, "uid", "") or getattr(other, "guid", ""))

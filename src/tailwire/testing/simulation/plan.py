@@ -78,15 +78,19 @@ _SERVER_EVENTS: dict[str, int] = {"kill": 3, "stop": 2, "start": 6, "clock": 1, 
 def make_plan(seed: int, steps: int = 60) -> Plan:
     """Return the plan of a seed.
 
-    A half of the plans has pins, saves and receipts; a third has membership changes and overload; a quarter loses
-    messages on the server; a sixth restores older backups; in a fifth tokens expire. One in eighteen has slow lines
-    and several addresses, another one portals and proxies; a ninth consists of long hours without faults. In a sixth
+    Half of the plans have pins, saves and receipts; a third have membership changes and overload; a quarter lose
+    messages on the server; a sixth restore older backups; in a fifth tokens expire. One in eighteen has slow lines
+    and several addresses, another one portals and proxies; a ninth consist of long hours without faults. In a sixth
     the app's backend acts, in an eighth proxies repeat requests; in a quarter a user changes their conversations, in
     another one users reply in threads; in an eleventh apps are started twice; in a fifth messages have tags, mentions
     and files; in an eighth single devices are logged out and receive push notifications; in one of 40 a device misses
     more than 1,000 messages.
 
     Each plan leaves something out, because one fault may mask another.
+
+    Args:
+        seed: decides everything.
+        steps: the most steps that are drawn, before the ones for single kinds of plans are added.
     """
     if seed % 9 == 8:
         hours = networks.busy_hours if seed % 18 == 8 else networks.quiet_hours

@@ -66,13 +66,13 @@ class Reasons:
         elif what in ("portal", "portal off", "proxy", "proxy off"):
             self._intercepted_since.pop(name, None)
         if what == "restore":
-            self.network_restored()
+            self.record_restored_network()
 
     def record_logout(self, name: str, *, done: bool) -> None:
         """Record that the token of a device is being revoked, or that this is done: the server closes its socket."""
         self._revoked_until[name] = self._now() + DETECTION_SECONDS if done else _INDEFINITELY
 
-    def network_restored(self) -> None:
+    def record_restored_network(self) -> None:
         """End the lasting faults, except for delays and for cuts that wait for their bytes."""
         soon = self._now() + DETECTION_SECONDS + EXTRA_DETECTION_SECONDS
         self._until = {k: until if k[1] in _UNTIL_RECOVERY else min(until, soon) for k, until in self._until.items()}

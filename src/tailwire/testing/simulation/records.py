@@ -38,7 +38,14 @@ class Send:
 
 @dataclass(slots=True)
 class ReceivedMessage:
-    """A message that a listener received."""
+    """A message that a listener received.
+
+    Attributes:
+        at: the virtual time.
+        life: the number of the app's start.
+        conversation: the id of the conversation, as clients see it.
+        parent: the id of the message in whose thread it is a reply; 0 for none.
+    """
 
     at: float
     life: int
@@ -50,7 +57,14 @@ class ReceivedMessage:
 
 
 class ReceivedChange(NamedTuple):
-    """A change that a listener received: what changed, and its new value."""
+    """A change that a listener received.
+
+    Attributes:
+        key: what changed, such as `("pin", 7)`.
+        value: the new value.
+        at: the virtual time.
+        life: the number of the app's start.
+    """
 
     key: tuple[Any, ...]
     value: Any
@@ -64,7 +78,7 @@ class Expected:
 
     Attributes:
         changes: the number of the newest change at the login; None if it is not known.
-        since: when the login was complete.
+        since: the virtual time at which the login was complete.
     """
 
     after: int

@@ -50,6 +50,7 @@ class RunFailed(AssertionError):
 
     Attributes:
         rule: the first word of the message; runs that fail for the same rule fail in the same way.
+        trace: what happened, in order; each entry begins with its virtual time.
     """
 
     def __init__(self, what: str, trace: list[tuple[Any, ...]]) -> None:
@@ -60,7 +61,14 @@ class RunFailed(AssertionError):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The result of a run. `digest` covers the trace: equal plans give equal digests."""
+    """The result of a run.
+
+    Attributes:
+        seconds: the virtual seconds that it took.
+        stored: the number of messages that the server has at the end.
+        received: the number of messages that the listeners of all devices received.
+        digest: a hash of the trace: equal plans give equal digests.
+    """
 
     seconds: float
     stored: int
@@ -81,10 +89,10 @@ async def _run_step(sim: Simulation, step: Step) -> None:
         NETWORK_STEPS[step.what](sim, step.value)
     else:
         await getattr(sim, f"server_{step.what.replace(' ', '_')}")(step.value)
-    _one_socket_each()
+    _check_one_socket_each()
 
 
-def _one_socket_each() -> None:
+def _check_one_socket_each() -> None:
     # I7, as the network sees it, independent of the clients' own state.
     count: Counter[str] = Counter()
     for transport in virtual_loop().network.open:
@@ -94,7 +102,7 @@ def _one_socket_each() -> None:
         oracle.require(sockets <= 1, f"I7: {name} has {sockets} sockets")
 
 
-def _nothing_is_left() -> None:
+def _check_nothing_is_left() -> None:
     loop, me = virtual_loop(), asyncio.current_task()
     left = [t for t in asyncio.all_tasks() if t is not me]
     oracle.require(not left, f"I10: tasks are left: {[t.get_name() for t in left]} {left[:2]}")
@@ -103,7 +111,7 @@ def _nothing_is_left() -> None:
 
 @contextmanager
 def _checked(sim: Simulation) -> Iterator[None]:
-    # Check the ten invariants at each step of each client's connection machine, and count connections.
+    # Check the invariants at each step of each client's connection machine, and count connections.
     module: Any = driver
     honest = module.step
 
@@ -114,11 +122,11 @@ def _checked(sim: Simulation) -> Iterator[None]:
         except BrokenInvariant as error:
             sim.broken.append(str(error))
         if before.session is SessionState.VALID and after.session is SessionState.EXPIRED:
-            sim.logins.rejected(current_process.get().partition("#")[0])
+            sim.logins.record_rejection(current_process.get().partition("#")[0])
         if before.phase is Phase.OPEN and after.phase is not Phase.OPEN:
             sim.record_loss(current_process.get().partition("#")[0], after.cause)
         if before.status is ConnectionStatus.CONNECTING:
-            sim.connected += commands.count(ReportStatus(ConnectionStatus.CONNECTED))
+            sim.connection_count += commands.count(ReportStatus(ConnectionStatus.CONNECTED))
         return after, commands
 
     module.step = step
@@ -237,7 +245,7 @@ def simulate(plan: Plan) -> Report:
                     if not limit.expired():
                         raise
                     raise oracle.Violation("ended: the run did not finish") from e
-                _nothing_is_left()
+                _check_nothing_is_left()
             oracle.require(not sim.broken, f"{sim.broken[:1]}")
             received = sum(len(p.received) for p in sim.devices.values())
             digest = hashlib.sha256(repr(trace).encode()).hexdigest()[:16]

@@ -49,15 +49,17 @@ class SecondProcess:
         device = self._device
         while True:
             await device.claimed.wait()
-            had = device.holds_session
+            first_runs = device.holds_session
             try:
                 await self._chat.init()
             except CometChatException as error:
                 device.log("second refused", error.code)
-                if error.code != "SESSION_IN_USE" or not had:
-                    self._say(f"a second process of {device.name} is refused ({error.code}); the first runs: {had}")
+                if error.code != "SESSION_IN_USE" or not first_runs:
+                    self._say(
+                        f"a second process of {device.name} is refused ({error.code}); the first runs: {first_runs}"
+                    )
             else:
-                if had:
+                if first_runs:
                     self._say(f"a second process of {device.name} has the session while the first runs")
                 device.second = None
                 device.take_over(self._chat, self._store, self._process, self._context)

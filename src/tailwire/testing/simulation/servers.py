@@ -49,17 +49,19 @@ class ServersRun:
     """A run: servers, clients and what happens to them, from one seed.
 
     Args:
+        seed: decides everything.
         count: the number of servers; 0 for two or three, by the seed.
         database: makes the database from a store, a source of randomness and a clock.
 
     Attributes:
-        servers: the servers that were not killed.
-        first: the server that is not killed.
-        plain: clients without features at the first server, with what they have received.
+        servers: the servers that were neither killed nor shut down.
+        first: the server that is never killed or shut down.
+        plain_clients: the uids of clients without features at the first server, each with the frames that it received.
         guests: the sockets of the guests.
         closing: the servers that were shut down gracefully; each is dead when that has ended.
         stopped_processes: the ids of their processes in the database.
-        begin: the newest change, and the newest message of the group, before the first step.
+        newest_at_start: the number of the newest change, and the id of the newest message of the group, before the
+            first step.
         trace: what happened, in order; each entry begins with its time.
     """
 
@@ -72,11 +74,11 @@ class ServersRun:
         self.observed = Observations()
         self.servers: list[SimulatedServer] = []
         self.phones = [Phone(uid, self) for uid in USERS]
-        self.plain: list[tuple[str, list[Any]]] = []
+        self.plain_clients: list[tuple[str, list[Any]]] = []
         self.guests: dict[str, Socket] = {}
         self.closing: list[SimulatedServer] = []
         self.stopped_processes: set[int] = set()
-        self.begin = 0, 0
+        self.newest_at_start = 0, 0
         self.trace: list[tuple[Any, ...]] = []
         self._started = 0
         self._stops_soon: dict[int, SimulatedServer] = {}
@@ -150,11 +152,11 @@ class ServersRun:
             await self.first.run(self.first.send([(GUID, "group")], joins="ann"))
             await asyncio.sleep(1.0)
         for uid in USERS:
-            await self._connect_plain(uid)
+            await self._connect_plain_client(uid)
         await asyncio.sleep(1.5)
-        for _, frames in self.plain:
+        for _, frames in self.plain_clients:
             frames.clear()
-        self.begin = self.store.newest("")[1], max(self.store.visible("ann"), default=0)
+        self.newest_at_start = self.store.newest("")[1], max(self.store.visible("ann"), default=0)
         for phone in self.phones:
             self.run(phone.stay_connected())
         self.run(self._watch())
@@ -172,12 +174,12 @@ class ServersRun:
         for server in self.servers:
             server.kill()
 
-    async def _connect_plain(self, uid: str) -> None:
+    async def _connect_plain_client(self, uid: str) -> None:
         frames: list[Any] = []
         for _ in range(10):
             if await Socket(self.first, uid, frames.append, chained=False).connect():
                 break
-        self.plain.append((uid, frames))
+        self.plain_clients.append((uid, frames))
 
     async def _watch(self) -> None:
         while True:
@@ -271,8 +273,9 @@ def play(seed: int, count: int = 0, database: MakeDatabase = SimulatedDatabase) 
     """Play a run. Return the digest of what happened: equal seeds give equal digests, in every process.
 
     Args:
+        seed: decides everything.
         count: the number of servers; 0 for two or three, by the seed.
-        database: makes the database.
+        database: see `ServersRun`.
 
     Raises:
         BrokenPromise: a promise was broken.

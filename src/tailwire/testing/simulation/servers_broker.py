@@ -23,6 +23,7 @@ class Bus:
     """The broker that connects the servers of a simulation.
 
     Args:
+        chance: decides what is lost, late or doubled.
         carries_messages: whether publications of stored messages are carried. If not, the servers read messages from
             the store when the database announces a record; all other publications are carried in both cases.
     """
@@ -36,7 +37,14 @@ class Bus:
     def pass_on(
         self, sender: int, call: Callable[[SimulatedRemote], object], subject: str, *, may_be_lost: bool
     ) -> None:
-        """Pass news to all other servers, over lines that keep their order."""
+        """Pass news to all other servers, over lines that keep their order; some of it arrives a second time, later.
+
+        Args:
+            sender: the number of the server that sends it.
+            call: called with each remote that receives the news.
+            subject: only servers that receive this subject get the news; "" for all.
+            may_be_lost: whether a part of the news is lost.
+        """
         loop = asyncio.get_running_loop()
         for number, remote in self.remotes.items():
             if number == sender or not remote.connected:
@@ -65,7 +73,13 @@ class SimulatedRemote:
     """The `RemoteBroker` of one simulated server.
 
     Args:
+        bus: the broker.
+        server: the number of the server.
         context: the context of the server, in which news is received.
+
+    Attributes:
+        generation: the number of its connection.
+        effective: the subjects that it receives now.
     """
 
     def __init__(self, bus: Bus, server: int, context: Context) -> None:

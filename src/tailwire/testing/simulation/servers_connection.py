@@ -31,12 +31,14 @@ class Gate:
 
     Args:
         number: the number of the server.
+        database: executes the statements.
+        chance: decides how long each takes, and which are lost.
         fails: returns whether the database does not answer.
         dead: returns whether the server was killed.
         report: called with an error of the model itself, such as a statement that it does not know.
 
     Attributes:
-        failures: the times at which statements failed, or were answered too late.
+        failures: the times of the event loop at which statements failed, or were answered too late.
     """
 
     def __init__(
@@ -77,7 +79,14 @@ class SimulatedConnection:
         self._closed = False
 
     async def fetch(self, text: str, *values: Any, timeout: float | None = None) -> list[Any]:
-        """Return the rows of a statement."""
+        """Return the rows of a statement.
+
+        Raises:
+            TimeoutError: there is no answer within `timeout` seconds.
+            ConnectionResetError: the connection was lost; the statement may have been executed.
+            asyncpg.InterfaceError: the connection is closed.
+            asyncpg.PostgresError: the database refuses the statement.
+        """
         return await self._ask([(text, values)], timeout)
 
     async def executemany(self, text: str, calls: Sequence[Sequence[Any]], *, timeout: float | None = None) -> None:

@@ -78,12 +78,13 @@ class SimulatedDatabase:
 
     Args:
         store: the messages, memberships and changes.
+        chance: decides which batches skip an id.
         now: the clock of the event loop.
 
     Attributes:
         processes, leases, presence: the tables; `presence` contains whether a user is away, by uid and process.
         commits: the batches that were executed.
-        declared_dead: the time at which each process was declared dead.
+        declared_dead: the time at which the row of each process was deleted: it was declared dead, or had left.
         queue: the webhooks and their deliveries, and the push notifications.
         calm: whether no statement and no answer is lost or late.
         executed: called with the number of a server after each of its statements.
@@ -154,7 +155,7 @@ class SimulatedDatabase:
     # Processes.
 
     def is_alive(self, process: int) -> bool:
-        """Return whether a process has not been declared dead."""
+        """Return whether a process has a row: it has neither left nor been declared dead."""
         return process in self.processes
 
     def _register(self, name: str, serving: bool, keys: str) -> list[Any]:

@@ -52,12 +52,16 @@ class SimulatedServer:
     """A simulated server.
 
     Args:
+        number: the number of the server.
+        store: the store that all servers share.
+        database: the database that all servers share.
+        bus: the broker that connects the servers.
         observed: records what the server does, for the judge.
-        push_chance: the chances of push notifications.
+        push_chance: decides how long push notifications take.
 
     Attributes:
         sockets: the registered sockets.
-        dead: whether it was killed.
+        dead: whether it was killed, or has ended after a graceful shutdown.
         leaving: whether it is shutting down gracefully.
         process: the name by which the loop stops and kills the server.
     """
@@ -106,7 +110,7 @@ class SimulatedServer:
         await self.log.start()
         await self.parts.start()
 
-    # From outside.
+    # What the run does with the server.
 
     @property
     def _loop(self) -> StoppingLoop:
@@ -139,7 +143,7 @@ class SimulatedServer:
             self._observed.failures.append(error)
 
     def do(self, call: Callable[[], object]) -> None:
-        """Call a function in this server soon."""
+        """Call a function in this server soon, unless the server was killed."""
         if not self.dead:
             self._loop.call_soon(call, context=self.context)
 
@@ -165,7 +169,13 @@ class SimulatedServer:
         await asyncio.sleep(self._chance.choice((0.0005, 0.002, 0.02, 0.2)))
 
     async def send(self, receivers: list[tuple[str, str]], joins: str = "", leaves: str = "") -> None:
-        """Store messages concurrently, and publish them; with the first one a user may join or leave."""
+        """Store messages concurrently, and publish them.
+
+        Args:
+            receivers: the receiver of each message, with its kind: `user` or `group`.
+            joins: the uid of a user who joins the group with the first message; "" for none.
+            leaves: the uid of a user who leaves it with the first message; "" for none.
+        """
         await self._pause()
         for place, (receiver, kind) in enumerate(receivers):
             unit = None
@@ -176,7 +186,7 @@ class SimulatedServer:
             self.run(self._send(receiver, kind, unit, joins, leaves))
 
     async def _send(self, receiver: str, kind: str, unit: Unit | None, joins: str, leaves: str) -> None:
-        tag = self._observed.tag()
+        tag = self._observed.next_tag()
         draft = Draft(
             conversation_of(receiver, kind), SYSTEM, receiver, kind, "message", "text", b'{"tag":%d}' % tag, 1
         )

@@ -1,4 +1,4 @@
-"""The judge of a simulation of several servers: nothing acknowledged is lost, doubled, or out of order.
+"""The judge of a simulation of several servers: nothing acknowledged is lost, duplicated, or out of order.
 
 No delivery is sent twice, unless its sender died or could not store the result. All servers agree on who is online.
 """
@@ -59,10 +59,12 @@ def _judge_clients(run: ServersRun) -> None:
         wanted = [n for n in store.visible(phone.uid) if n > phone.start[0]]
         _same(f"messages of {phone.uid}", [n for n in phone.messages if n > phone.start[0]], wanted)
         _each_once(f"changes of {phone.uid}", phone.changes, _changes_of(run, phone.uid, phone.start[1]))
-    for uid, frames in run.plain:
-        wanted = [n for n in store.visible(uid) if n > run.begin[1]]
+    for uid, frames in run.plain_clients:
+        wanted = [n for n in store.visible(uid) if n > run.newest_at_start[1]]
         _same(f"frames of {uid}", [f["m"] for f in frames if "m" in f], wanted)
-        _each_once(f"changes for {uid}", [f["c"] for f in frames if "c" in f], _changes_of(run, uid, run.begin[0]))
+        _each_once(
+            f"changes for {uid}", [f["c"] for f in frames if "c" in f], _changes_of(run, uid, run.newest_at_start[0])
+        )
 
 
 def _judge_sends(run: ServersRun) -> None:

@@ -34,7 +34,7 @@ class Post:
     Attributes:
         delivery: the id of the delivery.
         process: the identity of the server that sends it.
-        at: when sending began.
+        at: when sending began, on the clock of the event loop.
         failures: the times at which statements of the server failed.
         message: the id of the message that it reports.
     """
@@ -71,7 +71,7 @@ class Observations:
         posts: what was sent to the webhook, in order.
         push_posts: the push notifications that were sent, in order.
         failures: the exceptions of the servers' tasks.
-        refuses_until: the time until which the receiver of the webhook refuses deliveries.
+        refuses_until: the time of the event loop until which the receiver of the webhook refuses deliveries.
     """
 
     def __init__(self) -> None:
@@ -82,8 +82,8 @@ class Observations:
         self.failures: list[BaseException] = []
         self.refuses_until = 0.0
 
-    def tag(self) -> int:
-        """Return a number that no other send has."""
+    def next_tag(self) -> int:
+        """Return a number for a send that no other send has."""
         return next(self._tags)
 
     def acknowledge(self, tag: int, number: int) -> None:
@@ -92,7 +92,7 @@ class Observations:
             self.failures.append(BrokenPromise(f"send {tag} was acknowledged twice"))
         self.acknowledged[tag] = number
 
-    def posting(self, gate: Gate, process: int, row: DeliveryRow) -> Post:
+    def record_post(self, gate: Gate, process: int, row: DeliveryRow) -> Post:
         """Record that a server sends a delivery to a webhook; the server must hold the lease now."""
         holder = gate.database.leases.get(WEBHOOK_LEASE + row.webhook)
         if holder != process:
@@ -105,7 +105,7 @@ class Observations:
         self.posts.append(Post(row.id, process, asyncio.get_running_loop().time(), gate.failures, message))
         return self.posts[-1]
 
-    def pushing(self, gate: Gate, process: int, notification: int, message: int) -> PushPost:
+    def record_push(self, gate: Gate, process: int, notification: int, message: int) -> PushPost:
         """Record that a server sends a push notification; the server must hold the lease of the provider now."""
         holder = gate.database.leases.get(PUSH_LEASE + "web")
         if holder != process:

@@ -57,8 +57,8 @@ class Receiver:
         self._observed = observed
 
     async def post(self, webhook: WebhookRow, row: DeliveryRow, now: int) -> str:
-        """Take a delivery."""
-        post = self._observed.posting(self._gate, self._store.lane.process, row)
+        """Take a delivery. Return "" if it was accepted, otherwise why not."""
+        post = self._observed.record_post(self._gate, self._store.lane.process, row)
         await asyncio.sleep(self._gate.chance.choice(RECEIVER_SECONDS))
         if asyncio.get_running_loop().time() < self._observed.refuses_until:
             post.outcome = Outcome.REFUSED
@@ -90,7 +90,7 @@ class Parts:
     Args:
         fails: returns whether the database does not answer.
         dead: returns whether the server was killed.
-        push_chance: the chances of its push notifications.
+        push_chance: decides how long its push notifications take.
     """
 
     def __init__(

@@ -41,7 +41,7 @@ class Phone:
             if await socket.connect():
                 self.socket = socket
                 self._epoch += 1
-                self._carry(catch_up.on_connected(self.machine, "store"))
+                self._carry_out(catch_up.on_connected(self.machine, "store"))
                 await ended.wait()
                 self._epoch += 1
                 catch_up.on_disconnected(self.machine)
@@ -61,12 +61,12 @@ class Phone:
         if "m" in frame:
             number, predecessor_id = frame["m"], frame.get("before", 0)
             if predecessor_id and chain.is_broken(m, predecessor_id):
-                self._carry(chain.hold(m, predecessor_id, number, number))
+                self._carry_out(chain.hold(m, predecessor_id, number, number))
             elif catch_up.record_live(m, number):
                 self._hand_over(number)
             else:
-                self._carry(catch_up.on_live_message(m, number, number, predecessor_id=predecessor_id))
-                self._carry(chain.release_if_mended(m))
+                self._carry_out(catch_up.on_live_message(m, number, number, predecessor_id=predecessor_id))
+                self._carry_out(chain.release_if_mended(m))
             return
         number = frame["number"]
         if not changes.is_known(m, number) and not changes.hold_if_busy(m, number, number):
@@ -74,9 +74,9 @@ class Phone:
             changes.on_settled(m, frame.get("settled", 0))
             self._hand_over_change(number)
             if changes.has_many_unsettled(m):
-                self._carry(catch_up.poll(m))
+                self._carry_out(catch_up.poll(m))
 
-    def _carry(self, commands: Any) -> None:
+    def _carry_out(self, commands: Any) -> None:
         loop = asyncio.get_running_loop()
         for command in commands:
             if isinstance(command, HandOver):
@@ -94,7 +94,7 @@ class Phone:
 
     def _waited(self, epoch: int) -> None:
         if epoch == self._epoch:
-            self._carry(chain.on_wait_over(self.machine))
+            self._carry_out(chain.on_wait_over(self.machine))
 
     async def _fetch(self, command: FetchAfter | FetchLatest, epoch: int) -> None:
         store, chance, m = self._world.store, self._world.chance, self.machine
@@ -109,10 +109,10 @@ class Phone:
             await asyncio.sleep(0.01)
             if epoch == self._epoch:
                 self.start = self.start or found
-                self._carry(catch_up.on_latest(m, found[0], "store", known=found[1]))
+                self._carry_out(catch_up.on_latest(m, found[0], "store", known=found[1]))
             return
         assert m.position is not None
         page = store.page(self.uid, command.after_id, command.limit, m.position)
         await asyncio.sleep(chance.choice((0.001, 0.1)))
         if epoch == self._epoch:
-            self._carry(catch_up.on_page(m, [(n, n) for n in page.ids], whole=page.whole, listed=page.listed))
+            self._carry_out(catch_up.on_page(m, [(n, n) for n in page.ids], whole=page.whole, listed=page.listed))

@@ -55,7 +55,7 @@ class Service:
     async def send(self, token: str, notification: Notification) -> Outcome:
         """Take a notification."""
         data = notification.data
-        post = self._observed.pushing(self._gate, self._store.lane.process, data["notification"], data["message"])
+        post = self._observed.record_push(self._gate, self._store.lane.process, data["notification"], data["message"])
         await asyncio.sleep(self._gate.chance.choice(SERVICE_SECONDS))
         post.answered = True
         return Outcome(Result.SENT)

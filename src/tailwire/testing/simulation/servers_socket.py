@@ -18,6 +18,12 @@ CONNECT_SECONDS = 8.0
 class Socket:
     """A socket, as the hub sees it, and its client's end.
 
+    Args:
+        server: the server to connect to.
+        uid: the user who connects.
+        take: called with each frame that the client receives.
+        chained: whether the client has the feature `chain`.
+
     Attributes:
         open: whether the client has the connection.
         ready: whether the server has registered it.

@@ -52,7 +52,8 @@ class SharedStore:
         highest: the highest id that was given out.
         servers: returns how many servers have a row.
         joined: the members of the group, each with the id after which they receive its messages.
-        ended: former memberships: user, id after which it began, id of the message with which they left, number.
+        ended: former memberships: user, id after which it began, id of the message with which they left, and the number
+            of the change log at which it ended.
         entries: the change log, by number.
     """
 
@@ -114,7 +115,7 @@ class SharedStore:
         return self._messages[number].row.receiver_type == "user"
 
     def rows(self, after: int, up_to: int) -> list[MessageRow]:
-        """Return the messages after an id, by their ids."""
+        """Return the messages with ids in (after, up_to], in the order of their ids."""
         return [message.row for number, message in sorted(self._messages.items()) if after < number <= up_to]
 
     def bodies(self) -> dict[int, bytes]:
@@ -136,7 +137,7 @@ class SharedStore:
         return look
 
     async def read(self, after: int, up_to: int) -> LogPage:
-        """Return the first page of the log after an id."""
+        """Return the first page of the messages and membership changes with ids in (after, up_to]."""
         # Two statements at the same time, in either order: what is committed in between is seen by one of them.
         messages: list[LoggedMessage] = []
         changes: list[LoggedChange] = []

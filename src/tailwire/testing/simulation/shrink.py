@@ -23,12 +23,14 @@ def shrink(plan: Plan, rule: str, tried: Callable[[Plan], None] = lambda plan: N
     """Return a plan with fewer steps, then with rounder waits, that breaks the same rule.
 
     Args:
+        plan: a plan that fails.
+        rule: the rule that it breaks (`RunFailed.rule`).
         tried: called with each shorter plan that still fails.
         most: the maximum number of runs.
     """
     left = most
 
-    def still(candidate: Plan) -> bool:
+    def still_fails(candidate: Plan) -> bool:
         nonlocal left
         left -= 1
         return fails(candidate, rule) is not None
@@ -38,7 +40,7 @@ def shrink(plan: Plan, rule: str, tried: Callable[[Plan], None] = lambda plan: N
         start = 0
         while start < len(plan.steps) and left > 0:
             shorter = replace(plan, steps=_without(plan.steps, start, size))
-            if still(shorter):
+            if still_fails(shorter):
                 plan = shorter
                 tried(plan)
             else:
@@ -51,7 +53,7 @@ def shrink(plan: Plan, rule: str, tried: Callable[[Plan], None] = lambda plan: N
         rounder = replace(step, wait=0.0 if step.wait < 0.1 else float(round(step.wait)))
         if rounder != step:
             candidate = replace(plan, steps=(*plan.steps[:n], rounder, *plan.steps[n + 1 :]))
-            if still(candidate):
+            if still_fails(candidate):
                 plan = candidate
     return plan
 

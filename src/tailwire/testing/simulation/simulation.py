@@ -46,7 +46,18 @@ IN_DOUBT = frozenset({"NO_INTERNET_CONNECTION", "ERR_UNAVAILABLE", "ERR_MISSION_
 
 @dataclass
 class Simulation:
-    """The system of one run."""
+    """The system of one run.
+
+    Attributes:
+        plan: what happens.
+        server: the server, which may be down.
+        trace: what happened, in order; each entry begins with its virtual time.
+        sends: everything that was sent, by muid.
+        broken: descriptions of the promises that were broken during the run.
+        group: the guid of the group.
+        in_doubt: the error codes after which a message may or may not be stored.
+        connection_count: how often clients have reported to be connected, in total.
+    """
 
     plan: Plan
     server: VirtualServer
@@ -55,7 +66,7 @@ class Simulation:
     broken: list[str] = field(default_factory=list)
     group: str = GROUP
     in_doubt: frozenset[str] = IN_DOUBT
-    connected: int = 0  # how often clients have reported to be connected, in total
+    connection_count: int = 0
 
     def __post_init__(self) -> None:
         self.chance = random.Random(self.plan.seed)
@@ -74,7 +85,7 @@ class Simulation:
         self.logins = Logins(self)
         self.losses = Losses(virtual_loop().time, self.chance.random)
         self.holes = Holes(self)
-        self.losses.delivered = self.holes.delivered
+        self.losses.on_delivered = self.holes.on_delivered
         self.backup = Backup(self.server.database)
         self.commits = Commits(virtual_loop().time)
         self.losses.stored = self.commits.messages
@@ -110,7 +121,7 @@ class Simulation:
         for task in self._later:
             await task
         loop.network.restore()
-        self.reasons.network_restored()
+        self.reasons.record_restored_network()
         loop.network.jitter = loop.executor_seconds = float
         await self._start_server()
         self.losses.remaining = 0
@@ -203,7 +214,17 @@ class Simulation:
         parent: int = 0,
         tags: Sequence[str] = (),
     ) -> None:
-        """Send a text. `more` is appended to it; `parent` is the message in whose thread it is a reply."""
+        """Send a text, if a user is logged in.
+
+        Args:
+            device: the sender.
+            receiver: a uid, or the guid of the group.
+            receiver_type: `user` or `group`.
+            queued: whether it goes through the outbox, if the device has one.
+            more: a text that is appended to it.
+            parent: the id of the message in whose thread it is a reply; 0 for none.
+            tags: its tags.
+        """
         if device.chat is None or device.chat.get_logged_in_user() is None:
             return
         text = self.next_text()
@@ -265,7 +286,7 @@ class Simulation:
     def record_loss(self, name: str, cause: Cause | None) -> None:
         """Record that a client has lost its connection."""
         if cause is not None and cause.kind is CauseKind.TOKEN:
-            self.logins.rejected(name)
+            self.logins.record_rejection(name)
         if not self.reasons.is_excused(name, cause):
             self.broken.append(f"cut: {name} lost its connection ({cause}) without a fault or a documented reason")
         self.trace.append((round(virtual_loop().time(), 6), name, "lost", str(cause)))
@@ -288,7 +309,7 @@ class Simulation:
                 self.losses.intercept(self.server.parts.gateway._hub)
                 self.commits.watch(self.server.parts.store.database)
 
-    async def _down(self, seconds: float) -> None:
+    async def _restart_after(self, seconds: float) -> None:
         async def later() -> None:
             await asyncio.sleep(seconds)
             await self._start_server()
@@ -299,13 +320,13 @@ class Simulation:
         if self.server.parts is not None:
             async with self._turn_of_server:
                 await self.server.kill()
-            await self._down(seconds)
+            await self._restart_after(seconds)
 
     async def server_stop(self, seconds: float) -> None:
         if self.server.parts is not None and not virtual_loop().network.swallowing:
             async with self._turn_of_server:
                 await self.server.stop()
-            await self._down(seconds)
+            await self._restart_after(seconds)
 
     async def server_start(self, _: Any) -> None:
         await self._start_server()
@@ -323,7 +344,7 @@ class Simulation:
                 await self.server.kill()
             self.backup.restore()
         if running:
-            await self._down(seconds)
+            await self._restart_after(seconds)
 
     async def server_clock(self, seconds: float) -> None:
         self.server.world.wall_offset += seconds
