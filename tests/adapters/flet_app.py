@@ -25,7 +25,7 @@ async def ended(chat: ChatClient) -> None:
 async def network(chat: ChatClient) -> None:
     """Print the network that was reported to the client."""
     last_state = ""
-    while not chat._gate.closed and chat._made is not None:
+    while not chat._gate.closed and chat._made_parts is not None:
         now = str(chat._parts.driver.state.network)
         if now != last_state:
             print(f"network {now}", flush=True)

@@ -97,7 +97,7 @@ async def test_nothing_starts_after_aclose(stage: Stage):
     with pytest.raises(CometChatException, match="ERR_CLIENT_CLOSED"):
         alice.chat.queue_message(TextMessage(receiver="bob", text="too late"))
     await stage.pass_time(60)
-    assert (bob.ears.texts, http._pool, http._dropped) == ([], None, set())
+    assert (bob.ears.texts, http._pool, http._old_pools) == ([], None, set())
 
 
 @spec("K4")

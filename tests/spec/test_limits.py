@@ -704,7 +704,7 @@ async def test_unauthenticated_sockets_do_not_delay_clients_with_a_pass(stage: S
 
 async def test_proof_cannot_be_used_as_a_pass(stage: Stage):
     alice = await stage.enter("alice", auto=False)
-    me, signed = await alice.chat._parts.connector.me(alice.chat._sessions.current.auth_token)
+    me, signed = await alice.chat._parts.connector.fetch_me(alice.chat._sessions.current.auth_token)
     assert me["uid"] == "alice"
     gateway, sessions = stage.server.parts.gateway, stage.server.parts.actions.sessions
     proof = proof_of(signed)

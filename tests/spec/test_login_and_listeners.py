@@ -683,14 +683,14 @@ async def test_events_during_a_login_are_handed_over_after_it(stage: Stage):
     again = stage.actor(store=store)
     await again.chat.init()
     connector = again.chat._parts.connector
-    real_me = connector.me
+    real_me = connector.fetch_me
 
     async def me(token: str):
         if asyncio.current_task().get_name() != "tailwire connection":  # the connection itself opens quickly
             await asyncio.sleep(5)
         return await real_me(token)
 
-    connector.me = me
+    connector.fetch_me = me
     began = stage.now
     await again.chat.login("bob", auth_key=stage.server.auth_key)
     assert stage.now - began >= 5

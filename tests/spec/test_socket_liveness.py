@@ -83,7 +83,7 @@ async def test_silent_foreign_client_is_pinged_before_it_is_disconnected(stage: 
     alice = await stage.enter("alice")
     bob = await stage.enter("bob")
     token = bob.chat._sessions.require().auth_token
-    _, signed = await bob.chat._parts.connector.me(token)
+    _, signed = await bob.chat._parts.connector.fetch_me(token)
     await bob.chat.aclose()
     async with connect("ws://server:8480/", ping_interval=None, compression=None) as other:
         frame = {"type": "auth", "deviceId": "other", "sender": "bob", "body": {"auth": signed, "deviceId": "other"}}

@@ -243,20 +243,20 @@ async def test_token_provided_while_the_socket_closes_is_used(stage: Stage):
 
 async def test_network_failure_does_not_call_the_provider_again(stage: Stage):
     alice, provider = await enter(stage)
-    me = alice.chat._parts.connector.me
+    me = alice.chat._parts.connector.fetch_me
 
     async def cut_first(token):
         if provider.call_times:
             stage.network.cut()
         return await me(token)
 
-    alice.chat._parts.tokens._me = (
+    alice.chat._parts.tokens._fetch_me = (
         cut_first  # the provider has returned a token, and the server cannot be reached with it
     )
     await stage.pass_time(LIFETIME - 20)
     assert alice.status is not CONNECTED
     assert len(provider.call_times) == 1
-    alice.chat._parts.tokens._me = me
+    alice.chat._parts.tokens._fetch_me = me
     stage.network.restore()
     await alice.connected()
     assert len(provider.call_times) == 1

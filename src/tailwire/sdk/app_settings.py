@@ -20,19 +20,23 @@ class AppSettings:
     """The settings of a client. Built with `AppSettingsBuilder`.
 
     Attributes:
-        region: `us`, `eu`, `in`, or any name that your own server uses; required unless `client_host` is set.
+        region: `us`, `eu`, `in`, or another region of CometChat; part of the URL, and required, unless `client_host`
+            is set.
         presence: the users whose presence is subscribed to; nobody by default.
-        roles: the roles whose presence is subscribed to, with `PresenceSubscription.ROLES`.
-        auto_establish: True for auto mode, False for manual mode.
-        admin_host: replaces the admin URL.
-        client_host: replaces the client URL: `[http[s]://]name[:port][/path]`, https by default.
-        web_socket_host: replaces the WebSocket host that the server names.
+        roles: the roles to whose users' presence the client subscribes; used only if `presence` is `ROLES`.
+        auto_establish: True for auto mode (the SDK connects by itself), False for manual mode (`connect()` does).
+        admin_host: the host of the administration API, which only `tailwire.admin` uses: as `client_host`, which it
+            replaces there; "" for the same host.
+        client_host: the host of your own server, instead of the region's: `[http[s]://]name[:port][/path]`, https and
+            `/v3` by default.
+        web_socket_host: replaces the WebSocket host that the server names; "" keeps it.
         web_socket_port: replaces the WebSocket port that the server names; 0 keeps it.
         connect_timeout: seconds without received or sent bytes after which an attempt to connect fails; it fails after
             60 seconds in any case.
         max_reconnection_attempts: consecutive failures after which the client gives up; None for never.
         catch_up: whether missed messages are handed over after each reconnect.
-        catch_up_limit: the maximum number of missed messages that are handed over; older ones are reported as a gap.
+        catch_up_limit: the maximum number of missed messages that are handed over after one reconnect; older ones are
+            reported as a gap.
         poll_interval: seconds between two reads of history while a proxy refuses WebSockets; None disables it.
         outbox_limit: the maximum number of queued messages; 0 disables the outbox.
         proxy_address: the proxy for all connections; "" for no proxy; None uses that of the environment or the system.
@@ -60,7 +64,7 @@ class AppSettings:
         """Return the URL of the client API, without a trailing slash.
 
         Args:
-            app_id: the id of the app; part of the URL unless a host is set.
+            app_id: the id of the app; part of the URL unless `client_host` is set.
 
         Raises:
             ValueError: when the host is invalid, or when without a host the region is empty or not alphanumeric.
@@ -80,7 +84,7 @@ class AppSettings:
         return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/') or '/v3'}"
 
     def check_proxy(self) -> None:
-        """Check `proxy_address`, and that the library that it needs is installed.
+        """Check `proxy_address`, if it is set, and that the library that it needs is installed.
 
         Raises:
             UnusableProxy: the proxy cannot be used; the message says what to correct or to install.
@@ -139,10 +143,10 @@ class AppSettingsBuilder:
         return self
 
     def set_region(self, region: str) -> AppSettingsBuilder:
-        """Set the region of the app: `us`, `eu` or `in`.
+        """Set the region of the app: `us`, `eu` or `in`. Not used with `override_client_host`.
 
         Args:
-            region: the name of the region; case and surrounding whitespace is ignored.
+            region: the name of the region; case and surrounding whitespace are ignored.
         """
         return self._with(region=region.strip().lower())
 
@@ -171,10 +175,10 @@ class AppSettingsBuilder:
         return self._with(auto_establish=bool(auto))
 
     def override_admin_host(self, host: str) -> AppSettingsBuilder:
-        """Set the host of the administration API.
+        """Set the host of the administration API, to which `tailwire.admin` connects; a `ChatClient` does not use it.
 
         Args:
-            host: as for `override_client_host`; `tailwire.admin` connects to it.
+            host: as for `override_client_host`.
         """
         return self._with(admin_host=host.strip())
 
@@ -216,7 +220,8 @@ class AppSettingsBuilder:
         """Give up after this number of consecutive failures. None (default) never gives up.
 
         Args:
-            attempts: at least 1, or None.
+            attempts: at least 1, or None. `connect()`, `login()`, a report of the network or a return to the
+                foreground starts again.
         """
         return self._with(max_reconnection_attempts=attempts)
 
@@ -225,7 +230,8 @@ class AppSettingsBuilder:
 
         Args:
             on: False leaves them in history.
-            limit: the maximum number of messages that are handed over, the newest. `on_history_gap` reports the rest.
+            limit: the maximum number of messages that are handed over: the newest ones. `on_history_gap` reports the
+                rest.
         """
         return self._with(catch_up=bool(on), catch_up_limit=int(limit))
 
@@ -241,7 +247,7 @@ class AppSettingsBuilder:
         return self._with(poll_interval=float(every) if on else None)
 
     def keep_unsent_messages(self, on: bool = True, *, limit: int = 1000) -> AppSettingsBuilder:
-        """Enable the outbox: `queue_message` keeps messages until they are sent, even over a restart of the process.
+        """Enable the outbox: `queue_message` keeps messages until they are sent, even across a restart of the process.
 
         Args:
             on: False disables the outbox (the builder's default).
@@ -259,7 +265,7 @@ class AppSettingsBuilder:
         return self._with(proxy_address=None if address is None else address.strip())
 
     def certificate_authority(self, file: str | PathLike[str]) -> AppSettingsBuilder:
-        """Trust only the certificates in this PEM file: for a server with a private certificate.
+        """Trust only the certificates in this PEM file, for a server with a private certificate.
 
         `init()` checks it. The certificate of `tailwire serve --tls-self-signed` is `development-cert.pem` in the
         server's data folder.

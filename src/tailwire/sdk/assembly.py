@@ -48,12 +48,15 @@ def assemble(
     """Return the parts of a client, bound to the running event loop. Nothing runs yet.
 
     Args:
-        timings: the durations that the app has not set.
+        timings: the durations that the app's settings do not name.
         base_url: the URL of the client API.
+        tls: the app's own TLS context; None for the default.
+        provider: the app's token provider; None if it has none.
+        registries: the listeners and streams of the client, which exist before `init()`.
         lists: the live lists of the client.
     """
     traffic = Traffic(world.now)
-    http, connector = _network(world, identity, settings, base_url, tls, traffic)
+    http, connector = _make_network(world, identity, settings, base_url, tls, traffic)
     tokens = Tokens(sessions, provider, connector, gate, world)
     requests = UserRequests(http, sessions, tokens, gate, world.chance)
 
@@ -67,7 +70,7 @@ def assemble(
         CatchUp(limit=settings.catch_up_limit, enabled=settings.catch_up),
         world.chance,
         pong=driver.report_pong,
-        throttled=driver.throttled,
+        throttled=driver.report_throttle,
         token_answered=driver.report_token_answer,
     )
     driver.start(Owner(sessions, identity, http, connector, incoming, queue, tokens))
@@ -76,10 +79,10 @@ def assemble(
     own = OwnChanges(sessions, incoming, queue, lists)
     sending = Sending(world.chance)
     sender = Sender(http, sessions, requests, sending, own)
-    outbox = _outbox(world, identity, settings, sessions, sender, queue, gate)
+    outbox = _make_outbox(world, identity, settings, sessions, sender, queue, gate)
     if outbox is not None:
         http.succeeded = outbox.try_soon
-    queue.start(_dispatcher(registries, sessions, own, outbox, gate).handle, own.advance_position)
+    queue.start(_make_dispatcher(registries, sessions, own, outbox, gate).handle, own.advance_position)
     return Parts(
         world=world, identity=identity, settings=settings, gate=gate, sessions=sessions, http=http, connector=connector,
         tokens=tokens, driver=driver, queue=queue, incoming=incoming, own=own, requests=requests, sending=sending,
@@ -87,7 +90,7 @@ def assemble(
     )  # fmt: skip
 
 
-def _dispatcher(
+def _make_dispatcher(
     registries: ListenerRegistries, sessions: SessionHolder, own: OwnChanges, outbox: Outbox | None, gate: Gate
 ) -> Dispatcher:
     return Dispatcher(
@@ -100,7 +103,7 @@ def _dispatcher(
     )
 
 
-def _network(
+def _make_network(
     world: World, identity: Identity, settings: AppSettings, base_url: str, tls: ssl.SSLContext | None, traffic: Traffic
 ) -> tuple[Http, Connector]:
     proxy = settings.proxy_address
@@ -109,7 +112,7 @@ def _network(
     return http, Connector(world, http, identity, presence, tls, host, port, proxy)
 
 
-def _outbox(
+def _make_outbox(
     world: World,
     identity: Identity,
     settings: AppSettings,
@@ -121,8 +124,8 @@ def _outbox(
     if not settings.outbox_limit:
         return None
 
-    def changed(entry: OutboxEntry) -> None:
+    def report_change(entry: OutboxEntry) -> None:
         queue.put(OutboxChanged(entry))
 
     store = outbox_store(sessions.store)
-    return Outbox(identity.app_id, store, sender.send, changed, settings.outbox_limit, world, gate)
+    return Outbox(identity.app_id, store, sender.send, report_change, settings.outbox_limit, world, gate)

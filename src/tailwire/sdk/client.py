@@ -42,7 +42,7 @@ _SAVES_LIMIT = "features.ux.messages.saved.limit"
 
 
 class ChatClient(ClientMethods):
-    """A chat client: one user, and one connection that is open exactly when it should be.
+    """A chat client for one user, with one connection, which the client opens, watches and reopens.
 
     ```python
     async with ChatClient("app-id", settings) as chat:
@@ -50,18 +50,20 @@ class ChatClient(ClientMethods):
         await chat.send_message(TextMessage(receiver="bob", receiver_type="user", text="hello"))
     ```
 
-    Async methods return their result, or raise `CometChatException`. For the documented callbacks see `CometChat`.
+    Async methods return their result, or raise `CometChatException`. For CometChat's callbacks see `CometChat`.
 
     Args:
         app_id: the id of the app.
         settings: made by `AppSettingsBuilder`.
-        session_store: keeps the session. By default a file in the platform's user data folder; in a web page its
-            `localStorage`.
+        session_store: keeps the session across restarts. By default a `FileSessionStore` in the platform's user data
+            folder; in a web page its `localStorage`.
         auth_token_provider: an async function that returns a new auth token. It is called before the token ends, if
             the server announces when, and when the server rejects the token. An open connection stays open meanwhile.
-        tls: an SSL context, for a server with its own certificate. Its TLS sessions are resumed (`sslobject_class` is
-            set, unless the app has set it).
-        timings: durations other than the documented ones; for tests and demonstrations.
+        tls: an SSL context, for a server with its own certificate; it takes precedence over the settings'
+            `certificate_authority`. Its TLS sessions are resumed: the client sets its `sslobject_class`, unless the
+            app has set that.
+        timings: replaces the default durations of the connection; what the settings name comes from them. For tests
+            and demonstrations.
         world: time, randomness and sockets; for tests.
     """
 
@@ -102,21 +104,21 @@ class ChatClient(ClientMethods):
                 `ERR_CLIENT_CLOSED` after `aclose()`.
         """
         self._gate.check_usable()
-        if self._made is None:
+        if self._made_parts is None:
             try:
                 base_url = self._check_settings()
                 self._tls = self._tls or self._settings.tls_context()
                 await self._world.prepare()
             except (UnusableProxy, ValueError) as e:
                 raise init_failed(e) from e
-        if self._made is None:  # still: another call may have finished while this one waited
+        if self._made_parts is None:  # still: another call may have finished while this one waited
             self._gate.check_usable()
             release, self._gate.loop = self._sessions.claim(), asyncio.get_running_loop()
             try:
                 self._make_parts(base_url)
             except BaseException:
                 release()
-                self._made = self._all_calls = self._gate.loop = None
+                self._made_parts = self._all_calls = self._gate.loop = None
                 raise
             self._release = release
         return "Initialization completed successfully"
@@ -147,7 +149,7 @@ class ChatClient(ClientMethods):
             lists=self._lists,
             gate=self._gate,
         )
-        self._made, self._all_calls = parts, AllCalls.of(parts, self._lists)
+        self._made_parts, self._all_calls = parts, AllCalls.of(parts, self._lists)
         self._all_calls.logins.restore()
 
     async def aclose(self) -> None:
@@ -157,13 +159,13 @@ class ChatClient(ClientMethods):
         be read: `connection`, `get_connection_status()`, `get_logged_in_user()`.
 
         Raises:
-            CometChatException: `ERR_WRONG_EVENT_LOOP`.
+            CometChatException: `ERR_WRONG_EVENT_LOOP` on another event loop than that of `init()`.
         """
         if self._gate.closed:
             return
         self._gate.check_loop()
         self._gate.closed = True
-        parts = self._made
+        parts = self._made_parts
         if parts is not None:
             if parts.outbox is not None:
                 await parts.outbox.close()
@@ -196,7 +198,8 @@ class ChatClient(ClientMethods):
         """The connection: its status, explanation, history and dump.
 
         Raises:
-            CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_WRONG_EVENT_LOOP`.
+            CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE` before `init()`; `ERR_WRONG_EVENT_LOOP` outside of
+                the client's event loop, unless the client is closed.
         """
         self._gate.check_readable()
         if self._all_calls is None:
@@ -204,11 +207,11 @@ class ChatClient(ClientMethods):
         return self._all_calls.connection.connection()
 
     def get_connection_status(self) -> ConnectionStatus:
-        """Return the current status. `disconnected` before `init()` and after `aclose()`."""
-        return self._made.driver.state.status if self._made is not None else ConnectionStatus.DISCONNECTED
+        """Return the current status; `disconnected` before `init()` and after `aclose()`."""
+        return self._made_parts.driver.state.status if self._made_parts is not None else ConnectionStatus.DISCONNECTED
 
     def get_logged_in_user(self) -> User | None:
-        """Return the logged-in user, or None. Sends no request."""
+        """Return the logged-in user, as the server sent them at the last login, or None. Sends no request."""
         session = self._sessions.current
         return decoded(user_from_wire, session.user) if session is not None else None
 
@@ -216,7 +219,8 @@ class ChatClient(ClientMethods):
         """Return the event loop of the client: the one on which `init()` ran.
 
         Raises:
-            CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
+            CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE` before `init()`; `ERR_CLIENT_CLOSED` after
+                `aclose()`; `ERR_WRONG_EVENT_LOOP` outside of the client's event loop.
         """
         self._gate.check_usable()
         if self._gate.loop is None:
@@ -229,11 +233,12 @@ class ChatClient(ClientMethods):
         """Return a request that uploads files for a message to a user or group, and notifies a listener of each.
 
         Args:
-            receiver_id: uid or guid.
+            receiver_id: the uid or guid of the receiver, which is checked when files are uploaded.
             receiver_type: `user` or `group`.
 
         Raises:
-            CometChatException: `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
+            CometChatException: `ERR_CLIENT_CLOSED` after `aclose()`; `ERR_WRONG_EVENT_LOOP` outside of the client's
+                event loop.
         """
         self._gate.check_usable()
         return UploadFileRequest(self, receiver_id, receiver_type, self._world.unique())
@@ -242,7 +247,8 @@ class ChatClient(ClientMethods):
         """Return whether the server supports pinned messages; True until its settings are known. Sends no request.
 
         Raises:
-            CometChatException: `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
+            CometChatException: `ERR_CLIENT_CLOSED` after `aclose()`; `ERR_WRONG_EVENT_LOOP` outside of the client's
+                event loop.
         """
         return bool(self._server_parameter(_PINS_ENABLED, True))
 
@@ -250,7 +256,8 @@ class ChatClient(ClientMethods):
         """Return whether the server supports saved messages; True until its settings are known. Sends no request.
 
         Raises:
-            CometChatException: `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
+            CometChatException: `ERR_CLIENT_CLOSED` after `aclose()`; `ERR_WRONG_EVENT_LOOP` outside of the client's
+                event loop.
         """
         return bool(self._server_parameter(_SAVES_ENABLED, True))
 
@@ -258,7 +265,8 @@ class ChatClient(ClientMethods):
         """Return how many messages of a conversation can be pinned; None until it is known. Sends no request.
 
         Raises:
-            CometChatException: `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
+            CometChatException: `ERR_CLIENT_CLOSED` after `aclose()`; `ERR_WRONG_EVENT_LOOP` outside of the client's
+                event loop.
         """
         limit = self._server_parameter(_PINS_LIMIT, None)
         return int(limit) if isinstance(limit, int) else None
@@ -267,17 +275,18 @@ class ChatClient(ClientMethods):
         """Return how many messages a user can save; None until it is known. Sends no request.
 
         Raises:
-            CometChatException: `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
+            CometChatException: `ERR_CLIENT_CLOSED` after `aclose()`; `ERR_WRONG_EVENT_LOOP` outside of the client's
+                event loop.
         """
         limit = self._server_parameter(_SAVES_LIMIT, None)
         return int(limit) if isinstance(limit, int) else None
 
     def _server_parameter(self, name: str, default: Any) -> Any:
         self._gate.check_usable()
-        settings = self._made.connector.settings if self._made is not None else None
+        settings = self._made_parts.connector.settings if self._made_parts is not None else None
         return settings.parameters.get(name, default) if settings is not None else default
 
     def _notify_of_status(self, listener_id: str, listener: ConnectionListener) -> None:
-        if self._made is not None:
+        if self._made_parts is not None:
             self._registries.late.append(listener)
-            self._made.queue.put(LateListener(listener_id, listener, self.get_connection_status()))
+            self._made_parts.queue.put(LateListener(listener_id, listener, self.get_connection_status()))

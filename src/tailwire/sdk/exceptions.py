@@ -13,10 +13,10 @@ class CometChatException(Exception):
     """A call failed (CometChat's class `CometChatException`).
 
     Attributes:
-        code: a code of the catalogue, or one of the server's own.
+        code: a code of `tailwire.wire.catalogue`, or one that only the server knows.
         message: what went wrong.
         details: what to do next, as text; or the values that the server names, by field.
-        retry_after: seconds after which the server asks to try again; None when it does not.
+        retry_after: seconds to wait before trying again, as the server or a proxy asked; None if it did not.
         cause: why the server could not be reached; None for other errors.
     """
 

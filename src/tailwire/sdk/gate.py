@@ -30,10 +30,10 @@ class Gate:
         self.check_loop()
 
     def check_readable(self) -> None:
-        """Check the event loop, unless the client is closed: then nothing changes, and any thread may read.
+        """Check that the client is used from its event loop, unless it is closed: then any thread may read it.
 
         Raises:
-            CometChatException: `ERR_WRONG_EVENT_LOOP`.
+            CometChatException: `ERR_WRONG_EVENT_LOOP` on another event loop, or outside of any.
         """
         if not self.closed:
             self.check_loop()

@@ -1,6 +1,6 @@
 """The outbox: messages that are sent when there is a network, even after a restart of the process (K5).
 
-Rules: a message is saved on the device before `put()` returns; messages are sent in the order in which they were
+Rules: a message is saved on the device before `add()` returns; messages are sent in the order in which they were
 queued, and stored once (by their muid); one that the server refuses does not delay the others; no task runs while no
 message is pending.
 """
@@ -43,7 +43,7 @@ class OutboxEntry:
     Attributes:
         message: the message as it was queued; once it is sent, as the server stored it.
         status: pending, sent, failed or cancelled.
-        error: why it failed; while it is pending, why the last attempt failed.
+        error: why it failed; while it is pending, why the last attempt failed; else None.
     """
 
     def __init__(self, outbox: Outbox, message: BaseMessage, body: dict[str, Any]) -> None:
@@ -62,13 +62,21 @@ class OutboxEntry:
     def cancel(self) -> bool:
         """Withdraw the message. Return False when it is too late: it is being sent, or was sent or cancelled.
 
-        A failed message is kept on the device until it is withdrawn or sent.
+        Also False after the user who queued it has logged out, or another one has logged in. A failed message is kept
+        on the device until it is withdrawn or sent.
+
+        Raises:
+            CometChatException: `ERR_WRONG_EVENT_LOOP` outside of the client's event loop.
         """
         self._outbox.check()
         return self._outbox.cancel(self)
 
     def retry(self) -> bool:
-        """Queue a failed message again, after all others. Return False unless it has failed."""
+        """Queue a failed message again, after all others. Return False unless it has failed.
+
+        Raises:
+            CometChatException: `ERR_WRONG_EVENT_LOOP` outside of the client's event loop.
+        """
         self._outbox.check()
         return self._outbox.retry(self)
 
@@ -79,8 +87,9 @@ class OutboxEntry:
             The message as the server stored it.
 
         Raises:
-            CometChatException: the error of the message; `OUTBOX_CANCELLED`; `ERR_CLIENT_CLOSED` if the client is
-                closed and the message stays on the device.
+            CometChatException: the error of the message if it failed; `OUTBOX_CANCELLED` if it was withdrawn, or its
+                user logged out; `ERR_CLIENT_CLOSED` if the client was closed, or another user logged in, while it was
+                pending: it stays on the device; `ERR_WRONG_EVENT_LOOP` outside of the client's event loop.
         """
         self._outbox.check()
         await self._ended.wait()
@@ -94,10 +103,13 @@ class OutboxEntry:
 
 
 class OutboxStore(Protocol):
-    """Stores queued messages. A session store that also has these methods keeps queued messages over a restart."""
+    """Stores queued messages. A session store that also has these methods keeps them across a restart."""
 
-    def load_outbox(self, app_id: str, uid: str) -> Mapping[str, Any] | None: ...
-    def save_outbox(self, app_id: str, uid: str, outbox: Mapping[str, Any] | None) -> None: ...
+    def load_outbox(self, app_id: str, uid: str) -> Mapping[str, Any] | None:
+        """Return the saved outbox of a user, or None."""
+
+    def save_outbox(self, app_id: str, uid: str, outbox: Mapping[str, Any] | None) -> None:
+        """Save the outbox of a user; None deletes it. Whatever it raises when it cannot save refuses a new message."""
 
 
 def outbox_store(store: object) -> OutboxStore | None:
@@ -112,7 +124,7 @@ class Outbox:
     Args:
         store: keeps the messages on the device; None for memory only.
         send: sends the body of a message, in the order of its conversation; returns the message as it was stored.
-        changed: called with each entry that changes.
+        changed: called in the event loop with each entry that was added or has changed.
         limit: the maximum number of pending messages.
         world: supplies muids, and the jitter of the waits.
         gate: checks the event loop of the entries' methods.
@@ -197,8 +209,9 @@ class Outbox:
         """Queue a message. It is saved on the device when this returns.
 
         Raises:
-            CometChatException: `OUTBOX_FULL`, `ERR_INVALID_ARGUMENT`; `OUTBOX_NOT_SAVED` when the message cannot be
-                saved on the device: then it is not queued.
+            CometChatException: `OUTBOX_FULL` when the maximum number of messages is pending; `ERR_INVALID_ARGUMENT`
+                when the message has files that are not uploaded; `OUTBOX_NOT_SAVED` when it cannot be saved on the
+                device. It is not queued then.
         """
         if isinstance(message, MediaMessage) and message.files:
             raise failure("ERR_INVALID_ARGUMENT", "Upload the files first: a queued message has attachments by URL.")
@@ -217,7 +230,7 @@ class Outbox:
         return entry
 
     def cancel(self, entry: OutboxEntry) -> bool:
-        """Cancel an entry. Return False unless it waits or has failed, and belongs to the logged-in user."""
+        """Cancel an entry. Return False unless it waits for its turn or has failed, and is the logged-in user's."""
         waits = entry.status in (OutboxStatus.PENDING, OutboxStatus.FAILED)
         if not waits or entry is self._sending or entry not in self._entries:
             return False
@@ -243,14 +256,14 @@ class Outbox:
         self._start_task()
 
     def try_soon(self) -> None:
-        """Try again soon if the server could not be reached: another request has succeeded."""
+        """Shorten a wait for a server that could not be reached, because another request has succeeded."""
         if self._unreached:
             self._other_succeeded = True
             if self._waited_once:
                 self._wake.set()
 
     async def close(self) -> None:
-        """Stop sending. Pending messages stay on the device; `result()` raises `ERR_CLIENT_CLOSED`."""
+        """Stop sending. Pending messages stay on the device; their `result()` raises `ERR_CLIENT_CLOSED`."""
         self._closed = True
         for entry in self._entries:
             entry._ended.set()

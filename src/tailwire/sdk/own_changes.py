@@ -16,8 +16,11 @@ class EventSink(Protocol):
     """Something that follows all events of a client: its live lists."""
 
     @property
-    def opened(self) -> Mapping[Any, None]: ...
-    def notify(self, event: object, uid: str) -> None: ...
+    def opened(self) -> Mapping[Any, None]:
+        """The open lists, as keys."""
+
+    def notify(self, event: object, uid: str) -> None:
+        """Process an event of the server, or a change of this client, for the logged-in user with this uid."""
 
 
 class OwnChanges:

@@ -33,7 +33,7 @@ class RetryPolicy:
     Attributes:
         first: the first wait in seconds.
         longest: the longest wait in seconds.
-        factor: by how much each wait is longer than the one before.
+        factor: what each wait is multiplied by to get the next, up to the longest.
     """
 
     first: float
@@ -44,7 +44,8 @@ class RetryPolicy:
 class Waits:
     """The waits between the attempts of one call.
 
-    Each wait is drawn from the upper half of its length, so that clients that failed together do not retry together.
+    Each wait is drawn at random between half its length and its length, so that clients that failed
+    together do not retry together.
 
     Args:
         chance: returns a random number in [0, 1).
@@ -80,6 +81,8 @@ REQUEST_RETRY = RetryPolicy(first=0.25, longest=5.0, factor=3.0)
 
 async def repeat(attempt: Callable[[], Awaitable[T]], chance: Callable[[], float], *, safe: bool) -> T:
     """Try a request up to `MAX_ATTEMPTS` times, with growing waits in between.
+
+    It is not tried again if the server asks for a longer wait than the longest of `REQUEST_RETRY`.
 
     Args:
         attempt: makes one attempt.
@@ -123,7 +126,7 @@ _NOT_NUMBERED = re.compile("POST (/messages|/files/upload-url|.*/conversation/de
 def is_numbered(method: str, path: str) -> bool:
     """Return whether a request gets a number, so that it changes nothing when a proxy delivers it late or again.
 
-    Messages have their `muid` instead, and a delivery receipt is never taken back.
+    Messages have their `muid` instead, a delivery receipt is never taken back, and an unused upload form does no harm.
     """
     return method != "GET" and _NOT_NUMBERED.fullmatch(f"{method} {path}") is None
 

@@ -35,6 +35,7 @@ class Sending:
         """Send after all earlier sends of the same conversation have ended. Return the result of the attempt.
 
         Args:
+            conversation: identifies the conversation.
             attempt: makes one attempt; called again, under the same muid, when its answer was lost or the server
                 refused for now.
             within: the time limit for all attempts, and for the wait before the first; None sets none.
@@ -43,22 +44,22 @@ class Sending:
             CometChatException: the error of the last attempt; `NO_INTERNET_CONNECTION` when the limit is reached, or
                 when the last attempt was refused but an earlier one may have stored the message.
         """
-        before = self._last.get(conversation)
-        mine = self._last[conversation] = asyncio.get_running_loop().create_future()
+        previous = self._last.get(conversation)
+        own = self._last[conversation] = asyncio.get_running_loop().create_future()
         sent = False
         try:
             async with within or nullcontext():
-                if before is not None and await asyncio.shield(before) and within is not None:
+                if previous is not None and await asyncio.shield(previous) and within is not None:
                     within.record_progress()  # the previous send got through: queueing does not count as a stall
                 stored = await self._attempts(attempt)
             sent = True
             return stored
         finally:
-            mine.add_done_callback(lambda _: self._forget(conversation, mine))
-            if before is None or before.done():
-                mine.set_result(sent)
+            own.add_done_callback(lambda _: self._forget(conversation, own))
+            if previous is None or previous.done():
+                own.set_result(sent)
             else:
-                before.add_done_callback(lambda _: mine.set_result(False))  # cancelled in the queue: pass the turn on
+                previous.add_done_callback(lambda _: own.set_result(False))  # cancelled in the queue: pass the turn on
 
     def _forget(self, conversation: str, ended: asyncio.Future[bool]) -> None:
         if self._last.get(conversation) is ended:

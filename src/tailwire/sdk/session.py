@@ -16,7 +16,8 @@ class Session:
     """A session. Its `repr` does not show the token.
 
     Attributes:
-        user: the user as the server sent them.
+        user: the user as the server sent them, without secrets.
+        auth_token: the user's auth token.
         position: how far the app has been served; None before the first event without catch-up.
         expired: whether the server rejected the token, so that a new login is needed.
     """
@@ -77,7 +78,8 @@ class SessionStore(Protocol):
     """Keeps sessions, by app id. The methods are called from the event loop, and must not block for long.
 
     A store may have a method `claim(app_id)` as well: `init()` calls it to keep other clients away from the session,
-    and `aclose()` calls the function that it returned.
+    and `aclose()` calls the function that it returned. It raises `SESSION_IN_USE` while another client has the session.
+    What `save` raises is logged; what the other methods raise, the call of the client raises.
     """
 
     def load(self, app_id: str) -> Mapping[str, Any] | None:
@@ -107,10 +109,10 @@ def claim(store: object, app_id: str) -> Callable[[], None]:
     """Claim the session of an app for one client, if its store supports that. Return the function that releases it.
 
     Raises:
-        CometChatException: `SESSION_IN_USE`.
+        CometChatException: `SESSION_IN_USE` if another client has claimed it.
     """
-    claimed = getattr(store, "claim", None)
-    release: Callable[[], None] = claimed(app_id) if claimed is not None else lambda: None
+    claim_session = getattr(store, "claim", None)
+    release: Callable[[], None] = claim_session(app_id) if claim_session is not None else lambda: None
     return release
 
 

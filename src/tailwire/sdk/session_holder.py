@@ -23,9 +23,10 @@ class SessionHolder:
 
     Attributes:
         current: the session, or None when no user is logged in.
-        ended: the last session, if the server has rejected its token: the next login of its user resumes from its
-            position.
+        expired_session: the saved session that `init()` found, if the server had rejected its token: a login of its
+            user resumes from its position. None after any login.
         served: how far the app has been served.
+        store: the session store, which may keep queued messages as well.
     """
 
     def __init__(self, app_id: str, store: SessionStore, gate: Gate) -> None:
@@ -34,7 +35,7 @@ class SessionHolder:
         self._timer: asyncio.TimerHandle | None = None
         self.store = store
         self.current: Session | None = None
-        self.ended: Session | None = None
+        self.expired_session: Session | None = None
         self.served: Served = Served()
 
     @property
@@ -43,20 +44,20 @@ class SessionHolder:
         return self.current.uid if self.current is not None else ""
 
     def require(self) -> Session:
-        """Return the session.
+        """Return the session of the logged-in user.
 
         Raises:
-            CometChatException: `USER_NOT_LOGGED_IN`.
+            CometChatException: `USER_NOT_LOGGED_IN` if there is none.
         """
         if self.current is None:
             raise failure("USER_NOT_LOGGED_IN")
         return self.current
 
     def token_of(self, uid: str) -> str:
-        """Return the auth token, if this user is still the one who is logged in.
+        """Return the auth token of a user.
 
         Raises:
-            CometChatException: `USER_NOT_LOGGED_IN`.
+            CometChatException: `USER_NOT_LOGGED_IN` unless this user is the one who is logged in.
         """
         session = self.require()
         if session.uid != uid:
@@ -67,7 +68,7 @@ class SessionHolder:
         """Claim the saved session for this client; return the function that releases it.
 
         Raises:
-            CometChatException: `SESSION_IN_USE`.
+            CometChatException: `SESSION_IN_USE` if another client has claimed it.
         """
         return claim(self.store, self._app_id)
 
@@ -82,7 +83,7 @@ class SessionHolder:
 
     def clear(self) -> None:
         """Forget the session, and delete it from the store: the user logs out."""
-        self.current = self.ended = None
+        self.current = self.expired_session = None
         self.served.begin(None)
         self.store.clear(self._app_id)
 

@@ -3,7 +3,7 @@
 The provider is asked for one of three reasons:
 
 1. The server rejected the token of an attempt to connect: the machine commands `RenewToken`, and the next attempt waits
-   for the new token (`before_attempt`).
+   for the new token (`renew_before_attempt`).
 2. The token of the open socket is about to end: the machine commands `RenewInPlace`, and the socket stays open
    (`renew_in_place`). How long before the end is in `connection.backoff.renewal_wait`.
 3. The server rejected the token of a request (`renew_rejected`).
@@ -29,7 +29,7 @@ from tailwire.sdk.connection import inputs as i
 from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.sdk.gate import Gate
-from tailwire.sdk.io.failures import WireClosed, attempt_failed
+from tailwire.sdk.io.failures import WireClosed, attempt_error_of
 from tailwire.sdk.io.link import Connector, Granted
 from tailwire.sdk.io.owner import Runner
 from tailwire.sdk.io.world import Wire, World
@@ -46,7 +46,7 @@ class Tokens:
     """Renews the auth token of a session with the app's token provider.
 
     Args:
-        provider: None when the app has none.
+        provider: an async function of the app that returns a new token; None when the app has none.
 
     Attributes:
         socket_token: the token with which the socket was opened, or that the server accepted on it since.
@@ -58,30 +58,31 @@ class Tokens:
         self._sessions = sessions
         self._provider = provider
         self._connector = connector
-        self._me = connector.me
+        self._fetch_me = connector.fetch_me
         self._gate = gate
         self._now = world.now
         self._lock = asyncio.Lock()
-        self._unchecked = ("", "")  # an old token, and its successor that the server could not be asked about yet
+        # An old token, and its successor that the server could not be asked about yet.
+        self._unchecked_tokens = ("", "")
         self._waits = Waits(REJECTED_RETRY, world.chance)
-        self._not_before = 0.0
+        self._next_call_at = 0.0
         self._epoch = 0
-        self._offering: asyncio.Task[None] | None = None
-        self._offered = ""
+        self._offer_task: asyncio.Task[None] | None = None
+        self._offered_token = ""
         self.socket_token: str = ""
 
     # For the connection.
 
-    def before_attempt(self, runner: Runner, epoch: int) -> asyncio.Task[None]:
+    def renew_before_attempt(self, runner: Runner, epoch: int) -> asyncio.Task[None]:
         """Start the task that gets a new token before the next attempt, and reports the outcome to the machine."""
         self._cancel_offer()
-        return runner.begin(self._before_attempt(runner, epoch))
+        return runner.begin(self._renew_before_attempt(runner, epoch))
 
-    async def _before_attempt(self, runner: Runner, epoch: int) -> None:
+    async def _renew_before_attempt(self, runner: Runner, epoch: int) -> None:
         try:
             await self.renew(self.socket_token or self._sessions.require().auth_token)
         except CometChatException as e:  # the server was not reached, or rejected the new token
-            runner.feed(i.TokenRenewalFailed(epoch, attempt_failed(e).cause))
+            runner.feed(i.TokenRenewalFailed(epoch, attempt_error_of(e).cause))
         except Exception as e:  # noqa: BLE001 - the app's own code may raise anything
             log.warning("the token provider failed: %r", e)
             runner.feed(i.TokenRenewalFailed(epoch))
@@ -96,13 +97,13 @@ class Tokens:
         self._cancel_offer()
         self._epoch = epoch
         if wire is not None:
-            self._offering = runner.begin(self._renew_in_place(runner, epoch, wire))
+            self._offer_task = runner.begin(self._renew_in_place(runner, epoch, wire))
 
     async def _renew_in_place(self, runner: Runner, epoch: int, wire: Wire) -> None:
         try:
             await self.renew(self.socket_token)
             session = self._sessions.require()
-            self._offered = session.auth_token
+            self._offered_token = session.auth_token
             await wire.send(json.dumps(await self._connector.renewal_frame(session.uid, session.auth_token)))
         except WireClosed:
             return  # the task that reads the socket reports it
@@ -115,19 +116,23 @@ class Tokens:
         if granted is None:
             runner.feed(i.TokenRenewalFailed(self._epoch))
         else:
-            self.socket_token = self._offered
+            self.socket_token = self._offered_token
             runner.feed(i.TokenTaken(self._epoch, granted.token_seconds_left))
 
     def _cancel_offer(self) -> None:
         # The renewal has taken too long, and holds the lock.
-        if self._offering is not None:
-            self._offering.cancel()
-            self._offering = None
+        if self._offer_task is not None:
+            self._offer_task.cancel()
+            self._offer_task = None
 
     # For requests.
 
     async def renew_rejected(self, old: str) -> bool:
-        """Renew the token after a request with `old` was rejected. Return whether there is another token now."""
+        """Renew the token after the server rejected a request with `old`. Return whether there is another token now.
+
+        Without a provider, and during the wait after its last call, nothing is renewed. What the provider raises is
+        logged.
+        """
         session = self._sessions.require()
         if session.auth_token != old:
             return True
@@ -136,11 +141,11 @@ class Tokens:
         if self._lock.locked():
             async with self._lock:
                 return self._sessions.require().auth_token != old
-        if self._now() < self._not_before:
+        if self._now() < self._next_call_at:
             return False
-        if self._now() > self._not_before + REJECTED_RETRY.longest:
+        if self._now() > self._next_call_at + REJECTED_RETRY.longest:
             self._waits.reset()
-        self._not_before = self._now() + self._waits.next_wait()
+        self._next_call_at = self._now() + self._waits.next_wait()
         try:
             await self.renew(old)
         except Exception as e:  # noqa: BLE001 - the app's own code may raise anything
@@ -153,45 +158,47 @@ class Tokens:
         """Replace the token `old` of the session, unless that has happened already.
 
         Raises:
-            Exception: whatever the provider raises; `TypeError` when it does not return a token.
+            Exception: whatever the provider raises.
+            TypeError: the provider does not return a token.
+            RuntimeError: there is no provider.
             CometChatException: the server rejected the token or was not reached; `USER_NOT_AUTHORISED` for the token
-                of another user; `USER_NOT_LOGGED_IN`.
+                of another user; `USER_NOT_LOGGED_IN` if the user has logged out.
         """
         async with self._lock:
             if self._sessions.require().auth_token != old:
                 return
-            token, signed = await self._replacement(old)
+            token, signed_pass = await self._replacement(old)
             session = self._sessions.require()
             if session.auth_token == old:  # else another user has logged in meanwhile
-                self._connector.cache_pass(signed)
+                self._connector.cache_pass(signed_pass)
                 self._sessions.replace(replace(session, auth_token=token))
 
     async def _replacement(self, old: str) -> tuple[str, str]:
         # Returns a token that the server accepts, and its pass.
-        if self._unchecked[0] == old:
-            token = self._unchecked[1]
+        if self._unchecked_tokens[0] == old:
+            token = self._unchecked_tokens[1]
             try:
                 return token, await self._check(token)
             except CometChatException as e:
-                if attempt_failed(e).cause is not Cause.TOKEN_REJECTED:
+                if attempt_error_of(e).cause is not Cause.TOKEN_REJECTED:
                     raise
                 log.info("the provided token was rejected when the server was reached; the provider is asked again")
         token = await self._ask_provider()
-        self._unchecked = (old, token)
+        self._unchecked_tokens = (old, token)
         return token, await self._check(token)
 
     async def _check(self, token: str) -> str:
         # Returns the pass that belongs to the token.
         try:
-            user, signed = await self._me(token)
+            user, signed_pass = await self._fetch_me(token)
             if user["uid"] != self._sessions.require().uid:
                 raise failure("USER_NOT_AUTHORISED")
         except CometChatException as e:
             if e.code != "NO_INTERNET_CONNECTION":
-                self._unchecked = ("", "")
+                self._unchecked_tokens = ("", "")
             raise
-        self._unchecked = ("", "")
-        return signed
+        self._unchecked_tokens = ("", "")
+        return signed_pass
 
     async def _ask_provider(self) -> str:
         if self._provider is None:

@@ -43,7 +43,7 @@ def checked_id(message_id: object) -> int:
     """Return the id of a sent message as an integer.
 
     Raises:
-        CometChatException: `ERROR_INVALID_MESSAGE_ID` when the id is not a positive integer.
+        CometChatException: `ERROR_INVALID_MESSAGE_ID` when the id is not a positive integer, as int or str.
     """
     try:
         number = int(message_id) if isinstance(message_id, int | str) and message_id is not True else 0
@@ -74,7 +74,7 @@ def checked_limit(limit: int, most: int = 100) -> int:
     """Return the limit of a page, if it is from 1 to `most`.
 
     Raises:
-        CometChatException: `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`.
+        CometChatException: `ERROR_NON_POSITIVE_LIMIT` below 1; `ERROR_LIMIT_EXCEEDED` above `most`.
     """
     if limit <= 0:
         raise failure("ERROR_NON_POSITIVE_LIMIT", f"Use a limit from 1 to {most}.")

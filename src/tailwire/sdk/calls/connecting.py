@@ -10,7 +10,7 @@ from tailwire.sdk.calls.connection import Connection, answer_of
 from tailwire.sdk.calls.parts import Parts
 from tailwire.sdk.connection import inputs as i
 from tailwire.sdk.connection.state import AppState, Network
-from tailwire.sdk.io.driver import until_no_socket
+from tailwire.sdk.io.driver import wait_until_no_socket
 
 MAX_REASONS = 100
 MAX_REASON_CHARACTERS = 100
@@ -43,8 +43,10 @@ class ConnectionCalls:
             "Web socket connection successful".
 
         Raises:
-            CometChatException: `ERR_NOT_LOGGED_IN`; `WS_CONNECTION_FAIL` when the attempt fails (the SDK keeps trying);
-                `ERR_APP_IN_BACKGROUND`; `ERR_AUTH_TOKEN_EXPIRED`.
+            CometChatException: `ERR_NOT_LOGGED_IN`; `ERR_AUTH_TOKEN_EXPIRED` when the server has rejected the auth
+                token: log in again; `ERR_APP_IN_BACKGROUND` when auto mode keeps the connection closed in the
+                background; `WS_CONNECTION_FAIL` when the attempt fails (the SDK keeps trying, unless the server
+                refused this client), or the connection is no longer wanted, for example after `disconnect()`.
         """
         return await self._call(i.ConnectCalled)
 
@@ -55,19 +57,20 @@ class ConnectionCalls:
             "Web socket disconnection successful".
 
         Raises:
-            CometChatException: `ERR_NOT_LOGGED_IN`.
+            CometChatException: `ERR_NOT_LOGGED_IN` when no user is logged in.
         """
         return await self._call(i.DisconnectCalled)
 
     async def ping(self) -> str:
-        """Report to the server that the app is active. In the background, manual mode keeps the socket 30 s longer.
+        """Report to the server that the app is active. In the background, manual mode then keeps the socket for 30 s.
 
         Returns:
             "ping successful", when the server has answered.
 
         Raises:
-            CometChatException: `ERR_NOT_LOGGED_IN`; `NO_WEBSOCKET_CONNECTION`; `PING_NOT_ANSWERED`, the connection is
-                open, but listeners of the app were busy for 30 s, so that the answer was not read.
+            CometChatException: `ERR_NOT_LOGGED_IN`; `NO_WEBSOCKET_CONNECTION` when no socket is open, or it is lost
+                before the answer; `PING_NOT_ANSWERED` when the connection is open, but listeners of the app were busy,
+                so that the answer was not read in time.
         """
         return await self._call(i.PingCalled)
 
@@ -108,7 +111,7 @@ class ConnectionCalls:
         """
         try:
             async with asyncio.timeout(timeout):
-                await until_no_socket(self._parts.driver)
+                await wait_until_no_socket(self._parts.driver)
         except TimeoutError:
             raise TimeoutError(self.connection().explain()) from None
 
@@ -148,7 +151,8 @@ class ConnectionCalls:
         The report is a hint: the client tries to connect even while the platform reports `offline`, but rarely.
 
         Args:
-            network: after `offline` the client rarely tries to connect; `online` makes it try at once.
+            network: after `offline` the client rarely tries to connect; `online` makes it try at once; `unknown` counts
+                as online.
 
         Raises:
             ValueError: for another state.

@@ -29,10 +29,10 @@ _NOT_LOGGED_IN = {
 
 
 def answer_of(result: Result, cause: Cause | None) -> str:
-    """Return the success text for the result of a call.
+    """Return the success text for the result of `connect()`, `disconnect()` or `ping()`.
 
     Raises:
-        CometChatException: for the result of a call that failed.
+        CometChatException: the call failed, with the code for its result.
     """
     if result in _SUCCESS_TEXTS:
         return _SUCCESS_TEXTS[result]
@@ -88,7 +88,7 @@ class Connection:
 
     @property
     def history(self) -> tuple[Transition, ...]:
-        """The last 100 transitions with causes and times, oldest first."""
+        """The last 100 transitions, oldest first, with causes and times in seconds on a monotonic clock."""
         return self._driver.history.transitions
 
     def subscribe(self, callback: Callable[[Transition], object]) -> Callable[[], None]:

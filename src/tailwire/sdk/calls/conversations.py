@@ -17,7 +17,8 @@ def conversation_path(other: str, kind: str) -> str:
     """Return the path of the conversation with a user, or of a group.
 
     Raises:
-        CometChatException: `INVALID_CONVERSATION_TYPE`.
+        CometChatException: `INVALID_CONVERSATION_TYPE` unless the kind is `user` or `group`; `ERR_INVALID_ARGUMENT`
+            when the uid or guid is invalid.
     """
     if kind not in ("user", "group"):
         raise failure("INVALID_CONVERSATION_TYPE")
@@ -40,8 +41,10 @@ class ConversationCalls:
             conversation_type: `user` or `group`.
 
         Raises:
-            CometChatException: `ERR_CONVERSATION_NOT_ACCESSIBLE` when no message was ever exchanged;
-                `INVALID_CONVERSATION_TYPE`, `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`.
+            CometChatException: `ERR_CONVERSATION_NOT_ACCESSIBLE` when the logged-in user does not have this
+                conversation: it begins with the first message; `INVALID_CONVERSATION_TYPE` unless the type is `user`
+                or `group`; `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND` when there is no such user or group;
+                `ERR_NOT_A_MEMBER` when the logged-in user is not a member of the group.
         """
         path = conversation_path(conversation_with, conversation_type)
         return await self._parts.requests.fetch(conversation_from_wire, "GET", path)
@@ -98,7 +101,8 @@ class ConversationCalls:
             The conversation, with `pinned_at`.
 
         Raises:
-            CometChatException: `ERR_PINNED_CONVERSATIONS_LIMIT_EXCEEDED`; and as for `get_conversation`.
+            CometChatException: `ERR_PINNED_CONVERSATIONS_LIMIT_EXCEEDED` when too many are pinned; and as for
+                `get_conversation`.
         """
         return await self._change("POST", conversation_path(conversation_with, conversation_type) + "/pin")
 
@@ -131,7 +135,8 @@ class ConversationCalls:
             message: a received or stored message.
 
         Raises:
-            CometChatException: `CONVERSATION_NOT_FOUND` when the message does not name the other side.
+            CometChatException: `CONVERSATION_NOT_FOUND` when the message does not contain the other user or the group;
+                `USER_NOT_LOGGED_IN`.
         """
         me = self._parts.sessions.require().uid
         kind: ReceiverTypeName = "group" if message.receiver_type == ReceiverType.GROUP else "user"

@@ -23,7 +23,7 @@ def current_parts(client: ClientCore | None) -> Parts:
     """Return the parts of a client, or of the current client for None.
 
     Raises:
-        CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`.
+        CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE` when there is no client, or its `init()` has not run.
     """
     client = client or _current
     if client is None:

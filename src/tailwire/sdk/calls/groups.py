@@ -31,7 +31,8 @@ class GroupCalls:
             The group as the server stored it.
 
         Raises:
-            CometChatException: `ERR_GUID_ALREADY_EXISTS`, or another code of the server.
+            CometChatException: `ERR_GUID_ALREADY_EXISTS` when another group has the guid; or another code of the
+                server.
         """
         return await self._parts.requests.fetch(group_from_wire, "POST", "/groups", body=group_to_wire(group))
 
@@ -42,7 +43,7 @@ class GroupCalls:
             guid: the guid of the group.
 
         Raises:
-            CometChatException: `ERR_GUID_NOT_FOUND`, or another code of the server.
+            CometChatException: `ERR_GUID_NOT_FOUND` when there is no such group; or another code of the server.
         """
         return await self._parts.requests.fetch(group_from_wire, "GET", f"/groups/{quoted(guid)}")
 
@@ -51,15 +52,17 @@ class GroupCalls:
 
         Args:
             guid: the guid of the group.
-            group_type: `public`, or `password` for a group with a password.
-            password: the password of the group.
+            group_type: `public`, or `password` for a group with a password, which is then checked for before the
+                request; the server knows the type.
+            password: the password of the group; "" for a public group.
 
         Returns:
             The group, with `has_joined` set.
 
         Raises:
-            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_EMPTY_GROUP_PASS`, `ERR_WRONG_GROUP_PASS`,
-                `ERR_ALREADY_JOINED`, or another code of the server.
+            CometChatException: `ERR_GUID_NOT_FOUND` when there is no such group; `ERR_EMPTY_GROUP_PASS` when it needs a
+                password and none was given, `ERR_WRONG_GROUP_PASS` when it has another; `ERR_ALREADY_JOINED` when the
+                logged-in user is a member; `ERR_BAD_ERROR_RESPONSE`; or another code of the server.
         """
         if group_type == GroupType.PASSWORD and not password:
             raise failure("ERR_EMPTY_GROUP_PASS")
@@ -82,8 +85,9 @@ class GroupCalls:
             A human-readable text, which may change: do not compare it.
 
         Raises:
-            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, `ERR_OWNER_EXIT_FORBIDDEN`, or another code of
-                the server.
+            CometChatException: `ERR_GUID_NOT_FOUND` when there is no such group; `ERR_NOT_A_MEMBER` when the logged-in
+                user is not a member; `ERR_OWNER_EXIT_FORBIDDEN` when they own it: transfer it first; or another code
+                of the server.
         """
         action = await self._parts.requests.fetch(message_from_wire, "DELETE", f"/groups/{quoted(guid)}/members")
         self._parts.own.message_stored(action)
@@ -100,16 +104,17 @@ class GroupCalls:
             banned: the uids of users who may not join.
 
         Returns:
-            The group, and the text of the error for each uid that could not be added.
+            The group, and the text of the error by uid for each user who could not be added or banned.
 
         Raises:
-            CometChatException: `INVALID_SCOPE_VALUE`; and as for `create_group`.
+            CometChatException: `INVALID_SCOPE_VALUE` when a member's scope is not `admin`, `moderator` or
+                `participant`; and as for `create_group`.
         """
         body = {**group_to_wire(group), "members": add_body(members, banned)}
         answer = await self._parts.requests.ask("POST", "/groups", body=body)
         outcome = record_outcome(self._parts, answer.get("members") if isinstance(answer, dict) else None)
-        failed = {uid: text for uid, text in outcome.items() if text != "success"}
-        return decoded(group_from_wire, answer), failed
+        errors = {uid: text for uid, text in outcome.items() if text != "success"}
+        return decoded(group_from_wire, answer), errors
 
     async def update_group(self, group: Group) -> Group:
         """Change the name, icon, description, metadata and tags of a group. Its guid, type and password stay.
@@ -121,8 +126,9 @@ class GroupCalls:
             The changed group.
 
         Raises:
-            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, `ERR_GROUP_NO_MODERATOR_SCOPE`, or another
-                code of the server.
+            CometChatException: `ERR_GUID_NOT_FOUND` when there is no such group; `ERR_NOT_A_MEMBER` when the logged-in
+                user is not a member, `ERR_GROUP_NO_MODERATOR_SCOPE` when they are only a participant; or another code
+                of the server.
         """
         fixed = ("guid", "type", "password")
         body = {k: v for k, v in group_to_wire(group).items() if k not in fixed}
@@ -141,8 +147,9 @@ class GroupCalls:
             A human-readable text, which may change: do not compare it.
 
         Raises:
-            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, `ERR_GROUP_NO_ADMIN_SCOPE`, or another code of
-                the server.
+            CometChatException: `ERR_GUID_NOT_FOUND` when there is no such group; `ERR_NOT_A_MEMBER` when the logged-in
+                user is not a member, `ERR_GROUP_NO_ADMIN_SCOPE` when they are neither admin nor owner; or another code
+                of the server.
         """
         answer = text_of(await self._parts.requests.ask("DELETE", f"/groups/{quoted(guid)}"))
         self._parts.own.notify(ConversationRemoved("group", guid))
@@ -159,7 +166,8 @@ class GroupCalls:
             A human-readable text, which may change: do not compare it.
 
         Raises:
-            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, or another code of the server.
+            CometChatException: `ERR_GUID_NOT_FOUND` when there is no such group; `ERR_NOT_A_MEMBER` when one of the two
+                is not a member; or another code of the server.
         """
         body = {"owner": uid}
         answer = text_of(await self._parts.requests.ask("PATCH", f"/groups/{quoted(guid)}/owner", body=body))

@@ -53,8 +53,9 @@ class ListRequest(Generic[T]):
         """Return the next page; an empty list at the end.
 
         Raises:
-            CometChatException: `REQUEST_IN_PROGRESS`, or another code of the server; `ERR_BAD_ERROR_RESPONSE` after 100
-                consecutive pages in which nothing can be read. The next call continues after them.
+            CometChatException: `REQUEST_IN_PROGRESS` while another call of this request runs; `ERR_BAD_ERROR_RESPONSE`
+                after 100 consecutive pages in which nothing can be read: the next call continues after them; or a code
+                of the server.
         """
         if self._in_progress:
             raise failure("REQUEST_IN_PROGRESS")
@@ -108,7 +109,7 @@ class _Builder(Generic[T]):
             limit: the number of entries.
 
         Raises:
-            CometChatException: `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`.
+            CometChatException: `ERROR_NON_POSITIVE_LIMIT` below 1; `ERROR_LIMIT_EXCEEDED` above the maximum.
         """
         self._query["per_page"] = checked_limit(limit, self._max_page_size)
         return self

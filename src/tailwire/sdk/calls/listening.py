@@ -20,7 +20,7 @@ class ListenerCalls:
     """The calls that register listeners.
 
     Args:
-        added: called with the id of each new connection listener and the listener, to notify it of the current status.
+        added: called by `add_connection_listener` with the id and the listener, to notify it of the current status.
     """
 
     def __init__(self, registries: ListenerRegistries, added: Callable[[str, ConnectionListener], None]) -> None:
@@ -145,8 +145,8 @@ class ListenerCalls:
         ```
 
         Args:
-            acknowledge: whether the app reports each event as done (`AcknowledgedStream.done`). Then a message whose
-                processing was cut short by a crash is handed over again at the next start. Open such a stream before
-                `init()`, so that it misses nothing.
+            acknowledge: whether the app reports each event as done (`AcknowledgedStream.done`). A message that was not
+                reported before the process ended is then handed over again at the next start. Open such a stream
+                before `init()`, so that it misses nothing.
         """
         return self._registries.streams.open_acknowledged() if acknowledge else self._registries.streams.open()

@@ -42,13 +42,14 @@ class ListingCalls:
         ```
 
         Args:
-            conversation_type: only conversations with a `user`, or of a `group`; both by default.
+            conversation_type: `user` for conversations with users only, `group` for those of groups only; "" for both.
             unread: whether to leave out conversations without unread messages.
             limit: conversations per page, 1 to 50.
 
         Raises:
-            CometChatException: `INVALID_CONVERSATION_TYPE`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`, or
-                another code of the server. After a failed request, the next step of the iterator repeats it.
+            CometChatException: by the call, `INVALID_CONVERSATION_TYPE` for another type, and
+                `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED` when the limit is out of range; by the iterator, a
+                code of the server. Its next step then repeats the request.
         """
         builder = ConversationsRequestBuilder().set_unread(unread).set_limit(limit)
         if conversation_type:
@@ -59,13 +60,13 @@ class ListingCalls:
         """Iterate over the users of the app. `UsersRequestBuilder` has more filters.
 
         Args:
-            search: only users whose name or uid begins with this text.
+            search: only users whose name or uid begins with this text; "" for all.
             friends_only: whether to leave out users who are not friends of the logged-in user.
             limit: users per page, 1 to 100.
 
         Raises:
-            CometChatException: `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`, or another code of the server. After
-                a failed request, the next step of the iterator repeats it.
+            CometChatException: by the call, `ERROR_NON_POSITIVE_LIMIT` and `ERROR_LIMIT_EXCEEDED` when the limit is out
+                of range; by the iterator, a code of the server. Its next step then repeats the request.
         """
         builder = UsersRequestBuilder().set_search_keyword(search).friends_only(friends_only).set_limit(limit)
         return entries_of(builder, self._parts.requests)
@@ -78,7 +79,7 @@ class ListingCalls:
             limit: users per page, 1 to 100.
 
         Raises:
-            CometChatException: `INVALID_DIRECTION_VALUE`; as for `users`.
+            CometChatException: `INVALID_DIRECTION_VALUE` for another direction; and as for `users`.
         """
         builder = BlockedUsersRequestBuilder().set_direction(direction).set_limit(limit)
         return entries_of(builder, self._parts.requests)
@@ -87,7 +88,7 @@ class ListingCalls:
         """Iterate over groups: public ones, those with a password, and the logged-in user's own.
 
         Args:
-            search: only groups whose name or guid begins with this text.
+            search: only groups whose name or guid begins with this text; "" for all.
             joined_only: whether to leave out groups that the logged-in user has not joined.
             limit: groups per page, 1 to 100.
 
@@ -103,13 +104,14 @@ class ListingCalls:
         """Iterate over the members of a group.
 
         Args:
-            guid: the group.
-            search: only members whose name or uid begins with this text.
-            scopes: only members with one of these scopes: `admin`, `moderator`, `participant`; all by default.
+            guid: the guid of the group.
+            search: only members whose name or uid begins with this text; "" for all.
+            scopes: only members with one of these scopes: `admin`, `moderator`, `participant`; all if empty.
             limit: members per page, 1 to 100.
 
         Raises:
-            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`; and as for `users`.
+            CometChatException: `ERR_GUID_NOT_FOUND` when there is no such group; `ERR_NOT_A_MEMBER` when the logged-in
+                user is not a member; and as for `users`.
         """
         builder = GroupMembersRequestBuilder(guid).set_search_keyword(search).set_scopes(scopes).set_limit(limit)
         return entries_of(builder, self._parts.requests)
@@ -118,12 +120,13 @@ class ListingCalls:
         """Iterate over the users who are banned from a group. Only its owner, admins and moderators may do so.
 
         Args:
-            guid: the group.
-            search: only users whose name or uid begins with this text.
+            guid: the guid of the group.
+            search: only users whose name or uid begins with this text; "" for all.
             limit: users per page, 1 to 100.
 
         Raises:
-            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`; and as for `users`.
+            CometChatException: `ERR_GUID_NOT_FOUND` when there is no such group; `ERR_NOT_A_MEMBER` when the logged-in
+                user is not a member; and as for `users`.
         """
         builder = BannedGroupMembersRequestBuilder(guid).set_search_keyword(search).set_limit(limit)
         return entries_of(builder, self._parts.requests)
@@ -132,12 +135,13 @@ class ListingCalls:
         """Iterate over the reactions to a message, oldest first.
 
         Args:
-            message_id: the message.
-            reaction: only reactions with this emoji or word; all by default.
+            message_id: the id of the message.
+            reaction: only reactions with this emoji or word; "" for all.
             limit: reactions per page, 1 to 100.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`; and as for `users`.
+            CometChatException: by the call, `ERROR_INVALID_MESSAGE_ID` when the id is not a positive number; by the
+                iterator, `ERR_MESSAGE_ID_NOT_FOUND` when there is no such message; and as for `users`.
         """
         builder = ReactionsRequestBuilder(checked_id(message_id)).set_reaction(reaction).set_limit(limit)
         return reaction_requests.entries_of(builder, self._parts.requests)

@@ -57,15 +57,17 @@ class LoginCalls:
             The user. The connection opens independently: see `wait_connected`.
 
         Raises:
-            CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `LOGIN_IN_PROGRESS`, `ERR_UID_NOT_FOUND`,
-                `AUTH_ERR_APIKEY_NOT_FOUND` when the auth key is wrong, `AUTH_ERR_INVALID_APPID`,
-                `ERR_INVALID_ARGUMENT`, `ERR_BAD_ERROR_RESPONSE`; `NO_INTERNET_CONNECTION`, except when the user is
-                logged in already; or another code of the server.
+            CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE` before `init()`; `LOGIN_IN_PROGRESS` while another
+                login runs; `ERR_INVALID_ARGUMENT` when the uid or the key is not text; `ERR_UID_NOT_FOUND` when there
+                is no such user; `AUTH_ERR_APIKEY_NOT_FOUND` when the auth key is wrong, `AUTH_ERR_INVALID_APPID` when
+                the app id is; `ERR_BAD_ERROR_RESPONSE` when the response cannot be read; `NO_INTERNET_CONNECTION`
+                when the server is not reached, except when the user is logged in already; or another code of the
+                server.
         """
 
         _check_secret("auth_key", auth_key)
 
-        async def token() -> str:
+        async def get_token() -> str:
             body = {"platform": "python", "deviceId": self._parts.identity.resource}
             path = f"/users/{quoted(uid)}/auth_tokens"
             answer = await self._parts.http.ask("POST", path, key=auth_key, body=body)
@@ -73,7 +75,7 @@ class LoginCalls:
                 raise failure("ERR_BAD_ERROR_RESPONSE", "The server's answer contains no auth token.")
             return str(answer["authToken"])
 
-        return await self._login(token, lambda session: session.uid == uid)
+        return await self._login(get_token, lambda session: session.uid == uid)
 
     async def login_with_auth_token(self, auth_token: str) -> User:
         """Log a user in with an auth token that your backend made. For production.
@@ -88,15 +90,15 @@ class LoginCalls:
             The user. The connection opens independently: see `wait_connected`.
 
         Raises:
-            CometChatException: as for `login`; `AUTH_ERR_AUTH_TOKEN_NOT_FOUND`.
+            CometChatException: as for `login`; `AUTH_ERR_AUTH_TOKEN_NOT_FOUND` when the server does not know the token.
         """
 
         _check_secret("auth_token", auth_token)
 
-        async def token() -> str:
+        async def get_token() -> str:
             return auth_token
 
-        return await self._login(token, lambda session: session.auth_token == auth_token)
+        return await self._login(get_token, lambda session: session.auth_token == auth_token)
 
     async def _login(self, get_token: Callable[[], Awaitable[str]], stays: Callable[[Session], bool]) -> User:
         queue = self._parts.queue
@@ -125,21 +127,21 @@ class LoginCalls:
         # Returns None when the token of the kept session is rejected, or the session has ended meanwhile.
         driver, connector, sessions = self._parts.driver, self._parts.connector, self._parts.sessions
         try:
-            me, signed = await connector.me(kept.auth_token)
+            me, signed_pass = await connector.fetch_me(kept.auth_token)
         except CometChatException as e:
             if e.code in TOKEN_REJECTED_CODES:
                 return None
             if e.code not in RETRYABLE_CODES:
                 raise
             log.warning("the saved session of %s is kept, because the server could not be reached: %s", kept.uid, e)
-            me, signed = kept.user, ""
+            me, signed_pass = kept.user, ""
         session = sessions.current
         if session is None or session.expired or session.uid != kept.uid:
             return None
         user = decoded(user_from_wire, me)
         if session.auth_token == kept.auth_token:
-            if signed:
-                connector.cache_pass(signed)
+            if signed_pass:
+                connector.cache_pass(signed_pass)
             sessions.replace(replace(session, user=_without_secrets(me)))
         state = driver.state
         if state.mode is Mode.AUTO and state.phase not in (Phase.CONNECTING, Phase.RENEWING, Phase.OPEN):
@@ -148,13 +150,13 @@ class LoginCalls:
 
     async def _begin_anew(self, token: str) -> User:
         connector = self._parts.connector
-        me, signed = await connector.me(token)
+        me, signed_pass = await connector.fetch_me(token)
         session = Session(_without_secrets(me), token)
         user = decoded(user_from_wire, session.user)
         if not self._has_position(session.uid):
             session = replace(session, position=await self._position_now(token))
         connector.clear_cache()
-        connector.cache_pass(signed)
+        connector.cache_pass(signed_pass)
         self._begin(session)
         self._parts.sessions.save()
         self._parts.driver.feed(i.LoggedIn())
@@ -162,7 +164,7 @@ class LoginCalls:
 
     def _has_position(self, uid: str) -> bool:
         # Whether there is a position from which a new session of this user resumes.
-        known = (self._parts.sessions.current, self._parts.sessions.ended)
+        known = (self._parts.sessions.current, self._parts.sessions.expired_session)
         return any(s is not None and s.uid == uid and s.position is not None for s in known)
 
     async def _position_now(self, token: str) -> Position | None:
@@ -170,7 +172,7 @@ class LoginCalls:
         return await position_now(self._parts.http.ask, token) if self._parts.settings.catch_up else None
 
     def restore(self) -> None:
-        """Resume the saved session, if there is a valid one."""
+        """Resume the saved session, if there is a valid one whose token the server has not rejected."""
         sessions = self._parts.sessions
         saved = sessions.load()
         if saved is None:
@@ -182,26 +184,26 @@ class LoginCalls:
             log.warning("the saved session is ignored, it is invalid: %s", e)
             return
         if session.expired:
-            sessions.ended = session
+            sessions.expired_session = session
             return
         self._begin(session)
         self._parts.driver.feed(i.SessionRestored())
 
     def _begin(self, session: Session) -> None:
         sessions, incoming = self._parts.sessions, self._parts.incoming
-        before, ended = sessions.current, sessions.ended
+        previous, expired = sessions.current, sessions.expired_session
         position = session.position
-        if before is not None and before.uid == session.uid:
+        if previous is not None and previous.uid == session.uid:
             # The same user: resume after the last event that was handed over, without gaps or repetitions.
             position = incoming.machine.position or position
             session = replace(session, position=sessions.served.position or position)
-        elif ended is not None and ended.uid == session.uid:
-            position = ended.position or position
+        elif expired is not None and expired.uid == session.uid:
+            position = expired.position or position
             session = replace(session, position=position)
-        if before is not None and before.uid != session.uid:
+        if previous is not None and previous.uid != session.uid:
             self._drop_queued_events()
-        sessions.current, sessions.ended = session, None
-        sessions.served.begin(session.position, same_user=before is not None and before.uid == session.uid)
+        sessions.current, sessions.expired_session = session, None
+        sessions.served.begin(session.position, same_user=previous is not None and previous.uid == session.uid)
         incoming.begin_session(session.uid, position)
         if self._parts.outbox is not None:
             self._parts.outbox.begin(session.uid)
@@ -216,7 +218,7 @@ class LoginCalls:
             A human-readable text, which may change: do not compare it.
 
         Raises:
-            CometChatException: `USER_NOT_LOGGED_IN`.
+            CometChatException: `USER_NOT_LOGGED_IN` when no user is logged in.
         """
         queue, connector, sessions = self._parts.queue, self._parts.connector, self._parts.sessions
         try:

@@ -24,7 +24,7 @@ def add_body(members: Sequence[GroupMember], banned: Sequence[str] = ()) -> dict
     """Return the body of the request that adds members to a group.
 
     Raises:
-        CometChatException: `INVALID_SCOPE_VALUE`.
+        CometChatException: `INVALID_SCOPE_VALUE` unless each scope is `admin`, `moderator` or `participant`.
     """
     body: dict[str, list[str]] = {}
     for member in members:
@@ -81,8 +81,9 @@ class MemberCalls:
             By uid: `success`, or the text of the error.
 
         Raises:
-            CometChatException: `INVALID_SCOPE_VALUE`; for the whole request `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`,
-                or another code of the server.
+            CometChatException: `INVALID_SCOPE_VALUE` unless each scope is `admin`, `moderator` or `participant`; for
+                the whole request `ERR_GUID_NOT_FOUND` when there is no such group, `ERR_NOT_A_MEMBER` when the
+                logged-in user is not a member, or another code of the server.
         """
         body = add_body(members, banned)
         answer = await self._parts.requests.ask("PUT", f"/groups/{quoted(guid)}/members", body=body)
@@ -102,28 +103,32 @@ class MemberCalls:
             A human-readable text, which may change: do not compare it.
 
         Raises:
-            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, `ERR_GROUP_NO_MODERATOR_SCOPE`,
-                `ERR_GROUP_NO_SCOPE_CLEARANCE`, or another code of the server.
+            CometChatException: `ERR_GUID_NOT_FOUND` when there is no such group; `ERR_NOT_A_MEMBER` when one of the two
+                is not a member; `ERR_GROUP_NO_MODERATOR_SCOPE` when the logged-in user is only a participant,
+                `ERR_GROUP_NO_SCOPE_CLEARANCE` when the member's scope is too high for them; or another code of the
+                server.
         """
         path = f"/groups/{quoted(guid)}/members/{quoted(uid)}"
         return await self._change("DELETE", path, f"{uid} kicked successfully")
 
     async def ban_group_member(self, guid: str, uid: str) -> str:
-        """Remove a member from a group, and keep them from joining again until they are unbanned.
+        """Ban a user from a group: a member is removed, and nobody who is banned can join until they are unbanned.
 
-        Participants can be removed by moderators, admins and the owner; moderators by admins and the owner; admins
-        only by the owner.
+        Participants, and users who are not members, can be banned by moderators, admins and the owner; moderators by
+        admins and the owner; admins only by the owner.
 
         Args:
             guid: the guid of the group.
-            uid: the uid of the member.
+            uid: the uid of the user.
 
         Returns:
             A human-readable text, which may change: do not compare it.
 
         Raises:
-            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, `ERR_GROUP_NO_MODERATOR_SCOPE`,
-                `ERR_GROUP_NO_SCOPE_CLEARANCE`, `ERR_ALREADY_BANNED`, or another code of the server.
+            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_UID_NOT_FOUND` when there is no such group or user;
+                `ERR_NOT_A_MEMBER` when the logged-in user is not a member, `ERR_GROUP_NO_MODERATOR_SCOPE` when they are
+                only a participant, `ERR_GROUP_NO_SCOPE_CLEARANCE` when the other's scope is too high for them;
+                `ERR_ALREADY_BANNED` when the user is banned; or another code of the server.
         """
         path = f"/groups/{quoted(guid)}/bannedusers/{quoted(uid)}"
         return await self._change("POST", path, f"{uid} banned successfully")
@@ -139,8 +144,9 @@ class MemberCalls:
             A human-readable text, which may change: do not compare it.
 
         Raises:
-            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, `ERR_NOT_A_BANNED_USER`,
-                `ERR_GROUP_NO_MODERATOR_SCOPE`, or another code of the server.
+            CometChatException: `ERR_GUID_NOT_FOUND` when there is no such group; `ERR_NOT_A_MEMBER` when the logged-in
+                user is not a member, `ERR_GROUP_NO_MODERATOR_SCOPE` when they are only a participant;
+                `ERR_NOT_A_BANNED_USER` when the user is not banned; or another code of the server.
         """
         path = f"/groups/{quoted(guid)}/bannedusers/{quoted(uid)}"
         return await self._change("DELETE", path, f"{uid} unbanned successfully")
@@ -156,14 +162,15 @@ class MemberCalls:
         Args:
             guid: the guid of the group.
             uid: the uid of the member.
-            scope: `admin`, `moderator` or `participant`.
+            scope: the new scope: `admin`, `moderator` or `participant`.
 
         Returns:
             A human-readable text, which may change: do not compare it.
 
         Raises:
-            CometChatException: `INVALID_SCOPE_VALUE`, `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, `ERR_SAME_SCOPE`,
-                `ERR_GROUP_NO_MODERATOR_SCOPE`, `ERR_GROUP_NO_SCOPE_CLEARANCE`, or another code of the server.
+            CometChatException: `INVALID_SCOPE_VALUE` for another scope; `ERR_SAME_SCOPE` when the member has it;
+                `ERR_GROUP_NO_SCOPE_CLEARANCE` when the member's scope or the new one is too high for the logged-in
+                user; and as for `kick_group_member`.
         """
         if scope not in tuple(_LIST_FIELDS):
             raise failure("INVALID_SCOPE_VALUE")
@@ -182,8 +189,9 @@ class MemberCalls:
             guids: groups of the logged-in user.
 
         Raises:
-            CometChatException: `NO_WEBSOCKET_CONNECTION` before the first connection; `ERR_GUID_NOT_FOUND`,
-                `ERR_NOT_A_MEMBER`, or another code of the server.
+            CometChatException: `NO_WEBSOCKET_CONNECTION` before the first connection; `ERR_GUID_NOT_FOUND` when there
+                is no such group; `ERR_NOT_A_MEMBER` when the logged-in user is not a member; or another code of the
+                server.
         """
         answer = await online_counts(self._parts, {"groups": list(guids)})
         return decoded(lambda counts: {str(g): int(n) for g, n in (counts.get("groups") or {}).items()}, answer)

@@ -1,4 +1,4 @@
-"""CometChat's request builder for messages. A request keeps its position; a new one begins from the start."""
+"""CometChat's request builder for messages. A request keeps its position between its pages."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ class _Query:
 class MessagesRequest:
     """Fetches messages page by page. Made by `MessagesRequestBuilder.build()`."""
 
-    def __init__(self, wanted: _Query, client: ClientCore | None) -> None:
-        self._filters = wanted
+    def __init__(self, filters: _Query, client: ClientCore | None) -> None:
+        self._filters = filters
         self._client = client
-        self._first: int = wanted.message_id
-        self._last: int = wanted.message_id
+        self._first: int = filters.message_id
+        self._last: int = filters.message_id
         self._in_progress = False
 
     async def fetch_previous(self) -> list[BaseMessage]:
@@ -55,17 +55,18 @@ class MessagesRequest:
         At the end the list is empty.
 
         Raises:
-            CometChatException: `REQUEST_IN_PROGRESS`, or another code of the server.
+            CometChatException: `REQUEST_IN_PROGRESS` while another call of this request runs; or a code of the server.
         """
         return await self._fetch(newer=False)
 
     async def fetch_next(self) -> list[BaseMessage]:
         """Return the page after those already fetched, oldest first; an empty list at the end.
 
-        The first call needs a message id, a timestamp or `set_updated_after` to begin with.
+        The first call needs a place to begin: a message id, a timestamp or `set_updated_after`.
 
         Raises:
-            CometChatException: `NOT_ENOUGH_PARAMETERS`, `REQUEST_IN_PROGRESS`, or another code of the server.
+            CometChatException: `NOT_ENOUGH_PARAMETERS` when it has none; `REQUEST_IN_PROGRESS` while another call of
+                this request runs; or a code of the server.
         """
         w = self._filters
         if not (self._last or w.timestamp or w.updated_after):
@@ -228,7 +229,9 @@ class _Filters:
         return self._with_filter("mentionedUids", ",".join(uids) or None)
 
     def set_pinned(self, only: bool = True) -> Self:
-        """Fetch only pinned messages of the conversation, newest pin first. Fetch them with `fetch_previous()`.
+        """Fetch only pinned messages of the conversation, with `fetch_previous()`.
+
+        The first page has the newest pins; within each page the newest pin is last.
 
         Args:
             only: False fetches all (the builder's default).
@@ -236,9 +239,10 @@ class _Filters:
         return self._with_filter("pinned", 1 if only else None)
 
     def set_saved(self, only: bool = True) -> Self:
-        """Fetch only messages that the logged-in user saved, newest first, from all conversations.
+        """Fetch only messages that the logged-in user saved, from all conversations.
 
-        Fetch them with `fetch_previous()`, without uid and guid.
+        Fetch them with `fetch_previous()`, without uid and guid. The first page has those that were saved last; within
+        each page the last one saved is last.
 
         Args:
             only: False fetches all (the builder's default).
@@ -256,7 +260,7 @@ class MessagesRequestBuilder(_Filters):
         """Fetch only messages of the conversation with this user.
 
         Args:
-            uid: the uid of the user; replaces a guid.
+            uid: the uid of the user; replaces a guid that was set.
         """
         return self._with(uid=uid, guid="")
 
@@ -264,7 +268,7 @@ class MessagesRequestBuilder(_Filters):
         """Fetch only messages of this group.
 
         Args:
-            guid: the guid of the group; replaces a uid.
+            guid: the guid of the group; replaces a uid that was set.
         """
         return self._with(guid=guid, uid="")
 
@@ -275,31 +279,31 @@ class MessagesRequestBuilder(_Filters):
             limit: the number of messages.
 
         Raises:
-            CometChatException: `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`.
+            CometChatException: `ERROR_NON_POSITIVE_LIMIT` below 1; `ERROR_LIMIT_EXCEEDED` above 100.
         """
         return self._with(limit=checked_limit(limit, MAX_PAGE_SIZE))
 
     def set_message_id(self, message_id: int) -> MessagesRequestBuilder:
-        """Begin before, or after, this message.
+        """Begin at this message: `fetch_previous()` fetches those before it, `fetch_next()` those after it.
 
         Args:
-            message_id: the id of the message, which is not fetched itself.
+            message_id: the id of the message, which is not fetched itself; 0 for none.
         """
         return self._with(message_id=max(0, message_id))
 
     def set_timestamp(self, timestamp: int) -> MessagesRequestBuilder:
-        """Begin before, or after, this time (seconds since 1970).
+        """Begin at this time: `fetch_previous()` fetches messages sent before it, `fetch_next()` those sent after it.
 
         Args:
-            timestamp: the time when messages were sent.
+            timestamp: seconds since 1970. A message id that is set takes precedence.
         """
         return self._with(timestamp=timestamp)
 
     def set_updated_after(self, timestamp: int) -> MessagesRequestBuilder:
-        """Fetch only messages that are new or changed since this time (seconds since 1970).
+        """Fetch only messages that were sent or changed after this time.
 
         Args:
-            timestamp: the time of the last change.
+            timestamp: seconds since 1970.
         """
         return self._with(updated_after=timestamp)
 

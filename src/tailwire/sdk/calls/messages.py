@@ -56,8 +56,10 @@ class MessageCalls:
             The message as the server stored it, with its id.
 
         Raises:
-            CometChatException: `USER_NOT_LOGGED_IN`, `ERR_INVALID_RECEIVER_TYPE`, `ERR_INVALID_ARGUMENT`;
-                `ERR_EMPTY_MESSAGE_TEXT`; `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`;
+            CometChatException: `USER_NOT_LOGGED_IN`; `ERR_INVALID_RECEIVER_TYPE` unless it is `user` or `group`;
+                `ERR_INVALID_ARGUMENT` when the message is of another class, or its receiver is not text;
+                `ERR_EMPTY_MESSAGE_TEXT`; `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND` when there is no such receiver,
+                `ERR_NOT_A_MEMBER` when the logged-in user is not a member of the group;
                 `ERR_BLOCKED_RECEIVER` when the logged-in user has blocked the receiver, `ERR_BLOCKED_SENDER` when the
                 receiver has blocked them; `ERR_INVALID_MESSAGE_DATA` when the message is too large;
                 `NO_INTERNET_CONNECTION` when the server was not reached in several attempts; or another code of the
@@ -69,16 +71,19 @@ class MessageCalls:
         """Send an image, video, audio or file, by URL (`attachments`) or from this device (`files`, uploaded first).
 
         Args:
-            message: with `receiver`, `receiver_type`, and `attachments` or `files`. The server limits the size of
-                a file (setting `max_file`, by default 100 MiB) and the number of files (`max_files`, by default 10).
+            message: with `receiver`, `receiver_type`, and `attachments` or `files`. Once uploaded, its `files` are
+                replaced by `attachments`, so that sending it again does not upload them again. The server limits the
+                size of a file (setting `max_file`, by default 100 MiB) and the number of files (`max_files`, by
+                default 10).
             on_progress: called with the name of a file, the bytes sent so far, and its size in bytes.
 
         Returns:
             The message as the server stored it, with its id.
 
         Raises:
-            CometChatException: as for `send_message`; `ERR_FILE_SIZE_EXCEEDED`, `ERR_FILE_COUNT_EXCEEDED`,
-                `ERR_INVALID_FILE_OBJECT`.
+            CometChatException: as for `send_message` and `upload_attachments`: `ERR_FILE_SIZE_EXCEEDED`,
+                `ERR_FILE_COUNT_EXCEEDED` when a file is too large, or there are too many; `ERR_INVALID_FILE_OBJECT`
+                when a file cannot be read.
         """
         if message.files:
             uploaded = await self._uploads.upload_attachments(
@@ -131,7 +136,7 @@ class MessageCalls:
     async def edit_message(self, message: M) -> M:
         """Change a text or custom message.
 
-        The sender may change a message; in a group its moderators, admins and owner may change any.
+        The sender may change a message; in a group, its moderators, admins and owner may change any.
 
         Args:
             message: with the `id` of the message to change, and its new content.
@@ -140,8 +145,9 @@ class MessageCalls:
             The changed message, with `edited_at` and `edited_by`.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`, `ERR_MESSAGE_NOT_A_SENDER`;
-                `ERR_BLOCKED_RECEIVER` and `ERR_BLOCKED_SENDER` as for a send; or another code of the server.
+            CometChatException: `ERROR_INVALID_MESSAGE_ID` when the message has no id; `ERR_MESSAGE_ID_NOT_FOUND` when
+                there is no such message; `ERR_MESSAGE_NOT_A_SENDER` when the logged-in user may not change it;
+                `ERR_BLOCKED_RECEIVER` and `ERR_BLOCKED_SENDER` as for `send_message`; or another code of the server.
         """
         wire = message_to_wire(message)
         body = {"data": wire["data"], **({"tags": message.tags} if message.tags else {})}
@@ -153,7 +159,7 @@ class MessageCalls:
     async def delete_message(self, message_id: int) -> BaseMessage:
         """Delete a message.
 
-        The sender may delete a message; in a group its moderators, admins and owner may delete any.
+        The sender may delete a message; in a group, its moderators, admins and owner may delete any.
 
         Args:
             message_id: the id of a stored message.
@@ -162,8 +168,9 @@ class MessageCalls:
             The message without its content, with `deleted_at` and `deleted_by`.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`,
-                `ERR_MESSAGE_NOT_A_SENDER`, or another code of the server.
+            CometChatException: `ERROR_INVALID_MESSAGE_ID` when the id is not a positive number;
+                `ERR_MESSAGE_ID_NOT_FOUND` when there is no such message; `ERR_MESSAGE_NOT_A_SENDER` when the logged-in
+                user may not delete it; or another code of the server.
         """
         return self._changed(await self._parts.requests.ask("DELETE", f"/messages/{checked_id(message_id)}"))
 
@@ -181,7 +188,9 @@ class MessageCalls:
             message_id: the id of a stored message.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`, or another code of the server.
+            CometChatException: `ERROR_INVALID_MESSAGE_ID` when the id is not a positive number;
+                `ERR_MESSAGE_ID_NOT_FOUND` when there is no such message, or the logged-in user may not read it; or
+                another code of the server.
         """
         return await self._parts.requests.fetch(message_from_wire, "GET", f"/messages/{checked_id(message_id)}")
 
@@ -196,16 +205,19 @@ class MessageCalls:
         ```
 
         Args:
-            uid: the conversation with this user; or
-            guid: the conversation of this group. Neither: all conversations of the logged-in user.
-            before: newest first, beginning before this message id; 0 begins with the newest.
-            after: oldest first, beginning after this message id.
+            uid: the uid of the other user of the conversation.
+            guid: the guid of the conversation's group. Without uid and guid, the messages of all conversations of the
+                logged-in user.
+            before: the id of a message: those before it, newest first; 0 begins with the newest.
+            after: the id of a message: those after it, oldest first, whatever `before` is; 0 for none.
             limit: messages per page, 1 to 100.
             actions: whether to include the messages about edits, deletions and membership (`Action`).
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`,
-                `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, or another code of the server.
+            CometChatException: by the iterator, `ERR_INVALID_ARGUMENT` with both uid and guid;
+                `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED` when the limit is out of range; `ERR_UID_NOT_FOUND`,
+                `ERR_GUID_NOT_FOUND` when there is no such user or group, `ERR_NOT_A_MEMBER` when the logged-in user is
+                not a member; or another code of the server.
         """
         if uid and guid:
             raise failure("ERR_INVALID_ARGUMENT", "Give uid or guid, not both.")
@@ -240,12 +252,13 @@ class MessageCalls:
         user types.
 
         Args:
-            receiver: uid or guid.
+            receiver: the uid or guid of the receiver.
             receiver_type: `user` or `group`.
             metadata: any JSON object, passed on to receivers.
 
         Raises:
-            CometChatException: `ERR_INVALID_RECEIVER_TYPE`, `ERR_INVALID_ARGUMENT`, `USER_NOT_LOGGED_IN`.
+            CometChatException: `ERR_INVALID_RECEIVER_TYPE` unless it is `user` or `group`; `ERR_INVALID_ARGUMENT` when
+                the receiver is not text; `USER_NOT_LOGGED_IN`.
         """
         self._typing("started", receiver, receiver_type, metadata)
 
@@ -258,12 +271,13 @@ class MessageCalls:
         """Show a user or group that the logged-in user stopped typing. Does nothing while there is no connection.
 
         Args:
-            receiver: uid or guid.
+            receiver: the uid or guid of the receiver.
             receiver_type: `user` or `group`.
             metadata: any JSON object, passed on to receivers.
 
         Raises:
-            CometChatException: `ERR_INVALID_RECEIVER_TYPE`, `ERR_INVALID_ARGUMENT`, `USER_NOT_LOGGED_IN`.
+            CometChatException: `ERR_INVALID_RECEIVER_TYPE` unless it is `user` or `group`; `ERR_INVALID_ARGUMENT` when
+                the receiver is not text; `USER_NOT_LOGGED_IN`.
         """
         self._typing("ended", receiver, receiver_type, metadata)
 
@@ -280,14 +294,14 @@ class MessageCalls:
                 raise
 
     async def send_transient_message(self, message: TransientMessage) -> None:
-        """Send a message that is not stored: only receivers that are connected now get it.
+        """Send a message that is not stored: only receivers who are connected now get it.
 
         Args:
             message: with `receiver_id`, `receiver_type` and `data`.
 
         Raises:
-            CometChatException: `NO_WEBSOCKET_CONNECTION`, `ERR_INVALID_RECEIVER_TYPE`, `ERR_INVALID_ARGUMENT`,
-                `USER_NOT_LOGGED_IN`.
+            CometChatException: `NO_WEBSOCKET_CONNECTION` while no socket is open; `ERR_INVALID_RECEIVER_TYPE` unless it
+                is `user` or `group`; `ERR_INVALID_ARGUMENT` when the receiver is not text; `USER_NOT_LOGGED_IN`.
         """
         checked_receiver(message.receiver_id, message.receiver_type)
         body = {"user": dict(self._parts.sessions.require().user), "data": message.data}
@@ -300,8 +314,8 @@ class MessageCalls:
             draft: the `DraftChanged` from `on_draft_changed` or `events()`.
 
         Raises:
-            CometChatException: `NO_WEBSOCKET_CONNECTION`, `USER_NOT_LOGGED_IN`; `ERR_INVALID_ARGUMENT` if `draft` is
-                no `DraftChanged`.
+            CometChatException: `NO_WEBSOCKET_CONNECTION` while no socket is open; `USER_NOT_LOGGED_IN`;
+                `ERR_INVALID_ARGUMENT` when `draft` is not a `DraftChanged`.
         """
         if not isinstance(draft, DraftChanged):
             raise failure("ERR_INVALID_ARGUMENT", f"Give a DraftChanged, not {type(draft).__name__}.")

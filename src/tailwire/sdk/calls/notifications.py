@@ -42,15 +42,16 @@ class NotificationCalls:
         Args:
             platform: the service through which the device receives notifications.
             token: the token from FCM or APNs; for `web_push` the browser's subscription, as JSON text or as an object.
-            provider_id: an id of your own, which the server stores.
+            provider_id: an id of your own, which the server stores; None for none.
 
         Returns:
             A human-readable text, which may change: do not compare it.
 
         Raises:
-            CometChatException: `INVALID_PUSH_PLATFORM`, `INVALID_FCM_TOKEN`, `INVALID_APNS_DEVICE_TOKEN`,
-                `INVALID_APNS_VOIP_TOKEN`, `INVALID_WEB_PUSH_SUBSCRIPTION`; `ERR_PROVIDER_NOT_FOUND` when the server
-                is not set up for the platform.
+            CometChatException: `INVALID_PUSH_PLATFORM` when the platform is not one of `PushPlatforms`;
+                `INVALID_FCM_TOKEN`, `INVALID_APNS_DEVICE_TOKEN`, `INVALID_APNS_VOIP_TOKEN`,
+                `INVALID_WEB_PUSH_SUBSCRIPTION` when the token is not one of the platform; `ERR_PROVIDER_NOT_FOUND`
+                when the server is not set up for the platform.
         """
         if str(platform) not in list(PushPlatforms):
             raise failure("INVALID_PUSH_PLATFORM")
@@ -76,7 +77,7 @@ class NotificationCalls:
 
         Raises:
             CometChatException: `ERR_PROVIDER_NOT_FOUND` when the server is not set up for Web Push;
-                `ERR_BAD_ERROR_RESPONSE`.
+                `ERR_BAD_ERROR_RESPONSE` when the response contains no key.
         """
         answer = await self._parts.requests.ask("GET", "/notifications/push/v1/web")
         key = answer.get("publicKey") if isinstance(answer, dict) else None
@@ -97,10 +98,10 @@ class NotificationCalls:
         """Change what the logged-in user wants to be notified of.
 
         Args:
-            preferences: the preferences to change; None leaves one as it is.
+            preferences: the new values; fields that are None stay as they are.
 
         Returns:
-            All preferences.
+            All preferences, after the change.
 
         Raises:
             CometChatException: `ERR_BAD_REQUEST` when a preference is not valid.
@@ -133,20 +134,22 @@ class NotificationCalls:
         """Mute conversations, each until the time that it names.
 
         Args:
-            conversations: at most 100, each with the time until which it is muted.
+            conversations: at most 100, each with the time until which it is muted, in milliseconds since 1970.
 
         Returns:
             A human-readable text, which may change: do not compare it.
 
         Raises:
-            CometChatException: `ERR_BAD_REQUEST`, `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`.
+            CometChatException: `ERR_BAD_REQUEST` when there are none or too many, or a type or time is invalid;
+                `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND` when there is no such user or group, `ERR_NOT_A_MEMBER` when
+                the logged-in user is not a member.
         """
         named = [{"id": one.id, "type": str(one.type), "until": one.until} for one in conversations]
         await self._parts.requests.ask("PUT", PREFERENCES_PATH + "/mute", body={"conversations": named})
         return "Conversations muted successfully"
 
     async def unmute_conversations(self, conversations: Sequence[UnmutedConversation | MutedConversation]) -> str:
-        """Unmute conversations before their time.
+        """Unmute conversations before the time until which they are muted.
 
         Args:
             conversations: at most 100.
@@ -155,7 +158,7 @@ class NotificationCalls:
             A human-readable text, which may change: do not compare it.
 
         Raises:
-            CometChatException: `ERR_BAD_REQUEST`.
+            CometChatException: `ERR_BAD_REQUEST` when there are none or too many, or a type is invalid.
         """
         named = [{"id": one.id, "type": str(one.type)} for one in conversations]
         await self._parts.requests.ask("DELETE", PREFERENCES_PATH + "/mute", body={"conversations": named})

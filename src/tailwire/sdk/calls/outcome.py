@@ -11,6 +11,7 @@ T = TypeVar("T")
 OnSuccess = Callable[[T], object] | None
 OnError = Callable[[CometChatException], object] | None
 OnProgress = Callable[[str, int, int], object] | None
+"""Called with the name of a file, the bytes sent so far, and its size in bytes."""
 
 
 async def with_callbacks(call: Callable[[], Awaitable[T]], on_success: OnSuccess[T], on_error: OnError) -> T | None:

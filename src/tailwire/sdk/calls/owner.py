@@ -49,13 +49,13 @@ class Owner:
         self.drop_connections: Callable[[], None] = http.use_new_connections
 
     async def open_link(self, last: Mapping[str, Any] | None) -> Link:
-        """Open and authenticate a socket with the token of the session."""
+        """Open and authenticate a socket with the token of the session; `last` says how the last socket ended."""
         session = self._sessions.require()
         self.tokens.socket_token = session.auth_token
         return await self._connector.open(session.uid, session.auth_token, last)
 
     def link_opened(self, granted: Granted) -> None:
-        """Begin to accept frames."""
+        """Begin to accept the frames of a socket, with what the server announced when it was authenticated."""
         self._granted = granted
         self._incoming.link_opened(granted)
 
@@ -65,7 +65,7 @@ class Owner:
         self._incoming.link_ended()
 
     def status_changed(self, status: ConnectionStatus) -> None:
-        """Queue the status for listeners and streams."""
+        """Queue the new status for listeners and streams."""
         self._queue.put(StatusChanged(status))
 
     def attempt_failed(self, cause: Cause, details: str) -> None:
@@ -73,7 +73,7 @@ class Owner:
         self._queue.put(ConnectionFailed(error_of(cause, details)))
 
     def session_expired(self) -> None:
-        """Mark the session as expired."""
+        """Mark the saved session as expired, because the server rejected its token."""
         self._sessions.replace(replace(self._sessions.require(), expired=True))
 
     def read_history(self) -> None:
@@ -85,11 +85,15 @@ class Owner:
         self._incoming.link_ended()
 
     def ping_frame(self) -> str:
-        """Return the frame of a ping."""
+        """Return a ping frame."""
         return PING_FRAME
 
     def app_state_frame(self, app: str, window: float) -> str | None:
-        """Return the frame that reports the app state, or None when the server does not support it."""
+        """Return a frame that reports the app state, or None when the server does not support it.
+
+        Args:
+            window: seconds that the socket stays open in the background.
+        """
         if "appState" not in self._granted.features:
             return None
         uid, identity = self._sessions.require().uid, self._identity

@@ -124,9 +124,10 @@ async def position_now(ask: Callable[..., Awaitable[list[Any]]], token: str) -> 
 
     Args:
         ask: as `Http.ask`.
+        token: the auth token of the user.
 
     Raises:
-        CometChatException: as for `ask`; `ERR_BAD_ERROR_RESPONSE` when that message has no id.
+        CometChatException: as for `ask`; `ERR_BAD_ERROR_RESPONSE` when that message cannot be read.
     """
     query = {"per_page": 1, "affix": "prepend", "mark": NO_MARK, "changes": NO_MARK}
     newest = await message_page(lambda parameters: ask("GET", "/messages", token=token, query=parameters), query)
@@ -142,10 +143,13 @@ async def position_now(ask: Callable[..., Awaitable[list[Any]]], token: str) -> 
 
 
 async def numbered_page(ask: Ask, query: Mapping[str, Any], size: int, number: int) -> list[Any]:
-    """Return a page of a list with numbered pages, as the server sent it. Entries that are too large are replaced.
+    """Return a page of a list with numbered pages, as the server sent it.
+
+    An entry that is too large is replaced by a text, which cannot be decoded as an entry.
 
     Args:
         ask: requests a list, and returns what the server sent.
+        query: the parameters other than `per_page` and `page`.
         size: entries per page.
         number: the number of the page; the first is 1.
     """
@@ -164,7 +168,7 @@ def readable(decode: Callable[[Any], T], listed: list[Any], what: str) -> list[T
     """Decode the entries of a list. Entries that cannot be decoded are logged with their id, and left out.
 
     Args:
-        what: what an entry is, for the log.
+        what: what an entry is, for the log, such as "a message".
     """
     found = []
     for value in listed:

@@ -24,7 +24,7 @@ from tailwire.sdk.tokens import Tokens
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The parts of a client that its calls use.
+    """The parts of a client that its calls use. `init()` makes them once; they are never replaced.
 
     Attributes:
         outbox: None when the app has not enabled it.
@@ -51,7 +51,7 @@ class Parts:
         """Send a frame on the open socket.
 
         Raises:
-            CometChatException: `NO_WEBSOCKET_CONNECTION`.
+            CometChatException: `NO_WEBSOCKET_CONNECTION` if no socket is open.
         """
         if not self.driver.send(text):
             raise failure("NO_WEBSOCKET_CONNECTION")
@@ -65,13 +65,13 @@ class ClientCore:
         self._identity = identity
         self._sessions = sessions
         self._gate = gate
-        self._made: Parts | None = None
+        self._made_parts: Parts | None = None
 
     @property
     def _parts(self) -> Parts:
-        if self._made is None:
+        if self._made_parts is None:
             raise failure("COMETCHAT_INITIALIZATION_NOT_DONE")
-        return self._made
+        return self._made_parts
 
 
 def parts_of(client: ClientCore) -> Parts:
@@ -85,7 +85,7 @@ def parts_of(client: ClientCore) -> Parts:
 
 def made_parts(client: ClientCore) -> Parts | None:
     """Return the parts of a client, or None before `init()`."""
-    return client._made
+    return client._made_parts
 
 
 def gate_of(client: ClientCore) -> Gate:
@@ -99,7 +99,7 @@ def identity_of(client: ClientCore) -> Identity:
 
 
 def checked_client(client: object) -> ClientCore | None:
-    """Return the client that is to fetch a builder's pages; None stands for `CometChat`'s current client.
+    """Return the client that an app gave to `build()`; None stands for `CometChat`'s current client.
 
     Raises:
         TypeError: when `client` is not a `ChatClient`.

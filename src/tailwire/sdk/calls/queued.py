@@ -30,11 +30,13 @@ class OutboxCalls:
 
         Returns:
             The entry: its status, the error when it failed, `cancel()`, `retry()`, and `result()` to wait for it.
-            `on_queued_message_changed` is called with each change.
+            The message listener's `on_queued_message_changed` is called with it when it is queued and when it changes.
 
         Raises:
-            CometChatException: `OUTBOX_NOT_ENABLED`, `OUTBOX_FULL`, `OUTBOX_NOT_SAVED`, `USER_NOT_LOGGED_IN`,
-                `ERR_INVALID_ARGUMENT`.
+            CometChatException: `USER_NOT_LOGGED_IN`; `OUTBOX_NOT_ENABLED` without
+                `AppSettingsBuilder.keep_unsent_messages()`; `OUTBOX_FULL` when the maximum number of messages is
+                pending; `OUTBOX_NOT_SAVED` when the device cannot store it; `ERR_INVALID_ARGUMENT` when it has files
+                that are not uploaded.
         """
         self._parts.sessions.require()
         return self._outbox().add(message)
@@ -43,7 +45,7 @@ class OutboxCalls:
         """Return the entries that are pending or have failed, in order.
 
         Raises:
-            CometChatException: `OUTBOX_NOT_ENABLED`.
+            CometChatException: `OUTBOX_NOT_ENABLED` without `AppSettingsBuilder.keep_unsent_messages()`.
         """
         return self._outbox().entries
 

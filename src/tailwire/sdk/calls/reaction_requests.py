@@ -35,7 +35,7 @@ class ReactionsRequest:
         """Return the page after those already fetched, oldest first; an empty list at the end.
 
         Raises:
-            CometChatException: `REQUEST_IN_PROGRESS`, or another code of the server.
+            CometChatException: `REQUEST_IN_PROGRESS` while another call of this request runs; or a code of the server.
         """
         return await self._fetch("append", self._last)
 
@@ -104,7 +104,7 @@ class ReactionsRequestBuilder:
         """Fetch only reactions with this emoji or word.
 
         Args:
-            reaction: the reaction as it was added.
+            reaction: the reaction as it was added; "" for all.
         """
         self._reaction = reaction
         return self
@@ -116,7 +116,7 @@ class ReactionsRequestBuilder:
             limit: the number of reactions.
 
         Raises:
-            CometChatException: `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`.
+            CometChatException: `ERROR_NON_POSITIVE_LIMIT` below 1; `ERROR_LIMIT_EXCEEDED` above 100.
         """
         self._limit = checked_limit(limit, MAX_PAGE_SIZE)
         return self
@@ -128,7 +128,7 @@ class ReactionsRequestBuilder:
             client: sends the requests; by default `CometChat`'s current client, when a page is fetched.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID` when no message is set.
+            CometChatException: `ERROR_INVALID_MESSAGE_ID` when no message id is set.
         """
         core = checked_client(client)
         return self._request(lambda: current_parts(core).requests)

@@ -32,9 +32,10 @@ class ReactionCalls:
             The message, with its `reactions`.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`; `ERR_BLOCKED_RECEIVER` when the
-                logged-in user has blocked the other user, `ERR_BLOCKED_SENDER` when the other user has blocked them; or
-                another code of the server.
+            CometChatException: `ERROR_INVALID_MESSAGE_ID` when the id is not a positive number;
+                `ERR_MESSAGE_ID_NOT_FOUND` when there is no such message; `ERR_BLOCKED_RECEIVER` when the logged-in
+                user has blocked the other user, `ERR_BLOCKED_SENDER` when the other user has blocked them; or another
+                code of the server.
         """
         return await self._react(message_id, reaction, added=True)
 
@@ -63,7 +64,7 @@ class ReactionCalls:
     # The listeners of this device receive its own pins and saves too.
 
     async def pin_message(self, message_id: int) -> BaseMessage:
-        """Pin a message in its conversation. In a group its moderators, admins and owner may do so.
+        """Pin a message in its conversation. In a group, its moderators, admins and owner may do so.
 
         Args:
             message_id: the id of a stored message.
@@ -72,9 +73,11 @@ class ReactionCalls:
             The message, with `pinned_at` and `pinned_by`.
 
         Raises:
-            CometChatException: `ERR_PERMISSION_DENIED`, `ERR_PINNED_MESSAGES_LIMIT_EXCEEDED` (`details["limit"]`),
-                `ERR_MESSAGE_ID_NOT_FOUND`, `ERROR_INVALID_MESSAGE_ID`; `ERR_BLOCKED_RECEIVER` when the logged-in user
-                has blocked the other user, `ERR_BLOCKED_SENDER` when the other user has blocked them.
+            CometChatException: `ERR_PERMISSION_DENIED` when the logged-in user may not pin there;
+                `ERR_PINNED_MESSAGES_LIMIT_EXCEEDED` when too many are pinned (`details["limit"]`);
+                `ERR_MESSAGE_ID_NOT_FOUND` when there is no such message; `ERROR_INVALID_MESSAGE_ID` when the id is not
+                a positive number; `ERR_BLOCKED_RECEIVER` when the logged-in user has blocked the other user,
+                `ERR_BLOCKED_SENDER` when the other user has blocked them.
         """
         return await self._pin(message_id, pinned=True)
 
@@ -88,8 +91,7 @@ class ReactionCalls:
             The message.
 
         Raises:
-            CometChatException: `ERR_PERMISSION_DENIED`, `ERR_MESSAGE_ID_NOT_FOUND`, `ERROR_INVALID_MESSAGE_ID`;
-                `ERR_BLOCKED_RECEIVER` and `ERR_BLOCKED_SENDER` as for a pin.
+            CometChatException: as for `pin_message`, except `ERR_PINNED_MESSAGES_LIMIT_EXCEEDED`.
         """
         return await self._pin(message_id, pinned=False)
 
@@ -109,8 +111,9 @@ class ReactionCalls:
             The message, with `saved_at`.
 
         Raises:
-            CometChatException: `ERR_SAVED_MESSAGES_LIMIT_EXCEEDED` (`details["limit"]`), `ERR_MESSAGE_ID_NOT_FOUND`,
-                `ERR_MESSAGE_ACTION_NOT_ALLOWED`, `ERROR_INVALID_MESSAGE_ID`.
+            CometChatException: `ERR_SAVED_MESSAGES_LIMIT_EXCEEDED` when too many are saved (`details["limit"]`);
+                `ERR_MESSAGE_ID_NOT_FOUND` when there is no such message; `ERR_MESSAGE_ACTION_NOT_ALLOWED` when it is
+                an action message or deleted; `ERROR_INVALID_MESSAGE_ID` when the id is not a positive number.
         """
         return await self._save(message_id, saved=True)
 
@@ -124,8 +127,7 @@ class ReactionCalls:
             The message.
 
         Raises:
-            CometChatException: `ERR_MESSAGE_ID_NOT_FOUND`, `ERR_MESSAGE_ACTION_NOT_ALLOWED`,
-                `ERROR_INVALID_MESSAGE_ID`.
+            CometChatException: as for `save_message`, except `ERR_SAVED_MESSAGES_LIMIT_EXCEEDED`.
         """
         return await self._save(message_id, saved=False)
 
@@ -147,7 +149,8 @@ class ReactionCalls:
             A human-readable text, which may change: do not compare it.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`.
+            CometChatException: `ERROR_INVALID_MESSAGE_ID` when the id is not a positive number;
+                `ERR_MESSAGE_ID_NOT_FOUND` when there is no such message.
         """
         return await self._follow(message_id, "POST")
 
@@ -161,7 +164,8 @@ class ReactionCalls:
             A human-readable text, which may change: do not compare it.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`.
+            CometChatException: `ERROR_INVALID_MESSAGE_ID` when the id is not a positive number;
+                `ERR_MESSAGE_ID_NOT_FOUND` when there is no such message.
         """
         return await self._follow(message_id, "DELETE")
 
@@ -183,14 +187,15 @@ class ReactionCalls:
 
         Args:
             message_id: the id of a stored message.
-            detail: the id of a reason of `get_flag_reasons`, and optionally a remark.
+            detail: the id of a reason from `get_flag_reasons`, and optionally a remark.
 
         Returns:
             A human-readable text, which may change: do not compare it.
 
         Raises:
-            CometChatException: `INVALID_REASON_ID`, `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`, or another
-                code of the server.
+            CometChatException: `INVALID_REASON_ID` when there is no such reason; `ERROR_INVALID_MESSAGE_ID` when the
+                message id is not a positive number; `ERR_MESSAGE_ID_NOT_FOUND` when there is no such message; or
+                another code of the server.
         """
         body = {"id": detail.reason_id, **({"remark": detail.remark} if detail.remark else {})}
         path = f"/messages/{checked_id(message_id)}/flagged"
@@ -203,18 +208,21 @@ class ReactionCalls:
             raise
 
     async def mark_as_interacted(self, message_id: int, elements: Sequence[str]) -> str:
-        """Report that the logged-in user used elements of an interactive message. Only the first report counts.
+        """Report that the logged-in user used elements of an interactive message.
+
+        Only the first report of an element counts.
 
         Args:
             message_id: the id of an interactive message.
-            elements: ids of the elements.
+            elements: the ids of the elements.
 
         Returns:
             A human-readable text, which may change: do not compare it.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`, `ERR_INVALID_MESSAGE_CATEGORY`
-                when the message is not interactive; or another code of the server.
+            CometChatException: `ERROR_INVALID_MESSAGE_ID` when the id is not a positive number;
+                `ERR_MESSAGE_ID_NOT_FOUND` when there is no such message; `ERR_INVALID_MESSAGE_CATEGORY` when it is not
+                interactive; or another code of the server.
         """
         body = {"interactions": [str(e) for e in elements]}
         path = f"/messages/{checked_id(message_id)}/interacted"

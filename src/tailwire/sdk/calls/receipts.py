@@ -25,7 +25,7 @@ class ReceiptCalls:
         self._parts = parts
 
     async def mark_as_delivered(self, message: BaseMessage) -> str:
-        """Mark a conversation as delivered up to a message.
+        """Mark a conversation as delivered up to a message, by a frame on the socket. The server does not answer it.
 
         Args:
             message: the newest message that was received.
@@ -34,14 +34,14 @@ class ReceiptCalls:
             A human-readable text, which may change: do not compare it.
 
         Raises:
-            CometChatException: `NO_WEBSOCKET_CONNECTION`; `USER_NOT_LOGGED_IN`; `RECEIPTS_TEMPORARILY_BLOCKED`
-                while the server accepts no receipts because of its load; `ERROR_INVALID_MESSAGE_ID` when the message
-                has no id yet.
+            CometChatException: `NO_WEBSOCKET_CONNECTION` while no socket is open; `USER_NOT_LOGGED_IN`;
+                `RECEIPTS_TEMPORARILY_BLOCKED` while the server accepts no receipts because of its load;
+                `ERROR_INVALID_MESSAGE_ID` when the message has no id yet.
         """
         return self._mark(message, "delivered", "markAsDelivered success")
 
     async def mark_as_read(self, message: BaseMessage) -> str:
-        """Mark a conversation as read up to a message.
+        """Mark a conversation as read up to a message, by a frame on the socket. The server does not answer it.
 
         Args:
             message: the newest message that was read.
@@ -50,9 +50,9 @@ class ReceiptCalls:
             A human-readable text, which may change: do not compare it.
 
         Raises:
-            CometChatException: `NO_WEBSOCKET_CONNECTION`; `USER_NOT_LOGGED_IN`; `RECEIPTS_TEMPORARILY_BLOCKED`
-                while the server accepts no receipts because of its load; `ERROR_INVALID_MESSAGE_ID` when the message
-                has no id yet.
+            CometChatException: `NO_WEBSOCKET_CONNECTION` while no socket is open; `USER_NOT_LOGGED_IN`;
+                `RECEIPTS_TEMPORARILY_BLOCKED` while the server accepts no receipts because of its load;
+                `ERROR_INVALID_MESSAGE_ID` when the message has no id yet.
         """
         return self._mark(message, "read", "markAsRead success")
 
@@ -81,8 +81,9 @@ class ReceiptCalls:
             The conversation, with its count of unread messages.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`, `ERR_UID_NOT_FOUND`, or another
-                code of the server.
+            CometChatException: `ERROR_INVALID_MESSAGE_ID` when the message has no id; `ERR_MESSAGE_ID_NOT_FOUND` when
+                it is not in the conversation; `ERR_UID_NOT_FOUND` when the other user is gone; or another code of the
+                server.
         """
         body = {"messageId": str(checked_id(message.id))}
         path = conversation_path(*self._conversation_of(message)) + "/read"
@@ -121,16 +122,17 @@ class ReceiptCalls:
             A human-readable text, which may change: do not compare it.
 
         Raises:
-            CometChatException: `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`;
-                `RECEIPTS_TEMPORARILY_BLOCKED` while the server is overloaded; or another code of the server.
+            CometChatException: `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND` when there is no such user or group;
+                `ERR_NOT_A_MEMBER` when the logged-in user is not a member; `RECEIPTS_TEMPORARILY_BLOCKED` while the
+                server is overloaded; or another code of the server.
         """
         return await self._mark_conversation(conversation, "delivered")
 
-    async def _mark_conversation(self, conversation: Conversation, what: str) -> str:
+    async def _mark_conversation(self, conversation: Conversation, action: str) -> str:
         other = conversation.conversation_with
         name = other.guid if isinstance(other, Group) else other.uid
         path = conversation_path(name, conversation.conversation_type)
-        answer = text_of(await self._parts.requests.ask("POST", f"{path}/{what}", body={}))
+        answer = text_of(await self._parts.requests.ask("POST", f"{path}/{action}", body={}))
         self._parts.own.notify(ConversationOutdated(conversation.conversation_type, name))
         return answer
 
@@ -141,14 +143,15 @@ class ReceiptCalls:
             message_id: the id of a message of the logged-in user.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`, or another code of the server.
+            CometChatException: `ERROR_INVALID_MESSAGE_ID` when the id is not a positive number;
+                `ERR_MESSAGE_ID_NOT_FOUND` when there is no such message; or another code of the server.
         """
         return await self._parts.requests.fetch(receipts_from_wire, "GET", f"/messages/{checked_id(message_id)}")
 
     def get_last_delivered_message_id(self) -> int:
         """Return the id up to which all messages were handed over to the app or are older than its login; 0 if unknown.
 
-        Sends no request. The id follows a hand-over within 0.2 seconds.
+        Sends no request. The id is updated up to 0.2 seconds after a hand-over.
 
         Raises:
             CometChatException: `USER_NOT_LOGGED_IN`.
@@ -182,7 +185,8 @@ class ReceiptCalls:
             hide_messages_from_blocked_users: whether to leave out messages of users whom the logged-in user blocked.
 
         Raises:
-            CometChatException: `ERR_UID_NOT_FOUND`; `ERR_BAD_ERROR_RESPONSE` when the counts cannot be read.
+            CometChatException: `ERR_UID_NOT_FOUND` when there is no such user; `ERR_BAD_ERROR_RESPONSE` when the counts
+                cannot be read; or another code of the server.
         """
         counts = await self._counts(hide_messages_from_blocked_users, f"/users/{quoted(uid)}/messages")
         return {uid: counts["user"].get(uid, 0)}
@@ -194,8 +198,9 @@ class ReceiptCalls:
             guid: the guid of the group.
 
         Raises:
-            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`; `ERR_BAD_ERROR_RESPONSE` when the counts
-                cannot be read.
+            CometChatException: `ERR_GUID_NOT_FOUND` when there is no such group; `ERR_NOT_A_MEMBER` when the logged-in
+                user is not a member; `ERR_BAD_ERROR_RESPONSE` when the counts cannot be read; or another code of the
+                server.
         """
         counts = await self._counts(False, f"/groups/{quoted(guid)}/messages")
         return {guid: counts["group"].get(guid, 0)}

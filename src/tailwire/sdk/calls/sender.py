@@ -47,10 +47,10 @@ class Sender:
         """Send a message; repeat it under the same muid if the response was lost (K3). Return the stored message.
 
         Args:
-            body: with `muid`, `receiver` and `receiverType`.
+            body: the message as the server takes it, with `muid`, `receiver` and `receiverType`.
 
         Raises:
-            CometChatException: as `ChatClient.send_message`; `NO_INTERNET_CONNECTION` when it is not known
+            CometChatException: as for `ChatClient.send_message`; `NO_INTERNET_CONNECTION` also when it is not known
                 whether the message was stored.
         """
         within, uid = self._http.progress_timeout(), self._sessions.require().uid

@@ -24,7 +24,8 @@ class UploadAttachment:
     """A file to upload, with an id that the app chooses.
 
     Attributes:
-        file_id: the id, which is passed to the callbacks of the listener.
+        file_id: the id, which is passed to the callbacks of the listener; another one for each file.
+        file: the file: a path, or bytes with a name.
     """
 
     file_id: str
@@ -63,7 +64,8 @@ class UploadFileRequest:
             The outcome of each file by its `file_id`.
 
         Raises:
-            CometChatException: `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
+            CometChatException: `ERR_CLIENT_CLOSED` after `aclose()`; `ERR_WRONG_EVENT_LOOP` outside of the client's
+                event loop. Errors of single files are in the result instead.
         """
         gate_of(self._client).check_usable()  # before any callback of the listener
         listener = listener or UploadFileListener()
@@ -99,5 +101,5 @@ class UploadFileRequest:
         await call_listener(listener.on_file_uploaded, (wanted.file_id, attachment))
 
     def get_attachments(self) -> list[Attachment]:
-        """Return the attachments of all uploaded files, to be sent with a `MediaMessage`."""
+        """Return the attachments of all files that this request has uploaded, to be sent with a `MediaMessage`."""
         return list(self._done.values())

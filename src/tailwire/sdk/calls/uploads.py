@@ -41,8 +41,8 @@ class UploadFile:
     Attributes:
         path: the path of the file; "" when `content` is given.
         content: the bytes of the file.
-        name: the name that receivers see; by default the last part of the path.
-        mime_type: guessed from the name by default.
+        name: the name that receivers see; "" for the last part of the path, or `file` without one.
+        mime_type: the MIME type; "" guesses it from the name.
     """
 
     path: str | os.PathLike[str] = ""
@@ -87,7 +87,7 @@ class UploadCalls:
         """Upload files for a message to a user or group. `send_media_message` does so for its `files`.
 
         Args:
-            receiver_id: uid or guid.
+            receiver_id: the uid or guid of the receiver.
             receiver_type: `user` or `group`.
             files: paths, or `UploadFile`s.
             on_progress: called with the name of a file, the bytes sent so far, and its size in bytes. In a web page it
@@ -97,11 +97,13 @@ class UploadCalls:
             Attachments, to be sent with a `MediaMessage`.
 
         Raises:
-            CometChatException: `ERR_INVALID_RECEIVER_TYPE`, `ERR_INVALID_ARGUMENT`;
-                `ERR_INVALID_FILE_OBJECT`, also when a file cannot be read or changes meanwhile;
-                `ERR_FILE_SIZE_EXCEEDED`, `ERR_FILE_COUNT_EXCEEDED`, `ERR_BAD_ERROR_RESPONSE`; `ERR_UID_NOT_FOUND`,
-                `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, `ERR_BLOCKED_RECEIVER`, `ERR_BLOCKED_SENDER` as for a send;
-                `NO_INTERNET_CONNECTION` after several attempts.
+            CometChatException: `ERR_INVALID_RECEIVER_TYPE` unless it is `user` or `group`; `ERR_INVALID_ARGUMENT` when
+                the receiver is not text; `ERR_INVALID_FILE_OBJECT` when a file cannot be read or changes meanwhile, or
+                `files` is no list of files; `ERR_FILE_SIZE_EXCEEDED`, `ERR_FILE_COUNT_EXCEEDED` when a file is too
+                large, or there are too many; `ERR_BAD_ERROR_RESPONSE` when the response cannot be read;
+                `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, `ERR_BLOCKED_RECEIVER`,
+                `ERR_BLOCKED_SENDER` as for `send_message`; `NO_INTERNET_CONNECTION` when the server was not reached in
+                several attempts; or another code of the server.
         """
         checked_receiver(receiver_id, receiver_type)
         if isinstance(files, str | bytes | os.PathLike | UploadFile):

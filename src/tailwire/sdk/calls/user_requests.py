@@ -53,14 +53,15 @@ class UserRequests:
         """Send a request, and return the `data` of its answer. All attempts share one time limit.
 
         Args:
-            within: the time limit of a caller that repeats the request itself.
+            within: the time limit of a caller that repeats the request itself: only one attempt is made.
             uid: the user for whom the whole call began: the request is not sent as another user. The logged-in user
                 by default.
             once: whether to make only one attempt, because the caller repeats it.
 
         Raises:
-            CometChatException: `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`, `USER_NOT_LOGGED_IN`, or the code
-                with which the request failed.
+            CometChatException: `ERR_CLIENT_CLOSED` after `aclose()`; `ERR_WRONG_EVENT_LOOP` outside of the client's
+                event loop; `USER_NOT_LOGGED_IN` when nobody is, or another user than `uid`; or the code with which the
+                request failed.
         """
         self._gate.check_usable()  # requests of builders do not come through a method of the client
         uid = uid or self._sessions.require().uid

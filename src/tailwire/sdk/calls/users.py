@@ -17,17 +17,20 @@ from tailwire.wire.entities import User
 async def online_counts(parts: Parts, body: Mapping[str, Any]) -> dict[str, Any]:
     """Return how many users or members are online; the chat host counts them.
 
+    Args:
+        body: `groups` with guids, for the counts of members; empty for the count of users.
+
     Raises:
         CometChatException: `NO_WEBSOCKET_CONNECTION` before the first connection: the chat host is not known yet.
     """
     me = await parts.requests.ask("PUT", "/me", body={})
-    signed = str(me.get("jwt") or "") if isinstance(me, dict) else ""
+    signed_pass = str(me.get("jwt") or "") if isinstance(me, dict) else ""
     settings = parts.connector.settings
     if settings is None:
         raise failure("NO_WEBSOCKET_CONNECTION")
     scheme = parts.http.base_url.partition("://")[0]
     url = f"{scheme}://{settings.chat_host}:{settings.chat_port}/api/v3.0/online-members"
-    answer = await parts.http.ask("POST", url, body=body, authorization=signed)
+    answer = await parts.http.ask("POST", url, body=body, authorization=signed_pass)
     if not isinstance(answer, dict):
         raise failure("ERR_BAD_ERROR_RESPONSE", "The server's counts cannot be read.")
     return answer
@@ -46,7 +49,7 @@ class UserCalls:
             uid: the uid of the user.
 
         Raises:
-            CometChatException: `ERR_UID_NOT_FOUND`.
+            CometChatException: `ERR_UID_NOT_FOUND` when there is no such user; or another code of the server.
         """
         return await self._parts.requests.fetch(user_from_wire, "GET", f"/users/{quoted(uid)}")
 
@@ -61,7 +64,8 @@ class UserCalls:
             The user as the server stored them.
 
         Raises:
-            CometChatException: `AUTH_ERR_APIKEY_NOT_FOUND`, `ERR_UID_ALREADY_EXISTS`, or another code of the server.
+            CometChatException: `AUTH_ERR_APIKEY_NOT_FOUND` when the key is wrong; `ERR_UID_ALREADY_EXISTS` when another
+                user has the uid; or another code of the server.
         """
         answer = await self._parts.http.ask("POST", "/users", key=auth_key, body=user_to_wire(user))
         return decoded(user_from_wire, answer)
@@ -71,14 +75,14 @@ class UserCalls:
 
         Args:
             user: with `uid` and the new values.
-            auth_key: the REST API key.
+            auth_key: a REST API key, in spite of the name: an auth key may not change users.
 
         Returns:
             The changed user.
 
         Raises:
-            CometChatException: `AUTH_ERR_APIKEY_NOT_FOUND`, `AUTH_ERR_NO_ACCESS` with an auth key, `ERR_UID_NOT_FOUND`,
-                or another code of the server.
+            CometChatException: `AUTH_ERR_APIKEY_NOT_FOUND` when the key is wrong, `AUTH_ERR_NO_ACCESS` when it is an
+                auth key; `ERR_UID_NOT_FOUND` when there is no such user; or another code of the server.
         """
         body = {k: v for k, v in user_to_wire(user).items() if k != "uid"}
         answer = await self._parts.http.ask("PUT", f"/users/{quoted(user.uid)}", key=auth_key, body=body)
@@ -118,7 +122,8 @@ class UserCalls:
             By uid: `success` or `fail`.
 
         Raises:
-            CometChatException: `EMPTY_USERS_LIST`, `ERR_BAD_ERROR_RESPONSE`, or another code of the server.
+            CometChatException: `EMPTY_USERS_LIST` without a uid; `ERR_BAD_ERROR_RESPONSE` when the response cannot be
+                read; or another code of the server.
         """
         return await self._change_blocks("POST", uids)
 
@@ -132,7 +137,8 @@ class UserCalls:
             By uid: `success` or `fail`.
 
         Raises:
-            CometChatException: `EMPTY_USERS_LIST`, `ERR_BAD_ERROR_RESPONSE`, or another code of the server.
+            CometChatException: `EMPTY_USERS_LIST` without a uid; `ERR_BAD_ERROR_RESPONSE` when the response cannot be
+                read; or another code of the server.
         """
         return await self._change_blocks("DELETE", uids)
 

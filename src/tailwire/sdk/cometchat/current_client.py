@@ -26,7 +26,7 @@ class CurrentClient(metaclass=_WithCurrentClient):
         """Return the current client.
 
         Raises:
-            CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`.
+            CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE` if there is none.
         """
         client = cls.client
         if client is None:

@@ -24,7 +24,7 @@ class CometChat(StaticMethods):
     ```
     """
 
-    _made_with: ClassVar[tuple[str, AppSettings] | None] = None
+    _init_arguments: ClassVar[tuple[str, AppSettings] | None] = None
 
     @overload
     @classmethod
@@ -58,7 +58,9 @@ class CometChat(StaticMethods):
         on_error: OnError = None,
         **options: Any,
     ) -> str | None:
-        """Create the current client, and close the previous one. Keep it if app id and settings are the same.
+        """Create and initialize the current client, and close the previous one.
+
+        With the same app id and settings the current client is kept, and `options` are ignored.
 
         Args:
             app_id: the id of the app.
@@ -71,14 +73,14 @@ class CometChat(StaticMethods):
             "Initialization completed successfully"; None after `on_error` was called.
 
         Raises:
-            CometChatException: as `ChatClient.init`.
+            CometChatException: as for `ChatClient.init`, without `on_error`.
         """
         return await with_callbacks(lambda: cls._init(app_id, settings, options), on_success, on_error)
 
     @classmethod
     async def _init(cls, app_id: str, settings: AppSettings, options: dict[str, Any]) -> str:
         known = cls.client
-        if known is not None and cls._made_with == (app_id, settings) and not gate_of(known).closed:
+        if known is not None and cls._init_arguments == (app_id, settings) and not gate_of(known).closed:
             return await known.init()
         if known is not None and identity_of(known).app_id == app_id:
             await cls.aclose()  # first: a saved session can be used by one client at a time
@@ -87,7 +89,7 @@ class CometChat(StaticMethods):
         result = await fresh.init()
         if known is not None:
             await known.aclose()
-        cls._made_with = (app_id, settings)
+        cls._init_arguments = (app_id, settings)
         set_current(fresh)
         return result
 

@@ -19,17 +19,18 @@ async def connected_socket(host: str, port: int) -> socket.socket:
     """Return a socket connected to the first address that accepts; address families alternate.
 
     Raises:
-        OSError: if no address accepts. With several addresses, its cause is an `ExceptionGroup` of their errors.
+        OSError: if the host has no address (`socket.gaierror`), or none accepts. If several refused, its `__cause__` is
+            an `ExceptionGroup` of their errors.
     """
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    waiting = _in_turns(found)
+    addresses = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    waiting = _alternated(addresses)
     tries: set[asyncio.Task[socket.socket]] = set()
     errors: list[OSError] = []
     won: socket.socket | None = None
     try:
         while won is None and (waiting or tries):
             if waiting:
-                tries.add(asyncio.create_task(_connected(waiting.pop(0))))
+                tries.add(asyncio.create_task(_connect_to(waiting.pop(0))))
             delay = ATTEMPT_DELAY_SECONDS if waiting else None
             done, _ = await asyncio.wait(tries, timeout=delay, return_when=asyncio.FIRST_COMPLETED)
             for one in done:
@@ -58,20 +59,20 @@ def _close_unless(won: socket.socket | None, one: asyncio.Task[socket.socket]) -
         one.result().close()
 
 
-def _in_turns(found: list[Any]) -> list[Any]:
+def _alternated(addresses: list[Any]) -> list[Any]:
     families: dict[int, list[Any]] = {}
-    for one in found:
+    for one in addresses:
         families.setdefault(one[0], []).append(one)
     return [one for turn in itertools.zip_longest(*families.values()) for one in turn if one is not None]
 
 
-async def _connected(address: Any) -> socket.socket:
+async def _connect_to(address: Any) -> socket.socket:
     family, kind, protocol, _, place = address
-    made = socket.socket(family, kind, protocol)
+    connection = socket.socket(family, kind, protocol)
     try:
-        made.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(made, place)
+        connection.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(connection, place)
     except BaseException:
-        made.close()
+        connection.close()
         raise
-    return made
+    return connection

@@ -42,7 +42,7 @@ _ADVICE = {
 
 
 def is_code(value: object) -> bool:
-    """Return whether a value is an error code as the server writes them (`ERR_…`), and not another service's."""
+    """Return whether a value is an error code of the chat server: one of the catalogue, or `[AUTH_]ERR_…`."""
     if not isinstance(value, str):
         return False
     if value in CATALOGUE:
@@ -58,7 +58,7 @@ def _is_sent_with(status: int, code: str) -> bool:
 
 
 class BadBody(ValueError):
-    """A body cannot be decompressed."""
+    """A body cannot be read: it is too large, or cannot be decompressed. The message says why."""
 
 
 class BodyTooLarge(BadBody):
@@ -166,7 +166,7 @@ def until_of(listed: list[Any]) -> int:
 
 
 def pruned_of(listed: list[Any]) -> int:
-    """Return `Listed.pruned` of a list, or 0."""
+    """Return the highest id of a missed message that the server has removed because of its age, or 0."""
     return listed.pruned if isinstance(listed, Listed) else 0
 
 
@@ -177,18 +177,18 @@ def with_meta(data: list[Any], mark: str, changes: Mapping[str, Any] | None, pru
     return listed
 
 
-def _listed(data: Any, meta: Any) -> Any:
+def _attach_meta(data: Any, meta: Any) -> Any:
     if not isinstance(data, list) or not isinstance(meta, dict):
         return data
     mark, changes, pruned = meta.get("mark"), meta.get("changes"), meta.get("pruned")
-    until = 0
+    pruned_id = 0
     if isinstance(pruned, str) and pruned.isascii() and pruned.isdecimal() and len(pruned) < 20:
-        until = int(pruned)
+        pruned_id = int(pruned)
     return with_meta(
         data,
         mark if isinstance(mark, str) else "",
         changes if isinstance(changes, dict) else None,
-        until if until <= MAX_ID else 0,
+        pruned_id if pruned_id <= MAX_ID else 0,
     )
 
 
@@ -198,8 +198,10 @@ class Answer:
 
     Attributes:
         host: the host of the request.
+        status: the HTTP status.
         content_type: the Content-Type header in lower case, or "".
         retry_after: the Retry-After header, or None.
+        content: the body, decompressed.
     """
 
     host: str
@@ -212,20 +214,20 @@ class Answer:
         """Return `data` of the envelope; a list with metadata as `Listed`.
 
         Raises:
-            CometChatException: with the server's code; `NO_INTERNET_CONNECTION` if the response is not the server's;
-                `ERR_ANSWER_TOO_LARGE` if it may be the server's, but is too large to read.
+            CometChatException: with the server's code if it refused; `NO_INTERNET_CONNECTION` if the response is not
+                the server's; `ERR_ANSWER_TOO_LARGE` if it may be the server's, but is too large to read.
         """
         try:
             envelope = read_json(self.content)
         except ExcessiveJson as e:
-            raise self.too_much(str(e), self.content[:MAX_HEAD_BYTES]) from e
+            raise self.too_large_error(str(e), self.content[:MAX_HEAD_BYTES]) from e
         except ValueError as e:
-            raise self.not_ours() from e
+            raise self.not_ours_error() from e
         if isinstance(envelope, dict):
             if 200 <= self.status < 300 and "data" in envelope:
-                return _listed(envelope["data"], envelope.get("meta"))
+                return _attach_meta(envelope["data"], envelope.get("meta"))
             self._raise_error(envelope.get("error"))
-        raise self.not_ours()
+        raise self.not_ours_error()
 
     def check_upload(self) -> None:
         """Check that an upload was accepted. A file store need not use the envelope.
@@ -239,15 +241,15 @@ class Answer:
             words = self.content[:200].decode("utf-8", "replace")
             raise CometChatException("ERR_BAD_ERROR_RESPONSE", "The file store refused the upload.", words)
         self.data()
-        raise self.not_ours()
+        raise self.not_ours_error()
 
     def _raise_error(self, error: Any) -> None:
         if isinstance(error, dict) and is_code(error.get("code")) and _is_sent_with(self.status, error["code"]):
             message, details = str(error.get("message") or error["code"]), error.get("details", "")
             raise CometChatException(error["code"], message, details, retry_after=seconds_of(self.retry_after))
 
-    def too_much(self, problem: str, head: bytes) -> CometChatException:
-        """Return the exception for a response that is too large: `ERR_ANSWER_TOO_LARGE`, or as `not_ours`.
+    def too_large_error(self, problem: str, head: bytes) -> CometChatException:
+        """Return the exception for a response that is too large: `ERR_ANSWER_TOO_LARGE`, or as `not_ours_error`.
 
         Args:
             problem: what is wrong with it.
@@ -255,13 +257,13 @@ class Answer:
         """
         if 200 <= self.status < 300 and "json" in self.content_type:
             return AnswerTooLarge(f"{self.host}: {problem}", head)
-        return self.not_ours(problem)
+        return self.not_ours_error(problem)
 
-    def not_ours(self, problem: str = "") -> CometChatException:
+    def not_ours_error(self, problem: str = "") -> CometChatException:
         """Return the exception for a response that is not the server's.
 
         Args:
-            problem: what else is wrong with it.
+            problem: what else is wrong with it; "" if nothing is.
         """
         cause = self._cause()
         kind = self.content_type[:80] or "no content type"

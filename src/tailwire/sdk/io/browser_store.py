@@ -16,8 +16,8 @@ _claimed: set[str] = set()
 class LocalStorageSessionStore:
     """Keeps sessions in the `localStorage` of the page's origin.
 
-    The tabs of a browser share it, and so the logged-in user; each tab has its own client and socket. Two clients in
-    one page need different prefixes.
+    The tabs of a browser share it, and so the logged-in user; each tab has its own client and socket. Two clients of
+    one app in one page need different prefixes.
 
     Args:
         prefix: the prefix of the keys in the storage.
@@ -44,7 +44,7 @@ class LocalStorageSessionStore:
             app_id: the id of the app.
 
         Raises:
-            CometChatException: `SESSION_IN_USE`.
+            CometChatException: `SESSION_IN_USE` if another client of this page has claimed it.
         """
         name = self._name(app_id)
         if name in _claimed:
@@ -119,7 +119,7 @@ class LocalStorageSessionStore:
             outbox: a JSON-serialisable object.
 
         Raises:
-            OSError: if it cannot be saved.
+            OSError: if it cannot be saved, for example because the storage is full.
         """
         name = self._name(app_id, uid)
         if outbox is None:

@@ -25,23 +25,25 @@ class BrowserWire:
 
     Args:
         socket: a new JavaScript `WebSocket`.
-        proxied: wraps a Python function for JavaScript; the result has `destroy()`.
-        moved: called when the socket is open, and for each received message.
+        make_proxy: wraps a Python function for JavaScript; the result has `destroy()`.
+        moved: called by the browser's events when the socket is open, and for each received message.
     """
 
-    def __init__(self, socket: Any, proxied: Callable[[Callable[..., object]], Any], moved: Callable[[], None]) -> None:
+    def __init__(
+        self, socket: Any, make_proxy: Callable[[Callable[..., object]], Any], moved: Callable[[], None]
+    ) -> None:
         self._socket = socket
         self._moved = moved
-        self._came: deque[str | bytes] = deque()
-        self._waiting = 0
-        self._ended: Cause | None = None
+        self._unread: deque[str | bytes] = deque()  # received messages
+        self._unread_characters = 0
+        self._end_cause: Cause | None = None
         self._changed = asyncio.Event()  # a message arrived, the socket opened or ended
         self.opened: bool = False
         socket.binaryType = "arraybuffer"
         self._proxies = {
-            "onopen": proxied(self._on_open),
-            "onmessage": proxied(self._on_message),
-            "onclose": proxied(self._on_close),
+            "onopen": make_proxy(self._on_open),
+            "onmessage": make_proxy(self._on_message),
+            "onclose": make_proxy(self._on_close),
         }
         for name, proxy in self._proxies.items():
             setattr(socket, name, proxy)
@@ -57,21 +59,21 @@ class BrowserWire:
         self._moved()
         data = event.data
         piece: str | bytes = data if isinstance(data, str) else data.to_bytes()
-        self._waiting += _weight(piece)
-        if self._waiting > MAX_WAITING_CHARACTERS:
+        self._unread_characters += _weight(piece)
+        if self._unread_characters > MAX_WAITING_CHARACTERS:
             log.info("the app does not keep up: the socket is closed, and what it misses is read from history")
             self.abort()
             return
-        self._came.append(piece)
+        self._unread.append(piece)
         self._changed.set()
 
     def _on_close(self, event: Any) -> None:
         self._end(cause_of_close(int(event.code)))
 
     def _end(self, cause: Cause) -> None:
-        if self._ended is not None:
+        if self._end_cause is not None:
             return
-        self._ended = cause
+        self._end_cause = cause
         for name in self._proxies:
             setattr(self._socket, name, None)
         for proxy in self._proxies.values():
@@ -88,8 +90,8 @@ class BrowserWire:
             WireClosed: if it cannot be opened.
         """
         while not self.opened:
-            if self._ended is not None:
-                raise WireClosed(self._ended)
+            if self._end_cause is not None:
+                raise WireClosed(self._end_cause)
             await self._wait_for_change()
 
     async def _wait_for_change(self) -> None:
@@ -100,9 +102,10 @@ class BrowserWire:
         """Send a text message.
 
         Raises:
-            WireClosed: if the socket has ended.
+            WireClosed: if the socket is not open, or the browser refuses to send, or the server does not read: then it
+                is aborted.
         """
-        if self._ended is None and self._socket.readyState == _OPEN_STATE:
+        if self._end_cause is None and self._socket.readyState == _OPEN_STATE:
             try:
                 self._socket.send(text)
             except Exception as e:  # noqa: BLE001 - a JsException, which exists only in a browser
@@ -111,8 +114,8 @@ class BrowserWire:
             else:
                 if self._socket.bufferedAmount > MAX_WAITING_CHARACTERS:
                     self.abort()  # the server does not read
-        if self._ended is not None or self._socket.readyState != _OPEN_STATE:
-            raise WireClosed(self._ended or Cause.CONNECTION_RESET)
+        if self._end_cause is not None or self._socket.readyState != _OPEN_STATE:
+            raise WireClosed(self._end_cause or Cause.CONNECTION_RESET)
 
     async def receive(self) -> str | bytes:
         """Return the next message.
@@ -120,12 +123,12 @@ class BrowserWire:
         Raises:
             WireClosed: if the socket has ended and all messages have been read.
         """
-        while not self._came:
-            if self._ended is not None:
-                raise WireClosed(self._ended)
+        while not self._unread:
+            if self._end_cause is not None:
+                raise WireClosed(self._end_cause)
             await self._wait_for_change()
-        piece = self._came.popleft()
-        self._waiting -= _weight(piece)
+        piece = self._unread.popleft()
+        self._unread_characters -= _weight(piece)
         return piece
 
     def reader(self) -> Callable[[], Awaitable[str | bytes]]:
@@ -133,7 +136,7 @@ class BrowserWire:
         return self.receive
 
     def cause_of_end(self, error: Exception) -> Cause | None:
-        """Return how the socket ended, from what the reader raised; None for any other error."""
+        """Return why the socket ended, from what the reader raised; None for any other error."""
         return error.cause if isinstance(error, WireClosed) else None
 
     async def close(self, code: int) -> None:
@@ -142,19 +145,19 @@ class BrowserWire:
         Args:
             code: 1000, or 3000 to 4999; for any other, which a page may not send, 1000 is sent.
         """
-        if self._ended is None:
+        if self._end_cause is None:
             self._socket.close(int(code) if 3000 <= code <= 4999 else _NORMAL_CLOSE_CODE)
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_SECONDS):
-                while self._ended is None:
+                while self._end_cause is None:
                     await self._wait_for_change()
         except TimeoutError:
             self.abort()
 
     def abort(self) -> None:
         """End without waiting for the peer. A page cannot reset a connection: the browser still sends a close frame."""
-        if self._ended is None:
-            self._came.clear()
+        if self._end_cause is None:
+            self._unread.clear()
             self._end(Cause.CONNECTION_RESET)
             self._socket.close()
 

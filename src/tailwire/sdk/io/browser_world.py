@@ -24,7 +24,7 @@ class BrowserWorld(World):
         """Refuse settings that only the browser controls.
 
         Raises:
-            ValueError: naming the setting.
+            ValueError: one of them is set; the message names it.
         """
         is_set = {"tls=": tls is not None, "proxy()": proxy is not None, "certificate_authority()": bool(ca_file)}
         names = " and ".join(name for name, is_given in is_set.items() if is_given)
@@ -45,11 +45,15 @@ class BrowserWorld(World):
         proxy: str | None = None,
         moved: Callable[[], None] = not_counted,
     ) -> BrowserWire:
-        """Open a WebSocket. The headers are ignored: a page cannot send any with it."""
+        """Open a WebSocket. Only the URL and `moved` are used: the browser decides the rest, and sends no headers.
+
+        Raises:
+            tailwire.sdk.io.failures.AttemptError: if it cannot be opened.
+        """
         return await open_browser_wire(url, moved)
 
     def http_client(self, tls: ssl.SSLContext | None, proxy: str | None = None) -> Any:
-        """Return an `httpx2.AsyncClient` that uses the page's `fetch`."""
+        """Return an `httpx2.AsyncClient` that uses the page's `fetch`. The arguments are ignored."""
         import httpx2
 
         return httpx2.AsyncClient(timeout=15.0)

@@ -32,8 +32,8 @@ YIELD_EVERY_FRAMES = 32
 """While frames are buffered, reading yields to the event loop after this many."""
 
 
-class Callers:
-    """The waiting calls of the app: the machine knows them by number, and each has a future here."""
+class WaitingCalls:
+    """The calls of the app that wait for a result: the machine knows each by a number, and each has a future here."""
 
     def __init__(self) -> None:
         self._waiting: dict[int, asyncio.Future[tuple[c.Result, Cause | None]]] = {}
@@ -65,7 +65,12 @@ class ConnectionStats:
         self._attempts = 0
 
     def count_attempt(self, cause: Cause | None) -> dict[str, Any] | None:
-        """Count an attempt. Return what to report to the server; None for a `cause` of None: nothing has failed yet."""
+        """Count an attempt. Return what the auth frame reports about the last socket and the attempts since.
+
+        Args:
+            cause: why the last socket ended or the last attempt failed; None if nothing has failed yet: then nothing is
+                reported, and None is returned.
+        """
         self._attempts += 1
         return {"cause": str(cause), "lived": round(self._lived, 1), "attempts": self._attempts} if cause else None
 
@@ -85,7 +90,7 @@ async def _try_to_send(wire: Wire, text: str) -> None:
         return  # the reader gets the same error, and reports it
 
 
-async def until_no_socket(driver: Driver) -> None:
+async def wait_until_no_socket(driver: Driver) -> None:
     """Wait until no socket is open, opening or closing."""
     while busy := [t for t in (driver._task, driver._closing) if t is not None and not t.done()]:
         await asyncio.wait(busy)
@@ -105,16 +110,17 @@ def _send_app_state(driver: Driver, command: c.SendAppState) -> None:
 
 
 def _renew_before_attempt(driver: Driver, command: c.RenewToken) -> None:
-    driver._task = driver._owner.tokens.before_attempt(driver, command.epoch)
+    driver._task = driver._owner.tokens.renew_before_attempt(driver, command.epoch)
 
 
 class Driver:
     """Drives one connection machine on asyncio.
 
     Attributes:
-        watchers: functions that are called with each transition.
-        details: what was seen when the last attempt failed.
-        connected: set while a socket is open and authenticated.
+        history: the last transitions and inputs.
+        watchers: functions of the app that are called with each transition.
+        details: what was seen when the last attempt failed; "" if it adds nothing, and once another attempt began.
+        connected: set while the reported status is `connected` or `featureThrottled`.
     """
 
     def __init__(self, state: State, world: World, traffic: Traffic) -> None:
@@ -122,7 +128,7 @@ class Driver:
         self._loop = asyncio.get_running_loop()
         self._state = state
         self._world = world
-        self.history: History = History(state)  # the last transitions and inputs
+        self.history: History = History(state)
         self.watchers: Watchers = Watchers()
         self._timer: Timer | None = None
         self._received_at: float | None = None
@@ -130,16 +136,16 @@ class Driver:
         self._task: asyncio.Task[None] | None = None
         self._wire: Wire | None = None
         self._stats = ConnectionStats()
-        self._others: dict[asyncio.Task[None], None] = {}
+        self._tasks: dict[asyncio.Task[None], None] = {}
         self._closing: asyncio.Task[None] | None = None
-        self._callers = Callers()
+        self._calls = WaitingCalls()
         self._inputs: list[i.Input] = []
         self._stepping = False
         self.details: str = ""
         self.connected: asyncio.Event = asyncio.Event()
 
     def start(self, owner: Owner) -> None:
-        """Start processing inputs for this client."""
+        """Set the client that owns the driver. Called once, before the first input."""
         self._owner = owner
 
     @property
@@ -150,7 +156,10 @@ class Driver:
     # Inputs.
 
     def feed(self, happened: i.Input) -> None:
-        """Process an input, and carry out the commands that follow from it."""
+        """Process an input, and carry out the commands that follow from it.
+
+        An input that arises meanwhile is processed after it, before the outer call returns.
+        """
         self._inputs.append(happened)
         if self._stepping:
             return
@@ -193,14 +202,18 @@ class Driver:
         passed_at = traffic.passed_at if traffic.awaited else None
         return i.TimerFired(self._received_at, self._sent_at, traffic.moved_at or None, passed_at)
 
-    async def call(self, make: Callable[[int], i.Input]) -> tuple[c.Result, Cause | None]:
-        """Feed the input of a waiting call, and wait for its result. A cancellation is reported to the machine."""
-        number, future = self._callers.register()
-        self.feed(make(number))
+    async def call(self, make_input: Callable[[int], i.Input]) -> tuple[c.Result, Cause | None]:
+        """Feed the input of a call of the app, and wait for its result. A cancellation is reported to the machine.
+
+        Args:
+            make_input: returns the input for the number of the call.
+        """
+        number, future = self._calls.register()
+        self.feed(make_input(number))
         try:
             return await future
         except asyncio.CancelledError:
-            if self._callers.remove(number):
+            if self._calls.remove(number):
                 self.feed(i.CallerGone(number))
             raise
 
@@ -212,8 +225,8 @@ class Driver:
     def begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Start a task that ends with the driver."""
         task = self._loop.create_task(work, name="tailwire connection")
-        self._others[task] = None
-        task.add_done_callback(self._others.pop)
+        self._tasks[task] = None
+        task.add_done_callback(self._tasks.pop)
         return task
 
     async def _run_socket(self, epoch: int) -> None:
@@ -244,23 +257,23 @@ class Driver:
             await self._read(epoch, link.wire)
 
     async def _read(self, epoch: int, wire: Wire) -> None:
-        within: float | None = None
+        restart_window: float | None = None
         receive, now = wire.reader(), self._world.now
-        take, has_room = self._owner.frame_came, self._owner.room
-        read = 0
+        take, wait_for_room = self._owner.frame_came, self._owner.room
+        frames = 0
         try:
             while True:
                 text = await receive()
                 if self._wire is not wire:
                     return  # detached by a command that this task caused: discard the frame (I7)
-                read += 1
-                if read % YIELD_EVERY_FRAMES == 0:
+                frames += 1
+                if frames % YIELD_EVERY_FRAMES == 0:
                     await asyncio.sleep(0)  # callbacks run although frames are buffered
                 self._received_at = now()
                 window = take(text)
                 if window is not None:
-                    within = window
-                room = has_room()
+                    restart_window = window
+                room = wait_for_room()
                 if room is not None:
                     self.feed(i.ReadingPaused(epoch))
                     await room
@@ -276,7 +289,7 @@ class Driver:
                 return
             self._wire = None
             self._socket_ended()
-            self.feed(i.SocketLost(epoch, cause, within))
+            self.feed(i.SocketLost(epoch, cause, restart_window))
 
     def report_pong(self) -> None:
         """Report the answer to a ping."""
@@ -287,11 +300,11 @@ class Driver:
         self._owner.tokens.handle_answer(self, granted)
 
     def report_server_answer(self) -> None:
-        """Report that the server answered a request. The machine needs it only while it waits."""
+        """Report that the server answered a request. The machine needs it only while it waits for its next attempt."""
         if self._state.phase is Phase.WAITING:
             self.feed(i.ServerAnswered())
 
-    def throttled(self, on: bool) -> None:
+    def report_throttle(self, on: bool) -> None:
         """Report that the server turned features off, or on again."""
         self.feed(i.ThrottleChanged(self._state.epoch, on))
 
@@ -314,11 +327,11 @@ class Driver:
         if wire is not None:
             self._closing = self.begin(self._close_wire(wire, self._closing))
 
-    async def _close_wire(self, wire: Wire, before: asyncio.Task[None] | None) -> None:
+    async def _close_wire(self, wire: Wire, previous: asyncio.Task[None] | None) -> None:
         try:
             await wire.close(CloseCode.NORMAL)
-            if before is not None and not before.done():
-                await asyncio.wait([before])
+            if previous is not None and not previous.done():
+                await asyncio.wait([previous])
         except asyncio.CancelledError:
             wire.abort()
             raise
@@ -329,7 +342,7 @@ class Driver:
             wire.abort()
 
     def send(self, text: str) -> bool:
-        """Send a frame. Return False if no socket is open."""
+        """Start to send a frame. Return False if no socket is open. A failure is reported as the socket's end."""
         if self._wire is None:
             return False
         self._sent_at = self._world.now()
@@ -359,17 +372,17 @@ class Driver:
         c.RenewToken: _renew_before_attempt,
         c.RenewInPlace: lambda self, command: self._owner.tokens.renew_in_place(self, command.epoch, self._wire),
         c.ExpireSession: lambda self, command: self._owner.session_expired(),
-        c.Answer: lambda self, command: self._callers.answer(command),
+        c.Answer: lambda self, command: self._calls.answer(command),
         c.ReportStatus: _report_status,
         c.ReportError: lambda self, command: self._owner.attempt_failed(command.cause, self.details),
     }
 
     async def aclose(self) -> None:
-        """End the connection and all tasks, and wait for them."""
+        """End the connection and all tasks, and wait for them. Tasks that last longer than a second are cancelled."""
         self.feed(i.ClientClosed())
         self.connected.clear()
         current = asyncio.current_task()
-        while left := [t for t in self._others if t is not current]:
+        while left := [t for t in self._tasks if t is not current]:
             await asyncio.wait(left, timeout=1.0)
             for task in left:
                 task.cancel()

@@ -18,7 +18,11 @@ from tailwire.sdk.exceptions import CometChatException
 
 
 class WireClosed(Exception):
-    """The socket has ended, for `cause`."""
+    """The socket has ended.
+
+    Attributes:
+        cause: why it ended.
+    """
 
     def __init__(self, cause: Cause) -> None:
         super().__init__(cause)
@@ -54,7 +58,7 @@ class AttemptError(Exception):
 
 
 def seconds_of(retry_after: str | None) -> float | None:
-    """Return a Retry-After header in seconds; None if it is missing, or not a number."""
+    """Return a Retry-After header in seconds, at least 0; None if it is missing, or a date or something else."""
     try:
         seconds = float(retry_after) if retry_after else None
         return max(0.0, seconds) if seconds is not None and math.isfinite(seconds) else None
@@ -63,7 +67,10 @@ def seconds_of(retry_after: str | None) -> float | None:
 
 
 def cause_of_error(error: BaseException) -> Cause:
-    """Return the cause of a network error, from the error itself or from those that led to it."""
+    """Return the cause of a network error, from the error itself or from those that led to it.
+
+    It is `CONNECTION_RESET` if none of them tells more.
+    """
     cause: BaseException | None = error
     while cause is not None:
         meaning = _cause_of_one(cause)
@@ -103,7 +110,9 @@ def advice_for(cause: Cause, details: str, url: str) -> str:
     """Return advice for a URL that was not reached.
 
     Args:
+        cause: why it was not reached.
         details: the text of the error.
+        url: the URL.
     """
     if sys.platform == "emscripten":
         return _PAGE_ADVICE
@@ -124,7 +133,7 @@ _CERTIFICATES = {
 }
 
 # If several addresses were tried: the most telling cause first.
-_OF_SEVERAL = (
+_MOST_TELLING_FIRST = (
     Cause.CONNECTION_REFUSED,
     Cause.ATTEMPT_TIMEOUT,
     Cause.CONNECTION_RESET,
@@ -137,7 +146,7 @@ def _cause_of_one(error: BaseException) -> Cause | None:
     # None: the error alone tells nothing; what it was raised from may.
     meaning: Cause | None = None
     if isinstance(error, BaseExceptionGroup):
-        meaning = _of_several([_cause_of_one(one) for one in error.exceptions])
+        meaning = _most_telling([_cause_of_one(one) for one in error.exceptions])
     elif isinstance(error, ssl.SSLCertVerificationError):
         meaning = _CERTIFICATES.get(error.verify_code, Cause.TLS_FAILED)
     elif isinstance(error, ssl.SSLError):
@@ -147,11 +156,11 @@ def _cause_of_one(error: BaseException) -> Cause | None:
     elif isinstance(error, socket.gaierror | UnicodeError):  # UnicodeError: an invalid host name
         meaning = Cause.NAME_LOOKUP_FAILED
     elif isinstance(error, OSError):
-        meaning = _of_errno(error)
+        meaning = _cause_of_errno(error)
     return meaning
 
 
-def _of_errno(error: OSError) -> Cause | None:
+def _cause_of_errno(error: OSError) -> Cause | None:
     if isinstance(error, ConnectionRefusedError):
         return Cause.CONNECTION_REFUSED
     if isinstance(error, TimeoutError):
@@ -160,11 +169,11 @@ def _of_errno(error: OSError) -> Cause | None:
         return Cause.NETWORK_UNREACHABLE
     # asyncio reports several addresses only as text: "Multiple exceptions: [Errno 101] …, [Errno 111] …".
     numbers = re.findall(r"\[Errno (\d+)\]", str(error)) if error.errno is None else []
-    return _of_several([_of_errno(OSError(int(number), "")) for number in numbers])
+    return _most_telling([_cause_of_errno(OSError(int(number), "")) for number in numbers])
 
 
-def _of_several(meanings: Sequence[Cause | None]) -> Cause | None:
-    return next((cause for cause in _OF_SEVERAL if cause in meanings), None)
+def _most_telling(meanings: Sequence[Cause | None]) -> Cause | None:
+    return next((cause for cause in _MOST_TELLING_FIRST if cause in meanings), None)
 
 
 _TOKEN_CODES = frozenset({
@@ -178,11 +187,11 @@ def describe_refusal(e: CometChatException) -> str:
     return " ".join(f"{e.code}: {e.message} {e.details}".split())[:MAX_ERROR_CHARACTERS]
 
 
-def attempt_failed(e: CometChatException, extra: str = "") -> AttemptError:
+def attempt_error_of(e: CometChatException, extra: str = "") -> AttemptError:
     """Return the error of an attempt whose request failed.
 
     Args:
-        extra: what else was seen, such as the HTTP status.
+        extra: what else was seen, such as the HTTP status; "" if nothing was.
     """
     if e.code == "NO_INTERNET_CONNECTION":
         return AttemptError(e.cause or cause_of_error(e), e.retry_after, details=str(e.details or e.message))

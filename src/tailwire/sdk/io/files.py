@@ -39,13 +39,13 @@ class FileSessionStore:
         return self._folder / f"{kind}-{safe}-{hashlib.sha256(app_id.encode()).hexdigest()[:8]}.json"
 
     def claim(self, app_id: str) -> Callable[[], None]:
-        """Claim the session of an app, at most until the process ends. Return the function that releases it.
+        """Claim the session of an app. Return the function that releases it; the end of the process does so as well.
 
         Args:
             app_id: the id of the app.
 
         Raises:
-            CometChatException: `SESSION_IN_USE`.
+            CometChatException: `SESSION_IN_USE` if another client has claimed it, in this process or another.
         """
         path = self._path(app_id)
         try:
@@ -101,16 +101,16 @@ class FileSessionStore:
     @staticmethod
     def _write(path: Path, value: Mapping[str, Any], *, sync: bool = False) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, fresh = tempfile.mkstemp(dir=path.parent, prefix=path.name)  # mode 0600
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)  # mode 0600
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                 json.dump(value, file)
                 if sync:
                     file.flush()
                     os.fsync(file.fileno())
-            os.replace(fresh, path)
+            os.replace(temporary, path)
         except BaseException:
-            os.unlink(fresh)
+            os.unlink(temporary)
             raise
         if sync and os.name != "nt":  # Windows cannot sync a folder
             folder = os.open(path.parent, os.O_RDONLY)

@@ -46,14 +46,14 @@ class Http:
 
     Args:
         base_url: the URL of the client API, without a trailing slash.
-        tls: the app's own TLS context, or None.
+        tls: the app's own TLS context; None for the default.
         traffic: records when bytes move; consulted before a request is abandoned.
         proxy: the argument of `World.http_client`.
 
     Attributes:
-        answered: called for each response of the server, including errors.
-        traffic: the argument.
-        succeeded: called when a request has succeeded.
+        answered: called for each response of the server to `ask`, including its errors.
+        traffic: the argument; by default a record of this object's own.
+        succeeded: called when a request of `ask` has succeeded, after `answered`.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Http:
         self._proxy = proxy
         self.traffic: Traffic = traffic or Traffic(world.now)
         self._pool: _Pool | None = None
-        self._dropped: set[_Pool] = set()  # those whose requests are still running
+        self._old_pools: set[_Pool] = set()  # those whose requests are still running
         self._closed = False
         self._closing: set[asyncio.Task[None]] = set()
         self.answered: Callable[[], None] = _do_nothing
@@ -84,7 +84,7 @@ class Http:
         return self._base_url
 
     def progress_timeout(self) -> ProgressTimeout:
-        """Return the time limit of one call of the app, including all its retries."""
+        """Return a new time limit for one call of the app, including all its retries."""
         return ProgressTimeout(self._world, self.traffic, STALLED_SECONDS, OWN_STALLED_SECONDS, total=TOTAL_SECONDS)
 
     async def ask(
@@ -102,22 +102,24 @@ class Http:
         repeated: bool = False,
         number: str = "",
     ) -> Any:
-        """Send a request. A safe one is repeated once if a reused connection gave no response.
+        """Send a request. A GET or `PUT /me` is repeated once if a reused connection gave no response.
 
         Args:
             path: the path below the base URL, with a leading slash; or a whole URL.
-            token, key, authorization: an auth token, an API key, the pass of `PUT /me`.
-            on_behalf_of: the user for whom a REST API key acts.
+            token, key, authorization: an auth token, an API key, the pass of `PUT /me`; "" sends none.
+            on_behalf_of: the uid of the user for whom a REST API key acts; "" for the key itself.
             within: the time limit of the call to which this request belongs, already entered; its own by default.
             repeated: whether the caller retries it, so that it may fail early.
-            number: the request number, by which the server recognises a request that comes late or again.
+            number: the request number, by which the server recognises a request that comes late or again; "" for none.
 
         Returns:
             `data` of the response.
 
         Raises:
-            CometChatException: with the server's code; `NO_INTERNET_CONNECTION` with its cause if the server was not
-                reached; `ERR_INVALID_ARGUMENT` if the body cannot be encoded as JSON; `ERR_ANSWER_TOO_LARGE`.
+            CometChatException: with the server's code if it refused; `NO_INTERNET_CONNECTION`, with a `cause`, if the
+                server was not reached, or its response to a request other than a GET is too large;
+                `ERR_ANSWER_TOO_LARGE` if the response to a GET is; `ERR_INVALID_ARGUMENT` if the body cannot be encoded
+                as JSON, or the path contains `.` or `..` as a part; `ERR_CLIENT_CLOSED` after `close()`.
         """
         if within is None:
             async with self.progress_timeout() as within:
@@ -140,11 +142,11 @@ class Http:
         first_byte = ProgressTimeout(self._world, self.traffic, FIRST_BYTE_SECONDS, started=False) if early else None
         exchange = _Exchange(within, first_byte)
         try:
-            answer = await self._answer(request, exchange)
+            answer = await self._exchange(request, exchange)
         except CometChatException:
             if not (safe and exchange.is_unanswered):
                 raise
-            answer = await self._answer(request, _Exchange(within))
+            answer = await self._exchange(request, _Exchange(within))
         return self._read(answer, method)
 
     def _headers(self, token: str, key: str, authorization: str, more: Mapping[str, str]) -> dict[str, str]:
@@ -183,11 +185,18 @@ class Http:
     async def upload(self, url: str, pieces: AsyncIterator[bytes], size: int, content_type: str) -> None:
         """Upload a form to the URL that the server named. It fails after 30 s without a byte moving.
 
-        If the progress is not visible (`World.sees_uploads`), it fails after ten minutes.
+        It also fails after two minutes in which only bytes of other requests move. If the progress is not visible
+        (`World.sees_uploads`), it fails after ten minutes instead.
+
+        Args:
+            url: the whole URL.
+            pieces: yields the form.
+            size: the size of the form in bytes.
+            content_type: its Content-Type.
 
         Raises:
-            CometChatException: with the server's code; `NO_INTERNET_CONNECTION` if the server was not reached;
-                `ERR_BAD_ERROR_RESPONSE` if a file store refuses the form; what `pieces` raises.
+            CometChatException: with the server's code if it refused; `NO_INTERNET_CONNECTION` if the server was not
+                reached; `ERR_BAD_ERROR_RESPONSE` if a file store refuses the form; what `pieces` raises.
         """
         headers = {"content-type": content_type, "content-length": str(size), "accept-encoding": ACCEPTED_ENCODING}
         stalled, longest = (
@@ -204,9 +213,9 @@ class Http:
                         within.record_progress()  # the network accepted it: the next chunk is requested
 
             request = {"method": "POST", "url": url, "headers": headers, "content": in_chunks()}
-            (await self._answer(request, _Exchange(within))).check_upload()
+            (await self._exchange(request, _Exchange(within))).check_upload()
 
-    async def _answer(self, request: Mapping[str, Any], exchange: _Exchange) -> Answer:
+    async def _exchange(self, request: Mapping[str, Any], exchange: _Exchange) -> Answer:
         # Every exception of the library is converted here: callers expect only one class.
         pool = None
         self.traffic.awaited += 1
@@ -247,14 +256,14 @@ class Http:
             self._close_pool(pool)
 
     def _close_pool(self, pool: _Pool) -> None:
-        self._dropped.add(pool)
+        self._old_pools.add(pool)
         if pool.running:
             return
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             return  # an abandoned request is finalized after its event loop has ended; `close` closes the pool
-        self._dropped.discard(pool)
+        self._old_pools.discard(pool)
         task = loop.create_task(pool.close(), name="tailwire old connections")
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
@@ -262,7 +271,7 @@ class Http:
     async def close(self) -> None:
         """Close all connections, including those with running requests. Later requests fail."""
         self._closed = True
-        pools, self._pool = [*self._dropped, *([self._pool] if self._pool is not None else [])], None
+        pools, self._pool = [*self._old_pools, *([self._pool] if self._pool is not None else [])], None
         for pool in pools:
             await pool.close()
         if self._closing:
@@ -287,8 +296,8 @@ class _Exchange:
     """One request and its response, on one connection.
 
     Args:
-        within: notified when bytes move.
-        first_byte: limits the wait for the first byte on a reused connection; None: no such limit.
+        within: the time limit of the call, notified when bytes move.
+        first_byte: limits the wait for the first byte on a reused connection; None for no such limit.
     """
 
     def __init__(self, within: ProgressTimeout, first_byte: ProgressTimeout | None = None) -> None:
@@ -330,9 +339,9 @@ class _Exchange:
                 body.add(piece)
             return Answer(host, status, content_type, retry_after, body.content())
         except BodyTooLarge as e:
-            raise Answer(host, status, content_type, retry_after, b"").too_much(str(e), e.head) from e
+            raise Answer(host, status, content_type, retry_after, b"").too_large_error(str(e), e.head) from e
         except BadBody as e:
-            raise Answer(host, status, content_type, retry_after, b"").not_ours(str(e)) from e
+            raise Answer(host, status, content_type, retry_after, b"").not_ours_error(str(e)) from e
         finally:
             await response.aclose()
 

@@ -12,7 +12,8 @@ from tailwire.sdk.io.failures import cause_of_error
 from tailwire.sdk.io.proxies import Proxy, UnusableProxy, proxy_for
 from tailwire.sdk.io.tls import default_context
 
-PROXY_CACHE_SECONDS = 5.0  # reading the environment takes 0.1 ms
+PROXY_CACHE_SECONDS = 5.0
+"""How long a chosen proxy is used for an origin before the environment is read again, which takes 0.1 ms."""
 MAX_ORIGINS = 16
 MAX_PROXIES = 4
 
@@ -23,6 +24,7 @@ class ProxiedTransport(httpx2.AsyncBaseTransport):
     Args:
         tls: context for the servers; the default context verifies an `https` proxy.
         setting: the argument of `proxy_for`.
+        limits: the limits of the connections through each proxy, and of those without one.
     """
 
     def __init__(self, tls: ssl.SSLContext, setting: str | None, limits: httpx2.Limits) -> None:

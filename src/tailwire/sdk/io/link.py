@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from tailwire import __version__
 from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.exceptions import CometChatException
-from tailwire.sdk.io.failures import AttemptError, WireClosed, attempt_failed
+from tailwire.sdk.io.failures import AttemptError, WireClosed, attempt_error_of
 from tailwire.sdk.io.http import Http
 from tailwire.sdk.io.reading import read_json
 from tailwire.sdk.io.world import Identity, Wire, World
@@ -23,23 +23,23 @@ from tailwire.wire.frames import CLIENT_HEADER, PROOF_HEADER, FrameType, auth_fr
 from tailwire.wire.server_settings import ServerSettings
 
 MIN_SECONDS, MAX_SECONDS = 1.0, 1e9
-"""Bounds of the durations that are accepted from the server."""
+"""Durations from the server are raised to the first, and ignored from the second on."""
 _BY_INTERMEDIARIES = frozenset({Cause.CAPTIVE_PORTAL, Cause.PROXY_REFUSED, Cause.NOT_OUR_SERVER})
 """Causes that mean that an intermediary responded. If requests get through, it refuses only the WebSocket."""
 
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """The values that the server announced at authentication beyond CometChat's protocol; empty on other servers.
+    """The values that the server announced at authentication, beyond CometChat's protocol. Other servers announce none.
 
     Attributes:
         features: the features that both sides support.
-        interval: heartbeat interval in seconds.
-        timeout: heartbeat timeout in seconds.
-        token_seconds_left: seconds until the token expires.
-        store: name of the server's store.
-        mark: the mark of the server's start, for positions.
-        shed: what the server currently does without, because of its load.
+        interval: heartbeat interval in seconds; None if the server named none.
+        timeout: heartbeat timeout in seconds; None if the server named none.
+        token_seconds_left: seconds until the token expires; None if it does not, or the server named none.
+        store: name of the server's store; "" if unknown.
+        mark: the mark of the server's start, for positions; "" if unknown.
+        shed: the names of what the server currently does without, because of its load.
     """
 
     features: frozenset[str] = frozenset()
@@ -70,8 +70,9 @@ class Connector:
     """Opens authenticated sockets for one client. Caches the pass and the settings between attempts.
 
     Args:
-        presence: `presenceSubscription` of the auth frame.
-        host, port: the host and port of the WebSocket, if the app overrides those of the server's settings.
+        presence: `presenceSubscription` of the auth frame; None for nobody.
+        tls: the app's own TLS context; None for the default.
+        host, port: the host and port of the WebSocket, instead of those of the server's settings; "" and 0 for those.
         proxy: the argument of `World.open_wire`.
     """
 
@@ -114,18 +115,18 @@ class Connector:
             CometChatException: if the request for a pass fails.
         """
         if not self._pass:
-            _, self._pass = await self.me(token)
+            _, self._pass = await self.fetch_me(token)
         return self._auth_frame(uid, None)
 
-    def cache_pass(self, signed: str) -> None:
+    def cache_pass(self, signed_pass: str) -> None:
         """Cache the pass of the current token; "" if it has to be requested."""
-        self._pass = signed
+        self._pass = signed_pass
 
-    async def me(self, token: str) -> tuple[Mapping[str, Any], str]:
-        """Request `PUT /me`. Return the user, and the pass for a socket.
+    async def fetch_me(self, token: str) -> tuple[Mapping[str, Any], str]:
+        """Request `PUT /me`. Return the user as the server sent them, and the pass for a socket; "" without one.
 
         Raises:
-            CometChatException: if the request fails.
+            CometChatException: if the request fails; `ERR_BAD_ERROR_RESPONSE` if the response names no user.
         """
         body = {"platform": "python", "deviceId": self._identity.resource, "appInfo": {"version": __version__}}
         user = await self._http.ask("PUT", "/me", token=token, body=body)
@@ -140,14 +141,14 @@ class Connector:
             last: how the last socket ended, for the server (feature `cause`); None for the first.
 
         Raises:
-            AttemptError: if no socket could be opened and authenticated.
+            AttemptError: if no socket could be opened and authenticated; its `cause` says why.
         """
         try:
-            kept = bool(self._pass)
-            link = await self._try(uid, token, last)
-            if link is None and kept:
+            had_pass = bool(self._pass)
+            link = await self._attempt(uid, token, last)
+            if link is None and had_pass:
                 self._pass = ""  # it may have expired: try once more with a new one
-                link = await self._try(uid, token, last)
+                link = await self._attempt(uid, token, last)
         except AttemptError:
             self._settings = None
             raise
@@ -155,17 +156,17 @@ class Connector:
             raise AttemptError(Cause.TOKEN_REJECTED)
         return link
 
-    async def _try(self, uid: str, token: str, last: Mapping[str, Any] | None) -> Link | None:
+    async def _attempt(self, uid: str, token: str, last: Mapping[str, Any] | None) -> Link | None:
         secure = urlsplit(self._http.base_url).scheme == "https"
         answered = not self._pass or self._settings is None  # the server itself, in this attempt
         try:
             if not self._pass:
-                _, self._pass = await self.me(token)
+                _, self._pass = await self.fetch_me(token)
             if self._settings is None:
                 data = await self._http.ask("GET", "/settings", token=token)
                 self._settings = ServerSettings.from_wire(data, secure=secure)
         except CometChatException as e:
-            raise attempt_failed(e) from e
+            raise attempt_error_of(e) from e
         except (ValueError, TypeError, AttributeError) as e:
             raise AttemptError(Cause.BAD_ANSWER) from e
         host, port = self._host or self._settings.chat_host, self._port or self._settings.chat_port

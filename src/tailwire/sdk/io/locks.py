@@ -21,7 +21,7 @@ class LockHeld(Exception):
     """The lock is held by another client.
 
     Attributes:
-        holder: the id of its process; "" if unknown.
+        holder: the id of its process, as text; "" if unknown.
     """
 
     def __init__(self, holder: str) -> None:

@@ -25,11 +25,11 @@ class Runner(Protocol):
 class Renewal(Protocol):
     """Renews the token when the machine commands it (see `sdk.tokens`)."""
 
-    def before_attempt(self, runner: Runner, epoch: int) -> asyncio.Task[None]:
-        """Get a new token before the next attempt."""
+    def renew_before_attempt(self, runner: Runner, epoch: int) -> asyncio.Task[None]:
+        """Start the task that gets a new token before the next attempt, and feeds the outcome to the machine."""
 
     def renew_in_place(self, runner: Runner, epoch: int, wire: Wire | None) -> None:
-        """Get a new token, and offer it to the server on the open socket."""
+        """Start to get a new token, and to offer it to the server on the open socket; do nothing without one."""
 
     def handle_answer(self, runner: Runner, granted: Granted | None) -> None:
         """Handle the server's answer to an offered token; None when the server rejected it."""
@@ -46,10 +46,10 @@ class Owner(Protocol):
         """Open and authenticate a socket.
 
         Args:
-            last: how the last socket ended, or None.
+            last: how the last socket ended, for the server; None if nothing has failed yet.
 
         Raises:
-            AttemptError: if no socket can be opened; its cause says why.
+            AttemptError: if no socket can be opened and authenticated; its `cause` says why.
         """
 
     def link_opened(self, granted: Granted) -> None:
@@ -65,7 +65,7 @@ class Owner(Protocol):
     """Return None while the queue has capacity, else what to await before the next frame is read (K4)."""
 
     def status_changed(self, status: Any) -> None:
-        """Notify listeners of a status."""
+        """Notify listeners of a new status."""
 
     def attempt_failed(self, cause: Cause, details: str) -> None:
         """Notify listeners of a failed attempt; `details` is what was seen, or ""."""
@@ -86,4 +86,8 @@ class Owner(Protocol):
         """Return a ping frame."""
 
     def app_state_frame(self, app: str, window: float) -> str | None:
-        """Return the frame that reports the app state, or None when the server does not support it."""
+        """Return a frame that reports the app state, or None when the server does not support it.
+
+        Args:
+            window: seconds that the socket stays open in the background.
+        """

@@ -19,11 +19,13 @@ from tailwire.sdk.io.world import Timer, World
 STALLED_SECONDS = 15.0
 """Seconds without a byte on any connection of the client after which a call fails."""
 OWN_STALLED_SECONDS = 60.0
-"""Seconds without a byte of the call after which it fails."""
+"""Seconds without a byte of the call itself after which it fails, although others move."""
 TOTAL_SECONDS = 600.0
 """Seconds after which a call other than an upload fails in any case."""
 UPLOAD_STALLED_SECONDS = 30.0
+"""`STALLED_SECONDS` of an upload."""
 UPLOAD_OWN_STALLED_SECONDS = 120.0
+"""`OWN_STALLED_SECONDS` of an upload."""
 _TOLERANCE_SECONDS = 0.001
 
 
@@ -31,16 +33,17 @@ class ProgressTimeout:
     """A timeout for the body of an `async with`, extended while bytes move. Can be entered once.
 
     Args:
-        stalled: seconds without a byte on any connection of the client, after which the body is cancelled.
+        stalled: seconds without a byte on any connection of the client after which the body is cancelled.
         own_stalled: the same, counting only bytes of this call.
         total: seconds after which the body is cancelled in any case.
-        started: False to wait for `start()`.
+        started: True starts the time limit on entry; False leaves that to `start()`.
 
     Attributes:
         traffic: the argument.
 
     Raises:
-        CometChatException: on exit, `NO_INTERNET_CONNECTION` with the cause `attempt_timeout`.
+        CometChatException: on exit, `NO_INTERNET_CONNECTION` with the `cause` `ATTEMPT_TIMEOUT`, if the limit was
+            reached.
     """
 
     def __init__(

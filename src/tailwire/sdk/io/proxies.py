@@ -26,6 +26,7 @@ class Proxy:
 
     Attributes:
         scheme: `http`, `https`, `socks5` or `socks5h`.
+        username, password: the credentials, decoded; "" without any.
     """
 
     scheme: str
@@ -61,7 +62,8 @@ class ConfiguredProxies:
     """The proxies of the environment variables, or of the system's settings if no variable is set.
 
     Attributes:
-        proxies: addresses by the name of the variable: `http`, `https`, `all`, `no`.
+        proxies: addresses by the name of the variable without `_proxy`: `http`, `https`, `all`; on some systems `socks`
+            too. `no` has the excepted hosts.
         of_system: whether they come from the system's settings, which have their own list of excepted hosts.
     """
 
@@ -100,7 +102,7 @@ def check_library(proxy: Proxy) -> None:
     """Check that the libraries that a proxy needs are installed.
 
     Raises:
-        UnusableProxy: if one is missing.
+        UnusableProxy: if one is missing; the message says what to install.
     """
     if proxy.socks and any(find_spec(library) is None for library in SOCKS_LIBRARIES):
         raise UnusableProxy(f'the proxy {proxy.name} needs SOCKS support: pip install "tailwire[socks]"')
@@ -164,10 +166,10 @@ def configured_proxy(url: str, configured: ConfiguredProxies) -> Proxy | None:
 
 def is_excepted(host: str, port: int, no_proxy: str) -> bool:
     """Return whether `NO_PROXY` covers a host: by `*`, a name, suffix, address or network, with or without a port."""
-    return any(_names(entry, host.lower(), port) for entry in re.split(r"[,\s]+", no_proxy) if entry)
+    return any(_covers(entry, host.lower(), port) for entry in re.split(r"[,\s]+", no_proxy) if entry)
 
 
-def _names(entry: str, host: str, port: int) -> bool:
+def _covers(entry: str, host: str, port: int) -> bool:
     if entry == "*":
         return True
     entry = entry.rpartition("://")[2].lower()

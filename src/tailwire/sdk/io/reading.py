@@ -11,7 +11,7 @@ from tailwire.wire.bounds import trim
 log = logging.getLogger("tailwire")
 _decode = json.JSONDecoder().raw_decode
 MAX_TRIMMED_BYTES = 256 * 1024
-"""Maximum bytes of JSON that is searched for unreadable parts: that takes some 0.1 s."""
+"""Maximum bytes of JSON that is searched for unreadable parts; the search takes some 0.1 s for that many."""
 
 
 class ExcessiveJson(ValueError):

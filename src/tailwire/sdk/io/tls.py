@@ -26,13 +26,14 @@ class ResumingSSLObject(ssl.SSLObject):
     contexts, hosts, or connections that verify the certificate and those that do not.
 
     Attributes:
-        sessions: the TLS sessions of the context, by host, the newest last; the oldest are dropped at the limit.
+        sessions: the TLS sessions of the context by host and kind of verification, the newest last; the oldest are
+            dropped at the limits.
     """
 
     sessions: OrderedDict[_Key, list[ssl.SSLSession]]
-    _begun = False
-    _kept = False
-    _taken: ssl.SSLSession | None = None
+    _has_begun = False
+    _is_cached = False
+    _offered_session: ssl.SSLSession | None = None
 
     def do_handshake(self) -> None:
         """Perform the handshake, with a cached session if there is one.
@@ -40,12 +41,12 @@ class ResumingSSLObject(ssl.SSLObject):
         Raises:
             ssl.SSLError: as in the base class; the host's sessions are dropped then.
         """
-        if not self._begun:
-            self._begun = True
+        if not self._has_begun:
+            self._has_begun = True
             # Removed, so that a session with which the handshake fails is not offered again.
             kept = None if self.server_side else self.sessions.get(self._key)
             if kept:
-                self.session = self._taken = kept.pop()
+                self.session = self._offered_session = kept.pop()
         try:
             super().do_handshake()
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
@@ -53,17 +54,17 @@ class ResumingSSLObject(ssl.SSLObject):
         except ssl.SSLError:
             self.sessions.pop(self._key, None)
             raise
-        if self._taken is not None and self.session_reused:
+        if self._offered_session is not None and self.session_reused:
             # Accepted: other connections may use it before this one has its own.
-            self._put(0, self._taken)
-            self._taken = None
+            self._put(0, self._offered_session)
+            self._offered_session = None
 
     # The parameter names are those of the base class.
     def read(self, len: int = 1024, buffer: Any = None) -> Any:
-        """Read data. The first follows the tickets of TLS 1.3, so the session is cached then."""
+        """Read data. The first data follows the tickets of TLS 1.3, so the session is cached then."""
         data = super().read(len, buffer)
-        if not self._kept:
-            self._kept = True
+        if not self._is_cached:
+            self._is_cached = True
             self._cache_session()
         return data
 
@@ -111,7 +112,7 @@ def checked_context(tls: ssl.SSLContext | None) -> ssl.SSLContext | None:
 
 
 def context_for(tls: ssl.SSLContext | None) -> ssl.SSLContext:
-    """Return the context for the server: the app's own, or else the default."""
+    """Return the context for the server: the app's own, made to resume sessions, or else the default."""
     return default_context() if tls is None else with_resumption(tls)
 
 

@@ -25,8 +25,10 @@ class Traffic:
         now: returns the time, in seconds on the clock of the connection machine.
 
     Attributes:
-        moved_at: when bytes were last received, or outgoing ones acknowledged; 0.0 before the first.
-        passed_at: the same, without acknowledgements, whose times are not known exactly.
+        moved_at: when bytes last moved, as far as it is known: passed between this process and the system, or were seen
+            to be acknowledged; 0.0 before the first.
+        passed_at: when bytes last passed between this process and the system; 0.0 before the first. Acknowledgements
+            do not count, because only their order is known, not their time.
         awaited: number of requests without a complete response.
     """
 

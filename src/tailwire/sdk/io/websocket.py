@@ -31,7 +31,7 @@ from tailwire.sdk.io.answers import is_code
 from tailwire.sdk.io.failures import (
     AttemptError,
     WireClosed,
-    attempt_failed,
+    attempt_error_of,
     cause_of_error,
     describe_refusal,
     seconds_of,
@@ -81,7 +81,7 @@ class WebSocketWire:
         return partial(self._connection.recv, decode=False)
 
     def cause_of_end(self, error: Exception) -> Cause | None:
-        """Return how the socket ended, from what the reader raised; None for any other error."""
+        """Return why the socket ended, from what the reader raised; None for any other error."""
         if not isinstance(error, ConnectionClosed):
             return None
         return cause_of_close(error.rcvd.code if error.rcvd else None)
@@ -127,7 +127,7 @@ async def open_wire(
     proxy: str | None = None,
     moved: Callable[[], None] = not_counted,
 ) -> WebSocketWire:
-    """Open a WebSocket, through the proxy that `proxy_for` returns.
+    """Open a WebSocket, through the proxy that `proxy_for` returns. The arguments are those of `World.open_wire`.
 
     Raises:
         AttemptError: if it cannot be opened; its details name the proxy, if there is one.
@@ -137,34 +137,34 @@ async def open_wire(
         through = await proxy_for(url, proxy)
         connection = await _connect(url, headers, tls, through, moved)
     except (UnusableProxy, OSError, EOFError, WebSocketException, UnicodeError) as e:
-        failed = _attempt_error(e, through)
-        log.info("the WebSocket was not opened: %s: %s", failed.cause.value, failed.details)
-        raise failed from e
+        error = _attempt_error(e, through)
+        log.info("the WebSocket was not opened: %s: %s", error.cause.value, error.details)
+        raise error from e
     return WebSocketWire(connection)
 
 
 async def _connect(
     url: str, headers: Mapping[str, str], tls: ssl.SSLContext | None, proxy: Proxy | None, moved: Callable[[], None]
 ) -> ClientConnection:
-    def made(*args: Any, **more: Any) -> ClientConnection:
+    def make_connection(*args: Any, **more: Any) -> ClientConnection:
         connection = _Connection(*args, **more)
         connection.moved = moved
         return connection
 
-    way: dict[str, Any] = {"ssl": context_for(tls)} if url.startswith("wss:") else {}
+    options: dict[str, Any] = {"ssl": context_for(tls)} if url.startswith("wss:") else {}
     if proxy is not None and proxy.scheme == "https":
-        way["proxy_ssl"] = default_context()
+        options["proxy_ssl"] = default_context()
     if proxy is None:
         parts = urlsplit(url)
-        way["sock"] = await connected_socket(parts.hostname or "", parts.port or (443 if way else 80))
+        options["sock"] = await connected_socket(parts.hostname or "", parts.port or (443 if options else 80))
     elif not proxy.socks and isinstance(asyncio.get_running_loop(), asyncio.BaseEventLoop):
         # uvloop does not support it, and tries the addresses of a proxy in turn.
-        way["happy_eyeballs_delay"] = ATTEMPT_DELAY_SECONDS
+        options["happy_eyeballs_delay"] = ATTEMPT_DELAY_SECONDS
     return await _Connect(
         url,
         additional_headers=headers,
         user_agent_header="tailwire-python",
-        create_connection=made,  # type: ignore[arg-type]  # any callable is accepted
+        create_connection=make_connection,  # type: ignore[arg-type]  # any callable is accepted
         compression=None,
         ping_interval=None,  # the connection machine sends heartbeats
         open_timeout=None,  # and limits attempts
@@ -172,7 +172,7 @@ async def _connect(
         max_size=MAX_BYTES,
         # The SOCKS proxy resolves names, as for HTTP.
         proxy=proxy.url.replace("socks5://", "socks5h://", 1) if proxy is not None else None,
-        **way,
+        **options,
     )
 
 
@@ -216,7 +216,7 @@ def _error_of_refusal(response: Response, through: str) -> AttemptError:
             return AttemptError(Cause.SERVER_BUSY, wait, ours=True, details=f"{details}: {describe_refusal(refusal)}")
         if status in _STATUSES_WITHOUT_UPGRADE:
             return AttemptError(Cause.WEBSOCKET_REFUSED, details=f"{details}: the server saw no request to upgrade")
-        return attempt_failed(refusal, details)
+        return attempt_error_of(refusal, details)
     html = "html" in response.headers.get("Content-Type", "").lower() or response.body[:256].lstrip().startswith(b"<")
     if 300 <= status < 400 or status == 511 or (200 <= status < 300 and html):
         return AttemptError(Cause.CAPTIVE_PORTAL, wait, details=details)

@@ -44,6 +44,9 @@ class Wire(Protocol):
 
         Args:
             text: a whole frame.
+
+        Raises:
+            tailwire.sdk.io.failures.WireClosed: if the socket has ended.
         """
 
     async def receive(self) -> str | bytes:
@@ -54,13 +57,13 @@ class Wire(Protocol):
         """
 
     def reader(self) -> Callable[[], Awaitable[str | bytes]]:
-        """Return a function like `receive` for a reading loop. Pass what it raises to `cause_of_end`."""
+        """Return a function like `receive` for a reading loop, which may raise other errors: see `cause_of_end`."""
 
     def cause_of_end(self, error: Exception) -> Cause | None:
-        """Return how the socket ended, from what the reader raised; None for any other error.
+        """Return why the socket ended, from what the reader raised; None for any other error.
 
         Args:
-            error: what `receive` raised.
+            error: what the function that `reader` returned has raised.
         """
 
     async def close(self, code: int) -> None:
@@ -112,7 +115,7 @@ class World:
 
         Args:
             seconds: the delay; at least 0.
-            ring: the function.
+            ring: the function, called in the event loop.
         """
         return asyncio.get_running_loop().call_later(seconds, ring)
 
@@ -198,6 +201,7 @@ class Identity:
     """How this client identifies itself to the server.
 
     Attributes:
+        app_id: the id of the app.
         resource: name of this client instance, so that two instances with one saved session do not conflict.
     """
 

@@ -9,7 +9,7 @@ import pytest
 
 from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.exceptions import failure, not_reached
-from tailwire.sdk.io.failures import attempt_failed, cause_of_error
+from tailwire.sdk.io.failures import attempt_error_of, cause_of_error
 
 REFUSED = ConnectionRefusedError(errno.ECONNREFUSED, "Connect call failed ('127.0.0.1', 1)")
 UNREACHABLE = OSError(errno.ENETUNREACH, "Network is unreachable")
@@ -38,23 +38,23 @@ def test_each_network_error_has_its_cause(error, cause):
 
 
 def test_unreached_request_fails_the_attempt_with_its_cause():
-    error = attempt_failed(not_reached(Cause.CAPTIVE_PORTAL, "HTTP 302", retry_after=9.0))
+    error = attempt_error_of(not_reached(Cause.CAPTIVE_PORTAL, "HTTP 302", retry_after=9.0))
     assert (error.cause, error.wait, error.ours, error.details) == (Cause.CAPTIVE_PORTAL, 9.0, False, "HTTP 302")
 
 
 @pytest.mark.parametrize("code", ["ERR_AUTH_TOKEN_EXPIRED", "ERR_HOST_NOT_ALLOWED", "AUTH_ERR_INVALID_APPID"])
 def test_refused_request_fails_the_attempt_with_the_message_of_the_server(code):
     refusal = failure(code)
-    details = attempt_failed(refusal, "HTTP 401").details
+    details = attempt_error_of(refusal, "HTTP 401").details
     assert details == f"HTTP 401: {code}: {refusal.message} {refusal.details}"
 
 
 def test_long_message_of_a_server_is_shortened_to_one_line():
-    details = attempt_failed(failure("ERR_HOST_NOT_ALLOWED", "a\nb" * 1000)).details
+    details = attempt_error_of(failure("ERR_HOST_NOT_ALLOWED", "a\nb" * 1000)).details
     assert len(details) == 500
     assert "\n" not in details
 
 
 def test_refusal_of_the_server_counts_as_its_own():
-    error = attempt_failed(failure("ERR_TOO_MANY_REQUESTS", retry_after=9.0))
+    error = attempt_error_of(failure("ERR_TOO_MANY_REQUESTS", retry_after=9.0))
     assert (error.cause, error.wait, error.ours) == (Cause.SERVER_BUSY, 9.0, True)
