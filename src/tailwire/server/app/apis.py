@@ -70,8 +70,8 @@ def make_apis(
         *more,
     ]
     service = ServiceRoutes(
-        addresses, observers.metrics, observers.health, operations, __version__, for_metrics=settings.metrics,
-        for_docs=settings.docs, metrics_elsewhere=bool(settings.metrics_listen), sizes=observers.sizes,
+        addresses, observers.metrics, observers.health, operations, __version__, metrics_access=settings.metrics,
+        docs_access=settings.docs, metrics_elsewhere=bool(settings.metrics_listen), sizes=observers.sizes,
     )  # fmt: skip
     make = partial(
         Api, sessions=a.sessions, roles=a.roles, records=observers.records, overload=overload, guesses=guesses,

@@ -97,7 +97,7 @@ class Housekeeping:
                 break
             silent.append(connection)
         surplus -= len(silent)
-        crawling = self._stalls.slowest_connections(surplus, now, crawling=True)
+        crawling = self._stalls.slowest_connections(surplus, now, below_minimum=True)
         surplus -= len(crawling)
         idle = list(islice(self._idle, max(0, surplus)))
         await self._close(silent, self._waiting, "no request", _abort)

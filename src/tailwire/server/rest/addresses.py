@@ -11,10 +11,12 @@ from tailwire.wire.server_settings import settings_to_wire
 
 
 class Addresses:
-    """The host and port at which clients reach this server: from the setting `public_url`, else from the request.
+    """The scheme, host and port at which clients reach this server.
 
     Args:
-        offers: features and limits, for the response of `GET /settings`.
+        public_url: the setting, which says so for all clients; "" to read it from each request.
+        app_id, region: for the response of `GET /settings`.
+        offers: features and limits, for the same response.
     """
 
     def __init__(self, *, public_url: str, app_id: str, region: str, offers: Mapping[str, Any]) -> None:
@@ -30,7 +32,7 @@ class Addresses:
         return {**here, **self._offers}
 
     def base(self, scope: Scope) -> str:
-        """Return the URL at which a client reached the server."""
+        """Return the URL at which clients reach the server, without a path: `public_url`, or as the request has it."""
         host, port, secure = self._address_reached(scope)
         return f"{'https' if secure else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
 

@@ -1,4 +1,4 @@
-"""API keys, auth tokens, roles and webhooks as administrators receive them. Optional keys are omitted, not null."""
+"""API keys, auth tokens, roles and webhooks as administrators receive them. Optional fields are omitted, not null."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ from tailwire.server.rules.features import FEATURES, feature_key
 
 
 def key_payload(row: KeyRow, key: str = "") -> dict[str, Any]:
-    """Return an API key, with its last characters unless the whole key is given."""
+    """Return an API key as administrators receive it.
+
+    Args:
+        key: the whole key, to show it; "" to show only its last characters.
+    """
     visible = key or f"…{row.hint}"
     return without_none(
         {
@@ -32,7 +36,11 @@ def key_payload(row: KeyRow, key: str = "") -> dict[str, Any]:
 
 
 def token_payload(row: TokenRow, token: str = "") -> dict[str, Any]:
-    """Return an auth token, with its last characters unless the whole token is given."""
+    """Return an auth token as administrators receive it.
+
+    Args:
+        token: the whole token, to show it; "" to show only its last characters.
+    """
     return without_none(
         {
             "uid": row.uid,
@@ -75,7 +83,7 @@ def feature_payload(feature: RestrictedFeature) -> dict[str, Any]:
 
 
 def webhook_payload(webhook: Webhook) -> dict[str, Any]:
-    """Return a webhook, with the state of its queue and without its password and secret."""
+    """Return a webhook as administrators receive it, with the state of its queue, without its password and secret."""
     return {**_fields(webhook.row), "state": _state(webhook.state)}
 
 

@@ -41,7 +41,7 @@ from tailwire.server.rest.asgi import (
     read_body,
     respond,
 )
-from tailwire.server.rest.compression import compressed
+from tailwire.server.rest.compression import compress_body
 from tailwire.server.rest.numbering import HEADER, number_of
 from tailwire.server.rest.operations import Access, Call, Operation, Streamed, parse, read_query
 from tailwire.server.rest.records import SANE_ID, Records, Trace, random_bits
@@ -53,7 +53,7 @@ from tailwire.wire.frames import CLIENT_HEADER
 
 Headers = list[tuple[bytes, bytes]]
 ANONYMOUS_CALLER = Caller("", "", "")
-UNKNOWN_SECRET = frozenset({"AUTH_ERR_AUTH_TOKEN_NOT_FOUND", "AUTH_ERR_APIKEY_NOT_FOUND"})
+UNKNOWN_SECRET_CODES = frozenset({"AUTH_ERR_AUTH_TOKEN_NOT_FOUND", "AUTH_ERR_APIKEY_NOT_FOUND"})
 TOO_MANY_GUESSES_TEXT = "Too many wrong tokens or keys came from your address. Wait for the seconds in Retry-After."
 MAX_KEY_READS = 50  # concurrent reads of lists, of all REST keys together
 SECRET_HEADERS = (b"authtoken", b"apikey", b"authorization")
@@ -64,7 +64,7 @@ BUSY_TEXT = "The server is overloaded, and nothing was stored. Wait for the seco
 
 
 def strip_base(path: str) -> str:
-    """Return a path without its base path."""
+    """Return a path without its base path `/v3` or `/v3.0`, if it has one."""
     for base in ("/v3.0/", "/v3/"):
         if path.startswith(base):
             return path[len(base) - 1 :]
@@ -75,15 +75,19 @@ class Api:
     """The ASGI app.
 
     Args:
-        max_body: the largest size of a request body that is not a form, in bytes.
+        operations: all operations, each with its route.
+        sessions: authenticates callers.
+        roles: says which features a caller's role may use.
         records: records all requests.
-        rates: limits requests.
         overload: refuses sends under load.
-        guesses: limits wrong tokens and keys, by address.
+        guesses: limits wrong tokens and keys, by the address of the client.
+        app_id: what the header `appid` must contain.
+        max_body: the largest size of a request body that is not a form, in bytes.
+        rates: limits the requests of each token or key.
         chains: whether sends return the id of the preceding message (feature `chain`).
-        base: returns the URL at which a client reached the server.
+        base: returns the URL at which clients reach the server, given the scope of a request.
         compress: whether responses may be compressed.
-        hosts: the host names that a request may name.
+        hosts: the host names that a request may contain in its header `host`.
 
     Attributes:
         operations: all operations.
@@ -188,7 +192,7 @@ class Api:
         operation = self._fixed.get((method, path))
         if operation is None:
             # Match the raw path, because a parameter may contain an escaped slash.
-            operation, params = self._find(method, strip_base(scope["raw_path"].decode("ascii", "replace")))
+            operation, params = self._find_operation(method, strip_base(scope["raw_path"].decode("ascii", "replace")))
         trace.operation = operation
         sends = operation.rate is RequestKind.SEND
         if sends and (wait := self._overload.seconds_until_allowed()):  # before any work is done
@@ -228,12 +232,12 @@ class Api:
         await self._records.store_unstored_number(trace)
         if result is None or isinstance(result, Streamed):
             return result
-        body = with_address(_body(result, enveloped_already=operation.enveloped), base)
+        body = with_address(_encode_body(result, enveloped_already=operation.enveloped), base)
         if not (operation.compressed and self._compress):
             return body
-        return await compressed(body, fields.get(b"accept-encoding"), headers)
+        return await compress_body(body, fields.get(b"accept-encoding"), headers)
 
-    def _find(self, method: str, path: str) -> tuple[Operation, dict[str, str]]:
+    def _find_operation(self, method: str, path: str) -> tuple[Operation, dict[str, str]]:
         for last in (path.rpartition("/")[2], _PARAMETER):
             for pattern, operation in self._varying.get(_route_key(method, path, last), ()):
                 match = pattern.match(path)
@@ -254,22 +258,22 @@ class Api:
         # All secrets are checked together, so that a known one does not exempt guesses at others.
         secrets = tuple(map(fields.get, SECRET_HEADERS))
         if wait := self._guesses.seconds_until_allowed(address, secrets):
-            self._records.too_many_guesses(trace)
+            self._records.record_too_many_guesses(trace)
             await asyncio.sleep(REFUSAL_DELAY_SECONDS)
             limit = "wrong_tokens_per_minute"
             raise Refused("ERR_TOO_MANY_REQUESTS", TOO_MANY_GUESSES_TEXT, retry_after=wait, limit=limit)
         try:
-            caller = await self._caller(operation, fields, headers)
+            caller = await self._identify(operation, fields, headers)
         except Refused as e:
-            if e.code in UNKNOWN_SECRET:
+            if e.code in UNKNOWN_SECRET_CODES:
                 self._guesses.record_failure(address)
             known = key_id(fingerprint(header_text(fields.get(b"apikey")))) if e.code == "AUTH_ERR_NO_ACCESS" else ""
-            self._records.not_authenticated(trace, e, fields.get(b"authtoken"), known)
+            self._records.record_failed_authentication(trace, e, fields.get(b"authtoken"), known)
             raise
         self._guesses.record_success(address, secrets)
         return caller
 
-    async def _caller(self, operation: Operation, fields: dict[bytes, bytes], headers: Headers) -> Caller:
+    async def _identify(self, operation: Operation, fields: dict[bytes, bytes], headers: Headers) -> Caller:
         key = fields.get(b"apikey")
         token = fields.get(b"authtoken")
         app_id = fields.get(b"appid")
@@ -322,7 +326,7 @@ def _route_key(method: str, path: str, last: str) -> tuple[str, int, str, str]:
     return method, path.count("/"), parts[1] if len(parts) > 1 else "", last
 
 
-def _body(result: Any, *, enveloped_already: bool) -> bytes:
+def _encode_body(result: Any, *, enveloped_already: bool) -> bytes:
     encoded: bytes = result if isinstance(result, bytes) else encode(result)
     return encoded if enveloped_already else enveloped(encoded)
 

@@ -45,7 +45,8 @@ async def read_body(receive: Receive, max_bytes: int) -> bytes:
     """Return the body of a request. A connection whose body stalls is closed elsewhere (see `stalls`).
 
     Raises:
-        Refused: ERR_TOO_LARGE, while reading; ERR_BAD_REQUEST if the body is incomplete.
+        Refused: ERR_TOO_LARGE, as soon as more than `max_bytes` were read; ERR_BAD_REQUEST, the client disconnected
+            before the body was complete.
     """
     message = await receive()
     if message["type"] == "http.disconnect":
@@ -71,8 +72,10 @@ async def read_body(receive: Receive, max_bytes: int) -> bytes:
 def pairs_of(query: bytes) -> dict[str, str]:
     """Return the query of a request by name; the last value if a name is repeated. `name[]` is read as `name`.
 
+    Names without a value are left out.
+
     Raises:
-        Refused: ERR_BAD_REQUEST.
+        Refused: ERR_BAD_REQUEST, the query is not ASCII, has more than 100 fields, or contains U+0000.
     """
     if not query:
         return {}
@@ -97,7 +100,7 @@ async def respond(send: Send, status: int, body: bytes, headers: list[tuple[byte
     """Send a JSON response in one piece.
 
     Args:
-        headers: further headers, without the length and the type of the body.
+        headers: the headers besides those that each response has: length and type of the body, caching, and CORS.
     """
     request = getattr(send, "__self__", None)
     if not (isinstance(request, WholeResponses) and request.respond(status, headers, _JSON_LINES, body)):

@@ -55,12 +55,12 @@ def _quality(value: str) -> float:
     return quality if math.isfinite(quality) and 0 <= quality <= 1 else 0.0
 
 
-async def compressed(body: bytes, accept: bytes | None, headers: list[tuple[bytes, bytes]]) -> bytes:
-    """Return a body, compressed if the client accepts gzip and the body is large enough.
+async def compress_body(body: bytes, accept: bytes | None, headers: list[tuple[bytes, bytes]]) -> bytes:
+    """Return a body, compressed if the client accepts gzip and the body has at least `MIN_BYTES`.
 
     Args:
-        accept: the request's `Accept-Encoding`, if any.
-        headers: the response headers, to which the necessary ones are added.
+        accept: the request's `Accept-Encoding`; None if it has none.
+        headers: the headers of the response, to which `vary` is added, and `content-encoding` for a compressed body.
     """
     headers.append(VARY_HEADER)
     if len(body) < MIN_BYTES or not accept or not accepts_gzip(accept):

@@ -38,7 +38,7 @@ class ConnectionRoutes:
     """The resource `connections`.
 
     Args:
-        clock: seconds, monotonic, as in the rows.
+        clock: returns monotonic seconds, by the clock that the times of the connections are from.
         now: returns milliseconds since 1970.
     """
 

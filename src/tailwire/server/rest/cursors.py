@@ -44,10 +44,10 @@ class Order:
     columns: Mapping[str, type]
 
     def position_in(self, cursor: str) -> Position:
-        """Return the position that a cursor names.
+        """Return the position that a cursor names; the empty one for `START_CURSOR`.
 
         Raises:
-            Refused: ERR_BAD_REQUEST.
+            Refused: ERR_BAD_REQUEST, it is no cursor, or belongs to a list in another order.
         """
         if cursor == START_CURSOR:
             return ()
@@ -76,7 +76,8 @@ class Order:
         """Return a page of the list.
 
         Args:
-            rows: the rows of the page, and one more if there is one.
+            rows: the rows of the page, and the one after them if there is one.
+            size: the number of rows of a full page.
             render: returns a row as clients receive it.
             stored: returns the part of a row that has the attributes in `columns`.
         """
@@ -98,10 +99,12 @@ def order_by(sort_by: str, sort_order: str, key: str) -> Order:
     """Return the order of users or groups by a field that has an index.
 
     Args:
-        key: the field that identifies a row.
+        sort_by: `name`, `createdAt`, or the value of `key`.
+        sort_order: `desc` for a descending order; anything else for an ascending one.
+        key: the field that identifies a row: `uid` or `guid`.
 
     Raises:
-        Refused: ERR_BAD_REQUEST.
+        Refused: ERR_BAD_REQUEST, there is no index of the field `sort_by`.
     """
     columns: dict[str, dict[str, type]] = {
         "name": {"name": str, key: str}, key: {key: str}, "createdAt": {"created_at": int, key: str},

@@ -48,23 +48,23 @@ class FileRoutes:
     def operations(self) -> list[Operation]:
         """Return the operations, each with its route and its handler."""
         return [
-            Operation("POST", "/files/upload-url", "Get signed forms for uploads", self._forms,
+            Operation("POST", "/files/upload-url", "Get signed forms for uploads", self._create_forms,
                       body=requests.RequestUpload, response=dict[str, responses.UploadForm]),
-            Operation("POST", "/files", "Upload a file with a signed form", self._no_form, access=Access.ANYONE,
-                      form_handler=self._upload),
+            Operation("POST", "/files", "Upload a file with a signed form", self._refuse_other_bodies,
+                      access=Access.ANYONE, form_handler=self._upload),
             Operation("GET", "/files/{name}", "Download a file or a range of it", self._get, access=Access.ANYONE,
                       query=FileQuery, statuses=STATUS_TEXTS, media="application/octet-stream"),
             Operation("HEAD", "/files/{name}", "Get the headers of a file", self._get, access=Access.ANYONE,
                       query=FileQuery, statuses=STATUS_TEXTS),
         ]  # fmt: skip
 
-    async def _forms(self, call: Call) -> Any:
+    async def _create_forms(self, call: Call) -> Any:
         body: requests.RequestUpload = call.body
         base = self._addresses.base(call.scope)
         forms = await self._files.forms(call.caller, body.to_files(), body.receiver, body.receiver_type, base)
         return {name: form_payload(form) for name, form in forms.items()}
 
-    async def _no_form(self, call: Call) -> None:
+    async def _refuse_other_bodies(self, call: Call) -> None:
         raise Refused("ERR_BAD_REQUEST", {"content-type": "Send multipart/form-data."})
 
     async def _upload(self, call: Call) -> None:
@@ -132,7 +132,9 @@ class FileRoutes:
             size = await self._uploads.size(name)
         except FileNotFoundError as e:  # the server crashed between storing the row and the file
             raise Refused("ERR_FILE_NOT_FOUND") from e
-        start, length, status = _range(request_headers.get(b"range"), request_headers.get(b"if-range"), name, size)
+        start, length, status = _parse_range(
+            request_headers.get(b"range"), request_headers.get(b"if-range"), name, size
+        )
         if status == 416:
             return Streamed(416, [*headers, (b"content-range", b"bytes */%d" % size), (b"content-length", b"0")])
         if status == 206:
@@ -159,7 +161,7 @@ async def _with_first_chunk_read(chunks: AsyncIterator[bytes]) -> AsyncIterator[
     return first_and_rest()
 
 
-def _range(header: bytes | None, known: bytes | None, name: str, size: int) -> tuple[int, int, int]:
+def _parse_range(header: bytes | None, known: bytes | None, name: str, size: int) -> tuple[int, int, int]:
     # Start, length and status. An invalid range is ignored (RFC 9110, 14.2).
     whole = (0, size, 200)
     if not header or not header.startswith(b"bytes=") or b"," in header:

@@ -25,15 +25,15 @@ class Form:
     """The content of a form.
 
     Attributes:
-        fields: texts, by name.
-        files: the file name of each file, and its sink.
+        fields: the texts by name; the last one if a name is repeated. `name[]` is read as `name`.
+        files: the file name of each file, as the client gave it, and its sink.
     """
 
     fields: dict[str, str] = field(default_factory=dict)
     files: list[tuple[str, Sink]] = field(default_factory=list)
 
     def drop(self) -> None:
-        """Discard the files that were not kept."""
+        """Discard the files whose sinks were not kept."""
         for _, sink in self.files:
             sink.drop()
 
@@ -127,18 +127,21 @@ async def read_form(
     check: Callable[[int, int], None],
     turn: Callable[[], Awaitable[None]],
 ) -> Form:
-    """Read a form.
+    """Read a form from the body of a request.
 
     Args:
+        receive: as in ASGI.
+        content_type: the value of the request's header, with the boundary of the form.
         begin: called at the start of each file with the fields before it; returns a sink for the file.
         admit: called once, after the start of the first file, with the fields before it. Reading waits for it.
-        check: called with the size of the current file and of all files so far, before bytes are written, and again
-            after `admit`. Refuses files that are too large.
-        turn: waits until the next chunk may be read.
+        check: called before bytes are written, with the sizes in bytes that the current file and all files together
+            have with these, and once more after `admit`. Refuses files that are too large.
+        turn: called before each chunk is parsed; returns when it may be.
 
     Raises:
-        Refused: ERR_BAD_REQUEST, ERR_TOO_LARGE, and the refusals of `begin`, `admit` and `check`. The files are then
-            discarded.
+        Refused: ERR_BAD_REQUEST, the form is invalid or incomplete, or has too many parts or headers; ERR_TOO_LARGE,
+            its texts have more than `MAX_FIELDS_BYTES`; and the refusals of `begin`, `admit` and `check`. The files are
+            then discarded.
     """
     _, options = parse_options_header(content_type)
     boundary = options.get(b"boundary")

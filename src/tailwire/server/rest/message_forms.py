@@ -29,10 +29,13 @@ class FormSender:
         self._files = files
 
     async def send(self, call: Call) -> bytes:
-        """Send the message of a form. Return the message, encoded.
+        """Receive a form, and send its message with its files. Return the stored message as JSON.
+
+        A message that was sent before with the same muid is returned, and nothing is stored.
 
         Raises:
-            Refused: as early as possible, while the form is received; then the files are discarded.
+            Refused: the form, a file, or the message is refused; as soon as that is certain, even before the whole form
+                was received. The files are then discarded.
         """
         incoming = _IncomingForm(call, self._messages, self._files)
         try:

@@ -47,7 +47,7 @@ class RegisterPushToken(msgspec.Struct, rename="camel"):
 
     @property
     def token(self) -> str:
-        """The token that is given."""
+        """The token that the request gives, in whichever field; "" if it gives none."""
         token = self.push_token or self.fcm_token or self.device_token or self.voip_token
         return token or bytes(self.subscription).decode()
 
@@ -192,7 +192,7 @@ class PushDeliveriesQuery(DevicesQuery, kw_only=True):
 
 
 class PushContent(Shape, kw_only=True):
-    """The content of a notification if it is sent now. With `action` `deleted` the device removes what it has shown."""
+    """The content of a notification, as it is if sent now. If `data.action` is `deleted`, it withdraws the one shown."""
 
     title: str = ""
     body: str = ""

@@ -43,26 +43,26 @@ class NotificationRoutes:
                       body=shapes.UnregisterPushToken, response=responses.Confirmation),
             Operation("DELETE", path + "/{token}", "Remove a device", self._unregister, acts_for_user=True,
                       body=shapes.UnregisterPushToken, response=responses.Confirmation),
-            Operation("GET", "/notifications/push/v1/web", "Get the key that browsers subscribe with", self._web_key,
-                      response=shapes.WebPushKey),
+            Operation("GET", "/notifications/push/v1/web", "Get the key that browsers subscribe with",
+                      self._get_web_key, response=shapes.WebPushKey),
         ]  # fmt: skip
 
     def _preference_operations(self, path: str) -> list[Operation]:
         one, muted, mute = shapes.NotificationPreferences, shapes.MutedConversations, path + "/mute"
         zone = "/notifications/v1/timezone"
         return [
-            Operation("GET", path, "Get the preferences for notifications", self._preferences, acts_for_user=True,
+            Operation("GET", path, "Get the preferences for notifications", self._get_preferences, acts_for_user=True,
                       response=one),
-            Operation("PUT", path, "Change the preferences for notifications", self._change, acts_for_user=True,
-                      body=shapes.ChangePreferences, response=one),
-            Operation("DELETE", path, "Reset the preferences for notifications", self._reset, acts_for_user=True,
-                      response=one),
-            Operation("GET", mute, "List muted conversations", self._muted, acts_for_user=True, response=muted),
+            Operation("PUT", path, "Change the preferences for notifications", self._change_preferences,
+                      acts_for_user=True, body=shapes.ChangePreferences, response=one),
+            Operation("DELETE", path, "Reset the preferences for notifications", self._reset_preferences,
+                      acts_for_user=True, response=one),
+            Operation("GET", mute, "List muted conversations", self._list_muted, acts_for_user=True, response=muted),
             Operation("PUT", mute, "Mute conversations", self._mute, acts_for_user=True, body=shapes.MuteConversations,
                       response=muted),
             Operation("DELETE", mute, "Unmute conversations", self._unmute, acts_for_user=True,
                       body=shapes.MuteConversations, response=muted),
-            Operation("GET", zone, "Get the time zone of a user", self._timezone, acts_for_user=True,
+            Operation("GET", zone, "Get the time zone of a user", self._get_timezone, acts_for_user=True,
                       response=shapes.Timezone),
             Operation("PUT", zone, "Change the time zone of a user", self._change_timezone, acts_for_user=True,
                       body=shapes.ChangeTimezone, response=shapes.Timezone),
@@ -71,7 +71,7 @@ class NotificationRoutes:
     def _failed_operations(self, path: str) -> list[Operation]:
         admin = Access.ADMIN
         return [
-            Operation("GET", path, "List push notifications that were given up", self._failed, access=admin,
+            Operation("GET", path, "List push notifications that were given up", self._list_failed, access=admin,
                       query=Paged, response=list[shapes.FailedNotification], enveloped=True),
             Operation("POST", path + "/retry", "Send all push notifications again that were given up",
                       self._send_all_again, access=admin, response=shapes.RetriedNotifications),
@@ -83,13 +83,13 @@ class NotificationRoutes:
         admin = Access.ADMIN
         return [
             Operation("GET", path + "/devices", "List the devices of all users that receive push notifications",
-                      self._all_devices, access=admin, query=shapes.DevicesQuery, response=list[shapes.PushToken],
+                      self._list_all_devices, access=admin, query=shapes.DevicesQuery, response=list[shapes.PushToken],
                       enveloped=True),
             Operation("GET", path + "/deliveries", "List push notifications that wait, were sent, or were given up",
-                      self._deliveries, access=admin, query=shapes.PushDeliveriesQuery,
+                      self._list_deliveries, access=admin, query=shapes.PushDeliveriesQuery,
                       response=list[shapes.PushDelivery], enveloped=True),
             Operation("GET", path + "/deliveries/{id}", "Get a push notification, with what it says",
-                      self._delivery, access=admin, response=shapes.PushDelivery),
+                      self._get_delivery, access=admin, response=shapes.PushDelivery),
         ]  # fmt: skip
 
     async def _register(self, call: Call) -> dict[str, Any]:
@@ -97,68 +97,68 @@ class NotificationRoutes:
         row = await self._notifications.register(
             call.caller, body.platform, body.token, body.provider_id, body.auth_token
         )
-        return {"pushTokens": [_token(row)]}
+        return {"pushTokens": [_token_payload(row)]}
 
     async def _list(self, call: Call) -> dict[str, Any]:
-        return {"pushTokens": [_token(row) for row in await self._notifications.devices(call.caller)]}
+        return {"pushTokens": [_token_payload(row) for row in await self._notifications.devices(call.caller)]}
 
     async def _unregister(self, call: Call) -> dict[str, Any]:
         token = call.params.get("token", "")
         count = await self._notifications.unregister(call.caller, token, call.body.auth_token)
         return confirmation(f"Push tokens removed: {count}.")
 
-    async def _web_key(self, call: Call) -> dict[str, Any]:
+    async def _get_web_key(self, call: Call) -> dict[str, Any]:
         return {"publicKey": self._notifications.web_key}
 
-    async def _preferences(self, call: Call) -> dict[str, Any]:
-        return _preferences(await self._notifications.preferences(call.caller))
+    async def _get_preferences(self, call: Call) -> dict[str, Any]:
+        return _preferences_payload(await self._notifications.preferences(call.caller))
 
-    async def _change(self, call: Call) -> dict[str, Any]:
-        return _preferences(await self._notifications.change_preferences(call.caller, call.body.to_change()))
+    async def _change_preferences(self, call: Call) -> dict[str, Any]:
+        return _preferences_payload(await self._notifications.change_preferences(call.caller, call.body.to_change()))
 
-    async def _reset(self, call: Call) -> dict[str, Any]:
-        return _preferences(await self._notifications.reset_preferences(call.caller))
+    async def _reset_preferences(self, call: Call) -> dict[str, Any]:
+        return _preferences_payload(await self._notifications.reset_preferences(call.caller))
 
-    async def _muted(self, call: Call) -> dict[str, Any]:
-        return _muted(await self._notifications.muted_conversations(call.caller))
+    async def _list_muted(self, call: Call) -> dict[str, Any]:
+        return _muted_payload(await self._notifications.muted_conversations(call.caller))
 
     async def _mute(self, call: Call) -> dict[str, Any]:
-        return _muted(await self._notifications.mute(call.caller, call.body.to_mutes()))
+        return _muted_payload(await self._notifications.mute(call.caller, call.body.to_mutes()))
 
     async def _unmute(self, call: Call) -> dict[str, Any]:
-        return _muted(await self._notifications.unmute(call.caller, call.body.to_mutes()))
+        return _muted_payload(await self._notifications.unmute(call.caller, call.body.to_mutes()))
 
-    async def _timezone(self, call: Call) -> dict[str, Any]:
+    async def _get_timezone(self, call: Call) -> dict[str, Any]:
         return {"timezone": await self._notifications.timezone(call.caller)}
 
     async def _change_timezone(self, call: Call) -> dict[str, Any]:
         return {"timezone": await self._notifications.change_timezone(call.caller, call.body.timezone)}
 
-    async def _failed(self, call: Call) -> dict[str, Any]:
+    async def _list_failed(self, call: Call) -> dict[str, Any]:
         q: Paged = call.query
         rows, total = await self._notifications.list_failed(limit=q.size, offset=q.offset)
-        return page(q, [_failed(row) for row in rows], total)
+        return page(q, [_failed_payload(row) for row in rows], total)
 
-    async def _all_devices(self, call: Call) -> dict[str, Any]:
+    async def _list_all_devices(self, call: Call) -> dict[str, Any]:
         q: shapes.DevicesQuery = call.query
         position = _DEVICES.position_in(q.cursor)
         rows = await self._notifications.all_devices(q.uid.lower(), position, q.limit + 1)
-        return _DEVICES.page(rows, q.limit, _token)
+        return _DEVICES.page(rows, q.limit, _token_payload)
 
-    async def _deliveries(self, call: Call) -> dict[str, Any]:
+    async def _list_deliveries(self, call: Call) -> dict[str, Any]:
         q: shapes.PushDeliveriesQuery = call.query
         order = Order(q.status, {NOTIFICATION_TIMES.get(q.status, ""): int, "id": int})
         position = order.position_in(q.cursor)
         rows = await self._notifications.deliveries(q.status, q.uid.lower(), position, q.limit + 1)
-        return order.page(rows, q.limit, _delivery)
+        return order.page(rows, q.limit, _delivery_payload)
 
-    async def _delivery(self, call: Call) -> dict[str, Any]:
+    async def _get_delivery(self, call: Call) -> dict[str, Any]:
         row, content = await self._notifications.delivery(call.params["id"])
         extra = {} if content is None else {"content": {
             "title": content.title, "body": content.body, "badge": content.badge, "silent": content.silent,
             "data": dict(content.data),
         }}  # fmt: skip
-        return {**_delivery(row), **extra}
+        return {**_delivery_payload(row), **extra}
 
     async def _send_again(self, call: Call) -> dict[str, Any]:
         await self._notifications.send_again(call.params["id"])
@@ -168,7 +168,7 @@ class NotificationRoutes:
         return {"retried": await self._notifications.send_all_again()}
 
 
-def _token(row: PushTokenRow) -> dict[str, Any]:
+def _token_payload(row: PushTokenRow) -> dict[str, Any]:
     return {
         "id": row.token_hash,
         "uid": row.uid,
@@ -180,10 +180,10 @@ def _token(row: PushTokenRow) -> dict[str, Any]:
     }
 
 
-def _delivery(row: NotificationRow) -> dict[str, Any]:
+def _delivery_payload(row: NotificationRow) -> dict[str, Any]:
     status = "failed" if row.failed_at is not None else "sent" if row.sent_at is not None else "waiting"
     extra = {
-        **_failed(row),
+        **_failed_payload(row),
         "status": status,
         "reactionId": str(row.reaction_id) if row.reaction_id else None,
         "nextTryAt": row.due_at if status == "waiting" else None,
@@ -192,16 +192,16 @@ def _delivery(row: NotificationRow) -> dict[str, Any]:
     return {name: value for name, value in extra.items() if value is not None}
 
 
-def _preferences(found: Preferences) -> dict[str, Any]:
+def _preferences_payload(found: Preferences) -> dict[str, Any]:
     payload: dict[str, Any] = msgspec.to_builtins(found)
     return payload
 
 
-def _muted(mutes: list[Mute]) -> dict[str, Any]:
+def _muted_payload(mutes: list[Mute]) -> dict[str, Any]:
     return {"mutedConversations": [one._asdict() for one in mutes]}
 
 
-def _failed(row: NotificationRow) -> dict[str, Any]:
+def _failed_payload(row: NotificationRow) -> dict[str, Any]:
     fields = {
         "id": str(row.id),
         "uid": row.uid,

@@ -25,14 +25,14 @@ Each other request is carried out once."""
 
 
 def number_of(operation: Operation, path: str, caller: Caller, header: bytes | None) -> RequestNumber | None:
-    """Return the number of a request; None if it has none.
+    """Return the number of a request; None if the header has none that is valid for this caller, or it is a GET.
 
     A client of a user counts its requests. Processes of a backend share a key and do not know each other's numbers, so
     they name each request instead, and only the number of the attempt counts.
 
     Args:
         path: the path of the request, without the base path.
-        header: the value of the header.
+        header: the value of the header `HEADER`; None without it.
     """
     found = (_NAMED if caller.key_hash else _NUMBER).fullmatch(header or b"")
     if found is None or operation.method == "GET" or not (caller.device or caller.key_hash):

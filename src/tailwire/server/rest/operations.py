@@ -77,14 +77,14 @@ class Operation:
         alternative: a second type of `data`, if the query or the caller decides which of the two is returned.
         media: the content type of a success that is not JSON, for the documentation.
         form_handler: handles the request instead of `handler` if it is `multipart/form-data`.
-        acts_for_user: a REST key must name a user in the header `onBehalfOf`.
+        acts_for_user: whether a REST key must name a user in the header `onBehalfOf`.
         feature: the key in `rules.features` by which a role can be denied the operation.
-        enveloped: the handler returns the whole response, with its envelope.
+        enveloped: whether the handler returns the whole response, with its envelope.
         rate: the rate limit against which it counts.
-        cost: returns as how many requests it counts, given the body; one by default.
-        compressed: the response is compressed if the client accepts that. Never set it if the response contains a
-            token, a key or any other secret of the server (see `compression`).
-        statuses: further statuses of a success, with their descriptions, for the documentation.
+        cost: called with the body, returns as how many requests it counts; None for one.
+        compressed: whether the response is compressed if the client accepts that. Never set it if the response contains
+            a token, a key or any other secret of the server (see `compression`).
+        statuses: the statuses besides 200 that are no refusals, with their descriptions, for the documentation.
     """
 
     method: str
@@ -111,7 +111,7 @@ def read_query(query: bytes, kind: type[Q]) -> Q:
     """Return a query string as an instance of a type: numbers and flags from text, lists from comma-separated text.
 
     Raises:
-        Refused: ERR_BAD_REQUEST, by field.
+        Refused: ERR_BAD_REQUEST, the query is invalid; details name the field, and what is wrong.
     """
     found: dict[str, Any] = dict(pairs_of(query))
     for name in lists_of(kind):
@@ -128,7 +128,7 @@ _LISTS: dict[type, tuple[str, ...]] = {}
 
 
 def lists_of(kind: type) -> tuple[str, ...]:
-    """Return the names of the fields of a query type that are lists."""
+    """Return the names, as in a query, of the fields of a query type that are lists."""
     known = _LISTS.get(kind)
     if known is None:
         fields = msgspec.structs.fields(kind)
@@ -140,6 +140,6 @@ def parse(body: bytes, kind: type[Q]) -> Q:
     """Return a JSON body as an instance of a type. An empty body is `{}`.
 
     Raises:
-        Refused: ERR_BAD_REQUEST, by field.
+        Refused: ERR_BAD_REQUEST, the body is invalid; details name the field, and what is wrong.
     """
     return decode(body or b"{}", kind)

@@ -18,7 +18,8 @@ class ProcessRoutes:
     """The resources `processes` and `configuration`.
 
     Args:
-        sources: where the values of settings came from, for those that are set.
+        settings: the settings of this process.
+        sources: where the value came from, by the name of each setting that is set.
     """
 
     def __init__(self, processes: ListProcesses, settings: Settings, sources: Mapping[str, str]) -> None:
@@ -30,13 +31,13 @@ class ProcessRoutes:
             Operation("GET", "/processes", "List the servers and commands on the database", self._list,
                       access=Access.ADMIN, response=list[responses.ListedProcess]),
             Operation("GET", "/configuration", "List the settings of the process that answers, without secrets",
-                      self._configuration, access=Access.ADMIN, response=list[responses.Setting]),
+                      self._list_settings, access=Access.ADMIN, response=list[responses.Setting]),
         ]  # fmt: skip
 
     async def _list(self, call: Call) -> list[dict[str, Any]]:
         return [without_none({**row._asdict(), "id": str(row.id)}) for row in await self._processes()]
 
-    async def _configuration(self, call: Call) -> list[dict[str, Any]]:
+    async def _list_settings(self, call: Call) -> list[dict[str, Any]]:
         meant = meanings()
         return [
             {

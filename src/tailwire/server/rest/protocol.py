@@ -82,12 +82,13 @@ class HttpProtocol(HttpToolsProtocol):
     """An HTTP connection of the server; made by the server's `HttpConnections`.
 
     Attributes:
-        waiting: connections without a complete request head, and since when; longest first.
-        active: connections with a request whose body or response is in progress, and since when; longest first.
-        idle: connections that have had all their responses and are kept open, and since when; longest first.
+        waiting: connections of the server without a complete request head, each with the time since when, on the clock
+            of the event loop; the longest first.
+        active: connections with a request whose body or response is in progress, in the same way.
+        idle: connections that have had all their responses and are kept open, in the same way.
         proxies: the proxies whose forwarded addresses are trusted.
         proxied_address: the client address from the PROXY protocol; "" without it.
-        slot: the slot of the client's address, freed with the connection.
+        slot: the slot of the client's address, freed with the connection; None without one.
     """
 
     proxied_address = ""
@@ -102,16 +103,16 @@ class HttpProtocol(HttpToolsProtocol):
 
     def __init__(
         self,
-        tracked: HttpConnections,
+        registry: HttpConnections,
         config: Config,
         server_state: ServerState,
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self._tracked = tracked
-        self.waiting, self.active, self.idle = tracked.waiting, tracked.active, tracked.idle
-        self.proxies = tracked.proxies
+        self._registry = registry
+        self.waiting, self.active, self.idle = registry.waiting, registry.active, registry.idle
+        self.proxies = registry.proxies
 
     # Callbacks of the transport.
 
@@ -126,14 +127,14 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
-        self._tracked.forget(self)
+        self._registry.forget(self)
         self._unparsed = _NO_BYTES
         if self.slot is not None:
             self.slot.free()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Feed received bytes. Large input is parsed in chunks, one per iteration of the event loop, for fairness."""
+        """Parse received bytes. Large input is parsed in chunks, one per iteration of the event loop, for fairness."""
         self.idle.pop(self, None)
         self._received_bytes += len(data)
         if len(data) <= CHUNK_BYTES and not self.flow.held:
@@ -196,7 +197,7 @@ class HttpProtocol(HttpToolsProtocol):
     def handle_websocket_upgrade(self) -> None:
         """Pass the transport to the WebSocket protocol."""
         self._upgraded = True
-        self._tracked.forget(self)
+        self._registry.forget(self)
         self._unparsed = _NO_BYTES  # a client must not send after an upgrade request before its response
         self.flow.release()
         self.connections.discard(self)
@@ -233,16 +234,16 @@ class HttpProtocol(HttpToolsProtocol):
         """Bytes received of the current body."""
         return self._body_bytes
 
-    def bytes_moved(self, *, unsent: bool) -> int:
-        """Return the bytes received from the client and acknowledged by it. Only differences are meaningful.
+    def bytes_moved(self, *, both_ways: bool) -> int:
+        """Return how many bytes were received from the client, and acknowledged by it. Only differences are meaningful.
 
         Args:
-            unsent: whether to count those acknowledged, which takes a system call.
+            both_ways: whether to count the acknowledged ones, which takes a system call.
         """
-        return self._received_bytes + (acknowledged_bytes(self.transport) if unsent else 0)
+        return self._received_bytes + (acknowledged_bytes(self.transport) if both_ways else 0)
 
     def close_slow(self) -> None:
-        """Close a connection whose client is too slow, with a response if none has started."""
+        """Close a connection whose client is too slow, with a response if none has begun and nothing is unsent."""
         cycle = self.cycle
         can_respond = cycle is not None and not (cycle.response_started or self.pipeline or self.transport.is_closing())
         if can_respond and not self.transport.get_write_buffer_size():
@@ -302,7 +303,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self.flow.held:
             self.loop.call_soon(self._continue)
         if not closing and not self._unparsed:
-            self._tracked.mark_idle(self)
+            self._registry.mark_idle(self)
             if not self.transport.get_write_buffer_size():
                 self.active.pop(self, None)
 
@@ -315,7 +316,7 @@ class HttpConnections:
         keep_alive: seconds that a connection is kept open for another request.
 
     Attributes:
-        waiting, active, idle: see `HttpProtocol`.
+        waiting, active, idle: the connections in each state (see `HttpProtocol`).
     """
 
     def __init__(self, proxies: TrustedProxies | None = None, keep_alive: float = KEEP_ALIVE_SECONDS) -> None:

@@ -1,4 +1,4 @@
-"""The types of query strings. Each validates a query and documents it."""
+"""The types of query strings. Each validates a query, and describes it for the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -119,7 +119,8 @@ class MessageQuery(Paged, rename="camel", kw_only=True):
         changes: the number up to which the client knows the change log, or `none`; the response has a new one, and
             with `affix=append` the changes since.
         heard: numbers above `changes` that the client knows as well.
-        at_most: with `affix=append`, the messages that the client wants in all: older ones are left out.
+        at_most: with `changes` and `affix=append`, how many messages the client wants in all: older ones are left out.
+            0 for no limit.
     """
 
     default_size: ClassVar[int] = 10

@@ -24,15 +24,15 @@ SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,100}")
 
 @dataclass(slots=True)
 class Trace:
-    """One request.
+    """What is recorded of one request.
 
     Attributes:
         request_id: given by the client or its proxy in `X-Request-Id`, or made by the server.
         began: when it arrived, in seconds of `time.perf_counter`.
         address: the address of the client.
         caller, operation: None until they are known.
-        entry: its entry of the audit log, if it has one.
-        number: its number, if its client gives numbers to such requests.
+        entry: its entry of the audit log; None if it has none.
+        number: its number; None if its client gives none to such requests.
     """
 
     request_id: bytes
@@ -83,17 +83,18 @@ class Records:
             await self._numbers.store_number(trace.number)
 
     async def store_number_of_refused(self, trace: Trace) -> None:
-        """Store the number of a request that was refused, if the store can write."""
+        """Store the number of a request that was refused, if no write has stored it and the store can write."""
         try:
             await self.store_unstored_number(trace)
         except Refused as e:
             log.debug("the number of request_id=%s is not stored: %s", trace.request_id.decode(), e.code)
 
-    def not_authenticated(self, trace: Trace, refused: Refused, token: bytes | None, key: str = "") -> None:
+    def record_failed_authentication(self, trace: Trace, refused: Refused, token: bytes | None, key: str = "") -> None:
         """Record a refusal during authentication, if the credentials were its reason.
 
         Args:
-            key: the id of the key, if it is known and may not do this.
+            token: the value of the header `authtoken`; None without it.
+            key: the id of the API key if it is known and may not do this, else "".
         """
         reason, uid = REASONS.get(refused.code, ""), ""
         if isinstance(refused, NotAuthenticated):
@@ -110,7 +111,7 @@ class Records:
                 request_id=trace.request_id.decode(),
             )
 
-    def too_many_guesses(self, trace: Trace) -> None:
+    def record_too_many_guesses(self, trace: Trace) -> None:
         """Record a request whose credentials were not checked, because its address sent too many wrong ones."""
         self._failures.record("too many guesses", trace.address, on="request", request_id=trace.request_id.decode())
 
@@ -119,6 +120,7 @@ class Records:
 
         Args:
             size: bytes of the body of the response.
+            seconds: how long the request took.
         """
         caller = trace.caller
         self.access.request(

@@ -1,4 +1,4 @@
-"""The types of JSON request bodies. Each validates a body, documents it, and converts it for the actions."""
+"""The types of JSON request bodies. Each validates a body, describes it in OpenAPI and converts it for the actions."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from tailwire.server.rules.reasons import FLAG_REASONS
 
 
 def one_of(*values: str) -> dict[str, Any]:
-    """Return the schema of an enumeration. It only documents: the actions check the value, with its own refusal."""
+    """Return the schema of an enumeration. It is only for the OpenAPI document: the actions check the value."""
     return {"enum": list(values)}
 
 
 def list_of(*values: str) -> dict[str, Any]:
-    """Return the schema of a list of values from an enumeration. Like `one_of`, it only documents."""
+    """Return the schema of a list of values from an enumeration, only for the OpenAPI document like `one_of`."""
     return {"items": {"type": "string", "enum": list(values)}}
 
 
@@ -276,7 +276,7 @@ class SendMessage(msgspec.Struct, rename="camel"):
         """Return the message to send.
 
         Args:
-            parent: the message that it replies to, in place of the one that the body names.
+            parent: the id of the message that it replies to; None for the one that the body names, if any.
         """
         return Outgoing(
             self.receiver,
@@ -291,7 +291,7 @@ class SendMessage(msgspec.Struct, rename="camel"):
         )
 
     def receivers(self) -> list[tuple[str, str]]:
-        """Return id and type of each of several receivers, without duplicates."""
+        """Return the id and the type of each of `multiple_receivers`, without duplicates; [] if there are none."""
         receivers = self.multiple_receivers
         if receivers is None:
             return []

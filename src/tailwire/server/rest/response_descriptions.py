@@ -289,7 +289,7 @@ RESPONSE_FIELDS = {
     "process": "The process that answers.",
     "sizes": "How much disk space its data takes.",
     "waitingDeliveries": "How many deliveries to webhooks wait.",
-    "samples": f"One sample for every {SAMPLE_SECONDS:g} seconds, the oldest first.",
+    "samples": f"One sample for every {SAMPLE_SECONDS:g} seconds, oldest first.",
     "LoadSample.at": f"The end of the interval, {_AT}.",
     "connections": "How many WebSockets were open at that time.",
     "users": "How many users were online at that time.",
@@ -358,5 +358,7 @@ RESPONSE_FIELDS = {
     "body": "The text below it.",
     "badge": "The number of unread messages, to show on the app's icon.",
     "silent": "Whether the device shows it without a sound.",
-    "PushContent.data": "The data that the app receives. With `action` `deleted` the device removes what it has shown.",
+    "PushContent.data": (
+        "The data that the app receives. If its `action` is `deleted`, the device removes what it has shown."
+    ),
 }

@@ -1,6 +1,6 @@
 """The types of responses, for the documentation of the API. A test compares them with real responses.
 
-Optional keys are omitted, not null. `response_descriptions` says what each field means.
+Optional fields are omitted, not null. `response_descriptions` says what each field means.
 """
 
 from __future__ import annotations
@@ -253,7 +253,7 @@ class MemberOutcome(Success, kw_only=True):
 
 
 class AddedMembers(Shape, kw_only=True):
-    """The outcome of new members and bans, by uid."""
+    """The outcomes for the users whom the request named, by list and uid."""
 
     admins: dict[str, MemberOutcome]
     moderators: dict[str, MemberOutcome]
@@ -277,7 +277,7 @@ class Membership(Shape, kw_only=True):
 
 
 class AddedFriends(Shape, kw_only=True):
-    """The outcome of new friendships, by uid."""
+    """The outcomes for new friends, by uid."""
 
     accepted: dict[str, Outcome]
 

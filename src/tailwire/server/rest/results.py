@@ -22,10 +22,10 @@ def refused_outcome(refused: Refused) -> dict[str, Any]:
 
 
 def outcomes(by_name: Mapping[str, Refused | None], message: str) -> dict[str, Any]:
-    """Return the outcome for each of several names.
+    """Return the body for the outcome of each of several parts of a request, by name.
 
     Args:
-        by_name: the refusal for each name, or None for a success.
+        by_name: the refusal of each part; None for a success.
         message: the message of a success.
     """
     return {
@@ -35,7 +35,12 @@ def outcomes(by_name: Mapping[str, Refused | None], message: str) -> dict[str, A
 
 
 def page(query: Paged, rows: list[Any], total: int) -> dict[str, Any]:
-    """Return a page of a list, with the total."""
+    """Return a page of a list, with the total.
+
+    Args:
+        rows: the entries of the page, as clients receive them.
+        total: the number of entries of the whole list.
+    """
     size = query.size
     pagination = {
         "total": total,

@@ -19,14 +19,27 @@ from tailwire.server.telemetry.metrics import Metrics, Sizes
 
 
 class Health(Protocol):
-    """The health of the server. The methods raise `Refused` if it is not well."""
+    """The health of the server, as the bodies of responses."""
 
-    def overall(self) -> dict[str, Any]: ...
-    def live(self) -> dict[str, Any]: ...
-    def ready(self) -> dict[str, Any]: ...
+    def overall(self) -> dict[str, Any]:
+        """Return the health for `GET /health`.
+
+        Raises:
+            Refused: ERR_UNAVAILABLE, the store cannot write.
+        """
+
+    def live(self) -> dict[str, Any]:
+        """Return the sign of life for `GET /health/live`."""
+
+    def ready(self) -> dict[str, Any]:
+        """Return the health for `GET /health/ready`.
+
+        Raises:
+            Refused: ERR_UNAVAILABLE, the store cannot write, or the server is about to stop.
+        """
 
 
-async def _unmeasured() -> None:
+async def _no_sizes() -> None:
     return None
 
 
@@ -34,10 +47,11 @@ class ServiceRoutes:
     """The routes `/settings`, `/health`, `/metrics`, `/openapi.json` and `/docs`.
 
     Args:
-        for_metrics, for_docs: `open` serves them to anyone, `key` with a REST key, `off` not at all. The page `/docs`
-            is the same on every server: it asks for the key and loads the OpenAPI document with it.
+        others: the operations of the other resources, for the OpenAPI document.
+        metrics_access, docs_access: `open` serves them to anyone, `key` with a REST key, `off` not at all. The page
+            `/docs` is the same on every server: it asks for the key and loads the OpenAPI document with it.
         metrics_elsewhere: whether metrics are served at an address of their own, and not among `operations`.
-        sizes: returns the sizes on disk.
+        sizes: returns the sizes on disk; None if they are not measured.
     """
 
     def __init__(
@@ -48,10 +62,10 @@ class ServiceRoutes:
         others: Iterable[Operation],
         version: str,
         *,
-        for_metrics: str = "open",
-        for_docs: str = "open",
+        metrics_access: str = "open",
+        docs_access: str = "open",
         metrics_elsewhere: bool = False,
-        sizes: Callable[[], Awaitable[Sizes | None]] = _unmeasured,
+        sizes: Callable[[], Awaitable[Sizes | None]] = _no_sizes,
     ) -> None:
         self._metrics_elsewhere, self._sizes = metrics_elsewhere, sizes
         self._addresses = addresses
@@ -60,25 +74,25 @@ class ServiceRoutes:
         self._others = list(others)
         self._version = version
         self._document = b""
-        self._for_metrics, self._for_docs = for_metrics, for_docs
+        self._metrics_access, self._docs_access = metrics_access, docs_access
 
     def operations(self) -> list[Operation]:
         """Return the operations, each with its route and its handler."""
         found = [
-            Operation("GET", "/settings", "Get the address, features and limits of the server", self._settings,
+            Operation("GET", "/settings", "Get the address, features and limits of the server", self._get_settings,
                       access=Access.ANYONE, response=responses.ServerSettings),
             *self._health_operations(),
         ]  # fmt: skip
         if not self._metrics_elsewhere:
             found += self._metrics_operations()
-        if self._for_docs != "off":
-            access = Access.ANYONE if self._for_docs == "open" else Access.ADMIN
+        if self._docs_access != "off":
+            access = Access.ANYONE if self._docs_access == "open" else Access.ADMIN
             found += [
                 Operation(
                     "GET",
                     "/openapi.json",
                     "Get the OpenAPI document",
-                    self._openapi_document,
+                    self._get_openapi_document,
                     access=access,
                     media="application/json",
                 ),
@@ -86,7 +100,7 @@ class ServiceRoutes:
                     "GET",
                     "/docs",
                     "Read and try the API in a browser",
-                    self._page,
+                    self._get_docs_page,
                     access=Access.ANYONE,
                     media="text/html",
                 ),
@@ -94,53 +108,53 @@ class ServiceRoutes:
         return found
 
     def internal_operations(self) -> list[Operation]:
-        """Return the operations at `metrics_listen`."""
+        """Return the operations at the address of the setting `metrics_listen`: health and metrics."""
         return [*self._health_operations(), *self._metrics_operations()]
 
     def _health_operations(self) -> list[Operation]:
         anyone = Access.ANYONE
         return [
-            Operation("GET", "/health", "Get the health of the server", self._healthy, access=anyone,
+            Operation("GET", "/health", "Get the health of the server", self._get_health, access=anyone,
                       response=responses.Health),
-            Operation("GET", "/health/live", "Check whether the server is alive", self._live, access=anyone,
+            Operation("GET", "/health/live", "Check whether the server is alive", self._check_live, access=anyone,
                       response=responses.Liveness),
-            Operation("GET", "/health/ready", "Check whether the server is ready for requests", self._ready,
+            Operation("GET", "/health/ready", "Check whether the server is ready for requests", self._check_ready,
                       access=anyone, response=responses.Health),
         ]  # fmt: skip
 
     def _metrics_operations(self) -> list[Operation]:
-        if self._for_metrics == "off":
+        if self._metrics_access == "off":
             return []
-        access = Access.ANYONE if self._for_metrics == "open" else Access.ADMIN
-        return [Operation("GET", "/metrics", "Get the metrics, for Prometheus", self._counters, access=access,
+        access = Access.ANYONE if self._metrics_access == "open" else Access.ADMIN
+        return [Operation("GET", "/metrics", "Get the metrics, for Prometheus", self._get_metrics, access=access,
                           media="text/plain")]  # fmt: skip
 
-    async def _live(self, call: Call) -> dict[str, Any]:
+    async def _check_live(self, call: Call) -> dict[str, Any]:
         return self._health.live()
 
-    async def _ready(self, call: Call) -> dict[str, Any]:
+    async def _check_ready(self, call: Call) -> dict[str, Any]:
         return self._health.ready()
 
-    async def _settings(self, call: Call) -> dict[str, Any]:
+    async def _get_settings(self, call: Call) -> dict[str, Any]:
         return self._addresses.settings(call.scope)
 
-    async def _healthy(self, call: Call) -> dict[str, Any]:
+    async def _get_health(self, call: Call) -> dict[str, Any]:
         return self._health.overall()
 
-    async def _counters(self, call: Call) -> Streamed:
+    async def _get_metrics(self, call: Call) -> Streamed:
         return _whole_response(as_text(self._metrics, await self._sizes(), self._version), b"text/plain; version=0.0.4")
 
-    async def _openapi_document(self, call: Call) -> Streamed:
+    async def _get_openapi_document(self, call: Call) -> Streamed:
         if not self._document:
             self._document = encode(document([*self._others, *self.operations()], self._version))
         return _whole_response(self._document, b"application/json")
 
-    async def _page(self, call: Call) -> Streamed:
+    async def _get_docs_page(self, call: Call) -> Streamed:
         page = files("tailwire.server.rest").joinpath("docs.html").read_bytes()
-        return _whole_response(page, b"text/html; charset=utf-8", *_policy(page))
+        return _whole_response(page, b"text/html; charset=utf-8", *_security_headers(page))
 
 
-def _policy(page: bytes) -> list[tuple[bytes, bytes]]:
+def _security_headers(page: bytes) -> list[tuple[bytes, bytes]]:
     # The page runs only its own scripts, requests only this server, and cannot be framed.
     allowed = {name: re.findall(rb"<%b>(.*?)</%b>" % (name, name), page, re.DOTALL) for name in (b"script", b"style")}
     rules = [b"default-src 'none'", b"connect-src 'self'", b"base-uri 'none'", b"form-action 'none'"]

@@ -27,20 +27,21 @@ class SessionRoutes:
         """Return the operations, each with its route and its handler."""
         anyone = Access.ANYONE
         return [
-            Operation("PUT", "/me", "Get the logged-in user with a pass for a WebSocket, or change the user", self._me,
-                      body=requests.UpdateMe, response=responses.Me, feature="getMyDetails"),
-            Operation("GET", "/me", "Get the logged-in user", self._me, response=responses.Me, feature="getMyDetails"),
+            Operation("PUT", "/me", "Get the logged-in user with a pass for a WebSocket, or change the user",
+                      self._get_or_change, body=requests.UpdateMe, response=responses.Me, feature="getMyDetails"),
+            Operation("GET", "/me", "Get the logged-in user", self._get_or_change, response=responses.Me,
+                      feature="getMyDetails"),
             Operation("DELETE", "/me", "Log out", self._logout, response=responses.Confirmation),
             Operation("POST", "/api/v3.0/online-members", "Count online users (authorization: the jwt of PUT /me)",
-                      self._online, access=Access.PASS, body=requests.CountOnlineUsers,
+                      self._count_online, access=Access.PASS, body=requests.CountOnlineUsers,
                       response=responses.OnlineCounts),
-            Operation("POST", "/user_sessions", "Report a session (accepted and ignored)", self._report, access=anyone,
-                      response=responses.Success),
-            Operation("POST", "/ping", "Report presence (accepted and ignored)", self._report, access=anyone,
+            Operation("POST", "/user_sessions", "Report a session (accepted and ignored)", self._ignore_report,
+                      access=anyone, response=responses.Success),
+            Operation("POST", "/ping", "Report presence (accepted and ignored)", self._ignore_report, access=anyone,
                       response=responses.Success),
         ]  # fmt: skip
 
-    async def _me(self, call: Call) -> dict[str, Any]:
+    async def _get_or_change(self, call: Call) -> dict[str, Any]:
         body: requests.UpdateMe | None = call.body
         if body is not None and (
             any(getattr(body, name) is not None for name in _CHANGES) or bytes(body.metadata) != b"null"
@@ -52,10 +53,10 @@ class SessionRoutes:
         await self._sessions.logout(call.caller)
         return confirmation("Logged out successfully.")
 
-    async def _online(self, call: Call) -> dict[str, Any]:
+    async def _count_online(self, call: Call) -> dict[str, Any]:
         if call.body.groups is None:
             return {"onlineUsersCount": self._users.online_count()}
         return {"groups": await self._members.online_counts(call.caller, call.body.groups)}
 
-    async def _report(self, call: Call) -> dict[str, Any]:
+    async def _ignore_report(self, call: Call) -> dict[str, Any]:
         return SUCCESS

@@ -37,7 +37,8 @@ class StallDetector:
     """Measures the rates of connections with a request in progress.
 
     Args:
-        active: these connections, and since when, longest first. Those that are done are removed from it.
+        active: these connections, each with the time since when, on the clock of the event loop; the longest first.
+            Those that are done are removed from it.
         min_rate: bytes per second, on average over `WINDOW_SECONDS`; 0 for no limit.
     """
 
@@ -55,6 +56,9 @@ class StallDetector:
 
         Each call checks a share of the connections. Other tasks run in between, so that a connection in the list may be
         closed or done already.
+
+        Args:
+            now: the time on the clock of the event loop.
         """
         if not self._unchecked:
             if now < self._next_check:
@@ -84,7 +88,7 @@ class StallDetector:
         unsent = connection.has_unsent
         if not (unsent or connection.body_is_due):
             return False
-        moved = connection.bytes_moved(unsent=unsent)
+        moved = connection.bytes_moved(both_ways=unsent)
         window = self._window_of(connection, unsent=unsent)
         if window is None:
             window = _Window(now, moved, float(max(1, self._min_rate)), unsent)
@@ -98,11 +102,12 @@ class StallDetector:
         window = self._checked.get(connection) or self._windows.get(connection)
         return window if window is not None and window.unsent is unsent else None
 
-    def slowest_connections(self, count: int, now: float, *, crawling: bool = False) -> list[HttpProtocol]:
+    def slowest_connections(self, count: int, now: float, *, below_minimum: bool = False) -> list[HttpProtocol]:
         """Return up to `count` connections that wait for their clients, slowest first.
 
         Args:
-            crawling: only those whose current rate is below the minimum.
+            now: the time on the clock of the event loop.
+            below_minimum: whether to return only those whose current rate is below the minimum.
         """
         if count <= 0:
             return []
@@ -111,7 +116,7 @@ class StallDetector:
         for n, connection in enumerate(self._active):
             if connection.has_unsent or connection.body_is_due:
                 rate = self._rate(connection, now)
-                if rate < minimum or not crawling:
+                if rate < minimum or not below_minimum:
                     rates.append((rate, n, connection))
         rates.sort(key=lambda entry: entry[:2])
         return [connection for _, _, connection in rates[:count]]
@@ -125,4 +130,4 @@ class StallDetector:
         seconds = now - window.since
         if seconds < GRACE_SECONDS:
             return window.rate
-        return (connection.bytes_moved(unsent=unsent) - window.moved) / seconds
+        return (connection.bytes_moved(both_ways=unsent) - window.moved) / seconds

@@ -54,7 +54,7 @@ class ProcessFacts:
     servers: Callable[[], int]
 
     def payload(self) -> dict[str, Any]:
-        """Return the facts as JSON."""
+        """Return the facts as clients receive them."""
         facts = {"name": self.name, "version": self.version}
         return {**facts, "uptime": round(self.uptime(), 1), "servers": self.servers()}
 
@@ -64,7 +64,7 @@ class StatsRoutes:
 
     Args:
         sizes: returns the sizes on disk.
-        check_key: refuses a key that may not, or may no longer, administer.
+        check_key: called with an API key and an operation; refuses the key if it may not, or may no longer, do that.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class StatsRoutes:
 
     async def _events(self, call: Call) -> AsyncIterator[bytes]:
         # uvicorn silently discards what is sent to a client that has gone, so the disconnect is awaited as well.
-        gone = asyncio.ensure_future(_disconnected(call))
+        gone = asyncio.ensure_future(_wait_for_disconnect(call))
         self._streams += 1
         try:
             number = 0
@@ -134,7 +134,7 @@ class StatsRoutes:
         return True
 
 
-async def _disconnected(call: Call) -> None:
+async def _wait_for_disconnect(call: Call) -> None:
     while (await call.receive())["type"] != "http.disconnect":
         pass  # a body, which a GET does not have
 
@@ -144,13 +144,13 @@ def _event(name: str, data: dict[str, Any]) -> bytes:
 
 
 def sample_payload(sample: Sample) -> dict[str, Any]:
-    """Return a sample as JSON."""
+    """Return a sample as clients receive it."""
     names = msgspec.structs.fields(responses.LoadSample)
     values = {f.encode_name: getattr(sample, f.name) for f in names}
     return without_none({k: round(v, 4) if isinstance(v, float) else v for k, v in values.items()})
 
 
 def sizes_payload(sizes: Sizes) -> dict[str, Any]:
-    """Return the sizes on disk as JSON."""
+    """Return the sizes on disk as clients receive them, without those that are unknown."""
     known = {"database": sizes.database, "writeAheadLog": sizes.write_ahead_log, "uploads": sizes.uploads}
     return without_none({**known, "free": sizes.free})

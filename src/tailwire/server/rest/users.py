@@ -49,7 +49,7 @@ class UserRoutes:
                       response=one),
             Operation("DELETE", "/users/{uid}", "Delete a user", self._delete, access=admin, body=requests.DeleteUser,
                       response=responses.Confirmation, rate=RequestKind.CORE),
-            Operation("GET", "/users/{uid}/export", "Export all data about a user as lines of JSON", self._exported,
+            Operation("GET", "/users/{uid}/export", "Export all data about a user as lines of JSON", self._export_user,
                       access=admin, media="application/x-ndjson"),
             Operation("DELETE", "/users", "Deactivate users", self._deactivate, access=admin,
                       body=requests.DeactivateUsers, response=responses.DeactivatedUsers),
@@ -78,7 +78,7 @@ class UserRoutes:
         uid = await self._users.delete(call.params["uid"], permanent=body.permanent, anonymous=body.anonymous)
         return confirmation(f"User with {uid} has been deleted successfully.")
 
-    async def _exported(self, call: Call) -> Streamed:
+    async def _export_user(self, call: Call) -> Streamed:
         lines = await self._export.begin(call.params["uid"])
         base = partial(self._addresses.base, call.scope)
         headers = [(b"content-type", b"application/x-ndjson"), (b"cache-control", b"no-store")]
@@ -167,7 +167,7 @@ class RelationRoutes:
             self._list_of_friends(path, admin),
         ]  # fmt: skip
 
-    async def _acting(self, call: Call) -> Caller:
+    async def _acting_caller(self, call: Call) -> Caller:
         # A REST key acts for the user in the path.
         if "uid" not in call.params:
             return call.caller
@@ -180,7 +180,7 @@ class RelationRoutes:
         return await self._change_blocks(call, take_back=True)
 
     async def _change_blocks(self, call: Call, *, take_back: bool) -> dict[str, Any]:
-        caller = await self._acting(call)
+        caller = await self._acting_caller(call)
         found = await self._relations.block(caller, call.body.blocked_uids, take_back=take_back)
         text = f"The user with UID {caller.uid} has {'unblocked' if take_back else 'blocked'} user with UID"
         return {
@@ -190,7 +190,7 @@ class RelationRoutes:
 
     async def _list_blocked(self, call: Call) -> dict[str, Any]:
         q: BlockQuery = call.query
-        caller = await self._acting(call)
+        caller = await self._acting_caller(call)
         rows, total = await self._relations.list_blocked(
             caller, direction=q.direction, search=q.search_key, limit=q.size, offset=q.offset
         )
@@ -198,17 +198,17 @@ class RelationRoutes:
 
     async def _befriend(self, call: Call) -> dict[str, Any]:
         body: requests.AddFriends = call.body
-        caller = await self._acting(call)
+        caller = await self._acting_caller(call)
         found = await self._relations.befriend(caller, body.accepted, with_conversation=body.add_to_conversations)
         return {"accepted": outcomes(found, "Created relationship with status accepted.")}
 
     async def _unfriend(self, call: Call) -> dict[str, Any]:
-        caller = await self._acting(call)
+        caller = await self._acting_caller(call)
         await self._relations.unfriend(caller, call.body.friends)
         return confirmation(f"The friends have been removed successfully for the user {caller.uid}.")
 
     async def _list_friends(self, call: Call) -> dict[str, Any]:
         q: SearchQuery = call.query
-        caller = await self._acting(call)
+        caller = await self._acting_caller(call)
         rows, total = await self._relations.list_friends(caller, search=q.search_key, limit=q.size, offset=q.offset)
         return page(q, list(map(user_payload, rows)), total)

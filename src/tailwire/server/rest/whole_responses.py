@@ -14,16 +14,19 @@ class WholeResponses(RequestResponseCycle):
     header; for a short response that is a good part of the work. `asgi.respond` calls `respond` instead.
     """
 
-    def respond(self, status: int, headers: Sequence[tuple[bytes, bytes]], fixed: bytes, body: bytes) -> bool:
+    def respond(self, status: int, headers: Sequence[tuple[bytes, bytes]], header_lines: bytes, body: bytes) -> bool:
         """Write a response, unless it has to be sent as ASGI messages.
 
         Args:
-            headers: without the length of the body.
-            fixed: further headers, as they are written.
+            headers: without the length of the body, and without those of `header_lines`.
+            header_lines: further headers, as they are written to the connection.
 
         Returns:
             True if it was written, or the client is gone. False if nothing was written: the client has to read first,
             asked for the head only, or asked for the connection to be closed.
+
+        Raises:
+            RuntimeError: a header contains a line break.
         """
         if self.disconnected:
             return True
@@ -35,7 +38,7 @@ class WholeResponses(RequestResponseCycle):
         self.response_started = self.response_complete = True
         self.waiting_for_100_continue = False
         self.transport.write(
-            b"%bcontent-length: %d\r\n%b%b\r\n%b" % (STATUS_LINE[status], len(body), head, fixed, body)
+            b"%bcontent-length: %d\r\n%b%b\r\n%b" % (STATUS_LINE[status], len(body), head, header_lines, body)
         )
         self.message_event.set()
         self.on_response()

@@ -12,7 +12,7 @@ import pytest
 from harness import Stage
 from rest import Rest
 from tailwire.server.rest import compression, operations
-from tailwire.server.rest.compression import accepts_gzip, compressed
+from tailwire.server.rest.compression import accepts_gzip, compress_body
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_accept_encoding_decides_whether_a_response_is_compressed(accept, wants)
 async def test_bodies_of_the_minimum_size_or_more_are_compressed():
     for size in (0, 999, 1000, compression.SLICE_BYTES, compression.SLICE_BYTES + 1, 3 * compression.SLICE_BYTES):
         body, headers = bytes(n % 251 for n in range(size)), []
-        sent = await compressed(body, b"gzip", headers)
+        sent = await compress_body(body, b"gzip", headers)
         if size < compression.MIN_BYTES:
             assert (sent, headers) == (body, [(b"vary", b"accept-encoding")])
         else:
@@ -60,7 +60,7 @@ async def test_bodies_of_the_minimum_size_or_more_are_compressed():
 
 async def test_body_is_not_compressed_for_a_client_that_does_not_accept_it():
     headers = []
-    assert await compressed(b"x" * 2000, None, headers) == b"x" * 2000
+    assert await compress_body(b"x" * 2000, None, headers) == b"x" * 2000
     assert headers == [(b"vary", b"accept-encoding")]
 
 

@@ -21,8 +21,8 @@ class PlayedConnection:
     body_is_due: bool = True
     is_done: bool = False
 
-    def bytes_moved(self, *, unsent: bool) -> int:
-        return self.received + (self.acknowledged if unsent else 0)
+    def bytes_moved(self, *, both_ways: bool) -> int:
+        return self.received + (self.acknowledged if both_ways else 0)
 
 
 def detector(connections: list[PlayedConnection]) -> tuple[StallDetector, dict[Any, float]]:
