@@ -192,7 +192,7 @@ class PushDeliveriesQuery(DevicesQuery, kw_only=True):
 
 
 class PushContent(Shape, kw_only=True):
-    """The content of a notification, as it is if sent now. If `data.action` is `deleted`, it withdraws the one shown."""
+    """The content of a notification if it is sent now. If `data.action` is `deleted`, it withdraws the one shown."""
 
     title: str = ""
     body: str = ""
