@@ -33,8 +33,8 @@ class Admin:
             print(message)
     ```
 
-    All calls raise `CometChatException`; the codes are listed in docs/reference/errors.md. Calls that are safe to
-    repeat are retried as those of `ChatClient` are. Use one `Admin` for the whole process, on one event loop.
+    Every call raises `CometChatException` if it fails; the codes are listed in docs/reference/errors.md. Calls that are
+    safe to repeat are retried as those of `ChatClient` are. Use one `Admin` for the whole process, on one event loop.
 
     Attributes:
         users: users, their blocks and friends.

@@ -35,8 +35,9 @@ class Groups:
             members: the first members, at most 25; `uid` and `scope` of each are used.
 
         Raises:
-            CometChatException: `ERR_GUID_ALREADY_EXISTS`, `ERR_UID_NOT_FOUND`, `ERR_BAD_REQUEST`;
-                `INVALID_SCOPE_VALUE` for a member.
+            CometChatException: `ERR_GUID_ALREADY_EXISTS` if the guid is taken; `ERR_UID_NOT_FOUND` if there is no such
+                user; `ERR_BAD_REQUEST` if the server finds an argument invalid; `INVALID_SCOPE_VALUE` if
+                the scope of a member is invalid.
         """
         body = group_to_wire(group) | changed_fields(owner=owner)
         if members:
@@ -84,8 +85,8 @@ class Groups:
             unset: fields to remove: `icon`, `description`, `metadata`.
 
         Raises:
-            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_BAD_REQUEST`; `ERR_INVALID_ARGUMENT` if `tags` or `unset` is
-                not a list of strings.
+            CometChatException: `ERR_GUID_NOT_FOUND` if there is no such group; `ERR_BAD_REQUEST` if the server finds an
+                argument invalid; `ERR_INVALID_ARGUMENT` if `tags` or `unset` is not a list of strings.
         """
         body = changed_fields(
             name=name,
@@ -118,7 +119,8 @@ class Groups:
             owner: uid of the member.
 
         Raises:
-            CometChatException: `ERR_GUID_NOT_FOUND`; `ERR_NOT_A_MEMBER` if the user is not a member.
+            CometChatException: `ERR_GUID_NOT_FOUND` if there is no such group; `ERR_NOT_A_MEMBER` if the user is not a
+                member.
         """
         await self._requester.ask("PATCH", f"{_path(guid)}/owner", body={"owner": owner})
 
@@ -180,7 +182,8 @@ class Groups:
             For each uid `success`, or why the user was not added.
 
         Raises:
-            CometChatException: `ERR_GUID_NOT_FOUND`, `INVALID_SCOPE_VALUE`.
+            CometChatException: `ERR_GUID_NOT_FOUND` if there is no such group; `INVALID_SCOPE_VALUE` if the scope of a
+                member is invalid.
         """
         answer = await self._requester.ask("POST", f"{_path(guid)}/members", body=add_body(members))
         return decoded(outcome_of, answer)
@@ -193,7 +196,8 @@ class Groups:
             uid: the uid of the member.
 
         Raises:
-            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`; `ERR_GROUP_NO_CLEARANCE` for the owner.
+            CometChatException: `ERR_GUID_NOT_FOUND` if there is no such group; `ERR_NOT_A_MEMBER` if the user is not a
+                member; `ERR_GROUP_NO_CLEARANCE` for the owner.
         """
         await self._requester.ask("DELETE", f"{_path(guid)}/members/{quoted(uid)}")
 
@@ -205,8 +209,8 @@ class Groups:
             uid: the uid of the user.
 
         Raises:
-            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_UID_NOT_FOUND`, `ERR_ALREADY_BANNED`;
-                `ERR_GROUP_NO_CLEARANCE` for the owner.
+            CometChatException: `ERR_GUID_NOT_FOUND` if there is no such group; `ERR_UID_NOT_FOUND` if there is no such
+                user; `ERR_ALREADY_BANNED` if the user is banned already; `ERR_GROUP_NO_CLEARANCE` for the owner.
         """
         await self._requester.ask("POST", f"{_path(guid)}/bannedusers/{quoted(uid)}")
 
@@ -218,7 +222,8 @@ class Groups:
             uid: the uid of the banned user.
 
         Raises:
-            CometChatException: `ERR_GUID_NOT_FOUND`; `ERR_NOT_A_BANNED_USER` if the user is not banned.
+            CometChatException: `ERR_GUID_NOT_FOUND` if there is no such group; `ERR_NOT_A_BANNED_USER` if the user is
+                not banned.
         """
         await self._requester.ask("DELETE", f"{_path(guid)}/bannedusers/{quoted(uid)}")
 
@@ -239,8 +244,9 @@ class Groups:
             scope: `admin`, `moderator` or `participant`.
 
         Raises:
-            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_BAD_REQUEST`; `ERR_NOT_A_MEMBER` if the user is not a member;
-                `ERR_SAME_SCOPE` if they have this scope already.
+            CometChatException: `ERR_GUID_NOT_FOUND` if there is no such group; `ERR_BAD_REQUEST` if the server finds an
+                argument invalid; `ERR_NOT_A_MEMBER` if the user is not a member; `ERR_SAME_SCOPE` if they have this
+                scope already.
         """
         await self._requester.ask("PUT", f"{_path(guid)}/members/{quoted(uid)}", body={"scope": scope})
 

@@ -26,7 +26,8 @@ class Keys:
             scope: `authOnly` may create users and auth tokens; `fullAccess` may do everything.
 
         Raises:
-            CometChatException: `ERR_BAD_REQUEST`, `ERR_LIMIT_EXCEEDED`.
+            CometChatException: `ERR_BAD_REQUEST` if the server finds an argument invalid; `ERR_LIMIT_EXCEEDED` if there
+                are 25 keys.
         """
         return await self._requester.fetch(key_from_wire, "POST", "/apikeys", body={"name": name, "scope": scope})
 
@@ -50,7 +51,8 @@ class Keys:
             scope: the new scope, as for `create`.
 
         Raises:
-            CometChatException: `ERR_APIKEY_NOT_FOUND`, `ERR_BAD_REQUEST`.
+            CometChatException: `ERR_APIKEY_NOT_FOUND` if there is no such key; `ERR_BAD_REQUEST` if the server finds an
+                argument invalid.
         """
         body = {"name": name, "scope": scope}
         return await self._requester.fetch(key_from_wire, "PUT", f"/apikeys/{quoted(key)}", body=body)
@@ -62,7 +64,8 @@ class Keys:
             key: the full key.
 
         Raises:
-            CometChatException: `ERR_APIKEY_NOT_FOUND`; `ERR_BAD_REQUEST` for the key of this client.
+            CometChatException: `ERR_APIKEY_NOT_FOUND` if there is no such key; `ERR_BAD_REQUEST` for the key of this
+                client.
         """
         await self._requester.ask("DELETE", f"/apikeys/{quoted(key)}")
 

@@ -39,8 +39,10 @@ class Messages:
             on_behalf_of: uid of the sender.
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT`, `ERR_INVALID_RECEIVER_TYPE`, `ERR_UID_NOT_FOUND`,
-                `ERR_GUID_NOT_FOUND`, `ERR_BAD_REQUEST`, or another code of the server.
+            CometChatException: `ERR_INVALID_ARGUMENT` if it is not a message; `ERR_INVALID_RECEIVER_TYPE` if its
+                `receiver_type` is neither `user` nor `group`; `ERR_UID_NOT_FOUND` if there is no such user;
+                `ERR_GUID_NOT_FOUND` if there is no such group; `ERR_BAD_REQUEST` if the server finds an argument
+                invalid; or another code of the server.
         """
         if not isinstance(message, BaseMessage):
             raise failure("ERR_INVALID_ARGUMENT", f"Give a message, not a {type(message).__name__}.")
@@ -58,7 +60,8 @@ class Messages:
             on_behalf_of: uid of the user as whom the message is read; the app by default.
 
         Raises:
-            CometChatException: `ERR_MESSAGE_ID_NOT_FOUND`, `ERROR_INVALID_MESSAGE_ID`.
+            CometChatException: `ERR_MESSAGE_ID_NOT_FOUND` if there is no such message; `ERROR_INVALID_MESSAGE_ID` if
+                the id is not a number above 0.
         """
         path = f"/messages/{checked_id(message_id)}"
         return await self._requester.fetch(message_from_wire, "GET", path, on_behalf_of=on_behalf_of)
@@ -71,8 +74,9 @@ class Messages:
             on_behalf_of: uid of the user who edits the message.
 
         Raises:
-            CometChatException: `ERR_MESSAGE_ID_NOT_FOUND`, `ERROR_INVALID_MESSAGE_ID`, `ERR_BAD_ERROR_RESPONSE`, or
-                another code of the server.
+            CometChatException: `ERR_MESSAGE_ID_NOT_FOUND` if there is no such message; `ERROR_INVALID_MESSAGE_ID` if
+                the id is not a number above 0; `ERR_BAD_ERROR_RESPONSE` if the response contains no message; or another
+                code of the server.
         """
         body = message_to_wire(message)
         change: dict[str, Any] = {key: body[key] for key in body if key in ("data", "tags")}
@@ -92,9 +96,9 @@ class Messages:
             on_behalf_of: uid of the user who deletes the message.
 
         Raises:
-            CometChatException: `ERR_MESSAGE_ID_NOT_FOUND`, `ERROR_INVALID_MESSAGE_ID`;
-                `ERR_MESSAGE_ACTION_NOT_ALLOWED` for an action message, or without `permanently` for a message that is
-                already deleted; or another code of the server.
+            CometChatException: `ERR_MESSAGE_ID_NOT_FOUND` if there is no such message; `ERROR_INVALID_MESSAGE_ID` if
+                the id is not a number above 0; `ERR_MESSAGE_ACTION_NOT_ALLOWED` for an action message, or without
+                `permanently` for a message that is already deleted; or another code of the server.
         """
         path, body = f"/messages/{checked_id(message_id)}", {"permanent": True} if permanently else None
         await self._requester.ask("DELETE", path, body=body, on_behalf_of=on_behalf_of)
@@ -108,7 +112,8 @@ class Messages:
             on_behalf_of: uid of the user.
 
         Raises:
-            CometChatException: `ERR_MESSAGE_ID_NOT_FOUND`, `ERROR_INVALID_MESSAGE_ID`, or another code of the server.
+            CometChatException: `ERR_MESSAGE_ID_NOT_FOUND` if there is no such message; `ERROR_INVALID_MESSAGE_ID` if
+                the id is not a number above 0; or another code of the server.
         """
         path = f"/messages/{checked_id(message_id)}/reactions/{quoted(reaction)}"
         await self._requester.ask("POST", path, on_behalf_of=on_behalf_of)

@@ -20,6 +20,8 @@ class ApiKey:
         created_at: when it was created.
         expires_at: when it ends; 0 if it lasts until it is deleted.
         last_used_at: when it was last used, to the hour; 0 if never.
+
+    Times are seconds since 1970.
     """
 
     key: str
@@ -37,7 +39,7 @@ class AuthToken:
     Attributes:
         uid: the uid of the user.
         token: the full token if it was just created, else its last characters.
-        created_at: when it was created.
+        created_at: when it was created, in seconds since 1970.
         platform: the platform of the device, as the client named it.
         user_agent: the user agent of the device.
         app_info: further information about the device.
@@ -62,8 +64,8 @@ class Role:
         metadata: custom data of the app.
         lists_users: whom users with this role find in lists: `all` or `friendsOnly`.
         sends_to: whom users with this role may write to: `all` or `friendsOnly`.
-        created_at: when it was created.
-        updated_at: when it was last changed.
+        created_at: when it was created, in seconds since 1970.
+        updated_at: when it was last changed, in seconds since 1970.
     """
 
     role: str
@@ -84,7 +86,7 @@ class RestrictedFeature:
         key: CometChat's key for it, such as `u.createGroup`.
         title: a title for people.
         description: a description for people.
-        created_at: when it was restricted.
+        created_at: when it was restricted, in seconds since 1970.
     """
 
     key: str
@@ -102,9 +104,11 @@ class WebhookState:
         waiting_since: when the oldest of them was queued; 0 if none is waiting.
         failed: number of deliveries that were given up.
         failing_since: since when no delivery has succeeded; 0 if the last one did.
-        last_success_at: when a delivery last succeeded.
-        last_failure_at: when a delivery last failed.
-        last_failure: why it failed.
+        last_success_at: when a delivery last succeeded; 0 if never.
+        last_failure_at: when a delivery last failed; 0 if never.
+        last_failure: why it failed; "" if none has.
+
+    Times are seconds since 1970.
     """
 
     waiting: int = 0
@@ -129,7 +133,7 @@ class Webhook:
         secret: the signing secret; only set if the webhook was just created.
         retry_on_failure: whether failed deliveries are retried.
         enabled: whether events are delivered.
-        created_at: when it was created.
+        created_at: when it was created, in seconds since 1970.
         state: the state of its deliveries.
     """
 
@@ -147,7 +151,12 @@ class Webhook:
 
 @dataclass(slots=True)
 class Trigger:
-    """An event that a webhook can receive."""
+    """An event that a webhook can receive.
+
+    Attributes:
+        trigger: its name, such as `message_sent`.
+        description: a description for people.
+    """
 
     trigger: str
     description: str
@@ -163,11 +172,13 @@ class Delivery:
         status: `waiting` or `failed`.
         attempts: the number of attempts so far.
         queued_at: when it was queued.
-        last_try_at: when it was last attempted.
+        last_try_at: when it was last attempted; 0 if it was not yet.
         next_try_at: when it is attempted again; 0 if it was given up.
-        failed_at: when it was given up.
-        problem: why the last attempt failed.
+        failed_at: when it was given up; 0 if it was not.
+        problem: why the last attempt failed; "" if there was none.
         data: the payload; only set if this delivery was requested by id.
+
+    Times are seconds since 1970.
     """
 
     id: str

@@ -61,8 +61,9 @@ class Requester:
             on_behalf_of: uid of the user to act for; the app itself by default.
 
         Raises:
-            CometChatException: the code from the server; `NO_INTERNET_CONNECTION`; `ERR_CLIENT_CLOSED`;
-                `ERR_WRONG_EVENT_LOOP`; `ERR_INVALID_ARGUMENT` for an invalid `on_behalf_of`.
+            CometChatException: the code from the server; `NO_INTERNET_CONNECTION` if it cannot be reached;
+                `ERR_CLIENT_CLOSED` after `close()`; `ERR_WRONG_EVENT_LOOP` on another loop than that of the first call;
+                `ERR_INVALID_ARGUMENT` for an invalid `on_behalf_of`.
         """
         await self._check(on_behalf_of)
         name, attempts = (self._world.unique() if is_numbered(method, path) else ""), count(1)
@@ -136,7 +137,7 @@ class Requester:
             query: the filters; None and "" are left out, and an empty list makes the listing empty.
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT` for a name that contains a comma.
+            CometChatException: `ERR_INVALID_ARGUMENT` if an item of a filter that is a list contains a comma.
         """
         if any(value == [] for value in query.values()):
             return Listing(no_pages)
@@ -209,5 +210,5 @@ def query_parameters(**values: Any) -> dict[str, Any]:
 
 
 def changed_fields(**values: Any) -> dict[str, Any]:
-    """Return the fields to change: those that are not None."""
+    """Return the fields of a request: those that are not None."""
     return {name: value for name, value in values.items() if value is not None}

@@ -40,7 +40,8 @@ class Roles:
             sends_to: whom users with this role may write to: `all` or `friendsOnly`.
 
         Raises:
-            CometChatException: `ERR_ROLE_ALREADY_EXISTS`, `ERR_BAD_REQUEST`.
+            CometChatException: `ERR_ROLE_ALREADY_EXISTS` if the id is taken; `ERR_BAD_REQUEST` if the server finds an
+                argument invalid.
         """
         body = {"role": role, **_fields(name, description, metadata, lists_users, sends_to)}
         return await self._requester.fetch(role_from_wire, "POST", "/roles", body=body)
@@ -66,10 +67,11 @@ class Roles:
         lists_users: Audience | None = None,
         sends_to: Audience | None = None,
     ) -> Role:
-        """Change the given fields of a role, and return the role. Arguments as for `create`.
+        """Change the given fields of the role with the id `role`, and return the role. Fields as for `create`.
 
         Raises:
-            CometChatException: `ERR_ROLE_NOT_FOUND`, `ERR_BAD_REQUEST`.
+            CometChatException: `ERR_ROLE_NOT_FOUND` if there is no such role; `ERR_BAD_REQUEST` if the server finds an
+                argument invalid.
         """
         if (lists_users is None) != (sends_to is None):  # the server takes both together
             before = await self.get(role)
@@ -85,7 +87,8 @@ class Roles:
             role: the id of the role.
 
         Raises:
-            CometChatException: `ERR_ROLE_NOT_FOUND`; `ERR_ROLE_DELETE_DENIED` for the role `default`.
+            CometChatException: `ERR_ROLE_NOT_FOUND` if there is no such role; `ERR_ROLE_DELETE_DENIED` for the role
+                `default`.
         """
         await self._requester.ask("DELETE", f"/roles/{quoted(role)}")
 
@@ -101,8 +104,8 @@ class Roles:
             features: CometChat's keys for them, such as `u.createGroup`.
 
         Raises:
-            CometChatException: `ERR_ROLE_NOT_FOUND`, `ERR_BAD_REQUEST`; `ERR_INVALID_ARGUMENT` if `features` is not a
-                list of strings.
+            CometChatException: `ERR_ROLE_NOT_FOUND` if there is no such role; `ERR_BAD_REQUEST` if the server finds an
+                argument invalid; `ERR_INVALID_ARGUMENT` if `features` is not a list of strings.
         """
         await self._requester.ask("POST", _features(role), body={"featuresToRestrict": name_list(features, "features")})
 
@@ -114,8 +117,8 @@ class Roles:
             features: CometChat's keys for them, as for `restrict`.
 
         Raises:
-            CometChatException: `ERR_ROLE_NOT_FOUND`, `ERR_BAD_REQUEST`; `ERR_INVALID_ARGUMENT` if `features` is not a
-                list of strings.
+            CometChatException: `ERR_ROLE_NOT_FOUND` if there is no such role; `ERR_BAD_REQUEST` if the server finds an
+                argument invalid; `ERR_INVALID_ARGUMENT` if `features` is not a list of strings.
         """
         await self._requester.ask("DELETE", _features(role), body={"featuresToAllow": name_list(features, "features")})
 

@@ -44,8 +44,9 @@ class Users:
             tags: at most 25 of 100 characters each.
 
         Raises:
-            CometChatException: `ERR_UID_ALREADY_EXISTS`, `ERR_BAD_REQUEST`, `ERR_ROLE_NOT_FOUND`;
-                `ERR_INVALID_ARGUMENT` if `tags` is not a list of strings.
+            CometChatException: `ERR_UID_ALREADY_EXISTS` if the uid is taken; `ERR_BAD_REQUEST` if the server finds an
+                argument invalid; `ERR_ROLE_NOT_FOUND` if there is no such role; `ERR_INVALID_ARGUMENT` if `tags` is not
+                a list of strings.
         """
         fields = _fields(name, avatar, link, role, status_message, metadata, tags)
         return await self._requester.fetch(user_from_wire, "POST", "/users", body={"uid": uid, **fields})
@@ -88,8 +89,9 @@ class Users:
             unset: fields to remove, by their names in the REST API: `avatar`, `link`, `metadata`, …
 
         Raises:
-            CometChatException: `ERR_UID_NOT_FOUND`, `ERR_BAD_REQUEST`, `ERR_ROLE_NOT_FOUND`;
-                `ERR_INVALID_ARGUMENT` if `tags` or `unset` is not a list of strings.
+            CometChatException: `ERR_UID_NOT_FOUND` if there is no such user; `ERR_BAD_REQUEST` if the server finds an
+                argument invalid; `ERR_ROLE_NOT_FOUND` if there is no such role; `ERR_INVALID_ARGUMENT` if `tags` or
+                `unset` is not a list of strings.
         """
         body = _fields(name, avatar, link, role, status_message, metadata, tags)
         body |= changed_fields(unset=name_list(unset, "unset") if unset is not None else None)
@@ -120,7 +122,8 @@ class Users:
             uids: the users. Unknown uids are ignored.
 
         Raises:
-            CometChatException: `ERR_BAD_REQUEST`; `ERR_INVALID_ARGUMENT` if `uids` is not a list of strings.
+            CometChatException: `ERR_BAD_REQUEST` if the server finds an argument invalid; `ERR_INVALID_ARGUMENT` if
+                `uids` is not a list of strings.
         """
         await self._requester.ask("DELETE", "/users", body={"uidsToDeactivate": name_list(uids, "uids")})
 
@@ -131,7 +134,8 @@ class Users:
             uids: the users. Unknown uids are ignored.
 
         Raises:
-            CometChatException: `ERR_BAD_REQUEST`; `ERR_INVALID_ARGUMENT` if `uids` is not a list of strings.
+            CometChatException: `ERR_BAD_REQUEST` if the server finds an argument invalid; `ERR_INVALID_ARGUMENT` if
+                `uids` is not a list of strings.
         """
         await self._requester.ask("PUT", "/users", body={"uidsToActivate": name_list(uids, "uids")})
 
@@ -185,8 +189,8 @@ class Users:
             friends: uids, at most 25.
 
         Raises:
-            CometChatException: `ERR_UID_NOT_FOUND`, `ERR_BAD_REQUEST`; `ERR_INVALID_ARGUMENT` if `friends` is not a
-                list of strings.
+            CometChatException: `ERR_UID_NOT_FOUND` if there is no such user; `ERR_BAD_REQUEST` if the server finds an
+                argument invalid; `ERR_INVALID_ARGUMENT` if `friends` is not a list of strings.
         """
         body = {"accepted": name_list(friends, "friends")}
         await self._requester.ask("POST", f"/users/{quoted(uid)}/friends", body=body)
@@ -199,8 +203,9 @@ class Users:
             friends: uids, at most 25.
 
         Raises:
-            CometChatException: `ERR_UID_NOT_FOUND`, `ERR_BAD_REQUEST`; `ERR_NOT_A_FRIEND` if none of them was a friend;
-                `ERR_INVALID_ARGUMENT` if `friends` is not a list of strings.
+            CometChatException: `ERR_UID_NOT_FOUND` if there is no such user; `ERR_BAD_REQUEST` if the server finds an
+                argument invalid; `ERR_NOT_A_FRIEND` if none of them was a friend; `ERR_INVALID_ARGUMENT` if `friends`
+                is not a list of strings.
         """
         body = {"friends": name_list(friends, "friends")}
         await self._requester.ask("DELETE", f"/users/{quoted(uid)}/friends", body=body)
@@ -221,8 +226,8 @@ class Users:
             blocked: uids, at most 25.
 
         Raises:
-            CometChatException: `ERR_UID_NOT_FOUND`, `ERR_BAD_REQUEST`; `ERR_INVALID_ARGUMENT` if `blocked` is not a
-                list of strings.
+            CometChatException: `ERR_UID_NOT_FOUND` if there is no such user; `ERR_BAD_REQUEST` if the server finds an
+                argument invalid; `ERR_INVALID_ARGUMENT` if `blocked` is not a list of strings.
         """
         await self._requester.ask(
             "POST", f"/users/{quoted(uid)}/blockedusers", body={"blockedUids": name_list(blocked, "blocked")}
@@ -236,8 +241,8 @@ class Users:
             blocked: uids, at most 25.
 
         Raises:
-            CometChatException: `ERR_UID_NOT_FOUND`, `ERR_BAD_REQUEST`; `ERR_INVALID_ARGUMENT` if `blocked` is not a
-                list of strings.
+            CometChatException: `ERR_UID_NOT_FOUND` if there is no such user; `ERR_BAD_REQUEST` if the server finds an
+                argument invalid; `ERR_INVALID_ARGUMENT` if `blocked` is not a list of strings.
         """
         await self._requester.ask(
             "DELETE", f"/users/{quoted(uid)}/blockedusers", body={"blockedUids": name_list(blocked, "blocked")}
@@ -270,7 +275,8 @@ class Tokens:
             app_info: further information about the device; at most 4,096 bytes of JSON.
 
         Raises:
-            CometChatException: `ERR_UID_NOT_FOUND`, `ERR_BAD_REQUEST`.
+            CometChatException: `ERR_UID_NOT_FOUND` if there is no such user; `ERR_BAD_REQUEST` if the server finds an
+                argument invalid.
         """
         body = changed_fields(platform=platform, appInfo=app_info)
         return await self._requester.fetch(token_from_wire, "POST", _tokens(uid), body=body)
@@ -291,7 +297,8 @@ class Tokens:
             token: the full token.
 
         Raises:
-            CometChatException: `ERR_UID_NOT_FOUND`, `ERR_AUTH_TOKEN_NOT_FOUND`.
+            CometChatException: `ERR_UID_NOT_FOUND` if there is no such user; `ERR_AUTH_TOKEN_NOT_FOUND` if the user has
+                no such token.
         """
         await self._requester.ask("DELETE", f"{_tokens(uid)}/{quoted(token)}")
 

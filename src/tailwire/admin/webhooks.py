@@ -56,8 +56,9 @@ class Webhooks:
             enabled: whether events are delivered.
 
         Raises:
-            CometChatException: `ERR_BAD_REQUEST`, `ERR_TRIGGER_NOT_FOUND`, `ERR_LIMIT_EXCEEDED`;
-                `ERR_INVALID_ARGUMENT` if `triggers` is not a list of strings.
+            CometChatException: `ERR_BAD_REQUEST` if the server finds an argument invalid; `ERR_TRIGGER_NOT_FOUND` if
+                there is no such event; `ERR_LIMIT_EXCEEDED` if there are 25 webhooks; `ERR_INVALID_ARGUMENT` if
+                `triggers` is not a list of strings.
         """
         body = _fields(name, url, triggers, username, password, secret, retry_on_failure, enabled)
         return await self._requester.fetch(
@@ -88,11 +89,12 @@ class Webhooks:
         retry_on_failure: bool | None = None,
         enabled: bool | None = None,
     ) -> Webhook:
-        """Change the given fields of a webhook, and return the webhook. Arguments as for `create`.
+        """Change the given fields of the webhook `webhook_id`, and return the webhook. Fields as for `create`.
 
         Raises:
-            CometChatException: `ERR_WEBHOOK_NOT_FOUND`, `ERR_BAD_REQUEST`, `ERR_TRIGGER_NOT_FOUND`;
-                `ERR_INVALID_ARGUMENT` if `triggers` is not a list of strings.
+            CometChatException: `ERR_WEBHOOK_NOT_FOUND` if there is no such webhook; `ERR_BAD_REQUEST` if the server
+                finds an argument invalid; `ERR_TRIGGER_NOT_FOUND` if there is no such event; `ERR_INVALID_ARGUMENT` if
+                `triggers` is not a list of strings.
         """
         body = _fields(name, url, triggers, username, password, secret, retry_on_failure, enabled)
         return await self._change(webhook_id, body)
@@ -128,8 +130,9 @@ class Webhooks:
             enabled: whether events are delivered.
 
         Raises:
-            CometChatException: `ERR_BAD_REQUEST`, `ERR_TRIGGER_NOT_FOUND`, `ERR_LIMIT_EXCEEDED`;
-                `ERR_INVALID_ARGUMENT` if `triggers` is not a list of strings.
+            CometChatException: `ERR_BAD_REQUEST` if the server finds an argument invalid; `ERR_TRIGGER_NOT_FOUND` if
+                there is no such event; `ERR_LIMIT_EXCEEDED` if there are 25 webhooks; `ERR_INVALID_ARGUMENT` if
+                `triggers` is not a list of strings.
         """
         body = _fields(name or webhook_id, url, triggers, username, password, secret, retry_on_failure, enabled)
         try:
@@ -163,7 +166,8 @@ class Webhooks:
         """Return all webhooks.
 
         Raises:
-            CometChatException: `AUTH_ERR_APIKEY_NOT_FOUND`, `AUTH_ERR_NO_ACCESS`, or another code of the server.
+            CometChatException: `AUTH_ERR_APIKEY_NOT_FOUND` if the API key is unknown; `AUTH_ERR_NO_ACCESS` if its scope
+                is not `fullAccess`; or another code of the server.
         """
         return tuple(readable(webhook_from_wire, await self._requester.ask_list("/webhooks")({}), "webhook"))
 
@@ -171,7 +175,8 @@ class Webhooks:
         """Return the events that a webhook can receive.
 
         Raises:
-            CometChatException: `AUTH_ERR_APIKEY_NOT_FOUND`, `AUTH_ERR_NO_ACCESS`, or another code of the server.
+            CometChatException: `AUTH_ERR_APIKEY_NOT_FOUND` if the API key is unknown; `AUTH_ERR_NO_ACCESS` if its scope
+                is not `fullAccess`; or another code of the server.
         """
         found = await self._requester.ask_list("/webhooks/triggers")({})
         return tuple(readable(trigger_from_wire, found, "trigger"))
@@ -194,7 +199,8 @@ class Webhooks:
             delivery_id: the id of the delivery.
 
         Raises:
-            CometChatException: `ERR_WEBHOOK_NOT_FOUND`, `ERR_DELIVERY_NOT_FOUND`.
+            CometChatException: `ERR_WEBHOOK_NOT_FOUND` if there is no such webhook; `ERR_DELIVERY_NOT_FOUND` if there
+                is no such delivery.
         """
         answer = await self._requester.ask("GET", f"{_path(webhook_id)}/deliveries/{quoted(delivery_id)}")
         return decoded(delivery_from_wire, answer)
@@ -207,7 +213,8 @@ class Webhooks:
             delivery_id: the id of the delivery.
 
         Raises:
-            CometChatException: `ERR_WEBHOOK_NOT_FOUND`, `ERR_DELIVERY_NOT_FOUND`.
+            CometChatException: `ERR_WEBHOOK_NOT_FOUND` if there is no such webhook; `ERR_DELIVERY_NOT_FOUND` if there
+                is no such delivery.
         """
         await self._requester.ask("POST", f"{_path(webhook_id)}/deliveries/{quoted(delivery_id)}/retry")
 

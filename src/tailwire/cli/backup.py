@@ -19,7 +19,7 @@ def back_up_or_restore(args: argparse.Namespace) -> int:
     """
     try:
         settings = load({"data": args.data})
-        run = _on_postgres if on_postgres(settings) else _on_sqlite
+        run = _run_on_postgres if on_postgres(settings) else _run_on_sqlite
         print(run(args, settings, Path(settings.data) / "uploads", Path(args.folder)))
         if args.command == "backup" and settings.uploads:
             print(f"The files in {settings.uploads} are not included: use versioning or replication of the bucket.")
@@ -32,13 +32,13 @@ def back_up_or_restore(args: argparse.Namespace) -> int:
     return 0
 
 
-def _on_sqlite(args: argparse.Namespace, settings: Settings, uploads: Path, folder: Path) -> str:
+def _run_on_sqlite(args: argparse.Namespace, settings: Settings, uploads: Path, folder: Path) -> str:
     if args.command == "backup":
         return _backed_up_text(folder, *backup(database_path(settings), uploads, folder))
     return _restored_text(folder, restore(folder, database_path(settings), uploads, replace=args.replace))
 
 
-def _on_postgres(args: argparse.Namespace, settings: Settings, uploads: Path, folder: Path) -> str:
+def _run_on_postgres(args: argparse.Namespace, settings: Settings, uploads: Path, folder: Path) -> str:
     from tailwire.server.app import postgres_backup  # needs packages that only `tailwire[postgres]` installs
 
     if args.command == "backup":

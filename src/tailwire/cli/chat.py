@@ -31,7 +31,7 @@ def chat(args: argparse.Namespace) -> int:
     """Run the chat until the user quits.
 
     Returns:
-        0; 1 if it cannot run; 2 for invalid arguments.
+        0; 1 if it cannot run; 2 without a terminal.
     """
     if not sys.stdin.isatty() or not sys.stdout.isatty():
         print("tailwire: chat needs a terminal: run it without pipes", file=sys.stderr)

@@ -40,7 +40,7 @@ def console(args: argparse.Namespace) -> int:
     """
     try:
         settings = load({"data": args.data})
-        url = _without_secrets(args.url.rstrip("/") or _running(settings))
+        url = _checked_url(args.url.rstrip("/") or _running_server_url(settings))
         path, seconds = _request_link(url, _key(settings.data), args.ca or _own_certificate(settings.data, args.url))
     except BadSetting as e:
         print(f"tailwire: {e}", file=sys.stderr)
@@ -62,7 +62,7 @@ def _key(data: str) -> str:
     return keys.api_key
 
 
-def _running(settings: Settings) -> str:
+def _running_server_url(settings: Settings) -> str:
     if on_postgres(settings):
         raise LinkUnavailable("name the URL of the server: several may use this database")
     match = _SERVER_URL.search(holder_of(database_path(settings)))
@@ -71,7 +71,7 @@ def _running(settings: Settings) -> str:
     return match.group(1).replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
 
 
-def _without_secrets(url: str) -> str:
+def _checked_url(url: str) -> str:
     parts = urlsplit(url)
     host = parts.hostname or ""
     try:

@@ -77,7 +77,7 @@ class RecordingListener(ConnectionListener, MessageListener):
         self.texts.append(message.text)
         self._wake_waiters()
 
-    async def until(self, what: str, condition: Callable[[], bool]) -> None:
+    async def wait_until(self, what: str, condition: Callable[[], bool]) -> None:
         """Wait until a condition holds.
 
         Raises:
@@ -128,12 +128,12 @@ class Demo:
         # Shows a spinner while nothing else happens, but not in a recording.
         return nullcontext() if self._console.record else self._console.status(text)
 
-    def _title(self, text: str) -> None:
+    def _print_title(self, text: str) -> None:
         self._console.print(f"\n[bold]{text}[/]")
 
     # Actions.
 
-    def _client(self, name: str, *, auto: bool = True, window: float = 30.0) -> ChatClient:
+    def _create_client(self, name: str, *, auto: bool = True, window: float = 30.0) -> ChatClient:
         builder = AppSettingsBuilder().override_client_host(self._proxy.url if name == "bob" else self._server.url)
         settings = builder.auto_establish_socket_connection(auto).build()
         timings = replace(Timings(), background_window=window)
@@ -143,11 +143,11 @@ class Demo:
 
     async def _log_in(self, name: str, client: ChatClient) -> RecordingListener:
         await client.init()
-        watched = self._watched[name] = self._watched.get(name) or RecordingListener()
-        client.add_connection_listener("demo", watched)
-        client.add_message_listener("demo", watched)
+        listener = self._watched[name] = self._watched.get(name) or RecordingListener()
+        client.add_connection_listener("demo", listener)
+        client.add_message_listener("demo", listener)
         await client.login(name, auth_key=self._server.auth_key)
-        return watched
+        return listener
 
     async def _send_messages(self, count: int) -> None:
         for _ in range(count):
@@ -155,15 +155,15 @@ class Demo:
             await self._clients["alice"].send_message(TextMessage(receiver="bob", text=text))
             self._sent["bob"].append(text)
 
-    async def _until_all_received(self) -> None:
+    async def _wait_until_all_received(self) -> None:
         bob, sent = self._watched["bob"], self._sent["bob"]
-        await bob.until(f"{len(sent)} messages, in order", lambda: len(bob.texts) >= len(sent))
+        await bob.wait_until(f"{len(sent)} messages, in order", lambda: len(bob.texts) >= len(sent))
         if bob.texts != sent:
             raise StepFailed(f"sent {sent}, received {bob.texts}")
 
-    async def _status(self, name: str, status: ConnectionStatus) -> None:
-        client, watched = self._clients[name], self._watched[name]
-        await watched.until(f"{name} {status}", lambda: client.get_connection_status() is status)
+    async def _wait_for_status(self, name: str, status: ConnectionStatus) -> None:
+        client, listener = self._clients[name], self._watched[name]
+        await listener.wait_until(f"{name} {status}", lambda: client.get_connection_status() is status)
 
     async def _time_until_connected(self, what: str, name: str, work: Awaitable[None]) -> float:
         begin = time.monotonic()
@@ -184,55 +184,55 @@ class Demo:
             with self._spinner("Starting a server …"):
                 await self._server.start()
             async with self._proxy:
-                await self._steps()
+                await self._run_steps()
         finally:
             await self._server.kill()
-        self._summary()
+        self._print_summary()
         return True
 
-    async def _steps(self) -> None:
+    async def _run_steps(self) -> None:
         self._proxy.aim(self._server.port)
         self._show(f"a server on SQLite at {self._server.url}; bob goes through a proxy that can be cut")
         try:
-            await self._auto_mode()
-            await self._network()
-            await self._server_dies()
-            await self._manual_mode()
-            await self._log_out()
+            await self._show_auto_mode()
+            await self._show_network()
+            await self._show_server_killed()
+            await self._show_manual_mode()
+            await self._show_logout()
         finally:
             for client in self._clients.values():
                 await client.aclose()
 
-    async def _auto_mode(self) -> None:
-        self._title("Auto mode: the SDK decides")
-        await self._log_in("alice", self._client("alice"))
-        await self._log_in("bob", self._client("bob"))
-        await self._status("alice", ConnectionStatus.CONNECTED)
-        await self._status("bob", ConnectionStatus.CONNECTED)
+    async def _show_auto_mode(self) -> None:
+        self._print_title("Auto mode: the SDK decides")
+        await self._log_in("alice", self._create_client("alice"))
+        await self._log_in("bob", self._create_client("bob"))
+        await self._wait_for_status("alice", ConnectionStatus.CONNECTED)
+        await self._wait_for_status("bob", ConnectionStatus.CONNECTED)
         self._show("both logged in: connected automatically")
         await self._send_messages(1)
-        await self._until_all_received()
+        await self._wait_until_all_received()
         self._show("alice sent a message, bob received it")
         bob = self._clients["bob"]
         bob.set_app_state("background")
-        await self._status("bob", ConnectionStatus.DISCONNECTED)
+        await self._wait_for_status("bob", ConnectionStatus.DISCONNECTED)
         self._show("bob's app goes to the background: closed at once")
         await self._send_messages(3)
         self._show("alice sends 3 messages meanwhile")
 
         async def come_back() -> None:
             bob.set_app_state("foreground")
-            await self._status("bob", ConnectionStatus.CONNECTED)
-            await self._until_all_received()
+            await self._wait_for_status("bob", ConnectionStatus.CONNECTED)
+            await self._wait_until_all_received()
 
         took = await self._time_until_connected("foreground", "bob", come_back())
         self._show(f"bob's app is back: connected, and exactly the 3 missed messages, in {took * 1000:.0f} ms")
 
-    async def _network(self) -> None:
-        self._title("The network goes and comes")
+    async def _show_network(self) -> None:
+        self._print_title("The network goes and comes")
         bob = self._clients["bob"]
         self._proxy.cut()
-        await self._status("bob", ConnectionStatus.DISCONNECTED)
+        await self._wait_for_status("bob", ConnectionStatus.DISCONNECTED)
         self._show("bob's network is cut")
         bob.set_network("offline")
         await self._send_messages(2)
@@ -241,19 +241,19 @@ class Demo:
 
         async def come_back() -> None:
             bob.set_network("online")
-            await self._status("bob", ConnectionStatus.CONNECTED)
-            await self._until_all_received()
+            await self._wait_for_status("bob", ConnectionStatus.CONNECTED)
+            await self._wait_until_all_received()
 
         took = await self._time_until_connected("network", "bob", come_back())
         self._show(f"the network is back: connected, and both messages, in {took * 1000:.0f} ms")
 
-    async def _server_dies(self) -> None:
-        self._title("The server is killed with -9")
+    async def _show_server_killed(self) -> None:
+        self._print_title("The server is killed with -9")
         await self._send_messages(1)
-        await self._until_all_received()
+        await self._wait_until_all_received()
         await self._server.kill()
-        await self._status("alice", ConnectionStatus.DISCONNECTED)
-        await self._status("bob", ConnectionStatus.DISCONNECTED)
+        await self._wait_for_status("alice", ConnectionStatus.DISCONNECTED)
+        await self._wait_for_status("bob", ConnectionStatus.DISCONNECTED)
         self._show("killed; " + self._clients["alice"].connection.explain())
         with self._spinner("Starting it again …"):
             await self._server.start()
@@ -261,21 +261,21 @@ class Demo:
         await self._send_messages(1)
 
         async def come_back() -> None:
-            await self._status("alice", ConnectionStatus.CONNECTED)
-            await self._status("bob", ConnectionStatus.CONNECTED)
-            await self._until_all_received()
+            await self._wait_for_status("alice", ConnectionStatus.CONNECTED)
+            await self._wait_for_status("bob", ConnectionStatus.CONNECTED)
+            await self._wait_until_all_received()
 
         took = await self._time_until_connected("server restarted", "both", come_back())
         self._show(f"both connected again in {took:.1f} s (spread at random, to avoid a burst of reconnects)")
 
-    async def _manual_mode(self) -> None:
-        self._title(f"Manual mode: the app decides (the 30 s window is {SHORT_WINDOW_SECONDS:.0f} s here)")
+    async def _show_manual_mode(self) -> None:
+        self._print_title(f"Manual mode: the app decides (the 30 s window is {SHORT_WINDOW_SECONDS:.0f} s here)")
         await self._clients.pop("bob").aclose()
-        bob = self._client("bob", auto=False, window=SHORT_WINDOW_SECONDS)
+        bob = self._create_client("bob", auto=False, window=SHORT_WINDOW_SECONDS)
         await self._log_in("bob", bob)
         self._show("bob logs in in manual mode: no connection until connect()")
         await bob.connect()
-        await self._status("bob", ConnectionStatus.CONNECTED)
+        await self._wait_for_status("bob", ConnectionStatus.CONNECTED)
         self._show("connect()")
         bob.set_app_state("background")
         begin = time.monotonic()
@@ -288,7 +288,7 @@ class Demo:
             raise StepFailed("ping() did not keep the connection")
         self._show(f"in the background, {pings} × ping() keeps it for {time.monotonic() - begin:.1f} s")
         begin = time.monotonic()
-        await self._status("bob", ConnectionStatus.DISCONNECTED)
+        await self._wait_for_status("bob", ConnectionStatus.DISCONNECTED)
         self._show(f"without ping() it ends after {time.monotonic() - begin:.1f} s")
         await self._send_messages(1)
         bob.set_app_state("foreground")
@@ -300,19 +300,19 @@ class Demo:
 
     async def _connect_again(self, bob: ChatClient) -> None:
         await bob.connect()
-        await self._until_all_received()
+        await self._wait_until_all_received()
 
     async def _pause(self, seconds: float) -> None:
         # This step shows the passing of time.
         await asyncio.get_running_loop().create_task(asyncio.sleep(seconds))
 
-    async def _log_out(self) -> None:
-        self._title("Logout")
+    async def _show_logout(self) -> None:
+        self._print_title("Logout")
         for name in ("alice", "bob"):
             await self._clients[name].logout()
         self._show("both logged out: the connections are closed, the sessions are deleted")
 
-    def _summary(self) -> None:
+    def _print_summary(self) -> None:
         sent, received = self._sent["bob"], self._watched["bob"].texts
         lost = [t for t in sent if t not in received]
         doubled = len(received) - len(set(received))

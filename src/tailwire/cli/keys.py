@@ -20,7 +20,7 @@ def check_keys(args: argparse.Namespace) -> None:
     """Check the arguments.
 
     Raises:
-        BadSetting: two of them exclude each other.
+        BadSetting: they do not fit together.
     """
     if args.grace and not args.replace:
         raise BadSetting("keys: --grace needs --replace: without it, no key ends")
@@ -31,35 +31,35 @@ def check_keys(args: argparse.Namespace) -> None:
 async def run_keys(args: argparse.Namespace, store: AnyStore, world: World, data: str) -> None:
     """List the valid keys, or create new ones and, if asked to, end all other keys."""
     if args.list:
-        await _list(store, world)
+        await _print_keys(store, world)
         return
     keys = await make_keys(store, world)
     print(f"app id       {keys.app_id}\nauth key     {keys.auth_key}\nREST API key {keys.api_key}", flush=True)
     now, new = world.seconds(), [fingerprint(keys.auth_key), fingerprint(keys.api_key)]
     if not args.replace:
-        rows = [row for row in await _valid(store, now) if row.key_hash not in new]
+        rows = [row for row in await _valid_keys(store, now) if row.key_hash not in new]
         print(f"The {len(rows)} existing keys stay valid; --replace ends them.", file=sys.stderr)
         return
     ended = await store.keys.end_others(new, now + args.grace, now)
     file = key_file(data)
     write_keys(file, keys)
-    ends = f"are valid until {_time(now + args.grace)}" if args.grace else "are revoked"
+    ends = f"are valid until {_formatted_time(now + args.grace)}" if args.grace else "are revoked"
     print(f"The {ended} previous keys {ends}. The new keys are in {file}.", file=sys.stderr)
     print("Users stay logged in: their auth tokens do not depend on keys.", file=sys.stderr)
 
 
-async def _valid(store: AnyStore, now: int) -> list[KeyRow]:
+async def _valid_keys(store: AnyStore, now: int) -> list[KeyRow]:
     rows, _ = await store.keys.find("", "", limit=MAX_KEYS, offset=0)
     return [row for row in rows if row.expires_at is None or row.expires_at > now]
 
 
-async def _list(store: AnyStore, world: World) -> None:
+async def _print_keys(store: AnyStore, world: World) -> None:
     print(f"{'id':12}  {'key':6} {'scope':10}  {'created':20}  {'last used':20}  {'valid until':20}  name")
-    for row in await _valid(store, world.seconds()):
-        used, end = _time(row.used_at, "never"), _time(row.expires_at, "it is revoked")
-        created, name = _time(row.created_at), "".join(one for one in row.name if one.isprintable())
+    for row in await _valid_keys(store, world.seconds()):
+        used, end = _formatted_time(row.used_at, "never"), _formatted_time(row.expires_at, "it is revoked")
+        created, name = _formatted_time(row.created_at), "".join(one for one in row.name if one.isprintable())
         print(f"{key_id(row.key_hash)}  …{row.hint:5} {row.scope:10}  {created:20}  {used:20}  {end:20}  {name}")
 
 
-def _time(seconds: int | None, without: str = "") -> str:
+def _formatted_time(seconds: int | None, without: str = "") -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if seconds is not None else without

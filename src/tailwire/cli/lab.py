@@ -27,7 +27,7 @@ def add_lab(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 
 def lab(args: argparse.Namespace) -> int:
-    """Run the lab until a signal stops it.
+    """Run the lab, or show a recording, until a signal stops it; or record a scene.
 
     Returns:
         0; 1 if it cannot run; 2 for invalid arguments.

@@ -63,20 +63,20 @@ def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
     create_token.add_argument("uid", help="id of the user, who must exist")
     create_token.add_argument("--data", metavar="DIR", default=None, help=_DATA_HELP)
 
-    _console(commands)
-    _prune(commands)
-    _backups(commands)
+    _add_console(commands)
+    _add_prune(commands)
+    _add_backups(commands)
     add_lab(commands)
     add_chat(commands)
-    _doctor(commands)
+    _add_doctor(commands)
 
-    _wire(commands)
+    _add_wire(commands)
     replay = commands.add_parser("replay", help="replay a dump of a connection step by step")
     replay.add_argument("file", help="what `connection.dump()` has written")
     return parser
 
 
-def _doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     doctor = commands.add_parser("doctor", help="test the connection to a server, or a bucket, step by step")
     doctor.add_argument("url", nargs="?", default="", metavar="URL", help="of a server, or s3://BUCKET/PREFIX")
     doctor.add_argument("--config", default="", metavar="FILE", help="the server's settings, for a bucket (TOML)")
@@ -86,14 +86,14 @@ def _doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     doctor.add_argument("--ca", default="", metavar="FILE", help="trust the certificates in this file (PEM)")
 
 
-def _console(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_console(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     console = commands.add_parser("console", help="print a link that signs in to the server's web console, once")
     console.add_argument("url", nargs="?", default="", metavar="URL", help="of the server (the one on the data folder)")
     console.add_argument("--data", metavar="DIR", default=None, help="data folder of the server (.tailwire)")
     console.add_argument("--ca", default="", metavar="FILE", help="trust the certificates in this file (PEM)")
 
 
-def _prune(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_prune(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     prune = commands.add_parser("prune", help="remove old messages and files, even while a server runs")
     prune.add_argument("--older-than", type=parse_duration, metavar="AGE", help="remove messages of this age: 90d, 12h")
     prune.add_argument("--files", action="store_true", help="also remove files of that age")
@@ -103,7 +103,7 @@ def _prune(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     prune.add_argument("--config", metavar="FILE", default="", help="the TOML file of the server's settings")
 
 
-def _wire(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_wire(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     wire = commands.add_parser("wire", help="run a proxy that simulates network faults, for tests of any client")
     wire.add_argument("target", metavar="HOST:PORT", help="the server behind the proxy")
     wire.add_argument("--port", type=int, default=0, help="port for clients; 0 picks a free one")
@@ -118,7 +118,7 @@ def _wire(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     )
 
 
-def _backups(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_backups(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     backup = commands.add_parser("backup", help="copy the database and the uploads, even while a server runs")
     restore = commands.add_parser("restore", help="restore a backup, while no server runs")
     for command in (backup, restore):
@@ -151,8 +151,14 @@ def _examine(args: argparse.Namespace) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the `tailwire` command.
 
+    Args:
+        arguments: the words after `tailwire`; None for those of this process.
+
     Returns:
         0 on success; 1 on failure; 2 for invalid arguments; 130 if a signal ended the demo.
+
+    Raises:
+        SystemExit: argparse refused the arguments (2), or has printed the help or the version (0).
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
@@ -218,7 +224,11 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def run(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the `tailwire` command, and end the process with its result."""
+    """Run the `tailwire` command, and end the process with its exit code.
+
+    Args:
+        arguments: the words after `tailwire`; None for those of this process.
+    """
     try:
         code = main(arguments)
     finally:

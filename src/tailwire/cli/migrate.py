@@ -38,7 +38,11 @@ def migrate(args: argparse.Namespace) -> int:
 
         url = postgres_url(target)
         follow = args.follow
-        last = moving.follow(source, url, report, _Passes().passed) if follow else moving.move(source, url, report)
+        last = (
+            moving.follow(source, url, report, _PassPrinter().print_pass)
+            if follow
+            else moving.move(source, url, report)
+        )
     except BadSetting as e:
         print(f"tailwire: {e}", file=sys.stderr)
         return 2
@@ -57,14 +61,14 @@ def migrate(args: argparse.Namespace) -> int:
     return 0
 
 
-class _Passes:
+class _PassPrinter:
     """Prints the passes of `--follow`: each until it is time to stop the server, then one a minute."""
 
     def __init__(self) -> None:
         self._near = False
         self._printed_at = -math.inf
 
-    def passed(self, done: Pass) -> None:
+    def print_pass(self, done: Pass) -> None:
         """Print a pass, if it is time for another line."""
         if done.last:
             print(f"last pass: {done.rows:,} rows in {done.seconds:.1f} s", flush=True)

@@ -17,10 +17,10 @@ READ_DEADLINE_SECONDS = 3600.0
 
 
 def prune_settings(args: argparse.Namespace, settings: Settings) -> Settings:
-    """Return the settings for the command.
+    """Return the settings for the command: a read may take an hour, and with `--orphans` a file is unused after a day.
 
     Raises:
-        BadSetting: the arguments do not say what to remove.
+        BadSetting: the arguments do not say what to remove, or do not fit together.
     """
     if args.older_than is None and not args.orphans:
         raise BadSetting("prune: say what to remove: --older-than 90d, or --orphans")

@@ -22,7 +22,7 @@ from tailwire.server.web.sessions import START_LINK_SECONDS
 METAVARS = {"data": "DIR", "tls_cert": "FILE", "tls_key": "FILE", "ready_file": "FILE"}
 """Placeholders for the values of settings in the help; others show the type of the value."""
 PAGES = ("console", "chat")
-"""Settings that are pages."""
+"""Settings that turn a page on or off."""
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:

@@ -31,8 +31,8 @@ class ListRequest(BlockingProxy, Generic[T]):
 
         Raises:
             CometChatException: `NOT_ENOUGH_PARAMETERS` if this is the first page of messages, and the builder has no
-                message id, timestamp or `set_updated_after` to begin with; `REQUEST_IN_PROGRESS` if another thread
-                fetches a page; or another code of the server.
+                message id, timestamp or `set_updated_after` to begin with; `REQUEST_IN_PROGRESS` if a page
+                is being fetched already; or another code of the server.
             TimeoutError: the call took longer than the client's timeout.
         """
         return cast(list[T], self._call("fetch_next", (), {}))
@@ -45,7 +45,7 @@ class Request(ListRequest[T]):
         """Fetch the previous page, oldest first. The first call fetches the newest page.
 
         Raises:
-            CometChatException: `REQUEST_IN_PROGRESS` if another thread fetches a page, or another code of the server.
+            CometChatException: `REQUEST_IN_PROGRESS` if a page is being fetched already, or another code of the server.
             TimeoutError: the call took longer than the client's timeout.
         """
         return cast(list[T], self._call("fetch_previous", (), {}))

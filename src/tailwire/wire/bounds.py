@@ -46,7 +46,7 @@ class Excess(NamedTuple):
     """A value that exceeds a bound.
 
     Attributes:
-        start, end: its range of bytes.
+        start, end: its range of bytes; `end` is exclusive. From `first_excess`, `end` may be that of the whole text.
         place: the path to it: names and indices, joined by dots.
         advice: what to do about it.
     """
@@ -85,7 +85,7 @@ def _nests_at_most(text: bytes, depth: int) -> bool:
 
 
 def first_excess(text: bytes) -> Excess | None:
-    """Return the first excess in JSON. None if there is none in the first tokens of a long text."""
+    """Return the first excess in JSON. None if there is none, or none in the first 20,000 tokens."""
     return next(excesses(text, MAX_DEPTH, _MAX_TOKENS), None)
 
 
@@ -124,13 +124,13 @@ def excesses(text: bytes, max_depth: int = MAX_DEPTH, max_tokens: int = 0) -> It
             path[-1] = token["string"][:50].decode("utf-8", "replace")
         elif kind == "comma" and path and isinstance(path[-1], int):
             path[-1] += 1
-        elif kind == "number" and (advice := _wrong_with(token[0])):
+        elif kind == "number" and (advice := _advice_on(token[0])):
             yield Excess(token.start(), token.end(), _place(path), advice)
     if depth > max_depth:
         yield Excess(begun, len(text), _place(path), TOO_DEEP)
 
 
-def _wrong_with(number: bytes) -> str:
+def _advice_on(number: bytes) -> str:
     if len(number) > MAX_DIGITS and _OVERLONG in number.translate(_DIGITS):
         return TOO_LONG
     if b"e" in number or b"E" in number:

@@ -1,4 +1,4 @@
-"""The WebSocket close codes that the server sends and the SDK understands. Codes below 4000 are those of RFC 6455."""
+"""The WebSocket close codes that the server sends and the SDK understands. IANA has registered those below 4000."""
 
 from __future__ import annotations
 

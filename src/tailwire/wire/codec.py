@@ -1,4 +1,4 @@
-"""Decodes JSON values of the wire to entities. Unknown keys are ignored; a wrong type raises `BadWire`."""
+"""Decodes JSON values of the wire to entities. Unknown keys are ignored; a wrong type raises `DECODING_ERRORS`."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def _optional(d: Mapping[str, Any], key: str) -> str | None:
 
 
 def number_at(d: Mapping[str, Any], key: str) -> int:
-    """Return the number under a key, which may be written as text; 0 if it is missing."""
+    """Return the number under a key, which may be text (`BadWire` unless it is a number); 0 if it is missing."""
     value = d.get(key)
     if type(value) is int:
         return value
@@ -265,7 +265,7 @@ def message_from_wire(value: Any) -> BaseMessage:
         raise BadWire("id is missing or invalid")
     category = common["category"]
     if category == Category.ACTION:
-        return _action(common, data, entities)
+        return _decode_action(common, data, entities)
     if category == Category.CUSTOM:
         custom = data.get("customData")
         return CustomMessage(
@@ -277,15 +277,15 @@ def message_from_wire(value: Any) -> BaseMessage:
             send_notification=data.get("sendNotification") is not False,
         )
     if category == Category.INTERACTIVE:
-        return _interactive(common, data)
+        return _decode_interactive(common, data)
     if category == Category.MESSAGE and common["type"] == MessageType.TEXT:
         return TextMessage(**common, text=text_at(data, "text"))
     if category == Category.MESSAGE:
-        return MediaMessage(**common, attachments=_attachments(data), caption=text_at(data, "text"))
+        return MediaMessage(**common, attachments=_decode_attachments(data), caption=text_at(data, "text"))
     return BaseMessage(**common)
 
 
-def _interactive(common: dict[str, Any], data: Mapping[str, Any]) -> InteractiveMessage:
+def _decode_interactive(common: dict[str, Any], data: Mapping[str, Any]) -> InteractiveMessage:
     interactive, goal = data.get("interactiveData"), data.get("interactionGoal")
     return InteractiveMessage(
         **common,
@@ -346,7 +346,7 @@ def _plain_sender(d: Mapping[str, Any]) -> User:
     return User(uid if isinstance(uid, str) else "")
 
 
-def _action(common: dict[str, Any], data: Mapping[str, Any], entities: Mapping[str, Any]) -> Action:
+def _decode_action(common: dict[str, Any], data: Mapping[str, Any], entities: Mapping[str, Any]) -> Action:
     by, on, target = _entity(entities, "by"), _entity(entities, "on"), _entity(entities, "for")
     return Action(
         **common,
@@ -365,7 +365,7 @@ def _size(a: Mapping[str, Any], key: str) -> int:
         return 0
 
 
-def _attachments(data: Mapping[str, Any]) -> list[Attachment]:
+def _decode_attachments(data: Mapping[str, Any]) -> list[Attachment]:
     listed = data.get("attachments")
     if not isinstance(listed, list):
         return [Attachment(text_at(data, "url"))] if data.get("url") else []

@@ -19,7 +19,7 @@ TypingStatus = Literal["started", "ended"]
 """The state of a typing indicator."""
 
 ConversationType = ReceiverType
-"""The kind of a conversation. The documentation has two names for the same constants."""
+"""The kind of a conversation. CometChat's documentation has two names for the same constants."""
 
 
 class Category(StrEnum):

@@ -91,17 +91,17 @@ class BaseMessage(SetFieldsRepr):
 
     @property
     def pinned_at(self) -> int:
-        """When the message was pinned in its conversation; 0 if it is not pinned."""
+        """When the message was pinned in its conversation, in seconds since 1970; 0 if it is not pinned."""
         return int(self.raw.get("pinnedAt") or 0)
 
     @property
     def pinned_by(self) -> str:
-        """The uid of the user who pinned the message; `app_system` for the app."""
+        """The uid of the user who pinned the message; `app_system` for the app, "" if it is not pinned."""
         return str(self.raw.get("pinnedBy") or "")
 
     @property
     def saved_at(self) -> int:
-        """When the logged-in user saved the message; 0 if they have not."""
+        """When the logged-in user saved the message, in seconds since 1970; 0 if they have not."""
         return int(self.raw.get("savedAt") or 0)
 
     @property
@@ -133,7 +133,7 @@ class BaseMessage(SetFieldsRepr):
 
     @property
     def quoted_message(self) -> BaseMessage | None:
-        """The quoted message, as it was when the server sent this one."""
+        """The quoted message, as it was when the server sent this one; None if there is none, or it is unreadable."""
         from tailwire.wire.codec import quoted_of  # the codec imports this module
 
         return quoted_of(self.raw)
@@ -211,7 +211,7 @@ class InteractiveMessage(BaseMessage):
 
     @property
     def interactions(self) -> dict[str, int]:
-        """The ids of the elements that the logged-in user has used, each with the time of its use."""
+        """The ids of the elements that the logged-in user has used, each with its time in seconds since 1970."""
         listed = (self.raw.get("data") or {}).get("interactions") or []
         return {str(i["elementId"]): int(i.get("interactedAt") or 0) for i in listed}
 
@@ -316,7 +316,7 @@ class Reaction(SetFieldsRepr):
         reaction: an emoji or a short word.
         uid: the uid of the user who reacted.
         reacted_at: when they reacted, in seconds since 1970.
-        reacted_by: the user, if the server sends more than their uid.
+        reacted_by: the user, if the server sends more than their uid; else None.
     """
 
     id: int

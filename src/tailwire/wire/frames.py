@@ -76,7 +76,11 @@ def auth_frame(
     """Return the first frame of a client: its user, its presence subscription, and the features that it supports.
 
     Args:
-        last: how the client's last socket ended: `cause`, `lived` in seconds, `attempts` since.
+        device: the client's resource.
+        jwt: the pass of the user's auth token.
+        presence: whose presence events the client receives: a subscription, or a list of roles; None or "" for none.
+        version: the name and version of the client.
+        last: how the client's last socket ended: `cause`, `lived` in seconds, `attempts` since; None for the first.
     """
     ours: dict[str, Any] = {"features": CLIENT_FEATURES, **({"last": last} if last else {})}
     body: dict[str, Any] = {

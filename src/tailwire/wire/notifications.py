@@ -12,7 +12,7 @@ from tailwire.wire.set_fields import SetFieldsRepr
 
 
 class PushPlatforms(StrEnum):
-    """The service that delivers push notifications. `WEB_PUSH` is an extension; the token is a subscription."""
+    """The service that delivers push notifications. `WEB_PUSH` is Tailwire's own; its token is a subscription."""
 
     FCM_FLUTTER_ANDROID = "fcm_flutter_android"
     FCM_FLUTTER_IOS = "fcm_flutter_ios"
@@ -83,7 +83,8 @@ class DaySchedule(SetFieldsRepr):
     """When notifications are sent on one day of the week.
 
     Attributes:
-        from_, to: the first and the last minute, as hours and minutes (`930` for 9:30).
+        from_, to: the first and the last minute, as hours and minutes (`930` for 9:30) in the user's time zone. If
+            `from_` is later than `to`, the time goes beyond midnight.
         dnd: whether no notifications are sent on this day.
     """
 
@@ -158,7 +159,12 @@ class MutedConversation(SetFieldsRepr):
 
 @dataclass(slots=True, repr=False)
 class UnmutedConversation(SetFieldsRepr):
-    """A conversation to unmute (CometChat's class `UnmutedConversation`). `id`: the uid or guid."""
+    """A conversation to unmute (CometChat's class `UnmutedConversation`).
+
+    Attributes:
+        id: the uid or guid.
+        type: whether that is a user or a group.
+    """
 
     id: str
     type: MutedConversationType = MutedConversationType.ONE_ON_ONE

@@ -13,7 +13,7 @@ class ServerSettings:
 
     Attributes:
         chat_host: the host name of the WebSocket, without scheme.
-        chat_port: the port for wss, or for ws if the client uses http.
+        chat_port: the port for wss if the client uses https, else for ws.
         parameters: the server's features and limits.
     """
 
@@ -24,6 +24,10 @@ class ServerSettings:
     @classmethod
     def from_wire(cls, data: Mapping[str, Any], *, secure: bool) -> ServerSettings:
         """Read the response.
+
+        Args:
+            data: the `data` of the response.
+            secure: whether the client uses https, and so wss.
 
         Raises:
             ValueError: the host or port is missing or has the wrong type.

@@ -1,4 +1,4 @@
-"""Decodes conversations, reactions, members, receipts and typing indicators."""
+"""Decodes conversations, reactions, members, receipts and typing indicators. Raises one of `codec.DECODING_ERRORS`."""
 
 from __future__ import annotations
 

@@ -132,8 +132,8 @@ class LiveList(Generic[K]):
         This is needed for changes that no event reports: docs/live-lists.md names them.
 
         Raises:
-            CometChatException: `LIVE_LIST_CLOSED` if the list is closed, or before the response came; or another code
-                of the server.
+            CometChatException: `LIVE_LIST_CLOSED` if the list is closed, or was closed before the response came; or
+                another code of the server.
         """
         check_open(self)
         await self._request(self._read_all)

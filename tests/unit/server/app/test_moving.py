@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tailwire.cli.migrate import _Passes
+from tailwire.cli.migrate import _PassPrinter
 from tailwire.server.app.moving import Pass, is_near
 
 
@@ -34,10 +34,10 @@ def test_pass_is_near_when_another_would_not_be_shorter(measured: list[tuple[int
 
 
 def test_time_to_stop_the_server_is_printed_once_with_the_remaining_duration(capsys: pytest.CaptureFixture[str]):
-    printer = _Passes()
+    printer = _PassPrinter()
     for done in passes((90_000, 9.0), (20_000, 1.2), (200, 1.2), (300, 1.2)):
-        printer.passed(done)
-    printer.passed(Pass(5, 7, 0.5, True, True))
+        printer.print_pass(done)
+    printer.print_pass(Pass(5, 7, 0.5, True, True))
     lines = capsys.readouterr().out.splitlines()
     assert [line for line in lines if "Stop the server" in line] == [
         "Stop the server when you like; what is left takes about 4 s."
