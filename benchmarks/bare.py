@@ -28,7 +28,7 @@ class Room:
         self._senders: list[Any] = []
 
     def post(self, body: bytes, sender: Any) -> None:
-        """Deliver a message at the end of this turn."""
+        """Deliver a message to all WebSockets at the end of this turn, and then answer its sender."""
         if not self._pending:
             asyncio.get_running_loop().call_soon(self._flush)
         self._pending.append(b"\x81\x7e" + len(body).to_bytes(2) + body)

@@ -15,8 +15,8 @@ from benchmarks import blaster, peers, raw
 IDLE = 200
 
 
-async def received_by_sdk(server: peers.Started) -> float:
-    """Return the messages per second that a client hands over to a listener.
+async def measure_sdk(server: peers.Started) -> float:
+    """Measure and return the messages per second that a client hands over to a listener.
 
     Args:
         server: runs `benchmarks.blaster`.
@@ -44,7 +44,7 @@ async def received_by_sdk(server: peers.Started) -> float:
         return blaster.COUNT / (await done - begin)
 
 
-async def _bare(server: peers.Started) -> float:
+async def _measure_bare(server: peers.Started) -> float:
     from websockets.asyncio.client import connect
 
     api = raw.Api(server.port, server.more)
@@ -63,7 +63,8 @@ async def _bare(server: peers.Started) -> float:
         return blaster.COUNT / (time.perf_counter() - begin)
 
 
-async def _idle(server: peers.Started) -> float:
+async def _measure_idle_memory(server: peers.Started) -> float:
+    # Return the kilobytes of each idle client.
     from tailwire import AppSettingsBuilder, ChatClient, MemorySessionStore
 
     api = raw.Api(server.port, server.more)
@@ -100,10 +101,10 @@ def run() -> list[str]:
     rates: list[tuple[float, float]] = []
     with peers.tailwire(script) as server:
         for _ in range(3):
-            rates.append((asyncio.run(received_by_sdk(server)), asyncio.run(_bare(server))))
+            rates.append((asyncio.run(measure_sdk(server)), asyncio.run(_measure_bare(server))))
     ours, bare = sorted(r[0] for r in rates)[1], sorted(r[1] for r in rates)[1]
     with peers.tailwire() as server:
-        memory = asyncio.run(_idle(server))
+        memory = asyncio.run(_measure_idle_memory(server))
     return [
         f"### One client: {blaster.COUNT:,} messages to a listener (median of 3)",
         "",

@@ -64,7 +64,7 @@ def measure_ours(results: Results) -> int:
     )
 
 
-def bare(results: Results, size: int) -> None:
+def measure_bare(results: Results, size: int) -> None:
     """Measure a bare server on the same event loop, with frames of the same size."""
     with peers.bare() as server:
         receivers, _ = raw.open_sockets(server.port, SOCKETS, lambda n: b"", b"")
@@ -72,7 +72,7 @@ def bare(results: Results, size: int) -> None:
         _measure(server, receivers, request, "http", lambda: raw.tcp(server.port), results)
 
 
-def node(results: Results, size: int) -> None:
+def measure_node(results: Results, size: int) -> None:
     """Measure Node's ws with frames of the same size."""
     with peers.node_ws() as server:
         receivers, _ = raw.open_sockets(server.port, SOCKETS, lambda n: b"", b"")
@@ -80,7 +80,7 @@ def node(results: Results, size: int) -> None:
         _measure(server, receivers, request, "http", lambda: raw.tcp(server.port), results)
 
 
-def nats(results: Results, size: int) -> None:
+def measure_nats(results: Results, size: int) -> None:
     """Measure nats-server: messages of the same size to WebSockets, published over its own protocol."""
     head = len(b"MSG all 1 800\r\n") + len(b"\r\n") + 4  # and the frame's head; several messages may share a frame
     payload = load.text_of(size - head).encode()
@@ -115,7 +115,7 @@ def run() -> list[str]:
     size = 0
     for _ in range(ROUNDS):  # in turns
         size = measure_ours(mine)
-        for measure, results in zip((bare, nats, node), others.values(), strict=True):
+        for measure, results in zip((measure_bare, measure_nats, measure_node), others.values(), strict=True):
             measure(results, size)
     lines = [
         f"### Fan-out: one message of {size} bytes to 1000 sockets of a group",

@@ -33,7 +33,7 @@ def _download(port: int, name: str) -> None:
         raise RuntimeError(f"{got} bytes of {FILE_BYTES}")
 
 
-def _served(settings: dict[str, str]) -> tuple[float, float, float, float, float]:
+def _measure_server(settings: dict[str, str]) -> tuple[float, float, float, float, float]:
     # MB/s up, MB grown, MB/s of several uploads at once, MB grown with them, MB/s down.
     with peers.tailwire(settings={"TAILWIRE_UPLOADS_PER_DAY": "0", **settings}) as server:
         api = raw.Api(server.port, server.more)
@@ -59,7 +59,7 @@ def _served(settings: dict[str, str]) -> tuple[float, float, float, float, float
     return mb / up, grown[0], AT_ONCE * mb / all_up, grown_by_all[0], mb / down
 
 
-def _bare(settings: dict[str, Any]) -> float:
+def _measure_bare_client(settings: dict[str, Any]) -> float:
     # MB/s of the client alone, from a file: what the service takes.
     async def put() -> float:
         with tempfile.NamedTemporaryFile() as file:
@@ -83,10 +83,10 @@ def run() -> list[str]:
     bare = []
     try:
         for _ in range(TIMES):
-            rows["the folder"].append(_served({}))
+            rows["the folder"].append(_measure_server({}))
             place = service.bucket()
-            rows["S3"].append(_served({f"TAILWIRE_{k.upper()}": v for k, v in place.settings().items()}))
-            bare.append(_bare(place.settings()))
+            rows["S3"].append(_measure_server({f"TAILWIRE_{k.upper()}": v for k, v in place.settings().items()}))
+            bare.append(_measure_bare_client(place.settings()))
             service.kill()  # it keeps all files in memory
             service.start()
     finally:

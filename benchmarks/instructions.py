@@ -76,7 +76,7 @@ def _send(server: peers.Started, count: int) -> None:
         reader.read()
 
 
-def _of_sends(source: Path, count: int) -> int:
+def _instructions_of_sends(source: Path, count: int) -> int:
     with tempfile.TemporaryDirectory(prefix="tailwire-bench-") as folder:
         log = Path(folder) / "log"
         valgrind = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", f"--log-file={log}"]
@@ -88,12 +88,12 @@ def _of_sends(source: Path, count: int) -> int:
         return int(found[1])
 
 
-def _by_send(source: Path) -> float:
+def _instructions_per_send(source: Path) -> float:
     few, many = FEW * CHUNK // SENDERS, MANY * CHUNK // SENDERS
-    return (_of_sends(source, many) - _of_sends(source, few)) / ((many - few) * SENDERS)
+    return (_instructions_of_sends(source, many) - _instructions_of_sends(source, few)) / ((many - few) * SENDERS)
 
 
-def _instructions(source: Path, chunks: int) -> int:
+def _instructions_of_receiving(source: Path, chunks: int) -> int:
     environment = {**os.environ, "PYTHONPATH": f"{source}/src", "PYTHONHASHSEED": "0"}
     program = [sys.executable, "-m", "benchmarks.instructions", "--receive", str(chunks)]
     command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", *program]
@@ -103,8 +103,8 @@ def _instructions(source: Path, chunks: int) -> int:
     return int(found[1])
 
 
-def _by_message(source: Path) -> float:
-    return (_instructions(source, MANY) - _instructions(source, FEW)) / ((MANY - FEW) * CHUNK)
+def _instructions_per_message(source: Path) -> float:
+    return (_instructions_of_receiving(source, MANY) - _instructions_of_receiving(source, FEW)) / ((MANY - FEW) * CHUNK)
 
 
 def main() -> int:
@@ -120,7 +120,10 @@ def main() -> int:
     commit = sys.argv[1]
     with tempfile.TemporaryDirectory(prefix="tailwire-earlier-") as folder:
         extract(commit, Path(folder))
-        for name, measure in (("received message", _by_message), ("durable send", _by_send)):
+        for name, measure in (
+            ("received message", _instructions_per_message),
+            ("durable send", _instructions_per_send),
+        ):
             before, now = measure(Path(folder)), measure(ROOT)
             print(f"instructions for each {name}: {before:,.0f} at {commit[:8]}, {now:,.0f} now: {now / before:.3f}")
     return 0

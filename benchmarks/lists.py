@@ -57,16 +57,20 @@ def fills(dialect: tuple[str, str, str, str]) -> list[str]:
     ]
 
 
-class Noted:
-    """A database that notes the last query for a page, to be explained."""
+class QueryRecorder:
+    """Records the last query for a page that a database runs, so that it can be explained.
+
+    Attributes:
+        arguments: the SQL of the query, and its values.
+    """
 
     def __init__(self, database: Any) -> None:
         self._database = database
         self.arguments: tuple[str, Any] = ("", ())
         for name in ("rows", "long_rows", "page"):
-            setattr(database, name, self._noting(getattr(database, name), name))
+            setattr(database, name, self._recording(getattr(database, name), name))
 
-    def _noting(self, real: Callable[..., Awaitable[Any]], name: str) -> Callable[..., Awaitable[Any]]:
+    def _recording(self, real: Callable[..., Awaitable[Any]], name: str) -> Callable[..., Awaitable[Any]]:
         async def ask(*arguments: Any) -> Any:
             self.arguments = (
                 (arguments[1], arguments[3])
@@ -112,11 +116,11 @@ def lists(store: Any) -> list[tuple[str, Callable[..., Any], Callable[..., Any],
 
 async def measure(store: Any, database: Any, explain: Callable[[str, Any], Awaitable[str]]) -> list[list[str]]:
     """Return a row of the table for each list: times and the plan of the last page."""
-    noted, rows = Noted(database), []
+    recorder, rows = QueryRecorder(database), []
     for name, by_cursor, by_number, position in lists(store):
         first, _ = await timed(lambda read=by_cursor: read(()))
         last, found = await timed(lambda read=by_cursor, at=position: read(at))
-        plan = await explain(*noted.arguments)
+        plan = await explain(*recorder.arguments)
         begin = time.perf_counter()
         try:
             await by_number(ROWS - SIZE)
@@ -130,7 +134,7 @@ async def measure(store: Any, database: Any, explain: Callable[[str, Any], Await
 
 @contextlib.asynccontextmanager
 async def on_sqlite() -> AsyncIterator[tuple[Any, Any, Callable[[str, Any], Awaitable[str]]]]:
-    """Fill a database of SQLite, and open it."""
+    """Fill a database of SQLite; yield its store, its database, and a function that explains a query."""
     with tempfile.TemporaryDirectory(prefix="tailwire-bench-", dir=peers.HERE.parent) as folder:
         path = Path(folder) / "store.db"
         await (await SqliteStore.open(path, World())).close()
@@ -150,7 +154,7 @@ async def on_sqlite() -> AsyncIterator[tuple[Any, Any, Callable[[str, Any], Awai
 
 @contextlib.asynccontextmanager
 async def on_postgres(url: str) -> AsyncIterator[tuple[Any, Any, Callable[[str, Any], Awaitable[str]]]]:
-    """Fill a database of PostgreSQL, and open it."""
+    """Fill a database of PostgreSQL; yield its store, its database, and a function that explains a query."""
     await (await PostgresStore.open(url, World())).close()
     c = await asyncpg.connect(url)
     for statement in fills(_POSTGRES):

@@ -33,22 +33,22 @@ class Load:
 
     Attributes:
         name: the row of the table.
-        run: the load; None for none.
+        run: returns an iterator whose every step does a part of the load; None for no load.
         seconds: how long one round is measured.
-        around: opened before a round and closed after it, such as sockets or a limit; its value is the connection of the
+        setup: opened before a round and closed after it, such as sockets or a limit; its value is the connection of the
             sender, or None for a new one.
     """
 
     name: str
     run: Callable[[], Iterator[None]] | None = None
     seconds: float = SECONDS
-    around: Callable[[], AbstractContextManager[socket.socket | None]] = nullcontext
+    setup: Callable[[], AbstractContextManager[socket.socket | None]] = nullcontext
 
 
 QUIET = Load("no other load")
 
 
-def _now(s: socket.socket) -> bytes | None:
+def _receive_now(s: socket.socket) -> bytes | None:
     # Return what has arrived, or None.
     try:
         return s.recv(65536, socket.MSG_DONTWAIT)
@@ -93,7 +93,18 @@ def latencies(
     seconds: float = SECONDS,
     connection: socket.socket | None = None,
 ) -> list[float]:
-    """Return the latencies of sends at an even pace, in seconds, while `meanwhile` runs."""
+    """Return the latencies of sends at an even pace, in seconds, while `meanwhile` runs.
+
+    Args:
+        server: the server.
+        post: the request that sends a message.
+        meanwhile: the load (see `Load.run`).
+        seconds: how long messages are sent.
+        connection: the connection of the sender, which is closed at the end; None for a new one.
+
+    Raises:
+        RuntimeError: a send was refused, or the load has ended.
+    """
     connection = connection or raw.tcp(server.port)
     took = []
     with in_background(meanwhile):
@@ -124,7 +135,12 @@ def synchronised_files(folder: Path) -> Iterator[None]:
 
 
 class Scene:
-    """A server, a sender, and a crowd in a group."""
+    """A server, a sender, and the loads that others can put on the server.
+
+    Attributes:
+        api: the REST API of the server.
+        post: the request that sends a message from `alice` to `bob`.
+    """
 
     def __init__(self, server: peers.Started) -> None:
         self.server = server
@@ -139,15 +155,15 @@ class Scene:
         headers = {"appid": self.api.app_id, "authtoken": token, "resource": "bench"}
         return raw.request("POST", "/v3/messages", headers, json.dumps(body).encode())
 
-    def crowd(self, count: int) -> list[socket.socket]:
-        """Return sockets of users in a group."""
+    def open_crowd(self, count: int) -> list[socket.socket]:
+        """Create a group, and return this many sockets of its only member, `listener`."""
         token, jwt = self.api.login("listener")
         self.api.ask("POST", "/groups", {"guid": "hall", "name": "Hall", "type": "public"}, authtoken=token)
         frame = self.api.auth_frame("listener", jwt, "crowd")
         return raw.open_sockets(self.server.port, count, lambda _: frame, b'"status":"OK"')[0]
 
     def reading(self, sockets: list[socket.socket], every: float) -> Iterator[None]:
-        """Send to the group of a crowd every `every` seconds, and read some of its sockets."""
+        """Send to the group of `open_crowd` every `every` seconds, and read these of its sockets."""
         poll, by_fd = select.epoll(), {s.fileno(): s for s in sockets}
         for fd in by_fd:
             poll.register(fd, select.EPOLLIN)
@@ -163,7 +179,7 @@ class Scene:
                 connection.sendall(post)
             for fd, _ in poll.poll(0, 64):
                 by_fd[fd].recv_into(raw.BUFFER)
-            _now(connection)
+            _receive_now(connection)
             yield
 
     def flood_by_socket(self) -> Iterator[None]:
@@ -177,7 +193,7 @@ class Scene:
                 while b"\r\n\r\n" not in s.recv(65536):
                     pass
                 s.sendall(frame)
-                while _now(s) != b"":
+                while _receive_now(s) != b"":
                     s.sendall(piece)
                     yield
             yield
@@ -198,7 +214,7 @@ class Scene:
         while True:
             with suppress(BlockingIOError):
                 left = left[connection.send(left) :] or memoryview(post)
-            _now(connection)
+            _receive_now(connection)
             yield
 
     def refused_connects(self) -> Iterator[None]:
@@ -218,7 +234,7 @@ class Scene:
                 with suppress(OSError):
                     connections[-1].sendall(post)
             first = connections.pop(0)
-            if _now(first) == b"":
+            if _receive_now(first) == b"":
                 first.close()
             else:
                 connections.append(first)
@@ -252,7 +268,7 @@ class Scene:
                     left[connection] = (
                         left[connection][connection.send(left[connection]) :] if left[connection] else left[connection]
                     )
-                answers[connection] += _now(connection) or b""
+                answers[connection] += _receive_now(connection) or b""
                 if raw.whole_answer(answers[connection]):
                     if b" 200 " not in answers[connection][:20]:
                         raise RuntimeError(answers[connection])
@@ -353,7 +369,7 @@ class Scene:
                 with suppress(OSError):
                     s.sendall(b" ")
                     connections.append((time.perf_counter() + 12.0, s))
-            if connections and _now(connections[0][1]) is not None:  # closed by the server
+            if connections and _receive_now(connections[0][1]) is not None:  # closed by the server
                 connections.pop(0)[1].close()
             yield
 

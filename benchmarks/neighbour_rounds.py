@@ -52,13 +52,18 @@ def _busy() -> float:
 
 @dataclass
 class Usage:
-    """The use of the processors while the benchmark ran."""
+    """The use of the processors while the benchmark runs.
+
+    Attributes:
+        begun: CPU seconds of all processes since the machine started, when the benchmark began.
+        servers: CPU seconds of the measured servers.
+    """
 
     begun: float = field(default_factory=_busy)
     servers: float = 0.0
 
     def others(self, seconds: float) -> float:
-        """Return the share of all processors that processes outside the benchmark used."""
+        """Return the share of all processors that other processes used, of the `seconds` that the benchmark has run."""
         own = sum(os.times()[:4])
         return max(0.0, _busy() - self.begun - self.servers - own) / seconds / (os.cpu_count() or 1)
 
@@ -74,19 +79,25 @@ def _wait_until_idle(server: peers.Started) -> None:
             return
 
 
-def measured(subject: Subject, rounds: int, usage: Usage) -> list[Row]:
-    """Measure a scene, and return its rows."""
+def measure(subject: Subject, rounds: int, usage: Usage) -> list[Row]:
+    """Measure a scene, and return its rows.
+
+    Args:
+        subject: the scene.
+        rounds: the number of rounds, unless the scene needs more.
+        usage: counts the CPU time of the server.
+    """
     with peers.tailwire(settings=subject.settings, fill=subject.fill) as server:
         scene = Scene(server)
         loads = subject.loads(scene)
         found: list[list[tuple[float, float, float]]] = [[] for _ in loads]
         for load in loads:  # what a server does only once is not measured
-            with load.around() as connection:
+            with load.setup() as connection:
                 latencies(server, scene.post, load.run, WARM_UP_SECONDS, connection)
         for _ in range(max(rounds, subject.rounds)):
             for load, rows in zip(loads, found, strict=True):
                 _wait_until_idle(server)
-                with load.around() as connection:
+                with load.setup() as connection:
                     cpu, began = server.cpu(), time.monotonic()
                     took = latencies(server, scene.post, load.run, load.seconds, connection)
                     cpu = (server.cpu() - cpu) / (time.monotonic() - began)

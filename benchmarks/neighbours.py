@@ -33,7 +33,7 @@ from benchmarks.neighbour_load import (
     Scene,
     synchronised_files,
 )
-from benchmarks.neighbour_rounds import Subject, Usage, measured
+from benchmarks.neighbour_rounds import Subject, Usage, measure
 
 ROUNDS = 3
 MEMORY_BYTES = 24 * 1024 * 1024
@@ -50,7 +50,7 @@ LIMIT_OF_THE_DISK = "limit: another program writes files of 4 KB on the same dis
 
 
 def _slow(scene: Scene) -> list[Load]:
-    sockets = scene.crowd(CROWD)
+    sockets = scene.open_crowd(CROWD)
     few = sockets[SLOW_READERS:]
     return [
         Load("2,000 sockets, all read", lambda: scene.reading(sockets, 0.25)),
@@ -273,7 +273,7 @@ SCENES: dict[str, Subject] = {
     "lists": Subject(RATES, _lists, backlog),
     "passwords": Subject({**RATES, "TAILWIRE_WRONG_PASSWORDS_PER_MINUTE": "0"}, _passwords),
     "processor": Subject(RATES, _processor),
-    "push": Subject({**RATES, **push_load.SETTINGS}, push_load.notified, push_load.devices),
+    "push": Subject({**RATES, **push_load.SETTINGS}, push_load.notification_loads, push_load.fill_devices),
 }
 
 
@@ -295,7 +295,7 @@ def run(names: Sequence[str] = tuple(SCENES), rounds: int = ROUNDS) -> list[str]
     over = []
     for name in names:
         print(f"    {name}", file=sys.stderr)
-        for row in measured(SCENES[name], rounds, whole):
+        for row in measure(SCENES[name], rounds, whole):
             lines.append(row.line)
             print(row.line, file=sys.stderr)
             if row.ratio > 2.0:

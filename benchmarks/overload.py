@@ -160,7 +160,8 @@ class Phases(NamedTuple):
         gentle: of a low load.
         over: of twice the maximum.
         after: of a low load after that.
-        recovery: seconds after the overload until all was well again.
+        recovery: seconds after the overload until nothing was shed or refused and the median was low again; 0.0 for at
+            once.
     """
 
     most: Measurements

@@ -29,7 +29,9 @@ class Listener:
     """A socket, and the milliseconds that each message took to arrive at it.
 
     Attributes:
+        took: the milliseconds from the send of each message to its arrival.
         awaited: numbers of messages that have not arrived.
+        rest: the last bytes that were read, in which a message may begin.
     """
 
     socket: socket.socket
@@ -38,7 +40,14 @@ class Listener:
     rest: bytes = b""
 
     def read(self, sent: dict[int, float]) -> None:
-        """Read what has arrived."""
+        """Read what has arrived.
+
+        Args:
+            sent: when each message was sent, by its number, on the clock of `time.perf_counter`.
+
+        Raises:
+            RuntimeError: a message has arrived twice.
+        """
         data = self.rest + self.socket.recv(1 << 20)
         now = time.perf_counter()
         for found in _NUMBER.finditer(data):
@@ -102,6 +111,7 @@ class Pace:
 
         Args:
             rate: messages per second.
+            seconds: how long messages are sent.
             events: what happens meanwhile: after how many seconds, and a function, which runs in a thread.
 
         Raises:

@@ -31,7 +31,7 @@ KEYS = {
 }
 
 
-def devices(path: Path) -> None:
+def fill_devices(path: Path) -> None:
     """Fill a database: a group of users who each have a device."""
     c = sqlite3.connect(path, isolation_level=None)
     c.execute("BEGIN")
@@ -110,7 +110,7 @@ def _serve(listening: socket.socket) -> None:
                 clients[fd].sendall(ANSWER)
 
 
-def notified(scene: Scene) -> list[Load]:
+def notification_loads(scene: Scene) -> list[Load]:
     """Return the loads: no other, and notifications of all members of the group about one message."""
     owner = scene.api.login("m0")[0]
     body = {"receiver": "hall", "receiverType": "group", "data": {"text": "x" * 100}}

@@ -42,7 +42,7 @@ UPGRADE = (
 
 
 def read_answer(s: socket.socket) -> bytes:
-    """Read one HTTP response, and return its body; b"" if it has no Content-Length.
+    """Read one HTTP response, and return its body; without Content-Length, what arrived together with the head.
 
     Raises:
         ConnectionError: the connection has ended before the response.
@@ -67,7 +67,11 @@ def read_answer(s: socket.socket) -> bytes:
 
 
 def whole_answer(data: bytes) -> bool:
-    """Return whether an HTTP response with Content-Length is complete."""
+    """Return whether an HTTP response is complete.
+
+    Raises:
+        ValueError: it has no Content-Length.
+    """
     head, gap, body = data.partition(b"\r\n\r\n")
     if not gap:
         return False
@@ -75,7 +79,7 @@ def whole_answer(data: bytes) -> bool:
 
 
 def request(method: str, path: str, headers: dict[str, str], body: bytes = b"") -> bytes:
-    """Return an encoded request."""
+    """Return an encoded HTTP request."""
     lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", f"Content-Length: {len(body)}"]
     lines += [f"{k}: {v}" for k, v in headers.items()]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
@@ -130,6 +134,8 @@ def open_sockets(
     """Open WebSockets, some concurrently; each is ready when the bytes `done` have arrived.
 
     Args:
+        port: the port of the server on this machine.
+        count: the number of sockets.
         first: returns what the n-th socket sends after the handshake; empty for nothing.
         done: b"" if a socket is ready after the handshake.
         together: how many are opened concurrently.
@@ -166,7 +172,12 @@ def open_sockets(
 
 
 class Reader:
-    """Reads many sockets and counts bytes, or occurrences of a marker byte."""
+    """Reads many sockets and counts bytes, or occurrences of a marker byte.
+
+    Attributes:
+        poll: the epoll object; callers may register other descriptors there.
+        count: the bytes or markers that were read.
+    """
 
     def __init__(self, sockets: Iterable[socket.socket], marker: bytes = b"") -> None:
         self._by_fd = {s.fileno(): s for s in sockets}
@@ -194,6 +205,6 @@ class Reader:
 
 
 def percentile(values: list[float], p: float) -> float:
-    """Return the p-th percentile."""
+    """Return the p-th percentile of some values; p is from 0 to 100."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * p / 100))]

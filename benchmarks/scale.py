@@ -131,7 +131,7 @@ class _Store:
         self._get("/messages?searchKey=nothing&per_page=30")
         return (self._messages + 3 * GROUPS) / (time.perf_counter() - begin)
 
-    def asks(self) -> dict[str, tuple[Ask, int]]:
+    def requests(self) -> dict[str, tuple[Ask, int]]:
         """Return the requests by name, with their repetitions."""
         pick, get = self._chance.choice, self._get
         self._api = raw.Api(self._server.port, self._server.more)  # the first connection was idle for too long
@@ -179,7 +179,7 @@ def measure() -> tuple[dict[str, list[float]], float]:
         few, many = _Store(small, FEW), _Store(large, MANY)
         few.index()
         indexed = many.index()
-        both = zip(few.asks().items(), many.asks().values(), strict=True)
+        both = zip(few.requests().items(), many.requests().values(), strict=True)
         return {name: _p50s([ask, other], times) for (name, (ask, times)), (other, _) in both}, indexed
 
 

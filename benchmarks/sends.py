@@ -69,7 +69,7 @@ def _history(server: peers.Started, get: bytes) -> float:
     return done / (time.perf_counter() - begin)
 
 
-def jetstream() -> load.Result:
+def measure_jetstream() -> load.Result:
     """Measure JetStream: from the publication to its acknowledgement."""
     with peers.nats(jetstream=True) as server:
         admin = raw.tcp(server.more["tcp"])
@@ -101,7 +101,7 @@ def jetstream() -> load.Result:
 def run() -> list[str]:
     """Run the benchmark, and return the lines of its table."""
     peers.pin_load()
-    (mine, reads), theirs = measure_ours(), jetstream()
+    (mine, reads), theirs = measure_ours(), measure_jetstream()
     lines = [
         f"### Durable sends, {SENDERS} senders in a closed loop",
         "",

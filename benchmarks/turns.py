@@ -47,14 +47,14 @@ def _fanout() -> Figures:
 def _client() -> Figures:
     # Each with its own server, which has encoded the messages before.
     with peers.tailwire(str(Path(__file__).with_name("blaster.py"))) as server:
-        rates = [asyncio.run(client.received_by_sdk(server)) for _ in range(3)]
+        rates = [asyncio.run(client.measure_sdk(server)) for _ in range(3)]
     return {"messages per second from the socket to a listener of the SDK": statistics.median(rates)}
 
 
 SCENES: dict[str, Callable[[], Figures]] = {"sends": _sends, "fanout": _fanout, "client": _client}
 
 
-def _measured(scene: str, source: Path) -> Figures:
+def _run_scene(scene: str, source: Path) -> Figures:
     environment = {**os.environ, "PYTHONPATH": f"{source}/src"}
     command = [sys.executable, "-m", "benchmarks.turns", "--scene", scene]
     done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, check=True)
@@ -86,11 +86,11 @@ def main() -> int:
             rounds: list[tuple[Figures, Figures]] = []
             for number in range(ROUNDS):
                 if number % 2:
-                    now = _measured(scene, ROOT)
-                    rounds.append((_measured(scene, earlier), now))
+                    now = _run_scene(scene, ROOT)
+                    rounds.append((_run_scene(scene, earlier), now))
                 else:
-                    before = _measured(scene, earlier)
-                    rounds.append((before, _measured(scene, ROOT)))
+                    before = _run_scene(scene, earlier)
+                    rounds.append((before, _run_scene(scene, ROOT)))
             for name in rounds[0][0]:
                 before, now = ([turn[i][name] for turn in rounds] for i in (0, 1))
                 ratios = sorted(b / a for a, b in zip(before, now, strict=True))

@@ -27,8 +27,8 @@ def package_of(path: Path) -> str:
     return "/".join(parts[:2]) if parts[0] in ("sdk", "server") and len(parts) > 2 else parts[0]
 
 
-def measured() -> dict[str, float]:
-    """Return the coverage of each package in percent."""
+def measure_coverage() -> dict[str, float]:
+    """Read the data that coverage.py has collected, and return the coverage of each package in percent."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "coverage.json"
         command = [sys.executable, "-m", "coverage", "json", "--quiet", "-o", str(report)]
@@ -45,7 +45,7 @@ def measured() -> dict[str, float]:
 
 def main() -> int:
     """Print each package's coverage, and fail if one is below its floor."""
-    found, missed = measured(), []
+    found, missed = measure_coverage(), []
     for package, floor in FLOORS.items():
         percent = found.get(package, 0.0)
         print(f"{package:20} {percent:6.1f} %   floor {floor:.0f} %")

@@ -32,7 +32,7 @@ def version_of(wheel: Path) -> str:
 
 
 def main() -> int:
-    """Check the one wheel in dist/."""
+    """Check the only wheel in dist/, and return the exit code."""
     import tailwire
 
     (wheel,) = (ROOT / "dist").glob("*.whl")

@@ -17,8 +17,12 @@ import public_face
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def verified() -> list[dict[str, object]]:
-    """Return what the type checker says about each symbol."""
+def run_type_checker() -> list[dict[str, object]]:
+    """Run the type checker, and return what it says about each symbol.
+
+    Raises:
+        SystemExit: it has found no package.
+    """
     command = [str(Path(sys.executable).with_name("basedpyright")), "--pythonpath", sys.executable]
     command += ["--verifytypes", "tailwire", "--ignoreexternal", "--outputjson"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
@@ -43,7 +47,7 @@ def public_paths() -> set[str]:
 def main() -> int:
     """Print the public symbols whose types are not known."""
     public, found = public_paths(), []
-    symbols = [symbol for symbol in verified() if symbol["name"] in public]
+    symbols = [symbol for symbol in run_type_checker() if symbol["name"] in public]
     for symbol in symbols:
         if not symbol["isTypeKnown"] or symbol.get("isTypeAmbiguous"):
             texts = [str(d["message"]).replace("\n", " ") for d in symbol["diagnostics"]]  # type: ignore[attr-defined]

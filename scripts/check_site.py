@@ -48,7 +48,7 @@ class Page(HTMLParser):
 
 
 def outside(address: str) -> bool:
-    """Return True if a URL does not lead to a file of the site."""
+    """Return whether a URL names a host, and so leads away from the site."""
     return address.startswith(("http:", "https:", "//"))
 
 

@@ -128,8 +128,8 @@ def functions_of(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionD
                 waiting += [one for one in value if isinstance(one, _WITH_STATEMENTS)]
 
 
-def directly(function: ast.AST) -> Evidence:
-    """Return what a function does by itself."""
+def direct_evidence(function: ast.AST) -> Evidence:
+    """Return what a function does by itself, without the helpers that it calls."""
     nodes = nodes_of(function)
     found, known = Evidence(), names_known(nodes)
     for node in nodes:
@@ -163,10 +163,10 @@ def defined(path: Path) -> dict[str, Evidence]:
     found: dict[str, Evidence] = {}
     tree = tree_of(path)
     for function in functions_of(tree):
-        found.setdefault(function.name, Evidence()).add(directly(function))
+        found.setdefault(function.name, Evidence()).add(direct_evidence(function))
     for node in tree.body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            found[node.targets[0].id] = directly(node.value)
+            found[node.targets[0].id] = direct_evidence(node.value)
     return found
 
 
@@ -210,7 +210,7 @@ def exists(test: str) -> bool:
     return (TESTS / file).is_file() and name in tests_of(TESTS / file)
 
 
-def within(folders: Iterable[str]) -> Iterator[tuple[str, Evidence]]:
+def tests_within(folders: Iterable[str]) -> Iterator[tuple[str, Evidence]]:
     """Yield the tests of some folders or files, in the given order; within each, those of `BROAD` come first."""
     for folder in folders:
         here = [name for name in tests() if name.startswith(folder)]

@@ -97,13 +97,15 @@ async def textual_chat(folder: Path, save: Save) -> None:
     save("textual_chat", (folder / "screen.png").read_bytes())
 
 
-async def web(name: str, folder: Path, save: Save, environment: dict[str, str], opened: Callable[..., Any]) -> None:
-    """Take a picture of an example that is a web app; `opened` opens its page and logs in."""
+async def draw_web_app(
+    name: str, folder: Path, save: Save, environment: dict[str, str], open_page: Callable[..., Any]
+) -> None:
+    """Draw an example that is a web app; `open_page` opens its page and logs in."""
     async with scene(folder) as (server, line, browser):
         example = WebExample(f"{name}.py", folder, server, line.url, **environment)
         try:
             await example.start()
-            shown = await opened(browser, example)
+            shown = await open_page(browser, example)
             await sees(shown, "Bob")
             await shown.write("Write to (user id)", "bob")
             await sees(shown, "There is a tunnel coming")
@@ -122,14 +124,14 @@ async def flet_chat(folder: Path, save: Save) -> None:
     """Draw the Flet example in a browser."""
     from examples.test_flet_chat import ENVIRONMENT, open_page
 
-    await web("flet_chat", folder, save, ENVIRONMENT, open_page)
+    await draw_web_app("flet_chat", folder, save, ENVIRONMENT, open_page)
 
 
 async def nicegui_chat(folder: Path, save: Save) -> None:
     """Draw the NiceGUI example."""
     from examples.test_nicegui_chat import ENVIRONMENT, open_tab
 
-    await web("nicegui_chat", folder, save, ENVIRONMENT, open_tab)
+    await draw_web_app("nicegui_chat", folder, save, ENVIRONMENT, open_tab)
 
 
 DRAWN: dict[str, Callable[[Path, Save], Awaitable[None]]] = {

@@ -1,6 +1,6 @@
 """Write "an hour of app life" into docs/reliability.md: what the real client does in an hour of virtual time.
 
-Bytes include 40 for the TCP and IP headers of each data packet; acknowledgements are not counted. A wake-up is a
+Bytes include 40 for the TCP and IP headers of each packet; acknowledgements are not counted. A wake-up is a
 moment at which the client's event loop has something to do: a timer, or received data.
 """
 
@@ -38,12 +38,12 @@ def client(name: str, server: VirtualServer, *, auto: bool = True) -> ChatClient
 
 
 async def idle(chat: ChatClient, server: VirtualServer) -> None:
-    """Do nothing for an hour."""
+    """Keep the app in the foreground for an hour, without messages."""
     await asyncio.sleep(HOUR)
 
 
 async def listening(chat: ChatClient, server: VirtualServer) -> None:
-    """Listen to a user who sends every 5 s."""
+    """Listen for an hour to a user who sends every 5 s."""
 
     async def write() -> None:
         writer = client("writer", server)
@@ -58,25 +58,25 @@ async def listening(chat: ChatClient, server: VirtualServer) -> None:
 
 
 async def offline_with_a_hint(chat: ChatClient, server: VirtualServer) -> None:
-    """Lose the network, with a hint from the platform."""
+    """Lose the network for an hour, with a hint from the platform."""
     chat.set_network("offline")
     await offline_refused(chat, server)
 
 
 async def offline_refused(chat: ChatClient, server: VirtualServer) -> None:
-    """Lose the network: every attempt is refused immediately."""
+    """Lose the network for an hour: every attempt is refused immediately."""
     virtual_loop().network.cut()
     await asyncio.sleep(HOUR)
 
 
 async def offline_vanishing(chat: ChatClient, server: VirtualServer) -> None:
-    """Lose the network: attempts get no response."""
+    """Lose the network for an hour: attempts get no response."""
     virtual_loop().network.swallowing = True
     await asyncio.sleep(HOUR)
 
 
 async def background(chat: ChatClient, server: VirtualServer) -> None:
-    """Keep a manual socket open in the background, with a ping every 25 s."""
+    """Keep a manual socket open in the background for an hour, with a ping every 25 s."""
     chat.set_app_state("background")
     for _ in range(int(HOUR / 25)):
         await chat.ping()
@@ -114,7 +114,7 @@ async def _hour(scene: Scene) -> Counts:
 
 
 def rows() -> list[str]:
-    """Return the lines of the Markdown table."""
+    """Play each scene, and return the lines of the Markdown table."""
     made = [
         "| an hour | connections, tried ones too | KB up | KB down | timers | wake-ups |",
         "| --- | --- | --- | --- | --- | --- |",

@@ -30,7 +30,7 @@ def snake(name: str) -> str:
 
 def showing(does: Callable[[Evidence], bool], folders: Iterable[str] = evidence.FOLDERS) -> str:
     """Return the first test for which `does` is true; "" if there is none."""
-    return next((name for name, done in evidence.within(folders) if does(done)), "")
+    return next((name for name, done in evidence.tests_within(folders) if does(done)), "")
 
 
 def calling(*names: str) -> Callable[[Evidence], bool]:

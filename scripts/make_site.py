@@ -56,8 +56,12 @@ def collect() -> None:
     CONFIGURATION.write_text(configuration(), encoding="utf-8")
 
 
-def without_requests_elsewhere() -> None:
-    """Let the pages load their own script for search instead of one from elsewhere."""
+def use_own_search_script() -> None:
+    """Let the pages load their own script for search instead of one from elsewhere.
+
+    Raises:
+        SystemExit: a page does not have exactly one such script.
+    """
     for page in SITE.rglob("*.html"):
         up = "../" * (len(page.relative_to(SITE).parts) - 1)
         text = page.read_text(encoding="utf-8")
@@ -93,7 +97,7 @@ def serve() -> int:
 
 
 def main(arguments: list[str]) -> int:
-    """Build the site, or serve it."""
+    """Build the site, and with `serve` serve it then; return the exit code."""
     if arguments not in ([], ["serve"]):
         print("usage: make docs, or make docs ARGS=serve", file=sys.stderr)
         return 2
@@ -104,7 +108,7 @@ def main(arguments: list[str]) -> int:
         return built.returncode
     shutil.rmtree(SITE, ignore_errors=True)
     (BUILD.parent / "site").rename(SITE)  # the generator only writes next to its configuration
-    without_requests_elsewhere()
+    use_own_search_script()
     (SITE / "llms.txt").write_text(list_for_models(), encoding="utf-8")
     failed = check_site.main()
     if arguments == ["serve"] and not failed:

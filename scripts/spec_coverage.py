@@ -1,4 +1,7 @@
-"""Print the sentences of the specification that no test covers; exit with 1 if there are any (see docs/project)."""
+"""Print the sentences of docs/project/specification.md that no test covers, and ids in tests that it does not define.
+
+The exit code is 1 if there are any.
+"""
 
 from __future__ import annotations
 

@@ -27,8 +27,8 @@ pre { margin: 0; padding: 9px 12px 11px; font: inherit; color: #dfe7ee; white-sp
 """
 
 
-async def photographed(page: str, width: int) -> bytes:
-    """Return a page as a PNG, drawn by Chromium at twice its size."""
+async def photograph(page: str, width: int) -> bytes:
+    """Draw a page in Chromium at twice its size, and return it as a PNG."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "page.html"
         file.write_text(page, encoding="utf-8")
@@ -103,7 +103,7 @@ async def ai_agent(folder: Path, save: Save) -> None:
             shell.close()
             agent.terminate()
             await agent.wait()
-    save("ai_agent", await photographed(terminals(frames, {first, second}), 892))
+    save("ai_agent", await photograph(terminals(frames, {first, second}), 892))
 
 
 async def echo_bot(folder: Path, save: Save) -> None:
@@ -140,7 +140,7 @@ async def echo_bot(folder: Path, save: Save) -> None:
                 if process.returncode is None:
                     process.terminate()
                 await process.wait()
-    save("echo_bot", await photographed(terminals(frames, {"Good morning", missed}), 892))
+    save("echo_bot", await photograph(terminals(frames, {"Good morning", missed}), 892))
 
 
 async def backend(name: str, command: str, ready: str, folder: Path, save: Save) -> None:
@@ -168,7 +168,7 @@ async def backend(name: str, command: str, ready: str, folder: Path, save: Save)
         finally:
             log.close()
             asking.close()
-    save(name, await photographed(terminals(frames, {f"$ {ask}", f"$ {command}"}), 892))
+    save(name, await photograph(terminals(frames, {f"$ {ask}", f"$ {command}"}), 892))
 
 
 async def backend_fastapi(folder: Path, save: Save) -> None:

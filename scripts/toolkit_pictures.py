@@ -73,7 +73,7 @@ class Photographer:
         return True
 
 
-def window(toolkit: str, folder: Path, save: Save) -> None:
+def draw_window(toolkit: str, folder: Path, save: Save) -> None:
     """Draw the page's program for a toolkit with windows."""
     server, screen = AppServer(folder / "server"), Screen()
     try:
@@ -113,12 +113,12 @@ def _scene(server: AppServer, screen: Screen, user: TestUser, toolkit: str, fold
 
 async def kivy(folder: Path, save: Save) -> None:
     """Draw the page's program for Kivy."""
-    await asyncio.to_thread(window, "kivy", folder, save)
+    await asyncio.to_thread(draw_window, "kivy", folder, save)
 
 
 async def toga(folder: Path, save: Save) -> None:
     """Draw the page's program for Toga."""
-    await asyncio.to_thread(window, "toga", folder, save)
+    await asyncio.to_thread(draw_window, "toga", folder, save)
 
 
 @asynccontextmanager

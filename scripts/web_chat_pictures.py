@@ -162,7 +162,7 @@ async def from_right_to_left(scene: Scene) -> None:
 
 
 @asynccontextmanager
-async def running(
+async def running_chat(
     folder: Path, hello: tuple[tuple[str, str], ...] = HELLO
 ) -> AsyncIterator[tuple[ChatStage, FaultProxy]]:
     """Run a server with conversations, a browser, and a line between the two."""
@@ -179,7 +179,7 @@ async def running(
 
 async def log_in_page(name: str, folder: Path, save: Save) -> None:
     """Draw the login page."""
-    async with running(folder) as (stage, _):
+    async with running_chat(folder) as (stage, _):
         tab = await stage.blank(**SIZE)
         await tab.run("document.activeElement.blur()")
         await draw(tab, name, folder, save)
@@ -198,7 +198,7 @@ async def draw_view(
         arabic: whether Alice also has a conversation in Arabic.
         more: further arguments for opening the page.
     """
-    async with running(folder, hello) as (stage, line), stage.client("bob") as bob:
+    async with running_chat(folder, hello) as (stage, line), stage.client("bob") as bob:
         if arabic:
             await talk(stage, "leila", MARHABA)
         tab = await stage.opened("chat", f"{line.url}/chat/", **{**SIZE, **more})

@@ -33,8 +33,8 @@ def png(picture: Image.Image) -> bytes:
     return file.getvalue()
 
 
-def group(place: Place) -> None:
-    """Create a group of all users with a message."""
+def create_group(place: Place) -> None:
+    """Create a group of alice, bob and carol, with a message of carol."""
     with Admin(place.server.app_id, place.settings(), place.server.api_key) as admin:
         admin.groups.create(Group("release", "Release 2.0"), owner="bob")
         admin.groups.add_members("release", [GroupMember("alice"), GroupMember("carol")])
@@ -42,14 +42,14 @@ def group(place: Place) -> None:
         admin.messages.send(words, on_behalf_of="carol")
 
 
-def window(name: str, folder: Path, save: Save) -> None:
+def draw_window(name: str, folder: Path, save: Save) -> None:
     """Draw a chat window while its line is cut: messages, read marks, and what waits to be sent."""
     place, screen, app = Place(folder), Screen(), None
     driver = ROOT / "tests" / "examples" / f"driven_{name}.py"
     try:
         with place.enter("carol") as carol:
             carol.send_message(TextMessage(receiver="alice", text="Are you coming to lunch?"))
-            group(place)
+            create_group(place)
             place.say("Good morning, Alice")
             place.say(LONG)
             app = Driven(place, driver, {**screen.environment, "QT_QPA_PLATFORM": "xcb"})
@@ -94,12 +94,12 @@ def _cropped(file: Path) -> Image.Image:
 
 async def tk_chat(folder: Path, save: Save) -> None:
     """Draw the window of `examples/tk_chat.py`."""
-    await asyncio.to_thread(window, "tk", folder, save)
+    await asyncio.to_thread(draw_window, "tk", folder, save)
 
 
 async def pyside6_chat(folder: Path, save: Save) -> None:
     """Draw the window of `examples/pyside6_chat.py`."""
-    await asyncio.to_thread(window, "pyside6", folder, save)
+    await asyncio.to_thread(draw_window, "pyside6", folder, save)
 
 
 async def script(folder: Path, save: Save) -> None:

@@ -90,7 +90,7 @@ def run(
     requests: Sequence[bytes],
     seconds: float,
 ) -> Result:
-    """Keep one message of each sender in flight.
+    """Keep one message of each sender in flight, and return the measurements.
 
     Args:
         servers: the servers whose CPU time is measured.
@@ -100,6 +100,10 @@ def run(
         senders: the sockets on which they are sent.
         requests: one request for all senders, or one for each; each contains the marker and the stamp.
         seconds: how long messages are sent.
+
+    Raises:
+        ValueError: the requests do not all have the stamp at the same place.
+        RuntimeError: the load generator failed.
     """
     measured_servers = [servers] if isinstance(servers, peers.Started) else servers
     sockets = [*receivers, *senders]

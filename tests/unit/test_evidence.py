@@ -12,7 +12,7 @@ import make_reference
 
 def read(code: str) -> evidence.Evidence:
     """Return what a function with this code does."""
-    return evidence.directly(ast.parse(code))
+    return evidence.direct_evidence(ast.parse(code))
 
 
 @pytest.mark.parametrize(
