@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.filters import ConversationFilter, GroupFilter, MemberFilter, MessageFilter, UserFilter
 from tailwire.server.ports.form_records import FormLimits, FormRow
-from tailwire.server.ports.records import Draft, Edited, FileRow, GroupRow, KeyRow, RoleRow, Stored, TokenRow, UserRow
+from tailwire.server.ports.key_records import KeyRow, TokenRow
+from tailwire.server.ports.records import Draft, EditedContent, FileRow, GroupRow, RoleRow, Stored, UserRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupAct, MessageAct
 from tailwire.server.rules.messages import check_changeable
@@ -169,7 +170,7 @@ def sends(draw: Any) -> Call:
 
 def _edit(number: int, by: str, text: str, named: tuple[str, ...] | None, now: int) -> Call:
     body = json.dumps({"data": {"text": text}}, ensure_ascii=False).encode()
-    after = Edited(body, 16 if text else 0, named)
+    after = EditedContent(body, 16 if text else 0, named)
     return lambda s: s.store.messages.edit(_message_act(s, number, by), now, lambda _: after, _action_draft)
 
 
@@ -406,19 +407,19 @@ def _chosen(kind: Any, **strategies: st.SearchStrategy[Any]) -> st.SearchStrateg
 _user_filters = _chosen(
     UserFilter, reader=uids, search=st.sampled_from(("a", "É", "é", "str", "%", "İ", "ΟΔ", "b")), uids=some_uids,
     search_in=st.sampled_from((("name",), ("uid", "name"))), roles=st.just(("r1",)), tags=st.just(("x", "é")),
-    friends_only=st.booleans(), hide_blocked=st.booleans(), online=st.booleans(), status_of=some_uids,
+    friends_only=st.booleans(), hide_blocked=st.booleans(), online=st.booleans(), online_uids=some_uids,
     deactivated=st.sampled_from((None, True, False)), descending=st.booleans(),
     sort_by=st.sampled_from(("name", "uid", "createdAt", "status")),
 )  # fmt: skip
 _group_filters = _chosen(
     GroupFilter, reader=uids, joined=st.booleans(), search=st.sampled_from(("a", "É", "g")), types=st.just(("private",)),
-    tags=st.just(("x",)), updated=times, descending=st.booleans(), sort_by=st.sampled_from(("name", "createdAt")),
+    tags=st.just(("x",)), updated_from=times, descending=st.booleans(), sort_by=st.sampled_from(("name", "createdAt")),
 )  # fmt: skip
 _member_filters = st.builds(
     lambda guid, values: MemberFilter(guid, **values), guids,
     st.fixed_dictionaries({}, optional={
         "search": st.sampled_from(("a", "É", "é")), "scopes": st.just(("admin", "moderator")), "online": st.booleans(),
-        "status_of": some_uids} | pages),
+        "online_uids": some_uids} | pages),
 )  # fmt: skip
 _conversation_filters = st.builds(
     lambda uid, values: ConversationFilter(uid, **values), uids | st.just(""),

@@ -8,7 +8,8 @@ import dataclasses
 import pytest
 
 from tailwire.server.ports.audit import AuditEntry, AuditFilter, current_entry
-from tailwire.server.ports.records import Draft, GroupRow, KeyRow, RoleRow, TokenRow, UserRow
+from tailwire.server.ports.key_records import KeyRow, TokenRow
+from tailwire.server.ports.records import Draft, GroupRow, RoleRow, UserRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from contract.neighbours import Clock
 from tailwire.server.ports.conversations import key_of
-from tailwire.server.ports.records import Draft, Edited, Event, GroupRow
+from tailwire.server.ports.records import Draft, EditedContent, Event, GroupRow
 from tailwire.server.ports.standing import MessageAct
 from tailwire.server.ports.webhook_records import WebhookRow
 from tailwire.server.store.sql.deliveries import QUEUE_FULL
@@ -154,7 +154,7 @@ async def test_events_of_edits_and_deletions_wake_those_who_deliver(open_store):
     store.webhooks.on_queued(lambda: woken.append(True))
     act = MessageAct(message_id, "alice", lambda standing: None)
     action = draft()._replace(events=(Event("message_edited"),))
-    await store.messages.edit(act, 5, lambda _: Edited(b'{"data":{}}', 0), lambda _: action)
+    await store.messages.edit(act, 5, lambda _: EditedContent(b'{"data":{}}', 0), lambda _: action)
     assert len(woken) == 1
     action = draft()._replace(events=(Event("message_deleted"),))
     await store.messages.delete(act, 6, lambda _: b'{"data":{}}', lambda _: action)

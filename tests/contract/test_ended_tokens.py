@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from tailwire.server.actions.audit import begin_command
-from tailwire.server.ports.records import TokenRow, UserRow
+from tailwire.server.ports.key_records import TokenRow
+from tailwire.server.ports.records import UserRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
 from tailwire.server.store.sqlite import SqliteStore

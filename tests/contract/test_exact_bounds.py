@@ -6,8 +6,9 @@ import pytest
 
 from contract.neighbours import KEYS, Clock, Neighbours, file_name, filled
 from tailwire.server.ports.form_records import FormLimits, FormResult, FormRow
+from tailwire.server.ports.key_records import TokenRow
 from tailwire.server.ports.push_records import NotificationProgress, PushTokenRow
-from tailwire.server.ports.records import Event, FileResult, FileRow, GroupRow, TokenRow, UserRow
+from tailwire.server.ports.records import Event, FileResult, FileRow, GroupRow, UserRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupAct
 from tailwire.server.ports.webhook_records import WebhookRow
@@ -145,10 +146,15 @@ async def test_receipts_stay_while_a_message_that_they_cover_does(open_store):
 async def test_standing_has_the_ban_of_the_group_alone(open_store):
     n = await filled(open_store)
     standing = await n.store.standings.group(GroupAct("team", "dave", "erin", lambda _: None))
-    assert (standing.by, standing.by_ban.uid, standing.on, standing.on_ban.uid) == (None, "dave", None, "erin")
+    assert (standing.actor, standing.actor_ban.uid, standing.subject, standing.subject_ban.uid) == (
+        None,
+        "dave",
+        None,
+        "erin",
+    )
     for by in ("bob", "zed"):
         standing = await n.store.standings.group(GroupAct("team", by, "carol", lambda _: None))
-        assert (standing.by_ban, standing.on.uid, standing.on_ban) == (None, "carol", None)
+        assert (standing.actor_ban, standing.subject.uid, standing.subject_ban) == (None, "carol", None)
     await n.store.close()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tailwire.server.ports.records import KeyRow
+from tailwire.server.ports.key_records import KeyRow
 
 
 async def test_replaced_keys_end_at_their_time_and_no_earlier(open_store):

@@ -6,7 +6,7 @@ from typing import Any
 
 from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.filters import MessageFilter
-from tailwire.server.ports.records import Draft, Edited, Event, GroupRow, UserRow
+from tailwire.server.ports.records import Draft, EditedContent, Event, GroupRow, UserRow
 from tailwire.server.ports.standing import MessageAct
 from tailwire.server.ports.webhook_records import WebhookRow
 
@@ -67,7 +67,7 @@ async def test_last_edit_of_a_message_is_that_of_its_newest_action_message(open_
     assert await store.change_log.last_edit(message_id) == 0
     for _ in range(2):
         edited = await store.messages.edit(
-            MessageAct(message_id, "alice", anything), 5, lambda _: Edited(b'{"data":{}}', 0), lambda _: draft()
+            MessageAct(message_id, "alice", anything), 5, lambda _: EditedContent(b'{"data":{}}', 0), lambda _: draft()
         )
         assert await store.change_log.last_edit(message_id) == edited.message.id
     await store.close()

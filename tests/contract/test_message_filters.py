@@ -7,7 +7,7 @@ from typing import Any
 
 from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.filters import MessageFilter
-from tailwire.server.ports.records import Draft, Edited, GroupRow, MessageRow, Trait, UserRow
+from tailwire.server.ports.records import Draft, EditedContent, GroupRow, MessageRow, Trait, UserRow
 from tailwire.server.ports.standing import GroupAct, MessageAct
 
 GROUP, ALICE_BOB, BOB_CAROL = key_of("", "g", "group"), key_of("alice", "bob", "user"), key_of("bob", "carol", "user")
@@ -99,7 +99,7 @@ class History:
                 self.mentions[number], self.tags[number] = (), ()
                 self.saved.pop(number, None)
             else:
-                edited = Edited(b'{"data":{},"tags":["z"]}', 0, ("carol",))
+                edited = EditedContent(b'{"data":{},"tags":["z"]}', 0, ("carol",))
                 await store.messages.edit(act, 46, lambda _, edited=edited: edited, lambda _, action=action: action)
                 self.mentions[number], self.tags[number] = ("carol",), ("z",)
         await store.blocks.add("bob", ["carol"], 5)

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from contract.neighbours import KEYS, USERS, Neighbours, file_name, filled
+from tailwire.server.ports.key_records import TokenRow
 from tailwire.server.ports.push_records import MuteRow
-from tailwire.server.ports.records import Edited, TokenRow
+from tailwire.server.ports.records import EditedContent
 
 
 class Step(NamedTuple):
@@ -44,8 +45,8 @@ def of_messages(*names: str, **more: str) -> dict[str, str]:
     return {table: ", ".join(found) for table, found in changed.items()} | more
 
 
-def edited(row: Any) -> Edited:
-    return Edited(b'{"data":{"text":"x"}}', row.traits, ("alice", "bob"), (file_name("b"),))
+def edited(row: Any) -> EditedContent:
+    return EditedContent(b'{"data":{"text":"x"}}', row.traits, ("alice", "bob"), (file_name("b"),))
 
 
 async def delivery(n: Neighbours, webhook: str, trigger: str) -> Any:
@@ -227,7 +228,7 @@ STEPS: dict[str, list[Step]] = {
         Step(lambda n: n.store.read_state.mark_unread_after(KEYS["ac"], "carol", 0), {"marks": "ac carol"}),
     ],
     "messages": [
-        Step(lambda n: n.store.messages.edit(n.act("crew1", "alice"), 9, lambda row: Edited(
+        Step(lambda n: n.store.messages.edit(n.act("crew1", "alice"), 9, lambda row: EditedContent(
                  row.body, row.traits, ("bob", "carol"), (file_name("c"), file_name("2"))),
                  lambda _: n.draft("crew", category="action")),
              {"messages": "crew1, new", "conversations": "crew", "file_uses": "message crew1 2", "files": "2",
@@ -235,7 +236,7 @@ STEPS: dict[str, list[Step]] = {
         Step(lambda n: n.store.messages.edit(n.act("team1", "alice"), 9, edited, lambda _: n.draft("team", category="action")),
              {"messages": "team1, new", "conversations": "team", "mentions": "team1 carol, team1 alice",
               "file_uses": "message team1 a, message team1 b", "files": "a", "edits": "team1"}),
-        Step(lambda n: n.store.messages.edit(n.act("team2", "alice"), 9, lambda _: Edited(b'{"data":{}}', 0, (), ()),
+        Step(lambda n: n.store.messages.edit(n.act("team2", "alice"), 9, lambda _: EditedContent(b'{"data":{}}', 0, (), ()),
                                              lambda _: n.draft("team", category="action")),
              {"messages": "team2, new", "conversations": "team", "mentions": "team2 bob, team2 carol",
               "file_uses": "message team2 b", "edits": "team2"}),  # the first message still has the file

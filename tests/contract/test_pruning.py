@@ -5,7 +5,7 @@ from __future__ import annotations
 from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.filters import ConversationFilter, MessageFilter
 from tailwire.server.ports.pruning import OldCounts
-from tailwire.server.ports.records import Draft, Edited, FileRow, GroupRow, Trait, UserRow
+from tailwire.server.ports.records import Draft, EditedContent, FileRow, GroupRow, Trait, UserRow
 from tailwire.server.ports.standing import GroupAct, MessageAct
 
 DAY = 86_400
@@ -49,7 +49,7 @@ async def fill(store, at: int, age: str, files: tuple[str, ...]) -> int:
     await say(store, f"{age} reply", at, sender="bob", receiver="alice", parent_id=plain)
     await store.messages.edit(
         act(plain, "alice"), at,
-        lambda row: Edited(b'{"data":{"text":"%b changed"}}' % age.encode(), int(Trait.SEARCHABLE), None, None),
+        lambda row: EditedContent(b'{"data":{"text":"%b changed"}}' % age.encode(), int(Trait.SEARCHABLE), None, None),
         lambda row: draft("edited", at, category="action", traits=0, shown=False),
     )  # fmt: skip
     last = await say(store, f"{age} team again", at, receiver="team", kind="group")

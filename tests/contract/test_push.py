@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 from tailwire.server.ports.conversations import key_of
+from tailwire.server.ports.key_records import TokenRow
 from tailwire.server.ports.push_records import MuteRow, NotificationProgress, PushTokenRow
-from tailwire.server.ports.records import Draft, GroupRow, TokenRow, UserRow
+from tailwire.server.ports.records import Draft, GroupRow, UserRow
 
 ALICE_BOB = key_of("alice", "bob", "user")
 

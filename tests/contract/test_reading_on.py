@@ -8,7 +8,8 @@ from contract.test_push import device
 from tailwire.server.ports.audit import AuditFilter
 from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.filters import GroupFilter, MemberFilter, MessageFilter, UserFilter
-from tailwire.server.ports.records import Draft, Event, GroupRow, KeyRow, ReportRow, TokenRow, UserRow
+from tailwire.server.ports.key_records import KeyRow, TokenRow
+from tailwire.server.ports.records import Draft, Event, GroupRow, ReportRow, UserRow
 from tailwire.server.ports.standing import MessageAct
 from tailwire.server.ports.webhook_records import WebhookRow
 from tailwire.server.ports.world import World

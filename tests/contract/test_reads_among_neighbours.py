@@ -8,8 +8,9 @@ from typing import Any
 from contract.neighbours import KEYS, Neighbours, anything, file_name, filled
 from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.filters import ConversationFilter, MemberFilter
+from tailwire.server.ports.key_records import KeyRow, TokenRow
 from tailwire.server.ports.push_records import MuteRow, NotificationProgress, PushTokenRow
-from tailwire.server.ports.records import Draft, Event, FileRow, KeyRow, TokenRow, Trait, UserRow
+from tailwire.server.ports.records import Draft, Event, FileRow, Trait, UserRow
 from tailwire.server.ports.standing import GroupAct, MessageAct
 from tailwire.server.ports.webhook_records import WebhookRow
 
@@ -134,18 +135,28 @@ async def test_members_and_bans_are_those_of_one_group(open_store):
     assert [row.uid for row in (await members.bans(MemberFilter("team", search="da")))[0]] == ["dave"]
     filters: dict[str, dict[str, Any]] = {
         "alice": {"scopes": ("admin",)}, "bob": {"search": "bo"}, "bob carol": {"scopes": ("participant",)},
-        "carol": {"online": True, "status_of": ("carol", "dave")}, "alice bob": {"online": False, "status_of": ("carol",)},
+        "carol": {"online": True, "online_uids": ("carol", "dave")}, "alice bob": {"online": False, "online_uids": ("carol",)},
     }  # fmt: skip
     for uids, values in filters.items():
         rows, total = await members.find(MemberFilter("team", **values))
         assert (" ".join(row.uid for row in rows), total) == (uids, len(rows))
         assert {row.guid for row in rows} == {"team"}
     standing = await n.store.standings.group(GroupAct("team", "alice", "bob", anything))
-    assert (standing.by.uid, standing.on.uid, standing.on_ban, standing.on_groups) == ("alice", "bob", None, 2)
+    assert (standing.actor.uid, standing.subject.uid, standing.subject_ban, standing.subject_groups) == (
+        "alice",
+        "bob",
+        None,
+        2,
+    )
     standing = await n.store.standings.group(GroupAct("team", "alice", "", anything))
-    assert (standing.by.uid, standing.on, standing.on_groups) == ("alice", None, 0)
+    assert (standing.actor.uid, standing.subject, standing.subject_groups) == ("alice", None, 0)
     standing = await n.store.standings.group(GroupAct("team", "alice", "dave", anything))
-    assert (standing.on, standing.on_ban.guid, standing.on_ban.uid, standing.on_groups) == (None, "team", "dave", 0)
+    assert (standing.subject, standing.subject_ban.guid, standing.subject_ban.uid, standing.subject_groups) == (
+        None,
+        "team",
+        "dave",
+        0,
+    )
     await n.store.close()
 
 

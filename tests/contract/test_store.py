@@ -29,17 +29,8 @@ from contract.older import (
 )
 from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.filters import GroupFilter, MessageFilter, UserFilter
-from tailwire.server.ports.records import (
-    Draft,
-    Edited,
-    Event,
-    FileRow,
-    GroupRow,
-    KeyRow,
-    RoleRow,
-    TokenRow,
-    UserRow,
-)
+from tailwire.server.ports.key_records import KeyRow, TokenRow
+from tailwire.server.ports.records import Draft, EditedContent, Event, FileRow, GroupRow, RoleRow, UserRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupAct, MessageAct
 from tailwire.server.ports.webhook_records import WebhookRow
@@ -163,7 +154,7 @@ async def test_late_edit_does_not_restore_a_deleted_message(open_store):
     action = lambda row: draft(muid=None)  # noqa: E731
     act = MessageAct(stored.message.id, "alice", lambda standing: check_changeable(standing.message))
     deleting = store.messages.delete(act, 5, lambda _: b'{"data":{}}', action)
-    editing = store.messages.edit(act, 5, lambda _: Edited(b'{"data":{"text":"secret again"}}', 0), action)
+    editing = store.messages.edit(act, 5, lambda _: EditedContent(b'{"data":{"text":"secret again"}}', 0), action)
     again = store.messages.delete(act, 9, lambda _: b"{}", action)
     first, late, second = await asyncio.gather(deleting, editing, again, return_exceptions=True)
     assert first.new

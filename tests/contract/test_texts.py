@@ -6,7 +6,8 @@ import json
 
 from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.filters import ConversationFilter, GroupFilter, MessageFilter, UserFilter
-from tailwire.server.ports.records import Draft, GroupRow, KeyRow, Trait, UserRow
+from tailwire.server.ports.key_records import KeyRow
+from tailwire.server.ports.records import Draft, GroupRow, Trait, UserRow
 
 NAMES = {
     "a": "Élan",

@@ -15,7 +15,7 @@ from sqlalchemy import create_engine
 import tailwire.server.store
 from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.filters import ConversationFilter, MessageFilter
-from tailwire.server.ports.records import Draft, Edited, Trait
+from tailwire.server.ports.records import Draft, EditedContent, Trait
 from tailwire.server.ports.standing import GroupAct, MessageAct
 from tailwire.server.ports.world import World
 from tailwire.server.store.sqlite import SqliteStore
@@ -305,7 +305,9 @@ async def test_messages_of_an_upgraded_database_can_be_edited_deleted_and_remove
 
     body = b'{"sender":"alice","data":{"text":"the last word"}}'
     for _ in range(2):
-        stored = await store.messages.edit(act(3), 9, lambda row: Edited(body, int(Trait.SEARCHABLE), ("bob",)), action)
+        stored = await store.messages.edit(
+            act(3), 9, lambda row: EditedContent(body, int(Trait.SEARCHABLE), ("bob",)), action
+        )
     assert stored.message.id == 16
     assert await store.messages.get(15) is None  # of two edits, only the last has an action message
     assert await texts(store, "bob", search="word") == ["the last word"]

@@ -63,7 +63,7 @@ async def test_users_are_found_as_in_the_model(open_store):
     }  # fmt: skip
     sorts = {"name": lambda row: row.name, "uid": lambda row: row.uid, "createdAt": lambda row: row.created_at}
     for _ in range(200):
-        f = UserFilter(me, status_of=online, **conditions_at_random(chance, fields))
+        f = UserFilter(me, online_uids=online, **conditions_at_random(chance, fields))
         left = [
             row
             for row in users
@@ -123,10 +123,13 @@ async def test_groups_are_found_as_in_the_model(open_store):
             and (not f.reader or row.type != "private" or row.guid in mine)
             and (not f.types or row.type in f.types)
             and (not f.tags or tagged(row.tags, f.tags))
-            and (not f.updated or (changed_at(row) <= f.updated if f.descending else changed_at(row) >= f.updated))
+            and (
+                not f.updated_from
+                or (changed_at(row) <= f.updated_from if f.descending else changed_at(row) >= f.updated_from)
+            )
         ]
         rows, total = await store.groups.find(f)
         assert ([row.guid for row in rows], total) == page(
-            left, f, "guid", dict.fromkeys(sorts, changed_at) if f.updated else sorts
+            left, f, "guid", dict.fromkeys(sorts, changed_at) if f.updated_from else sorts
         ), f
     await store.close()

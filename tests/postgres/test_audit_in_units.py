@@ -11,7 +11,8 @@ import pytest
 
 from postgres.writing import draft
 from tailwire.server.ports.audit import AuditEntry, current_entry
-from tailwire.server.ports.records import KeyRow, RoleRow, UserRow
+from tailwire.server.ports.key_records import KeyRow
+from tailwire.server.ports.records import RoleRow, UserRow
 from tailwire.server.ports.webhook_records import WebhookRow
 from tailwire.server.ports.world import World
 from tailwire.server.store.postgres.store import PostgresStore

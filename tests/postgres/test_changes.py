@@ -16,7 +16,8 @@ from contract.operations import CHANGES, NAMES, UIDS, Side, announced, draft_of,
 from servers.schema import prepare
 from tailwire.server.ports.changes import Change
 from tailwire.server.ports.conversations import key_of
-from tailwire.server.ports.records import GroupRow, KeyRow, RoleRow, TokenRow, UserRow
+from tailwire.server.ports.key_records import KeyRow, TokenRow
+from tailwire.server.ports.records import GroupRow, RoleRow, UserRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupAct, MessageAct
 from tailwire.server.ports.webhook_records import WebhookRow

@@ -11,7 +11,7 @@ from postgres.test_two_processes import announcement, anybody, two_stores
 from postgres.writing import draft, draft_entry
 from tailwire.server.ports.changes import GROUP_REMOVED, Change
 from tailwire.server.ports.log import Batch, LogPage, Look
-from tailwire.server.ports.records import Edited, GroupRow, UserRow
+from tailwire.server.ports.records import EditedContent, GroupRow, UserRow
 from tailwire.server.ports.standing import GroupAct, MessageAct
 from tailwire.server.store.postgres.drafts import Entry
 from tailwire.server.store.postgres.log import ROWS_PER_PAGE
@@ -69,7 +69,7 @@ async def test_edited_message_is_withheld_from_who_left_before_the_edit_and_not_
             sent = await one.messages.add(draft(receiver="g", kind="group", quoted_id=edited.message.id))
         await one.members.remove(anybody("g", "bob"), announcement)
         act = MessageAct(edited.message.id, "alice", lambda standing: None)
-        new = Edited(b'{"data":{"text":"new"}}', 0)
+        new = EditedContent(b'{"data":{"text":"new"}}', 0)
         await one.messages.edit(act, 5, lambda _: new, lambda row: draft(receiver="g", kind="group"))
         await one.members.remove(anybody("g", "carol"), announcement)
         page = await other.log.read(0, (await other.log.look()).highest)
@@ -88,10 +88,10 @@ async def test_member_who_left_and_rejoined_is_not_a_member_between_the_two(post
         page = await other.log.read(0, look.highest)
         holds = [c.holds for c in page.changes if c.change[1:] == ("member", "g/bob")]
         assert holds == [True, False, True]
-        assert [m.ended for m in page.messages] == [0, 0, joined.ended] == [0, 0, left.message.id]
+        assert [m.membership_end for m in page.messages] == [0, 0, joined.membership_end] == [0, 0, left.message.id]
         await one.members.remove(act, announcement)
         again = await other.log.read(0, (await other.log.look()).highest)
-        assert [m.ended for m in again.messages] == [0, 0, left.message.id, 0]
+        assert [m.membership_end for m in again.messages] == [0, 0, left.message.id, 0]
         assert [c.holds for c in again.changes if c.change[1:] == ("member", "g/bob")] == [True, False, True, False]
         await one.removal.remove_group(anybody("g", "alice"), lambda standing: ())
         page = await other.log.read(0, (await other.log.look()).highest)
@@ -247,7 +247,7 @@ async def test_message_is_withheld_from_who_left_before_its_last_edit_and_an_une
         quoting = (await one.messages.add(draft(receiver="g", kind="group", quoted_id=edited))).message.id
 
         async def edit(number: int) -> None:
-            new, action = Edited(b'{"data":{"text":"new"}}', 0), draft(receiver="g", kind="group")
+            new, action = EditedContent(b'{"data":{"text":"new"}}', 0), draft(receiver="g", kind="group")
             await one.messages.edit(MessageAct(number, "alice", lambda _: None), 5, lambda _: new, lambda _: action)
 
         async def withheld() -> dict[int, frozenset[str]]:

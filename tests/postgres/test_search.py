@@ -10,7 +10,7 @@ import pytest
 
 from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.filters import MessageFilter
-from tailwire.server.ports.records import Draft, Edited, Trait
+from tailwire.server.ports.records import Draft, EditedContent, Trait
 from tailwire.server.ports.standing import MessageAct
 from tailwire.server.ports.world import World
 from tailwire.server.store.postgres import search
@@ -80,7 +80,7 @@ async def test_changes_are_found_before_and_after_they_are_indexed(postgres_url)
         rows = await read(sql, parameters)
         if sql == search._NEXT_SQL and rows:
             store.database.rows = read
-            after = Edited(draft("cherry early").body, int(Trait.SEARCHABLE))
+            after = EditedContent(draft("cherry early").body, int(Trait.SEARCHABLE))
             await store.messages.edit(act(early), 5, lambda row: after, lambda row: draft(""))
             await store.messages.delete(act(gone), 5, lambda row: b'{"data":{}}', lambda row: draft(""))
             await store.removal.remove_message(await store.messages.get(removed))
@@ -91,7 +91,7 @@ async def test_changes_are_found_before_and_after_they_are_indexed(postgres_url)
     assert store.database.rows is read
     assert await search_texts(store, "cherry") == ["cherry early"]
     assert await search_texts(store, "plum") == ["plum late"]
-    after = Edited(draft("cherry late").body, int(Trait.SEARCHABLE))
+    after = EditedContent(draft("cherry late").body, int(Trait.SEARCHABLE))
     await store.messages.edit(act(late), 5, lambda row: after, lambda row: draft(""))
     assert await search_texts(store, "plum") == []
     assert await search_texts(store, "cherry") == ["cherry late", "cherry early"]

@@ -18,7 +18,7 @@ from tailwire.server.app.move_target import APP_LOCK_KEY
 from tailwire.server.ports import changes
 from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.form_records import FormLimits, FormResult, FormRow
-from tailwire.server.ports.records import Edited, Event, FileResult, FileRow, GroupRow, RoleRow, UserRow
+from tailwire.server.ports.records import EditedContent, Event, FileResult, FileRow, GroupRow, RoleRow, UserRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupAct, GroupStanding, MessageAct
 from tailwire.server.ports.webhook_records import WebhookRow
@@ -118,7 +118,7 @@ async def test_edit_and_a_deletion_through_both_leave_one_deleted_message(postgr
         for _ in range(10):
             stored = await one.messages.add(draft(text="secret"))
             act = MessageAct(stored.message.id, "alice", lambda standing: check_changeable(standing.message))
-            edited = Edited(b'{"data":{"text":"secret again"}}', 0)
+            edited = EditedContent(b'{"data":{"text":"secret again"}}', 0)
             results = await asyncio.gather(
                 one.messages.edit(act, 5, lambda _, edited=edited: edited, lambda row: draft()),
                 other.messages.delete(act, 6, lambda _: b'{"data":{}}', lambda row: draft()),
@@ -142,7 +142,7 @@ async def test_replies_do_not_prevent_an_edit(postgres_url):
 
         def change(row):
             seen.append(row.reply_count)
-            return Edited(b'{"data":{"text":"edited"}}', 0)
+            return EditedContent(b'{"data":{"text":"edited"}}', 0)
 
         async def replies():
             for _ in range(30):

@@ -64,11 +64,11 @@ def _join_is_decided_before_the_password(patch):
     # Bans and changes of the group during the slow password check are ignored.
     async def enter(self, caller, act, scope, action):
         now = self._world.seconds()
-        draft = await self._action.drafter(caller, action, act.on, now)
+        draft = await self._action.drafter(caller, action, act.subject, now)
         found = GroupStanding(GroupRow(act.guid, act.guid, "password", owner="", created_at=0))
 
         def add(c: sqlite3.Connection):
-            values = (act.guid, act.on, scope, now, store.database.last_id)
+            values = (act.guid, act.subject, scope, now, store.database.last_id)
             if c.execute("INSERT INTO members VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", values).rowcount != 1:
                 raise Refused("ERR_ALREADY_JOINED")
             c.execute("UPDATE groups SET members_count = members_count + 1 WHERE guid = ?", (act.guid,))
@@ -76,7 +76,7 @@ def _join_is_decided_before_the_password(patch):
 
         store = self._store
         stored = await store.database.write(add)
-        self._delivery.change_subscription(act.on, act.guid, joined=True)
+        self._delivery.change_subscription(act.subject, act.guid, joined=True)
         return stored
 
     patch.setattr(members.Members, "_enter", enter)
@@ -95,7 +95,7 @@ def _a_change_of_a_group_is_decided_before_the_hash(patch):
                 row = replace(before, **decide(GroupStanding(before)))
                 marks = ", ".join(f"{name} = ?" for name in names)
                 c.execute(f"UPDATE groups SET {marks} WHERE guid = ?", [*astuple(row), guid])
-                return row, self._store.groups._log.add_group_change(c, guid, act.by, act.device)
+                return row, self._store.groups._log.add_group_change(c, guid, act.actor, act.device)
 
             return await self._store.database.write(write)
 

@@ -10,7 +10,7 @@ from tailwire.server.app import key_file, make_keys, write_keys
 from tailwire.server.app.opening import AnyStore
 from tailwire.server.auth.secrets import fingerprint, key_id
 from tailwire.server.config import BadSetting
-from tailwire.server.ports.records import KeyRow
+from tailwire.server.ports.key_records import KeyRow
 from tailwire.server.ports.world import World
 
 MAX_KEYS = 1_000_000

@@ -77,7 +77,7 @@ class Authorizer:
             Refused: with the code in the permission table.
         """
         if not caller.system:
-            role = permissions.group_role(standing.group, standing.by, standing.by_ban, knows=caller.key)
+            role = permissions.group_role(standing.group, standing.actor, standing.actor_ban, knows=caller.key)
             permissions.check_group(operation, role)
 
     def message_act(

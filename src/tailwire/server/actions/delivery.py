@@ -31,7 +31,11 @@ from tailwire.wire.frames import FrameType
 
 def for_sender(caller: Caller, json: bytes, stored: Stored) -> bytes:
     """Return an encoded message for its sender, with the id of the message before it if their client has `chain`."""
-    return with_before(json, stored.predecessor_id, stored.ended) if stored.predecessor_id and caller.chained else json
+    return (
+        with_before(json, stored.predecessor_id, stored.membership_end)
+        if stored.predecessor_id and caller.chained
+        else json
+    )
 
 
 class _Data(msgspec.Struct):
@@ -94,7 +98,9 @@ class Delivery:
 
     def _message(self, row: MessageRow, json: bytes, device: str, place: Stored | LoggedMessage) -> FramePublication:
         payload = self.frames.frame(FrameType.MESSAGE, row.sender, device, row.receiver, row.receiver_type, json)
-        return FramePublication(payload, device, predecessor_id=place.predecessor_id, id=row.id, ended=place.ended)
+        return FramePublication(
+            payload, device, predecessor_id=place.predecessor_id, id=row.id, membership_end=place.membership_end
+        )
 
     def publication_of_logged(self, message: LoggedMessage) -> FramePublication:
         """Return the publication of a message that another process has stored."""

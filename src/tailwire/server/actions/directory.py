@@ -11,9 +11,9 @@ from tailwire.server.actions.payloads import user_payload
 from tailwire.server.actions.raw_json import encode
 from tailwire.server.actions.views import UserView
 from tailwire.server.ports.changes import SEEN, Change
+from tailwire.server.ports.read_cache import ReadCache
 from tailwire.server.ports.records import UserRow
 from tailwire.server.ports.refusal import Refused
-from tailwire.server.ports.remembered import Remembered
 from tailwire.server.ports.store import Store
 from tailwire.server.rules.names import SYSTEM_USER
 
@@ -35,7 +35,7 @@ class Directory:
         self._store = store
         self._online = online
         self._everyone_online = everyone_online
-        self._encoded: Remembered[msgspec.Raw] = Remembered(store.feed, MAX_CACHED_USERS)  # see `_key`
+        self._encoded: ReadCache[msgspec.Raw] = ReadCache(store.feed, MAX_CACHED_USERS)  # see `_key`
         store.feed.listen(self._changed)
 
     def _changed(self, changes: Sequence[Change] | None) -> None:

@@ -183,7 +183,7 @@ class Groups:
 
         def decide(standing: GroupStanding) -> dict[str, object]:
             nonlocal member
-            member, kind = standing.by, change.type or standing.group.type
+            member, kind = standing.actor, change.type or standing.group.type
             if kind != "password":
                 return {**columns, "password_hash": None}
             if hashed is not None:
@@ -273,5 +273,5 @@ class Groups:
 
 
 def _check_new_owner(standing: GroupStanding) -> None:
-    if standing.on is None:
+    if standing.subject is None:
         raise Refused("ERR_NOT_A_MEMBER", {"owner": "Name a member of the group."})

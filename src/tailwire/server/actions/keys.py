@@ -12,7 +12,7 @@ from tailwire.server.actions.services import Services
 from tailwire.server.actions.sessions import AUTH_ONLY, FULL_ACCESS
 from tailwire.server.auth.secrets import KEY_ID_CHARACTERS, fingerprint
 from tailwire.server.ports.filters import Position
-from tailwire.server.ports.records import KeyRow, TokenRow
+from tailwire.server.ports.key_records import KeyRow, TokenRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rules.names import identifier
 

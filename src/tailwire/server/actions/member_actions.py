@@ -67,7 +67,7 @@ class MemberActions:
         on = await self._directory.stored_entity(uid) if uid != caller.uid else by
 
         def draft(before: GroupStanding) -> Draft:
-            counts = action in ("joined", "added") or before.on is not None
+            counts = action in ("joined", "added") or before.subject is not None
             change = _COUNT_CHANGES.get(action, 0) if counts else 0
             after = {**group_payload(GroupView(before.group)), "membersCount": before.group.members_count + change}
             more = extras(before) or {}

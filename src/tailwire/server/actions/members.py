@@ -93,7 +93,7 @@ class Members:
     async def _permitted_filter(self, caller: Caller, criteria: MemberFilter) -> MemberFilter:
         found, _ = await self._authorizer.group(caller, criteria.guid, "list_members")
         online = await self._directory.online_to(caller.reader) if criteria.online is not None else ()
-        return replace(criteria, guid=found.guid, status_of=online)
+        return replace(criteria, guid=found.guid, online_uids=online)
 
     async def list_banned(self, caller: Caller, criteria: MemberFilter) -> tuple[list[BanView], int]:
         """Return a page of the users who are banned from a group, and how many there are.
@@ -160,7 +160,7 @@ class Members:
             also(standing)
             if standing.group.members_count >= self._max_members:
                 raise Refused("ERR_NO_VACANCY", limit="max_group_members")
-            if standing.on_groups >= self._max_groups:
+            if standing.subject_groups >= self._max_groups:
                 raise Refused(
                     "ERR_LIMIT_EXCEEDED",
                     {"groups": f"A user may be in {self._max_groups} groups."},
@@ -173,9 +173,9 @@ class Members:
         await self._store.standings.group(act)
         now = self._world.seconds()
         extras = {"scope": {"new": scope}} if action == "added" else None
-        draft = await self._action.drafter(caller, action, act.on, now, lambda _: extras)
+        draft = await self._action.drafter(caller, action, act.subject, now, lambda _: extras)
         stored = await self._store.members.add(act, scope, now, draft)
-        self._delivery.change_subscription(act.on, act.guid, joined=True, message_id=stored.message.id)
+        self._delivery.change_subscription(act.subject, act.guid, joined=True, message_id=stored.message.id)
         return stored
 
     async def leave(self, caller: Caller, guid: str) -> bytes:
@@ -190,16 +190,16 @@ class Members:
     async def _remove(self, caller: Caller, act: GroupAct, action: MemberAction) -> bytes:
         await self._store.standings.group(act)
         now = self._world.seconds()
-        draft = await self._action.drafter(caller, action, act.on, now)
+        draft = await self._action.drafter(caller, action, act.subject, now)
         banned_at = now if action == "banned" else None
         stored, before = await self._store.members.remove(
             act, draft, banned_at=banned_at, receipt_members=self._receipts.max_members
         )
-        was_member = before.on is not None
-        json = self._publish(caller, stored, "" if was_member else act.on)
+        was_member = before.subject is not None
+        json = self._publish(caller, stored, "" if was_member else act.subject)
         if was_member:
-            self._delivery.change_subscription(act.on, act.guid, joined=False, message_id=stored.message.id)
-        await self._receipts.read_without(stored, act.on, now)
+            self._delivery.change_subscription(act.subject, act.guid, joined=False, message_id=stored.message.id)
+        await self._receipts.read_without(stored, act.subject, now)
         return json
 
     # Acting on others.
@@ -265,9 +265,9 @@ class Members:
 
         def check(standing: GroupStanding) -> None:
             self._authorizer.check_in_group(caller, standing, GRANT[scope])
-            if standing.on is not None:
+            if standing.subject is not None:
                 raise Refused("ERR_ALREADY_JOINED")
-            if standing.on_ban is not None:
+            if standing.subject_ban is not None:
                 raise Refused("ERR_BANNED_GROUPMEMBER")
 
         act = self._entry(caller, guid, "add_member", user.uid, check)
@@ -281,7 +281,7 @@ class Members:
         """
 
         def check_member(standing: GroupStanding) -> None:
-            if standing.on is None:
+            if standing.subject is None:
                 raise Refused("ERR_NOT_A_MEMBER")
 
         return await self._remove(caller, self._act_on(caller, guid, uid, REMOVAL, check_member), "kicked")
@@ -298,7 +298,7 @@ class Members:
         uid = identifier(uid, "uid")
 
         def check(standing: GroupStanding) -> None:
-            on = standing.on
+            on = standing.subject
             if not caller.system:
                 role: MemberRole = "participant" if on is None else member_role(on, standing.group.owner)
                 self._authorizer.check_in_group(caller, standing, operations[role])
@@ -318,12 +318,12 @@ class Members:
         """
 
         def check_not_banned(standing: GroupStanding) -> None:
-            if standing.on is None and standing.on_ban is not None:
+            if standing.subject is None and standing.subject_ban is not None:
                 raise Refused("ERR_ALREADY_BANNED")
 
         act = self._act_on(caller, guid, uid, REMOVAL, check_not_banned)
         await self._store.standings.group(act)
-        await self._directory.user(act.on)
+        await self._directory.user(act.subject)
         return await self._remove(caller, act, "banned")
 
     async def unban(self, caller: Caller, guid: str, uid: str) -> bytes:
@@ -334,12 +334,12 @@ class Members:
         """
 
         def check_banned(standing: GroupStanding) -> None:
-            if standing.on_ban is None:
+            if standing.subject_ban is None:
                 raise Refused("ERR_NOT_A_BANNED_USER")
 
         act = self._authorizer.group_act(caller, guid, "unban", identifier(uid, "uid"), check_banned)
         await self._store.standings.group(act)
-        draft = await self._action.drafter(caller, "unbanned", act.on, self._world.seconds())
+        draft = await self._action.drafter(caller, "unbanned", act.subject, self._world.seconds())
         return self._publish(caller, await self._store.members.unban(act, draft))
 
     async def change_scope(self, caller: Caller, guid: str, uid: str, scope: str) -> tuple[bytes, MemberRow]:
@@ -352,20 +352,20 @@ class Members:
         new = rules.check_scope(scope)
 
         def check(standing: GroupStanding) -> None:
-            if standing.on is None:
+            if standing.subject is None:
                 raise Refused("ERR_NOT_A_MEMBER", "Cannot change scope for a user who is not a member of the group.")
             self._authorizer.check_in_group(caller, standing, GRANT[new])
-            if standing.on.scope == new:
+            if standing.subject.scope == new:
                 raise Refused("ERR_SAME_SCOPE")
 
         act = self._act_on(caller, guid, uid, SCOPE_CHANGE, check)
         standing = await self._store.standings.group(act)
         draft = await self._action.drafter(
-            caller, "scopeChanged", act.on, self._world.seconds(),
-            lambda s: {"scope": {"new": new, "old": s.on.scope if s.on else ""}},
+            caller, "scopeChanged", act.subject, self._world.seconds(),
+            lambda s: {"scope": {"new": new, "old": s.subject.scope if s.subject else ""}},
         )  # fmt: skip
         stored = await self._store.members.change_scope(act, new, draft)
-        member = standing.on or MemberRow(act.guid, act.on, new, 0, 0)
+        member = standing.subject or MemberRow(act.guid, act.subject, new, 0, 0)
         return self._publish(caller, stored), replace(member, scope=new)
 
     async def online_counts(self, caller: Caller, guids: Sequence[str]) -> dict[str, int]:

@@ -22,7 +22,7 @@ from tailwire.server.actions.views import GroupView
 from tailwire.server.ports.conversations import ConversationKey, id_of, key_of
 from tailwire.server.ports.file_names import named_files
 from tailwire.server.ports.filters import MessageFilter
-from tailwire.server.ports.records import Draft, Edited, Event, ListedRow, MessageRow, Stored
+from tailwire.server.ports.records import Draft, EditedContent, Event, ListedRow, MessageRow, Stored
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rules import messages as rules
 from tailwire.server.rules.names import identifier
@@ -318,14 +318,14 @@ class Messages:
             await self._files.accept_upload(named)
         tags = msgspec.Raw(encode(self._lengths.check_tags(new_tags))) if new_tags is not None else None
 
-        def changed(before: MessageRow) -> Edited:
+        def changed(before: MessageRow) -> EditedContent:
             fields = decode_object(parseable(before.body))
             if tags is not None:
                 fields["tags"] = tags
             if content is None:
-                return Edited(encode(fields), before.traits)
+                return EditedContent(encode(fields), before.traits)
             fields["data"] = msgspec.Raw(edited)
-            return Edited(encode(fields), content.traits, content.mentions, named)
+            return EditedContent(encode(fields), content.traits, content.mentions, named)
 
         drafter = await self._action_drafter(caller, row, "edited", EDITED_EVENTS)
         return self._publish(caller, await self._store.messages.edit(act, self._world.seconds(), changed, drafter))

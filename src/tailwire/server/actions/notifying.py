@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from tailwire.server.actions.notifications import zone_of
-from tailwire.server.ports.push_records import NotificationProgress, ReactionSeen, Receiver
+from tailwire.server.ports.push_records import NotificationProgress, PossibleReceiver, ReactionToNotify
 from tailwire.server.ports.records import MessageRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
@@ -251,7 +251,7 @@ class Notifier:
             reached = NotificationProgress(row.id - 1, after, progress.reaction_id)
             await self._store.notifications.store_progress(reached)
 
-    async def _reaction(self, reaction: ReactionSeen) -> None:
+    async def _reaction(self, reaction: ReactionToNotify) -> None:
         row = await self._store.messages.get(reaction.message_id)
         if row is None:
             return
@@ -274,7 +274,12 @@ class Notifier:
             after = members[-1].uid
 
     async def _queue(
-        self, row: MessageRow, occasion: Occasion, receivers: Sequence[Receiver], actor: str, reaction_id: int = 0
+        self,
+        row: MessageRow,
+        occasion: Occasion,
+        receivers: Sequence[PossibleReceiver],
+        actor: str,
+        reaction_id: int = 0,
     ) -> None:
         chosen = [one.uid for one in receivers if not self._why_not(row, occasion, one, actor)]
         if not chosen:
@@ -283,7 +288,7 @@ class Notifier:
         await self._store.notifications.queue(row.id, reaction_id, chosen, row.sent_at, now)
         self._queued()
 
-    def _why_not(self, row: MessageRow, occasion: Occasion, one: Receiver, actor: str) -> str:
+    def _why_not(self, row: MessageRow, occasion: Occasion, one: PossibleReceiver, actor: str) -> str:
         zone = zone_of(one.timezone) or UTC
         age = self._world.seconds() - row.sent_at + 1.0
         there = datetime.fromtimestamp(self._world.seconds(), zone)

@@ -13,7 +13,7 @@ from tailwire.server.actions.views import TokenView
 from tailwire.server.auth.jwt_verifier import MAX_JWT_CHARACTERS, looks_like_jwt
 from tailwire.server.auth.secrets import fingerprint, is_valid_proof, new_token, read_pass, sign_pass, user_of_pass
 from tailwire.server.limits.buckets import Buckets
-from tailwire.server.ports.records import TokenOwner, TokenRow
+from tailwire.server.ports.key_records import TokenOwner, TokenRow
 from tailwire.server.ports.refusal import NotAuthenticated, Refused
 from tailwire.server.rules.names import SYSTEM_USER, identifier
 from tailwire.server.rules.permissions import KeyOperation, KeyRole, check_key

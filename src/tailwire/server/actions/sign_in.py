@@ -16,7 +16,7 @@ from tailwire.server.auth.jwt_verifier import Identity, JwtPolicy, JwtVerifier
 from tailwire.server.auth.key_source import KeySource, fetch_from
 from tailwire.server.config import Settings
 from tailwire.server.limits.buckets import Buckets
-from tailwire.server.ports.records import TokenOwner, TokenRow
+from tailwire.server.ports.key_records import TokenOwner, TokenRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
 from tailwire.server.telemetry.logs import log

@@ -152,7 +152,7 @@ class Users:
         self._lengths.check_count(len(criteria.uids), "uids", "uids", least=0)
         if status:
             criteria = replace(
-                criteria, online=status != "offline", status_of=await self._directory.online_to(caller.reader)
+                criteria, online=status != "offline", online_uids=await self._directory.online_to(caller.reader)
             )
         if await self._roles.lists_friends_only(caller):
             criteria = replace(criteria, friends_only=True)

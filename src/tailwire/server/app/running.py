@@ -66,7 +66,7 @@ from tailwire.server.limits.guess_limiter import GuessLimiter
 from tailwire.server.limits.pacer import Pacer
 from tailwire.server.limits.rates import Rates
 from tailwire.server.limits.slots import ConnectionSlots
-from tailwire.server.ports.records import KeyRow
+from tailwire.server.ports.key_records import KeyRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
 from tailwire.server.process_name import process_name

@@ -75,7 +75,16 @@ def _frame_struct(subject: str, p: FramePublication) -> _Frame:
     a = p.audience
     audience = (a.role, a.friends, a.hidden_from, a.feature) if a is not None else None
     return _Frame(
-        subject, p.payload, p.not_to, p.droppable, p.predecessor_id, p.feature, p.id, audience, p.number, p.ended
+        subject,
+        p.payload,
+        p.not_to,
+        p.droppable,
+        p.predecessor_id,
+        p.feature,
+        p.id,
+        audience,
+        p.number,
+        p.membership_end,
     )
 
 

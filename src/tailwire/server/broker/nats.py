@@ -17,7 +17,7 @@ from urllib.parse import unquote
 from tailwire.server.broker.codec import UnknownNews, decode, encode_publication, encode_record
 from tailwire.server.broker.nats_connection import Address, CannotConnect, NatsConnection
 from tailwire.server.broker.nats_protocol import pub, sub, token, unsub
-from tailwire.server.ports.broker import Publication, Receiver, Record
+from tailwire.server.ports.broker import NewsReceiver, Publication, Record
 from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
 
@@ -87,7 +87,7 @@ class NatsBroker:
         self._metrics = metrics
         self._numbers = itertools.count(1)
         self._subjects: dict[str, int] = {}
-        self._receiver: Receiver | None = None
+        self._receiver: NewsReceiver | None = None
         self._connection: NatsConnection | None = None
         self._lost = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -97,7 +97,7 @@ class NatsBroker:
         """Whether news from other processes arrives."""
         return self._connection is not None
 
-    async def start(self, receiver: Receiver) -> None:
+    async def start(self, receiver: NewsReceiver) -> None:
         """Connect, and stay connected. Without a connection, keep trying."""
         self._receiver = receiver
         try:

@@ -18,7 +18,7 @@ import asyncpg
 from tailwire.server.broker.codec import UnknownNews, decode, encode_publication
 from tailwire.server.broker.outgoing import OutgoingQueue
 from tailwire.server.broker.pieces import BadPiece, Pieces, payloads_of
-from tailwire.server.ports.broker import Publication, Receiver, Record
+from tailwire.server.ports.broker import NewsReceiver, Publication, Record
 from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
 
@@ -67,7 +67,7 @@ class NotifyBroker:
         self._outgoing: OutgoingQueue[list[str]] = OutgoingQueue()
         self._number = 0
         self._subjects: set[str] = set()
-        self._receiver: Receiver | None = None
+        self._receiver: NewsReceiver | None = None
         self._connection: Connection | None = None
         self._call_lock = asyncio.Lock()  # a connection carries out one call at a time
         self._lost = asyncio.Event()
@@ -89,7 +89,7 @@ class NotifyBroker:
         """
         self._alone = alone and began > self._arrived_at
 
-    async def start(self, receiver: Receiver) -> None:
+    async def start(self, receiver: NewsReceiver) -> None:
         """Connect, and stay connected. Without a connection, keep trying."""
         self._receiver = receiver
         with contextlib.suppress(*_UNUSABLE):

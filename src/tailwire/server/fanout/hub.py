@@ -69,7 +69,7 @@ class _EncodedFrame:
         if not self._linked:
             p = self.publication
             if p.predecessor_id:
-                placed = with_before(p.payload, p.predecessor_id, p.ended)
+                placed = with_before(p.payload, p.predecessor_id, p.membership_end)
             else:
                 placed = with_number(p.payload, p.number, self._settled)
             self._linked = text_frame(placed)

@@ -222,7 +222,7 @@ class MessageLog:
             self._remote.record(Record(first, last, changes), part)
         self._advance()
 
-    # `Receiver`: news from other processes.
+    # `NewsReceiver`: news from other processes.
 
     def received(self, subject: str, publication: Publication) -> None:
         """Handle a publication of another process."""

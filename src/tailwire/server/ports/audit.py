@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 CHANGE, BEHALF, USE = "change", "behalf", "use"
-"""Kinds of entries, each with a limit of its own: changes by the app; changes on behalf of a user; reads and sends,
-which are recorded only now and then for each key, user and operation."""
+"""Kinds of entries, each with a limit of its own: changes by the app, by commands and of settings; changes on behalf of
+a user; reads and sends, which are recorded only once every ten minutes for each key, user and operation."""
 
 
 @dataclass(slots=True)
@@ -22,8 +22,10 @@ class AuditEntry:
         key_hash: the fingerprint of the key, by which the store finds its name; "" without a key.
         on_behalf_of: the user for whom a key acted; "" for the app itself.
         action: the operation.
-        target: the object on which it was performed.
-        details: which fields were set, without their values.
+        target: the object on which it was performed; "" for none.
+        details: which fields were set, without their values; "" for none.
+        address: the IP address from which the request came; "" if there was no request.
+        request_id: the id of the request, which its response and the access log contain; "" if there was none.
         taken: whether a write is about to store it, or has stored it.
         over: whether its request has failed, so that work that it began in the background does not write the entry.
     """
@@ -42,7 +44,12 @@ class AuditEntry:
 
 
 class AuditRow(NamedTuple):
-    """A stored entry. `key_name` is the name that the key had at that time."""
+    """A stored entry. The attributes that are not listed are those of `AuditEntry`.
+
+    Attributes:
+        at: when it was stored, in seconds since 1970.
+        key_name: the name that the key had at that time; "" without a key.
+    """
 
     id: int
     at: int
@@ -59,11 +66,12 @@ class AuditRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
-    """Selects entries: those older than `before`, newest first. "" and None select all.
+    """Selects entries. A condition that is "" or None selects all.
 
     Attributes:
-        before: an id.
-        since, until: seconds since 1970, inclusive.
+        limit: how many entries to return at most.
+        before: only entries with a lower id.
+        since, until: only entries of this time, in seconds since 1970, inclusive.
     """
 
     limit: int
@@ -88,7 +96,7 @@ class AuditStore(Protocol):
         """Limit the log.
 
         Args:
-            seconds: how long entries are kept; 0 to keep none.
+            seconds: how long entries are kept; 0 to store none.
             entries: how many are kept of each kind.
         """
 
@@ -96,7 +104,7 @@ class AuditStore(Protocol):
         """Store an entry in a transaction of its own."""
 
     async def find(self, criteria: AuditFilter) -> list[AuditRow]:
-        """Return entries, newest first."""
+        """Return the entries that a filter selects, newest first. Those that are too old are left out."""
 
     async def last_entry(self, action: str) -> AuditRow | None:
         """Return the newest entry of an action, or None."""

@@ -38,15 +38,15 @@ class FramePublication(NamedTuple):
 
     Attributes:
         payload: the JSON of the frame, the same bytes for every receiver.
-        not_to: the device that caused the frame; its sockets do not receive it.
+        not_to: the device that caused the frame, whose sockets do not receive it; "" if all do.
         droppable: True for typing and presence, which a slow socket can do without.
         predecessor_id: the id of the preceding message in the conversation (feature `chain`); 0 if there is none.
-        audience: for presence only: which subscribers receive it.
+        audience: which subscribers receive a presence frame; None for other frames.
         feature: the feature that a socket needs to receive the frame; "" for none.
         id: the id of the stored message that the frame carries; 0 for other frames.
         number: the number, in the change log, of the change that the frame reports (feature `chain`); 0 if none.
-        ended: if it announces that a user joined, the id of the message with which their last membership of the group
-            ended, which is the one before it for them (feature `chain`); 0 if there is none.
+        membership_end: if it announces that a user joined, the id of the message with which their last membership of
+            the group ended: the one that precedes it for this user (feature `chain`); 0 if there is none.
     """
 
     payload: bytes
@@ -57,7 +57,7 @@ class FramePublication(NamedTuple):
     feature: str = ""
     id: int = 0
     number: int = 0
-    ended: int = 0
+    membership_end: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +89,8 @@ class PresenceDelta:
     """A process's report of the users who came online, went offline, or are away there.
 
     Attributes:
-        process: its id.
-        version: increases by 1 each time; 0 if the process has ended, so that no user is online there.
+        process: the id of the process.
+        version: increases by 1 with each report; 0 if the process has ended, so that no user is online there.
         users: for each user the uid, whether they are online there, and whether they are away there.
     """
 
@@ -101,7 +101,11 @@ class PresenceDelta:
 
 @dataclass(frozen=True, slots=True)
 class DeliveriesQueued:
-    """Deliveries were queued for webhooks for which another server sends."""
+    """Deliveries were queued for webhooks for which another server sends.
+
+    Attributes:
+        webhooks: the ids of the webhooks.
+    """
 
     webhooks: tuple[str, ...]
 
@@ -137,6 +141,7 @@ def conversation_subjects(sender: str, receiver: str, receiver_type: str) -> tup
 
 
 Listener = Callable[[str, Publication], None]
+"""Handles a publication, given its subject."""
 
 
 class Broker(Protocol):
@@ -144,7 +149,7 @@ class Broker(Protocol):
 
     @property
     def settled(self) -> int:
-        """The number up to which all changes were written to their sockets; 0 if that is not known."""
+        """The number in the change log up to which all changes were written to their sockets; 0 if it is not known."""
 
     def listen(self, listener: Listener) -> None:
         """Set the function that receives each publication of a subscribed subject."""
@@ -163,7 +168,7 @@ class Broker(Protocol):
 
     @property
     def passed(self) -> Callable[[int], Awaitable[None]]:
-        """A coroutine function that ends when everything up to a committed id has been delivered."""
+        """An async function that takes a committed id, and returns when everything up to it has been delivered."""
 
 
 class Record(NamedTuple):
@@ -178,7 +183,7 @@ class Record(NamedTuple):
     changes: tuple[Change, ...] = ()
 
 
-class Receiver(Protocol):
+class NewsReceiver(Protocol):
     """The receiver of news from other processes."""
 
     def received(self, subject: str, publication: Publication) -> None:
@@ -205,8 +210,12 @@ class RemoteBroker(Protocol):
     def connected(self) -> bool:
         """Whether news from other processes arrives."""
 
-    async def start(self, receiver: Receiver) -> None:
-        """Connect, and stay connected. Without a connection, keep trying."""
+    async def start(self, receiver: NewsReceiver) -> None:
+        """Connect, and stay connected: reconnect whenever the connection is lost.
+
+        Args:
+            receiver: receives the news of other processes.
+        """
 
     def record_look(self, *, alone: bool, began: float) -> None:
         """Record whether other processes share the store: a broker may send nothing while none does.
@@ -229,7 +238,7 @@ class RemoteBroker(Protocol):
         """Send a publication that may be lost."""
 
     def record(self, record: Record, publications: Sequence[tuple[str, Publication]]) -> None:
-        """Send the publications of a batch and then its record: all over one connection, or nothing."""
+        """Send the publications of a batch, each with its subject, and then its record: over one connection, or not."""
 
     async def close(self) -> None:
         """Send what is queued, if that is possible at once, and disconnect."""

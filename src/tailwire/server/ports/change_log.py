@@ -57,12 +57,12 @@ class Change(NamedTuple):
 
     Attributes:
         subject: a conversation key, or an `own_subject`.
-        key: identifies what changed within the subject.
+        key: identifies what changed within the subject. A later change with the same key replaces this one.
         uid: who caused it.
-        device: the device that caused it, which does not receive it.
+        device: the device that caused it, which does not receive it; "" if all devices do.
         to_uid: in a conversation, the only user who receives it besides the other devices of `uid`; "" for all.
         message_id: the message concerned; 0 for none.
-        detail: id, time and text of the reaction; the conversation key; or the guid.
+        detail: id, time and text of the reaction; the conversation key; or the guid; "" for other kinds.
     """
 
     subject: str
@@ -76,10 +76,12 @@ class Change(NamedTuple):
 
 
 class ChangeRow(NamedTuple):
-    """An entry of the log, as one reader sees it.
+    """An entry of the log, as one reader sees it. The attributes that are not listed are those of `Change`.
 
     Attributes:
+        number: its number in the log.
         after_id: the id of the last message before the change.
+        at: when the change was made, in seconds since 1970.
         until_id: the end of the reader's membership, if the change happened in a group that they have left; else None.
     """
 
@@ -165,7 +167,8 @@ def own_change(kind: ChangeKind, uid: str, device: str, *, message_id: int = 0, 
 def conversation_removed(conversation: ConversationKey, uid: str, device: str) -> dict[str, Change]:
     """Return the changes for a conversation that a user removed with its messages, for all participants.
 
-    They are named by the uids of both users; the one of a group, whose members all receive it, by "".
+    Returns:
+        The change for each of the two users, by uid; for a group the one that all members receive, under "".
     """
     change = own_change(ChangeKind.LIST_REMOVED, uid, device, detail=conversation)
     if group_in(conversation):
@@ -179,17 +182,27 @@ def group_changed(guid: str, uid: str, device: str) -> Change:
 
 
 def group_removed(guid: str, uid: str, device: str, *, newest: int = 0) -> Change:
-    """Return the change for a group that was deleted. It does not replace that of an earlier group of the same guid.
+    """Return the change for a group that was deleted.
 
     Args:
-        newest: the highest number in the log before it.
+        guid: the group.
+        uid: who deleted it.
+        device: the device with which they did.
+        newest: the highest number in the log so far, by which the change does not replace that for an earlier group
+            with the same guid; 0 if the transaction that stores it sets it.
     """
     conversation = key_of("", guid, "group")
     return Change(conversation, f"group removed {newest}", ChangeKind.GROUP_REMOVED, uid, device, detail=guid)
 
 
 def membership_ended(guid: str, uid: str, *, until_id: int = 0) -> Change:
-    """Return the entry for a membership that ended with a message. No client receives it as such."""
+    """Return the entry for a membership that ended. It serves to find what a former member may receive.
+
+    Args:
+        guid: the group.
+        uid: the former member; "" for all members, of a group that was deleted.
+        until_id: the last message that they may receive; 0 if the transaction that stores the entry sets it.
+    """
     kind = ChangeKind.MEMBERSHIP_ENDED
     return Change(own_subject(uid), f"ended {until_id} {guid}", kind, uid, message_id=until_id, detail=guid)
 
@@ -203,12 +216,15 @@ class ChangeLog(Protocol):
     async def find(
         self, reader: str, device: str, after: int, newest: int, heard: Sequence[int], limit: int
     ) -> list[ChangeRow]:
-        """Return, in order, what a user received live, or would have received, on a device that did not cause it.
+        """Return, in their order, the entries that a device of a user received live, or would have received.
 
         Args:
+            reader: the user.
+            device: the device. What it caused itself is left out.
             after: only entries with a higher number.
             newest: only entries up to this number.
             heard: numbers of entries to leave out.
+            limit: how many entries to return at most.
         """
 
     async def forgotten_entries(self) -> ForgottenEntries:
@@ -221,7 +237,7 @@ class ChangeLog(Protocol):
         """
 
     async def ended_memberships(self, reader: str, after_id: int, limit: int) -> list[EndedMembership]:
-        """Return the memberships of a user that ended after a message, the oldest first."""
+        """Return the memberships of a user that ended after a message, at most `limit`, in the order of their ends."""
 
     async def last_edit(self, message_id: int) -> int:
-        """Return the id of the action message of a message's last edit; 0 without one."""
+        """Return the id of the action message that announced the last edit of a message; 0 if it was not edited."""

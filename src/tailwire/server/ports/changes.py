@@ -56,7 +56,7 @@ class ChangeFeed:
         self.complete_at = 0.0
 
     def listen(self, call: OnChanges) -> None:
-        """Call a function with each group of changes. It must not wait."""
+        """Call a function with all changes that are reported from now on. It must not block."""
         self._listeners.append(call)
 
     def report(self, changes: Sequence[Change] | None) -> None:

@@ -61,7 +61,7 @@ def id_of(key: ConversationKey) -> str:
 
 
 def keys_with_id(conversation_id: str) -> list[ConversationKey]:
-    """Return every key that has an id: first keys of two users, then the key of a group.
+    """Return the keys of all conversations that may have an id: first those of two users, then that of a group.
 
     The order matters: any user can create a group and add members to it, but users cannot create users.
     """

@@ -24,11 +24,18 @@ class MessageFilter:
         since: only messages after this id; the reader has deleted earlier ones for themselves.
         newer: messages after the cursor, oldest first; otherwise before it, newest first.
         cursor: a message id, or None. Of pinned and saved messages, select those pinned or saved before this one.
-        sent_cursor: a time in seconds, or None. Messages of that second are included only as `cursor` allows.
-        updated_after: only messages that changed at or after this time.
+        sent_cursor: only messages that were sent after (without `newer` before) this time, in seconds since 1970; of
+            those sent in that second only what is beyond `cursor`, if both are given. None for all.
+        updated_after: only messages that changed at or after this time, in seconds since 1970.
+        only_updates: with `updated_after`: only messages that changed after they were sent.
+        receiver_type: `user` or `group`; "" for both.
+        parent_id: only replies in the thread of this message.
+        hide_replies: exclude replies; has no effect together with `parent_id`.
+        hide_quoted: exclude messages that quote another one.
         unread: only messages of others that the reader has not read.
         undelivered: only messages of others that the reader has not received.
-        traits: bits of `records.Trait` that a message must have.
+        from_time, to_time: only messages sent in this time, in seconds since 1970, inclusive.
+        traits: bits of `records.Trait` that a message must have, all of them.
         mentioned: only messages that mention one of these uids.
         not_from_blocked: exclude messages of users whom the reader has blocked.
         pinned: only pinned messages, by the time of the pin.
@@ -124,9 +131,12 @@ class UserFilter:
 
     Attributes:
         reader: the uid of the caller; "" for a REST key.
-        search: a prefix of one of the fields in `search_in`.
-        status_of: used with `online`: the uids of the users who are online.
-        online: only users in `status_of` (True), only users who are not (False), or all (None).
+        search: a prefix of one of the fields in `search_in`; "" for all.
+        hide_blocked: exclude users whom the reader has blocked, and those who have blocked the reader.
+        online: only users in `online_uids` (True), only others (False), or all (None).
+        online_uids: used with `online`: the uids of the users who are online.
+        deactivated: only deactivated users (True), only others (False), or all (None).
+        sort_by: `name`, `uid`, `createdAt` or `status`, which is the time when they were last online.
     """
 
     reader: str = ""
@@ -138,7 +148,7 @@ class UserFilter:
     friends_only: bool = False
     hide_blocked: bool = False
     online: bool | None = None
-    status_of: tuple[str, ...] = ()
+    online_uids: tuple[str, ...] = ()
     deactivated: bool | None = False
     sort_by: str = "name"
     descending: bool = False
@@ -153,8 +163,10 @@ class GroupFilter:
     Attributes:
         reader: the uid of the caller; "" for a REST key, which sees all groups.
         joined: only groups that the reader is a member of.
-        updated: only groups created or changed at or after this time, in that order; with `descending`, at or before
-            it, in reverse order. 0 for all.
+        search: a prefix of one of the fields in `search_in`; "" for all.
+        updated_from: only groups created or changed at or after this time (seconds since 1970), in that order; with
+            `descending`, at or before it, in reverse order. 0 for all, sorted by `sort_by`.
+        sort_by: `name`, `guid` or `createdAt`.
     """
 
     reader: str = ""
@@ -163,7 +175,7 @@ class GroupFilter:
     search_in: tuple[str, ...] = ("name", "guid")
     types: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
-    updated: int = 0
+    updated_from: int = 0
     sort_by: str = "name"
     descending: bool = False
     limit: int = 30
@@ -172,28 +184,32 @@ class GroupFilter:
 
 @dataclass(frozen=True, slots=True)
 class MemberFilter:
-    """Selects members of a group. `online` and `status_of` are as in `UserFilter`."""
+    """Selects members of a group, or bans from it. `online` and `online_uids` are as in `UserFilter`."""
 
     guid: str
     search: str = ""
     scopes: tuple[str, ...] = ()
     online: bool | None = None
-    status_of: tuple[str, ...] = ()
+    online_uids: tuple[str, ...] = ()
     limit: int = 30
     offset: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class ConversationFilter:
-    """Selects conversations of a user: pinned ones first, then the newest.
+    """Selects conversations of a user: pinned ones first, each newest first.
 
     Attributes:
-        uid: the user; "" for the conversations of all users, user by user, the newest first.
+        uid: the user; "" for the conversations of all users, user by user, newest first.
         kind: `user`, `group`, or "" for both.
+        search: a part of the other user's or the group's name or id; "" for all.
         tags: only conversations on which the user set one of these tags.
+        user_tags, group_tags: only conversations with users, or groups, that have one of these tags. If only one of the
+            two is given, conversations of the other kind are excluded.
         unread: only conversations with unread messages.
         hide_blocked: exclude conversations with users whom the user blocked, or who blocked the user.
         not_from_blocked: count no messages of users whom the user blocked as unread.
+        pinned: only conversations that the user pinned.
     """
 
     uid: str

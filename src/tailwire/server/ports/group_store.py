@@ -37,28 +37,44 @@ class GroupStore(Protocol):
         change: Callable[[GroupStanding], Mapping[str, object]],
         events: Callable[[GroupRow], Sequence[Event]],
     ) -> tuple[GroupRow, int]:
-        """Change some columns of a group, and log it. Return the changed group, and the number of the log's entry.
+        """Change some columns of a group.
 
         Args:
+            act: the act, whose condition is checked in the transaction of the change.
             change: makes the columns and their new values from the standing; may raise `Refused`.
             events: makes the webhook events from the changed group.
 
+        Returns:
+            The changed group, and the number of the change in the change log.
+
         Raises:
-            Refused: the act is refused.
+            Refused: the act is refused, `change` refuses, or ERR_GUID_NOT_FOUND: there is no such group.
         """
 
     async def transfer_ownership(
         self, act: GroupAct, now: int, events: Callable[[GroupStanding], Sequence[Event]]
     ) -> int:
-        """Make a member the owner of a group and its admin, and log it. Return the number of the log's entry.
+        """Make the subject of the act, a member, the owner of the group and an admin of it.
+
+        Args:
+            act: the act, whose condition is checked in the transaction of the change.
+            now: the time, in seconds since 1970.
+            events: makes the webhook events from the standing before the change.
+
+        Returns:
+            The number of the change in the change log.
 
         Raises:
-            Refused: the act is refused, or ERR_NOT_A_MEMBER.
+            Refused: the act is refused; ERR_GUID_NOT_FOUND; or ERR_NOT_A_MEMBER: the subject is not a member.
         """
 
 
 class MemberStore(Protocol):
-    """Members and bans of groups. A change and the message that announces it are one transaction."""
+    """Members and bans of groups. A change and the message that announces it are one transaction.
+
+    `announce` makes that message from the standing before the change. An act in a group that does not exist is refused
+    with ERR_GUID_NOT_FOUND.
+    """
 
     async def get(self, guid: str, uid: str) -> MemberRow | None:
         """Return a membership, or None."""
@@ -82,10 +98,11 @@ class MemberStore(Protocol):
         """Return which of the given users are members of a group."""
 
     async def add(self, act: GroupAct, scope: Scope, now: int, announce: Callable[[GroupStanding], Draft]) -> Stored:
-        """Add the subject of the act. Store the action message that announces it, and return it.
+        """Add the subject of the act to the group. Store the action message that announces it, and return it.
 
         Raises:
-            Refused: the act is refused, ERR_ALREADY_JOINED, or ERR_BANNED_GROUPMEMBER: a ban must be lifted first.
+            Refused: the act is refused; ERR_ALREADY_JOINED: the subject is a member; or ERR_BANNED_GROUPMEMBER: the
+                subject's ban must be lifted first.
         """
 
     async def remove(
@@ -99,22 +116,26 @@ class MemberStore(Protocol):
         """Remove or ban the subject of the act, and store the action message that announces it.
 
         Args:
-            banned_at: the time of the ban; None for a removal without a ban.
-            receipt_members: up to how many members a group may have for receipts: what only the subject had not
-                received or read is received or read by all now.
+            act: the act, whose condition is checked in the transaction of the change.
+            announce: makes the action message.
+            banned_at: the time of the ban, in seconds since 1970; None for a removal without a ban. A user who is not a
+                member can be banned, too.
+            receipt_members: up to how many members a group has receipts. In such a group it is recorded that all have
+                now received or read what only the subject had not.
 
         Returns:
             The action message, and the standing before the change, which says whether the subject was a member.
 
         Raises:
-            Refused: the act is refused; ERR_NOT_A_MEMBER; for a ban ERR_ALREADY_BANNED.
+            Refused: the act is refused; ERR_NOT_A_MEMBER: a subject to be removed is not a member; or
+                ERR_ALREADY_BANNED: a subject to be banned is banned already.
         """
 
     async def change_scope(self, act: GroupAct, scope: Scope, announce: Callable[[GroupStanding], Draft]) -> Stored:
-        """Change a member's scope. Store the action message that announces it, and return it.
+        """Change the scope of the subject of the act. Store the action message that announces it, and return it.
 
         Raises:
-            Refused: the act is refused, or ERR_NOT_A_MEMBER.
+            Refused: the act is refused, or ERR_NOT_A_MEMBER: the subject is not a member.
         """
 
     async def ban_of(self, guid: str, uid: str) -> BanRow | None:
@@ -124,8 +145,8 @@ class MemberStore(Protocol):
         """Return a page of the bans that match a filter, by uid, and how many match."""
 
     async def unban(self, act: GroupAct, announce: Callable[[GroupStanding], Draft]) -> Stored:
-        """Lift a ban. Store the action message that announces it, and return it.
+        """Lift the ban of the subject of the act. Store the action message that announces it, and return it.
 
         Raises:
-            Refused: the act is refused, or ERR_NOT_A_BANNED_USER.
+            Refused: the act is refused, or ERR_NOT_A_BANNED_USER: the subject is not banned.
         """

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from tailwire.server.ports.filters import Position
-from tailwire.server.ports.records import KeyRow, TokenOwner, TokenRow
+from tailwire.server.ports.key_records import KeyRow, TokenOwner, TokenRow
 
 
 class KeyStore(Protocol):
     """API keys. They are stored as hashes."""
 
     async def scope(self, key_hash: str, now: int) -> str | None:
-        """Return the scope of an API key that is valid now, or None."""
+        """Return the scope of an API key, or None if there is no such key, or it has ended at the time `now`."""
 
     async def record_use(self, key_hash: str, now: int) -> None:
         """Store that an API key was used."""
@@ -23,9 +23,11 @@ class KeyStore(Protocol):
 
         Args:
             kept: the hashes of the keys that stay as they are.
+            at: when the others end, in seconds since 1970.
+            now: the present time, in seconds since 1970: keys that have ended by then are removed.
 
         Returns:
-            The number of keys that were valid and now end.
+            The number of keys whose end was set.
         """
 
     async def get(self, key_hash: str) -> KeyRow | None:
@@ -35,14 +37,18 @@ class KeyStore(Protocol):
         """Return a page of the API keys, oldest first, and how many match.
 
         Args:
-            scope, search: only keys of this scope, only keys whose name contains this; "" for all.
+            scope: only keys of this scope; "" for all.
+            search: only keys whose name contains this; "" for all.
+            limit, offset: the page.
         """
 
     async def list_after(self, scope: str, search: str, position: Position, limit: int) -> list[KeyRow]:
         """Return API keys after a position, oldest first, by their time of creation and hash.
 
         Args:
-            scope, search: as for `find`.
+            scope, search: as in `find`.
+            position: the time of creation and the hash of the last key that was read; empty to begin.
+            limit: how many keys to return at most.
         """
 
     async def keys_with_id(self, key_id: str) -> list[KeyRow]:
@@ -65,7 +71,7 @@ class TokenStore(Protocol):
     """Auth tokens of users. They are stored as hashes."""
 
     async def owner(self, token_hash: str) -> TokenOwner | None:
-        """Return the owner of an auth token, or None."""
+        """Return the owner of an auth token, or None. One that has ended by itself may still be found."""
 
     async def get(self, token_hash: str) -> TokenRow | None:
         """Return an auth token, or None."""
@@ -87,7 +93,7 @@ class TokenStore(Protocol):
         """
 
     async def change_device(self, token: TokenRow) -> None:
-        """Store the device details of an auth token."""
+        """Store the details of the device that uses an auth token: its platform, user agent and app."""
 
     async def remove(self, token_hash: str) -> None:
         """Revoke an auth token."""

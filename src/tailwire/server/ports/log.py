@@ -16,10 +16,11 @@ class LoggedMessage:
     """A message that was read from the store.
 
     Attributes:
-        predecessor_id, ended: as in `records.Stored`.
+        predecessor_id, membership_end: as in `records.Stored`.
         quoted: the message that it quotes, if that still exists.
         member: the user whose joining or leaving it announces, who receives it too; "" for nobody.
-        withheld: users who may have left the group before its present content was written.
+        withheld: users who may have left the group before its present content was written, so that they do not receive
+            it.
     """
 
     row: MessageRow
@@ -27,7 +28,7 @@ class LoggedMessage:
     quoted: MessageRow | None = None
     member: str = ""
     withheld: frozenset[str] = frozenset()
-    ended: int = 0
+    membership_end: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class LoggedChange:
     """A change that was read from the store.
 
     Attributes:
-        holds: for a `member` change: whether it made the user a member. They may have left since.
+        holds: for a `member` change: whether the user became a member, rather than left. They may have left since.
     """
 
     change: Change
@@ -47,7 +48,7 @@ class LogPage:
     """A part of the log.
 
     Attributes:
-        up_to: the part is complete up to this id.
+        up_to: the id up to which the part is complete.
     """
 
     up_to: int
@@ -78,10 +79,14 @@ class LogReader(Protocol):
         """Return the state of the log now."""
 
     async def read(self, after: int, up_to: int) -> LogPage:
-        """Return the beginning of the log after an id, up to an id that is known to be committed."""
+        """Return the log after an id, up to another that is known to be committed, or only the first part of it."""
 
     async def changes(self, after: int, up_to: int) -> tuple[list[ChangeRow], int]:
-        """Return the first entries of the change log after a number, and the number up to which they are complete."""
+        """Return entries of the change log, and the number up to which they are complete.
+
+        Args:
+            after, up_to: only entries with a number in (after, up_to], or the first of them.
+        """
 
     async def receivers(self, number: int, uids: Sequence[str]) -> list[tuple[str, int | None]]:
         """Return which of the given users may receive an entry of the change log; none if it no longer exists.
@@ -91,11 +96,12 @@ class LogReader(Protocol):
 
 
 class Batch(NamedTuple):
-    """The writes that a process has committed in one transaction.
+    """The writes that this process has committed in one transaction.
 
     Attributes:
         first, last: the lowest and the highest id, including ids that no message has.
-        ids: the ids of its new messages. Their publications follow in this turn of the event loop.
+        ids: the ids of its new messages, which are published in the same turn of the event loop.
+        changes: the changes of rows that processes keep in memory.
     """
 
     first: int
@@ -108,7 +114,7 @@ class BatchObserver(Protocol):
     """The observer of the commits of this process."""
 
     def committed(self, batch: Batch) -> None:
-        """Record a commit, before its callers continue."""
+        """Record a commit. Called before those who wait for its writes continue."""
 
     def answered(self) -> None:
-        """Record that the callers of a commit continue in this turn of the event loop."""
+        """Record that those who wait for the writes of a commit continue in this turn of the event loop."""

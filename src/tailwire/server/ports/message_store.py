@@ -8,7 +8,7 @@ from typing import Protocol
 from tailwire.server.ports.filters import MessageFilter, Position
 from tailwire.server.ports.records import (
     Draft,
-    Edited,
+    EditedContent,
     Event,
     ListedRow,
     MessageRow,
@@ -26,11 +26,13 @@ class MessageStore(Protocol):
         """Store a message, or return the stored one if its sender has used the muid before.
 
         Args:
-            act: given if the sender must be a member of the group; checked in the transaction.
+            draft: the message.
+            act: given if the sender must be a member of the group, which is checked in the transaction. Only if they
+                are not, `act.allowed` is called, so that it can say why.
 
         Raises:
-            Refused: the act is refused, ERR_NOT_A_MEMBER, or ERR_MESSAGE_REMOVED: the muid is that of a message that
-                was removed.
+            Refused: the sender is not a member: as `act.allowed` raises, or ERR_GUID_NOT_FOUND or ERR_NOT_A_MEMBER;
+                or ERR_MESSAGE_REMOVED: the muid is that of a message that was removed.
         """
 
     async def get(self, message_id: int) -> MessageRow | None:
@@ -46,7 +48,7 @@ class MessageStore(Protocol):
         """Return the uids that a message mentions, in order."""
 
     async def find(self, criteria: MessageFilter) -> list[ListedRow]:
-        """Return the messages that match a filter."""
+        """Return the first messages that match a filter, in its order and at most its `limit`."""
 
     async def missed_boundary(self, reader: str, device: str, after: int, most: int) -> int:
         """Return an id after which a reader has missed only `most` messages, the newest ones.
@@ -56,11 +58,17 @@ class MessageStore(Protocol):
         """
 
     async def edit(
-        self, act: MessageAct, now: int, change: Callable[[MessageRow], Edited], announce: Callable[[MessageRow], Draft]
+        self,
+        act: MessageAct,
+        now: int,
+        change: Callable[[MessageRow], EditedContent],
+        announce: Callable[[MessageRow], Draft],
     ) -> Stored:
         """Change a message, and store the action message that announces it, which replaces that of an earlier edit.
 
         Args:
+            act: the act, whose condition is checked in the transaction of the change.
+            now: the time, in seconds since 1970.
             change: makes the new content from the stored message.
             announce: makes the action message from the changed message.
 
@@ -68,7 +76,7 @@ class MessageStore(Protocol):
             The action message.
 
         Raises:
-            Refused: the act is refused.
+            Refused: the act is refused, or ERR_MESSAGE_ID_NOT_FOUND: there is no such message.
         """
 
     async def delete(
@@ -77,6 +85,8 @@ class MessageStore(Protocol):
         """Mark a message as deleted, erase its content, and store the action message that announces it.
 
         Args:
+            act: the act, whose condition is checked in the transaction of the change.
+            now: the time, in seconds since 1970.
             empty: makes the body without its content.
             announce: makes the action message from the changed message.
 
@@ -84,12 +94,12 @@ class MessageStore(Protocol):
             The action message.
 
         Raises:
-            Refused: the act is refused.
+            Refused: the act is refused, or ERR_MESSAGE_ID_NOT_FOUND: there is no such message.
         """
 
 
 class ReactionStore(Protocol):
-    """Reactions to messages."""
+    """Reactions to messages. An act on a message that does not exist is refused with ERR_MESSAGE_ID_NOT_FOUND."""
 
     async def add(
         self,
@@ -99,10 +109,17 @@ class ReactionStore(Protocol):
         limit: int,
         events: Callable[[ReactionRow], Sequence[Event]] | None = None,
     ) -> ReactionRow | None:
-        """Store a reaction. Return None if it exists, or the message has `limit` other reactions already.
+        """Store a reaction of the acting user, and return it.
 
         Args:
-            events: makes the webhook events.
+            act: the act, whose condition is checked in the transaction of the change.
+            reaction: its text, such as an emoji.
+            now: the time, in seconds since 1970.
+            limit: how many different reactions a message may have.
+            events: makes the webhook events; None for none.
+
+        Returns:
+            None if the user has reacted so already, or the message has `limit` other reactions.
 
         Raises:
             Refused: the act is refused.
@@ -115,7 +132,7 @@ class ReactionStore(Protocol):
         now: int,
         events: Callable[[ReactionRow], Sequence[Event]] | None = None,
     ) -> ReactionRow | None:
-        """Remove a reaction. Return None if it does not exist.
+        """Remove a reaction of the acting user, and return it, or None if it does not exist.
 
         Raises:
             Refused: the act is refused.
@@ -124,28 +141,42 @@ class ReactionStore(Protocol):
     async def find(
         self, message_id: int, reaction: str = "", *, newer: bool = True, cursor: int | None = None, limit: int = 100
     ) -> list[ReactionRow]:
-        """Return reactions to a message, oldest first, after (or before) the id `cursor`."""
+        """Return reactions to a message, oldest first.
+
+        Args:
+            message_id: the message.
+            reaction: only this reaction; "" for all.
+            newer: the first reactions after the cursor; otherwise the last ones before it.
+            cursor: the id of a reaction; None for none.
+            limit: how many to return at most.
+        """
 
     async def counts(self, ids: Sequence[int], reader: str) -> dict[int, list[tuple[str, int, bool]]]:
-        """Return the reactions to messages, in the order of first use: reaction, count, whether the reader used it."""
+        """Return the reactions to messages, by message id, in the order of first use.
+
+        Each comes with its count, and whether the reader used it. Messages without reactions are left out.
+        """
 
 
 class AnnotationStore(Protocol):
-    """Pins, saves, followed threads, reports and interactions: what users attach to messages besides reactions."""
+    """Pins, saves, followed threads, reports and interactions: what users attach to messages besides reactions.
+
+    An act on a message that does not exist is refused with ERR_MESSAGE_ID_NOT_FOUND.
+    """
 
     async def pin(self, act: MessageAct, now: int, limit: int, *, pinned: bool) -> int:
         """Pin a message in its conversation, or unpin it. Return the number of the change in the change log.
 
-        Returns 0, and changes nothing, if `limit` messages are pinned already.
+        Returns 0, and changes nothing, if `limit` other messages of the conversation are pinned already.
 
         Raises:
             Refused: the act is refused.
         """
 
     async def save(self, act: MessageAct, now: int, limit: int) -> int:
-        """Save a message for the caller. Return the number of the change in the change log.
+        """Save a message for the acting user. Return the number of the change in the change log.
 
-        Returns 0, and changes nothing, if they have saved `limit` messages already.
+        Returns 0, and changes nothing, if they have saved `limit` other messages already.
 
         Raises:
             Refused: the act is refused.
@@ -161,20 +192,23 @@ class AnnotationStore(Protocol):
         """Return when a user saved messages with ids in [first, last], by id."""
 
     async def subscribe(self, act: MessageAct, *, following: bool) -> None:
-        """Follow a thread, or stop following it.
+        """Store that the acting user follows the thread of a message, or no longer does.
 
         Raises:
             Refused: the act is refused.
         """
 
     async def followed_between(self, first: int, last: int, uid: str) -> set[int]:
-        """Return which threads with ids in [first, last] a user follows."""
+        """Return the ids in [first, last] of the messages whose threads a user follows."""
 
     async def followed_threads(self, uid: str, *, limit: int, offset: int) -> tuple[list[int], int]:
-        """Return a page of the threads that a user follows and may read, newest first, and how many there are."""
+        """Return a page of the threads that a user follows and may read, newest first, and how many there are.
+
+        A thread is given by the id of the message that began it.
+        """
 
     async def add_report(self, act: MessageAct, reason_id: str, remark: str | None, now: int) -> None:
-        """Store a user's report of a message.
+        """Store the acting user's report of a message, which replaces an earlier one.
 
         Raises:
             Refused: the act is refused.
@@ -188,10 +222,11 @@ class AnnotationStore(Protocol):
 
         Args:
             position: the time, message id and uid of the last report that was read; empty to begin.
+            limit: how many reports to return at most.
         """
 
     async def add_interactions(self, act: MessageAct, elements: Sequence[str], now: int) -> None:
-        """Store which elements of an interactive message a user has used. Only the first use of each counts.
+        """Store which elements of an interactive message the acting user has used. Only the first use of each counts.
 
         Raises:
             Refused: the act is refused.

@@ -8,7 +8,10 @@ from typing import NamedTuple, Protocol
 
 
 class State(IntEnum):
-    """Whether a user is online, over all processes. A user is away if they are so at every process with their apps."""
+    """The state of a user over all processes.
+
+    They are online if they are so at any process, and away if all their apps, at all processes, are in the background.
+    """
 
     OFFLINE = 0
     AWAY = 1
@@ -16,7 +19,7 @@ class State(IntEnum):
 
 
 class Transition(NamedTuple):
-    """The state of a user before and after a change at this process."""
+    """The state of a user, over all processes, before and after a change at this process."""
 
     before: State
     after: State
@@ -26,9 +29,10 @@ class Presence(Protocol):
     """Who is online at other processes, and what a change at this process means."""
 
     async def record_change(self, uid: str) -> Transition:
-        """Record that a user came online, went offline or is away at this process; return what that means for all.
+        """Record that a user came online, went offline, went away or came back at this process.
 
-        Changes of a user that are stored together have one transition.
+        Returns:
+            What that means over all processes. Changes of a user that are stored together have one transition.
         """
 
     def is_online_elsewhere(self, uid: str) -> bool:
@@ -52,7 +56,7 @@ class StoredPresence(NamedTuple):
     Attributes:
         process: the id of this process.
         version: increases by 1 each time; by more after the table was emptied.
-        transitions: in the order of the users.
+        transitions: one for each user that was passed, in the same order.
     """
 
     process: int
@@ -64,7 +68,8 @@ class ProcessUsers(NamedTuple):
     """The users who are online at a process.
 
     Attributes:
-        away: whether each user is away there, by uid.
+        version: the version of the last change that it has stored.
+        away: for each of these users, by uid, whether they are away there.
     """
 
     version: int
@@ -75,24 +80,25 @@ class PresenceTable(Protocol):
     """Who is online at which process, in the store."""
 
     async def store_online(self, users: Sequence[LocalPresence]) -> StoredPresence:
-        """Store which users are online at this process.
+        """Store whether the given users are online or away at this process. Others stay as they are stored.
 
-        Calls follow one another. One that was refused may still be stored, but not after a later one.
+        Call it again only when the last call has ended. A call that was refused may have been stored nevertheless, but
+        it is never stored after a later one.
 
         Raises:
-            Refused: ERR_UNAVAILABLE.
+            Refused: ERR_UNAVAILABLE: the database cannot be used.
         """
 
     async def versions(self) -> tuple[int, dict[int, int]]:
         """Return the id of this process, and the version of each process that has stored any users.
 
         Raises:
-            Refused: ERR_UNAVAILABLE.
+            Refused: ERR_UNAVAILABLE: the database cannot be used.
         """
 
     async def users_of(self, process: int) -> ProcessUsers | None:
-        """Return the users of a process; None if it has stored none.
+        """Return the users who are online at a process; None if it has never stored any.
 
         Raises:
-            Refused: ERR_UNAVAILABLE.
+            Refused: ERR_UNAVAILABLE: the database cannot be used.
         """

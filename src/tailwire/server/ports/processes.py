@@ -23,3 +23,4 @@ class ProcessRow(NamedTuple):
 
 
 ListProcesses = Callable[[], Awaitable[list[ProcessRow]]]
+"""Returns the processes that use the database."""

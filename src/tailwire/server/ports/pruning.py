@@ -33,7 +33,10 @@ class PruningStore(Protocol):
         """
 
     async def end(self) -> None:
-        """Erase the words of the removed messages from the search index, after the last step."""
+        """Delete, after the last step, what the change log has of removed messages, and the rest of their words.
+
+        The words may remain in the search index until a chore has erased them.
+        """
 
     async def condemn_files(self, before: int, limit: int) -> int:
         """Mark files that were uploaded at or before a time for removal, whether messages refer to them or not.
@@ -45,31 +48,35 @@ class PruningStore(Protocol):
         """
 
     async def oldest_times(self) -> tuple[int | None, int | None]:
-        """Return when the oldest message was sent, and when the oldest file was uploaded."""
+        """Return when the oldest message was sent, and when the oldest file was uploaded; None if there is none."""
 
     async def count(self, messages_before: int, files_before: int) -> OldCounts:
         """Return how much `remove_messages` and `condemn_files` would remove. May take long."""
 
     async def files_after(self, name: str, uploaded_before: int, limit: int) -> list[str]:
-        """Return names of files that were uploaded by a time, in order.
+        """Return names of files that were uploaded at or before a time, in the order of the names.
+
+        Files that are marked for removal are left out.
 
         Args:
-            name: the name after which they begin.
+            name: only names after this one; "" to begin.
+            uploaded_before: the time, in seconds since 1970.
+            limit: how many names to return at most.
         """
 
     async def count_unused(self, uploaded_before: int) -> OldCounts:
-        """Return how many of the files uploaded by a time nothing has ever referred to. May take long."""
+        """Return how many of the files uploaded at or before a time were never referred to. May take long."""
 
     async def recorded_names(self, stems: Sequence[str]) -> list[bool]:
-        """Return for each name without extension whether there is a record of such a file."""
+        """Return, for each of the names without extension, whether there is a record of such a file."""
 
     async def condemn(self, names: Sequence[str]) -> None:
         """Mark files for removal, whatever refers to them."""
 
     async def pruned_until(self, reader: str, after: int) -> int:
-        """Return the highest id after `after` of a removed message that a user may not have received; 0 if none.
+        """Return the highest id of a pruned message that a user may not have received; 0 if there is none.
 
         Args:
-            reader: the uid.
-            after: the id up to which the user has received everything.
+            reader: the user.
+            after: the id up to which they have received everything.
         """

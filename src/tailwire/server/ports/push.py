@@ -16,8 +16,8 @@ class Notification:
 
     Attributes:
         title, body: the texts that the device shows; for a withdrawn one the body says that the message was deleted.
-        tag: names what it is about; a later one with the same tag replaces it.
-        thread: names its conversation.
+        tag: identifies what it is about; a later one with the same tag replaces it.
+        thread: identifies its conversation.
         badge: how many messages the user has not read.
         data: the data that the app receives with it.
         withdrawn: whether the message was deleted, so that the device removes what it has shown.
@@ -41,15 +41,15 @@ class Result(StrEnum):
 
     SENT = "sent"
     GONE = "gone"  # the provider no longer knows the device
-    LATER = "later"
-    REFUSED = "refused"  # a further try would be refused as well
+    LATER = "later"  # it failed, but a further attempt may succeed
+    REFUSED = "refused"  # a further attempt would be refused as well
 
 
 class Outcome(NamedTuple):
     """The outcome of an attempt to send a notification: its result, with details.
 
     Attributes:
-        problem: what went wrong; never a token.
+        problem: what went wrong, without any token; "" if nothing did.
         wait: seconds that the provider asks to wait; 0 if it does not.
         paused: whether the wait concerns all notifications of the provider.
     """
@@ -61,7 +61,11 @@ class Outcome(NamedTuple):
 
 
 class PushProvider(Protocol):
-    """Sends notifications through one service."""
+    """Sends notifications through one service.
+
+    Attributes:
+        name: `web`, `apns` or `fcm`.
+    """
 
     name: str
 

@@ -14,7 +14,7 @@ class PushTokenRow(NamedTuple):
         token_hash: the hash of the token, by which the row is found.
         auth_token: the fingerprint of the auth token with which it was registered.
         provider: the service that reaches it: `web`, `apns` or `fcm`.
-        provider_id: the name of the provider in the app.
+        provider_id: the name of the provider in the app, which is only shown; "" if none was given.
         token: what the provider needs to reach the device; for Web Push the subscription as JSON.
     """
 
@@ -43,7 +43,7 @@ class MuteRow(NamedTuple):
     until: int
 
 
-class Receiver(NamedTuple):
+class PossibleReceiver(NamedTuple):
     """A possible receiver of a notification about a message.
 
     Attributes:
@@ -66,7 +66,7 @@ class Receiver(NamedTuple):
     mentioned: bool
 
 
-class ReactionSeen(NamedTuple):
+class ReactionToNotify(NamedTuple):
     """A reaction that may cause a notification."""
 
     id: int
@@ -95,9 +95,11 @@ class NotificationRow(NamedTuple):
 
     Attributes:
         reaction_id: the reaction that it reports; 0 for the message itself.
-        attempt: how often it was tried.
-        shown: whether the device has received an earlier state of it.
-        failed_at: when it was given up; None while it waits.
+        attempt: how many attempts failed or succeeded since it was queued, or queued again.
+        shown: 1 if the device has received an earlier state of it, else 0.
+        sent_at: when it was sent; None if it was not.
+        failed_at: when it was given up; None if it was not.
+        problem: why the last attempt failed; None if it did not.
     """
 
     id: int

@@ -16,9 +16,9 @@ from tailwire.server.ports.push_records import (
     MuteRow,
     NotificationProgress,
     NotificationRow,
+    PossibleReceiver,
     PushTokenRow,
-    ReactionSeen,
-    Receiver,
+    ReactionToNotify,
 )
 from tailwire.server.ports.records import MessageRow
 
@@ -35,7 +35,8 @@ class PushTokenStore(Protocol):
         If there is no such auth token, because it was revoked, nothing is registered.
 
         Args:
-            limit: how many devices a user may have; beyond that the oldest are removed.
+            token: the device.
+            limit: how many devices a user may have. Beyond that, those that were registered longest ago are removed.
         """
 
     async def of_auth_token(self, auth_token: str) -> list[PushTokenRow]:
@@ -49,10 +50,17 @@ class PushTokenStore(Protocol):
 
         Args:
             uid: the user whose devices to return; "" for all users.
+            position: the `updated_at` and `token_hash` of the last device that was read; empty to begin.
+            limit: how many devices to return at most.
         """
 
     async def remove_of(self, auth_token: str, token_hash: str = "") -> int:
-        """Remove the devices of an auth token, or one of them, and return how many were removed."""
+        """Remove devices that were registered with an auth token, and return how many were removed.
+
+        Args:
+            auth_token: the fingerprint of the auth token.
+            token_hash: the hash of the only device to remove; "" for all.
+        """
 
     async def remove(self, token_hash: str, token: str) -> None:
         """Remove a device that the provider no longer knows, unless it was registered again meanwhile."""
@@ -74,10 +82,16 @@ class PushPreferenceStore(Protocol):
         """Store the name of a user's time zone."""
 
     async def muted_conversations(self, uid: str, now: int) -> list[MuteRow]:
-        """Return the conversations that a user has muted until later than `now`, in milliseconds."""
+        """Return the conversations that a user has muted until later than `now`, in milliseconds since 1970."""
 
     async def mute(self, uid: str, rows: Sequence[MuteRow], limit: int) -> None:
-        """Mute conversations. Beyond the limit, those that end first are removed."""
+        """Mute conversations.
+
+        Args:
+            uid: the user.
+            rows: the conversations, and until when they are muted.
+            limit: how many a user may mute. Beyond that, those that are muted for the shortest time are unmuted.
+        """
 
     async def unmute(self, uid: str, conversations: Sequence[ConversationKey]) -> None:
         """Unmute conversations."""
@@ -96,29 +110,42 @@ class NotificationStore(Protocol):
         """Store the progress, unless a later one is stored already."""
 
     async def messages(self, after: int, up_to: int, limit: int) -> list[MessageRow]:
-        """Return messages after an id, in their order."""
+        """Return the first messages with ids in (after, up_to], in their order."""
 
-    async def reactions(self, after: int, limit: int) -> list[ReactionSeen]:
-        """Return reactions after an id, in their order."""
+    async def reactions(self, after: int, limit: int) -> list[ReactionToNotify]:
+        """Return the first reactions after an id, in their order."""
 
-    async def members(self, message: MessageRow, actor: str, after: str, limit: int) -> list[Receiver]:
-        """Return members of the group of a message, by their uids.
+    async def members(self, message: MessageRow, actor: str, after: str, limit: int) -> list[PossibleReceiver]:
+        """Return members of the group of a message, in the order of their uids, with or without a device.
 
         Args:
-            actor: who caused the notification.
-            after: the uid after which to begin.
+            message: the message.
+            actor: the uid of the user who caused the notification.
+            after: only members with a higher uid; "" to begin.
+            limit: how many to return at most.
         """
 
-    async def user(self, message: MessageRow, uid: str, actor: str) -> Receiver | None:
-        """Return one user as a possible receiver; None if they have no device."""
+    async def user(self, message: MessageRow, uid: str, actor: str) -> PossibleReceiver | None:
+        """Return one user as a possible receiver; None without a device that was registered before the message."""
 
     async def queue(
         self, message_id: int, reaction_id: int, uids: Sequence[str], registered_before: int, now: int
     ) -> None:
-        """Queue one notification for each device of the given users that was registered before a given time."""
+        """Queue one notification for each device of the given users, unless it is queued already.
+
+        Args:
+            message_id: the message.
+            reaction_id: the reaction to it that is reported; 0 for the message itself.
+            uids: the users.
+            registered_before: only devices that were registered at or before this time, in seconds since 1970.
+            now: the present time, in seconds since 1970.
+        """
 
     async def queue_again(self, message_id: int, now: int) -> None:
-        """Queue again the notifications that were sent about a message, because it was edited or deleted."""
+        """Queue again the notifications that were sent about a message, because it was edited or deleted.
+
+        Those about reactions to it are not queued again.
+        """
 
     async def count_waiting(self) -> int:
         """Return how many notifications wait, counted up to 100,000."""
@@ -127,9 +154,9 @@ class NotificationStore(Protocol):
         """Return notifications to be sent now, first those that have been due for longest."""
 
     async def next_due(self, provider: str) -> int | None:
-        """Return when the next notification is due, or None if none waits."""
+        """Return when the next notification of a provider is due, in seconds since 1970, or None if none waits."""
 
-    async def reaction(self, reaction_id: int) -> ReactionSeen | None:
+    async def reaction(self, reaction_id: int) -> ReactionToNotify | None:
         """Return a reaction, or None if it was removed."""
 
     async def read_up_to(self, conversation_id: ConversationKey, uid: str) -> int:
@@ -145,7 +172,7 @@ class NotificationStore(Protocol):
         """Store that a notification will not be sent."""
 
     async def remove_unwanted(self, ids: Sequence[int]) -> None:
-        """Remove notifications that are no longer wanted."""
+        """Remove notifications, because they are no longer wanted."""
 
     async def list_failed(self, *, limit: int, offset: int) -> tuple[list[NotificationRow], int]:
         """Return a page of the notifications that were given up, newest first, and how many there are."""
@@ -156,6 +183,8 @@ class NotificationStore(Protocol):
         Args:
             status: `waiting`, `sent` or `failed`.
             uid: the user whose notifications to return; "" for all users.
+            position: the time and the id of the last notification that was read; empty to begin.
+            limit: how many notifications to return at most.
         """
 
     async def get(self, notification_id: int) -> NotificationRow | None:
@@ -168,4 +197,4 @@ class NotificationStore(Protocol):
         """Mark all notifications that were given up as due now, and return how many there are."""
 
     async def delete_finished(self, sent_before: int, failed_before: int) -> None:
-        """Delete notifications that were sent or given up before given times."""
+        """Delete notifications that were sent, or given up, before these times, in seconds since 1970."""

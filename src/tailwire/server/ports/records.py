@@ -36,7 +36,14 @@ class UserRow:
 
 @dataclass(frozen=True, slots=True)
 class GroupRow:
-    """A group. `owner` is the uid of its owner."""
+    """A group.
+
+    Attributes:
+        type: `public`, `private` or `password`.
+        password_hash: None if it needs no password.
+        owner: the uid of its owner; None if it has none.
+        updated_by: the uid of the user who last changed it; None if nobody did.
+    """
 
     guid: str
     name: str
@@ -55,7 +62,11 @@ class GroupRow:
 
 @dataclass(frozen=True, slots=True)
 class MemberRow:
-    """A membership. `joined_after_id` is the last message id when it began."""
+    """A membership.
+
+    Attributes:
+        joined_after_id: the highest id of any message when it began: messages with higher ids are received live.
+    """
 
     guid: str
     uid: str
@@ -66,7 +77,12 @@ class MemberRow:
 
 @dataclass(frozen=True, slots=True)
 class BanRow:
-    """A ban of a user from a group, with the scope that they had."""
+    """A ban of a user from a group.
+
+    Attributes:
+        scope: the scope that they had; `participant` if they were not a member.
+        banned_by: the uid of the user who banned them.
+    """
 
     guid: str
     uid: str
@@ -102,9 +118,16 @@ class Draft(NamedTuple):
     """A message to be stored (a tuple, because one is made for each send).
 
     Attributes:
+        conversation_id: the key of its conversation.
+        receiver: a uid, or the guid if `receiver_type` is `group` and not `user`.
         body: the message as REST returns it, without its id and what changes later (see `MessageRow.json`).
         muid: the client's own id, or None.
-        shown: whether a list of conversations shows it as the last message.
+        parent_id: the message in whose thread it is a reply, or None.
+        quoted_id: the message that it quotes, or None.
+        traits: bits of `Trait`.
+        mentions: the uids that it mentions.
+        shown: whether a list of conversations shows it as the last message. Replies are never shown there.
+        events: the webhook events of the message.
         files: names of the uploaded files that it refers to.
     """
 
@@ -126,12 +149,12 @@ class Draft(NamedTuple):
     files: tuple[str, ...] = ()
 
 
-class Edited(NamedTuple):
+class EditedContent(NamedTuple):
     """The new content of an edited message.
 
     Attributes:
-        body: as `Draft.body`.
-        traits: bits of `Trait`, without those that other users cause.
+        body: the message in the form of `Draft.body`.
+        traits: bits of `Trait`, without those that reactions and interactions set, which remain as they are.
         mentions: the uids that it mentions now; None if unchanged.
         files: names of the uploaded files that it refers to now; None if unchanged.
     """
@@ -224,16 +247,18 @@ class Stored(NamedTuple):
     """The result of storing a draft.
 
     Attributes:
-        new: whether it was stored now; False if its muid was known.
-        predecessor_id: the id of the previous message of the conversation; 0 for the first.
-        ended: if it announces that a user joined, the id with which their last membership ended; 0 if none is known.
+        message: the stored message.
+        new: whether it was stored now; False if a message with its muid was stored before, which is `message`.
+        predecessor_id: the id of the previous message of the conversation; 0 for the first, and unless it is `new`.
+        membership_end: if it announces that a user joined, the id of the message with which their last membership of
+            the group ended; 0 if none is known.
         by_all: if it announces that a member left, what all have received or read without them (`ReadStateChange`).
     """
 
     message: MessageRow
     new: bool
     predecessor_id: int = 0
-    ended: int = 0
+    membership_end: int = 0
     by_all: tuple[tuple[str, int, bool, int], ...] = ()
 
 
@@ -242,8 +267,9 @@ class ReactionRow:
     """One user's reaction to a message.
 
     Attributes:
-        number: the number in the change log, if the reaction was added or removed now; else 0.
-        message: the message as it is afterwards, if the store has read it in the transaction; else None.
+        reaction: its text, such as an emoji.
+        number: the number of the change in the change log, if the reaction was added or removed now; else 0.
+        message: the message as it is afterwards, if the reaction was added now; else None.
     """
 
     id: int
@@ -274,9 +300,10 @@ class ReadStateRow:
     """A user's side of a conversation.
 
     Attributes:
-        cleared_id: the last message that they have deleted for themselves.
-        tags: encoded JSON.
-        pinned_at: when they pinned it, or None.
+        delivered_id, read_id: the newest message that they have received, or read; 0 if there is none.
+        cleared_id: the newest message that they have deleted for themselves; 0 if there is none.
+        tags: encoded JSON; None without tags.
+        pinned_at: when they pinned it; None if they have not.
     """
 
     conversation_id: ConversationKey
@@ -293,9 +320,9 @@ class ReadStateChange:
     """The consequences of a change of a read state.
 
     Attributes:
-        by_all: in groups: sender, message id, whether all other members have now read (else received) it, and its
-            number in the change log.
-        number: the number of the receipt in the change log; 0 if nobody is notified of it.
+        by_all: in groups, for each sender: their uid, the id of their newest message that all other members have now
+            received or read, whether they have read it, and the number of that change in the change log.
+        number: the number of the receipt in the change log; 0 if it is not logged, so that nobody is notified of it.
     """
 
     by_all: tuple[tuple[str, int, bool, int], ...] = ()
@@ -303,7 +330,16 @@ class ReadStateChange:
 
 
 class ConversationRow(NamedTuple):
-    """A conversation as one user sees it."""
+    """A conversation as one user sees it.
+
+    Attributes:
+        uid: the user.
+        last_message_id: its newest message; 0 if it has none.
+        shown_message_id: the newest message that a list of conversations shows; 0 if there is none.
+        read_id, cleared_id, tags, pinned_at: as in `ReadStateRow`.
+        unread: how many messages of others the user has not read, counted up to 1000.
+        mentioned: how many messages mention the user that they have not read, counted up to 1000.
+    """
 
     uid: str
     conversation_id: ConversationKey
@@ -321,7 +357,7 @@ class ConversationRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RoleRow:
-    """A role of users. `metadata` and `settings` hold encoded JSON."""
+    """A role of users, whose id is `role`."""
 
     role: str
     name: str
@@ -333,52 +369,16 @@ class RoleRow:
 
 
 @dataclass(frozen=True, slots=True)
-class KeyRow:
-    """An API key, known by its hash and its last characters (`hint`).
-
-    Attributes:
-        expires_at: when it ends; None if it lasts until it is removed.
-        used_at: when it was last used, to the hour; None if never.
-    """
-
-    key_hash: str
-    name: str
-    scope: str
-    created_at: int
-    hint: str = ""
-    expires_at: int | None = None
-    used_at: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TokenRow:
-    """An auth token, known by its hash and its last characters (`hint`).
-
-    Attributes:
-        expires_at: when it ends by itself; None if it lasts until it is revoked.
-    """
-
-    token_hash: str
-    uid: str
-    created_at: int
-    hint: str = ""
-    platform: str | None = None
-    user_agent: str | None = None
-    app_info: str | None = None
-    expires_at: int | None = None
-
-
-class TokenOwner(NamedTuple):
-    """The owner of an auth token, when it was created, and when it ends by itself."""
-
-    uid: str
-    created_at: int
-    expires_at: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class FileRow:
-    """An uploaded file, under a random name that cannot be guessed."""
+    """An uploaded file.
+
+    Attributes:
+        name: a random name that cannot be guessed, under which it is stored.
+        uid: the user who uploaded it, or the id of the app itself.
+        file_name: the name that the client gave it.
+        width, height: pixels of a picture; None for other files, and for pictures that were not measured.
+        thumbnail: the name under which its thumbnail is stored; None without one.
+    """
 
     name: str
     uid: str

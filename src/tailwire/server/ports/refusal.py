@@ -9,13 +9,13 @@ from tailwire.wire.catalogue import entry
 
 
 class Refused(Exception):
-    """The refusal of a request. Converted to a response once, at the edge.
+    """The refusal of a request, which the REST API or the gateway converts to a response.
 
     Args:
         code: a code of the catalogue.
         details: what to do, by field if a field is invalid; by default the details of the catalogue.
-        retry_after: seconds after which a retry may succeed.
-        limit: the setting whose limit refused it; "" if none did.
+        retry_after: seconds after which a retry may succeed; None if that is not known.
+        limit: the name of the setting whose limit refused it; "" if none did.
     """
 
     def __init__(
@@ -47,8 +47,9 @@ class NotAuthenticated(Refused):
     """The refusal of a token or key.
 
     Args:
+        code: a code of the catalogue.
         reason: why, for the log and the metrics: one of a small number of texts.
-        uid: the user to whom it belongs, or belonged; "" if that is unknown.
+        uid: the user to whom the token belongs, or belonged; "" if that is unknown.
         details: what to do; by default the details of the catalogue.
     """
 

@@ -34,4 +34,7 @@ class RequestNumberStore(Protocol):
     """The highest number for each key."""
 
     async def store_number(self, number: RequestNumber) -> None:
-        """Store the number of a request that was refused or changed nothing, so that it changes nothing later."""
+        """Store the number of a request that was refused or changed nothing, so that it changes nothing later.
+
+        A higher number that is stored already remains.
+        """

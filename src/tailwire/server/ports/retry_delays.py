@@ -4,7 +4,7 @@ from __future__ import annotations
 
 FIRST_DELAYS_SECONDS = (10, 30)
 NEXT_DELAY_SECONDS = 60  # doubled with each further attempt
-JITTER_SHARE = 0.2  # relative to a delay
+JITTER_SHARE = 0.2  # the part of a delay by which it may be shorter or longer
 _MAX_DOUBLINGS = 30
 
 

@@ -18,19 +18,19 @@ class GroupStanding:
     """A group, the user who acts in it, and the user who is the subject of the act.
 
     Attributes:
-        by: the membership of the acting user, or None.
-        by_ban: the ban of the acting user, or None.
-        on: the membership of the subject, or None.
-        on_ban: the ban of the subject, or None.
-        on_groups: how many groups the subject is a member of.
+        actor: the membership of the acting user; None if they are not a member.
+        actor_ban: the ban of the acting user, or None.
+        subject: the membership of the subject; None if they are not a member, or the subject is the group itself.
+        subject_ban: the ban of the subject, or None.
+        subject_groups: how many groups the subject is a member of.
     """
 
     group: GroupRow
-    by: MemberRow | None = None
-    by_ban: BanRow | None = None
-    on: MemberRow | None = None
-    on_ban: BanRow | None = None
-    on_groups: int = 0
+    actor: MemberRow | None = None
+    actor_ban: BanRow | None = None
+    subject: MemberRow | None = None
+    subject_ban: BanRow | None = None
+    subject_groups: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +38,16 @@ class GroupAct:
     """An act of a user in a group.
 
     Attributes:
-        by: the uid of the acting user.
-        on: the uid of the subject; "" if it is the group itself.
-        allowed: raises `Refused` if the act is not allowed.
+        guid: the group.
+        actor: the uid of the acting user.
+        subject: the uid of the subject; "" if it is the group itself.
+        allowed: raises `Refused` if the act is not allowed in the standing that it is given.
         device: the device with which the user acts.
     """
 
     guid: str
-    by: str
-    on: str
+    actor: str
+    subject: str
     allowed: Callable[[GroupStanding], None]
     device: str = ""
 
@@ -57,7 +58,7 @@ class MessageStanding:
 
     Attributes:
         member: the acting user's membership in the message's group, or None.
-        owner: the owner of the message's group.
+        owner: the uid of the owner of the message's group; None without an owner, or in a conversation of two users.
         blocked_by: in a conversation of two users, the uid of the one who has blocked the other; the acting user if
             both have, "" if neither has.
     """
@@ -73,12 +74,12 @@ class MessageAct:
     """An act of a user on a message.
 
     Attributes:
-        by: the uid of the acting user.
-        allowed: raises `Refused` if the act is not allowed.
+        actor: the uid of the acting user.
+        allowed: raises `Refused` if the act is not allowed in the standing that it is given.
         device: the device with which the user acts.
     """
 
     message_id: int
-    by: str
+    actor: str
     allowed: Callable[[MessageStanding], None]
     device: str = ""

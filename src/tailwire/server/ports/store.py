@@ -38,14 +38,14 @@ class Standings(Protocol):
         """Return the standing for an act in a group.
 
         Raises:
-            Refused: the act is refused, or ERR_GUID_NOT_FOUND.
+            Refused: the act is refused, or ERR_GUID_NOT_FOUND: there is no such group.
         """
 
     async def message(self, act: MessageAct) -> MessageStanding:
         """Return the standing for an act on a message.
 
         Raises:
-            Refused: the act is refused, or ERR_MESSAGE_ID_NOT_FOUND.
+            Refused: the act is refused, or ERR_MESSAGE_ID_NOT_FOUND: there is no such message.
         """
 
 
@@ -57,12 +57,14 @@ class Removal(Protocol):
     ) -> tuple[list[str], list[str]]:
         """Remove a user.
 
-        Messages in groups that only they had not received or read get the time, without a change in the change log.
+        Messages in groups that only they had not received or read count from now on as received or read by all, but
+        without a change in the change log.
 
         Args:
+            uid: the user.
             with_messages: remove their messages and uploads too, and reduce them to their uid in others' messages.
             anonymous: keep their messages, and reduce them to their uid in all messages.
-            receipt_members: up to how many members a group may have for receipts.
+            receipt_members: up to how many members a group has receipts.
 
         Returns:
             The guids of their groups, and the hashes of their auth tokens.
@@ -73,11 +75,15 @@ class Removal(Protocol):
     ) -> tuple[list[str], int]:
         """Remove a group and its messages.
 
+        Args:
+            act: the act, whose condition is checked in the transaction of the removal.
+            events: makes the webhook events from the standing before the removal.
+
         Returns:
             The uids of its members, and the number of the change in the change log.
 
         Raises:
-            Refused: the act is refused.
+            Refused: the act is refused, or ERR_GUID_NOT_FOUND: there is no such group.
         """
 
     async def remove_conversation(
@@ -87,12 +93,12 @@ class Removal(Protocol):
 
         Args:
             conversation_id: its key.
-            by: who removes it.
+            by: the uid of the user who removes it; "" if no user does.
             device: the device of that user.
 
         Returns:
-            The numbers of the change in the change log, by the uids of both users; by "" for a group. Nothing if the
-            conversation does not exist.
+            The number of the change in the change log for each of the two users, by uid; for a group the one for all
+            members, under "". Nothing if the conversation does not exist.
         """
 
     async def remove_message(self, message: MessageRow) -> None:
@@ -169,11 +175,12 @@ class Store(Protocol):
         """Return the id up to which a client's position belongs to this store; -1 if no part of it does.
 
         Args:
-            start: the `start` that the client received together with this id.
+            start: the `start` that the client received together with the id of its position.
+            message_id: that id.
         """
 
     def on_new_start(self, call: Callable[[], None]) -> None:
-        """Call a function when the store has begun a new start while it runs: its contents may be older than before.
+        """Call a function when a new start begins while this store is open: its contents may be older than before.
 
         It is called before the first write under that start. Clients must connect again, so that their positions are
         checked, and what is kept in memory may be outdated.

@@ -26,7 +26,9 @@ class DirectFile:
     """A file that a client uploads to the bucket itself, as its form describes it.
 
     Attributes:
-        size: bytes that it may have.
+        uid: the user who uploads it.
+        name: the name that the client gave it.
+        size: how many bytes it may have.
     """
 
     uid: str
@@ -40,8 +42,8 @@ class ArrivedFile:
 
     Attributes:
         file: the file as its form described it.
-        size: bytes that it has.
-        first_bytes: the beginning, which tells its type.
+        size: how many bytes it has.
+        first_bytes: its beginning, from which its type is determined.
     """
 
     file: DirectFile
@@ -66,7 +68,7 @@ class Sink(Protocol):
 
     @property
     def first_bytes(self) -> bytes:
-        """The first bytes, which tell the file's type."""
+        """The first bytes, from which the file's type is determined."""
 
     @property
     def size(self) -> int:
@@ -76,14 +78,14 @@ class Sink(Protocol):
         """Write the next bytes.
 
         Raises:
-            Refused: ERR_UNAVAILABLE, the disk is full.
+            Refused: ERR_UNAVAILABLE: the disk is full or fails.
         """
 
     async def finish(self) -> None:
-        """Complete the file on the disk; if it is kept there, so that it survives a loss of power.
+        """Complete the file. If this disk is where files are kept, the file then survives a loss of power.
 
         Raises:
-            Refused: ERR_UNAVAILABLE.
+            Refused: ERR_UNAVAILABLE: the disk is full or fails, or too many files wait for it.
         """
 
     async def measure_picture(self) -> Picture | None:
@@ -93,10 +95,14 @@ class Sink(Protocol):
         """
 
     async def keep(self, name: str, thumbnail: str | None = None) -> None:
-        """Keep the file under an unused name, and its thumbnail under another.
+        """Keep the file under an unused name.
+
+        Args:
+            name: the name.
+            thumbnail: the unused name for its thumbnail; None if `measure_picture` wrote none.
 
         Raises:
-            Refused: ERR_UNAVAILABLE.
+            Refused: ERR_UNAVAILABLE: the storage fails.
         """
 
     def drop(self) -> None:
@@ -110,17 +116,17 @@ class Uploads(Protocol):
         """Start writing a new file.
 
         Raises:
-            Refused: ERR_UNAVAILABLE.
+            Refused: ERR_UNAVAILABLE: the disk is full or fails.
         """
 
     def free_bytes(self) -> int:
-        """Return the free bytes of the storage."""
+        """Return the free bytes on the disk on which files arrive, even if they are kept elsewhere."""
 
     async def remove(self, names: list[str]) -> None:
         """Delete files, ignoring missing ones.
 
         Raises:
-            Refused: ERR_UNAVAILABLE.
+            Refused: ERR_UNAVAILABLE: the storage fails.
         """
 
     def stored_files(self) -> AsyncIterator[list[StoredFile]]:
@@ -143,9 +149,14 @@ class Uploads(Protocol):
     def read(self, name: str, start: int, length: int) -> AsyncIterator[bytes]:
         """Yield a range of a file in chunks.
 
+        Args:
+            name: the file.
+            start: the offset of the first byte.
+            length: how many bytes to yield. Where the file is shorter, it ends.
+
         Raises:
             FileNotFoundError: there is no file of that name.
-            Refused: ERR_UNAVAILABLE.
+            Refused: ERR_UNAVAILABLE: the storage cannot be read.
         """
 
     async def size(self, name: str) -> int:
@@ -153,7 +164,7 @@ class Uploads(Protocol):
 
         Raises:
             FileNotFoundError: there is no file of that name.
-            Refused: ERR_UNAVAILABLE.
+            Refused: ERR_UNAVAILABLE: the storage cannot be read.
         """
 
     def direct_url(self, name: str, mime_type: str, disposition: str) -> str | None:
@@ -169,14 +180,22 @@ class Uploads(Protocol):
         None if this server has to receive the file.
 
         Args:
+            name: the unused name under which the file will be kept.
+            file: what the form permits to upload.
             lifetime: seconds until the form expires.
         """
 
     async def accept_upload(self, name: str) -> ArrivedFile | None:
-        """Copy a file that was uploaded with a direct form to its final name. Return None if there is no such file.
+        """Copy a file that was uploaded with a direct form to its final name.
+
+        Args:
+            name: the name for which the form was made.
+
+        Returns:
+            The file; None if there is none, or it was uploaded more than a day ago.
 
         Raises:
-            Refused: ERR_UNAVAILABLE.
+            Refused: ERR_UNAVAILABLE: the bucket fails.
         """
 
     async def end_direct(self, name: str, lifetime: int) -> None:
@@ -185,6 +204,7 @@ class Uploads(Protocol):
         Its form may be used again until it expires, so the original is removed a second time afterwards.
 
         Args:
+            name: the name for which the form was made.
             lifetime: seconds after which the form has certainly expired.
         """
 

@@ -34,10 +34,11 @@ class UserStore(Protocol):
         """Deactivate users and revoke their auth tokens, or reactivate them.
 
         Args:
-            at: the time of the deactivation; None to reactivate.
+            uids: the users.
+            at: the time of the deactivation, in seconds since 1970; None to reactivate.
 
         Returns:
-            The uids that were changed, and the uid and hash of each revoked token.
+            The uids that were changed, and for each revoked token the uid and its hash.
         """
 
 
@@ -48,10 +49,10 @@ class RoleStore(Protocol):
         """Return a role, or None."""
 
     async def find(self, *, limit: int, offset: int) -> tuple[list[RoleRow], int]:
-        """Return a page of the roles, by name, and how many there are."""
+        """Return a page of the roles, by their ids, and how many there are."""
 
     async def add(self, role: RoleRow) -> bool:
-        """Store a new role. Return False if its name is taken."""
+        """Store a new role. Return False if its id is taken."""
 
     async def change(self, role: str, change: Callable[[RoleRow], RoleRow]) -> RoleRow | None:
         """Change a role. Return the changed role, or None if there is no such role.
@@ -74,7 +75,7 @@ class RoleStore(Protocol):
         """Allow a role to use features again."""
 
     async def restrictions(self, role: str) -> dict[str, int]:
-        """Return the features that a role may not use, and since when."""
+        """Return the features that a role may not use, each with the time since which, in seconds since 1970."""
 
 
 class BlockStore(Protocol):
@@ -94,16 +95,24 @@ class BlockStore(Protocol):
     async def find(
         self, uid: str, direction: str, *, search: str = "", limit: int = 30, offset: int = 0
     ) -> tuple[list[tuple[str, int | None, int | None]], int]:
-        """Return a page of a user's blocks, and how many match.
+        """Return a page of a user's blocks, by the uid of the other user, and how many match.
 
-        Each block has the uid of the other, when the user blocked them, and when they blocked the user.
+        Each block has the uid of the other, when the user blocked them, and when they blocked the user: None if not, or
+        if that direction was not asked for.
 
         Args:
+            uid: the user.
             direction: `blockedByMe`, `hasBlockedMe` or `both`.
+            search: a prefix of the other's name or uid; "" for all.
+            limit, offset: the page.
         """
 
     async def with_users(self, uid: str, others: Sequence[str]) -> dict[str, tuple[int | None, int | None]]:
-        """Return the blocks between a user and others, by uid: since when in one direction, and in the other."""
+        """Return the blocks between a user and others, by the uid of the other.
+
+        Each has the times when the user blocked the other, and when the other blocked the user; None if not. Those
+        without a block are left out.
+        """
 
     async def blocked_or_blocking(self, uid: str) -> frozenset[str]:
         """Return everyone whom a user has blocked or who has blocked them."""
@@ -113,7 +122,11 @@ class FriendStore(Protocol):
     """Friendships between two users."""
 
     async def add(self, uid: str, friend: str, now: int, limit: int) -> str:
-        """Make two users friends. Return "" if done, `known` if they already are, `full` if one has `limit` friends."""
+        """Make two users friends.
+
+        Returns:
+            "" if they are friends now; `known` if they were already; `full` if one of them has `limit` friends.
+        """
 
     async def remove(self, uid: str, friend: str) -> bool:
         """End a friendship. Return False if there was none."""

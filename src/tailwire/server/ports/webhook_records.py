@@ -8,7 +8,16 @@ from typing import NamedTuple
 
 @dataclass(frozen=True, slots=True)
 class WebhookRow:
-    """A webhook. `triggers` is a comma-separated list; `password` and `secret` are encrypted."""
+    """A webhook.
+
+    Attributes:
+        triggers: a comma-separated list.
+        username: for basic authentication at the URL; None without it.
+        password: the password of that, encrypted; None if it is empty.
+        retry: 1 if failed deliveries are tried again, else 0.
+        enabled: 1 if events are delivered, else 0.
+        secret: the secret with which deliveries are signed, encrypted; None if they are not signed.
+    """
 
     id: str
     name: str
@@ -26,9 +35,10 @@ class WebhookState(NamedTuple):
     """The state of a webhook's deliveries.
 
     Attributes:
-        failing_since: the first failure since the last success.
+        last_failure: why the last attempt that failed did so.
+        failing_since: the time of the first failure since the last success; None if there was none.
         waiting: how many deliveries wait.
-        waiting_since: when the oldest of them was queued.
+        waiting_since: when the oldest of them was queued; None if none waits.
         failed: how many were given up and are kept.
     """
 
@@ -45,9 +55,11 @@ class DeliveryRow(NamedTuple):
     """A delivery of an event to a webhook, waiting or given up.
 
     Attributes:
-        attempt: how often it was tried.
+        webhook: the id of the webhook.
+        body: the encoded `data` of the envelope.
+        attempt: how often it was tried since it was queued, or queued again.
         failed_at: when it was given up; None while it waits.
-        problem: why the last try failed.
+        problem: why the last attempt failed, or why it was given up; None if neither happened.
     """
 
     id: int

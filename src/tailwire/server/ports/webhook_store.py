@@ -18,7 +18,7 @@ class WebhookStore(Protocol):
         """Whether any webhook may be enabled, so that its events are worth making."""
 
     def on_queued(self, call: Callable[[], None]) -> None:
-        """Call a function after each commit that queued a delivery."""
+        """Set the function that is called after each commit that queued a delivery."""
 
     async def list_all(self) -> list[WebhookRow]:
         """Return all webhooks, oldest first."""
@@ -66,13 +66,13 @@ class DeliveryStore(Protocol):
         """Return how many failed deliveries are kept, by webhook."""
 
     def waiting_since(self, webhook_id: str) -> int | None:
-        """Return when the oldest waiting delivery was queued, or None."""
+        """Return when the oldest waiting delivery was queued, in seconds since 1970; None if none waits."""
 
     async def state(self, webhook_id: str) -> WebhookState:
         """Return the state of a webhook's deliveries."""
 
     async def due_deliveries(self, webhook_id: str, now: int, limit: int) -> list[DeliveryRow]:
-        """Return deliveries that are due: new ones in order, then retries."""
+        """Return deliveries that are due: first new ones, and those to be sent again, by their ids, then retries."""
 
     async def waiting_between(self, webhook_id: str, after: int, up_to: int, limit: int) -> list[DeliveryRow]:
         """Return waiting deliveries with ids in (after, up_to], due or not, in order."""
@@ -81,7 +81,7 @@ class DeliveryStore(Protocol):
         """Return the id of the newest waiting delivery; 0 if none waits."""
 
     async def next_due(self, webhook_id: str) -> int | None:
-        """Return when the next delivery is due, or None if none waits."""
+        """Return when the next delivery is due, in seconds since 1970, or None if none waits. 0 means at once."""
 
     async def find(self, webhook_id: str, *, failed: bool, limit: int, offset: int) -> tuple[list[DeliveryRow], int]:
         """Return a page of the failed (newest first) or waiting (oldest first) deliveries, and how many there are."""
@@ -96,20 +96,23 @@ class DeliveryStore(Protocol):
         """Return the ids of the failed deliveries, oldest first."""
 
     async def remove_delivered(self, row: DeliveryRow, now: int) -> None:
-        """Remove a delivery that succeeded."""
+        """Remove a delivery that succeeded, and store when its webhook last succeeded."""
 
     async def put_off(self, row: DeliveryRow, due_at: int, now: int, problem: str) -> None:
-        """Postpone a delivery that failed, and store the problem."""
+        """Postpone a delivery that failed, and store the problem with it and with its webhook."""
 
     async def give_up(self, row: DeliveryRow, now: int, problem: str, *, tried: bool = True) -> None:
         """Move a delivery to the failed ones.
 
         Args:
-            tried: whether a try has just failed, which is then counted.
+            row: the delivery.
+            now: the time, in seconds since 1970.
+            problem: why it is given up.
+            tried: whether an attempt has just failed, which is then counted as a failure of the webhook.
         """
 
     async def send_again(self, webhook_id: str, ids: Sequence[int]) -> int:
-        """Make deliveries due now, as if never tried, and return how many exist."""
+        """Make deliveries, waiting or failed, due now as if never tried, and return how many of them exist."""
 
     async def forget_old_failures(self, now: int) -> None:
         """Delete failed deliveries that were kept long enough."""

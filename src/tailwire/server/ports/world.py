@@ -29,7 +29,7 @@ class World:
         return time.time_ns() // 1_000_000
 
     def steady_milliseconds(self) -> int:
-        """Return milliseconds since some time, by a clock that does not jump."""
+        """Return milliseconds since a fixed but unknown time, by a clock that does not jump."""
         return (time.monotonic_ns() if _BOOT_CLOCK is None else time.clock_gettime_ns(_BOOT_CLOCK)) // 1_000_000
 
     def follow(self, milliseconds: int) -> None:

@@ -10,7 +10,8 @@ from tailwire.server.actions.payloads import stored_json, without_none
 from tailwire.server.actions.roles import RestrictedFeature
 from tailwire.server.actions.webhooks import Webhook
 from tailwire.server.auth.secrets import key_id
-from tailwire.server.ports.records import KeyRow, RoleRow, TokenRow
+from tailwire.server.ports.key_records import KeyRow, TokenRow
+from tailwire.server.ports.records import RoleRow
 from tailwire.server.ports.webhook_records import DeliveryRow, WebhookRow, WebhookState
 from tailwire.server.rules.features import FEATURES, feature_key
 

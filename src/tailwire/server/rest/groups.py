@@ -102,7 +102,7 @@ class GroupRoutes:
             search_in=tuple(f for f in q.search_in if f in ("name", "guid")) or ("name", "guid"),
             types=tuple(q.types) or ((q.type,) if q.type else ()),
             tags=tuple(q.tags),
-            updated=q.updated_at,
+            updated_from=q.updated_at,
             sort_by=q.sort_by,
             descending=q.affix == "prepend" if q.updated_at else q.sort_order == "desc",
             limit=q.size,

@@ -16,7 +16,7 @@ from tailwire.server.actions.users import Users
 from tailwire.server.limits.rates import RequestKind
 from tailwire.server.ports.file_urls import with_address
 from tailwire.server.ports.filters import UserFilter
-from tailwire.server.ports.records import TokenRow
+from tailwire.server.ports.key_records import TokenRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rest import requests, responses
 from tailwire.server.rest.addresses import Addresses

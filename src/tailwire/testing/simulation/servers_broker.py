@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextvars import Context
 from functools import partial
 
-from tailwire.server.ports.broker import Publication, Receiver, Record
+from tailwire.server.ports.broker import NewsReceiver, Publication, Record
 
 TICK_SECONDS = 1e-6
 """Seconds between two arrivals from a sender, because timers that are due at the same time have no order."""
@@ -93,9 +93,9 @@ class SimulatedRemote:
         self._subjects: set[str] = set()
         self._pending = 0
         self._settled = asyncio.Event()
-        self.receiver: Receiver
+        self.receiver: NewsReceiver
 
-    async def start(self, receiver: Receiver) -> None:
+    async def start(self, receiver: NewsReceiver) -> None:
         """Connect."""
         self.receiver = receiver
         self._bus.remotes[self._server] = self

@@ -54,11 +54,11 @@ def joined() -> MessageRow:
 def test_join_message_names_the_end_of_the_last_membership_on_every_server():
     broker = RecordingBroker()
     delivery = Delivery(broker, "app", "http://server")  # type: ignore[arg-type]
-    delivery.publish_message(Stored(joined(), new=True, predecessor_id=7, ended=5), b"{}", "alice-phone")
+    delivery.publish_message(Stored(joined(), new=True, predecessor_id=7, membership_end=5), b"{}", "alice-phone")
     here = broker.published[0][1]
-    elsewhere = delivery.publication_of_logged(LoggedMessage(joined(), predecessor_id=7, ended=5))
+    elsewhere = delivery.publication_of_logged(LoggedMessage(joined(), predecessor_id=7, membership_end=5))
     for one in (here, elsewhere):
-        assert (one.id, one.predecessor_id, one.ended, one.not_to) == (9, 7, 5, "alice-phone")
+        assert (one.id, one.predecessor_id, one.membership_end, one.not_to) == (9, 7, 5, "alice-phone")
 
 
 @pytest.mark.parametrize(
@@ -72,5 +72,5 @@ def test_join_message_names_the_end_of_the_last_membership_on_every_server():
 )
 def test_response_names_what_precedes_the_message_for_clients_that_ask(chained, before, ended, added):
     caller = ALICE._replace(chained=chained)
-    json_ = for_sender(caller, b'{"id":9}', Stored(joined(), new=True, predecessor_id=before, ended=ended))
+    json_ = for_sender(caller, b'{"id":9}', Stored(joined(), new=True, predecessor_id=before, membership_end=ended))
     assert json.loads(json_) == {"id": 9, **added}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tailwire.server.actions.notifying import BUCKET_SECONDS, MEMBERS_AT_ONCE, RETRY_SECONDS, Notifier
-from tailwire.server.ports.push_records import NotificationProgress, Receiver
+from tailwire.server.ports.push_records import NotificationProgress, PossibleReceiver
 from tailwire.server.ports.records import MessageRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
@@ -68,7 +68,7 @@ class Examined:
         self.begun.append(after)
         if len(self.begun) > self._pages:
             return []
-        return [Receiver(f"user-{len(self.begun)}", False, "", "", 0, 0, False, False)] * MEMBERS_AT_ONCE
+        return [PossibleReceiver(f"user-{len(self.begun)}", False, "", "", 0, 0, False, False)] * MEMBERS_AT_ONCE
 
     async def _store(self, progress: NotificationProgress) -> None:
         self.stored.append(progress)

@@ -242,7 +242,7 @@ def test_chained_sockets_receive_the_id_of_the_preceding_message():
     t.broker.publish(user_subject("a"), FramePublication(b'{"n":3}', predecessor_id=8))
     t.end()
     assert chained.written[1:] == [text_frame(b'{"n":3,"before":8}')]
-    t.broker.publish(user_subject("a"), FramePublication(b'{"n":4}', predecessor_id=9, ended=5))
+    t.broker.publish(user_subject("a"), FramePublication(b'{"n":4}', predecessor_id=9, membership_end=5))
     t.end()
     assert chained.written[2:] == [text_frame(b'{"n":4,"before":9,"ended":5}')]
     assert plain.written[2:] == [text_frame(b'{"n":4}')]

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from tailwire.server.ports import change_log
 from tailwire.server.ports.change_log import ChangeKind
 from tailwire.server.ports.changes import Change
+from tailwire.server.ports.read_cache import ReadCache
 from tailwire.server.ports.records import Trait
-from tailwire.server.ports.remembered import Remembered
 from tailwire.server.ports.standing import MessageAct, MessageStanding
 from tailwire.server.store.postgres.access import DatabaseAccess, texts_of
 from tailwire.server.store.postgres.change_log import ChangeLog, stored_number
@@ -40,7 +40,7 @@ class Annotations(AnnotationRows):
         self._standings = standings
         self._log: ChangeLog = log
         # A page of history looks for the reader's saves only if they have saved anything.
-        self._savers: Remembered[bool] = Remembered(access.feed, MAX_CACHED_SAVERS)
+        self._savers: ReadCache[bool] = ReadCache(access.feed, MAX_CACHED_SAVERS)
         access.feed.listen(self._changed)
 
     def _changed(self, changes: Sequence[Change] | None) -> None:
@@ -62,19 +62,19 @@ class Annotations(AnnotationRows):
             message = standing.message
             if pinned:
                 unit.end_if(_TOO_MANY_PINS, conversation=message.conversation_id, id=message.id, most=limit)
-            at, by = (now, act.by) if pinned else (None, None)
+            at, by = (now, act.actor) if pinned else (None, None)
             unit.run(_PIN_SQL, at=at, by=by, now=now, id=message.id)
-            pin = change_log.pin(message.conversation_id, message.id, act.by, act.device, pinned=pinned)
+            pin = change_log.pin(message.conversation_id, message.id, act.actor, act.device, pinned=pinned)
             self._log.add(unit, pin, now)
 
         return await self._change(act, change)
 
     async def save(self, act: MessageAct, now: int, limit: int) -> int:
         def change(unit: Unit, standing: MessageStanding) -> None:
-            unit.end_if(_TOO_MANY_SAVES, uid=act.by, id=act.message_id, most=limit)
-            unit.run(_SAVE_SQL, uid=act.by, id=act.message_id, now=now)
-            unit.invalidate("saver", act.by)
-            saved = change_log.own_change(ChangeKind.SAVED, act.by, act.device, message_id=act.message_id)
+            unit.end_if(_TOO_MANY_SAVES, uid=act.actor, id=act.message_id, most=limit)
+            unit.run(_SAVE_SQL, uid=act.actor, id=act.message_id, now=now)
+            unit.invalidate("saver", act.actor)
+            saved = change_log.own_change(ChangeKind.SAVED, act.actor, act.device, message_id=act.message_id)
             self._log.add(unit, saved, now)
 
         return await self._change(act, change)
@@ -83,17 +83,17 @@ class Annotations(AnnotationRows):
         sql = "INSERT INTO subscriptions (uid, message_id) VALUES (:uid, :id::bigint) ON CONFLICT DO NOTHING"
         if not following:
             sql = "DELETE FROM subscriptions WHERE uid = :uid AND message_id = :id::bigint"
-        await self._change(act, lambda unit, standing: unit.run(sql, uid=act.by, id=act.message_id))
+        await self._change(act, lambda unit, standing: unit.run(sql, uid=act.actor, id=act.message_id))
 
     async def add_report(self, act: MessageAct, reason_id: str, remark: str | None, now: int) -> None:
         def change(unit: Unit, standing: MessageStanding) -> None:
-            unit.run(_FLAG_SQL, id=act.message_id, uid=act.by, reason=reason_id, remark=remark, now=now)
+            unit.run(_FLAG_SQL, id=act.message_id, uid=act.actor, reason=reason_id, remark=remark, now=now)
 
         await self._change(act, change)
 
     async def add_interactions(self, act: MessageAct, elements: Sequence[str], now: int) -> None:
         def change(unit: Unit, standing: MessageStanding) -> None:
-            unit.run(_INTERACT_SQL, id=act.message_id, uid=act.by, elements=list(elements), now=now)
+            unit.run(_INTERACT_SQL, id=act.message_id, uid=act.actor, elements=list(elements), now=now)
             unit.run(
                 "UPDATE messages SET traits = traits | :trait::int WHERE id = :id::bigint",
                 trait=int(Trait.INTERACTED), id=act.message_id,

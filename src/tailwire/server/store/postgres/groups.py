@@ -72,7 +72,7 @@ class Groups(GroupRows):
             use_files(unit, "group", act.guid, names, self._access.world.seconds())
             reported = await self._webhooks.wanted_events(events(changed))
             self._webhooks.queue(unit, reported)
-            self._log.add_group_change(unit, act.guid, act.by, act.device)
+            self._log.add_group_change(unit, act.guid, act.actor, act.device)
             unit.invalidate("group", act.guid)
             answer = await self._access.carry_out(unit)
             self._webhooks.report_queued(reported)
@@ -87,16 +87,16 @@ class Groups(GroupRows):
         async def attempt() -> int:
             unit = Unit()
             standing = await self._standings.read_group(unit, act)
-            if standing.on is None:
+            if standing.subject is None:
                 raise Refused("ERR_NOT_A_MEMBER", {"owner": "Name a member of the group."})
-            values = {"guid": act.guid, "owner": act.on}
+            values = {"guid": act.guid, "owner": act.subject}
             unit.run(
                 "UPDATE groups SET owner = :owner, updated_at = :now::bigint WHERE guid = :guid", now=now, **values
             )
             unit.run("UPDATE members SET scope = 'admin' WHERE guid = :guid AND uid = :owner", **values)
             reported = await self._webhooks.wanted_events(events(standing))
             self._webhooks.queue(unit, reported)
-            self._log.add_group_change(unit, act.guid, act.by, act.device)
+            self._log.add_group_change(unit, act.guid, act.actor, act.device)
             unit.invalidate("group", act.guid)
             answer = await self._access.carry_out(unit)
             self._webhooks.report_queued(reported)

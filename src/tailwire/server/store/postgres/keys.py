@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tailwire.server.ports.changes import Change
-from tailwire.server.ports.remembered import Remembered
+from tailwire.server.ports.read_cache import ReadCache
 from tailwire.server.store.postgres.access import DatabaseAccess
 from tailwire.server.store.postgres.unit import Unit
 from tailwire.server.store.sql.keys import KeyRows
@@ -21,7 +21,7 @@ class Keys(KeyRows):
     def __init__(self, access: DatabaseAccess) -> None:
         super().__init__(access.reads)
         self._access = access
-        self._scopes: Remembered[tuple[str, int | None] | None] = Remembered(access.feed, MAX_CACHED_SCOPES)
+        self._scopes: ReadCache[tuple[str, int | None] | None] = ReadCache(access.feed, MAX_CACHED_SCOPES)
         access.feed.listen(self._changed)
 
     def _changed(self, changes: Sequence[Change] | None) -> None:

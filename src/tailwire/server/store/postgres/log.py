@@ -91,7 +91,7 @@ class Log:
                 predecessor_id,
                 quoted.get(row.quoted_id or 0),
                 subjects.get(row.id, ""),
-                ended=ended.get(row.id, 0),
+                membership_end=ended.get(row.id, 0),
             )
             for row, predecessor_id in found
         ]

@@ -47,55 +47,55 @@ class Members(MemberRows):
 
     async def add(self, act: GroupAct, scope: str, now: int, announce: Announce) -> Stored:
         def change(unit: Unit, standing: GroupStanding) -> None:
-            if standing.on is not None:
+            if standing.subject is not None:
                 raise Refused("ERR_ALREADY_JOINED")
-            if standing.on_ban is not None:
+            if standing.subject_ban is not None:
                 raise Refused("ERR_BANNED_GROUPMEMBER")
-            unit.rows(_ENDED_SQL, guid=act.guid, uid=act.on)
-            unit.run(_JOIN_SQL, guid=act.guid, uid=act.on, scope=scope, now=now)
+            unit.rows(_ENDED_SQL, guid=act.guid, uid=act.subject)
+            unit.run(_JOIN_SQL, guid=act.guid, uid=act.subject, scope=scope, now=now)
             unit.run(_COUNT_SQL, guid=act.guid, more=1)
 
         stored, _, answer = await self._change_and_announce(act, change, announce, moves=True)
-        return stored._replace(ended=answer.results[0][0]["ended"])
+        return stored._replace(membership_end=answer.results[0][0]["ended"])
 
     async def remove(
         self, act: GroupAct, announce: Announce, *, banned_at: int | None = None, receipt_members: int = 0
     ) -> tuple[Stored, GroupStanding]:
         def has_receipts(standing: GroupStanding) -> bool:
-            return standing.on is not None and standing.group.members_count <= receipt_members
+            return standing.subject is not None and standing.group.members_count <= receipt_members
 
         def change(unit: Unit, standing: GroupStanding) -> None:
-            if standing.on is None and (banned_at is None or standing.on_ban is not None):
+            if standing.subject is None and (banned_at is None or standing.subject_ban is not None):
                 raise Refused("ERR_NOT_A_MEMBER" if banned_at is None else "ERR_ALREADY_BANNED")
-            if standing.on is not None and has_receipts(standing):
-                record_all_without(unit, act.guid, standing.on, self._access.world.seconds())
-            if standing.on is not None:
-                unit.run(_LEAVE_SQL, guid=act.guid, uid=act.on)
+            if standing.subject is not None and has_receipts(standing):
+                record_all_without(unit, act.guid, standing.subject, self._access.world.seconds())
+            if standing.subject is not None:
+                unit.run(_LEAVE_SQL, guid=act.guid, uid=act.subject)
                 unit.run(_COUNT_SQL, guid=act.guid, more=-1)
-                unit.run(_UNFOLLOW_SQL, uid=act.on, conversation=key_of("", act.guid, "group"))
+                unit.run(_UNFOLLOW_SQL, uid=act.subject, conversation=key_of("", act.guid, "group"))
             if banned_at is not None:
-                scope = standing.on.scope if standing.on is not None else "participant"
-                unit.run(_BAN_SQL, guid=act.guid, uid=act.on, scope=scope, at=banned_at, by=act.by)
-            since = standing.on.joined_after_id if standing.on is not None else None
-            self._log.add_membership_end(unit, act.guid, act.on, since)
+                scope = standing.subject.scope if standing.subject is not None else "participant"
+                unit.run(_BAN_SQL, guid=act.guid, uid=act.subject, scope=scope, at=banned_at, by=act.actor)
+            since = standing.subject.joined_after_id if standing.subject is not None else None
+            self._log.add_membership_end(unit, act.guid, act.subject, since)
 
         stored, standing, answer = await self._change_and_announce(act, change, announce, moves=True)
         return stored._replace(by_all=recorded_without(answer) if has_receipts(standing) else ()), standing
 
     async def change_scope(self, act: GroupAct, scope: str, announce: Announce) -> Stored:
         def change(unit: Unit, standing: GroupStanding) -> None:
-            if standing.on is None:
+            if standing.subject is None:
                 raise Refused("ERR_NOT_A_MEMBER")
             unit.run("UPDATE members SET scope = :scope WHERE guid = :guid AND uid = :uid",
-                    scope=scope, guid=act.guid, uid=act.on)  # fmt: skip
+                    scope=scope, guid=act.guid, uid=act.subject)  # fmt: skip
 
         return (await self._change_and_announce(act, change, announce))[0]
 
     async def unban(self, act: GroupAct, announce: Announce) -> Stored:
         def change(unit: Unit, standing: GroupStanding) -> None:
-            if standing.on_ban is None:
+            if standing.subject_ban is None:
                 raise Refused("ERR_NOT_A_BANNED_USER")
-            unit.run("DELETE FROM bans WHERE guid = :guid AND uid = :uid", guid=act.guid, uid=act.on)
+            unit.run("DELETE FROM bans WHERE guid = :guid AND uid = :uid", guid=act.guid, uid=act.subject)
 
         return (await self._change_and_announce(act, change, announce))[0]
 
@@ -112,7 +112,7 @@ class Members(MemberRows):
             standing = await self._standings.read_group(unit, act)
             change(unit, standing)
             draft = announce(standing)
-            unit.invalidate("member", f"{act.guid}/{act.on}", with_message=moves)
+            unit.invalidate("member", f"{act.guid}/{act.subject}", with_message=moves)
             events = await self._webhooks.wanted_events(draft.events)
             answer = await self._access.carry_out(unit, draft, events)
             self._webhooks.report_queued(events)

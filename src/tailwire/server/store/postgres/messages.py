@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tailwire.server.ports.filters import MessageFilter
-from tailwire.server.ports.records import Draft, Edited, ListedRow, MessageRow, Stored, Trait
+from tailwire.server.ports.records import Draft, EditedContent, ListedRow, MessageRow, Stored, Trait
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupAct, MessageAct
 from tailwire.server.store.postgres.access import DatabaseAccess, new_row, stored_result, texts_of, use_files
@@ -65,14 +65,18 @@ class Messages(MessageRows):
         return await self._index.search(criteria, await self._searched(criteria))
 
     async def edit(
-        self, act: MessageAct, now: int, change: Callable[[MessageRow], Edited], announce: Callable[[MessageRow], Draft]
+        self,
+        act: MessageAct,
+        now: int,
+        change: Callable[[MessageRow], EditedContent],
+        announce: Callable[[MessageRow], Draft],
     ) -> Stored:
         async def attempt() -> Stored:
             unit = Unit()
             before = (await self._standings.read_message(unit, act)).message
             after = change(before)
             traits = after.traits | (before.traits & (Trait.REACTION | Trait.INTERACTED))
-            unit.run(_EDIT_SQL, body=after.body, traits=int(traits), now=now, by=act.by, id=before.id)
+            unit.run(_EDIT_SQL, body=after.body, traits=int(traits), now=now, by=act.actor, id=before.id)
             if after.mentions is not None:
                 unit.run("DELETE FROM mentions WHERE message_id = :id::bigint", id=before.id)
                 unit.run(
@@ -89,7 +93,7 @@ class Messages(MessageRows):
                 "INSERT INTO edits (message_id, action_id) VALUES (:id::bigint, :message_id::bigint)", id=before.id
             )
             draft = announce(before._replace(
-                body=after.body, traits=int(traits), edited_at=now, edited_by=act.by, updated_at=now))  # fmt: skip
+                body=after.body, traits=int(traits), edited_at=now, edited_by=act.actor, updated_at=now))  # fmt: skip
             return await self._announce(unit, draft)
 
         return await self._access.decide(("message", act.message_id), attempt)
@@ -101,14 +105,14 @@ class Messages(MessageRows):
             unit = Unit()
             before = (await self._standings.read_message(unit, act)).message
             body = empty(before)
-            unit.run(_DELETE_SQL, body=body, now=now, by=act.by, id=before.id)
+            unit.run(_DELETE_SQL, body=body, now=now, by=act.actor, id=before.id)
             for table in ("mentions", "reactions", "saves"):
                 unit.run(f"DELETE FROM {table} WHERE message_id = :id::bigint", id=before.id)
             use_files(unit, "message", before.id, (), self._access.world.seconds())
             self._index.replace(unit, before, None)
             forget_last_edit(unit, before.id)  # its action message has the content
             draft = announce(before._replace(
-                body=body, traits=0, deleted_at=now, deleted_by=act.by, updated_at=now, pinned_at=None,
+                body=body, traits=0, deleted_at=now, deleted_by=act.actor, updated_at=now, pinned_at=None,
                 pinned_by=None))  # fmt: skip
             return await self._announce(unit, draft)
 

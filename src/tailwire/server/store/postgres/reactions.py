@@ -41,8 +41,8 @@ class Reactions(ReactionRows):
             message = (await self._standings.read_message(unit, act)).message
             unit.end_if(_TOO_MANY_REACTIONS, id=act.message_id, reaction=reaction, most=limit)
             (number,) = await self._db.first_row("SELECT nextval('reactions_id_seq')")
-            row = ReactionRow(number, act.message_id, reaction, act.by, now)
-            unit.run_required(_ADD_SQL, number=number, id=act.message_id, reaction=reaction, uid=act.by, now=now)
+            row = ReactionRow(number, act.message_id, reaction, act.actor, now)
+            unit.run_required(_ADD_SQL, number=number, id=act.message_id, reaction=reaction, uid=act.actor, now=now)
             unit.run(
                 "UPDATE messages SET traits = traits | :trait::int, updated_at = :now::bigint WHERE id = :id::bigint",
                 trait=int(Trait.REACTION), now=now, id=act.message_id,
@@ -61,11 +61,11 @@ class Reactions(ReactionRows):
             message = (await self._standings.read_message(unit, act)).message
             known = await self._db.first_row(
                 "SELECT id, reacted_at FROM reactions WHERE message_id = :id AND reaction = :reaction AND uid = :uid",
-                {"id": act.message_id, "reaction": reaction, "uid": act.by},
+                {"id": act.message_id, "reaction": reaction, "uid": act.actor},
             )
             if known is None:
                 return None
-            row = ReactionRow(known[0], act.message_id, reaction, act.by, known[1])
+            row = ReactionRow(known[0], act.message_id, reaction, act.actor, known[1])
             unit.run_required("DELETE FROM reactions WHERE id = :number::bigint", number=row.id)
             unit.run(_LEFT_SQL, now=now, id=act.message_id, trait=int(Trait.REACTION))
             change = change_log.reaction(message.conversation_id, row, act.device, added=False)

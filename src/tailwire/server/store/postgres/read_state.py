@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from tailwire.server.ports.change_log import ChangeKind
 from tailwire.server.ports.changes import Change
 from tailwire.server.ports.conversations import ConversationKey, key_of
+from tailwire.server.ports.read_cache import ReadCache
 from tailwire.server.ports.records import Event, MemberRow, ReadStateChange
-from tailwire.server.ports.remembered import Remembered
 from tailwire.server.store.postgres.access import DatabaseAccess
 from tailwire.server.store.postgres.change_log import UPSERT, ChangeLog, stored_number
 from tailwire.server.store.postgres.receipt_lane import ReceiptLane
@@ -55,7 +55,7 @@ class ReadState(ReadStateRows):
         self._access = access
         self._receipts = receipts
         self._webhooks = webhooks
-        self._cleared: Remembered[int] = Remembered(access.feed, MAX_CACHED_READ_STATES)
+        self._cleared: ReadCache[int] = ReadCache(access.feed, MAX_CACHED_READ_STATES)
         access.feed.listen(self._changed)
 
     def _changed(self, changes: Sequence[Change] | None) -> None:

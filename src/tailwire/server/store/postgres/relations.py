@@ -7,8 +7,8 @@ from typing import Any
 
 from tailwire.server.ports.change_log import ChangeKind, own_change
 from tailwire.server.ports.changes import Change
+from tailwire.server.ports.read_cache import ReadCache
 from tailwire.server.ports.records import Event
-from tailwire.server.ports.remembered import Remembered
 from tailwire.server.store.postgres.access import DatabaseAccess, texts_of
 from tailwire.server.store.postgres.change_log import ChangeLog, stored_number
 from tailwire.server.store.postgres.unit import Unit
@@ -27,7 +27,7 @@ class Blocks(BlockRows):
         self._access = access
         self._webhooks = webhooks
         self._log = log
-        self._blockers: Remembered[frozenset[str]] = Remembered(access.feed, MAX_CACHED_PAIRS)
+        self._blockers: ReadCache[frozenset[str]] = ReadCache(access.feed, MAX_CACHED_PAIRS)
         access.feed.listen(self._changed)
 
     def _changed(self, changes: Sequence[Change] | None) -> None:

@@ -140,7 +140,7 @@ class Removal:
             reported = await self._webhooks.wanted_events(events(await self._standings.read_group(unit, act)))
             unit.rows("SELECT uid FROM members WHERE guid = :guid ORDER BY uid", guid=act.guid)
             self._remove_conversation(unit, key)
-            self._log.add_group_removal(unit, act.guid, act.by, act.device)
+            self._log.add_group_removal(unit, act.guid, act.actor, act.device)
             use_files(unit, "group", act.guid, (), self._access.world.seconds())
             for table in ("members", "bans", "groups"):
                 unit.run(f"DELETE FROM {table} WHERE guid = :guid", guid=act.guid)

@@ -64,7 +64,7 @@ class Standings:
         Raises:
             Refused: ERR_GUID_NOT_FOUND, there is no such group; or the condition of the act refuses it.
         """
-        values: dict[str, Any] = {"guid": act.guid, "by": act.by, "subject": act.on}
+        values: dict[str, Any] = {"guid": act.guid, "by": act.actor, "subject": act.subject}
         row = await self._reads.first_row(_GROUP_STANDING_SQL, values)
         if row is None:
             raise Refused("ERR_GUID_NOT_FOUND")
@@ -86,7 +86,7 @@ class Standings:
         Raises:
             Refused: ERR_MESSAGE_ID_NOT_FOUND, there is no such message; or the condition of the act refuses it.
         """
-        values: dict[str, Any] = {"id": act.message_id, "by": act.by}
+        values: dict[str, Any] = {"id": act.message_id, "by": act.actor}
         row = await self._reads.first_row(_MESSAGE_STANDING_SQL, values)
         if row is None:
             raise Refused("ERR_MESSAGE_ID_NOT_FOUND", {"id": str(act.message_id)})

@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Sequence
 
 from tailwire.server.ports.changes import Change
-from tailwire.server.ports.records import TokenOwner, TokenRow
+from tailwire.server.ports.key_records import TokenOwner, TokenRow
+from tailwire.server.ports.read_cache import ReadCache
 from tailwire.server.ports.refusal import Refused
-from tailwire.server.ports.remembered import Remembered
 from tailwire.server.store.postgres.access import DatabaseAccess, as_row
 from tailwire.server.store.postgres.unit import Unit, Value
 from tailwire.server.store.sql.tokens import COLUMNS, KEEP_ENDED_SQL, OLDEST_CONDITION, TokenRows
@@ -40,7 +40,7 @@ class Tokens(TokenRows):
     def __init__(self, access: DatabaseAccess) -> None:
         super().__init__(access.reads)
         self._access = access
-        self._owners: Remembered[TokenOwner | None] = Remembered(access.feed, MAX_CACHED_OWNERS)
+        self._owners: ReadCache[TokenOwner | None] = ReadCache(access.feed, MAX_CACHED_OWNERS)
         access.feed.listen(self._changed)
 
     def _changed(self, changes: Sequence[Change] | None) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 from tailwire.server.ports.changes import SEEN, Change
 from tailwire.server.ports.file_names import named_files
+from tailwire.server.ports.read_cache import ReadCache
 from tailwire.server.ports.records import UserRow
-from tailwire.server.ports.remembered import Remembered
 from tailwire.server.store.postgres.access import DatabaseAccess, as_row, insert, texts_of, update, use_files
 from tailwire.server.store.postgres.chores import Chores
 from tailwire.server.store.postgres.tokens import end_tokens
@@ -26,7 +26,7 @@ class Users(UserRows):
         super().__init__(access.reads)
         self._access = access
         self._chores = chores
-        self._users: Remembered[UserRow | None] = Remembered(access.feed, MAX_CACHED_USERS)
+        self._users: ReadCache[UserRow | None] = ReadCache(access.feed, MAX_CACHED_USERS)
         access.feed.listen(self._changed)
 
     def _changed(self, changes: Sequence[Change] | None) -> None:

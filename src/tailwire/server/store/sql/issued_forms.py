@@ -33,5 +33,5 @@ def values_of(forms: Sequence[FormRow], limits: FormLimits) -> dict[str, Any]:
     """Return the values of the statements for new forms, at least one and all of one user."""
     return {
         "uid": forms[0].uid, "size": sum(form.size for form in forms), "count": len(forms), "quota": limits.quota,
-        "most": limits.most, "day_ago": limits.day_ago, "expired": limits.expired,
+        "most": limits.most, "day_ago": limits.day_ago, "expired": limits.expired_before,
     }  # fmt: skip

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tailwire.server.ports.filters import Position
-from tailwire.server.ports.records import KeyRow
+from tailwire.server.ports.key_records import KeyRow
 from tailwire.server.store.sql.conditions import page_clause
 from tailwire.server.store.sql.connection import Connection
 from tailwire.server.store.sql.folding import fold

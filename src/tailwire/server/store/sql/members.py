@@ -57,7 +57,7 @@ class MemberRows:
         if criteria.scopes:
             where.append(dialect.any_of("m.scope", criteria.scopes, values))
         if criteria.online is not None:
-            found = dialect.any_of("m.uid", criteria.status_of, values)
+            found = dialect.any_of("m.uid", criteria.online_uids, values)
             where.append(found if criteria.online else f"NOT ({found})")
         source = "members m JOIN users u ON u.uid = m.uid" if criteria.search else "members m"
         return source, " AND ".join(where)

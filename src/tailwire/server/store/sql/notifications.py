@@ -12,8 +12,8 @@ from tailwire.server.ports.push_records import (
     DueNotification,
     NotificationProgress,
     NotificationRow,
-    ReactionSeen,
-    Receiver,
+    PossibleReceiver,
+    ReactionToNotify,
 )
 from tailwire.server.ports.records import MessageRow
 from tailwire.server.store.sql.conditions import page_clause
@@ -73,15 +73,15 @@ class NotificationRows:
     async def messages(self, after: int, up_to: int, limit: int) -> list[MessageRow]:
         return [MessageRow._make(row) for row in await self._db.rows(MESSAGES_SQL, (after, up_to, limit))]
 
-    async def reactions(self, after: int, limit: int) -> list[ReactionSeen]:
+    async def reactions(self, after: int, limit: int) -> list[ReactionToNotify]:
         sql = "SELECT id, message_id, reaction, uid, reacted_at FROM reactions WHERE id > ? ORDER BY id LIMIT ?"
-        return [ReactionSeen._make(row) for row in await self._db.rows(sql, (after, limit))]
+        return [ReactionToNotify._make(row) for row in await self._db.rows(sql, (after, limit))]
 
-    async def members(self, message: MessageRow, actor: str, after: str, limit: int) -> list[Receiver]:
+    async def members(self, message: MessageRow, actor: str, after: str, limit: int) -> list[PossibleReceiver]:
         values = {**_values(message, actor), "guid": message.receiver, "after": after, "limit": limit}
         return [_receiver(row) for row in await self._db.rows(_MEMBERS_TO_NOTIFY_SQL, values)]
 
-    async def user(self, message: MessageRow, uid: str, actor: str) -> Receiver | None:
+    async def user(self, message: MessageRow, uid: str, actor: str) -> PossibleReceiver | None:
         rows = await self._db.rows(_USER_TO_NOTIFY_SQL, {**_values(message, actor), "uid": uid})
         return next((found for found in map(_receiver, rows) if found.has_token), None)
 
@@ -134,10 +134,10 @@ class NotificationRows:
         row = await self._db.first_row(sql, (provider,))
         return int(row[0]) if row else None
 
-    async def reaction(self, reaction_id: int) -> ReactionSeen | None:
+    async def reaction(self, reaction_id: int) -> ReactionToNotify | None:
         sql = "SELECT id, message_id, reaction, uid, reacted_at FROM reactions WHERE id = ?"
         row = await self._db.first_row(sql, (reaction_id,))
-        return ReactionSeen._make(row) if row else None
+        return ReactionToNotify._make(row) if row else None
 
     async def read_up_to(self, conversation_id: ConversationKey, uid: str) -> int:
         sql = "SELECT read_id, cleared_id FROM marks WHERE conversation_id = ? AND uid = ?"
@@ -222,5 +222,5 @@ def _values(message: MessageRow, actor: str) -> dict[str, Any]:
     }
 
 
-def _receiver(row: Any) -> Receiver:
-    return Receiver._make((row[0], bool(row[1]), *row[2:6], bool(row[6]), bool(row[7])))
+def _receiver(row: Any) -> PossibleReceiver:
+    return PossibleReceiver._make((row[0], bool(row[1]), *row[2:6], bool(row[6]), bool(row[7])))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from tailwire.server.ports.records import TokenOwner, TokenRow
+from tailwire.server.ports.key_records import TokenOwner, TokenRow
 from tailwire.server.store.sql.connection import Connection
 from tailwire.server.store.sql.statements import TOKEN_OWNER_SQL
 

@@ -71,7 +71,7 @@ class UserRows:
             )
             values += [criteria.reader, criteria.reader]
         if criteria.online is not None:
-            found = dialect.any_of("uid", criteria.status_of, values)
+            found = dialect.any_of("uid", criteria.online_uids, values)
             where.append(found if criteria.online else f"NOT ({found})")
         return " AND ".join(where)
 

@@ -33,14 +33,14 @@ class Annotations(AnnotationRows):
                 if c.execute(sql, (message.conversation_id, message.id)).fetchone()[0] >= limit:
                     return 0
             sql = "UPDATE messages SET pinned_at = ?, pinned_by = ?, updated_at = ? WHERE id = ?"
-            c.execute(sql, (now if pinned else None, act.by if pinned else None, now, message.id))
-            pinning = change_log.pin(message.conversation_id, message.id, act.by, act.device, pinned=pinned)
+            c.execute(sql, (now if pinned else None, act.actor if pinned else None, now, message.id))
+            pinning = change_log.pin(message.conversation_id, message.id, act.actor, act.device, pinned=pinned)
             return self._log.add(c, pinning, now)
 
         return await self._db.write(change)
 
     async def save(self, act: MessageAct, now: int, limit: int) -> int:
-        message_id, uid = act.message_id, act.by
+        message_id, uid = act.message_id, act.actor
 
         def add(c: sqlite3.Connection) -> int:
             check_message_act(c, act)
@@ -65,20 +65,20 @@ class Annotations(AnnotationRows):
 
         def change(c: sqlite3.Connection) -> None:
             check_message_act(c, act)
-            c.execute(sql, (act.by, act.message_id))
+            c.execute(sql, (act.actor, act.message_id))
 
         await self._db.write(change)
 
     async def add_report(self, act: MessageAct, reason_id: str, remark: str | None, now: int) -> None:
         def add(c: sqlite3.Connection) -> None:
             check_message_act(c, act)
-            values = (act.message_id, act.by, reason_id, remark, now)
+            values = (act.message_id, act.actor, reason_id, remark, now)
             c.execute("INSERT OR REPLACE INTO flags VALUES (?, ?, ?, ?, ?)", values)
 
         await self._db.write(add)
 
     async def add_interactions(self, act: MessageAct, elements: Sequence[str], now: int) -> None:
-        message_id, uid = act.message_id, act.by
+        message_id, uid = act.message_id, act.actor
 
         def add(c: sqlite3.Connection) -> None:
             check_message_act(c, act)

@@ -62,7 +62,7 @@ class Groups(GroupRows):
             changed = dataclasses.replace(standing.group, **columns)  # type: ignore[arg-type]
             self._files.use(c, "group", act.guid, named_files(changed.icon, changed.metadata))
             self._webhooks.enqueue(c, events(changed), None)
-            return changed, self._log.add_group_change(c, act.guid, act.by, act.device)
+            return changed, self._log.add_group_change(c, act.guid, act.actor, act.device)
 
         return await self._db.write(write)
 
@@ -71,11 +71,11 @@ class Groups(GroupRows):
     ) -> int:
         def change(c: sqlite3.Connection) -> int:
             standing = check_group_act(c, act)
-            if standing.on is None:
+            if standing.subject is None:
                 raise Refused("ERR_NOT_A_MEMBER", {"owner": "Name a member of the group."})
-            c.execute("UPDATE groups SET owner = ?, updated_at = ? WHERE guid = ?", (act.on, now, act.guid))
-            c.execute("UPDATE members SET scope = 'admin' WHERE guid = ? AND uid = ?", (act.guid, act.on))
+            c.execute("UPDATE groups SET owner = ?, updated_at = ? WHERE guid = ?", (act.subject, now, act.guid))
+            c.execute("UPDATE members SET scope = 'admin' WHERE guid = ? AND uid = ?", (act.guid, act.subject))
             self._webhooks.enqueue(c, events(standing), None)
-            return self._log.add_group_change(c, act.guid, act.by, act.device)
+            return self._log.add_group_change(c, act.guid, act.actor, act.device)
 
         return await self._db.write(change)

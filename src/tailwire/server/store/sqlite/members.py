@@ -40,16 +40,16 @@ class Members(MemberRows):
     async def add(self, act: GroupAct, scope: Scope, now: int, announce: Announce) -> Stored:
         def add(c: sqlite3.Connection) -> Stored:
             standing = check_group_act(c, act)
-            if standing.on is not None:
+            if standing.subject is not None:
                 raise Refused("ERR_ALREADY_JOINED")
-            if standing.on_ban is not None:
+            if standing.subject_ban is not None:
                 raise Refused("ERR_BANNED_GROUPMEMBER")
-            values = (act.guid, act.on, scope, now, self._db.last_id)
+            values = (act.guid, act.subject, scope, now, self._db.last_id)
             c.execute("INSERT INTO members VALUES (?, ?, ?, ?, ?)", values)
             c.execute("UPDATE groups SET members_count = members_count + 1 WHERE guid = ?", (act.guid,))
             stored = self._messages.insert(c, announce(standing))
-            ended = c.execute(_ENDED_SQL, {"uid": act.on, "guid": act.guid, "id": stored.message.id}).fetchone()
-            return stored._replace(ended=ended[0])
+            ended = c.execute(_ENDED_SQL, {"uid": act.subject, "guid": act.guid, "id": stored.message.id}).fetchone()
+            return stored._replace(membership_end=ended[0])
 
         return await self._db.write(add)
 
@@ -58,22 +58,22 @@ class Members(MemberRows):
     ) -> tuple[Stored, GroupStanding]:
         def remove(c: sqlite3.Connection) -> tuple[Stored, GroupStanding]:
             standing = check_group_act(c, act)
-            if standing.on is None and (banned_at is None or standing.on_ban is not None):
+            if standing.subject is None and (banned_at is None or standing.subject_ban is not None):
                 raise Refused("ERR_NOT_A_MEMBER" if banned_at is None else "ERR_ALREADY_BANNED")
-            if standing.on is not None:
-                c.execute("DELETE FROM members WHERE guid = ? AND uid = ?", (act.guid, act.on))
+            if standing.subject is not None:
+                c.execute("DELETE FROM members WHERE guid = ? AND uid = ?", (act.guid, act.subject))
                 c.execute("UPDATE groups SET members_count = members_count - 1 WHERE guid = ?", (act.guid,))
-                c.execute(_UNFOLLOW_SQL, {"uid": act.on, "conversation": key_of("", act.guid, "group")})
+                c.execute(_UNFOLLOW_SQL, {"uid": act.subject, "conversation": key_of("", act.guid, "group")})
             if banned_at is not None:
-                scope = standing.on.scope if standing.on is not None else "participant"
-                ban = (act.guid, act.on, scope, banned_at, act.by)
+                scope = standing.subject.scope if standing.subject is not None else "participant"
+                ban = (act.guid, act.subject, scope, banned_at, act.actor)
                 c.execute("INSERT INTO bans VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", ban)
             stored = self._messages.insert(c, announce(standing))
             until = stored.message.id
-            since = standing.on.joined_after_id if standing.on is not None else until - 1
-            self._log.add_membership_end(c, act.guid, act.on, since, until)
-            if standing.on is not None and standing.group.members_count <= receipt_members:
-                by_all = record_all_without(c, self._log, act.guid, standing.on, stored.message.sent_at)
+            since = standing.subject.joined_after_id if standing.subject is not None else until - 1
+            self._log.add_membership_end(c, act.guid, act.subject, since, until)
+            if standing.subject is not None and standing.group.members_count <= receipt_members:
+                by_all = record_all_without(c, self._log, act.guid, standing.subject, stored.message.sent_at)
                 stored = stored._replace(by_all=by_all)
             return stored, standing
 
@@ -82,9 +82,9 @@ class Members(MemberRows):
     async def change_scope(self, act: GroupAct, scope: Scope, announce: Announce) -> Stored:
         def change(c: sqlite3.Connection) -> Stored:
             standing = check_group_act(c, act)
-            if standing.on is None:
+            if standing.subject is None:
                 raise Refused("ERR_NOT_A_MEMBER")
-            c.execute("UPDATE members SET scope = ? WHERE guid = ? AND uid = ?", (scope, act.guid, act.on))
+            c.execute("UPDATE members SET scope = ? WHERE guid = ? AND uid = ?", (scope, act.guid, act.subject))
             return self._messages.insert(c, announce(standing))
 
         return await self._db.write(change)
@@ -92,9 +92,9 @@ class Members(MemberRows):
     async def unban(self, act: GroupAct, announce: Announce) -> Stored:
         def remove(c: sqlite3.Connection) -> Stored:
             standing = check_group_act(c, act)
-            if standing.on_ban is None:
+            if standing.subject_ban is None:
                 raise Refused("ERR_NOT_A_BANNED_USER")
-            c.execute("DELETE FROM bans WHERE guid = ? AND uid = ?", (act.guid, act.on))
+            c.execute("DELETE FROM bans WHERE guid = ? AND uid = ?", (act.guid, act.subject))
             return self._messages.insert(c, announce(standing))
 
         return await self._db.write(remove)

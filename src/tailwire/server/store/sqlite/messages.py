@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 
 from tailwire.server.ports.conversations import ConversationKey
 from tailwire.server.ports.filters import MessageFilter
-from tailwire.server.ports.records import Draft, Edited, ListedRow, MessageRow, Stored, Trait
+from tailwire.server.ports.records import Draft, EditedContent, ListedRow, MessageRow, Stored, Trait
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupAct, MessageAct
 from tailwire.server.store.sql.listing import filter_parameters, list_messages
@@ -55,7 +55,7 @@ class Messages(MessageRows):
 
     def insert(self, c: sqlite3.Connection, d: Draft, act: GroupAct | None = None) -> Stored:
         """Store a message within an operation, as `add` does."""
-        if act is not None and c.execute(_IS_MEMBER_SQL, (act.guid, act.by)).fetchone() is None:
+        if act is not None and c.execute(_IS_MEMBER_SQL, (act.guid, act.actor)).fetchone() is None:
             return _stored_before(c, d, act)
         if d.muid is not None and c.execute(IS_REMOVED_SQL, (d.sender, d.muid)).fetchone() is not None:
             raise Refused("ERR_MESSAGE_REMOVED")
@@ -116,7 +116,11 @@ class Messages(MessageRows):
         return list(map(ListedRow._make, rows))
 
     async def edit(
-        self, act: MessageAct, now: int, change: Callable[[MessageRow], Edited], announce: Callable[[MessageRow], Draft]
+        self,
+        act: MessageAct,
+        now: int,
+        change: Callable[[MessageRow], EditedContent],
+        announce: Callable[[MessageRow], Draft],
     ) -> Stored:
         def edit(c: sqlite3.Connection) -> Stored:
             before = check_message_act(c, act).message
@@ -125,7 +129,7 @@ class Messages(MessageRows):
             c.execute(
                 "UPDATE messages SET body = ?, traits = ? | (traits & ?), edited_at = ?, edited_by = ?, updated_at = ?"
                 " WHERE id = ?",
-                (after.body, after.traits, kept, now, act.by, now, before.id),
+                (after.body, after.traits, kept, now, act.actor, now, before.id),
             )
             if after.mentions is not None:
                 c.execute("DELETE FROM mentions WHERE message_id = ?", (before.id,))
@@ -147,7 +151,7 @@ class Messages(MessageRows):
             c.execute(
                 "UPDATE messages SET body = ?, traits = 0, deleted_at = ?, deleted_by = ?, updated_at = ?,"
                 " pinned_at = NULL, pinned_by = NULL WHERE id = ?",
-                (empty(before), now, act.by, now, before.id),
+                (empty(before), now, act.actor, now, before.id),
             )
             self._index.update(c, before.id, before.conversation_id, before.body, None)
             for table in ("mentions", "reactions", "saves"):

@@ -27,7 +27,7 @@ class Reactions(ReactionRows):
     async def add(
         self, act: MessageAct, reaction: str, now: int, limit: int, events: Events | None = None
     ) -> ReactionRow | None:
-        message_id, uid = act.message_id, act.by
+        message_id, uid = act.message_id, act.actor
 
         def add(c: sqlite3.Connection) -> ReactionRow | None:
             message = check_message_act(c, act).message
@@ -53,7 +53,7 @@ class Reactions(ReactionRows):
     async def remove(
         self, act: MessageAct, reaction: str, now: int, events: Events | None = None
     ) -> ReactionRow | None:
-        message_id, uid = act.message_id, act.by
+        message_id, uid = act.message_id, act.actor
 
         def remove(c: sqlite3.Connection) -> ReactionRow | None:
             message = check_message_act(c, act).message

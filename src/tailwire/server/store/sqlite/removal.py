@@ -116,7 +116,7 @@ class Removal:
             reported = events(check_group_act(c, act))
             members = [row[0] for row in c.execute("SELECT uid FROM members WHERE guid = ?", (guid,))]
             self._remove_conversation(c, key_of("", guid, "group"))
-            number = self._log.add_group_removal(c, guid, act.by, act.device)
+            number = self._log.add_group_removal(c, guid, act.actor, act.device)
             self._files.use(c, "group", guid, ())
             for table in ("members", "bans", "groups"):
                 c.execute(f"DELETE FROM {table} WHERE guid = ?", (guid,))

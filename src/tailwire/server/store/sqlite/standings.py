@@ -22,10 +22,13 @@ def check_group_act(c: sqlite3.Connection, act: GroupAct) -> GroupStanding:
     row = c.execute(GROUP_SQL, {"key": act.guid}).fetchone()
     if row is None:
         raise Refused("ERR_GUID_NOT_FOUND")
-    by, by_ban = _membership(c, act.guid, act.by)
-    on, on_ban = (by, by_ban) if act.on == act.by else _membership(c, act.guid, act.on) if act.on else (None, None)
-    count = c.execute("SELECT count(*) FROM members WHERE uid = ?", (act.on,)).fetchone()[0] if act.on else 0
-    standing = GroupStanding(GroupRow(*row), by, by_ban, on, on_ban, count)
+    actor, actor_ban = _membership(c, act.guid, act.actor)
+    subject, subject_ban = None, None
+    if act.subject:
+        is_actor = act.subject == act.actor
+        subject, subject_ban = (actor, actor_ban) if is_actor else _membership(c, act.guid, act.subject)
+    count = c.execute("SELECT count(*) FROM members WHERE uid = ?", (act.subject,)).fetchone()[0] if act.subject else 0
+    standing = GroupStanding(GroupRow(*row), actor, actor_ban, subject, subject_ban, count)
     act.allowed(standing)
     return standing
 
@@ -47,10 +50,10 @@ def check_message_act(c: sqlite3.Connection, act: MessageAct) -> MessageStanding
         raise Refused("ERR_MESSAGE_ID_NOT_FOUND", {"id": str(act.message_id)})
     message = MessageRow._make(row)
     if message.receiver_type == "user":
-        block = c.execute(BETWEEN_SQL, {"one": message.sender, "other": message.receiver, "by": act.by}).fetchone()
+        block = c.execute(BETWEEN_SQL, {"one": message.sender, "other": message.receiver, "by": act.actor}).fetchone()
         standing = MessageStanding(message, blocked_by=block[0] if block else "")
     else:
-        member = c.execute(MEMBER_SQL, {"of": message.receiver, "who": act.by}).fetchone()
+        member = c.execute(MEMBER_SQL, {"of": message.receiver, "who": act.actor}).fetchone()
         group = c.execute("SELECT owner FROM groups WHERE guid = ?", (message.receiver,)).fetchone()
         standing = MessageStanding(message, MemberRow(*member) if member else None, group[0] if group else None)
     act.allowed(standing)

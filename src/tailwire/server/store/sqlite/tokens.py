@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sqlite3
 
-from tailwire.server.ports.records import TokenOwner, TokenRow
+from tailwire.server.ports.key_records import TokenOwner, TokenRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.store.sql.tokens import COLUMNS, KEEP_ENDED_SQL, OLDEST_CONDITION, TokenRows
 from tailwire.server.store.sqlite.database import Database

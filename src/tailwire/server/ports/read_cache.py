@@ -1,4 +1,4 @@
-"""A bounded memory of what was read from the store, kept current by the feed."""
+"""A bounded cache of what was read from the store, kept current by the feed."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from tailwire.server.ports.changes import ChangeFeed
 V = TypeVar("V")
 
 
-class Remembered(Generic[V]):
-    """A bounded cache of values by key. When it is full, one not used lately is dropped. None is not kept.
+class ReadCache(Generic[V]):
+    """A bounded cache of values by key. When it is full, one that was not used lately is dropped. None is not kept.
 
-    Its owner listens to the feed, and forgets the values that a change concerns.
+    Its owner listens to the feed, and calls `forget`, `forget_group` or `clear` for the values that a change concerns.
 
     Args:
         feed: says whether what is in memory counts as current. While it does not, each value is read.
@@ -46,7 +46,9 @@ class Remembered(Generic[V]):
         """Return the value in memory if it counts as current, else read it.
 
         Args:
-            groups: returns the groups of a value: `forget_group` forgets it with any of them.
+            key: the key of the value.
+            read: reads the value. What it raises is passed on.
+            groups: returns the groups to which a value belongs: `forget_group` with any of them forgets the value.
         """
         known = self.peek(key)
         if known is not None:
@@ -77,7 +79,7 @@ class Remembered(Generic[V]):
         self._drop(key)
 
     def forget_group(self, group: str) -> None:
-        """Forget the values of a group."""
+        """Forget the values that belong to a group, because it has changed."""
         self._reading.clear()  # it is not known yet to which groups their values will belong
         for key in list(self._keys_of.get(group, ())):
             self._drop(key)

@@ -8,7 +8,7 @@ import math
 import pytest
 
 from tailwire.server.ports.changes import Change, ChangeFeed
-from tailwire.server.ports.remembered import Remembered
+from tailwire.server.ports.read_cache import ReadCache
 
 pytestmark = pytest.mark.virtual
 
@@ -36,7 +36,7 @@ def current_feed() -> ChangeFeed:
 
 
 async def test_value_is_read_once_and_again_after_it_was_forgotten():
-    source, memory = Source(a="1"), Remembered(current_feed(), 10)
+    source, memory = Source(a="1"), ReadCache(current_feed(), 10)
     assert [await memory.get("a", lambda: source.read("a")) for _ in range(3)] == ["1"] * 3
     assert source.reads == ["a"]
     source.values["a"] = "2"
@@ -47,13 +47,13 @@ async def test_value_is_read_once_and_again_after_it_was_forgotten():
 
 
 async def test_none_is_not_remembered():
-    source, memory = Source(), Remembered(current_feed(), 10)
+    source, memory = Source(), ReadCache(current_feed(), 10)
     assert [await memory.get("a", lambda: source.read("a")) for _ in range(2)] == [None, None]
     assert (source.reads, len(memory)) == (["a", "a"], 0)
 
 
 async def test_least_recently_used_values_are_dropped():
-    memory = Remembered(current_feed(), 4)
+    memory = ReadCache(current_feed(), 4)
     source = Source(**{key: key for key in "abcdef"})
     for key in "abcd":
         await memory.get(key, lambda key=key: source.read(key), lambda _: ("group",))
@@ -68,7 +68,7 @@ async def test_least_recently_used_values_are_dropped():
 @pytest.mark.parametrize("how", ["key", "group", "all"])
 async def test_read_that_began_before_a_change_is_not_remembered(how: str):
     """The read may return the old value, although it ends after the change was reported."""
-    source, memory = Source(a="before"), Remembered(current_feed(), 10)
+    source, memory = Source(a="before"), ReadCache(current_feed(), 10)
     source.hold = asyncio.Event()
     reading = asyncio.create_task(memory.get("a", lambda: source.read("a"), lambda _: ("g",)))
     await asyncio.sleep(0)
@@ -80,7 +80,7 @@ async def test_read_that_began_before_a_change_is_not_remembered(how: str):
 
 
 async def test_earlier_of_two_reads_is_not_remembered_if_a_change_came_between():
-    source, memory = Source(a="before"), Remembered(current_feed(), 10)
+    source, memory = Source(a="before"), ReadCache(current_feed(), 10)
     first_hold = source.hold = asyncio.Event()
     first = asyncio.create_task(memory.get("a", lambda: source.read("a")))
     await asyncio.sleep(0)
@@ -93,7 +93,7 @@ async def test_earlier_of_two_reads_is_not_remembered_if_a_change_came_between()
 
 
 async def test_failed_read_leaves_nothing_behind():
-    memory = Remembered(current_feed(), 10)
+    memory = ReadCache(current_feed(), 10)
 
     async def fail() -> str:
         raise OSError
@@ -105,7 +105,7 @@ async def test_failed_read_leaves_nothing_behind():
 
 async def test_without_news_of_the_log_for_three_seconds_every_value_is_read():
     feed = ChangeFeed()
-    source, memory = Source(a="1"), Remembered(feed, 10)
+    source, memory = Source(a="1"), ReadCache(feed, 10)
 
     async def ask() -> str | None:
         return await memory.get("a", lambda: source.read("a"))
