@@ -14,9 +14,9 @@ from typing import Any, overload
 from tailwire.adapters import main_loop
 from tailwire.bot.context import Context
 from tailwire.bot.matching import F, Handler, Matches, checked_handler, command_matcher
-from tailwire.bot.mistakes import WrongToken, cannot_run, in_lines_of_the_author
-from tailwire.bot.queues import Queues, Work
-from tailwire.bot.running import in_a_loop, run_handler, token_of, until_reached
+from tailwire.bot.mistakes import WrongToken, cannot_run_text, exc_info_from_author
+from tailwire.bot.queues import ConversationQueues, Work
+from tailwire.bot.running import call_until_reached, is_in_a_loop, run_handler, token_of
 from tailwire.bot.stream import Draft
 from tailwire.sdk.app_settings import AppSettings, AppSettingsBuilder
 from tailwire.sdk.client import ChatClient
@@ -63,14 +63,16 @@ class Bot:
     Args:
         app_id: the id of the app.
         settings: made by `AppSettingsBuilder`.
-        uid: uid of the bot's user.
-        auth_key: the key to log in with. Give either this or `auth_token_provider`.
-        auth_token_provider: an async function that returns an auth token of the bot's user.
-        session_store: stores the session; by default a file for this uid in the platform's user data folder.
+        uid: the uid of the bot's user.
+        auth_key: the app's auth key, to log in with. Give either this or `auth_token_provider`.
+        auth_token_provider: an async function that returns an auth token of the bot's user. It is called in the event
+            loop at each login, and when the token has to be renewed.
+        session_store: stores the session; by default a file of its own for this uid in the platform's user data folder.
         concurrency: the maximum number of handlers that run at the same time, 1 to 1,000.
         handler_timeout: seconds after which a handler is cancelled and has failed with `TimeoutError`; None for no
             limit. Time that it spends waiting for the server does not count.
-        ignored_roles: messages from users with these roles are ignored, so that bots do not answer each other.
+        ignored_roles: messages from users with these roles go to no message handler, so that bots do not answer each
+            other.
 
     Raises:
         ValueError: `uid` is empty, not exactly one of `auth_key` and `auth_token_provider` is given, or another
@@ -102,14 +104,14 @@ class Bot:
             raise ValueError(f'ignored_roles={ignored_roles!r}: give a list, ["{ignored_roles}"]')
         self.uid = uid
         self._app_id, self._session_store = app_id, session_store
-        self._settings = _catching_up(settings)
+        self._settings = _with_bot_catch_up(settings)
         self._handler_timeout = handler_timeout
         self._auth_key, self._provider = auth_key, auth_token_provider
-        self._ignored = frozenset(ignored_roles)
+        self._ignored_roles = frozenset(ignored_roles)
         self._concurrency = concurrency
         self._routes: list[tuple[Handler, Matches]] = []
-        self._on_event: list[tuple[type[Any], Callable[[Any], Awaitable[None]]]] = []
-        self._on_error: ErrorHandler | None = None
+        self._event_handlers: list[tuple[type[Any], Callable[[Any], Awaitable[None]]]] = []
+        self._error_handler: ErrorHandler | None = None
         self._chat: ChatClient | None = None
         self._exit_error: BaseException | None = None
 
@@ -175,10 +177,10 @@ class Bot:
 
         Args:
             handler: the handler, if the decorator is used without filters.
-            pattern: a regular expression to search for in the text; `ctx.match` is the match.
-            direct: True for messages to the bot only, False for messages to groups only.
-            group: only messages to the group with this guid.
-            mentioned: True for messages that mention the bot, False for those that do not.
+            pattern: a regular expression to search for in the text; `ctx.match` is the match. None for any text.
+            direct: True for messages to the bot only, False for messages to groups only, None for both.
+            group: only messages to the group with this guid; None for all messages.
+            mentioned: True for messages that mention the bot only, False for those that do not, None for both.
 
         Raises:
             re.error: the pattern is invalid.
@@ -204,6 +206,8 @@ class Bot:
     def on_event(self, kind: type[Any]) -> Callable[[F], F]:
         """Register a handler for a type of event (decorator). The handler is called with the event.
 
+        All handlers of an event are called, one after the other. What one raises is only logged.
+
         ```python
         @bot.on_event(ReactionChanged)
         async def on_reaction(event: ReactionChanged) -> None: ...
@@ -219,7 +223,7 @@ class Bot:
             raise TypeError(f"{kind!r} is not an event type: give ReactionChanged, MessageEdited …")
 
         def add(handler: F) -> F:
-            self._on_event.append((kind, checked_handler(handler, "event")))
+            self._event_handlers.append((kind, checked_handler(handler, "event")))
             return handler
 
         return add
@@ -227,7 +231,8 @@ class Bot:
     def on_error(self, handler: F) -> F:
         """Register the error handler (decorator): `async def sorry(ctx, error)`.
 
-        It is called when a message handler raised or timed out. Such errors are logged as well.
+        It is called when a message handler raised or timed out, but not for handlers of events. Such errors are logged
+        as well.
 
         Args:
             handler: receives the context and the exception.
@@ -235,7 +240,7 @@ class Bot:
         Raises:
             TypeError: the handler is not async.
         """
-        self._on_error = checked_handler(handler, "ctx", "error")
+        self._error_handler = checked_handler(handler, "ctx", "error")
         return handler
 
     def _add(self, handler: F, matches: Matches) -> F:
@@ -248,22 +253,23 @@ class Bot:
         """Run until SIGINT or SIGTERM. Handlers that are running then have 10 seconds to finish.
 
         If the bot cannot run, because its login is refused or another process runs it, the program ends: two lines on
-        stderr say why and what to do, and the exit code is 1. The log has the traceback, at DEBUG. Use `serve` for a
-        program that handles this itself. While the server is not reached, the bot waits, and warns in the log.
+        stderr say why and what to do, and the exit code is 1. The log has the traceback, at level DEBUG. Use `serve`
+        for a program that handles this itself. While the server is not reached, the bot waits, and warns in the log.
 
         Raises:
             RuntimeError: the bot is running already, or this is called in an event loop.
             SystemExit: the bot cannot run, or a handler has raised it.
+            Exception: whatever `auth_token_provider` raises at a login.
         """
-        if in_a_loop():
+        if is_in_a_loop():
             raise RuntimeError("an event loop is running in this thread: use await bot.serve()")
         try:
             main_loop.run(self.serve())
         except (CometChatException, WrongToken) as e:
             log.debug("the bot cannot run", exc_info=e)
-            raise SystemExit(cannot_run(self.uid, e)) from e
+            raise SystemExit(cannot_run_text(self.uid, e)) from e
         except Exception as e:  # of the author's token provider
-            e.__traceback__ = in_lines_of_the_author(e, complete=True)[2]
+            e.__traceback__ = exc_info_from_author(e, complete=True)[2]
             raise
 
     async def serve(self) -> None:
@@ -275,6 +281,8 @@ class Bot:
                 refused, with the codes of `ChatClient.login`, except that the bot waits for a server that is not
                 reached.
             ValueError: the provided token belongs to another user, or is not a token.
+            Exception: whatever `auth_token_provider` raises at a login.
+            SystemExit, KeyboardInterrupt: a handler has raised it.
         """
         await self._serve(
             ChatClient(
@@ -291,9 +299,9 @@ class Bot:
             raise RuntimeError("the bot is running already")
         self._chat, self._exit_error = chat, None
         self._drafts: dict[str, Draft] = {}
-        self._not_connected = ""
+        self._last_failure = ""
         events = chat.events(acknowledge=True)
-        self._queues = Queues(events, self._concurrency)
+        self._queues = ConversationQueues(events, self._concurrency)
         self._stop = events.close
         try:
             async with chat:
@@ -307,7 +315,7 @@ class Bot:
                         rejected = isinstance(event, ConnectionFailed) and event.error.code == "ERR_AUTH_TOKEN_EXPIRED"
                         if rejected and auth_key:  # with a provider, the client renews the token
                             await self._log_in(chat, auth_key)
-                        self._log_failure_of(event)
+                        self._handle_internally(event)
                         self._queues.put(event, self._work_of(event))
                 finally:
                     await self._queues.finish()
@@ -325,13 +333,13 @@ class Bot:
                 if user.uid != self.uid:
                     raise WrongToken(f"the token is {user.uid}'s, and the bot is {self.uid}")
 
-        await until_reached(log_in, retried=RETRYABLE_CODES)
+        await call_until_reached(log_in, retried=RETRYABLE_CODES)
 
-    def _log_failure_of(self, event: Event) -> None:
+    def _handle_internally(self, event: Event) -> None:
         if isinstance(event, ConnectionFailed):
-            level = logging.INFO if self._not_connected == str(event.error) else logging.WARNING
+            level = logging.INFO if self._last_failure == str(event.error) else logging.WARNING
             log.log(level, "no connection to the server: %s", event.error)
-            self._not_connected = str(event.error)
+            self._last_failure = str(event.error)
         elif isinstance(event, TransientReceived):
             draft = self._drafts.get(str(event.message.data.get("stop")))
             if draft is not None:
@@ -347,17 +355,17 @@ class Bot:
             handler = next((handler for handler, matches in self._routes if matches(ctx)), None)
             if handler is not None:
                 work.append(partial(self._answer, ctx, handler))
-        calls = [partial(handler, event) for kind, handler in self._on_event if isinstance(event, kind)]
+        calls = [partial(handler, event) for kind, handler in self._event_handlers if isinstance(event, kind)]
         return [*work, *(partial(self._run_handler, call.func, call, None) for call in calls)]
 
     def _is_for_handlers(self, message: TextMessage | MediaMessage) -> bool:
         sender = message.sender
-        return sender.uid != self.uid and sender.role not in self._ignored and not message.deleted_at
+        return sender.uid != self.uid and sender.role not in self._ignored_roles and not message.deleted_at
 
     async def _answer(self, ctx: Context, handler: Handler) -> None:
         error = await self._run_handler(handler, partial(ctx._run, handler), ctx)
-        if isinstance(error, Exception) and self._on_error is not None:
-            await self._run_handler(self._on_error, partial(ctx._run, self._on_error, error), ctx)
+        if isinstance(error, Exception) and self._error_handler is not None:
+            await self._run_handler(self._error_handler, partial(ctx._run, self._error_handler, error), ctx)
 
     async def _run_handler(
         self, handler: Callable[..., Any], work: Callable[[], Awaitable[None]], ctx: Context | None
@@ -370,12 +378,12 @@ class Bot:
             self._exit_error = error
             self._stop()
         elif error is not None:
-            lines = in_lines_of_the_author(error, complete=log.isEnabledFor(logging.DEBUG))
+            lines = exc_info_from_author(error, complete=log.isEnabledFor(logging.DEBUG))
             log.error("a handler failed: %s", getattr(handler, "__qualname__", repr(handler)), exc_info=lines)
         return error
 
 
-def _catching_up(settings: AppSettings) -> AppSettings:
+def _with_bot_catch_up(settings: AppSettings) -> AppSettings:
     # People scroll back through the history; a bot only sees what it catches up with.
     if isinstance(settings, AppSettings) and settings.catch_up_limit == AppSettingsBuilder().build().catch_up_limit:
         return replace(settings, catch_up_limit=MAX_MISSED_MESSAGES)

@@ -12,8 +12,8 @@ from functools import partial
 from typing import Any, TypeVar
 
 from tailwire.bot.pausing import paused
-from tailwire.bot.queues import Queues
-from tailwire.bot.running import until_reached
+from tailwire.bot.queues import ConversationQueues
+from tailwire.bot.running import call_until_reached
 from tailwire.bot.stream import MAX_STREAM_CHARACTERS, Draft, join_surrogates, split
 from tailwire.sdk.client import ChatClient
 from tailwire.sdk.exceptions import CometChatException
@@ -32,15 +32,19 @@ class Context:
         chat: the bot's client.
         message: the `TextMessage` or `MediaMessage`.
         text: its text or caption; "" if it has none.
-        args: the words after a command.
+        args: the words after a command; empty if the handler is not for a command.
         match: the match of the handler's pattern; None without a pattern.
         sender: the user who sent it.
-        stopped: whether a reader stopped a streamed reply of this handler. It distinguishes the `CancelledError` of a
-            stop from that of a timeout or a shutdown.
+        stopped: whether the sender stopped a streamed reply of this handler. It distinguishes the `CancelledError` of
+            a stop from that of a timeout or a shutdown.
     """
 
     def __init__(
-        self, chat: ChatClient, message: TextMessage | MediaMessage, drafts: dict[str, Draft], queues: Queues
+        self,
+        chat: ChatClient,
+        message: TextMessage | MediaMessage,
+        drafts: dict[str, Draft],
+        queues: ConversationQueues,
     ) -> None:
         self.chat = chat
         self.message = message
@@ -54,8 +58,8 @@ class Context:
         self._task: asyncio.Task[Any] | None = None
         self._replies = self._streams = 0
         self._sent: Counter[str] = Counter()
-        self._group = message.receiver_type == ReceiverType.GROUP
-        self._to = message.receiver if self._group else message.sender.uid
+        self._in_group = message.receiver_type == ReceiverType.GROUP
+        self._receiver_id = message.receiver if self._in_group else message.sender.uid
 
     def __repr__(self) -> str:
         return f"Context(message={self.message.id}, sender={self.sender.uid!r}, text={self.text!r})"
@@ -73,7 +77,7 @@ class Context:
             return await call()
 
         with paused(self._limit):
-            return await until_reached(attempt)
+            return await call_until_reached(attempt)
 
     @property
     def conversation(self) -> Conversation:
@@ -83,7 +87,8 @@ class Context:
     async def reply(self, text: str, *, thread: bool = False) -> TextMessage:
         """Reply in the same conversation, and in the same thread if the message is in one.
 
-        A text that does not fit into one message is sent as several, cut at the end of a paragraph where possible.
+        A text that does not fit into one message is sent as several, cut at the end of a paragraph, line, sentence or
+        word where possible.
         While the server is not reachable, or the bot has to log in again, this waits and retries.
 
         A handler that was interrupted and runs again does not reply twice: its first reply, its second reply and so on
@@ -92,7 +97,7 @@ class Context:
 
         Args:
             text: at most 100,000 characters.
-            thread: whether to start a thread under the message.
+            thread: whether to start a thread under the message, unless it is in one.
 
         Returns:
             The message as it was stored; the last one if there are several.
@@ -101,7 +106,7 @@ class Context:
             TypeError: `text` is not a string.
             ValueError: the text is empty or too long.
             RuntimeError: the bot has shut down; the message is handled again at its next start.
-            CometChatException: as `ChatClient.send_message`, except when the server is not reached.
+            CometChatException: as for `ChatClient.send_message`, except when the server is not reached.
         """
         return await self._send(text, thread, {})
 
@@ -109,30 +114,30 @@ class Context:
         """Add a reaction to the message. Waits for the server as `reply` does.
 
         Args:
-            reaction: an emoji.
+            reaction: an emoji, or a word of at most 100 characters.
 
         Raises:
             RuntimeError: the bot has shut down.
-            CometChatException: as `ChatClient.add_reaction`, except when the server is not reached.
+            CometChatException: as for `ChatClient.add_reaction`, except when the server is not reached.
         """
         await self._retry_until_answered(lambda: self.chat.add_reaction(self.message.id, reaction))
 
     @asynccontextmanager
     async def typing(self) -> AsyncIterator[None]:
         """Show the bot as typing while the block runs: `async with ctx.typing(): …`."""
-        keeping = asyncio.create_task(self._keep_typing(), name="tailwire bot typing")
+        typing_task = asyncio.create_task(self._keep_typing(), name="tailwire bot typing")
         try:
             yield
         finally:
-            keeping.cancel()
-            await asyncio.wait([keeping])
+            typing_task.cancel()
+            await asyncio.wait([typing_task])
             with suppress(CometChatException):  # if the client is closed, typing has ended anyway
-                await self.chat.end_typing(self._to, self.message.receiver_type)
+                await self.chat.end_typing(self._receiver_id, self.message.receiver_type)
 
     async def _keep_typing(self) -> None:
         with suppress(CometChatException):
             while True:
-                await self.chat.start_typing(self._to, self.message.receiver_type)
+                await self.chat.start_typing(self._receiver_id, self.message.receiver_type)
                 await asyncio.sleep(TYPING_INTERVAL_SECONDS)
 
     async def history(self, n: int = 20) -> list[BaseMessage]:
@@ -146,23 +151,23 @@ class Context:
         Raises:
             ValueError: `n` is out of range.
             RuntimeError: the bot has shut down.
-            CometChatException: `ERR_UID_NOT_FOUND` when the user is gone, `ERR_NOT_A_MEMBER` when the bot has left the
-                group, or another code of the server.
+            CometChatException: `ERR_UID_NOT_FOUND` when the other user is gone, `ERR_NOT_A_MEMBER` when the bot has
+                left the group, or another code of the server.
         """
         if not 1 <= n <= MAX_HISTORY_MESSAGES:
             raise ValueError(f"history({n!r}): ask for 1 to {MAX_HISTORY_MESSAGES} messages")
         return await self._retry_until_answered(lambda: self._history(n))
 
     async def _history(self, n: int) -> list[BaseMessage]:
-        found: list[BaseMessage] = [self.message]
-        uid, guid = ("", self._to) if self._group else (self._to, "")
+        newest_first: list[BaseMessage] = [self.message]
+        uid, guid = ("", self._receiver_id) if self._in_group else (self._receiver_id, "")
         before, page = self.message.id, min(n, 100)
         async for message in self.chat.messages(uid=uid, guid=guid, before=before, limit=page, actions=False):
-            if len(found) >= n:
+            if len(newest_first) >= n:
                 break
             if not message.deleted_at:
-                found.append(message)
-        return found[::-1]
+                newest_first.append(message)
+        return newest_first[::-1]
 
     async def stream(self, parts: AsyncIterable[str], *, thread: bool = False) -> TextMessage:
         """Reply with a text that readers see growing while it is written, and that is one message in the end.
@@ -171,28 +176,31 @@ class Context:
         await ctx.stream(model(await ctx.history(20)))
         ```
 
-        Readers get `DraftChanged` events. The user who asked can stop it (`chat.stop_draft`): then the text so far is
-        sent with `metadata["stopped"]`, `stopped` becomes True, and this raises `CancelledError`. A text is also cut
-        off, without an error, after 100,000 characters. Whitespace at the end is removed.
+        Readers get `DraftChanged` events. The sender of the message can stop it (`ChatClient.stop_draft`): then the
+        text so far is sent with `metadata["stopped"]`, `stopped` becomes True, and this raises `CancelledError`. After
+        100,000 characters, a text is cut off and sent with `metadata["stopped"]` too, but without an error. Whitespace
+        at the end is removed.
 
         Args:
             parts: yields the parts of the text.
-            thread: whether to start a thread under the message.
+            thread: whether to start a thread under the message, unless it is in one.
 
         Returns:
-            As `reply`.
+            As for `reply`.
 
         Raises:
             TypeError: `parts` is not an async iterator, or yields something other than strings.
             ValueError: the text is empty.
-            RuntimeError: the bot has shut down.
+            asyncio.CancelledError: the sender stopped the reply.
+            RuntimeError: the bot has shut down; the message is handled again at its next start.
             CometChatException: as for `reply`.
+            Exception: whatever `parts` raises; no message is sent then.
         """
         if not isinstance(parts, AsyncIterable):
             raise TypeError(f"parts is a {type(parts).__name__}: give an async iterator of strings")
         self._streams += 1
         name, kind = f"{self.message.id}.{self._streams}", self.message.receiver_type
-        draft = Draft(self.chat, self._to, kind, self.sender.uid, self.message.id, name, self._drafts)
+        draft = Draft(self.chat, self._receiver_id, kind, self.sender.uid, self.message.id, name, self._drafts)
 
         async def send() -> TextMessage:
             stopped = {"stopped": True} if draft.stopped else {}
@@ -221,7 +229,7 @@ class Context:
         parent = self.message.parent_message_id or (self.message.id if thread else 0)
         for part in split(text):
             message = TextMessage(
-                receiver=self._to,
+                receiver=self._receiver_id,
                 receiver_type=self.message.receiver_type,
                 text=part,
                 parent_message_id=parent,

@@ -11,12 +11,14 @@ from tailwire.bot.context import Context
 
 Handler = Callable[[Context], Awaitable[None]]
 Matches = Callable[[Context], bool]
-"""Whether a handler gets a message; it sets `ctx.args` and `ctx.match`."""
+"""Returns whether a handler gets a message; may set `ctx.args` and `ctx.match`."""
 F = TypeVar("F", bound=Callable[..., Awaitable[None]])
 
 
 def command_matcher(names: Collection[str]) -> Matches:
-    """Return a matcher of messages that begin with `/` and one of the names; case does not matter.
+    """Return a matcher of messages that begin with `/` and one of the names, which puts the other words in `ctx.args`.
+
+    Case does not matter.
 
     Raises:
         ValueError: there is no name, or one that is not a word.

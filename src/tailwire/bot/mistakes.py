@@ -19,8 +19,8 @@ class WrongToken(ValueError):
     """The provided token belongs to another user, or is not a token."""
 
 
-def cannot_run(uid: str, error: CometChatException | WrongToken) -> str:
-    """Return two lines: why a bot cannot run, and what to do."""
+def cannot_run_text(uid: str, error: CometChatException | WrongToken) -> str:
+    """Return two lines: why a bot cannot run, and what to do; only the first if nothing is known to do."""
     if isinstance(error, WrongToken):
         return f"The bot {uid} cannot run: {error}.\nCheck auth_token_provider=: it must return a token of {uid}."
     advice = _ADVICE.get(error.code, "").replace("{uid}", uid)
@@ -31,20 +31,20 @@ def cannot_run(uid: str, error: CometChatException | WrongToken) -> str:
     return f"The bot {uid} cannot run: {error.message} ({error.code})\n{advice}".rstrip()
 
 
-def in_lines_of_the_author(
+def exc_info_from_author(
     error: BaseException, *, complete: bool
 ) -> tuple[type[BaseException], BaseException, TracebackType | None]:
     """Return the `exc_info` of an error in the author's code: its traceback begins at the author's first line.
 
     Args:
-        complete: whether a `CometChatException` keeps the lines of this library after the author's last one; other
-            errors always do.
+        complete: whether the traceback of a `CometChatException` keeps this library's lines after the author's last
+            line; that of other errors always does.
     """
     frames: list[TracebackType] = []
-    each = error.__traceback__
-    while each is not None:
-        frames.append(each)
-        each = each.tb_next
+    next_frame = error.__traceback__
+    while next_frame is not None:
+        frames.append(next_frame)
+        next_frame = next_frame.tb_next
     own = [number for number, frame in enumerate(frames) if not _is_ours(frame)]
     if not own:
         return type(error), error, error.__traceback__

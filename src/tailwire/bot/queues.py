@@ -13,16 +13,20 @@ from tailwire.sdk.listeners.registry import AcknowledgedStream, PutOff
 log = logging.getLogger("tailwire.bot")
 
 Work = Sequence[Callable[[], Awaitable[object]]]
-"""The work for one event, in this order."""
+"""The functions to call for one event, in this order."""
 SHUTDOWN_SECONDS = 10.0
 """How long running handlers may take to finish when the bot shuts down."""
 MAX_QUEUED_EVENTS = 10_000
-"""The maximum number of events that wait in all queues together. One conversation may use half of the rest."""
+"""The maximum number of events that wait in all queues together.
+
+The queue of one conversation may hold half as many as are left.
+"""
 MIN_QUEUED_PER_CONVERSATION = 10
+"""The queue of one conversation may hold this many in any case."""
 
 
-class Queues:
-    """The events of one run of a bot, from their arrival until they are done.
+class ConversationQueues:
+    """The events of one run of a bot, by conversation, from their arrival until they are acknowledged.
 
     Args:
         events: the stream whose events are acknowledged when they are handled.
@@ -43,7 +47,7 @@ class Queues:
         self._ending = False
 
     def put(self, event: Event, work: Work) -> None:
-        """Add an event. It is dropped if there is nothing to do, or its conversation's queue is full."""
+        """Add an event. It is acknowledged at once if there is nothing to do, or its conversation's queue is full."""
         key = _conversation_of(event)
         waiting = len(self._queues.get(key, ()))
         if work and waiting >= max(MIN_QUEUED_PER_CONVERSATION, (MAX_QUEUED_EVENTS - self._queued) // 2):
@@ -80,7 +84,7 @@ class Queues:
             self._full.discard(key)
 
     async def finish(self) -> None:
-        """Start no more handlers. Wait for those that are running, and cancel them after 10 seconds."""
+        """Start no more handlers. Wait for those that are running, and cancel them after `SHUTDOWN_SECONDS`."""
         self._ending = True
         tasks = set(self._tasks)
         try:

@@ -1,4 +1,4 @@
-"""Run one handler: whatever it raises or ignores, it ends in time and does the bot no harm."""
+"""Run one handler within its time limit, so that neither its errors nor its delays affect others; repeat calls."""
 
 from __future__ import annotations
 
@@ -37,9 +37,10 @@ async def run_handler(
         seconds: the limit in seconds; None for no limit.
 
     Returns:
-        The exception that the handler raised; None if it returned, or a reader stopped its streamed reply.
+        The exception that the handler raised, or a `TimeoutError` if it was out of time; None if it returned, or was
+            cancelled because its streamed reply was stopped.
     """
-    coroutine = _contained(work)
+    coroutine = _run_contained(work)
     task = asyncio.create_task(coroutine, name="tailwire bot handler")
     try:
         with suppress(TimeoutError):
@@ -53,7 +54,7 @@ async def run_handler(
     return TimeoutError(f"the handler did not end within {seconds:g} seconds") if limit.expired() else None
 
 
-async def _contained(work: Callable[[], Awaitable[None]]) -> BaseException | None:
+async def _run_contained(work: Callable[[], Awaitable[None]]) -> BaseException | None:
     # Only a cancellation may escape: any other exception would end the conversation's task or the event loop.
     try:
         await work()
@@ -92,7 +93,7 @@ async def token_of(provider: TokenProvider) -> str:
     return token
 
 
-def in_a_loop() -> bool:
+def is_in_a_loop() -> bool:
     """Return whether an event loop runs in this thread."""
     try:
         asyncio.get_running_loop()
@@ -101,8 +102,11 @@ def in_a_loop() -> bool:
     return True
 
 
-async def until_reached(call: Callable[[], Awaitable[T]], retried: Collection[str] = RETRIED_CODES) -> T:
-    """Call a function until the server responds, with growing waits, and return its result.
+async def call_until_reached(call: Callable[[], Awaitable[T]], retried: Collection[str] = RETRIED_CODES) -> T:
+    """Call a function, again after growing waits while it fails with one of some codes, and return its result.
+
+    Args:
+        retried: the codes after which it is called again.
 
     Raises:
         CometChatException: the server refused the call, with a code that is not in `retried`.

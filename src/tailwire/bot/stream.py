@@ -35,12 +35,12 @@ class Draft:
 
     Attributes:
         chat: the bot's client.
-        receiver: uid or guid of the reader.
+        receiver: the uid of the reader, or the guid of the readers' group.
         receiver_type: `user` or `group`.
-        asker: uid of the user who may stop it.
-        reply_to: id of the message that it answers.
+        asker: the uid of the user who may stop it.
+        reply_to: the id of the message that it answers.
         name: the id of the draft.
-        others: the drafts that are being written, by id; this one is added while it is written.
+        drafts: all drafts of the bot that are being written, by id; this one is added while it is written.
         stopped: whether the asker stopped it, or it became too long.
     """
 
@@ -50,7 +50,7 @@ class Draft:
     asker: str
     reply_to: int
     name: str
-    others: dict[str, Draft]
+    drafts: dict[str, Draft]
     stopped: bool = False
     _text: str = ""
     _grown: asyncio.Event = field(default_factory=asyncio.Event)
@@ -62,9 +62,9 @@ class Draft:
         """The text so far, without half a surrogate pair at its end."""
         return join_surrogates(self._text)
 
-    def stop(self, by: str) -> None:
-        """Cancel the handler that writes the reply, if the request comes from the asker."""
-        if by == self.asker and self._task is not None and not self.stopped:
+    def stop(self, uid: str) -> None:
+        """Cancel the task that writes the reply, if the user who asks for it, with this uid, is the asker."""
+        if uid == self.asker and self._task is not None and not self.stopped:
             self.stopped = True
             self._task.cancel()
 
@@ -74,9 +74,10 @@ class Draft:
         Raises:
             asyncio.CancelledError: the reply was stopped.
             TypeError: a part is not a string.
+            Exception: whatever `parts` raises.
         """
-        self._task, self.others[self.name] = asyncio.current_task(), self
-        showing = asyncio.create_task(self._show(), name="tailwire bot draft")
+        self._task, self.drafts[self.name] = asyncio.current_task(), self
+        sending = asyncio.create_task(self._send_drafts(), name="tailwire bot draft")
         try:
             async with AsyncExitStack() as stack:
                 if close := getattr(parts, "aclose", None):  # a generator that is abandoned ends at once
@@ -91,11 +92,11 @@ class Draft:
                         self.stopped = True
                         break
         finally:
-            self.others.pop(self.name, None)
-            showing.cancel()
-            await asyncio.wait([showing])
+            self.drafts.pop(self.name, None)
+            sending.cancel()
+            await asyncio.wait([sending])
 
-    async def _show(self) -> None:
+    async def _send_drafts(self) -> None:
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(KEEP_ALIVE_SECONDS):
@@ -103,7 +104,7 @@ class Draft:
             self._grown.clear()
             if text := self.text:
                 await self._send_draft(text)
-            await asyncio.sleep(max(MIN_PAUSE_SECONDS, len(self.others) / MAX_DRAFTS_PER_SECOND))
+            await asyncio.sleep(max(MIN_PAUSE_SECONDS, len(self.drafts) / MAX_DRAFTS_PER_SECOND))
 
     async def end(self) -> None:
         """Tell the readers that the draft has ended."""
@@ -140,7 +141,11 @@ def _fitting_length(text: str, longest: int) -> int:
 
 
 def split(text: str, longest: int = MAX_TEXT_BYTES) -> Iterator[str]:
-    """Yield parts that fit into one message each, cut at the end of a paragraph, line, sentence or word."""
+    """Yield parts that fit into one message each, cut at the end of a paragraph, line, sentence or word if possible.
+
+    Args:
+        longest: the maximum size of a part in JSON, in bytes.
+    """
     while json_size(text) > longest:
         end = _fitting_length(text, longest)
         for mark in ("\n\n", "\n", ". ", " "):

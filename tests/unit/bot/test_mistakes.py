@@ -7,7 +7,7 @@ import traceback
 import pytest
 
 from tailwire import CometChatException
-from tailwire.bot.mistakes import WrongToken, cannot_run, in_lines_of_the_author
+from tailwire.bot.mistakes import WrongToken, cannot_run_text, exc_info_from_author
 from tailwire.sdk.calls.checks import checked_id
 from tailwire.sdk.exceptions import failure
 
@@ -24,14 +24,14 @@ from tailwire.sdk.exceptions import failure
     ],
 )
 def test_refused_login_is_explained_in_two_lines(error, why, what_to_do):
-    first, second = cannot_run("bob", error).split("\n")
+    first, second = cannot_run_text("bob", error).split("\n")
     assert first.startswith("The bot bob cannot run: ")
     assert why in first
     assert what_to_do in second
 
 
 def test_unknown_code_is_explained_by_the_message_of_the_server():
-    assert cannot_run("bob", CometChatException("ERR_NEW", "No.")) == "The bot bob cannot run: No. (ERR_NEW)"
+    assert cannot_run_text("bob", CometChatException("ERR_NEW", "No.")) == "The bot bob cannot run: No. (ERR_NEW)"
 
 
 def called_by_the_library(handler) -> BaseException:
@@ -46,7 +46,7 @@ def called_by_the_library(handler) -> BaseException:
 
 
 def names(error: BaseException, *, complete: bool) -> list[str]:
-    frames = traceback.extract_tb(in_lines_of_the_author(error, complete=complete)[2])
+    frames = traceback.extract_tb(exc_info_from_author(error, complete=complete)[2])
     return [frame.name for frame in frames if frame.name != "called_by_the_library"]
 
 

@@ -116,10 +116,9 @@ class Http:
             `data` of the response.
 
         Raises:
-            CometChatException: with the server's code if it refused; `NO_INTERNET_CONNECTION`, with a `cause`, if the
-                server was not reached, or its response to a request other than a GET is too large;
-                `ERR_ANSWER_TOO_LARGE` if the response to a GET is; `ERR_INVALID_ARGUMENT` if the body cannot be encoded
-                as JSON, or the path contains `.` or `..` as a part; `ERR_CLIENT_CLOSED` after `close()`.
+            CometChatException: the server's refusal; `NO_INTERNET_CONNECTION`, with a `cause`, if the server was not
+                reached, or its response to anything but a GET is too large, `ERR_ANSWER_TOO_LARGE` if that to a GET is;
+                `ERR_INVALID_ARGUMENT` for a body that is not JSON, or a path with dots; `ERR_CLIENT_CLOSED`.
         """
         if within is None:
             async with self.progress_timeout() as within:
