@@ -131,7 +131,7 @@ class ClientMethods(CallingClient):
         self._listeners.remove_group_listener(listener_id)
 
     def add_message_listener(self, listener_id: str, listener: MessageListener) -> None:
-        """Add a listener for messages, typing indicators and receipts.
+        """Add a listener for messages, their changes (edits, reactions, pins, receipts), typing indicators and drafts.
 
         Args:
             listener_id: replaces the message listener with the same id.
@@ -166,9 +166,9 @@ class ClientMethods(CallingClient):
         ```
 
         Args:
-            acknowledge: whether the app reports each event as done (`AcknowledgedStream.done`). Then a message whose
-                processing was cut short by a crash is handed over again at the next start. Open such a stream before
-                `init()`, so that it misses nothing.
+            acknowledge: whether the app reports each event as done (`AcknowledgedStream.done`). A message that was not
+                reported before the process ended is then handed over again at the next start. Open such a stream
+                before `init()`, so that it misses nothing.
         """
         return self._usable_listeners.events(acknowledge=acknowledge)
 
@@ -179,8 +179,10 @@ class ClientMethods(CallingClient):
             "Web socket connection successful".
 
         Raises:
-            CometChatException: `ERR_NOT_LOGGED_IN`; `WS_CONNECTION_FAIL` when the attempt fails (the SDK keeps trying);
-                `ERR_APP_IN_BACKGROUND`; `ERR_AUTH_TOKEN_EXPIRED`.
+            CometChatException: `ERR_NOT_LOGGED_IN`; `ERR_AUTH_TOKEN_EXPIRED` when the server has rejected the auth
+                token: log in again; `ERR_APP_IN_BACKGROUND` when auto mode keeps the connection closed in the
+                background; `WS_CONNECTION_FAIL` when the attempt fails (the SDK keeps trying, unless the server
+                refused this client), or the connection is no longer wanted, for example after `disconnect()`.
         """
         return await self._calls.connection.connect()
 
@@ -191,19 +193,20 @@ class ClientMethods(CallingClient):
             "Web socket disconnection successful".
 
         Raises:
-            CometChatException: `ERR_NOT_LOGGED_IN`.
+            CometChatException: `ERR_NOT_LOGGED_IN` when no user is logged in.
         """
         return await self._calls.connection.disconnect()
 
     async def ping(self) -> str:
-        """Report to the server that the app is active. In the background, manual mode keeps the socket 30 s longer.
+        """Report to the server that the app is active. In the background, manual mode then keeps the socket for 30 s.
 
         Returns:
             "ping successful", when the server has answered.
 
         Raises:
-            CometChatException: `ERR_NOT_LOGGED_IN`; `NO_WEBSOCKET_CONNECTION`; `PING_NOT_ANSWERED`, the connection is
-                open, but listeners of the app were busy for 30 s, so that the answer was not read.
+            CometChatException: `ERR_NOT_LOGGED_IN`; `NO_WEBSOCKET_CONNECTION` when no socket is open, or it is lost
+                before the answer; `PING_NOT_ANSWERED` when the connection is open, but listeners of the app were busy,
+                so that the answer was not read in time.
         """
         return await self._calls.connection.ping()
 
@@ -262,7 +265,8 @@ class ClientMethods(CallingClient):
         The report is a hint: the client tries to connect even while the platform reports `offline`, but rarely.
 
         Args:
-            network: after `offline` the client rarely tries to connect; `online` makes it try at once.
+            network: after `offline` the client rarely tries to connect; `online` makes it try at once; `unknown` counts
+                as online.
 
         Raises:
             ValueError: for another state.
@@ -288,10 +292,12 @@ class ClientMethods(CallingClient):
             The user. The connection opens independently: see `wait_connected`.
 
         Raises:
-            CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `LOGIN_IN_PROGRESS`, `ERR_UID_NOT_FOUND`,
-                `AUTH_ERR_APIKEY_NOT_FOUND` when the auth key is wrong, `AUTH_ERR_INVALID_APPID`,
-                `ERR_INVALID_ARGUMENT`, `ERR_BAD_ERROR_RESPONSE`; `NO_INTERNET_CONNECTION`, except when the user is
-                logged in already; or another code of the server.
+            CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE` before `init()`; `LOGIN_IN_PROGRESS` while another
+                login runs; `ERR_INVALID_ARGUMENT` when the uid or the key is not text; `ERR_UID_NOT_FOUND` when there
+                is no such user; `AUTH_ERR_APIKEY_NOT_FOUND` when the auth key is wrong, `AUTH_ERR_INVALID_APPID` when
+                the app id is; `ERR_BAD_ERROR_RESPONSE` when the response cannot be read; `NO_INTERNET_CONNECTION`
+                when the server is not reached, except when the user is logged in already; or another code of the
+                server.
         """
         return await self._calls.logins.login(uid, auth_key=auth_key)
 
@@ -308,7 +314,7 @@ class ClientMethods(CallingClient):
             The user. The connection opens independently: see `wait_connected`.
 
         Raises:
-            CometChatException: as for `login`; `AUTH_ERR_AUTH_TOKEN_NOT_FOUND`.
+            CometChatException: as for `login`; `AUTH_ERR_AUTH_TOKEN_NOT_FOUND` when the server does not know the token.
         """
         return await self._calls.logins.login_with_auth_token(auth_token)
 
@@ -322,7 +328,7 @@ class ClientMethods(CallingClient):
             A human-readable text, which may change: do not compare it.
 
         Raises:
-            CometChatException: `USER_NOT_LOGGED_IN`.
+            CometChatException: `USER_NOT_LOGGED_IN` when no user is logged in.
         """
         return await self._calls.logins.logout()
 
@@ -344,8 +350,10 @@ class ClientMethods(CallingClient):
             The message as the server stored it, with its id.
 
         Raises:
-            CometChatException: `USER_NOT_LOGGED_IN`, `ERR_INVALID_RECEIVER_TYPE`, `ERR_INVALID_ARGUMENT`;
-                `ERR_EMPTY_MESSAGE_TEXT`; `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`;
+            CometChatException: `USER_NOT_LOGGED_IN`; `ERR_INVALID_RECEIVER_TYPE` unless it is `user` or `group`;
+                `ERR_INVALID_ARGUMENT` when the message is of another class, or its receiver is not text;
+                `ERR_EMPTY_MESSAGE_TEXT`; `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND` when there is no such receiver,
+                `ERR_NOT_A_MEMBER` when the logged-in user is not a member of the group;
                 `ERR_BLOCKED_RECEIVER` when the logged-in user has blocked the receiver, `ERR_BLOCKED_SENDER` when the
                 receiver has blocked them; `ERR_INVALID_MESSAGE_DATA` when the message is too large;
                 `NO_INTERNET_CONNECTION` when the server was not reached in several attempts; or another code of the
@@ -357,16 +365,19 @@ class ClientMethods(CallingClient):
         """Send an image, video, audio or file, by URL (`attachments`) or from this device (`files`, uploaded first).
 
         Args:
-            message: with `receiver`, `receiver_type`, and `attachments` or `files`. The server limits the size of
-                a file (setting `max_file`, by default 100 MiB) and the number of files (`max_files`, by default 10).
+            message: with `receiver`, `receiver_type`, and `attachments` or `files`. Once uploaded, its `files` are
+                replaced by `attachments`, so that sending it again does not upload them again. The server limits the
+                size of a file (setting `max_file`, by default 100 MiB) and the number of files (`max_files`, by
+                default 10).
             on_progress: called with the name of a file, the bytes sent so far, and its size in bytes.
 
         Returns:
             The message as the server stored it, with its id.
 
         Raises:
-            CometChatException: as for `send_message`; `ERR_FILE_SIZE_EXCEEDED`, `ERR_FILE_COUNT_EXCEEDED`,
-                `ERR_INVALID_FILE_OBJECT`.
+            CometChatException: as for `send_message` and `upload_attachments`: `ERR_FILE_SIZE_EXCEEDED`,
+                `ERR_FILE_COUNT_EXCEEDED` when a file is too large, or there are too many; `ERR_INVALID_FILE_OBJECT`
+                when a file cannot be read.
         """
         return await self._calls.messages.send_media_message(message, on_progress=on_progress)
 
@@ -401,7 +412,7 @@ class ClientMethods(CallingClient):
     async def edit_message(self, message: M) -> M:
         """Change a text or custom message.
 
-        The sender may change a message; in a group its moderators, admins and owner may change any.
+        The sender may change a message; in a group, its moderators, admins and owner may change any.
 
         Args:
             message: with the `id` of the message to change, and its new content.
@@ -410,15 +421,16 @@ class ClientMethods(CallingClient):
             The changed message, with `edited_at` and `edited_by`.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`, `ERR_MESSAGE_NOT_A_SENDER`;
-                `ERR_BLOCKED_RECEIVER` and `ERR_BLOCKED_SENDER` as for a send; or another code of the server.
+            CometChatException: `ERROR_INVALID_MESSAGE_ID` when the message has no id; `ERR_MESSAGE_ID_NOT_FOUND` when
+                there is no such message; `ERR_MESSAGE_NOT_A_SENDER` when the logged-in user may not change it;
+                `ERR_BLOCKED_RECEIVER` and `ERR_BLOCKED_SENDER` as for `send_message`; or another code of the server.
         """
         return await self._calls.messages.edit_message(message)
 
     async def delete_message(self, message_id: int) -> BaseMessage:
         """Delete a message.
 
-        The sender may delete a message; in a group its moderators, admins and owner may delete any.
+        The sender may delete a message; in a group, its moderators, admins and owner may delete any.
 
         Args:
             message_id: the id of a stored message.
@@ -427,8 +439,9 @@ class ClientMethods(CallingClient):
             The message without its content, with `deleted_at` and `deleted_by`.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`,
-                `ERR_MESSAGE_NOT_A_SENDER`, or another code of the server.
+            CometChatException: `ERROR_INVALID_MESSAGE_ID` when the id is not a positive number;
+                `ERR_MESSAGE_ID_NOT_FOUND` when there is no such message; `ERR_MESSAGE_NOT_A_SENDER` when the logged-in
+                user may not delete it; or another code of the server.
         """
         return await self._calls.messages.delete_message(message_id)
 
@@ -439,7 +452,9 @@ class ClientMethods(CallingClient):
             message_id: the id of a stored message.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`, or another code of the server.
+            CometChatException: `ERROR_INVALID_MESSAGE_ID` when the id is not a positive number;
+                `ERR_MESSAGE_ID_NOT_FOUND` when there is no such message, or the logged-in user may not read it; or
+                another code of the server.
         """
         return await self._calls.messages.get_message(message_id)
 
@@ -454,16 +469,19 @@ class ClientMethods(CallingClient):
         ```
 
         Args:
-            uid: the conversation with this user; or
-            guid: the conversation of this group. Neither: all conversations of the logged-in user.
-            before: newest first, beginning before this message id; 0 begins with the newest.
-            after: oldest first, beginning after this message id.
+            uid: the uid of the other user of the conversation.
+            guid: the guid of the conversation's group. Without uid and guid, the messages of all conversations of the
+                logged-in user.
+            before: the id of a message: those before it, newest first; 0 begins with the newest.
+            after: the id of a message: those after it, oldest first, whatever `before` is; 0 for none.
             limit: messages per page, 1 to 100.
             actions: whether to include the messages about edits, deletions and membership (`Action`).
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`,
-                `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, or another code of the server.
+            CometChatException: by the iterator, `ERR_INVALID_ARGUMENT` with both uid and guid;
+                `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED` when the limit is out of range; `ERR_UID_NOT_FOUND`,
+                `ERR_GUID_NOT_FOUND` when there is no such user or group, `ERR_NOT_A_MEMBER` when the logged-in user is
+                not a member; or another code of the server.
         """
         return self._calls.messages.messages(
             uid=uid, guid=guid, before=before, after=after, limit=limit, actions=actions
@@ -481,12 +499,13 @@ class ClientMethods(CallingClient):
         user types.
 
         Args:
-            receiver: uid or guid.
+            receiver: the uid or guid of the receiver.
             receiver_type: `user` or `group`.
             metadata: any JSON object, passed on to receivers.
 
         Raises:
-            CometChatException: `ERR_INVALID_RECEIVER_TYPE`, `ERR_INVALID_ARGUMENT`, `USER_NOT_LOGGED_IN`.
+            CometChatException: `ERR_INVALID_RECEIVER_TYPE` unless it is `user` or `group`; `ERR_INVALID_ARGUMENT` when
+                the receiver is not text; `USER_NOT_LOGGED_IN`.
         """
         await self._calls.messages.start_typing(receiver, receiver_type, metadata)
 
@@ -499,24 +518,25 @@ class ClientMethods(CallingClient):
         """Show a user or group that the logged-in user stopped typing. Does nothing while there is no connection.
 
         Args:
-            receiver: uid or guid.
+            receiver: the uid or guid of the receiver.
             receiver_type: `user` or `group`.
             metadata: any JSON object, passed on to receivers.
 
         Raises:
-            CometChatException: `ERR_INVALID_RECEIVER_TYPE`, `ERR_INVALID_ARGUMENT`, `USER_NOT_LOGGED_IN`.
+            CometChatException: `ERR_INVALID_RECEIVER_TYPE` unless it is `user` or `group`; `ERR_INVALID_ARGUMENT` when
+                the receiver is not text; `USER_NOT_LOGGED_IN`.
         """
         await self._calls.messages.end_typing(receiver, receiver_type, metadata)
 
     async def send_transient_message(self, message: TransientMessage) -> None:
-        """Send a message that is not stored: only receivers that are connected now get it.
+        """Send a message that is not stored: only receivers who are connected now get it.
 
         Args:
             message: with `receiver_id`, `receiver_type` and `data`.
 
         Raises:
-            CometChatException: `NO_WEBSOCKET_CONNECTION`, `ERR_INVALID_RECEIVER_TYPE`, `ERR_INVALID_ARGUMENT`,
-                `USER_NOT_LOGGED_IN`.
+            CometChatException: `NO_WEBSOCKET_CONNECTION` while no socket is open; `ERR_INVALID_RECEIVER_TYPE` unless it
+                is `user` or `group`; `ERR_INVALID_ARGUMENT` when the receiver is not text; `USER_NOT_LOGGED_IN`.
         """
         await self._calls.messages.send_transient_message(message)
 
@@ -527,8 +547,8 @@ class ClientMethods(CallingClient):
             draft: the `DraftChanged` from `on_draft_changed` or `events()`.
 
         Raises:
-            CometChatException: `NO_WEBSOCKET_CONNECTION`, `USER_NOT_LOGGED_IN`; `ERR_INVALID_ARGUMENT` if `draft` is
-                no `DraftChanged`.
+            CometChatException: `NO_WEBSOCKET_CONNECTION` while no socket is open; `USER_NOT_LOGGED_IN`;
+                `ERR_INVALID_ARGUMENT` when `draft` is not a `DraftChanged`.
         """
         await self._calls.messages.stop_draft(draft)
 
@@ -543,7 +563,7 @@ class ClientMethods(CallingClient):
         """Upload files for a message to a user or group. `send_media_message` does so for its `files`.
 
         Args:
-            receiver_id: uid or guid.
+            receiver_id: the uid or guid of the receiver.
             receiver_type: `user` or `group`.
             files: paths, or `UploadFile`s.
             on_progress: called with the name of a file, the bytes sent so far, and its size in bytes. In a web page it
@@ -553,11 +573,13 @@ class ClientMethods(CallingClient):
             Attachments, to be sent with a `MediaMessage`.
 
         Raises:
-            CometChatException: `ERR_INVALID_RECEIVER_TYPE`, `ERR_INVALID_ARGUMENT`;
-                `ERR_INVALID_FILE_OBJECT`, also when a file cannot be read or changes meanwhile;
-                `ERR_FILE_SIZE_EXCEEDED`, `ERR_FILE_COUNT_EXCEEDED`, `ERR_BAD_ERROR_RESPONSE`; `ERR_UID_NOT_FOUND`,
-                `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, `ERR_BLOCKED_RECEIVER`, `ERR_BLOCKED_SENDER` as for a send;
-                `NO_INTERNET_CONNECTION` after several attempts.
+            CometChatException: `ERR_INVALID_RECEIVER_TYPE` unless it is `user` or `group`; `ERR_INVALID_ARGUMENT` when
+                the receiver is not text; `ERR_INVALID_FILE_OBJECT` when a file cannot be read or changes meanwhile, or
+                `files` is no list of files; `ERR_FILE_SIZE_EXCEEDED`, `ERR_FILE_COUNT_EXCEEDED` when a file is too
+                large, or there are too many; `ERR_BAD_ERROR_RESPONSE` when the response cannot be read;
+                `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, `ERR_BLOCKED_RECEIVER`,
+                `ERR_BLOCKED_SENDER` as for `send_message`; `NO_INTERNET_CONNECTION` when the server was not reached in
+                several attempts; or another code of the server.
         """
         return await self._calls.uploads.upload_attachments(receiver_id, receiver_type, files, on_progress=on_progress)
 
@@ -577,11 +599,13 @@ class ClientMethods(CallingClient):
 
         Returns:
             The entry: its status, the error when it failed, `cancel()`, `retry()`, and `result()` to wait for it.
-            `on_queued_message_changed` is called with each change.
+            The message listener's `on_queued_message_changed` is called with it when it is queued and when it changes.
 
         Raises:
-            CometChatException: `OUTBOX_NOT_ENABLED`, `OUTBOX_FULL`, `OUTBOX_NOT_SAVED`, `USER_NOT_LOGGED_IN`,
-                `ERR_INVALID_ARGUMENT`.
+            CometChatException: `USER_NOT_LOGGED_IN`; `OUTBOX_NOT_ENABLED` without
+                `AppSettingsBuilder.keep_unsent_messages()`; `OUTBOX_FULL` when the maximum number of messages is
+                pending; `OUTBOX_NOT_SAVED` when the device cannot store it; `ERR_INVALID_ARGUMENT` when it has files
+                that are not uploaded.
         """
         return self._calls.outbox.queue_message(message)
 
@@ -589,7 +613,7 @@ class ClientMethods(CallingClient):
         """Return the entries that are pending or have failed, in order.
 
         Raises:
-            CometChatException: `OUTBOX_NOT_ENABLED`.
+            CometChatException: `OUTBOX_NOT_ENABLED` without `AppSettingsBuilder.keep_unsent_messages()`.
         """
         return self._calls.outbox.queued_messages()
 
@@ -604,9 +628,10 @@ class ClientMethods(CallingClient):
             The message, with its `reactions`.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`; `ERR_BLOCKED_RECEIVER` when the
-                logged-in user has blocked the other user, `ERR_BLOCKED_SENDER` when the other user has blocked them; or
-                another code of the server.
+            CometChatException: `ERROR_INVALID_MESSAGE_ID` when the id is not a positive number;
+                `ERR_MESSAGE_ID_NOT_FOUND` when there is no such message; `ERR_BLOCKED_RECEIVER` when the logged-in
+                user has blocked the other user, `ERR_BLOCKED_SENDER` when the other user has blocked them; or another
+                code of the server.
         """
         return await self._calls.reactions.add_reaction(message_id, reaction)
 
@@ -626,7 +651,7 @@ class ClientMethods(CallingClient):
         return await self._calls.reactions.remove_reaction(message_id, reaction)
 
     async def pin_message(self, message_id: int) -> BaseMessage:
-        """Pin a message in its conversation. In a group its moderators, admins and owner may do so.
+        """Pin a message in its conversation. In a group, its moderators, admins and owner may do so.
 
         Args:
             message_id: the id of a stored message.
@@ -635,9 +660,11 @@ class ClientMethods(CallingClient):
             The message, with `pinned_at` and `pinned_by`.
 
         Raises:
-            CometChatException: `ERR_PERMISSION_DENIED`, `ERR_PINNED_MESSAGES_LIMIT_EXCEEDED` (`details["limit"]`),
-                `ERR_MESSAGE_ID_NOT_FOUND`, `ERROR_INVALID_MESSAGE_ID`; `ERR_BLOCKED_RECEIVER` when the logged-in user
-                has blocked the other user, `ERR_BLOCKED_SENDER` when the other user has blocked them.
+            CometChatException: `ERR_PERMISSION_DENIED` when the logged-in user may not pin there;
+                `ERR_PINNED_MESSAGES_LIMIT_EXCEEDED` when too many are pinned (`details["limit"]`);
+                `ERR_MESSAGE_ID_NOT_FOUND` when there is no such message; `ERROR_INVALID_MESSAGE_ID` when the id is not
+                a positive number; `ERR_BLOCKED_RECEIVER` when the logged-in user has blocked the other user,
+                `ERR_BLOCKED_SENDER` when the other user has blocked them.
         """
         return await self._calls.reactions.pin_message(message_id)
 
@@ -651,8 +678,7 @@ class ClientMethods(CallingClient):
             The message.
 
         Raises:
-            CometChatException: `ERR_PERMISSION_DENIED`, `ERR_MESSAGE_ID_NOT_FOUND`, `ERROR_INVALID_MESSAGE_ID`;
-                `ERR_BLOCKED_RECEIVER` and `ERR_BLOCKED_SENDER` as for a pin.
+            CometChatException: as for `pin_message`, except `ERR_PINNED_MESSAGES_LIMIT_EXCEEDED`.
         """
         return await self._calls.reactions.unpin_message(message_id)
 
@@ -666,8 +692,9 @@ class ClientMethods(CallingClient):
             The message, with `saved_at`.
 
         Raises:
-            CometChatException: `ERR_SAVED_MESSAGES_LIMIT_EXCEEDED` (`details["limit"]`), `ERR_MESSAGE_ID_NOT_FOUND`,
-                `ERR_MESSAGE_ACTION_NOT_ALLOWED`, `ERROR_INVALID_MESSAGE_ID`.
+            CometChatException: `ERR_SAVED_MESSAGES_LIMIT_EXCEEDED` when too many are saved (`details["limit"]`);
+                `ERR_MESSAGE_ID_NOT_FOUND` when there is no such message; `ERR_MESSAGE_ACTION_NOT_ALLOWED` when it is
+                an action message or deleted; `ERROR_INVALID_MESSAGE_ID` when the id is not a positive number.
         """
         return await self._calls.reactions.save_message(message_id)
 
@@ -681,8 +708,7 @@ class ClientMethods(CallingClient):
             The message.
 
         Raises:
-            CometChatException: `ERR_MESSAGE_ID_NOT_FOUND`, `ERR_MESSAGE_ACTION_NOT_ALLOWED`,
-                `ERROR_INVALID_MESSAGE_ID`.
+            CometChatException: as for `save_message`, except `ERR_SAVED_MESSAGES_LIMIT_EXCEEDED`.
         """
         return await self._calls.reactions.unsave_message(message_id)
 
@@ -696,7 +722,8 @@ class ClientMethods(CallingClient):
             A human-readable text, which may change: do not compare it.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`.
+            CometChatException: `ERROR_INVALID_MESSAGE_ID` when the id is not a positive number;
+                `ERR_MESSAGE_ID_NOT_FOUND` when there is no such message.
         """
         return await self._calls.reactions.subscribe_to_thread(message_id)
 
@@ -710,7 +737,8 @@ class ClientMethods(CallingClient):
             A human-readable text, which may change: do not compare it.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`.
+            CometChatException: `ERROR_INVALID_MESSAGE_ID` when the id is not a positive number;
+                `ERR_MESSAGE_ID_NOT_FOUND` when there is no such message.
         """
         return await self._calls.reactions.unsubscribe_from_thread(message_id)
 
@@ -728,35 +756,39 @@ class ClientMethods(CallingClient):
 
         Args:
             message_id: the id of a stored message.
-            detail: the id of a reason of `get_flag_reasons`, and optionally a remark.
+            detail: the id of a reason from `get_flag_reasons`, and optionally a remark.
 
         Returns:
             A human-readable text, which may change: do not compare it.
 
         Raises:
-            CometChatException: `INVALID_REASON_ID`, `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`, or another
-                code of the server.
+            CometChatException: `INVALID_REASON_ID` when there is no such reason; `ERROR_INVALID_MESSAGE_ID` when the
+                message id is not a positive number; `ERR_MESSAGE_ID_NOT_FOUND` when there is no such message; or
+                another code of the server.
         """
         return await self._calls.reactions.flag_message(message_id, detail)
 
     async def mark_as_interacted(self, message_id: int, elements: Sequence[str]) -> str:
-        """Report that the logged-in user used elements of an interactive message. Only the first report counts.
+        """Report that the logged-in user used elements of an interactive message.
+
+        Only the first report of an element counts.
 
         Args:
             message_id: the id of an interactive message.
-            elements: ids of the elements.
+            elements: the ids of the elements.
 
         Returns:
             A human-readable text, which may change: do not compare it.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`, `ERR_INVALID_MESSAGE_CATEGORY`
-                when the message is not interactive; or another code of the server.
+            CometChatException: `ERROR_INVALID_MESSAGE_ID` when the id is not a positive number;
+                `ERR_MESSAGE_ID_NOT_FOUND` when there is no such message; `ERR_INVALID_MESSAGE_CATEGORY` when it is not
+                interactive; or another code of the server.
         """
         return await self._calls.reactions.mark_as_interacted(message_id, elements)
 
     async def mark_as_delivered(self, message: BaseMessage) -> str:
-        """Mark a conversation as delivered up to a message.
+        """Mark a conversation as delivered up to a message, by a frame on the socket. The server does not answer it.
 
         Args:
             message: the newest message that was received.
@@ -765,14 +797,14 @@ class ClientMethods(CallingClient):
             A human-readable text, which may change: do not compare it.
 
         Raises:
-            CometChatException: `NO_WEBSOCKET_CONNECTION`; `USER_NOT_LOGGED_IN`; `RECEIPTS_TEMPORARILY_BLOCKED`
-                while the server accepts no receipts because of its load; `ERROR_INVALID_MESSAGE_ID` when the message
-                has no id yet.
+            CometChatException: `NO_WEBSOCKET_CONNECTION` while no socket is open; `USER_NOT_LOGGED_IN`;
+                `RECEIPTS_TEMPORARILY_BLOCKED` while the server accepts no receipts because of its load;
+                `ERROR_INVALID_MESSAGE_ID` when the message has no id yet.
         """
         return await self._calls.receipts.mark_as_delivered(message)
 
     async def mark_as_read(self, message: BaseMessage) -> str:
-        """Mark a conversation as read up to a message.
+        """Mark a conversation as read up to a message, by a frame on the socket. The server does not answer it.
 
         Args:
             message: the newest message that was read.
@@ -781,9 +813,9 @@ class ClientMethods(CallingClient):
             A human-readable text, which may change: do not compare it.
 
         Raises:
-            CometChatException: `NO_WEBSOCKET_CONNECTION`; `USER_NOT_LOGGED_IN`; `RECEIPTS_TEMPORARILY_BLOCKED`
-                while the server accepts no receipts because of its load; `ERROR_INVALID_MESSAGE_ID` when the message
-                has no id yet.
+            CometChatException: `NO_WEBSOCKET_CONNECTION` while no socket is open; `USER_NOT_LOGGED_IN`;
+                `RECEIPTS_TEMPORARILY_BLOCKED` while the server accepts no receipts because of its load;
+                `ERROR_INVALID_MESSAGE_ID` when the message has no id yet.
         """
         return await self._calls.receipts.mark_as_read(message)
 
@@ -797,8 +829,9 @@ class ClientMethods(CallingClient):
             The conversation, with its count of unread messages.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`, `ERR_UID_NOT_FOUND`, or another
-                code of the server.
+            CometChatException: `ERROR_INVALID_MESSAGE_ID` when the message has no id; `ERR_MESSAGE_ID_NOT_FOUND` when
+                it is not in the conversation; `ERR_UID_NOT_FOUND` when the other user is gone; or another code of the
+                server.
         """
         return await self._calls.receipts.mark_message_as_unread(message)
 
@@ -826,8 +859,9 @@ class ClientMethods(CallingClient):
             A human-readable text, which may change: do not compare it.
 
         Raises:
-            CometChatException: `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`;
-                `RECEIPTS_TEMPORARILY_BLOCKED` while the server is overloaded; or another code of the server.
+            CometChatException: `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND` when there is no such user or group;
+                `ERR_NOT_A_MEMBER` when the logged-in user is not a member; `RECEIPTS_TEMPORARILY_BLOCKED` while the
+                server is overloaded; or another code of the server.
         """
         return await self._calls.receipts.mark_conversation_as_delivered(conversation)
 
@@ -838,14 +872,15 @@ class ClientMethods(CallingClient):
             message_id: the id of a message of the logged-in user.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`, or another code of the server.
+            CometChatException: `ERROR_INVALID_MESSAGE_ID` when the id is not a positive number;
+                `ERR_MESSAGE_ID_NOT_FOUND` when there is no such message; or another code of the server.
         """
         return await self._calls.receipts.get_message_receipts(message_id)
 
     def get_last_delivered_message_id(self) -> int:
         """Return the id up to which all messages were handed over to the app or are older than its login; 0 if unknown.
 
-        Sends no request. The id follows a hand-over within 0.2 seconds.
+        Sends no request. The id is updated up to 0.2 seconds after a hand-over.
 
         Raises:
             CometChatException: `USER_NOT_LOGGED_IN`.
@@ -876,7 +911,8 @@ class ClientMethods(CallingClient):
             hide_messages_from_blocked_users: whether to leave out messages of users whom the logged-in user blocked.
 
         Raises:
-            CometChatException: `ERR_UID_NOT_FOUND`; `ERR_BAD_ERROR_RESPONSE` when the counts cannot be read.
+            CometChatException: `ERR_UID_NOT_FOUND` when there is no such user; `ERR_BAD_ERROR_RESPONSE` when the counts
+                cannot be read; or another code of the server.
         """
         return await self._calls.receipts.get_unread_message_count_for_user(uid, hide_messages_from_blocked_users)
 
@@ -887,8 +923,9 @@ class ClientMethods(CallingClient):
             guid: the guid of the group.
 
         Raises:
-            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`; `ERR_BAD_ERROR_RESPONSE` when the counts
-                cannot be read.
+            CometChatException: `ERR_GUID_NOT_FOUND` when there is no such group; `ERR_NOT_A_MEMBER` when the logged-in
+                user is not a member; `ERR_BAD_ERROR_RESPONSE` when the counts cannot be read; or another code of the
+                server.
         """
         return await self._calls.receipts.get_unread_message_count_for_group(guid)
 
@@ -918,8 +955,10 @@ class ClientMethods(CallingClient):
             conversation_type: `user` or `group`.
 
         Raises:
-            CometChatException: `ERR_CONVERSATION_NOT_ACCESSIBLE` when no message was ever exchanged;
-                `INVALID_CONVERSATION_TYPE`, `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`.
+            CometChatException: `ERR_CONVERSATION_NOT_ACCESSIBLE` when the logged-in user does not have this
+                conversation: it begins with the first message; `INVALID_CONVERSATION_TYPE` unless the type is `user`
+                or `group`; `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND` when there is no such user or group;
+                `ERR_NOT_A_MEMBER` when the logged-in user is not a member of the group.
         """
         return await self._calls.conversations.get_conversation(conversation_with, conversation_type)
 
@@ -971,7 +1010,8 @@ class ClientMethods(CallingClient):
             The conversation, with `pinned_at`.
 
         Raises:
-            CometChatException: `ERR_PINNED_CONVERSATIONS_LIMIT_EXCEEDED`; and as for `get_conversation`.
+            CometChatException: `ERR_PINNED_CONVERSATIONS_LIMIT_EXCEEDED` when too many are pinned; and as for
+                `get_conversation`.
         """
         return await self._calls.conversations.pin_conversation(conversation_with, conversation_type)
 
@@ -999,7 +1039,8 @@ class ClientMethods(CallingClient):
             message: a received or stored message.
 
         Raises:
-            CometChatException: `CONVERSATION_NOT_FOUND` when the message does not name the other side.
+            CometChatException: `CONVERSATION_NOT_FOUND` when the message does not contain the other user or the group;
+                `USER_NOT_LOGGED_IN`.
         """
         return self._calls.conversations.get_conversation_from_message(message)
 
@@ -1010,7 +1051,7 @@ class ClientMethods(CallingClient):
             uid: the uid of the user.
 
         Raises:
-            CometChatException: `ERR_UID_NOT_FOUND`.
+            CometChatException: `ERR_UID_NOT_FOUND` when there is no such user; or another code of the server.
         """
         return await self._calls.users.get_user(uid)
 
@@ -1025,7 +1066,8 @@ class ClientMethods(CallingClient):
             The user as the server stored them.
 
         Raises:
-            CometChatException: `AUTH_ERR_APIKEY_NOT_FOUND`, `ERR_UID_ALREADY_EXISTS`, or another code of the server.
+            CometChatException: `AUTH_ERR_APIKEY_NOT_FOUND` when the key is wrong; `ERR_UID_ALREADY_EXISTS` when another
+                user has the uid; or another code of the server.
         """
         return await self._calls.users.create_user(user, auth_key)
 
@@ -1034,14 +1076,14 @@ class ClientMethods(CallingClient):
 
         Args:
             user: with `uid` and the new values.
-            auth_key: the REST API key.
+            auth_key: a REST API key, in spite of the name: an auth key may not change users.
 
         Returns:
             The changed user.
 
         Raises:
-            CometChatException: `AUTH_ERR_APIKEY_NOT_FOUND`, `AUTH_ERR_NO_ACCESS` with an auth key, `ERR_UID_NOT_FOUND`,
-                or another code of the server.
+            CometChatException: `AUTH_ERR_APIKEY_NOT_FOUND` when the key is wrong, `AUTH_ERR_NO_ACCESS` when it is an
+                auth key; `ERR_UID_NOT_FOUND` when there is no such user; or another code of the server.
         """
         return await self._calls.users.update_user(user, auth_key)
 
@@ -1077,7 +1119,8 @@ class ClientMethods(CallingClient):
             By uid: `success` or `fail`.
 
         Raises:
-            CometChatException: `EMPTY_USERS_LIST`, `ERR_BAD_ERROR_RESPONSE`, or another code of the server.
+            CometChatException: `EMPTY_USERS_LIST` without a uid; `ERR_BAD_ERROR_RESPONSE` when the response cannot be
+                read; or another code of the server.
         """
         return await self._calls.users.block_users(uids)
 
@@ -1091,7 +1134,8 @@ class ClientMethods(CallingClient):
             By uid: `success` or `fail`.
 
         Raises:
-            CometChatException: `EMPTY_USERS_LIST`, `ERR_BAD_ERROR_RESPONSE`, or another code of the server.
+            CometChatException: `EMPTY_USERS_LIST` without a uid; `ERR_BAD_ERROR_RESPONSE` when the response cannot be
+                read; or another code of the server.
         """
         return await self._calls.users.unblock_users(uids)
 
@@ -1105,7 +1149,8 @@ class ClientMethods(CallingClient):
             The group as the server stored it.
 
         Raises:
-            CometChatException: `ERR_GUID_ALREADY_EXISTS`, or another code of the server.
+            CometChatException: `ERR_GUID_ALREADY_EXISTS` when another group has the guid; or another code of the
+                server.
         """
         return await self._calls.groups.create_group(group)
 
@@ -1116,7 +1161,7 @@ class ClientMethods(CallingClient):
             guid: the guid of the group.
 
         Raises:
-            CometChatException: `ERR_GUID_NOT_FOUND`, or another code of the server.
+            CometChatException: `ERR_GUID_NOT_FOUND` when there is no such group; or another code of the server.
         """
         return await self._calls.groups.get_group(guid)
 
@@ -1125,15 +1170,17 @@ class ClientMethods(CallingClient):
 
         Args:
             guid: the guid of the group.
-            group_type: `public`, or `password` for a group with a password.
-            password: the password of the group.
+            group_type: `public`, or `password` for a group with a password, which is then checked for before the
+                request; the server knows the type.
+            password: the password of the group; "" for a public group.
 
         Returns:
             The group, with `has_joined` set.
 
         Raises:
-            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_EMPTY_GROUP_PASS`, `ERR_WRONG_GROUP_PASS`,
-                `ERR_ALREADY_JOINED`, or another code of the server.
+            CometChatException: `ERR_GUID_NOT_FOUND` when there is no such group; `ERR_EMPTY_GROUP_PASS` when it needs a
+                password and none was given, `ERR_WRONG_GROUP_PASS` when it has another; `ERR_ALREADY_JOINED` when the
+                logged-in user is a member; `ERR_BAD_ERROR_RESPONSE`; or another code of the server.
         """
         return await self._calls.groups.join_group(guid, group_type, password)
 
@@ -1147,8 +1194,9 @@ class ClientMethods(CallingClient):
             A human-readable text, which may change: do not compare it.
 
         Raises:
-            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, `ERR_OWNER_EXIT_FORBIDDEN`, or another code of
-                the server.
+            CometChatException: `ERR_GUID_NOT_FOUND` when there is no such group; `ERR_NOT_A_MEMBER` when the logged-in
+                user is not a member; `ERR_OWNER_EXIT_FORBIDDEN` when they own it: transfer it first; or another code
+                of the server.
         """
         return await self._calls.groups.leave_group(guid)
 
@@ -1163,10 +1211,11 @@ class ClientMethods(CallingClient):
             banned: the uids of users who may not join.
 
         Returns:
-            The group, and the text of the error for each uid that could not be added.
+            The group, and the text of the error by uid for each user who could not be added or banned.
 
         Raises:
-            CometChatException: `INVALID_SCOPE_VALUE`; and as for `create_group`.
+            CometChatException: `INVALID_SCOPE_VALUE` when a member's scope is not `admin`, `moderator` or
+                `participant`; and as for `create_group`.
         """
         return await self._calls.groups.create_group_with_members(group, members, banned)
 
@@ -1180,8 +1229,9 @@ class ClientMethods(CallingClient):
             The changed group.
 
         Raises:
-            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, `ERR_GROUP_NO_MODERATOR_SCOPE`, or another
-                code of the server.
+            CometChatException: `ERR_GUID_NOT_FOUND` when there is no such group; `ERR_NOT_A_MEMBER` when the logged-in
+                user is not a member, `ERR_GROUP_NO_MODERATOR_SCOPE` when they are only a participant; or another code
+                of the server.
         """
         return await self._calls.groups.update_group(group)
 
@@ -1195,8 +1245,9 @@ class ClientMethods(CallingClient):
             A human-readable text, which may change: do not compare it.
 
         Raises:
-            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, `ERR_GROUP_NO_ADMIN_SCOPE`, or another code of
-                the server.
+            CometChatException: `ERR_GUID_NOT_FOUND` when there is no such group; `ERR_NOT_A_MEMBER` when the logged-in
+                user is not a member, `ERR_GROUP_NO_ADMIN_SCOPE` when they are neither admin nor owner; or another code
+                of the server.
         """
         return await self._calls.groups.delete_group(guid)
 
@@ -1211,7 +1262,8 @@ class ClientMethods(CallingClient):
             A human-readable text, which may change: do not compare it.
 
         Raises:
-            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, or another code of the server.
+            CometChatException: `ERR_GUID_NOT_FOUND` when there is no such group; `ERR_NOT_A_MEMBER` when one of the two
+                is not a member; or another code of the server.
         """
         return await self._calls.groups.transfer_group_ownership(guid, uid)
 
@@ -1229,8 +1281,9 @@ class ClientMethods(CallingClient):
             By uid: `success`, or the text of the error.
 
         Raises:
-            CometChatException: `INVALID_SCOPE_VALUE`; for the whole request `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`,
-                or another code of the server.
+            CometChatException: `INVALID_SCOPE_VALUE` unless each scope is `admin`, `moderator` or `participant`; for
+                the whole request `ERR_GUID_NOT_FOUND` when there is no such group, `ERR_NOT_A_MEMBER` when the
+                logged-in user is not a member, or another code of the server.
         """
         return await self._calls.members.add_members_to_group(guid, members, banned)
 
@@ -1248,27 +1301,31 @@ class ClientMethods(CallingClient):
             A human-readable text, which may change: do not compare it.
 
         Raises:
-            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, `ERR_GROUP_NO_MODERATOR_SCOPE`,
-                `ERR_GROUP_NO_SCOPE_CLEARANCE`, or another code of the server.
+            CometChatException: `ERR_GUID_NOT_FOUND` when there is no such group; `ERR_NOT_A_MEMBER` when one of the two
+                is not a member; `ERR_GROUP_NO_MODERATOR_SCOPE` when the logged-in user is only a participant,
+                `ERR_GROUP_NO_SCOPE_CLEARANCE` when the member's scope is too high for them; or another code of the
+                server.
         """
         return await self._calls.members.kick_group_member(guid, uid)
 
     async def ban_group_member(self, guid: str, uid: str) -> str:
-        """Remove a member from a group, and keep them from joining again until they are unbanned.
+        """Ban a user from a group: a member is removed, and nobody who is banned can join until they are unbanned.
 
-        Participants can be removed by moderators, admins and the owner; moderators by admins and the owner; admins
-        only by the owner.
+        Participants, and users who are not members, can be banned by moderators, admins and the owner; moderators by
+        admins and the owner; admins only by the owner.
 
         Args:
             guid: the guid of the group.
-            uid: the uid of the member.
+            uid: the uid of the user.
 
         Returns:
             A human-readable text, which may change: do not compare it.
 
         Raises:
-            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, `ERR_GROUP_NO_MODERATOR_SCOPE`,
-                `ERR_GROUP_NO_SCOPE_CLEARANCE`, `ERR_ALREADY_BANNED`, or another code of the server.
+            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_UID_NOT_FOUND` when there is no such group or user;
+                `ERR_NOT_A_MEMBER` when the logged-in user is not a member, `ERR_GROUP_NO_MODERATOR_SCOPE` when they are
+                only a participant, `ERR_GROUP_NO_SCOPE_CLEARANCE` when the other's scope is too high for them;
+                `ERR_ALREADY_BANNED` when the user is banned; or another code of the server.
         """
         return await self._calls.members.ban_group_member(guid, uid)
 
@@ -1283,8 +1340,9 @@ class ClientMethods(CallingClient):
             A human-readable text, which may change: do not compare it.
 
         Raises:
-            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, `ERR_NOT_A_BANNED_USER`,
-                `ERR_GROUP_NO_MODERATOR_SCOPE`, or another code of the server.
+            CometChatException: `ERR_GUID_NOT_FOUND` when there is no such group; `ERR_NOT_A_MEMBER` when the logged-in
+                user is not a member, `ERR_GROUP_NO_MODERATOR_SCOPE` when they are only a participant;
+                `ERR_NOT_A_BANNED_USER` when the user is not banned; or another code of the server.
         """
         return await self._calls.members.unban_group_member(guid, uid)
 
@@ -1299,14 +1357,15 @@ class ClientMethods(CallingClient):
         Args:
             guid: the guid of the group.
             uid: the uid of the member.
-            scope: `admin`, `moderator` or `participant`.
+            scope: the new scope: `admin`, `moderator` or `participant`.
 
         Returns:
             A human-readable text, which may change: do not compare it.
 
         Raises:
-            CometChatException: `INVALID_SCOPE_VALUE`, `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, `ERR_SAME_SCOPE`,
-                `ERR_GROUP_NO_MODERATOR_SCOPE`, `ERR_GROUP_NO_SCOPE_CLEARANCE`, or another code of the server.
+            CometChatException: `INVALID_SCOPE_VALUE` for another scope; `ERR_SAME_SCOPE` when the member has it;
+                `ERR_GROUP_NO_SCOPE_CLEARANCE` when the member's scope or the new one is too high for the logged-in
+                user; and as for `kick_group_member`.
         """
         return await self._calls.members.update_group_member_scope(guid, uid, scope)
 
@@ -1317,8 +1376,9 @@ class ClientMethods(CallingClient):
             guids: groups of the logged-in user.
 
         Raises:
-            CometChatException: `NO_WEBSOCKET_CONNECTION` before the first connection; `ERR_GUID_NOT_FOUND`,
-                `ERR_NOT_A_MEMBER`, or another code of the server.
+            CometChatException: `NO_WEBSOCKET_CONNECTION` before the first connection; `ERR_GUID_NOT_FOUND` when there
+                is no such group; `ERR_NOT_A_MEMBER` when the logged-in user is not a member; or another code of the
+                server.
         """
         return await self._calls.members.get_online_group_member_count(guids)
 
@@ -1335,13 +1395,14 @@ class ClientMethods(CallingClient):
         ```
 
         Args:
-            conversation_type: only conversations with a `user`, or of a `group`; both by default.
+            conversation_type: `user` for conversations with users only, `group` for those of groups only; "" for both.
             unread: whether to leave out conversations without unread messages.
             limit: conversations per page, 1 to 50.
 
         Raises:
-            CometChatException: `INVALID_CONVERSATION_TYPE`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`, or
-                another code of the server. After a failed request, the next step of the iterator repeats it.
+            CometChatException: by the call, `INVALID_CONVERSATION_TYPE` for another type, and
+                `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED` when the limit is out of range; by the iterator, a
+                code of the server. Its next step then repeats the request.
         """
         return self._calls.listings.conversations(conversation_type=conversation_type, unread=unread, limit=limit)
 
@@ -1349,13 +1410,13 @@ class ClientMethods(CallingClient):
         """Iterate over the users of the app. `UsersRequestBuilder` has more filters.
 
         Args:
-            search: only users whose name or uid begins with this text.
+            search: only users whose name or uid begins with this text; "" for all.
             friends_only: whether to leave out users who are not friends of the logged-in user.
             limit: users per page, 1 to 100.
 
         Raises:
-            CometChatException: `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`, or another code of the server. After
-                a failed request, the next step of the iterator repeats it.
+            CometChatException: by the call, `ERROR_NON_POSITIVE_LIMIT` and `ERROR_LIMIT_EXCEEDED` when the limit is out
+                of range; by the iterator, a code of the server. Its next step then repeats the request.
         """
         return self._calls.listings.users(search=search, friends_only=friends_only, limit=limit)
 
@@ -1367,7 +1428,7 @@ class ClientMethods(CallingClient):
             limit: users per page, 1 to 100.
 
         Raises:
-            CometChatException: `INVALID_DIRECTION_VALUE`; as for `users`.
+            CometChatException: `INVALID_DIRECTION_VALUE` for another direction; and as for `users`.
         """
         return self._calls.listings.blocked_users(direction=direction, limit=limit)
 
@@ -1375,7 +1436,7 @@ class ClientMethods(CallingClient):
         """Iterate over groups: public ones, those with a password, and the logged-in user's own.
 
         Args:
-            search: only groups whose name or guid begins with this text.
+            search: only groups whose name or guid begins with this text; "" for all.
             joined_only: whether to leave out groups that the logged-in user has not joined.
             limit: groups per page, 1 to 100.
 
@@ -1390,13 +1451,14 @@ class ClientMethods(CallingClient):
         """Iterate over the members of a group.
 
         Args:
-            guid: the group.
-            search: only members whose name or uid begins with this text.
-            scopes: only members with one of these scopes: `admin`, `moderator`, `participant`; all by default.
+            guid: the guid of the group.
+            search: only members whose name or uid begins with this text; "" for all.
+            scopes: only members with one of these scopes: `admin`, `moderator`, `participant`; all if empty.
             limit: members per page, 1 to 100.
 
         Raises:
-            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`; and as for `users`.
+            CometChatException: `ERR_GUID_NOT_FOUND` when there is no such group; `ERR_NOT_A_MEMBER` when the logged-in
+                user is not a member; and as for `users`.
         """
         return self._calls.listings.group_members(guid, search=search, scopes=scopes, limit=limit)
 
@@ -1404,12 +1466,13 @@ class ClientMethods(CallingClient):
         """Iterate over the users who are banned from a group. Only its owner, admins and moderators may do so.
 
         Args:
-            guid: the group.
-            search: only users whose name or uid begins with this text.
+            guid: the guid of the group.
+            search: only users whose name or uid begins with this text; "" for all.
             limit: users per page, 1 to 100.
 
         Raises:
-            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`; and as for `users`.
+            CometChatException: `ERR_GUID_NOT_FOUND` when there is no such group; `ERR_NOT_A_MEMBER` when the logged-in
+                user is not a member; and as for `users`.
         """
         return self._calls.listings.banned_group_members(guid, search=search, limit=limit)
 
@@ -1417,12 +1480,13 @@ class ClientMethods(CallingClient):
         """Iterate over the reactions to a message, oldest first.
 
         Args:
-            message_id: the message.
-            reaction: only reactions with this emoji or word; all by default.
+            message_id: the id of the message.
+            reaction: only reactions with this emoji or word; "" for all.
             limit: reactions per page, 1 to 100.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`; and as for `users`.
+            CometChatException: by the call, `ERROR_INVALID_MESSAGE_ID` when the id is not a positive number; by the
+                iterator, `ERR_MESSAGE_ID_NOT_FOUND` when there is no such message; and as for `users`.
         """
         return self._calls.listings.reactions(message_id, reaction=reaction, limit=limit)
 
@@ -1437,15 +1501,16 @@ class ClientMethods(CallingClient):
         Args:
             platform: the service through which the device receives notifications.
             token: the token from FCM or APNs; for `web_push` the browser's subscription, as JSON text or as an object.
-            provider_id: an id of your own, which the server stores.
+            provider_id: an id of your own, which the server stores; None for none.
 
         Returns:
             A human-readable text, which may change: do not compare it.
 
         Raises:
-            CometChatException: `INVALID_PUSH_PLATFORM`, `INVALID_FCM_TOKEN`, `INVALID_APNS_DEVICE_TOKEN`,
-                `INVALID_APNS_VOIP_TOKEN`, `INVALID_WEB_PUSH_SUBSCRIPTION`; `ERR_PROVIDER_NOT_FOUND` when the server
-                is not set up for the platform.
+            CometChatException: `INVALID_PUSH_PLATFORM` when the platform is not one of `PushPlatforms`;
+                `INVALID_FCM_TOKEN`, `INVALID_APNS_DEVICE_TOKEN`, `INVALID_APNS_VOIP_TOKEN`,
+                `INVALID_WEB_PUSH_SUBSCRIPTION` when the token is not one of the platform; `ERR_PROVIDER_NOT_FOUND`
+                when the server is not set up for the platform.
         """
         return await self._calls.notifications.register_push_token(platform, token, provider_id=provider_id)
 
@@ -1466,7 +1531,7 @@ class ClientMethods(CallingClient):
 
         Raises:
             CometChatException: `ERR_PROVIDER_NOT_FOUND` when the server is not set up for Web Push;
-                `ERR_BAD_ERROR_RESPONSE`.
+                `ERR_BAD_ERROR_RESPONSE` when the response contains no key.
         """
         return await self._calls.notifications.get_web_push_key()
 
@@ -1483,10 +1548,10 @@ class ClientMethods(CallingClient):
         """Change what the logged-in user wants to be notified of.
 
         Args:
-            preferences: the preferences to change; None leaves one as it is.
+            preferences: the new values; fields that are None stay as they are.
 
         Returns:
-            All preferences.
+            All preferences, after the change.
 
         Raises:
             CometChatException: `ERR_BAD_REQUEST` when a preference is not valid.
@@ -1518,18 +1583,20 @@ class ClientMethods(CallingClient):
         """Mute conversations, each until the time that it names.
 
         Args:
-            conversations: at most 100, each with the time until which it is muted.
+            conversations: at most 100, each with the time until which it is muted, in milliseconds since 1970.
 
         Returns:
             A human-readable text, which may change: do not compare it.
 
         Raises:
-            CometChatException: `ERR_BAD_REQUEST`, `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`.
+            CometChatException: `ERR_BAD_REQUEST` when there are none or too many, or a type or time is invalid;
+                `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND` when there is no such user or group, `ERR_NOT_A_MEMBER` when
+                the logged-in user is not a member.
         """
         return await self._calls.notifications.mute_conversations(conversations)
 
     async def unmute_conversations(self, conversations: Sequence[UnmutedConversation | MutedConversation]) -> str:
-        """Unmute conversations before their time.
+        """Unmute conversations before the time until which they are muted.
 
         Args:
             conversations: at most 100.
@@ -1538,7 +1605,7 @@ class ClientMethods(CallingClient):
             A human-readable text, which may change: do not compare it.
 
         Raises:
-            CometChatException: `ERR_BAD_REQUEST`.
+            CometChatException: `ERR_BAD_REQUEST` when there are none or too many, or a type is invalid.
         """
         return await self._calls.notifications.unmute_conversations(conversations)
 
@@ -1584,8 +1651,9 @@ class ClientMethods(CallingClient):
             most: the maximum number of conversations to keep, up to 200 and at least `limit`.
 
         Raises:
-            CometChatException: `INVALID_CONVERSATION_TYPE`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`,
-                `ERR_INVALID_ARGUMENT` if 100 lists are open, `USER_NOT_LOGGED_IN`, or another code of the server.
+            CometChatException: `INVALID_CONVERSATION_TYPE` for another `conversation_type`; `ERROR_NON_POSITIVE_LIMIT`
+                or `ERROR_LIMIT_EXCEEDED` if `limit` or `most` is out of range; `ERR_INVALID_ARGUMENT` if 100 lists are
+                open; `USER_NOT_LOGGED_IN`; or another code of the server.
         """
         return await self._calls.live.live_conversations(conversation_type=conversation_type, limit=limit, most=most)
 
@@ -1599,7 +1667,7 @@ class ClientMethods(CallingClient):
         limit: int = 30,
         most: int = MAX_MESSAGES,
     ) -> LiveMessages:
-        """Return a live list of the messages of a conversation, followed by those that are queued.
+        """Return a live list of the messages of a conversation, followed by the user's queued ones.
 
         If the server is not reachable, the list contains the queued messages at first: its `error` says why, and the
         request is retried.
@@ -1607,17 +1675,19 @@ class ClientMethods(CallingClient):
         Args:
             uid: the conversation with this user. Give either `uid` or `guid`.
             guid: the conversation of this group.
-            parent_message_id: only the replies in the thread of this message.
-            replies: whether to include the replies in threads. Each message has its `reply_count` in any case.
+            parent_message_id: only the replies in the thread of the message with this id; 0 for the conversation.
+            replies: whether to include the replies in threads among the messages of a conversation. Each message has
+                its `reply_count` in any case.
             limit: the initial number of messages, 1 to 100; `older()` reads further back.
             most: the maximum number of messages to keep, up to 1,000 and at least `limit`; the oldest are dropped when
                 newer ones arrive.
 
         Raises:
             CometChatException: `ERR_INVALID_ARGUMENT` unless exactly one of `uid` and `guid` is given, or if 100 lists
-                are open; `ERROR_INVALID_MESSAGE_ID`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`,
-                `USER_NOT_LOGGED_IN`, `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, or another code of
-                the server.
+                are open; `ERROR_INVALID_MESSAGE_ID` if `parent_message_id` is no message id;
+                `ERROR_NON_POSITIVE_LIMIT` or `ERROR_LIMIT_EXCEEDED` if `limit` or `most` is out of range;
+                `USER_NOT_LOGGED_IN`; `ERR_UID_NOT_FOUND` or `ERR_GUID_NOT_FOUND` if there is no such user or group;
+                `ERR_NOT_A_MEMBER` if the user is not in the group; or another code of the server.
         """
         return await self._calls.live.live_messages(
             uid=uid, guid=guid, parent_message_id=parent_message_id, replies=replies, limit=limit, most=most

@@ -265,7 +265,7 @@ class Bridge(FactoryCalls, Closable):
         self._listen("add_group_listener", listener_id, GroupListener, listener)
 
     def add_message_listener(self, listener_id: str, listener: MessageListener) -> None:
-        """Add a listener for messages, typing indicators and receipts.
+        """Add a listener for messages, their changes (edits, reactions, pins, receipts), typing indicators and drafts.
 
         Args:
             listener_id: replaces the message listener with the same id.

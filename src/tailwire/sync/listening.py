@@ -1,4 +1,4 @@
-"""Listeners of the app, called in the thread that the app wants."""
+"""Listeners that call those of the app in the thread that the app has chosen."""
 
 from __future__ import annotations
 

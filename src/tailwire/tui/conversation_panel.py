@@ -100,11 +100,11 @@ class ConversationPanel(Widget, can_focus=True):
             self.action_choose()
 
     def on_mouse_scroll_up(self) -> None:
-        """Move up."""
+        """Move the cursor up."""
         self.action_move(-1)
 
     def on_mouse_scroll_down(self) -> None:
-        """Move down."""
+        """Move the cursor down."""
         self.action_move(1)
 
     def render_line(self, y: int) -> Strip:

@@ -98,7 +98,7 @@ class Pane(Vertical):
         return self._client
 
     async def open(self, client: ChatClient, place: Place, before: Awaitable[None] | None = None) -> None:
-        """Open a conversation.
+        """Open a conversation or a thread.
 
         Args:
             before: awaited before the messages are shown, because showing them marks them as read.

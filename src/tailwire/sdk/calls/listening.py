@@ -109,7 +109,7 @@ class ListenerCalls:
         self._registries.group.remove(listener_id)
 
     def add_message_listener(self, listener_id: str, listener: MessageListener) -> None:
-        """Add a listener for messages, typing indicators and receipts.
+        """Add a listener for messages, their changes (edits, reactions, pins, receipts), typing indicators and drafts.
 
         Args:
             listener_id: replaces the message listener with the same id.

@@ -108,7 +108,7 @@ class StaticMethods(CurrentClient):
 
     @classmethod
     def add_message_listener(cls, listener_id: str, listener: MessageListener) -> None:
-        """Add a listener for messages, typing indicators and receipts.
+        """Add a listener for messages, their changes (edits, reactions, pins, receipts), typing indicators and drafts.
 
         See `ChatClient.add_message_listener`.
         """
@@ -175,7 +175,7 @@ class StaticMethods(CurrentClient):
     async def ping(cls, *, on_success: OnSuccess[str] = None, on_error: OnError) -> str | None: ...
     @classmethod
     async def ping(cls, *, on_success: OnSuccess[str] = None, on_error: OnError = None) -> str | None:
-        """Report to the server that the app is active. In the background, manual mode keeps the socket 30 s longer.
+        """Report to the server that the app is active. In the background, manual mode then keeps the socket for 30 s.
 
         See `ChatClient.ping`.
         """
@@ -434,7 +434,7 @@ class StaticMethods(CurrentClient):
 
     @classmethod
     async def send_transient_message(cls, message: TransientMessage) -> None:
-        """Send a message that is not stored: only receivers that are connected now get it.
+        """Send a message that is not stored: only receivers who are connected now get it.
 
         See `ChatClient.send_transient_message`.
         """
@@ -543,7 +543,7 @@ class StaticMethods(CurrentClient):
     async def pin_message(
         cls, message_id: int, *, on_success: OnSuccess[BaseMessage] = None, on_error: OnError = None
     ) -> BaseMessage | None:
-        """Pin a message in its conversation. In a group its moderators, admins and owner may do so.
+        """Pin a message in its conversation. In a group, its moderators, admins and owner may do so.
 
         See `ChatClient.pin_message`.
         """
@@ -705,7 +705,7 @@ class StaticMethods(CurrentClient):
     async def mark_as_interacted(
         cls, message_id: int, elements: Sequence[str], *, on_success: OnSuccess[str] = None, on_error: OnError = None
     ) -> str | None:
-        """Report that the logged-in user used elements of an interactive message. Only the first report counts.
+        """Report that the logged-in user used elements of an interactive message.
 
         See `ChatClient.mark_as_interacted`.
         """
@@ -727,7 +727,7 @@ class StaticMethods(CurrentClient):
     async def mark_as_delivered(
         cls, message: BaseMessage, *, on_success: OnSuccess[str] = None, on_error: OnError = None
     ) -> str | None:
-        """Mark a conversation as delivered up to a message.
+        """Mark a conversation as delivered up to a message, by a frame on the socket. The server does not answer it.
 
         See `ChatClient.mark_as_delivered`.
         """
@@ -747,7 +747,7 @@ class StaticMethods(CurrentClient):
     async def mark_as_read(
         cls, message: BaseMessage, *, on_success: OnSuccess[str] = None, on_error: OnError = None
     ) -> str | None:
-        """Mark a conversation as read up to a message.
+        """Mark a conversation as read up to a message, by a frame on the socket. The server does not answer it.
 
         See `ChatClient.mark_as_read`.
         """
@@ -1576,7 +1576,7 @@ class StaticMethods(CurrentClient):
     async def ban_group_member(
         cls, guid: str, uid: str, *, on_success: OnSuccess[str] = None, on_error: OnError = None
     ) -> str | None:
-        """Remove a member from a group, and keep them from joining again until they are unbanned.
+        """Ban a user from a group: a member is removed, and nobody who is banned can join until they are unbanned.
 
         See `ChatClient.ban_group_member`.
         """
@@ -1666,7 +1666,7 @@ class StaticMethods(CurrentClient):
 
     @classmethod
     def get_connection_status(cls) -> ConnectionStatus:
-        """Return the current status. `disconnected` before `init()` and after `aclose()`.
+        """Return the current status; `disconnected` before `init()` and after `aclose()`.
 
         See `ChatClient.get_connection_status`.
         """
@@ -1674,7 +1674,7 @@ class StaticMethods(CurrentClient):
 
     @classmethod
     def get_logged_in_user(cls) -> User | None:
-        """Return the logged-in user, or None. Sends no request.
+        """Return the logged-in user, as the server sent them at the last login, or None. Sends no request.
 
         See `ChatClient.get_logged_in_user`.
         """

@@ -1,4 +1,4 @@
-"""Map errors of the network and of requests to causes. Imports no network library, because the client loads it.
+"""Map errors of the network and of requests to causes. Imports no network library: the client loads those in a thread.
 
 `websocket` decides what a refused upgrade means, and `answers` what an HTTP response means.
 """

@@ -160,7 +160,10 @@ class MessageLog:
         self._remote.unsubscribe(subject)
 
     async def wait_confirmed(self) -> None:
-        """Return once everything published to the subscribed subjects from then on is received, or will be read."""
+        """Wait until whatever is published to the subscribed subjects after the return is received.
+
+        If the broker does not confirm this, what it may have lost is read from the log of the store.
+        """
         if not await _is_confirmed(self._remote):
             self._doubt()
             self._advance()

@@ -1,4 +1,4 @@
-"""The devices and users of a plan, and one step."""
+"""The devices and users of a simulation, and a step of its plan."""
 
 from __future__ import annotations
 
