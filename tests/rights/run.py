@@ -266,7 +266,7 @@ class Player:
         for state, frames, right in worlds:
             found = [
                 *wrong_frames(backend.clients, received, frames),
-                *(wrong_hooks(hooks, right) if backend.hooks else ()),
+                *(wrong_hooks(hooks, right) if backend.has_receiver else ()),
             ]
             if len(worlds) > 1 or looked_at:
                 some = [(uid, view) for uid in sorted(looked_at) if state.there(uid) for view in views(state, uid)]

@@ -84,11 +84,19 @@ class Client:
 
 
 class Backend:
-    """A server with the tokens and sockets of its users; with `hooks` also a receiver of webhooks."""
+    """A server with the tokens and sockets of its users; with `hooks` also a receiver of webhooks.
+
+    Attributes:
+        has_receiver: whether there is a receiver of webhooks.
+        tokens: the auth token of each user.
+        clients: the sockets that were not closed here.
+        hooks: the events that the receiver got, until they are taken from here.
+        failed: descriptions of the requests that were answered with an internal error (5xx).
+    """
 
     def __init__(self, folder: Path, *, hooks: bool = False) -> None:
         self.server = VirtualServer(folder, Settings(data=str(folder), webhook_targets="any", **UNLIMITED))
-        self.hooks = hooks
+        self.has_receiver = hooks
         self.tokens: dict[str, str] = {}
         self.clients: list[Client] = []
         self.hooks: list[dict[str, Any]] = []
@@ -96,7 +104,7 @@ class Backend:
 
     async def __aenter__(self) -> Backend:
         await self.server.start()
-        if self.hooks:
+        if self.has_receiver:
             self._listen_for_hooks()
             hook = {"name": "H", "webhookUrl": f"http://127.0.0.1:{HOOK_PORT}/in", "triggers": TRIGGERS}
             assert (await self.ask("POST", "/webhooks", json=hook)).status == 200

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rights import permissions
+from rights import permissions, stage
 from rights.plan import Plan, Step, make_plan
 from rights.run import Deviation, Report, simulate
 from rights.scenarios import OVERLAPS, PLANS, overlap, scenario
@@ -80,6 +80,14 @@ def test_report_counts_the_steps_of_a_run():
     assert report.requests == {"create": 1, "send": 2}
     assert report.done == {"create": 1, "send": 1}
     assert report.looks > 300
+
+
+def test_webhook_events_of_every_third_seed_are_compared(monkeypatch):
+    plan = Plan(2, (("create", "alice", "team", "public", ()), ("send", "alice", "group", "team")))
+    simulate(plan)
+    monkeypatch.setattr(stage, "TRIGGERS", [one for one in stage.TRIGGERS if one != "message_sent"])
+    with pytest.raises(Deviation, match="webhook missing: message_sent"):
+        simulate(plan)
 
 
 def test_failures_are_shrunk_and_printed_as_tests(monkeypatch):
