@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from tailwire import MediaMessage, User
-from tailwire.tui.files import FileProblem, clean_name, free_path, is_of, is_web_address, save_file
+from tailwire.tui.files import FileProblem, clean_name, create_free_file, is_on_server, is_web_address, save_file
 from tailwire.tui.pictures import MAX_ROWS, NARROW, WIDE, Pictures, half_blocks
 from tailwire.wire.entities import Attachment
 
@@ -96,7 +96,7 @@ async def test_only_small_pictures_of_the_server_are_fetched_and_each_once():
         requests.append(url)
         return encoded(Image.new("RGB", (4, 4), "red"))
 
-    pictures = Pictures(fetch, lambda url: is_of(url, "http://here:1"), changed.set)
+    pictures = Pictures(fetch, lambda url: is_on_server(url, "http://here:1"), changed.set)
     for one in (
         message("http://elsewhere/p.png"), message("http://here:1/large", size=3_000_000),
         message("http://here:1/x", mime="image/svg+xml"), message("http://here:1/x", mime="text/html"),
@@ -138,9 +138,9 @@ def test_name_of_a_stranger_is_harmless(name, clean):
 
 
 def test_file_never_replaces_another_one_or_follows_a_link(tmp_path):
-    first = free_path(tmp_path, "a.txt")
+    first = create_free_file(tmp_path, "a.txt")
     (tmp_path / "a (2).txt").symlink_to(tmp_path / "elsewhere")
-    assert [first.name, free_path(tmp_path, "a.txt").name] == ["a.txt", "a (3).txt"]
+    assert [first.name, create_free_file(tmp_path, "a.txt").name] == ["a.txt", "a (3).txt"]
     assert first.stat().st_mode & 0o777 == 0o600
     assert not (tmp_path / "elsewhere").exists()
 

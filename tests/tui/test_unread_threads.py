@@ -37,12 +37,12 @@ def test_reply_marks_a_thread_of_its_conversation_until_it_is_opened():
     unread.on_text_message_received(reply(2, receiver="team", kind="group"))
     unread.on_text_message_received(reply(0))
     unread.on_text_message_received(reply(3, deleted_at=5))
-    assert unread.of(Place("user", "bob")) == {1}
-    assert unread.of(Place("group", "team")) == {2}
-    assert unread.of(Place("user", "carol")) == set()
-    unread.opened(Place("group", "team", parent=2))
-    assert unread.of(Place("group", "team")) == set()
-    assert unread.of(Place("user", "bob")) == {1}
+    assert unread.marked_in(Place("user", "bob")) == {1}
+    assert unread.marked_in(Place("group", "team")) == {2}
+    assert unread.marked_in(Place("user", "carol")) == set()
+    unread.remove_mark(Place("group", "team", parent=2))
+    assert unread.marked_in(Place("group", "team")) == set()
+    assert unread.marked_in(Place("user", "bob")) == {1}
     assert changes == ["changed"] * 3
 
 
@@ -52,7 +52,7 @@ def test_own_reply_from_another_device_removes_the_mark():
     unread = threads([])
     unread.on_text_message_received(reply(1))
     unread.on_text_message_received(reply(1, sender="alice", receiver="bob"))
-    assert unread.of(Place("user", "bob")) == set()
+    assert unread.marked_in(Place("user", "bob")) == set()
 
 
 def test_marks_of_many_threads_are_limited_to_the_newest():
@@ -62,4 +62,4 @@ def test_marks_of_many_threads_are_limited_to_the_newest():
     unread = threads([])
     for parent in range(1, MAX_THREADS + 3):
         unread.on_text_message_received(reply(parent))
-    assert unread.of(Place("user", "bob")) == set(range(3, MAX_THREADS + 3))
+    assert unread.marked_in(Place("user", "bob")) == set(range(3, MAX_THREADS + 3))

@@ -37,6 +37,9 @@ class ChatApp(App[None]):
         profile: used to log in at once if it is complete; otherwise the login screen shows it.
         secret: an auth token or auth key for the profile; a saved session needs no secret.
         now: returns the time, in seconds since 1970.
+
+    Attributes:
+        chat: the client of the user who is logged in; None while nobody is.
     """
 
     TITLE = "tailwire chat"
@@ -85,7 +88,7 @@ class ChatApp(App[None]):
         self.begin(event.profile, event.secret)
 
     def begin(self, profile: Profile, secret: Secret) -> None:
-        """Log in and show the chat."""
+        """Log in and show the chat, or on the login screen why that failed. Returns at once: a worker does it."""
         if isinstance(self.screen, LoginScreen):
             self.screen.show_progress()
         self.run_worker(self._begin(profile, secret), exclusive=True, group="begin")
@@ -96,7 +99,7 @@ class ChatApp(App[None]):
         try:
             store = self._profiles.session_store(profile)
         except OSError as e:
-            self._refused(f"Not logged in. {error_text(e)}")
+            self._show_failure(f"Not logged in. {error_text(e)}")
             return
         chat = ChatClient(profile.app_id, settings, session_store=store)
         try:
@@ -107,16 +110,16 @@ class ChatApp(App[None]):
             self._profiles.use(profile)
         except CometChatException as e:
             await chat.aclose()
-            self._refused(f"Not logged in. {self._reason(e)}")
+            self._show_failure(f"Not logged in. {self._reason_text(e)}")
             return
         except TimeoutError:
             await chat.aclose()
             advice = f"Check the address and that the server runs: `tailwire doctor {safe_line(profile.server)}`."
-            self._refused(f"Not logged in. The server does not answer. {advice}")
+            self._show_failure(f"Not logged in. The server does not answer. {advice}")
             return
         except (OSError, ValueError) as e:
             await chat.aclose()
-            self._refused(f"Not logged in. {error_text(e)}")
+            self._show_failure(f"Not logged in. {error_text(e)}")
             return
         self.chat, self._watch = chat, watch(chat, self)
         await self.switch_screen(ChatScreen(chat, conversations, server=profile.server, now=self._now))
@@ -133,14 +136,14 @@ class ChatApp(App[None]):
             await chat.logout()
             raise ValueError(f"The token belongs to {user.uid}: enter that user id, or a token of {profile.uid}.")
 
-    def _reason(self, error: CometChatException) -> str:
+    def _reason_text(self, error: CometChatException) -> str:
         if error.code == "ERR_CHAT_API_FAILURE" and error.__cause__ is not None:
             return error_text(error.__cause__)
         if error.code == "SESSION_IN_USE":
             return "This profile is open in another terminal: use that one, or close it."
         return error_text(error)
 
-    def _refused(self, text: str) -> None:
+    def _show_failure(self, text: str) -> None:
         if isinstance(self.screen, LoginScreen):
             self.screen.show_failure(text)
 

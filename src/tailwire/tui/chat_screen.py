@@ -20,7 +20,7 @@ from tailwire.sdk.connection.state import ConnectionStatus
 from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.live.conversations import LiveConversations
 from tailwire.tui.conversation_panel import ConversationPanel
-from tailwire.tui.files import fetch_file, is_of
+from tailwire.tui.files import fetch_file, is_on_server
 from tailwire.tui.history import History
 from tailwire.tui.message_actions import MessageActions
 from tailwire.tui.pane import Pane
@@ -42,8 +42,11 @@ class ChatScreen(Screen[None]):
     Args:
         chat: the client of the user.
         conversations: the conversations of the user.
-        server: the URL of the server; pictures on it are shown.
+        server: the URL of the server; pictures on it are shown, and no others; "" to show none.
         now: returns the time, in seconds since 1970.
+
+    Attributes:
+        uploads: the files that are being sent.
     """
 
     AUTO_FOCUS = "#main Composer"  # what is typed before the conversation is open stays in the field
@@ -68,7 +71,7 @@ class ChatScreen(Screen[None]):
         now: Callable[[], float] = time.time,
     ) -> None:
         super().__init__()
-        self._pictures = Pictures(fetch_file, lambda url: is_of(url, server), self._draw_histories)
+        self._pictures = Pictures(fetch_file, lambda url: is_on_server(url, server), self._draw_histories)
         self.uploads = Uploads(chat, self._draw_soon, self._notify_user)
         self._chat, self._conversations, self._now = chat, conversations, now
         me = chat.get_logged_in_user()
@@ -186,7 +189,7 @@ class ChatScreen(Screen[None]):
         self.main.composer.focus()
 
     @on(ConversationPanel.Chosen)
-    def _chosen(self, event: ConversationPanel.Chosen) -> None:
+    def _open_chosen(self, event: ConversationPanel.Chosen) -> None:
         self.open(event.place)
 
     def action_next_unread(self) -> None:
@@ -199,7 +202,7 @@ class ChatScreen(Screen[None]):
         return self.main.place is not None and self.main.place.key == place.key
 
     def action_neighbour(self, step: int) -> None:
-        """Open the conversation above or below."""
+        """Open the conversation `step` places below the open one; a negative number goes up."""
         places = self.query_one(ConversationPanel).places
         at = next((n for n, place in enumerate(places) if self._is_open(place)), None)
         if places:
@@ -223,11 +226,11 @@ class ChatScreen(Screen[None]):
     # Messages.
 
     @on(Pane.Problem)
-    def _problem(self, event: Pane.Problem) -> None:
+    def _show_problem(self, event: Pane.Problem) -> None:
         self.notify(event.text, severity="error", markup=False)
 
     @on(History.Command)
-    def _command(self, event: History.Command) -> None:
+    def _run_command(self, event: History.Command) -> None:
         pane = self.thread if self.thread in event.history.ancestors else self.main
         item = event.history.selected_item()
         if event.name == "leave":
@@ -236,21 +239,21 @@ class ChatScreen(Screen[None]):
                 self.main.composer.focus()
                 return
             event.history.select(None)
-            event.history.to_end()
+            event.history.follow_newest()
             pane.composer.focus()
         elif item is None or self._actions is None:
             return
         elif event.name == "thread" and item.message.id and pane is self.main:
             self.run_worker(self._open_thread(item.message.id), exclusive=True, group="open")
         else:
-            self.run_worker(self._menu(pane, event.name), exclusive=True, group="window")
+            self.run_worker(self._run_from_menu(pane, event.name), exclusive=True, group="window")
 
-    async def _menu(self, pane: Pane, name: str) -> None:
+    async def _run_from_menu(self, pane: Pane, name: str) -> None:
         item = pane.history.selected_item()
         if item is None or self._actions is None:
             return
         if name == "menu":
-            chosen = await self._actions.chosen(pane, item)
+            chosen = await self._actions.choose(pane, item)
             if chosen == "thread":
                 await self._open_thread(item.message.id)
                 return
@@ -275,8 +278,8 @@ class ChatScreen(Screen[None]):
         if not self.is_attached or self.main.place is None:
             return
         if self.thread.place is not None:
-            self._threads.opened(self.thread.place)
-        history, unread = self.main.history, self._threads.of(self.main.place)
+            self._threads.remove_mark(self.thread.place)
+        history, unread = self.main.history, self._threads.marked_in(self.main.place)
         if unread != history.unread_threads:
             history.unread_threads = unread
             history.draw_again()

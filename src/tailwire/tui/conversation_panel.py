@@ -26,7 +26,7 @@ class ConversationPanel(Widget, can_focus=True):
     """The list of conversations, two lines each.
 
     Attributes:
-        opened: the key of the open conversation.
+        opened: the key of the open conversation (see `Place.key`); "" while none is open.
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -121,7 +121,7 @@ class ConversationPanel(Widget, can_focus=True):
             ground = self._style("opened")
         if self.has_focus and at == self._cursor:
             ground = self._style("cursor")
-        line = self._second(item, width) if second else self._first_line(item, place, width)
+        line = self._second_line(item, width) if second else self._first_line(item, place, width)
         plain = self.rich_style
         return Strip([Segment(text, plain + style + ground) for text, style in line]).adjust_cell_length(width, plain)
 
@@ -137,7 +137,7 @@ class ConversationPanel(Widget, can_focus=True):
             dot = ("●", self._style("online")) if online else ("○", self._style("offline"))
         return [dot, (" ", Style()), (name, self._style("unread" if count else "name")), (count, self._style("unread"))]
 
-    def _second(self, item: LiveConversation, width: int) -> list[tuple[str, Style]]:
+    def _second_line(self, item: LiveConversation, width: int) -> list[tuple[str, Style]]:
         if item.typing:
             return [("  ", Style()), (padded("typing …", width - 3), self._style("typing"))]
         last = item.conversation.last_message

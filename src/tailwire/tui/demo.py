@@ -42,13 +42,14 @@ class Demo:
 
     Attributes:
         profile: the user of this terminal.
+        auth_key: the auth key of the app, with which any of its users can be logged in.
     """
 
     profile: Profile
     auth_key: str
 
 
-def _keys(data: Path) -> dict[str, str]:
+def _read_keys(data: Path) -> dict[str, str]:
     try:
         kept = json.loads((data / _KEYS).read_text(encoding="utf-8"))
         return {name: str(kept[name]) for name in ("app_id", "auth_key", "api_key")}
@@ -62,7 +63,7 @@ def _admin(url: str, keys: dict[str, str]) -> Admin:
     return Admin(keys["app_id"], AppSettingsBuilder().override_client_host(url).build(), keys["api_key"])
 
 
-async def _runs(url: str, keys: dict[str, str]) -> bool:
+async def _is_running(url: str, keys: dict[str, str]) -> bool:
     # Whether the server of this data folder answers at a URL.
     async with _admin(url, keys) as admin:
         try:
@@ -73,14 +74,15 @@ async def _runs(url: str, keys: dict[str, str]) -> bool:
 
 
 async def _running_url(folder: Path, data: Path) -> str:
-    keys = _keys(data)
+    # The URL of the server that runs on a data folder; "" if none does.
+    keys = _read_keys(data)
     if not keys:
         return ""
     urls = [USUAL_URL]
     with suppress(OSError, BadReadyFile):
         urls.insert(0, read_ready_file(folder / _READY)["url"])
     for url in urls:
-        if await _runs(url, keys):
+        if await _is_running(url, keys):
             return url
     return ""
 
@@ -160,7 +162,8 @@ async def demo(book: ProfileBook, data: Path, uid: str = "") -> AsyncIterator[De
         uid: the user of this terminal; by default the first demo user who is not in use in another one.
 
     Raises:
-        DemoFailed: the server does not start, or all users are in use.
+        DemoFailed: the server does not start or refuses to create the demo's users, the file with its keys cannot be
+            read, or all users are in use.
     """
     book.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder = data / "chat"
@@ -176,7 +179,7 @@ async def demo(book: ProfileBook, data: Path, uid: str = "") -> AsyncIterator[De
             except RuntimeError as e:
                 raise DemoFailed(str(e)) from e
             url = server.url
-        keys = _keys(data)
+        keys = _read_keys(data)
         try:
             await _furnish(url, keys)
         except CometChatException as e:

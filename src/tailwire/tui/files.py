@@ -33,7 +33,7 @@ def is_web_address(url: str) -> bool:
         return False
 
 
-def is_of(url: str, server: str) -> bool:
+def is_on_server(url: str, server: str) -> bool:
     """Return whether a file is on a server: same scheme, host and port.
 
     Only such files are fetched without being asked for, because anyone can put a URL in a message, and would learn
@@ -56,11 +56,11 @@ def clean_name(name: str) -> str:
     return clean or "file"
 
 
-def free_path(folder: Path, name: str) -> Path:
+def create_free_file(folder: Path, name: str) -> Path:
     """Create an empty file that only the user may read, with a free name (`a.txt`, `a (2).txt` …); return its path.
 
     Raises:
-        OSError: if the file cannot be created.
+        OSError: if the file cannot be created, or `MAX_COPIES` files have this name already.
     """
     wanted = Path(clean_name(name))
     for number in range(1, MAX_COPIES + 1):
@@ -102,7 +102,7 @@ async def fetch_file(url: str, limit: int) -> bytes:
     """Return the content of a file.
 
     Raises:
-        FileProblem: if the file cannot be fetched, or is larger than the limit.
+        FileProblem: if the file cannot be fetched, or has more than `limit` bytes.
     """
     async with _pieces(url, limit) as pieces:
         return b"".join([piece async for piece in pieces])
@@ -112,12 +112,13 @@ async def save_file(url: str, name: str, folder: Path) -> Path:
     """Save a file to a folder under a name that is free, and return its path.
 
     Raises:
-        FileProblem, OSError: if the file cannot be fetched or written; no partial file is left.
+        FileProblem: if the file cannot be fetched, or has more than `MAX_SAVED_BYTES`.
+        OSError: if it cannot be written. In either case no partial file is left.
     """
     path: Path | None = None
     try:
         async with _pieces(url, MAX_SAVED_BYTES) as pieces:
-            path = free_path(folder, name)
+            path = create_free_file(folder, name)
             with path.open("wb") as file:
                 async for piece in pieces:
                     file.write(piece)

@@ -42,13 +42,18 @@ COMMANDS = (
     ("i", "receipts", "Who read it"),
     ("escape", "leave", "Write"),
 )
-"""Keys for the selected message."""
+"""For each key for the selected message: the key, the name of its command, and what it does."""
 
 
 class History(Widget, can_focus=True):
     """The messages of a conversation.
 
+    Args:
+        me: the user's own uid.
+        now: returns the time, in seconds since 1970.
+
     Attributes:
+        me: the user's own uid.
         selected: the key of the selected message; None for no selection.
         picture: returns the lines of a message's picture; None to show none.
         unread_threads: the ids of the messages with unread replies in their thread.
@@ -67,7 +72,7 @@ class History(Widget, can_focus=True):
     ]
 
     class Command(Message):
-        """The user pressed a key for the selected message; `name` is one of `COMMANDS`."""
+        """The user pressed a key for the selected message; `name` is the second part of an entry of `COMMANDS`."""
 
         def __init__(self, history: History, name: str) -> None:
             super().__init__()
@@ -139,9 +144,9 @@ class History(Widget, can_focus=True):
         self._lines.clear()
         self._lay_out_again()
 
-    def to_end(self) -> None:
+    def follow_newest(self) -> None:
         """Follow the newest message again."""
-        self._view.to_end()
+        self._view.follow_newest()
         self._lay_out_again()
 
     def scroll_lines(self, count: int) -> None:
@@ -187,13 +192,13 @@ class History(Widget, can_focus=True):
         if known is not None and known[0] == stamp:
             self._lines.move_to_end(item.key)
             return known[1]
-        made = self._drawn(item, before)
+        made = self._draw_item(item, before)
         self._lines[item.key] = (stamp, made)
         if len(self._lines) > MAX_CACHED_MESSAGES:
             self._lines.popitem(last=False)
         return made
 
-    def _drawn(self, item: LiveMessage, before: Neighbour | None) -> list[Strip]:
+    def _draw_item(self, item: LiveMessage, before: Neighbour | None) -> list[Strip]:
         width = self.size.width
         unread = item.message.id in self.unread_threads
         lines = message_lines(
@@ -258,7 +263,7 @@ class History(Widget, can_focus=True):
         """Select the oldest message, or follow the newest one."""
         self.select(self.items[0].key if which == "oldest" and self.items else None)
         if which == "newest":
-            self.to_end()
+            self.follow_newest()
 
     def action_command(self, name: str) -> None:
         """Post a command for the selected message."""

@@ -72,7 +72,7 @@ class MessageActions:
             return False
         return True
 
-    async def chosen(self, pane: Pane, item: LiveMessage) -> str:
+    async def choose(self, pane: Pane, item: LiveMessage) -> str:
         """Show the menu of a message. Return the chosen command, or ""."""
         choices = menu_of(item, pane.history.me, in_thread=bool(pane.place and pane.place.parent))
         if not choices:
@@ -80,7 +80,11 @@ class MessageActions:
         return str(await self._app.push_screen_wait(Picker("Message", "What to do", find_among(choices))) or "")
 
     async def carry_out(self, pane: Pane, item: LiveMessage, name: str) -> None:
-        """Carry out a command. Runs in a worker, because it may open windows."""
+        """Carry out a command. Call it in a worker, because it may open windows and wait for them.
+
+        Args:
+            name: the name of a command of `history.COMMANDS`, except `menu`, `thread` and `leave`.
+        """
         if name == "reply" and str(item.state) == "failed":
             item.entry.retry()
         elif name == "reply":
@@ -92,13 +96,13 @@ class MessageActions:
         elif name == "copy":
             self._copy(item)
         elif name in ("open", "save"):
-            await self._file(item, name)
+            await self._open_or_save_file(item, name)
         elif name == "delete":
             await self._delete(pane, item)
         elif name == "react" and self._is_sent(item):
             await self._react(pane, item)
         elif name == "receipts" and self._is_sent(item):
-            await self._receipts(pane, item)
+            await self._show_receipts(pane, item)
 
     def _is_sent(self, item: LiveMessage) -> bool:
         sent = bool(item.message.id) and not item.message.deleted_at
@@ -112,7 +116,7 @@ class MessageActions:
         self._app.copy_to_clipboard(first.url if first else body_of(message))
         self._notify_user("Copied, if the terminal allows it.")
 
-    async def _file(self, item: LiveMessage, name: str) -> None:
+    async def _open_or_save_file(self, item: LiveMessage, name: str) -> None:
         message = item.message
         file = message.attachment if isinstance(message, MediaMessage) and not message.deleted_at else None
         if file is None:
@@ -156,7 +160,7 @@ class MessageActions:
         change = client.remove_reaction if mine else client.add_reaction
         await self._try(change(item.message.id, reaction), "The reaction was not changed.")
 
-    async def _receipts(self, pane: Pane, item: LiveMessage) -> None:
+    async def _show_receipts(self, pane: Pane, item: LiveMessage) -> None:
         client = pane.client
 
         async def find(typed: str) -> Sequence[Choice]:

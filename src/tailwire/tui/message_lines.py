@@ -15,6 +15,7 @@ from tailwire.wire.entities import Action, BaseMessage
 Line = list[tuple[str, str]]
 """Pieces of text, each with the name of its style."""
 PictureOf = Callable[[BaseMessage, int], list[Line]]
+"""Returns the lines of a message's picture for a number of columns; none if there is no picture to show."""
 TIME_COLUMNS = 5
 NARROW_COLUMNS = 64
 GROUPED_SECONDS = 300
@@ -25,7 +26,13 @@ NAME_COLOR_COUNT = 6
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """The facts about a message on which the lines of the next message depend."""
+    """The facts about a message on which the lines of the next message depend.
+
+    Attributes:
+        uid: its sender; "" for an action, whose line shows no name.
+        at: when it was sent, in seconds since 1970.
+        day: the local date, as it is shown.
+    """
 
     uid: str
     at: int
@@ -43,7 +50,12 @@ def color_of(uid: str) -> str:
 
 
 def neighbour_of(item: LiveMessage, me: str, now: int) -> Neighbour:
-    """Return the facts about a message on which the lines of the next message depend."""
+    """Return the facts about a message on which the lines of the next message depend.
+
+    Args:
+        me: the user's own uid.
+        now: the time of a message that is not sent yet, in seconds since 1970.
+    """
     message = item.message
     at = message.sent_at or now
     uid = "" if isinstance(message, Action) else message.sender.uid or me
@@ -63,10 +75,10 @@ def message_lines(
     """Return the lines of a message, each of at most `width` columns.
 
     Args:
-        before: the message above it; None at the beginning.
+        before: the facts about the message above it; None at the beginning.
         me: the user's own uid.
-        now: the time that a queued message shows.
-        picture: returns the lines of a message's picture for a number of columns.
+        now: the time of a message that is not sent yet, in seconds since 1970.
+        picture: returns the lines of a message's picture; None to show none.
         unread_thread: whether its thread has unread replies.
     """
     this = neighbour_of(item, me, now)

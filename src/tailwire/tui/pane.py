@@ -34,6 +34,9 @@ OLDER_PAGE_SIZE = 50
 class Pane(Vertical):
     """One open conversation or thread.
 
+    Args:
+        now: returns the time, in seconds since 1970.
+
     Attributes:
         place: what is open; None while nothing is.
         live: the messages of the place; None while nothing is open.
@@ -97,11 +100,11 @@ class Pane(Vertical):
             raise RuntimeError("no conversation is open")
         return self._client
 
-    async def open(self, client: ChatClient, place: Place, before: Awaitable[None] | None = None) -> None:
+    async def open(self, client: ChatClient, place: Place, preparation: Awaitable[None] | None = None) -> None:
         """Open a conversation or a thread.
 
         Args:
-            before: awaited before the messages are shown, because showing them marks them as read.
+            preparation: awaited before the messages are shown, because showing them marks them as read.
 
         Raises:
             CometChatException: the messages cannot be read.
@@ -109,7 +112,7 @@ class Pane(Vertical):
         me = client.get_logged_in_user()
         other: dict[str, Any] = {"guid" if place.kind == "group" else "uid": place.id}
         opening = client.live_messages(**other, parent_message_id=place.parent, limit=OLDER_PAGE_SIZE)
-        live = await opening if before is None else (await asyncio.gather(opening, before))[0]
+        live = await opening if preparation is None else (await asyncio.gather(opening, preparation))[0]
         first = self._client is None
         if self.place is not None and self._editing is None:
             self._drafts[self.place] = self.composer.text
@@ -121,12 +124,12 @@ class Pane(Vertical):
             self.composer.text = self._drafts.pop(place, "")
         self.history.me = me.uid if me else ""
         self.history.select(None)
-        self.history.to_end()
+        self.history.follow_newest()
         live.subscribe(lambda _: self._draw_soon())
         self._draw()
 
     def close(self) -> None:
-        """Stop following the conversation."""
+        """Stop following the conversation, and show nothing."""
         if self.live is not None:
             self.live.close()
         self.live = self.place = None
@@ -181,9 +184,9 @@ class Pane(Vertical):
     def _read_older(self) -> None:
         if self.live is not None and not self._loading and not self.live.complete:
             self._loading = True
-            self.run_worker(self._older(self.live), group="older")
+            self.run_worker(self._load_older(self.live), group="older")
 
-    async def _older(self, live: LiveMessages) -> None:
+    async def _load_older(self, live: LiveMessages) -> None:
         try:
             await live.older(OLDER_PAGE_SIZE)
         except CometChatException as e:
@@ -193,7 +196,9 @@ class Pane(Vertical):
             self._loading = False
 
     async def reveal(self, message_id: int) -> bool:
-        """Select a message, and read older pages until it is there. Return False if it is not found.
+        """Select and focus a message, reading older pages until it is there.
+
+        Return False if it is not found in `MAX_SEARCHED_PAGES` pages, or another conversation was opened meanwhile.
 
         Raises:
             CometChatException: a page cannot be read.
@@ -249,7 +254,7 @@ class Pane(Vertical):
         self.composer.text = ""
         self.put_aside()
         self.history.select(None)
-        self.history.to_end()
+        self.history.follow_newest()
         self._typed_at = float("-inf")
         self.run_worker(self._run_quietly(client.end_typing(place.id, place.kind)), group="typing")
 

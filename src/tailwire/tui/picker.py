@@ -34,10 +34,11 @@ class Choice(NamedTuple):
 
 
 Find = Callable[[str], Awaitable[Sequence[Choice]]]
+"""Returns the choices for the typed text; may raise `CometChatException`, which is shown instead."""
 
 
 def matching_choices(choices: Sequence[Choice], typed: str) -> list[Choice]:
-    """Return the choices that contain the typed characters in order, the best first."""
+    """Return the choices that contain the typed characters in order, best matches first."""
     if not typed.strip():
         return list(choices)
     matcher = Matcher(typed.strip())

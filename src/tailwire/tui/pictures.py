@@ -75,23 +75,30 @@ class Pictures:
     Args:
         fetch: returns the content of a file, given its URL and a limit in bytes; raises `FileProblem` if that fails.
         may_fetch: returns whether a URL may be fetched without being asked for.
-        changed: called when a picture can be drawn.
+        on_change: called when a picture can be drawn.
+
+    Attributes:
+        enabled: whether Pillow is installed; without it, no picture is fetched.
     """
 
     def __init__(
         self,
         fetch: Callable[[str, int], Awaitable[bytes]],
         may_fetch: Callable[[str], bool],
-        changed: Callable[[], None],
+        on_change: Callable[[], None],
     ) -> None:
-        self._fetch, self._may_fetch, self._changed = fetch, may_fetch, changed
+        self._fetch, self._may_fetch, self._on_change = fetch, may_fetch, on_change
         self.enabled = find_spec("PIL") is not None
         self._known: OrderedDict[tuple[str, int], list[Line]] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
         self._turns = asyncio.Semaphore(PICTURES_AT_ONCE)
 
     def lines(self, message: BaseMessage, room: int) -> list[Line]:
-        """Return the lines of a message's picture; none until it has been fetched and decoded."""
+        """Return the lines of a message's picture; none until it has been fetched and decoded, if it may be.
+
+        Args:
+            room: the columns that the picture may use.
+        """
         file = picture_of(message) if self.enabled else None
         url = file and (file.thumbnail or (file.url if file.size <= MAX_BYTES else ""))
         if not url or room < NARROW or not self._may_fetch(url):
@@ -117,7 +124,7 @@ class Pictures:
             found = await asyncio.to_thread(half_blocks, data, columns)
         if found and (url, columns) in self._known:
             self._known[url, columns] = found
-            self._changed()
+            self._on_change()
 
     def close(self) -> None:
         """Stop fetching."""

@@ -18,7 +18,7 @@ _FILE_NAME = "profiles.json"
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A user of an app on a server."""
+    """A user of an app on a server, whose URL is `server`."""
 
     server: str
     app_id: str
@@ -31,7 +31,7 @@ class Profile:
 
 
 class ProfileBook:
-    """The profiles of this device, the last used one first.
+    """The profiles of this device, last used first.
 
     Args:
         folder: the folder of the profiles and their sessions; the platform's user data folder by default.

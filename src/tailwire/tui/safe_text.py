@@ -39,7 +39,7 @@ def _safe_character(char: str, marks: int, before: str) -> str:
         return " "
     if category == "Cf":
         joins_letters = char in (_JOINER, _NON_JOINER) and before and unicodedata.category(before)[0] in "LM"
-        return char if joins_letters and marks < MAX_COMBINING_MARKS else _direction(char)
+        return char if joins_letters and marks < MAX_COMBINING_MARKS else _visible_format_character(char)
     if _VARIATION_SELECTORS[0] <= char <= _VARIATION_SELECTORS[1] or (
         _SKIN_TONES[0] <= char <= _SKIN_TONES[1] and before
     ):
@@ -51,7 +51,7 @@ def _safe_character(char: str, marks: int, before: str) -> str:
     return char
 
 
-def _direction(char: str) -> str:
+def _visible_format_character(char: str) -> str:
     # Marks of direction are shown, because they were meant to change what is read; other format characters are not.
     return REPLACEMENT_CHARACTER if unicodedata.bidirectional(char) in _DIRECTIONS else ""
 
@@ -65,11 +65,11 @@ def safe(text: str) -> str:
     cut = len(text) > MAX_TEXT_CHARACTERS
     text = text[:MAX_TEXT_CHARACTERS]
     if not (text.isascii() and text.isprintable()):
-        text = _made_safe(text)
+        text = _make_safe(text)
     return text + CUT_MARK if cut else text
 
 
-def _made_safe(text: str) -> str:
+def _make_safe(text: str) -> str:
     out: list[str] = []
     marks, before = 0, ""
     for char in unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\t", TAB_SPACES)):
@@ -120,11 +120,11 @@ def wrapped(text: str, width: int) -> list[str]:
         if len(paragraph) <= width and paragraph.isascii():
             lines.append(paragraph)
         else:
-            lines += _broken(paragraph, width)
+            lines += _break_paragraph(paragraph, width)
     return lines
 
 
-def _broken(paragraph: str, width: int) -> list[str]:
+def _break_paragraph(paragraph: str, width: int) -> list[str]:
     lines, line, used = [], "", 0
     for word in paragraph.split(" "):
         size = len(word) if word.isascii() else cell_len(word)
@@ -133,14 +133,14 @@ def _broken(paragraph: str, width: int) -> list[str]:
             continue
         if line:
             lines.append(line)
-        pieces = [word] if size <= width else _pieces(word, width)
+        pieces = [word] if size <= width else _break_word(word, width)
         lines += pieces[:-1]
         line = pieces[-1]
         used = cell_len(line)
     return [*lines, line]
 
 
-def _pieces(word: str, width: int) -> list[str]:
+def _break_word(word: str, width: int) -> list[str]:
     pieces: list[str] = []
     piece: list[str] = []
     used = 0

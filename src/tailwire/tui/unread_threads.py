@@ -26,19 +26,19 @@ class UnreadThreads(MessageListener):
 
     Args:
         me: the user's own uid.
-        changed: called when a reply has arrived.
+        on_change: called when a reply of anyone has arrived, the user's other devices included.
     """
 
-    def __init__(self, me: str, changed: Callable[[], None]) -> None:
-        self._me, self._changed = me, changed
+    def __init__(self, me: str, on_change: Callable[[], None]) -> None:
+        self._me, self._on_change = me, on_change
         self._threads: dict[tuple[str, int], None] = {}
 
-    def of(self, place: Place) -> frozenset[int]:
+    def marked_in(self, place: Place) -> frozenset[int]:
         """Return the ids of the messages of a conversation whose threads are marked."""
         return frozenset(parent for key, parent in self._threads if key == place.key)
 
-    def opened(self, place: Place) -> None:
-        """Remove the mark of a thread."""
+    def remove_mark(self, place: Place) -> None:
+        """Remove the mark of the thread at a place, because it was opened."""
         self._threads.pop((place.key, place.parent), None)
 
     async def read(self, client: ChatClient, place: Place) -> None:
@@ -71,7 +71,7 @@ class UnreadThreads(MessageListener):
         else:
             self._add(message, key)
         if message.parent_message_id:
-            self._changed()
+            self._on_change()
 
     def on_text_message_received(self, message: TextMessage) -> None:
         """Record a reply."""

@@ -23,6 +23,7 @@ class Upload:
         sent, size: the bytes sent so far, and the size of the file; both 0 until the first bytes are sent.
         watched: whether a window shows the upload and how it ends.
         problem: why the file was not sent; "" while it is being sent, and after it was sent.
+        ended: set when it was sent, has failed or was cancelled.
     """
 
     name: str
@@ -43,12 +44,13 @@ class Uploads:
     """The uploads of a chat.
 
     Args:
-        changed: called after each change.
-        say: shows how an upload ended, unless a window shows it.
+        on_change: called when an upload begins, progresses or ends.
+        notify: called with a text for the user, and whether it reports a failure, when an upload ends that no window
+            shows.
     """
 
-    def __init__(self, chat: ChatClient, changed: Callable[[], None], say: Callable[[str, bool], None]) -> None:
-        self._chat, self._changed, self._say = chat, changed, say
+    def __init__(self, chat: ChatClient, on_change: Callable[[], None], notify: Callable[[str, bool], None]) -> None:
+        self._chat, self._on_change, self._notify = chat, on_change, notify
         self.running: list[Upload] = []
 
     @property
@@ -57,17 +59,21 @@ class Uploads:
         return len(self.running) >= MAX_UPLOADS_AT_ONCE
 
     def begin(self, message: MediaMessage, name: str) -> Upload:
-        """Begin to send a file, and return its upload."""
+        """Begin to send a file, and return its upload.
+
+        Args:
+            name: the name of the file to show.
+        """
         upload = Upload(name)
         self.running.append(upload)
         upload.task = asyncio.get_running_loop().create_task(self._send(upload, message), name="tailwire upload")
-        self._changed()
+        self._on_change()
         return upload
 
     async def _send(self, upload: Upload, message: MediaMessage) -> None:
         def progress(name: str, sent: int, size: int) -> None:
             upload.sent, upload.size = sent, size
-            self._changed()
+            self._on_change()
 
         sending: Coroutine[Any, Any, Any] = self._chat.send_media_message(message, on_progress=progress)
         try:
@@ -81,8 +87,8 @@ class Uploads:
         self.running.remove(upload)
         upload.ended.set()
         if not upload.watched:
-            self._say(f"{upload.name}: {upload.problem or 'sent.'}", bool(upload.problem))
-        self._changed()
+            self._notify(f"{upload.name}: {upload.problem or 'sent.'}", bool(upload.problem))
+        self._on_change()
 
     def cancel(self, upload: Upload) -> None:
         """Stop sending a file."""

@@ -16,7 +16,11 @@ class Viewport:
 
     Args:
         height_of: measures the message at an index, in lines.
-        room: returns the height of the window.
+        room: returns the height of the window, in lines.
+
+    Attributes:
+        items: the messages, oldest first.
+        index: the place of each message in `items`, by its key.
     """
 
     def __init__(self, height_of: Callable[[int], int], room: Callable[[], int]) -> None:
@@ -39,7 +43,7 @@ class Viewport:
             later = next((item.key for item in old[gone:] if item.key in self.index), None)
             self._top = (later, 0) if later is not None else None
 
-    def to_end(self) -> None:
+    def follow_newest(self) -> None:
         """Follow the newest message."""
         self._top = None
 
@@ -62,7 +66,7 @@ class Viewport:
         return index, max(-room, 0)
 
     def scroll(self, count: int) -> bool:
-        """Scroll by a number of lines. Return whether the beginning was reached."""
+        """Scroll by a number of lines; a negative number scrolls up. Return whether the beginning was in the way."""
         index, line = self.first()
         line += count
         while line < 0 and index > 0:

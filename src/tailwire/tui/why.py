@@ -23,7 +23,7 @@ REFRESH_SECONDS = 1.0
 _MARKS = {"connected": ("●", "green"), "connecting": ("◐", "yellow"), "disconnected": ("○", "red")}
 
 
-class WhyScreen(ModalScreen[None]):
+class ConnectionScreen(ModalScreen[None]):
     """The screen that explains the connection.
 
     Args:
@@ -32,14 +32,14 @@ class WhyScreen(ModalScreen[None]):
     """
 
     CSS = """
-    WhyScreen { align: center middle; background: $background 60%; }
-    WhyScreen > Vertical {
+    ConnectionScreen { align: center middle; background: $background 60%; }
+    ConnectionScreen > Vertical {
         width: 84; max-width: 96%; height: auto; max-height: 90%; padding: 1 2;
         background: $surface; border: round $primary; border-title-color: $text;
     }
-    WhyScreen #sentence { margin-bottom: 1; }
-    WhyScreen VerticalScroll { height: auto; max-height: 16; }
-    WhyScreen #why_keys { color: $text-muted; margin-top: 1; }
+    ConnectionScreen #sentence { margin-bottom: 1; }
+    ConnectionScreen VerticalScroll { height: auto; max-height: 16; }
+    ConnectionScreen #why_keys { color: $text-muted; margin-top: 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,f2,q", "leave", "Close"),

@@ -17,7 +17,7 @@ from tailwire.tui.pane import Pane
 from tailwire.tui.picker import Choice, Picker, matching_choices
 from tailwire.tui.upload import UploadScreen
 from tailwire.tui.uploads import Uploads
-from tailwire.tui.why import WhyScreen
+from tailwire.tui.why import ConnectionScreen
 from tailwire.tui.wording import Place, error_text, place_of
 from tailwire.wire.entities import Action
 
@@ -111,4 +111,4 @@ class Windows:
 
     async def why(self) -> None:
         """Explain the connection."""
-        await self.screen.app.push_screen_wait(WhyScreen(self.chat.connection, Path()))
+        await self.screen.app.push_screen_wait(ConnectionScreen(self.chat.connection, Path()))

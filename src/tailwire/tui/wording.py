@@ -33,7 +33,12 @@ _ADVICE = {
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where messages go: to a user or a group, or to the thread of a message there."""
+    """Where messages go: to a user or a group, or to the thread of a message there.
+
+    Attributes:
+        id: the uid or the guid.
+        parent: the id of the message that the thread replies to; 0 for the conversation itself.
+    """
 
     kind: ReceiverTypeName
     id: str
@@ -96,11 +101,11 @@ def body_of(message: BaseMessage) -> str:
 def _action(message: Action) -> str:
     by = name_of(message.action_by) if message.action_by else "the app"
     on = f" {name_of(message.action_on)}" if isinstance(message.action_on, User) else ""
-    on = "" if message.action_by and isinstance(message.action_on, User) and _same(message) else on
+    on = "" if message.action_by and isinstance(message.action_on, User) and _acted_on_themself(message) else on
     return f"{by} {safe_line(message.action)}{on}"
 
 
-def _same(message: Action) -> bool:
+def _acted_on_themself(message: Action) -> bool:
     on = message.action_on
     return isinstance(on, User) and message.action_by is not None and on.uid == message.action_by.uid
 
