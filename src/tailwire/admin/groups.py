@@ -32,12 +32,14 @@ class Groups:
             group: its `guid` (1 to 100 characters of `a-z`, `0-9`, `_` and `-`), `name`, `type` (`public`, `private` or
                 `password`), and any other fields.
             owner: uid of the owner; the app itself by default.
-            members: the first members, at most 25; `uid` and `scope` of each are used.
+            members: the first members, at most 25; `uid` and `scope` of each are used. Users who cannot be added are
+                skipped without an error.
 
         Raises:
             CometChatException: `ERR_GUID_ALREADY_EXISTS` if the guid is taken; `ERR_UID_NOT_FOUND` if there is no such
-                user; `ERR_BAD_REQUEST` if the server finds an argument invalid; `INVALID_SCOPE_VALUE` if
-                the scope of a member is invalid.
+                user; `ERR_EMPTY_GROUP_PASS` if a group of type `password` has no password; `ERR_LIMIT_EXCEEDED` if the
+                owner is in too many groups; `ERR_BAD_REQUEST` if the server finds an argument invalid;
+                `INVALID_SCOPE_VALUE` if the scope of a member is invalid.
         """
         body = group_to_wire(group) | changed_fields(owner=owner)
         if members:
@@ -85,8 +87,9 @@ class Groups:
             unset: fields to remove: `icon`, `description`, `metadata`.
 
         Raises:
-            CometChatException: `ERR_GUID_NOT_FOUND` if there is no such group; `ERR_BAD_REQUEST` if the server finds an
-                argument invalid; `ERR_INVALID_ARGUMENT` if `tags` or `unset` is not a list of strings.
+            CometChatException: `ERR_GUID_NOT_FOUND` if there is no such group; `ERR_EMPTY_GROUP_PASS` if the group gets
+                the type `password` and has no password; `ERR_BAD_REQUEST` if the server finds an argument invalid;
+                `ERR_INVALID_ARGUMENT` if `tags` or `unset` is not a list of strings.
         """
         body = changed_fields(
             name=name,
@@ -182,8 +185,8 @@ class Groups:
             For each uid `success`, or why the user was not added.
 
         Raises:
-            CometChatException: `ERR_GUID_NOT_FOUND` if there is no such group; `INVALID_SCOPE_VALUE` if the scope of a
-                member is invalid.
+            CometChatException: `ERR_GUID_NOT_FOUND` if there is no such group; `ERR_BAD_REQUEST` for more than 25
+                members; `INVALID_SCOPE_VALUE` if the scope of a member is invalid.
         """
         answer = await self._requester.ask("POST", f"{_path(guid)}/members", body=add_body(members))
         return decoded(outcome_of, answer)

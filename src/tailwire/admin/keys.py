@@ -35,7 +35,7 @@ class Keys:
         """Return an API key.
 
         Args:
-            key: the full key.
+            key: the full key, or its id, which `tailwire keys --list` prints.
 
         Raises:
             CometChatException: `ERR_APIKEY_NOT_FOUND`.
@@ -46,13 +46,13 @@ class Keys:
         """Change the name and the scope of an API key, and return the key.
 
         Args:
-            key: the full key.
-            name: the new name, as for `create`.
+            key: the full key, or its id, which `tailwire keys --list` prints.
+            name: the new name, as for `create`; "" keeps the old one.
             scope: the new scope, as for `create`.
 
         Raises:
-            CometChatException: `ERR_APIKEY_NOT_FOUND` if there is no such key; `ERR_BAD_REQUEST` if the server finds an
-                argument invalid.
+            CometChatException: `ERR_APIKEY_NOT_FOUND` if the key does not exist; `ERR_APIKEY_NO_SELF_ACTION` for the
+                key of this client; `ERR_BAD_REQUEST` if the server finds an argument invalid.
         """
         body = {"name": name, "scope": scope}
         return await self._requester.fetch(key_from_wire, "PUT", f"/apikeys/{quoted(key)}", body=body)
@@ -61,11 +61,11 @@ class Keys:
         """Delete an API key; it is refused from then on.
 
         Args:
-            key: the full key.
+            key: the full key, or its id, which `tailwire keys --list` prints.
 
         Raises:
-            CometChatException: `ERR_APIKEY_NOT_FOUND` if there is no such key; `ERR_BAD_REQUEST` for the key of this
-                client.
+            CometChatException: `ERR_APIKEY_NOT_FOUND` if the key does not exist; `ERR_APIKEY_NO_SELF_ACTION` for the
+                key of this client.
         """
         await self._requester.ask("DELETE", f"/apikeys/{quoted(key)}")
 

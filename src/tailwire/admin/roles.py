@@ -97,7 +97,7 @@ class Roles:
         return self._requester.listing("/roles", role_from_wire, "role")
 
     async def restrict(self, role: str, features: Sequence[str]) -> None:
-        """Forbid features to the users of a role.
+        """Forbid features to the users of a role. Unknown features are skipped without an error.
 
         Args:
             role: the role.

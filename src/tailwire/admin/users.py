@@ -182,7 +182,9 @@ class Users:
         )
 
     async def befriend(self, uid: str, friends: Sequence[str]) -> None:
-        """Make users friends of a user. Those who do not exist, or are friends already, are skipped without an error.
+        """Make users friends of a user. Those who cannot be added are skipped without an error.
+
+        Such are users who do not exist, are friends already, or have too many friends; and the user themself.
 
         Args:
             uid: the user.
@@ -219,7 +221,7 @@ class Users:
         return self._requester.listing(f"/users/{quoted(uid)}/friends", user_from_wire, "user")
 
     async def block(self, uid: str, blocked: Sequence[str]) -> None:
-        """Block users on behalf of a user. Those who do not exist are skipped without an error.
+        """Block users on behalf of a user. Those who do not exist, and the user themself, are skipped without an error.
 
         Args:
             uid: the user who blocks.
@@ -275,8 +277,8 @@ class Tokens:
             app_info: further information about the device; at most 4,096 bytes of JSON.
 
         Raises:
-            CometChatException: `ERR_UID_NOT_FOUND` if there is no such user; `ERR_BAD_REQUEST` if the server finds an
-                argument invalid.
+            CometChatException: `ERR_UID_NOT_FOUND` if there is no such user; `ERR_TOO_MANY_REQUESTS` if too many tokens
+                of the user were created within a minute; `ERR_BAD_REQUEST` if the server finds an argument invalid.
         """
         body = changed_fields(platform=platform, appInfo=app_info)
         return await self._requester.fetch(token_from_wire, "POST", _tokens(uid), body=body)

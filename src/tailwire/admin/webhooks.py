@@ -199,8 +199,8 @@ class Webhooks:
             delivery_id: the id of the delivery.
 
         Raises:
-            CometChatException: `ERR_WEBHOOK_NOT_FOUND` if there is no such webhook; `ERR_DELIVERY_NOT_FOUND` if there
-                is no such delivery.
+            CometChatException: `ERR_WEBHOOK_NOT_FOUND` if there is no such webhook; `ERR_DELIVERY_NOT_FOUND` if the
+                delivery does not exist.
         """
         answer = await self._requester.ask("GET", f"{_path(webhook_id)}/deliveries/{quoted(delivery_id)}")
         return decoded(delivery_from_wire, answer)
@@ -213,8 +213,8 @@ class Webhooks:
             delivery_id: the id of the delivery.
 
         Raises:
-            CometChatException: `ERR_WEBHOOK_NOT_FOUND` if there is no such webhook; `ERR_DELIVERY_NOT_FOUND` if there
-                is no such delivery.
+            CometChatException: `ERR_WEBHOOK_NOT_FOUND` if there is no such webhook; `ERR_DELIVERY_NOT_FOUND` if the
+                delivery does not exist.
         """
         await self._requester.ask("POST", f"{_path(webhook_id)}/deliveries/{quoted(delivery_id)}/retry")
 
