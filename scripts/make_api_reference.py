@@ -79,7 +79,7 @@ LAYOUT = (
     Page(
         "api-models.md",
         "Messages, users, groups and constants",
-        "What calls take and return, and the documented values.",
+        "What calls take and return, and CometChat's constants.",
         ("tailwire.wire.", "tailwire.sdk.outbox.", "tailwire.sdk.calls.upload", "tailwire.sdk.reaction_counts."),
     ),
     Page(

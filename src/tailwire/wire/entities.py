@@ -218,7 +218,7 @@ class InteractiveMessage(BaseMessage):
 
 @dataclass(slots=True, repr=False, kw_only=True)
 class Action(BaseMessage):
-    """A message that reports a change to a message or a group, as CometChat's class `Action`.
+    """A message that reports a change to a message or a group (CometChat's class `Action`).
 
     Attributes:
         action: `joined`, `left`, `edited`, `deleted` …

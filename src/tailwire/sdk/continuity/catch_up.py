@@ -138,14 +138,14 @@ def on_page_failed(m: CatchUp, command: FetchAfter | FetchLatest) -> FetchAfter 
     return next_page(m)
 
 
-def on_latest(m: CatchUp, last_id: int, store: str, mark: str = "", known: int | None = None) -> list[Command]:
+def on_latest(m: CatchUp, last_id: int, store: str, mark: str = "", newest_change: int | None = None) -> list[Command]:
     """Process the result of `FetchLatest`.
 
     Args:
         last_id: the latest message's id; 0 without messages.
         store: name of the server's store, as for `on_connected`.
         mark: the mark that came with the result.
-        known: the number of the newest change, which came with it too.
+        newest_change: the number of the newest change, which came with it too.
     """
     if m.behind is None:
         return []
@@ -162,7 +162,7 @@ def on_latest(m: CatchUp, last_id: int, store: str, mark: str = "", known: int |
         reports = [] if m.quiet and m.back is None else gaps.report(Continuity(ContinuityKind.UNKNOWN, 0, *bounds))
         settled = 0
     m.back = m.gap = None
-    before = m.position or Position(changes=known)
+    before = m.position or Position(changes=newest_change)
     pairs = dict(m.behind)
     held = sorted(p for p in pairs.items() if p[0] > settled and not before.is_settled(p[0]))
     changed = take_held(m)

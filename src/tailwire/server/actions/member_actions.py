@@ -87,7 +87,7 @@ class MemberActions:
                 "sentAt": now,
             }
             member = bytes(on)
-            if action == "scopeChanged" and more:  # in webhooks the scopes are fields of the member, as documented
+            if action == "scopeChanged" and more:  # in webhooks the scopes are fields of the member, as in CometChat's
                 member = with_field(member, b"scope", encode(more["scope"]["new"]))
                 member = with_field(member, b"oldScope", encode(more["scope"]["old"]))
             data = {"group": after, "members": {uid: msgspec.Raw(member)}, "by": by}

@@ -16,7 +16,7 @@ _HAS_SAVED_SQL = "SELECT 1 FROM saves WHERE message_id = ? AND uid = ?"
 
 @dataclass(slots=True)
 class _Call:
-    wanted: bool
+    wanted: bool  # whether the reaction or save shall be there afterwards
     ended: float | None = None
     confirmed: bool = False
 

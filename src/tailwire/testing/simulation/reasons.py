@@ -1,4 +1,4 @@
-"""Reasons for which a client may lose its connection: faults of the plan, and documented causes."""
+"""Reasons for which a client may lose its connection: faults of the plan, and causes that the documentation names."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ class Phone:
             await asyncio.sleep(0.01)
             if epoch == self._epoch:
                 self.start = self.start or found
-                self._carry_out(catch_up.on_latest(m, found[0], "store", known=found[1]))
+                self._carry_out(catch_up.on_latest(m, found[0], "store", newest_change=found[1]))
             return
         assert m.position is not None
         page = store.page(self.uid, command.after_id, command.limit, m.position)

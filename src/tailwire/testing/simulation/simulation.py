@@ -131,7 +131,7 @@ class Simulation:
         await asyncio.sleep(1)
         hints = self.chance.random() < 0.5
         waiting = [device for device in self.devices.values() if not is_trying(device)]
-        failed: dict[str, bool] = {}  # devices whose login failed: whether the token of their earlier one ends soon
+        failed_logins: dict[str, bool] = {}  # by device: whether the token of its earlier login ends soon
         for device in self.devices.values():
             chat = device.chat
             assert chat is not None
@@ -141,26 +141,28 @@ class Simulation:
             ends = bool(self.plan.token_lifetime) and not device.has_provider
             is_out = chat.get_logged_in_user() is None or parts_of(chat).sessions.require().expired
             if (ends or is_out) and not await device.run(device.log_in(new_token=ends)):
-                failed[device.name] = ends
+                failed_logins[device.name] = ends
             parts = made_parts(chat)
             held = parts is not None and parts.driver.state.held  # by disconnect(): only connect() ends it
             if hints or held or not device.auto:
                 device.run(ignore_errors(chat.connect()))
         # No hint ends the wait for the next attempt.
         if hints:
-            self.broken += await disconnected_devices([device for device in waiting if device.name not in failed])
+            self.broken += await disconnected_devices(
+                [device for device in waiting if device.name not in failed_logins]
+            )
         await asyncio.sleep(MAX_RETRY_SECONDS if self._reports_offline() else 60)
         for device in self.devices.values():
             chat = device.chat
             if chat is None:
                 continue
             is_out = chat.get_logged_in_user() is None or parts_of(chat).sessions.require().expired
-            if device.name in failed or is_out:
+            if device.name in failed_logins or is_out:
                 # The first login since the recovery may have used a connection that was cut: it gets a second one.
-                again = failed.get(device.name, False)
-                if not await device.run(device.log_in(new_token=again)) and device.name not in failed:
+                again = failed_logins.get(device.name, False)
+                if not await device.run(device.log_in(new_token=again)) and device.name not in failed_logins:
                     await device.run(device.log_in(new_token=again))
-            if device.name in failed or is_out or is_request_ended(device):
+            if device.name in failed_logins or is_out or is_request_ended(device):
                 device.run(ignore_errors(chat.connect()))
         await self.backend.finish()
         await asyncio.sleep(120)  # receipts are merged, outboxes are empty
@@ -288,7 +290,9 @@ class Simulation:
         if cause is not None and cause.kind is CauseKind.TOKEN:
             self.logins.record_rejection(name)
         if not self.reasons.is_excused(name, cause):
-            self.broken.append(f"cut: {name} lost its connection ({cause}) without a fault or a documented reason")
+            self.broken.append(
+                f"cut: {name} lost its connection ({cause}) without a fault or a reason that the documentation names"
+            )
         self.trace.append((round(virtual_loop().time(), 6), name, "lost", str(cause)))
 
     def log_out(self, device: Device) -> None:

@@ -77,7 +77,7 @@ def test_change_held_before_the_first_message_of_all_comes_before_it():
     m = catching_up(None)
     changes.hold_if_busy(m, 1, "joined")
     catch_up.on_live_message(m, 1, Message(1))
-    handed = catch_up.on_latest(m, 0, "", known=0)[-1]
+    handed = catch_up.on_latest(m, 0, "", newest_change=0)[-1]
     assert handed.messages == (Change(1, "joined"), Message(1))
 
 
