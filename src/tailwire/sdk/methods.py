@@ -1684,7 +1684,7 @@ class ClientMethods(CallingClient):
 
         Raises:
             CometChatException: `ERR_INVALID_ARGUMENT` unless exactly one of `uid` and `guid` is given, or if 100 lists
-                are open; `ERROR_INVALID_MESSAGE_ID` if `parent_message_id` is no message id;
+                are open; `ERROR_INVALID_MESSAGE_ID` if `parent_message_id` is not a message id;
                 `ERROR_NON_POSITIVE_LIMIT` or `ERROR_LIMIT_EXCEEDED` if `limit` or `most` is out of range;
                 `USER_NOT_LOGGED_IN`; `ERR_UID_NOT_FOUND` or `ERR_GUID_NOT_FOUND` if there is no such user or group;
                 `ERR_NOT_A_MEMBER` if the user is not in the group; or another code of the server.

@@ -266,7 +266,7 @@ def bot_test(bot: Bot) -> Iterator[BotTest]:
 
     The bot connects to a server in the process, whatever its settings and keys are. Time is virtual, so waiting takes
     no real time; replace what in the handlers needs a real network or thread. If an exception has ended the bot, it is
-    raised at the end of the block at the latest.
+    raised when the block ends, if not before.
 
     Args:
         bot: the bot; its handlers are used as they are.
