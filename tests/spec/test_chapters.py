@@ -612,6 +612,16 @@ async def test_pinned_message_is_listed_and_reported_to_both_users(stage):
     await alice.ears.until(lambda: alice.ears.all("unpinned") == [sent.id])
 
 
+async def test_list_whose_filter_for_pins_is_turned_off_again_keeps_its_place_in_both_directions(stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    ids = [(await bob.say("alice", str(n))).id for n in range(6)]
+    builder = MessagesRequestBuilder().set_uid("bob").set_pinned().set_pinned(False).set_saved(False)
+    request = builder.set_limit(2).set_message_id(ids[3]).build(alice.chat)
+    steps = (request.fetch_previous, request.fetch_next, request.fetch_previous)
+    pages = [[message.id for message in await step()] for step in steps]
+    assert pages == [ids[1:3], ids[4:], ids[:1]]
+
+
 async def test_saved_message_is_listed_for_the_user_who_saved_it_on_all_devices(stage):
     alice, bob, tablet = await stage.enter("alice"), await stage.enter("bob"), await stage.enter("alice")
     sent = await bob.say("alice", "keep this")

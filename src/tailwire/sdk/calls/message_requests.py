@@ -97,9 +97,8 @@ class MessagesRequest:
         before = self._first, self._last
         ids = [number for number in map(id_of, listed) if number]
         if ids:
-            by_id = not any(
-                name in ("pinned", "saved") for name, _ in self._filters.more
-            )  # else in the order of the pins
+            filters = dict(self._filters.more)
+            by_id = not (filters.get("pinned") or filters.get("saved"))  # else in the order of the pins or saves
             self._first = min(self._first or ids[0], ids[0]) if by_id else ids[0]
             self._last = max(self._last, ids[-1])
         return (self._first, self._last) != before
