@@ -72,7 +72,7 @@ class Requester:
             async def attempt() -> Any:
                 number = f"{name}.{next(attempts)}" if name else ""
                 return await self._http.ask(
-                    method, path, key=self._key, body=body, query=query, on_behalf_of=on_behalf_of, within=limit,
+                    method, path, key=self._key, body=body, query=query, on_behalf_of=on_behalf_of, time_limit=limit,
                     number=number,
                 )  # fmt: skip
 
@@ -111,7 +111,13 @@ class Requester:
 
         async def attempt() -> Any:
             return await self._http.ask(
-                "POST", "/messages", key=self._key, body=body, on_behalf_of=on_behalf_of, within=limit, repeated=True
+                "POST",
+                "/messages",
+                key=self._key,
+                body=body,
+                on_behalf_of=on_behalf_of,
+                time_limit=limit,
+                repeated=True,
             )
 
         return await self._sending.send(f"{on_behalf_of} {conversation}", attempt, limit)

@@ -6,7 +6,7 @@ import ssl
 from functools import partial
 
 from tailwire.sdk.app_settings import AppSettings
-from tailwire.sdk.calls.owner import Owner
+from tailwire.sdk.calls.owner import ConnectionOwner
 from tailwire.sdk.calls.parts import Parts
 from tailwire.sdk.calls.sender import Sender
 from tailwire.sdk.calls.user_requests import UserRequests
@@ -73,7 +73,7 @@ def assemble(
         throttled=driver.report_throttle,
         token_answered=driver.report_token_answer,
     )
-    driver.start(Owner(sessions, identity, http, connector, incoming, queue, tokens))
+    driver.start(ConnectionOwner(sessions, identity, http, connector, incoming, queue, tokens))
     http.answered = driver.report_server_answer
 
     own = OwnChanges(sessions, incoming, queue, lists)

@@ -30,7 +30,7 @@ class Sending:
         self._last: dict[str, asyncio.Future[bool]] = {}  # by conversation; the result: whether the send succeeded
 
     async def send(
-        self, conversation: str, attempt: Callable[[], Awaitable[Any]], within: ProgressTimeout | None = None
+        self, conversation: str, attempt: Callable[[], Awaitable[Any]], time_limit: ProgressTimeout | None = None
     ) -> Any:
         """Send after all earlier sends of the same conversation have ended. Return the result of the attempt.
 
@@ -38,7 +38,7 @@ class Sending:
             conversation: identifies the conversation.
             attempt: makes one attempt; called again, under the same muid, when its answer was lost or the server
                 refused for now.
-            within: the time limit for all attempts, and for the wait before the first; None sets none.
+            time_limit: the time limit for all attempts, and for the wait before the first; None sets none.
 
         Raises:
             CometChatException: the error of the last attempt; `NO_INTERNET_CONNECTION` when the limit is reached, or
@@ -48,9 +48,9 @@ class Sending:
         own = self._last[conversation] = asyncio.get_running_loop().create_future()
         sent = False
         try:
-            async with within or nullcontext():
-                if previous is not None and await asyncio.shield(previous) and within is not None:
-                    within.record_progress()  # the previous send got through: queueing does not count as a stall
+            async with time_limit or nullcontext():
+                if previous is not None and await asyncio.shield(previous) and time_limit is not None:
+                    time_limit.record_progress()  # the previous send got through: queueing does not count as a stall
                 stored = await self._attempts(attempt)
             sent = True
             return stored

@@ -31,7 +31,7 @@ from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.sdk.gate import Gate
 from tailwire.sdk.io.failures import WireClosed, attempt_error_of
 from tailwire.sdk.io.link import Connector, Granted
-from tailwire.sdk.io.owner import Runner
+from tailwire.sdk.io.owner import MachineRunner
 from tailwire.sdk.io.world import Wire, World
 from tailwire.sdk.retry import RetryPolicy, Waits
 from tailwire.sdk.session_holder import SessionHolder
@@ -73,12 +73,12 @@ class Tokens:
 
     # For the connection.
 
-    def renew_before_attempt(self, runner: Runner, epoch: int) -> asyncio.Task[None]:
+    def renew_before_attempt(self, runner: MachineRunner, epoch: int) -> asyncio.Task[None]:
         """Start the task that gets a new token before the next attempt, and reports the outcome to the machine."""
         self._cancel_offer()
         return runner.begin(self._renew_before_attempt(runner, epoch))
 
-    async def _renew_before_attempt(self, runner: Runner, epoch: int) -> None:
+    async def _renew_before_attempt(self, runner: MachineRunner, epoch: int) -> None:
         try:
             await self.renew(self.socket_token or self._sessions.require().auth_token)
         except CometChatException as e:  # the server was not reached, or rejected the new token
@@ -89,7 +89,7 @@ class Tokens:
         else:
             runner.feed(i.TokenRenewed(epoch))
 
-    def renew_in_place(self, runner: Runner, epoch: int, wire: Wire | None) -> None:
+    def renew_in_place(self, runner: MachineRunner, epoch: int, wire: Wire | None) -> None:
         """Get a new token, and offer it to the server on the open socket. The server's answer arrives as a frame.
 
         A socket that closes meanwhile does not cancel this: the new token is kept for the next attempt.
@@ -99,7 +99,7 @@ class Tokens:
         if wire is not None:
             self._offer_task = runner.begin(self._renew_in_place(runner, epoch, wire))
 
-    async def _renew_in_place(self, runner: Runner, epoch: int, wire: Wire) -> None:
+    async def _renew_in_place(self, runner: MachineRunner, epoch: int, wire: Wire) -> None:
         try:
             await self.renew(self.socket_token)
             session = self._sessions.require()
@@ -111,7 +111,7 @@ class Tokens:
             log.warning("the token could not be renewed; the renewal is tried again: %r", e)
             runner.feed(i.TokenRenewalFailed(epoch))
 
-    def handle_answer(self, runner: Runner, granted: Granted | None) -> None:
+    def handle_answer(self, runner: MachineRunner, granted: Granted | None) -> None:
         """Handle the server's answer to an offered token; None when the server rejected it."""
         if granted is None:
             runner.feed(i.TokenRenewalFailed(self._epoch))

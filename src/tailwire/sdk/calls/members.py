@@ -189,9 +189,9 @@ class MemberCalls:
             guids: groups of the logged-in user.
 
         Raises:
-            CometChatException: `NO_WEBSOCKET_CONNECTION` before the first connection; `ERR_GUID_NOT_FOUND` when there
-                is no such group; `ERR_NOT_A_MEMBER` when the logged-in user is not a member; or another code of the
-                server.
+            CometChatException: `NO_WEBSOCKET_CONNECTION` before the first connection; `ERR_GUID_NOT_FOUND` when a
+                group does not exist; `ERR_NOT_A_MEMBER` when the logged-in user is not a member of one; or another
+                code of the server.
         """
         answer = await online_counts(self._parts, {"groups": list(guids)})
         return decoded(lambda counts: {str(g): int(n) for g, n in (counts.get("groups") or {}).items()}, answer)

@@ -24,8 +24,8 @@ from tailwire.wire.frames import PING, app_state_frame
 PING_FRAME = json.dumps(PING, separators=(",", ":"))
 
 
-class Owner:
-    """The owner of the driver (see `io.owner.Owner`): connects it to the other parts of the client."""
+class ConnectionOwner:
+    """The owner of the driver (see the protocol in `io.owner`): connects it to the other parts of the client."""
 
     def __init__(
         self,

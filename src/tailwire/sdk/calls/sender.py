@@ -53,13 +53,13 @@ class Sender:
             CometChatException: as for `ChatClient.send_message`; `NO_INTERNET_CONNECTION` also when it is not known
                 whether the message was stored.
         """
-        within, uid = self._http.progress_timeout(), self._sessions.require().uid
+        time_limit, uid = self._http.progress_timeout(), self._sessions.require().uid
 
         async def attempt() -> BaseMessage:
-            answer = await self._requests.ask("POST", "/messages", body=body, within=within, uid=uid)
+            answer = await self._requests.ask("POST", "/messages", body=body, time_limit=time_limit, uid=uid)
             return _stored_message(answer, str(body["muid"]))
 
         conversation = f"{body['receiverType']}:{body['receiver']}"
-        stored: BaseMessage = await self._sending.send(conversation, attempt, within)
+        stored: BaseMessage = await self._sending.send(conversation, attempt, time_limit)
         self._own.message_stored(stored)
         return stored

@@ -46,14 +46,14 @@ class UserRequests:
         *,
         body: Mapping[str, Any] | None = None,
         query: Mapping[str, Any] | None = None,
-        within: ProgressTimeout | None = None,
+        time_limit: ProgressTimeout | None = None,
         uid: str = "",
         once: bool = False,
     ) -> Any:
         """Send a request, and return the `data` of its answer. All attempts share one time limit.
 
         Args:
-            within: the time limit of a caller that repeats the request itself: only one attempt is made.
+            time_limit: the time limit of a caller that repeats the request itself: only one attempt is made.
             uid: the user for whom the whole call began: the request is not sent as another user. The logged-in user
                 by default.
             once: whether to make only one attempt, because the caller repeats it.
@@ -65,7 +65,7 @@ class UserRequests:
         """
         self._gate.check_usable()  # requests of builders do not come through a method of the client
         uid = uid or self._sessions.require().uid
-        safe = within is not None or is_safe(method, path)
+        safe = time_limit is not None or is_safe(method, path)
 
         reads = path == "/me" and not body  # `PUT /me` without a change asks for a pass
         call = next(self._calls) if is_numbered(method, path) and not reads else 0
@@ -75,8 +75,8 @@ class UserRequests:
             number = f"{call}.{next(attempts)}" if call else ""
             return await self._attempt(method, path, body, query, limit, uid, safe and not once, number)
 
-        async with nullcontext(within) if within is not None else self._http.progress_timeout() as limit:
-            if once or within is not None:
+        async with nullcontext(time_limit) if time_limit is not None else self._http.progress_timeout() as limit:
+            if once or time_limit is not None:
                 return await attempt()
             return await repeat(attempt, self.chance, safe=safe)
 
@@ -96,14 +96,14 @@ class UserRequests:
         log.debug("%s %s", method, path)
         try:
             return await http.ask(
-                method, path, token=token, body=body, query=query, within=limit, repeated=repeated, number=number
+                method, path, token=token, body=body, query=query, time_limit=limit, repeated=repeated, number=number
             )
         except CometChatException as e:
             if e.code not in TOKEN_REJECTED_CODES or not await self._tokens.renew_rejected(token):
                 raise
         token = self._sessions.token_of(uid)
         return await http.ask(
-            method, path, token=token, body=body, query=query, within=limit, repeated=repeated, number=number
+            method, path, token=token, body=body, query=query, time_limit=limit, repeated=repeated, number=number
         )
 
     async def ask_for_list(self, path: str, query: Mapping[str, Any], *, once: bool = False) -> list[Any]:

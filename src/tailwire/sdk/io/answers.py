@@ -135,7 +135,7 @@ class Body:
         return bytes(self._content)
 
 
-class Listed(list[Any]):
+class ListWithMeta(list[Any]):
     """A list from the server, with its metadata.
 
     Attributes:
@@ -151,12 +151,12 @@ class Listed(list[Any]):
 
 def mark_of(listed: list[Any]) -> str:
     """Return the mark that came with a list, or ""."""
-    return listed.mark if isinstance(listed, Listed) else ""
+    return listed.mark if isinstance(listed, ListWithMeta) else ""
 
 
 def changes_of(listed: list[Any]) -> Mapping[str, Any] | None:
     """Return what a list says about the server's change log, or None."""
-    return listed.changes if isinstance(listed, Listed) else None
+    return listed.changes if isinstance(listed, ListWithMeta) else None
 
 
 def until_of(listed: list[Any]) -> int:
@@ -167,12 +167,12 @@ def until_of(listed: list[Any]) -> int:
 
 def pruned_of(listed: list[Any]) -> int:
     """Return the highest id of a missed message that the server has removed because of its age, or 0."""
-    return listed.pruned if isinstance(listed, Listed) else 0
+    return listed.pruned if isinstance(listed, ListWithMeta) else 0
 
 
-def with_meta(data: list[Any], mark: str, changes: Mapping[str, Any] | None, pruned: int = 0) -> Listed:
-    """Return a list with its metadata, as `Listed`."""
-    listed = Listed(data)
+def with_meta(data: list[Any], mark: str, changes: Mapping[str, Any] | None, pruned: int = 0) -> ListWithMeta:
+    """Return a list with its metadata, as `ListWithMeta`."""
+    listed = ListWithMeta(data)
     listed.mark, listed.changes, listed.pruned = mark, changes, pruned
     return listed
 
@@ -211,7 +211,7 @@ class Answer:
     content: bytes
 
     def data(self) -> Any:
-        """Return `data` of the envelope; a list with metadata as `Listed`.
+        """Return `data` of the envelope; a list with metadata as `ListWithMeta`.
 
         Raises:
             CometChatException: with the server's code if it refused; `NO_INTERNET_CONNECTION` if the response is not

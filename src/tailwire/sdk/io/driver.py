@@ -21,7 +21,7 @@ from tailwire.sdk.connection.machine import step
 from tailwire.sdk.connection.state import ConnectionStatus, Phase, State, next_deadline
 from tailwire.sdk.io.failures import AttemptError, WireClosed
 from tailwire.sdk.io.link import Granted
-from tailwire.sdk.io.owner import Owner
+from tailwire.sdk.io.owner import ConnectionOwner
 from tailwire.sdk.io.traffic import Traffic
 from tailwire.sdk.io.watchers import Watchers
 from tailwire.sdk.io.world import Timer, Wire, World
@@ -144,7 +144,7 @@ class Driver:
         self.details: str = ""
         self.connected: asyncio.Event = asyncio.Event()
 
-    def start(self, owner: Owner) -> None:
+    def start(self, owner: ConnectionOwner) -> None:
         """Set the client that owns the driver. Called once, before the first input."""
         self._owner = owner
 

@@ -98,7 +98,7 @@ class Http:
         query: Mapping[str, Any] | None = None,
         authorization: str = "",
         on_behalf_of: str = "",
-        within: ProgressTimeout | None = None,
+        time_limit: ProgressTimeout | None = None,
         repeated: bool = False,
         number: str = "",
     ) -> Any:
@@ -108,7 +108,7 @@ class Http:
             path: the path below the base URL, with a leading slash; or a whole URL.
             token, key, authorization: an auth token, an API key, the pass of `PUT /me`; "" sends none.
             on_behalf_of: the uid of the user for whom a REST API key acts; "" for the key itself.
-            within: the time limit of the call to which this request belongs, already entered; its own by default.
+            time_limit: the time limit of the call to which this request belongs, already entered; its own by default.
             repeated: whether the caller retries it, so that it may fail early.
             number: the request number, by which the server recognises a request that comes late or again; "" for none.
 
@@ -120,11 +120,11 @@ class Http:
                 reached, or its response to anything but a GET is too large, `ERR_ANSWER_TOO_LARGE` if that to a GET is;
                 `ERR_INVALID_ARGUMENT` for a body that is not JSON, or a path with dots; `ERR_CLIENT_CLOSED`.
         """
-        if within is None:
-            async with self.progress_timeout() as within:
+        if time_limit is None:
+            async with self.progress_timeout() as time_limit:
                 return await self.ask(
                     method, path, token=token, key=key, body=body, query=query, authorization=authorization,
-                    on_behalf_of=on_behalf_of, within=within, repeated=repeated, number=number,
+                    on_behalf_of=on_behalf_of, time_limit=time_limit, repeated=repeated, number=number,
                 )  # fmt: skip
         headers = self._headers(token, key, authorization, {"onbehalfof": on_behalf_of, REQUEST_HEADER: number})
         content = None
@@ -139,13 +139,13 @@ class Http:
         safe = method == "GET" or (method, path) == ("PUT", "/me")
         early = safe or repeated
         first_byte = ProgressTimeout(self._world, self.traffic, FIRST_BYTE_SECONDS, started=False) if early else None
-        exchange = _Exchange(within, first_byte)
+        exchange = _Exchange(time_limit, first_byte)
         try:
             answer = await self._exchange(request, exchange)
         except CometChatException:
             if not (safe and exchange.is_unanswered):
                 raise
-            answer = await self._exchange(request, _Exchange(within))
+            answer = await self._exchange(request, _Exchange(time_limit))
         return self._read(answer, method)
 
     def _headers(self, token: str, key: str, authorization: str, more: Mapping[str, str]) -> dict[str, str]:
@@ -203,16 +203,16 @@ class Http:
             if self._world.sees_uploads
             else (TOTAL_SECONDS, TOTAL_SECONDS)
         )
-        async with ProgressTimeout(self._world, self.traffic, stalled, longest) as within:
+        async with ProgressTimeout(self._world, self.traffic, stalled, longest) as time_limit:
 
             async def in_chunks() -> AsyncIterator[bytes]:
                 async for piece in pieces:
                     for start in range(0, len(piece), MAX_UNSENT_BYTES):
                         yield piece[start : start + MAX_UNSENT_BYTES]
-                        within.record_progress()  # the network accepted it: the next chunk is requested
+                        time_limit.record_progress()  # the network accepted it: the next chunk is requested
 
             request = {"method": "POST", "url": url, "headers": headers, "content": in_chunks()}
-            (await self._exchange(request, _Exchange(within))).check_upload()
+            (await self._exchange(request, _Exchange(time_limit))).check_upload()
 
     async def _exchange(self, request: Mapping[str, Any], exchange: _Exchange) -> Answer:
         # Every exception of the library is converted here: callers expect only one class.
@@ -295,12 +295,12 @@ class _Exchange:
     """One request and its response, on one connection.
 
     Args:
-        within: the time limit of the call, notified when bytes move.
+        time_limit: the time limit of the call, notified when bytes move.
         first_byte: limits the wait for the first byte on a reused connection; None for no such limit.
     """
 
-    def __init__(self, within: ProgressTimeout, first_byte: ProgressTimeout | None = None) -> None:
-        self._within = within
+    def __init__(self, time_limit: ProgressTimeout, first_byte: ProgressTimeout | None = None) -> None:
+        self._time_limit = time_limit
         self._first_byte = first_byte
         self._connected = self._sent = self._begun = self._failed = False
         self._stream: Any = None  # the newest connection of this exchange
@@ -319,7 +319,7 @@ class _Exchange:
             async with self._first_byte or nullcontext():
                 response = await client.send(built, stream=True, follow_redirects=False)
         except asyncio.CancelledError:
-            self._failed = self._within.expired
+            self._failed = self._time_limit.expired
             if self._stream is not None:  # the library may leave it open during a proxy's CONNECT or a TLS handshake
                 await self._stream.aclose()
             raise
@@ -334,7 +334,7 @@ class _Exchange:
         try:
             body = Body(headers.get("content-encoding", ""))
             async for piece in response.aiter_raw():
-                self._within.record_progress()
+                self._time_limit.record_progress()
                 body.add(piece)
             return Answer(host, status, content_type, retry_after, body.content())
         except BodyTooLarge as e:
@@ -350,20 +350,20 @@ class _Exchange:
         if event == "connect_tcp.started":
             self._connected = True
         elif event == "connect_tcp.complete":
-            self._within.record_progress()
+            self._time_limit.record_progress()
             self._stream = info["return_value"]
             _limit_unsent(self._stream)
-            self._within.traffic.watch(self._stream)
+            self._time_limit.traffic.watch(self._stream)
         elif event == "start_tls.complete":
-            self._within.record_progress()
-            self._within.traffic.watch(info["return_value"])
+            self._time_limit.record_progress()
+            self._time_limit.traffic.watch(info["return_value"])
         elif event == "send_request_headers.started":
             self._sent = True
             if self._first_byte is not None and not self._connected:
                 self._first_byte.start()
         elif event == "receive_response_headers.complete":
             self._begun = True
-            self._within.record_progress()
+            self._time_limit.record_progress()
 
 
 def _limit_unsent(stream: Any) -> None:

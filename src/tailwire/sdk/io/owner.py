@@ -12,7 +12,7 @@ from tailwire.sdk.io.link import Granted, Link
 from tailwire.sdk.io.world import Wire
 
 
-class Runner(Protocol):
+class MachineRunner(Protocol):
     """The part of the driver that token renewal uses."""
 
     def begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -22,24 +22,24 @@ class Runner(Protocol):
         """Give an input to the machine."""
 
 
-class Renewal(Protocol):
+class TokenRenewal(Protocol):
     """Renews the token when the machine commands it (see `sdk.tokens`)."""
 
-    def renew_before_attempt(self, runner: Runner, epoch: int) -> asyncio.Task[None]:
+    def renew_before_attempt(self, runner: MachineRunner, epoch: int) -> asyncio.Task[None]:
         """Start the task that gets a new token before the next attempt, and feeds the outcome to the machine."""
 
-    def renew_in_place(self, runner: Runner, epoch: int, wire: Wire | None) -> None:
+    def renew_in_place(self, runner: MachineRunner, epoch: int, wire: Wire | None) -> None:
         """Start to get a new token, and to offer it to the server on the open socket; do nothing without one."""
 
-    def handle_answer(self, runner: Runner, granted: Granted | None) -> None:
+    def handle_answer(self, runner: MachineRunner, granted: Granted | None) -> None:
         """Handle the server's answer to an offered token; None when the server rejected it."""
 
 
-class Owner(Protocol):
+class ConnectionOwner(Protocol):
     """The client that owns the driver: it opens sockets, makes frames, and receives the driver's reports."""
 
     @property
-    def tokens(self) -> Renewal:
+    def tokens(self) -> TokenRenewal:
         """The renewal of the token."""
 
     async def open_link(self, last: Mapping[str, Any] | None) -> Link:
