@@ -81,7 +81,7 @@ def _background_window_never_starts(patch: pytest.MonkeyPatch) -> None:
             return True
         return False
 
-    _replace(patch, settle._background_window, window)
+    _replace(patch, settle._time_background_window, window)
 
 
 def _token_expires_unnoticed(patch: pytest.MonkeyPatch) -> None:
@@ -146,7 +146,7 @@ PLANTED = {
     "Retry-After is ignored": (_retry_after_is_ignored, {"T6"}),
     "a wait that the server asked for is dropped": (_every_wait_is_dropped, {"T6"}),
     "a response ends a wait that the server asked for": (_response_ends_every_wait, {"T6"}),
-    "history is not read while WebSockets are refused": (_without(settle._poll), {"T8"}),
+    "history is not read while WebSockets are refused": (_without(settle._time_polling), {"T8"}),
 }
 
 ON_LINES = {

@@ -316,7 +316,7 @@ FAULTS = {
         conversation_list._Row, "rank", lambda row: (False, -row.item.conversation.updated_at, 0),
         [("pin conversation", "laptop", "bob", 0), WELL, WELL, ("send", "bob", "g", 0)],
     ),
-    "replies are not counted": (MessageList, "_reply", nothing, [("reply", "bob", "g", 0)]),
+    "replies are not counted": (MessageList, "_count_reply", nothing, [("reply", "bob", "g", 0)]),
     "pins are ignored": (MessageList, "record_flags", nothing, [("pin", "bob", "g", 0)]),
     "one's own messages are ignored": (LiveMessages, "_apply", without_own, []),
     "who was put out keeps the conversation": (ConversationList, "_apply_own_membership", lambda *_: False, [("kick", "bob", "g", 0)]),
