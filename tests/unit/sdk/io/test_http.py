@@ -161,10 +161,10 @@ async def test_unsafe_request_is_not_repeated_and_the_pool_is_dropped():
 async def test_repeated_request_fails_early():
     async with asking(silent_once_used) as (http, peer):
         await http.ask("POST", "/messages", body={})
-        async with http.progress_timeout() as within:
-            error = await error_of(http.ask("POST", "/messages", body={}, within=within, repeated=True))
+        async with http.progress_timeout() as time_limit:
+            error = await error_of(http.ask("POST", "/messages", body={}, time_limit=time_limit, repeated=True))
             assert error.cause is Cause.ATTEMPT_TIMEOUT
-            assert await http.ask("POST", "/messages", body={}, within=within, repeated=True) == 1
+            assert await http.ask("POST", "/messages", body={}, time_limit=time_limit, repeated=True) == 1
         assert peer.made == 2
 
 
