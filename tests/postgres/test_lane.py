@@ -199,7 +199,7 @@ async def test_unit_ends_early_without_its_message(url):
     lane = await open_lane(url)
     for kind in ("until", "need"):
         unit = Unit()
-        unit.rows("SELECT uid, :body::bytea AS body FROM members WHERE uid IN"
+        unit.run_returning("SELECT uid, :body::bytea AS body FROM members WHERE uid IN"
                   " (SELECT jsonb_array_elements_text(:uids::jsonb))", uids=["x"], body=b"\0\xff")  # fmt: skip
         if kind == "until":
             unit.end_if("EXISTS (SELECT FROM members) IS FALSE")

@@ -47,10 +47,10 @@ async def not_indexing(url: str) -> PostgresStore:
 async def test_search_is_complete_whatever_part_is_indexed(postgres_url):
     store = await not_indexing(postgres_url)
     await send_texts(store, "apple one", "pear two", "apple three")
-    assert await store.index.until() == 0
+    assert await store.index.indexed_until() == 0
     assert await search_texts(store, "app") == ["apple three", "apple one"]
     await store.index.update()
-    assert await store.index.until() > 0
+    assert await store.index.indexed_until() > 0
     await send_texts(store, "apple four", "äpple fünf", "pear six")
     newest = ["äpple fünf", "apple four", "apple three", "apple one"]
     assert await search_texts(store, "APP") == newest
@@ -106,7 +106,7 @@ async def test_long_tail_is_indexed_by_the_search_itself(postgres_url, monkeypat
     store = await not_indexing(postgres_url)
     await asyncio.gather(*(store.messages.add(draft(f"word{n}")) for n in range(100)))
     assert len(await search_texts(store, "word", limit=200)) == 100
-    assert await store.index.until() > 0
+    assert await store.index.indexed_until() > 0
     assert await search_texts(store, "word7", limit=200) == [f"word{n}" for n in (*range(79, 69, -1), 7)]
     await store.close()
 
@@ -166,7 +166,7 @@ async def test_places_in_the_index_are_kept_only_for_messages_that_may_still_be_
     await store.messages.delete(act(emptied), 5, lambda _: b'{"data":{}}', lambda _: draft("x")._replace(traits=0))
     action = (await store.database.rows("SELECT max(id) FROM messages"))[0][0]
     await store.removal.remove_message(await store.messages.get(action))
-    assert await store.index.until() == last
+    assert await store.index.indexed_until() == last
     assert await store.pruning.remove_messages(100, 9) == 2
     assert await words_of_messages(store) == [old, emptied, last, action]
     await store.pruning.end()

@@ -344,7 +344,7 @@ async def test_server_that_was_declared_dead_stops_sending_notifications(postgre
             await until(lambda: bool(service.received))
             process = paused.store.lane.process
             paused.store.upkeep.stop()  # as when it does not run
-            paused.store.leases._until = 0.0  # as when it was paused for longer than it counts on the lease
+            paused.store.leases._held_until = 0.0  # as when it was paused for longer than it counts on the lease
             await running.store.database.run("DELETE FROM processes WHERE id = ?", (process,))
             await until(lambda: running.store.leases.holds(WEB_PUSH) and not paused.store.leases.holds(WEB_PUSH))
         finally:
@@ -387,7 +387,7 @@ async def test_notifications_that_a_server_had_read_but_not_begun_to_send_come_o
             await until(lambda: len(service.received) == 1 + at_once)
             begun = set(service.bodies)
             paused.store.upkeep.stop()
-            paused.store.leases._until = 0.0  # as when it was paused for longer than it counts on the lease
+            paused.store.leases._held_until = 0.0  # as when it was paused for longer than it counts on the lease
             await running.store.database.run("DELETE FROM processes WHERE id = ?", (paused.store.lane.process,))
             await until(lambda: running.store.leases.holds(WEB_PUSH))
         finally:

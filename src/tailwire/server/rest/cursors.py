@@ -47,7 +47,7 @@ class Order:
         """Return the position that a cursor names; the empty one for `START_CURSOR`.
 
         Raises:
-            Refused: ERR_BAD_REQUEST, it is no cursor, or belongs to a list in another order.
+            Refused: ERR_BAD_REQUEST, it is not a cursor, or belongs to a list in another order.
         """
         if cursor == START_CURSOR:
             return ()

@@ -28,7 +28,7 @@ def _user(view: UserView | None, uid: str) -> dict[str, Any]:
 
 
 def blocked_payload(view: UserView) -> dict[str, Any]:
-    """Return a user in a list of blocked users. `blockedAt` is when they blocked the reader, else the reader them."""
+    """Return a user in a list of blocked users. `blockedAt` is when they blocked the reader, or were blocked."""
     mine, theirs = view.blocks
     return {**user_payload(view), "blockedAt": theirs or mine}
 

@@ -27,7 +27,7 @@ from tailwire.server.rest.operations import Call, Operation
 from tailwire.server.rest.queries import MessageQuery, OneMessageQuery
 from tailwire.server.rules.names import identifier
 
-_HAS = {
+_TRAIT_OF_FLAG = {
     "has_attachments": Trait.ATTACHMENT,
     "has_links": Trait.LINK,
     "has_mentions": Trait.MENTION,
@@ -108,7 +108,7 @@ class MessageRoutes:
     async def _list(self, call: Call) -> bytes:
         q: MessageQuery = call.query
         if q.unread and q.count:
-            return await self._counts(call.caller, q, q.receiver_type)
+            return await self._count_unread(call.caller, q, q.receiver_type)
         conversation = None
         if q.conversation_id and call.caller.system:
             conversation = await self._conversations.key_for_app(q.conversation_id)
@@ -120,13 +120,13 @@ class MessageRoutes:
     async def _list_with_user(self, call: Call) -> bytes:
         uid = identifier(call.params["uid"], "uid")
         if call.query.unread and call.query.count:
-            return await self._counts(call.caller, call.query, "user", uid)
+            return await self._count_unread(call.caller, call.query, "user", uid)
         return await self._page(call.caller, call.query, key_of(call.caller.uid, uid, "user"), uid=uid)
 
     async def _list_in_group(self, call: Call) -> bytes:
         guid = identifier(call.params["guid"], "guid")
         if call.query.unread and call.query.count:
-            return await self._counts(call.caller, call.query, "group", guid)
+            return await self._count_unread(call.caller, call.query, "group", guid)
         return await self._page(call.caller, call.query, key_of("", guid, "group"), guid=guid)
 
     async def _list_thread(self, call: Call) -> bytes:
@@ -134,7 +134,7 @@ class MessageRoutes:
         q = msgspec.structs.replace(call.query, parent_id=parent.id)
         return await self._page(call.caller, q, parent.conversation_id)
 
-    async def _counts(self, caller: Caller, q: MessageQuery, kind: str, other: str = "") -> bytes:
+    async def _count_unread(self, caller: Caller, q: MessageQuery, kind: str, other: str = "") -> bytes:
         hidden = q.hide_messages_from_blocked_users
         counts = await self._conversations.unread_counts(caller, kind=kind, other=other, not_from_blocked=hidden)
         return enveloped(encode(list(map(unread_payload, counts))), b"{}")
@@ -181,12 +181,12 @@ def _meta(
 ) -> bytes:
     # Clients read on by cursor or by page, and older ones need `pagination` and `cursor` in every response. There is no
     # total, because counting would read the whole conversation for each page.
-    cursor = next_ = b""
+    cursor = next_page = b""
     if rows:
         edge = rows[-1] if criteria.newer else rows[0]
         affix = b"append" if criteria.newer else b"prepend"
         cursor = b'"affix":"%b","id":"%d","sentAt":%d' % (affix, edge.id, edge.sent_at)
-        next_ = b',"next":{%b}' % cursor
+        next_page = b',"next":{%b}' % cursor
     current = b'"limit":%d,"count":%d' % (criteria.limit, len(rows))
     pagination = b'"count":%d,"per_page":%d,"current_page":%d' % (len(rows), criteria.limit, number)
     more = b',"mark":"%b"' % mark.encode() if mark else b""
@@ -194,13 +194,13 @@ def _meta(
         more += b',"pruned":"%d"' % pruned
     if changes:
         more += b',"changes":%b' % changes
-    return b'{"current":{%b},"pagination":{%b}%b,"cursor":{%b}%b}' % (current, pagination, next_, cursor, more)
+    return b'{"current":{%b},"pagination":{%b}%b,"cursor":{%b}%b}' % (current, pagination, next_page, cursor, more)
 
 
 # Rarely used fields of a query, which are examined only if one of them is set.
 _rare_fields = attrgetter(
     "receiver_type", "sender", "only_deleted", "hide_quoted_messages", "unread", "undelivered", "from_timestamp",
-    "to_timestamp", *_HAS, "my_mentions_only", "mentioned_uids", "tags", "hide_messages_from_blocked_users", "pinned",
+    "to_timestamp", *_TRAIT_OF_FLAG, "my_mentions_only", "mentioned_uids", "tags", "hide_messages_from_blocked_users", "pinned",
     "saved", "search_key", "page",
 )  # fmt: skip
 _NO_RARE_FIELDS = _rare_fields(MessageQuery())
@@ -234,7 +234,7 @@ def _filter(caller: Caller, q: MessageQuery, conversation: ConversationKey | Non
         "undelivered": q.undelivered and bool(caller.reader),
         "from_time": q.from_timestamp,
         "to_time": q.to_timestamp if q.from_timestamp is not None else None,
-        "traits": int(sum(bit for name, bit in _HAS.items() if getattr(q, name))),
+        "traits": int(sum(bit for name, bit in _TRAIT_OF_FLAG.items() if getattr(q, name))),
         "mentioned": mentioned,
         "tags": tuple(q.tags),
         "not_from_blocked": q.hide_messages_from_blocked_users and bool(caller.reader),

@@ -25,7 +25,7 @@ Each other request is carried out once."""
 
 
 def number_of(operation: Operation, path: str, caller: Caller, header: bytes | None) -> RequestNumber | None:
-    """Return the number of a request; None if the header has none that is valid for this caller, or it is a GET.
+    """Return the number of a request; None if it is a GET, or has none that is valid for its caller.
 
     A client of a user counts its requests. Processes of a backend share a key and do not know each other's numbers, so
     they name each request instead, and only the number of the attempt counts.

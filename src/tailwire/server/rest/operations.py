@@ -84,7 +84,7 @@ class Operation:
         cost: called with the body, returns as how many requests it counts; None for one.
         compressed: whether the response is compressed if the client accepts that. Never set it if the response contains
             a token, a key or any other secret of the server (see `compression`).
-        statuses: the statuses besides 200 that are no refusals, with their descriptions, for the documentation.
+        statuses: the statuses besides 200 that do not refuse, with their descriptions, for the documentation.
     """
 
     method: str

@@ -211,7 +211,7 @@ class SimulatedServer:
         """Store a change and publish it."""
         await self._pause()
         unit = Unit()
-        unit.rows(ADD_CHANGE_SQL, key=key, receiver=receiver, kind=kind, to_uid=to_uid)
+        unit.run_returning(ADD_CHANGE_SQL, key=key, receiver=receiver, kind=kind, to_uid=to_uid)
         answer = await self.parts.store.lane.submit(Entry(unit=unit))
         number = answer.results[0][0]["number"]
         await self._pause()

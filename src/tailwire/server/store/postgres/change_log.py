@@ -82,19 +82,19 @@ class ChangeLog(ChangeLogRows):
 
     def add(self, unit: Unit, change: Change, now: int) -> None:
         """Store a change in a unit; `stored_number` returns its number."""
-        unit.rows(_ADD_CHANGE_SQL, **_values(change, now))
+        unit.run_returning(_ADD_CHANGE_SQL, **_values(change, now))
 
-    def add_membership_end(self, unit: Unit, guid: str, uid: str, since: int | None) -> None:
+    def add_membership_end(self, unit: Unit, guid: str, uid: str, since_id: int | None) -> None:
         """Store in a unit that a user's membership of a group ends with the unit's message.
 
         Args:
-            since: the id after which it began; None for a user who was not a member, and sees only that message.
+            since_id: the id after which it began; None for a user who was not a member, and sees only that message.
         """
         values = _values(change_log.membership_ended(guid, uid), self._access.world.seconds())
         statement = _END_MEMBERSHIP_SQL
-        if since is None:
+        if since_id is None:
             statement = statement.replace(":since::bigint", ":message_id::bigint - 1")
-        unit.run(statement, since=since, **values)
+        unit.run(statement, since=since_id, **values)
 
     def add_group_change(self, unit: Unit, guid: str, uid: str, device: str) -> None:
         """Store in a unit that a user changed a group's properties or owner; `stored_number` returns the number."""
@@ -106,7 +106,7 @@ class ChangeLog(ChangeLogRows):
         Call this before the steps that remove the members. `stored_number` returns the number of the deletion.
         """
         now = self._access.world.seconds()
-        unit.rows(_REMOVE_GROUP_SQL, **_values(change_log.group_removed(guid, uid, device), now))
+        unit.run_returning(_REMOVE_GROUP_SQL, **_values(change_log.group_removed(guid, uid, device), now))
         unit.run(_END_MEMBERSHIPS_SQL, **_values(change_log.membership_ended(guid, ""), now))
 
     def remove_entries(self, unit: Unit, which: str, **values: Value) -> None:
@@ -130,7 +130,9 @@ class ChangeLog(ChangeLogRows):
             if number is None:
                 return
             unit = Unit()
-            unit.rows("DELETE FROM change_log WHERE number <= :number::bigint RETURNING 1 AS one", number=number)
+            unit.run_returning(
+                "DELETE FROM change_log WHERE number <= :number::bigint RETURNING 1 AS one", number=number
+            )
             unit.run(
                 "UPDATE forgotten_changes SET number = greatest(number, :number::bigint),"
                 " after_id = greatest(after_id, :after::bigint)",

@@ -76,7 +76,9 @@ class Deliveries(DeliveryRows):
 
     async def remove_delivered(self, row: DeliveryRow, now: int) -> None:
         unit = Unit()
-        unit.rows("DELETE FROM deliveries WHERE id = :id::bigint RETURNING failed_at IS NULL AS waited", id=row.id)
+        unit.run_returning(
+            "DELETE FROM deliveries WHERE id = :id::bigint RETURNING failed_at IS NULL AS waited", id=row.id
+        )
         unit.end_if("NOT EXISTS (SELECT FROM webhooks WHERE id = :webhook)", webhook=row.webhook)
         unit.run(_SUCCEEDED_SQL, webhook=row.webhook, now=now)
         found = (await self._access.carry_out(unit)).results[0]

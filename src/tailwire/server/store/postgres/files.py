@@ -63,7 +63,7 @@ class Files(FileRows):
         unit = Unit()
         for used, before in ((USED, no_more_before), (NEVER_USED, never_before)):
             unit.run(_CONDEMN_SQL, used=used, before=before, most=limit)
-        unit.rows(_CONDEMNED_SQL, most=limit)
+        unit.run_returning(_CONDEMNED_SQL, most=limit)
         return [FileRow(**row) for row in (await self._access.carry_out(unit)).results[2]]
 
     async def discard(self, names: Sequence[str]) -> None:

@@ -23,8 +23,8 @@ class Leases:
         self._database = database
         self._lane = lane
         self._held: frozenset[str] = frozenset()
-        self._until = 0.0
-        self._taking = asyncio.Lock()
+        self._held_until = 0.0
+        self._take_lock = asyncio.Lock()
         self._on_taken: list[Callable[[frozenset[str]], None]] = []
         lane.on_new_identity(self._forget_leases)
 
@@ -34,7 +34,7 @@ class Leases:
 
     def holds(self, name: str) -> bool:
         """Return whether this process certainly holds the lease of a name."""
-        return name in self._held and asyncio.get_running_loop().time() < self._until
+        return name in self._held and asyncio.get_running_loop().time() < self._held_until
 
     async def take(self, names: Collection[str]) -> None:
         """Acquire the given leases that no process holds, and release all others. Called after each renewal.
@@ -42,7 +42,7 @@ class Leases:
         Raises:
             Refused, or one of `connecting.UNUSABLE`: the database cannot be used.
         """
-        async with self._taking:  # of two at once, one would not see what the other has taken
+        async with self._take_lock:  # of two at once, one would not see what the other has taken
             await self._take(names)
 
     async def _take(self, names: Collection[str]) -> None:
@@ -57,8 +57,8 @@ class Leases:
         if unwanted:
             await self._database.run(_GIVE_UP_LEASES_SQL, {"names": sorted(unwanted), "mine": process})
         held = found - unwanted
-        new = held if asyncio.get_running_loop().time() >= self._until else held - self._held
-        self._held, self._until = held, until
+        new = held if asyncio.get_running_loop().time() >= self._held_until else held - self._held
+        self._held, self._held_until = held, until
         if new:
             for call in self._on_taken:
                 call(new)

@@ -51,7 +51,7 @@ class Members(MemberRows):
                 raise Refused("ERR_ALREADY_JOINED")
             if standing.subject_ban is not None:
                 raise Refused("ERR_BANNED_GROUPMEMBER")
-            unit.rows(_ENDED_SQL, guid=act.guid, uid=act.subject)
+            unit.run_returning(_ENDED_SQL, guid=act.guid, uid=act.subject)
             unit.run(_JOIN_SQL, guid=act.guid, uid=act.subject, scope=scope, now=now)
             unit.run(_COUNT_SQL, guid=act.guid, more=1)
 

@@ -12,7 +12,7 @@ from tailwire.server.store.sql.write_errors import reason_of
 from tailwire.server.telemetry.logs import log
 
 UNREACHABLE_SECONDS = 5.0
-"""How long a request waits for a database that stops answering. Later ones are refused at once until it answers."""
+"""How long a request waits for a database that stops answering. Later ones try once, and are refused if that fails."""
 FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.02, 0.5
 RETRY_AFTER_SECONDS = 2.0
 _FULL_TEXT = "Too many requests wait for the database. Nothing was changed: try again after Retry-After."

@@ -86,7 +86,7 @@ class Processes:
         self._lane = lane
         self._world = world
         self._follows = False
-        self._reported = 0.0  # the offset of this machine's clock
+        self._reported_offset = 0.0
         self._ended: frozenset[int] = frozenset()  # as seen by the last renewal
         self._on_servers: list[Callable[[int], None]] = []
         self._on_ended: Callable[[EndedProcess], None] | None = None
@@ -142,7 +142,7 @@ class Processes:
 
     async def _take_over(self, dead: frozenset[int], report: Callable[[EndedProcess], None]) -> None:
         unit = Unit()
-        unit.rows(_TAKE_OVER_SQL, ids=sorted(dead))
+        unit.run_returning(_TAKE_OVER_SQL, ids=sorted(dead))
         for row in (await self._lane.submit(Entry(unit=unit))).results[0]:
             if row["serving"]:
                 log.warning("process %s is taken for dead: its lease was not renewed", row["name"])
@@ -156,10 +156,10 @@ class Processes:
             self._world.follow(here)  # the clocks agree; from now on a jump of this machine's changes nothing
         self._follows = True
         self.clock_offset = offset = (self._world.machine_milliseconds() - there) / 1000
-        if abs(offset - self._reported) <= MAX_CLOCK_OFFSET_SECONDS:
+        if abs(offset - self._reported_offset) <= MAX_CLOCK_OFFSET_SECONDS:
             return
-        self._reported = offset if abs(offset) > MAX_CLOCK_OFFSET_SECONDS else 0.0
-        if self._reported:
+        self._reported_offset = offset if abs(offset) > MAX_CLOCK_OFFSET_SECONDS else 0.0
+        if self._reported_offset:
             log.warning("this machine's clock is %+.1f s off that of PostgreSQL: synchronize both (NTP)", offset)
         else:
             log.info("this machine's clock agrees with that of PostgreSQL again")

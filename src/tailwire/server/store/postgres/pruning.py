@@ -41,7 +41,7 @@ class Pruning(PruningRows):
         if until is None:
             return 0
         unit = Unit()
-        unit.rows(f"SELECT count(*) AS count FROM messages WHERE {_OLD_CONDITION}", until=until, before=before)
+        unit.run_returning(f"SELECT count(*) AS count FROM messages WHERE {_OLD_CONDITION}", until=until, before=before)
         unit.run("UPDATE app SET pruned_id = greatest(pruned_id, :until::bigint)", until=until)
         unit.run(_NOTE_SQL, until=until, before=before)
         self._removal.remove_messages(unit, _OLD_CONDITION, {"until": until, "before": before}, None)

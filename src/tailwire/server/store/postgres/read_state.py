@@ -102,23 +102,29 @@ class ReadState(ReadStateRows):
         return changed
 
 
-def record_all_without(unit: Unit, guid: str, left: MemberRow, now: int) -> None:
+def record_all_without(unit: Unit, guid: str, leaver: MemberRow, now: int) -> None:
     """Record in a unit what all members have received or read, without the one whose membership ends with the unit.
 
-    Call this directly after the step that reads when an earlier membership ended: `recorded_without` expects it there.
+    Call this before any other step that has a result: `recorded_without` expects the results there.
+
+    Args:
+        leaver: the membership that ends.
+        now: seconds since 1970.
     """
     conversation = key_of("", guid, "group")
     unit.run(_TURN_SQL, conversation=conversation)
     for sql in _ALL_WITHOUT_SQL:
-        unit.rows(sql, conversation=conversation, guid=guid, left=left.uid, since=left.joined_after_id, now=now)
+        unit.run_returning(
+            sql, conversation=conversation, guid=guid, left=leaver.uid, since=leaver.joined_after_id, now=now
+        )
 
 
-def record_times_without(unit: Unit, left: MemberRow, now: int) -> None:
+def record_times_without(unit: Unit, leaver: MemberRow, now: int) -> None:
     """Record the same in a unit as `record_all_without`, but not in the change log, which forgets a removed user."""
-    guid, conversation = left.guid, key_of("", left.guid, "group")
+    guid, conversation = leaver.guid, key_of("", leaver.guid, "group")
     unit.run(_TURN_SQL, conversation=conversation)
     for sql in _TIMES_WITHOUT_SQL:
-        unit.run(sql, conversation=conversation, guid=guid, left=left.uid, since=left.joined_after_id, now=now)
+        unit.run(sql, conversation=conversation, guid=guid, left=leaver.uid, since=leaver.joined_after_id, now=now)
 
 
 def recorded_without(answer: Answer) -> tuple[tuple[str, int, bool, int], ...]:

@@ -30,7 +30,7 @@ from tailwire.server.store.postgres.lane import (
 )
 from tailwire.server.store.sql.write_errors import WriteErrors
 
-MANY, PAUSE_SECONDS = 32, 0.1  # after a batch of that many, receipts are collected for that long
+MANY_RECEIPTS, PAUSE_SECONDS = 32, 0.1  # after a batch of that many, receipts are collected for that long
 MAX_BATCH_RECEIPTS = 500
 MAX_WAITING_RECEIPTS = 20_000
 MAX_ATTEMPTS_FOR_ROWS = 200
@@ -134,7 +134,7 @@ class ReceiptLane:
         while self._waiting:
             keys = sorted(self._waiting)[:MAX_BATCH_RECEIPTS]
             await self._write([self._waiting.pop(key) for key in keys])
-            if len(keys) >= MANY and not self._closed:
+            if len(keys) >= MANY_RECEIPTS and not self._closed:
                 try:
                     async with asyncio.timeout(PAUSE_SECONDS):
                         await self._in_a_hurry.wait()

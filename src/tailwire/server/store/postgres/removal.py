@@ -88,7 +88,7 @@ class Removal:
         values = {"uid": uid, "most": receipt_members}
         memberships = [MemberRow(*row) for row in await self._access.reads.rows(MEMBERSHIPS_WITH_RECEIPTS_SQL, values)]
         unit = Unit()
-        unit.rows("SELECT guid FROM members WHERE uid = :uid ORDER BY guid", uid=uid)
+        unit.run_returning("SELECT guid FROM members WHERE uid = :uid ORDER BY guid", uid=uid)
         end_tokens(unit, "uid = :uid", uid=uid)
         for membership in sorted(memberships, key=lambda one: one.guid):  # in the order in which receipts take turns
             record_times_without(unit, membership, self._access.world.seconds())
@@ -138,7 +138,7 @@ class Removal:
             await self._thin_out("conversation_id = :conversation", {"conversation": key}, allowed)
             unit = Unit()
             reported = await self._webhooks.wanted_events(events(await self._standings.read_group(unit, act)))
-            unit.rows("SELECT uid FROM members WHERE guid = :guid ORDER BY uid", guid=act.guid)
+            unit.run_returning("SELECT uid FROM members WHERE guid = :guid ORDER BY uid", guid=act.guid)
             self._remove_conversation(unit, key)
             self._log.add_group_removal(unit, act.guid, act.actor, act.device)
             use_files(unit, "group", act.guid, (), self._access.world.seconds())

@@ -98,16 +98,20 @@ class SearchIndex:
             self._task = asyncio.get_running_loop().create_task(self._run(), name="tailwire search index")
 
     def replace(self, unit: Unit, before: MessageRow, after: bytes | None) -> None:
-        """Replace the indexed words of a message, in the unit that changes or deletes (`after` is None) it.
+        """Replace the indexed words of a message, in the unit that changes or deletes it.
 
         Words are stored even if the message is not indexed yet: then a process that has read the earlier text cannot
         store that afterwards.
+
+        Args:
+            before: the message as it was read.
+            after: its new body; None for a deletion.
         """
         text = text_of(after) if after is not None else ""
         words = lexemes(before.conversation_id, text) if text else ""
         unit.run(_STORE_WORDS_SQL, id=before.id, words=words)
 
-    async def until(self) -> int:
+    async def indexed_until(self) -> int:
         """Return the id up to which messages are indexed."""
         return int((await self._db.first_row(_INDEXED_UNTIL_SQL))[0])
 
@@ -120,7 +124,7 @@ class SearchIndex:
 
     async def _step(self) -> bool:
         # Return whether there was anything to index.
-        begun = await self.until()
+        begun = await self.indexed_until()
         rows = await self._db.rows(_NEXT_SQL, (begun, MESSAGES_PER_STEP))
         if not rows:
             return False
@@ -182,7 +186,7 @@ class SearchIndex:
             return []
         in_order_of_ids = not (criteria.pinned or criteria.saved)
         await self.update(MAX_UNINDEXED_MESSAGES if in_order_of_ids else 0)
-        until = await self.until()
+        until = await self.indexed_until()
         indexed = await self._indexed(criteria, index_query(words, conversations), until)
         tail = await self._unindexed_matches(criteria, words, until) if in_order_of_ids else []
         found = indexed + tail if criteria.newer else tail + indexed

@@ -27,7 +27,7 @@ NO_USER, ENDED = 1, 2  # the steps of a unit
 def end_tokens(unit: Unit, which: str, **values: Value) -> None:
     """Delete tokens in a unit. This adds two results: a number, and rows with `uid` and `token_hash`."""
     unit.run(KEEP_ENDED_SQL.format(which=which), **values)
-    unit.rows(f"DELETE FROM auth_tokens WHERE {which} RETURNING uid, token_hash", **values)
+    unit.run_returning(f"DELETE FROM auth_tokens WHERE {which} RETURNING uid, token_hash", **values)
 
 
 _TOKEN_COUNT = "(SELECT count(*) FROM auth_tokens WHERE uid = :uid)"

@@ -85,8 +85,8 @@ class Unit:
         self._steps.insert(place, self._steps.pop())
         return place
 
-    def rows(self, statement: str, **values: Value) -> None:
-        """Run a statement that returns rows; they are a result, as a list of objects."""
+    def run_returning(self, statement: str, **values: Value) -> None:
+        """Run a statement that returns rows; they are a result, as a list of dictionaries by column."""
         self._step("rows", statement, values)
 
     def invalidate(self, kind: str, key: str, *, with_message: bool = False) -> None:

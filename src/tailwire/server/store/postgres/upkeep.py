@@ -38,7 +38,7 @@ class Upkeep:
         self._processes = processes
         self.cleans: Callable[[], bool] = lambda: True
         self._pause = RENEW_SECONDS
-        self._also: list[Callable[[], Awaitable[None]]] = []
+        self._on_cleanup: list[Callable[[], Awaitable[None]]] = []
         self._on_renewed: list[Callable[[], Awaitable[None]]] = []
         self._task: asyncio.Task[None] | None = None
 
@@ -48,7 +48,7 @@ class Upkeep:
 
     def on_cleanup(self, call: Callable[[], Awaitable[None]]) -> None:
         """Call a function at each cleanup of this process, to remove other old records."""
-        self._also.append(call)
+        self._on_cleanup.append(call)
 
     def on_renewed(self, call: Callable[[], Awaitable[None]]) -> None:
         """Call a function after each renewal of the lease."""
@@ -85,7 +85,7 @@ class Upkeep:
         """Remove records that are no longer needed."""
         await self._database.run(_FORGET_BATCHES_SQL, (ROWS_PER_CLEANUP,))
         await self._database.run(_FORGET_CHANGES_SQL, (ROWS_PER_CLEANUP,))
-        for call in self._also:
+        for call in self._on_cleanup:
             await call()
 
     async def close(self) -> None:

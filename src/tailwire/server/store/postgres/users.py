@@ -86,7 +86,7 @@ class Users(UserRows):
     async def deactivate(self, uids: Sequence[str], at: int | None) -> tuple[list[str], list[tuple[str, str]]]:
         unit = Unit()
         was = "IS NULL" if at is not None else "IS NOT NULL"
-        unit.rows(
+        unit.run_returning(
             f"UPDATE users SET deactivated_at = :at::bigint WHERE deactivated_at {was} AND uid IN {texts_of('uids')}"
             " RETURNING uid",
             at=at, uids=list(uids),

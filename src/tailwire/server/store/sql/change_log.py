@@ -20,7 +20,7 @@ COLUMNS = (
     "subject", "key", "after_id", "kind", "uid", "device", "to_uid", "message_id", "since_id", "detail", "at",
 )  # fmt: skip
 ROWS_PER_CLEANUP = 1000
-NOTES_PER_CLEANUP = 256
+CHANGES_PER_CLEANUP = 256
 """How many changes are stored before old entries are looked for again."""
 
 _ENTRY_COLUMNS = (

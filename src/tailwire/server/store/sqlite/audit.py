@@ -33,9 +33,9 @@ class Audit(AuditRows):
         sql = "SELECT kind, count(*) FROM audit GROUP BY kind"
         self._counts: Counter[str] = Counter(dict(database.reader.execute(sql).fetchall()))
         self._changes: Counter[str] = Counter()  # of the counts, in the current transaction
-        database.on_commit(self._committed)
+        database.on_commit(self._keep_counts)
         database.on_rollback(lambda c: self._changes.clear())
-        database.writer.accompany.append(self.accompany)
+        database.writer.accompaniments.append(self.accompany)
 
     def accompany(self, operation: Operation[T], future: asyncio.Future[T]) -> Operation[T]:
         """Return an operation that, if it changes anything, also writes the entry of the current request.
@@ -53,7 +53,7 @@ class Audit(AuditRows):
 
         written = False
 
-        def both(c: sqlite3.Connection) -> T:
+        def run_both(c: sqlite3.Connection) -> T:
             nonlocal written
             before = c.total_changes
             result = operation(c)
@@ -67,7 +67,7 @@ class Audit(AuditRows):
                 entry.taken = False
 
         future.add_done_callback(on_ended)
-        return both
+        return run_both
 
     def add(self, entry: AuditEntry) -> Awaitable[None]:
         entry.taken = True
@@ -86,7 +86,7 @@ class Audit(AuditRows):
             gone = c.execute(_OLDEST_SQL, (entry.kind, min(excess, ROWS_PER_CLEANUP))).rowcount
             self._changes[entry.kind] -= gone
 
-    def _committed(self, last_id: int) -> None:
+    def _keep_counts(self, last_id: int) -> None:
         if self._changes:
             self._counts.update(self._changes)
             self._changes.clear()

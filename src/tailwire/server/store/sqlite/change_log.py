@@ -10,9 +10,9 @@ from tailwire.server.ports import change_log
 from tailwire.server.ports.change_log import MAX_AGE_SECONDS, MAX_ENTRIES, Change
 from tailwire.server.ports.world import World
 from tailwire.server.store.sql.change_log import (
+    CHANGES_PER_CLEANUP,
     COLUMNS,
     NEWEST_SQL,
-    NOTES_PER_CLEANUP,
     OLD_SQL,
     ChangeLogRows,
     values_of,
@@ -43,7 +43,7 @@ class ChangeLog(ChangeLogRows):
         super().__init__(database)
         self._database = database
         self._world = world
-        self._noted = 0
+        self._stored_since_cleanup = 0
         self._number = 0  # the highest number that was given out
         self._read_number(database.writing)
         database.on_rollback(self._read_number)
@@ -83,9 +83,9 @@ class ChangeLog(ChangeLogRows):
             number, subject, key, self._database.last_id, kind, uid, device, to_uid, message_id, since_id, detail, now,
         )  # fmt: skip
         c.execute(_ADD_CHANGE_SQL, values)
-        self._noted += 1
-        if self._noted >= NOTES_PER_CLEANUP:
-            self._noted = 0
+        self._stored_since_cleanup += 1
+        if self._stored_since_cleanup >= CHANGES_PER_CLEANUP:
+            self._stored_since_cleanup = 0
             self._forget_old(c, number)
         return number
 

@@ -48,7 +48,7 @@ class Database:
         self.reader = _connect(path)
         self.reader.execute("PRAGMA query_only = ON")
         self.readers = Readers(lambda: _connect_reader(path), read_deadline)
-        self.writer = Writer(self.writing, self.executor, self._rolled_back, self._committed)
+        self.writer = Writer(self.writing, self.executor, self._report_rollback, self._report_commit)
         self._checkpoints = Checkpoints(lambda: _connect(path), self.writing)
         self.writer.on_results = self._checkpoints.begin_if_due
         self.last_id = _read_last_id(self.reader)
@@ -144,11 +144,11 @@ class Database:
         self.writing.close()
         self.executor.shutdown(wait=False)
 
-    def _committed(self) -> None:
+    def _report_commit(self) -> None:
         for call in self._on_commit:
             call(self.last_id)
 
-    def _rolled_back(self) -> None:
+    def _report_rollback(self) -> None:
         self.last_id = _read_last_id(self.writing)
         for reload in self._on_rollback:
             reload(self.writing)

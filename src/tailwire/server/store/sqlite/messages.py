@@ -56,7 +56,7 @@ class Messages(MessageRows):
     def insert(self, c: sqlite3.Connection, d: Draft, act: GroupAct | None = None) -> Stored:
         """Store a message within an operation, as `add` does."""
         if act is not None and c.execute(_IS_MEMBER_SQL, (act.guid, act.actor)).fetchone() is None:
-            return _stored_before(c, d, act)
+            return _find_stored(c, d, act)
         if d.muid is not None and c.execute(IS_REMOVED_SQL, (d.sender, d.muid)).fetchone() is not None:
             raise Refused("ERR_MESSAGE_REMOVED")
         message_id = self._db.last_id + 1
@@ -94,7 +94,7 @@ class Messages(MessageRows):
         if d.parent_id is not None:
             _count_reply(c, d)
         if d.mentions:
-            _mention(c, message_id, d.conversation_id, d.mentions)
+            _add_mentions(c, message_id, d.conversation_id, d.mentions)
         if d.files:
             self._files.use(c, "message", message_id, d.files)
         row = MessageRow(
@@ -133,7 +133,7 @@ class Messages(MessageRows):
             )
             if after.mentions is not None:
                 c.execute("DELETE FROM mentions WHERE message_id = ?", (before.id,))
-                _mention(c, before.id, before.conversation_id, after.mentions)
+                _add_mentions(c, before.id, before.conversation_id, after.mentions)
             if after.files is not None:
                 self._files.use(c, "message", before.id, after.files)
             self._index.update(c, before.id, before.conversation_id, before.body, after.body)
@@ -166,7 +166,7 @@ class Messages(MessageRows):
         return self.insert(c, action(MessageRow(*c.execute(MESSAGE_SQL, {"key": message_id}).fetchone())))
 
 
-def _stored_before(c: sqlite3.Connection, d: Draft, act: GroupAct) -> Stored:
+def _find_stored(c: sqlite3.Connection, d: Draft, act: GroupAct) -> Stored:
     # The sender left, was removed, or the group was deleted meanwhile. A repeated send still returns its message.
     row = c.execute(MESSAGE_BY_MUID_SQL, {"who": d.sender, "key": d.muid}).fetchone()
     if row is None:
@@ -200,6 +200,8 @@ def _keep_last_edit(c: sqlite3.Connection, message_id: int, action_id: int) -> N
     c.execute("INSERT INTO edits VALUES (?, ?)", (message_id, action_id))
 
 
-def _mention(c: sqlite3.Connection, message_id: int, conversation_id: ConversationKey, uids: Iterable[str]) -> None:
+def _add_mentions(
+    c: sqlite3.Connection, message_id: int, conversation_id: ConversationKey, uids: Iterable[str]
+) -> None:
     sql = "INSERT INTO mentions (message_id, uid, conversation_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
     c.executemany(sql, [(message_id, uid, conversation_id) for uid in uids])

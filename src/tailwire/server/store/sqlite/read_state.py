@@ -89,7 +89,7 @@ class ReadState(ReadStateRows):
 
 
 def record_all_without(
-    c: sqlite3.Connection, log: ChangeLog, guid: str, left: MemberRow, now: int
+    c: sqlite3.Connection, log: ChangeLog, guid: str, leaver: MemberRow, now: int
 ) -> tuple[tuple[str, int, bool, int], ...]:
     """Record within an operation what all members have received or read now that one has left.
 
@@ -98,26 +98,26 @@ def record_all_without(
     """
     conversation = key_of("", guid, "group")
     by_all: list[tuple[str, int, bool, int]] = []
-    for sender, number, read in record_times_without(c, left, now):
-        change = change_log.receipt_of_all(conversation, number, left.uid, sender, read=read)
+    for sender, number, read in record_times_without(c, leaver, now):
+        change = change_log.receipt_of_all(conversation, number, leaver.uid, sender, read=read)
         by_all.append((sender, number, read, log.add(c, change, now)))
     return tuple(by_all)
 
 
-def record_times_without(c: sqlite3.Connection, left: MemberRow, now: int) -> list[tuple[str, int, bool]]:
+def record_times_without(c: sqlite3.Connection, leaver: MemberRow, now: int) -> list[tuple[str, int, bool]]:
     """Record the same as `record_all_without`, but not in the change log, which forgets a removed user.
 
     Returns:
         For each sender whose messages all members have now received or read: the sender, the highest id of these
         messages, and whether they were read rather than delivered.
     """
-    conversation = key_of("", left.guid, "group")
+    conversation = key_of("", leaver.guid, "group")
     sql = "SELECT delivered_id, read_id FROM marks WHERE conversation_id = ? AND uid = ?"
-    marks = c.execute(sql, (conversation, left.uid)).fetchone() or (0, 0)
+    marks = c.execute(sql, (conversation, leaver.uid)).fetchone() or (0, 0)
     found = []
     for read, mark in zip((False, True), marks, strict=True):
-        known = max(mark, left.joined_after_id)
-        recorded = _record_all(c, conversation, left.guid, left.uid, known, _ALL_IDS, now, read)
+        known = max(mark, leaver.joined_after_id)
+        recorded = _record_all(c, conversation, leaver.guid, leaver.uid, known, _ALL_IDS, now, read)
         found += [(sender, number, read) for sender, number in recorded]
     return found
 

@@ -28,7 +28,7 @@ class RequestNumbers:
     def __init__(self, database: Database, world: World) -> None:
         self._database = database
         self._world = world
-        database.writer.accompany.append(self.accompany)
+        database.writer.accompaniments.append(self.accompany)
 
     def accompany(self, operation: Operation[T], future: asyncio.Future[T]) -> Operation[T]:
         """Return an operation that also stores the number of the current request.
@@ -44,7 +44,7 @@ class RequestNumbers:
             return operation
         number.taken = True
 
-        def both(c: sqlite3.Connection) -> T:
+        def run_both(c: sqlite3.Connection) -> T:
             if c.execute(_KNOWN_SQL, (number.key, number.number)).fetchone() is not None:
                 raise Refused("ERR_REQUEST_OUTDATED")
             result = operation(c)
@@ -56,7 +56,7 @@ class RequestNumbers:
                 number.taken = False
 
         future.add_done_callback(on_ended)
-        return both
+        return run_both
 
     async def store_number(self, number: RequestNumber) -> None:
         number.taken = True

@@ -170,13 +170,13 @@ class SqliteStore:
     def _refuse_writes_after_move(self, path: Path) -> None:
         # A command may have opened the file before it was moved, and have waited for its turn to write.
         def accompany(operation: Operation[Any], future: asyncio.Future[Any]) -> Operation[Any]:
-            def checked(c: sqlite3.Connection) -> Any:
+            def run_unless_moved(c: sqlite3.Connection) -> Any:
                 refuse_if_moved(path)
                 return operation(c)
 
-            return checked
+            return run_unless_moved
 
-        self.database.writer.accompany.append(accompany)
+        self.database.writer.accompaniments.append(accompany)
 
     async def known_until(self, start: str, message_id: int) -> int:
         """Return the id up to which a client's position belongs to this store; -1 if no part of it does."""

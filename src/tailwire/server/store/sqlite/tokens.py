@@ -39,7 +39,7 @@ class Tokens(TokenRows):
             sql = "SELECT 1 FROM users WHERE uid = ? AND deactivated_at IS NULL"
             if c.execute(sql, (token.uid,)).fetchone() is None:
                 raise Refused("ERR_UID_NOT_FOUND", {"uid": token.uid})
-            if token.expires_at is not None and _is_known(c, token):
+            if token.expires_at is not None and _is_stored(c, token):
                 return []
             sql = "SELECT max(number), count(*) FROM auth_tokens WHERE uid = ?"
             last = c.execute(sql, (token.uid,)).fetchone()
@@ -68,8 +68,8 @@ class Tokens(TokenRows):
         return await self._db.write(lambda c: self.end(c, "uid = ?", (uid,)))
 
 
-def _is_known(c: sqlite3.Connection, token: TokenRow) -> bool:
-    # Whether a JWT is stored already. Removes the tokens that have ended by themselves.
+def _is_stored(c: sqlite3.Connection, token: TokenRow) -> bool:
+    # Whether a JWT is stored already. Removes tokens that have ended by themselves, and refuses a JWT that was revoked.
     c.execute("DELETE FROM ended_tokens WHERE expires_at <= ?", (token.created_at,))
     c.execute("DELETE FROM auth_tokens WHERE uid = ? AND expires_at <= ?", (token.uid, token.created_at))
     if c.execute("SELECT 1 FROM ended_tokens WHERE token_hash = ?", (token.token_hash,)).fetchone():

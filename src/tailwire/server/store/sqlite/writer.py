@@ -37,12 +37,12 @@ class Writer:
     Args:
         connection: used by the writer only, in `executor`.
         executor: has one thread.
-        rolled_back: called in the executor after each rollback.
-        committed: called in the executor after each commit, before any result is set. It must not raise.
+        on_rollback: called in the executor after each rollback.
+        on_commit: called in the executor after each commit, before any result is set. It must not raise.
 
     Attributes:
         errors: records whether the file can be written to.
-        accompany: functions that each add to an operation what has to be written in its transaction.
+        accompaniments: functions that each add to an operation what has to be written in its transaction.
         on_transaction: called in the executor with the seconds that each transaction took.
         on_results: called in the event loop's thread after the results of a batch of operations were set. It must not
             raise.
@@ -52,11 +52,11 @@ class Writer:
         self,
         connection: sqlite3.Connection,
         executor: Executor,
-        rolled_back: Callable[[], None],
-        committed: Callable[[], None] = lambda: None,
+        on_rollback: Callable[[], None],
+        on_commit: Callable[[], None] = lambda: None,
     ) -> None:
-        self._rolled_back = rolled_back
-        self._committed = committed
+        self._on_rollback = on_rollback
+        self._on_commit = on_commit
         self._connection = connection
         self._executor = executor
         self._pending: list[tuple[Operation[Any], asyncio.Future[Any]]] = []
@@ -64,7 +64,7 @@ class Writer:
         self._closed = False
         self._after: list[Callable[[], None]] = []  # callbacks for the end of the current transaction
         self.errors = WriteErrors()
-        self.accompany: list[Accompany] = []
+        self.accompaniments: list[Accompany] = []
         self.on_transaction: Callable[[float], None] = lambda seconds: None
         self.on_results: Callable[[], None] = lambda: None
 
@@ -79,7 +79,7 @@ class Writer:
         if self._closed:
             future.set_exception(WriterClosed("the store is closed"))
             return future
-        for accompany in self.accompany:
+        for accompany in self.accompaniments:
             operation = accompany(operation, future)
         self._pending.append((operation, future))
         if self._task is None:
@@ -161,9 +161,9 @@ class Writer:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             del self._after[before_all:]
-            self._rolled_back()
+            self._on_rollback()
             raise
-        self._committed()
+        self._on_commit()
         self.on_transaction(time.perf_counter() - began)
         return results
 

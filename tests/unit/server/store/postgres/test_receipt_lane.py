@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tailwire.server.store.postgres.receipt_lane import MANY, PAUSE_SECONDS, ReceiptLane
+from tailwire.server.store.postgres.receipt_lane import MANY_RECEIPTS, PAUSE_SECONDS, ReceiptLane
 from tailwire.server.store.sql.write_errors import WriteErrors
 
 pytestmark = pytest.mark.virtual
@@ -49,8 +49,8 @@ async def test_few_receipts_are_written_at_once_and_many_are_collected():
     for number in range(1, 4):
         assert await lane.submit(key("bob"), number, 5, ()) is None
     assert (clock(), connection.sizes) == (began, [1, 1, 1])
-    await asyncio.gather(*[lane.submit(key(f"reader {n}"), 1, 5, ()) for n in range(MANY)])
-    assert (clock(), connection.sizes[3:]) == (began, [MANY])
+    await asyncio.gather(*[lane.submit(key(f"reader {n}"), 1, 5, ()) for n in range(MANY_RECEIPTS)])
+    assert (clock(), connection.sizes[3:]) == (began, [MANY_RECEIPTS])
     later = [lane.submit(key("bob"), number, 5, ()) for number in (4, 5)]
     await asyncio.gather(*later)
     assert clock() == pytest.approx(began + PAUSE_SECONDS)
@@ -62,7 +62,7 @@ async def test_lane_that_is_closed_collects_no_receipts():
     connection = PlayedConnection()
     lane, clock = lane_on(connection), asyncio.get_running_loop().time
     began = clock()
-    await asyncio.gather(*[lane.submit(key(f"reader {n}"), 1, 5, ()) for n in range(MANY)])
+    await asyncio.gather(*[lane.submit(key(f"reader {n}"), 1, 5, ()) for n in range(MANY_RECEIPTS)])
     last = lane.submit(key("bob"), 2, 5, ())
     await lane.close()
     assert (last.done(), clock()) == (True, began)
