@@ -200,8 +200,8 @@ def _meta(
 # Rarely used fields of a query, which are examined only if one of them is set.
 _rare_fields = attrgetter(
     "receiver_type", "sender", "only_deleted", "hide_quoted_messages", "unread", "undelivered", "from_timestamp",
-    "to_timestamp", *_TRAIT_OF_FLAG, "my_mentions_only", "mentioned_uids", "tags", "hide_messages_from_blocked_users", "pinned",
-    "saved", "search_key", "page",
+    "to_timestamp", *_TRAIT_OF_FLAG, "my_mentions_only", "mentioned_uids", "tags", "hide_messages_from_blocked_users",
+    "pinned", "saved", "search_key", "page",
 )  # fmt: skip
 _NO_RARE_FIELDS = _rare_fields(MessageQuery())
 
