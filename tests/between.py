@@ -21,7 +21,17 @@ Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 
 
 class Listener:
-    """Listens on a free port for the duration of the block, and closes all connections at the end."""
+    """Listens on a free port for the duration of the block, and closes all connections at the end.
+
+    Args:
+        handler: serves one connection, which is closed when it returns.
+        tls: the context of a server with TLS; None without.
+        host: the address to listen on.
+
+    Attributes:
+        port: where it listens; 0 before the block.
+        connections: the number of connections that were accepted.
+    """
 
     def __init__(self, handler: Handler, tls: ssl.SSLContext | None = None, *, host: str = "127.0.0.1") -> None:
         self._handler = handler
@@ -65,7 +75,16 @@ async def pipe(
     first: bytes = b"",
     moved: Callable[[bool], None] = lambda up: None,
 ) -> None:
-    """Forward bytes in both directions until one side ends. Each piece is reported to `moved`: whether it goes up."""
+    """Forward bytes in both directions until one side ends.
+
+    Args:
+        reader: reads from the client.
+        writer: writes to the client.
+        host: the host of the server.
+        port: the port of the server.
+        first: bytes that the server receives before the client's.
+        moved: called with each piece before it is written: whether it goes to the server.
+    """
     far_reader, far_writer = await asyncio.open_connection(host, port)
     far_writer.write(first)
 
@@ -86,7 +105,7 @@ async def pipe(
 
 
 async def head_of(reader: asyncio.StreamReader) -> tuple[list[str], dict[str, str]]:
-    """Return the parts of a request's first line, and its headers."""
+    """Read the head of a request. Return the parts of its first line, and its headers by their names in lower case."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     headers = dict(line.split(": ", 1) for line in head[1:] if ": " in line)
     return head[0].split(" "), {name.lower(): value for name, value in headers.items()}
@@ -96,9 +115,9 @@ class HttpProxy(Listener):
     """An HTTP proxy.
 
     Args:
-        credentials: required `user:password`.
-        refuses: status for every request, such as `403 Forbidden`.
-        tls: of an `https` proxy.
+        credentials: required `user:password`; "" for none.
+        refuses: status for every request, such as `403 Forbidden`; "" to serve them.
+        tls: the context of an `https` proxy.
 
     Attributes:
         requests: method and target of each request, such as `CONNECT server:443`.
@@ -133,6 +152,11 @@ class HttpProxy(Listener):
 
 class SocksProxy(Listener):
     """A SOCKS5 proxy.
+
+    Args:
+        username: the required user name; "" for no authentication.
+        password: the required password.
+        reply: the code with which each request is answered; 0 to serve them.
 
     Attributes:
         requests: `host:port` of each request, as the client sent the host.
@@ -170,8 +194,8 @@ class SocksProxy(Listener):
             await pipe(reader, writer, host, port)
 
 
-class Answering(Listener):
-    """Gives every request the same response."""
+class Responder(Listener):
+    """Answers the first request of each connection with the same response, and closes the connection."""
 
     def __init__(self, answer: bytes, tls: ssl.SSLContext | None = None) -> None:
         super().__init__(self._handle, tls)
@@ -195,7 +219,7 @@ class TlsFront(Listener):
 
     Attributes:
         resumed: for each connection, in order, whether it resumed a session.
-        round_trips: how often a client has sent something after it had heard something, or at first.
+        round_trips: how often a client has sent something first, or again after it had received something.
     """
 
     def __init__(self, port: int, tls: ssl.SSLContext) -> None:

@@ -29,7 +29,9 @@ class Documented:
         """Return what a successful response has that the document does not allow, or lacks; [] if it is as documented.
 
         Args:
-            response: the decoded JSON.
+            method: the method of the request.
+            url: the URL of the request, or its path.
+            response: the decoded JSON of the response.
         """
         path = re.sub(r"^/v3(\.0)?", "", urlsplit(url).path)
         found = self._schema(method.lower(), path)

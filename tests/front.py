@@ -23,7 +23,10 @@ PLAIN, V1, V2 = "", "v1", "v2"
 
 
 def program(name: str) -> str:
-    """Return the path of a program: from the environment, the virtual environment, or the system."""
+    """Return the path of a program, or skip the test.
+
+    It is taken from `TAILWIRE_NGINX` or `TAILWIRE_CADDY`, the virtual environment, or the system.
+    """
     beside = Path(sys.executable).parent
     found = os.environ.get(f"TAILWIRE_{name.upper()}") or shutil.which(
         name, path=f"{beside}:{os.environ['PATH']}:/usr/sbin"
@@ -34,12 +37,19 @@ def program(name: str) -> str:
 
 
 def free_port() -> int:
+    """Return a port of this machine that nothing listens on."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         return int(taken.getsockname()[1])
 
 
 class Front:
-    """A server and a proxy in front of it."""
+    """A server and a proxy in front of it.
+
+    Args:
+        folder: the folder for the files of both.
+        kind: `nginx` or `caddy`.
+        proxy_protocol: the version of the PROXY protocol between the two: `PLAIN` (none), `V1` or `V2`.
+    """
 
     def __init__(self, folder: Path, kind: str, proxy_protocol: str) -> None:
         self.program = program(kind)
@@ -109,7 +119,12 @@ class Front:
         transport = httpx2.AsyncHTTPTransport(verify=self.tls, local_address=address, trust_env=False)
         return httpx2.AsyncClient(transport=transport, base_url=f"{self.url}/v3", headers={"appid": self.server.app_id})
 
-    async def ready(self) -> None:
+    async def wait_ready(self) -> None:
+        """Wait until the server answers through the proxy.
+
+        Raises:
+            TimeoutError: it does not do so within 20 s.
+        """
         async with asyncio.timeout(20):
             while True:
                 try:

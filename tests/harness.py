@@ -34,7 +34,11 @@ CONNECTED, CONNECTING, DISCONNECTED = (
 
 
 class Ears(ConnectionListener, LoginListener, UserListener, GroupListener, MessageListener):
-    """Records what listeners receive, in order, with the loop's time."""
+    """Records what listeners receive.
+
+    Attributes:
+        heard: everything in order: the loop's time, the kind, and the value.
+    """
 
     def __init__(self) -> None:
         self.heard: list[tuple[float, str, Any]] = []
@@ -169,7 +173,7 @@ class Ears(ConnectionListener, LoginListener, UserListener, GroupListener, Messa
         self._record("gap", gap)
 
     def all(self, what: str) -> list[Any]:
-        """Return all recorded values of a kind."""
+        """Return the recorded values of a kind, such as `text` or `online`, in order."""
         return [value for _, name, value in self.heard if name == what]
 
     @property
@@ -183,7 +187,11 @@ class Ears(ConnectionListener, LoginListener, UserListener, GroupListener, Messa
         return self.all("status")
 
     async def until(self, condition: Callable[[], bool], timeout: float = 30) -> None:
-        """Wait until a condition holds."""
+        """Wait until a condition holds. It is checked at once, and whenever something was recorded.
+
+        Raises:
+            TimeoutError: it does not hold within `timeout` seconds.
+        """
         async with asyncio.timeout(timeout):
             while not condition():
                 await self._changed.wait()
@@ -209,7 +217,7 @@ class Actor:
         return await self.chat.send_message(message)
 
     async def say_or_not(self, receiver: str, text: str, stored: list[TextMessage]) -> None:
-        """Send, and add the message to `stored` if it is acknowledged; a network error is ignored."""
+        """Send, and add the message to `stored` if it is acknowledged. It is ignored if the server cannot be reached."""
         message = TextMessage(receiver=receiver, text=text, muid=text)
         try:
             stored.append(await self.chat.send_message(message))
@@ -222,7 +230,12 @@ class Actor:
 
 
 class Cast:
-    """What both stages have in common."""
+    """What both stages have in common: clients of a server.
+
+    Attributes:
+        server: the server.
+        actors: the clients that were made, which are closed at the end.
+    """
 
     server: Any
     actors: list[Actor]
@@ -232,7 +245,12 @@ class Cast:
         raise NotImplementedError
 
     async def enter(self, uid: str, **settings: Any) -> Actor:
-        """Return a client that is logged in, and in auto mode connected."""
+        """Return a client that is logged in, and in auto mode connected.
+
+        Args:
+            uid: the user.
+            settings: see `actor`.
+        """
         actor = self.actor(**settings)
         await actor.chat.init()
         actor.listen()
@@ -253,7 +271,7 @@ class Stage(Cast):
         self.admins: list[Admin] = []
         self.postgres: Any = None  # the PostgreSQL of the server, unless it is on SQLite
 
-    async def read_only(self, *, on: bool) -> None:
+    async def set_read_only(self, *, on: bool) -> None:
         """Make the database of the server read-only, or writable again."""
         if self.postgres is None:
             self.server.parts.store.database.writing.execute(f"PRAGMA query_only = {int(on)}")
@@ -277,6 +295,13 @@ class Stage(Cast):
         return virtual_loop().time()
 
     def settings(self, *, auto: bool = True, **more: Any):
+        """Return client settings for the server.
+
+        Args:
+            auto: whether the connection is in auto mode.
+            more: `presence` (`friends`, a list of roles, or True for all users), `catch_up` and `limit` of the catch-up,
+                `outbox` (True, or its limit), `polls`, and `attempts` to reconnect.
+        """
         builder = AppSettingsBuilder().override_client_host(self.server.url).auto_establish_socket_connection(auto)
         presence = more.get("presence")
         if presence == "friends":

@@ -30,7 +30,17 @@ def jwk(key: Any, kid: str | None, **more: Any) -> dict[str, Any]:
 
 
 class IdentityProvider:
-    """Signs with the key `kid`. Connections are refused before it listens and after `stop`."""
+    """Signs with the key `kid`. Connections are refused before `listen` and after `stop`.
+
+    Attributes:
+        keys: the entries of the JWKS.
+        content: the body of the response, in place of the keys; None for the keys.
+        headers: the headers of the response.
+        status: the status of the response.
+        seconds: virtual seconds that a response takes.
+        fetch_times: the times of the loop at which the JWKS was requested.
+        key, kid, algorithm: with what JWTs are signed; without `kid` in their header if it is None.
+    """
 
     def __init__(self) -> None:
         self.keys: list[dict[str, Any]] = [jwk(RSA, "rsa-1"), jwk(EC, "ec-1")]
@@ -59,12 +69,13 @@ class IdentityProvider:
         virtual_loop().network.stop_listening(PORT)
 
     def claims(self, uid: str, seconds: float = 3600, **more: Any) -> dict[str, Any]:
+        """Return the claims of a JWT of a user that is valid for this long. `more`: as for `sign`."""
         now = EPOCH + virtual_loop().time()
         claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": uid, "iat": int(now), "exp": int(now + seconds), **more}
         return {name: value for name, value in claims.items() if value is not None}
 
     def sign(self, uid: str, seconds: float = 3600, *, headers: dict[str, Any] | None = None, **more: Any) -> str:
-        """Return a JWT of a user. `more`: further claims; None leaves a claim out."""
+        """Return a JWT of a user that is valid for this long. `more`: further claims; None leaves a claim out."""
         named = {"kid": self.kid} if self.kid is not None else {}
         return jwt.encode(
             self.claims(uid, seconds, **more), self.key, self.algorithm, headers={**named, **(headers or {})}

@@ -16,7 +16,16 @@ from tailwire.testing.virtual.world import virtual_loop
 
 
 class Browser:
-    """Subscriptions of one push service. `statuses`: of the next responses, before `status` applies."""
+    """Subscriptions of one push service.
+
+    Attributes:
+        received: the decrypted notifications, in order.
+        headers: the headers of each request.
+        paths: the path of each request, which names the subscription.
+        status: the status of the responses.
+        statuses: those of the next responses, before `status` applies.
+        answer_headers: more headers of the responses.
+    """
 
     def __init__(self, host: str = "push", port: int = 9100) -> None:
         self.host, self.port = host, port
@@ -59,6 +68,6 @@ class Browser:
         keys = {"p256dh": to_base64url(uncompressed_point(self._key.public_key())), "auth": to_base64url(self._secret)}
         return json.dumps({"endpoint": f"http://{self.host}:{self.port}/{name}", "expirationTime": None, "keys": keys})
 
-    def to(self, name: str) -> list[dict]:
+    def received_by(self, name: str) -> list[dict]:
         """Return what one subscription has received."""
         return [one for path, one in zip(self.paths, self.received, strict=True) if path == f"/{name}"]

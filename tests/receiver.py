@@ -13,7 +13,17 @@ from tailwire.testing.virtual.world import virtual_loop
 
 
 class Receiver:
-    """Responds with a status after some seconds. Connections are refused before it listens and after it has stopped."""
+    """Responds to each webhook. Connections are refused before `listen`.
+
+    Attributes:
+        received: the decoded bodies, in order.
+        bodies: the bodies.
+        headers: the headers of each request.
+        status: the status of the responses.
+        statuses: those of the next responses, before `status` applies.
+        seconds: virtual seconds that a response takes.
+        location: where the responses redirect to; "" for nowhere.
+    """
 
     def __init__(self, port: int = 9000) -> None:
         self.port = port
@@ -21,9 +31,9 @@ class Receiver:
         self.bodies: list[bytes] = []
         self.headers: list[dict] = []
         self.status = 200
-        self.statuses: list[int] = []  # of the next responses, before `status` applies
+        self.statuses: list[int] = []
         self.seconds = 0.0
-        self.location = ""  # where the responses redirect to
+        self.location = ""
 
     async def __call__(self, scope, receive, send):
         body = b""
@@ -66,7 +76,11 @@ class Receiver:
 
 
 async def until(stage, condition):
-    """Let virtual time pass until a condition holds."""
+    """Let virtual time pass until a condition holds.
+
+    Raises:
+        AssertionError: it does not hold within a minute.
+    """
     for _ in range(600):
         if condition():
             return

@@ -77,7 +77,7 @@ class RecordingLoopClient:
         self._changed = asyncio.Event()
 
     async def until(self, *expected: Any) -> None:
-        """Wait until exactly these notifications have arrived."""
+        """Wait until exactly these notifications have arrived, in this order."""
         async with asyncio.timeout(20):
             while self.reported != list(expected):
                 await self._changed.wait()
@@ -88,13 +88,13 @@ class RecordingThreadClient:
 
     def __init__(self) -> None:
         self._thread = LoopThread("a client's loop")
-        self.inner = self._thread.call(self._made())
+        self.inner = self._thread.call(self._make())
         self._loop = self._thread._loop
 
     def event_loop(self) -> asyncio.AbstractEventLoop:
         return self._loop
 
-    async def _made(self) -> RecordingLoopClient:
+    async def _make(self) -> RecordingLoopClient:
         return RecordingLoopClient()
 
     def set_app_state(self, state: str, *, reason: str = "app") -> None:
@@ -107,7 +107,7 @@ class RecordingThreadClient:
         return asyncio.run_coroutine_threadsafe(getattr(self.inner, call)(*arguments, **named), self._loop)
 
     def until(self, *expected: Any) -> None:
-        """Wait until exactly these notifications have arrived."""
+        """Wait until exactly these notifications have arrived, in this order."""
         self._thread.call(self.inner.until(*expected))
 
     def close(self) -> None:

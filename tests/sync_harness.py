@@ -66,13 +66,15 @@ class Window:
         self.ran += 1
         return True
 
-    def until(self, true: Callable[[], Any]) -> None:
-        def tried() -> bool:
+    def until(self, condition: Callable[[], Any]) -> None:
+        """Run posted functions until a condition becomes true, at most `DEADLINE` seconds."""
+
+        def run_and_check() -> bool:
             while self.turn():
                 pass
-            return bool(true())
+            return bool(condition())
 
-        until(tried)
+        until(run_and_check)
 
 
 def send_texts(chat: Client, to: str, *texts: str) -> None:
@@ -80,10 +82,14 @@ def send_texts(chat: Client, to: str, *texts: str) -> None:
         chat.send_message(TextMessage(receiver=to, receiver_type="user", text=text))
 
 
-def until(true: Callable[[], Any]) -> Any:
-    """Wait until a condition becomes true in another thread, and return its value."""
+def until(condition: Callable[[], Any]) -> Any:
+    """Wait until another thread has made a condition true, and return its value.
+
+    Raises:
+        AssertionError: it does not become true within `DEADLINE` seconds.
+    """
     end = time.monotonic() + DEADLINE
-    while not (value := true()):
+    while not (value := condition()):
         assert time.monotonic() < end, "the condition did not become true"
         time.sleep(0.005)
     return value

@@ -38,7 +38,7 @@ def client(front: Front) -> ChatClient:
 
 
 async def test_sdk_sends_and_uploads_up_to_the_limit(front: Front, tmp_path):
-    await front.ready()
+    await front.wait_ready()
     for uid in ("alice", "bob"):
         front.server.add_user(uid)
     large = tmp_path / "large.bin"
@@ -59,7 +59,7 @@ async def test_sdk_sends_and_uploads_up_to_the_limit(front: Front, tmp_path):
 
 
 async def test_only_the_guessing_client_is_refused(front: Front):
-    await front.ready()
+    await front.wait_ready()
     token = front.server.add_user("carol").token
     async with front.http("127.0.0.2") as guesser, front.http("127.0.0.3") as other:
         forged = {"x-forwarded-for": "127.0.0.3", "forwarded": "for=127.0.0.3"}
@@ -71,7 +71,7 @@ async def test_only_the_guessing_client_is_refused(front: Front):
 
 
 async def test_websocket_has_the_clients_address(front: Front):
-    await front.ready()
+    await front.wait_ready()
     url = f"wss://localhost:{front.port}/"
     async with connect(url, ssl=front.tls, local_addr=("127.0.0.4", 0), proxy=None) as socket:
         assert socket.response.status_code == 101

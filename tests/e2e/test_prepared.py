@@ -59,8 +59,8 @@ async def test_exit_code_of_a_prepared_server_is_the_signal_that_ended_it(tmp_pa
 
 def test_another_environment_has_a_process_of_its_own():
     forks = ForkServer()
-    assert forks.forks({**os.environ, "TAILWIRE_PORT": "1", "HTTP_PROXY": "http://127.0.0.1:1"})
-    assert not forks.forks({**os.environ, "LD_PRELOAD": "other.so"})
-    assert not forks.forks({**os.environ, "PYTHONPATH": "elsewhere"})
+    assert forks.can_fork({**os.environ, "TAILWIRE_PORT": "1", "HTTP_PROXY": "http://127.0.0.1:1"})
+    assert not forks.can_fork({**os.environ, "LD_PRELOAD": "other.so"})
+    assert not forks.can_fork({**os.environ, "PYTHONPATH": "elsewhere"})
     forks.close()
-    assert not forks.forks({**os.environ})
+    assert not forks.can_fork({**os.environ})

@@ -18,8 +18,8 @@ HERE = Path(__file__).parent
 MAX_INPUT_BYTES = 4096
 
 
-def one(target: str, arguments: list[str]) -> None:
-    """Run one target in this process, which exits at its end."""
+def run_target(target: str, arguments: list[str]) -> None:
+    """Run one target in this process with arguments of libFuzzer; the process exits at its end."""
     import logging
 
     import atheris
@@ -33,7 +33,7 @@ def one(target: str, arguments: list[str]) -> None:
 
 
 def main() -> int:
-    """Run the command."""
+    """Run the command, and return its exit code: 1 if a target failed."""
     parser = argparse.ArgumentParser(prog="make fuzz")
     parser.add_argument("targets", nargs="*")
     parser.add_argument("--seconds", type=float, default=60.0, help="in all (60)")
@@ -85,5 +85,5 @@ def main() -> int:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--one"]:
-        one(sys.argv[2], sys.argv[3:])
+        run_target(sys.argv[2], sys.argv[3:])
     sys.exit(main())

@@ -69,7 +69,11 @@ class Connections:
         self._faults.append(sys.exc_info()[1])
 
     async def take(self, pieces: list[bytes]) -> Wire:
-        """Feed a connection its bytes, piece by piece as it reads, and close it."""
+        """Feed a new connection its bytes, piece by piece as it reads, and close it.
+
+        Raises:
+            AssertionError: the server has had an internal error, or something is left of the connection.
+        """
         log.exception = self._fault  # type: ignore[method-assign]
         try:
             return await self._take(pieces)

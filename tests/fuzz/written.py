@@ -100,7 +100,7 @@ class RecordingSocket:
         raise AssertionError(f"closed: {code} {reason}")
 
 
-def strictly(text: bytes) -> Any:
+def parse_strictly(text: bytes) -> Any:
     """Parse JSON strictly: complete, and with numbers that can be written again."""
     value = json.loads(text)
     json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
@@ -111,10 +111,11 @@ class Readers:
     """A server, one writer, and the readers.
 
     Args:
-        read: how the readers parse JSON.
+        folder: the folder for the server's data.
+        read: parses JSON, as the readers do.
     """
 
-    def __init__(self, folder: Path, read: Callable[[bytes], Any] = strictly) -> None:
+    def __init__(self, folder: Path, read: Callable[[bytes], Any] = parse_strictly) -> None:
         self._loop = asyncio.new_event_loop()
         self._read = read
         settings = Settings(data=str(folder), upgrades_per_second=0, **UNLIMITED)
@@ -167,12 +168,17 @@ class Readers:
     # Writing.
 
     def write(self, kind: int, value: bytes) -> None:
-        """Let alice write something; the server may refuse it."""
-        deeds = (
+        """Let alice write something; the server may refuse it.
+
+        Args:
+            kind: a number that chooses what she writes, modulo the number of kinds.
+            value: JSON, or something similar, that is put into it.
+        """
+        writers = (
             self._text, self._text_to_bob, self._custom, self._interactive, self._file, self._me, self._group,
             self._react, self._edit, self._frame, self._form, self._answer, self._raw, self._marks,
         )  # fmt: skip
-        deeds[kind % len(deeds)](value)
+        writers[kind % len(writers)](value)
 
     def _send(self, receiver: str, kind: str, data: bytes, more: str = "") -> None:
         category = "custom" if b"customData" in data else "interactive" if b"interactiveData" in data else "message"
@@ -319,7 +325,7 @@ def event_of(frame: Mapping[str, Any]) -> None:
         EVENTS[kind](frame)
 
 
-def tolerantly(value: Any) -> None:
+def decode_tolerantly(value: Any) -> None:
     """Read a message as catch-up does: an unreadable one is skipped, but must have an id."""
     if history.decode_message(value) is None:
         raise AssertionError("a message without an id")

@@ -35,7 +35,7 @@ class Proxied:
 def front(request, tmp_path_factory) -> Iterator[Front]:
     front = Front(tmp_path_factory.mktemp("front"), request.param, PLAIN)
     front.start()
-    asyncio.run(front.ready())
+    asyncio.run(front.wait_ready())
     yield front
     front.close()
 

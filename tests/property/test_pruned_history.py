@@ -12,7 +12,13 @@ from unit.sdk.continuity.test_catch_up import Message, Server
 
 
 class PruningServer(Server):
-    """A server that removes the oldest messages. Its responses name the newest removed message of another user."""
+    """A server that removes the oldest messages. Its responses name the newest removed message of another user.
+
+    Attributes:
+        gone: the ids of the removed messages.
+        reported: the gaps that were reported in the current catch-up.
+        beyond_the_limit: whether the client is now given a page that begins after its limit of missed messages.
+    """
 
     @initialize(limit=st.sampled_from([3, 5, 1000]), logs=st.booleans())
     def begin(self, limit, logs):
@@ -29,7 +35,6 @@ class PruningServer(Server):
                 assert self.beyond_the_limit or any(c.from_id < n <= c.to_id for n in self.gone)
                 assert not [n for n in self.handed if n > c.from_id]
                 self.gaps.append((c.from_id, c.to_id))
-                self.reported.append((c.from_id, c.to_id))
                 self.reported.append((c.from_id, c.to_id))
             elif isinstance(c, catch_up.ReportContinuity):
                 outcome, self.catching_up = c.continuity, False

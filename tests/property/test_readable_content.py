@@ -14,7 +14,7 @@ import pytest
 
 import tailwire.server.actions.rendering
 import tailwire.wire.bounds
-from fuzz.written import LISTS, Readers, message_of, strictly, tolerantly, value_of
+from fuzz.written import LISTS, Readers, decode_tolerantly, message_of, parse_strictly, value_of
 from tailwire.sdk.io import reading
 from tailwire.server.actions.raw_json import encode
 
@@ -50,7 +50,7 @@ def _quiet():
 def readers(tmp_path: Path):
     made: list[Readers] = []
 
-    def make(read: Callable[[bytes], Any] = strictly) -> Readers:
+    def make(read: Callable[[bytes], Any] = parse_strictly) -> Readers:
         made.append(Readers(tmp_path, read))
         return made[-1]
 
@@ -123,7 +123,7 @@ def as_the_client(text: bytes) -> Any:
 def tolerant(monkeypatch):
     for path, decode in LISTS.items():
         if decode is message_of:
-            monkeypatch.setitem(LISTS, path, tolerantly)
+            monkeypatch.setitem(LISTS, path, decode_tolerantly)
     without_bounds(monkeypatch)
     return monkeypatch
 

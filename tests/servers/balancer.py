@@ -17,7 +17,7 @@ class Balancer:
 
     Attributes:
         url: where it listens.
-        turns: the number of connections that each server was given, by its port.
+        turns: the number of connections that were passed on to each server, by its port.
     """
 
     def __init__(self, several: SeveralServers) -> None:

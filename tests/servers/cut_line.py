@@ -11,7 +11,7 @@ class CutLine:
     """A TCP proxy on this machine.
 
     Args:
-        port: the port of the other end; 0 for a Unix socket.
+        port: the port of the database or broker; 0 for a Unix socket.
         path: the path of that Unix socket.
 
     Attributes:
@@ -49,14 +49,14 @@ class CutLine:
             return
         far_reader, far_writer = far
         self._writers |= {writer, far_writer}
-        ways = ((reader, far_writer, self._there, bytes), (far_reader, writer, self._back, self.back()))
+        ways = ((reader, far_writer, self._there, bytes), (far_reader, writer, self._back, self.answer_filter()))
         for source, sink, gate, passed in ways:
             task = asyncio.create_task(self._forward(source, sink, gate, passed))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    def back(self) -> Callable[[bytes], bytes]:
-        """Return a filter for the bytes that come back on one connection: it returns those that go on to the server."""
+    def answer_filter(self) -> Callable[[bytes], bytes]:
+        """Return a function for one connection: it takes the bytes that come back, and returns those to pass on."""
         return bytes
 
     async def _forward(

@@ -37,7 +37,7 @@ def main() -> None:
                 _report(status, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
                 os.close(status)
                 continue
-            wanted, descriptors = _received(requests)
+            wanted, descriptors = _receive(requests)
             if not wanted:
                 sys.exit()
             stdout, stderr, status = descriptors
@@ -55,7 +55,7 @@ def main() -> None:
             watched.register(pidfd, selectors.EVENT_READ)
 
 
-def _received(requests: socket.socket) -> tuple[dict[str, Any], list[int]]:
+def _receive(requests: socket.socket) -> tuple[dict[str, Any], list[int]]:
     descriptors = array.array("i")
     data, ancillary, _, _ = requests.recvmsg(MOST_BYTES, socket.CMSG_LEN(DESCRIPTORS * descriptors.itemsize))
     for _, _, rights in ancillary:

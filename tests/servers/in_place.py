@@ -26,7 +26,7 @@ RENEW_SECONDS = 600.0  # of virtual time, which passes quickly, while the leases
 _connect = asyncpg.connect
 
 
-class Elsewhere:
+class ConnectionThread:
     """A thread with an event loop, in which real connections live."""
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class Elsewhere:
 class InPlaceConnection:
     """The part of a connection that the server uses. Notifications do not arrive: there is only one server."""
 
-    def __init__(self, elsewhere: Elsewhere, real: Any) -> None:
+    def __init__(self, elsewhere: ConnectionThread, real: Any) -> None:
         self._elsewhere = elsewhere
         self._real = real
         elsewhere.keep(real)
@@ -112,14 +112,14 @@ async def _end_lease(url: str, process: int) -> None:
         await connection.close()
 
 
-def install(patch: pytest.MonkeyPatch, folder: Path, url: str) -> Elsewhere:
+def install(patch: pytest.MonkeyPatch, folder: Path, url: str) -> ConnectionThread:
     """Let servers on virtual time connect in place. The caller closes the returned thread.
 
     Args:
         folder: the data folder of the stage's server.
         url: the database of virtual servers with that folder, unless their settings name one.
     """
-    elsewhere = Elsewhere()
+    elsewhere = ConnectionThread()
     start, kill = VirtualServer.start, VirtualServer.kill
     killed: set[VirtualServer] = set()
     seeds: dict[VirtualServer, int] = {}  # two servers of a test share a database, and must not make the same secrets

@@ -23,8 +23,8 @@ class LosingLine(CutLine):
         self.loses = False
         self.lost = 0
 
-    def back(self) -> Callable[[bytes], bytes]:
-        """Return a filter for the bytes that come back on one connection: it returns those that go on to the server."""
+    def answer_filter(self) -> Callable[[bytes], bytes]:
+        """Return a function for one connection: it takes the bytes that come back, and returns those to pass on."""
         waiting = bytearray()
         split = self._split(waiting)
 

@@ -17,6 +17,9 @@ class PlainSocket:
     """A socket of a user at one server, which records the frames that it receives.
 
     Args:
+        server: the server.
+        uid: the user, for whom a new auth token is made.
+        device: the id of the device; "" for a new one.
         features: the features that it asks for.
 
     Attributes:
@@ -86,7 +89,11 @@ class PlainSocket:
         return [f["body"]["data"]["text"] for f in self.of_type("message") if "text" in f["body"]["data"]]
 
     async def until(self, condition: Any, seconds: float = 20) -> None:
-        """Wait until a condition holds."""
+        """Wait until a condition holds. It is checked at once, and after each frame.
+
+        Raises:
+            TimeoutError: it does not hold within this many seconds.
+        """
         async with asyncio.timeout(seconds):
             while not condition():
                 await self._changed.wait()

@@ -45,7 +45,7 @@ class ForkServer:
                 pass_fds=[theirs.fileno()],
             )
 
-    def forks(self, environment: dict[str, str]) -> bool:
+    def can_fork(self, environment: dict[str, str]) -> bool:
         """Return whether a fork can have this environment."""
         if self._process.poll() is not None:
             return False
@@ -55,6 +55,10 @@ class ForkServer:
         """Ask for a process that runs `tailwire`.
 
         Args:
+            arguments: the arguments of `tailwire`.
+            environment: its environment.
+            stdout: the descriptor of its output.
+            stderr: the descriptor of its errors.
             status: a descriptor to which the process id is written, and later the exit code.
         """
         wanted = {
@@ -118,17 +122,17 @@ class PreparedServer(ServerProcess):
 
     async def _spawn(self, arguments: list[str], environment: dict[str, str]) -> Any:
         usual = arguments[: len(PROGRAM)] == PROGRAM and hasattr(os, "pidfd_open")
-        if not usual or not _fork_server().forks(environment):
+        if not usual or not _fork_server().can_fork(environment):
             return await super()._spawn(arguments, environment)
         with open(os.devnull, "wb") as nowhere:
-            return await _forked(arguments[len(PROGRAM) :], environment, nowhere.fileno())
+            return await _fork(arguments[len(PROGRAM) :], environment, nowhere.fileno())
 
 
 async def run(*arguments: str, **variables: str) -> tuple[int, str]:
     """Run a `tailwire` command, with variables in addition to those of this process. Return its exit code and its output."""
     environment = {**os.environ, **variables}
-    if hasattr(os, "pidfd_open") and _fork_server().forks(environment):
-        process: Any = await _forked([*arguments], environment)
+    if hasattr(os, "pidfd_open") and _fork_server().can_fork(environment):
+        process: Any = await _fork([*arguments], environment)
         out = await process.stderr.read()
         return await process.wait(), out.decode()
     process = await asyncio.create_subprocess_exec(
@@ -146,8 +150,8 @@ async def run(*arguments: str, **variables: str) -> tuple[int, str]:
 async def run_apart(*arguments: str, environment: dict[str, str]) -> tuple[int, str, str]:
     """Run a `tailwire` command with these variables. Return its exit code, its output and its errors."""
     with tempfile.TemporaryFile() as output:
-        if hasattr(os, "pidfd_open") and _fork_server().forks(environment):
-            process: Any = await _forked([*arguments], environment, output.fileno())
+        if hasattr(os, "pidfd_open") and _fork_server().can_fork(environment):
+            process: Any = await _fork([*arguments], environment, output.fileno())
         else:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, *PROGRAM, *arguments, stdout=output, stderr=asyncio.subprocess.PIPE, env=environment
@@ -158,7 +162,7 @@ async def run_apart(*arguments: str, environment: dict[str, str]) -> tuple[int, 
         return code, output.read().decode(), errors.decode()
 
 
-async def _forked(arguments: list[str], environment: dict[str, str], stdout: int | None = None) -> ForkedProcess:
+async def _fork(arguments: list[str], environment: dict[str, str], stdout: int | None = None) -> ForkedProcess:
     # Without a descriptor for it, the output goes where the errors go.
     (errors, their_errors), (status, their_status) = os.pipe(), os.pipe()
     try:

@@ -14,6 +14,7 @@ class SeveralServers:
     """Servers that share a database and the data folder with their keys.
 
     Args:
+        folder: the folder for the data and for the ready files.
         url: the URL of the database.
         count: how many to start.
         settings: `TAILWIRE_*` variables of all servers.

@@ -14,7 +14,8 @@ class SmallDisk:
     """A mounted tmpfs of a few megabytes.
 
     Args:
-        folder: where to mount it.
+        folder: where to mount it; it does not exist yet.
+        megabytes: its size.
     """
 
     def __init__(self, folder: Path, megabytes: int) -> None:

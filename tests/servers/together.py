@@ -20,7 +20,9 @@ class ServerHere:
 
     Attributes:
         parts: the parts that it consists of.
-        http: a backend's client.
+        store: its store.
+        url: where it listens.
+        http: a client of its REST API, with the API key.
     """
 
     def __init__(self, parts: Parts, url: str, http: httpx2.AsyncClient) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import asyncpg
 
-from servers.in_place import Elsewhere
+from servers.in_place import ConnectionThread
 from tailwire.server.store.postgres import leases, processes, starts
 from tailwire.server.store.postgres.drafts import CALL_BATCH_SQL
 from tailwire.server.store.postgres.parameters import translate
@@ -44,7 +44,7 @@ OF_STARTS = (starts._BEGIN_START_SQL, starts._STARTS_SQL, starts._STORE_NAME_SQL
 """Statements about which start of the store this is: the model has one that never changes."""
 
 
-def prepare(elsewhere: Elsewhere, url: str) -> Any:
+def prepare(elsewhere: ConnectionThread, url: str) -> Any:
     """Return a connection to a database in which runs can be played."""
 
     async def connect() -> Any:
@@ -72,7 +72,7 @@ class BothDatabases(SimulatedDatabase):
     """
 
     def __init__(
-        self, store: SharedStore, chance: Any, now: Callable[[], float], elsewhere: Elsewhere, real: Any
+        self, store: SharedStore, chance: Any, now: Callable[[], float], elsewhere: ConnectionThread, real: Any
     ) -> None:
         super().__init__(store, chance, now)
         self._elsewhere = elsewhere

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from servers.in_place import Elsewhere
+from servers.in_place import ConnectionThread
 from servers.schema import prepare as migrate
 from sim.both_databases import BothDatabases, prepare
 from sizes import size
@@ -27,15 +27,15 @@ SEEDS = int(os.environ.get("SEEDS", size(2, 20)))
 
 
 @pytest.fixture(scope="module")
-def real(postgres: Any) -> Iterator[tuple[Elsewhere, Any]]:
+def real(postgres: Any) -> Iterator[tuple[ConnectionThread, Any]]:
     url = postgres.create_database(migrate)
-    elsewhere = Elsewhere()
+    elsewhere = ConnectionThread()
     yield elsewhere, prepare(elsewhere, url)
     elsewhere.close()
     postgres.drop_database(url)
 
 
-def maker(real: tuple[Elsewhere, Any], made: list[BothDatabases]) -> servers.MakeDatabase:
+def maker(real: tuple[ConnectionThread, Any], made: list[BothDatabases]) -> servers.MakeDatabase:
     def make(store: SharedStore, chance: Random, now: Callable[[], float]) -> BothDatabases:
         made.append(BothDatabases(store, chance, now, *real))
         return made[-1]
@@ -70,7 +70,7 @@ FAULTS = {
 @pytest.mark.parametrize("fault", list(FAULTS)[: size(1, None)])
 def test_faults_in_the_database_are_found(postgres, fault):
     url = postgres.create_database(migrate)
-    elsewhere = Elsewhere()
+    elsewhere = ConnectionThread()
     try:
         real = prepare(elsewhere, url)
         before = elsewhere.run(real.fetchval(STATE))

@@ -80,7 +80,7 @@ async def test_queued_sends_share_the_deadline_of_the_first(stage: Stage):
 async def break_the_store(stage: Stage) -> None:
     """Let every transaction of the server fail, as with a full disk."""
     if stage.postgres is not None:
-        await stage.read_only(on=True)
+        await stage.set_read_only(on=True)
         return
 
     def full(operations):
@@ -240,12 +240,12 @@ async def test_store_that_can_write_again_is_reported_healthy_without_a_write(st
             return (await rest.answer("GET", f"{stage.server.url}/health/ready")).status_code
 
     assert await status() == 200
-    await stage.read_only(on=True)
+    await stage.set_read_only(on=True)
     await refused_after(stage, alice.say("bob", "refused"))
     for _ in range(5):
         assert await status() == 503
         await stage.pass_time(3)
-    await stage.read_only(on=False)
+    await stage.set_read_only(on=False)
     await status()
     await stage.pass_time(3)
     assert await status() == 200

@@ -147,11 +147,11 @@ async def test_message_of_a_group_notifies_its_members_except_the_sender_and_tho
         await make_team(rest, "carol", "bob")
         await rest("POST", "/users/carol/blockedusers", json={"blockedUids": ["alice"]})
         await send(rest, "in the group", to="team", kind="group")
-        await until(stage, lambda: browser.to("bob"))
+        await until(stage, lambda: browser.received_by("bob"))
         await stage.pass_time(10)
         (one,) = browser.received
         assert (one["title"], one["body"]) == ("Team", "Alice: in the group")
-        assert browser.to("bob") == [one]
+        assert browser.received_by("bob") == [one]
 
 
 async def test_mute_ends_at_its_time(stage):
@@ -382,12 +382,12 @@ async def test_edit_by_a_user_who_was_blocked_since_replaces_no_notification(sta
         await until(stage, lambda: len(browser.received) == 2)
         await rest("POST", "/users/bob/blockedusers", json={"blockedUids": ["alice"]})
         await rest("PUT", f"/messages/{sent['id']}", as_="alice", json={"data": {"text": "an insult"}})
-        await until(stage, lambda: len(browser.to("carol")) == 2)
+        await until(stage, lambda: len(browser.received_by("carol")) == 2)
         await stage.pass_time(10)
-        assert [one["body"] for one in browser.to("bob")] == ["Alice: harmless"]
+        assert [one["body"] for one in browser.received_by("bob")] == ["Alice: harmless"]
         await rest("DELETE", f"/messages/{sent['id']}", as_="alice")
-        await until(stage, lambda: len(browser.to("bob")) == 2)
-        assert browser.to("bob")[1]["action"] == "deleted"
+        await until(stage, lambda: len(browser.received_by("bob")) == 2)
+        assert browser.received_by("bob")[1]["action"] == "deleted"
 
 
 @pytest.mark.parametrize("since", ["nothing", "user blocked", "reaction removed", "message deleted"])
@@ -404,7 +404,9 @@ async def test_reaction_causes_a_notification_unless_it_is_outdated(stage, since
         elif since == "message deleted":
             await rest("DELETE", f"/messages/{mine['id']}", as_="bob")
         await stage.pass_time(10)
-        assert [one["body"] for one in browser.to("bob")] == (["Reacted with 👍"] if since == "nothing" else [])
+        assert [one["body"] for one in browser.received_by("bob")] == (
+            ["Reacted with 👍"] if since == "nothing" else []
+        )
         assert (await rest("GET", "/notifications/push/v1/failed")) == []
 
 

@@ -276,14 +276,14 @@ async def test_file_is_removed_when_its_message_cannot_be_stored(stage, tmp_path
     fields = {"receiver": "bob", "receiverType": "user", "type": "image", "data": "{}"}
     async with Rest(stage) as rest:
         await rest("GET", "/me", as_="alice")
-        await stage.read_only(on=True)
+        await stage.set_read_only(on=True)
         answer = await rest.answer(
             "POST", "/messages", as_="alice", data=fields, files={"files[]": ("a.png", picture())}
         )
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "ERR_UNAVAILABLE")
         assert stage.kept() == stage.arriving() == set()
         assert (await rest.answer("GET", "/health")).status_code == 503
-        await stage.read_only(on=False)
+        await stage.set_read_only(on=False)
         await rest("POST", "/messages", as_="alice", data=fields, files={"files[]": ("a.png", picture())})
         assert (await rest.answer("GET", "/health")).status_code == 200
 

@@ -222,10 +222,10 @@ async def test_delivery_is_repeated_until_its_success_can_be_stored(stage):
         await rest("POST", "/webhooks", json={**HOOK, "triggers": ["message_sent"]})
         receiver.seconds = 1.0
         await rest("POST", "/messages", json={"receiver": "bob", "receiverType": "user", "data": {"text": "one"}})
-        await stage.read_only(on=True)  # the success cannot be stored, so the delivery is sent again
+        await stage.set_read_only(on=True)  # the success cannot be stored, so the delivery is sent again
         await stage.pass_time(20)
         assert len(receiver.received) >= 2
-        await stage.read_only(on=False)
+        await stage.set_read_only(on=False)
         await stage.pass_time(20)
         times = len(receiver.received)
         await stage.pass_time(60)

@@ -13,7 +13,7 @@ import uvloop
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import serve
 
-from between import Answering, Authority, answer
+from between import Authority, Responder, answer
 from sizes import size
 from tailwire import AppSettingsBuilder, ChatClient, MemorySessionStore
 from tailwire.sdk.io import tls
@@ -24,7 +24,7 @@ from tailwire.sdk.io.world import Identity, World
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
 
 
-class _Server(Answering):
+class _Server(Responder):
     def __init__(self, context: ssl.SSLContext) -> None:
         super().__init__(answer("204 No Content", Connection="close"), context)
         self.resumed: list[bool] = []
@@ -191,7 +191,7 @@ async def test_cancelled_request_leaves_no_connection(tmp_path):
         warnings.simplefilter("always")
         gc.collect()
         found.clear()
-        async with Answering(answers, authority.server_context()) as server:
+        async with Responder(answers, authority.server_context()) as server:
             for steps in range(0, 120, size(6, 2)):
                 world = World()
                 http = Http(world, f"https://localhost:{server.port}", Identity("app", "test"), context)

@@ -13,7 +13,7 @@ import pytest
 import uvloop
 from websockets.asyncio.server import serve
 
-from between import Answering, HttpProxy, Listener, SocksProxy, answer, dead_port
+from between import HttpProxy, Listener, Responder, SocksProxy, answer, dead_port
 from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.io.failures import AttemptError
 from tailwire.sdk.io.websocket import open_wire
@@ -70,7 +70,7 @@ REFUSALS = [
 
 @pytest.mark.parametrize(("response", "cause", "wait", "ours", "details"), REFUSALS)
 async def test_each_refusal_has_its_cause_and_is_logged(response, cause, wait, ours, details, caplog):
-    async with Answering(response) as server:
+    async with Responder(response) as server:
         with caplog.at_level(logging.INFO):
             error = await failure_of(server.port)
         assert (error.cause, error.wait, error.ours) == (cause, wait, ours)
@@ -83,7 +83,7 @@ async def test_each_refusal_has_its_cause_and_is_logged(response, cause, wait, o
 
 
 async def test_redirect_is_not_followed():
-    async with Answering(b"") as server:
+    async with Responder(b"") as server:
         server._answer = answer("302 Found", Location=f"ws://127.0.0.1:{server.port}/again")
         assert (await failure_of(server.port)).cause is Cause.CAPTIVE_PORTAL
         assert server.connections == 1
