@@ -240,13 +240,13 @@ def _every_server_sends_to_webhooks(patch):
 
 
 def _deliveries_that_others_queue_are_not_sent(patch):
-    patch.setattr(ServerCooperation, "_queued_elsewhere", lambda self, webhook_ids: None)
+    patch.setattr(ServerCooperation, "_on_queued_elsewhere", lambda self, webhook_ids: None)
 
     async def renewed(self):
         await self._take_leases()
         await self._presence.look(self._store.processes.alive)
 
-    patch.setattr(ServerCooperation, "_renewed", renewed)
+    patch.setattr(ServerCooperation, "_on_renewed", renewed)
 
 
 def _every_server_sends_notifications(patch):

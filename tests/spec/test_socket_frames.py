@@ -277,7 +277,7 @@ async def test_users_of_a_failed_network_go_offline_a_few_in_each_turn_of_the_ev
     uids = [f"user-{n}" for n in range(30)]
     observer = await stage.enter("alice", presence=True)
     offline_in_turns = [0]
-    continue_sweep, went_offline = Gateway._continue_sweep, Gateway._went_offline
+    continue_sweep, went_offline = Gateway._continue_sweep, Gateway._report_offline
 
     def new_turn(gateway: Gateway) -> None:
         offline_in_turns.append(0)
@@ -288,7 +288,7 @@ async def test_users_of_a_failed_network_go_offline_a_few_in_each_turn_of_the_ev
         went_offline(gateway, uid)
 
     monkeypatch.setattr(Gateway, "_continue_sweep", new_turn)
-    monkeypatch.setattr(Gateway, "_went_offline", count)
+    monkeypatch.setattr(Gateway, "_report_offline", count)
     async with AsyncExitStack() as stack:
         await (await stack.enter_async_context(Rest(stage))).user(*uids)
         sockets = [await stack.enter_async_context(raw_socket(stage, uid, "grace")) for uid in uids]

@@ -35,17 +35,17 @@ class Backend:
     def refusing(self, uid: str, refused: bool) -> Iterator[None]:
         """Refuse new tokens to a user, or stop refusing. Undone if the body of the `with` statement fails."""
         before = uid in self.refused
-        self._refuse(uid, refused)
+        self._set_refused(uid, refused)
         try:
             yield
         except BaseException:
-            self._refuse(uid, before)
+            self._set_refused(uid, before)
             raise
 
-    def _refuse(self, uid: str, refused: bool) -> None:
+    def _set_refused(self, uid: str, refused: bool) -> None:
         (self.refused.add if refused else self.refused.discard)(uid)
 
-    async def token(self, uid: str) -> str:
+    async def request_token(self, uid: str) -> str:
         """Return a new auth token for a user; their last one again if they are in `refused`.
 
         Raises:

@@ -165,7 +165,7 @@ async def launched(program: str) -> AsyncIterator[Browser]:
             program, *options, stderr=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL
         )
         try:
-            async with connect(await _address(process), max_size=None, ping_interval=None, proxy=None) as socket:
+            async with connect(await _read_address(process), max_size=None, ping_interval=None, proxy=None) as socket:
                 browser = Browser(socket)
                 reading = asyncio.create_task(browser.read(), name="tailwire lab browser")
                 try:
@@ -179,7 +179,7 @@ async def launched(program: str) -> AsyncIterator[Browser]:
             await process.communicate()
 
 
-async def _address(process: asyncio.subprocess.Process) -> str:
+async def _read_address(process: asyncio.subprocess.Process) -> str:
     assert process.stderr is not None
     output: list[str] = []
     try:

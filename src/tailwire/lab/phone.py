@@ -71,7 +71,7 @@ class Phone(MessageListener, LoginListener):
         self.line.aim(self._server.port)
         await self.line.start()
         await self._open()
-        await self.chat.login_with_auth_token(await self._backend.token(self.name))
+        await self.chat.login_with_auth_token(await self._backend.request_token(self.name))
         self._log_switch()
 
     async def _open(self) -> None:
@@ -86,7 +86,7 @@ class Phone(MessageListener, LoginListener):
             self._server.app_id,
             settings,
             session_store=self._store,
-            auth_token_provider=lambda: self._backend.token(self.name),
+            auth_token_provider=lambda: self._backend.request_token(self.name),
         )
         await chat.init()
         self._phase = Phase.IDLE
@@ -207,7 +207,7 @@ class Phone(MessageListener, LoginListener):
 
     async def _log_in(self) -> None:
         with self._backend.refusing(self.name, False):
-            await self.chat.login_with_auth_token(await self._backend.token(self.name))
+            await self.chat.login_with_auth_token(await self._backend.request_token(self.name))
         self._positions["token"] = "good"
         self._log_switch()
 
@@ -266,11 +266,11 @@ def _dump_of(chat: ChatClient) -> dict[str, Any]:
         return dump
 
 
-def _app(state: Literal["foreground", "background"]) -> tuple[str, _Act]:
+def _app_switch(state: Literal["foreground", "background"]) -> tuple[str, _Act]:
     return "app", lambda phone, before: phone.chat.set_app_state(state)
 
 
-def _network(state: str) -> tuple[str, _Act]:
+def _network_switch(state: str) -> tuple[str, _Act]:
     return "network", lambda phone, before: phone._change_line(state, before)
 
 
@@ -278,12 +278,12 @@ _Act = Callable[[Phone, str], "Coroutine[Any, Any, object] | None"]
 _RESTART: tuple[str, _Act] = ("mode", lambda phone, before: phone._restart())
 _PACE: tuple[str, _Act] = ("pace", lambda phone, before: None)
 _SWITCHES: dict[str, tuple[str, _Act]] = {
-    "foreground": _app("foreground"),
-    "background": _app("background"),
-    "online": _network("online"),
-    "offline": _network("offline"),
-    "tunnel": _network("tunnel"),
-    "cut": _network("cut"),
+    "foreground": _app_switch("foreground"),
+    "background": _app_switch("background"),
+    "online": _network_switch("online"),
+    "offline": _network_switch("offline"),
+    "tunnel": _network_switch("tunnel"),
+    "cut": _network_switch("cut"),
     "auto": _RESTART,
     "manual": _RESTART,
     "quick": _PACE,

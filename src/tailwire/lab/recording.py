@@ -188,7 +188,7 @@ def _read_dump(data: Mapping[str, Any]) -> dict[str, Any]:
     state, _ = load_dump(data)
     now = {"app": str(state.app), "network": _network(state), "mode": str(state.mode), "pace": "quick", "token": "good"}
     events.append({"at": 0.0, "kind": "switch", "phone": "phone", "what": "", "now": dict(now)})
-    events.append(_transition(0.0, "", state, state))
+    events.append(_transition_event(0.0, "", state, state))
     for step, before, after in _steps(data):
         begin = step["at"] if begin is None else begin
         at = _seconds_since(begin, step["at"])
@@ -201,7 +201,7 @@ def _read_dump(data: Mapping[str, Any]) -> dict[str, Any]:
         if what:
             events.append({"at": at, "kind": "switch", "phone": "phone", "what": what, "now": dict(now)})
         if (before.phase, before.status, before.epoch) != (after.phase, after.status, after.epoch):
-            events.append(_transition(at, step["input"], before, after) | {"explain": step["explain"]})
+            events.append(_transition_event(at, step["input"], before, after) | {"explain": step["explain"]})
     return {"names": ["phone"], "events": events, "steps": steps}
 
 
@@ -209,7 +209,7 @@ def _network(state: State) -> str:
     return "offline" if str(state.network) == "offline" else "online"
 
 
-def _transition(at: float, trigger: str, before: State, after: State) -> dict[str, Any]:
+def _transition_event(at: float, trigger: str, before: State, after: State) -> dict[str, Any]:
     return {
         "at": at,
         "kind": "transition",

@@ -118,7 +118,7 @@ async def _welcome(admin: Admin, uid: str) -> None:
     await admin.messages.send(TextMessage(receiver=uid, text=WELCOME_TEXT, muid=f"welcome-{uid}"), on_behalf_of=BOT_UID)
 
 
-def _bot(url: str, keys: dict[str, str], book: ProfileBook) -> Bot:
+def _make_bot(url: str, keys: dict[str, str], book: ProfileBook) -> Bot:
     settings = AppSettingsBuilder().override_client_host(url).build()
     store = book.session_store(Profile(url, keys["app_id"], BOT_UID))
     bot = Bot(keys["app_id"], settings, uid=BOT_UID, auth_key=keys["auth_key"], session_store=store)
@@ -184,7 +184,7 @@ async def demo(book: ProfileBook, data: Path, uid: str = "") -> AsyncIterator[De
             await _furnish(url, keys)
         except CometChatException as e:
             raise DemoFailed(f"The demo server refused to create its users: {e}") from e
-        answering = asyncio.create_task(_serve_bot(_bot(url, keys, book)))
+        answering = asyncio.create_task(_serve_bot(_make_bot(url, keys, book)))
         yield Demo(Profile(url, keys["app_id"], uid or _free_uid(url, keys["app_id"], book)), keys["auth_key"])
     finally:
         if answering is not None:

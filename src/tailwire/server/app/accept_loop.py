@@ -82,7 +82,7 @@ class AcceptLoop:
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as e:
-                self._out_of_descriptors(e)
+                self._handle_missing_descriptor(e)
                 return
             connection.setblocking(False)
             self._open(connection, peer)
@@ -149,7 +149,7 @@ class AcceptLoop:
         self._resume_timer = None
         self._loop.add_reader(self._listening, self._accept_pending)
 
-    def _out_of_descriptors(self, error: OSError) -> None:
+    def _handle_missing_descriptor(self, error: OSError) -> None:
         # Without a descriptor a connection can be neither accepted nor refused. The spare descriptor allows closing it,
         # so that its client notices at once and retries.
         if error.errno != errno.EMFILE or not self._accept_and_close(error):

@@ -87,7 +87,7 @@ class SettingsComparison:
         """
         if self._folder is not None:
             await self._mark(self._folder)
-        self._store.feed.listen(self._changed)
+        self._store.feed.listen(self._on_changes)
         if self._store.processes.servers > 1:
             await self._report(asks=True)
 
@@ -105,7 +105,7 @@ class SettingsComparison:
         report = msgspec.structs.replace(self._own, asks=asks)
         await self._store.report_change(SETTINGS, msgspec.json.encode(report).decode())
 
-    def _changed(self, changes: Sequence[Change] | None) -> None:
+    def _on_changes(self, changes: Sequence[Change] | None) -> None:
         for _, kind, key in changes or ():
             if kind == SETTINGS:
                 try:

@@ -136,7 +136,7 @@ async def build(
     renderer = Renderer(store)
     roles = Roles(store, directory, world, lengths)
     await roles.load()
-    uploads, files, cleanup = _files(settings, store, services, secret)
+    uploads, files, cleanup = _make_files(settings, store, services, secret)
 
     def count_message() -> None:
         metrics.messages_stored += 1
@@ -160,7 +160,7 @@ async def build(
         relations=Relations(services, s.max_friends),
         sessions=Sessions(
             services, logins, pass_lifetime=s.jwt_lifetime, token_lifetime=s.token_lifetime, max_tokens=s.max_tokens,
-            secret=secret, sign_in=_sign_in(s, services, users, identity, logins),
+            secret=secret, sign_in=_make_sign_in(s, services, users, identity, logins),
         ),
         keys=Keys(services),
         roles=roles,
@@ -179,11 +179,11 @@ async def build(
         delivery=services.delivery,
         retention=Retention(store, world, messages_days=s.retain_messages, files_days=s.retain_files),
         catch_up=CatchUp(services, messages, renderer, ChangeFrames(services, renderer, conversations)),
-        notifications=pushing.actions(services.authorizer),
+        notifications=pushing.make_actions(services.authorizer),
     )  # fmt: skip
 
 
-def _sign_in(
+def _make_sign_in(
     s: Settings, services: Services, users: Users, identity: IdentityProvider | None, logins: Buckets
 ) -> SignIn | None:
     if identity is None:
@@ -207,7 +207,7 @@ def _lengths(s: Settings) -> Lengths:
     )  # fmt: skip
 
 
-def _files(s: Settings, store: AnyStore, services: Services, secret: str) -> tuple[Uploads, Files, Cleanup]:
+def _make_files(s: Settings, store: AnyStore, services: Services, secret: str) -> tuple[Uploads, Files, Cleanup]:
     uploads = open_uploads(s, services.world)
     files = Files(
         services, uploads, max_size=s.max_file, max_count=s.max_files, secret=secret,

@@ -45,7 +45,7 @@ class MoveTarget:
         await self._connection.execute(
             f'CREATE TEMPORARY TABLE outdated ON COMMIT DROP AS SELECT {quoted} FROM "{table.name}" LIMIT 0'
         )
-        records = _converted(keys, list(table.primary_key.columns))
+        records = _convert_rows(keys, list(table.primary_key.columns))
         await self._connection.copy_records_to_table("outdated", records=records, columns=names)
         await self._connection.execute("ANALYZE outdated")
         same = " AND ".join(f't."{name}" = o."{name}"' for name in names)
@@ -83,7 +83,7 @@ class MoveTarget:
     async def _insert(self, table: Table, rows: Iterator[Row]) -> None:
         columns = list(table.columns)
         names = [column.name for column in columns]
-        await self._connection.copy_records_to_table(table.name, records=_converted(rows, columns), columns=names)
+        await self._connection.copy_records_to_table(table.name, records=_convert_rows(rows, columns), columns=names)
 
 
 @asynccontextmanager
@@ -117,7 +117,7 @@ async def filled_target(url: str) -> AsyncIterator[MoveTarget]:
         await connection.close(timeout=CONNECT_SECONDS)
 
 
-def _converted(rows: Iterable[Row], columns: list[Column[Any]]) -> Iterator[Row]:
+def _convert_rows(rows: Iterable[Row], columns: list[Column[Any]]) -> Iterator[Row]:
     texts = [n for n, column in enumerate(columns) if isinstance(column.type, String)]
     blobs = [n for n, column in enumerate(columns) if isinstance(column.type, LargeBinary)]
     for row in rows:

@@ -78,7 +78,7 @@ def move(database: Path, url: str, report: Report) -> int:
         DatabaseInUse: if a server runs on the file.
         OSError: if a database cannot be read or written.
     """
-    with _errors_of(database):
+    with _explain_errors(database):
         lock = ServerLock(_existing_file(database))
         try:
             lock.write_holder("`tailwire migrate`")
@@ -107,7 +107,7 @@ def follow(database: Path, url: str, report: Report, on_pass: Callable[[Pass], N
             another move is starting on it, or the file is empty or an older copy.
         OSError: if a database cannot be read or written.
     """
-    with _errors_of(database):
+    with _explain_errors(database):
         _check_schema(_existing_file(database))
         with closing(_connect(database)) as source:
             _last_id(source, database)  # refuses what would be refused at the end
@@ -116,7 +116,7 @@ def follow(database: Path, url: str, report: Report, on_pass: Callable[[Pass], N
 
 
 async def _move(database: Path, url: str, report: Report) -> int:
-    with _locked(database) as source:  # until the commit
+    with _locked_source(database) as source:  # until the commit
         async with filled_target(url) as target:
             last = _last_id(source, database)
             for table in ordered_tables():
@@ -133,20 +133,20 @@ async def _follow(database: Path, url: str, report: Report, on_pass: Callable[[P
                     await target.copy_table(table, copy.rows(table))
                     report(table.name, copy.count(table))
                 done = None
-                while (lock := await _stopped_within(database, _pause_after(done))) is None:
+                while (lock := await _wait_for_lock(database, _pause_after(done))) is None:
                     done = await _run_pass(copy, target, done)
                     on_pass(done)
                 held.callback(lock.release)
                 lock.write_holder("`tailwire migrate --follow`")
                 _check_schema(database)
-                source = held.enter_context(_locked(database))
+                source = held.enter_context(_locked_source(database))
                 last = _last_id(source, database)
                 on_pass(await _run_pass(copy, target, done, last=True))
             await _finish(source, database, target, last, lambda table, rows: None)
         return last
 
 
-async def _stopped_within(database: Path, seconds: float) -> ServerLock | None:
+async def _wait_for_lock(database: Path, seconds: float) -> ServerLock | None:
     # Return the lock of the database as soon as its server has released it; None if it runs for longer.
     end = time.monotonic() + seconds
     while True:
@@ -195,7 +195,7 @@ async def _finish(source: sqlite3.Connection, database: Path, target: MoveTarget
 
 
 @contextmanager
-def _errors_of(database: Path) -> Iterator[None]:
+def _explain_errors(database: Path) -> Iterator[None]:
     marked = mark_path(database).exists()
     try:
         yield
@@ -236,7 +236,7 @@ def _connect(database: Path) -> sqlite3.Connection:
 
 
 @contextmanager
-def _locked(database: Path) -> Iterator[sqlite3.Connection]:
+def _locked_source(database: Path) -> Iterator[sqlite3.Connection]:
     # Commands that run without a server write to the file too.
     with closing(_connect(database)) as source:
         source.execute("BEGIN IMMEDIATE")

@@ -108,20 +108,20 @@ class PushAssembly:
         s, run = self._settings, asyncio.get_running_loop().run_in_executor
         if s.push_contact:
             key = web_push_key(await run(None, sealing_key, s.data))
-            web = WebPush(key, s.push_contact, self._world, await run(None, self._transport))
+            web = WebPush(key, s.push_contact, self._world, await run(None, self._make_transport))
             self._web_key = web.public_key
             self._providers.append(web)
         if s.fcm_credentials:
-            account, tls = await run(None, service_account, s.fcm_credentials), await run(None, _tls)
+            account, tls = await run(None, service_account, s.fcm_credentials), await run(None, _make_tls_context)
             self._providers.append(Fcm(account, s.fcm_url, self._world, tls))
         if s.apns_key:
-            self._providers.append(await run(None, self._apns))
+            self._providers.append(await run(None, self._make_apns))
         return self
 
-    def _transport(self) -> Any:
+    def _make_transport(self) -> Any:
         return CheckedTransport(self._targets.allows, "push_targets", lookups=MAX_LOOKUPS, known_for=KNOWN_SECONDS)
 
-    def _apns(self) -> PushProvider:
+    def _make_apns(self) -> PushProvider:
         try:
             import h2  # noqa: F401 - only to see whether it is installed
         except ModuleNotFoundError as e:
@@ -130,9 +130,9 @@ class PushAssembly:
 
         s = self._settings
         key = apns_key(s.apns_key)
-        return Apns(key, s.apns_key_id, s.apns_team_id, s.apns_topic, s.apns_url, self._world, _tls())
+        return Apns(key, s.apns_key_id, s.apns_team_id, s.apns_topic, s.apns_url, self._world, _make_tls_context())
 
-    def actions(self, authorizer: Authorizer) -> Notifications:
+    def make_actions(self, authorizer: Authorizer) -> Notifications:
         """Return the actions of users and administrators."""
         setup = PushSetup(
             providers=frozenset(provider.name for provider in self._providers), web_key=self._web_key,
@@ -171,7 +171,7 @@ class PushAssembly:
         return self.push
 
 
-def _tls() -> Any:
+def _make_tls_context() -> Any:
     # Reads the certificates of all authorities: not on the event loop.
     import httpx2
 

@@ -286,7 +286,7 @@ async def running_server(
         url = f"{'https' if certificate else 'http'}://{host}:{listening.getsockname()[1]}"
         if parts.store.lock is not None:
             parts.store.lock.write_holder(f"the server with pid {os.getpid()} at {url}")
-        server = _http_server(parts, settings, url, certificate, key, signals, internal)
+        server = _make_http_server(parts, settings, url, certificate, key, signals, internal)
         server.on_hangup = Reloader(settings, reload, certificate, key, lambda: server.config.ssl).start
         yield Running(parts, server, listening, url)
     finally:
@@ -317,7 +317,7 @@ async def _open_all(
     return parts, listening, InternalServer(parts.internal_api, metrics, parts.http) if metrics else None
 
 
-def _http_server(
+def _make_http_server(
     parts: Parts, settings: Settings, url: str, certificate: str, key: str, signals: Sequence[signal.Signals],
     internal: InternalServer | None,
 ) -> HttpServer:  # fmt: skip

@@ -20,14 +20,14 @@ def sealing_key(data: str) -> bytes:
     file = Path(data) / "webhooks.key"
     private_files.tighten([file])
     try:
-        return _key(file)
+        return _read_key(file)
     except FileNotFoundError:
         private_files.make_folder(file.parent)
         private_files.write_whole(file, secrets.token_hex(KEY_BYTES).encode())
-    return _key(file)
+    return _read_key(file)
 
 
-def _key(file: Path) -> bytes:
+def _read_key(file: Path) -> bytes:
     try:
         key = bytes.fromhex(file.read_text(encoding="ascii"))
     except ValueError:

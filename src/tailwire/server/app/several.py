@@ -105,21 +105,21 @@ class ServerCooperation:
         store.upkeep.cleans = self._cleanup.is_mine
         self._webhooks.sends_for = lambda webhook_id: store.leases.holds(WEBHOOK_LEASE + webhook_id)
         self._push.holds = store.leases.holds
-        self._webhooks.on_elsewhere = self._queued_elsewhere
+        self._webhooks.on_elsewhere = self._on_queued_elsewhere
         self._hub.on_deliveries = lambda queued: self._webhooks.wake_for(queued.webhooks)
         self._hub.broker.subscribe(DELIVERIES_SUBJECT)
         self._presence.on_returned = lambda uids: self.start_task(self._ephemeral.publish_online_again(uids))
         store.processes.on_ended(self._on_process_ended)
         store.processes.on_servers(self._divide)
         store.leases.on_taken(self._on_leases_taken)
-        store.feed.listen(self._changed)
+        store.feed.listen(self._on_changes)
         await store.processes.renew()
         await self._uploads.remove_incomplete()
         await self._presence.start()
         await self._take_leases()
-        store.upkeep.on_renewed(self._renewed)
+        store.upkeep.on_renewed(self._on_renewed)
 
-    async def _renewed(self) -> None:
+    async def _on_renewed(self) -> None:
         await self._take_leases()
         await self._presence.look(self._store.processes.alive)
         self._push.wake()
@@ -138,7 +138,7 @@ class ServerCooperation:
                 [CLEANUP_LEASE, *self._push.leases, *(WEBHOOK_LEASE + webhook.id for webhook in webhooks)]
             )
 
-    def _changed(self, changes: Sequence[Change] | None) -> None:
+    def _on_changes(self, changes: Sequence[Change] | None) -> None:
         if changes is not None and any(kind == "webhook" for _, kind, _ in changes):
             self.start_task(self._take_leases())
 
@@ -149,7 +149,7 @@ class ServerCooperation:
             [name.removeprefix(WEBHOOK_LEASE) for name in sorted(names) if name.startswith(WEBHOOK_LEASE)]
         )
 
-    def _queued_elsewhere(self, webhook_ids: list[str]) -> None:
+    def _on_queued_elsewhere(self, webhook_ids: list[str]) -> None:
         if not self._queued:
             asyncio.get_running_loop().call_later(QUEUED_SECONDS, self._publish_queued)
         self._queued.update(dict.fromkeys(webhook_ids))

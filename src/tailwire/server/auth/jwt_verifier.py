@@ -86,11 +86,11 @@ class JwtVerifier:
             Refused: ERR_UNAVAILABLE, if the keys of the identity provider cannot be fetched.
         """
         try:
-            return self._identity_in(await self._claims(token))
+            return self._identity_in(await self._verify_claims(token))
         except (jwt.PyJWTError, ValueError, TypeError, RecursionError) as e:
             raise _refusal("malformed JWT", "The JWT cannot be read.") from e
 
-    async def _claims(self, token: str) -> dict[str, Any]:
+    async def _verify_claims(self, token: str) -> dict[str, Any]:
         policy = self._policy
         header = jwt.get_unverified_header(token)
         algorithm, kid = header.get("alg"), header.get("kid", "")

@@ -123,12 +123,12 @@ class NotifyBroker:
         except BaseException:
             connection.terminate()
             raise
-        connection.add_termination_listener(self._connection_terminated)
+        connection.add_termination_listener(self._on_terminated)
         self._lost.clear()
         self._connection = connection
         self._metrics.broker_connected = 1
 
-    def _connection_terminated(self, connection: Any) -> None:
+    def _on_terminated(self, connection: Any) -> None:
         if connection is self._connection:
             self._lost.set()
 

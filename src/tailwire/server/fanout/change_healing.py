@@ -167,10 +167,10 @@ class ChangeHealing:
 
     async def _heal_one(self, row: ChangeRow) -> bool:
         # Returns whether every subject now has this entry.
-        if not self._missing(row):
+        if not self._find_missing(row):
             return True
         # The frames, by the end of the membership of those who may receive them.
-        payloads: dict[int | None, bytes | None] = {None: await self._frame_of(row)}
+        payloads: dict[int | None, bytes | None] = {None: await self._make_frame(row)}
         if payloads[None] is None:
             return True
         for _ in range(MAX_CHECKS):
@@ -178,8 +178,8 @@ class ChangeHealing:
             allowed = dict(await self._reader.receivers(row.number, self._candidates(row)))
             ends = set(allowed.values()) - payloads.keys()
             for until in ends:
-                payloads[until] = await self._frame_of(row._replace(until_id=until))
-            missing = self._missing(row)
+                payloads[until] = await self._make_frame(row._replace(until_id=until))
+            missing = self._find_missing(row)
             if not (ends or any(m.subject in self.numbers.arrived for m in missing)):
                 break
             # A newer change of the same thing may have come meanwhile, and replaced this one: ask again.
@@ -189,7 +189,7 @@ class ChangeHealing:
             self._send(row, one, {uid: payloads[allowed[uid]] for uid in one.uids if uid in allowed})
         return True
 
-    async def _frame_of(self, row: ChangeRow) -> bytes | None:
+    async def _make_frame(self, row: ChangeRow) -> bytes | None:
         try:
             return await self._frame(row)
         except Refused:
@@ -214,7 +214,7 @@ class ChangeHealing:
         if publications:
             self._metrics.changes_healed += 1
 
-    def _missing(self, row: ChangeRow) -> list[_UsersWithout]:
+    def _find_missing(self, row: ChangeRow) -> list[_UsersWithout]:
         found = []
         guid, uids = receivers_of(row)
         concerned = (
@@ -236,7 +236,7 @@ class ChangeHealing:
         return found
 
     def _candidates(self, row: ChangeRow) -> list[str]:
-        return [uid for missing in self._missing(row) for uid in missing.uids]
+        return [uid for missing in self._find_missing(row) for uid in missing.uids]
 
     def _members_here(self, guid: str) -> list[str]:
         return self._members.members_here(guid) if self._members is not None else []

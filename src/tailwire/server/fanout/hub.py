@@ -351,7 +351,9 @@ class Hub:
             if p.droppable and not droppable:
                 self._metrics.frames_dropped += 1
                 continue
-            if (p.feature and p.feature not in socket.features) or (p.audience and not _is_in(p.audience, socket)):
+            if (p.feature and p.feature not in socket.features) or (
+                p.audience and not _receives_presence(p.audience, socket)
+            ):
                 continue
             chosen.append(frame.for_socket(socket.chained))
         if chosen:
@@ -359,7 +361,7 @@ class Hub:
             self._metrics.deliveries += len(chosen)
 
 
-def _is_in(audience: PresenceAudience, socket: Subscriber) -> bool:
+def _receives_presence(audience: PresenceAudience, socket: Subscriber) -> bool:
     if socket.uid in audience.hidden_from or (audience.feature and audience.feature not in socket.features):
         return False
     if socket.presence is ALL_USERS:

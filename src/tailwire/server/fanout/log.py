@@ -277,9 +277,9 @@ class MessageLog:
     def _advance(self) -> None:
         for item in self._order.release():
             self._local.deliver_item(item)
-        self._after_passing()
+        self._release_and_plan_read()
 
-    def _after_passing(self) -> None:
+    def _release_and_plan_read(self) -> None:
         # Releases what was held, and decides whether to read, or when.
         order = self._order
         end = order.end
@@ -307,7 +307,7 @@ class MessageLog:
         if self._order.behind and self._reading is None and self._gap_since:
             if self._loop.time() >= self._gap_since + GAP_SECONDS:
                 self._metrics.log_gaps += 1
-            self._after_passing()
+            self._release_and_plan_read()
 
     # Reading.
 
@@ -332,7 +332,7 @@ class MessageLog:
         self._reading = None
         self._read_now = False
         self._gap_since = 0.0
-        self._after_passing()
+        self._release_and_plan_read()
 
     def _doubt(self) -> None:
         # From here on records may come without their messages, because subscriptions are not in effect yet.
@@ -379,7 +379,7 @@ class MessageLog:
         for subject in self._early - self._local.subjects:
             self._remote.unsubscribe(subject)
         self._early.clear()
-        self._after_passing()
+        self._release_and_plan_read()
 
 
 async def _is_confirmed(remote: RemoteBroker) -> bool:

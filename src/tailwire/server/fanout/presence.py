@@ -87,7 +87,7 @@ class SharedPresence:
         self._newest: dict[int, int] = {}  # by process: the version of its newest change here
         self._behind: dict[int, int] = {}  # versions that were missing at the last look
         self.on_returned: Callable[[list[str]], None] = lambda uids: None
-        hub.on_presence_delta = self._received
+        hub.on_presence_delta = self._handle_delta
         hub.broker.subscribe(PRESENCE_DELTAS_SUBJECT)
 
     async def start(self) -> None:
@@ -191,7 +191,7 @@ class SharedPresence:
         away = self._elsewhere.get(uid)
         return State.OFFLINE if not away else State.AWAY if all(away.values()) else State.ONLINE
 
-    def _received(self, delta: PresenceDelta) -> None:
+    def _handle_delta(self, delta: PresenceDelta) -> None:
         if not delta.version:
             self._drop(delta.process)
             return

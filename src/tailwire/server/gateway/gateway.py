@@ -73,7 +73,7 @@ class Gateway:
         self.admission = admission
         self._authenticator = authenticator
         self._access = access
-        overload.listen(self._load_changed)
+        overload.listen(self._on_load_changed)
         self._hub = hub
         self._sessions = sessions
         self._ephemeral = ephemeral
@@ -115,11 +115,11 @@ class Gateway:
             self._hub.left.record(socket.uid)
         grace = 0.0 if socket.closed_on_purpose or "grace" not in socket.features else self.settings.presence_grace
         if self._hub.remove(socket, self.loop.time() + grace if grace else 0.0):
-            self._went_offline(socket.uid)
+            self._report_offline(socket.uid)
         else:
             self._update_away(socket.uid)
 
-    def _went_offline(self, uid: str) -> None:
+    def _report_offline(self, uid: str) -> None:
         self._hub.away.discard(uid)
         self._start_task(self._ephemeral.user_went_offline(uid))
 
@@ -291,7 +291,7 @@ class Gateway:
                 return
         expired = self._hub.expire_lingering(now, OFFLINE_PER_TURN)
         for uid in expired:
-            self._went_offline(uid)
+            self._report_offline(uid)
         if len(expired) == OFFLINE_PER_TURN:  # after a failure of a network there may be thousands
             self._sweep_timer = self.loop.call_soon(self._continue_sweep)
             return
@@ -351,7 +351,7 @@ class Gateway:
         self._sockets_at_restart = self._sockets_at_restart or len(self._sockets)
         return self._sockets_at_restart
 
-    def _load_changed(self, before: Level, now: Level) -> None:
+    def _on_load_changed(self, before: Level, now: Level) -> None:
         if before >= Level.PRESENCE > now:
             self._start_task(self._ephemeral.publish_skipped())
         # Clients are notified when shedding begins, when it starts or stops to affect receipts, and when it ends.

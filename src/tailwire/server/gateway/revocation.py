@@ -26,9 +26,9 @@ class Revocation:
         self._hub = hub
         self._to_check: dict[str, None] = {}  # users whose sockets' tokens may be gone
         self._task: asyncio.Task[None] | None = None
-        store.feed.listen(self._changed)
+        store.feed.listen(self._on_changes)
 
-    def _changed(self, changes: Sequence[Change] | None) -> None:
+    def _on_changes(self, changes: Sequence[Change] | None) -> None:
         if changes is None:
             self._to_check.update(dict.fromkeys(self._hub.users_with_sockets()))
         for number, kind, key in changes or ():

@@ -116,10 +116,10 @@ def forwarded_elements(value: str) -> list[dict[str, str]]:
             elements.append({})
             at += 1
         else:
-            name, at = _token(value, at)
+            name, at = _read_token(value, at)
             if not name or at >= end or value[at] != "=":
                 return []
-            word, at = _quoted(value, at + 1) if value[at + 1 : at + 2] == '"' else _token(value, at + 1)
+            word, at = _read_quoted(value, at + 1) if value[at + 1 : at + 2] == '"' else _read_token(value, at + 1)
             while at < end and value[at] in " \t":
                 at += 1
             if not word or (at < end and value[at] not in ";,") or name.lower() in elements[-1]:
@@ -128,14 +128,14 @@ def forwarded_elements(value: str) -> list[dict[str, str]]:
     return [element for element in elements if element]
 
 
-def _token(value: str, at: int) -> tuple[str, int]:
+def _read_token(value: str, at: int) -> tuple[str, int]:
     begin = at
     while at < len(value) and value[at] in _TOKEN:
         at += 1
     return value[begin:at], at
 
 
-def _quoted(value: str, at: int) -> tuple[str, int]:
+def _read_quoted(value: str, at: int) -> tuple[str, int]:
     # `at` is the position of the opening quote. Return "" if the closing one is missing.
     found: list[str] = []
     at += 1

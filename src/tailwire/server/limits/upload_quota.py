@@ -94,9 +94,9 @@ class Reservation:
         self._add(-self._size, self._written - self._size)
         self._written = 0
 
-    def _add(self, size: int, coming: int) -> None:
+    def _add(self, size: int, unwritten: int) -> None:
         self._size += size
         self._quota._reserved[self._uid] += size
         if not self._quota._reserved[self._uid]:
             del self._quota._reserved[self._uid]
-        self._quota._unwritten += coming
+        self._quota._unwritten += unwritten

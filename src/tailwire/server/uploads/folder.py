@@ -36,7 +36,7 @@ class _File(PartFile):
             self._path.rename(folder / Path(name).name)
             private_files.sync_folder(folder)
 
-        await self._in_thread(rename)
+        await self._run_in_thread(rename)
         self._kept = True
 
 

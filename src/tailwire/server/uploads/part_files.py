@@ -97,7 +97,7 @@ class PartFolder:
         The folder is created if it is missing.
 
         Raises:
-            Refused: ERR_UNAVAILABLE.
+            Refused: ERR_UNAVAILABLE: the disk is full or fails.
         """
         with unavailable_on_error():
             private_files.make_folder(self.path)
@@ -246,7 +246,7 @@ class PartFile:
                 if durably:
                     os.fsync(file.fileno())
 
-        await self._in_thread(store, file.close)
+        await self._run_in_thread(store, file.close)
 
     async def measure_picture(self) -> Picture | None:
         """Return the size of a picture after making a thumbnail; without a thumbnail if too many are pending.
@@ -260,14 +260,14 @@ class PartFile:
                 return await self._folder.measures.make(self._path, None)
         return None
 
-    async def _in_thread(self, work: Callable[[], None], otherwise: Callable[[], None] | None = None) -> None:
+    async def _run_in_thread(self, work: Callable[[], None], on_failure: Callable[[], None] | None = None) -> None:
         try:
             with unavailable_on_error():
                 await self._folder.writers.run(work)
         except Refused:
-            if otherwise is not None:
+            if on_failure is not None:
                 with suppress(OSError):  # the file is discarded anyway
-                    otherwise()
+                    on_failure()
             self.drop()
             raise
 

@@ -204,7 +204,7 @@ class S3Uploads:
         Raises:
             BucketError: if the request fails.
         """
-        async for chunk in self._bucket.listed():
+        async for chunk in self._bucket.list_objects():
             yield [StoredFile(*one) for one in chunk if FILE_NAME.fullmatch(one[0])]
 
     async def missing_names(self, names: list[str]) -> list[str]:

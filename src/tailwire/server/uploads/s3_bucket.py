@@ -170,7 +170,7 @@ class Bucket:
             found += [one["path"] for one in chunk if one["last_modified"] < before]
         return found
 
-    async def listed(self) -> AsyncIterator[list[tuple[str, int, float]]]:
+    async def list_objects(self) -> AsyncIterator[list[tuple[str, int, float]]]:
         """Yield the name, size and time (seconds since 1970) of all objects, some at a time, in any order.
 
         Raises:

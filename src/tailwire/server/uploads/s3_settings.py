@@ -64,8 +64,8 @@ def bucket_address(settings: Settings, environment: Mapping[str, str] | None = N
         raise BadSetting("uploads: use letters, digits, '-', '_', '.' and '/' for the prefix")
     region = settings.s3_region or variables.get("AWS_REGION") or variables.get("AWS_DEFAULT_REGION") or "us-east-1"
     endpoint = settings.s3_endpoint or variables.get("AWS_ENDPOINT_URL_S3") or variables.get("AWS_ENDPOINT_URL")
-    endpoint = _checked("s3_endpoint", endpoint or f"https://s3.{region}.amazonaws.com")
-    public = _checked("s3_public_endpoint", settings.s3_public_endpoint or endpoint)
+    endpoint = _valid_url("s3_endpoint", endpoint or f"https://s3.{region}.amazonaws.com")
+    public = _valid_url("s3_public_endpoint", settings.s3_public_endpoint or endpoint)
     address = BucketAddress(bucket, prefix, endpoint, public, region, _credentials(settings, variables))
     for name in ("redirect_downloads", "uploads_direct"):
         if getattr(settings, name) and address.credentials is None:
@@ -84,7 +84,7 @@ def _credentials(settings: Settings, variables: Mapping[str, str]) -> Credential
     return Credentials(access_key, secret_key, variables.get("AWS_SESSION_TOKEN", "")) if access_key else None
 
 
-def _checked(name: str, url: str) -> str:
+def _valid_url(name: str, url: str) -> str:
     try:
         parts = urlsplit(url)
         good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0

@@ -39,10 +39,10 @@ class Threads:
         self._pending += 1
         future = asyncio.get_running_loop().run_in_executor(self._pool, work)
         # A call counts until it ends, even if the caller was cancelled.
-        future.add_done_callback(self._done)
+        future.add_done_callback(self._on_done)
         return await asyncio.shield(future)
 
-    def _done(self, future: asyncio.Future[T]) -> None:
+    def _on_done(self, future: asyncio.Future[T]) -> None:
         self._pending -= 1
         if not future.cancelled():
             future.exception()  # mark as retrieved: the caller may have been cancelled

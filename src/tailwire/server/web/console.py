@@ -98,12 +98,12 @@ class ConsoleRequests:
             return
         self._sessions.close(session)
         await self._record(session, "console sign-out", scope)
-        await send_json(send, 200, encode({"data": {"success": True}}), [_cookie(scope, "", 0)])
+        await send_json(send, 200, encode({"data": {"success": True}}), [_cookie_header(scope, "", 0)])
 
     async def _send_session(self, scope: Scope, send: Send, session: Session, cookie: str) -> None:
         left = int(self._sessions.seconds_left(session))
         facts = {"token": session.token, "secondsLeft": left, "keyId": key_id(fingerprint(session.key))}
-        more = [_cookie(scope, cookie, left)] if cookie else []
+        more = [_cookie_header(scope, cookie, left)] if cookie else []
         await send_json(send, 200, encode({"data": facts}), more)
 
     def _require_session(self, scope: Scope) -> Session:
@@ -160,7 +160,7 @@ def _cookie_in(scope: Scope) -> str:
     return found.value if found is not None else ""
 
 
-def _cookie(scope: Scope, value: str, seconds: int) -> tuple[bytes, bytes]:
+def _cookie_header(scope: Scope, value: str, seconds: int) -> tuple[bytes, bytes]:
     secure = "; Secure" if scope["scheme"] == "https" else ""
     rest = f"Path=/console; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}"
     return b"set-cookie", f"{_cookie_name(scope)}={value}; {rest}".encode()
