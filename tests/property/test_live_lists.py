@@ -306,12 +306,12 @@ HONEST = LiveMessages._apply
 FAULTS = {
     "edits and deletions are ignored": (MessageList, "_apply_action", nothing, [("delete", "bob", "g", 1)]),
     "an edit is taken for all there is": (
-        merging, "edited", lambda known, now: now, [("react", "bob", "bob", 0), ("edit", "phone", "bob", 0)],
+        merging, "after_edit", lambda known, now: now, [("react", "bob", "bob", 0), ("edit", "phone", "bob", 0)],
     ),
     "reactions are ignored": (MessageList, "record_reaction", nothing, [("react", "bob", "g", 0)]),
     "receipts are ignored": (MessageList, "apply_receipt", nothing, [("read", "bob", "bob", 0)]),
     "what another device has read is ignored": (ConversationList, "record_own_receipt", nothing, [("read", "laptop", "bob", 1)]),
-    "nothing counts as unread": (conversation_list, "_unread", lambda *_: False, []),
+    "nothing counts as unread": (conversation_list, "_is_unread", lambda *_: False, []),
     "pinned conversations do not come first": (
         conversation_list._Row, "rank", lambda row: (False, -row.item.conversation.updated_at, 0),
         [("pin conversation", "laptop", "bob", 0), WELL, WELL, ("send", "bob", "g", 0)],

@@ -295,7 +295,7 @@ def _retry_after_of_proxies_is_unbounded(patch):
 
 
 def _slow_lines_count_as_dead(patch):
-    patch.setattr(deadlines, "_extended_probe", lambda s, sent, now, fired: None)
+    patch.setattr(deadlines, "_extended_probe_deadline", lambda s, sent, now, fired: None)
     patch.setattr(sockets, "answer_timeout", lambda state: state.timeout)
 
 

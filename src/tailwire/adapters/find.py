@@ -50,7 +50,7 @@ class Toolkit:
     imported: tuple[str, ...] = ()
 
 
-def _found(module: str, *path: str) -> Any:
+def _loaded_attribute(module: str, *path: str) -> Any:
     # Return an attribute of a loaded module; None if the module is not loaded.
     found: Any = sys.modules.get(module)
     for name in path:
@@ -65,7 +65,7 @@ def _result_of(function: Any) -> Any:
 def _running_qt() -> Any:
     modules = ("PySide6.QtCore", "PyQt6.QtCore")
     return next(
-        (app for m in modules if (app := _result_of(_found(m, "QCoreApplication", "instance"))) is not None),
+        (app for m in modules if (app := _result_of(_loaded_attribute(m, "QCoreApplication", "instance"))) is not None),
         None,
     )
 
@@ -78,16 +78,17 @@ TOOLKITS = (
     Toolkit("Textual", "textual", ("textual",), running_textual_app, "textual", ("paused",), takes_hidden=False,
             imported=("textual.app",)),
     Toolkit(
-        "Kivy", "kivy", ("kivy",), lambda: _result_of(_found("kivy.app", "App", "get_running_app")), "kivy",
+        "Kivy", "kivy", ("kivy",), lambda: _result_of(_loaded_attribute("kivy.app", "App", "get_running_app")), "kivy",
         ("hidden",), imported=("kivy.app",),
     ),
     Toolkit(
-        "Toga", "toga", ("toga",), lambda: _found("toga.app", "App", "app"), "toga", ("hidden",), imported=("toga.app",)
+        "Toga", "toga", ("toga",), lambda: _loaded_attribute("toga.app", "App", "app"), "toga", ("hidden",),
+        imported=("toga.app",),
     ),
     Toolkit("Flet", "flet", ("flet",), lambda: None, "flet", ("hidden", "paused"), imported=("flet",)),
     Toolkit("Qt", "qt", ("PySide6", "PyQt6"), _running_qt, "PySide6-Essentials", ("hidden",),
             imported=("PySide6.QtGui", "PyQt6.QtGui")),
-    Toolkit("Tk", "tk", ("tkinter",), lambda: _found("tkinter", "_default_root"), "", ("hidden",)),
+    Toolkit("Tk", "tk", ("tkinter",), lambda: _loaded_attribute("tkinter", "_default_root"), "", ("hidden",)),
     Toolkit(
         "a browser's page (Pyodide)", "browser", ("pyodide",), lambda: _true_or_none(sys.platform == "emscripten"), "",
         ("hidden", "paused", "network"), takes_app=False, takes_hidden=False,

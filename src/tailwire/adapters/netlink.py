@@ -57,7 +57,7 @@ def open_change_socket() -> socket.socket:
     Raises:
         OSError: netlink is missing or not permitted.
     """
-    listening = _netlink()
+    listening = _open_socket()
     try:
         listening.bind((0, _MULTICAST_GROUPS))
         listening.setblocking(False)
@@ -85,7 +85,7 @@ def reachability() -> Reachability:
         OSError: netlink is missing or not permitted.
     """
     with ExitStack() as stack:
-        asking = stack.enter_context(_netlink())
+        asking = stack.enter_context(_open_socket())
         asking.bind((0, 0))
         asking.setblocking(False)  # the kernel has responded when send() returns
         addresses = set(_addresses(asking))
@@ -99,7 +99,7 @@ def reachability() -> Reachability:
     return Reachability(usable, outward)
 
 
-def _netlink() -> socket.socket:
+def _open_socket() -> socket.socket:
     if not hasattr(socket, "AF_NETLINK"):
         raise OSError("this system has no netlink")
     return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)

@@ -139,7 +139,7 @@ class Watch(AbstractContextManager["Watch"]):
         self._seen = lifecycle
         if state != self._state:
             self._state = state
-            _ignoring_closed(lambda: self._chat.set_app_state(state, reason=self._reason))
+            _report_unless_closed(lambda: self._chat.set_app_state(state, reason=self._reason))
 
     def report_network(self, network: Network) -> None:
         """Report the state of the network.
@@ -149,7 +149,7 @@ class Watch(AbstractContextManager["Watch"]):
         """
         if not self._closed:
             self._network = network
-            _ignoring_closed(lambda: self._chat.set_network(network))
+            _report_unless_closed(lambda: self._chat.set_network(network))
 
     def close(self) -> None:
         """Stop watching, and withdraw the reports. May be called more than once.
@@ -168,9 +168,9 @@ class Watch(AbstractContextManager["Watch"]):
             self._seen = "resumed"
             if self._state != "foreground":
                 self._state = "foreground"
-                _ignoring_closed(lambda: self._chat.set_app_state("foreground", reason=self._reason))
+                _report_unless_closed(lambda: self._chat.set_app_state("foreground", reason=self._reason))
         if self._network == "offline":
-            _ignoring_closed(lambda: self._chat.set_network("unknown"))
+            _report_unless_closed(lambda: self._chat.set_network("unknown"))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -205,7 +205,7 @@ def running_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
-def _ignoring_closed(report: Callable[[], None]) -> None:
+def _report_unless_closed(report: Callable[[], None]) -> None:
     try:
         report()
     except CometChatException as e:

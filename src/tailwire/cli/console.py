@@ -41,7 +41,7 @@ def console(args: argparse.Namespace) -> int:
     try:
         settings = load({"data": args.data})
         url = _checked_url(args.url.rstrip("/") or _running_server_url(settings))
-        path, seconds = _request_link(url, _key(settings.data), args.ca or _own_certificate(settings.data, args.url))
+        path, seconds = _request_link(url, _key_in(settings.data), args.ca or _own_certificate(settings.data, args.url))
     except BadSetting as e:
         print(f"tailwire: {e}", file=sys.stderr)
         return 2
@@ -53,7 +53,7 @@ def console(args: argparse.Namespace) -> int:
     return 0
 
 
-def _key(data: str) -> str:
+def _key_in(data: str) -> str:
     if os.environ.get(KEY_VARIABLE):
         return os.environ[KEY_VARIABLE]
     keys = keys_in(data)

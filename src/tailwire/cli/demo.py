@@ -113,10 +113,10 @@ class Demo:
         for _ in range(3):
             row.add_column(no_wrap=True)
         row.add_column()
-        row.add_row(Text(f"{at:6.2f} s", "dim"), self._state("alice"), self._state("bob"), Text(what))
+        row.add_row(Text(f"{at:6.2f} s", "dim"), self._state_text("alice"), self._state_text("bob"), Text(what))
         self._console.print(row, soft_wrap=False)
 
-    def _state(self, name: str) -> Text:
+    def _state_text(self, name: str) -> Text:
         client = self._clients.get(name)
         status = str(client.get_connection_status()) if client is not None else "-"
         color = _COLORS.get(status, "dim")

@@ -45,7 +45,7 @@ _ADVICE = {
 }
 
 
-class _Failed(Exception):
+class _StepFailed(Exception):
     """A step failed. The message says what was observed, `advice` what to do."""
 
     def __init__(self, observed: str, advice: str = "") -> None:
@@ -69,7 +69,7 @@ def doctor(url: str, *, app_id: str = "", auth_key: str = "", ca: str = "") -> i
         return 2
     try:
         return asyncio.run(_examine(url if "://" in url else f"https://{url}", app_id, auth_key, ca))
-    except _Failed as e:
+    except _StepFailed as e:
         print(f"  failed  {e}")
         if e.advice:
             print(f"          {e.advice}")
@@ -84,39 +84,39 @@ async def _step(what: str) -> AsyncIterator[list[str]]:
         async with asyncio.timeout(STEP_TIMEOUT_SECONDS):
             yield observed
     except AttemptError as e:
-        raise _failed(what, e.cause, e.details) from e
+        raise _step_failed(what, e.cause, e.details) from e
     except CometChatException as e:
-        raise _failed(what, e.cause, str(e.details)) if e.cause else _Failed(f"{what}: {e}") from e
+        raise _step_failed(what, e.cause, str(e.details)) if e.cause else _StepFailed(f"{what}: {e}") from e
     except TimeoutError as e:
-        raise _failed(what, Cause.ATTEMPT_TIMEOUT, f"no response for {STEP_TIMEOUT_SECONDS:.0f} s") from e
+        raise _step_failed(what, Cause.ATTEMPT_TIMEOUT, f"no response for {STEP_TIMEOUT_SECONDS:.0f} s") from e
     except OSError as e:
-        raise _failed(what, cause_of_error(e), str(e)) from e
+        raise _step_failed(what, cause_of_error(e), str(e)) from e
     print(f"  ok      {what}: {' '.join(observed)} ({(time.monotonic() - begin) * 1000:.0f} ms)")
 
 
-def _failed(what: str, cause: Cause, observed: str) -> _Failed:
-    return _Failed(f"{what}: {describe(cause)}{f' ({observed})' if observed else ''}", _ADVICE.get(cause, ""))
+def _step_failed(what: str, cause: Cause, observed: str) -> _StepFailed:
+    return _StepFailed(f"{what}: {describe(cause)}{f' ({observed})' if observed else ''}", _ADVICE.get(cause, ""))
 
 
-def _split(url: str) -> tuple[str, str, int, str]:
+def _split_url(url: str) -> tuple[str, str, int, str]:
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as e:
-        raise _Failed(f"{url} is not a URL: {e}", "Write it as http[s]://name[:port].") from e
+        raise _StepFailed(f"{url} is not a URL: {e}", "Write it as http[s]://name[:port].") from e
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise _Failed(f"{url} is not the URL of a server", "Write it as http[s]://name[:port].")
+        raise _StepFailed(f"{url} is not the URL of a server", "Write it as http[s]://name[:port].")
     base = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/') or '/v3'}"
     return parts.scheme, parts.hostname, port or (443 if parts.scheme == "https" else 80), base
 
 
 async def _examine(url: str, app_id: str, auth_key: str, ca: str) -> int:
-    scheme, host, port, base = _split(url)
+    scheme, host, port, base = _split_url(url)
     world = World()
     try:
         tls = ssl.create_default_context(cafile=ca) if ca else None
     except OSError as e:
-        raise _Failed(f"{ca} has no readable certificates: {e}") from e
+        raise _StepFailed(f"{ca} has no readable certificates: {e}") from e
     http = Http(world, base, Identity(app_id, "DOCTOR"), tls)
     try:
         proxy = await proxy_for(base, None)
@@ -142,7 +142,7 @@ async def _examine(url: str, app_id: str, auth_key: str, ca: str) -> int:
                 await _try_key(http, auth_key)
                 observed.append(f"accepted by the server of {app_id}")
     except UnusableProxy as e:
-        raise _Failed(f"proxy: {e}", _ADVICE[Cause.PROXY_REFUSED]) from e
+        raise _StepFailed(f"proxy: {e}", _ADVICE[Cause.PROXY_REFUSED]) from e
     finally:
         await http.close()
     print("all steps succeeded")

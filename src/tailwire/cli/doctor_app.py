@@ -41,12 +41,12 @@ def doctor_app() -> int:
         0.
     """
     print(f"{platform.system()}, Python {platform.python_version()}")
-    for name, known, instead in [*_toolkits(), _terminal(), *asyncio.run(_machine())]:
+    for name, known, instead in [*_toolkit_rows(), _terminal_row(), *asyncio.run(_machine_rows())]:
         print(f"  known   {name}: {known}" if known else f"  -       {name}: {instead}")
     return 0
 
 
-def _toolkits() -> list[tuple[str, str, str]]:
+def _toolkit_rows() -> list[tuple[str, str, str]]:
     # Name, the states that are reported, and what to do if there are none.
     rows = []
     for toolkit in TOOLKITS:
@@ -68,12 +68,12 @@ def _advice(toolkit: Toolkit) -> str:
     return "not part of this Python; install the system's package (Debian: python3-tk)"
 
 
-def _terminal() -> tuple[str, str, str]:
+def _terminal_row() -> tuple[str, str, str]:
     instead = "this is not a terminal" if sys.platform != "win32" else "Ctrl+Z does not suspend on this system"
     return "terminal", "paused" if in_terminal() else "", instead
 
 
-async def _machine() -> list[tuple[str, str, str]]:
+async def _machine_rows() -> list[tuple[str, str, str]]:
     rows = [await _result_of("network", watch_network(_NullClient()))]
     if sys.platform == "linux" and not is_installed():
         return [*rows, ("sleep", "", f"not reported in advance; {INSTALL}")]

@@ -61,7 +61,7 @@ async def _examine(bucket: Bucket, *, direct: bool) -> int:
         if found != SIZE_BYTES:
             raise OSError(f"{SIZE_BYTES} bytes were stored, and {found} were read")
 
-    async def unfinished() -> None:
+    async def list_unfinished() -> None:
         if address.credentials is not None:
             now = int(time.time())
             work = partial(remove_leftovers, address, address.credentials, now, NEVER_SECONDS)
@@ -72,7 +72,7 @@ async def _examine(bucket: Bucket, *, direct: bool) -> int:
         ("store an object in parts", store),
         ("read it", read),
         ("remove it", lambda: bucket.remove([name])),
-        ("list unfinished uploads", unfinished),
+        ("list unfinished uploads", list_unfinished),
         *([("refuse a form that was changed", partial(_try_changed_form, bucket, name))] if direct else []),
     ]
     for what, work in steps:

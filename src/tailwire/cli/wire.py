@@ -26,7 +26,7 @@ def wire(args: argparse.Namespace) -> int:
         print(f"tailwire: {args.target!r} is not HOST:PORT", file=sys.stderr)
         return 2
     try:
-        shape = _shape(args)
+        shape = _shape_of(args)
     except ValueError as e:
         print(f"tailwire: {e}", file=sys.stderr)
         return 2
@@ -40,7 +40,7 @@ def wire(args: argparse.Namespace) -> int:
     return 0
 
 
-def _shape(args: argparse.Namespace) -> Shape:
+def _shape_of(args: argparse.Namespace) -> Shape:
     both = read_rate(args.rate)
     up, down = (both if way is None else read_rate(way) for way in (args.rate_up, args.rate_down))
     return Shape(up=up, down=down, queue=read_seconds(args.queue), latency=read_seconds(args.latency))

@@ -121,12 +121,12 @@ class CallFuture(concurrent.futures.Future[T]):
     def begin(self, loop: asyncio.AbstractEventLoop, make: Callable[[], Awaitable[T]]) -> None:
         """Start the call in the thread of a loop, from any thread."""
 
-        def first() -> None:
+        def start() -> None:
             task = loop.create_task(_make_unless_cancelled(self._call_state, make))
             task.add_done_callback(self._settle)
             self.add_done_callback(partial(_stop, loop, task))
 
-        loop.call_soon_threadsafe(first)
+        loop.call_soon_threadsafe(start)
 
     def _settle(self, task: asyncio.Task[tuple[T | None, BaseException | None]]) -> None:
         if task.cancelled():

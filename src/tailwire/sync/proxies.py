@@ -83,7 +83,7 @@ class UploadFileRequest(BlockingProxy):
         """
         return cast(UploadResult, self._call("upload_attachments", (attachments, listener), {}))
 
-    def _prepared(
+    def _prepare_arguments(
         self, call: str, arguments: tuple[Any, ...], named: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         def forwarding(listener: Any) -> Any:

@@ -130,12 +130,12 @@ class BlockingProxy(NotCopied):
         for callback in (done, failed):
             if callback is not None and not callable(callback):
                 raise TypeError(f"done and failed must be functions, not a {type(callback).__name__}")
-        future = self._begin(getattr(self._target, call), *self._prepared(call, arguments, named))
+        future = self._begin(getattr(self._target, call), *self._prepare_arguments(call, arguments, named))
         if done is not None or failed is not None:
             future.add_done_callback(lambda ended: self._report_end(call, ended, done, failed))
         return future
 
-    def _prepared(
+    def _prepare_arguments(
         self, call: str, arguments: tuple[Any, ...], named: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         # Return the arguments for the call in the client's thread.
@@ -161,7 +161,7 @@ class BlockingProxy(NotCopied):
     def _call(self, name: str, arguments: tuple[Any, ...], named: dict[str, Any], *limits: float | None) -> Any:
         # Block until the call has ended. A given limit replaces the client's.
         self._client_thread.check_outside(name)
-        future = self._begin(getattr(self._target, name), *self._prepared(name, arguments, named))
+        future = self._begin(getattr(self._target, name), *self._prepare_arguments(name, arguments, named))
         return self._client_thread.wait(future, limits[0] if limits else self._limit, name)
 
     def _run(self, name: str, function: Callable[[], Any]) -> Any:

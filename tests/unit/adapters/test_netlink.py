@@ -66,7 +66,7 @@ class Kernel:
 @pytest.fixture
 def kernel(monkeypatch):
     kernel = Kernel()
-    monkeypatch.setattr(netlink, "_netlink", lambda: kernel)
+    monkeypatch.setattr(netlink, "_open_socket", lambda: kernel)
     return kernel
 
 

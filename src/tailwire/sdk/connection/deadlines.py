@@ -71,7 +71,7 @@ def _check_socket(step: Step, slept: bool, fired: TimerFired) -> None:
     elif alive or s.paused:
         step.emit(*(Answer(c, Result.NO_ANSWER) for c in s.pings if c))
         s.pings, s.probe_sent, s.probe_until, s.probe_cause = (), None, None, None
-    elif s.probe_sent is not None and (later := _extended_probe(s, s.probe_sent, now, fired)) is not None:
+    elif s.probe_sent is not None and (later := _extended_probe_deadline(s, s.probe_sent, now, fired)) is not None:
         s.probe_until = later
     else:
         abandon(step)  # T3: a close frame would wait for a peer that does not answer
@@ -87,7 +87,7 @@ def _end_of_wait(s: State, now: float) -> float | None:
     return later if later > now else None
 
 
-def _extended_probe(s: State, sent: float, now: float, fired: TimerFired) -> float | None:
+def _extended_probe_deadline(s: State, sent: float, now: float, fired: TimerFired) -> float | None:
     # A pong waits in the same queues as the bytes of an upload or of a page of history, so bytes that move extend its
     # deadline. Bytes that passed before the ping count only while a request is unanswered: a proxy may still hold them,
     # and the ping waits behind them. After a hint of the platform they do not count. Returns

@@ -103,7 +103,9 @@ def load_dump(dump: Mapping[str, Any]) -> tuple[State, list[RecordedInput]]:
     if dump.get("format") != FORMAT_VERSION:
         raise BadDump(f"format {dump.get('format')!r}, this version reads {FORMAT_VERSION}")
     try:
-        return _state(dump["state"]), [_recorded_input(n, r) for n, r in enumerate(dump["inputs"], 1)]
+        return _state_from_json(dump["state"]), [
+            _recorded_input_from_json(n, r) for n, r in enumerate(dump["inputs"], 1)
+        ]
     except (KeyError, TypeError, ValueError, AttributeError) as e:
         raise e if isinstance(e, BadDump) else BadDump(f"not a dump: {e!r}") from e
 
@@ -127,7 +129,7 @@ _KINDS: dict[str, Any] = {
 }
 
 
-def _typed(values: Mapping[str, Any]) -> dict[str, Any]:
+def _with_types(values: Mapping[str, Any]) -> dict[str, Any]:
     typed = {k: _KINDS[k](v) if k in _KINDS and v is not None else v for k, v in values.items()}
     return {k: tuple(v) if k in ("pings", "connects") else v for k, v in typed.items()}
 
@@ -148,15 +150,15 @@ def _checked(made: Any) -> Any:
     return made
 
 
-def _state(values: Mapping[str, Any]) -> State:
+def _state_from_json(values: Mapping[str, Any]) -> State:
     rest = {k: v for k, v in values.items() if k != "timings"}
-    state: State = _checked(State(timings=_checked(Timings(**values["timings"])), **_typed(rest)))
+    state: State = _checked(State(timings=_checked(Timings(**values["timings"])), **_with_types(rest)))
     return state
 
 
-def _recorded_input(number: int, values: Mapping[str, Any]) -> RecordedInput:
+def _recorded_input_from_json(number: int, values: Mapping[str, Any]) -> RecordedInput:
     kind: Any = getattr(inputs, str(values["input"]), None)
     if kind not in get_args(Input):
         raise BadDump(f"input {number}: {values['input']!r} is unknown")
     rest = {k: v for k, v in values.items() if k not in ("at", "chance", "input")}
-    return _checked(RecordedInput(float(values["at"]), float(values["chance"]), _checked(kind(**_typed(rest)))))  # type: ignore[no-any-return]
+    return _checked(RecordedInput(float(values["at"]), float(values["chance"]), _checked(kind(**_with_types(rest)))))  # type: ignore[no-any-return]

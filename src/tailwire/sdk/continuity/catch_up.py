@@ -55,7 +55,7 @@ def on_connected(m: CatchUp, store: str, mark: str = "") -> list[Command]:
         m.back = (0, 0) if position is not None else m.back
         return [_start_over(m)]
     m.position = position._replace(store=store or position.store)
-    return [_from(m, position)]
+    return [_begin_after(m, position)]
 
 
 def _start_over(m: CatchUp) -> FetchLatest:
@@ -96,7 +96,7 @@ def poll(m: CatchUp) -> list[Command]:
         return []
     _begin(m)
     m.behind, m.overflowed, m.quiet = [], False, True
-    return [FetchLatest() if m.position is None else _from(m, m.position)]
+    return [FetchLatest() if m.position is None else _begin_after(m, m.position)]
 
 
 def on_disconnected(m: CatchUp) -> None:
@@ -116,7 +116,7 @@ def _begin(m: CatchUp) -> None:
     m.size, m.pace = min(m.size, FIRST_PAGE_SIZE), inf
 
 
-def _from(m: CatchUp, position: Position) -> FetchAfter:
+def _begin_after(m: CatchUp, position: Position) -> FetchAfter:
     m.floor = m.asked_after = position.last_id
     return next_page(m)
 
@@ -217,7 +217,7 @@ def on_page(
     m.asked_after = max([m.asked_after, end, *(number for number, _ in messages)])
     m.caught += len(missed)
     m.counted += len(missed) - sum(n in missed for n in free)
-    _fit(m, took, whole=whole)
+    _fit_page_size(m, took, whole=whole)
     more = whole or m.overflowed or _page_was_too_early(m) or (listed is not None and listed.more)
     # Held messages are handed over with the page to which they belong.
     reaches = m.asked_after if more else inf
@@ -227,7 +227,7 @@ def on_page(
     commands += [] if more else gaps.report_at_end(m)
     held_changes = [] if more else take_held(m)
     m.behind = [pair for pair in m.behind if pair[0] > m.asked_after] if more else None
-    commands += _with_changes(m, together, listed, held_changes)
+    commands += _hand_over_with_changes(m, together, listed, held_changes)
     m.floor = max(m.floor, m.asked_after)
     _advance(m, m.asked_after)
     return [*commands, *_commands_after_page(m, listed, whole=whole, more=more)]
@@ -241,7 +241,7 @@ def _accept(m: CatchUp, mark: str, ours: Collection[int]) -> None:
         record_sent(m, number)
 
 
-def _with_changes(
+def _hand_over_with_changes(
     m: CatchUp, pairs: Sequence[tuple[int, Any]], listed: Listed | None, held: Sequence[tuple[int, int, Any]]
 ) -> list[Command]:
     before, changed = m.position, []
@@ -263,7 +263,7 @@ def _commands_after_page(m: CatchUp, listed: Listed | None, *, whole: bool, more
     return []
 
 
-def _fit(m: CatchUp, took: float, *, whole: bool) -> None:
+def _fit_page_size(m: CatchUp, took: float, *, whole: bool) -> None:
     # On a line with low bandwidth, larger pages do not reduce the time per message; on one with high latency they
     # do. A page that is not full tells little about either.
     pace = took / m.size

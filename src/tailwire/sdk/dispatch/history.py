@@ -91,7 +91,7 @@ def decode_message(value: Any) -> BaseMessage | Unreadable | None:
         return Unreadable(number) if number else None
 
 
-def with_ids(listed: list[Any]) -> list[tuple[int, BaseMessage | Unreadable]]:
+def messages_with_ids(listed: list[Any]) -> list[tuple[int, BaseMessage | Unreadable]]:
     """Return the id and the decoded message of all messages that have an id, in order."""
     return [(message.id, message) for message in map(decode_message, listed) if message is not None]
 

@@ -281,7 +281,7 @@ class Incoming:
                 raise
             return catch_up.on_unknown_position(self._machine, history.known_id(error.details, command.after_id))
         took = self._loop.time() - begun
-        messages = history.with_ids(listed)
+        messages = history.messages_with_ids(listed)
         ids = [number for number in map(history.id_of, listed) if number]
         end = max(ids, default=0)
         if len(listed) > command.limit or min(ids, default=command.after_id + 1) <= command.after_id:

@@ -44,7 +44,7 @@ async def fetch_missed(
         most = catch_up.MAX_PAGE_SIZE
         query = {"per_page": most, "affix": "append", "id": cursor, "updatedAt": begin, "onlyUpdates": 1}
         listed = await history.retry_until_answered(partial(fetch, query), chance, on_failure)
-        messages = [message for _, message in history.with_ids(listed) if isinstance(message, BaseMessage)]
+        messages = [message for _, message in history.messages_with_ids(listed) if isinstance(message, BaseMessage)]
         for kind in ("delivered", "read"):
             latest = {(m.receiver_type, m.receiver): m for m in messages if _has_receipt(m, kind, uid, begin)}
             for message in latest.values():

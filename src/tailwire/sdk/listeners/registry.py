@@ -169,7 +169,7 @@ class EventStream:
         return self._room
 
 
-class Places(Protocol):
+class HeldEvents(Protocol):
     """Tracks which events the app is done with; `dispatch.served.Served` is one."""
 
     def hold(self, event: object) -> bool:
@@ -204,7 +204,7 @@ class AcknowledgedStream(EventStream):
     reading. Events without a place in the history (connection, typing, presence …) need no acknowledgement.
     """
 
-    def __init__(self, places: Places, moved: Callable[[], None]) -> None:
+    def __init__(self, places: HeldEvents, moved: Callable[[], None]) -> None:
         super().__init__()
         self._places = places
         self._moved = moved
@@ -283,7 +283,7 @@ class Streams:
         references: the weak references of the open streams; empty if none is open.
     """
 
-    def __init__(self, places: Places | None = None, moved: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, places: HeldEvents | None = None, moved: Callable[[], None] = lambda: None) -> None:
         self.references: dict[int, weakref.ref[EventStream]] = {}
         self._places = places
         self._moved = moved

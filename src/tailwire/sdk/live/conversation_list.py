@@ -111,14 +111,14 @@ class ConversationList:
         self._rows, self._applied, self.stale, self.doubtful, self.lost = {}, {}, {}, {}, False
         self._shown = None
         for conversation in page:
-            self._put(conversation, typing.get(_key(conversation), ()))
+            self._put(conversation, typing.get(_key_of_conversation(conversation), ()))
         self.complete = complete
         self._trim()
 
     def append(self, page: Sequence[Conversation], *, complete: bool) -> None:
         """Append conversations from further down."""
         for conversation in page:
-            if _key(conversation) not in self._rows:
+            if _key_of_conversation(conversation) not in self._rows:
                 self._put(conversation)
         self.complete = complete
         self._trim()
@@ -129,7 +129,7 @@ class ConversationList:
         Args:
             by_event: whether it came with an event. A message may have overtaken the event; then it is requested.
         """
-        key = _key(conversation)
+        key = _key_of_conversation(conversation)
         self.stale.pop(key, None)
         self.doubtful.pop(key, None)
         if self._kind in ("", conversation.conversation_type):
@@ -154,7 +154,7 @@ class ConversationList:
         self._reads.pop(key, None)
 
     def _put(self, conversation: Conversation, typing: tuple[User, ...] = ()) -> None:
-        key = _key(conversation)
+        key = _key_of_conversation(conversation)
         known = conversation.latest_message_id
         wanted, tries = self._reads.pop(key, (0, 0))
         if wanted > conversation.last_read_message_id and tries:  # the server has not processed the receipt yet
@@ -183,7 +183,7 @@ class ConversationList:
     def _change(self, key: str, **changes: object) -> None:
         row = self._rows[key]
         before = row.rank()
-        _set(self, row, conversation=replace(row.item.conversation, **changes))  # type: ignore[arg-type]
+        _replace_item(self, row, conversation=replace(row.item.conversation, **changes))  # type: ignore[arg-type]
         self._sort(key, before)
 
     def _mark_applied(self, key: str, number: int) -> bool:
@@ -201,7 +201,7 @@ class ConversationList:
 
     def apply_message(self, message: BaseMessage) -> None:
         """Apply a message: a new one, or one about an edit, a deletion or the members of a group."""
-        key = _key_of(message, self._me)
+        key = _key_of_message(message, self._me)
         if self._kind not in ("", str(message.receiver_type)):
             return
         if isinstance(message, Action) and message.type == "groupMember" and self._apply_own_membership(message, key):
@@ -237,12 +237,12 @@ class ConversationList:
             on = message.action_on if isinstance(message, Action) else None
             if (
                 isinstance(on, BaseMessage)
-                and _unread(c, on, self._me)
+                and _is_unread(c, on, self._me)
                 and (on.deleted_at or on.mentions(self._me) or c.unread_mentions_count)
             ):
                 self.stale[key] = None  # the remaining count is unknown
             return {}
-        if not _unread(c, message, self._me):
+        if not _is_unread(c, message, self._me):
             return {}
         row.counted = max(row.counted, message.id)
         return {
@@ -283,7 +283,7 @@ class ConversationList:
                 self._reads[key] = up_to, MAX_READ_CHECKS
             c = self._after_read(key, c, up_to)
         if c is not row.item.conversation:
-            _set(self, row, conversation=c)
+            _replace_item(self, row, conversation=c)
 
     def _after_read(self, key: str, c: Conversation, up_to: int) -> Conversation:
         row, last = self._rows[key], c.last_message
@@ -333,12 +333,12 @@ class ConversationList:
         self._stop_typing(key, uid)
         row = self._rows.get(key)
         if row is not None and indicator.typing_status == "started":
-            _set(self, row, typing=(*row.item.typing, indicator.sender))
+            _replace_item(self, row, typing=(*row.item.typing, indicator.sender))
 
     def _stop_typing(self, key: str, uid: str) -> None:
         row = self._rows.get(key)
         if row is not None and any(user.uid == uid for user in row.item.typing):
-            _set(self, row, typing=tuple(user for user in row.item.typing if user.uid != uid))
+            _replace_item(self, row, typing=tuple(user for user in row.item.typing if user.uid != uid))
 
     def apply_group(self, group: Group, *, by_me: bool = True) -> None:
         """Apply the new state of a group; it lacks this user's membership unless this user changed it (`by_me`)."""
@@ -348,12 +348,12 @@ class ConversationList:
             self._change(row.item.key, conversation_with=group if by_me else merging.changed_group(group, known))
 
 
-def _set(live: ConversationList, row: _Row, **changes: Any) -> None:
+def _replace_item(live: ConversationList, row: _Row, **changes: Any) -> None:
     row.item = replace(row.item, **changes)
     live._shown = None
 
 
-def _key_of(message: BaseMessage, me: str) -> str:
+def _key_of_message(message: BaseMessage, me: str) -> str:
     kind = str(message.receiver_type)
     if kind == "group":
         return key_of(kind, message.receiver)
@@ -372,7 +372,7 @@ def _last_message_fields(c: Conversation, message: BaseMessage) -> dict[str, obj
         if last is None or not isinstance(on, BaseMessage):
             return {}
         if last.id == on.id:
-            return {"last_message": None if message.action == "deleted" else merging.edited(last, on)}
+            return {"last_message": None if message.action == "deleted" else merging.after_edit(last, on)}
         if last.quoted_message_id == on.id:
             return {"last_message": merging.with_quoted(last, on)}
         return {}
@@ -384,12 +384,12 @@ def _last_message_fields(c: Conversation, message: BaseMessage) -> dict[str, obj
     return {"last_message": message}
 
 
-def _unread(c: Conversation, message: BaseMessage, me: str) -> bool:
+def _is_unread(c: Conversation, message: BaseMessage, me: str) -> bool:
     # Return whether a message counts as unread.
     return message.sender.uid != me and message.category != "action" and message.id > c.last_read_message_id
 
 
-def _key(c: Conversation) -> str:
+def _key_of_conversation(c: Conversation) -> str:
     other = c.conversation_with
     return key_of(str(c.conversation_type), other.guid if isinstance(other, Group) else other.uid)
 

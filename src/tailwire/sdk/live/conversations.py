@@ -75,11 +75,11 @@ class LiveConversations(LiveList[LiveConversation]):
         there = len(self._state)
         number, found, complete = there // count + 1, list[Conversation](), False
         while not complete and (number - 1) * count < there + count:
-            page, complete = await self._page(number, count)
+            page, complete = await self._request_page(number, count)
             found, number = found + page, number + 1
         return lambda: self._state.append(found, complete=complete)
 
-    async def _page(self, number: int, size: int) -> tuple[list[Conversation], bool]:
+    async def _request_page(self, number: int, size: int) -> tuple[list[Conversation], bool]:
         query: dict[str, Any] = {"withTags": 1, "withBlockedInfo": 1}
         if self._kind:
             query["conversationType"] = self._kind
@@ -93,7 +93,7 @@ class LiveConversations(LiveList[LiveConversation]):
         size = min(wanted, PAGE_SIZE)
         found: dict[str, Conversation] = {}
         while not complete and (number - 1) * size < wanted:
-            page, complete = await self._page(number, size)
+            page, complete = await self._request_page(number, size)
             found |= {f"{c.conversation_type}/{c.conversation_id}": c for c in page}
             number += 1
         listed = list(found.values())

@@ -22,7 +22,7 @@ def reads_alike(one: BaseMessage | None, other: BaseMessage | None) -> bool:
     return one == other and (one.raw if one else None) == (other.raw if other else None)
 
 
-def edited(known: BaseMessage, now: M) -> M:
+def after_edit(known: BaseMessage, now: M) -> M:
     """Return a message after an edit.
 
     The event contains the message as all users see it. The fields of this reader, and the receipts, are kept from the
@@ -42,7 +42,7 @@ def edited(known: BaseMessage, now: M) -> M:
     )
 
 
-def deleted(known: BaseMessage, now: M) -> M:
+def after_deletion(known: BaseMessage, now: M) -> M:
     """Return what remains of a deleted message: receipts and the quoted message, but no content, pin or saved mark."""
     kept = {name: known.raw[name] for name in ("quotedMessage",) if name in known.raw}
     raw = {k: v for k, v in {**now.raw, **kept}.items() if k not in ("savedAt", "pinnedAt", "pinnedBy")}

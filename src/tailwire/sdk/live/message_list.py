@@ -153,7 +153,7 @@ class MessageList:
         self._ids, self._shown = sorted(self._items), None
         self.reached = min(self.reached, first) if joins and self.reached else first
         for message in page:
-            self._take(message)
+            self._insert(message)
         self._keys = {n: key for n, key in self._keys.items() if n in self._items}
         self._acts = {n: act for n, act in self._acts.items() if n in self._items}
         self.complete = complete or (self.complete and joins)
@@ -165,7 +165,7 @@ class MessageList:
         self.reached = first
         for message in page:
             if message.id not in self._items:
-                self._take(message)
+                self._insert(message)
         self.complete = complete
 
     def clear(self) -> None:
@@ -173,7 +173,7 @@ class MessageList:
         self._ids, self._items, self._acts, self._keys, self._shown = [], {}, {}, {}, None
         self.complete = True
 
-    def _take(self, message: BaseMessage) -> None:
+    def _insert(self, message: BaseMessage) -> None:
         if not self.is_shown(message):
             return
         if message.muid and message.sender.uid == self._me and self._queued.pop(message.muid, None) is not None:
@@ -208,7 +208,7 @@ class MessageList:
             self._count_reply(message)
         known = message.id in self._items
         if not known and self.is_shown(message) and (self.complete or message.id >= self.reached):
-            self._take(message)
+            self._insert(message)
             self._trim()
 
     def _apply_membership(self, action: Action) -> None:
@@ -237,7 +237,7 @@ class MessageList:
         known = changed.message
         if known.deleted_at or (known.updated_at > on.updated_at and not deleted):
             return  # a page has brought a newer version
-        self._change(on.id, lambda m: merging.deleted(m, on) if deleted else merging.edited(m, on))
+        self._change(on.id, lambda m: merging.after_deletion(m, on) if deleted else merging.after_edit(m, on))
 
     def _change(self, number: int, change: Any) -> None:
         item = self._items.get(number)
