@@ -65,7 +65,7 @@ class Context:
         return f"Context(message={self.message.id}, sender={self.sender.uid!r}, text={self.text!r})"
 
     async def _run(self, handler: Callable[..., Awaitable[None]], *more: Any) -> None:
-        self._task = asyncio.current_task()  # whose replies are numbered; see `_name`
+        self._task = asyncio.current_task()  # whose replies are numbered; see `_reply_name`
         await handler(self, *more)
 
     async def _retry_until_answered(self, call: Callable[[], Awaitable[T]]) -> T:
@@ -156,9 +156,9 @@ class Context:
         """
         if not 1 <= n <= MAX_HISTORY_MESSAGES:
             raise ValueError(f"history({n!r}): ask for 1 to {MAX_HISTORY_MESSAGES} messages")
-        return await self._retry_until_answered(lambda: self._history(n))
+        return await self._retry_until_answered(lambda: self._read_history(n))
 
-    async def _history(self, n: int) -> list[BaseMessage]:
+    async def _read_history(self, n: int) -> list[BaseMessage]:
         newest_first: list[BaseMessage] = [self.message]
         uid, guid = ("", self._receiver_id) if self._in_group else (self._receiver_id, "")
         before, page = self.message.id, min(n, 100)
@@ -234,14 +234,14 @@ class Context:
                 text=part,
                 parent_message_id=parent,
                 metadata=metadata,
-                muid=f"bot-{self.message.id}-{self._name(part)}",
+                muid=f"bot-{self.message.id}-{self._reply_name(part)}",
             )
             stored = await self._retry_until_answered(partial(self.chat.send_message, message))
         if stored is None:
             raise ValueError("the text is empty: give at least one visible character")
         return stored
 
-    def _name(self, part: str) -> str:
+    def _reply_name(self, part: str) -> str:
         # Must be the same when an interrupted handler runs again. Replies of its own task are numbered, because a model
         # may word them differently. Those of other tasks come in any order, so they are named by their text.
         if asyncio.current_task() is self._task:

@@ -74,14 +74,14 @@ def assemble(
         token_answered=driver.report_token_answer,
     )
     driver.start(ConnectionOwner(sessions, identity, http, connector, incoming, queue, tokens))
-    http.answered = driver.report_server_answer
+    http.on_answer = driver.report_server_answer
 
     own = OwnChanges(sessions, incoming, queue, lists)
     sending = Sending(world.chance)
     sender = Sender(http, sessions, requests, sending, own)
     outbox = _make_outbox(world, identity, settings, sessions, sender, queue, gate)
     if outbox is not None:
-        http.succeeded = outbox.try_soon
+        http.on_success = outbox.try_soon
     queue.start(_make_dispatcher(registries, sessions, own, outbox, gate).handle, own.advance_position)
     return Parts(
         world=world, identity=identity, settings=settings, gate=gate, sessions=sessions, http=http, connector=connector,

@@ -124,7 +124,7 @@ class Outbox:
     Args:
         store: keeps the messages on the device; None for memory only.
         send: sends the body of a message, in the order of its conversation; returns the message as it was stored.
-        changed: called in the event loop with each entry that was added or has changed.
+        report_change: called in the event loop with each entry that was added or has changed.
         limit: the maximum number of pending messages.
         world: supplies muids, and the jitter of the waits.
         gate: checks the event loop of the entries' methods.
@@ -135,7 +135,7 @@ class Outbox:
         app_id: str,
         store: OutboxStore | None,
         send: Callable[[Mapping[str, Any]], Awaitable[BaseMessage]],
-        changed: Callable[[OutboxEntry], object],
+        report_change: Callable[[OutboxEntry], object],
         limit: int,
         world: World,
         gate: Gate,
@@ -143,7 +143,7 @@ class Outbox:
         self._app_id = app_id
         self._store = store
         self._send = send
-        self._changed = changed
+        self._report_change = report_change
         self._limit = limit
         self._world = world
         self._gate = gate
@@ -225,7 +225,7 @@ class Outbox:
         except Exception as e:
             self._entries.remove(entry)
             raise failure("OUTBOX_NOT_SAVED", f"{type(e).__name__}: {e}. Make room, or use send_message().") from e
-        self._changed(entry)
+        self._report_change(entry)
         self._start_task()
         return entry
 
@@ -246,7 +246,7 @@ class Outbox:
         entry.status, entry.error = OutboxStatus.PENDING, None
         entry._ended.clear()
         self._save()
-        self._changed(entry)
+        self._report_change(entry)
         self._start_task()
         return True
 
@@ -325,13 +325,13 @@ class Outbox:
         # succeed while this one keeps failing.
         self._other_succeeded = self._waited_once = False
         try:
-            if not await self._woken(min(seconds, OUTBOX_RETRY.first)) and not self._other_succeeded:
+            if not await self._wait_woken(min(seconds, OUTBOX_RETRY.first)) and not self._other_succeeded:
                 self._waited_once = True
-                await self._woken(seconds - OUTBOX_RETRY.first)
+                await self._wait_woken(seconds - OUTBOX_RETRY.first)
         finally:
             self._unreached = self._waited_once = False
 
-    async def _woken(self, seconds: float) -> bool:
+    async def _wait_woken(self, seconds: float) -> bool:
         try:
             async with asyncio.timeout(seconds):
                 return await self._wake.wait()
@@ -343,7 +343,7 @@ class Outbox:
         if status is not OutboxStatus.FAILED and entry in self._entries:
             self._entries.remove(entry)
         self._save()
-        self._changed(entry)
+        self._report_change(entry)
 
     @staticmethod
     def _set_ended(entry: OutboxEntry, status: OutboxStatus) -> None:

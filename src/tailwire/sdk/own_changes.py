@@ -37,7 +37,7 @@ class OwnChanges:
         if self._lists.opened:
             self._lists.notify(event, self._sessions.uid)
 
-    def message_stored(self, message: BaseMessage) -> None:
+    def record_stored(self, message: BaseMessage) -> None:
         """Record that the server stored a message of this client: catch-up must not hand it over as missed."""
         self._incoming.record_sent(message)
         self._sessions.served.record_sent_ahead(message.id)

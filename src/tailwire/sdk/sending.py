@@ -51,7 +51,7 @@ class Sending:
             async with time_limit or nullcontext():
                 if previous is not None and await asyncio.shield(previous) and time_limit is not None:
                     time_limit.record_progress()  # the previous send got through: queueing does not count as a stall
-                stored = await self._attempts(attempt)
+                stored = await self._attempt_until_stored(attempt)
             sent = True
             return stored
         finally:
@@ -65,7 +65,7 @@ class Sending:
         if self._last.get(conversation) is ended:
             del self._last[conversation]
 
-    async def _attempts(self, attempt: Callable[[], Awaitable[Any]]) -> Any:
+    async def _attempt_until_stored(self, attempt: Callable[[], Awaitable[Any]]) -> Any:
         in_doubt = False
 
         async def attempt_and_record() -> Any:

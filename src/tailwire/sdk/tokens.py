@@ -167,13 +167,13 @@ class Tokens:
         async with self._lock:
             if self._sessions.require().auth_token != old:
                 return
-            token, signed_pass = await self._replacement(old)
+            token, signed_pass = await self._get_replacement(old)
             session = self._sessions.require()
             if session.auth_token == old:  # else another user has logged in meanwhile
                 self._connector.cache_pass(signed_pass)
                 self._sessions.replace(replace(session, auth_token=token))
 
-    async def _replacement(self, old: str) -> tuple[str, str]:
+    async def _get_replacement(self, old: str) -> tuple[str, str]:
         # Returns a token that the server accepts, and its pass.
         if self._unchecked_tokens[0] == old:
             token = self._unchecked_tokens[1]

@@ -69,7 +69,7 @@ class GroupCalls:
         body = {"password": password} if password else {}
         path = f"/groups/{quoted(guid)}/members"
         action = await self._parts.requests.fetch(message_from_wire, "POST", path, body=body)
-        self._parts.own.message_stored(action)
+        self._parts.own.record_stored(action)
         if not isinstance(action, Action) or not isinstance(action.action_for, Group):
             raise failure("ERR_BAD_ERROR_RESPONSE", "The server's answer names no group.")
         action.action_for.has_joined = True
@@ -90,7 +90,7 @@ class GroupCalls:
                 of the server.
         """
         action = await self._parts.requests.fetch(message_from_wire, "DELETE", f"/groups/{quoted(guid)}/members")
-        self._parts.own.message_stored(action)
+        self._parts.own.record_stored(action)
         return f"{guid} left successfully"
 
     async def create_group_with_members(

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from tailwire.sdk.calls.checks import decoded, quoted
-from tailwire.sdk.calls.pages import position_now
+from tailwire.sdk.calls.pages import fetch_position
 from tailwire.sdk.calls.parts import Parts
 from tailwire.sdk.connection import inputs as i
 from tailwire.sdk.connection.state import Mode, Phase
@@ -154,7 +154,7 @@ class LoginCalls:
         session = Session(_without_secrets(me), token)
         user = decoded(user_from_wire, session.user)
         if not self._has_position(session.uid):
-            session = replace(session, position=await self._position_now(token))
+            session = replace(session, position=await self._fetch_position(token))
         connector.clear_cache()
         connector.cache_pass(signed_pass)
         self._begin(session)
@@ -167,9 +167,9 @@ class LoginCalls:
         known = (self._parts.sessions.current, self._parts.sessions.expired_session)
         return any(s is not None and s.uid == uid and s.position is not None for s in known)
 
-    async def _position_now(self, token: str) -> Position | None:
+    async def _fetch_position(self, token: str) -> Position | None:
         # Catch-up begins here: nothing is missed after the login (S2).
-        return await position_now(self._parts.http.ask, token) if self._parts.settings.catch_up else None
+        return await fetch_position(self._parts.http.ask, token) if self._parts.settings.catch_up else None
 
     def restore(self) -> None:
         """Resume the saved session, if there is a valid one whose token the server has not rejected."""

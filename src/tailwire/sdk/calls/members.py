@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from tailwire.sdk.calls.checks import decoded, quoted
 from tailwire.sdk.calls.parts import Parts
-from tailwire.sdk.calls.users import online_counts
+from tailwire.sdk.calls.users import fetch_online_counts
 from tailwire.sdk.exceptions import failure
 from tailwire.wire.codec import message_from_wire
 from tailwire.wire.constants import MemberScope
@@ -57,7 +57,7 @@ def record_outcome(parts: Parts, answer: Any) -> dict[str, str]:
     for listed in answer.values() if isinstance(answer, dict) else ():
         for one in listed.values() if isinstance(listed, dict) else ():
             if one.get("success") and one.get("data"):
-                parts.own.message_stored(decoded(message_from_wire, one["data"]))
+                parts.own.record_stored(decoded(message_from_wire, one["data"]))
     return outcome
 
 
@@ -179,7 +179,7 @@ class MemberCalls:
 
     async def _change(self, method: str, path: str, success: str, body: dict[str, Any] | None = None) -> str:
         action = await self._parts.requests.fetch(message_from_wire, method, path, body=body)
-        self._parts.own.message_stored(action)
+        self._parts.own.record_stored(action)
         return success
 
     async def get_online_group_member_count(self, guids: Sequence[str]) -> dict[str, int]:
@@ -193,5 +193,5 @@ class MemberCalls:
                 group does not exist; `ERR_NOT_A_MEMBER` when the logged-in user is not a member of one; or another
                 code of the server.
         """
-        answer = await online_counts(self._parts, {"groups": list(guids)})
+        answer = await fetch_online_counts(self._parts, {"groups": list(guids)})
         return decoded(lambda counts: {str(g): int(n) for g, n in (counts.get("groups") or {}).items()}, answer)

@@ -151,7 +151,9 @@ class MessageCalls:
         """
         wire = message_to_wire(message)
         body = {"data": wire["data"], **({"tags": message.tags} if message.tags else {})}
-        changed = self._changed(await self._parts.requests.ask("PUT", f"/messages/{checked_id(message.id)}", body=body))
+        changed = self._record_change(
+            await self._parts.requests.ask("PUT", f"/messages/{checked_id(message.id)}", body=body)
+        )
         if not isinstance(changed, type(message)):
             raise failure("ERR_BAD_ERROR_RESPONSE", f"The server answered with a {type(changed).__name__}.")
         return changed
@@ -172,11 +174,11 @@ class MessageCalls:
                 `ERR_MESSAGE_ID_NOT_FOUND` when there is no such message; `ERR_MESSAGE_NOT_A_SENDER` when the logged-in
                 user may not delete it; or another code of the server.
         """
-        return self._changed(await self._parts.requests.ask("DELETE", f"/messages/{checked_id(message_id)}"))
+        return self._record_change(await self._parts.requests.ask("DELETE", f"/messages/{checked_id(message_id)}"))
 
-    def _changed(self, answer: Any) -> BaseMessage:
+    def _record_change(self, answer: Any) -> BaseMessage:
         action = decoded(message_from_wire, answer)
-        self._parts.own.message_stored(action)
+        self._parts.own.record_stored(action)
         if isinstance(action, Action) and isinstance(action.action_on, BaseMessage):
             return action.action_on
         raise failure("ERR_BAD_ERROR_RESPONSE", "The server's answer names no message.")
@@ -260,7 +262,7 @@ class MessageCalls:
             CometChatException: `ERR_INVALID_RECEIVER_TYPE` unless it is `user` or `group`; `ERR_INVALID_ARGUMENT` when
                 the receiver is not text; `USER_NOT_LOGGED_IN`.
         """
-        self._typing("started", receiver, receiver_type, metadata)
+        self._send_typing("started", receiver, receiver_type, metadata)
 
     async def end_typing(
         self,
@@ -279,9 +281,9 @@ class MessageCalls:
             CometChatException: `ERR_INVALID_RECEIVER_TYPE` unless it is `user` or `group`; `ERR_INVALID_ARGUMENT` when
                 the receiver is not text; `USER_NOT_LOGGED_IN`.
         """
-        self._typing("ended", receiver, receiver_type, metadata)
+        self._send_typing("ended", receiver, receiver_type, metadata)
 
-    def _typing(
+    def _send_typing(
         self, action: str, receiver: str, receiver_type: ReceiverTypeName, metadata: Mapping[str, Any] | None
     ) -> None:
         checked_receiver(receiver, receiver_type)

@@ -171,7 +171,7 @@ class NotificationCalls:
             CometChatException: `AUTH_ERR_AUTH_TOKEN_NOT_FOUND` when the login has ended; or another code that any call
                 may raise.
         """
-        return _timezone(await self._parts.requests.ask("GET", TIMEZONE_PATH))
+        return _timezone_of(await self._parts.requests.ask("GET", TIMEZONE_PATH))
 
     async def update_timezone(self, timezone: str) -> str:
         """Store the logged-in user's time zone, in which the schedule of their preferences applies.
@@ -185,9 +185,9 @@ class NotificationCalls:
         Raises:
             CometChatException: `ERR_BAD_REQUEST` when the time zone is unknown.
         """
-        return _timezone(await self._parts.requests.ask("PUT", TIMEZONE_PATH, body={"timezone": timezone}))
+        return _timezone_of(await self._parts.requests.ask("PUT", TIMEZONE_PATH, body={"timezone": timezone}))
 
 
-def _timezone(answer: Any) -> str:
+def _timezone_of(answer: Any) -> str:
     found = answer.get("timezone") if isinstance(answer, dict) else None
     return found if isinstance(found, str) else ""

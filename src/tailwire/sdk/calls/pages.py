@@ -119,8 +119,8 @@ def _placeholder_for(error: AnswerTooLarge, cursor: int, *, newer: bool) -> dict
     raise error
 
 
-async def position_now(ask: Callable[..., Awaitable[list[Any]]], token: str) -> Position:
-    """Return the position after the newest message of all conversations.
+async def fetch_position(ask: Callable[..., Awaitable[list[Any]]], token: str) -> Position:
+    """Fetch the position after the newest message of all conversations.
 
     Args:
         ask: as `Http.ask`.

@@ -39,7 +39,7 @@ class OutboxCalls:
                 that are not uploaded.
         """
         self._parts.sessions.require()
-        return self._outbox().add(message)
+        return self._require_outbox().add(message)
 
     def queued_messages(self) -> list[OutboxEntry]:
         """Return the entries that are pending or have failed, in order.
@@ -47,9 +47,9 @@ class OutboxCalls:
         Raises:
             CometChatException: `OUTBOX_NOT_ENABLED` without `AppSettingsBuilder.keep_unsent_messages()`.
         """
-        return self._outbox().entries
+        return self._require_outbox().entries
 
-    def _outbox(self) -> Outbox:
+    def _require_outbox(self) -> Outbox:
         if self._parts.outbox is None:
             raise failure("OUTBOX_NOT_ENABLED")
         return self._parts.outbox

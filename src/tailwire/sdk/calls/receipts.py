@@ -173,7 +173,7 @@ class ReceiptCalls:
         Raises:
             CometChatException: `ERR_BAD_ERROR_RESPONSE` when the counts cannot be read, or another code of the server.
         """
-        return await self._counts(hide_messages_from_blocked_users)
+        return await self._fetch_counts(hide_messages_from_blocked_users)
 
     async def get_unread_message_count_for_user(
         self, uid: str, hide_messages_from_blocked_users: bool = False
@@ -188,7 +188,7 @@ class ReceiptCalls:
             CometChatException: `ERR_UID_NOT_FOUND` when there is no such user; `ERR_BAD_ERROR_RESPONSE` when the counts
                 cannot be read; or another code of the server.
         """
-        counts = await self._counts(hide_messages_from_blocked_users, f"/users/{quoted(uid)}/messages")
+        counts = await self._fetch_counts(hide_messages_from_blocked_users, f"/users/{quoted(uid)}/messages")
         return {uid: counts["user"].get(uid, 0)}
 
     async def get_unread_message_count_for_group(self, guid: str) -> Counts:
@@ -202,7 +202,7 @@ class ReceiptCalls:
                 user is not a member; `ERR_BAD_ERROR_RESPONSE` when the counts cannot be read; or another code of the
                 server.
         """
-        counts = await self._counts(False, f"/groups/{quoted(guid)}/messages")
+        counts = await self._fetch_counts(False, f"/groups/{quoted(guid)}/messages")
         return {guid: counts["group"].get(guid, 0)}
 
     async def get_unread_message_count_for_all_users(self) -> Counts:
@@ -211,7 +211,7 @@ class ReceiptCalls:
         Raises:
             CometChatException: `ERR_BAD_ERROR_RESPONSE` when the counts cannot be read, or another code of the server.
         """
-        return (await self._counts(False, kind="user"))["user"]
+        return (await self._fetch_counts(False, kind="user"))["user"]
 
     async def get_unread_message_count_for_all_groups(self) -> Counts:
         """Return the unread counts of groups, by guid.
@@ -219,9 +219,9 @@ class ReceiptCalls:
         Raises:
             CometChatException: `ERR_BAD_ERROR_RESPONSE` when the counts cannot be read, or another code of the server.
         """
-        return (await self._counts(False, kind="group"))["group"]
+        return (await self._fetch_counts(False, kind="group"))["group"]
 
-    async def _counts(self, hide: bool, path: str = "/messages", kind: str = "") -> dict[str, Counts]:
+    async def _fetch_counts(self, hide: bool, path: str = "/messages", kind: str = "") -> dict[str, Counts]:
         query: dict[str, Any] = {"unread": 1, "count": 1}
         if hide:
             query["hideMessagesFromBlockedUsers"] = 1

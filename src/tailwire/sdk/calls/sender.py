@@ -61,5 +61,5 @@ class Sender:
 
         conversation = f"{body['receiverType']}:{body['receiver']}"
         stored: BaseMessage = await self._sending.send(conversation, attempt, time_limit)
-        self._own.message_stored(stored)
+        self._own.record_stored(stored)
         return stored

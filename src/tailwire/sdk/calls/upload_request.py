@@ -72,23 +72,25 @@ class UploadFileRequest:
         result = UploadResult(self._batch_id)
         slots = asyncio.Semaphore(self._concurrency)
 
-        async def one(wanted: UploadAttachment) -> None:
+        async def upload_in_slot(wanted: UploadAttachment) -> None:
             async with slots:
                 await self._upload_one(wanted, listener, result)
 
         async with asyncio.TaskGroup() as group:
             for wanted in attachments:
-                group.create_task(one(wanted))
+                group.create_task(upload_in_slot(wanted))
         await call_listener(listener.on_complete, (result,))
         return result
 
     async def _upload_one(self, wanted: UploadAttachment, listener: UploadFileListener, result: UploadResult) -> None:
-        def progress(_: str, sent: int, total: int) -> None:
+        def report_progress(_: str, sent: int, total: int) -> None:
             listener.on_file_progress(wanted.file_id, sent, total, round(100 * sent / total) if total else 100)
 
         try:
             uploads = UploadCalls(parts_of(self._client))
-            (attachment,) = await uploads.upload_attachments(*self._receiver, [wanted.file], on_progress=progress)
+            (attachment,) = await uploads.upload_attachments(
+                *self._receiver, [wanted.file], on_progress=report_progress
+            )
         except CometChatException as e:
             if e.code in RETRYABLE_CODES:
                 result.failed[wanted.file_id] = e

@@ -14,7 +14,7 @@ from tailwire.wire.encoding import user_to_wire
 from tailwire.wire.entities import User
 
 
-async def online_counts(parts: Parts, body: Mapping[str, Any]) -> dict[str, Any]:
+async def fetch_online_counts(parts: Parts, body: Mapping[str, Any]) -> dict[str, Any]:
     """Return how many users or members are online; the chat host counts them.
 
     Args:
@@ -109,7 +109,7 @@ class UserCalls:
         Raises:
             CometChatException: `NO_WEBSOCKET_CONNECTION` before the first connection, or another code of the server.
         """
-        answer = await online_counts(self._parts, {})
+        answer = await fetch_online_counts(self._parts, {})
         return decoded(lambda counts: int(counts.get("onlineUsersCount") or 0), answer)
 
     async def block_users(self, uids: Sequence[str]) -> dict[str, str]:

@@ -83,7 +83,7 @@ class BrowserWire:
 
     # The SDK's side.
 
-    async def until_open(self) -> None:
+    async def wait_until_open(self) -> None:
         """Wait until the socket is open.
 
         Raises:
@@ -181,7 +181,7 @@ async def open_browser_wire(url: str, moved: Callable[[], None]) -> BrowserWire:
         raise AttemptError(Cause.WEBSOCKET_REFUSED, details=f"{url}: {e.message}") from e
     wire = BrowserWire(socket, create_proxy, moved)
     try:
-        await wire.until_open()
+        await wire.wait_until_open()
     except WireClosed as e:
         offline = getattr(js.navigator, "onLine", True) is False
         cause = Cause.NETWORK_UNREACHABLE if offline else e.cause

@@ -38,7 +38,7 @@ within the time after which an upload counts as stalled."""
 
 
 def _do_nothing() -> None:
-    """Do nothing: the default for `Http.answered` and `Http.succeeded`."""
+    """Do nothing: the default for `Http.on_answer` and `Http.on_success`."""
 
 
 class Http:
@@ -51,9 +51,9 @@ class Http:
         proxy: the argument of `World.http_client`.
 
     Attributes:
-        answered: called for each response of the server to `ask`, including its errors.
+        on_answer: called for each response of the server to `ask`, including its errors.
         traffic: the argument; by default a record of this object's own.
-        succeeded: called when a request of `ask` has succeeded, after `answered`.
+        on_success: called when a request of `ask` has succeeded, after `on_answer`.
     """
 
     def __init__(
@@ -75,8 +75,8 @@ class Http:
         self._old_pools: set[_Pool] = set()  # those whose requests are still running
         self._closed = False
         self._closing: set[asyncio.Task[None]] = set()
-        self.answered: Callable[[], None] = _do_nothing
-        self.succeeded: Callable[[], None] = _do_nothing
+        self.on_answer: Callable[[], None] = _do_nothing
+        self.on_success: Callable[[], None] = _do_nothing
 
     @property
     def base_url(self) -> str:
@@ -175,10 +175,10 @@ class Http:
             raise _in_doubt(e) from e
         except CometChatException as e:
             if e.cause is None:
-                self.answered()
+                self.on_answer()
             raise
-        self.answered()
-        self.succeeded()
+        self.on_answer()
+        self.on_success()
         return data
 
     async def upload(self, url: str, pieces: AsyncIterator[bytes], size: int, content_type: str) -> None:

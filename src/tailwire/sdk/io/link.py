@@ -158,7 +158,7 @@ class Connector:
 
     async def _attempt(self, uid: str, token: str, last: Mapping[str, Any] | None) -> Link | None:
         secure = urlsplit(self._http.base_url).scheme == "https"
-        answered = not self._pass or self._settings is None  # the server itself, in this attempt
+        server_answered = not self._pass or self._settings is None  # the server itself, in this attempt
         try:
             if not self._pass:
                 _, self._pass = await self.fetch_me(token)
@@ -177,7 +177,7 @@ class Connector:
             headers = {CLIENT_HEADER: __version__, PROOF_HEADER: proof_of(self._pass)}
             wire = await self._world.open_wire(url, headers, self._tls, self._proxy, moved)
         except AttemptError as e:
-            if answered and (e.unexplained or e.cause in _BY_INTERMEDIARIES):
+            if server_answered and (e.unexplained or e.cause in _BY_INTERMEDIARIES):
                 raise AttemptError(Cause.WEBSOCKET_REFUSED, e.wait, details=e.details) from e
             raise
         try:

@@ -108,7 +108,7 @@ def check_library(proxy: Proxy) -> None:
         raise UnusableProxy(f'the proxy {proxy.name} needs SOCKS support: pip install "tailwire[socks]"')
 
 
-def configured_proxies() -> ConfiguredProxies:
+def read_configured_proxies() -> ConfiguredProxies:
     """Read the environment variables, or the system's settings if no variable is set."""
     from urllib.request import getproxies, getproxies_environment
 
@@ -131,9 +131,9 @@ async def proxy_for(url: str, setting: str | None) -> Proxy | None:
     if setting is not None:
         proxy = parse_proxy(setting) if setting else None
     else:
-        configured = configured_proxies()
+        configured = read_configured_proxies()
         proxy = configured_proxy(url, configured)
-        if proxy is not None and configured.of_system and await _excepted_by_system(url):
+        if proxy is not None and configured.of_system and await _is_excepted_by_system(url):
             proxy = None
     if proxy is not None:
         check_library(proxy)
@@ -173,7 +173,7 @@ def _covers(entry: str, host: str, port: int) -> bool:
     if entry == "*":
         return True
     entry = entry.rpartition("://")[2].lower()
-    address = _address(host)
+    address = _parse_address(host)
     if "/" in entry:
         try:
             return address is not None and address in ipaddress.ip_network(entry.strip("[]"), strict=False)
@@ -187,19 +187,19 @@ def _covers(entry: str, host: str, port: int) -> bool:
     if wanted.strip(":") not in ("", str(port)):
         return False
     if address is not None:
-        return _address(name) == address
+        return _parse_address(name) == address
     name = name.removeprefix("*").strip(".")
     return bool(name) and (host == name or host.endswith(f".{name}"))
 
 
-def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def _parse_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         return ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
         return None
 
 
-async def _excepted_by_system(url: str) -> bool:
+async def _is_excepted_by_system(url: str) -> bool:
     from urllib.request import proxy_bypass
 
     # In a thread, because on Windows and macOS it may resolve names.

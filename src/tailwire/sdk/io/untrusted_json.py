@@ -28,7 +28,10 @@ def read_object(file: Path) -> dict[str, Any]:
         raise BadJson(f"it has more than {MAX_BYTES:,} bytes")
     try:
         data = json.loads(
-            content.decode("utf-8"), parse_int=_integer, parse_float=_number, parse_constant=_refuse_constant
+            content.decode("utf-8"),
+            parse_int=_parse_integer,
+            parse_float=_parse_number,
+            parse_constant=_refuse_constant,
         )
     except BadJson:
         raise
@@ -39,13 +42,13 @@ def read_object(file: Path) -> dict[str, Any]:
     return data
 
 
-def _integer(digits: str) -> int:
+def _parse_integer(digits: str) -> int:
     if len(digits.removeprefix("-")) > MAX_DIGITS:
         raise BadJson(f"it has a number of more than {MAX_DIGITS} digits")
     return int(digits)
 
 
-def _number(digits: str) -> float:
+def _parse_number(digits: str) -> float:
     value = float(digits)
     if not math.isfinite(value):
         raise BadJson("it has a number that is too large")

@@ -25,7 +25,7 @@ def _load() -> None:
     default_context()
 
 
-async def _has_sockets(loop: asyncio.AbstractEventLoop) -> bool:
+async def _supports_sockets(loop: asyncio.AbstractEventLoop) -> bool:
     # Without an address, a loop that supports sockets raises at once and opens nothing.
     try:
         await loop.create_connection(asyncio.Protocol)
@@ -134,7 +134,7 @@ class World:
             ValueError: if the running event loop does not support sockets.
         """
         loop = asyncio.get_running_loop()
-        if not await _has_sockets(loop):
+        if not await _supports_sockets(loop):
             raise ValueError(
                 f"the event loop ({type(loop).__name__}) does not support sockets; in a Qt app use "
                 "tailwire.sync.Client(…, post=post_qt()), or qasync in place of PySide6.QtAsyncio"

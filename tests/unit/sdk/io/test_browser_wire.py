@@ -56,7 +56,7 @@ def is_ended(socket):
 
 async def test_messages_arrive_in_order_before_the_end():
     socket, wire, moved = open_wire_and_socket()
-    await wire.until_open()
+    await wire.wait_until_open()
     waiting = asyncio.ensure_future(wire.receive())
     await asyncio.sleep(0)
     socket.onmessage.callback(SimpleNamespace(data="one"))
@@ -79,7 +79,7 @@ async def test_failed_open_raises():
     Proxy.made = []
     socket = Socket()
     wire = BrowserWire(socket, Proxy, lambda: None)
-    waiting = asyncio.ensure_future(wire.until_open())
+    waiting = asyncio.ensure_future(wire.wait_until_open())
     await asyncio.sleep(0)
     socket.onclose.callback(SimpleNamespace(code=1006))
     with pytest.raises(WireClosed) as e:

@@ -357,8 +357,8 @@ async def test_answered_is_called_only_for_responses_of_the_server():
 
     calls: list[str] = []
     async with asking(serve) as (http, _):
-        http.answered = lambda: calls.append("answered")
-        http.succeeded = lambda: calls.append("succeeded")
+        http.on_answer = lambda: calls.append("answered")
+        http.on_success = lambda: calls.append("succeeded")
         await http.ask("GET", "/me")
         assert calls == ["answered", "succeeded"]
         assert (await error_of(http.ask("GET", "/me"))).code == "ERR_X"
