@@ -41,7 +41,10 @@ class Dialect(Protocol):
 
 
 class Connection(Protocol):
-    """The connections of one process to a database. A read sees every write that was acknowledged before it began."""
+    """The connections of one process to a database. A read sees every write that was acknowledged before it began.
+
+    While a PostgreSQL database cannot be used, each method raises `Refused` with ERR_UNAVAILABLE.
+    """
 
     @property
     def dialect(self) -> Dialect:

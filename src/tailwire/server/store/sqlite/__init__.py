@@ -1,6 +1,6 @@
 """The store on a SQLite file: a writer thread with group commit, readers that never wait, the full-text index.
 
-Methods that belong to an interface of `ports` are documented there.
+Methods that belong to an interface of `ports` or of `store.sql` are documented there.
 
 Who may import it: app, commands, and testing.
 Read more: docs/project/architecture.md.

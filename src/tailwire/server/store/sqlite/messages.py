@@ -54,7 +54,12 @@ class Messages(MessageRows):
         return stored
 
     def insert(self, c: sqlite3.Connection, d: Draft, act: GroupAct | None = None) -> Stored:
-        """Store a message within an operation, as `add` does."""
+        """Store a message within an operation, as `add` does.
+
+        Raises:
+            Refused: ERR_MESSAGE_REMOVED, a message with the same muid was removed; ERR_NOT_A_MEMBER, or the refusal of
+                the act, the sender is not a member of the group and has not sent the message before.
+        """
         if act is not None and c.execute(_IS_MEMBER_SQL, (act.guid, act.actor)).fetchone() is None:
             return _find_stored(c, d, act)
         if d.muid is not None and c.execute(IS_REMOVED_SQL, (d.sender, d.muid)).fetchone() is not None:
