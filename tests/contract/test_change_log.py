@@ -12,7 +12,7 @@ from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.records import Draft, GroupRow, UserRow
 from tailwire.server.ports.standing import GroupAct, MessageAct
 from tailwire.server.ports.world import World
-from tailwire.server.store.sql.change_log import NOTES_PER_CLEANUP
+from tailwire.server.store.sql.change_log import CHANGES_PER_CLEANUP
 
 GROUP = key_of("", "g", "group")
 
@@ -399,7 +399,7 @@ async def test_as_many_of_the_newest_entries_are_kept_as_may_be(open_store):
     store = await open_store()
     log = store.change_log
     log.max_entries = 100
-    for n in range(NOTES_PER_CLEANUP):
+    for n in range(CHANGES_PER_CLEANUP):
         await store.read_state.clear(key_of("bob", f"user{n}", "user"), "bob", 1, "phone")
     if hasattr(log, "clean"):
         await log.clean()

@@ -289,7 +289,7 @@ async def test_batch_whose_answer_was_lost_is_known_after_a_long_pause(postgres_
     paused, other = await silent_store(postgres_url, monkeypatch), await silent_store(postgres_url, monkeypatch)
     await other.messages.add(draft(text="earlier"))
     lane = paused.lane
-    connect, real = lane._connect, await lane._connected()
+    connect, real = lane._connect, await lane._checked_connection()
 
     class LosesTheAnswer:
         async def fetchrow(self, *arguments, **more):

@@ -34,7 +34,7 @@ from tailwire.sdk.live.conversation_list import ConversationList, LiveConversati
 from tailwire.sdk.live.live_list import LiveList
 from tailwire.sdk.live.message_list import MessageList
 from tailwire.sdk.live.messages import LiveMessages
-from tailwire.server.store.sql.change_log import NOTES_PER_CLEANUP
+from tailwire.server.store.sql.change_log import CHANGES_PER_CLEANUP
 from tailwire.testing.virtual.loop import virtual_run
 
 WHO = ("phone", "laptop", "bob", "carol")  # the phone has the lists; the laptop belongs to the same user
@@ -138,7 +138,7 @@ class Play:
         elif name == "forget the log":
             assert self.stage.server.parts is not None
             log = self.stage.server.parts.store.change_log
-            log.max_entries, log._noted = 0, NOTES_PER_CLEANUP
+            log.max_entries, log._stored_since_cleanup = 0, CHANGES_PER_CLEANUP
         else:
             work = asyncio.create_task(self.try_action(name, who, place, number))
             self.under_way.append(work)

@@ -28,7 +28,7 @@ from tailwire import (
 )
 from tailwire.server.actions import catch_up
 from tailwire.server.ports.refusal import Refused
-from tailwire.server.store.sql.change_log import NOTES_PER_CLEANUP
+from tailwire.server.store.sql.change_log import CHANGES_PER_CLEANUP
 
 spec = pytest.mark.spec
 
@@ -450,7 +450,7 @@ async def test_client_that_was_away_longer_than_the_log_reaches_back_is_notified
     heard = Follower(bob)
     assert stage.server.parts is not None
     log = stage.server.parts.store.change_log
-    log.max_entries, log._noted = 0, NOTES_PER_CLEANUP  # the next entry is forgotten at once
+    log.max_entries, log._stored_since_cleanup = 0, CHANGES_PER_CLEANUP  # the next entry is forgotten at once
     await alice.chat.add_reaction(sent.id, "👍")
     await stage.clean_up()
     log.max_entries = 1000
