@@ -160,9 +160,9 @@ ON_LINES = {
 def test_planted_fault_is_found(name: str, monkeypatch: pytest.MonkeyPatch):
     plant, rules = PLANTED[name]
     plant(monkeypatch)
-    begin = [s for s in start_states() if (s.timings == LINE_TIMINGS if name in ON_LINES else s.has_provider)]
+    initial = [s for s in start_states() if (s.timings == LINE_TIMINGS if name in ON_LINES else s.has_provider)]
     with pytest.raises(BrokenInvariant) as caught:
-        explore(begin, tabulate=False, max_states=20_000)
+        explore(initial, tabulate=False, max_states=20_000)
     assert caught.value.rule in rules
 
 

@@ -171,7 +171,7 @@ class Readers:
         """Let alice write something; the server may refuse it.
 
         Args:
-            kind: a number that chooses what she writes, modulo the number of kinds.
+            kind: a number that chooses what alice writes, modulo the number of kinds.
             value: JSON, or something similar, that is put into it.
         """
         writers = (

@@ -38,7 +38,7 @@ steps = st.lists(
 
 
 class Play:
-    """One run."""
+    """One run: alice sends to bob, whose client, network and server meet the drawn steps."""
 
     def __init__(self, stage: Stage, auto: bool) -> None:
         self.stage, self.auto = stage, auto
@@ -152,10 +152,10 @@ def check(actor: Actor) -> None:
     if driver is not None:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop)
-        due_later = driver.state
+        state = driver.state
         # After a sleep, the machine handles passed deadlines only at its next input.
-        if not (due_later.window_until or 0) < loop.boot_time():
-            check_state_unless_slept(due_later, loop.boot_time())
+        if not (state.window_until or 0) < loop.boot_time():
+            check_state_unless_slept(state, loop.boot_time())
 
 
 def check_state_unless_slept(state, now: float) -> None:

@@ -56,7 +56,11 @@ WAYS = {
 
 
 class Reader:
-    """The reading user, and the history that they may read."""
+    """The reading user, alice, and the history that they may read.
+
+    Attributes:
+        parent: the id of the message with the thread.
+    """
 
     def __init__(self, stage: Stage, rest: Rest) -> None:
         self.stage, self.rest = stage, rest
@@ -91,7 +95,7 @@ class Reader:
         return [m["id"] for m in (await self.page(path, {"limit": 1000}))[0]]
 
     async def walk(self, path: str, limit: int, affix: str, way: str, gone: list[tuple[int, bool]] = ()) -> list[str]:
-        """Return the ids page by page; messages are deleted in between."""
+        """Read a list page by page, deleting messages in between, and return all ids, oldest first."""
         seen: list[str] = []
         query: dict[str, Any] = {"affix": affix}
         left = list(gone)
@@ -131,7 +135,7 @@ def run(history: list[tuple[int, int]], what: Any) -> None:
     virtual_run(main())
 
 
-def ordered(ids: list[str]) -> bool:
+def is_ordered(ids: list[str]) -> bool:
     """Return whether the ids rise strictly."""
     return [int(i) for i in ids] == sorted({int(i) for i in ids})
 
@@ -146,7 +150,7 @@ def test_every_kind_of_paging_returns_the_whole_history(history, limit, ways):
     async def walk_all(reader: Reader) -> None:
         for n, path in enumerate(LISTS.values()):
             whole = await reader.all(path)
-            assert ordered(whole)
+            assert is_ordered(whole)
             for m, affix in enumerate(("append", "prepend")):
                 way = ways[(n + m) % len(ways)]
                 assert await reader.walk(path, limit, affix, way) == whole, (path, affix, way)
@@ -164,7 +168,7 @@ def test_deletion_between_pages_loses_no_other_message(history, limit, gone, aff
                 before = await reader.all(path)
                 seen = await reader.walk(path, limit, affix, way, gone)
                 stayed = set(before) & set(await reader.all(path))
-                assert ordered(seen), (path, way)
+                assert is_ordered(seen), (path, way)
                 assert stayed <= set(seen), (path, way)
 
     run(history, walk_all)

@@ -101,7 +101,7 @@ def item_as_shown(item: Any) -> Any:
 
 
 class Play:
-    """One run."""
+    """One run: four clients act as drawn, and the phone's lists must follow."""
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
@@ -193,9 +193,9 @@ class Play:
             elif name != "unread":
                 await (chat.mark_as_read if name == "read" else chat.mark_as_delivered)(message)
         else:
-            await self.rare(name, who, chat, to, kind)
+            await self.do_rare_action(name, who, chat, to, kind)
 
-    async def rare(self, name: str, who: str, chat: Any, to: str, kind: str) -> None:
+    async def do_rare_action(self, name: str, who: str, chat: Any, to: str, kind: str) -> None:
         own = who == "phone"
         if name == "read all":
             await chat.mark_conversation_as_read(await chat.get_conversation(to, kind))
@@ -288,9 +288,9 @@ def test_live_lists_match_the_server(steps):
 
 # Planted faults: each rule of the lists is broken in turn, and the steps that need it fail.
 
-SAID = [("send", "bob", place, 0) for place in PLACES] + [("send", "phone", place, 0) for place in PLACES]
-WELL = ("wait", "phone", "g", 6)
-AWAY = [("background", "phone", "g", 0), ("wait", "phone", "g", 7)]
+FIRST_MESSAGES = [("send", "bob", place, 0) for place in PLACES] + [("send", "phone", place, 0) for place in PLACES]
+WAIT_3_SECONDS = ("wait", "phone", "g", 6)
+IN_BACKGROUND = [("background", "phone", "g", 0), ("wait", "phone", "g", 7)]
 
 
 def nothing(*arguments: Any, **named: Any) -> None:
@@ -314,7 +314,7 @@ FAULTS = {
     "nothing counts as unread": (conversation_list, "_is_unread", lambda *_: False, []),
     "pinned conversations do not come first": (
         conversation_list._Row, "rank", lambda row: (False, -row.item.conversation.updated_at, 0),
-        [("pin conversation", "laptop", "bob", 0), WELL, WELL, ("send", "bob", "g", 0)],
+        [("pin conversation", "laptop", "bob", 0), WAIT_3_SECONDS, WAIT_3_SECONDS, ("send", "bob", "g", 0)],
     ),
     "replies are not counted": (MessageList, "_count_reply", nothing, [("reply", "bob", "g", 0)]),
     "pins are ignored": (MessageList, "record_flags", nothing, [("pin", "bob", "g", 0)]),
@@ -322,11 +322,11 @@ FAULTS = {
     "who was put out keeps the conversation": (ConversationList, "_apply_own_membership", lambda *_: False, [("kick", "bob", "g", 0)]),
     "nothing is read again after a reconnect": (
         LiveList, "_want_all", nothing,
-        [*AWAY, ("forget the log", "phone", "g", 0), ("react", "bob", "g", 0), ("foreground", "phone", "g", 0)],
+        [*IN_BACKGROUND, ("forget the log", "phone", "g", 0), ("react", "bob", "g", 0), ("foreground", "phone", "g", 0)],
     ),
     "quoted messages stay as they were": (
         merging, "with_quoted", lambda message, quoted: message,
-        [("quote", "phone", "g", 1), WELL, ("edit", "bob", "g", 2)],
+        [("quote", "phone", "g", 1), WAIT_3_SECONDS, ("edit", "bob", "g", 2)],
     ),
     "reactions are changed and not told": (
         merging, "reads_alike", lambda one, other: one == other, [("react", "bob", "g", 0)],
@@ -347,26 +347,33 @@ FOUND = {
         ("send", "laptop", "bob", 4), ("send", "laptop", "bob", 1), ("read", "bob", "bob", 6),
         ("react", "laptop", "bob", 3), ("delete", "phone", "bob", 4),
     ],
-    "what tells of an edit names nobody": [("send", "bob", "bob", 0), WELL, ("edit", "bob", "bob", 0)],
+    "what tells of an edit names nobody": [("send", "bob", "bob", 0), WAIT_3_SECONDS, ("edit", "bob", "bob", 0)],
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("play", FOUND)
 def test_earlier_failures_stay_fixed(play):
-    run([*FOUND[play], WELL])
+    run([*FOUND[play], WAIT_3_SECONDS])
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_steps_of_planted_faults_pass_without_a_fault():
-    run([*SAID, WELL, *(step for *_, steps in FAULTS.values() for step in [*steps, WELL]), WELL])
+    run(
+        [
+            *FIRST_MESSAGES,
+            WAIT_3_SECONDS,
+            *(step for *_, steps in FAULTS.values() for step in [*steps, WAIT_3_SECONDS]),
+            WAIT_3_SECONDS,
+        ]
+    )
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 def test_planted_fault_is_found(fault, monkeypatch):
     where, name, broken, steps = FAULTS[fault]
-    play = [*SAID, WELL, *steps, WELL]
+    play = [*FIRST_MESSAGES, WAIT_3_SECONDS, *steps, WAIT_3_SECONDS]
     monkeypatch.setattr(where, name, broken)
     with pytest.raises(AssertionError):
         run(play)

@@ -59,7 +59,7 @@ def readers(tmp_path: Path):
         one.close()
 
 
-def without_bounds(patch: pytest.MonkeyPatch) -> None:
+def remove_server_bounds(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(tailwire.wire.bounds, "within_bounds", lambda text, depth=0: True)
 
 
@@ -68,12 +68,12 @@ def test_accepted_messages_are_readable_by_everyone(readers):
 
 
 def test_missing_server_bounds_are_found(readers, monkeypatch):
-    without_bounds(monkeypatch)
+    remove_server_bounds(monkeypatch)
     with pytest.raises(AssertionError, match="cannot be read"):
         play(readers(), 1, 0)
 
 
-def decorates_all_at_once(patch: pytest.MonkeyPatch) -> None:
+def plant_rendering_of_all_at_once(patch: pytest.MonkeyPatch) -> None:
     decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
     def with_more(row: Any, rendered: bytes, more: dict[str, Any]) -> bytes:
@@ -90,7 +90,7 @@ def skip_reading(text: bytes) -> Any:
 
 
 def test_list_that_fails_for_one_message_is_found(readers, monkeypatch):
-    without_bounds(monkeypatch)
+    remove_server_bounds(monkeypatch)
     made = readers(skip_reading)
 
     def write_and_read(number: int) -> None:
@@ -99,7 +99,7 @@ def test_list_that_fails_for_one_message_is_found(readers, monkeypatch):
         made.read()
 
     mended = tailwire.server.actions.rendering._with_more
-    decorates_all_at_once(monkeypatch)
+    plant_rendering_of_all_at_once(monkeypatch)
     for number in range(108, 8, -1):  # as deep as the server accepts
         try:
             write_and_read(number)
@@ -112,7 +112,7 @@ def test_list_that_fails_for_one_message_is_found(readers, monkeypatch):
     write_and_read(number)
 
 
-def as_the_client(text: bytes) -> Any:
+def read_as_the_client(text: bytes) -> Any:
     try:
         return reading.read_json(text)
     except reading.ExcessiveJson:
@@ -124,15 +124,15 @@ def tolerant(monkeypatch):
     for path, decode in LISTS.items():
         if decode is message_of:
             monkeypatch.setitem(LISTS, path, decode_tolerantly)
-    without_bounds(monkeypatch)
+    remove_server_bounds(monkeypatch)
     return monkeypatch
 
 
 def test_client_reads_everything_that_a_server_without_bounds_sends(readers, tolerant):
-    play(readers(as_the_client), 1, 10, WORST[:2])
+    play(readers(read_as_the_client), 1, 10, WORST[:2])
 
 
 def test_client_that_fails_on_a_number_is_found(readers, tolerant):
     tolerant.setattr(reading, "read_json", json.loads)
     with pytest.raises(AssertionError, match="cannot be read"):
-        play(readers(as_the_client), 1, 0)
+        play(readers(read_as_the_client), 1, 0)

@@ -1,4 +1,4 @@
-"""`make rights`: runs seeds. A failing one is shrunk and printed as a test."""
+"""`make rights`: run seeds. Of each violated rule, the first plan is shrunk and printed as a test."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Failure(NamedTuple):
 
 
 def _summary(reports: list[Report]) -> str:
-    """Return the share of requests that succeeded."""
+    """Describe how many operations succeeded, in all and of each kind."""
     requests: Counter[str] = sum((r.requests for r in reports), Counter())
     done: Counter[str] = sum((r.done for r in reports), Counter())
     each = ", ".join(f"{what} {done[what]}/{count}" for what, count in requests.most_common())
@@ -48,7 +48,7 @@ def _summary(reports: list[Report]) -> str:
 
 
 def main() -> int:
-    """Run the command."""
+    """Run the command, and return its exit code: 1 if a run failed."""
     parser = argparse.ArgumentParser(prog="make rights")
     parser.add_argument("--seeds", type=int, default=200, help="how many (200)")
     parser.add_argument("--first", type=int, default=0, help="the first seed (0)")

@@ -6,7 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 from rights.facts import group_facts, read_group
-from rights.operations import Contradiction, Effects, Operation, ReceivedChange, added, place_of, sent_before
+from rights.operations import (
+    Contradiction,
+    Effects,
+    Operation,
+    ReceivedChange,
+    codes_for_new_member,
+    place_of,
+    sent_before,
+)
 from rights.state import Group, Member, Message, Place, State
 
 
@@ -144,9 +152,9 @@ def _block(s: State, e: Effects, who: str, data: Any, other: str) -> None:
 
 def _is_there(s: State, data: Any, other: str) -> bool:
     # The response has the outcome for each user.
-    if data[other]["success"] is not s.there(other):
+    if data[other]["success"] is not s.exists(other):
         raise Contradiction(f"{other}: {data[other]}")
-    return s.there(other)
+    return s.exists(other)
 
 
 def _unblock(s: State, e: Effects, who: str, data: Any, other: str) -> None:
@@ -182,11 +190,11 @@ def _create(
     group.members[who] = Member("admin", s.last)
     e.hooks.append(("group_created", guid))
     for uid in members:
-        _added(s, e, who, data["members"]["participants"][uid], guid, uid, "participant")
+        _record_outcome(s, e, who, data["members"]["participants"][uid], guid, uid, "participant")
 
 
-def _added(s: State, e: Effects, who: str, outcome: Any, guid: str, uid: str, scope: str) -> None:
-    refused = added(s, who, guid, uid)
+def _record_outcome(s: State, e: Effects, who: str, outcome: Any, guid: str, uid: str, scope: str) -> None:
+    refused = codes_for_new_member(s, who, guid, uid)
     code = "" if outcome["success"] else outcome["error"]["code"]
     if code not in (refused or {""}):
         raise Contradiction(f"{uid} as a member of {guid}: {code or 'taken'}, not {refused or 'taken'}")
@@ -195,14 +203,14 @@ def _added(s: State, e: Effects, who: str, outcome: Any, guid: str, uid: str, sc
 
 
 def _add(s: State, e: Effects, who: str, data: Any, guid: str, uid: str, scope: str) -> None:
-    _added(s, e, who, data[scope + "s"][uid], guid, uid, scope)
+    _record_outcome(s, e, who, data[scope + "s"][uid], guid, uid, scope)
 
 
 def _join(s: State, e: Effects, who: str, data: Any, guid: str, password: str) -> None:
     _enter(s, e, who, data, s.groups[guid], who, "participant", "group_member_joined")
 
 
-def _gone(trigger: str, *, banned: bool = False) -> Callable[..., None]:
+def _end_membership(trigger: str, *, banned: bool = False) -> Callable[..., None]:
     def change(s: State, e: Effects, who: str, data: Any, guid: str, other: str = "") -> None:
         group, uid = s.groups[guid], other or who
         group.members.pop(uid, None)
@@ -284,10 +292,10 @@ _OPERATIONS: dict[str, Callable[..., None]] = {
     "remove": _remove,
     "transfer": _transfer,
     "join": _join,
-    "leave": _gone("group_member_left"),
+    "leave": _end_membership("group_member_left"),
     "add": _add,
-    "kick": _gone("group_member_kicked"),
-    "ban": _gone("group_member_banned", banned=True),
+    "kick": _end_membership("group_member_kicked"),
+    "ban": _end_membership("group_member_banned", banned=True),
     "unban": _unban,
     "scope": _scope,
 }

@@ -38,6 +38,8 @@ def wrong_frames(
     """Return the missing and the unexpected frames, as (rule, text).
 
     Args:
+        clients: the open sockets.
+        received: the frames that each of them has received.
         changes: each frame with the device that caused it and does not receive it.
     """
     found = []
@@ -76,7 +78,12 @@ def hook_of(body: dict[str, Any]) -> Key:
 
 
 def wrong_hooks(received: Iterable[dict[str, Any]], right: Iterable[Key]) -> list[tuple[str, str]]:
-    """Return the missing and the unexpected webhook events, as (rule, text)."""
+    """Return the missing and the unexpected webhook events, as (rule, text).
+
+    Args:
+        received: the bodies that the receiver got.
+        right: the events that it should have got.
+    """
     got, must = Counter(hook_of(one) for one in received), Counter(right)
     more = [(f"webhook: {key[0]}", f"told {key} ({count})") for key, count in (got - must).items()]
     return more + [(f"webhook missing: {key[0]}", f"not told {key} ({count})") for key, count in (must - got).items()]

@@ -25,22 +25,22 @@ class Meanings:
         self._state = state
         self._marks = 0
 
-    def mark(self) -> int:
+    def next_mark(self) -> int:
         """Return a new number, which makes texts, names and passwords distinct."""
         self._marks += 1
         return self._marks
 
     def operation(self, step: Step) -> Operation | None:
-        """Return the action of a step, or None if it has none."""
+        """Return the action of a step; None if what it names does not exist, or if it makes no sense."""
         what, who, *rest = step
         s = self._state()
         who = self._meant(who, rest)
         meant = [self._meant(one, rest, who) for one in rest]
         nobody = any(now == "" != before for now, before in zip(meant, rest, strict=True))
         rest = meant
-        if nobody or not s.there(who) or (rest and who == rest[-1] and what in ("transfer", "block", "unblock")):
+        if nobody or not s.exists(who) or (rest and who == rest[-1] and what in ("transfer", "block", "unblock")):
             return None
-        self.mark()
+        self.next_mark()
         if what in TO_MESSAGES:
             number = self._message(rest[0])
             more = [f"word edited v{self._marks}"] if what == "edit" else rest[1:]
@@ -121,6 +121,6 @@ class Meanings:
 
     def _again(self, number: int) -> Operation | None:
         m = self._state().messages.get(number)
-        if m is None or not m.muid or not self._state().there(m.sender):
+        if m is None or not m.muid or not self._state().exists(m.sender):
             return None
         return Operation("send", m.sender, (*self._where(m, m.sender), "word again", m.muid))

@@ -18,27 +18,27 @@ UNKNOWN_TO_THE_MODEL = ("conversation_list", "conversation_pin")
 
 
 class Missed:
-    """One device for each user, which has no socket, and catches up now and then."""
+    """One device for each user, which has no socket, and catches up when it is asked to (`find_wrong`)."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
-        self._told: dict[str, set[Key]] = defaultdict(set)
+        self._received_live: dict[str, set[Key]] = defaultdict(set)
         self._due: dict[str, set[Key]] = defaultdict(set)
-        self._places: dict[str, tuple[int, int]] = {}
+        self._positions: dict[str, tuple[int, int]] = {}
 
     def record(self, changes: Iterable[tuple[ReceivedChange, str]]) -> None:
         """Record what users received live."""
         for one, _ in changes:
             for uid in (*one.must, *one.once, *one.may):
-                self._told[uid].add(one.key)
+                self._received_live[uid].add(one.key)
             for uid in one.must:
                 if one.key[0] == "message":
                     self._due[uid].add(one.key)
 
-    async def wrong(self, state: State, uid: str) -> tuple[str, str] | None:
-        """Catch up as a user. Return what they wrongly received or did not receive, as (rule, text)."""
+    async def find_wrong(self, state: State, uid: str) -> tuple[str, str] | None:
+        """Catch up as a user. Return what they wrongly received or missed, as (rule, text); None if nothing."""
         got: list[Key] = []
-        after, known = self._places.get(uid, (0, 0))
+        after, known = self._positions.get(uid, (0, 0))
         for _ in range(MOST_PAGES):
             listed, changes, meta = await self._page(uid, after, known)
             for frame in changes:
@@ -52,9 +52,9 @@ class Missed:
             after, known = max([after, *(int(message["id"]) for message in listed)]), meta["known"]
             if not listed and not meta["more"]:
                 break
-        self._places[uid] = after, known
+        self._positions[uid] = after, known
         for key in got:
-            if key not in self._told[uid]:
+            if key not in self._received_live[uid]:
                 return f"catch-up: {key[0]}", f"{uid} was told {key}, which they were not told live"
         due, self._due[uid] = self._due[uid], set()
         for key in due - set(got):

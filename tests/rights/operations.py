@@ -31,7 +31,14 @@ class Operation(NamedTuple):
 
 @dataclass
 class ReceivedChange:
-    """A frame, with the users who must get it, those who may, and those who may get it once."""
+    """A frame.
+
+    Attributes:
+        key: the frame in the terms of the model; see `frames.key_of`.
+        must: the users who must get it.
+        may: the users who may get it, even more than once.
+        once: the users who may get it once.
+    """
 
     key: Key
     must: set[str]
@@ -48,7 +55,7 @@ class Effects:
 
 
 class Contradiction(Exception):
-    """An impossible success: its message is older than the ones before."""
+    """A success that is impossible in the state of the model, such as a message older than the ones before."""
 
 
 class Deviation(AssertionError):
@@ -160,9 +167,9 @@ def _reach(s: State, who: str, kind: str, receiver: str) -> Codes:
     # Checks whether a user may write to another user or a group.
     if kind == "group":
         return _in_group(s, who, receiver, "write")[1]
-    if not s.there(receiver):
+    if not s.exists(receiver):
         return {NO_USER}
-    return s.block_codes(who, receiver) | ({"ERR_NOT_A_FRIEND"} if s.strange(who, receiver) else set())
+    return s.block_codes(who, receiver) | ({"ERR_NOT_A_FRIEND"} if s.is_out_of_reach(who, receiver) else set())
 
 
 def sent_before(s: State, who: str, muid: str) -> Message | None:
@@ -230,7 +237,7 @@ def _change(what: str) -> Callable[..., Codes]:
 def _conversation(s: State, who: str, kind: str, other: str) -> Codes:
     if kind == "group":
         return _in_group(s, who, other, "read")[1]
-    return set() if s.there(other) else {NO_USER}
+    return set() if s.exists(other) else {NO_USER}
 
 
 def _clear(s: State, who: str, kind: str, other: str) -> Codes:
@@ -283,7 +290,7 @@ def _ban(s: State, who: str, guid: str, other: str) -> Codes:
     codes = _on_member(p.REMOVE)(s, who, guid, other)
     if NO_GROUP in codes:
         return codes
-    if not s.there(other):
+    if not s.exists(other):
         codes = codes | {NO_USER}
     return codes | ({"ERR_ALREADY_BANNED"} if other in s.groups[guid].banned else set())
 
@@ -306,16 +313,16 @@ def _scope(s: State, who: str, guid: str, other: str, scope: str) -> Codes:
 
 
 def _add(s: State, who: str, guid: str, other: str, scope: str) -> Codes:
-    # The refusal of the whole request. For the outcome of the added user see `added`.
+    # The refusal of the whole request. For the outcome of the added user see `codes_for_new_member`.
     _, codes = _in_group(s, who, guid, "add")
     return codes or p.over_refusals(p.MAKE, s.groups[guid].rank(who), scope)
 
 
-def added(s: State, who: str, guid: str, other: str) -> Codes:
+def codes_for_new_member(s: State, who: str, guid: str, other: str) -> Codes:
     """Return the codes with which a user may be refused as a member; empty if they are added."""
-    if not s.there(other):
+    if not s.exists(other):
         return {NO_USER}
-    codes = {"ERR_NOT_A_FRIEND"} if s.strange(who, other) else set()
+    codes = {"ERR_NOT_A_FRIEND"} if s.is_out_of_reach(who, other) else set()
     codes |= s.block_codes(who, other)
     if other in s.groups[guid].members:
         codes.add("ERR_ALREADY_JOINED")
@@ -357,6 +364,6 @@ _JUDGES: dict[str, Callable[..., Codes]] = {
 }  # fmt: skip
 
 
-def telling(s: State, who: str, kind: str, other: str) -> Codes:
+def codes_for_live_frame(s: State, who: str, kind: str, other: str) -> Codes:
     """Return the codes with which typing and transient messages may be refused; empty if they are published."""
     return _reach(s, who, kind, other)

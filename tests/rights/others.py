@@ -13,14 +13,14 @@ from rights.stage import Client
 if TYPE_CHECKING:
     from rights.run import Player
 
-Happened = list[tuple[ReceivedChange, str]] | None
+ExpectedFrames = list[tuple[ReceivedChange, str]] | None
 """The expected frames, each with the device that caused it; None if nothing happened."""
 
 
-async def connect(player: Player, uid: str, device: str) -> Happened:
+async def connect(player: Player, uid: str, device: str) -> ExpectedFrames:
     """Open a further socket of a user."""
     mine = [client for client in player.backend.clients if client.uid == uid]
-    if not player.state.there(uid) or any(client.device == f"{uid}-{device}" for client in mine):
+    if not player.state.exists(uid) or any(client.device == f"{uid}-{device}" for client in mine):
         return None
     await player.backend.connect(uid, device)
     player.state.people[uid].online += 1
@@ -29,11 +29,11 @@ async def connect(player: Player, uid: str, device: str) -> Happened:
 
 def _presence(player: Player, uid: str, action: str) -> list[tuple[ReceivedChange, str]]:
     s = player.state
-    must = {u for u in s.everybody() if u != uid and not s.apart(u, uid)}
+    must = {u for u in s.everybody() if u != uid and not s.is_blocked_between(u, uid)}
     return [(ReceivedChange(("presence", action, uid), must, {uid}), "")]
 
 
-async def disconnect(player: Player, uid: str) -> Happened:
+async def disconnect(player: Player, uid: str) -> ExpectedFrames:
     """Close a socket of a user."""
     mine = [client for client in player.backend.clients if client.uid == uid]
     if not mine:
@@ -43,19 +43,19 @@ async def disconnect(player: Player, uid: str) -> Happened:
     return _presence(player, uid, "offline") if len(mine) == 1 else []
 
 
-async def log_out(player: Player, uid: str) -> Happened:
+async def log_out(player: Player, uid: str) -> ExpectedFrames:
     """Revoke a user's token, which closes its sockets, and log in again."""
-    if not player.state.there(uid):
+    if not player.state.exists(uid):
         return None
     token = player.backend.tokens[uid]
     await player.backend.ask("DELETE", "/me", as_=uid)
-    had = await _ended(player, uid, token)
-    made = await player.sure("POST", f"/users/{uid}/auth_tokens", {"force": True})
+    had = await _check_token_ended(player, uid, token)
+    made = await player.require_success("POST", f"/users/{uid}/auth_tokens", {"force": True})
     player.backend.tokens[uid] = made.data["authToken"]
     return _presence(player, uid, "offline") if had else []
 
 
-async def _ended(player: Player, uid: str, token: str) -> bool:
+async def _check_token_ended(player: Player, uid: str, token: str) -> bool:
     await asyncio.sleep(1)
     mine = [client for client in player.backend.clients if client.uid == uid]
     for client in mine:
@@ -68,60 +68,60 @@ async def _ended(player: Player, uid: str, token: str) -> bool:
     return bool(mine)
 
 
-async def delete_user(player: Player, uid: str, permanent: bool) -> Happened:
+async def delete_user(player: Player, uid: str, permanent: bool) -> ExpectedFrames:
     """Delete a user as the app."""
-    if not player.state.there(uid):
+    if not player.state.exists(uid):
         return None
-    await player.sure("DELETE", f"/users/{uid}", {"permanent": permanent})
+    await player.require_success("DELETE", f"/users/{uid}", {"permanent": permanent})
     presence = _presence(player, uid, "offline")
     consequences.delete_user(player.state, uid, permanent=permanent)
-    await _ended(player, uid, player.backend.tokens.pop(uid))
+    await _check_token_ended(player, uid, player.backend.tokens.pop(uid))
     presence_change = presence[0][0]
     return [(ReceivedChange(presence_change.key, set(), presence_change.must), "")]
 
 
-async def befriend(player: Player, uid: str, other: str) -> Happened:
+async def befriend(player: Player, uid: str, other: str) -> ExpectedFrames:
     """Make two users friends as the app."""
     s = player.state
-    if not (s.there(uid) and s.there(other)) or other in s.people[uid].friends:
+    if not (s.exists(uid) and s.exists(other)) or other in s.people[uid].friends:
         return None
-    await player.sure("POST", f"/users/{uid}/friends", {"accepted": [other]})
+    await player.require_success("POST", f"/users/{uid}/friends", {"accepted": [other]})
     s.people[uid].friends.add(other)
     s.people[other].friends.add(uid)
     return []
 
 
-async def unfriend(player: Player, uid: str, other: str) -> Happened:
+async def unfriend(player: Player, uid: str, other: str) -> ExpectedFrames:
     """End a friendship as the app."""
-    if not player.state.there(uid) or other not in player.state.people[uid].friends:
+    if not player.state.exists(uid) or other not in player.state.people[uid].friends:
         return None
-    await player.sure("DELETE", f"/users/{uid}/friends", {"friends": [other]})
+    await player.require_success("DELETE", f"/users/{uid}/friends", {"friends": [other]})
     player.state.people[uid].friends.discard(other)
     player.state.people[other].friends.discard(uid)
     return []
 
 
-async def change_role(player: Player, uid: str, role: str) -> Happened:
+async def change_role(player: Player, uid: str, role: str) -> ExpectedFrames:
     """Change the role of a user as the app."""
-    if not player.state.there(uid):
+    if not player.state.exists(uid):
         return None
-    await player.sure("PUT", f"/users/{uid}", {"role": role})
+    await player.require_success("PUT", f"/users/{uid}", {"role": role})
     player.state.people[uid].role = role
     return []
 
 
-async def typing(player: Player, uid: str, kind: str, other: str) -> Happened:
+async def send_typing(player: Player, uid: str, kind: str, other: str) -> ExpectedFrames:
     """Send a typing frame on a socket of a user."""
     return await _live(player, uid, kind, other, "typing_indicator", {"action": "started", "metadata": {}})
 
 
-async def transient(player: Player, uid: str, kind: str, other: str) -> Happened:
+async def send_transient(player: Player, uid: str, kind: str, other: str) -> ExpectedFrames:
     """Send a transient message on a socket of a user."""
-    mark = player.meanings.mark()
+    mark = player.meanings.next_mark()
     return await _live(player, uid, kind, other, "transient_message", {"data": {"mark": mark}})
 
 
-async def _live(player: Player, uid: str, kind: str, other: str, type_: str, body: Any) -> Happened:
+async def _live(player: Player, uid: str, kind: str, other: str, type_: str, body: Any) -> ExpectedFrames:
     operation = player.meanings.operation(("say", uid, kind, other))
     client: Client | None = next(
         (e for e in player.backend.clients if operation is not None and e.uid == operation.who), None
@@ -130,7 +130,7 @@ async def _live(player: Player, uid: str, kind: str, other: str, type_: str, bod
         return None
     s, who = player.state, operation.who
     await client.say(type=type_, receiver=other, receiverType=kind, body=body)
-    if operations.telling(s, who, kind, other):
+    if operations.codes_for_live_frame(s, who, kind, other):
         return []
     place = operations.place_of(s, who, kind, other)
     what = body["action"] if type_ == "typing_indicator" else None
@@ -141,7 +141,7 @@ async def _live(player: Player, uid: str, kind: str, other: str, type_: str, bod
     return [(ReceivedChange(key, must, {who}), client.device)]
 
 
-OTHERS: dict[str, Callable[..., Awaitable[Happened]]] = {
+OTHERS: dict[str, Callable[..., Awaitable[ExpectedFrames]]] = {
     "connect": connect,
     "disconnect": disconnect,
     "log out": log_out,
@@ -149,6 +149,6 @@ OTHERS: dict[str, Callable[..., Awaitable[Happened]]] = {
     "befriend": befriend,
     "unfriend": unfriend,
     "role": change_role,
-    "typing": typing,
-    "transient": transient,
+    "typing": send_typing,
+    "transient": send_transient,
 }

@@ -1,7 +1,8 @@
 """Permissions, written by hand from the documentation, independently of the server's tables.
 
-`docs` are the vendor's public pages: the owner may do everything; an admin everything but to the owner and to other admins;
-a moderator deals with participants; a participant only speaks. Where these pages differ, the narrower right holds.
+The documentation is the vendor's public pages: the owner may do everything; an admin everything except to the owner
+and to other admins; a moderator deals with participants; a participant only speaks. Where the pages differ, the
+narrower right holds.
 """
 
 from __future__ import annotations
@@ -60,7 +61,13 @@ def group_refusal(what: str, rank: str) -> str:
 
 
 def over_refusals(table: dict[str, set[str]], rank: str, other: str) -> set[str]:
-    """Return the codes with which a member may be refused to act on a member with another role; empty if it is allowed."""
+    """Return the codes with which a member may be refused to act on one with another role; empty if they may act.
+
+    Args:
+        table: the roles that may act, by the role of the other member, such as `REMOVE`.
+        rank: the role of the member who acts.
+        other: the role of the other member.
+    """
     if rank in table[other]:
         return set()
     if rank == "participant":

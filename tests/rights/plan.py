@@ -26,7 +26,7 @@ SLOW = -1
 
 @dataclass(frozen=True)
 class Plan:
-    """Steps, and the seed of the random choices in running them."""
+    """Steps, and the seed of the random choices in running them, which also decides whether webhooks are compared."""
 
     seed: int
     steps: tuple[Step, ...]
@@ -53,7 +53,7 @@ def _tuples(value: Any) -> Any:
 
 
 def make_plan(seed: int, length: int = 60) -> Plan:
-    """Return the plan of a seed."""
+    """Return the plan of a seed: groups and sockets, and then `length` random steps."""
     r = random.Random(seed)
     begin = [("create", r.choice(UIDS), guid, r.choice(KINDS), _some(r)) for guid in r.sample(GUIDS, 3)]
     begin += [("connect", uid, r.choice(("desk", "phone"))) for uid in UIDS]

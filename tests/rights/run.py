@@ -26,12 +26,12 @@ from rights.others import OTHERS
 from rights.plan import SLOW, UIDS, Plan, Step
 from rights.stage import Answer, Backend
 from rights.state import Person, State
-from rights.views import View, views, wrong
+from rights.views import View, find_difference, views
 from tailwire.testing.virtual.loop import VirtualLoop
 from tailwire.testing.virtual.world import virtual_loop
 
-CATCHES_UP_EACH = 7  # steps after which two random users catch up; some are far behind by then
-LOOKS_AT, LOOKS = 2, 6  # users whose lists are compared after a step, and lists of each; at the end, of all users
+CATCH_UP_INTERVAL_STEPS = 7  # steps after which two random users catch up; some are far behind by then
+VIEWING_USERS, VIEWS_PER_USER = 2, 6  # users whose lists are compared after a step, and lists of each
 ROLES = {
     "shy": {"name": "Shy", "settings": {"listUsers": "friendsOnly", "sendMessagesTo": "friendsOnly"}},
     "mute": {"name": "Mute"},
@@ -40,7 +40,7 @@ RESTRICTED = ["createMessage", "createMessageThread", "createGroup", "joinGroup"
 
 
 class CompletedAction(NamedTuple):
-    """An action that ran concurrently with others: its response, and when it began and ended."""
+    """An action that ran concurrently with others: its response, and the virtual times at which it began and ended."""
 
     operation: Operation
     answer: Answer
@@ -50,7 +50,16 @@ class CompletedAction(NamedTuple):
 
 @dataclass
 class Report:
-    """The statistics of a run."""
+    """The statistics of a run.
+
+    Attributes:
+        steps: steps that were played.
+        accepted: operations that succeeded.
+        refused: operations that were refused.
+        looks: lists and single objects that were compared.
+        requests: operations by kind.
+        done: operations that succeeded, by kind.
+    """
 
     steps: int = 0
     accepted: int = 0
@@ -66,6 +75,7 @@ def simulate(
     """Run a plan. For every third seed, webhook events are compared as well (which doubles the time).
 
     Args:
+        plan: the plan.
         looks: compare some lists after each step; else only responses and frames, and the lists at the end.
         all_views: compare all lists of all users after each step (hundreds of requests).
         ignore: rules whose deviations are ignored.
@@ -128,22 +138,26 @@ class Player:
         self.report = Report()
         self._random = random.Random(seed)
         self._ignore = ignore
-        self._looks_at = LOOKS_AT if looks else 0
+        self._looks_at = VIEWING_USERS if looks else 0
         self.meanings = Meanings(lambda: self.state)
         self.missed = Missed(backend)
 
     async def begin(self, cast: Iterable[str]) -> None:
-        """Create the roles and the users."""
+        """Create the roles and the users of a plan."""
         for role, body in ROLES.items():
-            await self.sure("POST", "/roles", {"role": role, **body})
-        await self.sure("POST", "/roles/mute/restrictedfeatures", {"featuresToRestrict": RESTRICTED})
+            await self.require_success("POST", "/roles", {"role": role, **body})
+        await self.require_success("POST", "/roles/mute/restrictedfeatures", {"featuresToRestrict": RESTRICTED})
         for uid in cast:
             # A server may refuse a name that looks like a conversation between two users.
             if (await self.backend.add_user(uid)).status == 200 or "_user_" not in uid:
                 self.state.people[uid] = Person(uid)
 
-    async def sure(self, method: str, path: str, body: Any) -> Answer:
-        """Send a request of the app itself, which must succeed."""
+    async def require_success(self, method: str, path: str, body: Any) -> Answer:
+        """Send a request of the app itself.
+
+        Raises:
+            Deviation: it does not succeed.
+        """
         answer = await self.backend.ask(method, path, json=body)
         if answer.status != 200:
             raise Deviation("administration", f"{method} {path}: {answer.body!r}")
@@ -152,26 +166,30 @@ class Player:
     # Steps.
 
     async def play(self, step: Step) -> None:
-        """Run one step, and compare."""
+        """Run one step, and compare frames and some lists with the model.
+
+        Raises:
+            Deviation: the first one found.
+        """
         self.report.steps += 1
         before = len(self.backend.failed)
         if step[0] == "together":
             await self._together(step)
         elif step[0] in OTHERS:
-            problem = await OTHERS[step[0]](self, *step[1:])
-            if problem is not None:
-                await self._compare([(self.state, problem, [])], ())
+            expected = await OTHERS[step[0]](self, *step[1:])
+            if expected is not None:
+                await self._compare([(self.state, expected, [])], ())
         else:
             operation = self.meanings.operation(step)
             if operation is not None:
-                await self._one(operation)
+                await self._play_alone(operation)
         if self.backend.failed[before:]:
             self._deviate("failure", self.backend.failed[-1])
-        if self.report.steps % CATCHES_UP_EACH == 0:
+        if self.report.steps % CATCH_UP_INTERVAL_STEPS == 0:
             await self.catch_up()
         for uid in self._random.choices(self.state.everybody() or [""], k=self._looks_at):
             some = list(views(self.state, uid)) if uid else []
-            await self._look([(uid, view) for view in self._random.sample(some, min(LOOKS, len(some)))])
+            await self._look([(uid, view) for view in self._random.sample(some, min(VIEWS_PER_USER, len(some)))])
 
     def _deviate(self, rule: str, what: str) -> None:
         if rule not in self._ignore:
@@ -188,7 +206,7 @@ class Player:
         self.report.done[operation.what] += answer.status == 200
         return answer
 
-    async def _one(self, operation: Operation) -> None:
+    async def _play_alone(self, operation: Operation) -> None:
         codes = operations.judge(self.state, operation)
         answer = await self._ask(operation)
         if answer.code not in codes:
@@ -247,7 +265,7 @@ class Player:
                 frames += [(t, _device(operation)) for t in effects.frames]
                 hooks += effects.hooks
             else:
-                left = _left(self.state, state)
+                left = _users_who_left(self.state, state)
                 for change, _ in frames:  # a member who leaves concurrently may be gone before the frame is sent
                     change.once, change.must = change.must & left, change.must - left
                 yield state, frames, hooks
@@ -269,7 +287,7 @@ class Player:
                 *(wrong_hooks(hooks, right) if backend.has_receiver else ()),
             ]
             if len(worlds) > 1 or looked_at:
-                some = [(uid, view) for uid in sorted(looked_at) if state.there(uid) for view in views(state, uid)]
+                some = [(uid, view) for uid in sorted(looked_at) if state.exists(uid) for view in views(state, uid)]
                 found += [
                     wrong_
                     for uid, view in some
@@ -286,7 +304,7 @@ class Player:
     async def _wrong(self, uid: str, view: View) -> tuple[str, str] | None:
         self.report.looks += 1
         answer = await self.backend.ask("GET", view.path, as_=uid)
-        problem = wrong(view, answer.status, answer.code, answer.data if answer.status == 200 else None)
+        problem = find_difference(view, answer.status, answer.code, answer.data if answer.status == 200 else None)
         return (f"view: {view.rule}", f"GET {view.path} as {uid}: {problem}") if problem else None
 
     async def _look(self, some: list[tuple[str, View]]) -> None:
@@ -303,7 +321,7 @@ class Player:
         """
         everybody = self.state.everybody()
         for uid in everybody if all_of_them else self._random.choices(everybody or [""], k=2):
-            if uid and (found := await self.missed.wrong(self.state, uid)) is not None:
+            if uid and (found := await self.missed.find_wrong(self.state, uid)) is not None:
                 self._deviate(*found)
 
     async def look_at_everything(self) -> None:
@@ -317,7 +335,7 @@ def _device(operation: Operation) -> str:
     return f"{operation.who}-phone"
 
 
-def _left(before: State, after: State) -> set[str]:
+def _users_who_left(before: State, after: State) -> set[str]:
     # Users who are no longer members of a group, or whose group was deleted.
     gone = set()
     for group in before.groups.values():

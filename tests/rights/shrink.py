@@ -18,7 +18,7 @@ def fails(plan: Plan, rule: str = "", ignore: frozenset[str] = frozenset(), *, l
 
 
 def shrink(plan: Plan, rule: str, ignore: frozenset[str] = frozenset(), most: int = 300) -> Plan:
-    """Remove steps as long as the same rule is violated, with at most `most` runs."""
+    """Return a plan without the steps that the violation of a rule does not need; it takes at most `most` runs."""
     size = max(1, len(plan.steps) // 2)
     while size and most > 0:
         start = 0

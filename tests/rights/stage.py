@@ -151,7 +151,7 @@ class Backend:
         return await self.request(method, path, sent_headers, b"" if json is None else _bytes(json))
 
     async def request(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
-        """Send a request without changes."""
+        """Send a request exactly as it is given."""
         where, _, query = path.partition("?")
         scope = {
             "type": "http", "method": method, "path": "/v3" + where, "raw_path": b"/v3" + where.encode(),
@@ -176,7 +176,7 @@ class Backend:
         return Answer(status, bytes(answer))
 
     async def add_user(self, uid: str, **more: Any) -> Answer:
-        """Create a user, and log in."""
+        """Create a user, and keep their auth token if that succeeds."""
         made = await self.ask("POST", "/users", json={"uid": uid, "name": uid, "withAuthToken": True, **more})
         if made.status == 200:
             self.tokens[uid] = made.data["authToken"]

@@ -54,7 +54,8 @@ class Member:
     """A membership.
 
     Attributes:
-        since: the last message before it.
+        scope: `participant`, `moderator` or `admin`.
+        since: the id of the last message before it began.
     """
 
     scope: str
@@ -109,7 +110,14 @@ class Message:
 
 @dataclass
 class State:
-    """The whole state."""
+    """The whole state.
+
+    Attributes:
+        last: the id of the newest message.
+        saved, follows: users, each with the id of a message that they saved, or whose thread they follow.
+        cleared: the id up to which a user has deleted a conversation for themselves.
+        read: the id up to which a user has read a conversation.
+    """
 
     people: dict[str, Person] = field(default_factory=dict)
     groups: dict[str, Group] = field(default_factory=dict)  # existing groups, by guid
@@ -124,7 +132,7 @@ class State:
 
     # Relations.
 
-    def there(self, uid: str) -> bool:
+    def exists(self, uid: str) -> bool:
         """Return whether a user exists."""
         return uid in self.people and self.people[uid].here
 
@@ -132,7 +140,7 @@ class State:
         """Return the users who exist."""
         return [uid for uid, p in self.people.items() if p.here]
 
-    def apart(self, one: str, other: str) -> bool:
+    def is_blocked_between(self, one: str, other: str) -> bool:
         """Return whether one of two users has blocked the other."""
         return other in self.people[one].blocks or one in self.people[other].blocks
 
@@ -145,13 +153,13 @@ class State:
             codes.add("ERR_BLOCKED_SENDER")
         return codes
 
-    def strange(self, who: str, other: str) -> bool:
+    def is_out_of_reach(self, who: str, other: str) -> bool:
         """Return whether a user's role stops them from reaching another user, who is not a friend."""
         return self.people[who].role == "shy" and other not in self.people[who].friends and who != other
 
     def shows_online(self, reader: str, uid: str) -> bool:
         """Return whether a reader sees that a user is online."""
-        hidden = BLOCKS_HIDE_PRESENCE and reader != uid and self.apart(reader, uid)
+        hidden = BLOCKS_HIDE_PRESENCE and reader != uid and self.is_blocked_between(reader, uid)
         return self.people[uid].online > 0 and not hidden
 
     # Visibility.
@@ -170,12 +178,12 @@ class State:
     def members_of(self, place: Place) -> set[str]:
         """Return the users who get the messages of a conversation."""
         group = self.group_of(place)
-        return set(group.members) if group is not None else {u for u in place[1:] if self.there(u)}
+        return set(group.members) if group is not None else {u for u in place[1:] if self.exists(u)}
 
     def reads(self, uid: str, number: int) -> bool:
         """Return whether a user may read a message."""
         m = self.messages.get(number)
-        if m is None or not self.there(uid):
+        if m is None or not self.exists(uid):
             return False
         group = self.group_of(m.place)
         if group is None:
@@ -216,6 +224,6 @@ class State:
         )
 
     def last_shown(self, uid: str, place: Place) -> int:
-        """Return the message that a user's conversation list shows; 0 for none."""
+        """Return the id of the message that a user's conversation list shows; 0 for none."""
         shown = [m for m in self.history(uid, place) if not m.parent and m.kind in ("text", "member")]
         return shown[-1].id if shown and not shown[-1].deleted else 0

@@ -12,14 +12,14 @@ pytestmark = pytest.mark.virtual
 SETTLED_SECONDS = 1.0
 
 
-async def backend_with(backend: Backend, *uids: str) -> None:
+async def add_users(backend: Backend, *uids: str) -> None:
     for uid in uids:
         await backend.add_user(uid)
 
 
 async def test_repeated_send_is_published_once(tmp_path):
     async with Backend(tmp_path) as backend:
-        await backend_with(backend, "alice", "bob")
+        await add_users(backend, "alice", "bob")
         group = {"guid": "g", "name": "G", "members": {"participants": ["bob"]}}
         assert (await backend.ask("POST", "/groups", as_="alice", json=group)).status == 200
         bob, other = await backend.connect("bob"), await backend.connect("alice")
@@ -34,7 +34,7 @@ async def test_repeated_send_is_published_once(tmp_path):
 
 async def test_former_members_of_a_deleted_group_receive_nothing_of_its_namesake(tmp_path):
     async with Backend(tmp_path) as backend:
-        await backend_with(backend, "alice", "bob")
+        await add_users(backend, "alice", "bob")
         group = {"guid": "g", "name": "G", "type": "private"}
         members = {"members": {"participants": ["bob"]}}
         assert (await backend.ask("POST", "/groups", as_="alice", json={**group, **members})).status == 200
@@ -52,7 +52,7 @@ async def test_former_members_of_a_deleted_group_receive_nothing_of_its_namesake
 
 async def test_logout_closes_all_sockets_of_its_token_and_no_others(tmp_path):
     async with Backend(tmp_path) as backend:
-        await backend_with(backend, "alice", "bob")
+        await add_users(backend, "alice", "bob")
         another = (await backend.ask("POST", "/users/alice/auth_tokens", json={"force": True})).data["authToken"]
         first, second = await backend.connect("alice"), await backend.connect("alice")
         third = await backend.connect("alice", "tablet", another)

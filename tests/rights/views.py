@@ -28,6 +28,7 @@ class View:
 
     Attributes:
         rule: the name of the request, the same for all users; names its deviations.
+        path: the path and query of the request.
         must: what the response must contain; for a refusal, `codes` has the permitted codes instead.
         may: what it may contain in addition.
         read: returns from `data` what is compared.
@@ -41,7 +42,7 @@ class View:
     read: Rows = lambda data: data
 
 
-def wrong(view: View, status: int, code: str, data: Any) -> str:
+def find_difference(view: View, status: int, code: str, data: Any) -> str:
     """Return what is wrong with a response; "" if nothing is."""
     if view.codes:
         return "" if code in view.codes else f"answered {code or status}, not {sorted(view.codes)}"
@@ -81,12 +82,12 @@ def read_messages(data: Any) -> dict[int, tuple[Any, ...]]:
     return {int(row["id"]): read_message(row) for row in data}
 
 
-def _of(s: State, uid: str, messages: Iterable[Message]) -> dict[int, tuple[Any, ...]]:
+def _facts_of(s: State, uid: str, messages: Iterable[Message]) -> dict[int, tuple[Any, ...]]:
     return {m.id: message_facts(s, uid, m) for m in messages}
 
 
 def _list(s: State, uid: str, rule: str, path: str, must: Iterable[Message], may: Iterable[Message] = ()) -> View:
-    return View(rule, path, _of(s, uid, must), may=_of(s, uid, may), read=read_messages)
+    return View(rule, path, _facts_of(s, uid, must), may=_facts_of(s, uid, may), read=read_messages)
 
 
 def _lists(s: State, uid: str) -> Iterator[View]:
@@ -96,13 +97,13 @@ def _lists(s: State, uid: str) -> Iterator[View]:
     yield _list(s, uid, "messages", f"/messages?{ALL}", all_)
     yield _list(s, uid, "messages after", f"/messages?{ALL}&affix=append&id=0", s.missed(uid))
     if NEWEST_IS_THE_LAST_OF_THE_LIST:
-        yield View("newest", "/messages?limit=1", _of(s, uid, all_[-1:]), read=read_messages)
+        yield View("newest", "/messages?limit=1", _facts_of(s, uid, all_[-1:]), read=read_messages)
     yield _list(s, uid, "search", f"/messages?{ALL}&searchKey=word", _found(all_))
     yield _list(s, uid, "search of edits", f"/messages?{ALL}&searchKey=edited", _found(all_, "edited"))
     yield _list(s, uid, "reactions filter", f"/messages?{ALL}&hasReactions=1", [m for m in all_ if m.reactions])
     yield _list(s, uid, "deleted filter", f"/messages?{ALL}&onlyDeleted=1", [m for m in all_ if m.deleted])
     updates = View("updates", f"/messages?{ALL}&updatedAt=1&onlyUpdates=1", {}, read=read_messages)
-    updates.may = _of(s, uid, s.missed(uid))
+    updates.may = _facts_of(s, uid, s.missed(uid))
     yield updates
     new = [m for m in s.missed(uid) if m.id > s.read.get((uid, m.place), 0) and m.sender != uid and m.kind == "text"]
     yield _list(s, uid, "unread", f"/messages?{ALL}&unread=1", [m for m in new if not m.deleted], new)
@@ -162,7 +163,7 @@ def _named(s: State, uid: str, place: Place) -> tuple[str, str]:
 def _row(s: State, uid: str, place: Place) -> tuple[Any, ...]:
     kind, other = _named(s, uid, place)
     status = "offline"
-    if kind == "user" and s.there(other) and s.shows_online(uid, other):
+    if kind == "user" and s.exists(other) and s.shows_online(uid, other):
         status = "available"
     return s.last_shown(uid, place) if ROWS_FOLLOW_REMOVALS else 0, s.unread(uid, place), status
 
@@ -193,7 +194,7 @@ def _conversations(s: State, uid: str) -> Iterator[View]:
         path = f"/conversations?{ALL}&conversationType={kind}"
         yield View("conversations by type", path, some, may=empty, read=_read_rows)
     # Deleted users have no name.
-    named = {n: row for n, row in all_.items() if "admin" in n[1] and (n[0] == "group" or s.there(n[1]))}
+    named = {n: row for n, row in all_.items() if "admin" in n[1] and (n[0] == "group" or s.exists(n[1]))}
     some = {name: row for name, row in (empty | all_).items() if "admin" in name[1]}
     yield View("conversation search", f"/conversations?{ALL}&searchKey=admin", named, may=some, read=_read_rows)
     counts = {name: row[1] for name, row in unread.items()}
@@ -250,13 +251,13 @@ def _one_conversation(s: State, uid: str, kind: str, other: str, place: Place) -
 def _with_user(s: State, uid: str, other: str) -> Iterator[View]:
     if other == uid:
         return
-    if not s.there(other):
+    if not s.exists(other):
         codes = frozenset({"ERR_UID_NOT_FOUND"})
         for path in (f"/users/{other}", f"/users/{other}/messages", f"/users/{other}/conversation"):
             yield View("a user who is gone", path, codes=codes)
         return
     yield from _one_conversation(s, uid, "user", other, between(uid, other))
-    if s.strange(uid, other):  # users with this role find only friends
+    if s.is_out_of_reach(uid, other):  # users with this role find only friends
         yield View("a user who is no friend", f"/users/{other}", codes=frozenset({"ERR_UID_NOT_FOUND"}))
         return
     facts = (*_status(s, uid, other), other in s.people[uid].blocks, uid in s.people[other].blocks)

@@ -43,7 +43,7 @@ class Backend:
         self.doubtful: set[int] = set()
 
     def start(self, what: str, value: Any) -> None:
-        """Start a step; see `wider_world.with_backend` and `with_logouts` for the steps and their values."""
+        """Start a step of `wider_world`, or `after disband`, whose value is the deletion to wait for."""
         work: Any = {
             "say": self._say, "flood": self._flood, "remove": self._remove, "disband": self._disband,
             "after disband": self._after_disband, "log out": self._log_out,

@@ -57,7 +57,7 @@ class SimulatedServer:
         database: the database that all servers share.
         bus: the broker that connects the servers.
         observed: records what the server does, for the judge.
-        push_chance: decides how long push notifications take.
+        push_chance: the source of randomness for push notifications.
 
     Attributes:
         sockets: the registered sockets.

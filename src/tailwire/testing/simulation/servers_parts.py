@@ -90,7 +90,7 @@ class Parts:
     Args:
         fails: returns whether the database does not answer.
         dead: returns whether the server was killed.
-        push_chance: decides how long its push notifications take.
+        push_chance: the source of randomness for its push notifications.
     """
 
     def __init__(

@@ -227,7 +227,7 @@ class Network:
             transport.bytes_left = byte_count
 
     def half_open(self, name: str) -> None:
-        """Make a device's connections half-open: they stay open, and nothing is delivered on them any more."""
+        """Make a device's connections half-open: they stay open, but deliver nothing from now on."""
         for transport in self.of(name):
             transport.half_open = True
 
