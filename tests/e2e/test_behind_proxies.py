@@ -70,7 +70,7 @@ async def test_only_the_guessing_client_is_refused(front: Front):
         assert (await guesser.get("/me", headers={"authtoken": token})).status_code == 429
 
 
-async def test_websocket_has_the_clients_address(front: Front):
+async def test_server_knows_the_address_of_a_client_behind_the_proxy(front: Front):
     await front.wait_ready()
     url = f"wss://localhost:{front.port}/"
     async with connect(url, ssl=front.tls, local_addr=("127.0.0.4", 0), proxy=None) as socket:

@@ -91,7 +91,7 @@ async def test_environment_proxy_for_https_is_used(server, tmp_path, monkeypatch
 
 
 @pytest.mark.parametrize("variables", [{"HTTPS_PROXY": "p"}, {"ALL_PROXY": "p", "NO_PROXY": "127.0.0.0/8"}])
-async def test_other_proxies_are_not_used(server, monkeypatch, variables):
+async def test_proxy_for_another_scheme_or_for_other_hosts_is_not_used(server, monkeypatch, variables):
     async with HttpProxy() as proxy:
         for name, value in variables.items():
             monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}" if value == "p" else value)

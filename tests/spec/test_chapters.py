@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 
 import pytest
@@ -127,9 +126,20 @@ async def test_replies_belong_to_the_thread_of_their_parent(stage):
     assert [m.text for m in await thread.fetch_previous()] == ["reply"]
     plain = MessagesRequestBuilder().set_uid("bob").hide_replies().build(alice.chat)
     assert [m.text for m in await plain.fetch_previous()] == ["parent"]
+
+
+async def test_reply_to_a_reply_or_to_a_message_of_another_conversation_is_refused(stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    parent = await alice.say("bob", "parent")
+    reply = await bob.say("alice", "reply", parent_message_id=parent.id)
     await assert_refused("ERR_MESSAGE_THREAD_NESTING", bob.say("alice", "deeper", parent_message_id=reply.id))
     await assert_refused("ERR_MESSAGE_ID_NOT_FOUND", bob.say("carol", "elsewhere", parent_message_id=999))
     await assert_refused("ERR_WRONG_MESSAGE_THREAD", bob.say("carol", "elsewhere", parent_message_id=parent.id))
+
+
+async def test_user_follows_a_thread_and_ends_this(stage):
+    alice = await stage.enter("alice")
+    parent = await alice.say("bob", "parent")
     assert "subscribed" in await alice.chat.subscribe_to_thread(parent.id)
     assert "unsubscribed" in await alice.chat.unsubscribe_from_thread(parent.id)
 
@@ -155,28 +165,55 @@ async def test_message_names_the_users_who_are_mentioned_in_it(stage):
     assert [m.id for m in await found.fetch_previous()] == [named.id]
 
 
-async def test_receipts_change_the_unread_counts_and_reach_the_sender(stage):
+async def enter_with_three_unread(stage):
+    """Return alice, bob, and the three messages that bob has received from alice and not read."""
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
-    sent = [await alice.say("bob", f"text {n}") for n in range(3)]
+    for n in range(3):
+        await alice.say("bob", f"text {n}")
     await bob.ears.until(lambda: len(bob.ears.texts) == 3)
+    return alice, bob, bob.ears.all("text")
+
+
+async def test_unread_messages_are_counted_in_all_and_by_user_and_group(stage):
+    _, bob, received = await enter_with_three_unread(stage)
     assert await bob.chat.get_unread_message_count() == {"user": {"alice": 3}, "group": {}}
     assert await bob.chat.get_unread_message_count_for_user("alice") == {"alice": 3}
-    await bob.chat.mark_as_read(bob.ears.all("text")[1])
-    await alice.ears.until(lambda: bool(alice.ears.all("read")))
+    await bob.chat.mark_as_read(received[1])
+    await stage.pass_time(1)
     assert await bob.chat.get_unread_message_count_for_all_users() == {"alice": 1}
     assert await bob.chat.get_unread_message_count_for_all_groups() == {}
+
+
+async def test_conversation_is_marked_as_delivered_and_read_and_its_sender_receives_it(stage):
+    alice, bob, received = await enter_with_three_unread(stage)
     conversation = await bob.chat.get_conversation("alice")
     await bob.chat.mark_conversation_as_delivered(conversation)
     assert "read" in await bob.chat.mark_conversation_as_read(conversation)
-    await alice.ears.until(lambda: alice.ears.all("read")[-1].message_id == sent[2].id)
+    await alice.ears.until(lambda: bool(alice.ears.all("read")))
+    assert [receipt.message_id for receipt in alice.ears.all("read")] == [received[2].id]
     assert (await bob.chat.get_conversation("alice")).unread_message_count == 0
-    again = await bob.chat.mark_message_as_unread(bob.ears.all("text")[1])
-    assert again.unread_message_count == 2
-    (receipt,) = await alice.chat.get_message_receipts(sent[0].id)
-    assert (receipt.sender.uid, bool(receipt.delivered_at), bool(receipt.read_at)) == ("bob", True, True)
+
+
+async def test_last_delivered_message_is_the_last_that_was_handed_over_to_the_app(stage):
+    _, bob, received = await enter_with_three_unread(stage)
+    await stage.pass_time(1)
+    assert bob.chat.get_last_delivered_message_id() == received[2].id
+
+
+async def test_messages_from_one_on_are_marked_as_unread_and_listed_as_such(stage):
+    _, bob, received = await enter_with_three_unread(stage)
+    await bob.chat.mark_conversation_as_read(await bob.chat.get_conversation("alice"))
+    assert (await bob.chat.mark_message_as_unread(received[1])).unread_message_count == 2
     unread = MessagesRequestBuilder().set_uid("alice").set_unread().build(bob.chat)
     assert [m.text for m in await unread.fetch_previous()] == ["text 1", "text 2"]
-    assert bob.chat.get_last_delivered_message_id() == sent[2].id
+
+
+async def test_receipts_of_a_message_are_listed_with_their_times(stage):
+    alice, bob, received = await enter_with_three_unread(stage)
+    await bob.chat.mark_as_read(received[0])
+    await alice.ears.until(lambda: bool(alice.ears.all("read")))
+    (receipt,) = await alice.chat.get_message_receipts(received[0].id)
+    assert (receipt.sender.uid, bool(receipt.delivered_at), bool(receipt.read_at)) == ("bob", True, True)
 
 
 async def test_one_mark_covers_the_conversation_and_its_threads(stage):
@@ -428,17 +465,25 @@ async def test_conversations_are_filtered_by_participant(stage):
     assert {first.conversation_with.uid, last.conversation_with.uid} == {"bob", "vera"}
 
 
-async def test_users_change_their_details_and_are_listed(stage):
-    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+async def test_user_changes_their_name_metadata_and_tags(stage):
+    bob = await stage.enter("bob")
     changed = await bob.chat.update_current_user_details(User("bob", "Bobby", metadata={"k": 1}, tags=["t"]))
     assert (changed.name, changed.metadata, changed.tags) == ("Bobby", {"k": 1}, ["t"])
-    names = ["Alice", "Bobby", "Carol"]
+
+
+async def test_users_are_listed_in_pages_and_iterated_from_where_a_request_is(stage):
+    alice, names = await stage.enter("alice"), ["Alice", "Bob", "Carol"]
     request = UsersRequestBuilder().set_limit(2).build(alice.chat)
     assert [u.name for _ in range(3) for u in await request.fetch_next()] == names
     assert [u.name async for u in UsersRequestBuilder().set_limit(2).build(alice.chat)] == names
     begun = UsersRequestBuilder().set_limit(2).build(alice.chat)
     await begun.fetch_next()
     assert [u.name async for u in begun] == names[2:]
+
+
+async def test_users_are_filtered_and_sorted(stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    await bob.chat.update_current_user_details(User("bob", "Bobby", tags=["t"]))
     for builder, uids in (
         (UsersRequestBuilder().set_search_keyword("bo"), ["bob"]),
         (UsersRequestBuilder().set_search_keyword("bobb").search_in(["uid"]), []),
@@ -450,16 +495,27 @@ async def test_users_change_their_details_and_are_listed(stage):
         (UsersRequestBuilder().friends_only(), []),
     ):
         assert [u.uid for u in await builder.build(alice.chat).fetch_next()] == uids
+
+
+async def test_online_users_are_counted(stage):
+    alice, _ = await stage.enter("alice"), await stage.enter("bob")
     assert await alice.chat.get_online_user_count() == 2
 
 
-async def test_blocked_users_cannot_write_and_are_listed(stage):
+async def test_users_with_a_block_between_them_cannot_write_until_it_is_lifted(stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     assert await alice.chat.block_users(["bob", "nobody"]) == {"bob": "success", "nobody": "fail"}
     assert (await alice.chat.get_user("bob")).blocked_by_me
     assert (await bob.chat.get_user("alice")).has_blocked_me
     await assert_refused("ERR_BLOCKED_SENDER", bob.say("alice", "do you hear me"))
     await assert_refused("ERR_BLOCKED_RECEIVER", alice.say("bob", "no"))
+    assert await alice.chat.unblock_users(["bob"]) == {"bob": "success"}
+    await bob.say("alice", "and now")
+
+
+async def test_blocked_users_are_listed_by_direction_and_word_and_hidden_on_request(stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    await alice.chat.block_users(["bob"])
     for builder, chat, uids in (
         (BlockedUsersRequestBuilder().set_direction("blockedByMe"), alice.chat, ["bob"]),
         (BlockedUsersRequestBuilder().set_direction("hasBlockedMe"), alice.chat, []),
@@ -469,8 +525,10 @@ async def test_blocked_users_cannot_write_and_are_listed(stage):
         (UsersRequestBuilder().hide_blocked_users(), alice.chat, ["alice", "carol"]),
     ):
         assert [u.uid for u in await builder.build(chat).fetch_next()] == uids
-    assert await alice.chat.unblock_users(["bob"]) == {"bob": "success"}
-    await bob.say("alice", "and now")
+
+
+async def test_nobody_or_oneself_cannot_be_blocked(stage):
+    alice = await stage.enter("alice")
     await assert_refused("EMPTY_USERS_LIST", alice.chat.block_users([]))
     assert await alice.chat.block_users(["alice"]) == {"alice": "fail"}
 
@@ -706,7 +764,7 @@ async def test_media_message_without_a_file_is_refused(stage):
     await assert_refused("ERR_EMPTY_MESSAGE_FILE", alice.chat.send_media_message(MediaMessage(receiver="bob")))
 
 
-async def test_uploads_report_progress_and_arrive_as_attachments(stage, tmp_path):
+async def test_files_are_uploaded_with_progress_and_received_as_attachments(stage, tmp_path):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     picture = io.BytesIO()
     Image.new("RGB", (640, 480), "teal").save(picture, "PNG")
@@ -729,38 +787,50 @@ async def test_uploads_report_progress_and_arrive_as_attachments(stage, tmp_path
     assert bob.ears.all("media")[0].attachments[1].thumbnail.endswith("?thumbnail=1")
     found = MessagesRequestBuilder().set_uid("alice").with_content(attachments=True).build(bob.chat)
     assert [m.id for m in await found.fetch_previous()] == [stored.id]
+
+
+async def test_media_message_with_a_missing_file_or_too_many_files_is_refused(stage, tmp_path):
+    alice = await stage.enter("alice")
     gone = MediaMessage(receiver="bob", type="file", files=[tmp_path / "none.txt"])
     await assert_refused("ERR_INVALID_FILE_OBJECT", alice.chat.send_media_message(gone))
     many = MediaMessage(receiver="bob", type="file", files=[UploadFile(content=b"x", name=f"{n}") for n in range(11)])
     await assert_refused("ERR_FILE_COUNT_EXCEEDED", alice.chat.send_media_message(many))
 
 
-async def test_upload_is_restarted_after_a_network_failure(stage, tmp_path):
+def dropping_line(stage, times):
+    """Return a callback of an upload that drops its connection in the middle, and a list that counts how often."""
+    cuts = []
+
+    def on_progress(name, sent, total):
+        if sent == 131_072 and len(cuts) < times:
+            cuts.append(sent)
+            stage.network.drop()
+
+    return on_progress, cuts
+
+
+FILE = UploadFile(content=bytes(range(256)) * 1000, name="a.bin")
+
+
+async def test_upload_is_restarted_after_a_network_failure(stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
-    file, cuts = UploadFile(content=bytes(range(256)) * 1000, name="a.bin"), []
-
-    def cut(times):
-        def on_progress(name, sent, total):
-            if sent == 131_072 and len(cuts) < times:
-                cuts.append(sent)
-                stage.network.drop()
-
-        return on_progress
-
-    (done,) = await alice.chat.upload_attachments("bob", "user", [file], on_progress=cut(2))
+    on_progress, cuts = dropping_line(stage, 2)
+    (done,) = await alice.chat.upload_attachments("bob", "user", [FILE], on_progress=on_progress)
     assert len(cuts) == 2
     await alice.chat.send_media_message(MediaMessage(receiver="bob", type="file", attachments=[done]))
     await bob.ears.until(lambda: bool(bob.ears.all("media")))
     async with Rest(stage) as rest:
         answer = await rest.answer("GET", bob.ears.all("media")[0].attachment.url)
-        assert answer.content == file.content
-    cuts.clear()
-    await assert_refused(
-        "NO_INTERNET_CONNECTION", alice.chat.upload_attachments("bob", "user", [file], on_progress=cut(99))
-    )
+        assert answer.content == FILE.content
+
+
+async def test_upload_that_fails_three_times_is_given_up_and_leaves_nothing_on_the_server(stage, tmp_path):
+    alice = await stage.enter("alice")
+    on_progress, cuts = dropping_line(stage, 99)
+    upload = alice.chat.upload_attachments("bob", "user", [FILE], on_progress=on_progress)
+    await assert_refused("NO_INTERNET_CONNECTION", upload)
     assert len(cuts) == 3
-    (kept,) = [p for p in (tmp_path / "uploads").rglob("*") if p.is_file() and p.name != ".folder"]
-    assert kept.stat().st_size == file.size  # the failed upload has left nothing
+    assert [p for p in (tmp_path / "uploads").rglob("*") if p.is_file()] == []
 
 
 class UploadEars(UploadFileListener):
@@ -866,15 +936,8 @@ async def test_messages_are_searched_by_their_words(stage):
     assert [m.text for m in await links.fetch_previous()] == ["see https://x.test/page"]
 
 
-async def test_sends_of_a_conversation_keep_their_order(stage):
-    alice, bob = await stage.enter("alice"), await stage.enter("bob")
-    messages = [TextMessage(receiver="bob", text=str(n)) for n in range(20)]
-    await asyncio.gather(*(alice.chat.send_message(m) for m in messages))
-    await bob.ears.until(lambda: len(bob.ears.texts) == 20)
-    assert bob.ears.texts == [str(n) for n in range(20)]
-
-
-async def test_messages_are_filtered_by_category_deletion_update_time_and_tag(stage):
+async def enter_team_with_two_messages(stage):
+    """Return alice and bob, and bob's messages to their group `team`: one is edited, and a later one deleted."""
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     await alice.chat.create_group(Group("team", "Team"))
     await bob.chat.join_group("team")
@@ -885,28 +948,54 @@ async def test_messages_are_filtered_by_category_deletion_update_time_and_tag(st
     first.text = "one, edited"
     edited = await bob.chat.edit_message(first)
     await bob.chat.delete_message(second.id)
+    return alice, bob, edited, second
 
-    async def texts(builder):
-        return [getattr(m, "text", m.type) for m in await builder.build(alice.chat).fetch_previous()]
 
-    team = lambda: MessagesRequestBuilder().set_guid("team")  # noqa: E731
-    assert await texts(team().set_categories(["message"])) == ["one, edited", ""]
-    assert await texts(team().set_categories(["message"]).hide_deleted_messages()) == ["one, edited"]
-    assert await texts(team().set_categories(["action"]).set_types(["groupMember"])) == ["groupMember"]
-    since = team().set_updated_after(edited.edited_at).updates_only().set_categories(["message"]).build(alice.chat)
-    assert [m.id for m in await since.fetch_next()] == [first.id, second.id]
-    assert await texts(team().set_tags(["none"]).with_tags()) == []
-    assert await texts(team().set_categories(["message"]).set_timestamp(second.sent_at)) == ["one, edited"]
+def of_team():
+    """Return a builder for the messages of the group `team`."""
+    return MessagesRequestBuilder().set_guid("team")
+
+
+async def fetched_texts(builder, chat):
+    """Return the texts of a page of messages, or their types if they have none."""
+    return [getattr(m, "text", m.type) for m in await builder.build(chat).fetch_previous()]
+
+
+async def test_messages_are_filtered_by_category_type_deletion_and_tag(stage):
+    alice, *_ = await enter_team_with_two_messages(stage)
+    for builder, texts in (
+        (of_team().set_categories(["message"]), ["one, edited", ""]),
+        (of_team().set_categories(["message"]).hide_deleted_messages(), ["one, edited"]),
+        (of_team().set_categories(["action"]).set_types(["groupMember"]), ["groupMember"]),
+        (of_team().set_tags(["none"]).with_tags(), []),
+    ):
+        assert await fetched_texts(builder, alice.chat) == texts
+
+
+async def test_messages_are_filtered_by_the_time_of_their_update_and_of_the_send(stage):
+    alice, _, edited, deleted = await enter_team_with_two_messages(stage)
+    updated = of_team().set_updated_after(edited.edited_at).updates_only().set_categories(["message"])
+    assert [m.id for m in await updated.build(alice.chat).fetch_next()] == [edited.id, deleted.id]
+    earlier = of_team().set_categories(["message"]).set_timestamp(deleted.sent_at)
+    assert await fetched_texts(earlier, alice.chat) == ["one, edited"]
+
+
+async def test_messages_are_filtered_by_the_users_who_are_mentioned(stage):
+    alice, bob, *_ = await enter_team_with_two_messages(stage)
     named = await bob.say("team", "hi <@uid:alice>", "group")
-    assert await texts(team().set_mentioned_uids(["alice", "carol"])) == [named.text]
-    assert await texts(team().set_mentioned_uids(["carol"])) == []
+    assert await fetched_texts(of_team().set_mentioned_uids(["alice", "carol"]), alice.chat) == [named.text]
+    assert await fetched_texts(of_team().set_mentioned_uids(["carol"]), alice.chat) == []
+
+
+async def test_messages_are_filtered_by_the_types_of_their_attachments(stage):
+    alice, bob, *_ = await enter_team_with_two_messages(stage)
     for kind in ("image", "file"):
         attachment = Attachment(f"https://files/{kind}", kind, "bin", "application/octet-stream", 1)
         await bob.chat.send_media_message(
             MediaMessage(receiver="team", receiver_type="group", type=kind, attachments=[attachment])
         )
-    assert await texts(team().set_attachment_types(["image"])) == ["image"]
-    assert await texts(team().set_attachment_types(["image", "file"])) == ["image", "file"]
+    assert await fetched_texts(of_team().set_attachment_types(["image"]), alice.chat) == ["image"]
+    assert await fetched_texts(of_team().set_attachment_types(["image", "file"]), alice.chat) == ["image", "file"]
 
 
 async def test_undelivered_messages_are_filtered(stage):
@@ -931,7 +1020,7 @@ async def test_attachments_can_be_uploaded_in_advance(stage):
     assert bob.ears.all("media")[0].attachment.mime_type == "text/plain"
 
 
-async def test_logout_notifies_listeners(stage):
+async def test_logout_and_its_failure_are_reported_to_listeners(stage):
     alice = await stage.enter("alice")
     await alice.chat.logout()
     await alice.ears.until(lambda: bool(alice.ears.all("logout")))

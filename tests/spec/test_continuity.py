@@ -101,7 +101,7 @@ async def test_own_messages_do_not_count_towards_the_limit(stage: Stage):
 
 
 @spec("K1")
-async def test_another_store_makes_continuity_unknown(stage: Stage):
+async def test_continuity_is_unknown_when_the_position_is_of_another_store(stage: Stage):
     store = MemorySessionStore()
     bob = await stage.enter("bob", store=store)
     await stage.pass_time(1)

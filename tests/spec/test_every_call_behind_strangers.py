@@ -39,7 +39,7 @@ async def outcomes(actor: Actor, part: int) -> dict[str, BaseException | None]:
 @pytest.mark.slow
 @pytest.mark.thorough
 @pytest.mark.parametrize("kind", ANSWERS)
-async def test_every_call_reports_a_stranger_as_not_reached(stage: Stage, kind: str):
+async def test_every_call_reports_that_the_server_was_not_reached_when_a_stranger_answers(stage: Stage, kind: str):
     answers, cause = ANSWERS[kind]
     alice = await once_connected(stage)
     with in_its_place(stage, answers):

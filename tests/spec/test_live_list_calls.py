@@ -444,7 +444,7 @@ async def test_list_requires_a_login(stage: Stage):
     assert caught.value.code == "USER_NOT_LOGGED_IN"
 
 
-async def test_group_that_another_user_changes_or_deletes_is_shown_so_without_a_request(stage: Stage):
+async def test_change_or_deletion_of_a_group_by_another_user_is_shown_without_a_request(stage: Stage):
     alice, bob = await pair(stage)
     await bob.chat.create_group(Group("team", "Team", icon="https://a.example/i.png"))
     await bob.chat.add_members_to_group("team", [GroupMember("alice", scope="moderator")])

@@ -87,7 +87,7 @@ async def test_each_retry_of_a_delivery_has_its_id_and_a_new_signature(stage):
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
-def test_documented_node_verification_agrees():
+def test_documented_verifications_in_javascript_and_python_agree():
     (code,) = re.findall(r"```js\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
     secret, body = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", '{"test": 2432232314}'
     headers = {
@@ -398,7 +398,7 @@ async def test_failed_deliveries_are_limited_in_number_and_age(stage):
 
 
 @pytest.mark.sqlite
-async def test_rolled_back_transaction_counts_nothing(stage):
+async def test_delivery_of_a_rolled_back_transaction_is_not_counted(stage):
     async with Rest(stage) as rest:
         await rest("POST", "/webhooks", json={**Receiver().hook, **SENT, "id": "w"})
         store = stage.server.parts.store
