@@ -145,7 +145,7 @@ class Bot:
 
         Raises:
             ValueError: there is no name, or one that is not a word.
-            TypeError: the handler is not async.
+            TypeError: the handler is not async, or cannot be called with a context.
         """
         matches = command_matcher(names)
         return lambda handler: self._add(handler, matches)
@@ -178,13 +178,13 @@ class Bot:
         Args:
             handler: the handler, if the decorator is used without filters.
             pattern: a regular expression to search for in the text; `ctx.match` is the match. None for any text.
-            direct: True for messages to the bot only, False for messages to groups only, None for both.
+            direct: True selects messages to the bot itself, False messages to groups, None both.
             group: only messages to the group with this guid; None for all messages.
-            mentioned: True for messages that mention the bot only, False for those that do not, None for both.
+            mentioned: True selects messages that mention the bot, False those that do not, None both.
 
         Raises:
             re.error: the pattern is invalid.
-            TypeError: the handler is not async.
+            TypeError: the handler is not async, or cannot be called with a context.
         """
         compiled = re.compile(pattern) if pattern is not None else None
 
@@ -217,7 +217,7 @@ class Bot:
             kind: an event type, such as `ReactionChanged`.
 
         Raises:
-            TypeError: `kind` is not an event type, or the handler is not async.
+            TypeError: `kind` is not an event type, or the handler is not async, or cannot be called with an event.
         """
         if not isinstance(kind, type) or not issubclass(kind, Event):
             raise TypeError(f"{kind!r} is not an event type: give ReactionChanged, MessageEdited …")
@@ -238,7 +238,7 @@ class Bot:
             handler: receives the context and the exception.
 
         Raises:
-            TypeError: the handler is not async.
+            TypeError: the handler is not async, or cannot be called with a context and an exception.
         """
         self._error_handler = checked_handler(handler, "ctx", "error")
         return handler

@@ -88,12 +88,11 @@ class Context:
         """Reply in the same conversation, and in the same thread if the message is in one.
 
         A text that does not fit into one message is sent as several, cut at the end of a paragraph, line, sentence or
-        word where possible.
-        While the server is not reachable, or the bot has to log in again, this waits and retries.
+        word where possible. While the server is not reachable, or the bot has to log in again, this waits and retries.
 
         A handler that was interrupted and runs again does not reply twice: its first reply, its second reply and so on
         are stored once each. Replies from tasks other than the handler's own (`asyncio.gather`, a `TaskGroup`) have no
-        fixed order, so they are identified by their text instead: the same text is stored once.
+        fixed order, so they are counted by their text instead: the first with a text, the second with it and so on.
 
         Args:
             text: at most 100,000 characters.

@@ -109,7 +109,10 @@ class OutboxStore(Protocol):
         """Return the saved outbox of a user, or None."""
 
     def save_outbox(self, app_id: str, uid: str, outbox: Mapping[str, Any] | None) -> None:
-        """Save the outbox of a user; None deletes it. Whatever it raises when it cannot save refuses a new message."""
+        """Save the outbox of a user; None deletes it. If it raises, a message that is being queued is refused.
+
+        Any other change is then logged, and saved with the next one.
+        """
 
 
 def outbox_store(store: object) -> OutboxStore | None:
@@ -159,10 +162,10 @@ class Outbox:
         self._closed = False
 
     def check(self) -> None:
-        """Check that the running event loop is the client's.
+        """Check that the running event loop is the client's, unless the client is closed.
 
         Raises:
-            CometChatException: `ERR_WRONG_EVENT_LOOP`.
+            CometChatException: `ERR_WRONG_EVENT_LOOP` on another event loop, or outside of any.
         """
         self._gate.check_readable()
 
@@ -196,7 +199,7 @@ class Outbox:
         self._start_task()
 
     def discard_all(self) -> None:
-        """Cancel the pending entries, and delete all, because the user logs out."""
+        """Cancel the pending entries, and delete all entries, failed ones as well, because the user logs out."""
         for entry in self._entries:
             if entry.status is OutboxStatus.PENDING:
                 self._set_ended(entry, OutboxStatus.CANCELLED)

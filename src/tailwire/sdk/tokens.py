@@ -90,9 +90,10 @@ class Tokens:
             runner.feed(i.TokenRenewed(epoch))
 
     def renew_in_place(self, runner: MachineRunner, epoch: int, wire: Wire | None) -> None:
-        """Get a new token, and offer it to the server on the open socket. The server's answer arrives as a frame.
+        """Start to get a new token, and to offer it to the server on the open socket; do nothing without one.
 
-        A socket that closes meanwhile does not cancel this: the new token is kept for the next attempt.
+        The server's answer arrives as a frame. A socket that closes meanwhile does not cancel this: the new token is
+        kept for the next attempt.
         """
         self._cancel_offer()
         self._epoch = epoch

@@ -236,7 +236,7 @@ class LoginCalls:
         try:
             await self._parts.http.ask("DELETE", "/me", token=token)
         except CometChatException as e:
-            log.warning("logged out on this device, but the server could not be reached: %s", e.code)
+            log.warning("logged out on this device, but the token may still be valid on the server: %s", e)
         queue.put(LoginNotice("logout_success"))
         log.info("logged out")
         return "Logout completed successfully"

@@ -75,7 +75,8 @@ class MessageCalls:
                 replaced by `attachments`, so that sending it again does not upload them again. The server limits the
                 size of a file (setting `max_file`, by default 100 MiB) and the number of files (`max_files`, by
                 default 10).
-            on_progress: called with the name of a file, the bytes sent so far, and its size in bytes.
+            on_progress: a plain function, called in the event loop with the name of a file, the bytes sent so far, and
+                its size in bytes. What it raises is logged.
 
         Returns:
             The message as the server stored it, with its id.

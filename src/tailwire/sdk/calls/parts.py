@@ -27,7 +27,7 @@ class Parts:
     """The parts of a client that its calls use. `init()` makes them once; they are never replaced.
 
     Attributes:
-        outbox: None when the app has not enabled it.
+        outbox: the queued messages; None when the app has not enabled the outbox.
     """
 
     world: World
@@ -78,7 +78,7 @@ def parts_of(client: ClientCore) -> Parts:
     """Return the parts of a client, for other modules of this package.
 
     Raises:
-        CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`.
+        CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE` before its `init()`.
     """
     return client._parts
 

@@ -90,8 +90,9 @@ class UploadCalls:
             receiver_id: the uid or guid of the receiver.
             receiver_type: `user` or `group`.
             files: paths, or `UploadFile`s.
-            on_progress: called with the name of a file, the bytes sent so far, and its size in bytes. In a web page it
-                is called once per file, at the end: the browser does not report progress.
+            on_progress: a plain function, called in the event loop with the name of a file, the bytes sent so far, and
+                its size in bytes. What it raises is logged. In a web page it is called once per file, at the end: the
+                browser does not report progress.
 
         Returns:
             Attachments, to be sent with a `MediaMessage`.

@@ -124,9 +124,10 @@ class UserRequests:
 
         Args:
             query: with `per_page` and `affix`.
-            uid: the other user of a conversation; or
-            guid: a group; or
-            thread: the id of the first message of a thread. Without any of them: all conversations.
+            uid: the uid of the other user of a conversation.
+            guid: the guid of a group.
+            thread: the id of the parent message of a thread. Give one of the three; without any, the page is from all
+                conversations of the logged-in user.
         """
         path = "/messages"
         if thread:

@@ -16,7 +16,8 @@ class CometChat(StaticMethods):
     """CometChat's static class of this name. Each method calls the method of the same name of one `ChatClient`.
 
     Async methods also take CometChat's callbacks: `on_success` is called with the result, and `on_error` with the
-    `CometChatException`. With `on_error` the exception is not raised, and the call returns None.
+    `CometChatException`. With `on_error` the exception is not raised, and the call returns None. Both are plain
+    functions, called before the method returns; it raises what they raise.
 
     ```python
     await CometChat.init("app-id", settings)

@@ -144,7 +144,7 @@ class CometChatNotifications(CurrentClient):
         on_success: OnSuccess[str] = None,
         on_error: OnError = None,
     ) -> str | None:
-        """Unmute conversations before their time.
+        """Unmute conversations before the time until which they are muted.
 
         See `ChatClient.unmute_conversations`.
         """

@@ -160,7 +160,7 @@ def changes_of(listed: list[Any]) -> Mapping[str, Any] | None:
 
 
 def until_of(listed: list[Any]) -> int:
-    """Return the last id at which the user was a member of groups that they have left, or 0."""
+    """Return the last message id at which the user was still a member of a group that they have left, or 0."""
     until = (changes_of(listed) or {}).get("until")
     return until if isinstance(until, int) and 0 < until <= MAX_ID else 0
 

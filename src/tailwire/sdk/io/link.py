@@ -58,7 +58,7 @@ class Link:
     Attributes:
         wire: the open WebSocket.
         granted: what the server announced.
-        round_trip: seconds that the answer to the auth frame took.
+        round_trip: seconds that the answer to the auth frame took; None if it was not measured.
     """
 
     wire: Wire

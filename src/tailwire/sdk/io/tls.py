@@ -39,7 +39,8 @@ class ResumingSSLObject(ssl.SSLObject):
         """Perform the handshake, with a cached session if there is one.
 
         Raises:
-            ssl.SSLError: as in the base class; the host's sessions are dropped then.
+            ssl.SSLError: as in the base class. The host's sessions are dropped then, unless the handshake only waits
+                for data.
         """
         if not self._has_begun:
             self._has_begun = True

@@ -28,7 +28,7 @@ class Traffic:
         moved_at: when bytes last moved, as far as it is known: passed between this process and the system, or were seen
             to be acknowledged; 0.0 before the first.
         passed_at: when bytes last passed between this process and the system; 0.0 before the first. Acknowledgements
-            do not count, because only their order is known, not their time.
+            do not count: it is known when they were noticed, but not when they came.
         awaited: number of requests without a complete response.
     """
 
