@@ -225,7 +225,12 @@ class Actor:
             if error.code not in ("NO_INTERNET_CONNECTION", "ERR_UNAVAILABLE"):
                 raise
 
-    async def connected(self) -> None:
+    async def wait_connected(self) -> None:
+        """Wait until the client is connected.
+
+        Raises:
+            TimeoutError: it is not connected within 30 s.
+        """
         await self.ears.until(lambda: self.status is CONNECTED)
 
 
@@ -256,7 +261,7 @@ class Cast:
         actor.listen()
         await actor.chat.login(uid, auth_key=self.server.auth_key)
         if settings.get("auto", True):
-            await actor.connected()
+            await actor.wait_connected()
         return actor
 
 

@@ -212,7 +212,7 @@ async def test_change_that_was_lost_before_many_others_is_handed_over(
         bob.listen()
         try:
             await bob.chat.login("bob", auth_key=servers.one.auth_key)
-            await bob.connected()
+            await bob.wait_connected()
             message_id = await say(alice, "bob", "hello")
             await bob.ears.until(lambda: bob.ears.texts == ["hello"])
             await lose_reaction(servers, alice, message_id)

@@ -207,7 +207,7 @@ async def test_wire_injects_faults(live: LiveStage, tmp_path):
             await line.post("/restore")
             bob.chat.set_network("online")
             await bob.ears.until(lambda name=name: bob.ears.texts[-1:] == [name])
-        await bob.connected()
+        await bob.wait_connected()
         await line.post("/duplicate", params={"frames": 1})
         await line.post("/delay", params={"seconds": 0.1})
         await alice.say("bob", "twice")

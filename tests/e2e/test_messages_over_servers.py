@@ -165,7 +165,7 @@ async def test_clients_at_two_servers_receive_messages_edits_and_receipts_from_e
             await bob.chat.init()
             bob.listen()
             await bob.chat.login("bob", auth_key=pair.one.auth_key)
-            await bob.connected()
+            await bob.wait_connected()
             for n in range(5):
                 await alice.say("bob", f"to bob {n}")
                 await bob.say("alice", f"to alice {n}")

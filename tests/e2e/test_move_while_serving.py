@@ -71,7 +71,7 @@ async def keep_sending(actor: Actor, receiver: str, stop: asyncio.Event, stored:
         if len(stored) > before:
             number += 1
         else:
-            await actor.connected()
+            await actor.wait_connected()
         await asyncio.sleep(PAUSE_SECONDS)
 
 
@@ -83,7 +83,7 @@ async def keep_changing(actor: Actor, stored: list[TextMessage], stop: asyncio.E
             await change_once(actor, stored, made)
         except CometChatException as error:
             if error.code in NETWORK_ERRORS:
-                await actor.connected()
+                await actor.wait_connected()
                 repeated = True
                 continue
             if not repeated:  # otherwise it was made, and only its response was lost
@@ -157,7 +157,7 @@ async def test_nothing_is_lost_doubled_or_reordered_while_all_write(live: LiveSt
         assert {m.id for m in stored[-5:]} <= set(kept)
         assert not receiver.ears.all("gap")
     for actor in (alice, bob, carol):
-        await actor.connected()
+        await actor.wait_connected()
 
 
 STOP_IN_FULL = [pytest.mark.thorough, only_in_full("the same with a server that is killed")]
@@ -174,7 +174,7 @@ async def test_server_that_starts_on_postgres_waits_for_the_last_pass(live: Live
         live.server._settings["TAILWIRE_DATABASE"] = postgres_url
         await live.server.start()  # without waiting for the command
         assert (await move.ended())[0] == 0
-    await bob.connected()
+    await bob.wait_connected()
     await alice.say("bob", "on PostgreSQL")
     await bob.ears.until(lambda: bob.ears.texts == ["on SQLite", "after the copy", "on PostgreSQL"])
 

@@ -148,7 +148,7 @@ async def test_graceful_stop_is_announced_and_the_client_returns(live: LiveStage
     lost = next(t for t in alice.chat.connection.history if t.trigger == "SocketLost")
     assert lost.cause == "server_restarting"
     await live.server.start()
-    await alice.connected()
+    await alice.wait_connected()
 
 
 async def test_ctrl_z_disconnects_and_fg_connects_again(live: LiveStage):
@@ -160,9 +160,9 @@ async def test_ctrl_z_disconnects_and_fg_connects_again(live: LiveStage):
         await stopped.wait()
         assert alice.status is DISCONNECTED
         os.kill(os.getpid(), signal.SIGCONT)
-        await alice.connected()
+        await alice.wait_connected()
         os.kill(os.getpid(), signal.SIGCONT)
-        await alice.connected()
+        await alice.wait_connected()
 
 
 async def test_ctrl_z_stops_a_real_process_after_it_has_closed_its_socket(live: LiveStage):
@@ -258,5 +258,5 @@ async def test_last_of_a_thousand_quick_changes_wins(live: LiveStage):
         alice.chat.set_app_state("foreground")
         if n % 50 == 0:
             await asyncio.sleep(0)
-    await alice.connected()
+    await alice.wait_connected()
     assert await alice.chat.ping() == "ping successful"

@@ -167,5 +167,5 @@ async def test_jwt_signed_with_a_key_from_a_file_logs_in_on_a_real_server(tmp_pa
         await actor.chat.init()
         actor.listen()
         assert (await actor.chat.login_with_auth_token(token)).name == "Dora"
-        await actor.connected()
+        await actor.wait_connected()
         assert "1 keys were read" in await server.until_logged("auth_jwt_keys")

@@ -44,7 +44,7 @@ async def client(server: ServerProcess, uid: str, auth_key: str, **settings: boo
     actor.listen()
     try:
         await actor.chat.login(uid, auth_key=auth_key)
-        await actor.connected()
+        await actor.wait_connected()
         yield actor
     finally:
         await actor.chat.aclose()

@@ -29,4 +29,4 @@ async def test_documented_blocks_run(live: LiveStage, monkeypatch, capsys):
             await waiting
     output = capsys.readouterr().out
     assert output.splitlines()[-1] == "True"  # `network`, which is known on every Linux
-    await alice.connected()
+    await alice.wait_connected()

@@ -85,7 +85,7 @@ async def test_backend_issues_tokens_and_receives_webhooks(live: LiveStage, pack
         await actor.chat.init()
         actor.listen()
         await actor.chat.login_with_auth_token(dora["token"])
-        await actor.connected()
+        await actor.wait_connected()
         history = [m.text async for m in actor.chat.messages(uid="app_system")]
         assert history == ["Welcome, Dora!"]
         sent = await actor.say("alice", "hello")

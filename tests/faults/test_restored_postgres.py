@@ -87,7 +87,7 @@ async def test_two_servers_detect_that_a_dump_was_restored(postgres: PostgresSer
             await actor.chat.init()
             actor.listen()
             await actor.chat.login(uid, auth_key=one.auth_key)
-            await actor.connected()
+            await actor.wait_connected()
             actors.append(actor)
         alice, bob = actors
         for n in range(5):

@@ -134,7 +134,7 @@ class Stage:
         await chat.init()
         actor.listen()
         await chat.login(uid, auth_key=self.server.keys["auth_key"])
-        await actor.connected()
+        await actor.wait_connected()
         return actor
 
     async def __aenter__(self) -> Stage:

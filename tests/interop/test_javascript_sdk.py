@@ -761,7 +761,7 @@ async def test_page_reconnects_to_a_restarted_server(cast):
         await pa.hears("disconnected", timeout=30)
         cast.server.start()
         await pa.hears("connected", timeout=30)
-        await bp.connected()
+        await bp.wait_connected()
         await bp.say(alice, "after")
         await cast.authenticated(pa)
         missed = await fetch(pa, {"setUID": bob}, "fetchNext", setMessageId=first.id)

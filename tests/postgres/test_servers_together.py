@@ -605,7 +605,7 @@ async def client(server: ServerHere, uid: str, auth_key: str, **settings: Any) -
     actor.listen()
     try:
         await actor.chat.login(uid, auth_key=auth_key)
-        await actor.connected()
+        await actor.wait_connected()
         yield actor
     finally:
         await actor.chat.aclose()

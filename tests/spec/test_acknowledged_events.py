@@ -26,7 +26,7 @@ async def bob_with_stream(stage: Stage, store: MemorySessionStore) -> tuple[Any,
     await bob.chat.init()
     bob.listen()
     await bob.chat.login("bob", auth_key=stage.server.auth_key)
-    await bob.connected()
+    await bob.wait_connected()
     return bob, events
 
 
@@ -163,7 +163,7 @@ async def test_second_login_of_the_same_user_keeps_unacknowledged_events(stage: 
     (event,) = await take(events, 1)
     token = await stage.server.token_for("bob")
     await bob.chat.login_with_auth_token(token)
-    await bob.connected()
+    await bob.wait_connected()
     await stage.pass_time(2)
     assert bob.ears.texts == ["hi"]
     assert await texts_after_a_crash(stage, store) == ["hi"]
@@ -178,7 +178,7 @@ async def test_acknowledgement_for_the_previous_user_does_not_move_the_position_
     await alice.say("bob", "hi")
     (event,) = await take(events, 1)
     await bob.chat.login("carol", auth_key=stage.server.auth_key)
-    await bob.connected()
+    await bob.wait_connected()
     position = store.load(stage.server.app_id)["position"]
     events.done(event)
     await stage.pass_time(1)

@@ -74,7 +74,7 @@ async def test_client_logs_in_with_a_backend_token_until_it_is_revoked(stage: St
     await alice.chat.init()
     alice.listen()
     await alice.chat.login_with_auth_token(token.token)
-    await alice.connected()
+    await alice.wait_connected()
     await admin.tokens.revoke("alice", token.token)
     await alice.ears.until(lambda: alice.status is not CONNECTED)
     second = await admin.tokens.create("alice")

@@ -75,7 +75,7 @@ async def test_bot_waits_for_an_unreachable_server(stage: Stage, caplog: pytest.
         assert warning.startswith("waiting for the server: NO_INTERNET_CONNECTION: Nothing listens"), "and only once"
         await stage.server.start()
         await until(lambda: store.load(stage.server.app_id) is not None)
-        await alice.connected()
+        await alice.wait_connected()
         await alice.say("bob", "long")
         await stage.pass_time(120)
         await stage.server.start()

@@ -142,7 +142,7 @@ async def test_catch_up_continues_after_a_process_restart(stage: Stage):
     again = stage.actor(store=store)
     await again.chat.init()
     again.listen()
-    await again.connected()
+    await again.wait_connected()
     await stage.pass_time(5)
     assert again.ears.texts == ["meanwhile"]
 
@@ -174,7 +174,7 @@ async def test_failed_history_reads_are_retried(stage: Stage):
 
     bob.chat._parts.incoming._fetch = failing
     bob.chat.set_app_state("foreground")
-    await bob.connected()
+    await bob.wait_connected()
     await alice.say("bob", "live, but later")
     await bob.ears.until(lambda: len(bob.ears.texts) == 2)
     assert bob.ears.texts == ["missed", "live, but later"]

@@ -143,8 +143,8 @@ async def logged_lines(stage: Stage, caplog, secrets: set[str]) -> dict[int, lis
     await bob.ears.until(lambda: bob.ears.texts == ["the text of a message"])
     stage.network.drop()
     await stage.pass_time(1)
-    await bob.connected()
-    await alice.connected()
+    await bob.wait_connected()
+    await alice.wait_connected()
     secrets |= {bob.chat._sessions.current.auth_token, stage.server.auth_key, "the text of a message"}
     await bob.chat.logout()
     lines: dict[int, list[str]] = {logging.INFO: [], logging.DEBUG: []}

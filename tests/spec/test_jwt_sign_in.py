@@ -76,7 +76,7 @@ async def test_client_logs_in_with_a_jwt_and_renews_it_on_the_open_socket(stage:
     await alice.chat.init()
     alice.listen()
     assert (await alice.chat.login_with_auth_token(idp.sign("alice", 600))).uid == "alice"
-    await alice.connected()
+    await alice.wait_connected()
     bob = await stage.enter("bob")
     sent = []
     for n in range(6):
@@ -96,7 +96,7 @@ async def test_socket_is_closed_when_its_jwt_expires_without_a_renewal(stage: St
     alice.listen()
     token = idp.sign("alice", 300)
     await alice.chat.login_with_auth_token(token)
-    await alice.connected()
+    await alice.wait_connected()
     await stage.pass_time(295)
     assert alice.status is CONNECTED
     await stage.pass_time(10)
@@ -289,7 +289,7 @@ async def test_client_keeps_its_session_and_waits_while_the_keys_cannot_be_fetch
     await alice.chat.init()
     alice.listen()
     await alice.chat.login_with_auth_token(idp.sign("alice", 25 * 3600))
-    await alice.connected()
+    await alice.wait_connected()
     idp.stop()
     await stage.pass_time(25 * 3600 + 60)  # its JWT has ended, and no new one can be verified
     assert alice.status is not CONNECTED

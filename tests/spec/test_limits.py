@@ -81,7 +81,7 @@ async def test_excess_socket_attempts_are_delayed(stage: Stage, few_upgrades):
     busy = next(c for c, r in zip(clients, results, strict=True) if isinstance(r, CometChatException))
     assert "server_busy" in [str(t.cause) for t in busy.chat.connection.history]
     for client in clients:
-        await client.connected()
+        await client.wait_connected()
     assert stage.now - begin < 30
 
 
@@ -101,7 +101,7 @@ async def test_flooding_socket_is_closed_and_refused_for_a_while(stage: Stage, f
     assert stage.now - begin < 0.1  # enforced immediately, not only by the sweep
     assert stage.server.parts.metrics.closes["too fast"] == 1
     assert len(bob.ears.all("typing")) <= 10
-    await alice.connected()
+    await alice.wait_connected()
     assert 5 <= stage.now - begin <= 15
     assert stage.server.parts.metrics.closes["too fast"] == 2  # the second attempt came immediately, and had to wait
     assert bob.status is CONNECTED
@@ -627,7 +627,7 @@ async def test_token_guessing_is_slowed_without_slowing_known_users(stage: Stage
         await rest.refused("ERR_TOO_MANY_REQUESTS", "GET", "/apikeys", headers=guess)
         stage.network.drop()
         await alice.ears.until(lambda: alice.ears.statuses[-1] is not CONNECTED)
-        await alice.connected()  # the pass is checked after a delay
+        await alice.wait_connected()  # the pass is checked after a delay
         await stage.pass_time(30)
         assert (await rest("GET", "/me", as_="carol"))["uid"] == "carol"
 
@@ -658,7 +658,7 @@ async def test_number_of_sockets_is_limited(stage: Stage):
     assert "server_busy" in [str(t.cause) for t in bob.chat.connection.history]
     assert stage.server.parts.metrics.upgrades_refused == 1
     alice.chat.set_app_state("background")
-    await bob.connected()
+    await bob.wait_connected()
 
 
 # Sockets before authentication.
@@ -696,7 +696,7 @@ async def test_unauthenticated_sockets_do_not_delay_clients_with_a_pass(stage: S
     stage.network.drop()
     waiting = await strangers(stage, 40)  # one per second is admitted, so none is left for a client without a pass
     await alice.ears.until(lambda: alice.ears.statuses[-1] is not CONNECTED)
-    await alice.connected()
+    await alice.wait_connected()
     assert stage.now - begin < 2  # the client's own wait before it retries
     assert "server_busy" not in [str(t.cause) for t in alice.chat.connection.history]
     assert sum(s.status == 503 for s in waiting) > 30

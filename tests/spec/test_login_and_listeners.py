@@ -111,7 +111,7 @@ async def test_login_with_an_auth_token_connects_and_is_reported(stage: Stage):
     made = await stage.server.parts.actions.sessions.create_token("alice")
     user = await alice.chat.login_with_auth_token(made.token)
     assert (user.uid, user.name) == ("alice", "Alice")
-    await alice.connected()
+    await alice.wait_connected()
     await alice.ears.until(lambda: alice.ears.all("login") == ["alice"])
 
 
@@ -515,7 +515,7 @@ async def test_two_clients_of_one_user_stay_connected(stage: Stage):
     two = stage.actor(store=store)
     await two.chat.init()
     two.listen()
-    await two.connected()
+    await two.wait_connected()
     await stage.pass_time(120)
     assert one.status is two.status is CONNECTED
     assert one.ears.statuses.count(CONNECTING) <= 1
@@ -561,7 +561,7 @@ async def test_login_that_fails_halfway_keeps_the_session(stage: Stage):
 async def test_another_user_may_log_in_on_the_same_client(stage: Stage):
     phone, carol = await stage.enter("alice"), await stage.enter("carol")
     await phone.chat.login("bob", auth_key=stage.server.auth_key)
-    await phone.connected()
+    await phone.wait_connected()
     await carol.say("alice", "for alice")
     await carol.say("bob", "for bob")
     await stage.pass_time(5)
@@ -753,7 +753,7 @@ async def test_login_replaces_a_rejected_token_and_keeps_the_position(stage: Sta
     again.listen()
     await again.chat.login("bob", auth_key=stage.server.auth_key)
     await again.ears.until(lambda: again.ears.texts == ["missed"])
-    await again.connected()
+    await again.wait_connected()
     assert store.load(stage.server.app_id)["auth_token"] != saved["auth_token"]
 
 
@@ -780,7 +780,7 @@ async def test_login_of_the_saved_user_needs_no_network(stage: Stage):
     again.listen()
     assert (await again.chat.login("bob", auth_key=stage.server.auth_key)).uid == "bob"
     stage.network.restore()
-    await again.connected()
+    await again.wait_connected()
     await alice.say("bob", "hello")
     await again.ears.until(lambda: again.ears.texts == ["hello"])
 
@@ -790,4 +790,4 @@ async def test_login_of_the_saved_user_lifts_a_disconnect(stage: Stage):
     bob = await stage.enter("bob")
     await bob.chat.disconnect()
     await bob.chat.login("bob", auth_key=stage.server.auth_key)
-    await bob.connected()
+    await bob.wait_connected()

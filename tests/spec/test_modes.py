@@ -41,7 +41,7 @@ async def test_init_with_a_saved_session_connects_by_itself(stage: Stage):
     await again.chat.init()
     again.listen()
     assert again.chat.get_logged_in_user().uid == "alice"
-    await again.connected()
+    await again.wait_connected()
 
 
 @spec("S3", "S7", "S16")
@@ -56,7 +56,7 @@ async def test_init_needs_no_network(stage: Stage):
     await stage.pass_time(30)
     assert again.status is not CONNECTED
     stage.network.restore()
-    await again.connected()
+    await again.wait_connected()
 
 
 @spec("S4", "S24")
@@ -78,7 +78,7 @@ async def test_background_closes_at_once_and_foreground_connects_again(stage: St
     before = stage.now
     alice.chat.set_app_state("foreground")
     assert alice.status is CONNECTING
-    await alice.connected()
+    await alice.wait_connected()
     assert stage.now - before < 0.1
 
 
@@ -104,7 +104,7 @@ async def test_lost_connection_is_retried_without_limit(stage: Stage):
     assert alice.ears.statuses[:3] == [DISCONNECTED, CONNECTING, DISCONNECTED]
     stage.network.restore()
     before = stage.now
-    await alice.connected()
+    await alice.wait_connected()
     assert stage.now - before <= 20 + 1
 
 
@@ -122,7 +122,7 @@ async def test_disconnect_holds_until_connect_or_the_next_foreground(stage: Stag
     await stage.pass_time(1)
     assert alice.status is DISCONNECTED
     alice.chat.set_app_state("foreground")
-    await alice.connected()
+    await alice.wait_connected()
 
 
 @spec("C12", "S1")
@@ -130,7 +130,7 @@ async def test_login_connects_again_after_a_disconnect(stage: Stage):
     alice = await stage.enter("alice")
     await alice.chat.disconnect()
     await alice.chat.login("alice", auth_key=stage.server.auth_key)
-    await alice.connected()
+    await alice.wait_connected()
 
 
 @spec("C18")
@@ -267,7 +267,7 @@ async def test_manual_mode_reconnects_by_itself_in_the_foreground(stage: Stage):
     await stage.pass_time(100)
     assert alice.status is not CONNECTED
     stage.network.restore()
-    await alice.connected()
+    await alice.wait_connected()
 
 
 @spec("C11", "S15")
@@ -351,7 +351,7 @@ async def test_failed_connect_is_still_retried(stage: Stage, auto: bool):
         await alice.chat.connect()
     assert alice.ears.all("error")[-1].code == "WS_CONNECTION_FAIL"
     stage.network.restore()
-    await alice.connected()
+    await alice.wait_connected()
 
 
 @spec("C15")
@@ -405,7 +405,7 @@ async def test_online_hint_ends_a_wait(stage: Stage):
     stage.network.restore()
     before = stage.now
     alice.chat.set_network("online")
-    await alice.connected()
+    await alice.wait_connected()
     assert stage.now - before < 0.1
 
 
@@ -418,7 +418,7 @@ async def test_online_hint_replaces_a_hanging_attempt(stage: Stage):
     stage.network.restore()
     before = stage.now
     alice.chat.set_network("online")
-    await alice.connected()
+    await alice.wait_connected()
     assert stage.now - before < 0.2
 
 
@@ -449,7 +449,7 @@ async def test_rejected_token_ends_the_session(stage: Stage):
     assert store.load(stage.server.app_id)["expired"] is True
     assert await code_of(alice.chat.connect()) == "ERR_AUTH_TOKEN_EXPIRED"
     await alice.chat.login("alice", auth_key=stage.server.auth_key)
-    await alice.connected()
+    await alice.wait_connected()
 
 
 @spec("C22")
@@ -464,7 +464,7 @@ async def test_token_provider_is_called_once_for_a_rejected_token(stage: Stage):
     await stage.server.parts.store.tokens.remove(_hash_of(store, stage))
     stage.network.drop()
     await alice.ears.until(lambda: alice.ears.statuses[-1] is DISCONNECTED)
-    await alice.connected()
+    await alice.wait_connected()
     assert len(calls) == 1
     assert alice.status is CONNECTED
 
@@ -529,7 +529,7 @@ async def test_cancelled_connect_does_not_end_its_attempt(stage: Stage):
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    await alice.connected()
+    await alice.wait_connected()
     stage.network.delay = 0.005
 
 
@@ -578,7 +578,7 @@ async def test_client_is_in_the_background_while_any_source_reports_it(stage: St
     await stage.pass_time(60)
     assert alice.status is DISCONNECTED
     alice.chat.set_app_state("foreground", reason="window")
-    await alice.connected()
+    await alice.wait_connected()
 
 
 async def test_explain_names_the_sources_of_background(stage: Stage):
@@ -612,7 +612,7 @@ async def test_number_of_reasons_is_limited(stage: Stage):
     alice.chat.set_app_state("background", reason="window 0")
     for n in range(100):
         alice.chat.set_app_state("foreground", reason=f"window {n}")
-    await alice.connected()
+    await alice.wait_connected()
 
 
 async def test_unknown_app_state_is_refused_and_changes_nothing(stage: Stage):

@@ -56,7 +56,7 @@ async def test_clients_receive_new_messages_and_a_gap_after_a_restore(stage: Sta
     await put_back(stage, tmp_path / "copy", whole=whole)
     carol = await stage.enter("carol")
     first = [await carol.say("bob", f"first {n}") for n in range(3)]  # bob is not connected yet, or only just
-    await alice.connected()
+    await alice.wait_connected()
     after = [await alice.say("bob", f"after {n}") for n in range(3)]
     await bob.ears.until(lambda: len(bob.ears.texts) >= 81, timeout=90)
     assert sorted(bob.ears.texts[75:]) == sorted([*(f"first {n}" for n in range(3)), *(f"after {n}" for n in range(3))])
@@ -101,7 +101,7 @@ async def test_killed_server_keeps_its_store_name(stage: Stage):
         assert sent.id == n + 1
         await stage.server.kill()
         await stage.server.start()
-        await alice.connected()
+        await alice.wait_connected()
     await bob.ears.until(lambda: bob.ears.texts == ["0", "1", "2", "3"], timeout=60)
     assert len(names) == 1
     assert bob.ears.all("gap") == []
@@ -117,7 +117,7 @@ async def test_database_without_its_id_file_is_another_store(stage: Stage, tmp_p
     (Path(stage.server._settings.data) / "tailwire.db.ids").unlink()
     await stage.server.start()
     assert stage.server.parts.store.name != name
-    await alice.connected()
+    await alice.wait_connected()
     assert (await alice.say("bob", "two")).id > 1_000_000
     await bob.ears.until(lambda: bob.ears.texts == ["one", "two"], timeout=60)
     assert bob.ears.all("gap") == []  # the server knows bob's position by its mark: nothing was missed
@@ -139,7 +139,7 @@ async def test_position_without_a_mark_is_compared_by_store_name(stage: Stage, t
     again = stage.actor(store=store)
     again.listen()
     await again.chat.init()
-    await again.connected()
+    await again.wait_connected()
     await alice.say("bob", "new")
     await again.ears.until(lambda: again.ears.texts == ["new"], timeout=60)
     assert again.ears.all("gap") == [HistoryGap(0, 1)]
@@ -192,7 +192,7 @@ async def test_client_receives_messages_after_a_login_to_another_database(stage:
         await actor.ears.until(lambda actor=actor: bool(actor.ears.all("error")), timeout=60)
         assert actor.ears.all("error")[0].code == "ERR_AUTH_TOKEN_EXPIRED"
         await actor.chat.login(actor.chat.get_logged_in_user().uid, auth_key=other.auth_key)
-        await actor.connected()
+        await actor.wait_connected()
     assert (await alice.say("bob", "after")).id == 1  # an id that bob has received before
     await bob.ears.until(lambda: bob.ears.texts[5:] == ["after"])
 

@@ -40,7 +40,7 @@ async def test_listening_client_in_a_busy_chat_stays_connected(stage: Stage, aut
     alice, bob = await stage.enter("alice"), await stage.enter("bob", auto=auto)
     if not auto:
         await bob.chat.connect()
-        await bob.connected()
+        await bob.wait_connected()
     await keep_writing(stage, alice, "bob", 600)
     await stage.pass_time(1)
     assert bob.ears.statuses.count(DISCONNECTED) <= 1  # a new listener receives the current status

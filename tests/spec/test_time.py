@@ -40,8 +40,8 @@ async def test_foreground_app_reconnects_after_a_long_sleep(stage: Stage):
     causes = [t.cause for t in bob.chat.connection.history]
     assert "slept" in causes
     stage.network.restore()
-    await bob.connected()
-    await alice.connected()
+    await bob.wait_connected()
+    await alice.wait_connected()
     await alice.say("bob", "good morning")
     await bob.ears.until(lambda: bob.ears.texts == ["good morning"])
 
@@ -123,7 +123,7 @@ async def test_clients_reconnect_spread_over_a_second_after_a_close(stage: Stage
     begin = stage.now
     stage.network.drop()
     for bob in bobs:
-        await bob.connected()
+        await bob.wait_connected()
     back = [b.chat.connection.history[-2].at - begin for b in bobs]
     assert max(back) <= 1.1
     assert max(back) - min(back) > 0.3
@@ -139,7 +139,7 @@ async def test_restart_window_is_respected_and_shown(stage: Stage):
     assert any("as the server asked" in b.chat.connection.explain() for b in bobs)
     await stage.server.start()
     for bob in bobs:
-        await bob.connected()
+        await bob.wait_connected()
     begin = lost[0].at
     first = [next(t.at for t in b.chat.connection.history if t.at > begin and t.status is CONNECTING) for b in bobs]
     assert max(first) - min(first) > 0.5  # spread over the two seconds of the restart window
@@ -154,7 +154,7 @@ async def test_attempt_times_out_after_ten_seconds(stage: Stage):
         await alice.chat.connect()
     assert 9.9 < stage.now - begin < 10.1
     stage.network.restore()
-    await alice.connected()
+    await alice.wait_connected()
 
 
 @spec("I7", "T1")
@@ -189,7 +189,7 @@ async def test_slow_server_restart_spreads_early_clients(stage: Stage):
     await stage.pass_time(6)
     await stage.server.start()
     for bob in bobs:
-        await bob.connected()
+        await bob.wait_connected()
     attempts = [
         t.at - begin for b in bobs for t in b.chat.connection.history if t.at > begin and t.status is CONNECTING
     ]

@@ -119,7 +119,7 @@ async def test_token_without_a_provider_expires_and_a_new_login_starts_fresh(sta
         "ERR_AUTH_TOKEN_EXPIRED"
     )
     await alice.chat.login("alice", auth_key=stage.server.auth_key)
-    await alice.connected()
+    await alice.wait_connected()
     assert (await alice.say("bob", "x")).id
 
 
@@ -150,7 +150,7 @@ async def test_long_provider_failure_closes_the_socket_and_keeps_the_session(sta
     assert alice.status is not CONNECTED
     assert store.load(stage.server.app_id)["expired"] is False
     provider.fails = False
-    await alice.connected()
+    await alice.wait_connected()
     assert provider.most_at_once == 1
     assert (await alice.say("bob", "back")).id
 
@@ -195,7 +195,7 @@ async def test_provider_calls_do_not_overlap(stage: Stage):
     provider.seconds = 15.0  # longer than the timeout of an attempt
     await stage.pass_time(LIFETIME + 30)
     provider.seconds = 1.0
-    await alice.connected()
+    await alice.wait_connected()
     await stage.pass_time(2 * LIFETIME)
     assert provider.most_at_once == 1
     assert alice.status is CONNECTED
@@ -258,7 +258,7 @@ async def test_network_failure_does_not_call_the_provider_again(stage: Stage):
     assert len(provider.call_times) == 1
     alice.chat._parts.tokens._fetch_me = me
     stage.network.restore()
-    await alice.connected()
+    await alice.wait_connected()
     assert len(provider.call_times) == 1
     await stage.pass_time(LIFETIME / 2)
     assert alice.status is CONNECTED
@@ -300,7 +300,7 @@ async def test_rejected_requests_without_a_socket_share_one_provider_call(stage:
     assert [m.text for m in stored] == ["0", "1", "2", "3", "4", "x"]
     assert len(provider.call_times) == 1
     alice.chat.set_app_state("foreground")
-    await alice.connected()
+    await alice.wait_connected()
     assert len(provider.call_times) == 1
     assert stage.server.parts.metrics.closes["token rejected"] == 0
 
@@ -343,7 +343,7 @@ async def test_logging_out_during_a_renewal_discards_the_token(stage: Stage):
     assert store.load(stage.server.app_id) is None
     assert provider.under_way == 0
     await alice.chat.login("bob", auth_key=stage.server.auth_key)
-    await alice.connected()
+    await alice.wait_connected()
     assert (await alice.say("carol", "x")).sender.uid == "bob"
 
 
@@ -354,7 +354,7 @@ async def test_reopened_socket_knows_the_expiry_of_its_token(stage: Stage):
         alice.chat.set_app_state("background")
         await stage.pass_time(5)
         alice.chat.set_app_state("foreground")
-        await alice.connected()
+        await alice.wait_connected()
     assert provider.call_times == []
     await stage.pass_time(80)
     assert len(provider.call_times) == 1

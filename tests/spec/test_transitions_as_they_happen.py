@@ -17,7 +17,7 @@ async def test_each_transition_is_reported_once_with_its_explanation(stage: Stag
     alice.chat.set_app_state("background")
     assert [t.phase for t, _, _ in transitions] == [Phase.IDLE]  # reported before the call returns
     alice.chat.set_app_state("foreground")
-    await alice.connected()
+    await alice.wait_connected()
     assert [t.phase for t, _, _ in transitions] == [Phase.IDLE, Phase.CONNECTING, Phase.OPEN]
     assert tuple(t for t, _, _ in transitions) == connection.history[before:]
     for transition, status, sentence in transitions:
@@ -47,7 +47,7 @@ async def test_subscribers_may_call_the_client(stage: Stage):
 
     alice.chat.connection.subscribe(back_at_once)
     alice.chat.set_app_state("background")
-    await alice.connected()
+    await alice.wait_connected()
     assert phases == [Phase.IDLE, Phase.CONNECTING, Phase.OPEN]
 
 

@@ -117,7 +117,7 @@ async def test_new_sockets_are_refused_under_load_and_retry(stage: Stage):
     assert caught.value.code == "WS_CONNECTION_FAIL"
     assert "as the server asked" in alice.chat.connection.explain()
     await delay_the_server(stage, 0.0)
-    await alice.connected()
+    await alice.wait_connected()
 
 
 @pytest.mark.spec("K3")

@@ -55,6 +55,6 @@ async def test_saved_session_waits_for_a_usable_proxy(stage: Stage, tmp_path, mo
     assert (entry.error.code, entry.error.cause) == ("NO_INTERNET_CONNECTION", Cause.PROXY_REFUSED)
 
     monkeypatch.delenv("ALL_PROXY")
-    await alice.connected()
+    await alice.wait_connected()
     await entry.result()
     await bob.ears.until(lambda: bob.ears.texts == ["later"])

@@ -37,7 +37,7 @@ async def test_closed_websocket_leaves_no_objects(stage: Stage, no_collector):
     polite, cut = [await stage.enter(uid, auto=False) for uid in ("alice", "bob")]
     for actor in (polite, cut):
         await actor.chat.connect()
-        await actor.connected()
+        await actor.wait_connected()
     assert count_leftovers() - before == {"SocketProtocol": 2, "ServerProtocol": 2}
     await polite.chat.disconnect()
     await stage.pass_time(1)
