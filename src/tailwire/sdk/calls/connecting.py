@@ -53,6 +53,8 @@ class ConnectionCalls:
     async def disconnect(self) -> str:
         """Close the connection. It stays closed until `connect()`.
 
+        In auto mode a login or the next return to the foreground opens it, too.
+
         Returns:
             "Web socket disconnection successful".
 
@@ -83,7 +85,7 @@ class ConnectionCalls:
         return Connection(self._parts.driver, self._parts.world, self._background_reasons)
 
     async def wait_connected(self, timeout: float | None = None) -> None:
-        """Wait until the status is `connected`.
+        """Wait until the status is `connected` or `featureThrottled`: until a socket is open and authenticated.
 
         Args:
             timeout: seconds; None sets no limit.

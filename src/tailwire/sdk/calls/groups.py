@@ -52,8 +52,8 @@ class GroupCalls:
 
         Args:
             guid: the guid of the group.
-            group_type: `public`, or `password` for a group with a password, which is then checked for before the
-                request; the server knows the type.
+            group_type: `public`, or `password` for a group with a password: then a call without one fails before any
+                request. Otherwise it is not used: the server knows the type.
             password: the password of the group; "" for a public group.
 
         Returns:
@@ -62,7 +62,8 @@ class GroupCalls:
         Raises:
             CometChatException: `ERR_GUID_NOT_FOUND` when there is no such group; `ERR_EMPTY_GROUP_PASS` when it needs a
                 password and none was given, `ERR_WRONG_GROUP_PASS` when it has another; `ERR_ALREADY_JOINED` when the
-                logged-in user is a member; `ERR_BAD_ERROR_RESPONSE`; or another code of the server.
+                logged-in user is a member; `ERR_BAD_ERROR_RESPONSE` when the response names no
+                group; or another code of the server.
         """
         if group_type == GroupType.PASSWORD and not password:
             raise failure("ERR_EMPTY_GROUP_PASS")

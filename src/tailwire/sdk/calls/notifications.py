@@ -104,7 +104,8 @@ class NotificationCalls:
             All preferences, after the change.
 
         Raises:
-            CometChatException: `ERR_BAD_REQUEST` when a preference is not valid.
+            CometChatException: `ERR_BAD_REQUEST` when a preference is not valid; or another code that any call may
+                raise.
         """
         body = preferences_to_wire(preferences)
         return await self._parts.requests.fetch(preferences_from_wire, "PUT", PREFERENCES_PATH, body=body)

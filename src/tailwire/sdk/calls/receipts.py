@@ -154,7 +154,7 @@ class ReceiptCalls:
         Sends no request. The id is updated up to 0.2 seconds after a hand-over.
 
         Raises:
-            CometChatException: `USER_NOT_LOGGED_IN`.
+            CometChatException: `USER_NOT_LOGGED_IN` when no user is logged in.
         """
         position = self._parts.sessions.require().position
         return position.last_id if position is not None else 0

@@ -109,7 +109,7 @@ def check_library(proxy: Proxy) -> None:
 
 
 def read_configured_proxies() -> ConfiguredProxies:
-    """Read the environment variables, or the system's settings if no variable is set."""
+    """Return the proxies of the environment variables, or of the system's settings if no variable is set."""
     from urllib.request import getproxies, getproxies_environment
 
     of_environment = getproxies_environment()
