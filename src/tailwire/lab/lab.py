@@ -93,7 +93,8 @@ class Lab:
 
         Args:
             whom: `alice`, `bob` or `server`.
-            what: the switch: for the server `kill`, `restart`, `overload` or `calm`; for a phone see `Phone.do`.
+            what: the switch: for the server `kill`, `restart`, `overload` or `calm`; for a phone those of
+                `Phone.do`.
             text: the text of a message to send.
 
         Raises:

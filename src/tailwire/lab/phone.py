@@ -122,6 +122,11 @@ class Phone(MessageListener, LoginListener):
     def do(self, what: str, text: str = "") -> None:
         """Use a switch. Slow operations run in the background; the log shows how they end.
 
+        Args:
+            what: `send`, `foreground`, `background`, `online`, `offline`, `tunnel`, `cut`, `auto`, `manual`, `quick`,
+                `slow`, `connect`, `disconnect`, `ping`, `expire`, `revoke` or `login`.
+            text: the text of the message for `send`.
+
         Raises:
             Refused: if there is no such switch, or it cannot be used now.
         """

@@ -83,7 +83,7 @@ async def run_lab(on_started: Callable[[str, str], None], *, port: int = 0, slow
     Args:
         on_started: called with the page's URL, and a single-use URL for `open_browser`.
         port: the port of the page; 0 takes a free one.
-        slow: see `Lab`.
+        slow: latency of the lines, as for `Lab`.
 
     Raises:
         OSError: if the port is in use.

@@ -40,6 +40,7 @@ class Guard:
 
     Args:
         token: the secret, the first part of every path.
+        port: the port of the page; a request must name it in its `Host` header.
         once: another secret for the command line of a browser, which all users of the machine can read. The first
             request with it is redirected to a new path. A second request means that one of the two came from another
             user: that path is then revoked.

@@ -47,6 +47,9 @@ class Uploads:
         on_change: called when an upload begins, progresses or ends.
         notify: called with a text for the user, and whether it reports a failure, when an upload ends that no window
             shows.
+
+    Attributes:
+        running: the uploads in progress, in the order in which they began.
     """
 
     def __init__(self, chat: ChatClient, on_change: Callable[[], None], notify: Callable[[str, bool], None]) -> None:

@@ -36,6 +36,7 @@ class AcceptLoop:
         make: returns the protocol of a connection. It is called with the client's address that the PROXY protocol names
             ("" for none) and the slot of the connection (None if a trusted proxy names no client).
         pacer: paces the connections; its delays must not be limited, because no connection is refused by it.
+        tls: the context of TLS; None without TLS.
         handshake: seconds for the TLS handshake, and for the header of the PROXY protocol.
         slots: limits connections by address. Connections of trusted proxies only count for the client that they name.
         proxies: the trusted proxies.

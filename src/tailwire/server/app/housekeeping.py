@@ -30,7 +30,7 @@ class Housekeeping:
         active: connections with a request in progress, and since when; longest first.
         clock: seconds, monotonic.
         deadline: seconds within which a connection must send the head of a request.
-        min_rate: see `StallDetector`.
+        min_rate: bytes per second that a request body or a response must transfer on average over 30 s; 0 for no limit.
         most: maximum number of open connections; 0 for unlimited.
         pacer: paces new connections; they are accepted more slowly while there are too many.
     """

@@ -90,7 +90,7 @@ class MoveTarget:
 async def filled_target(url: str) -> AsyncIterator[MoveTarget]:
     """Begin a transaction in an empty database; commit it at the end, or undo everything after an error.
 
-    Servers that start on the database wait for the end (see `starting_alone`).
+    Servers that start on the database wait for the end (see `store.postgres.starting`).
 
     Raises:
         MoveRefused: the database has content, or a server or another move is starting on it.

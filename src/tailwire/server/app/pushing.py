@@ -39,7 +39,12 @@ KNOWN_SECONDS = 30.0
 class Push:
     """The push notifications of a server; does nothing without a provider.
 
+    Args:
+        notifier: examines messages; None without a provider.
+        lanes: send what is queued, by the name of their provider.
+
     Attributes:
+        notifier: the argument of this name.
         leases: the names of the leases with which one of several servers examines messages, or sends for a provider.
         holds: returns whether this server has a lease.
     """

@@ -265,6 +265,7 @@ async def running_server(
     """Assemble a server and bind it to its port. On exit, pending work is finished and everything is closed.
 
     Args:
+        world: its clock and its random numbers; those of the system by default.
         signals: the signals that stop the server; none for an embedded one.
         reload: reads the settings again, on SIGHUP; None if they have no source.
         sources: where the value of a setting came from, by its name, for operators.

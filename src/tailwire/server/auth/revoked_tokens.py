@@ -15,7 +15,11 @@ class Revoked(NamedTuple):
 
 
 class RevokedTokens:
-    """Remembers the newest `MAX_TOKENS` tokens, by their hashes, until the server stops."""
+    """Remembers the newest tokens by their hashes, until the server stops.
+
+    Args:
+        most: how many tokens are remembered.
+    """
 
     def __init__(self, most: int = MAX_TOKENS) -> None:
         self._most = most
@@ -28,5 +32,5 @@ class RevokedTokens:
         self._found[token_hash] = Revoked(uid, reason)
 
     def get(self, token_hash: str) -> Revoked | None:
-        """Return what is known about a token, or None."""
+        """Return what is known about a token; None if it is not remembered."""
         return self._found.get(token_hash)

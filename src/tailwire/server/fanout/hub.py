@@ -49,6 +49,13 @@ class _EncodedFrame:
     """A frame, encoded at most twice: as it is, and with its place in the stream for sockets with `chain`.
 
     The place of a message is the id of the preceding one; the place of another event is its number in the change log.
+
+    Args:
+        settled: all changes up to this number were written before; 0 if that is not known.
+
+    Attributes:
+        publication: what is encoded.
+        data: the encoded frame without its place.
     """
 
     __slots__ = ("_linked", "_settled", "data", "publication")

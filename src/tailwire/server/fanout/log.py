@@ -52,6 +52,7 @@ class MessageLog:
 
     Attributes:
         settled: all changes up to this number have been written to their sockets; 0 if that is not known.
+        passed: a coroutine function that returns when everything up to a committed id has been delivered.
     """
 
     def __init__(

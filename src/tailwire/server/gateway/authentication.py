@@ -63,7 +63,7 @@ class Authenticator:
         self._offered = offered_features(settings)
 
     def record_flooding(self, socket: Socket) -> None:
-        """Record that a socket was closed for flooding. Its token is refused for a while."""
+        """Record that a socket was closed for flooding. Its token is refused for `FLOOD_COOLDOWN_SECONDS`."""
         self._cooldowns.start(socket.token)
 
     async def admit(self, socket: Socket, auth: Auth) -> bool:

@@ -117,7 +117,12 @@ def body_of(frame: ClientFrame, kind: Any) -> Any:
 
 
 def presence_subscription(requested: str | list[str] | None, roles: list[str]) -> frozenset[str] | None:
-    """Return the roles whose presence a client subscribes to, `ALL_USERS` or `FRIENDS_ONLY`; None for no presence."""
+    """Return the roles whose presence a client subscribes to, `ALL_USERS` or `FRIENDS_ONLY`; None for no presence.
+
+    Args:
+        requested: "ALL_USERS", "FRIENDS", "ROLES" for `roles`, or a list of roles; anything else for no presence.
+        roles: the roles that the auth frame lists separately.
+    """
     if requested == "ALL_USERS":
         return ALL_USERS
     if requested == "FRIENDS":

@@ -49,6 +49,7 @@ class Gateway:
         access: the access log.
 
     Attributes:
+        loop, settings, metrics, overload, admission: the arguments of these names.
         connections: the open connections and those that ended, for operators.
     """
 
@@ -89,7 +90,7 @@ class Gateway:
 
     # Opening and closing.
 
-    def opened(self, socket: Socket) -> None:
+    def register(self, socket: Socket) -> None:
         """Register a socket whose handshake is complete."""
         self._sockets[socket] = None
         self.connections.assign_number(socket)
@@ -98,7 +99,7 @@ class Gateway:
         if self._sweep_timer is None:
             self._sweep_timer = self.loop.call_later(self.settings.sweep_interval, self._sweep)
 
-    def ended(self, socket: Socket) -> None:
+    def forget(self, socket: Socket) -> None:
         """Forget a socket that is closed. Its user may go offline with it."""
         if socket not in self._sockets:
             return

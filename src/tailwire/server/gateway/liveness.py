@@ -43,7 +43,11 @@ class LivenessCheck:
         self._limit = limit
 
     def is_dead(self, socket: Socket, now: float) -> bool:
-        """Return whether the socket should be cut. Ping it if it has been silent for long enough."""
+        """Return whether the socket should be cut. Ping it if it has been silent for long enough.
+
+        Args:
+            now: the time of the event loop.
+        """
         if now - socket.heard_at <= self._limit * PROBE_AFTER_SHARE:
             socket.probe = None
             return False

@@ -75,6 +75,10 @@ class SocketProtocol(asyncio.Protocol):
 
     Args:
         gateway: bound by the app; the other arguments are those that uvicorn passes to a protocol.
+
+    Attributes:
+        slot: the slot of the connection, which it frees at its end; None if it has none. The other attributes are those
+            of `sockets.Socket`.
     """
 
     __slots__ = (
@@ -212,7 +216,7 @@ class SocketProtocol(asyncio.Protocol):
             self.closed_on_purpose = True
         self.ended_by = self.ended_by or _cause_of_end(self._protocol, exc)
         _forget_frames(self._protocol)
-        self.gateway.ended(self)
+        self.gateway.forget(self)
 
     def pause_writing(self) -> None:
         """Mark the socket as slow: more than `slow_drop` bytes are buffered."""
@@ -285,7 +289,7 @@ class SocketProtocol(asyncio.Protocol):
         if self._protocol.state is State.OPEN and self._transport is not None:
             self._transport.set_write_buffer_limits(high=self.gateway.settings.slow_drop)
             self.write = self._transport.write
-            self.gateway.opened(self)
+            self.gateway.register(self)
 
     def _handle_frame(self, frame: Frame) -> None:
         if self.write is _discard or self.held_until:

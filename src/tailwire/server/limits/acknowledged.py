@@ -14,7 +14,8 @@ from tailwire.wire.tcp_info import TCP_INFO_BYTES, bytes_acknowledged
 def acknowledged_bytes(transport: asyncio.Transport | None) -> int:
     """Return how many bytes the peer has acknowledged, from an arbitrary start: only differences are meaningful.
 
-    On systems that do not count these bytes, those that are no longer buffered in this process are counted instead.
+    On systems that do not count these bytes, those that are no longer buffered in this process are counted instead. The
+    result is 0 without a transport.
     """
     if transport is None:
         return 0
@@ -27,7 +28,10 @@ def acknowledged_bytes(transport: asyncio.Transport | None) -> int:
 
 
 def unacknowledged_bytes(transport: asyncio.Transport | None) -> int:
-    """Return how many written bytes the peer has not acknowledged yet."""
+    """Return how many written bytes the peer has not acknowledged yet; 0 without a transport.
+
+    On systems that do not count these bytes, only those that are buffered in this process are counted.
+    """
     if transport is None:
         return 0
     waiting = transport.get_write_buffer_size()

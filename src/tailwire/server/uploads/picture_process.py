@@ -22,7 +22,7 @@ class PictureProcess:
 
     Args:
         module: the name of the module that the child runs.
-        idle_seconds, low_seconds: see `IDLE_SECONDS`.
+        idle_seconds, low_seconds: how long a picture may take: with priority `IDLE`, and then with `LOW`.
     """
 
     def __init__(

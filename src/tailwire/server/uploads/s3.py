@@ -52,7 +52,11 @@ class _Upload(PartFile):
         await super().finish(durably=durably)
 
     async def keep(self, name: str, thumbnail: str | None = None) -> None:
-        """Send the file to the bucket."""
+        """Send the file, and its thumbnail if it has one, to the bucket.
+
+        Raises:
+            Refused: ERR_UNAVAILABLE, too many files wait to be sent, or the bucket does not take the file.
+        """
         self._sending = True
         sending = self._uploads.start(self._send_to_bucket(name, thumbnail))
         try:

@@ -50,7 +50,14 @@ class Head(NamedTuple):
 
 
 class Bucket:
-    """The objects of a bucket below its prefix."""
+    """The objects of a bucket below its prefix.
+
+    Args:
+        address: where the bucket is, and who may use it; kept as an attribute.
+
+    Raises:
+        OSError: the package obstore is missing.
+    """
 
     def __init__(self, address: BucketAddress) -> None:
         self.address = address

@@ -34,6 +34,7 @@ class ChatRequests:
 
     Args:
         sessions: creates the auth tokens of demo users.
+        app_id: the id of the app that the page is for.
         demo_users: names by uid of the users who may log in without a token; empty for nobody.
     """
 

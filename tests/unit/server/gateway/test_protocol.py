@@ -85,8 +85,8 @@ class Scene:
         settings = SimpleNamespace(max_frame=MAX_FRAME, slow_drop=1000, slow_close=5000, upgrade_delay=0.3)
         gateway = SimpleNamespace(
             loop=loop, settings=settings, admission=admission, metrics=metrics,
-            overload=SimpleNamespace(retry_after=lambda: 3), opened=lambda socket: None, handle_text=self._frame,
-            ended=self._ended, announce_restart=self._announced, count_frame=lambda socket: self.counted,
+            overload=SimpleNamespace(retry_after=lambda: 3), register=lambda socket: None, handle_text=self._frame,
+            forget=self._ended, announce_restart=self._announced, count_frame=lambda socket: self.counted,
         )  # fmt: skip
         self.gateway = gateway
         self.line = Line()
