@@ -465,7 +465,7 @@ async def test_join_names_the_message_that_ended_the_last_membership(open_store)
         act = GroupAct(guid, uid, uid, anything)
         return (
             await store.members.add(act, "participant", 1, lambda _: draft(uid, guid, "group", "groupMember"))
-        ).ended
+        ).membership_end
 
     assert await ended("bob") == 0
     first = await leave(store, "bob")
@@ -485,7 +485,7 @@ async def test_join_does_not_name_the_end_of_a_group_that_was_removed(open_store
         await store.groups.add(GroupRow("g", "G", "public", owner="alice", members_count=1, created_at=1))
         act = GroupAct("g", "bob", "bob", anything)
         stored = await store.members.add(act, "participant", 1, lambda _: draft("bob", "g", "group", "groupMember"))
-        assert stored.ended == 0
+        assert stored.membership_end == 0
         await say(store, "alice", "bob", "user")
         await store.removal.remove_group(GroupAct("g", "alice", "", anything), lambda _: ())
     await store.close()
