@@ -81,7 +81,7 @@ class ConnectionOwner:
         self._incoming.poll()
 
     def stop_reading_history(self) -> None:
-        """Stop polling: a socket is no longer wanted."""
+        """Stop polling: no socket is wanted, or WebSockets may no longer be refused."""
         self._incoming.link_ended()
 
     def ping_frame(self) -> str:
