@@ -101,7 +101,7 @@ class ChatClient(ClientMethods):
         Raises:
             CometChatException: `ERR_CHAT_API_FAILURE` if a setting is invalid (the error that says why is its
                 `__cause__`); `SESSION_IN_USE` if another process or client uses the saved session;
-                `ERR_CLIENT_CLOSED` after `aclose()`.
+                `ERR_CLIENT_CLOSED` after `aclose()`; `ERR_WRONG_EVENT_LOOP` on another event loop than before.
         """
         self._gate.check_usable()
         if self._made_parts is None:

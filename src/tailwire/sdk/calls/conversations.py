@@ -37,7 +37,7 @@ class ConversationCalls:
         """Return the conversation with a user, or of a group.
 
         Args:
-            conversation_with: the uid or guid.
+            conversation_with: the uid of the other user, or the guid of the group.
             conversation_type: `user` or `group`.
 
         Raises:
@@ -55,7 +55,7 @@ class ConversationCalls:
         """Replace the tags that the logged-in user gave a conversation. Nobody else sees them.
 
         Args:
-            conversation_with: the uid or guid.
+            conversation_with: the uid of the other user, or the guid of the group.
             conversation_type: `user` or `group`.
             tags: the new tags; an empty list removes all.
 
@@ -74,7 +74,7 @@ class ConversationCalls:
         """Delete a conversation for the logged-in user alone. The next message brings it back without its history.
 
         Args:
-            conversation_with: the uid or guid.
+            conversation_with: the uid of the other user, or the guid of the group.
             conversation_type: `user` or `group`.
 
         Returns:
@@ -94,7 +94,7 @@ class ConversationCalls:
         """Pin a conversation to the top of the logged-in user's list.
 
         Args:
-            conversation_with: the uid or guid.
+            conversation_with: the uid of the other user, or the guid of the group.
             conversation_type: `user` or `group`.
 
         Returns:
@@ -112,7 +112,7 @@ class ConversationCalls:
         """Remove the pin of a conversation.
 
         Args:
-            conversation_with: the uid or guid.
+            conversation_with: the uid of the other user, or the guid of the group.
             conversation_type: `user` or `group`.
 
         Returns:

@@ -75,7 +75,7 @@ class MemberCalls:
         Args:
             guid: the guid of the group.
             members: with `uid` and `scope`; at most 25 including `banned`.
-            banned: uids to ban from the group.
+            banned: the uids of users to ban from the group.
 
         Returns:
             By uid: `success`, or the text of the error.
@@ -186,7 +186,7 @@ class MemberCalls:
         """Return the number of members who are online, by guid.
 
         Args:
-            guids: groups of the logged-in user.
+            guids: the guids of groups of which the logged-in user is a member.
 
         Raises:
             CometChatException: `NO_WEBSOCKET_CONNECTION` before the first connection; `ERR_GUID_NOT_FOUND` when a

@@ -71,7 +71,7 @@ class UserCalls:
         return decoded(user_from_wire, answer)
 
     async def update_user(self, user: User, auth_key: str) -> User:
-        """Change a user with a REST API key, which must not be part of an app that you give away. Needs no login.
+        """Change a user with a REST API key, which must not be part of an app that you ship. Needs no login.
 
         Args:
             user: with `uid` and the new values.
