@@ -293,9 +293,9 @@ class ClientMethods(CallingClient):
 
         Raises:
             CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE` before `init()`; `LOGIN_IN_PROGRESS` while another
-                login runs; `ERR_INVALID_ARGUMENT` when the uid or the key is not text; `ERR_UID_NOT_FOUND` when there
-                is no such user; `AUTH_ERR_APIKEY_NOT_FOUND` when the auth key is wrong, `AUTH_ERR_INVALID_APPID` when
-                the app id is; `ERR_BAD_ERROR_RESPONSE` when the response cannot be read; `NO_INTERNET_CONNECTION`
+                login runs; `ERR_INVALID_ARGUMENT` when the uid or the key is not text; `ERR_UID_NOT_FOUND` when the
+                user does not exist; `AUTH_ERR_APIKEY_NOT_FOUND` when the auth key is wrong, `AUTH_ERR_INVALID_APPID`
+                when the app id is; `ERR_BAD_ERROR_RESPONSE` when the response cannot be read; `NO_INTERNET_CONNECTION`
                 when the server is not reached, except when the user is logged in already; or another code of the
                 server.
         """
@@ -369,7 +369,8 @@ class ClientMethods(CallingClient):
                 replaced by `attachments`, so that sending it again does not upload them again. The server limits the
                 size of a file (setting `max_file`, by default 100 MiB) and the number of files (`max_files`, by
                 default 10).
-            on_progress: called with the name of a file, the bytes sent so far, and its size in bytes.
+            on_progress: a plain function, called in the event loop with the name of a file, the bytes sent so far, and
+                its size in bytes. What it raises is logged.
 
         Returns:
             The message as the server stored it, with its id.
@@ -566,8 +567,9 @@ class ClientMethods(CallingClient):
             receiver_id: the uid or guid of the receiver.
             receiver_type: `user` or `group`.
             files: paths, or `UploadFile`s.
-            on_progress: called with the name of a file, the bytes sent so far, and its size in bytes. In a web page it
-                is called once per file, at the end: the browser does not report progress.
+            on_progress: a plain function, called in the event loop with the name of a file, the bytes sent so far, and
+                its size in bytes. What it raises is logged. In a web page it is called once per file, at the end: the
+                browser does not report progress.
 
         Returns:
             Attachments, to be sent with a `MediaMessage`.
@@ -575,7 +577,7 @@ class ClientMethods(CallingClient):
         Raises:
             CometChatException: `ERR_INVALID_RECEIVER_TYPE` unless it is `user` or `group`; `ERR_INVALID_ARGUMENT` when
                 the receiver is not text; `ERR_INVALID_FILE_OBJECT` when a file cannot be read or changes meanwhile, or
-                `files` is no list of files; `ERR_FILE_SIZE_EXCEEDED`, `ERR_FILE_COUNT_EXCEEDED` when a file is too
+                `files` is not a list; `ERR_FILE_SIZE_EXCEEDED`, `ERR_FILE_COUNT_EXCEEDED` when a file is too
                 large, or there are too many; `ERR_BAD_ERROR_RESPONSE` when the response cannot be read;
                 `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, `ERR_BLOCKED_RECEIVER`,
                 `ERR_BLOCKED_SENDER` as for `send_message`; `NO_INTERNET_CONNECTION` when the server was not reached in
@@ -1376,9 +1378,9 @@ class ClientMethods(CallingClient):
             guids: groups of the logged-in user.
 
         Raises:
-            CometChatException: `NO_WEBSOCKET_CONNECTION` before the first connection; `ERR_GUID_NOT_FOUND` when there
-                is no such group; `ERR_NOT_A_MEMBER` when the logged-in user is not a member; or another code of the
-                server.
+            CometChatException: `NO_WEBSOCKET_CONNECTION` before the first connection; `ERR_GUID_NOT_FOUND` when a
+                group does not exist; `ERR_NOT_A_MEMBER` when the logged-in user is not a member of one; or another
+                code of the server.
         """
         return await self._calls.members.get_online_group_member_count(guids)
 
