@@ -177,7 +177,7 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "ERR_CONSOLE_LINK": Entry(
         401,
-        "The link to the console is not valid: it is used up, or older than 60 seconds.",
+        "The link to the console is not valid: it was used already, or it is too old.",
         "Run `tailwire console` for a new one.",
     ),
     "ERR_CONSOLE_SESSION": Entry(
