@@ -37,7 +37,9 @@ class Leases:
         return name in self._held and asyncio.get_running_loop().time() < self._held_until
 
     async def take(self, names: Collection[str]) -> None:
-        """Acquire the given leases that no process holds, and release all others. Called after each renewal.
+        """Acquire the given leases that no process holds, and release all others.
+
+        To be called after each renewal of the lease of this process, so that they stay held.
 
         Raises:
             Refused, or one of `connecting.UNUSABLE`: the database cannot be used.

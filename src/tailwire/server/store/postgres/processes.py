@@ -165,9 +165,12 @@ class Processes:
             log.info("this machine's clock agrees with that of PostgreSQL again")
 
     async def agree_on(self, keys: str) -> None:
-        """State the hash of this server's keys, unless a running server has others.
+        """Store the hash of this server's keys in its row, unless a running server has others.
 
         Waits while that is not known: a server that was killed keeps its row until its lease ends.
+
+        Args:
+            keys: the hash.
 
         Raises:
             DifferentKeys: a server that renews its lease has others.

@@ -24,7 +24,7 @@ class PooledTransactions(OSError):
 
 @asynccontextmanager
 async def starting_alone(url: str) -> AsyncIterator[None]:
-    """Hold the lock with which servers start. It ends with its connection, so a killed server does not keep it.
+    """Hold the lock with which servers start, within the context. A server that is killed does not keep it.
 
     Raises:
         StartedElsewhere: another server has held it for `WAIT_SECONDS`.

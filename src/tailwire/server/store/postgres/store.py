@@ -199,7 +199,12 @@ class PostgresStore:
         return self.lane.starts.known.trail
 
     async def known_until(self, start: str, message_id: int) -> int:
-        """Return the id up to which a client's position belongs to this store; -1 if no part of it does."""
+        """Return the id up to which a client's position belongs to this store; -1 if no part of it does.
+
+        Args:
+            start: the trail that the client received with the position.
+            message_id: the id of the position.
+        """
         starts = self.lane.starts
         if message_id > starts.highest:  # another process may have given it out
             (highest,) = await self.database.first_row(_HIGHEST_ID_SQL)

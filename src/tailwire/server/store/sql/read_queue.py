@@ -43,6 +43,9 @@ class ReadQueue:
     async def take(self, who: str) -> None:
         """Wait for a turn. The caller must return it with `give_back`.
 
+        Args:
+            who: whose read it is: a value of `ports.current_caller`.
+
         Raises:
             Refused: ERR_TOO_MANY_REQUESTS, too many reads of this user wait; ERR_UNAVAILABLE, too many wait in all.
         """

@@ -28,7 +28,7 @@ def mark_moved(database: Path) -> None:
 
 
 def refuse_if_moved(database: Path) -> None:
-    """Raise an error if a database has the mark.
+    """Refuse a database that was moved.
 
     Raises:
         DatabaseMoved: the database has the mark.

@@ -179,7 +179,12 @@ class SqliteStore:
         self.database.writer.accompaniments.append(accompany)
 
     async def known_until(self, start: str, message_id: int) -> int:
-        """Return the id up to which a client's position belongs to this store; -1 if no part of it does."""
+        """Return the id up to which a client's position belongs to this store; -1 if no part of it does.
+
+        Args:
+            start: the trail that the client received with the position.
+            message_id: the id of the position.
+        """
         return self._starts.known.known_until(start, message_id, self.database.last_id)
 
     def on_new_start(self, call: Callable[[], None]) -> None:
