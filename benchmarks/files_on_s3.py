@@ -84,7 +84,7 @@ def run() -> list[str]:
     try:
         for _ in range(TIMES):
             rows["the folder"].append(_measure_server({}))
-            place = service.bucket()
+            place = service.create_bucket()
             rows["S3"].append(_measure_server({f"TAILWIRE_{k.upper()}": v for k, v in place.settings().items()}))
             bare.append(_measure_bare_client(place.settings()))
             service.kill()  # it keeps all files in memory

@@ -64,7 +64,7 @@ class Rest:
         assert error["details"]
         return error
 
-    async def user(self, *uids: str, **more: Any) -> None:
+    async def add_users(self, *uids: str, **more: Any) -> None:
         """Create users."""
         for uid in uids:
             await self("POST", "/users", json={"uid": uid, "name": uid.title(), **more})

@@ -26,7 +26,7 @@ class SyncHarness:
     def settings(self) -> AppSettingsBuilder:
         return AppSettingsBuilder().override_client_host(self.server.url)
 
-    def user(self) -> str:
+    def add_user(self) -> str:
         """Create a user, and return the uid."""
         self._users += 1
         return self.server.add_user(f"user-{self._users}").uid
@@ -41,7 +41,7 @@ class SyncHarness:
     def enter(self, uid: str = "", builder: AppSettingsBuilder | None = None, **more: Any) -> Client:
         """Return a client that is logged in and connected."""
         chat = self.client(builder, **more)
-        chat.login(uid or self.user(), auth_key=self.server.auth_key)
+        chat.login(uid or self.add_user(), auth_key=self.server.auth_key)
         chat.wait_connected()
         return chat
 

@@ -63,7 +63,7 @@ class Sender:
 
 
 async def test_clients_are_redirected_to_the_bucket_for_files(s3: S3Server, tmp_path):
-    bucket = s3.bucket()
+    bucket = s3.create_bucket()
     more = {"redirect_downloads": True, "s3_public_endpoint": f"http://localhost:{s3.port}"}
     async with PreparedServer(tmp_path, variables(bucket, **more), "--demo-users") as server, Sender(server) as alice:
         page, picture = b"<script>alert(1)</script>", jpeg()
@@ -92,7 +92,7 @@ async def test_clients_are_redirected_to_the_bucket_for_files(s3: S3Server, tmp_
 async def test_messages_can_be_sent_while_the_service_cannot_be_reached(tmp_path):
     service = S3Server()
     service.start()
-    bucket = service.bucket()
+    bucket = service.create_bucket()
     try:
         service.kill()
         async with PreparedServer(tmp_path, variables(bucket), "--demo-users") as server, Sender(server) as alice:
@@ -132,7 +132,7 @@ async def test_server_does_not_start_with_a_bucket_that_it_cannot_use(wrong, s3:
     try:
         if wrong == "key":
             service_with_keys.start()
-        bucket = (service_with_keys if wrong == "key" else s3).bucket()
+        bucket = (service_with_keys if wrong == "key" else s3).create_bucket()
         environment = variables(bucket, **({"s3_endpoint": "ftp://x"} if wrong == "setting" else {}))
         if wrong == "bucket":
             s3.client().delete_bucket(Bucket=bucket.name)
@@ -153,7 +153,7 @@ async def test_server_does_not_start_with_a_bucket_that_it_cannot_use(wrong, s3:
 
 
 async def test_doctor_tests_a_bucket_and_leaves_nothing_behind(s3: S3Server, tmp_path):
-    bucket = s3.bucket()
+    bucket = s3.create_bucket()
     file = tmp_path / "tailwire.toml"
     file.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in bucket.settings().items()))
     code, output = await run("doctor", f"s3://{bucket.name}/checked", "--config", str(file))
@@ -164,7 +164,7 @@ async def test_doctor_tests_a_bucket_and_leaves_nothing_behind(s3: S3Server, tmp
 
 
 async def test_doctor_refuses_a_service_that_does_not_enforce_the_policies_of_forms(s3: S3Server, capsys, monkeypatch):
-    bucket = s3.bucket()  # `moto` does not
+    bucket = s3.create_bucket()  # `moto` does not
     for name, value in variables(bucket, uploads_direct=True).items():
         monkeypatch.setenv(name, value)
     assert await asyncio.to_thread(main, ["doctor", f"s3://{bucket.name}/x"]) == 1
@@ -183,7 +183,7 @@ async def test_doctor_refuses_a_service_that_does_not_enforce_the_policies_of_fo
 
 
 async def test_backup_says_that_it_does_not_include_the_bucket(s3: S3Server, tmp_path):
-    environment = variables(s3.bucket())
+    environment = variables(s3.create_bucket())
     async with PreparedServer(tmp_path, environment, "--demo-users") as server, Sender(server) as alice:
         assert (await alice.send("a.txt", b"hello")).status_code == 200
     code, output = await run("backup", str(tmp_path / "backup"), "--data", str(server.data), **environment)
@@ -195,7 +195,7 @@ async def test_backup_says_that_it_does_not_include_the_bucket(s3: S3Server, tmp
 
 
 async def test_two_servers_share_a_bucket_and_a_killed_one_leaves_no_file(s3: S3Server, tmp_path):
-    bucket = s3.bucket()
+    bucket = s3.create_bucket()
     first, second = (PreparedServer(tmp_path / name, variables(bucket), "--demo-users") for name in ("one", "two"))
     async with first, second, Sender(first) as alice, Sender(second) as other:
         assert (await other.send("a.txt", b"hello")).status_code == 200
@@ -212,7 +212,7 @@ async def test_two_servers_share_a_bucket_and_a_killed_one_leaves_no_file(s3: S3
 
 
 async def test_sdk_sends_files_that_are_stored_on_s3(s3: S3Server, tmp_path):
-    bucket, live = s3.bucket(), LiveStage(tmp_path)
+    bucket, live = s3.create_bucket(), LiveStage(tmp_path)
     live.server = PreparedServer(live.folder, variables(bucket), "--demo-users")
     async with live:
         alice, bob = await live.enter("alice"), await live.enter("bob")
@@ -260,7 +260,7 @@ PAGE = b"<script>alert(1)</script>"
 
 
 async def test_files_that_clients_upload_to_the_bucket_are_examined_when_they_are_sent(s3: S3Server, tmp_path):
-    bucket = s3.bucket()
+    bucket = s3.create_bucket()
     environment = variables(bucket, uploads_direct=True)
     async with PreparedServer(tmp_path, environment, "--demo-users") as server, Uploader(server) as alice:
         form = await alice.form(len(PAGE))
@@ -280,7 +280,7 @@ async def test_files_that_clients_upload_to_the_bucket_are_examined_when_they_ar
 
 
 async def test_second_upload_with_a_form_changes_nothing_that_was_sent_and_brings_nothing_back(s3: S3Server, tmp_path):
-    bucket = s3.bucket()
+    bucket = s3.create_bucket()
     environment = variables(bucket, uploads_direct=True)
     async with PreparedServer(tmp_path, environment, "--demo-users") as server, Uploader(server) as alice:
         form = await alice.form(len(PAGE))
@@ -302,14 +302,14 @@ async def test_second_upload_with_a_form_changes_nothing_that_was_sent_and_bring
 
 
 async def test_form_for_no_conversation_uploads_to_the_server(s3: S3Server, tmp_path):
-    environment = variables(s3.bucket(), uploads_direct=True)
+    environment = variables(s3.create_bucket(), uploads_direct=True)
     async with PreparedServer(tmp_path, environment, "--demo-users") as server, Uploader(server) as alice:
         form = await alice.form(5, receiver="")
         assert form["request"]["url"] == f"{server.url}/files"
 
 
 async def test_files_in_the_bucket_stay_within_their_forms_and_the_quota(s3: S3Server, tmp_path):
-    bucket = s3.bucket()
+    bucket = s3.create_bucket()
     environment = variables(bucket, uploads_direct=True, uploads_per_day=2000)
     async with PreparedServer(tmp_path, environment, "--demo-users") as server, Uploader(server) as alice:
         files = {name: {"name": name, "size": size} for name, size in (("a.txt", 900), ("b.txt", 0))}
@@ -345,7 +345,7 @@ async def test_files_in_the_bucket_stay_within_their_forms_and_the_quota(s3: S3S
 
 
 async def test_forms_of_two_servers_and_of_one_that_was_killed_share_the_quota(s3: S3Server, postgres_url, tmp_path):
-    environment = variables(s3.bucket(), uploads_direct=True, uploads_per_day=1000)
+    environment = variables(s3.create_bucket(), uploads_direct=True, uploads_per_day=1000)
     async with SeveralServers(tmp_path, postgres_url, settings=environment) as several:
         first, second = several.servers
         async with Uploader(first) as alice, Uploader(second) as other:
@@ -361,7 +361,7 @@ async def test_forms_of_two_servers_and_of_one_that_was_killed_share_the_quota(s
 
 
 async def test_custom_message_that_names_a_file_in_the_bucket_keeps_it(s3: S3Server, tmp_path):
-    bucket = s3.bucket()
+    bucket = s3.create_bucket()
     environment = variables(bucket, uploads_direct=True)
     async with PreparedServer(tmp_path, environment, "--demo-users") as server, Uploader(server) as alice:
         form = await alice.form(5)
@@ -397,7 +397,7 @@ async def answering_in_xml(port: int):
 
 
 async def test_sdk_uploads_to_the_bucket(s3: S3Server, tmp_path):
-    bucket, live = s3.bucket(), LiveStage(tmp_path)
+    bucket, live = s3.create_bucket(), LiveStage(tmp_path)
     async with answering_in_xml(s3.port) as url:
         environment = variables(bucket, uploads_direct=True, s3_public_endpoint=url)
         live.server = PreparedServer(tmp_path, environment, "--demo-users")
@@ -421,7 +421,7 @@ async def sdk_uploads_to(bucket, live):
 
 
 async def test_old_files_and_orphans_are_removed_from_the_bucket(s3: S3Server, tmp_path, monkeypatch, capsys):
-    bucket = s3.bucket()
+    bucket = s3.create_bucket()
     async with PreparedServer(tmp_path, variables(bucket), "--demo-users") as server, Sender(server) as alice:
         urls = [(await alice.send(f"{n}.jpg", jpeg())).json()["data"]["data"]["url"] for n in range(3)]
         assert (await alice.say()).status_code == 200

@@ -119,7 +119,7 @@ def pair(live: LiveStage) -> Iterator[tuple[PostgresServer, PostgresServer]]:
     try:
         primary.start()
         name = primary.create_database(prepare).rpartition("?")[0].rpartition("/")[2]
-        standby = primary.standby()
+        standby = primary.make_standby()
         standby.start()
         live.server._settings["TAILWIRE_DATABASE"] = (
             f"postgresql://postgres@/{name}?host={standby.folder},{primary.folder}&port=5432,5432"

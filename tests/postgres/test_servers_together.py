@@ -476,7 +476,7 @@ async def test_a_file_in_the_bucket_counts_once_if_another_server_takes_it_in(
     postgres_url: str, tmp_path: Path, s3: S3Server
 ):
     """The form counts until the quota counts its file."""
-    settings = s3.bucket().settings(uploads_direct=True, uploads_per_day=1000)
+    settings = s3.create_bucket().settings(uploads_direct=True, uploads_per_day=1000)
     async with Together(tmp_path, postgres_url, **settings) as together:
         one, other = await together.add(), await together.add()
         await make_users(one, "alice", "bob")
@@ -505,7 +505,7 @@ async def test_a_file_in_the_bucket_counts_once_if_another_server_takes_it_in(
 async def test_a_file_that_is_removed_while_a_download_begins_is_not_found(
     postgres_url: str, tmp_path: Path, s3: S3Server, monkeypatch: pytest.MonkeyPatch, caplog, *, on_s3: bool
 ):
-    settings = s3.bucket().settings() if on_s3 else {}
+    settings = s3.create_bucket().settings() if on_s3 else {}
     async with Together(tmp_path, postgres_url, **settings) as together:
         one, other = await together.add(), await together.add()
         await make_users(one, "alice", "bob")

@@ -169,7 +169,7 @@ def pair() -> Iterator[tuple[PostgresServer, PostgresServer, str]]:
     try:
         primary.start()
         name = primary.create_database(prepare).rpartition("?")[0].rpartition("/")[2]
-        standby = primary.standby()
+        standby = primary.make_standby()
         standby.start()
         both = f"postgresql://postgres@/{name}?host={primary.folder},{standby.folder}&port=5432,5432"
         yield primary, standby, f"{both}&target_session_attrs=read-write"

@@ -209,8 +209,8 @@ class PostgresServer:
         self.sql(f"CREATE DATABASE {name_of(url)}")
         self.run("pg_restore", "--single-transaction", "-e", "-d", url, str(file))
 
-    def standby(self) -> PostgresServer:
-        """Return a new server that was made with `pg_basebackup` and follows this one, not started yet."""
+    def make_standby(self) -> PostgresServer:
+        """Make a server with `pg_basebackup` that follows this one, and return it, not started yet."""
         other = PostgresServer.__new__(PostgresServer)
         other.__dict__ |= self.__dict__ | {"log": [], "_process": None, "_templates": set()}
         other.folder = Path(tempfile.mkdtemp(prefix="tw-pg-"))

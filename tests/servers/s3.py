@@ -96,8 +96,8 @@ class S3Server:
                 raise RuntimeError("the S3 service did not start")
             time.sleep(0.05)
 
-    def bucket(self) -> S3Bucket:
-        """Return a new bucket."""
+    def create_bucket(self) -> S3Bucket:
+        """Create a bucket, and return it."""
         name = f"bucket-{next(self._numbers)}"
         self.client().create_bucket(Bucket=name)
         return S3Bucket(self, name)

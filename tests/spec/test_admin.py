@@ -375,7 +375,7 @@ async def test_key_is_not_disclosed(stage: Stage, caplog):
 async def test_user_that_was_created_over_the_rest_api_is_returned_with_its_metadata(stage: Stage):
     admin = stage.admin()
     async with Rest(stage) as rest:
-        await rest.user("dora", metadata={"k": 1})
+        await rest.add_users("dora", metadata={"k": 1})
         assert (await admin.users.get("dora")).metadata == {"k": 1}
 
 

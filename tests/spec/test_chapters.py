@@ -444,7 +444,7 @@ async def test_conversation_of_an_unknown_type_is_refused(stage):
 async def test_conversations_are_filtered_by_participant(stage):
     alice = await stage.enter("alice")
     async with Rest(stage) as rest:
-        await rest.user("vera", tags=["vip"])
+        await rest.add_users("vera", tags=["vip"])
         await rest("POST", "/groups", json={"guid": "team", "name": "T", "type": "public", "tags": ["work", "x"]})
     await alice.chat.join_group("team")
     for uid in ("vera", "bob"):

@@ -181,7 +181,7 @@ async def _ask(rest: Rest, who: str, request: Request, expected: str, what: str)
 @pytest.mark.parametrize("what", cells(GROUPS))
 async def test_operations_on_groups_need_the_documented_rights(stage: Stage, what: str):
     async with Rest(stage) as rest:
-        await rest.user(*USERS)
+        await rest.add_users(*USERS)
         groups = Groups(rest)
         for who, expected in cells(GROUPS)[what].items():
             if expected == OTHER:
@@ -196,7 +196,7 @@ async def test_operations_on_groups_need_the_documented_rights(stage: Stage, wha
 @pytest.mark.parametrize("what", cells(GROUPS))
 async def test_key_on_behalf_of_a_user_may_do_what_the_user_may(stage: Stage, what: str):
     async with Rest(stage) as rest:
-        await rest.user(*USERS)
+        await rest.add_users(*USERS)
         groups = Groups(rest)
         for who, expected in cells(GROUPS)[what].items():
             # With a key, `POST /members` adds members, and private groups are known.
@@ -214,7 +214,7 @@ async def test_key_on_behalf_of_a_user_may_do_what_the_user_may(stage: Stage, wh
 @pytest.mark.parametrize("what", cells(GROUP_MESSAGES))
 async def test_operations_on_messages_of_a_group_need_the_documented_rights(stage: Stage, what: str):
     async with Rest(stage) as rest:
-        await rest.user(*USERS)
+        await rest.add_users(*USERS)
         groups = Groups(rest)
         for who, expected in cells(GROUP_MESSAGES)[what].items():
             kind = "private" if who == "hidden" else "public"
@@ -238,7 +238,7 @@ async def test_operations_on_messages_of_two_users_need_the_documented_rights(st
             if expected == OTHER:
                 continue
             one, two = f"{who}-from", f"{who}-to"
-            await rest.user(one, two, *(("third",) if who == "third" else ()))
+            await rest.add_users(one, two, *(("third",) if who == "third" else ()))
             caller = {"third": "third", "app": "app"}.get(who, two if who.endswith(("receiver", "_2")) else one)
             other = one if caller == two else two
             number = await _say(rest, one, two, "user")
@@ -264,7 +264,7 @@ async def test_operations_on_messages_of_two_users_need_the_documented_rights(st
 
 async def test_user_cannot_add_someone_whom_they_block_or_who_blocks_them(stage: Stage):
     async with Rest(stage) as rest:
-        await rest.user("ann", "ben")
+        await rest.add_users("ann", "ben")
         await rest("POST", "/groups", as_="ann", json={"guid": "g", "name": "G", "type": "public"})
         for by, on in (("ann", "ben"), ("ben", "ann")):
             await rest("POST", f"/users/{by}/blockedusers", json={"blockedUids": [on]})

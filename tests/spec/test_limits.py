@@ -330,7 +330,7 @@ async def test_each_receiver_counts_towards_the_limit(stage: Stage, few_to_many)
         answer = await rest.answer("POST", "/messages", as_="alice", json=to("bob", "bob", "carol", "bob"))
         assert [m["receiver"] for m in answer.json()["data"]] == ["bob", "carol"]
         assert (answer.headers["x-rate-limit"], answer.headers["x-rate-limit-remaining"]) == ("10", "8")
-        await rest.user(*(f"u{n}" for n in range(11)))
+        await rest.add_users(*(f"u{n}" for n in range(11)))
         crowd = [f"u{n}" for n in range(11)]
         error = await rest.refused("ERR_TOO_MANY_REQUESTS", "POST", "/messages", as_="alice", json=to(*crowd))
         assert "sends_per_minute" in error["details"]
@@ -510,7 +510,7 @@ async def test_groups_of_a_user_are_limited_in_number(stage: Stage, small_limits
 
 async def test_members_of_a_group_are_limited_in_number(stage: Stage, small_limits):
     async with Rest(stage) as rest:
-        await rest.user("eve")
+        await rest.add_users("eve")
         await rest("POST", "/groups", as_="alice", json={"guid": "g1", "name": "G"})
         for uid in ("bob", "carol"):
             await rest("POST", "/groups/g1/members", as_=uid, json={})
@@ -555,7 +555,7 @@ async def test_pinned_conversations_are_limited_in_number(stage: Stage, small_li
 
 async def test_new_auth_token_beyond_the_limit_revokes_the_oldest(stage: Stage, small_limits):
     async with Rest(stage) as rest:
-        await rest.user("eve")
+        await rest.add_users("eve")
         first = await rest("POST", "/users/eve/auth_tokens")
         for _ in range(2):
             last = await rest("POST", "/users/eve/auth_tokens")

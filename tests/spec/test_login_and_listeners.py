@@ -244,7 +244,7 @@ async def test_presence_is_received_by_subscribers(stage: Stage):
 async def test_presence_can_be_limited_to_friends_and_roles(stage: Stage):
     async with Rest(stage) as rest:
         await rest("POST", "/roles", json={"role": "staff", "name": "Staff"})
-        await rest.user("dora", role="staff")
+        await rest.add_users("dora", role="staff")
         await rest("POST", "/users/alice/friends", json={"accepted": ["bob"]})
         friends, staff = await stage.enter("alice", presence="friends"), await stage.enter("alice", presence=["staff"])
         everybody = await stage.enter("alice", presence=True)

@@ -57,7 +57,7 @@ def group_requests(uid: str) -> dict[str, list[tuple[str, str, dict]]]:
 @pytest.mark.parametrize("operation", list(permissions._GROUPS)[:: size(3, 1)])
 async def test_each_cell_of_the_table_of_groups_holds_over_http(stage, operation):
     async with Rest(stage) as rest:
-        await rest.user("own", "pat", "mod", "ann", "pat2", "mod2", "ann2", "ban", "str", "new")
+        await rest.add_users("own", "pat", "mod", "ann", "pat2", "mod2", "ann2", "ban", "str", "new")
         for role, code in permissions._GROUPS[operation].items():
             uid = {**MEMBERS, "outsider": "str", "stranger": "str", "banned": "ban"}[role]
             for method, path, more in group_requests(uid)[operation]:
@@ -82,7 +82,7 @@ async def test_each_cell_of_the_table_of_groups_holds_over_http(stage, operation
 
 async def test_private_group_does_not_exist_for_outsiders(stage):
     async with Rest(stage) as rest:
-        await rest.user("own", "str")
+        await rest.add_users("own", "str")
         await rest("POST", "/groups", behalf="own", json={"guid": "g", "name": "G", "type": "private"})
         for operation in permissions._GROUPS:
             for method, path, more in group_requests("str").get(operation, ()):
@@ -112,7 +112,7 @@ MESSAGE_REQUESTS = {
 @pytest.mark.parametrize("operation", list(permissions._MESSAGES))
 async def test_each_cell_of_the_table_of_messages_holds_over_http(stage, operation):
     async with Rest(stage) as rest:
-        await rest.user("own", "pat", "mod", "ann", "pat2", "mod2", "ann2", "ban", "str")
+        await rest.add_users("own", "pat", "mod", "ann", "pat2", "mod2", "ann2", "ban", "str")
         await make_group(rest)
         form = {"category": "interactive", "type": "form", "data": {"interactiveData": {}}}
         for role, code in permissions._MESSAGES[operation].items():
@@ -160,7 +160,7 @@ async def test_each_cell_of_the_table_of_users_holds_over_http(stage, operation)
     async with Rest(stage) as rest:
         for role, code in permissions._USERS[operation].items():
             me, other = f"me-{role}", "me-self" if role == "self" else f"other-{role}"
-            await rest.user(*{me, other})
+            await rest.add_users(*{me, other})
             text = {"receiver": other, "receiverType": "user", "data": {"text": "hi"}}
             sent = f"/messages/{(await rest('POST', '/messages', as_=me, json=text))['id']}"
             heard = {**text, "receiver": me}

@@ -457,7 +457,7 @@ async def test_conversation_of_a_group_is_deleted_for_one_member(stage):
 async def test_user_can_pin_five_conversations(stage):
     async with Rest(stage) as rest:
         uids = [f"u{n}" for n in range(6)]
-        await rest.user(*uids)
+        await rest.add_users(*uids)
         for uid in uids:
             await rest(
                 "POST",
@@ -584,7 +584,7 @@ async def test_role_decides_whom_its_users_see_and_write_to(stage):
         settings = {"listUsers": "friendsOnly", "sendMessagesTo": "friendsOnly"}
         made = await rest("POST", "/roles", json={"role": "child", "name": "Child", "settings": settings})
         assert made["settings"] == settings
-        await rest.user("kid", role="child")
+        await rest.add_users("kid", role="child")
         assert await rest("GET", "/users", as_="kid") == []
         text = {"receiver": "bob", "receiverType": "user", "data": {"text": "one"}}
         await rest.refused("ERR_NOT_A_FRIEND", "POST", "/messages", as_="kid", json=text)
@@ -596,7 +596,7 @@ async def test_role_decides_whom_its_users_see_and_write_to(stage):
 async def test_feature_is_refused_to_users_of_a_role_until_it_is_allowed_again(stage):
     async with Rest(stage) as rest:
         await rest("POST", "/roles", json={"role": "child", "name": "Child"})
-        await rest.user("kid", role="child")
+        await rest.add_users("kid", role="child")
         body = {"featuresToRestrict": ["u.createGroup", "no"]}
         done = await rest("POST", "/roles/child/restrictedfeatures", json=body)
         assert (done["u.createGroup"]["success"], done["no"]["success"]) == (True, False)
@@ -617,7 +617,7 @@ async def test_role_of_an_existing_name_is_refused(stage):
 async def test_users_of_a_deleted_role_have_the_default_role(stage):
     async with Rest(stage) as rest:
         await rest("POST", "/roles", json={"role": "child", "name": "Child"})
-        await rest.user("kid", role="child")
+        await rest.add_users("kid", role="child")
         assert [u["uid"] for u in await rest("GET", "/users?role=child")] == ["kid"]
         assert (await rest("DELETE", "/roles/child"))["message"] == "Role child has been deleted successfully."
         assert (await rest("GET", "/users/kid"))["role"] == "default"
@@ -632,7 +632,7 @@ async def test_default_role_cannot_be_deleted(stage):
 async def test_changes_of_a_role_at_the_same_time_are_all_kept_and_apply_at_once(stage):
     async with Rest(stage) as rest:
         await rest("POST", "/roles", json={"role": "child", "name": "Child"})
-        await rest.user("kid", role="child")
+        await rest.add_users("kid", role="child")
         await asyncio.gather(
             rest("PUT", "/roles/child", json={"settings": {"listUsers": "friendsOnly"}}),
             rest("PUT", "/roles/child", json={"name": "Kid"}),
@@ -651,7 +651,7 @@ async def test_changed_default_role_applies_to_users_without_a_role(stage):
         assert await rest("GET", "/roles") == []
         changed = await rest("PUT", "/roles/default", json={"settings": {"listUsers": "friendsOnly"}})
         assert (changed["role"], changed["name"]) == ("default", "Default")
-        await rest.user("kid")
+        await rest.add_users("kid")
         assert await rest("GET", "/users", as_="kid") == []
 
 
@@ -689,7 +689,7 @@ async def test_unknown_paths_and_methods_are_refused(stage):
 
 async def test_permanently_deleted_message_is_not_shown_as_last_message(stage):
     async with Rest(stage) as rest:
-        await rest.user("ann", "ben")
+        await rest.add_users("ann", "ben")
         place = {"receiver": "ben", "receiverType": "user"}
         quiet = {"category": "custom", "type": "note", "data": {"customData": {"a": 1}, "updateConversation": False}}
         first = await rest("POST", "/messages", as_="ann", json={**place, "data": {"text": "first"}})
@@ -730,7 +730,7 @@ async def test_character_nul_is_refused_everywhere(stage):
 
 async def test_message_whose_content_was_deleted_can_still_be_removed_for_good(stage):
     async with Rest(stage) as rest:
-        await rest.user("ann", "ben")
+        await rest.add_users("ann", "ben")
         message = {"receiver": "ben", "receiverType": "user", "data": {"text": "hello"}}
         sent = await rest("POST", "/messages", as_="ann", json=message)
         deletion = f"/messages/{sent['id']}"

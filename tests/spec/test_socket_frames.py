@@ -290,7 +290,7 @@ async def test_users_of_a_failed_network_go_offline_a_few_in_each_turn_of_the_ev
     monkeypatch.setattr(Gateway, "_continue_sweep", new_turn)
     monkeypatch.setattr(Gateway, "_report_offline", count)
     async with AsyncExitStack() as stack:
-        await (await stack.enter_async_context(Rest(stage))).user(*uids)
+        await (await stack.enter_async_context(Rest(stage))).add_users(*uids)
         sockets = [await stack.enter_async_context(raw_socket(stage, uid, "grace")) for uid in uids]
         for ws in sockets:
             ws.transport.abort()

@@ -29,7 +29,7 @@ def stage(request, tmp_path, monkeypatch):
     stage.storage, place, arriving = {}, tmp_path / "uploads", tmp_path / "uploads"
     stage.kept = lambda: {name for name in names_in(place) if not name.startswith(".")}
     if request.param == "s3":
-        bucket, arriving = request.getfixturevalue("s3").bucket(), tmp_path / "arriving"
+        bucket, arriving = request.getfixturevalue("s3").create_bucket(), tmp_path / "arriving"
         stage.storage = bucket.settings()
         stage.kept = lambda: {name.removeprefix("chat/files/") for name in bucket.names()}
         stage.server._settings = Settings(data=str(tmp_path), **UNLIMITED, **stage.storage)

@@ -38,7 +38,7 @@ def texts_of(messages: list[dict]) -> list[str]:
 
 async def test_group_named_like_a_conversation_reveals_nothing_of_it(stage: Stage):
     async with Rest(stage) as rest:
-        await rest.user("group_admin", "tom", "mallory")
+        await rest.add_users("group_admin", "tom", "mallory")
         await rest("POST", "/messages", json=text_message("tom", "the code is 4711"), as_="group_admin")
         group = {"guid": "admin_user_tom", "name": "x", "type": "private"}
         made = await rest("POST", "/groups", json=group, as_="mallory")
@@ -70,7 +70,7 @@ async def test_group_named_like_a_conversation_reveals_nothing_of_it(stage: Stag
 
 async def test_pairs_with_the_same_conversation_id_are_separate(stage: Stage):
     async with Rest(stage) as rest:
-        await rest.user("test_user_smith", "alice_user_test", "smith")
+        await rest.add_users("test_user_smith", "alice_user_test", "smith")
         await rest("POST", "/messages", json=text_message("test_user_smith", "first pair"), as_="alice")
         assert await rest("GET", "/users/smith/messages", as_="alice_user_test") == []
         await rest("POST", "/messages", json=text_message("smith", "second pair"), as_="alice_user_test")
@@ -90,7 +90,7 @@ async def test_pairs_with_the_same_conversation_id_are_separate(stage: Stage):
 
 async def test_conversation_with_a_user_is_found_before_a_group_with_the_same_id(stage: Stage):
     async with Rest(stage) as rest:
-        await rest.user("group_admin", "tom", "mallory")
+        await rest.add_users("group_admin", "tom", "mallory")
         await rest("POST", "/messages", json=text_message("tom", "to tom"), as_="group_admin")
         group = {"guid": "admin_user_tom", "name": "x", "type": "public", "members": {"participants": ["tom"]}}
         await rest("POST", "/groups", json=group, as_="mallory")

@@ -105,7 +105,7 @@ def test_type_checker_accepts_correct_calls_and_finds_wrong_ones(tmp_path: Path)
 
 
 def test_users_groups_and_messages_are_managed(harness: SyncHarness, admin: Admin):
-    dora, uid = harness.user(), harness.user()
+    dora, uid = harness.add_user(), harness.add_user()
     admin.users.update(dora, name="Dora")
     guid = f"hall-{dora}"
     admin.groups.create(Group(guid, "The hall"), owner=dora, members=[GroupMember(uid)])
@@ -138,7 +138,7 @@ def test_long_list_is_fetched_page_by_page(admin: Admin):
 
 
 def test_many_threads_share_one_client(harness: SyncHarness, admin: Admin):
-    uids = [harness.user() for _ in range(8)]
+    uids = [harness.add_user() for _ in range(8)]
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         assert list(pool.map(lambda uid: admin.users.get(uid).uid, uids)) == uids
 
@@ -150,7 +150,7 @@ def test_errors_have_their_codes(harness: SyncHarness, admin: Admin):
     with pytest.raises(CometChatException, match="ERR_GUID_NOT_FOUND"):
         list(admin.groups.members("nowhere"))
     with pytest.raises(ValueError, match="keep"):
-        admin.users.delete(harness.user(), messages="burn")  # type: ignore[arg-type]
+        admin.users.delete(harness.add_user(), messages="burn")  # type: ignore[arg-type]
     settings = AppSettingsBuilder().override_client_host("http://127.0.0.1:1").build()
     with Admin("app", settings, "key", timeout=0.2) as nowhere:
         with pytest.raises(TimeoutError, match=r"get\(\) has not ended within 0.2 s"):

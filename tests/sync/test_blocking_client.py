@@ -39,9 +39,9 @@ def send_text(chat: Client, to: str, text: str) -> TextMessage:
 
 
 def test_script_logs_in_sends_reads_and_closes(harness: SyncHarness):
-    bob_uid = harness.user()
+    bob_uid = harness.add_user()
     with harness.client() as alice:
-        user = alice.login(harness.user(), auth_key=harness.server.auth_key)
+        user = alice.login(harness.add_user(), auth_key=harness.server.auth_key)
         assert alice.get_logged_in_user() == user
         alice.wait_connected(timeout=20)
         assert alice.get_connection_status() is alice.connection.status is ConnectionStatus.CONNECTED
@@ -83,7 +83,7 @@ def test_errors_keep_their_code(harness: SyncHarness):
 
 
 def test_requests_fetch_page_by_page(harness: SyncHarness):
-    bob_uid = harness.user()
+    bob_uid = harness.add_user()
     alice = harness.enter()
     ids = [send_text(alice, bob_uid, str(n)).id for n in range(5)]
     request = alice.request(MessagesRequestBuilder().set_uid(bob_uid).set_limit(2))
@@ -106,7 +106,7 @@ def test_requests_fetch_page_by_page(harness: SyncHarness):
 
 
 def test_lists_are_plain_iterators(harness: SyncHarness):
-    bob_uid, guid = harness.user(), f"group-{harness.user()}"
+    bob_uid, guid = harness.add_user(), f"group-{harness.add_user()}"
     alice = harness.enter()
     uid = alice.get_logged_in_user().uid  # type: ignore[union-attr]
     sent = send_text(alice, bob_uid, "hello")
@@ -146,7 +146,7 @@ def test_uploads_report_to_a_listener(harness: SyncHarness):
             received.append(("complete", ",".join(result.successful)))
 
     alice = harness.enter()
-    request = alice.create_upload_file_request(harness.user()).set_concurrency(2)
+    request = alice.create_upload_file_request(harness.add_user()).set_concurrency(2)
     files = [UploadAttachment("one", UploadFile(content=b"x" * 200_000, name="one.txt"))]
     result = request.upload_attachments(files, Recorder())
     assert [a.name for a in request.get_attachments()] == ["one.txt"]
@@ -162,12 +162,14 @@ def test_uploads_report_to_a_listener(harness: SyncHarness):
         request.upload_attachments(files, listener=object())  # type: ignore[arg-type]
     seen: list[int] = []
     file = UploadFile(content=b"y", name="two.txt")
-    alice.upload_attachments(harness.user(), "user", [file], on_progress=lambda name, sent, total: seen.append(sent))
+    alice.upload_attachments(
+        harness.add_user(), "user", [file], on_progress=lambda name, sent, total: seen.append(sent)
+    )
     assert seen == [1]
 
 
 def test_queued_message_is_sent_and_leaves_the_queue(harness: SyncHarness):
-    bob_uid = harness.user()
+    bob_uid = harness.add_user()
     alice = harness.enter(builder=harness.settings().keep_unsent_messages())
     entry = alice.queue_message(TextMessage(receiver=bob_uid, receiver_type="user", text="later"))
     stored = entry.result()
@@ -178,7 +180,7 @@ def test_queued_message_is_sent_and_leaves_the_queue(harness: SyncHarness):
 
 
 def test_events_arrive_in_order(harness: SyncHarness):
-    bob_uid = harness.user()
+    bob_uid = harness.add_user()
     received: list[str] = []
     where: set[int] = set()
 
@@ -212,7 +214,7 @@ def test_events_arrive_in_order(harness: SyncHarness):
 
 
 def test_iterator_timeout_loses_nothing(harness: SyncHarness):
-    bob_uid = harness.user()
+    bob_uid = harness.add_user()
     bob, alice = harness.enter(bob_uid), harness.enter()
     with bob.events(timeout=0.05) as events:
         assert [e for e in events if isinstance(e, MessageReceived)] == []
@@ -224,7 +226,7 @@ def test_iterator_timeout_loses_nothing(harness: SyncHarness):
 
 
 def test_first_events_of_a_saved_session_are_delivered(harness: SyncHarness):
-    bob_uid, store = harness.user(), MemorySessionStore()
+    bob_uid, store = harness.add_user(), MemorySessionStore()
     harness.enter(bob_uid, session_store=store).close()
     send_text(harness.enter(), bob_uid, "missed")
     received: list[object] = []
@@ -233,7 +235,7 @@ def test_first_events_of_a_saved_session_are_delivered(harness: SyncHarness):
 
 
 def test_listeners_run_in_the_clients_thread(harness: SyncHarness, caplog: pytest.LogCaptureFixture):
-    bob_uid = harness.user()
+    bob_uid = harness.add_user()
     bob, alice = harness.enter(bob_uid), harness.enter()
     received: list[object] = []
 
@@ -295,7 +297,7 @@ def test_start_does_not_wait(harness: SyncHarness, caplog: pytest.LogCaptureFixt
 def test_client_and_its_views_have_separate_timeouts(harness: SyncHarness):
     alice = harness.client(timeout=0.05)
     slow = alice.with_timeout(20)
-    slow.login(harness.user(), auth_key=harness.server.auth_key)
+    slow.login(harness.add_user(), auth_key=harness.server.auth_key)
     slow.disconnect()
     with pytest.raises(TimeoutError, match=r"wait_connected\(\) has not ended within 0.05 s, and was cancelled"):
         alice.wait_connected()
@@ -344,7 +346,7 @@ def test_closed_client_refuses_and_ends_calls(harness: SyncHarness):
 
 
 def test_thousand_calls_from_eight_threads_succeed_in_order(harness: SyncHarness):
-    bob_uid = harness.user()
+    bob_uid = harness.add_user()
     alice = harness.enter()
 
     def some(n: int) -> list[int]:
@@ -385,7 +387,7 @@ def test_app_state_and_network_are_reported_without_waiting(harness: SyncHarness
 
 @pytest.mark.parametrize("kind", ["plain", "async"])
 def test_token_provider_may_be_plain_or_async(harness: SyncHarness, kind: str):
-    uid = harness.user()
+    uid = harness.add_user()
     calls: list[str] = []
 
     def new() -> str:
@@ -405,7 +407,7 @@ def test_token_provider_may_be_plain_or_async(harness: SyncHarness, kind: str):
 
 def test_collected_client_is_closed_with_a_warning(harness: SyncHarness):
     chat = Client(harness.server.app_id, harness.settings().build(), session_store=MemorySessionStore())
-    chat.login(harness.user(), auth_key=harness.server.auth_key)
+    chat.login(harness.add_user(), auth_key=harness.server.auth_key)
     request, view = chat.request(UsersRequestBuilder()), chat.with_timeout(5)
     gone = weakref.ref(chat)
     del chat

@@ -34,7 +34,7 @@ def blocked_thread(chat: Client) -> Iterator[None]:
 
 def test_call_cancelled_before_it_began_has_no_effect(harness: SyncHarness):
     alice = harness.enter(builder=harness.settings().keep_unsent_messages())
-    bob_uid = harness.user()
+    bob_uid = harness.add_user()
     message = TextMessage(receiver=bob_uid, receiver_type="user", text="pay 5")
     with blocked_thread(alice):
         with pytest.raises(TimeoutError, match=r"queue_message\(\) .* cancelled before it began, so nothing was done"):
@@ -140,7 +140,7 @@ def test_iterator_closed_by_another_thread_ends(harness: SyncHarness):
 
 @pytest.mark.parametrize("newer", [False, True])
 def test_failed_page_is_requested_again(harness: SyncHarness, newer: bool, monkeypatch: pytest.MonkeyPatch):
-    bob_uid, alice = harness.user(), harness.enter()
+    bob_uid, alice = harness.add_user(), harness.enter()
     first = alice.send_message(TextMessage(receiver=bob_uid, receiver_type="user", text="first"))
     texts = [str(n) for n in range(7)]
     send_texts(alice, bob_uid, *texts)
@@ -197,7 +197,7 @@ async def cancelled_async() -> str:
 def test_token_provider_that_raises_base_exceptions_is_retried(
     harness: SyncHarness, caplog: pytest.LogCaptureFixture, refuse: Any
 ):
-    uid = harness.user()
+    uid = harness.add_user()
     calls: list[int] = []
 
     def provider() -> Any:

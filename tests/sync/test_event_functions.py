@@ -31,7 +31,7 @@ def heard_at_the_next_start(harness: SyncHarness, uid: str, store: MemorySession
 
 @pytest.mark.parametrize("where", ["to the constructor", "to the method"])
 def test_unhandled_events_are_delivered_again_after_close(harness: SyncHarness, where: str):
-    window, uid, store = Window(), harness.user(), MemorySessionStore()
+    window, uid, store = Window(), harness.add_user(), MemorySessionStore()
     received: list[str] = []
     first = {"on_event": texts_into(received)} if where == "to the constructor" else {}
     bob, alice = harness.client(post=window.post, session_store=store, **first), harness.enter()
@@ -50,7 +50,7 @@ def test_unhandled_events_are_delivered_again_after_close(harness: SyncHarness, 
 
 
 def test_event_of_an_unfinished_async_function_is_delivered_again(harness: SyncHarness):
-    uid, store = harness.user(), MemorySessionStore()
+    uid, store = harness.add_user(), MemorySessionStore()
     begun: list[str] = []
 
     async def on_event(event: object) -> None:
@@ -66,7 +66,7 @@ def test_event_of_an_unfinished_async_function_is_delivered_again(harness: SyncH
 
 
 def test_stopped_function_acknowledges_pending_events(harness: SyncHarness):
-    window, uid, store = Window(), harness.user(), MemorySessionStore()
+    window, uid, store = Window(), harness.add_user(), MemorySessionStore()
     received: list[str] = []
     bob, alice = harness.enter(uid, post=window.post, session_store=store), harness.enter()
     stop = bob.on_event(texts_into(received))
@@ -80,7 +80,7 @@ def test_stopped_function_acknowledges_pending_events(harness: SyncHarness):
 
 
 def test_iterator_acknowledges_an_event_when_the_next_one_is_requested(harness: SyncHarness):
-    uid, store = harness.user(), MemorySessionStore()
+    uid, store = harness.add_user(), MemorySessionStore()
     bob = harness.enter(uid, session_store=store)
     events = bob.events(timeout=20, acknowledge=True)
     send_texts(harness.enter(), uid, "one", "two", "three")
@@ -126,7 +126,7 @@ def test_cancelled_error_in_a_callback_is_logged(
                 await waits_for_something_cancelled()
             listened.append(message.text)
 
-    uid = harness.user()
+    uid = harness.add_user()
     bob, alice = harness.enter(uid), harness.enter()
     bob.on_event(on_event)
     bob.add_message_listener("recorder", Recorder())
@@ -140,7 +140,7 @@ def test_function_that_raises_generator_exit_leaves_no_task_and_no_stream(harnes
     def on_event(event: object) -> None:
         raise GeneratorExit
 
-    uid = harness.user()
+    uid = harness.add_user()
     bob, alice = harness.enter(uid), harness.enter()
     bob.on_event(on_event)
     send_texts(alice, uid, "one")
@@ -149,7 +149,7 @@ def test_function_that_raises_generator_exit_leaves_no_task_and_no_stream(harnes
 
 
 def test_waiting_for_a_future_in_the_clients_thread_is_refused(harness: SyncHarness):
-    uid = harness.user()
+    uid = harness.add_user()
     bob: Client = harness.enter(uid)
     received: list[object] = []
 

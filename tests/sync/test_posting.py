@@ -34,7 +34,7 @@ class Recorder(MessageListener):
 
 
 def test_callbacks_run_in_the_apps_thread_in_order(harness: SyncHarness):
-    window, recorder, bob_uid = Window(), Recorder(), harness.user()
+    window, recorder, bob_uid = Window(), Recorder(), harness.add_user()
     bob, alice = harness.enter(bob_uid, post=window.post), harness.enter()
     events: list[object] = []
     bob.add_message_listener("recorder", recorder)
@@ -54,7 +54,7 @@ def test_callbacks_run_in_the_apps_thread_in_order(harness: SyncHarness):
 
 
 def test_slow_app_receives_one_call_at_a_time(harness: SyncHarness):
-    window, recorder, bob_uid, store = Window(), Recorder(), harness.user(), MemorySessionStore()
+    window, recorder, bob_uid, store = Window(), Recorder(), harness.add_user(), MemorySessionStore()
     bob, alice = harness.enter(bob_uid, post=window.post, session_store=store), harness.enter()
     bob.add_message_listener("recorder", recorder)
     send_texts(alice, bob_uid, "one", "two", "three")
@@ -76,7 +76,7 @@ def test_slow_app_receives_one_call_at_a_time(harness: SyncHarness):
 
 
 def test_exceptions_of_the_app_are_logged(harness: SyncHarness, caplog: pytest.LogCaptureFixture):
-    window, bob_uid = Window(), harness.user()
+    window, bob_uid = Window(), harness.add_user()
     received: list[str] = []
 
     class Clumsy(MessageListener):
@@ -122,7 +122,7 @@ def test_blocking_upload_in_the_apps_thread_does_not_deadlock(harness: SyncHarne
 
     bob = harness.enter(post=window.post)
     size = 3_000_000
-    request = bob.create_upload_file_request(harness.user())
+    request = bob.create_upload_file_request(harness.add_user())
     request.upload_attachments([UploadAttachment("one", UploadFile(content=b"x" * size, name="one.bin"))], Hears())
     window.until(lambda: on_event and on_event[-1][0] == "all")
     assert on_event == [("one", size), ("one", "uploaded"), ("all", 1)]  # only the latest progress was kept
@@ -137,7 +137,7 @@ def test_failing_post_does_not_prevent_close(
     def gone(function: Callable[[], None]) -> None:
         raise kind("the window is gone")
 
-    bob_uid, store = harness.user(), MemorySessionStore()
+    bob_uid, store = harness.add_user(), MemorySessionStore()
     bob, alice = harness.enter(bob_uid, post=gone, session_store=store), harness.enter()
     bob.add_message_listener("recorder", Recorder())
     send_texts(alice, bob_uid, "kept")
@@ -159,7 +159,7 @@ def test_closed_window_is_not_an_error(harness: SyncHarness, caplog: pytest.LogC
         posted.append(1)
         raise WindowGone("the window is gone")
 
-    bob_uid = harness.user()
+    bob_uid = harness.add_user()
     bob = harness.enter(bob_uid, post=gone, on_event=print)
     until(lambda: posted)
     bob.close()
@@ -248,7 +248,7 @@ print("DONE", flush=True)
 
 
 def run_window(harness: SyncHarness, code: str, way: str, environment: dict[str, str]) -> None:
-    uid, alice = harness.user(), harness.enter()
+    uid, alice = harness.add_user(), harness.enter()
     server = harness.server
     command = [sys.executable, "-W", "error", "-c", code, server.app_id, server.url, server.auth_key, uid, way]
     with subprocess.Popen(

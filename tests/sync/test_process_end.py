@@ -32,7 +32,7 @@ def enter(**more):
 def run(harness: SyncHarness, folder: Path, code: str, *, uid: str = "", seconds: float = 30) -> str:
     """Run a program to its end, and return its output. It must exit in time, without errors or warnings."""
     server = harness.server
-    arguments = [server.app_id, server.url, server.auth_key, uid or harness.user(), str(folder)]
+    arguments = [server.app_id, server.url, server.auth_key, uid or harness.add_user(), str(folder)]
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", HEAD + code, *arguments],
         capture_output=True, text=True, timeout=seconds, check=False,
@@ -43,7 +43,7 @@ def run(harness: SyncHarness, folder: Path, code: str, *, uid: str = "", seconds
 
 @pytest.mark.parametrize("how", ["", "sys.exit(0)", "threading.Thread(target=lambda: time.sleep(0.2)).start()"])
 def test_unclosed_client_is_closed_at_exit(harness: SyncHarness, tmp_path: Path, how: str):
-    uid = harness.user()
+    uid = harness.add_user()
     code = f"chat = enter(); keep = chat.on_event(lambda e: None); events = chat.events()\nprint('in', flush=True)\n{how}\n"
     assert run(harness, tmp_path, code, uid=uid) == "in\n"
     again = "chat = make(); print(chat.get_logged_in_user().uid); chat.wait_connected(); chat.close(); chat.close()"
@@ -118,7 +118,7 @@ print([t.name for t in threading.enumerate() if "tailwire" in t.name])
 
 def test_ctrl_c_cancels_the_pending_call_only(harness: SyncHarness, tmp_path: Path):
     server = harness.server
-    arguments = [server.app_id, server.url, server.auth_key, harness.user(), str(tmp_path)]
+    arguments = [server.app_id, server.url, server.auth_key, harness.add_user(), str(tmp_path)]
     command = [sys.executable, "-W", "error", "-c", HEAD + INTERRUPTED, *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:

@@ -33,7 +33,7 @@ def bucket_of(place, **more) -> Bucket:
 @pytest.fixture
 def place(s3):
     """An empty bucket of the service that runs for the whole session."""
-    return s3.bucket()
+    return s3.create_bucket()
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ async def test_copy_replaces_no_file(place, tmp_path):
 
 
 async def test_files_are_refused_while_the_service_is_unreachable(own, tmp_path):
-    place = own.bucket()
+    place = own.create_bucket()
     bucket = bucket_of(place)
     own.kill()
     with pytest.raises(BucketError, match=f"127.0.0.1:{own.port} cannot be reached: check s3_endpoint") as e:
@@ -144,7 +144,7 @@ async def test_unresponsive_service_is_given_up(own, tmp_path, monkeypatch):
     for name in ("REQUEST_SECONDS", "PUT_SECONDS"):
         monkeypatch.setattr(s3_bucket, name, 0.5)
     monkeypatch.setattr(s3_bucket.Bucket._answer, "__defaults__", (0.5,))
-    bucket = bucket_of(own.bucket())
+    bucket = bucket_of(own.create_bucket())
     own.pause()
     try:
         with pytest.raises(BucketError, match="did not answer within") as e:
@@ -156,7 +156,7 @@ async def test_unresponsive_service_is_given_up(own, tmp_path, monkeypatch):
 
 
 async def test_missing_bucket_is_named(s3, tmp_path):
-    place = s3.bucket()
+    place = s3.create_bucket()
     s3.client().delete_bucket(Bucket=place.name)
     bucket = bucket_of(place)
     with pytest.raises(BucketError, match=f"the bucket {place.name} does not exist: create it") as e:
@@ -170,7 +170,7 @@ async def test_wrong_access_key_is_named_and_not_shown(tmp_path, caplog):
     server = S3Server(auth=True)
     try:
         server.start()
-        place = server.bucket()  # the one request that needs no known key
+        place = server.create_bucket()  # the one request that needs no known key
         bucket = bucket_of(place)
         with pytest.raises(BucketError, match="check s3_access_key and s3_secret_key") as e:
             await bucket.check()
@@ -303,7 +303,7 @@ async def test_original_that_is_due_for_removal_is_not_accepted_and_one_that_com
 
 
 async def test_files_are_neither_read_nor_removed_while_the_service_is_unreachable(own, tmp_path, caplog):
-    uploads = S3Uploads(tmp_path / "arriving", bucket_of(own.bucket()), lambda: int(time.time()))
+    uploads = S3Uploads(tmp_path / "arriving", bucket_of(own.create_bucket()), lambda: int(time.time()))
     own.kill()
     with pytest.raises(Refused, match="ERR_UNAVAILABLE"):
         await anext(uploads.read("file.bin", 0, 5))
