@@ -101,7 +101,7 @@ def _duplicates_are_handed_over(patch):
 
 
 def _retries_use_a_new_muid(patch):
-    honest = sending.Sending._attempts
+    honest = sending.Sending._attempt_until_stored
 
     async def attempts(self, attempt):
         before = attempt.__closure__ and next(
@@ -117,11 +117,11 @@ def _retries_use_a_new_muid(patch):
 
         return await honest(self, again)
 
-    patch.setattr(sending.Sending, "_attempts", attempts)
+    patch.setattr(sending.Sending, "_attempt_until_stored", attempts)
 
 
 def _sends_are_concurrent(patch):
-    async def send(self, conversation, attempt, within=None):
+    async def send(self, conversation, attempt, time_limit=None):
         return await attempt()  # without retries
 
     patch.setattr(sending.Sending, "send", send)
@@ -211,7 +211,7 @@ def _outbox_is_not_saved(patch):
 
 
 def _own_messages_are_handed_over(patch):
-    patch.setattr(own_changes.OwnChanges, "message_stored", lambda self, message: None)
+    patch.setattr(own_changes.OwnChanges, "record_stored", lambda self, message: None)
     patch.setattr(incoming.Incoming, "_is_own", lambda self, message: False)
 
 
@@ -275,7 +275,7 @@ def _connected_before_authentication(patch):
 
 
 def _server_keeps_closed_sockets(patch):
-    patch.setattr(gateway.Gateway, "ended", lambda self, socket: None)
+    patch.setattr(gateway.Gateway, "forget", lambda self, socket: None)
 
 
 def _listening_clients_are_closed(patch):
