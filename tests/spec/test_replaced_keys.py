@@ -12,18 +12,17 @@ async def listed_keys(rest: Rest) -> dict[str, dict]:
     return {key["name"]: key for key in await rest("GET", "/apikeys")}
 
 
-async def replace_keys(stage: Stage, rest: Rest, seconds: int) -> dict[str, str]:
-    """Let all keys but a new one end after some seconds. Return the header with the new one."""
+async def replace_keys(stage: Stage, rest: Rest, seconds: int) -> tuple[dict[str, str], int]:
+    """Let all keys but a new one end after some seconds. Return the header with the new one, and the end of the others."""
     new = await rest("POST", "/apikeys", json={"name": "new", "scope": "fullAccess"})
     now = stage.server.world.seconds()
     await stage.server.parts.store.keys.end_others([fingerprint(new["apiKey"])], now + seconds, now)
-    return {"apikey": new["apiKey"]}
+    return {"apikey": new["apiKey"]}, now + seconds
 
 
 async def test_replaced_keys_are_accepted_until_their_end(stage: Stage):
     async with Rest(stage) as rest:
-        end = stage.server.world.seconds() + 3600
-        new_key = await replace_keys(stage, rest, 3600)
+        new_key, end = await replace_keys(stage, rest, 3600)
         await stage.pass_time(3590)
         assert (await listed_keys(rest))["REST API Key"]["expiresAt"] == end
         path, auth_key = "/users/alice/auth_tokens", {"apikey": stage.server.auth_key}
