@@ -21,7 +21,7 @@ from tailwire.server.fanout.presence import SharedPresence
 from tailwire.server.ports.log import LoggedChange
 from tailwire.server.ports.push_records import NotificationProgress
 from tailwire.server.ports.world import World
-from tailwire.server.push.lane import Lane as PushLane
+from tailwire.server.push.lane import PushLane
 from tailwire.server.store.postgres import failures
 from tailwire.server.store.postgres.lane import Lane
 from tailwire.server.store.postgres.leases import Leases
@@ -264,13 +264,13 @@ def _messages_that_others_store_cause_no_notifications(patch):
 
 
 def _messages_count_as_examined_before_they_are(patch):
-    honest = Notifier._message
+    honest = Notifier._examine_message
 
     async def message(self, row, progress):
         await self._store.notifications.store_progress(NotificationProgress(row.id, "", progress.reaction_id))
         await honest(self, row, progress)
 
-    patch.setattr(Notifier, "_message", message)
+    patch.setattr(Notifier, "_examine_message", message)
 
 
 def _leases_of_notifications_are_looked_at_only_at_the_beginning(patch):

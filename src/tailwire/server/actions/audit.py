@@ -56,7 +56,7 @@ class AuditLog:
     """Records what keys do, and reads the log.
 
     Args:
-        clock: seconds, monotonic.
+        clock: returns monotonic seconds.
     """
 
     def __init__(self, store: AuditStore, clock: Callable[[], float]) -> None:
@@ -73,7 +73,16 @@ class AuditLog:
         address: str,
         request_id: str,
     ) -> AuditEntry | None:
-        """Return the entry of a request with a key, which the request's first write stores; None if none is needed."""
+        """Return the entry of a request with a key, which the request's first write stores; None if none is needed.
+
+        Args:
+            caller: the key, and the user for whom it acts, if any.
+            operation: the operation that is called.
+            params: the parameters of the path.
+            body: the decoded body; None without one.
+            address: the IP address from which the request came.
+            request_id: the id of the request.
+        """
         if operation.path in UNRECORDED_PATHS:
             return None
         action = f"{operation.method} {operation.path}"
@@ -111,9 +120,10 @@ class AuditLog:
         self._uses[use] = at
 
     async def end(self, entry: AuditEntry) -> None:
-        """Store the entry of a request that succeeded without a write, and log it.
+        """Write the entry of a request that succeeded to the server's log, and store it unless a write has done so.
 
-        A read succeeds even if the store cannot write; then it is only in the log.
+        Raises:
+            Refused: the store cannot write. A read or a send succeeds all the same: it is then only in the log.
         """
         at = self._clock()
         try:
@@ -127,7 +137,7 @@ class AuditLog:
             self._record_use(entry, at)
         _log(entry)
 
-    async def settings(self, values: str) -> None:
+    async def record_settings(self, values: str) -> None:
         """Record settings that differ from their defaults, unless the newest such entry records the same values.
 
         Args:
@@ -139,7 +149,7 @@ class AuditLog:
             await self.end(entry)
 
     async def find(self, criteria: AuditFilter) -> list[AuditRow]:
-        """Return entries, newest first."""
+        """Return the entries that a filter selects, newest first."""
         return await self._store.find(criteria)
 
 

@@ -32,8 +32,11 @@ class Authorizer:
     async def group(self, caller: Caller, guid: str, operation: GroupOperation) -> tuple[GroupRow, MemberRow | None]:
         """Return a group, and the caller's membership in it, if the caller may perform an operation there.
 
+        The membership is None for a caller who is not a member, and for the app itself.
+
         Raises:
-            Refused: ERR_GUID_NOT_FOUND, or the code in the permission table.
+            Refused: ERR_BAD_REQUEST: this cannot be a guid; ERR_GUID_NOT_FOUND: there is no such group; or the code in
+                the permission table.
         """
         if caller.system:
             group = await self._store.groups.get(identifier(guid, "guid"))
@@ -52,15 +55,20 @@ class Authorizer:
         caller: Caller,
         guid: str,
         operation: GroupOperation,
-        on: str = "",
+        subject: str = "",
         also: Callable[[GroupStanding], None] | None = None,
     ) -> GroupAct:
         """Return the act of a change in a group, which the store checks when it writes.
 
         Args:
+            caller: who acts.
+            guid: the group.
             operation: a row of the permission table of groups.
-            on: the uid of the user who is acted on; "" for the group itself.
-            also: a further condition; raises `Refused`.
+            subject: the uid of the user who is acted on; "" for the group itself.
+            also: a further condition; raises `Refused` if it does not hold.
+
+        Raises:
+            Refused: ERR_BAD_REQUEST: this cannot be a guid.
         """
 
         def check(standing: GroupStanding) -> None:
@@ -68,7 +76,7 @@ class Authorizer:
             if also is not None:
                 also(standing)
 
-        return GroupAct(identifier(guid, "guid"), caller.uid, on, check, caller.device)
+        return GroupAct(identifier(guid, "guid"), caller.uid, subject, check, caller.device)
 
     def check_in_group(self, caller: Caller, standing: GroupStanding, operation: GroupOperation) -> None:
         """Check an operation against a standing.
@@ -90,9 +98,13 @@ class Authorizer:
         """Return the act of a change of a message, which the store checks when it writes.
 
         Args:
+            caller: who acts.
             message_id: the message's id.
             operation: a row of the permission table of messages.
-            also: a further condition on the message; raises `Refused`.
+            also: a further condition on the message; raises `Refused` if it does not hold.
+
+        Raises:
+            Refused: ERR_MESSAGE_ID_NOT_FOUND: this cannot be a message id.
         """
 
         def check(standing: MessageStanding) -> None:
@@ -122,11 +134,12 @@ class Authorizer:
         """Return the key of the caller's conversation with a user, or of a group that the caller may read.
 
         Args:
+            caller: a participant.
             kind: `user` or `group`.
             other: the uid or guid.
 
         Raises:
-            Refused: ERR_UID_NOT_FOUND, ERR_GUID_NOT_FOUND, or the code in the permission table.
+            Refused: ERR_UID_NOT_FOUND: the user does not exist, or is deactivated; for a group as in `group`.
         """
         if kind == "group":
             found, _ = await self.group(caller, other, "read")
@@ -139,7 +152,8 @@ class Authorizer:
         """Return the normalized uid of a user, if the caller may perform an operation on them.
 
         Raises:
-            Refused: ERR_UID_NOT_FOUND, or the code in the permission table.
+            Refused: ERR_BAD_REQUEST: this cannot be a uid; ERR_UID_NOT_FOUND: the user does not exist, or is
+                deactivated; or the code in the permission table.
         """
         uid = identifier(uid, "uid")
         await self.existing_user(caller, uid, operation)
@@ -149,10 +163,12 @@ class Authorizer:
         """Return a user, encoded as stored messages carry them, if the caller may perform an operation on them.
 
         Args:
-            uid: normalized.
+            caller: who acts.
+            uid: the user; normalized.
+            operation: a row of the permission table of users.
 
         Raises:
-            Refused: as for `user`.
+            Refused: ERR_UID_NOT_FOUND: the user does not exist, or is deactivated; or the code in the permission table.
         """
         entity = await self._directory.stored_entity(uid)
         if not caller.system:
@@ -165,7 +181,7 @@ def parsed_message_id(value: str | int) -> int:
     """Return a message id as a number, from the form in which clients send it.
 
     Raises:
-        Refused: ERR_MESSAGE_ID_NOT_FOUND.
+        Refused: ERR_MESSAGE_ID_NOT_FOUND: no message can have this id.
     """
     if isinstance(value, str):
         number = int(value) if value.isascii() and value.isdecimal() and len(value) < 20 else 0

@@ -14,8 +14,8 @@ class Caller(NamedTuple):
     Attributes:
         uid: the user; with a REST key the user it acts for, or `app_system` without `onBehalfOf`;
             "" for a key that is not a REST key, and for an anonymous caller.
-        device: the `resource` of the client. Frames that the caller causes are not sent back to this device.
-        token: the fingerprint of the auth token; "" with a REST key.
+        device: the `resource` of the client, to which frames that the caller causes are not sent back; "" with a key.
+        token: the fingerprint of the auth token; "" with a key.
         key: whether the caller is a REST key.
         key_hash: the fingerprint of the API key; "" without a key.
         chained: whether the client wants the id of the message before the one that it sends (feature `chain`).

@@ -31,10 +31,11 @@ RETRY_AFTER_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class CatchUpRequest:
-    """A client's request, apart from the filter of the messages.
+    """What a client asks for, besides the filter of the messages.
 
     Attributes:
-        after: the number up to which the client knows the change log; None if it does not know the log yet.
+        after: the number up to which the client knows the change log; None if it does not know the log yet, so that the
+            page has no changes.
         heard: numbers above `after` that the client knows as well.
         at_most: how many messages the client wants at most, the newest ones; 0 for all.
     """
@@ -81,12 +82,17 @@ class CatchUp:
         self.frames = frames
 
     async def newest(self, caller: Caller, newest_id: int) -> tuple[int, int]:
-        """Return where a client begins: the number of the newest change, and the end of the last ended membership.
+        """Return where a client begins that has received nothing yet.
 
-        A client that begins there does not ask for messages of groups that the user has left: they came before.
+        Messages of groups that the user has left come before that: such a client does not receive them.
 
         Args:
+            caller: the user.
             newest_id: the id of the newest message that the user may see now.
+
+        Returns:
+            The number of the newest change in the change log, and the id of the message with which the last of the
+            memberships ended that ended after `newest_id`; 0 if none did.
         """
         log = self._store.change_log
         number = await log.newest_number()
@@ -97,7 +103,8 @@ class CatchUp:
         """Return a page of what a user has missed on a device.
 
         Args:
-            criteria: messages of all conversations after a cursor.
+            caller: the user, and the device, whose own changes are left out.
+            criteria: selects messages of all conversations after a cursor.
             request: the rest of the client's request.
 
         Raises:
@@ -127,7 +134,7 @@ class CatchUp:
         return MissedPage(
             rows,
             await self._render(caller, rows, former),
-            await self.frames.of(caller, found),
+            await self.frames.frames_for(caller, found),
             known,
             more,
             _lost(request.after, newest, forgotten, cursor),

@@ -52,8 +52,11 @@ class ChangeFrames:
             **dict.fromkeys(_LISTS, self._list),
         }
 
-    async def of(self, caller: Caller, rows: Sequence[ChangeRow]) -> list[bytes]:
-        """Return the frames of entries, each with its number and the id of the message after which it happened."""
+    async def frames_for(self, caller: Caller, rows: Sequence[ChangeRow]) -> list[bytes]:
+        """Return the frames of entries for one reader, without those that the reader may not see, or no longer.
+
+        Each contains its number, and the id of the message after which it happened.
+        """
         frames = []
         for row in rows:
             frame = await self._of_kind[row.kind](caller, row)
@@ -63,8 +66,8 @@ class ChangeFrames:
                 )
         return frames
 
-    async def shared(self, row: ChangeRow) -> bytes | None:
-        """Return the frame of an entry as it was sent live to everyone concerned; None if it cannot be read."""
+    async def shared_frame(self, row: ChangeRow) -> bytes | None:
+        """Return the frame of an entry as it was sent live to everyone concerned; None if it cannot be made now."""
         guid, uids = receivers_of(row)
         alone = not guid and len(uids) == 1 and not row.to_uid
         reader = Caller(uids[0] if alone else row.uid, row.device, "")

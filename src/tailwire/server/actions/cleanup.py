@@ -23,8 +23,9 @@ class Cleanup:
     """Removes data and files once they are due.
 
     Args:
-        call_later: the method of the event loop.
-        deleted_after: seconds until a file is removed after the last message that refers to it was deleted.
+        call_later: the method of the event loop, or one like it.
+        deleted_after: seconds until a file is removed after it has lost its last reference, as by the deletion of the
+            message.
         unused_after: seconds until a file is removed that nothing has ever referred to; 0 keeps such files.
 
     Attributes:
@@ -54,7 +55,10 @@ class Cleanup:
         self.is_mine: Callable[[], bool] = lambda: True
 
     def wake(self) -> None:
-        """Start to remove what is due, after which the timer is set for the rest. Return at once."""
+        """Start to remove what is due, after which the timer is set for the rest. Return at once.
+
+        Call it again if something may have become due meanwhile: then another pass follows.
+        """
         self._again = True
         if self._task is None and not self._closed:
             self._task = asyncio.get_running_loop().create_task(self._run(), name="tailwire cleanup")

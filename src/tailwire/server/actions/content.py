@@ -50,7 +50,7 @@ class Content(NamedTuple):
     """Validated content (a tuple, because one is made for each send).
 
     Attributes:
-        data: the message's `data`, to be encoded.
+        data: the message's `data`, which has not been encoded yet.
         traits: bits of `records.Trait`.
         mentions: the uids that the text mentions.
         updates_conversation: whether the message may become the last one of its conversation.
@@ -69,7 +69,10 @@ async def read_content(category: str, kind: str, raw: msgspec.Raw, directory: Di
     """Return the content in the `data` of a message, after validating it.
 
     Args:
+        category: the message's `category`.
         kind: the message's `type`.
+        raw: its `data`.
+        directory: finds the users whom the text mentions.
         max_bytes: the limit for the size of `data`.
 
     Raises:
@@ -98,16 +101,16 @@ async def read_content(category: str, kind: str, raw: msgspec.Raw, directory: Di
     if category == "custom":
         data["customData"] = sent.custom_data
     elif category == "interactive":
-        _interactive(sent, data)
+        _copy_interactive(sent, data)
     if sent.metadata is not ABSENT and bytes(sent.metadata) != b"null":
         if not _is_object(sent.metadata):
             raise Refused("ERR_INVALID_METADATA")
         data["metadata"] = sent.metadata
     if category != "message":
-        _options(sent, data)
+        _copy_options(sent, data)
     mentions: tuple[str, ...] = ()
     if sent.text and "<@uid:" in sent.text:
-        mentions = await _mentions(sent.text, data, directory)
+        mentions = await _store_mentions(sent.text, data, directory)
     traits = rules.traits_of(sent.text, mentions, len(attachments))
     return Content(data, traits, mentions, sent.update_conversation is not False)
 
@@ -128,7 +131,7 @@ def _check_attachment(attachment: Attachment) -> None:
         raise Refused("ERR_BAD_REQUEST", {f"{place}.size": "Use a number of bytes."})
 
 
-def _interactive(sent: Data, data: dict[str, Any]) -> None:
+def _copy_interactive(sent: Data, data: dict[str, Any]) -> None:
     data["interactiveData"] = sent.interactive_data
     if bytes(sent.interaction_goal) != b"null":
         data["interactionGoal"] = sent.interaction_goal
@@ -136,7 +139,7 @@ def _interactive(sent: Data, data: dict[str, Any]) -> None:
         data["allowSenderInteraction"] = sent.allow_sender_interaction
 
 
-def _options(sent: Data, data: dict[str, Any]) -> None:
+def _copy_options(sent: Data, data: dict[str, Any]) -> None:
     for key, value in (
         ("subType", sent.sub_type),
         ("conversationText", sent.conversation_text),
@@ -147,7 +150,7 @@ def _options(sent: Data, data: dict[str, Any]) -> None:
             data[key] = value
 
 
-async def _mentions(text: str, data: dict[str, Any], directory: Directory) -> tuple[str, ...]:
+async def _store_mentions(text: str, data: dict[str, Any], directory: Directory) -> tuple[str, ...]:
     # Mentions of users who do not exist remain plain text.
     found: dict[str, Any] = {}
     for uid in rules.mentioned_in(text):

@@ -27,7 +27,10 @@ from tailwire.server.ports.refusal import Refused
 
 MAX_ATTEMPTS = 20
 Write = Callable[[ConversationView], Awaitable[tuple[ConversationView, int | None]]]
-"""Changes a conversation in a user's list. Returns it as changed, and what the store returned."""
+"""Changes a conversation in a user's list. Returns it as changed, and the number of the change in the change log.
+
+The number is 0 if nothing changed, and None if the conversation is no longer in the list, or too many are pinned.
+"""
 
 
 class Conversations:
@@ -50,14 +53,16 @@ class Conversations:
     async def list_page(
         self, caller: Caller, criteria: ConversationFilter, *, with_tags: bool, with_blocks: bool
     ) -> tuple[list[ConversationView], int]:
-        """Return a page of the caller's conversations, and how many there are.
+        """Return a page of the caller's conversations that match a filter, and how many match.
 
         Pinned conversations come first; apart from that, the order is by the time of the last message. The app itself
         gets the conversations of all users, by uid.
 
         Args:
-            with_tags: include the tags of each.
-            with_blocks: include the blocks between the caller and each other user.
+            caller: the user, or the app itself.
+            criteria: the filter.
+            with_tags: include the tags of each, as is done anyway if the filter names tags.
+            with_blocks: include the blocks between the user and the other one in each.
         """
         if caller.system:
             criteria = replace(criteria, uid="")
@@ -111,15 +116,17 @@ class Conversations:
             return MissingUser(uid)
 
     async def get(self, caller: Caller, kind: str, other: str) -> ConversationView:
-        """Return a conversation.
+        """Return a conversation in the caller's list.
 
         Args:
+            caller: the user.
             kind: `user` or `group`.
             other: the uid or guid.
 
         Raises:
-            Refused: ERR_UID_NOT_FOUND, ERR_GUID_NOT_FOUND, ERR_NOT_A_MEMBER; ERR_CONVERSATION_NOT_ACCESSIBLE if it
-                has no message yet.
+            Refused: ERR_UID_NOT_FOUND or ERR_GUID_NOT_FOUND: the other user, or the group, does not exist;
+                ERR_NOT_A_MEMBER: the caller is not a member of the group; ERR_CONVERSATION_NOT_ACCESSIBLE: it is not in
+                the caller's list, because nothing was written in it since they deleted it, or ever.
         """
         conversation = await self._authorizer.conversation(caller, kind, other)
         row = await self._store.conversations.get(conversation, caller.uid, kind)
@@ -135,7 +142,7 @@ class Conversations:
         conversation between two users takes precedence over a group.
 
         Raises:
-            Refused: ERR_CONVERSATION_NOT_FOUND.
+            Refused: ERR_CONVERSATION_NOT_FOUND: there is none.
         """
         for key in keys_with_id(conversation_id):
             guid, other = group_in(key), other_in(key, caller.uid)
@@ -149,7 +156,7 @@ class Conversations:
         """Return the key of the only conversation with an id, for the app itself, which participates in all.
 
         Raises:
-            Refused: ERR_CONVERSATION_NOT_FOUND; ERR_BAD_REQUEST when several conversations have the id.
+            Refused: ERR_CONVERSATION_NOT_FOUND: no conversation with messages has the id; ERR_BAD_REQUEST: several do.
         """
         known = [key for key in keys_with_id(conversation_id) if await self._store.conversations.last_message_id(key)]
         if len(known) > 1:
@@ -163,7 +170,8 @@ class Conversations:
         """Replace the caller's tags of a conversation, and return it.
 
         Raises:
-            Refused: as for `get`; ERR_BAD_REQUEST.
+            Refused: as in `get`; ERR_BAD_REQUEST: there are too many tags, or one is empty or too long;
+                ERR_UNAVAILABLE: others kept changing the conversation.
         """
 
         async def write(view: ConversationView) -> tuple[ConversationView, int | None]:
@@ -191,10 +199,13 @@ class Conversations:
         """Delete a conversation for the caller, and return its key. It reappears with the next message.
 
         Args:
+            caller: the user.
+            kind: `user` or `group`.
+            other: the uid or guid.
             permanently: delete its messages for all participants.
 
         Raises:
-            Refused: as for `get`.
+            Refused: as in `get`.
         """
         await self.get(caller, kind, other)
         conversation = await self._authorizer.conversation(caller, kind, other)
@@ -221,7 +232,8 @@ class Conversations:
         """Pin a conversation to the head of the caller's list, or unpin it. Return the conversation.
 
         Raises:
-            Refused: as for `get`; ERR_PINNED_CONVERSATIONS_LIMIT_EXCEEDED.
+            Refused: as in `get`; ERR_PINNED_CONVERSATIONS_LIMIT_EXCEEDED: the caller has pinned as many as they may;
+                ERR_UNAVAILABLE: others kept changing the conversation.
         """
 
         async def write(view: ConversationView) -> tuple[ConversationView, int | None]:
@@ -243,12 +255,16 @@ class Conversations:
     async def unread_counts(
         self, caller: Caller, *, kind: str = "", other: str = "", not_from_blocked: bool = False
     ) -> list[UnreadView]:
-        """Return how many messages the caller has not read: in one conversation, in one kind of them, or in all.
+        """Return how many messages the caller has not read in each conversation that has any.
 
         Args:
+            caller: the user.
             kind: `user`, `group`, or "" for both.
-            other: the uid or guid of one conversation, or "" for all.
+            other: the uid or guid, of the given kind, of the only conversation to look at; "" for all.
             not_from_blocked: count no messages of users whom the caller has blocked.
+
+        Raises:
+            Refused: with `other`: ERR_UID_NOT_FOUND, ERR_GUID_NOT_FOUND, or ERR_NOT_A_MEMBER.
         """
         wanted_key = await self._authorizer.conversation(caller, kind, other) if other else None
         listed: list[UnreadView] = []

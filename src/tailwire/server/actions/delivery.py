@@ -71,7 +71,7 @@ class Delivery:
         base: the server's URL, for links to files in frames that no request has caused.
 
     Attributes:
-        stored: called with the id of each message that is published here, and with 0 for a reaction.
+        stored: called with the id of each stored message that is published here, and with 0 for a reaction.
         frames: encodes what is published.
         revoked: why recent tokens ceased to be valid.
     """
@@ -86,8 +86,10 @@ class Delivery:
         """Publish a stored message.
 
         Args:
-            json: the encoded message.
-            also: the uid of a further receiver, who is not a member of the group.
+            stored: the message.
+            json: the same message, encoded as its receivers get it.
+            device: the device that sent it, which does not receive it; "" if all do.
+            also: the uid of a further receiver, who is not a member of the group; "" for none.
         """
         row = stored.message
         publication = self._message(row, json, device, stored)

@@ -53,10 +53,12 @@ class DirectUploads:
         """Count forms of a user, before they are given out.
 
         Args:
-            sizes: the bytes of each form, by its key.
+            uid: the user. Those of the app itself are not counted.
+            sizes: how many bytes each form permits, by the name under which its file will be kept.
 
         Raises:
-            Refused: ERR_UPLOAD_QUOTA_EXCEEDED, ERR_UNAVAILABLE.
+            Refused: ERR_UPLOAD_QUOTA_EXCEEDED: too many forms are open, or they permit too many bytes; ERR_UNAVAILABLE:
+                the store cannot write.
         """
         if uid == SYSTEM_USER or not sizes:
             return
@@ -75,8 +77,12 @@ class DirectUploads:
 
         The file is first copied to a name that the form cannot write to, and only then examined.
 
+        Args:
+            key: the name under which the file is kept.
+
         Raises:
-            Refused: ERR_FILE_SIZE_EXCEEDED, ERR_UPLOAD_QUOTA_EXCEEDED (the file is then removed), ERR_UNAVAILABLE.
+            Refused: ERR_FILE_SIZE_EXCEEDED: it is larger than its form permits; ERR_UPLOAD_QUOTA_EXCEEDED: its user has
+                uploaded too much (in both cases the file is removed); ERR_UNAVAILABLE: the bucket or the store fails.
         """
         if named_files(f"/files/{key}") != (key,):
             return None

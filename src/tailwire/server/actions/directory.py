@@ -22,7 +22,7 @@ SYSTEM_USER_ROW = UserRow(SYSTEM_USER, "System")
 
 
 class Directory:
-    """Looks up users, and knows who is online.
+    """Finds users, and tells who is online.
 
     Args:
         online: returns whether a user is online, over all processes.
@@ -47,10 +47,10 @@ class Directory:
                 self.forget(key)
 
     async def user(self, uid: str) -> UserRow:
-        """Return a user who exists and is active.
+        """Return a user.
 
         Raises:
-            Refused: ERR_UID_NOT_FOUND.
+            Refused: ERR_UID_NOT_FOUND: the user does not exist, or is deactivated.
         """
         found = await self._store.users.get(uid)
         if found is None or found.deactivated_at:
@@ -58,18 +58,18 @@ class Directory:
         return found
 
     async def user_entity(self, uid: str) -> msgspec.Raw:
-        """Return a user, encoded.
+        """Return a user, encoded. The app itself is a user, too.
 
         Raises:
-            Refused: ERR_UID_NOT_FOUND.
+            Refused: ERR_UID_NOT_FOUND: the user does not exist, or is deactivated.
         """
         return await self._entity(uid, with_metadata=True)
 
     async def stored_entity(self, uid: str) -> msgspec.Raw:
-        """Return a user as stored messages carry them: without metadata, which must stay correctable and erasable.
+        """Return a user, encoded as stored messages carry them: without metadata, which could not be changed there.
 
         Raises:
-            Refused: ERR_UID_NOT_FOUND.
+            Refused: ERR_UID_NOT_FOUND: the user does not exist, or is deactivated.
         """
         return await self._entity(uid, with_metadata=False)
 
@@ -125,7 +125,7 @@ class Directory:
         """Return a user, encoded, as `view` shows them to a reader.
 
         Raises:
-            Refused: ERR_UID_NOT_FOUND.
+            Refused: ERR_UID_NOT_FOUND: the user does not exist, or is deactivated.
         """
         if await self._is_hidden(uid, reader):
             return msgspec.Raw(encode(user_payload(await self.view(await self.user(uid), reader))))

@@ -18,11 +18,12 @@ class Outgoing(NamedTuple):
     """A message to send (a tuple, because one is built for each send).
 
     Attributes:
-        receiver: a uid or guid.
-        receiver_type: `user` or `group`.
-        data: the content, a JSON object.
-        muid: the client's id of the message; a retry with it is stored once.
-        parent_id: the message that it replies to.
+        receiver: a uid or guid; None or "" is refused.
+        receiver_type: `user` or `group`; anything else is refused.
+        data: the content, an encoded JSON object.
+        muid: the client's id of the message: sends with the same one are stored once.
+        parent_id: the message in whose thread it is a reply, or None.
+        quoted_message_id: the message that it quotes, or None.
     """
 
     receiver: str | None
@@ -48,7 +49,13 @@ class Envelope(NamedTuple):
 
 
 class References(NamedTuple):
-    """The optional parts of a message: further fields, the message that it replies to, and the one that it quotes."""
+    """The optional parts of a message.
+
+    Attributes:
+        fields: further fields of its JSON form, such as `muid` and `tags`.
+        parent: the message in whose thread it is a reply, or None.
+        quoted: the message that it quotes, or None.
+    """
 
     fields: dict[str, Any] = NO_FIELDS
     parent: MessageRow | None = None
@@ -68,8 +75,11 @@ def draft(
     """Return a message to be stored.
 
     Args:
+        envelope: its sender, receiver, conversation, category and type.
+        content: its content.
         now: seconds since 1970.
         events: the webhook events that report the message.
+        references: its optional parts.
     """
     sender, receiver, receiver_type, conversation, category, kind = envelope
     more, parent, quoted = references

@@ -62,10 +62,13 @@ class Ephemeral:
         """Publish that the caller started or stopped typing, except under load, and in groups above the limit.
 
         Args:
+            caller: the user.
+            receiver, receiver_type: a uid or guid, and `user` or `group`.
             action: `started` or `ended`.
+            metadata: an encoded JSON object, or `null` for none.
 
         Raises:
-            Refused: if the caller may not write to the receiver, or the frame is invalid.
+            Refused: the caller may not write to the receiver, or an argument is invalid.
         """
         if action not in ("started", "ended"):
             raise Refused("ERR_BAD_REQUEST", {"body.action": "Use started or ended."})
@@ -82,10 +85,15 @@ class Ephemeral:
         self._delivery.publish_typing(caller, receiver, receiver_type, body)
 
     async def publish_transient(self, caller: Caller, receiver: str, receiver_type: str, data: msgspec.Raw) -> None:
-        """Publish a message to the sockets that are connected now, without storing it.
+        """Publish a message to the sockets that are open now, without storing it.
+
+        Args:
+            caller: the user.
+            receiver, receiver_type: a uid or guid, and `user` or `group`.
+            data: an encoded JSON object.
 
         Raises:
-            Refused: if the caller may not write to the receiver, or the frame is invalid.
+            Refused: the caller may not write to the receiver, or an argument is invalid.
         """
         _check_object(data, "body.data")
         receiver, _ = await self._addressee(caller, receiver, receiver_type)
@@ -105,33 +113,40 @@ class Ephemeral:
         return found.guid, found.members_count
 
     async def user_came_online(self, uid: str, platform: str = "") -> None:
-        """Publish that a user is online, because their first socket here opened.
+        """Publish that a user is online, because their first socket at this process opened.
+
+        Nothing is published if they were online elsewhere, unless they were away.
 
         Args:
-            platform: the platform, as the client names it.
+            uid: the user.
+            platform: the platform of the app, as the client names it; "" if it does not.
         """
         self._platforms[uid] = platform
         before, after = await self._everywhere.record_change(uid)
         if before is State.OFFLINE is not after:
-            await self._presence(uid, "online", platform=platform)
+            await self._announce_presence(uid, "online", platform=platform)
         elif before is State.AWAY and after is State.ONLINE:
-            await self._presence(uid, "online", "appState")
+            await self._announce_presence(uid, "online", "appState")
 
     async def user_went_offline(self, uid: str) -> None:
-        """Store when a user was last seen, and publish that they are offline, because their last socket here closed."""
+        """Store when a user was last online, and publish their state, because their last socket at this process closed.
+
+        It is `offline`, or `away` if all apps that they have at other processes are in the background; nothing is
+        published if they are online there.
+        """
         await self._store.users.store_last_online(uid, self._world.seconds())
         before, after = await self._everywhere.record_change(uid)
         platform = "" if self._directory.is_online(uid) else self._platforms.pop(uid, "")
         if before is not State.OFFLINE is after:
-            await self._presence(uid, "offline", platform=platform)
+            await self._announce_presence(uid, "offline", platform=platform)
         elif before is State.ONLINE and after is State.AWAY:
-            await self._presence(uid, "away", "appState")
+            await self._announce_presence(uid, "away", "appState")
 
     async def publish_away(self, uid: str) -> None:
         """Publish that all apps of a user are in the background, or that one is in the foreground again."""
         before, after = await self._everywhere.record_change(uid)
         if before is not after and State.OFFLINE not in (before, after):
-            await self._presence(uid, "away" if after is State.AWAY else "online", "appState")
+            await self._announce_presence(uid, "away" if after is State.AWAY else "online", "appState")
 
     async def publish_offline(self, uids: Sequence[str], at: int) -> None:
         """Publish that the users of a process that has ended are offline.
@@ -142,7 +157,7 @@ class Ephemeral:
         for number, uid in enumerate(uids):
             if not self._directory.is_online(uid):
                 await self._store.users.store_last_online(uid, at)
-                await self._presence(uid, "offline")
+                await self._announce_presence(uid, "offline")
             if number % PUBLISH_BATCH_SIZE == 0:
                 await asyncio.sleep(0)
 
@@ -150,11 +165,11 @@ class Ephemeral:
         """Publish those users as online whom another process reported as offline while this one was paused."""
         for number, uid in enumerate(uids):
             if self._directory.is_online(uid):
-                await self._presence(uid, "online", platform=self._platforms.get(uid, ""))
+                await self._announce_presence(uid, "online", platform=self._platforms.get(uid, ""))
             if number % PUBLISH_BATCH_SIZE == 0:
                 await asyncio.sleep(0)
 
-    async def _presence(self, uid: str, action: str, feature: str = "", platform: str = "") -> None:
+    async def _announce_presence(self, uid: str, action: str, feature: str = "", platform: str = "") -> None:
         self._directory.forget(uid)
         row = await self._store.users.get(uid)
         if row is None:

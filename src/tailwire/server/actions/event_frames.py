@@ -1,4 +1,4 @@
-"""The frames of events that are not messages: the same live and in a catch-up."""
+"""The frames of events. Those of events that are not messages are the same live and in a catch-up."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from tailwire.wire.frames import FrameType
 
 
 class EventFrames:
-    """Encodes the frames of events that are not messages.
+    """Encodes the frames of events.
 
     Args:
+        app_id: the id of the app, which each frame contains.
         base: returns the server's URL, for links to files in frames that no request has caused.
     """
 
@@ -30,7 +31,15 @@ class EventFrames:
     def frame(
         self, kind: FrameType, sender: str, device: str, receiver: str, receiver_type: str, body: bytes | msgspec.Raw
     ) -> bytes:
-        """Return a frame with an encoded body."""
+        """Return a frame, with complete URLs of the files in it.
+
+        Args:
+            kind: its type.
+            sender: the uid of the user who caused it.
+            device: the device that caused it; "" for none.
+            receiver, receiver_type: a uid or guid, and `user` or `group`.
+            body: the encoded body.
+        """
         group = b'"group"' if receiver_type == "group" else b'"user"'
         head = frame_head(kind, encode(receiver), group, encode(device), encode(sender), self._app)
         return with_address(b"%b%b}" % (head, body), address.get(self._base))

@@ -29,11 +29,14 @@ class Export:
         """Start the export of a user.
 
         Returns:
-            Lines, each with a line feed: `user`, `token`, `group`, `file`, then each `message` that the user sent, or
-            received from another user, oldest first. Secrets and the content of files are not included.
+            Lines, each with a line feed, by their `kind`: one `user`, then each `token`, each `group`, each `file`, and
+            each `message` that the user sent, or received from another user, oldest first. Secrets and the content of
+            files are not included, nor are messages that the user has deleted for themselves, or that are in groups
+            that they have left.
 
         Raises:
-            Refused: ERR_UID_NOT_FOUND.
+            Refused: ERR_BAD_REQUEST: this cannot be a uid; ERR_UID_NOT_FOUND: there is no such user. A deactivated one
+                is exported.
         """
         row = await self._store.users.get(identifier(uid, "uid"))
         if row is None:

@@ -28,6 +28,7 @@ class NewGroup:
     """A group to create.
 
     Attributes:
+        password: ignored unless the type is `password`.
         metadata: an encoded JSON object, or `null`.
         owner: the uid of the owner, for the app itself; other callers own the groups that they create.
         members: users to add to the new group.
@@ -47,12 +48,12 @@ class NewGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupChange:
-    """The fields of a group to change; None keeps a field.
+    """The fields of a group to change; None keeps a field, as does "" for type, password and owner.
 
     Attributes:
         metadata: an encoded JSON object; `null` keeps it.
         owner: the uid of the new owner, for the app itself; ignored for other callers.
-        unset: names of fields to clear.
+        unset: names of fields to clear: those in `UNSETTABLE_FIELDS`; others are ignored.
     """
 
     name: str | None = None
@@ -91,8 +92,10 @@ class Groups:
         not a member. `new.members` are only checked: add them afterwards.
 
         Raises:
-            Refused: ERR_BAD_REQUEST, ERR_EMPTY_GROUP_PASS, ERR_GUID_ALREADY_EXISTS, ERR_LIMIT_EXCEEDED,
-                ERR_FEATURE_RESTRICTED, ERR_UID_NOT_FOUND, ERR_TOO_MANY_REQUESTS.
+            Refused: ERR_BAD_REQUEST: a field is invalid; ERR_EMPTY_GROUP_PASS: its type needs a password;
+                ERR_GUID_ALREADY_EXISTS; ERR_LIMIT_EXCEEDED: the owner is in as many groups as they may;
+                ERR_FEATURE_RESTRICTED: the caller's role may not add or ban members; ERR_UID_NOT_FOUND: the owner does
+                not exist; ERR_TOO_MANY_REQUESTS: too many passwords wait to be hashed.
         """
         rules.check_new(new.type, new.password)
         self._lengths.check_group(new.password, new.description)
@@ -139,10 +142,10 @@ class Groups:
         return row.members_count if row is not None else None
 
     async def get(self, caller: Caller, guid: str) -> GroupView:
-        """Return a group that the caller may see.
+        """Return a group, with the caller's membership, or whether they are banned from it.
 
         Raises:
-            Refused: ERR_GUID_NOT_FOUND.
+            Refused: ERR_GUID_NOT_FOUND, also for a private group that the caller may not see.
         """
         found, member = await self._authorizer.group(caller, guid, "see")
         may_be_banned = member is None and not caller.system
@@ -150,12 +153,12 @@ class Groups:
         return GroupView(found, member, banned)
 
     async def list_page(self, caller: Caller, criteria: GroupFilter) -> tuple[list[GroupView], int]:
-        """Return a page of the groups that the caller may see, and how many there are."""
+        """Return a page of the groups that match a filter and that its `reader` may see, and how many do."""
         rows, total = await self._store.groups.find(criteria)
         return await self._views(caller, rows), total
 
     async def list_after(self, caller: Caller, criteria: GroupFilter, position: Position) -> list[GroupView]:
-        """Return groups that the caller may see, after a position."""
+        """Return the groups after a position that match a filter and that its `reader` may see."""
         return await self._views(caller, await self._store.groups.list_after(criteria, position))
 
     async def _views(self, caller: Caller, rows: list[GroupRow]) -> list[GroupView]:
@@ -166,8 +169,9 @@ class Groups:
         """Change a group, and return it.
 
         Raises:
-            Refused: ERR_GUID_NOT_FOUND, the code in the permission table, ERR_BAD_REQUEST, ERR_EMPTY_GROUP_PASS,
-                ERR_NOT_A_MEMBER, ERR_TOO_MANY_REQUESTS.
+            Refused: ERR_GUID_NOT_FOUND, or the code in the permission table; ERR_BAD_REQUEST: a field is invalid;
+                ERR_EMPTY_GROUP_PASS: it becomes a group of the type `password`, and has none; ERR_NOT_A_MEMBER: the new
+                owner is not a member; ERR_TOO_MANY_REQUESTS: too many passwords wait to be hashed.
         """
         owner = names.identifier(change.owner, "owner") if change.owner and caller.system else ""
         act = self._authorizer.group_act(caller, guid, "update", owner, _check_new_owner if owner else None)
@@ -239,11 +243,17 @@ class Groups:
     async def transfer(self, caller: Caller, guid: str, to: str) -> tuple[str, str]:
         """Make a member the owner of a group.
 
+        Args:
+            caller: who does it.
+            guid: the group.
+            to: the uid of the member.
+
         Returns:
             The guid, and the uid of the new owner.
 
         Raises:
-            Refused: ERR_GUID_NOT_FOUND, the code in the permission table, ERR_NOT_A_MEMBER.
+            Refused: ERR_GUID_NOT_FOUND, or the code in the permission table; ERR_NOT_A_MEMBER: the new owner is not a
+                member.
         """
         uid = names.identifier(to, "owner")
         act = self._authorizer.group_act(caller, guid, "transfer", uid, _check_new_owner)

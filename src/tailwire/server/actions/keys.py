@@ -1,7 +1,6 @@
 """API keys and the auth tokens of users, as a REST key administers them.
 
-Both are stored as hashes. Lists identify them by their last characters. The whole secret is shown only when it
-is created.
+Both are stored as hashes. Lists show their last characters. The whole secret is shown only when it is created.
 """
 
 from __future__ import annotations
@@ -78,7 +77,7 @@ class Keys:
             key: the key, or its id.
 
         Raises:
-            Refused: ERR_APIKEY_NOT_FOUND.
+            Refused: ERR_APIKEY_NOT_FOUND: there is no such key, or several have the id.
         """
         row = await self._store.keys.get(fingerprint(key))
         if row is None and len(key) == KEY_ID_CHARACTERS:
@@ -92,12 +91,14 @@ class Keys:
         """Change the name and scope of an API key, and return the key.
 
         Args:
+            key: the key, or its id.
             name: the new name; "" keeps the name.
             scope: the scope that it has from now on.
-            used: the key that authorizes the request, which cannot change itself.
+            used: the key that authorizes the request.
 
         Raises:
-            Refused: ERR_APIKEY_NOT_FOUND, ERR_APIKEY_NO_SELF_ACTION, ERR_BAD_REQUEST.
+            Refused: ERR_APIKEY_NOT_FOUND; ERR_APIKEY_NO_SELF_ACTION: a key cannot change itself; ERR_BAD_REQUEST: the
+                name or the scope is invalid.
         """
         row = await self._other_key(key, used)
         row = replace(row, name=self._lengths.check_name(name or row.name), scope=_check_scope(scope))
@@ -109,11 +110,13 @@ class Keys:
         """Delete an API key, or let it end later. Return the key if it remains, else None.
 
         Args:
-            used: the key that authorizes the request, which cannot end itself.
-            grace: seconds for which it stays valid, at most `MAX_GRACE_SECONDS`; it never ends later than before.
+            key: the key, or its id.
+            used: the key that authorizes the request.
+            grace: seconds for which it stays valid, unless it ends earlier anyway; 0 to delete it now.
 
         Raises:
-            Refused: ERR_APIKEY_NOT_FOUND, ERR_APIKEY_NO_SELF_ACTION, ERR_BAD_REQUEST.
+            Refused: ERR_APIKEY_NOT_FOUND; ERR_APIKEY_NO_SELF_ACTION: a key cannot end itself; ERR_BAD_REQUEST: `grace`
+                is negative, or more than `MAX_GRACE_SECONDS`.
         """
         if not 0 <= grace <= MAX_GRACE_SECONDS:
             raise Refused("ERR_BAD_REQUEST", {"grace": f"Use 0 to {MAX_GRACE_SECONDS} seconds."})
@@ -142,10 +145,15 @@ class Keys:
         return await self._store.tokens.of_user(row.uid, limit=limit, offset=offset)
 
     async def token(self, uid: str, token: str) -> TokenRow:
-        """Return an auth token of a user.
+        """Return the stored facts of an auth token.
+
+        Args:
+            uid: its user.
+            token: the token itself.
 
         Raises:
-            Refused: ERR_UID_NOT_FOUND, ERR_AUTH_TOKEN_NOT_FOUND.
+            Refused: ERR_UID_NOT_FOUND: the user does not exist, or is deactivated; ERR_AUTH_TOKEN_NOT_FOUND: the user
+                has no such token.
         """
         await self._directory.user(identifier(uid, "uid"))
         row = await self._store.tokens.get(fingerprint(token))
@@ -154,10 +162,10 @@ class Keys:
         return row
 
     async def change_token(self, uid: str, token: str, device: Device) -> TokenRow:
-        """Store the device of an auth token, and return the token.
+        """Store what is known about the device of an auth token, and return the token's stored facts.
 
         Raises:
-            Refused: ERR_UID_NOT_FOUND, ERR_AUTH_TOKEN_NOT_FOUND, ERR_BAD_REQUEST.
+            Refused: as in `token`; ERR_BAD_REQUEST: what describes the device is invalid or too long.
         """
         row = with_device(await self.token(uid, token), device)
         await self._store.tokens.change_device(row)
@@ -167,7 +175,7 @@ class Keys:
         """Revoke an auth token and close the sockets that it opened. Return the user's uid.
 
         Raises:
-            Refused: ERR_UID_NOT_FOUND, ERR_AUTH_TOKEN_NOT_FOUND.
+            Refused: as in `token`.
         """
         row = await self.token(uid, token)
         await self._store.tokens.remove(row.token_hash)
@@ -187,10 +195,10 @@ class Keys:
 
 
 def with_device(row: TokenRow, device: Device) -> TokenRow:
-    """Return an auth token with the known facts of its device.
+    """Return an auth token with the known facts of its device; what is unknown stays as it is.
 
     Raises:
-        Refused: ERR_BAD_REQUEST.
+        Refused: ERR_BAD_REQUEST: what describes the device is invalid or too long.
     """
     info = device.app_info
     if info is not None and (not info.startswith(b"{") or len(info) > MAX_APP_INFO_BYTES):

@@ -43,7 +43,7 @@ _COUNT_CHANGES: dict[MemberAction, int] = {"joined": 1, "added": 1, "left": -1, 
 
 
 class MemberActions:
-    """Drafts action messages."""
+    """Drafts action messages that report what happens to the members of a group."""
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
@@ -59,9 +59,14 @@ class MemberActions:
         """Return a function that drafts the action message, given the standing before the change.
 
         Args:
+            caller: who acts.
+            action: what happens.
             uid: the user who is acted on.
             now: whole seconds since 1970.
-            extras: returns further content of the message.
+            extras: returns further content of the message, given the standing before the change; None for none.
+
+        Raises:
+            Refused: ERR_UID_NOT_FOUND: one of the two users does not exist, or is deactivated.
         """
         by = await self._directory.stored_entity(caller.uid)
         on = await self._directory.stored_entity(uid) if uid != caller.uid else by

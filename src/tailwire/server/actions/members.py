@@ -32,7 +32,7 @@ from tailwire.server.rules.permissions import (
 )
 
 Outcome = bytes | None | Refused
-"""The encoded action message, None if there is none, or the refusal."""
+"""What became of one user: the encoded action message; None for a ban that succeeded; or the refusal."""
 
 
 class Members:
@@ -115,8 +115,9 @@ class Members:
         """Join a group. Return the action message.
 
         Raises:
-            Refused: the code in the permission table, ERR_LIMIT_EXCEEDED, ERR_TOO_MANY_REQUESTS, or as for
-                `check_join`.
+            Refused: ERR_GUID_NOT_FOUND, or the code in the permission table; as in `rules.groups.check_join`;
+                ERR_LIMIT_EXCEEDED: the caller is in as many groups as they may; ERR_TOO_MANY_REQUESTS: the caller has
+                tried too many wrong passwords, or too many passwords wait to be checked.
         """
         found, _ = await self._authorizer.group(caller, guid, "join")
         matching_hash = ""  # the stored hash that the given password matches
@@ -182,7 +183,8 @@ class Members:
         """Leave a group. Return the action message.
 
         Raises:
-            Refused: ERR_GUID_NOT_FOUND, ERR_NOT_A_MEMBER, ERR_OWNER_EXIT_FORBIDDEN.
+            Refused: ERR_GUID_NOT_FOUND; ERR_NOT_A_MEMBER; ERR_OWNER_EXIT_FORBIDDEN: the owner has to transfer the group
+                first.
         """
         act = self._authorizer.group_act(caller, guid, "leave", caller.uid)
         return await self._remove(caller, act, "left")
@@ -199,7 +201,7 @@ class Members:
         json = self._publish(caller, stored, "" if was_member else act.subject)
         if was_member:
             self._delivery.change_subscription(act.subject, act.guid, joined=False, message_id=stored.message.id)
-        await self._receipts.read_without(stored, act.subject, now)
+        await self._receipts.notify_without(stored, act.subject, now)
         return json
 
     # Acting on others.

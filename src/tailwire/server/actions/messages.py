@@ -40,7 +40,7 @@ class Messages:
 
     Args:
         max_data: the largest size of a message's `data`, in bytes.
-        count_stored: called for each new message.
+        count_stored: called after each new message was stored and published.
     """
 
     def __init__(
@@ -143,10 +143,10 @@ class Messages:
         """Send a message to each of several receivers, without its muid. Return the messages, encoded.
 
         Args:
-            receivers: id and type of each.
+            receivers: the uid or guid, and `user` or `group`, of each.
 
         Raises:
-            Refused: as for `send`, for the first receiver that is refused. The receivers before it have the message.
+            Refused: ERR_EMPTY_RECEIVER: there are none or too many; or as in `send`: those before it have the message.
         """
         if not 0 < len(receivers) <= MAX_RECEIVERS:
             raise Refused("ERR_EMPTY_RECEIVER", {"multipleReceivers": f"Name 1 to {MAX_RECEIVERS} uids and guids."})
@@ -241,11 +241,11 @@ class Messages:
         """Return messages of a conversation, or of all that the caller may read; oldest first.
 
         Args:
-            uid: the other user of the conversation, whose existence is checked.
-            guid: the group of the conversation, which the caller must be permitted to read.
+            uid: the other user of the conversation, whose existence is checked; "" for none.
+            guid: the group of the conversation, which the caller must be permitted to read; "" for none.
 
         Raises:
-            Refused: ERR_UID_NOT_FOUND, ERR_GUID_NOT_FOUND, ERR_NOT_A_MEMBER.
+            Refused: ERR_UID_NOT_FOUND, ERR_GUID_NOT_FOUND: there is no such user or group; ERR_NOT_A_MEMBER.
         """
         if uid:
             await self._directory.user_entity(identifier(uid, "uid"))
@@ -268,8 +268,8 @@ class Messages:
         """Check the position of a client in the stream, and return the mark of this start of the server.
 
         Args:
-            mark: the mark that the client received with its position; `none` if it has none.
-            after: the id after which the client reads on, or None.
+            mark: the mark of the start that the client received with its position; `none` if it has none.
+            after: the id after which the client reads on; None if it begins.
 
         Raises:
             Refused: ERR_POSITION_UNKNOWN, with the last id that the client's history and this store have in common.
@@ -281,10 +281,10 @@ class Messages:
         return self._store.start
 
     async def pruned_until(self, caller: Caller, after: int | None) -> int:
-        """Return the highest id of a message that the caller missed because it was removed for its age; 0 if none.
+        """Return the highest id of a message that the caller may have missed because it was pruned; 0 if none.
 
         Args:
-            after: the id after which the client reads on, or None.
+            after: the id after which the client reads on; None if it begins, and so misses nothing.
         """
         if after is None or caller.system:
             return 0

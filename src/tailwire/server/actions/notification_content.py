@@ -45,7 +45,7 @@ class NotificationContent:
 
     Args:
         content: one of `CONTENTS`.
-        lifetime: seconds after which a notification is no longer sent.
+        lifetime: seconds after it was queued for which a notification may be sent.
     """
 
     def __init__(self, store: Store, world: World, content: str, lifetime: int) -> None:

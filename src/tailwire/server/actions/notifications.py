@@ -49,7 +49,13 @@ class PushSetup:
 
 
 class Mute(NamedTuple):
-    """A muted conversation, as its user names it. `until`: milliseconds since 1970."""
+    """A muted conversation, as its user names it.
+
+    Attributes:
+        id: the uid of the other user, or the guid.
+        type: one of `CONVERSATION_KINDS`.
+        until: milliseconds since 1970.
+    """
 
     id: str
     type: str
@@ -60,8 +66,8 @@ class Notifications:
     """Actions on push notifications.
 
     Args:
-        device_registered: called when a device was registered.
-        wake: called when a notification is due.
+        device_registered: called after a device was registered.
+        wake: called after notifications that were given up were made due again.
     """
 
     def __init__(
@@ -89,7 +95,7 @@ class Notifications:
         """The public key that browsers subscribe with.
 
         Raises:
-            Refused: ERR_PROVIDER_NOT_FOUND.
+            Refused: ERR_PROVIDER_NOT_FOUND: Web Push is not configured.
         """
         if not self._setup.web_key:
             raise Refused("ERR_PROVIDER_NOT_FOUND")
@@ -103,11 +109,16 @@ class Notifications:
         Its push token is taken from any user who had it before.
 
         Args:
-            auth_token: with a REST key: the auth token of the user.
+            caller: the user.
+            platform: the platform of the device, in any case (`rules.push_tokens.PLATFORMS`).
+            token: its push token; for Web Push the subscription as JSON.
+            provider_id: the name of the provider in the app, which is only shown; "" for none.
+            auth_token: with a REST key: the auth token of the user, for which the device is registered.
 
         Raises:
-            Refused: INVALID_PUSH_PLATFORM, INVALID_FCM_TOKEN, INVALID_APNS_DEVICE_TOKEN, INVALID_APNS_VOIP_TOKEN,
-                INVALID_WEB_PUSH_SUBSCRIPTION, ERR_PROVIDER_NOT_FOUND, ERR_AUTH_TOKEN_NOT_FOUND, ERR_BAD_REQUEST.
+            Refused: as in `rules.push_tokens.check_token`; ERR_PROVIDER_NOT_FOUND: the provider of this platform is not
+                configured; ERR_AUTH_TOKEN_NOT_FOUND: the auth token is not the user's, or was revoked;
+                ERR_BAD_REQUEST: `provider_id` is too long, or a REST key was used without an auth token.
         """
         checked = check_token(platform, token)
         if len(provider_id) > MAX_PROVIDER_ID_CHARACTERS:
@@ -150,11 +161,12 @@ class Notifications:
         """Remove one device of an auth token, or all of them. Return how many were removed.
 
         Args:
-            token: as it was registered; "" for all.
+            caller: the user.
+            token: the push token as `devices` returns it, or its hash; "" for all.
             auth_token: with a REST key: the auth token of the user.
 
         Raises:
-            Refused: ERR_BAD_REQUEST, if a REST key was used without an auth token.
+            Refused: ERR_BAD_REQUEST: a REST key was used without an auth token.
         """
         owner = self._auth_token(caller, auth_token)
         if not token:
@@ -215,7 +227,8 @@ class Notifications:
         """Mute conversations, each until a time. Return all muted conversations.
 
         Raises:
-            Refused: ERR_BAD_REQUEST, ERR_UID_NOT_FOUND, ERR_GUID_NOT_FOUND, ERR_NOT_A_MEMBER.
+            Refused: ERR_BAD_REQUEST: there are none or too many, or an id, a type or a time is invalid;
+                ERR_UID_NOT_FOUND, ERR_GUID_NOT_FOUND, ERR_NOT_A_MEMBER: the caller has no such conversation.
         """
         rows = []
         for one in _bounded(mutes):
@@ -246,7 +259,7 @@ class Notifications:
     # Notifications that are waiting, were sent, or were given up.
 
     async def all_devices(self, uid: str, position: Position, limit: int) -> list[PushTokenRow]:
-        """Return the devices of all users after a position, newest registration first.
+        """Return devices after a position, newest registration first.
 
         Args:
             uid: the user whose devices to return; "" for all users.
@@ -268,7 +281,7 @@ class Notifications:
         return await self._store.notifications.list_after(status, uid, position, limit)
 
     async def delivery(self, notification_id: str) -> tuple[NotificationRow, Notification | None]:
-        """Return a notification, and the content that it would have if it were sent now, or None if it is not wanted.
+        """Return a notification, and what would be sent if it were new and due; None if it is not wanted any longer.
 
         Raises:
             Refused: ERR_NOTIFICATION_NOT_FOUND.

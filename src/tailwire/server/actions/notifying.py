@@ -92,13 +92,14 @@ class Notifier:
     Args:
         delay: seconds after which a message is examined.
         lifetime: seconds after which nobody is notified of a message.
-        is_foreground: returns whether an app of a user is in the foreground.
-        left_within: returns whether an app of a user properly left the foreground within some seconds.
-        queued: called when notifications were queued.
+        is_foreground: returns whether an app of a user, given by uid, is in the foreground.
+        left_within: returns whether an app of a user, given by uid, reported within the last given seconds that it left
+            the foreground.
+        queued: called after notifications were queued.
         polls: whether other servers store messages too.
 
     Attributes:
-        is_mine: returns whether this server examines messages.
+        is_mine: returns whether this server examines messages, which only one of several does.
     """
 
     def __init__(
@@ -158,7 +159,7 @@ class Notifier:
         while True:
             if not self._noted:
                 self._wake.clear()
-                if not await self._awaited():
+                if not await self._wait_for_messages():
                     continue
             since = self._noted[0][0]
             await asyncio.sleep(max(0.0, since + BUCKET_SECONDS + self._delay - self._loop.time()))
@@ -174,7 +175,7 @@ class Notifier:
             await asyncio.sleep(RETRY_SECONDS)
             self.schedule(up_to)
 
-    async def _awaited(self) -> bool:
+    async def _wait_for_messages(self) -> bool:
         # Returns whether something was noted. With several servers, asks for what the others have stored.
         if not (self._polls and self.is_mine()):
             try:
@@ -208,18 +209,18 @@ class Notifier:
                 continue
             rows = await notifications.messages(progress.message_id, up_to_id, MESSAGES_AT_ONCE)
             for row in rows:
-                await self._message(row, progress)
+                await self._examine_message(row, progress)
                 progress = NotificationProgress(row.id, "", progress.reaction_id)
             if not rows:
                 progress = NotificationProgress(up_to_id, "", progress.reaction_id)
             await notifications.store_progress(progress)
         while reactions := await notifications.reactions(progress.reaction_id, MESSAGES_AT_ONCE):
             for reaction in reactions:
-                await self._reaction(reaction)
+                await self._examine_reaction(reaction)
             progress = progress._replace(reaction_id=reactions[-1].id)
             await notifications.store_progress(progress)
 
-    async def _message(self, row: MessageRow, progress: NotificationProgress) -> None:
+    async def _examine_message(self, row: MessageRow, progress: NotificationProgress) -> None:
         changed = changed_message(row)
         if changed:
             await self._store.notifications.queue_again(changed, self._world.seconds())
@@ -251,7 +252,7 @@ class Notifier:
             reached = NotificationProgress(row.id - 1, after, progress.reaction_id)
             await self._store.notifications.store_progress(reached)
 
-    async def _reaction(self, reaction: ReactionToNotify) -> None:
+    async def _examine_reaction(self, reaction: ReactionToNotify) -> None:
         row = await self._store.messages.get(reaction.message_id)
         if row is None:
             return

@@ -34,12 +34,14 @@ async def find_orphans(store: PruningStore, uploads: Uploads, now: int, *, remov
     """Find orphaned files and records. Unused files are only counted here, not removed.
 
     Args:
+        store: the records.
+        uploads: the files.
         now: seconds since 1970.
         remove: whether to remove unrecorded files, and to mark lost records for removal.
 
     Raises:
         OSError: the storage of files cannot be read.
-        Refused: ERR_UNAVAILABLE.
+        Refused: ERR_UNAVAILABLE: the store, or the storage of files, cannot be written.
     """
     before = now - SETTLED_SECONDS
     unused = await store.count_unused(before)

@@ -39,5 +39,5 @@ def with_field(json: bytes, name: bytes, value: bytes) -> bytes:
 
 
 def enveloped(data: bytes, meta: bytes = b"") -> bytes:
-    """Return the body of a response: `data`, and `meta` if it is given. Both are encoded."""
+    """Return the body of a response: `data`, and `meta` unless it is b"". Both are encoded already."""
     return b'{"data":%b,"meta":%b}' % (data, meta) if meta else b'{"data":%b}' % data

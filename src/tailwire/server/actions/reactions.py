@@ -46,7 +46,7 @@ class Reactions:
         current = await self._store.messages.get(row.id)
         return await self._renderer.render(current if current is not None else row, reader)
 
-    async def _changed(self, row: MessageRow, reader: str, saved_at: int = 0) -> bytes:
+    async def _render_changed(self, row: MessageRow, reader: str, saved_at: int = 0) -> bytes:
         # A message after its change, which is announced even if not all about the message can be read.
         try:
             return await self._render(row, reader)
@@ -59,8 +59,9 @@ class Reactions:
         """Add a reaction to a message, or remove it. Return the message.
 
         Raises:
-            Refused: ERR_MESSAGE_ID_NOT_FOUND, ERR_MESSAGE_ACTION_NOT_ALLOWED, ERR_BLOCKED_RECEIVER, ERR_BLOCKED_SENDER,
-                ERR_BAD_REQUEST.
+            Refused: ERR_MESSAGE_ID_NOT_FOUND: there is no such message, or the caller may not read it;
+                ERR_MESSAGE_ACTION_NOT_ALLOWED: it is deleted, or an action message; ERR_BLOCKED_RECEIVER,
+                ERR_BLOCKED_SENDER: there is a block between the two users; ERR_BAD_REQUEST: the reaction is invalid.
         """
         act = self._authorizer.message_act(caller, message_id, "react", rules.check_changeable)
         row = (await self._store.standings.message(act)).message
@@ -97,9 +98,12 @@ class Reactions:
         """Return reactions to a message.
 
         Args:
-            reaction: "" for all.
-            newer: read on after the cursor rather than before it.
-            cursor: the id of a reaction, or None to begin at an end of the list.
+            caller: the reader.
+            message_id: the message.
+            reaction: only this reaction; "" for all.
+            newer: return the first ones after the cursor; otherwise the last ones before it.
+            cursor: the id of a reaction; None to begin: with the oldest if `newer`, otherwise with the newest.
+            limit: how many to return at most.
 
         Raises:
             Refused: ERR_MESSAGE_ID_NOT_FOUND.
@@ -114,8 +118,10 @@ class Reactions:
         """Pin a message in its conversation, or unpin it. Return the message.
 
         Raises:
-            Refused: ERR_MESSAGE_ID_NOT_FOUND, ERR_MESSAGE_ACTION_NOT_ALLOWED, ERR_BLOCKED_RECEIVER, ERR_BLOCKED_SENDER,
-                ERR_PERMISSION_DENIED, ERR_PINNED_MESSAGES_LIMIT_EXCEEDED.
+            Refused: ERR_MESSAGE_ID_NOT_FOUND: there is no such message, or the caller may not read it;
+                ERR_MESSAGE_ACTION_NOT_ALLOWED: it is deleted, or an action message; ERR_BLOCKED_RECEIVER,
+                ERR_BLOCKED_SENDER: there is a block between the two users; ERR_PERMISSION_DENIED: the caller is only a
+                participant of the group; ERR_PINNED_MESSAGES_LIMIT_EXCEEDED: as many are pinned as may be.
         """
         act = self._authorizer.message_act(caller, message_id, "pin", rules.check_changeable)
         row = (await self._store.standings.message(act)).message
@@ -126,15 +132,17 @@ class Reactions:
         action = "pinned" if pinned else "unpinned"
         at, by = (now, caller.uid) if pinned else (None, None)
         row = row._replace(pinned_at=at, pinned_by=by, updated_at=now)
-        frame = self._delivery.frames.pin(caller, row, action, await self._changed(row, ""))
+        frame = self._delivery.frames.pin(caller, row, action, await self._render_changed(row, ""))
         self._delivery.to_conversation(caller, row, frame, number)
-        return await self._changed(row, caller.reader)
+        return await self._render_changed(row, caller.reader)
 
     async def save(self, caller: Caller, message_id: str, *, saved: bool) -> bytes:
         """Save a message for the caller, or remove it from their saved messages. Return the message.
 
         Raises:
-            Refused: ERR_MESSAGE_ID_NOT_FOUND, ERR_MESSAGE_ACTION_NOT_ALLOWED, ERR_SAVED_MESSAGES_LIMIT_EXCEEDED.
+            Refused: ERR_MESSAGE_ID_NOT_FOUND: there is no such message, or the caller may not read it;
+                ERR_MESSAGE_ACTION_NOT_ALLOWED: it is deleted, or an action message; ERR_SAVED_MESSAGES_LIMIT_EXCEEDED:
+                the caller has saved as many as they may.
         """
         act = self._authorizer.message_act(caller, message_id, "save", rules.check_changeable)
         row = (await self._store.standings.message(act)).message
@@ -145,7 +153,7 @@ class Reactions:
             number = await self._store.annotations.save(act, now, self._max_saves)
             if not number:
                 raise Refused("ERR_SAVED_MESSAGES_LIMIT_EXCEEDED", {"limit": self._max_saves})
-        rendered = await self._changed(row, caller.reader, now if saved else 0)
+        rendered = await self._render_changed(row, caller.reader, now if saved else 0)
         if number:
             frame = self._delivery.frames.save(caller, "saved" if saved else "unsaved", rendered)
             self._delivery.to_own_devices(caller, frame, number)
@@ -175,7 +183,8 @@ class Reactions:
         """Report a message. Return its id.
 
         Raises:
-            Refused: ERR_MESSAGE_ID_NOT_FOUND, ERR_REASON_NOT_FOUND, ERR_BAD_REQUEST.
+            Refused: ERR_MESSAGE_ID_NOT_FOUND; ERR_REASON_NOT_FOUND: the reason is not one of `FLAG_REASONS`;
+                ERR_BAD_REQUEST: the remark is too long.
         """
         act = self._authorizer.message_act(caller, message_id, "flag")
         row = (await self._store.standings.message(act)).message
@@ -191,7 +200,7 @@ class Reactions:
         rows, total = await self._store.annotations.list_reports(limit=limit, offset=offset)
         return await self._report_views(rows), total
 
-    async def flagged_after(self, position: Position, limit: int) -> list[ReportView]:
+    async def reports_after(self, position: Position, limit: int) -> list[ReportView]:
         """Return the reports after a position, newest first (REST keys)."""
         return await self._report_views(await self._store.annotations.reports_after(position, limit))
 
@@ -206,7 +215,8 @@ class Reactions:
         """Store that the caller used elements of an interactive message. Return the message's id.
 
         Raises:
-            Refused: ERR_MESSAGE_ID_NOT_FOUND, ERR_INVALID_MESSAGE_CATEGORY, ERR_BAD_REQUEST.
+            Refused: ERR_MESSAGE_ID_NOT_FOUND; ERR_INVALID_MESSAGE_CATEGORY: it is not interactive; ERR_BAD_REQUEST:
+                there are none or too many elements, or the name of one is empty or too long.
         """
         act = self._authorizer.message_act(caller, message_id, "interact")
         row = (await self._store.standings.message(act)).message

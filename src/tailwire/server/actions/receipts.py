@@ -21,11 +21,11 @@ class Receipts:
     """Stores receipts and publishes them.
 
     Args:
-        overload: decides whether receipts are refused under load.
+        overload: decides when receipts are refused because of the load.
         call_later: calls a function after a delay in seconds.
         delay: seconds for which receipts are held back and merged: the JavaScript SDK drops a receipt that arrives
             before the response to the send of its message.
-        max_members: the largest number of members with which each receipt in a group is logged and published.
+        max_members: up to how many members a group may have for each receipt in it to be logged and published.
 
     Attributes:
         max_members: this number.
@@ -49,11 +49,13 @@ class Receipts:
         """Store that the caller has received or read a conversation up to a message, and notify its sender.
 
         Args:
+            caller: the reader. For their own message nothing is stored.
             action: `delivered` or `read`.
             message_id: the message's id.
 
         Raises:
-            Refused: ERR_MESSAGE_ID_NOT_FOUND, ERR_BAD_REQUEST, RECEIPTS_TEMPORARILY_BLOCKED.
+            Refused: ERR_MESSAGE_ID_NOT_FOUND, also for a message that the caller may not read; ERR_BAD_REQUEST: the
+                action is another; RECEIPTS_TEMPORARILY_BLOCKED: the server has too much to do.
         """
         self._check_load()
         if action not in ("delivered", "read"):
@@ -115,12 +117,13 @@ class Receipts:
                 partial(self._delivery.publish_receipt_of_all, caller, group, sender, of_all, logged),
             )
 
-    async def read_without(self, stored: Stored, leaver: str, now: int) -> None:
+    async def notify_without(self, stored: Stored, leaver: str, now: int) -> None:
         """Notify senders of what all members have received or read now that one has left.
 
         Args:
-            stored: what the store has returned.
-            leaver: the uid of the member.
+            stored: the action message that announces it, as the store returned it.
+            leaver: the uid of the member who left.
+            now: the time, in seconds since 1970.
         """
         if not stored.by_all:
             return
@@ -160,13 +163,15 @@ class Receipts:
         """Store that the caller has received or read a conversation, whole or up to a message.
 
         Args:
+            caller: the reader.
             kind: `user` or `group`.
             other: the uid or guid.
             up_to: the id of the message; None for the whole conversation.
+            read: whether they have read it, and not only received it.
 
         Raises:
-            Refused: ERR_UID_NOT_FOUND, ERR_GUID_NOT_FOUND, ERR_NOT_A_MEMBER, ERR_CONVERSATION_NOT_ACCESSIBLE,
-                RECEIPTS_TEMPORARILY_BLOCKED.
+            Refused: ERR_UID_NOT_FOUND, ERR_GUID_NOT_FOUND, ERR_NOT_A_MEMBER: the caller has no such conversation;
+                RECEIPTS_TEMPORARILY_BLOCKED: the server has too much to do.
         """
         self._check_load()
         conversation = await self._authorizer.conversation(caller, kind, other)
@@ -185,7 +190,8 @@ class Receipts:
         stay read or unread, as they are.
 
         Raises:
-            Refused: ERR_MESSAGE_ID_NOT_FOUND, and as for `mark_conversation`.
+            Refused: ERR_UID_NOT_FOUND, ERR_GUID_NOT_FOUND, ERR_NOT_A_MEMBER: the caller has no such conversation;
+                ERR_MESSAGE_ID_NOT_FOUND: it has no such message.
         """
         conversation = await self._authorizer.conversation(caller, kind, other)
         row = await self._authorizer.message(caller, message_id, "read")

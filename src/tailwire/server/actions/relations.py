@@ -35,13 +35,18 @@ class Relations:
     # Blocks.
 
     async def block(self, caller: Caller, uids: list[str], *, take_back: bool = False) -> Mapping[str, str | Refused]:
-        """Block or unblock users.
+        """Block users, or unblock them.
+
+        Args:
+            caller: the user who blocks them.
+            uids: the others.
+            take_back: whether to unblock them.
 
         Returns:
             For each uid as it was given: the normalized uid, or the refusal.
 
         Raises:
-            Refused: ERR_BAD_REQUEST.
+            Refused: ERR_BAD_REQUEST: there are no uids, or too many.
         """
         outcome: dict[str, str | Refused] = {}
         done = {}
@@ -93,13 +98,15 @@ class Relations:
         """Make the caller and other users friends.
 
         Args:
+            caller: the user.
+            uids: the others.
             with_conversation: start a conversation with each of them.
 
         Returns:
-            For each uid: None for a success, else the refusal.
+            For each uid as it was given: None for a success, else the refusal.
 
         Raises:
-            Refused: ERR_BAD_REQUEST.
+            Refused: ERR_BAD_REQUEST: there are no uids, or too many.
         """
         outcome: dict[str, Refused | None] = {}
         now = self._world.seconds()
@@ -127,7 +134,8 @@ class Relations:
         """End friendships of the caller.
 
         Raises:
-            Refused: ERR_BAD_REQUEST; ERR_NOT_A_FRIEND if none of the users is a friend.
+            Refused: ERR_BAD_REQUEST: there are no uids, or too many, or one is invalid; ERR_NOT_A_FRIEND: none of the
+                users is a friend.
         """
         friends = [identifier(uid, "friends") for uid in self._check_uids(uids, "friends")]
         ended = [await self._store.friends.remove(caller.uid, uid) for uid in friends]

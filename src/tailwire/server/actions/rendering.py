@@ -28,7 +28,7 @@ class Renderer:
         self._store = store
 
     async def render(self, row: MessageRow, reader: str, *, following: bool = False) -> bytes:
-        """Return a message as a reader sees it; arguments as for `render_all`."""
+        """Return a message as a reader sees it, encoded; see `render_all` for the arguments."""
         return (await self.render_all([row], reader, following=following))[0]
 
     async def render_all(self, rows: Rows, reader: str, *, following: bool = False) -> list[bytes]:

@@ -27,12 +27,13 @@ async def prune(
     store: PruningStore, clock: Callable[[], float], *, messages: int | None, files: int | None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> tuple[int, int]:  # fmt: skip
-    """Remove messages older than a time, and mark files older than a time, which the clean-up then removes.
+    """Remove messages that were sent at or before a time, and mark files from a time, which `Cleanup` then removes.
 
     Args:
-        clock: seconds, monotonic.
-        messages, files: seconds since 1970; None for none.
-        stopped: returns True to end after the current step.
+        store: removes them.
+        clock: returns monotonic seconds.
+        messages, files: the times, in seconds since 1970; None to keep all messages, or all files.
+        stopped: called before each step; returns True to end.
 
     Returns:
         How many messages were removed, and how many files were marked.
@@ -78,7 +79,7 @@ class Retention:
         self._closed = False
 
     def start(self) -> None:
-        """Remove what is too old, now and at intervals from now on."""
+        """Remove what is too old, now and at intervals from now on. Do nothing if everything is kept."""
         self._timer = None
         if (self._messages or self._files) and self._task is None and not self._closed:
             self._task = self._loop.create_task(self._run(), name="tailwire retention")

@@ -44,8 +44,8 @@ class RoleFields:
     """The fields of a role; None keeps a field, as does "" for the name.
 
     Attributes:
-        metadata: an encoded JSON object.
-        unset: names of fields to clear.
+        metadata: an encoded JSON object; `null` keeps it.
+        unset: names of fields to clear: those in `UNSETTABLE_FIELDS`; others are ignored.
     """
 
     name: str = ""
@@ -243,8 +243,12 @@ class Roles:
     async def restrict(self, role: str, features: list[str]) -> Mapping[str, Refused | None]:
         """Restrict features for a role.
 
+        Args:
+            role: the role.
+            features: keys of `FEATURES`, with or without `u.`.
+
         Returns:
-            By feature: None if it is restricted, else the refusal.
+            By feature as it was given: None if it is restricted, else the refusal: there is no such feature.
 
         Raises:
             Refused: ERR_ROLE_NOT_FOUND.
@@ -260,10 +264,12 @@ class Roles:
         """Allow a role to use features again.
 
         Args:
+            role: the role.
+            features: keys of `FEATURES`, with or without `u.`.
             everything: allow all features; `features` is ignored.
 
         Returns:
-            By feature: None if it is allowed, else the refusal.
+            By feature: None if it is allowed, else the refusal: there is no such feature.
 
         Raises:
             Refused: ERR_ROLE_NOT_FOUND.

@@ -77,10 +77,11 @@ class Sessions:
         self._max_tokens = max_tokens
 
     async def check_key(self, key: str, operation: KeyOperation) -> None:
-        """Check that an API key exists and has the scope for an operation.
+        """Check that an API key exists, has not ended, and has the scope for an operation.
 
         Raises:
-            Refused: AUTH_ERR_EMPTY_APIKEY, AUTH_ERR_APIKEY_NOT_FOUND, AUTH_ERR_NO_ACCESS.
+            Refused: AUTH_ERR_EMPTY_APIKEY: `key` is ""; AUTH_ERR_APIKEY_NOT_FOUND: there is no such key, or it has
+                ended; AUTH_ERR_NO_ACCESS: its scope does not permit the operation.
         """
         role: KeyRole = "none"
         if key:
@@ -102,8 +103,13 @@ class Sessions:
     async def key_caller(self, key: str, on_behalf_of: str) -> Caller:
         """Return the caller of a request with a REST key: the user it acts for, or the app itself.
 
+        Args:
+            key: the key.
+            on_behalf_of: the uid of the user; "" for the app itself.
+
         Raises:
-            Refused: as for `check_key`; ERR_UID_NOT_FOUND.
+            Refused: as in `check_key`; ERR_BAD_REQUEST: this cannot be a uid; ERR_UID_NOT_FOUND: the user does not
+                exist, or is deactivated.
         """
         await self.check_key(key, "administer")
         if not on_behalf_of:
@@ -115,12 +121,13 @@ class Sessions:
         """Return the caller of a request with an auth token.
 
         Args:
+            token: the auth token.
             device: the `resource` of the client.
             chained: as in `Caller`.
 
         Raises:
-            Refused: AUTH_ERR_EMPTY_AUTH_TOKEN, AUTH_ERR_AUTH_TOKEN_NOT_FOUND, ERR_AUTH_TOKEN_EXPIRED; for a JWT the
-                refusals of `SignIn.owner`, too.
+            Refused: AUTH_ERR_EMPTY_AUTH_TOKEN: `token` is ""; AUTH_ERR_AUTH_TOKEN_NOT_FOUND: there is no such token,
+                or it was revoked; ERR_AUTH_TOKEN_EXPIRED; for a JWT the refusals of `SignIn.owner`, too.
         """
         if not token:
             raise Refused("AUTH_ERR_EMPTY_AUTH_TOKEN")
@@ -155,10 +162,12 @@ class Sessions:
         """Create an auth token, and return it with its user.
 
         Args:
+            uid: the user.
             device: a token row with the known facts of the device; its other fields are ignored.
 
         Raises:
-            Refused: ERR_UID_NOT_FOUND, ERR_TOO_MANY_REQUESTS.
+            Refused: ERR_BAD_REQUEST: this cannot be a uid; ERR_UID_NOT_FOUND: the user does not exist, or is
+                deactivated; ERR_TOO_MANY_REQUESTS: too many tokens were created for this uid.
         """
         uid = identifier(uid, "uid")
         wait = self._logins.take(uid)
@@ -173,7 +182,15 @@ class Sessions:
         return TokenView(await self._directory.view(row, ""), token)
 
     async def me(self, caller: Caller, token: str) -> TokenView:
-        """Return the caller with their auth token and a pass for a WebSocket."""
+        """Return the caller as a user, with their auth token and a new pass for a WebSocket.
+
+        Args:
+            caller: who has logged in with the token.
+            token: the auth token itself, which the view repeats.
+
+        Raises:
+            Refused: ERR_UID_NOT_FOUND: the user was deleted meanwhile.
+        """
         row = await self._directory.user(caller.uid)
         signed = sign_pass(caller.uid, caller.token, self._secret, self._pass_lifetime, self._world)
         return TokenView(await self._directory.view(row, ""), token, signed)
@@ -213,8 +230,8 @@ class Sessions:
         """Return the user of a pass.
 
         Raises:
-            NotAuthenticated: AUTH_ERR_AUTH_TOKEN_NOT_FOUND, the pass is invalid or its auth token was revoked;
-                ERR_AUTH_TOKEN_EXPIRED.
+            NotAuthenticated: AUTH_ERR_AUTH_TOKEN_NOT_FOUND: the pass is invalid or has expired, or its auth token was
+                revoked; ERR_AUTH_TOKEN_EXPIRED: the auth token has expired.
         """
         found = read_pass(signed, self._secret, self._world) if len(signed) < MAX_PASS_CHARACTERS else None
         if found is None:

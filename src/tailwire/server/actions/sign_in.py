@@ -29,7 +29,9 @@ class IdentityProvider:
     """The verifier of JWTs, and the keys that it uses.
 
     Attributes:
-        insecure: whether the keys are fetched without TLS from another machine.
+        verifier: verifies JWTs.
+        keys: fetches the keys.
+        insecure: whether they are fetched without TLS from another machine.
     """
 
     verifier: JwtVerifier
@@ -60,6 +62,7 @@ class SignIn:
     Args:
         logins: limits how often a user may sign in.
         create_users: whether unknown users are created.
+        max_tokens: how many auth tokens a user may have; beyond that the oldest are revoked.
     """
 
     def __init__(
@@ -83,11 +86,17 @@ class SignIn:
         self._max_tokens = max_tokens
 
     async def owner(self, token: str, token_hash: str) -> TokenOwner:
-        """Return the user of a JWT that is not stored yet, and store it.
+        """Store a JWT that is not stored yet, and return its owner. Create or change the user if the settings say so.
+
+        Args:
+            token: the JWT.
+            token_hash: its fingerprint.
 
         Raises:
-            NotAuthenticated: AUTH_ERR_AUTH_TOKEN_NOT_FOUND, ERR_AUTH_TOKEN_EXPIRED.
-            Refused: ERR_UID_NOT_FOUND, ERR_ROLE_NOT_FOUND, ERR_TOO_MANY_REQUESTS, ERR_UNAVAILABLE.
+            NotAuthenticated: AUTH_ERR_AUTH_TOKEN_NOT_FOUND: the JWT is invalid; ERR_AUTH_TOKEN_EXPIRED.
+            Refused: ERR_UID_NOT_FOUND: the user does not exist and is not created, or is deactivated;
+                ERR_ROLE_NOT_FOUND: the JWT names a role that does not exist; ERR_TOO_MANY_REQUESTS: the user signed in
+                too often; ERR_UNAVAILABLE: the keys cannot be fetched, or the store cannot write.
         """
         identity = await self._verifier.verify(token)
         wait = self._logins.take(identity.uid)

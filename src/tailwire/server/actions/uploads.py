@@ -78,6 +78,7 @@ class Files:
         direct: whether clients upload files for messages to the bucket themselves.
 
     Attributes:
+        max_size, max_count: as the arguments.
         turns: the turns that uploads take, one for each step.
     """
 
@@ -117,8 +118,10 @@ class Files:
         """Return a form for each file.
 
         Args:
+            caller: the user.
             files: files, by an id of the client.
             receiver: the uid or guid to which the files will be sent; "" if it is unknown.
+            receiver_type: `user` or `group`.
             base: the URL at which the caller reached the server.
 
         Raises:
@@ -169,7 +172,8 @@ class Files:
         """Check the signature of a form. Return how many bytes its file may have.
 
         Raises:
-            Refused: ERR_PERMISSION_DENIED, ERR_PRESIGNED_URL_EXPIRED.
+            Refused: ERR_PERMISSION_DENIED: the fields are not those that this server has signed;
+                ERR_PRESIGNED_URL_EXPIRED: the form has expired.
         """
         if not hmac.compare_digest(self._sign(fields).encode(), fields.get("signature", "").encode("utf-8", "replace")):
             raise Refused("ERR_PERMISSION_DENIED", "Get a form with POST /files/upload-url, and send it unchanged.")
@@ -181,8 +185,9 @@ class Files:
         """Store the complete file of a form.
 
         Raises:
-            Refused: ERR_BAD_REQUEST if a file was uploaded with this form before; ERR_UID_NOT_FOUND if the user was
-                deleted meanwhile; ERR_UPLOAD_QUOTA_EXCEEDED, ERR_UNAVAILABLE. The file is then discarded.
+            Refused: ERR_BAD_REQUEST: a file was uploaded with this form before; ERR_UID_NOT_FOUND: the user was
+                deleted meanwhile; ERR_UPLOAD_QUOTA_EXCEEDED: the user has uploaded too much; ERR_UNAVAILABLE: the
+                storage or the store fails. The file is then discarded.
         """
         await self._keep_file(fields["uid"], fields["key"], fields["name"], sink)
 
@@ -205,7 +210,8 @@ class Files:
         """Store a complete file. Return it as an attachment.
 
         Raises:
-            Refused: ERR_UPLOAD_QUOTA_EXCEEDED, ERR_UID_NOT_FOUND, ERR_UNAVAILABLE. The file is then discarded.
+            Refused: ERR_UPLOAD_QUOTA_EXCEEDED: the user has uploaded too much; ERR_UID_NOT_FOUND: the user was deleted
+                meanwhile; ERR_UNAVAILABLE: the storage or the store fails. The file is then discarded.
         """
         name = clean_name(file_name) or "file"
         extension = extension_of(name)
@@ -244,19 +250,19 @@ class Files:
         raise Refused("ERR_BAD_REQUEST", {"key": "A file was uploaded with this form before. Get a new form."})
 
     async def discard(self, kept: Sequence[Attachment]) -> None:
-        """Discard stored files to which nothing refers yet."""
+        """Discard stored files, unless something refers to them already."""
         if kept:
             await self._store.files.discard([a.url.rpartition("/")[2] for a in kept])
 
     async def reserve(self, uid: str) -> Reservation:
-        """Reserve disk space for an upload of a user. The caller must release it (`end`)."""
+        """Begin the reservation of an upload of a user. The caller must `end` it when the upload has ended."""
         return self._room.begin_upload("" if uid == SYSTEM_USER else uid, await self._used(uid))
 
     async def _used(self, uid: str) -> int:
         return await self._store.files.bytes_uploaded(uid, self._world.seconds() - DAY_SECONDS)
 
     async def describe(self, attachment: Attachment) -> Attachment:
-        """Return an attachment; if it is a file of this server, with its stored facts."""
+        """Return an attachment as it is; if it is a file of this server, with the stored facts about it instead."""
         base, _, name = attachment.url.rpartition("/files/")
         row = await self._known_file(name) if base and "/" not in name else None
         return attachment if row is None else _attachment_of(row)
@@ -301,7 +307,7 @@ def _attachment_of(row: FileRow) -> Attachment:
 
 
 def clean_name(name: str) -> str:
-    """Return a file name without folders and unsafe characters; "" if nothing is left of it."""
+    """Return a file name without folders and unsafe characters, cut at its start if it is long; "" if it is empty."""
     last = name.replace("\\", "/").rpartition("/")[2]
     return _UNCLEAN.sub("_", last).strip(" .")[-MAX_NAME_CHARACTERS:]
 

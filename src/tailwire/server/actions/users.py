@@ -39,11 +39,11 @@ class NewUser:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserChange:
-    """The fields of a user to change; None keeps a field.
+    """The fields of a user to change; None keeps a field, as does "" for role and status message.
 
     Attributes:
         metadata: an encoded JSON object; `null` keeps it.
-        unset: names of fields to clear.
+        unset: names of fields to clear: those in `UNSETTABLE_FIELDS`; others are ignored.
     """
 
     name: str | None = None
@@ -60,7 +60,7 @@ class Users:
     """Actions on users.
 
     Args:
-        receipt_members: up to how many members a group may have for receipts.
+        receipt_members: up to how many members a group has receipts.
     """
 
     def __init__(self, services: Services, roles: Roles, receipt_members: int) -> None:
@@ -76,7 +76,7 @@ class Users:
         """Create a user, and return them.
 
         Raises:
-            Refused: ERR_BAD_REQUEST, ERR_UID_ALREADY_EXISTS, ERR_ROLE_NOT_FOUND.
+            Refused: ERR_BAD_REQUEST: a field is invalid; ERR_UID_ALREADY_EXISTS; ERR_ROLE_NOT_FOUND.
         """
         row = UserRow(
             uid=names.identifier(new.uid, "uid"),
@@ -120,13 +120,15 @@ class Users:
         )
 
     async def list_page(self, caller: Caller, criteria: UserFilter, *, status: str) -> tuple[list[UserView], int]:
-        """Return a page of users, and how many there are.
+        """Return a page of the users who match a filter, and how many match.
 
         Args:
+            caller: the reader. If their role sees only friends, only those are returned.
+            criteria: the filter.
             status: `online` (or `available`), `offline`, or "" for both.
 
         Raises:
-            Refused: ERR_BAD_REQUEST.
+            Refused: ERR_BAD_REQUEST: the status is another, or the filter names too many uids.
         """
         criteria = await self._permitted_filter(caller, criteria, status)
         rows, total = await self._store.users.find(criteria)
@@ -135,13 +137,14 @@ class Users:
     async def list_after(
         self, caller: Caller, criteria: UserFilter, position: Position, *, status: str
     ) -> list[UserView]:
-        """Return users after a position.
+        """Return the users after a position who match a filter.
 
         Args:
-            status: as for `list_page`.
+            caller, criteria, status: as in `list_page`.
+            position: the end of the last page; empty to begin.
 
         Raises:
-            Refused: ERR_BAD_REQUEST.
+            Refused: as in `list_page`.
         """
         criteria = await self._permitted_filter(caller, criteria, status)
         return await self._views(caller, await self._store.users.list_after(criteria, position))
@@ -169,10 +172,13 @@ class Users:
         """Change a user, and return them.
 
         Args:
-            own: whether the user makes the change, which then cannot include the role.
+            uid: the user.
+            change: the fields to change.
+            own: whether the user makes the change, whose role is then ignored.
 
         Raises:
-            Refused: ERR_UID_NOT_FOUND, ERR_BAD_REQUEST, ERR_ROLE_NOT_FOUND.
+            Refused: ERR_UID_NOT_FOUND: the user does not exist, or is deactivated; ERR_BAD_REQUEST: a field is invalid;
+                ERR_ROLE_NOT_FOUND.
         """
         found = await self._directory.user(names.identifier(uid, "uid"))
         metadata = self._lengths.check_metadata(change.metadata)

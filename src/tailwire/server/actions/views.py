@@ -45,6 +45,7 @@ class TokenView:
     """A user, with one of their auth tokens.
 
     Attributes:
+        token: the token itself.
         signed_pass: the pass for a WebSocket, or None if none was requested.
     """
 
@@ -73,8 +74,8 @@ class GroupView(NamedTuple):
     """A group. A tuple, because one is made for each message to a group.
 
     Attributes:
-        member: the reader's membership, if any.
-        banned: whether the reader is banned from the group, if it was requested.
+        member: the reader's membership; None if they are not a member, or for no particular reader.
+        banned: whether the reader is banned from the group; False if that was not requested.
     """
 
     row: GroupRow
@@ -148,7 +149,9 @@ class ReportView:
 
     Attributes:
         message: the message, encoded; None if it no longer exists.
-        at: seconds since 1970.
+        by: the uid of the user who reported it.
+        reason: the id of the reason.
+        at: when they did, in seconds since 1970.
     """
 
     message_id: int

@@ -33,8 +33,8 @@ class WebhookFields:
     """The fields of a webhook; None, and "" for name and URL, keep a field.
 
     Attributes:
-        username, password: the credentials for basic authentication.
-        secret: signs deliveries: `whsec_` and 24 to 64 bytes in Base64.
+        username, password: the credentials for basic authentication; with the user name "" it is not used.
+        secret: signs deliveries: `whsec_` and 24 to 64 bytes in Base64; "" keeps the present one.
         retry: whether a failed delivery is sent again: after 10 and 30 seconds, then after growing delays.
     """
 
@@ -61,7 +61,7 @@ class WebhookAdministration:
     Args:
         targets: the addresses that webhooks may have.
         sealer: encrypts passwords and secrets.
-        wake: called when a delivery is due.
+        wake: called after deliveries were made due again.
     """
 
     def __init__(
@@ -78,11 +78,12 @@ class WebhookAdministration:
         """Create a webhook. Return it with its secret, which cannot be read again.
 
         Args:
-            webhook_id: "" for a random id.
+            webhook_id: its id; "" for a random one.
             fields: its fields; a secret is made if there is none.
 
         Raises:
-            Refused: ERR_BAD_REQUEST, ERR_TRIGGER_NOT_FOUND, ERR_LIMIT_EXCEEDED.
+            Refused: ERR_BAD_REQUEST: a field is invalid, or the id is taken; ERR_TRIGGER_NOT_FOUND: there is no such
+                trigger; ERR_LIMIT_EXCEEDED: the app has `MAX_WEBHOOKS` webhooks.
         """
         if len(await self._store.webhooks.list_all()) >= MAX_WEBHOOKS:
             raise Refused("ERR_LIMIT_EXCEEDED", {"webhooks": f"An app has at most {MAX_WEBHOOKS}."})
@@ -169,8 +170,12 @@ class WebhookAdministration:
     async def delivery(self, webhook_id: str, name: str) -> DeliveryRow:
         """Return a delivery that is waiting or has failed.
 
+        Args:
+            webhook_id: the webhook.
+            name: the delivery's id, as `DeliveryRow.name` has it.
+
         Raises:
-            Refused: ERR_WEBHOOK_NOT_FOUND, ERR_DELIVERY_NOT_FOUND.
+            Refused: ERR_WEBHOOK_NOT_FOUND; ERR_DELIVERY_NOT_FOUND: there is none, or it succeeded.
         """
         await self._find(webhook_id)
         number = name.partition("-")[0]
@@ -192,7 +197,7 @@ class WebhookAdministration:
         self._wake()
 
     async def retry_failed(self, webhook_id: str) -> int:
-        """Send all failed deliveries again. Return how many are sent.
+        """Send all failed deliveries of a webhook again. Return how many are sent.
 
         Raises:
             Refused: ERR_WEBHOOK_NOT_FOUND.

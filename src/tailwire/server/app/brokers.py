@@ -69,7 +69,7 @@ async def start_broker(
     """
     if isinstance(broker, MemoryBroker) or isinstance(store, SqliteStore):
         return None
-    broker.attach(hub, delivery.publication_of_logged, frames.shared)
+    broker.attach(hub, delivery.publication_of_logged, frames.shared_frame)
     await broker.start()
     store.lane.observer = broker
     return broker

@@ -22,7 +22,7 @@ from tailwire.server.ports.push import PushProvider
 from tailwire.server.ports.world import World
 from tailwire.server.push.fcm import Fcm
 from tailwire.server.push.keys import apns_key, service_account, web_push_key
-from tailwire.server.push.lane import Lane
+from tailwire.server.push.lane import PushLane
 from tailwire.server.push.web_push import WebPush
 from tailwire.server.store.sqlite import SqliteStore
 from tailwire.server.telemetry.metrics import Metrics
@@ -49,7 +49,7 @@ class Push:
         holds: returns whether this server has a lease.
     """
 
-    def __init__(self, notifier: Notifier | None, lanes: dict[str, Lane]) -> None:
+    def __init__(self, notifier: Notifier | None, lanes: dict[str, PushLane]) -> None:
         self.notifier = notifier
         self._lanes = lanes
         self.leases = [PUSH_LEASE + name for name in (NOTIFIER_LEASE, *lanes)] if lanes else []
@@ -159,7 +159,7 @@ class PushAssembly:
         if not self._providers:
             return self.push
         lifetime = int(self._settings.push_lifetime)
-        lanes: dict[str, Lane] = {}
+        lanes: dict[str, PushLane] = {}
         notifier = Notifier(
             self._store, self._world, delay=self._settings.push_delay, lifetime=lifetime,
             is_foreground=presence.is_foreground, left_within=hub.left.left_within, queued=lambda: self.push.wake(),
@@ -168,7 +168,7 @@ class PushAssembly:
         self.push = Push(notifier, lanes)
         delivery.stored = self.push.schedule
         for provider in self._providers:
-            lanes[provider.name] = Lane(
+            lanes[provider.name] = PushLane(
                 provider, self._content, self._store, self._world, self._metrics, lifetime,
                 partial(self.push.is_mine, provider.name),
             )  # fmt: skip

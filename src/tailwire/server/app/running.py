@@ -152,7 +152,7 @@ async def _assemble(settings: Settings, store: AnyStore, world: World, keys: Key
     await actions.webhooks.seal_plain_passwords()
     metrics.users_online = lambda: hub.users_online
     observers = observe(settings, store, metrics, actions.uploads.free_bytes, loop.time, world.seconds)
-    await observers.audit.settings(changed_settings(settings))
+    await observers.audit.record_settings(changed_settings(settings))
     guesses, hosts = GuessLimiter(settings.wrong_tokens_per_minute, loop.time), AllowedHosts(settings.allowed_hosts)
     pacer, known_pacer = (Pacer(settings.upgrades_per_second, MAX_UPGRADE_DELAY_SECONDS, loop.time) for _ in range(2))
     unauthenticated = ConnectionSlots(settings.unauthenticated_per_address)

@@ -36,7 +36,7 @@ class Notification:
     lifetime: int = 86_400
 
 
-class Result(StrEnum):
+class SendResult(StrEnum):
     """The result of an attempt to send a notification."""
 
     SENT = "sent"
@@ -45,7 +45,7 @@ class Result(StrEnum):
     REFUSED = "refused"  # a further attempt would be refused as well
 
 
-class Outcome(NamedTuple):
+class SendOutcome(NamedTuple):
     """The outcome of an attempt to send a notification: its result, with details.
 
     Attributes:
@@ -54,7 +54,7 @@ class Outcome(NamedTuple):
         paused: whether the wait concerns all notifications of the provider.
     """
 
-    result: Result
+    result: SendResult
     problem: str = ""
     wait: float = 0.0
     paused: bool = False
@@ -69,7 +69,7 @@ class PushProvider(Protocol):
 
     name: str
 
-    async def send(self, token: str, notification: Notification) -> Outcome:
+    async def send(self, token: str, notification: Notification) -> SendOutcome:
         """Send a notification to a device. A failure is an outcome, never an exception."""
 
     async def close(self) -> None:

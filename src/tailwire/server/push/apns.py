@@ -6,11 +6,11 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tailwire.server.ports.push import Notification, Outcome, Result
+from tailwire.server.ports.push import Notification, SendOutcome, SendResult
 from tailwire.server.ports.world import World
 from tailwire.server.push.answers import object_in, read_body, wait_of
 from tailwire.server.push.fitting import fit_payload
-from tailwire.server.push.signing import Signed
+from tailwire.server.push.signing import TokenSigner
 
 TIMEOUT_SECONDS = 10.0
 TOKEN_SECONDS = 50 * 60  # APNs refuses tokens of more than an hour, and new ones more often than every 20 minutes
@@ -46,9 +46,11 @@ class Apns:
         self._world = world
         self._tls = tls
         self._client: Any = None
-        self._signed = Signed(key, "ES256", lambda now: {"iss": team_id, "iat": now}, TOKEN_SECONDS, {"kid": key_id})
+        self._signed = TokenSigner(
+            key, "ES256", lambda now: {"iss": team_id, "iat": now}, TOKEN_SECONDS, {"kid": key_id}
+        )
 
-    async def send(self, token: str, notification: Notification) -> Outcome:
+    async def send(self, token: str, notification: Notification) -> SendOutcome:
         """Send a notification to a device."""
         import httpx2
 
@@ -73,23 +75,23 @@ class Apns:
             ) as response:
                 return self._outcome(response.status_code, response.headers, await read_body(response))
         except httpx2.HTTPError as e:
-            return Outcome(Result.LATER, type(e).__name__)
+            return SendOutcome(SendResult.LATER, type(e).__name__)
 
-    def _outcome(self, status: int, headers: Any, body: bytes) -> Outcome:
+    def _outcome(self, status: int, headers: Any, body: bytes) -> SendOutcome:
         if status == 200:
-            return Outcome(Result.SENT)
+            return SendOutcome(SendResult.SENT)
         reason = str(object_in(body).get("reason", ""))[:40]
         problem = f"status {status} {reason}".strip()
         if status == 410 or reason in GONE_REASONS:
-            return Outcome(Result.GONE, problem)
+            return SendOutcome(SendResult.GONE, problem)
         if reason in OUR_FAULT_REASONS:
             self._signed.renew()
-            return Outcome(Result.LATER, problem, paused=True)
+            return SendOutcome(SendResult.LATER, problem, paused=True)
         if reason == "TooManyRequests":  # too many for this device alone
-            return Outcome(Result.LATER, problem, wait_of(headers, self._world.seconds()))
+            return SendOutcome(SendResult.LATER, problem, wait_of(headers, self._world.seconds()))
         if status == 429 or status >= 500:
-            return Outcome(Result.LATER, problem, wait_of(headers, self._world.seconds()), paused=True)
-        return Outcome(Result.REFUSED, problem)
+            return SendOutcome(SendResult.LATER, problem, wait_of(headers, self._world.seconds()), paused=True)
+        return SendOutcome(SendResult.REFUSED, problem)
 
     async def close(self) -> None:
         """Close all connections."""

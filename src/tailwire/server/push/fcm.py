@@ -10,11 +10,11 @@ from urllib.parse import quote
 
 import msgspec
 
-from tailwire.server.ports.push import Notification, Outcome, Result
+from tailwire.server.ports.push import Notification, SendOutcome, SendResult
 from tailwire.server.ports.world import World
 from tailwire.server.push.answers import object_in, read_body, wait_of
 from tailwire.server.push.fitting import fit_payload
-from tailwire.server.push.signing import Signed
+from tailwire.server.push.signing import TokenSigner
 
 TIMEOUT_SECONDS = 10.0
 MAX_PAYLOAD_BYTES = 4096
@@ -65,7 +65,7 @@ class Fcm:
         self._client: Any = None
         self._access = ""
         self._until = 0
-        self._assertion = Signed(account.private_key, "RS256", self._claims, ASSERTION_SECONDS - SPARE_SECONDS)
+        self._assertion = TokenSigner(account.private_key, "RS256", self._claims, ASSERTION_SECONDS - SPARE_SECONDS)
 
     def _claims(self, now: int) -> dict[str, Any]:
         return {
@@ -76,7 +76,7 @@ class Fcm:
             "exp": now + ASSERTION_SECONDS,
         }
 
-    async def send(self, token: str, notification: Notification) -> Outcome:
+    async def send(self, token: str, notification: Notification) -> SendOutcome:
         """Send a notification to a device."""
         import httpx2
 
@@ -90,9 +90,9 @@ class Fcm:
             async with self._client.stream("POST", self._url, content=content, headers=headers) as response:
                 return self._outcome(response.status_code, response.headers, await read_body(response))
         except _NoAccess as e:
-            return Outcome(Result.LATER, str(e), e.wait, paused=True)
+            return SendOutcome(SendResult.LATER, str(e), e.wait, paused=True)
         except httpx2.HTTPError as e:
-            return Outcome(Result.LATER, type(e).__name__)
+            return SendOutcome(SendResult.LATER, type(e).__name__)
 
     async def _access_token(self) -> str:
         now = self._world.seconds()
@@ -109,21 +109,21 @@ class Fcm:
         self._access, self._until = access, now + max(0, seconds - SPARE_SECONDS)
         return access
 
-    def _outcome(self, status: int, headers: Mapping[str, str], body: bytes) -> Outcome:
+    def _outcome(self, status: int, headers: Mapping[str, str], body: bytes) -> SendOutcome:
         if 200 <= status < 300:
-            return Outcome(Result.SENT)
+            return SendOutcome(SendResult.SENT)
         error = object_in(body).get("error")
         code = _code(error if isinstance(error, dict) else {})
         problem = f"status {status} {code}".strip()
         # A 404 without such a code is a wrong URL or project, which must not remove the devices of all users.
         if code in GONE_CODES:
-            return Outcome(Result.GONE, problem)
+            return SendOutcome(SendResult.GONE, problem)
         if status in (401, 403):
             self._access = ""  # revoked, or the clock was wrong
-            return Outcome(Result.LATER, problem)
+            return SendOutcome(SendResult.LATER, problem)
         if status == 429 or status >= 500:
-            return Outcome(Result.LATER, problem, wait_of(headers, self._world.seconds()), paused=True)
-        return Outcome(Result.REFUSED, problem)
+            return SendOutcome(SendResult.LATER, problem, wait_of(headers, self._world.seconds()), paused=True)
+        return SendOutcome(SendResult.REFUSED, problem)
 
     async def close(self) -> None:
         """Close all connections."""

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from tailwire.server.due_work import DueWork
-from tailwire.server.ports.push import Composer, Notification, Outcome, PushProvider, Result
+from tailwire.server.ports.push import Composer, Notification, PushProvider, SendOutcome, SendResult
 from tailwire.server.ports.push_records import DueNotification, NotificationRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.retry_delays import retry_delay
@@ -30,10 +30,10 @@ INTERVAL_SECONDS = 0.01
 LONGEST_DELAY_SECONDS = 3600
 MAX_TROUBLED_DEVICES = 10_000
 LOG_INTERVAL_SECONDS = 300  # between two logged failures
-_LEFT = Outcome(Result.LATER, "another server sends it")
+_LEFT = SendOutcome(SendResult.LATER, "another server sends it")
 
 
-class Lane:
+class PushLane:
     """Sends the notifications of one provider.
 
     A device that cannot be reached is tried once per delay, however many notifications wait for it, so that it does not
@@ -104,22 +104,22 @@ class Lane:
         if refusal is not None:
             raise refusal
 
-    async def _record(self, outcomes: list[tuple[DueNotification, Outcome | None]]) -> None:
+    async def _record(self, outcomes: list[tuple[DueNotification, SendOutcome | None]]) -> None:
         now = self._world.seconds()
         sent: list[int] = []
         dropped: list[int] = []
         gone: list[DueNotification] = []
-        failed: list[tuple[DueNotification, Outcome]] = []
+        failed: list[tuple[DueNotification, SendOutcome]] = []
         for one, outcome in outcomes:
             if outcome is _LEFT:
                 continue
             if outcome is None:  # what a device shows already may have to be withdrawn later
                 (sent if one.row.shown and one.token is not None else dropped).append(one.row.id)
-            elif outcome.result is Result.SENT:
+            elif outcome.result is SendResult.SENT:
                 self._metrics.count_push_attempt(self._provider.name, "sent")
                 self._troubled.pop(one.row.token_hash, None)
                 sent.append(one.row.id)
-            elif outcome.result is Result.GONE:
+            elif outcome.result is SendResult.GONE:
                 self._metrics.count_push_attempt(self._provider.name, "gone")
                 dropped.append(one.row.id)
                 gone.append(one)
@@ -132,16 +132,16 @@ class Lane:
         if dropped:
             await self._store.notifications.remove_unwanted(dropped)
         for one, outcome in failed:
-            await self._failed(one.row, outcome, now)
+            await self._record_failure(one.row, outcome, now)
 
-    async def _send(self, one: DueNotification) -> Outcome | Refused | None:
+    async def _send(self, one: DueNotification) -> SendOutcome | Refused | None:
         # Returns None if the notification is no longer wanted; an error if the store could not tell.
         async with self._at_once:
             if one.token is None:
                 return None
             waits = max(self._troubled.get(one.row.token_hash, (0, 0))[1], self._paused_until) - self._world.seconds()
             if waits > 0 and not one.row.attempt:
-                return Outcome(Result.LATER, "an earlier notification to this device failed", wait=waits)
+                return SendOutcome(SendResult.LATER, "an earlier notification to this device failed", wait=waits)
             await self._wait_for_turn()
             if not self._work.may_continue:
                 return _LEFT
@@ -158,7 +158,7 @@ class Lane:
                 async with asyncio.timeout(ATTEMPT_TIMEOUT_SECONDS):
                     return await self._provider.send(one.token, notification)
             except TimeoutError:
-                return Outcome(Result.LATER, f"no complete answer within {ATTEMPT_TIMEOUT_SECONDS:.0f} seconds")
+                return SendOutcome(SendResult.LATER, f"no complete answer within {ATTEMPT_TIMEOUT_SECONDS:.0f} seconds")
 
     async def _wait_for_turn(self) -> None:
         now = self._loop.time()
@@ -166,13 +166,13 @@ class Lane:
         self._next_start = start + INTERVAL_SECONDS
         await asyncio.sleep(start - now)
 
-    async def _failed(self, row: NotificationRow, outcome: Outcome, now: int) -> None:
+    async def _record_failure(self, row: NotificationRow, outcome: SendOutcome, now: int) -> None:
         tries = row.attempt + 1
         wait = max(outcome.wait, retry_delay(tries, LONGEST_DELAY_SECONDS, self._world.chance()))
         if outcome.paused:
             self._paused_until = max(self._paused_until, now + int(wait))
-        if outcome.result is Result.LATER:
-            self._trouble(row.token_hash, now)
+        if outcome.result is SendResult.LATER:
+            self._record_trouble(row.token_hash, now)
             if now + wait < row.queued_at + self._lifetime:
                 self._metrics.count_push_attempt(self._provider.name, "put off")
                 await self._store.notifications.put_off(row.id, now + max(1, int(wait)), now, outcome.problem)
@@ -186,7 +186,7 @@ class Lane:
             )  # fmt: skip
         await self._store.notifications.give_up(row.id, now, outcome.problem)
 
-    def _trouble(self, token_hash: str, now: int) -> None:
+    def _record_trouble(self, token_hash: str, now: int) -> None:
         failures, until = self._troubled.pop(token_hash, (0, 0))
         if now >= until:  # else it is a further notification of the same try
             failures, until = failures + 1, now + int(retry_delay(failures + 1, LONGEST_DELAY_SECONDS, 0.5))

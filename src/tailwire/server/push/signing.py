@@ -8,7 +8,7 @@ from typing import Any
 import jwt
 
 
-class Signed:
+class TokenSigner:
     """A signed token that is made again at intervals.
 
     Args:

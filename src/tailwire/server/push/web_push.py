@@ -8,12 +8,12 @@ from urllib.parse import urlsplit
 import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tailwire.server.ports.push import Notification, Outcome, Result
+from tailwire.server.ports.push import Notification, SendOutcome, SendResult
 from tailwire.server.ports.world import World
 from tailwire.server.push.answers import read_body, wait_of
 from tailwire.server.push.encryption import MAX_CONTENT_BYTES, encrypt, from_base64url, to_base64url, uncompressed_point
 from tailwire.server.push.fitting import fit_payload
-from tailwire.server.push.signing import Signed
+from tailwire.server.push.signing import TokenSigner
 
 TIMEOUT_SECONDS = 5.0
 TOKEN_SECONDS = 12 * 3600
@@ -49,10 +49,10 @@ class WebPush:
         self._world = world
         self._transport = transport
         self._client: Any = None
-        self._signed: dict[str, Signed] = {}
+        self._signed: dict[str, TokenSigner] = {}
         self.public_key = to_base64url(uncompressed_point(key.public_key()))
 
-    async def send(self, token: str, notification: Notification) -> Outcome:
+    async def send(self, token: str, notification: Notification) -> SendOutcome:
         """Send a notification to a browser."""
         import httpx2
 
@@ -65,7 +65,7 @@ class WebPush:
             receiver, secret = from_base64url(subscription.keys.p256dh), from_base64url(subscription.keys.auth)
             content = encrypt(_content(notification), receiver, secret)
         except ValueError as e:  # including errors of msgspec and cryptography
-            return Outcome(Result.REFUSED, f"the subscription is invalid: {type(e).__name__}")
+            return SendOutcome(SendResult.REFUSED, f"the subscription is invalid: {type(e).__name__}")
         headers = {
             "authorization": f"vapid t={self._token(subscription.endpoint)}, k={self.public_key}",
             "content-encoding": "aes128gcm",
@@ -79,17 +79,17 @@ class WebPush:
                 await read_body(response)
                 return self._outcome(response)
         except (httpx2.HTTPError, httpx2.InvalidURL) as e:
-            return Outcome(Result.LATER, f"{type(e).__name__}: {_host(subscription.endpoint)}")
+            return SendOutcome(SendResult.LATER, f"{type(e).__name__}: {_host(subscription.endpoint)}")
 
-    def _outcome(self, response: Any) -> Outcome:
+    def _outcome(self, response: Any) -> SendOutcome:
         status = response.status_code
         if 200 <= status < 300:
-            return Outcome(Result.SENT)
+            return SendOutcome(SendResult.SENT)
         if status in GONE_STATUSES:
-            return Outcome(Result.GONE, f"status {status}")
+            return SendOutcome(SendResult.GONE, f"status {status}")
         if status == 429 or status >= 500:
-            return Outcome(Result.LATER, f"status {status}", wait_of(response.headers, self._world.seconds()))
-        return Outcome(Result.REFUSED, f"status {status}")
+            return SendOutcome(SendResult.LATER, f"status {status}", wait_of(response.headers, self._world.seconds()))
+        return SendOutcome(SendResult.REFUSED, f"status {status}")
 
     def _token(self, endpoint: str) -> str:
         parts = urlsplit(endpoint)
@@ -100,7 +100,7 @@ class WebPush:
             def claims(now: int) -> dict[str, Any]:
                 return {"aud": service, "exp": now + TOKEN_SECONDS, "sub": self._contact}
 
-            signed = Signed(self._key, "ES256", claims, REUSED_SECONDS)
+            signed = TokenSigner(self._key, "ES256", claims, REUSED_SECONDS)
             if len(self._signed) >= MAX_SERVICES:
                 self._signed.pop(next(iter(self._signed)))
         self._signed[service] = signed  # most recently used

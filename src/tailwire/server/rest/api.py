@@ -45,7 +45,7 @@ from tailwire.server.rest.compression import compress_body
 from tailwire.server.rest.numbering import HEADER, number_of
 from tailwire.server.rest.operations import Access, Call, Operation, Streamed, parse, read_query
 from tailwire.server.rest.records import SANE_ID, Records, Trace, random_bits
-from tailwire.server.rules.decoding import without_nul
+from tailwire.server.rules.decoding import check_no_nul
 from tailwire.server.telemetry.access_log import shown_path
 from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import OTHER_LABEL
@@ -243,7 +243,7 @@ class Api:
                 match = pattern.match(path)
                 if match is not None:
                     params = {name: unquote(value) for name, value in match.groupdict().items()}
-                    without_nul(params.values(), "path")
+                    check_no_nul(params.values(), "path")
                     return operation, params
         raise Refused("ERR_API_NOT_FOUND", f"{method} {path[:200]}")
 

@@ -11,7 +11,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.uploads import Sink
 from tailwire.server.rest.asgi import INCOMPLETE_BODY_TEXT, Receive
-from tailwire.server.rules.decoding import without_nul
+from tailwire.server.rules.decoding import check_no_nul
 
 MAX_FIELDS_BYTES = 256 * 1024
 MAX_PARTS = 100
@@ -91,7 +91,7 @@ class _Reader:
             self.begun = True
             decoded = file_name.decode("utf-8", "replace")
             self.form.files.append((decoded, self._sink))
-            without_nul((decoded,), "filename")
+            check_no_nul((decoded,), "filename")
 
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
         if self._sink is not None:
@@ -110,7 +110,7 @@ class _Reader:
     def on_part_end(self) -> None:
         if self._text is not None:
             value = b"".join(self._text).decode("utf-8", "replace")
-            without_nul((self._name, value), "form")
+            check_no_nul((self._name, value), "form")
             self.form.fields[self._name.removesuffix("[]")] = value
 
 

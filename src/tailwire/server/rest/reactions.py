@@ -125,7 +125,7 @@ class ReactionRoutes:
     async def _list_flagged(self, call: Call) -> dict[str, Any]:
         q: Cursored = call.query
         if q.cursor:
-            found = await self._reactions.flagged_after(_REPORTS.position_in(q.cursor), q.size + 1)
+            found = await self._reactions.reports_after(_REPORTS.position_in(q.cursor), q.size + 1)
             return _REPORTS.page(found, q.size, report_payload)
         rows, total = await self._reactions.list_reports(limit=q.size, offset=q.offset)
         return page(q, list(map(report_payload, rows)), total)

@@ -55,7 +55,7 @@ def decode(text: bytes, kind: type[T], what: str = "body") -> T:
     return value
 
 
-def without_nul(texts: Iterable[str], what: str) -> None:
+def check_no_nul(texts: Iterable[str], what: str) -> None:
     """Check texts that come in without JSON: in URLs and forms.
 
     Raises:

@@ -7,7 +7,7 @@ import re
 import time
 from typing import Any
 
-from tailwire.server.telemetry.log_format import Times
+from tailwire.server.telemetry.log_format import TimeFormatter
 from tailwire.server.telemetry.logs import access, direct
 
 MAX_PATH_CHARACTERS = 200
@@ -42,7 +42,7 @@ class AccessLog:
 
     def __init__(self, *, enabled: bool) -> None:
         self.enabled = enabled
-        self._times = Times()
+        self._times = TimeFormatter()
 
     def request(
         self, *, method: str, path: str, status: int, seconds: float, size: int, uid: str, key: str, address: str,

@@ -32,7 +32,7 @@ class ConnectionEvent(NamedTuple):
     detail: str = ""
 
 
-class End(NamedTuple):
+class ConnectionEnd(NamedTuple):
     """How a connection ended: by whom (`server`, `client` or `network`), with which close code, and why."""
 
     by: str
@@ -63,7 +63,7 @@ class ConnectionRow(NamedTuple):
     opened_at: float
     heard_at: float
     ended_at: float
-    end: End | None
+    end: ConnectionEnd | None
     events: tuple[ConnectionEvent, ...]
 
 
@@ -82,13 +82,13 @@ def add_event(events: list[ConnectionEvent], at: float, kind: str, detail: str =
     events.append(ConnectionEvent(at, kind, detail))
 
 
-def end_of(ended_by: str) -> End:
+def end_of(ended_by: str) -> ConnectionEnd:
     """Return who ended a connection and why, from the text that the socket has about it."""
     match = _ENDED_BY.fullmatch(ended_by)
     if match is None:
-        return End("network", None, ended_by)
+        return ConnectionEnd("network", None, ended_by)
     by, code, cause = match.groups()
-    return End("network" if by == "connection lost" else by, int(code) if code else None, cause)
+    return ConnectionEnd("network" if by == "connection lost" else by, int(code) if code else None, cause)
 
 
 class EndedConnections:

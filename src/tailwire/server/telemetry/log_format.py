@@ -20,7 +20,7 @@ def iso_time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).astimezone().isoformat(timespec="milliseconds")
 
 
-class Times:
+class TimeFormatter:
     """Formats the times of lines. The text of a second is formatted once, because many lines are written in it."""
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class TextFormatter(logging.Formatter):
 
     def __init__(self) -> None:
         super().__init__()
-        self._times = Times()
+        self._times = TimeFormatter()
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line of a record."""
@@ -76,7 +76,7 @@ class JsonFormatter(logging.Formatter):
 
     def __init__(self) -> None:
         super().__init__()
-        self._times = Times()
+        self._times = TimeFormatter()
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line of a record."""

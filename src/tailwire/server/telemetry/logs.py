@@ -17,7 +17,7 @@ access = logging.getLogger("tailwire.server.access")
 FORMATS: dict[str, type[logging.Formatter]] = {"text": TextFormatter, "json": JsonFormatter}
 
 
-class Direct:
+class DirectWriter:
     """Takes finished lines of the access log, which has too many for each to go through `logging`.
 
     Attributes:
@@ -29,7 +29,7 @@ class Direct:
     json = False
 
 
-direct = Direct()
+direct = DirectWriter()
 
 
 def report(event: str, level: int = logging.INFO, **fields: Any) -> None:

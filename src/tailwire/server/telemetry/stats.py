@@ -67,8 +67,8 @@ class Stats:
     def __init__(self, metrics: Metrics, clock: Callable[[], float], now: Callable[[], int]) -> None:
         self._metrics, self._clock, self._now = metrics, clock, now
         self._samples: deque[Sample] = deque(maxlen=MAX_SAMPLES)
-        self._before = self._counts()
-        self._due = self._before.at + SAMPLE_SECONDS
+        self._previous = self._counts()
+        self._due = self._previous.at + SAMPLE_SECONDS
         self._taken = asyncio.Event()
         self.closed = False
 
@@ -77,7 +77,7 @@ class Stats:
         if self._clock() < self._due:
             return
         counts, m = self._counts(), self._metrics
-        before, self._before = self._before, counts
+        before, self._previous = self._previous, counts
         self._due = counts.at + SAMPLE_SECONDS
         seconds = counts.at - before.at
         sends = [now - then for now, then in zip(counts.sends, before.sends, strict=True)]

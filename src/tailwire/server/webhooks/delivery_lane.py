@@ -48,7 +48,7 @@ class RetryPolicy:
         return min(now + max(1, int(gap)), end)
 
 
-class Lane:
+class WebhookLane:
     """Sends the deliveries of one webhook.
 
     Args:
@@ -129,9 +129,9 @@ class Lane:
         if not problem:
             self._metrics.count_webhook_attempt(self._id, "sent")
             await self._store.deliveries.remove_delivered(row, now)
-            await self._worked(now)
+            await self._record_success(now)
             return
-        self._failed(now, problem)
+        self._record_failure(now, problem)
         first = row.first_try_at or now
         due = self._retries.next_try(row.attempt + 1, first, now, self._world.chance()) if webhook.retry else None
         if due is not None:
@@ -141,7 +141,7 @@ class Lane:
             self._metrics.count_webhook_attempt(self._id, "given up")
             await self._store.deliveries.give_up(row, now, problem)
 
-    def _failed(self, now: int, problem: str) -> None:
+    def _record_failure(self, now: int, problem: str) -> None:
         self._failures_in_a_row += 1
         if self._failures_in_a_row >= MAX_CATCH_UP_FAILURES:
             self._catching_up = None
@@ -151,7 +151,7 @@ class Lane:
             self._logged, self._logged_at = True, now
             log.warning("webhook %s fails: %s", self._id, problem)
 
-    async def _worked(self, now: int) -> None:
+    async def _record_success(self, now: int) -> None:
         self._failures_in_a_row = 0
         since, self._failing_since = self._failing_since, None
         if since is None:

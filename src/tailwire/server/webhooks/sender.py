@@ -14,7 +14,7 @@ from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
 from tailwire.server.ports.world import World
 from tailwire.server.telemetry.metrics import Metrics, WebhookQueue
-from tailwire.server.webhooks.delivery_lane import Lane, RetryPolicy
+from tailwire.server.webhooks.delivery_lane import RetryPolicy, WebhookLane
 from tailwire.server.webhooks.post import Poster
 
 CLEANUP_INTERVAL_SECONDS = 3600.0
@@ -36,7 +36,7 @@ class WebhookSender:
         self._poster = poster
         self._retries = retries
         self._loop = asyncio.get_running_loop()
-        self._lanes: dict[str, Lane] = {}
+        self._lanes: dict[str, WebhookLane] = {}
         self._closed = False
         self.sends_for: Callable[[str], bool] = lambda webhook_id: True
         self.on_elsewhere: Callable[[list[str]], None] = lambda webhook_ids: None
@@ -64,7 +64,7 @@ class WebhookSender:
                 continue
             lane = self._lanes.get(webhook_id)
             if lane is None:
-                lane = self._lanes[webhook_id] = Lane(
+                lane = self._lanes[webhook_id] = WebhookLane(
                     webhook_id, self._store, self._world, self._metrics, self._poster, self._retries,
                     partial(self._sends, webhook_id),
                 )  # fmt: skip

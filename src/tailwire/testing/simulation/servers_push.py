@@ -14,10 +14,10 @@ from typing import Any, cast
 
 from tailwire.server.actions.notifying import Notifier
 from tailwire.server.app.pushing import NOTIFIER_LEASE, PUSH_LEASE, Push
-from tailwire.server.ports.push import Notification, Outcome, Result
+from tailwire.server.ports.push import Notification, SendOutcome, SendResult
 from tailwire.server.ports.push_records import NotificationRow
 from tailwire.server.ports.world import World
-from tailwire.server.push.lane import Lane
+from tailwire.server.push.lane import PushLane
 from tailwire.server.store.postgres.database import Database
 from tailwire.server.store.postgres.store import PostgresStore
 from tailwire.server.store.sql.notifications import NotificationRows
@@ -52,13 +52,13 @@ class Service:
             title="", body="", tag="", thread="", badge=0, data={"notification": row.id, "message": row.message_id}
         )
 
-    async def send(self, token: str, notification: Notification) -> Outcome:
+    async def send(self, token: str, notification: Notification) -> SendOutcome:
         """Take a notification."""
         data = notification.data
         post = self._observed.record_push(self._gate, self._store.lane.process, data["notification"], data["message"])
         await asyncio.sleep(self._gate.chance.choice(SERVICE_SECONDS))
         post.answered = True
-        return Outcome(Result.SENT)
+        return SendOutcome(SendResult.SENT)
 
     async def close(self) -> None:
         """Do nothing."""
@@ -82,13 +82,13 @@ class SimulatedPush:
         store.notifications = NotificationRows(self._database)
         store.push_tokens = PushTokenRows(self._database)
         service = Service(gate, store, observed)
-        lanes: dict[str, Lane] = {}
+        lanes: dict[str, PushLane] = {}
         notifier = Notifier(
             cast(Any, store), world, delay=DELAY_SECONDS, lifetime=LIFETIME_SECONDS, is_foreground=lambda uid: False,
             left_within=lambda uid, seconds: False, queued=lambda: self.push.wake(), polls=True,
         )  # fmt: skip
         self.push = Push(notifier, lanes)
-        lanes[PROVIDER] = Lane(
+        lanes[PROVIDER] = PushLane(
             service, service, cast(Any, store), world, metrics, LIFETIME_SECONDS, partial(self.push.is_mine, PROVIDER)
         )
         self.push.leases = list(LEASES)

@@ -8,7 +8,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tailwire.server.ports.push import Notification, Result
+from tailwire.server.ports.push import Notification, SendResult
 from tailwire.server.ports.world import World
 from tailwire.server.push.apns import Apns
 from unit.server.push.fake_apns import FakeApns
@@ -44,7 +44,7 @@ async def test_request_is_as_documented(fake):
         sender = apns(fake)
         outcome = await sender.send(DEVICE, notification(lifetime=60))
         await sender.close()
-    assert outcome.result is Result.SENT
+    assert outcome.result is SendResult.SENT
     ((head, body),) = fake.requests
     assert (head[":method"], head[":path"]) == ("POST", f"/3/device/{DEVICE}")
     assert (head["apns-topic"], head["apns-push-type"], head["apns-collapse-id"]) == (
@@ -81,7 +81,7 @@ async def test_many_notifications_share_one_connection(fake):
         await sender.send(DEVICE, notification())
         outcomes = await asyncio.gather(*(sender.send(DEVICE, notification()) for _ in range(50)))
         await sender.close()
-    assert {one.result for one in outcomes} == {Result.SENT}
+    assert {one.result for one in outcomes} == {SendResult.SENT}
     assert len(fake.requests) == 51
     assert fake.connections == 1
 
@@ -101,13 +101,13 @@ async def test_token_is_renewed_after_fifty_minutes_and_not_before(fake):
 @pytest.mark.parametrize(
     ("status", "reason", "result", "paused"),
     [
-        (410, "Unregistered", Result.GONE, False),
-        (400, "BadDeviceToken", Result.GONE, False),
-        (400, "PayloadEmpty", Result.REFUSED, False),
-        (403, "ExpiredProviderToken", Result.LATER, True),
-        (429, "TooManyRequests", Result.LATER, False),
-        (500, "InternalServerError", Result.LATER, True),
-        (503, "Shutdown", Result.LATER, True),
+        (410, "Unregistered", SendResult.GONE, False),
+        (400, "BadDeviceToken", SendResult.GONE, False),
+        (400, "PayloadEmpty", SendResult.REFUSED, False),
+        (403, "ExpiredProviderToken", SendResult.LATER, True),
+        (429, "TooManyRequests", SendResult.LATER, False),
+        (500, "InternalServerError", SendResult.LATER, True),
+        (503, "Shutdown", SendResult.LATER, True),
     ],
 )
 async def test_response_decides_the_outcome_of_a_notification(fake, status, reason, result, paused):
@@ -126,7 +126,7 @@ async def test_service_that_cannot_be_reached_is_tried_later(fake):
         sender = apns(fake)
     outcome = await sender.send(DEVICE, notification())
     await sender.close()
-    assert outcome.result is Result.LATER
+    assert outcome.result is SendResult.LATER
     assert DEVICE not in outcome.problem
 
 

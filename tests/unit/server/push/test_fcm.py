@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from tailwire.server.auth.certificate import self_signed
-from tailwire.server.ports.push import Notification, Result
+from tailwire.server.ports.push import Notification, SendResult
 from tailwire.server.ports.world import World
 from tailwire.server.push.fcm import Fcm
 from tailwire.server.push.keys import apns_key, service_account, web_push_key
@@ -124,7 +124,7 @@ async def test_many_notifications_share_one_connection_of_http2(tmp_path):
         outcomes = [await sender.send("device", notification())]
         outcomes += await asyncio.gather(*(sender.send("device", notification()) for _ in range(50)))
         await sender.close()
-    assert {one.result for one in outcomes} == {Result.SENT}
+    assert {one.result for one in outcomes} == {SendResult.SENT}
     assert fake.paths == ["/token", *["/v1/projects/chat-1/messages:send"] * 51]
     assert fake.connections == 1
 
@@ -132,7 +132,7 @@ async def test_many_notifications_share_one_connection_of_http2(tmp_path):
 async def test_request_is_as_documented(tmp_path):
     async with FakeFcm() as fake:
         outcomes = await send_all(fake, tmp_path, notification(lifetime=60), notification())
-    assert {one.result for one in outcomes} == {Result.SENT}
+    assert {one.result for one in outcomes} == {SendResult.SENT}
     ((grant, assertion),) = fake.assertions  # one access token for both
     assert grant == "urn:ietf:params:oauth:grant-type:jwt-bearer"
     claims = jwt.decode(
@@ -183,7 +183,7 @@ async def test_access_token_is_renewed_before_it_ends_and_after_it_was_refused(t
         outcome = await sender.send("t", notification())
         await sender.send("t", notification())
         await sender.close()
-    assert outcome.result is Result.LATER
+    assert outcome.result is SendResult.LATER
     assert [authorization for authorization, _ in fake.sent] == [
         "Bearer access-1",
         "Bearer access-2",
@@ -195,13 +195,13 @@ async def test_access_token_is_renewed_before_it_ends_and_after_it_was_refused(t
 @pytest.mark.parametrize(
     ("status", "code", "result", "paused", "wait"),
     [
-        (404, "UNREGISTERED", Result.GONE, False, 0),
-        (403, "SENDER_ID_MISMATCH", Result.GONE, False, 0),
-        (404, "NOT_FOUND", Result.REFUSED, False, 0),
-        (400, "INVALID_ARGUMENT", Result.REFUSED, False, 0),
-        (429, "QUOTA_EXCEEDED", Result.LATER, True, 40),
-        (503, "UNAVAILABLE", Result.LATER, True, 40),
-        (500, "INTERNAL", Result.LATER, True, 40),
+        (404, "UNREGISTERED", SendResult.GONE, False, 0),
+        (403, "SENDER_ID_MISMATCH", SendResult.GONE, False, 0),
+        (404, "NOT_FOUND", SendResult.REFUSED, False, 0),
+        (400, "INVALID_ARGUMENT", SendResult.REFUSED, False, 0),
+        (429, "QUOTA_EXCEEDED", SendResult.LATER, True, 40),
+        (503, "UNAVAILABLE", SendResult.LATER, True, 40),
+        (500, "INTERNAL", SendResult.LATER, True, 40),
     ],
 )
 async def test_response_decides_the_outcome_of_a_notification(tmp_path, status, code, result, paused, wait):
@@ -222,7 +222,7 @@ async def test_provider_is_paused_without_an_access_token(tmp_path):
     async with FakeFcm() as fake:
         fake.token_status = 503
         (outcome,) = await send_all(fake, tmp_path, notification())
-    assert (outcome.result, outcome.paused, outcome.wait) == (Result.LATER, True, 7)
+    assert (outcome.result, outcome.paused, outcome.wait) == (SendResult.LATER, True, 7)
     assert not fake.sent
 
 
@@ -230,7 +230,7 @@ async def test_answers_that_are_not_json_or_endless_are_refused_or_tried_later(t
     async with FakeFcm() as fake:
         fake.answers = [(400, ["x"], {}), (500, "y" * 200_000, {}), (404, "no such page", {})]
         refused, later, lost = await send_all(fake, tmp_path, *[notification()] * 3)
-    assert (refused.result, later.result, lost.result) == (Result.REFUSED, Result.LATER, Result.REFUSED)
+    assert (refused.result, later.result, lost.result) == (SendResult.REFUSED, SendResult.LATER, SendResult.REFUSED)
 
 
 async def test_nothing_is_sent_to_a_service_whose_certificate_is_not_trusted(tmp_path):
@@ -239,11 +239,11 @@ async def test_nothing_is_sent_to_a_service_whose_certificate_is_not_trusted(tmp
     tls.load_cert_chain(certificate, key)
     async with FakeFcm(tls) as fake:
         (outcome,) = await send_all(fake, tmp_path, notification())
-        assert outcome.result is Result.LATER
+        assert outcome.result is SendResult.LATER
         assert (fake.assertions, fake.sent) == ([], [])
         trust = ssl.create_default_context(cafile=certificate)
         (outcome,) = await send_all(fake, tmp_path, notification(), trust=trust)
-        assert outcome.result is Result.SENT
+        assert outcome.result is SendResult.SENT
         assert len(fake.assertions) == len(fake.sent) == 1
 
 

@@ -9,11 +9,11 @@ from typing import Any, cast
 
 import pytest
 
-from tailwire.server.ports.push import Notification, Outcome, Result
+from tailwire.server.ports.push import Notification, SendOutcome, SendResult
 from tailwire.server.ports.push_records import DueNotification, NotificationRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
-from tailwire.server.push.lane import COMPOSED_AT_ONCE, Lane
+from tailwire.server.push.lane import COMPOSED_AT_ONCE, PushLane
 from tailwire.server.telemetry.metrics import Metrics
 
 DUE = DueNotification(NotificationRow(1, 7, 0, "hash", "bob", "fcm", 0, 0, 0, 0, None, None, None, None, None), "", "x")
@@ -27,9 +27,9 @@ class Provider:
     def __init__(self) -> None:
         self.tokens: list[str] = []
 
-    async def send(self, token: str, notification: Notification) -> Outcome:
+    async def send(self, token: str, notification: Notification) -> SendOutcome:
         self.tokens.append(token)
-        return Outcome(Result.SENT)
+        return SendOutcome(SendResult.SENT)
 
     async def close(self) -> None:
         pass
@@ -57,7 +57,7 @@ async def test_notification_is_not_sent_by_a_server_that_has_lost_its_lease(lost
     notifications = SimpleNamespace(due_notifications=due, next_due=nothing, mark_sent=nothing)
     store: Any = SimpleNamespace(notifications=notifications)
     composer: Any = SimpleNamespace(compose=compose)
-    lane = Lane(cast(Any, provider), composer, store, World(), Metrics(), 3600, lambda: holds_lease)
+    lane = PushLane(cast(Any, provider), composer, store, World(), Metrics(), 3600, lambda: holds_lease)
     lane.wake()
     while not lane._work.idle:
         await lane._work._task
@@ -89,7 +89,7 @@ class Queue:
             due_notifications=self._due, next_due=self._next_due, mark_sent=self._store_sent
         )
         store: Any = SimpleNamespace(notifications=notifications)
-        self.lane = Lane(cast(Any, self), cast(Any, self), store, World(), Metrics(), 3600, lambda: True)
+        self.lane = PushLane(cast(Any, self), cast(Any, self), store, World(), Metrics(), 3600, lambda: True)
 
     def _rows(self) -> list[str]:
         return [str(number) for number in range(1, 41) if str(number) not in self.sent]
@@ -113,10 +113,10 @@ class Queue:
             raise Refused("ERR_UNAVAILABLE")
         return Notification(title="", body="", tag="", thread="", badge=0, data={})
 
-    async def send(self, token: str, notification: Notification) -> Outcome:
+    async def send(self, token: str, notification: Notification) -> SendOutcome:
         self.tries.append(token)
         await asyncio.sleep(self._takes(token))
-        return Outcome(Result.SENT)
+        return SendOutcome(SendResult.SENT)
 
     async def close(self) -> None:
         pass

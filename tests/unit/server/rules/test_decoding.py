@@ -12,7 +12,7 @@ import tailwire.server
 from tailwire.server.gateway.frames import Transient, body_of, decode_frame
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rest.operations import parse
-from tailwire.server.rules.decoding import decode, decode_part, without_nul
+from tailwire.server.rules.decoding import check_no_nul, decode, decode_part
 
 
 class Shape(msgspec.Struct):
@@ -51,9 +51,9 @@ def test_nul_is_refused_anywhere_in_json():
 
 
 def test_nul_is_refused_in_texts_of_urls_and_forms():
-    without_nul(["a", "", "\x01", "\\0"], "query")
+    check_no_nul(["a", "", "\x01", "\\0"], "query")
     with pytest.raises(Refused, match="ERR_BAD_REQUEST") as caught:
-        without_nul(["a", "b\0"], "query")
+        check_no_nul(["a", "b\0"], "query")
     assert "U+0000" in caught.value.details["query"]
 
 

@@ -12,7 +12,7 @@ import pytest
 from tailwire.server.ports.webhook_records import DeliveryRow, WebhookRow
 from tailwire.server.ports.world import World
 from tailwire.server.telemetry.metrics import Metrics
-from tailwire.server.webhooks.delivery_lane import Lane, RetryPolicy
+from tailwire.server.webhooks.delivery_lane import RetryPolicy, WebhookLane
 
 DAY = 86_400
 
@@ -67,13 +67,13 @@ class Deliveries:
         self.rows.remove(row)
 
 
-def lane_of(deliveries: Deliveries, post: Any) -> Lane:
+def lane_of(deliveries: Deliveries, post: Any) -> WebhookLane:
     async def get(webhook_id: str) -> WebhookRow:
         return WebhookRow("hook", "", "", "message_sent")
 
     store = SimpleNamespace(deliveries=deliveries, webhooks=SimpleNamespace(get=get))
     poster = SimpleNamespace(post=post)
-    return Lane("hook", cast(Any, store), World(), Metrics(), cast(Any, poster), RetryPolicy(DAY, DAY))
+    return WebhookLane("hook", cast(Any, store), World(), Metrics(), cast(Any, poster), RetryPolicy(DAY, DAY))
 
 
 async def test_delivery_that_was_sent_is_removed_before_the_lane_ends():
