@@ -12,7 +12,7 @@ MAX_WAIT_SECONDS = 3600.0
 
 
 async def read_body(response: Any) -> bytes:
-    """Return the body of a response, as far as it is within bounds."""
+    """Return the body of a streamed response of httpx, without what is beyond `MAX_ANSWER_BYTES`."""
     found = bytearray()
     async for piece in response.aiter_raw():
         found += piece
@@ -22,7 +22,12 @@ async def read_body(response: Any) -> bytes:
 
 
 def wait_of(headers: Any, now: int) -> float:
-    """Return the seconds to wait that a response asks for (`Retry-After`); 0 if it does not."""
+    """Return the seconds to wait that a response asks for (`Retry-After`), at most an hour; 0 if it asks for none.
+
+    Args:
+        headers: of the response.
+        now: seconds since 1970.
+    """
     header = headers.get("retry-after", "").strip()
     if header.isascii() and header.isdigit():
         return min(float(header[:9]), MAX_WAIT_SECONDS)

@@ -20,13 +20,15 @@ OUR_FAULT_REASONS = frozenset({"ExpiredProviderToken", "InvalidProviderToken", "
 
 
 class Apns:
-    """Sends through APNs, all on one connection.
+    """Sends through APNs, over one HTTP/2 connection.
 
     Args:
-        key, key_id, team_id: sign the requests.
+        key: the private key that signs the requests.
+        key_id, team_id: the id of the key, and that of the developer team, as Apple shows them.
         topic: the bundle id of the app.
         url: the URL of the service.
-        tls: the context that verifies its certificate; None for the certificate authorities of the system.
+        world: the clock.
+        tls: the context that verifies its certificate; None for the default of httpx.
     """
 
     name = "apns"
@@ -51,7 +53,7 @@ class Apns:
         )
 
     async def send(self, token: str, notification: Notification) -> SendOutcome:
-        """Send a notification to a device."""
+        """Send a notification to a device. See `PushProvider.send`."""
         import httpx2
 
         if self._client is None:

@@ -28,7 +28,7 @@ def from_base64url(text: str) -> bytes:
     """Return the bytes of a text in URL-safe Base64, with or without padding.
 
     Raises:
-        ValueError: if the text is not URL-safe Base64.
+        ValueError: the text is not URL-safe Base64.
     """
     try:
         return base64.b64decode(text.rstrip("=") + "=" * (-len(text.rstrip("=")) % 4), b"-_", validate=True)
@@ -55,10 +55,11 @@ def encrypt(
         content: at most `MAX_CONTENT_BYTES`.
         receiver: the public key of the subscription (`p256dh`), an uncompressed point.
         secret: the secret of the subscription (`auth`).
-        key, salt: new ones for each message; only tests with known results pass them.
+        key, salt: the key pair and the salt of this message; by default new ones, as they must never be used again.
+            Only tests with known results pass them.
 
     Raises:
-        ValueError: if the receiver's key is not a point of the curve, or the content is too long.
+        ValueError: the receiver's key is not a point of the curve, or the content is too long.
     """
     if len(content) > MAX_CONTENT_BYTES:
         raise ValueError(f"{len(content)} bytes are more than a push message can hold")

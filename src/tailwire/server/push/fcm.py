@@ -40,7 +40,12 @@ class ServiceAccount:
 
 
 class _NoAccess(Exception):
-    """No access token was granted."""
+    """No access token was granted.
+
+    Args:
+        problem: why.
+        wait: seconds that the service asks to wait; 0 if it does not.
+    """
 
     def __init__(self, problem: str, wait: float = 0.0) -> None:
         super().__init__(problem)
@@ -51,8 +56,10 @@ class Fcm:
     """Sends through FCM.
 
     Args:
+        account: the service account of the Firebase project.
         url: the URL of the service.
-        tls: the context that verifies its certificate; None for the certificate authorities of the system.
+        world: the clock.
+        tls: the context that verifies its certificate; None for the default of httpx.
     """
 
     name = "fcm"
@@ -77,7 +84,7 @@ class Fcm:
         }
 
     async def send(self, token: str, notification: Notification) -> SendOutcome:
-        """Send a notification to a device."""
+        """Send a notification to a device. See `PushProvider.send`."""
         import httpx2
 
         if self._client is None:

@@ -15,8 +15,9 @@ def fit_payload(payload: Callable[[str], Any], body: str, max_bytes: int) -> byt
     """Return a payload as JSON within a number of bytes, with as much of the body as fits.
 
     Args:
-        payload: returns the payload with a body.
-        max_bytes: if it is exceeded even without a body, the payload is returned without one.
+        payload: returns the payload with the body that it is given.
+        body: the whole body. If it does not fit, it is cut between two characters, and ends with an ellipsis.
+        max_bytes: the bound. If it is exceeded even without a body, the payload is returned without one, too large.
     """
     whole = _encode(payload(body))
     if len(whole) <= max_bytes:

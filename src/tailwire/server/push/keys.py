@@ -24,9 +24,10 @@ class _Account(msgspec.Struct):
 
 
 def web_push_key(server_key: bytes) -> ec.EllipticCurvePrivateKey:
-    """Return the key of Web Push, which is derived from a key that all servers of a database share.
+    """Return the key of Web Push. If it were another, browsers would have to subscribe again.
 
-    Browsers subscribe for this key: with another one, they would have to subscribe again.
+    Args:
+        server_key: the key from which it is derived, which all servers of a database share.
     """
     raw = HKDF(hashes.SHA256(), 48, None, b"tailwire web push").derive(server_key)
     return ec.derive_private_key(int.from_bytes(raw) % (_CURVE_ORDER - 1) + 1, ec.SECP256R1())
@@ -35,8 +36,11 @@ def web_push_key(server_key: bytes) -> ec.EllipticCurvePrivateKey:
 def apns_key(file: str) -> ec.EllipticCurvePrivateKey:
     """Return the key in a `.p8` file.
 
+    Args:
+        file: the path of the file.
+
     Raises:
-        OSError: if it cannot be read, or holds no key for APNs.
+        OSError: it cannot be read, or holds no key for APNs.
     """
     key = _private_key(_read_file(file), file, "apns_key")
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
@@ -45,10 +49,13 @@ def apns_key(file: str) -> ec.EllipticCurvePrivateKey:
 
 
 def service_account(file: str) -> ServiceAccount:
-    """Return the key of a service account of Firebase.
+    """Return a service account of Firebase, with its key.
+
+    Args:
+        file: the path of the JSON file that Firebase exports.
 
     Raises:
-        OSError: if it cannot be read, or is not such a file.
+        OSError: it cannot be read, or is not such a file.
     """
     try:
         found = msgspec.json.decode(_read_file(file), type=_Account)

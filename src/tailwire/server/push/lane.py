@@ -40,7 +40,9 @@ class PushLane:
     hold up the notifications of other devices.
 
     Args:
-        lifetime: seconds after which a notification is given up.
+        provider: sends them.
+        composer: makes the content of each when it is about to be sent.
+        lifetime: seconds after it was queued for which a notification that fails is tried again.
         is_mine: returns whether this server sends for the provider.
     """
 
@@ -70,7 +72,7 @@ class PushLane:
         self._next_start = 0.0
 
     def wake(self) -> None:
-        """Check the queue for notifications that are due."""
+        """Start to send the notifications that are due. Return at once."""
         self._work.wake()
 
     async def _send_due(self) -> bool:
@@ -195,6 +197,6 @@ class PushLane:
         self._troubled[token_hash] = (failures, until)
 
     async def close(self) -> None:
-        """Stop sending. The queue is kept."""
+        """Stop sending, after waiting at most `STOP_SECONDS` for answers, and close the provider. The queue is kept."""
         await self._work.close(cancel=True, patience=STOP_SECONDS)
         await self._provider.close()

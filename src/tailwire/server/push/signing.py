@@ -9,14 +9,14 @@ import jwt
 
 
 class TokenSigner:
-    """A signed token that is made again at intervals.
+    """Makes signed tokens, each of which is used for some time.
 
     Args:
         key: the private key.
         algorithm: `ES256` or `RS256`.
-        claims: returns the claims at a time, in seconds since 1970.
+        claims: returns the claims of a token that is made at a time, given in seconds since 1970.
         seconds: for how long a token is used.
-        headers: further fields of the token's header.
+        headers: further fields of the token's header; None for none.
     """
 
     def __init__(
@@ -36,12 +36,12 @@ class TokenSigner:
         self._until = 0
 
     def token(self, now: int) -> str:
-        """Return a token that is valid now."""
+        """Return a token that is valid at the time `now`, in seconds since 1970: the last one, or a new one."""
         if now >= self._until or now < self._until - self._seconds:
             self._token = jwt.encode(self._claims(now), self._key, self._algorithm, self._headers)
             self._until = now + self._seconds
         return self._token
 
     def renew(self) -> None:
-        """Make a new token at the next call: the provider has refused this one."""
+        """Have the next call of `token` make a new one, because the provider has refused this one."""
         self._until = 0

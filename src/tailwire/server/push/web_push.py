@@ -38,7 +38,12 @@ class WebPush:
     Args:
         key: signs the requests (VAPID); browsers get its public part when they subscribe.
         contact: how the operator can be reached: a `mailto:` or `https:` URL.
-        transport: sends the requests, and decides which addresses may be reached, because users choose the endpoints.
+        world: the clock.
+        transport: an httpx transport that sends the requests, and decides which addresses may be reached, because users
+            choose the endpoints.
+
+    Attributes:
+        public_key: the public part of the key, as browsers take it: in URL-safe Base64.
     """
 
     name = "web"
@@ -53,7 +58,7 @@ class WebPush:
         self.public_key = to_base64url(uncompressed_point(key.public_key()))
 
     async def send(self, token: str, notification: Notification) -> SendOutcome:
-        """Send a notification to a browser."""
+        """Send a notification to a browser. See `PushProvider.send`."""
         import httpx2
 
         if self._client is None:

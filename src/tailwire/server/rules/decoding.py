@@ -34,11 +34,13 @@ def decode(text: bytes, kind: type[T], what: str = "body") -> T:
     """Return JSON as an instance of a type, after checking the bounds of all of it.
 
     Args:
+        text: the encoded JSON.
         kind: the expected type.
         what: the name of the whole, for details that concern no single field.
 
     Raises:
-        Refused: ERR_BAD_REQUEST; details name the field, and what is wrong.
+        Refused: ERR_BAD_REQUEST: it is not JSON, not of this type, beyond the bounds of `wire.bounds`, or contains
+            U+0000. The details name the field, and what is wrong.
     """
     try:
         text.decode()  # msgspec does not check the text of raw parts
@@ -56,20 +58,29 @@ def decode(text: bytes, kind: type[T], what: str = "body") -> T:
 
 
 def check_no_nul(texts: Iterable[str], what: str) -> None:
-    """Check texts that come in without JSON: in URLs and forms.
+    """Check that U+0000 is not in texts that come in without JSON: in URLs and forms.
+
+    Args:
+        texts: the texts.
+        what: the name of the whole, for the details.
 
     Raises:
-        Refused: ERR_BAD_REQUEST.
+        Refused: ERR_BAD_REQUEST: one of them contains it.
     """
     if any("\0" in text for text in texts):
         raise Refused("ERR_BAD_REQUEST", {what: NO_NUL})
 
 
 def decode_part(part: bytes, kind: type[T], what: str = "body") -> T:
-    """Return a raw part of a value from `decode` as an instance of a type.
+    """Return a raw part of a value from `decode` as an instance of a type. Its bounds were checked there.
+
+    Args:
+        part: the encoded JSON.
+        kind: the expected type.
+        what: the name of the part, for the details.
 
     Raises:
-        Refused: ERR_BAD_REQUEST; details name the field, and what is wrong.
+        Refused: ERR_BAD_REQUEST: it is not of this type. The details name the field, and what is wrong.
     """
     try:
         return _decoder(kind)(part)

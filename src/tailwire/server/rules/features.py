@@ -40,5 +40,5 @@ FEATURES: dict[str, tuple[str, str]] = {
 
 
 def feature_key(feature: str) -> str:
-    """Return the key of a feature as responses contain it."""
+    """Return the key of a feature as responses contain it: with `u.` before it."""
     return f"u.{feature}"

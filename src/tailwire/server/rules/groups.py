@@ -15,7 +15,7 @@ def check_type(kind: str) -> str:
     """Return the type of a group if it is valid.
 
     Raises:
-        Refused: ERR_BAD_REQUEST.
+        Refused: ERR_BAD_REQUEST: it is not one of `TYPES`.
     """
     if kind not in TYPES:
         raise Refused("ERR_BAD_REQUEST", {"type": "Use public, private or password."})
@@ -26,7 +26,7 @@ def check_scope(scope: str) -> Scope:
     """Return the scope of a member if it is valid.
 
     Raises:
-        Refused: ERR_BAD_REQUEST.
+        Refused: ERR_BAD_REQUEST: it is not one of `SCOPES`.
     """
     found = SCOPES.get(scope)
     if found is None:
@@ -38,7 +38,8 @@ def check_new(kind: str, password: str | None) -> None:
     """Check type and password of a new group.
 
     Raises:
-        Refused: ERR_BAD_REQUEST, ERR_EMPTY_GROUP_PASS.
+        Refused: ERR_BAD_REQUEST: the type is not one of `TYPES`; ERR_EMPTY_GROUP_PASS: the type is `password`, but
+            there is none.
     """
     check_type(kind)
     if kind == "password" and not password:
@@ -49,12 +50,14 @@ def check_join(group: GroupRow, *, password: str | None, matches: bool, max_memb
     """Check password and vacancy for a user who is permitted to join.
 
     Args:
-        password: the given password, if any.
+        group: the group.
+        password: the given password; None without one.
         matches: whether it is the group's password.
-        max_members: members that a group may have.
+        max_members: how many members a group may have.
 
     Raises:
-        Refused: ERR_GROUP_JOIN_NOT_ALLOWED, ERR_EMPTY_GROUP_PASS, ERR_WRONG_GROUP_PASS, ERR_NO_VACANCY.
+        Refused: ERR_GROUP_JOIN_NOT_ALLOWED: the group is private; ERR_EMPTY_GROUP_PASS: it needs a password, and none
+            was given; ERR_WRONG_GROUP_PASS: another was given; ERR_NO_VACANCY: it has `max_members` members.
     """
     if group.type == "private":
         raise Refused("ERR_GROUP_JOIN_NOT_ALLOWED")

@@ -10,17 +10,17 @@ from tailwire.server.rules.urls import check_address
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lengths:
-    """The limits of what users write. Each check raises `Refused` if a value is beyond them.
+    """The limits of what users write, with a check for each.
 
     Attributes:
-        name: characters of a name.
-        url: characters of an avatar, icon or link.
-        metadata: bytes of a user's, group's or role's metadata.
-        tags: tags of one object.
-        tag: characters of a tag.
-        password: characters of a group's password.
-        description: characters of a group's description.
-        at_once: users or groups named in one call.
+        name: the most characters of a name.
+        url: the most characters of the URL of an avatar, icon or link.
+        metadata: the most bytes of the metadata of a user, group or role.
+        tags: the most tags of one object.
+        tag: the most characters of a tag.
+        password: the most characters of a group's password.
+        description: the most characters of a group's description.
+        at_once: the most users or groups that one request may name.
     """
 
     name: int
@@ -45,8 +45,12 @@ class Lengths:
     def check_url(self, value: str | None, field: str) -> str | None:
         """Return the URL of an icon, avatar or link if it is valid, or None if it is empty.
 
+        Args:
+            value: the URL; None or "" without one.
+            field: the name of the field. Only with `link` a `data:image` URL is refused.
+
         Raises:
-            Refused: ERR_BAD_REQUEST, naming the field.
+            Refused: ERR_BAD_REQUEST, naming the field: the URL is too long, or unsafe to follow (see `check_address`).
         """
         self._check(value, self.url, field)
         if value:
@@ -57,7 +61,7 @@ class Lengths:
         """Return the tags of a user, group, message or conversation if they are valid.
 
         Raises:
-            Refused: ERR_BAD_REQUEST.
+            Refused: ERR_BAD_REQUEST: there are too many, or one is empty or too long.
         """
         if len(value) > self.tags or any(not t or len(t) > self.tag for t in value):
             raise Refused("ERR_BAD_REQUEST", {"tags": f"Use at most {self.tags} tags of 1 to {self.tag} characters."})
@@ -67,7 +71,7 @@ class Lengths:
         """Return encoded metadata if it is valid, or None for `null`.
 
         Raises:
-            Refused: ERR_BAD_REQUEST.
+            Refused: ERR_BAD_REQUEST: it is not a JSON object, or too large.
         """
         if encoded == b"null":
             return None
@@ -76,10 +80,10 @@ class Lengths:
         return encoded.decode()
 
     def check_group(self, password: str | None, description: str | None) -> None:
-        """Check password and description of a group.
+        """Check password and description of a group; None is valid.
 
         Raises:
-            Refused: ERR_BAD_REQUEST.
+            Refused: ERR_BAD_REQUEST: one of them is too long.
         """
         self._check(password, self.password, "password")
         self._check(description, self.description, "description")
@@ -88,11 +92,13 @@ class Lengths:
         """Check that a request names at least `least` items, and at most `at_once`.
 
         Args:
+            count: how many it names.
+            field: the name of the field, for the details.
             what: the plural name of the items.
             least: the minimum.
 
         Raises:
-            Refused: ERR_BAD_REQUEST.
+            Refused: ERR_BAD_REQUEST: they are too few or too many.
         """
         if not least <= count <= self.at_once:
             raise Refused("ERR_BAD_REQUEST", {field: f"Name {least} to {self.at_once} {what}."})

@@ -24,7 +24,7 @@ def check_receiver(receiver: str | None, receiver_type: str | None) -> None:
     """Check the receiver of a message.
 
     Raises:
-        Refused: ERR_EMPTY_RECEIVER, ERR_INVALID_RECEIVER_TYPE.
+        Refused: ERR_EMPTY_RECEIVER: there is none; ERR_INVALID_RECEIVER_TYPE: its type is neither `user` nor `group`.
     """
     if not receiver:
         raise Refused("ERR_EMPTY_RECEIVER")
@@ -38,8 +38,9 @@ def check_content(
     """Check that the content fits the category and type of a message.
 
     Args:
+        category: the message's `category`.
         kind: the message's `type`.
-        text: `data.text` as it was sent.
+        text: `data.text` as it was sent; None without one.
         attachments: the number of attachments with a URL.
         custom: whether `data.customData` is an object.
         interactive: whether `data.interactiveData` is an object.
@@ -97,10 +98,11 @@ def check_removable(message: MessageRow) -> None:
 
 
 def check_parent(parent: MessageRow, conversation: ConversationKey) -> None:
-    """Check that a message may have replies in a thread of the conversation.
+    """Check that a message may have replies in a conversation.
 
     Raises:
-        Refused: ERR_WRONG_MESSAGE_THREAD, ERR_MESSAGE_THREAD_NESTING, ERR_WRONG_MESSAGE_THREAD_CATEGORY.
+        Refused: ERR_WRONG_MESSAGE_THREAD: it is in another conversation; ERR_MESSAGE_THREAD_NESTING: it is itself a
+            reply; ERR_WRONG_MESSAGE_THREAD_CATEGORY: it is an action message.
     """
     if parent.conversation_id != conversation:
         raise Refused("ERR_WRONG_MESSAGE_THREAD")
@@ -131,7 +133,13 @@ def mentioned_in(text: str) -> list[str]:
 
 
 def traits_of(text: str | None, mentions: Sequence[str], attachments: int) -> int:
-    """Return the bits of `records.Trait` for a text and its attachments."""
+    """Return the bits of `records.Trait` for the content of a message.
+
+    Args:
+        text: its text, or None.
+        mentions: the uids that the text mentions.
+        attachments: how many attachments it has.
+    """
     # With plain numbers, because flags of an enum are slow to combine.
     traits = _SEARCHABLE if text else 0
     if text and "://" in text and _LINK.search(text):

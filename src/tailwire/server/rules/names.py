@@ -1,4 +1,4 @@
-"""Identifiers: uids and guids."""
+"""Identifiers: uids, guids, and the ids of roles and webhooks."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ SYSTEM_USER = "app_system"
 
 
 def identifier(value: str, field: str) -> str:
-    """Return a uid or guid in its stored form: 1 to 100 lower-case characters of `a-z0-9_-`.
+    """Return an id in its stored form, in lower case.
+
+    Args:
+        value: the id as it was sent.
+        field: the name of the field, for the details.
 
     Raises:
-        Refused: ERR_BAD_REQUEST, naming the field.
+        Refused: ERR_BAD_REQUEST, naming the field: it does not have 1 to 100 characters of `a-z0-9_-` in any case.
     """
     lowered = value.lower()
     if not _ID.match(lowered):

@@ -31,11 +31,12 @@ class Occasion:
     """An event that users may be notified of.
 
     Attributes:
+        kind: what the notification reports.
         in_group: whether it is in a group.
         member_action: the field of the preferences for what happened to a member (`group_member_left` …); "" otherwise.
-        silent: the message asks for no notification.
-        deleted: the message was deleted meanwhile.
-        expired: it is too old to be notified of.
+        silent: whether the message asks for no notification.
+        deleted: whether the message was deleted meanwhile.
+        expired: whether it is too old to be notified of.
     """
 
     kind: Kind
@@ -51,13 +52,13 @@ class Facts:
     """The facts about a possible receiver.
 
     Attributes:
-        own: they caused it themselves.
-        blocked: there is a block between them and the user who caused it.
-        present: an app of theirs is in the foreground, or was when it received the message.
-        read: they have read the message, or deleted the conversation for themselves.
-        muted: they have muted the conversation.
-        mentioned: the message mentions them.
-        own_message: the reaction is to a message of theirs.
+        own: whether they caused the event themselves.
+        blocked: whether there is a block between them and the user who caused it.
+        present: whether an app of theirs is in the foreground, or was in it since the event.
+        read: whether they have read the message, or deleted the conversation for themselves.
+        muted: whether they have muted the conversation.
+        mentioned: whether the message mentions them.
+        own_message: whether they have sent the message.
         weekday: the day of the week in their time zone: 0 for Monday.
         clock: the time of day in their time zone, as hours and minutes (`930`).
     """
@@ -128,5 +129,5 @@ TABLE: tuple[tuple[str, Rule], ...] = (
 
 
 def why_not(occasion: Occasion, facts: Facts, preferences: Preferences) -> str:
-    """Return why a receiver is not notified; "" if they are."""
+    """Return why a receiver is not notified: the first reason of `TABLE` that applies; "" if they are notified."""
     return next((reason for reason, applies in TABLE if applies(occasion, facts, preferences)), "")

@@ -124,7 +124,12 @@ Table = dict[str, dict[str, str]]
 
 
 def read_table(text: str, prefix: str = "ERR_") -> Table:
-    """Return a table of this module: operation, then role, then the code of the refusal ("" if it is allowed)."""
+    """Return a table of this module, decoded: for each operation and role the code of the refusal; "" if it is allowed.
+
+    Args:
+        text: the table, such as `GROUPS`.
+        prefix: the beginning of each code, which the table leaves out.
+    """
     head, *rows = [line.split() for line in text.strip().splitlines()]
     table: Table = {}
     for name, *cells in rows:
@@ -138,7 +143,12 @@ _KEYS = read_table(KEYS, "AUTH_ERR_")
 
 
 def member_role(member: MemberRow, owner: str | None) -> MemberRole:
-    """Return the role of a member in a group with the given owner."""
+    """Return the role of a member in a group.
+
+    Args:
+        member: the membership.
+        owner: the uid of the group's owner; None without one.
+    """
     return "owner" if member.uid == owner else member.scope
 
 
@@ -163,8 +173,10 @@ def message_role(message: MessageRow, uid: str, member: MemberRow | None, owner:
     """Return a user's role for a message.
 
     Args:
-        member: the user's membership in the message's group, if any.
-        owner: the owner of the message's group.
+        message: the message.
+        uid: the user.
+        member: the user's membership in the message's group; None without one, or for a message between two users.
+        owner: the uid of the owner of the message's group; None without one.
     """
     if message.receiver_type == "user":
         return "sender" if uid == message.sender else "receiver" if uid == message.receiver else "stranger"
@@ -175,7 +187,13 @@ def message_role(message: MessageRow, uid: str, member: MemberRow | None, owner:
 
 
 def user_role(uid: str, other: str, blocked_by: str) -> UserRole:
-    """Return the role of `uid` for the user `other`; `blocked_by` is the one of the two who blocked the other, or ""."""
+    """Return a user's role for another one.
+
+    Args:
+        uid: the user who acts.
+        other: the user who is acted on.
+        blocked_by: the one of the two who blocked the other, `uid` if both did; "" if there is no block.
+    """
     if uid == other:
         return "self"
     if not blocked_by:

@@ -9,9 +9,9 @@ import msgspec
 from tailwire.server.ports.refusal import Refused
 
 NONE, ALL, MENTIONS = 1, 2, 3
-"""Of messages and replies: none, all, or those that mention the user."""
+"""Of messages and replies: be notified of none, of all, or, in groups, of those that mention the user."""
 OWN = 2
-"""Of reactions: those to the user's own messages; 1 for none, 3 for all."""
+"""Of reactions: be notified of those to the user's own messages. `NONE` and `ANY_REACTION` are the other choices."""
 ANY_REACTION = 3
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 LAST_MINUTE = 2359
@@ -25,8 +25,9 @@ class DaySchedule(msgspec.Struct, rename={"from_": "from"}):
     """When notifications are sent on one day of the week.
 
     Attributes:
-        from_, to: the first and the last minute, as hours and minutes (`930`).
-        dnd: send none on this day.
+        from_, to: the first and the last minute, as hours and minutes (`930`). If `from_` is the later one, it is from
+            midnight to `to`, and from `from_` to midnight.
+        dnd: whether to send none on this day.
     """
 
     from_: Clock = 0
@@ -50,7 +51,7 @@ class GroupPreferences(msgspec.Struct, rename="camel"):
 
 
 class OneOnOnePreferences(msgspec.Struct, rename="camel"):
-    """Preferences for conversations with users, as those for groups, without mentions."""
+    """Preferences for conversations with users: 1 none, 2 all; reactions: 1 none, 2 to own messages, 3 to all."""
 
     one_on_one_messages: Two = ALL
     one_on_one_replies: Two = ALL
@@ -58,7 +59,12 @@ class OneOnOnePreferences(msgspec.Struct, rename="camel"):
 
 
 class MutePreferences(msgspec.Struct):
-    """Do not disturb: 1 off, 2 on; and the schedule of the week."""
+    """When not to disturb the user.
+
+    Attributes:
+        dnd: 1 to send notifications, 2 to send none at all.
+        schedule: when they are sent, by the name of the day (`DAYS`); all day on a day without an entry.
+    """
 
     dnd: Two = NONE
     schedule: dict[str, DaySchedule] = {}
@@ -88,10 +94,11 @@ def changed_preferences(stored: str, change: dict[str, Any]) -> str:
     """Return stored preferences, changed as a request asks, as JSON.
 
     Args:
-        change: the fields to change; others keep their value.
+        stored: the preferences as JSON; "" or `{}` for the defaults.
+        change: the fields to change, by their names in JSON; others keep their value.
 
     Raises:
-        Refused: ERR_BAD_REQUEST, by field.
+        Refused: ERR_BAD_REQUEST: a field is unknown, or its value is invalid. The details name it.
     """
     known: dict[str, Any] = msgspec.to_builtins(read_preferences(stored))
     for name, value in change.items():

@@ -52,6 +52,8 @@ class CheckedToken:
     """A valid token.
 
     Attributes:
+        provider: `WEB`, `APNS`, `FCM` or `VOIP`.
+        token: the token as it is stored; for Web Push the subscription as JSON, without unknown fields.
         identity: a text by which the token is recognised when it is registered again.
         endpoint: the URL of the push service that a browser named; "" for other tokens.
     """
@@ -65,9 +67,13 @@ class CheckedToken:
 def check_token(platform: str, token: str) -> CheckedToken:
     """Return a token, checked for a platform.
 
+    Args:
+        platform: one of `PLATFORMS`, in any case.
+        token: the push token; for Web Push the subscription as JSON.
+
     Raises:
-        Refused: INVALID_PUSH_PLATFORM, INVALID_FCM_TOKEN, INVALID_APNS_DEVICE_TOKEN, INVALID_APNS_VOIP_TOKEN,
-            INVALID_WEB_PUSH_SUBSCRIPTION.
+        Refused: INVALID_PUSH_PLATFORM: there is no such platform; INVALID_FCM_TOKEN, INVALID_APNS_DEVICE_TOKEN,
+            INVALID_APNS_VOIP_TOKEN or INVALID_WEB_PUSH_SUBSCRIPTION: this cannot be a token of it.
     """
     provider = PLATFORMS.get(platform.lower())
     if provider is None:

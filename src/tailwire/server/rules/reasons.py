@@ -11,7 +11,7 @@ FLAG_REASONS: dict[str, tuple[str, str]] = {
     "scam": ("Scam", "Deception, or an attempt to get money or secrets."),
     "other": ("Something else", "Say what in the remark."),
 }
-"""Name and description, by id."""
+"""The name and the description of each reason, by its id."""
 
 MAX_REMARK_CHARACTERS = 1000
 """Characters of the remark on a report."""

@@ -26,3 +26,4 @@ TRIGGERS = {
     "group_member_unbanned": "a ban was lifted",
     "group_member_scope_changed": "the scope of a member has changed",
 }
+"""What has happened when the event occurs, by its trigger."""

@@ -21,6 +21,7 @@ def shown_path(path: str, *, known: bool = True) -> str:
     """Return a path without secrets: no key, token, or name of a file, whose URL alone gives access to it.
 
     Args:
+        path: the path, without the query. What is beyond `MAX_PATH_CHARACTERS` is left out.
         known: False for a path that belongs to no operation: then every long part could be a secret.
     """
     if known and len(path) <= MAX_PATH_CHARACTERS and not _MAY_HAVE_SECRET.search(path):
@@ -37,7 +38,10 @@ class AccessLog:
     """Writes the access log.
 
     Args:
-        enabled: False for an object that writes nothing.
+        enabled: whether there is an access log.
+
+    Attributes:
+        enabled: as the argument; look at it before `request`, which does not.
     """
 
     def __init__(self, *, enabled: bool) -> None:
@@ -48,12 +52,18 @@ class AccessLog:
         self, *, method: str, path: str, status: int, seconds: float, size: int, uid: str, key: str, address: str,
         request_id: str,
     ) -> None:  # fmt: skip
-        """Write the line of a request.
+        """Write the line of a request, even if the log is not `enabled`: callers look at that first.
 
         Args:
+            method: of the request.
             path: without secrets (see `shown_path`), and without the query.
+            status: of the response.
+            seconds: how long the request took.
             size: bytes of the body of the response.
-            uid, key: the caller; key is the id of a key, never the key.
+            uid: the uid of the caller; "" for none.
+            key: the id of the API key, never the key itself; "" without one.
+            address: the IP address of the client.
+            request_id: the id of the request.
         """
         if direct.write is None or not _PLAIN.fullmatch(path):
             self._write("request", {

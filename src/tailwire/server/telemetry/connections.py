@@ -25,6 +25,7 @@ class ConnectionEvent(NamedTuple):
         at: seconds of the event loop's clock.
         kind: what happened: `opened`, `authenticated`, `background`, `foreground`, `token renewed`, `pinged`, `slow`,
             `no longer slow`, `ended`.
+        detail: more about it; "" for most kinds.
     """
 
     at: float
@@ -33,7 +34,13 @@ class ConnectionEvent(NamedTuple):
 
 
 class ConnectionEnd(NamedTuple):
-    """How a connection ended: by whom (`server`, `client` or `network`), with which close code, and why."""
+    """How a connection ended.
+
+    Attributes:
+        by: who ended it: `server`, `client` or `network`.
+        code: the close code of the WebSocket; None without one.
+        cause: why, as a text; "" if it is not known.
+    """
 
     by: str
     code: int | None
@@ -46,9 +53,16 @@ class ConnectionRow(NamedTuple):
     Attributes:
         id: its number at this process.
         uid: "" until it has authenticated.
+        device, platform: as the client names them.
+        address: the IP address of the client.
+        features: the features of the client (see `wire`).
         app_state: `foreground` or `background`; "" if the client does not report it.
-        buffered: bytes that are written and not sent yet.
-        end: None while it is open.
+        slow: whether it takes frames so slowly that less important ones are left out.
+        buffered: how many bytes are written and not sent yet.
+        heard_at: when the client was last heard from.
+        ended_at: when it ended; 0 while it is open.
+        end: how it ended; None while it is open.
+        events: its history, oldest first.
     """
 
     id: int
@@ -68,7 +82,10 @@ class ConnectionRow(NamedTuple):
 
 
 class Connections(Protocol):
-    """Lists the connections of this process, newest first."""
+    """Lists the connections of this process: open or ended ones, or one by its number; None if it is not known.
+
+    Lists can be limited to one user (`uid`; "" for all), and begin after a connection (`before_number`; None for all).
+    """
 
     def open_newest_first(self, *, uid: str, before_number: int | None, limit: int) -> list[ConnectionRow]: ...
     def ended_newest_first(self, *, uid: str, before_number: int | None, limit: int) -> list[ConnectionRow]: ...
@@ -83,7 +100,7 @@ def add_event(events: list[ConnectionEvent], at: float, kind: str, detail: str =
 
 
 def end_of(ended_by: str) -> ConnectionEnd:
-    """Return who ended a connection and why, from the text that the socket has about it."""
+    """Return how a connection ended, from the text of its socket: `server: 1000 why`, `client: 1000`, or a cause."""
     match = _ENDED_BY.fullmatch(ended_by)
     if match is None:
         return ConnectionEnd("network", None, ended_by)

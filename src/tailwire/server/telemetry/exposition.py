@@ -140,8 +140,9 @@ def as_text(metrics: Metrics, sizes: Sizes | None = None, version: str = "") -> 
     """Return the metrics in the text format.
 
     Args:
+        metrics: the metrics.
         sizes: bytes on disk; None to omit them.
-        version: of this server.
+        version: the version of this server.
     """
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collector(metrics, sizes, version))

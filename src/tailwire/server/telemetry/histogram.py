@@ -42,6 +42,7 @@ class Histogram:
         """Return the value below which a share of the values lies, by linear interpolation within its bucket.
 
         Args:
+            share: of all values, between 0 and 1: 0.5 for the median.
             counts: how many values each bucket has, such as the difference of two `counts`.
 
         Returns:

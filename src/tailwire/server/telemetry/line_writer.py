@@ -20,11 +20,15 @@ def dropped_lines(count: int) -> str:
 
 
 class LineWriter:
-    """Writes lines in order. Beyond `MAX_WAITING_LINES` lines are dropped, and their number is written later.
+    """Writes lines in order. If too many wait, further ones are dropped, and their number is written later.
 
     Args:
+        stream: where to write them.
         most: how many lines may wait.
         report: returns the line that says how many were dropped.
+
+    Attributes:
+        dropped: how many lines were dropped, or could not be written, since that was last reported.
     """
 
     def __init__(
@@ -44,7 +48,11 @@ class LineWriter:
         self.dropped = 0
 
     def write(self, line: str) -> None:
-        """Write a line soon, without blocking; after `close`, now."""
+        """Write a line soon, without blocking; after `close`, at once.
+
+        Args:
+            line: the line, without its end.
+        """
         if self._closing.is_set():
             self._lines.append(line)
             self._write_all()

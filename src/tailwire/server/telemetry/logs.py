@@ -21,7 +21,7 @@ class DirectWriter:
     """Takes finished lines of the access log, which has too many for each to go through `logging`.
 
     Attributes:
-        write: None while the log is not configured, as in a server within a test.
+        write: writes a line; None while the log is not configured, as in a server within a test.
         json: whether lines have to be JSON.
     """
 
@@ -66,6 +66,7 @@ def configure(level: str, form: str = "text", stream: TextIO | None = None) -> l
     Args:
         level: `debug`, `info`, `warning` or `error`.
         form: `text` or `json`.
+        stream: the stream; None for standard error.
     """
     handler = _Handler(stream or sys.stderr, FORMATS[form]())
     for name in ("tailwire.server", "uvicorn.error"):
@@ -79,6 +80,6 @@ def configure(level: str, form: str = "text", stream: TextIO | None = None) -> l
 
 
 def set_level(level: str) -> None:
-    """Change the level of the log."""
+    """Change the level of the log: `debug`, `info`, `warning` or `error`."""
     log.setLevel(level.upper())
     logging.getLogger("uvicorn.error").setLevel("WARNING" if level != "debug" else "DEBUG")

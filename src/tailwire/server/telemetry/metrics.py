@@ -19,7 +19,14 @@ HTTP_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", OTHE
 
 
 class WebhookQueue(NamedTuple):
-    """Deliveries of a webhook that wait, and that failed and are kept. `age`: seconds since the oldest was queued."""
+    """The queue of a webhook.
+
+    Attributes:
+        webhook: the id of the webhook.
+        waiting: how many deliveries wait.
+        age: seconds since the oldest waiting one was queued; 0 if none waits.
+        failed: how many were given up and are kept.
+    """
 
     webhook: str
     waiting: int
@@ -31,8 +38,9 @@ class Sizes(NamedTuple):
     """Bytes on disk.
 
     Attributes:
-        write_ahead_log: of SQLite; None on PostgreSQL.
-        uploads: of uploaded files, without thumbnails.
+        database: the size of the database.
+        write_ahead_log: the size of the write-ahead log of SQLite; None on PostgreSQL.
+        uploads: the size of all uploaded files, without thumbnails.
         free: what is left on the disk of the data folder.
     """
 
@@ -109,9 +117,12 @@ class Metrics:
         self.webhook_tries[webhook if known else OTHER_LABEL, outcome] += 1
 
     def count_reconnect(self, cause: str, lived: float, attempts: int) -> None:
-        """Count a client that reconnected, with the cause, lifetime (seconds) and attempts that it reports.
+        """Count a client that reconnected. What it reports is not trusted.
 
-        Reports are not trusted: texts that are not causes are counted as "other", and attempts up to 1,000.
+        Args:
+            cause: why it lost its last socket; a text that cannot be a cause is counted as `other`.
+            lived: how long that socket was open, in seconds.
+            attempts: how many attempts it took to reconnect; counted up to 1,000.
         """
         known = cause if _CAUSE.fullmatch(cause) and (cause in self.returns or len(self.returns) < MAX_CAUSES) else ""
         cause = known or OTHER_LABEL

@@ -60,8 +60,12 @@ class Stats:
     """Takes the samples.
 
     Args:
-        clock: seconds, monotonic.
+        metrics: what is counted anyway.
+        clock: returns monotonic seconds.
         now: returns seconds since 1970.
+
+    Attributes:
+        closed: whether the server stops, so that no further sample is taken.
     """
 
     def __init__(self, metrics: Metrics, clock: Callable[[], float], now: Callable[[], int]) -> None:
@@ -96,7 +100,7 @@ class Stats:
         self._announce()
 
     def recent_samples(self, seconds: float) -> list[Sample]:
-        """Return the samples of the last seconds, oldest first."""
+        """Return the samples of the last `seconds` seconds, oldest first."""
         since = self._now() - seconds
         return [sample for sample in self._samples if sample.at > since]
 
@@ -107,7 +111,7 @@ class Stats:
         return None if self.closed else self._samples[-1]
 
     def close(self) -> None:
-        """End the wait of all who wait for a sample."""
+        """Have all calls of `next_sample` return None, now and from now on."""
         self.closed = True
         self._announce()
 

@@ -24,11 +24,11 @@ class CheckedTransport(httpx2.AsyncBaseTransport):
 
     Args:
         allows: returns whether an IP address may be connected to.
-        setting: the name of the setting that allows more of them.
+        setting: the name of the setting that decides about this, for the error.
         lookups: how many names are looked up at the same time. A lookup takes a thread of the process until it ends,
             and the owner of a name decides how long that is.
         known_for: seconds for which the addresses of a host are used again, so that its requests do not wait for the
-            lookups of others.
+            lookups of others; 0 to look them up for each request.
     """
 
     def __init__(
@@ -48,11 +48,11 @@ class CheckedTransport(httpx2.AsyncBaseTransport):
         self._by_host: HttpTransports = {}  # a pool may only be shared by requests to one host
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Send a request.
+        """Send a request to the first allowed address of its host that can be reached.
 
         Raises:
-            TargetNotAllowed: if no address of the host is allowed.
-            httpx2.TransportError: if the host cannot be reached.
+            TargetNotAllowed: no address of the host is allowed.
+            httpx2.TransportError: the host has no address, or none that can be reached, or the request fails.
         """
         host = request.url.host
         port = request.url.port or (443 if request.url.scheme == "https" else 80)

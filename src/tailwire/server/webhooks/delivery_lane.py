@@ -26,7 +26,12 @@ LOG_INTERVAL_SECONDS = 300  # between two logged outages
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How long a delivery is retried, and the longest delay between two attempts, in seconds."""
+    """When deliveries that failed are retried.
+
+    Attributes:
+        retry_for: seconds after its first attempt for which a delivery is retried.
+        longest_gap: the most seconds between two attempts, before the jitter.
+    """
 
     retry_for: float
     longest_gap: float
@@ -35,8 +40,9 @@ class RetryPolicy:
         """Return when to retry a delivery, in seconds since 1970, or None if it is given up.
 
         Args:
-            tries: the number of attempts so far.
-            first: the time of the first attempt.
+            tries: the number of attempts so far, at least 1.
+            first: the time of the first attempt, in seconds since 1970.
+            now: the present time, in seconds since 1970.
             chance: a random number in [0, 1), for the jitter.
         """
         if tries <= len(FIRST_DELAYS_SECONDS):
@@ -87,7 +93,7 @@ class WebhookLane:
         self._catching_up: tuple[int, int] | None = None
 
     def wake(self) -> None:
-        """Check the queue for deliveries that are due."""
+        """Start to send the deliveries that are due. Return at once."""
         self._work.wake()
 
     async def _send_due(self) -> bool:
@@ -169,5 +175,9 @@ class WebhookLane:
         return self._work.idle
 
     async def close(self) -> None:
-        """Stop sending. The queue is kept, without what was sent: another server would send it once more."""
+        """Stop sending. The queue is kept.
+
+        A request that is in progress is cancelled, and sent again later. If none is, what was sent is first removed
+        from the queue, so that no other server sends it once more.
+        """
         await self._work.close(cancel=self._posting)

@@ -30,8 +30,9 @@ def signature(secret: str, delivery: str, timestamp: int, body: bytes) -> str:
 
     Args:
         secret: `whsec_` and the key's bytes in Base64.
-        delivery: the header `webhook-id`.
-        timestamp: the header `webhook-timestamp`.
+        delivery: the value of the header `webhook-id`.
+        timestamp: the value of the header `webhook-timestamp`: seconds since 1970.
+        body: the body of the request.
     """
     key = base64.b64decode(secret.removeprefix(SECRET_PREFIX))
     digest = hmac.digest(key, f"{delivery}.{timestamp}.".encode() + body, "sha256")
@@ -42,7 +43,7 @@ class Poster:
     """Posts deliveries over HTTP.
 
     Args:
-        app_id, region: fields of the envelope.
+        app_id, region: the fields `appId` and `region` of the envelope.
         unseal: decrypts a sealed field of a webhook; raises ValueError if that fails.
         user_agent: the value of the header `user-agent`.
         base: the server's URL, for links to files.
@@ -67,9 +68,11 @@ class Poster:
         self._client: Any = None
 
     async def post(self, webhook: WebhookRow, row: DeliveryRow, now: int) -> str:
-        """Send a delivery. Return what went wrong, or "".
+        """Send a delivery. Return what went wrong; "" if the response had the status 200. Nothing is raised.
 
         Args:
+            webhook: where to send it.
+            row: the delivery.
             now: seconds since 1970, for the signature.
         """
         import httpx2

@@ -25,8 +25,9 @@ class WebhookSender:
     """Sends deliveries, in order for each webhook.
 
     Attributes:
-        sends_for: returns whether this server sends for a webhook; always, unless several servers share the store.
-        on_elsewhere: called with webhooks for which another server sends, when something was queued for them here.
+        sends_for: returns whether this server sends for a webhook, given by its id; always True unless several servers
+            share the store.
+        on_elsewhere: called by `wake` with the ids of the webhooks for which deliveries wait and another server sends.
     """
 
     def __init__(self, store: Store, world: World, metrics: Metrics, poster: Poster, retries: RetryPolicy) -> None:
@@ -44,7 +45,7 @@ class WebhookSender:
         metrics.webhook_queues = self.queues
 
     def wake(self) -> None:
-        """Check the queues for deliveries that are due."""
+        """Start to send the deliveries of all webhooks that are due. Return at once."""
         if self._closed:
             return
         if self._cleanup is None and self._store.deliveries.failed_counts():
@@ -58,7 +59,11 @@ class WebhookSender:
             self.on_elsewhere(elsewhere)
 
     def wake_for(self, webhook_ids: Iterable[str]) -> None:
-        """Check the queues of those webhooks for which this server sends."""
+        """Start to send what is due for webhooks. Those for which another server sends are left out.
+
+        Args:
+            webhook_ids: the ids of the webhooks.
+        """
         for webhook_id in webhook_ids:
             if self._closed or not self.sends_for(webhook_id):
                 continue
@@ -81,7 +86,7 @@ class WebhookSender:
         self._cleanup = None
 
     def queues(self) -> Iterator[WebhookQueue]:
-        """Yield the state of each queue, for `/metrics`."""
+        """Yield the state of each queue that has waiting or failed deliveries, for `/metrics`."""
         waiting, failed = self._store.deliveries.waiting_counts(), self._store.deliveries.failed_counts()
         now = self._world.seconds()
         for webhook_id in sorted(waiting.keys() | failed.keys()):
