@@ -90,6 +90,8 @@ class ServerProcess:
 
         Raises:
             RuntimeError: if the process ended instead; the message contains its output.
+            BadReadyFile: if its ready file is invalid; the process is killed then.
+            OSError: if the process cannot be started, or its ready file cannot be read.
         """
         ready = self.folder / "ready.json"
         command = [*self.program, "serve", "--data", str(self.data)]
@@ -97,7 +99,11 @@ class ServerProcess:
         self._process = await self._spawn(command, {**os.environ, **self._settings})
         listening = asyncio.get_running_loop().create_future()
         self._reading = asyncio.create_task(self._read(self._process, ready, listening))
-        await listening
+        try:
+            await listening
+        except (BadReadyFile, OSError):
+            await self.kill()
+            raise
 
     async def _spawn(self, arguments: list[str], environment: dict[str, str]) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
@@ -116,8 +122,12 @@ class ServerProcess:
             self._logged.set()
             self._logged = asyncio.Event()
             if "ready file written" in self.log[-1] and not listening.done():
-                self._read_ready_file(ready)
-                listening.set_result(None)
+                try:
+                    self._read_ready_file(ready)
+                except (BadReadyFile, OSError) as e:
+                    listening.set_exception(e)
+                else:
+                    listening.set_result(None)
         if not listening.done():
             await process.wait()
             listening.set_exception(RuntimeError("the server did not start:\n" + "\n".join(self.log[-20:])))
