@@ -37,7 +37,7 @@ def write_keys(file: Path, keys: Keys) -> None:
 
 
 def keys_in(data: str) -> Keys | None:
-    """Return the keys in a data folder, whichever app they belong to; None if there are none."""
+    """Return the keys in a data folder, whichever app they belong to; None if there is no key file that can be read."""
     try:
         app_id = str(json.loads(key_file(data).read_text(encoding="utf-8"))["app_id"])
     except (OSError, ValueError, KeyError, TypeError):

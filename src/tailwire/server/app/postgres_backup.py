@@ -82,10 +82,10 @@ def restore(source: Path, url: str, uploads: Path, *, replace: bool) -> Restored
             uploads.rename(aside / UPLOADS_NAME)
         fresh.rename(uploads)
         private_files.sync_folder(uploads.parent)
-        return Restored(aside, asyncio.run(_begin(url, highest or 0)))
+        return Restored(aside, asyncio.run(_begin_new_start(url, highest or 0)))
 
 
-async def _begin(url: str, highest: int) -> int:
+async def _begin_new_start(url: str, highest: int) -> int:
     # Recognises that the database was restored: its store gets a new name, and ids are skipped.
     store = await PostgresStore.open(url, World(), serving=True, highest=highest)
     try:

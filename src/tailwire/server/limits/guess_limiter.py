@@ -60,7 +60,7 @@ class GuessLimiter:
         self._tries.give_back(key)
 
     def record_success(self, address: str, secret: Hashable) -> None:
-        """Record that a secret from an address was valid."""
+        """Record that a secret was valid. It is remembered only for an address that has sent a wrong one."""
         if self._suspects and (suspect := self._suspects.get(counting_key(address))):
             known = suspect[1]
             if len(known) < MAX_KNOWN_SECRETS:
