@@ -319,10 +319,10 @@ async def test_updates_dropped_under_load_are_fetched_again(stage: Stage):
     live = await alice.chat.live_messages(uid="bob")
     await asyncio.sleep(5)
     paths = record_requests(alice)
-    alice.chat._parts.driver.throttled(True)
+    alice.chat._parts.driver.report_throttle(True)
     await asyncio.sleep(5)
     assert paths == []
-    alice.chat._parts.driver.throttled(False)
+    alice.chat._parts.driver.report_throttle(False)
     await asyncio.sleep(5)
     assert paths == ["/users/bob/messages"]
     assert texts(live) == ["one"]
