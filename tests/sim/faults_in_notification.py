@@ -51,13 +51,13 @@ def _missed_scopes_are_not_reported(patch: Planter) -> None:
 
 def _some_changes_are_reported_twice(patch: Planter) -> None:
     # A page of history has them again, under new numbers.
-    honest = ChangeFrames.of
+    honest = ChangeFrames.frames_for
 
-    async def of(self, caller, rows):
+    async def frames_for(self, caller, rows):
         again = [row._replace(number=row.number + 1_000_000) for row in rows if row.kind == ChangeKind.REACTION_ADDED]
         return await honest(self, caller, [*rows, *again])
 
-    patch.setattr(ChangeFrames, "of", of)
+    patch.setattr(ChangeFrames, "frames_for", frames_for)
 
 
 def _missed_changes_come_before_missed_messages(patch: Planter) -> None:

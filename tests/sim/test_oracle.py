@@ -238,12 +238,12 @@ A_LIST_THAT_CHANGES_MEANWHILE = Plan(4, (
 @pytest.mark.parametrize("kind", [ChangeKind.CONVERSATION_PINNED, ChangeKind.LIST_CHANGED])
 def test_list_of_conversations_that_is_not_caught_up_is_found(kind: ChangeKind, monkeypatch: pytest.MonkeyPatch):
     simulate(A_LIST_THAT_CHANGES_MEANWHILE)
-    honest = ChangeFrames.of
+    honest = ChangeFrames.frames_for
 
-    async def of(self, caller, rows):
+    async def frames_for(self, caller, rows):
         return await honest(self, caller, [row for row in rows if row.kind != kind])
 
-    Planter(monkeypatch).setattr(ChangeFrames, "of", of)
+    Planter(monkeypatch).setattr(ChangeFrames, "frames_for", frames_for)
     assert rule_of(A_LIST_THAT_CHANGES_MEANWHILE) == "untold conversation"
 
 
@@ -267,12 +267,12 @@ def test_change_of_conversations_or_blocks_that_is_not_caught_up_is_found(
 ):
     plan = while_the_desk_is_away(*LIST_STEPS[kind])
     simulate(plan)
-    honest = ChangeFrames.of
+    honest = ChangeFrames.frames_for
 
-    async def of(self, caller, rows):
+    async def frames_for(self, caller, rows):
         return await honest(self, caller, [row for row in rows if row.kind != kind])
 
-    Planter(monkeypatch).setattr(ChangeFrames, "of", of)
+    Planter(monkeypatch).setattr(ChangeFrames, "frames_for", frames_for)
     assert rule_of(plan) == "untold conversation"
 
 

@@ -50,7 +50,7 @@ class Keys:
         """Create an API key. Return it with its secret, which cannot be read again.
 
         Raises:
-            Refused: ERR_BAD_REQUEST, ERR_LIMIT_EXCEEDED.
+            Refused: ERR_BAD_REQUEST: the name or the scope is invalid; ERR_LIMIT_EXCEEDED: the app has `MAX_KEYS` keys.
         """
         _, total = await self._store.keys.find("", "", limit=1, offset=0)
         if total >= MAX_KEYS:

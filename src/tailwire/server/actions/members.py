@@ -214,7 +214,8 @@ class Members:
             present: without them the JavaScript SDK never completes its call.
 
         Raises:
-            Refused: ERR_GUID_NOT_FOUND, the code in the permission table, ERR_FEATURE_RESTRICTED, ERR_BAD_REQUEST.
+            Refused: ERR_GUID_NOT_FOUND, or the code in the permission table; ERR_FEATURE_RESTRICTED: the caller's role
+                may not add, or ban; ERR_BAD_REQUEST: the lists name too many users.
         """
         found, member = await self._authorizer.group(caller, guid, "add_member")
         by_scope: dict[Scope, list[str]] = {
@@ -279,7 +280,7 @@ class Members:
         """Remove a member, who may join again. Return the action message.
 
         Raises:
-            Refused: ERR_GUID_NOT_FOUND, the code in the permission table, ERR_NOT_A_MEMBER.
+            Refused: ERR_GUID_NOT_FOUND, or the code in the permission table; ERR_NOT_A_MEMBER: the user is none.
         """
 
         def check_member(standing: GroupStanding) -> None:
@@ -316,7 +317,8 @@ class Members:
         """Ban a user from a group, and remove them if they are a member. Return the action message.
 
         Raises:
-            Refused: ERR_GUID_NOT_FOUND, ERR_UID_NOT_FOUND, the code in the permission table, ERR_ALREADY_BANNED.
+            Refused: ERR_GUID_NOT_FOUND, or the code in the permission table; ERR_UID_NOT_FOUND: the user does not
+                exist, or is deactivated; ERR_ALREADY_BANNED: they are banned already.
         """
 
         def check_not_banned(standing: GroupStanding) -> None:
@@ -332,7 +334,7 @@ class Members:
         """Lift a ban. Return the action message.
 
         Raises:
-            Refused: ERR_GUID_NOT_FOUND, the code in the permission table, ERR_NOT_A_BANNED_USER.
+            Refused: ERR_GUID_NOT_FOUND, or the code in the permission table; ERR_NOT_A_BANNED_USER: there is no ban.
         """
 
         def check_banned(standing: GroupStanding) -> None:
@@ -348,8 +350,8 @@ class Members:
         """Change the scope of a member. Return the action message, and the membership.
 
         Raises:
-            Refused: ERR_GUID_NOT_FOUND, the code in the permission table, ERR_NOT_A_MEMBER, ERR_SAME_SCOPE,
-                ERR_BAD_REQUEST.
+            Refused: ERR_GUID_NOT_FOUND, or the code in the permission table; ERR_NOT_A_MEMBER: the user is not a
+                member; ERR_SAME_SCOPE: they have the scope already; ERR_BAD_REQUEST: there is no such scope.
         """
         new = rules.check_scope(scope)
 
@@ -374,7 +376,8 @@ class Members:
         """Return how many members of each group are online, by guid.
 
         Raises:
-            Refused: ERR_BAD_REQUEST, ERR_GUID_NOT_FOUND, ERR_NOT_A_MEMBER.
+            Refused: ERR_BAD_REQUEST: there are no guids, or too many; ERR_GUID_NOT_FOUND, ERR_NOT_A_MEMBER: the caller
+                may not know of one of the groups, or see its members.
         """
         self._lengths.check_count(len(guids), "groups", "groups")
         counts = {}

@@ -186,10 +186,11 @@ class Notifications:
         """Change the caller's preferences, and return them.
 
         Args:
-            change: the fields to change; others keep their value.
+            caller: the user.
+            change: the fields to change, by their names in JSON; others keep their value.
 
         Raises:
-            Refused: ERR_BAD_REQUEST.
+            Refused: ERR_BAD_REQUEST: a field is unknown, or its value is invalid.
         """
         stored, _ = await self._store.push_preferences.get(caller.uid)
         changed = changed_preferences(stored, change)
@@ -209,7 +210,7 @@ class Notifications:
         """Store the caller's time zone, in which their schedule is read, and return it.
 
         Raises:
-            Refused: ERR_BAD_REQUEST.
+            Refused: ERR_BAD_REQUEST: there is no time zone of this name.
         """
         if zone_of(name) is None:
             raise Refused("ERR_BAD_REQUEST", {"timezone": "Use a name such as Europe/Berlin."})
@@ -242,7 +243,7 @@ class Notifications:
         """Unmute conversations. Return those that are still muted.
 
         Raises:
-            Refused: ERR_BAD_REQUEST.
+            Refused: ERR_BAD_REQUEST: there are none or too many, or an id or a type is invalid.
         """
         conversations = [_key(caller, one) for one in _bounded(mutes)]
         await self._store.push_preferences.unmute(caller.uid, conversations)

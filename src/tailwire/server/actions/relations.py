@@ -75,10 +75,13 @@ class Relations:
         """Return a page of the users with a block between them and the caller, and how many there are.
 
         Args:
+            caller: the user.
             direction: one of `DIRECTIONS`.
+            search: a prefix of the other's name or uid; "" for all.
+            limit, offset: the page.
 
         Raises:
-            Refused: ERR_BAD_REQUEST.
+            Refused: ERR_BAD_REQUEST: the direction is another.
         """
         if direction not in DIRECTIONS:
             raise Refused("ERR_BAD_REQUEST", {"direction": f"Use {', '.join(DIRECTIONS)}."})

@@ -130,7 +130,7 @@ class Roles:
         """Check that the caller's role may write to a user.
 
         Raises:
-            Refused: ERR_NOT_A_FRIEND.
+            Refused: ERR_NOT_A_FRIEND: the role may write only to friends, and the user is none.
         """
         if caller.system or receiver == caller.uid:
             return
@@ -165,7 +165,7 @@ class Roles:
         """Create a role, and return it.
 
         Raises:
-            Refused: ERR_BAD_REQUEST, ERR_ROLE_ALREADY_EXISTS.
+            Refused: ERR_BAD_REQUEST: the id or a field is invalid; ERR_ROLE_ALREADY_EXISTS.
         """
         now = self._world.seconds()
         row = self._with_fields(RoleRow(names.identifier(role, "role"), "", created_at=now), fields)
@@ -211,7 +211,7 @@ class Roles:
         """Change a role, and return it.
 
         Raises:
-            Refused: ERR_ROLE_NOT_FOUND, ERR_BAD_REQUEST.
+            Refused: ERR_ROLE_NOT_FOUND; ERR_BAD_REQUEST: a field is invalid.
         """
         if role == DEFAULT_ROLE:  # a change that is refused does not store it
             self._with_fields(UNCHANGED_DEFAULT_ROLE, fields)
@@ -231,7 +231,7 @@ class Roles:
         """Delete a role. Its users get the default role.
 
         Raises:
-            Refused: ERR_ROLE_NOT_FOUND, ERR_ROLE_DELETE_DENIED.
+            Refused: ERR_ROLE_NOT_FOUND; ERR_ROLE_DELETE_DENIED: it is the default role.
         """
         if role == DEFAULT_ROLE:
             raise Refused("ERR_ROLE_DELETE_DENIED")

@@ -212,7 +212,7 @@ class Sessions:
         """Return the caller of a request with a pass.
 
         Raises:
-            Refused: AUTH_ERR_EMPTY_AUTH_TOKEN, AUTH_ERR_AUTH_TOKEN_NOT_FOUND, ERR_AUTH_TOKEN_EXPIRED.
+            Refused: AUTH_ERR_EMPTY_AUTH_TOKEN: `signed` is ""; otherwise as in `admit`.
         """
         if not signed:
             raise Refused("AUTH_ERR_EMPTY_AUTH_TOKEN")

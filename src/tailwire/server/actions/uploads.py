@@ -125,8 +125,10 @@ class Files:
             base: the URL at which the caller reached the server.
 
         Raises:
-            Refused: ERR_FILE_COUNT_EXCEEDED, ERR_FILE_SIZE_EXCEEDED, ERR_INVALID_FILE_OBJECT,
-                ERR_UPLOAD_QUOTA_EXCEEDED, ERR_UNAVAILABLE, and the refusals of a message to the receiver.
+            Refused: ERR_FILE_COUNT_EXCEEDED: there are none, or too many; ERR_FILE_SIZE_EXCEEDED: one is too large;
+                ERR_INVALID_FILE_OBJECT: one is empty, or its name is; ERR_UPLOAD_QUOTA_EXCEEDED: the user has uploaded
+                too much; ERR_UNAVAILABLE: the disk is full, or the store cannot write; or the receiver is refused, as
+                for a message.
         """
         if not 0 < len(files) <= self.max_count:
             raise Refused("ERR_FILE_COUNT_EXCEEDED", {"files": f"Name 1 to {self.max_count} files."}, limit="max_files")

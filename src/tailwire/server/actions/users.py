@@ -204,7 +204,7 @@ class Users:
         return await self._directory.view(row, "")
 
     async def deactivate(self, uids: list[str]) -> list[str]:
-        """Deactivate users: they cannot log in or be found, and their sockets are closed.
+        """Deactivate users: they cannot log in or be found, their auth tokens are revoked, and their sockets closed.
 
         Returns:
             The uids of the users who were deactivated.

@@ -127,7 +127,8 @@ class WebhookAdministration:
         """Change a webhook, and return it.
 
         Raises:
-            Refused: ERR_WEBHOOK_NOT_FOUND, ERR_BAD_REQUEST, ERR_TRIGGER_NOT_FOUND.
+            Refused: ERR_WEBHOOK_NOT_FOUND; ERR_BAD_REQUEST: a field is invalid; ERR_TRIGGER_NOT_FOUND: there is no such
+                trigger.
         """
         row = await self._store.webhooks.change(webhook_id, lambda row: self._with_fields(row, fields))
         if row is None:
@@ -189,7 +190,7 @@ class WebhookAdministration:
         """Send a waiting or failed delivery now.
 
         Raises:
-            Refused: ERR_WEBHOOK_NOT_FOUND, ERR_DELIVERY_NOT_FOUND.
+            Refused: as in `delivery`.
         """
         row = await self.delivery(webhook_id, name)
         if not await self._store.deliveries.send_again(webhook_id, [row.id]):

@@ -65,7 +65,7 @@ class FileStore(Protocol):
         """
 
     async def remove(self, names: Sequence[str], now: int, kept_seconds: int) -> None:
-        """Remove the records of marked files whose bytes are gone, but for their names.
+        """Remove the records of marked files whose bytes are gone. Their names alone are kept for a while.
 
         Args:
             names: the files.

@@ -9,7 +9,7 @@ import jwt
 
 
 class TokenSigner:
-    """Makes signed tokens, each of which is used for some time.
+    """Makes signed tokens, and uses each of them for some time.
 
     Args:
         key: the private key.

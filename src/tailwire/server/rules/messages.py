@@ -116,7 +116,7 @@ def check_reaction(reaction: str) -> str:
     """Return a reaction (an emoji or a short word) if it is valid.
 
     Raises:
-        Refused: ERR_BAD_REQUEST.
+        Refused: ERR_BAD_REQUEST: it is empty or too long, or has only spaces.
     """
     if not 0 < len(reaction) <= MAX_REACTION_CHARACTERS or reaction.isspace():
         raise Refused(

@@ -16,11 +16,13 @@ def check_address(url: str, field: str, *, picture: bool) -> None:
     """Check that a browser would fetch a URL rather than run it, as it would `javascript:`.
 
     Args:
+        url: the URL, with or without a scheme.
         field: the name of the field, for the refusal.
         picture: whether the URL may contain a picture (`data:image/...`).
 
     Raises:
-        Refused: ERR_BAD_REQUEST, naming the field.
+        Refused: ERR_BAD_REQUEST, naming the field: the URL has another scheme than http and https, control characters,
+            or spaces around it.
     """
     # Browsers remove control characters and surrounding spaces before they parse the scheme.
     if any(character < " " or character == "\x7f" for character in url) or url != url.strip():
