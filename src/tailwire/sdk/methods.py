@@ -189,6 +189,8 @@ class ClientMethods(CallingClient):
     async def disconnect(self) -> str:
         """Close the connection. It stays closed until `connect()`.
 
+        In auto mode a login or the next return to the foreground opens it, too.
+
         Returns:
             "Web socket disconnection successful".
 
@@ -211,7 +213,7 @@ class ClientMethods(CallingClient):
         return await self._calls.connection.ping()
 
     async def wait_connected(self, timeout: float | None = None) -> None:
-        """Wait until the status is `connected`.
+        """Wait until the status is `connected` or `featureThrottled`: until a socket is open and authenticated.
 
         Args:
             timeout: seconds; None sets no limit.
@@ -885,7 +887,7 @@ class ClientMethods(CallingClient):
         Sends no request. The id is updated up to 0.2 seconds after a hand-over.
 
         Raises:
-            CometChatException: `USER_NOT_LOGGED_IN`.
+            CometChatException: `USER_NOT_LOGGED_IN` when no user is logged in.
         """
         return self._calls.receipts.get_last_delivered_message_id()
 
@@ -953,7 +955,7 @@ class ClientMethods(CallingClient):
         """Return the conversation with a user, or of a group.
 
         Args:
-            conversation_with: the uid or guid.
+            conversation_with: the uid of the other user, or the guid of the group.
             conversation_type: `user` or `group`.
 
         Raises:
@@ -970,7 +972,7 @@ class ClientMethods(CallingClient):
         """Replace the tags that the logged-in user gave a conversation. Nobody else sees them.
 
         Args:
-            conversation_with: the uid or guid.
+            conversation_with: the uid of the other user, or the guid of the group.
             conversation_type: `user` or `group`.
             tags: the new tags; an empty list removes all.
 
@@ -988,7 +990,7 @@ class ClientMethods(CallingClient):
         """Delete a conversation for the logged-in user alone. The next message brings it back without its history.
 
         Args:
-            conversation_with: the uid or guid.
+            conversation_with: the uid of the other user, or the guid of the group.
             conversation_type: `user` or `group`.
 
         Returns:
@@ -1005,7 +1007,7 @@ class ClientMethods(CallingClient):
         """Pin a conversation to the top of the logged-in user's list.
 
         Args:
-            conversation_with: the uid or guid.
+            conversation_with: the uid of the other user, or the guid of the group.
             conversation_type: `user` or `group`.
 
         Returns:
@@ -1023,7 +1025,7 @@ class ClientMethods(CallingClient):
         """Remove the pin of a conversation.
 
         Args:
-            conversation_with: the uid or guid.
+            conversation_with: the uid of the other user, or the guid of the group.
             conversation_type: `user` or `group`.
 
         Returns:
@@ -1074,7 +1076,7 @@ class ClientMethods(CallingClient):
         return await self._calls.users.create_user(user, auth_key)
 
     async def update_user(self, user: User, auth_key: str) -> User:
-        """Change a user with a REST API key, which must not be part of an app that you give away. Needs no login.
+        """Change a user with a REST API key, which must not be part of an app that you ship. Needs no login.
 
         Args:
             user: with `uid` and the new values.
@@ -1172,8 +1174,8 @@ class ClientMethods(CallingClient):
 
         Args:
             guid: the guid of the group.
-            group_type: `public`, or `password` for a group with a password, which is then checked for before the
-                request; the server knows the type.
+            group_type: `public`, or `password` for a group with a password: then a call without one fails before any
+                request. Otherwise it is not used: the server knows the type.
             password: the password of the group; "" for a public group.
 
         Returns:
@@ -1182,7 +1184,8 @@ class ClientMethods(CallingClient):
         Raises:
             CometChatException: `ERR_GUID_NOT_FOUND` when there is no such group; `ERR_EMPTY_GROUP_PASS` when it needs a
                 password and none was given, `ERR_WRONG_GROUP_PASS` when it has another; `ERR_ALREADY_JOINED` when the
-                logged-in user is a member; `ERR_BAD_ERROR_RESPONSE`; or another code of the server.
+                logged-in user is a member; `ERR_BAD_ERROR_RESPONSE` when the response names no
+                group; or another code of the server.
         """
         return await self._calls.groups.join_group(guid, group_type, password)
 
@@ -1277,7 +1280,7 @@ class ClientMethods(CallingClient):
         Args:
             guid: the guid of the group.
             members: with `uid` and `scope`; at most 25 including `banned`.
-            banned: uids to ban from the group.
+            banned: the uids of users to ban from the group.
 
         Returns:
             By uid: `success`, or the text of the error.
@@ -1375,7 +1378,7 @@ class ClientMethods(CallingClient):
         """Return the number of members who are online, by guid.
 
         Args:
-            guids: groups of the logged-in user.
+            guids: the guids of groups of which the logged-in user is a member.
 
         Raises:
             CometChatException: `NO_WEBSOCKET_CONNECTION` before the first connection; `ERR_GUID_NOT_FOUND` when a
@@ -1556,7 +1559,8 @@ class ClientMethods(CallingClient):
             All preferences, after the change.
 
         Raises:
-            CometChatException: `ERR_BAD_REQUEST` when a preference is not valid.
+            CometChatException: `ERR_BAD_REQUEST` when a preference is not valid; or another code that any call may
+                raise.
         """
         return await self._calls.notifications.update_notification_preferences(preferences)
 

@@ -1232,7 +1232,7 @@ class StaticMethods(CurrentClient):
     async def update_user(
         cls, user: User, auth_key: str, *, on_success: OnSuccess[User] = None, on_error: OnError = None
     ) -> User | None:
-        """Change a user with a REST API key, which must not be part of an app that you give away. Needs no login.
+        """Change a user with a REST API key, which must not be part of an app that you ship. Needs no login.
 
         See `ChatClient.update_user`.
         """
