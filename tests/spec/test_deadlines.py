@@ -228,7 +228,7 @@ async def test_message_lost_on_a_dead_line_can_be_sent_again(stage: Stage):
 
 def test_retry_after_that_is_not_a_number_is_ignored():
     answer = Answer("host", 503, "text/html", "Wed, 21 Oct 2015 07:28:00 GMT", b"")
-    assert answer.not_ours().retry_after is None
+    assert answer.not_ours_error().retry_after is None
 
 
 async def test_store_that_can_write_again_is_reported_healthy_without_a_write(stage: Stage):

@@ -543,10 +543,10 @@ async def test_login_that_fails_halfway_keeps_the_session(stage: Stage):
     async def fail(token):
         raise CometChatException("ERR_MISSION_FAILED", "as planned")
 
-    phone.chat._calls.logins._position_now, real_position = fail, phone.chat._calls.logins._position_now
+    phone.chat._calls.logins._fetch_position, real_position = fail, phone.chat._calls.logins._fetch_position
     with pytest.raises(CometChatException, match="as planned"):
         await phone.chat.login("bob", auth_key=stage.server.auth_key)
-    phone.chat._calls.logins._position_now = real_position
+    phone.chat._calls.logins._fetch_position = real_position
     assert phone.chat.get_logged_in_user().uid == "alice"
     stage.network.drop()
     await phone.ears.until(lambda: phone.ears.statuses.count(CONNECTED) >= 2)
