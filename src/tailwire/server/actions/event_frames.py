@@ -11,7 +11,7 @@ from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.raw_json import encode, with_field
 from tailwire.server.fanout.frames import frame_head
 from tailwire.server.ports.conversations import id_of
-from tailwire.server.ports.file_urls import address, with_address
+from tailwire.server.ports.file_urls import server_url, with_address
 from tailwire.server.ports.records import MessageRow
 from tailwire.wire.frames import FrameType
 
@@ -42,7 +42,7 @@ class EventFrames:
         """
         group = b'"group"' if receiver_type == "group" else b'"user"'
         head = frame_head(kind, encode(receiver), group, encode(device), encode(sender), self._app)
-        return with_address(b"%b%b}" % (head, body), address.get(self._base))
+        return with_address(b"%b%b}" % (head, body), server_url.get(self._base))
 
     def receipt(
         self, caller: Caller, receiver: str, receiver_type: str, message_sender: str, body: dict[str, Any]

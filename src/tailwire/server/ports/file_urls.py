@@ -10,8 +10,8 @@ SCHEME = "tailwire:"
 _STORED = re.compile(rf"{SCHEME}/files/[0-9a-f]{{40}}(\.[a-z0-9]{{1,10}})?(\?thumbnail=1)?")
 _MARK = f'"{SCHEME}/files/'.encode()
 
-address: ContextVar[Callable[[], str]] = ContextVar("address")
-"""Returns the URL at which the caller reached the server. Set for each request."""
+server_url: ContextVar[Callable[[], str]] = ContextVar("server_url")
+"""The function that returns the URL at which the caller reached the server. Set for each request."""
 
 
 def stored_url(name: str) -> str:
@@ -28,6 +28,7 @@ def with_address(json: bytes, base: Callable[[], str]) -> bytes:
     """Return encoded JSON with stored URLs replaced by complete ones.
 
     Args:
+        json: the encoded JSON.
         base: returns the server's URL; called only if there is a stored URL.
     """
     # Most JSON has no slash, and a single byte is found several times as fast.

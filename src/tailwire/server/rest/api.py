@@ -26,7 +26,7 @@ from tailwire.server.limits.allowed_hosts import AllowedHosts
 from tailwire.server.limits.guess_limiter import GuessLimiter
 from tailwire.server.limits.rates import Rates, RequestKind
 from tailwire.server.ports.current_caller import current_caller
-from tailwire.server.ports.file_urls import address, with_address
+from tailwire.server.ports.file_urls import server_url, with_address
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.request_numbers import current_number
 from tailwire.server.rest.asgi import (
@@ -188,7 +188,7 @@ class Api:
             raise Refused("ERR_HOST_NOT_ALLOWED")
         params: dict[str, str] = {}
         base = partial(self._base, scope)
-        address.set(base)  # for frames that are published during the request
+        server_url.set(base)  # for frames that are published during the request
         operation = self._fixed.get((method, path))
         if operation is None:
             # Match the raw path, because a parameter may contain an escaped slash.
