@@ -123,7 +123,7 @@ class AuditLog:
         """Write the entry of a request that succeeded to the server's log, and store it unless a write has done so.
 
         Raises:
-            Refused: the store cannot write. A read or a send succeeds all the same: it is then only in the log.
+            Refused: the store cannot write. A read or a send succeeds nevertheless, and is then only in the log.
         """
         at = self._clock()
         try:

@@ -280,7 +280,7 @@ class Members:
         """Remove a member, who may join again. Return the action message.
 
         Raises:
-            Refused: ERR_GUID_NOT_FOUND, or the code in the permission table; ERR_NOT_A_MEMBER: the user is none.
+            Refused: ERR_GUID_NOT_FOUND, or the code in the permission table; ERR_NOT_A_MEMBER: they are not a member.
         """
 
         def check_member(standing: GroupStanding) -> None:

@@ -130,7 +130,7 @@ class Roles:
         """Check that the caller's role may write to a user.
 
         Raises:
-            Refused: ERR_NOT_A_FRIEND: the role may write only to friends, and the user is none.
+            Refused: ERR_NOT_A_FRIEND: the role may write only to friends, and the user is not one.
         """
         if caller.system or receiver == caller.uid:
             return
