@@ -1378,7 +1378,7 @@ class ClientMethods(CallingClient):
         """Return the number of members who are online, by guid.
 
         Args:
-            guids: the guids of groups of which the logged-in user is a member.
+            guids: the guids of groups that have the logged-in user as a member.
 
         Raises:
             CometChatException: `NO_WEBSOCKET_CONNECTION` before the first connection; `ERR_GUID_NOT_FOUND` when a
