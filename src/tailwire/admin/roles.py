@@ -67,7 +67,7 @@ class Roles:
         lists_users: Audience | None = None,
         sends_to: Audience | None = None,
     ) -> Role:
-        """Change the given fields of the role with the id `role`, and return the role. Fields as for `create`.
+        """Change the given fields of the role with the id `role`, and return it. Arguments as for `create`.
 
         Raises:
             CometChatException: `ERR_ROLE_NOT_FOUND` if there is no such role; `ERR_BAD_REQUEST` if the server finds an

@@ -89,7 +89,7 @@ class Webhooks:
         retry_on_failure: bool | None = None,
         enabled: bool | None = None,
     ) -> Webhook:
-        """Change the given fields of the webhook `webhook_id`, and return the webhook. Fields as for `create`.
+        """Change the given fields of the webhook `webhook_id`, and return it. Arguments as for `create`.
 
         Raises:
             CometChatException: `ERR_WEBHOOK_NOT_FOUND` if there is no such webhook; `ERR_BAD_REQUEST` if the server

@@ -37,7 +37,7 @@ class Limit(Protocol):
     """A limit of the app as a whole: each server grants its share."""
 
     def divide(self, servers: int) -> None:
-        """Grant only the share of one of so many servers from now on."""
+        """Grant only the share of one of `servers` servers from now on."""
 
 
 class PushLeases(Protocol):
@@ -70,7 +70,7 @@ class ServerCooperation:
     """The cooperation of a server with others on its database.
 
     Args:
-        limits: the limits of the app as a whole, of which this server grants its share.
+        limits: the limits of the whole app; this server grants its share of them.
     """
 
     def __init__(
