@@ -8,7 +8,10 @@ import sqlite3
 import ssl
 import sys
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
+import httpx2
 import pytest
 
 from harness import CONNECTED, LiveStage
@@ -172,35 +175,25 @@ async def test_doctor_needs_the_self_signed_certificate_and_says_so(tmp_path):
         assert code == 0, output
 
 
-async def test_wire_injects_faults(live: LiveStage, tmp_path):
-    """Control `tailwire wire` over HTTP, as a test in any language would."""
-    import httpx2
-
-    ready = tmp_path / "wire.json"
-    command = [
-        sys.executable,
-        "-m",
-        "tailwire.cli.main",
-        "wire",
-        f"127.0.0.1:{live.server.port}",
-        "--ready-file",
-        str(ready),
-        *("--rate", "8mbit", "--rate-up", "500000", "--queue", "1", "--latency", "0.05"),
-    ]
+@asynccontextmanager
+async def started_wire(live: LiveStage, *options: str) -> AsyncIterator[httpx2.AsyncClient]:
+    """Run `tailwire wire` before the server, and yield a client of its control, as a test in any language has one."""
+    command = [sys.executable, "-m", "tailwire.cli.main", "wire", f"127.0.0.1:{live.server.port}", *options]
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     try:
         assert (await process.stdout.readline()).startswith(b"line ")
         control = (await process.stdout.readline()).split()[-1].decode()
-        line = httpx2.AsyncClient(base_url=control)
-        state = (await line.get("/")).json()
-        assert "POST /delay?seconds=0.2" in state["operations"]
-        begin = time.monotonic()
-        async with httpx2.AsyncClient(trust_env=False) as http:
-            assert (await http.get(f"{state['line']}/health")).status_code == 200
-        assert time.monotonic() - begin >= 0.2  # connecting and the request, one round trip each
-        assert (await line.post("/shape?latency=0.01")).status_code == 200
-        alice, bob = await live.enter("alice"), await live.enter("bob", url=state["line"])
-        assert json.loads(ready.read_text())["control"] == control
+        async with httpx2.AsyncClient(base_url=control, trust_env=False) as line:
+            yield line
+    finally:
+        process.terminate()
+        assert await process.wait() == 0
+
+
+async def test_wire_injects_faults_that_are_requested_over_http(live: LiveStage):
+    async with started_wire(live) as line:
+        url = (await line.get("/")).json()["line"]
+        alice, bob = await live.enter("alice"), await live.enter("bob", url=url)
         for name in ("drop", "cut", "cut-mid-frame"):
             assert (await line.post(f"/{name}")).status_code == 200
             await alice.say("bob", name)
@@ -217,14 +210,35 @@ async def test_wire_injects_faults(live: LiveStage, tmp_path):
         await line.post("/half-open")
         bob.chat.set_network("online")
         await bob.ears.until(lambda: bob.status is not CONNECTED)
+
+
+async def test_line_of_wire_has_the_latency_of_its_options_until_it_is_changed(live: LiveStage):
+    options = ("--rate", "8mbit", "--rate-up", "500000", "--queue", "1", "--latency", "0.05")
+    async with started_wire(live, *options) as line, httpx2.AsyncClient(trust_env=False) as http:
+        url = (await line.get("/")).json()["line"]
+        begin = time.monotonic()
+        assert (await http.get(f"{url}/health")).status_code == 200
+        assert time.monotonic() - begin >= 0.2  # connecting and the request, one round trip each
+        assert (await line.post("/shape?latency=0")).status_code == 200
+        assert (await http.get(f"{url}/health")).status_code == 200
+
+
+async def test_wire_writes_the_address_of_its_control_to_the_ready_file(live: LiveStage, tmp_path):
+    ready = tmp_path / "wire.json"
+    async with started_wire(live, "--ready-file", str(ready)) as line:
+        async with asyncio.timeout(10):
+            while not ready.exists():
+                await asyncio.sleep(0.01)
+        assert json.loads(ready.read_text())["control"] == str(line.base_url).rstrip("/")
+
+
+async def test_control_of_wire_names_its_operations_and_refuses_others(live: LiveStage):
+    async with started_wire(live) as line:
+        assert "POST /delay?seconds=0.2" in (await line.get("/")).json()["operations"]
         for path in ("/delay?seconds=-1", "/delay?seconds=x", "/drop?now=1", "/delay?seconds=1e9"):
             assert (await line.post(path)).status_code == 400
         assert (await line.post("/explode")).status_code == 404
         assert (await line.get("/drop")).status_code == 405
-        await line.aclose()
-    finally:
-        process.terminate()
-        assert await process.wait() == 0
 
 
 def test_wire_reports_invalid_arguments(capsys):

@@ -106,7 +106,7 @@ class ConversationList:
     # Responses.
 
     def fill(self, page: Sequence[Conversation], *, complete: bool) -> None:
-        """Replace the list with the first conversations from the server."""
+        """Replace the list with the first conversations from the server. Typing indicators stay."""
         typing = {key: row.item.typing for key, row in self._rows.items()}
         self._rows, self._applied, self.stale, self.doubtful, self.lost = {}, {}, {}, {}, False
         self._shown = None
