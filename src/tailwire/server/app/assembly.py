@@ -128,9 +128,7 @@ async def build(
     """Create all actions on a store, with the limits of the settings."""
     s, loop = settings, asyncio.get_running_loop()
     lengths, secret = _lengths(s), signing_key(Path(s.data), world)
-    directory = Directory(
-        store, _online_check(hub, presence), lambda: {*hub.online_users(), *presence.online_elsewhere()}
-    )
+    directory = Directory(store, _online_in(hub, presence), lambda: {*hub.online_users(), *presence.online_elsewhere()})
     services = Services(
         store=store, directory=directory, authorizer=Authorizer(store, directory),
         delivery=Delivery(hub.broker, store.app_id, fixed_base(s)), world=world, lengths=lengths,
@@ -196,7 +194,7 @@ def _make_sign_in(
     )  # fmt: skip
 
 
-def _online_check(hub: Hub, presence: AnyPresence) -> Callable[[str], bool]:
+def _online_in(hub: Hub, presence: AnyPresence) -> Callable[[str], bool]:
     if isinstance(presence, SingleProcessPresence):
         return hub.is_online
     return lambda uid: hub.is_online(uid) or presence.is_online_elsewhere(uid)
