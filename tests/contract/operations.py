@@ -44,7 +44,7 @@ TAGS = (None, "[]", '["x"]', '["y","é"]', '["x","y",5,null]')
 WORDS = ("apple", "Äpfel", "apfel", "pear", "pe", "foo_bar", "don't", "été", "ΟΔΟΣ", "x1", "東京")
 IDS = {
     "id", "parent_id", "quoted_id", "last_message_id", "shown_message_id", "read_id", "delivered_id", "cleared_id",
-    "joined_after_id", "message_id", "action_id", "up_to", "before",
+    "joined_after_id", "message_id", "action_id", "up_to", "predecessor_id",
 }  # fmt: skip
 """Names of columns with ids of messages."""
 

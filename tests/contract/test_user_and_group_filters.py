@@ -103,7 +103,7 @@ async def test_groups_are_found_as_in_the_model(open_store):
             mine.add(row.guid)
     fields: dict[str, list[Any]] = {
         "reader": ["alice"], "search": [*SEARCHES], "search_in": [("name",), ("guid",)], "tags": [("y",), ("x", "z")],
-        "types": [("private",), ("public", "password")], "updated": [5, 6], "sort_by": ["guid", "createdAt"],
+        "types": [("private",), ("public", "password")], "updated_from": [5, 6], "sort_by": ["guid", "createdAt"],
         "descending": [True], "limit": [4], "offset": [3],
     }  # fmt: skip
 

@@ -79,7 +79,7 @@ def documented(call: str) -> set[str]:
     """Return the codes that the docstring of a call names, and those of the calls to which it refers."""
     text = getattr(DOCSTRINGS[call], call).__doc__ or ""
     named = set(re.findall(r"`([A-Z][A-Z_]+)`", text))
-    others = re.findall(r"[Aa]s (?:for )?`(\w+)`", text)
+    others = re.findall(r"[Aa]s\s+(?:for\s+)?`(\w+)`", text)
     return named.union(*(documented(other) for other in others if other in DOCSTRINGS))
 
 

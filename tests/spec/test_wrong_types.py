@@ -129,6 +129,7 @@ def test_examples_have_all_parts_and_parts_are_replaced():
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 async def test_wrong_type_in_a_body_is_never_an_error_of_the_server(stage: Stage):
     stage.server._settings = replace(stage.server._settings, **UNLIMITED)
     tried = 0
