@@ -119,7 +119,7 @@ def _doubts_are_forgotten(patch):
 
 
 def _lost_changes_are_not_read(patch):
-    patch.setattr(change_healing.ChangeHealing, "record_look", lambda self, look, began, passed, *, held: None)
+    patch.setattr(change_healing.ChangeHealing, "record_look", lambda self, look, began, last_passed, *, held: None)
 
 
 def _late_changes_are_delivered_again(patch):
@@ -129,8 +129,8 @@ def _late_changes_are_delivered_again(patch):
 def _changes_count_as_delivered_before_they_are_read(patch):
     honest = change_healing.ChangeHealing.record_look
 
-    def looked(self, look, began, passed, *, held):
-        honest(self, look, began, passed, held=held)
+    def looked(self, look, began, last_passed, *, held):
+        honest(self, look, began, last_passed, held=held)
         self.settled = look.newest_change
 
     patch.setattr(change_healing.ChangeHealing, "record_look", looked)
