@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-import msgspec
-
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.conversations import Conversations
 from tailwire.server.actions.delivery import type_and_id
@@ -56,10 +54,13 @@ class ChangeFrames:
         """Return the frames of entries for one reader, without those that the reader may not see, or no longer.
 
         Each contains its number, and the id of the message after which it happened.
+
+        Raises:
+            Refused: the store cannot be read now.
         """
         frames = []
         for row in rows:
-            frame = await self._of_kind[row.kind](caller, row)
+            frame = await self._frame(caller, row)
             if frame is not None:
                 frames.append(
                     with_field(with_field(frame, b"number", b"%d" % row.number), b"after", b"%d" % row.after_id)
@@ -67,28 +68,35 @@ class ChangeFrames:
         return frames
 
     async def shared_frame(self, row: ChangeRow) -> bytes | None:
-        """Return the frame of an entry as it was sent live to everyone concerned; None if it cannot be made now."""
+        """Return the frame of an entry as it was sent live to everyone concerned; None if it can no longer be read.
+
+        Raises:
+            Refused: the store cannot be read now.
+        """
         guid, uids = receivers_of(row)
         alone = not guid and len(uids) == 1 and not row.to_uid
         reader = Caller(uids[0] if alone else row.uid, row.device, "")
-        return await self._of_kind[row.kind](reader, row)
+        return await self._frame(reader, row)
+
+    async def _frame(self, caller: Caller, row: ChangeRow) -> bytes | None:
+        try:
+            return await self._of_kind[row.kind](caller, row)
+        except Refused as e:
+            if e.is_temporary:  # the entry is not lost: it is asked for again
+                raise
+            return None
 
     async def _message(self, row: ChangeRow) -> MessageRow | None:
         found = await self._store.messages.get(row.message_id)
         return found if found is not None and found.deleted_at is None else None
-
-    async def _user(self, uid: str) -> msgspec.Raw | None:
-        try:
-            return await self._directory.entity_for(uid, "")
-        except Refused:
-            return None
 
     async def _reaction(self, caller: Caller, row: ChangeRow) -> bytes | None:
         message = await self._message(row)
         if message is None:
             return None
         number, at, text = row.detail.split(" ", 2)
-        view = ReactionView(ReactionRow(int(number), row.message_id, text, row.uid, int(at)), await self._user(row.uid))
+        user = await self._directory.entity_if_there(row.uid, "")
+        view = ReactionView(ReactionRow(int(number), row.message_id, text, row.uid, int(at)), user)
         added = row.kind == ChangeKind.REACTION_ADDED
         action = "message_reaction_added" if added else "message_reaction_removed"
         return self._frames.reaction(_cause(row), message, {"action": action, **reaction_payload(view)})
@@ -104,15 +112,13 @@ class ChangeFrames:
         return self._frames.pin(_cause(row), message, action, rendered)
 
     async def _save(self, caller: Caller, row: ChangeRow) -> bytes | None:
-        try:
-            message = await self._authorizer.message(caller, row.message_id, "read")
-        except Refused:
-            return None
+        message = await self._authorizer.message(caller, row.message_id, "read")
         rendered = await self._renderer.render(message, caller.reader)
         return self._frames.save(_cause(row), "saved" if row.kind == ChangeKind.SAVED else "unsaved", rendered)
 
     async def _receipt(self, caller: Caller, row: ChangeRow) -> bytes | None:
-        message, user = await self._store.messages.get(row.message_id), await self._user(row.uid)
+        message = await self._store.messages.get(row.message_id)
+        user = await self._directory.entity_if_there(row.uid, "")
         if message is None or user is None:
             return None
         action = _RECEIPTS[ChangeKind(row.kind)]
@@ -121,10 +127,7 @@ class ChangeFrames:
         return self._frames.receipt(_cause(row), receiver, message.receiver_type, row.to_uid, body)
 
     async def _conversation_pin(self, caller: Caller, row: ChangeRow) -> bytes | None:
-        try:
-            conversation = await self._conversations.get(caller, *type_and_id(ConversationKey(row.detail), caller.uid))
-        except Refused:
-            return None
+        conversation = await self._conversations.get(caller, *type_and_id(ConversationKey(row.detail), caller.uid))
         action = "pinned" if row.kind == ChangeKind.CONVERSATION_PINNED else "unpinned"
         return self._frames.conversation_pin(_cause(row), action, encode(conversation_payload(conversation)))
 

@@ -110,10 +110,7 @@ class Conversations:
             found = await self._store.groups.get(guid)
             return GroupView(found, memberships.get(guid)) if found else MissingGroup(guid)
         uid = other_in(row.conversation_id, row.uid)
-        try:
-            return await self._directory.entity_for(uid, row.uid)
-        except Refused:
-            return MissingUser(uid)
+        return await self._directory.entity_if_there(uid, row.uid) or MissingUser(uid)
 
     async def get(self, caller: Caller, kind: str, other: str) -> ConversationView:
         """Return a conversation in the caller's list.

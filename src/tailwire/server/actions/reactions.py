@@ -67,7 +67,7 @@ class Reactions:
         row = (await self._store.standings.message(act)).message
         rules.check_reaction(reaction)
         now = self._world.seconds()
-        by = await self._user(caller.uid)
+        by = await self._directory.entity_if_there(caller.uid, "")
         name = "message_reaction_removed" if take_back else "message_reaction_added"
 
         def events(changed: ReactionRow) -> tuple[Event, ...]:
@@ -85,12 +85,6 @@ class Reactions:
         if changed is not None and changed.message is not None:
             return await self._renderer.render(changed.message, caller.reader)
         return await self._render(row, caller.reader)
-
-    async def _user(self, uid: str, reader: str = "") -> msgspec.Raw | None:
-        try:
-            return await self._directory.entity_for(uid, reader)
-        except Refused:
-            return None
 
     async def reactions(
         self, caller: Caller, message_id: str, reaction: str, *, newer: bool, cursor: int | None, limit: int
@@ -110,7 +104,7 @@ class Reactions:
         """
         row = await self._authorizer.message(caller, message_id, "read")
         rows = await self._store.reactions.find(row.id, reaction, newer=newer, cursor=cursor, limit=limit)
-        return [ReactionView(row, await self._user(row.uid, caller.reader)) for row in rows]
+        return [ReactionView(row, await self._directory.entity_if_there(row.uid, caller.reader)) for row in rows]
 
     # Pins and saves.
 

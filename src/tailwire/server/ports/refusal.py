@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 from tailwire.wire.catalogue import entry
@@ -36,6 +37,11 @@ class Refused(Exception):
     def as_error(self) -> dict[str, Any]:
         """Return the error for the caller: the code, what went wrong, and what to do."""
         return {"code": self.code, "message": self.entry.message, "details": self.details}
+
+    @property
+    def is_temporary(self) -> bool:
+        """Whether nothing was decided, because the store or another service failed: the same may succeed later."""
+        return self.status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
     @property
     def status(self) -> int:
