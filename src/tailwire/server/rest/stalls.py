@@ -46,7 +46,6 @@ class StallDetector:
         self._active = active
         self._min_rate = min_rate
         self._windows: dict[HttpProtocol, _Window] = {}
-        self._checked: dict[HttpProtocol, _Window] = {}  # the windows of the current check
         self._unchecked: list[HttpProtocol] = []
         self._share = 0
         self._next_check = 0.0
@@ -74,7 +73,9 @@ class StallDetector:
         return slow
 
     def _begin_check(self, now: float) -> None:
-        self._windows, self._checked = self._checked, {}
+        self._windows = {
+            connection: window for connection, window in self._windows.items() if connection in self._active
+        }
         self._next_check = now + CHECK_SECONDS
         for connection, since in self._active.items():
             if now - since < GRACE_SECONDS:
@@ -87,6 +88,7 @@ class StallDetector:
             del self._active[connection]
         unsent = connection.has_unsent
         if not (unsent or connection.body_is_due):
+            self._windows.pop(connection, None)
             return False
         moved = connection.bytes_moved(both_ways=unsent)
         window = self._window_of(connection, unsent=unsent)
@@ -95,11 +97,11 @@ class StallDetector:
         is_over = now - window.since >= WINDOW_SECONDS
         if is_over:
             window = _Window(now, moved, (moved - window.moved) / (now - window.since), unsent)
-        self._checked[connection] = window
+        self._windows[connection] = window
         return is_over and window.rate < self._min_rate
 
     def _window_of(self, connection: HttpProtocol, *, unsent: bool) -> _Window | None:
-        window = self._checked.get(connection) or self._windows.get(connection)
+        window = self._windows.get(connection)
         return window if window is not None and window.unsent is unsent else None
 
     def slowest_connections(self, count: int, now: float, *, below_minimum: bool = False) -> list[HttpProtocol]:

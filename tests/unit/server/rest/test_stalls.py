@@ -20,8 +20,14 @@ class PlayedConnection:
     has_unsent: bool = False
     body_is_due: bool = True
     is_done: bool = False
+    asked: int = 0
+
+    @property
+    def body_received(self) -> int:
+        return self.received
 
     def bytes_moved(self, *, both_ways: bool) -> int:
+        self.asked += 1
         return self.received + (self.acknowledged if both_ways else 0)
 
 
@@ -73,3 +79,42 @@ async def test_response_is_measured_from_its_own_start():
     assert await check(stalls, 20.0 + WINDOW_SECONDS) == []
     connection.acknowledged += 100
     assert await check(stalls, 20.0 + 2 * WINDOW_SECONDS) == [connection]
+
+
+async def test_request_is_not_measured_in_its_first_second():
+    connection = PlayedConnection()
+    stalls, active = detector([connection])
+    active[connection] = 9.5
+    await check(stalls, 10.0)
+    assert connection.asked == 0
+    await check(stalls, 11.0)
+    assert connection.asked == 1
+
+
+async def test_connection_that_waits_for_the_server_begins_a_new_window_afterwards():
+    connection = PlayedConnection()
+    stalls, _ = detector([connection])
+    await check(stalls, 10.0)
+    connection.body_is_due = False  # all of it has come, and the server computes
+    await check(stalls, 11.0)
+    connection.body_is_due = True
+    assert await check(stalls, 10.0 + WINDOW_SECONDS) == []
+    assert await check(stalls, 10.0 + 2 * WINDOW_SECONDS) == [connection]
+
+
+@pytest.mark.parametrize("of_responses", [False, True], ids=["bodies", "responses"])
+async def test_slowest_connections_are_those_that_moved_least_since_their_window_began(of_responses: bool):
+    slow, fast, resting = PlayedConnection(), PlayedConnection(), PlayedConnection(body_is_due=False)
+    for connection in (slow, fast):
+        connection.has_unsent, connection.body_is_due = of_responses, not of_responses
+    stalls, _ = detector([fast, resting, slow])
+    await check(stalls, 10.0)
+    for connection, moved in ((slow, 500), (fast, 5000)):
+        if of_responses:
+            connection.acknowledged += moved
+        else:
+            connection.received += moved
+    assert stalls.slowest_connections(3, 20.0) == [slow, fast]
+    assert stalls.slowest_connections(1, 20.0) == [slow]
+    assert stalls.slowest_connections(3, 20.0, below_minimum=True) == [slow]  # 50 bytes a second; the minimum is 100
+    assert stalls.slowest_connections(0, 20.0) == []
