@@ -41,7 +41,7 @@ class Refused(Exception):
     @property
     def is_temporary(self) -> bool:
         """Whether nothing was decided, because the store or another service failed: the same may succeed later."""
-        return self.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        return self.status == HTTPStatus.SERVICE_UNAVAILABLE
 
     @property
     def status(self) -> int:

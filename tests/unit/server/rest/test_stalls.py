@@ -104,7 +104,8 @@ async def test_connection_that_waits_for_the_server_begins_a_new_window_afterwar
 
 @pytest.mark.parametrize("of_responses", [False, True], ids=["bodies", "responses"])
 async def test_slowest_connections_are_those_that_moved_least_since_their_window_began(of_responses: bool):
-    slow, fast, resting = PlayedConnection(), PlayedConnection(), PlayedConnection(body_is_due=False)
+    slow = PlayedConnection(received=100_000, acknowledged=100_000)  # before the window
+    fast, resting = PlayedConnection(), PlayedConnection(body_is_due=False)
     for connection in (slow, fast):
         connection.has_unsent, connection.body_is_due = of_responses, not of_responses
     stalls, _ = detector([fast, resting, slow])
