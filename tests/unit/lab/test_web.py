@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from importlib.resources import files
+from types import SimpleNamespace
+from typing import Any, cast
 
 import httpx2
 import pytest
 
-from tailwire.lab.web import POLICY, web_app
+from tailwire.lab.event_log import EventLog
+from tailwire.lab.web import KEEPALIVE_SECONDS, POLICY, Endpoints, web_app
 
 REPLAY = {"names": ["phone"], "events": [], "steps": [], "machine": {}, "name": "dump.json"}
 HERE = "http://127.0.0.1:4321"
@@ -131,3 +135,19 @@ def test_text_has_contrast_in_dark_and_light_mode(text, ground):
     for scheme in colours():
         one, other = sorted((luminance(scheme[text]), luminance(scheme[ground])))
         assert (other + 0.05) / (one + 0.05) >= 4.5, (text, ground, scheme[text], scheme[ground])
+
+
+@pytest.mark.virtual
+async def test_page_receives_each_event_and_a_comment_while_there_is_none():
+    """Proxies and browsers end a stream in which nothing comes."""
+    loop, log = asyncio.get_running_loop(), EventLog()
+    stream = Endpoints(cast(Any, SimpleNamespace(log=log)), None, 1.0)._stream(log.listen())
+    assert (await anext(stream)).startswith("event: log\n")
+    begun = loop.time()
+    assert await anext(stream) == ": keep-alive\n\n"
+    assert loop.time() - begun == pytest.approx(KEEPALIVE_SECONDS)
+    log.add("status", status="connected")
+    assert '"connected"' in await anext(stream)
+    assert await anext(stream) == ": keep-alive\n\n"
+    await stream.aclose()
+    assert not log._listeners
