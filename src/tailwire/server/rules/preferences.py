@@ -124,7 +124,7 @@ def _changed(name: str, known: Any, value: Any) -> Any:
         if key not in known:
             raise Refused("ERR_BAD_REQUEST", {f"{name}.{key[:50]}": f"Use {', '.join(known)}."})
     changed = {**known, **value}
-    days = value.get("schedule")
-    if isinstance(days, dict):  # only those that are given change
-        changed["schedule"] = {**known["schedule"], **days}
+    if "schedule" in known:  # only the days that are given change; clients may send null for none
+        days = {} if value.get("schedule") is None else value["schedule"]
+        changed["schedule"] = {**known["schedule"], **days} if isinstance(days, dict) else days
     return changed

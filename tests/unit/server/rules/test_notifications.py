@@ -140,6 +140,12 @@ def test_change_keeps_other_fields():
     assert thrice.mute_preferences.schedule == {"monday": DaySchedule(900), "friday": DaySchedule(dnd=True)}
 
 
+def test_schedule_of_null_changes_no_day():
+    known = changed_preferences("{}", {"mutePreferences": {"schedule": {"monday": {"from": 900}}}})
+    changed = read_preferences(changed_preferences(known, {"mutePreferences": {"dnd": 2, "schedule": None}}))
+    assert changed.mute_preferences.schedule == {"monday": DaySchedule(900)}
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -153,7 +159,6 @@ def test_change_keeps_other_fields():
         {"mutePreferences": {"schedule": {"monday": {"to": 1299}}}},
         {"mutePreferences": {"schedule": {"noday": {}}}},
         {"mutePreferences": {"schedule": 7}},
-        {"mutePreferences": {"schedule": None}},
         {"usePrivacyTemplate": "yes"},
         {"usePrivacyTemplate": {}},
         {"usePrivacyTemplate": {"on": True}},
