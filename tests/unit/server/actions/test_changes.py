@@ -20,7 +20,7 @@ GONE = [Refused("ERR_MESSAGE_ID_NOT_FOUND"), Refused("ERR_CONVERSATION_NOT_ACCES
 
 
 class Users:
-    """Users, of whom alice exists and bob is deactivated."""
+    """A directory of two users: alice is active, bob is deactivated."""
 
     def __init__(self) -> None:
         self.refusal: Refused | None = None

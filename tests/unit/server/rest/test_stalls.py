@@ -20,14 +20,14 @@ class PlayedConnection:
     has_unsent: bool = False
     body_is_due: bool = True
     is_done: bool = False
-    asked: int = 0
+    move_reads: int = 0
 
     @property
     def body_received(self) -> int:
         return self.received
 
     def bytes_moved(self, *, both_ways: bool) -> int:
-        self.asked += 1
+        self.move_reads += 1
         return self.received + (self.acknowledged if both_ways else 0)
 
 
@@ -86,9 +86,9 @@ async def test_request_is_not_measured_in_its_first_second():
     stalls, active = detector([connection])
     active[connection] = 9.5
     await check(stalls, 10.0)
-    assert connection.asked == 0
+    assert connection.move_reads == 0
     await check(stalls, 11.0)
-    assert connection.asked == 1
+    assert connection.move_reads == 1
 
 
 async def test_connection_that_waits_for_the_server_begins_a_new_window_afterwards():
