@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="nothing i
     [["--version"], ["nonsense"], ["keys", "--grace", "1h"], ["keys", "--list"], ["serve", "--port", "99999"]],
     ids=" ".join,
 )
-async def test_command_has_the_exit_code_and_the_output_of_a_process(arguments: list[str], tmp_path: Path):
+async def test_forked_command_has_the_same_exit_code_and_output_as_a_new_process(arguments: list[str], tmp_path: Path):
     if arguments[0] == "keys":
         arguments = [*arguments, "--data", str(tmp_path)]
     process = await asyncio.create_subprocess_exec(

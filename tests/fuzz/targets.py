@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import dataclasses
 import json
-import os
 import re
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -42,7 +43,8 @@ from tailwire.server.rest.forms import read_form
 from tailwire.testing.line.frames import ServerFrames
 from tailwire.testing.server import UNLIMITED
 
-FOLDER = Path(tempfile.mkdtemp(prefix="tailwire-fuzz-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
+FOLDER = Path(tempfile.mkdtemp(prefix="tailwire-fuzz-"))
+atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
 _loop = asyncio.new_event_loop()
 
 

@@ -233,11 +233,14 @@ async def test_trigger_of_the_vendor_that_is_left_out_is_refused(stage, trigger)
         await rest.refused("ERR_TRIGGER_NOT_FOUND", "POST", "/webhooks", json=body)
 
 
-async def test_bans_are_found_under_both_paths(stage):
+@pytest.mark.parametrize("path", ["bannedusers", "banned_members"])
+async def test_ban_by_either_path_is_listed_by_bannedusers_and_banned_members(stage, path):
     async with Rest(stage) as rest:
         await rest("POST", "/groups", behalf="bob", json={"guid": "g", "name": "G", "type": "public"})
+        await rest("POST", "/groups/g/members", json={"participants": ["alice"]})
+        await rest("POST", f"/groups/g/{path}/alice", behalf="bob")
         for name in ("bannedusers", "banned_members"):
-            await rest("POST", "/groups/g/members", json={"participants": ["alice"]})
-            await rest("POST", f"/groups/g/{name}/alice", behalf="bob")
             assert [user["uid"] for user in await rest("GET", f"/groups/g/{name}")] == ["alice"]
-            await rest("DELETE", f"/groups/g/{name}/alice", behalf="bob")
+        await rest("DELETE", f"/groups/g/{path}/alice", behalf="bob")
+        for name in ("bannedusers", "banned_members"):
+            assert await rest("GET", f"/groups/g/{name}") == []

@@ -69,7 +69,7 @@ async def test_send_fails_within_15_s_without_a_response(stage: Stage):
     stage.network.restore()
 
 
-async def test_queued_sends_share_the_deadline_of_the_first(stage: Stage):
+async def test_time_in_the_queue_counts_towards_the_deadline_of_a_send(stage: Stage):
     alice = await stage.enter("alice", auto=False)
     stage.network.swallowing = True
     sends = [fails_after(stage, alice.say("bob", str(n))) for n in range(4)]

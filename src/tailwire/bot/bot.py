@@ -55,7 +55,8 @@ class Bot:
 
     A message goes to the first matching handler, in the order of definition. Messages of one conversation are handled
     in order; different conversations are handled concurrently. Messages that arrive while the bot is not running are
-    handled at its next start, and so are those whose handlers were interrupted. A handler that raised is not run again.
+    handled at its next start (the newest 10,000, or the limit of `catch_up_after_reconnect()`; the log warns of more),
+    and so are those whose handlers were interrupted. A handler that raised is not run again.
 
     Attributes:
         uid: the uid of the bot's user.

@@ -14,6 +14,8 @@ from tailwire.server.config import BadSetting, Settings
 from tailwire.server.ports.world import World
 
 READ_DEADLINE_SECONDS = 3600.0
+ERASE_PATIENCE_SECONDS = 30.0
+"""For how long to wait for another process, as a backup, that still reads what is to be erased."""
 
 
 def prune_settings(args: argparse.Namespace, settings: Settings) -> Settings:
@@ -45,7 +47,7 @@ async def run_prune(args: argparse.Namespace, store: AnyStore, actions: Actions,
             f" {found.lost} records without a file"
         )
     if not args.dry_run:
-        await actions.cleanup.remove_due()
+        await actions.cleanup.remove_due(patience=ERASE_PATIENCE_SECONDS)
 
 
 async def _prune_old(args: argparse.Namespace, store: AnyStore, before: int) -> None:

@@ -72,7 +72,9 @@ class OutboxEntry:
         return self._outbox.cancel(self)
 
     def retry(self) -> bool:
-        """Queue a failed message again, after all others. Return False unless it has failed.
+        """Queue a failed message again, after all others. Return False if the message has not failed.
+
+        Also False after the user who queued it has logged out, or another one has logged in.
 
         Raises:
             CometChatException: `ERR_WRONG_EVENT_LOOP` outside of the client's event loop.
@@ -233,7 +235,7 @@ class Outbox:
         return entry
 
     def cancel(self, entry: OutboxEntry) -> bool:
-        """Cancel an entry. Return False unless it waits for its turn or has failed, and is the logged-in user's."""
+        """Cancel an entry. Return False if it is being sent, was sent or cancelled, or is another user's."""
         waits = entry.status in (OutboxStatus.PENDING, OutboxStatus.FAILED)
         if not waits or entry is self._sending or entry not in self._entries:
             return False
@@ -241,7 +243,7 @@ class Outbox:
         return True
 
     def retry(self, entry: OutboxEntry) -> bool:
-        """Queue a failed entry again, after all others. Return False unless it has failed."""
+        """Queue a failed entry again, after all others. Return False if it has not failed, or is another user's."""
         if entry.status is not OutboxStatus.FAILED or entry not in self._entries:
             return False
         self._entries.remove(entry)

@@ -1,6 +1,7 @@
 """When a request is tried again: after which codes, how often, and after which waits.
 
-The connection has its own waits (`connection.backoff`), because the machine takes time and chance as inputs.
+The connection has its own waits (`connection.backoff`), because its state machine gets the time and random numbers as
+inputs.
 """
 
 from __future__ import annotations

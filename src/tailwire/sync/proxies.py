@@ -130,7 +130,7 @@ class OutboxEntry(BlockingProxy):
         return cast(bool, self._run("cancel", self._target.cancel))
 
     def retry(self) -> bool:
-        """Queue the message again, after all others. Return False unless it has failed."""
+        """Queue a failed message again, after all others. Return False if the message has not failed."""
         return cast(bool, self._run("retry", self._target.retry))
 
     def result(self) -> BaseMessage:

@@ -104,7 +104,13 @@ def _optional(d: Mapping[str, Any], key: str) -> str | None:
 
 
 def number_at(d: Mapping[str, Any], key: str) -> int:
-    """Return the number under a key, which may be text (`BadWire` unless it is a number); 0 if it is missing."""
+    """Return the integer under `key`; 0 if it is missing, null or an empty string.
+
+    A string of digits is converted, and a float is truncated.
+
+    Raises:
+        BadWire: it is anything else.
+    """
     value = d.get(key)
     if type(value) is int:
         return value

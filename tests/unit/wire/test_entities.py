@@ -38,10 +38,15 @@ def test_reactions_have_a_count_and_say_whether_the_reader_reacted():
     assert found == [ReactionCount("👍", 2, True), ReactionCount("like", 0, False)]
 
 
-def test_mentioned_users_have_their_names():
+def test_mentioned_user_without_details_has_only_a_uid():
     message = received_message(data={"text": "hi", "mentions": {"bob": {"uid": "bob", "name": "Bob"}, "eve": None}})
-    assert [(user.uid, user.name) for user in message.mentioned_users] == [("bob", "Bob"), ("eve", "")]
+    assert message.mentioned_users == [User("bob", "Bob"), User("eve")]
+
+
+def test_message_mentions_only_the_users_that_it_names():
+    message = received_message(data={"text": "hi", "mentions": {"bob": {"uid": "bob", "name": "Bob"}, "eve": None}})
     assert message.mentions("bob")
+    assert message.mentions("eve")
     assert not message.mentions("ann")
 
 

@@ -54,14 +54,14 @@ def checked_id(message_id: object) -> int:
     return int(number)
 
 
-def checked_receiver(receiver: object, kind: object) -> None:
+def checked_receiver(receiver: object, receiver_type: object) -> None:
     """Check the receiver of a message, of typing or of files.
 
     Raises:
-        CometChatException: `ERR_INVALID_RECEIVER_TYPE` unless the kind is `user` or `group`; `ERR_INVALID_ARGUMENT`
-            when the receiver is not text.
+        CometChatException: `ERR_INVALID_RECEIVER_TYPE` unless the receiver type is `user` or `group`;
+            `ERR_INVALID_ARGUMENT` when the receiver is not text.
     """
-    if kind not in ("user", "group"):
+    if receiver_type not in ("user", "group"):
         raise failure("ERR_INVALID_RECEIVER_TYPE")
     if not isinstance(receiver, str):
         type_name = type(receiver).__name__

@@ -19,18 +19,18 @@ class ConversationsRequestBuilder(_Builder[Conversation]):
     _decode = staticmethod(conversation_from_wire)
     _max_page_size = 50
 
-    def set_conversation_type(self, kind: ReceiverTypeName) -> Self:
+    def set_conversation_type(self, conversation_type: ReceiverTypeName) -> Self:
         """Fetch only conversations with a `user`, or of a `group`.
 
         Args:
-            kind: `user` or `group`.
+            conversation_type: `user` or `group`.
 
         Raises:
             CometChatException: `INVALID_CONVERSATION_TYPE`.
         """
-        if kind not in ("user", "group"):
+        if conversation_type not in ("user", "group"):
             raise failure("INVALID_CONVERSATION_TYPE")
-        return self._with("conversationType", str(kind))
+        return self._with("conversationType", str(conversation_type))
 
     def set_search_keyword(self, keyword: str) -> Self:
         """Fetch only conversations with this text in the name or the id (uid or guid) of the user or group.

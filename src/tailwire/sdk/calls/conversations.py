@@ -13,16 +13,16 @@ from tailwire.wire.entities import BaseMessage, Conversation, User
 from tailwire.wire.social import conversation_from_wire
 
 
-def conversation_path(other: str, kind: str) -> str:
+def conversation_path(other: str, conversation_type: str) -> str:
     """Return the path of the conversation with a user, or of a group.
 
     Raises:
-        CometChatException: `INVALID_CONVERSATION_TYPE` unless the kind is `user` or `group`; `ERR_INVALID_ARGUMENT`
+        CometChatException: `INVALID_CONVERSATION_TYPE` unless the type is `user` or `group`; `ERR_INVALID_ARGUMENT`
             when the uid or guid is invalid.
     """
-    if kind not in ("user", "group"):
+    if conversation_type not in ("user", "group"):
         raise failure("INVALID_CONVERSATION_TYPE")
-    return f"/{kind}s/{quoted(other)}/conversation"
+    return f"/{conversation_type}s/{quoted(other)}/conversation"
 
 
 class ConversationCalls:

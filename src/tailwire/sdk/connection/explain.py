@@ -10,7 +10,7 @@ from tailwire.sdk.connection.wanted import Decision, decide
 
 _CAUSES = {
     Cause.NETWORK_CHANGED: "the network changed",
-    Cause.SLEPT: "the machine slept, or the event loop was blocked",
+    Cause.SLEPT: "the computer slept, or the event loop was blocked",
     Cause.PROBE_FAILED: "the server did not answer a probe",
     Cause.NEW_TOKEN: "there is a new token",
     Cause.HEARTBEAT_TIMEOUT: "the server did not answer a heartbeat",

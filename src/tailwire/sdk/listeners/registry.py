@@ -204,9 +204,9 @@ class AcknowledgedStream(EventStream):
     reading. Events without a place in the history (connection, typing, presence …) need no acknowledgement.
     """
 
-    def __init__(self, places: HeldEvents, moved: Callable[[], None]) -> None:
+    def __init__(self, held_events: HeldEvents, moved: Callable[[], None]) -> None:
         super().__init__()
-        self._places = places
+        self._held_events = held_events
         self._moved = moved
         self._placed: set[int] = set()
         self._not_done: dict[int, Event] = {}
@@ -219,7 +219,7 @@ class AcknowledgedStream(EventStream):
             TypeError: if `event` is neither an event nor a result of `later()`.
         """
         if isinstance(event, PutOff):
-            if self._put_off.pop(id(event), None) is not None and self._places.release(event):
+            if self._put_off.pop(id(event), None) is not None and self._held_events.release(event):
                 self._moved()
             return
         if not isinstance(event, Event):
@@ -227,7 +227,7 @@ class AcknowledgedStream(EventStream):
         if self._not_done.get(id(event)) is event:
             del self._not_done[id(event)]
             self._placed.discard(id(event))
-            if self._places.release(event):
+            if self._held_events.release(event):
                 self._moved()
             if self._held < MAX_EVENTS:
                 self._room.set()
@@ -245,7 +245,7 @@ class AcknowledgedStream(EventStream):
         del self._not_done[id(event)]
         self._placed.discard(id(event))
         stand_in = PutOff()
-        self._places.substitute(event, stand_in)
+        self._held_events.substitute(event, stand_in)
         self._put_off[id(stand_in)] = stand_in
         if self._held < MAX_EVENTS:
             self._room.set()
@@ -267,7 +267,7 @@ class AcknowledgedStream(EventStream):
             self._room.set()
 
     def _put(self, event: Event) -> asyncio.Event | None:
-        if not self._ended and self._places.hold(event):
+        if not self._ended and self._held_events.hold(event):
             self._placed.add(id(event))
         return super()._put(event)
 
@@ -276,16 +276,16 @@ class Streams:
     """The open streams, by weak references: a stream that the app drops ends, and does not block the others.
 
     Args:
-        places: tracks which events the app is done with; None if streams cannot be acknowledged.
+        held_events: tracks which events the app is done with; None if streams cannot be acknowledged.
         moved: called when the position may have moved.
 
     Attributes:
         references: the weak references of the open streams; empty if none is open.
     """
 
-    def __init__(self, places: HeldEvents | None = None, moved: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, held_events: HeldEvents | None = None, moved: Callable[[], None] = lambda: None) -> None:
         self.references: dict[int, weakref.ref[EventStream]] = {}
-        self._places = places
+        self._held_events = held_events
         self._moved = moved
 
     def open(self) -> EventStream:
@@ -296,11 +296,11 @@ class Streams:
         """Open a stream whose events the app acknowledges.
 
         Raises:
-            RuntimeError: if this registry was made without `places`.
+            RuntimeError: if this registry was made without `held_events`.
         """
-        if self._places is None:
+        if self._held_events is None:
             raise RuntimeError("this registry does not track acknowledgements")
-        return self._keep(AcknowledgedStream(self._places, self._moved))
+        return self._keep(AcknowledgedStream(self._held_events, self._moved))
 
     def _keep(self, stream: S) -> S:
         key, room, streams = id(stream), stream._room, self.references

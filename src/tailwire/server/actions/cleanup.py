@@ -1,6 +1,7 @@
 """Removes the remains of deletions, and files that no message, user or group refers to.
 
-One timer is set for the earliest due time. Without anything to remove, no timer runs.
+One timer is set for the earliest due time, and for an hour at most, because a command may add work to a server's
+database: `tailwire prune` cannot erase what another process reads.
 """
 
 from __future__ import annotations
@@ -98,13 +99,15 @@ class Cleanup:
     async def _set_timer(self) -> None:
         never, no_more = await self._store.files.unused_since()
         chore = await self._store.chores.next_due()
-        due: list[float] = [] if chore is None else [chore]
+        now = self._world.seconds()
+        due: list[float] = [now + MAX_DELAY_SECONDS]
+        if chore is not None:
+            due.append(chore)
         if never is not None and self._unused_after:
             due.append(never + self._unused_after)
         if no_more is not None:
             due.append(no_more + self._deleted_after)
-        if due:
-            self._wake_in(min(due) - self._world.seconds())
+        self._wake_in(min(due) - now)
 
     def _wake_in(self, seconds: float) -> None:
         if self._timer is not None:
@@ -115,11 +118,22 @@ class Cleanup:
             else self._call_later(min(max(seconds, MIN_DELAY_SECONDS), MAX_DELAY_SECONDS), self.wake)
         )
 
-    async def remove_due(self) -> None:
-        """Remove everything that is due now, and wait until that is done, or has failed and is tried again later."""
-        self.wake()
-        while self._task is not None:
-            await asyncio.wait([self._task])
+    async def remove_due(self, patience: float = 0.0) -> None:
+        """Remove everything that is due now, and wait until that is done, or has failed and is tried again later.
+
+        Args:
+            patience: seconds for which to wait for chores that become due meanwhile, as one does that another process
+                has prevented.
+        """
+        until = self._world.seconds() + patience
+        while True:
+            self.wake()
+            while self._task is not None:
+                await asyncio.wait([self._task])
+            due = await self._store.chores.next_due()
+            if due is None or due > until:
+                return
+            await asyncio.sleep(max(due - self._world.seconds(), MIN_DELAY_SECONDS))
 
     async def close(self) -> None:
         """Finish the current batch, and start no further one."""

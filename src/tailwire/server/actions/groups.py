@@ -28,10 +28,10 @@ class NewGroup:
     """A group to create.
 
     Attributes:
-        password: ignored unless the type is `password`.
+        password: not stored unless the type is `password`.
         metadata: an encoded JSON object, or `null`.
-        owner: the uid of the owner, for the app itself; other callers own the groups that they create.
-        members: users to add to the new group.
+        owner: the uid of the owner if the caller is the app itself; other callers own the groups that they create.
+        members: users whom the caller adds afterwards; the creation only checks whether it may.
     """
 
     guid: str = ""

@@ -21,7 +21,7 @@ from tailwire.server.limits.targets import Targets
 from tailwire.server.ports.push import PushProvider
 from tailwire.server.ports.world import World
 from tailwire.server.push.fcm import Fcm
-from tailwire.server.push.keys import apns_key, service_account, web_push_key
+from tailwire.server.push.keys import apns_key, service_account, vapid_private_key
 from tailwire.server.push.lane import PushLane
 from tailwire.server.push.web_push import WebPush
 from tailwire.server.store.sqlite import SqliteStore
@@ -112,7 +112,7 @@ class PushAssembly:
         """
         s, run = self._settings, asyncio.get_running_loop().run_in_executor
         if s.push_contact:
-            key = web_push_key(await run(None, sealing_key, s.data))
+            key = vapid_private_key(await run(None, sealing_key, s.data))
             web = WebPush(key, s.push_contact, self._world, await run(None, self._make_transport))
             self._web_key = web.public_key
             self._providers.append(web)

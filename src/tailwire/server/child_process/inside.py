@@ -1,6 +1,7 @@
 """Serves jobs in a child process, which reads them from its standard input and answers on its standard output.
 
-It is bounded in memory and time, computes only when the processor is free, and ends with the server, however that ends.
+On POSIX systems its memory and processor time are limited and its priority is low; on Linux it can be restricted to
+idle processors (`IDLE`). It ends with the server: immediately on Linux, elsewhere once its input is closed.
 """
 
 from __future__ import annotations

@@ -45,7 +45,10 @@ class LogPoller:
         return not self._connected() or self._loop.time() < self._often_until
 
     def connection_changed(self) -> None:
-        """Look at the log now, and often for a while: what a process stores without the broker is not announced."""
+        """Look at the log now, and often for `RECONNECTING_SECONDS`: the broker was lost, or has been reached again.
+
+        Other processes may not have reached it yet, and do not announce what they store meanwhile.
+        """
         self._often_until = self._loop.time() + RECONNECTING_SECONDS
         self._now.set()
 

@@ -23,8 +23,8 @@ class _Account(msgspec.Struct):
     private_key: str
 
 
-def web_push_key(server_key: bytes) -> ec.EllipticCurvePrivateKey:
-    """Return the key of Web Push. If it were another, browsers would have to subscribe again.
+def vapid_private_key(server_key: bytes) -> ec.EllipticCurvePrivateKey:
+    """Return the VAPID private key, always the same for a server, because browsers subscribe with its public key.
 
     Args:
         server_key: the key from which it is derived, which all servers of a database share.

@@ -246,7 +246,7 @@ class Outcome(Success, kw_only=True):
 
 
 class MemberOutcome(Success, kw_only=True):
-    """The outcome for one user who was added to a group or banned from it: the action message, or the error."""
+    """The outcome for one user to be added to a group or banned from it: the action message, if any, or the error."""
 
     data: dict[str, Any] = {}
     error: dict[str, Any] = {}

@@ -73,7 +73,7 @@ async def test_publications_are_not_lost_while_the_connection_is_checked():
 
 
 @pytest.mark.virtual
-async def test_look_that_began_before_another_process_arrived_does_not_silence_a_process():
+async def test_outdated_look_does_not_stop_publishing_after_another_process_has_arrived():
     connection, loop = PlayedConnection(), asyncio.get_running_loop()
 
     async def connect():

@@ -17,7 +17,7 @@ from tailwire.server.auth.certificate import self_signed
 from tailwire.server.ports.push import Notification, SendResult
 from tailwire.server.ports.world import World
 from tailwire.server.push.fcm import Fcm
-from tailwire.server.push.keys import apns_key, service_account, web_push_key
+from tailwire.server.push.keys import apns_key, service_account, vapid_private_key
 from unit.server.push.http2_service import Http2Service
 
 KEY = rsa.generate_private_key(65537, 2048)
@@ -284,5 +284,5 @@ def test_key_for_apns_is_an_elliptic_curve_key(tmp_path):
 
 
 def test_key_of_web_push_is_the_same_for_the_same_server_key():
-    one, same, other = (web_push_key(bytes([n]) * 32).private_numbers().private_value for n in (1, 1, 2))
+    one, same, other = (vapid_private_key(bytes([n]) * 32).private_numbers().private_value for n in (1, 1, 2))
     assert one == same != other

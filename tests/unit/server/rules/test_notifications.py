@@ -27,12 +27,12 @@ def test_receiver_is_notified_of_a_message_by_default():
 
 
 @pytest.mark.parametrize("reason", ["own", "blocked", "present", "read", "muted"])
-def test_each_fact_alone_prevents_a_notification(reason):
+def test_one_reason_among_the_facts_prevents_a_notification(reason):
     assert why_not(Occasion(kind=MESSAGE), Facts(**{reason: True}), Preferences()) == reason
 
 
 @pytest.mark.parametrize("reason", ["expired", "deleted", "silent"])
-def test_each_property_of_the_message_alone_prevents_a_notification(reason):
+def test_one_reason_in_the_message_prevents_a_notification(reason):
     assert why_not(Occasion(kind=MESSAGE, **{reason: True}), Facts(), Preferences()) == reason
 
 

@@ -167,7 +167,7 @@ def as_row(columns: Mapping[str, object]) -> str:
 
 
 def texts_of(name: str) -> str:
-    """Return the SQL expression for the texts of the list that is the value `name`."""
+    """Return a subquery for use after `IN` or `FROM`, with a row for each string of the JSON array `:name`."""
     return f"(SELECT jsonb_array_elements_text(:{name}::jsonb))"
 
 

@@ -67,11 +67,11 @@ class Deliveries(DeliveryRows):
         return rows, (self._counts.failed if failed else self._counts.waiting)[webhook_id]
 
     def count_added(self, webhook_id: str) -> None:
-        """Count a delivery after the commit that queued it, and begin to give up the oldest if too many wait."""
+        """Count a delivery after the commit that queued it. If too many wait, begin to mark the oldest as failed."""
         self._counts.add(webhook_id)
 
     def stop(self) -> None:
-        """Stop giving up deliveries beyond the limit."""
+        """Cancel the running tasks that mark deliveries beyond the limit as failed: the store is being closed."""
         self._counts.stop()
 
     async def remove_delivered(self, row: DeliveryRow, now: int) -> None:

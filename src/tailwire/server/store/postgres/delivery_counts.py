@@ -1,4 +1,4 @@
-"""Counts the deliveries of each webhook in memory, and gives up the oldest of those beyond the limit."""
+"""Counts the deliveries of each webhook in memory, and marks the oldest of those beyond the limit as failed."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class DeliveryCounts:
         return self._since.get(webhook_id) if self.waiting[webhook_id] > 0 else None
 
     def add(self, webhook_id: str) -> None:
-        """Count a delivery after the commit that queued it, and begin to give up the oldest if too many wait."""
+        """Count a delivery after the commit that queued it. If too many wait, begin to mark the oldest as failed."""
         self._changes += 1
         self.waiting[webhook_id] += 1
         self._since.setdefault(webhook_id, self._access.world.seconds())
@@ -108,7 +108,7 @@ class DeliveryCounts:
         return self._access.lane.submit(Entry(unit=unit))
 
     async def _count_again(self, webhook_id: str, given_up: asyncio.Future[Answer]) -> None:
-        # Counts when the oldest have been given up, and gives up those that were queued meanwhile.
+        # Counts when the oldest have been marked, and marks those that were queued meanwhile.
         try:
             await given_up
             await self.load()
@@ -121,6 +121,6 @@ class DeliveryCounts:
             del self._giving_up[webhook_id]
 
     def stop(self) -> None:
-        """Stop giving up deliveries beyond the limit."""
+        """Cancel the running tasks that mark deliveries beyond the limit as failed."""
         for task in self._giving_up.values():
             task.cancel()

@@ -76,7 +76,7 @@ class Deliveries(DeliveryRows):
         return rows, (self._failed if failed else self._waiting)[webhook_id]
 
     def enqueue(self, c: sqlite3.Connection, webhook_id: str, trigger: str, body: bytes) -> None:
-        """Queue a delivery within an operation, and give up the oldest if too many wait."""
+        """Queue a delivery within an operation, and mark the oldest as failed if too many wait."""
         now = self._world.seconds()
         c.execute(
             "INSERT INTO deliveries (webhook, trigger, body, attempt, due_at, queued_at) VALUES (?, ?, ?, 0, 0, ?)",
