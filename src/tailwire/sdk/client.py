@@ -290,3 +290,11 @@ class ChatClient(ClientMethods):
         if self._made_parts is not None:
             self._registries.late.append(listener)
             self._made_parts.queue.put(LateListener(listener_id, listener, self.get_connection_status()))
+
+
+def abandon(client: ChatClient) -> None:
+    """Close a client whose event loop has been closed, so that nothing of it runs, and let others use its session."""
+    client._gate.closed = True
+    client._sessions.save_position()
+    if client._release is not None:
+        client._release()

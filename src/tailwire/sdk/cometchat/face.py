@@ -8,7 +8,7 @@ from tailwire.sdk.app_settings import AppSettings
 from tailwire.sdk.calls.current import set_current
 from tailwire.sdk.calls.outcome import OnError, OnSuccess, with_callbacks
 from tailwire.sdk.calls.parts import gate_of, identity_of
-from tailwire.sdk.client import ChatClient
+from tailwire.sdk.client import ChatClient, abandon
 from tailwire.sdk.cometchat.static_methods import StaticMethods
 
 
@@ -61,7 +61,8 @@ class CometChat(StaticMethods):
     ) -> str | None:
         """Create and initialize the current client, and close the previous one.
 
-        With the same app id and settings the current client is kept, and `options` are ignored.
+        With the same app id and settings the current client is kept, and `options` are ignored. A client whose event
+        loop has been closed, as `asyncio.run()` does at its end, is always replaced.
 
         Args:
             app_id: the id of the app.
@@ -74,13 +75,14 @@ class CometChat(StaticMethods):
             "Initialization completed successfully"; None after `on_error` was called.
 
         Raises:
-            CometChatException: as for `ChatClient.init`, without `on_error`.
+            CometChatException: as for `ChatClient.init`, without `on_error`; `ERR_WRONG_EVENT_LOOP` while the current
+                client is used on another event loop.
         """
         return await with_callbacks(lambda: cls._init(app_id, settings, options), on_success, on_error)
 
     @classmethod
     async def _init(cls, app_id: str, settings: AppSettings, options: dict[str, Any]) -> str:
-        known = cls.client
+        known = cls._usable_client()
         if known is not None and cls._init_arguments == (app_id, settings) and not gate_of(known).closed:
             return await known.init()
         if known is not None and identity_of(known).app_id == app_id:
@@ -96,8 +98,27 @@ class CometChat(StaticMethods):
 
     @classmethod
     async def aclose(cls) -> None:
-        """Close the current client. Without one, do nothing."""
-        client = cls.client
+        """Close the current client. Without one, do nothing.
+
+        Raises:
+            CometChatException: `ERR_WRONG_EVENT_LOOP` on another event loop than that of `init()`.
+        """
+        client = cls._usable_client()
         set_current(None)
         if client is not None:
             await client.aclose()
+
+    @classmethod
+    def _usable_client(cls) -> ChatClient | None:
+        # Return the current client, if there is one; a client of another event loop is refused, or dropped if that loop
+        # has been closed.
+        client = cls.client
+        if client is None or gate_of(client).closed:
+            return client
+        loop = gate_of(client).loop
+        if loop is not None and loop.is_closed():
+            set_current(None)
+            abandon(client)
+            return None
+        gate_of(client).check_loop()
+        return client

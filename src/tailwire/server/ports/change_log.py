@@ -52,7 +52,7 @@ def own_subject(uid: str) -> str:
     return f"{_OWN}{uid}"
 
 
-class Change(NamedTuple):
+class NewChange(NamedTuple):
     """A change, before it is stored.
 
     Attributes:
@@ -76,7 +76,7 @@ class Change(NamedTuple):
 
 
 class ChangeRow(NamedTuple):
-    """An entry of the log, as one reader sees it. The attributes that are not listed are those of `Change`.
+    """An entry of the log, as one reader sees it. The attributes that are not listed are those of `NewChange`.
 
     Attributes:
         number: its number in the log.
@@ -127,44 +127,44 @@ class ForgottenEntries(NamedTuple):
     after_id: int
 
 
-def reaction(conversation: ConversationKey, row: ReactionRow, device: str, *, added: bool) -> Change:
+def reaction(conversation: ConversationKey, row: ReactionRow, device: str, *, added: bool) -> NewChange:
     """Return the change for a reaction that a user added or removed."""
     kind = ChangeKind.REACTION_ADDED if added else ChangeKind.REACTION_REMOVED
     key = f"reaction {row.message_id} {row.uid} {row.reaction}"
     detail = f"{row.id} {row.reacted_at} {row.reaction}"
-    return Change(conversation, key, kind, row.uid, device, message_id=row.message_id, detail=detail)
+    return NewChange(conversation, key, kind, row.uid, device, message_id=row.message_id, detail=detail)
 
 
-def pin(conversation: ConversationKey, message_id: int, uid: str, device: str, *, pinned: bool) -> Change:
+def pin(conversation: ConversationKey, message_id: int, uid: str, device: str, *, pinned: bool) -> NewChange:
     """Return the change for a message that was pinned or unpinned."""
     kind = ChangeKind.PINNED if pinned else ChangeKind.UNPINNED
-    return Change(conversation, f"pin {message_id}", kind, uid, device, message_id=message_id)
+    return NewChange(conversation, f"pin {message_id}", kind, uid, device, message_id=message_id)
 
 
 def receipt(
     conversation: ConversationKey, message_id: int, uid: str, device: str, sender: str, *, read: bool
-) -> Change:
+) -> NewChange:
     """Return the change for messages of a sender that a user received or read."""
     kind = ChangeKind.READ if read else ChangeKind.DELIVERED
-    return Change(conversation, f"{kind} {sender} {uid}", kind, uid, device, sender, message_id)
+    return NewChange(conversation, f"{kind} {sender} {uid}", kind, uid, device, sender, message_id)
 
 
-def receipt_of_all(conversation: ConversationKey, message_id: int, uid: str, sender: str, *, read: bool) -> Change:
+def receipt_of_all(conversation: ConversationKey, message_id: int, uid: str, sender: str, *, read: bool) -> NewChange:
     """Return the change for a message that all members have received or read; `uid` was the last of them."""
     kind = ChangeKind.READ_BY_ALL if read else ChangeKind.DELIVERED_TO_ALL
-    return Change(conversation, f"{kind} {sender}", kind, uid, "", sender, message_id)
+    return NewChange(conversation, f"{kind} {sender}", kind, uid, "", sender, message_id)
 
 
-def own_change(kind: ChangeKind, uid: str, device: str, *, message_id: int = 0, detail: str = "") -> Change:
+def own_change(kind: ChangeKind, uid: str, device: str, *, message_id: int = 0, detail: str = "") -> NewChange:
     """Return a change that concerns the other devices of the user who made it."""
     what = {
         ChangeKind.SAVED: "saved", ChangeKind.UNSAVED: "saved",
         ChangeKind.CONVERSATION_PINNED: "pin", ChangeKind.CONVERSATION_UNPINNED: "pin",
     }.get(kind, "list")  # fmt: skip
-    return Change(own_subject(uid), f"{what} {message_id} {detail}", kind, uid, device, "", message_id, detail)
+    return NewChange(own_subject(uid), f"{what} {message_id} {detail}", kind, uid, device, "", message_id, detail)
 
 
-def conversation_removed(conversation: ConversationKey, uid: str, device: str) -> dict[str, Change]:
+def conversation_removed(conversation: ConversationKey, uid: str, device: str) -> dict[str, NewChange]:
     """Return the changes for a conversation that a user removed with its messages, for all participants.
 
     Returns:
@@ -176,12 +176,12 @@ def conversation_removed(conversation: ConversationKey, uid: str, device: str) -
     return {one: change._replace(subject=own_subject(one)) for one in participants_of(conversation)}
 
 
-def group_changed(guid: str, uid: str, device: str) -> Change:
+def group_changed(guid: str, uid: str, device: str) -> NewChange:
     """Return the change for a group that has new properties, or another owner."""
-    return Change(key_of("", guid, "group"), "group", ChangeKind.GROUP, uid, device, detail=guid)
+    return NewChange(key_of("", guid, "group"), "group", ChangeKind.GROUP, uid, device, detail=guid)
 
 
-def group_removed(guid: str, uid: str, device: str, *, newest: int = 0) -> Change:
+def group_removed(guid: str, uid: str, device: str, *, newest: int = 0) -> NewChange:
     """Return the change for a group that was deleted.
 
     Args:
@@ -192,10 +192,10 @@ def group_removed(guid: str, uid: str, device: str, *, newest: int = 0) -> Chang
             with the same guid; 0 if the transaction that stores it sets it.
     """
     conversation = key_of("", guid, "group")
-    return Change(conversation, f"group removed {newest}", ChangeKind.GROUP_REMOVED, uid, device, detail=guid)
+    return NewChange(conversation, f"group removed {newest}", ChangeKind.GROUP_REMOVED, uid, device, detail=guid)
 
 
-def membership_ended(guid: str, uid: str, *, until_id: int = 0) -> Change:
+def membership_ended(guid: str, uid: str, *, until_id: int = 0) -> NewChange:
     """Return the entry for a membership that ended. It serves to find what a former member may receive.
 
     Args:
@@ -204,7 +204,7 @@ def membership_ended(guid: str, uid: str, *, until_id: int = 0) -> Change:
         until_id: the last message that they may receive; 0 if the transaction that stores the entry sets it.
     """
     kind = ChangeKind.MEMBERSHIP_ENDED
-    return Change(own_subject(uid), f"ended {until_id} {guid}", kind, uid, message_id=until_id, detail=guid)
+    return NewChange(own_subject(uid), f"ended {until_id} {guid}", kind, uid, message_id=until_id, detail=guid)
 
 
 class ChangeLog(Protocol):

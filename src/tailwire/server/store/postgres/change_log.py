@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tailwire.server.ports import change_log
-from tailwire.server.ports.change_log import MAX_AGE_SECONDS, MAX_ENTRIES, Change
+from tailwire.server.ports.change_log import MAX_AGE_SECONDS, MAX_ENTRIES, NewChange
 from tailwire.server.store.postgres.access import DatabaseAccess
 from tailwire.server.store.postgres.unit import Answer, Unit, Value
 from tailwire.server.store.sql.change_log import (
@@ -61,13 +61,13 @@ class ChangeLog(ChangeLogRows):
         self.max_entries = MAX_ENTRIES
         self.max_age = MAX_AGE_SECONDS
 
-    async def run(self, sql: str, values: Mapping[str, Any], change: Change) -> int:
+    async def run(self, sql: str, values: Mapping[str, Any], change: NewChange) -> int:
         """Run a statement that writes and, if it changes a row, store a change with it (see `LoggedWrites`)."""
         unit = Unit()
         self.add_required(unit, sql, values, change)
         return stored_number(await self._access.carry_out(unit))
 
-    async def run_if(self, condition: str, sql: str, values: Mapping[str, Any], change: Change) -> int | None:
+    async def run_if(self, condition: str, sql: str, values: Mapping[str, Any], change: NewChange) -> int | None:
         """Run a statement as `run` does, if a condition holds in its transaction (see `LoggedWrites`)."""
         unit = Unit()
         unit.end_if(f"NOT ({condition})", **values)
@@ -75,12 +75,12 @@ class ChangeLog(ChangeLogRows):
         answer = await self._access.carry_out(unit)
         return None if answer.ended == 0 else stored_number(answer)
 
-    def add_required(self, unit: Unit, sql: str, values: Mapping[str, Any], change: Change) -> None:
+    def add_required(self, unit: Unit, sql: str, values: Mapping[str, Any], change: NewChange) -> None:
         """Add a statement to a unit and, if it changes a row, a change to store; otherwise the unit ends there."""
         unit.run_required(sql, **values)
         self.add(unit, change, self._access.world.seconds())
 
-    def add(self, unit: Unit, change: Change, now: int) -> None:
+    def add(self, unit: Unit, change: NewChange, now: int) -> None:
         """Store a change in a unit; `stored_number` returns its number."""
         unit.run_returning(_ADD_CHANGE_SQL, **_values(change, now))
 
@@ -143,7 +143,7 @@ class ChangeLog(ChangeLogRows):
                 return
 
 
-def _values(change: Change, now: int) -> dict[str, Any]:
+def _values(change: NewChange, now: int) -> dict[str, Any]:
     values = values_of(change, now)
     values["of"] = values.pop("message_id")
     return values

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from tailwire.server.ports.change_log import (
-    Change,
     ChangeKind,
     ChangeRow,
     EndedMembership,
     ForgottenEntries,
+    NewChange,
     own_subject,
 )
 from tailwire.server.ports.conversations import GROUP_KEY
@@ -73,7 +73,7 @@ OF_PRUNED_MESSAGES_CONDITION = f"""message_id BETWEEN 1 AND (SELECT pruned_id FR
 AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.id = change_log.message_id)"""
 
 
-def values_of(change: Change, now: int) -> dict[str, Any]:
+def values_of(change: NewChange, now: int) -> dict[str, Any]:
     """Return the columns of an entry, with 0 as `since_id`, and without `number` and `after_id`.
 
     Args:
@@ -89,7 +89,7 @@ def values_of(change: Change, now: int) -> dict[str, Any]:
 class LoggedWrites(Protocol):
     """Writes of one statement, each with the entry of the change log that it needs."""
 
-    async def run(self, sql: str, values: Mapping[str, Any], change: Change) -> int:
+    async def run(self, sql: str, values: Mapping[str, Any], change: NewChange) -> int:
         """Run a statement that writes and, if it changes a row, store a change in the same transaction.
 
         Args:
@@ -99,7 +99,7 @@ class LoggedWrites(Protocol):
             The number of the change; 0 if no row was changed.
         """
 
-    async def run_if(self, condition: str, sql: str, values: Mapping[str, Any], change: Change) -> int | None:
+    async def run_if(self, condition: str, sql: str, values: Mapping[str, Any], change: NewChange) -> int | None:
         """Run a statement as `run` does, if a condition holds in its transaction.
 
         Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tailwire.server.ports.change_log import Change, ChangeKind, own_change
+from tailwire.server.ports.change_log import ChangeKind, NewChange, own_change
 from tailwire.server.ports.conversations import ConversationKey, group_in
 from tailwire.server.ports.records import MessageRow, ReadStateRow
 from tailwire.server.store.sql.change_log import LoggedWrites
@@ -69,7 +69,7 @@ def column_setting(
     return (_SET_SQL if value else _RESET_SQL)[column], values
 
 
-def list_change(kind: ChangeKind, conversation: ConversationKey, uid: str, device: str) -> Change:
+def list_change(kind: ChangeKind, conversation: ConversationKey, uid: str, device: str) -> NewChange:
     """Return the change of a conversation in a user's list."""
     return own_change(kind, uid, device, detail=conversation)
 
@@ -117,7 +117,7 @@ class ReadStateRows:
         conversation: ConversationKey,
         uid: str,
         value: int | str | None,
-        change: Change,
+        change: NewChange,
         also: str = "",
         **more: int,
     ) -> int | None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tailwire.server.ports import change_log
-from tailwire.server.ports.change_log import MAX_AGE_SECONDS, MAX_ENTRIES, Change
+from tailwire.server.ports.change_log import MAX_AGE_SECONDS, MAX_ENTRIES, NewChange
 from tailwire.server.ports.world import World
 from tailwire.server.store.sql.change_log import (
     CHANGES_PER_CLEANUP,
@@ -50,11 +50,11 @@ class ChangeLog(ChangeLogRows):
         self.max_entries = MAX_ENTRIES
         self.max_age = MAX_AGE_SECONDS
 
-    async def run(self, sql: str, values: Mapping[str, Any], change: Change) -> int:
+    async def run(self, sql: str, values: Mapping[str, Any], change: NewChange) -> int:
         """Run a statement that writes and, if it changes a row, store a change with it (see `LoggedWrites`)."""
         return await self._database.write(lambda c: self._run(c, sql, values, change))
 
-    async def run_if(self, condition: str, sql: str, values: Mapping[str, Any], change: Change) -> int | None:
+    async def run_if(self, condition: str, sql: str, values: Mapping[str, Any], change: NewChange) -> int | None:
         """Run a statement as `run` does, if a condition holds in its transaction (see `LoggedWrites`)."""
 
         def write(c: sqlite3.Connection) -> int | None:
@@ -64,13 +64,13 @@ class ChangeLog(ChangeLogRows):
 
         return await self._database.write(write)
 
-    def _run(self, c: sqlite3.Connection, sql: str, values: Mapping[str, Any], change: Change) -> int:
+    def _run(self, c: sqlite3.Connection, sql: str, values: Mapping[str, Any], change: NewChange) -> int:
         return self.add(c, change, self._world.seconds()) if c.execute(sql, values).rowcount > 0 else 0
 
     def _read_number(self, c: sqlite3.Connection) -> None:
         (self._number,) = c.execute(NEWEST_SQL).fetchone()
 
-    def add(self, c: sqlite3.Connection, change: Change, now: int, *, since_id: int = 0) -> int:
+    def add(self, c: sqlite3.Connection, change: NewChange, now: int, *, since_id: int = 0) -> int:
         """Store a change within an operation, and return its number.
 
         Args:
