@@ -100,7 +100,7 @@ class Stage:
         """Wait like `authenticated`, even if the socket was open before the page had its listeners."""
         await page.run(
             """
-            for (let i = 0; i < 200; i++) {
+            for (let i = 0; i < 600; i++) {
               if (CometChat.getConnectionStatus() === "connected") return;
               await new Promise((r) => setTimeout(r, 50));
             }
@@ -113,7 +113,7 @@ class Stage:
         """Wait until the page's user sees themselves online."""
         await page.run(
             """
-            for (let i = 0; i < 200; i++) {
+            for (let i = 0; i < 600; i++) {
               const mine = await CometChat.getLoggedinUser();
               const me = mine && await CometChat.getUser(mine.getUid());
               if (me && me.getStatus() === "online") return;

@@ -406,45 +406,62 @@ async def test_presence_is_limited_to_a_role(cast):
         assert {u["uid"] for u in page.all("onUserOnline")} <= {carol}
 
 
-async def test_conversations_are_listed_filtered_and_deleted(cast):
+LIST_CONVERSATIONS = "return await new CometChat.ConversationsRequestBuilder().setLimit(10).build().fetchNext()"
+
+
+async def page_after_two_messages(cast, alice, bob, carol):
+    """Open Alice's page. Return it when Bob, and after him Carol, have written to her."""
+    page = await cast.page(alice)
+    for uid in (bob, carol):
+        await (await cast.python(uid)).say(alice, f"from {uid}")
+    return page
+
+
+async def test_conversations_are_listed_with_their_last_message_and_unread_count(cast):
     async with cast:
         alice, bob, carol = cast.user("alice"), cast.user("bob"), cast.user("carol")
-        pa, bp, cp = await cast.page(alice), await cast.python(bob), await cast.python(carol)
-        await bp.say(alice, "from bob")
-        await cp.say(alice, "from carol")
-        listing = "return await new CometChat.ConversationsRequestBuilder().setLimit(10).build().fetchNext()"
-        listed = await pa.run(listing)
+        page = await page_after_two_messages(cast, alice, bob, carol)
+        listed = await page.run(LIST_CONVERSATIONS)
         assert [(c["conversationWith"]["uid"], c["unreadMessageCount"]) for c in listed] == [(carol, 1), (bob, 1)]
-        assert listed[0]["lastMessage"]["text"] == "from carol"
-        one = await pa.run("return await CometChat.getConversation(u, 'user')", u=bob)
-        assert one["lastMessage"]["text"] == "from bob"
-        tagged = await pa.run("return await CometChat.tagConversation(u, 'user', ['vip'])", u=bob)
+        assert listed[0]["lastMessage"]["text"] == f"from {carol}"
+        one = await page.run("return await CometChat.getConversation(u, 'user')", u=bob)
+        assert one["lastMessage"]["text"] == f"from {bob}"
+
+
+async def test_conversations_are_found_by_their_tags(cast):
+    async with cast:
+        bob = cast.user("bob")
+        page = await page_after_two_messages(cast, cast.user("alice"), bob, cast.user("carol"))
+        tagged = await page.run("return await CometChat.tagConversation(u, 'user', ['vip'])", u=bob)
         assert tagged["tags"] == ["vip"]
-        found = await pa.run(
+        found = await page.run(
             "return await new CometChat.ConversationsRequestBuilder().setLimit(10).setTags(['vip']).withTags(true).build().fetchNext()"
         )
         assert [c["conversationWith"]["uid"] for c in found] == [bob]
-        await pa.run("return await CometChat.deleteConversation(u, 'user')", u=bob)
-        assert [c["conversationWith"]["uid"] for c in await pa.run(listing)] == [carol]
-        assert await fetch(pa, {"setUID": bob}) == []
+
+
+async def test_deleted_conversation_is_gone_until_the_next_message(cast):
+    async with cast:
+        alice, bob, carol = cast.user("alice"), cast.user("bob"), cast.user("carol")
+        page = await page_after_two_messages(cast, alice, bob, carol)
+        await page.run("return await CometChat.deleteConversation(u, 'user')", u=bob)
+        assert [c["conversationWith"]["uid"] for c in await page.run(LIST_CONVERSATIONS)] == [carol]
+        assert await fetch(page, {"setUID": bob}) == []
         with pytest.raises(Exception, match="ERR_CONVERSATION_NOT_ACCESSIBLE"):
-            await pa.run("return await CometChat.getConversation(u, 'user')", u=bob)
-        await bp.say(alice, "again")
-        await pa.hears("onTextMessageReceived", lambda m: m["text"] == "again")
-        assert [m["text"] for m in await fetch(pa, {"setUID": bob})] == ["again"]
+            await page.run("return await CometChat.getConversation(u, 'user')", u=bob)
+        await (await cast.python(bob)).say(alice, "again")
+        await page.hears("onTextMessageReceived", lambda m: m["text"] == "again")
+        assert [m["text"] for m in await fetch(page, {"setUID": bob})] == ["again"]
 
 
 async def test_pinned_conversations_are_listed_first(cast):
     async with cast:
         alice, bob, carol = cast.user("alice"), cast.user("bob"), cast.user("carol")
-        pa, bp, cp = await cast.page(alice), await cast.python(bob), await cast.python(carol)
-        await bp.say(alice, "from bob")
-        await cp.say(alice, "from carol")
-        listing = "return await new CometChat.ConversationsRequestBuilder().setLimit(10).build().fetchNext()"
-        await pa.run("return await CometChat.pinConversation(u, 'user')", u=bob)
-        assert [c["conversationWith"]["uid"] for c in await pa.run(listing)] == [bob, carol]
-        await pa.run("return await CometChat.unpinConversation(u, 'user')", u=bob)
-        assert [c["conversationWith"]["uid"] for c in await pa.run(listing)] == [carol, bob]
+        page = await page_after_two_messages(cast, alice, bob, carol)
+        await page.run("return await CometChat.pinConversation(u, 'user')", u=bob)
+        assert [c["conversationWith"]["uid"] for c in await page.run(LIST_CONVERSATIONS)] == [bob, carol]
+        await page.run("return await CometChat.unpinConversation(u, 'user')", u=bob)
+        assert [c["conversationWith"]["uid"] for c in await page.run(LIST_CONVERSATIONS)] == [carol, bob]
 
 
 async def test_users_blocks_and_own_details_are_managed(cast):
