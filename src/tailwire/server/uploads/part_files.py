@@ -157,9 +157,19 @@ class _Pictures:
         self.process = PictureProcess()
         self._threads = Threads(name, 1, max_pending)  # waits for the process
 
-    async def make(self, source: Path, target: Path | None) -> Picture | None:
+    async def make(self, source: Path, target: Path | None, is_dropped: Callable[[], bool]) -> Picture | None:
         # Raises QueueFull.
-        return await self._threads.run(partial(self.process.make, source, target))
+        return await self._threads.run(partial(self._make, source, target, is_dropped))
+
+    def _make(self, source: Path, target: Path | None, is_dropped: Callable[[], bool]) -> Picture | None:
+        # In a thread. Meanwhile the file may be dropped, because its client has disconnected.
+        if is_dropped():
+            return None
+        try:
+            return self.process.make(source, target)
+        finally:
+            if target is not None and is_dropped():
+                target.unlink(missing_ok=True)
 
     async def close(self) -> None:
         self._threads.close()
@@ -254,11 +264,14 @@ class PartFile:
         None if the file is not a readable picture, or if too many pictures wait even to be measured.
         """
         try:
-            return await self._folder.pictures.make(self._path, self._thumbnail_path)
+            return await self._folder.pictures.make(self._path, self._thumbnail_path, self._is_dropped)
         except QueueFull:
             with suppress(QueueFull):
-                return await self._folder.measures.make(self._path, None)
+                return await self._folder.measures.make(self._path, None, self._is_dropped)
         return None
+
+    def _is_dropped(self) -> bool:
+        return self._dropped
 
     async def _run_in_thread(self, work: Callable[[], None], on_failure: Callable[[], None] | None = None) -> None:
         try:
@@ -273,6 +286,7 @@ class PartFile:
 
     def drop(self) -> None:
         """Discard the file, unless it was kept."""
+        first, self._dropped = not self._dropped, True  # before anything is removed: see `_Pictures._make`
         file, self._file = self._file, None
         if file is not None:
             with suppress(OSError):  # the file is discarded anyway
@@ -280,6 +294,5 @@ class PartFile:
         if not self._kept:
             self._path.unlink(missing_ok=True)
             self._thumbnail_path.unlink(missing_ok=True)
-        if not self._dropped:
-            self._dropped = True
+        if first:
             self._folder.release()

@@ -6,14 +6,19 @@ import asyncio
 import os
 import subprocess
 import sys
+import threading
+from pathlib import Path
 
 import pytest
 
+from tailwire.server.ports.uploads import Picture
 from tailwire.server.uploads import part_files
 from tailwire.server.uploads.part_files import PartFile, PartFolder
 
 WRITER = """
 import sys
+import threading
+from pathlib import Path
 from pathlib import Path
 from tailwire.server.uploads.part_files import PartFile, PartFolder
 file = PartFile(PartFolder(Path(sys.argv[1])))
@@ -111,3 +116,47 @@ async def test_large_file_is_written_back_while_it_arrives(folder, monkeypatch):
     assert begun == [0, 256 * 1024, 512 * 1024, 768 * 1024]
     assert next(folder.path.glob("*.part")).read_bytes() == 16 * piece
     file.drop()
+
+
+class PlayedDecoder:
+    """Stands in for the process that decodes: writes a thumbnail when it is told to go on."""
+
+    def __init__(self) -> None:
+        self.made: list[Path] = []
+        self.began, self.may_end = threading.Event(), threading.Event()
+
+    def make(self, source: Path, target: Path | None) -> Picture:
+        self.made.append(source)
+        self.began.set()
+        assert self.may_end.wait(10)
+        if target is not None:
+            target.write_bytes(b"thumbnail")
+        return Picture(1, 1, has_thumbnail=target is not None)
+
+    def close(self) -> None:
+        self.may_end.set()
+
+
+async def test_thumbnail_of_a_cancelled_upload_is_removed_when_it_is_made(folder):
+    decoder = folder.pictures.process = PlayedDecoder()
+    uploads = [PartFile(folder) for _ in range(2)]
+    measuring = [asyncio.create_task(upload.measure_picture()) for upload in uploads]
+    assert await asyncio.to_thread(decoder.began.wait, 10)
+    for task, upload in zip(measuring, uploads, strict=True):  # the second one waits for its turn
+        task.cancel()
+        assert await asyncio.gather(task, return_exceptions=True) != [None]
+        upload.drop()
+    decoder.may_end.set()
+    await folder.pictures._threads.run(lambda: None)  # after the others
+    assert parts(folder) == []
+    assert decoder.made == [uploads[0]._path]
+
+
+async def test_thumbnail_of_an_upload_stays_until_the_upload_is_dropped(folder):
+    decoder = folder.pictures.process = PlayedDecoder()
+    decoder.may_end.set()
+    upload = PartFile(folder)
+    assert await upload.measure_picture() == Picture(1, 1, has_thumbnail=True)
+    assert parts(folder) == [".lock", ".part", ".part"]
+    upload.drop()
+    assert parts(folder) == []
