@@ -410,7 +410,7 @@ LIST_CONVERSATIONS = "return await new CometChat.ConversationsRequestBuilder().s
 
 
 async def page_after_two_messages(cast, alice, bob, carol):
-    """Open Alice's page. Return it when Bob, and after him Carol, have written to her."""
+    """Open the page of Alice. Return it when two users, first Bob and then Carol, have sent Alice a message."""
     page = await cast.page(alice)
     for uid in (bob, carol):
         await (await cast.python(uid)).say(alice, f"from {uid}")
