@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 def decoded(decode: Callable[[Any], T], value: Any) -> T:
-    """Return the server's answer, decoded.
+    """Return `decode(value)`, where `value` is a part of the server's answer.
 
     Raises:
         CometChatException: `ERR_BAD_ERROR_RESPONSE` when the answer cannot be decoded.
@@ -40,10 +40,10 @@ def quoted(name: object) -> str:
 
 
 def checked_id(message_id: object) -> int:
-    """Return the id of a sent message as an integer.
+    """Return the id of a stored message as an integer. The id may be given as an int, or as a str of digits.
 
     Raises:
-        CometChatException: `ERROR_INVALID_MESSAGE_ID` when the id is not a positive integer, as int or str.
+        CometChatException: `ERROR_INVALID_MESSAGE_ID` when it is anything else, or not positive.
     """
     try:
         number = int(message_id) if isinstance(message_id, int | str) and message_id is not True else 0
@@ -55,7 +55,7 @@ def checked_id(message_id: object) -> int:
 
 
 def checked_receiver(receiver: object, receiver_type: object) -> None:
-    """Check the receiver of a message, of typing or of files.
+    """Check that `receiver` is text, and `receiver_type` is `user` or `group`. It may be an unknown uid or guid.
 
     Raises:
         CometChatException: `ERR_INVALID_RECEIVER_TYPE` unless the receiver type is `user` or `group`;
@@ -71,7 +71,7 @@ def checked_receiver(receiver: object, receiver_type: object) -> None:
 
 
 def checked_limit(limit: int, most: int = 100) -> int:
-    """Return the limit of a page, if it is from 1 to `most`.
+    """Return `limit`, the number of entries per page, unchanged. It has to be from 1 to `most`.
 
     Raises:
         CometChatException: `ERROR_NON_POSITIVE_LIMIT` below 1; `ERROR_LIMIT_EXCEEDED` above `most`.
@@ -84,5 +84,5 @@ def checked_limit(limit: int, most: int = 100) -> int:
 
 
 def text_of(answer: Any) -> str:
-    """Return the text of the server's answer to a successful call; "success" if it has none."""
+    """Return the human-readable message in the server's answer to a successful call; "success" if it has none."""
     return str(answer.get("message") or answer.get("Message") or "success") if isinstance(answer, dict) else "success"

@@ -17,10 +17,11 @@ MAX_REASON_CHARACTERS = 100
 
 
 def checked_reason(reason: str) -> str:
-    """Return the reason that was given to `set_app_state()`.
+    """Return the `reason` argument of `set_app_state()` unchanged, after checking it.
 
     Raises:
-        TypeError, ValueError: when the reason is not a short printable text.
+        TypeError: the reason is not a string.
+        ValueError: it does not have 1 to 100 characters, or some of them are not printable.
     """
     if not isinstance(reason, str):
         raise TypeError(f"the reason is a {type(reason).__name__}: give a name, as text")
@@ -53,7 +54,7 @@ class ConnectionCalls:
     async def disconnect(self) -> str:
         """Close the connection. It stays closed until `connect()`.
 
-        In auto mode a login or the next return to the foreground opens it, too.
+        In auto mode, it is also opened by a login, and when the app returns to the foreground.
 
         Returns:
             "Web socket disconnection successful".
@@ -64,7 +65,9 @@ class ConnectionCalls:
         return await self._call(i.DisconnectCalled)
 
     async def ping(self) -> str:
-        """Report to the server that the app is active. In the background, manual mode then keeps the socket for 30 s.
+        """Report to the server that the app is active, and wait for its answer.
+
+        In manual mode, while the app is in the background, this also keeps the socket open for 30 seconds from now.
 
         Returns:
             "ping successful", when the server has answered.
@@ -81,7 +84,7 @@ class ConnectionCalls:
         return answer_of(result, cause)
 
     def connection(self) -> Connection:
-        """Return the view of the connection."""
+        """Return an object that shows the status and the history of the connection. Each call makes a new one."""
         return Connection(self._parts.driver, self._parts.world, self._background_reasons)
 
     async def wait_connected(self, timeout: float | None = None) -> None:
@@ -102,8 +105,8 @@ class ConnectionCalls:
     async def wait_disconnected(self, timeout: float | None = None) -> None:
         """Wait until no socket is open, and the closing handshake of the last one is over.
 
-        For code that must run only then, such as putting the device to sleep. This closes nothing: call `disconnect()`,
-        `logout()` or `set_app_state("background")` first.
+        Use it before code that needs a closed connection, such as putting the device to sleep. It does not close
+        anything itself: call `disconnect()`, `logout()` or `set_app_state("background")` first.
 
         Args:
             timeout: seconds; None sets no limit.

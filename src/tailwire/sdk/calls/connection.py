@@ -1,4 +1,4 @@
-"""The view of a connection, and the results of the calls on it."""
+"""The object that shows an app the state of its connection, and the results of `connect()` and similar calls."""
 
 from __future__ import annotations
 
@@ -29,10 +29,14 @@ _NOT_LOGGED_IN = {
 
 
 def answer_of(result: Result, cause: Cause | None) -> str:
-    """Return the success text for the result of `connect()`, `disconnect()` or `ping()`.
+    """Return the text that `connect()`, `disconnect()` or `ping()` returns on success; raise if `result` is a failure.
+
+    Args:
+        result: how the call ended.
+        cause: why an attempt to connect failed, for the text of the exception; None for other results.
 
     Raises:
-        CometChatException: the call failed, with the code for its result.
+        CometChatException: for each failure, with the code that the method documents.
     """
     if result in _SUCCESS_TEXTS:
         return _SUCCESS_TEXTS[result]
@@ -52,10 +56,11 @@ def answer_of(result: Result, cause: Cause | None) -> str:
 
 
 def error_of(cause: Cause, details: str = "") -> CometChatException:
-    """Return the exception for `on_connection_error`.
+    """Return the exception that `on_connection_error` is called with after a failed attempt to connect.
 
     Args:
-        details: what else was observed, such as the status code of a proxy, or what the server said.
+        cause: why the attempt failed.
+        details: what else was observed, such as the status code of a proxy, or what the server said; "" for nothing.
     """
     if cause is Cause.TOKEN_REJECTED:
         return failure(
@@ -80,9 +85,9 @@ class Connection:
         return self._driver.state.status
 
     def explain(self) -> str:
-        """Return one sentence: the state, its cause, and what will change it.
+        """Return one sentence for people: the current state, its cause, and what will change it.
 
-        In the background it includes the reasons that `set_app_state()` was given, other than "app".
+        While the app is in the background, it names the reasons that `set_app_state()` was given, except "app".
         """
         return explain(self._driver.state, self._world.now(), self._driver.details, self._reasons)
 
@@ -92,7 +97,7 @@ class Connection:
         return self._driver.history.transitions
 
     def subscribe(self, callback: Callable[[Transition], object]) -> Callable[[], None]:
-        """Call a function with each transition as it happens; `explain()` then describes the new state.
+        """Call a function with each transition, as it happens. In the function, `explain()` describes the new state.
 
         ```python
         stop = chat.connection.subscribe(lambda t: print(t.trigger, "->", t.phase, t.cause))
@@ -101,8 +106,8 @@ class Connection:
         To follow the status alone, a `ConnectionListener` is enough.
 
         Args:
-            callback: a plain function. It is called in the client's event loop, between two steps of the connection,
-                and must not block. It may call the client. An exception is logged.
+            callback: a plain function. It is called in the client's event loop and must not block. It may call the
+                client. An exception that it raises is logged.
 
         Returns:
             A function that ends the subscription; calling it again does nothing. `aclose()` ends it too, after the last
@@ -115,12 +120,17 @@ class Connection:
 
     @property
     def window_left(self) -> float | None:
-        """Seconds until manual mode closes the socket in the background; None outside of that window."""
+        """Seconds until the socket is closed because the app is in the background (manual mode).
+
+        None in the foreground, in auto mode, and while the app does not want a connection.
+        """
         until = self._driver.state.window_until
         return None if until is None else max(0.0, until - self._world.now())
 
     def dump(self, path: str | os.PathLike[str]) -> None:
-        """Write the machine's last inputs to a file, for `tailwire replay FILE`. The file contains no secrets.
+        """Write the latest events that decided about the connection to a file, as JSON, for diagnosis.
+
+        `tailwire replay FILE` shows how the client reacted to each. The file contains no secrets.
 
         Args:
             path: the path of the file; an existing file is replaced.

@@ -76,7 +76,7 @@ class ConversationsRequestBuilder(_Builder[Conversation]):
         """Include the tags of users and groups. Tailwire's server always does.
 
         Args:
-            wanted: False leaves them to the server.
+            wanted: False does not ask for them: the server decides whether to include them (the builder's default).
         """
         return self._with("withUserAndGroupTags", wanted)
 

@@ -42,9 +42,9 @@ class ConversationCalls:
 
         Raises:
             CometChatException: `ERR_CONVERSATION_NOT_ACCESSIBLE` when the logged-in user does not have this
-                conversation: it begins with the first message; `INVALID_CONVERSATION_TYPE` unless the type is `user`
-                or `group`; `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND` when there is no such user or group;
-                `ERR_NOT_A_MEMBER` when the logged-in user is not a member of the group.
+                conversation, for example because no message has been sent in it yet; `INVALID_CONVERSATION_TYPE` unless
+                the type is `user` or `group`; `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND` when there is no such user or
+                group; `ERR_NOT_A_MEMBER` when the logged-in user is not a member of the group.
         """
         path = conversation_path(conversation_with, conversation_type)
         return await self._parts.requests.fetch(conversation_from_wire, "GET", path)
@@ -71,7 +71,9 @@ class ConversationCalls:
     async def delete_conversation(
         self, conversation_with: str, conversation_type: ReceiverTypeName = ReceiverType.USER
     ) -> str:
-        """Delete a conversation for the logged-in user alone. The next message brings it back without its history.
+        """Delete a conversation for the logged-in user alone.
+
+        The next message in it makes it appear again, without the messages before.
 
         Args:
             conversation_with: the uid of the other user, or the guid of the group.
@@ -101,8 +103,8 @@ class ConversationCalls:
             The conversation, with `pinned_at`.
 
         Raises:
-            CometChatException: `ERR_PINNED_CONVERSATIONS_LIMIT_EXCEEDED` when too many are pinned; and as for
-                `get_conversation`.
+            CometChatException: `ERR_PINNED_CONVERSATIONS_LIMIT_EXCEEDED` when the user has pinned as many as the server
+                allows (`details["limit"]`); and as for `get_conversation`.
         """
         return await self._change("POST", conversation_path(conversation_with, conversation_type) + "/pin")
 

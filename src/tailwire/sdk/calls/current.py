@@ -20,7 +20,7 @@ def current_client() -> ClientCore | None:
 
 
 def current_parts(client: ClientCore | None) -> Parts:
-    """Return the parts of a client, or of the current client for None.
+    """Return the internal parts (`Parts`) of a client; None means the current client.
 
     Raises:
         CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE` when there is no client, or its `init()` has not run.

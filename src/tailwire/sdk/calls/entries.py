@@ -9,10 +9,12 @@ T = TypeVar("T")
 
 
 class Entries(Generic[T]):
-    """An async iterator over the entries of pages. After a failed request, the next step repeats it.
+    """An async iterator over the entries of a list. It fetches a page when the one before is used up.
+
+    If `fetch_next` raises, so does the iterator, and its next step calls `fetch_next` again.
 
     Args:
-        fetch_next: returns the next page; an empty list at the end.
+        fetch_next: returns the next page of entries; an empty list at the end.
     """
 
     def __init__(self, fetch_next: Callable[[], Awaitable[list[T]]]) -> None:

@@ -52,8 +52,8 @@ class GroupCalls:
 
         Args:
             guid: the guid of the group.
-            group_type: `public`, or `password` for a group with a password: then a call without one fails before any
-                request. Otherwise it is not used: the server knows the type.
+            group_type: `public` or `password`. It is not sent: with `password`, a call without a password fails before
+                any request; any other value has no effect.
             password: the password of the group; "" for a public group.
 
         Returns:
@@ -61,9 +61,9 @@ class GroupCalls:
 
         Raises:
             CometChatException: `ERR_GUID_NOT_FOUND` when there is no such group; `ERR_EMPTY_GROUP_PASS` when it needs a
-                password and none was given, `ERR_WRONG_GROUP_PASS` when it has another; `ERR_ALREADY_JOINED` when the
-                logged-in user is a member; `ERR_BAD_ERROR_RESPONSE` when the response names no
-                group; or another code of the server.
+                password and none was given, `ERR_WRONG_GROUP_PASS` when the password is wrong; `ERR_ALREADY_JOINED`
+                when the logged-in user is a member already; `ERR_BAD_ERROR_RESPONSE` when the response names no group;
+                or another code of the server.
         """
         if group_type == GroupType.PASSWORD and not password:
             raise failure("ERR_EMPTY_GROUP_PASS")
@@ -105,7 +105,8 @@ class GroupCalls:
             banned: the uids of users who may not join.
 
         Returns:
-            The group, and the text of the error by uid for each user who could not be added or banned.
+            The group; and a dict with an entry for each user who could not be added or banned: from their uid to the
+            text of the error.
 
         Raises:
             CometChatException: `INVALID_SCOPE_VALUE` when a member's scope is not `admin`, `moderator` or

@@ -1,7 +1,7 @@
 """CometChat's request builders for lists of users, groups and members, and the base of all list builders.
 
-A request keeps its position: each `fetch_next()` returns the next page, and an empty list at the end. `async for`
-iterates over all pages.
+A request remembers which pages were fetched: each `fetch_next()` returns the next page, and an empty list at the end.
+`async for` iterates over the entries of all further pages.
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ class ListRequest(Generic[T]):
         self._ended = False
 
     async def fetch_next(self) -> list[T]:
-        """Return the next page; an empty list at the end.
+        """Return the next page; an empty list at the end. Entries that cannot be decoded are logged and left out.
 
         Raises:
             CometChatException: `REQUEST_IN_PROGRESS` while another call of this request runs; `ERR_BAD_ERROR_RESPONSE`
-                after 100 consecutive pages in which nothing can be read: the next call continues after them; or a code
-                of the server.
+                after 100 consecutive pages without an entry that can be decoded (the next call continues after these
+                pages); or a code of the server.
         """
         if self._in_progress:
             raise failure("REQUEST_IN_PROGRESS")
@@ -135,10 +135,11 @@ class _Builder(Generic[T]):
         return self
 
     def build(self, client: ChatClient | None = None) -> ListRequest[T]:
-        """Return the request.
+        """Return a request with the values that were set. Nothing is sent until a page is fetched.
 
         Args:
-            client: sends the requests; by default `CometChat`'s current client, when a page is fetched.
+            client: the client that sends the request; None for the client that is `CometChat`'s current one when a page
+                is fetched.
         """
         core = checked_client(client)
         return self._request(lambda: current_parts(core).requests)
@@ -148,7 +149,7 @@ class _Builder(Generic[T]):
 
 
 def entries_of(builder: _Builder[T], requests: UserRequests) -> Entries[T]:
-    """Return an iterator over the list that a builder describes."""
+    """Return an iterator over the list that a builder describes; `requests` sends the requests for its pages."""
     return Entries(builder._request(lambda: requests).fetch_next)
 
 
@@ -281,7 +282,7 @@ class BlockedUsersRequestBuilder(_Builder[User]):
 
 
 class GroupsRequestBuilder(_Builder[Group]):
-    """Builds a request for groups: public ones, those with a password, and the logged-in user's own."""
+    """Builds a request for groups: public ones, those with a password, and private ones that the user joined."""
 
     _path = "/groups"
     _decode = staticmethod(group_from_wire)
@@ -379,7 +380,7 @@ class BannedGroupMembersRequestBuilder(_Builder[GroupMember]):
         return self._with("searchKey", keyword)
 
     def set_scopes(self, scopes: Sequence[str]) -> Self:
-        """Fetch only users who had one of these scopes.
+        """Fetch only users who had one of these scopes when they were banned.
 
         Args:
             scopes: any of `admin`, `moderator` and `participant`.

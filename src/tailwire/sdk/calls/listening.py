@@ -20,7 +20,8 @@ class ListenerCalls:
     """The calls that register listeners.
 
     Args:
-        added: called by `add_connection_listener` with the id and the listener, to notify it of the current status.
+        added: called by `add_connection_listener` with the id and the listener, so that it can notify the listener of
+            the current status.
     """
 
     def __init__(self, registries: ListenerRegistries, added: Callable[[str, ConnectionListener], None]) -> None:
@@ -136,7 +137,7 @@ class ListenerCalls:
     def events(self, *, acknowledge: bool) -> EventStream: ...
 
     def events(self, *, acknowledge: bool = False) -> EventStream:
-        """Return a stream of all events from now on, for `async for`.
+        """Return a new stream of all events from now on, for `async for`. `EventStream` says how it is buffered.
 
         ```python
         async for event in chat.events():
@@ -145,8 +146,8 @@ class ListenerCalls:
         ```
 
         Args:
-            acknowledge: whether the app reports each event as done (`AcknowledgedStream.done`). A message that was not
-                reported before the process ended is then handed over again at the next start. Open such a stream
-                before `init()`, so that it misses nothing.
+            acknowledge: whether the app acknowledges each event, by passing it to `AcknowledgedStream.done`. A message
+                that was not acknowledged before the process ended then arrives again after the next start. Open such a
+                stream before `init()`, so that it misses nothing.
         """
         return self._registries.streams.open_acknowledged() if acknowledge else self._registries.streams.open()

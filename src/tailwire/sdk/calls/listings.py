@@ -49,7 +49,7 @@ class ListingCalls:
         Raises:
             CometChatException: by the call, `INVALID_CONVERSATION_TYPE` for another type, and
                 `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED` when the limit is out of range; by the iterator, a
-                code of the server. Its next step then repeats the request.
+                code of the server. The iterator can be used further: its next step repeats the request.
         """
         builder = ConversationsRequestBuilder().set_unread(unread).set_limit(limit)
         if conversation_type:
@@ -66,7 +66,8 @@ class ListingCalls:
 
         Raises:
             CometChatException: by the call, `ERROR_NON_POSITIVE_LIMIT` and `ERROR_LIMIT_EXCEEDED` when the limit is out
-                of range; by the iterator, a code of the server. Its next step then repeats the request.
+                of range; by the iterator, a code of the server. The iterator can be used further: its next step repeats
+                the request.
         """
         builder = UsersRequestBuilder().set_search_keyword(search).friends_only(friends_only).set_limit(limit)
         return entries_of(builder, self._parts.requests)
@@ -79,13 +80,13 @@ class ListingCalls:
             limit: users per page, 1 to 100.
 
         Raises:
-            CometChatException: `INVALID_DIRECTION_VALUE` for another direction; and as for `users`.
+            CometChatException: by the call, `INVALID_DIRECTION_VALUE` for another direction; and as for `users`.
         """
         builder = BlockedUsersRequestBuilder().set_direction(direction).set_limit(limit)
         return entries_of(builder, self._parts.requests)
 
     def groups(self, *, search: str = "", joined_only: bool = False, limit: int = 30) -> AsyncIterator[Group]:
-        """Iterate over groups: public ones, those with a password, and the logged-in user's own.
+        """Iterate over groups: public ones, those with a password, and private ones that the user has joined.
 
         Args:
             search: only groups whose name or guid begins with this text; "" for all.
@@ -110,8 +111,8 @@ class ListingCalls:
             limit: members per page, 1 to 100.
 
         Raises:
-            CometChatException: `ERR_GUID_NOT_FOUND` when there is no such group; `ERR_NOT_A_MEMBER` when the logged-in
-                user is not a member; and as for `users`.
+            CometChatException: by the iterator, `ERR_GUID_NOT_FOUND` when there is no such group, `ERR_NOT_A_MEMBER`
+                when the logged-in user is not a member; and as for `users`.
         """
         builder = GroupMembersRequestBuilder(guid).set_search_keyword(search).set_scopes(scopes).set_limit(limit)
         return entries_of(builder, self._parts.requests)
@@ -125,8 +126,9 @@ class ListingCalls:
             limit: users per page, 1 to 100.
 
         Raises:
-            CometChatException: `ERR_GUID_NOT_FOUND` when there is no such group; `ERR_NOT_A_MEMBER` when the logged-in
-                user is not a member; and as for `users`.
+            CometChatException: by the iterator, `ERR_GUID_NOT_FOUND` when there is no such group, `ERR_NOT_A_MEMBER`
+                when the logged-in user is not a member, `ERR_GROUP_NO_MODERATOR_SCOPE` when they are only a
+                participant; and as for `users`.
         """
         builder = BannedGroupMembersRequestBuilder(guid).set_search_keyword(search).set_limit(limit)
         return entries_of(builder, self._parts.requests)

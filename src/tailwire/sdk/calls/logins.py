@@ -172,7 +172,11 @@ class LoginCalls:
         return await fetch_position(self._parts.http.ask, token) if self._parts.settings.catch_up else None
 
     def restore(self) -> None:
-        """Resume the saved session, if there is a valid one whose token the server has not rejected."""
+        """Resume the saved session, without a request. In auto mode, the connection then opens in the background.
+
+        Without a saved session, or if it is invalid (which is logged), do nothing. If the server has rejected the token
+        of the session, keep it in memory only, so that the next login of the same user continues from its position.
+        """
         sessions = self._parts.sessions
         saved = sessions.load()
         if saved is None:

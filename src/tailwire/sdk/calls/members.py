@@ -37,7 +37,11 @@ def add_body(members: Sequence[GroupMember], banned: Sequence[str] = ()) -> dict
 
 
 def outcome_of(answer: Any) -> dict[str, str]:
-    """Return the outcome of adding each member, by uid: `success`, or the text of the error."""
+    """Return a dict from the uid of each user to add or ban to `success`, or to the text of the error.
+
+    Args:
+        answer: the server's answer: by list of the request (such as `admins`), a dict from uid to result.
+    """
     outcome: dict[str, str] = {}
     for listed in answer.values() if isinstance(answer, dict) else ():
         for uid, one in listed.items() if isinstance(listed, dict) else ():
@@ -48,7 +52,9 @@ def outcome_of(answer: Any) -> dict[str, str]:
 
 
 def record_outcome(parts: Parts, answer: Any) -> dict[str, str]:
-    """Record the messages about added members, and return the outcome by uid.
+    """Return what `outcome_of` returns for the server's answer to a request that adds members.
+
+    Also record the action messages in the answer as stored by this client, so that they do not arrive as missed ones.
 
     Raises:
         CometChatException: `ERR_BAD_ERROR_RESPONSE` when the answer cannot be decoded.
@@ -78,7 +84,7 @@ class MemberCalls:
             banned: the uids of users to ban from the group.
 
         Returns:
-            By uid: `success`, or the text of the error.
+            A dict from the uid of each user to `success`, or to the text of the error.
 
         Raises:
             CometChatException: `INVALID_SCOPE_VALUE` unless each scope is `admin`, `moderator` or `participant`; for
@@ -183,7 +189,7 @@ class MemberCalls:
         return success
 
     async def get_online_group_member_count(self, guids: Sequence[str]) -> dict[str, int]:
-        """Return the number of members who are online, by guid.
+        """Return a dict from the guid of each group to the number of its members who are online.
 
         Args:
             guids: the guids of groups that have the logged-in user as a member.

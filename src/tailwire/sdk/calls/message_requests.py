@@ -1,4 +1,4 @@
-"""CometChat's request builder for messages. A request keeps its position between its pages."""
+"""CometChat's request builder for messages. A request remembers which pages were fetched."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ class MessagesRequest:
         self._in_progress = False
 
     async def fetch_previous(self) -> list[BaseMessage]:
-        """Return the page before those already fetched, oldest first. The first call returns the newest page.
+        """Return the page before those already fetched, oldest first; an empty list when there are no older messages.
 
-        At the end the list is empty.
+        The first call returns the newest page, or, if a message id or a timestamp was set, the page before that.
 
         Raises:
             CometChatException: `REQUEST_IN_PROGRESS` while another call of this request runs; or a code of the server.
@@ -60,13 +60,14 @@ class MessagesRequest:
         return await self._fetch(newer=False)
 
     async def fetch_next(self) -> list[BaseMessage]:
-        """Return the page after those already fetched, oldest first; an empty list at the end.
+        """Return the page after those already fetched, oldest first; an empty list when there are no newer messages.
 
-        The first call needs a place to begin: a message id, a timestamp or `set_updated_after`.
+        Before the first call, the builder has to set where to begin: with `set_message_id`, `set_timestamp` or
+        `set_updated_after`. After a call of `fetch_previous`, the request continues after the newest fetched message.
 
         Raises:
-            CometChatException: `NOT_ENOUGH_PARAMETERS` when it has none; `REQUEST_IN_PROGRESS` while another call of
-                this request runs; or a code of the server.
+            CometChatException: `NOT_ENOUGH_PARAMETERS` when neither is the case; `REQUEST_IN_PROGRESS` while another
+                call of this request runs; or a code of the server.
         """
         w = self._filters
         if not (self._last or w.timestamp or w.updated_after):
@@ -186,14 +187,16 @@ class _Filters:
         """Include the tags of each message. Tailwire's server always does.
 
         Args:
-            wanted: False leaves them to the server.
+            wanted: False does not ask for them: the server decides whether to include them (the builder's default).
         """
         return self._with_filter("withTags", 1 if wanted else None)
 
     def with_content(
         self, *, attachments: bool = False, links: bool = False, mentions: bool = False, reactions: bool = False
     ) -> Self:
-        """Fetch only messages that have all of these (CometChat's `hasAttachments`, `hasLinks` …).
+        """Fetch only messages with the chosen kinds of content (CometChat's `hasAttachments`, `hasLinks` …).
+
+        A message has to match every argument that is True. Arguments that are False do not restrict the result.
 
         Args:
             attachments: only messages with at least one file.
@@ -228,9 +231,10 @@ class _Filters:
         return self._with_filter("mentionedUids", ",".join(uids) or None)
 
     def set_pinned(self, only: bool = True) -> Self:
-        """Fetch only pinned messages of the conversation, with `fetch_previous()`.
+        """Fetch only pinned messages of the conversation. Fetch them with `fetch_previous()`.
 
-        The first page has the newest pins; within each page the newest pin is last.
+        The first page contains the messages that were pinned most recently; each page is sorted by the time of pinning,
+        oldest first.
 
         Args:
             only: False fetches all (the builder's default).
@@ -240,8 +244,8 @@ class _Filters:
     def set_saved(self, only: bool = True) -> Self:
         """Fetch only messages that the logged-in user saved, from all conversations.
 
-        Fetch them with `fetch_previous()`, without uid and guid. The first page has those that were saved last; within
-        each page the last one saved is last.
+        Set neither uid nor guid, and fetch them with `fetch_previous()`. The first page contains the messages that were
+        saved most recently; each page is sorted by the time of saving, oldest first.
 
         Args:
             only: False fetches all (the builder's default).
@@ -299,7 +303,7 @@ class MessagesRequestBuilder(_Filters):
         return self._with(timestamp=timestamp)
 
     def set_updated_after(self, timestamp: int) -> MessagesRequestBuilder:
-        """Fetch only messages that were sent or changed after this time.
+        """Fetch only messages that were sent or changed at or after this time.
 
         Args:
             timestamp: seconds since 1970.
@@ -307,10 +311,10 @@ class MessagesRequestBuilder(_Filters):
         return self._with(updated_after=timestamp)
 
     def updates_only(self, only: bool = True) -> MessagesRequestBuilder:
-        """Fetch only changed messages, no new ones. Used with `set_updated_after`.
+        """Fetch only messages that changed after they were sent, such as edited ones. Used with `set_updated_after`.
 
         Args:
-            only: False fetches new ones too (the builder's default).
+            only: False also fetches messages that never changed (the builder's default).
         """
         return self._with(updates_only=only)
 
@@ -355,9 +359,10 @@ class MessagesRequestBuilder(_Filters):
         return self._with(parent_message_id=message_id)
 
     def build(self, client: ChatClient | None = None) -> MessagesRequest:
-        """Return the request.
+        """Return a request with the values that were set. Nothing is sent until a page is fetched.
 
         Args:
-            client: sends the requests; by default `CometChat`'s current client, when a page is fetched.
+            client: the client that sends the request; None for the client that is `CometChat`'s current one when a page
+                is fetched.
         """
         return MessagesRequest(self._filters, checked_client(client))

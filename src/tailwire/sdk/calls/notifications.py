@@ -42,7 +42,7 @@ class NotificationCalls:
         Args:
             platform: the service through which the device receives notifications.
             token: the token from FCM or APNs; for `web_push` the browser's subscription, as JSON text or as an object.
-            provider_id: an id of your own, which the server stores; None for none.
+            provider_id: the app's name for the push provider. The server only stores and shows it; None for none.
 
         Returns:
             A human-readable text, which may change: do not compare it.
@@ -73,7 +73,7 @@ class NotificationCalls:
         return text_of(await self._parts.requests.ask("DELETE", TOKENS_PATH))
 
     async def get_web_push_key(self) -> str:
-        """Return the server's public key, with which a page subscribes (`applicationServerKey`).
+        """Return the server's public key for Web Push, which a web page passes as `applicationServerKey` to subscribe.
 
         Raises:
             CometChatException: `ERR_PROVIDER_NOT_FOUND` when the server is not set up for Web Push;
@@ -175,7 +175,7 @@ class NotificationCalls:
         return _timezone_of(await self._parts.requests.ask("GET", TIMEZONE_PATH))
 
     async def update_timezone(self, timezone: str) -> str:
-        """Store the logged-in user's time zone, in which the schedule of their preferences applies.
+        """Store the logged-in user's time zone. The times in their notification schedule are times of this zone.
 
         Args:
             timezone: a name such as `Europe/Berlin`.

@@ -15,9 +15,9 @@ OnProgress = Callable[[str, int, int], object] | None
 
 
 async def with_callbacks(call: Callable[[], Awaitable[T]], on_success: OnSuccess[T], on_error: OnError) -> T | None:
-    """Run a call, and pass its result to `on_success`, or its exception to `on_error`, before returning.
+    """Await `call()`, and pass its result to `on_success`, or its `CometChatException` to `on_error`.
 
-    They are plain functions: nothing that they return is awaited, and what they raise is raised.
+    Both are plain functions: what they return is not awaited, and an exception of theirs is raised here.
 
     Returns:
         The result; None after `on_error` was called.

@@ -25,7 +25,11 @@ PING_FRAME = json.dumps(PING, separators=(",", ":"))
 
 
 class ConnectionOwner:
-    """The owner of the driver (see the protocol in `io.owner`): connects it to the other parts of the client."""
+    """Implements the protocol of this name in `io.owner`, through which the driver of the connection uses the client.
+
+    The driver opens sockets and reports what happens; this class passes that on to the session, the queue of events,
+    and the code that handles frames.
+    """
 
     def __init__(
         self,
@@ -49,13 +53,17 @@ class ConnectionOwner:
         self.drop_connections: Callable[[], None] = http.use_new_connections
 
     async def open_link(self, last: Mapping[str, Any] | None) -> Link:
-        """Open and authenticate a socket with the token of the session; `last` says how the last socket ended."""
+        """Open a socket, and authenticate it with the auth token of the session.
+
+        Args:
+            last: JSON values that tell the server how the last socket ended; None if nothing has failed yet.
+        """
         session = self._sessions.require()
         self.tokens.socket_token = session.auth_token
         return await self._connector.open(session.uid, session.auth_token, last)
 
     def link_opened(self, granted: Granted) -> None:
-        """Begin to accept the frames of a socket, with what the server announced when it was authenticated."""
+        """Begin to accept the frames of a new socket. `granted` is what the server announced at its authentication."""
         self._granted = granted
         self._incoming.link_opened(granted)
 
@@ -77,11 +85,11 @@ class ConnectionOwner:
         self._sessions.replace(replace(self._sessions.require(), expired=True))
 
     def read_history(self) -> None:
-        """Poll history for new messages, without a socket."""
+        """Start a task that fetches new messages over HTTP, for when a proxy refuses WebSockets. Do not wait for it."""
         self._incoming.poll()
 
     def stop_reading_history(self) -> None:
-        """Stop polling: no socket is wanted, or WebSockets may no longer be refused."""
+        """Stop the task of `read_history`, if it is running."""
         self._incoming.link_ended()
 
     def ping_frame(self) -> str:
@@ -89,10 +97,11 @@ class ConnectionOwner:
         return PING_FRAME
 
     def app_state_frame(self, app: str, window: float) -> str | None:
-        """Return a frame that reports the app state, or None when the server does not support it.
+        """Return a frame that reports the app state, or None when the server does not support such frames.
 
         Args:
-            window: seconds that the socket stays open in the background.
+            app: `foreground` or `background`.
+            window: seconds for which the socket stays open in the background.
         """
         if "appState" not in self._granted.features:
             return None

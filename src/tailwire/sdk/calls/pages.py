@@ -1,7 +1,7 @@
-"""Read pages of lists, whatever their entries contain.
+"""Read pages of lists, even if some entries are too large or cannot be decoded.
 
-A page that is too large to be read is requested in smaller parts, and an entry that cannot be read is skipped: what one
-user writes must not keep others from reading the rest.
+A page that exceeds the maximum size of a response is requested in smaller parts, and an entry that cannot be decoded is
+skipped: what one user writes must not keep others from reading the rest.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ Ask = Callable[[Mapping[str, Any]], Awaitable[list[Any]]]
 _ID_PATTERN = re.compile(rb'"id"\s*:\s*"?([0-9]{1,19})\b')
 TOO_LARGE_TEXT = "it is too large to be read"
 MAX_UNREADABLE_PAGES = 100
-"""Consecutive pages without a readable entry after which a list fails: it may have no end."""
+"""After this number of consecutive pages without a readable entry, reading a list fails: the list may be endless."""
 
 
 class UnreadablePages:
-    """A counter of consecutive pages in which nothing can be read.
+    """Counts consecutive pages of a list without an entry that can be decoded, and fails if there are too many.
 
     Args:
-        path: the path of the list, for the error.
+        path: the path of the list, for the text of the error.
     """
 
     def __init__(self, path: str) -> None:
@@ -39,10 +39,10 @@ class UnreadablePages:
         self._seen = 0
 
     def count(self) -> None:
-        """Count an unreadable page.
+        """Count one more unreadable page.
 
         Raises:
-            CometChatException: `ERR_BAD_ERROR_RESPONSE` after `MAX_UNREADABLE_PAGES` consecutive ones.
+            CometChatException: `ERR_BAD_ERROR_RESPONSE` if it is the `MAX_UNREADABLE_PAGES`th consecutive one.
         """
         self._seen += 1
         if self._seen >= MAX_UNREADABLE_PAGES:
@@ -50,18 +50,20 @@ class UnreadablePages:
             raise failure("ERR_BAD_ERROR_RESPONSE", details)
 
     def clear(self) -> None:
-        """Reset the counter, after a page with a readable entry."""
+        """Reset the counter. Call it after a page with a readable entry."""
         self._seen = 0
 
 
 async def message_page(ask: Ask, query: Mapping[str, Any]) -> list[Any]:
-    """Return a page of messages as the server sent them, oldest first.
+    """Return a page of messages as JSON values, oldest first.
 
-    A message that is too large is replaced by an object with its id, which cannot be decoded as a message.
+    If the page exceeds the maximum size of a response, it is requested in parts. A message that exceeds it alone is
+    replaced by a dict with its id, which cannot be decoded as a message.
 
     Args:
-        ask: requests a list of messages, and returns what the server sent.
-        query: with `per_page` and `affix`, and optionally `id`.
+        ask: sends a request for messages with the given query, and returns the list in the answer.
+        query: `per_page`, the number of messages; `affix`: `append` for messages after the cursor, `prepend` for those
+            before it; optionally the cursor: `id`, the id of a message, or `sentAt`; and any filters.
 
     Raises:
         CometChatException: as for `ask`; `ERR_ANSWER_TOO_LARGE` when a message is too large and its id cannot be read.
@@ -120,14 +122,14 @@ def _placeholder_for(error: AnswerTooLarge, cursor: int, *, newer: bool) -> dict
 
 
 async def fetch_position(ask: Callable[..., Awaitable[list[Any]]], token: str) -> Position:
-    """Fetch the position after the newest message of all conversations.
+    """Fetch the current position: catch-up from there hands over only what is sent or changed from now on.
 
     Args:
-        ask: as `Http.ask`.
+        ask: `Http.ask`, or a function with the same parameters.
         token: the auth token of the user.
 
     Raises:
-        CometChatException: as for `ask`; `ERR_BAD_ERROR_RESPONSE` when that message cannot be read.
+        CometChatException: as for `ask`; `ERR_BAD_ERROR_RESPONSE` when the newest message cannot be decoded.
     """
     query = {"per_page": 1, "affix": "prepend", "mark": NO_MARK, "changes": NO_MARK}
     newest = await message_page(lambda parameters: ask("GET", "/messages", token=token, query=parameters), query)
@@ -143,12 +145,14 @@ async def fetch_position(ask: Callable[..., Awaitable[list[Any]]], token: str) -
 
 
 async def numbered_page(ask: Ask, query: Mapping[str, Any], size: int, number: int) -> list[Any]:
-    """Return a page of a list with numbered pages, as the server sent it.
+    """Return a page of a list with numbered pages, as JSON values.
 
-    An entry that is too large is replaced by a text, which cannot be decoded as an entry.
+    If the page exceeds the maximum size of a response, it is requested in parts. An entry that exceeds it alone is
+    replaced by a text, which cannot be decoded as an entry.
 
     Args:
-        ask: requests a list, and returns what the server sent.
+        ask: sends a request for the list with the given query, and returns the list in the answer. It raises
+            `AnswerTooLarge` when the answer exceeds the maximum; its other exceptions are passed on.
         query: the parameters other than `per_page` and `page`.
         size: entries per page.
         number: the number of the page; the first is 1.
@@ -165,10 +169,10 @@ async def numbered_page(ask: Ask, query: Mapping[str, Any], size: int, number: i
 
 
 def readable(decode: Callable[[Any], T], listed: list[Any], what: str) -> list[T]:
-    """Decode the entries of a list. Entries that cannot be decoded are logged with their id, and left out.
+    """Return the decoded entries of a list. Entries that cannot be decoded are logged with their id, and left out.
 
     Args:
-        what: what an entry is, for the log, such as "a message".
+        what: a noun for an entry, for the log, such as "a message".
     """
     found = []
     for value in listed:

@@ -24,7 +24,7 @@ from tailwire.sdk.tokens import Tokens
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The parts of a client that its calls use. `init()` makes them once; they are never replaced.
+    """The internal objects of a client that its public methods use. `init()` makes them once; none is ever replaced.
 
     Attributes:
         outbox: the queued messages; None when the app has not enabled the outbox.
@@ -58,7 +58,10 @@ class Parts:
 
 
 class ClientCore:
-    """A client, as the modules of this package know it: what exists from the start, and the parts after `init()`."""
+    """The base of `ChatClient`: holds what exists from the start, and the parts that `init()` makes.
+
+    The modules of this package use it, because they cannot import `ChatClient`.
+    """
 
     def __init__(self, world: World, identity: Identity, sessions: SessionHolder, gate: Gate) -> None:
         self._world = world
@@ -89,17 +92,17 @@ def made_parts(client: ClientCore) -> Parts | None:
 
 
 def gate_of(client: ClientCore) -> Gate:
-    """Return the gate of a client; it exists before `init()`."""
+    """Return the object that refuses calls on a closed client or in another event loop; it exists before `init()`."""
     return client._gate
 
 
 def identity_of(client: ClientCore) -> Identity:
-    """Return the app and the device that a client speaks for; they are known before `init()`."""
+    """Return the app id of a client, and its name as a client instance; both are known before `init()`."""
     return client._identity
 
 
 def checked_client(client: object) -> ClientCore | None:
-    """Return the client that an app gave to `build()`; None stands for `CometChat`'s current client.
+    """Return the `client` argument of a builder's `build()`, after checking its type. None is allowed.
 
     Raises:
         TypeError: when `client` is not a `ChatClient`.

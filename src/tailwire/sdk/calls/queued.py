@@ -15,10 +15,10 @@ class OutboxCalls:
         self._parts = parts
 
     def queue_message(self, message: BaseMessage) -> OutboxEntry:
-        """Send a message as soon as there is a network: now, later, or after the next start of the app.
+        """Queue a message, to be sent as soon as the server can be reached: now, later, or after a restart of the app.
 
-        The message is saved on the device before this returns. Queued messages are sent in order, and stored once each.
-        A message that is sent with `send_message` does not wait for them.
+        The message is saved on the device before this returns. Queued messages are sent in the order in which they were
+        queued; the server stores each of them once. `send_message` does not wait for queued messages.
 
         ```python
         entry = chat.queue_message(TextMessage(receiver="bob", receiver_type="user", text="hello"))
@@ -42,7 +42,7 @@ class OutboxCalls:
         return self._require_outbox().add(message)
 
     def queued_messages(self) -> list[OutboxEntry]:
-        """Return the entries that are pending or have failed, in order.
+        """Return the entries of messages that are pending or have failed, in the order in which they will be sent.
 
         Raises:
             CometChatException: `OUTBOX_NOT_ENABLED` without `AppSettingsBuilder.keep_unsent_messages()`.

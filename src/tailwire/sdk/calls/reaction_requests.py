@@ -32,7 +32,9 @@ class ReactionsRequest:
         self._in_progress = False
 
     async def fetch_next(self) -> list[Reaction]:
-        """Return the page after those already fetched, oldest first; an empty list at the end.
+        """Return the page after those already fetched, oldest first; an empty list when there are no newer reactions.
+
+        The first call returns the oldest page.
 
         Raises:
             CometChatException: `REQUEST_IN_PROGRESS` while another call of this request runs; or a code of the server.
@@ -40,9 +42,9 @@ class ReactionsRequest:
         return await self._fetch("append", self._last)
 
     async def fetch_previous(self) -> list[Reaction]:
-        """Return the page before those already fetched, oldest first. The first call returns the newest page.
+        """Return the page before those already fetched, oldest first; an empty list when there are no older reactions.
 
-        At the end the list is empty.
+        The first call returns the newest page.
 
         Raises:
             CometChatException: as for `fetch_next`.
@@ -122,10 +124,11 @@ class ReactionsRequestBuilder:
         return self
 
     def build(self, client: ChatClient | None = None) -> ReactionsRequest:
-        """Return the request.
+        """Return a request with the values that were set. Nothing is sent until a page is fetched.
 
         Args:
-            client: sends the requests; by default `CometChat`'s current client, when a page is fetched.
+            client: the client that sends the request; None for the client that is `CometChat`'s current one when a page
+                is fetched.
 
         Raises:
             CometChatException: `ERROR_INVALID_MESSAGE_ID` when no message id is set.
@@ -140,5 +143,5 @@ class ReactionsRequestBuilder:
 
 
 def entries_of(builder: ReactionsRequestBuilder, requests: UserRequests) -> Entries[Reaction]:
-    """Return an iterator over the reactions that a builder describes, oldest first."""
+    """Return an iterator over the reactions that a builder describes, oldest first; `requests` sends its requests."""
     return Entries(builder._request(lambda: requests).fetch_next)

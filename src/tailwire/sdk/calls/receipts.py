@@ -72,7 +72,7 @@ class ReceiptCalls:
         return success
 
     async def mark_message_as_unread(self, message: BaseMessage) -> Conversation:
-        """Mark a conversation as unread from a message on.
+        """Mark a message and all later messages of its conversation as unread.
 
         Args:
             message: the oldest message that is to be unread.
@@ -137,7 +137,9 @@ class ReceiptCalls:
         return answer
 
     async def get_message_receipts(self, message_id: int) -> list[MessageReceipt]:
-        """Return who has received and read a message of the logged-in user: one receipt per user, with both times.
+        """Return who has received and read a message of the logged-in user.
+
+        There is one receipt per user, with the times of the delivery and of reading.
 
         Args:
             message_id: the id of a message of the logged-in user.
@@ -149,9 +151,10 @@ class ReceiptCalls:
         return await self._parts.requests.fetch(receipts_from_wire, "GET", f"/messages/{checked_id(message_id)}")
 
     def get_last_delivered_message_id(self) -> int:
-        """Return the id up to which all messages were handed over to the app or are older than its login; 0 if unknown.
+        """Return the id of the newest message that this app has received, without a request; 0 if it is unknown.
 
-        Sends no request. The id is updated up to 0.2 seconds after a hand-over.
+        Listeners and event streams have received every message up to this id that was sent after the login. The value
+        may be 0.2 seconds old.
 
         Raises:
             CometChatException: `USER_NOT_LOGGED_IN` when no user is logged in.
@@ -178,7 +181,7 @@ class ReceiptCalls:
     async def get_unread_message_count_for_user(
         self, uid: str, hide_messages_from_blocked_users: bool = False
     ) -> Counts:
-        """Return the number of unread messages from a user: `{uid: count}`.
+        """Return the number of unread messages from a user, as a dict with one entry: `{uid: count}`.
 
         Args:
             uid: the uid of the user.
@@ -192,7 +195,7 @@ class ReceiptCalls:
         return {uid: counts["user"].get(uid, 0)}
 
     async def get_unread_message_count_for_group(self, guid: str) -> Counts:
-        """Return the number of unread messages of a group: `{guid: count}`.
+        """Return the number of unread messages of a group, as a dict with one entry: `{guid: count}`.
 
         Args:
             guid: the guid of the group.
@@ -206,7 +209,7 @@ class ReceiptCalls:
         return {guid: counts["group"].get(guid, 0)}
 
     async def get_unread_message_count_for_all_users(self) -> Counts:
-        """Return the unread counts of conversations with users, by uid.
+        """Return the unread counts of conversations with users, by uid. Users without unread messages are left out.
 
         Raises:
             CometChatException: `ERR_BAD_ERROR_RESPONSE` when the counts cannot be read, or another code of the server.
@@ -214,7 +217,7 @@ class ReceiptCalls:
         return (await self._fetch_counts(False, kind="user"))["user"]
 
     async def get_unread_message_count_for_all_groups(self) -> Counts:
-        """Return the unread counts of groups, by guid.
+        """Return the unread counts of groups, by guid. Groups without unread messages are left out.
 
         Raises:
             CometChatException: `ERR_BAD_ERROR_RESPONSE` when the counts cannot be read, or another code of the server.

@@ -1,4 +1,4 @@
-"""Sends the body of a message: in the order of its conversation, stored once."""
+"""Sends messages: those of one conversation in the order of the calls, each stored once."""
 
 from __future__ import annotations
 
@@ -44,10 +44,13 @@ class Sender:
         self._own = own
 
     async def send(self, body: Mapping[str, Any]) -> BaseMessage:
-        """Send a message; repeat it under the same muid if the response was lost (K3). Return the stored message.
+        """Send a message, and return it as the server stored it.
+
+        Earlier sends to the same conversation are finished first. If the response was lost, the request is repeated
+        with the same muid (the client's id of the message), so that the server stores the message once (K3).
 
         Args:
-            body: the message as the server takes it, with `muid`, `receiver` and `receiverType`.
+            body: the JSON body of the request, with `muid`, `receiver` and `receiverType`.
 
         Raises:
             CometChatException: as for `ChatClient.send_message`; `NO_INTERNET_CONNECTION` also when it is not known

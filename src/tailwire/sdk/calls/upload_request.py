@@ -24,7 +24,7 @@ class UploadAttachment:
     """A file to upload, with an id that the app chooses.
 
     Attributes:
-        file_id: the id, which is passed to the callbacks of the listener; another one for each file.
+        file_id: the id, which is passed to the callbacks of the listener; it has to be unique within the request.
         file: the file: a path, or bytes with a name.
     """
 
@@ -54,7 +54,9 @@ class UploadFileRequest:
     async def upload_attachments(
         self, attachments: Sequence[UploadAttachment], listener: UploadFileListener | None = None
     ) -> UploadResult:
-        """Upload files. One that fails does not affect the others, and can be given again.
+        """Upload files, and wait until each is uploaded or has failed. A file that fails does not affect the others.
+
+        Files whose upload failed can be passed to another call; their `file_id`s are then used again.
 
         Args:
             attachments: the files, each with its `file_id`.

@@ -61,7 +61,7 @@ class UploadFile:
 
     @property
     def file_name(self) -> str:
-        """The name that receivers see."""
+        """The name that receivers see: `name`, else the last part of `path`, else `file`."""
         return self.name or (Path(self.path).name if self.path else "file")
 
     @property
@@ -89,13 +89,13 @@ class UploadCalls:
         Args:
             receiver_id: the uid or guid of the receiver.
             receiver_type: `user` or `group`.
-            files: paths, or `UploadFile`s.
+            files: paths, or `UploadFile`s. They are uploaded one after the other; the first error ends the call.
             on_progress: a plain function, called in the event loop with the name of a file, the bytes sent so far, and
                 its size in bytes. What it raises is logged. In a web page it is called once per file, at the end: the
                 browser does not report progress.
 
         Returns:
-            Attachments, to be sent with a `MediaMessage`.
+            One attachment per file, in the same order, to be sent with a `MediaMessage`.
 
         Raises:
             CometChatException: `ERR_INVALID_RECEIVER_TYPE` unless it is `user` or `group`; `ERR_INVALID_ARGUMENT` when

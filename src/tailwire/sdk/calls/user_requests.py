@@ -26,7 +26,7 @@ class UserRequests:
     """Sends requests as the logged-in user.
 
     Args:
-        chance: returns a random number in [0, 1), for the jitter of the waits.
+        chance: returns a random number in [0, 1), for random variations of the waits between attempts.
     """
 
     def __init__(
@@ -50,18 +50,22 @@ class UserRequests:
         uid: str = "",
         once: bool = False,
     ) -> Any:
-        """Send a request, and return the `data` of its answer. All attempts share one time limit.
+        """Send a request, and return the `data` of its answer.
+
+        By default, a failed request is repeated if that may help and can do no harm; all attempts share one time limit.
+        If the server rejects the token, it is renewed if possible, and the request is sent once more.
 
         Args:
-            time_limit: the time limit of a caller that repeats the request itself: only one attempt is made.
-            uid: the user for whom the whole call began: the request is not sent as another user. The logged-in user
-                by default.
-            once: whether to make only one attempt, because the caller repeats it.
+            time_limit: a time limit that the caller has entered; it limits this request too. Pass it if the caller
+                repeats the request itself: then only one attempt is made.
+            uid: sends the request only as this user, and fails if another one has logged in meanwhile; "" for the user
+                who is logged in now.
+            once: whether to make only one attempt, with a time limit of its own.
 
         Raises:
             CometChatException: `ERR_CLIENT_CLOSED` after `aclose()`; `ERR_WRONG_EVENT_LOOP` outside of the client's
-                event loop; `USER_NOT_LOGGED_IN` when nobody is, or another user than `uid`; or the code with which the
-                request failed.
+                event loop; `USER_NOT_LOGGED_IN` when no user or another user than `uid` is logged in; or the code with
+                which the last attempt failed.
         """
         self._gate.check_usable()  # requests of builders do not come through a method of the client
         uid = uid or self._sessions.require().uid
@@ -109,6 +113,9 @@ class UserRequests:
     async def ask_for_list(self, path: str, query: Mapping[str, Any], *, once: bool = False) -> list[Any]:
         """Send a GET request, and return the list in its answer.
 
+        Args:
+            once: as for `ask`.
+
         Raises:
             CometChatException: as for `ask`; `ERR_BAD_ERROR_RESPONSE` when the answer is not a list.
         """
@@ -120,14 +127,20 @@ class UserRequests:
     async def list_messages(
         self, query: Mapping[str, Any], *, uid: str = "", guid: str = "", thread: int = 0, once: bool = False
     ) -> list[Any]:
-        """Return a page of messages as the server sent them, oldest first.
+        """Return a page of messages as JSON values, oldest first.
+
+        Give at most one of `uid`, `guid` and `thread`; without any, the page is from all conversations of the logged-in
+        user.
 
         Args:
-            query: with `per_page` and `affix`.
+            query: as for `message_page`.
             uid: the uid of the other user of a conversation.
             guid: the guid of a group.
-            thread: the id of the parent message of a thread. Give one of the three; without any, the page is from all
-                conversations of the logged-in user.
+            thread: the id of the parent message of a thread.
+            once: as for `ask`.
+
+        Raises:
+            CometChatException: as for `message_page` and `ask_for_list`.
         """
         path = "/messages"
         if thread:
@@ -147,7 +160,7 @@ class UserRequests:
         body: Mapping[str, Any] | None = None,
         query: Mapping[str, Any] | None = None,
     ) -> T:
-        """Send a request, and return its answer decoded.
+        """Send a request as `ask` does, and return its answer decoded with `decode`.
 
         Raises:
             CometChatException: as for `ask`; `ERR_BAD_ERROR_RESPONSE` when the answer cannot be decoded.

@@ -15,13 +15,18 @@ from tailwire.wire.entities import User
 
 
 async def fetch_online_counts(parts: Parts, body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return how many users or members are online; the chat host counts them.
+    """Return the answer of the chat host, the host of the WebSockets, to the question how many users are online.
 
     Args:
-        body: `groups` with guids, for the counts of members; empty for the count of users.
+        parts: the parts of the client.
+        body: empty for the number of users, `{"groups": [guid, …]}` for the numbers of members.
+
+    Returns:
+        `{"onlineUsersCount": number}`, or `{"groups": {guid: number, …}}`.
 
     Raises:
-        CometChatException: `NO_WEBSOCKET_CONNECTION` before the first connection: the chat host is not known yet.
+        CometChatException: `NO_WEBSOCKET_CONNECTION` before the first connection, because the chat host is not known
+            yet; `ERR_BAD_ERROR_RESPONSE` when the answer is not an object; or another code of the server.
     """
     me = await parts.requests.ask("PUT", "/me", body={})
     signed_pass = str(me.get("jwt") or "") if isinstance(me, dict) else ""
@@ -113,7 +118,7 @@ class UserCalls:
         return decoded(lambda counts: int(counts.get("onlineUsersCount") or 0), answer)
 
     async def block_users(self, uids: Sequence[str]) -> dict[str, str]:
-        """Block users: neither they nor the logged-in user can send messages to the other.
+        """Block users: the logged-in user and each of them can no longer send messages to each other.
 
         Args:
             uids: the uids of the users.
