@@ -1,4 +1,7 @@
-"""Writes for all nouns: decisions about rows that were read, made again when another write was faster."""
+"""Writes that depend on rows that were read: read, decide, write; and start over if the rows changed meanwhile.
+
+All parts of the store (`users`, `groups`, `messages` …) write in this way.
+"""
 
 from __future__ import annotations
 
@@ -22,23 +25,23 @@ from tailwire.server.store.sql.connection import Connection
 
 T = TypeVar("T")
 MAX_ATTEMPTS = 20
-"""How often a decision is made at most. Within one process decisions about the same thing take turns, so that only
-other processes and sends can be faster."""
+"""How often `DatabaseAccess.decide` tries before it gives up. Decisions of one process about the same object take
+turns, so only other processes and sent messages can change it between its reading and its writing."""
 
 
 class OvertakenError(Exception):
-    """The data on which a decision was based changed before the decision was written. Nothing was written."""
+    """The rows on which a decision was based changed before it was written. Nothing was written."""
 
 
 class Turns:
-    """Lets decisions about the same thing take turns, in the order in which they came."""
+    """A lock for each key, granted in the order of the calls. Keys without a holder take no memory."""
 
     def __init__(self) -> None:
         self._locks: dict[object, tuple[asyncio.Lock, int]] = {}
 
     @asynccontextmanager
     async def hold(self, key: object) -> AsyncIterator[None]:
-        """Wait for the turn of a key, and hold it within the context."""
+        """Wait for the lock of a key, and hold it within the context."""
         lock, users = self._locks.get(key) or (asyncio.Lock(), 0)
         self._locks[key] = lock, users + 1
         try:
@@ -53,15 +56,16 @@ class Turns:
 
 
 class DatabaseAccess:
-    """What the nouns need to read, and to make writes that depend on what they read.
+    """What the parts of the store share: reads, and writes that depend on what was read.
 
     Attributes:
         reads: the connections for reads.
-        lane: carries the writes.
+        lane: the queue of writes; sends them in batches.
         world: the clock.
-        accompaniment: gives a unit the audit log's entry for its request.
-        numbers: checks and stores the numbers of requests.
-        feed: receives what a unit has changed, before its write is acknowledged; other processes read it in the log.
+        accompaniment: adds the audit log entry of the current request to a unit.
+        numbers: checks and stores the number of the current request.
+        feed: notified of the cached rows that a unit has changed (`Unit.invalidate`), before `carry_out` returns or
+            raises. Other processes read the same in the log.
     """
 
     def __init__(
@@ -82,16 +86,20 @@ class DatabaseAccess:
         self._turns = Turns()
 
     async def carry_out(self, unit: Unit, draft: Draft | None = None, events: tuple[QueuedEvent, ...] = ()) -> Answer:
-        """Write a unit.
+        """Write a unit, together with the current request's number and audit log entry if no write has stored them.
 
         Args:
-            draft: the message that announces the change; None for none.
-            events: those of the draft that webhooks want.
+            draft: the message that announces the change, stored only if the unit is carried out to its end; None for
+                none.
+            events: the draft's events for webhooks, as `Webhooks.wanted_events` returns them.
+
+        Returns:
+            The answer to the steps that the caller added. A unit that ended early raises nothing: see `Answer.ended`.
 
         Raises:
-            OvertakenError: what was read for the unit has changed. Nothing was written.
-            Refused: ERR_REQUEST_OUTDATED, the number of the request is not new; ERR_UNAVAILABLE, the database cannot
-                write, or too many writes wait.
+            OvertakenError: a `require_unchanged` condition of the unit no longer holds. Nothing was written.
+            Refused: ERR_REQUEST_OUTDATED, the number of the request is not higher than the stored one; ERR_UNAVAILABLE,
+                the database cannot write, or too many writes wait.
             tailwire.server.store.postgres.lane.LaneClosed: the store is closed.
         """
         number = self.numbers.take()
@@ -115,13 +123,15 @@ class DatabaseAccess:
         return answer if number is None else without_step(answer, place)
 
     async def decide(self, key: object, attempt: Callable[[], Awaitable[T]]) -> T:
-        """Return the result of an attempt that reads, decides and writes, made again while others are faster.
+        """Call `attempt`, again after each `OvertakenError`, and return its result.
 
         Args:
-            key: what the decision is about; decisions of this process about it take turns.
+            key: identifies the object that is changed, such as `("group", guid)`. Calls of this process with the same
+                key run one after the other.
+            attempt: reads, decides, and writes with `carry_out`.
 
         Raises:
-            Refused: raised by `attempt`; ERR_UNAVAILABLE if others were faster `MAX_ATTEMPTS` times.
+            Refused: raised by `attempt`; ERR_UNAVAILABLE, `attempt` was overtaken `MAX_ATTEMPTS` times.
         """
         async with self._turns.hold(key):
             for _ in range(MAX_ATTEMPTS):
@@ -135,12 +145,17 @@ class DatabaseAccess:
 
 
 def stored_result(draft: Draft, answer: Answer) -> Stored:
-    """Return what was stored for the message of a unit, from the unit's answer."""
+    """Return the stored message of a unit that was carried out to its end.
+
+    Args:
+        draft: the message, as it was passed to `DatabaseAccess.carry_out`.
+        answer: the unit's answer, which has the ids.
+    """
     return Stored(new_row(draft, answer.message_id), new=True, predecessor_id=answer.predecessor_id)
 
 
 def new_row(d: Draft, message_id: int) -> MessageRow:
-    """Return the row of a draft that was stored just now."""
+    """Return the row of a draft that was just stored under an id, without reading it."""
     return MessageRow(
         message_id, d.conversation_id, d.sender, d.receiver, d.receiver_type, d.category, d.type,
         d.sent_at, d.sent_at, None, None, None, None, None, None, d.body,
@@ -149,20 +164,29 @@ def new_row(d: Draft, message_id: int) -> MessageRow:
 
 
 def insert(table: str, columns: Iterable[str]) -> str:
-    """Return the statement that inserts `:row`, made by `as_row`."""
+    """Return the statement that inserts one row, for `Unit.run` with `row=as_row(…)`.
+
+    Args:
+        columns: the columns to set; `:row` must have a value for each.
+    """
     names = ", ".join(columns)
     return f"INSERT INTO {table} ({names}) SELECT {names} FROM jsonb_populate_record(NULL::{table}, :row::jsonb)"
 
 
 def update(table: str, columns: Iterable[str], where: str) -> str:
-    """Return the statement that sets columns to those of `:row`, made by `as_row`."""
+    """Return the statement that updates rows, for `Unit.run` with `row=as_row(…)`.
+
+    Args:
+        columns: the columns to set; `:row` must have a value for each.
+        where: the condition on the rows, in SQL.
+    """
     names = ", ".join(columns)
     source = f"SELECT {names} FROM jsonb_populate_record(NULL::{table}, :row::jsonb)"
     return f"UPDATE {table} SET ({names}) = ({source}) WHERE {where}"
 
 
 def as_row(columns: Mapping[str, object]) -> str:
-    """Return the values of columns as the value `:row` of `insert` and `update`."""
+    """Return column values as JSON, for the value `:row` of `insert` and `update`."""
     return msgspec.json.encode(columns).decode()
 
 
@@ -172,7 +196,9 @@ def texts_of(name: str) -> str:
 
 
 def queue_events(unit: Unit, events: Sequence[QueuedEvent], now: int) -> None:
-    """Queue events in the unit of the change that they report. The change has no message.
+    """Add steps to a unit that queue events for webhooks, of a change without a message.
+
+    Events of a message are passed to `DatabaseAccess.carry_out` instead.
 
     Args:
         now: seconds since 1970.
@@ -186,11 +212,14 @@ def queue_events(unit: Unit, events: Sequence[QueuedEvent], now: int) -> None:
 
 
 def use_files(unit: Unit, place: str, key: str | int, names: Iterable[str], now: int) -> None:
-    """Store in a unit that a message, user or group refers to these files and to no others.
+    """Add steps to a unit that store which uploaded files an object refers to: these and no others.
+
+    Files that lose their last reference count as unused from now on. Names without a record are ignored.
 
     Args:
-        place: `message`, `user` or `group`.
-        key: the id, uid or guid.
+        place: the kind of the object: `message`, `user` or `group`.
+        key: the id of the message, the uid or the guid.
+        names: the names of the files; empty for none.
         now: seconds since 1970.
     """
     values: dict[str, Any] = {"place": place, "key": str(key), "names": sorted(set(names)), "now": now}

@@ -1,4 +1,4 @@
-"""Adds the entry of the audit log to the first write of a request, so that no other class needs code for it."""
+"""Adds the audit log entry of a request to its first write, so that no other class needs code for the audit log."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _NAMED_PARAMETER = re.compile(r":([a-z_]+)")
 
 
 class Accompaniment:
-    """Hands the entry of the current request to a write.
+    """Adds the audit log entry of the current request to the write that stores it.
 
-    Entries of reads and sends are not handed over: their requests store them when they have succeeded. So sends, by far
-    the most frequent writes, do not take longer.
+    Only for entries of changes. Those of reads and sends are stored with `Audit.add` after the request has succeeded,
+    so that sends, by far the most frequent writes, do not take longer.
 
     Attributes:
-        keeps: whether entries are stored; `Audit.set_limits` sets it.
-        written: the number of entries that were added to writes since `Audit.clean` last set it to 0.
+        keeps: whether entries are stored at all; `Audit.set_limits` sets it.
+        written: how many entries were added to writes since `Audit.clean` last set this to 0.
     """
 
     def __init__(self, world: World) -> None:
@@ -31,13 +31,14 @@ class Accompaniment:
         self.written = 0
 
     def take(self) -> AuditEntry | None:
-        """Return the entry of the current request for a write that is about to store it, and mark it as taken.
+        """Return the entry of the current request, for the write that will store it, and mark it as taken.
 
-        A caller whose write fails or does nothing must set `taken` to False, so that the next write of the request
-        takes the entry.
+        A caller whose write fails or changes nothing must set the entry's `taken` to False. Then the next write of the
+        request takes it.
 
         Returns:
-            None if the request has no entry or has failed, is a read or a send, or if another write has its entry.
+            None if there is nothing to store: the request has no entry or has failed, it is a read or a send, or
+            another write has taken the entry.
         """
         entry = current_entry.get()
         if entry is None or entry.taken or entry.over or entry.kind == USE:
@@ -46,23 +47,26 @@ class Accompaniment:
         return entry
 
     def add_last_step(self, unit: Unit, entry: AuditEntry) -> None:
-        """Add to a unit the step that stores the entry. It must be the last one, so that only a whole unit is recorded.
+        """Add to a unit the step that stores the entry.
 
-        Adds nothing while `keeps` is False.
+        Call this after all other steps: then a unit that ends early stores no entry. Adds nothing while `keeps` is
+        False.
         """
         if self.keeps:
             self.written += 1
             unit.run(_INSERT_SQL, **entry_values(entry, self._world.seconds()))
 
     def extend(self, text: str, values: list[Any], entry: AuditEntry, condition: str) -> tuple[str, list[Any]]:
-        """Return a statement that also stores the entry if a condition holds, and its values.
+        """Extend a statement so that it also stores the entry if a condition holds.
+
+        While `keeps` is False, the entry is left out.
 
         Args:
             text: a statement that changes rows, with `$1` and so on for the values.
             condition: SQL, in which the table `changed` has one row for each row that the statement changed.
 
         Returns:
-            A statement that returns the number of rows changed, and its values. It only counts while `keeps` is False.
+            The extended statement, which returns the number of rows that `text` changed, and its values.
         """
         if not self.keeps:
             return f"WITH changed AS ({text} RETURNING 1) SELECT count(*) FROM changed", values

@@ -1,4 +1,4 @@
-"""The audit log. The entry of a change is written in its transaction, those of reads and sends by themselves."""
+"""The audit log. The entry of a change is stored in the change's transaction, that of a read or send in its own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _EXCESS_SQL = """DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE kind 
 
 
 class Audit(AuditRows):
-    """`AuditStore` on PostgreSQL. The writes of a request ask `Accompaniment` whether an entry belongs to them."""
+    """`AuditStore` on PostgreSQL. Entries of changes are not stored here, but by `Accompaniment` with their write."""
 
     def __init__(self, access: DatabaseAccess) -> None:
         super().__init__(access.reads, access.world)
@@ -33,9 +33,11 @@ class Audit(AuditRows):
         await self._access.lane.submit(Entry(unit=unit))
 
     async def clean(self) -> None:
-        """Remove entries that have expired, and the oldest ones beyond the limit: at most `ROWS_PER_CLEANUP` of each.
+        """Remove expired entries, and of each kind the oldest ones beyond the limit.
 
-        Does nothing before `set_limits`. The limit is checked only when there may be one per cent too many.
+        One call removes at most `ROWS_PER_CLEANUP` expired entries, and as many of each kind. Does nothing before
+        `set_limits`. Because counting is slow, the limit is checked at the first call, and then only after this process
+        has added one per cent of the limit.
         """
         if not self.most:  # the limits are not known yet
             return

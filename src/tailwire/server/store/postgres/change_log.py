@@ -1,4 +1,4 @@
-"""Writes the change log. An entry is written in the unit of the change."""
+"""Writes the change log: numbered entries of what changed besides messages, each in the unit that makes the change."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ class ChangeLog(ChangeLogRows):
     """`ChangeLog` on PostgreSQL.
 
     Attributes:
-        max_entries: how many of the latest numbers are kept.
-        max_age: seconds for which entries are kept.
+        max_entries: entries are removed whose number is lower than the newest one by more than this.
+        max_age: seconds after which entries are removed.
     """
 
     def __init__(self, access: DatabaseAccess) -> None:
@@ -76,19 +76,27 @@ class ChangeLog(ChangeLogRows):
         return None if answer.ended == 0 else stored_number(answer)
 
     def add_required(self, unit: Unit, sql: str, values: Mapping[str, Any], change: NewChange) -> None:
-        """Add a statement to a unit and, if it changes a row, a change to store; otherwise the unit ends there."""
+        """Add to a unit a statement that writes, and the step that stores a change.
+
+        If the statement changes no row, the unit ends there, and no change is stored.
+        """
         unit.run_required(sql, **values)
         self.add(unit, change, self._access.world.seconds())
 
     def add(self, unit: Unit, change: NewChange, now: int) -> None:
-        """Store a change in a unit; `stored_number` returns its number."""
+        """Add to a unit the step that stores a change. `stored_number` reads its number from the unit's answer.
+
+        Args:
+            now: seconds since 1970.
+        """
         unit.run_returning(_ADD_CHANGE_SQL, **_values(change, now))
 
     def add_membership_end(self, unit: Unit, guid: str, uid: str, since_id: int | None) -> None:
-        """Store in a unit that a user's membership of a group ends with the unit's message.
+        """Add to a unit the step that stores that a user's membership of a group ends with the unit's message.
 
         Args:
-            since_id: the id after which it began; None for a user who was not a member, and sees only that message.
+            since_id: the id after which the membership began. None if the user was not a member, such as one who is
+                banned: then the membership has only the unit's message.
         """
         values = _values(change_log.membership_ended(guid, uid), self._access.world.seconds())
         statement = _END_MEMBERSHIP_SQL
@@ -97,30 +105,40 @@ class ChangeLog(ChangeLogRows):
         unit.run(statement, since=since_id, **values)
 
     def add_group_change(self, unit: Unit, guid: str, uid: str, device: str) -> None:
-        """Store in a unit that a user changed a group's properties or owner; `stored_number` returns the number."""
+        """Add to a unit the step that stores that a user changed a group's properties or owner.
+
+        `stored_number` reads the number of the change from the unit's answer.
+
+        Args:
+            uid, device: the user, and the device on which they did it.
+        """
         self.add(unit, change_log.group_changed(guid, uid, device), self._access.world.seconds())
 
     def add_group_removal(self, unit: Unit, guid: str, uid: str, device: str) -> None:
-        """Store in a unit that a user deleted a group, and that all memberships end with it.
+        """Add to a unit the steps that store that a user deleted a group, and that all its memberships ended.
 
-        Call this before the steps that remove the members. `stored_number` returns the number of the deletion.
+        Call this before the steps that remove the members. `stored_number` reads the number of the deletion from the
+        unit's answer.
+
+        Args:
+            uid, device: the user, and the device on which they did it.
         """
         now = self._access.world.seconds()
         unit.run_returning(_REMOVE_GROUP_SQL, **_values(change_log.group_removed(guid, uid, device), now))
         unit.run(_END_MEMBERSHIPS_SQL, **_values(change_log.membership_ended(guid, ""), now))
 
     def remove_entries(self, unit: Unit, which: str, **values: Value) -> None:
-        """Remove entries in a unit for another reason than their age or number.
+        """Add to a unit the steps that remove the entries of something that is removed, such as a user.
 
         Args:
-            which: the condition on an entry, with `values`.
+            which: the condition on the entries, in SQL with `:name` for each of `values`.
         """
         unit.run("SELECT pg_advisory_xact_lock(7308901)")  # no receipt is given a number from here on
         unit.run(KEEP_HIGHEST_SQL)
         unit.run(f"DELETE FROM change_log WHERE {which}", **values)
 
     async def clean(self) -> None:
-        """Remove entries that are too old or too many."""
+        """Remove all entries beyond `max_age` and `max_entries`, step by step."""
         bounds: dict[str, Any] = {
             "before": self._access.world.seconds() - self.max_age,
             "below": await self.newest_number() - self.max_entries,
@@ -150,11 +168,11 @@ def _values(change: NewChange, now: int) -> dict[str, Any]:
 
 
 def stored_number(answer: Answer) -> int:
-    """Return the number of the first change that a unit has stored; 0 if it stored none."""
+    """Return the change log number of the first change that a unit has stored; 0 if it stored none."""
     return next(iter(stored_numbers(answer)), 0)
 
 
 def stored_numbers(answer: Answer) -> list[int]:
-    """Return the numbers of the changes that a unit has stored, in order."""
+    """Return the change log numbers of the changes that a unit has stored, in the order of its steps."""
     rows = [result[0] for result in answer.results if isinstance(result, list) and result]
     return [int(row["noted"]) for row in rows if "noted" in row]

@@ -1,6 +1,7 @@
-"""Erases what is left of deleted users, in small steps between other writes.
+"""Chores: erase what messages contain of deleted users, in small steps between other writes.
 
-A chore is stored in the transaction of the deletion, so it is done even after a crash.
+A chore is a row that says what remains to be done. It is stored in the transaction of the deletion, so it is done even
+after a crash.
 """
 
 from __future__ import annotations
@@ -14,9 +15,12 @@ from tailwire.server.store.sql.bodies import without_user
 ROWS_PER_STEP = 200
 USER = "user"
 LATE_REMOVAL, LATE_ERASURE = "late removal", "late erasure"
-"""What is done once more after a deletion, for messages that other servers have stored a moment later."""
+"""Kinds of the chore that is done `LATE_SECONDS` after a deletion, for messages that other servers stored meanwhile.
+
+The first removes the messages of the user, and erases the user from the others. The second only erases the user."""
 LATE_SECONDS = 15
-"""How long another server may take to store a message of a user: the token was in its memory, and the write waited."""
+"""How long after a user's deletion another server may still store their messages: it has cached the token, and its
+writes may wait."""
 _ADD_SQL = "INSERT INTO chores (kind, key, done_id, up_to, due_at) SELECT :kind, :key, 0, :last_id::bigint, 0"
 _START_AGAIN_SQL = "ON CONFLICT (kind, key) DO UPDATE SET done_id = 0, up_to = excluded.up_to, due_at = excluded.due_at"
 _UNLESS_THERE_AGAIN_SQL = "WHERE NOT EXISTS (SELECT FROM users WHERE uid = :key)"
@@ -32,11 +36,11 @@ _NEXT_SQL = (
 
 
 class Chores:
-    """`ChoreStore` on PostgreSQL. The words of deleted messages are deleted with them, so only users leave chores.
+    """`ChoreStore` on PostgreSQL. Only deleted users leave chores: the indexed words of a message go with it.
 
     Attributes:
-        add_late_removal: called with a unit, a uid and an id, to add to the unit the removal of the user's messages
-            above that id; `Removal` sets it.
+        add_late_removal: adds to a unit the steps that remove the messages of a user above an id. It is called with the
+            unit, the uid and the id; `Removal` sets it.
     """
 
     def __init__(self, access: DatabaseAccess) -> None:
@@ -48,7 +52,7 @@ class Chores:
         self._on_added = call
 
     def report_added(self) -> None:
-        """Report after a commit that there may be something to clean up."""
+        """Call the function of `on_added`, because a commit may have left a chore or an unused file."""
         self._on_added()
 
     async def do_next(self) -> bool:
@@ -100,13 +104,15 @@ class Chores:
 
 
 def add_chores(unit: Unit, uid: str, now: int, *, with_messages: bool) -> None:
-    """Add to the unit of a user's deletion two chores, due now and `LATE_SECONDS` later. Earlier ones start again.
+    """Add to the unit of a user's deletion the steps that store its two chores.
 
-    The first erases the user from the messages that exist now, the second from those that other servers still store.
+    The first is due now, and erases the user from the messages that exist. The second is due `LATE_SECONDS` later, for
+    messages that other servers have stored meanwhile. Chores that an earlier deletion of the same uid has left are
+    replaced.
 
     Args:
         now: seconds since 1970.
-        with_messages: whether the second chore removes messages of the user themselves before.
+        with_messages: True if the second chore also removes the messages of the user; False if they remain.
     """
     unit.run(f"{_ADD_SQL} WHERE true {_START_AGAIN_SQL}", kind=USER, key=uid)
     late = LATE_REMOVAL if with_messages else LATE_ERASURE

@@ -15,7 +15,8 @@ else:
 CONNECT_SECONDS = 5.0
 CACHED_STATEMENTS = 256  # of one connection: filters of lists have many shapes
 UNUSABLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
-"""Errors of a connection that cannot be made or used. The driver may be left in the middle of an exchange."""
+"""Errors of a connection that cannot be made or used. It must not be used again: the driver may be left in the middle
+of an exchange."""
 
 _BOUNDS = {
     "idle_in_transaction_session_timeout": "2s",
@@ -43,7 +44,7 @@ _LISTENER_BOUNDS = {
     "synchronous_commit": "off",  # its transactions only notify: there is nothing to write to the disk
 }
 PATIENT = {**_BOUNDS, "idle_in_transaction_session_timeout": "0", "lock_timeout": "0", "statement_timeout": "0"}
-"""Settings of a connection that waits for other processes, or changes the schema, for as long as it takes."""
+"""The `bounds` of a connection without timeouts, which waits for other processes or changes the schema."""
 _TRANSACTION_TIMEOUT_SQL = (  # there since PostgreSQL 17
     "SELECT set_config('transaction_timeout', '{}', false) WHERE current_setting('server_version_num')::int >= 170000"
 )
@@ -52,19 +53,19 @@ _TRANSACTION_TIMEOUT_SQL = (  # there since PostgreSQL 17
 async def connect(
     url: str, name: str, bounds: Mapping[str, str], *, transaction_timeout: str = "0", **more: Any
 ) -> Connection:
-    """Return a new connection with settings of its own, which prevail over those of the role and of the database.
+    """Return a new connection with its own PostgreSQL settings, which override those of the role and the database.
 
-    They are set by a statement: poolers refuse unknown settings with which a connection begins, or ignore them.
+    A statement makes the settings, because poolers refuse or ignore unknown settings at the start of a connection.
 
     Args:
-        name: what it is for; operators see it after "tailwire" as the name of the application.
-        bounds: the values of the settings by name.
-        transaction_timeout: how long a transaction may take, such as `5s`; "0" for no bound. PostgreSQL has this
-            setting since version 17.
-        more: further arguments of the driver.
+        name: what the connection is for, such as `reader`; a part of its `application_name`, which operators see.
+        bounds: the settings by name, mostly timeouts.
+        transaction_timeout: how long a transaction may take, such as `5s`; "0" for no bound. Ignored by PostgreSQL
+            before version 17.
+        more: further arguments of `asyncpg.connect`.
 
     Raises:
-        One of `UNUSABLE`: it cannot be made.
+        One of `UNUSABLE`: the connection cannot be made.
     """
     server_settings = {"application_name": f"tailwire {name}"}
     connection: Connection = await asyncpg.connect(
@@ -81,7 +82,7 @@ async def connect(
 
 
 async def connect_writer(url: str) -> Connection:
-    """Return a new connection for a lane.
+    """Return a new connection for a queue of writes (`Lane`, `ReceiptLane`).
 
     Raises:
         One of `UNUSABLE`: the connection cannot be made.
@@ -93,7 +94,7 @@ async def connect_reader(url: str, deadline: float) -> Connection:
     """Return a new connection for reads and single writes.
 
     Args:
-        deadline: seconds after which the database ends a statement.
+        deadline: seconds after which the database cancels a statement.
 
     Raises:
         One of `UNUSABLE`: the connection cannot be made.

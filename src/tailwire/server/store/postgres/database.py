@@ -1,4 +1,4 @@
-"""Reads and single writes on PostgreSQL, as the shared nouns ask for them (see `sql.connection`)."""
+"""Reads, and writes of a single statement, on PostgreSQL, for the code that all databases share (`store.sql`)."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ class DatabaseClosed(RuntimeError):
 
 
 class Database:
-    """`sql.connection.Connection` to PostgreSQL: a pool of connections.
+    """`sql.connection.Connection` on PostgreSQL: a pool of connections, made when they are needed.
 
     Args:
         url: `postgresql://…`.
-        read_deadline: seconds that one statement may take, those that write included.
+        read_deadline: seconds that one statement may take, also one that writes.
         connect: makes a connection; by default to the database of the URL.
 
     Attributes:
-        accompaniment: gives a write the audit log's entry for its request, to store with it; None to store none.
-        numbers: checks the number of the request before a write; None for no check.
+        accompaniment: adds the audit log entry of the current request to a write; None to store no entries.
+        numbers: checks the number of the current request before a write; None for no check.
     """
 
     dialect = PostgresDialect()
@@ -70,22 +70,22 @@ class Database:
 
     @classmethod
     async def open(cls, url: str, read_deadline: float = READ_DEADLINE_SECONDS) -> Database:
-        """Return a database that answers.
+        """Connect to a database, and return it once it has answered a query.
 
         Raises:
-            Refused: ERR_UNAVAILABLE, it does not answer.
+            Refused: ERR_UNAVAILABLE, the database does not answer.
         """
         database = cls(url, read_deadline)
         await database.first_row("SELECT 1")
         return database
 
     async def first_row(self, sql: str, parameters: Parameters = ()) -> Any:
-        """Return the first row of a query that an index answers at once, or None."""
+        """Return the first row of a query, or None. Only for queries that an index answers at once."""
         text, values = statement_and_values(sql, parameters)
         return await self._read(lambda c: c.fetchrow(text, *values, timeout=self._patience), short=True)
 
     async def first_rows(self, sql: str, keys: Iterable[Parameters]) -> list[Any]:
-        """Return the first row of a query as `first_row` does, or None, for each set of parameters."""
+        """Return the result of `first_row` for each set of parameters, in their order."""
         calls = [statement_and_values(sql, key) for key in keys]
 
         async def read(c: Connection) -> list[Any]:
@@ -94,17 +94,17 @@ class Database:
         return await self._read(read, short=True) if calls else []
 
     async def rows(self, sql: str, parameters: Parameters = ()) -> list[Any]:
-        """Return all rows of a query that is nearly always short."""
+        """Return all rows of a query that nearly always takes little time."""
         text, values = statement_and_values(sql, parameters)
         return await self._read(lambda c: c.fetch(text, *values, timeout=self._patience), short=True)
 
     async def long_rows(self, sql: str, parameters: Parameters = ()) -> list[Any]:
-        """Return all rows of a query that may be long."""
+        """Return all rows of a query that may take long, when it is this user's turn (see `Connection.long_rows`)."""
         text, values = statement_and_values(sql, parameters)
         return await self._read_long(lambda c: c.fetch(text, *values, timeout=self._patience))
 
     async def page(self, count: str, sql: str, values: Parameters, page: Parameters) -> tuple[list[Any], int]:
-        """Return a page of a list and the number of all its entries, both of the same state."""
+        """Return a page of a list and the number of all its entries, both from one snapshot."""
         counted, listed = statement_and_values(count, values), statement_and_values(sql, page)
 
         async def read(c: Connection) -> tuple[list[Any], int]:
@@ -124,8 +124,8 @@ class Database:
         """Run a single statement that writes, and return the number of rows that it changed.
 
         Raises:
-            Refused: ERR_REQUEST_OUTDATED, the number of the request is not new; ERR_UNAVAILABLE, the database cannot be
-                used, or its answer was lost, so that the change may have been made.
+            Refused: ERR_REQUEST_OUTDATED, the number of the request is not higher than the stored one; ERR_UNAVAILABLE,
+                the database cannot be used, or its answer was lost, so that the change may have been made.
             DatabaseClosed: the store is closed.
         """
         if self.numbers is not None:
@@ -148,7 +148,7 @@ class Database:
         return changed
 
     async def run_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Run a single statement that writes for each of the rows, all in one transaction.
+        """Run a statement that writes once for each row of values, in sorted order, all in one transaction.
 
         Raises:
             Refused, DatabaseClosed: as for `run`.
@@ -250,7 +250,7 @@ class Database:
         return self._pool.problem
 
     async def close(self) -> None:
-        """End the reads in progress, and close the connections."""
+        """Cancel the long reads in progress, and close the connections. Further reads and writes are refused."""
         self._closed = True
         for task in self._reading:
             task.cancel()
@@ -259,7 +259,7 @@ class Database:
         await self._pool.close()
 
     def abandon(self) -> None:
-        """Close the connections at once, as the end of the process would."""
+        """Close the connections at once and without waiting, as if the process had been killed."""
         self._closed = True
         for task in self._reading:
             task.cancel()

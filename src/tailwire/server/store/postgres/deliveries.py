@@ -1,4 +1,4 @@
-"""Writes the queue of deliveries to webhooks, and those that were given up."""
+"""Writes the queue of deliveries to webhooks, and the deliveries that failed and are kept for a while."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FOR_NOBODY_SQL = "DELETE FROM deliveries WHERE NOT EXISTS (SELECT FROM webhooks
 
 
 class Deliveries(DeliveryRows):
-    """`DeliveryStore` on PostgreSQL. Each process keeps its own counts in memory; `load` reads them again."""
+    """`DeliveryStore` on PostgreSQL. Each process counts the deliveries in memory; `load` counts them again."""
 
     def __init__(self, access: DatabaseAccess) -> None:
         super().__init__(access.reads)
@@ -36,7 +36,7 @@ class Deliveries(DeliveryRows):
         )
 
     async def load(self) -> None:
-        """Count the deliveries of each webhook."""
+        """Replace the counts in memory with those of the database."""
         await self._counts.load()
 
     def waiting_counts(self) -> dict[str, int]:
@@ -67,7 +67,10 @@ class Deliveries(DeliveryRows):
         return rows, (self._counts.failed if failed else self._counts.waiting)[webhook_id]
 
     def count_added(self, webhook_id: str) -> None:
-        """Count a delivery after the commit that queued it. If too many wait, begin to mark the oldest as failed."""
+        """Count a delivery that was queued, after the commit.
+
+        If more than the limit wait, a task is started that marks the oldest as failed.
+        """
         self._counts.add(webhook_id)
 
     def stop(self) -> None:

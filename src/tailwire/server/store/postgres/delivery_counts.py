@@ -1,4 +1,4 @@
-"""Counts the deliveries of each webhook in memory, and marks the oldest of those beyond the limit as failed."""
+"""Counts the deliveries of each webhook in memory, and marks the oldest as failed if too many wait."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ MAX_COUNTS = 3
 
 
 class DeliveryCounts:
-    """The counts that one process keeps.
+    """How many deliveries each webhook has, as this process knows. Other processes change them too: see `load`.
 
     Attributes:
-        waiting, failed: how many deliveries wait, and how many were given up, by the id of the webhook.
+        waiting, failed: how many deliveries wait, and how many have failed for good, by the id of the webhook.
         max_waiting, max_failed: how many of each are kept for one webhook.
-        failed_seconds: how long those that were given up are kept.
+        failed_seconds: how long failed ones are kept.
     """
 
     def __init__(self, access: DatabaseAccess) -> None:
@@ -46,9 +46,10 @@ class DeliveryCounts:
         self.failed_seconds = 7 * 86_400
 
     async def load(self) -> None:
-        """Count the deliveries of each webhook.
+        """Replace the counts with those of the database.
 
-        What is queued or sent meanwhile may be counted or not: then they are counted again, `MAX_COUNTS` times at most.
+        If this process queues or removes a delivery meanwhile, the database is read again, at most `MAX_COUNTS` times
+        in all. After that the counts may be wrong by such a delivery until the next `load`.
         """
         for _ in range(MAX_COUNTS):
             changes = self._changes
@@ -62,14 +63,17 @@ class DeliveryCounts:
                 self._since[webhook] = oldest
 
     def waiting_since(self, webhook_id: str) -> int | None:
-        """Return when the oldest delivery that waits was queued, in seconds since 1970; None if none waits.
+        """Return when the oldest waiting delivery was queued, in seconds since 1970; None if none waits.
 
-        Until the next `load`, that may be a delivery that was sent since the last one.
+        The time is the one of the last `load`, even if that delivery was sent since: then it is too early.
         """
         return self._since.get(webhook_id) if self.waiting[webhook_id] > 0 else None
 
     def add(self, webhook_id: str) -> None:
-        """Count a delivery after the commit that queued it. If too many wait, begin to mark the oldest as failed."""
+        """Count a delivery that was queued, after the commit.
+
+        If more than `max_waiting` wait, a task is started that marks the oldest as failed.
+        """
         self._changes += 1
         self.waiting[webhook_id] += 1
         self._since.setdefault(webhook_id, self._access.world.seconds())
@@ -78,10 +82,10 @@ class DeliveryCounts:
             self._giving_up[webhook_id] = asyncio.get_running_loop().create_task(counting, name="tailwire deliveries")
 
     def remove(self, webhook_id: str, *, waited: bool) -> None:
-        """Stop counting a delivery, because it was sent and removed.
+        """Stop counting a delivery that was sent and removed.
 
         Args:
-            waited: whether it had not been given up.
+            waited: True if it counts as waiting; False if it counts as failed, and was sent again.
         """
         self._changes += 1
         counts = self.waiting if waited else self.failed
@@ -96,7 +100,11 @@ class DeliveryCounts:
         self._since.pop(webhook_id, None)
 
     def trim(self, unit: Unit, webhook_id: str, now: int) -> None:
-        """Add to a unit the removal of the failed deliveries of a webhook that are too old or too many."""
+        """Add to a unit the steps that remove failed deliveries of a webhook beyond `failed_seconds` and `max_failed`.
+
+        Args:
+            now: seconds since 1970.
+        """
         unit.run(_OLD_SQL, webhook=webhook_id, before=now - self.failed_seconds)
         unit.run(_BEYOND_SQL, webhook=webhook_id, most=self.max_failed)
 

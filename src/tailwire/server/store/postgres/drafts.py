@@ -1,4 +1,4 @@
-"""Encodes a batch for the function `tailwire_batch_1`: one array for each column."""
+"""Encodes a batch of writes as arguments of the SQL function `tailwire_batch_1`: one array for each column."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ ENTRY_BYTES = 500  # an estimate of everything except the bodies
 
 @dataclass(frozen=True, slots=True)
 class QueuedEvent:
-    """An event of a draft for one webhook. `body` is None if the event reports the message itself."""
+    """An event that is queued for one webhook, whose id is `webhook`.
+
+    Attributes:
+        body: the encoded `data` of the webhook's envelope; None for `{"message": …}` with the stored message.
+    """
 
     webhook: str
     trigger: str
@@ -27,11 +31,11 @@ class QueuedEvent:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One write: a draft, a unit, or a unit with the draft that announces it.
+    """One write of a batch: a draft, a unit, or a unit with the draft of the message that announces it.
 
     Attributes:
-        by_member: whether the draft is stored only if its sender is a member of the group.
-        events: those of the draft, to queue for webhooks with it.
+        by_member: True to store the draft only if its sender is a member of the group.
+        events: the draft's events for webhooks, which are queued only if it is stored.
         size: an estimate of its bytes in memory.
     """
 
@@ -52,7 +56,10 @@ class Entry:
 
 
 def end_of_message(draft: Draft) -> bytes:
-    """Return the JSON of a message that is being stored: all that follows its id, and the end of its envelope."""
+    """Return the end of the JSON `{"message":{"id":"1…`: all that follows the id, for a webhook.
+
+    The database adds the beginning with the id, which is not known before the message is stored.
+    """
     return b'",' + parseable(draft.body)[1:-1] + b',"updatedAt":%d}}' % draft.sent_at
 
 
@@ -60,9 +67,10 @@ def encode(head: tuple[int, int, str, int], now: int, entries: Sequence[Entry]) 
     """Return the arguments of `CALL_BATCH_SQL` for a batch.
 
     Args:
-        head: the first of them: the id of this process, the number of the batch, the mark of the start, and the highest
-            id that this process knows.
+        head: the first four arguments: the id of this process, the number of the batch, the mark of the current start
+            (see `starts`), and the highest id that this process has seen.
         now: seconds since 1970.
+        entries: the writes, in the order in which their messages get ids.
     """
     drafts = [entry.draft for entry in entries if entry.draft is not None]
     position = 0

@@ -51,11 +51,11 @@ class ProgramFailed(OSError):
 
 
 def dump(url: str, file: Path) -> None:
-    """Write the contents of a database to a file, in one snapshot, even while servers write, and verify the file.
+    """Write the contents of a database to a file and verify the file. Servers may write meanwhile: it is one snapshot.
 
     Raises:
-        ProgramFailed: `pg_dump` or `pg_restore` is missing, or failed: the database cannot be read, the file cannot be
-            written, or is damaged.
+        ProgramFailed: `pg_dump` or `pg_restore` is missing or failed: the database cannot be read, or the file cannot
+            be written or is damaged.
     """
     excluded = [f"--exclude-table-data={table}" for table in _OF_RUNNING_PROCESSES]
     _run_program(url, "pg_dump", "--format=custom", "--no-owner", "--no-privileges", *excluded, f"--file={file}")
@@ -63,26 +63,26 @@ def dump(url: str, file: Path) -> None:
 
 
 def check(file: Path) -> None:
-    """Read a dump to its end.
+    """Verify a dump by reading it to its end.
 
     Raises:
-        ProgramFailed: it is damaged, or `pg_restore` is missing.
+        ProgramFailed: the dump is damaged, or `pg_restore` is missing.
     """
     _run_program("", "pg_restore", f"--file={os.devnull}", str(file))
 
 
 @contextmanager
 def without_servers(url: str) -> Iterator[int | None]:
-    """Keep servers away from a database within the context.
+    """Make sure that no server uses a database within the context.
 
-    A server that is started meanwhile waits.
+    A server that is started meanwhile waits until the context ends, at most `starting.WAIT_SECONDS`.
 
     Yields:
-        The highest message id given out so far; None if the database has no tables of a server.
+        The highest message id given out so far; None if the database does not have the server's tables.
 
     Raises:
-        DatabaseInUse: a server or command uses it, or a server is starting on it.
-        OSError: it cannot be connected to.
+        DatabaseInUse: a server or command uses the database, or a server is starting on it.
+        OSError: the database cannot be reached.
     """
     with asyncio.Runner() as runner:
         try:
@@ -108,10 +108,10 @@ async def _contents(connection: Connection) -> int | None:
 
 
 def load(url: str, file: Path) -> None:
-    """Replace the contents of a database with those of a dump, in one transaction: wholly, or not at all.
+    """Replace the contents of a database with those of a dump, in one transaction.
 
     Raises:
-        ProgramFailed: a program is missing or failed; nothing has changed.
+        ProgramFailed: `pg_restore` or `psql` is missing or failed. The database is unchanged.
     """
     arguments, environment = _connection(url)
     read = [_path_of("pg_restore"), "--no-owner", "--no-privileges", "--file=-", str(file)]

@@ -1,4 +1,4 @@
-"""Classifies failures of a batch: whether it is sent again, the database cannot write, or one entry is at fault."""
+"""Classifies errors of a batch of writes: send it again, report that the database cannot write, or blame an entry."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ from enum import Enum, auto
 import asyncpg
 
 DECLARED_DEAD = "TW001"
-"""Raised by `tailwire_batch_1` for a process that others have declared dead."""
+"""The SQLSTATE with which `tailwire_batch_1` refuses a process that others have declared dead."""
 ANOTHER_DATABASE = "TW002"
-"""Raised by `tailwire_batch_1` when the start of the store is not the one that the process knows."""
+"""The SQLSTATE with which `tailwire_batch_1` refuses a process that does not know the current start (see `starts`)."""
 
 
 class Failure(Enum):
-    """Kinds of failures.
+    """What the error of a batch means.
 
     Attributes:
-        LOST: the answer is unknown, and the connection is thrown away; the same batch is sent again.
-        BUSY: nothing was done; the same batch is sent again.
-        DEAD: nothing was done; this process was declared dead.
-        ANOTHER: nothing was done; the database was replaced by an older copy, or another process has noticed that.
+        LOST: it is unknown whether the batch was carried out. Close the connection, and send the same batch again.
+        BUSY: nothing was done, because of a lock or a conflict. Send the same batch again.
+        DEAD: nothing was done, because this process was declared dead. Register it again first.
+        ANOTHER: nothing was done, because the database seems to be an older copy, or another process has found that it
+            is. Read the current start again first.
         UNABLE: nothing was done, because the database cannot write.
-        ENTRY: nothing was done, because an entry of the batch is at fault.
+        ENTRY: nothing was done, because one of the entries is invalid.
     """
 
     LOST = auto()
@@ -35,13 +36,13 @@ class Failure(Enum):
 _BUSY_STATES = frozenset({"40001", "40P01", "55P03"})  # serialization, deadlock, lock_timeout
 _LOST_CLASSES = ("57", "08", "25P")  # operator intervention and timeouts, connection, sessions that were ended
 MISSING_STATES = ("42P01", "42883")
-"""No such table or function: the database is being restored."""
+"""The SQLSTATEs of a missing table or function, which means that the database is being restored."""
 _UNABLE_CLASSES = ("53", "58", "XX", "25006", "3D", "28", "42501", *MISSING_STATES)
 # out of resources, system, internal, read-only; and at a new connection: no such database, wrong password, no rights
 
 
 def classify(error: Exception) -> Failure:
-    """Return the kind of a failure."""
+    """Return what an error of a batch means, or of another statement."""
     if isinstance(error, asyncpg.PostgresError):
         state = error.sqlstate or ""
         if state == DECLARED_DEAD:

@@ -1,4 +1,4 @@
-"""Writes the records of uploaded files. A file without references is removed after a while."""
+"""Writes the records of uploaded files. A file to which nothing refers is removed after a while."""
 
 from __future__ import annotations
 

@@ -12,11 +12,11 @@ from tailwire.server.store.sql.keys import KeyRows
 
 MAX_CACHED_SCOPES = 1_000
 ALL_KEYS = "*"
-"""The key of a change that may concern any API key; hashes are hexadecimal."""
+"""Stands for all API keys in a change of the kind `key`, where otherwise the hash of one is (hexadecimal)."""
 
 
 class Keys(KeyRows):
-    """`KeyStore` on PostgreSQL. Processes do not cache missing keys, so an added key is not announced."""
+    """`KeyStore` on PostgreSQL. Only keys that exist are cached, so other processes are not notified of a new one."""
 
     def __init__(self, access: DatabaseAccess) -> None:
         super().__init__(access.reads)

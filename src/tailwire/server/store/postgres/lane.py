@@ -1,11 +1,12 @@
-"""Group commit on PostgreSQL: everything that was submitted since the last batch becomes the next one.
+"""The lane: the queue of writes. What was submitted while a batch was written forms the next batch (group commit).
 
-A batch is one call of the function `tailwire_batch_1`, hence one transaction that ends within the database: it takes
-the app's lock, gives the ids, writes and commits, and never waits for this process. So ids rise in the order of the
-commits over all processes, and a process that is stopped in the middle of a batch holds nothing up.
+A batch is one call of the SQL function `tailwire_batch_1`, so it is one transaction that ends within the database: it
+takes a lock that all processes share, assigns the message ids, writes and commits, and never waits for this process. So
+ids rise in the order of the commits of all processes, and a process that stops in the middle of a batch blocks no
+other.
 
-Batches are numbered. When the answer to one is lost, the same batch is sent again under its number, and is answered
-with what it has done if it was committed already. So nothing is stored twice, with or without a muid.
+Batches are numbered. If the answer to one is lost, the same batch is sent again under the same number. If it was
+committed before, the database only returns the answer again. So nothing is stored twice, with or without a muid.
 """
 
 from __future__ import annotations
@@ -35,9 +36,9 @@ MAX_BATCH_WRITES = 500
 MAX_WAITING_WRITES = 5_000
 MAX_WAITING_BYTES = 32 * 1024 * 1024
 CALL_SECONDS = 5.0
-"""An answer that takes longer counts as lost. The database gives up on the lock before that."""
+"""How long an answer may take; then it counts as lost. Before that the database gives up waiting for the lock."""
 UNREACHABLE_SECONDS = 5.0
-"""How long writes wait for a database that does not answer, before they are refused."""
+"""How long writes are retried while the database does not answer, before they are refused."""
 FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.02, 0.5
 LEASE_SECONDS = 10
 _HAS_USERS_CONDITION = "EXISTS (SELECT FROM presence p WHERE p.process = $1)"
@@ -56,13 +57,14 @@ class LaneClosed(RuntimeError):
 
 
 class Placement(NamedTuple):
-    """Where a draft was stored.
+    """The result of storing a draft.
 
     Attributes:
-        id: its id; that of the earlier message if its sender has used its muid before; 0 if it was not stored, because
-            its sender is not a member of the group, or its unit was not carried out to its end.
-        new: whether it was stored now.
-        predecessor_id: the id of the message before it in its conversation; 0 if there is none, or `new` is False.
+        id: the id of the message; that of the earlier message if the sender has used the muid before; 0 if nothing was
+            stored, because the sender is not a member of the group, the message with this muid was removed, or the unit
+            of the draft was not carried out to its end.
+        new: True if the draft was stored now.
+        predecessor_id: the id of the previous message of the conversation; 0 if there is none, or `new` is False.
     """
 
     id: int
@@ -76,25 +78,25 @@ class _Pending(NamedTuple):
 
 
 class Lane:
-    """Sends batches, one after the other, over a connection of its own.
+    """Sends batches of writes, one after the other, over a connection of its own.
 
     Args:
         connect: makes a connection.
-        name: of this process, for administrators.
-        serving: whether this process is a server.
+        name: the name of this process, for administrators.
+        serving: True if this process is a server; False for a command.
 
     Attributes:
         errors: records whether the database can be written to.
-        process: this process's id in the database; a new one after others have declared it dead.
-        starts: the starts of the store, which each new connection is checked against.
-        keys: a hash of the keys that all servers share; "" if it is not known yet.
-        grace: how long the users of this process count as online after it has ended, in seconds.
-        on_batch: called with the seconds that each batch took until it was answered.
-        observer: notified of each batch that has taken ids, before and after its futures are set; None for nobody.
-        backend: the id of the database's process that carries out the batches, of the last one if the connection was
-            lost; 0 before the first connection.
-        renewed_at: when this process asked for its lease, or for the last renewal that was granted, by the clock of the
-            event loop. The lease lasts at least `LEASE_SECONDS` from then, whenever the answer arrives.
+        process: the id of this process in the database; it changes after others have declared the process dead.
+        starts: the starts of the store (see `starts`); each new connection is checked against them.
+        keys: a hash of the secret keys that all servers of the database share; "" if it is not known yet.
+        grace: seconds for which the users of this process still count as online after it has ended.
+        on_batch: called after each batch with the seconds that it took until it was answered.
+        observer: told of each batch that has taken ids, before and after its futures are set; None for nobody.
+        backend: the process id of the PostgreSQL backend that carries out the batches; the last one if the connection
+            was lost; 0 before the first connection.
+        renewed_at: when this process sent its last successful request for its lease (see `processes`), on the clock of
+            the event loop. The lease lasts at least `LEASE_SECONDS` from then.
     """
 
     def __init__(
@@ -138,17 +140,21 @@ class Lane:
         return number
 
     def on_new_identity(self, call: Callable[[], None]) -> None:
-        """Call a function after others have declared this process dead: what it keeps in memory may be outdated."""
+        """Call a function each time after others have declared this process dead and it has registered again.
+
+        What the process keeps in memory may be outdated then, and its leases are lost.
+        """
         self._on_new_identity.append(call)
 
     def submit(self, entry: Entry) -> asyncio.Future[Any]:
-        """Write an entry in the next batch, and return a future for its result.
+        """Submit an entry to the next batch, and return a future for its result, which is set after the commit.
 
-        After the commit the future has a `Placement`, or the `Answer` of the unit if the entry has one. Otherwise it
-        raises `Refused` with ERR_UNAVAILABLE if the database did not write, or the error of the entry that is at fault.
+        The result is an `Answer` if the entry has a unit, otherwise a `Placement`. If nothing was written, the future
+        has an exception instead: `Refused` with ERR_UNAVAILABLE if the database cannot write, or a database error if
+        this entry is invalid.
 
         Raises:
-            Refused: ERR_UNAVAILABLE, because too much waits already.
+            Refused: ERR_UNAVAILABLE, too many writes wait already.
             LaneClosed: the store is closed.
         """
         if self._closed:
@@ -199,7 +205,7 @@ class Lane:
             self.observer.answered()
 
     async def _call(self, entries: list[Entry]) -> Any:
-        # Returns the row of the function, once it is known what has become of the batch.
+        # Returns the row of the function. Repeats the batch until it is answered, refused, or given up.
         clock = asyncio.get_running_loop().time
         self._number += 1
         arguments = encode(self._head(), self._world.seconds(), entries)
@@ -243,7 +249,9 @@ class Lane:
         return self._connection
 
     def recheck_start(self) -> None:
-        """Check again which start the database is at, with a write that does nothing.
+        """Check again, in the background, whether the database has another start than the one that is known.
+
+        Submits an empty write, before which the check is made, and returns at once.
 
         Raises:
             Refused, LaneClosed: as for `submit`.
@@ -261,7 +269,8 @@ class Lane:
             self._connection = None
 
     async def _take_new_identity(self) -> bool:
-        # The refused batch was not carried out, and never will be under the old identity. Returns whether there is one.
+        # The refused batch was not carried out, and never will be under the old identity. Returns False if this process
+        # could not be registered again.
         log.warning("other servers have declared this one dead: it continues under a new identity")
         try:
             self.process = await self._register(await self._checked_connection())
@@ -279,9 +288,10 @@ class Lane:
         return self._task is not None
 
     async def close(self) -> None:
-        """Refuse new writes, finish what was submitted, and unregister this process.
+        """Refuse new writes, wait for those that were submitted, and unregister this process.
 
-        Its row stays for `grace` seconds if users are still stored as online there.
+        If users are still stored as online at this process, its row stays for `grace` seconds. Then another process
+        reports them as offline.
         """
         self._closed = True
         while self._task is not None:
@@ -293,7 +303,7 @@ class Lane:
         self._throw_away()
 
     def abandon(self) -> None:
-        """End at once, as the end of the process would."""
+        """Stop at once and without waiting, as if the process had been killed."""
         self._closed = True
         if self._task is not None:
             self._task.cancel()

@@ -1,4 +1,7 @@
-"""Leases for work that one server does for all: each has a name, and ends with the lease of its process."""
+"""Leases for work that only one server may do at a time, such as sending for a webhook.
+
+Each has a name, and belongs to a process until that process releases it or is declared dead (see `processes`).
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,11 @@ _GIVE_UP_LEASES_SQL = "DELETE FROM leases WHERE process = :mine AND name = ANY(C
 
 
 class Leases:
-    """The leases of this process. They count as held for half of `LEASE_SECONDS` after the last renewal of its own."""
+    """The leases of this process.
+
+    A lease counts as held for only half of `LEASE_SECONDS` after the process has renewed its own lease, so that this
+    process stops before another one can take over.
+    """
 
     def __init__(self, database: Database, lane: Lane) -> None:
         self._database = database
@@ -29,17 +36,23 @@ class Leases:
         lane.on_new_identity(self._forget_leases)
 
     def on_taken(self, call: Callable[[frozenset[str]], None]) -> None:
-        """Call a function with the names of the leases, whenever this process has acquired some."""
+        """Call a function with the names of the leases that `take` has acquired, whenever there are any.
+
+        Leases that had stopped counting as held, because this process was too slow to renew, count as acquired again.
+        """
         self._on_taken.append(call)
 
     def holds(self, name: str) -> bool:
-        """Return whether this process certainly holds the lease of a name."""
+        """Return whether this process holds the lease of a name; False if that is not certain."""
         return name in self._held and asyncio.get_running_loop().time() < self._held_until
 
     async def take(self, names: Collection[str]) -> None:
-        """Acquire the given leases that no process holds, and release all others.
+        """Acquire those of the given leases that no other process holds, and release all other leases of this process.
 
-        To be called after each renewal of the lease of this process, so that they stay held.
+        Call this after each renewal of this process's own lease: that extends the time for which leases count as held.
+
+        Args:
+            names: all leases that this process wants, including those that it holds.
 
         Raises:
             Refused, or one of `connecting.UNUSABLE`: the database cannot be used.

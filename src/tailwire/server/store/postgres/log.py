@@ -1,4 +1,4 @@
-"""Reads the log: stored messages and changes in the order of their ids."""
+"""Reads the log: stored messages, and changes of cached rows, in the order of their ids."""
 
 from __future__ import annotations
 

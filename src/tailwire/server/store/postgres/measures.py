@@ -10,18 +10,21 @@ from tailwire.server.store.sql.measures import uploaded_bytes
 
 
 class Measures:
-    """The measurements of the store."""
+    """Measures the store, for metrics."""
 
     def __init__(self, database: Database, lane: Lane) -> None:
         self._db = database
         self._lane = lane
 
     def on_transaction(self, call: Callable[[float], None]) -> None:
-        """Call a function after each batch with the seconds that it took until it was answered."""
+        """Set the function that is called after each batch with the seconds that it took until it was answered."""
         self._lane.on_batch = call
 
     async def database(self) -> tuple[int, int | None]:
-        """Return the size of the database in bytes, and None: the write-ahead log is that of the whole cluster."""
+        """Return the size of the database in bytes, and None for that of the write-ahead log.
+
+        PostgreSQL has only one write-ahead log for all databases of a cluster.
+        """
         (size,) = await self._db.first_row("SELECT pg_database_size(current_database())")
         return int(size), None
 

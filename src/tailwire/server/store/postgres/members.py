@@ -18,7 +18,8 @@ from tailwire.server.store.sql.change_log import ENDED_BEFORE
 from tailwire.server.store.sql.members import MemberRows
 
 Announce = Callable[[GroupStanding], Draft]
-"""Makes the action message of a change from the standing before it."""
+"""Returns the message that announces a change of a membership. It is given the group and the two users as they were
+before the change."""
 
 _JOIN_SQL = """INSERT INTO members (guid, uid, scope, joined_at, joined_after_id)
 VALUES (:guid, :uid, :scope, :now::bigint, :message_id::bigint - 1)"""

@@ -1,4 +1,5 @@
-"""Writes messages. A send is written without reading first; edits and deletions depend on the message that was read."""
+"""Writes messages. Sends are written without reading first. Edits and deletions read the message, and are decided again
+if it has changed before they are written."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ from tailwire.server.store.sql.messages import MessageRows
 from tailwire.server.store.sql.removed_sends import IS_REMOVED_SQL
 
 TABLES_OF_MESSAGES = ("reactions", "mentions", "saves", "flags", "interactions", "subscriptions", "edits")
-"""Tables whose rows belong to a message."""
+"""Tables whose rows belong to the message in their column `message_id`, and are deleted with it."""
 _SEARCHABLE = int(Trait.SEARCHABLE)
 _EDIT_SQL = """UPDATE messages SET body = :body::bytea, traits = :traits::int, edited_at = :now::bigint, edited_by =
 :by, updated_at = :now::bigint WHERE id = :id::bigint"""
@@ -127,7 +128,10 @@ class Messages(MessageRows):
 
 
 def forget_last_edit(unit: Unit, message_id: int) -> None:
-    """Delete in a unit the action message of a message's last edit, with all rows that belong to it."""
+    """Add to a unit the steps that delete the message that announced the last edit of a message, if there is one.
+
+    The rows that belong to that announcement are deleted too. Without it, only the newest edit stays announced.
+    """
     for table in TABLES_OF_MESSAGES:
         unit.run(f"DELETE FROM {table} WHERE message_id = {_LAST_EDIT_ID}", id=message_id)
     unit.run(f"DELETE FROM messages WHERE id = {_LAST_EDIT_ID}", id=message_id)

@@ -15,10 +15,13 @@ _PARAMETER = re.compile(r"'(?:[^']|'')*'|::|:([A-Za-z_][A-Za-z_0-9]*)|\?")
 
 @lru_cache(maxsize=4096)
 def translate(sql: str) -> tuple[str, tuple[str, ...]]:
-    """Return a statement for PostgreSQL, and the names of its parameters in order; no names if it uses `?`.
+    """Translate a statement to parameters of the form `$1`.
+
+    Returns:
+        The statement, and the names that `$1`, `$2` and so on stand for; no names if it uses `?`.
 
     Raises:
-        ValueError: the statement uses both.
+        ValueError: the statement uses both `:name` and `?`.
     """
     names: dict[str, int] = {}
     marks = 0

@@ -1,4 +1,4 @@
-"""A few connections for reads and single writes. One whose state is unknown is thrown away."""
+"""A pool of connections for reads and for writes of one statement."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tailwire.server.store.sql.write_errors import reason_of
 from tailwire.server.telemetry.logs import log
 
 UNREACHABLE_SECONDS = 5.0
-"""How long a request waits for a database that stops answering. Later ones try once, and are refused if that fails."""
+"""How long a request tries to connect. Once one has failed, later ones only try once, until the database answers."""
 FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.02, 0.5
 RETRY_AFTER_SECONDS = 2.0
 _FULL_TEXT = "Too many requests wait for the database. Nothing was changed: try again after Retry-After."
@@ -20,15 +20,15 @@ _UNREACHABLE_TEXT = "The database does not answer. Nothing was changed: try agai
 
 
 class Pool:
-    """Hands out connections, and makes them when they are needed.
+    """A pool of connections, which are made when they are needed and handed out in the order of the requests.
 
     Args:
         connect: makes a connection.
-        size: how many there may be.
-        max_waiting: how many requests may wait for one.
+        size: how many connections may exist.
+        max_waiting: how many requests may wait for a connection.
 
     Attributes:
-        problem: why the database does not answer; "" when it does.
+        problem: why the last attempt to connect failed; "" if it succeeded.
     """
 
     def __init__(self, connect: Callable[[], Awaitable[Connection]], size: int, max_waiting: int) -> None:
@@ -44,10 +44,10 @@ class Pool:
         self.problem = ""
 
     async def take(self) -> Connection:
-        """Return a connection. The caller must return it with `give_back` or `drop`.
+        """Wait for a connection, and return it. The caller must call `give_back` or `drop` with it.
 
         Raises:
-            Refused: ERR_UNAVAILABLE: too many requests wait, the database does not answer, or the pool is closed.
+            Refused: ERR_UNAVAILABLE, too many requests wait, the database does not answer, or the pool is closed.
         """
         if self._closed:
             raise Refused("ERR_UNAVAILABLE", retry_after=RETRY_AFTER_SECONDS)
@@ -69,7 +69,7 @@ class Pool:
             raise
 
     def give_back(self, connection: Connection) -> None:
-        """Give back a connection that is idle again."""
+        """Return a connection, on which nothing is in progress, to the pool."""
         if self._closed:
             self.drop(connection)
             return
@@ -77,7 +77,7 @@ class Pool:
         self._free_place()
 
     def drop(self, connection: Connection) -> None:
-        """Give back a connection whose state is unknown; it is closed."""
+        """Close a connection whose state is unknown. The next request may get a new one in its place."""
         self._all.discard(connection)
         connection.terminate()
         self._free_place()
@@ -133,7 +133,7 @@ class Pool:
             pause = min(2 * pause, LONGEST_RETRY_SECONDS)
 
     async def close(self) -> None:
-        """Close the connections. Those in use are closed at once."""
+        """Close the pool. Idle connections are closed gracefully; those in use at once: their statements fail."""
         self._closed = True
         idle, self._idle = self._idle, []
         for connection in idle:
@@ -145,7 +145,7 @@ class Pool:
         self.abandon()
 
     def abandon(self) -> None:
-        """Close all connections at once."""
+        """Close the pool and all its connections at once and without waiting."""
         self._closed = True
         for connection in self._all:
             connection.terminate()

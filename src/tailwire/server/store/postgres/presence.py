@@ -1,4 +1,4 @@
-"""Who is online at which process: an unlogged table, which is empty after a crash of the database."""
+"""Which users are online at which server process: an unlogged table, which is empty after a crash of the database."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The processes on one database: each has a lease that it renews, by the clock of PostgreSQL.
+"""The processes that use one database. Each has a row with a lease, an end time that it keeps moving forward.
 
-A process whose lease has ended is taken for dead: another one deletes its row, and what belongs to the row with it
-(leases, presence). If it was only paused, its next batch is refused in the same transaction, and it continues under a
-new identity (see `lane`).
+If the lease of a process has ended, by the clock of PostgreSQL, another process declares it dead: it deletes the row,
+and with it the process's `Leases` and its online users. If the process was only paused, its next batch of writes is
+refused, and it registers again, with another id (see `lane`).
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from tailwire.server.telemetry.logs import log
 
 MAX_CLOCK_OFFSET_SECONDS = 1.0
 MAX_ANSWER_SECONDS = 1.0
-"""An answer that took longer says too little about the clock."""
+"""How long the answer to a renewal may take to be used for comparing the clocks."""
 KEYS_CHECK_SECONDS = 0.25
-"""How often a starting server checks whether one that has other keys still runs."""
+"""The time between two checks of a starting server whether a server with other keys still runs."""
 # No lease of a server lasts longer than LEASE_SECONDS. One that seems to was taken before PostgreSQL's clock went back
 # (a standby took over), by a server that has not renewed it since.
 MAX_LEASE_SECONDS = 2 * LEASE_SECONDS
@@ -55,9 +55,9 @@ class EndedProcess(NamedTuple):
     """A process that was declared dead.
 
     Attributes:
-        process: its id.
+        process: the id that it had in the database.
         at: when its lease ended, in seconds since 1970.
-        offline: users who were online only there.
+        offline: the uids of users who were online only at this process.
     """
 
     process: int
@@ -66,17 +66,18 @@ class EndedProcess(NamedTuple):
 
 
 class DifferentKeys(OSError):
-    """The servers of one database have different keys."""
+    """This server has other secret keys than a running server of the same database."""
 
 
 class Processes:
-    """The lease of this process, and what it sees of the others.
+    """The lease of this process, and what this process knows of the others.
 
     Args:
-        world: follows the clock of PostgreSQL from the first renewal on.
+        world: the clock of this process. From the first renewal on it is corrected to agree with that of PostgreSQL
+            within a second.
 
     Attributes:
-        servers: how many servers ran at the last renewal, this one included; at least 1.
+        servers: how many servers ran at the last renewal, including this process; at least 1.
         alive: the ids of the processes that had not been declared dead at the last renewal; empty before the first.
         clock_offset: seconds by which this machine's clock is ahead of that of PostgreSQL; negative if it is behind.
     """
@@ -95,15 +96,15 @@ class Processes:
         self.clock_offset = 0.0
 
     def on_servers(self, call: Callable[[int], None]) -> None:
-        """Call a function with the number of servers, now and whenever it has changed."""
+        """Call a function with `servers`, now and whenever a renewal finds another number."""
         self._on_servers.append(call)
         call(self.servers)
 
     def on_ended(self, call: Callable[[EndedProcess], None]) -> None:
-        """Call a function with each process that is declared dead because its lease has ended.
+        """Set the function that is called with each process that `renew` has declared dead.
 
-        A process that never calls this declares none dead: a command, or a server that is not ready yet, could not
-        report that their users went offline.
+        Until it is set, `renew` declares none dead: a command, or a server that is not ready yet, could not report that
+        the users of the dead process went offline.
         """
         self._on_ended = call
 
@@ -113,9 +114,10 @@ class Processes:
         return [ProcessRow(*row) for row in rows]
 
     async def renew(self) -> None:
-        """Renew the lease of this process, and declare others dead whose leases had ended at the last renewal too.
+        """Renew the lease of this process, update the attributes, and declare processes dead whose leases have ended.
 
-        None are declared dead before `on_ended`.
+        A process is declared dead only if its lease was already found to have ended at the renewal before: after an
+        outage of the database all leases have ended, and each process needs time to renew its own.
 
         Raises:
             Refused, or one of `connecting.UNUSABLE`: the database cannot be used.
@@ -165,18 +167,19 @@ class Processes:
             log.info("this machine's clock agrees with that of PostgreSQL again")
 
     async def agree_on(self, keys: str) -> None:
-        """Store the hash of this server's keys in its row, unless a running server has others.
+        """Check that no running server has other secret keys, and store the hash of this server's keys in its row.
 
-        Waits while that is not known: a server that was killed keeps its row until its lease ends.
+        If the row of another server has a different hash, wait until that server renews its lease, or until the lease
+        ends: the server may have been killed.
 
         Args:
-            keys: the hash.
+            keys: the hash of this server's keys.
 
         Raises:
-            DifferentKeys: a server that renews its lease has others.
+            DifferentKeys: another server has different keys and has renewed its lease.
             Refused, or one of `connecting.UNUSABLE`: the database cannot be used.
         """
-        first: dict[int, float] = {}  # other servers: when their leases were to end, as first seen here
+        first: dict[int, float] = {}  # by server: when its lease was to end, as first seen here
         values = {"mine": self._lane.process, "keys": keys}
         while others := await self._database.rows(_OTHER_KEYS_SQL, values):
             for number, name, until in others:

@@ -1,4 +1,4 @@
-"""A user's side of each conversation: receipts, which have a lane of their own, and what was cleared."""
+"""What a conversation is for one user: how far they received and read it (`ReceiptLane`), and what they cleared."""
 
 from __future__ import annotations
 
@@ -19,9 +19,8 @@ from tailwire.server.store.sql.read_state import MAX_SCANNED_MESSAGES, ReadState
 
 MAX_CACHED_READ_STATES = 50_000
 _TURN_SQL = "SELECT pg_advisory_xact_lock(7308899, hashtext(:conversation))"  # as the function of the receipts takes it
-# As that function does it, for a member who leaves and is left out. The function is not used for it, and has none of
-# this text: it stores a receipt too, gives up on locked rows, and each change of it needs a migration. A test compares
-# the two.
+# The same as in that function, but leaving out a member who leaves. The function itself cannot be used: it stores a
+# receipt too, gives up on locked rows, and each change of it needs a migration. A test compares the two.
 _FOUND_TEMPLATE = f"""WITH slowest AS MATERIALIZED (
 SELECT m.uid, greatest(m.joined_after_id, coalesce((SELECT k.{{mark}} FROM marks k
 WHERE k.conversation_id = :conversation AND k.uid = m.uid), 0)) AS up_to
@@ -103,9 +102,10 @@ class ReadState(ReadStateRows):
 
 
 def record_all_without(unit: Unit, guid: str, leaver: MemberRow, now: int) -> None:
-    """Record in a unit what all members have received or read, without the one whose membership ends with the unit.
+    """Add to the unit that ends a membership: mark messages that only this member had not received or read.
 
-    Call this before any other step that has a result: `recorded_without` expects the results there.
+    They now count as received or read by all, and the change log notes that for their senders. Call this before any
+    other step that has a result: `recorded_without` expects the results at the beginning of the answer.
 
     Args:
         leaver: the membership that ends.
@@ -120,7 +120,10 @@ def record_all_without(unit: Unit, guid: str, leaver: MemberRow, now: int) -> No
 
 
 def record_times_without(unit: Unit, leaver: MemberRow, now: int) -> None:
-    """Record the same in a unit as `record_all_without`, but not in the change log, which forgets a removed user."""
+    """Add the steps of `record_all_without` to a unit, but without entries of the change log.
+
+    For a user who is removed: such entries would name them. The steps may come anywhere in the unit.
+    """
     guid, conversation = leaver.guid, key_of("", leaver.guid, "group")
     unit.run(_TURN_SQL, conversation=conversation)
     for sql in _TIMES_WITHOUT_SQL:
@@ -128,7 +131,11 @@ def record_times_without(unit: Unit, leaver: MemberRow, now: int) -> None:
 
 
 def recorded_without(answer: Answer) -> tuple[tuple[str, int, bool, int], ...]:
-    """Return what `record_all_without` recorded, as in `ReadStateChange`."""
+    """Return what `record_all_without` has marked, in the form of `ReadStateChange.by_all`.
+
+    Args:
+        answer: the answer to its unit.
+    """
     return tuple(
         (row["to_uid"], row["message_id"], read, row["number"])
         for read, rows in zip((False, True), answer.results[1:3], strict=True)

@@ -1,9 +1,10 @@
-"""Receipts on PostgreSQL: a lane of their own, without the app's lock, so that they never hold up messages.
+"""The queue of receipts. They are written apart from messages, without the lock that `Lane` takes, so that they never
+delay messages.
 
-Receipts that come while a batch is written form the next one, in which only the highest receipt of a reader in a
-conversation is written. After a large batch, more are collected for a while: then merging saves most. Batches are
-numbered below 0; when the answer to one is lost, the same batch is sent again, and is answered with what it has done if
-it was committed already.
+Receipts that come while a batch is written form the next batch. Of the receipts of one reader in one conversation, only
+the highest is written. After a large batch there is a pause, so that more receipts can be merged. Batches have negative
+numbers. If the answer to one is lost, the same batch is sent again under the same number; if it was already committed,
+the database only returns the answer again.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ MANY_RECEIPTS, PAUSE_SECONDS = 32, 0.1  # after a batch of that many, receipts a
 MAX_BATCH_RECEIPTS = 500
 MAX_WAITING_RECEIPTS = 20_000
 MAX_ATTEMPTS_FOR_ROWS = 200
-"""How often a batch is sent again because a row of a message was locked by another write."""
+"""How often a batch is sent again because another write had locked the row of a message."""
 _ARGUMENT_COUNT = 17
 CALL_SQL = f"SELECT answers FROM tailwire_receipts_1({', '.join(f'${n}' for n in range(1, _ARGUMENT_COUNT + 1))})"
 
@@ -50,8 +51,8 @@ class _Key(NamedTuple):
 
 @dataclass(slots=True)
 class _Receipt:
-    # The receipts of one key: the highest id, and all who wait for it. `notes` are for the change log: for each sender,
-    # the reader's device and the highest id.
+    # The merged receipts of one key: the highest id and time. `waiting` has the id, sender and future of each call of
+    # `submit`. `notes` are for the change log: for each sender, the reader's device and the highest id.
     key: _Key
     up_to: int
     now: int
@@ -66,10 +67,10 @@ class ReceiptLane:
     Args:
         connect: makes a connection.
         process: returns the id of this process in the database.
-        errors: failures of the database, shared with the lane of messages.
+        errors: records whether the database can be written to; shared with `Lane`.
 
     Attributes:
-        tries: how often a batch was sent.
+        tries: how often batches were sent, repetitions included.
     """
 
     def __init__(
@@ -98,17 +99,23 @@ class ReceiptLane:
         sender: str = "",
         device: str = "",
     ) -> asyncio.Future[ReadStateChange | None]:
-        """Write a receipt in the next batch. The future is set after its commit: to None if nothing changed.
+        """Submit a receipt to the next batch, and return a future for its result, which is set after the commit.
+
+        The result is None if the reader had already received or read these messages. If nothing was written, the future
+        has an exception: `Refused` with ERR_UNAVAILABLE if the database cannot write, or a database error if this
+        receipt is invalid.
 
         Args:
-            key: the conversation, the reader's uid, whether the messages were read rather than delivered, the guid (""
-                in a conversation of two users), and whether the receipt of a group is kept and logged.
+            key: the conversation; the reader's uid; True for read, False for delivered; the guid, or "" in a
+                conversation of two users; and whether a receipt in a group is kept for each member, and logged.
             up_to: the id up to which the reader has received or read the messages.
             now: seconds since 1970.
-            sender, device: the sender of that message, and the device of the reader, for the change log.
+            events: the receipt's events for webhooks, which are queued if it is stored.
+            sender: the sender of the message `up_to`, for the change log.
+            device: the device of the reader, for the change log.
 
         Raises:
-            Refused: ERR_UNAVAILABLE, because too many wait already.
+            Refused: ERR_UNAVAILABLE, too many receipts wait already.
             LaneClosed: the store is closed.
         """
         if self._closed:
@@ -197,7 +204,7 @@ class ReceiptLane:
             self._connection = None
 
     async def close(self) -> None:
-        """Finish what was submitted; refuse new receipts."""
+        """Refuse new receipts, wait for those that were submitted, and close the connection."""
         self._closed = True
         self._in_a_hurry.set()
         while self._task is not None:
@@ -205,7 +212,7 @@ class ReceiptLane:
         self._throw_away()
 
     def abandon(self) -> None:
-        """End at once, as the end of the process would."""
+        """Stop at once and without waiting, as if the process had been killed."""
         self._closed = True
         if self._task is not None:
             self._task.cancel()

@@ -20,7 +20,7 @@ _BLOCKERS_SQL = "SELECT uid FROM blocks WHERE (uid = :one AND blocked = :other) 
 
 
 class Blocks(BlockRows):
-    """`BlockStore` on PostgreSQL. It caches which of two users has blocked the other, because each send asks."""
+    """`BlockStore` on PostgreSQL. Who blocks whom is cached, because each message between two users needs it."""
 
     def __init__(self, access: DatabaseAccess, webhooks: Webhooks, log: ChangeLog) -> None:
         super().__init__(access.reads)

@@ -1,7 +1,7 @@
 """Permanent removal of users, groups, conversations and messages, with all that belongs to them. Ids are not reused.
 
-Users, groups and conversations with many messages lose those in several steps before they are removed themselves, so
-that no step holds up other writes for long.
+If there are many messages, most of them are removed first, in several transactions, so that none delays other writes
+for long.
 """
 
 from __future__ import annotations
@@ -199,13 +199,16 @@ class Removal:
         self._log.remove_entries(unit, OF_CONVERSATION_CONDITION, conversation=conversation_id)
 
     def remove_messages(self, unit: Unit, which: str, values: dict[str, Value], most: int | None) -> None:
-        """Remove messages in a unit, with all that belongs to them. Until the unit ends, the table `removed` has them.
+        """Add to a unit the steps that remove messages, with all that belongs to them.
+
+        Later steps of the unit may use the temporary table `removed`, which has a row (`id`, `conversation_id`,
+        `parent_id`) for each removed message.
 
         Args:
             unit: the unit.
-            which: the condition on a message, with `values`.
+            which: the condition on the messages, in SQL with `:name` for each of `values`.
             values: the values of the condition.
-            most: how many messages to remove; None for all.
+            most: how many messages to remove at most, besides the announcements of their edits; None for all.
         """
         limit = f"LIMIT {most}" if most is not None else ""
         unit.run("DROP TABLE IF EXISTS removed")

@@ -1,4 +1,7 @@
-"""The numbers of requests. A unit checks and stores the number of its request before it changes anything."""
+"""The numbers that clients give to requests, so that one that arrives late or again changes nothing.
+
+The first write of a request checks that its number is higher than the stored one, and stores it.
+"""
 
 from __future__ import annotations
 
@@ -27,12 +30,12 @@ class RequestNumbers:
         self._world = world
 
     def take(self) -> RequestNumber | None:
-        """Return the number of the current request for a write that is about to store it, and mark it as taken.
+        """Return the number of the current request, for the write that will store it, and mark it as taken.
 
-        A caller whose write does nothing must set `taken` to False, so that the next write of the request takes it.
+        A caller that has not stored it must set its `taken` to False. Then the next write of the request takes it.
 
         Returns:
-            None if the request has no number, or another write has it.
+            None if the request has no number, or another write has taken it.
         """
         number = current_number.get()
         if number is None or number.taken:
@@ -41,10 +44,12 @@ class RequestNumbers:
         return number
 
     def add_first_step(self, unit: Unit, number: RequestNumber) -> int:
-        """Add to a unit, before all changes, the step that stores the number, and ends the unit there if it is not new.
+        """Insert into a unit, before all steps that change something, the step that checks and stores a number.
+
+        The unit ends at this step if the number is not higher than the stored one.
 
         Returns:
-            The number of the step.
+            The index of the step in the unit, from 0, for `without_step`.
         """
         return unit.run_required_first(_STORE_SQL, key=number.key, number=number.number, now=self._world.seconds())
 
@@ -53,10 +58,12 @@ class RequestNumbers:
         await self._claim(number)
 
     async def check(self) -> None:
-        """Check and store the number of the current request, if no write has taken it, before a single statement.
+        """Check and store the number of the current request at once, in a transaction of its own.
+
+        For writes without a unit. Does nothing if the request has no number, or another write has taken it.
 
         Raises:
-            Refused: ERR_REQUEST_OUTDATED, the number is not new.
+            Refused: ERR_REQUEST_OUTDATED, the number is not higher than the stored one.
         """
         number = self.take()
         if number is not None and not await self._claim(number):
@@ -67,18 +74,18 @@ class RequestNumbers:
         return await self._db.run(_STORE_ALONE, values) > 0
 
     async def clean(self) -> None:
-        """Remove numbers that are older than `KEPT_SECONDS`, at most `ROWS_PER_CLEANUP`."""
+        """Remove at most `ROWS_PER_CLEANUP` of the numbers that are older than `KEPT_SECONDS`, oldest first."""
         await self._db.run(_EXPIRED_SQL, (self._world.seconds() - KEPT_SECONDS, ROWS_PER_CLEANUP))
 
 
 def without_step(answer: Answer, place: int) -> Answer:
-    """Return an answer as if the unit had not had the step that `RequestNumbers.add_first_step` added.
+    """Return the answer to a unit without the result of the step that `RequestNumbers.add_first_step` inserted.
 
     Args:
-        place: the number of that step.
+        place: the index that `add_first_step` has returned.
 
     Raises:
-        Refused: ERR_REQUEST_OUTDATED, the unit ended there.
+        Refused: ERR_REQUEST_OUTDATED, the unit ended at that step.
     """
     if answer.ended is None:
         return replace(answer, results=answer.results[1:])

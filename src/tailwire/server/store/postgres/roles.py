@@ -1,4 +1,4 @@
-"""Writes roles of users, and the features that a role may not use. Processes keep them in memory."""
+"""Writes roles of users, and the features that a role may not use, which all processes cache."""
 
 from __future__ import annotations
 

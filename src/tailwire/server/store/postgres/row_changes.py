@@ -1,4 +1,4 @@
-"""Changes one row to what a function makes of it, unless the row changes between the reading and the writing."""
+"""Reads one row, changes it with a function, and writes it; starts over if another write changed it meanwhile."""
 
 from __future__ import annotations
 
@@ -15,16 +15,19 @@ R = TypeVar("R")
 async def change_row(
     access: DatabaseAccess, row_type: type[R], table: str, key: tuple[str, str], kind: str, change: Callable[[R], R]
 ) -> R | None:
-    """Change a row, and tell all processes. Return the changed row, or None if there is no such row.
+    """Change a row with a function, and tell all processes to forget their cached copies of it.
 
     Args:
         row_type: a dataclass with the columns of the table.
         key: the column that identifies the row, and its value.
-        kind: the kind of the change in the log.
-        change: returns the changed row. If others change the row at the same time, it is called again.
+        kind: the `Change.kind` that is reported, with the value as its key.
+        change: gets the row and returns the changed one. Called again each time another write is faster.
+
+    Returns:
+        The changed row; None if there is no such row.
 
     Raises:
-        Refused: raised by `change`; ERR_UNAVAILABLE if others change the row again and again.
+        Refused: raised by `change`; ERR_UNAVAILABLE, other writes were faster too often.
     """
     column, value = key
     names = [field.name for field in dataclasses.fields(row_type)]  # type: ignore[arg-type]

@@ -1,8 +1,8 @@
-"""Full-text search: an index of the words of messages, and a scan of the messages that are not in it yet.
+"""Full-text search with an index of the words of messages, and a scan of the newest messages, which are not in it yet.
 
-One process at a time indexes messages after they were stored: no send waits for it. A search looks up the messages up
-to the id in `words_until` in the index, and reads those after it. If too many are not indexed yet, it first indexes
-them.
+Messages are indexed in the background, by one process at a time, so that sends do not wait for it. The table
+`words_until` has the id up to which all are indexed. A search uses the index up to that id, and reads the messages
+after it. If these are too many, it indexes them first.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ ON CONFLICT (message_id) DO UPDATE SET words = excluded.words
 
 
 def lexemes(conversation: ConversationKey, text: str) -> str:
-    """Return the words indexed for a message, separated by spaces: one for its conversation, and those of its text."""
+    """Return what is indexed for a message: the word of its conversation and those of its text, separated by spaces."""
     return " ".join([_word_of(conversation), *words_of(text)])
 
 
@@ -62,7 +62,12 @@ def _word_of(conversation: ConversationKey) -> str:
 
 
 def index_query(words: Sequence[str], conversations: Sequence[ConversationKey]) -> str:
-    """Return the text search query for words, the last one as a prefix, in the given conversations; in all if empty."""
+    """Return a PostgreSQL `tsquery` for messages that have all words.
+
+    Args:
+        words: words from `typed_words`, at least one. The last one matches as a prefix.
+        conversations: the conversations to search; empty for all.
+    """
     expression = " & ".join([*(f"'{word}'" for word in words[:-1]), f"'{words[-1]}':*"])
     if conversations:
         expression += " & (" + " | ".join(f"'{_word_of(one)}'" for one in conversations) + ")"
@@ -70,18 +75,22 @@ def index_query(words: Sequence[str], conversations: Sequence[ConversationKey]) 
 
 
 def typed_words(search: str) -> list[str]:
-    """Return the words of a search, in order."""
+    """Return the words that a user has typed into a search, in order and in the form in which words are indexed."""
     return [word for typed in _SEARCHED_WORD.findall(search) for word in words_of(typed)]
 
 
 def has_words(text: str, words: Sequence[str]) -> bool:
-    """Return whether a text has all words, the last one as a prefix."""
+    """Return whether a text has all words, as `index_query` would find it.
+
+    Args:
+        words: words from `typed_words`, at least one. The last one matches as a prefix.
+    """
     found = words_of(text)
     return set(words[:-1]) <= set(found) and any(word.startswith(words[-1]) for word in found)
 
 
 class SearchIndex:
-    """Searches, and indexes messages in the background if no other process does."""
+    """Searches messages, and indexes them in the background if no other process does."""
 
     def __init__(self, database: Database, world: World) -> None:
         self._db = database
@@ -92,16 +101,16 @@ class SearchIndex:
         self._stopped = False
 
     def update_soon(self) -> None:
-        """Index new messages soon. `Messages` calls this after each message that can be found."""
+        """Have new messages indexed soon, in the background. Call this after storing a searchable message."""
         self._wanted.set()
         if self._task is None and not self._stopped:
             self._task = asyncio.get_running_loop().create_task(self._run(), name="tailwire search index")
 
     def replace(self, unit: Unit, before: MessageRow, after: bytes | None) -> None:
-        """Replace the indexed words of a message, in the unit that changes or deletes it.
+        """Add to the unit that edits or deletes a message the step that replaces its indexed words.
 
-        Words are stored even if the message is not indexed yet: then a process that has read the earlier text cannot
-        store that afterwards.
+        The new words are stored even if the message was not indexed yet: then a process that is just indexing it cannot
+        store the words of the earlier text afterwards.
 
         Args:
             before: the message as it was read.
@@ -112,11 +121,11 @@ class SearchIndex:
         unit.run(_STORE_WORDS_SQL, id=before.id, words=words)
 
     async def indexed_until(self) -> int:
-        """Return the id up to which messages are indexed."""
+        """Return the id up to which all messages are indexed."""
         return int((await self._db.first_row(_INDEXED_UNTIL_SQL))[0])
 
     async def update(self, max_unindexed: int = 0) -> None:
-        """Index messages until at most `max_unindexed` messages are not indexed."""
+        """Index messages now, until at most `max_unindexed` are left that are not indexed."""
         while True:
             (waiting,) = await self._db.first_row(_LEFT_SQL, (max_unindexed + 1,))
             if waiting <= max_unindexed or not await self._step():
@@ -167,7 +176,7 @@ class SearchIndex:
         return False
 
     def stop(self) -> None:
-        """Stop the task that indexes, and let another process take its place. Searches still work."""
+        """Stop indexing in the background for good, so that another process takes over. Searches still work."""
         self._stopped = True
         if self._task is not None:
             self._task.cancel()
@@ -176,10 +185,15 @@ class SearchIndex:
             self._lock = None
 
     async def search(self, criteria: MessageFilter, conversations: Sequence[ConversationKey]) -> list[ListedRow]:
-        """Return the messages with the words of a filter.
+        """Return the messages that match a filter with a search text, including its order, offset and limit.
 
         Args:
-            conversations: the conversations to search; empty to search all. The filter is applied in any case.
+            criteria: the filter. `criteria.search` must match as in `index_query`; without a word nothing is found.
+            conversations: restricts the lookup in the index to these conversations; empty for no restriction. They
+                must include all conversations that the filter can match.
+
+        Raises:
+            Refused: as for `Connection.long_rows`.
         """
         words = typed_words(criteria.search)
         if not words:

@@ -1,4 +1,7 @@
-"""Reads the standing for an act together with a fingerprint of it, which the write compares."""
+"""Reads the facts on which a permission is decided (`ports.standing`), and makes the write depend on them.
+
+With the facts, a fingerprint of them is read. The write compares it, and is not made if the facts have changed.
+"""
 
 from __future__ import annotations
 
@@ -59,10 +62,12 @@ class Standings:
         return await self.read_message(Unit(), act)
 
     async def read_group(self, unit: Unit, act: GroupAct) -> GroupStanding:
-        """Return the standing for an act in a group. The unit is carried out only if it still holds.
+        """Check an act in a group, and return the standing on which it was allowed.
+
+        Adds to the unit the condition that the standing is unchanged when the unit is carried out.
 
         Raises:
-            Refused: ERR_GUID_NOT_FOUND, there is no such group; or the condition of the act refuses it.
+            Refused: ERR_GUID_NOT_FOUND, there is no such group; or raised by `act.allowed`.
         """
         values: dict[str, Any] = {"guid": act.guid, "by": act.actor, "subject": act.subject}
         row = await self._reads.first_row(_GROUP_STANDING_SQL, values)
@@ -81,10 +86,12 @@ class Standings:
         return standing
 
     async def read_message(self, unit: Unit, act: MessageAct) -> MessageStanding:
-        """Return the standing for an act on a message. The unit is carried out only if it still holds.
+        """Check an act on a message, and return the standing on which it was allowed.
+
+        Adds to the unit the condition that the standing is unchanged when the unit is carried out.
 
         Raises:
-            Refused: ERR_MESSAGE_ID_NOT_FOUND, there is no such message; or the condition of the act refuses it.
+            Refused: ERR_MESSAGE_ID_NOT_FOUND, there is no such message; or raised by `act.allowed`.
         """
         values: dict[str, Any] = {"id": act.message_id, "by": act.actor}
         row = await self._reads.first_row(_MESSAGE_STANDING_SQL, values)

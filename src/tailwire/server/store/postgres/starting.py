@@ -1,4 +1,4 @@
-"""Makes servers start one after the other: the first one creates the schema, the app and its keys."""
+"""Lets only one server at a time start on a database: the first one creates the schema, the app and its keys."""
 
 from __future__ import annotations
 
@@ -19,16 +19,18 @@ class StartedElsewhere(OSError):
 
 
 class PooledTransactions(OSError):
-    """A pooler is in front of the database, and gives each transaction another connection."""
+    """The database is behind a pooler that may give each transaction another connection, which loses locks."""
 
 
 @asynccontextmanager
 async def starting_alone(url: str) -> AsyncIterator[None]:
-    """Hold the lock with which servers start, within the context. A server that is killed does not keep it.
+    """Wait until no other server is starting on a database, and keep others from starting within the context.
+
+    The lock belongs to a connection, so a server that is killed releases it.
 
     Raises:
-        StartedElsewhere: another server has held it for `WAIT_SECONDS`.
-        PooledTransactions: connections do not keep their sessions, and so no locks either.
+        StartedElsewhere: another server has been starting for `WAIT_SECONDS`.
+        PooledTransactions: the database is behind a pooler that does not keep sessions.
         OSError: the database cannot be used.
     """
     try:

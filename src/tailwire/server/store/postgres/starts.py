@@ -1,8 +1,11 @@
-"""The starts of the store as this process knows them, and what follows when it was reverted to an older copy.
+"""Detects that the database was reverted to an older copy.
 
-An older copy may be put back at any time, even under a running server: a dump, a standby that takes over and lacks the
-last commits, a recovery to a point in time. `starts_1.sql` recognises each of them. It begins a new start, and skips
-ids, so that none is given out twice.
+That may happen at any time, even under a running server: by restoring a dump, by a standby that takes over and lacks
+the last commits, or by a recovery to a point in time. Then ids that clients know would be given out again.
+
+A start is a part of the store's history: it has a random mark and the id after which it began. A new one begins when a
+server starts while no other process runs, and when `starts_1.sql` finds that the database is an older copy. In the
+second case ids are skipped too, so that none is given out twice. See `store.sql.starts` for what clients do with it.
 """
 
 from __future__ import annotations
@@ -26,14 +29,15 @@ _REASONS = {
 
 
 class Starts:
-    """The starts of the store.
+    """The starts of the store, as this process last read them.
 
     Attributes:
-        begins: whether the first `check` begins a start if no other process is alive: True for a server.
+        begins: whether the first `check` begins a new start if no other process is alive: True for a server, False for
+            a command.
         name: the store's name; "" while the database has no app yet.
-        mark: of the current start; "" before the first `check`.
-        highest: the highest id that this process has seen.
-        known: the starts in the database.
+        mark: the mark of the current start; "" before the first `check`.
+        highest: the highest message id that this process has seen.
+        known: all starts in the database.
     """
 
     def __init__(self, world: World) -> None:
@@ -45,11 +49,13 @@ class Starts:
         self.known = KnownStarts()
 
     def on_new(self, call: Callable[[], None]) -> None:
-        """Call a function when a new start begins while this process runs."""
+        """Call a function whenever a new start has begun while this process runs: the database is an older copy now."""
         self._on_new.append(call)
 
     async def check(self, connection: Connection) -> None:
-        """Read the current start, after beginning a new one if one is needed.
+        """Read the current start from the database, which first begins a new one if necessary.
+
+        If it is another one than at the last call, the functions of `on_new` are called.
 
         Raises:
             One of `connecting.UNUSABLE`: the database cannot be used or written.

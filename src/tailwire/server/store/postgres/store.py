@@ -60,19 +60,19 @@ _HIGHEST_ID_SQL = "SELECT last_value FROM message_ids"
 
 
 class PostgresStore:
-    """The store on PostgreSQL: one object for each noun (see `ports.store.Store`). `open` makes it.
+    """The store on PostgreSQL: an attribute for each kind of object (see `ports.store.Store`). Create it with `open`.
 
     Attributes:
-        database: the connections for reads and single statements.
-        lane: carries all writes that get ids or depend on what was read.
+        database: the connections for reads, and for writes of one statement.
+        lane: the queue of all writes that need message ids or depend on what was read.
         index: the full-text index.
-        processes: the lease of this process, and what it sees of the others.
-        leases: what this process does for all.
-        presence: who is online at which process.
-        upkeep: renews the lease of this process, and removes what is old.
-        feed: tells everything that keeps something in memory what has changed.
-        log: reads stored messages and changes in their order.
-        lock: None; several servers may use the database.
+        processes: the lease of this process, and what this process knows of the others.
+        leases: the leases for work that this process does for all servers.
+        presence: which users are online at which process.
+        upkeep: renews the lease of this process, and removes old records.
+        feed: tells caches which rows have changed.
+        log: reads stored messages and changes in the order of their ids.
+        lock: None, because several servers may use the database.
     """
 
     lock = None
@@ -132,17 +132,19 @@ class PostgresStore:
         cls, url: str, world: World, read_deadline: float = READ_DEADLINE_SECONDS, *, serving: bool = False,
         highest: int = 0,
     ) -> PostgresStore:  # fmt: skip
-        """Connect to a database, and bring it to this version's schema.
+        """Connect to a database, upgrade its schema if necessary, register this process, and return the store.
 
         Args:
+            url: `postgresql://…`.
+            world: the clock, and the source of random names.
             read_deadline: seconds that a single statement may take.
-            serving: True for a server; False for a command that runs alongside it.
-            highest: the highest id known to have been given out, for a database that may have older contents; otherwise
-                0. Ids continue above it.
+            serving: True for a server; False for a command, which may run alongside servers.
+            highest: an id above which new ids must be, because lower ones may have been given out; 0 if the database is
+                known to be the newest copy.
 
         Raises:
             tailwire.server.store.migrate.NewerDatabase: a newer version wrote the database.
-            tailwire.server.store.migrate.UnsuitableDatabase: see there; an `OSError`.
+            tailwire.server.store.migrate.UnsuitableDatabase: the database lacks something that the store needs.
             OSError: the database cannot be used.
         """
         lane = Lane(lambda: connect_writer(url), world, process_name(), serving=serving)
@@ -195,15 +197,22 @@ class PostgresStore:
 
     @property
     def start(self) -> str:
-        """The trail of the current start, for positions: the same for all processes."""
+        """The trail of the current start (see `store.sql.starts`), which clients keep with their position.
+
+        It is the same at all processes.
+        """
         return self.lane.starts.known.trail
 
     async def known_until(self, start: str, message_id: int) -> int:
-        """Return the id up to which a client's position belongs to this store; -1 if no part of it does.
+        """Return the id up to which the history that a client has received is that of this store.
 
         Args:
-            start: the trail that the client received with the position.
-            message_id: the id of the position.
+            start: the trail that the client received with its position.
+            message_id: the position: the id up to which the client has received everything.
+
+        Returns:
+            `message_id` if the histories agree; a lower id if the database was reverted to an older copy since; -1 if
+            they have nothing in common.
         """
         starts = self.lane.starts
         if message_id > starts.highest:  # another process may have given it out
@@ -212,7 +221,10 @@ class PostgresStore:
         return starts.known.known_until(start, message_id, starts.highest)
 
     async def report_change(self, kind: str, key: str) -> None:
-        """Report to all processes a change of something that is not stored in a row. The arguments are as in `Change`.
+        """Report to all processes a change of something that is not stored in a row, such as a server's settings.
+
+        Args:
+            kind, key: as in `ports.changes.Change`.
 
         Raises:
             Refused: ERR_UNAVAILABLE, the database cannot be written.
@@ -222,7 +234,7 @@ class PostgresStore:
         await self.lane.submit(Entry(unit=unit))
 
     def on_new_start(self, call: Callable[[], None]) -> None:
-        """Call a function when the database is reverted to an older copy while this process runs."""
+        """Call a function whenever the database was reverted to an older copy while this process runs."""
         self.lane.starts.on_new(call)
 
     @property
@@ -232,7 +244,7 @@ class PostgresStore:
 
     @property
     def created(self) -> bool:
-        """Whether `open` has created the store."""
+        """Whether `open` found no app in the database, and created one."""
         return self._created
 
     @property
@@ -241,7 +253,7 @@ class PostgresStore:
         return self.lane.errors.current or self.database.problem
 
     def try_to_write(self) -> None:
-        """Submit a write that changes nothing, after which `write_error` is up to date. Return at once."""
+        """Submit a write that changes nothing, and return at once. When it has ended, `write_error` is up to date."""
         with suppress(Refused):  # many writes wait already: `write_error` follows from those
             self.lane.submit(Entry(unit=Unit())).add_done_callback(_retrieve)
 
@@ -250,7 +262,7 @@ class PostgresStore:
         self.lane.errors.on_failure(call)
 
     async def close(self) -> None:
-        """Finish the writes that were submitted, and close the connections."""
+        """Stop the background tasks, wait for the writes that were submitted, and close the connections."""
         self.index.stop()
         self.webhooks.stop()
         self.deliveries.stop()
@@ -260,7 +272,7 @@ class PostgresStore:
         await self.database.close()
 
     def abandon(self) -> None:
-        """Close the connections at once, as the end of the process would."""
+        """Close the connections at once and without waiting, as if the process had been killed."""
         self.index.stop()
         self.webhooks.stop()
         self.deliveries.stop()

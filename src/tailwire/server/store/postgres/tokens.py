@@ -25,7 +25,14 @@ NO_USER, ENDED = 1, 2  # the steps of a unit
 
 
 def end_tokens(unit: Unit, which: str, **values: Value) -> None:
-    """Delete tokens in a unit. This adds two results: a number, and rows with `uid` and `token_hash`."""
+    """Add to a unit the steps that delete tokens.
+
+    They add two results to the answer: the number of tokens whose hashes are kept until they expire, because they would
+    be accepted again otherwise; and the rows (`uid`, `token_hash`) of all deleted tokens.
+
+    Args:
+        which: the condition on the tokens, in SQL with `:name` for each of `values`.
+    """
     unit.run(KEEP_ENDED_SQL.format(which=which), **values)
     unit.run_returning(f"DELETE FROM auth_tokens WHERE {which} RETURNING uid, token_hash", **values)
 
@@ -35,7 +42,7 @@ MAX_CACHED_OWNERS = 50_000
 
 
 class Tokens(TokenRows):
-    """`TokenStore` on PostgreSQL. Owners are cached, because every request needs that of its token."""
+    """`TokenStore` on PostgreSQL. The owners of tokens are cached, because every request needs the one of its token."""
 
     def __init__(self, access: DatabaseAccess) -> None:
         super().__init__(access.reads)

@@ -1,8 +1,8 @@
-"""One write that depends on what was read: conditions and statements, carried out together within the database.
+"""A unit of work: a write that depends on what was read, as a list of conditions and statements.
 
-A process reads, decides, and describes what to do as a unit of work. The unit says what was read
-(`require_unchanged`). If that has changed meanwhile, nothing is done, and the process decides again. So no transaction
-waits for a process.
+A process reads, decides, and describes the write as a unit, which the database carries out in one transaction. The
+unit's first steps are conditions on what was read (`require_unchanged`). If one no longer holds, nothing is done, and
+the process has to decide again. So no transaction ever waits for a process.
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ class Answer:
     """The outcome of a unit.
 
     Attributes:
-        again: nothing was done, because what the unit has seen has changed.
-        results: those of the steps that have one, in order: numbers of rows, and lists of rows.
-        ended: the number of the step, from 0, at which it ended early; None if it was carried out to its end.
-        message_id: the id of its message; 0 if it has none, or the unit was not carried out to its end.
-        predecessor_id: the id of the message before it in its conversation; 0 if there is none.
+        again: True if nothing was done, because a `require_unchanged` condition did not hold.
+        results: the results of the steps that were carried out and have one, in order: a number of rows, or a list of
+            rows, each a dictionary by column.
+        ended: the index of the step, from 0, at which the unit ended early; None if it was carried out to its end.
+        message_id: the id of the unit's message; 0 if it has none, or the unit was not carried out to its end.
+        predecessor_id: the id of the previous message of that conversation; 0 if there is none.
     """
 
     again: bool = False
@@ -40,11 +41,19 @@ class Answer:
 
 
 class Unit:
-    """A unit of work: steps, which are carried out in the order in which they were added.
+    """A unit of work. Its steps are carried out in the order in which they were added.
 
-    In statements `:name` stands for a value of that name. Values arrive as text and are cast where another type is
-    needed (`:now::bigint`, `:body::bytea`); `:names` of a list is JSON. Two values are given to every step:
-    `:message_id` is the id of the unit's message, `:last_id` the highest id before the batch.
+    If a unit ends early, the steps before remain done. Later steps, the unit's message and what `invalidate` reports
+    are left out.
+
+    In conditions and statements `:name` stands for a value of that name. It is of the type text, and must be cast where
+    another type is needed (`:now::bigint`, `:body::bytea`); a list arrives as a JSON array. Two values are added to
+    those of every step: `:message_id`, the id of the unit's message, and `:last_id`, the highest id that was given out
+    before the batch.
+
+    Attributes:
+        changes: what `invalidate` has reported without a message: kind and key of each.
+        with_message: what it has reported with the id of the unit's message, likewise.
     """
 
     __slots__ = ("_encoded", "_steps", "changes", "with_message")
@@ -56,29 +65,29 @@ class Unit:
         self.with_message: list[tuple[str, str]] = []
 
     def require_unchanged(self, condition: str, **values: Value) -> None:
-        """Make the unit do nothing unless a condition that held when the data was read still holds.
+        """Add a condition that held when the data was read. If it no longer holds, the unit does nothing.
 
-        Call this before adding any change.
+        Call this before adding steps that change something: those would not be undone.
         """
         self._step("seen", condition, values)
 
     def end_if(self, condition: str, **values: Value) -> None:
-        """End the unit here if a condition holds."""
+        """Add a condition with which the unit ends early, here, if it holds."""
         self._step("until", condition, values)
 
     def run(self, statement: str, **values: Value) -> None:
-        """Run a statement; the number of its rows is a result."""
+        """Add a statement. Its result is the number of rows that it changed or returned."""
         self._step("do", statement, values)
 
     def run_required(self, statement: str, **values: Value) -> None:
-        """Run a statement, and end the unit here if it changes no row; the number of its rows is a result."""
+        """Add a statement as `run` does. If it changes no row, the unit ends early, here; the result is 0 then."""
         self._step("need", statement, values)
 
     def run_required_first(self, statement: str, **values: Value) -> int:
-        """Run a statement as `run_required` does, before all steps but `require_unchanged`.
+        """Insert a statement as `run_required` does, but directly after the `require_unchanged` conditions.
 
         Returns:
-            The number of the step.
+            The index of the step in the unit, from 0.
         """
         place = next((n for n, step in enumerate(self._steps) if step[0] != "seen"), len(self._steps))
         self._step("need", statement, values)
@@ -86,14 +95,16 @@ class Unit:
         return place
 
     def run_returning(self, statement: str, **values: Value) -> None:
-        """Run a statement that returns rows; they are a result, as a list of dictionaries by column."""
+        """Add a statement that returns rows. Its result is the list of them, each a dictionary by column."""
         self._step("rows", statement, values)
 
     def invalidate(self, kind: str, key: str, *, with_message: bool = False) -> None:
-        """Tell all processes to forget what they keep in memory about something.
+        """Have all processes told to forget their cached copies of an object, once the unit was carried out to its end.
 
         Args:
-            with_message: give the change the id of the unit's message, so that both have one place in the log.
+            kind, key: the object, as in `ports.changes.Change`.
+            with_message: True to report it under the id of the unit's message, so that processes take notice of both at
+                once; False to report it under an id of its own.
         """
         if with_message:
             self.run(_INVALIDATE_WITH_MESSAGE_SQL, kind=kind, key=key)
@@ -106,10 +117,12 @@ class Unit:
         self._steps.append((kind, to_positional(statement), encoded))
 
     def encode(self, draft: int | None) -> bytes:
-        """Return the unit as JSON for the function of the batch. Nothing may be added afterwards.
+        """Return the unit as JSON for the SQL function `tailwire_batch_1`.
+
+        No step may be added after the first call: it would be ignored.
 
         Args:
-            draft: the number of its message among the drafts of the batch, from 1; None if it has no message.
+            draft: the position of the unit's message among the drafts of the batch, from 1; None without a message.
         """
         if not self._encoded:
             self._encoded = msgspec.json.encode({"steps": self._steps, "changes": self.changes})[1:]
@@ -118,5 +131,8 @@ class Unit:
 
 @lru_cache(maxsize=1024)
 def to_positional(statement: str) -> str:
-    """Return a statement with named values in the form in which the function `tailwire_unit_1` runs it."""
+    """Replace each `:name` in a statement by an expression that reads the value from a JSON object, the parameter `$1`.
+
+    In this form the SQL function `tailwire_unit_1` runs it.
+    """
     return _NAMED_PARAMETER.sub(r"($1 ->> '\1')", statement)

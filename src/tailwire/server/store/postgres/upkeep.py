@@ -1,4 +1,4 @@
-"""The upkeep of a process: renews its lease, and removes old records."""
+"""Periodic work of a process: renews its lease (see `processes`), and removes old records."""
 
 from __future__ import annotations
 
@@ -26,10 +26,11 @@ _FORGET_CHANGES_SQL = """DELETE FROM changes WHERE ctid IN
 
 
 class Upkeep:
-    """A task that renews the lease of this process, and after every `TURNS_PER_CLEANUP` renewals removes old records.
+    """Renews the lease of this process in a task, and removes old records after every `TURNS_PER_CLEANUP` renewals.
 
     Attributes:
-        cleans: called to ask whether this process is the one of several servers that removes old records.
+        cleans: returns whether this process removes old records, which only one of several servers should do; by
+            default True.
     """
 
     def __init__(self, database: Database, processes: Processes, lane: Lane) -> None:
@@ -47,7 +48,7 @@ class Upkeep:
         self._task = asyncio.get_running_loop().create_task(self._run(), name="tailwire store upkeep")
 
     def on_cleanup(self, call: Callable[[], Awaitable[None]]) -> None:
-        """Call a function at each cleanup of this process, to remove other old records."""
+        """Call a function at each cleanup of this process, so that it removes old records of its own."""
         self._on_cleanup.append(call)
 
     def on_renewed(self, call: Callable[[], Awaitable[None]]) -> None:
@@ -82,21 +83,21 @@ class Upkeep:
             self._lane.recheck_start()
 
     async def clean(self) -> None:
-        """Remove records that are no longer needed."""
+        """Remove old records now, and call the functions of `on_cleanup`."""
         await self._database.run(_FORGET_BATCHES_SQL, (ROWS_PER_CLEANUP,))
         await self._database.run(_FORGET_CHANGES_SQL, (ROWS_PER_CLEANUP,))
         for call in self._on_cleanup:
             await call()
 
     async def close(self) -> None:
-        """Stop the task, and wait until nothing is in progress."""
+        """Cancel the task, and wait until it has ended."""
         task = self._task
         self.stop()
         if task is not None:
             await asyncio.wait([task])
 
     def stop(self) -> None:
-        """Stop the task at once."""
+        """Cancel the task, without waiting."""
         if self._task is not None:
             self._task.cancel()
             self._task = None

@@ -1,4 +1,4 @@
-"""Writes users, where that takes several statements."""
+"""Writes users. Writes of one statement are in `store.sql.users`."""
 
 from __future__ import annotations
 

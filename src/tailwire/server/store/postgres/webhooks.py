@@ -1,4 +1,4 @@
-"""Writes webhooks. Keeps their triggers in memory, because every change asks which webhooks want its event."""
+"""Writes webhooks, and caches which of them want which events, because every change needs that."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RELOAD_SECONDS = 1.0
 
 
 class Webhooks(WebhookRows):
-    """`WebhookStore` on PostgreSQL. `load` reads the triggers."""
+    """`WebhookStore` on PostgreSQL. The wanted events (triggers) of all webhooks are cached; `load` reads them."""
 
     def __init__(self, access: DatabaseAccess, deliveries: Deliveries) -> None:
         super().__init__(access.reads)
@@ -54,7 +54,7 @@ class Webhooks(WebhookRows):
             self._loading = None
 
     def stop(self) -> None:
-        """Stop reading the webhooks again after they have changed."""
+        """Cancel the task that reads the webhooks again after a change. For the end of the store."""
         if self._loading is not None:
             self._loading.cancel()
 
@@ -72,7 +72,7 @@ class Webhooks(WebhookRows):
         return fresh and self._loaded == self._changes
 
     async def load(self) -> None:
-        """Read which webhooks want which events."""
+        """Read again which webhooks want which events."""
         changes, began = self._changes, asyncio.get_running_loop().time()
         found: dict[str, list[str]] = {}
         for number, triggers in await self._db.rows(f"{TRIGGERS_SQL} ORDER BY id"):
@@ -116,9 +116,9 @@ class Webhooks(WebhookRows):
         self.report_queued(queued)
 
     async def wanted_events(self, events: Sequence[Event]) -> tuple[QueuedEvent, ...]:
-        """Return the given events of a change, once for each webhook that wants them.
+        """Return one queued event for each of the given events and each webhook that wants it.
 
-        The webhooks are read again if those in memory may be outdated. Otherwise nothing is waited for.
+        Waits only if the cached triggers may be outdated: then they are read again.
 
         Raises:
             Refused: ERR_UNAVAILABLE, the webhooks cannot be read.
@@ -134,11 +134,11 @@ class Webhooks(WebhookRows):
         )
 
     def queue(self, unit: Unit, queued: Sequence[QueuedEvent]) -> None:
-        """Queue events in the unit of the change that they report. The change has no message."""
+        """Add steps to a unit that queue events of a change without a message (see `access.queue_events`)."""
         queue_events(unit, queued, self._access.world.seconds())
 
     def report_queued(self, queued: Sequence[QueuedEvent]) -> None:
-        """Count the queued events of a change, and call the function of `on_queued`, after the commit."""
+        """Count events that were queued, and call the function of `on_queued`. Call this after the commit."""
         for event in queued:
             self._deliveries.count_added(event.webhook)
         if queued and self._on_queued is not None:

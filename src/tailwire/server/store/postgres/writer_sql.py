@@ -1,4 +1,4 @@
-"""The text of the writer's SQL, which the migrations install."""
+"""The SQL of the tables and functions with which batches are written. The migrations install it."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from pathlib import Path
 
 
 def text() -> str:
-    """Return the statements that create the writer's tables and functions."""
+    """Return the statements of `writer_1.sql`, which create these tables and functions."""
     return Path(__file__).with_name("writer_1.sql").read_text(encoding="utf-8")
