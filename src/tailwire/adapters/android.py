@@ -20,9 +20,9 @@ _LIFECYCLE_LIBRARY = "androidx.lifecycle:lifecycle-process:2.8.7"
 
 
 def watch_android(chat: WatchedClient) -> Watch:
-    """Report an Android app as `paused` while none of its activities is visible.
+    """Report to a client that an Android app is `paused` while none of its activities is visible.
 
-    A dialog, the notification shade or a call in front of the app does not count (`onPause`); only `onStop` does. With
+    A dialog, the notification shade or a call in front of the app (`onPause`) does not count; only `onStop` does. With
     Kivy use `watch_kivy`, with Toga `watch_toga`.
 
     This has not run on a device yet. It uses, as their documentation describes them:
@@ -40,7 +40,7 @@ def watch_android(chat: WatchedClient) -> Watch:
         chat: an initialised `ChatClient`, when called on its event loop; or a `tailwire.sync.Client`, from any thread.
 
     Returns:
-        The watch. `knows` contains `paused`.
+        The watch. What it can detect, its `knows`, is `paused`.
 
     Raises:
         CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.

@@ -10,10 +10,10 @@ from tailwire.adapters.watching import Watch, WatchedClient
 
 
 def watch_browser(chat: WatchedClient) -> Watch:
-    """Report whether the web page is visible, and what the browser says about the network.
+    """Report to a client whether the web page is visible, and whether the browser is online.
 
-    A hidden tab, and a page that was left or frozen, is in the background. Losing the focus does not count. A page that
-    returns from the browser's back/forward cache is in the foreground again.
+    A tab that is hidden, and a page that was left or frozen, count as background. Losing the focus does not count. A
+    page that returns from the browser's back/forward cache is in the foreground again.
 
     ```python
     chat = ChatClient("app-id", settings)
@@ -25,13 +25,13 @@ def watch_browser(chat: WatchedClient) -> Watch:
         chat: an initialised client.
 
     Returns:
-        The watch. `knows` contains `hidden`, `paused` and `network`.
+        The watch. What it can detect, its `knows`, is `hidden`, `paused` and `network`.
 
     Raises:
         TypeError: `chat` is not a client.
         CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
-        RuntimeError: this is not a web page. In a worker there is no page: pass its state to the worker, and call
-            `chat.set_app_state()` there.
+        RuntimeError: this is not a web page, or it is a web worker, which sees no page. In a worker, call
+            `chat.set_app_state()` with the state that the page sends to it.
     """
     if sys.platform != "emscripten":
         raise RuntimeError("watch_browser() is for Python in a web page (Pyodide): use another watch_…() here")
@@ -44,12 +44,12 @@ def watch_browser(chat: WatchedClient) -> Watch:
 
 
 def watch_page(chat: WatchedClient, window: Any, proxied: Callable[[Callable[..., object]], Any]) -> Watch:
-    """Watch a page, and return the watch (used by `watch_browser`).
+    """Do the work of `watch_browser` with the given page, and return the watch.
 
     Args:
         chat: an initialised client.
         window: the page's JavaScript `window`.
-        proxied: converts a Python function to a JavaScript one; the result has a method `destroy()`.
+        proxied: converts a Python function to a JavaScript one with a method `destroy()` (`create_proxy`).
     """
     document = window.document
     watch = Watch(chat, "page", ("hidden", "paused", "network"))

@@ -17,7 +17,7 @@ RESPONSE_TIMEOUT_SECONDS = 5.0
 _DAEMON = "org.freedesktop.DBus"  # the bus itself; no other connection can use this name as sender
 _BUS = (_DAEMON, "/org/freedesktop/DBus", _DAEMON)
 _RESPONSE_SIGNATURES = {"Get": "v", "Inhibit": "h", "NameHasOwner": "b", "GetNameOwner": "s"}
-"""The expected signature of the response, by method."""
+"""The expected D-Bus type signature of the response, by the name of the method."""
 INSTALL = 'pip install "tailwire[desktop]"'
 
 
@@ -53,16 +53,16 @@ class Bus:
     async def call(
         self, to: tuple[str, str, str], member: str, signature: str = "", body: Sequence[Any] = ()
     ) -> tuple[list[Any], list[int]]:
-        """Call a method.
+        """Call a D-Bus method, and wait up to `RESPONSE_TIMEOUT_SECONDS` for its response.
 
         Args:
-            to: destination (the name of a service), path and interface.
-            member: the method.
-            signature: the signature of the arguments.
+            to: the destination (the name of a service), object path and interface.
+            member: the name of the method.
+            signature: the D-Bus type signature of the arguments.
             body: the arguments.
 
         Returns:
-            The returned values, and the file descriptors that came with them, which the caller must close.
+            The returned values, and the file descriptors that came with them. The caller must close these.
 
         Raises:
             BusRefused: the call returned an error, or a value of the wrong type.
@@ -87,16 +87,16 @@ class Bus:
         return list(answer.body), list(answer.unix_fds)
 
     async def listen(self, source: tuple[str, str, str], member: str, callback: Callable[[list[Any]], object]) -> None:
-        """Call a function with the arguments of each signal from the owner of a name.
+        """Subscribe to a signal of a service: call a function with the arguments of each, while the connection lasts.
 
-        Any process can send any signal to this connection directly, whatever the match rule says. So the sender of each
-        signal is compared with the current owner of the name. Exceptions of the function caused by malformed signals
-        are logged.
+        Any process can send any signal to this connection directly, whatever was subscribed to. So signals from another
+        sender than the current owner of the service's name are ignored. Exceptions that a malformed signal causes in
+        the function are logged.
 
         Args:
-            source: sender, path and interface.
-            member: the signal.
-            callback: the function.
+            source: the name of the service, the object path and the interface.
+            member: the name of the signal.
+            callback: called with the list of the signal's arguments.
 
         Raises:
             BusRefused: the bus refuses the subscription.
@@ -141,10 +141,12 @@ class Bus:
         self._owners.setdefault(name, owner)  # a signal that arrived meanwhile is newer
 
     async def listen_for_owner(self, name: str, callback: Callable[[bool], object]) -> None:
-        """Call a function with True when a service appears on the bus, and with False when it disappears.
+        """Call a function with True whenever a service appears on the bus, and with False when it disappears.
+
+        It is not called for the state at the time of the call; use `has` for that.
 
         Args:
-            name: its well-known name.
+            name: the well-known name of the service.
             callback: the function.
 
         Raises:
@@ -162,10 +164,10 @@ class Bus:
         """Return whether a service is on the bus.
 
         Args:
-            name: its well-known name.
+            name: the well-known name of the service.
 
         Raises:
-            BusRefused: the bus refuses to say so.
+            BusRefused: the bus refuses to answer.
             BusUnavailable: the bus does not respond.
         """
         (answer,), _ = await self.call(_BUS, "NameHasOwner", "s", [name])
@@ -179,10 +181,12 @@ class Bus:
 
 @asynccontextmanager
 async def system_bus() -> AsyncIterator[Bus]:
-    """Connect to the system bus while the block runs. The address is `DBUS_SYSTEM_BUS_ADDRESS`, or the default one.
+    """Connect to the D-Bus system bus, and disconnect at the end of the `async with` block.
+
+    The address is that of the environment variable `DBUS_SYSTEM_BUS_ADDRESS`, or the default one.
 
     Raises:
-        BusUnavailable: dbus-fast is not installed, or there is no bus.
+        BusUnavailable: dbus-fast is not installed, or the bus cannot be reached within `CONNECT_TIMEOUT_SECONDS`.
     """
     if not is_installed():
         raise BusUnavailable(f"dbus-fast is not installed: {INSTALL}")

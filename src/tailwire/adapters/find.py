@@ -1,4 +1,4 @@
-"""Find the sources of the app state on this machine, and watch them: toolkit, system sleep, network."""
+"""Find what reports the app state and the network on this computer (toolkit, system sleep, network), and watch it."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ class Toolkit:
     """A toolkit that has an adapter.
 
     Attributes:
-        name: its name.
-        adapter: its module in this package, whose function is `watch_<adapter>`.
-        packages: the top-level packages of its app classes.
-        running: returns the running app, or None, without importing anything.
-        install: the package to install; "" if there is none.
-        knows: what its adapter can detect, for callers without an app.
-        takes_app: whether the adapter takes the app as an argument.
-        takes_hidden: whether the adapter takes `hidden`.
-        imported: modules that only its apps import.
+        name: its name, for messages.
+        adapter: the name of its adapter's module in this package; the function in it is `watch_<adapter>`.
+        packages: the top-level packages in which its app classes are defined.
+        running: returns the running app, or None. It does not import the toolkit.
+        install: the package on PyPI that contains the toolkit; "" if it needs none.
+        knows: what its adapter can detect on a desktop, for callers that have no app to watch.
+        takes_app: whether the adapter's function has the app as second argument.
+        takes_hidden: whether the adapter's function has an argument `hidden`.
+        imported: modules that are only imported by apps of this toolkit.
     """
 
     name: str
@@ -103,19 +103,19 @@ TOOLKITS = (
         ("paused",), takes_app=False, takes_hidden=False,
     ),
 )  # fmt: skip
-"""In search order: a toolkit that is built on another one comes before it."""
+"""The supported toolkits, in the order in which they are searched. One that is built on another comes before it."""
 
 
 def watch(chat: LoopClient, app: Any = None, *, hidden: Hidden = "background") -> Watch:
-    """Watch every source that reports the state of this app, and pass the reports to a client.
+    """Report to a client whether its app is in the foreground, and what happens to the network, from all sources.
 
     ```python
     with tailwire.watch(chat):
         ...
     ```
 
-    Finds the toolkit of the running app: Textual, Kivy, Toga, Qt, Tk, a web page (Pyodide), Android, iOS; otherwise a
-    terminal. If several are running, the first in this order is watched. A Flet page, and an app that does not run yet,
+    It looks for a running app of these toolkits: Textual, Kivy, Toga, Qt, Tk, a web page (Pyodide), Android, iOS. The
+    first one found in this order is watched; without one, the terminal. A Flet page, and an app that does not run yet,
     must be passed as `app`. System sleep and the network are watched too where that is possible. What was found is
     logged at INFO (`logging.getLogger("tailwire")`); `tailwire doctor --app` prints what can be found.
 
@@ -126,18 +126,19 @@ def watch(chat: LoopClient, app: Any = None, *, hidden: Hidden = "background") -
             the tray and shows notifications.
 
     Returns:
-        One watch for all sources. `knows` contains what any of them knows; `seen` is the state of the toolkit.
+        One watch for all sources. Its `knows` is what they can detect together; its `seen` is the last state that the
+        toolkit or the terminal reported.
 
     Raises:
         TypeError: `app` belongs to no toolkit with an adapter, or `chat` is not a client.
         ValueError: `hidden` is neither `"background"` nor `"foreground"`.
-        RuntimeError: the toolkit's adapter cannot watch here; the text says why.
+        RuntimeError: the toolkit's adapter does not work here, as the text explains.
         CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
     """
     combined = _CombinedWatch(chat, hidden)
     try:
         found = combined.add_app(chat, app, hidden)
-        found += combined.add_machine(chat)
+        found += combined.add_computer(chat)
     except BaseException:
         combined.close()
         raise
@@ -149,7 +150,7 @@ def watch(chat: LoopClient, app: Any = None, *, hidden: Hidden = "background") -
 
 
 def toolkit_of(app: Any) -> Toolkit:
-    """Return the toolkit of an app.
+    """Return the toolkit that an app, page or window belongs to.
 
     Raises:
         TypeError: the app belongs to no toolkit with an adapter.
@@ -163,7 +164,7 @@ def toolkit_of(app: Any) -> Toolkit:
 
 
 def running_app() -> tuple[Toolkit, Any] | None:
-    """Return the toolkit whose app runs in this process, and the app; None if there is none. Imports nothing."""
+    """Return the toolkit whose app runs in this process, and the app; None without one. It does not import toolkits."""
     for toolkit in TOOLKITS:
         app = toolkit.running()
         if app is not None:
@@ -196,14 +197,14 @@ def _log_other_apps(watched: Toolkit) -> None:
 
 
 class _CombinedWatch(Watch):
-    """One watch for several sources."""
+    """A watch that combines those of several sources."""
 
     def __init__(self, chat: LoopClient, hidden: Hidden) -> None:
         self._parts: list[Watch] = []
         super().__init__(chat, "found", (), hidden=hidden)
 
     def add_app(self, chat: LoopClient, app: Any, hidden: Hidden) -> list[str]:
-        """Watch the app, or the terminal. Return the names of what is watched."""
+        """Watch the app or, without one, the terminal. Return the names of what is watched, for a log line."""
         found = (toolkit_of(app), app) if app is not None else running_app()
         if found is None:
             _warn_of_idle_toolkits()
@@ -223,8 +224,8 @@ class _CombinedWatch(Watch):
                 return ["the terminal"]
         return []
 
-    def add_machine(self, chat: LoopClient) -> list[str]:
-        """Watch system sleep and the network where possible. Return the names of what is watched."""
+    def add_computer(self, chat: LoopClient) -> list[str]:
+        """Watch the network and system sleep, if possible. Return the names of what is watched, for a log line."""
         if not netlink.is_for_apps():
             return []
         found = ["the network"]
@@ -242,16 +243,16 @@ class _CombinedWatch(Watch):
 
     @property
     def knows(self) -> frozenset[Ability]:
-        """The abilities of all sources together."""
+        """What the sources can detect together."""
         return frozenset[Ability]().union(*(part.knows for part in self._parts))
 
     @property
     def seen(self) -> Lifecycle:
-        """The last state reported by the app's toolkit."""
+        """The last state that the toolkit or the terminal reported; `resumed` if neither is watched."""
         return self._parts[0].seen if self._parts else "resumed"
 
     async def settled(self) -> frozenset[Ability]:
-        """Wait until it is certain what can be known here, and return `knows`."""
+        """Wait until each source has determined what it can detect on this computer, and return `knows`."""
         for part in self._parts:
             await part.settled()
         return self.knows

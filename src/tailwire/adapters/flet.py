@@ -1,4 +1,4 @@
-"""Adapter for Flet: pages that are hidden, paused or disconnected; on a device, the network too."""
+"""Adapter for Flet: reports pages that are hidden, paused or disconnected, and the network of the user's device."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _LIFECYCLES: dict[str, Lifecycle] = {
     "PAUSE": "paused",
     "DETACH": "detached",
 }
-"""By the names of `flet.AppLifecycleState`. RESTART is ignored, because the app is not visible yet."""
+"""The reported state for each `flet.AppLifecycleState`. RESTART is ignored, because the app is not visible yet."""
 
 
 def watch_flet(chat: WatchedClient, page: Any, *, hidden: Hidden = "background") -> Watch:
-    """Report the lifecycle of a Flet page.
+    """Report to a client whether a Flet page is visible and connected.
 
     In a web app each browser tab has its own page, and needs its own client. A tab that was closed or has lost its
-    connection is in the background until Flet has connected it again.
+    connection counts as background until Flet has connected it again.
 
     Handlers that the app has set are still called. Set `page.on_app_lifecycle_state_change`, `page.on_connect` and
-    `page.on_disconnect` before this call: a handler that is set later replaces the watch's.
+    `page.on_disconnect` before this call: a handler that is set later replaces that of the watch.
 
     ```python
     async def main(page: ft.Page):
@@ -43,8 +43,8 @@ def watch_flet(chat: WatchedClient, page: Any, *, hidden: Hidden = "background")
         hidden: the state of a page without a visible window: `"background"` or `"foreground"`.
 
     Returns:
-        The watch. `knows` contains `hidden`, `paused`, and `network` if the app runs on the user's device. In a web app
-        the browser's network says nothing about that of the server which runs the app.
+        The watch. What it can detect, its `knows`, is `hidden` and `paused`, and also `network` if the app runs on the
+        user's device. A web app runs on a server, and the user's network says nothing about the network there.
 
     Raises:
         CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.

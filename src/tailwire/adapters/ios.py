@@ -22,9 +22,9 @@ _NOTIFICATIONS: dict[str, Lifecycle] = {
 
 
 def watch_ios(chat: WatchedClient) -> Watch:
-    """Report an iOS app as `paused` while it is in the background.
+    """Report to a client that an iOS app is `paused` while it is in the background.
 
-    A call, an alert, the control centre or the app switcher does not count (`WillResignActive`). iOS gives an app about
+    A call, an alert, the control centre or the app switcher (`WillResignActive`) does not count. iOS gives an app about
     five seconds in the background, which is enough to close the socket. With Kivy use `watch_kivy`, with Toga
     `watch_toga`.
 
@@ -35,7 +35,7 @@ def watch_ios(chat: WatchedClient) -> Watch:
         chat: an initialised `ChatClient`, when called on its event loop; or a `tailwire.sync.Client`, from any thread.
 
     Returns:
-        The watch. `knows` contains `paused`.
+        The watch. What it can detect, its `knows`, is `paused`.
 
     Raises:
         CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.

@@ -1,4 +1,4 @@
-"""Adapter for Kivy: windows that are minimised or hidden; on a phone, pauses."""
+"""Adapter for Kivy: reports a window that is minimised or hidden and, on a phone, an app that is paused."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _WINDOW_EVENTS: dict[str, Lifecycle] = {
 
 
 def watch_kivy(chat: WatchedClient, app: Any, *, hidden: Hidden = "background") -> Watch:
-    """Report the window and the pauses of a Kivy app.
+    """Report to a client whether the window of a Kivy app is hidden or, on a phone, whether the app is paused.
 
     An app whose window is minimised or hidden is `hidden`; an app that a phone has paused is `paused`; an app that has
     stopped is `detached`. Losing the focus and Kivy's popups do not count. On a phone only pauses count; Kivy's event
-    loop stands still while the app is paused.
+    loop does not run while the app is paused.
 
     ```python
     async with ChatClient("app-id", settings) as chat:
@@ -41,7 +41,7 @@ def watch_kivy(chat: WatchedClient, app: Any, *, hidden: Hidden = "background") 
             notifications without a window. A paused app is always in the background.
 
     Returns:
-        The watch. `knows` contains `hidden` on a desktop, and `paused` on a phone.
+        The watch. What it can detect, its `knows`, is `hidden` on a desktop, and `paused` on a phone.
 
     Raises:
         CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
@@ -69,21 +69,21 @@ def watch_kivy(chat: WatchedClient, app: Any, *, hidden: Hidden = "background") 
 def _begin(watch: Watch, app: Any, window: Any, clock: Any, on_phone: bool) -> None:
     last: list[Lifecycle] = ["resumed"]
 
-    # Recreating a window sends hide and show in pairs, so check the state one frame later.
-    look = clock.create_trigger(lambda _seconds: watch.report_threadsafe(last[0]))
-    watch.at_close(look.cancel)
+    # Kivy hides and shows a window to recreate it, so report only the last of the states, one frame later.
+    report_soon = clock.create_trigger(lambda _seconds: watch.report_threadsafe(last[0]))
+    watch.at_close(report_soon.cancel)
 
     def reported_later(lifecycle: Lifecycle) -> Any:
         def handler(*_: object) -> None:
             last[0] = lifecycle
-            look()
+            report_soon()
 
         return handler
 
     def reported_at_once(lifecycle: Lifecycle) -> Any:
         def handler(*_: object) -> None:  # after a pause or a stop there may be no next frame
             last[0] = lifecycle
-            look.cancel()
+            report_soon.cancel()
             watch.report_threadsafe(lifecycle)
 
         return handler

@@ -1,4 +1,4 @@
-"""Watches that run a task on their client's event loop, and the wait until a client has closed its socket."""
+"""`LoopWatch`, for watches that run a task on their client's event loop, and helpers for it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from tailwire.sdk.exceptions import CometChatException
 
 log = logging.getLogger("tailwire")
 _tasks: set[asyncio.Task[None]] = set()
-"""The tasks of all watches; an event loop holds its tasks weakly."""
+"""The running tasks of all watches. An event loop has only weak references to its tasks."""
 
 
 class LoopClient(WatchedClient, Protocol):
-    """A client with an event loop: a `ChatClient`, or a `tailwire.sync.Client` from any thread."""
+    """A client with an event loop: a `ChatClient`, or a `tailwire.sync.Client`, which any thread may use."""
 
     def event_loop(self) -> asyncio.AbstractEventLoop:
         """Return the client's event loop."""
@@ -40,8 +40,8 @@ async def wait_closed(chat: Any, timeout: float) -> None:
 
     Args:
         chat: the client.
-        timeout: seconds, after which the call returns in any case: the socket may be kept in the background, or the
-            server may not respond.
+        timeout: seconds after which the call returns even if the socket is open: it may be kept open in the background,
+            or the server may not respond.
     """
     try:
         async with asyncio.timeout(timeout):
@@ -61,11 +61,11 @@ class LoopWatch(Watch):
 
     Attributes:
         loop: the client's event loop.
-        why_not: why nothing can be known; "" otherwise.
+        why_not: why nothing can be detected on this computer, for messages; "" if there is no such reason.
     """
 
     def __init__(self, chat: LoopClient, reason: str, knows: Iterable[Ability] = ()) -> None:
-        """Start a watch (for adapters). Arguments as for `Watch`.
+        """Start a watch (for adapters). The arguments are those of `Watch`.
 
         Raises:
             TypeError: `chat` is not a client.
@@ -78,12 +78,13 @@ class LoopWatch(Watch):
         self._settled: Future[None] = Future()
 
     def run(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run a coroutine on the client's event loop until it ends or the watch is closed.
+        """Schedule a coroutine as a task on the client's event loop. Call this once, from any thread.
 
-        Exceptions are logged. When it has ended, `settled()` returns.
+        The task is cancelled when the watch is closed; if the watch or the loop is closed already, the coroutine never
+        runs. An exception of the task is logged. When the task ends, `knows` becomes empty and `settled()` returns.
 
         Args:
-            work: the coroutine.
+            work: the coroutine, which watches and reports.
         """
         kept: list[asyncio.Task[None]] = []
 
@@ -113,22 +114,22 @@ class LoopWatch(Watch):
         self.settle()
 
     def settle(self, *abilities: Ability) -> None:
-        """Set what can be known here, and let `settled()` return.
+        """Set what this watch can detect on this computer (`knows`), and let `settled()` return.
 
         Args:
-            abilities: any of `hidden`, `paused`, `sleep` and `network`.
+            abilities: any of `hidden`, `paused`, `sleep` and `network`; none if nothing can be detected.
         """
         self.set_abilities(*abilities)
         with suppress(InvalidStateError):
             self._settled.set_result(None)
 
     async def settled(self) -> frozenset[Ability]:
-        """Wait until it is certain what can be known here, and return `knows`."""
+        """Wait until the watch has determined what it can detect on this computer, or is closed. Return `knows`."""
         await asyncio.shield(asyncio.wrap_future(self._settled))
         return self.knows
 
     def close(self) -> None:
-        """Stop watching, and withdraw the reports."""
+        """Stop watching, withdraw the reports as `Watch.close` does, and let `settled()` return."""
         try:
             super().close()
         finally:

@@ -1,4 +1,4 @@
-"""Addresses and routes of this machine, read from Linux over netlink. Needs no package and no privileges."""
+"""Read the addresses and routes of this computer from the Linux kernel over netlink, without packages or privileges."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ _MULTICAST_GROUPS = 0x1 | 0x10 | 0x40 | 0x100 | 0x400  # LINK, IPV4_IFADDR, IPV4
 LOOPBACK_INDEX = 1
 """The number of the interface `lo`, on every Linux."""
 ANY_INTERFACE = 0
-"""The interface number of a multipath route."""
+"""The interface number of a route over several interfaces (multipath)."""
 _ADDRESS_LENGTHS = {socket.AF_INET: 4, socket.AF_INET6: 16}
 MAX_CHUNKS = 512
-"""Chunks of one response, about 32 KiB each. A machine with more routes is a router, which is not offline."""
+"""How many chunks of a response are read, about 32 KiB each. A computer with more routes is a router, not offline."""
 
 
 class Reachability(NamedTuple):
-    """How this machine can reach others.
+    """The addresses and default routes with which this computer can reach others.
 
     Attributes:
-        addresses: interface number and address, for interfaces with a default route.
-        routes: family and interface number of the default routes.
+        addresses: (interface number, IP address) pairs, of the interfaces that have a default route.
+        routes: (address family, interface number) pairs, of the default routes.
     """
 
     addresses: frozenset[tuple[int, str]]
@@ -42,17 +42,17 @@ class Reachability(NamedTuple):
 
     @property
     def any(self) -> bool:
-        """Whether an interface has an address and a default route."""
+        """Whether any interface has both an address and a default route."""
         return bool(self.addresses)
 
 
 def is_for_apps() -> bool:
-    """Return whether this system reports its network to apps over netlink: Linux, but not Android, which forbids it."""
+    """Return whether this is a Linux on which apps may use netlink; Android does not permit it."""
     return sys.platform == "linux" and not hasattr(sys, "getandroidapilevel")
 
 
 def open_change_socket() -> socket.socket:
-    """Return a socket that becomes readable when a link, an address or a route has changed.
+    """Return a non-blocking socket that becomes readable when a link, an address or a route has changed.
 
     Raises:
         OSError: netlink is missing or not permitted.
@@ -68,7 +68,7 @@ def open_change_socket() -> socket.socket:
 
 
 def drain(listening: socket.socket) -> None:
-    """Read and discard what is in the socket, at most `MAX_CHUNKS` times 64 KiB."""
+    """Read and discard all messages that wait in a change socket, but at most `MAX_CHUNKS` of them."""
     for _ in range(MAX_CHUNKS):
         try:
             listening.recv(65536)
@@ -79,7 +79,7 @@ def drain(listening: socket.socket) -> None:
 
 
 def reachability() -> Reachability:
-    """Return how this machine can reach others now. The kernel responds immediately.
+    """Return the current addresses and default routes of this computer. This does not block.
 
     Raises:
         OSError: netlink is missing or not permitted.

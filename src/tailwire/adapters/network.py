@@ -1,4 +1,4 @@
-"""Adapter for the network (Linux): netlink, and NetworkManager if it is running."""
+"""Adapter that reports the network on Linux, as netlink sees it, and NetworkManager if it is running."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tailwire.adapters.watching import Network
 
 log = logging.getLogger("tailwire")
 SETTLE_SECONDS = 0.25
-"""Addresses and routes change in bursts; a burst is handled once, after this time."""
+"""How long to wait after a change of addresses or routes, because such changes come in bursts."""
 SERVICE_NAME = "org.freedesktop.NetworkManager"
 _PATH = "/org/freedesktop/NetworkManager"
 _PROPERTIES = (SERVICE_NAME, _PATH, "org.freedesktop.DBus.Properties")
@@ -23,7 +23,7 @@ _NONE, _FULL = 1, 4
 
 
 def watch_network(chat: LoopClient) -> LoopWatch:
-    """Report when the network of this machine appears, disappears or changes.
+    """Report to a client when the network of this computer appears, disappears or changes.
 
     ```python
     with watch_network(chat):
@@ -43,7 +43,8 @@ def watch_network(chat: LoopClient) -> LoopWatch:
         chat: a `ChatClient`, or a `tailwire.sync.Client`.
 
     Returns:
-        The watch. `knows` contains `network` as soon as that is certain (`await watch.settled()` waits for it).
+        The watch. It determines in the background whether it can detect changes; `await watch.settled()` waits for
+        this. Its `knows` then contains `network` if it can.
 
     Raises:
         TypeError: `chat` is not a client.
@@ -66,7 +67,7 @@ def _number_of(variant: Any) -> int | None:
 
 
 class _NetworkReporter:
-    """Combines the reports of the kernel and of NetworkManager."""
+    """Combines what the kernel and NetworkManager report, and reports it to the client."""
 
     def __init__(self, watch: LoopWatch) -> None:
         self._watch = watch

@@ -1,8 +1,8 @@
-"""Adapter for Qt, with PySide6 or PyQt6: on a desktop its windows are checked, on a phone the application state.
+"""Adapter for Qt (PySide6 or PyQt6). On a desktop it checks the app's windows, on a phone the application state.
 
-On a desktop `applicationStateChanged` does not distinguish a minimised app from one without the focus. So the windows
-are checked one turn of the event loop after an event: Hide and Show come in pairs while a dialog opens or a window is
-reparented. Only QtGui is needed; apps with QtWidgets and QtQuick work alike.
+On a desktop `applicationStateChanged` does not distinguish a minimised app from one without the focus, so the windows
+are checked. This is done one iteration of the event loop after an event, because a Hide is followed by a Show while a
+dialog opens or a window is reparented. Only QtGui is needed; apps with QtWidgets and QtQuick work alike.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _PHONE_LIFECYCLES: dict[str, Lifecycle] = {
     "ApplicationSuspended": "paused",
 }
 _NETWORK_STATES: dict[str, Network] = {"Disconnected": "offline", "Online": "online"}
-"""By the names of `QNetworkInformation.Reachability`. The other values are not reported: the server may be on the
-local network."""
+"""What is reported for each `QNetworkInformation.Reachability`. Other values are reported as `unknown`, because the
+server may be on the local network."""
 
 
 def watch_qt(chat: WatchedClient, app: Any = None, *, hidden: Hidden = "background") -> Watch:
-    """Report whether a Qt app has a visible window.
+    """Report to a client whether a Qt app has a visible window.
 
     ```python
     app = QApplication([])
@@ -45,8 +45,8 @@ def watch_qt(chat: WatchedClient, app: Any = None, *, hidden: Hidden = "backgrou
     app is `hidden` while all of them are minimised or hidden, `resumed` when one is visible again, and `detached` when
     it quits. On Android and iOS the application state counts instead: `paused` and `resumed`.
 
-    Where `watch_network` reports nothing (macOS, Windows, phones), the network is reported as `QNetworkInformation`
-    sees it, if Qt has a backend for the platform.
+    On macOS, Windows and phones, where `watch_network` detects nothing, this also reports the network, if Qt has a
+    backend of `QNetworkInformation` for the platform.
 
     Args:
         chat: a `tailwire.sync.Client`, or a `ChatClient` if Qt's event loop is asyncio's (qasync).
@@ -55,10 +55,10 @@ def watch_qt(chat: WatchedClient, app: Any = None, *, hidden: Hidden = "backgrou
             the tray.
 
     Returns:
-        The watch. It need not be kept: it ends with `close()`, or when the app quits.
+        The watch. It ends with `close()`, or when the app quits. No reference to it has to be kept.
 
     Raises:
-        RuntimeError: neither PySide6 nor PyQt6 is installed, there is no application yet, or this is not its thread.
+        RuntimeError: neither PySide6 nor PyQt6 is installed, there is no Qt application yet, or this is another thread.
         TypeError: `app` is not a QGuiApplication, or `chat` is not a client.
         ValueError: `hidden` is neither `"background"` nor `"foreground"`.
         CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
@@ -135,7 +135,7 @@ def _watch_network(watch: Watch, core: ModuleType) -> bool:
 def _watch_windows(watch: Watch, app: Any, core: Any, gui: Any) -> None:
     kinds = [getattr(core.Qt.WindowType, name) for name in _WINDOW_TYPES]
     minimized = core.Qt.WindowState.WindowMinimized
-    look_at = {getattr(core.QEvent.Type, name) for name in _EVENTS_TO_CHECK}
+    relevant = {getattr(core.QEvent.Type, name) for name in _EVENTS_TO_CHECK}
 
     class Windows(core.QObject):  # type: ignore[misc]
         """Receives the events of each window, and those of the whole app while no window is visible."""
@@ -147,7 +147,7 @@ def _watch_windows(watch: Watch, app: Any, core: Any, gui: Any) -> None:
             self.timer.timeout.connect(self.check_windows)
 
         def eventFilter(self, of: Any, event: Any) -> bool:
-            if event.type() in look_at and not self.timer.isActive():
+            if event.type() in relevant and not self.timer.isActive():
                 self.timer.start(0)
             return False
 
@@ -166,12 +166,12 @@ def _watch_windows(watch: Watch, app: Any, core: Any, gui: Any) -> None:
             watch.report("resumed" if is_visible else "hidden")
 
     event_filter = Windows()
-    news = (app.focusWindowChanged, app.lastWindowClosed)  # to notice a new window while another is visible
-    for signal in news:
+    signals = (app.focusWindowChanged, app.lastWindowClosed)  # to notice a new window while another is visible
+    for signal in signals:
         signal.connect(event_filter.check_soon)
 
     def end() -> None:
-        for signal in news:
+        for signal in signals:
             signal.disconnect(event_filter.check_soon)
         app.removeEventFilter(event_filter)
         event_filter.timer.stop()
@@ -181,9 +181,9 @@ def _watch_windows(watch: Watch, app: Any, core: Any, gui: Any) -> None:
     event_filter.check_soon()
 
 
-def _undo_all(what: Any) -> Any:
+def _undo_all(disconnect: Any) -> Any:
     def undo() -> None:
         with suppress(RuntimeError):  # the application was deleted first
-            what()
+            disconnect()
 
     return undo

@@ -1,4 +1,4 @@
-"""The rule that converts a framework's lifecycle state to the app state. It has no side effects.
+"""The pure function that converts a framework's lifecycle state to the app state, foreground or background.
 
 The five lifecycle states are those of Flutter, on which CometChat's Flutter SDK is built. Focus is not visibility:
 an app that lost the focus to a dialog, a call or another window is still visible, so `inactive` changes nothing.
@@ -20,8 +20,12 @@ def app_state(lifecycle: Lifecycle, before: State, *, hidden: Hidden = "backgrou
     Args:
         lifecycle: the reported state.
         before: the current app state.
-        hidden: the state of an app without a visible window. With `"foreground"`, for an app that stays in the tray and
-            shows notifications, `hidden` changes nothing.
+        hidden: the app state for the lifecycle state `hidden`, without a visible window. With `"foreground"`, for an
+            app that stays in the tray and shows notifications, `hidden` leaves the app state as it is.
+
+    Returns:
+        `"foreground"` for `resumed`; `before` for `inactive`; `"background"` for `paused`, `detached` and, unless the
+        argument `hidden` is `"foreground"`, for `hidden`.
 
     Raises:
         ValueError: `lifecycle` is not a lifecycle state, or `hidden` is neither `"background"` nor `"foreground"`.

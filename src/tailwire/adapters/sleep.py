@@ -1,4 +1,4 @@
-"""Adapter for system sleep (Linux with systemd-logind): background before it, foreground after it."""
+"""Adapter for system sleep (Linux with systemd-logind): an app is in the background while the computer sleeps."""
 
 from __future__ import annotations
 
@@ -13,29 +13,31 @@ from tailwire.adapters.loops import LoopClient, LoopWatch, wait_closed
 
 log = logging.getLogger("tailwire")
 CLOSE_TIMEOUT_SECONDS = 3.0
-"""The maximum wait until the socket is closed. By default logind waits for at most 5 seconds."""
+"""How long the sleep is delayed at most for closing the socket. logind allows 5 seconds by default."""
 SERVICE_NAME = "org.freedesktop.login1"
 _MANAGER = (SERVICE_NAME, "/org/freedesktop/login1", "org.freedesktop.login1.Manager")
 
 
 def watch_sleep(chat: LoopClient) -> LoopWatch:
-    """Report the background before the machine goes to sleep, and the foreground when it is awake again.
+    """Report the background to a client before the computer goes to sleep, and the foreground when it is awake again.
 
     ```python
     with watch_sleep(chat) as watch:
         if "sleep" not in await watch.settled():
-            print("the client notices a sleep when the machine is awake again")
+            print("the client notices a sleep when the computer is awake again")
     ```
 
-    It listens to systemd-logind on the system bus. A delay inhibitor holds the sleep back for a moment, until the
-    socket is closed, so that the server knows at once that the user is offline. A locked screen does not count. Without
-    a bus or logind nothing is reported: the client then detects the sleep by its clock, and checks its connection.
+    It listens to systemd-logind on the system bus. A delay inhibitor of logind delays the sleep until the socket is
+    closed, for at most 3 seconds, so that the server knows immediately that the user is offline. A locked screen does
+    not count. Without a bus or logind nothing is reported; the client detects the sleep afterwards by its clock, and
+    checks its connection.
 
     Args:
         chat: a `ChatClient`, or a `tailwire.sync.Client`.
 
     Returns:
-        The watch. `knows` contains `sleep` as soon as logind has responded (`await watch.settled()` waits for it).
+        The watch. It contacts logind in the background; `await watch.settled()` waits for this. Its `knows` then
+        contains `sleep` if logind is available.
 
     Raises:
         TypeError: `chat` is not a client.
@@ -53,7 +55,7 @@ def watch_sleep(chat: LoopClient) -> LoopWatch:
 
 
 class _SleepReporter:
-    """Follows logind, and holds its inhibitor."""
+    """Listens to logind, and delays a sleep by its inhibitor until the socket is closed."""
 
     def __init__(self, watch: LoopWatch, chat: LoopClient) -> None:
         self._watch = watch

@@ -1,4 +1,4 @@
-"""Adapter for terminal apps: suspended (Ctrl+Z) is background, continued (`fg`) is foreground."""
+"""Adapter for terminal apps: in the background while suspended (Ctrl+Z), in the foreground when continued (`fg`)."""
 
 from __future__ import annotations
 
@@ -16,28 +16,29 @@ from tailwire.adapters.watching import Watch, running_loop
 
 CLOSE_TIMEOUT_SECONDS = 0.25
 STOP_CHECK_SECONDS = 1.0
-"""If the process still runs after this time, the app's own handler has not stopped it."""
+"""If the process still runs so long after the app's own handler was called, that handler has not stopped it."""
 
 
 def watch_terminal(chat: LoopClient, *, stop: Callable[[], object] | None = None) -> Watch:
-    """Report the background before the process is suspended by Ctrl+Z, and the foreground when it continues.
+    """Report the background to a client before Ctrl+Z suspends the process, and the foreground when it continues.
 
     ```python
     with watch_terminal(chat):
         ...
     ```
 
-    On SIGTSTP the socket is closed, within 0.25 seconds; then the process stops. On SIGCONT the client is in the
-    foreground again. Existing handlers of these signals are called as well, and restored when the watch is closed; one
-    for SIGTSTP must still stop the process itself. If Ctrl+Z is ignored (`SIG_IGN`), it stays ignored, and nothing is
-    reported. SIGSTOP cannot be reported.
+    On SIGTSTP the client closes its socket, for at most 0.25 seconds; then the process stops. On SIGCONT the client is
+    in the foreground again. Existing handlers of these signals are called as well, and restored when the watch is
+    closed. An existing handler for SIGTSTP must still stop the process itself. If SIGTSTP is ignored (`SIG_IGN`), it
+    stays ignored, and nothing is reported. SIGSTOP cannot be reported.
 
     Args:
         chat: a `ChatClient`, or a `tailwire.sync.Client`.
-        stop: stops the process, in place of the existing handler.
+        stop: a function that stops the process, called in place of the existing handler; None to use that handler or
+            the default action.
 
     Returns:
-        The watch. `knows` contains `paused`, unless Ctrl+Z is ignored.
+        The watch. What it can detect, its `knows`, is `paused`; nothing if SIGTSTP is ignored.
 
     Raises:
         TypeError: `chat` is not a client.
@@ -67,13 +68,13 @@ def watch_terminal(chat: LoopClient, *, stop: Callable[[], object] | None = None
 
 
 def running_textual_app() -> Any:
-    """Return the Textual app that runs in this context, or None. Imports nothing."""
+    """Return the Textual app that runs in this context, or None. It does not import Textual."""
     active = getattr(sys.modules.get("textual._context"), "active_app", None)
     return active.get(None) if active is not None else None
 
 
 class _Signals:
-    """The signal handlers of one watch."""
+    """The handlers of SIGTSTP and SIGCONT of one watch."""
 
     def __init__(self, watch: LoopWatch, chat: LoopClient, stop: Callable[[], object] | None) -> None:
         self._watch = watch

@@ -1,4 +1,4 @@
-"""Adapter for Textual: suspended (Ctrl+Z) is background, continued (`fg`) is foreground. Focus does not count."""
+"""Adapter for Textual: an app is in the background while it is suspended (Ctrl+Z). Focus does not count."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CLOSE_TIMEOUT_SECONDS = 0.25
 
 
 def watch_textual(chat: LoopClient, app: Any) -> Watch:
-    """Report the background while a Textual app is suspended (Ctrl+Z).
+    """Report the background to a client while a Textual app is suspended (Ctrl+Z).
 
     ```python
     class Chat(App):
@@ -20,16 +20,16 @@ def watch_textual(chat: LoopClient, app: Any) -> Watch:
             self.app_watch = watch_textual(self.chat, self)
     ```
 
-    It wraps the app's action `suspend_process`: the socket is closed first, within 0.25 seconds, and the client is in
-    the foreground again when the action returns. The terminal's focus does not count. A process that is stopped by
-    `kill -TSTP` or SIGSTOP cannot report it.
+    It replaces the app's action `suspend_process`: the client first closes its socket, for at most 0.25 seconds, then
+    the original action is called. When that returns, the client is in the foreground again. The terminal's focus does
+    not count. A process that is stopped by `kill -TSTP` or SIGSTOP is not reported.
 
     Args:
         chat: a `ChatClient` on the app's event loop, or a `tailwire.sync.Client`.
         app: the app.
 
     Returns:
-        The watch. `knows` contains `paused`.
+        The watch. What it can detect, its `knows`, is `paused`.
 
     Raises:
         TypeError: `chat` is not a client, or `app` is not a Textual app.

@@ -1,7 +1,7 @@
 """Adapter for Tk: an app whose windows are all minimised or withdrawn is in the background.
 
-The windows are checked one turn of the main loop after an event, because a window that changes its form is unmapped and
-mapped again at once. Focus, covering windows and the widgets in a window do not count.
+The windows are checked one iteration of the main loop after an event, because Tk unmaps a window and maps it again at
+once when its type changes. Focus, covering windows and the widgets in a window do not count.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _EVENTS_TO_CHECK = ("<Map>", "<Unmap>", "<Destroy>")
 
 
 def watch_tk(chat: WatchedClient, root: tkinter.Misc, *, hidden: Hidden = "background") -> Watch:
-    """Report whether a Tk app has a visible window.
+    """Report to a client whether a Tk app has a visible window.
 
     ```python
     root = tkinter.Tk()
@@ -39,12 +39,12 @@ def watch_tk(chat: WatchedClient, root: tkinter.Misc, *, hidden: Hidden = "backg
             the tray.
 
     Returns:
-        The watch. It need not be kept: it ends with `close()`, or when the root window is destroyed.
+        The watch. It ends with `close()`, or when the root window is destroyed. No reference to it has to be kept.
 
     Raises:
         TypeError: `root` is not a tkinter widget, or `chat` is not a client.
         ValueError: `hidden` is neither `"background"` nor `"foreground"`.
-        RuntimeError: called in another thread than Tk's before its main loop runs (raised by tkinter).
+        RuntimeError: this is another thread than Tk's, and Tk's main loop does not run yet (raised by tkinter).
         tkinter.TclError: the root window is destroyed.
         CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
     """
@@ -58,17 +58,17 @@ def watch_tk(chat: WatchedClient, root: tkinter.Misc, *, hidden: Hidden = "backg
 
 
 class _Windows:
-    """The windows of one Tcl interpreter."""
+    """Checks whether any window of a Tcl interpreter is visible, whenever one is mapped, unmapped or destroyed."""
 
     def __init__(self, watch: Watch, root: tkinter.Misc) -> None:
         self._watch, self._root = watch, root
-        self._look = root.register(self._check_soon)
+        self._command = root.register(self._check_soon)
         self._pending = ""
 
     def begin(self) -> None:
         # Bind in Tcl, because tkinter can remove a single binding only since Python 3.13.
         for event in _EVENTS_TO_CHECK:
-            self._root.tk.call("bind", "all", event, f"+{self._look} %W {event}")
+            self._root.tk.call("bind", "all", event, f"+{self._command} %W {event}")
         self._watch.at_close(self._end)
         self._check_soon()
 
@@ -97,11 +97,11 @@ class _Windows:
         with suppress(tkinter.TclError):  # the interpreter is gone, and the bindings with it
             for event in _EVENTS_TO_CHECK:
                 lines = str(self._root.tk.call("bind", "all", event)).split("\n")
-                kept = [line for line in lines if not line.startswith(f"{self._look} ")]
+                kept = [line for line in lines if not line.startswith(f"{self._command} ")]
                 self._root.tk.call("bind", "all", event, "\n".join(kept))
             if self._pending:
                 self._root.after_cancel(self._pending)
-            self._root.deletecommand(self._look)
+            self._root.deletecommand(self._command)
 
 
 def _toplevels(root: tkinter.Misc) -> Iterator[tkinter.Misc]:

@@ -1,4 +1,4 @@
-"""Adapter for Toga: an app without a visible window, or in the background of a phone."""
+"""Adapter for Toga: reports an app without a visible window or, on a phone, an app in the background."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _EVENTS = ("on_hide", "on_show", "on_lose_focus", "on_gain_focus")
 
 
 def watch_toga(chat: WatchedClient, app: Any, *, hidden: Hidden = "background") -> Watch:
-    """Report whether a Toga app has a visible window.
+    """Report to a client whether a Toga app has a visible window (desktop) or is in the foreground (phone).
 
     On a desktop the app is `hidden` while every window is hidden, minimised or closed; on a phone it is `paused` while
     it is in the background. An app that exits is `detached`. Focus and dialogs do not count. Windows that are opened
     later are watched too.
 
     The windows' own `on_hide`, `on_show`, `on_lose_focus` and `on_gain_focus` handlers are still called. Assign them
-    before the watch starts, or in the window's constructor: a handler that is assigned later replaces the watch's.
+    before the watch starts, or in the window's constructor. A handler that is assigned later replaces the watch's own.
 
     ```python
     class MyApp(toga.App):
@@ -41,8 +41,8 @@ def watch_toga(chat: WatchedClient, app: Any, *, hidden: Hidden = "background") 
             the tray and shows notifications. It has no effect on a phone.
 
     Returns:
-        The watch. `knows` contains `hidden` on a desktop, and `paused` on a phone. On Wayland, minimised windows are
-        not reported to programs.
+        The watch. What it can detect, its `knows`, is `hidden` on a desktop, and `paused` on a phone. On Wayland,
+        programs are not notified of minimised windows.
 
     Raises:
         CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
@@ -111,15 +111,20 @@ def _begin(watch: Watch, app: Any, now: Callable[[], Lifecycle] | None, native_h
 
 
 class _DelayedCheck:
-    """Checks the windows one turn later: hide and show come in pairs when a window is recreated."""
+    """Checks the windows one iteration of the event loop later, because a recreated window is hidden and shown.
 
-    def __init__(self, soon: Callable[[Callable[[], None]], object], look: Callable[[], None]) -> None:
+    Args:
+        soon: schedules a function for the next iteration of the app's event loop.
+        check: checks the windows.
+    """
+
+    def __init__(self, soon: Callable[[Callable[[], None]], object], check: Callable[[], None]) -> None:
         self._soon = soon
-        self._check_now = look
+        self._check_now = check
         self._coming = self._ended = False
 
     def check_soon(self) -> None:
-        """Check once, one turn later."""
+        """Schedule a check, unless one is scheduled already."""
         if not self._coming and not self._ended:
             self._coming = True
             self._soon(self._check)
@@ -130,12 +135,17 @@ class _DelayedCheck:
             self._check_now()
 
     def end(self) -> None:
-        """Stop checking; the windows are being closed."""
+        """Ignore scheduled and further checks, because the app exits or the watch is closed."""
         self._ended = True
 
 
 class _HookedMethod:
-    """A method or handler that calls listeners before and after it. Several watches share one."""
+    """A replacement of a method or handler, which calls listeners before and after it. Several watches share one.
+
+    Args:
+        theirs: the original method or handler, to restore it.
+        call: calls the original.
+    """
 
     def __init__(self, theirs: Any, call: Callable[..., Any]) -> None:
         self.theirs, self._call = theirs, call
@@ -158,7 +168,7 @@ def _listen(
     before: Callable[..., object] | None = None,
     after: Callable[..., object] | None = None,
 ) -> Callable[[], None]:
-    """Call a function before or after each call of an object's method. Return a function that ends this."""
+    """Call functions before and after each call of an object's method. Return a function that ends this."""
     method = getattr(owner, name)
     hooked = method if isinstance(method, _HookedMethod) else _HookedMethod(method, method)
     setattr(owner, name, hooked)
@@ -176,7 +186,12 @@ def _listen(
 
 
 class _Windows:
-    """Listens to the handlers of windows."""
+    """Adds a listener to the handlers of windows, such as `on_hide`, without replacing those of the app.
+
+    Args:
+        on_event: called with the name of the handler before the app's handler is called.
+        native_handler: Toga's `NativeHandler`, to restore an original handler.
+    """
 
     def __init__(self, on_event: Callable[[str], None], native_handler: Callable[[Any], Any]) -> None:
         self._on_event = on_event
@@ -185,7 +200,7 @@ class _Windows:
         self._released = False
 
     def hold(self, window: Any) -> None:
-        """Listen to a window's handlers."""
+        """Add the listener to the handlers of a window. A window that has it already is ignored."""
         if not self._released and window not in self._held:
             self._held[window] = [self._listen(window, event) for event in _EVENTS]
 
@@ -203,11 +218,11 @@ class _Windows:
         return event, hooked, listener
 
     def forget(self, window: Any) -> None:
-        """Drop a closed window, which must no longer be touched."""
+        """Forget a closed window, whose handlers must no longer be restored."""
         self._held.pop(window, None)
 
     def release(self) -> None:
-        """Restore the windows' own handlers, unless they were replaced meanwhile."""
+        """Restore the original handlers of all windows, except those that the app has replaced meanwhile."""
         self._released = True
         for window, handlers in self._held.items():
             for event, hooked, listener in handlers:

@@ -1,4 +1,4 @@
-"""`Watch`, which every adapter returns: reports the app state to a client until it is closed."""
+"""`Watch`, which every adapter returns. It reports the app state and the network to a client until it is closed."""
 
 from __future__ import annotations
 
@@ -18,19 +18,22 @@ _numbers = itertools.count(1)
 
 
 class WatchedClient(Protocol):
-    """A client that receives reports: a `ChatClient` on the toolkit's event loop, or a `tailwire.sync.Client`."""
+    """A client that an adapter reports to: a `ChatClient` on the toolkit's event loop, or a `tailwire.sync.Client`."""
 
     def set_app_state(self, state: State, *, reason: str = ...) -> None:
-        """Set the app state as one source reports it."""
+        """Set the app state that one source reports; `reason` names the source.
+
+        The app is in the background while any source reports this.
+        """
 
     def set_network(self, network: Network) -> None:
-        """Set the state of the network as the platform reports it."""
+        """Set the state of the network that the platform reports."""
 
 
 class Watch(AbstractContextManager["Watch"]):
-    """Reports the app state to a client, until `close()` or the end of the `with` block.
+    """Reports to a client whether its app is in the foreground, until `close()` or the end of the `with` block.
 
-    The adapters' functions (`tailwire.watch`, `watch_qt`, …) create it.
+    It is returned by the adapters' functions (`tailwire.watch`, `watch_qt`, …).
     """
 
     def __init__(
@@ -38,14 +41,14 @@ class Watch(AbstractContextManager["Watch"]):
     ) -> None:
         """Start a watch (for adapters).
 
-        The client is set to the foreground at once, so that a client that cannot be used raises here, and not later in
-        a callback of the toolkit.
+        The foreground is reported immediately, so that a client that cannot be used raises here, and not later in a
+        callback of the toolkit.
 
         Args:
             chat: the client.
-            reason: what is watched. A number is added, so that two watches of one client do not withdraw each other's
-                reports: the client is in the background while any report says so.
-            knows: what can be known on this platform.
+            reason: what is watched, such as `qt`. A number is appended, because a client is in the background while any
+                watch reports this: each watch withdraws only its own report.
+            knows: what the watch can detect: any of `hidden`, `paused`, `sleep` and `network`.
             hidden: the state of an app without a visible window (see `app_state`).
 
         Raises:
@@ -72,20 +75,20 @@ class Watch(AbstractContextManager["Watch"]):
 
     @property
     def knows(self) -> frozenset[Ability]:
-        """What can be known on this platform: any of `hidden`, `paused`, `sleep` and `network`."""
+        """What the watch can detect on this platform: any of `hidden`, `paused`, `sleep` and `network`."""
         return self._knows
 
     @property
     def seen(self) -> Lifecycle:
-        """The last reported lifecycle state: `resumed`, `inactive`, `hidden`, `paused` or `detached`."""
+        """The last lifecycle state that was reported: `resumed`, `inactive`, `hidden`, `paused` or `detached`."""
         return self._seen
 
     async def settled(self) -> frozenset[Ability]:
-        """Wait until it is certain what can be known on this machine, and return `knows`."""
+        """Wait until the watch has determined what it can detect on this computer, and return `knows`."""
         return self.knows
 
     def set_abilities(self, *abilities: Ability) -> None:
-        """Replace what can be known on this machine, as `knows` returns it (for adapters).
+        """Set what the watch can detect on this computer (`knows`). For adapters.
 
         Args:
             abilities: any of `hidden`, `paused`, `sleep` and `network`.
@@ -93,7 +96,7 @@ class Watch(AbstractContextManager["Watch"]):
         self._knows = frozenset(abilities)
 
     def at_close(self, undo: Callable[[], object]) -> None:
-        """Register a function to call when the watch is closed; the last one is called first.
+        """Register a function to call when the watch is closed (for adapters). The last one registered is called first.
 
         Args:
             undo: the function.
@@ -101,11 +104,11 @@ class Watch(AbstractContextManager["Watch"]):
         self._ends.callback(undo)
 
     def call(self, callback: Callable[[], object]) -> None:
-        """Call a function where it may use the client (for adapters; from any thread).
+        """Call a function in the thread in which it may use the client (for adapters; from any thread).
 
-        A `ChatClient` belongs to the event loop on which the watch was started: if that loop is running in this thread,
-        the function is called directly, otherwise soon and in order. A `tailwire.sync.Client` may be used in any
-        thread, so the function is called directly.
+        A `ChatClient` may only be used on the event loop on which the watch was started. If that loop runs in this
+        thread, the function is called directly; otherwise it is scheduled on that loop, or dropped if the loop is
+        closed. A `tailwire.sync.Client` may be used in any thread, so the function is called directly.
 
         Args:
             callback: the function.
@@ -117,7 +120,7 @@ class Watch(AbstractContextManager["Watch"]):
                 self._loop.call_soon_threadsafe(callback)
 
     def report_threadsafe(self, lifecycle: Lifecycle) -> None:
-        """Report a lifecycle state from any thread (see `report`).
+        """Report a lifecycle state from any thread (see `report`), perhaps after this call has returned.
 
         Args:
             lifecycle: as for `report`.
@@ -125,7 +128,7 @@ class Watch(AbstractContextManager["Watch"]):
         self.call(lambda: self.report(lifecycle))
 
     def report(self, lifecycle: Lifecycle) -> None:
-        """Report a lifecycle state. The client is notified if the app state changes.
+        """Report a lifecycle state. The client is notified if the app state changes. A closed watch ignores it.
 
         Args:
             lifecycle: `resumed`, `inactive`, `hidden`, `paused` or `detached`.
@@ -142,7 +145,7 @@ class Watch(AbstractContextManager["Watch"]):
             _report_unless_closed(lambda: self._chat.set_app_state(state, reason=self._reason))
 
     def report_network(self, network: Network) -> None:
-        """Report the state of the network.
+        """Report the state of the network to the client. A closed watch ignores it.
 
         Args:
             network: `online`, `offline` or `unknown`.
@@ -154,8 +157,9 @@ class Watch(AbstractContextManager["Watch"]):
     def close(self) -> None:
         """Stop watching, and withdraw the reports. May be called more than once.
 
-        An app that has ended (`detached`) stays in the background. The toolkit is released in this thread. If that
-        raises, everything else is released first.
+        The client returns to the foreground, unless the app has ended (`detached`), and an `offline` network becomes
+        `unknown`. The functions registered by `at_close` are called in this thread. If one raises, the others are still
+        called before the exception is raised here.
         """
         if self._closed:
             return
@@ -179,7 +183,7 @@ class Watch(AbstractContextManager["Watch"]):
 
 
 def checked_client(chat: Any) -> Any:
-    """Return the object if it is a client.
+    """Return the object unchanged if it is a client, so that it can receive reports.
 
     Raises:
         TypeError: the object is not a client.
@@ -193,7 +197,7 @@ def checked_client(chat: Any) -> Any:
 
 
 def has_own_thread(chat: object) -> bool:
-    """Return whether a client runs in a thread of its own (`tailwire.sync`), so that any thread may call it."""
+    """Return whether a client is a `tailwire.sync.Client`: it has a thread, and may be called from any other."""
     return hasattr(chat, "start")
 
 

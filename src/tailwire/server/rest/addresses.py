@@ -14,9 +14,10 @@ class Addresses:
     """The scheme, host and port at which clients reach this server.
 
     Args:
-        public_url: the setting, which says so for all clients; "" to read it from each request.
-        app_id, region: for the response of `GET /settings`.
-        offers: features and limits, for the same response.
+        public_url: the URL of the server for all clients; "" to take the address from the header `host` of each
+            request.
+        app_id, region: the app's id and region, for the response of `GET /settings`.
+        offers: further fields of that response: features, limits and reasons for reports.
     """
 
     def __init__(self, *, public_url: str, app_id: str, region: str, offers: Mapping[str, Any]) -> None:
@@ -26,13 +27,16 @@ class Addresses:
         self._offers = offers
 
     def settings(self, scope: Scope) -> dict[str, Any]:
-        """Return the `data` of `GET /settings`."""
+        """Return the `data` of the response to a `GET /settings` request."""
         host, port, secure = self._address_reached(scope)
         here = settings_to_wire(host=host, port=port, secure=secure, app_id=self._app_id, region=self._region)
         return {**here, **self._offers}
 
     def base(self, scope: Scope) -> str:
-        """Return the URL at which clients reach the server, without a path: `public_url`, or as the request has it."""
+        """Return the URL at which clients reach the server, without a path.
+
+        It is that of `public_url` if it is set; otherwise the scheme, host and port of the request.
+        """
         host, port, secure = self._address_reached(scope)
         return f"{'https' if secure else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
 

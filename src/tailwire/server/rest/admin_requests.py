@@ -25,7 +25,7 @@ class ApiKeyFields(msgspec.Struct):
 
 
 class EndApiKey(msgspec.Struct):
-    """How an API key ends."""
+    """Whether an API key is deleted immediately, or stays valid for some seconds."""
 
     grace: Annotated[
         int,

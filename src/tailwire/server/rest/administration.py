@@ -33,7 +33,7 @@ _DELIVERIES = {
 
 
 class KeyRoutes:
-    """The resources `apikeys` and `auth_tokens`."""
+    """The REST operations on API keys and on the auth tokens of users."""
 
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
@@ -121,7 +121,7 @@ class KeyRoutes:
 
 
 class RoleRoutes:
-    """The resource `roles`."""
+    """The REST operations on roles and on the features that they may not use."""
 
     def __init__(self, roles: Roles) -> None:
         self._roles = roles
@@ -187,7 +187,7 @@ class RoleRoutes:
 
 
 class WebhookRoutes:
-    """The resource `webhooks`."""
+    """The REST operations on webhooks, their triggers and their deliveries."""
 
     def __init__(self, webhooks: WebhookAdministration) -> None:
         self._webhooks = webhooks

@@ -10,7 +10,7 @@ from tailwire.server.rest.response_base import Shape, Timestamp
 
 
 class ApiKey(Shape, kw_only=True):
-    """An API key. Lists contain only its last characters. Logs contain its `id`."""
+    """An API key. Lists contain only the last characters of the key. The logs name a key by its `id`."""
 
     id: str
     api_key: str
@@ -38,7 +38,7 @@ class AuditEntry(Shape, kw_only=True):
 
 
 class AuthToken(Shape, kw_only=True):
-    """An auth token. Lists contain only its last characters."""
+    """An auth token of a user. Lists contain only the last characters of the token."""
 
     uid: str
     auth_token: str

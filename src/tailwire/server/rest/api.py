@@ -59,7 +59,7 @@ MAX_KEY_READS = 50  # concurrent reads of lists, of all REST keys together
 SECRET_HEADERS = (b"authtoken", b"apikey", b"authorization")
 CHAIN_HEADER = CLIENT_HEADER.encode()
 REFUSAL_DELAY_SECONDS = 0.05  # so that clients that retry in a loop do not keep the server busy
-_PARAMETER = "{}"  # stands for the last part of a path that is a parameter
+_PARAMETER = "{}"  # stands for the last part of a path in the route key, if that part is a parameter
 BUSY_TEXT = "The server is overloaded, and nothing was stored. Wait for the seconds in Retry-After."
 
 
@@ -78,9 +78,9 @@ class Api:
         operations: all operations, each with its route.
         sessions: authenticates callers.
         roles: says which features a caller's role may use.
-        records: records all requests.
-        overload: refuses sends under load.
-        guesses: limits wrong tokens and keys, by the address of the client.
+        records: records each request in the metrics and logs.
+        overload: says whether the server is overloaded; messages to send are refused then.
+        guesses: counts wrong tokens and keys per client address, and refuses requests from one that sent too many.
         app_id: what the header `appid` must contain.
         max_body: the largest size of a request body that is not a form, in bytes.
         rates: limits the requests of each token or key.
@@ -139,7 +139,7 @@ class Api:
             self._varying.setdefault(key, []).append((pattern, operation))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle a request, as ASGI defines it."""
+        """Route, authenticate, validate and handle one HTTP request, and send its response (ASGI)."""
         if scope["type"] != "http":
             raise RuntimeError(f"unsupported ASGI scope: {scope['type']}")
         fields = headers_of(scope)

@@ -26,13 +26,13 @@ PREFLIGHT_HEADERS = [
     (b"access-control-allow-methods", b"GET, POST, PUT, PATCH, DELETE, OPTIONS"),
     (b"access-control-max-age", b"86400"),
 ]
-"""Browsers read these headers only in the answer to OPTIONS."""
+"""Headers of the response to an OPTIONS request; browsers read them only there."""
 JSON_HEADERS = [(b"content-type", b"application/json"), (b"cache-control", b"no-store"), *CORS_HEADERS]
 _JSON_LINES = b"".join([b"%b: %b\r\n" % header for header in JSON_HEADERS])
 
 
 def headers_of(scope: Scope) -> dict[bytes, bytes]:
-    """Return the headers of a request; the last one if a name is repeated."""
+    """Return the headers of a request by lower-case name; the last value if a name is repeated."""
     return dict(scope["headers"])
 
 
@@ -93,14 +93,14 @@ def _pairs(query: bytes) -> tuple[tuple[str, str], ...]:
 
 
 _recent_pairs = lru_cache(maxsize=500)(_pairs)
-"""Many clients ask for the first page of a list with the same few words."""
+"""`_pairs` with a cache of recent query strings: many clients request the first page of a list in the same way."""
 
 
 async def respond(send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
     """Send a JSON response in one piece.
 
     Args:
-        headers: the headers besides those that each response has: length and type of the body, caching, and CORS.
+        headers: further headers. The length and the type of the body and the headers for caching and CORS are added.
     """
     request = getattr(send, "__self__", None)
     if not (isinstance(request, WholeResponses) and request.respond(status, headers, _JSON_LINES, body)):
@@ -110,7 +110,7 @@ async def respond(send: Send, status: int, body: bytes, headers: list[tuple[byte
 
 
 def error_response(refused: Refused) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
-    """Return status, body and headers of the response for a refusal."""
+    """Return the status, the JSON body and the further headers of the response to a refused request."""
     more = []
     if refused.retry_after is not None:
         more.append((b"retry-after", b"%d" % max(1, math.ceil(refused.retry_after))))

@@ -18,7 +18,7 @@ Cursor = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1, description="Only entri
 
 
 class AuditQuery(msgspec.Struct, rename="camel", kw_only=True):
-    """Selects entries of the audit log."""
+    """The query that selects entries of the audit log; "" and None do not restrict them."""
 
     limit: Size = 100
     before: Cursor | None = None
@@ -34,7 +34,7 @@ class AuditQuery(msgspec.Struct, rename="camel", kw_only=True):
 
 
 class AuditRoutes:
-    """The resource `audit`."""
+    """The REST operation that lists entries of the audit log."""
 
     def __init__(self, audit: AuditLog) -> None:
         self._audit = audit

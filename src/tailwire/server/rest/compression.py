@@ -18,9 +18,9 @@ import zlib
 
 COMPRESSION_LEVEL = 1
 MIN_BYTES = 1000
-"""Smaller bodies fit into one packet anyway."""
+"""Smaller bodies are not compressed: they fit into one packet anyway."""
 SLICE_BYTES = 128 * 1024
-"""The amount that is compressed in one iteration of the event loop."""
+"""The number of bytes that are compressed in one iteration of the event loop, so that other tasks can run."""
 GZIP_WBITS = 31
 """`wbits` of zlib for the gzip format."""
 
@@ -29,9 +29,9 @@ GZIP_HEADER = (b"content-encoding", b"gzip")
 
 
 def accepts_gzip(accept: bytes) -> bool:
-    """Return whether an `Accept-Encoding` header accepts gzip: by name or `*`, with a quality above 0.
+    """Return whether a client accepts gzip, according to its `Accept-Encoding` header.
 
-    `identity` with a greater quality takes precedence.
+    The header has to name gzip or `*` with a quality above 0, and not give `identity` a greater quality.
     """
     found: dict[str, float] = {}
     for part in accept.decode("latin-1").lower().split(","):
@@ -60,7 +60,8 @@ async def compress_body(body: bytes, accept: bytes | None, headers: list[tuple[b
 
     Args:
         accept: the request's `Accept-Encoding`; None if it has none.
-        headers: the headers of the response, to which `vary` is added, and `content-encoding` for a compressed body.
+        headers: the headers of the response. `vary` is appended to this list, and `content-encoding` if the body is
+            compressed.
     """
     headers.append(VARY_HEADER)
     if len(body) < MIN_BYTES or not accept or not accepts_gzip(accept):

@@ -20,7 +20,7 @@ Cursor = Annotated[
 
 
 class ConnectionQuery(msgspec.Struct, kw_only=True):
-    """Selects connections."""
+    """The query that selects connections, newest first."""
 
     state: Annotated[
         str,
@@ -35,10 +35,10 @@ class ConnectionQuery(msgspec.Struct, kw_only=True):
 
 
 class ConnectionRoutes:
-    """The resource `connections`.
+    """The REST operations that list the WebSocket connections of this process, open or recently ended.
 
     Args:
-        clock: returns monotonic seconds, by the clock that the times of the connections are from.
+        clock: returns monotonic seconds, on the same clock as the times in `connections`.
         now: returns milliseconds since 1970.
     """
 

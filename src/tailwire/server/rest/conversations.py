@@ -18,7 +18,7 @@ from tailwire.server.rest.results import confirmation, page
 
 
 class ConversationRoutes:
-    """The resource `conversations`."""
+    """The REST operations on conversations."""
 
     def __init__(self, conversations: Conversations, receipts: Receipts) -> None:
         self._conversations = conversations

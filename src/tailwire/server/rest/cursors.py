@@ -1,7 +1,7 @@
-"""Cursors of lists: the end of a page, as a text that clients send back unchanged.
+"""Cursors of lists: a cursor is a text that encodes where a page ended. Clients send it back unchanged.
 
-A page after a cursor is found by an index, however far down the list it is, and is not shifted by rows that are
-added or removed meanwhile. It has no total, because counting would read the whole list.
+The page after a cursor is found by a database index, wherever it is in the list, and is not shifted by rows that are
+added or removed meanwhile. The response has no total, because counting would read the whole list.
 """
 
 from __future__ import annotations
@@ -37,17 +37,21 @@ class Order:
 
     Attributes:
         name: the name of the order; a cursor that was made in another order is refused.
-        columns: the attributes of a row by which the list is ordered, with their types. Together they are unique.
+        columns: the attributes of a row by which the list is ordered, the first one first, with their types. No two
+            rows have the same values in all of them.
     """
 
     name: str
     columns: Mapping[str, type]
 
     def position_in(self, cursor: str) -> Position:
-        """Return the position that a cursor names; the empty one for `START_CURSOR`.
+        """Return the position that a cursor encodes: the values of `columns` in the last row of the page before it.
+
+        Returns:
+            The values; `()` for `START_CURSOR`, the start of the list.
 
         Raises:
-            Refused: ERR_BAD_REQUEST, it is not a cursor, or belongs to a list in another order.
+            Refused: ERR_BAD_REQUEST, the text is not a cursor, or is the cursor of a list in another order.
         """
         if cursor == START_CURSOR:
             return ()
@@ -73,13 +77,15 @@ class Order:
         render: Callable[[Row], Any],
         stored: Callable[[Row], Any] = lambda row: row,
     ) -> dict[str, Any]:
-        """Return a page of the list.
+        """Return a page of the list as the body of a response: `data`, and `meta.next` with the next page's cursor.
+
+        `meta.next` is empty on the last page.
 
         Args:
-            rows: the rows of the page, and the one after them if there is one.
+            rows: the rows of the page in order, and the row after them if there is one.
             size: the number of rows of a full page.
-            render: returns a row as clients receive it.
-            stored: returns the part of a row that has the attributes in `columns`.
+            render: returns the JSON form of a row.
+            stored: returns the object with the attributes `columns` of a row; by default the row itself.
         """
         kept, following = rows[:size], {}
         if len(rows) > size:
@@ -96,7 +102,7 @@ def _has_type(value: Any, kind: type) -> bool:
 
 
 def order_by(sort_by: str, sort_order: str, key: str) -> Order:
-    """Return the order of users or groups by a field that has an index.
+    """Return the `Order` of users or groups by a field that the database has an index of.
 
     Args:
         sort_by: `name`, `createdAt`, or the value of `key`.
@@ -104,7 +110,7 @@ def order_by(sort_by: str, sort_order: str, key: str) -> Order:
         key: the field that identifies a row: `uid` or `guid`.
 
     Raises:
-        Refused: ERR_BAD_REQUEST, there is no index of the field `sort_by`.
+        Refused: ERR_BAD_REQUEST, `sort_by` is another field.
     """
     columns: dict[str, dict[str, type]] = {
         "name": {"name": str, key: str}, key: {key: str}, "createdAt": {"created_at": int, key: str},

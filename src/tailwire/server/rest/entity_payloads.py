@@ -1,4 +1,4 @@
-"""The JSON form of what only responses contain: members, bans, blocked users, tokens, counts, reports, upload forms."""
+"""The JSON form of members, bans, blocked users, tokens, unread counts, reports and upload forms in responses."""
 
 from __future__ import annotations
 
@@ -28,13 +28,19 @@ def _user(view: UserView | None, uid: str) -> dict[str, Any]:
 
 
 def blocked_payload(view: UserView) -> dict[str, Any]:
-    """Return a user in a list of blocked users. `blockedAt` is when they blocked the reader, or were blocked."""
+    """Return the JSON form of a user in a list of blocked users.
+
+    `blockedAt` is when the user blocked the reader; if they did not, when the reader blocked them.
+    """
     mine, theirs = view.blocks
     return {**user_payload(view), "blockedAt": theirs or mine}
 
 
 def token_payload(view: TokenView) -> dict[str, Any]:
-    """Return a user with an auth token, and with a pass for a WebSocket if there is one."""
+    """Return the JSON form of a user with an auth token.
+
+    If the view has a pass, which authenticates a WebSocket, it is added as `jwt`.
+    """
     fields = {**user_payload(view.user), "authToken": view.token}
     if view.signed_pass is not None:
         fields |= {"wsChannel": {"identity": view.user.row.uid}, "jwt": view.signed_pass}
@@ -42,7 +48,7 @@ def token_payload(view: TokenView) -> dict[str, Any]:
 
 
 def unread_payload(view: UnreadView) -> dict[str, Any]:
-    """Return the number of unread messages in a conversation."""
+    """Return the JSON form of the number of unread messages in a conversation."""
     return {"entityType": view.kind, "entityId": view.partner, "count": view.count}
 
 
@@ -59,7 +65,10 @@ def report_payload(view: ReportView) -> dict[str, Any]:
 
 
 def form_payload(form: UploadForm) -> dict[str, Any]:
-    """Return a form for an upload: the request, and the attachment that the file will be."""
+    """Return the JSON form of a permission to upload a file.
+
+    `request` is the HTTP request with which the client uploads it, `attachment` describes the file for a message.
+    """
     return {
         "request": {"url": form.url, "method": "POST", "body": form.fields},
         "attachment": {

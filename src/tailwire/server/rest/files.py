@@ -38,7 +38,7 @@ STATUS_TEXTS = {
 
 
 class FileRoutes:
-    """The resource `files`."""
+    """The REST operations that upload and download files."""
 
     def __init__(self, files: Files, uploads: Uploads, addresses: Addresses) -> None:
         self._files = files

@@ -26,14 +26,14 @@ class Form:
 
     Attributes:
         fields: the texts by name; the last one if a name is repeated. `name[]` is read as `name`.
-        files: the file name of each file, as the client gave it, and its sink.
+        files: for each file, the name that the client gave it and the sink that its bytes were written to.
     """
 
     fields: dict[str, str] = field(default_factory=dict)
     files: list[tuple[str, Sink]] = field(default_factory=list)
 
     def drop(self) -> None:
-        """Discard the files whose sinks were not kept."""
+        """Discard all files, except those that were stored for good by `keep()` of their sinks."""
         for _, sink in self.files:
             sink.drop()
 
@@ -130,18 +130,19 @@ async def read_form(
     """Read a form from the body of a request.
 
     Args:
-        receive: as in ASGI.
+        receive: the `receive` of the ASGI request.
         content_type: the value of the request's header, with the boundary of the form.
         begin: called at the start of each file with the fields before it; returns a sink for the file.
-        admit: called once, after the start of the first file, with the fields before it. Reading waits for it.
-        check: called before bytes are written, with the sizes in bytes that the current file and all files together
-            have with these, and once more after `admit`. Refuses files that are too large.
-        turn: called before each chunk is parsed; returns when it may be.
+        admit: called and awaited once, after the start of the first file, with the fields before it. It refuses the
+            form if no file may be uploaded.
+        check: called before bytes of a file are written, and once after `admit`, with two sizes in bytes: that of the
+            current file and that of all files, including these bytes. It refuses files that are too large.
+        turn: awaited before each chunk is parsed. It returns when this form may go on, to share the CPU fairly.
 
     Raises:
         Refused: ERR_BAD_REQUEST, the form is invalid or incomplete, or has too many parts or headers; ERR_TOO_LARGE,
-            its texts have more than `MAX_FIELDS_BYTES`; and the refusals of `begin`, `admit` and `check`. The files are
-            then discarded.
+            its texts have more than `MAX_FIELDS_BYTES`; or a refusal of `begin`, `admit` or `check`. All files are
+            discarded then.
     """
     _, options = parse_options_header(content_type)
     boundary = options.get(b"boundary")

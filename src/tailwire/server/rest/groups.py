@@ -27,7 +27,7 @@ _NO_USERS_TEXT = "Name users in admins, moderators, participants or usersToBan, 
 
 
 class GroupRoutes:
-    """The resource `groups`."""
+    """The REST operations on groups, their members and bans."""
 
     def __init__(self, groups: Groups, members: Members) -> None:
         self._groups = groups

@@ -31,11 +31,11 @@ class FormSender:
     async def send(self, call: Call) -> bytes:
         """Receive a form, and send its message with its files. Return the stored message as JSON.
 
-        A message that was sent before with the same muid is returned, and nothing is stored.
+        If the caller has already sent a message with the same muid, that message is returned, and nothing is stored.
 
         Raises:
-            Refused: the form, a file, or the message is refused; as soon as that is certain, even before the whole form
-                was received. The files are then discarded.
+            Refused: the form, a file, or the message is refused. This is raised as early as possible, even before the
+                whole form was received. All files are discarded then.
         """
         incoming = _IncomingForm(call, self._messages, self._files)
         try:

@@ -36,10 +36,10 @@ _TRAIT_OF_FLAG = {
 
 
 class MessageRoutes:
-    """The resource `messages`.
+    """The REST operations that send, read and change messages.
 
     Args:
-        catch_up: reads what clients have missed; None if the server does not offer its change log.
+        catch_up: reads the messages and changes that a client has missed; None if the server does not offer this.
     """
 
     def __init__(

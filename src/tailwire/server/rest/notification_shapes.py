@@ -22,16 +22,16 @@ from tailwire.server.rules.push_tokens import PLATFORMS
 
 OfUser = Annotated[str, Meta(description="Only entries of the user with this uid.")]
 Until = int
-"""Milliseconds since 1970."""
+"""The end of a mute, in milliseconds since 1970."""
 
 
 class RegisterPushToken(msgspec.Struct, rename="camel"):
-    """A device to register, with one of the tokens: the one for its platform.
+    """A device to register for push notifications. One of the fields for a push token is needed.
 
     Attributes:
-        auth_token: the auth token of the user, with a REST key.
-        push_token: the token, whatever the platform; for `web_push` the subscription as JSON in a string.
-        subscription: for `web_push`: the subscription as an object.
+        auth_token: the auth token of the user whose device it is, if the caller is a REST key.
+        push_token: the push token for any platform; for `web_push`, the subscription as JSON in a string.
+        subscription: for `web_push`, the subscription as a JSON object.
     """
 
     platform: Annotated[str, Meta(extra_json_schema=one_of(*PLATFORMS))] = ""
@@ -47,7 +47,7 @@ class RegisterPushToken(msgspec.Struct, rename="camel"):
 
     @property
     def token(self) -> str:
-        """The token that the request gives, in whichever field; "" if it gives none."""
+        """The push token or subscription, from whichever field it is in; "" if all are empty."""
         token = self.push_token or self.fcm_token or self.device_token or self.voip_token
         return token or bytes(self.subscription).decode()
 
@@ -67,7 +67,7 @@ class ChangePreferences(msgspec.Struct, rename="camel"):
     use_privacy_template: bool | None = None
 
     def to_change(self) -> dict[str, Any]:
-        """Return the fields to change."""
+        """Return the preferences to change, by their names in JSON."""
         change: dict[str, Any] = {
             "groupPreferences": self.group_preferences,
             "oneOnOnePreferences": self.one_on_one_preferences,
@@ -103,7 +103,7 @@ class ChangeTimezone(msgspec.Struct):
 
 
 class PushToken(Shape, kw_only=True):
-    """A device that receives push notifications. `pushToken` contains only its last characters."""
+    """A device that receives push notifications. `pushToken` contains only the last characters of the token."""
 
     id: str
     uid: str
@@ -156,7 +156,7 @@ class Timezone(Shape, kw_only=True, omit_defaults=False):
 
 
 class FailedNotification(Shape, kw_only=True):
-    """A notification that was given up. `device` is the id of the device."""
+    """A notification that failed and is not tried again. `device` is the id of the device."""
 
     id: str
     uid: str
@@ -172,7 +172,7 @@ class FailedNotification(Shape, kw_only=True):
 
 
 class DevicesQuery(msgspec.Struct, kw_only=True):
-    """Selects devices of all users."""
+    """The query that selects devices: those of all users, or of the user `uid`."""
 
     cursor: Cursor = START_CURSOR
     limit: Size = 100
@@ -180,7 +180,7 @@ class DevicesQuery(msgspec.Struct, kw_only=True):
 
 
 class PushDeliveriesQuery(DevicesQuery, kw_only=True):
-    """Selects push notifications."""
+    """The query that selects push notifications by their status and user."""
 
     status: Annotated[
         str,
@@ -192,7 +192,7 @@ class PushDeliveriesQuery(DevicesQuery, kw_only=True):
 
 
 class PushContent(Shape, kw_only=True):
-    """The content of a notification if it is sent now. If `data.action` is `deleted`, it withdraws the one shown."""
+    """What a notification would contain if it were sent now. With `data.action` `deleted`, it removes the one shown."""
 
     title: str = ""
     body: str = ""
@@ -202,7 +202,7 @@ class PushContent(Shape, kw_only=True):
 
 
 class PushDelivery(Shape, kw_only=True):
-    """A notification for a device: waiting, sent or given up."""
+    """A notification for a device: waiting, sent, or failed and not tried again."""
 
     id: str
     status: Annotated[str, Meta(extra_json_schema=one_of(*NOTIFICATION_TIMES))]

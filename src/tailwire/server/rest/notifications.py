@@ -21,7 +21,7 @@ _DEVICES = Order("updated", {"updated_at": int, "token_hash": str})
 
 
 class NotificationRoutes:
-    """The resource `notifications`."""
+    """The REST operations on push notifications."""
 
     def __init__(self, notifications: Notifications) -> None:
         self._notifications = notifications

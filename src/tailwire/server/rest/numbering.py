@@ -1,4 +1,7 @@
-"""The number of a request, from its header: which requests of a client concern the same thing, and which is newest."""
+"""Request numbers: from them the store sees that a request that changes something was repeated or overtaken.
+
+Of the requests about the same thing, the store carries out only those that are newer than the newest that it has seen.
+"""
 
 from __future__ import annotations
 
@@ -20,19 +23,19 @@ _SETTING = frozenset({
     "/users/{uid}/conversation/pin", "/groups/{guid}/conversation/pin",
     "/users/{uid}/conversation/read", "/groups/{guid}/conversation/read", "/me",
 })  # fmt: skip
-"""Paths whose requests set one thing: the one that the client made last counts, in whatever order they arrive.
-Each other request is carried out once."""
+"""Paths whose requests set one value each. Whatever order they arrive in, the value of the newest request remains.
+A request with another path is only compared with its own repetitions, so that it is carried out once."""
 
 
 def number_of(operation: Operation, path: str, caller: Caller, header: bytes | None) -> RequestNumber | None:
-    """Return the number of a request; None if it is a GET, or has none that is valid for its caller.
+    """Return the number of a request from its header. None if it is a GET, or the header is absent or invalid.
 
-    A client of a user counts its requests. Processes of a backend share a key and do not know each other's numbers, so
-    they name each request instead, and only the number of the attempt counts.
+    The header is `CALL.ATTEMPT`. The client of a user counts its requests, so that `CALL` is a number. The processes of
+    a backend share an API key and cannot count together, so that each request has a random name as `CALL`.
 
     Args:
         path: the path of the request, without the base path.
-        header: the value of the header `HEADER`; None without it.
+        header: the value of the header `HEADER`; None if the request has none.
     """
     found = (_NAMED if caller.key_hash else _NUMBER).fullmatch(header or b"")
     if found is None or operation.method == "GET" or not (caller.device or caller.key_hash):

@@ -41,7 +41,7 @@ class Connection(Shape, kw_only=True):
 
 
 class ConnectionEvent(Shape, kw_only=True):
-    """Something that changed about a connection."""
+    """An entry in the history of a connection: what happened, and when."""
 
     at: Moment
     kind: str
@@ -56,7 +56,7 @@ class ConsoleLink(Shape, kw_only=True):
 
 
 class Process(Shape, kw_only=True):
-    """The process that answers. Other processes on the same database have figures of their own."""
+    """The process that handled the request. `servers` is how many servers use its database."""
 
     name: str
     version: str
@@ -65,7 +65,7 @@ class Process(Shape, kw_only=True):
 
 
 class ListedProcess(Shape, kw_only=True):
-    """A process on the database."""
+    """A server or command that uses the database."""
 
     id: str
     name: str
@@ -75,7 +75,7 @@ class ListedProcess(Shape, kw_only=True):
 
 
 class Setting(Shape, kw_only=True):
-    """A setting of the process. `source`: an argument, a variable, a file, or `default`."""
+    """A setting of the process. `source` names the argument, environment variable or file it is from, or `default`."""
 
     name: str
     value: str
@@ -85,7 +85,10 @@ class Setting(Shape, kw_only=True):
 
 
 class LoadSample(Shape, kw_only=True):
-    """Figures of two seconds; rates are per second. `loopLag` and `send…` are seconds, `send…` absent without sends."""
+    """Measurements of two seconds. Rates are per second; `loopLag`, `sendP50` and `sendP99` are in seconds.
+
+    `sendP50` and `sendP99` are absent if no message was sent in that time.
+    """
 
     at: Timestamp
     connections: int
@@ -102,7 +105,7 @@ class LoadSample(Shape, kw_only=True):
 
 
 class DiskUse(Shape, kw_only=True):
-    """Bytes on disk. `free`: the space left on the disk of the data folder."""
+    """Bytes on disk. `free` is the free space on the disk of the data folder."""
 
     database: int
     write_ahead_log: int = 0
@@ -111,7 +114,7 @@ class DiskUse(Shape, kw_only=True):
 
 
 class ProcessStats(Shape, kw_only=True):
-    """Figures of one process."""
+    """The load and disk use of one process."""
 
     process: Process
     sizes: DiskUse

@@ -18,7 +18,7 @@ from tailwire.server.rules.decoding import decode
 Q = TypeVar("Q")
 
 MAX_LIST_ITEMS = 100
-"""Items of a list in a query; further ones are ignored."""
+"""The maximum number of items of a list in a query; further ones are ignored."""
 
 
 class Access(StrEnum):
@@ -33,7 +33,7 @@ class Access(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Streamed:
-    """A response that is sent in chunks; one without chunks has no body."""
+    """A response whose body is sent in chunks; it has no body if `chunks` is None."""
 
     status: int
     headers: list[tuple[bytes, bytes]]
@@ -45,9 +45,9 @@ class Call:
     """A validated request on its way to a handler.
 
     Attributes:
-        params: the variable parts of the path, by name.
-        caller: the authenticated caller; without uid for `Access.ANYONE` and `Access.KEY`.
-        body, query: instances of the operation's types.
+        params: the values of the path's parameters, by name.
+        caller: the authenticated caller; their uid is "" for `Access.ANYONE` and `Access.KEY`.
+        body, query: the decoded body and query, instances of the types in the `Operation`; None if it has none.
     """
 
     scope: Scope
@@ -70,21 +70,23 @@ class Operation:
     """An API operation.
 
     Attributes:
-        handler: returns `data` of the response, encoded or to be encoded; the whole response if `enveloped`; or
-            `Streamed`.
+        path: the path with its parameters in braces, such as `/users/{uid}`, without a base path.
+        handler: returns the value of `data` in the response, as JSON bytes or an object that can be encoded; the whole
+            response if `enveloped`; a `Streamed`; or None for status 204 without a body.
         body, query: the types of body and query; None if the operation has none.
-        response: the type of `data`, for the documentation.
-        alternative: a second type of `data`, if the query or the caller decides which of the two is returned.
-        media: the content type of a success that is not JSON, for the documentation.
+        response: the type of `data`, for the OpenAPI document.
+        alternative: a second type of `data`, for the OpenAPI document, if the query or the caller decides which of the
+            two is returned.
+        media: the content type of a successful response that is not JSON, for the OpenAPI document.
         form_handler: handles the request instead of `handler` if it is `multipart/form-data`.
         acts_for_user: whether a REST key must name a user in the header `onBehalfOf`.
         feature: the key in `rules.features` by which a role can be denied the operation.
-        enveloped: whether the handler returns the whole response, with its envelope.
-        rate: the rate limit against which it counts.
-        cost: called with the body, returns as how many requests it counts; None for one.
+        enveloped: whether the handler returns the whole body of the response, not only the value of `data`.
+        rate: the rate limit that requests count against.
+        cost: called with the decoded body, returns how many requests this one counts as; None for one.
         compressed: whether the response is compressed if the client accepts that. Never set it if the response contains
             a token, a key or any other secret of the server (see `compression`).
-        statuses: the statuses besides 200 that do not refuse, with their descriptions, for the documentation.
+        statuses: the successful statuses besides 200, with their descriptions, for the OpenAPI document.
     """
 
     method: str
@@ -108,7 +110,7 @@ class Operation:
 
 
 def read_query(query: bytes, kind: type[Q]) -> Q:
-    """Return a query string as an instance of a type: numbers and flags from text, lists from comma-separated text.
+    """Decode a query string to an instance of a type. Lists are comma-separated.
 
     Raises:
         Refused: ERR_BAD_REQUEST, the query is invalid; details name the field, and what is wrong.
@@ -128,7 +130,7 @@ _LISTS: dict[type, tuple[str, ...]] = {}
 
 
 def lists_of(kind: type) -> tuple[str, ...]:
-    """Return the names, as in a query, of the fields of a query type that are lists."""
+    """Return the names of the fields of a query type that are lists, as they are spelled in a query string."""
     known = _LISTS.get(kind)
     if known is None:
         fields = msgspec.structs.fields(kind)
@@ -137,7 +139,7 @@ def lists_of(kind: type) -> tuple[str, ...]:
 
 
 def parse(body: bytes, kind: type[Q]) -> Q:
-    """Return a JSON body as an instance of a type. An empty body is `{}`.
+    """Decode a JSON body to an instance of a type. An empty body counts as `{}`.
 
     Raises:
         Refused: ERR_BAD_REQUEST, the body is invalid; details name the field, and what is wrong.

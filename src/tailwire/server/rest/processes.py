@@ -15,11 +15,12 @@ from tailwire.server.setting_sources import DEFAULT_SOURCE, meanings
 
 
 class ProcessRoutes:
-    """The resources `processes` and `configuration`.
+    """The REST operations that list the processes on the database and the settings of this process.
 
     Args:
+        processes: lists the processes on the database.
         settings: the settings of this process.
-        sources: where the value came from, by the name of each setting that is set.
+        sources: where the value of a setting comes from, by its name. Settings with their default value are not in it.
     """
 
     def __init__(self, processes: ListProcesses, settings: Settings, sources: Mapping[str, str]) -> None:

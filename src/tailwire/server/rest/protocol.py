@@ -1,4 +1,4 @@
-"""An HTTP connection: uvicorn's, with limits on memory and time before a client is authenticated.
+"""uvicorn's HTTP protocol, with limits on the memory and time that an unauthenticated client can use.
 
 uvicorn itself accepts a request head of any length, queues pipelined requests without limit, and times out only
 connections that have had a response.
@@ -24,12 +24,12 @@ from tailwire.server.rest.whole_responses import WholeResponses
 
 MAX_HEAD_BYTES = 64 * 1024
 CHUNK_BYTES = 1024
-"""Input that is parsed in one iteration of the event loop, unless it is a body."""
+"""The bytes of request heads that are parsed in one iteration of the event loop."""
 BODY_CHUNK_BYTES = 4 * 1024
-"""The same for a body of unknown length."""
+"""The bytes of a body of unknown length that are parsed at once; they may contain the start of the next request."""
 KEEP_ALIVE_SECONDS = 75.0
 CLOSES_PER_TURN = 8
-"""Unused connections that are closed in one iteration of the event loop."""
+"""The maximum number of unused connections that are closed in one iteration of the event loop."""
 
 
 def _response(status: bytes, refused: Refused) -> bytes:
@@ -79,16 +79,17 @@ class _Flow(FlowControl):
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """An HTTP connection of the server; made by the server's `HttpConnections`.
+    """An HTTP connection of the server; created by calling the server's `HttpConnections`.
 
     Attributes:
-        waiting: connections of the server without a complete request head, each with the time since when, on the clock
-            of the event loop; the longest first.
-        active: connections with a request whose body or response is in progress, in the same way.
-        idle: connections that have had all their responses and are kept open, in the same way.
+        waiting: all connections of the server that wait for a complete request head. The values are the times at which
+            they began to wait, on the clock of the event loop; the earliest is the first.
+        active: all connections of the server with a request whose body or response is in progress, with such times.
+        idle: all connections of the server that have had all their responses and are kept open, with such times.
         proxies: the proxies whose forwarded addresses are trusted.
         proxied_address: the client address from the PROXY protocol; "" without it.
-        slot: the slot of the client's address, freed with the connection; None without one.
+        slot: what the connection occupies of the limit of connections per address; freed when the connection ends.
+            None if it is not limited.
     """
 
     proxied_address = ""
@@ -117,7 +118,7 @@ class HttpProtocol(HttpToolsProtocol):
     # Callbacks of the transport.
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start the connection."""
+        """Register the connection as one that waits for a request head (asyncio)."""
         super().connection_made(transport)
         self.flow = _Flow(transport)
         self.waiting[self] = self.loop.time()
@@ -126,7 +127,7 @@ class HttpProtocol(HttpToolsProtocol):
             self.client = (self.proxied_address, 0)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection."""
+        """Remove the connection from the registry, and free its slot (asyncio)."""
         self._registry.forget(self)
         self._unparsed = _NO_BYTES
         if self.slot is not None:
@@ -134,7 +135,11 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse received bytes. Large input is parsed in chunks, one per iteration of the event loop, for fairness."""
+        """Parse received bytes (asyncio).
+
+        More than `CHUNK_BYTES` are parsed in chunks, one per iteration of the event loop, so that other connections are
+        served meanwhile.
+        """
         self.idle.pop(self, None)
         self._received_bytes += len(data)
         if len(data) <= CHUNK_BYTES and not self.flow.held:
@@ -195,7 +200,7 @@ class HttpProtocol(HttpToolsProtocol):
                 self.transport.close()
 
     def handle_websocket_upgrade(self) -> None:
-        """Pass the transport to the WebSocket protocol."""
+        """Hand the transport and the upgrade request over to a new WebSocket protocol."""
         self._upgraded = True
         self._registry.forget(self)
         self._unparsed = _NO_BYTES  # a client must not send after an upgrade request before its response
@@ -218,7 +223,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     @property
     def has_unsent(self) -> bool:
-        """Whether the client has to read what was written before the rest can be sent."""
+        """Whether bytes that were written are still in the transport's buffer, because the client does not read."""
         return bool(self.transport.get_write_buffer_size())
 
     @property
@@ -231,19 +236,24 @@ class HttpProtocol(HttpToolsProtocol):
 
     @property
     def body_received(self) -> int:
-        """Bytes received of the current body."""
+        """How many bytes of the current request's body were received."""
         return self._body_bytes
 
     def bytes_moved(self, *, both_ways: bool) -> int:
-        """Return how many bytes were received from the client, and acknowledged by it. Only differences are meaningful.
+        """Return how many bytes were received from the client, and with `both_ways` also acknowledged by it.
+
+        Only the difference between two calls with the same argument is meaningful.
 
         Args:
-            both_ways: whether to count the acknowledged ones, which takes a system call.
+            both_ways: whether to add the acknowledged bytes, which takes a system call.
         """
         return self._received_bytes + (acknowledged_bytes(self.transport) if both_ways else 0)
 
     def close_slow(self) -> None:
-        """Close a connection whose client is too slow, with a response if none has begun and nothing is unsent."""
+        """Close a connection whose client is too slow.
+
+        The client receives a response with status 400, unless a response has begun or an earlier one is not sent.
+        """
         cycle = self.cycle
         can_respond = cycle is not None and not (cycle.response_started or self.pipeline or self.transport.is_closing())
         if can_respond and not self.transport.get_write_buffer_size():
@@ -264,12 +274,12 @@ class HttpProtocol(HttpToolsProtocol):
     # Callbacks of the parser.
 
     def on_message_begin(self) -> None:
-        """Start a request."""
+        """Reset the counters for a new request (parser)."""
         super().on_message_begin()
         self._head_bytes, self._body_bytes, self._request_began = 0, 0, True
 
     def on_headers_complete(self) -> None:
-        """Handle a complete request head."""
+        """Take the client's address from its proxy's header, and start the handler of the request (parser)."""
         self._head_bytes = -1
         if self._behind_proxy and self.client is not None:
             address, scheme = self.proxies.client(self.client[0], self.headers)
@@ -282,12 +292,12 @@ class HttpProtocol(HttpToolsProtocol):
             self.cycle.__class__ = WholeResponses  # uvicorn does not ask which class to make
 
     def on_body(self, body: bytes) -> None:
-        """Count and pass on a part of the body."""
+        """Count a part of the body, and pass it on to the handler (parser)."""
         self._body_bytes += len(body)
         super().on_body(body)
 
     def on_response_complete(self) -> None:
-        """Finish a request. While pipelined requests wait, no further input is read."""
+        """Finish a request, and begin the next one. While pipelined requests wait, no further input is read."""
         if self.pipeline:
             if not self.flow.held:
                 self.flow.hold()
@@ -309,10 +319,10 @@ class HttpProtocol(HttpToolsProtocol):
 
 
 class HttpConnections:
-    """The HTTP connections of one server. uvicorn calls it, as it would the class, for the protocol of each.
+    """The HTTP connections of one server. uvicorn calls this object to create the protocol of each connection.
 
     Args:
-        proxies: the proxies whose statements about a client's address are trusted.
+        proxies: the proxies that are trusted to name the address of a client; None for no proxies.
         keep_alive: seconds that a connection is kept open for another request.
 
     Attributes:
@@ -328,14 +338,14 @@ class HttpConnections:
         self._timer: asyncio.TimerHandle | None = None  # set for the longest idle connection, which may have ended
 
     def mark_idle(self, connection: HttpProtocol) -> None:
-        """Record that a connection waits for another request. It is closed when it has waited for too long."""
+        """Record that a connection waits for another request. After `keep_alive` seconds without one, it is closed."""
         loop = connection.loop
         self.idle[connection] = loop.time()
         if self._timer is None:
             self._timer = loop.call_later(self._keep_alive, self._close_unused, loop)
 
     def forget(self, connection: HttpProtocol) -> None:
-        """Forget a connection that has ended, or is a WebSocket now."""
+        """Remove a connection that has ended, or has become a WebSocket. Unknown ones are ignored."""
         for connections in (self.waiting, self.active, self.idle):
             connections.pop(connection, None)
         if self._timer is not None and not self.idle:

@@ -9,7 +9,7 @@ from tailwire.server.rules.reasons import listed_reasons
 
 
 def public_settings(settings: Settings) -> dict[str, Any]:
-    """Return features, limits and the reasons for reports."""
+    """Return the fields of `GET /settings` with the features, the limits and the reasons for reports."""
     return {
         "parameters": {
             "features.ux.messages.pinned.enabled": True,

@@ -26,7 +26,7 @@ SearchKey = Annotated[str, msgspec.Meta(description="Text to search for.")]
 
 
 class Paged(msgspec.Struct, kw_only=True):
-    """A page of a list: its size (under any of three names) and number.
+    """The page of a list that a query requests: its number, from 1, and its size, which clients name in three ways.
 
     Attributes:
         default_size: the size if the query has none.
@@ -50,19 +50,19 @@ class Paged(msgspec.Struct, kw_only=True):
 
 
 class Cursored(Paged, kw_only=True):
-    """A page of a list that is read by its number or by a cursor."""
+    """The page of a list that a query requests, by its number or by a cursor."""
 
     cursor: Cursor = ""
 
 
 class DeliveryQuery(Cursored, kw_only=True):
-    """Selects deliveries of a webhook: `failed` or `waiting`."""
+    """The query that selects deliveries of a webhook: those that failed, or those that are waiting."""
 
     status: Annotated[str, msgspec.Meta(extra_json_schema={"enum": ["failed", "waiting"]})] = "failed"
 
 
 class UserQuery(Cursored, rename="camel", kw_only=True):
-    """Selects users."""
+    """The query that selects users."""
 
     search_key: SearchKey = ""
     search_in: list[str] = []
@@ -81,7 +81,7 @@ class UserQuery(Cursored, rename="camel", kw_only=True):
 
 
 class GroupQuery(Cursored, rename="camel", kw_only=True):
-    """Selects groups."""
+    """The query that selects groups."""
 
     search_key: SearchKey = ""
     search_in: list[str] = []
@@ -97,7 +97,7 @@ class GroupQuery(Cursored, rename="camel", kw_only=True):
 
 
 class BanQuery(Paged, rename="camel", kw_only=True):
-    """Selects users who are banned from a group."""
+    """The query that selects users who are banned from a group."""
 
     search_key: SearchKey = ""
     status: Presence = ""
@@ -105,22 +105,23 @@ class BanQuery(Paged, rename="camel", kw_only=True):
 
 
 class MemberQuery(BanQuery, kw_only=True):
-    """Selects members of a group."""
+    """The query that selects members of a group."""
 
     cursor: Cursor = ""
 
 
 class MessageQuery(Paged, rename="camel", kw_only=True):
-    """Selects messages.
+    """The query that selects messages.
 
     Attributes:
-        affix: `append` reads on after the cursor (`id`, `sentAt`), `prepend` before it.
-        mark: the mark that the client received with its position, or `none`; the response has a new one.
-        changes: the number up to which the client knows the change log, or `none`; the response has a new one, and
-            with `affix=append` the changes since.
-        heard: numbers above `changes` that the client knows as well.
-        at_most: with `changes` and `affix=append`, how many messages the client wants in all: older ones are left out.
-            0 for no limit.
+        affix: `append` reads messages after the position given by `id` or `sentAt`, `prepend` those before it.
+        mark: the mark that the client received together with its position, or `none` for the first request. It shows
+            whether the position is from the same history of the database. The response has a new mark.
+        changes: the number of the last change (reaction, receipt …) that the client knows, or `none`. The response has
+            a new number; with `affix=append` also the changes since.
+        heard: numbers above `changes` of single changes that the client has received already.
+        at_most: with `changes` and `affix=append`, how many missed messages the client wants altogether, the newest
+            ones; 0 for all.
     """
 
     default_size: ClassVar[int] = 10
@@ -166,7 +167,7 @@ class MessageQuery(Paged, rename="camel", kw_only=True):
 
 
 class ConversationQuery(Paged, rename="camel", kw_only=True):
-    """Selects conversations."""
+    """The query that selects conversations."""
 
     search_key: SearchKey = ""
     conversation_type: str = ""
@@ -182,39 +183,39 @@ class ConversationQuery(Paged, rename="camel", kw_only=True):
 
 
 class ReactionQuery(Paged, kw_only=True):
-    """Selects reactions to a message."""
+    """The query that selects reactions to a message."""
 
     affix: Affix = "append"
     id: Number | None = None
 
 
 class BlockQuery(Paged, rename="camel", kw_only=True):
-    """Selects users by the direction of a block."""
+    """The query that selects blocked users: those whom the reader blocked, those who blocked the reader, or both."""
 
     direction: Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(DIRECTIONS)})] = "both"
     search_key: SearchKey = ""
 
 
 class SearchQuery(Paged, rename="camel", kw_only=True):
-    """Selects friends."""
+    """The query that selects friends."""
 
     search_key: SearchKey = ""
 
 
 class KeyQuery(Cursored, rename="camel", kw_only=True):
-    """Selects API keys."""
+    """The query that selects API keys."""
 
     search_key: SearchKey = ""
     scope: str = ""
 
 
 class OneMessageQuery(msgspec.Struct, rename="camel"):
-    """Options for one message."""
+    """The query for reading one message: what else the response contains."""
 
     with_thread_subscribed: bool = False
 
 
 class FileQuery(msgspec.Struct):
-    """Options for a file."""
+    """The query for downloading a file: the file itself, or its thumbnail."""
 
     thumbnail: bool = False

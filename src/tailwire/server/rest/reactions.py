@@ -19,7 +19,7 @@ _REPORTS = Order("reported", {"at": int, "message_id": int, "by": str})
 
 
 class ReactionRoutes:
-    """The routes below `/messages/{id}` (reactions, pins, saves …), and those of `/threads` and `/moderation`."""
+    """The REST operations below `/messages/{id}` (reactions, pins, saves …), `/threads` and `/moderation`."""
 
     def __init__(self, reactions: Reactions) -> None:
         self._reactions = reactions

@@ -1,4 +1,4 @@
-"""Records requests: in the metrics, the access log, the audit log, and as failed authentications."""
+"""Records requests in the metrics and the logs, and stores the numbers of those that changed nothing."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,100}")
 
 @dataclass(slots=True)
 class Trace:
-    """What is recorded of one request.
+    """What is known about one request, to record it.
 
     Attributes:
         request_id: given by the client or its proxy in `X-Request-Id`, or made by the server.
-        began: when it arrived, in seconds of `time.perf_counter`.
+        began: when it arrived, as `time.perf_counter()`.
         address: the address of the client.
         caller, operation: None until they are known.
-        entry: its entry of the audit log; None if it has none.
-        number: its number; None if its client gives none to such requests.
+        entry: the entry of the audit log about it; None if there is none.
+        number: the number that its client gave it, to recognize repetitions; None if it has none.
     """
 
     request_id: bytes
@@ -48,7 +48,7 @@ class Records:
     """Records requests in the metrics and in the logs.
 
     Attributes:
-        metrics: counts requests. The API uses it directly, because it counts each of them.
+        metrics: the metrics. The API updates them directly, without a call, because this is done for each request.
         access: the access log.
         audit: the audit log.
     """
@@ -68,13 +68,15 @@ class Records:
         self._numbers = numbers
 
     def record_refusal(self, refused: Refused) -> None:
-        """Record why a request was refused."""
+        """Count a refused request in the metrics, by its error code and by the limit that it exceeded, if any."""
         self.metrics.errors[refused.code] += 1
         if refused.limit:
             self.metrics.refusals[refused.limit] += 1
 
     async def store_unstored_number(self, trace: Trace) -> None:
-        """Store the number of a request that no write has stored.
+        """Store the number of a request, unless a write has stored it or the request has none.
+
+        Otherwise a late repetition of the request could change something.
 
         Raises:
             Refused: ERR_UNAVAILABLE, the store cannot write.
@@ -83,18 +85,21 @@ class Records:
             await self._numbers.store_number(trace.number)
 
     async def store_number_of_refused(self, trace: Trace) -> None:
-        """Store the number of a request that was refused, if no write has stored it and the store can write."""
+        """Store the number of a refused request, unless a write has stored it or the request has none.
+
+        If the store cannot write, this is only logged.
+        """
         try:
             await self.store_unstored_number(trace)
         except Refused as e:
             log.debug("the number of request_id=%s is not stored: %s", trace.request_id.decode(), e.code)
 
     def record_failed_authentication(self, trace: Trace, refused: Refused, token: bytes | None, key: str = "") -> None:
-        """Record a refusal during authentication, if the credentials were its reason.
+        """Record a failed authentication, if the request was refused because of its credentials.
 
         Args:
             token: the value of the header `authtoken`; None without it.
-            key: the id of the API key if it is known and may not do this, else "".
+            key: the id of the API key, if it is a valid one that may not do this; else "".
         """
         reason, uid = REASONS.get(refused.code, ""), ""
         if isinstance(refused, NotAuthenticated):
@@ -112,11 +117,11 @@ class Records:
             )
 
     def record_too_many_guesses(self, trace: Trace) -> None:
-        """Record a request whose credentials were not checked, because its address sent too many wrong ones."""
+        """Record a request that was refused unchecked, because its address has sent too many wrong credentials."""
         self._failures.record("too many guesses", trace.address, on="request", request_id=trace.request_id.decode())
 
     def log(self, trace: Trace, scope: Scope, status: int, size: int, seconds: float) -> None:
-        """Write a line to the access log.
+        """Write a line about a request to the access log.
 
         Args:
             size: bytes of the body of the response.

@@ -19,12 +19,12 @@ from tailwire.server.rules.reasons import FLAG_REASONS
 
 
 def one_of(*values: str) -> dict[str, Any]:
-    """Return the schema of an enumeration. It is only for the OpenAPI document: the actions check the value."""
+    """Return the JSON schema of an enumeration, for the OpenAPI document. It does not validate; the actions do."""
     return {"enum": list(values)}
 
 
 def list_of(*values: str) -> dict[str, Any]:
-    """Return the schema of a list of values from an enumeration, only for the OpenAPI document like `one_of`."""
+    """Return the JSON schema of a list of values from an enumeration. Like `one_of`, it does not validate."""
     return {"items": {"type": "string", "enum": list(values)}}
 
 
@@ -100,7 +100,7 @@ class UpdateMe(UpdateUser, rename="camel"):
 
 
 class DeleteUser(msgspec.Struct):
-    """How to delete a user. By default, the user's messages stay as they are."""
+    """What to do with the messages of a user who is deleted. By default, they remain as they are."""
 
     permanent: Annotated[bool, Meta(description="Delete the user's messages, too.")] = False
     anonymous: Annotated[bool, Meta(description="Keep the user's messages without name and avatar.")] = False
@@ -181,12 +181,12 @@ class AddMembers(msgspec.Struct, rename="camel"):
     users_to_ban: list[Uid] = []
 
     def to_lists(self) -> MemberLists:
-        """Return the users to add, by scope, and the users to ban."""
+        """Return the uids to add, by scope, and the uids to ban."""
         return MemberLists(self.admins, self.moderators, self.participants, self.users_to_ban)
 
 
 class JoinOrAddMembers(AddMembers, rename="camel"):
-    """The password with which a user joins, or the users whom a REST key adds."""
+    """The password with which the calling user joins a group, or the users whom a REST key adds to it."""
 
     password: str | None = None
 
@@ -291,7 +291,7 @@ class SendMessage(msgspec.Struct, rename="camel"):
         )
 
     def receivers(self) -> list[tuple[str, str]]:
-        """Return the id and the type of each of `multiple_receivers`, without duplicates; [] if there are none."""
+        """Return an (id, `user` or `group`) pair for each of `multiple_receivers`, without duplicates."""
         receivers = self.multiple_receivers
         if receivers is None:
             return []
@@ -308,7 +308,7 @@ class EditMessage(msgspec.Struct, rename="camel"):
 
 
 class DeleteMessage(msgspec.Struct):
-    """How to delete a message."""
+    """Whether a deleted message also disappears from its conversation."""
 
     permanent: Annotated[bool, Meta(description="Remove its place in the conversation, too (REST keys).")] = False
 
@@ -337,13 +337,16 @@ class TagConversation(msgspec.Struct):
 
 
 class MarkConversation(msgspec.Struct, rename="camel"):
-    """The message up to which, or from which, a conversation is marked; without it, the whole conversation."""
+    """The message up to which a conversation is marked as read or delivered, or from which it is marked as unread.
+
+    Without it, the whole conversation is marked.
+    """
 
     message_id: MessageId | None = None
 
 
 class DeleteConversation(msgspec.Struct, rename="camel"):
-    """How to delete a conversation."""
+    """Which conversation to delete, and whether for all of its users."""
 
     conversation_with: str = ""
     delete_messages_permanently: Annotated[bool, Meta(description="Delete the messages for all users (REST keys).")] = (
@@ -364,12 +367,12 @@ class FileToUpload(msgspec.Struct, rename="camel"):
 
 
 class RequestUpload(msgspec.Struct, rename="camel"):
-    """The files to upload, by an id of the client, and the receiver of their message."""
+    """The files to upload, by ids that the client chose, and the receiver of the message that they are for."""
 
     files: dict[str, FileToUpload] = {}
     receiver: str = ""
     receiver_type: ReceiverType = "user"
 
     def to_files(self) -> dict[str, WantedFile]:
-        """Return the files to upload."""
+        """Return the files to upload, by the client's ids."""
         return {key: WantedFile(file.name, file.size, file.mime_type) for key, file in self.files.items()}

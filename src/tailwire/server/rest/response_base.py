@@ -9,4 +9,4 @@ Timestamp = int
 
 
 class Shape(msgspec.Struct, rename="camel", kw_only=True, omit_defaults=True):
-    """The base of all types of responses: fields with their default values are omitted."""
+    """The base of all types of responses. Fields that have their default value are omitted from the JSON."""

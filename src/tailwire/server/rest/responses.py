@@ -99,7 +99,7 @@ class User(Shape, kw_only=True):
 
 
 class Me(User, kw_only=True):
-    """The logged-in user, with the pass for a WebSocket."""
+    """The logged-in user, with the pass that authenticates a WebSocket."""
 
     jwt: str
     ws_channel: dict[str, Any]
@@ -227,33 +227,33 @@ class Confirmation(Success, kw_only=True):
 
 
 class EndedApiKey(Confirmation, kw_only=True):
-    """An API key that was deleted, or will end at a given time."""
+    """A success after an API key was deleted, or was given the time at which it stops being valid."""
 
     expires_at: Timestamp = 0
 
 
 class MarkedAsUnread(Confirmation, kw_only=True):
-    """The messages that were marked as unread, and the conversation after that."""
+    """A success after messages were marked as unread, with the conversation as it is then."""
 
     conversation: dict[str, Any] = {}
 
 
 class Outcome(Success, kw_only=True):
-    """The outcome for one item of several."""
+    """The outcome for one of several items of a request: a message, or an error."""
 
     message: str = ""
     error: dict[str, Any] = {}
 
 
 class MemberOutcome(Success, kw_only=True):
-    """The outcome for one user to be added to a group or banned from it: the action message, if any, or the error."""
+    """The outcome for a user who was to be added to a group or banned from it: the action message, or an error."""
 
     data: dict[str, Any] = {}
     error: dict[str, Any] = {}
 
 
 class AddedMembers(Shape, kw_only=True):
-    """The outcomes for the users whom the request named, by list and uid."""
+    """The outcomes of adding and banning users, by the list in the request and the uid."""
 
     admins: dict[str, MemberOutcome]
     moderators: dict[str, MemberOutcome]
@@ -262,13 +262,13 @@ class AddedMembers(Shape, kw_only=True):
 
 
 class CreatedGroup(Group, kw_only=True):
-    """A group that was created."""
+    """A group that was created, with the outcomes for its first members if the request named any."""
 
     members: AddedMembers | msgspec.UnsetType = msgspec.UNSET
 
 
 class Membership(Shape, kw_only=True):
-    """A membership after its scope was changed by the app."""
+    """A membership after a REST key changed its scope."""
 
     guid: str
     uid: str
@@ -321,7 +321,7 @@ class MessageReport(Shape, kw_only=True):
 
 
 class UploadForm(Shape, kw_only=True):
-    """A signed form that uploads a file, and the attachment that it will be."""
+    """The request with which a client uploads a file, and the attachment that describes the file in a message."""
 
     request: dict[str, Any]
     attachment: dict[str, Any]
@@ -337,7 +337,7 @@ class Health(Shape, kw_only=True):
 
 
 class Liveness(Shape, kw_only=True):
-    """The sign that the process serves requests."""
+    """The response of a process that serves requests."""
 
     status: str
 
@@ -378,7 +378,7 @@ class Pagination(Shape, kw_only=True):
 
 
 class Meta(Shape, kw_only=True):
-    """How to read on in a list: by page, or by cursor."""
+    """Where a page is in its list, and how to request the next one."""
 
     pagination: Pagination | msgspec.UnsetType = msgspec.UNSET
     current: dict[str, int] = {}

@@ -12,21 +12,21 @@ SUCCESS: dict[str, Any] = {"success": True}
 
 
 def confirmation(message: str) -> dict[str, Any]:
-    """Return the body for a success that has nothing to show but a message."""
+    """Return the body of a success that consists of a message only."""
     return {"success": True, "message": message}
 
 
 def refused_outcome(refused: Refused) -> dict[str, Any]:
-    """Return the body for the refused part of a request."""
+    """Return the outcome of a part of a request that was refused."""
     return {"success": False, "error": refused.as_error()}
 
 
 def outcomes(by_name: Mapping[str, Refused | None], message: str) -> dict[str, Any]:
-    """Return the body for the outcome of each of several parts of a request, by name.
+    """Return the outcomes of several parts of a request, by name.
 
     Args:
         by_name: the refusal of each part; None for a success.
-        message: the message of a success.
+        message: the message for each success.
     """
     return {
         name: confirmation(message) if refused is None else refused_outcome(refused)
@@ -35,7 +35,7 @@ def outcomes(by_name: Mapping[str, Refused | None], message: str) -> dict[str, A
 
 
 def page(query: Paged, rows: list[Any], total: int) -> dict[str, Any]:
-    """Return a page of a list, with the total.
+    """Return a numbered page of a list as the body of a response, with the total.
 
     Args:
         rows: the entries of the page, as clients receive them.

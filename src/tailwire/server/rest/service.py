@@ -19,20 +19,20 @@ from tailwire.server.telemetry.metrics import Metrics, Sizes
 
 
 class Health(Protocol):
-    """The health of the server, as the bodies of responses."""
+    """Returns the bodies of the responses to `GET /health` and the paths below it."""
 
     def overall(self) -> dict[str, Any]:
-        """Return the health for `GET /health`.
+        """Return the body for `GET /health`.
 
         Raises:
             Refused: ERR_UNAVAILABLE, the store cannot write.
         """
 
     def live(self) -> dict[str, Any]:
-        """Return the sign of life for `GET /health/live`."""
+        """Return the body for `GET /health/live`, whatever the state of the store."""
 
     def ready(self) -> dict[str, Any]:
-        """Return the health for `GET /health/ready`.
+        """Return the body for `GET /health/ready`.
 
         Raises:
             Refused: ERR_UNAVAILABLE, the store cannot write, or the server is about to stop.
@@ -44,14 +44,14 @@ async def _no_sizes() -> None:
 
 
 class ServiceRoutes:
-    """The routes `/settings`, `/health`, `/metrics`, `/openapi.json` and `/docs`.
+    """The REST operations `/settings`, `/health`, `/metrics`, `/openapi.json` and `/docs`.
 
     Args:
         others: the operations of the other resources, for the OpenAPI document.
         metrics_access, docs_access: `open` serves them to anyone, `key` with a REST key, `off` not at all. The page
             `/docs` is the same on every server: it asks for the key and loads the OpenAPI document with it.
-        metrics_elsewhere: whether metrics are served at an address of their own, and not among `operations`.
-        sizes: returns the sizes on disk; None if they are not measured.
+        metrics_elsewhere: whether metrics are served at an address of their own, so that `operations()` omits them.
+        sizes: returns the sizes on disk for the metrics, or None if they are not measured.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class ServiceRoutes:
         return found
 
     def internal_operations(self) -> list[Operation]:
-        """Return the operations at the address of the setting `metrics_listen`: health and metrics."""
+        """Return the operations that are served at the address of the setting `metrics_listen`: health and metrics."""
         return [*self._health_operations(), *self._metrics_operations()]
 
     def _health_operations(self) -> list[Operation]:

@@ -16,7 +16,10 @@ _CHANGES = ("name", "avatar", "link", "status_message", "tags", "unset")
 
 
 class SessionRoutes:
-    """The resource `me`, and the session reports of the JavaScript SDK, which are accepted and ignored."""
+    """The REST operations on the logged-in user (`/me`).
+
+    The session reports of the JavaScript SDK are accepted and ignored.
+    """
 
     def __init__(self, sessions: Sessions, users: Users, members: Members) -> None:
         self._sessions = sessions

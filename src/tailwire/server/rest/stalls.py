@@ -1,7 +1,7 @@
 """Finds stalled connections: request bodies that do not arrive, and responses that are not read.
 
-The rate is measured in both directions over a window, so that a slow line does not count as stalled. A connection that
-waits for the server is never stalled.
+The rate of bytes is averaged over a window of `WINDOW_SECONDS`, so that a slow line with pauses does not count as
+stalled. A connection whose client waits for the server is never stalled.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from tailwire.server.rest.protocol import HttpProtocol
 
 WINDOW_SECONDS = 30.0
 GRACE_SECONDS = 1.0
-"""The age of a request from which its rate is measured."""
+"""How old a request is before its rate is measured."""
 CHECK_SECONDS = 1.0
-"""The time between two checks of a connection."""
+"""The shortest time between two checks of the same connection."""
 CALLS_PER_CHECK = 10
-"""The calls of `find_stalled` among which a check of all is divided. For 1,000 connections it takes 10 ms."""
+"""How many calls of `find_stalled` check all connections once. For 1,000 connections they take 10 ms altogether."""
 CHECKS_PER_TURN = 32
-"""Connections that are checked in one turn of the event loop."""
+"""How many connections are checked in one iteration of the event loop."""
 
 
 @dataclass(slots=True)
@@ -37,9 +37,9 @@ class StallDetector:
     """Measures the rates of connections with a request in progress.
 
     Args:
-        active: these connections, each with the time since when, on the clock of the event loop; the longest first.
-            Those that are done are removed from it.
-        min_rate: bytes per second, on average over `WINDOW_SECONDS`; 0 for no limit.
+        active: these connections, with the times at which their requests began, on the clock of the event loop; the
+            earliest is the first. The detector removes connections whose responses are all sent.
+        min_rate: the minimum in bytes per second, on average over `WINDOW_SECONDS`; 0 for no minimum.
     """
 
     def __init__(self, active: MutableMapping[HttpProtocol, float], min_rate: int) -> None:
@@ -51,10 +51,10 @@ class StallDetector:
         self._next_check = 0.0
 
     async def find_stalled(self, now: float) -> list[HttpProtocol]:
-        """Return some of the connections that are too slow. To be called about ten times a second.
+        """Check a share of the connections, and return those of them that were below `min_rate` in their last window.
 
-        Each call checks a share of the connections. Other tasks run in between, so that a connection in the list may be
-        closed or done already.
+        To be called about ten times a second, so that each connection is checked about once a second. Other tasks run
+        during the check, so that a returned connection may have been closed or completed meanwhile.
 
         Args:
             now: the time on the clock of the event loop.
@@ -105,7 +105,7 @@ class StallDetector:
         return window if window is not None and window.unsent is unsent else None
 
     def slowest_connections(self, count: int, now: float, *, below_minimum: bool = False) -> list[HttpProtocol]:
-        """Return up to `count` connections that wait for their clients, slowest first.
+        """Return up to `count` of the connections that wait for their client to send or read, slowest first.
 
         Args:
             now: the time on the clock of the event loop.

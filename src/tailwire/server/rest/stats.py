@@ -21,15 +21,15 @@ from tailwire.server.telemetry.stats import WINDOW_SECONDS, Sample, Stats
 MAX_STREAMS = 50
 """How many streams may be open at the same time, for all keys together."""
 SAMPLES_PER_SIZES = 15
-"""The sizes on disk are sent with each of this many samples."""
+"""A stream sends the facts about the process and the sizes on disk once per this many samples."""
 MAX_STREAMED_SAMPLES = 300
-"""Samples of one stream. Its client then connects again."""
+"""The number of samples after which a stream ends. Its client is expected to connect again."""
 _UNITS = {"s": 1, "m": 60}
 _HEADERS = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
 
 
 class StatsQuery(msgspec.Struct, kw_only=True):
-    """Selects how far back the figures reach."""
+    """The query that selects how far back the samples reach."""
 
     window: Annotated[
         str,
@@ -54,17 +54,17 @@ class ProcessFacts:
     servers: Callable[[], int]
 
     def payload(self) -> dict[str, Any]:
-        """Return the facts as clients receive them."""
+        """Return the facts as a JSON object."""
         facts = {"name": self.name, "version": self.version}
         return {**facts, "uptime": round(self.uptime(), 1), "servers": self.servers()}
 
 
 class StatsRoutes:
-    """The resource `stats`.
+    """The REST operations that return and stream the load of this process.
 
     Args:
         sizes: returns the sizes on disk.
-        check_key: called with an API key and an operation; refuses the key if it may not, or may no longer, do that.
+        check_key: called with an API key and an operation; raises `Refused` if the key is invalid or may not do that.
     """
 
     def __init__(
@@ -144,13 +144,13 @@ def _event(name: str, data: dict[str, Any]) -> bytes:
 
 
 def sample_payload(sample: Sample) -> dict[str, Any]:
-    """Return a sample as clients receive it."""
+    """Return the JSON form of a sample."""
     names = msgspec.structs.fields(responses.LoadSample)
     values = {f.encode_name: getattr(sample, f.name) for f in names}
     return without_none({k: round(v, 4) if isinstance(v, float) else v for k, v in values.items()})
 
 
 def sizes_payload(sizes: Sizes) -> dict[str, Any]:
-    """Return the sizes on disk as clients receive them, without those that are unknown."""
+    """Return the JSON form of the sizes on disk, without those that are unknown."""
     known = {"database": sizes.database, "writeAheadLog": sizes.write_ahead_log, "uploads": sizes.uploads}
     return without_none({**known, "free": sizes.free})

@@ -28,7 +28,7 @@ from tailwire.server.rest.results import confirmation, outcomes, page, refused_o
 
 
 class UserRoutes:
-    """The resource `users`."""
+    """The REST operations on users."""
 
     def __init__(self, users: Users, sessions: Sessions, export: Export, addresses: Addresses) -> None:
         self._users = users
@@ -126,7 +126,7 @@ class UserRoutes:
 
 
 class RelationRoutes:
-    """The resources `blockedusers` and `friends`, of the caller or, with a REST key, of the user in the path."""
+    """The REST operations on blocked users and friends of the caller or, with a REST key, of the user in the path."""
 
     def __init__(self, relations: Relations, sessions: Sessions) -> None:
         self._relations = relations

@@ -1,4 +1,4 @@
-"""Responses in one piece, which are written by one call."""
+"""HTTP responses whose head and body are written to the connection by one call."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 
 
 class WholeResponses(RequestResponseCycle):
-    """A request and its response. A response in one piece is written by one call, head and body together.
+    """uvicorn's request and response, with `respond()`, which writes the head and the body of a response together.
 
-    An ASGI application sends a response as messages, and uvicorn writes its head first, after it has looked at each
-    header; for a short response that is a good part of the work. `asgi.respond` calls `respond` instead.
+    For ASGI messages, uvicorn examines each header and writes the head and the body separately. For a short response,
+    this is a large part of the work, so `asgi.respond` calls `respond()` instead.
     """
 
     def respond(self, status: int, headers: Sequence[tuple[bytes, bytes]], header_lines: bytes, body: bytes) -> bool:
-        """Write a response, unless it has to be sent as ASGI messages.
+        """Write a response, if that is possible without ASGI messages.
 
         Args:
-            headers: without the length of the body, and without those of `header_lines`.
-            header_lines: further headers, as they are written to the connection.
+            headers: the headers, without `content-length` and those in `header_lines`.
+            header_lines: further headers as HTTP lines, each with a line break.
 
         Returns:
-            True if it was written, or the client is gone. False if nothing was written: the client has to read first,
-            asked for the head only, or asked for the connection to be closed.
+            True if the response was written, or the client has disconnected. False if nothing was written, and the
+            caller has to send ASGI messages: the client has to read earlier bytes first, the request is a HEAD request,
+            or the connection is closed after it.
 
         Raises:
             RuntimeError: a header contains a line break.
