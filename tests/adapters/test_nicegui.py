@@ -35,7 +35,7 @@ def app(tmp_path: Path, people: dict[str, TestUser]) -> Iterator[WebApp]:
     app.close()
 
 
-async def test_all_tabs_of_a_user_share_one_client(chromium: Browser, app: WebApp, people: dict[str, TestUser]):
+async def test_two_tabs_of_a_user_share_one_client(chromium: Browser, app: WebApp, people: dict[str, TestUser]):
     alice, bob, carol = people["alice"], people["bob"], people["carol"]
     await app.listens()
     first = await chromium.open("first", f"{app.url}alice")

@@ -56,7 +56,7 @@ def test_rapid_changes_under_a_window_manager_lose_nothing_and_end_connected(app
     scenarios.rapid_changes(app_on_x)
 
 
-def test_app_reconnects_only_when_it_is_visible_and_no_other_reason_holds(app):
+def test_app_reconnects_only_when_its_window_is_visible_and_the_machine_is_awake(app):
     scenarios.sleep_while_hidden(app)
     scenarios.wake_up_while_hidden(app)
 
@@ -123,7 +123,7 @@ def cases(*program: str) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_cases_that_need_no_server_pass():
+def test_qt_watch_passes_its_cases_without_a_server():
     """Run the cases of QtGui's windows, phones and misuse; the program makes the assertions."""
     cases(sys.executable, str(HERE / "qt_cases.py"))
 

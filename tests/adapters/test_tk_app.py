@@ -41,7 +41,7 @@ def test_rapid_changes_lose_nothing_and_end_connected(app):
     scenarios.rapid_changes(app)
 
 
-def test_app_reconnects_only_when_it_is_visible_and_no_other_reason_holds(app):
+def test_app_reconnects_only_when_its_window_is_visible_and_the_machine_is_awake(app):
     scenarios.sleep_while_hidden(app)
     scenarios.wake_up_while_hidden(app)
 
@@ -88,7 +88,7 @@ def test_app_that_starts_hidden_is_in_the_background_until_it_has_a_window(once:
     scenarios.hidden_at_first(once("tk_program", screen.environment, withdrawn=True))
 
 
-def test_cases_that_need_no_server_pass(screen: Screen):
+def test_tk_watch_passes_its_cases_without_a_server(screen: Screen):
     """Run the cases of two watches, many widgets, misuse and the end; the program makes the assertions."""
     done = subprocess.run(
         [sys.executable, str(HERE / "tk_cases.py")],

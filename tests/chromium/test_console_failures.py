@@ -29,7 +29,9 @@ ALERT = "document.querySelector('main [role=alert]')"
 LISTS = [page for page in PAGES if page != "overview"]
 
 
-async def test_each_page_reports_an_unreachable_server_and_tries_again(chromium: Browser, tmp_path):
+async def test_each_page_with_a_table_reports_an_unreachable_server_and_reads_again_on_request(
+    chromium: Browser, tmp_path
+):
     async with console_stage(chromium, tmp_path) as stage:
         await fill(stage)
         async with stage.client("mara"):

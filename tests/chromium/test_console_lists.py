@@ -85,7 +85,7 @@ async def read_on(tab: Page, size: int, within: str = "", pages: int = 4) -> Non
     assert len(set(texts)) == len(texts) or within  # deliveries look alike
 
 
-async def test_each_list_of_ten_thousand_rows_is_read_page_by_page(chromium: Browser, tmp_path):
+async def test_lists_of_ten_thousand_rows_are_read_page_by_page(chromium: Browser, tmp_path):
     async with console_stage(chromium, tmp_path) as stage:
         await fill(stage)
         tab = await stage.open()

@@ -98,7 +98,7 @@ async def showing(chromium: Browser, folder: Path) -> AsyncIterator[Shown]:
 
 
 @pytest.mark.timeout(240)
-async def test_each_switch_works(chromium: Browser, tmp_path, monkeypatch):
+async def test_switches_of_app_network_token_and_overload_work(chromium: Browser, tmp_path, monkeypatch):
     monkeypatch.setenv("TAILWIRE_HEARTBEAT_INTERVAL", "1")  # so that a tunnel is detected soon
     monkeypatch.setenv("TAILWIRE_HEARTBEAT_TIMEOUT", "1")
     async with showing(chromium, tmp_path) as s:

@@ -41,7 +41,7 @@ async def open_menu(tab, text: str) -> None:
     await tab.wait_for(ACTIONS)
 
 
-async def test_messages_are_edited_and_deleted_for_both(chromium: Browser, tmp_path):
+async def test_messages_are_edited_and_deleted_for_sender_and_receiver(chromium: Browser, tmp_path):
     async with chat_stage(chromium, tmp_path) as stage:
         alice, bob = await stage.open("alice", "Bob"), await stage.open("bob", "Alice")
         await write(alice, "a mistake")
@@ -242,7 +242,7 @@ async def group_of(stage: ChatStage) -> None:
     await stage.ask("POST", "/groups/trains/members", {"participants": ["bob", "carol"]})
 
 
-async def test_group_shows_who_writes_who_joins_and_when_all_have_read(chromium: Browser, tmp_path):
+async def test_group_shows_the_sender_when_all_have_read_and_who_was_removed(chromium: Browser, tmp_path):
     async with chat_stage(chromium, tmp_path) as stage:
         await group_of(stage)
         alice, bob = await stage.open("alice", "Night trains"), await stage.open("bob", "Night trains")

@@ -39,7 +39,7 @@ async def fill(stage: ChatStage) -> str:
     return str(message["id"])
 
 
-async def test_each_view_is_accessible_in_light_and_dark(chromium: Browser, tmp_path):
+async def test_main_views_are_accessible_in_light_and_dark(chromium: Browser, tmp_path):
     async with chat_stage(chromium, tmp_path) as stage:
         await fill(stage)
 
@@ -71,7 +71,7 @@ async def test_each_view_is_accessible_in_light_and_dark(chromium: Browser, tmp_
 
 
 @pytest.mark.parametrize("direction", ["ltr", "rtl"])
-async def test_each_view_fits_the_width(chromium: Browser, tmp_path, direction: str):
+async def test_main_views_fit_the_width(chromium: Browser, tmp_path, direction: str):
     async with chat_stage(chromium, tmp_path) as stage:
         await fill(stage)
         for width in (360, 768, 1280):

@@ -124,7 +124,7 @@ async def test_owner_who_tries_to_leave_a_group_is_shown_why_they_cannot(chromiu
         assert await members(stage, "trains") == ["bob"]
 
 
-async def test_pinned_message_is_marked_for_both_found_and_unpinned(chromium: Browser, tmp_path):
+async def test_found_message_is_pinned_and_unpinned_for_sender_and_receiver(chromium: Browser, tmp_path):
     async with chat_stage(chromium, tmp_path) as stage:
         await stage.say("bob", "alice", "the keys are at the depot")
         await stage.fill("bob", "alice", 200)

@@ -285,7 +285,7 @@ async def test_button_is_accessible_fits_a_phone_and_works_by_keyboard_in_german
         assert await violations(tab) == []
 
 
-async def test_server_without_web_push_offers_no_button(chromium: Browser, tmp_path):
+async def test_server_without_web_push_offers_no_button_for_notifications(chromium: Browser, tmp_path):
     async with chat_stage(chromium, tmp_path) as stage:
         tab = await stage.open("alice", "Bob")
         await stage.say("bob", "alice", "hello")

@@ -71,7 +71,7 @@ async def test_entry_is_stored_with_all_its_fields(open_store):
     await store.close()
 
 
-async def test_each_kind_of_write_takes_the_entry_of_its_request_once(open_store):
+async def test_writes_of_one_and_of_several_statements_take_the_entry_of_their_request_once(open_store):
     store = await open_audited(open_store)
     unit, single, many, by_key = entry("unit"), entry("single"), entry("many"), entry("key", key_hash=KEY.key_hash)
     await within(unit, lambda: store.users.add(DAVE), lambda: store.users.add(dataclasses.replace(DAVE, uid="erin")))

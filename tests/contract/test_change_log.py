@@ -320,7 +320,7 @@ async def test_taking_back_what_a_user_has_not_done_is_not_logged(open_store):
     await store.close()
 
 
-async def test_removal_of_a_conversation_is_logged_with_it_for_both_users(open_store):
+async def test_removal_of_a_conversation_is_logged_for_both_users_in_the_same_transaction(open_store):
     store = await open_store()
     await say(store, "alice", "bob", "user")
     stored = await content(store)
@@ -408,7 +408,7 @@ async def test_as_many_of_the_newest_entries_are_kept_as_may_be(open_store):
     await store.close()
 
 
-async def test_removed_user_is_in_no_entry(open_store):
+async def test_removed_user_is_in_no_entry_of_the_change_log(open_store):
     store = await open_store()
     message_id = await say(store, "alice", "bob", "user")
     await store.reactions.add(MessageAct(message_id, "bob", anything), "x", 5, 10)

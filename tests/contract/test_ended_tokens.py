@@ -82,7 +82,7 @@ async def test_ended_tokens_are_removed_before_valid_ones(open_store):
     await store.close()
 
 
-async def test_no_more_tokens_end_than_are_too_many(open_store):
+async def test_new_token_ends_only_as_many_others_as_exceed_the_limit(open_store):
     store = await open_store()
     for uid, names in (("alice", "abcdefg"), ("bob", "xyz")):
         await store.users.add(UserRow(uid, uid, created_at=1))
@@ -126,7 +126,7 @@ async def test_token_of_a_deleted_user_is_not_stored_again(open_store):
     await store.close()
 
 
-async def test_command_with_an_audit_entry_can_create_tokens_of_both_kinds(open_store):
+async def test_command_with_an_audit_entry_can_create_tokens_with_and_without_an_end(open_store):
     store = await open_store()
     store.audit.set_limits(seconds=1 << 30, entries=10)
     await store.users.add(UserRow("alice", "Alice", created_at=1))

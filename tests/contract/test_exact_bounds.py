@@ -14,7 +14,7 @@ from tailwire.server.ports.standing import GroupAct
 from tailwire.server.ports.webhook_records import WebhookRow
 
 
-async def test_friends_of_both_are_counted_up_to_the_limit(open_store):
+async def test_friendship_is_refused_when_either_user_has_reached_the_limit(open_store):
     store = await open_store()
     for uid in ("alice", "bob", "carol", "dave"):
         await store.users.add(UserRow(uid, uid, created_at=1))
@@ -240,7 +240,7 @@ async def test_reactions_of_one_kind_to_one_message_are_found(open_store):
     await n.store.close()
 
 
-async def test_oldest_times_of_unused_files_are_those_of_each_kind(open_store):
+async def test_oldest_times_are_those_of_files_never_used_and_of_files_no_longer_used(open_store):
     n = await filled(open_store)
     assert await n.store.files.unused_since() == (5, None)
     for n.clock.now, uid in ((60, "alice"), (50, "bob")):

@@ -35,7 +35,7 @@ async def test_messages_are_found_by_their_ids_and_muids(open_store):
     await store.close()
 
 
-async def test_cleared_messages_are_hidden_from_that_user_only(open_store):
+async def test_cleared_messages_are_hidden_only_from_the_user_who_cleared_them(open_store):
     store = await open_store()
     last = [(await store.messages.add(draft())).message for _ in range(2)][-1]
     (newest,) = await store.messages.find(MessageFilter("bob", limit=1))

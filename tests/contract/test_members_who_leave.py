@@ -106,7 +106,7 @@ class Groups:
 NOTHING, ALL = (None, None), (LEFT, LEFT)
 
 
-async def test_each_message_that_is_read_by_all_has_the_time_and_each_sender_one_entry_of_a_kind(open_store):
+async def test_messages_read_by_all_once_a_member_left_have_that_time_and_one_entry_per_sender_and_kind(open_store):
     groups = await Groups.open(open_store, ("bob", "carol", "dave"))
     sent = [await groups.send(sender) for sender in ("bob", "alice", "bob", "alice")]
     for uid in ("alice", "bob", "carol"):
@@ -254,7 +254,7 @@ async def test_newest_messages_are_recorded_if_there_are_too_many(open_store, mo
     await groups.store.close()
 
 
-async def test_messages_that_were_read_by_all_before_do_not_count_among_too_many(open_store, monkeypatch):
+async def test_messages_that_were_read_by_all_before_do_not_count_towards_the_limit(open_store, monkeypatch):
     _look_at(monkeypatch, 1)
     groups, sent = await _open_with_one_that_was_read_unnoticed(open_store)
     await groups.leave("dave")
@@ -313,7 +313,7 @@ async def test_leaving_records_what_reading_everything_would_have_recorded(open_
 
 
 @pytest.mark.parametrize("with_messages", [False, True])
-async def test_messages_that_only_a_removed_user_had_not_read_get_the_time(open_store, with_messages):
+async def test_messages_that_only_a_removed_user_had_not_read_become_read_by_all(open_store, with_messages):
     groups = await Groups.open(open_store, ("bob", "carol", "dave"))
     await groups.create("pair", ("dave",))
     for uid in ("bob", "carol", "dave"):

@@ -319,7 +319,7 @@ async def mark(n: Neighbours, place: str, uid: str, number: int, *, read: bool) 
 
 
 @pytest.mark.parametrize("noun", STEPS)
-async def test_each_write_changes_its_rows_alone(open_store, noun):
+async def test_listed_writes_change_only_the_expected_rows(open_store, noun):
     town = await filled(open_store)
     for number, step in enumerate(STEPS[noun], 1):
         before = await town.rows()

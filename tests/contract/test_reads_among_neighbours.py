@@ -403,7 +403,7 @@ async def test_conversations_count_what_is_new_in_them(open_store):
     await store.close()
 
 
-async def test_message_to_oneself_and_unknown_groups_have_no_standing_of_others(open_store):
+async def test_standing_of_a_message_has_membership_and_owner_only_in_groups_and_no_block_by_oneself(open_store):
     n = await filled(open_store)
     in_crew = await n.store.standings.message(n.act("crew1", "bob"))
     assert (in_crew.member.guid, in_crew.owner, in_crew.blocked_by) == ("crew", "alice", "")

@@ -68,7 +68,7 @@ async def compare(folder: Path, url: str, calls: list) -> None:
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
 )
 @given(calls=st.lists(CHANGES | QUESTIONS, min_size=30, max_size=150))
-def test_both_stores_give_the_same_answers_in_the_same_order(postgres, calls):
+def test_sqlite_and_postgresql_give_the_same_answers_in_the_same_order(postgres, calls):
     url = postgres.create_database(prepare)
     try:
         with tempfile.TemporaryDirectory() as folder:

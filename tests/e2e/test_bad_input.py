@@ -268,7 +268,7 @@ async def test_pass_identifies_the_user_and_not_the_name_in_the_frame(live: Live
         assert json.loads(await ws.recv())["receiver"] == "alice"
 
 
-async def test_client_that_requested_no_features_receives_none(live: LiveStage):
+async def test_client_that_requested_no_features_receives_no_error_frame(live: LiveStage):
     async with unharmed(live) as stranger, connect(stranger.socket_url) as ws:
         await ws.send(stranger.auth(params={}))
         assert json.loads(await ws.recv())["body"] == {"status": "OK", "code": "200"}

@@ -116,7 +116,7 @@ async def test_messages_can_be_sent_while_the_service_cannot_be_reached(tmp_path
         service.kill()
 
 
-async def test_doctor_ends_with_its_exit_code_every_time():
+async def test_doctor_ends_with_its_exit_code_in_eight_runs():
     # obstore's threads work on after an answer: without care, every second process was aborted at its end.
     with socket.create_server(("127.0.0.1", 0)) as closed:
         endpoint = f"http://127.0.0.1:{closed.getsockname()[1]}"
@@ -194,7 +194,7 @@ async def test_backup_says_that_it_does_not_include_the_bucket(s3: S3Server, tmp
     assert "not included" not in output
 
 
-async def test_two_servers_share_a_bucket_and_a_killed_one_leaves_no_file(s3: S3Server, tmp_path):
+async def test_two_servers_share_a_bucket_and_a_killed_one_leaves_no_file_after_its_restart(s3: S3Server, tmp_path):
     bucket = s3.create_bucket()
     first, second = (PreparedServer(tmp_path / name, variables(bucket), "--demo-users") for name in ("one", "two"))
     async with first, second, Sender(first) as alice, Sender(second) as other:

@@ -64,7 +64,7 @@ class LabProcess:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL], ids=lambda n: n.name)
-async def test_no_process_remains_after_the_lab(number):
+async def test_no_server_process_remains_after_the_lab(number):
     async with LabProcess() as lab:
         server = server_of(lab.process.pid)
         async with httpx2.AsyncClient(trust_env=False) as http, http.stream("GET", lab.url + "events") as stream:

@@ -62,7 +62,9 @@ async def test_clients_continue_after_the_move_with_all_earlier_data(live: LiveS
     await alice.ears.until(lambda: alice.ears.texts[-1:] == ["still a member"])
 
 
-async def test_client_that_was_away_receives_what_it_missed_on_both_databases(live: LiveStage, postgres_url: str):
+async def test_client_that_was_away_receives_what_it_missed_before_and_after_the_move(
+    live: LiveStage, postgres_url: str
+):
     alice, bob = await live.enter("alice"), await live.enter("bob")
     await alice.say("bob", "seen")
     await bob.ears.until(lambda: bob.ears.texts == ["seen"])

@@ -117,7 +117,9 @@ async def change_once(actor: Actor, stored: list[TextMessage], number: int) -> N
             await chat.delete_message((await actor.say("bob", "gone")).id)
 
 
-async def test_nothing_is_lost_doubled_or_reordered_while_all_write(live: LiveStage, postgres_url: str):
+async def test_nothing_is_lost_doubled_or_reordered_while_clients_write_during_the_move(
+    live: LiveStage, postgres_url: str
+):
     alice, bob, carol = await live.enter("alice"), await live.enter("bob"), await live.enter("carol")
     await carol.chat.create_group(Group(guid="g", name="Grün", type="public"))
     await bob.chat.join_group("g")

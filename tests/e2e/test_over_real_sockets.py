@@ -114,7 +114,7 @@ async def test_server_killed_repeatedly_during_sends_loses_and_doubles_nothing(l
 
 
 @spec("T6")
-async def test_server_killed_during_an_upload_keeps_no_partial_file(live: LiveStage):
+async def test_server_killed_during_an_upload_keeps_no_partial_file_after_its_restart(live: LiveStage):
     alice, bob = await live.enter("alice"), await live.enter("bob")
     file, begun, killed = UploadFile(content=bytes(3_000_000), name="a.bin"), asyncio.Event(), asyncio.Event()
     uploads = live.folder / "data" / "uploads"

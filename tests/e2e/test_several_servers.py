@@ -309,7 +309,9 @@ async def test_data_in_memory_is_used_for_three_seconds_without_the_database(tmp
         postgres.close()
 
 
-async def test_no_log_and_no_answer_shows_the_secrets_of_brokers_and_database(postgres_url: str, tmp_path: Path):
+async def test_log_and_answers_to_gets_without_parameters_show_no_secrets_of_brokers_and_database(
+    postgres_url: str, tmp_path: Path
+):
     secrets = "pa55word-of-the-broker", "t0ken-of-the-broker", "pa55word-of-the-database"
     broker = f"nats://me:{secrets[0]}@127.0.0.1:1,nats://{secrets[1]}@127.0.0.1:2"
     settings = {"TAILWIRE_BROKER": broker, "TAILWIRE_LOG_LEVEL": "debug", "TAILWIRE_ACCESS_LOG": "true"}

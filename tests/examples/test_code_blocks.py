@@ -91,7 +91,7 @@ def test_python_is_valid():
         compile(text, page, "exec", flags=ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
 
 
-def test_every_language_of_a_block_is_checked():
+def test_code_blocks_have_only_known_languages():
     known = {"python", "sh", "json", "toml", "ini", "js", "html", "text", ""}
     languages = {name for page in PAGES for _, name, _ in _BLOCK.findall(page.read_text(encoding="utf-8"))}
     assert languages <= known

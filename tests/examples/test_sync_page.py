@@ -102,7 +102,7 @@ def output_of(server: EmbeddedServer, program: subprocess.Popen[str]) -> str:
         return wait_ended(program)
 
 
-def test_page_has_a_program_for_each_framework():
+def test_page_has_programs_for_scripts_live_lists_servers_backends_tk_and_qt():
     assert list(PROGRAMS) == ["Scripts", "Live lists", "Flask, Django and other servers", "Backends", "Tk", "Qt"]
 
 

@@ -36,7 +36,7 @@ async def test_login_settings_socket_and_logout_work(cast):
         assert await again.run("return (await CometChat.getLoggedinUser()).getUid()") == alice
 
 
-async def test_texts_are_exchanged_in_both_directions(cast):
+async def test_sent_text_arrives_at_the_receiver_and_not_at_the_sender(cast):
     async with cast:
         alice, bob = cast.user("alice"), cast.user("bob")
         pa, pb = await cast.page(alice), await cast.page(bob)

@@ -163,7 +163,7 @@ def test_folder_without_a_backup_and_a_missing_program_are_named(folder, tmp_pat
         ("postgresql://ann:x@a:1,b:2/chat", "postgresql://ann@a:1,b:2/chat", "x"),
     ],
 )  # fmt: skip
-def test_no_password_is_among_the_arguments_of_a_program(url, plain, password, tmp_path, monkeypatch):
+def test_no_password_is_among_the_arguments_of_pg_dump(url, plain, password, tmp_path, monkeypatch):
     output = tmp_path / "said"
     program = tmp_path / "pg_dump"
     program.write_text(f"#!{sys.executable}\nimport json, os, sys\nopen({str(output)!r}, 'w').write("

@@ -44,7 +44,7 @@ def test_no_module_opens_a_transaction_that_writes(path: Path):
     assert spanning(path.read_text()) == []
 
 
-def test_search_finds_each_way_to_hold_a_lock():
+def test_search_finds_the_known_ways_to_hold_a_lock():
     assert spanning("async with connection.transaction():\n    pass")
     assert spanning("await c.execute('BEGIN')")
     assert spanning("await c.execute('SELECT pg_advisory_lock(7308895)')")

@@ -141,7 +141,7 @@ async def test_one_of_two_servers_indexes_and_the_other_takes_over(postgres_url,
 @pytest.mark.parametrize(
     "hostile", ["'", "\\", "a' | 'b", "a:*", "&", "(", "!x", "<->", "'''", "\u0300", "/", "x" * 5000]
 )
-async def test_any_text_can_be_sent_and_searched(postgres_url, hostile):
+async def test_texts_in_query_syntax_can_be_sent_and_searched(postgres_url, hostile):
     store = await not_indexing(postgres_url)
     await send_texts(store, f"apple {hostile}", "pear")
     for _ in range(2):

@@ -30,7 +30,7 @@ async def test_texts_are_sorted_by_code_points(postgres_url):
     await connection.close()
 
 
-async def test_tags_of_any_stored_json_are_read(postgres_url):
+async def test_tags_are_read_from_valid_json_and_none_from_other_bytes(postgres_url):
     database = await Database.open(postgres_url)
 
     async def texts(value: str | None) -> list[str]:

@@ -66,7 +66,7 @@ async def test_one_of_two_stores_creates_the_app_and_both_have_its_name(postgres
         assert await other.known_until("another-0", stored.message.id) == -1
 
 
-async def test_joins_through_both_are_counted_and_the_limit_holds(postgres_url):
+async def test_joins_through_two_stores_are_counted_and_the_limit_holds(postgres_url):
     """Forty users join at the same time, twenty at each; the act allows no more than thirty members."""
 
     def while_there_is_room(standing: GroupStanding) -> None:
@@ -113,7 +113,7 @@ async def test_message_committed_with_a_join_but_before_it_is_not_unread(postgre
         assert await other.conversations.unread_counts("bob") == [(key_of("", "g", "group"), 2)]
 
 
-async def test_edit_and_a_deletion_through_both_leave_one_deleted_message(postgres_url):
+async def test_edit_and_a_deletion_through_two_stores_leave_one_deleted_message(postgres_url):
     async with two_stores(postgres_url) as (one, other):
         for _ in range(10):
             stored = await one.messages.add(draft(text="secret"))

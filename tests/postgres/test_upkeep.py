@@ -188,7 +188,7 @@ async def test_times_are_those_of_postgresql_while_the_clock_of_this_machine_is_
 
 
 @pytest.mark.parametrize("off", [0, 3600])
-async def test_clock_that_jumps_changes_no_time_even_until_that_is_noticed(postgres_url, monkeypatch, off):
+async def test_jump_of_the_clock_does_not_shift_times_even_before_it_is_noticed(postgres_url, monkeypatch, off):
     machine = Machine()
     machine.off = off
     monkeypatch.setattr(upkeep, "RENEW_SECONDS", 1000)

@@ -146,7 +146,7 @@ MANY = settings(max_examples=5, deadline=None, suppress_health_check=[HealthChec
 @MANY
 @given(history=histories, limit=limits, ways=st.permutations([*WAYS]))
 @pytest.mark.timeout(120)
-def test_every_kind_of_paging_returns_the_whole_history(history, limit, ways):
+def test_paging_by_id_and_by_returned_positions_returns_the_whole_history(history, limit, ways):
     async def walk_all(reader: Reader) -> None:
         for n, path in enumerate(LISTS.values()):
             whole = await reader.all(path)

@@ -340,7 +340,7 @@ async def test_invalid_names_are_refused(stage: Stage, name):
     assert (await admin.messages.get(sent.id, on_behalf_of="bob")).text == "hello"
 
 
-async def test_closed_client_refuses_every_call(stage: Stage):
+async def test_closed_client_refuses_calls(stage: Stage):
     one = stage.admin()
     await one.users.get("alice")
     await one.aclose()

@@ -47,7 +47,7 @@ CHANGES = [
 ]  # fmt: skip
 
 
-async def test_each_change_with_a_key_has_an_entry(stage: Stage):
+async def test_listed_changes_with_a_key_have_an_entry_each(stage: Stage):
     async with Rest(stage) as rest:
         for method, path, body, _ in CHANGES:
             await rest(method, path, json=body)
@@ -168,7 +168,7 @@ async def test_reads_succeed_while_the_log_cannot_be_written_and_are_recorded_af
         assert entry["target"] == "carol"
 
 
-async def test_other_changes_for_a_user_are_all_recorded(stage: Stage):
+async def test_repeated_changes_on_behalf_of_a_user_are_each_recorded(stage: Stage):
     async with Rest(stage) as rest:
         for name in ("First", "Second"):
             await rest("PUT", "/me", behalf="alice", json={"name": name})

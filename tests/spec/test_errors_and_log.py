@@ -127,7 +127,7 @@ async def succeeds(actor: Actor, call: str, sent) -> object:
         ("DELETE /groups/team/members", False),
     ],
 )
-def test_only_repeatable_calls_are_retried_after_a_lost_response(request_line: str, safe: bool):
+def test_requests_are_classified_as_safe_or_unsafe_to_repeat_after_a_lost_response(request_line: str, safe: bool):
     assert is_safe(*request_line.split(" ")) is safe
 
 

@@ -128,7 +128,7 @@ DATA: Mapping[str, Any] = {
 @pytest.mark.slow
 @pytest.mark.thorough
 @pytest.mark.parametrize("kind", DATA)
-async def test_every_call_reports_data_that_cannot_be_understood(stage: Stage, kind: str):
+async def test_every_call_succeeds_or_raises_a_cometchat_exception_on_data_of_wrong_types(stage: Stage, kind: str):
     body = json.dumps({"data": DATA[kind]}).encode()
     alice = await once_connected(stage)
     with in_its_place(stage, answer("200 OK", JSON, body=body)):

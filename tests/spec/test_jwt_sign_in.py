@@ -118,7 +118,9 @@ async def test_expired_jwt_is_refused_after_its_row_was_removed(stage: Stage, id
 
 
 @pytest.mark.parametrize(("key", "kid", "algorithm"), [(RSA, "rsa-1", "RS256"), (EC, "ec-1", "ES256")])
-async def test_each_configured_algorithm_is_accepted(stage: Stage, idp: IdentityProvider, key, kid, algorithm):
+async def test_each_algorithm_of_the_default_setting_is_accepted(
+    stage: Stage, idp: IdentityProvider, key, kid, algorithm
+):
     idp.listen()
     idp.key, idp.kid, idp.algorithm = key, kid, algorithm
     async with Rest(stage) as rest:

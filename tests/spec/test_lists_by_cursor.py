@@ -69,7 +69,7 @@ async def test_api_keys_are_read_to_the_end(stage):
         assert len({key["id"] for key in keys}) == len(keys) >= 2
 
 
-async def test_lists_by_cursor_show_only_what_the_reader_may_see(stage):
+async def test_groups_and_members_by_cursor_are_only_those_that_the_reader_may_see(stage):
     async with Rest(stage) as rest:
         await rest("POST", "/groups", json={"guid": "hidden", "name": "Hidden", "type": "private", "owner": "alice"})
         await rest("POST", "/groups", json={"guid": "open", "name": "Open", "type": "public", "owner": "alice"})

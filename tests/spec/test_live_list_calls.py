@@ -499,7 +499,7 @@ async def test_list_follows_changes_by_another_device_of_the_user(stage: Stage):
     assert of_bob.items == before, "bob's list does not change"
 
 
-async def test_conversation_removed_by_the_backend_leaves_the_lists_of_all(stage: Stage):
+async def test_conversation_removed_by_the_backend_leaves_the_lists_of_all_its_users(stage: Stage):
     alice, bob = await pair(stage)
     await bob.chat.create_group(Group("team", "Team"))
     await bob.chat.add_members_to_group("team", [GroupMember("alice")])

@@ -142,7 +142,7 @@ async def test_events_of_another_conversation_do_not_rebuild_the_list(stage: Sta
 
 
 @pytest.mark.parametrize("error", [asyncio.CancelledError, GeneratorExit, ValueError])
-async def test_callback_that_raises_any_exception_affects_neither_other_callbacks_nor_the_position(
+async def test_callback_that_raises_an_exception_affects_neither_other_callbacks_nor_the_position(
     stage: Stage, caplog, error
 ):
     caplog.set_level(logging.CRITICAL, "tailwire")

@@ -312,7 +312,7 @@ async def test_connect_in_the_background_of_manual_mode_starts_a_window(stage: S
 
 
 @spec("C18")
-async def test_connect_in_the_background_restarts_the_window_on_both_sides(stage: Stage):
+async def test_connect_in_the_background_restarts_the_window_of_client_and_server(stage: Stage):
     alice, bob = await stage.enter("alice", auto=False), await stage.enter("bob")
     await alice.chat.connect()
     alice.chat.set_app_state("background")

@@ -42,7 +42,7 @@ def secrets_in(folder) -> list[str]:
 
 @pytest.mark.sqlite
 @pytest.mark.parametrize("how", ["permanent", "anonymous"])
-async def test_deleting_a_user_leaves_only_the_uid(stage, tmp_path, how):
+async def test_deleting_a_user_leaves_only_the_uid_and_if_anonymous_their_messages(stage, tmp_path, how):
     async with Rest(stage) as rest:
         traces = await leave_traces(rest)
         assert secrets_in(tmp_path)

@@ -132,7 +132,7 @@ async def being_blocked(stage: Stage, alice: Actor) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("state", [nobody, a_group_of_others, a_public_group_of_others, a_block, being_blocked])
-async def test_each_refusal_of_the_server_has_a_code_that_the_call_documents_and_says_what_to_do(stage: Stage, state):
+async def test_calls_refused_in_each_listed_state_raise_documented_codes_and_say_what_to_do(stage: Stage, state):
     alice = await stage.enter("alice")
     refused = await refusals(alice, **await state(stage, alice))
     undocumented = {name: e.code for name, e in refused.items() if e.code not in documented(name)}

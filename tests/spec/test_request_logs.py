@@ -117,7 +117,7 @@ async def test_cause_of_a_socket_that_the_server_closes_is_logged(stage: Stage, 
 # Failed authentications.
 
 
-async def test_reason_and_user_of_each_failed_request_are_logged(stage: Stage, records):
+async def test_reason_and_user_of_requests_that_fail_to_authenticate_are_logged(stage: Stage, records):
     server = stage.server
     async with Rest(stage) as rest:
 
@@ -175,7 +175,7 @@ async def authenticate(stage: Stage, signed: str) -> int | None:
         return ws.close_code
 
 
-async def test_reason_of_each_failed_socket_is_logged(stage: Stage, records):
+async def test_reason_and_user_of_sockets_that_fail_to_authenticate_are_logged(stage: Stage, records):
     sessions = stage.server.parts.actions.sessions
     made = await sessions.create_token("alice")
     signed = (await sessions.me(await sessions.caller(made.token, "raw"), made.token)).signed_pass

@@ -674,7 +674,7 @@ async def test_report_with_an_unknown_reason_is_refused(stage):
         )
 
 
-async def test_every_base_path_is_served(stage):
+async def test_paths_are_served_under_v3_under_v3_0_and_without_a_base_path(stage):
     async with Rest(stage) as rest:
         for base in ("", "/v3", "/v3.0"):
             answer = await rest.answer("GET", f"{stage.server.url}{base}/users", as_="alice")

@@ -11,7 +11,7 @@ from tailwire import CometChatException, Group
 from tailwire.testing.embedded import TestUser
 
 
-async def test_no_output_contains_a_secret(stage: Stage, tmp_path, caplog):
+async def test_errors_logs_dumps_and_reprs_contain_no_secret(stage: Stage, tmp_path, caplog):
     caplog.set_level(logging.DEBUG)
     texts: list[str] = []
 

@@ -109,7 +109,7 @@ UNUSUAL_IDS = ["1" + "0" * 30, "9" * 30, "9" * 5000, 10**30, 2**63, -1, 0, "1_0"
 
 
 @pytest.mark.parametrize("number", UNUSUAL_IDS, ids=[str(n)[:12] for n in UNUSUAL_IDS])
-async def test_invalid_ids_never_cause_a_server_error(stage: Stage, number):
+async def test_unusual_message_ids_are_answered_without_a_server_error(stage: Stage, number):
     async with Rest(stage) as rest:
         wanted = json.dumps(number)
         for method, path, content in (
@@ -399,7 +399,7 @@ WEB_URLS = ["https://x.test/a.png", "HTTP://x.test", "/files/a.png", "a/b.png?x=
 PICTURE_URL = "data:image/png;base64,iVBORw0KGgo="
 
 
-async def test_only_web_urls_are_accepted(stage: Stage):
+async def test_urls_of_users_groups_and_attachments_are_web_urls_or_pictures(stage: Stage):
     alice = await stage.enter("alice")
     async with Rest(stage) as rest:
         await rest("POST", "/groups", as_="alice", json={"guid": "g", "name": "G", "type": "public"})

@@ -182,7 +182,7 @@ async def test_pending_change_does_not_undo_an_ownership_transfer(stage: Stage):
         assert (group["owner"], group["name"]) == ("bob", "New")
 
 
-async def test_concurrent_changes_of_a_user_are_both_kept(stage: Stage):
+async def test_concurrent_changes_by_a_user_and_by_the_app_are_both_kept(stage: Stage):
     async with Rest(stage) as rest:
         await rest("POST", "/roles", json={"role": "child", "name": "Child"})
         users = stage.server.parts.actions.users

@@ -41,7 +41,7 @@ async def test_demo_user_logs_in_without_a_key(stage: Stage):
 
 
 @pytest.mark.parametrize("uid", ["dora", "app_system", "ALICE", "../alice"])
-async def test_no_other_user_logs_in_by_a_click(stage: Stage, uid: str):
+async def test_user_who_is_not_a_demo_user_cannot_log_in_by_a_click(stage: Stage, uid: str):
     await restart_with(stage, demo_users=True)
     async with Rest(stage) as rest:
         answer = await page_request(rest, stage, "POST", "login", uid)

@@ -130,7 +130,7 @@ async def test_invalid_secret_is_refused(stage, secret):
 
 
 @pytest.mark.sqlite
-async def test_database_contains_no_password_or_secret(stage, tmp_path):
+async def test_database_contains_no_password_or_secret_of_a_webhook(stage, tmp_path):
     receiver = Receiver()
     receiver.listen()
     async with Rest(stage) as rest:

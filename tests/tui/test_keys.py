@@ -27,7 +27,7 @@ TESTED = {
 """The keys of the help screen, each with the module that tests it."""
 
 
-def test_each_key_of_the_help_screen_is_tested():
+def test_each_key_of_the_help_screen_is_listed_with_the_file_of_its_test():
     from tailwire.tui.help import KEYS
 
     assert {key for _, keys in KEYS for key, _ in keys} == set(TESTED)

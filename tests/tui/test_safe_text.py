@@ -53,7 +53,7 @@ def test_wrapped_lines_fit_and_lose_nothing_but_spaces(text: str, width: int):
 
 
 @given(name=HOSTILE, text=HOSTILE, file=HOSTILE, reaction=HOSTILE, width=st.integers(20, 100))
-def test_every_line_of_any_message_fits_the_width(name, text, file, reaction, width):
+def test_lines_of_hostile_text_and_media_messages_fit_the_width(name, text, file, reaction, width):
     from rich.cells import cell_len
 
     from tailwire.tui.message_lines import message_lines

@@ -60,8 +60,8 @@ def test_row_without_its_only_test_is_reported(monkeypatch):
     assert make_reference.cell("") == "**none**"
 
 
-def test_only_a_test_of_a_module_exists():
-    assert evidence.exists("unit/test_evidence.py::test_only_a_test_of_a_module_exists")
+def test_evidence_exists_only_for_a_test_function_of_a_module():
+    assert evidence.exists("unit/test_evidence.py::test_evidence_exists_only_for_a_test_function_of_a_module")
     assert not evidence.exists("unit/test_evidence.py::read")
     assert not evidence.exists("unit/test_evidence.py")
     assert not evidence.exists("unit/test_nothing.py::test_nothing")

@@ -96,7 +96,7 @@ def faults(source: str) -> list[str]:
         ]),
     ],
 )  # fmt: skip
-def test_each_mutant_has_one_fault(source: str, changed: list[str]):
+def test_mutants_have_one_fault(source: str, changed: list[str]):
     assert faults(source) == changed
 
 

@@ -41,7 +41,7 @@ def kernel(monkeypatch):
     theirs.close()
 
 
-async def test_only_changes_are_reported(kernel):
+async def test_only_changes_of_the_network_are_reported(kernel):
     chat = RecordingLoopClient()
     with watch_network(chat) as watch:
         assert await watch.settled() == {"network"}

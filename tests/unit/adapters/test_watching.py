@@ -41,7 +41,7 @@ def client():
     return ChatClient("app", settings, session_store=MemorySessionStore())
 
 
-def test_only_changes_are_reported():
+def test_only_changes_of_the_app_state_are_reported():
     client = Client()
     watch = Watch(client, "window", ["hidden"])
     for word in ("resumed", "inactive", "hidden", "hidden", "paused", "inactive", "resumed", "resumed"):

@@ -65,7 +65,7 @@ class Odd(BaseException):
     """A `BaseException` that is not an `Exception`."""
 
 
-def test_any_exception_of_a_handler_is_contained(caplog):
+def test_base_exception_of_a_handler_is_contained(caplog):
     bot = a_bot()
 
     @bot.on_message

@@ -75,5 +75,5 @@ async def test_all_attempts_take_about_three_seconds():
         ("DELETE", "/messages/1", False),
     ],
 )
-def test_only_idempotent_requests_are_safe(method: str, path: str, safe: bool):
+def test_idempotent_requests_are_safe_and_others_are_not(method: str, path: str, safe: bool):
     assert is_safe(method, path) is safe

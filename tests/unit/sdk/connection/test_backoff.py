@@ -59,7 +59,7 @@ def test_wait_requested_by_the_server_is_capped_at_an_hour(wait, within, chance)
         assert requested is None
 
 
-def test_each_close_code_has_its_cause():
+def test_close_codes_have_their_causes():
     for code in (1000, 1001, 1011, 1013, 4000, 4499):
         assert cause_of_close(code).kind is CauseKind.SHARED
     assert cause_of_close(1012) is Cause.SERVER_RESTARTING
@@ -94,7 +94,7 @@ def test_longest_wait_grows_after_half_a_minute_and_after_five():
         assert longest_wait(T, Network.OFFLINE, failing) == longest
 
 
-def test_first_wait_after_a_loss_that_affects_all_is_spread_over_a_second():
+def test_first_wait_after_a_restart_of_the_server_is_spread_over_a_second():
     assert retry_delay(T, Cause.SERVER_RESTARTING, 0, Network.ONLINE, 0.5) == 0.5
     assert retry_delay(T, Cause.SLEPT, 0, Network.ONLINE, 0.5) == 0.0
     assert retry_delay(T, Cause.SLEPT, 1, Network.ONLINE, 0.5) == 0.0

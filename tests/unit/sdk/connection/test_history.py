@@ -72,7 +72,7 @@ def test_unknown_input_is_named():
         load_dump(dump)
 
 
-def test_every_cause_and_state_is_explained():
+def test_every_cause_and_every_start_state_is_explained():
     assert all(describe(cause) for cause in Cause)
     for start in start_states():
         assert explain(start, 0.0).startswith("disconnected: ")

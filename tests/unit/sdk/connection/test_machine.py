@@ -79,7 +79,7 @@ LIFTS = {
 
 @spec("T6")
 @pytest.mark.parametrize("lift", LIFTS)
-def test_wait_requested_by_an_intermediary_is_ended_by_each_input_that_lifts_it(lift):
+def test_wait_requested_by_an_intermediary_is_ended_by_connect_and_by_the_hint_of_the_network(lift):
     client = Client()
     client.fail(Cause.PROXY_REFUSED, HOUR)
     assert client.state.phase is Phase.WAITING

@@ -30,7 +30,7 @@ UNREACHABLE = OSError(errno.ENETUNREACH, "Network is unreachable")
         (OSError(f"Multiple exceptions: {UNREACHABLE}, {UNREACHABLE}"), Cause.NETWORK_UNREACHABLE),
     ],
 )
-def test_each_network_error_has_its_cause(error, cause):
+def test_network_errors_have_their_causes(error, cause):
     assert cause_of_error(error) is cause
     wrapped = RuntimeError("of a library")
     wrapped.__cause__ = error

@@ -69,7 +69,7 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize(("response", "cause", "wait", "ours", "details"), REFUSALS)
-async def test_each_refusal_has_its_cause_and_is_logged(response, cause, wait, ours, details, caplog):
+async def test_refused_upgrades_have_their_causes_and_are_logged(response, cause, wait, ours, details, caplog):
     async with Responder(response) as server:
         with caplog.at_level(logging.INFO):
             error = await failure_of(server.port)

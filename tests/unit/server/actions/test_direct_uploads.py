@@ -140,7 +140,7 @@ async def test_file_that_is_too_large_is_removed(size: int, result: FileResult, 
     assert (bucket.removed, bucket.ended, bucket.closed) == ([KEY], [KEY], [KEY])
 
 
-async def test_file_larger_than_any_may_be_is_removed_whatever_its_form_says():
+async def test_file_above_the_limit_of_all_files_is_removed_whatever_its_form_says():
     bucket = Bucket(51)
     bucket.arrived.file = DirectFile("alice", "a.txt", 60)
     with pytest.raises(Refused) as caught:

@@ -146,7 +146,7 @@ async def test_stalled_body_ends_the_connection():
         assert WINDOW_SECONDS <= server.loop.time() - begun <= WINDOW_SECONDS + 5
 
 
-async def test_slow_line_is_never_closed():
+async def test_upload_of_ten_minutes_over_a_slow_line_is_not_closed():
     async with Server() as server:
         client = await server.begin(600 * 1000)
         assert await trickle(server, client, 600, 1000, 1.0)  # 1 KB/s for ten minutes

@@ -71,7 +71,7 @@ async def test_spare_descriptor_is_kept_until_the_server_stops(tmp_path):
 
 
 @pytest.mark.parametrize("loop", [asyncio.SelectorEventLoop, WatchesNoSocket])
-def test_server_runs_on_each_event_loop(loop, tmp_path):
+def test_server_runs_on_event_loops_that_can_and_that_cannot_watch_sockets(loop, tmp_path):
     with asyncio.Runner(loop_factory=loop) as runner:
         assert runner.run(_ask_for_health(tmp_path)) == b"HTTP/1.1 200 OK\r\n"
 

@@ -17,7 +17,7 @@ def jwks(*keys: Any) -> bytes:
     return json.dumps({"keys": list(keys)}).encode()
 
 
-def test_private_parts_are_never_used():
+def test_private_parts_of_a_key_are_not_used():
     from jwt.algorithms import ECAlgorithm
 
     whole = {**ECAlgorithm.to_jwk(EC, as_dict=True), "kid": "k"}

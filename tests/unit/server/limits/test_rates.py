@@ -28,7 +28,7 @@ def test_key_may_use_the_whole_rate_of_the_app():
     assert limits.count_request(RequestKind.CORE, "key", key=True).wait
 
 
-def test_request_that_counts_as_several_uses_both_limits():
+def test_request_that_counts_as_several_uses_the_limits_of_sends_and_of_standard_requests():
     now = [0.0]
     limits = rates(now, sends=400, standard=1000)
     assert limits.count_request(RequestKind.SEND, "alice", count=60)[:2] == (100, 40)

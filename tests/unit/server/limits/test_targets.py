@@ -23,7 +23,7 @@ def test_public_addresses_are_allowed(address):
 
 
 @pytest.mark.parametrize("address", OWN)
-def test_private_addresses_are_allowed_only_by_the_value_any(address):
+def test_private_addresses_are_refused_by_default_and_allowed_by_the_value_any(address):
     assert not Targets().allows(address)
     assert Targets("any").allows(address)
 

@@ -26,7 +26,7 @@ def test_each_stored_url_gets_the_address():
     assert read == b'{"url":"%b","thumbnail":"%b?thumbnail=1"}' % (begin, begin)
 
 
-def test_only_urls_of_this_form_are_stored_urls():
+def test_only_the_scheme_with_a_valid_file_name_is_a_stored_url():
     assert is_stored_url(stored_url(NAME))
     assert is_stored_url(stored_url(f"{NAME}?thumbnail=1"))
     for url in (

@@ -90,7 +90,7 @@ def test_valid_json_is_unchanged():
     assert bytes(body_of(decode_frame(b'{"body":{"data":%b}}' % sent), Transient).data) == sent
 
 
-def test_no_other_module_decodes_untrusted_json():
+def test_modules_of_rest_and_gateway_do_not_decode_json_themselves():
     home = Path(tailwire.server.__file__).parent
     found = []
     for path in [*home.glob("rest/*.py"), *home.glob("gateway/*.py")]:

@@ -124,7 +124,7 @@ def test_both_users_of_a_conversation_and_moderators_admins_and_owners_of_a_grou
 
 
 @pytest.mark.parametrize("operation", ["write", "type", "change"])
-def test_block_stops_both_users_with_a_code_of_their_own(operation):
+def test_block_stops_blocker_and_blocked_user_each_with_a_code_of_their_own(operation):
     assert code_of(check_user, operation, "blocker") == "ERR_BLOCKED_RECEIVER"
     assert code_of(check_user, operation, "blocked") == "ERR_BLOCKED_SENDER"
     assert code_of(check_user, operation, "stranger") == ""

@@ -20,7 +20,7 @@ from tailwire.server.store.sql.write_errors import (
         (ConnectionError(), "ConnectionError"),
     ],
 )
-def test_reason_is_never_empty(error, reason):
+def test_write_error_without_text_has_a_reason(error, reason):
     assert reason_of(error) == reason
 
 
