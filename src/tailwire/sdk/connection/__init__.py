@@ -1,4 +1,4 @@
-"""The connection machine: when a socket exists, and which status listeners receive. Pure: no I/O, no clock, no tasks.
+"""The connection machine decides when a socket exists and which status listeners receive. Pure: no I/O, clock or tasks.
 
 `machine.step` takes a state and an input and returns a state and commands; `sdk.io.driver` carries out the commands.
 Who may import it: every other package of the SDK; sync, testing, lab, cli and tui.

@@ -8,10 +8,13 @@ from tailwire.sdk.connection.timings import Timings
 
 
 def waiting_time(timings: Timings, failures: int, chance: float, cap: float | None = None) -> float:
-    """Return the wait after `failures` failures in a row: c/4 to c, where c = min(cap, base · 2^(failures - 1)).
+    """Return the wait in seconds after `failures` failures in a row, which grows exponentially up to `cap`.
+
+    The wait lies between c/4 and c, where c = min(cap, retry_base · 2^(failures - 1)).
 
     Args:
-        cap: the longest wait; `retry_cap` by default.
+        chance: a random number in [0, 1) that selects the wait within this range.
+        cap: the longest wait; None for `timings.retry_cap`.
     """
     longest = timings.retry_cap if cap is None else cap
     return _between(min(longest, timings.retry_base * 2.0 ** min(max(failures - 1, 0), 60)), chance)
@@ -22,10 +25,10 @@ def _between(longest: float, chance: float) -> float:
 
 
 def longest_wait(timings: Timings, network: Network, failing: float) -> float:
-    """Return the longest wait after `failing` seconds without a connection (T4).
+    """Return the upper bound of the wait between attempts after `failing` seconds without a connection (T4).
 
-    It is short at first, because most failures of a single client are over within seconds, and long in the end, because
-    an hour without a network must not wake a phone 200 times.
+    The bound is low at first, because most failures of a single client are over within seconds, and high later, because
+    an hour without a network must not wake a phone 200 times. It is highest while the platform reports offline.
     """
     if network is Network.OFFLINE:
         return timings.rare_cap if failing >= timings.rare_after else timings.retry_cap
@@ -35,9 +38,10 @@ def longest_wait(timings: Timings, network: Network, failing: float) -> float:
 
 
 def first_wait(timings: Timings, cause: Cause, chance: float) -> float:
-    """Return the wait after the loss of a stable connection (T5).
+    """Return the wait before the first attempt after a stable connection was lost (T5).
 
-    It is 0 if the cause concerns this client alone, else a random part of `spread`: other clients lost theirs too.
+    Returns 0 if the cause affects this client alone. Otherwise other clients lost their connections too, and the wait
+    is a random part of `timings.spread`, so that they do not all reconnect at once.
     """
     return 0.0 if cause.kind is CauseKind.OURS else chance * timings.spread
 
@@ -45,12 +49,14 @@ def first_wait(timings: Timings, cause: Cause, chance: float) -> float:
 def retry_delay(
     timings: Timings, cause: Cause, failures: int, network: Network, chance: float, failing: float = 0.0
 ) -> float:
-    """Return the wait before the next attempt if no response asked for one (T4, T5); 0 for a new token.
+    """Return the wait before the next attempt, for the case that no response of the server requested one (T4, T5).
+
+    There is no wait after `NEW_TOKEN`, nor after one failure that affects this client alone.
 
     Args:
-        failures: failed attempts and unstable connections since the last stable one.
-        network: while it is offline, the wait does not depend on the number of failures: c/4 to c, where c is the
-            longest wait.
+        failures: failed attempts and unstable connections since the last stable connection.
+        network: while it is offline, the wait lies between a quarter of `longest_wait` and `longest_wait`, whatever
+            the number of failures.
         failing: seconds since the first of these failures.
     """
     if cause is Cause.NEW_TOKEN:
@@ -68,12 +74,13 @@ def retry_delay(
 def requested_wait(
     timings: Timings, wait: float | None, within: float | None, chance: float, *, ours: bool = True
 ) -> float | None:
-    """Return the wait that a response asked for, with jitter: Retry-After, or a window to spread over; else None (T6).
+    """Return the wait that a response requested, capped and with jitter; None if it requested none (T6).
 
     Args:
-        wait: Retry-After in seconds, or None.
-        within: the window in seconds, or None.
-        ours: whether the server itself asked; the wait that an intermediary asks for is capped lower.
+        wait: the Retry-After of the response in seconds, or None. The result is this wait or longer.
+        within: the seconds over which clients are to spread their reconnects, or None. The result is a random part of
+            them. Ignored if there is a `wait`.
+        ours: whether the chat server itself sent the response; a wait requested by an intermediary is capped lower.
     """
     longest = timings.longest_server_wait if ours else timings.longest_stranger_wait
     if wait is not None and wait >= 0:
@@ -87,14 +94,21 @@ def requested_wait(
 def renewal_wait(timings: Timings, seconds_left: float, chance: float) -> float:
     """Return the wait before renewing a token that expires in `seconds_left` seconds.
 
-    The renewal is due at a random time, between half the margin and the whole margin before the token expires: many
-    tokens are made at the same moment, and expire at the same moment.
+    The renewal is due between m/2 and m seconds before the token expires, where m is `timings.renew_before`, or half of
+    `seconds_left` if that is less. The time is random, because many tokens are issued, and expire, at the same moment.
     """
     margin = min(timings.renew_before, seconds_left / 2)
     return max(0.0, seconds_left - margin * (1 - chance / 2))
 
 
 def rest_of_window(timings: Timings, rest: float, chance: float) -> float | None:
-    """Return a random wait within the rest of a restart window (T6); None if too little of it is left."""
+    """Return a random wait within the rest of the window over which a restarting server spreads reconnects (T6).
+
+    Args:
+        rest: the seconds that are left of the window.
+
+    Returns:
+        At least a quarter of `timings.retry_base`; None if no more than `timings.retry_base` is left.
+    """
     least = timings.retry_base / 4
     return least + chance * (rest - least) if rest > timings.retry_base else None

@@ -50,7 +50,7 @@ class AbandonSocket:
 
 @dataclass(frozen=True, slots=True)
 class DropConnections:
-    """Reuse no pooled HTTP connection: it may be as dead as the socket."""
+    """Stop reusing the pooled HTTP connections: they may be as dead as the socket that was lost."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
-"""The consequences of a passed deadline: that of the background window, a probe, an attempt, a token or a poll.
+"""Handle passed deadlines of the connection machine: of the background window, a probe, an attempt, a token or a poll.
 
-A passed deadline is handled once, before the input that found it. Whether bytes have moved is known only from the
-driver's `TimerFired`, which the driver feeds before any other input that finds a deadline passed.
+Every step handles passed deadlines before its own input. Whether bytes have moved is known only from `TimerFired`, so
+the driver feeds a `TimerFired` first if a deadline has passed when another input arrives.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tailwire.sdk.connection.step import Step
 
 
 def record_traffic(s: State, fired: TimerFired) -> None:
-    """Record when this client last received and sent a frame."""
+    """Copy from a `TimerFired` to the state when this client last received and sent a frame. The times only rise."""
     if fired.heard_at is not None and s.heard_at is not None:
         s.heard_at = max(s.heard_at, fired.heard_at)
     if fired.said_at is not None and s.said_at is not None:
@@ -25,10 +25,10 @@ def record_traffic(s: State, fired: TimerFired) -> None:
 
 
 def pass_deadlines(step: Step, fired: TimerFired) -> None:
-    """Handle the deadlines that have passed, if any, and settle.
+    """Handle all deadlines that have passed, then apply the rules of `settle`. Does nothing if none has passed.
 
     Args:
-        fired: the driver's report of its traffic; an empty one if another input found the deadlines passed.
+        fired: the driver's report of its traffic; one without times if the input of this step is not a `TimerFired`.
     """
     s, now = step.state, step.now
     due = next_deadline(s)
@@ -79,8 +79,9 @@ def _check_socket(step: Step, slept: bool, fired: TimerFired) -> None:
 
 
 def _end_of_wait(s: State, now: float) -> float | None:
-    # While the app is slow, nothing is read, so the answer to a `ping()` waits in the socket. Its caller waits as well,
-    # but not without end: the slow listener may be the caller. Returns None if there is nothing more to wait for.
+    # Return the new deadline of a probe while reading is paused, or None if it is not extended. The pong may lie unread
+    # in the socket, so the callers of `ping()` wait on, but at most `busy_timeout`: a caller may be the slow listener
+    # for which reading is paused.
     if not s.paused or s.probe_sent is None or not any(s.pings):
         return None
     later = min(now + answer_timeout(s), s.probe_sent + s.timings.busy_timeout)
@@ -88,10 +89,10 @@ def _end_of_wait(s: State, now: float) -> float | None:
 
 
 def _extended_probe_deadline(s: State, sent: float, now: float, fired: TimerFired) -> float | None:
-    # A pong waits in the same queues as the bytes of an upload or of a page of history, so bytes that move extend its
-    # deadline. Bytes that passed before the ping count only while a request is unanswered: a proxy may still hold them,
-    # and the ping waits behind them. After a hint of the platform they do not count. Returns
-    # None if the deadline is not extended.
+    # Return the new deadline of a probe, or None if it is not extended. A pong waits in the same queues as the bytes of
+    # an upload or of a page of history, so bytes that move extend its deadline. Bytes that passed before the ping count
+    # only while a request is unanswered: a proxy may still hold them, and the ping waits behind them. They do not count
+    # for a probe that a hint of the platform caused.
     last = fired.passed_at if s.probe_cause is Cause.HEARTBEAT_TIMEOUT else None
     if fired.moved_at is not None and fired.moved_at > sent:
         last = fired.moved_at

@@ -191,9 +191,10 @@ class TimerFired:
         heard_at: when the last frame was received on the current socket.
         said_at: when the last frame was sent on the current socket.
         moved_at: when bytes last moved on any connection between this client and the server.
-        passed_at: while a request is unanswered, when bytes last passed between this process and the system; else None.
+        passed_at: when this process last wrote bytes to, or read bytes from, a socket of the operating system; None
+            while no HTTP request is unanswered.
 
-    Times are seconds on the driver's clock; None if there is none.
+    Times are seconds on the driver's clock; None if it has not happened.
     """
 
     heard_at: float | None = None

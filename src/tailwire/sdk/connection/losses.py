@@ -18,11 +18,11 @@ from tailwire.sdk.connection.step import Step
 SILENT_CAUSES = frozenset({
     Cause.HEARTBEAT_TIMEOUT, Cause.PROBE_FAILED, Cause.SLEPT, Cause.NETWORK_CHANGED, Cause.ATTEMPT_TIMEOUT,
 })  # fmt: skip
-"""Causes where the transport reported no end: pooled HTTP connections of the same age may be dead as well."""
+"""Causes with which a connection ends unnoticed by the transport, so that pooled HTTP connections may be dead too."""
 
 
 def on_attempt_failed(step: Step, cause: Cause, *, wait: float | None = None, ours: bool = False) -> None:
-    """Record that an attempt failed, report it, and decide about the next one.
+    """Record that an attempt failed, report it to listeners, end the waiting `connect()` calls, and plan the next.
 
     Args:
         wait: seconds for which the response asked to wait, or None.
@@ -44,7 +44,7 @@ def on_attempt_failed(step: Step, cause: Cause, *, wait: float | None = None, ou
 
 
 def on_socket_lost(step: Step, cause: Cause, within: float | None = None) -> None:
-    """Record that the open socket ended, and decide about the next attempt.
+    """Record that the open socket ended, and plan the next attempt, unless the cause forbids one.
 
     Args:
         within: seconds over which the server asked its clients to spread their reconnects, or None.
@@ -91,10 +91,11 @@ def _schedule_retry(
 
 
 def on_server_reached(step: Step) -> None:
-    """Record that the server answered a request while this client waits for its next attempt.
+    """Bring the next attempt forward, because the server answered an HTTP request while this client waits.
 
-    This ends a wait that an intermediary asked for, and a wait that had grown long because the server was out of reach.
-    The usual wait after this many failures stays: the answer does not prove that a WebSocket gets through.
+    This shortens a wait that an intermediary requested, or that has grown long because the server was unreachable, to
+    the usual wait after this many failures: an HTTP response does not prove that a WebSocket gets through. A wait that
+    the server itself requested stays.
     """
     s = step.state
     if s.phase is not Phase.WAITING or s.retry_at is None or (s.not_before is not None and s.asked_by_server):
@@ -104,7 +105,10 @@ def on_server_reached(step: Step) -> None:
 
 
 def on_token_not_renewed(step: Step) -> None:
-    """Schedule another renewal of the token. The socket stays open until the server ends it with the old token."""
+    """Schedule another renewal of the token after a failed one, with a growing wait.
+
+    The socket stays open until the server closes it, because the old token has expired.
+    """
     s = step.state
     s.renewing = False
     s.renewals_failed += 1

@@ -35,7 +35,7 @@ from tailwire.sdk.connection.state import (
 from tailwire.sdk.connection.step import Step
 
 MAX_PENDING_PINGS = 64
-"""Further `ping()` calls fail at once."""
+"""The maximum number of unanswered pings; further `ping()` calls fail at once."""
 _NO_TRAFFIC = i.TimerFired()
 
 

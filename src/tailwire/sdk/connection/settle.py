@@ -36,7 +36,7 @@ def settle(step: Step) -> None:
 
 
 def status_of(s: State) -> ConnectionStatus:
-    """Return the status that the phase stands for."""
+    """Return the connection status that listeners are to receive in this state."""
     if s.phase is Phase.OPEN:
         return ConnectionStatus.FEATURE_THROTTLED if s.throttled else ConnectionStatus.CONNECTED
     if s.phase in (Phase.CONNECTING, Phase.RENEWING):

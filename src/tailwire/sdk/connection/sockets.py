@@ -13,7 +13,7 @@ from tailwire.sdk.connection.step import Step
 
 
 def start_attempt(step: Step) -> None:
-    """Begin an attempt under a new epoch (I7); first with a new token, if one is needed."""
+    """Begin an attempt under a new epoch (I7). If a new token is needed, ask the token provider first."""
     s, now = step.state, step.now
     s.epoch += 1
     s.retry_at = s.not_before = None
@@ -30,14 +30,17 @@ def start_attempt(step: Step) -> None:
 
 
 def abandon(step: Step) -> None:
-    """Drop the open socket, or the attempt, without a close frame. The caller decides what follows."""
+    """Drop the open socket or the attempt without a close frame. The caller records the loss or begins an attempt."""
     step.emit(AbandonSocket(step.state.epoch))
 
 
 def probe(step: Step, cause: Cause) -> None:
-    """Ping the open socket now. Without an answer in time, it is lost for `cause` (T2, T3, C8, C21).
+    """Check the open socket by a ping (T2, T3, C8, C21). Does nothing without a socket, or while reading is paused.
 
-    Sends nothing while an answer is awaited already. Does nothing without a socket, or while reading is paused.
+    Sends no ping while an earlier one is unanswered, because that one serves as the check.
+
+    Args:
+        cause: why the socket is lost if the answer is overdue.
     """
     s = step.state
     if s.phase is not Phase.OPEN or s.paused:

@@ -178,13 +178,13 @@ _LASTING_FOR_SESSION = tuple((f.name, f.default) for f in fields(State) if f.met
 
 
 def clear_socket(state: State) -> None:
-    """Reset what belonged to the socket or attempt that ended. `settle` ends the calls that waited for it."""
+    """Reset the fields that last for one socket or attempt. `settle` ends the `ping()` calls that waited for a pong."""
     for name, default in _LASTING_FOR_SOCKET:
         setattr(state, name, default)
 
 
 def clear_session(state: State) -> None:
-    """Reset what belonged to the session that ended."""
+    """Reset the fields that last for one session."""
     for name, default in _LASTING_FOR_SESSION:
         setattr(state, name, default)
 
@@ -202,10 +202,11 @@ ROUND_TRIPS = 3
 
 
 def answer_timeout(state: State) -> float:
-    """Return how many seconds the answer to a ping may take (T3): the announced timeout, more on a slow line.
+    """Return how many seconds the answer to a ping may take (T3).
 
-    The result is at most two thirds of the interval and the timeout together. `silence_limit` subtracts what this adds,
-    so that a dead connection is detected no later on a slow line than on a fast one.
+    This is the announced timeout, or `ROUND_TRIPS` times the round trip if that is longer, but then at most two thirds
+    of the sum of interval and timeout. On a slow line `silence_limit` is shorter by as much as this is longer, so that
+    a dead connection is detected no later than on a fast line.
     """
     most = (state.interval + state.timeout) * 2 / 3
     return max(state.timeout, min(ROUND_TRIPS * state.round_trip, most))
@@ -217,7 +218,7 @@ def silence_limit(state: State) -> float:
 
 
 def send_interval(state: State) -> float:
-    """Return how many seconds this client itself may be silent: the server counts what it receives (T3)."""
+    """Return how many seconds this client may send nothing before it must ping (T3): the server detects silence too."""
     return 2 * state.interval
 
 

@@ -25,5 +25,5 @@ class Step:
     commands: list[Command] = field(default_factory=list)
 
     def emit(self, *commands: Command) -> None:
-        """Add commands."""
+        """Append commands, which the driver carries out after the step, in this order."""
         self.commands.extend(commands)

@@ -1,9 +1,12 @@
 """Fetch what was missed before live messages are handed over: nothing lost, repeated or out of order (K1, K2).
 
-Catch-up goes by message id, never by time. No live message is handed over during a catch-up: it is held. Pages come in
-the server's order, so each is handed over at once and moves the position to its end; a catch-up that is interrupted
-continues from there. The caller requests a failed page again, with a smaller size. Messages that this device sent
-(`ours`) move the position but are not handed over (S27).
+Catch-up reads history in pages, by message id, never by time. A live message that arrives during a catch-up is held,
+that is, kept back until the pages before it have been handed over. Pages come in the server's order, so each is handed
+over at once and moves the position to its end; a catch-up that is interrupted continues from there. The caller requests
+a failed page again, with a smaller size. Messages that this device sent (`ours`) move the position but are not handed
+over (S27).
+
+The functions change the state `m`, and return the commands that the caller has to carry out, in order.
 """
 
 from __future__ import annotations
@@ -40,10 +43,12 @@ MAX_HELD_MESSAGES = 5000
 def on_connected(m: CatchUp, store: str, mark: str = "") -> list[Command]:
     """Begin a catch-up, because the socket is authenticated.
 
+    If the store has another name than the one in the position, message ids are not comparable and the catch-up starts
+    over at the latest message, unless both have a mark: then the server itself verifies the position.
+
     Args:
         store: name of the server's store; "" if the server does not send it (feature `epoch`).
-        mark: mark of the server's start; "" if the server sends none. A server with marks recognises every position
-            that has one, whatever the name of its store.
+        mark: identifies the run of the server, from one start to the next; "" if the server sends none.
     """
     _begin(m)
     if not m.enabled:
@@ -65,9 +70,10 @@ def _start_over(m: CatchUp) -> FetchLatest:
 
 
 def on_unknown_position(m: CatchUp, last_valid_id: int) -> list[Command]:
-    """Handle a position that the server does not recognise: its store was restored from a backup, or replaced.
+    """Continue a catch-up whose position the server rejected: its store was restored from a backup, or replaced.
 
-    Messages after `last_valid_id` are no longer in the store, and their ids may belong to other messages now.
+    Messages after `last_valid_id` that were handed over are no longer in the store, and their ids may belong to other
+    messages now. So the catch-up reads again from that id; if it is 0, it starts over at the latest message.
 
     Args:
         last_valid_id: the last id up to which the position is valid; 0 if it is not valid at all.
@@ -122,7 +128,7 @@ def _begin_after(m: CatchUp, position: Position) -> FetchAfter:
 
 
 def next_page(m: CatchUp) -> FetchAfter:
-    """Return the next page to fetch: as large as the line allows, within the rest of the limit."""
+    """Return the command for the next page: at most `m.size` messages, and no more than the limit still allows."""
     if m.in_full:
         return FetchAfter(m.asked_after, m.size)
     size = max(1, min(m.size, m.limit - m.counted))
@@ -130,7 +136,7 @@ def next_page(m: CatchUp) -> FetchAfter:
 
 
 def on_page_failed(m: CatchUp, command: FetchAfter | FetchLatest) -> FetchAfter | FetchLatest:
-    """Return what to fetch after a page failed: a smaller page, or the newest messages again."""
+    """Return the command that replaces a failed one: a smaller page for `FetchAfter`, the same for `FetchLatest`."""
     if isinstance(command, FetchLatest):
         return command
     m.size = max(MIN_PAGE_SIZE, min(m.size, command.limit) // 2)
@@ -139,13 +145,13 @@ def on_page_failed(m: CatchUp, command: FetchAfter | FetchLatest) -> FetchAfter 
 
 
 def on_latest(m: CatchUp, last_id: int, store: str, mark: str = "", newest_change: int | None = None) -> list[Command]:
-    """Process the result of `FetchLatest`.
+    """Process the result of `FetchLatest`: end the catch-up at the latest message and hand over what was held.
 
     Args:
         last_id: the latest message's id; 0 without messages.
         store: name of the server's store, as for `on_connected`.
-        mark: the mark that came with the result.
-        newest_change: the number of the newest change, which came with it too.
+        mark: the mark of the server's start in the response; "" without one.
+        newest_change: the number of the newest entry of the server's change log in the response; None without one.
     """
     if m.behind is None:
         return []
@@ -187,18 +193,18 @@ def on_page(
     listed: Listed | None = None,
     pruned: int = 0,
 ) -> list[Command]:
-    """Process the result of `FetchAfter`.
+    """Process the result of `FetchAfter`: hand the page over, and fetch the next one or end the catch-up.
 
     Args:
         messages: id and message, in the server's order, all after the requested id.
         whole: whether the page was full, so that there may be more.
         ours: ids among them that this device sent.
         end: the last id that the page covers, even if its message cannot be read.
-        took: seconds that the request took.
-        mark: the mark that came with the page: the server recognised the position.
+        took: seconds that the request took; decides about the size of the next page.
+        mark: the mark of the server's start in the response; "" without one. It replaces that of the position.
         free: ids of action messages for edits and deletions among them: they do not count towards the limit.
         gone: ids of messages among them that were deleted meanwhile: they are not handed over.
-        listed: what the page says about changes; None if the server has no log of them.
+        listed: what the response says about changes; None if the server has no change log.
         pruned: the highest id of a missed message that the server has removed because of its age; 0 if none.
     """
     if m.behind is None:
@@ -285,9 +291,10 @@ def _page_was_too_early(m: CatchUp) -> bool:
 def on_live_message(
     m: CatchUp, message_id: int, message: Any, *, ours: bool = False, predecessor_id: int = 0
 ) -> list[Command]:
-    """Process a message from the socket: hold it during a catch-up, else hand it over.
+    """Process a message from the socket: hold it during a catch-up, else hand it over unless it came before.
 
     Args:
+        ours: whether this device sent it: then it is only recorded, and not handed over.
         predecessor_id: id of its predecessor in the conversation, if the server named one (feature `chain`); else 0.
     """
     if m.behind is not None:
@@ -307,9 +314,11 @@ def on_live_message(
 
 
 def record_live(m: CatchUp, message_id: int) -> bool:
-    """Return whether a live message is to be handed over by itself, and record that it was.
+    """Record that a live message is handed over, unless a catch-up is in progress or it was handed over before.
 
-    The fast path of `on_live_message`: false during a catch-up, and for a message that was handed over before.
+    Returns:
+        True if the caller has to hand the message over now. False if nothing was recorded: then the caller calls
+        `on_live_message`, which holds or drops the message. Most messages need only this faster function.
     """
     if m.behind is not None or message_id <= m.floor or message_id in m.recent:
         return False
@@ -337,9 +346,9 @@ def hand_over(
     changed: Sequence[tuple[int, int, Any]] = (),
     before: Position | None = None,
 ) -> list[Command]:
-    """Record that messages and changes are handed over, and return the command that does so, in order.
+    """Record that messages and changes are handed over, and return the one `HandOver` command with both, in order.
 
-    The list is empty if there are none.
+    Returns an empty list if there are neither messages nor changes.
 
     Args:
         pairs: the id of each message and the message, by ascending id.

@@ -1,8 +1,10 @@
 """Detect a missing message by its successor (feature `chain`).
 
 Each live message names its predecessor in the conversation, and so does the response to a message that this device
-sends. A message whose predecessor is unknown is held, as are all that follow it; if the missing one does not arrive
-within `HOLE_TIMEOUT_SECONDS`, it is fetched from history.
+sends. A message whose predecessor has not arrived is held, that is, not handed over yet, as are all that follow it; if
+the missing one does not arrive within `HOLE_TIMEOUT_SECONDS`, it is fetched from history.
+
+The functions change the state `m`, and return the commands that the caller has to carry out, in order.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ HOLE_TIMEOUT_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Call `on_wait_over` after `seconds`."""
+    """A command: call `on_wait_over` after `seconds`, and carry out the commands that it returns."""
 
     seconds: float
 
@@ -33,14 +35,14 @@ def is_broken(m: CatchUp, predecessor_id: int) -> bool:
 
 
 def hold(m: CatchUp, predecessor_id: int, message_id: int, message: Any) -> list[Command | Wait]:
-    """Hold a message until its predecessor has arrived."""
+    """Hold a message until its predecessor has arrived. Call it if `is_broken`."""
     begun = _begin(m, predecessor_id)
     on_live_message(m, message_id, message, predecessor_id=predecessor_id)
     return begun or list(release_if_mended(m))
 
 
 def on_missing(m: CatchUp, predecessor_id: int) -> list[Command | Wait]:
-    """Record that the predecessor of a message that this device sent is missing."""
+    """Record that the predecessor of a message that this device sent is missing, so that later messages are held."""
     return _begin(m, predecessor_id) or list(release_if_mended(m))
 
 
@@ -53,7 +55,7 @@ def _begin(m: CatchUp, predecessor_id: int) -> list[Command | Wait]:
 
 
 def release_if_mended(m: CatchUp) -> list[Command]:
-    """Hand held messages over if nothing is missing now."""
+    """Hand over the messages held for a missing one, if none is missing now; else return no commands."""
     if not m.holes or m.behind is None or m.overflowed:
         return []
     held = {number for number, _ in m.behind}
@@ -68,7 +70,7 @@ def release_if_mended(m: CatchUp) -> list[Command]:
 
 
 def on_wait_over(m: CatchUp) -> list[Command]:
-    """Read history from the last settled id, because the missing message did not arrive."""
+    """Begin to read history, because a missing message did not arrive in time. Does nothing if it has arrived."""
     if not m.holes or m.behind is None:
         return []
     m.holes, m.quiet, m.in_full, m.asked_after = set(), True, True, m.floor

@@ -1,8 +1,9 @@
-"""Events that are not messages, with numbers from the server's change log: each is handed over once, in order (K2).
+"""Hand over changes, the events that are not messages, once and in order (K2).
 
-A position has the number up to which all are settled, and the higher numbers that were already handed over: numbers
-may arrive out of order, because the server delays some events. A page of history has the events that happened before
-its end. Live events are held while live messages are.
+Each change has a number in the server's change log. A change is settled when it has been handed over, or happened
+before the login. Numbers may arrive out of order, because the server delays some events; so a position has the number
+up to which all changes are settled, and the higher numbers that were already handed over. A page of history contains
+the changes that happened before its last message. Live changes are held while live messages are held.
 """
 
 from __future__ import annotations
@@ -14,16 +15,16 @@ from tailwire.sdk.continuity.commands import HandOver
 from tailwire.sdk.continuity.state import CatchUp, Position
 
 MANY_UNSETTLED_CHANGES = 200
-"""Numbers above the settled one after which history is read, so that they are settled."""
+"""History is read when a position remembers this many numbers above the settled one, and settles them."""
 MAX_UNSETTLED_CHANGES = 1000
-"""Numbers above the settled one that a position remembers. Changes beyond them may be handed over again."""
+"""The maximum of numbers above the settled one in a position. Changes beyond them may be handed over again."""
 MAX_HELD_CHANGES = 1000
-# Places of held changes: before any message was held, and after all messages.
+# Used in place of a message id for a held change: before any message was held, and after all messages.
 _NONE_HELD, _END = -1, 2**63
 
 
 class Change(NamedTuple):
-    """An event that is handed over between messages."""
+    """An event that is handed over between messages, with its number in the change log."""
 
     number: int
     event: Any
@@ -34,9 +35,10 @@ class Listed(NamedTuple):
 
     Attributes:
         known: the number up to which all changes are settled once the page is handed over.
-        changes: number, the id of the message after which it happened, and event of each, in order.
-        more: whether there is more, even if the page is not full of messages.
-        lost: a message id: changes that happened up to it may be missing; 0 for none.
+        changes: for each change its number, the id of the message after which it happened, and its event, in the order
+            of the numbers.
+        more: whether another page follows, even if this one is not full of messages.
+        lost: the server no longer has all changes that happened up to the message with this id; 0 if none are lost.
         gap: the messages with ids in (from, to] were left out, because more was missed than the limit.
     """
 
@@ -54,7 +56,7 @@ def is_known(m: CatchUp, number: int) -> bool:
 
 
 def hold_if_busy(m: CatchUp, number: int, event: Any) -> bool:
-    """Hold a live change while messages are held. Return whether it is held."""
+    """Hold a live change if live messages are being held. Return False if it may be handed over at once."""
     if m.behind is None:
         return False
     if len(m.changed) >= MAX_HELD_CHANGES:
@@ -66,9 +68,10 @@ def hold_if_busy(m: CatchUp, number: int, event: Any) -> bool:
 
 
 def take_held(m: CatchUp) -> list[tuple[int, int, Any]]:
-    """Return the held changes, each with the id of the message that it follows. Call it while the messages are held.
+    """Remove and return the held changes: number, id of the message that it follows, and event of each.
 
-    A change that came before the first held message follows all messages that were missed: it may be a change of one.
+    Call it before the held messages are removed. A change that arrived before the first held message comes after all
+    messages that were missed, because it may concern one of them.
     """
     first = min((held for held, _ in m.behind or ()), default=_END)
     taken = [(number, first - 1 if newest == _NONE_HELD else newest, event) for number, newest, event in m.changed]
@@ -77,7 +80,7 @@ def take_held(m: CatchUp) -> list[tuple[int, int, Any]]:
 
 
 def record(m: CatchUp, number: int) -> None:
-    """Record that a change is handed over."""
+    """Record that a change is handed over, unless the position already has `MAX_UNSETTLED_CHANGES` such numbers."""
     p = m.position
     if p is None or p.changes is None:
         return  # the number will be settled by the next page
@@ -86,9 +89,9 @@ def record(m: CatchUp, number: int) -> None:
 
 
 def on_settled(m: CatchUp, number: int) -> None:
-    """Record that the server has sent all changes up to a number over this socket, or before it was opened.
+    """Record that all changes up to a number are settled, because the server reported that it has sent them.
 
-    During a catch-up that is not enough: what happened before the socket was opened may still be missing.
+    Does nothing during a catch-up: changes from before the socket was opened may still be missing.
     """
     p = m.position
     if m.behind is None and p is not None and p.changes is not None and number > p.changes:
@@ -96,9 +99,10 @@ def on_settled(m: CatchUp, number: int) -> None:
 
 
 def has_many_unsettled(m: CatchUp) -> bool:
-    """Return whether history has to be read: each time that the count of unsettled numbers reaches a multiple of 200.
+    """Return whether history has to be read now, to settle the numbers of changes that were handed over.
 
-    A server that sends no settled numbers leaves it open whether a missing one will still come.
+    This is needed with a server that does not report which numbers are settled: whether a skipped number will still
+    arrive is then unknown. True each time that their count reaches a multiple of `MANY_UNSETTLED_CHANGES`.
     """
     return m.position is not None and bool(m.position.heard) and len(m.position.heard) % MANY_UNSETTLED_CHANGES == 0
 
@@ -110,7 +114,7 @@ def settle(m: CatchUp, listed: Listed) -> None:
 
 
 def unknown_changes(m: CatchUp, changes: Iterable[tuple[int, int, Any]]) -> list[tuple[int, int, Any]]:
-    """Return those changes that are not known yet, each once."""
+    """Return the changes that are still to be handed over, each once, in the given order."""
     found: dict[int, tuple[int, int, Any]] = {}
     for change in changes:
         if not is_known(m, change[0]):
@@ -128,9 +132,10 @@ def in_order(messages: Sequence[tuple[int, Any]], changes: Sequence[tuple[int, i
 
 
 def positions_after_each(command: HandOver, after: Position) -> list[tuple[Any, Position]]:
-    """Return each item that is handed over, with the position that the app has then reached.
+    """Return each item of a `HandOver` command, with the position once the app has received the item.
 
-    After a message, that is the position just before the next message that the app has not received.
+    Ids are not consecutive for one user, so the position after a message extends to just before the next message in the
+    command.
 
     Args:
         after: the position after the last item.

@@ -15,7 +15,8 @@ class FetchAfter:
     """Fetch the next page: at most `limit` messages after `after_id`, oldest first, with the changes between them.
 
     Attributes:
-        at_most: if more messages than this were missed, the server may leave out the older ones; 0 if it must not.
+        at_most: if more messages than this were missed, the server may leave out the oldest ones; 0 if it must not
+            leave out any.
     """
 
     after_id: int
@@ -31,10 +32,12 @@ class FetchLatest:
 class HandOver(NamedTuple):
     """Hand these messages and changes over to the app, in this order.
 
+    `own`, `done` and `before` are needed for the position while only some of the messages are handed over.
+
     Attributes:
         messages: messages, and `Change` objects between them.
-        own: ids of messages between them that this device sent, for the position while only some are handed over.
-        done: ranges of ids that had been served before, for the same purpose.
+        own: ids, between those of the messages, of messages that this device sent.
+        done: ranges of ids that had been handed over before, as in `Position.done`.
         before: the position before the first of them; None if there are no changes among them.
     """
 
@@ -46,7 +49,10 @@ class HandOver(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ReportGap:
-    """Tell the app that messages, or only changes, with ids in (from, to] are not handed over."""
+    """Tell the app that messages with ids in (`from_id`, `to_id`] are not handed over.
+
+    With `only_changes`, the messages are, but changes from that time are not.
+    """
 
     from_id: int
     to_id: int

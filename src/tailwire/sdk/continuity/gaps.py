@@ -12,7 +12,9 @@ MAX_SPARE_MESSAGES = 100_000
 
 
 def gaps_of_page(m: CatchUp, listed: Listed | None, pruned: int) -> list[ReportGap]:
-    """Return the gaps of a page. They come before its messages, because the position moves with those.
+    """Record and return the gaps that a page of history leaves. Report them before its messages are handed over.
+
+    The order matters because handing messages over moves the position past the gap.
 
     Args:
         listed, pruned: as for `catch_up.on_page`.
@@ -31,10 +33,11 @@ def gaps_of_page(m: CatchUp, listed: Listed | None, pruned: int) -> list[ReportG
 
 
 def leaves_out_held(m: CatchUp, listed: Listed | None, held: Collection[int]) -> bool:
-    """Return whether a page leaves out messages that came over the socket, so that it has to be read again.
+    """Return whether the gap of a page contains messages that came over the socket, so that it has to be read again.
 
-    Those count towards the limit on the server, but not here. The next request asks for as many messages more, and for
-    twice that if it is repeated, so that it ends however many come meanwhile.
+    The server counts live messages towards the limit of missed messages; this client does not. If the page has to be
+    read again, this raises `m.spare`, so that the next request allows for the held messages too. It doubles with each
+    repetition, so that the repetitions end even if messages keep arriving.
 
     Args:
         m: the state.
@@ -49,20 +52,23 @@ def leaves_out_held(m: CatchUp, listed: Listed | None, held: Collection[int]) ->
 
 
 def record(m: CatchUp, found: Iterable[ReportGap]) -> None:
-    """Record gaps, which the report at the end of the catch-up merges into one range."""
+    """Merge gaps into `m.gap`, the one range that is reported at the end of the catch-up."""
     for gap in found:
         from_id, to_id = m.gap or (gap.from_id, gap.to_id)
         m.gap = min(from_id, gap.from_id), max(to_id, gap.to_id)
 
 
 def report(continuity: Continuity) -> list[Command]:
-    """Return the commands that report a continuity, and the gap that it names, if any."""
+    """Return the command that reports a continuity, followed by one that reports its range as a gap, if it has one."""
     gap = [ReportGap(continuity.from_id, continuity.to_id)] if continuity.to_id else []
     return [ReportContinuity(continuity), *gap]
 
 
 def report_at_end(m: CatchUp) -> list[Command]:
-    """Return the report at the end of a catch-up, after its gaps."""
+    """Return the commands that report the outcome of a catch-up that has ended. Its gaps were reported before.
+
+    Returns an empty list after polling, unless the server's store was replaced or restored.
+    """
     back, m.back = m.back, None
     if back is not None:
         return report(Continuity(ContinuityKind.UNKNOWN, m.caught, *back))

@@ -17,8 +17,8 @@ class Position(NamedTuple):
         last_id: every message up to this id has been handed over, or was there before the login.
         store: name of the server's store to which the ids belong; "" if the server does not send it.
         own: ids above `last_id` that this device sent itself, so that a catch-up does not hand them over.
-        updated_at: server time, in seconds, up to which changes of older messages (receipts) were received.
-        mark: the mark of the server's start during which `last_id` was reached; "" if the server sent none.
+        updated_at: server time, in seconds since 1970, up to which changes of older messages (receipts) were received.
+        mark: identifies the run of the server during which `last_id` was reached; "" if the server sent none.
         done: ordered ranges of ids above `last_id`, each as (exclusive start, inclusive end): served before an older
             message was, so that a catch-up does not hand them over.
         changes: number up to which the changes of the server's log are settled; None if it is not known.
@@ -35,7 +35,7 @@ class Position(NamedTuple):
     heard: tuple[int, ...] = ()
 
     def is_settled(self, message_id: int) -> bool:
-        """Return whether a message above `last_id` need not be handed over."""
+        """Return whether a message above `last_id` need not be handed over: it was already, or this device sent it."""
         if message_id in self.own:
             return True
         i = bisect_left(self.done, (message_id,)) - 1
@@ -43,7 +43,7 @@ class Position(NamedTuple):
 
 
 def of_another_store(position: Position, other: Position) -> bool:
-    """Return whether the ids of two positions might not be comparable: the store was replaced or restored meanwhile."""
+    """Return whether two positions differ in store or mark, so that their ids may not be comparable."""
     return position.store != other.store or position.mark != other.mark
 
 
@@ -93,7 +93,7 @@ class CatchUp:
         changed: live changes held like `behind`: number, newest message id known when it came, and event.
         gap: the range of ids that this catch-up leaves out; None if it leaves out nothing.
         size: number of messages requested per page.
-        pace: seconds per message in the previous page.
+        pace: seconds per requested message in the previous page.
         asked_after: the id after which the catch-up continues to read; everything up to it is settled.
         receipts: the receipts that were handed over: conversation, reader and kind, to the highest message id.
         holes: ids of missing messages, which others named as predecessors; messages that follow them are held.

@@ -1,7 +1,8 @@
-"""Which receipts were missed (K2). A receipt changes older messages and has no id, so update times are compared.
+"""Find missed receipts (K2). A receipt changes older messages and has no id, so update times are compared.
 
-The time only rises, and only on a connection that has caught up. Changes are requested with a margin, because the
-server delays receipts for a moment. Reader, kind and id identify receipts that were handed over before.
+The state has the server time up to which all receipts were received. It only rises, and only on a connection that has
+caught up. Receipts are requested from `MARGIN_SECONDS` earlier, because the server delays them for a moment; those that
+were handed over before are recognised by conversation, reader, kind and message id.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ MAX_RECEIPTS = 2000
 
 
 def request_since(m: CatchUp) -> int | None:
-    """Return the server time from which to request changes, in seconds since 1970.
+    """Return the server time from which to request changed messages, in seconds since 1970.
 
     None if no time is known, or catch-up is disabled.
     """
@@ -32,7 +33,13 @@ def record_time(m: CatchUp, updated_at: int) -> None:
 
 
 def record_receipt(m: CatchUp, conversation: str, reader: str, kind: str, message_id: int) -> bool:
-    """Record a receipt. Return whether it is new, and has to be handed over."""
+    """Record a receipt. Return False if the app already received it, or one for a newer message.
+
+    The last `MAX_RECEIPTS` combinations of conversation, reader and kind are remembered.
+
+    Args:
+        kind: the `receipt_type`, such as `read`.
+    """
     key = (conversation, reader, kind)
     if m.receipts.get(key, 0) >= message_id:
         return False

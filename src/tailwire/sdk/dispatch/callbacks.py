@@ -46,15 +46,15 @@ class ListenerRegistries:
     group: Listeners[GroupListener] = field(default_factory=lambda: Listeners(GroupListener))
     message: Listeners[MessageListener] = field(default_factory=lambda: Listeners(MessageListener))
     late: list[ConnectionListener] = field(default_factory=list)
-    """Connection listeners whose `LateListener` entry is still queued: entries queued before it are not for them."""
+    """Connection listeners whose `LateListener` entry is still queued; they do not receive entries queued before it."""
 
 
 @dataclass(frozen=True, slots=True)
 class StatusChanged:
-    """A queue entry: the connection has another status.
+    """A queue entry: the connection has another status, for connection listeners.
 
-    Listeners are called for it. Streams get a `ConnectionChanged` directly after it, except for the `connected` of a
-    new socket, which follows once its continuity is known.
+    Streams get a `ConnectionChanged` directly after it. After a new socket was opened, they get the one with the status
+    `connected` later, once it is known what was missed (its continuity).
     """
 
     status: ConnectionStatus
@@ -62,7 +62,7 @@ class StatusChanged:
 
 @dataclass(frozen=True, slots=True)
 class LateListener:
-    """A queue entry: a connection listener was added; it alone gets the current status."""
+    """A queue entry: a connection listener was added, which alone gets the status at that time."""
 
     listener_id: str
     listener: ConnectionListener
@@ -99,7 +99,7 @@ _PRESENCE_CALLBACKS = {"online": "on_user_online", "away": "on_user_away", "offl
 _TYPING_CALLBACKS = {"started": "on_typing_started", "ended": "on_typing_ended"}
 
 Call = tuple[Listeners[Any], str, tuple[Any, ...]]
-"""Listeners, the name of their callback, and its arguments."""
+"""A call to make: the listeners, the name of the callback, and its arguments."""
 
 
 class Callbacks:
@@ -109,9 +109,9 @@ class Callbacks:
         self._r = registries
 
     async def handle(self, entry: object) -> None:
-        """Call the listeners that an entry of the queue concerns, one after the other, then put it into the streams.
+        """Call the listeners that an entry of the queue concerns, one after the other; put an event into the streams.
 
-        Waits while a stream is full. What a listener raises is logged.
+        Waits while a stream is full. An exception of a listener is logged and not raised.
         """
         if type(entry) is not e.MessageReceived:
             await self._handle_other(entry)
@@ -214,11 +214,14 @@ CALLS: dict[type, Callable[[ListenerRegistries, Any], Call | None]] = {
     e.HistoryGap: lambda r, event: (r.message, "on_history_gap", (event,)),
     e.OutboxChanged: lambda r, event: (r.message, "on_queued_message_changed", (event.entry,)),
 }  # fmt: skip
-"""The callback for each entry of the queue. `MessageReceived` and `LateListener` are handled without this table."""
+"""For each type of queue entry, a function that returns the call to make, or None for no call.
+
+`MessageReceived` and `LateListener` are handled without this table.
+"""
 
 
 def event_of(message: BaseMessage) -> e.Event:
-    """Return the event for a message from the server."""
+    """Return the event for a message from the server, such as `MessageEdited` for the action message of an edit."""
     if type(message) is TextMessage:
         return e.MessageReceived(message)
     if isinstance(message, Action) and message.category == Category.ACTION:

@@ -1,4 +1,4 @@
-"""Call the app's code. What it raises is logged and stops nothing else (K4)."""
+"""Call the app's code. Exceptions that it raises are logged, and stop nothing else (K4)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ log = logging.getLogger("tailwire")
 
 
 async def call_listener(callback: Callable[..., Any], arguments: tuple[Any, ...], kind: str = "listener") -> None:
-    """Call a callback of the app, which may be async, and wait until it has finished. What it raises is logged.
+    """Call a callback of the app, which may be async, and wait until it has finished.
+
+    An exception that the callback raises is logged and not raised.
 
     Args:
-        kind: what the callback is, for the log.
+        kind: the word for the callback in the log line.
     """
     try:
         result = callback(*arguments)
@@ -30,7 +32,11 @@ async def call_listener(callback: Callable[..., Any], arguments: tuple[Any, ...]
 def log_cancellation(kind: str, name: object) -> None:
     """Log the `CancelledError` that is being handled, or raise it again if the current task is being cancelled.
 
-    Call it where the app's code is called: an app may raise the error itself, by awaiting a task that was cancelled.
+    Call it in an `except asyncio.CancelledError` around a call of the app's code: this code may raise the error
+    without a cancellation of the current task, by awaiting another task that was cancelled.
+
+    Args:
+        kind, name: what was called, for the log line.
     """
     task = asyncio.current_task()
     if task is None or task.cancelling():

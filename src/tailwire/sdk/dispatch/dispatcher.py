@@ -38,9 +38,10 @@ class Dispatcher:
         callbacks: calls the listeners and fills the streams.
         served: records the position.
         observe: called with every entry before the app is, for the live lists.
-        moved: called when the served position may have moved.
+        moved: called when `served.position` may have moved, so that it can be saved.
         connected: called when the status becomes `connected`.
-        closing: returns whether the client is being closed; a hand-over that this interrupts does not count.
+        closing: returns whether the client is being closed. An event whose hand-over is interrupted meanwhile does not
+            count as served.
     """
 
     def __init__(
@@ -62,7 +63,10 @@ class Dispatcher:
         self._throttled = False
 
     async def handle(self, entry: object) -> None:
-        """Hand an entry of the queue over to live lists, listeners and streams."""
+        """Hand an entry of the queue over to live lists, listeners and streams, and wait until they have taken it.
+
+        An exception of the app's code is logged and not raised.
+        """
         if type(entry) is not Positioned:
             if entry == _CONNECTED:
                 self._connected()

@@ -1,9 +1,9 @@
 """Drafts: messages that grow while they are written, and end as a message, or without one.
 
-A draft is a series of transient messages, each with the whole text so far (or the end of a long one), so that a lost
-one does not matter: `{"draft": id, "seq": number that rises, "text": …, "to": id of the message to which it replies,
-"from": number of characters left out before the text}`. One without text ends the draft. Anything else is an ordinary
-transient message.
+A draft is a series of transient messages, each with the whole text so far (or the end of a long one), so that the loss
+of one does not matter. Their `data` is `{"draft": id, "seq": number that rises, "text": …, "to": id of the message to
+which it replies, "from": number of characters left out before the text}`. An empty `text` ends the draft. A transient
+message with other data does not belong to a draft.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from tailwire.wire.entities import BaseMessage, TransientMessage
 TIMEOUT_SECONDS = 15.0
 """A draft without an update for this long has ended."""
 MAX_DRAFTS = 1000
-"""At the limit, the draft that was not updated for the longest time ends."""
+"""The maximum number of drafts. At the limit, a new one ends the one that was not updated for the longest time."""
 MAX_DRAFTS_PER_SENDER = 50
-"""Further drafts of a sender are ignored."""
+"""The maximum number of drafts of one sender; further ones are ignored."""
 MAX_TEXT_CHARACTERS = 8192
-"""Characters of a draft's text; of a longer one, only the end is sent."""
+"""The maximum number of characters in the text of a draft; of a longer text, only the end is sent."""
 MAX_ID_LENGTH = 200
 _MAX_NUMBER = 2**53
 
@@ -31,10 +31,10 @@ _Key = tuple[str, str, str, str]
 
 
 class Drafts:
-    """The drafts that are being written.
+    """The drafts that other users are writing.
 
     Args:
-        report: called with each event for the app.
+        report: called with a `DraftChanged` whenever a draft has grown or ended.
     """
 
     def __init__(self, report: Callable[[object], None]) -> None:
@@ -44,7 +44,12 @@ class Drafts:
         self._senders: Counter[str] = Counter()
 
     def handle(self, message: TransientMessage) -> bool:
-        """Process a transient message. Return whether it belongs to a draft, even if it was ignored."""
+        """Process a transient message, if it belongs to a draft.
+
+        Returns:
+            Whether it belongs to a draft, even if it is ignored because it is out of order or exceeds a limit. If
+            False, it is an ordinary transient message for the app.
+        """
         read = _draft_in(message)
         if read is None:
             return False
@@ -71,7 +76,10 @@ class Drafts:
         return True
 
     def end_with_message(self, message: BaseMessage) -> None:
-        """End the draft that has become this message, if there is one. Call it before handing the message over."""
+        """End the draft whose id the metadata of a message names, if there is one, because it has become this message.
+
+        Call it before handing the message over.
+        """
         name = message.metadata.get("draft") if self._growing and isinstance(message.metadata, dict) else None
         if isinstance(name, str):
             self._end((message.sender.uid, message.receiver_type, message.receiver, name))

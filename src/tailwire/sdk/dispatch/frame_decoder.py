@@ -42,22 +42,26 @@ class Sink(Protocol):
     """The receiver of decoded frames; `Incoming` is one."""
 
     def take_message(self, message: BaseMessage | history.Unreadable, frame: Frame) -> None:
-        """Handle a message, and its predecessor, which the frame may name."""
+        """Handle a message.
+
+        Args:
+            frame: its frame, which may name the id of the message before it in the conversation.
+        """
 
     def take_receipt(self, receipt: MessageReceipt, number: object, settled: object = None) -> None:
         """Handle a receipt; `number` and `settled` as for `take_change`."""
 
     def take_change(self, event: e.Event, number: object, settled: object = None) -> None:
-        """Handle another event that is in the server's change log.
+        """Handle a change: an event that is not a message, and may have a number in the server's change log.
 
         Args:
-            number: the `number` of the frame, unchecked: that of the change; None if the frame names none.
-            settled: the `settled` of the frame, unchecked: up to this number, the server has sent all changes; None if
-                the frame names none.
+            number: the `number` of the frame, which is the number of the change. Not validated; None if missing.
+            settled: the `settled` of the frame: the server has sent all changes up to this number. Not validated; None
+                if missing.
         """
 
     def put(self, event: e.Event) -> None:
-        """Queue any other event."""
+        """Queue an event that is neither stored in history nor in the change log, such as a presence event."""
 
 
 class FrameDecoder:
@@ -66,7 +70,8 @@ class FrameDecoder:
     Args:
         sink: gets the decoded frames.
         device: this client's resource.
-        typists, drafts: get the frames about typing and drafts, and learn that a user went offline.
+        typists, drafts: get the frames about typing and drafts; their `end_all_of` is called for users who went
+            offline.
         pong: called for each pong.
         throttled: called with True when the server turned features off, and with False when it turned them on again.
         token_answered: called with what the server granted when it accepted an offered token, and with None when it
@@ -97,7 +102,12 @@ class FrameDecoder:
         self.receipts_blocked: bool = False
 
     def handle(self, text: str | bytes) -> float | None:
-        """Handle a frame. Return the restart window in seconds if the frame announces one, else None."""
+        """Handle a frame.
+
+        Returns:
+            If the frame announces a restart of the server, the seconds over which clients are to spread their
+            reconnects; else None.
+        """
         try:
             frame = read_frame(text)
             kind = frame.get("type")
@@ -158,10 +168,10 @@ class FrameDecoder:
         return None
 
     def record_shed(self, features: object) -> None:
-        """Record the features that the server has turned off because of its load, and report them with `throttled`.
+        """Record whether receipts are among the features that the server has turned off, and call `throttled(True)`.
 
         Args:
-            features: a list of their names; anything else stands for receipts alone.
+            features: a list of the names of these features. Anything else is taken as `["receipts"]`.
         """
         self.receipts_blocked = not isinstance(features, list | tuple) or "receipts" in features
         self._throttled(True)

@@ -21,13 +21,13 @@ T = TypeVar("T")
 Fetch = Callable[[Mapping[str, Any]], Awaitable[list[Any]]]
 CATCH_UP_RETRY = RetryPolicy(first=0.5, longest=10.0)
 MAX_WAIT_SECONDS = 60.0
-"""Maximum Retry-After that is obeyed: live messages are held meanwhile."""
+"""The longest wait before a request is repeated, even after a longer Retry-After: live messages are held meanwhile."""
 NO_MARK = "none"
-"""Value of the parameters `mark` and `changes` that requests the server's mark, or newest change, if none is known."""
+"""Value of the parameters `mark` and `changes` of a client that has none: it requests the server's current ones."""
 
 
 class Abandoned(Exception):
-    """Raised to stop repeating a request for history."""
+    """A request for history is no longer repeated, because `on_failure` of `retry_until_answered` raised this."""
 
 
 async def wait_for_capacity(queue: EventQueue) -> None:
@@ -40,11 +40,13 @@ async def wait_for_capacity(queue: EventQueue) -> None:
 async def retry_until_answered(
     ask: Callable[[], Awaitable[T]], chance: Callable[[], float], on_failure: Callable[[], None] = lambda: None
 ) -> T:
-    """Repeat a request until it succeeds, with growing waits (K1).
+    """Repeat a request until it succeeds, with growing waits (K1). Return its result.
 
-    An unexpected error is retried too, else the app would never catch up; it is logged once with its traceback.
+    Any exception is logged and leads to a retry, else the app would never catch up; of unexpected ones, the first is
+    logged with its traceback.
 
     Args:
+        ask: sends the request.
         chance: returns a random number in [0, 1), for the jitter of the waits.
         on_failure: called after each failure, before the wait; raises `Abandoned` to stop.
     """
@@ -66,10 +68,10 @@ async def retry_until_answered(
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A message that cannot be decoded except for its id. The app gets a gap in its place.
+    """A message that cannot be decoded except for its id. The app gets a `HistoryGap` in its place.
 
     Attributes:
-        raw: empty; a message has its JSON here.
+        updated_at, raw: placeholders, because the code that handles a message reads these attributes.
     """
 
     id: int
@@ -92,12 +94,15 @@ def decode_message(value: Any) -> BaseMessage | Unreadable | None:
 
 
 def messages_with_ids(listed: list[Any]) -> list[tuple[int, BaseMessage | Unreadable]]:
-    """Return the id and the decoded message of all messages that have an id, in order."""
+    """Return the id and the decoded message of each item that has an id, in the same order; leave out the others."""
     return [(message.id, message) for message in map(decode_message, listed) if message is not None]
 
 
 def id_of(value: Any) -> int:
-    """Return the id of a message, even of an unreadable one, so that reading continues after it; 0 without one."""
+    """Return the id of a message that may be otherwise unreadable; 0 if it has no valid id.
+
+    Reading history continues after this id, even if the message cannot be decoded.
+    """
     try:
         number = int(value["id"])
     except DECODING_ERRORS:
@@ -106,24 +111,26 @@ def id_of(value: Any) -> int:
 
 
 def known_id(details: Any, below: int) -> int:
-    """Return the id up to which the server recognises a position, from the details of its refusal; 0 without one.
+    """Return the message id up to which a position is valid, which an `ERR_POSITION_UNKNOWN` names; 0 if it does not.
 
     Args:
-        below: the id of the position; an id that is not lower does not count.
+        details: the `details` of the exception.
+        below: the id of the rejected position; 0 is returned unless the named id is lower.
     """
     known = details.get("known") if isinstance(details, dict) else None
     return known if isinstance(known, int) and 0 < known < below else 0
 
 
 def mark_of(listed: list[Any], socket_mark: str) -> str:
-    """Return the mark of the server's start that came with a list; "" without one.
+    """Return the mark in a response, which identifies the run of the server; "" if there is none.
 
     Args:
-        socket_mark: the mark of the open socket; "" without one.
+        listed: the list in the response.
+        socket_mark: the mark that the server sent when the socket was opened; "" without a socket or mark.
 
     Raises:
-        CometChatException: `ERR_BAD_ERROR_RESPONSE` if the server was restarted since the socket was opened: the socket
-            is dead, and the next connection continues.
+        CometChatException: `ERR_BAD_ERROR_RESPONSE` if the marks differ: the server was restarted since the socket was
+            opened, so the socket is dead, and the next connection repeats the catch-up.
     """
     mark = answers.mark_of(listed)
     if mark and socket_mark and mark != socket_mark:

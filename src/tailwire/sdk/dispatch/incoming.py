@@ -52,18 +52,18 @@ def _event_of(message: BaseMessage | history.Unreadable, drafts: Drafts) -> e.Ev
 
 
 class Incoming:
-    """One client's incoming messages and other events.
+    """Handles one client's incoming frames and pages of history, and fills the event queue.
 
     Args:
-        queue: filled in order.
-        fetch: `GET /messages` with a query; returns the messages as the server sent them.
-        device: this client's resource: what it caused itself is not handed over (S27).
-        machine: state of catch-up; its limit and whether it is enabled hold for later sessions too.
+        queue: gets the events, in the order in which the app is to receive them.
+        fetch: sends `GET /messages` with a query; returns the messages as the server sent them.
+        device: this client's resource; messages and events that this client caused are not handed over (S27).
+        machine: the state of catch-up; its `limit` and `enabled` are kept when another session begins.
         chance: returns a random number in [0, 1), for the jitter of the waits.
         pong, throttled, token_answered: as for `FrameDecoder`.
 
     Attributes:
-        frame_came: to be called with each frame of the socket; `FrameDecoder.handle`.
+        frame_came: to be called with each frame of the socket; this is `FrameDecoder.handle`.
         put: queues an event.
     """
 
@@ -114,10 +114,11 @@ class Incoming:
         return self._frames.receipts_blocked
 
     def begin_session(self, uid: str, position: Position | None) -> None:
-        """Begin the session of a user; "" ends it.
+        """Begin the session of a user, and end the previous one.
 
         Args:
-            position: the position from the saved session of the same user, or None.
+            uid: the user; "" only ends the previous session.
+            position: the position in the saved session of this user, from which catch-up continues; None without one.
         """
         self.link_ended()
         self._typists.clear()
@@ -129,7 +130,9 @@ class Incoming:
     # The socket.
 
     def link_opened(self, granted: Granted) -> None:
-        """Begin a catch-up, if it is enabled, on a new socket. Live messages are held until it ends.
+        """Begin a catch-up, because a socket is authenticated. Live messages are held until it ends.
+
+        If catch-up is disabled, live messages are handed over at once.
 
         Args:
             granted: what the server granted when it accepted the authentication.
@@ -148,10 +151,10 @@ class Incoming:
         self._stop_reading()
 
     def poll(self) -> None:
-        """Read new messages and receipts from history, without a socket. While a socket is open, this does nothing.
+        """Begin to read new messages and receipts from history, in a task, because there is no socket.
 
-        Each page is handed over as it comes. A call while history is being read does nothing, and a socket that opens
-        meanwhile continues after what has been handed over.
+        Does nothing while a socket is open, while history is being read, or without a session. Each page is handed over
+        as it comes. If a socket opens meanwhile, its catch-up continues after the messages handed over so far.
         """
         if self._uid and not self._connected and self._reader is None and self._updater is None:
             self._carry_out(catch_up.poll(self._machine))
@@ -168,7 +171,7 @@ class Incoming:
         self._reader = self._updater = self._wait_timer = None
 
     def record_sent(self, message: BaseMessage) -> None:
-        """Record a message that this client sent."""
+        """Record a message that this client sent, so that it is not handed over, from the response of the server."""
         catch_up.record_sent(self._machine, message.id)
         predecessor_id = _predecessor_of(message, message.raw, self._uid)
         if self._connected and predecessor_id and chain.is_broken(self._machine, predecessor_id):
@@ -314,7 +317,9 @@ class Incoming:
     # Frames.
 
     def take_message(self, message: BaseMessage | history.Unreadable, frame: Mapping[str, Any]) -> None:
-        """Hand a live message over, or hold it until what precedes it has been read. Drop one that came before.
+        """Hand a live message over, or hold it until the messages before it have been read from history.
+
+        A message that was handed over before is dropped.
 
         Args:
             frame: its frame, which may name the id of the message before it in its conversation.
@@ -330,13 +335,15 @@ class Incoming:
             self._carry_out(chain.release_if_mended(self._machine))
 
     def take_change(self, event: e.Event, number: object, settled: object = None) -> None:
-        """Hand over an event that is not a message, or hold it until what precedes it has been read.
+        """Hand over an event that is not a message, or hold it until the messages before it have been read.
 
-        A change that was handed over before is dropped.
+        A change that was handed over before is dropped. An event without a number is handed over at once.
 
         Args:
             number: the number of the change in the server's log, if the frame names one.
             settled: the number up to which the server has sent all changes, if the frame names one.
+
+        Values of another type are taken as missing.
         """
         if not isinstance(number, int) or number <= 0:
             self._queue.put(event)
@@ -349,7 +356,11 @@ class Incoming:
                 self._carry_out(catch_up.poll(self._machine))
 
     def take_receipt(self, receipt: MessageReceipt, number: object, settled: object = None) -> None:
-        """Hand a receipt over, and remember it, so that fetching missed receipts does not hand it over again."""
+        """Hand a receipt over as `take_change` does, and remember it, so that it is not handed over again when fetched.
+
+        Args:
+            number, settled: as for `take_change`.
+        """
         what, message_id = receipt.receipt_type, receipt.message_id
         if what in ("delivered", "read"):
             updates.record_receipt(self._machine, receipt.receiver_id, receipt.sender.uid, what, message_id)
@@ -359,7 +370,7 @@ class Incoming:
         self.take_change(e.ReceiptReceived(receipt), number, settled)
 
     async def close(self) -> None:
-        """Stop reading history, and wait until it has stopped."""
+        """Stop reading history, drop typing indicators and drafts, and wait until the tasks have ended."""
         tasks = [t for t in (self._reader, self._updater) if t is not None and t is not asyncio.current_task()]
         self.link_ended()
         self._typists.clear()

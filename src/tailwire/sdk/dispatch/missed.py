@@ -1,4 +1,4 @@
-"""The server's change log, in requests for history and in their responses."""
+"""Encode and decode what requests for history and their responses say about the server's change log."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tailwire.wire.codec import MAX_ID
 
 
 def history_parameters(position: Position | None, at_most: int) -> dict[str, Any]:
-    """Return the parameters of a request for history.
+    """Return the query parameters of a request for history that ask for changes: `changes`, `heard` and `atMost`.
 
     Args:
         position: how far the app has been served.
-        at_most: if more messages than this were missed, the server may leave out the older ones; 0 if it must not.
+        at_most: if more messages than this were missed, the server may leave out the oldest ones; 0 if it must not.
     """
     if position is None or position.changes is None:
         parameters: dict[str, Any] = {"changes": NO_MARK}
@@ -29,7 +29,10 @@ def history_parameters(position: Position | None, at_most: int) -> dict[str, Any
 
 
 def changes_in(listed: list[Any]) -> Listed | None:
-    """Return the part of a page of history that concerns changes; None if the server has no change log."""
+    """Return the part of a page of history that concerns changes; None if the server has no change log.
+
+    Changes that cannot be read are left out.
+    """
     section = changes_of(listed)
     known = _number_or_none(section.get("known")) if section is not None else None
     if section is None or known is None:

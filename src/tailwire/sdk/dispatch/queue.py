@@ -1,6 +1,7 @@
-"""The bounded queue between reading and the app: callbacks run one after the other, in order, off the read path (K4).
+"""The bounded queue between the socket's reader and the app, so that slow callbacks do not block the reader (K4).
 
-The task that calls the app exists only while the queue has entries. While the queue is full, nothing more is read.
+One task calls the app for the entries, one after the other. It exists only while the queue has entries. While the queue
+is full, the reader pauses.
 """
 
 from __future__ import annotations
@@ -29,17 +30,17 @@ class EventQueue:
         self._held = self._closed = False
 
     def start(self, handle: Callable[[object], Awaitable[None]], idle: Callable[[], None]) -> None:
-        """Begin to call the app for the entries.
+        """Set the functions that the queue calls. Call it once, before the first `put()`.
 
         Args:
-            handle: hands one entry over to the app; what it raises is logged.
-            idle: called each time that the last entry has been handed over.
+            handle: hands one entry over to the app. An exception that it raises is logged.
+            idle: called whenever the queue has become empty, after its last entry was handed over.
         """
         self._handle = handle
         self._idle = idle
 
     def hold(self) -> None:
-        """Pause after the entry that is being handed over."""
+        """Pause handing over, after the entry that is being handed over now. `put()` still adds entries."""
         self._held = True
 
     def release(self) -> None:
@@ -48,13 +49,13 @@ class EventQueue:
         self._start()
 
     def keep_only(self, kept: Callable[[object], bool]) -> None:
-        """Drop the entries for which `kept` is false: they belong to a session that has ended."""
+        """Drop the entries for which `kept` returns False, because they belong to a session that has ended."""
         left = [entry for entry in self._entries if kept(entry)]
         self._entries.clear()
         self._entries.extend(left)
 
     def put(self, entry: object) -> None:
-        """Add an entry. Does nothing after `close()`."""
+        """Add an entry, even if the queue is full: see `capacity()`. Does nothing after `close()`."""
         if self._closed:
             return
         self._entries.append(entry)
@@ -67,11 +68,11 @@ class EventQueue:
 
     @property
     def empty(self) -> bool:
-        """Whether everything has been handed over."""
+        """Whether no entry is waiting or being handed over."""
         return self._task is None and not self._entries
 
     def capacity(self) -> Awaitable[object] | None:
-        """Return None while the queue has capacity, else what to await before reading on."""
+        """Return None if the queue has capacity, else an awaitable that ends when it is half empty or closed."""
         if len(self._entries) < MAX_QUEUED_ENTRIES:
             return None
         if self._has_capacity is None:
@@ -96,7 +97,7 @@ class EventQueue:
             self._idle()
 
     async def close(self) -> None:
-        """Drop all entries and wait for the running callback, unless the callback itself closes the queue.
+        """Drop all entries and wait for the running callback. One that calls `close()` itself is not waited for.
 
         A callback that takes longer than `CLOSE_TIMEOUT_SECONDS` is cancelled.
         """

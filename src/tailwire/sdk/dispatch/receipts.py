@@ -1,4 +1,4 @@
-"""Fetch missed receipts, from the messages that they changed (K2)."""
+"""Find missed receipts by fetching the messages that they changed (K2)."""
 
 from __future__ import annotations
 
@@ -22,13 +22,16 @@ async def fetch_missed(
     chance: Callable[[], float],
     on_failure: Callable[[], None],
 ) -> int:
-    """Fetch the messages that changed since a server time, and queue their receipts.
+    """Fetch the messages that changed since a server time, and queue the receipts that the app has not received yet.
+
+    For each page of messages, conversation and kind (delivered or read), only the receipt of the newest message is
+    queued. A failed request is repeated.
 
     Args:
         fetch: requests messages, with the parameters of a query.
-        queue: gets the receipts; while it is full, nothing is requested.
+        queue: gets a `ReceiptReceived` for each receipt; while it is full, nothing is requested.
         machine: records which receipts were handed over.
-        uid: the logged-in user; receipts of other users' messages are left out.
+        uid: the logged-in user; only receipts of their own messages are queued.
         begin: the server time, in seconds since 1970.
         chance, on_failure: the arguments of `history.retry_until_answered`.
 

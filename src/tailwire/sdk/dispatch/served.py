@@ -1,8 +1,8 @@
-"""How far the app has been served: the position from which the next start continues.
+"""Track how far the app has been served: the position from which catch-up continues when the client starts again.
 
-Usually an event counts as served when it has been handed over. An acknowledged stream holds its events until the app
-has done them: then the position is the one before the oldest held event, and what was served after it is recorded as
-ranges of ids, at most one per held event.
+Usually an event counts as served when it has been handed over to the app. A stream with acknowledgement keeps an event
+open until the app has acknowledged it. While events are open, the position is the one before the oldest open event, and
+messages served after it are recorded as ranges of ids, at most one range per open event.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from tailwire.sdk.continuity.state import Position, of_another_store
 from tailwire.sdk.listeners.events import HistoryGap, MessagePinned, MessageReceived, MessageSaved
 
 MAX_MESSAGES_AHEAD = 2000
-"""The maximum number of remembered ids of messages that this device sent while older events were held."""
+"""The maximum number of remembered ids of messages that this device sent while older events were open."""
 
 
 class _OpenEvent:
@@ -28,10 +28,10 @@ class _OpenEvent:
 
 
 class Served:
-    """The position of one client, and the events that are handed over but not done.
+    """The position of one client, and its open events: those that do not count as served yet.
 
-    An event is held by the dispatcher during the hand-over, and by each acknowledged stream until the app is done with
-    it.
+    An event is open while anyone holds it: the dispatcher during the hand-over, and each stream with acknowledgement
+    until the app has acknowledged the event. Holds are counted; `open` and `hold` add one, `release` removes one.
     """
 
     def __init__(self) -> None:
@@ -63,7 +63,8 @@ class Served:
         """Begin a session at a position, or end it with None.
 
         Args:
-            same_user: whether the user is the same, so that open events stay open, and the position stays before them.
+            position: the position in the saved session; ignored while events of the same user are open.
+            same_user: whether the previous session was one of the same user, so that its open events stay open.
         """
         if not same_user:
             self._open.clear()
@@ -72,10 +73,10 @@ class Served:
             self._reached = position
 
     def open(self, event: object, until: Position | None) -> None:
-        """Hold an event that is about to be handed over.
+        """Open an event that is about to be handed over, with one hold.
 
         Args:
-            until: the position after the event; None while no position is known.
+            until: the position once the event is served; None while no position is known.
         """
         reached = self._reached
         self._opened += 1
@@ -95,14 +96,19 @@ class Served:
             self._reached = until
 
     def hold(self, event: object) -> bool:
-        """Hold an event once more if it is open. Return whether it is open."""
+        """Add a hold to an event, if it is open. Return whether it is open."""
         entry = self._open.get(id(event))
         if entry is not None:
             entry.holds += 1
         return entry is not None
 
     def release(self, event: object) -> bool:
-        """Release an event once. Return whether it is done, and the position may have moved."""
+        """Remove one hold from an event.
+
+        Returns:
+            True if it was the last hold, so that the event counts as served and the position may have moved. False if
+            others still hold it, or it is not open, for example because another user has logged in.
+        """
         entry = self._open.get(id(event))
         if entry is None:
             return False
@@ -115,24 +121,24 @@ class Served:
         return True
 
     def substitute(self, event: object, stand_in: object) -> None:
-        """Hold another object in place of an event, so that the event can be freed."""
+        """Replace an open event by another object, which takes over its holds, so that the event can be freed."""
         entry = self._open.pop(id(event), None)
         if entry is not None:
             entry.event = stand_in
             self._open[id(stand_in)] = entry
 
     def record_sent_ahead(self, message_id: int) -> None:
-        """Record a message that this device sent while older events are open."""
+        """Record a message that this device sent, so that catch-up skips it. Does nothing unless events are open."""
         if self._open:
             self._ahead[message_id] = None
             if len(self._ahead) > MAX_MESSAGES_AHEAD:
                 self._ahead.popitem(last=False)
 
     def record_all_handed_over(self, position: Position | None) -> None:
-        """Record that the queue is empty.
+        """Record that the queue is empty, so that the app has been served up to `position` except for open events.
 
         Args:
-            position: the position once all open events are done; None if it is not known, which changes nothing.
+            position: the position of the catch-up; None if it is not known, which changes nothing.
         """
         if position is not None:
             self._reached = position

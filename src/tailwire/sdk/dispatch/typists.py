@@ -1,4 +1,4 @@
-"""Typing indicators, which expire: the notice that a user has stopped may be lost."""
+"""Track who is typing. Indicators expire, because the notice that a user has stopped may be lost."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tailwire.wire.entities import TypingIndicator
 TIMEOUT_SECONDS = 15.0
 """An indicator that is not repeated for this long has ended."""
 MAX_TYPING_USERS = 1000
-"""At the limit, the oldest indicator ends."""
+"""The maximum number of indicators. At the limit, a new one ends the oldest."""
 
 _Key = tuple[str, str, str]
 
@@ -21,7 +21,7 @@ class Typists:
     """Who is typing in which conversation, until they stop, go offline, or `TIMEOUT_SECONDS` pass.
 
     Args:
-        report: called with each event for the app.
+        report: called with a `TypingChanged` whenever a user started, repeated or stopped typing.
     """
 
     def __init__(self, report: Callable[[object], None]) -> None:

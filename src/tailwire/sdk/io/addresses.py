@@ -1,6 +1,7 @@
-"""Connect to the first address of a host that accepts (Happy Eyeballs, RFC 8305).
+"""Connect to a host by whichever of its addresses accepts first (Happy Eyeballs, RFC 8305).
 
-uvloop does not implement it, and asyncio's `happy_eyeballs_delay` leaks sockets when it is cancelled.
+This does not use the event loop's own implementation: uvloop has none, and asyncio's `happy_eyeballs_delay` leaks
+sockets when it is cancelled.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ from functools import partial
 from typing import Any
 
 ATTEMPT_DELAY_SECONDS = 0.25
-"""Seconds before the next address is tried while an attempt is pending."""
+"""Seconds after which the next address is tried too, if the previous one has neither accepted nor failed."""
 
 
 async def connected_socket(host: str, port: int) -> socket.socket:
-    """Return a socket connected to the first address that accepts; address families alternate.
+    """Return a non-blocking socket, connected to the address of the host that accepted first.
+
+    The addresses are tried in the order of the name lookup, but with IPv4 and IPv6 alternating.
 
     Raises:
         OSError: if the host has no address (`socket.gaierror`), or none accepts. If several refused, its `__cause__` is

@@ -25,11 +25,11 @@ MAX_BYTES = 4 * 1024 * 1024
 """Maximum bytes of a decompressed response. Parsing that many blocks the app's event loop for up to 0.1 s. A page of a
 hundred typical messages has a fiftieth of that; larger pages are requested in parts (`calls.pages`)."""
 MAX_HEAD_BYTES = 64 * 1024
-"""Bytes that are kept of a response that is too large."""
+"""The maximum number of bytes that are kept of a response that is too large."""
 MAX_WAIT_SECONDS = 60.0
 """Maximum Retry-After, in seconds, of a response that is not the chat server's."""
 ACCEPTED_ENCODING = "gzip"
-"""`Accept-Encoding` of requests."""
+"""The value of the `Accept-Encoding` header of requests."""
 _CHUNK_BYTES = 1024 * 1024
 _CODE = re.compile(r"(AUTH_)?ERR(_[A-Z0-9]+)+")
 _ANY_FORMAT_WBITS = zlib.MAX_WBITS | 32
@@ -42,7 +42,10 @@ _ADVICE = {
 
 
 def is_code(value: object) -> bool:
-    """Return whether a value is an error code of the chat server: one of the catalogue, or `[AUTH_]ERR_…`."""
+    """Return whether a value is an error code that a chat server sends.
+
+    True for the codes of the catalogue except the SDK's own, and for unknown codes of the form `ERR_…` or `AUTH_ERR_…`.
+    """
     if not isinstance(value, str):
         return False
     if value in CATALOGUE:
@@ -65,7 +68,7 @@ class BodyTooLarge(BadBody):
     """A body has more than `MAX_BYTES` bytes.
 
     Attributes:
-        head: its first bytes.
+        head: its first bytes, at most `MAX_HEAD_BYTES`, decompressed.
     """
 
     def __init__(self, head: bytes) -> None:
@@ -93,11 +96,11 @@ class Body:
         self._received = 0
 
     def add(self, piece: bytes) -> None:
-        """Add the next bytes as received.
+        """Add the next bytes as received, that is, still compressed.
 
         Raises:
             BadBody: if they cannot be decompressed.
-            BodyTooLarge: if the body has more than `MAX_BYTES` bytes.
+            BodyTooLarge: if the body has more than `MAX_BYTES` bytes, compressed or decompressed.
         """
         self._received += len(piece)
         if self._received > MAX_BYTES:
@@ -125,7 +128,7 @@ class Body:
         return BodyTooLarge(head)
 
     def content(self) -> bytes:
-        """Return the complete body.
+        """Return the complete body, decompressed. Call it after the last `add()`.
 
         Raises:
             BadBody: if the compressed stream is truncated.
@@ -136,11 +139,12 @@ class Body:
 
 
 class ListWithMeta(list[Any]):
-    """A list from the server, with its metadata.
+    """The list in a response of the server, with the metadata from the `meta` object of the response.
 
     Attributes:
-        mark: the mark of the server's start, for positions; "" if the server sent none.
-        changes: the part of the response about the server's change log; None if there is none.
+        mark: identifies the run of the server from one start to the next; part of a position. "" if there is none.
+        changes: what the response says about the server's change log; None if it says nothing. `dispatch.missed`
+            decodes it.
         pruned: the highest id of a missed message that the server has removed because of its age; 0 if none.
     """
 
@@ -150,28 +154,28 @@ class ListWithMeta(list[Any]):
 
 
 def mark_of(listed: list[Any]) -> str:
-    """Return the mark that came with a list, or ""."""
+    """Return the `mark` of a `ListWithMeta`; "" for any other list."""
     return listed.mark if isinstance(listed, ListWithMeta) else ""
 
 
 def changes_of(listed: list[Any]) -> Mapping[str, Any] | None:
-    """Return what a list says about the server's change log, or None."""
+    """Return the `changes` of a `ListWithMeta`, about the server's change log; None for any other list."""
     return listed.changes if isinstance(listed, ListWithMeta) else None
 
 
 def until_of(listed: list[Any]) -> int:
-    """Return the last message id at which the user was still a member of a group that they have left, or 0."""
+    """Return the `until` in the metadata of a list: the last message id before the user left a group; 0 without one."""
     until = (changes_of(listed) or {}).get("until")
     return until if isinstance(until, int) and 0 < until <= MAX_ID else 0
 
 
 def pruned_of(listed: list[Any]) -> int:
-    """Return the highest id of a missed message that the server has removed because of its age, or 0."""
+    """Return the `pruned` of a `ListWithMeta`: the highest id of a message removed because of its age; 0 if none."""
     return listed.pruned if isinstance(listed, ListWithMeta) else 0
 
 
 def with_meta(data: list[Any], mark: str, changes: Mapping[str, Any] | None, pruned: int = 0) -> ListWithMeta:
-    """Return a list with its metadata, as `ListWithMeta`."""
+    """Return a `ListWithMeta` with the items of `data` and these attributes."""
     listed = ListWithMeta(data)
     listed.mark, listed.changes, listed.pruned = mark, changes, pruned
     return listed
@@ -197,10 +201,10 @@ class Answer:
     """A response, before it is known who sent it.
 
     Attributes:
-        host: the host of the request.
+        host: the host to which the request was sent.
         status: the HTTP status.
-        content_type: the Content-Type header in lower case, or "".
-        retry_after: the Retry-After header, or None.
+        content_type: the Content-Type header in lower case; "" without one.
+        retry_after: the Retry-After header; None without one.
         content: the body, decompressed.
     """
 
@@ -211,11 +215,11 @@ class Answer:
     content: bytes
 
     def data(self) -> Any:
-        """Return `data` of the envelope; a list with metadata as `ListWithMeta`.
+        """Return the `data` in the JSON body. A list is returned as a `ListWithMeta` if the body has a `meta` object.
 
         Raises:
-            CometChatException: with the server's code if it refused; `NO_INTERNET_CONNECTION` if the response is not
-                the server's; `ERR_ANSWER_TOO_LARGE` if it may be the server's, but is too large to read.
+            CometChatException: with the server's code if it refused the request; `NO_INTERNET_CONNECTION` if the
+                response is not from the chat server; `ERR_ANSWER_TOO_LARGE` if it may be, but is too large to read.
         """
         try:
             envelope = read_json(self.content)
@@ -230,7 +234,9 @@ class Answer:
         raise self.not_ours_error()
 
     def check_upload(self) -> None:
-        """Check that an upload was accepted. A file store need not use the envelope.
+        """Check that this response accepts an upload.
+
+        A file store is not the chat server, so any response with a 2xx status that is not HTML counts.
 
         Raises:
             CometChatException: as for `data`; `ERR_BAD_ERROR_RESPONSE` if a file store refuses with an error in XML.
@@ -249,10 +255,13 @@ class Answer:
             raise CometChatException(error["code"], message, details, retry_after=seconds_of(self.retry_after))
 
     def too_large_error(self, problem: str, head: bytes) -> CometChatException:
-        """Return the exception for a response that is too large: `ERR_ANSWER_TOO_LARGE`, or as `not_ours_error`.
+        """Return the exception for a response that is too large to read.
+
+        It is an `ERR_ANSWER_TOO_LARGE` for JSON with a 2xx status, which may be the chat server's, else the exception
+        of `not_ours_error`.
 
         Args:
-            problem: what is wrong with it.
+            problem: what is wrong with the response, for the details of the exception.
             head: its first bytes.
         """
         if 200 <= self.status < 300 and "json" in self.content_type:
@@ -260,10 +269,10 @@ class Answer:
         return self.not_ours_error(problem)
 
     def not_ours_error(self, problem: str = "") -> CometChatException:
-        """Return the exception for a response that is not the server's.
+        """Return the `NO_INTERNET_CONNECTION` for a response that is not from the chat server, with its likely cause.
 
         Args:
-            problem: what else is wrong with it; "" if nothing is.
+            problem: what else is wrong with the response, for the details of the exception; "" if nothing is.
         """
         cause = self._cause()
         kind = self.content_type[:80] or "no content type"

@@ -38,7 +38,7 @@ class LocalStorageSessionStore:
         return f"{self._prefix} session {app_id}"
 
     def claim(self, app_id: str) -> Callable[[], None]:
-        """Claim the session of an app within this page. Return the function that releases it.
+        """Claim the session of an app for one client of this page. Return a function that releases the claim.
 
         Args:
             app_id: the id of the app.

@@ -15,7 +15,10 @@ log = logging.getLogger("tailwire")
 
 CLOSE_TIMEOUT_SECONDS = 0.5
 MAX_WAITING_CHARACTERS = 8 * 1024 * 1024
-"""Maximum characters of unread messages, or of unsent ones. A page cannot slow down what the browser reads."""
+"""The maximum number of characters of received messages that wait to be read, and of bytes that wait to be sent.
+
+Beyond it the socket is aborted, because a page cannot make the browser stop reading from the network.
+"""
 _OPEN_STATE = 1
 _NORMAL_CLOSE_CODE = 1000
 
@@ -25,8 +28,11 @@ class BrowserWire:
 
     Args:
         socket: a new JavaScript `WebSocket`.
-        make_proxy: wraps a Python function for JavaScript; the result has `destroy()`.
-        moved: called by the browser's events when the socket is open, and for each received message.
+        make_proxy: wraps a Python function so that JavaScript can call it; the result has the method `destroy()`.
+        moved: called when the socket has opened, and for each received message.
+
+    Attributes:
+        opened: whether the socket has opened; remains True when it has ended.
     """
 
     def __init__(
@@ -102,8 +108,8 @@ class BrowserWire:
         """Send a text message.
 
         Raises:
-            WireClosed: if the socket is not open, or the browser refuses to send, or the server does not read: then it
-                is aborted.
+            WireClosed: if the socket is not open. Also if the browser refuses to send, or more than
+                `MAX_WAITING_CHARACTERS` bytes wait to be sent; the socket is aborted then.
         """
         if self._end_cause is None and self._socket.readyState == _OPEN_STATE:
             try:
@@ -132,15 +138,15 @@ class BrowserWire:
         return piece
 
     def reader(self) -> Callable[[], Awaitable[str | bytes]]:
-        """Return `receive`."""
+        """Return `receive`, as `Wire.reader` requires."""
         return self.receive
 
     def cause_of_end(self, error: Exception) -> Cause | None:
-        """Return why the socket ended, from what the reader raised; None for any other error."""
+        """Return why the socket ended, given an exception of `receive`; None if the exception does not mean that."""
         return error.cause if isinstance(error, WireClosed) else None
 
     async def close(self, code: int) -> None:
-        """Close with a close frame, and wait up to 0.5 s for the peer's.
+        """Close with a close frame, wait up to 0.5 s for the peer's close frame, then `abort()`.
 
         Args:
             code: 1000, or 3000 to 4999; for any other, which a page may not send, 1000 is sent.
@@ -155,7 +161,10 @@ class BrowserWire:
             self.abort()
 
     def abort(self) -> None:
-        """End without waiting for the peer. A page cannot reset a connection: the browser still sends a close frame."""
+        """End the socket without waiting for the peer, and drop unread messages.
+
+        The browser still sends a close frame, because a page cannot reset a connection.
+        """
         if self._end_cause is None:
             self._unread.clear()
             self._end(Cause.CONNECTION_RESET)
@@ -167,10 +176,14 @@ def _weight(piece: str | bytes) -> int:
 
 
 async def open_browser_wire(url: str, moved: Callable[[], None]) -> BrowserWire:
-    """Open a WebSocket of the browser.
+    """Open a WebSocket of the browser, and wait until it is open.
+
+    Args:
+        moved: as for `BrowserWire`.
 
     Raises:
-        AttemptError: if it cannot be opened. The browser does not say why.
+        AttemptError: if it cannot be opened. The browser does not say why, so `unexplained` is set unless it is
+            offline or refused the URL.
     """
     import js
     from pyodide.ffi import JsException, create_proxy

@@ -17,11 +17,11 @@ class BrowserWorld(World):
     sees_uploads = False
 
     async def prepare(self) -> None:
-        """Import what the first request needs, in this thread: a page has no other threads."""
+        """Import the libraries that the first request needs. This blocks, because a page has no other threads."""
         import httpx2  # noqa: F401
 
     def check_settings(self, *, tls: object, proxy: str | None, ca_file: str) -> None:
-        """Refuse settings that only the browser controls.
+        """Raise if the app has set something that only the browser controls. The arguments are as for `World`.
 
         Raises:
             ValueError: one of them is set; the message names it.

@@ -1,4 +1,4 @@
-"""A clock that runs while the device sleeps (T1)."""
+"""A monotonic clock that runs while the device sleeps (T1)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _CONTINUOUS_CLOCK = getattr(time, "CLOCK_MONOTONIC", None) if sys.platform in ("
 
 
 seconds: Callable[[], float] = time.monotonic
-"""Seconds on a clock that runs while the device sleeps if the platform has one, else on `time.monotonic`."""
+"""Return seconds on a monotonic clock, which runs while the device sleeps if the platform has such a clock."""
 
 if _BOOT_CLOCK is not None and sys.platform != "emscripten":  # emscripten defines the constant, but has no such clock
     seconds = partial(time.clock_gettime, _BOOT_CLOCK)

@@ -1,8 +1,8 @@
 """Carry out the commands of the connection machine, and feed it what happened.
 
-The driver decides nothing about the connection. The only state that it checks after an await is whether a wire is still
-its own: a wire that was closed or abandoned meanwhile no longer reports anything. It has one timer, and one task per
-socket, from the attempt to the end. Nothing is left after `aclose()` (I10).
+The driver decides nothing about the connection. After an await it checks only whether the wire (the open WebSocket) is
+still the current one, because one that was closed or abandoned meanwhile must not report anything. The driver has one
+timer, and one task per socket, from the attempt to the end. No timer or task is left after `aclose()` (I10).
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from tailwire.wire.close_codes import CloseCode
 
 log = logging.getLogger("tailwire")
 YIELD_EVERY_FRAMES = 32
-"""While frames are buffered, reading yields to the event loop after this many."""
+"""Reading yields to the event loop after this many frames, because buffered frames would block it otherwise."""
 
 
 class WaitingCalls:
-    """The calls of the app that wait for a result: the machine knows each by a number, and each has a future here."""
+    """Futures for the app's waiting calls, such as `connect()`, by the number that stands for a call in the machine."""
 
     def __init__(self) -> None:
         self._waiting: dict[int, asyncio.Future[tuple[c.Result, Cause | None]]] = {}
         self._last = 0
 
     def register(self) -> tuple[int, asyncio.Future[tuple[c.Result, Cause | None]]]:
-        """Return a new number and its future."""
+        """Return a new number, and the future that `answer` sets to the result and its cause."""
         self._last += 1
         future: asyncio.Future[tuple[c.Result, Cause | None]] = asyncio.get_running_loop().create_future()
         self._waiting[self._last] = future
@@ -51,35 +51,38 @@ class WaitingCalls:
         return self._waiting.pop(number, None) is not None
 
     def answer(self, command: c.Answer) -> None:
-        """End a call with its result."""
+        """Set the result of a call. Does nothing if it was cancelled."""
         future = self._waiting.pop(command.caller, None)
         if future is not None and not future.done():
             future.set_result((command.result, command.cause))
 
 
 class ConnectionStats:
-    """How long the last socket lasted, and the attempts since: for the auth frame (feature `cause`)."""
+    """Measures how long the last socket lasted, and counts the attempts since, for the auth frame (feature `cause`)."""
 
     def __init__(self) -> None:
         self._opened_at = self._lived = 0.0
         self._attempts = 0
 
     def count_attempt(self, cause: Cause | None) -> dict[str, Any] | None:
-        """Count an attempt. Return what the auth frame reports about the last socket and the attempts since.
+        """Count an attempt, and return the report for its auth frame.
 
         Args:
-            cause: why the last socket ended or the last attempt failed; None if nothing has failed yet: then nothing is
-                reported, and None is returned.
+            cause: why the last socket ended or the last attempt failed; None if nothing has failed yet.
+
+        Returns:
+            `cause`, `lived` (how many seconds the last socket lasted) and `attempts` (since then, with this one); None
+            if there is no cause.
         """
         self._attempts += 1
         return {"cause": str(cause), "lived": round(self._lived, 1), "attempts": self._attempts} if cause else None
 
     def record_opened(self, now: float) -> None:
-        """Record that a socket was opened."""
+        """Record that a socket was opened at the time `now`."""
         self._opened_at = now
 
     def record_ended(self, now: float) -> None:
-        """Record that the socket has ended."""
+        """Record that the socket ended at the time `now`, and count attempts from 0 again."""
         self._lived, self._attempts = now - self._opened_at, 0
 
 
@@ -91,15 +94,13 @@ async def _try_to_send(wire: Wire, text: str) -> None:
 
 
 async def wait_until_no_socket(driver: Driver) -> None:
-    """Wait until no socket is open, opening or closing."""
+    """Wait until no socket of the driver is open, opening or closing. Does not close any."""
     while busy := [t for t in (driver._task, driver._closing) if t is not None and not t.done()]:
         await asyncio.wait(busy)
 
 
 def _send_ping(driver: Driver, _: c.SendPing) -> None:
-    driver._traffic.check_acknowledged(
-        only_from_now=True
-    )  # only bytes that move after the ping count as a sign of life
+    driver._traffic.check_acknowledged(only_from_now=True)  # only bytes that move after the ping show that it is alive
     driver.send(driver._owner.ping_frame())
 
 
@@ -114,12 +115,17 @@ def _renew_before_attempt(driver: Driver, command: c.RenewToken) -> None:
 
 
 class Driver:
-    """Drives one connection machine on asyncio.
+    """Drives one connection machine on asyncio: reports inputs to it, and carries out its commands.
+
+    Args:
+        state: the initial state of the machine.
+        traffic: records when bytes move on any connection of the client.
 
     Attributes:
         history: the last transitions and inputs.
         watchers: functions of the app that are called with each transition.
-        details: what was seen when the last attempt failed; "" if it adds nothing, and once another attempt began.
+        details: details of the last failed attempt, such as an HTTP status; "" if there are none, or another attempt
+            has begun.
         connected: set while the reported status is `connected` or `featureThrottled`.
     """
 
@@ -156,9 +162,9 @@ class Driver:
     # Inputs.
 
     def feed(self, happened: i.Input) -> None:
-        """Process an input, and carry out the commands that follow from it.
+        """Process an input, and carry out the resulting commands. Inputs that these feed are processed next.
 
-        An input that arises meanwhile is processed after it, before the outer call returns.
+        A nested call only queues its input; the outer call returns when all are processed.
         """
         self._inputs.append(happened)
         if self._stepping:
@@ -203,10 +209,10 @@ class Driver:
         return i.TimerFired(self._received_at, self._sent_at, traffic.moved_at or None, passed_at)
 
     async def call(self, make_input: Callable[[int], i.Input]) -> tuple[c.Result, Cause | None]:
-        """Feed the input of a call of the app, and wait for its result. A cancellation is reported to the machine.
+        """Feed the input for a call of the app, and wait for its result and cause. On cancellation feed `CallerGone`.
 
         Args:
-            make_input: returns the input for the number of the call.
+            make_input: takes the number of the call, and returns the input.
         """
         number, future = self._calls.register()
         self.feed(make_input(number))
@@ -223,7 +229,7 @@ class Driver:
         self._task = self.begin(self._run_socket(command.epoch))
 
     def begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Start a task that ends with the driver."""
+        """Start a task, which `aclose()` waits for and cancels if it lasts too long."""
         task = self._loop.create_task(work, name="tailwire connection")
         self._tasks[task] = None
         task.add_done_callback(self._tasks.pop)
@@ -292,20 +298,20 @@ class Driver:
             self.feed(i.SocketLost(epoch, cause, restart_window))
 
     def report_pong(self) -> None:
-        """Report the answer to a ping."""
+        """Report to the machine that the server answered a ping on the current socket."""
         self.feed(i.PongReceived(self._state.epoch))
 
     def report_token_answer(self, granted: Granted | None) -> None:
-        """Report the server's answer to an offered token; None if the server rejected the token."""
+        """Report the server's answer to a token sent on the open socket; None if the server rejected the token."""
         self._owner.tokens.handle_answer(self, granted)
 
     def report_server_answer(self) -> None:
-        """Report that the server answered a request. The machine needs it only while it waits for its next attempt."""
+        """Report to the machine that the server answered an HTTP request, if it waits for its next attempt."""
         if self._state.phase is Phase.WAITING:
             self.feed(i.ServerAnswered())
 
     def report_throttle(self, on: bool) -> None:
-        """Report that the server turned features off, or on again."""
+        """Report to the machine that the server turned features off (`on` is True) because of its load, or on again."""
         self.feed(i.ThrottleChanged(self._state.epoch, on))
 
     def _socket_ended(self) -> None:
@@ -342,7 +348,7 @@ class Driver:
             wire.abort()
 
     def send(self, text: str) -> bool:
-        """Start to send a frame. Return False if no socket is open. A failure is reported as the socket's end."""
+        """Start a task that sends a frame. Return False if no socket is open. The reading task notices a failure."""
         if self._wire is None:
             return False
         self._sent_at = self._world.now()
@@ -378,7 +384,10 @@ class Driver:
     }
 
     async def aclose(self) -> None:
-        """End the connection and all tasks, and wait for them. Tasks that last longer than a second are cancelled."""
+        """End the connection and all tasks, and wait for them. Tasks that last longer than a second are cancelled.
+
+        The task that calls this is not waited for.
+        """
         self.feed(i.ClientClosed())
         self.connected.clear()
         current = asyncio.current_task()

@@ -1,5 +1,6 @@
-"""Map errors of the network and of requests to causes. Imports no network library: the client loads those in a thread.
+"""Map errors of the network and of requests to causes.
 
+Imports no network library, because the client imports those in a thread.
 `websocket` decides what a refused upgrade means, and `answers` what an HTTP response means.
 """
 
@@ -58,7 +59,7 @@ class AttemptError(Exception):
 
 
 def seconds_of(retry_after: str | None) -> float | None:
-    """Return a Retry-After header in seconds, at least 0; None if it is missing, or a date or something else."""
+    """Return the seconds in a Retry-After header, at least 0; None if it is missing or not a number, such as a date."""
     try:
         seconds = float(retry_after) if retry_after else None
         return max(0.0, seconds) if seconds is not None and math.isfinite(seconds) else None
@@ -67,9 +68,9 @@ def seconds_of(retry_after: str | None) -> float | None:
 
 
 def cause_of_error(error: BaseException) -> Cause:
-    """Return the cause of a network error, from the error itself or from those that led to it.
+    """Return the cause that a network error, or else an error in its `__cause__` or `__context__`, stands for.
 
-    It is `CONNECTION_RESET` if none of them tells more.
+    Returns `CONNECTION_RESET` if none of them stands for another.
     """
     cause: BaseException | None = error
     while cause is not None:
@@ -86,7 +87,7 @@ def cause_of_error(error: BaseException) -> Cause:
 
 
 MAX_ERROR_CHARACTERS = 500
-"""Maximum number of characters to keep of a server's error."""
+"""The maximum length of what `describe_refusal` returns."""
 
 _ADVICE = {
     Cause.CONNECTION_REFUSED: "Check the host and the port, and that the server is running (tailwire serve).",
@@ -107,7 +108,7 @@ _PAGE_ADVICE = (
 
 
 def advice_for(cause: Cause, details: str, url: str) -> str:
-    """Return advice for a URL that was not reached.
+    """Return a sentence that tells the developer what to check when a URL was not reached.
 
     Args:
         cause: why it was not reached.
@@ -183,15 +184,16 @@ _TOKEN_CODES = frozenset({
 
 
 def describe_refusal(e: CometChatException) -> str:
-    """Return a server's refusal of a request in one line: code, message, and what to do."""
+    """Return a server's refusal of a request in one line: code, message and details."""
     return " ".join(f"{e.code}: {e.message} {e.details}".split())[:MAX_ERROR_CHARACTERS]
 
 
 def attempt_error_of(e: CometChatException, extra: str = "") -> AttemptError:
-    """Return the error of an attempt whose request failed.
+    """Return the `AttemptError` for an attempt to connect that failed because one of its requests failed.
 
     Args:
-        extra: what else was seen, such as the HTTP status; "" if nothing was.
+        e: the exception of the request.
+        extra: text to put before the details of the error, such as the HTTP status; "" for none.
     """
     if e.code == "NO_INTERNET_CONNECTION":
         return AttemptError(e.cause or cause_of_error(e), e.retry_after, details=str(e.details or e.message))

@@ -39,7 +39,9 @@ class FileSessionStore:
         return self._folder / f"{kind}-{safe}-{hashlib.sha256(app_id.encode()).hexdigest()[:8]}.json"
 
     def claim(self, app_id: str) -> Callable[[], None]:
-        """Claim the session of an app. Return the function that releases it; the end of the process does so as well.
+        """Claim the session of an app for one client. Return a function that releases the claim.
+
+        The end of the process releases it as well.
 
         Args:
             app_id: the id of the app.

@@ -31,10 +31,10 @@ from tailwire.wire.frames import CLIENT_HEADER, REQUEST_HEADER
 
 log = logging.getLogger("tailwire")
 FIRST_BYTE_SECONDS = 5.0
-"""Seconds that a reused connection has for the first byte of a response."""
+"""Seconds within which the first byte of a response must arrive on a reused connection, which may be dead."""
 MAX_UNSENT_BYTES = 16 * 1024
-"""Unsent bytes that the system buffers for a connection, and the chunk size of uploads. A line of 10 kbit/s sends them
-within the time after which an upload counts as stalled."""
+"""The maximum number of unsent bytes that the system buffers for a connection, and the chunk size of uploads. A line
+of 10 kbit/s sends them within the time after which an upload counts as stalled."""
 
 
 def _do_nothing() -> None:
@@ -47,12 +47,12 @@ class Http:
     Args:
         base_url: the URL of the client API, without a trailing slash.
         tls: the app's own TLS context; None for the default.
-        traffic: records when bytes move; consulted before a request is abandoned.
+        traffic: records when bytes move on any connection of the client; a request is not given up while they do.
         proxy: the argument of `World.http_client`.
 
     Attributes:
-        on_answer: called for each response of the server to `ask`, including its errors.
-        traffic: the argument; by default a record of this object's own.
+        on_answer: called for each response of the chat server to `ask`, including its errors.
+        traffic: the argument; by default a new object, which records the traffic of these requests only.
         on_success: called when a request of `ask` has succeeded, after `on_answer`.
     """
 
@@ -106,19 +106,19 @@ class Http:
 
         Args:
             path: the path below the base URL, with a leading slash; or a whole URL.
-            token, key, authorization: an auth token, an API key, the pass of `PUT /me`; "" sends none.
+            token, key, authorization: an auth token, an API key, or the pass that `PUT /me` returned; "" is not sent.
             on_behalf_of: the uid of the user for whom a REST API key acts; "" for the key itself.
-            time_limit: the time limit of the call to which this request belongs, already entered; its own by default.
-            repeated: whether the caller retries it, so that it may fail early.
+            time_limit: the time limit of the call to which this request belongs, already entered; None for a new one.
+            repeated: whether the caller repeats a failed request, so that `FIRST_BYTE_SECONDS` apply to it as to a GET.
             number: the request number, by which the server recognises a request that comes late or again; "" for none.
 
         Returns:
             `data` of the response.
 
         Raises:
-            CometChatException: the server's refusal; `NO_INTERNET_CONNECTION`, with a `cause`, if the server was not
-                reached, or its response to anything but a GET is too large, `ERR_ANSWER_TOO_LARGE` if that to a GET is;
-                `ERR_INVALID_ARGUMENT` for a body that is not JSON, or a path with dots; `ERR_CLIENT_CLOSED`.
+            CometChatException: the server's code if it refused the request; `NO_INTERNET_CONNECTION`, with a `cause`,
+                if it was not reached; `ERR_ANSWER_TOO_LARGE` if the response to a GET is too large, for other methods
+                `NO_INTERNET_CONNECTION`; `ERR_CLIENT_CLOSED`; `ERR_INVALID_ARGUMENT` for an invalid body or path.
         """
         if time_limit is None:
             async with self.progress_timeout() as time_limit:
@@ -182,20 +182,20 @@ class Http:
         return data
 
     async def upload(self, url: str, pieces: AsyncIterator[bytes], size: int, content_type: str) -> None:
-        """Upload a form to the URL that the server named. It fails after 30 s without a byte moving.
+        """Upload a form to the URL that the server named for it, and wait until it is accepted.
 
-        It also fails after two minutes in which only bytes of other requests move. If the progress is not visible
-        (`World.sees_uploads`), it fails after ten minutes instead.
+        It fails after 30 s without a byte on any connection of the client, or two minutes without a byte of its own; if
+        the progress of uploads is not visible (`World.sees_uploads`), after ten minutes.
 
         Args:
             url: the whole URL.
-            pieces: yields the form.
+            pieces: yields the encoded form, in pieces of any size. An exception that it raises fails the upload.
             size: the size of the form in bytes.
             content_type: its Content-Type.
 
         Raises:
             CometChatException: with the server's code if it refused; `NO_INTERNET_CONNECTION` if the server was not
-                reached; `ERR_BAD_ERROR_RESPONSE` if a file store refuses the form; what `pieces` raises.
+                reached; `ERR_BAD_ERROR_RESPONSE` if a file store refuses the form.
         """
         headers = {"content-type": content_type, "content-length": str(size), "accept-encoding": ACCEPTED_ENCODING}
         stalled, longest = (
@@ -249,7 +249,7 @@ class Http:
         return self._pool
 
     def use_new_connections(self) -> None:
-        """Use new connections from now on. Old ones are closed when their running requests have finished."""
+        """Use new connections for later requests. The old ones are closed once their running requests have finished."""
         pool, self._pool = self._pool, None
         if pool is not None:
             self._close_pool(pool)
@@ -307,11 +307,15 @@ class _Exchange:
 
     @property
     def is_unanswered(self) -> bool:
-        """Whether a reused connection gave no byte of a response; false if the caller cancelled the request."""
+        """Whether the request failed, not by cancellation, without any byte of a response on a reused connection."""
         return self._failed and self._sent and not self._connected and not self._begun
 
     async def run(self, client: Any, request: Mapping[str, Any]) -> Answer:
-        """Send the request and read the response."""
+        """Send the request by an `httpx2.AsyncClient`, and return the response. Call it once.
+
+        Args:
+            request: the keyword arguments of `AsyncClient.build_request`.
+        """
         import httpx2
 
         built = client.build_request(**request, timeout=httpx2.Timeout(None), extensions={"trace": self._trace})

@@ -13,7 +13,7 @@ from tailwire.sdk.io.proxies import Proxy, UnusableProxy, proxy_for
 from tailwire.sdk.io.tls import default_context
 
 PROXY_CACHE_SECONDS = 5.0
-"""How long a chosen proxy is used for an origin before the environment is read again, which takes 0.1 ms."""
+"""Seconds for which the proxy chosen for an origin is cached; reading the environment takes 0.1 ms."""
 MAX_ORIGINS = 16
 MAX_PROXIES = 4
 
@@ -66,7 +66,7 @@ class ProxiedTransport(httpx2.AsyncBaseTransport):
         return response
 
     async def aclose(self) -> None:
-        """Close the connections."""
+        """Close all connections."""
         transports, self._transports = self._transports, {}
         for transport in transports.values():
             await transport.aclose()

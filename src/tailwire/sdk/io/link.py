@@ -1,5 +1,7 @@
-"""Open an authenticated socket for a session: pass and settings by HTTP, the upgrade, the auth frame.
+"""Open an authenticated socket for a session.
 
+The steps: get a pass (a signed proof of the auth token) and the server's settings by HTTP, open a WebSocket, and send
+the auth frame with the pass.
 `failures` and `websocket` map HTTP errors and refused upgrades to causes.
 """
 
@@ -23,23 +25,26 @@ from tailwire.wire.frames import CLIENT_HEADER, PROOF_HEADER, FrameType, auth_fr
 from tailwire.wire.server_settings import ServerSettings
 
 MIN_SECONDS, MAX_SECONDS = 1.0, 1e9
-"""Durations from the server are raised to the first, and ignored from the second on."""
+"""Limits of durations that the server announces: shorter ones are raised to the minimum, longer ones ignored."""
 _BY_INTERMEDIARIES = frozenset({Cause.CAPTIVE_PORTAL, Cause.PROXY_REFUSED, Cause.NOT_OUR_SERVER})
-"""Causes that mean that an intermediary responded. If requests get through, it refuses only the WebSocket."""
+"""Causes that mean that an intermediary responded. If an HTTP request got through in the same attempt, it refuses only
+WebSockets."""
 
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """The values that the server announced at authentication, beyond CometChat's protocol. Other servers announce none.
+    """What the server announced when it accepted the authentication, beyond CometChat's protocol.
+
+    Servers other than Tailwire's announce nothing: all attributes have their defaults.
 
     Attributes:
         features: the features that both sides support.
         interval: heartbeat interval in seconds; None if the server named none.
         timeout: heartbeat timeout in seconds; None if the server named none.
         token_seconds_left: seconds until the token expires; None if it does not, or the server named none.
-        store: name of the server's store; "" if unknown.
-        mark: the mark of the server's start, for positions; "" if unknown.
-        shed: the names of what the server currently does without, because of its load.
+        store: name of the server's store, to which message ids belong; "" if unknown.
+        mark: identifies the run of the server from one start to the next; part of a position. "" if unknown.
+        shed: the names of the features that the server has turned off because of its load, such as `receipts`.
     """
 
     features: frozenset[str] = frozenset()
@@ -70,9 +75,9 @@ class Connector:
     """Opens authenticated sockets for one client. Caches the pass and the settings between attempts.
 
     Args:
-        presence: `presenceSubscription` of the auth frame; None for nobody.
+        presence: `presenceSubscription` of the auth frame: whose presence events are received; None for nobody's.
         tls: the app's own TLS context; None for the default.
-        host, port: the host and port of the WebSocket, instead of those of the server's settings; "" and 0 for those.
+        host, port: the host and port of the WebSocket; "" and 0 for those in the server's settings.
         proxy: the argument of `World.open_wire`.
     """
 
@@ -111,6 +116,11 @@ class Connector:
     async def renewal_frame(self, uid: str, token: str) -> dict[str, Any]:
         """Return the frame that renews the token of an open socket (feature `renew`).
 
+        Requests a pass for the new token if none is cached.
+
+        Args:
+            token: the new auth token of the user.
+
         Raises:
             CometChatException: if the request for a pass fails.
         """
@@ -119,11 +129,11 @@ class Connector:
         return self._auth_frame(uid, None)
 
     def cache_pass(self, signed_pass: str) -> None:
-        """Cache the pass of the current token; "" if it has to be requested."""
+        """Use this pass of the current token from now on; "" makes the next attempt request one."""
         self._pass = signed_pass
 
     async def fetch_me(self, token: str) -> tuple[Mapping[str, Any], str]:
-        """Request `PUT /me`. Return the user as the server sent them, and the pass for a socket; "" without one.
+        """Request `PUT /me`, and return its `data` (the user's JSON object) and the pass in it; "" without a pass.
 
         Raises:
             CometChatException: if the request fails; `ERR_BAD_ERROR_RESPONSE` if the response names no user.
@@ -135,10 +145,10 @@ class Connector:
         return user, str(user.get("jwt") or "")
 
     async def open(self, uid: str, token: str, last: Mapping[str, Any] | None = None) -> Link:
-        """Open an authenticated socket.
+        """Open an authenticated socket. If the server rejects a cached pass, try once more with a new one.
 
         Args:
-            last: how the last socket ended, for the server (feature `cause`); None for the first.
+            last: what `ConnectionStats.count_attempt` returned, for the auth frame; None for the first socket.
 
         Raises:
             AttemptError: if no socket could be opened and authenticated; its `cause` says why.
@@ -219,7 +229,7 @@ class Connector:
 
 
 def parse_granted(value: Any) -> Granted:
-    """Return what the server announced, from the `tailwire` object of its answer."""
+    """Decode the `tailwire` object in the server's answer to an auth frame. Missing or invalid values are left out."""
     if not isinstance(value, dict):
         return Granted()
     beat = value.get("heartbeat")

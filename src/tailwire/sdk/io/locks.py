@@ -30,7 +30,9 @@ class LockHeld(Exception):
 
 
 class FileLock:
-    """A file lock, acquired at once. If the file system does not allow one, a warning is logged and nothing is locked.
+    """A file lock, which the constructor acquires without waiting.
+
+    If the file cannot be created or locked, a warning is logged and nothing is locked.
 
     Args:
         path: the path of the lock file, which is never removed.

@@ -13,10 +13,10 @@ from tailwire.sdk.io.world import Wire
 
 
 class MachineRunner(Protocol):
-    """The part of the driver that token renewal uses."""
+    """The methods of `Driver` that token renewal uses."""
 
     def begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Start a task that ends with the driver."""
+        """Start a task, which is ended when the driver is closed."""
 
     def feed(self, happened: i.Input) -> None:
         """Give an input to the machine."""
@@ -26,13 +26,26 @@ class TokenRenewal(Protocol):
     """Renews the token when the machine commands it (see `sdk.tokens`)."""
 
     def renew_before_attempt(self, runner: MachineRunner, epoch: int) -> asyncio.Task[None]:
-        """Start the task that gets a new token before the next attempt, and feeds the outcome to the machine."""
+        """Start and return a task that requests a new token from the app, and feeds the outcome to the machine.
+
+        Args:
+            epoch: the number of the attempt that waits for the token, for the input.
+        """
 
     def renew_in_place(self, runner: MachineRunner, epoch: int, wire: Wire | None) -> None:
-        """Start to get a new token, and to offer it to the server on the open socket; do nothing without one."""
+        """Start a task that requests a new token from the app and sends it to the server on the open socket.
+
+        Args:
+            epoch: the number of the socket.
+            wire: the socket; with None this does nothing.
+        """
 
     def handle_answer(self, runner: MachineRunner, granted: Granted | None) -> None:
-        """Handle the server's answer to an offered token; None when the server rejected it."""
+        """Handle the server's answer to the token that `renew_in_place` sent.
+
+        Args:
+            granted: what the server granted; None if it rejected the token.
+        """
 
 
 class ConnectionOwner(Protocol):
@@ -46,41 +59,49 @@ class ConnectionOwner(Protocol):
         """Open and authenticate a socket.
 
         Args:
-            last: how the last socket ended, for the server; None if nothing has failed yet.
+            last: the report for the auth frame of how the last socket ended; None if nothing has failed yet.
 
         Raises:
             AttemptError: if no socket can be opened and authenticated; its `cause` says why.
         """
 
     def link_opened(self, granted: Granted) -> None:
-        """Record that the socket is authenticated; its frames follow."""
+        """Called when a socket is authenticated, before its first frame is passed to `frame_came`."""
 
     def link_ended(self) -> None:
-        """Record that the socket has ended; no further frame of it follows."""
+        """Called when the socket has ended. No further frame of it is passed to `frame_came`."""
 
     frame_came: Callable[[str | bytes], float | None]
-    """Handle a frame. Return the window in seconds if it announces a restart of the server, else None."""
+    """Handle a frame.
+
+    If it announces a restart of the server, return the seconds over which clients are to spread their reconnects; else
+    None.
+    """
 
     room: Callable[[], Awaitable[object] | None]
-    """Return None while the queue has capacity, else what to await before the next frame is read (K4)."""
+    """Return None if the event queue has capacity, else an awaitable; no frame is read until it ends (K4)."""
 
     def status_changed(self, status: Any) -> None:
         """Notify listeners of a new status."""
 
     def attempt_failed(self, cause: Cause, details: str) -> None:
-        """Notify listeners of a failed attempt; `details` is what was seen, or ""."""
+        """Notify listeners of a failed attempt.
+
+        Args:
+            details: details such as an HTTP status; "" if there are none.
+        """
 
     def session_expired(self) -> None:
-        """Record that the server rejected the token, and that there is no other."""
+        """Mark the session as expired: the server rejected the token, and no new one is available."""
 
     def drop_connections(self) -> None:
-        """Reuse no existing HTTP connection for new requests."""
+        """Use new HTTP connections for later requests, because the existing ones may be dead."""
 
     def read_history(self) -> None:
-        """Read new messages from history, without a socket."""
+        """Start to read new messages from history, because there is no socket."""
 
     def stop_reading_history(self) -> None:
-        """Stop reading history."""
+        """Stop reading history without a socket."""
 
     def ping_frame(self) -> str:
         """Return a ping frame."""

@@ -19,7 +19,7 @@ from tailwire.sdk.io.world import Timer, World
 STALLED_SECONDS = 15.0
 """Seconds without a byte on any connection of the client after which a call fails."""
 OWN_STALLED_SECONDS = 60.0
-"""Seconds without a byte of the call itself after which it fails, although others move."""
+"""Seconds without a byte of the call itself after which it fails, even if bytes of other requests move."""
 TOTAL_SECONDS = 600.0
 """Seconds after which a call other than an upload fails in any case."""
 UPLOAD_STALLED_SECONDS = 30.0
@@ -33,10 +33,11 @@ class ProgressTimeout:
     """A timeout for the body of an `async with`, extended while bytes move. Can be entered once.
 
     Args:
+        traffic: records when bytes move on any connection of the client.
         stalled: seconds without a byte on any connection of the client after which the body is cancelled.
-        own_stalled: the same, counting only bytes of this call.
+        own_stalled: seconds without a call of `record_progress()` after which the body is cancelled.
         total: seconds after which the body is cancelled in any case.
-        started: True starts the time limit on entry; False leaves that to `start()`.
+        started: whether the time runs from the entry; if False, it runs from `start()`.
 
     Attributes:
         traffic: the argument.
@@ -78,7 +79,7 @@ class ProgressTimeout:
         self.traffic.record_movement()
 
     def start(self) -> None:
-        """Start the time limit."""
+        """Start the time. Needed only with `started=False`; call it inside the `async with`."""
         self._moved_at = self._world.now()
         self._deadline = self._moved_at + self._total
         self._arm()

@@ -37,7 +37,7 @@ class Proxy:
 
     @property
     def socks(self) -> bool:
-        """Whether it speaks SOCKS5."""
+        """Whether the proxy speaks SOCKS5."""
         return self.scheme.startswith("socks")
 
     @property
@@ -62,9 +62,9 @@ class ConfiguredProxies:
     """The proxies of the environment variables, or of the system's settings if no variable is set.
 
     Attributes:
-        proxies: addresses by the name of the variable without `_proxy`: `http`, `https`, `all`; on some systems `socks`
-            too. `no` has the excepted hosts.
-        of_system: whether they come from the system's settings, which have their own list of excepted hosts.
+        proxies: the values of the variables, by name without `_proxy`: `http`, `https` and `all` are addresses of
+            proxies, `no` is the list of hosts that are reached without one. Some systems add `socks`.
+        of_system: whether they are the system's settings. These have their own list of excepted hosts, and no `no`.
     """
 
     proxies: Mapping[str, str]
@@ -119,11 +119,12 @@ def read_configured_proxies() -> ConfiguredProxies:
 
 
 async def proxy_for(url: str, setting: str | None) -> Proxy | None:
-    """Return the current proxy for a URL, or None for a direct connection.
+    """Return the proxy for a URL at this time, or None for a direct connection.
 
     Args:
         url: the URL, with the scheme `http`, `https`, `ws` or `wss`.
-        setting: the proxy that the app has set; "" for no proxy; None uses the environment or the system's settings.
+        setting: the address of the proxy that the app has set; "" for no proxy; None for that of the environment or
+            the system.
 
     Raises:
         UnusableProxy: if the proxy cannot be used.
@@ -165,7 +166,12 @@ def configured_proxy(url: str, configured: ConfiguredProxies) -> Proxy | None:
 
 
 def is_excepted(host: str, port: int, no_proxy: str) -> bool:
-    """Return whether `NO_PROXY` covers a host: by `*`, a name, suffix, address or network, with or without a port."""
+    """Return whether an entry of `NO_PROXY` covers a host and port, so that it is reached without a proxy.
+
+    Args:
+        no_proxy: entries separated by commas or spaces: `*`, a host name, a domain suffix, an IP address or a network,
+            each with or without a port.
+    """
     return any(_covers(entry, host.lower(), port) for entry in re.split(r"[,\s]+", no_proxy) if entry)
 
 

@@ -1,4 +1,4 @@
-"""Read JSON from the network. Deep nesting and long numbers do not make a whole document unreadable."""
+"""Read JSON from the network. Parts that Python cannot read (deep nesting, very long numbers) become None."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from tailwire.wire.bounds import trim
 log = logging.getLogger("tailwire")
 _decode = json.JSONDecoder().raw_decode
 MAX_TRIMMED_BYTES = 256 * 1024
-"""Maximum bytes of JSON that is searched for unreadable parts; the search takes some 0.1 s for that many."""
+"""The maximum size of JSON from which unreadable parts are removed; for this size it takes some 0.1 s."""
 
 
 class ExcessiveJson(ValueError):
-    """JSON nests too deep or contains too long a number, and is too large to remove that part."""
+    """JSON nests too deep or contains too long a number, and is too large for that part to be removed."""
 
 
 def read_frame(text: str | bytes) -> Any:
-    """Return the value of a frame, as `read_json` does.
+    """Return the value of a frame, as `read_json` does, but faster.
 
     Raises:
-        ValueError: if the frame cannot be read.
+        ValueError: if the frame cannot be read; may be an `ExcessiveJson`.
     """
     if not isinstance(text, str):
         text = text.decode()
@@ -37,6 +37,8 @@ def read_frame(text: str | bytes) -> Any:
 
 def read_json(text: str | bytes) -> Any:
     """Return the value of JSON, with None for parts that nest too deep and for numbers that are too long.
+
+    A warning is logged if there are such parts.
 
     Raises:
         ExcessiveJson: if the text is too large to remove such a part, or the rest still nests too deep.

@@ -11,23 +11,26 @@ from typing import Any
 log = logging.getLogger("tailwire")
 
 MAX_SESSIONS = 32
-"""Hosts per context whose sessions are cached."""
+"""The maximum number of hosts per context for which TLS sessions are cached."""
 MAX_SESSIONS_PER_HOST = 4
-"""More than one, because requests and the socket connect at the same time, and each connection uses up a session."""
+"""The maximum number of TLS sessions that are cached per host.
+
+More than one, because requests and the socket connect at the same time, and each connection uses up a session.
+"""
 
 _Key = tuple[str, ssl.VerifyMode, bool]
 
 
 class ResumingSSLObject(ssl.SSLObject):
-    """A connection that resumes its context's last session with the host, and caches its own for the next.
+    """A TLS connection that resumes the last session with its host, and caches its own session for the next one.
 
     A resumed handshake carries no certificates, so a return to the foreground costs less time and data. Each context
-    has its own subclass (`SSLContext.sslobject_class` is documented for that): sessions are never shared between
-    contexts, hosts, or connections that verify the certificate and those that do not.
+    has its own subclass (`SSLContext.sslobject_class` is documented for that), so that sessions are never shared
+    between contexts, hosts, or connections that verify the certificate and those that do not.
 
     Attributes:
-        sessions: the TLS sessions of the context by host and kind of verification, the newest last; the oldest are
-            dropped at the limits.
+        sessions: the cached sessions of the context: lists by host name, `verify_mode` and `check_hostname`. The newest
+            are last; the oldest are dropped at `MAX_SESSIONS` and `MAX_SESSIONS_PER_HOST`.
     """
 
     sessions: OrderedDict[_Key, list[ssl.SSLSession]]
@@ -62,7 +65,10 @@ class ResumingSSLObject(ssl.SSLObject):
 
     # The parameter names are those of the base class.
     def read(self, len: int = 1024, buffer: Any = None) -> Any:
-        """Read data. The first data follows the tickets of TLS 1.3, so the session is cached then."""
+        """Read data, as in the base class, and cache the session after the first data.
+
+        The session is not complete earlier: with TLS 1.3 the server sends its tickets after the handshake.
+        """
         data = super().read(len, buffer)
         if not self._is_cached:
             self._is_cached = True
@@ -91,7 +97,7 @@ class ResumingSSLObject(ssl.SSLObject):
 
 
 def with_resumption(context: ssl.SSLContext) -> ssl.SSLContext:
-    """Make the connections of a context resume sessions. Return the context.
+    """Make the future connections of a context resume TLS sessions. Return the same context.
 
     A subclass of `ssl.SSLContext`, or a context with its own connection class, is not changed: the default contexts on
     Windows and macOS verify the server's certificate after each handshake, so the server must send it.
@@ -102,7 +108,7 @@ def with_resumption(context: ssl.SSLContext) -> ssl.SSLContext:
 
 
 def checked_context(tls: ssl.SSLContext | None) -> ssl.SSLContext | None:
-    """Return the context. Log a warning if it does not authenticate the server."""
+    """Return the argument. Log a warning if this context does not verify the server's certificate or host name."""
     if tls is None:
         return None
     if tls.verify_mode is ssl.CERT_NONE:

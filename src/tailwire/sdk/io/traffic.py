@@ -1,6 +1,7 @@
 """Record when bytes last moved between this client and its server, on any connection.
 
-A line on which bytes move is alive, however long an answer takes: code that waits for one checks here first.
+Bytes that move show that the network works, however long a response takes; so code that waits for a response consults
+this record before it gives up.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ class Traffic:
         now: returns the time, in seconds on the clock of the connection machine.
 
     Attributes:
-        moved_at: when bytes last moved, as far as it is known: passed between this process and the system, or were seen
-            to be acknowledged; 0.0 before the first.
-        passed_at: when bytes last passed between this process and the system; 0.0 before the first. Acknowledgements
-            do not count: it is known when they were noticed, but not when they came.
+        moved_at: when this process last wrote or read bytes, or noticed that the peer had acknowledged some; 0.0 before
+            the first time.
+        passed_at: when this process last wrote or read bytes; 0.0 before the first time. Unlike in `moved_at`,
+            acknowledgements do not count, because the time at which they arrived is not known.
         awaited: number of requests without a complete response.
     """
 
@@ -40,14 +41,14 @@ class Traffic:
         self._watched: WeakKeyDictionary[Any, tuple[Any, int]] = WeakKeyDictionary()
 
     def record_movement(self) -> None:
-        """Record that bytes pass between this process and the system now."""
+        """Record that this process writes or reads bytes now."""
         self.moved_at = self.passed_at = self._now()
 
     def watch(self, stream: Any) -> None:
-        """Include a connection in `check_acknowledged`.
+        """Include a connection in `check_acknowledged`, if the system reports acknowledged bytes (Linux).
 
-        On a slow line, the chunk of an upload that the system has buffered takes many seconds to leave, and nothing
-        else shows its progress.
+        On a slow line, a chunk of an upload that the system has buffered takes many seconds to leave, and nothing but
+        the acknowledgements shows its progress.
 
         Args:
             stream: a connection of the HTTP library, which is referenced weakly.
@@ -58,10 +59,10 @@ class Traffic:
             self._watched[stream] = raw, acknowledged
 
     def check_acknowledged(self, *, only_from_now: bool = False) -> None:
-        """Record a movement now if the peer has acknowledged more bytes since the last check.
+        """Set `moved_at` to now if a peer has acknowledged more bytes since the last check.
 
         Args:
-            only_from_now: record nothing, so that only later acknowledgements count.
+            only_from_now: do not set it, so that the next check counts only acknowledgements from now on.
         """
         for stream, (raw, before) in list(self._watched.items()):
             acknowledged = _acknowledged(raw)

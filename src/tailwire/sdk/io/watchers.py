@@ -1,4 +1,4 @@
-"""Subscribers to the transitions of a connection. An exception of one is logged, and affects nothing else."""
+"""Call the functions that subscribed to the transitions of a connection. An exception of one is logged only."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ T = TypeVar("T")
 
 
 def call_plain(function: Callable[[T], object], argument: T, what: str) -> None:
-    """Call a plain function of the app, and log what it raises.
+    """Call a function of the app that is not async, and log any exception except `KeyboardInterrupt` and `SystemExit`.
 
-    `CancelledError` is logged too: nothing is awaited here, so it is not a cancellation of the running task, and would
-    end a task of the client. Only `KeyboardInterrupt` and `SystemExit` pass through.
+    `CancelledError` is logged too: nothing is awaited here, so it cannot mean that the running task is being cancelled,
+    and if it passed through it would end a task of the client.
 
     Args:
-        what: describes the function in the log.
+        what: describes the function in the log line.
     """
     try:
         function(argument)

@@ -1,4 +1,4 @@
-"""A WebSocket by `websockets`, and the causes of its failures."""
+"""The WebSocket of the library `websockets`, and the mapping of its exceptions to causes."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ log = logging.getLogger("tailwire")
 MAX_BYTES = 4 * 1024 * 1024
 CLOSE_TIMEOUT_SECONDS = 0.5
 _STATUSES_WITHOUT_UPGRADE = (404, 405, 426)
-"""Our server's response to a request that lost its Upgrade header on the way."""
+"""Statuses with which the chat server responds to a request whose Upgrade header a proxy has removed."""
 
 
 class WebSocketWire:
@@ -77,17 +77,17 @@ class WebSocketWire:
             raise WireClosed(cause_of_close(e.rcvd.code if e.rcvd else None)) from e
 
     def reader(self) -> Callable[[], Awaitable[str | bytes]]:
-        """Return the library's own method, which saves a coroutine per message."""
+        """Return the library's `recv`, which saves a coroutine per message compared with `receive`."""
         return partial(self._connection.recv, decode=False)
 
     def cause_of_end(self, error: Exception) -> Cause | None:
-        """Return why the socket ended, from what the reader raised; None for any other error."""
+        """Return why the socket ended, given an exception of `reader()`; None if the exception does not mean that."""
         if not isinstance(error, ConnectionClosed):
             return None
         return cause_of_close(error.rcvd.code if error.rcvd else None)
 
     async def close(self, code: int) -> None:
-        """Close with a close frame, and wait up to 0.5 s for the peer's."""
+        """Close with a close frame, wait up to 0.5 s for the peer's close frame, then `abort()`."""
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_SECONDS):
                 await self._connection.close(code)

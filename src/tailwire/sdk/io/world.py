@@ -57,17 +57,20 @@ class Wire(Protocol):
         """
 
     def reader(self) -> Callable[[], Awaitable[str | bytes]]:
-        """Return a function like `receive` for a reading loop, which may raise other errors: see `cause_of_end`."""
+        """Return a function that works like `receive`, but faster, for a loop that reads all messages.
+
+        It may raise other exceptions than `receive` when the socket has ended; `cause_of_end` recognises them.
+        """
 
     def cause_of_end(self, error: Exception) -> Cause | None:
-        """Return why the socket ended, from what the reader raised; None for any other error.
+        """Return why the socket ended; None if the exception does not mean that it ended.
 
         Args:
-            error: what the function that `reader` returned has raised.
+            error: an exception of the function that `reader` returned.
         """
 
     async def close(self, code: int) -> None:
-        """Close with a close frame, and wait up to 0.5 s for the peer's.
+        """Close with a close frame, wait up to 0.5 s for the peer's close frame, then drop the connection.
 
         Args:
             code: a close code of RFC 6455.
@@ -124,11 +127,11 @@ class World:
         return random.random()
 
     def unique(self) -> str:
-        """Return a universally unique name."""
+        """Return a new UUID as text."""
         return str(uuid.uuid4())
 
     async def prepare(self) -> None:
-        """Import what the first request needs, in a thread: it takes some tenths of a second the first time.
+        """Import the libraries that the first request needs, in a thread, because that takes tenths of a second.
 
         Raises:
             ValueError: if the running event loop does not support sockets.
@@ -143,7 +146,7 @@ class World:
             await asyncio.to_thread(_load)
 
     def check_settings(self, *, tls: object, proxy: str | None, ca_file: str) -> None:
-        """Check the connection settings of an app.
+        """Raise if this environment does not support one of the connection settings of an app.
 
         Args:
             tls: the app's own context, or None.
@@ -174,8 +177,8 @@ class World:
             url: the URL, with the scheme `ws` or `wss`.
             headers: the headers to send with the upgrade request.
             tls: the app's own context, or None.
-            proxy: the app's own proxy, "" for no proxy, or None to use the environment or the system's settings.
-            moved: called whenever bytes are received.
+            proxy: the address of the app's own proxy; "" for no proxy; None for that of the environment or the system.
+            moved: called when the connection is made, and whenever bytes are received.
 
         Raises:
             tailwire.sdk.io.failures.AttemptError: if it cannot be opened.
@@ -202,7 +205,7 @@ class Identity:
 
     Attributes:
         app_id: the id of the app.
-        resource: name of this client instance, so that two instances with one saved session do not conflict.
+        resource: a name of this client, by which the server tells several clients of one user apart.
     """
 
     app_id: str
