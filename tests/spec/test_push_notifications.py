@@ -123,6 +123,16 @@ async def test_message_of_a_muted_conversation_causes_no_notification(stage):
         assert [one["body"] for one in browser.received] == ["heard"]
 
 
+async def test_muted_conversation_may_be_named_in_upper_case(stage):
+    browser = await push_service(stage)
+    async with Rest(stage) as rest:
+        await register(rest, browser, "bob")
+        until_ms = int(stage.server.world.milliseconds()) + 3_600_000
+        muted = {"conversations": [{"id": "ALICE", "type": "oneOnOne", "until": until_ms}]}
+        answer = await rest("PUT", "/notifications/v1/preferences/mute", as_="bob", json=muted)
+        assert answer == {"mutedConversations": [{"id": "alice", "type": "oneOnOne", "until": until_ms}]}
+
+
 async def test_transient_message_causes_no_notification(stage):
     browser = await push_service(stage)
     alice = await stage.enter("alice")

@@ -1,9 +1,9 @@
 """The audit log, a record of what API keys and commands do.
 
-All changes are recorded, in the transaction that makes them, edited and deleted messages among them. Reads and sends
-with a key are recorded once every ten minutes per user and operation, because a backend may make thousands a second;
-those that are in progress at the same time are recorded each, because one that fails must not hide the others.
-Values are not recorded.
+All changes, including edits and deletions of messages, are recorded in the transaction that makes them. Reads and sends
+with a key are recorded at most once every ten minutes per key, user and operation, because a backend may make thousands
+a second. Requests that run at the same time may each be recorded: only one that succeeds starts the ten minutes.
+The values of fields are not recorded.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from tailwire.server.telemetry.logs import report
 
 USE_SECONDS = 600.0
 RETRY_SECONDS = 10.0
-"""How long after a use that could not be stored the next one is tried."""
+"""If the entry of a read or a send could not be stored, the next such request after this time is recorded."""
 MAX_REMEMBERED_USES = 10_000
 MAX_TARGET_CHARACTERS = 500
 UNRECORDED_PATHS = frozenset({"/metrics", "/openapi.json", "/health", "/health/ready"})
@@ -42,7 +42,7 @@ _SECRET_PARAMETERS = frozenset({"key", "token"})
 
 
 class AuditedOperation(Protocol):
-    """The facts about an operation of the API that the log needs."""
+    """What the log needs to know about an operation of the REST API: its method, path and kind of rate limit."""
 
     @property
     def method(self) -> str: ...
@@ -73,7 +73,11 @@ class AuditLog:
         address: str,
         request_id: str,
     ) -> AuditEntry | None:
-        """Return the entry of a request with a key, which the request's first write stores; None if none is needed.
+        """Return the entry to record for a request with a key, or None if the request need not be recorded.
+
+        The entry also becomes the current one: the first write of the request stores it in its transaction. A request
+        without a write stores it in `end`. Not recorded are `UNRECORDED_PATHS`, and a read or a send for whose key,
+        user and operation an entry was stored less than `USE_SECONDS` ago.
 
         Args:
             caller: the key, and the user for whom it acts, if any.
@@ -120,10 +124,11 @@ class AuditLog:
         self._uses[use] = at
 
     async def end(self, entry: AuditEntry) -> None:
-        """Write the entry of a request that succeeded to the server's log, and store it unless a write has done so.
+        """Record a request that succeeded: store its entry, unless a write has stored it, and log it.
 
         Raises:
-            Refused: the store cannot write. A read or a send succeeds nevertheless, and is then only in the log.
+            Refused: the store cannot write. For a read or a send this is not raised if the store is only temporarily
+                unavailable (ERR_UNAVAILABLE): its entry is then only in the server's log.
         """
         at = self._clock()
         try:
@@ -138,10 +143,13 @@ class AuditLog:
         _log(entry)
 
     async def record_settings(self, values: str) -> None:
-        """Record settings that differ from their defaults, unless the newest such entry records the same values.
+        """Record the settings with which the server starts, unless the newest entry about settings has the same text.
 
         Args:
-            values: the names and values of the settings, as one text.
+            values: the names and values of the settings that differ from their defaults, as one text.
+
+        Raises:
+            Refused: the store cannot be read or written.
         """
         before = await self._store.last_entry(SETTINGS_ACTION)
         if before is None or before.details != values:
@@ -149,12 +157,17 @@ class AuditLog:
             await self.end(entry)
 
     async def find(self, criteria: AuditFilter) -> list[AuditRow]:
-        """Return the entries that a filter selects, newest first."""
+        """Return the entries that a filter selects, newest first, at most `criteria.limit`."""
         return await self._store.find(criteria)
 
 
 def begin_command(action: str, target: str = "") -> AuditEntry:
-    """Return the entry of a command, which the command's first write stores."""
+    """Return the entry of a command, and make it the current one, which the command's first write stores.
+
+    Args:
+        action: the name of the command.
+        target: what it acts on, such as a uid; "" for nothing in particular.
+    """
     entry = AuditEntry(CHANGE, "command line", action, target)
     current_entry.set(entry)
     return entry

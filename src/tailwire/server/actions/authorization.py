@@ -1,7 +1,7 @@
 """Finds the groups, messages and users that a caller names, and checks what the caller may do to them.
 
-A read is checked against the current state. A change is checked twice: the actions build an act, and the store checks
-its condition again in the transaction that writes. API keys are checked in `sessions`.
+A read is checked against the current state. For a change, an action builds an act: a description of the change with a
+condition, which the store checks in the transaction that writes. API keys are checked in `sessions`.
 """
 
 from __future__ import annotations
@@ -58,14 +58,17 @@ class Authorizer:
         subject: str = "",
         also: Callable[[GroupStanding], None] | None = None,
     ) -> GroupAct:
-        """Return the act of a change in a group, which the store checks when it writes.
+        """Return an act: who changes what in a group, with the condition under which they may.
+
+        Nothing is checked here but the form of the guid. The store calls the condition in the transaction that writes;
+        if the caller may not perform the operation, or `also` raises, it raises `Refused` and nothing is written.
 
         Args:
             caller: who acts.
             guid: the group.
             operation: a row of the permission table of groups.
             subject: the uid of the user who is acted on; "" for the group itself.
-            also: a further condition; raises `Refused` if it does not hold.
+            also: a further condition, checked after the permission; raises `Refused` if it does not hold.
 
         Raises:
             Refused: ERR_BAD_REQUEST: this cannot be a guid.
@@ -79,7 +82,12 @@ class Authorizer:
         return GroupAct(identifier(guid, "guid"), caller.uid, subject, check, caller.device)
 
     def check_in_group(self, caller: Caller, standing: GroupStanding, operation: GroupOperation) -> None:
-        """Check an operation against a standing.
+        """Check that the caller may perform an operation, given their role in the group or their ban from it.
+
+        Args:
+            caller: who acts. The app itself may do everything.
+            standing: the group, with the caller's membership and ban.
+            operation: a row of the permission table of groups.
 
         Raises:
             Refused: with the code in the permission table.
@@ -95,13 +103,17 @@ class Authorizer:
         operation: MessageOperation,
         also: Callable[[MessageRow], None] | None = None,
     ) -> MessageAct:
-        """Return the act of a change of a message, which the store checks when it writes.
+        """Return an act: who changes which message, with the condition under which they may.
+
+        Nothing is checked here but the form of the id. The store calls the condition in the transaction that writes;
+        if the caller may not perform the operation, a block between two users forbids it, or `also` raises, it raises
+        `Refused` and nothing is written.
 
         Args:
             caller: who acts.
             message_id: the message's id.
             operation: a row of the permission table of messages.
-            also: a further condition on the message; raises `Refused` if it does not hold.
+            also: a further condition on the message, checked last; raises `Refused` if it does not hold.
 
         Raises:
             Refused: ERR_MESSAGE_ID_NOT_FOUND: this cannot be a message id.
@@ -131,7 +143,7 @@ class Authorizer:
         return (await self._store.standings.message(self.message_act(caller, message_id, operation))).message
 
     async def conversation(self, caller: Caller, kind: str, other: str) -> ConversationKey:
-        """Return the key of the caller's conversation with a user, or of a group that the caller may read.
+        """Return the key of the caller's conversation with a user, or of the conversation of a group they may read.
 
         Args:
             caller: a participant.
@@ -160,11 +172,11 @@ class Authorizer:
         return uid
 
     async def existing_user(self, caller: Caller, uid: str, operation: UserOperation) -> msgspec.Raw:
-        """Return a user, encoded as stored messages carry them, if the caller may perform an operation on them.
+        """Return a user if the caller may perform an operation on them, as JSON without `metadata`.
 
         Args:
             caller: who acts.
-            uid: the user; normalized.
+            uid: the user's uid, already normalized.
             operation: a row of the permission table of users.
 
         Raises:

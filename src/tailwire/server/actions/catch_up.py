@@ -1,8 +1,8 @@
 """The messages and other events that a client has missed in all its conversations, in the order in which they happened.
 
-A page has messages, and the entries of the change log for what happened before its last message. So a client can hand
-over a page as it arrives. A user who was a member of a group until they left it, or until the group was deleted,
-receives what they would have received live: everything up to their departure, without later changes.
+A page contains messages, and the changes (reactions, receipts, pins and the like) that happened before the last of
+them. So a client can pass a page on to the app without waiting for the next one. A user who has left a group, or whose
+group was deleted, receives its messages up to that moment, as they were then, without later changes.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from tailwire.server.ports.refusal import Refused
 MAX_CHANGES = 100
 """How many entries of the change log a page may have."""
 MAX_ENDED_MEMBERSHIPS = 100
-"""How many ended memberships a page considers."""
+"""How many memberships that the reader has lost a page considers at most."""
 MAX_READS = 5
-"""How often a page is read while memberships of its reader end meanwhile."""
+"""How often the messages of a page are read at most, if each time another membership of the reader ends meanwhile."""
 RETRY_AFTER_SECONDS = 1.0
 
 
@@ -34,10 +34,10 @@ class CatchUpRequest:
     """What a client asks for, besides the filter of the messages.
 
     Attributes:
-        after: the number up to which the client knows the change log; None if it does not know the log yet, so that the
-            page has no changes.
-        heard: numbers above `after` that the client knows as well.
-        at_most: how many messages the client wants at most, the newest ones; 0 for all.
+        after: the client has received all changes up to this number of the change log; None if it has no number yet,
+            and then the page contains no changes.
+        heard: numbers above `after` of changes that the client has received as well.
+        at_most: if the client has missed more messages than this, only the newest ones are returned; 0 for no limit.
     """
 
     after: int | None
@@ -50,13 +50,16 @@ class MissedPage:
     """A page of what was missed.
 
     Attributes:
-        rows: the messages.
-        encoded: the same messages, encoded.
-        changes: frames of other events.
-        known: the number up to which the client knows the change log after this page.
-        more: whether changes were left for another page, which follows even if this one is not full of messages.
-        lost: the id of a message up to which changes may be missing; 0 if none are.
-        gap: the ids (from, to]: messages with an id in this range were left out; None if none were.
+        rows: the messages, oldest first.
+        encoded: the same messages as JSON, in the same order.
+        changes: the frames of the changes, in the order of their numbers.
+        known: with this page, the client has received all changes up to this number of the change log.
+        more: whether another page follows because of changes that did not fit. The client has to ask for it even if
+            this page has fewer messages than the limit.
+        lost: changes that happened up to the message with this id may be missing, because the log no longer contains
+            them; 0 if none are missing.
+        gap: two ids (from, to]: messages with an id in this range were left out because of `at_most`; None if none
+            were.
     """
 
     rows: list[ListedRow]
@@ -82,17 +85,16 @@ class CatchUp:
         self.frames = frames
 
     async def newest(self, caller: Caller, newest_id: int) -> tuple[int, int]:
-        """Return where a client begins that has received nothing yet.
-
-        Messages of groups that the user has left come before that: such a client does not receive them.
+        """Return the position at which a client starts that has received nothing yet, without a backlog.
 
         Args:
             caller: the user.
             newest_id: the id of the newest message that the user may see now.
 
         Returns:
-            The number of the newest change in the change log, and the id of the message with which the last of the
-            memberships ended that ended after `newest_id`; 0 if none did.
+            The number of the newest change in the change log, and the id of the newest message after `newest_id` with
+            which the user left a group, or 0. Starting after the higher one of both ids, the client does not receive
+            old messages of groups that the user has left.
         """
         log = self._store.change_log
         number = await log.newest_number()
@@ -103,12 +105,12 @@ class CatchUp:
         """Return a page of what a user has missed on a device.
 
         Args:
-            caller: the user, and the device, whose own changes are left out.
-            criteria: selects messages of all conversations after a cursor.
+            caller: the user, and the device. Changes that this device has made are left out.
+            criteria: selects messages of all conversations after a cursor; its `limit` bounds their number.
             request: the rest of the client's request.
 
         Raises:
-            Refused: ERR_UNAVAILABLE, because memberships of the user ended again and again while the page was read.
+            Refused: ERR_UNAVAILABLE: memberships of the user ended during each of `MAX_READS` attempts.
         """
         log, cursor = self._store.change_log, criteria.cursor or 0
         # The log is read first: a change that is logged while the page is read will be on the next page.
@@ -144,9 +146,10 @@ class CatchUp:
     async def _rows(
         self, caller: Caller, criteria: MessageFilter
     ) -> tuple[list[ListedRow], dict[int, EndedMembership]]:
-        # The rows, and those among them that the reader knows as a former member. A membership that ends between the
-        # two reads would be in neither of them, and the client's position would pass its messages. Another user may
-        # end memberships of the reader again and again, so there is a limit.
+        # Returns the messages, oldest first, and the lost memberships by the ids of those messages that the reader may
+        # see only as a former member. If a membership ended between the two reads, neither would include its messages,
+        # and the client's position would pass them; so both are read again. The number of attempts is limited, because
+        # another user may remove the reader from groups again and again.
         log, cursor = self._store.change_log, criteria.cursor or 0
         ended = await log.ended_memberships(caller.reader, cursor, MAX_ENDED_MEMBERSHIPS)
         for _ in range(MAX_READS):

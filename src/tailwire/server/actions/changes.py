@@ -1,4 +1,4 @@
-"""Entries of the change log as frames for one reader: those that were sent live, with their numbers."""
+"""Encodes entries of the change log (reactions, receipts, pins …) as the frames in which they were sent live."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ _LISTS = {ChangeKind.LIST_CHANGED: "changed", ChangeKind.LIST_REMOVED: "removed"
 
 
 class ChangeFrames:
-    """Encodes entries as frames. An entry that can no longer be read, or not by this reader, has no frame."""
+    """Encodes entries as frames. There is no frame for an entry whose subject was deleted or is hidden from the reader.
+
+    The subject is the message, conversation or user that the entry is about.
+    """
 
     def __init__(self, services: Services, renderer: Renderer, conversations: Conversations) -> None:
         self._store = services.store
@@ -51,12 +54,12 @@ class ChangeFrames:
         }
 
     async def frames_for(self, caller: Caller, rows: Sequence[ChangeRow]) -> list[bytes]:
-        """Return the frames of entries for one reader, without those that the reader may not see, or no longer.
+        """Return the frames of entries for one reader, in their order, without those that the reader may not see (now).
 
-        Each contains its number, and the id of the message after which it happened.
+        Each frame contains the entry's `number`, and in `after` the id of the message after which it happened.
 
         Raises:
-            Refused: the store cannot be read now.
+            Refused: the store cannot be read now. Nothing is lost: the client asks again.
         """
         frames = []
         for row in rows:
@@ -68,7 +71,7 @@ class ChangeFrames:
         return frames
 
     async def shared_frame(self, row: ChangeRow) -> bytes | None:
-        """Return the frame of an entry as it was sent live to everyone concerned; None if it can no longer be read.
+        """Return the one frame of an entry that all its receivers got live; None if its subject no longer exists.
 
         Raises:
             Refused: the store cannot be read now.

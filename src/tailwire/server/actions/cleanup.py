@@ -1,7 +1,7 @@
 """Removes the remains of deletions, and files that no message, user or group refers to.
 
-One timer is set for the earliest due time, and for an hour at most, because a command may add work to a server's
-database: `tailwire prune` cannot erase what another process reads.
+One timer is set for the time at which something is due next, at most an hour ahead: commands such as `tailwire prune`
+may add work to the database of a running server, which does not learn of it.
 """
 
 from __future__ import annotations
@@ -25,13 +25,14 @@ class Cleanup:
 
     Args:
         call_later: the method of the event loop, or one like it.
-        deleted_after: seconds until a file is removed after it has lost its last reference, as by the deletion of the
-            message.
-        unused_after: seconds until a file is removed that nothing has ever referred to; 0 keeps such files.
+        deleted_after: seconds after which a file is removed that has lost its last reference, for instance because the
+            message was deleted.
+        unused_after: seconds after its upload after which a file is removed that nothing has ever referred to; 0 keeps
+            such files.
 
     Attributes:
-        is_mine: returns whether this server waits for what is due later; only one of several servers does. What is
-            due at once is removed by the server whose request has caused it.
+        is_mine: returns whether this server sets the timer for what is due later. Of several servers that share a
+            database, only one does. What is due at once is removed by the server whose request has caused it.
     """
 
     def __init__(
@@ -56,9 +57,9 @@ class Cleanup:
         self.is_mine: Callable[[], bool] = lambda: True
 
     def wake(self) -> None:
-        """Start to remove what is due, after which the timer is set for the rest. Return at once.
+        """Start to remove what is due, and return at once. When that is done, the timer is set for the rest.
 
-        Call it again if something may have become due meanwhile: then another pass follows.
+        If it is called during a pass, another pass follows. It does nothing after `close`.
         """
         self._again = True
         if self._task is None and not self._closed:
@@ -119,11 +120,11 @@ class Cleanup:
         )
 
     async def remove_due(self, patience: float = 0.0) -> None:
-        """Remove everything that is due now, and wait until that is done, or has failed and is tried again later.
+        """Remove everything that is due now, and wait until that is done. Failures are logged, and retried later.
 
         Args:
-            patience: seconds for which to wait for chores that become due meanwhile, as one does that another process
-                has prevented.
+            patience: also wait for, and do, what becomes due within this many seconds, such as work that was postponed
+                because another process prevented it.
         """
         until = self._world.seconds() + patience
         while True:
@@ -136,7 +137,7 @@ class Cleanup:
             await asyncio.sleep(max(due - self._world.seconds(), MIN_DELAY_SECONDS))
 
     async def close(self) -> None:
-        """Finish the current batch, and start no further one."""
+        """Wait for the current batch, and start no further one."""
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()

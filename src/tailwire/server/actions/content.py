@@ -51,8 +51,8 @@ class Content(NamedTuple):
 
     Attributes:
         data: the message's `data`, which has not been encoded yet.
-        traits: bits of `records.Trait`.
-        mentions: the uids that the text mentions.
+        traits: what the content contains, such as links or attachments, as bits of `records.Trait`.
+        mentions: the uids of the users that the text mentions.
         updates_conversation: whether the message may become the last one of its conversation.
     """
 

@@ -27,9 +27,10 @@ from tailwire.server.ports.refusal import Refused
 
 MAX_ATTEMPTS = 20
 Write = Callable[[ConversationView], Awaitable[tuple[ConversationView, int | None]]]
-"""Changes a conversation in a user's list. Returns it as changed, and the number of the change in the change log.
+"""Writes a change of a conversation in a user's list, and returns the changed conversation and a number.
 
-The number is 0 if nothing changed, and None if the conversation is no longer in the list, or too many are pinned.
+This is the number of the change in the change log; 0 if nothing had to be changed; None if nothing was written, because
+the conversation is no longer in the list, or as many are pinned as may be. Then it is read and written once more.
 """
 
 
@@ -53,16 +54,16 @@ class Conversations:
     async def list_page(
         self, caller: Caller, criteria: ConversationFilter, *, with_tags: bool, with_blocks: bool
     ) -> tuple[list[ConversationView], int]:
-        """Return a page of the caller's conversations that match a filter, and how many match.
+        """Return a page of the caller's conversations that match a filter, and how many match in total.
 
-        Pinned conversations come first; apart from that, the order is by the time of the last message. The app itself
-        gets the conversations of all users, by uid.
+        Pinned conversations come first; apart from that, they are sorted by their last message, newest first. The app
+        itself gets the conversations of all users, sorted by uid first.
 
         Args:
             caller: the user, or the app itself.
-            criteria: the filter.
-            with_tags: include the tags of each, as is done anyway if the filter names tags.
-            with_blocks: include the blocks between the user and the other one in each.
+            criteria: the filter, with the `limit` and `offset` of the page.
+            with_tags: include the tags that the user gave to each. They are always included if the filter names tags.
+            with_blocks: include whether the user has blocked the other user of each conversation, and vice versa.
         """
         if caller.system:
             criteria = replace(criteria, uid="")
@@ -123,7 +124,7 @@ class Conversations:
         Raises:
             Refused: ERR_UID_NOT_FOUND or ERR_GUID_NOT_FOUND: the other user, or the group, does not exist;
                 ERR_NOT_A_MEMBER: the caller is not a member of the group; ERR_CONVERSATION_NOT_ACCESSIBLE: it is not in
-                the caller's list, because nothing was written in it since they deleted it, or ever.
+                the caller's list, because it has no message, or none since they deleted it.
         """
         conversation = await self._authorizer.conversation(caller, kind, other)
         row = await self._store.conversations.get(conversation, caller.uid, kind)
@@ -133,13 +134,13 @@ class Conversations:
         return view
 
     async def by_id(self, caller: Caller, conversation_id: str) -> tuple[str, str]:
-        """Return the kind, and the uid or guid, of the conversation that an id names for the caller.
+        """Return what `get` needs to find the conversation with an id: `user` and a uid, or `group` and a guid.
 
-        Several conversations may have the same id. Only those in which the caller participates are considered, and a
-        conversation between two users takes precedence over a group.
+        Several conversations may have the same id, because it is composed of uids or a guid. Only those in which the
+        caller participates are considered. If there are both, the conversation with a user is returned.
 
         Raises:
-            Refused: ERR_CONVERSATION_NOT_FOUND: there is none.
+            Refused: ERR_CONVERSATION_NOT_FOUND: the caller participates in none with this id.
         """
         for key in keys_with_id(conversation_id):
             guid, other = group_in(key), other_in(key, caller.uid)
@@ -150,7 +151,7 @@ class Conversations:
         raise Refused("ERR_CONVERSATION_NOT_FOUND")
 
     async def key_for_app(self, conversation_id: str) -> ConversationKey:
-        """Return the key of the only conversation with an id, for the app itself, which participates in all.
+        """Return the unique key of the conversation with an id, on behalf of the app itself, which sees all of them.
 
         Raises:
             Refused: ERR_CONVERSATION_NOT_FOUND: no conversation with messages has the id; ERR_BAD_REQUEST: several do.
@@ -168,7 +169,7 @@ class Conversations:
 
         Raises:
             Refused: as in `get`; ERR_BAD_REQUEST: there are too many tags, or one is empty or too long;
-                ERR_UNAVAILABLE: others kept changing the conversation.
+                ERR_UNAVAILABLE: during each of `MAX_ATTEMPTS` attempts the conversation left the list and came back.
         """
 
         async def write(view: ConversationView) -> tuple[ConversationView, int | None]:
@@ -183,9 +184,9 @@ class Conversations:
         return view
 
     async def _change(self, caller: Caller, kind: str, other: str, write: Write) -> tuple[ConversationView, int]:
-        # Reads a conversation in the caller's list and changes it; decided again if it has left the list in between.
-        # The caller announces it without another await, so that publications keep the order of the numbers, and
-        # nothing that happens after the commit can prevent them.
+        # Reads a conversation in the caller's list and calls `write`, again if the conversation has left the list in
+        # between. The calling method publishes the change without another await, so that publications keep the order
+        # of the numbers, and nothing that happens after the commit can prevent them.
         for _ in range(MAX_ATTEMPTS):
             view, number = await write(await self.get(caller, kind, other))
             if number is not None:
@@ -193,13 +194,13 @@ class Conversations:
         raise Refused("ERR_UNAVAILABLE", retry_after=1.0)
 
     async def delete(self, caller: Caller, kind: str, other: str, *, permanently: bool) -> ConversationKey:
-        """Delete a conversation for the caller, and return its key. It reappears with the next message.
+        """Remove a conversation from the caller's list, and return its key. It reappears with its next message.
 
         Args:
             caller: the user.
             kind: `user` or `group`.
             other: the uid or guid.
-            permanently: delete its messages for all participants.
+            permanently: delete the messages, for all participants; otherwise they are only hidden from the caller.
 
         Raises:
             Refused: as in `get`.
@@ -218,7 +219,8 @@ class Conversations:
         return conversation
 
     async def _last_message_id(self, conversation: ConversationKey) -> int:
-        # One that was started without a message is hidden up to the first id of the app, which another one has.
+        # The id up to which the conversation is hidden. Without any message it is hidden up to the first message id of
+        # the app, which belongs to another conversation; 0 if the app has no message at all.
         last = await self._store.conversations.last_message_id(conversation)
         if last:
             return last
@@ -226,11 +228,11 @@ class Conversations:
         return await self._store.conversations.last_message_id(conversation) or min(newest, 1)
 
     async def pin(self, caller: Caller, kind: str, other: str, *, pinned: bool) -> ConversationView:
-        """Pin a conversation to the head of the caller's list, or unpin it. Return the conversation.
+        """Pin a conversation to the head of the caller's list, or unpin it (`pinned` is False). Return it as changed.
 
         Raises:
             Refused: as in `get`; ERR_PINNED_CONVERSATIONS_LIMIT_EXCEEDED: the caller has pinned as many as they may;
-                ERR_UNAVAILABLE: others kept changing the conversation.
+                ERR_UNAVAILABLE: during each of `MAX_ATTEMPTS` attempts the list or the pins changed.
         """
 
         async def write(view: ConversationView) -> tuple[ConversationView, int | None]:
@@ -252,13 +254,16 @@ class Conversations:
     async def unread_counts(
         self, caller: Caller, *, kind: str = "", other: str = "", not_from_blocked: bool = False
     ) -> list[UnreadView]:
-        """Return how many messages the caller has not read in each conversation that has any.
+        """Return how many messages the caller has not read, for each conversation with unread messages.
+
+        Conversations with users come before those of groups. All are returned. The messages of each are counted up to
+        1000.
 
         Args:
             caller: the user.
-            kind: `user`, `group`, or "" for both.
-            other: the uid or guid, of the given kind, of the only conversation to look at; "" for all.
-            not_from_blocked: count no messages of users whom the caller has blocked.
+            kind: `user` or `group` to count only conversations of this kind; "" for both.
+            other: the uid or guid of one conversation, of the given kind, to count only this one; "" for all.
+            not_from_blocked: do not count messages of users whom the caller has blocked.
 
         Raises:
             Refused: with `other`: ERR_UID_NOT_FOUND, ERR_GUID_NOT_FOUND, or ERR_NOT_A_MEMBER.

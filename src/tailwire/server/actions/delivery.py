@@ -30,7 +30,11 @@ from tailwire.wire.frames import FrameType
 
 
 def for_sender(caller: Caller, json: bytes, stored: Stored) -> bytes:
-    """Return an encoded message for its sender, with the id of the message before it if their client has `chain`."""
+    """Return an encoded message for its sender.
+
+    If the sender's client has the feature `chain`, the id of the message before it in the conversation is added, by
+    which the client notices that one is missing.
+    """
     return (
         with_before(json, stored.predecessor_id, stored.membership_end)
         if stored.predecessor_id and caller.chained
@@ -50,7 +54,7 @@ _decode_body = msgspec.json.Decoder(_Body).decode
 
 
 def device_in(body: bytes) -> str:
-    """Return the device that a stored message was sent from; "" if it is not known."""
+    """Return the device (`resource`) from which a stored message was sent, given its body; "" if it is not known."""
     try:
         return _decode_body(body).data.resource
     except (msgspec.DecodeError, RecursionError):
@@ -58,7 +62,10 @@ def device_in(body: bytes) -> str:
 
 
 def type_and_id(conversation: ConversationKey | None, uid: str) -> tuple[str, str]:
-    """Return the type of a conversation and the guid or uid by which a user knows it; both "" without one."""
+    """Return a conversation as a user names it: `group` and the guid, or `user` and the uid of the other user.
+
+    Both are "" if there is no conversation, or the user does not participate in it.
+    """
     guid = group_in(conversation) if conversation else ""
     other = guid or (other_in(conversation, uid) if conversation else "")
     return "group" if guid else "user" if other else "", other
@@ -67,13 +74,17 @@ def type_and_id(conversation: ConversationKey | None, uid: str) -> tuple[str, st
 class Delivery:
     """Publishes frames to all sockets concerned, except those of the device that caused them.
 
+    The methods return at once: the broker delivers. Their argument `number` is the number of the change in the change
+    log, which the frames contain; a client notices by it that it has missed a change.
+
     Args:
         base: the server's URL, for links to files in frames that no request has caused.
 
     Attributes:
-        stored: called with the id of each stored message that is published here, and with 0 for a reaction.
-        frames: encodes what is published.
-        revoked: why recent tokens ceased to be valid.
+        stored: a callback, called with the id of each stored message that this process publishes, and with 0 for a
+            reaction.
+        frames: encodes the frames.
+        revoked: remembers why recently revoked tokens are no longer valid.
     """
 
     def __init__(self, broker: Broker, app_id: str, base: str) -> None:
@@ -83,13 +94,13 @@ class Delivery:
         self.revoked = RevokedTokens()
 
     def publish_message(self, stored: Stored, json: bytes, device: str, also: str = "") -> None:
-        """Publish a stored message.
+        """Publish a stored message to the participants of its conversation.
 
         Args:
             stored: the message.
             json: the same message, encoded as its receivers get it.
             device: the device that sent it, which does not receive it; "" if all do.
-            also: the uid of a further receiver, who is not a member of the group; "" for none.
+            also: the uid of a further receiver who is not, or no longer, a member of the group; "" for none.
         """
         row = stored.message
         publication = self._message(row, json, device, stored)
@@ -105,7 +116,10 @@ class Delivery:
         )
 
     def publication_of_logged(self, message: LoggedMessage) -> FramePublication:
-        """Return the publication of a message that another process has stored."""
+        """Return the frame of a message that another process has stored, for this process to pass to its own sockets.
+
+        It shows the message as it was sent, without what was added later.
+        """
         row = message.row
         json = without_later(row).json()  # a user who has left the group since may not see the rest
         if message.quoted is not None:
@@ -113,11 +127,11 @@ class Delivery:
         return self._message(row, json, device_in(row.body), message)
 
     def publish_typing(self, caller: Caller, receiver: str, receiver_type: str, body: dict[str, Any]) -> None:
-        """Publish that the caller started or stopped typing."""
+        """Publish that the caller started or stopped typing, as `body` says, to a user or a group."""
         self._ephemeral(FrameType.TYPING, caller, receiver, receiver_type, body, droppable=True)
 
     def publish_transient(self, caller: Caller, receiver: str, receiver_type: str, body: dict[str, Any]) -> None:
-        """Publish a message that is not stored."""
+        """Publish a message that is not stored to a user or a group."""
         self._ephemeral(FrameType.TRANSIENT, caller, receiver, receiver_type, body, droppable=False)
 
     def _ephemeral(
@@ -144,11 +158,17 @@ class Delivery:
         to: str,
         number: int,
     ) -> None:
-        """Publish that the caller received or read a conversation, to one user and to the caller's other devices.
+        """Publish that the caller has received or read a message and those before it.
+
+        The user `to` and the caller's other devices receive the frame.
 
         Args:
-            to: the message's sender if they may be notified, else the caller.
-            number: the number of the change, as in all methods below.
+            caller: the user who has received or read it.
+            receiver, receiver_type: the conversation: a uid or guid, and `user` or `group`.
+            message_sender: the uid of the sender of the message.
+            body: the body of the frame.
+            to: the sender of the message if they may learn of the receipt, else the caller.
+            number: the number of the change in the change log.
         """
         frame = self.frames.receipt(caller, receiver, receiver_type, message_sender, body)
         for uid in dict.fromkeys((to, caller.uid)):
@@ -157,12 +177,15 @@ class Delivery:
     def publish_receipt_of_all(
         self, caller: Caller, guid: str, message_sender: str, body: dict[str, Any], number: int
     ) -> None:
-        """Publish to the sender of a message that all members of its group have received or read it."""
+        """Publish to the sender of a message that all members of its group have received or read it.
+
+        The caller is the last of these members.
+        """
         frame = self.frames.receipt(caller, guid, "group", message_sender, body)
         self._broker.publish(user_subject(message_sender), FramePublication(frame, caller.device, number=number))
 
     def publish_reaction(self, caller: Caller, row: MessageRow, body: dict[str, Any], number: int) -> None:
-        """Publish that the caller added or removed a reaction."""
+        """Publish that the caller added or removed a reaction, to the participants of the message's conversation."""
         self.stored(0)
         publication = FramePublication(self.frames.reaction(caller, row, body), caller.device, number=number)
         self._to_conversation(row.sender, row.receiver, row.receiver_type, publication)
@@ -176,13 +199,16 @@ class Delivery:
         """Publish a frame to the members of a group, except to the caller's device.
 
         Args:
+            caller: the user who caused the frame.
+            guid: the group.
+            frame: the frame.
             number: the number of the change in the change log.
             feature: only sockets with this feature receive the frame; "" for all.
         """
         self._publish(caller, group_subject(guid), frame, number, feature)
 
     def to_own_devices(self, caller: Caller, frame: bytes, number: int, *, feature: str = "") -> None:
-        """Publish a frame to the caller's other devices."""
+        """Publish a frame to the caller's other devices; with a `feature`, only to those that have it."""
         self._publish(caller, user_subject(caller.uid), frame, number, feature)
 
     def _publish(self, caller: Caller, subject: str, frame: bytes, number: int, feature: str) -> None:
@@ -191,11 +217,15 @@ class Delivery:
     def publish_own_list_change(
         self, caller: Caller, action: str, number: int, conversation: ConversationKey | None = None
     ) -> None:
-        """Publish to the caller's other devices a change of their conversations that no other frame reports.
+        """Publish to the caller's other devices that their list of conversations has changed, or their blocks.
+
+        It is for changes for which there is no other frame. Only sockets with the feature `lists` receive it.
 
         Args:
-            action: `changed` or `removed`; `blocks` without a conversation.
-            conversation: its key.
+            caller: the user.
+            action: `changed` or `removed` for a conversation; `blocks` for the blocks.
+            number: the number of the change in the change log.
+            conversation: the key of the conversation; None with `blocks`.
         """
         frame = self.frames.list_change(caller, action, *type_and_id(conversation, caller.uid))
         self.to_own_devices(caller, frame, number, feature="lists")
@@ -206,7 +236,10 @@ class Delivery:
         """Publish to all participants that a conversation was removed with its messages.
 
         Args:
-            numbers: the numbers of the change, by the uids of the participants; by "" for a group.
+            caller: who removed it.
+            conversation: its key.
+            numbers: the number of the change in the change log for each participant, by uid. For a group there is one
+                for all members, with the key "".
         """
         guid = group_in(conversation)
         if guid:
@@ -226,13 +259,16 @@ class Delivery:
         hidden_from: frozenset[str],
         feature: str = "",
     ) -> None:
-        """Publish the presence of a user.
+        """Publish whether a user is online. Under load, the frame may be dropped.
 
         Args:
-            role: the user's role, for sockets that subscribed to roles.
-            friends: the uids of the user's friends, for sockets that subscribed to friends.
-            hidden_from: the uids of the users with a block between them and the user.
-            feature: restricts the frame to sockets with this feature.
+            uid: the user.
+            role: the user's role: sockets that subscribed to this role receive the frame.
+            body: the body of the frame.
+            friends: the uids of the user's friends: their sockets that subscribed to friends receive the frame.
+            hidden_from: the uids of the users whom the user has blocked or who have blocked the user: none of their
+                sockets receives it.
+            feature: only sockets with this feature receive the frame; "" for all.
         """
         frame = self.frames.frame(FrameType.PRESENCE, uid, "", uid, "user", encode(body))
         audience = PresenceAudience(role, friends, hidden_from, feature)
@@ -240,18 +276,23 @@ class Delivery:
         self._broker.publish(PRESENCE_SUBJECT, publication)
 
     def change_subscription(self, uid: str, guid: str, *, joined: bool, message_id: int = 0) -> None:
-        """Subscribe a user's sockets to a group, or unsubscribe them.
+        """Have a user's sockets receive the frames of a group from now on, or (`joined` is False) no longer.
 
         Args:
-            message_id: the id of the message that announces the change; 0 if there is none.
+            uid: the user.
+            guid: the group.
+            joined: whether the user has become a member.
+            message_id: the id of the message in the group that announces the change; 0 if there is none.
         """
         self._broker.publish(user_subject(uid), MembershipChange(guid, joined, message_id))
 
     def close_revoked(self, uid: str, token: str, reason: str) -> None:
-        """Close the sockets that a revoked token opened.
+        """Have the sockets that were opened with a revoked token closed, on all processes.
 
         Args:
-            reason: why the token was revoked, for the log if it is used again.
+            uid: the user to whom the token belonged.
+            token: the fingerprint of the token.
+            reason: why it was revoked, for the log if it is used again.
         """
         self.revoked.add(token, uid, reason)
         self._broker.publish(user_subject(uid), TokenRevoked(token))

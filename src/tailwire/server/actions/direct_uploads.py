@@ -1,4 +1,7 @@
-"""Files that clients upload to the bucket themselves. The server accepts them when a message first names them."""
+"""Files that clients upload to the bucket (S3) themselves, with a signed form that the server gives them.
+
+The server examines and records such a file when a message first names it.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +17,15 @@ from tailwire.server.ports.uploads import DirectFile, Uploads
 from tailwire.server.rules.names import SYSTEM_USER
 
 MAX_FORMS = 1000
-"""How many open forms a user may have."""
+"""How many forms a user may have that have not expired and with which no file has been sent in a message."""
 
 
 class DirectUploads:
-    """Issues forms for the bucket, and accepts the files that were uploaded with them.
+    """Issues upload forms for the bucket, and accepts the files that were uploaded with them.
 
     Args:
+        room: how much a user may upload per day.
+        seconds: returns the time, in seconds since 1970.
         type_of: determines the type of a file by its first bytes.
         max_size: the largest size of a file, in bytes.
         form_lifetime: seconds until a form expires.
@@ -46,14 +51,24 @@ class DirectUploads:
         self._form_lifetime = form_lifetime
 
     def form(self, key: str, uid: str, name: str, size: int) -> tuple[str, dict[str, str]] | None:
-        """Return the URL and the fields of a form for the bucket; None if this server receives the file itself."""
+        """Return a form with which a client may upload one file to the bucket: its URL and its fields.
+
+        Args:
+            key: the name under which the file will be kept.
+            uid: the user who uploads it.
+            name: the name of the file that they gave.
+            size: the largest size that the form permits, in bytes.
+
+        Returns:
+            None if files are not kept in a bucket, so that the client has to send the file to this server.
+        """
         return self._uploads.direct_form(key, DirectFile(uid, name, size), self._form_lifetime)
 
     async def issue(self, uid: str, sizes: Mapping[str, int]) -> None:
-        """Count forms of a user, before they are given out.
+        """Record the forms that a user is about to get, if their limits permit these. Call it before giving them out.
 
         Args:
-            uid: the user. Those of the app itself are not counted.
+            uid: the user. Nothing is recorded for the app itself, which has no limits.
             sizes: how many bytes each form permits, by the name under which its file will be kept.
 
         Raises:
@@ -73,9 +88,10 @@ class DirectUploads:
             raise self._room.quota_exceeded()
 
     async def accept_upload(self, key: str) -> FileRow | None:
-        """Return the record of a file that may have been uploaded to the bucket; None if there is none.
+        """Examine and record a file that a client may have uploaded to the bucket, and return its record.
 
-        The file is first copied to a name that the form cannot write to, and only then examined.
+        The file is first copied to a name that the form cannot write to, and only then examined. If the file has been
+        recorded already, that record is returned. None means that there is no such file, or that its user was deleted.
 
         Args:
             key: the name under which the file is kept.

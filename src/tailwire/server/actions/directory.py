@@ -1,4 +1,4 @@
-"""Users as messages carry them, encoded once and cached."""
+"""Users in the JSON form that messages and lists contain, encoded once and cached."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ SYSTEM_USER_ROW = UserRow(SYSTEM_USER, "System")
 
 
 class Directory:
-    """Finds users, and tells who is online.
+    """Finds users, and tells who is online at any process of the server.
 
     Args:
-        online: returns whether a user is online, over all processes.
+        online: returns whether the user with a uid is online.
         everyone_online: returns the uids of all users who are online.
     """
 
@@ -58,7 +58,7 @@ class Directory:
         return found
 
     async def user_entity(self, uid: str) -> msgspec.Raw:
-        """Return a user, encoded. The app itself is a user, too.
+        """Return a user as JSON. The app itself counts as a user, with the uid `app_system`.
 
         Raises:
             Refused: ERR_UID_NOT_FOUND: the user does not exist, or is deactivated.
@@ -66,7 +66,7 @@ class Directory:
         return await self._entity(uid, with_metadata=True)
 
     async def stored_entity(self, uid: str) -> msgspec.Raw:
-        """Return a user, encoded as stored messages carry them: without metadata, which could not be changed there.
+        """Return a user as JSON for a message to be stored: without metadata, which would not be updated there.
 
         Raises:
             Refused: ERR_UID_NOT_FOUND: the user does not exist, or is deactivated.
@@ -107,22 +107,31 @@ class Directory:
         return tuple(self._everyone_online())
 
     async def online_to(self, reader: str) -> tuple[str, ...]:
-        """Return the uids of the users whom a reader may see online: all but those with a block between them."""
+        """Return the uids of the users who are online, without those whom a block separates from the reader.
+
+        The block may be by the reader or by the other user.
+
+        Args:
+            reader: the uid of the reader; "" for the app itself, which sees everyone.
+        """
         hidden = await self._store.blocks.blocked_or_blocking(reader) if reader else frozenset()
         return tuple(uid for uid in self._everyone_online() if uid not in hidden)
 
     async def view(self, row: UserRow, reader: str) -> UserView:
-        """Return a user as a reader sees them; without presence if there is a block between user and reader.
+        """Return a user as a reader sees them.
+
+        If one of them has blocked the other, the user appears offline, without the time when they were last active.
 
         Args:
-            reader: the uid of the reader; "" for the app itself, or if the user is the only reader.
+            row: the user.
+            reader: the uid of the reader; "" to show everything: for the app itself, or for the user themselves.
         """
         if await self._is_hidden(row.uid, reader):
             return UserView(replace(row, last_active_at=0))
         return UserView(row, self._online(row.uid))
 
     async def entity_for(self, uid: str, reader: str) -> msgspec.Raw:
-        """Return a user, encoded, as `view` shows them to a reader.
+        """Return a user as JSON, as `view` shows them to a reader.
 
         Raises:
             Refused: ERR_UID_NOT_FOUND: the user does not exist, or is deactivated.

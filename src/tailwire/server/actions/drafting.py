@@ -21,7 +21,8 @@ class Outgoing(NamedTuple):
         receiver: a uid or guid; None or "" is refused.
         receiver_type: `user` or `group`; anything else is refused.
         data: the content, an encoded JSON object.
-        muid: the client's id of the message: sends with the same one are stored once.
+        muid: the id that the client gave the message, or None. If a user sends several messages with the same one, only
+            the first is stored, so that a send can be repeated.
         parent_id: the message in whose thread it is a reply, or None.
         quoted_message_id: the message that it quotes, or None.
     """
@@ -52,7 +53,7 @@ class References(NamedTuple):
     """The optional parts of a message.
 
     Attributes:
-        fields: further fields of its JSON form, such as `muid` and `tags`.
+        fields: further fields of the message's JSON form, such as `muid` and `tags`.
         parent: the message in whose thread it is a reply, or None.
         quoted: the message that it quotes, or None.
     """
@@ -79,7 +80,7 @@ def draft(
         content: its content.
         now: seconds since 1970.
         events: the webhook events that report the message.
-        references: its optional parts.
+        references: its optional parts; none by default.
     """
     sender, receiver, receiver_type, conversation, category, kind = envelope
     more, parent, quoted = references

@@ -21,17 +21,17 @@ from tailwire.server.ports.refusal import Refused
 MAX_DATA_BYTES = 10 * 1024
 MAX_SKIPPED_USERS = 10_000
 PUBLISH_BATCH_SIZE = 50
-"""Skipped presence updates that are published in one iteration of the event loop."""
+"""How many presence updates are published before other tasks of the event loop get a turn."""
 
 
 class Ephemeral:
     """Publishes typing indicators, transient messages and presence.
 
     Args:
-        overload: decides which frames are shed under load.
-        max_typing: the largest number of members with which typing indicators of a group are published.
-        publishes_presence: returns whether presence is published; it is not while too many users are online.
-        presence: who is online over all processes.
+        overload: decides which frames are left out under load.
+        max_typing: in groups with more members than this, typing indicators are not published.
+        publishes_presence: returns whether presence is published now; it is not while too many users are online.
+        presence: knows who is online at any process.
     """
 
     def __init__(
@@ -59,13 +59,13 @@ class Ephemeral:
     async def publish_typing(
         self, caller: Caller, receiver: str, receiver_type: str, action: str, metadata: msgspec.Raw
     ) -> None:
-        """Publish that the caller started or stopped typing, except under load, and in groups above the limit.
+        """Publish that the caller started or stopped typing. Do nothing under load, or in a group above the limit.
 
         Args:
             caller: the user.
             receiver, receiver_type: a uid or guid, and `user` or `group`.
             action: `started` or `ended`.
-            metadata: an encoded JSON object, or `null` for none.
+            metadata: an encoded JSON object for the receivers, or `null` for none.
 
         Raises:
             Refused: the caller may not write to the receiver, or an argument is invalid.
@@ -113,9 +113,10 @@ class Ephemeral:
         return found.guid, found.members_count
 
     async def user_came_online(self, uid: str, platform: str = "") -> None:
-        """Publish that a user is online, because their first socket at this process opened.
+        """Record that a user's first socket at this process has opened, and publish that they are online.
 
-        Nothing is published if they were online elsewhere, unless they were away.
+        It is not published if they were online at another process already, unless they were away: all their apps there
+        were in the background.
 
         Args:
             uid: the user.
@@ -129,10 +130,10 @@ class Ephemeral:
             await self._announce_presence(uid, "online", "appState")
 
     async def user_went_offline(self, uid: str) -> None:
-        """Store when a user was last online, and publish their state, because their last socket at this process closed.
+        """Record that a user's last socket at this process has closed, and when, and publish their new state.
 
-        It is `offline`, or `away` if all apps that they have at other processes are in the background; nothing is
-        published if they are online there.
+        The state is `offline` if they have no socket at another process, `away` if all their apps there are in the
+        background. If one is in the foreground, they are still online, and nothing is published.
         """
         await self._store.users.store_last_online(uid, self._world.seconds())
         before, after = await self._everywhere.record_change(uid)
@@ -143,16 +144,22 @@ class Ephemeral:
             await self._announce_presence(uid, "away", "appState")
 
     async def publish_away(self, uid: str) -> None:
-        """Publish that all apps of a user are in the background, or that one is in the foreground again."""
+        """Publish that a user is away (all their apps are in the background) or online again, whichever is the case.
+
+        Nothing is published if this has not changed. Only sockets with the feature `appState` receive it.
+        """
         before, after = await self._everywhere.record_change(uid)
         if before is not after and State.OFFLINE not in (before, after):
             await self._announce_presence(uid, "away" if after is State.AWAY else "online", "appState")
 
     async def publish_offline(self, uids: Sequence[str], at: int) -> None:
-        """Publish that the users of a process that has ended are offline.
+        """Publish that users are offline because the process that had their sockets has ended.
+
+        Users who have a socket at another process are left out.
 
         Args:
-            at: when they were last seen, in seconds since 1970.
+            uids: the users.
+            at: when they were last online, in seconds since 1970.
         """
         for number, uid in enumerate(uids):
             if not self._directory.is_online(uid):
@@ -162,7 +169,10 @@ class Ephemeral:
                 await asyncio.sleep(0)
 
     async def publish_online_again(self, uids: Sequence[str]) -> None:
-        """Publish those users as online whom another process reported as offline while this one was paused."""
+        """Publish that users are online whom another process reported as offline while this process was paused.
+
+        Users who are no longer online are left out.
+        """
         for number, uid in enumerate(uids):
             if self._directory.is_online(uid):
                 await self._announce_presence(uid, "online", platform=self._platforms.get(uid, ""))
@@ -192,7 +202,10 @@ class Ephemeral:
         self._delivery.publish_presence(row.uid, row.role, body, friends, blocked, feature)
 
     async def publish_skipped(self) -> None:
-        """Publish the presence updates that were skipped, once the load has dropped."""
+        """Publish the presence of users for whom updates were left out under load, while the load is low enough.
+
+        The state that they have now is published.
+        """
         while self._skipped and self._overload.level < Level.PRESENCE:
             for uid in list(self._skipped)[:PUBLISH_BATCH_SIZE]:
                 del self._skipped[uid]

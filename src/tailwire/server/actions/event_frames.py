@@ -1,4 +1,4 @@
-"""The frames of events. Those of events that are not messages are the same live and in a catch-up."""
+"""Encodes events as frames. Except for messages, a frame is the same live and when a client catches up."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class EventFrames:
     def frame(
         self, kind: FrameType, sender: str, device: str, receiver: str, receiver_type: str, body: bytes | msgspec.Raw
     ) -> bytes:
-        """Return a frame, with complete URLs of the files in it.
+        """Return an encoded frame. Relative URLs of files in it are completed with the address of the server.
 
         Args:
-            kind: its type.
+            kind: the type of the frame.
             sender: the uid of the user who caused it.
             device: the device that caused it; "" for none.
             receiver, receiver_type: a uid or guid, and `user` or `group`.
@@ -47,12 +47,25 @@ class EventFrames:
     def receipt(
         self, caller: Caller, receiver: str, receiver_type: str, message_sender: str, body: dict[str, Any]
     ) -> bytes:
-        """Return the frame for a receipt of the caller, or of all members of a group, the caller being the last."""
+        """Return the frame for a receipt: the caller, or all members of a group, have received or read a message.
+
+        Args:
+            caller: the user who has received or read it; of all members, the last one.
+            receiver, receiver_type: the conversation: a uid or guid, and `user` or `group`.
+            message_sender: the uid of the sender of the message.
+            body: the body, not encoded.
+        """
         frame = self.frame(FrameType.RECEIPTS, caller.uid, caller.device, receiver, receiver_type, encode(body))
         return with_field(frame, b"messageSender", encode(message_sender))
 
     def reaction(self, caller: Caller, row: MessageRow, body: dict[str, Any]) -> bytes:
-        """Return the frame for a reaction that the caller added or removed."""
+        """Return the frame for a reaction that the caller added to a message or removed from it.
+
+        Args:
+            caller: the user.
+            row: the message.
+            body: the `action` and the reaction; the conversation is added to it.
+        """
         receiver = row.receiver
         if row.receiver_type == "user" and caller.uid == row.receiver:
             receiver = row.sender
@@ -66,21 +79,28 @@ class EventFrames:
         return self.frame(FrameType.REACTION, caller.uid, caller.device, receiver, row.receiver_type, encode(body))
 
     def pin(self, caller: Caller, row: MessageRow, action: str, json: bytes) -> bytes:
-        """Return the frame for a message that was `pinned` or `unpinned`."""
+        """Return the frame for a message that the caller `pinned` or `unpinned` (`action`); `json` is the message."""
         body = encode({"action": action, "message": msgspec.Raw(json)})
         return self.frame(FrameType.PIN, caller.uid, caller.device, row.receiver, row.receiver_type, body)
 
     def save(self, caller: Caller, action: str, json: bytes) -> bytes:
-        """Return the frame for a message that the caller `saved` or `unsaved`."""
+        """Return the frame for a message that the caller `saved` or `unsaved` (`action`); `json` is the message."""
         body = encode({"action": action, "message": msgspec.Raw(json)})
         return self.frame(FrameType.SAVE, caller.uid, caller.device, caller.uid, "user", body)
 
     def conversation_pin(self, caller: Caller, action: str, json: bytes) -> bytes:
-        """Return the frame for a conversation that the caller `pinned` or `unpinned`."""
+        """Return the frame for a conversation, given as JSON, that the caller `pinned` or `unpinned` (`action`)."""
         body = encode({"action": action, "conversation": msgspec.Raw(json)})
         return self.frame(FrameType.CONVERSATION_PIN, caller.uid, caller.device, caller.uid, "user", body)
 
     def list_change(self, caller: Caller, action: str, kind: str, other: str, **more: Any) -> bytes:
-        """Return the frame for a changed list of conversations, with the conversation's kind and its uid or guid."""
+        """Return the frame for a change in a user's list of conversations, blocks or groups.
+
+        Args:
+            caller: the user who caused it.
+            action: what happened, such as `changed`, `removed` or `blocks`.
+            kind, other: the conversation: `user` or `group`, and a uid or guid; both "" for the blocks.
+            more: further fields of the body.
+        """
         body = encode({"action": action, "conversationType": kind, "conversationWith": other, **more})
         return self.frame(FrameType.CONVERSATION_LIST, caller.uid, caller.device, other, kind, body)

@@ -20,23 +20,24 @@ PAGE_SIZE = 100
 
 
 class Export:
-    """Exports a user as lines of JSON: `{"kind": …, "data": …}`."""
+    """Exports a user's data as lines of JSON, one object each: `{"kind": …, "data": …}`."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     async def begin(self, uid: str) -> AsyncIterator[bytes]:
-        """Start the export of a user.
+        """Check that a user exists, also a deactivated one, and return their data as an iterator of lines.
+
+        The data is read while the lines are iterated.
 
         Returns:
-            Lines, each with a line feed, by their `kind`: one `user`, then each `token`, each `group`, each `file`, and
-            each `message` that the user sent, or received from another user, oldest first. Secrets and the content of
-            files are not included, nor are messages that the user has deleted for themselves, or that are in groups
-            that they have left.
+            Encoded lines, each with a line feed. Their `kind` is, in this order: `user` (once), `token`, `group`,
+            `file`, and `message`, oldest first. The messages are those that the user has sent, and those that they
+            have received and can still read: without messages that they have deleted for themselves, or of groups that
+            they have left. Secrets and the content of files are not included.
 
         Raises:
-            Refused: ERR_BAD_REQUEST: this cannot be a uid; ERR_UID_NOT_FOUND: there is no such user. A deactivated one
-                is exported.
+            Refused: ERR_BAD_REQUEST: this cannot be a uid; ERR_UID_NOT_FOUND: there is no such user.
         """
         row = await self._store.users.get(identifier(uid, "uid"))
         if row is None:

@@ -31,7 +31,8 @@ class NewGroup:
         password: not stored unless the type is `password`.
         metadata: an encoded JSON object, or `null`.
         owner: the uid of the owner if the caller is the app itself; other callers own the groups that they create.
-        members: users whom the caller adds afterwards; the creation only checks whether it may.
+        members: users whom the caller will add with `Members.add`. `Groups.create` does not add them: it only checks
+            that the caller's role permits it.
     """
 
     guid: str = ""
@@ -51,9 +52,9 @@ class GroupChange:
     """The fields of a group to change; None keeps a field, as does "" for type, password and owner.
 
     Attributes:
-        metadata: an encoded JSON object; `null` keeps it.
-        owner: the uid of the new owner, for the app itself; ignored for other callers.
-        unset: names of fields to clear: those in `UNSETTABLE_FIELDS`; others are ignored.
+        metadata: an encoded JSON object; `null` keeps the present one.
+        owner: the uid of the new owner. Only the app itself can change it so; for other callers it is ignored.
+        unset: names of fields to clear: those in `UNSETTABLE_FIELDS`; other names are ignored.
     """
 
     name: str | None = None
@@ -88,8 +89,8 @@ class Groups:
     async def create(self, caller: Caller, new: NewGroup) -> GroupView:
         """Create a group with its owner as its only member, and return it.
 
-        The owner is the caller. If that is the app itself, the owner is `new.owner`, or else the system user, who is
-        not a member. `new.members` are only checked: add them afterwards.
+        The owner is the caller. If the caller is the app itself, the owner is `new.owner`; without one, the group is
+        owned by the system user and has no member. `new.members` are not added: call `Members.add` afterwards.
 
         Raises:
             Refused: ERR_BAD_REQUEST: a field is invalid; ERR_EMPTY_GROUP_PASS: its type needs a password;
@@ -142,7 +143,7 @@ class Groups:
         return row.members_count if row is not None else None
 
     async def get(self, caller: Caller, guid: str) -> GroupView:
-        """Return a group, with the caller's membership, or whether they are banned from it.
+        """Return a group, with the caller's membership, or for a user who is not a member, whether they are banned.
 
         Raises:
             Refused: ERR_GUID_NOT_FOUND, also for a private group that the caller may not see.
@@ -153,12 +154,21 @@ class Groups:
         return GroupView(found, member, banned)
 
     async def list_page(self, caller: Caller, criteria: GroupFilter) -> tuple[list[GroupView], int]:
-        """Return a page of the groups that match a filter and that its `reader` may see, and how many do."""
+        """Return a page of the groups that match a filter, and how many match in total.
+
+        Private groups match only if the filter's `reader` is a member. The page and its order are those of the filter.
+        """
         rows, total = await self._store.groups.find(criteria)
         return await self._views(caller, rows), total
 
     async def list_after(self, caller: Caller, criteria: GroupFilter, position: Position) -> list[GroupView]:
-        """Return the groups after a position that match a filter and that its `reader` may see."""
+        """Return the groups that match a filter, as in `list_page`, but after a position instead of an offset.
+
+        Args:
+            caller: whose membership is added to each group.
+            criteria: the filter. At most its `limit` are returned, in its order, and by guid where that is equal.
+            position: the values of the last group that was read by which they are ordered; () to begin.
+        """
         return await self._views(caller, await self._store.groups.list_after(criteria, position))
 
     async def _views(self, caller: Caller, rows: list[GroupRow]) -> list[GroupView]:
@@ -170,8 +180,8 @@ class Groups:
 
         Raises:
             Refused: ERR_GUID_NOT_FOUND, or the code in the permission table; ERR_BAD_REQUEST: a field is invalid;
-                ERR_EMPTY_GROUP_PASS: it becomes a group of the type `password`, and has none; ERR_NOT_A_MEMBER: the new
-                owner is not a member; ERR_TOO_MANY_REQUESTS: too many passwords wait to be hashed.
+                ERR_EMPTY_GROUP_PASS: its type is or becomes `password`, and it has no password; ERR_NOT_A_MEMBER: the
+                new owner is not a member; ERR_TOO_MANY_REQUESTS: too many passwords wait to be hashed.
         """
         owner = names.identifier(change.owner, "owner") if change.owner and caller.system else ""
         act = self._authorizer.group_act(caller, guid, "update", owner, _check_new_owner if owner else None)

@@ -23,10 +23,10 @@ REVOKED_REASON = "revoked token"
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """The device of an auth token; None for what is unknown.
+    """The device that an auth token is used on. Attributes that are not known are None.
 
     Attributes:
-        app_info: an encoded JSON object.
+        app_info: what the app says about itself, as an encoded JSON object.
     """
 
     platform: str | None = None
@@ -63,11 +63,23 @@ class Keys:
         return row, key
 
     async def list_page(self, *, scope: str, search: str, limit: int, offset: int) -> tuple[list[KeyRow], int]:
-        """Return a page of the API keys, and how many there are."""
+        """Return a page of the API keys, oldest first, and how many match in total.
+
+        Args:
+            scope: only keys of this scope; "" for all.
+            search: only keys whose name contains this; "" for all.
+            limit, offset: the page.
+        """
         return await self._store.keys.find(scope, search, limit=limit, offset=offset)
 
     async def list_after(self, *, scope: str, search: str, position: Position, limit: int) -> list[KeyRow]:
-        """Return API keys after a position."""
+        """Return API keys as in `list_page`, but after a position instead of an offset.
+
+        Args:
+            scope, search: as in `list_page`.
+            position: the time of creation and the hash of the last key that was read; () to begin.
+            limit: how many to return at most.
+        """
         return await self._store.keys.list_after(scope, search, position, limit)
 
     async def get(self, key: str) -> KeyRow:
@@ -93,12 +105,12 @@ class Keys:
         Args:
             key: the key, or its id.
             name: the new name; "" keeps the name.
-            scope: the scope that it has from now on.
-            used: the key that authorizes the request.
+            scope: the new scope, required.
+            used: the key with which the request was made.
 
         Raises:
-            Refused: ERR_APIKEY_NOT_FOUND; ERR_APIKEY_NO_SELF_ACTION: a key cannot change itself; ERR_BAD_REQUEST: the
-                name or the scope is invalid.
+            Refused: ERR_APIKEY_NOT_FOUND; ERR_APIKEY_NO_SELF_ACTION: `key` is `used`; ERR_BAD_REQUEST: the name or the
+                scope is invalid.
         """
         row = await self._other_key(key, used)
         row = replace(row, name=self._lengths.check_name(name or row.name), scope=_check_scope(scope))
@@ -107,16 +119,19 @@ class Keys:
         return row
 
     async def delete(self, key: str, used: str, grace: int = 0) -> KeyRow | None:
-        """Delete an API key, or let it end later. Return the key if it remains, else None.
+        """Delete an API key, now or after a time.
 
         Args:
             key: the key, or its id.
-            used: the key that authorizes the request.
-            grace: seconds for which it stays valid, unless it ends earlier anyway; 0 to delete it now.
+            used: the key with which the request was made.
+            grace: seconds for which the key remains valid, unless it ends earlier anyway; 0 to delete it now.
+
+        Returns:
+            The key with the time of its end; None if it has been deleted.
 
         Raises:
-            Refused: ERR_APIKEY_NOT_FOUND; ERR_APIKEY_NO_SELF_ACTION: a key cannot end itself; ERR_BAD_REQUEST: `grace`
-                is negative, or more than `MAX_GRACE_SECONDS`.
+            Refused: ERR_APIKEY_NOT_FOUND; ERR_APIKEY_NO_SELF_ACTION: `key` is `used`; ERR_BAD_REQUEST: `grace` is
+                negative, or more than `MAX_GRACE_SECONDS`.
         """
         if not 0 <= grace <= MAX_GRACE_SECONDS:
             raise Refused("ERR_BAD_REQUEST", {"grace": f"Use 0 to {MAX_GRACE_SECONDS} seconds."})
@@ -145,10 +160,10 @@ class Keys:
         return await self._store.tokens.of_user(row.uid, limit=limit, offset=offset)
 
     async def token(self, uid: str, token: str) -> TokenRow:
-        """Return the stored facts of an auth token.
+        """Return the record of an auth token: its user, its device, and when it was created and used.
 
         Args:
-            uid: its user.
+            uid: the user to whom it belongs.
             token: the token itself.
 
         Raises:
@@ -162,10 +177,12 @@ class Keys:
         return row
 
     async def change_token(self, uid: str, token: str, device: Device) -> TokenRow:
-        """Store what is known about the device of an auth token, and return the token's stored facts.
+        """Store what is known about the device of an auth token, and return the token's record.
+
+        Attributes of `device` that are None do not change the stored ones.
 
         Raises:
-            Refused: as in `token`; ERR_BAD_REQUEST: what describes the device is invalid or too long.
+            Refused: as in `token`; ERR_BAD_REQUEST: an attribute of `device` is invalid or too long.
         """
         row = with_device(await self.token(uid, token), device)
         await self._store.tokens.change_device(row)
@@ -195,10 +212,10 @@ class Keys:
 
 
 def with_device(row: TokenRow, device: Device) -> TokenRow:
-    """Return an auth token with the known facts of its device; what is unknown stays as it is.
+    """Return the record of an auth token with another device. Attributes of the device that are None are not changed.
 
     Raises:
-        Refused: ERR_BAD_REQUEST: what describes the device is invalid or too long.
+        Refused: ERR_BAD_REQUEST: an attribute of `device` is invalid or too long.
     """
     info = device.app_info
     if info is not None and (not info.startswith(b"{") or len(info) > MAX_APP_INFO_BYTES):

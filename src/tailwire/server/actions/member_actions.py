@@ -1,4 +1,4 @@
-"""Action messages of groups: a user joined, left, was added, kicked, banned or unbanned, or has another scope."""
+"""Action messages of groups: messages that report that a user joined, left, was kicked, has another scope …"""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MemberAction = Literal["joined", "left", "added", "kicked", "banned", "unbanned"
 
 @dataclass(frozen=True, slots=True)
 class MemberLists:
-    """Users to add to a group, by scope, and users to ban from it."""
+    """The uids of users to add to a group, by the scope that they get, and of users to ban from it."""
 
     admins: list[str]
     moderators: list[str]
@@ -56,14 +56,17 @@ class MemberActions:
         now: int,
         extras: Callable[[GroupStanding], dict[str, Any] | None] = lambda _: None,
     ) -> Callable[[GroupStanding], Draft]:
-        """Return a function that drafts the action message, given the standing before the change.
+        """Return a function that drafts the action message; the store calls it in the transaction of the change.
 
         Args:
             caller: who acts.
             action: what happens.
             uid: the user who is acted on.
             now: whole seconds since 1970.
-            extras: returns further content of the message, given the standing before the change; None for none.
+            extras: returns further content of the message, or None if there is none.
+
+        Returns:
+            A function like `extras`: both are called with the group and the two memberships before the change.
 
         Raises:
             Refused: ERR_UID_NOT_FOUND: one of the two users does not exist, or is deactivated.

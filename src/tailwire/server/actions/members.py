@@ -1,4 +1,4 @@
-"""Joins and leaves groups; adds, kicks and bans members, and changes their scopes. Each leaves an action message."""
+"""Joins and leaves groups; adds, kicks and bans members. An action message in the group reports each change."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ from tailwire.server.rules.permissions import (
 )
 
 Outcome = bytes | None | Refused
-"""What became of one user: the encoded action message; None for a ban that succeeded; or the refusal."""
+"""The result for one user of a list: the encoded action message; None for a ban that succeeded; or the refusal."""
 
 
 class Members:
     """Actions on the members of groups.
 
     Args:
-        guesses: limits wrong passwords, by user and group.
+        guesses: limits how often a user may try wrong passwords of a group.
         max_members: how many members a group may have.
         max_groups: how many groups a user may be a member of.
     """
@@ -72,7 +72,7 @@ class Members:
     # Lists.
 
     async def list_page(self, caller: Caller, criteria: MemberFilter) -> tuple[list[MemberView], int]:
-        """Return a page of a group's members, and how many there are.
+        """Return a page of the members of a group that match a filter, sorted by uid, and how many match in total.
 
         Raises:
             Refused: ERR_GUID_NOT_FOUND, ERR_NOT_A_MEMBER.
@@ -82,7 +82,7 @@ class Members:
         return [MemberView(member, await self._view(caller, member.uid)) for member in rows], total
 
     async def list_after(self, caller: Caller, criteria: MemberFilter, position: Position) -> list[MemberView]:
-        """Return members of a group after a position.
+        """Return members as in `list_page`, but after a position: `(uid,)` of the last member that was read, or ().
 
         Raises:
             Refused: ERR_GUID_NOT_FOUND, ERR_NOT_A_MEMBER.
@@ -112,7 +112,7 @@ class Members:
     # Joining and leaving.
 
     async def join(self, caller: Caller, guid: str, password: str | None = None) -> bytes:
-        """Join a group. Return the action message.
+        """Make the caller a member of a group. Return the action message.
 
         Raises:
             Refused: ERR_GUID_NOT_FOUND, or the code in the permission table; as in `rules.groups.check_join`;
@@ -180,7 +180,7 @@ class Members:
         return stored
 
     async def leave(self, caller: Caller, guid: str) -> bytes:
-        """Leave a group. Return the action message.
+        """End the caller's membership in a group. Return the action message.
 
         Raises:
             Refused: ERR_GUID_NOT_FOUND; ERR_NOT_A_MEMBER; ERR_OWNER_EXIT_FORBIDDEN: the owner has to transfer the group
@@ -207,22 +207,20 @@ class Members:
     # Acting on others.
 
     async def add(self, caller: Caller, guid: str, new: MemberLists) -> Mapping[str, Mapping[str, Outcome]]:
-        """Add members to a group, and ban users from it.
+        """Add members to a group, and ban users from it. That one of them is refused does not stop the others.
 
         Returns:
-            The outcome by list (`admins`, `moderators`, `participants`, `usersToBan`) and uid. All four lists are
-            present: without them the JavaScript SDK never completes its call.
+            The outcomes by uid, in four mappings with the keys `admins`, `moderators`, `participants` and
+            `usersToBan`, even if empty: without one the JavaScript SDK never completes its call. A uid that is in
+            several of the first three lists is added only once, with the scope of the first.
 
         Raises:
             Refused: ERR_GUID_NOT_FOUND, or the code in the permission table; ERR_FEATURE_RESTRICTED: the caller's role
                 may not add, or ban; ERR_BAD_REQUEST: the lists name too many users.
         """
         found, member = await self._authorizer.group(caller, guid, "add_member")
-        by_scope: dict[Scope, list[str]] = {
-            "admin": new.admins,
-            "moderator": new.moderators,
-            "participant": new.participants,
-        }
+        by_scope: dict[Scope, list[str]]
+        by_scope = {"admin": new.admins, "moderator": new.moderators, "participant": new.participants}
         count = sum(len(uids) for uids in (*by_scope.values(), new.banned))
         self._lengths.check_count(count, "members", "members", least=0)
         await self.check_features(caller, new)
@@ -250,7 +248,7 @@ class Members:
         }
 
     async def check_features(self, caller: Caller, new: MemberLists) -> None:
-        """Check that the caller's role may use the features that the lists need.
+        """Check that the caller's role may add members, if the lists name some, and ban users, if they name some.
 
         Raises:
             Refused: ERR_FEATURE_RESTRICTED.
@@ -331,7 +329,7 @@ class Members:
         return await self._remove(caller, act, "banned")
 
     async def unban(self, caller: Caller, guid: str, uid: str) -> bytes:
-        """Lift a ban. Return the action message.
+        """Lift the ban of a user from a group. Return the action message.
 
         Raises:
             Refused: ERR_GUID_NOT_FOUND, or the code in the permission table; ERR_NOT_A_BANNED_USER: there is no ban.
@@ -347,7 +345,7 @@ class Members:
         return self._publish(caller, await self._store.members.unban(act, draft))
 
     async def change_scope(self, caller: Caller, guid: str, uid: str, scope: str) -> tuple[bytes, MemberRow]:
-        """Change the scope of a member. Return the action message, and the membership.
+        """Change the scope of a member. Return the action message, and the membership with the new scope.
 
         Raises:
             Refused: ERR_GUID_NOT_FOUND, or the code in the permission table; ERR_NOT_A_MEMBER: the user is not a

@@ -65,10 +65,11 @@ class Messages:
         self._count_stored = count_stored
 
     async def send(self, caller: Caller, message: Outgoing) -> bytes:
-        """Store a message and publish it.
+        """Store a message and publish it to its receivers.
 
         Returns:
-            The message, encoded. For a muid that the sender has used before, it is the message of the first send.
+            The message, encoded. If the caller has sent one with the same muid before, nothing is stored and that one
+            is returned, even if they may no longer send to the receiver.
 
         Raises:
             Refused: with the code of the catalogue for what is wrong.
@@ -91,9 +92,8 @@ class Messages:
             return sent
         conversation = key_of(caller.uid, receiver, receiver_type)
         if receiver_type == "user":
-            receiver_entity = msgspec.Raw(
-                with_field(bytes(receiver_entity), b"conversationId", encode(id_of(conversation)))
-            )
+            with_id = with_field(bytes(receiver_entity), b"conversationId", encode(id_of(conversation)))
+            receiver_entity = msgspec.Raw(with_id)
         references = await self._references(caller, message, conversation)
         data["entities"] = {
             "sender": as_entity(sender_entity, "user"),
@@ -122,16 +122,13 @@ class Messages:
         if "attachments" not in data:
             return
         if len(data["attachments"]) > self._files.max_count:
-            raise Refused(
-                "ERR_FILE_COUNT_EXCEEDED",
-                {"data.attachments": f"Send at most {self._files.max_count}."},
-                limit="max_files",
-            )
+            advice = {"data.attachments": f"Send at most {self._files.max_count}."}
+            raise Refused("ERR_FILE_COUNT_EXCEEDED", advice, limit="max_files")
         data["attachments"] = [await self._files.describe(a) for a in data["attachments"]]
         data["url"] = data["attachments"][0].url
 
     async def find_sent(self, caller: Caller, muid: str | None) -> bytes | None:
-        """Return the message that the caller has already sent with a muid, encoded; None if there is none."""
+        """Return the message that the caller has already sent with a muid, encoded; None if there is no such one."""
         if not muid or len(muid) > rules.MAX_MUID_CHARACTERS:
             return None
         row = await self._store.messages.by_muid(caller.uid, muid)
@@ -140,13 +137,15 @@ class Messages:
     async def send_to_many(
         self, caller: Caller, message: Outgoing, receivers: Sequence[tuple[str, str]]
     ) -> list[msgspec.Raw]:
-        """Send a message to each of several receivers, without its muid. Return the messages, encoded.
+        """Send a message to several receivers, one after the other. Return the messages, encoded, in the same order.
 
         Args:
-            receivers: the uid or guid, and `user` or `group`, of each.
+            message: the message. Its receiver and its muid are ignored, so that a repeated call sends it again.
+            receivers: a uid and `user`, or a guid and `group`, for each.
 
         Raises:
-            Refused: ERR_EMPTY_RECEIVER: there are none or too many; or as in `send`: those before it have the message.
+            Refused: ERR_EMPTY_RECEIVER: there are no receivers, or more than `MAX_RECEIVERS`; or as in `send` for one
+                of them. Then only the receivers before this one have got the message.
         """
         if not 0 < len(receivers) <= MAX_RECEIVERS:
             raise Refused("ERR_EMPTY_RECEIVER", {"multipleReceivers": f"Name 1 to {MAX_RECEIVERS} uids and guids."})
@@ -186,40 +185,36 @@ class Messages:
         return References(fields, parent, quoted)
 
     def _draft(
-        self,
-        envelope: Envelope,
-        content: Content,
-        events: tuple[Event, ...],
-        references: References = NO_REFERENCES,
+        self, envelope: Envelope, content: Content, events: tuple[Event, ...], references: References = NO_REFERENCES
     ) -> Draft:
         if content.mentions and self._store.webhooks.any_enabled:
             events = (*events, MENTIONED_EVENT)
         return draft(envelope, content, self._world.seconds(), events, references)
 
     async def check_receiver(self, caller: Caller, receiver: str | None, receiver_type: str | None) -> None:
-        """Check that the caller may send to a receiver, before files for it are stored.
+        """Check that the caller may send to a receiver. It is called before the files of a message are stored.
 
         Raises:
-            Refused: as for `send`.
+            Refused: as in `send`, for what concerns the receiver.
         """
         rules.check_receiver(receiver, receiver_type)
         await self._receiver(caller, identifier(receiver or "", "receiver"), receiver_type or "")
 
     async def find(self, caller: Caller, message_id: str | int) -> MessageRow:
-        """Return a message that the caller may read.
+        """Return a message.
 
         Raises:
-            Refused: ERR_MESSAGE_ID_NOT_FOUND.
+            Refused: ERR_MESSAGE_ID_NOT_FOUND, also for a message that the caller may not read.
         """
         return await self._authorizer.message(caller, message_id, "read")
 
     async def get(self, caller: Caller, message_id: str | int, *, following: bool = False) -> bytes:
-        """Return a message that the caller may read, encoded; with its receipts for its sender or a REST key.
+        """Return a message, encoded. The sender of the message, or a REST key, also gets its receipts.
 
         Receipts of users who were deleted or deactivated are left out.
 
         Args:
-            following: add whether the caller follows its thread.
+            following: add the field `threadSubscribed`: whether the caller follows its thread.
 
         Raises:
             Refused: ERR_MESSAGE_ID_NOT_FOUND, also for a message that the caller may not read.
@@ -238,11 +233,14 @@ class Messages:
     async def list_page(
         self, caller: Caller, criteria: MessageFilter, *, uid: str = "", guid: str = ""
     ) -> list[ListedRow]:
-        """Return messages of a conversation, or of all that the caller may read; oldest first.
+        """Return the messages that match a filter, at most its `limit`, always sorted oldest first.
+
+        With a conversation in the filter, messages that its reader has deleted for themselves are left out.
 
         Args:
-            uid: the other user of the conversation, whose existence is checked; "" for none.
-            guid: the group of the conversation, which the caller must be permitted to read; "" for none.
+            criteria: the filter, which names the conversation, or selects from all conversations of its reader.
+            uid: check that this user exists, with whom the conversation is; "" to check nothing.
+            guid: check that the caller may read this group, whose conversation it is; "" to check nothing.
 
         Raises:
             Refused: ERR_UID_NOT_FOUND, ERR_GUID_NOT_FOUND: there is no such user or group; ERR_NOT_A_MEMBER.
@@ -265,14 +263,17 @@ class Messages:
         return rows if criteria.newer else rows[::-1]
 
     async def check_mark(self, mark: str, after: int | None) -> str:
-        """Check the position of a client in the stream, and return the mark of this start of the server.
+        """Check that a client's position belongs to the history of this store, and return the store's current mark.
+
+        The store gets another mark when a server starts, or when its database was restored from a copy, so that ids may
+        belong to other messages than those that the client has received.
 
         Args:
-            mark: the mark of the start that the client received with its position; `none` if it has none.
-            after: the id after which the client reads on; None if it begins.
+            mark: the mark that the client received with its position; `none` to check nothing.
+            after: the id after which the client reads on; None if it has no position yet.
 
         Raises:
-            Refused: ERR_POSITION_UNKNOWN, with the last id that the client's history and this store have in common.
+            Refused: ERR_POSITION_UNKNOWN, with `known`: the last id that the client's history and this store share.
         """
         if after is not None and mark != NO_MARK:
             known = await self._store.known_until(mark, after)
@@ -281,21 +282,21 @@ class Messages:
         return self._store.start
 
     async def pruned_until(self, caller: Caller, after: int | None) -> int:
-        """Return the highest id of a message that the caller may have missed because it was pruned; 0 if none.
+        """Return the highest id of the messages that were removed for their age and that the caller may have missed.
 
         Args:
-            after: the id after which the client reads on; None if it begins, and so misses nothing.
+            after: the id after which the client reads on; None if it has no position yet, and so misses nothing (0).
         """
         if after is None or caller.system:
             return 0
         return await self._store.pruning.pruned_until(caller.uid, after)
 
     async def edit(self, caller: Caller, message_id: str, new: msgspec.Raw, new_tags: list[str] | None = None) -> bytes:
-        """Change a message. Return the action message.
+        """Change the content or the tags of a message. Return the action message that reports this, encoded.
 
         Args:
-            new: the new `data`; `{}` or `null` keeps the content.
-            new_tags: the new tags; None keeps the tags.
+            new: the new `data`; `{}` or `null` keeps the content. Attachments are kept unless `new` names others.
+            new_tags: the new tags, which replace the old ones; None keeps the tags.
 
         Raises:
             Refused: with the code of the catalogue for what is wrong.
@@ -331,11 +332,11 @@ class Messages:
         return self._publish(caller, await self._store.messages.edit(act, self._world.seconds(), changed, drafter))
 
     async def delete(self, caller: Caller, message_id: str, *, permanent: bool = False) -> bytes:
-        """Delete the content of a message; its place in the conversation remains. Return the action message.
+        """Delete the content of a message, which remains listed without it. Return the action message that reports it.
 
         Args:
-            permanent: remove the place as well, after publishing (REST keys only; ignored for clients). It may be
-                repeated, also after the content was deleted.
+            permanent: remove the message itself as well, also if its content was deleted before. This is ignored unless
+                the caller is a REST key.
 
         Raises:
             Refused: with the code of the catalogue for what is wrong.
@@ -345,9 +346,8 @@ class Messages:
         act = self._authorizer.message_act(caller, message_id, "delete", check)
         row = (await self._store.standings.message(act)).message
         drafter = await self._action_drafter(caller, row, "deleted", DELETED_EVENTS)
-        json = self._publish(
-            caller, await self._store.messages.delete(act, self._world.seconds(), _without_content, drafter)
-        )
+        stored = await self._store.messages.delete(act, self._world.seconds(), _without_content, drafter)
+        json = self._publish(caller, stored)
         if permanent:
             await self._store.removal.remove_message(row)
         return json

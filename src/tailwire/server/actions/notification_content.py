@@ -1,4 +1,4 @@
-"""The content of push notifications, made from the message as it is at the time of sending."""
+"""Composes the content of push notifications, from the message as it is when the notification is sent."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ class NotificationContent:
     """Composes notifications: the implementation of `ports.push.Composer`.
 
     Args:
-        content: one of `CONTENTS`.
-        lifetime: seconds after it was queued for which a notification may be sent.
+        content: how much of a message they show: one of `CONTENTS`. A user may choose less than `full`.
+        lifetime: for how many seconds after it was queued a notification may be sent.
     """
 
     def __init__(self, store: Store, world: World, content: str, lifetime: int) -> None:
@@ -55,7 +55,12 @@ class NotificationContent:
         self._lifetime = lifetime
 
     async def compose(self, row: NotificationRow) -> Notification | None:
-        """Return the notification for the message as it is now; None if it is no longer wanted."""
+        """Return the notification to send for a queued one, from the message or reaction as it is now.
+
+        None means that nothing shall be sent: it is too old, the message was removed, the user has read the message
+        or may no longer read it, or there is now a block between user and sender. For a message that was deleted after
+        its notification was shown, a notification that withdraws it is returned.
+        """
         message = await self._store.messages.get(row.message_id)
         seconds_left = row.queued_at + self._lifetime - self._world.seconds()
         if message is None or seconds_left <= 0 or not await self._may_read(row.uid, message):

@@ -26,7 +26,10 @@ MAX_MUTES = 1_000
 MAX_MUTES_AT_ONCE = 100
 MAX_UNTIL_MILLISECONDS = 10**15  # milliseconds: beyond the year 30000
 CONVERSATION_KINDS = {"oneOnOne": "user", "group": "group", "user": "user"}
-"""CometChat's types of muted conversations; `user` is accepted as well."""
+"""The kinds of muted conversations that clients may name, and `user` or `group` for each.
+
+`oneOnOne` and `group` are CometChat's names; `user` is accepted as well.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +37,11 @@ class PushSetup:
     """The configuration of push notifications.
 
     Attributes:
-        providers: the senders that are configured.
-        web_key: the public key that browsers subscribe with; "" without Web Push.
-        targets: the addresses that endpoints of Web Push may have.
+        providers: the names of the push services that are configured.
+        web_key: the public key with which browsers subscribe to Web Push; "" if Web Push is not configured.
+        targets: decides which addresses the push services of browsers (endpoints) may have.
         plain_http: whether endpoints may have `http:` URLs.
-        max_tokens: how many devices of a user are kept.
+        max_tokens: how many devices a user may have. With one more, the oldest registration is removed.
     """
 
     providers: Collection[str]
@@ -54,7 +57,7 @@ class Mute(NamedTuple):
     Attributes:
         id: the uid of the other user, or the guid.
         type: one of `CONVERSATION_KINDS`.
-        until: milliseconds since 1970.
+        until: when it ends, in milliseconds since 1970. Ignored when a conversation is unmuted.
     """
 
     id: str
@@ -67,7 +70,7 @@ class Notifications:
 
     Args:
         device_registered: called after a device was registered.
-        wake: called after notifications that were given up were made due again.
+        wake: called after notifications that had failed were queued again.
     """
 
     def __init__(
@@ -92,7 +95,7 @@ class Notifications:
 
     @property
     def web_key(self) -> str:
-        """The public key that browsers subscribe with.
+        """The public key with which browsers subscribe to Web Push.
 
         Raises:
             Refused: ERR_PROVIDER_NOT_FOUND: Web Push is not configured.
@@ -104,16 +107,18 @@ class Notifications:
     async def register(
         self, caller: Caller, platform: str, token: str, provider_id: str = "", auth_token: str = ""
     ) -> PushTokenRow:
-        """Register the caller's device for their auth token, and return it.
+        """Register the caller's device for push notifications, and return it.
 
-        Its push token is taken from any user who had it before.
+        The registration belongs to an auth token, and ends with it. If the same push token was registered by another
+        user, that registration is replaced.
 
         Args:
             caller: the user.
-            platform: the platform of the device, in any case (`rules.push_tokens.PLATFORMS`).
-            token: its push token; for Web Push the subscription as JSON.
-            provider_id: the name of the provider in the app, which is only shown; "" for none.
-            auth_token: with a REST key: the auth token of the user, for which the device is registered.
+            platform: the platform of the device: one of `rules.push_tokens.PLATFORMS`, in upper or lower case.
+            token: the push token of the device; for Web Push the subscription as JSON.
+            provider_id: the name that the app has for the provider, which is stored and shown, but not used; "" for
+                none.
+            auth_token: if the caller is a REST key: the auth token of the user. Otherwise the caller's own is used.
 
         Raises:
             Refused: as in `rules.push_tokens.check_token`; ERR_PROVIDER_NOT_FOUND: the provider of this platform is not
@@ -152,7 +157,10 @@ class Notifications:
         return fingerprint(auth_token)
 
     async def devices(self, caller: Caller) -> list[PushTokenRow]:
-        """Return the caller's devices: those registered with their auth token, or with a REST key all of the user's."""
+        """Return the devices that the caller registered with their current auth token.
+
+        If the caller is a REST key, return all devices of the user for whom it acts.
+        """
         if caller.key:
             return await self._store.push_tokens.of_user(caller.uid)
         return await self._store.push_tokens.of_auth_token(caller.token)
@@ -162,8 +170,8 @@ class Notifications:
 
         Args:
             caller: the user.
-            token: the push token as `devices` returns it, or its hash; "" for all.
-            auth_token: with a REST key: the auth token of the user.
+            token: the push token as `devices` returns it, or its hash; "" for all devices of the auth token.
+            auth_token: if the caller is a REST key: the auth token of the user. Otherwise the caller's own is used.
 
         Raises:
             Refused: ERR_BAD_REQUEST: a REST key was used without an auth token.
@@ -187,7 +195,7 @@ class Notifications:
 
         Args:
             caller: the user.
-            change: the fields to change, by their names in JSON; others keep their value.
+            change: the fields to change, by their names in JSON. Fields that are not in it keep their value.
 
         Raises:
             Refused: ERR_BAD_REQUEST: a field is unknown, or its value is invalid.
@@ -207,7 +215,7 @@ class Notifications:
         return (await self._store.push_preferences.get(caller.uid))[1]
 
     async def change_timezone(self, caller: Caller, name: str) -> str:
-        """Store the caller's time zone, in which their schedule is read, and return it.
+        """Store the caller's time zone, to which the hours of their notification schedule refer, and return its name.
 
         Raises:
             Refused: ERR_BAD_REQUEST: there is no time zone of this name.
@@ -220,12 +228,14 @@ class Notifications:
     # Muted conversations.
 
     async def muted_conversations(self, caller: Caller) -> list[Mute]:
-        """Return the conversations that the caller has muted."""
+        """Return the conversations that the caller has muted until a time in the future."""
         rows = await self._store.push_preferences.muted_conversations(caller.uid, self._world.milliseconds())
         return [_mute(row, caller.uid) for row in rows]
 
     async def mute(self, caller: Caller, mutes: Sequence[Mute]) -> list[Mute]:
-        """Mute conversations, each until a time. Return all muted conversations.
+        """Mute conversations, each until its time. Return all conversations that are now muted.
+
+        A user may mute `MAX_MUTES` conversations. Beyond that, those whose mute ends first are unmuted.
 
         Raises:
             Refused: ERR_BAD_REQUEST: there are none or too many, or an id, a type or a time is invalid;
@@ -253,36 +263,42 @@ class Notifications:
         conversation = _key(caller, one)
         if group_in(conversation):
             await self._authorizer.group(caller, one.id, "read")
-        elif await self._store.users.get(one.id) is None:
+        elif await self._store.users.get(other_in(conversation, caller.uid)) is None:
             raise Refused("ERR_UID_NOT_FOUND", {"uid": one.id})
         return conversation
 
-    # Notifications that are waiting, were sent, or were given up.
+    # Notifications that are waiting, were sent, or have failed: they are not tried again.
 
     async def all_devices(self, uid: str, position: Position, limit: int) -> list[PushTokenRow]:
-        """Return devices after a position, newest registration first.
+        """Return devices, newest registration first, after a position.
 
         Args:
             uid: the user whose devices to return; "" for all users.
+            position: the values of the last device that was read by which they are ordered; () to begin.
+            limit: how many to return at most.
         """
         return await self._store.push_tokens.list_after(uid, position, limit)
 
     async def deliveries(self, status: str, uid: str, position: Position, limit: int) -> list[NotificationRow]:
-        """Return notifications after a position, newest first.
+        """Return notifications of one status, newest first, after a position.
 
         Args:
             status: `waiting`, `sent` or `failed`.
             uid: the user whose notifications to return; "" for all users.
+            position: the values of the last notification that was read by which they are ordered; () to begin.
+            limit: how many to return at most.
 
         Raises:
-            Refused: ERR_BAD_REQUEST.
+            Refused: ERR_BAD_REQUEST: the status is another one.
         """
         if status not in NOTIFICATION_TIMES:
             raise Refused("ERR_BAD_REQUEST", {"status": f"Use {', '.join(NOTIFICATION_TIMES)}."})
         return await self._store.notifications.list_after(status, uid, position, limit)
 
     async def delivery(self, notification_id: str) -> tuple[NotificationRow, Notification | None]:
-        """Return a notification, and what would be sent if it were new and due; None if it is not wanted any longer.
+        """Return a queued notification, and the content that it would have if it were queued and sent now.
+
+        The content is None if nothing would be sent, as in `Composer.compose`.
 
         Raises:
             Refused: ERR_NOTIFICATION_NOT_FOUND.
@@ -293,14 +309,14 @@ class Notifications:
         return row, await self._composer.compose(row._replace(queued_at=self._world.seconds()))
 
     async def list_failed(self, *, limit: int, offset: int) -> tuple[list[NotificationRow], int]:
-        """Return a page of the notifications that were given up, newest first, and how many there are."""
+        """Return a page of the failed notifications, newest first, and how many there are."""
         return await self._store.notifications.list_failed(limit=limit, offset=offset)
 
     async def send_again(self, notification_id: str) -> None:
-        """Retry a notification that was given up.
+        """Queue a failed notification again. It is sent soon; this does not wait for it.
 
         Raises:
-            Refused: ERR_NOTIFICATION_NOT_FOUND.
+            Refused: ERR_NOTIFICATION_NOT_FOUND: there is no failed notification with this id.
         """
         now = self._world.seconds()
         if not await self._store.notifications.send_again(_id_number(notification_id), now):
@@ -308,7 +324,7 @@ class Notifications:
         self._wake()
 
     async def send_all_again(self) -> int:
-        """Retry all notifications that were given up. Return how many are retried."""
+        """Queue all failed notifications again, and return how many there were. This does not wait for them."""
         count = await self._store.notifications.send_all_again(self._world.seconds())
         self._wake()
         return count
@@ -321,7 +337,7 @@ def _id_number(notification_id: str) -> int:
 
 
 def zone_of(name: str) -> ZoneInfo | None:
-    """Return a time zone by its name, or None."""
+    """Return a time zone by its name, or None if there is no such time zone."""
     try:
         return ZoneInfo(name) if name and len(name) <= 64 else None
     except (KeyError, ValueError, OSError):  # unknown, not a name, or a folder of the time zone database

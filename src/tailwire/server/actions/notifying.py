@@ -1,7 +1,8 @@
-"""Queues push notifications: reads messages after the stored progress, and asks the rules whom to notify.
+"""Queues push notifications: reads new messages in the background, and asks the rules whom to notify of each.
 
-Nothing is written when a message is sent, so that a send costs the same with and without notifications. Messages are
-examined a moment later, when it is known whether their receivers have read them.
+A send itself writes nothing for this, so that it costs the same with and without notifications. Messages are examined a
+moment later, when it is known whether their receivers have read them. The id of the last one is stored as the progress,
+so that after a restart none is left out.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ from tailwire.server.rules.preferences import read_preferences
 from tailwire.server.telemetry.logs import log
 
 BUCKET_SECONDS = 0.25
-"""Messages stored within this time are examined together; each waits for the delay and at most this much longer."""
+"""Messages that are stored within this time are examined together, the configured delay after the end of this time."""
 POLL_SECONDS = 1.0
-"""With several servers, the one that examines messages reads at this interval those that the others have stored."""
+"""If several servers share the store, the one that examines messages asks at this interval for those of the others."""
 RETRY_SECONDS = 5.0
 MESSAGES_AT_ONCE = 100
 MEMBERS_AT_ONCE = 200
 MAX_WAITING_NOTIFICATIONS = 50_000
-"""How many notifications may wait; while that many are waiting, no messages are examined."""
+"""While this many notifications wait to be sent, no further messages are examined."""
 SWEEP_SECONDS = 600.0
 KEPT_SENT_SECONDS = 86_400
 KEPT_FAILED_SECONDS = 7 * 86_400
@@ -69,7 +70,7 @@ _decode_entities = msgspec.json.Decoder(_Entities).decode
 
 
 def data_of(row: MessageRow) -> _Data:
-    """Return the parts of a message's content that matter for notifications; empty ones if it cannot be read."""
+    """Return the fields of a message's content that matter for notifications, with defaults if it cannot be decoded."""
     try:
         return _decode_body(row.body).data
     except (msgspec.DecodeError, RecursionError):
@@ -77,7 +78,7 @@ def data_of(row: MessageRow) -> _Data:
 
 
 def changed_message(row: MessageRow) -> int:
-    """Return the id of the message that an action message reports as edited or deleted; 0 for other messages."""
+    """Return the id of the message whose edit or deletion `row` reports; 0 if it is not such an action message."""
     if row.category != "action" or row.type != "message":
         return 0
     try:
@@ -90,16 +91,16 @@ class Notifier:
     """Queues notifications for messages and reactions.
 
     Args:
-        delay: seconds after which a message is examined.
-        lifetime: seconds after which nobody is notified of a message.
+        delay: seconds after it was stored at which a message is examined.
+        lifetime: nobody is notified of a message that is older than this, in seconds.
         is_foreground: returns whether an app of a user, given by uid, is in the foreground.
         left_within: returns whether an app of a user, given by uid, reported within the last given seconds that it left
             the foreground.
         queued: called after notifications were queued.
-        polls: whether other servers store messages too.
+        polls: whether other servers share the store, so that it has to be asked for their messages.
 
     Attributes:
-        is_mine: returns whether this server examines messages, which only one of several does.
+        is_mine: returns whether this server examines messages. Of several servers that share a store, only one does.
     """
 
     def __init__(
@@ -131,7 +132,7 @@ class Notifier:
         self.is_mine: Callable[[], bool] = lambda: True
 
     async def start(self) -> None:
-        """Begin to examine messages, starting with those that an earlier process left."""
+        """Begin to examine messages in the background, starting after the stored progress."""
         self.schedule(await self._store.notifications.newest_id())
         self._tasks = [
             self._loop.create_task(self._run(), name="tailwire push"),
@@ -139,12 +140,18 @@ class Notifier:
         ]
 
     def device_registered(self) -> None:
-        """Record that a device was registered."""
+        """Begin to examine messages if no device was registered before. Call it after each registration."""
         self._active = True
         self._begun += 1
 
     def schedule(self, message_id: int) -> None:
-        """Schedule the examination of a message, or of new reactions (0), if any device is registered."""
+        """Schedule the examination of all messages up to an id, and of new reactions, after the delay.
+
+        Nothing is done while no device is registered.
+
+        Args:
+            message_id: the id; 0 if only reactions are new.
+        """
         if not self._active:
             return
         now = self._loop.time()
@@ -176,7 +183,8 @@ class Notifier:
             self.schedule(up_to)
 
     async def _wait_for_messages(self) -> bool:
-        # Returns whether something was noted. With several servers, asks for what the others have stored.
+        # Returns True if an examination has been scheduled. If the store is shared, it is asked for messages and
+        # reactions of other servers.
         if not (self._polls and self.is_mine()):
             try:
                 async with asyncio.timeout(POLL_SECONDS if self._polls else None):
@@ -242,7 +250,8 @@ class Notifier:
             found = await self._store.notifications.user(row, row.receiver, row.sender)
             await self._queue(row, occasion, [found] if found else [], row.sender)
             return
-        # Of this message itself: the one whose receivers were being examined may have been removed since.
+        # A stored `after_uid` counts only if it belongs to this message: the message whose members were being examined
+        # when it was stored may have been removed since.
         after = progress.after_uid if progress.message_id == row.id - 1 else ""
         while members := await self._store.notifications.members(row, row.sender, after, MEMBERS_AT_ONCE):
             await self._queue(row, occasion, [one for one in members if one.has_token], row.sender)

@@ -1,4 +1,4 @@
-"""Finds orphans: files without a record or without a reference, and records without a file."""
+"""Finds orphans: stored files without a record in the database or without a reference, and records without a file."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from tailwire.server.ports.pruning import PruningStore
 from tailwire.server.ports.uploads import StoredFile, Uploads
 
 SETTLED_SECONDS = 86_400
-"""Files younger than this are left alone: a message may still refer to them, or they are just being stored."""
+"""Files younger than this are not examined: they are just being stored, or a message may still refer to them."""
 NAMES_PER_STEP = 500
 THUMBNAIL_SUFFIX = "-small"
 
 
 @dataclass(slots=True)
 class Orphans:
-    """The numbers of orphans that were found.
+    """How many orphans of each kind were found.
 
     Attributes:
         unused: uploads that nothing has ever referred to.
@@ -31,13 +31,13 @@ class Orphans:
 
 
 async def find_orphans(store: PruningStore, uploads: Uploads, now: int, *, remove: bool) -> Orphans:
-    """Find orphaned files and records. Unused files are only counted here, not removed.
+    """Count orphaned files and records, and optionally remove them. Unused files are counted, but never removed here.
 
     Args:
         store: the records.
         uploads: the files.
         now: seconds since 1970.
-        remove: whether to remove unrecorded files, and to mark lost records for removal.
+        remove: remove unrecorded files, and mark records without a file for removal, which `Cleanup` does.
 
     Raises:
         OSError: the storage of files cannot be read.
