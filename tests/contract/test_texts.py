@@ -89,9 +89,11 @@ async def test_words_are_found_without_accents_and_in_latin_greek_and_japanese_s
 async def test_message_that_parsers_refuse_hides_no_others_and_can_be_removed(open_store):
     store = await open_store()
     for half in (b"\\ud800", b"\\udc00 \\ud800", b"fine"):
-        await store.messages.add(draft(b'{"data":{"text":"%b"},"tags":["x"]}' % half))
+        await store.messages.add(draft(b'{"data":{"text":"%b"},"tags":["x"]}' % half, int(Trait.SEARCHABLE)))
     rows = await store.messages.find(MessageFilter("alice", tags=("x",)))
     assert b"fine" in rows[0].body
+    (row,) = await store.messages.find(MessageFilter("alice", search="fine"))
+    assert b"fine" in row.body
     last = (await store.conversations.find(ConversationFilter("bob")))[0][0].shown_message_id
     await store.removal.remove_message(await store.messages.get(last))
     (row,), _ = await store.conversations.find(ConversationFilter("bob"))

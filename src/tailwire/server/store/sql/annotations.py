@@ -1,4 +1,4 @@
-"""Reads what users attach to messages besides reactions, and makes those writes that need only one statement."""
+"""Pins, saves, followed threads, reports and interactions: what the stores share (see `store.sql`)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FOLLOWED_FROM_CLAUSE = (
 
 
 class AnnotationRows:
-    """`AnnotationStore`, without the writes that check an act."""
+    """`AnnotationStore`, without the writes that check a permission (`MessageAct`)."""
 
     def __init__(self, connection: Connection, log: LoggedWrites) -> None:
         self._db = connection

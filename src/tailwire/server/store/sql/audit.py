@@ -16,10 +16,10 @@ _COLUMNS = ", ".join(AuditRow._fields)
 
 
 def insert(at: str) -> str:
-    """Return the statement that stores an entry, with the values of `entry_values`.
+    """Return the statement that stores an entry. Its values are those of `entry_values`.
 
     Args:
-        at: the SQL expression for the time, which uses the value `:at`.
+        at: how the statement writes the time: `:at`, or with a cast `:at::bigint`.
     """
     return (
         f"INSERT INTO audit ({', '.join(AuditRow._fields[1:])}) SELECT"
@@ -29,10 +29,10 @@ def insert(at: str) -> str:
 
 
 def entry_values(entry: AuditEntry, at: int) -> dict[str, Any]:
-    """Return the values of an entry for `insert`.
+    """Return the values of the statement of `insert` for an entry.
 
     Args:
-        at: seconds since 1970.
+        at: the time of the entry, in seconds since 1970.
     """
     return {"at": at, **{name: getattr(entry, name) for name in ENTRY_COLUMNS}}
 
@@ -41,8 +41,8 @@ class AuditRows:
     """`AuditStore`, without `add`.
 
     Attributes:
-        seconds: how long entries are kept; 0 to keep none, and before `set_limits`.
-        most: how many are kept of each kind; 0 before `set_limits`.
+        seconds: how many seconds entries are kept; 0 if none are stored, or before `set_limits`.
+        most: how many entries of each kind are kept; 0 before `set_limits`.
     """
 
     def __init__(self, connection: Connection, world: World) -> None:

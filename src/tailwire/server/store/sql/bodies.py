@@ -1,4 +1,4 @@
-"""Converts stored messages to Python objects and back, including those that strict parsers refuse."""
+"""Decodes and encodes the JSON of stored messages (`MessageRow.body`), even if a strict parser refuses it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ DELETED_NAME = "Deleted user"
 
 
 def read_body(body: bytes) -> Any:
-    """Return a stored message; None if it is not JSON.
+    """Decode the JSON of a stored message. Return None if it is not JSON.
 
-    Values that nest too deep and numbers that are too long become `null`, invalid UTF-8 becomes U+FFFD.
+    Values that are nested too deep and numbers that are too long become None, invalid UTF-8 becomes U+FFFD.
     """
     text = parseable(body)
     try:
@@ -29,7 +29,7 @@ def read_body(body: bytes) -> Any:
 
 
 def write_body(message: Any) -> bytes:
-    """Return a message encoded for the store."""
+    """Encode a message as JSON for the store. Lone surrogates are allowed, as `read_body` returns them."""
     try:
         return msgspec.json.encode(message)
     except (ValueError, OverflowError):
@@ -37,12 +37,16 @@ def write_body(message: Any) -> bytes:
 
 
 def without_user(body: bytes, uid: str) -> bytes | None:
-    """Return a stored message in which only the uid is left of the copies of a deleted user.
+    """Erase a deleted user from a stored message: replace the copies of their user object, which keep only the uid.
 
-    They are the sender, the receiver, a mention, or the subject of an action message.
+    Such copies are the sender, the receiver, the mentioned users and the subject of an action message. What the user
+    has written is not changed.
+
+    Args:
+        body: the JSON of the message.
 
     Returns:
-        None if the message does not contain the uid, or is not JSON.
+        The changed JSON; None if the message does not contain the uid, or is not JSON.
     """
     if b'"uid":"%b"' % uid.encode() not in body:
         return None

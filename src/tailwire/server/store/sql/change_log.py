@@ -1,4 +1,4 @@
-"""Reads the change log."""
+"""The change log, numbered entries of what changed besides messages: its reads, and SQL that the stores share."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COLUMNS = (
 )  # fmt: skip
 ROWS_PER_CLEANUP = 1000
 CHANGES_PER_CLEANUP = 256
-"""How many changes are stored before old entries are looked for again."""
+"""How many changes a process stores until it looks for old entries again."""
 
 _ENTRY_COLUMNS = (
     "c.number, c.after_id, c.subject, c.kind, c.uid, c.device, c.to_uid, c.message_id, c.detail, c.at,"
@@ -51,14 +51,15 @@ NEWEST_SQL = """SELECT CASE WHEN n > highest THEN n ELSE highest END FROM forgot
 (SELECT coalesce(max(number), 0) AS n FROM change_log) AS newest"""
 KEEP_HIGHEST_SQL = """UPDATE forgotten_changes SET highest = (SELECT max(number) FROM change_log)
 WHERE highest < (SELECT max(number) FROM change_log)"""
-"""Run before entries are removed, so that their numbers are not given out again."""
+"""Stores the highest number. Run this before entries are removed, so that their numbers are not given out again."""
 _ENDED_SQL = f"""SELECT detail, since_id, message_id FROM change_log WHERE subject = :own AND kind =
 '{ChangeKind.MEMBERSHIP_ENDED}' AND message_id > :after ORDER BY number LIMIT :limit"""
 # Not a membership that ended with the group: that was a change, without a message.
 ENDED_BEFORE = f"""(SELECT coalesce(max(e.message_id), 0) FROM change_log e JOIN messages b ON b.id = e.message_id
 WHERE e.subject = '{own_subject("")}' || {{uid}} AND e.kind = {_ENDED_KIND} AND e.detail = {{guid}}
 AND b.conversation_id = '{GROUP_KEY}' || {{guid}} AND b.id < {{before}})"""
-"""The id of the message with which the last membership of a user in a group ended; 0 without one."""
+"""An SQL template with `uid`, `guid` and `before`. Its value is the id of the message with which the last membership of
+a user in a group ended, among messages with ids lower than `before`; 0 if there is none."""
 # The entry itself may have been removed with its group. Then the one before it counts, which happened after the same
 # message or an earlier one.
 _LEFT_AFTER_SQL = f"""SELECT DISTINCT uid FROM change_log WHERE kind = {_ENDED_KIND} AND detail = ? AND number > ?
@@ -68,13 +69,16 @@ LIMIT {ROWS_PER_CLEANUP}) AS first WHERE at < :before OR number <= :below"""
 
 OF_USER_CONDITION = "subject = :own OR uid = :uid OR to_uid = :uid"
 OF_CONVERSATION_CONDITION = f"subject = :conversation AND kind <> {_GROUP_REMOVED_KIND}"
-"""What is forgotten with a conversation: not that a group was deleted."""
+"""Selects the entries that are removed together with a conversation: all but the one that its group was deleted."""
 OF_PRUNED_MESSAGES_CONDITION = f"""message_id BETWEEN 1 AND (SELECT pruned_id FROM app) AND kind <> {_ENDED_KIND}
 AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.id = change_log.message_id)"""
 
 
 def values_of(change: NewChange, now: int) -> dict[str, Any]:
-    """Return the columns of an entry, with 0 as `since_id`, and without `number` and `after_id`.
+    """Return the columns of the entry of a change, by name.
+
+    `number` and `after_id` are left out, because the write itself determines them. `since_id`, which only the end of a
+    membership needs, is 0.
 
     Args:
         now: seconds since 1970.
@@ -87,26 +91,29 @@ def values_of(change: NewChange, now: int) -> dict[str, Any]:
 
 
 class LoggedWrites(Protocol):
-    """Writes of one statement, each with the entry of the change log that it needs."""
+    """Writes of one statement, each together with an entry of the change log."""
 
     async def run(self, sql: str, values: Mapping[str, Any], change: NewChange) -> int:
         """Run a statement that writes and, if it changes a row, store a change in the same transaction.
 
         Args:
-            sql: with `:name` for each value.
+            sql: the statement, with `:name` for each of `values`.
+            change: the entry of the change log.
 
         Returns:
-            The number of the change; 0 if no row was changed.
+            The number of the entry; 0 if no row was changed, and so no entry stored.
         """
 
     async def run_if(self, condition: str, sql: str, values: Mapping[str, Any], change: NewChange) -> int | None:
-        """Run a statement as `run` does, if a condition holds in its transaction.
+        """Run a statement as `run` does, but only if a condition holds, which is checked in the same transaction.
 
         Args:
-            condition: SQL with `:name` for each value.
+            condition: an SQL expression, with `:name` for each of `values`.
+            sql: the statement, with `:name` for each of `values`.
+            change: the entry of the change log.
 
         Returns:
-            As `run`; None if the condition does not hold.
+            What `run` returns; None if the condition does not hold.
         """
 
 

@@ -1,4 +1,4 @@
-"""The interface to a database that the shared nouns need: reads, writes of one statement, and its SQL dialect."""
+"""The interface to a database for the code that all databases share: reads, writes of one statement, SQL dialect."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 Parameters = Mapping[str, Any] | Sequence[Any]
-"""The values of a statement: by name for `:name`, in order for `?`. A mapping may have more than these."""
+"""The values of a statement: a mapping by name for `:name`, or a sequence for `?`. A mapping may have other values
+too."""
 
 
 class Dialect(Protocol):
@@ -17,27 +18,31 @@ class Dialect(Protocol):
         """The name of the dialect in SQLAlchemy."""
 
     def lower(self, text: str) -> str:
-        """Return the text in lower case, folded as by `sql.folding.fold`."""
+        """Return the expression for a text in lower case, as `sql.folding.fold` makes it."""
 
     def contains(self, text: str, part: str) -> str:
-        """Return the condition that a text contains another."""
+        """Return the condition that a text contains another one. Both are SQL expressions."""
 
     @property
     def greatest(self) -> str:
         """The name of the function that returns the greatest of its arguments, ignoring NULL."""
 
     def any_of(self, column: str, selected: Sequence[str] | Sequence[int], values: list[Any]) -> str:
-        """Return the condition that a column has one of the selected values, and append its parameter to `values`.
+        """Return the condition that a column has one of the selected values.
 
         Args:
-            values: the values of the `?` before it.
+            values: the values of the `?` before it; that of the condition is appended.
         """
 
     def texts(self, column: str) -> str:
-        """Return a table with the column `value`: the texts of a JSON list in a text column, none for NULL."""
+        """Return a table expression with one column, `value`, and a row for each text of a JSON list.
+
+        Args:
+            column: a text column with the JSON list, or NULL for an empty one.
+        """
 
     def by_index(self, index: str) -> str:
-        """Return the hint to use an index, "" where the planner chooses."""
+        """Return the clause after a table's name that makes the query use an index; "" if the database has none."""
 
 
 class Connection(Protocol):
@@ -48,31 +53,35 @@ class Connection(Protocol):
 
     @property
     def dialect(self) -> Dialect:
-        """The expressions of this database."""
+        """The SQL dialect of this database."""
 
     async def first_row(self, sql: str, parameters: Parameters = ()) -> Any:
-        """Return the first row of a query that an index answers at once, or None."""
+        """Return the first row of a query, or None. Only for queries that an index answers at once."""
 
     async def first_rows(self, sql: str, keys: Iterable[Parameters]) -> list[Any]:
-        """Return the first row of a query as `first_row` does, or None, for each set of parameters."""
+        """Return the result of `first_row` for each set of parameters, in their order."""
 
     async def rows(self, sql: str, parameters: Parameters = ()) -> list[Any]:
-        """Return all rows of a query that is nearly always short."""
+        """Return all rows of a query that nearly always takes little time."""
 
     async def long_rows(self, sql: str, parameters: Parameters = ()) -> list[Any]:
-        """Return all rows of a query that may be long: it waits for its turn, and has a deadline.
+        """Return all rows of a query that may take long.
+
+        Waits until it is the turn of the user whose request this is: see `ReadQueue`.
 
         Raises:
-            Refused: ERR_QUERY_TOO_BROAD, it took too long; ERR_TOO_MANY_REQUESTS, too many reads of this user wait;
-                ERR_UNAVAILABLE, too many wait in all, or the database cannot be used.
+            Refused: ERR_QUERY_TOO_BROAD, the query took longer than the read deadline; ERR_TOO_MANY_REQUESTS, too many
+                reads of this user wait; ERR_UNAVAILABLE, too many reads wait in all, or the database cannot be used.
         """
 
     async def page(self, count: str, sql: str, values: Parameters, page: Parameters) -> tuple[list[Any], int]:
-        """Return a page of a list and the number of all its entries, both of the same state.
+        """Return a page of a list and the number of all its entries, both from one snapshot. Waits as `long_rows` does.
 
         Args:
-            count: the query that counts, with `values`.
-            sql: the query for the page, with `page`.
+            count: the query that counts the entries.
+            sql: the query for the page.
+            values: the values of `count`.
+            page: the values of `sql`.
 
         Raises:
             Refused: as for `long_rows`.
@@ -82,12 +91,12 @@ class Connection(Protocol):
         """Run a single statement that writes, and return the number of rows that it changed.
 
         Raises:
-            Refused: ERR_REQUEST_OUTDATED, the number of the request is not new; ERR_UNAVAILABLE, the database cannot be
-                written.
+            Refused: ERR_REQUEST_OUTDATED, the number of the request is not higher than the stored one; ERR_UNAVAILABLE,
+                the database cannot be written.
         """
 
     async def run_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Run a single statement that writes for each of the rows, all in one transaction.
+        """Run a statement that writes once for each row of values, all in one transaction.
 
         Raises:
             Refused: as for `run`.

@@ -1,4 +1,4 @@
-"""Reads the queue of deliveries to webhooks, and those that were given up."""
+"""Reads the queue of deliveries to webhooks, and the deliveries that failed and are kept for a while."""
 
 from __future__ import annotations
 

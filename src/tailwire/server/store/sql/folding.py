@@ -1,10 +1,10 @@
-"""Folds case, the same for every database: character by character, without the special cases of a language."""
+"""Lower case that is the same in every database: character by character, without the special cases of a language."""
 
 from __future__ import annotations
 
 
 def fold(text: str) -> str:
-    """Return a text in lower case, with as many characters as before."""
+    """Return a text in lower case. It has as many characters as before."""
     if text.isascii():
         return text.lower()
     return "".join(map(_lower, text))

@@ -1,7 +1,8 @@
-"""Forms for uploads to the bucket: what they may still upload counts for the quota of their user.
+"""Forms with which users upload files to the bucket themselves, and their part in the users' daily quota.
 
-A form counts for a day, as long as its file may be accepted, unless it was accepted or refused. All forms that have not
-expired may upload a day's bytes together, also those that were used: each can upload its bytes again.
+A form is open for a day, or until its file was accepted or refused. The size of open forms counts for the quota. In
+addition, the sizes of all forms that have not expired must be within the quota, even if they were used: until then each
+of them can upload its bytes again.
 """
 
 from __future__ import annotations
@@ -30,7 +31,11 @@ CLOSE_SQL = "UPDATE issued_forms SET open = 0 WHERE name = ?"
 
 
 def values_of(forms: Sequence[FormRow], limits: FormLimits) -> dict[str, Any]:
-    """Return the values of the statements for new forms, at least one and all of one user."""
+    """Return the values of `TOO_MANY_CONDITION` and `OVER_QUOTA_CONDITION` for new forms.
+
+    Args:
+        forms: at least one form; all are of one user.
+    """
     return {
         "uid": forms[0].uid, "size": sum(form.size for form in forms), "count": len(forms), "quota": limits.quota,
         "most": limits.most, "day_ago": limits.day_ago, "expired": limits.expired_before,

@@ -1,4 +1,8 @@
-"""Queries for lists of messages: one for each shape of a `MessageFilter`, compiled once."""
+"""Queries for lists of messages.
+
+A query is made from the shape of a `MessageFilter`, which says which conditions it has, and cached: filters that differ
+only in values share one.
+"""
 
 from __future__ import annotations
 
@@ -60,12 +64,12 @@ Query = Select[tuple[object, ...]]
 
 @lru_cache(maxsize=1024)
 def list_messages(shape: tuple[object, ...], dialect: str, part: str = "") -> str:
-    """Return the query for filters of this shape.
+    """Return the query for filters of a shape. `filter_parameters` returns its values.
 
     Args:
-        shape: the shape of the filters.
+        shape: the result of `MessageFilter.shape`.
         dialect: the name of the dialect in SQLAlchemy.
-        part: of a search, `indexed` for messages up to the id `:indexed`, and `tail` for those after it; "" for all.
+        part: `indexed` for messages with ids up to `:indexed`, `tail` for those after it; "" for all messages.
     """
     s = read_shape(shape)
     m = messages.c
@@ -267,10 +271,10 @@ LATEST_OF_USER_SQL = compile_text(
 
 @lru_cache(maxsize=2)
 def missed_boundary(dialect: str) -> str:
-    """Return the query for the id of the newest message that a reader has missed beyond the `:most` newest.
+    """Return the query for the id of the newest message that is left out if a reader gets only the `:most` newest.
 
-    Only messages after the id `:cursor` count, without edits and deletions, and without those that the reader has sent
-    from `:device`.
+    It returns no row if the reader has missed at most `:most` messages. Messages after the id `:cursor` count, except
+    announcements of edits and deletions, and what the reader has sent from `:device`.
     """
     m = messages.c
     announced = and_(m.category == _ACTION, m.type == literal_column("'message'"))
@@ -285,10 +289,11 @@ def missed_boundary(dialect: str) -> str:
 
 
 def filter_parameters(criteria: MessageFilter, shape: tuple[object, ...]) -> dict[str, object]:
-    """Return the parameters of a filter for the query of `list_messages`.
+    """Return the values of a filter for the query of `list_messages`.
 
     Args:
-        shape: the filter's shape.
+        criteria: the filter.
+        shape: the result of `criteria.shape()`.
     """
     values: dict[str, object] = {
         "reader": criteria.reader,

@@ -19,7 +19,7 @@ IDS_PER_STATEMENT = 100
 MAX_SHORT_PAGE_SIZE = 100  # messages of a page that is nearly always a short range of an index
 _MESSAGES_SQL = MESSAGE_SQL.partition("WHERE")[0]
 _listed_row = cast("Callable[[Iterable[Any]], ListedRow]", partial(tuple.__new__, ListedRow))
-"""`ListedRow._make`, without its check: it is called for each message of each page."""
+"""`ListedRow._make` without its check of the length, because it is called for each message of each page."""
 _NEWEST_SHAPE = MessageFilter("any").shape()
 _CONVERSATIONS_OF_SQL = (
     "SELECT conversation_id FROM participants WHERE uid = :reader UNION ALL"

@@ -10,5 +10,9 @@ Id = BigInteger().with_variant(Integer, "sqlite")
 
 
 def short_text(length: int) -> TypeEngine[str]:
-    """Return the type of a short text. Lengths are checked where requests come in: no database checks them again."""
+    """Return the column type of a short text.
+
+    Args:
+        length: the highest number of characters, for the reader of the schema: no database checks it.
+    """
     return String(length).with_variant(Text(), "postgresql")

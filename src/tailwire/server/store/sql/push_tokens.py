@@ -1,4 +1,4 @@
-"""Devices that receive push notifications. A device counts while the auth token that registered it is valid."""
+"""Devices that receive push notifications, as long as the auth token that registered them is valid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The order of long reads: one read per user at a time; the waiting user who has used the least time comes next."""
+"""The queue of reads that may take long. Each user has at most one in progress, and who has used least time is next."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ _TOTAL_LIMIT_TEXT = "Too many lists are being read. Nothing was changed: try aga
 
 
 class ReadQueue:
-    """Grants turns to read, at most one per user.
+    """Grants turns to read: a bounded number at the same time, and at most one for each user.
+
+    Of the users who wait, the one who has used the least time in the last minute comes next.
 
     Args:
-        turns: how many may be taken at the same time.
+        turns: how many turns may be granted at the same time.
         max_waiting_of_one: how many reads of one user may wait.
         max_waiting: how many reads may wait in all.
         clock: returns monotonic seconds.
@@ -44,10 +46,11 @@ class ReadQueue:
         """Wait for a turn. The caller must return it with `give_back`.
 
         Args:
-            who: whose read it is: a value of `ports.current_caller`.
+            who: the user whose read it is, as in `ports.current_caller`.
 
         Raises:
-            Refused: ERR_TOO_MANY_REQUESTS, too many reads of this user wait; ERR_UNAVAILABLE, too many wait in all.
+            Refused: ERR_TOO_MANY_REQUESTS, too many reads of this user wait; ERR_UNAVAILABLE, too many reads wait in
+                all.
         """
         if self._free and who not in self._reading and not self._next:
             self._begin(who)
@@ -80,16 +83,16 @@ class ReadQueue:
 
     @property
     def waiting(self) -> bool:
-        """Whether reads wait."""
+        """Whether any read waits for a turn."""
         return self._count > 0
 
     def give_back(self, who: str, seconds: float, *, passed_on: bool = False) -> None:
-        """Give back a turn.
+        """Give back a turn, so that another read may start.
 
         Args:
             who: the user who had the turn.
-            seconds: how long the turn was used.
-            passed_on: whether another turn was granted in its place before (see `pass_on`).
+            seconds: how long the turn was used, which counts against the user.
+            passed_on: True if `pass_on` was called for this turn: then no other read starts for it.
         """
         self._free += not passed_on
         self._reading.discard(who)
@@ -102,7 +105,7 @@ class ReadQueue:
         self._grant()
 
     def pass_on(self) -> None:
-        """Grant another turn while a read continues, whose turn is then given back with `passed_on`."""
+        """Grant one more turn than the limit, because a read takes long. Give back its turn with `passed_on=True`."""
         self._free += 1
         self._grant()
 

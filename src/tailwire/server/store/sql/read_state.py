@@ -1,4 +1,4 @@
-"""Reads a user's side of each conversation, and makes those writes that need only one statement and its change."""
+"""What a conversation is for one user (`ReadStateRow`): what the stores share (see `store.sql`)."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from tailwire.server.store.sql.connection import Connection
 from tailwire.server.store.sql.statements import MARK_SQL
 
 MAX_SCANNED_MESSAGES = 1000
-"""How many messages of a group one receipt examines, to find those that all members have received or read."""
+"""How many messages of a group, newest first, one receipt examines to find what all members have received or read."""
 MAX_GROUPS_OF_REMOVED_USER = 100
-"""In how many groups of a removed user, those joined last, messages are found that all others have received or read."""
+"""When a user is removed, messages in this many of their groups, those joined last, may become received or read by all
+because of it. In other groups they stay as they are."""
 MEMBERSHIPS_WITH_RECEIPTS_SQL = f"""SELECT m.guid, m.uid, m.scope, m.joined_at, m.joined_after_id
 FROM members m JOIN groups g ON g.guid = m.guid WHERE m.uid = :uid AND g.members_count <= CAST(:most AS bigint)
 ORDER BY m.joined_after_id DESC LIMIT {MAX_GROUPS_OF_REMOVED_USER}"""
@@ -22,7 +23,7 @@ _MARK_CONDITION = "conversation_id = :conversation AND uid = :uid"
 _MARK_UNREAD_SQL = f"""UPDATE marks SET read_id = CAST(:after AS bigint)
 WHERE {_MARK_CONDITION} AND read_id > CAST(:after AS bigint)"""
 _COLUMNS = {"cleared_id": "bigint", "tags": "text", "pinned_at": "bigint"}
-"""The columns that a user sets, with their types."""
+"""The columns of `marks` that `column_setting` can set, with their SQL types."""
 _DIFFERS = "(marks.{0} = excluded.{0}) IS NOT TRUE"
 _SET_SQL = {
     column: (
@@ -40,13 +41,13 @@ _RESET_SQL = {
         ("tags", "NULL", "tags IS NOT NULL"), ("pinned_at", "NULL", "pinned_at IS NOT NULL"),
     )
 }  # fmt: skip
-"""Statements for the values that a user without a row has: they insert no row."""
+"""By column, the statement that resets it to the value that a user without a row has. It inserts no row."""
 _IS_SHOWN = """EXISTS (SELECT 1 FROM conversations c LEFT JOIN marks k ON k.conversation_id = c.conversation_id
 AND k.uid = :uid WHERE c.conversation_id = :conversation
 AND (coalesce(k.cleared_id, 0) = 0 OR c.last_message_id > k.cleared_id)
 AND (EXISTS (SELECT 1 FROM participants s WHERE s.conversation_id = c.conversation_id AND s.uid = :uid)
 OR EXISTS (SELECT 1 FROM members s WHERE s.guid = :guid AND s.uid = :uid)))"""
-"""Whether a conversation is in a user's list, as `ConversationRows` reads it."""
+"""The condition that a conversation is in the list of a user that `ConversationRows` reads."""
 _PINNED = "SELECT 1 FROM marks o WHERE o.uid = :uid AND o.pinned_at IS NOT NULL"
 _MAY_BE_PINNED = (
     f"((SELECT count(*) FROM ({_PINNED}) AS n) < CAST(:most AS bigint)"
@@ -57,20 +58,25 @@ _MAY_BE_PINNED = (
 def column_setting(
     column: str, conversation: ConversationKey, uid: str, value: int | str | None
 ) -> tuple[str, dict[str, Any]]:
-    """Return the statement that sets a column of a user's side of a conversation, and its values.
+    """Return the statement that sets a column of `marks`, which is what a conversation is for one user, and its values.
 
-    It changes no row if the column has this value already, or if `cleared_id` has a higher one.
+    The statement changes no row if the column has this value already. It never lowers `cleared_id`, except to reset it.
 
     Args:
         column: `cleared_id`, `tags` or `pinned_at`.
-        value: None, 0 or "" to reset the column.
+        conversation, uid: the conversation, and the user.
+        value: the value; None, 0 or "" to reset the column.
     """
     values = {"conversation": conversation, "uid": uid, "value": value}
     return (_SET_SQL if value else _RESET_SQL)[column], values
 
 
 def list_change(kind: ChangeKind, conversation: ConversationKey, uid: str, device: str) -> NewChange:
-    """Return the change of a conversation in a user's list."""
+    """Return the change log entry that says that a conversation has changed in the list of a user.
+
+    Args:
+        device: the device on which the user did it.
+    """
     return own_change(kind, uid, device, detail=conversation)
 
 

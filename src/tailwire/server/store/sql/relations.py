@@ -11,7 +11,7 @@ BETWEEN_SQL = (
     "SELECT uid FROM blocks WHERE (uid = :one AND blocked = :other) OR (uid = :other AND blocked = :one)"
     " ORDER BY CASE WHEN uid = :by THEN 0 ELSE 1 END LIMIT 1"
 )
-"""Which of two users has blocked the other: `by` if both have."""
+"""Selects the uid of the one of two users, `:one` and `:other`, who has blocked the other; `:by` if both have."""
 
 
 class BlockRows:

@@ -1,4 +1,4 @@
-"""Reads roles of users, and the features that a role may not use; makes those writes that need only one statement."""
+"""Roles of users, and the features that a role may not use: what the stores share (see `store.sql`)."""
 
 from __future__ import annotations
 

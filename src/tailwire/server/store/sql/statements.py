@@ -1,6 +1,6 @@
-"""The most used statements: written in SQLAlchemy Core, compiled at import, and run as text on the driver.
+"""The most used statements: written in SQLAlchemy Core, compiled to text at import, and run by the driver as text.
 
-Their text is the same for all databases. Only `compile_text` for a dialect may differ.
+The same text is used for SQLite and PostgreSQL.
 """
 
 from __future__ import annotations
@@ -29,7 +29,11 @@ _DIALECTS = {
 
 
 def compile_text(statement: ClauseElement, dialect: str = "sqlite") -> str:
-    """Return a statement as text for the driver, with named parameters."""
+    """Compile a statement to text with named parameters (`:name`).
+
+    Args:
+        dialect: the name of the dialect in SQLAlchemy: `sqlite` or `postgresql`.
+    """
     return str(statement.compile(dialect=_DIALECTS[dialect], compile_kwargs={"render_postcompile": True}))
 
 

@@ -1,4 +1,4 @@
-"""Reads auth tokens, by hash or by user, and makes those writes that need only one statement."""
+"""Auth tokens, by hash or by user: what the stores share (see `store.sql`)."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ KEEP_ENDED_SQL = (
     "INSERT INTO ended_tokens SELECT token_hash, expires_at FROM auth_tokens WHERE ({which}) AND expires_at IS NOT NULL"
     " ON CONFLICT DO NOTHING"
 )
-"""Before tokens are deleted: keep the hashes of those that would be accepted again."""
+"""A template with the condition `which`. Run this before these tokens are deleted: it keeps the hashes of those that
+expire by themselves (JWTs), which would otherwise be accepted again."""
 OLDEST_CONDITION = """uid = {uid}
 AND number <= (SELECT t.number FROM auth_tokens t WHERE t.uid = {uid} ORDER BY t.number DESC LIMIT 1 OFFSET {most})"""
-"""Whether a token is not among the newest ones of its user. Between numbers there may be gaps."""
+"""A template that selects all tokens of the user `uid` except the `most` newest."""
 
 
 class TokenRows:

@@ -1,4 +1,4 @@
-"""Reads users, and makes those writes that need only one statement."""
+"""Users: what the stores share (see `store.sql`)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TABLES_OF_USER = (
     "users", "members", "bans", "saves", "subscriptions", "push_tokens", "push_preferences", "push_mutes",
     "notifications", "removed_sends", "issued_forms",
 )  # fmt: skip
-"""Tables whose rows belong to the user in their column uid."""
+"""Tables whose rows belong to the user in their column `uid`, and are deleted with the user."""
 
 
 class UserRows:

@@ -13,7 +13,7 @@ TRIGGERS_SQL = "SELECT id, triggers FROM webhooks WHERE enabled = 1"
 
 
 class WebhookRows:
-    """`WebhookStore`, without its writes and what is cached."""
+    """`WebhookStore`, without its writes and what the stores cache."""
 
     def __init__(self, connection: Connection) -> None:
         self._db = connection

@@ -1,4 +1,8 @@
-"""Splits messages and searches into words for the full-text index. A word of its own stands for the conversation."""
+"""Splits messages and searches into words for the full-text index.
+
+Each message is indexed under one more word, which stands for its conversation, so that a search can be limited to some
+conversations.
+"""
 
 from __future__ import annotations
 
@@ -31,26 +35,26 @@ _decode = msgspec.json.Decoder(_Body).decode
 
 
 def text_of(body: bytes) -> str:
-    """Return the searchable text of a stored message; "" if it has none."""
+    """Return the searchable text of a stored message; "" if it has none, or strict parsers refuse the message."""
     try:
         return _decode(parseable(body)).data.text
-    except msgspec.ValidationError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return ""
 
 
 def conversation_word(conversation: ConversationKey) -> str:
-    """Return the word that stands for a conversation in the full-text index.
+    """Return the word under which the messages of a conversation are indexed.
 
-    It is derived from the id that clients see, which two conversations may share: the index only narrows the search,
-    and matches are looked up by the key.
+    It is derived from the id that clients see, which two conversations may share. So the index only narrows a search
+    down, and the query for the messages compares the key.
     """
     return "c" + blake2b(id_of(conversation).encode(), digest_size=8).hexdigest()
 
 
 def words_of(text: str) -> list[str]:
-    """Return the words of a text, each once, as SQLite's tokenizer `unicode61` makes them: folded, without accents.
+    """Return the words of a text, each once, as SQLite's tokenizer `unicode61` makes them: lower case, without accents.
 
-    A text with extremely many words is cut off, and so is an extremely long word.
+    A word is cut off after `MAX_WORD_LENGTH` characters. Words beyond about `MAX_WORD_BYTES` in all are left out.
     """
     found: dict[str, None] = {}
     room = MAX_WORD_BYTES

@@ -1,4 +1,4 @@
-"""Failures of a database to write: full, read-only, unreachable. The caller is not at fault."""
+"""Keeps track of whether a database can be written to: it may be full, read-only or unreachable."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from tailwire.server.telemetry.logs import log
 
 RETRY_AFTER_SECONDS = 2.0
 LONG_RETRY_AFTER_SECONDS = 10.0
-"""From the second failure in a row: longer than clients wait within a call, so that their calls fail at once."""
+"""The retry time of refusals from the second failure in a row on. It is longer than the SDK waits within a call, so
+that calls fail at once."""
 _NOTHING_STORED = "Nothing was stored. Try again after Retry-After."
 _OUTCOME_UNKNOWN = (
     "The database did not answer, so it is not known whether this was stored. Try again after Retry-After; a message"
@@ -18,15 +19,15 @@ _OUTCOME_UNKNOWN = (
 
 
 def reason_of(error: BaseException) -> str:
-    """Return why the database failed; never "", which a timeout has as its text."""
+    """Return the text of an error of the database, or a substitute if the error has no text."""
     return str(error) or ("no answer in time" if isinstance(error, TimeoutError) else type(error).__name__)
 
 
 class WriteErrors:
-    """Whether the database can be written to. Logs when that changes.
+    """Records whether the database can be written to, and logs when that changes.
 
     Attributes:
-        current: why it cannot be written to; "" when it can.
+        current: why the last transaction failed; "" if it was written.
     """
 
     def __init__(self) -> None:
@@ -35,14 +36,15 @@ class WriteErrors:
         self._on_failure: Callable[[], None] = lambda: None
 
     def on_failure(self, call: Callable[[], None]) -> None:
-        """Call a function after each transaction that could not be written."""
+        """Set the function that is called after each transaction that could not be written."""
         self._on_failure = call
 
     def record_failure(self, error: BaseException, *, unknown: bool = False) -> Refused:
-        """Record a transaction that could not be written, and return the refusal for its callers.
+        """Record a transaction that could not be written, and return the refusal (ERR_UNAVAILABLE) for its callers.
 
         Args:
-            unknown: whether the transaction may have been committed, because its answer was lost.
+            error: why it could not be written.
+            unknown: True if it may have been committed, because the answer was lost; False if it certainly was not.
         """
         reason = reason_of(error)
         if not self.current:

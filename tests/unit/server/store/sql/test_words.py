@@ -34,7 +34,10 @@ def test_long_words_and_texts_with_many_words_are_cut_off():
     assert many[-1] == f"{len(many) - 1:06}"
 
 
-@pytest.mark.parametrize("body", [b'{"data":{"text":7}}', b'{"data":[]}', b"[]"])
+@pytest.mark.parametrize(
+    "body",
+    [b'{"data":{"text":7}}', b'{"data":[]}', b"[]", rb'{"data":{"text":"\ud800"}}', b'{"data":{"text":"\xff"}}', b"{"],
+)
 def test_body_of_another_form_has_no_text(body):
     assert text_of(body) == ""
 
