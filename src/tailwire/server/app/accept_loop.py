@@ -1,6 +1,6 @@
 """Accepts new connections at an even pace. A burst waits in the kernel's queue, where it costs nothing.
 
-The server of an event loop accepts all pending connections at once, which starves the open ones.
+The server of asyncio accepts all pending connections at once, which starves the open ones.
 """
 
 from __future__ import annotations
@@ -29,18 +29,24 @@ Make = Callable[[str, Slot | None], asyncio.Protocol]
 
 
 class AcceptLoop:
-    """Accepts the connections of one listening socket. It has the interface of `asyncio.Server` that uvicorn uses.
+    """Accepts the connections of one listening socket. It has the methods of `asyncio.Server` that uvicorn calls.
+
+    It starts to accept as soon as it is created, and must be created in a running event loop.
 
     Args:
-        listening: a non-blocking socket that listens. Its owner closes it.
-        make: returns the protocol of a connection. It is called with the client's address that the PROXY protocol names
-            ("" for none) and the slot of the connection (None if a trusted proxy names no client).
-        pacer: paces the connections; its delays must not be limited, because no connection is refused by it.
-        tls: the context of TLS; None without TLS.
-        handshake: seconds for the TLS handshake, and for the header of the PROXY protocol.
-        slots: limits connections by address. Connections of trusted proxies only count for the client that they name.
-        proxies: the trusted proxies.
-        proxy_protocol: whether trusted proxies start each connection with a header of the PROXY protocol.
+        listening: a non-blocking socket that listens. `close` does not close it; the caller does.
+        make: returns the protocol of a new connection. Its arguments are the client's address from the PROXY header
+            ("" if there is none), and the slot that the connection takes in `slots`, which the protocol frees at
+            its end (None for a connection of a trusted proxy whose PROXY header names no client, or that sends none).
+        pacer: says how long to wait between two accepts. It must have no longest delay (`math.inf`): connections
+            wait here, and are never refused for coming too fast.
+        tls: the TLS context; None without TLS.
+        handshake: the longest time in seconds for the TLS handshake, and for the arrival of the PROXY header.
+        slots: limits the connections of each client address; a connection without a free slot is closed. Connections
+            from trusted proxies count for the address in their PROXY header, not for the proxy. No limit by default.
+        proxies: the trusted proxies; none by default.
+        proxy_protocol: True if every connection from a trusted proxy begins with a PROXY header. A connection without
+            a valid one is closed.
 
     Raises:
         NotImplementedError: if the event loop cannot watch a socket (the default one on Windows).
@@ -187,7 +193,7 @@ class AcceptLoop:
             log.warning("cannot accept a connection: %s", error.strerror)
 
     def close(self) -> None:
-        """Stop accepting. Connections that are still in a handshake, or owe a PROXY header, are closed."""
+        """Stop accepting. Close connections that have not finished the TLS handshake or sent their PROXY header."""
         if self._closed:
             return
         self._closed = True
@@ -202,6 +208,6 @@ class AcceptLoop:
                 task.cancel()
 
     async def wait_closed(self) -> None:
-        """Wait until connections in progress are open or closed. uvicorn closes the open ones."""
+        """Wait until every accepted connection has been passed to its protocol or closed. uvicorn closes the former."""
         if self._opening:
             await asyncio.wait(self._opening)

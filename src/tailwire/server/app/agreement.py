@@ -1,7 +1,7 @@
 """Compares the settings and the upload folders of the servers on one database, and logs which of them differ.
 
-A server that starts alongside others reports digests of its settings through the log of changes. A server with other
-settings logs a warning and reports its own, so that both logs name them.
+A server that starts while others run publishes hashes of its settings to them. A server whose settings differ logs a
+warning with their names and publishes its own hashes, so that both servers log the difference.
 """
 
 from __future__ import annotations
@@ -34,22 +34,24 @@ PER_SERVER_SETTINGS = frozenset({
     "proxy_protocol", "ready_file", "restart_window", "s3_access_key", "s3_endpoint", "s3_secret_key", "tls_cert",
     "tls_key", "tls_self_signed", "trusted_proxies", "upgrades_per_second",
 })  # fmt: skip
-"""Settings that may differ: those of a machine, its place in the network, its files and its logs."""
+"""Settings that may differ between servers: addresses, network limits, local files, credentials and logging."""
 UPLOAD_FOLDER = "upload folder"
-"""The name under which a server that stores files in a folder reports a digest of the folder's mark."""
+"""The key in `Report.digests` of the hash of the mark, a random text in the upload folder that identifies it.
+
+It is missing if the server stores uploads in a bucket, or could not read or write the mark."""
 DIGEST_CHARACTERS = 8
 MAX_KNOWN_SERVERS = 100
-"""How many servers with other settings are remembered. The report of one that was forgotten is logged again."""
+"""For how many servers the difference is logged only once. Beyond that the oldest is forgotten, and logged again."""
 
 
 class Report(msgspec.Struct, frozen=True):
-    """The settings of a server, as it reports them.
+    """What a server publishes about its settings, as JSON.
 
     Attributes:
-        server: a random name, for as long as it runs.
-        name: its name for operators.
-        asks: whether servers with other settings should report theirs.
-        digests: a digest of each setting, by name.
+        server: a random name that the server has until it stops.
+        name: the name of its process in logs.
+        asks: True if a server whose settings differ should publish its own report in reply.
+        digests: a short hash of each setting that must not differ, by the setting's name, and of `UPLOAD_FOLDER`.
     """
 
     server: str
@@ -59,10 +61,10 @@ class Report(msgspec.Struct, frozen=True):
 
 
 class SettingsComparison:
-    """The comparison of this server's settings with those of others.
+    """Compares the settings of this server with those of the other servers on its PostgreSQL database.
 
     Args:
-        start_task: runs a coroutine alongside the server.
+        start_task: schedules a coroutine in the background until the server stops.
     """
 
     def __init__(
@@ -80,7 +82,9 @@ class SettingsComparison:
         self._differing: deque[str] = deque(maxlen=MAX_KNOWN_SERVERS)  # servers with other settings
 
     async def start(self) -> None:
-        """Compare with servers that run now, and with those that start later.
+        """Publish this server's report if others run, and compare each report that arrives from now on.
+
+        Differences are only logged: a warning for settings, an error for different upload folders.
 
         Raises:
             Refused: the store does not answer.
@@ -134,16 +138,24 @@ class SettingsComparison:
 
 
 def digests(settings: Settings) -> dict[str, str]:
-    """Return a digest of each setting that must be the same at all servers, without passwords."""
+    """Return a short hash of each setting that must be the same at all servers, by its name.
+
+    Passwords and other secrets in the values are left out before hashing, so they are not compared.
+    """
     names = sorted(field.name for field in dataclasses.fields(settings) if field.name not in PER_SERVER_SETTINGS)
     return {name: digest(name, redacted(settings, name)) for name in names}
 
 
 def digest(name: str, value: object) -> str:
-    """Return a digest of a value, by which others see whether theirs is the same."""
+    """Return the first `DIGEST_CHARACTERS` hexadecimal digits of the SHA-256 of a setting's name and value."""
     return hashlib.sha256(f"{name}={value}".encode()).hexdigest()[:DIGEST_CHARACTERS]
 
 
 def differences(mine: dict[str, str], others: dict[str, str]) -> list[str]:
-    """Return the names of the settings whose digests differ. A setting that only one version has does not count."""
+    """Return the names of the settings whose hashes differ. A name that only one of the two has is ignored.
+
+    Args:
+        mine: hashes by setting, as `digests` returns them.
+        others: those of another server.
+    """
     return [name for name in mine if name in others and mine[name] != others[name]]

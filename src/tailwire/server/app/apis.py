@@ -1,4 +1,4 @@
-"""Collects the operations of the actions, and makes the APIs that serve them."""
+"""Creates the server's HTTP APIs from their operations (routes with handlers)."""
 
 from __future__ import annotations
 
@@ -44,10 +44,11 @@ def make_apis(
     settings: Settings, a: Actions, observers: Observers, overload: Overload, guesses: GuessLimiter, store: AnyStore,
     hosts: AllowedHosts, rates: Rates, *, more: Sequence[Operation],
 ) -> tuple[Api, Api]:  # fmt: skip
-    """Return the API of the clients, and that of `metrics_listen`.
+    """Return two ASGI apps: the API for clients, and the metrics and health API for the address `metrics_listen`.
 
     Args:
-        more: operations of the first one, besides those of the actions.
+        hosts: the host names that requests to the client API may use; the second API accepts any.
+        more: further operations for the client API, in addition to those made here from `a`.
     """
     addresses = Addresses(
         public_url=settings.public_url, app_id=store.app_id, region=settings.region, offers=public_settings(settings)
@@ -93,14 +94,14 @@ def observing_operations(
     sources: Mapping[str, str],
     sessions: Sessions,
 ) -> list[Operation]:
-    """Return the operations on the connections and the load of this process.
+    """Return the operations for operators: on open connections, on processes and their settings, and on statistics.
 
     Args:
         clock: seconds, monotonic.
         milliseconds: returns milliseconds since 1970.
         processes: lists the processes on the database.
-        sources: where the value of a setting came from, by its name.
-        sessions: checks the keys of streams while they last.
+        sources: where the value of each setting came from, by its name.
+        sessions: checks repeatedly whether the API key of an open statistics stream is still valid.
     """
     return [
         *ConnectionRoutes(connections, clock, milliseconds).operations(),
@@ -110,12 +111,16 @@ def observing_operations(
 
 
 def servers_on(store: AnyStore) -> int:
-    """Return how many servers run on a database."""
+    """Return how many servers run on a database, as this process last read it (every few seconds); 1 on SQLite."""
     return 1 if isinstance(store, SqliteStore) else store.processes.servers
 
 
 async def processes_on(store: AnyStore) -> list[ProcessRow]:
-    """Return the processes on a database."""
+    """Return the processes (servers and commands) on a PostgreSQL database; on SQLite only this one.
+
+    Raises:
+        Refused: ERR_UNAVAILABLE, the store does not answer.
+    """
     if isinstance(store, SqliteStore):
         return [ProcessRow(1, process_name(), serving=True, until=None, answers=True)]
     return await store.processes.all()

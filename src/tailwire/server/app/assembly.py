@@ -86,20 +86,23 @@ class Actions:
     notifications: Notifications
 
     def start(self) -> None:
-        """Begin what runs in the background."""
+        """Start the background work: cleaning up files, applying retention, fetching keys of the identity provider."""
         self.cleanup.wake()
         self.retention.start()
         if self.identity is not None:
             self.identity.start()
 
     def close_functions(self) -> list[Callable[[], Awaitable[None]]]:
-        """Return the functions that end what runs in the background."""
+        """Return the coroutine functions that stop the background work, to be awaited when the server stops."""
         identity = [self.identity.keys.close] if self.identity is not None else []
         return [self.cleanup.close, self.retention.close, self.passwords.close, *identity]
 
 
 def fixed_base(settings: Settings) -> str:
-    """Return the server's URL for use where no request names it (frames, webhooks)."""
+    """Return the base URL of the server's links in frames and webhooks, where no request says how it was reached.
+
+    This is derived from `public_url` if that is set, otherwise from the host, port and TLS settings.
+    """
     if settings.public_url:
         return Addresses(public_url=settings.public_url, app_id="", region="", offers={}).base({})
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
@@ -108,12 +111,18 @@ def fixed_base(settings: Settings) -> str:
 
 
 def webhook_targets(settings: Settings) -> Targets:
-    """Return the addresses that webhooks may reach. A server that only this machine can reach may use loopback ones."""
+    """Return the filter of IP addresses to which webhooks may be sent.
+
+    It allows public addresses, those of the setting `webhook_targets`, and loopback addresses if `is_local`.
+    """
     return Targets(f"{settings.webhook_targets},{LOOPBACK_NETWORKS if is_local(settings) else ''}")
 
 
 def is_local(settings: Settings) -> bool:
-    """Return whether only this machine can reach the server, whether directly or through a proxy."""
+    """Return whether only this machine can reach the server, according to its settings.
+
+    It is so if the server listens on a loopback address, and no public URL or trusted proxy is set.
+    """
     try:
         local = settings.host == "localhost" or ip_address(settings.host).is_loopback
     except ValueError:
@@ -125,7 +134,7 @@ async def build(
     settings: Settings, store: AnyStore, hub: Hub, world: World, metrics: Metrics, overload: Overload,
     sealer: Sealer, wake_webhooks: Callable[[], None], presence: AnyPresence, pushing: PushAssembly,
 ) -> Actions:  # fmt: skip
-    """Create all actions on a store, with the limits of the settings."""
+    """Return the actions of a server, with the limits of the settings. The caller starts them (`Actions.start`)."""
     s, loop = settings, asyncio.get_running_loop()
     lengths, secret = _lengths(s), signing_key(Path(s.data), world)
     directory = Directory(store, _online_in(hub, presence), lambda: {*hub.online_users(), *presence.online_elsewhere()})

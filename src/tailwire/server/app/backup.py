@@ -23,7 +23,7 @@ class BackupRefused(OSError):
 
 
 def backup(database: Path, uploads: Path, target: Path) -> tuple[int, int]:
-    """Copy a database and the uploads into a new folder. The folder appears when the copy is complete and verified.
+    """Copy a SQLite database and the uploads into a new folder, which appears only when it is complete and verified.
 
     The database is copied in one read transaction (`VACUUM INTO`), so that the copy is consistent while a server
     writes. The uploads are copied afterwards, so that they include each file that the copy refers to, unless it was
@@ -52,12 +52,12 @@ def backup(database: Path, uploads: Path, target: Path) -> tuple[int, int]:
 
 
 def new_partial(target: Path) -> Path:
-    """Make an empty folder next to the target for what becomes a backup, and return its path.
+    """Create an empty folder `TARGET.partial`, in which a backup is made before it is renamed, and return its path.
 
-    One that an interrupted backup has left is removed.
+    If an interrupted backup has left such a folder, it is removed first.
 
     Raises:
-        BackupRefused: if the target exists.
+        BackupRefused: if `target` exists.
         OSError: if the folder cannot be made.
     """
     if target.exists():
@@ -72,7 +72,12 @@ def new_partial(target: Path) -> Path:
 
 
 def finish(copy: Path, uploads: Path, target: Path) -> tuple[int, int]:
-    """Copy the uploads next to the copy of a database, and give the folder its name.
+    """Complete a backup: copy the uploads into the folder from `new_partial`, and rename that folder to `target`.
+
+    Args:
+        copy: the copy or dump of the database, in that folder.
+        uploads: the folder of the server's uploads; it may be missing.
+        target: the final path of the backup.
 
     Returns:
         The size of the copy in bytes, and the number of uploaded files.
@@ -88,9 +93,10 @@ def finish(copy: Path, uploads: Path, target: Path) -> tuple[int, int]:
 
 
 def restore(source: Path, database: Path, uploads: Path, *, replace: bool) -> Path | None:
-    """Restore a backup to a server's database and uploads. No server may run on them.
+    """Restore a backup to the SQLite database and the uploads of a server that is not running.
 
-    The file next to the database that records the highest ids given out is kept, so that the server does not reuse ids.
+    The file `*.ids` next to the database, which records the highest id that was assigned, is kept, so that the server
+    does not assign an id twice.
 
     Args:
         replace: True to move an existing database and uploads to another folder; False to refuse if there are any.
@@ -100,7 +106,7 @@ def restore(source: Path, database: Path, uploads: Path, *, replace: bool) -> Pa
 
     Raises:
         BackupRefused: if `source` is not a backup, or files exist and `replace` is False.
-        DatabaseInUse: if a server runs on the folder.
+        DatabaseInUse: if a server runs on the database.
         OSError: if a file cannot be read or written, or the backup is damaged.
     """
     copy = source / DATABASE_NAME
@@ -134,10 +140,10 @@ def restore(source: Path, database: Path, uploads: Path, *, replace: bool) -> Pa
 
 
 def check(database: Path) -> None:
-    """Verify a database.
+    """Check that a SQLite file, which nobody writes to, is undamaged and is the database of a server.
 
     Raises:
-        OSError: if it is damaged; the message says how.
+        OSError: if it is not; the message says why.
     """
     try:
         with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as c:
@@ -150,7 +156,7 @@ def check(database: Path) -> None:
 
 
 def make_aside(folder: Path) -> Path:
-    """Make a folder for what is there before a restore, and return its path. Each restore has its own."""
+    """Create a folder `before-restore-…` in `folder`, for the files that a restore replaces, and return its path."""
     name = time.strftime("before-restore-%Y%m%d-%H%M%S")
     aside, number = folder / name, 1
     while True:
@@ -171,7 +177,15 @@ def _move_aside(files: list[Path], folder: Path) -> Path:
 
 
 def copy_files(source: Path, target: Path) -> int:
-    """Copy uploaded files into a new folder, and return their number."""
+    """Copy the uploaded files of a folder into a new one and flush them to disk. Return how many were copied.
+
+    Args:
+        source: the folder; if it is missing, the new one stays empty. Files whose names begin with a dot are skipped.
+        target: the folder to create.
+
+    Raises:
+        OSError: if a file cannot be read or written, or `target` exists.
+    """
     target.mkdir(mode=0o700)
     count = 0
     for file in sorted(source.iterdir()) if source.is_dir() else ():
@@ -186,7 +200,7 @@ def copy_files(source: Path, target: Path) -> int:
 
 
 def sync(file: Path) -> None:
-    """Flush a file that was written from the system's cache to the disk."""
+    """Flush a file that was written to disk (`fsync`)."""
     descriptor = os.open(file, os.O_RDWR)
     try:
         os.fsync(descriptor)

@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 
 
 def make_broker(settings: Settings, store: AnyStore, metrics: Metrics) -> MemoryBroker | MessageLog:
-    """Return the broker of a server: on PostgreSQL, one that reaches the other servers on the database.
+    """Return the broker of a server: in memory on SQLite, else one that reaches the other servers on the database.
+
+    The latter uses NATS if the setting `broker` names it, otherwise LISTEN and NOTIFY. It is not connected yet: see
+    `start_broker`.
 
     Raises:
         OSError: the setting `broker` or `broker_ca` cannot be used.
@@ -62,7 +65,15 @@ def _database_broker(settings: Settings, store: PostgresStore, metrics: Metrics)
 async def start_broker(
     broker: MemoryBroker | MessageLog, store: AnyStore, hub: Hub, delivery: Delivery, frames: ChangeFrames
 ) -> MessageLog | None:
-    """Connect a server with the other servers that share its store. Return its log; None if it uses SQLite.
+    """Connect a broker of `make_broker` to the other servers on the database. On SQLite, do nothing.
+
+    Args:
+        hub: the sockets of this process.
+        delivery: encodes messages that were read from the store.
+        frames: encodes changes that were read from the store.
+
+    Returns:
+        The broker, which must be closed; None on SQLite.
 
     Raises:
         Refused: the store does not answer.

@@ -23,10 +23,13 @@ _ADVICE = {
 
 
 def bind(host: str, port: int, argument: str = "") -> socket.socket:
-    """Return a socket that listens on an address.
+    """Return a non-blocking TCP socket that listens on an address.
 
     Args:
-        argument: the argument of the command line that sets both, for advice; "" if those are `--host` and `--port`.
+        host: an IP address or a name; with a colon, an IPv6 address.
+        port: the port; 0 to let the system choose a free one.
+        argument: the command line option that sets the address, for the advice in the error; "" if it is set by
+            `--host` and `--port`.
 
     Raises:
         CannotStart: if the address is in use, is not one of this machine, or is not permitted.
@@ -51,7 +54,11 @@ def bind(host: str, port: int, argument: str = "") -> socket.socket:
 
 
 def check_certificate(certificate: str, key: str) -> None:
-    """Check that a certificate and its key can be loaded; "" for no certificate.
+    """Check that a TLS certificate and its key can be loaded.
+
+    Args:
+        certificate: the path of the PEM file; "" to check nothing.
+        key: the path of the key's PEM file.
 
     Raises:
         CannotStart: if one of them cannot be read, or they do not match.
@@ -72,10 +79,10 @@ def check_certificate(certificate: str, key: str) -> None:
 
 
 def check_folder(data: str) -> None:
-    """Create the data folder if it is missing.
+    """Create the data folder if it is missing, and check that it is writable.
 
     Raises:
-        CannotStart: if it is not a folder, or is not writable.
+        CannotStart: if it cannot be created, is not a folder, or is not writable.
     """
     folder = Path(data)
     try:

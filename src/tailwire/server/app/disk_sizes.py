@@ -11,27 +11,28 @@ from tailwire.server.ports.refusal import Refused
 from tailwire.server.telemetry.metrics import Sizes
 
 UPLOADS_SECONDS = 60.0
-"""How long the size of the uploads is reused: the database has to read a list of all files for it."""
+"""Seconds for which the measured size of the uploads is reused, because measuring it reads the rows of all files."""
 
 MEASURE_TIMEOUT_SECONDS = 2.0
-"""How long a scrape waits for a database that does not answer."""
+"""Seconds that a request for metrics waits for a database that does not answer."""
 
 
 class Measures(Protocol):
-    """The sizes that a store measures of itself."""
+    """The part of a store that measures its own size."""
 
     def database(self) -> Awaitable[tuple[int, int | None]]:
-        """Return the bytes of the database and of its write-ahead log; None for a log that cannot be measured."""
+        """Return the sizes in bytes of the database and of its write-ahead log; None for a log of unknown size."""
 
     def uploads(self) -> Awaitable[int]:
-        """Return the bytes of all uploaded files."""
+        """Return the total size in bytes of all uploaded files."""
 
 
 class DiskSizes:
-    """Measures the sizes.
+    """Measures the sizes on disk. Call and await an instance to get them.
 
     Args:
-        free: returns the free bytes of the disk.
+        measures: the part of the store that measures its size.
+        free: returns the free bytes of the disk with the uploads.
         clock: seconds, monotonic.
     """
 
@@ -44,7 +45,10 @@ class DiskSizes:
         self._next = 0.0
 
     async def __call__(self) -> Sizes:
-        """Return the sizes. For one that the store does not measure in time, the last value is returned, at first 0."""
+        """Return the sizes. Wait for the store for up to `MEASURE_TIMEOUT_SECONDS`.
+
+        If it does not answer in time, the values that it returned last are used; before its first answer, 0.
+        """
         with contextlib.suppress(Refused, TimeoutError):
             async with asyncio.timeout(MEASURE_TIMEOUT_SECONDS):
                 self._database = await self._measures.database()

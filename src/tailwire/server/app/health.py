@@ -1,4 +1,4 @@
-"""Whether the server is alive, and whether it is ready for requests."""
+"""Reports whether the server is alive, and whether it is ready for requests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tailwire.server.telemetry.metrics import Metrics
 
 RETRY_AFTER_SECONDS = 5.0
 WRITE_RETRY_SECONDS = 2.0
-"""How often, at most, a health request makes a store that could not write try again."""
+"""The shortest time between two health requests that make a store which could not write try again."""
 
 
 class HealthCheck:
@@ -36,14 +36,14 @@ class HealthCheck:
         return self._clock() - self._started
 
     def live(self) -> dict[str, Any]:
-        """Return that the process serves requests. The store is not examined: a restart would not mend it."""
+        """Return {"status": "ok"}: the process serves requests. The store is not examined: a restart would not help."""
         return {"status": "ok"}
 
     def ready(self) -> dict[str, Any]:
-        """Return the health as `overall` does, if requests should be sent to this server.
+        """Return the health as `overall` does, or raise an error if a load balancer should send no requests here.
 
         Raises:
-            Refused: ERR_UNAVAILABLE: it is about to stop, or its store cannot write.
+            Refused: ERR_UNAVAILABLE: the server is about to stop, or its store cannot write.
         """
         if self.draining:
             raise Refused("ERR_UNAVAILABLE", "The server is about to stop.", retry_after=RETRY_AFTER_SECONDS)
@@ -52,10 +52,11 @@ class HealthCheck:
     def overall(self) -> dict[str, Any]:
         """Return the health: `status` "ok", the number of open `sockets`, and the `uptime` in seconds.
 
-        If the store could not write, it tries again: a proxy may send no requests until the health is good again.
+        If the last write of the store failed, this makes the store try again (at most every `WRITE_RETRY_SECONDS`),
+        without waiting for the result: a proxy may send no other request until the health is good again.
 
         Raises:
-            Refused: ERR_UNAVAILABLE: the store cannot write.
+            Refused: ERR_UNAVAILABLE: the last write of the store failed.
         """
         if self._store.write_error:
             if self._clock() >= self._tried + WRITE_RETRY_SECONDS:

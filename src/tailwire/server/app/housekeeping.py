@@ -22,17 +22,20 @@ SLOWER_SECONDS = 1.0
 
 
 class Housekeeping:
-    """The housekeeping of a server, called by `HttpServer.on_tick`.
+    """Closes stalled and surplus HTTP connections, and measures the load. `HttpServer.on_tick` calls it.
+
+    The three mappings are kept up to date by `HttpConnections`. Their values are times of `clock`, the oldest first.
 
     Args:
-        waiting: connections that owe the head of a request, and since when; longest first.
-        idle: connections that are kept open for another request, and since when; longest first.
-        active: connections with a request in progress, and since when; longest first.
+        waiting: connections that have not sent the complete head of a request, and since when they wait for it.
+        idle: connections that are kept open for another request, and since when.
+        active: connections with a request in progress, and since when.
         clock: seconds, monotonic.
-        deadline: seconds within which a connection must send the head of a request.
-        min_rate: bytes per second that a request body or a response must transfer on average over 30 s; 0 for no limit.
+        deadline: seconds within which a connection must send the head of a request, or be closed.
+        min_rate: bytes per second that a request body or a response must transfer on average over 30 s; otherwise the
+            connection is closed. 0 for no limit.
         most: maximum number of open connections; 0 for unlimited.
-        pacer: paces new connections; they are accepted more slowly while there are too many.
+        pacer: paces new connections. It is set to a slower pace while there are more than `most`.
     """
 
     def __init__(
@@ -65,7 +68,7 @@ class Housekeeping:
         self._next_report = 0.0
 
     async def tick(self, connections: int) -> None:
-        """Measure the load, and close stalled connections, and others if there are too many.
+        """Measure the load, close stalled connections, and close further ones if more than `most` are open.
 
         Args:
             connections: the number of open connections.

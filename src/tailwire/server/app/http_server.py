@@ -31,19 +31,20 @@ class HttpServer(uvicorn.Server):
     """The HTTP server.
 
     Args:
-        ready: what the ready file contains in addition to the process id: `url`, `app_id`, and the keys that are known.
-            An empty value is left out.
-        ready_file: its path; "" for none.
-        signals: the signals that stop the server.
+        ready: the contents of the ready file besides the process id: `url`, `app_id`, `auth_key` and `api_key`. Items
+            with the value "" are left out.
+        ready_file: the path of the JSON file that is written once the server listens, for programs that start it; ""
+            for none.
+        signals: the signals that stop the server; none for a server within another program.
         housekeeping: called about ten times a second.
         accept: makes the `AcceptLoop` of a listening socket.
         observers: the observers of the server, such as its health and metrics.
-        internal: a second server, started and stopped with this one; None for none.
-        drain_seconds: how long it continues to serve after it was asked to stop.
+        internal: the server of metrics and health, started and stopped with this one; None for none.
+        drain_seconds: how long the server continues to serve after it was asked to stop.
 
     Attributes:
-        on_hangup: called on SIGHUP, unless the terminal was closed.
-        in_terminal: whether this process was started in a terminal.
+        on_hangup: called on SIGHUP, to reload; not if SIGHUP was sent because the terminal was closed.
+        in_terminal: whether this process was started in a terminal. Only then can SIGHUP stop the server.
         listening: set once the server listens.
     """
 
@@ -72,11 +73,12 @@ class HttpServer(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Stop on `signals`. If there are any, also handle SIGHUP and SIGUSR1 (log the state).
+        """Handle signals within the context: those of `signals` stop the server.
 
-        SIGHUP reloads, unless it was sent because the terminal of this process was closed: then it stops the server.
+        If `signals` is not empty, SIGUSR1 logs the state of the server, and SIGHUP calls `on_hangup`, or stops the
+        server if it was sent because the terminal of this process was closed.
 
-        uvicorn's own handlers are not used: they end the process before the store is closed.
+        This replaces uvicorn's own handlers, which end the process before the store is closed.
         """
         loop = asyncio.get_running_loop()
         for signum in self._signals:
@@ -102,7 +104,7 @@ class HttpServer(uvicorn.Server):
         return closed
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Stop: after `drain_seconds`, or at once when asked a second time."""
+        """Begin to stop the server after `drain_seconds`; when called again, at once. Returns immediately."""
         draining, self._observers.health.draining = self._observers.health.draining, True
         if draining or not self._drain_seconds:
             super().handle_exit(sig, frame)
@@ -115,7 +117,7 @@ class HttpServer(uvicorn.Server):
             super().handle_exit(sig, frame)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start to accept connections; write the ready file."""
+        """Start to accept connections on `sockets`, and write the ready file. uvicorn calls this."""
         try:
             loops = [self._accept(s, self._make_protocol, tls=self.config.ssl) for s in sockets or ()]
         except NotImplementedError:  # the default event loop on Windows; use its own server
@@ -135,7 +137,7 @@ class HttpServer(uvicorn.Server):
         asyncio.get_running_loop().call_soon(self._stop_if_terminal_closed)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close all connections; the internal server's last."""
+        """Close all connections, then stop the internal server. uvicorn calls this."""
         self._observers.health.draining = True
         self._observers.stats.close()  # so that no stream holds up the end
         await super().shutdown(sockets)
@@ -149,7 +151,7 @@ class HttpServer(uvicorn.Server):
         return protocol
 
     async def on_tick(self, counter: int) -> bool:
-        """Run the housekeeping, and return whether to stop. uvicorn calls this ten times a second."""
+        """Take samples and run the housekeeping. Return whether to stop. uvicorn calls this ten times a second."""
         self._observers.stats.tick()
         await self._housekeeping.tick(len(self.server_state.connections))
         return await super().on_tick(counter)

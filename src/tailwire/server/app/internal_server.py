@@ -23,10 +23,11 @@ class _Server(uvicorn.Server):
 
 
 class InternalServer:
-    """Serves an API at an address of its own.
+    """Serves an API at a second address, in the event loop of the main server.
 
     Args:
-        listening: a socket that listens there. It is closed with the server.
+        api: the ASGI app.
+        listening: a socket that listens at that address. `stop` closes it.
         http: makes the protocol of a connection.
     """
 
@@ -41,7 +42,7 @@ class InternalServer:
 
     @property
     def address(self) -> str:
-        """The URL at which it listens."""
+        """The URL at which this server listens."""
         host, port = self._listening.getsockname()[:2]
         return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
@@ -51,7 +52,7 @@ class InternalServer:
         self._task = asyncio.get_running_loop().create_task(work, name="tailwire metrics server")
 
     async def stop(self) -> None:
-        """Close, after up to a second for requests in progress."""
+        """Stop accepting, wait up to a second for requests in progress, and close everything."""
         self._server.should_exit = True
         if self._task is not None:
             await self._task

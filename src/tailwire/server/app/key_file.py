@@ -1,7 +1,7 @@
-"""The file with the app's first keys, next to the database, which has only their hashes.
+"""The file `keys.json` with the app's first keys, in the data folder. The database has only the hashes of keys.
 
-It is created at the first start, readable by its owner only, and never changed by a later start. The server does not
-need it: remove it to keep the keys off the disk.
+The file is created at the first start, readable by its owner only, and never changed by a later start. The server does
+not need it: remove it to keep the keys off the disk.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tailwire.server import private_files
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The id and the first keys of an app; "" for an unknown key. Its `repr` shows no keys."""
+    """The id of an app, and its first auth key and API key; "" for an unknown key. The `repr` shows no keys."""
 
     app_id: str
     auth_key: str = field(default="", repr=False)
@@ -28,7 +28,7 @@ def key_file(data: str) -> Path:
 
 
 def write_keys(file: Path, keys: Keys) -> None:
-    """Write the keys to a file that only its owner can read.
+    """Write the keys to a file that only its owner can read, replacing an existing one.
 
     Raises:
         OSError: if the file cannot be written.
@@ -37,7 +37,7 @@ def write_keys(file: Path, keys: Keys) -> None:
 
 
 def keys_in(data: str) -> Keys | None:
-    """Return the keys in a data folder, whichever app they belong to; None if there is no key file that can be read."""
+    """Return the keys from the key file of a data folder; None if the file is missing, unreadable or invalid."""
     try:
         app_id = str(json.loads(key_file(data).read_text(encoding="utf-8"))["app_id"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -46,7 +46,7 @@ def keys_in(data: str) -> Keys | None:
 
 
 def read_keys(file: Path, app_id: str) -> Keys:
-    """Read the keys of an app. Both are "" if the file is missing, belongs to another app or is invalid."""
+    """Return the keys of an app from a key file. Both keys are "" if the file is missing, invalid or of another app."""
     private_files.tighten([file])
     try:
         read = json.loads(file.read_text(encoding="utf-8"))

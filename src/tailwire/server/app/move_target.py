@@ -19,7 +19,7 @@ WHERE c.oid = $1::text::regclass AND a.attnum > 0 AND NOT a.attisdropped
 AND pg_get_serial_sequence(c.oid::regclass::text, a.attname) IS NOT NULL"""
 NUL = "\0"
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
-"""Replaces U+0000, which PostgreSQL cannot store: versions of this server that had only SQLite accepted it in texts."""
+"""Replaces U+0000 in texts, which PostgreSQL cannot store. Old versions of this server accepted it."""
 
 
 class MoveRefused(OSError):
@@ -27,19 +27,24 @@ class MoveRefused(OSError):
 
 
 class MoveTarget:
-    """A PostgreSQL database that is being filled. Use `filled_target` to make one."""
+    """A PostgreSQL database that is filled in one transaction. Use `filled_target` to make one."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def copy_table(self, table: Table, rows: Iterator[Row]) -> None:
-        """Store all rows of a table."""
+        """Replace the contents of a table. Each row has the values of `table.columns` in their order."""
         await self._connection.execute(f'DELETE FROM "{table.name}"')  # migrations have put rows into some
         await self._insert(table, rows)
         await self._connection.execute(f'ANALYZE "{table.name}"')
 
     async def replace(self, table: Table, keys: Iterator[Row], rows: Iterator[Row]) -> None:
-        """Remove the rows with the given keys, where they exist, and store others."""
+        """Delete rows of a table, and insert others.
+
+        Args:
+            keys: the primary keys of the rows to delete, each as a tuple; those that do not exist are ignored.
+            rows: the rows to insert, with the values of `table.columns` in their order.
+        """
         names = [column.name for column in table.primary_key.columns]
         quoted = ", ".join(f'"{name}"' for name in names)
         await self._connection.execute(
@@ -54,7 +59,7 @@ class MoveTarget:
         await self._insert(table, rows)
 
     async def verify(self, table: Table, expected: int) -> None:
-        """Check the number of rows of a table.
+        """Check that a table has the expected number of rows.
 
         Raises:
             OSError: the number differs.
@@ -64,10 +69,11 @@ class MoveTarget:
             raise OSError(f"{copied} of {expected} rows of {table.name} were copied; nothing is kept")
 
     async def set_sequences(self, table: Table, highest: int) -> None:
-        """Let the numbers of a table that numbers its rows continue after the highest that was given out.
+        """Set the sequences of a table's numbered columns so that new rows get higher numbers than any row ever had.
 
         Args:
-            highest: the highest that the source has given out; 0 if the source keeps no count of it.
+            highest: the highest number that the source has ever assigned to a row of the table, which may have been
+                deleted; 0 if the source does not record it. The numbers of the present rows are always considered.
         """
         for column, sequence in await self._connection.fetch(SEQUENCES_SQL, f'"{table.name}"'):
             of_rows = await self._connection.fetchval(f'SELECT coalesce(max("{column}"), 0) FROM "{table.name}"')
@@ -77,7 +83,7 @@ class MoveTarget:
             )
 
     async def set_last_id(self, last: int) -> None:
-        """Let message ids continue after an id."""
+        """Set the sequence of message ids, so that the next message gets the id after `last`."""
         await self._connection.execute("SELECT setval('message_ids', $1)", last)
 
     async def _insert(self, table: Table, rows: Iterator[Row]) -> None:
@@ -88,12 +94,13 @@ class MoveTarget:
 
 @asynccontextmanager
 async def filled_target(url: str) -> AsyncIterator[MoveTarget]:
-    """Begin a transaction in an empty database; commit it at the end, or undo everything after an error.
+    """Return a context with a transaction in an empty database, which is committed at the end and undone on an error.
 
-    Servers that start on the database wait for the end (see `store.postgres.starting`).
+    The database must have this version's schema. Servers that start on it wait for the end of the context (see
+    `store.postgres.starting`).
 
     Raises:
-        MoveRefused: the database has content, or a server or another move is starting on it.
+        MoveRefused: the database has content, a server is starting on it, or another move is in progress.
         OSError: the database cannot be used. Nothing is kept.
     """
     try:

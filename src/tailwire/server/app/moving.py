@@ -1,9 +1,9 @@
 """Moves a database from a SQLite file to PostgreSQL: same ids, names, keys and positions.
 
-`move` copies the file of a stopped server. `follow` copies it while the server continues to write, brings the copy up
-to the file again and again, and ends with what changed since, once the server is stopped. Both write in one
-transaction, so that the result is there completely or not at all; and both end while the file is locked against every
-writer.
+`move` copies the file of a stopped server. `follow` copies it while the server continues to write, then transfers what
+has changed since in repeated passes, and makes a last pass when the server has stopped. Both write to PostgreSQL in one
+transaction, so that the move happens completely or not at all. Both commit it while the file is locked, so that no
+write to the file is missed.
 """
 
 from __future__ import annotations
@@ -29,26 +29,30 @@ from tailwire.server.store.sqlite.starts import IdFile
 LAST_ID_SQL = "SELECT max((SELECT coalesce(max(id), 0) FROM messages), (SELECT coalesce(max(last_id), 0) FROM app))"
 LAST_ROW_NUMBER_SQL = "SELECT seq FROM sqlite_sequence WHERE name = ?"
 LOCK_SECONDS = 30.0
-"""How long a command that writes to the file may delay the end of the move."""
+"""How long the move waits, before it fails, for another command that is writing to the file."""
 LOOK_SECONDS = 0.1
 """Seconds between two checks whether the server has stopped."""
 MIN_PAUSE_SECONDS, PAUSE_PER_PASS = 2.0, 4
-"""Between two passes: several times as long as a pass, so that the server has most of the machine."""
+"""The pause after a pass once passes no longer become shorter: `PAUSE_PER_PASS` times as long as the pass, at least
+`MIN_PAUSE_SECONDS`, so that the server has most of the machine. Before that there is no pause.
+"""
 FEW_ROWS, SHORTER = 1000, 0.8
-"""Passes are short enough when one has this few rows, or takes more than this part of the time of the one before."""
+"""Passes have become short enough when one finds at most `FEW_ROWS` rows, or takes more than `SHORTER` times as long as
+the one before.
+"""
 Report = Callable[[str, int], None]
-"""Takes the name of a table and the number of its rows that were copied."""
+"""A function that is called with the name of a table and the number of its rows that were copied."""
 
 
 class Pass(NamedTuple):
-    """A pass over the differences.
+    """The report on one pass of `follow`: a transfer of all changes to the file since the pass before.
 
     Attributes:
-        number: 1 for the first one after the copy.
-        rows: those that were new, different or gone.
+        number: 1 for the first pass after the initial copy.
+        rows: how many rows were new, changed or deleted.
         seconds: how long the pass took.
-        near: whether another pass would not be shorter, so that it is time to stop the server.
-        last: whether the server is stopped, so that nothing comes after it.
+        near: True if passes no longer become much shorter (see `is_near`), so that the server should be stopped now.
+        last: True for the pass after the server has stopped, which ends the move.
     """
 
     number: int
@@ -61,13 +65,14 @@ class Pass(NamedTuple):
 def move(database: Path, url: str, report: Report) -> int:
     """Copy everything from a SQLite file to an empty PostgreSQL database.
 
-    The file is not changed, except that it is upgraded to this version's schema; no server may run on it. Ids,
-    the store's name, keys, tokens and the starts are kept, so that clients continue as after a restart. The search
-    index is built by the server afterwards. From then on the file has a mark, with which no server starts on it.
+    No server may run on the file. The file is upgraded to this version's schema; otherwise its contents stay as they
+    are. Ids, the store's name, keys, tokens and the list of starts are copied too, so that clients continue as after a
+    restart. The server builds the search index when it starts on the new database. At the end a second file is written
+    next to the SQLite file, which marks it as moved, so that no server starts on it again.
 
     Args:
-        url: the PostgreSQL database.
-        report: called with each table and the number of its rows.
+        url: the URL of the PostgreSQL database.
+        report: called with the name of each table and the number of its rows, at the end.
 
     Returns:
         The highest message id that was given out.
@@ -93,11 +98,12 @@ def follow(database: Path, url: str, report: Report, on_pass: Callable[[Pass], N
     """Copy everything from a SQLite file on which a server runs, and end the move when the server has stopped.
 
     Until then the file is only read, and is not locked. The move needs disk space for a copy of the file's contents.
+    The result is the same as that of `move`, with the mark on the file.
 
     Args:
-        url: the PostgreSQL database.
-        report: called with each table and the number of its rows at first.
-        on_pass: called after each pass over what has changed since, with a report on the pass.
+        url: the URL of the PostgreSQL database.
+        report: called with the name of each table and the number of its rows after the initial copy.
+        on_pass: called after each pass.
 
     Returns:
         The highest message id that was given out.
@@ -163,12 +169,14 @@ def _pause_after(done: Pass | None) -> float:
 
 
 def is_near(previous: Pass | None, rows: int, seconds: float) -> bool:
-    """Return whether it is time to stop the server: a pass was small, or not much shorter than the one before.
+    """Return whether it is time to stop the server, because further passes would not be much shorter than this one.
+
+    This is so once a pass found at most `FEW_ROWS` rows, or took more than `SHORTER` times as long as the one before.
 
     Args:
         previous: the pass before this one; None for the first one.
-        rows: the number of rows that had changed.
-        seconds: how long the pass took.
+        rows: the number of rows that this pass found to be new, changed or deleted.
+        seconds: how long this pass took.
     """
     return rows <= FEW_ROWS or (previous is not None and (previous.near or seconds > previous.seconds * SHORTER))
 

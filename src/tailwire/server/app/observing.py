@@ -1,4 +1,4 @@
-"""The observers of a server: health, metrics, the logs of requests and of failures, and the audit log."""
+"""The observers of a server: health, metrics, access log, log of failed authentications, and audit log."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Observers:
     stats: Stats
 
     def log_state(self) -> None:
-        """Log a line about the state of the server."""
+        """Log one line with the main metrics of the server, such as open sockets and the level of overload."""
         m = self.metrics
         report(
             "state", sockets=m.sockets, users_online=m.users_online(), loop_lag_ms=round(m.loop_lag * 1000, 1),
@@ -51,10 +51,10 @@ def observe(
     clock: Callable[[], float],
     now: Callable[[], int],
 ) -> Observers:
-    """Return the observers of a server, and apply the settings that limit its audit log.
+    """Create the observers of a server, and connect them to its store.
 
     Args:
-        free: returns the free bytes of its disk.
+        free: returns the free bytes of the disk with the uploads.
         clock: seconds, monotonic.
         now: returns seconds since 1970.
     """
@@ -76,6 +76,6 @@ def observe(
 
 
 def changed_settings(settings: Settings) -> str:
-    """Return the settings that differ from their defaults, for the audit log, without secrets."""
+    """Return the settings that differ from their defaults as `name=value, …`, with secrets masked."""
     fields = dataclasses.fields(Settings)
     return ", ".join(f"{f.name}={redacted(settings, f.name)}" for f in fields if getattr(settings, f.name) != f.default)

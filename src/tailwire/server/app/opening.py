@@ -33,10 +33,12 @@ def on_postgres(settings: Settings) -> bool:
 def postgres_url(settings: Settings) -> str:
     """Return the URL of the PostgreSQL database.
 
-    If it names several servers and does not say which of them to use, it is extended: connections go to the primary.
+    If the URL names several servers without `target_session_attrs`, that parameter is added, so that all connections go
+    to the primary server.
 
     Raises:
-        OSError: no addresses can be read from it. The message contains nothing of it: any part may be the password.
+        OSError: the host and port cannot be read from the URL. The message contains no part of the URL, because any
+            part may be the password.
     """
     url = settings.database.replace("postgres://", "postgresql://", 1)
     places = re.split("[/?#]", url.partition("://")[2])[0].rpartition("@")[2].split(",")
@@ -55,7 +57,7 @@ def postgres_url(settings: Settings) -> str:
 
 
 def database_path(settings: Settings) -> Path:
-    """Return the path of the SQLite file."""
+    """Return the path of the SQLite file that the settings name; by default `tailwire.db` in the data folder."""
     if settings.database:
         return Path(settings.database.removeprefix("sqlite:///"))
     return Path(settings.data) / "tailwire.db"
@@ -65,11 +67,12 @@ async def open_store(settings: Settings, world: World, *, serving: bool = False)
     """Open the database that the settings name, and bring it to this version's schema.
 
     Args:
-        serving: True for a server, which needs a SQLite file for itself; False for a command that runs alongside it.
+        serving: True for a server, which locks a SQLite file against other servers; False for a command, which may run
+            alongside a server.
 
     Raises:
         tailwire.server.store.migrate.NewerDatabase: if a newer version wrote the database.
-        OSError: if the database cannot be used.
+        OSError: if the database cannot be used, or another server uses the SQLite file (`DatabaseInUse`).
     """
     if not on_postgres(settings):
         return await SqliteStore.open(database_path(settings), world, settings.read_deadline, serving=serving)
@@ -80,9 +83,10 @@ async def open_store(settings: Settings, world: World, *, serving: bool = False)
 
 
 def starting_alone(settings: Settings) -> AbstractAsyncContextManager[None]:
-    """Return the context in which a server opens its database and makes keys, one server at a time.
+    """Return the context in which a server opens its database and creates keys.
 
-    A file of SQLite has one server, which a lock of the store ensures.
+    On PostgreSQL only one server of a database is in it at a time; others wait. On SQLite the context does nothing,
+    because `open_store` lets only one server use a file.
 
     Raises:
         OSError: if the database cannot be used, or another server has been starting for too long.
@@ -96,9 +100,9 @@ def starting_alone(settings: Settings) -> AbstractAsyncContextManager[None]:
 
 
 async def agree_on_keys(settings: Settings, store: AnyStore, world: World) -> None:
-    """Create the keys of the data folder if they are missing; check that all servers of a database use the same keys.
+    """Check that all servers of a PostgreSQL database have the same signing and sealing keys in their data folders.
 
-    On SQLite, which has one server, nothing is done.
+    Keys that are missing are created. On SQLite, which has one server, nothing is done.
 
     Raises:
         OSError: if a key cannot be read or written, or a running server has other keys.

@@ -14,14 +14,17 @@ from tailwire.server.web.sessions import ConsoleSessions
 
 DEMO_USERS = {"alice": "Alice", "bob": "Bob", "carol": "Carol"}
 CHAT_POLICY = {"media-src": "'self'", "trusted-types": "chat-worker"}
-"""The chat plays files, and starts its service worker through a policy that knows one address."""
+"""Directives that the web chat needs besides `front.POLICY`: to play media of this server, and to start its service
+worker through the Trusted Types policy `chat-worker`.
+"""
 
 
 def is_shown(setting: str, settings: Settings) -> bool:
     """Return whether the server shows a page.
 
     Args:
-        setting: the value of the page's own setting: "on", "off", or "auto" to show it if the server is local.
+        setting: the value of the page's own setting: "on", "off", or "auto" to show it only if no other machine can
+            reach the server (`is_local`).
         settings: all settings of the server.
     """
     return setting == "on" or (setting == "auto" and is_local(settings))
@@ -30,11 +33,14 @@ def is_shown(setting: str, settings: Settings) -> bool:
 def pages_of(
     settings: Settings, api: App, console: ConsoleSessions, audit: AuditLog, users: Sessions, app_id: str
 ) -> dict[str, Page]:
-    """Return the pages by their names.
+    """Return the pages that the server shows, by their names: "console" and "chat".
 
     Args:
-        console: the sessions of the console.
-        users: logs demo users in.
+        api: the ASGI app to which the console's page passes its requests.
+        console: the links and sessions of the console.
+        audit: records who signs in to the console.
+        users: creates auth tokens for demo users of the chat.
+        app_id: the id of the app that the chat is for.
     """
     pages = {}
     if is_shown(settings.console, settings):

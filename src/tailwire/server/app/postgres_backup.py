@@ -20,8 +20,8 @@ class Restored(NamedTuple):
     """The outcome of a restore.
 
     Attributes:
-        aside: the folder with a backup of what was there before; None if nothing was.
-        ids_after: the id after which ids are given out.
+        aside: the new folder with a backup of the replaced database and the replaced uploads; None if there were none.
+        ids_after: the server assigns only ids above this one.
     """
 
     aside: Path | None
@@ -45,16 +45,17 @@ def back_up(url: str, uploads: Path, target: Path) -> tuple[int, int]:
 
 
 def restore(source: Path, url: str, uploads: Path, *, replace: bool) -> Restored:
-    """Restore a backup to a database and the uploads. No server may use them.
+    """Restore a backup to a PostgreSQL database and the uploads. No server may use them.
 
-    The contents of the database are replaced in one transaction. The store continues as a new one, and gives out ids
-    far above all that it has given out before.
+    The contents of the database are replaced in one transaction. The store gets a new name, and continues with ids far
+    above those that it has assigned before, so that clients notice that it was restored.
 
     Args:
-        replace: True to back up what is there to another folder, and replace it; False to refuse if there is anything.
+        replace: True to back up existing contents to a new folder next to the uploads first; False to refuse if there
+            are any.
 
     Raises:
-        BackupRefused: if `source` is not a backup, or something is there and `replace` is False.
+        BackupRefused: if `source` is not a backup, or there are contents and `replace` is False.
         OSError: if a server uses the database, a file cannot be read or written, or the backup is damaged.
     """
     file = source / DUMP_NAME

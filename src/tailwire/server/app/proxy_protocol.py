@@ -1,4 +1,4 @@
-"""The PROXY protocol, versions 1 and 2: a header before the first byte of a connection that names its client.
+"""The PROXY protocol, versions 1 and 2: a proxy starts a connection with a header that names the client's address.
 
 Nothing is read beyond the header, because TLS or HTTP follow.
 """
@@ -50,10 +50,10 @@ def _is_port(word: bytes) -> bool:
 
 
 def more_bytes(head: bytes) -> int:
-    """Return how many bytes a header of version 2 has after its first 16.
+    """Return how many bytes of a header of version 2 follow after its first 16 bytes, which are `head`.
 
     Raises:
-        BadHeader: if these 16 bytes do not begin such a header, or it has more than `MAX_ADDRESSES_BYTES` after them.
+        BadHeader: if `head` does not begin such a header, or more than `MAX_ADDRESSES_BYTES` would follow.
     """
     size = int.from_bytes(head[14:16], "big")
     if len(head) != 16 or not head.startswith(SIGNATURE) or head[12] not in (0x20, 0x21) or size > MAX_ADDRESSES_BYTES:
@@ -62,7 +62,7 @@ def more_bytes(head: bytes) -> int:
 
 
 def read_binary(head: bytes, more: bytes) -> str:
-    """Return the client's address in a header of version 2; "" if it has no IP address (such as a health check).
+    """Return the client's address in a header of version 2; "" if it has no IP address (as that of a health check).
 
     Args:
         head: the first 16 bytes.
@@ -84,7 +84,9 @@ def read_binary(head: bytes, more: bytes) -> str:
 
 
 async def client_of(connection: socket.socket) -> str:
-    """Read the header of a new connection. Return the client's address; "" if the proxy does not know it.
+    """Read the header of a new connection. Return the client's address; "" if the header names none.
+
+    This waits until the header is complete, without a timeout.
 
     Args:
         connection: a non-blocking socket.

@@ -30,23 +30,30 @@ from tailwire.server.webhooks.checked_transport import CheckedTransport
 
 PUSH_LEASE = "push/"
 NOTIFIER_LEASE = "messages"
-"""The lease of the server that examines messages. The servers that send have the leases of the providers."""
+"""The lease of the one server that decides for each message who is notified. For sending, each provider has a lease.
+
+The names are used after `PUSH_LEASE`."""
 MAX_LOOKUPS = 2
-"""Names of push services that are looked up at the same time: users choose them, and webhooks need threads as well."""
+"""How many host names of Web Push services are resolved at the same time. Users choose these names, and their slow
+lookups must leave threads for webhooks.
+"""
 KNOWN_SECONDS = 30.0
 
 
 class Push:
-    """The push notifications of a server; does nothing without a provider.
+    """The background work for push notifications; does nothing if no provider is set up.
+
+    Of several servers on a database, the one with the lease for it examines messages, and the one with the lease of a
+    provider sends for that provider.
 
     Args:
-        notifier: examines messages; None without a provider.
-        lanes: send what is queued, by the name of their provider.
+        notifier: examines new messages and queues notifications; None without a provider.
+        lanes: by the name of each provider, what sends the notifications that are queued for it.
 
     Attributes:
         notifier: the argument of this name.
-        leases: the names of the leases with which one of several servers examines messages, or sends for a provider.
-        holds: returns whether this server has a lease.
+        leases: the full names of all these leases; empty without a provider.
+        holds: returns whether this server has the lease with a full name. By default it always does.
     """
 
     def __init__(self, notifier: Notifier | None, lanes: dict[str, PushLane]) -> None:
@@ -56,33 +63,37 @@ class Push:
         self.holds: Callable[[str], bool] = lambda lease: True
 
     def is_mine(self, name: str) -> bool:
-        """Return whether this server examines messages, or sends for a provider."""
+        """Return whether this server has a lease: `NOTIFIER_LEASE`, or the name of a provider."""
         return self.holds(PUSH_LEASE + name)
 
     def schedule(self, message_id: int) -> None:
-        """Schedule the examination of a stored message, or of new reactions (0)."""
+        """Schedule the examination of new messages and reactions for recipients to notify. Returns at once.
+
+        Args:
+            message_id: the id of a message that was just stored; 0 if reactions were added.
+        """
         if self.notifier is not None:
             self.notifier.schedule(message_id)
 
     def device_registered(self) -> None:
-        """Record that a device was registered."""
+        """Tell the notifier that a device was registered: without any device, it examines no messages."""
         if self.notifier is not None:
             self.notifier.device_registered()
 
     def wake(self) -> None:
-        """Check the queues of all providers for notifications to be sent."""
+        """Have the lanes of all providers check the queues in the store for notifications to send. Returns at once."""
         for lane in self._lanes.values():
             lane.wake()
 
     async def start(self) -> None:
-        """Begin to examine messages, and to send notifications that an earlier process left."""
+        """Begin to examine messages, and to send notifications, including those that an earlier process has queued."""
         if self.notifier is not None:
             self.notifier.is_mine = partial(self.is_mine, NOTIFIER_LEASE)
             await self.notifier.start()
             self.wake()
 
     async def close(self) -> None:
-        """Stop. Queued notifications are kept."""
+        """Stop. Notifications that are queued stay in the store, and are sent after the next start."""
         if self.notifier is not None:
             await self.notifier.close()
         for lane in self._lanes.values():
@@ -90,7 +101,11 @@ class Push:
 
 
 class PushAssembly:
-    """Makes the parts of push notifications, in the order in which a server is assembled."""
+    """Creates the parts of push notifications. Call `open`, `make_actions` and `finish`, in this order.
+
+    Attributes:
+        push: the background work; does nothing before `finish`.
+    """
 
     def __init__(self, settings: Settings, store: AnyStore, world: World, metrics: Metrics) -> None:
         self._settings = settings
@@ -105,10 +120,10 @@ class PushAssembly:
         self._content = NotificationContent(store, world, settings.push_content, lifetime)
 
     async def open(self) -> Self:
-        """Read the keys of the providers that are set up, and return this object.
+        """Read the keys of the push services that the settings name, and return this object.
 
         Raises:
-            OSError: if a key cannot be used.
+            OSError: if a key cannot be used, or a package is missing.
         """
         s, run = self._settings, asyncio.get_running_loop().run_in_executor
         if s.push_contact:
@@ -138,7 +153,7 @@ class PushAssembly:
         return Apns(key, s.apns_key_id, s.apns_team_id, s.apns_topic, s.apns_url, self._world, _make_tls_context())
 
     def make_actions(self, authorizer: Authorizer) -> Notifications:
-        """Return the actions of users and administrators."""
+        """Return the actions with which users register devices for notifications and set their preferences."""
         setup = PushSetup(
             providers=frozenset(provider.name for provider in self._providers), web_key=self._web_key,
             targets=self._targets, plain_http=bool(self._settings.push_targets.strip(" ,")),
@@ -155,7 +170,13 @@ class PushAssembly:
         )
 
     def finish(self, hub: Hub, presence: AnyPresence, delivery: Delivery) -> Push:
-        """Return the part that runs in the background, after connecting it with the deliveries that it observes."""
+        """Create and return the background work, and have `delivery` report each stored message to it.
+
+        Args:
+            hub: knows who has left the foreground lately, and so has seen recent messages.
+            presence: knows whose app is in the foreground, so that they are not notified.
+            delivery: its attribute `stored` is set.
+        """
         if not self._providers:
             return self.push
         lifetime = int(self._settings.push_lifetime)

@@ -15,13 +15,14 @@ RELOADED_SETTINGS = frozenset({"log_level"})
 
 
 class Reloader:
-    """Reads the certificate and the log level again, when asked to.
+    """Reads the TLS certificate and the log level again, when asked to.
 
     Args:
-        settings: the settings of the running server.
-        load: reads the settings again; None if they have no source.
-        certificate, key: the paths of their files; "" without TLS.
-        tls: returns the context of new connections; None without TLS.
+        settings: the settings with which the server was started.
+        load: reads the settings again from their sources (blocking); None if that is not possible, so that the log
+            level stays. Raises `BadSetting` if a setting is wrong.
+        certificate, key: the paths of the PEM files; "" without TLS.
+        tls: returns the TLS context of new connections, into which the certificate is loaded; None without TLS.
     """
 
     def __init__(
@@ -39,12 +40,15 @@ class Reloader:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Reload, unless a reload is in progress."""
+        """Schedule a reload, unless one is in progress."""
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self.reload(), name="tailwire reload")
 
     async def reload(self) -> None:
-        """Reload. What cannot be read stays as it was, and is logged."""
+        """Read the log level and the certificate again, and use them.
+
+        What cannot be read is logged and stays as it was. Changes of other settings are logged, and not applied.
+        """
         run = asyncio.get_running_loop().run_in_executor
         if self._load is not None:
             try:

@@ -111,14 +111,15 @@ class Parts:
 
 
 async def assemble(settings: Settings, world: World, sources: Mapping[str, str] = NO_SOURCES) -> Parts:
-    """Open the store and assemble the server on it.
+    """Open the store, assemble the server on it, and start its background work. It does not listen on a port yet.
 
     Args:
-        sources: where the value of a setting came from, by its name, for operators.
+        sources: by the name of a setting, where its value came from, such as an environment variable. It is shown to
+            operators.
 
     Raises:
         tailwire.server.store.migrate.NewerDatabase: if a newer version wrote the database.
-        tailwire.server.store.sqlite.lock.DatabaseInUse: if another server uses it.
+        tailwire.server.store.sqlite.lock.DatabaseInUse: if another server uses the SQLite file.
         tailwire.server.config.BadSetting: if a setting is wrong.
         OSError: if the database, a key or another file cannot be used, or a package is missing.
     """
@@ -198,8 +199,8 @@ def _assemble_apis(
     settings: Settings, store: AnyStore, world: World, actions: Actions, observers: Observers, gateway: Gateway,
     overload: Overload, guesses: GuessLimiter, hosts: AllowedHosts, rates: Rates, sources: Mapping[str, str],
 ) -> tuple[Api, Api, Front, ConsoleSessions]:  # fmt: skip
-    # Returns the API of the clients, that of `metrics_listen`, what serves the pages and the first one, and
-    # the sessions of the console.
+    # Returns the API for clients, the API for `metrics_listen`, the ASGI app that serves the pages and the first API,
+    # and the sessions of the console.
     clock = asyncio.get_running_loop().time
     process = ProcessFacts(process_name(), __version__, observers.health.uptime, partial(servers_on, store))
     console = ConsoleSessions(clock, world.secret)
@@ -227,7 +228,7 @@ async def _read_or_make_keys(store: AnyStore, world: World, settings: Settings) 
 
 
 async def make_keys(store: AnyStore, world: World) -> Keys:
-    """Create an auth key and a REST API key. The store keeps only their hashes."""
+    """Create an auth key and a REST API key, and return them. The store keeps only their hashes."""
     keys = Keys(store.app_id, world.secret(20), world.secret(20))
     for key, name, scope in ((keys.auth_key, "Auth Key", AUTH_ONLY), (keys.api_key, "REST API Key", FULL_ACCESS)):
         await store.keys.add(KeyRow(fingerprint(key), name, scope, world.seconds(), key[-4:]))
@@ -235,7 +236,7 @@ async def make_keys(store: AnyStore, world: World) -> Keys:
 
 
 async def make_demo_users(parts: Parts) -> None:
-    """Create the demo users that are missing."""
+    """Create those of `DEMO_USERS` that do not exist."""
     for uid, name in DEMO_USERS.items():
         try:
             await parts.actions.users.create(NewUser(uid=uid, name=name))
@@ -246,7 +247,11 @@ async def make_demo_users(parts: Parts) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A server that is bound to its port. `await running.server.serve([running.listening])` runs it."""
+    """A server that is bound to its port. `await running.server.serve([running.listening])` runs it.
+
+    Attributes:
+        url: the server's URL with the host of the settings and the actual port.
+    """
 
     parts: Parts
     server: HttpServer
@@ -262,17 +267,20 @@ async def running_server(
     reload: Callable[[], Settings] | None = None,
     sources: Mapping[str, str] = NO_SOURCES,
 ) -> AsyncIterator[Running]:
-    """Assemble a server and bind it to its port. On exit, pending work is finished and everything is closed.
+    """Return a context with an assembled server that is bound to its port, but does not accept connections yet.
+
+    When the context ends, work in progress is finished and everything is closed. If an error prevents the start,
+    nothing is left open.
 
     Args:
-        world: its clock and its random numbers; those of the system by default.
-        signals: the signals that stop the server; none for an embedded one.
-        reload: reads the settings again, on SIGHUP; None if they have no source.
-        sources: where the value of a setting came from, by its name, for operators.
+        world: the server's clock and random numbers; those of the system by default.
+        signals: the signals that stop the server; none for a server within another program.
+        reload: reads the settings again, on SIGHUP; None if they cannot be read again.
+        sources: as for `assemble`.
 
     Raises:
-        CannotStart: if the folder, the certificate, the address or the bucket cannot be used. As after the errors of
-            `assemble`, which are raised too, nothing is left open.
+        CannotStart: if the data folder, the certificate, the address or the bucket for uploads cannot be used. The
+            errors of `assemble` are raised too.
     """
     parts, listening, internal = await _open_all(settings, world or World(), sources)
     try:
@@ -361,16 +369,18 @@ async def serve(
     reload: Callable[[], Settings] | None = None,
     sources: Mapping[str, str] = NO_SOURCES,
 ) -> None:
-    """Serve until a signal (SIGTERM, SIGINT, SIGQUIT) stops the server.
+    """Run a server until a signal (SIGTERM, SIGINT, SIGQUIT) stops it, and until it has shut down.
+
+    This changes the whole process: its umask, descriptor limit, garbage collection and signal handlers.
 
     Args:
-        on_listening: called when the server is about to listen.
-        reload: reads the settings again, on SIGHUP; None if they have no source.
-        sources: where the value of a setting came from, by its name, for operators.
+        on_listening: called when the server is bound to its port, just before it accepts connections.
+        reload: reads the settings again, on SIGHUP; None if they cannot be read again.
+        sources: as for `assemble`.
 
     Raises:
-        tailwire.server.app.checks.CannotStart: if the folder, the certificate, the address or the bucket cannot be
-            used. The errors of `assemble` are raised too.
+        tailwire.server.app.checks.CannotStart: if the data folder, the certificate, the address or the bucket for
+            uploads cannot be used. The errors of `assemble` are raised too.
     """
     started = time.monotonic()
     os.umask(private_files.OTHERS_MODE_BITS)

@@ -11,7 +11,7 @@ KEY_BYTES = 32
 
 
 def sealing_key(data: str) -> bytes:
-    """Return the key in a data folder. If its file is missing, create it, readable by its owner only.
+    """Return the key in a data folder (32 bytes). If its file is missing, create it, readable by its owner only.
 
     Raises:
         OSError: if the file can be neither read nor written, or holds no valid key. An invalid file is not replaced,

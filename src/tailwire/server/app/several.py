@@ -1,4 +1,4 @@
-"""Makes a server one of several on a database: who is online, who does what for all, and shares of the app's limits."""
+"""Lets several servers share a database: presence over all of them, background work done by one, and divided limits."""
 
 from __future__ import annotations
 
@@ -27,36 +27,38 @@ if TYPE_CHECKING:
 AnyPresence = SingleProcessPresence | SharedPresence
 CLEANUP_LEASE, WEBHOOK_LEASE = "cleanup", "webhook/"
 QUEUED_SECONDS = 0.05
-"""How long queued deliveries are collected before the server that sends them is notified."""
+"""How long this server collects the ids of webhooks with new deliveries before it notifies the servers that send them.
+"""
 TURNS_PER_CHECK = 5
-"""How many renewals of leases pass until the queues are checked for deliveries whose notice was lost, and until the
-server that cleans up looks for what others have left to be removed later."""
+"""After this many renewals of its leases a server checks the queues in the store for work, in case a notification from
+another server was lost: for deliveries to webhooks, and for files to be removed.
+"""
 
 
 class Limit(Protocol):
-    """A limit of the app as a whole: each server grants its share."""
+    """A limit for the whole app. Each server grants an equal share of it."""
 
     def divide(self, servers: int) -> None:
-        """Grant only the share of one of `servers` servers from now on."""
+        """Grant only 1/`servers` of the limit from now on."""
 
 
 class PushLeases(Protocol):
-    """The part of push notifications that one of several servers does for all.
+    """The background work for push notifications, which one of several servers does for all (see `pushing.Push`).
 
     Attributes:
-        leases: the names of the leases that a server needs for it.
-        holds: returns whether this server has a lease; set by `ServerCooperation`.
+        leases: the names of the leases that this work needs; this server tries to take them.
+        holds: returns whether this server has the lease with a name; set by `ServerCooperation`.
     """
 
     leases: list[str]
     holds: Callable[[str], bool]
 
     def wake(self) -> None:
-        """Check the queues of all providers for notifications to be sent."""
+        """Have the lanes of all providers check the queues in the store for notifications to send. Returns at once."""
 
 
 def make_presence(store: AnyStore, hub: Hub) -> AnyPresence:
-    """Return the presence of a server: on PostgreSQL one that includes the other servers on the database."""
+    """Return what knows who is online: on PostgreSQL at all servers of the database, on SQLite at this only server."""
     if isinstance(store, SqliteStore):
         return SingleProcessPresence(hub)
 
@@ -67,10 +69,16 @@ def make_presence(store: AnyStore, hub: Hub) -> AnyPresence:
 
 
 class ServerCooperation:
-    """The cooperation of a server with others on its database.
+    """Makes a server cooperate with the others on its PostgreSQL database.
+
+    It takes the leases for background work that only one server does, divides limits, follows who is online at other
+    servers, and notifies the server that sends for a webhook when deliveries are queued here.
 
     Args:
-        limits: the limits of the whole app; this server grants its share of them.
+        ephemeral: publishes that users went offline with a server that has died.
+        webhooks, push, cleanup: background work that is done here only while this server has the lease for it.
+        uploads: removes parts of uploads that a server has left when it died.
+        limits: the limits for the whole app, which are divided by the number of servers.
     """
 
     def __init__(
@@ -94,7 +102,7 @@ class ServerCooperation:
         self._servers = 1
 
     async def start(self) -> None:
-        """Read the state of the other servers, and follow it.
+        """Take the leases that are free, read who is online at the other servers, and follow changes from now on.
 
         Raises:
             Refused: the store does not answer.
@@ -172,7 +180,7 @@ class ServerCooperation:
         self.start_task(self._ephemeral.publish_offline(ended.offline, ended.at))
 
     def start_task(self, action: Coroutine[Any, Any, None]) -> None:
-        """Run an action alongside the server, until `close`."""
+        """Schedule a coroutine in the background; `close` cancels it. If it raises `Refused`, that is only logged."""
         task = asyncio.get_running_loop().create_task(self._log_failure(action), name="tailwire servers")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -184,7 +192,7 @@ class ServerCooperation:
             log.warning("a change at another server was not followed: %s", e)
 
     async def close(self) -> None:
-        """Stop following the other servers."""
+        """Cancel the background tasks and stop storing presence."""
         for task in self._tasks:
             task.cancel()
         if self._tasks:

@@ -1,8 +1,8 @@
-"""A copy of a SQLite database, and the rows by which the database differs from it later.
+"""A copy of a SQLite database, with which the rows that have changed in the database since then are found.
 
-The change log and the ids do not reveal every changed row: a profile is edited and a row is deleted without a new id,
-and the log is bounded and does not cover all tables. So each row of each table is compared with the copy. SQLite does
-that itself, in a fraction of the time that PostgreSQL needs to store the rows.
+Each row of each table is compared with the copy, because neither ids nor the change log reveal every changed row: an
+edited profile and a deleted row get no new id, and the log is bounded and does not cover all tables. SQLite does the
+comparison, in a fraction of the time that PostgreSQL needs to store the rows.
 """
 
 from __future__ import annotations
@@ -25,20 +25,21 @@ Row = tuple[Any, ...]
 
 
 def ordered_tables() -> list[Table]:
-    """Return the tables in the order in which they are written.
+    """Return all tables of the store in the order in which their rows must be written.
 
-    The muids of removed messages come first: PostgreSQL stores no message whose muid is among them.
+    `removed_sends` comes first, then each table after those that it refers to: PostgreSQL stores no message whose muid
+    (the client's own id of a message) is in `removed_sends`.
     """
     return sorted(metadata.sorted_tables, key=lambda table: table.name != "removed_sends")
 
 
 class SourceCopy:
-    """A copy of a SQLite database, in a file next to it that is removed with this object.
+    """A copy of a SQLite database, in a temporary file next to it. Creating the object makes the copy, which blocks.
 
-    The database may be written to meanwhile; it is only read here. The rows of all tables are those of one moment.
+    The database is only read, and others may write to it meanwhile. The copy is consistent: all rows are of one moment.
 
     Args:
-        database: the file, with the schema of this version.
+        database: the file to copy, with the schema of this version.
 
     Raises:
         OSError: the copy cannot be created.
@@ -64,7 +65,7 @@ class SourceCopy:
         self._db.execute("COMMIT")
 
     def rows(self, table: Table) -> Iterator[Row]:
-        """Return the rows of a table in the copy."""
+        """Return the rows of a table in the copy, with the values of `table.columns` in their order."""
         return self._db.execute(f'SELECT {columns_of(table)} FROM main."{table.name}"')
 
     def count(self, table: Table) -> int:
@@ -72,11 +73,11 @@ class SourceCopy:
         return self._counts[table.name]
 
     def catch_up(self) -> dict[str, int]:
-        """Bring the copy up to the database as it is now.
+        """Update the copy to the present state of the database. `changed_rows` and `outdated_keys` tell the difference.
 
         Returns:
-            The number of rows that are new, different or gone, of each table that has any. `changed_rows` and
-            `outdated_keys` return these rows and their keys until the next call.
+            By the name of a table, how many of its rows were new, changed or deleted; tables without such rows are
+            left out.
         """
         found: dict[str, int] = {}
         self._db.execute("BEGIN")
@@ -110,24 +111,24 @@ class SourceCopy:
         return int(self._db.execute(sql).fetchone()[0])
 
     def changed_rows(self, table: Table) -> Iterator[Row]:
-        """Return the rows of a table that were new or different at the last `catch_up`."""
+        """Return the rows of a table that the last `catch_up` found new or changed, as they are now in the copy."""
         return self._db.execute(f'SELECT * FROM main."changed {table.name}"')
 
     def outdated_keys(self, table: Table) -> Iterator[Row]:
-        """Return the keys of the rows of a table that were new, different or gone at the last `catch_up`."""
+        """Return the primary keys of the rows of a table that the last `catch_up` found new, changed or deleted."""
         both = " UNION ALL ".join(
             f'SELECT {_key_columns(table)} FROM main."{kind} {table.name}"' for kind in ("changed", "gone")
         )
         return self._db.execute(both)
 
     def close(self) -> None:
-        """Remove the copy."""
+        """Close and delete the copy."""
         self._db.close()
         self._path.unlink(missing_ok=True)
 
 
 def columns_of(table: Table, prefix: str = "") -> str:
-    """Return the quoted names of a table's columns, each with a prefix, separated by commas."""
+    """Return the quoted names of a table's columns for SQL, each after `prefix`, separated by commas."""
     return ", ".join(f'{prefix}"{column.name}"' for column in table.columns)
 
 

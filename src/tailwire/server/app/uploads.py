@@ -18,7 +18,7 @@ FOLDER, ARRIVING = "uploads", "arriving"
 
 
 def open_uploads(settings: Settings, world: World) -> Uploads:
-    """Return the storage.
+    """Return the storage of uploaded files: a folder in the data folder, or the bucket that the settings name.
 
     Raises:
         BadSetting: if a setting of the bucket is wrong.
@@ -38,9 +38,9 @@ def open_uploads(settings: Settings, world: World) -> Uploads:
 
 
 async def check_uploads(settings: Settings) -> None:
-    """Check the bucket, if there is one, so that a wrong setting is found before a user uploads a file.
+    """Check that the bucket for uploads can be used, if the settings name one.
 
-    A service that does not answer is only logged: messages do not need it, and it may come back.
+    If the storage service does not answer, that is only logged: messages do not need it, and it may come back.
 
     Raises:
         CannotStart: if a setting is wrong, or the bucket is missing or refuses the access key.

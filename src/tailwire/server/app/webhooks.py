@@ -1,4 +1,4 @@
-"""Assembles the sender of webhooks."""
+"""Creates the sender of webhooks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tailwire.server.webhooks.sender import WebhookSender
 
 
 def make_webhooks(settings: Settings, store: AnyStore, world: World, metrics: Metrics, sealer: Sealer) -> WebhookSender:
-    """Return the sender of webhooks, within the limits of the settings."""
+    """Create the sender of webhooks, and set the limits of its queue in the store, as the settings say."""
     store.deliveries.set_limits(
         max_waiting=settings.max_webhook_waiting,
         max_failed=settings.max_webhook_failed,

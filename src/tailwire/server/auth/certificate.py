@@ -20,9 +20,10 @@ VALID_YEARS = 2
 
 
 def self_signed(folder: Path, host: str) -> tuple[str, str]:
-    """Return the paths of the certificate and its key in a folder. Create the files if one of them is missing.
+    """Return the paths of a self-signed certificate and of its key, two PEM files in `folder`.
 
-    Files that exist are used as they are, even if they were made for another host or have expired.
+    If one of them is missing, both are created. Existing files are used as they are, even if they were made for another
+    host or have expired.
 
     Args:
         host: a name or address that a new certificate is valid for, besides localhost and the loopback addresses.

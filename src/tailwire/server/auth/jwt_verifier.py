@@ -20,7 +20,7 @@ MAX_JWT_CHARACTERS = 8192
 CLOCK_TOLERANCE_SECONDS = 30
 """How far the clock of the identity provider may be ahead of the server's."""
 LONGEST_SECONDS = 10 * 365 * 86_400
-"""The longest time from now that a JWT counts as valid, whatever it says."""
+"""The longest time from now for which a JWT is accepted, even if its `exp` is later."""
 _TYPES = ("", "jwt", "at+jwt", "application/jwt", "application/at+jwt")  # not logout tokens
 
 
@@ -28,8 +28,9 @@ class Identity(NamedTuple):
     """The claims of a valid JWT.
 
     Attributes:
-        name, role: "" if the JWT does not contain it.
-        expires_at: seconds since 1970.
+        uid: the uid of the user.
+        name, role: the user's name, and the uid of their role; "" if the JWT does not contain it.
+        expires_at: when the JWT expires, in seconds since 1970, at most `LONGEST_SECONDS` from now.
     """
 
     uid: str
@@ -43,7 +44,11 @@ class JwtPolicy:
     """The rules for which JWTs are accepted and which claims are read; see the settings `auth_jwt_…`.
 
     Attributes:
-        uid, name, role: the names of the claims that contain them; "" for a name or role that is not read.
+        issuer: the value that the claim `iss` must have.
+        audiences: the accepted audiences; the claim `aud` must contain one of them.
+        algorithms: the accepted signature algorithms, such as RS256.
+        uid, name, role: the names of the claims with the user's uid, name and role; "" for a name or role that is not
+            read from the JWT.
     """
 
     issuer: str
@@ -55,13 +60,13 @@ class JwtPolicy:
 
     @classmethod
     def of(cls, s: Settings) -> JwtPolicy:
-        """Return the policy that settings describe."""
+        """Return the policy of the settings `auth_jwt_…`."""
         audiences, algorithms = tuple(entries_of(s.auth_jwt_audience)), tuple(entries_of(s.auth_jwt_algorithms))
         return cls(s.auth_jwt_issuer, audiences, algorithms, s.auth_jwt_uid, s.auth_jwt_name, s.auth_jwt_role)
 
 
 def looks_like_jwt(token: str) -> bool:
-    """Return whether a token may be a JWT: three parts that begin with a JSON object in Base64."""
+    """Return whether a token looks like a JWT: three parts, the first one seemingly a JSON object in Base64."""
     return token.startswith("eyJ") and token.count(".") == 2
 
 
@@ -78,7 +83,7 @@ class JwtVerifier:
         self._world = world
 
     async def verify(self, token: str) -> Identity:
-        """Verify a JWT. Return its claims.
+        """Verify a JWT, and return its claims. If its key is not known yet, wait for the keys to be fetched.
 
         Raises:
             NotAuthenticated: ERR_AUTH_TOKEN_EXPIRED, it has expired; AUTH_ERR_AUTH_TOKEN_NOT_FOUND, it is invalid in

@@ -12,11 +12,11 @@ from tailwire.server.ports.refusal import Refused
 from tailwire.server.telemetry.logs import log
 
 REFRESH_SECONDS = 600.0
-"""Seconds after which keys are fetched again before they are used, so that a withdrawn key is not accepted for long."""
+"""The age at which keys are fetched again before they are used, so that a withdrawn key is not accepted for long."""
 UNKNOWN_KEY_SECONDS = 60.0
-"""Seconds between two fetches because of unknown keys, since anybody can name such keys."""
+"""The shortest time between two fetches, also because of JWTs with unknown keys, which anybody can send."""
 RETRY_SECONDS = 10.0
-"""Seconds between two fetches while they fail."""
+"""The shortest time between a fetch that failed and the next one."""
 FETCH_SECONDS = 5.0
 MAX_CONTENT_BYTES = 256 * 1024
 UNAVAILABLE_TEXT = "The keys of the identity provider cannot be fetched. Nothing is wrong with the token: try again."
@@ -25,7 +25,11 @@ Fetch = Callable[[], Awaitable[bytes]]
 
 
 def fetch_from(place: str) -> Fetch:
-    """Return a function that reads a URL or a file, with bounds on size and time."""
+    """Return a coroutine function that reads keys for `KeySource`, and fails if there are over `MAX_CONTENT_BYTES`.
+
+    Args:
+        place: a URL, or the path of a file.
+    """
 
     async def from_url() -> bytes:
         return await _fetch_url(place)
@@ -37,13 +41,14 @@ def fetch_from(place: str) -> Fetch:
 
 
 class KeySource:
-    """The keys of an identity provider.
+    """Keeps the public keys of an identity provider, and fetches them again from time to time.
 
     Args:
-        place: where they are, for the log.
-        fetch: returns the content there; raises any exception if it cannot.
+        place: the URL or path of the keys, for the log.
+        fetch: returns the content of a JWKS or PEM file. It may raise any exception if it cannot.
         clock: seconds, monotonic.
-        kept_for: seconds for which keys are used while they cannot be fetched again, at least `REFRESH_SECONDS`.
+        kept_for: the longest time in seconds since the last successful fetch for which keys are used while further
+            fetches fail; values below `REFRESH_SECONDS` have the same effect as that.
     """
 
     def __init__(self, place: str, fetch: Fetch, clock: Callable[[], float], kept_for: float) -> None:
@@ -58,14 +63,20 @@ class KeySource:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to fetch the keys, so that a wrong setting is logged at once."""
+        """Schedule the first fetch of the keys, so that a wrong setting is logged when the server starts."""
         self._begin()
 
     async def find(self, kid: str, algorithm: str) -> PublicKey | None:
-        """Return the key of a JWT, or None if the identity provider has no such key.
+        """Return the key with which to verify a JWT; None if the identity provider has no such key, or several.
+
+        If the keys are old, or none fits, this waits for a fetch, but not if one has just been made.
+
+        Args:
+            kid: the key id in the header of the JWT; "" if it has none.
+            algorithm: the algorithm in the header.
 
         Raises:
-            Refused: ERR_UNAVAILABLE, if the keys cannot be fetched.
+            Refused: ERR_UNAVAILABLE: no key was found, and the last fetch failed.
         """
         if self._fetched_at is None or self._clock() - self._fetched_at > REFRESH_SECONDS:
             await self._refresh()
@@ -117,7 +128,7 @@ class KeySource:
         self._problem = problem or "unknown"
 
     async def close(self) -> None:
-        """End a fetch that is in progress."""
+        """Cancel a fetch that is in progress."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])

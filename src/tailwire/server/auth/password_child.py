@@ -1,4 +1,4 @@
-"""The process that hashes passwords while many are to be hashed (see `child_process`)."""
+"""The child process that hashes passwords while several wait to be hashed (see `child_process`)."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from tailwire.server.auth.scrypt import digest
 from tailwire.server.child_process.inside import Bounds, read, serve
 
 JOB_HEAD = struct.Struct("!II")
-"""Bytes of the password and of the salt, which follow."""
+"""The head of a job: the lengths in bytes of the password and of the salt, which follow in this order."""
 MEMORY_BYTES = 256 * 1024 * 1024
 CPU_SECONDS_PER_PASSWORD = 5
 
 
 def answer(jobs: RawIOBase) -> bytes | None:
-    """Read a job, and return the hash of its password; None at the end of the input."""
+    """Read one job, and return the hash of its password; None at the end of the input. Blocks."""
     head = read(jobs, JOB_HEAD.size)
     if len(head) < JOB_HEAD.size:
         return None

@@ -1,7 +1,7 @@
-"""Passwords of groups: hashed slowly, one after the other, so that a hash delays only other hashes.
+"""Hashes passwords of groups with a slow algorithm, one after the other and outside the event loop.
 
-A single hash is made in a thread with a low priority. It may still keep the processor for 4 ms when the event loop
-needs it, so while several are to be hashed, a child process does it, which the kernel interrupts at once.
+A single hash is computed in a thread with a low priority. The thread may still keep the processor for 4 ms when the
+event loop needs it. So while several passwords wait, a child process hashes them, which the kernel interrupts at once.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ MAX_PENDING_HASHES = 64  # hashes that wait or are in progress, about 15 ms each
 MAX_PENDING_HASHES_PER_USER = 3
 RETRY_AFTER_SECONDS = 1.0
 IDLE_SECONDS, LOW_SECONDS = 1.0, 5.0
-"""How long a hash may take in the child: while it waits for a free processor, and then with a low priority."""
+"""How long a hash may take in the child process: first at idle priority, and then at a low priority."""
 NO_CHILD_SECONDS = 60.0
-"""How long no child is asked after one has failed."""
+"""For how long hashes are computed in the thread after the child process has failed."""
 
 
 class Passwords:
@@ -49,10 +49,13 @@ class Passwords:
         )
 
     async def hash(self, uid: str, password: str) -> str:
-        """Return the stored form of a password.
+        """Return a password in the form to be stored: salt and hash, as `secrets.hash_password`.
+
+        This waits until earlier passwords have been hashed. If the caller is cancelled, the hash still takes its turn.
 
         Args:
             uid: the user who asks; "" for the app itself, to which only the total limit applies.
+            password: the password in plain text.
 
         Raises:
             Refused: ERR_TOO_MANY_REQUESTS, too many passwords wait to be hashed, in total or for this user.
@@ -60,10 +63,12 @@ class Passwords:
         return await self._hash_in_thread(uid, hash_password, password, self._world, self._digest)
 
     async def matches(self, uid: str, password: str, stored: str) -> bool:
-        """Return whether a password matches the stored one.
+        """Return whether a password matches a stored one. This waits until earlier passwords have been hashed.
 
         Args:
             uid: the user who asks; "" for the app itself, to which only the total limit applies.
+            password: the password in plain text.
+            stored: what `hash` has returned for the right password.
 
         Raises:
             Refused: ERR_TOO_MANY_REQUESTS, too many passwords wait to be hashed, in total or for this user.
@@ -101,6 +106,6 @@ class Passwords:
             del self._pending_by_user[uid]
 
     async def close(self) -> None:
-        """Start no more hashes, drop those that wait, and end the child process."""
+        """End the child process and cancel the hashes that wait. `hash` and `matches` must not be called afterwards."""
         self._executor.shutdown(wait=False, cancel_futures=True)
         await asyncio.get_running_loop().run_in_executor(None, self._child.close)

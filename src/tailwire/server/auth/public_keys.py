@@ -18,7 +18,7 @@ from jwt.exceptions import PyJWTError
 
 MAX_KEYS = 100
 RSA_BITS = (2048, 8192)
-"""The sizes of RSA keys that are used: smaller ones can be broken, larger ones take long to verify with."""
+"""The smallest and largest RSA key that is used: smaller ones can be broken, larger ones are slow."""
 _CURVES = {"ES256": "secp256r1", "ES384": "secp384r1", "ES512": "secp521r1"}
 _PUBLIC_FIELDS = ("kty", "n", "e", "crv", "x", "y")
 _DEFAULT_ALGORITHMS = {"RSA": "RS256", "OKP": "EdDSA"}
@@ -31,8 +31,9 @@ class PublicKey:
     """A key of an identity provider.
 
     Attributes:
-        kid: its id; "" if it has none.
-        algorithm: the only algorithm that it may be used with; "" for any that fits it.
+        key: the key itself.
+        kid: its id in the JWKS; "" if it has none.
+        algorithm: the only algorithm that the JWKS allows for it; "" for any that suits the type of the key.
     """
 
     key: Key
@@ -40,7 +41,7 @@ class PublicKey:
     algorithm: str = ""
 
     def fits(self, algorithm: str) -> bool:
-        """Return whether the key can verify signatures of an algorithm."""
+        """Return whether the key can and may verify signatures of an algorithm, such as RS256."""
         if self.algorithm and self.algorithm != algorithm:
             return False
         if isinstance(self.key, RSAPublicKey):
@@ -51,10 +52,10 @@ class PublicKey:
 
 
 def read_keys(content: bytes) -> list[PublicKey]:
-    """Return the keys of a JWKS, or the one of a PEM file. Keys that cannot be used are left out.
+    """Return the first `MAX_KEYS` keys of a JWKS, or the one key of a PEM file. Unusable keys are left out.
 
     Raises:
-        ValueError: if there is no usable key.
+        ValueError: if the content is neither, or has no usable key.
     """
     try:
         found = _from_pem(content) if content.lstrip().startswith(b"-----BEGIN") else _from_jwks(content)
@@ -66,10 +67,13 @@ def read_keys(content: bytes) -> list[PublicKey]:
 
 
 def select_key(keys: Iterable[PublicKey], kid: str, algorithm: str) -> PublicKey | None:
-    """Return the key of a JWT; None if there is none, or if it is not clear which.
+    """Return the key with which to verify a JWT; None if no key or more than one is possible.
+
+    Keys with the id `kid` are preferred. If there are none, those without an id are possible, or all if `kid` is "".
 
     Args:
-        kid: the id in the JWT; "" if it has none.
+        kid: the key id in the header of the JWT; "" if it has none.
+        algorithm: the algorithm in the header; only keys that fit it are possible.
     """
     fitting = [key for key in keys if key.fits(algorithm)]
     named = [key for key in fitting if kid and key.kid == kid]

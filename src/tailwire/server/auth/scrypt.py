@@ -9,5 +9,5 @@ DIGEST_BYTES = 64
 
 
 def digest(password: bytes, salt: bytes) -> bytes:
-    """Return the hash of a password. Computes for some 15 ms, without the GIL."""
+    """Return the scrypt hash of a password (`DIGEST_BYTES` bytes). Blocks for about 15 ms; the GIL is released."""
     return hashlib.scrypt(password, salt=salt, n=COST, r=BLOCK_SIZE, p=PARALLELISM, dklen=DIGEST_BYTES)

@@ -1,6 +1,6 @@
-"""Encrypts secrets that the server has to read again (a webhook's password and signing secret).
+"""Encrypts the secrets in the database that the server needs in plain text: webhooks' passwords and signing secrets.
 
-The key is in a file next to the database: a copy or a backup of the database alone does not reveal the secrets.
+The key is in a file outside the database, so a copy or backup of the database alone does not reveal the secrets.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ SEALED_PREFIX = "sealed:"
 
 
 class CannotUnseal(ValueError):
-    """The error for a text that was sealed with another key, or is damaged."""
+    """The text was not encrypted with this key, or is damaged."""
 
 
 class Sealer:
@@ -32,7 +32,7 @@ class Sealer:
         self._key = base64.urlsafe_b64encode(hmac.digest(key, b"tailwire sealing v1", hashlib.sha256))
 
     def seal(self, secret: str) -> str:
-        """Return the encrypted form of a secret; "" for ""."""
+        """Return the encrypted form of a secret, to be stored; "" for ""."""
         from cryptography.fernet import Fernet  # imported here, because most servers never need it
 
         if not secret:
@@ -40,7 +40,7 @@ class Sealer:
         return SEALED_PREFIX + Fernet(self._key).encrypt(secret.encode("utf-8", "surrogatepass")).decode()
 
     def unseal(self, stored: str) -> str:
-        """Return the secret of an encrypted text; "" for "".
+        """Return the secret that `seal` has encrypted; "" for "".
 
         Raises:
             CannotUnseal: if it was sealed with another key, was not sealed, or is damaged.
@@ -57,5 +57,5 @@ class Sealer:
 
     @staticmethod
     def is_sealed(stored: str) -> bool:
-        """Return whether a stored text is sealed, with any key."""
+        """Return whether a stored text is encrypted, whatever the key; False for a plain text."""
         return stored.startswith(SEALED_PREFIX)

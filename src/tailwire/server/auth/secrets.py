@@ -1,4 +1,8 @@
-"""Hashes of tokens, keys and passwords, and the signed passes with which WebSockets authenticate."""
+"""Hashes of tokens, keys and passwords, and signed passes.
+
+A pass is a signed text that names a user and the fingerprint of their auth token. A client gets it over HTTP with the
+auth token, and authenticates its WebSocket with it.
+"""
 
 from __future__ import annotations
 
@@ -18,32 +22,41 @@ KEY_FILE, KEY_BYTES = "signing.key", 32
 KEY_ID_CHARACTERS = 12
 
 Digest = Callable[[bytes, bytes], bytes]
-"""Returns the hash of a password and a salt."""
+"""A function that takes a password and a salt, and returns the hash (see `scrypt.digest`)."""
 
 
 def fingerprint(secret: str) -> str:
-    """Return the hash under which a token or key is stored. One round is enough, because they are long and random."""
+    """Return the SHA-256 of a token or key in hexadecimal, under which it is stored.
+
+    A slow hash is not needed, because tokens and keys are long and random.
+    """
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def key_id(fingerprint: str) -> str:
-    """Return the id of an API key, which may be shown and logged."""
+    """Return the id of an API key, which may be shown and logged: the first digits of its fingerprint."""
     return fingerprint[:KEY_ID_CHARACTERS]
 
 
 def new_token(uid: str, world: World) -> str:
-    """Return a new auth token: the uid, the time, 30 random hexadecimal digits."""
+    """Return a new auth token: the uid, `_`, the time in seconds since 1970, and 30 random hexadecimal digits."""
     return f"{uid}_{world.seconds()}{world.secret(15)}"
 
 
 def hash_password(password: str, world: World, digest: Digest = scrypt.digest) -> str:
-    """Return the stored form of a group's password: salt and hash."""
+    """Return a group's password in the form to be stored: `SALT$HASH`. Blocks while the hash is computed."""
     salt = world.secret(16)
     return f"{salt}${_hash(password, salt, digest)}"
 
 
 def same_password(password: str, stored: str, digest: Digest = scrypt.digest) -> bool:
-    """Return whether a password matches the stored one. The hashes are compared in constant time."""
+    """Return whether a password matches a stored one. Blocks while the hash is computed.
+
+    Args:
+        password: the password in plain text.
+        stored: what `hash_password` has returned for the right password.
+        digest: the function with which `stored` was hashed.
+    """
     salt, _, right = stored.partition("$")
     return hmac.compare_digest(_hash(password, salt, digest), right)
 
@@ -53,16 +66,16 @@ def _hash(password: str, salt: str, digest: Digest) -> str:
 
 
 def signing_key(folder: Path, world: World) -> str:
-    """Return the key that signs passes and upload forms. It is kept in a file next to the database, never in it.
+    """Return the key that signs passes and upload forms, from the file `signing.key` in the data folder.
 
-    A missing or damaged key is replaced. That invalidates what the old one signed: clients request a new pass
-    automatically, and open sockets stay open.
+    If the file is missing or damaged, a new key is created. Passes and forms that the old key has signed become
+    invalid then: clients request a new pass automatically, and open sockets stay open.
 
     Args:
         folder: the data folder.
 
     Raises:
-        OSError: if the file cannot be read, or a new one not be written.
+        OSError: if the file cannot be read, or a new one cannot be written.
     """
     private_files.make_folder(folder)
     path = folder / KEY_FILE
@@ -79,14 +92,19 @@ def signing_key(folder: Path, world: World) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SocketPass:
-    """The content of a pass: the user, and the fingerprint of the auth token that it was made for."""
+    """The content of a pass.
+
+    Attributes:
+        uid: the user.
+        token: the fingerprint of the auth token that the pass was made for.
+    """
 
     uid: str
     token: str
 
 
 def sign_pass(uid: str, token: str, secret: str, lifetime: float, world: World) -> str:
-    """Return a pass, the `jwt` of `PUT /me`. Clients do not read it, so it has a compact format of our own.
+    """Return a pass, which `PUT /me` returns as `jwt`. Clients do not look into it, so it is not actually a JWT.
 
     Args:
         token: the fingerprint of the auth token that the pass is made for.
@@ -98,7 +116,13 @@ def sign_pass(uid: str, token: str, secret: str, lifetime: float, world: World) 
 
 
 def read_pass(signed: str, secret: str, world: World) -> SocketPass | None:
-    """Return the content of a pass; None if it is forged, damaged or expired."""
+    """Return the content of a pass; None if it is forged, damaged or expired.
+
+    Args:
+        signed: the pass.
+        secret: the key that signs passes.
+        world: its clock is used.
+    """
     content = _signed_content(signed, secret)
     return _unexpired(content, world) if content else None
 
@@ -115,7 +139,11 @@ def _signed_content(signed: str, secret: str) -> str:
 
 
 def is_valid_proof(proof: str, secret: str, world: World) -> bool:
-    """Return whether a proof (a pass with its signature hashed) was made from a valid pass."""
+    """Return whether a proof was made from a pass that is valid now.
+
+    A proof is a pass with the SHA-256 of its signature instead of the signature. It shows that a client holds a pass,
+    and cannot be used as one.
+    """
     content, _, hashed = proof.rpartition(".")
     right = hashlib.sha256(_signature(content, secret).encode()).hexdigest()
     is_right = hmac.compare_digest(right.encode(), hashed.encode("utf-8", "surrogatepass"))

@@ -1,7 +1,10 @@
-"""Encodes publications and records for other processes, which may run another version.
+"""Encodes publications and records for other processes, which may run another version of the server.
 
-The first byte is the version of the format. Fields are only added at the end of a kind, so that older processes ignore
-them; kinds that a process does not know are ignored and counted.
+A publication is what an action announces after its commit. A record lists the ids that a commit has taken.
+
+The first byte is the version of the format; the rest is MessagePack. New fields are only added at the end of a struct,
+so that older processes ignore them. `decode` raises `UnknownNews` for a kind that it does not know, and brokers count
+and ignore these.
 """
 
 from __future__ import annotations
@@ -24,7 +27,9 @@ from tailwire.server.ports.changes import Change
 
 VERSION = b"\x01"
 MAX_BYTES = 512 * 1024
-"""Larger publications are not sent. A message is always smaller; presence with tens of thousands of blocks is not."""
+"""The largest encoded publication that is sent to other processes. A message is always smaller. A presence frame is
+larger if its user has tens of thousands of blocks.
+"""
 
 
 class _Frame(msgspec.Struct, array_like=True, tag="frame"):
@@ -94,11 +99,19 @@ _STRUCTS: dict[type[Publication], Callable[[str, Any], msgspec.Struct]] = {
     DeliveriesQueued: lambda subject, p: _Deliveries(subject, p.webhooks),
     PresenceDelta: lambda subject, p: _Presence(subject, p.process, p.version, p.users),
 }
-"""The publications that are sent. Changes of memberships are not: other processes read them from the log."""
+"""For each type of publication that is sent to other processes, the function that makes its struct.
+
+`MembershipChange` is not sent, because other processes read changes of memberships from the store.
+"""
 
 
 def encode_publication(subject: str, publication: Publication) -> bytes:
-    """Return a publication for other processes; b"" if it is not sent to them, or is too large."""
+    """Return an encoded publication; b"" if its type is not sent to other processes, or it exceeds `MAX_BYTES`.
+
+    Args:
+        subject: the subject that it is published to, such as that of a user or group.
+        publication: what is published.
+    """
     make = _STRUCTS.get(type(publication))
     if make is None:
         return b""
@@ -107,15 +120,15 @@ def encode_publication(subject: str, publication: Publication) -> bytes:
 
 
 def encode_record(record: Record) -> bytes:
-    """Return a record for other processes."""
+    """Return an encoded record."""
     return VERSION + _encode(_Record(*record))
 
 
 def decode(data: bytes) -> Record | tuple[str, Publication]:
-    """Return a record, or a publication with its subject.
+    """Return what another process has encoded: a record, or a tuple of a subject and a publication.
 
     Raises:
-        UnknownNews: the bytes have another version or an unknown kind, or cannot be decoded.
+        UnknownNews: the bytes have another version or an unknown kind, or are damaged.
     """
     if data[:1] != VERSION:
         raise UnknownNews(f"version {data[:1].hex()}")

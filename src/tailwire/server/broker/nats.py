@@ -1,7 +1,8 @@
 """The broker over NATS: for more processes than LISTEN and NOTIFY can serve.
 
 Each process subscribes to the subjects of its own sockets, so a message reaches only processes that need it. The
-publications of a batch and its record are sent in one piece on one connection, which keeps their order.
+publications of a batch (the writes of one transaction) and the record of its ids are sent together on one connection,
+which keeps their order.
 """
 
 from __future__ import annotations
@@ -28,12 +29,15 @@ FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.05, 1.0
 
 
 def parse_addresses(url: str) -> list[Address]:
-    """Return the addresses in a URL: `nats://USER:PASSWORD@HOST:PORT,…`, `nats://TOKEN@HOST`, `tls://…`.
+    """Return the addresses of NATS servers in the setting `broker`, in their order.
 
-    Several URLs may be separated by commas. A URL without credentials uses those of the URL before it.
+    Args:
+        url: one or more URLs, separated by commas: `nats://USER:PASSWORD@HOST:PORT`, `nats://TOKEN@HOST`, or with
+            `tls://`. A URL may name several servers as `HOST:PORT,HOST:PORT`, and one without credentials uses those of
+            the URL before it.
 
     Raises:
-        ValueError: it is not such a URL. The message contains nothing of it, because any part may be a secret.
+        ValueError: the text has another form. The message contains no part of it, because any part may be a secret.
     """
     found: list[Address] = []
     credentials = ""
@@ -58,14 +62,17 @@ def parse_addresses(url: str) -> list[Address]:
 
 
 class NatsBroker:
-    """`RemoteBroker` over NATS.
+    """Implements `ports.broker.RemoteBroker` over NATS.
 
     Args:
-        servers: the addresses of equivalent NATS servers, which are tried in turn.
+        servers: the addresses of servers of one NATS cluster. They are tried in turn, in random order.
         context: the TLS context for encrypted connections.
-        app_id: separates apps on one NATS server.
-        name: the name of this process, for the administrators of NATS.
-        version: the version of this server.
+        app_id: part of all NATS subjects, so that several apps can share a NATS server.
+        name: the name of this process that NATS shows to its administrators.
+        version: the version of this server, which NATS shows too.
+
+    Attributes:
+        carries_messages: True: publications of stored messages reach other processes over NATS.
     """
 
     carries_messages = True
@@ -94,11 +101,15 @@ class NatsBroker:
 
     @property
     def connected(self) -> bool:
-        """Whether news from other processes arrives."""
+        """Whether there is a connection, so that news from other processes arrives."""
         return self._connection is not None
 
     async def start(self, receiver: NewsReceiver) -> None:
-        """Connect, and stay connected. Without a connection, keep trying."""
+        """Try to connect once, then return. From then on, reconnect in the background whenever there is no connection.
+
+        Args:
+            receiver: is called with the news of other processes, and when the connection is lost or restored later.
+        """
         self._receiver = receiver
         try:
             await self._open()
@@ -107,7 +118,7 @@ class NatsBroker:
         self._task = asyncio.get_running_loop().create_task(self._stay_connected(), name="tailwire broker")
 
     async def close(self) -> None:
-        """Send what is queued, and disconnect."""
+        """Stop reconnecting, send what is queued, and disconnect."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -179,10 +190,10 @@ class NatsBroker:
         return f"{self._prefix}.{kind}.{token(which)}" if which else f"{self._prefix}.{kind}"
 
     def record_look(self, *, alone: bool, began: float) -> None:
-        """Do nothing: sending costs little here."""
+        """Do nothing: sending costs little with NATS, even if no other process listens."""
 
     def subscribe(self, subject: str) -> None:
-        """Start receiving the publications of a subject."""
+        """Start receiving the publications of a subject. `wait_confirmed` waits until this is in effect."""
         if subject in self._subjects:
             return
         number = self._subjects[subject] = next(self._numbers)
@@ -200,18 +211,21 @@ class NatsBroker:
             self._connection.abort()
 
     async def wait_confirmed(self) -> None:
-        """Return when the subscriptions that were made so far are in effect, or the connection is lost."""
+        """Wait until the subscriptions made so far are in effect, or there is no connection."""
         if self._connection is not None:
             await self._connection.wait_confirmed()
 
     def publish(self, subject: str, publication: Publication) -> None:
-        """Send a publication that may be lost."""
+        """Send a publication. If that is impossible (not connected, too large, too much unsent), it is only counted."""
         command = self._command(subject, publication)
         if not (command and self._connection is not None and self._connection.send(command)):
             self._metrics.broker_dropped += 1
 
     def record(self, record: Record, publications: Sequence[tuple[str, Publication]]) -> None:
-        """Send the publications of a batch and then its record: all over one connection, or nothing."""
+        """Send the publications of a batch, each with its subject, and then its record.
+
+        If one of them cannot be sent, none is: other processes then notice the new ids in the store.
+        """
         if self._connection is None:
             return  # other processes see the ids in the store
         commands = [self._command(subject, publication) for subject, publication in publications]

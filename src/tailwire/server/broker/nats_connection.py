@@ -1,4 +1,4 @@
-"""One connection to a NATS server. When it ends, what it has not sent is lost."""
+"""One connection to a NATS server. It does not reconnect; when it is lost, what it has not sent is lost too."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tailwire.server.broker.nats_protocol import (
 
 CONNECT_SECONDS = 5.0
 CHECK_SECONDS = 2.0
-"""Seconds between two pings to the server; after two unanswered ones the connection is given up."""
+"""Seconds between two pings to the server. When two are unanswered and a third is due, the connection is closed."""
 MAX_UNSENT_BYTES = 16 * 1024 * 1024
 
 
@@ -36,7 +36,10 @@ class Address(NamedTuple):
     """The address of a NATS server, and the credentials for it.
 
     Attributes:
-        secure: whether the connection must be encrypted.
+        host, port: its name or IP address, and its TCP port.
+        secure: True if the connection must be encrypted; False if it is encrypted only if the server requires it.
+        user, password: the credentials; "" for none. They are ignored if there is a token.
+        token: a token instead of user and password; "" for none.
     """
 
     host: str
@@ -51,12 +54,12 @@ class NatsConnection(asyncio.Protocol):
     """A connection to a NATS server, which `open` establishes.
 
     Args:
-        on_message: called with each payload, in the order in which the server sent them.
-        on_lost: called once, when the connection is lost or closed.
+        on_message: called with the payload of each message, in the order in which the server sent them.
+        on_lost: called once, when the connection is lost or closed, or `open` has failed.
 
     Attributes:
-        max_payload: the most bytes of a payload that the server accepts; 0 if it names no limit.
-        trouble: the last error that the server reported, or what was wrong with its bytes; "" if there was none.
+        max_payload: the largest payload in bytes that the server accepts; 0 if it names no limit.
+        trouble: the last error that the server reported, or how its data violated the protocol; "" if there was none.
         lost: whether the connection is lost or closed.
     """
 
@@ -77,7 +80,13 @@ class NatsConnection(asyncio.Protocol):
         self.lost = False
 
     async def open(self, address: Address, context: ssl.SSLContext, name: str, version: str) -> None:
-        """Connect, encrypt if either side wants it, and authenticate.
+        """Connect, authenticate, and begin to check the connection with pings. Call this once.
+
+        Args:
+            address: the server. TLS is used if `address.secure`, or if the server requires it.
+            context: the TLS context.
+            name: the name of the client that NATS shows to its administrators.
+            version: the version of the client.
 
         Raises:
             CannotConnect: the server cannot be reached within `CONNECT_SECONDS`, or refuses this client.
@@ -111,11 +120,11 @@ class NatsConnection(asyncio.Protocol):
     # `asyncio.Protocol`.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Store the transport."""
+        """Store the transport. asyncio calls this when TCP is connected, and again after the TLS handshake."""
         self._transport = cast(asyncio.Transport, transport)  # transports of other event loops have another class
 
     def data_received(self, data: bytes) -> None:
-        """Handle what the server has sent."""
+        """Handle bytes from the server. Abort the connection if they do not follow the protocol."""
         try:
             for event in self._parser.feed(data):
                 self._handle(event)
@@ -124,7 +133,7 @@ class NatsConnection(asyncio.Protocol):
             self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Report the end of the connection."""
+        """Call `on_lost`, unless the end of the connection was already reported."""
         self._end()
 
     def _handle(self, event: Event) -> None:
@@ -146,9 +155,10 @@ class NatsConnection(asyncio.Protocol):
     # Use.
 
     def send(self, *commands: bytes) -> bool:
-        """Send commands at the end of this event loop turn.
+        """Queue commands, which are sent at the end of this turn of the event loop.
 
-        Return False, and send none, if the connection is lost or more than `MAX_UNSENT_BYTES` are queued.
+        Returns:
+            False if none was queued, because the connection is lost or has more than `MAX_UNSENT_BYTES` unsent.
         """
         transport = self._transport
         if self.lost or transport is None or transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
@@ -168,7 +178,10 @@ class NatsConnection(asyncio.Protocol):
             self._transport.write(data)
 
     async def wait_confirmed(self) -> None:
-        """Return when the server has handled everything sent so far, or the connection is lost."""
+        """Send a ping after all queued commands, and wait for its answer: the server has then handled these commands.
+
+        Return also if the connection is lost.
+        """
         if self.lost:
             return
         self._flush()
@@ -187,14 +200,14 @@ class NatsConnection(asyncio.Protocol):
         self._check = self._loop.call_later(CHECK_SECONDS, self._send_ping)
 
     def close(self) -> None:
-        """Send what is queued, and close the connection."""
+        """Close the connection after sending what is queued. Return at once."""
         self._flush()
         if self._transport is not None:
             self._transport.close()
         self._end()
 
     def abort(self) -> None:
-        """Close the connection at once."""
+        """Close the connection without sending what is queued."""
         if self._transport is not None:
             self._transport.abort()
         self._end()

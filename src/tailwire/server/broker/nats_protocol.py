@@ -1,4 +1,4 @@
-"""The client's side of the NATS protocol, without a socket: bytes in, events out, and the commands as bytes."""
+"""The client's side of the NATS protocol, without a socket: a parser of received bytes, and commands as bytes."""
 
 from __future__ import annotations
 
@@ -16,19 +16,23 @@ _SAFE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class ProtocolError(ValueError):
-    """The peer does not speak the protocol."""
+    """The received bytes do not follow the NATS protocol."""
 
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """The facts that the server reports about itself."""
+    """The server's description of itself (INFO), which is the first thing that it sends, and may be sent again.
+
+    Attributes:
+        fields: the JSON object, with items such as `max_payload` and `tls_required`.
+    """
 
     fields: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message for one of our subscriptions."""
+    """A message for one of the client's subscriptions. Its subject is not kept."""
 
     payload: bytes
 
@@ -42,29 +46,31 @@ class ServerError:
 
 @dataclass(frozen=True, slots=True)
 class Ping:
-    """The server asks for a `PONG`."""
+    """The server sent a ping, which the client must answer with `PONG`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pong:
-    """The answer to a `PING`: everything that was sent before it is in effect."""
+    """The server answers a `PING` of the client: it has handled all commands that were sent before that."""
 
 
 Event = Info | Message | ServerError | Ping | Pong
 
 
 class Parser:
-    """Turns the bytes of a connection into events."""
+    """Turns the bytes that a server sends over one connection into events."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._size = -1  # size of the payload that follows; -1 if a line follows
 
     def feed(self, data: bytes) -> Iterator[Event]:
-        """Yield the events that the received bytes complete.
+        """Process received bytes, and yield the events that they complete. Incomplete ones wait for the next call.
+
+        This is a generator: nothing happens until it is iterated, which must be done to its end.
 
         Raises:
-            ProtocolError: the bytes do not follow the protocol.
+            ProtocolError: the bytes do not follow the protocol. The parser must not be used further.
         """
         buffer = self._buffer
         buffer += data
@@ -118,25 +124,33 @@ class Parser:
 
 
 def connect(options: dict[str, Any]) -> bytes:
-    """Return the command that introduces the client."""
+    """Return the command that authenticates the client, with options such as `name`, `user` and `pass`."""
     return b"CONNECT %b\r\n" % msgspec.json.encode(options)
 
 
 def sub(subject: str, number: int) -> bytes:
-    """Return the command that subscribes to a subject."""
+    """Return the command that subscribes to a subject.
+
+    Args:
+        subject: the NATS subject, already encoded with `token`.
+        number: an id for the subscription, chosen by the client and unique on its connection.
+    """
     return b"SUB %b %d\r\n" % (subject.encode(), number)
 
 
 def unsub(number: int) -> bytes:
-    """Return the command that ends a subscription."""
+    """Return the command that ends the subscription with the number that was given to `sub`."""
     return b"UNSUB %d\r\n" % number
 
 
 def pub(subject: str, payload: bytes) -> bytes:
-    """Return the command that publishes a payload."""
+    """Return the command that publishes a payload to a subject, which must be encoded with `token`."""
     return b"PUB %b %d\r\n%b\r\n" % (subject.encode(), len(payload), payload)
 
 
 def token(text: str) -> str:
-    """Return a text as a part of a subject, encoded without separators, wildcards and line breaks."""
+    """Return a text encoded for use as one part of a NATS subject (a part has no dots, wildcards or white space).
+
+    Texts of letters, digits, - and _ stay as they are; others become `=` and their UTF-8 in hexadecimal.
+    """
     return text if _SAFE.fullmatch(text) else "=" + text.encode().hex()

@@ -1,8 +1,8 @@
 """The broker over PostgreSQL: LISTEN and NOTIFY on a connection of its own.
 
-The store announces each batch itself, in its transaction, so records need no sending, and other processes read stored
-messages from the store. Everything else is sent as the payload of a notification. This suits a few processes, because
-each one reads everything.
+When the store commits a batch, its transaction itself notifies other processes of the ids; they read the messages from
+the store. All other publications are sent by this broker as payloads of notifications. This suits only a few
+processes, because each one receives everything.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ else:
     Connection = asyncpg.Connection
 
 RECORDS, PUBLICATIONS, ARRIVALS = "tailwire", "tailwire_publications", "tailwire_arrivals"
-"""The channels of NOTIFY: for records, for publications, and for the names of processes that connect."""
+"""The channels of NOTIFY: for records (the ids of committed batches), for publications, and for the names of processes
+that have just connected.
+"""
 CALL_SECONDS = 5.0
 CHECK_SECONDS = 2.0
 CLOSE_SECONDS = 1.0
@@ -39,15 +41,19 @@ _UNUSABLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceErro
 
 
 class NotifyBroker:
-    """`RemoteBroker` over LISTEN and NOTIFY.
+    """Implements `ports.broker.RemoteBroker` over LISTEN and NOTIFY.
 
-    A process that connects announces itself, so that the others know at once that they are not alone.
+    While no other process shares the store, nothing is sent. A process that connects notifies the others of itself, so
+    that they begin to send at once.
 
     Args:
         connect: returns a new connection to the database.
-        name: a random name of this process.
-        own_backend: returns the id of the PostgreSQL backend that writes this process's batches; its records are
-            ignored, because they are known here already.
+        name: a random name that identifies this process.
+        own_backend: returns the process id of the PostgreSQL backend that commits this process's batches. Records from
+            it are ignored.
+
+    Attributes:
+        carries_messages: False: other processes read stored messages from the store.
     """
 
     carries_messages = False
@@ -77,20 +83,24 @@ class NotifyBroker:
 
     @property
     def connected(self) -> bool:
-        """Whether news from other processes arrives."""
+        """Whether there is a connection, so that news from other processes arrives."""
         return self._connection is not None
 
     def record_look(self, *, alone: bool, began: float) -> None:
-        """Record whether other processes share the store: while none does, nothing is sent until one arrives.
+        """Record whether other processes share the store, so that nothing is sent while none does.
 
         Args:
-            alone: whether this process was the only one.
-            began: when that was looked up, by the clock of the event loop.
+            alone: whether the store listed this process as the only one.
+            began: when that was read, as a time of the event loop. It is ignored if a process has connected since.
         """
         self._alone = alone and began > self._arrived_at
 
     async def start(self, receiver: NewsReceiver) -> None:
-        """Connect, and stay connected. Without a connection, keep trying."""
+        """Try to connect once, then return. From then on, reconnect in the background whenever there is no connection.
+
+        Args:
+            receiver: is called with the news of other processes, and when the connection is lost or restored later.
+        """
         self._receiver = receiver
         with contextlib.suppress(*_UNUSABLE):
             await self._open()
@@ -99,7 +109,7 @@ class NotifyBroker:
             self._tasks.append(loop.create_task(work, name=f"tailwire broker {what}"))
 
     async def close(self) -> None:
-        """Send what is queued, if that is possible at once, and disconnect."""
+        """Wait up to `CLOSE_SECONDS` until what is queued has been sent, and disconnect."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_SECONDS if self.connected else 0):
                 await self._outgoing.wait_sent()
@@ -215,10 +225,10 @@ class NotifyBroker:
         self._subjects.discard(subject)
 
     async def wait_confirmed(self) -> None:
-        """Return at once: everything is received, and filtered here."""
+        """Return at once: this process receives all publications and filters them itself."""
 
     def publish(self, subject: str, publication: Publication) -> None:
-        """Send a publication that may be lost."""
+        """Queue a publication to be sent. It is lost, and counted, if there is no connection or room in the queue."""
         if self._alone:
             return
         data = encode_publication(subject, publication)
@@ -227,7 +237,7 @@ class NotifyBroker:
             self._metrics.broker_dropped += 1
 
     def record(self, record: Record, publications: Sequence[tuple[str, Publication]]) -> None:
-        """Do nothing: the store has announced the batch."""
+        """Do nothing: the transaction of the batch has notified other processes, and they read its messages."""
 
     async def _send_queued(self) -> None:
         while True:

@@ -1,4 +1,4 @@
-"""The queue of news for other processes: bounded, because a broker may be slow or away."""
+"""The queue of what a broker has to send to other processes. It is bounded, because the broker may be slow or away."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_WAITING_BYTES = 16 * 1024 * 1024
 
 
 class OutgoingQueue(Generic[T]):
-    """A queue of news items, each with its size in bytes."""
+    """A queue of items to send, limited to `MAX_WAITING_ITEMS` and `MAX_WAITING_BYTES`. One task may take from it."""
 
     def __init__(self) -> None:
         self._items: deque[tuple[T, int]] = deque()
@@ -22,7 +22,7 @@ class OutgoingQueue(Generic[T]):
         self._empty.set()
 
     def put(self, item: T, size: int) -> bool:
-        """Add news. Return False if there is no room for it."""
+        """Add an item of `size` bytes. Return False, without adding it, if there is no room for it."""
         if len(self._items) >= MAX_WAITING_ITEMS or self._bytes + size > MAX_WAITING_BYTES:
             return False
         self._items.append((item, size))
@@ -32,7 +32,10 @@ class OutgoingQueue(Generic[T]):
         return True
 
     async def take(self, most: int) -> list[T]:
-        """Wait until there is news, and return the oldest items, at most `most`."""
+        """Wait until there are items; remove and return the oldest of them, at most `most`.
+
+        The caller must call `mark_sent` before the next `take`.
+        """
         while not self._items:
             self._filled.clear()
             await self._filled.wait()
@@ -44,16 +47,16 @@ class OutgoingQueue(Generic[T]):
         return taken
 
     def mark_sent(self) -> None:
-        """Record that the items taken last have been sent or given up."""
+        """Record that the items of the last `take` have been sent, or cannot be sent."""
         if not self._items:
             self._empty.set()
 
     async def wait_sent(self) -> None:
-        """Return when everything has been sent, or given up."""
+        """Wait until the queue is empty and the items taken from it were marked as sent."""
         await self._empty.wait()
 
     def clear(self) -> int:
-        """Drop all items. Return how many there were."""
+        """Remove all items that were not taken. Return how many there were."""
         count = len(self._items)
         self._items.clear()
         self._bytes = 0

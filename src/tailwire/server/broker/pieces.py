@@ -1,4 +1,4 @@
-"""Payloads of NOTIFY: text of at most 8,000 bytes, so that larger news comes in pieces."""
+"""Splits what is sent to other processes into payloads of NOTIFY, which are texts of fewer than 8,000 bytes."""
 
 from __future__ import annotations
 
@@ -7,22 +7,24 @@ import binascii
 from collections import OrderedDict
 
 PIECE_BYTES = 5_400
-"""Bytes of a piece: 7,200 characters in Base64, and fewer than 7,500 with the head."""
+"""The bytes of data in a payload: 7,200 characters in Base64, and fewer than 7,500 with what precedes them."""
 MAX_INCOMPLETE_ITEMS = 64
-"""How many news items may be incomplete. Beyond that the oldest is given up."""
+"""How many items may be received in part at the same time. Beyond that the oldest is dropped."""
 MAX_PIECES = 128
 
 
 class BadPiece(ValueError):
-    """A payload is not a piece."""
+    """A payload does not have the form that `payloads_of` produces."""
 
 
 def payloads_of(sender: str, number: int, data: bytes) -> list[str]:
-    """Return the payloads that carry a news item.
+    """Return the payloads that carry one item, in the order in which they must be sent: `SENDER:NUMBER:N/COUNT:BASE64`.
 
     Args:
-        sender: the name of the process.
-        number: the number of the news, unique in its process: PostgreSQL delivers equal payloads of a transaction once.
+        sender: the name of the sending process; without a colon.
+        number: a number that the process has not used for another item: without it, equal payloads in a transaction
+            would be delivered only once.
+        data: the item.
     """
     count = max(1, -(-len(data) // PIECE_BYTES))
     return [
@@ -33,10 +35,10 @@ def payloads_of(sender: str, number: int, data: bytes) -> list[str]:
 
 
 class Pieces:
-    """Reassembles news from other processes.
+    """Reassembles items that other processes have sent in pieces.
 
     Args:
-        sender: the name of this process, whose own news is ignored.
+        sender: the name of this process, whose own payloads are ignored.
     """
 
     def __init__(self, sender: str) -> None:
@@ -44,10 +46,14 @@ class Pieces:
         self._incomplete: OrderedDict[tuple[str, str], list[bytes]] = OrderedDict()
 
     def add(self, payload: str) -> bytes | None:
-        """Process a payload. Return the news that it completes; None if it completes none, or is this process's own.
+        """Process a received payload, and return the item that it completes.
+
+        Returns:
+            None if the item is still incomplete, an earlier piece of it is missing, or the payload is this process's
+            own.
 
         Raises:
-            BadPiece: the payload is not a piece.
+            BadPiece: the payload does not have the right form.
         """
         try:
             sender, number, position, text = payload.split(":", 3)
@@ -75,5 +81,5 @@ class Pieces:
         return None
 
     def clear(self) -> None:
-        """Give up what is incomplete, because the connection was lost."""
+        """Drop all incomplete items, because their other pieces were lost with the connection."""
         self._incomplete.clear()

@@ -1,7 +1,8 @@
-"""Reads changes that the broker has lost, such as reactions, receipts and pins, from the change log.
+"""Delivers changes that the broker has lost, such as reactions, receipts and pins, by reading them from the change log.
 
-Another process publishes a change soon after its commit. If it has not come `HEAL_SECONDS` later, it is read from the
-store and delivered to the sockets concerned. Whichever comes first is delivered: each change once.
+Another process publishes a change soon after its commit. If this process has not received the publication after
+`HEAL_SECONDS`, it reads the change from the store and delivers it to the sockets concerned. If the publication comes
+later nevertheless, it is ignored, so that each change is delivered once.
 """
 
 from __future__ import annotations
@@ -21,37 +22,43 @@ from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
 
 HEAL_SECONDS = 1.0
-"""How long after its commit a change counts as lost. Receipts are published a moment after their commit."""
+"""How long after a change was first seen in the store it counts as lost if its publication has not come."""
 MAX_CHECKS = 10
-"""How often an entry is compared again because newer changes come meanwhile, before it is left to the next look."""
+"""How often the check of who lacks a change is made, as long as newer changes come during it. After that it is left to
+the next poll of the log.
+"""
 
 ChangeFrame = Callable[[ChangeRow], Awaitable[bytes | None]]
-"""Makes the frame of an entry as it was sent live; None if it can no longer be read."""
+"""A function that returns the same frame for a row of the change log as was published; None if that is not possible,
+because what has changed no longer exists.
+"""
 Deliver = Callable[[str, FramePublication], None]
 
 
 class Members(Protocol):
-    """The users with sockets of this process who are in a group (see `Hub`).
+    """Knows which users with sockets of this process are members of a group; `Hub` implements it.
 
     Attributes:
-        on_joined: called with a user and a group that their sockets receive from now on.
-        on_left: called with a user and a group that their sockets no longer receive.
+        on_joined: called with the uid of a user and the guid of a group, when the user's sockets begin to receive the
+            group's frames.
+        on_left: called with a uid and a guid when the user's sockets no longer receive the group's frames.
     """
 
     on_joined: Callable[[str, str], None]
     on_left: Callable[[str, str], None]
 
     def members_here(self, guid: str) -> list[str]:
-        """Return the users with a socket that receives a group."""
+        """Return the uids of users with a socket of this process that receives the frames of a group."""
 
 
 class _UsersWithout(NamedTuple):
-    """Users who lack a change.
+    """Users whose sockets may lack a change.
 
     Attributes:
-        subject: the subject at which the change was published: that of their group, or their own.
-        sure: whether it is certain that they lack it.
-        left: whether they have left the group since.
+        subject: the subject to which the change was published: that of a group, or of one user.
+        uids: the users.
+        sure: True if it is certain that they lack the change; False if they may have received it before.
+        left: True if they have left the group since the change.
     """
 
     subject: str
@@ -63,15 +70,17 @@ class _UsersWithout(NamedTuple):
 class ChangeHealing:
     """Delivers changes that sockets of this process have missed.
 
+    A change is identified by its number in the change log.
+
     Args:
         reader: reads the change log.
-        subscribed: returns whether a subject has sockets here.
+        subscribed: returns whether a subject has sockets of this process.
         deliver: delivers a publication to the sockets of a subject.
-        held: returns the numbers of changes that have come, but wait for their turn.
+        held: returns the numbers of changes that were received, but wait in `HeldFrames` to be delivered.
 
     Attributes:
-        numbers: which changes were received.
-        settled: all changes up to this number have been written to the sockets concerned.
+        numbers: records which changes were received for which subjects.
+        settled: all changes up to this number have been written to the sockets concerned; 0 if that is not known.
     """
 
     def __init__(
@@ -99,7 +108,7 @@ class ChangeHealing:
         self._task: asyncio.Task[None] | None = None
 
     def attach(self, members: Members, frame: ChangeFrame) -> None:
-        """Set the sockets of this process, and the function that makes frames of entries."""
+        """Set what knows the groups' members here, whose callbacks are replaced, and what makes frames of changes."""
         self._members, self._frame = members, frame
         members.on_joined = lambda uid, guid: self.numbers.join(group_subject(guid), uid, self._held())
         members.on_left = lambda uid, guid: self.numbers.leave(
@@ -107,25 +116,30 @@ class ChangeHealing:
         )
 
     def start(self, newest: int) -> None:
-        """Begin after the newest change in the store: nobody is connected yet who could have missed it."""
+        """Begin after the change `newest`, the newest in the store. This must be called before sockets connect."""
         self.numbers = ChangeNumbers(newest)
 
     def subscribe(self, subject: str) -> None:
-        """Record that a subject has its first socket here."""
+        """Record that a subject now has its first socket of this process."""
         self.numbers.subscribe(subject, self._loop.time())
 
     def record_live(self, subject: str, publication: FramePublication) -> bool:
-        """Record a live frame. Return False if the subject has already received its change."""
+        """Record that a published frame has come, before it is delivered.
+
+        Returns:
+            False if the subject has already received the same change, so that the frame must not be delivered.
+        """
         number = publication.number
         return not number or not self._subscribed(subject) or self.numbers.record_received(number, subject)
 
     def record_look(self, look: Look, began: float, last_passed: int, *, held: bool) -> None:
-        """Record a look at the store, and read the changes that have been missing for too long.
+        """Process a poll of the log's state, and schedule the reading of changes that have been missing for too long.
 
         Args:
-            began: the time of the event loop at which the look began.
-            last_passed: all messages and memberships up to this id have been delivered.
-            held: whether frames wait for their turn.
+            look: the state of the log in the store.
+            began: the event loop time at which it was requested.
+            last_passed: all messages and changes of memberships up to this id have been delivered.
+            held: whether `HeldFrames` has frames that wait to be delivered.
         """
         newest = look.newest_change
         if newest < self.numbers.end:
@@ -144,7 +158,7 @@ class ChangeHealing:
             self._task = self._loop.create_task(self._heal(self._goal), name="tailwire change log reader")
 
     async def close(self) -> None:
-        """Stop reading the change log."""
+        """Cancel reading from the change log that is in progress."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -166,7 +180,7 @@ class ChangeHealing:
             self._task = None
 
     async def _heal_one(self, row: ChangeRow) -> bool:
-        # Returns whether every subject now has this entry.
+        # Delivers a row to those who lack it. Returns whether everybody has it now; False to try again later.
         if not self._find_missing(row):
             return True
         # The frames, by the end of the membership of those who may receive them.

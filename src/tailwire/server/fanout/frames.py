@@ -1,4 +1,4 @@
-"""Encodes frames once per event, not once per socket."""
+"""Encodes frames, once for each event and not for each socket."""
 
 from __future__ import annotations
 
@@ -13,12 +13,17 @@ def text_frame(payload: bytes) -> bytes:
 
 
 def with_before(json: bytes, predecessor_id: int, ended: int = 0) -> bytes:
-    """Return an encoded JSON object with the id of the preceding message added as `before` (feature `chain`).
+    """Add the field `before`, the id of the preceding message, to the frame of a message (feature `chain`).
 
     Args:
-        json: an object that has fields already.
-        predecessor_id: the id of the preceding message.
-        ended: if a user joined, the id of the message that precedes it for them, which is added too; else 0.
+        json: the frame, an encoded JSON object that is not empty.
+        predecessor_id: the id of the preceding message in the conversation.
+        ended: the value of a second field `ended`. For the message that announces that a user has joined a group again,
+            it is the id of the message with which their last membership ended, the last one that they have seen before.
+            0 to omit the field.
+
+    Returns:
+        The encoded object with the fields added at the end.
     """
     if not ended:
         return b'%b,"before":%d}' % (json[:-1], predecessor_id)
@@ -26,10 +31,16 @@ def with_before(json: bytes, predecessor_id: int, ended: int = 0) -> bytes:
 
 
 def with_number(json: bytes, number: int, settled: int) -> bytes:
-    """Return an encoded JSON object with the number of the change in the change log added (feature `chain`).
+    """Add the field `number`, the number of the change in the change log, to the frame of a change (feature `chain`).
 
     Args:
-        settled: every change up to this number was sent before; 0 if that is not known.
+        json: the frame, an encoded JSON object that is not empty.
+        number: the number of the change.
+        settled: the value of a second field `settled`: every change up to this number was sent to the socket before.
+            0 to omit the field, because that is not known.
+
+    Returns:
+        The encoded object with the fields added at the end.
     """
     if not settled:
         return b'%b,"number":%d}' % (json[:-1], number)
@@ -39,11 +50,16 @@ def with_number(json: bytes, number: int, settled: int) -> bytes:
 def frame_head(
     kind: FrameType, receiver: bytes, receiver_type: bytes, device: bytes, sender: bytes, app: bytes
 ) -> bytes:
-    """Return the beginning of a frame, up to its body.
+    """Return the beginning of a frame as encoded JSON, up to the colon before its body.
+
+    Append the encoded body and `}` to complete the frame.
 
     Args:
-        receiver, receiver_type, device, sender, app: JSON strings with quotation marks, already escaped; the device is
-            that of the sender, and the app is its id.
+        kind: the type of the frame.
+        receiver, receiver_type: the uid or guid of the receiver, and which of them it is.
+        device: the device of the sender.
+        sender: the uid of the sender.
+        app: the id of the app. All arguments but `kind` are encoded JSON strings, with quotation marks.
     """
     return b'{"appId":%b,"receiver":%b,"receiverType":%b,"deviceId":%b,"type":"%b","sender":%b,"body":' % (
         app,

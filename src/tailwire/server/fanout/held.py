@@ -1,4 +1,4 @@
-"""Holds unstored frames until the messages that were stored before them have been passed."""
+"""Holds frames without a message, such as reactions, until the messages stored before them have been delivered."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ HELD_SECONDS = 1.0
 
 
 class HeldFrames:
-    """Frames such as reactions and receipts, which may refer to a message that comes soon, and those that follow them.
+    """A queue of frames, such as reactions and receipts, which may refer to a message that is not delivered yet.
 
-    No frame is held for longer than `HELD_SECONDS`: if the store does not answer, it is delivered nevertheless. Nor are
-    more than `MAX_HELD_FRAMES` held: the oldest is then delivered before its turn.
+    Frames keep their order. Each is held for at most `HELD_SECONDS`, and then delivered even if the messages before it
+    could not be read from the store. If there are more than `MAX_HELD_FRAMES`, the oldest is delivered at once.
 
     Args:
-        local: delivers the frames whose turn has come.
+        local: delivers the frames.
     """
 
     def __init__(self, local: LocalDelivery, loop: asyncio.AbstractEventLoop) -> None:
@@ -34,9 +34,14 @@ class HeldFrames:
     def deliver_or_hold(
         self, order: Order[Any], subject: str, publication: FramePublication | MembershipChange
     ) -> None:
-        """Deliver a publication at once, or as soon as everything known to be stored now has been passed.
+        """Deliver a publication at once, or hold it until all messages known to be stored now have been delivered.
 
-        A droppable frame is never held.
+        A droppable frame (typing, presence) is never held.
+
+        Args:
+            order: tells which ids of the log are known, and which of them have been delivered.
+            subject: the subject of the publication.
+            publication: the publication.
         """
         behind = order.behind or bool(self._held)
         droppable = isinstance(publication, FramePublication) and publication.droppable
@@ -56,15 +61,15 @@ class HeldFrames:
 
     @property
     def has_frames(self) -> bool:
-        """Whether a frame is held."""
+        """Whether any frame is held."""
         return bool(self._held)
 
     def numbers(self) -> set[int]:
-        """Return the numbers of the changes that are held."""
+        """Return the numbers (in the change log) of the changes whose frames are held; 0 stands for other frames."""
         return {p.number for _, _, _, p in self._held if isinstance(p, FramePublication)}
 
     def release(self, end: int) -> None:
-        """Deliver the frames that were held until the log passes an id up to `end`."""
+        """Deliver the held frames that waited only for messages with ids up to `end`, which have been delivered."""
         while self._held and self._held[0][0] <= end:
             self._deliver_first()
 
@@ -76,7 +81,7 @@ class HeldFrames:
             self._timer = self._loop.call_at(self._held[0][1], self._release_old)
 
     def close(self) -> None:
-        """Drop the held frames."""
+        """Drop the held frames without delivering them."""
         self._held.clear()
         if self._timer is not None:
             self._timer.cancel()

@@ -1,7 +1,7 @@
-"""Decides when the hub writes: at the end of an event loop turn, or when the sends that are in progress have ended.
+"""Decides when the hub writes frames to sockets: at the end of an event loop turn, or a few milliseconds later.
 
-Writing to a thousand sockets costs more than storing a message. While one such write follows another, the hub
-therefore waits for the messages that are being stored, so that each socket gets them with one write.
+Writing to a thousand sockets costs more than storing a message. So after such a large write, the next one waits for the
+messages that are being stored, so that each socket gets them with one write.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from tailwire.server.telemetry.metrics import Metrics
 
 MAX_HOLD_SECONDS = 0.004
 LARGE_DELIVERIES = 200
-"""How many frames a write must have delivered for the next one to be held."""
+"""The number of frames delivered by one flush from which on the next flush may be delayed."""
 
 
 class FlushHolding:
-    """Calls the hub's flush. A single message is never held: nothing else is in progress.
+    """Schedules the hub's flush, with a delay after a large one while requests to send messages are in progress.
 
     Args:
-        metrics: counts the deliveries.
-        overload: knows the sends in progress.
+        metrics: its count of deliveries tells how large a flush was.
+        overload: knows how many sends are in progress, and calls this object when the last of them ends.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, metrics: Metrics, overload: Overload) -> None:
@@ -35,7 +35,7 @@ class FlushHolding:
         overload.on_last_send(self._release)
 
     def schedule(self, flush: Callable[[], None]) -> None:
-        """Call a function, once, at the end of this turn of the event loop or up to `MAX_HOLD_SECONDS` later."""
+        """Schedule one call of `flush`, in the next turn of the event loop or up to `MAX_HOLD_SECONDS` later."""
         self._flush = flush
         self._loop.call_soon(self._write_or_hold)
 

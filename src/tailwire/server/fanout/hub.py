@@ -46,12 +46,13 @@ FRIENDS_ONLY = frozenset({"friends only"})  # cannot be a role: roles have no sp
 
 
 class _EncodedFrame:
-    """A frame, encoded at most twice: as it is, and with its place in the stream for sockets with `chain`.
+    """A WebSocket frame, encoded at most twice: as it is, and with its place in the stream (feature `chain`).
 
-    The place of a message is the id of the preceding one; the place of another event is its number in the change log.
+    The place tells a client whether it has missed something. For a message it is the id of the preceding message in the
+    conversation; for another event it is the number of the change in the change log.
 
     Args:
-        settled: all changes up to this number were written before; 0 if that is not known.
+        settled: all changes up to this number were written to sockets before; 0 if that is not known.
 
     Attributes:
         publication: what is encoded.
@@ -67,7 +68,7 @@ class _EncodedFrame:
         self._linked = b"" if publication.predecessor_id or publication.number else self.data
 
     def for_socket(self, chained: bool) -> bytes:
-        """Return the encoded frame for a socket."""
+        """Return the encoded frame for a socket with (`chained`) or without the feature `chain`."""
         return self.linked if chained else self.data
 
     @property
@@ -84,22 +85,27 @@ class _EncodedFrame:
 
 
 class Hub:
-    """The subscribed sockets of this process, by subject.
+    """Knows the authenticated sockets of this process, and writes publications to those that receive them.
+
+    A socket is subscribed to the subject of its user, to those of the user's groups, and to presence if its client
+    asked for that. `add`, `join_groups` and `remove` follow the life of a socket.
 
     Args:
-        broker: the hub subscribes there to the subjects of its sockets.
-        schedule: calls a function once, at the end of this turn of the event loop (`loop.call_soon`) or a little later
-            (`FlushHolding.schedule`).
-        slow_close: buffered bytes above which a slow socket is closed, so that its client reconnects and catches up.
+        broker: delivers publications to this hub, which subscribes to the subjects of its sockets.
+        schedule: schedules one call of a function, soon (`loop.call_soon`) or a little later (`FlushHolding.schedule`).
+        slow_close: bytes; a slow socket with more than that buffered is closed when it should receive a frame, so that
+            its client reconnects and catches up.
 
     Attributes:
         users_online: the number of users who are online at this process.
-        away: the users among these whose apps are all in the background.
-        left: the users who have left the foreground lately.
-        on_presence_delta: called with the reports of processes on their users.
-        on_joined: called with a user and a group that their sockets receive from now on.
-        on_left: called with a user and a group that their sockets no longer receive.
-        on_deliveries: called when a process has queued deliveries for webhooks.
+        away: the uids of those users whose apps are all in the background. Others maintain it.
+        left: the users who have left the foreground lately. Others maintain it.
+        on_presence_delta: called with each report of another process on its users' presence.
+        on_joined: called with a uid and a guid when the sockets of a user of this process begin to receive the frames
+            of a group because the user joined it.
+        on_left: called with a uid and a guid when they no longer receive them, because the user left or the group was
+            removed.
+        on_deliveries: called when another process has queued deliveries to webhooks.
     """
 
     def __init__(
@@ -146,9 +152,12 @@ class Hub:
     # Subscriptions.
 
     def add(self, socket: Subscriber) -> bool:
-        """Subscribe an authenticated socket to its user. Return whether the user was offline before.
+        """Add an authenticated socket: subscribe it to its user, and to presence if it wants that.
 
-        `join_groups` follows once the user's groups have been read.
+        Call `join_groups` once the user's groups have been read from the store.
+
+        Returns:
+            Whether the user was offline at this process before.
         """
         first = not self.is_online(socket.uid)
         self._lingering.pop(socket.uid, None)
@@ -160,7 +169,12 @@ class Hub:
         return first
 
     def join_groups(self, socket: Subscriber, groups: Iterable[str]) -> None:
-        """Subscribe a socket to the groups of its user, except those that the user left since `add`."""
+        """Subscribe a socket to groups, except those that its user has left since `add`.
+
+        Args:
+            socket: a socket that was added.
+            groups: the guids of the user's groups, as they were read from the store after `add`.
+        """
         left = self._left_meanwhile.pop(socket, set())
         for guid in groups:
             if guid not in left:
@@ -171,7 +185,7 @@ class Hub:
         self._join(socket, group_subject(guid))
 
     def remove(self, socket: Subscriber, linger_until: float = 0.0) -> bool:
-        """Unsubscribe a socket that is closed. Return whether its user is offline now.
+        """Remove a socket that is closed. Return whether its user went offline at this process with it.
 
         Args:
             linger_until: if it was the user's last socket, the time of the event loop until which the user still counts
@@ -198,13 +212,14 @@ class Hub:
         return bool(self._lingering)
 
     def expire_lingering(self, now: float, at_most: int) -> list[str]:
-        """Return users whose grace period has passed without a new socket; they are offline from now on.
+        """End the grace periods that are over, and return the uids of their users, who are offline from now on.
 
-        All grace periods are equally long, so that they end in the order in which the last sockets were closed.
+        They are returned in the order in which their last sockets were closed; this relies on grace periods of equal
+        length.
 
         Args:
             now: the time of the event loop.
-            at_most: how many to return. The next call returns more.
+            at_most: how many users to return at most. The next call returns others.
         """
         expired: list[str] = []
         for uid, until in self._lingering.items():
@@ -225,20 +240,20 @@ class Hub:
         return list(self._by_subject.get(user_subject(uid), ()))
 
     def users_with_sockets(self) -> list[str]:
-        """Return the users who have a socket in this process."""
+        """Return the uids of the users who have a socket in this process."""
         start = len(user_subject(""))
         return [subject[start:] for subject in self._by_subject if subject.startswith(user_subject(""))]
 
     def in_group(self, uid: str, guid: str) -> bool:
-        """Return whether a user has a socket that receives a group."""
+        """Return whether a user has a socket in this process that receives the frames of a group."""
         return any(guid in socket.groups for socket in self._by_subject.get(user_subject(uid), ()))
 
     def members_here(self, guid: str) -> list[str]:
-        """Return the users with a socket that receives a group."""
+        """Return the uids of users with a socket in this process that receives the frames of a group."""
         return list(dict.fromkeys(socket.uid for socket in self._by_subject.get(group_subject(guid), ())))
 
     def leave_group(self, guid: str) -> None:
-        """Unsubscribe all sockets from a group that was removed."""
+        """Write pending frames, then unsubscribe all sockets from a group that was removed."""
         self.flush()
         for uid in self.members_here(guid):
             self.on_left(uid, guid)
@@ -247,7 +262,7 @@ class Hub:
             self._leave(socket, group_subject(guid))
 
     def online_users(self) -> list[str]:
-        """Return the users who have a socket in this process, or had one within the grace period."""
+        """Return the uids of the users who have a socket in this process, or had one within the grace period."""
         return [*self.users_with_sockets(), *self._lingering]
 
     def _join(self, socket: Subscriber, subject: str) -> None:
@@ -308,18 +323,19 @@ class Hub:
                 socket.close(CloseCode.NORMAL, "logged out")
 
     def revoke(self, uid: str, token: str) -> None:
-        """Close the sockets of a user that authenticated with a token.
+        """Close those sockets of a user in this process that authenticated with a token.
 
         Args:
-            token: its fingerprint.
+            uid: the user.
+            token: the fingerprint of the token.
         """
         self._close_revoked(user_subject(uid), TokenRevoked(token))
 
     def flush(self) -> None:
-        """Write the frames received since the last flush. Consecutive frames for one subject are joined once.
+        """Write the frames received since the last flush. Consecutive frames for one subject are written together.
 
-        The order across subjects is kept, so that message ids rise on each socket whatever their conversations: a
-        client that lost its connection can catch up from the last id that it received.
+        The order of frames for different subjects is kept, so that message ids rise on each socket over all
+        conversations: a client that lost its connection can catch up from the last id that it received.
         """
         pending, self._pending = self._pending, []
         selective, self._selective = self._selective, set()

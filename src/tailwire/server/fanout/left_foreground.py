@@ -1,4 +1,4 @@
-"""The users who have left the foreground lately, and so have received live whatever came shortly before."""
+"""Remembers which users have just left their app: they have probably seen the messages that came shortly before."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ LEFT_KEPT_SECONDS = 10.0
 
 
 class LeftForeground:
-    """Users with an app that went to the background or closed its socket properly. A broken socket does not count."""
+    """Users whose app went to the background or closed its socket properly within the last `LEFT_KEPT_SECONDS`.
+
+    Users whose connection broke are not recorded, because they may have missed messages.
+    """
 
     def __init__(self) -> None:
         self._at: dict[str, float] = {}  # on the clock of the event loop
 
     def record(self, uid: str) -> None:
-        """Record that an app of a user has left the foreground."""
+        """Record that an app of a user left the foreground now."""
         now = asyncio.get_running_loop().time()
         self._at.pop(uid, None)
         self._at[uid] = now
@@ -22,6 +25,6 @@ class LeftForeground:
             del self._at[next(iter(self._at))]
 
     def left_within(self, uid: str, seconds: float) -> bool:
-        """Return whether a user left the foreground within the last `seconds`, at most `LEFT_KEPT_SECONDS`."""
+        """Return whether an app of a user left the foreground within the last `seconds`, up to `LEFT_KEPT_SECONDS`."""
         at = self._at.get(uid)
         return at is not None and asyncio.get_running_loop().time() - at <= seconds

@@ -1,4 +1,4 @@
-"""Delivers what a process learns from the log to its own sockets."""
+"""Delivers messages and changes, from publications or from the log in the store, to the sockets of this process."""
 
 from __future__ import annotations
 
@@ -20,38 +20,39 @@ from tailwire.server.ports.log import LoggedChange, LoggedMessage, LogPage
 from tailwire.server.telemetry.logs import log
 
 LEAVE_SECONDS = 5.0
-"""How long sockets stay with a group that was removed, so that the frame that reports the removal can reach them."""
+"""How long sockets stay subscribed to a removed group, so that the frame that reports the removal can reach them."""
 Item = tuple[str, Publication] | LoggedMessage | LoggedChange
-"""An item with a place in the log: a publication for a subject, or an entry that was read from the store."""
+"""An item of the log: a tuple of a subject and a publication to it, or a message or change read from the store."""
 
 
 class Sockets(Protocol):
     """What the message log needs to know about the sockets of this process; `Hub` implements it.
 
     Attributes:
-        on_joined: called with a user and a group that their sockets receive from now on.
-        on_left: called with a user and a group that their sockets no longer receive.
+        on_joined: called with the uid of a user and the guid of a group, when the user's sockets begin to receive the
+            group's frames.
+        on_left: called with a uid and a guid when the user's sockets no longer receive the group's frames.
     """
 
     on_joined: Callable[[str, str], None]
     on_left: Callable[[str, str], None]
 
     def in_group(self, uid: str, guid: str) -> bool:
-        """Return whether a user has a socket that receives a group."""
+        """Return whether a user has a socket of this process that receives the frames of a group."""
 
     def leave_group(self, guid: str) -> None:
         """Unsubscribe all sockets from a group that was removed."""
 
     def members_here(self, guid: str) -> list[str]:
-        """Return the users with a socket that receives a group."""
+        """Return the uids of users with a socket of this process that receives the frames of a group."""
 
 
 class LocalDelivery:
-    """Passes publications of subscribed subjects to the hub.
+    """Passes publications to the hub, and items from the store as publications.
 
     Attributes:
-        subjects: the subjects that sockets of this process receive.
-        listener: takes the publications.
+        subjects: the subjects that have sockets of this process. `MessageLog` maintains it.
+        listener: the function of the hub that takes a subject and a publication.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -63,16 +64,19 @@ class LocalDelivery:
         self._sockets: Sockets | None = None
 
     def attach(self, sockets: Sockets, frame: Callable[[LoggedMessage], FramePublication]) -> None:
-        """Set the sockets of this process, and the function that makes frames of messages that were read."""
+        """Set the sockets of this process, and the function that makes frames of messages read from the store."""
         self._sockets, self._frame = sockets, frame
 
     def deliver(self, subject: str, publication: Publication) -> None:
-        """Pass a publication to the hub if its subject has sockets here."""
+        """Pass a publication to the hub if its subject has sockets of this process."""
         if subject in self.subjects:
             self.listener(subject, publication)
 
     def deliver_item(self, item: Item) -> None:
-        """Deliver an item whose turn in the log has come. One that cannot be delivered does not stop the log."""
+        """Deliver an item of the log to the sockets concerned. The caller delivers items in the order of their ids.
+
+        An exception is logged and not raised, so that one item cannot hold up the next ones.
+        """
         try:
             if self._leaving:
                 self._leave_before(item)
@@ -106,7 +110,7 @@ class LocalDelivery:
             guid, _, uid = key.partition("/")
             self.deliver(user_subject(uid), MembershipChange(guid, entry.holds))
         elif kind == GROUP_REMOVED and group_subject(key) in self.subjects and key not in self._leaving:
-            # The frame that reports the removal is not in the log, and comes soon.
+            # The frame that reports the removal is not in the log; its publication comes soon.
             self._leaving[key] = self._loop.call_later(LEAVE_SECONDS, self._leave_group, key)
 
     def _leave_group(self, guid: str) -> None:
@@ -126,24 +130,37 @@ class LocalDelivery:
             self._leave_group(guid)
 
     def close(self) -> None:
-        """Forget the removed groups that sockets have not been unsubscribed from yet."""
+        """Cancel the timers that would unsubscribe sockets from removed groups."""
         for timer in self._leaving.values():
             timer.cancel()
         self._leaving.clear()
 
     def concerns_sockets(self, change: Change) -> bool:
-        """Return whether a change has consequences here that only the store knows exactly."""
+        """Return whether a change affects the subscriptions of sockets of this process.
+
+        It does if it adds or removes a member with sockets here, or removes a group with sockets here. A `Change` does
+        not tell whether a member was added or removed, so the caller must read this from the store before it delivers
+        later items.
+        """
         if change.kind == "member":
             return user_subject(change.key.partition("/")[2]) in self.subjects
         return change.kind == GROUP_REMOVED and group_subject(change.key) in self.subjects
 
     def groups_to_join(self, page: LogPage) -> set[str]:
-        """Return the subjects of groups without a socket here that users of this process join in a part of the log."""
+        """Return the subjects of groups to subscribe to before a part of the log is delivered.
+
+        These are the groups that users with sockets of this process join in it, and that no socket here receives yet.
+        """
         members = [entry.change.key.partition("/") for entry in page.changes if _is_joining(entry)]
         return {group_subject(guid) for guid, _, uid in members if user_subject(uid) in self.subjects} - self.subjects
 
     def group_to_join(self, subject: str, change: MembershipChange) -> set[str]:
-        """Return the subject of the group that a user of this process joins with a change, if it has no socket here."""
+        """Return the subject of the group to subscribe to before a change is delivered, as `groups_to_join`; or none.
+
+        Args:
+            subject: the subject of the user who joins or leaves.
+            change: the published change.
+        """
         return {group_subject(change.guid)} - self.subjects if change.joined and subject in self.subjects else set()
 
 

@@ -1,9 +1,11 @@
-"""The log in front of the hub: with several processes, frames of messages reach sockets in the order of their ids.
+"""The broker for several processes on one store: it delivers messages to sockets in the order of their ids, each once.
 
-The store is the truth; a broker makes it fast. A process passes an id when it knows that everything below has been
-passed: its own commits and the records of others tell what is complete. The rest is read from the store.
-So a lost publication, a broken connection or a process that dies between commit and publication costs milliseconds,
-and nothing arrives twice or out of order.
+Messages and changes of memberships get ids from one sequence in the store; the log is the list of these items. A
+process passes an id when it has delivered everything up to this id to its own sockets, and will deliver nothing more
+with an id up to it. It knows that a range of ids is complete if it has committed them itself, or if another process has
+sent the record of its batch after the batch's publications. If that is missing, because a publication was lost, a
+connection broke or a process died between commit and publication, the process reads the items from the store. That
+costs milliseconds, and nothing arrives twice or out of order.
 """
 
 from __future__ import annotations
@@ -38,21 +40,23 @@ GAP_SECONDS = 0.1
 CONFIRM_SECONDS = 0.25
 LONGEST_RETRY_SECONDS = 1.0
 SUBSCRIBED_SECONDS = 0.1
-"""How soon after a subscription the store is asked which changes came before it."""
-UNHEARD_SECONDS = 1800.0  # well below the hour for which changes are kept
+"""How soon after a subscription the newest change in the store is read, so that earlier ones are not awaited."""
+UNHEARD_SECONDS = 1800.0  # after this time with an incomplete log, kept data is dropped (changes are kept for 1 h)
 
 
 class MessageLog:
-    """The `Broker` of a process that shares its store with others.
+    """Implements `Broker` for a process that shares its store with others, and `BatchObserver` and `NewsReceiver`.
 
     Args:
-        remote: reaches the other processes.
+        remote: carries publications and records to and from the other processes.
         reader: reads the log from the store.
-        feed: receives the changes of other processes; the store reports this process's own changes to it.
+        feed: receives the changes of rows by other processes, so that data kept in memory is renewed.
 
     Attributes:
-        settled: all changes up to this number have been written to their sockets; 0 if that is not known.
-        passed: a coroutine function that returns when everything up to a committed id has been delivered.
+        settled: all changes up to this number in the change log have been written to the sockets concerned; 0 if that
+            is not known.
+        passed: a coroutine function that takes a committed id, and returns when everything up to it has been delivered
+            (see `IdWaiters.wait_for`).
     """
 
     def __init__(
@@ -107,7 +111,7 @@ class MessageLog:
         self._changes.attach(sockets, change_frame)
 
     async def start(self) -> None:
-        """Connect to the other processes. What is stored from now on reaches the sockets of this process.
+        """Connect to the other processes, if the broker can be reached, and deliver what is committed from now on.
 
         Raises:
             Refused: the store does not answer.
@@ -128,7 +132,7 @@ class MessageLog:
         self._poller.start()
 
     async def close(self) -> None:
-        """Stop reading, and disconnect from the other processes."""
+        """Stop delivering and polling, drop held frames, and disconnect from the other processes."""
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
@@ -161,18 +165,19 @@ class MessageLog:
         self._remote.unsubscribe(subject)
 
     async def wait_confirmed(self) -> None:
-        """Wait until whatever is published to the subscribed subjects after the return is received.
+        """Wait until subscriptions are in effect: what is published to their subjects after the return is received.
 
-        If the broker does not confirm this, what it may have lost is read from the log of the store.
+        If the broker does not confirm this within `CONFIRM_SECONDS`, return: the log is then read from the store.
         """
         if not await _is_confirmed(self._remote):
             self._doubt()
             self._advance()
 
     def publish(self, subject: str, publication: Publication) -> None:
-        """Deliver a publication of this process to its sockets, and send it to the other processes.
+        """Deliver a publication of this process to its own sockets, and send it to the other processes. Do not wait.
 
-        Those are sent messages together with the record of their batch, and read changes of memberships from the log.
+        A message waits for messages with lower ids, and is sent to other processes together with the record of its
+        batch. Changes of memberships are not sent: other processes read them from the store.
         """
         if isinstance(publication, FramePublication):
             if publication.id:
@@ -202,13 +207,13 @@ class MessageLog:
     # `BatchObserver`: the commits of this process.
 
     def committed(self, batch: Batch) -> None:
-        """Record a commit, before its callers continue."""
+        """Begin to collect the publications of a commit of this process. Called before the waiting callers continue."""
         self._settle()
         self._batch = batch
         self._order.begin_commit(batch)
 
     def answered(self) -> None:
-        """Record that the callers of a commit continue in this turn of the event loop."""
+        """Schedule the end of the last commit, which comes after its callers have continued and published."""
         self._loop.call_soon(self._settle)
 
     def _settle(self) -> None:
@@ -229,7 +234,7 @@ class MessageLog:
     # `NewsReceiver`: news from other processes.
 
     def received(self, subject: str, publication: Publication) -> None:
-        """Handle a publication of another process."""
+        """Handle a publication of another process: deliver it, or keep it until everything before it was delivered."""
         if not isinstance(publication, FramePublication):
             self._local.deliver(subject, publication)
         elif publication.id:
@@ -238,7 +243,7 @@ class MessageLog:
             self._hold(subject, publication)
 
     def recorded(self, record: Record) -> None:
-        """Handle the record of another process's batch, whose publications have been received before."""
+        """Handle the record of another process's batch, whose publications (if any) have been received before."""
         if record.last <= self._order.end:
             return
         self._feed.report(record.changes)
@@ -252,7 +257,7 @@ class MessageLog:
         self._advance()
 
     def connection_changed(self) -> None:
-        """Record that the connection to the broker was lost or restored."""
+        """Read the log from the store now, because the connection to the broker was lost or restored."""
         self._read_now = True
         if self._remote.carries_messages:
             self._doubt()
@@ -336,12 +341,12 @@ class MessageLog:
         self._release_and_plan_read()
 
     def _doubt(self) -> None:
-        # From here on records may come without their messages, because subscriptions are not in effect yet.
+        # From here on records may come without their messages, so only the store counts, until `_believe`.
         self._doubts += 1
         self._order.doubt(self._order.end + 1)
 
     async def _believe(self) -> None:
-        # Publications count from the confirmation of their subscription; what was stored until then is read.
+        # Once the broker confirms all subscriptions, only what was committed until then is read from the store.
         doubts = self._doubts
         confirmed = await _is_confirmed(self._remote)
         self._order.record_highest((await self._reader.look()).highest)
@@ -349,8 +354,9 @@ class MessageLog:
             self._order.believe()
 
     def _subscribe_early(self, groups: set[str]) -> bool:
-        # Before users of this process join groups that have no socket here, it subscribes to them. Until that is in
-        # effect, records come without their messages: these are read, and what was read is read again.
+        # Subscribes to groups that have no socket here yet, before users of this process join them. Until that is in
+        # effect, records come without the groups' messages, so these are read from the store. Returns whether any group
+        # is new: then a page that was read must be read again.
         new_groups = groups - self._early if self._remote.carries_messages else set()
         for subject in new_groups:
             self._remote.subscribe(subject)

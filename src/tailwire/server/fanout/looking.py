@@ -1,4 +1,4 @@
-"""Polls the log, so that what the broker has lost is noticed."""
+"""Polls the state of the log in the store, so that messages and changes that the broker has lost are noticed."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from tailwire.server.telemetry.logs import log
 LOOK_SECONDS = 1.0
 OFTEN_LOOK_SECONDS = 0.05
 RECONNECTING_SECONDS = 2.0
-"""How long other processes may be without the broker after this one is connected again: they retry once a second."""
+"""For how long after this process has reconnected to the broker it assumes that other processes have not yet."""
 
 
 class LogPoller:
-    """Looks at the log once a second, and twenty times a second while this process or another lacks the broker.
+    """Reads the state of the log (`Look`) once a second; twenty times a second while processes may lack the broker.
 
     Args:
-        connected: returns whether the broker is connected.
-        on_look: called with each look, and the time of the event loop at which it was begun.
+        reader: reads it from the store.
+        connected: returns whether this process is connected to the broker.
+        on_look: called with each state that was read, and the event loop time at which reading it began.
     """
 
     def __init__(
@@ -41,13 +42,13 @@ class LogPoller:
 
     @property
     def polls_often(self) -> bool:
-        """Whether messages of other processes may be in the store alone."""
+        """Whether to poll twenty times a second, because this process or others may not be connected to the broker."""
         return not self._connected() or self._loop.time() < self._often_until
 
     def connection_changed(self) -> None:
-        """Look at the log now, and often for `RECONNECTING_SECONDS`: the broker was lost, or has been reached again.
+        """Poll now, and then often for `RECONNECTING_SECONDS`. To be called when the broker was lost or reached again.
 
-        Other processes may not have reached it yet, and do not announce what they store meanwhile.
+        Other processes may reach the broker later than this one, and cannot announce what they commit until then.
         """
         self._often_until = self._loop.time() + RECONNECTING_SECONDS
         self._now.set()
@@ -57,7 +58,7 @@ class LogPoller:
         self._task = self._loop.create_task(self._run(), name="tailwire log look")
 
     def look_within(self, seconds: float) -> None:
-        """Look at the log within a number of seconds."""
+        """Poll after a number of seconds, unless an earlier poll was requested."""
         due = self._loop.time() + seconds
         if self._timer is not None:
             if self._timer.when() <= due:

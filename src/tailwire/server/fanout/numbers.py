@@ -1,4 +1,8 @@
-"""Knows which changes the sockets of one process have received: numbers of the change log, by subject."""
+"""Records which changes the sockets of this process have received, and tells which of them they lack.
+
+A change is an entry of the change log, such as a reaction, and is identified by its number there. It is published to
+one or more subjects: those of groups or users.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +11,14 @@ from collections.abc import Container, Iterable
 from enum import Enum
 
 MAX_KNOWN_NUMBERS = 100_000
-"""How many numbers are remembered. Beyond that, it is not known whether lower ones were received."""
+"""How many numbers of received changes are remembered. When there are more, all are forgotten."""
 MAX_DEPARTURES = 10_000
-"""How many departures are remembered."""
+"""How many users who have left groups are remembered; beyond that the one who left first is forgotten."""
 _NOT_SEEN = sys.maxsize
 
 
 class Missing(Enum):
-    """Whether the sockets of a subject lack a change."""
+    """Whether the sockets of a subject lack a change; `PERHAPS` if it is not known."""
 
     NO = "no"
     YES = "yes"
@@ -22,14 +26,17 @@ class Missing(Enum):
 
 
 class ChangeNumbers:
-    """Knows which subjects have received a change, so that each receives it once, and which of them lack one.
+    """Records which subjects have received which changes, so that each change is delivered once.
 
-    Numbers increase in the order of commits, but a process receives only those for its subjects, in any order. So only
-    the store can say which are missing.
+    Numbers increase in the order of commits. A process receives only the changes for its own subjects, in any order, so
+    a gap between numbers does not show that one is missing: the caller compares them with the store.
+
+    Args:
+        end: the newest number in the store at the start. Changes up to it are not awaited.
 
     Attributes:
-        end: all changes up to this number have been received, or were read from the store.
-        arrived: subjects that have received a change since this set was last emptied.
+        end: all changes up to this number have been received or read from the store; records of them are dropped.
+        arrived: the subjects for which a change has been received since the caller last emptied this set.
     """
 
     def __init__(self, end: int) -> None:
@@ -47,17 +54,20 @@ class ChangeNumbers:
         self._new: dict[str, float] = {}
 
     def subscribe(self, subject: str, now: float) -> None:
-        """Record that a subject has its first socket here, at a time of the event loop."""
+        """Record that a subject got its first socket of this process at `now`, a time of the event loop.
+
+        Changes before that time are not certainly missing.
+        """
         self._since[subject] = _NOT_SEEN
         self._new[subject] = now
 
     def unsubscribe(self, subject: str) -> None:
-        """Record that a subject no longer has a socket here."""
+        """Record that a subject no longer has a socket of this process."""
         self._since.pop(subject, None)
         self._new.pop(subject, None)
 
     def record_received(self, number: int, subject: str) -> bool:
-        """Record that a subject receives a change. Return False if it has already received the change."""
+        """Record that a change has come for a subject. Return False if it came before, so that it is not delivered."""
         self.arrived.add(subject)
         if number <= self.end:
             return False
@@ -72,10 +82,15 @@ class ChangeNumbers:
         return True
 
     def join(self, subject: str, uid: str, held: Container[int]) -> None:
-        """Record that a user receives a group from now on. Changes that others have already received are late for them.
+        """Record that a user with sockets here receives the changes of a group from now on, because they joined it.
+
+        Changes of the group that were delivered here before, and are above `end`, must be delivered to this user
+        separately if they may receive them (see `late_for`).
 
         Args:
-            held: numbers that have come, but are not delivered yet.
+            subject: the subject of the group.
+            uid: the user.
+            held: the numbers of changes that have come, but are not delivered yet, so that the user will receive them.
         """
         for number, subjects in self._received.items():
             if subject in subjects and number not in held and (subject, uid) not in self._had.get(number, ()):
@@ -83,10 +98,16 @@ class ChangeNumbers:
         self._left.pop((subject, uid), None)
 
     def leave(self, subject: str, uid: str, held: Container[int], now: float) -> None:
-        """Record that a user no longer receives a group. They have received its changes so far, except missing ones.
+        """Record that a user no longer receives the changes of a group, because they left it.
+
+        The changes that were delivered here so far have reached them. They may lack others that were committed before
+        they left (see `left_without`).
 
         Args:
-            held: numbers that have come, but are not delivered yet.
+            subject: the subject of the group.
+            uid: the user.
+            held: the numbers of changes that have come, but are not delivered yet, so that the user does not receive
+                them.
             now: the time of the event loop.
         """
         for number, subjects in self._received.items():
@@ -98,7 +119,12 @@ class ChangeNumbers:
         self._left[subject, uid] = now, _NOT_SEEN
 
     def left_without(self, number: int, subject: str) -> list[str]:
-        """Return the users who have left a group lately and have not received a change of it."""
+        """Return the users who have left a group and may have been members when it changed, but lack the change.
+
+        Args:
+            number: the number of the change.
+            subject: the subject of the group.
+        """
         if not self._left:
             return []
         had, late = self._had.get(number, ()), self._late.get(number, ())
@@ -108,20 +134,28 @@ class ChangeNumbers:
         ]  # fmt: skip
 
     def record_delivered_to(self, number: int, subject: str, uids: Iterable[str]) -> None:
-        """Record who has received a change of a group, if they have left it."""
+        """Record that a change of a group was delivered to users who have left it. Others among `uids` are ignored."""
         if left := {(subject, uid) for uid in uids} & self._left.keys():
             self._had.setdefault(number, set()).update(left)
 
     def late_for(self, number: int) -> list[str]:
-        """Return the users who began to receive the group of a change only after the change had come."""
+        """Return the users who joined the group of a change here only after the change was delivered, and lack it."""
         return list(self._late.get(number, ()))
 
     def record_delivered_late(self, number: int, subject: str) -> None:
-        """Record that the users of `late_for` have received a change."""
+        """Record that a change of a group was delivered to the users of `late_for`."""
         self.record_delivered_to(number, subject, self._late.pop(number, ()))
 
     def record_newest(self, newest: int, began: float) -> None:
-        """Record the newest number in the store, which was read after `began`, a time of the event loop."""
+        """Record the newest number in the store.
+
+        If it is lower than `end`, the database was reverted to an older copy: everything is forgotten, and `end` is set
+        to it.
+
+        Args:
+            newest: the number.
+            began: the event loop time at which reading it began.
+        """
         if newest < self.end:  # the database was reverted to an older copy
             self.end, self._forgotten = newest, 0
             self._received.clear()
@@ -138,7 +172,8 @@ class ChangeNumbers:
     def is_missing(self, number: int, subject: str) -> Missing:
         """Return whether the sockets of a subject lack a change that is in the store.
 
-        `PERHAPS`: it may have happened before the subscription, or they have received more than is remembered.
+        Returns:
+            `PERHAPS` if the change may be older than the subscription, or is among those whose records were forgotten.
         """
         if number <= self.end or subject in self._received.get(number, ()):
             return Missing.NO
@@ -146,7 +181,7 @@ class ChangeNumbers:
         return Missing.YES if sure else Missing.PERHAPS
 
     def record_settled(self, number: int) -> None:
-        """Record that nothing is missing up to a number."""
+        """Record that no change up to a number is missing, and drop what was recorded about these changes."""
         if number <= self.end:
             return
         self.end = number

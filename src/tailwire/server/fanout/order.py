@@ -1,4 +1,7 @@
-"""The order of the log as one process knows it: which ids are complete, and what waits for lower ones."""
+"""Puts the items of the log (messages and changes of memberships) into the order of their ids, as they arrive.
+
+This is pure state: it neither delivers items nor reads from the store.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,22 @@ from tailwire.server.ports.log import Batch
 
 T = TypeVar("T")
 MAX_WAITING_ITEMS = 20_000
-"""How many items may wait for lower ids. Further ones are not kept, but read from the store when their turn comes."""
+"""How many items may be kept while they wait for lower ids. Further ones are dropped, and their ids become doubtful, so
+that they are read from the store.
+"""
 _UNTIL_BELIEVED = sys.maxsize
 
 
 class Order(Generic[T]):
-    """Releases items in the order of their ids, each id once.
+    """Releases items in the order of their ids, each once.
 
-    An id is passed once a record or the store has shown that no further item has it, and all lower ids are passed.
+    Several items may have one id. A range of ids is complete when a record of its commit has come, which follows its
+    items. An id is passed when it and all lower ids are complete or were read from the store: its items are released,
+    and later ones with this id are ignored. If items may have been lost, their ids are doubtful: records do not count
+    for them, and only reading them from the store (`pass_up_to`) passes them.
+
+    Args:
+        end: the id after which to begin.
 
     Attributes:
         end: the last id that was passed.
@@ -39,12 +50,17 @@ class Order(Generic[T]):
     # Commits of this process.
 
     def begin_commit(self, batch: Batch) -> None:
-        """Expect the items of a commit of this process."""
+        """Begin a commit of this process: its items follow in `pass_or_keep`, until `finish_commit`."""
         self._batch, self._expected, self._in_order = batch, deque(batch.ids), True
         self.highest = max(self.highest, batch.last)
 
     def finish_commit(self) -> list[tuple[int, int]]:
-        """End the commit of this process. Return the ranges of its ids whose items have all come."""
+        """End the commit of this process, and record the ranges of its ids whose items have all come as complete.
+
+        Returns:
+            These ranges, each as its first and last id. They are the whole batch unless items are missing; the ids of
+            missing items are in none of them, and must be read from the store.
+        """
         batch, missing = self._batch, self._expected
         self._batch, self._expected, self._current = None, deque(), 0
         if batch is None:
@@ -61,7 +77,10 @@ class Order(Generic[T]):
     # Items.
 
     def pass_or_keep(self, number: int, item: T) -> bool:
-        """Return whether an item of this process may be released at once; else it waits, or its id was passed."""
+        """Take an item of this process. Return whether the caller must deliver it now, because it is the next one.
+
+        Otherwise it is kept until `release` returns it, or dropped because its id was passed before.
+        """
         if number <= self.end:
             return number == self._current
         expected = self._expected
@@ -79,7 +98,7 @@ class Order(Generic[T]):
         return False
 
     def add(self, number: int, item: T) -> None:
-        """Keep an item of another process until its id is passed, unless it is kept already."""
+        """Keep an item of another process until its id is passed. Ignore one that is kept already or comes too late."""
         if number > self.end and item not in self._waiting.get(number, ()):
             self._keep(number, item)
 
@@ -93,11 +112,11 @@ class Order(Generic[T]):
     # Known ids.
 
     def record_highest(self, highest: int) -> None:
-        """Record that an id is committed, without knowing its items."""
+        """Record that ids up to `highest` are committed; their items may not have come."""
         self.highest = max(self.highest, highest)
 
     def record_complete(self, first: int, last: int) -> None:
-        """Record that all items of a range of ids have arrived."""
+        """Record that all items with ids from `first` to `last` have come."""
         self.highest = max(self.highest, last)
         if last <= self.end:
             return
@@ -110,14 +129,19 @@ class Order(Generic[T]):
         self._ranges = sorted([*kept, (first, last)])
 
     def doubt(self, first: int, last: int = _UNTIL_BELIEVED) -> None:
-        """Trust only the store about a range of ids; by default about all from `first` on, until `believe`."""
+        """Make ids doubtful, because items with them may have been lost: they are passed only by `pass_up_to`.
+
+        Args:
+            first: the first of these ids.
+            last: the last of them; by default all ids from `first` on are doubtful until `believe` is called.
+        """
         first = max(first, self.end + 1)
         if last >= first:
             self._doubtful_from = min(self._doubtful_from or first, first)
             self._doubtful_to = max(self._doubtful_to, last)
 
     def believe(self) -> None:
-        """Trust records again about ids above the highest that is known to be committed now."""
+        """End the doubt about ids above `highest`, so that records count for them. Lower ids stay doubtful."""
         if self._doubtful_from:
             self._doubtful_to = self.highest
             self._forget_passed()
@@ -125,7 +149,11 @@ class Order(Generic[T]):
     # Release.
 
     def release(self) -> list[T]:
-        """Pass the ids that are complete, and return their items in order."""
+        """Pass the ids that are complete and not doubtful, as far as no id before them is missing.
+
+        Returns:
+            Their items in the order of their ids.
+        """
         end = self.end
         for first, last in self._ranges:
             if first > end + 1:
@@ -137,9 +165,17 @@ class Order(Generic[T]):
         return self._pass(end)
 
     def pass_up_to(self, up_to: int, items: Mapping[int, Sequence[T]]) -> list[T]:
-        """Pass all ids up to one, with items from the store. Return them in order, with those that are then complete.
+        """Pass all ids up to `up_to`, whose items were read from the store, and then do the same as `release`.
 
-        Items that wait already are preferred to those that were read, unless their ids are doubtful.
+        For an id with items that were kept already, these are used instead of those that were read, unless the id is
+        doubtful.
+
+        Args:
+            up_to: the id up to which everything was read.
+            items: the items that were read, by id. Ids that were passed before are ignored.
+
+        Returns:
+            The items of all passed ids in the order of these ids.
         """
         doubtful = self._doubtful_from
         for number, read in items.items():
@@ -176,15 +212,15 @@ class Order(Generic[T]):
 
     @property
     def behind(self) -> bool:
-        """Whether ids are known to be committed that were not passed."""
+        """Whether any id is known to be committed and not passed yet."""
         return self.end < self.highest
 
     @property
     def doubtful(self) -> bool:
-        """Whether there are ids about which only the store is trusted."""
+        """Whether any id is doubtful, so that the log has to be read from the store."""
         return bool(self._doubtful_from)
 
     @property
     def unconfirmed(self) -> bool:
-        """Whether the doubt lasts until `believe`."""
+        """Whether all later ids are doubtful until `believe` is called."""
         return self._doubtful_to == _UNTIL_BELIEVED

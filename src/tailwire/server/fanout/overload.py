@@ -1,7 +1,7 @@
-"""Overload: measures how busy this process is, and decides what is shed.
+"""Overload: measures how busy this process is, and decides what is shed (left out to save work).
 
-Typing is shed first, then presence, then receipts. Messages are never shed: when there are too many of them, sends are
-refused with a time to retry, before any work is done for them, so that a refusal is cheap.
+Typing indicators are shed first, then presence, then receipts. Messages are never shed: when there are too many of
+them, requests to send are refused with a time to retry, before any work is done for them, so that a refusal is cheap.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MAX_REFUSED_SHARE = 0.03  # refusals cost time too: above this share, Retry-Afte
 
 
 class Level(IntEnum):
-    """A level of overload: everything up to it is shed."""
+    """A level of overload. At a level, what is named by it and by all lower levels is shed."""
 
     NONE = 0
     TYPING = 1
@@ -38,10 +38,11 @@ SHED_NAMES = {Level.TYPING: "typing", Level.PRESENCE: "presence", Level.RECEIPTS
 
 
 class InProgressCounter:
-    """A context manager that can be entered any number of times at once, so that none is made for each send.
+    """A context manager that calls a function on entering and another one on leaving. Many tasks can be in it at once.
 
     Args:
-        begin, end: called on entering and leaving.
+        begin: called on entering.
+        end: called on leaving, also after an error.
     """
 
     def __init__(self, begin: Callable[[], None], end: Callable[[], None]) -> None:
@@ -61,12 +62,14 @@ class Overload:
     Args:
         clock: seconds, monotonic.
         chance: returns a random number in [0, 1), which spreads the retries of refused clients.
-        lag: seconds of event loop lag at which typing is shed; at four times that, sends are refused. 0 to ignore lag.
-        most_sends: maximum number of sends in progress in a burst; a tenth of it when sustained; 0 for unlimited.
+        lag: seconds of event loop lag (averaged) at which typing is shed; at four times that, the number of sends that
+            may be in progress is reduced. 0 to ignore lag.
+        most_sends: maximum number of sends in progress during a short burst; under sustained load it falls to a tenth
+            of that. 0 for unlimited.
 
     Attributes:
         level: the current level.
-        sending: a context manager: a send counts as in progress while the code in it runs.
+        sending: a context manager: a send counts as in progress while the code in it runs. Many can be in it at once.
     """
 
     def __init__(
@@ -96,11 +99,15 @@ class Overload:
         self.sending = InProgressCounter(self._begin, self._end)
 
     def listen(self, listener: Callable[[Level, Level], None]) -> None:
-        """Call a function with the previous and the new level whenever the level changes."""
+        """Add a function that is called with the previous and the new level whenever the level changes."""
         self._listeners.append(listener)
 
     def sheds(self, what: Level) -> bool:
-        """Return whether frames of a level must be shed now. Each True is counted as one shed frame."""
+        """Return whether to leave out a frame now. True is counted as one shed frame.
+
+        Args:
+            what: the kind of the frame: `TYPING`, `PRESENCE` or `RECEIPTS`.
+        """
         if self.level < what:
             return False
         self._metrics.shed[SHED_NAMES[what]] += 1
@@ -108,14 +115,15 @@ class Overload:
 
     @property
     def shed_names(self) -> list[str]:
-        """The names of the kinds of frames that are shed now."""
+        """The kinds of frames that are shed now: "typing", "presence", "receipts", in this order; empty for none."""
         return [name for level, name in SHED_NAMES.items() if level <= self.level]
 
     def set(self, level: Level, sends: int | None = None) -> None:
         """Set the level by hand, for tests. The next tick measures again.
 
         Args:
-            sends: the number of sends that are allowed in progress; the initial number by default.
+            level: the new level.
+            sends: the number of sends that may be in progress; by default `most_sends`.
         """
         self._allowed = float(self._most_sends if sends is None else sends)
         if level is not self.level:
@@ -124,9 +132,10 @@ class Overload:
     # Sends.
 
     def seconds_until_allowed(self) -> int:
-        """Return 0 if another send may start now, else the seconds after which the caller may retry.
+        """Return 0 if another send may start now; otherwise the seconds after which the client should retry.
 
-        Each result other than 0 is counted as a refused send.
+        The send does not count as in progress until the caller enters `sending`. A result other than 0 is counted as a
+        refused send.
         """
         if not self._most_sends or self._sending < self._allowed:
             return 0
@@ -149,17 +158,20 @@ class Overload:
         return self._sending
 
     def on_last_send(self, listener: Callable[[], None]) -> None:
-        """Call a function, instead of a former one, whenever the last send in progress has ended."""
+        """Set the function that is called whenever a send has ended and no other is in progress."""
         self._last_send_ended = listener
 
     def retry_after(self) -> int:
-        """Return the seconds after which a refused caller may retry: random, and longer the more are refused."""
+        """Return after how many seconds (1 to 5) a refused client should retry: random, more if many are refused."""
         return 1 + int(self._chance() * self._retry)
 
     # Measuring.
 
     def tick(self) -> None:
-        """Measure the load, and adapt the level. `Housekeeping` calls this about every `TICK_SECONDS`."""
+        """Measure the load, and adapt the level and the number of sends that may be in progress.
+
+        This must be called every `TICK_SECONDS`: the delay of the call is the lag of the event loop.
+        """
         now = self._clock()
         late = 0.0 if self._ticked_at is None else min(MAX_LAG_SECONDS, max(0.0, now - self._ticked_at - TICK_SECONDS))
         self._ticked_at = now

@@ -1,4 +1,4 @@
-"""Waits until this process has passed an id of the log."""
+"""Waits until this process has delivered everything up to an id of the log."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ WAIT_SECONDS = 5.0
 
 
 class IdWaiters:
-    """The callers that wait for ids.
+    """The callers that wait until everything up to an id has been delivered.
 
     Args:
-        end: returns the last id that was passed.
-        want: called with an id that is committed, so that the log is read up to it.
+        end: returns the id up to which everything has been delivered.
+        want: called with the committed id when a caller begins to wait for it, so that the log is read up to it.
     """
 
     def __init__(self, end: Callable[[], int], want: Callable[[int], None]) -> None:
@@ -24,7 +24,7 @@ class IdWaiters:
         self._waiting: dict[asyncio.Future[None], int] = {}
 
     async def wait_for(self, number: int) -> None:
-        """Return when everything up to an id that is committed has been delivered.
+        """Wait until everything up to the committed id `number` has been delivered to the sockets of this process.
 
         Raises:
             Refused: ERR_UNAVAILABLE, the store could not be read within `WAIT_SECONDS`.
@@ -43,7 +43,7 @@ class IdWaiters:
             del self._waiting[future]
 
     def wake_passed(self) -> None:
-        """Wake the callers whose id has been passed."""
+        """Let those callers of `wait_for` continue whose id is not above `end()`."""
         end = self._end()
         for future, number in self._waiting.items():
             if number <= end and not future.done():

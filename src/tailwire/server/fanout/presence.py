@@ -1,8 +1,10 @@
-"""Who is online over all processes: the sockets of this one, and what the others report about theirs.
+"""Knows who is online at all processes: from the sockets of this one, and from the reports of the others.
 
-A process stores its users in a table, whose lock decides who came online or went offline, and publishes each change to
-the others. A process that has missed one notices by its number, and reads the table. The grace period of a user stays
-with the process of their last socket: a user who comes back at another one within it was never offline.
+Each process stores which users are online there in a table of the database. The transaction that does so also tells
+whether a user came online or went offline over all processes. Then the process publishes the change to the others, with
+a version number that increases by 1. A process that misses a version reads the table. The grace period after a user's
+last socket was closed is kept by the process of that socket; a user who reconnects to another process meanwhile stays
+online.
 """
 
 from __future__ import annotations
@@ -34,14 +36,14 @@ def _is_foreground(hub: Hub, uid: str) -> bool:
 
 
 class SingleProcessPresence:
-    """The `ports.presence.Presence` of a process that is alone on its store."""
+    """Implements `ports.presence.Presence` for a process that is alone on its store."""
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._states: dict[str, State] = {}  # only of users who are not offline
 
     async def record_change(self, uid: str) -> Transition:
-        """Record the state of a user after a change. Return the states before and after it."""
+        """Read the state of a user from the hub after a change. Return the state recorded before, and the new one."""
         before, after = self._states.get(uid, State.OFFLINE), _state(_local_presence(self._hub, uid))
         if after is State.OFFLINE:
             self._states.pop(uid, None)
@@ -63,15 +65,17 @@ class SingleProcessPresence:
 
 
 class SharedPresence:
-    """The `ports.presence.Presence` of a process that shares its store with others.
+    """Implements `ports.presence.Presence` for a process that shares its store with others.
 
     Args:
-        hub: knows who is online here, and receives what other processes publish.
-        forget: called with users whose presence at another process has changed: what is kept in memory about them is
-            outdated.
+        hub: knows who is online here, and receives the reports of other processes; its `on_presence_delta` is set.
+        table: stores which users are online at which process.
+        forget: called with the uids of users whose presence at another process has changed, so that data kept in memory
+            about them is dropped.
 
     Attributes:
-        on_returned: called with users of this process whom others have reported as offline, because it was paused.
+        on_returned: called with the uids of users who are online here, but whom others have reported as offline because
+            this process was paused for so long that it was declared dead.
     """
 
     def __init__(self, hub: Hub, table: PresenceTable, forget: Callable[[Iterable[str]], None]) -> None:
@@ -91,7 +95,7 @@ class SharedPresence:
         hub.broker.subscribe(PRESENCE_DELTAS_SUBJECT)
 
     async def start(self) -> None:
-        """Read who is online at the other processes.
+        """Read who is online at the other processes. Call this once, before users connect.
 
         Raises:
             Refused: the store does not answer.
@@ -103,9 +107,11 @@ class SharedPresence:
     # This process's users.
 
     async def record_change(self, uid: str) -> Transition:
-        """Store a change of a user. Return their state over all processes before and after it.
+        """Store the state of a user of this process, after it changed in the hub, and publish it to other processes.
 
-        If it cannot be stored now, that is done later, and the states are what this process knows.
+        Returns:
+            The user's state over all processes before and after the change. If the change cannot be stored now, it is
+            stored later, and the result follows from what this process knows about the others.
         """
         future: asyncio.Future[Transition] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(uid, []).append(future)
@@ -217,12 +223,13 @@ class SharedPresence:
                 del self._elsewhere[uid]
 
     async def look(self, alive: Collection[int]) -> None:
-        """Read the users of processes whose reports were missed, and drop those of processes that are gone.
+        """Compare the known users of other processes with the table, and correct what was missed.
 
-        `ServerCooperation` calls this every few seconds.
+        The users of a process are read from the table if its version has differed in two calls. Users of processes that
+        have ended are dropped. `ServerCooperation` calls this every few seconds.
 
         Args:
-            alive: the ids of all processes that run.
+            alive: the ids of all processes that run now.
 
         Raises:
             Refused: the store does not answer.
@@ -249,7 +256,7 @@ class SharedPresence:
         self._forget(gone)
 
     def forget_process(self, process: int) -> None:
-        """Forget the users of a process that was declared dead, and tell the others to do so too."""
+        """Drop the users of a process that was declared dead, and publish that other processes should do so too."""
         self._drop(process)
         self._hub.broker.publish(PRESENCE_DELTAS_SUBJECT, PresenceDelta(process, 0, ()))
 
@@ -268,7 +275,7 @@ class SharedPresence:
         self._forget([*gone, *users_of.away])
 
     async def close(self) -> None:
-        """Stop storing. Other processes notice what is not stored once this one is gone."""
+        """Stop storing changes. Other processes drop the users of this one when it has ended."""
         if self._task is not None:
             task = self._task
             task.cancel()
