@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
 import shutil
 import threading
 from functools import partial
@@ -23,8 +24,9 @@ from sizes import size
 
 pytestmark = [pytest.mark.gui, pytest.mark.timeout(240)]
 
-PAGES = ["overview", "connections", "users", "groups", "messages", "flags", "webhooks", "push", "keys", "audit", "settings",
-         "processes"]  # fmt: skip
+PAGES = re.findall(
+    r'{ name: "(\w+)", Page: ', (Path(tailwire.__file__).parent / "web/console/pages.js").read_text(encoding="utf-8")
+)
 WITH_ROWS = [page for page in PAGES if page not in ("overview", "push")]
 ROWS = "document.querySelectorAll('tbody tr').length"
 MAIN = "document.querySelector('main').innerText"

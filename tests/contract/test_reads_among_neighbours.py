@@ -334,7 +334,7 @@ async def test_old_messages_and_files_are_counted_to_the_second(open_store):
     await store.close()
 
 
-async def test_replies_and_edits_never_make_a_message_older(open_store):
+async def test_replies_never_make_a_message_older(open_store):
     store = await open_store()
     n = Neighbours(store)
     parent = (await store.messages.add(n.draft("ab", 50))).message.id

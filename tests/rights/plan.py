@@ -57,9 +57,9 @@ def make_plan(seed: int, length: int = 60) -> Plan:
     r = random.Random(seed)
     begin = [("create", r.choice(UIDS), guid, r.choice(KINDS), _some(r)) for guid in r.sample(GUIDS, 3)]
     begin += [("connect", uid, r.choice(("desk", "phone"))) for uid in UIDS]
-    whats = list(_STEPS)
-    weights = [_STEPS[what][0] for what in whats]
-    rest = [_STEPS[what][1](r) for what in r.choices(whats, weights, k=length)]
+    whats = list(STEPS)
+    weights = [STEPS[what][0] for what in whats]
+    rest = [STEPS[what][1](r) for what in r.choices(whats, weights, k=length)]
     return Plan(seed, (*begin, *rest))
 
 
@@ -136,7 +136,7 @@ def _together(r: random.Random) -> Step:
 
 
 # Each kind of step: its weight, and its generator.
-_STEPS: dict[str, tuple[float, Callable[[random.Random], Step]]] = {
+STEPS: dict[str, tuple[float, Callable[[random.Random], Step]]] = {
     "send": (30, _said("send")),
     "send again": (3, _to_message("send again")),
     "reply": (6, _to_message("reply")),

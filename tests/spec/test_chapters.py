@@ -664,8 +664,9 @@ async def test_pinned_message_is_listed_and_reported_to_both_users(stage):
     assert (bool(pinned.pinned_at), pinned.pinned_by) == (True, "alice")
     await bob.ears.until(lambda: bob.ears.all("pinned") == [sent.id])
     await alice.ears.until(lambda: alice.ears.all("pinned") == [sent.id])
-    listed = MessagesRequestBuilder().set_uid("alice").set_pinned().build(bob.chat)
-    assert [m.id for m in await listed.fetch_previous()] == [sent.id]
+    for reader, other in ((alice, "bob"), (bob, "alice")):
+        listed = MessagesRequestBuilder().set_uid(other).set_pinned().build(reader.chat)
+        assert [m.id for m in await listed.fetch_previous()] == [sent.id]
     assert not (await bob.chat.unpin_message(sent.id)).pinned_at
     await alice.ears.until(lambda: alice.ears.all("unpinned") == [sent.id])
 
@@ -686,8 +687,9 @@ async def test_saved_message_is_listed_for_the_user_who_saved_it_on_all_devices(
     assert (alice.chat.is_save_message_enabled(), alice.chat.get_saved_messages_limit()) == (True, 100)
     assert (await alice.chat.save_message(sent.id)).saved_at
     await tablet.ears.until(lambda: tablet.ears.all("saved") == [sent.id])
-    saved = MessagesRequestBuilder().set_saved().build(alice.chat)
-    assert [m.id for m in await saved.fetch_previous()] == [sent.id]
+    for device in (alice, tablet):
+        saved = MessagesRequestBuilder().set_saved().build(device.chat)
+        assert [m.id for m in await saved.fetch_previous()] == [sent.id]
     assert not (await bob.chat.get_message(sent.id)).saved_at
     assert not (await alice.chat.unsave_message(sent.id)).saved_at
     await tablet.ears.until(lambda: tablet.ears.all("unsaved") == [sent.id])

@@ -233,6 +233,7 @@ async def test_sends_need_no_socket(stage: Stage):
     alice, bob = await stage.enter("alice", auto=False), await stage.enter("bob")
     await alice.say("bob", "over HTTP")
     await bob.ears.until(lambda: bob.ears.texts == ["over HTTP"])
+    assert alice.ears.statuses.count(CONNECTED) == 0
 
 
 async def test_cancelled_send_does_not_hold_up_the_next(stage: Stage):

@@ -117,12 +117,16 @@ async def test_expired_jwt_is_refused_after_its_row_was_removed(stage: Stage, id
         assert await uid_or_code(rest, token) == "ERR_AUTH_TOKEN_EXPIRED"
 
 
-@pytest.mark.parametrize(("key", "kid", "algorithm"), [(RSA, "rsa-1", "RS256"), (EC, "ec-1", "ES256")])
+DEFAULT_ALGORITHMS = [(RSA, "rsa-1", "RS256"), (EC, "ec-1", "ES256")]
+
+
+@pytest.mark.parametrize(("key", "kid", "algorithm"), DEFAULT_ALGORITHMS)
 async def test_each_algorithm_of_the_default_setting_is_accepted(
     stage: Stage, idp: IdentityProvider, key, kid, algorithm
 ):
     idp.listen()
     idp.key, idp.kid, idp.algorithm = key, kid, algorithm
+    assert Settings().auth_jwt_algorithms.split(",") == [name for _, _, name in DEFAULT_ALGORITHMS]
     async with Rest(stage) as rest:
         assert await uid_or_code(rest, idp.sign("alice")) == "alice"
 

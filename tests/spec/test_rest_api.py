@@ -14,7 +14,7 @@ async def make_key(rest, scope="fullAccess"):
     return (await rest("POST", "/apikeys", json={"name": "K", "scope": scope}))["apiKey"]
 
 
-async def test_api_key_is_shown_whole_only_when_it_is_created(stage):
+async def test_api_key_is_shown_in_full_only_when_it_is_created_or_named_in_full(stage):
     async with Rest(stage) as rest:
         made = await rest("POST", "/apikeys", json={"name": "K", "scope": "fullAccess"})
         key = made["apiKey"]
@@ -22,7 +22,9 @@ async def test_api_key_is_shown_whole_only_when_it_is_created(stage):
         listed = await rest("GET", "/apikeys?searchKey=k")
         assert {"Auth Key", "K"} <= {k["name"] for k in listed}
         assert not any(key in str(k) for k in listed)
-        assert (await rest("GET", f"/apikeys/{key}"))["name"] == "K"
+        for named, is_shown in ((key, True), (made["id"], False)):
+            found = await rest("GET", f"/apikeys/{named}")
+            assert (found["name"], key in str(found)) == ("K", is_shown)
 
 
 async def test_api_key_may_do_what_its_changed_scope_allows(stage):
@@ -364,7 +366,9 @@ async def test_conversation_is_deleted_for_all_its_users(stage):
         assert len(await rest("GET", "/users/alice/messages", behalf="bob")) == 2
         done = await rest("DELETE", "/users/bob/conversation", behalf="alice", json={"deleteMessagesPermanently": True})
         assert done["message"].endswith("for all the users.")
-        assert await rest("GET", "/users/alice/messages", behalf="bob") == []
+        for reader, other in (("alice", "bob"), ("bob", "alice")):
+            assert await rest("GET", f"/users/{other}/messages", behalf=reader) == []
+            assert await rest("GET", "/conversations", behalf=reader) == []
 
 
 async def test_app_sees_the_conversations_of_all_users(stage):
@@ -486,8 +490,10 @@ async def test_message_is_pinned_for_both_users_until_one_unpins_it(stage):
     async with Rest(stage) as rest:
         sent_id = await _message_of_bob(rest)
         assert (await rest("POST", f"/messages/{sent_id}/pin", as_="alice"))["pinnedBy"] == "alice"
-        assert [m["id"] for m in await rest("GET", "/users/alice/messages?pinned=1", as_="bob")] == [sent_id]
+        lists = (("/users/alice/messages?pinned=1", "bob"), ("/users/bob/messages?pinned=1", "alice"))
+        assert [[m["id"] for m in await rest("GET", path, as_=uid)] for path, uid in lists] == [[sent_id]] * 2
         assert "pinnedAt" not in await rest("DELETE", f"/messages/{sent_id}/pin", as_="bob")
+        assert [await rest("GET", path, as_=uid) for path, uid in lists] == [[], []]
 
 
 async def test_message_is_saved_for_one_user_until_they_remove_it(stage):

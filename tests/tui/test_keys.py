@@ -31,6 +31,7 @@ def test_each_key_of_the_help_screen_is_listed_with_the_file_of_its_test():
     from tailwire.tui.help import KEYS
 
     assert {key for _, keys in KEYS for key, _ in keys} == set(TESTED)
+    assert [name for name in TESTED.values() if not Path(__file__).with_name(name).is_file()] == []
 
 
 async def test_alt_with_arrows_and_numbers_changes_the_conversation(table: Table):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 import subprocess
 import sys
@@ -31,7 +32,7 @@ def test_importing_the_package_loads_neither_its_modules_nor_other_packages():
 def test_every_public_name_exists_and_is_documented():
     for name in tailwire.__all__:
         value = getattr(tailwire, name)
-        if isinstance(value, type):
+        if isinstance(value, type) or inspect.isfunction(value):
             assert value.__doc__, name
     assert dir(tailwire) == sorted(tailwire.__all__)
     with pytest.raises(AttributeError):

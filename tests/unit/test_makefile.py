@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -78,7 +79,12 @@ def test_python_without_ensurepip_is_not_used(machine):
     assert_refused(machine.make("demo"))
 
 
-@pytest.mark.parametrize("version", [(3, 11), (3, 12), (3, 13), (3, 14)], ids=lambda v: f"{v[0]}.{v[1]}")
+SUPPORTED = [
+    (3, int(minor)) for minor in re.findall(r"Python :: 3\.(\d+)", (ROOT / "pyproject.toml").read_text("utf-8"))
+]
+
+
+@pytest.mark.parametrize("version", SUPPORTED, ids=lambda v: f"{v[0]}.{v[1]}")
 @pytest.mark.parametrize("named", [False, True], ids=["python3", "with its version"])
 def test_each_supported_python_is_used(machine, version, named):
     name = f"python{version[0]}.{version[1]}" if named else "python3"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 
 from tailwire.cli.main import main, parser_for
 from tailwire.server.config import Settings
+from tailwire.server.setting_sources import meanings
 
 
 def test_version_is_printed_by_the_command_and_the_module(capsys):
@@ -46,10 +48,15 @@ def test_every_setting_is_an_argument(field):
     assert getattr(parser_for(["serve"]).parse_args(["serve"]), field.name) is None  # so that the environment applies
 
 
-def test_help_of_serve_says_what_each_setting_means(capsys):
+def test_help_of_serve_says_what_each_setting_means(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "10000")  # so that no word is broken
     with pytest.raises(SystemExit):
         main(["serve", "--help"])
     output = " ".join(capsys.readouterr().out.split())
+    for field in dataclasses.fields(Settings):
+        name = field.name.replace("_", "-")
+        described = rf"--{name}(, --no-{name})?( \S+)? {re.escape(meanings()[field.name])}"
+        assert re.search(described, output), field.name
     assert "--token-lifetime NUMBER how long an auth token is valid" in output
     assert "--port N the port to listen on; 0 picks a free one (8480)" in output
 

@@ -17,6 +17,8 @@ def dump() -> dict:
     history, before = History(State()), State()
     after, _ = step(before, i.LoggedIn(), 1000.0, 0.5)
     history.record(before, i.LoggedIn(), 1000.0, 0.5, after)
+    later, _ = step(after, i.LoggedOut(), 1002.0, 0.5)
+    history.record(after, i.LoggedOut(), 1002.0, 0.5, later)
     return history.dump()
 
 
@@ -26,7 +28,7 @@ def test_each_step_is_printed(tmp_path, capsys):
     assert replay(str(file)) == 0
     printed = capsys.readouterr().out.splitlines()
     assert printed[0].startswith("          start: ")
-    assert printed[1] == "    0.000 LoggedIn()"
+    assert [line for line in printed if "Logged" in line] == ["    0.000 LoggedIn()", "    2.000 LoggedOut()"]
     assert any(line.startswith("            -> OpenSocket(") for line in printed)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections import UserDict
 from dataclasses import fields
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -257,7 +258,7 @@ USER = {
 
 @pytest.mark.parametrize("metadata", [{"k": 1}, {}])
 @pytest.mark.parametrize("more", [{}, {"tags": []}], ids=["of the usual form", "of another form"])
-def test_every_field_of_a_user_is_decoded(more, metadata):
+def test_usual_fields_of_a_user_are_decoded(more, metadata):
     expected = User(
         "ann", "Ann", "https://a", "https://l", "support", "online", "away at sea", 11, metadata, created_at=12,
         updated_at=13,
@@ -283,8 +284,22 @@ def test_user_who_blocked_the_reader_is_distinguished_from_one_whom_the_reader_b
     assert (user.blocked_by_me, user.has_blocked_me) == (False, True)
 
 
+def unset(value: Any, default: Any) -> list[str]:
+    return [field.name for field in fields(value) if getattr(value, field.name) == getattr(default, field.name)]
+
+
+def test_every_field_of_a_user_is_decoded():
+    more = {"tags": ["t"], "blockedByMe": True, "hasBlockedMe": True, "conversationId": "c"}
+    user = user_from_wire({**USER, **more})
+    assert user == User(
+        "ann", "Ann", "https://a", "https://l", "support", "online", "away at sea", 11, {"k": 1}, ["t"], 12, 13,
+        blocked_by_me=True, has_blocked_me=True, conversation_id="c",
+    )  # fmt: skip
+    assert unset(user, User("")) == []
+
+
 @pytest.mark.parametrize("more", [{}, {"tags": []}], ids=["of the usual form", "of another form"])
-def test_every_field_of_a_text_message_is_decoded(more):
+def test_usual_fields_of_a_text_message_are_decoded(more):
     data = text_message()["data"] | {"metadata": {"k": 1}}
     original = text_message(
         muid="m", conversationId="c", sentAt=1, updatedAt=2, deliveredAt=3, readAt=4, editedAt=5, editedBy="bob",
@@ -315,6 +330,7 @@ def test_every_field_of_a_group_is_decoded():
         members_count=3, has_joined=True, scope="admin", joined_at=4, created_at=5, updated_at=6,
         is_banned_from_group=False, conversation_id="group_g",
     )  # fmt: skip
+    assert unset(group, Group("")) == ["password", "is_banned_from_group"]  # a server sends no password
     bare = group_from_wire({"guid": "g", "isBanned": True})
     assert (bare.members_count, bare.has_joined, bare.is_banned_from_group) == (0, False, True)
 
@@ -332,6 +348,7 @@ def test_each_field_of_an_attachment_is_decoded():
     }]  # fmt: skip
     message = message_from_wire(text_message(type="image", data={"attachments": listed}))
     assert message.attachments == [Attachment("u", "n", "e", "m", 3, 4, 5, "t")]
+    assert unset(message.attachments[0], Attachment("")) == []
 
 
 def test_settings_name_the_port_for_the_scheme():

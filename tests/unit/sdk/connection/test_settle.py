@@ -17,16 +17,19 @@ def test_rules_that_never_settle_are_an_error_and_not_an_endless_loop(monkeypatc
     assert 9 <= len(rounds) <= 100, "enough for every rule, and bounded"
 
 
-@pytest.mark.parametrize(
-    ("phase", "throttled", "status"),
-    [
-        (Phase.IDLE, False, ConnectionStatus.DISCONNECTED),
-        (Phase.WAITING, False, ConnectionStatus.DISCONNECTED),
-        (Phase.CONNECTING, False, ConnectionStatus.CONNECTING),
-        (Phase.RENEWING, False, ConnectionStatus.CONNECTING),
-        (Phase.OPEN, False, ConnectionStatus.CONNECTED),
-        (Phase.OPEN, True, ConnectionStatus.FEATURE_THROTTLED),
-    ],
-)
-def test_each_phase_stands_for_a_status(phase, throttled, status):
-    assert settle.status_of(State(phase=phase, throttled=throttled)) is status
+STATUSES = {
+    Phase.IDLE: ConnectionStatus.DISCONNECTED,
+    Phase.WAITING: ConnectionStatus.DISCONNECTED,
+    Phase.CONNECTING: ConnectionStatus.CONNECTING,
+    Phase.RENEWING: ConnectionStatus.CONNECTING,
+    Phase.OPEN: ConnectionStatus.CONNECTED,
+}
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_each_phase_stands_for_a_status(phase):
+    assert settle.status_of(State(phase=phase)) is STATUSES[phase]
+
+
+def test_throttled_socket_has_a_status_of_its_own():
+    assert settle.status_of(State(phase=Phase.OPEN, throttled=True)) is ConnectionStatus.FEATURE_THROTTLED

@@ -146,6 +146,7 @@ async def test_file_above_the_limit_of_all_files_is_removed_whatever_its_form_sa
     with pytest.raises(Refused) as caught:
         await bucket.uploads.accept_upload(KEY)
     assert caught.value.code == "ERR_FILE_SIZE_EXCEEDED"
+    assert (bucket.removed, bucket.ended, bucket.closed) == ([KEY], [KEY], [KEY])
 
 
 async def test_file_that_another_request_has_accepted_is_kept():

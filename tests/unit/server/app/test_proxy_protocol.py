@@ -118,8 +118,9 @@ def test_any_bytes_yield_an_address_or_are_refused(head, more):
         ipaddress.ip_address(client)
 
 
-@given(st.ip_addresses(v=4), st.ip_addresses(v=4), st.integers(0, 65535), st.integers(0, 65535))
-def test_every_address_is_read_back(client, server, port, at):
-    assert read_line(f"PROXY TCP4 {client} {server} {port} {at}\r\n".encode()) == str(client)
+@given(st.sampled_from((4, 6)), st.data(), st.integers(0, 65535), st.integers(0, 65535))
+def test_every_address_is_read_back(version, data, port, at):
+    client, server = data.draw(st.ip_addresses(v=version)), data.draw(st.ip_addresses(v=version))
+    assert read_line(f"PROXY TCP{version} {client} {server} {port} {at}\r\n".encode()) == str(client)
     body = client.packed + server.packed + port.to_bytes(2, "big") + at.to_bytes(2, "big")
-    assert read_binary(version_2(0x21, 0x11, body)[:16], body) == str(client)
+    assert read_binary(version_2(0x21, 0x11 if version == 4 else 0x21, body)[:16], body) == str(client)

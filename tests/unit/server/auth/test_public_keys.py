@@ -18,12 +18,17 @@ def jwks(*keys: Any) -> bytes:
 
 
 def test_private_parts_of_a_key_are_not_used():
-    from jwt.algorithms import ECAlgorithm
+    from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
-    whole = {**ECAlgorithm.to_jwk(EC, as_dict=True), "kid": "k"}
-    assert "d" in whole
-    (key,) = read_keys(jwks(whole))
-    assert isinstance(key.key, ec.EllipticCurvePublicKey)
+    for algorithm, private, public in (
+        (ECAlgorithm, EC, ec.EllipticCurvePublicKey),
+        (RSAAlgorithm, RSA, rsa.RSAPublicKey),
+    ):
+        whole = {**algorithm.to_jwk(private, as_dict=True), "kid": "k"}
+        whole.pop("key_ops", None)  # a key that is only for signing is left out
+        assert "d" in whole
+        (key,) = read_keys(jwks(whole))
+        assert isinstance(key.key, public)
 
 
 def test_key_is_chosen_by_its_id_and_only_for_its_algorithm():

@@ -81,10 +81,12 @@ def test_preferences_decide_about_reactions(wanted, own_message, notified, in_gr
 
 
 def test_actions_on_members_are_notified_only_if_the_preferences_ask_for_them():
-    for action in ("left", "added", "joined", "kicked", "banned", "unbanned", "scope_changed"):
-        occasion = Occasion(kind=MEMBERS, in_group=True, member_action=f"group_member_{action}")
+    actions = [name for name in GroupPreferences.__struct_fields__ if name.startswith("group_member_")]
+    assert len(actions) > 6
+    for action in actions:
+        occasion = Occasion(kind=MEMBERS, in_group=True, member_action=action)
         assert why_not(occasion, Facts(), Preferences()) == "unwanted"
-        wants = Preferences(group_preferences=GroupPreferences(**{f"group_member_{action}": 2}))
+        wants = Preferences(group_preferences=GroupPreferences(**{action: 2}))
         assert why_not(occasion, Facts(), wants) == ""
     unknown = Occasion(kind=MEMBERS, in_group=True)
     assert why_not(unknown, Facts(), Preferences()) == "unwanted"
