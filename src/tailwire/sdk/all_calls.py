@@ -32,7 +32,7 @@ from tailwire.sdk.session_holder import SessionHolder
 
 @dataclass(frozen=True, slots=True)
 class AllCalls:
-    """The groups of calls that `init()` makes."""
+    """The groups of calls of one client; `ChatClient.init()` creates them."""
 
     connection: ConnectionCalls
     logins: LoginCalls
@@ -51,7 +51,11 @@ class AllCalls:
 
     @classmethod
     def of(cls, parts: Parts, lists: LiveLists) -> Self:
-        """Make the groups of calls from the parts of a client."""
+        """Create the groups of calls from the parts of a client.
+
+        Args:
+            lists: the live lists of the client.
+        """
         uploads = UploadCalls(parts)
         return cls(
             connection=ConnectionCalls(parts),
@@ -72,7 +76,7 @@ class AllCalls:
 
 
 class CallingClient(ClientCore):
-    """A client whose methods forward to groups of calls (see `methods`)."""
+    """The base of the generated class `ClientMethods`, whose methods forward to groups of calls (see `methods`)."""
 
     _listeners: ListenerCalls
 

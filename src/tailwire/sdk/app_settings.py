@@ -25,8 +25,8 @@ class AppSettings:
         presence: the users whose presence is subscribed to; nobody by default.
         roles: the roles to whose users' presence the client subscribes; used only if `presence` is `ROLES`.
         auto_establish: True for auto mode (the SDK connects by itself), False for manual mode (`connect()` does).
-        admin_host: the host of the administration API, which only `tailwire.admin` uses: as `client_host`, which it
-            replaces there; "" for the same host.
+        admin_host: the host of the administration API, in the form of `client_host`. Only `tailwire.admin` uses it, in
+            place of `client_host`; "" for `client_host`.
         client_host: the host of your own server, instead of the region's: `[http[s]://]name[:port][/path]`, https and
             `/v3` by default.
         web_socket_host: replaces the WebSocket host that the server names; "" keeps it.
@@ -84,7 +84,7 @@ class AppSettings:
         return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/') or '/v3'}"
 
     def check_proxy(self) -> None:
-        """Check `proxy_address`, if it is set, and that the library that it needs is installed.
+        """Check that `proxy_address`, if it is set, is valid, and that the library for this kind of proxy is installed.
 
         Raises:
             UnusableProxy: the proxy cannot be used; the message says what to correct or to install.
@@ -93,7 +93,7 @@ class AppSettings:
             check_library(parse_proxy(self.proxy_address))
 
     def tls_context(self) -> ssl.SSLContext | None:
-        """Return an SSL context that trusts `ca_file`, or None when it is not set.
+        """Return an SSL context that trusts only the certificates in `ca_file`, or None when it is not set.
 
         Raises:
             ValueError: when the file cannot be read or contains no certificates.
@@ -106,10 +106,10 @@ class AppSettings:
             raise ValueError(f"{self.ca_file} contains no readable certificates in PEM format: {e}") from e
 
     def timings(self, others: Timings) -> Timings:
-        """Return the durations of the connection: those of these settings, and the rest from `others`.
+        """Return a copy of `others` with the durations and the maximum of attempts that these settings contain.
 
         Args:
-            others: supplies the durations that settings do not name.
+            others: the durations of the connection.
         """
         return replace(
             others,

@@ -1,4 +1,4 @@
-"""Makes the parts of a client, in the order of their dependencies."""
+"""Create and connect the parts of a client, such as its HTTP connections, driver and event queue."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ def assemble(
     lists: EventSink,
     gate: Gate,
 ) -> Parts:
-    """Return the parts of a client, bound to the running event loop. Nothing runs yet.
+    """Create and return the parts of a client, bound to the running event loop. No task or timer is started.
 
     Args:
-        timings: the durations that the app's settings do not name.
+        timings: the durations of the connection; those in `settings` take precedence.
         base_url: the URL of the client API.
         tls: the app's own TLS context; None for the default.
         provider: the app's token provider; None if it has none.

@@ -62,8 +62,8 @@ class ChatClient(ClientMethods):
         tls: an SSL context, for a server with its own certificate; it takes precedence over the settings'
             `certificate_authority`. Its TLS sessions are resumed: the client sets its `sslobject_class`, unless the
             app has set that.
-        timings: replaces the default durations of the connection; what the settings name comes from them. For tests
-            and demonstrations.
+        timings: the durations of the connection, instead of the defaults; those in `settings` take precedence. For
+            tests and demonstrations.
         world: time, randomness and sockets; for tests.
     """
 
@@ -293,7 +293,10 @@ class ChatClient(ClientMethods):
 
 
 def abandon(client: ChatClient) -> None:
-    """Close a client whose event loop has been closed, so that nothing of it runs, and let others use its session."""
+    """Mark a client as closed whose event loop has been closed, save its position, and release its session.
+
+    Awaits nothing: the tasks and timers of the client ended with the event loop.
+    """
     client._gate.closed = True
     client._sessions.save_position()
     if client._release is not None:

@@ -51,8 +51,8 @@ class AnswerTooLarge(CometChatException):
     """The server's answer is too large or too deeply nested: `ERR_ANSWER_TOO_LARGE`.
 
     Attributes:
-        problem: what is wrong with it.
-        head: its first bytes, as far as they were kept.
+        problem: what is wrong with the answer.
+        head: the first bytes of the answer, at most 64 KiB.
     """
 
     def __init__(self, problem: str, head: bytes) -> None:
@@ -65,10 +65,11 @@ class AnswerTooLarge(CometChatException):
 def failure(
     code: str, details: Any = None, *, retry_after: float | None = None, cause: Cause | None = None
 ) -> CometChatException:
-    """Return an exception with the message and details of the catalogue.
+    """Return an exception with the message and details that the catalogue has for a code.
 
     Args:
-        details: replaces the details of the catalogue.
+        code: a code of `tailwire.wire.catalogue`.
+        details: replaces the details of the catalogue; None keeps them.
         retry_after: seconds after which the server asks to try again.
         cause: why the server could not be reached.
     """
@@ -91,5 +92,5 @@ def not_reached(cause: Cause, details: str, *, retry_after: float | None = None)
 
 
 def init_failed(error: Exception) -> CometChatException:
-    """Return the exception of `init()` for an invalid setting: the text of the catalogue, and what is wrong."""
+    """Return the `ERR_CHAT_API_FAILURE` that `init()` raises for an invalid setting, with the text of `error`."""
     return failure("ERR_CHAT_API_FAILURE", f"{CATALOGUE['ERR_CHAT_API_FAILURE'].details} What is wrong: {error}.")

@@ -20,7 +20,7 @@ class Gate:
         self.closed = False
 
     def check_usable(self) -> None:
-        """Check that the client is open, and used from its event loop.
+        """Raise unless the client is open and its event loop is the running one. Before `init()` any loop will do.
 
         Raises:
             CometChatException: `ERR_CLIENT_CLOSED`; `ERR_WRONG_EVENT_LOOP` on another event loop, or outside of any.
@@ -30,7 +30,7 @@ class Gate:
         self.check_loop()
 
     def check_readable(self) -> None:
-        """Check that the client is used from its event loop, unless it is closed: then any thread may read it.
+        """Raise unless the client's event loop is the running one. A closed client may be read from any thread.
 
         Raises:
             CometChatException: `ERR_WRONG_EVENT_LOOP` on another event loop, or outside of any.
@@ -39,10 +39,10 @@ class Gate:
             self.check_loop()
 
     def check_loop(self) -> None:
-        """Check that the running event loop is the client's. Before `init()` any will do.
+        """Raise unless the client's event loop is the running one. Before `init()` this does nothing.
 
         Raises:
-            CometChatException: `ERR_WRONG_EVENT_LOOP`.
+            CometChatException: `ERR_WRONG_EVENT_LOOP` on another event loop, or outside of any.
         """
         if self.loop is None:
             return

@@ -1,8 +1,8 @@
 """The outbox: messages that are sent when there is a network, even after a restart of the process (K5).
 
-Rules: a message is saved on the device before `add()` returns; messages are sent in the order in which they were
-queued, and stored once (by their muid); one that the server refuses does not delay the others; no task runs while no
-message is pending.
+Rules: a message is saved on the device before `add()` returns. Messages are sent in the order in which they were
+queued, and the server stores each once, because it recognises their muid (the client's own id of a message). A message
+that the server refuses does not delay the others. No task runs while no message is pending.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ log = logging.getLogger("tailwire")
 FORMAT_VERSION = 1
 OUTBOX_RETRY = RetryPolicy(first=2.0, longest=60.0)
 RETRIED_CODES = RETRYABLE_CODES | TOKEN_REJECTED_CODES
-"""After these codes a message stays pending. A rejected token is being renewed, or the next login replaces it."""
+"""After these error codes a message stays pending and is sent again; after all others it has failed.
+
+They include the codes of a rejected token, which is being renewed, or replaced by the next login.
+"""
 
 
 class OutboxStatus(StrEnum):
@@ -43,7 +46,7 @@ class OutboxEntry:
     Attributes:
         message: the message as it was queued; once it is sent, as the server stored it.
         status: pending, sent, failed or cancelled.
-        error: why it failed; while it is pending, why the last attempt failed; else None.
+        error: why the message failed; while it is pending, why the last attempt to send it failed; else None.
     """
 
     def __init__(self, outbox: Outbox, message: BaseMessage, body: dict[str, Any]) -> None:
@@ -56,14 +59,15 @@ class OutboxEntry:
 
     @property
     def muid(self) -> str:
-        """The message's muid, under which the server stores it once."""
+        """The client's own id of the message, by which the server recognises a repeated send."""
         return str(self._body["muid"])
 
     def cancel(self) -> bool:
-        """Withdraw the message. Return False when it is too late: it is being sent, or was sent or cancelled.
+        """Withdraw the message, also a failed one, which is otherwise kept on the device.
 
-        Also False after the user who queued it has logged out, or another one has logged in. A failed message is kept
-        on the device until it is withdrawn or sent.
+        Returns:
+            False if nothing was changed, because the message is being sent, or was sent or cancelled, or because the
+            user who queued it has logged out, or another one has logged in.
 
         Raises:
             CometChatException: `ERR_WRONG_EVENT_LOOP` outside of the client's event loop.
@@ -72,9 +76,11 @@ class OutboxEntry:
         return self._outbox.cancel(self)
 
     def retry(self) -> bool:
-        """Queue a failed message again, after all others. Return False if the message has not failed.
+        """Queue a failed message again, after all others.
 
-        Also False after the user who queued it has logged out, or another one has logged in.
+        Returns:
+            False if nothing was changed, because the message has not failed, or because the user who queued it has
+            logged out, or another one has logged in.
 
         Raises:
             CometChatException: `ERR_WRONG_EVENT_LOOP` outside of the client's event loop.
@@ -111,14 +117,15 @@ class OutboxStore(Protocol):
         """Return the saved outbox of a user, or None."""
 
     def save_outbox(self, app_id: str, uid: str, outbox: Mapping[str, Any] | None) -> None:
-        """Save the outbox of a user; None deletes it. If it raises, a message that is being queued is refused.
+        """Save the outbox of a user; None deletes it.
 
-        Any other change is then logged, and saved with the next one.
+        If this raises while a message is being queued, the message is refused with `OUTBOX_NOT_SAVED`. After another
+        change the exception is logged, and the next change saves the whole outbox.
         """
 
 
 def outbox_store(store: object) -> OutboxStore | None:
-    """Return the session store, if it keeps queued messages as well, or None."""
+    """Return the argument, a session store, if it has the methods of `OutboxStore`, else None."""
     keeps = hasattr(store, "load_outbox") and hasattr(store, "save_outbox")
     return cast(OutboxStore, store) if keeps else None
 
@@ -127,12 +134,13 @@ class Outbox:
     """The queued messages of one client.
 
     Args:
-        store: keeps the messages on the device; None for memory only.
-        send: sends the body of a message, in the order of its conversation; returns the message as it was stored.
+        store: keeps the messages on the device; None to keep them in memory only.
+        send: sends the body of a message, after earlier sends of its conversation; returns the message as the server
+            stored it.
         report_change: called in the event loop with each entry that was added or has changed.
         limit: the maximum number of pending messages.
         world: supplies muids, and the jitter of the waits.
-        gate: checks the event loop of the entries' methods.
+        gate: checks that methods of entries are called in the client's event loop.
     """
 
     def __init__(
@@ -164,7 +172,7 @@ class Outbox:
         self._closed = False
 
     def check(self) -> None:
-        """Check that the running event loop is the client's, unless the client is closed.
+        """Raise unless the running event loop is the client's, or the client is closed.
 
         Raises:
             CometChatException: `ERR_WRONG_EVENT_LOOP` on another event loop, or outside of any.
@@ -177,7 +185,10 @@ class Outbox:
         return list(self._entries)
 
     def begin(self, uid: str) -> None:
-        """Load and send the queued messages of a user who has logged in."""
+        """Load the queued messages of a user who has logged in, and start to send them.
+
+        Pending messages of the previous user stay on the device until their next login.
+        """
         if uid == self._uid:
             self.try_now()
             return
@@ -201,7 +212,7 @@ class Outbox:
         self._start_task()
 
     def discard_all(self) -> None:
-        """Cancel the pending entries, and delete all entries, failed ones as well, because the user logs out."""
+        """Cancel the pending entries, and delete all entries from the device, because the user logs out."""
         for entry in self._entries:
             if entry.status is OutboxStatus.PENDING:
                 self._set_ended(entry, OutboxStatus.CANCELLED)
@@ -211,12 +222,12 @@ class Outbox:
         self._uid = ""
 
     def add(self, message: BaseMessage) -> OutboxEntry:
-        """Queue a message. It is saved on the device when this returns.
+        """Queue a message, and save it on the device before returning. Sets its `muid` if it has none.
 
         Raises:
-            CometChatException: `OUTBOX_FULL` when the maximum number of messages is pending; `ERR_INVALID_ARGUMENT`
-                when the message has files that are not uploaded; `OUTBOX_NOT_SAVED` when it cannot be saved on the
-                device. It is not queued then.
+            CometChatException: the message is not queued: `OUTBOX_FULL` when the maximum number of messages is pending;
+                `ERR_INVALID_ARGUMENT` when the message has files that are not uploaded; `OUTBOX_NOT_SAVED` when it
+                cannot be saved on the device.
         """
         if isinstance(message, MediaMessage) and message.files:
             raise failure("ERR_INVALID_ARGUMENT", "Upload the files first: a queued message has attachments by URL.")
@@ -235,7 +246,7 @@ class Outbox:
         return entry
 
     def cancel(self, entry: OutboxEntry) -> bool:
-        """Cancel an entry. Return False if it is being sent, was sent or cancelled, or is another user's."""
+        """Cancel an entry: see `OutboxEntry.cancel`."""
         waits = entry.status in (OutboxStatus.PENDING, OutboxStatus.FAILED)
         if not waits or entry is self._sending or entry not in self._entries:
             return False
@@ -243,7 +254,7 @@ class Outbox:
         return True
 
     def retry(self, entry: OutboxEntry) -> bool:
-        """Queue a failed entry again, after all others. Return False if it has not failed, or is another user's."""
+        """Queue a failed entry again: see `OutboxEntry.retry`."""
         if entry.status is not OutboxStatus.FAILED or entry not in self._entries:
             return False
         self._entries.remove(entry)
@@ -256,12 +267,15 @@ class Outbox:
         return True
 
     def try_now(self) -> None:
-        """Try again now: the network may be back."""
+        """End the wait between two attempts, because the network may be back, and start to send pending messages."""
         self._wake.set()
         self._start_task()
 
     def try_soon(self) -> None:
-        """Shorten a wait for a server that could not be reached, because another request has succeeded."""
+        """Shorten the wait between two attempts after the server was not reached, because another request succeeded.
+
+        The wait still lasts at least as long as the first wait of `OUTBOX_RETRY`.
+        """
         if self._unreached:
             self._other_succeeded = True
             if self._waited_once:

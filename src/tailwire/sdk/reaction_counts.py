@@ -13,13 +13,13 @@ class CometChatHelper:
     def update_message_with_reaction_info(
         message: BaseMessage, reaction: Reaction, action: str | ReactionAction, *, by_me: bool = False
     ) -> BaseMessage:
-        """Count a reaction that was added to, or removed from, a message that the app keeps.
+        """Update the reaction counts of a message that the app keeps, after a reaction was added or removed.
 
         Args:
             message: the message that the app keeps; it is changed.
             reaction: the reaction of a `ReactionEvent`.
             action: `REACTION_ADDED` or `REACTION_REMOVED`.
-            by_me: whether the logged-in user reacted.
+            by_me: whether it is a reaction of the logged-in user.
 
         Returns:
             The same message, changed in place. A reaction to another message and an unknown action change nothing.

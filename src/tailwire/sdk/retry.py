@@ -18,23 +18,23 @@ from tailwire.sdk.exceptions import CometChatException
 T = TypeVar("T")
 
 IN_DOUBT_CODES = frozenset({"NO_INTERNET_CONNECTION", "ERR_UNAVAILABLE", "ERR_MISSION_FAILED"})
-"""After these codes the server may have carried out the request."""
+"""Error codes after which it is not known whether the server carried out the request."""
 RETRYABLE_CODES = IN_DOUBT_CODES | {"ERR_TOO_MANY_REQUESTS"}
-"""After these codes the same request may succeed a little later."""
+"""Error codes after which the same request may succeed if it is repeated."""
 TOKEN_REJECTED_CODES = frozenset({"AUTH_ERR_AUTH_TOKEN_NOT_FOUND", "ERR_AUTH_TOKEN_EXPIRED"})
-"""With these codes the server rejects the auth token."""
+"""Error codes with which the server rejects the auth token."""
 NOTHING_SENT_CAUSES = frozenset({Cause.CONNECTION_REFUSED, Cause.NAME_LOOKUP_FAILED})
-"""With these causes no byte of the request has left this device."""
+"""The causes of a `CometChatException` after which it is certain that no byte of the request was sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """Waits that grow by a factor, from the first to the longest.
+    """Exponentially growing waits: `first`, `first * factor` and so on, up to `longest`.
 
     Attributes:
         first: the first wait in seconds.
         longest: the longest wait in seconds.
-        factor: what each wait is multiplied by to get the next, up to the longest.
+        factor: the ratio of each wait to the previous one.
     """
 
     first: float
@@ -45,8 +45,8 @@ class RetryPolicy:
 class Waits:
     """The waits between the attempts of one call.
 
-    Each wait is drawn at random between half its length and its length, so that clients that failed
-    together do not retry together.
+    Each wait is random, between half the wait of the policy and the whole, so that clients that failed together do not
+    retry together.
 
     Args:
         chance: returns a random number in [0, 1).
@@ -58,15 +58,15 @@ class Waits:
         self._length = policy.first
 
     def reset(self) -> None:
-        """Begin again with the first wait: an attempt has succeeded."""
+        """Begin again with the first wait, because an attempt has succeeded."""
         self._length = self._policy.first
 
     def next_wait(self, requested: float | None = None) -> float:
-        """Return the next wait in seconds.
+        """Return the next wait in seconds, and advance to the one after it.
 
         Args:
-            requested: the minimum that the server asked for (`Retry-After`), in seconds. Up to one second is added,
-                because other clients were asked the same.
+            requested: the minimum that the server requested (`Retry-After`), in seconds; may exceed the longest wait of
+                the policy. A random part of a second is added, because other clients got the same request.
         """
         wait = self._length * (0.5 + self._chance() / 2)
         self._length = min(self._length * self._policy.factor, self._policy.longest)
@@ -81,15 +81,15 @@ REQUEST_RETRY = RetryPolicy(first=0.25, longest=5.0, factor=3.0)
 
 
 async def repeat(attempt: Callable[[], Awaitable[T]], chance: Callable[[], float], *, safe: bool) -> T:
-    """Try a request up to `MAX_ATTEMPTS` times, with growing waits in between.
+    """Try a request up to `MAX_ATTEMPTS` times, with the waits of `REQUEST_RETRY`. Return the result of `attempt`.
 
-    It is not tried again if the server asks for a longer wait than the longest of `REQUEST_RETRY`.
+    The request is not repeated if the server requests a wait that is longer than the longest of `REQUEST_RETRY`.
 
     Args:
-        attempt: makes one attempt.
-        chance: returns a random number in [0, 1).
-        safe: whether an attempt whose answer was lost may be repeated. If not, it is repeated only when the server has
-            certainly done nothing: it was not reached at all, or it refused for now.
+        attempt: sends the request once.
+        chance: returns a random number in [0, 1), for the jitter of the waits.
+        safe: whether the request may be repeated even if the server may have executed it, after the codes in
+            `RETRYABLE_CODES`. If not, it is repeated only after `ERR_TOO_MANY_REQUESTS` and `NOTHING_SENT_CAUSES`.
 
     Raises:
         CometChatException: the error of the last attempt.
@@ -125,13 +125,14 @@ _NOT_NUMBERED = re.compile("POST (/messages|/files/upload-url|.*/conversation/de
 
 
 def is_numbered(method: str, path: str) -> bool:
-    """Return whether a request gets a number, so that it changes nothing when a proxy delivers it late or again.
+    """Return whether a request gets a request number, so that it changes nothing if a proxy delivers it late or again.
 
-    Messages have their `muid` instead, a delivery receipt is never taken back, and an unused upload form does no harm.
+    The others need none: a GET changes nothing, messages are recognised by their `muid`, a repeated delivery receipt
+    changes nothing, and an unused upload form does no harm.
     """
     return method != "GET" and _NOT_NUMBERED.fullmatch(f"{method} {path}") is None
 
 
 def is_safe(method: str, path: str) -> bool:
-    """Return whether a request may be repeated when its answer was lost: it is a GET, or it is idempotent."""
+    """Return whether a request may be repeated even if the server may have executed it: a GET, or an idempotent one."""
     return method == "GET" or _IDEMPOTENT.fullmatch(f"{method} {path}") is not None

@@ -1,7 +1,7 @@
-"""The order and the retries of sends (K3).
+"""Send messages in order, and again if needed (K3).
 
-The sends of one conversation keep their order. One whose answer was lost is sent again under the same muid, which the
-server stores once.
+The sends of one conversation keep their order. A message whose answer was lost is sent again under the same muid (the
+client's own id of a message), so that the server stores it once.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ class Sending:
     async def send(
         self, conversation: str, attempt: Callable[[], Awaitable[Any]], time_limit: ProgressTimeout | None = None
     ) -> Any:
-        """Send after all earlier sends of the same conversation have ended. Return the result of the attempt.
+        """Send a message once all earlier sends of the same conversation have ended. Return the result of `attempt`.
 
         Args:
             conversation: identifies the conversation.
-            attempt: makes one attempt; called again, under the same muid, when its answer was lost or the server
-                refused for now.
+            attempt: sends the message once; called again when its answer was lost or the server refused for the moment,
+                so it must use the same muid each time.
             time_limit: the time limit for all attempts, and for the wait before the first; None sets none.
 
         Raises:

@@ -18,7 +18,7 @@ class Session:
     Attributes:
         user: the user as the server sent them, without secrets.
         auth_token: the user's auth token.
-        position: how far the app has been served; None before the first event without catch-up.
+        position: how far the app has been served; None while it is not known. Catch-up continues from it.
         expired: whether the server rejected the token, so that a new login is needed.
     """
 
@@ -77,9 +77,11 @@ class Session:
 class SessionStore(Protocol):
     """Keeps sessions, by app id. The methods are called from the event loop, and must not block for long.
 
-    A store may have a method `claim(app_id)` as well: `init()` calls it to keep other clients away from the session,
-    and `aclose()` calls the function that it returned. It raises `SESSION_IN_USE` while another client has the session.
-    What `save` raises is logged; what the other methods raise, the call of the client raises.
+    A store may also have a method `claim(app_id)`, which reserves the session for one client and returns a function
+    that releases it, or raises `SESSION_IN_USE` while another client has claimed the session. `init()` calls `claim`,
+    and `aclose()` the returned function.
+
+    An exception of `save` is logged. An exception of another method is raised by the client's method that called it.
     """
 
     def load(self, app_id: str) -> Mapping[str, Any] | None:
@@ -106,7 +108,9 @@ class SessionStore(Protocol):
 
 
 def claim(store: object, app_id: str) -> Callable[[], None]:
-    """Claim the session of an app for one client, if its store supports that. Return the function that releases it.
+    """Claim the session of an app for one client, and return a function that releases the claim.
+
+    If the store has no method `claim`, nothing is claimed, and the returned function does nothing.
 
     Raises:
         CometChatException: `SESSION_IN_USE` if another client has claimed it.

@@ -15,7 +15,7 @@ from tailwire.sdk.session import Session, SessionStore, claim
 
 log = logging.getLogger("tailwire")
 SAVE_DELAY_SECONDS = 0.2
-"""Moves of the position within this time are saved together."""
+"""Seconds after which a moved position is saved, together with all later moves."""
 
 
 class SessionHolder:
@@ -23,8 +23,8 @@ class SessionHolder:
 
     Attributes:
         current: the session, or None when no user is logged in.
-        expired_session: the saved session that `init()` found, if the server had rejected its token: a login of its
-            user resumes from its position. None after any login.
+        expired_session: the saved session that `init()` found, if the server had rejected its token. If its user logs
+            in, catch-up continues from its position. None after any login.
         served: how far the app has been served.
         store: the session store, which may keep queued messages as well.
     """
@@ -65,7 +65,7 @@ class SessionHolder:
         return session.auth_token
 
     def claim(self) -> Callable[[], None]:
-        """Claim the saved session for this client; return the function that releases it.
+        """Claim the saved session for this client, and return a function that releases the claim.
 
         Raises:
             CometChatException: `SESSION_IN_USE` if another client has claimed it.
@@ -73,7 +73,7 @@ class SessionHolder:
         return claim(self.store, self._app_id)
 
     def load(self) -> Mapping[str, Any] | None:
-        """Return the saved session as the store has it, or None."""
+        """Return the session in the store, not decoded (see `Session.from_saved`); None if there is none."""
         return self.store.load(self._app_id)
 
     def replace(self, session: Session) -> None:
@@ -82,13 +82,13 @@ class SessionHolder:
         self.save()
 
     def clear(self) -> None:
-        """Forget the session, and delete it from the store: the user logs out."""
+        """End the session, and delete it from the store, because the user logs out."""
         self.current = self.expired_session = None
         self.served.begin(None)
         self.store.clear(self._app_id)
 
     def save(self) -> None:
-        """Save the session. A failure of the store is logged; the next change saves the session again."""
+        """Save the session, if there is one. An exception of the store is logged; the next change saves it again."""
         if self.current is not None:
             try:
                 self.store.save(self._app_id, self.current.to_saved())
@@ -96,14 +96,14 @@ class SessionHolder:
                 log.exception("the session could not be saved on this device; the next change saves it again")
 
     def save_soon(self) -> None:
-        """Save the position within `SAVE_DELAY_SECONDS`, if it has moved."""
+        """Schedule `save_position()` after `SAVE_DELAY_SECONDS`, if the position has moved and none is scheduled."""
         if self._timer is not None or self.current is None or self._gate.closed:
             return
         if self.served.position != self.current.position:
             self._timer = asyncio.get_running_loop().call_later(SAVE_DELAY_SECONDS, self.save_position)
 
     def save_position(self) -> None:
-        """Save the position now, if it has moved."""
+        """Save the session with the current position now, if the position has moved."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

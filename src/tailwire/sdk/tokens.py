@@ -1,19 +1,19 @@
-"""Token renewal: when the app's token provider is asked, and what is done with the token that it returns.
+"""Renew the auth token with the app's token provider, an async function that returns a new token.
 
-The provider is asked for one of three reasons:
+The provider is called for one of three reasons:
 
-1. The server rejected the token of an attempt to connect: the machine commands `RenewToken`, and the next attempt waits
-   for the new token (`renew_before_attempt`).
-2. The token of the open socket is about to end: the machine commands `RenewInPlace`, and the socket stays open
-   (`renew_in_place`). How long before the end is in `connection.backoff.renewal_wait`.
+1. The server rejected the token of an attempt to connect: the connection machine commands `RenewToken`, and the next
+   attempt waits for the new token (`renew_before_attempt`).
+2. The token of the open socket is about to expire: the machine commands `RenewInPlace`, and the socket stays open
+   (`renew_in_place`). `connection.backoff.renewal_wait` decides how early.
 3. The server rejected the token of a request (`renew_rejected`).
 
 A failure of 1 or 2 is reported to the machine, which waits before it tries again (`State.renewals_failed`). For
-reason 3 the calls are separated by the waits of `REJECTED_RETRY`; meanwhile rejected requests fail without a call.
+reason 3 the waits of `REJECTED_RETRY` separate the calls of the provider; meanwhile rejected requests fail without one.
 
-For all three: the provider is asked for one token at a time, and not at all when the token was already replaced. A
-token is kept only when the server accepts it, for the same user. When the server cannot be reached, the next renewal
-first tries the token that the provider has returned already, and if that has expired, asks the provider again.
+For all three: the provider is called once at a time, and not at all when the token was already replaced. The session
+gets a new token only when the server has accepted it, for the same user. If the server could not be reached to check a
+new token, the next renewal checks that token first, and calls the provider again only if the server rejects it.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Tokens:
         self._gate = gate
         self._now = world.now
         self._lock = asyncio.Lock()
-        # An old token, and its successor that the server could not be asked about yet.
+        # An old token, and its successor, if the server could not be reached to check the successor.
         self._unchecked_tokens = ("", "")
         self._waits = Waits(REJECTED_RETRY, world.chance)
         self._next_call_at = 0.0
@@ -74,7 +74,11 @@ class Tokens:
     # For the connection.
 
     def renew_before_attempt(self, runner: MachineRunner, epoch: int) -> asyncio.Task[None]:
-        """Start the task that gets a new token before the next attempt, and reports the outcome to the machine."""
+        """Start and return a task that gets a new token before the next attempt, and feeds the outcome to the machine.
+
+        Args:
+            epoch: the number of the attempt.
+        """
         self._cancel_offer()
         return runner.begin(self._renew_before_attempt(runner, epoch))
 
@@ -90,10 +94,14 @@ class Tokens:
             runner.feed(i.TokenRenewed(epoch))
 
     def renew_in_place(self, runner: MachineRunner, epoch: int, wire: Wire | None) -> None:
-        """Start to get a new token, and to offer it to the server on the open socket; do nothing without one.
+        """Start a task that gets a new token, and sends it to the server on the open socket.
 
-        The server's answer arrives as a frame. A socket that closes meanwhile does not cancel this: the new token is
-        kept for the next attempt.
+        The server's answer arrives as a frame, for `handle_answer`. If the socket closes meanwhile, the task continues,
+        and the next attempt uses the new token.
+
+        Args:
+            epoch: the number of the socket.
+            wire: the socket; with None this does nothing.
         """
         self._cancel_offer()
         self._epoch = epoch
@@ -113,7 +121,11 @@ class Tokens:
             runner.feed(i.TokenRenewalFailed(epoch))
 
     def handle_answer(self, runner: MachineRunner, granted: Granted | None) -> None:
-        """Handle the server's answer to an offered token; None when the server rejected it."""
+        """Feed the server's answer to the token that `renew_in_place` sent to the machine.
+
+        Args:
+            granted: what the server granted; None if it rejected the token.
+        """
         if granted is None:
             runner.feed(i.TokenRenewalFailed(self._epoch))
         else:
@@ -129,10 +141,13 @@ class Tokens:
     # For requests.
 
     async def renew_rejected(self, old: str) -> bool:
-        """Renew the token after the server rejected a request with `old`. Return whether there is another token now.
+        """Renew the token after the server rejected a request with the token `old`, and wait for the outcome.
 
-        Without a provider, and during the wait after its last call, nothing is renewed. What the provider raises is
+        Nothing is renewed without a provider, or during the wait after its last call. An exception of the provider is
         logged.
+
+        Returns:
+            Whether the session has another token than `old` now, so that the request can be repeated.
         """
         session = self._sessions.require()
         if session.auth_token != old:
@@ -156,7 +171,7 @@ class Tokens:
     # For the connection and for requests.
 
     async def renew(self, old: str) -> None:
-        """Replace the token `old` of the session, unless that has happened already.
+        """Replace the token of the session by a new one, unless it is no longer `old`.
 
         Raises:
             Exception: whatever the provider raises.

@@ -1,7 +1,7 @@
-"""Bounds on the depth of JSON and on its numbers, so that every common parser can read it.
+"""Limit the depth of JSON and the size of its numbers, so that every common parser can read it.
 
-The input is known to be valid JSON. Every request and frame is checked, so the check is a few passes over the bytes;
-the position of an excess is searched for only if there is one.
+The input is known to be valid JSON. Every request and frame is checked, so the check is fast: a few passes over the
+bytes. Only if it fails, a slower search finds the excess: the value that exceeds a limit.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from math import isinf
 from typing import NamedTuple
 
 MAX_DEPTH = 64
-"""Nested objects and lists, including the outermost. Some parsers stop at 100, Python's before 1,000."""
+"""The maximum depth of objects and lists; the outermost is 1 deep. Some parsers stop at 100, Python's before 1,000."""
 MAX_DIGITS = 64
-"""Consecutive digits in a number. Python's parser accepts at most 4,300."""
+"""The maximum number of consecutive digits in a number. Python's parser accepts at most 4,300."""
 STORED_DEPTH = 96
-"""As `MAX_DEPTH`, for stored messages, which wrap what was sent."""
+"""The maximum depth of stored messages, which contain what was sent within other objects."""
 UNCHECKED_BYTES = 1500
-"""Stored texts shorter than this are not checked when they are read: they can neither nest too deep for a parser nor
-have a number that is too long for one."""
+"""Stored texts with fewer bytes are not checked when they are read: they can neither nest too deep for a parser nor
+contain a number that is too long for one."""
 TOO_DEEP = f"Nest objects and lists at most {MAX_DEPTH} deep."
 TOO_LONG = f"Use numbers of at most {MAX_DIGITS} digits; write longer ones as text."
 TOO_LARGE = "Use numbers that 64 bits of floating point can hold; write larger ones as text."
 NOT_LOCATED = f"{TOO_DEEP} {TOO_LONG} {TOO_LARGE}"
-"""The advice on an excess that `first_excess` does not find, because it is too far into a long text."""
+"""The advice for JSON that is not `within_bounds`, but is so long that `first_excess` does not reach the excess."""
 
 _MAX_TOKENS = 20_000
 _MAX_ROUNDS = 6
@@ -46,9 +46,10 @@ class Excess(NamedTuple):
     """A value that exceeds a bound.
 
     Attributes:
-        start, end: its range of bytes; `end` is exclusive. From `first_excess`, `end` may be that of the whole text.
-        place: the path to it: names and indices, joined by dots.
-        advice: what to do about it.
+        start, end: the range of bytes of the value; `end` is exclusive. From `first_excess`, `end` may be the end of
+            the whole text.
+        place: the path to the value: at most four names and indices, joined by dots, such as `data.list.3`.
+        advice: what to do about it, as a sentence for the sender.
     """
 
     start: int
@@ -58,9 +59,10 @@ class Excess(NamedTuple):
 
 
 def within_bounds(text: bytes, depth: int = MAX_DEPTH) -> bool:
-    """Return whether JSON is within the bounds.
+    """Return whether JSON nests at most `depth` deep, and its numbers are neither too long nor too large.
 
     Args:
+        text: valid JSON.
         depth: the maximum depth of objects and lists.
     """
     suspect = _OVERLONG in text.translate(_DIGITS) or _LARGE_PATTERNS[0].search(text) or _LARGE_PATTERNS[1].search(text)
@@ -85,17 +87,18 @@ def _nests_at_most(text: bytes, depth: int) -> bool:
 
 
 def first_excess(text: bytes) -> Excess | None:
-    """Return the first excess in JSON. None if there is none, or none in the first 20,000 tokens."""
+    """Return the first value that exceeds a bound; None if there is none in the first 20,000 tokens of the JSON."""
     return next(excesses(text, MAX_DEPTH, _MAX_TOKENS), None)
 
 
 def excesses(text: bytes, max_depth: int = MAX_DEPTH, max_tokens: int = 0) -> Iterator[Excess]:
-    """Yield every excess in order, without those inside another one.
+    """Yield each value that exceeds a bound, in the order of the text, without those inside another such value.
 
     Args:
         text: JSON. If it is invalid, some results are meaningless.
         max_depth: the maximum depth of objects and lists.
-        max_tokens: how many tokens to check; 0 for all.
+        max_tokens: how many tokens to check; 0 for all. Unless it is 0, the search ends with the first value that nests
+            too deep.
     """
     path: list[int | str] = []
     begun = depth = 0
@@ -146,14 +149,14 @@ def _place(path: list[int | str]) -> str:
 
 
 def parseable(stored: bytes) -> bytes:
-    """Return stored JSON that every parser can read: usually unchanged, otherwise as `trim` returns it."""
+    """Return stored JSON in a form that every parser can read: unchanged if it is within the bounds, else trimmed."""
     if len(stored) < UNCHECKED_BYTES or within_bounds(stored, STORED_DEPTH):
         return stored
     return trim(stored)
 
 
 def trim(text: bytes) -> bytes:
-    """Return JSON with `null` in place of each value that exceeds a bound for stored messages.
+    """Return JSON with `null` in place of each value that nests deeper than `STORED_DEPTH` or is too large a number.
 
     This is slow: call it only for texts that are known to exceed a bound.
     """

@@ -12,7 +12,7 @@ class Entry:
     Attributes:
         status: the HTTP status of the response; 0 for codes that only the SDK raises.
         message: what went wrong.
-        details: what to do.
+        details: what to do next.
     """
 
     status: int

@@ -18,7 +18,7 @@ class CloseCode(IntEnum):
         MESSAGE_TOO_BIG: a message exceeds the size or fragment limit.
         RESTARTING: the server shuts down; clients reconnect within the announced window.
         TRY_AGAIN_LATER: the client is too slow, or its address sent too many invalid tokens.
-        NOT_AUTHENTICATED: the first frame was not an auth frame.
+        NOT_AUTHENTICATED: the first frame of the client was not an auth frame.
         AUTH_TIMEOUT: no auth frame arrived in time.
         SILENT: the client sent nothing for too long, and did not answer a ping.
         WINDOW_EXPIRED: the app stayed in the background without a ping for longer than the background window.
@@ -44,4 +44,5 @@ class CloseCode(IntEnum):
 
 
 REFUSED_FROM, REFUSED_TO = 4500, 4999
-"""Range of codes with which a server refuses a client permanently, except `TOKEN_REJECTED`: a new token resolves it."""
+"""The range of codes, both inclusive, with which a server refuses a client permanently. The exception is
+`TOKEN_REJECTED`, after which the client may connect with a new token."""

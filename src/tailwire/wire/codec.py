@@ -1,4 +1,4 @@
-"""Decodes JSON values of the wire to entities. Unknown keys are ignored; a wrong type raises `DECODING_ERRORS`."""
+"""Decode JSON values of the protocol to entities. Unknown keys are ignored; wrong types raise `DECODING_ERRORS`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class BadWire(ValueError):
-    """A value of the wire is invalid. The message names the key."""
+    """A JSON value of the protocol is invalid. The message names the key."""
 
 
 DECODING_ERRORS = (ValueError, LookupError, AttributeError, TypeError, RecursionError, OverflowError)
@@ -31,10 +31,11 @@ MAX_ID = 2**63 - 1
 
 
 class _Shapes:
-    """Combinations of types under the given keys that were valid before.
+    """Checks the types of the values under given keys, with a cache of the valid combinations of types.
 
-    Nearly all objects have a combination that was seen before, so their types are checked together instead of key by
-    key. Decoding is most of the cost of handing over a message. The cache is bounded by the combinations of `kinds`.
+    Nearly all objects have a combination that was seen before, so all types are checked by one lookup instead of key by
+    key; decoding is most of the cost of handing over a message. `kinds` are the valid types of each key, so few that
+    the cache is bounded.
     """
 
     def __init__(self, **kinds: tuple[type, ...]) -> None:
@@ -43,7 +44,7 @@ class _Shapes:
         self._good: set[tuple[type, ...]] = set()
 
     def values(self, d: Mapping[str, Any]) -> list[Any] | None:
-        """Return the values of the keys (None for missing ones), or None if each must be checked by itself."""
+        """Return the values in the order of `keys`, with None for missing ones; None if a value has another type."""
         values = list(map(d.get, self.keys))
         shape = tuple(map(type, values))
         if shape not in self._good:
@@ -68,10 +69,10 @@ _MESSAGE_SHAPES = _Shapes(
 
 
 def object_of(value: Any, what: str) -> Mapping[str, Any]:
-    """Return a value that must be an object.
+    """Return the argument if it is an object.
 
     Raises:
-        BadWire: it is not one.
+        BadWire: the value is not an object; the message calls it `what`.
     """
     if type(value) is dict:
         return value
@@ -84,7 +85,7 @@ def text_at(d: Mapping[str, Any], key: str, default: str = "") -> str:
     """Return the text under a key; the default if it is missing or null.
 
     Raises:
-        BadWire: it is not a string.
+        BadWire: the value is not a string.
     """
     value = d.get(key)
     if value is None:
@@ -95,7 +96,7 @@ def text_at(d: Mapping[str, Any], key: str, default: str = "") -> str:
 
 
 def receiver_type_at(d: Mapping[str, Any]) -> ReceiverTypeName:
-    """Return the receiver type, even an unknown one; `user` if it is missing."""
+    """Return the text under `receiverType`, even if it is an unknown type; `user` if it is missing."""
     return cast("ReceiverTypeName", text_at(d, "receiverType", ReceiverType.USER))
 
 
@@ -109,7 +110,7 @@ def number_at(d: Mapping[str, Any], key: str) -> int:
     A string of digits is converted, and a float is truncated.
 
     Raises:
-        BadWire: it is anything else.
+        BadWire: the value is anything else.
     """
     value = d.get(key)
     if type(value) is int:
@@ -134,7 +135,7 @@ def _tags(d: Mapping[str, Any]) -> list[str]:
 
 
 def metadata_of(d: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a copy of the metadata; {} if it is missing or invalid."""
+    """Return a copy of the object under `metadata`; {} if it is missing or not an object."""
     value = d.get("metadata")
     return dict(value) if isinstance(value, Mapping) else {}
 
@@ -331,7 +332,7 @@ def _quick_text(v: list[Any], raw: Any) -> TextMessage | None:
 
 
 def receiver_of(raw: Mapping[str, Any]) -> User | Group | None:
-    """Return the receiver of a message as the server sent it; None if it is missing or unreadable."""
+    """Return the receiver of a message, decoded from the message's JSON; None if it is missing or invalid."""
     try:
         found = _entity(raw["data"]["entities"], "receiver")
     except DECODING_ERRORS:
@@ -340,7 +341,7 @@ def receiver_of(raw: Mapping[str, Any]) -> User | Group | None:
 
 
 def quoted_of(raw: Mapping[str, Any]) -> BaseMessage | None:
-    """Return the quoted message as the server sent it; None if it is missing or unreadable."""
+    """Return the message that a message quotes, decoded from the message's JSON; None if it is missing or invalid."""
     try:
         return message_from_wire(raw["quotedMessage"])
     except DECODING_ERRORS:

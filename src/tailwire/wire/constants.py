@@ -33,7 +33,10 @@ class Category(StrEnum):
 
 
 class MessageType(StrEnum):
-    """The types of category `message`, and `custom`, the usual one of custom messages, which may have any other."""
+    """The types of messages of category `message`; and `custom`, the usual type of custom messages.
+
+    A custom message may have any other type, which the app defines.
+    """
 
     TEXT = "text"
     IMAGE = "image"
@@ -85,7 +88,7 @@ class MemberScope(StrEnum):
 
 
 class UserStatus(StrEnum):
-    """The presence of a user. On the wire, online is `available`."""
+    """The presence of a user. In the protocol, `online` is sent as `available`."""
 
     ONLINE = "online"
     OFFLINE = "offline"

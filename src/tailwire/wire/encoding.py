@@ -16,7 +16,7 @@ from tailwire.wire.entities import (
 
 
 def user_to_wire(user: User) -> dict[str, Any]:
-    """Return the body of a request that creates or changes a user."""
+    """Return the body of a request that creates or changes a user, without the values that are not set."""
     pairs = {
         "uid": user.uid,
         "name": user.name or None,
@@ -31,7 +31,7 @@ def user_to_wire(user: User) -> dict[str, Any]:
 
 
 def group_to_wire(group: Group) -> dict[str, Any]:
-    """Return the body of a request that creates or changes a group."""
+    """Return the body of a request that creates or changes a group, without the values that are not set."""
     pairs = {
         "guid": group.guid,
         "name": group.name,
@@ -46,7 +46,7 @@ def group_to_wire(group: Group) -> dict[str, Any]:
 
 
 def message_to_wire(message: BaseMessage) -> dict[str, Any]:
-    """Return the body of a request that sends a message; a request that edits it sends only `data` and `tags`."""
+    """Return the body of a request that sends a message. A request that edits one uses only its `data` and `tags`."""
     data: dict[str, Any] = {}
     if isinstance(message, TextMessage):
         data["text"] = message.text

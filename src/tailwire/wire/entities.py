@@ -47,8 +47,8 @@ class BaseMessage(SetFieldsRepr):
     Attributes:
         receiver: a uid or guid.
         receiver_type: `user` or `group`.
-        id: rises with time within the app.
-        muid: the client's own id. A message is stored once per sender and muid, however often it is sent.
+        id: the id that the server assigns; within an app, a later message has a higher id.
+        muid: the client's own id. The server stores a message once per sender and muid, however often it is sent.
         quoted_message_id: the id of the message that this one quotes, or 0.
         raw: the message as the server sent it.
     """
@@ -106,12 +106,12 @@ class BaseMessage(SetFieldsRepr):
 
     @property
     def thread_subscribed(self) -> bool:
-        """Whether the logged-in user follows the thread of the message, if the request asked for that."""
+        """Whether the logged-in user follows the thread of the message; False if the request did not ask for that."""
         return bool(self.raw.get("threadSubscribed"))
 
     @property
     def moderation_status(self) -> str:
-        """The result of moderation; `unmoderated` by default."""
+        """The result of moderation, a `ModerationStatus`; `unmoderated` if the server sent none."""
         moderation = (self.raw.get("data") or {}).get("moderation") or {}
         return str(moderation.get("status") or ModerationStatus.UNMODERATED)
 
@@ -198,9 +198,9 @@ class InteractiveMessage(BaseMessage):
     """A form, card or scheduler with elements to interact with (CometChat's class `InteractiveMessage`).
 
     Attributes:
-        interactive_data: the elements.
-        interaction_goal: which interactions complete it.
-        allow_sender_interaction: whether its sender may use it too.
+        interactive_data: the elements, a JSON object whose form depends on `type`.
+        interaction_goal: which interactions complete the message, a JSON object; {} for none.
+        allow_sender_interaction: whether the sender of the message may use its elements too.
     """
 
     interactive_data: dict[str, Any] = field(default_factory=dict)
@@ -221,7 +221,7 @@ class Action(BaseMessage):
     """A message that reports a change to a message or a group (CometChat's class `Action`).
 
     Attributes:
-        action: `joined`, `left`, `edited`, `deleted` …
+        action: the change, one of the values of `ActionType`.
         action_by: the user who made the change.
         action_on: the user or message that was changed, if any.
         action_for: the user or group in whose conversation it happened.
@@ -241,7 +241,7 @@ class MessageReceipt(SetFieldsRepr):
     Attributes:
         message_id: the id of the newest message that they received or read.
         sender: who received or read it; with `deliveredToAll` or `readByAll` the last member, or `User("")` if unknown.
-        receiver_id: in an event, the author of the message, or the guid; from `get_message_receipts`, its receiver.
+        receiver_id: in an event, the author's uid or the guid; from `get_message_receipts`, the message's receiver.
         receiver_type: `user` or `group`.
         receipt_type: `delivered` or `read`; for all members of a group `deliveredToAll` or `readByAll`.
         timestamp, delivered_at, read_at: times in seconds since 1970; 0 for what has not happened or is not reported.

@@ -20,7 +20,7 @@ CLIENT_FEATURES = (
     "renew",
     "lists",
 )
-"""Extensions of CometChat's protocol between Tailwire's SDK and server."""
+"""The extensions of CometChat's protocol that this SDK supports, which its auth frame names."""
 
 CLIENT_HEADER = "x-tailwire-client"
 """The header of requests and upgrades in which the SDK names itself and its version."""
@@ -29,11 +29,20 @@ REQUEST_HEADER = "x-tailwire-request"
 """The header with which the SDK numbers its requests, so that a server recognises one that comes late or again."""
 
 PROOF_HEADER = "x-tailwire-proof"
-"""The header of the upgrade that proves that the client has a pass, so that it is admitted before unknown clients."""
+"""The header of a WebSocket request with `proof_of` the client's pass.
+
+A busy server admits clients with a valid proof before unknown ones.
+"""
 
 
 def proof_of(signed: str) -> str:
-    """Return a proof of holding a pass, which does not authenticate by itself; "" if `signed` is not a pass."""
+    """Return a proof that the client has a pass, without disclosing the pass: its content and a hash of its signature.
+
+    The proof does not authenticate the client.
+
+    Args:
+        signed: a pass, the signed proof of an auth token. For a text of another form, "" is returned.
+    """
     content, dot, signature = signed.rpartition(".")
     return f"{content}.{hashlib.sha256(signature.encode()).hexdigest()}" if dot and signed.isascii() else ""
 
@@ -42,10 +51,11 @@ class FrameType(StrEnum):
     """The `type` of a frame; pings and pongs have no type.
 
     Attributes:
-        AUTH: to the server: authenticates the socket, or renews its token; from it: the answer.
-        APP_STATE: to the server only: whether the app is in the background.
+        AUTH: from the client: authenticates the socket, or renews its token. From the server: the answer.
+        APP_STATE: from the client only: whether the app is in the background.
         SERVER: from the server only: a notice to the client (restart, load, an invalid frame).
-        CONVERSATION_LIST: from the server only, with the feature `lists`: a change that no other frame reports.
+        CONVERSATION_LIST: from the server only, with the feature `lists`: a change to the user's list of conversations
+            that no other frame reports.
     """
 
     AUTH = "auth"
@@ -76,7 +86,7 @@ def auth_frame(
     """Return the first frame of a client: its user, its presence subscription, and the features that it supports.
 
     Args:
-        device: the client's resource.
+        device: the client's resource, by which the server tells several clients of one user apart.
         jwt: the pass of the user's auth token.
         presence: whose presence events the client receives: a subscription, or a list of roles; None or "" for none.
         version: the name and version of the client.
@@ -98,7 +108,15 @@ def auth_frame(
 def envelope(
     app_id: str, kind: FrameType, sender: str, device: str, receiver: str, receiver_type: str, body: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return a frame that a client sends to a receiver."""
+    """Return a frame that a client sends to a user or group, such as a typing indicator.
+
+    Args:
+        sender: the uid of the logged-in user.
+        device: the client's resource.
+        receiver: the uid or guid.
+        receiver_type: `user` or `group`.
+        body: the content of the frame, which depends on `kind`.
+    """
     return {
         "appId": app_id,
         "receiver": receiver,
@@ -111,7 +129,13 @@ def envelope(
 
 
 def app_state_frame(app_id: str, uid: str, device: str, state: str, window: float) -> dict[str, Any]:
-    """Return the frame that reports the app's state, and for how many seconds the client may be silent in it."""
+    """Return the frame that reports the app state to the server.
+
+    Args:
+        device: the client's resource.
+        state: `foreground` or `background`.
+        window: for how many seconds the client may send nothing while the app is in the background.
+    """
     return {
         "appId": app_id,
         "deviceId": device,

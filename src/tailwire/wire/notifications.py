@@ -12,7 +12,10 @@ from tailwire.wire.set_fields import SetFieldsRepr
 
 
 class PushPlatforms(StrEnum):
-    """The service that delivers push notifications. `WEB_PUSH` is Tailwire's own; its token is a subscription."""
+    """The service that delivers push notifications.
+
+    `WEB_PUSH` is an addition of Tailwire: its token is the subscription of a browser.
+    """
 
     FCM_FLUTTER_ANDROID = "fcm_flutter_android"
     FCM_FLUTTER_IOS = "fcm_flutter_ios"
@@ -148,8 +151,8 @@ class MutedConversation(SetFieldsRepr):
     """A conversation without notifications (CometChat's class `MutedConversation`).
 
     Attributes:
-        id: the uid or guid.
-        until: when it is unmuted, in milliseconds since 1970.
+        id: the uid of the other user, or the guid of the group.
+        until: when notifications begin again, in milliseconds since 1970.
     """
 
     id: str
@@ -162,8 +165,8 @@ class UnmutedConversation(SetFieldsRepr):
     """A conversation to unmute (CometChat's class `UnmutedConversation`).
 
     Attributes:
-        id: the uid or guid.
-        type: whether that is a user or a group.
+        id: the uid of the other user, or the guid of the group.
+        type: whether `id` is that of a user or of a group.
     """
 
     id: str

@@ -16,7 +16,8 @@ class User(SetFieldsRepr):
         uid: the id of the user in the app.
         status: `online` or `offline`; in presence events also `away`.
         last_active_at, created_at, updated_at: times in seconds since 1970; 0 if they are not known.
-        blocked_by_me, has_blocked_me: whether the logged-in user has blocked them, or they the logged-in user.
+        blocked_by_me: whether the logged-in user has blocked this user.
+        has_blocked_me: whether this user has blocked the logged-in user.
         conversation_id: the id of the conversation with them, if the server sends it.
     """
 

@@ -1,4 +1,4 @@
-"""The response of `GET /settings`, as far as a client needs it."""
+"""The parts of the response of `GET /settings` that a client needs."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class ServerSettings:
 
     Attributes:
         chat_host: the host name of the WebSocket, without scheme.
-        chat_port: the port for wss if the client uses https, else for ws.
-        parameters: the server's features and limits.
+        chat_port: the port of the WebSocket; that for wss if the client uses https, else that for ws.
+        parameters: the server's features and limits, by their names in CometChat's protocol.
     """
 
     chat_host: str

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 
 class SetFieldsRepr:
-    """A base of dataclasses without a `repr` of their own: it shows the fields that differ from their defaults."""
+    """A base class for dataclasses with `repr=False`. Its `repr` shows only fields that differ from their defaults."""
 
     __slots__ = ()
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]

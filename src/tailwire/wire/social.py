@@ -77,7 +77,7 @@ def reaction_from_wire(value: Any) -> Reaction:
 
 
 def reaction_event_from_frame(frame: Mapping[str, Any]) -> tuple[bool, ReactionEvent]:
-    """Decode a `reaction` frame: whether the reaction was added, and the event."""
+    """Decode a `reaction` frame. Return whether the reaction was added (False: removed), and the event."""
     body = object_of(frame.get("body"), "body")
     event = ReactionEvent(
         reaction=reaction_from_wire(body),
@@ -101,7 +101,7 @@ def transient_from_frame(frame: Mapping[str, Any]) -> TransientMessage:
 
 
 def reasons_from_wire(value: Any) -> list[FlagReason]:
-    """Decode the reasons for reports."""
+    """Decode a list of the reasons for which a message can be reported."""
     if not isinstance(value, list):
         raise BadWire("the reasons are not a list")
     return [FlagReason(str(r.get("id")), text_at(r, "name"), text_at(r, "description")) for r in value]

@@ -105,7 +105,7 @@ class Http:
         """Send a request. A GET or `PUT /me` is repeated once if a reused connection gave no response.
 
         Args:
-            path: the path below the base URL, with a leading slash; or a whole URL.
+            path: the path below the base URL, with a leading slash, without `.` and `..` as parts; or a whole URL.
             token, key, authorization: an auth token, an API key, or the pass that `PUT /me` returned; "" is not sent.
             on_behalf_of: the uid of the user for whom a REST API key acts; "" for the key itself.
             time_limit: the time limit of the call to which this request belongs, already entered; None for a new one.
