@@ -311,7 +311,7 @@ FAULTS = {
     "reactions are ignored": (MessageList, "record_reaction", nothing, [("react", "bob", "g", 0)]),
     "receipts are ignored": (MessageList, "apply_receipt", nothing, [("read", "bob", "bob", 0)]),
     "what another device has read is ignored": (ConversationList, "record_own_receipt", nothing, [("read", "laptop", "bob", 1)]),
-    "nothing counts as unread": (conversation_list, "_is_unread", lambda *_: False, []),
+    "nothing counts as unread": (merging, "is_unread", lambda *_: False, []),
     "pinned conversations do not come first": (
         conversation_list._Row, "rank", lambda row: (False, -row.item.conversation.updated_at, 0),
         [("pin conversation", "laptop", "bob", 0), WAIT_3_SECONDS, WAIT_3_SECONDS, ("send", "bob", "g", 0)],

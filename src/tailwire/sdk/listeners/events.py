@@ -1,7 +1,7 @@
 """The typed events of `ChatClient.events()`.
 
-Each has its callback in `interfaces`, except `ConversationPinned` and `ConversationListChanged`, for which
-CometChat's listeners have none.
+For each of them there is also a callback in `interfaces`, except for `ConversationPinned` and
+`ConversationListChanged`, which CometChat's listener classes do not have.
 """
 
 from __future__ import annotations
@@ -32,11 +32,13 @@ from tailwire.wire.entities import (
 class ConnectionChanged:
     """The connection status changed.
 
+    After a reconnect, the event with the status `connected` arrives only once the client knows which messages were
+    missed. A listener's `on_connected` is called before that, as soon as the socket is open.
+
     Attributes:
         status: the new status.
-        continuity: with `connected`, what became of the messages that were missed. The event arrives once these have
-            been read; listeners get `on_connected` at once. None with any other status, and when an open connection is
-            no longer throttled.
+        continuity: with `connected`, whether missed messages are handed over, or some are left out. None with any other
+            status, and when the server has turned all features of an open connection on again.
     """
 
     status: ConnectionStatus
@@ -56,10 +58,11 @@ class ConnectionFailed:
 
 @dataclass(slots=True, unsafe_hash=True)
 class MessageReceived:
-    """A message arrived: a `TextMessage`, `MediaMessage`, `CustomMessage`, `InteractiveMessage` or `BaseMessage`.
+    """A message arrived.
 
     Attributes:
-        message: the message.
+        message: a `TextMessage`, `MediaMessage`, `CustomMessage` or `InteractiveMessage`; a `BaseMessage` if the client
+            does not know its category.
     """
 
     message: BaseMessage
@@ -67,11 +70,11 @@ class MessageReceived:
 
 @dataclass(frozen=True, slots=True)
 class MessageEdited:
-    """A message was edited; `message` is its new version.
+    """A message was edited.
 
     Attributes:
         message: the message with its new content.
-        action: the change; its `action_by` is the user who edited it.
+        action: the action message that reports the edit; its `action_by` is the user who edited the message.
     """
 
     message: BaseMessage
@@ -84,7 +87,7 @@ class MessageDeleted:
 
     Attributes:
         message: the message without its content, with `deleted_at` and `deleted_by`.
-        action: the change; its `action_by` is the user who deleted it.
+        action: the action message that reports the deletion; its `action_by` is the user who deleted the message.
     """
 
     message: BaseMessage
@@ -96,7 +99,8 @@ class GroupChanged:
     """The membership of a group changed; `action.action` says how.
 
     Attributes:
-        action: the change: `action_by` made it, `action_on` is the member, `action_for` the group.
+        action: the action message that reports the change: `action_by` is the user who made it, `action_on` the member,
+            `action_for` the group.
     """
 
     action: Action
@@ -148,21 +152,21 @@ class TransientReceived:
 
 @dataclass(frozen=True, slots=True)
 class DraftChanged:
-    """A message that is being written has grown, or has ended (Tailwire's own).
+    """A draft, the text of a message while it is being written, has grown or ended. CometChat has no such event.
 
-    Show it below the messages, and remove it when it has ended: if it was finished, the message follows directly.
-    `chat.stop_draft` asks its sender to stop.
+    Show the draft below the messages, and remove it when it has ended: if the message was finished, it follows
+    directly. `chat.stop_draft` asks the sender of the draft to stop.
 
     Attributes:
         id: the id of the draft; the finished message has it as `metadata["draft"]`.
         sender: the user who is writing it.
         receiver_id: uid or guid of the receiver.
         receiver_type: `user` or `group`.
-        text: the text so far, or the end of a long one.
-        start: number of characters before `text` that are left out.
-        reply_to: id of the message to which it replies, or 0.
-        ended: whether the draft has ended: the message is finished or was given up, the sender went offline, or no
-            update arrived for 15 seconds.
+        text: the text so far; only its end if the text is long.
+        start: the number of characters of the text so far that precede `text`; 0 if nothing is left out.
+        reply_to: the id of the message to which it replies; 0 if it is not a reply.
+        ended: whether the draft has ended, because the message is finished or was given up, the sender went offline, or
+            no update arrived for 15 seconds.
     """
 
     id: str
@@ -232,16 +236,22 @@ ListChange = Literal["changed", "removed", "group", "groupRemoved", "blocks"]
 
 @dataclass(frozen=True, slots=True)
 class ConversationListChanged:
-    """The user's list of conversations changed in a way that no other event reports. Live lists follow it.
+    """The user's list of conversations changed in a way that no other event reports. Live lists apply this event.
+
+    The values of `change` are:
+
+    - `changed`: another device of the user marked the conversation as unread, or changed its tags.
+    - `removed`: another device of the user deleted the conversation for the user, or the app's backend deleted it for
+      everyone.
+    - `group`: another user changed the group, or it has a new owner.
+    - `groupRemoved`: another user deleted the group.
+    - `blocks`: another device of the user blocked or unblocked users.
 
     Attributes:
-        change: `group`: another user changed the group, or it has another owner; `groupRemoved`: another user deleted
-            it. `changed`: another device of the user marked the conversation as unread, or tagged it; `removed`: such
-            a device deleted the conversation for the user, or the app's backend removed it for all; `blocks`: such a
-            device blocked or unblocked users.
+        change: what happened.
         conversation_type: `user` or `group`; "" for `blocks`.
-        conversation_with: the uid or guid; "" for `blocks`.
-        group: the new state of the group without the user's membership, for `group`; otherwise None.
+        conversation_with: the uid or guid of the conversation; "" for `blocks`.
+        group: for `group`, the changed group, without the fields that describe the user's own membership; else None.
     """
 
     change: ListChange
@@ -252,15 +262,16 @@ class ConversationListChanged:
 
 @dataclass(frozen=True, slots=True)
 class HistoryGap:
-    """Some missed messages with ids in (`from_id`, `to_id`] are not handed over.
+    """Some of the messages that were missed do not arrive as events: some of those after `from_id`, up to `to_id`.
 
-    They are only in history, because there are more than the limit; or the server has removed them as too old.
+    Either there are more of them than the limit (`AppSettings.catch_up_limit`): then the app can still read them from
+    history, for example with `chat.messages()`. Or the server has deleted them because of their age.
 
     Attributes:
         from_id: the id of the last message before the gap.
         to_id: the id of the last message in the gap.
-        only_changes: the messages are handed over, but not all changes of that time to messages (reactions, pins,
-            receipts) and conversations: the server's change log does not reach back so far.
+        only_changes: True if all these messages arrive, but some changes of that time do not: changes of messages
+            (reactions, pins, receipts) or of conversations, which the server no longer has on record.
     """
 
     from_id: int
@@ -270,10 +281,10 @@ class HistoryGap:
 
 @dataclass(frozen=True, slots=True)
 class OutboxChanged:
-    """A message in the outbox was queued, sent, refused, cancelled or queued again.
+    """A message in the outbox of this device was queued, sent, refused by the server, cancelled, or queued again.
 
     Attributes:
-        entry: the message, its state, and the error of the last attempt.
+        entry: the message, its new state, and the error of the last attempt to send it.
     """
 
     entry: OutboxEntry
@@ -307,9 +318,9 @@ class UploadResult:
 
     Attributes:
         batch_id: the id of the upload request.
-        successful: the attachments to send in a `MediaMessage`.
-        rejected: files that were refused; a retry fails too.
-        failed: files whose upload may be retried.
+        successful: by file id, the attachments to send in a `MediaMessage`.
+        rejected: by file id, why a file was refused; another attempt with it would fail, too.
+        failed: by file id, why an upload failed; it may be retried.
     """
 
     batch_id: str

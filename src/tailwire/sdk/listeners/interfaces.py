@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     )
 
 Hook = Any
-"""The result of a callback: None, or an awaitable, which is awaited before the next callback."""
+"""What a callback returns: an awaitable, which is awaited before the next callback is called; else it is ignored."""
 
 
 class ConnectionListener:
-    """Receives the connection status; first the current one, if it is added after `init()`."""
+    """Receives changes of the connection status. If it is added after `init()`, it first receives the current one."""
 
     def on_connected(self) -> Hook:
-        """Called when the socket is open and authenticated, and when the server has turned all features on again."""
+        """Called when the socket is open and authenticated, and when the server has ended `on_feature_throttled`."""
 
     def on_connecting(self) -> Hook:
         """Called when an attempt to connect begins."""
@@ -55,11 +55,11 @@ class UploadFileListener:
     """Receives the progress and results of an upload request. `on_file_progress` must not be async."""
 
     def on_file_progress(self, file_id: str, loaded: int, total: int, percent: int) -> None:
-        """Called often, when `loaded` of `total` bytes have been sent.
+        """Called after each part of a file that was sent, which is often.
 
         Args:
-            file_id: the id of the file, as the app gave it.
-            loaded: bytes that have been sent.
+            file_id: the id that the app gave the file.
+            loaded: the number of bytes of the file that have been sent.
             total: the size of the file in bytes.
             percent: 0 to 100.
         """
@@ -94,13 +94,13 @@ class LoginListener:
 
 
 class UserListener:
-    """Receives the presence of other users, as far as the settings subscribe to it."""
+    """Receives the presence of other users: of those to whose presence `AppSettings.presence` subscribes."""
 
     def on_user_online(self, user: User) -> Hook:
         """Called when a user came online, or is back from `away`."""
 
     def on_user_away(self, user: User) -> Hook:
-        """Called when all apps of a user are in the background (Tailwire's own)."""
+        """Called when all apps of a user are in the background. CometChat has no such callback."""
 
     def on_user_offline(self, user: User) -> Hook:
         """Called when a user went offline."""
@@ -144,7 +144,7 @@ class GroupListener:
 class MessageListener:
     """Receives messages, receipts and similar events of the user's conversations.
 
-    What this device did itself is left out, except where a method says otherwise.
+    It is not called for what the app itself did on this device, except where a method says otherwise.
     """
 
     def on_text_message_received(self, message: TextMessage) -> Hook:
@@ -187,7 +187,7 @@ class MessageListener:
         """Called when a transient message arrived; it is not stored."""
 
     def on_draft_changed(self, draft: DraftChanged) -> Hook:
-        """Called when a message that is being written has grown or ended (`draft.ended`); Tailwire's own."""
+        """Called when the draft of a message has grown or ended (`draft.ended`). CometChat has no such callback."""
 
     def on_message_reaction_added(self, event: ReactionEvent) -> Hook:
         """Called when a user reacted to a message."""
@@ -210,8 +210,8 @@ class MessageListener:
     def on_queued_message_changed(self, entry: OutboxEntry) -> Hook:
         """Called when a message in the outbox of this device was queued, sent, refused, cancelled or queued again.
 
-        Tailwire's own.
+        CometChat has no such callback.
         """
 
     def on_history_gap(self, gap: HistoryGap) -> Hook:
-        """Called when some missed messages are not handed over: they are only in history, or removed as too old."""
+        """Called when some of the messages that were missed do not arrive; `HistoryGap` says which, and why."""

@@ -1,4 +1,7 @@
-"""Changes that this device made itself: listeners do not receive them, but live lists have to be updated."""
+"""Internal events for changes that the app itself made on this device.
+
+They are passed to live lists only: the listeners and event streams of the app do not receive them.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +28,12 @@ class Reacted:
 
 @dataclass(frozen=True, slots=True)
 class Marked:
-    """The user received or read a conversation up to a message; the server may process the receipt later.
+    """This device has marked a conversation as received or read, up to a message. The server may not know it yet.
 
     Attributes:
         kind: `user` or `group`.
-        other: the uid or guid.
+        other: the uid of the other user, or the guid of the group.
+        message_id: the id of the last message that was received or read.
         at: seconds since 1970, by this device's clock.
         read: whether it was read, not only received.
     """
@@ -50,11 +54,11 @@ class ConversationUpdated:
 
 @dataclass(frozen=True, slots=True)
 class ConversationOutdated:
-    """The user changed a conversation, and the server did not return its new state.
+    """The user changed a conversation, and the server did not return its new state, so that it has to be requested.
 
     Attributes:
         kind: `user` or `group`.
-        other: the uid or guid.
+        other: the uid of the other user, or the guid of the group.
     """
 
     kind: str
@@ -67,7 +71,7 @@ class ConversationRemoved:
 
     Attributes:
         kind: `user` or `group`.
-        other: the uid or guid.
+        other: the uid of the other user, or the guid of the group.
     """
 
     kind: str

@@ -30,6 +30,9 @@ MAX_EVENTS = 1000
 def check_listener(kind: type, listener: object) -> None:
     """Check that a listener can be called.
 
+    Args:
+        kind: the required class of the listener, such as `MessageListener`.
+
     Raises:
         CometChatException: `ERR_INVALID_ARGUMENT` if it is not an instance of `kind`, overrides no callback,
             overrides one with other parameters, or has a method whose name is almost that of a callback.
@@ -81,7 +84,7 @@ _PREFIXES = ("on", "login", "logout")
 
 
 class Listeners(Generic[L]):
-    """The listeners of one class, by id. A listener replaces an earlier one with the same id.
+    """The listeners of one class, by id. Iterating yields them in the order in which their ids were first added.
 
     Args:
         kind: the listener class.
@@ -96,7 +99,7 @@ class Listeners(Generic[L]):
         """Add a listener, or replace the one with this id.
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT` if it could not be called; see `check_listener`.
+            CometChatException: as for `check_listener`, with the code `ERR_INVALID_ARGUMENT`.
         """
         check_listener(self._kind, listener)
         self._by_id[listener_id] = listener
@@ -118,10 +121,11 @@ class Listeners(Generic[L]):
 
 
 class EventStream:
-    """A stream of the events from now on, for `async for`.
+    """A stream of all events from the time of its creation, for `async for`.
 
-    It buffers at most 1,000 events; while it is full, the client stops reading. It ends when the client or the stream
-    is closed, or when the app drops the stream.
+    It buffers at most 1,000 events. While it is full, the client reads nothing further from the server: the app has to
+    keep reading each stream, or close it. The iteration ends when the client or the stream is closed. A stream that the
+    app no longer references is removed.
     """
 
     def __init__(self) -> None:
@@ -170,20 +174,24 @@ class EventStream:
 
 
 class HeldEvents(Protocol):
-    """Tracks which events the app is done with; `dispatch.served.Served` is one."""
+    """Tracks which events the app has not finished with. The saved position stays before the oldest of these.
+
+    The position tells the server, after a restart, which messages the app has missed. `dispatch.served.Served`
+    implements this protocol.
+    """
 
     def hold(self, event: object) -> bool:
-        """Hold an event. Return whether it has a position."""
+        """Keep the position before an event until `release(event)`. Return False, and do nothing, if it has none."""
 
     def release(self, event: object) -> bool:
-        """Release an event. Return whether the position may have moved."""
+        """End one `hold` of an event. Return whether the position may have moved, and should be saved."""
 
     def substitute(self, event: object, stand_in: object) -> None:
-        """Use another object in place of a held event: `release` is then called with that object."""
+        """Hold `stand_in` in place of an event, so that the event can be freed; `release` then takes `stand_in`."""
 
 
 class PutOff:
-    """Stands for an event that was put off with `later()`: the app passes it to `done()` in place of the event."""
+    """What `AcknowledgedStream.later()` returns in place of an event: the app passes it to `done()` when it is done."""
 
 
 class AcknowledgedStream(EventStream):
@@ -196,12 +204,12 @@ class AcknowledgedStream(EventStream):
         events.done(event)
     ```
 
-    Events may be acknowledged in any order and by other tasks. The saved position stays before the oldest message
-    that is not done, so after a crash the next start of the app hands it over again: each message comes at least once.
-    The same holds for events that are not done when the stream ends.
+    Events may be acknowledged in any order and by other tasks. A message that was not acknowledged before the process
+    or the stream ended arrives again after the next start of the app. So each message arrives at least once.
 
-    The stream holds at most 1,000 events, including those that are not done; while it is full, the client stops
-    reading. Events without a place in the history (connection, typing, presence …) need no acknowledgement.
+    The stream holds at most 1,000 events: those that the app has not taken yet, and those that it has taken but not
+    acknowledged. While it is full, the client reads nothing further from the server. Events that the server does not
+    store, such as those about the connection, typing and presence, need no acknowledgement.
     """
 
     def __init__(self, held_events: HeldEvents, moved: Callable[[], None]) -> None:
@@ -233,12 +241,13 @@ class AcknowledgedStream(EventStream):
                 self._room.set()
 
     def later(self, event: Event) -> Event | PutOff:
-        """Put an event off: it no longer counts towards the 1,000, and its content is not kept in memory.
+        """Put an event off: free its place among the 1,000 events of the stream, and its content in memory.
 
-        For an app that keeps only the id of the message, and fetches the message again later.
+        It still has to be acknowledged. This is for an app that keeps only the id of the message, and fetches the
+        message again when it gets to it.
 
         Returns:
-            What to pass to `done()` in its place; the event itself if it needs no acknowledgement.
+            The object to pass to `done()` in place of the event; the event itself if it needs no acknowledgement.
         """
         if self._not_done.get(id(event)) is not event:
             return event
@@ -253,7 +262,7 @@ class AcknowledgedStream(EventStream):
 
     @property
     def not_done(self) -> int:
-        """Number of events with a place in the history that the app took and neither acknowledged nor put off."""
+        """The number of events that the app has taken and still has to acknowledge, without those put off."""
         return len(self._not_done)
 
     @property
@@ -273,11 +282,11 @@ class AcknowledgedStream(EventStream):
 
 
 class Streams:
-    """The open streams, by weak references: a stream that the app drops ends, and does not block the others.
+    """The open streams of a client. They are referenced weakly: one that the app no longer references is removed.
 
     Args:
-        held_events: tracks which events the app is done with; None if streams cannot be acknowledged.
-        moved: called when the position may have moved.
+        held_events: tracks which events the app has not finished with; None if streams cannot be acknowledged.
+        moved: called when an acknowledgement may have moved the position, which then has to be saved.
 
     Attributes:
         references: the weak references of the open streams; empty if none is open.
@@ -313,7 +322,7 @@ class Streams:
         return stream
 
     async def put(self, event: Event) -> None:
-        """Add an event to each stream, and wait while one of them is full."""
+        """Add an event to each stream. If a stream is full after that, wait until it has capacity again."""
         for reference in list(self.references.values()):
             stream = reference()
             room = stream._put(event) if stream is not None else None

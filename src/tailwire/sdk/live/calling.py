@@ -32,7 +32,7 @@ class LiveLists:
         self.opened: dict[LiveList[Any], None] = {}
 
     def add(self, live: LiveList[Any]) -> None:
-        """Pass events to a list from now on.
+        """Register a list: `notify` passes events to it from now on.
 
         Raises:
             CometChatException: `ERR_INVALID_ARGUMENT` if 100 lists are open.
@@ -42,15 +42,17 @@ class LiveLists:
         self.opened[live] = None
 
     def discard(self, live: LiveList[Any]) -> None:
-        """Pass no further events to a list."""
+        """Unregister a list: no further events are passed to it. Do nothing if it is not registered."""
         self.opened.pop(live, None)
 
     def notify(self, event: object, uid: str) -> None:
-        """Pass an event to the lists of a user. Lists of other users are closed.
+        """Pass an event to the lists of the logged-in user. Close the lists of other users.
+
+        An exception in a list is logged, and that list is requested again.
 
         Args:
-            event: the event.
-            uid: the user who is logged in; "" for none.
+            event: an event of `listeners.events` or `listeners.own`, or a `StatusChanged`.
+            uid: the uid of the user who is logged in; "" for none, which closes all lists.
         """
         for live in list(self.opened):
             if live.uid != uid:
@@ -90,9 +92,10 @@ class LiveCalls:
         If the server is not reachable, the list is empty at first: its `error` says why, and the request is retried.
 
         Args:
-            conversation_type: only conversations with a `user`, or of a `group`; both by default.
+            conversation_type: `user` for conversations with users only, `group` for those of groups only; "" for both.
             limit: the initial number of conversations, 1 to 50; `more()` reads further ones.
-            most: the maximum number of conversations to keep, up to 200 and at least `limit`.
+            most: the maximum number of conversations to keep, 1 to 200; a value below `limit` counts as `limit`. Those
+                that come last are dropped.
 
         Raises:
             CometChatException: `INVALID_CONVERSATION_TYPE` for another `conversation_type`; `ERROR_NON_POSITIVE_LIMIT`
@@ -125,14 +128,15 @@ class LiveCalls:
         request is retried.
 
         Args:
-            uid: the conversation with this user. Give either `uid` or `guid`.
-            guid: the conversation of this group.
-            parent_message_id: only the replies in the thread of the message with this id; 0 for the conversation.
-            replies: whether to include the replies in threads among the messages of a conversation. Each message has
-                its `reply_count` in any case.
+            uid: the uid of the other user, for a conversation with a user. Give either `uid` or `guid`.
+            guid: the guid of the group, for its conversation.
+            parent_message_id: the id of a message, for a list of the replies in its thread only; 0 for the messages of
+                the whole conversation.
+            replies: whether a list of a conversation includes the replies in threads. If not, each message still has
+                its `reply_count`.
             limit: the initial number of messages, 1 to 100; `older()` reads further back.
-            most: the maximum number of messages to keep, up to 1,000 and at least `limit`; the oldest are dropped when
-                newer ones arrive.
+            most: the maximum number of messages to keep, 1 to 1,000; a value below `limit` counts as `limit`. The
+                oldest are dropped when newer ones arrive.
 
         Raises:
             CometChatException: `ERR_INVALID_ARGUMENT` unless exactly one of `uid` and `guid` is given, or if 100 lists

@@ -1,7 +1,7 @@
-"""The steps between two states of a list, which a list of widgets can follow.
+"""The steps that turn one state of a list into the next, so that an app can update its list of widgets step by step.
 
-Applied in order to the old items, the steps produce the new ones. An item is identified by its key; two unequal items
-with the same key are a change of that item.
+Each step inserts, removes, moves or changes one item. Its indices refer to the list after all previous steps. An item
+is identified by its key: if the old and the new item with a key are unequal, that item has changed.
 """
 
 from __future__ import annotations
@@ -31,21 +31,22 @@ class ChangeKind(StrEnum):
     MOVED = "moved"
     CHANGED = "changed"
     STATUS = "status"
-    """Something besides the items has changed: who is typing, `complete`, `gone` or `error`."""
+    """No item has changed, but another property of the list has: `typing`, `complete`, `gone` or `error`."""
     RESET = "reset"
-    """Replace all items: a slow reader has missed changes."""
+    """All items have to be replaced by `Change.items`, because a slow reader has missed changes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change(Generic[T_co]):
-    """One step from the old items to the new ones.
+    """One step from the old items of a list to the new ones.
 
     Attributes:
         kind: what happened.
-        at: the index of the item after the step; of a removed item, the index before it; else -1.
-        item: the item, or the removed item; None if the change does not concern one item.
-        moved_from: the index of a moved item before the step; else -1.
-        items: all items, with `reset` only.
+        at: the index of the item in the list after this step, or, if it was removed, before this step; -1 with `status`
+            and `reset`.
+        item: the inserted, removed, moved or changed item; None with `status` and `reset`.
+        moved_from: the index of a moved item in the list before this step; -1 with any other kind.
+        items: with `reset`, all current items; else empty.
     """
 
     kind: ChangeKind
@@ -55,15 +56,16 @@ class Change(Generic[T_co]):
     items: tuple[T_co, ...] = ()
 
     def apply(self, rows: list[Any], make: Callable[[T_co], Any] | None = None) -> None:
-        """Apply the change to a list of rows that has one row for each item.
+        """Apply this step in place to `rows`, a list that has one element for each item. `status` changes nothing.
 
         ```python
         live.subscribe(lambda change: change.apply(column.controls, make=widget_of))
         ```
 
         Args:
-            rows: the items, or what `make` returned for them, such as widgets.
-            make: returns the row of an item. It is called for new and changed items; rows of moved items are kept.
+            rows: the items themselves, or, with `make`, what it returned for them, such as widgets.
+            make: returns the row for an item. It is called for each inserted or changed item, and for all items of a
+                `reset`. The row of a moved item is moved. Without it, the items are the rows.
         """
         made = make if make is not None else _item_itself
         if self.kind is ChangeKind.RESET:
@@ -85,9 +87,10 @@ def _item_itself(item: Any) -> Any:
 
 
 def steps(old: Sequence[K], new: Sequence[K]) -> list[Change[K]]:
-    """Return the steps from one list to another. The keys in each list are unique.
+    """Return the steps that turn `old` into `new`, to be applied in order. The keys within each list are unique.
 
-    A common start and end of both lists cost one comparison for each item.
+    Items at the start and at the end that are the same objects in both lists cost one comparison each. The time for the
+    part between grows with the square of its length at worst.
     """
     first, last, end = 0, len(old), len(new)
     while first < min(last, end) and old[first] is new[first]:
@@ -115,7 +118,8 @@ def steps(old: Sequence[K], new: Sequence[K]) -> list[Change[K]]:
 
 
 def _move(work: list[K], n: int, key: str, place: dict[str, int], first: int, found: list[Change[K]]) -> None:
-    # Move an item that goes down in one step, instead of moving up each item after it.
+    # Bring the item with this key to index `n` of `work`. If it is the next one, move the item at `n` down to its new
+    # place instead: that is one step, while otherwise each item after it would move up.
     if n + 1 < len(work) and work[n + 1].key == key:
         down = work.pop(n)
         to = n + 1

@@ -1,9 +1,11 @@
 """The state of a live list of conversations.
 
-Each kind of event or response is applied by one method, which returns nothing. State that cannot be derived without a
-request is marked in `stale` (one conversation) or `lost` (all). Each message id is applied once, in any order: a page
-of the server includes everything up to its latest id, and higher ids are remembered. Each change discards the tuple of
-shown items (`_shown`), which `items()` makes again. This module uses no client and no clock.
+Each kind of event or response is applied by one method, which returns nothing. If the new state does not follow from an
+event, the caller has to request it: `stale` names single conversations, `lost` means all of them.
+
+Messages may arrive in any order and repeatedly, but each is counted once: a response of the server includes everything
+up to the latest message id of a conversation, and the higher ids that were applied are remembered. Each change discards
+the tuple of shown items (`_shown`), which `items()` makes again. This module uses no client and no clock.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from tailwire.sdk.live import merging
 from tailwire.wire.entities import Action, BaseMessage, Conversation, Group, MessageReceipt, TypingIndicator, User
 
 MAX_UNREAD_MESSAGES = 1000
-"""The server's maximum of an unread count."""
+"""The highest number of unread messages that the server reports; a list counts no further, either."""
 MAX_REMEMBERED_IDS = 500
 MAX_READ_CHECKS = 3
 _LEAVING_ACTIONS = ("left", "kicked", "banned")
@@ -25,10 +27,12 @@ _JOINING_ACTIONS = ("joined", "added")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LiveConversation:
-    """A conversation in a live list. Two are equal if they look the same, including reactions to the last message.
+    """A conversation in a live list.
+
+    Two are equal if an app would show them alike: reactions to the last message are compared, too.
 
     Attributes:
-        key: identifies it: its type and the uid or guid, such as `user/alice`.
+        key: identifies the conversation in the list: its type and the uid or guid, such as `user/alice`.
         conversation: the current `Conversation`.
         typing: the users who are typing in it.
     """
@@ -60,7 +64,7 @@ class _Row:
 
 
 def key_of(kind: str, other: str) -> str:
-    """Return the key of a conversation with a user (`kind` is `user`), or of a group."""
+    """Return the key of a conversation. `kind` is `user` or `group`, and `other` the uid or guid."""
     return f"{kind}/{other}"
 
 
@@ -70,14 +74,15 @@ class ConversationList:
     Args:
         me: the user's uid.
         kind: only conversations with a `user`, or of a `group`; "" for both.
-        most: the maximum number to keep; those further down are dropped.
+        most: the maximum number of conversations to keep; those further down are dropped.
 
     Attributes:
-        complete: whether the list contains the last conversation.
-        stale: keys of conversations that must be requested.
-        doubtful: keys of conversations in which an event may have been counted twice; to be requested eventually.
+        complete: whether the list contains all conversations of the user, down to the last.
+        stale: keys of conversations whose state must be requested, because it does not follow from the events.
+        doubtful: keys of conversations in which a reaction may have been counted twice; they should be requested, but
+            this is not urgent.
         lost: whether the whole list must be requested.
-        unsure: whether the current event may be included in the last response already.
+        unsure: set before each event: whether the last response may have included that event already.
     """
 
     def __init__(self, me: str, kind: str, most: int) -> None:
@@ -106,7 +111,11 @@ class ConversationList:
     # Responses.
 
     def fill(self, page: Sequence[Conversation], *, complete: bool) -> None:
-        """Replace the list with the first conversations from the server. Typing indicators stay."""
+        """Replace the list with the first conversations from the server, sorted as there. Typing indicators stay.
+
+        Args:
+            complete: whether these are all conversations.
+        """
         typing = {key: row.item.typing for key, row in self._rows.items()}
         self._rows, self._applied, self.stale, self.doubtful, self.lost = {}, {}, {}, {}, False
         self._shown = None
@@ -116,7 +125,11 @@ class ConversationList:
         self._trim()
 
     def append(self, page: Sequence[Conversation], *, complete: bool) -> None:
-        """Append conversations from further down."""
+        """Append the conversations that follow in the server's order. Those that are in the list already are ignored.
+
+        Args:
+            complete: whether no further conversations follow these.
+        """
         for conversation in page:
             if _key_of_conversation(conversation) not in self._rows:
                 self._put(conversation)
@@ -124,10 +137,11 @@ class ConversationList:
         self._trim()
 
     def put(self, conversation: Conversation, *, by_event: bool = False) -> None:
-        """Replace one conversation with its current state from the server.
+        """Insert a conversation, or replace it with its new state from the server.
 
         Args:
-            by_event: whether it came with an event. A message may have overtaken the event; then it is requested.
+            by_event: whether the state came with an event. Then it may be older than the last message in the list; if
+                so, the conversation is marked as stale.
         """
         key = _key_of_conversation(conversation)
         self.stale.pop(key, None)
@@ -145,7 +159,7 @@ class ConversationList:
             self._sort(key, before.rank() if before else None)
 
     def drop(self, key: str) -> None:
-        """Remove a conversation."""
+        """Remove a conversation, if it is in the list, and everything that is remembered about it."""
         self.stale.pop(key, None)
         self.doubtful.pop(key, None)
         self._rows.pop(key, None)
@@ -159,7 +173,7 @@ class ConversationList:
         wanted, tries = self._reads.pop(key, (0, 0))
         if wanted > conversation.last_read_message_id and tries:  # the server has not processed the receipt yet
             self._reads[key] = wanted, tries - 1
-            conversation = _as_read(conversation, wanted)
+            conversation = merging.as_read(conversation, wanted)
             self.stale[key] = None
         self._rows[key] = _Row(LiveConversation(key, conversation, typing), known)
         self._shown = None
@@ -171,7 +185,8 @@ class ConversationList:
                 self.drop(row.item.key)
 
     def _sort(self, key: str, before: tuple[bool, int, int] | None) -> None:
-        # Unknown conversations may follow the last one, so one that moves past the last leaves the list.
+        # Drop a changed conversation that is now last, unless the list is complete: conversations that are not in the
+        # list may come before it. `before` is its former rank; None if it is new.
         row = self._rows[key]
         down = before is None or row.rank() > before
         others = [other for other in self._rows.values() if other is not row]
@@ -200,7 +215,7 @@ class ConversationList:
     # Events.
 
     def apply_message(self, message: BaseMessage) -> None:
-        """Apply a message: a new one, or one about an edit, a deletion or the members of a group."""
+        """Apply a new message, or an action message: one that reports an edit, a deletion or a change of members."""
         key = _key_of_message(message, self._me)
         if self._kind not in ("", str(message.receiver_type)):
             return
@@ -216,7 +231,7 @@ class ConversationList:
         if message.id > c.latest_message_id:
             changes = {"latest_message_id": message.id, "updated_at": message.sent_at}
             changes["conversation_with"] = merging.other_as_in(message, c.conversation_with, self._me)
-        changes |= self._count_fields(key, c, message) | _last_message_fields(c, message)
+        changes |= self._count_fields(key, c, message) | merging.last_message_fields(c, message)
         self._stop_typing(key, message.sender.uid)
         self._change(key, **changes)
 
@@ -237,12 +252,12 @@ class ConversationList:
             on = message.action_on if isinstance(message, Action) else None
             if (
                 isinstance(on, BaseMessage)
-                and _is_unread(c, on, self._me)
+                and merging.is_unread(c, on, self._me)
                 and (on.deleted_at or on.mentions(self._me) or c.unread_mentions_count)
             ):
                 self.stale[key] = None  # the remaining count is unknown
             return {}
-        if not _is_unread(c, message, self._me):
+        if not merging.is_unread(c, message, self._me):
             return {}
         row.counted = max(row.counted, message.id)
         return {
@@ -251,7 +266,7 @@ class ConversationList:
         }
 
     def apply_receipt(self, receipt: MessageReceipt) -> None:
-        """Apply a receipt."""
+        """Apply a receipt of this user to the unread count, or a receipt of others to the user's own last message."""
         kind, reader, at = str(receipt.receiver_type), receipt.sender.uid, receipt.timestamp
         read = receipt.receipt_type in ("read", "readByAll")
         of_all = receipt.receipt_type in ("deliveredToAll", "readByAll")
@@ -269,8 +284,12 @@ class ConversationList:
         """Record that the user has received, or read, a conversation up to a message.
 
         Args:
-            at: seconds since 1970.
-            here: whether this happened on this device, so that the server may not know it yet.
+            key: the key of the conversation.
+            up_to: the id of the last message that they received or read.
+            at: when, in seconds since 1970.
+            read: True if they read it, False if they received it.
+            here: whether this happened on this device. Then the next responses of the server may not include it yet,
+                and are corrected.
         """
         row = self._rows.get(key)
         if row is None:
@@ -291,10 +310,10 @@ class ConversationList:
             self.stale[key] = None  # the number of unread messages after it is unknown
             if up_to < max(last.id if last is not None else 0, row.counted):
                 return c
-        return _as_read(c, up_to)
+        return merging.as_read(c, up_to)
 
     def record_reaction(self, message_id: int, reaction: str, *, added: bool, by_me: bool) -> None:
-        """Record that a reaction was added or removed."""
+        """Record that a reaction was added to or removed from a message. Only last messages are affected."""
         key = self._change_last(
             message_id, lambda last: merging.with_reaction(last, reaction, added=added, by_me=by_me)
         )
@@ -302,7 +321,12 @@ class ConversationList:
             self.doubtful[key] = None
 
     def record_flags(self, message: BaseMessage, *, saved: bool) -> None:
-        """Record that a message was pinned, unpinned, saved or unsaved."""
+        """Record that a message was pinned, unpinned, saved or unsaved. Only last messages are affected.
+
+        Args:
+            message: its current copy.
+            saved: True if it was saved or unsaved, False if it was pinned or unpinned.
+        """
         change = merging.with_save if saved else merging.with_pin
         self._change_last(message.id, lambda last: change(last, message))
 
@@ -341,7 +365,12 @@ class ConversationList:
             _replace_item(self, row, typing=tuple(user for user in row.item.typing if user.uid != uid))
 
     def apply_group(self, group: Group, *, by_me: bool = True) -> None:
-        """Apply the new state of a group; it lacks this user's membership unless this user changed it (`by_me`)."""
+        """Apply the new state of a group.
+
+        Args:
+            by_me: whether this user changed the group. If not, `group` does not describe this user's membership, and
+                the known membership is kept.
+        """
         row = self._rows.get(key_of("group", group.guid))
         if row is not None:
             known = row.item.conversation.conversation_with
@@ -365,35 +394,6 @@ def _key_of_message(message: BaseMessage, me: str) -> str:
     return key_of(kind, message.receiver if sent_by_me else message.sender.uid)
 
 
-def _last_message_fields(c: Conversation, message: BaseMessage) -> dict[str, object]:
-    last = c.last_message
-    if isinstance(message, Action) and merging.reports_a_change(message):
-        on = message.action_on
-        if last is None or not isinstance(on, BaseMessage):
-            return {}
-        if last.id == on.id:
-            return {"last_message": None if message.action == "deleted" else merging.after_edit(last, on)}
-        if last.quoted_message_id == on.id:
-            return {"last_message": merging.with_quoted(last, on)}
-        return {}
-    hidden = message.parent_message_id or getattr(message, "update_conversation", True) is False
-    if hidden or (last is not None and last.id >= message.id):
-        if last is not None and message.parent_message_id == last.id:
-            return {"last_message": merging.with_reply(last)}
-        return {}
-    return {"last_message": message}
-
-
-def _is_unread(c: Conversation, message: BaseMessage, me: str) -> bool:
-    # Return whether a message counts as unread.
-    return message.sender.uid != me and message.category != "action" and message.id > c.last_read_message_id
-
-
 def _key_of_conversation(c: Conversation) -> str:
     other = c.conversation_with
     return key_of(str(c.conversation_type), other.guid if isinstance(other, Group) else other.uid)
-
-
-def _as_read(c: Conversation, up_to: int) -> Conversation:
-    up_to = max(c.last_read_message_id, up_to)
-    return replace(c, last_read_message_id=up_to, unread_message_count=0, unread_mentions_count=0)

@@ -1,4 +1,4 @@
-"""The live list of conversations: applies the client's events, and requests what they do not contain."""
+"""The live list of conversations. It applies the client's events, and requests what does not follow from them."""
 
 from __future__ import annotations
 
@@ -46,17 +46,18 @@ class LiveConversations(LiveList[LiveConversation]):
 
     @property
     def complete(self) -> bool:
-        """Whether the list contains the last conversation."""
+        """Whether the list contains all conversations of the user, so that `more()` finds no further ones."""
         return self._state.complete
 
     async def more(self, limit: int = 0) -> int:
-        """Read further conversations.
+        """Request the conversations that follow the last one in the list, and append them.
 
         Args:
-            limit: the number of conversations, 1 to 50; 0 for the initial number.
+            limit: the number of conversations to add, 1 to 50; 0 for the initial number (`limit` of
+                `live_conversations`).
 
         Returns:
-            The number of conversations added; 0 at the end, or if the list holds its maximum.
+            The number of conversations added; 0 if there are no further ones, or the list holds its maximum.
 
         Raises:
             CometChatException: `LIVE_LIST_CLOSED` if the list is closed; `ERROR_NON_POSITIVE_LIMIT` or

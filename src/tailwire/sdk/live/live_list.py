@@ -1,4 +1,4 @@
-"""The base of all live lists: their readers, and when they query the server again."""
+"""The base of all live lists: passes changes to readers, and decides when to request the list from the server again."""
 
 from __future__ import annotations
 
@@ -22,17 +22,20 @@ K = TypeVar("K", bound=Keyed)
 MIN_INTERVAL_SECONDS = 1.0
 """The minimum time between two background requests of a list."""
 OVERLAP_SECONDS = 1.0
-"""For this many seconds after a response, an event may already be included in it."""
+"""An event that arrives within this number of seconds after a response may be included in the response already."""
 MAX_DOUBT_SECONDS = 30.0
-"""The maximum time between two requests because of such events. The time begins with `MIN_INTERVAL_SECONDS`, and each
-request doubles it, because under a stream of events every response is in doubt again."""
+"""The maximum pause between two requests whose only reason is that an event may have been counted twice.
+
+The pause is `MIN_INTERVAL_SECONDS` at first, and doubles with each such request. Otherwise, a steady stream of events
+would cause an endless series of requests, because new events follow each response.
+"""
 LIST_RETRY = RetryPolicy(first=2.0, longest=60.0)
 MAX_QUEUED_CHANGES = 1000
 MAX_REPLAYED_EVENTS = 5000
 
 
 class OpenLists(Protocol):
-    """The registry of open lists."""
+    """The registry of a client's open lists, which passes events to them (`calling.LiveLists`)."""
 
     def add(self, live: LiveList[Any]) -> None: ...
     def discard(self, live: LiveList[Any]) -> None: ...
@@ -51,12 +54,13 @@ def check_open(live: LiveList[Any]) -> None:
 class LiveList(Generic[K]):
     """A list that is kept up to date by the events of its client.
 
-    `items` is always consistent. Items are immutable; a change replaces them. Close the list when it is no longer
-    shown; it is also closed with its client, and when the user logs out.
+    An item is never modified: when it changes, another object takes its place in `items`. Close the list when it is no
+    longer shown. It is also closed when its client is closed, and when the user logs out.
 
     Attributes:
         uid: the uid of the user whose list it is.
-        error: why the last request failed; None if it succeeded. It is retried if that may help.
+        error: why the last request to the server failed; None if it succeeded. The request is repeated in the
+            background, unless the server has refused it and would do so again.
     """
 
     def __init__(self, lists: OpenLists, uid: str, chance: Callable[[], float]) -> None:
@@ -94,9 +98,11 @@ class LiveList(Generic[K]):
     def subscribe(self, callback: Callable[[Change[K]], object]) -> Callable[[], None]:
         """Call a function with each change from now on.
 
+        Applied in order to a copy of `items` that is made now (`Change.apply`), the changes keep the copy equal to
+        `items`.
+
         Args:
-            callback: a plain function, called on the event loop; it must not block. If the changes are applied
-                in order to a copy of `items`, the copy stays equal to `items`. Exceptions are logged.
+            callback: a plain function. It is called in the event loop and must not block. Its exceptions are logged.
 
         Returns:
             A function that ends the subscription. It may be called more than once.
@@ -120,16 +126,17 @@ class LiveList(Generic[K]):
     def changes(self) -> AsyncIterator[Change[K]]:
         """Return an async iterator over the changes from now on. It ends when the list is closed.
 
-        If a reader falls 1,000 changes behind, they are replaced by one `reset` with all items.
+        It queues up to 1,000 changes. If there are more, the queue is replaced by one change of the kind `reset`, with
+        the items at the time when it is read.
         """
         reader = _Reader(self)
         self._readers.add(reader)
         return reader
 
     async def refresh(self) -> None:
-        """Read the list from the server again.
+        """Request the list from the server again, and wait until the response has been applied.
 
-        This is needed for changes that no event reports: docs/live-lists.md names them.
+        This is needed only for changes that no event reports; docs/live-lists.md names them.
 
         Raises:
             CometChatException: `LIVE_LIST_CLOSED` if the list is closed, or was closed before the response came; or
@@ -139,7 +146,7 @@ class LiveList(Generic[K]):
         await self._request(self._read_all)
 
     def close(self) -> None:
-        """Stop updating the list. Its iterators and subscriptions end. May be called more than once."""
+        """Stop updating the list, and end its iterators and subscriptions. May be called more than once."""
         if self._closed:
             return
         self._closed = True
@@ -160,20 +167,20 @@ class LiveList(Generic[K]):
     # Called by the client.
 
     def _retry_later(self, error: CometChatException) -> None:
-        """Report that the first request failed, and retry it in the background."""
+        """Set `error` after the first request has failed, and start to retry it in the background."""
         self.error = error
         self._want_all()
         self._show()
 
     async def _end(self) -> None:
-        """Close the list, and wait until its task has ended."""
+        """Close the list, and wait until its background task has ended."""
         task = self._task
         self.close()
         if task is not None and task is not asyncio.current_task():
             await asyncio.wait([task])
 
     def _handle(self, event: object) -> None:
-        """Apply an event."""
+        """Apply an event of the client, and report the changes. Do nothing if the list is closed."""
         if self._closed:
             return
         if isinstance(event, StatusChanged):
@@ -311,7 +318,7 @@ class LiveList(Generic[K]):
 
 
 class _Reader(Generic[K]):
-    """The queue of changes of one iterator."""
+    """One iterator over the changes of a list, with its queue."""
 
     def __init__(self, live: LiveList[K]) -> None:
         self._live = live
@@ -320,7 +327,7 @@ class _Reader(Generic[K]):
         self._changed = asyncio.Event()
 
     def put(self, change: Change[K]) -> None:
-        """Queue a change."""
+        """Queue a change. If the queue is full, discard it: the next change read is a `reset`."""
         if not self._behind:
             self._changes.append(change)
             if len(self._changes) > MAX_QUEUED_CHANGES:

@@ -1,9 +1,9 @@
 """The state of a live list of messages.
 
-Each kind of event or response is applied by one method, which returns nothing. Stored messages are ordered by id;
-queued ones follow in the order of the queue. If an event may be included in the last page already, and this cannot be
-decided, `doubtful` is set, and the page is requested again. Each change discards the tuple of shown items (`_shown`),
-which `items()` makes again. This module uses no client and no clock.
+Each kind of event or response is applied by one method, which returns nothing. Messages that the server has stored are
+ordered by id; queued ones follow in the order of the queue. If an event may be included in the last response already,
+so that it may be counted twice, `doubtful` is set, and the caller requests the messages again. Each change discards the
+tuple of shown items (`_shown`), which `items()` makes again. This module uses no client and no clock.
 """
 
 from __future__ import annotations
@@ -28,14 +28,16 @@ class MessageState(StrEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LiveMessage:
-    """A message in a live list. Two are equal if they look the same, including reactions, pin and quoted message.
+    """A message in a live list.
+
+    Two are equal if an app would show them alike: reactions, pin and quoted message are compared, too.
 
     Attributes:
-        key: identifies it; a queued message keeps its key when it is sent.
+        key: identifies the message in the list. A queued message keeps its key when it is sent.
         message: the current message. A deleted one has `deleted_at` and no content.
-        state: `sent`; `pending` or `failed` for the user's own queued messages.
-        entry: the `OutboxEntry` of a queued message, with `error`, `retry()` and `cancel()`.
-        error: why it failed, or why the last attempt to send it failed; None if it did not.
+        state: `sent`; for the user's own queued messages `pending` or `failed`.
+        entry: the `OutboxEntry` of a queued message, with `retry()` and `cancel()`; None for a sent one.
+        error: of a queued message, why the last attempt to send it failed; else None.
     """
 
     key: str
@@ -61,19 +63,19 @@ class MessageList:
     Args:
         me: the user's uid.
         kind: `user` or `group`.
-        other: the uid or guid.
-        parent: id of the parent message of the thread; 0 for the conversation itself.
-        replies: whether replies in threads are included.
-        most: the maximum number of stored messages to keep; older ones are dropped.
+        other: the uid of the other user, or the guid of the group.
+        parent: the id of the parent message of the thread; 0 for the conversation itself.
+        replies: whether a list of a conversation includes the replies in threads.
+        most: the maximum number of stored messages to keep; older ones are dropped. Queued ones do not count.
 
     Attributes:
-        complete: whether the list contains the first message of the conversation.
+        complete: whether the list contains the first message of the conversation or thread.
         hides_replies: whether replies in threads are left out.
-        lost: whether the list must be requested again.
-        doubtful: whether an event may have been counted twice, so that the list should be requested again.
-        reached: from this id on, no message is missing.
-        unsure: whether the current event may be included in the last page already.
-        gone: whether the user is no longer in the group, or it was deleted.
+        lost: whether messages may be missing, so that the list must be requested again.
+        doubtful: whether a reaction or reply may have been counted twice, so that the list should be requested again.
+        reached: the list contains every message from this id on; older ones may be missing.
+        unsure: set before each event: whether the last response may have included that event already.
+        gone: whether the user is no longer in the group, or the group was deleted.
     """
 
     def __init__(self, me: str, kind: str, other: str, *, parent: int, replies: bool, most: int) -> None:
@@ -84,8 +86,8 @@ class MessageList:
         self._items: dict[int, LiveMessage] = {}
         self._queued: dict[str, LiveMessage] = {}
         self._keys: dict[int, str] = {}  # keys of messages that were queued before
-        self._acts: dict[int, int] = {}  # by message: id of the last applied edit or deletion
-        self._counted: dict[int, None] = {}  # ids of counted replies
+        self._acts: dict[int, int] = {}  # by message: id of the action message of the last applied edit or deletion
+        self._counted: dict[int, None] = {}  # ids of replies in threads that were added to a `reply_count`
         self._typing: dict[str, User] = {}
         self._shown: tuple[LiveMessage, ...] | None = None
         self.reached: int = 0
@@ -106,22 +108,26 @@ class MessageList:
         return tuple(self._typing.values())
 
     def end_ids(self) -> tuple[int, int]:
-        """Return the ids of the oldest and the newest stored message; 0 if there is none."""
+        """Return the ids of the oldest and the newest stored message; (0, 0) if there is none."""
         return (self._ids[0], self._ids[-1]) if self._ids else (0, 0)
 
     def capacity(self) -> int:
-        """Return how many more messages may be kept."""
+        """Return how many further stored messages fit into the list."""
         return self._most - len(self._ids)
 
     def __len__(self) -> int:
         return len(self._ids)
 
     def is_of(self, kind: str, other: str) -> bool:
-        """Return whether this is the conversation with a user, or of a group."""
+        """Return whether this list is of the given conversation. `kind` is `user` or `group`, `other` a uid or guid."""
         return (self._kind, self._other) == (kind, other)
 
     def is_shown(self, message: BaseMessage) -> bool:
-        """Return whether a message of the conversation is shown in the list."""
+        """Return whether the list shows a message of its conversation.
+
+        It does not show action messages that report an edit or a deletion, messages outside of its thread, or, if they
+        are left out, replies in threads.
+        """
         if merging.reports_a_change(message):
             return False
         if self._parent:
@@ -142,10 +148,12 @@ class MessageList:
         """Replace the newest messages with those from the server.
 
         Args:
-            page: all messages from the id `first` on.
-            first: that id; older messages are kept if `joins`, unless the page is `complete`.
-            complete: whether the page contains the first message of the conversation.
-            joins: whether no message can be missing between the older messages and `first`.
+            page: all shown messages with an id from `first` on.
+            first: the id where the page begins. Older messages in the list are kept if `joins` is true and `complete`
+                is not.
+            complete: whether the page contains the first message of the conversation or thread.
+            joins: False if messages before `first` may be missing in the list, for example after a long time without a
+                connection.
         """
         for number in list(self._items):
             if number >= first or complete or not joins:
@@ -161,7 +169,13 @@ class MessageList:
         self._trim()
 
     def prepend(self, page: Sequence[BaseMessage], first: int, *, complete: bool) -> None:
-        """Prepend older messages: `page` contains everything from the id `first` up to the oldest one known."""
+        """Prepend older messages.
+
+        Args:
+            page: all shown messages with an id from `first` on, up to the oldest one in the list.
+            first: the id where the page begins.
+            complete: whether the page contains the first message of the conversation or thread.
+        """
         self.reached = first
         for message in page:
             if message.id not in self._items:
@@ -169,7 +183,7 @@ class MessageList:
         self.complete = complete
 
     def clear(self) -> None:
-        """Record that the conversation was deleted for the user, or the group for everyone."""
+        """Remove all stored messages, because the user's conversation or the group was deleted."""
         self._ids, self._items, self._acts, self._keys, self._shown = [], {}, {}, {}, None
         self.complete = True
 
@@ -194,7 +208,10 @@ class MessageList:
     # Events.
 
     def apply_message(self, message: BaseMessage) -> None:
-        """Apply a message: a new one, or one about an edit, a deletion or the members of a group."""
+        """Apply a new message, or an action message: one that reports an edit, a deletion or a change of members.
+
+        Messages of other conversations are ignored.
+        """
         if isinstance(message, Action) and merging.reports_a_change(message):
             if isinstance(message.action_on, BaseMessage) and self.belongs(message.action_on):
                 self._apply_action(message.action_on, message.id, deleted=message.action == "deleted")
@@ -249,7 +266,7 @@ class MessageList:
             self._shown = None
 
     def apply_receipt(self, receipt: MessageReceipt) -> None:
-        """Apply a receipt."""
+        """Apply a receipt of either user, or of all members of the group. Receipts of single members are ignored."""
         kind, of_all = receipt.receipt_type, receipt.receipt_type in ("deliveredToAll", "readByAll")
         if str(receipt.receiver_type) != self._kind or (self._kind == "group") is not of_all:
             return
@@ -264,12 +281,13 @@ class MessageList:
             self.record_receipt(by, receipt.message_id, receipt.timestamp, read=read)
 
     def record_receipt(self, by: str, up_to: int, at: int, *, read: bool) -> None:
-        """Record that the messages of a sender were delivered, or read, up to an id.
+        """Record that the messages of one sender were delivered, or read.
 
         Args:
             by: the uid of the sender.
-            up_to: the id.
+            up_to: the id of the last of these messages.
             at: when, in seconds since 1970.
+            read: True if they were read, False if they were delivered.
         """
         for number in self._ids:
             message = self._items[number].message
@@ -280,19 +298,28 @@ class MessageList:
                 self._change(number, lambda m: merging.with_receipt(m, at, read=read))
 
     def record_reaction(self, message_id: int, reaction: str, *, added: bool, by_me: bool) -> None:
-        """Record that a reaction was added or removed."""
+        """Record that a reaction was added to or removed from a message. Do nothing if it is not in the list.
+
+        Args:
+            by_me: whether it is this user's own reaction. That is counted once, even if it is reported twice.
+        """
         if message_id not in self._items:
             return
         self.doubtful = self.doubtful or (self.unsure and not by_me)
         self._change(message_id, lambda m: merging.with_reaction(m, reaction, added=added, by_me=by_me))
 
     def record_flags(self, message: BaseMessage, *, saved: bool) -> None:
-        """Record that a message was pinned, unpinned, saved or unsaved."""
+        """Record that a message was pinned, unpinned, saved or unsaved. Do nothing if it is not in the list.
+
+        Args:
+            message: its current copy.
+            saved: True if it was saved or unsaved, False if it was pinned or unpinned.
+        """
         change = merging.with_save if saved else merging.with_pin
         self._change(message.id, lambda m: change(m, message))
 
     def record_typing(self, indicator: TypingIndicator) -> None:
-        """Record that a user started or stopped typing."""
+        """Record that another user started or stopped typing. Indicators of other conversations are ignored."""
         uid, to = indicator.sender.uid, indicator.receiver_id
         here = to == self._other if self._kind == "group" else (uid, to) == (self._other, self._me)
         if uid == self._me or not here or str(indicator.receiver_type) != self._kind:
@@ -304,9 +331,15 @@ class MessageList:
     def record_queued(
         self, muid: str, message: BaseMessage, state: MessageState | None, entry: Any, error: Exception | None
     ) -> None:
-        """Apply the state of a queued message: pending, failed, or no longer queued (None).
+        """Apply the state of a message in the outbox. Messages to other receivers are ignored.
 
-        A message that is queued again moves to the end.
+        Args:
+            muid: the client's id of the message.
+            message: the message.
+            state: `pending` or `failed`; None if it is no longer queued, because it was sent or cancelled. A failed
+                message that is pending again moves to the end.
+            entry: its `OutboxEntry`.
+            error: why the last attempt to send it failed; None if it did not.
         """
         known = self._queued.get(muid)
         if state is None:

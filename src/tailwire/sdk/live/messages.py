@@ -1,4 +1,4 @@
-"""The live list of a conversation's messages: applies the client's events, and requests what they do not contain."""
+"""The live list of a conversation's messages. It applies the client's events, and requests what these do not contain."""
 
 from __future__ import annotations
 
@@ -23,9 +23,12 @@ from tailwire.wire.entities import BaseMessage, User
 PAGE_SIZE = 100
 MAX_REREAD_MESSAGES = 2 * PAGE_SIZE
 MAX_REQUESTS = 5
-"""A read that has found visible messages ends after this number of pages, even if more were wanted."""
+"""The maximum number of pages that one read requests, once it has found a message that the list shows.
+
+Pages may consist mostly of messages that the list does not show, such as those that report edits.
+"""
 MAX_FRUITLESS_REQUESTS = 50
-"""A read that has found none ends after this number of pages; the next read continues there."""
+"""The maximum number of pages that one read requests if it finds no such message. `older()` continues after them."""
 _CONTENT_CATEGORIES = "message,custom,interactive,call"
 _STATES = {OutboxStatus.PENDING: MessageState.PENDING, OutboxStatus.FAILED: MessageState.FAILED}
 _NOT_A_MEMBER_CODES = frozenset({"ERR_NOT_A_MEMBER", "ERR_GUID_NOT_FOUND"})
@@ -46,8 +49,8 @@ class LiveMessages(LiveList[LiveMessage]):
         self._state = state
         self._place = place
         self._limit = limit
-        self._gap: int | None = None  # messages after this id may be missing
-        self._sure = 0  # nothing was missing up to this id when the connection was lost
+        self._gap: int | None = None  # messages after this id may be missing; None if none can be
+        self._sure = 0  # while disconnected: the newest id when the connection was lost, up to which nothing is missing
 
     @property
     def complete(self) -> bool:
@@ -61,22 +64,22 @@ class LiveMessages(LiveList[LiveMessage]):
 
     @property
     def gone(self) -> bool:
-        """Whether the user has left the group or was removed, or it was deleted.
+        """Whether the user is no longer a member of the group, or the group was deleted.
 
-        The items stay, except when an event reports the deletion of the group: then the list is emptied.
+        The items stay in the list, unless an event has reported that the group was deleted: then it is empty.
         """
         return self._state.gone
 
     async def older(self, limit: int = 0) -> int:
-        """Read older messages.
+        """Request the messages before the oldest one in the list, and prepend them.
 
         Args:
-            limit: the number of messages, 1 to 100; 0 for the initial number.
+            limit: the number of messages to add, 1 to 100; 0 for the initial number (`limit` of `live_messages`).
 
         Returns:
-            The number of messages added; 0 at the beginning, or if the list holds its maximum. It may also be 0 while
-            `complete` is False, if thousands of edits and deletions lie in between: the next call continues before
-            them.
+            The number of messages added. It is 0 if there are no older messages, or the list holds its maximum. It may
+            be 0 while `complete` is False, if the next older messages were followed by thousands of edits and
+            deletions: the next call continues where this one ended.
 
         Raises:
             CometChatException: `LIVE_LIST_CLOSED` if the list is closed; `ERROR_NON_POSITIVE_LIMIT` or
@@ -101,8 +104,8 @@ class LiveMessages(LiveList[LiveMessage]):
         return take
 
     async def _read(self, before: int, count: int, size: int) -> tuple[list[BaseMessage], int, bool]:
-        # Read up to `count` visible messages before an id. Return them, the id from which on nothing is missing, and
-        # whether there is nothing older.
+        # Request up to `count` messages that the list shows, before an id (0 for the newest); the first page has `size`
+        # messages. Return them, the id from which on they are all there are, and whether there are no older ones.
         found: list[BaseMessage] = []
         complete = False
         for number in range(1, MAX_FRUITLESS_REQUESTS + 1):
@@ -115,7 +118,7 @@ class LiveMessages(LiveList[LiveMessage]):
             complete = len(listed) < size
             if complete or len(found) >= count or (found and number >= MAX_REQUESTS):
                 break
-            size = PAGE_SIZE  # most of the page is about edits and deletions
+            size = PAGE_SIZE  # most of the page consists of messages that report edits and deletions
         if len(found) > count:
             found = found[-count:]
             before, complete = found[0].id, False
@@ -187,7 +190,7 @@ class LiveMessages(LiveList[LiveMessage]):
             self._apply_rest(event)
 
     def _update_queued(self, entry: OutboxEntry) -> None:
-        """Apply the current state of an outbox entry."""
+        """Show, update or remove a queued message according to the current state of its entry in the outbox."""
         self._state.record_queued(entry.muid, entry.message, _STATES.get(entry.status), entry, entry.error)
 
     def _apply_rest(self, event: object) -> None:
