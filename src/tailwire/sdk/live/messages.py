@@ -1,4 +1,4 @@
-"""The live list of a conversation's messages. It applies the client's events, and requests what these do not contain."""
+"""The live list of a conversation's messages. It applies the client's events, and requests what they do not contain."""
 
 from __future__ import annotations
 
