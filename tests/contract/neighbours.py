@@ -6,10 +6,11 @@ import itertools
 from typing import Any
 
 from tailwire.server.ports.conversations import key_of
+from tailwire.server.ports.file_records import FileRow
 from tailwire.server.ports.form_records import FormLimits, FormRow
 from tailwire.server.ports.key_records import KeyRow, TokenRow
 from tailwire.server.ports.push_records import MuteRow, PushTokenRow
-from tailwire.server.ports.records import Draft, Event, FileRow, GroupRow, RoleRow, UserRow
+from tailwire.server.ports.records import Draft, Event, GroupRow, RoleRow, UserRow
 from tailwire.server.ports.standing import GroupAct, MessageAct
 from tailwire.server.ports.webhook_records import WebhookRow
 from tailwire.server.ports.world import World

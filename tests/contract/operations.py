@@ -15,10 +15,11 @@ from typing import Any
 from hypothesis import strategies as st
 
 from tailwire.server.ports.conversations import key_of
+from tailwire.server.ports.file_records import FileRow
 from tailwire.server.ports.filters import ConversationFilter, GroupFilter, MemberFilter, MessageFilter, UserFilter
 from tailwire.server.ports.form_records import FormLimits, FormRow
 from tailwire.server.ports.key_records import KeyRow, TokenRow
-from tailwire.server.ports.records import Draft, EditedContent, FileRow, GroupRow, RoleRow, Stored, UserRow
+from tailwire.server.ports.records import Draft, EditedContent, GroupRow, RoleRow, Stored, UserRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupAct, MessageAct
 from tailwire.server.rules.messages import check_changeable

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from tailwire.server.ports.conversations import key_of
+from tailwire.server.ports.file_records import FileResult, FileRow
 from tailwire.server.ports.form_records import FormLimits, FormResult, FormRow
-from tailwire.server.ports.records import Draft, FileResult, FileRow, GroupRow, UserRow
+from tailwire.server.ports.records import Draft, GroupRow, UserRow
 from tailwire.server.ports.standing import GroupAct
 from tailwire.server.store.sql.issued_forms import OLD_FORMS_AT_ONCE
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from contract.neighbours import KEYS, Clock, Neighbours, file_name, filled
+from tailwire.server.ports.file_records import FileResult, FileRow
 from tailwire.server.ports.form_records import FormLimits, FormResult, FormRow
 from tailwire.server.ports.key_records import TokenRow
 from tailwire.server.ports.push_records import NotificationProgress, PushTokenRow
-from tailwire.server.ports.records import Event, FileResult, FileRow, GroupRow, UserRow
+from tailwire.server.ports.records import Event, GroupRow, UserRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupAct
 from tailwire.server.ports.webhook_records import WebhookRow

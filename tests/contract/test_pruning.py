@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from tailwire.server.ports.conversations import key_of
+from tailwire.server.ports.file_records import FileRow
 from tailwire.server.ports.filters import ConversationFilter, MessageFilter
 from tailwire.server.ports.pruning import OldCounts
-from tailwire.server.ports.records import Draft, EditedContent, FileRow, GroupRow, Trait, UserRow
+from tailwire.server.ports.records import Draft, EditedContent, GroupRow, Trait, UserRow
 from tailwire.server.ports.standing import GroupAct, MessageAct
 
 DAY = 86_400

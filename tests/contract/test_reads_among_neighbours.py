@@ -7,10 +7,11 @@ from typing import Any
 
 from contract.neighbours import KEYS, Neighbours, anything, file_name, filled
 from tailwire.server.ports.conversations import key_of
+from tailwire.server.ports.file_records import FileRow
 from tailwire.server.ports.filters import ConversationFilter, MemberFilter
 from tailwire.server.ports.key_records import KeyRow, TokenRow
 from tailwire.server.ports.push_records import MuteRow, NotificationProgress, PushTokenRow
-from tailwire.server.ports.records import Draft, Event, FileRow, Trait, UserRow
+from tailwire.server.ports.records import Draft, Event, Trait, UserRow
 from tailwire.server.ports.standing import GroupAct, MessageAct
 from tailwire.server.ports.webhook_records import WebhookRow
 

@@ -28,9 +28,10 @@ from contract.older import (
     undo,
 )
 from tailwire.server.ports.conversations import key_of
+from tailwire.server.ports.file_records import FileRow
 from tailwire.server.ports.filters import GroupFilter, MessageFilter, UserFilter
 from tailwire.server.ports.key_records import KeyRow, TokenRow
-from tailwire.server.ports.records import Draft, EditedContent, Event, FileRow, GroupRow, RoleRow, UserRow
+from tailwire.server.ports.records import Draft, EditedContent, Event, GroupRow, RoleRow, UserRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupAct, MessageAct
 from tailwire.server.ports.webhook_records import WebhookRow

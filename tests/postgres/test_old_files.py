@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from contract.neighbours import Clock, file_name
-from tailwire.server.ports.records import FileRow, UserRow
+from tailwire.server.ports.file_records import FileRow
+from tailwire.server.ports.records import UserRow
 from tailwire.server.store.postgres.store import PostgresStore
 
 

@@ -17,8 +17,9 @@ from servers.postgres import name_of
 from tailwire.server.app.move_target import APP_LOCK_KEY
 from tailwire.server.ports import changes
 from tailwire.server.ports.conversations import key_of
+from tailwire.server.ports.file_records import FileResult, FileRow
 from tailwire.server.ports.form_records import FormLimits, FormResult, FormRow
-from tailwire.server.ports.records import EditedContent, Event, FileResult, FileRow, GroupRow, RoleRow, UserRow
+from tailwire.server.ports.records import EditedContent, Event, GroupRow, RoleRow, UserRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupAct, GroupStanding, MessageAct
 from tailwire.server.ports.webhook_records import WebhookRow

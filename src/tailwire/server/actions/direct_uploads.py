@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 
 from tailwire.server.limits.upload_quota import DAY_SECONDS, UploadQuota
 from tailwire.server.ports.file_names import named_files
+from tailwire.server.ports.file_records import FileResult, FileRow
 from tailwire.server.ports.form_records import FormLimits, FormResult, FormRow
-from tailwire.server.ports.records import FileResult, FileRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
 from tailwire.server.ports.uploads import DirectFile, Uploads

@@ -17,8 +17,8 @@ from tailwire.server.actions.services import Services
 from tailwire.server.limits.one_each import UserTurns
 from tailwire.server.limits.turns import Turns
 from tailwire.server.limits.upload_quota import DAY_SECONDS, Reservation, UploadQuota
+from tailwire.server.ports.file_records import FileResult, FileRow
 from tailwire.server.ports.file_urls import stored_url
-from tailwire.server.ports.records import FileResult, FileRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.uploads import Sink, Uploads
 from tailwire.server.rules.names import SYSTEM_USER

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 CHANGE, BEHALF, USE = "change", "behalf", "use"
-"""Kinds of entries, each with a limit of its own: changes by the app, by commands and of settings; changes on behalf of
-a user; reads and sends, which are recorded only once every ten minutes for each key, user and operation."""
+"""The kinds of entries, each with a limit of its own. `change`: a change by the app, by a command or of the settings.
+`behalf`: a change on behalf of a user. `use`: a read or a send; for each key, user and operation at most one is
+recorded in ten minutes."""
 
 
 @dataclass(slots=True)
@@ -26,8 +27,8 @@ class AuditEntry:
         details: which fields were set, without their values; "" for none.
         address: the IP address from which the request came; "" if there was no request.
         request_id: the id of the request, which its response and the access log contain; "" if there was none.
-        taken: whether a write is about to store it, or has stored it.
-        over: whether its request has failed, so that work that it began in the background does not write the entry.
+        taken: whether a write is about to store it, or has stored it. Other writes then do not store it again.
+        over: whether its request has failed. Writes that still run in the background then do not store the entry.
     """
 
     kind: str
@@ -66,12 +67,12 @@ class AuditRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
-    """Selects entries. A condition that is "" or None selects all.
+    """Selects entries that meet all conditions. A field that is "" or None does not restrict them.
 
     Attributes:
         limit: how many entries to return at most.
         before: only entries with a lower id.
-        since, until: only entries of this time, in seconds since 1970, inclusive.
+        since, until: only entries stored from `since` to `until`, both included, in seconds since 1970.
     """
 
     limit: int
@@ -86,25 +87,30 @@ class AuditFilter:
 
 
 current_entry: ContextVar[AuditEntry | None] = ContextVar("current_entry", default=None)
-"""The entry of the request that is being served. The first write of the request stores it in its transaction."""
+"""The entry of the request that is being served; None if it has none. The first write of the request that changes
+something stores the entry in the same transaction."""
 
 
 class AuditStore(Protocol):
     """The entries of the audit log."""
 
     def set_limits(self, *, seconds: int, entries: int) -> None:
-        """Limit the log.
+        """Set how long and how many entries are kept. Older and surplus ones are removed by later writes or cleanup.
 
         Args:
             seconds: how long entries are kept; 0 to store none.
-            entries: how many are kept of each kind.
+            entries: how many are kept of each kind; beyond that, the oldest ones are removed.
         """
 
     def add(self, entry: AuditEntry) -> Awaitable[None]:
-        """Store an entry in a transaction of its own."""
+        """Store an entry in a transaction of its own. Stores nothing if `set_limits` was given 0 seconds.
+
+        Raises:
+            Refused: ERR_UNAVAILABLE: the store cannot write.
+        """
 
     async def find(self, criteria: AuditFilter) -> list[AuditRow]:
-        """Return the entries that a filter selects, newest first. Those that are too old are left out."""
+        """Return the entries that a filter selects, newest first. Those kept longer than the limit are left out."""
 
     async def last_entry(self, action: str) -> AuditRow | None:
-        """Return the newest entry of an action, or None."""
+        """Return the newest entry with an `action`, even if it has expired; None if there is none."""

@@ -1,8 +1,11 @@
 """The broker: carries publications to every process that has a socket of a receiver.
 
-A broker may lose publications, because the store does not: a process that may have missed stored messages reads them
-(see `fanout.log`), and one that has not received a change, such as a reaction, a receipt or a pin, reads the change
-(see `fanout.change_healing`). Events that are not stored (typing, presence, transient messages) may be lost.
+A publication is sent under a subject, such as that of a user or a group. A process subscribes to the subjects of its
+sockets.
+
+A broker may lose publications, because what matters is stored. A process that may have missed messages reads them from
+the store (see `fanout.log`), and so does one that may have missed a change, such as a reaction, a receipt or a pin (see
+`fanout.change_healing`). What is not stored (typing, presence, transient messages) may be lost.
 """
 
 from __future__ import annotations
@@ -40,13 +43,16 @@ class FramePublication(NamedTuple):
         payload: the JSON of the frame, the same bytes for every receiver.
         not_to: the device that caused the frame, whose sockets do not receive it; "" if all do.
         droppable: True for typing and presence, which a slow socket can do without.
-        predecessor_id: the id of the preceding message in the conversation (feature `chain`); 0 if there is none.
+        predecessor_id: the id of the preceding message in the conversation, which sockets with the feature `chain`
+            receive; 0 if there is none.
         audience: which subscribers receive a presence frame; None for other frames.
         feature: the feature that a socket needs to receive the frame; "" for none.
         id: the id of the stored message that the frame carries; 0 for other frames.
-        number: the number, in the change log, of the change that the frame reports (feature `chain`); 0 if none.
-        membership_end: if it announces that a user joined, the id of the message with which their last membership of
-            the group ended: the one that precedes it for this user (feature `chain`); 0 if there is none.
+        number: the number, in the change log, of the change that the frame reports, which sockets with the feature
+            `chain` receive; 0 if it reports none.
+        membership_end: for a message that announces that a user joined: the id of the message with which their
+            previous membership of the group ended. That user's sockets with the feature `chain` receive it as the
+            predecessor. 0 if there is none.
     """
 
     payload: bytes
@@ -62,9 +68,10 @@ class FramePublication(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class MembershipChange:
-    """The user of the subject joined (`joined`) or left the group `guid`.
+    """Reports that the user whose subject it is published under joined or left a group.
 
     Attributes:
+        joined: whether the user joined the group `guid`, rather than left it.
         id: the id of the message that announces it; 0 if there is none.
     """
 
@@ -75,7 +82,9 @@ class MembershipChange:
 
 @dataclass(frozen=True, slots=True)
 class TokenRevoked:
-    """An auth token of the user of the subject was revoked: sockets that authenticated with it are closed.
+    """Reports that an auth token of the user whose subject it is published under was revoked.
+
+    Sockets that authenticated with it are closed.
 
     Attributes:
         token: the fingerprint of the token.
@@ -86,12 +95,14 @@ class TokenRevoked:
 
 @dataclass(frozen=True, slots=True)
 class PresenceDelta:
-    """A process's report of the users who came online, went offline, or are away there.
+    """A report of the users whose state at one process has changed.
 
     Attributes:
         process: the id of the process.
-        version: increases by 1 with each report; 0 if the process has ended, so that no user is online there.
-        users: for each user the uid, whether they are online there, and whether they are away there.
+        version: increases by 1 with each report of a process, so that a missed one is noticed; 0 if the process has
+            ended, so that no user is online there.
+        users: for each of these users the uid, whether they are online at the process, and whether they are away
+            there, that is, all their apps there are in the background.
     """
 
     process: int
@@ -101,7 +112,7 @@ class PresenceDelta:
 
 @dataclass(frozen=True, slots=True)
 class DeliveriesQueued:
-    """Deliveries were queued for webhooks for which another server sends.
+    """Reports that deliveries were queued for webhooks, to the servers that send the deliveries of these webhooks.
 
     Attributes:
         webhooks: the ids of the webhooks.
@@ -117,24 +128,28 @@ PRESENCE_SUBJECT = "presence"
 """The subject of all presence frames."""
 
 PRESENCE_DELTAS_SUBJECT = "presence.deltas"
-"""The subject of the reports of processes on their users."""
+"""The subject of `PresenceDelta` publications."""
 
 DELIVERIES_SUBJECT = "deliveries"
-"""The subject of queued deliveries to webhooks."""
+"""The subject of `DeliveriesQueued` publications."""
 
 
 def user_subject(uid: str) -> str:
-    """Return the subject of a user."""
+    """Return the subject under which publications for a user are sent."""
     return f"user.{uid}"
 
 
 def group_subject(guid: str) -> str:
-    """Return the subject of a group."""
+    """Return the subject under which publications for the members of a group are sent."""
     return f"group.{guid}"
 
 
 def conversation_subjects(sender: str, receiver: str, receiver_type: str) -> tuple[str, ...]:
-    """Return the subjects of a conversation's participants."""
+    """Return the subjects under which a message of a conversation is published: the group's, or each user's, once.
+
+    Args:
+        receiver: a guid if `receiver_type` is `group`, otherwise a uid.
+    """
     if receiver_type == "group":
         return (group_subject(receiver),)
     return (user_subject(receiver),) if sender == receiver else (user_subject(receiver), user_subject(sender))
@@ -149,7 +164,8 @@ class Broker(Protocol):
 
     @property
     def settled(self) -> int:
-        """The number in the change log up to which all changes were written to their sockets; 0 if it is not known."""
+        """The number in the change log up to which every change was written to the sockets of this process that it
+        concerns; 0 if that is not known."""
 
     def listen(self, listener: Listener) -> None:
         """Set the function that receives each publication of a subscribed subject."""
@@ -164,18 +180,20 @@ class Broker(Protocol):
         """Send a publication to all subscribers without waiting. Publications of one process keep their order."""
 
     async def wait_confirmed(self) -> None:
-        """Return when the subscriptions are in effect: what is published to them from then on is received."""
+        """Wait until the subscriptions are in effect. What is published to them after the return is received."""
 
     @property
     def passed(self) -> Callable[[int], Awaitable[None]]:
-        """An async function that takes a committed id, and returns when everything up to it has been delivered."""
+        """An async function that takes the id of a committed message or change, and waits until this process has
+        delivered all publications up to it to its listener."""
 
 
 class Record(NamedTuple):
-    """The ids of a batch that one process has committed, and its changes.
+    """The notice to other processes that one process has committed a batch (writes in one transaction).
 
     Attributes:
-        first, last: the lowest and the highest id, including ids that no message has.
+        first, last: the lowest and the highest id that the batch has taken, including ids that no message has.
+        changes: the changes, in the batch, of rows that processes keep in memory.
     """
 
     first: int
@@ -184,13 +202,16 @@ class Record(NamedTuple):
 
 
 class NewsReceiver(Protocol):
-    """The receiver of news from other processes."""
+    """Receives news from other processes: their publications, and the records of their commits."""
 
     def received(self, subject: str, publication: Publication) -> None:
         """Handle a publication of another process."""
 
     def recorded(self, record: Record) -> None:
-        """Handle the record of another process's batch, whose publications have been received before."""
+        """Handle the record of another process's batch. The publications of the batch were passed to `received` before.
+
+        If the broker does not carry messages (`carries_messages`), those of stored messages were not.
+        """
 
     def connection_changed(self) -> None:
         """Record that the connection to the broker was lost or restored."""
@@ -200,8 +221,8 @@ class RemoteBroker(Protocol):
     """The part of a broker that reaches other processes. It delivers nothing to its own process.
 
     Attributes:
-        carries_messages: whether publications of stored messages reach other processes. Otherwise these read each
-            recorded message from the store.
+        carries_messages: whether the broker sends publications of stored messages to other processes. If not, it
+            sends only the record of a batch, and the other processes read its messages from the store.
     """
 
     carries_messages: bool
@@ -211,18 +232,18 @@ class RemoteBroker(Protocol):
         """Whether news from other processes arrives."""
 
     async def start(self, receiver: NewsReceiver) -> None:
-        """Connect, and stay connected: reconnect whenever the connection is lost.
+        """Try once to connect, and from then on reconnect in the background whenever there is no connection.
 
         Args:
-            receiver: receives the news of other processes.
+            receiver: receives the publications and records of other processes, in the thread of the event loop.
         """
 
     def record_look(self, *, alone: bool, began: float) -> None:
-        """Record whether other processes share the store: a broker may send nothing while none does.
+        """Record whether other processes use the store. While none does, a broker need not send anything.
 
         Args:
             alone: whether this process was the only one.
-            began: when that was looked up, by the clock of the event loop.
+            began: when the look at the store began that found this, by the clock of the event loop.
         """
 
     def subscribe(self, subject: str) -> None:
@@ -232,13 +253,21 @@ class RemoteBroker(Protocol):
         """Stop receiving the publications of a subject."""
 
     async def wait_confirmed(self) -> None:
-        """Return when the subscriptions that were made so far are in effect, or the connection is lost."""
+        """Wait until the subscriptions that were made so far are in effect, or the connection is lost."""
 
     def publish(self, subject: str, publication: Publication) -> None:
-        """Send a publication that may be lost."""
+        """Send a publication to other processes without waiting. It may be lost."""
 
     def record(self, record: Record, publications: Sequence[tuple[str, Publication]]) -> None:
-        """Send the publications of a batch, each with its subject, and then its record: over one connection, or not."""
+        """Send the publications of a committed batch, and then its record, without waiting.
+
+        Receivers take the batch for complete when the record arrives. So if a publication cannot be sent, the record
+        is not sent either, and they read the batch from the store. Nothing is sent if the store announces batches.
+
+        Args:
+            record: the record of the batch.
+            publications: each with its subject; empty if the broker does not carry messages.
+        """
 
     async def close(self) -> None:
         """Send what is queued, if that is possible at once, and disconnect."""

@@ -18,7 +18,7 @@ MAX_AGE_SECONDS = 14 * 86_400
 
 
 class ChangeKind(StrEnum):
-    """The kind of a change."""
+    """The kind of a change. `LIST_CHANGED` and `LIST_REMOVED` concern a conversation in a user's list."""
 
     REACTION_ADDED = "reaction added"
     REACTION_REMOVED = "reaction removed"
@@ -48,7 +48,7 @@ _OWN = "o/"
 
 
 def own_subject(uid: str) -> str:
-    """Return the subject of changes that concern one user only."""
+    """Return the `NewChange.subject` of changes that concern one user only."""
     return f"{_OWN}{uid}"
 
 
@@ -56,13 +56,16 @@ class NewChange(NamedTuple):
     """A change, before it is stored.
 
     Attributes:
-        subject: a conversation key, or an `own_subject`.
+        subject: the key of the conversation to whose participants the change is reported; or `own_subject(uid)` if
+            only that user receives it.
         key: identifies what changed within the subject. A later change with the same key replaces this one.
         uid: who caused it.
         device: the device that caused it, which does not receive it; "" if all devices do.
-        to_uid: in a conversation, the only user who receives it besides the other devices of `uid`; "" for all.
+        to_uid: the only participant of the conversation who receives it; "" for all. Receipts (`DELIVERED`, `READ`)
+            also go to the other devices of `uid`.
         message_id: the message concerned; 0 for none.
-        detail: id, time and text of the reaction; the conversation key; or the guid; "" for other kinds.
+        detail: for a reaction its id, its time and its text, separated by spaces; for changes of a conversation in a
+            user's list its key; for changes of a group and ended memberships the guid; "" for other kinds.
     """
 
     subject: str
@@ -80,9 +83,10 @@ class ChangeRow(NamedTuple):
 
     Attributes:
         number: its number in the log.
-        after_id: the id of the last message before the change.
+        after_id: the highest id of any message when the change was made.
         at: when the change was made, in seconds since 1970.
-        until_id: the end of the reader's membership, if the change happened in a group that they have left; else None.
+        until_id: if the change happened in a group that the reader has left since, the id of the last message that
+            they may receive there; else None.
     """
 
     number: int
@@ -99,7 +103,11 @@ class ChangeRow(NamedTuple):
 
 
 def receivers_of(row: ChangeRow) -> tuple[str, Sequence[str]]:
-    """Return who receives an entry live: the guid of a group if all its members do, otherwise "" and the uids."""
+    """Return who receives the frame of a change when it happens.
+
+    Returns:
+        A guid and () if all members of that group receive it; otherwise "" and the uids of the receivers.
+    """
     if row.subject.startswith(_OWN):
         return "", (row.subject.removeprefix(_OWN),)
     if row.to_uid:
@@ -110,9 +118,10 @@ def receivers_of(row: ChangeRow) -> tuple[str, Sequence[str]]:
 
 
 class EndedMembership(NamedTuple):
-    """A membership that has ended: the reader was a member for messages with ids in (`since_id`, `until_id`].
+    """A user's membership of the group `guid` that has ended.
 
-    For a user who was banned without being a member, that is only the message that announces the ban.
+    They may receive its messages with ids in (`since_id`, `until_id`]. The last of these announces the end. For a user
+    who was banned without being a member, it is the only one.
     """
 
     guid: str
@@ -121,7 +130,12 @@ class EndedMembership(NamedTuple):
 
 
 class ForgottenEntries(NamedTuple):
-    """The entries that are no longer in the log: those up to `number`, which happened up to the message `after_id`."""
+    """Tells which entries were removed because they were too old or too many: all up to `number`.
+
+    Attributes:
+        number: the highest number of a removed entry; 0 if none was removed.
+        after_id: the highest `ChangeRow.after_id` of a removed entry; 0 if none was removed.
+    """
 
     number: int
     after_id: int
@@ -144,19 +158,41 @@ def pin(conversation: ConversationKey, message_id: int, uid: str, device: str, *
 def receipt(
     conversation: ConversationKey, message_id: int, uid: str, device: str, sender: str, *, read: bool
 ) -> NewChange:
-    """Return the change for messages of a sender that a user received or read."""
+    """Return the change that reports to a sender that a user has received or read their messages.
+
+    Args:
+        message_id: the newest message that the user has received or read.
+        uid: the user.
+        device: the device on which they did.
+        sender: the uid of the sender.
+        read: whether they have read the messages, and not only received them.
+    """
     kind = ChangeKind.READ if read else ChangeKind.DELIVERED
     return NewChange(conversation, f"{kind} {sender} {uid}", kind, uid, device, sender, message_id)
 
 
 def receipt_of_all(conversation: ConversationKey, message_id: int, uid: str, sender: str, *, read: bool) -> NewChange:
-    """Return the change for a message that all members have received or read; `uid` was the last of them."""
+    """Return the change that reports to a sender that all other members have received or read their messages.
+
+    Args:
+        message_id: the sender's newest message that all others have received or read.
+        uid: the last member who did.
+        sender: the uid of the sender.
+        read: whether they have read it, and not only received it.
+    """
     kind = ChangeKind.READ_BY_ALL if read else ChangeKind.DELIVERED_TO_ALL
     return NewChange(conversation, f"{kind} {sender}", kind, uid, "", sender, message_id)
 
 
 def own_change(kind: ChangeKind, uid: str, device: str, *, message_id: int = 0, detail: str = "") -> NewChange:
-    """Return a change that concerns the other devices of the user who made it."""
+    """Return a change that only the other devices of the user who made it receive.
+
+    Args:
+        kind: saved or unsaved messages, pins and changes of the conversation list, blocks.
+        device: the device that made it; "" to report it to all devices of the user.
+        message_id: the message concerned; 0 for none.
+        detail: as in `NewChange`.
+    """
     what = {
         ChangeKind.SAVED: "saved", ChangeKind.UNSAVED: "saved",
         ChangeKind.CONVERSATION_PINNED: "pin", ChangeKind.CONVERSATION_UNPINNED: "pin",
@@ -165,10 +201,11 @@ def own_change(kind: ChangeKind, uid: str, device: str, *, message_id: int = 0, 
 
 
 def conversation_removed(conversation: ConversationKey, uid: str, device: str) -> dict[str, NewChange]:
-    """Return the changes for a conversation that a user removed with its messages, for all participants.
+    """Return the changes that report to all participants that a user removed a conversation with its messages.
 
     Returns:
-        The change for each of the two users, by uid; for a group the one that all members receive, under "".
+        For a conversation of two users, one change for each of them, by uid; for a group, one change for all members,
+        under "".
     """
     change = own_change(ChangeKind.LIST_REMOVED, uid, device, detail=conversation)
     if group_in(conversation):
@@ -177,7 +214,12 @@ def conversation_removed(conversation: ConversationKey, uid: str, device: str) -
 
 
 def group_changed(guid: str, uid: str, device: str) -> NewChange:
-    """Return the change for a group that has new properties, or another owner."""
+    """Return the change that reports to the members of a group that its properties or its owner have changed.
+
+    Args:
+        uid: the user who made the change.
+        device: the device with which they did.
+    """
     return NewChange(key_of("", guid, "group"), "group", ChangeKind.GROUP, uid, device, detail=guid)
 
 
@@ -188,56 +230,69 @@ def group_removed(guid: str, uid: str, device: str, *, newest: int = 0) -> NewCh
         guid: the group.
         uid: who deleted it.
         device: the device with which they did.
-        newest: the highest number in the log so far, by which the change does not replace that for an earlier group
-            with the same guid; 0 if the transaction that stores it sets it.
+        newest: the highest number in the log so far. It becomes part of the key, so that the change does not replace
+            that of an earlier group with the same guid. 0 if the code that stores the change fills it in.
     """
     conversation = key_of("", guid, "group")
     return NewChange(conversation, f"group removed {newest}", ChangeKind.GROUP_REMOVED, uid, device, detail=guid)
 
 
 def membership_ended(guid: str, uid: str, *, until_id: int = 0) -> NewChange:
-    """Return the entry for a membership that ended. It serves to find what a former member may receive.
+    """Return the entry for a membership that ended.
+
+    Nobody receives it. It is stored so that a former member can catch up on what happened until they left.
 
     Args:
         guid: the group.
-        uid: the former member; "" for all members, of a group that was deleted.
-        until_id: the last message that they may receive; 0 if the transaction that stores the entry sets it.
+        uid: the former member; "" as a template for the entries of all members, if the group was deleted.
+        until_id: the last message that they may receive; 0 if the code that stores the entry fills it in.
     """
     kind = ChangeKind.MEMBERSHIP_ENDED
     return NewChange(own_subject(uid), f"ended {until_id} {guid}", kind, uid, message_id=until_id, detail=guid)
 
 
 class ChangeLog(Protocol):
-    """The change log, whose entries the writes of the other nouns store. Numbers increase in the order of commits."""
+    """Reads the change log. Its entries are stored by the writes that they report, in the same transaction.
+
+    The numbers of entries increase in the order of commits.
+    """
 
     async def newest_number(self) -> int:
-        """Return the highest number that an entry has, or had before it was forgotten."""
+        """Return the highest number that any entry has or had, including removed entries; 0 if there was none."""
 
     async def find(
         self, reader: str, device: str, after: int, newest: int, heard: Sequence[int], limit: int
     ) -> list[ChangeRow]:
-        """Return, in their order, the entries that a device of a user received live, or would have received.
+        """Return the entries that a device of a user would have received, had it been connected all the time.
+
+        They are in the order of their numbers.
 
         Args:
-            reader: the user.
+            reader: the uid of the user.
             device: the device. What it caused itself is left out.
             after: only entries with a higher number.
             newest: only entries up to this number.
-            heard: numbers of entries to leave out.
-            limit: how many entries to return at most.
+            heard: numbers of entries to leave out, because the device has received them.
+            limit: how many entries to return at most: the first ones.
         """
 
     async def forgotten_entries(self) -> ForgottenEntries:
-        """Return which entries are no longer in the log."""
+        """Return which entries were removed because they were too old or too many."""
 
     async def left_after(self, guid: str, uids: Sequence[str], number: int) -> list[str]:
-        """Return which of the given users were members of a group at a change, and no longer are.
+        """Return which of the given users were members of a group when a change was made, and have left it since.
 
-        Users who joined only after the change are not among them.
+        Args:
+            guid: the group.
+            uids: the users.
+            number: the number of the change in the change log.
         """
 
     async def ended_memberships(self, reader: str, after_id: int, limit: int) -> list[EndedMembership]:
-        """Return the memberships of a user that ended after a message, at most `limit`, in the order of their ends."""
+        """Return the memberships of a user that ended with a message whose id is above `after_id`.
+
+        They are in the order in which they ended; at most the first `limit`.
+        """
 
     async def last_edit(self, message_id: int) -> int:
         """Return the id of the action message that announced the last edit of a message; 0 if it was not edited."""

@@ -1,7 +1,8 @@
-"""Names of conversations: an id that clients see, and a unique key under which the store files them.
+"""The two names of a conversation: the id that clients see, and the unique key under which it is stored.
 
-CometChat's ids, `a_user_b` and `group_g`, are ambiguous: uids and guids may contain `_user_` and `group_`, so a
-group or another pair of users can share the id of a conversation. Nothing is looked up by an id alone.
+The ids `a_user_b` and `group_g`, which are those of CometChat, are ambiguous: uids and guids may contain `_user_` and
+`group_`, so a group or another pair of users can share the id of a conversation. So the store looks conversations up
+by their keys, `u/a/b` and `g/g`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,13 @@ USER_KEY, GROUP_KEY = f"u{SEPARATOR}", f"g{SEPARATOR}"
 
 
 def conversation_of(sender: str, receiver: str, receiver_type: str) -> str:
-    """Return the id of a conversation as clients see it."""
+    """Return the id that clients see of the conversation to which a message belongs.
+
+    Args:
+        sender: a uid; ignored if the receiver is a group.
+        receiver: a uid, or a guid.
+        receiver_type: `user` or `group`.
+    """
     if receiver_type == "group":
         return f"group_{receiver}"
     first, second = (sender, receiver) if sender <= receiver else (receiver, sender)
@@ -24,7 +31,7 @@ def conversation_of(sender: str, receiver: str, receiver_type: str) -> str:
 
 
 def key_of(sender: str, receiver: str, receiver_type: str) -> ConversationKey:
-    """Return the key under which a conversation is stored.
+    """Return the key of the conversation to which a message belongs.
 
     Args:
         sender: a uid; ignored if the receiver is a group.
@@ -43,13 +50,16 @@ def group_in(key: ConversationKey) -> str:
 
 
 def other_in(key: ConversationKey, uid: str) -> str:
-    """Return the other participant of a conversation of two users; "" if the user is not a participant."""
+    """Return the other participant of a conversation of two users; "" if `uid` is not a participant.
+
+    In a conversation of a user with themselves that is the user.
+    """
     first, _, second = key.removeprefix(USER_KEY).partition(SEPARATOR)
     return second if uid == first else first if uid == second else ""
 
 
 def participants_of(key: ConversationKey) -> tuple[str, ...]:
-    """Return the two users of a conversation, or the one who writes to themselves."""
+    """Return the uids of a conversation of two users, sorted; only one if a user writes to themselves."""
     first, _, second = key.removeprefix(USER_KEY).partition(SEPARATOR)
     return (first,) if first == second else (first, second)
 
@@ -61,9 +71,10 @@ def id_of(key: ConversationKey) -> str:
 
 
 def keys_with_id(conversation_id: str) -> list[ConversationKey]:
-    """Return the keys of all conversations that may have an id: first those of two users, then that of a group.
+    """Return the keys of all conversations that may have a given id, whether they exist or not.
 
-    The order matters: any user can create a group and add members to it, but users cannot create users.
+    Those of two users come first, so that a caller who tries them in order prefers them. Otherwise any user could hide
+    such a conversation by creating a group with a suitable guid.
     """
     found: list[ConversationKey] = []
     if len(conversation_id) > MAX_ID_LENGTH:

@@ -1,29 +1,34 @@
-"""Records of uploaded files, and the cleanup that deletions leave to be done."""
+"""Records of uploaded files, and the cleanup that is done after deletions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from tailwire.server.ports.file_records import FileResult, FileRow
 from tailwire.server.ports.form_records import FormLimits, FormResult, FormRow
-from tailwire.server.ports.records import FileResult, FileRow
 
 
 class FileStore(Protocol):
     """Records of uploaded files and of what refers to them. The bytes are kept by `Uploads`."""
 
     async def add(self, file: FileRow, quota: int = 0, since: int = 0, *, by_user: bool = False) -> FileResult:
-        """Store the record of a new file, if that is permitted. The result says whether it was.
+        """Store the record of a new file, unless the result says why it was not stored.
 
         Args:
             file: the record.
             quota: bytes that the user may have uploaded after `since`, including this file; 0 for no limit.
-            since: seconds since 1970.
-            by_user: whether a user uploads the file, so that it is refused if they have been deleted meanwhile.
+            since: the time from which uploads count for the quota, in seconds since 1970.
+            by_user: whether a user uploads the file. If they no longer exist, it is not stored.
         """
 
     async def issue_forms(self, forms: Sequence[FormRow], limits: FormLimits) -> FormResult:
-        """Store forms of one user, all or none, within the limits. The result says whether they were stored."""
+        """Store at least one new form, all or none. The result says whether they were stored.
+
+        Args:
+            forms: forms of one user.
+            limits: if the forms would exceed them, none is stored.
+        """
 
     async def close_form(self, name: str) -> None:
         """Store that the file of a form was refused, so that the form no longer counts as open.
@@ -33,58 +38,72 @@ class FileStore(Protocol):
         """
 
     async def get(self, name: str) -> FileRow | None:
-        """Return the record of a file, or None. Condemned files are not found."""
+        """Return the record of a file; None if there is none, or the file is marked for removal (see `condemn`)."""
 
     async def of_user(self, uid: str) -> list[FileRow]:
-        """Return all files that a user has uploaded, oldest first, including condemned ones."""
+        """Return all files that a user has uploaded, oldest first, including those that are marked for removal."""
 
     async def bytes_uploaded(self, uid: str, since: int) -> int:
-        """Return the bytes of the files that a user uploaded after a time, as far as they have not been removed."""
-
-    async def condemn(self, *, never_before: int, no_more_before: int, limit: int) -> list[FileRow]:
-        """Mark unreferenced files for removal. A marked file is not found, and nothing can refer to it again.
+        """Return the total size of the files that a user uploaded after a time and whose records are not removed.
 
         Args:
-            never_before: mark files that were never referenced and were added by then, in seconds since 1970.
-            no_more_before: mark files that lost their last reference by then, in seconds since 1970.
-            limit: how many files of each sort to mark, and how many to return.
+            since: the time, in seconds since 1970.
+        """
+
+    async def condemn(self, *, never_before: int, no_more_before: int, limit: int) -> list[FileRow]:
+        """Mark unreferenced files for removal, and return files to remove.
+
+        A marked file is not found by `get`, and nothing can refer to it again. The caller deletes the bytes, and then
+        calls `remove`. A file is referred to by a message, or as the picture of a user or group.
+
+        Args:
+            never_before: mark files that nothing ever referred to and that were added at or before this time, in
+                seconds since 1970.
+            no_more_before: mark files that lost their last reference at or before this time, in seconds since 1970.
+            limit: how many files of each of the two sorts to mark at most, and how many to return at most.
 
         Returns:
-            Marked files, including those that were marked by earlier calls.
+            Marked files in any order, including those that earlier calls have marked.
         """
 
     async def discard(self, names: Sequence[str]) -> None:
-        """Mark files for removal that will not be used. Those that something has referred to are not marked."""
+        """Mark files for removal at once, except those that something refers to or has ever referred to."""
 
     async def unused_since(self) -> tuple[int | None, int | None]:
-        """Return since when files have been unused, in seconds since 1970.
+        """Return how long unreferenced files have waited to be marked by `condemn`.
 
         Returns:
-            When the oldest of the files that were never referenced was added, and when the first of the others lost its
-            last reference; None without such files.
+            The time at which the oldest file was added to which nothing ever referred, and the earliest time at which
+            another file lost its last reference, in seconds since 1970; each None if there is no such file.
         """
 
     async def remove(self, names: Sequence[str], now: int, kept_seconds: int) -> None:
-        """Remove the records of marked files whose bytes are gone. Their names alone are kept for a while.
+        """Erase the records of marked files whose bytes have been deleted, except for their names.
+
+        Also delete the names that earlier calls have left, once they were kept long enough.
 
         Args:
             names: the files.
             now: the time, in seconds since 1970.
-            kept_seconds: how long the names alone are kept, so that `add` refuses them. Older ones are removed too.
+            kept_seconds: how long a name is kept, so that `add` does not store a file of that name again.
         """
 
 
 class ChoreStore(Protocol):
-    """Cleanup after deletions, done in small steps between other writes."""
+    """Chores: stored tasks that erase what is left of deleted users and messages.
+
+    They are done in small steps between other writes. A chore is stored in the transaction of the deletion, so that it
+    is done even after a crash.
+    """
 
     def on_added(self, call: Callable[[], None]) -> None:
-        """Set the function that is called after a commit that may have left something to clean up.
+        """Set the function that is called after each commit that may have left something to clean up.
 
         That is each commit that added a chore or a file, or in which a file may have lost its last reference.
         """
 
     async def do_next(self) -> bool:
-        """Do one step of the chore that is due first. Return False if none is due."""
+        """Do one step of the chore that has been due for longest. Return False, doing nothing, if none is due."""
 
     async def next_due(self) -> int | None:
         """Return when the next chore is due, in seconds since 1970, or None if there is none."""

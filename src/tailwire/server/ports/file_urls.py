@@ -1,4 +1,8 @@
-"""URLs of uploaded files. They are stored without the server's address, which may change, and get it when read."""
+"""URLs of uploaded files.
+
+They are stored as `tailwire:/files/NAME`, without the server's address, which may change. It is put in when they are
+read.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +29,11 @@ def is_stored_url(url: str) -> bool:
 
 
 def with_address(json: bytes, base: Callable[[], str]) -> bytes:
-    """Return encoded JSON with stored URLs replaced by complete ones.
+    """Return encoded JSON in which stored URLs (see `stored_url`) are replaced by complete ones.
 
     Args:
         json: the encoded JSON.
-        base: returns the server's URL; called only if there is a stored URL.
+        base: returns the server's URL, without a slash at its end; called only if there is a stored URL.
     """
     # Most JSON has no slash, and a single byte is found several times as fast.
     if b"/" not in json or _MARK not in json:

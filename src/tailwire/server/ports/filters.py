@@ -1,4 +1,7 @@
-"""Filters of lists. The `shape()` of a message filter selects its query, and its values are the parameters."""
+"""Filters of lists, and positions in lists that are read by cursor.
+
+Message filters with the same `shape()` share one compiled query; their values are its parameters.
+"""
 
 from __future__ import annotations
 
@@ -11,21 +14,27 @@ from typing import Any
 from tailwire.server.ports.conversations import ConversationKey
 
 Position = tuple[str | int, ...]
-"""The end of a page of a list: the values in its last row by which the list is ordered; () is before the first row."""
+"""A position in an ordered list: the values, in one row, of the columns by which the list is ordered. The next page
+begins after that row. () is before the first row."""
 
 
 @dataclass(slots=True)  # not frozen: each page of history creates one, at a quarter of the cost
 class MessageFilter:
-    """Selects messages for a reader. Treat it as immutable.
+    """Selects messages that meet all conditions. A field with its default value does not restrict them.
+
+    Treat it as immutable.
 
     Attributes:
-        reader: only messages that this user may see; "" for all (a REST key without `onBehalfOf`).
-        conversation_id: one conversation, or None for all of the reader's.
-        since: only messages after this id; the reader has deleted earlier ones for themselves.
-        newer: messages after the cursor, oldest first; otherwise before it, newest first.
-        cursor: a message id, or None. Of pinned and saved messages, select those pinned or saved before this one.
-        sent_cursor: only messages that were sent after (without `newer` before) this time, in seconds since 1970; of
-            those sent in that second only what is beyond `cursor`, if both are given. None for all.
+        reader: only messages that this user may see; "" for all (a REST key without `onBehalfOf`). With
+            `conversation_id`, the caller has to check that they may see that conversation.
+        conversation_id: the key of one conversation; None for all of the reader's.
+        since: with `conversation_id`: only messages with higher ids; the reader has deleted the others for themselves.
+        newer: True for the messages after the cursor, oldest first; False for those before it, newest first.
+        cursor: a message id; None to begin at the first message of the order. With `pinned` or `saved`: only messages
+            that were pinned or saved before this one was.
+        sent_cursor: only messages that were sent after this time (before it, if `newer` is False), in seconds since
+            1970. With `cursor` too, those sent in this second also belong to the list, as far as their ids are beyond
+            `cursor`. None for all.
         updated_after: only messages that changed at or after this time, in seconds since 1970.
         only_updates: with `updated_after`: only messages that changed after they were sent.
         receiver_type: `user` or `group`; "" for both.
@@ -34,13 +43,15 @@ class MessageFilter:
         hide_quoted: exclude messages that quote another one.
         unread: only messages of others that the reader has not read.
         undelivered: only messages of others that the reader has not received.
-        from_time, to_time: only messages sent in this time, in seconds since 1970, inclusive.
+        from_time, to_time: only messages sent from the one to the other time, both included, in seconds since 1970.
         traits: bits of `records.Trait` that a message must have, all of them.
-        mentioned: only messages that mention one of these uids.
+        mentioned: only messages that mention at least one of these uids.
+        tags: only messages with at least one of these tags.
         not_from_blocked: exclude messages of users whom the reader has blocked.
-        pinned: only pinned messages, by the time of the pin.
-        saved: only messages that the reader saved, by the time of the save.
-        search: only messages with these words; the last word may be a prefix.
+        pinned: only pinned messages, those pinned last first.
+        saved: only messages that the reader saved, those saved last first.
+        search: only messages with all of these words; the last one may be the beginning of a word.
+        limit, offset: leave out the first `offset` messages, and return at most `limit`.
     """
 
     reader: str
@@ -75,7 +86,10 @@ class MessageFilter:
     offset: int = 0
 
     def shape(self) -> tuple[Any, ...]:
-        """Return what determines the form of the query, without its values (see `read_shape`)."""
+        """Return what determines the text of the query, such as which fields are set, without their values.
+
+        It is hashable, so that compiled queries can be cached by it. `read_shape` gives names to its items.
+        """
         common = (
             bool(self.reader), self.conversation_id is not None, bool(self.since), self.newer, self.cursor is not None,
             self.hide_replies, self.hide_deleted, len(self.categories), len(self.types),
@@ -88,7 +102,10 @@ class MessageFilter:
 
 
 def is_common(shape: tuple[Any, ...]) -> bool:
-    """Return whether no rarely used field is set in a filter of this shape."""
+    """Return whether a filter of this shape sets only fields that most filters use (`_COMMON`).
+
+    Its query then has no other parameters than theirs.
+    """
     return len(shape) == len(_COMMON)
 
 
@@ -119,7 +136,10 @@ _USUAL = tuple([f.default for f in _RARE_FIELDS])
 
 
 def read_shape(shape: tuple[Any, ...]) -> Any:
-    """Return a filter's `shape()` as an object with the names of its fields."""
+    """Return a filter's `shape()` as an object that has an attribute for each field of the filter, except `limit`.
+
+    Its value is the length of a tuple, whether a flag or text is set, or whether an optional value is given.
+    """
     rare = shape[len(_COMMON) :] or [rule(value) for rule, value in zip(_RARE, _USUAL, strict=True)]
     names = (*_COMMON, *[f.name for f in _RARE_FIELDS])
     return SimpleNamespace(**dict(zip(names, (*shape[: len(_COMMON)], *rare), strict=True)))
@@ -127,16 +147,22 @@ def read_shape(shape: tuple[Any, ...]) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class UserFilter:
-    """Selects users.
+    """Selects users that meet all conditions. Fields with default values, except `deactivated`, do not restrict them.
 
     Attributes:
         reader: the uid of the caller; "" for a REST key.
-        search: a prefix of one of the fields in `search_in`; "" for all.
+        search: only users whose name or uid, as `search_in` says, begins with this; "" for all.
+        search_in: `name`, `uid`, or both.
+        uids, roles: only users with one of these uids, or roles.
+        tags: only users with at least one of these tags.
+        friends_only: only friends of the reader.
         hide_blocked: exclude users whom the reader has blocked, and those who have blocked the reader.
         online: only users in `online_uids` (True), only others (False), or all (None).
         online_uids: used with `online`: the uids of the users who are online.
         deactivated: only deactivated users (True), only others (False), or all (None).
-        sort_by: `name`, `uid`, `createdAt` or `status`, which is the time when they were last online.
+        sort_by: `name`, `uid`, `createdAt` or `status`, which is the time when they were last online. Users who are
+            alike in this are ordered by uid.
+        limit, offset: leave out the first `offset` users, and return at most `limit`.
     """
 
     reader: str = ""
@@ -158,15 +184,20 @@ class UserFilter:
 
 @dataclass(frozen=True, slots=True)
 class GroupFilter:
-    """Selects groups.
+    """Selects groups that meet all conditions. A field with its default value does not restrict them.
 
     Attributes:
-        reader: the uid of the caller; "" for a REST key, which sees all groups.
+        reader: the uid of the caller, who does not see private groups that they are not a member of; "" for a REST key,
+            which sees all groups.
         joined: only groups that the reader is a member of.
-        search: a prefix of one of the fields in `search_in`; "" for all.
-        updated_from: only groups created or changed at or after this time (seconds since 1970), in that order; with
-            `descending`, at or before it, in reverse order. 0 for all, sorted by `sort_by`.
-        sort_by: `name`, `guid` or `createdAt`.
+        search: only groups whose name or guid, as `search_in` says, begins with this; "" for all.
+        search_in: `name`, `guid`, or both.
+        types: only groups of these types.
+        tags: only groups with at least one of these tags.
+        updated_from: only groups that were last changed (or created) at or after this time, in seconds since 1970,
+            ordered by the time of that change; with `descending`, at or before it. 0 for all, ordered by `sort_by`.
+        sort_by: `name`, `guid` or `createdAt`. Groups that are alike in this are ordered by guid.
+        limit, offset: leave out the first `offset` groups, and return at most `limit`.
     """
 
     reader: str = ""
@@ -184,7 +215,14 @@ class GroupFilter:
 
 @dataclass(frozen=True, slots=True)
 class MemberFilter:
-    """Selects members of a group, or bans from it. `online` and `online_uids` are as in `UserFilter`."""
+    """Selects members of a group, or users who are banned from it.
+
+    Attributes:
+        search: only users whose name or uid begins with this; "" for all.
+        scopes: only users with one of these scopes (for a ban, the scope that they had); () for all.
+        online, online_uids: as in `UserFilter`. They have no effect on bans.
+        limit, offset: leave out the first `offset` users, and return at most `limit`.
+    """
 
     guid: str
     search: str = ""
@@ -197,19 +235,24 @@ class MemberFilter:
 
 @dataclass(frozen=True, slots=True)
 class ConversationFilter:
-    """Selects conversations of a user: pinned ones first, each newest first.
+    """Selects conversations of a user that meet all conditions. A field with its default value does not restrict them.
+
+    They are ordered by the time of their last message, newest first, after those that the user has pinned, which are
+    in the same order.
 
     Attributes:
-        uid: the user; "" for the conversations of all users, user by user, newest first.
-        kind: `user`, `group`, or "" for both.
-        search: a part of the other user's or the group's name or id; "" for all.
+        uid: the user; "" for those of all users, ordered by uid, then newest first. A conversation is then listed once
+            for each participant.
+        kind: only conversations of this kind, `user` or `group`; "" for both.
+        search: only conversations with a user, or group, whose name or id contains this; "" for all.
         tags: only conversations on which the user set one of these tags.
         user_tags, group_tags: only conversations with users, or groups, that have one of these tags. If only one of the
             two is given, conversations of the other kind are excluded.
         unread: only conversations with unread messages.
         hide_blocked: exclude conversations with users whom the user blocked, or who blocked the user.
-        not_from_blocked: count no messages of users whom the user blocked as unread.
+        not_from_blocked: do not count messages of users whom the user blocked as unread, or as mentions.
         pinned: only conversations that the user pinned.
+        limit, offset: leave out the first `offset` conversations, and return at most `limit`.
     """
 
     uid: str

@@ -1,4 +1,4 @@
-"""Forms with which users upload files to the bucket."""
+"""Forms with which users upload files directly to the bucket (object storage) instead of through the server."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from typing import NamedTuple
 
 
 class FormRow(NamedTuple):
-    """A form with which a user uploads a file of at most `size` bytes, which will be called `name`, to the bucket."""
+    """A form that the server has issued to a user for the upload of one file.
+
+    Attributes:
+        name: the name under which the file will be stored.
+        uid: the user.
+        size: how many bytes the file may have at most.
+        issued_at: when it was issued, in seconds since 1970.
+    """
 
     name: str
     uid: str
@@ -18,13 +25,15 @@ class FormRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class FormLimits:
-    """The limits of the forms of one user.
+    """The limits of the forms of one user. A form is open until its file was accepted or refused.
 
     Attributes:
-        quota: bytes that the user may upload after `day_ago`; 0 for no limit.
+        quota: how many bytes the user's files, open forms and new forms may have together; 0 for no limit. The new
+            forms and all forms that have not expired, open or not, may not have more either.
         most: how many forms may be open.
-        day_ago: forms and files from this time or earlier do not count, in seconds since 1970.
-        expired_before: forms from this time or earlier can no longer upload anything, in seconds since 1970.
+        day_ago: forms issued and files added at or before this time do not count, in seconds since 1970.
+        expired_before: forms issued at or before this time have expired, so that nothing can be uploaded with them, in
+            seconds since 1970.
     """
 
     quota: int

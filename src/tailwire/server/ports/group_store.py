@@ -20,16 +20,25 @@ class GroupStore(Protocol):
         """Return a group with the membership and the ban of a user, or None if there is no such group."""
 
     async def find(self, criteria: GroupFilter) -> tuple[list[GroupRow], int]:
-        """Return a page of the groups that match a filter, and how many match.
-
-        A reader sees private groups only where they are a member.
-        """
+        """Return a page of the groups that match a filter, and how many match in all."""
 
     async def list_after(self, criteria: GroupFilter, position: Position) -> list[GroupRow]:
-        """Return the groups after a position: by the field that the filter sorts by, and their guid."""
+        """Return groups that match a filter, ordered by the field in `sort_by` and then by guid.
+
+        Args:
+            criteria: the filter. Its `limit` says how many groups to return at most; its `offset` has no effect.
+            position: the values of the field and the guid of the last group that was read (only the guid if it is the
+                field); () to begin.
+        """
 
     async def add(self, group: GroupRow, *, owner_is_member: bool = True, events: Sequence[Event] = ()) -> bool:
-        """Store a new group, with its owner as first member. Return False if the guid is taken."""
+        """Store a new group. Return False, storing nothing, if the guid is taken.
+
+        Args:
+            group: the group. Its `members_count` has to include the owner.
+            owner_is_member: whether the owner becomes a member, with the scope admin.
+            events: webhook events to queue in the same transaction.
+        """
 
     async def change(
         self,
@@ -40,40 +49,46 @@ class GroupStore(Protocol):
         """Change some columns of a group.
 
         Args:
-            act: the act, whose condition is checked in the transaction of the change.
-            change: makes the columns and their new values from the standing; may raise `Refused`.
-            events: makes the webhook events from the changed group.
+            act: who changes the group. Its condition is checked in the transaction of the change.
+            change: returns the names and new values of the columns to change, given the standing in that transaction;
+                may raise `Refused`.
+            events: returns the webhook events to queue, given the changed group.
 
         Returns:
             The changed group, and the number of the change in the change log.
 
         Raises:
-            Refused: the act is refused, `change` refuses, or ERR_GUID_NOT_FOUND: there is no such group.
+            Refused: raised by `act.allowed` or `change`; or ERR_GUID_NOT_FOUND: there is no such group.
+            ValueError: `change` names a column that cannot be changed this way, such as `owner`.
         """
 
     async def transfer_ownership(
         self, act: GroupAct, now: int, events: Callable[[GroupStanding], Sequence[Event]]
     ) -> int:
-        """Make the subject of the act, a member, the owner of the group and an admin of it.
+        """Make a member the owner of a group, and an admin of it.
 
         Args:
-            act: the act, whose condition is checked in the transaction of the change.
+            act: who does this, and as its subject the member. Its condition is checked in the transaction of the
+                change.
             now: the time, in seconds since 1970.
-            events: makes the webhook events from the standing before the change.
+            events: returns the webhook events to queue, given the standing before the change.
 
         Returns:
             The number of the change in the change log.
 
         Raises:
-            Refused: the act is refused; ERR_GUID_NOT_FOUND; or ERR_NOT_A_MEMBER: the subject is not a member.
+            Refused: raised by `act.allowed`; ERR_GUID_NOT_FOUND: there is no such group; or ERR_NOT_A_MEMBER: the
+                subject is not a member.
         """
 
 
 class MemberStore(Protocol):
-    """Members and bans of groups. A change and the message that announces it are one transaction.
+    """Members and bans of groups.
 
-    `announce` makes that message from the standing before the change. An act in a group that does not exist is refused
-    with ERR_GUID_NOT_FOUND.
+    A write takes an act: who acts on which user (its subject) in which group. The act's condition is checked in the
+    transaction of the write; `Refused` is raised if `act.allowed` raises it, or with ERR_GUID_NOT_FOUND if there is no
+    such group. The same transaction stores the action message that announces the change to the group: `announce`
+    returns that message, given the standing before the change.
     """
 
     async def get(self, guid: str, uid: str) -> MemberRow | None:
@@ -83,26 +98,35 @@ class MemberStore(Protocol):
         """Return a user's memberships in the given groups, by guid."""
 
     async def find(self, criteria: MemberFilter) -> tuple[list[MemberRow], int]:
-        """Return a page of the members that match a filter, by uid, and how many match."""
+        """Return a page of the members that match a filter, ordered by uid, and how many match in all."""
 
     async def list_after(self, criteria: MemberFilter, position: Position) -> list[MemberRow]:
-        """Return the members after a position, by uid."""
+        """Return members that match a filter, ordered by uid.
+
+        Args:
+            criteria: the filter. Its `limit` says how many members to return at most; its `offset` has no effect.
+            position: the uid of the last member that was read, in a tuple; () to begin.
+        """
 
     async def groups_of(self, uid: str) -> list[str]:
-        """Return the guids of the groups that a user is a member of."""
+        """Return the guids of the groups that a user is a member of, in any order."""
 
     async def memberships_of(self, uid: str) -> dict[str, int]:
-        """Return the guids of a user's groups, each with the id of the message after which they receive messages."""
+        """Return the `joined_after_id` of each membership of a user, by guid (see `records.MemberRow`)."""
 
     async def members_among(self, guid: str, uids: list[str]) -> list[str]:
-        """Return which of the given users are members of a group."""
+        """Return which of the given users are members of a group, in any order."""
 
     async def add(self, act: GroupAct, scope: Scope, now: int, announce: Callable[[GroupStanding], Draft]) -> Stored:
-        """Add the subject of the act to the group. Store the action message that announces it, and return it.
+        """Add the subject of the act to the group, and return the stored action message.
+
+        Args:
+            scope: the scope of the new member.
+            now: the time, in seconds since 1970.
 
         Raises:
-            Refused: the act is refused; ERR_ALREADY_JOINED: the subject is a member; or ERR_BANNED_GROUPMEMBER: the
-                subject's ban must be lifted first.
+            Refused: as for each act; ERR_ALREADY_JOINED: the subject is a member; or ERR_BANNED_GROUPMEMBER: the
+                subject is banned.
         """
 
     async def remove(
@@ -113,40 +137,39 @@ class MemberStore(Protocol):
         banned_at: int | None = None,
         receipt_members: int = 0,
     ) -> tuple[Stored, GroupStanding]:
-        """Remove or ban the subject of the act, and store the action message that announces it.
+        """Remove the subject of the act from the group, or ban them, whether they are a member or not.
 
         Args:
-            act: the act, whose condition is checked in the transaction of the change.
-            announce: makes the action message.
-            banned_at: the time of the ban, in seconds since 1970; None for a removal without a ban. A user who is not a
-                member can be banned, too.
-            receipt_members: up to how many members a group has receipts. In such a group it is recorded that all have
-                now received or read what only the subject had not.
+            act: the act.
+            announce: returns the action message.
+            banned_at: the time of the ban, in seconds since 1970; None to remove a member without a ban.
+            receipt_members: up to how many members a group has receipts. If this group is not larger, messages that
+                only the subject had not received or read are stored as received or read by all (see `Stored.by_all`).
 
         Returns:
-            The action message, and the standing before the change, which says whether the subject was a member.
+            The stored action message, and the standing before the change, which says whether the subject was a member.
 
         Raises:
-            Refused: the act is refused; ERR_NOT_A_MEMBER: a subject to be removed is not a member; or
-                ERR_ALREADY_BANNED: a subject to be banned is banned already.
+            Refused: as for each act; ERR_NOT_A_MEMBER: the subject is to be removed, but is not a member; or
+                ERR_ALREADY_BANNED: the subject is to be banned, but is not a member and is banned already.
         """
 
     async def change_scope(self, act: GroupAct, scope: Scope, announce: Callable[[GroupStanding], Draft]) -> Stored:
-        """Change the scope of the subject of the act. Store the action message that announces it, and return it.
+        """Change the scope of the subject of the act, and return the stored action message.
 
         Raises:
-            Refused: the act is refused, or ERR_NOT_A_MEMBER: the subject is not a member.
+            Refused: as for each act; or ERR_NOT_A_MEMBER: the subject is not a member.
         """
 
     async def ban_of(self, guid: str, uid: str) -> BanRow | None:
         """Return a user's ban from a group, or None."""
 
     async def bans(self, criteria: MemberFilter) -> tuple[list[BanRow], int]:
-        """Return a page of the bans that match a filter, by uid, and how many match."""
+        """Return a page of the bans that match a filter, ordered by uid, and how many match in all."""
 
     async def unban(self, act: GroupAct, announce: Callable[[GroupStanding], Draft]) -> Stored:
-        """Lift the ban of the subject of the act. Store the action message that announces it, and return it.
+        """Lift the ban of the subject of the act, and return the stored action message.
 
         Raises:
-            Refused: the act is refused, or ERR_NOT_A_BANNED_USER: the subject is not banned.
+            Refused: as for each act; or ERR_NOT_A_BANNED_USER: the subject is not banned.
         """

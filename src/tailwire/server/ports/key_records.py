@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 @dataclass(frozen=True, slots=True)
 class KeyRow:
-    """An API key, known by its hash and its last characters (`hint`).
+    """An API key. It is stored only as its hash and its last characters (`hint`).
 
     Attributes:
-        scope: `authOnly` or `fullAccess`.
+        scope: `authOnly` (it may only log users in) or `fullAccess`.
         expires_at: when it ends; None if it lasts until it is removed.
-        used_at: when it was last used, to the hour; None if never.
+        used_at: when it was last used, at most an hour out of date; None if never.
     """
 
     key_hash: str
@@ -27,10 +27,10 @@ class KeyRow:
 
 @dataclass(frozen=True, slots=True)
 class TokenRow:
-    """An auth token, known by its hash and its last characters (`hint`).
+    """An auth token of a user. It is stored only as its hash and its last characters (`hint`).
 
     Attributes:
-        expires_at: when it ends by itself; None if it lasts until it is revoked.
+        expires_at: when it ends by itself, as a JWT of an identity provider does; None if it lasts until it is revoked.
     """
 
     token_hash: str
@@ -44,7 +44,13 @@ class TokenRow:
 
 
 class TokenOwner(NamedTuple):
-    """The owner of an auth token, when it was created, and when it ends by itself."""
+    """The owner of an auth token.
+
+    Attributes:
+        uid: the owner.
+        created_at: when the token was created.
+        expires_at: as in `TokenRow`.
+    """
 
     uid: str
     created_at: int

@@ -1,4 +1,8 @@
-"""The log: stored messages and changes in the order of their ids, as all processes see them."""
+"""The log of the store: messages and changes in the order of their ids, as all processes see them.
+
+Messages and changes of rows that processes keep in memory (see `ports.changes`) have ids from the same sequence. The
+change log (`ports.change_log`) is another thing: its entries have numbers.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +17,15 @@ from tailwire.server.ports.records import MessageRow
 
 @dataclass(frozen=True, slots=True)
 class LoggedMessage:
-    """A message that was read from the store.
+    """A message as it is in the store now, for sockets that have not received its frame.
 
     Attributes:
         predecessor_id, membership_end: as in `records.Stored`.
-        quoted: the message that it quotes, if that still exists.
-        member: the user whose joining or leaving it announces, who receives it too; "" for nobody.
-        withheld: users who may have left the group before its present content was written, so that they do not receive
-            it.
+        quoted: the message that it quotes; None if it quotes none, or that no longer exists.
+        member: for a message that announces that a user joined or left a group, the uid of this user, who receives it
+            too; "" for other messages.
+        withheld: uids of users who must not receive it: they may have left the group before it was last edited, and its
+            earlier content is not stored.
     """
 
     row: MessageRow
@@ -36,7 +41,8 @@ class LoggedChange:
     """A change that was read from the store.
 
     Attributes:
-        holds: for a `member` change: whether the user became a member, rather than left. They may have left since.
+        holds: for a change of kind `member`: True if the user joined the group, though they may have left it since;
+            False if they left. True for other kinds.
     """
 
     change: Change
@@ -45,10 +51,11 @@ class LoggedChange:
 
 @dataclass(frozen=True, slots=True)
 class LogPage:
-    """A part of the log.
+    """A part of the log, from the id that was asked for.
 
     Attributes:
         up_to: the id up to which the part is complete.
+        messages, changes: those of the part, in the order of their ids.
     """
 
     up_to: int
@@ -60,10 +67,11 @@ class Look(NamedTuple):
     """The state of the log at one time.
 
     Attributes:
-        highest: the highest id that is committed.
-        oldest_change: the lowest id of a change that is still kept; 0 if there is none.
-        processes: how many server processes use the store.
-        newest_change: the highest number that was given out in the change log.
+        highest: the highest id of a committed message or change; 0 if there is none.
+        oldest_change: the lowest id of a change that is still stored (they are deleted after a while); 0 if there is
+            none.
+        processes: how many server processes use the store, including this one.
+        newest_change: the highest number of an entry of the change log, including removed ones.
     """
 
     highest: int
@@ -79,19 +87,34 @@ class LogReader(Protocol):
         """Return the state of the log now."""
 
     async def read(self, after: int, up_to: int) -> LogPage:
-        """Return the log after an id, up to another that is known to be committed, or only the first part of it."""
+        """Return messages and changes with ids in (after, up_to].
 
-    async def changes(self, after: int, up_to: int) -> tuple[list[ChangeRow], int]:
-        """Return entries of the change log, and the number up to which they are complete.
+        If there are many, only the first ones are returned; `LogPage.up_to` says how far they go.
 
         Args:
-            after, up_to: only entries with a number in (after, up_to], or the first of them.
+            after: all lower ids are left out, and this one.
+            up_to: an id that is known to be committed.
+        """
+
+    async def changes(self, after: int, up_to: int) -> tuple[list[ChangeRow], int]:
+        """Return entries of the change log with numbers in (after, up_to], in the order of their numbers.
+
+        If there are many, only the first ones are returned. Entries for ended memberships are left out.
+
+        Returns:
+            The entries, and the number up to which they are complete.
         """
 
     async def receivers(self, number: int, uids: Sequence[str]) -> list[tuple[str, int | None]]:
-        """Return which of the given users may receive an entry of the change log; none if it no longer exists.
+        """Return which of the given users may receive an entry of the change log.
 
-        Each comes with None, or with the end of their membership (`ChangeRow.until_id`).
+        Args:
+            number: the number of the entry. If it no longer exists, nobody is returned.
+            uids: the users. For an entry that does not concern a group, all of them are returned.
+
+        Returns:
+            Each uid with None, or, if the user has left the group since, with the id of the last message that they may
+            receive there (as `ChangeRow.until_id`).
         """
 
 
@@ -99,9 +122,10 @@ class Batch(NamedTuple):
     """The writes that this process has committed in one transaction.
 
     Attributes:
-        first, last: the lowest and the highest id, including ids that no message has.
-        ids: the ids of its new messages, which are published in the same turn of the event loop.
-        changes: the changes of rows that processes keep in memory.
+        first, last: the lowest and the highest id that it has taken, including ids that no message has.
+        ids: the ids of its new messages. Their writers publish them in the turn of the event loop in which they
+            continue.
+        changes: its changes of rows that processes keep in memory.
     """
 
     first: int
@@ -111,10 +135,11 @@ class Batch(NamedTuple):
 
 
 class BatchObserver(Protocol):
-    """The observer of the commits of this process."""
+    """Is called for each transaction that this process commits."""
 
     def committed(self, batch: Batch) -> None:
-        """Record a commit. Called before those who wait for its writes continue."""
+        """Handle a commit. Called before the coroutines that wait for its writes continue."""
 
     def answered(self) -> None:
-        """Record that those who wait for the writes of a commit continue in this turn of the event loop."""
+        """Handle the end of a commit: its results were set, so the coroutines that wait for them continue in the next
+        turn of the event loop."""

@@ -10,7 +10,8 @@ from typing import NamedTuple, Protocol
 class State(IntEnum):
     """The state of a user over all processes.
 
-    They are online if they are so at any process, and away if all their apps, at all processes, are in the background.
+    OFFLINE: online at no process. AWAY: online at some process, but all their apps, at all processes, are in the
+    background. ONLINE: online at some process, with an app in the foreground.
     """
 
     OFFLINE = 0
@@ -26,13 +27,14 @@ class Transition(NamedTuple):
 
 
 class Presence(Protocol):
-    """Who is online at other processes, and what a change at this process means."""
+    """Tells who is online at other processes, and reports this process's changes to them."""
 
     async def record_change(self, uid: str) -> Transition:
         """Record that a user came online, went offline, went away or came back at this process.
 
         Returns:
-            What that means over all processes. Changes of a user that are stored together have one transition.
+            The user's state over all processes before and after this. If several calls for a user are handled
+            together, all return the same.
         """
 
     def is_online_elsewhere(self, uid: str) -> bool:
@@ -43,7 +45,11 @@ class Presence(Protocol):
 
 
 class LocalPresence(NamedTuple):
-    """The state of a user at this process."""
+    """The state of a user at this process.
+
+    Attributes:
+        away: whether all their apps here are in the background.
+    """
 
     uid: str
     online: bool
@@ -51,12 +57,13 @@ class LocalPresence(NamedTuple):
 
 
 class StoredPresence(NamedTuple):
-    """The result of storing users of this process.
+    """The result of `PresenceTable.store_online`.
 
     Attributes:
         process: the id of this process.
-        version: increases by 1 each time; by more after the table was emptied.
-        transitions: one for each user that was passed, in the same order.
+        version: higher by 1 than after the previous call. If it is not, a crash of the database has emptied the table
+            meanwhile, and all users have to be stored again.
+        transitions: for each user that was passed, in the same order, their state before and after the call.
     """
 
     process: int
@@ -68,8 +75,8 @@ class ProcessUsers(NamedTuple):
     """The users who are online at a process.
 
     Attributes:
-        version: the version of the last change that it has stored.
-        away: for each of these users, by uid, whether they are away there.
+        version: the `StoredPresence.version` of the last change that the process has stored.
+        away: for each of these users, by uid, whether all their apps there are in the background.
     """
 
     version: int
@@ -77,27 +84,27 @@ class ProcessUsers(NamedTuple):
 
 
 class PresenceTable(Protocol):
-    """Who is online at which process, in the store."""
+    """The table in the store that tells who is online at which process."""
 
     async def store_online(self, users: Sequence[LocalPresence]) -> StoredPresence:
-        """Store whether the given users are online or away at this process. Others stay as they are stored.
+        """Store the states of the given users at this process. Other users keep their stored states.
 
-        Call it again only when the last call has ended. A call that was refused may have been stored nevertheless, but
-        it is never stored after a later one.
+        Calls must not overlap. A call that raised `Refused` may have been stored nevertheless, but it does not
+        overwrite what a later call has stored.
 
         Raises:
             Refused: ERR_UNAVAILABLE: the database cannot be used.
         """
 
     async def versions(self) -> tuple[int, dict[int, int]]:
-        """Return the id of this process, and the version of each process that has stored any users.
+        """Return the id of this process, and for each process that has stored users its newest version, by its id.
 
         Raises:
             Refused: ERR_UNAVAILABLE: the database cannot be used.
         """
 
     async def users_of(self, process: int) -> ProcessUsers | None:
-        """Return the users who are online at a process; None if it has never stored any.
+        """Return the users who are online at a process; None if the table does not know the process.
 
         Raises:
             Refused: ERR_UNAVAILABLE: the database cannot be used.

@@ -11,8 +11,9 @@ class ProcessRow(NamedTuple):
 
     Attributes:
         serving: whether it is a server, and not a command.
-        until: when its lease ends, in seconds since 1970; None on SQLite, where one server needs none.
-        answers: whether it is the process that answers this request.
+        until: when its lease, that is, its right to write, ends unless it is renewed, in seconds since 1970; None on
+            SQLite, where only one server runs.
+        answers: whether it is the process that called `ListProcesses`.
     """
 
     id: int
@@ -23,4 +24,4 @@ class ProcessRow(NamedTuple):
 
 
 ListProcesses = Callable[[], Awaitable[list[ProcessRow]]]
-"""Returns the processes that use the database."""
+"""Returns the processes that use the database now, servers and commands."""

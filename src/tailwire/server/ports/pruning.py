@@ -10,7 +10,7 @@ class OldCounts(NamedTuple):
     """The numbers of messages and files that are older than a given time.
 
     Attributes:
-        bytes: the size of the files.
+        bytes: the total size of the files.
     """
 
     messages: int
@@ -19,64 +19,87 @@ class OldCounts(NamedTuple):
 
 
 class PruningStore(Protocol):
-    """Removes what is old. Messages are removed in the order of their ids."""
+    """Removes old messages and files, and finds files that differ between the store and the storage.
+
+    A caller removes messages by calling `remove_messages` until nothing is left to remove, and then `end`.
+    """
 
     async def remove_messages(self, before: int, limit: int) -> int:
         """Remove messages that were sent at or before a time, with all that belongs to them.
 
         Args:
             before: the time, in seconds since 1970.
-            limit: how many messages to examine, from the oldest on.
+            limit: how many messages to examine: those with the lowest ids.
 
         Returns:
-            The number of removed messages.
+            The number of removed messages; 0 if none of those examined is old enough.
         """
 
     async def end(self) -> None:
-        """Delete, after the last step, what the change log has of removed messages, and the rest of their words.
+        """Delete the entries of the change log that concern removed messages. Call it after the last removal.
 
-        The words may remain in the search index until a chore has erased them.
+        Also see to it that the words of these messages are erased from the search index, perhaps later by a chore.
         """
 
     async def condemn_files(self, before: int, limit: int) -> int:
-        """Mark files that were uploaded at or before a time for removal, whether messages refer to them or not.
+        """Mark files that were uploaded at or before a time for removal, even if messages refer to them.
 
-        Pictures that users and groups still have are not marked.
+        Files that users or groups refer to, such as their pictures, are not marked.
+
+        Args:
+            before: the time, in seconds since 1970.
+            limit: how many files to mark at most: the oldest ones.
 
         Returns:
-            The number of marked files, at most `limit`.
+            The number of marked files.
         """
 
     async def oldest_times(self) -> tuple[int | None, int | None]:
-        """Return when the oldest message was sent, and when the oldest file was uploaded; None if there is none."""
+        """Return when the oldest message was sent, and when the oldest file was uploaded, in seconds since 1970.
+
+        Each is None if there is none.
+        """
 
     async def count(self, messages_before: int, files_before: int) -> OldCounts:
-        """Return how much `remove_messages` and `condemn_files` would remove. May take long."""
+        """Return how much `remove_messages` and `condemn_files` would remove in all. May take long.
+
+        Args:
+            messages_before, files_before: the times for the two, in seconds since 1970.
+        """
 
     async def files_after(self, name: str, uploaded_before: int, limit: int) -> list[str]:
-        """Return names of files that were uploaded at or before a time, in the order of the names.
+        """Return names of files that were uploaded at or before a time, sorted.
 
         Files that are marked for removal are left out.
 
         Args:
-            name: only names after this one; "" to begin.
+            name: only names after this one in the order; "" to begin.
             uploaded_before: the time, in seconds since 1970.
             limit: how many names to return at most.
         """
 
     async def count_unused(self, uploaded_before: int) -> OldCounts:
-        """Return how many of the files uploaded at or before a time were never referred to. May take long."""
+        """Return the number and size of the files uploaded at or before a time to which nothing ever referred.
+
+        The number of messages is 0. May take long.
+
+        Args:
+            uploaded_before: the time, in seconds since 1970.
+        """
 
     async def recorded_names(self, stems: Sequence[str]) -> list[bool]:
-        """Return, for each of the names without extension, whether there is a record of such a file."""
+        """Return, for each of the file names without their extensions, whether there is a record of such a file."""
 
     async def condemn(self, names: Sequence[str]) -> None:
-        """Mark files for removal, whatever refers to them."""
+        """Mark files for removal, and delete all references to them."""
 
     async def pruned_until(self, reader: str, after: int) -> int:
-        """Return the highest id of a pruned message that a user may not have received; 0 if there is none.
+        """Return the id up to which a user has missed messages for good, because they were removed for their age.
 
         Args:
             reader: the user.
             after: the id up to which they have received everything.
+
+        Returns:
+            The highest id above `after` of a removed message of their conversations; 0 if there is none.
         """

@@ -16,12 +16,13 @@ class Notification:
 
     Attributes:
         title, body: the texts that the device shows; for a withdrawn one the body says that the message was deleted.
-        tag: identifies what it is about; a later one with the same tag replaces it.
-        thread: identifies its conversation.
+        tag: identifies the message or reaction that it reports. On the device it replaces an earlier notification with
+            the same tag.
+        thread: identifies its conversation. Devices group notifications by it.
         badge: how many messages the user has not read.
         data: the data that the app receives with it.
         withdrawn: whether the message was deleted, so that the device removes what it has shown.
-        silent: whether it replaces one that the device has shown, and makes no sound.
+        silent: whether it makes no sound, because it replaces a notification that the device has shown.
         lifetime: for how many seconds the provider keeps it for a device that cannot be reached.
     """
 
@@ -49,9 +50,9 @@ class SendOutcome(NamedTuple):
     """The outcome of an attempt to send a notification: its result, with details.
 
     Attributes:
-        problem: what went wrong, without any token; "" if nothing did.
-        wait: seconds that the provider asks to wait; 0 if it does not.
-        paused: whether the wait concerns all notifications of the provider.
+        problem: what went wrong, without secrets such as the push token; "" if nothing did.
+        wait: the seconds that the provider asks to wait before a further attempt; 0 if it does not ask.
+        paused: whether all notifications of the provider have to wait, not only this one.
     """
 
     result: SendResult
@@ -70,14 +71,22 @@ class PushProvider(Protocol):
     name: str
 
     async def send(self, token: str, notification: Notification) -> SendOutcome:
-        """Send a notification to a device. A failure is an outcome, never an exception."""
+        """Send a notification to a device. A failure is returned as an outcome, not raised.
+
+        Args:
+            token: what the provider needs to reach the device (`PushTokenRow.token`).
+            notification: the notification.
+        """
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections to the service."""
 
 
 class Composer(Protocol):
     """Makes the content of a notification when it is about to be sent."""
 
     async def compose(self, row: NotificationRow) -> Notification | None:
-        """Return the notification for the message as it is now; None if it is no longer wanted."""
+        """Return the notification for a row of the queue, with the message as it is now.
+
+        None if it is no longer wanted, for example because the user has read the message.
+        """

@@ -12,10 +12,11 @@ class PushTokenRow(NamedTuple):
 
     Attributes:
         token_hash: the hash of the token, by which the row is found.
-        auth_token: the fingerprint of the auth token with which it was registered.
+        auth_token: the hash of the auth token with which it was registered.
         provider: the service that reaches it: `web`, `apns` or `fcm`.
-        provider_id: the name of the provider in the app, which is only shown; "" if none was given.
+        provider_id: the name that the app gave to its provider, which is only displayed; "" if it gave none.
         token: what the provider needs to reach the device; for Web Push the subscription as JSON.
+        created_at, updated_at: when it was last registered.
     """
 
     token_hash: str
@@ -36,7 +37,7 @@ class MuteRow(NamedTuple):
     """A muted conversation.
 
     Attributes:
-        until: milliseconds since 1970.
+        until: until when it is muted, in milliseconds since 1970.
     """
 
     conversation_id: ConversationKey
@@ -48,10 +49,11 @@ class PossibleReceiver(NamedTuple):
 
     Attributes:
         has_token: whether they have a device that was registered before the message was sent.
-        preferences: JSON; "" for the defaults.
-        timezone: the name of a time zone; "" if unknown.
-        muted_until: milliseconds since 1970; 0 if the conversation is not muted.
-        read_id: the newest message of the conversation that they have read or deleted for themselves.
+        preferences: their preferences for notifications as JSON; "" for the defaults.
+        timezone: the name of their time zone, such as `Europe/Berlin`; "" if unknown.
+        muted_until: until when they have muted the conversation, in milliseconds since 1970; 0 if they have not.
+        read_id: the id of the newest message of the conversation that they have read or deleted for themselves; 0 if
+            there is none.
         blocked: whether there is a block between them and the user who caused the notification.
         mentioned: whether the message mentions them.
     """
@@ -77,12 +79,13 @@ class ReactionToNotify(NamedTuple):
 
 
 class NotificationProgress(NamedTuple):
-    """How far notifications have been queued.
+    """How far messages and reactions have been examined, and notifications about them queued.
 
     Attributes:
-        message_id: the id up to which all messages are done.
-        after_uid: the uid up to which the receivers of the message with the next id are done.
-        reaction_id: the id up to which all reactions are done.
+        message_id: the id up to which all messages have been examined.
+        after_uid: the uid up to which the receivers of the next message have been examined, in the order of their uids;
+            "" if that has not begun.
+        reaction_id: the id up to which all reactions have been examined.
     """
 
     message_id: int
@@ -94,11 +97,12 @@ class NotificationRow(NamedTuple):
     """A notification for one device: waiting, sent or given up.
 
     Attributes:
-        reaction_id: the reaction that it reports; 0 for the message itself.
-        attempt: how many attempts failed or succeeded since it was queued, or queued again.
-        shown: 1 if the device has received an earlier state of it, else 0.
-        sent_at: when it was sent; None if it was not.
-        failed_at: when it was given up; None if it was not.
+        reaction_id: the id of the reaction that it reports; 0 if it reports the message itself.
+        due_at: when it is to be sent.
+        attempt: how many attempts to send it have ended since it was queued, or queued again.
+        shown: 1 if it was sent before, so that the device may show an earlier text; else 0.
+        sent_at: when it was sent; None if it was not, or was queued again since.
+        failed_at: when it was given up; None if it was not, or was queued again since.
         problem: why the last attempt failed; None if it did not.
     """
 
@@ -120,14 +124,15 @@ class NotificationRow(NamedTuple):
 
 
 NOTIFICATION_TIMES = {"waiting": "queued_at", "sent": "sent_at", "failed": "failed_at"}
-"""The states of a notification, each with the column that says since when."""
+"""For each state of a notification, the column of `NotificationRow` with the time since which it has this state."""
 
 
 class DueNotification(NamedTuple):
     """A notification to be sent now, with the platform and push token of its device.
 
     Attributes:
-        token: None if the device is no longer registered.
+        platform: "" if the device is no longer registered.
+        token: None if the device is no longer registered, or its auth token has ended.
     """
 
     row: NotificationRow

@@ -1,7 +1,7 @@
 """Push notifications in the store: devices, preferences, and the queue of notifications.
 
-Sending a message queues no notifications. They are derived later from the stored messages, from where the stored
-progress ends, so a message that was acknowledged is still found after a crash.
+Sending a message queues no notifications. Stored messages are examined later, beginning where the stored progress ends,
+and notifications are queued for their receivers. So a message that was acknowledged is still found after a crash.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ class PushTokenStore(Protocol):
         """Return whether any device is registered."""
 
     async def put(self, token: PushTokenRow, limit: int) -> None:
-        """Register a device: its token belongs to this user and auth token from now on.
+        """Register a device for a user and an auth token. This replaces an earlier registration of the same push token.
 
-        If there is no such auth token, because it was revoked, nothing is registered.
+        Nothing is registered, and nothing raised, if this user has no such auth token, for example because it was
+        revoked.
 
         Args:
             token: the device.
@@ -40,17 +41,17 @@ class PushTokenStore(Protocol):
         """
 
     async def of_auth_token(self, auth_token: str) -> list[PushTokenRow]:
-        """Return the devices that were registered with an auth token."""
+        """Return the devices that were registered with an auth token, given its hash, oldest registration first."""
 
     async def of_user(self, uid: str) -> list[PushTokenRow]:
-        """Return the devices of a user whose auth tokens still exist."""
+        """Return the devices of a user whose auth tokens were not revoked, oldest registration first."""
 
     async def list_after(self, uid: str, position: Position, limit: int) -> list[PushTokenRow]:
-        """Return devices after a position, newest registration first, by `updated_at` and `token_hash`.
+        """Return devices, newest registration first, ordered by `updated_at` and `token_hash`, both descending.
 
         Args:
             uid: the user whose devices to return; "" for all users.
-            position: the `updated_at` and `token_hash` of the last device that was read; empty to begin.
+            position: the `updated_at` and `token_hash` of the last device that was read; () to begin.
             limit: how many devices to return at most.
         """
 
@@ -58,39 +59,53 @@ class PushTokenStore(Protocol):
         """Remove devices that were registered with an auth token, and return how many were removed.
 
         Args:
-            auth_token: the fingerprint of the auth token.
-            token_hash: the hash of the only device to remove; "" for all.
+            auth_token: the hash of the auth token.
+            token_hash: the hash of the push token of the only device to remove; "" for all.
         """
 
     async def remove(self, token_hash: str, token: str) -> None:
-        """Remove a device that the provider no longer knows, unless it was registered again meanwhile."""
+        """Remove a device that the provider no longer knows.
+
+        It remains if it was registered again meanwhile with another `PushTokenRow.token`.
+
+        Args:
+            token_hash: the hash of the push token.
+            token: the token that the provider has refused.
+        """
 
     async def remove_ended(self, now: int) -> None:
-        """Remove devices whose auth token was revoked or has ended."""
+        """Remove devices whose auth token was revoked, or has ended by itself at the time `now`."""
 
 
 class PushPreferenceStore(Protocol):
     """The preferences of users for notifications, their time zones, and the conversations that they have muted."""
 
     async def get(self, uid: str) -> tuple[str, str]:
-        """Return a user's preferences (JSON; `{}` for the defaults), and the name of their time zone, or ""."""
+        """Return a user's preferences and the name of their time zone.
+
+        The preferences are JSON, `{}` for the defaults; the name is "" if it is unknown.
+        """
 
     async def put(self, uid: str, preferences: str) -> None:
-        """Store a user's preferences."""
+        """Store a user's preferences, as JSON. Does nothing if there is no such user."""
 
     async def put_timezone(self, uid: str, timezone: str) -> None:
-        """Store the name of a user's time zone."""
+        """Store the name of a user's time zone. Does nothing if there is no such user."""
 
     async def muted_conversations(self, uid: str, now: int) -> list[MuteRow]:
-        """Return the conversations that a user has muted until later than `now`, in milliseconds since 1970."""
-
-    async def mute(self, uid: str, rows: Sequence[MuteRow], limit: int) -> None:
-        """Mute conversations.
+        """Return the conversations that a user has muted, ordered by their keys.
 
         Args:
-            uid: the user.
+            now: the present time, in milliseconds since 1970. Mutes that have ended by then are left out.
+        """
+
+    async def mute(self, uid: str, rows: Sequence[MuteRow], limit: int) -> None:
+        """Mute conversations. For one that is muted already, the new end counts.
+
+        Args:
+            uid: the user. If there is no such user, nothing happens.
             rows: the conversations, and until when they are muted.
-            limit: how many a user may mute. Beyond that, those that are muted for the shortest time are unmuted.
+            limit: how many a user may have muted. Beyond that, those whose mute ends first are unmuted.
         """
 
     async def unmute(self, uid: str, conversations: Sequence[ConversationKey]) -> None:
@@ -98,40 +113,54 @@ class PushPreferenceStore(Protocol):
 
 
 class NotificationStore(Protocol):
-    """The queue of push notifications, and how far the messages have been examined for it."""
+    """The queue of push notifications, and how far messages and reactions have been examined for it.
+
+    A notification is for one device. It waits, was sent, or was given up (`failed`).
+    """
 
     async def newest_id(self) -> int:
         """Return the id of the newest message; 0 if there is none."""
 
     async def progress(self) -> NotificationProgress:
-        """Return how far notifications have been queued."""
+        """Return how far messages and reactions have been examined."""
 
     async def store_progress(self, progress: NotificationProgress) -> None:
-        """Store the progress, unless a later one is stored already."""
+        """Store how far messages and reactions have been examined, unless more is stored already."""
 
     async def messages(self, after: int, up_to: int, limit: int) -> list[MessageRow]:
-        """Return the first messages with ids in (after, up_to], in their order."""
+        """Return the first `limit` messages with ids in (after, up_to], ordered by id."""
 
     async def reactions(self, after: int, limit: int) -> list[ReactionToNotify]:
-        """Return the first reactions after an id, in their order."""
+        """Return the first `limit` reactions whose ids are above `after`, ordered by id."""
 
     async def members(self, message: MessageRow, actor: str, after: str, limit: int) -> list[PossibleReceiver]:
-        """Return members of the group of a message, in the order of their uids, with or without a device.
+        """Return members of the group of a message, ordered by uid, whether they have a device or not.
 
         Args:
             message: the message.
-            actor: the uid of the user who caused the notification.
+            actor: the uid of the user who caused the notification: the sender, or who reacted. A block between them and
+                a member is reported.
             after: only members with a higher uid; "" to begin.
             limit: how many to return at most.
         """
 
     async def user(self, message: MessageRow, uid: str, actor: str) -> PossibleReceiver | None:
-        """Return one user as a possible receiver; None without a device that was registered before the message."""
+        """Return one user as a possible receiver.
+
+        None if there is no such user, or they have no device that was registered before the message was sent.
+
+        Args:
+            message: the message.
+            uid: the user.
+            actor: as in `members`.
+        """
 
     async def queue(
         self, message_id: int, reaction_id: int, uids: Sequence[str], registered_before: int, now: int
     ) -> None:
-        """Queue one notification for each device of the given users, unless it is queued already.
+        """Queue a notification for each device of the given users, due at once.
+
+        Devices that have a notification of this message or reaction, waiting, sent or given up, get no other one.
 
         Args:
             message_id: the message.
@@ -142,16 +171,22 @@ class NotificationStore(Protocol):
         """
 
     async def queue_again(self, message_id: int, now: int) -> None:
-        """Queue again the notifications that were sent about a message, because it was edited or deleted.
+        """Make the notifications of a message that were sent wait again, due at the time `now`.
 
-        Those about reactions to it are not queued again.
+        Call it when the message was edited or deleted. Notifications of reactions to it stay as they are.
         """
 
     async def count_waiting(self) -> int:
-        """Return how many notifications wait, counted up to 100,000."""
+        """Return how many notifications wait. 100,000 means 100,000 or more."""
 
     async def due_notifications(self, provider: str, now: int, limit: int) -> list[DueNotification]:
-        """Return notifications to be sent now, first those that have been due for longest."""
+        """Return waiting notifications that are due, at most `limit`. Those that have been due for longest are first.
+
+        Args:
+            provider: only notifications of this provider (`PushProvider.name`).
+            now: the time, in seconds since 1970.
+            limit: how many to return at most.
+        """
 
     async def next_due(self, provider: str) -> int | None:
         """Return when the next notification of a provider is due, in seconds since 1970, or None if none waits."""
@@ -160,30 +195,36 @@ class NotificationStore(Protocol):
         """Return a reaction, or None if it was removed."""
 
     async def read_up_to(self, conversation_id: ConversationKey, uid: str) -> int:
-        """Return the id up to which a user has read a conversation, or deleted it for themselves."""
+        """Return the id up to which a user has read a conversation, or deleted it for themselves; 0 if neither."""
 
     async def mark_sent(self, ids: Sequence[int], now: int) -> None:
-        """Store that notifications were sent."""
+        """Store that notifications, given by their ids, were sent at the time `now`."""
 
     async def put_off(self, notification_id: int, due_at: int, now: int, problem: str) -> None:
-        """Postpone a notification that failed, and store the problem."""
-
-    async def give_up(self, notification_id: int, now: int, problem: str) -> None:
-        """Store that a notification will not be sent."""
-
-    async def remove_unwanted(self, ids: Sequence[int]) -> None:
-        """Remove notifications, because they are no longer wanted."""
-
-    async def list_failed(self, *, limit: int, offset: int) -> tuple[list[NotificationRow], int]:
-        """Return a page of the notifications that were given up, newest first, and how many there are."""
-
-    async def list_after(self, status: str, uid: str, position: Position, limit: int) -> list[NotificationRow]:
-        """Return notifications after a position, newest first, by the time of their status and their id.
+        """Postpone a notification after an attempt that failed.
 
         Args:
-            status: `waiting`, `sent` or `failed`.
+            due_at: when to try again, in seconds since 1970.
+            now: the time of the attempt, in seconds since 1970.
+            problem: why it failed.
+        """
+
+    async def give_up(self, notification_id: int, now: int, problem: str) -> None:
+        """Store that a notification is given up after an attempt that failed. The arguments are those of `put_off`."""
+
+    async def remove_unwanted(self, ids: Sequence[int]) -> None:
+        """Remove notifications, given by their ids, because they are no longer wanted."""
+
+    async def list_failed(self, *, limit: int, offset: int) -> tuple[list[NotificationRow], int]:
+        """Return a page of the notifications that were given up, newest first, and how many there are in all."""
+
+    async def list_after(self, status: str, uid: str, position: Position, limit: int) -> list[NotificationRow]:
+        """Return notifications with a status, newest first: by the time since which they have it, and their id.
+
+        Args:
+            status: `waiting`, `sent` or `failed`. The column with the time is in `NOTIFICATION_TIMES`.
             uid: the user whose notifications to return; "" for all users.
-            position: the time and the id of the last notification that was read; empty to begin.
+            position: the time and the id of the last notification that was read; () to begin.
             limit: how many notifications to return at most.
         """
 
@@ -191,10 +232,13 @@ class NotificationStore(Protocol):
         """Return a notification, or None."""
 
     async def send_again(self, notification_id: int, now: int) -> bool:
-        """Mark a notification that was given up as due now. Return False if it was not given up."""
+        """Make a notification that was given up wait again, due at the time `now`. Return False if it was not."""
 
     async def send_all_again(self, now: int) -> int:
-        """Mark all notifications that were given up as due now, and return how many there are."""
+        """Make all notifications that were given up wait again, due at the time `now`. Return how many there were."""
 
     async def delete_finished(self, sent_before: int, failed_before: int) -> None:
-        """Delete notifications that were sent, or given up, before these times, in seconds since 1970."""
+        """Delete notifications that were sent before the one time, or given up before the other.
+
+        Both times are in seconds since 1970.
+        """

@@ -1,4 +1,4 @@
-"""A bounded cache of what was read from the store, kept current by the feed."""
+"""A bounded cache of what was read from the store. Reported changes (see `ports.changes`) keep it current."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ V = TypeVar("V")
 
 
 class ReadCache(Generic[V]):
-    """A bounded cache of values by key. When it is full, one that was not used lately is dropped. None is not kept.
+    """A bounded cache of values by key. When it is full, a value that was not used lately is dropped.
 
-    Its owner listens to the feed, and calls `forget`, `forget_group` or `clear` for the values that a change concerns.
+    A value that is None is not kept. The owner of the cache listens to the feed of changes, and calls `forget`,
+    `forget_group` or `clear` for the values that a change concerns.
 
     Args:
-        feed: says whether what is in memory counts as current. While it does not, each value is read.
-        most: how many values are kept.
+        feed: tells whether rows in memory are current. While they are not, values are read from the store each time.
+        most: how many values are kept at most.
     """
 
     def __init__(self, feed: ChangeFeed, most: int) -> None:
@@ -32,7 +33,7 @@ class ReadCache(Generic[V]):
         return len(self._found)
 
     def peek(self, key: str) -> V | None:
-        """Return the value in memory if it counts as current, else None."""
+        """Return the value in memory; None if there is none, or rows in memory are not current."""
         known = self._found.get(key)
         if known is None or not self._feed.is_current():
             return None
@@ -43,12 +44,13 @@ class ReadCache(Generic[V]):
     async def get(
         self, key: str, read: Callable[[], Awaitable[V]], groups: Callable[[V], Collection[str]] = lambda value: ()
     ) -> V:
-        """Return the value in memory if it counts as current, else read it.
+        """Return the value in memory if there is one and it is current; otherwise read it, and usually keep it.
 
         Args:
             key: the key of the value.
-            read: reads the value. What it raises is passed on.
-            groups: returns the groups to which a value belongs: `forget_group` with any of them forgets the value.
+            read: reads the value from the store. What it raises is passed on.
+            groups: returns the names of the groups to which a value that was read belongs, such as the uids on which it
+                depends. `forget_group` with any of them forgets the value.
         """
         known = self.peek(key)
         if known is not None:
@@ -74,18 +76,18 @@ class ReadCache(Generic[V]):
             self._keys_of.setdefault(group, set()).add(key)
 
     def forget(self, key: str) -> None:
-        """Forget a value, because it has changed."""
+        """Forget a value, because it has changed. A read of it that has begun is not kept either."""
         self._reading.pop(key, None)
         self._drop(key)
 
     def forget_group(self, group: str) -> None:
-        """Forget the values that belong to a group, because it has changed."""
+        """Forget all values that belong to a group (see `get`). No read that has begun is kept either."""
         self._reading.clear()  # it is not known yet to which groups their values will belong
         for key in list(self._keys_of.get(group, ())):
             self._drop(key)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Forget all values. No read that has begun is kept either."""
         self._reading.clear()
         self._found.clear()
         self._keys_of.clear()

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import IntFlag, StrEnum
+from enum import IntFlag
 from typing import Literal, NamedTuple
 
 from tailwire.server.ports.conversations import ConversationKey
@@ -18,7 +18,12 @@ Scope = Literal["admin", "moderator", "participant"]
 
 @dataclass(frozen=True, slots=True)
 class UserRow:
-    """A user. `deactivated_at` is None while they may log in."""
+    """A user.
+
+    Attributes:
+        last_active_at: when they were last online; 0 if never.
+        deactivated_at: when they were deactivated; None while they may log in.
+    """
 
     uid: str
     name: str
@@ -65,7 +70,7 @@ class MemberRow:
     """A membership.
 
     Attributes:
-        joined_after_id: the highest id of any message when it began: messages with higher ids are received live.
+        joined_after_id: the highest id of any message when it began. Only later messages of the group are sent to them.
     """
 
     guid: str
@@ -92,7 +97,11 @@ class BanRow:
 
 
 class Trait(IntFlag):
-    """Properties of a message, as bits of its row."""
+    """Properties of a message, as bits of `MessageRow.traits`.
+
+    LINK, MENTION, ATTACHMENT, REACTION: it has one. SEARCHABLE: its words are in the full-text index. INTERACTED: it is
+    an interactive message, and a user has used an element of it.
+    """
 
     LINK = 1
     MENTION = 2
@@ -107,7 +116,9 @@ class Event:
     """An event for webhooks, queued in the transaction of the change that it reports.
 
     Attributes:
-        data: the encoded `data` of the webhook's envelope; None for `{"message": …}` with the stored message.
+        trigger: the name of the event; the webhooks with this trigger receive it.
+        data: the JSON for the field `data` of the request to the webhook; None for `{"message": …}` with the message
+            that is stored in the same transaction.
     """
 
     trigger: str
@@ -119,9 +130,9 @@ class Draft(NamedTuple):
 
     Attributes:
         conversation_id: the key of its conversation.
-        receiver: a uid, or the guid if `receiver_type` is `group` and not `user`.
-        body: the message as REST returns it, without its id and what changes later (see `MessageRow.json`).
-        muid: the client's own id, or None.
+        receiver: a uid if `receiver_type` is `user`; a guid if it is `group`.
+        body: the message as REST returns it, encoded, without its id and without what `MessageRow.json` adds.
+        muid: the client's own id, or None. A sender can store only one message with it.
         parent_id: the message in whose thread it is a reply, or None.
         quoted_id: the message that it quotes, or None.
         traits: bits of `Trait`.
@@ -166,7 +177,15 @@ class EditedContent(NamedTuple):
 
 
 class MessageRow(NamedTuple):
-    """A stored message. A tuple, because thirty are created for every page of history."""
+    """A stored message. A tuple, because thirty are created for every page of history.
+
+    Attributes:
+        delivered_at, read_at: when the receiver received or read it; None if they have not, and in groups.
+        updated_at: when it, or what users attached to it, last changed.
+        body: as in `Draft.body`.
+        reply_count: how many replies its thread has.
+        traits: bits of `Trait`.
+    """
 
     id: int
     conversation_id: ConversationKey
@@ -192,12 +211,15 @@ class MessageRow(NamedTuple):
     traits: int = 0
 
     def json(self) -> bytes:
-        """Return the message in REST form; `actions.rendering` adds reactions and reader-dependent fields."""
+        """Return the JSON of the REST API, without reactions and what depends on the reader.
+
+        `actions.rendering` adds these.
+        """
         return _as_json(self)
 
 
 class ListedRow(NamedTuple):
-    """A message in a list, without the columns that its body repeats: reading them would add a tenth to a page."""
+    """A message in a list, without the columns whose values its body contains: without them a page is 10 % faster."""
 
     id: int
     sent_at: int
@@ -248,11 +270,12 @@ class Stored(NamedTuple):
 
     Attributes:
         message: the stored message.
-        new: whether it was stored now; False if a message with its muid was stored before, which is `message`.
-        predecessor_id: the id of the previous message of the conversation; 0 for the first, and unless it is `new`.
-        membership_end: if it announces that a user joined, the id of the message with which their last membership of
-            the group ended; 0 if none is known.
-        by_all: if it announces that a member left, what all have received or read without them (`ReadStateChange`).
+        new: whether it was stored now; False if `message` was stored before, by the same sender with the same muid.
+        predecessor_id: the id of the preceding message of the conversation; 0 if there is none, or `new` is False.
+        membership_end: for a message that announces that a user joined a group: the id of the message with which their
+            previous membership ended; 0 if there was none, or it is no longer known.
+        by_all: for a message that announces that a member left a group: which messages all others have received or
+            read, and the leaver had not (as `ReadStateChange.by_all`).
     """
 
     message: MessageRow
@@ -268,8 +291,8 @@ class ReactionRow:
 
     Attributes:
         reaction: its text, such as an emoji.
-        number: the number of the change in the change log, if the reaction was added or removed now; else 0.
-        message: the message as it is afterwards, if the reaction was added now; else None.
+        number: from `ReactionStore.add` and `remove`: the number of the change in the change log; else 0.
+        message: from `ReactionStore.add`: the message as it is afterwards; else None.
     """
 
     id: int
@@ -285,7 +308,8 @@ class ReportRow(NamedTuple):
     """A user's report of a message.
 
     Attributes:
-        at: when they last reported it, in seconds since 1970.
+        reason_id, remark: the id of the reason that they chose, and what they wrote, or None.
+        at: when they last reported it.
     """
 
     message_id: int
@@ -300,10 +324,10 @@ class ReadStateRow:
     """A user's side of a conversation.
 
     Attributes:
-        delivered_id, read_id: the newest message that they have received, or read; 0 if there is none.
-        cleared_id: the newest message that they have deleted for themselves; 0 if there is none.
-        tags: encoded JSON; None without tags.
-        pinned_at: when they pinned it; None if they have not.
+        delivered_id, read_id: the id of the newest message that they have received, or read; 0 if there is none.
+        cleared_id: the id up to which they have deleted the messages for themselves; 0 if they have not.
+        tags: their tags of the conversation, a JSON array of texts; None without tags.
+        pinned_at: when they pinned the conversation; None if they have not.
     """
 
     conversation_id: ConversationKey
@@ -317,11 +341,12 @@ class ReadStateRow:
 
 @dataclass(frozen=True, slots=True)
 class ReadStateChange:
-    """The consequences of a change of a read state.
+    """What follows when a user has received or read messages.
 
     Attributes:
-        by_all: in groups, for each sender: their uid, the id of their newest message that all other members have now
-            received or read, whether they have read it, and the number of that change in the change log.
+        by_all: in groups, for each sender whose messages all other members have now received or read: the uid of the
+            sender; the id of the newest of these messages; True if all have read it, False if they have received it;
+            and the number of this change in the change log.
         number: the number of the receipt in the change log; 0 if it is not logged, so that nobody is notified of it.
     """
 
@@ -334,11 +359,12 @@ class ConversationRow(NamedTuple):
 
     Attributes:
         uid: the user.
-        last_message_id: its newest message; 0 if it has none.
-        shown_message_id: the newest message that a list of conversations shows; 0 if there is none.
+        last_message_id: the id of its newest message; 0 if it has none.
+        shown_message_id: the id of the newest message that may be shown as the last one in a list of conversations (see
+            `Draft.shown`) and that the user has not deleted for themselves; 0 if there is none.
         read_id, cleared_id, tags, pinned_at: as in `ReadStateRow`.
-        unread: how many messages of others the user has not read, counted up to 1000.
-        mentioned: how many messages mention the user that they have not read, counted up to 1000.
+        unread: how many messages of others the user has not read; 1000 means 1000 or more.
+        mentioned: how many of these mention the user; 1000 means 1000 or more.
     """
 
     uid: str
@@ -366,35 +392,3 @@ class RoleRow:
     settings: str | None = None
     created_at: int = 0
     updated_at: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class FileRow:
-    """An uploaded file.
-
-    Attributes:
-        name: a random name that cannot be guessed, under which it is stored.
-        uid: the user who uploaded it, or the id of the app itself.
-        file_name: the name that the client gave it.
-        width, height: pixels of a picture; None for other files, and for pictures that were not measured.
-        thumbnail: the name under which its thumbnail is stored; None without one.
-    """
-
-    name: str
-    uid: str
-    file_name: str
-    mime_type: str
-    size: int
-    created_at: int
-    width: int | None = None
-    height: int | None = None
-    thumbnail: str | None = None
-
-
-class FileResult(StrEnum):
-    """The result of storing the record of a file."""
-
-    STORED = "stored"
-    EXISTS = "exists"  # a file of that name exists: nothing was changed
-    OVER_QUOTA = "over quota"  # the user's quota is exceeded
-    NO_USER = "no user"  # the user was deleted

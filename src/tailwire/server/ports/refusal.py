@@ -13,10 +13,10 @@ class Refused(Exception):
     """The refusal of a request, which the REST API or the gateway converts to a response.
 
     Args:
-        code: a code of the catalogue.
-        details: what to do, by field if a field is invalid; by default the details of the catalogue.
+        code: a code of the catalogue (`wire.catalogue`), which has its message, its HTTP status and its details.
+        details: what the caller can do, as a text or by field if a field is invalid; None for those of the catalogue.
         retry_after: seconds after which a retry may succeed; None if that is not known.
-        limit: the name of the setting whose limit refused it; "" if none did.
+        limit: the name of the setting whose limit was exceeded; "" if none was.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Refused(Exception):
 
     @property
     def is_temporary(self) -> bool:
-        """Whether nothing was decided, because the store or another service failed: the same may succeed later."""
+        """Whether the store or another service failed (status 503), so that the same request may succeed later."""
         return self.status == HTTPStatus.SERVICE_UNAVAILABLE
 
     @property
@@ -54,9 +54,9 @@ class NotAuthenticated(Refused):
 
     Args:
         code: a code of the catalogue.
-        reason: why, for the log and the metrics: one of a small number of texts.
+        reason: why, for the log and the metrics; one of a small number of texts, because it becomes a label.
         uid: the user to whom the token belongs, or belonged; "" if that is unknown.
-        details: what to do; by default the details of the catalogue.
+        details: as in `Refused`.
     """
 
     def __init__(self, code: str, reason: str, uid: str = "", details: str | None = None) -> None:

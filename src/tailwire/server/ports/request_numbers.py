@@ -1,4 +1,7 @@
-"""The numbers that clients give to their requests: a request that a proxy repeats or delivers late changes nothing."""
+"""The numbers that clients give to requests that change something.
+
+By its number the server recognises a request that a proxy repeats or delivers late, and refuses it.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +18,9 @@ class RequestNumber:
     """The number of a request that is being served.
 
     Attributes:
-        key: stands for the client and for what the request changes.
-        number: higher than that of any earlier request of this client about the same thing.
-        taken: whether a write is about to store it, or has stored it.
+        key: identifies the client and what the request changes. Only numbers with the same key are compared.
+        number: higher than that of any earlier request with this key.
+        taken: whether a write is about to store it, or has stored it. Other writes then do not store it again.
     """
 
     key: str
@@ -26,15 +29,20 @@ class RequestNumber:
 
 
 current_number: ContextVar[RequestNumber | None] = ContextVar("current_number", default=None)
-"""The number of the request that is being served; None if it has none. The first write of the request is refused with
-ERR_REQUEST_OUTDATED unless the number is higher than the one that is stored, and stores it in its transaction."""
+"""The number of the request that is being served; None if it has none.
+
+The first write of the request raises `Refused` with ERR_REQUEST_OUTDATED if this number or a higher one is stored for
+its key. Otherwise it stores the number in its transaction."""
 
 
 class RequestNumberStore(Protocol):
-    """The highest number for each key."""
+    """Stores the highest number for each key."""
 
     async def store_number(self, number: RequestNumber) -> None:
-        """Store the number of a request that was refused or changed nothing, so that it changes nothing later.
+        """Store a number, unless a higher one is stored for its key.
 
-        A higher number that is stored already remains.
+        Call it for a request that was refused or wrote nothing, so that it is refused if it arrives again.
+
+        Raises:
+            Refused: ERR_UNAVAILABLE: the store cannot write.
         """

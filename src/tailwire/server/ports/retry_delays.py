@@ -9,12 +9,14 @@ _MAX_DOUBLINGS = 30
 
 
 def retry_delay(tries: int, longest: float, chance: float) -> float:
-    """Return the seconds until the next attempt.
+    """Return the seconds until the next attempt: 10, 30, then 60, doubled with each further attempt.
+
+    From the third on, the delay is limited to `longest`, and then made up to 20 % shorter or longer at random.
 
     Args:
         tries: the number of failed attempts, at least 1.
-        longest: the longest delay before its jitter, in seconds. The first two delays are fixed.
-        chance: a random number in [0, 1), for the jitter.
+        longest: the longest delay, in seconds.
+        chance: a random number in [0, 1).
     """
     if tries <= len(FIRST_DELAYS_SECONDS):
         return float(FIRST_DELAYS_SECONDS[tries - 1])

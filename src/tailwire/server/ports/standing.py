@@ -1,8 +1,11 @@
-"""Standings: the facts on which a change is allowed, and acts, which carry the condition.
+"""Standings and acts. A standing is the facts on which a permission is decided: the membership, a ban, a block, ….
 
-A decision made on earlier facts may no longer hold when the change is written: the user was banned, the group became
-private, the message was deleted. So every change of a group, a membership or a message passes an act to the store,
-which checks the act's condition in the transaction that writes. `Store.standings` checks it against the present facts.
+An act is who wants to change what, with the condition under which that is allowed: a function that is given the
+standing, and raises `Refused` if the change is not allowed.
+
+A decision made on earlier facts may no longer hold when the change is written, because the user was banned, the group
+became private, or the message was deleted. So every change of a group, a membership or a message passes an act to the
+store, which checks its condition in the transaction of the change. `Store.standings` checks it before, without a write.
 """
 
 from __future__ import annotations
@@ -15,14 +18,14 @@ from tailwire.server.ports.records import BanRow, GroupRow, MemberRow, MessageRo
 
 @dataclass(frozen=True, slots=True)
 class GroupStanding:
-    """A group, the user who acts in it, and the user who is the subject of the act.
+    """The facts for an act in a group: the group, the user who acts in it, and the user whom the act concerns.
 
     Attributes:
         actor: the membership of the acting user; None if they are not a member.
         actor_ban: the ban of the acting user, or None.
         subject: the membership of the subject; None if they are not a member, or the subject is the group itself.
         subject_ban: the ban of the subject, or None.
-        subject_groups: how many groups the subject is a member of.
+        subject_groups: how many groups the subject is a member of; 0 if the subject is the group itself.
     """
 
     group: GroupRow
@@ -35,14 +38,15 @@ class GroupStanding:
 
 @dataclass(frozen=True, slots=True)
 class GroupAct:
-    """An act of a user in a group.
+    """What a user wants to do in a group, with the condition under which they may.
 
     Attributes:
         guid: the group.
         actor: the uid of the acting user.
-        subject: the uid of the subject; "" if it is the group itself.
-        allowed: raises `Refused` if the act is not allowed in the standing that it is given.
-        device: the device with which the user acts.
+        subject: the uid of the user whom it concerns, such as the member to remove; "" if it is the group itself.
+        allowed: raises `Refused` unless the act is allowed in the given standing. The store may call it more than once,
+            and in another thread.
+        device: the device with which the user acts, to which the change is not reported; "" if it is unknown.
     """
 
     guid: str
@@ -54,13 +58,13 @@ class GroupAct:
 
 @dataclass(frozen=True, slots=True)
 class MessageStanding:
-    """A message, and the user who acts on it.
+    """The facts for an act on a message.
 
     Attributes:
         member: the acting user's membership in the message's group, or None.
         owner: the uid of the owner of the message's group; None without an owner, or in a conversation of two users.
-        blocked_by: in a conversation of two users, the uid of the one who has blocked the other; the acting user if
-            both have, "" if neither has.
+        blocked_by: in a conversation of two users, the uid of the one who has blocked the other; the acting user's if
+            both have; "" if neither has, or in a group.
     """
 
     message: MessageRow
@@ -71,12 +75,13 @@ class MessageStanding:
 
 @dataclass(frozen=True, slots=True)
 class MessageAct:
-    """An act of a user on a message.
+    """What a user wants to do with a message, with the condition under which they may.
 
     Attributes:
         actor: the uid of the acting user.
-        allowed: raises `Refused` if the act is not allowed in the standing that it is given.
-        device: the device with which the user acts.
+        allowed: raises `Refused` unless the act is allowed in the given standing. The store may call it more than once,
+            and in another thread.
+        device: the device with which the user acts, to which the change is not reported; "" if it is unknown.
     """
 
     message_id: int

@@ -1,4 +1,4 @@
-"""The store: everything that outlives the process, one interface for each noun.
+"""The store: everything that outlives the process, with one interface for each kind of thing (users, messages, …).
 
 Every store promises, and the contract tests check:
 
@@ -32,20 +32,23 @@ from tailwire.server.ports.webhook_store import DeliveryStore, WebhookStore
 
 
 class Standings(Protocol):
-    """Checks an act against the present facts, so that an act which is refused never reaches the writer."""
+    """Checks acts without a write, so that one that is not allowed does not have to wait for other writes.
+
+    The write checks the act again, in its transaction.
+    """
 
     async def group(self, act: GroupAct) -> GroupStanding:
-        """Return the standing for an act in a group.
+        """Check whether an act in a group is allowed now, and return the standing on which this was decided.
 
         Raises:
-            Refused: the act is refused, or ERR_GUID_NOT_FOUND: there is no such group.
+            Refused: raised by `act.allowed`; or ERR_GUID_NOT_FOUND: there is no such group.
         """
 
     async def message(self, act: MessageAct) -> MessageStanding:
-        """Return the standing for an act on a message.
+        """Check whether an act on a message is allowed now, and return the standing on which this was decided.
 
         Raises:
-            Refused: the act is refused, or ERR_MESSAGE_ID_NOT_FOUND: there is no such message.
+            Refused: raised by `act.allowed`; or ERR_MESSAGE_ID_NOT_FOUND: there is no such message.
         """
 
 
@@ -55,58 +58,60 @@ class Removal(Protocol):
     async def remove_user(
         self, uid: str, *, with_messages: bool, anonymous: bool = False, receipt_members: int = 0
     ) -> tuple[list[str], list[str]]:
-        """Remove a user.
+        """Remove a user, with their memberships, blocks, friendships, auth tokens and push notifications.
 
-        Messages in groups that only they had not received or read count from now on as received or read by all, but
-        without a change in the change log.
+        Group messages that all others have received or read are stored as received or read by all from now on, but this
+        is not reported in the change log.
 
         Args:
-            uid: the user.
-            with_messages: remove their messages and uploads too, and reduce them to their uid in others' messages.
-            anonymous: keep their messages, and reduce them to their uid in all messages.
+            uid: the user. Nothing is raised if there is no such user.
+            with_messages: also remove their messages, their conversations with other users and their uploads, and erase
+                their profile, except the uid, from messages of others.
+            anonymous: keep their messages, but erase their profile, except the uid, from all messages. Implied by
+                `with_messages`.
             receipt_members: up to how many members a group has receipts.
 
         Returns:
-            The guids of their groups, and the hashes of their auth tokens.
+            The guids of the groups that they were a member of, and the hashes of their auth tokens.
         """
 
     async def remove_group(
         self, act: GroupAct, events: Callable[[GroupStanding], Sequence[Event]]
     ) -> tuple[list[str], int]:
-        """Remove a group and its messages.
+        """Remove a group, with its messages, members and bans.
 
         Args:
-            act: the act, whose condition is checked in the transaction of the removal.
-            events: makes the webhook events from the standing before the removal.
+            act: who removes which group. Its condition is checked in the transaction of the removal.
+            events: returns the webhook events to queue, given the standing before the removal.
 
         Returns:
-            The uids of its members, and the number of the change in the change log.
+            The uids of those who were its members, and the number of the change in the change log.
 
         Raises:
-            Refused: the act is refused, or ERR_GUID_NOT_FOUND: there is no such group.
+            Refused: raised by `act.allowed`; or ERR_GUID_NOT_FOUND: there is no such group.
         """
 
     async def remove_conversation(
         self, conversation_id: ConversationKey, by: str = "", device: str = ""
     ) -> dict[str, int]:
-        """Remove the messages of a conversation for all participants.
+        """Remove a conversation with its messages for all participants. A group remains, with its members.
 
         Args:
             conversation_id: its key.
             by: the uid of the user who removes it; "" if no user does.
-            device: the device of that user.
+            device: the device of that user, to which the change is not reported; "" to report it to all devices.
 
         Returns:
-            The number of the change in the change log for each of the two users, by uid; for a group the one for all
-            members, under "". Nothing if the conversation does not exist.
+            The number of the change in the change log for each of the two users, by uid; for a group, of the one change
+            for all members, under "". Empty if the conversation does not exist.
         """
 
     async def remove_message(self, message: MessageRow) -> None:
-        """Remove a message."""
+        """Remove a message, with what users attached to it. It is not reported in the change log."""
 
 
 class Store(Protocol):
-    """A whole store. Code that needs one noun of it takes the interface of that noun."""
+    """A whole store. Code that needs only a part of it takes the interface of that part, such as `UserStore`."""
 
     @property
     def feed(self) -> ChangeFeed: ...
@@ -165,25 +170,36 @@ class Store(Protocol):
 
     @property
     def name(self) -> str:
-        """The store's name. A message id is meaningful only together with it."""
+        """A random name of the store. Ids of messages can be compared only if they come from stores of the same name.
+
+        It may change when an older copy of the database is restored.
+        """
 
     @property
     def start(self) -> str:
-        """The mark of this start, which clients keep with their positions for `known_until`."""
+        """Identifies the present start, a part of the store's history. Clients keep it with their positions.
+
+        A new start begins when a server starts while no other runs, or when the database was reverted to an older copy.
+        """
 
     async def known_until(self, start: str, message_id: int) -> int:
-        """Return the id up to which a client's position belongs to this store; -1 if no part of it does.
+        """Return the id up to which a client and this store have the same history.
+
+        A client may have received messages that the store no longer has, because an older copy was restored.
 
         Args:
             start: the `start` that the client received together with the id of its position.
-            message_id: that id.
+            message_id: the id of the position, up to which the client has received messages.
+
+        Returns:
+            At most `message_id`; -1 if the store does not recognise `start`.
         """
 
     def on_new_start(self, call: Callable[[], None]) -> None:
-        """Call a function when a new start begins while this store is open: its contents may be older than before.
+        """Set a function that is called when the database is reverted to an older copy while this store is open.
 
-        It is called before the first write under that start. Clients must connect again, so that their positions are
-        checked, and what is kept in memory may be outdated.
+        It is called before the first write after that. It has to make all clients connect again, so that their
+        positions are checked, and drop what is kept in memory.
         """
 
     @property
@@ -192,17 +208,17 @@ class Store(Protocol):
 
     @property
     def created(self) -> bool:
-        """Whether the store was created by this start."""
+        """Whether the store did not exist before this process opened it."""
 
     @property
     def write_error(self) -> str:
-        """Why the store cannot write; "" when it can."""
+        """Why the last write failed because the store cannot write; "" if it did not."""
 
     def try_to_write(self) -> None:
-        """Start a write that changes nothing, after which `write_error` is up to date. Return at once."""
+        """Schedule a write that changes nothing, and return at once. When it has ended, `write_error` is up to date."""
 
     def on_write_failure(self, call: Callable[[], None]) -> None:
-        """Call a function after each transaction that could not be written."""
+        """Set a function that is called after each transaction that the store could not write."""
 
     async def close(self) -> None:
         """Finish the writes that were submitted, and close the store."""

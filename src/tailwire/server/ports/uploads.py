@@ -28,7 +28,7 @@ class DirectFile:
     Attributes:
         uid: the user who uploads it.
         name: the name that the client gave it.
-        size: how many bytes it may have.
+        size: how many bytes it may have at most.
     """
 
     uid: str
@@ -52,10 +52,11 @@ class ArrivedFile:
 
 
 class StoredFile(NamedTuple):
-    """A file in the storage.
+    """A file or a thumbnail in the storage.
 
     Attributes:
-        written_at: seconds since 1970.
+        size: its size in bytes.
+        written_at: when it was written, in seconds since 1970.
     """
 
     name: str
@@ -68,38 +69,43 @@ class Sink(Protocol):
 
     @property
     def first_bytes(self) -> bytes:
-        """The first bytes, from which the file's type is determined."""
+        """The first bytes written so far, up to a fixed number, from which the file's type is determined."""
 
     @property
     def size(self) -> int:
         """The number of bytes written so far."""
 
     def write(self, data: bytes) -> None:
-        """Write the next bytes.
+        """Write the next bytes. Blocks only briefly.
 
         Raises:
             Refused: ERR_UNAVAILABLE: the disk is full or fails.
+            ValueError: the file is finished or dropped.
         """
 
     async def finish(self) -> None:
-        """Complete the file. If this disk is where files are kept, the file then survives a loss of power.
+        """Complete the file. No bytes can be written to it from now on.
+
+        If this disk is where files are kept, and not the bucket, the file survives a loss of power afterwards.
 
         Raises:
-            Refused: ERR_UNAVAILABLE: the disk is full or fails, or too many files wait for it.
+            Refused: ERR_UNAVAILABLE: the disk is full or fails, or too many files wait for it. The file is dropped.
+            ValueError: the file is finished or dropped.
         """
 
     async def measure_picture(self) -> Picture | None:
-        """Measure a picture, and make a thumbnail if that is cheap enough.
+        """Measure a picture, and make a thumbnail unless that needs too much memory or too many pictures wait for it.
 
-        Return None if it is not a readable picture, or if too many pictures wait to be measured.
+        Returns:
+            What was measured; None if the file is not a readable picture, or if too many pictures wait to be measured.
         """
 
     async def keep(self, name: str, thumbnail: str | None = None) -> None:
-        """Keep the file under an unused name.
+        """Keep the file under an unused name, and its thumbnail if it has one. It can be read afterwards.
 
         Args:
             name: the name.
-            thumbnail: the unused name for its thumbnail; None if `measure_picture` wrote none.
+            thumbnail: the unused name for its thumbnail; None if `Picture.has_thumbnail` is False.
 
         Raises:
             Refused: ERR_UNAVAILABLE: the storage fails.
@@ -110,10 +116,10 @@ class Sink(Protocol):
 
 
 class Uploads(Protocol):
-    """Storage of uploaded files."""
+    """Storage of uploaded files: a folder, or a bucket of an object storage."""
 
     def begin(self) -> Sink:
-        """Start writing a new file.
+        """Create a new file, and return it for writing. The caller has to call `keep` or `drop` at the end.
 
         Raises:
             Refused: ERR_UNAVAILABLE: the disk is full or fails.
@@ -137,7 +143,7 @@ class Uploads(Protocol):
         """
 
     async def missing_names(self, names: list[str]) -> list[str]:
-        """Return which of the names have no file.
+        """Return those of the names that no file has.
 
         Raises:
             OSError: the storage cannot be read.
@@ -152,7 +158,7 @@ class Uploads(Protocol):
         Args:
             name: the file.
             start: the offset of the first byte.
-            length: how many bytes to yield. Where the file is shorter, it ends.
+            length: how many bytes to yield; fewer if the file ends before.
 
         Raises:
             FileNotFoundError: there is no file of that name.
@@ -168,16 +174,16 @@ class Uploads(Protocol):
         """
 
     def direct_url(self, name: str, mime_type: str, disposition: str) -> str | None:
-        """Return a URL at which clients get a file for a while; None if this server has to serve it.
+        """Return a URL at which clients can download a file for some minutes; None if this server has to serve it.
 
         Args:
             mime_type, disposition: what the response at the URL says in `content-type` and `content-disposition`.
         """
 
     def direct_form(self, name: str, file: DirectFile, lifetime: int) -> tuple[str, dict[str, str]] | None:
-        """Return the URL and the fields of a form with which a client uploads a file to the bucket itself.
+        """Return a form with which a client can upload a file to the bucket without this server.
 
-        None if this server has to receive the file.
+        The form is the URL and the fields of a POST request. None if this server has to receive the file.
 
         Args:
             name: the unused name under which the file will be kept.
@@ -186,22 +192,22 @@ class Uploads(Protocol):
         """
 
     async def accept_upload(self, name: str) -> ArrivedFile | None:
-        """Copy a file that was uploaded with a direct form to its final name.
+        """Copy a file that was uploaded with a form of `direct_form` to its final name. Call `end_direct` afterwards.
 
         Args:
             name: the name for which the form was made.
 
         Returns:
-            The file; None if there is none, or it was uploaded more than a day ago.
+            A description of the copy; None if nothing was uploaded, or that was more than a day ago.
 
         Raises:
             Refused: ERR_UNAVAILABLE: the bucket fails.
         """
 
     async def end_direct(self, name: str, lifetime: int) -> None:
-        """Remove the uploaded original of a file that was accepted or refused. A failure is only logged.
+        """Remove what was uploaded with a form, after it was copied or refused. A failure is only logged.
 
-        Its form may be used again until it expires, so the original is removed a second time afterwards.
+        The form may be used again until it expires. So what was uploaded is removed a second time after that.
 
         Args:
             name: the name for which the form was made.
@@ -209,4 +215,4 @@ class Uploads(Protocol):
         """
 
     async def close(self) -> None:
-        """Finish what is being stored, for at most a few seconds, and release everything."""
+        """Wait for a few seconds until files that are being stored are complete, and release everything."""

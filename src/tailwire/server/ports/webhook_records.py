@@ -11,9 +11,9 @@ class WebhookRow:
     """A webhook.
 
     Attributes:
-        triggers: a comma-separated list.
-        username: for basic authentication at the URL; None without it.
-        password: the password of that, encrypted; None if it is empty.
+        triggers: the names of the events that it receives, separated by commas.
+        username: for basic authentication at the URL; None without authentication.
+        password: the password for it, encrypted; None if it is empty.
         retry: 1 if failed deliveries are tried again, else 0.
         enabled: 1 if events are delivered, else 0.
         secret: the secret with which deliveries are signed, encrypted; None if they are not signed.
@@ -35,8 +35,9 @@ class WebhookState(NamedTuple):
     """The state of a webhook's deliveries.
 
     Attributes:
-        last_failure: why the last attempt that failed did so.
-        failing_since: the time of the first failure since the last success; None if there was none.
+        last_success_at, last_failure_at: when an attempt last succeeded, or failed; None if none did.
+        last_failure: why the last failed attempt failed; None if none did.
+        failing_since: the time of the first failure since the last success; None if there was no failure since.
         waiting: how many deliveries wait.
         waiting_since: when the oldest of them was queued; None if none waits.
         failed: how many were given up and are kept.
@@ -56,8 +57,9 @@ class DeliveryRow(NamedTuple):
 
     Attributes:
         webhook: the id of the webhook.
-        body: the encoded `data` of the envelope.
+        body: the JSON for the field `data` of the request.
         attempt: how often it was tried since it was queued, or queued again.
+        due_at: when it is to be sent; 0 for at once, before deliveries that are tried again.
         failed_at: when it was given up; None while it waits.
         problem: why the last attempt failed, or why it was given up; None if neither happened.
     """

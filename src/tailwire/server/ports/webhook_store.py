@@ -15,7 +15,7 @@ class WebhookStore(Protocol):
 
     @property
     def any_enabled(self) -> bool:
-        """Whether any webhook may be enabled, so that its events are worth making."""
+        """Whether a webhook may be enabled. If False, callers need not make events: they would not be queued."""
 
     def on_queued(self, call: Callable[[], None]) -> None:
         """Set the function that is called after each commit that queued a delivery."""
@@ -27,13 +27,14 @@ class WebhookStore(Protocol):
         """Return a webhook, or None."""
 
     async def add(self, webhook: WebhookRow) -> bool:
-        """Store a new webhook. Return False if its id is taken."""
+        """Store a new webhook. Return False, storing nothing, if its id is taken."""
 
     async def change(self, webhook_id: str, change: Callable[[WebhookRow], WebhookRow]) -> WebhookRow | None:
         """Change a webhook. Return the changed webhook, or None if there is no such webhook.
 
         Args:
-            change: returns the changed webhook. It is called with the stored one in the transaction that stores the
+            webhook_id: the id of the webhook.
+            change: returns the changed webhook, given the stored one. It is called in the transaction that stores the
                 result, perhaps in another thread, and more than once if others change the webhook at the same time.
 
         Raises:
@@ -44,26 +45,32 @@ class WebhookStore(Protocol):
         """Remove a webhook and its deliveries. Return False if there is no such webhook."""
 
     async def add_events(self, events: list[Event]) -> None:
-        """Queue events that belong to no change of the store."""
+        """Queue events that do not report a change of the store, such as who is online, in a transaction of their own.
+
+        They are queued for the enabled webhooks with their triggers.
+        """
 
 
 class DeliveryStore(Protocol):
-    """Deliveries to webhooks: those that wait, and those that were given up and are kept for a while."""
+    """Deliveries to webhooks. A delivery is one event for one webhook.
+
+    It waits until it was delivered, or until it is given up. Then it is called failed, and is kept for a while.
+    """
 
     def set_limits(self, *, max_waiting: int, max_failed: int, failed_seconds: int) -> None:
-        """Limit the deliveries of one webhook.
+        """Limit the deliveries of each webhook.
 
         Args:
-            max_waiting: how many may wait.
-            max_failed: how many failed ones are kept.
+            max_waiting: how many may wait. Beyond that, the oldest is given up for each new one.
+            max_failed: how many failed ones are kept. Beyond that, those that were given up first are deleted.
             failed_seconds: how long failed ones are kept.
         """
 
     def waiting_counts(self) -> dict[str, int]:
-        """Return how many deliveries wait, by webhook."""
+        """Return how many deliveries wait, by the id of the webhook. Webhooks without any may be left out."""
 
     def failed_counts(self) -> dict[str, int]:
-        """Return how many failed deliveries are kept, by webhook."""
+        """Return how many failed deliveries are kept, by the id of the webhook, as `waiting_counts` does."""
 
     def waiting_since(self, webhook_id: str) -> int | None:
         """Return when the oldest waiting delivery was queued, in seconds since 1970; None if none waits."""
@@ -72,47 +79,81 @@ class DeliveryStore(Protocol):
         """Return the state of a webhook's deliveries."""
 
     async def due_deliveries(self, webhook_id: str, now: int, limit: int) -> list[DeliveryRow]:
-        """Return deliveries that are due: first new ones, and those to be sent again, by their ids, then retries."""
+        """Return the first `limit` waiting deliveries of a webhook that are due at the time `now`.
+
+        They are ordered by `due_at` and then by id. So new ones and those of `send_again` (`due_at` is 0) come before
+        those that are tried again after a failure.
+        """
 
     async def waiting_between(self, webhook_id: str, after: int, up_to: int, limit: int) -> list[DeliveryRow]:
-        """Return waiting deliveries with ids in (after, up_to], due or not, in order."""
+        """Return the first `limit` waiting deliveries of a webhook with ids in (after, up_to], ordered by id.
+
+        Those that are not due yet are returned, too.
+        """
 
     async def last_id(self, webhook_id: str) -> int:
-        """Return the id of the newest waiting delivery; 0 if none waits."""
+        """Return the highest id of a waiting delivery of a webhook; 0 if none waits."""
 
     async def next_due(self, webhook_id: str) -> int | None:
         """Return when the next delivery is due, in seconds since 1970, or None if none waits. 0 means at once."""
 
     async def find(self, webhook_id: str, *, failed: bool, limit: int, offset: int) -> tuple[list[DeliveryRow], int]:
-        """Return a page of the failed (newest first) or waiting (oldest first) deliveries, and how many there are."""
+        """Return a page of a webhook's deliveries, and how many there are in all.
+
+        Args:
+            webhook_id: the id of the webhook.
+            failed: True for the failed deliveries, those given up last first; False for the waiting ones, ordered by
+                id.
+            limit, offset: leave out the first `offset` deliveries, and return at most `limit`.
+        """
 
     async def list_after(self, webhook_id: str, *, failed: bool, position: Position, limit: int) -> list[DeliveryRow]:
-        """Return failed (newest first, by `failed_at` and `id`) or waiting (by `id`) deliveries after a position."""
+        """Return deliveries of a webhook after a position.
+
+        Args:
+            webhook_id: the id of the webhook.
+            failed: True for the failed deliveries, ordered by `failed_at` and id, both descending; False for the
+                waiting ones, ordered by id.
+            position: `failed_at` and the id, or only the id, of the last delivery that was read; () to begin.
+            limit: how many deliveries to return at most.
+        """
 
     async def get(self, webhook_id: str, delivery_id: int) -> DeliveryRow | None:
-        """Return a delivery of a webhook, or None."""
+        """Return a delivery of a webhook, waiting or failed, or None."""
 
     async def failed_ids(self, webhook_id: str) -> list[int]:
-        """Return the ids of the failed deliveries, oldest first."""
+        """Return the ids of all failed deliveries of a webhook, ordered."""
 
     async def remove_delivered(self, row: DeliveryRow, now: int) -> None:
-        """Remove a delivery that succeeded, and store when its webhook last succeeded."""
+        """Remove a delivery that succeeded, and store `now` as the time at which its webhook last succeeded."""
 
     async def put_off(self, row: DeliveryRow, due_at: int, now: int, problem: str) -> None:
-        """Postpone a delivery that failed, and store the problem with it and with its webhook."""
+        """Postpone a delivery after an attempt that failed. Does nothing unless it waits.
+
+        Args:
+            row: the delivery.
+            due_at: when to try again, in seconds since 1970.
+            now: the time of the attempt, in seconds since 1970.
+            problem: why it failed, which is stored with the delivery and as the webhook's last failure.
+        """
 
     async def give_up(self, row: DeliveryRow, now: int, problem: str, *, tried: bool = True) -> None:
-        """Move a delivery to the failed ones.
+        """Move a delivery to the failed ones. Does nothing unless it waits.
 
         Args:
             row: the delivery.
             now: the time, in seconds since 1970.
             problem: why it is given up.
-            tried: whether an attempt has just failed, which is then counted as a failure of the webhook.
+            tried: whether it is given up after an attempt that failed, which is stored as the webhook's last failure;
+                False if no attempt was made.
         """
 
     async def send_again(self, webhook_id: str, ids: Sequence[int]) -> int:
-        """Make deliveries, waiting or failed, due now as if never tried, and return how many of them exist."""
+        """Make deliveries, waiting or failed, wait as if they were new, and due at once.
+
+        Returns:
+            How many of the given deliveries the webhook has.
+        """
 
     async def forget_old_failures(self, now: int) -> None:
-        """Delete failed deliveries that were kept long enough."""
+        """Delete failed deliveries that were kept long enough at the time `now` (see `set_limits`)."""

@@ -7,7 +7,7 @@ import secrets
 import time
 
 _BOOT_CLOCK = getattr(time, "CLOCK_BOOTTIME", None)
-"""A clock that nobody sets, and that runs while the machine sleeps; not every system has one."""
+"""A clock that cannot be set, and that continues while the machine is suspended; None if the system has none."""
 
 
 class World:
@@ -20,7 +20,7 @@ class World:
         return self.milliseconds() // 1000
 
     def milliseconds(self) -> int:
-        """Return milliseconds since 1970: by the clock of this machine, or by the one that is followed."""
+        """Return milliseconds since 1970: by the clock of this machine, or after `follow` by the clock followed."""
         followed = self._followed
         return self.machine_milliseconds() if followed is None else followed + self.steady_milliseconds()
 
@@ -29,14 +29,17 @@ class World:
         return time.time_ns() // 1_000_000
 
     def steady_milliseconds(self) -> int:
-        """Return milliseconds since a fixed but unknown time, by a clock that does not jump."""
+        """Return milliseconds since an unknown but fixed time, by a clock that is never set."""
         return (time.monotonic_ns() if _BOOT_CLOCK is None else time.clock_gettime_ns(_BOOT_CLOCK)) // 1_000_000
 
     def follow(self, milliseconds: int) -> None:
-        """Take a time as the present one. From now on this machine's clock no longer matters.
+        """Make `milliseconds` and `seconds` continue from a given time, independently of this machine's clock.
+
+        May be called repeatedly, to correct the time.
 
         Args:
-            milliseconds: since 1970, by the clock that counts: the one of the database that several servers share.
+            milliseconds: the present time, in milliseconds since 1970, such as that of a database that several servers
+                share.
         """
         self._followed = milliseconds - self.steady_milliseconds()
 

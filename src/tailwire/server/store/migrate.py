@@ -1,7 +1,7 @@
 """Upgrades a database to the schema of this version, or refuses one of a newer version.
 
-One history of migrations serves both databases. PostgreSQL begins with 0008, which creates the whole schema: the data
-that earlier ones repair has never existed there.
+SQLite and PostgreSQL have the same list of migrations. A PostgreSQL database begins with 0008, which creates the whole
+schema of that time: the server did not support PostgreSQL before.
 
 Alembic is imported only where there is something to upgrade: its import takes a tenth of a server's start.
 """
@@ -26,7 +26,8 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 BEFORE_POSTGRES = "0007"
 OLDEST_POSTGRES = 16
 LOWERED = "éσοσ"
-"""What a database must make of ÉΣΟΣ: each character by itself. PG_UNICODE_FAST ends a word with another letter."""
+"""What `lower('ÉΣΟΣ')` must return, with each character folded by itself, as `folding.fold` does. The locale
+PG_UNICODE_FAST makes another letter of a Σ at the end of a word."""
 _PROPERTIES_SQL = """SELECT CAST(current_setting('server_version_num') AS INTEGER), current_setting('server_encoding'),
 'B' < 'a' AND 'a' < 'á' AND 'z' < 'á', lower('ÉΣΟΣ'), pg_is_in_recovery()"""
 _LOCK = 7308896  # so that one of several processes that start migrates, and the others wait
@@ -37,15 +38,20 @@ class NewerDatabase(RuntimeError):
 
 
 def upgrade(url: str, connect: Callable[[], Awaitable[Any]] | None = None) -> None:
-    """Upgrade the database at a URL to this version's schema. Blocks; not to be called in an event loop's thread.
+    """Create the schema in a database, or upgrade it to this version. Does nothing if it is up to date.
+
+    Blocks, so it must not be called in the thread of an event loop. While one process upgrades a PostgreSQL database,
+    others wait.
 
     Args:
         url: `sqlite:///PATH`, or any URL that begins with `postgresql://`.
-        connect: makes a connection to PostgreSQL; None for one with the settings of the role and the database.
+        connect: opens a connection of asyncpg to the PostgreSQL database, with settings of its own; None to connect to
+            the URL.
 
     Raises:
         NewerDatabase: the database has a schema version that this version does not know.
-        UnsuitableDatabase: a PostgreSQL database cannot give the same answers as SQLite, is too old, or is a standby.
+        UnsuitableDatabase: the PostgreSQL server is too old or a standby, or the database has an unsuitable encoding or
+            locale.
     """
     if url.startswith("postgresql://"):
         asyncio.run(_upgrade_postgres(url, connect))
@@ -71,7 +77,10 @@ def _revision_of_file(path: str) -> str | None:
 
 
 class UnsuitableDatabase(OSError):
-    """The PostgreSQL database sorts or folds texts unlike SQLite, is too old or a standby. Nothing was changed."""
+    """The PostgreSQL server is too old or a standby, or the database sorts or folds texts unlike SQLite.
+
+    Nothing was changed.
+    """
 
 
 async def _upgrade_postgres(url: str, connect: Callable[[], Awaitable[Any]] | None) -> None:
@@ -145,5 +154,8 @@ def current_revision(connection: Connection) -> str | None:
 
 @functools.cache
 def revisions() -> list[str]:
-    """Return the revisions that this version knows, oldest first: a migration's file begins with its revision."""
+    """Return the revisions that this version knows, such as `0008`, oldest first.
+
+    They are the beginnings of the names of the files in `migrations/versions`.
+    """
     return sorted(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))

@@ -8,8 +8,8 @@ from typing import Any, cast
 import pytest
 
 from tailwire.server.actions.direct_uploads import DirectUploads
+from tailwire.server.ports.file_records import FileResult
 from tailwire.server.ports.form_records import FormLimits, FormResult, FormRow
-from tailwire.server.ports.records import FileResult
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.uploads import DirectFile
 from tailwire.server.rules.names import SYSTEM_USER

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, text
 
 
 def run_script(bind: Connection, script: str) -> None:
-    """Run the statements of a script within the migration's transaction."""
+    """Run all statements of a script on PostgreSQL, within the transaction of the migration."""
     bind.execute(text("SELECT 1"))  # begins the transaction, if none has begun
     adapted: Any = bind.connection.dbapi_connection
     adapted.run_async(lambda driver: driver.execute(script))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
+from tailwire.server.ports.file_records import FileResult, FileRow
 from tailwire.server.ports.form_records import FormLimits, FormResult, FormRow
-from tailwire.server.ports.records import FileResult, FileRow
 from tailwire.server.store.postgres.access import DatabaseAccess, as_row, insert, texts_of
 from tailwire.server.store.postgres.chores import Chores
 from tailwire.server.store.postgres.unit import Unit

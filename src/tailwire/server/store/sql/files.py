@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from tailwire.server.ports.records import FileRow
+from tailwire.server.ports.file_records import FileRow
 from tailwire.server.store.sql.connection import Connection
 from tailwire.server.store.sql.issued_forms import CLOSE_SQL
 

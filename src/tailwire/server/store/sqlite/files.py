@@ -6,8 +6,8 @@ import dataclasses
 import sqlite3
 from collections.abc import Iterable, Sequence
 
+from tailwire.server.ports.file_records import FileResult, FileRow
 from tailwire.server.ports.form_records import FormLimits, FormResult, FormRow
-from tailwire.server.ports.records import FileResult, FileRow
 from tailwire.server.ports.world import World
 from tailwire.server.store.sql.files import (
     COLUMN_NAMES,

@@ -23,7 +23,7 @@ _ABSOLUTE = re.compile(rb'"(url|thumbnail)":"https?://[^"/\\]+/files/([0-9a-f]{4
 
 
 def upgrade() -> None:
-    """Add the columns and the table, and fill them with the references in stored rows."""
+    """Add columns and tables, fill them with the references in stored rows, and shorten the URLs of attachments."""
     bind = op.get_bind()
     known = {column["name"] for column in sa.inspect(bind).get_columns("files")}
     if "unused_since" not in known:  # in a new database an earlier migration has created them

@@ -18,6 +18,6 @@ _HERE = Path(__file__)
 
 
 def upgrade() -> None:
-    """Create the tables."""
+    """Create the tables and columns."""
     if op.get_bind().dialect.name == "postgresql":
         run_script(op.get_bind(), _HERE.with_suffix(".sql").read_text(encoding="utf-8"))

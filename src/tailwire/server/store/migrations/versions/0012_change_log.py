@@ -16,7 +16,7 @@ _HERE = Path(__file__)
 
 
 def upgrade() -> None:
-    """Add the tables."""
+    """Add the tables, and on PostgreSQL a trigger that makes numbers increase in the order of commits."""
     change_log.create(op.get_bind())
     forgotten_changes.create(op.get_bind())
     op.execute("INSERT INTO forgotten_changes (one, number, after_id, highest) VALUES (1, 0, 0, 0)")

@@ -1,4 +1,4 @@
-"""The numbers of requests."""
+"""The numbers that clients give to requests, by which a repeated request is recognised."""
 
 from __future__ import annotations
 

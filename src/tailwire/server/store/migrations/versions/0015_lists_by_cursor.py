@@ -16,7 +16,7 @@ _NEW = {
 
 
 def upgrade() -> None:
-    """Add the indexes; two of them get a further column."""
+    """Create the indexes. Those that exist already are created again, as some have a further column now."""
     bind = op.get_bind()
     for name, table in _NEW.items():
         op.drop_index(name, table.name, if_exists=True)  # a new file has those of 0014 already, as they are now

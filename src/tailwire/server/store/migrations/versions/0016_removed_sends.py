@@ -1,4 +1,4 @@
-"""The muids of removed messages: none of them is stored again."""
+"""The muids of removed messages, so that a repeated send does not store such a message again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ _HERE = Path(__file__)
 
 
 def upgrade() -> None:
-    """Add the table, and on PostgreSQL the trigger that asks it. On SQLite the insertion asks it."""
+    """Add the table, and on PostgreSQL a trigger that does not store a message if its muid is in the table.
+
+    On SQLite the code that inserts messages looks it up.
+    """
     removed_sends.create(op.get_bind())
     if op.get_bind().dialect.name == "postgresql":
         run_script(op.get_bind(), _HERE.with_suffix(".sql").read_text(encoding="utf-8"))

@@ -9,7 +9,10 @@ down_revision = "0016"
 
 
 def upgrade() -> None:
-    """Replace the two indexes. PostgreSQL keeps both, because it logs a record of each change, not a whole page."""
+    """Replace the two indexes on SQLite, which writes a whole page of an index to its log for each change.
+
+    PostgreSQL, which logs only the change, keeps both.
+    """
     if op.get_bind().dialect.name != "sqlite":
         return
     op.drop_index("messages_unread", "messages")

@@ -1,4 +1,4 @@
-"""The forms for uploads to the bucket, so that all servers count the same."""
+"""The forms with which users may upload to the bucket, in a table, so that all servers count them together."""
 
 from __future__ import annotations
 
