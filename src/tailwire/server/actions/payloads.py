@@ -1,6 +1,6 @@
-"""The JSON form of users, groups, conversations and reactions, as REST, frames, webhooks and stored messages have it.
+"""The JSON form of users, groups, conversations and reactions, the same in REST, frames, webhooks and stored messages.
 
-Optional keys are omitted, not null.
+Keys without a value are omitted, not null.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ from tailwire.wire.bounds import parseable
 
 
 def stored_json(text: str | None) -> msgspec.Raw | None:
-    """Return stored JSON in a form that every client can parse, or None."""
+    """Return stored JSON for a response, or None if nothing is stored.
+
+    Values that some clients cannot parse, such as very deep ones, are replaced by `null`.
+    """
     return msgspec.Raw(parseable(text.encode())) if text else None
 
 
@@ -61,7 +64,7 @@ def user_payload(view: UserView) -> dict[str, Any]:
 
 
 def block_flags(blocks: Blocks) -> dict[str, Any]:
-    """Return the fields of a user for the blocks between them and the reader."""
+    """Return the fields that report the blocks between a user and the reader: none, `blockedByMe…`, `hasBlockedMe…`."""
     mine, theirs = blocks
     if mine is None and theirs is None:
         return {}
@@ -150,5 +153,10 @@ def reaction_payload(view: ReactionView) -> dict[str, Any]:
 
 
 def as_entity(value: Any, kind: str) -> dict[str, Any]:
-    """Return a user, group or message as `data.entities` of a message holds it."""
+    """Return a user, group or message in the form that it has in `data.entities` of a message.
+
+    Args:
+        value: its JSON form, encoded or not.
+        kind: `user`, `group` or `message`.
+    """
     return {"entity": value, "entityType": kind}

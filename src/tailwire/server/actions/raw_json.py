@@ -18,17 +18,17 @@ ABSENT, _EMPTY = msgspec.Raw(b"null"), msgspec.Raw(b"{}")
 
 
 def absent() -> msgspec.Raw:
-    """Return `null`, the default of an optional raw field (msgspec has no "Raw or None")."""
+    """Return encoded `null`: the default of an optional field of the type `Raw`, where msgspec does not allow None."""
     return ABSENT
 
 
 def empty() -> msgspec.Raw:
-    """Return `{}`, the default of a raw object."""
+    """Return an encoded empty object: the default of a field of the type `Raw` that has to be an object."""
     return _EMPTY
 
 
 def with_field(json: bytes, name: bytes, value: bytes) -> bytes:
-    """Return an encoded object with one more field.
+    """Return an encoded object with one more field at its end. It is not checked whether the field exists already.
 
     Args:
         json: an encoded object with at least one field.
@@ -39,5 +39,5 @@ def with_field(json: bytes, name: bytes, value: bytes) -> bytes:
 
 
 def enveloped(data: bytes, meta: bytes = b"") -> bytes:
-    """Return the body of a response: `data`, and `meta` unless it is b"". Both are encoded already."""
+    """Return the body of a response: an object with `data`, and with `meta` unless it is b"". Both are encoded JSON."""
     return b'{"data":%b,"meta":%b}' % (data, meta) if meta else b'{"data":%b}' % data

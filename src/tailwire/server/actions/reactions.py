@@ -47,7 +47,8 @@ class Reactions:
         return await self._renderer.render(current if current is not None else row, reader)
 
     async def _render_changed(self, row: MessageRow, reader: str, saved_at: int = 0) -> bytes:
-        # A message after its change, which is announced even if not all about the message can be read.
+        # Returns a message after its change. If the store cannot be read now, the message is returned without reactions
+        # and the like, because the change is stored and has to be announced.
         try:
             return await self._render(row, reader)
         except Refused:
@@ -56,7 +57,9 @@ class Reactions:
     # Reactions.
 
     async def react(self, caller: Caller, message_id: str, reaction: str, *, take_back: bool = False) -> bytes:
-        """Add a reaction to a message, or remove it. Return the message.
+        """Add the caller's reaction to a message, or (`take_back`) remove it. Return the message, encoded.
+
+        Nothing changes if they have reacted with it already, or have no such reaction to remove.
 
         Raises:
             Refused: ERR_MESSAGE_ID_NOT_FOUND: there is no such message, or the caller may not read it;
@@ -89,14 +92,14 @@ class Reactions:
     async def reactions(
         self, caller: Caller, message_id: str, reaction: str, *, newer: bool, cursor: int | None, limit: int
     ) -> list[ReactionView]:
-        """Return reactions to a message.
+        """Return reactions to a message, oldest first.
 
         Args:
             caller: the reader.
             message_id: the message.
             reaction: only this reaction; "" for all.
-            newer: return the first ones after the cursor; otherwise the last ones before it.
-            cursor: the id of a reaction; None to begin: with the oldest if `newer`, otherwise with the newest.
+            newer: return the oldest reactions after the cursor; otherwise the newest ones before it.
+            cursor: the id of a reaction; None for the oldest (`newer`) or the newest reactions to the message.
             limit: how many to return at most.
 
         Raises:
@@ -109,13 +112,14 @@ class Reactions:
     # Pins and saves.
 
     async def pin(self, caller: Caller, message_id: str, *, pinned: bool) -> bytes:
-        """Pin a message in its conversation, or unpin it. Return the message.
+        """Pin a message in its conversation for all participants, or unpin it. Return the message, encoded.
 
         Raises:
             Refused: ERR_MESSAGE_ID_NOT_FOUND: there is no such message, or the caller may not read it;
                 ERR_MESSAGE_ACTION_NOT_ALLOWED: it is deleted, or an action message; ERR_BLOCKED_RECEIVER,
                 ERR_BLOCKED_SENDER: there is a block between the two users; ERR_PERMISSION_DENIED: the caller is only a
-                participant of the group; ERR_PINNED_MESSAGES_LIMIT_EXCEEDED: as many are pinned as may be.
+                participant of the group; ERR_PINNED_MESSAGES_LIMIT_EXCEEDED: the conversation has as many pinned
+                messages as it may have.
         """
         act = self._authorizer.message_act(caller, message_id, "pin", rules.check_changeable)
         row = (await self._store.standings.message(act)).message
@@ -131,7 +135,7 @@ class Reactions:
         return await self._render_changed(row, caller.reader)
 
     async def save(self, caller: Caller, message_id: str, *, saved: bool) -> bytes:
-        """Save a message for the caller, or remove it from their saved messages. Return the message.
+        """Save a message for the caller, or remove it from their saved messages. Return the message, encoded.
 
         Raises:
             Refused: ERR_MESSAGE_ID_NOT_FOUND: there is no such message, or the caller may not read it;
@@ -156,7 +160,12 @@ class Reactions:
     # Threads, reports, interactions.
 
     async def follow(self, caller: Caller, message_id: str, *, following: bool) -> int:
-        """Follow a thread, or stop following it. Return the id of its first message.
+        """Have the caller follow the thread of a message, or no longer follow it. Return the message's id.
+
+        Args:
+            caller: the user.
+            message_id: the message to which the thread replies.
+            following: whether they follow it from now on.
 
         Raises:
             Refused: ERR_MESSAGE_ID_NOT_FOUND.
@@ -166,7 +175,10 @@ class Reactions:
         return act.message_id
 
     async def list_followed_threads(self, caller: Caller, *, limit: int, offset: int) -> tuple[list[msgspec.Raw], int]:
-        """Return a page of the first messages of the threads that the caller follows, and how many there are."""
+        """Return a page of the threads that the caller follows, and how many there are in total.
+
+        For each thread, the message to which it replies is returned, encoded.
+        """
         ids, total = await self._store.annotations.followed_threads(caller.uid, limit=limit, offset=offset)
         found = await self._store.messages.by_ids(ids)
         rows = [found[i] for i in ids if i in found]
@@ -174,7 +186,13 @@ class Reactions:
         return [msgspec.Raw(s) for s in rendered], total
 
     async def flag(self, caller: Caller, message_id: str, reason: str, remark: str | None) -> int:
-        """Report a message. Return its id.
+        """Report a message to the moderators of the app. Return the message's id.
+
+        Args:
+            caller: who reports it.
+            message_id: the message.
+            reason: why, one of `FLAG_REASONS`.
+            remark: a further explanation, or None.
 
         Raises:
             Refused: ERR_MESSAGE_ID_NOT_FOUND; ERR_REASON_NOT_FOUND: the reason is not one of `FLAG_REASONS`;
@@ -190,12 +208,17 @@ class Reactions:
         return row.id
 
     async def list_reports(self, *, limit: int, offset: int) -> tuple[list[ReportView], int]:
-        """Return a page of the reports, newest first, and how many there are (REST keys)."""
+        """Return a page of the reports of all messages, newest first, and how many there are. For REST keys only."""
         rows, total = await self._store.annotations.list_reports(limit=limit, offset=offset)
         return await self._report_views(rows), total
 
     async def reports_after(self, position: Position, limit: int) -> list[ReportView]:
-        """Return the reports after a position, newest first (REST keys)."""
+        """Return reports as in `list_reports`, but after a position instead of an offset.
+
+        Args:
+            position: the values of the last report that was read by which they are ordered; () to begin.
+            limit: how many to return at most.
+        """
         return await self._report_views(await self._store.annotations.reports_after(position, limit))
 
     async def _report_views(self, rows: Sequence[ReportRow]) -> list[ReportView]:
@@ -206,7 +229,12 @@ class Reactions:
         ]
 
     async def interact(self, caller: Caller, message_id: str, elements: list[str]) -> int:
-        """Store that the caller used elements of an interactive message. Return the message's id.
+        """Store that the caller used elements, such as buttons, of an interactive message. Return the message's id.
+
+        Args:
+            caller: the user.
+            message_id: the message.
+            elements: the ids of the elements.
 
         Raises:
             Refused: ERR_MESSAGE_ID_NOT_FOUND; ERR_INVALID_MESSAGE_CATEGORY: it is not interactive; ERR_BAD_REQUEST:

@@ -1,4 +1,4 @@
-"""Receipts: store how far a user has received or read a conversation, and notify the senders."""
+"""Receipts: store up to which message a user has received or read a conversation, and notify the senders."""
 
 from __future__ import annotations
 
@@ -23,12 +23,14 @@ class Receipts:
     Args:
         overload: decides when receipts are refused because of the load.
         call_later: calls a function after a delay in seconds.
-        delay: seconds for which receipts are held back and merged: the JavaScript SDK drops a receipt that arrives
-            before the response to the send of its message.
-        max_members: up to how many members a group may have for each receipt in it to be logged and published.
+        delay: seconds for which receipts are held back before they are published. Of several receipts of a user for the
+            same sender and conversation, only the last is published. The delay is needed because the JavaScript SDK
+            drops a receipt that arrives before the response to the send of its message.
+        max_members: in groups with more members, receipts are stored, but neither written to the change log nor
+            published.
 
     Attributes:
-        max_members: this number.
+        max_members: this argument.
     """
 
     def __init__(
@@ -46,10 +48,12 @@ class Receipts:
         self._held: dict[tuple[str, str, str], Callable[[], None]] = {}
 
     async def record_receipt(self, caller: Caller, action: str, message_id: str | int) -> None:
-        """Store that the caller has received or read a conversation up to a message, and notify its sender.
+        """Store that the caller has received or read a message and all before it, and notify the message's sender.
+
+        In a group, all senders are notified whose messages have thereby been received or read by all members.
 
         Args:
-            caller: the reader. For their own message nothing is stored.
+            caller: the reader. For their own message nothing is done.
             action: `delivered` or `read`.
             message_id: the message's id.
 
@@ -118,10 +122,11 @@ class Receipts:
             )
 
     async def notify_without(self, stored: Stored, leaver: str, now: int) -> None:
-        """Notify senders of what all members have received or read now that one has left.
+        """Notify senders whose messages all members of a group have received or read, now that a member has left it.
 
         Args:
-            stored: the action message that announces it, as the store returned it.
+            stored: the action message that reports the departure, as the store returned it with the senders concerned
+                (`by_all`).
             leaver: the uid of the member who left.
             now: the time, in seconds since 1970.
         """
@@ -139,7 +144,8 @@ class Receipts:
                 self._delivery.publish_receipt_of_all(Caller(leaver, "", ""), guid, sender, body, logged)
 
     async def _members_then(self, guid: str, senders: list[str], number: int) -> list[str]:
-        # Senders who had left the group before are not notified. Those who left it afterwards are, as in a catch-up.
+        # Returns those of the senders who were members of the group at the change with this number. Senders who left
+        # the group only afterwards are notified as well, as they are in a catch-up.
         try:
             members = await self._store.members.members_among(guid, senders)
             others = [uid for uid in senders if uid not in members]
@@ -160,14 +166,17 @@ class Receipts:
     # Whole conversations, over HTTP.
 
     async def mark_conversation(self, caller: Caller, kind: str, other: str, up_to: int | None, *, read: bool) -> None:
-        """Store that the caller has received or read a conversation, whole or up to a message.
+        """Store that the caller has received or read a conversation up to a message, and notify senders.
+
+        It is the same as `record_receipt` for the last message of others up to `up_to`. If there is none, nothing is
+        done.
 
         Args:
             caller: the reader.
             kind: `user` or `group`.
             other: the uid or guid.
-            up_to: the id of the message; None for the whole conversation.
-            read: whether they have read it, and not only received it.
+            up_to: the id of a message; None for the whole conversation.
+            read: True if they have read it, False if they have only received it.
 
         Raises:
             Refused: ERR_UID_NOT_FOUND, ERR_GUID_NOT_FOUND, ERR_NOT_A_MEMBER: the caller has no such conversation;

@@ -35,15 +35,15 @@ class Relations:
     # Blocks.
 
     async def block(self, caller: Caller, uids: list[str], *, take_back: bool = False) -> Mapping[str, str | Refused]:
-        """Block users, or unblock them.
+        """Block users, or unblock them. That one of them is refused does not stop the others.
 
         Args:
             caller: the user who blocks them.
-            uids: the others.
+            uids: the users to block.
             take_back: whether to unblock them.
 
         Returns:
-            For each uid as it was given: the normalized uid, or the refusal.
+            For each uid as it was given: the normalized uid if it was successful, else the refusal.
 
         Raises:
             Refused: ERR_BAD_REQUEST: there are no uids, or too many.
@@ -72,16 +72,18 @@ class Relations:
     async def list_blocked(
         self, caller: Caller, *, direction: str, search: str, limit: int, offset: int
     ) -> tuple[list[UserView], int]:
-        """Return a page of the users with a block between them and the caller, and how many there are.
+        """Return a page of the users whom the caller has blocked or who have blocked the caller, and how many match.
+
+        They are sorted by uid.
 
         Args:
             caller: the user.
-            direction: one of `DIRECTIONS`.
-            search: a prefix of the other's name or uid; "" for all.
+            direction: `blockedByMe`, `hasBlockedMe` or `both`.
+            search: a prefix of the other user's name or uid; "" for all.
             limit, offset: the page.
 
         Raises:
-            Refused: ERR_BAD_REQUEST: the direction is another.
+            Refused: ERR_BAD_REQUEST: the direction is not one of these.
         """
         if direction not in DIRECTIONS:
             raise Refused("ERR_BAD_REQUEST", {"direction": f"Use {', '.join(DIRECTIONS)}."})
@@ -98,15 +100,15 @@ class Relations:
     async def befriend(
         self, caller: Caller, uids: list[str], *, with_conversation: bool = False
     ) -> Mapping[str, Refused | None]:
-        """Make the caller and other users friends.
+        """Make the caller and other users friends. That one of them is refused does not stop the others.
 
         Args:
             caller: the user.
-            uids: the others.
-            with_conversation: start a conversation with each of them.
+            uids: the other users.
+            with_conversation: also add a conversation without messages with each of them to both lists.
 
         Returns:
-            For each uid as it was given: None for a success, else the refusal.
+            For each uid as it was given: None if it was successful, else the refusal.
 
         Raises:
             Refused: ERR_BAD_REQUEST: there are no uids, or too many.
@@ -128,13 +130,19 @@ class Relations:
         return outcome
 
     async def list_friends(self, caller: Caller, *, search: str, limit: int, offset: int) -> tuple[list[UserView], int]:
-        """Return a page of the caller's friends, and how many there are."""
+        """Return a page of the caller's friends, and how many match in total.
+
+        Args:
+            caller: the user.
+            search: only friends whose name or uid begins with this; "" for all.
+            limit, offset: the page.
+        """
         criteria = UserFilter(caller.uid, search=search, friends_only=True, limit=limit, offset=offset)
         rows, total = await self._store.users.find(criteria)
         return [await self._directory.view(r, caller.reader) for r in rows], total
 
     async def unfriend(self, caller: Caller, uids: list[str]) -> None:
-        """End friendships of the caller.
+        """End the friendships between the caller and other users. Those of them who are not friends are ignored.
 
         Raises:
             Refused: ERR_BAD_REQUEST: there are no uids, or too many, or one is invalid; ERR_NOT_A_FRIEND: none of the

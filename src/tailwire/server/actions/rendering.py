@@ -1,4 +1,4 @@
-"""Messages as one reader sees them: with reactions, the reader's saves and followed threads, and quoted messages."""
+"""Renders messages for one reader: adds reactions, quoted messages, and what the reader has saved or follows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ AnyRow = TypeVar("AnyRow", MessageRow, ListedRow)
 
 
 class Renderer:
-    """Renders messages. Most need nothing beyond their stored JSON."""
+    """Renders messages as JSON. Most messages are returned as they are stored, without further queries for each."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -32,11 +32,12 @@ class Renderer:
         return (await self.render_all([row], reader, following=following))[0]
 
     async def render_all(self, rows: Rows, reader: str, *, following: bool = False) -> list[bytes]:
-        """Return messages as a reader sees them, encoded.
+        """Return messages as a reader sees them, encoded, in the same order.
 
         Args:
-            reader: a uid, or "" for no particular reader.
-            following: add to each message whether the reader follows its thread.
+            rows: the messages.
+            reader: the uid of the reader; "" to add nothing that concerns a particular reader.
+            following: add the field `threadSubscribed` to each message: whether the reader follows its thread.
         """
         if not rows:
             return []
@@ -95,11 +96,14 @@ def _with_more(row: MessageRow | ListedRow, rendered: bytes, more: dict[str, Any
 
 
 def with_quoted(rendered: bytes, quoted: MessageRow) -> bytes:
-    """Return an encoded message with the current version of the message that it quotes."""
+    """Return an encoded message with the field `quotedMessage`: the current version of the message that it quotes."""
     return with_field(rendered, b"quotedMessage", quoted.json())
 
 
 def without_later(row: AnyRow) -> AnyRow:
-    """Return a message without replies, pins and receipts, which may be newer than what its reader may see."""
+    """Return a message without its pin, receipts and number of replies.
+
+    They may be newer than what the reader, such as a former member of a group, may see.
+    """
     then = row.edited_at or row.deleted_at or row.sent_at
     return row._replace(updated_at=then, delivered_at=None, read_at=None, pinned_at=None, pinned_by=None, reply_count=0)

@@ -27,13 +27,14 @@ async def prune(
     store: PruningStore, clock: Callable[[], float], *, messages: int | None, files: int | None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> tuple[int, int]:  # fmt: skip
-    """Remove messages that were sent at or before a time, and mark files from a time, which `Cleanup` then removes.
+    """Remove old messages, and mark old files for removal, which `Cleanup` does. Return when that is done.
 
     Args:
-        store: removes them.
+        store: removes and marks them.
         clock: returns monotonic seconds.
-        messages, files: the times, in seconds since 1970; None to keep all messages, or all files.
-        stopped: called before each step; returns True to end.
+        messages: remove messages that were sent at or before this time, in seconds since 1970; None to keep all.
+        files: mark files that were uploaded at or before this time, in seconds since 1970; None to keep all.
+        stopped: called before each step. If it returns True, no further step is begun.
 
     Returns:
         How many messages were removed, and how many files were marked.
@@ -62,10 +63,10 @@ async def prune(
 
 
 class Retention:
-    """Removes what is too old while the server runs, at most once every ten minutes.
+    """Removes old messages and files while the server runs, in runs that are 10 to 60 minutes apart.
 
     Args:
-        messages_days, files_days: the ages in days at which messages and files are removed; 0 to keep them.
+        messages_days, files_days: the ages in days at which messages and files are removed; 0 to keep all of them.
     """
 
     def __init__(self, store: Store, world: World, *, messages_days: float, files_days: float) -> None:
@@ -79,7 +80,10 @@ class Retention:
         self._closed = False
 
     def start(self) -> None:
-        """Remove what is too old, now and at intervals from now on. Do nothing if everything is kept."""
+        """Start to remove what is too old, in the background, now and at intervals. Return at once.
+
+        Nothing is done if everything is kept.
+        """
         self._timer = None
         if (self._messages or self._files) and self._task is None and not self._closed:
             self._task = self._loop.create_task(self._run(), name="tailwire retention")
@@ -116,7 +120,7 @@ class Retention:
         return min(max(wait, MIN_INTERVAL_SECONDS), MAX_INTERVAL_SECONDS)
 
     async def close(self) -> None:
-        """Finish the current step, and begin no further one."""
+        """Wait for the current step, and begin no further one."""
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()

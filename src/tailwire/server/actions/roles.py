@@ -1,4 +1,4 @@
-"""Roles: the features that they restrict, and the users to whom their users may write."""
+"""Roles of users: which features a role may not use, which users it sees, and to whom it may write."""
 
 from __future__ import annotations
 
@@ -28,7 +28,12 @@ UNSETTABLE_FIELDS = ("settings", "description", "metadata")
 
 
 class RoleSettings(msgspec.Struct, rename="camel"):
-    """The users whom a role sees, and those to whom it may write: `all` or `friendsOnly`. Stored as JSON."""
+    """Which users a role sees, and to which it may write. Stored as JSON.
+
+    Attributes:
+        list_users: `all`, or `friendsOnly` if lists of users contain only friends.
+        send_messages_to: `all`, or `friendsOnly`.
+    """
 
     list_users: str = "all"
     send_messages_to: str = "all"
@@ -41,11 +46,11 @@ class RoleSettings(msgspec.Struct, rename="camel"):
 
 @dataclass(frozen=True, slots=True)
 class RoleFields:
-    """The fields of a role; None keeps a field, as does "" for the name.
+    """The fields of a role to set. None keeps a field as it is, and so does "" for the name.
 
     Attributes:
-        metadata: an encoded JSON object; `null` keeps it.
-        unset: names of fields to clear: those in `UNSETTABLE_FIELDS`; others are ignored.
+        metadata: an encoded JSON object; `null` keeps the present one.
+        unset: names of fields to clear: those in `UNSETTABLE_FIELDS`; other names are ignored.
     """
 
     name: str = ""
@@ -56,7 +61,7 @@ class RoleFields:
 
 
 class RestrictedFeature(NamedTuple):
-    """A feature that a role may not use, and since when, in seconds since 1970."""
+    """A feature that a role may not use, given by its key, and since when, in seconds since 1970."""
 
     name: str
     since: int
@@ -72,7 +77,7 @@ class Roles:
         self._lengths = lengths
         self._restricted: dict[str, frozenset[str]] = {}
         self._friends_only: dict[str, RoleSettings] = {}
-        self._changes = self._loaded = 0  # changes of roles: those known, those in memory
+        self._changes = self._loaded = 0  # numbers of changes of roles: reported so far, and at the time of `load`
         self._loading = asyncio.Lock()
         store.feed.listen(self._changed)
 
@@ -81,7 +86,7 @@ class Roles:
             self._changes += 1
 
     async def load(self) -> None:
-        """Read the restrictions of all roles."""
+        """Read the restrictions of all roles from the store, and replace those in memory."""
         changes = self._changes
         rows, _ = await self._store.roles.find(limit=MAX_ROLES, offset=0)
         restricted: dict[str, frozenset[str]] = {}
@@ -111,7 +116,11 @@ class Roles:
     # Checks of every request.
 
     async def check_feature(self, caller: Caller, feature: str) -> None:
-        """Check that the caller's role may use a feature.
+        """Check that the caller's role may use a feature. The app itself may use all.
+
+        Args:
+            caller: the user.
+            feature: a key of `rules.features.FEATURES`.
 
         Raises:
             Refused: ERR_FEATURE_RESTRICTED.
@@ -127,10 +136,10 @@ class Roles:
             raise Refused("ERR_FEATURE_RESTRICTED", {"feature": feature_key(feature)})
 
     async def check_receiver(self, caller: Caller, receiver: str) -> None:
-        """Check that the caller's role may write to a user.
+        """Check that the caller's role permits them to write to a user.
 
         Raises:
-            Refused: ERR_NOT_A_FRIEND: the role may write only to friends, and the user is not one.
+            Refused: ERR_NOT_A_FRIEND: the role permits to write only to friends, and the receiver is not a friend.
         """
         if caller.system or receiver == caller.uid:
             return
@@ -140,12 +149,12 @@ class Roles:
             raise Refused("ERR_NOT_A_FRIEND")
 
     async def lists_friends_only(self, caller: Caller) -> bool:
-        """Return whether the caller's role sees only friends."""
+        """Return whether the caller's role sees only friends in lists of users."""
         settings = None if caller.system else await self._settings(caller)
         return settings is not None and settings.list_users == "friendsOnly"
 
     async def _settings(self, caller: Caller) -> RoleSettings | None:
-        # The settings of the caller's role; None if they limit nothing.
+        # Returns the settings of the caller's role. None means that they limit nothing.
         in_memory = self._in_memory() or await self._load_and_check()
         if in_memory and not self._friends_only:
             return None
@@ -204,7 +213,10 @@ class Roles:
         raise _not_found(role)
 
     async def list_page(self, *, limit: int, offset: int) -> tuple[list[RoleRow], int]:
-        """Return a page of the roles, and how many there are."""
+        """Return a page of the stored roles, sorted by their ids, and how many there are.
+
+        The default role is among them only after it was changed or restricted.
+        """
         return await self._store.roles.find(limit=limit, offset=offset)
 
     async def update(self, role: str, fields: RoleFields) -> RoleRow:
@@ -213,7 +225,7 @@ class Roles:
         Raises:
             Refused: ERR_ROLE_NOT_FOUND; ERR_BAD_REQUEST: a field is invalid.
         """
-        if role == DEFAULT_ROLE:  # a change that is refused does not store it
+        if role == DEFAULT_ROLE:  # checked first, so that a refused change does not store the default role
             self._with_fields(UNCHANGED_DEFAULT_ROLE, fields)
         await self._add_if_default(role)
         row = await self._store.roles.change(role, lambda row: self._with_fields(row, fields))
@@ -228,7 +240,7 @@ class Roles:
             await self._store.roles.add(replace(UNCHANGED_DEFAULT_ROLE, created_at=self._world.seconds()))
 
     async def delete(self, role: str) -> None:
-        """Delete a role. Its users get the default role.
+        """Delete a role. Users who have it get the default role.
 
         Raises:
             Refused: ERR_ROLE_NOT_FOUND; ERR_ROLE_DELETE_DENIED: it is the default role.
@@ -241,14 +253,15 @@ class Roles:
         self._directory.forget_all()
 
     async def restrict(self, role: str, features: list[str]) -> Mapping[str, Refused | None]:
-        """Restrict features for a role.
+        """Forbid a role to use features, in addition to those that are forbidden already.
 
         Args:
-            role: the role.
-            features: keys of `FEATURES`, with or without `u.`.
+            role: the id of the role.
+            features: keys of `FEATURES`, with or without the prefix `u.`.
 
         Returns:
-            By feature as it was given: None if it is restricted, else the refusal: there is no such feature.
+            For each feature as it was given: None if the role may no longer use it, or the refusal if there is no such
+            feature.
 
         Raises:
             Refused: ERR_ROLE_NOT_FOUND.
@@ -264,12 +277,12 @@ class Roles:
         """Allow a role to use features again.
 
         Args:
-            role: the role.
-            features: keys of `FEATURES`, with or without `u.`.
-            everything: allow all features; `features` is ignored.
+            role: the id of the role.
+            features: keys of `FEATURES`, with or without the prefix `u.`.
+            everything: allow all features that were forbidden; then `features` is ignored.
 
         Returns:
-            By feature: None if it is allowed, else the refusal: there is no such feature.
+            For each of these features: None if the role may use it, or the refusal if there is no such feature.
 
         Raises:
             Refused: ERR_ROLE_NOT_FOUND.
@@ -281,7 +294,7 @@ class Roles:
         return _outcomes(keys)
 
     async def restricted(self, role: str) -> list[RestrictedFeature]:
-        """Return the features that a role may not use.
+        """Return the features that a role may not use, and since when.
 
         Raises:
             Refused: ERR_ROLE_NOT_FOUND.

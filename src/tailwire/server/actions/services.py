@@ -17,7 +17,7 @@ class Services:
     """The store and what is built on it; made once, in `app.assembly`.
 
     Attributes:
-        directory: users as messages carry them, cached.
+        directory: finds users, and caches their JSON form.
         authorizer: finds objects and checks permissions on them.
         delivery: publishes frames.
         world: the clock and the source of random secrets.

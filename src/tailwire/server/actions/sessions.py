@@ -1,4 +1,7 @@
-"""Logs users in and out, and resolves tokens, keys and passes to callers."""
+"""Logs users in and out, and finds out who makes a request, from an auth token, an API key or a pass.
+
+A pass is a signed proof of an auth token, with a short lifetime, that a client shows when it opens a WebSocket.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ MAX_SECRET_CHARACTERS = 500
 MAX_DEVICE_CHARACTERS = 200
 MAX_PASS_CHARACTERS = 4096
 USE_SECONDS = 3600
-"""Seconds between two writes of the last use of an API key."""
+"""The time of the last use of an API key is stored at most once in this many seconds."""
 FULL_ACCESS = "fullAccess"
 AUTH_ONLY = "authOnly"
 
@@ -46,11 +49,11 @@ class Sessions:
 
     Args:
         logins: limits how often a token may be created for one uid.
-        pass_lifetime: seconds that the pass for a WebSocket is valid.
-        token_lifetime: seconds that an auth token is valid; 0 for no expiry.
+        pass_lifetime: for how many seconds a pass is valid.
+        token_lifetime: for how many seconds an auth token is valid; 0 if it does not expire.
         max_tokens: how many auth tokens a user may have; beyond that the oldest are revoked.
         secret: the key that signs passes.
-        sign_in: accepts JWTs of the app's identity provider; None without one.
+        sign_in: accepts JWTs of the app's identity provider as auth tokens; None if the app has no such provider.
     """
 
     def __init__(
@@ -143,7 +146,7 @@ class Sessions:
         return Caller(owner.uid, device[:MAX_DEVICE_CHARACTERS], hashed, chained=chained)
 
     def _seconds_left(self, owner: TokenOwner) -> float | None:
-        # None if the token does not expire.
+        # Raises `NotAuthenticated` if the token has expired. Returns None if it does not expire.
         if not self._token_lifetime and owner.expires_at is None:
             return None
         until = owner.created_at + self._token_lifetime if self._token_lifetime else math.inf
@@ -159,11 +162,11 @@ class Sessions:
         return NotAuthenticated("AUTH_ERR_AUTH_TOKEN_NOT_FOUND", reason, uid)
 
     async def create_token(self, uid: str, device: TokenRow | None = None) -> TokenView:
-        """Create an auth token, and return it with its user.
+        """Create an auth token, and return it with its user. If the user has too many, the oldest are revoked.
 
         Args:
             uid: the user.
-            device: a token row with the known facts of the device; its other fields are ignored.
+            device: a row whose fields about the device are stored with the token; its other fields are ignored.
 
         Raises:
             Refused: ERR_BAD_REQUEST: this cannot be a uid; ERR_UID_NOT_FOUND: the user does not exist, or is
@@ -182,11 +185,11 @@ class Sessions:
         return TokenView(await self._directory.view(row, ""), token)
 
     async def me(self, caller: Caller, token: str) -> TokenView:
-        """Return the caller as a user, with their auth token and a new pass for a WebSocket.
+        """Return the caller as a user, with their auth token and a new pass.
 
         Args:
-            caller: who has logged in with the token.
-            token: the auth token itself, which the view repeats.
+            caller: the user, who has authenticated with the token.
+            token: the auth token itself, to be contained in the result.
 
         Raises:
             Refused: ERR_UID_NOT_FOUND: the user was deleted meanwhile.
@@ -205,11 +208,11 @@ class Sessions:
         return self._world.seconds()
 
     async def groups_of(self, uid: str) -> dict[str, int]:
-        """Return the guids of a user's groups, each with the id of the message after which they receive messages."""
+        """Return the guids of a user's groups, each with a message id: they receive only messages with a higher id."""
         return await self._store.members.memberships_of(uid)
 
     async def pass_caller(self, signed: str) -> Caller:
-        """Return the caller of a request with a pass.
+        """Return the caller of a request that is authenticated with a pass.
 
         Raises:
             Refused: AUTH_ERR_EMPTY_AUTH_TOKEN: `signed` is ""; otherwise as in `admit`.
@@ -227,7 +230,7 @@ class Sessions:
         return len(proof) < MAX_PASS_CHARACTERS and is_valid_proof(proof, self._secret, self._world)
 
     async def admit(self, signed: str) -> Admitted:
-        """Return the user of a pass.
+        """Check a pass and its auth token, and return the user to whom they belong.
 
         Raises:
             NotAuthenticated: AUTH_ERR_AUTH_TOKEN_NOT_FOUND: the pass is invalid or has expired, or its auth token was

@@ -1,7 +1,7 @@
 """Logs users in with the JWTs of the app's own identity provider.
 
-A JWT is its own auth token. The first request that carries it stores its hash until it expires. From then on it is
-like any other auth token: it is listed, can be revoked, and ends with its user.
+A JWT is used as an auth token. With the first request that contains it, its hash is stored until it expires. From then
+on it is like any other auth token: it is listed, can be revoked, and is removed with its user.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class IdentityProvider:
 
     Attributes:
         verifier: verifies JWTs.
-        keys: fetches the keys.
-        insecure: whether they are fetched without TLS from another machine.
+        keys: fetches the public keys of the provider.
+        insecure: whether the keys are fetched from another machine without TLS, so that `start` logs a warning.
     """
 
     verifier: JwtVerifier
@@ -39,14 +39,14 @@ class IdentityProvider:
     insecure: bool = False
 
     def start(self) -> None:
-        """Begin to fetch the keys."""
+        """Begin to fetch the keys in the background."""
         if self.insecure:
             log.warning("auth_jwt_keys is not https: whoever can change what it returns can log in as any user")
         self.keys.start()
 
 
 def identity_provider(settings: Settings, world: World) -> IdentityProvider | None:
-    """Return the identity provider that the settings name, or None."""
+    """Return the identity provider that the settings name, or None if they name none. Call it within an event loop."""
     place = settings.auth_jwt_keys
     if not place:
         return None
@@ -86,7 +86,9 @@ class SignIn:
         self._max_tokens = max_tokens
 
     async def owner(self, token: str, token_hash: str) -> TokenOwner:
-        """Store a JWT that is not stored yet, and return its owner. Create or change the user if the settings say so.
+        """Verify a JWT that is not stored yet, store it as an auth token, and return its owner.
+
+        An unknown user is created if `create_users` is True. If the JWT names a role, the user gets this role.
 
         Args:
             token: the JWT.

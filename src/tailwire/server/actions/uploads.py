@@ -1,4 +1,4 @@
-"""Uploaded files: received in chunks, typed by their content, stored under names that cannot be guessed."""
+"""Uploaded files: received in chunks, stored under names that cannot be guessed, with a type found by their content."""
 
 from __future__ import annotations
 
@@ -27,10 +27,12 @@ _UNCLEAN = re.compile(r"[^\w.()+ -]+")
 MAX_NAME_CHARACTERS = 200
 FORM_LIFETIME_SECONDS = 900
 UPLOAD_REST = 2.0
-"""How long uploads let other work go on, as a multiple of the event loop's time that they took."""
+"""After each step, uploads pause for this many times as long as the step kept the event loop busy."""
 NAME_KEPT_SECONDS = FORM_LIFETIME_SECONDS + DAY_SECONDS
-"""How long the name of a removed file is kept. A form of the bucket uploads until it expires, and for another day what
-it has uploaded is accepted."""
+"""How long the name of a removed file is kept, so that no file is uploaded under it again.
+
+A form for the bucket can upload until it expires, and what it has uploaded is accepted for another day.
+"""
 # Types that a browser may display. All others are sent as downloads: HTML and SVG can run scripts.
 INLINE_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "image/bmp", "application/pdf")
 UNKNOWN_TYPE = "application/octet-stream"
@@ -38,7 +40,7 @@ UNKNOWN_TYPE = "application/octet-stream"
 
 @dataclass(frozen=True, slots=True)
 class WantedFile:
-    """A file that a client wants to upload, with its size in bytes."""
+    """A file that a client wants to upload, as the client describes it: with its size in bytes."""
 
     name: str
     size: int
@@ -47,14 +49,14 @@ class WantedFile:
 
 @dataclass(frozen=True, slots=True)
 class UploadForm:
-    """A signed form that uploads a file, and the attachment that the file will be.
+    """A signed form with which a client may upload one file, and the attachment that describes this file in a message.
 
     Attributes:
-        url: where to send the form.
-        fields: the signed fields.
-        file_url: the URL of the uploaded file.
-        size: bytes of the file.
-        expires_at: seconds since 1970.
+        url: the URL to which the client has to post the form.
+        fields: the fields of the form, which are signed and must be sent unchanged.
+        file_url: the URL that the file has after it was uploaded.
+        size: the size of the file, in bytes.
+        expires_at: when the form expires, in seconds since 1970.
     """
 
     url: str
@@ -74,12 +76,12 @@ class Files:
         max_size: the largest size of a file, in bytes.
         max_count: how many files a message may have.
         secret: signs the forms for uploads.
-        room: the quota of uploads, and the free space on the disk.
-        direct: whether clients upload files for messages to the bucket themselves.
+        room: checks how much a user may upload per day, and the free space on the disk.
+        direct: whether clients upload the files of messages to the bucket (S3) themselves.
 
     Attributes:
-        max_size, max_count: as the arguments.
-        turns: the turns that uploads take, one for each step.
+        max_size, max_count: these arguments.
+        turns: decides which upload does its next step: one at a time, so that uploads do not delay other work.
     """
 
     def __init__(
@@ -115,20 +117,23 @@ class Files:
     async def forms(
         self, caller: Caller, files: Mapping[str, WantedFile], receiver: str, receiver_type: str, base: str
     ) -> dict[str, UploadForm]:
-        """Return a form for each file.
+        """Return a form for each of some files, with which a client may upload it without further authentication.
 
         Args:
             caller: the user.
-            files: files, by an id of the client.
-            receiver: the uid or guid to which the files will be sent; "" if it is unknown.
+            files: the files, each by an id that the client has given it.
+            receiver: the uid or guid to which the files will be sent; "" if it is not known yet.
             receiver_type: `user` or `group`.
             base: the URL at which the caller reached the server.
 
+        Returns:
+            The forms, by the same ids.
+
         Raises:
-            Refused: ERR_FILE_COUNT_EXCEEDED: there are none, or too many; ERR_FILE_SIZE_EXCEEDED: one is too large;
-                ERR_INVALID_FILE_OBJECT: one is empty, or its name is; ERR_UPLOAD_QUOTA_EXCEEDED: the user has uploaded
-                too much; ERR_UNAVAILABLE: the disk is full, or the store cannot write; or the receiver is refused, as
-                for a message.
+            Refused: ERR_FILE_COUNT_EXCEEDED: there are no files, or too many; ERR_FILE_SIZE_EXCEEDED: one is too large;
+                ERR_INVALID_FILE_OBJECT: one has no content or no name; ERR_UPLOAD_QUOTA_EXCEEDED: the user has uploaded
+                too much; ERR_UNAVAILABLE: the disk is full, or the store cannot write; or as in
+                `Authorizer.user` or `Authorizer.group`: the caller may not write to the receiver.
         """
         if not 0 < len(files) <= self.max_count:
             raise Refused("ERR_FILE_COUNT_EXCEEDED", {"files": f"Name 1 to {self.max_count} files."}, limit="max_files")
@@ -171,11 +176,11 @@ class Files:
         return hmac.new(self._secret, signed.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
 
     def check_form(self, fields: Mapping[str, str]) -> int:
-        """Check the signature of a form. Return how many bytes its file may have.
+        """Check the signature and the expiry of a form. Return how many bytes its file may have.
 
         Raises:
-            Refused: ERR_PERMISSION_DENIED: the fields are not those that this server has signed;
-                ERR_PRESIGNED_URL_EXPIRED: the form has expired.
+            Refused: ERR_PERMISSION_DENIED: the signature does not fit the fields; ERR_PRESIGNED_URL_EXPIRED: the form
+                has expired.
         """
         if not hmac.compare_digest(self._sign(fields).encode(), fields.get("signature", "").encode("utf-8", "replace")):
             raise Refused("ERR_PERMISSION_DENIED", "Get a form with POST /files/upload-url, and send it unchanged.")
@@ -184,7 +189,11 @@ class Files:
         return int(fields["size"])
 
     async def store_form_file(self, fields: Mapping[str, str], sink: Sink) -> None:
-        """Store the complete file of a form.
+        """Store a file that was received completely with a form, after `check_form`.
+
+        Args:
+            fields: the fields of the form.
+            sink: what has received the file.
 
         Raises:
             Refused: ERR_BAD_REQUEST: a file was uploaded with this form before; ERR_UID_NOT_FOUND: the user was
@@ -196,11 +205,11 @@ class Files:
     # Files within a message.
 
     def begin(self) -> Sink:
-        """Return a sink for a file to be received."""
+        """Return a sink: the object to which the chunks of a file are written while they are received."""
         return self._uploads.begin()
 
     def check_size(self, size: int) -> None:
-        """Check the size of a file in bytes.
+        """Check that a file of this many bytes may be uploaded.
 
         Raises:
             Refused: ERR_FILE_SIZE_EXCEEDED.
@@ -209,7 +218,12 @@ class Files:
             raise Refused("ERR_FILE_SIZE_EXCEEDED", f"A file has at most {self.max_size} bytes.", limit="max_file")
 
     async def store_file(self, caller: Caller, file_name: str, sink: Sink) -> Attachment:
-        """Store a complete file. Return it as an attachment.
+        """Store a file that was received completely with a message. Return the attachment that describes it.
+
+        Args:
+            caller: the user who has uploaded it.
+            file_name: the name that they gave it.
+            sink: what has received the file.
 
         Raises:
             Refused: ERR_UPLOAD_QUOTA_EXCEEDED: the user has uploaded too much; ERR_UID_NOT_FOUND: the user was deleted
@@ -234,7 +248,8 @@ class Files:
         by_user = uid != SYSTEM_USER
         quota = self._room.per_day if by_user else 0
         await self.turns.wait(uid)
-        # The row is stored before the file gets its name, so that a second upload with one form changes nothing.
+        # The row is stored before the file gets its name: if a file was uploaded with the same form before, storing the
+        # row fails, and that file is not overwritten.
         kept = await self._store.files.add(row, quota, self._world.seconds() - DAY_SECONDS, by_user=by_user)
         if kept is FileResult.STORED:
             try:
@@ -252,28 +267,36 @@ class Files:
         raise Refused("ERR_BAD_REQUEST", {"key": "A file was uploaded with this form before. Get a new form."})
 
     async def discard(self, kept: Sequence[Attachment]) -> None:
-        """Discard stored files, unless something refers to them already."""
+        """Remove files that were stored for a message which was then refused. Files that something refers to remain."""
         if kept:
             await self._store.files.discard([a.url.rpartition("/")[2] for a in kept])
 
     async def reserve(self, uid: str) -> Reservation:
-        """Begin the reservation of an upload of a user. The caller must `end` it when the upload has ended."""
+        """Return a reservation for an upload that a user begins, by which its bytes count while it is in progress.
+
+        Call its `end` when the upload has succeeded or failed.
+        """
         return self._room.begin_upload("" if uid == SYSTEM_USER else uid, await self._used(uid))
 
     async def _used(self, uid: str) -> int:
         return await self._store.files.bytes_uploaded(uid, self._world.seconds() - DAY_SECONDS)
 
     async def describe(self, attachment: Attachment) -> Attachment:
-        """Return an attachment as it is; if it is a file of this server, with the stored facts about it instead."""
+        """Return an attachment with the stored facts about its file (name, type, size …) if this server has the file.
+
+        Any other attachment is returned unchanged.
+        """
         base, _, name = attachment.url.rpartition("/files/")
         row = await self._known_file(name) if base and "/" not in name else None
         return attachment if row is None else _attachment_of(row)
 
     async def accept_upload(self, names: Sequence[str]) -> None:
-        """Accept those of the named files that were uploaded to the bucket, before a message refers to them.
+        """Record those of the named files that clients have uploaded to the bucket. Call it before storing a message.
+
+        Names without such a file are ignored.
 
         Raises:
-            Refused: as for `DirectUploads.accept_upload`.
+            Refused: as in `DirectUploads.accept_upload`.
         """
         if self._direct is not None:
             for name in names:
@@ -284,10 +307,10 @@ class Files:
         return row if row is not None or self._direct is None else await self._direct.accept_upload(name)
 
     async def find(self, name: str) -> FileRow:
-        """Return the stored facts of a file.
+        """Return the record of a file, which is first recorded if a client has uploaded it to the bucket.
 
         Raises:
-            Refused: ERR_FILE_NOT_FOUND.
+            Refused: ERR_FILE_NOT_FOUND; or as in `DirectUploads.accept_upload`.
         """
         row = await self._known_file(name)
         if row is None:
@@ -309,19 +332,25 @@ def _attachment_of(row: FileRow) -> Attachment:
 
 
 def clean_name(name: str) -> str:
-    """Return a file name without folders and unsafe characters, cut at its start if it is long; "" if it is empty."""
+    """Return a file name without folders, with `_` in place of unsafe characters; "" if nothing is left of it.
+
+    If it is longer than `MAX_NAME_CHARACTERS`, its start is cut off, so that the extension remains.
+    """
     last = name.replace("\\", "/").rpartition("/")[2]
     return _UNCLEAN.sub("_", last).strip(" .")[-MAX_NAME_CHARACTERS:]
 
 
 def extension_of(name: str) -> str:
-    """Return the extension in lower case, or "" unless it is 1 to 10 ASCII letters and digits."""
+    """Return the extension of a file name, lower case and without dot; "" unless it is 1 to 10 letters and digits."""
     found = name.rpartition(".")
     return found[2].lower() if found[1] and found[2].isalnum() and len(found[2]) <= 10 and found[2].isascii() else ""
 
 
 def type_of(head: bytes) -> str:
-    """Return the MIME type of a file by its first bytes; `text/plain` for UTF-8 text without a signature."""
+    """Return the MIME type of a file, given its first bytes.
+
+    It is `text/plain` for UTF-8 text of no known format, and `UNKNOWN_TYPE` for other content of no known format.
+    """
     kind = filetype.guess(head)
     if kind is not None:
         return str(kind.mime)

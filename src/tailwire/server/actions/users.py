@@ -24,7 +24,8 @@ class NewUser:
     """A user to create.
 
     Attributes:
-        metadata: an encoded JSON object, or `null`.
+        role: the id of a role; None for the default role.
+        metadata: an encoded JSON object, or `null` for none.
     """
 
     uid: str = ""
@@ -39,11 +40,11 @@ class NewUser:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserChange:
-    """The fields of a user to change; None keeps a field, as does "" for role and status message.
+    """The fields of a user to change. None keeps a field as it is, and so does "" for role and status message.
 
     Attributes:
-        metadata: an encoded JSON object; `null` keeps it.
-        unset: names of fields to clear: those in `UNSETTABLE_FIELDS`; others are ignored.
+        metadata: an encoded JSON object; `null` keeps the present one.
+        unset: names of fields to clear: those in `UNSETTABLE_FIELDS`; other names are ignored.
     """
 
     name: str | None = None
@@ -60,7 +61,7 @@ class Users:
     """Actions on users.
 
     Args:
-        receipt_members: up to how many members a group has receipts.
+        receipt_members: groups with more members have no receipts for their senders.
     """
 
     def __init__(self, services: Services, roles: Roles, receipt_members: int) -> None:
@@ -101,7 +102,7 @@ class Users:
         return names.identifier(role, "role")
 
     async def get(self, caller: Caller, uid: str) -> UserView:
-        """Return a user, with the blocks between them and the caller.
+        """Return a user, with the blocks between them and the caller and the id of their conversation.
 
         Raises:
             Refused: ERR_UID_NOT_FOUND, also for a user whom the caller's role may not see.
@@ -120,15 +121,15 @@ class Users:
         )
 
     async def list_page(self, caller: Caller, criteria: UserFilter, *, status: str) -> tuple[list[UserView], int]:
-        """Return a page of the users who match a filter, and how many match.
+        """Return a page of the users who match a filter, and how many match in total.
 
         Args:
-            caller: the reader. If their role sees only friends, only those are returned.
-            criteria: the filter.
-            status: `online` (or `available`), `offline`, or "" for both.
+            caller: the reader. If their role sees only friends, only friends match.
+            criteria: the filter, with the order and the page.
+            status: `online` or `available` (which mean the same) or `offline` to return only such users; "" for all.
 
         Raises:
-            Refused: ERR_BAD_REQUEST: the status is another, or the filter names too many uids.
+            Refused: ERR_BAD_REQUEST: the status is not one of these, or the filter names too many uids.
         """
         criteria = await self._permitted_filter(caller, criteria, status)
         rows, total = await self._store.users.find(criteria)
@@ -137,11 +138,11 @@ class Users:
     async def list_after(
         self, caller: Caller, criteria: UserFilter, position: Position, *, status: str
     ) -> list[UserView]:
-        """Return the users after a position who match a filter.
+        """Return users as in `list_page`, but after a position instead of an offset.
 
         Args:
             caller, criteria, status: as in `list_page`.
-            position: the end of the last page; empty to begin.
+            position: the values of the last user that was read by which they are ordered; () to begin.
 
         Raises:
             Refused: as in `list_page`.
@@ -174,7 +175,7 @@ class Users:
         Args:
             uid: the user.
             change: the fields to change.
-            own: whether the user makes the change, whose role is then ignored.
+            own: whether the user makes the change themselves. Then `change.role` is ignored.
 
         Raises:
             Refused: ERR_UID_NOT_FOUND: the user does not exist, or is deactivated; ERR_BAD_REQUEST: a field is invalid;
@@ -207,10 +208,10 @@ class Users:
         """Deactivate users: they cannot log in or be found, their auth tokens are revoked, and their sockets closed.
 
         Returns:
-            The uids of the users who were deactivated.
+            The uids of the users who were active until now.
 
         Raises:
-            Refused: ERR_BAD_REQUEST for what is not a uid.
+            Refused: ERR_BAD_REQUEST: one of the uids is not valid; then no user is deactivated.
         """
         identifiers = [names.identifier(uid, "uidsToDeactivate") for uid in uids]
         done, tokens = await self._store.users.deactivate(identifiers, self._world.seconds())
@@ -220,25 +221,26 @@ class Users:
         return done
 
     async def reactivate(self, uids: list[str]) -> list[str]:
-        """Reactivate users. Return the uids of those who were reactivated.
+        """Reactivate users, who may then log in again. Return the uids of those who were deactivated until now.
 
         Raises:
-            Refused: ERR_BAD_REQUEST for what is not a uid.
+            Refused: ERR_BAD_REQUEST: one of the uids is not valid; then no user is reactivated.
         """
         done, _ = await self._store.users.deactivate([names.identifier(uid, "uidsToActivate") for uid in uids], None)
         self._directory.forget_all()
         return done
 
     async def delete(self, uid: str, *, permanent: bool, anonymous: bool = False) -> str:
-        """Delete a user, and return their uid. By default, their messages stay as they are, with name and avatar.
+        """Delete a user, and return their uid. By default, their messages remain unchanged, with name and avatar.
 
-        Messages that only they had not received or read are received or read by all. Their senders are not notified: a
-        receipt names a user who exists.
+        If they were the only member of a group who had not received or read a message, it now counts as received or
+        read by all. Its sender is not notified of this.
 
         Args:
-            permanent: delete the user's messages, uploads and conversations with users, too; the messages of others
-                keep nothing but the uid.
-            anonymous: keep the user's messages with nothing but the uid.
+            uid: the user.
+            permanent: also delete the user's messages, uploads, and conversations with other users. Where messages of
+                others contain the user, only the uid remains.
+            anonymous: keep the user's messages, but remove everything about the user from them except the uid.
 
         Raises:
             Refused: ERR_UID_NOT_FOUND.

@@ -1,4 +1,4 @@
-"""The results of actions: users, groups, conversations as one reader sees them. `payloads` has their JSON form."""
+"""The results of actions: users, groups and conversations as one reader sees them. `payloads` makes JSON of them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from tailwire.server.ports.records import BanRow, ConversationRow, GroupRow, Mem
 
 
 class Blocks(NamedTuple):
-    """The blocks between a user and the reader, in seconds since 1970; None where there is none.
+    """The blocks between a user and the reader.
 
     Attributes:
-        by_reader_at: when the reader blocked the user.
-        by_user_at: when the user blocked the reader.
+        by_reader_at: when the reader blocked the user, in seconds since 1970; None if they have not.
+        by_user_at: when the user blocked the reader, likewise.
     """
 
     by_reader_at: int | None = None
@@ -29,9 +29,9 @@ class UserView(NamedTuple):
     """A user. A tuple, because one is made for each entry of a list.
 
     Attributes:
-        online: whether they are online; False if the reader may not know.
-        blocks: the blocks between them and the reader, if those were requested.
-        conversation_id: the id of the conversation with the reader, if it was requested.
+        online: whether the user is online; False also if the reader may not know.
+        blocks: the blocks between the user and the reader; `NO_BLOCKS` also if they were not requested.
+        conversation_id: the id of the conversation with the reader; None if it was not requested.
     """
 
     row: UserRow
@@ -99,14 +99,15 @@ class MissingGroup:
 
 @dataclass(frozen=True, slots=True)
 class ConversationView:
-    """A conversation of a user.
+    """A conversation in the list of a user.
 
     Attributes:
-        partner: the group, or the other user. A user is encoded already: a list has many, and they are cached.
-        last: the last message, encoded, or None.
-        blocks: the blocks between the two users, if those were requested.
-        with_tags: whether the tags were requested.
-        with_uid: whether the reader is the app itself, which reads the conversations of all users.
+        partner: the group, or the other user. A user is encoded already, because a list has many and they are cached.
+        last: the last message, encoded; None if there is no message to show.
+        blocks: the blocks between the two users; `NO_BLOCKS` also if they were not requested.
+        with_tags: whether the tags shall be shown.
+        with_uid: whether the uid of the user in whose list it is shall be shown. This is needed only by the app itself,
+            which reads the conversations of all users.
     """
 
     row: ConversationRow

@@ -30,11 +30,12 @@ RESERVED_IDS = ("triggers",)  # used in paths under /webhooks
 
 @dataclass(frozen=True, slots=True)
 class WebhookFields:
-    """The fields of a webhook; None, and "" for name and URL, keep a field.
+    """The fields of a webhook to set. None keeps a field as it is, and so does "" for name, URL and secret.
 
     Attributes:
-        username, password: the credentials for basic authentication; with the user name "" it is not used.
-        secret: signs deliveries: `whsec_` and 24 to 64 bytes in Base64; "" keeps the present one.
+        triggers: the events that are delivered, of `rules.triggers.TRIGGERS`; at least one.
+        username, password: the credentials for basic authentication, which is not used if the user name is "".
+        secret: the key that signs deliveries: `whsec_` and 24 to 64 bytes in Base64.
         retry: whether a failed delivery is sent again: after 10 and 30 seconds, then after growing delays.
     """
 
@@ -59,9 +60,9 @@ class WebhookAdministration:
     """Administers webhooks and their deliveries.
 
     Args:
-        targets: the addresses that webhooks may have.
+        targets: decides which addresses webhooks may have.
         sealer: encrypts passwords and secrets.
-        wake: called after deliveries were made due again.
+        wake: called after deliveries were queued again.
     """
 
     def __init__(
@@ -78,8 +79,8 @@ class WebhookAdministration:
         """Create a webhook. Return it with its secret, which cannot be read again.
 
         Args:
-            webhook_id: its id; "" for a random one.
-            fields: its fields; a secret is made if there is none.
+            webhook_id: the id of the webhook; "" for a random one.
+            fields: the fields of the webhook. Without a secret, a random one is made.
 
         Raises:
             Refused: ERR_BAD_REQUEST: a field is invalid, or the id is taken; ERR_TRIGGER_NOT_FOUND: there is no such
@@ -103,7 +104,7 @@ class WebhookAdministration:
         return SECRET_PREFIX + base64.b64encode(key).decode()
 
     async def list_all(self) -> list[Webhook]:
-        """Return all webhooks."""
+        """Return all webhooks, oldest first. There are at most `MAX_WEBHOOKS`."""
         return [await self._with_state(row) for row in await self._store.webhooks.list_all()]
 
     async def get(self, webhook_id: str) -> Webhook:
@@ -149,7 +150,13 @@ class WebhookAdministration:
     async def deliveries(
         self, webhook_id: str, *, failed: bool, limit: int, offset: int
     ) -> tuple[list[DeliveryRow], int]:
-        """Return a page of the failed deliveries, newest first, or of the waiting ones, oldest first; and the total.
+        """Return a page of the deliveries of a webhook that have failed or are waiting, and how many there are.
+
+        Args:
+            webhook_id: the webhook.
+            failed: True for those that have failed and are not retried, newest first; False for those that are waiting,
+                oldest first.
+            limit, offset: the page.
 
         Raises:
             Refused: ERR_WEBHOOK_NOT_FOUND.
@@ -160,7 +167,12 @@ class WebhookAdministration:
     async def deliveries_after(
         self, webhook_id: str, *, failed: bool, position: Position, limit: int
     ) -> list[DeliveryRow]:
-        """Return deliveries after a position, in the order of `deliveries`.
+        """Return deliveries as in `deliveries`, but after a position instead of an offset.
+
+        Args:
+            webhook_id, failed: as in `deliveries`.
+            position: the values of the last delivery that was read by which they are ordered; () to begin.
+            limit: how many to return at most.
 
         Raises:
             Refused: ERR_WEBHOOK_NOT_FOUND.
@@ -176,7 +188,7 @@ class WebhookAdministration:
             name: the delivery's id, as `DeliveryRow.name` has it.
 
         Raises:
-            Refused: ERR_WEBHOOK_NOT_FOUND; ERR_DELIVERY_NOT_FOUND: there is none, or it succeeded.
+            Refused: ERR_WEBHOOK_NOT_FOUND; ERR_DELIVERY_NOT_FOUND: there is no such delivery, or it has succeeded.
         """
         await self._find(webhook_id)
         number = name.partition("-")[0]
@@ -187,7 +199,7 @@ class WebhookAdministration:
         return row
 
     async def retry(self, webhook_id: str, name: str) -> None:
-        """Send a waiting or failed delivery now.
+        """Queue a waiting or failed delivery to be sent at once. This does not wait until it is sent.
 
         Raises:
             Refused: as in `delivery`.
@@ -198,7 +210,7 @@ class WebhookAdministration:
         self._wake()
 
     async def retry_failed(self, webhook_id: str) -> int:
-        """Send all failed deliveries of a webhook again. Return how many are sent.
+        """Queue all failed deliveries of a webhook again. Return how many. This does not wait until they are sent.
 
         Raises:
             Refused: ERR_WEBHOOK_NOT_FOUND.

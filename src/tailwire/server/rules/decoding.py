@@ -1,7 +1,7 @@
 """Decodes untrusted JSON: request bodies, form fields and frames.
 
-`rest` and `gateway` decode untrusted JSON only with this module, so that its bounds hold for everything that is stored
-or published.
+`rest` and `gateway` decode untrusted JSON only with this module, so that everything that is stored or published is
+within its bounds of depth and size.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ def _decoder(kind: type[T]) -> Callable[[bytes], T]:
 
 
 def decode(text: bytes, kind: type[T], what: str = "body") -> T:
-    """Return JSON as an instance of a type, after checking the bounds of all of it.
+    """Decode JSON as an instance of a type, and check the bounds of all of it, also of parts that remain encoded.
 
     Args:
         text: the encoded JSON.
         kind: the expected type.
-        what: the name of the whole, for details that concern no single field.
+        what: what the refusal names if the problem is not in a single field.
 
     Raises:
         Refused: ERR_BAD_REQUEST: it is not JSON, not of this type, beyond the bounds of `wire.bounds`, or contains
@@ -58,11 +58,11 @@ def decode(text: bytes, kind: type[T], what: str = "body") -> T:
 
 
 def check_no_nul(texts: Iterable[str], what: str) -> None:
-    """Check that U+0000 is not in texts that come in without JSON: in URLs and forms.
+    """Check that texts do not contain U+0000. It is for texts that are not sent as JSON, but in URLs and forms.
 
     Args:
         texts: the texts.
-        what: the name of the whole, for the details.
+        what: what the refusal names as the place of the texts.
 
     Raises:
         Refused: ERR_BAD_REQUEST: one of them contains it.
@@ -72,12 +72,14 @@ def check_no_nul(texts: Iterable[str], what: str) -> None:
 
 
 def decode_part(part: bytes, kind: type[T], what: str = "body") -> T:
-    """Return a raw part of a value from `decode` as an instance of a type. Its bounds were checked there.
+    """Decode a part that `decode` has left encoded (`msgspec.Raw`) as an instance of a type.
+
+    Its bounds are not checked, because `decode` has done so.
 
     Args:
         part: the encoded JSON.
         kind: the expected type.
-        what: the name of the part, for the details.
+        what: the name of the part, for the refusal.
 
     Raises:
         Refused: ERR_BAD_REQUEST: it is not of this type. The details name the field, and what is wrong.

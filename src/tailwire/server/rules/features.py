@@ -1,4 +1,4 @@
-"""The features that can be denied to a role, by CometChat's keys: description and path. Pure: no I/O, no clock."""
+"""The features that can be denied to a role: for each of CometChat's keys the description and the path."""
 
 from __future__ import annotations
 
@@ -40,5 +40,5 @@ FEATURES: dict[str, tuple[str, str]] = {
 
 
 def feature_key(feature: str) -> str:
-    """Return the key of a feature as responses contain it: with `u.` before it."""
+    """Return the key of a feature in the form that responses contain: with the prefix `u.`."""
     return f"u.{feature}"

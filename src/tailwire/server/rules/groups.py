@@ -12,7 +12,7 @@ SCOPES: dict[str, Scope] = {scope: scope for scope in get_args(Scope)}
 
 
 def check_type(kind: str) -> str:
-    """Return the type of a group if it is valid.
+    """Return a group's type unchanged, after checking that it is valid.
 
     Raises:
         Refused: ERR_BAD_REQUEST: it is not one of `TYPES`.
@@ -23,7 +23,7 @@ def check_type(kind: str) -> str:
 
 
 def check_scope(scope: str) -> Scope:
-    """Return the scope of a member if it is valid.
+    """Return a member's scope unchanged, after checking that it is valid.
 
     Raises:
         Refused: ERR_BAD_REQUEST: it is not one of `SCOPES`.
@@ -39,7 +39,7 @@ def check_new(kind: str, password: str | None) -> None:
 
     Raises:
         Refused: ERR_BAD_REQUEST: the type is not one of `TYPES`; ERR_EMPTY_GROUP_PASS: the type is `password`, but
-            there is none.
+            no password is given.
     """
     check_type(kind)
     if kind == "password" and not password:
@@ -47,17 +47,19 @@ def check_new(kind: str, password: str | None) -> None:
 
 
 def check_join(group: GroupRow, *, password: str | None, matches: bool, max_members: int) -> None:
-    """Check password and vacancy for a user who is permitted to join.
+    """Check that a user may join a group by themselves: its type, its password, and whether it is full.
+
+    Bans and present memberships are checked in `permissions`.
 
     Args:
         group: the group.
-        password: the given password; None without one.
+        password: the password that the user has entered; None if they have not.
         matches: whether it is the group's password.
         max_members: how many members a group may have.
 
     Raises:
         Refused: ERR_GROUP_JOIN_NOT_ALLOWED: the group is private; ERR_EMPTY_GROUP_PASS: it needs a password, and none
-            was given; ERR_WRONG_GROUP_PASS: another was given; ERR_NO_VACANCY: it has `max_members` members.
+            was entered; ERR_WRONG_GROUP_PASS: the password is wrong; ERR_NO_VACANCY: it has `max_members` members.
     """
     if group.type == "private":
         raise Refused("ERR_GROUP_JOIN_NOT_ALLOWED")

@@ -10,17 +10,17 @@ from tailwire.server.rules.urls import check_address
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lengths:
-    """The limits of what users write, with a check for each.
+    """The largest lengths of what users write, and methods that check them.
 
     Attributes:
-        name: the most characters of a name.
-        url: the most characters of the URL of an avatar, icon or link.
-        metadata: the most bytes of the metadata of a user, group or role.
-        tags: the most tags of one object.
-        tag: the most characters of a tag.
-        password: the most characters of a group's password.
-        description: the most characters of a group's description.
-        at_once: the most users or groups that one request may name.
+        name: characters of a name.
+        url: characters of the URL of an avatar, icon or link.
+        metadata: bytes of the metadata of a user, group or role.
+        tags: the number of tags of one object.
+        tag: characters of a tag.
+        password: characters of a group's password.
+        description: characters of a group's description.
+        at_once: how many users or groups one request may name.
     """
 
     name: int
@@ -33,21 +33,21 @@ class Lengths:
     at_once: int
 
     def check_name(self, value: str, field: str = "name") -> str:
-        """Return a display name if it is valid.
+        """Return a display name unchanged, after checking that it is valid.
 
         Raises:
-            Refused: ERR_BAD_REQUEST, naming the field.
+            Refused: ERR_BAD_REQUEST, naming `field`: it is too long, empty, or has only spaces.
         """
         if not value.strip() or len(value) > self.name:
             raise Refused("ERR_BAD_REQUEST", {field: f"Use 1 to {self.name} characters."})
         return value
 
     def check_url(self, value: str | None, field: str) -> str | None:
-        """Return the URL of an icon, avatar or link if it is valid, or None if it is empty.
+        """Return the URL of an icon, avatar or link, after checking that it is valid; None if there is none.
 
         Args:
-            value: the URL; None or "" without one.
-            field: the name of the field. Only with `link` a `data:image` URL is refused.
+            value: the URL; None or "" if there is none.
+            field: the name of the field. A `data:image` URL is valid in all fields but `link`.
 
         Raises:
             Refused: ERR_BAD_REQUEST, naming the field: the URL is too long, or unsafe to follow (see `check_address`).
@@ -58,7 +58,7 @@ class Lengths:
         return value or None
 
     def check_tags(self, value: list[str]) -> list[str]:
-        """Return the tags of a user, group, message or conversation if they are valid.
+        """Return the tags of a user, group, message or conversation, after checking that they are valid.
 
         Raises:
             Refused: ERR_BAD_REQUEST: there are too many, or one is empty or too long.
@@ -68,7 +68,7 @@ class Lengths:
         return value
 
     def check_metadata(self, encoded: bytes) -> str | None:
-        """Return encoded metadata if it is valid, or None for `null`.
+        """Return encoded metadata as text, after checking that it is valid; None for `null`.
 
         Raises:
             Refused: ERR_BAD_REQUEST: it is not a JSON object, or too large.
@@ -80,7 +80,7 @@ class Lengths:
         return encoded.decode()
 
     def check_group(self, password: str | None, description: str | None) -> None:
-        """Check password and description of a group; None is valid.
+        """Check the password and the description of a group. None, for one that is not given, is valid.
 
         Raises:
             Refused: ERR_BAD_REQUEST: one of them is too long.

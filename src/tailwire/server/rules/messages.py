@@ -24,7 +24,7 @@ def check_receiver(receiver: str | None, receiver_type: str | None) -> None:
     """Check the receiver of a message.
 
     Raises:
-        Refused: ERR_EMPTY_RECEIVER: there is none; ERR_INVALID_RECEIVER_TYPE: its type is neither `user` nor `group`.
+        Refused: ERR_EMPTY_RECEIVER: it is missing; ERR_INVALID_RECEIVER_TYPE: its type is neither `user` nor `group`.
     """
     if not receiver:
         raise Refused("ERR_EMPTY_RECEIVER")
@@ -35,7 +35,7 @@ def check_receiver(receiver: str | None, receiver_type: str | None) -> None:
 def check_content(
     category: str, kind: str, text: object, attachments: int, custom: bool, interactive: bool, size: int, max_bytes: int
 ) -> None:
-    """Check that the content fits the category and type of a message.
+    """Check that the content of a message is complete and valid for the category and type of the message.
 
     Args:
         category: the message's `category`.
@@ -88,7 +88,7 @@ def check_changeable(message: MessageRow) -> None:
 
 
 def check_removable(message: MessageRow) -> None:
-    """Check that a message may be removed for good: it is not an action message. It may be deleted already.
+    """Check that a message may be removed completely: it is not an action message. Its content may be deleted already.
 
     Raises:
         Refused: ERR_MESSAGE_ACTION_NOT_ALLOWED.
@@ -98,11 +98,15 @@ def check_removable(message: MessageRow) -> None:
 
 
 def check_parent(parent: MessageRow, conversation: ConversationKey) -> None:
-    """Check that a message may have replies in a conversation.
+    """Check that a message in a conversation may be a reply to another message, its parent.
+
+    Args:
+        parent: the parent.
+        conversation: the key of the conversation of the reply.
 
     Raises:
-        Refused: ERR_WRONG_MESSAGE_THREAD: it is in another conversation; ERR_MESSAGE_THREAD_NESTING: it is itself a
-            reply; ERR_WRONG_MESSAGE_THREAD_CATEGORY: it is an action message.
+        Refused: ERR_WRONG_MESSAGE_THREAD: the parent is in another conversation; ERR_MESSAGE_THREAD_NESTING: the parent
+            is itself a reply; ERR_WRONG_MESSAGE_THREAD_CATEGORY: the parent is an action message.
     """
     if parent.conversation_id != conversation:
         raise Refused("ERR_WRONG_MESSAGE_THREAD")
@@ -113,7 +117,7 @@ def check_parent(parent: MessageRow, conversation: ConversationKey) -> None:
 
 
 def check_reaction(reaction: str) -> str:
-    """Return a reaction (an emoji or a short word) if it is valid.
+    """Return a reaction (an emoji or a short word) unchanged, after checking that it is valid.
 
     Raises:
         Refused: ERR_BAD_REQUEST: it is empty or too long, or has only spaces.
@@ -126,14 +130,14 @@ def check_reaction(reaction: str) -> str:
 
 
 def mentioned_in(text: str) -> list[str]:
-    """Return the uids that a text mentions as `<@uid:UID>`, each once: the first `MAX_MENTIONS`."""
+    """Return the uids that a text mentions as `<@uid:UID>`, each once, in their order, at most `MAX_MENTIONS`."""
     if "<@uid:" not in text:
         return []
     return list(dict.fromkeys(uid.lower() for uid in _MENTION.findall(text)))[:MAX_MENTIONS]
 
 
 def traits_of(text: str | None, mentions: Sequence[str], attachments: int) -> int:
-    """Return the bits of `records.Trait` for the content of a message.
+    """Return what the content of a message contains (searchable text, a link …) as bits of `records.Trait`.
 
     Args:
         text: its text, or None.

@@ -11,14 +11,14 @@ SYSTEM_USER = "app_system"
 
 
 def identifier(value: str, field: str) -> str:
-    """Return an id in its stored form, in lower case.
+    """Return an id in the form in which it is stored: in lower case.
 
     Args:
         value: the id as it was sent.
-        field: the name of the field, for the details.
+        field: the name of the field, for the refusal.
 
     Raises:
-        Refused: ERR_BAD_REQUEST, naming the field: it does not have 1 to 100 characters of `a-z0-9_-` in any case.
+        Refused: ERR_BAD_REQUEST, naming the field: the id is not 1 to 100 letters (a-z, A-Z), digits, `_` and `-`.
     """
     lowered = value.lower()
     if not _ID.match(lowered):

@@ -1,4 +1,4 @@
-"""Who is notified of a message or reaction: one table of reasons. Pure: no I/O, no clock."""
+"""Decides who is notified of a message or reaction, with one table of reasons not to notify. Pure: no I/O, no clock."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tailwire.server.rules.preferences import (
 
 
 class Kind(StrEnum):
-    """The kind of event that a notification reports."""
+    """The kind of event that a notification reports. `MEMBERS` is a change of the members of a group."""
 
     MESSAGE = "message"
     REPLY = "reply"
@@ -31,9 +31,10 @@ class Occasion:
     """An event that users may be notified of.
 
     Attributes:
-        kind: what the notification reports.
-        in_group: whether it is in a group.
-        member_action: the field of the preferences for what happened to a member (`group_member_left` …); "" otherwise.
+        kind: the kind of the event.
+        in_group: whether it happened in a group.
+        member_action: with `Kind.MEMBERS`: what happened, as the field of `GroupPreferences` that decides about it
+            (`group_member_left` …). Otherwise "".
         silent: whether the message asks for no notification.
         deleted: whether the message was deleted meanwhile.
         expired: whether it is too old to be notified of.
@@ -54,13 +55,13 @@ class Facts:
     Attributes:
         own: whether they caused the event themselves.
         blocked: whether there is a block between them and the user who caused it.
-        present: whether an app of theirs is in the foreground, or was in it since the event.
+        present: whether an app of theirs is in the foreground, or was so at some time since the event.
         read: whether they have read the message, or deleted the conversation for themselves.
         muted: whether they have muted the conversation.
         mentioned: whether the message mentions them.
         own_message: whether they have sent the message.
         weekday: the day of the week in their time zone: 0 for Monday.
-        clock: the time of day in their time zone, as hours and minutes (`930`).
+        clock: the time of day in their time zone: 100 times the hours plus the minutes (`930` is 9:30).
     """
 
     own: bool = False
@@ -75,7 +76,7 @@ class Facts:
 
 
 Rule = Callable[[Occasion, Facts, Preferences], bool]
-"""Returns whether the receiver is not notified."""
+"""Returns True if a possible receiver shall not be notified."""
 
 
 def _disturbs(o: Occasion, f: Facts, p: Preferences) -> bool:
@@ -125,7 +126,7 @@ TABLE: tuple[tuple[str, Rule], ...] = (
     ("do not disturb", _disturbs),
     ("unwanted", _unwanted),
 )
-"""The reasons not to notify a receiver, in the order in which they are checked."""
+"""The reasons not to notify a receiver, in the order of checking, each with the rule that decides if it applies."""
 
 
 def why_not(occasion: Occasion, facts: Facts, preferences: Preferences) -> str:

@@ -1,7 +1,7 @@
-"""Who may do what: one table per kind of object, with an operation in each row and a role in each column. Pure: no I/O, no clock.
+"""Who may do what: one table per kind of object, with an operation in each row and a role in each column.
 
-A cell is `-` (allowed) or the code of the refusal without its `ERR_`. A test requests every cell over HTTP. A role that
-may not know that an object exists gets the same refusal as for an object that does not exist.
+A cell is `-` (allowed) or the code of the refusal without its prefix `ERR_`. A test requests every cell over HTTP. A
+role that may not know that an object exists gets the same refusal as for an object that does not exist.
 """
 
 from __future__ import annotations
@@ -105,30 +105,32 @@ REMOVAL: dict[MemberRole, GroupOperation] = {
     "admin": "remove_admin",
     "owner": "remove_owner",
 }
-"""The operation that removes or bans a member, by the role of that member."""
+"""For each role of a member: the operation that the caller needs to be allowed to remove or ban such a member."""
 SCOPE_CHANGE: dict[MemberRole, GroupOperation] = {
     "participant": "change_participant",
     "moderator": "change_moderator",
     "admin": "change_admin",
     "owner": "change_owner",
 }
-"""The operation that changes the scope of a member, by the role of that member."""
+"""For each role of a member: the operation that the caller needs to be allowed to change the scope of such a member."""
 GRANT: dict[Scope, GroupOperation] = {
     "participant": "make_participant",
     "moderator": "make_moderator",
     "admin": "make_admin",
 }
-"""The operation that gives a member a scope, by the scope."""
+"""For each scope: the operation that the caller needs to be allowed to give this scope to a member."""
 
 Table = dict[str, dict[str, str]]
 
 
 def read_table(text: str, prefix: str = "ERR_") -> Table:
-    """Return a table of this module, decoded: for each operation and role the code of the refusal; "" if it is allowed.
+    """Parse a table of this module. Return for each operation a dict with the code of the refusal for each role.
+
+    The code is "" where the operation is allowed.
 
     Args:
         text: the table, such as `GROUPS`.
-        prefix: the beginning of each code, which the table leaves out.
+        prefix: the beginning of each code, which is not written in the table.
     """
     head, *rows = [line.split() for line in text.strip().splitlines()]
     table: Table = {}
@@ -147,7 +149,7 @@ def member_role(member: MemberRow, owner: str | None) -> MemberRole:
 
     Args:
         member: the membership.
-        owner: the uid of the group's owner; None without one.
+        owner: the uid of the group's owner; None if it has none.
     """
     return "owner" if member.uid == owner else member.scope
 
@@ -158,9 +160,11 @@ def group_role(
     """Return a user's role in a group.
 
     Args:
-        member: the user's membership, if any.
-        ban: the user's ban, if any.
-        knows: whether the caller may know of private groups without being a member (a REST key on behalf of a user).
+        group: the group.
+        member: the user's membership; None if they are not a member.
+        ban: the user's ban; None if they are not banned.
+        knows: whether the caller may know of private groups without being a member, as a REST key may on behalf of a
+            user.
     """
     if member is not None:
         return member_role(member, group.owner)
@@ -170,13 +174,14 @@ def group_role(
 
 
 def message_role(message: MessageRow, uid: str, member: MemberRow | None, owner: str | None) -> MessageRole:
-    """Return a user's role for a message.
+    """Return a user's role with regard to a message.
 
     Args:
         message: the message.
         uid: the user.
-        member: the user's membership in the message's group; None without one, or for a message between two users.
-        owner: the uid of the owner of the message's group; None without one.
+        member: the user's membership in the message's group; None if they are not a member, or for a message between
+            two users.
+        owner: the uid of the owner of the message's group; None if it has none, or for a message between two users.
     """
     if message.receiver_type == "user":
         return "sender" if uid == message.sender else "receiver" if uid == message.receiver else "stranger"
@@ -187,12 +192,12 @@ def message_role(message: MessageRow, uid: str, member: MemberRow | None, owner:
 
 
 def user_role(uid: str, other: str, blocked_by: str) -> UserRole:
-    """Return a user's role for another one.
+    """Return a user's role with regard to another user.
 
     Args:
         uid: the user who acts.
         other: the user who is acted on.
-        blocked_by: the one of the two who blocked the other, `uid` if both did; "" if there is no block.
+        blocked_by: the uid of the one who has blocked the other; `uid` if both have; "" if neither has.
     """
     if uid == other:
         return "self"
@@ -202,37 +207,37 @@ def user_role(uid: str, other: str, blocked_by: str) -> UserRole:
 
 
 def check_group(operation: GroupOperation, role: GroupRole) -> None:
-    """Check an operation in a group.
+    """Check that a role may perform an operation in a group.
 
     Raises:
-        Refused: with the code in the table.
+        Refused: with the code in `GROUPS`.
     """
     _check(_GROUPS, operation, role)
 
 
 def check_message(operation: MessageOperation, role: MessageRole) -> None:
-    """Check an operation on a message.
+    """Check that a role may perform an operation on a message.
 
     Raises:
-        Refused: with the code in the table.
+        Refused: with the code in `MESSAGES`.
     """
     _check(_MESSAGES, operation, role)
 
 
 def check_user(operation: UserOperation, role: UserRole) -> None:
-    """Check an operation on another user.
+    """Check that a role may perform an operation on another user.
 
     Raises:
-        Refused: with the code in the table.
+        Refused: with the code in `USERS`.
     """
     _check(_USERS, operation, role)
 
 
 def check_key(operation: KeyOperation, role: KeyRole) -> None:
-    """Check an operation with an API key.
+    """Check that an API key, or what a client sent in place of one, permits an operation.
 
     Raises:
-        Refused: with the code in the table.
+        Refused: with the code in `KEYS`.
     """
     _check(_KEYS, operation, role)
 

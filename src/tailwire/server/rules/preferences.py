@@ -1,4 +1,4 @@
-"""CometChat's preferences of users for notifications, with their defaults. Pure: no I/O, no clock."""
+"""What users can choose about push notifications, as in CometChat, with the defaults. Pure: no I/O, no clock."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import msgspec
 from tailwire.server.ports.refusal import Refused
 
 NONE, ALL, MENTIONS = 1, 2, 3
-"""Of messages and replies: be notified of none, of all, or, in groups, of those that mention the user."""
+"""Choices for messages and replies: notify of none, of all, or (in groups only) of those that mention the user."""
 OWN = 2
-"""Of reactions: be notified of those to the user's own messages. `NONE` and `ANY_REACTION` are the other choices."""
+"""Choice for reactions: notify of those to the user's own messages. The others are `NONE` and `ANY_REACTION`."""
 ANY_REACTION = 3
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 LAST_MINUTE = 2359
@@ -25,9 +25,10 @@ class DaySchedule(msgspec.Struct, rename={"from_": "from"}):
     """When notifications are sent on one day of the week.
 
     Attributes:
-        from_, to: the first and the last minute, as hours and minutes (`930`). If `from_` is the later one, it is from
-            midnight to `to`, and from `from_` to midnight.
-        dnd: whether to send none on this day.
+        from_, to: the first and the last minute at which notifications are sent: 100 times the hours plus the minutes
+            (`930` is 9:30). If `from_` is later than `to`, they are sent from midnight to `to`, and from `from_` to
+            midnight.
+        dnd: whether to send no notifications on this day ("do not disturb").
     """
 
     from_: Clock = 0
@@ -36,7 +37,11 @@ class DaySchedule(msgspec.Struct, rename={"from_": "from"}):
 
 
 class GroupPreferences(msgspec.Struct, rename="camel"):
-    """Preferences for groups: 1 none, 2 all, 3 mentions; reactions: 1 none, 2 to own messages, 3 to all."""
+    """Which events in groups a user is notified of.
+
+    Messages and replies: 1 none, 2 all, 3 those that mention the user. Reactions: 1 none, 2 those to the user's own
+    messages, 3 all. Changes of members: 1 none, 2 all.
+    """
 
     group_messages: Three = ALL
     group_replies: Three = ALL
@@ -51,7 +56,10 @@ class GroupPreferences(msgspec.Struct, rename="camel"):
 
 
 class OneOnOnePreferences(msgspec.Struct, rename="camel"):
-    """Preferences for conversations with users: 1 none, 2 all; reactions: 1 none, 2 to own messages, 3 to all."""
+    """Which events in conversations between two users a user is notified of.
+
+    Messages and replies: 1 none, 2 all. Reactions: 1 none, 2 those to the user's own messages, 3 all.
+    """
 
     one_on_one_messages: Two = ALL
     one_on_one_replies: Two = ALL
@@ -62,8 +70,9 @@ class MutePreferences(msgspec.Struct):
     """When not to disturb the user.
 
     Attributes:
-        dnd: 1 to send notifications, 2 to send none at all.
-        schedule: when they are sent, by the name of the day (`DAYS`); all day on a day without an entry.
+        dnd: 1 to send notifications, 2 to send none at all ("do not disturb").
+        schedule: when notifications are sent, by the name of the day (one of `DAYS`). On a day without an entry, they
+            are sent all day.
     """
 
     dnd: Two = NONE
@@ -71,7 +80,11 @@ class MutePreferences(msgspec.Struct):
 
 
 class Preferences(msgspec.Struct, rename="camel"):
-    """The preferences of a user."""
+    """The preferences of a user.
+
+    Attributes:
+        use_privacy_template: whether notifications show only the sender, without the text.
+    """
 
     group_preferences: GroupPreferences = msgspec.field(default_factory=GroupPreferences)
     one_on_one_preferences: OneOnOnePreferences = msgspec.field(default_factory=OneOnOnePreferences)
@@ -83,7 +96,7 @@ _decode = msgspec.json.Decoder(Preferences).decode
 
 
 def read_preferences(stored: str) -> Preferences:
-    """Return stored preferences. Missing ones have their defaults, and all do if the stored text cannot be decoded."""
+    """Decode stored preferences. Missing fields get their defaults, and all fields do if the text cannot be decoded."""
     try:
         return _decode(stored or "{}")
     except msgspec.DecodeError:
@@ -91,11 +104,11 @@ def read_preferences(stored: str) -> Preferences:
 
 
 def changed_preferences(stored: str, change: dict[str, Any]) -> str:
-    """Return stored preferences, changed as a request asks, as JSON.
+    """Return preferences with some fields changed, as JSON to be stored.
 
     Args:
-        stored: the preferences as JSON; "" or `{}` for the defaults.
-        change: the fields to change, by their names in JSON; others keep their value.
+        stored: the present preferences as JSON; "" or `{}` for the defaults.
+        change: the fields to change, nested and named as in JSON. Fields and days that are not in it keep their value.
 
     Raises:
         Refused: ERR_BAD_REQUEST: a field is unknown, or its value is invalid. The details name it.

@@ -1,4 +1,4 @@
-"""The platforms of push tokens, and the form of a token of each. Pure: no I/O, no clock."""
+"""The platforms for which push tokens can be registered, and the form of the tokens. Pure: no I/O, no clock."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PLATFORMS = {
     "apns_voip": VOIP,
     "web_push": WEB,
 }
-"""The provider for each platform. Tokens for calls (VoIP) are kept for the app, but messages are not sent to them."""
+"""The provider for each platform. Tokens for calls (`VOIP`) are stored for the app, but nothing is sent to them."""
 _REFUSALS = {FCM: "INVALID_FCM_TOKEN", APNS: "INVALID_APNS_DEVICE_TOKEN", VOIP: "INVALID_APNS_VOIP_TOKEN"}
 _FCM = re.compile(r"[A-Za-z0-9_:.-]{1,4096}")
 _APNS = re.compile(r"(?:[0-9a-fA-F]{2}){8,100}")
@@ -34,7 +34,7 @@ _SECRET = re.compile(r"[A-Za-z0-9_-]{22}={0,2}")  # 16 bytes
 
 
 class SubscriptionKeys(msgspec.Struct):
-    """The keys of a subscription."""
+    """The keys of a subscription, in URL-safe Base64: the browser's public key, and a secret for the server."""
 
     p256dh: str
     auth: str
@@ -65,15 +65,15 @@ class CheckedToken:
 
 
 def check_token(platform: str, token: str) -> CheckedToken:
-    """Return a token, checked for a platform.
+    """Check that a push token has the form that its platform requires, and return it as it shall be stored.
 
     Args:
-        platform: one of `PLATFORMS`, in any case.
+        platform: one of `PLATFORMS`, in upper or lower case.
         token: the push token; for Web Push the subscription as JSON.
 
     Raises:
         Refused: INVALID_PUSH_PLATFORM: there is no such platform; INVALID_FCM_TOKEN, INVALID_APNS_DEVICE_TOKEN,
-            INVALID_APNS_VOIP_TOKEN or INVALID_WEB_PUSH_SUBSCRIPTION: this cannot be a token of it.
+            INVALID_APNS_VOIP_TOKEN or INVALID_WEB_PUSH_SUBSCRIPTION: this cannot be a token of this platform.
     """
     provider = PLATFORMS.get(platform.lower())
     if provider is None:

@@ -1,4 +1,4 @@
-"""The reasons for reporting a message. Pure: no I/O, no clock."""
+"""The reasons that a user can give when they report a message."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ FLAG_REASONS: dict[str, tuple[str, str]] = {
 """The name and the description of each reason, by its id."""
 
 MAX_REMARK_CHARACTERS = 1000
-"""Characters of the remark on a report."""
+"""The largest length of the remark that a user may add to a report."""
 
 
 def listed_reasons() -> list[dict[str, str]]:
-    """Return the reasons as clients receive them."""
+    """Return the reasons as clients receive them: a dict with `id`, `name` and `description` for each."""
     return [{"id": key, "name": name, "description": text} for key, (name, text) in FLAG_REASONS.items()]

@@ -1,4 +1,4 @@
-"""The events for which a webhook can be registered. Pure: no I/O, no clock."""
+"""The events (triggers) for which a webhook can be registered."""
 
 from __future__ import annotations
 
@@ -26,4 +26,4 @@ TRIGGERS = {
     "group_member_unbanned": "a ban was lifted",
     "group_member_scope_changed": "the scope of a member has changed",
 }
-"""What has happened when the event occurs, by its trigger."""
+"""For each trigger: what has happened when it is delivered."""

@@ -13,12 +13,12 @@ PICTURE_ADVICE = "Use a URL with http or https, one without a scheme, or data:im
 
 
 def check_address(url: str, field: str, *, picture: bool) -> None:
-    """Check that a browser would fetch a URL rather than run it, as it would `javascript:`.
+    """Check that a URL is safe for clients: a browser would fetch it, and not run it as it runs `javascript:` URLs.
 
     Args:
         url: the URL, with or without a scheme.
         field: the name of the field, for the refusal.
-        picture: whether the URL may contain a picture (`data:image/...`).
+        picture: whether the URL may also be a `data:image/...` URL, which contains a picture.
 
     Raises:
         Refused: ERR_BAD_REQUEST, naming the field: the URL has another scheme than http and https, control characters,
