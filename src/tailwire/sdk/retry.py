@@ -89,7 +89,8 @@ async def repeat(attempt: Callable[[], Awaitable[T]], chance: Callable[[], float
         attempt: sends the request once.
         chance: returns a random number in [0, 1), for the jitter of the waits.
         safe: whether the request may be repeated even if the server may have executed it, after the codes in
-            `RETRYABLE_CODES`. If not, it is repeated only after `ERR_TOO_MANY_REQUESTS` and `NOTHING_SENT_CAUSES`.
+            `RETRYABLE_CODES` and `ERR_REQUEST_OUTDATED`. If not, it is repeated only after `ERR_TOO_MANY_REQUESTS` and
+            `NOTHING_SENT_CAUSES`.
 
     Raises:
         CometChatException: the error of the last attempt.

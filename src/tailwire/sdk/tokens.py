@@ -121,7 +121,7 @@ class Tokens:
             runner.feed(i.TokenRenewalFailed(epoch))
 
     def handle_answer(self, runner: MachineRunner, granted: Granted | None) -> None:
-        """Feed the server's answer to the token that `renew_in_place` sent to the machine.
+        """Report to the machine how the server answered the token that `renew_in_place` sent.
 
         Args:
             granted: what the server granted; None if it rejected the token.

@@ -12,13 +12,21 @@ from tailwire.wire.close_codes import REFUSED_FROM, REFUSED_TO, CloseCode
 
 
 class CauseKind(StrEnum):
-    """The consequence of a cause for reconnecting (T5)."""
+    """The consequence of a cause for reconnecting (T5).
 
-    OURS = "ours"  # affects this client alone: reconnect at once
-    SHARED = "shared"  # affects all clients at the same moment: spread the reconnects
-    TOKEN = "token"  # the token is invalid
-    REFUSED = "refused"  # do not retry until something changes
-    DECIDED = "decided"  # requested by the app or the user: nothing to retry
+    Attributes:
+        OURS: it affects this client alone, which reconnects at once.
+        SHARED: it affects all clients at the same moment, so they spread their reconnects.
+        TOKEN: the token is invalid; the client needs a new one.
+        REFUSED: the server refused this client, which does not reconnect until `connect()` or another login.
+        DECIDED: the app or its state ended the connection, so there is nothing to reconnect.
+    """
+
+    OURS = "ours"
+    SHARED = "shared"
+    TOKEN = "token"
+    REFUSED = "refused"
+    DECIDED = "decided"
 
 
 class Cause(StrEnum):

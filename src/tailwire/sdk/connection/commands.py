@@ -10,7 +10,10 @@ from tailwire.sdk.connection.state import AppState, ConnectionStatus
 
 
 class Result(StrEnum):
-    """How a waiting call ends. `calls.connection` maps it to texts and error codes."""
+    """The result of a call of `connect()`, `disconnect()` or `ping()`.
+
+    `calls.connection` maps it to the returned text or the raised error code.
+    """
 
     CONNECTED = "connected"
     DISCONNECTED = "disconnected"
@@ -43,7 +46,7 @@ class CloseSocket:
 
 @dataclass(frozen=True, slots=True)
 class AbandonSocket:
-    """Drop the socket or the attempt without a close frame: it is dead or not open yet."""
+    """Drop the socket or the attempt without a close frame, because it is dead or not open yet."""
 
     epoch: int
 
@@ -60,7 +63,7 @@ class ReadHistory:
 
 @dataclass(frozen=True, slots=True)
 class StopReadingHistory:
-    """Stop reading history: no socket is wanted, or WebSockets may no longer be refused (T8)."""
+    """Stop `ReadHistory`, because no socket is wanted, or WebSockets may no longer be refused (T8)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,7 @@ class ExpireSession:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """End a waiting call of the app.
+    """End a waiting call of `connect()`, `disconnect()` or `ping()`.
 
     Attributes:
         caller: the number that the driver gave to the call.

@@ -58,7 +58,7 @@ _OBSTACLES = {
 
 
 def describe(cause: Cause | None, details: str = "") -> str:
-    """Return a cause in words, with the details that were seen."""
+    """Return a cause in words, followed by the details if there are any; for None, that nothing has happened yet."""
     words = "nothing has happened yet" if cause is None else _CAUSES[cause]
     return f"{words}: {details}" if details else words
 
@@ -67,7 +67,7 @@ def explain(state: State, now: float, details: str = "", reasons: Collection[str
     """Return one sentence: what the state is, why, and what will change it.
 
     Args:
-        now: seconds on the clock that the machine was stepped with.
+        now: the current time, in seconds on the driver's clock.
         details: details of the last failed attempt, such as the HTTP status of a proxy.
         reasons: the sources that report the app to be in the background; the default one, "app", is not named.
     """

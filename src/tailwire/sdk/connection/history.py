@@ -1,4 +1,4 @@
-"""The last transitions, and a dump of the last inputs that can be loaded and replayed. Bounded."""
+"""Record the last transitions and inputs of a connection machine, and dump the inputs so that they can be replayed."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class RecordedInput:
-    """One input, with the time and the random number of its step."""
+    """One input of the machine, with the time and the random number of the step that processed it."""
 
     at: float
     chance: float
@@ -49,11 +49,12 @@ class RecordedInput:
 
 
 class History:
-    """The last transitions, and the last inputs with the state before each.
+    """Keeps the last transitions, and the last inputs with the state before each.
 
     Args:
         start: the state before the first step.
-        transitions, steps: the maximum number of each that is kept.
+        transitions: the maximum number of transitions to keep.
+        steps: the maximum number of inputs to keep.
     """
 
     def __init__(self, start: State, *, transitions: int = 100, steps: int = 1000) -> None:
@@ -62,7 +63,11 @@ class History:
         self._steps: deque[tuple[State, RecordedInput]] = deque(maxlen=steps)
 
     def record(self, before: State, happened: Input, now: float, chance: float, after: State) -> Transition | None:
-        """Record a step. Return its transition, or None if phase, status and epoch are unchanged."""
+        """Record a step, and return its transition; None if phase, status and epoch are unchanged.
+
+        Args:
+            before, after: the states before and after the step.
+        """
         self._steps.append((before, RecordedInput(now, chance, happened)))
         if before.phase is after.phase and before.status is after.status and before.epoch == after.epoch:
             return None
@@ -76,7 +81,10 @@ class History:
         return tuple(self._transitions)
 
     def dump(self) -> dict[str, Any]:
-        """Return the last inputs and the state before the first, as JSON values. Contains no tokens and no messages."""
+        """Return the last inputs and the state before the first of them, as a JSON object for `load_dump`.
+
+        It contains no tokens and no messages.
+        """
         first = self._steps[0][0] if self._steps else self._start
         return {
             "format": FORMAT_VERSION,
@@ -93,10 +101,10 @@ class BadDump(ValueError):
 
 
 def load_dump(dump: Mapping[str, Any]) -> tuple[State, list[RecordedInput]]:
-    """Return the state and the inputs of a dump.
+    """Return the state and the inputs of what `History.dump` returned, for `replay_inputs`.
 
     Raises:
-        BadDump: if the dump is invalid.
+        BadDump: if the dump is invalid, or has another format number.
     """
     if not isinstance(dump, Mapping):
         raise BadDump("not a JSON object")

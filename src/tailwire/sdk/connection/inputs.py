@@ -34,28 +34,28 @@ class ClientClosed:
 
 @dataclass(frozen=True, slots=True)
 class ConnectCalled:
-    """`connect()` was called and waits."""
+    """`connect()` was called, and waits for an `Answer`."""
 
     caller: int
 
 
 @dataclass(frozen=True, slots=True)
 class DisconnectCalled:
-    """`disconnect()` was called and waits."""
+    """`disconnect()` was called, and waits for an `Answer`."""
 
     caller: int
 
 
 @dataclass(frozen=True, slots=True)
 class PingCalled:
-    """`ping()` was called and waits."""
+    """`ping()` was called, and waits for an `Answer`."""
 
     caller: int
 
 
 @dataclass(frozen=True, slots=True)
 class CallerGone:
-    """The task behind a waiting call was cancelled."""
+    """A task that waits in `connect()` or `ping()` was cancelled."""
 
     caller: int
 
@@ -134,21 +134,21 @@ class PongReceived:
 
 @dataclass(frozen=True, slots=True)
 class ReadingPaused:
-    """The driver stopped reading, because the app's queue is full (K4)."""
+    """The driver stopped reading from the socket, because the event queue is full (K4)."""
 
     epoch: int
 
 
 @dataclass(frozen=True, slots=True)
 class ReadingResumed:
-    """The driver reads again."""
+    """The driver reads from the socket again."""
 
     epoch: int
 
 
 @dataclass(frozen=True, slots=True)
 class ThrottleChanged:
-    """The server turned features off under load, or on again (S21)."""
+    """The server turned features off because of its load (`on` is True), or on again (S21)."""
 
     epoch: int
     on: bool
@@ -156,7 +156,7 @@ class ThrottleChanged:
 
 @dataclass(frozen=True, slots=True)
 class TokenRenewed:
-    """The token provider returned a new token."""
+    """The token provider returned a new token, which the server accepts, before an attempt."""
 
     epoch: int
 

@@ -1,10 +1,10 @@
 """One step of the connection machine: state, input, time and a random number go in; state and commands come out.
 
-A handler records the facts that an input brings; what follows for the socket, the timers and the status is derived by
-`settle`. A handler emits only what belongs to its input: the result of a call, a ping, the error of a failure, and
-the end of a socket that is dead or replaced (`sockets` explains why that is not left to `settle`). An input that names
-an epoch is ignored unless that epoch is the current one (I7). Deadlines that have passed are handled before the input
-that found them.
+There is one handler for each type of input. It records the facts in the state; `settle` then derives what follows for
+the socket, the timers and the status. A handler itself emits only what belongs to its input: the result of a call, a
+ping, the error of a failure, and the end of a socket that is dead or replaced (`sockets` explains why that is not left
+to `settle`). An input with the epoch of an older socket or attempt is ignored (I7). Deadlines that have passed are
+handled before the input of the step.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ def step(state: State, happened: i.Input, now: float, chance: float) -> tuple[St
     """Process one input.
 
     Args:
-        state: the state before; not changed.
-        happened: what happened.
-        now: seconds, on a clock that runs while the device sleeps (T1). Never earlier than at the last step.
-        chance: a random number in [0, 1); a step needs no other.
+        state: the state before, which is not changed.
+        happened: the input.
+        now: the time, in seconds on a clock that runs while the device sleeps (T1); never less than at the last step.
+        chance: a random number in [0, 1), from which all random waits of the step are derived.
 
     Returns:
         The state after, and the commands to carry out, in order.

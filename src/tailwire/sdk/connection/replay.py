@@ -11,16 +11,20 @@ from tailwire.sdk.connection.state import State
 
 
 class BadReplay(ValueError):
-    """An input is invalid in the state that the dump leads to."""
+    """An input of a dump cannot be processed in the state that the inputs before it lead to."""
 
 
 def replay_inputs(
     state: State, recorded: Sequence[RecordedInput]
 ) -> Iterator[tuple[float, State, RecordedInput, list[Command]]]:
-    """Process the inputs one after the other.
+    """Process the inputs one after the other, without carrying out any commands.
+
+    Args:
+        state: the state before the first input.
+        recorded: the inputs, oldest first.
 
     Yields:
-        For each: its time, the state after it, the input, and the commands.
+        For each input: its time, the state after it, the input, and the commands that the step returned.
 
     Raises:
         BadReplay: if an input is invalid; the message names it.

@@ -1,7 +1,7 @@
-"""Derive what follows from the facts: rules that are applied until none of them changes anything.
+"""Derive the consequences of changed facts, by rules that are applied until none of them changes anything.
 
-A rule depends on the state and the time alone, and is written once, whichever input makes it apply. Each rule either
-changes the state so that it no longer applies, or leaves it alone; so a fixpoint is reached.
+A rule depends on the state and the time alone, so it is written once, whichever input makes it apply. Each rule either
+changes the state so that it no longer applies, or changes nothing; so a state is reached in which none applies.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _MAX_ROUNDS = 32
 
 
 def settle(step: Step) -> None:
-    """Apply the rules until none of them changes anything."""
+    """Apply the rules, in order and from the first again after each change, until none of them changes anything."""
     for _ in range(_MAX_ROUNDS):
         for rule in _RULES:
             if rule(step):
@@ -70,7 +70,7 @@ def _forget_pings(step: Step) -> bool:
 
 
 def _give_up_in_background(step: Step) -> bool:
-    """In manual mode, do not wait for another attempt in the background (C11, S15)."""
+    """In manual mode, cancel the wait for the next attempt when the app goes to the background (C11, S15)."""
     s = step.state
     if not (s.mode is Mode.MANUAL and s.app is AppState.BACKGROUND and s.requested):
         return False
@@ -111,7 +111,7 @@ def _cause_of_leaving(s: State) -> Cause | None:
 
 
 def _drop_timers(step: Step) -> bool:
-    """Stop the retry timer when no socket is wanted (I6). `not_before` stays: it also binds a later attempt."""
+    """Stop the retry timer when no socket is wanted (I6). `not_before` stays: it also delays a later attempt."""
     s = step.state
     if is_wanted(s) or s.retry_at is None:
         return False
@@ -151,7 +151,7 @@ def _start(step: Step) -> bool:
 
 
 def _time_background_window(step: Step) -> bool:
-    """Start the background window while there is a socket to keep (C3, C18), and end it otherwise (C8, I6)."""
+    """Start the background window when manual mode wants a socket in the background (C3, C18), else end it (C8, I6)."""
     s = step.state
     needed = s.mode is Mode.MANUAL and s.app is AppState.BACKGROUND and is_wanted(s)
     if needed == (s.window_until is not None):
@@ -161,7 +161,7 @@ def _time_background_window(step: Step) -> bool:
 
 
 def _time_polling(step: Step) -> bool:
-    """Read history at intervals while WebSockets alone are refused (T8)."""
+    """Schedule reading history at intervals while proxies refuse WebSockets but not HTTP requests (T8)."""
     s = step.state
     every = s.timings.poll_interval
     needed = every is not None and s.refusals >= s.timings.poll_after and s.phase is not Phase.OPEN and is_wanted(s)
@@ -174,7 +174,7 @@ def _time_polling(step: Step) -> bool:
 
 
 def _send_due_ping(step: Step) -> bool:
-    """Send the ping that is due (T3)."""
+    """Send a heartbeat ping if one is due (T3)."""
     s = step.state
     due = heartbeat_due(s) if s.phase is Phase.OPEN else None
     if due is None or step.now < due:
@@ -184,7 +184,7 @@ def _send_due_ping(step: Step) -> bool:
 
 
 def _report_app_state(step: Step) -> bool:
-    """Tell the server whether the app is in the background."""
+    """Tell the server whether the app is in the background, if that differs from the last report on this socket."""
     s = step.state
     if s.phase is not Phase.OPEN or s.said_app is s.app:
         return False

@@ -52,7 +52,7 @@ def probe(step: Step, cause: Cause) -> None:
 
 
 def send_ping(step: Step, caller: int, cause: Cause) -> None:
-    """Send a ping, even while reading is paused: the server counts what it receives.
+    """Send a ping, even while reading is paused, because the server closes a socket on which it receives nothing.
 
     Args:
         caller: the number of the `ping()` call (C4, C5), or 0 for one of the machine's own pings.

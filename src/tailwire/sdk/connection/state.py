@@ -15,7 +15,7 @@ from tailwire.sdk.connection.timings import Timings
 
 
 class StateEnum(_StrEnum):
-    """A string enum that hashes as its string: an exploration hashes millions of states."""
+    """A string enum with the hash of its string, which is faster: the exploration test hashes millions of states."""
 
     __hash__ = str.__hash__
 
@@ -43,7 +43,7 @@ class Network(StateEnum):
 
 
 class SessionState(StateEnum):
-    """Whether a user is logged in."""
+    """Whether a user is logged in; `EXPIRED` if the server has rejected their token."""
 
     NONE = "none"
     VALID = "valid"
@@ -63,7 +63,15 @@ class ConnectionStatus(StateEnum):
 
 
 class Phase(StateEnum):
-    """The phase of a connection. A socket exists only in `CONNECTING` and `OPEN`."""
+    """The phase of a connection. A socket exists only in `CONNECTING` and `OPEN`.
+
+    Attributes:
+        IDLE: no socket is wanted.
+        WAITING: the next attempt begins at `State.retry_at`.
+        RENEWING: an attempt waits for a new token.
+        CONNECTING: an attempt is in progress.
+        OPEN: the socket is authenticated.
+    """
 
     IDLE = "idle"
     WAITING = "waiting"
@@ -83,13 +91,15 @@ class State:
     Attributes:
         held: auto mode: `disconnect()` was called (C12).
         requested: manual mode: `connect()` was called.
-        barred: the server refused this client until something changes.
-        gave_up: the maximum number of attempts was reached.
+        barred: the server refused this client; there is no attempt before `connect()` or another login.
+        gave_up: the maximum number of attempts was reached; there is none before something suggests that one succeeds,
+            such as `connect()` or a change of the network.
         has_provider: the app has a token provider.
         phase: what is in progress.
         epoch: number of the current, or else the last, socket or attempt.
         attempts: failures since the last stable connection (T4).
-        failing_since: time of the first of these failures, or of the last reason to expect success (T4).
+        failing_since: time of the first of these failures after the waits were last dropped, for example because of
+            `connect()` or a change of the network (T4).
         refusals: attempts since the last connection at which only the WebSocket was refused (T8).
         poll_at: next time to read history, while WebSockets are refused (T8).
         renew_next: the next attempt asks the token provider first.

@@ -1,4 +1,4 @@
-"""The working set of one step: the state to change, what its rules depend on, and the commands so far."""
+"""The data of one step in progress: the state to change, the time, a random number, and the commands so far."""
 
 from __future__ import annotations
 

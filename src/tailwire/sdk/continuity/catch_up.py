@@ -35,7 +35,8 @@ FAST_PAGE_SECONDS = 1.0
 SLOW_PAGE_SECONDS = 8.0
 """A page that took longer is followed by one of half the size."""
 GROWTH_RATIO = 0.8
-"""Between the two, the size grows while the time per message is at most this fraction of the previous page's."""
+"""After a full page that took a time between these two, the size doubles if larger pages help: if the time per message
+was at most this fraction of that of the previous page. Otherwise the size stays."""
 MAX_REMEMBERED_MESSAGES = 2000
 MAX_HELD_MESSAGES = 5000
 

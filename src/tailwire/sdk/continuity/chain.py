@@ -28,7 +28,7 @@ class Wait:
 
 
 def is_broken(m: CatchUp, predecessor_id: int) -> bool:
-    """Return whether a message must be held: its predecessor is missing, and no catch-up is fetching it."""
+    """Return whether a message must be held, because its predecessor is missing and no catch-up is fetching that."""
     if m.position is None or not m.enabled or (m.behind is not None and not m.holes):
         return False
     return not _is_known(m, predecessor_id)

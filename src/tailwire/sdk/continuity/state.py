@@ -98,7 +98,8 @@ class CatchUp:
         receipts: the receipts that were handed over: conversation, reader and kind, to the highest message id.
         holes: ids of missing messages, which others named as predecessors; messages that follow them are held.
         quiet: history is read for a hole or without a socket, so no `ReportContinuity` follows.
-        in_full: history is read in full, whatever the limit: all of it came over the socket, or was lost on the way.
+        in_full: history is read without a limit, because a message that was sent over the socket is missing: all that
+            is read was sent while the socket was open.
         spare: how many messages more than the limit are requested, because as many came over the socket meanwhile.
         back: the server's store was replaced or restored: the range of ids to read again from history, reported at
             the end of the catch-up.

@@ -184,7 +184,7 @@ def _call_for_group(r: ListenerRegistries, event: e.GroupChanged) -> Call | None
 
 
 def _call_nobody(r: ListenerRegistries, event: object) -> None:
-    """Call no listener: CometChat's listeners have no callback for this event, or were called for a `StatusChanged`."""
+    """Return None, because no listener has a callback for this event, or it was called for the `StatusChanged`."""
 
 
 CALLS: dict[type, Callable[[ListenerRegistries, Any], Call | None]] = {

@@ -217,7 +217,7 @@ EVENTS: dict[str, Callable[[Frame], e.Event]] = {
     FrameType.CONVERSATION_PIN: _decode_conversation_pin,
     FrameType.CONVERSATION_LIST: _decode_conversation_list,
 }
-"""The frames that become an event directly."""
+"""The function that decodes a frame to an event, by the type of the frame, for the frames that report a change."""
 
 
 def event_of_change(frame: Any) -> e.Event | None:

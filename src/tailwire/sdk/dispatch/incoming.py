@@ -171,7 +171,11 @@ class Incoming:
         self._reader = self._updater = self._wait_timer = None
 
     def record_sent(self, message: BaseMessage) -> None:
-        """Record a message that this client sent, so that it is not handed over, from the response of the server."""
+        """Record a message that this client sent, so that it is not handed over.
+
+        Args:
+            message: the message as the server returned it, which may name the id of the message before it.
+        """
         catch_up.record_sent(self._machine, message.id)
         predecessor_id = _predecessor_of(message, message.raw, self._uid)
         if self._connected and predecessor_id and chain.is_broken(self._machine, predecessor_id):

@@ -1,9 +1,10 @@
 """Interpret HTTP responses, and tell whether the chat server sent them.
 
-Only JSON in the envelope is the server's: `data` with a 2xx status, or `error` with one of its own codes. Any other
-response comes from an intermediary (a sign-in page, a proxy, another server): the server was not reached. A gateway may
-end a request that it has forwarded with 408 or 5xx, so such a response is the server's only with a code that the server
-sends with that status; and these codes leave open whether the request was executed.
+The server sends a JSON object (the envelope) with `data` and a 2xx status, or with `error` and one of its own codes.
+Any other response comes from an intermediary (a sign-in page, a proxy, another server), so the server counts as not
+reached. A gateway may answer a forwarded request itself with 408 or 5xx. So a response with such a status is taken as
+the server's only if its code is one that the server sends with a 5xx status; whether the request was executed is
+unknown then.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ from tailwire.wire.catalogue import CATALOGUE
 from tailwire.wire.codec import MAX_ID
 
 MAX_BYTES = 4 * 1024 * 1024
-"""Maximum bytes of a decompressed response. Parsing that many blocks the app's event loop for up to 0.1 s. A page of a
-hundred typical messages has a fiftieth of that; larger pages are requested in parts (`calls.pages`)."""
+"""The maximum size of a decompressed response in bytes. Parsing it blocks the app's event loop for up to 0.1 s. A page
+of a hundred typical messages has a fiftieth of this size; larger pages are requested in parts (`calls.pages`)."""
 MAX_HEAD_BYTES = 64 * 1024
 """The maximum number of bytes that are kept of a response that is too large."""
 MAX_WAIT_SECONDS = 60.0
-"""Maximum Retry-After, in seconds, of a response that is not the chat server's."""
+"""The longest Retry-After, in seconds, that is obeyed if the response is not the chat server's."""
 ACCEPTED_ENCODING = "gzip"
 """The value of the `Accept-Encoding` header of requests."""
 _CHUNK_BYTES = 1024 * 1024

@@ -1,7 +1,7 @@
 """Map errors of the network and of requests to causes.
 
-Imports no network library, because the client imports those in a thread.
-`websocket` decides what a refused upgrade means, and `answers` what an HTTP response means.
+Imports no network library, because the client imports those in a thread. `websocket` decides what a refused upgrade
+means, and `answers` what an HTTP response means.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Open an authenticated socket for a session.
 
 The steps: get a pass (a signed proof of the auth token) and the server's settings by HTTP, open a WebSocket, and send
-the auth frame with the pass.
-`failures` and `websocket` map HTTP errors and refused upgrades to causes.
+the auth frame with the pass. `failures` and `websocket` map HTTP errors and refused upgrades to causes.
 """
 
 from __future__ import annotations
@@ -27,8 +26,10 @@ from tailwire.wire.server_settings import ServerSettings
 MIN_SECONDS, MAX_SECONDS = 1.0, 1e9
 """Limits of durations that the server announces: shorter ones are raised to the minimum, longer ones ignored."""
 _BY_INTERMEDIARIES = frozenset({Cause.CAPTIVE_PORTAL, Cause.PROXY_REFUSED, Cause.NOT_OUR_SERVER})
-"""Causes that mean that an intermediary responded. If an HTTP request got through in the same attempt, it refuses only
-WebSockets."""
+"""The causes that mean that an intermediary responded instead of the server.
+
+If an HTTP request reached the server in the same attempt, the intermediary refuses only WebSockets.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The timeout of a call, extended while bytes move.
 
-A line on which bytes move is alive, however slow it is. A call fails when no bytes move, when for a long time all of
-them belong to other requests, or when its total time has passed, if it has one.
+While bytes move, the network works, however slow it is. A call fails after some time without any bytes on the client's
+connections, after a longer time without bytes of its own, or when its total time has passed, if it has one.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ class ConfiguredProxies:
     Attributes:
         proxies: the values of the variables, by name without `_proxy`: `http`, `https` and `all` are addresses of
             proxies, `no` is the list of hosts that are reached without one. Some systems add `socks`.
-        of_system: whether they are the system's settings. These have their own list of excepted hosts, and no `no`.
+        of_system: whether they are the system's settings, whose own list of excepted hosts `proxy_for` consults.
     """
 
     proxies: Mapping[str, str]
@@ -99,7 +99,7 @@ _ENCODE_TEXT = "; percent-encode special characters of the password, such as / ?
 
 
 def check_library(proxy: Proxy) -> None:
-    """Check that the libraries that a proxy needs are installed.
+    """Raise unless the libraries that this kind of proxy needs are installed.
 
     Raises:
         UnusableProxy: if one is missing; the message says what to install.
