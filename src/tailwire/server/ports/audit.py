@@ -67,7 +67,7 @@ class AuditRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
-    """Selects entries that meet all conditions. A field that is "" or None does not restrict them.
+    """Selects entries that meet all conditions. A field that is "" or None is not checked.
 
     Attributes:
         limit: how many entries to return at most.

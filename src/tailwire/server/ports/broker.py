@@ -46,7 +46,7 @@ class FramePublication(NamedTuple):
         predecessor_id: the id of the preceding message in the conversation, which sockets with the feature `chain`
             receive; 0 if there is none.
         audience: which subscribers receive a presence frame; None for other frames.
-        feature: the feature that a socket needs to receive the frame; "" for none.
+        feature: the feature (an extension of the protocol) that a socket needs to receive the frame; "" for none.
         id: the id of the stored message that the frame carries; 0 for other frames.
         number: the number, in the change log, of the change that the frame reports, which sockets with the feature
             `chain` receive; 0 if it reports none.
@@ -68,11 +68,11 @@ class FramePublication(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class MembershipChange:
-    """Reports that the user whose subject it is published under joined or left a group.
+    """Published under the subject of a user who joined or left a group.
 
     Attributes:
         joined: whether the user joined the group `guid`, rather than left it.
-        id: the id of the message that announces it; 0 if there is none.
+        id: the id of the message that announces this; 0 if there is none.
     """
 
     guid: str
@@ -82,12 +82,10 @@ class MembershipChange:
 
 @dataclass(frozen=True, slots=True)
 class TokenRevoked:
-    """Reports that an auth token of the user whose subject it is published under was revoked.
-
-    Sockets that authenticated with it are closed.
+    """Published under the subject of a user whose auth token was revoked, so that its sockets are closed.
 
     Attributes:
-        token: the fingerprint of the token.
+        token: the hash of the token.
     """
 
     token: str
@@ -192,7 +190,7 @@ class Record(NamedTuple):
     """The notice to other processes that one process has committed a batch (writes in one transaction).
 
     Attributes:
-        first, last: the lowest and the highest id that the batch has taken, including ids that no message has.
+        first, last: the lowest and the highest id that the batch has taken, for messages and for changes.
         changes: the changes, in the batch, of rows that processes keep in memory.
     """
 
@@ -214,7 +212,7 @@ class NewsReceiver(Protocol):
         """
 
     def connection_changed(self) -> None:
-        """Record that the connection to the broker was lost or restored."""
+        """Handle that the connection to the broker was lost or restored (see `RemoteBroker.connected`)."""
 
 
 class RemoteBroker(Protocol):

@@ -18,7 +18,11 @@ MAX_AGE_SECONDS = 14 * 86_400
 
 
 class ChangeKind(StrEnum):
-    """The kind of a change. `LIST_CHANGED` and `LIST_REMOVED` concern a conversation in a user's list."""
+    """The kind of a change.
+
+    `LIST_CHANGED` and `LIST_REMOVED` concern a conversation in a user's list. `MEMBERSHIP_ENDED` is only stored, and
+    reported to nobody.
+    """
 
     REACTION_ADDED = "reaction added"
     REACTION_REMOVED = "reaction removed"
@@ -142,7 +146,7 @@ class ForgottenEntries(NamedTuple):
 
 
 def reaction(conversation: ConversationKey, row: ReactionRow, device: str, *, added: bool) -> NewChange:
-    """Return the change for a reaction that a user added or removed."""
+    """Return the change for a reaction that a user added or removed on a device."""
     kind = ChangeKind.REACTION_ADDED if added else ChangeKind.REACTION_REMOVED
     key = f"reaction {row.message_id} {row.uid} {row.reaction}"
     detail = f"{row.id} {row.reacted_at} {row.reaction}"
@@ -150,7 +154,7 @@ def reaction(conversation: ConversationKey, row: ReactionRow, device: str, *, ad
 
 
 def pin(conversation: ConversationKey, message_id: int, uid: str, device: str, *, pinned: bool) -> NewChange:
-    """Return the change for a message that was pinned or unpinned."""
+    """Return the change for a message that a user pinned or unpinned in a conversation, on a device."""
     kind = ChangeKind.PINNED if pinned else ChangeKind.UNPINNED
     return NewChange(conversation, f"pin {message_id}", kind, uid, device, message_id=message_id)
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 TRUSTED_SECONDS = 3.0
-"""How long rows in memory count as current after the last time at which all changes were known."""
+"""How long rows in memory count as current after `ChangeFeed.complete_at`."""
 
 SEEN = "seen"
 """The kind of a change of when a user was last online. The store does not write it: each process makes it itself when
@@ -31,7 +31,7 @@ class Change(NamedTuple):
     """A change of something that processes may keep in memory.
 
     Attributes:
-        id: its id, which gives its place among messages and changes; 0 if this process reports it to itself.
+        id: its id, which gives its place among messages and changes; 0 if this process reports it only to itself.
         kind: the kind of thing that has changed, such as `member` or `token`.
         key: which one has changed, such as `GUID/UID` of a membership.
     """

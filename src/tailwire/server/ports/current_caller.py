@@ -7,6 +7,6 @@ from contextvars import ContextVar
 current_caller: ContextVar[str] = ContextVar("current_caller", default="")
 """Names the caller whose request is being served. Set when a request is authenticated.
 
-It is a uid; for a request with an API key one of a few texts by turns, as if it came from one of a few users; or "" for
-work of the server itself.
+It is a uid, or "" for work of the server itself. For a request with an API key it is one of a few texts, each time
+another one, so that a backend gets the share of several users.
 """

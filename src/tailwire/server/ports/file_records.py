@@ -31,7 +31,7 @@ class FileRow:
 
 
 class FileResult(StrEnum):
-    """The result of storing the record of a file."""
+    """The result of storing the record of a file. It was stored only if the result is STORED."""
 
     STORED = "stored"
     EXISTS = "exists"  # a file of that name exists: nothing was changed

@@ -54,7 +54,7 @@ class FileStore(Protocol):
         """Mark unreferenced files for removal, and return files to remove.
 
         A marked file is not found by `get`, and nothing can refer to it again. The caller deletes the bytes, and then
-        calls `remove`. A file is referred to by a message, or as the picture of a user or group.
+        calls `remove`. Messages and the properties of users and groups can refer to a file.
 
         Args:
             never_before: mark files that nothing ever referred to and that were added at or before this time, in

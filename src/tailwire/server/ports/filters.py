@@ -20,7 +20,7 @@ begins after that row. () is before the first row."""
 
 @dataclass(slots=True)  # not frozen: each page of history creates one, at a quarter of the cost
 class MessageFilter:
-    """Selects messages that meet all conditions. A field with its default value does not restrict them.
+    """Selects messages that meet all conditions. A field with its default value is not checked.
 
     Treat it as immutable.
 
@@ -138,7 +138,8 @@ _USUAL = tuple([f.default for f in _RARE_FIELDS])
 def read_shape(shape: tuple[Any, ...]) -> Any:
     """Return a filter's `shape()` as an object that has an attribute for each field of the filter, except `limit`.
 
-    Its value is the length of a tuple, whether a flag or text is set, or whether an optional value is given.
+    The value of an attribute is, as the field requires, the length of a tuple, whether a flag or text is set, or
+    whether an optional value is given.
     """
     rare = shape[len(_COMMON) :] or [rule(value) for rule, value in zip(_RARE, _USUAL, strict=True)]
     names = (*_COMMON, *[f.name for f in _RARE_FIELDS])
@@ -147,7 +148,7 @@ def read_shape(shape: tuple[Any, ...]) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class UserFilter:
-    """Selects users that meet all conditions. Fields with default values, except `deactivated`, do not restrict them.
+    """Selects users that meet all conditions. A field with its default value is not checked, except `deactivated`.
 
     Attributes:
         reader: the uid of the caller; "" for a REST key.
@@ -184,7 +185,7 @@ class UserFilter:
 
 @dataclass(frozen=True, slots=True)
 class GroupFilter:
-    """Selects groups that meet all conditions. A field with its default value does not restrict them.
+    """Selects groups that meet all conditions. A field with its default value is not checked.
 
     Attributes:
         reader: the uid of the caller, who does not see private groups that they are not a member of; "" for a REST key,
@@ -235,7 +236,7 @@ class MemberFilter:
 
 @dataclass(frozen=True, slots=True)
 class ConversationFilter:
-    """Selects conversations of a user that meet all conditions. A field with its default value does not restrict them.
+    """Selects conversations of a user that meet all conditions. A field with its default value is not checked.
 
     They are ordered by the time of their last message, newest first, after those that the user has pinned, which are
     in the same order.

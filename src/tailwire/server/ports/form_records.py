@@ -43,7 +43,7 @@ class FormLimits:
 
 
 class FormResult(StrEnum):
-    """The result of storing forms."""
+    """The result of storing forms. They were stored only if the result is STORED."""
 
     STORED = "stored"
     TOO_MANY = "too many"  # more forms would be open than is allowed: none was stored

@@ -27,7 +27,7 @@ class GroupStore(Protocol):
 
         Args:
             criteria: the filter. Its `limit` says how many groups to return at most; its `offset` has no effect.
-            position: the values of the field and the guid of the last group that was read (only the guid if it is the
+            position: the value of the field and the guid of the last group that was read (only the guid if it is the
                 field); () to begin.
         """
 

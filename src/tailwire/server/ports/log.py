@@ -92,7 +92,7 @@ class LogReader(Protocol):
         If there are many, only the first ones are returned; `LogPage.up_to` says how far they go.
 
         Args:
-            after: all lower ids are left out, and this one.
+            after: the id up to which the log is known.
             up_to: an id that is known to be committed.
         """
 
@@ -122,9 +122,8 @@ class Batch(NamedTuple):
     """The writes that this process has committed in one transaction.
 
     Attributes:
-        first, last: the lowest and the highest id that it has taken, including ids that no message has.
-        ids: the ids of its new messages. Their writers publish them in the turn of the event loop in which they
-            continue.
+        first, last: the lowest and the highest id that it has taken, for messages and for changes.
+        ids: the ids of its new messages. The coroutines that stored them publish them as soon as they continue.
         changes: its changes of rows that processes keep in memory.
     """
 

@@ -166,7 +166,8 @@ class NotificationStore(Protocol):
             message_id: the message.
             reaction_id: the reaction to it that is reported; 0 for the message itself.
             uids: the users.
-            registered_before: only devices that were registered at or before this time, in seconds since 1970.
+            registered_before: only devices that were registered at or before this time, such as when the message was
+                sent, in seconds since 1970.
             now: the present time, in seconds since 1970.
         """
 

@@ -44,7 +44,9 @@ class ReadCache(Generic[V]):
     async def get(
         self, key: str, read: Callable[[], Awaitable[V]], groups: Callable[[V], Collection[str]] = lambda value: ()
     ) -> V:
-        """Return the value in memory if there is one and it is current; otherwise read it, and usually keep it.
+        """Return the value in memory if there is one and it is current; otherwise read it.
+
+        The value that was read is kept, unless it is None, was forgotten during the read, or is not current.
 
         Args:
             key: the key of the value.
@@ -76,18 +78,18 @@ class ReadCache(Generic[V]):
             self._keys_of.setdefault(group, set()).add(key)
 
     def forget(self, key: str) -> None:
-        """Forget a value, because it has changed. A read of it that has begun is not kept either."""
+        """Forget a value, because it has changed. What a read in progress returns for it is not kept either."""
         self._reading.pop(key, None)
         self._drop(key)
 
     def forget_group(self, group: str) -> None:
-        """Forget all values that belong to a group (see `get`). No read that has begun is kept either."""
+        """Forget all values that belong to a group (see `get`). What reads in progress return is not kept either."""
         self._reading.clear()  # it is not known yet to which groups their values will belong
         for key in list(self._keys_of.get(group, ())):
             self._drop(key)
 
     def clear(self) -> None:
-        """Forget all values. No read that has begun is kept either."""
+        """Forget all values. What reads in progress return is not kept either."""
         self._reading.clear()
         self._found.clear()
         self._keys_of.clear()

@@ -13,7 +13,7 @@ from tailwire.server.ports.conversations import ConversationKey
 from tailwire.wire.bounds import UNCHECKED_BYTES, parseable
 
 Scope = Literal["admin", "moderator", "participant"]
-"""The scope of a member of a group."""
+"""The scope of a member of a group: what they may do in it. The owner is in `GroupRow.owner`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +219,7 @@ class MessageRow(NamedTuple):
 
 
 class ListedRow(NamedTuple):
-    """A message in a list, without the columns whose values its body contains: without them a page is 10 % faster."""
+    """A message in a list, without the columns whose values its body contains, so that a page is read 10 % faster."""
 
     id: int
     sent_at: int

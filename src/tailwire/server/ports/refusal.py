@@ -35,7 +35,7 @@ class Refused(Exception):
         self.limit = limit
 
     def as_error(self) -> dict[str, Any]:
-        """Return the error for the caller: the code, what went wrong, and what to do."""
+        """Return the error for the caller: `code`, `message` (what went wrong) and `details` (what to do)."""
         return {"code": self.code, "message": self.entry.message, "details": self.details}
 
     @property

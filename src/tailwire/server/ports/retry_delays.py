@@ -11,7 +11,7 @@ _MAX_DOUBLINGS = 30
 def retry_delay(tries: int, longest: float, chance: float) -> float:
     """Return the seconds until the next attempt: 10, 30, then 60, doubled with each further attempt.
 
-    From the third on, the delay is limited to `longest`, and then made up to 20 % shorter or longer at random.
+    From the third one on, a delay is limited to `longest`, and then made up to 20 % shorter or longer at random.
 
     Args:
         tries: the number of failed attempts, at least 1.

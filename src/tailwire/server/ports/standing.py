@@ -1,4 +1,4 @@
-"""Standings and acts. A standing is the facts on which a permission is decided: the membership, a ban, a block, ….
+"""Standings and acts. A standing is the facts on which a permission is decided, such as a membership, a ban or a block.
 
 An act is who wants to change what, with the condition under which that is allowed: a function that is given the
 standing, and raises `Refused` if the change is not allowed.

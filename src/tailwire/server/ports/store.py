@@ -212,7 +212,7 @@ class Store(Protocol):
 
     @property
     def write_error(self) -> str:
-        """Why the last write failed because the store cannot write; "" if it did not."""
+        """Why the store could not carry out the last write, such as a full disk; "" if it could."""
 
     def try_to_write(self) -> None:
         """Schedule a write that changes nothing, and return at once. When it has ended, `write_error` is up to date."""

@@ -150,7 +150,7 @@ class Uploads(Protocol):
         """
 
     async def remove_incomplete(self) -> None:
-        """Remove incomplete files that were left by servers that have ended. Other servers may be running."""
+        """Remove incomplete files that servers have left that have ended. Those of running servers are not touched."""
 
     def read(self, name: str, start: int, length: int) -> AsyncIterator[bytes]:
         """Yield a range of a file in chunks.
