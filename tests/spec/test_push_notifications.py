@@ -141,6 +141,9 @@ async def test_transient_message_causes_no_notification(stage):
         await alice.chat.send_transient_message(TransientMessage("carol", "user", {"text": "psst"}))
         await stage.pass_time(10)
         assert not browser.received
+        await send(rest, "stored", to="carol")
+        await until(stage, lambda: browser.received)
+        assert [one["body"] for one in browser.received] == ["stored"]
 
 
 async def make_team(rest, *uids):

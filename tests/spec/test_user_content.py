@@ -42,7 +42,7 @@ def text_to(receiver: str, metadata: str = "{}", kind: str = "user", **more: Any
 @pytest.mark.parametrize(
     ("value", "details"), [(TOO_DEEP, "64 deep"), (TOO_LONG, "64 digits"), (TOO_LARGE, "floating point")]
 )
-async def test_free_json_is_bounded_in_every_request(stage: Stage, value, details):
+async def test_free_json_is_bounded_in_messages_threads_users_and_groups(stage: Stage, value, details):
     free = f'{{"a":{value}}}'
     custom = f'"receiver":"bob","receiverType":"user","category":"custom","type":"t","data":{{"customData":{free}}}'
     interactive = custom.replace("custom", "interactive")

@@ -128,6 +128,19 @@ def test_examples_have_all_parts_and_parts_are_replaced():
     assert replaced(value, ("inner", "uids", 0), 7) == {"inner": {"uids": [7]}, "on": True}
 
 
+async def test_json_beyond_the_bounds_is_refused_in_each_body(stage: Stage):
+    too_deep = f'{{"nobody reads this": {"[" * 70 + "]" * 70}}}'
+    async with Rest(stage) as rest:
+        bodies = with_body(stage.server.parts.api.operations)
+        assert len(bodies) > 40
+        signed = {"authorization": (await rest("PUT", "/me", as_="alice", json={}))["jwt"]}
+        for method, template, _ in bodies:
+            path = await filled(rest, template)
+            answer = await rest.answer(method, path, behalf="alice", headers=signed, content=too_deep.encode())
+            assert answer.status_code == 400, (method, path, answer.text)
+            assert "64 deep" in answer.text, (method, path, answer.text)
+
+
 @pytest.mark.slow
 @pytest.mark.thorough
 async def test_wrong_type_in_a_body_is_never_an_error_of_the_server(stage: Stage):

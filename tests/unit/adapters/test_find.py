@@ -194,12 +194,16 @@ async def test_missing_dbus_fast_is_reported(monkeypatch, caplog):
 
 
 async def test_closing_ends_all_tasks_of_the_watch():
+    def tasks() -> list[str]:
+        return [task.get_name() for task in asyncio.all_tasks() if "tailwire watch" in task.get_name()]
+
     found = watch(RecordingLoopClient())
+    assert tasks() != []
     await found.settled()
     found.close()
     found.close()
     async with asyncio.timeout(10):
-        while any("tailwire watch" in task.get_name() for task in asyncio.all_tasks()):
+        while tasks():
             await asyncio.sleep(0.005)
 
 

@@ -180,13 +180,13 @@ async def connected(proxy: FaultProxy) -> tuple[asyncio.StreamReader, asyncio.St
 
 async def test_cut_ends_all_connections_and_refuses_new_ones_until_restore():
     async with line() as (proxy, echo):
-        reader, _ = await connected(proxy)
+        readers = [(await connected(proxy))[0] for _ in range(2)]
         proxy.cut()
-        assert await reader.read() == b""
+        assert [await reader.read() for reader in readers] == [b"", b""]
         reader, _ = await connect(proxy)
         with contextlib.suppress(ConnectionError):
             assert await reader.read() == b""
-        assert echo.opened == 1
+        assert echo.opened == 2
         proxy.restore()
         await echoed(proxy, b"b")
 
