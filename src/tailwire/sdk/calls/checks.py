@@ -25,7 +25,7 @@ def decoded(decode: Callable[[Any], T], value: Any) -> T:
 
 
 def quoted(name: object) -> str:
-    """Return a uid, guid, token or reaction, quoted as one segment of a path.
+    """Return a uid, guid, token or reaction, percent-encoded as one segment of a URL's path.
 
     Raises:
         CometChatException: `ERR_INVALID_ARGUMENT` when it is not text, is empty, is not valid Unicode, or is `.` or

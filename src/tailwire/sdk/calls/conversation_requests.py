@@ -59,6 +59,8 @@ class ConversationsRequestBuilder(_Builder[Conversation]):
     def set_user_tags(self, tags: Sequence[str]) -> Self:
         """Fetch only conversations with users who have one of these tags.
 
+        Conversations of groups are left out, unless `set_group_tags` selects some.
+
         Args:
             tags: at most 100 tags.
         """
@@ -66,6 +68,8 @@ class ConversationsRequestBuilder(_Builder[Conversation]):
 
     def set_group_tags(self, tags: Sequence[str]) -> Self:
         """Fetch only conversations of groups that have one of these tags.
+
+        Conversations with users are left out, unless `set_user_tags` selects some.
 
         Args:
             tags: at most 100 tags.

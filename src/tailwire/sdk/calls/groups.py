@@ -25,7 +25,8 @@ class GroupCalls:
         """Create a group. The logged-in user becomes its owner and first admin.
 
         Args:
-            group: with `guid`, `name` and `type`; with `password` if the type is `password`.
+            group: with `guid`, `name` and `type` (`public`, `password` or `private`); with `password` if the type is
+                `password`.
 
         Returns:
             The group as the server stored it.
@@ -122,7 +123,8 @@ class GroupCalls:
         """Change the name, icon, description, metadata and tags of a group. Its guid, type and password stay.
 
         Args:
-            group: with `guid` and the new values.
+            group: with `guid`, `name` (even if it stays the same) and the new values. An `icon` or `description` that
+                is None, and empty `metadata` or `tags`, stay as they are.
 
         Returns:
             The changed group.
@@ -158,7 +160,7 @@ class GroupCalls:
         return answer
 
     async def transfer_group_ownership(self, guid: str, uid: str) -> str:
-        """Make a member the owner of a group. Only its owner may do so.
+        """Make a member the owner of a group. Only its owner may do so; they stay in the group as a member.
 
         Args:
             guid: the guid of the group.

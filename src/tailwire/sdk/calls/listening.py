@@ -36,7 +36,8 @@ class ListenerCalls:
             listener: a subclass of `ConnectionListener` that overrides the methods to call.
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another kind, or would never be called.
+            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is not an instance of that class, overrides none
+                of its methods, or has a method with other parameters or a misspelt name.
         """
         self._registries.connection.add(listener_id, listener)
         self._added(listener_id, listener)
@@ -57,7 +58,8 @@ class ListenerCalls:
             listener: a subclass of `LoginListener` that overrides the methods to call.
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another kind, or would never be called.
+            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is not an instance of that class, overrides none
+                of its methods, or has a method with other parameters or a misspelt name.
         """
         self._registries.login.add(listener_id, listener)
 
@@ -70,14 +72,15 @@ class ListenerCalls:
         self._registries.login.remove(listener_id)
 
     def add_user_listener(self, listener_id: str, listener: UserListener) -> None:
-        """Add a listener for the presence of users, as far as `AppSettings.presence` subscribes to it.
+        """Add a listener for the presence of those users to whom `AppSettings.presence` subscribes.
 
         Args:
             listener_id: replaces the user listener with the same id.
             listener: a subclass of `UserListener` that overrides the methods to call.
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another kind, or would never be called.
+            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is not an instance of that class, overrides none
+                of its methods, or has a method with other parameters or a misspelt name.
         """
         self._registries.user.add(listener_id, listener)
 
@@ -97,7 +100,8 @@ class ListenerCalls:
             listener: a subclass of `GroupListener` that overrides the methods to call.
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another kind, or would never be called.
+            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is not an instance of that class, overrides none
+                of its methods, or has a method with other parameters or a misspelt name.
         """
         self._registries.group.add(listener_id, listener)
 
@@ -117,7 +121,8 @@ class ListenerCalls:
             listener: a subclass of `MessageListener` that overrides the methods to call.
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another kind, or would never be called.
+            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is not an instance of that class, overrides none
+                of its methods, or has a method with other parameters or a misspelt name.
         """
         self._registries.message.add(listener_id, listener)
 

@@ -56,8 +56,8 @@ class MessageCalls:
             The message as the server stored it, with its id.
 
         Raises:
-            CometChatException: `USER_NOT_LOGGED_IN`; `ERR_INVALID_RECEIVER_TYPE` unless it is `user` or `group`;
-                `ERR_INVALID_ARGUMENT` when the message is of another class, or its receiver is not text;
+            CometChatException: `USER_NOT_LOGGED_IN`; `ERR_INVALID_RECEIVER_TYPE` unless the receiver type is `user` or
+                `group`; `ERR_INVALID_ARGUMENT` when the message is of another class, or its receiver is not text;
                 `ERR_EMPTY_MESSAGE_TEXT`; `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND` when there is no such receiver,
                 `ERR_NOT_A_MEMBER` when the logged-in user is not a member of the group;
                 `ERR_BLOCKED_RECEIVER` when the logged-in user has blocked the receiver, `ERR_BLOCKED_SENDER` when the
@@ -140,7 +140,8 @@ class MessageCalls:
         The sender may change a message; in a group, its moderators, admins and owner may change any.
 
         Args:
-            message: with the `id` of the message to change, and its new content.
+            message: with the `id` of the message to change, and its whole new content, which replaces the old one. Its
+                tags are replaced unless they are empty.
 
         Returns:
             The changed message, with `edited_at` and `edited_by`.
@@ -260,8 +261,8 @@ class MessageCalls:
             metadata: any JSON object, passed on to receivers.
 
         Raises:
-            CometChatException: `ERR_INVALID_RECEIVER_TYPE` unless it is `user` or `group`; `ERR_INVALID_ARGUMENT` when
-                the receiver is not text; `USER_NOT_LOGGED_IN`.
+            CometChatException: `ERR_INVALID_RECEIVER_TYPE` for another receiver type; `ERR_INVALID_ARGUMENT` when the
+                receiver is not text; `USER_NOT_LOGGED_IN`.
         """
         self._send_typing("started", receiver, receiver_type, metadata)
 
@@ -279,8 +280,8 @@ class MessageCalls:
             metadata: any JSON object, passed on to receivers.
 
         Raises:
-            CometChatException: `ERR_INVALID_RECEIVER_TYPE` unless it is `user` or `group`; `ERR_INVALID_ARGUMENT` when
-                the receiver is not text; `USER_NOT_LOGGED_IN`.
+            CometChatException: `ERR_INVALID_RECEIVER_TYPE` for another receiver type; `ERR_INVALID_ARGUMENT` when the
+                receiver is not text; `USER_NOT_LOGGED_IN`.
         """
         self._send_typing("ended", receiver, receiver_type, metadata)
 
@@ -303,8 +304,9 @@ class MessageCalls:
             message: with `receiver_id`, `receiver_type` and `data`.
 
         Raises:
-            CometChatException: `NO_WEBSOCKET_CONNECTION` while no socket is open; `ERR_INVALID_RECEIVER_TYPE` unless it
-                is `user` or `group`; `ERR_INVALID_ARGUMENT` when the receiver is not text; `USER_NOT_LOGGED_IN`.
+            CometChatException: `NO_WEBSOCKET_CONNECTION` while no socket is open; `ERR_INVALID_RECEIVER_TYPE` unless
+                the receiver type is `user` or `group`; `ERR_INVALID_ARGUMENT` when the receiver is not text;
+                `USER_NOT_LOGGED_IN`.
         """
         checked_receiver(message.receiver_id, message.receiver_type)
         body = {"user": dict(self._parts.sessions.require().user), "data": message.data}

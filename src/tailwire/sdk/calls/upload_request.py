@@ -46,7 +46,7 @@ class UploadFileRequest:
         """Set how many files are uploaded at the same time (default: 1), and return this request.
 
         Args:
-            files: the number of files, at least 1.
+            files: the number of files; a number below 1 counts as 1.
         """
         self._concurrency = max(1, files)
         return self

@@ -98,10 +98,11 @@ class UploadCalls:
             One attachment per file, in the same order, to be sent with a `MediaMessage`.
 
         Raises:
-            CometChatException: `ERR_INVALID_RECEIVER_TYPE` unless it is `user` or `group`; `ERR_INVALID_ARGUMENT` when
-                the receiver is not text; `ERR_INVALID_FILE_OBJECT` when a file cannot be read or changes meanwhile, or
-                `files` is not a list; `ERR_FILE_SIZE_EXCEEDED`, `ERR_FILE_COUNT_EXCEEDED` when a file is too
-                large, or there are too many; `ERR_BAD_ERROR_RESPONSE` when the response cannot be read;
+            CometChatException: `ERR_INVALID_RECEIVER_TYPE` unless the receiver type is `user` or `group`;
+                `ERR_INVALID_ARGUMENT` when the receiver is not text; `ERR_INVALID_FILE_OBJECT` when a file cannot be
+                read or changes meanwhile, or `files` is a single file; `ERR_FILE_SIZE_EXCEEDED`,
+                `ERR_FILE_COUNT_EXCEEDED` when a file is too large, or there are too many; `ERR_BAD_ERROR_RESPONSE` when
+                the response cannot be read;
                 `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, `ERR_BLOCKED_RECEIVER`,
                 `ERR_BLOCKED_SENDER` as for `send_message`; `NO_INTERNET_CONNECTION` when the server was not reached in
                 several attempts; or another code of the server.

@@ -79,7 +79,8 @@ class UserCalls:
         """Change a user with a REST API key, which must not be part of an app that you ship. Needs no login.
 
         Args:
-            user: with `uid` and the new values.
+            user: with `uid` and the new values. Fields that are None, and empty `name`, `metadata` or `tags`, stay as
+                they are, and so does the role if it is `default`.
             auth_key: a REST API key, in spite of the name: an auth key may not change users.
 
         Returns:
@@ -97,7 +98,8 @@ class UserCalls:
         """Change the logged-in user: name, avatar, link, status message, metadata and tags.
 
         Args:
-            user: the new values. Its uid and role are ignored.
+            user: the new values. Fields that are None, and empty `name`, `metadata` or `tags`, stay as they are. The
+                uid and the role are ignored.
 
         Returns:
             The changed user.
@@ -124,7 +126,7 @@ class UserCalls:
             uids: the uids of the users.
 
         Returns:
-            By uid: `success` or `fail`.
+            A dict from each uid to `success`, or to `fail`, for example when there is no such user.
 
         Raises:
             CometChatException: `EMPTY_USERS_LIST` without a uid; `ERR_BAD_ERROR_RESPONSE` when the response cannot be
@@ -139,7 +141,7 @@ class UserCalls:
             uids: the uids of the users.
 
         Returns:
-            By uid: `success` or `fail`.
+            A dict from each uid to `success`, or to `fail`, for example when there is no such user.
 
         Raises:
             CometChatException: `EMPTY_USERS_LIST` without a uid; `ERR_BAD_ERROR_RESPONSE` when the response cannot be

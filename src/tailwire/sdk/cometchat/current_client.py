@@ -15,7 +15,7 @@ class _WithCurrentClient(type):
 
 
 class CurrentClient(metaclass=_WithCurrentClient):
-    """Gives access to the current client.
+    """The base of the classes of static methods: gives access to the current client, which they call.
 
     Attributes:
         client: the current client; None before `init()` and after `aclose()`.

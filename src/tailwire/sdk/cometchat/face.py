@@ -1,4 +1,4 @@
-"""`CometChat`: CometChat's static class of this name, over one current client."""
+"""The class `CometChat`, with static methods like those of CometChat's own SDKs. They call one current client."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from tailwire.sdk.cometchat.static_methods import StaticMethods
 
 
 class CometChat(StaticMethods):
-    """CometChat's static class of this name. Each method calls the method of the same name of one `ChatClient`.
+    """The class of static methods that CometChat's own SDKs have, for apps that use one client only.
+
+    `init()` creates the current client, a `ChatClient`. Each other method calls the method of this client with the same
+    name.
 
     Async methods also take CometChat's callbacks: `on_success` is called with the result, and `on_error` with the
     `CometChatException`. With `on_error` the exception is not raised, and the call returns None. Both are plain
-    functions, called before the method returns; it raises what they raise.
+    functions, called before the method returns; an exception of theirs is raised by the method.
 
     ```python
     await CometChat.init("app-id", settings)

@@ -1,4 +1,4 @@
-"""`CometChatNotifications`: CometChat's static class for push notifications, over the current client."""
+"""The class `CometChatNotifications`, with static methods for push notifications like those of CometChat's SDKs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,11 @@ _TOKEN_FIELDS = {
 
 
 class CometChatNotifications(CurrentClient):
-    """CometChat's static class for push notifications, over the current client of `CometChat`."""
+    """Static methods for push notifications, as CometChat's own SDKs have them. They call the current client.
+
+    That is the client that `CometChat.init()` creates. All methods also take the callbacks `on_success` and `on_error`,
+    as the methods of `CometChat` do.
+    """
 
     @classmethod
     async def register_push_token(
@@ -44,7 +48,12 @@ class CometChatNotifications(CurrentClient):
         See `ChatClient.register_push_token`.
 
         Args:
-            fcm_token, device_token, voip_token, subscription: the token; give the one that the platform uses.
+            push_platform: the service through which the device receives notifications. It decides which of the four
+                tokens is used; the others are ignored.
+            fcm_token: the token of the platforms whose names begin with `FCM`.
+            device_token: the token of `APNS_FLUTTER_DEVICE`.
+            voip_token: the token of `APNS_FLUTTER_VOIP`.
+            subscription: for `WEB_PUSH`, the browser's subscription as JSON text.
         """
         tokens = {
             "fcm_token": fcm_token,
@@ -154,7 +163,7 @@ class CometChatNotifications(CurrentClient):
 
     @classmethod
     async def get_timezone(cls, *, on_success: OnSuccess[str] = None, on_error: OnError = None) -> str | None:
-        """Return the logged-in user's time zone.
+        """Return the logged-in user's time zone; "" if it is unknown.
 
         See `ChatClient.get_timezone`.
         """
