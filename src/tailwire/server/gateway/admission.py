@@ -1,4 +1,8 @@
-"""Decides when a new socket may open. Clients that prove they hold a pass are paced apart from all others."""
+"""Decides when a new WebSocket may open.
+
+A client that holds a pass (a signed text that it gets at login) can prove so in the upgrade request. Such clients are
+paced separately, so that others cannot delay them.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +17,12 @@ class Admission:
     """Paces new sockets, and refuses them under load.
 
     Args:
-        pacer: paces sockets without a proof.
-        known_pacer: paces sockets with the proof of a pass.
-        unauthenticated: limits how many sockets of an address may be open without having authenticated.
+        pacer: paces sockets of clients that have not proved that they hold a pass.
+        known_pacer: paces sockets of clients that have.
+        unauthenticated: limits how many sockets of one client address may be open before they authenticate.
         sessions: verifies proofs.
-        overload: no socket is admitted while it sheds receipts or more.
-        hosts: the host names that an upgrade may name.
+        overload: while its level is `RECEIPTS` or higher, all new sockets are refused.
+        hosts: the host names that an upgrade request may use.
 
     Attributes:
         max_sockets: maximum number of open sockets; 0 for unlimited.
@@ -42,16 +46,18 @@ class Admission:
         self.max_sockets = 0
 
     def is_known(self, proof: str) -> bool:
-        """Return whether the proof belongs to a valid pass. It does not replace the auth frame."""
+        """Return whether a proof from an upgrade request was made from a valid pass; False for "".
+
+        The client must authenticate with an auth frame nevertheless.
+        """
         return bool(proof) and self._sessions.proves(proof)
 
     def delay(self, open_sockets: int, *, has_pass: bool = False) -> float | None:
-        """Return the seconds after which a new socket may open; None if it is refused and the client must retry.
+        """Reserve a time at which a new socket may open. Return the seconds until then; None if it must be refused.
 
         Args:
             open_sockets: how many sockets are open now.
-            has_pass: whether the client has proved that it holds a pass; it is never delayed by clients without a
-                proof.
+            has_pass: whether the client has proved that it holds a pass.
         """
         if self._overload.level >= Level.RECEIPTS or 0 < self.max_sockets <= open_sockets:
             return None

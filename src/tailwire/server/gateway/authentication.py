@@ -30,9 +30,11 @@ class Authenticator:
     """Handles auth frames.
 
     Args:
-        guesses: limits wrong tokens by address.
-        failures: records failures.
-        epoch: returns what identifies the store and its current start; sent to clients with the feature `epoch`.
+        guesses: limits how many wrong tokens an address may try.
+        failures: records failed authentications for the log and the metrics.
+        epoch: returns fields that identify the store and the part of its history that began at its last start. They
+            are sent to clients with the feature `epoch`.
+        app_id: the id of the app, for replies.
     """
 
     def __init__(
@@ -63,14 +65,19 @@ class Authenticator:
         self._offered = offered_features(settings)
 
     def record_flooding(self, socket: Socket) -> None:
-        """Record that a socket was closed for flooding. Its token is refused for `FLOOD_COOLDOWN_SECONDS`."""
+        """Record that a socket is closed because it sent too many frames.
+
+        New sockets with the same token have to wait until `FLOOD_COOLDOWN_SECONDS` have passed.
+        """
         self._cooldowns.start(socket.token)
 
     async def admit(self, socket: Socket, auth: Auth) -> bool:
-        """Authenticate a socket. Return True on success: `welcome` is to be sent.
+        """Authenticate a socket by its auth frame, and store in it who it is and which features it has.
 
-        Otherwise the socket is closed, after a reply if its token is not valid. It is closed later if its token has to
-        wait because of a flood.
+        Returns:
+            True if the socket is authenticated: the caller then calls `welcome`. Otherwise the socket was closed, after
+            a reply if the token is not valid. If a socket with this token was closed for flooding a moment ago, it is
+            not closed yet, but held (see `Socket.hold`).
         """
         address = socket.address
         if self._guesses.seconds_until_allowed(address, auth.auth):
@@ -107,7 +114,7 @@ class Authenticator:
         return admitted
 
     def record_timeout(self, socket: Socket) -> None:
-        """Record that a socket did not authenticate in time."""
+        """Record as a failed authentication that a socket sent no auth frame in time."""
         self._failures.record("no auth frame in time", socket.address, on="socket")
 
     def _store_token(self, socket: Socket, admitted: Admitted) -> None:
@@ -122,9 +129,9 @@ class Authenticator:
         return False
 
     async def renew(self, socket: Socket, auth: Auth) -> None:
-        """Replace the token of an open socket (feature `renew`), and tell its client the outcome.
+        """Replace the token of an authenticated socket (feature `renew`), and send its client the outcome.
 
-        A token that is invalid, or belongs to another user, changes nothing.
+        If the new token is invalid or belongs to another user, the socket stays open with the old one.
         """
         address = socket.address
         admitted = (
@@ -139,7 +146,7 @@ class Authenticator:
         self.welcome(socket)
 
     def welcome(self, socket: Socket) -> None:
-        """Tell a client that its socket is authenticated, and which features it was granted."""
+        """Send a client the successful reply to its auth frame, with the features that it was granted."""
         socket.write(auth_result(self._app_id, socket.device, socket.uid, self._granted_body(socket)))
 
     def _granted_body(self, socket: Socket) -> dict[str, Any]:

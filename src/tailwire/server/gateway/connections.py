@@ -11,11 +11,11 @@ from tailwire.server.telemetry.connections import ConnectionRow, EndedConnection
 
 
 class OpenConnections:
-    """Numbers the sockets of this process, and lists them and those that ended.
+    """Numbers the sockets of this process in the order in which they open, and lists open and ended ones.
 
     Args:
-        clock: seconds, monotonic.
-        sockets_of: returns the sockets of a user.
+        clock: the time of the event loop.
+        sockets_of: returns the open sockets of a user in this process.
     """
 
     def __init__(self, clock: Callable[[], float], sockets_of: Callable[[str], Iterable[Socket]]) -> None:
@@ -27,17 +27,17 @@ class OpenConnections:
     # Called by the gateway.
 
     def assign_number(self, socket: Socket) -> None:
-        """Give a socket its number."""
+        """Give a socket the next number, and list it as open."""
         socket.number = next(self._numbers)
         self._sockets[socket.number] = socket
         self.record_change(socket, "opened", socket.address)
 
     def record_change(self, socket: Socket, kind: str, detail: str = "") -> None:
-        """Record that something about a socket has changed."""
+        """Add an event to the history of a socket, with the present time (see `ConnectionEvent` for the kinds)."""
         add_event(socket.history, self._clock(), kind, detail)
 
     def keep_ended(self, socket: Socket) -> None:
-        """Keep a socket that is closed among those that ended."""
+        """Move a socket that is closed from the open connections to those that ended. Ignore an unknown one."""
         if self._sockets.pop(socket.number, None) is not None:
             self.record_change(socket, "ended", socket.ended_by)
             self._ended.add(_row(socket, self._clock()))
@@ -45,11 +45,12 @@ class OpenConnections:
     # Lists for operators.
 
     def open_newest_first(self, *, uid: str, before_number: int | None, limit: int) -> list[ConnectionRow]:
-        """Return open connections, newest first.
+        """Return open connections, the newest first.
 
         Args:
             uid: the user whose connections to return; "" for all users.
-            before_number: only connections with a lower number.
+            before_number: only connections with a lower number, for the next page; None for the first page.
+            limit: how many to return at most.
         """
         numbers = sorted(socket.number for socket in self._sockets_of(uid)) if uid else list(self._sockets)
         last = len(numbers) if before_number is None else bisect_left(numbers, before_number)
@@ -61,8 +62,9 @@ class OpenConnections:
 
         Args:
             uid: the user whose connections to return; "" for all users.
-            before_number: only connections that ended before the one with this number; none if that one is no longer
-                kept.
+            before_number: only connections that ended before the one with this number, for the next page; no connection
+                if that one is no longer kept. None for the first page.
+            limit: how many to return at most.
         """
         found: list[ConnectionRow] = []
         passed = before_number is None
@@ -75,7 +77,7 @@ class OpenConnections:
         return found
 
     def get(self, number: int) -> ConnectionRow | None:
-        """Return a connection, open or ended; None if it never existed or is no longer kept."""
+        """Return the connection with a number, open or ended; None if it never existed or is no longer kept."""
         if number in self._sockets:
             return _row(self._sockets[number])
         return next((row for row in self._ended.newest() if row.id == number), None)

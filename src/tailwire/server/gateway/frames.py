@@ -26,7 +26,13 @@ class ClientFrame(msgspec.Struct, rename="camel"):
 
 
 class LastSocket(msgspec.Struct):
-    """How the previous socket of a client ended (feature `cause`): cause, lifetime in seconds, attempts since."""
+    """How the previous socket of a client ended, as the client reports it (feature `cause`).
+
+    Attributes:
+        cause: why it ended.
+        lived: how many seconds it was open.
+        attempts: how many attempts to connect the client has made since.
+    """
 
     cause: str = ""
     lived: float = 0.0
@@ -34,7 +40,12 @@ class LastSocket(msgspec.Struct):
 
 
 class ClientInfo(msgspec.Struct):
-    """`tailwire` in the auth frame: the features that a client of ours supports, and how its last socket ended."""
+    """The field `tailwire` in `params` of the auth frame, which only Tailwire's own SDK sends.
+
+    Attributes:
+        features: the protocol extensions that the client supports.
+        last: how its previous socket ended; None if it had none, or does not report it.
+    """
 
     features: list[str] = []
     last: LastSocket | None = None
@@ -44,14 +55,20 @@ NO_CLIENT_INFO = ClientInfo()
 
 
 class Params(msgspec.Struct):
-    """`params` of the auth frame."""
+    """The field `params` of the auth frame."""
 
     platform: Any = ""
     tailwire: ClientInfo | None = None
 
 
 class Auth(msgspec.Struct, rename="camel"):
-    """The body of an auth frame."""
+    """The body of an auth frame.
+
+    Attributes:
+        auth: the user's pass (see `auth.secrets`).
+        device_id: the client's name for its device.
+        presence_subscription, roles: whose presence it subscribes to (see the function `presence_subscription`).
+    """
 
     auth: str = ""
     device_id: str = ""
@@ -67,7 +84,7 @@ class Auth(msgspec.Struct, rename="camel"):
 
     @property
     def client(self) -> ClientInfo:
-        """The facts that a client of ours sent about itself; empty for other clients."""
+        """What Tailwire's own SDK sent about itself; without any features for other clients."""
         return self.params.tailwire if self.params and self.params.tailwire else NO_CLIENT_INFO
 
 
@@ -92,7 +109,12 @@ class Typing(msgspec.Struct):
 
 
 class AppState(msgspec.Struct):
-    """The body of an app state frame (feature `appState`). `window`: how many seconds the app may be silent."""
+    """The body of a frame with which a client reports its app's state (feature `appState`).
+
+    Attributes:
+        state: "background" or "foreground".
+        window: for how many seconds the socket may stay open in the background without another ping.
+    """
 
     state: str = ""
     window: float = 30.0
@@ -102,26 +124,30 @@ def decode_frame(text: bytes) -> ClientFrame:
     """Decode the envelope of a frame.
 
     Raises:
-        Refused: ERR_BAD_REQUEST, the text is not JSON of this form, or is nested too deeply or too large.
+        Refused: ERR_BAD_REQUEST, the text is not JSON of the form of `ClientFrame`, is too large or nested too deeply.
     """
     return decode(text, ClientFrame, "frame")
 
 
 def body_of(frame: ClientFrame, kind: Any) -> Any:
-    """Decode the body of a frame as an instance of the type `kind`.
+    """Return the decoded body of a frame.
+
+    Args:
+        frame: the frame.
+        kind: the type of the body, such as `Receipt`.
 
     Raises:
-        Refused: ERR_BAD_REQUEST, the body does not have this form.
+        Refused: ERR_BAD_REQUEST, the body does not have the form of this type.
     """
     return decode_part(frame.body, kind)
 
 
 def presence_subscription(requested: str | list[str] | None, roles: list[str]) -> frozenset[str] | None:
-    """Return the roles whose presence a client subscribes to, `ALL_USERS` or `FRIENDS_ONLY`; None for no presence.
+    """Return whose presence a client subscribes to: `ALL_USERS`, `FRIENDS_ONLY`, or a set of roles; None for nobody's.
 
     Args:
-        requested: "ALL_USERS", "FRIENDS", "ROLES" for `roles`, or a list of roles; anything else for no presence.
-        roles: the roles that the auth frame lists separately.
+        requested: "ALL_USERS", "FRIENDS", "ROLES" for `roles`, or a list of roles. Anything else stands for nobody.
+        roles: the field `roles` of the auth frame. Only the first `MAX_PRESENCE_ROLES` roles count.
     """
     if requested == "ALL_USERS":
         return ALL_USERS

@@ -39,12 +39,16 @@ MAX_CAUSE_CHARACTERS = 40  # characters of a cause that a client reports
 
 
 class Gateway:
-    """Receives frames from sockets and calls the actions that they ask for.
+    """Receives frames from sockets and calls the actions that they ask for. It also closes sockets that are due.
 
     Args:
-        loop: its clock is used, and actions run in its tasks.
-        admission: decides when a new socket may open.
-        overload: says which frames are shed; clients with the feature `throttled` are notified.
+        loop: its clock is used, and frames are handled in its tasks.
+        hub: authenticated sockets are added to it.
+        sessions: knows the groups of a user.
+        ephemeral: handles presence, typing and transient messages.
+        receipts: handles receipts.
+        admission: decides when a new socket may open; `SocketProtocol` asks it.
+        overload: clients with the feature `throttled` are notified when its level begins or ends to affect them.
         authenticator: handles auth frames.
         access: the access log.
 
@@ -91,7 +95,7 @@ class Gateway:
     # Opening and closing.
 
     def register(self, socket: Socket) -> None:
-        """Register a socket whose handshake is complete."""
+        """Register a socket whose WebSocket handshake is complete. It has `auth_deadline` seconds to authenticate."""
         self._sockets[socket] = None
         self.connections.assign_number(socket)
         self.metrics.sockets += 1
@@ -100,7 +104,10 @@ class Gateway:
             self._sweep_timer = self.loop.call_later(self.settings.sweep_interval, self._sweep)
 
     def forget(self, socket: Socket) -> None:
-        """Forget a socket that is closed. Its user may go offline with it."""
+        """Remove a socket that is closed, and publish its user as offline or away if they are now.
+
+        A socket that is not registered is ignored.
+        """
         if socket not in self._sockets:
             return
         del self._sockets[socket]
@@ -148,7 +155,7 @@ class Gateway:
             log.exception("an action of the gateway failed")
 
     async def close(self) -> None:
-        """Stop sweeping. Wait up to 5 s for actions that are in progress."""
+        """Stop the periodic check of sockets, and wait up to 5 s for frames that are being handled."""
         if self._sweep_timer is not None:
             self._sweep_timer.cancel()
             self._sweep_timer = None
@@ -158,7 +165,11 @@ class Gateway:
     # Frames from clients.
 
     def handle_text(self, socket: Socket, text: bytes) -> None:
-        """Handle a complete text message: answer a ping at once, and handle others in order, in a task."""
+        """Handle a complete text message of a socket, without waiting.
+
+        A ping is answered at once. Other frames of a socket are queued, and handled one after the other in a task. A
+        socket that has sent too many frames is closed.
+        """
         socket.frames += 1
         self.metrics.frames_in += 1
         if socket.frames > self._max_frames_per_sweep:
@@ -172,7 +183,11 @@ class Gateway:
             self._start_task(self._drain(socket))
 
     def count_frame(self, socket: Socket) -> bool:
-        """Count a frame that is not a complete text message. Return False if the socket was closed for flooding."""
+        """Count a WebSocket frame that is not a complete text message, such as a ping or a fragment.
+
+        Returns:
+            False if the socket was closed, because it has sent too many frames.
+        """
         socket.frames += 1
         if socket.frames > self._max_frames_per_sweep:
             self._close_flooding(socket)
@@ -332,14 +347,20 @@ class Gateway:
     # Notices to clients.
 
     def announce_restart(self, socket: Socket) -> None:
-        """Tell a client with the feature `restart` over how many seconds clients should spread their reconnects."""
+        """Send a client that the server restarts, and over how many seconds clients should spread their reconnects.
+
+        Do nothing if the client does not have the feature `restart`.
+        """
         if "restart" in socket.features:
             s = self.settings
             spread = min(MAX_RESTART_SECONDS, self._count_at_restart() / s.returns_per_second)
             socket.write(server_frame({"action": "restarting", "within": round(max(s.restart_window, spread), 1)}))
 
     def close_all(self) -> None:
-        """Close all sockets, so that the positions of their clients are checked when they have connected again."""
+        """Close all sockets because the database was restored.
+
+        The clients connect again, and then notice that their positions in the history may not be valid.
+        """
         self._sockets_at_restart = 0
         for socket in list(self._sockets):
             if socket.uid:

@@ -25,12 +25,12 @@ class FrameHandlers:
     """The handlers of frames, by type.
 
     Args:
-        clock: seconds, monotonic.
-        app_state_changed: called with the uid of a user whose app went to the background or came back.
+        clock: the time of the event loop.
+        app_state_changed: called with the uid of a user when an app of theirs went to the background or came back.
 
     Attributes:
-        by_type: the type of the frame's body, and the coroutine function that receives the socket, the frame and the
-            decoded body.
+        by_type: for each type of frame, a tuple of the type of its body and its handler. The handler is a coroutine
+            function that takes the socket, the frame and the decoded body, and may raise `Refused`.
     """
 
     def __init__(
@@ -83,7 +83,10 @@ class FrameHandlers:
 
 
 def extend_background_window(socket: Socket) -> None:
-    """Restart the background window of a socket that has just sent a ping in it."""
+    """Restart the background window of a socket that has just sent a ping; do nothing if its app is in the foreground.
+
+    The background window is the time for which a socket may stay open while its app is in the background.
+    """
     if socket.background_until:
         socket.background_until = socket.heard_at + socket.window + WINDOW_GRACE_SECONDS
 

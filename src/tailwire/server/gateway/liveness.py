@@ -1,8 +1,8 @@
 """Decides when a silent socket is pinged, and when it is considered dead.
 
-Rules: a healthy connection is never closed. A socket is pinged before it is cut. The time for its reply starts when the
-network has taken the ping; while the network still takes what was written before it, the line is slow and not dead.
-Writes of the server prove nothing about the peer while they are buffered in this process.
+A socket is pinged before it is closed, so that a healthy but silent connection stays open. Its time to reply starts
+again with each TCP acknowledgement of bytes up to the ping: while these come, the connection is slow, not dead. That
+the server can write proves nothing, because what it writes may only be buffered here.
 """
 
 from __future__ import annotations
@@ -14,17 +14,18 @@ from tailwire.server.limits.acknowledged import acknowledged_bytes, unacknowledg
 from tailwire.server.telemetry.connections import add_event
 
 PROBE_AFTER_SHARE = 0.75
-"""The share of the silence limit after which a socket is pinged. The rest is the time for its reply."""
+"""The part of the silence limit after which a socket is pinged. The rest of it is the time for the reply."""
 
 
 @dataclass(slots=True)
 class Probe:
-    """A ping that a silent socket was sent.
+    """A ping that was sent to a silent socket, and how far the peer's system has acknowledged what was written (TCP).
 
     Attributes:
-        since: the time of the event loop when it was sent, or when the peer last acknowledged bytes written before it.
-        acknowledged: the count of acknowledged bytes at that time.
-        goal: the count once the peer has the ping itself.
+        since: the event loop time from which the time for the reply counts: when the ping was sent, or when more of the
+            bytes up to the ping was last seen to be acknowledged.
+        acknowledged: how many bytes of the connection were acknowledged at that time.
+        goal: how many bytes are acknowledged once the ping is.
     """
 
     since: float
@@ -33,19 +34,23 @@ class Probe:
 
 
 class LivenessCheck:
-    """Finds dead sockets among the silent ones.
+    """Finds sockets whose client is gone.
 
     Args:
-        limit: seconds of silence after which a socket is considered dead.
+        limit: the shortest silence in seconds, including the time for the reply to a ping, after which a socket is
+            considered dead.
     """
 
     def __init__(self, limit: float) -> None:
         self._limit = limit
 
     def is_dead(self, socket: Socket, now: float) -> bool:
-        """Return whether the socket should be cut. Ping it if it has been silent for long enough.
+        """Return whether a socket is dead and should be closed. Send it a ping if it has been silent for long enough.
+
+        Call this regularly for each authenticated socket.
 
         Args:
+            socket: the socket; its attribute `probe` is set.
             now: the time of the event loop.
         """
         if now - socket.heard_at <= self._limit * PROBE_AFTER_SHARE:

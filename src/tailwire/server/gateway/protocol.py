@@ -1,6 +1,7 @@
-"""A WebSocket of the server: a thin layer on a sans-I/O protocol, without its own task, timer or ASGI scope.
+"""A WebSocket of the server: a thin layer on the sans-I/O protocol of `websockets`, without a task or timer of its own.
 
-`HttpProtocol` makes one when a client requests the upgrade, and gives it the transport and the bytes of the request.
+When a client requests the upgrade, `HttpProtocol` creates a `SocketProtocol`, and passes it the transport and the bytes
+of the request.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ NO_BYTES = memoryview(b"")
 
 
 def _discard(data: bytes) -> None:
-    """Discard data that is written to a socket that is not open."""
+    """Discard data. This is the `write` of a socket that is not open."""
 
 
 def _forget_frames(protocol: ServerProtocol) -> None:
@@ -74,11 +75,13 @@ class SocketProtocol(asyncio.Protocol):
     """A WebSocket of the server.
 
     Args:
-        gateway: bound by the app; the other arguments are those that uvicorn passes to a protocol.
+        gateway: handles its frames.
+        config, server_state, app_state, _loop: the arguments that uvicorn passes to a protocol. Only the connections in
+            `server_state` are used.
 
     Attributes:
-        slot: the slot of the connection, which it frees at its end; None if it has none. The other attributes are those
-            of `sockets.Socket`.
+        slot: the slot that the connection takes among those of its address, and frees at its end; None without one.
+            The other attributes are described at `sockets.Socket`.
     """
 
     __slots__ = (
@@ -148,12 +151,16 @@ class SocketProtocol(asyncio.Protocol):
     # Called by asyncio.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take over the transport."""
+        """Store the transport. Called by `HttpProtocol` when the connection becomes a WebSocket."""
         self._transport = cast(asyncio.Transport, transport)
         self._connections.add(self)
 
     def data_received(self, data: bytes) -> None:
-        """Process received bytes. Large input takes several turns of the event loop, so that no socket is starved."""
+        """Process received bytes.
+
+        At most `CHUNK_BYTES` are processed in one turn of the event loop, so that large input does not delay other
+        sockets. Reading pauses until the rest is processed.
+        """
         self.heard_at = self.gateway.loop.time()  # a part of a frame counts too: a slow line is not dead
         if not self.uid:
             self._before_auth += len(data)
@@ -175,7 +182,7 @@ class SocketProtocol(asyncio.Protocol):
         return self.inbox is not None and len(self.inbox) >= MAX_INBOX_FRAMES
 
     def process_more(self) -> None:
-        """Process more of the received bytes, because the inbox has been handled."""
+        """Schedule the processing of further received bytes. Called when the frames in `inbox` have been handled."""
         if self._unprocessed and not self._scheduled and not self._is_full:
             self._scheduled = True
             self.gateway.loop.call_soon(self._process_chunk)
@@ -196,7 +203,7 @@ class SocketProtocol(asyncio.Protocol):
             transport.resume_reading()
 
     def eof_received(self) -> bool | None:
-        """Handle the end of the peer's input."""
+        """Process all remaining bytes and the end of the peer's input. Return None: asyncio closes the transport."""
         if self._unprocessed:
             self._protocol.receive_data(bytes(self._unprocessed))
             self._unprocessed = NO_BYTES
@@ -205,7 +212,7 @@ class SocketProtocol(asyncio.Protocol):
         return None
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Clean up after the connection was closed."""
+        """Free the slots, record how the connection ended, and remove it from the gateway."""
         self._connections.discard(self)
         self._transport = None
         for slot in (self.slot, self.unauthenticated_slot):
@@ -219,17 +226,17 @@ class SocketProtocol(asyncio.Protocol):
         self.gateway.forget(self)
 
     def pause_writing(self) -> None:
-        """Mark the socket as slow: more than `slow_drop` bytes are buffered."""
+        """Mark the socket as slow, because more than `slow_drop` bytes are buffered: it gets no droppable frames."""
         self.slow = True
         add_event(self.history, self.gateway.loop.time(), "slow")
 
     def resume_writing(self) -> None:
-        """Mark the socket as no longer slow: the peer has received enough of the buffered bytes."""
+        """Mark the socket as no longer slow, because few bytes are buffered now."""
         self.slow = False
         add_event(self.history, self.gateway.loop.time(), "no longer slow")
 
     def shutdown(self) -> None:
-        """Close the socket because the server stops. Called by uvicorn."""
+        """Announce the restart to the client and close the socket, because the server stops. Called by uvicorn."""
         if self.uid:
             self.gateway.announce_restart(self)
         self.close(CloseCode.RESTARTING, "restarting")
@@ -334,11 +341,11 @@ class SocketProtocol(asyncio.Protocol):
     # Called by the hub and the gateway.
 
     def buffered(self) -> int:
-        """Return how many written bytes are buffered in this process."""
+        """Return how many written bytes are buffered in this process; 0 once the connection is closed."""
         return self._transport.get_write_buffer_size() if self._transport is not None else 0
 
     def ping(self) -> None:
-        """Send a ping. Every WebSocket client replies to it automatically."""
+        """Send a WebSocket ping if the socket is open. Every WebSocket client replies to it automatically."""
         if self._protocol.state is State.OPEN:
             self._protocol.send_ping(b"")
             self._flush()
@@ -349,7 +356,11 @@ class SocketProtocol(asyncio.Protocol):
         return self._transport
 
     def hold(self, until: float) -> None:
-        """Stop reading and discard unprocessed bytes. The gateway closes the socket at a time of the event loop."""
+        """Ignore the client from now on: stop reading, and discard frames and bytes that were not handled.
+
+        Args:
+            until: the event loop time after which the gateway closes the socket.
+        """
         self.held_until = until
         self._unprocessed = NO_BYTES
         if self.inbox:
@@ -358,7 +369,12 @@ class SocketProtocol(asyncio.Protocol):
             self._transport.pause_reading()
 
     def close(self, code: int, reason: str) -> None:
-        """Send a close frame and close the connection, without waiting for a slow reader."""
+        """Send a close frame and close the connection; abort it if the socket is slow. Do not wait for a reply.
+
+        Args:
+            code: the close code.
+            reason: the reason in the close frame, for people.
+        """
         transport = self._transport
         self.ended_by = self.ended_by or f"server: {int(code)} {reason}"
         self.write = _discard
@@ -377,7 +393,10 @@ class SocketProtocol(asyncio.Protocol):
             transport.close()
 
     def abort(self) -> None:
-        """Close the connection without a close frame, by default because the client reads too slowly."""
+        """Close the connection without a close frame.
+
+        Unless `close` has recorded another cause, the client is said to read too slowly.
+        """
         self.ended_by = self.ended_by or "server: the client reads too slowly"
         if self._transport is not None:
             self._transport.abort()

@@ -1,4 +1,4 @@
-"""Closes the sockets of auth tokens that were revoked at any process."""
+"""Closes sockets of this process whose auth tokens another process has revoked."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ RETRY_SECONDS = 1.0
 
 
 class Revocation:
-    """Follows the store's feed of changes by other processes.
+    """Follows the store's feed, which reports changes by other processes, and closes sockets whose token was revoked.
 
-    The sockets of a token that the feed names are closed at once. If it only names a user, or changes were missed, a
-    socket is closed once the store confirms that its token is gone.
+    If a change names a token, its sockets are closed at once. If it only names a user, the store is asked about the
+    tokens of the user's sockets. If changes were missed, it is asked about those of all sockets.
     """
 
     def __init__(self, store: Store, hub: Hub) -> None:
@@ -59,7 +59,7 @@ class Revocation:
             self._task = None
 
     async def close(self) -> None:
-        """Stop checking."""
+        """Cancel a check of tokens that is in progress."""
         if self._task is not None:
             task = self._task
             task.cancel()

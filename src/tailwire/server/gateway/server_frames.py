@@ -16,14 +16,22 @@ PONG = text_frame(b'{"action":"pong","ack":"true"}')
 
 
 def server_frame(body: dict[str, Any]) -> bytes:
-    """Return a frame of type `server`; only sockets with a feature that defines such frames receive it."""
+    """Return an encoded WebSocket frame with a notice from the server.
+
+    It may only be sent to sockets that have the feature that defines this notice.
+
+    Args:
+        body: the body; `action` tells what the notice is about.
+    """
     return text_frame(_encode({"type": FrameType.SERVER, "body": body}))
 
 
 def auth_result(app_id: str, device: str, uid: str, body: dict[str, Any]) -> bytes:
-    """Return the reply to an auth frame.
+    """Return the reply to an auth frame as an encoded WebSocket frame.
 
     Args:
+        app_id: the id of the app.
+        device: the client's name for its device.
         uid: the user who has authenticated; "" if the token was rejected.
         body: the body of the frame: the status, and the features that were granted.
     """
@@ -36,5 +44,5 @@ def auth_result(app_id: str, device: str, uid: str, body: dict[str, Any]) -> byt
 
 
 def refusal_body(refused: Refused) -> str:
-    """Return the HTTP body with which an upgrade is refused."""
+    """Return the JSON body of the HTTP response that refuses an upgrade."""
     return _encode({"error": refused.as_error()}).decode()

@@ -18,11 +18,12 @@ _PLAIN = re.compile(r"[A-Za-z0-9_./~-]+")  # needs no quotes and no escapes in e
 
 
 def shown_path(path: str, *, known: bool = True) -> str:
-    """Return a path without secrets: no key, token, or name of a file, whose URL alone gives access to it.
+    """Return the path of a request for the log: with `…` for keys, tokens, and names of files (which grant access).
 
     Args:
-        path: the path, without the query. What is beyond `MAX_PATH_CHARACTERS` is left out.
-        known: False for a path that belongs to no operation: then every long part could be a secret.
+        path: the path, without the query. It is cut after `MAX_PATH_CHARACTERS`.
+        known: False for a path that belongs to no operation: then every part of 20 or more characters is replaced, as
+            it could be a secret.
     """
     if known and len(path) <= MAX_PATH_CHARACTERS and not _MAY_HAVE_SECRET.search(path):
         return path
@@ -38,10 +39,10 @@ class AccessLog:
     """Writes the access log.
 
     Args:
-        enabled: whether there is an access log.
+        enabled: whether the log is written.
 
     Attributes:
-        enabled: as the argument; look at it before `request`, which does not.
+        enabled: as the argument. Callers of `request` must check it first; the other methods check it themselves.
     """
 
     def __init__(self, *, enabled: bool) -> None:
@@ -52,14 +53,14 @@ class AccessLog:
         self, *, method: str, path: str, status: int, seconds: float, size: int, uid: str, key: str, address: str,
         request_id: str,
     ) -> None:  # fmt: skip
-        """Write the line of a request, even if the log is not `enabled`: callers look at that first.
+        """Write the line of a request. `enabled` is not checked here: callers check it before they compute arguments.
 
         Args:
-            method: of the request.
-            path: without secrets (see `shown_path`), and without the query.
-            status: of the response.
+            method: the HTTP method.
+            path: the path from `shown_path`.
+            status: the status of the response.
             seconds: how long the request took.
-            size: bytes of the body of the response.
+            size: the size in bytes of the body of the response.
             uid: the uid of the caller; "" for none.
             key: the id of the API key, never the key itself; "" without one.
             address: the IP address of the client.
@@ -89,16 +90,18 @@ class AccessLog:
         direct.write(line)
 
     def socket_opened(self, *, uid: str, device: str, address: str) -> None:
-        """Write the line of a WebSocket that has authenticated."""
+        """Write the line of a WebSocket that has authenticated, if the log is `enabled`."""
         if self.enabled:
             self._write("socket opened", {"uid": uid, "device": device, "address": address})
 
     def socket_closed(self, *, uid: str, device: str, address: str, cause: str, seconds: float) -> None:
-        """Write the line of a WebSocket that is closed.
+        """Write the line of a WebSocket that is closed, if the log is `enabled`.
 
         Args:
-            uid: "" if it had not authenticated.
-            cause: who ended it, and why.
+            uid: the user; "" if the WebSocket had not authenticated.
+            device: the client's name for its device.
+            address: the IP address of the client.
+            cause: who ended it, and why (see `connections.end_of`).
             seconds: how long it was open.
         """
         if self.enabled:

@@ -137,12 +137,12 @@ def _histogram(name: str, text: str, counted: Histogram) -> Metric:
 
 
 def as_text(metrics: Metrics, sizes: Sizes | None = None, version: str = "") -> bytes:
-    """Return the metrics in the text format.
+    """Return the metrics, and those of the process, in the text format of Prometheus.
 
     Args:
         metrics: the metrics.
-        sizes: bytes on disk; None to omit them.
-        version: the version of this server.
+        sizes: the sizes on disk; None to omit them.
+        version: the version of this server, for the metric `tailwire_build_info`.
     """
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collector(metrics, sizes, version))

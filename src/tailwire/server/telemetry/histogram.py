@@ -10,10 +10,13 @@ BOUNDS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 
 
 
 class Histogram:
-    """Counts values in buckets. Only one thread may count.
+    """Counts values in buckets. Only one thread may call `observe`.
 
     Args:
-        bounds: the upper bounds of the buckets, ascending; values above the last are counted too.
+        bounds: the inclusive upper bounds of the buckets, ascending. One more bucket counts all values above the last.
+
+    Attributes:
+        total: the sum of all values.
     """
 
     __slots__ = ("_bounds", "_counts", "total")
@@ -35,18 +38,18 @@ class Histogram:
 
     @property
     def counts(self) -> tuple[int, ...]:
-        """The number of values that were counted in each bucket; the last one has no upper bound."""
+        """For each bucket, how many values were counted in it (and not in lower ones)."""
         return tuple(self._counts)
 
     def quantile(self, share: float, counts: Sequence[int]) -> float | None:
-        """Return the value below which a share of the values lies, by linear interpolation within its bucket.
+        """Return an estimate of a quantile, by linear interpolation within its bucket.
 
         Args:
-            share: of all values, between 0 and 1: 0.5 for the median.
-            counts: how many values each bucket has, such as the difference of two `counts`.
+            share: the share of the values that are below the quantile, between 0 and 1: 0.5 for the median.
+            counts: how many values each bucket has. For the values of an interval, pass the difference of two `counts`.
 
         Returns:
-            None if nothing was counted; the last bound for values above it.
+            The estimate; None if `counts` are all 0. It is never above the last bound.
         """
         rank = share * sum(counts)
         if not rank:
@@ -60,6 +63,7 @@ class Histogram:
         return low
 
     def buckets(self) -> list[tuple[str, float]]:
-        """Return each upper bound, as Prometheus writes it, with the number of values up to it."""
+        """Return the cumulative counts for Prometheus: pairs of an upper bound ("+Inf" last) and how many values are up
+        to it."""
         names = [*(f"{bound:g}" for bound in self._bounds), "+Inf"]
         return list(zip(names, map(float, accumulate(self._counts)), strict=True))

@@ -1,4 +1,4 @@
-"""Writes lines to a stream in a thread, so that a log which is read slowly, or not at all, never delays the server."""
+"""Writes lines to a stream in a thread, so that a slow or stopped reader of the stream never delays the server."""
 
 from __future__ import annotations
 
@@ -10,22 +10,24 @@ from typing import TextIO
 
 MAX_WAITING_LINES = 20_000
 BATCH_SECONDS = 0.05
-"""How long the thread waits after each write, so that it is woken at most twenty times a second."""
+"""How long the thread waits after each write. It writes all lines of that time at once."""
 CLOSE_SECONDS = 2.0
 
 
 def dropped_lines(count: int) -> str:
-    """Return the line that reports dropped lines."""
+    """Return the text that reports how many lines were dropped."""
     return f"{count} log lines were dropped, because the log was read too slowly or could not be written"
 
 
 class LineWriter:
-    """Writes lines in order. If too many wait, further ones are dropped, and their number is written later.
+    """Writes lines in order, in a daemon thread that the first line starts.
+
+    If too many lines wait, further ones are dropped, and a line with their number is written later.
 
     Args:
         stream: where to write them.
         most: how many lines may wait.
-        report: returns the line that says how many were dropped.
+        report: returns the line that reports how many were dropped.
 
     Attributes:
         dropped: how many lines were dropped, or could not be written, since that was last reported.
@@ -48,10 +50,10 @@ class LineWriter:
         self.dropped = 0
 
     def write(self, line: str) -> None:
-        """Write a line soon, without blocking; after `close`, at once.
+        """Queue a line to be written soon. After `close`, write it at once, which may block.
 
         Args:
-            line: the line, without its end.
+            line: the line, without a line break at its end.
         """
         if self._closing.is_set():
             self._lines.append(line)
@@ -96,7 +98,7 @@ class LineWriter:
             left = left[os.write(self._descriptor, left) :]
 
     def close(self) -> None:
-        """Write what is left, for at most `CLOSE_SECONDS`."""
+        """Wait until the queued lines are written, for at most `CLOSE_SECONDS`. Blocks."""
         self._closing.set()
         self._wake.set()
         if self._thread is not None:

@@ -16,19 +16,23 @@ _NEEDS_QUOTES = re.compile(r'[\s"=\\]|[^\x20-\x7e]|^$')
 
 
 def iso_time(seconds: float) -> str:
-    """Return a time, given in seconds since 1970, in ISO 8601: local, with milliseconds and the offset from UTC."""
+    """Return a time as ISO 8601 text in the local time zone, with milliseconds and the offset from UTC.
+
+    Args:
+        seconds: the time in seconds since 1970.
+    """
     return datetime.fromtimestamp(seconds, UTC).astimezone().isoformat(timespec="milliseconds")
 
 
 class TimeFormatter:
-    """Formats the times of lines. The text of a second is formatted once, because many lines are written in it."""
+    """Formats times as `iso_time` does, but faster for times within one second: only the milliseconds are replaced."""
 
     def __init__(self) -> None:
         self._second = -1
         self._before = self._after = ""
 
     def text(self, seconds: float) -> str:
-        """Return a time as `iso_time` does."""
+        """Return a time, given in seconds since 1970, as `iso_time` does."""
         whole = int(seconds)
         if whole != self._second:
             formatted = iso_time(whole)
@@ -37,24 +41,24 @@ class TimeFormatter:
 
 
 def escaped(text: str) -> str:
-    """Return a text with control characters, line separators and surrogates escaped."""
+    """Return a text with control characters, line separators and surrogates as escapes such as `\\x1b`."""
     return _UNSAFE.sub(lambda found: found[0].encode("unicode_escape", "surrogatepass").decode(), text)
 
 
 def fields_of(record: logging.LogRecord) -> dict[str, Any]:
-    """Return the fields of a record that have a value."""
+    """Return the fields of a record that `logs.report` has added, without those that are None or ""."""
     return {k: v for k, v in getattr(record, "fields", {}).items() if v is not None and v != ""}
 
 
 class TextFormatter(logging.Formatter):
-    """`TIME LEVEL text key=value …`. A traceback follows in indented lines."""
+    """Formats a record as a line `TIME LEVEL text key=value …`. A traceback follows in indented lines."""
 
     def __init__(self) -> None:
         super().__init__()
         self._times = TimeFormatter()
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line of a record."""
+        """Return the text of a record, without a line break at its end."""
         parts = [self._times.text(record.created), record.levelname, escaped(record.getMessage())]
         parts += [f"{name}={_value(value)}" for name, value in fields_of(record).items()]
         line = " ".join(parts)
@@ -72,14 +76,17 @@ def _value(value: Any) -> str:
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object in ASCII: `time`, `level`, `message`, the fields, and `exception` with a traceback."""
+    """Formats a record as a JSON object in ASCII on one line.
+
+    Its members are `time`, `level`, `message`, the fields of the record, and `exception` with the text of a traceback.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self._times = TimeFormatter()
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line of a record."""
+        """Return the line of a record, without a line break at its end."""
         found: dict[str, Any] = {
             "time": self._times.text(record.created),
             "level": record.levelname.lower(),

@@ -1,4 +1,4 @@
-"""The server's logger. A line is a text, or an event with fields. Secrets and message texts are never logged."""
+"""The server's log. A line is a text, or the name of an event with fields. Never log secrets or texts of messages."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from tailwire.server.telemetry.log_format import JsonFormatter, TextFormatter
 
 log = logging.getLogger("tailwire.server")
 access = logging.getLogger("tailwire.server.access")
-"""Requests and WebSockets. Written whatever the level of the log: the setting `access_log` turns it on."""
+"""The logger of the access log. It does not depend on the level of `log`; the setting `access_log` turns it on."""
 
 FORMATS: dict[str, type[logging.Formatter]] = {"text": TextFormatter, "json": JsonFormatter}
 
 
 class DirectWriter:
-    """Takes finished lines of the access log, which has too many for each to go through `logging`.
+    """Takes finished lines of the access log without `logging`, which would be too slow for a line per request.
 
     Attributes:
-        write: writes a line; None while the log is not configured, as in a server within a test.
+        write: queues a line to be written; None while `configure` is not in effect, as in a server within a test.
         json: whether lines have to be JSON.
     """
 
@@ -33,7 +33,13 @@ direct = DirectWriter()
 
 
 def report(event: str, level: int = logging.INFO, **fields: Any) -> None:
-    """Log an event with fields. Fields whose value is "" or None are omitted."""
+    """Log an event with fields, if the level of the log allows it.
+
+    Args:
+        event: the name of the event.
+        level: the level, as for `logging`.
+        fields: the fields. Those with the value "" or None are omitted.
+    """
     if log.isEnabledFor(level):
         log.log(level, event, extra={"fields": fields})
 
@@ -61,12 +67,15 @@ class _Handler(logging.Handler):
 
 
 def configure(level: str, form: str = "text", stream: TextIO | None = None) -> logging.Handler:
-    """Log to standard error, or another stream. Close the returned handler to write what is left.
+    """Have the loggers of the server and of uvicorn write to a stream, in a thread.
 
     Args:
         level: `debug`, `info`, `warning` or `error`.
         form: `text` or `json`.
         stream: the stream; None for standard error.
+
+    Returns:
+        The handler that writes. Close it at the end, so that it writes the lines that wait.
     """
     handler = _Handler(stream or sys.stderr, FORMATS[form]())
     for name in ("tailwire.server", "uvicorn.error"):

@@ -1,6 +1,6 @@
-"""The counts of this process, as plain integers; `exposition` formats them for `/metrics`.
+"""The metrics of this process, as plain integers. `exposition` formats them for `/metrics`.
 
-Text from strangers never becomes a label unchecked, so that the number of series stays bounded.
+Text from clients becomes a label only after a check, so that the number of time series stays bounded.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ class WebhookQueue(NamedTuple):
 
     Attributes:
         webhook: the id of the webhook.
-        waiting: how many deliveries wait.
-        age: seconds since the oldest waiting one was queued; 0 if none waits.
-        failed: how many were given up and are kept.
+        waiting: how many deliveries wait to be sent.
+        age: seconds since the oldest waiting delivery was queued; 0 if none waits.
+        failed: how many deliveries were given up, and are kept so that they can be sent again.
     """
 
     webhook: str
@@ -35,13 +35,13 @@ class WebhookQueue(NamedTuple):
 
 
 class Sizes(NamedTuple):
-    """Bytes on disk.
+    """Sizes on disk in bytes.
 
     Attributes:
         database: the size of the database.
         write_ahead_log: the size of the write-ahead log of SQLite; None on PostgreSQL.
-        uploads: the size of all uploaded files, without thumbnails.
-        free: what is left on the disk of the data folder.
+        uploads: the total size of all uploaded files, without thumbnails.
+        free: the free space on the disk of the data folder.
     """
 
     database: int
@@ -60,7 +60,10 @@ def _zero() -> int:
 
 @dataclass(slots=True)
 class Metrics:
-    """The metrics. They are plain attributes, so that counting costs one addition."""
+    """The metrics, most of them counters. They are plain attributes that any code increases, so counting is cheap.
+
+    `exposition` says what each of them means.
+    """
 
     messages_stored: int = 0
     deliveries: int = 0
@@ -103,26 +106,37 @@ class Metrics:
     users_online: Callable[[], int] = _zero
 
     def count_store_failure(self) -> None:
-        """Count a transaction that could not be written."""
+        """Count a transaction that the store could not write."""
         self.store_failures += 1
 
     def count_push_attempt(self, provider: str, outcome: str) -> None:
-        """Count an attempt to send a push notification: `sent`, `gone`, `put off` or `given up`."""
+        """Count an attempt to send a push notification.
+
+        Args:
+            provider: the name of the push service.
+            outcome: `sent`, `gone` (the device is no longer registered), `put off` (to be tried again) or `given up`.
+        """
         self.push_tries[provider, outcome] += 1
 
     def count_webhook_attempt(self, webhook: str, outcome: str) -> None:
-        """Count an attempt to deliver to a webhook: `sent`, `put off` or `given up`."""
+        """Count an attempt to deliver to a webhook.
+
+        Args:
+            webhook: the id of the webhook. Beyond `MAX_WEBHOOK_SERIES` series, new ones are counted as `other`.
+            outcome: `sent`, `put off` (to be tried again) or `given up`.
+        """
         self.webhooks[outcome] += 1
         known = (webhook, outcome) in self.webhook_tries or len(self.webhook_tries) < MAX_WEBHOOK_SERIES
         self.webhook_tries[webhook if known else OTHER_LABEL, outcome] += 1
 
     def count_reconnect(self, cause: str, lived: float, attempts: int) -> None:
-        """Count a client that reconnected. What it reports is not trusted.
+        """Count a client that reconnected, with what it reports about that, which may be wrong.
 
         Args:
-            cause: why it lost its last socket; a text that cannot be a cause is counted as `other`.
-            lived: how long that socket was open, in seconds.
-            attempts: how many attempts it took to reconnect; counted up to 1,000.
+            cause: why it lost its last socket. A text that does not look like a cause, and a new one when there are
+                `MAX_CAUSES` already, is counted as `other`.
+            lived: how many seconds that socket was open.
+            attempts: how many attempts it took to reconnect; at most 1,000 are counted.
         """
         known = cause if _CAUSE.fullmatch(cause) and (cause in self.returns or len(self.returns) < MAX_CAUSES) else ""
         cause = known or OTHER_LABEL

@@ -1,4 +1,4 @@
-"""Figures of the last fifteen minutes, in memory: taken every two seconds from what the metrics count anyway."""
+"""Statistics of the last fifteen minutes, in memory. Every two seconds a sample is computed from the metrics."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from tailwire.server.telemetry.metrics import Metrics
 
 SAMPLE_SECONDS = 2.0
 WINDOW_SECONDS = 900
-"""How far back the figures reach."""
+"""For how long samples are kept."""
 MAX_SAMPLES = int(WINDOW_SECONDS / SAMPLE_SECONDS)
 
 
 class Sample(NamedTuple):
-    """Figures of an interval of `SAMPLE_SECONDS`. Rates are per second, times in seconds.
+    """Figures of this process for an interval of about `SAMPLE_SECONDS`.
 
     Attributes:
         at: the end of the interval, in seconds since 1970.
-        connections, users: open WebSockets, and users who are online, at that time.
-        messages: messages stored.
-        deliveries: frames with messages and events that were written to sockets.
-        frames: frames received.
-        requests: requests of the API.
-        refusals: requests that were refused.
-        send_p50, send_p99: how long sends took, from the request until the message was stored and published; None
-            without sends. Estimated from the buckets of a histogram.
-        loop_lag: delay of the event loop.
-        level: what is shed, from 0 (nothing) to 4.
+        connections, users: how many WebSockets were open, and how many users were online, at the end.
+        messages: messages stored per second.
+        deliveries: frames with messages and events written to sockets, per second.
+        frames: frames received from sockets, per second.
+        requests: API requests per second.
+        refusals: refused API requests per second.
+        send_p50, send_p99: median and 99th percentile of the seconds from a request to send a message until it was
+            stored and published, estimated from a histogram; None if there were no sends.
+        loop_lag: the average delay of the event loop in seconds.
+        level: the level of overload, from 0 (nothing is shed) to 4 (see `fanout.overload.Level`).
     """
 
     at: int
@@ -57,15 +57,15 @@ class _Counts(NamedTuple):
 
 
 class Stats:
-    """Takes the samples.
+    """Takes samples, and keeps those of the last `WINDOW_SECONDS`.
 
     Args:
-        metrics: what is counted anyway.
+        metrics: the metrics from which samples are computed.
         clock: returns monotonic seconds.
         now: returns seconds since 1970.
 
     Attributes:
-        closed: whether the server stops, so that no further sample is taken.
+        closed: whether `close` was called.
     """
 
     def __init__(self, metrics: Metrics, clock: Callable[[], float], now: Callable[[], int]) -> None:
@@ -77,7 +77,7 @@ class Stats:
         self.closed = False
 
     def tick(self) -> None:
-        """Take a sample if one is due. Called several times a second."""
+        """Take a sample if `SAMPLE_SECONDS` have passed since the last one. To be called several times a second."""
         if self._clock() < self._due:
             return
         counts, m = self._counts(), self._metrics
@@ -100,18 +100,18 @@ class Stats:
         self._announce()
 
     def recent_samples(self, seconds: float) -> list[Sample]:
-        """Return the samples of the last `seconds` seconds, oldest first."""
+        """Return the samples of the last `seconds` seconds, at most `WINDOW_SECONDS`, oldest first."""
         since = self._now() - seconds
         return [sample for sample in self._samples if sample.at > since]
 
     async def next_sample(self) -> Sample | None:
-        """Wait for the next sample and return it; None once the server stops."""
+        """Wait for the next sample and return it; None if the server stops (see `close`)."""
         if not self.closed:
             await self._taken.wait()
         return None if self.closed else self._samples[-1]
 
     def close(self) -> None:
-        """Have all calls of `next_sample` return None, now and from now on."""
+        """Let all present and future calls of `next_sample` return None, because the server stops."""
         self.closed = True
         self._announce()
 

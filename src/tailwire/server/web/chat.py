@@ -1,8 +1,8 @@
-"""The web chat's own requests: which app it is for, and the login of demo users. For all else it uses the API.
+"""Handles the web chat's own requests: for the id of its app, and the login of demo users. Otherwise it uses the API.
 
-No key is involved, so none can leak from the page. A demo user is logged in without a key, so the login is accepted
-only if no other machine reaches the server, from the page itself, and at a name of this machine: another name that
-leads here (DNS rebinding) is refused.
+The page has no key, so none can leak from it. Demo users log in without any secret. So their login is offered only if
+no other machine can reach the server, only to the page itself, and only if the request names the host as localhost or a
+loopback address: another name that leads here (DNS rebinding) is refused.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ MAX_BODY_BYTES = 1024
 
 
 class DemoLogin(msgspec.Struct):
-    """The body with which a demo user logs in."""
+    """The body of the request that logs a demo user in."""
 
     uid: str
 
 
 class ChatRequests:
-    """Handles the requests of the web chat that concern neither its files nor the API.
+    """Handles the requests of the web chat's page to `/chat/about` and `/chat/login`.
 
     Args:
         sessions: creates the auth tokens of demo users.
         app_id: the id of the app that the page is for.
-        demo_users: names by uid of the users who may log in without a token; empty for nobody.
+        demo_users: the demo users, who may log in without a secret: names by uid. Empty for none.
     """
 
     def __init__(self, sessions: Sessions, app_id: str, demo_users: Mapping[str, str]) -> None:
         self._sessions, self._app_id, self._demo_users = sessions, app_id, demo_users
 
     def routes(self) -> dict[str, App]:
-        """Return the handlers by the first part of their path below `/chat/`."""
+        """Return the handlers (ASGI apps) by the first part of their path below `/chat/`."""
         return {"about": _with_checks(self._describe), "login": _with_checks(self._login)}
 
     async def _describe(self, scope: Scope, receive: Receive) -> bytes:

@@ -1,8 +1,9 @@
-"""The console's requests: signing in and out, and the API as the REST key of the session.
+"""Handles the console's requests: signing in and out, and requests to the API, to which it adds the session's REST key.
 
 These requests are protected as follows: the cookie is `HttpOnly` and `SameSite=Strict`; a request must come from the
-console's own page, by `Origin` and `Sec-Fetch-Site` (another port of the machine is the same site for cookies); a
-change must bring the session's token in a header; and the API's answers are sent without their CORS headers.
+console's own page, according to `Origin` and `Sec-Fetch-Site` (for cookies, another port of the machine is the same
+site); a request that changes something must have the session's token in a header; and responses of the API are sent
+without their CORS headers.
 """
 
 from __future__ import annotations
@@ -41,29 +42,34 @@ API_PATH = "/console/api"
 _READ_METHODS = ("GET", "HEAD")
 _IDENTITY_HEADERS = (b"apikey", b"authtoken", b"authorization", b"appid", b"onbehalfof", b"resource")
 _WITHHELD_HEADERS = frozenset((*_IDENTITY_HEADERS, b"cookie", b"origin", TOKEN_HEADER))
-"""Headers of the page's request that are not passed on to the API."""
+"""Headers of the page's requests that are not passed on to the API."""
 _CORS_NAMES = frozenset(name for name, _ in (*CORS_HEADERS, *PREFLIGHT_HEADERS))
 
 
 class SignIn(msgspec.Struct):
-    """The body with which a link is used."""
+    """The body of the request that signs in with a one-time link.
+
+    Attributes:
+        link: the secret of the link, the part of its path after the #.
+    """
 
     link: str
 
 
 class ConsoleRequests:
-    """Handles the requests of the console's page that do not concern its files.
+    """Handles the requests of the console's page to `/console/session` and `/console/api/…`.
 
     Args:
-        api: handles the requests that are passed on.
-        audit: records that keys sign in and out.
+        api: the ASGI app to which requests below `/console/api` are passed on, with the REST key of the session.
+        sessions: the links and sessions.
+        audit: records signing in and out.
     """
 
     def __init__(self, api: App, sessions: ConsoleSessions, audit: AuditLog) -> None:
         self._api, self._sessions, self._audit = api, sessions, audit
 
     def routes(self) -> dict[str, App]:
-        """Return the handlers by the first part of their path below `/console/`."""
+        """Return the handlers (ASGI apps) by the first part of their path below `/console/`."""
         return {"session": self._with_checks(self._handle_session), "api": self._with_checks(self._pass_on)}
 
     def _with_checks(self, handler: Callable[[Scope, Receive, Send], Awaitable[None]]) -> App:

@@ -1,4 +1,4 @@
-"""Divides the server's paths: the pages, such as the console at `/console`, and the API everywhere else."""
+"""Divides the server's paths: below `/console` and `/chat` it serves these pages, everywhere else the API."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ POLICY = {
     "require-trusted-types-for": "'script'",
     "trusted-types": "'none'",
 }
-"""The policy of pages: they run and request nothing that does not come from this server, and run no text as code."""
+"""The directives of the Content-Security-Policy of all pages: they load and request nothing from other servers, and run
+no text as code.
+"""
 SAFE_HEADERS: Headers = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -33,17 +35,17 @@ SAFE_HEADERS: Headers = [
     (b"x-frame-options", b"DENY"),
 ]
 NO_CACHE_HEADER = (b"cache-control", b"no-cache")
-"""Browsers keep the file, and ask each time whether it has changed."""
+"""Lets browsers keep a file, but makes them ask each time whether it has changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page.
+    """A page with its files and its own requests. Its address is `/NAME/`.
 
     Attributes:
-        files: its files, by their path below its address; "" is the page itself.
+        files: its files, by their paths below its address; "" is the HTML of the page itself.
         policy: directives of its Content-Security-Policy that are added to `POLICY`, or replace those of the same name.
-        routes: handlers of requests below its address, by the first part of the path there.
+        routes: handlers (ASGI apps) of other requests, by the first part of their path below its address.
     """
 
     files: Mapping[str, File]
@@ -52,7 +54,7 @@ class Page:
 
     @property
     def headers(self) -> Headers:
-        """The headers of each response with a file."""
+        """The headers of responses with files, such as the Content-Security-Policy."""
         policy = "; ".join(f"{name} {value}" for name, value in {**POLICY, **self.policy}.items())
         return [(b"content-security-policy", policy.encode()), NO_CACHE_HEADER, *SAFE_HEADERS]
 
@@ -61,9 +63,9 @@ class Front:
     """The ASGI app of the server.
 
     Args:
-        api: handles all requests that are not for a page.
-        pages: by their names, which are the first part of their paths.
-        hosts: the host names that a request may name.
+        api: the ASGI app that handles all requests that are not for a page.
+        pages: the pages by their names; a name is the first part of all paths of its page.
+        hosts: the host names that requests for pages may use. The API checks those of its requests itself.
     """
 
     def __init__(self, api: App, pages: Mapping[str, Page], hosts: AllowedHosts) -> None:

@@ -10,7 +10,11 @@ from tailwire.server.web.sessions import LINK_SECONDS, ConsoleSessions
 
 
 class LinkRoutes:
-    """The resource `console/links`."""
+    """The routes of the resource `console/links`.
+
+    Args:
+        sessions: creates the links.
+    """
 
     def __init__(self, sessions: ConsoleSessions) -> None:
         self._sessions = sessions

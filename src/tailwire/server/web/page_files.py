@@ -1,4 +1,4 @@
-"""The files of a page: read once, and sent with a hash, so that a browser asks only whether they have changed."""
+"""Reads the files of a page into memory, with a hash of each for `ETag`, so that browsers load only changed ones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 
 SHARED_FOLDERS = ("vendor", "shared")
-"""Folders whose files are part of every page."""
+"""Folders below `tailwire.web` whose files are part of every page."""
 INDEX_FILE = "index.html"
 CONTENT_TYPES = {
     "html": b"text/html; charset=utf-8",
@@ -21,7 +21,7 @@ CONTENT_TYPES = {
     "txt": b"text/plain; charset=utf-8",
     "webmanifest": b"application/manifest+json",
 }
-"""The types of files, by the ending of their name; files with other endings are not served."""
+"""The content types of files by the endings of their names. Files with other endings are not served."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,9 @@ class File:
     """A file of a page, in memory.
 
     Attributes:
-        tag: the value of its `ETag`.
+        body: its content.
+        content_type: the value of the header `Content-Type`.
+        tag: the value of the header `ETag`, with quotation marks.
     """
 
     body: bytes
@@ -39,7 +41,13 @@ class File:
 
 @functools.cache
 def read_page(name: str) -> Mapping[str, File]:
-    """Return the files of a page by their path below its address; "" is the page itself. They are read once."""
+    """Return the files of a page by their paths below its address; "" is the HTML of the page itself.
+
+    The first call reads them; later ones return the same mapping.
+
+    Args:
+        name: the name of the page: the folder below `tailwire.web`.
+    """
     root = files("tailwire.web")
     found = _read_folder(root / name, "")
     for folder in SHARED_FOLDERS:

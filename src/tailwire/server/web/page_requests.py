@@ -1,4 +1,4 @@
-"""Checks where the requests of pages come from, and answers them."""
+"""Functions for the handlers of pages' requests: a check of the origin, and responses."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from tailwire.server.web.front import SAFE_HEADERS, Headers
 
 
 def check_origin(scope: Scope, code: str) -> None:
-    """Check that a request comes from a page of this server, as far as the browser says where it comes from.
+    """Check that a request does not come from a page of another origin, by the headers `Sec-Fetch-Site` and `Origin`.
+
+    A request without these headers passes.
 
     Args:
-        code: the code of the refusal.
+        scope: the ASGI scope of the request.
+        code: the code of the error.
 
     Raises:
-        Refused: with that code, if the browser says that it comes from elsewhere.
+        Refused: with this code, if a header names another origin than that of the server.
     """
     headers = headers_of(scope)
     site, origin = headers.get(b"sec-fetch-site"), headers.get(b"origin")
@@ -27,7 +30,7 @@ def check_origin(scope: Scope, code: str) -> None:
 
 
 def receive_until_ended(receive: Receive, ended: asyncio.Event) -> Receive:
-    """Return a `receive` that reports a disconnect when the client disconnects, or when `ended` is set."""
+    """Return an ASGI `receive` like the given one, which also returns `http.disconnect` once `ended` is set."""
 
     async def receive_or_end() -> Message:
         waits = {asyncio.ensure_future(receive()), asyncio.ensure_future(ended.wait())}
@@ -43,7 +46,14 @@ def receive_until_ended(receive: Receive, ended: asyncio.Event) -> Receive:
 
 
 async def send_json(send: Send, status: int, body: bytes, more: Headers) -> None:
-    """Send a response that no other page can read and no cache keeps."""
+    """Send a JSON response with headers that keep other pages from reading it, and caches from storing it.
+
+    Args:
+        send: the `send` of ASGI.
+        status: the HTTP status.
+        body: the encoded JSON.
+        more: further headers.
+    """
     headers = [
         (b"content-length", b"%d" % len(body)),
         (b"content-type", b"application/json"),

@@ -1,7 +1,7 @@
-"""Who is signed in to the console: one-time links, and the sessions that they open.
+"""Keeps the console's one-time links, and the sessions that they open.
 
-A session is a REST API key that stays in the memory of the server. The browser has a cookie for it, never the key. So
-the console may do what the key may do, and nothing after the key was revoked.
+A session stands for a REST API key, which stays in the memory of the server. The browser has a cookie for the session,
+never the key. The console may do what the key may do, and nothing after the key was revoked.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from tailwire.server.auth.secrets import fingerprint
 
 LINK_SECONDS = 60.0
 START_LINK_SECONDS = 600.0
-"""How long the link lasts that a server prints at its start."""
+"""For how long the link is valid that a server prints at its start."""
 SESSION_SECONDS = 12 * 3600.0
 """How long a session lasts at most."""
 IDLE_SECONDS = 3600.0
-"""How long a session lasts without a request, when no page of it is open."""
+"""How long a session lasts without any use. An open page uses it all the time, because it streams statistics."""
 MAX_LINKS = 20
 MAX_SESSIONS = 100
 SECRET_BYTES = 32
@@ -33,14 +33,14 @@ class _Link(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Session:
-    """A session.
+    """A session of the console. Times are those of the clock of `ConsoleSessions`.
 
     Attributes:
-        key: the REST API key.
-        token: the token that each change must bring (`x-console-token`).
-        until: when it ends even if it is used, by the clock of `ConsoleSessions`.
-        used_at: when it was last used, by the same clock.
-        ended: set when it has ended, for requests in progress.
+        key: the REST API key that the session stands for.
+        token: the token that a request must have in the header `x-console-token` if it changes something.
+        until: when the session ends even if it is used.
+        used_at: when it was last used.
+        ended: set when the session has ended, so that its requests in progress end too.
     """
 
     key: str = field(repr=False)
@@ -51,11 +51,11 @@ class Session:
 
 
 class ConsoleSessions:
-    """The links and sessions of this process.
+    """The links and sessions of this process, which are kept in memory only.
 
     Args:
         clock: seconds, monotonic.
-        secret: returns a given number of random bytes, in hexadecimal.
+        secret: takes a number of bytes, and returns that many random bytes in hexadecimal.
     """
 
     def __init__(self, clock: Callable[[], float], secret: Callable[[int], str]) -> None:
@@ -65,13 +65,13 @@ class ConsoleSessions:
         self._sessions: dict[str, Session] = {}
 
     def create_link(self, key: str, seconds: float = LINK_SECONDS) -> str:
-        """Return the path of a new link for a key. The oldest link ends if there are too many.
+        """Create a link that opens a session once, and return its path: `/console/#SECRET`.
 
-        The secret stands after the #, so that no request, log or referrer contains it, and only a script of the page
-        can use it.
+        What follows the # is not sent in requests, so that it is in no log or referrer; only a script of the page can
+        read it. If there are more than `MAX_LINKS` links, the oldest becomes invalid.
 
         Args:
-            key: the REST API key.
+            key: the REST API key that the session will stand for. It is not checked here.
             seconds: how long the link is valid.
         """
         self._forget_expired()
@@ -83,10 +83,13 @@ class ConsoleSessions:
         return f"/console/#{secret}"
 
     def open(self, link: str) -> tuple[str, Session] | None:
-        """Use up a link, and return the session that it opens, after the session's cookie; None if it is not valid.
+        """Open a session with a link, which becomes invalid. If there are more than `MAX_SESSIONS`, end the oldest.
 
         Args:
             link: the secret of the link, the part of its path after the #.
+
+        Returns:
+            A tuple of the value for the session's cookie and the session; None if the link is not valid.
         """
         self._forget_expired()
         found = self._links.pop(fingerprint(link), None)
@@ -100,7 +103,7 @@ class ConsoleSessions:
         return cookie, session
 
     def get(self, cookie: str) -> Session | None:
-        """Return the session of a cookie, which counts as used; None if there is none."""
+        """Return the session of a cookie, and record that it is used; None if there is none, or it has ended."""
         self._forget_expired()
         session = self._sessions.get(fingerprint(cookie))
         if session is not None:
@@ -108,17 +111,17 @@ class ConsoleSessions:
         return session
 
     def close(self, session: Session) -> None:
-        """End a session."""
+        """End a session, and set its `ended`. Do nothing if it has ended."""
         for name, other in list(self._sessions.items()):
             if other is session:
                 self._end(name)
 
     def seconds_left(self, session: Session) -> float:
-        """Return the seconds after which a session ends in any case."""
+        """Return the seconds until a session ends even if it is used; 0 if that time has come."""
         return max(0.0, session.until - self._clock())
 
     def record_use(self, session: Session) -> None:
-        """Count a session as used now."""
+        """Record that a session is used now, so that it does not end for lack of use."""
         session.used_at = self._clock()
 
     def _end(self, name: str) -> None:
