@@ -34,7 +34,8 @@ class Admin:
     ```
 
     Every call raises `CometChatException` if it fails; the codes are listed in docs/reference/errors.md. Calls that are
-    safe to repeat are retried as those of `ChatClient` are. Use one `Admin` for the whole process, on one event loop.
+    safe to repeat are retried, such as when the server cannot be reached. Use one `Admin` for the whole process, on one
+    event loop.
 
     Attributes:
         users: users, their blocks and friends.
@@ -62,8 +63,8 @@ class Admin:
             settings: made by `AppSettingsBuilder`. Only the host (`override_admin_host`, else
                 `override_client_host`; one of them is needed), the proxy and the certificate authority are used.
             api_key: a REST API key of scope `fullAccess`. Keep it on your servers.
-            tls: an SSL context, for a server with a self-signed certificate.
-            world: clock, randomness and sockets; for tests.
+            tls: an SSL context, such as for a server with a self-signed certificate; by default made from `settings`.
+            world: the clock, randomness and sockets to use; None, except in tests.
 
         Raises:
             ValueError: the app id or the key is empty, or the settings have no host (a region is not enough), or an

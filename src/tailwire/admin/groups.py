@@ -31,7 +31,7 @@ class Groups:
         Args:
             group: its `guid` (1 to 100 characters of `a-z`, `0-9`, `_` and `-`), `name`, `type` (`public`, `private` or
                 `password`), and any other fields.
-            owner: uid of the owner; the app itself by default.
+            owner: uid of the owner; by default the group belongs to the app itself.
             members: the first members, at most 25; `uid` and `scope` of each are used. Users who cannot be added are
                 skipped without an error.
 
@@ -134,7 +134,7 @@ class Groups:
         types: Sequence[GroupType | GroupTypeName] | None = None,
         tags: Sequence[str] | None = None,
     ) -> Listing[Group]:
-        """Return the matching groups by name, including private ones.
+        """Return the groups that match all given filters, ordered by name, including private ones.
 
         Args:
             search: only groups whose guid or name begins with this text.
@@ -156,7 +156,7 @@ class Groups:
     def members(
         self, guid: str, *, search: str = "", scopes: Sequence[MemberScope] | None = None
     ) -> Listing[GroupMember]:
-        """Return the members of a group.
+        """Return the members of a group, ordered by uid.
 
         Args:
             guid: the group.
@@ -182,7 +182,7 @@ class Groups:
             members: at most 25; `uid` and `scope` of each are used.
 
         Returns:
-            For each uid `success`, or why the user was not added.
+            The outcome for each uid: `success`, or the reason why the user was not added.
 
         Raises:
             CometChatException: `ERR_GUID_NOT_FOUND` if there is no such group; `ERR_BAD_REQUEST` for more than 25
@@ -231,7 +231,7 @@ class Groups:
         await self._requester.ask("DELETE", f"{_path(guid)}/bannedusers/{quoted(uid)}")
 
     def banned(self, guid: str) -> Listing[User]:
-        """Return the users who are banned from a group.
+        """Return the users who are banned from a group, ordered by uid.
 
         Args:
             guid: the guid of the group.

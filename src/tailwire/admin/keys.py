@@ -19,10 +19,10 @@ class Keys:
         self._requester = requester
 
     async def create(self, name: str, *, scope: KeyScope = "authOnly") -> ApiKey:
-        """Create an API key. Keep the result: the full key is never shown again.
+        """Create an API key. Keep the result, because the full key cannot be read later.
 
         Args:
-            name: a description for people, at most 100 characters.
+            name: a name that tells people what the key is for, at most 100 characters.
             scope: `authOnly` may create users and auth tokens; `fullAccess` may do everything.
 
         Raises:
@@ -70,7 +70,7 @@ class Keys:
         await self._requester.ask("DELETE", f"/apikeys/{quoted(key)}")
 
     def list(self, *, scope: KeyScope | None = None, search: str = "") -> Listing[ApiKey]:
-        """Return the API keys; of each, only the last characters are shown.
+        """Return the API keys, oldest first. Of each key, only the last characters are contained.
 
         Args:
             scope: only keys of this scope.

@@ -15,10 +15,11 @@ PAGE_SIZE = 100
 
 
 class Listing(Generic[T]):
-    """A list to iterate with `async for`. Each iteration fetches the list again, in pages of 100 entries.
+    """A list of the server, to iterate with `async for`. It fetches a page of 100 entries whenever it needs one.
 
-    Entries that change during an iteration may be missed or repeated. Message histories are paged by id, so no message
-    is missed.
+    Each iteration fetches the list again, and raises `CometChatException` if a page cannot be fetched. If the list
+    changes during an iteration, entries may be missed or repeated. No message is missed, because lists of messages are
+    paged by id.
     """
 
     def __init__(self, pages: Pages[T]) -> None:
@@ -30,13 +31,13 @@ class Listing(Generic[T]):
                 yield entry
 
     async def first(self, most: int = 1000) -> list[T]:
-        """Return the first entries as a list.
+        """Return the first entries of the list as a Python list.
 
         Args:
-            most: the maximum number of entries; 0 or less returns none.
+            most: the maximum number of entries; for 0 or less, the result is empty.
 
         Raises:
-            CometChatException: the code from the server.
+            CometChatException: a page cannot be fetched, with the code from the server.
         """
         found: list[T] = []
         if most <= 0:
@@ -49,17 +50,17 @@ class Listing(Generic[T]):
 
 
 async def no_pages() -> AsyncIterator[list[Any]]:
-    """Yield no pages: the listing is empty."""
+    """Yield no pages, for an empty `Listing`."""
     for page in list[list[Any]]():
         yield page
 
 
 def numbered_listing(ask: Ask, query: Mapping[str, Any], decode: Callable[[Any], T], what: str) -> Listing[T]:
-    """Return a listing that is fetched by page number.
+    """Return a `Listing` whose pages are fetched by their numbers.
 
     Args:
         ask: fetches one page, given the query parameters.
-        query: the filters.
+        query: the query parameters of all pages.
         decode: decodes one entry. An entry that cannot be decoded is logged and skipped.
         what: the kind of entry, for log messages.
     """
@@ -84,13 +85,13 @@ def numbered_listing(ask: Ask, query: Mapping[str, Any], decode: Callable[[Any],
 def message_listing(
     ask: Ask, query: Mapping[str, Any], decode: Callable[[Any], T], *, newest_first: bool
 ) -> Listing[T]:
-    """Return a listing of messages that is paged by message id.
+    """Return a `Listing` of messages. Each page begins where the previous one ended, by message id.
 
     Args:
         ask: fetches one page, given the query parameters.
-        query: the filters.
+        query: the query parameters of all pages.
         decode: decodes one message. A message that cannot be decoded is logged and skipped.
-        newest_first: the order.
+        newest_first: whether the newest message is the first; otherwise it is the oldest.
     """
 
     async def pages() -> AsyncIterator[list[T]]:

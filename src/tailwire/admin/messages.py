@@ -29,17 +29,18 @@ class Messages:
     async def send(self, message: M, *, on_behalf_of: str = "") -> M:
         """Send a message, and return it as it was stored.
 
-        Messages to the same receiver on behalf of the same user are sent in order. A message is stored once however
-        often it is retried: the server identifies it by its `muid`, which is set if it is empty. So the same object can
-        be sent again after an error that leaves open whether it was stored.
+        Messages to the same receiver on behalf of the same user are sent in the order of the calls. The server stores a
+        message once, however often it is retried, because it recognises its `muid`; this call sets the `muid` of the
+        given object if it is empty. After an error that leaves open whether the message was stored, send the same
+        object again.
 
         Args:
             message: a `TextMessage`, `CustomMessage`, `InteractiveMessage`, or a `MediaMessage` with `attachments` by
                 URL.
-            on_behalf_of: uid of the sender.
+            on_behalf_of: uid of the sender; the app by default.
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT` if it is not a message; `ERR_INVALID_RECEIVER_TYPE` if its
+            CometChatException: `ERR_INVALID_ARGUMENT` if `message` is not a message; `ERR_INVALID_RECEIVER_TYPE` if its
                 `receiver_type` is neither `user` nor `group`; `ERR_UID_NOT_FOUND` if there is no such user;
                 `ERR_GUID_NOT_FOUND` if there is no such group; `ERR_BAD_REQUEST` if the server finds an argument
                 invalid; or another code of the server.
@@ -57,7 +58,7 @@ class Messages:
 
         Args:
             message_id: the id of a stored message.
-            on_behalf_of: uid of the user as whom the message is read; the app by default.
+            on_behalf_of: uid of the user with whose permissions the message is read; by default the app's.
 
         Raises:
             CometChatException: `ERR_MESSAGE_ID_NOT_FOUND` if there is no such message; `ERROR_INVALID_MESSAGE_ID` if
@@ -71,7 +72,7 @@ class Messages:
 
         Args:
             message: a message with the `id` of the one to edit, and the new content.
-            on_behalf_of: uid of the user who edits the message.
+            on_behalf_of: uid of the user who edits the message; the app by default.
 
         Raises:
             CometChatException: `ERR_MESSAGE_ID_NOT_FOUND` if there is no such message; `ERROR_INVALID_MESSAGE_ID` if
@@ -93,7 +94,7 @@ class Messages:
             message_id: the message.
             permanently: remove the message and its files completely. Otherwise it stays in the history as a deleted
                 message without content.
-            on_behalf_of: uid of the user who deletes the message.
+            on_behalf_of: uid of the user who deletes the message; the app by default.
 
         Raises:
             CometChatException: `ERR_MESSAGE_ID_NOT_FOUND` if there is no such message; `ERROR_INVALID_MESSAGE_ID` if
@@ -109,7 +110,7 @@ class Messages:
         Args:
             message_id: the message.
             reaction: an emoji.
-            on_behalf_of: uid of the user.
+            on_behalf_of: uid of the user who reacts.
 
         Raises:
             CometChatException: `ERR_MESSAGE_ID_NOT_FOUND` if there is no such message; `ERROR_INVALID_MESSAGE_ID` if
@@ -119,12 +120,12 @@ class Messages:
         await self._requester.ask("POST", path, on_behalf_of=on_behalf_of)
 
     def between(self, uid: str, other: str, *, search: str = "", newest_first: bool = False) -> Listing[BaseMessage]:
-        """Return the messages between two users, as the first one sees them.
+        """Return the messages between two users, as the user `uid` sees them.
 
         Args:
-            uid: the user as whom the messages are read.
+            uid: uid of the user whose view of the conversation is returned.
             other: uid of the other user.
-            search: words that the message contains.
+            search: only messages that contain all of these words; the last word may be incomplete. "" for all.
             newest_first: the order; oldest first by default.
         """
         return self._history(f"/users/{quoted(other)}/messages", uid, search, newest_first=newest_first)
@@ -136,8 +137,8 @@ class Messages:
 
         Args:
             guid: the group.
-            on_behalf_of: uid of the member as whom the messages are read; the app itself by default.
-            search: words that the message contains.
+            on_behalf_of: uid of the member whose view of the group is returned; by default all messages.
+            search: only messages that contain all of these words; the last word may be incomplete. "" for all.
             newest_first: the order; oldest first by default.
         """
         return self._history(f"/groups/{quoted(guid)}/messages", on_behalf_of, search, newest_first=newest_first)
@@ -147,13 +148,13 @@ class Messages:
 
         Args:
             on_behalf_of: only the conversations of this user; by default all conversations of the app.
-            search: words that the message contains.
+            search: only messages that contain all of these words; the last word may be incomplete. "" for all.
             newest_first: the order; oldest first by default.
         """
         return self._history("/messages", on_behalf_of, search, newest_first=newest_first)
 
     def conversations(self, uid: str) -> Listing[Conversation]:
-        """Return the conversations of a user, most recent first.
+        """Return the conversations of a user: first pinned ones, then the others, each most recent first.
 
         Args:
             uid: the uid of the user.

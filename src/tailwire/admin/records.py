@@ -1,4 +1,4 @@
-"""The records of the administration API. Plain data; times are whole seconds since 1970, 0 if unknown."""
+"""The records that the administration client returns. Times are whole seconds since 1970; 0 if unknown."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ class ApiKey:
     """An API key.
 
     Attributes:
-        key: the full key if it was just created, else its last characters.
-        name: a description for people.
+        key: the full key in the result of its creation, otherwise its last characters.
+        name: a name that tells people what the key is for.
         scope: `authOnly` (may create users and auth tokens) or `fullAccess` (a REST API key).
         created_at: when it was created.
-        expires_at: when it ends; 0 if it lasts until it is deleted.
-        last_used_at: when it was last used, to the hour; 0 if never.
+        expires_at: when it stops being valid; 0 if it is valid until it is deleted.
+        last_used_at: when it was last used, with a precision of an hour; 0 if never.
 
     Times are seconds since 1970.
     """
@@ -38,7 +38,7 @@ class AuthToken:
 
     Attributes:
         uid: the uid of the user.
-        token: the full token if it was just created, else its last characters.
+        token: the full token in the result of its creation, otherwise its last characters.
         created_at: when it was created, in seconds since 1970.
         platform: the platform of the device, as the client named it.
         user_agent: the user agent of the device.
@@ -62,8 +62,8 @@ class Role:
         name: at most 100 characters.
         description: a description for people.
         metadata: custom data of the app.
-        lists_users: whom users with this role find in lists: `all` or `friendsOnly`.
-        sends_to: whom users with this role may write to: `all` or `friendsOnly`.
+        lists_users: which users those with this role find in lists of users: `all` or `friendsOnly`.
+        sends_to: which users those with this role may send messages to: `all` or `friendsOnly`.
         created_at: when it was created, in seconds since 1970.
         updated_at: when it was last changed, in seconds since 1970.
     """
@@ -100,13 +100,13 @@ class WebhookState:
     """The state of a webhook's deliveries.
 
     Attributes:
-        waiting: number of deliveries that have not succeeded yet.
+        waiting: number of deliveries that have not succeeded yet and will be tried.
         waiting_since: when the oldest of them was queued; 0 if none is waiting.
-        failed: number of deliveries that were given up.
-        failing_since: since when no delivery has succeeded; 0 if the last one did.
+        failed: number of deliveries that failed and are not retried any longer.
+        failing_since: when the current series of failures began; 0 if the last delivery succeeded.
         last_success_at: when a delivery last succeeded; 0 if never.
         last_failure_at: when a delivery last failed; 0 if never.
-        last_failure: why it failed; "" if none has.
+        last_failure: why that delivery failed; "" if none has.
 
     Times are seconds since 1970.
     """
@@ -164,7 +164,7 @@ class Trigger:
 
 @dataclass(slots=True)
 class Delivery:
-    """A delivery that has not succeeded yet, or that was given up.
+    """A delivery of an event to a webhook that has not succeeded: it is waiting, or has failed finally.
 
     Attributes:
         id: its id, which the webhook receives as `webhook-id`.
@@ -173,8 +173,8 @@ class Delivery:
         attempts: the number of attempts so far.
         queued_at: when it was queued.
         last_try_at: when it was last attempted; 0 if it was not yet.
-        next_try_at: when it is attempted again; 0 if it was given up.
-        failed_at: when it was given up; 0 if it was not.
+        next_try_at: when it is attempted again; 0 if it has failed finally.
+        failed_at: when it failed finally; 0 if it is waiting.
         problem: why the last attempt failed; "" if there was none.
         data: the payload; only set if this delivery was requested by id.
 
@@ -197,7 +197,7 @@ class Delivery:
 
 
 def key_from_wire(value: Any) -> ApiKey:
-    """Decode an API key."""
+    """Return the API key that a JSON object describes."""
     d = object_of(value, "API key")
     return ApiKey(
         text_at(d, "apiKey"), text_at(d, "name"), text_at(d, "scope"), number_at(d, "createdAt"),
@@ -206,7 +206,7 @@ def key_from_wire(value: Any) -> ApiKey:
 
 
 def token_from_wire(value: Any) -> AuthToken:
-    """Decode an auth token."""
+    """Return the auth token that a JSON object describes."""
     d = object_of(value, "auth token")
     return AuthToken(
         uid=text_at(d, "uid"),
@@ -219,7 +219,7 @@ def token_from_wire(value: Any) -> AuthToken:
 
 
 def role_from_wire(value: Any) -> Role:
-    """Decode a role."""
+    """Return the role that a JSON object describes."""
     d = object_of(value, "role")
     settings = _object_at(d, "settings")
     return Role(
@@ -235,7 +235,7 @@ def role_from_wire(value: Any) -> Role:
 
 
 def feature_from_wire(value: Any) -> RestrictedFeature:
-    """Decode a restricted feature."""
+    """Return the restricted feature that a JSON object describes."""
     d = object_of(value, "feature")
     return RestrictedFeature(
         text_at(d, "key"), text_at(d, "title"), text_at(d, "description"), number_at(d, "createdAt")
@@ -243,7 +243,7 @@ def feature_from_wire(value: Any) -> RestrictedFeature:
 
 
 def webhook_from_wire(value: Any) -> Webhook:
-    """Decode a webhook."""
+    """Return the webhook that a JSON object describes."""
     d = object_of(value, "webhook")
     return Webhook(
         id=text_at(d, "id"),
@@ -272,13 +272,13 @@ def _state_from_wire(d: Mapping[str, Any]) -> WebhookState:
 
 
 def trigger_from_wire(value: Any) -> Trigger:
-    """Decode a trigger."""
+    """Return the trigger that a JSON object describes."""
     d = object_of(value, "trigger")
     return Trigger(text_at(d, "trigger"), text_at(d, "description"))
 
 
 def delivery_from_wire(value: Any) -> Delivery:
-    """Decode a delivery."""
+    """Return the delivery that a JSON object describes."""
     d = object_of(value, "delivery")
     return Delivery(
         id=text_at(d, "id"),

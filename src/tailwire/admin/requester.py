@@ -25,7 +25,7 @@ class Requester:
     Args:
         http: the HTTP client.
         key: the REST API key.
-        world: the source of randomness and of unique message ids.
+        world: the source of randomness and of unique ids.
     """
 
     def __init__(self, http: Http, key: str, world: World) -> None:
@@ -60,6 +60,9 @@ class Requester:
             query: the query parameters.
             on_behalf_of: uid of the user to act for; the app itself by default.
 
+        Returns:
+            The decoded JSON value of `data`.
+
         Raises:
             CometChatException: the code from the server; `NO_INTERNET_CONNECTION` if it cannot be reached;
                 `ERR_CLIENT_CLOSED` after `close()`; `ERR_WRONG_EVENT_LOOP` on another loop than that of the first call;
@@ -93,11 +96,11 @@ class Requester:
         return decoded(decode, await self.ask(method, path, **more))
 
     async def send(self, conversation: str, body: Mapping[str, Any], on_behalf_of: str) -> Any:
-        """Send a message after earlier ones to the same conversation; it is stored once, however often it is retried.
+        """Send a message, after all earlier ones to the same conversation. It is retried, but stored only once.
 
         Args:
-            conversation: identifies the conversation; messages with the same value are sent in order.
-            body: the message, with a `muid`.
+            conversation: names the conversation. Messages with the same value are sent in the order of the calls.
+            body: the message as a JSON object, with a `muid`.
             on_behalf_of: uid of the sender; "" for the app itself.
 
         Returns:
@@ -123,7 +126,10 @@ class Requester:
         return await self._sending.send(f"{on_behalf_of} {conversation}", attempt, limit)
 
     def ask_list(self, path: str, on_behalf_of: str = "") -> Callable[[Mapping[str, Any]], Awaitable[list[Any]]]:
-        """Return a function that fetches one page of a list, given the query parameters."""
+        """Return a function that fetches one page of the list at a path, given the query parameters.
+
+        It raises `CometChatException` as `ask` does, or with `ERR_BAD_ERROR_RESPONSE` if the response is not a list.
+        """
 
         async def ask(query: Mapping[str, Any]) -> list[Any]:
             listed = await self.ask("GET", path, query=query, on_behalf_of=on_behalf_of)
@@ -134,13 +140,13 @@ class Requester:
         return ask
 
     def listing(self, path: str, decode: Callable[[Any], T], what: str, **query: Any) -> Listing[T]:
-        """Return a listing that is fetched by page number.
+        """Return a `Listing` of the list at a path. No request is sent yet.
 
         Args:
-            path: the path of the list.
+            path: the path of the list, after `/v3`.
             decode: decodes one entry.
             what: the kind of entry, for log messages.
-            query: the filters; None and "" are left out, and an empty list makes the listing empty.
+            query: the filters. Those that are None, False or "" are left out; an empty list makes the listing empty.
 
         Raises:
             CometChatException: `ERR_INVALID_ARGUMENT` if an item of a filter that is a list contains a comma.
@@ -171,7 +177,10 @@ class Requester:
 
 
 def name_list(values: object, what: str) -> list[str]:
-    """Return an argument that holds several names, as a list.
+    """Return an argument that has to be an iterable of strings as a list.
+
+    Args:
+        what: the name of the argument, for the error text.
 
     Raises:
         CometChatException: `ERR_INVALID_ARGUMENT` for a single string, or for items that are not strings.
@@ -185,7 +194,10 @@ def name_list(values: object, what: str) -> list[str]:
 
 
 def filter_values(values: object, what: str) -> list[str] | None:
-    """Return the values of a filter as a list, or None if the filter is not set.
+    """Return a filter that has to be an iterable of strings as a list; None if it is None.
+
+    Args:
+        what: the name of the argument, for the error text.
 
     Raises:
         CometChatException: as for `name_list`.
@@ -194,7 +206,7 @@ def filter_values(values: object, what: str) -> list[str] | None:
 
 
 def query_parameters(**values: Any) -> dict[str, Any]:
-    """Return the query parameters that are set: without None, False and "", and with lists joined by commas.
+    """Return query parameters for a URL: without None, False and "", True as "true", and lists joined by commas.
 
     Raises:
         CometChatException: `ERR_INVALID_ARGUMENT` for a list item that contains a comma.
@@ -216,5 +228,5 @@ def query_parameters(**values: Any) -> dict[str, Any]:
 
 
 def changed_fields(**values: Any) -> dict[str, Any]:
-    """Return the fields of a request: those that are not None."""
+    """Return the arguments that are not None, as the fields of a request that changes a resource."""
     return {name: value for name, value in values.items() if value is not None}

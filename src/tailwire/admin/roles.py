@@ -36,8 +36,8 @@ class Roles:
             name: at most 100 characters.
             description: a description for people.
             metadata: custom data of the app, at most 5 KiB of JSON.
-            lists_users: whom users with this role find in lists: `all` or `friendsOnly`.
-            sends_to: whom users with this role may write to: `all` or `friendsOnly`.
+            lists_users: which users those with this role find in lists of users: `all` or `friendsOnly`.
+            sends_to: which users those with this role may send messages to: `all` or `friendsOnly`.
 
         Raises:
             CometChatException: `ERR_ROLE_ALREADY_EXISTS` if the id is taken; `ERR_BAD_REQUEST` if the server finds an
@@ -67,7 +67,7 @@ class Roles:
         lists_users: Audience | None = None,
         sends_to: Audience | None = None,
     ) -> Role:
-        """Change the given fields of the role with the id `role`, and return it. Arguments as for `create`.
+        """Change the given fields of the role with the id `role`, and return it. The arguments are those of `create`.
 
         Raises:
             CometChatException: `ERR_ROLE_NOT_FOUND` if there is no such role; `ERR_BAD_REQUEST` if the server finds an
@@ -93,7 +93,7 @@ class Roles:
         await self._requester.ask("DELETE", f"/roles/{quoted(role)}")
 
     def list(self) -> Listing[Role]:
-        """Return all roles."""
+        """Return all roles, ordered by id."""
         return self._requester.listing("/roles", role_from_wire, "role")
 
     async def restrict(self, role: str, features: Sequence[str]) -> None:
@@ -101,7 +101,7 @@ class Roles:
 
         Args:
             role: the role.
-            features: CometChat's keys for them, such as `u.createGroup`.
+            features: CometChat's keys of the features, such as `u.createGroup`.
 
         Raises:
             CometChatException: `ERR_ROLE_NOT_FOUND` if there is no such role; `ERR_BAD_REQUEST` if the server finds an
@@ -114,7 +114,7 @@ class Roles:
 
         Args:
             role: the role.
-            features: CometChat's keys for them, as for `restrict`.
+            features: CometChat's keys of the features, as for `restrict`.
 
         Raises:
             CometChatException: `ERR_ROLE_NOT_FOUND` if there is no such role; `ERR_BAD_REQUEST` if the server finds an
@@ -123,7 +123,7 @@ class Roles:
         await self._requester.ask("DELETE", _features(role), body={"featuresToAllow": name_list(features, "features")})
 
     def restricted(self, role: str) -> Listing[RestrictedFeature]:
-        """Return the features that the users of a role may not use.
+        """Return the features that the users of a role may not use, ordered by key.
 
         Args:
             role: the id of the role.

@@ -14,7 +14,7 @@ _MAX_SIGNATURES = 20
 
 
 class SignatureError(ValueError):
-    """The delivery must not be trusted; the text says why. Respond with 400 or 401, and ignore it."""
+    """A delivery cannot be trusted, as the text explains. Respond with 400 or 401, and ignore the delivery."""
 
     __module__ = "tailwire.admin"  # tracebacks show the name that an app imports
 
@@ -22,9 +22,9 @@ class SignatureError(ValueError):
 def verify_webhook(
     secret: str, headers: Mapping[str, str], body: bytes, *, tolerance: float = 300, now: float | None = None
 ) -> str:
-    """Verify the signature of a delivery, and return its id.
+    """Verify the signature of a webhook delivery, and return its id.
 
-    Store the ids of the last days: a delivery may arrive twice, with the same id.
+    A delivery may arrive more than once, with the same id. Store the ids of the last days to recognise this.
 
     ```python
     delivery_id = verify_webhook(SECRET, request.headers, await request.body())
@@ -34,12 +34,12 @@ def verify_webhook(
         secret: the secret of the webhook: `whsec_…`.
         headers: the headers of the request, in upper or lower case.
         body: the body of the request, byte for byte.
-        tolerance: the maximum difference in seconds between the time of the delivery and this machine's clock.
-        now: seconds since 1970; this machine's clock by default.
+        tolerance: the maximum difference in seconds between the time in the delivery and `now`.
+        now: the current time in seconds since 1970; by default that of the system clock.
 
     Raises:
-        SignatureError: a header is missing or invalid, the time of the delivery is too far from the clock's, or the
-            signature does not match.
+        SignatureError: a header is missing or invalid, the time in the delivery is too far from `now`, or the signature
+            does not match.
         ValueError: the secret is invalid.
     """
     key = _key_of(secret)

@@ -79,14 +79,14 @@ class Users:
 
         Args:
             uid: the user.
-            name: the new name; the limits of all fields are those of `create`.
+            name: the new name. All fields have the limits that `create` names.
             avatar: a URL.
             link: a URL.
             role: id of a role.
             status_message: replaces the old one.
             metadata: replaces the old metadata.
             tags: replace the old tags.
-            unset: fields to remove, by their names in the REST API: `avatar`, `link`, `metadata`, …
+            unset: names of fields to remove, as in the REST API: `avatar`, `link`, `metadata`, …
 
         Raises:
             CometChatException: `ERR_UID_NOT_FOUND` if there is no such user; `ERR_BAD_REQUEST` if the server finds an
@@ -98,7 +98,7 @@ class Users:
         return await self._requester.fetch(user_from_wire, "PUT", f"/users/{quoted(uid)}", body=body)
 
     async def delete(self, uid: str, *, messages: Literal["keep", "remove", "anonymous"] = "keep") -> None:
-        """Delete a user. Their auth tokens become invalid, and their sockets are closed.
+        """Delete a user. Their auth tokens become invalid, and their WebSockets are closed.
 
         Args:
             uid: the user.
@@ -149,16 +149,16 @@ class Users:
         status: Literal["", "online", "offline"] = "",
         deactivated: Literal["without", "with", "only"] = "without",
     ) -> Listing[User]:
-        """Return the matching users, by name.
+        """Return the users that match all given filters, ordered by name.
 
         Args:
             search: only users whose uid or name begins with this text.
-            roles: only users with one of these roles. Give one of `roles`, `tags` and `uids`; an empty list matches
-                nothing.
+            roles: only users with one of these roles. Give only one of `roles`, `tags` and `uids`. An empty list
+                matches nothing.
             tags: only users with one of these tags.
-            uids: only these users, at most 25.
-            status: only users who are `online` or `offline`.
-            deactivated: `without` deactivated users, `with` them, or `only` them.
+            uids: only users with one of these uids, at most 25.
+            status: only users who are `online` or `offline`; "" for both.
+            deactivated: whether to return users `without` deactivated ones, `with` them, or `only` deactivated ones.
 
         Raises:
             CometChatException: `ERR_INVALID_ARGUMENT` if a filter is not a list of strings, or one of them has a comma.
@@ -182,9 +182,10 @@ class Users:
         )
 
     async def befriend(self, uid: str, friends: Sequence[str]) -> None:
-        """Make users friends of a user. Those who cannot be added are skipped without an error.
+        """Make users friends of a user.
 
-        Such are users who do not exist, are friends already, or have too many friends; and the user themself.
+        Users who cannot be added are skipped without an error: those who do not exist, are friends already or have too
+        many friends, and the user `uid`.
 
         Args:
             uid: the user.
@@ -213,7 +214,7 @@ class Users:
         await self._requester.ask("DELETE", f"/users/{quoted(uid)}/friends", body=body)
 
     def friends(self, uid: str) -> Listing[User]:
-        """Return the friends of a user.
+        """Return the friends of a user, ordered by uid.
 
         Args:
             uid: the uid of the user.
@@ -221,7 +222,7 @@ class Users:
         return self._requester.listing(f"/users/{quoted(uid)}/friends", user_from_wire, "user")
 
     async def block(self, uid: str, blocked: Sequence[str]) -> None:
-        """Block users on behalf of a user. Those who do not exist, and the user themself, are skipped without an error.
+        """Block users on behalf of a user. Users who do not exist, and the user `uid`, are skipped without an error.
 
         Args:
             uid: the user who blocks.
@@ -251,7 +252,7 @@ class Users:
         )
 
     def blocked(self, uid: str) -> Listing[User]:
-        """Return the users whom a user has blocked.
+        """Return the users whom a user has blocked, ordered by uid.
 
         Args:
             uid: the uid of the user.
@@ -273,7 +274,7 @@ class Tokens:
 
         Args:
             uid: the user.
-            platform: the platform of the device, to be shown in lists; at most 100 characters.
+            platform: the platform of the device, for lists of tokens; at most 100 characters.
             app_info: further information about the device; at most 4,096 bytes of JSON.
 
         Raises:
@@ -284,7 +285,7 @@ class Tokens:
         return await self._requester.fetch(token_from_wire, "POST", _tokens(uid), body=body)
 
     def list(self, uid: str) -> Listing[AuthToken]:
-        """Return the auth tokens of a user; of each, only the last characters are shown.
+        """Return the auth tokens of a user, newest first. Of each token, only the last characters are contained.
 
         Args:
             uid: the uid of the user.
@@ -292,7 +293,7 @@ class Tokens:
         return self._requester.listing(_tokens(uid), token_from_wire, "auth token")
 
     async def revoke(self, uid: str, token: str) -> None:
-        """Revoke an auth token: requests with it are refused, and its sockets are closed.
+        """Revoke an auth token. Later requests with it are refused, and WebSockets that use it are closed.
 
         Args:
             uid: the user.

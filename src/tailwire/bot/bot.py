@@ -34,7 +34,7 @@ log = logging.getLogger("tailwire.bot")
 MAX_CONCURRENCY = 1000
 HANDLER_TIMEOUT_SECONDS = 600.0
 MAX_MISSED_MESSAGES = 10_000
-"""Messages to catch up with after a restart, unless the settings have another limit."""
+"""How many missed messages a bot handles after a restart, unless the settings have another limit."""
 ErrorHandler = Callable[[Context, Exception], Awaitable[None]]
 
 
@@ -70,9 +70,9 @@ class Bot:
             loop at each login, and when the token has to be renewed.
         session_store: stores the session; by default a file of its own for this uid in the platform's user data folder.
         concurrency: the maximum number of handlers that run at the same time, 1 to 1,000.
-        handler_timeout: seconds after which a handler is cancelled and has failed with `TimeoutError`; None for no
-            limit. Time that it spends waiting for the server does not count.
-        ignored_roles: messages from users with these roles go to no message handler, so that bots do not answer each
+        handler_timeout: seconds after which a handler is cancelled, which counts as a failure with `TimeoutError`; None
+            for no limit. Time that a handler waits for the server in methods of `Context` does not count.
+        ignored_roles: roles of users whose messages are passed to no message handler, so that bots do not answer each
             other.
 
     Raises:
@@ -133,7 +133,7 @@ class Bot:
     # Handlers.
 
     def command(self, *names: str) -> Callable[[F], F]:
-        """Register a handler for `/name …` (decorator).
+        """Register a handler for messages that begin with a command such as `/help` (decorator).
 
         ```python
         @bot.command("help", "h")
@@ -207,7 +207,7 @@ class Bot:
     def on_event(self, kind: type[Any]) -> Callable[[F], F]:
         """Register a handler for a type of event (decorator). The handler is called with the event.
 
-        All handlers of an event are called, one after the other. What one raises is only logged.
+        All handlers of an event are called, one after the other. An exception of a handler is only logged.
 
         ```python
         @bot.on_event(ReactionChanged)
@@ -230,10 +230,10 @@ class Bot:
         return add
 
     def on_error(self, handler: F) -> F:
-        """Register the error handler (decorator): `async def sorry(ctx, error)`.
+        """Register the error handler, such as `async def sorry(ctx, error)` (decorator). It replaces an earlier one.
 
-        It is called when a message handler raised or timed out, but not for handlers of events. Such errors are logged
-        as well.
+        It is called after a message handler raised an exception or timed out, but not for handlers of events. The
+        exception is logged as well.
 
         Args:
             handler: receives the context and the exception.
@@ -251,15 +251,15 @@ class Bot:
     # Running.
 
     def run(self) -> None:
-        """Run until SIGINT or SIGTERM. Handlers that are running then have 10 seconds to finish.
+        """Run the bot until SIGINT or SIGTERM. Handlers that are running then have 10 seconds to finish.
 
         If the bot cannot run, because its login is refused or another process runs it, the program ends: two lines on
         stderr say why and what to do, and the exit code is 1. The log has the traceback, at level DEBUG. Use `serve`
-        for a program that handles this itself. While the server is not reached, the bot waits, and warns in the log.
+        for a program that handles this itself. While the server cannot be reached, the bot waits, and warns in the log.
 
         Raises:
             RuntimeError: the bot is running already, or this is called in an event loop.
-            SystemExit: the bot cannot run, or a handler has raised it.
+            SystemExit: the bot cannot run, or a handler raised `SystemExit`.
             Exception: whatever `auth_token_provider` raises at a login.
         """
         if is_in_a_loop():
@@ -274,16 +274,16 @@ class Bot:
             raise
 
     async def serve(self) -> None:
-        """Run in an existing event loop until cancelled. Handlers that are running then have 10 seconds to finish.
+        """Run the bot in this event loop until cancelled. Handlers that are running then have 10 seconds to finish.
 
         Raises:
             RuntimeError: the bot is running already.
-            CometChatException: `SESSION_IN_USE` when another process runs the bot on this machine; or the login was
-                refused, with the codes of `ChatClient.login`, except that the bot waits for a server that is not
-                reached.
-            ValueError: the provided token belongs to another user, or is not a token.
+            CometChatException: `SESSION_IN_USE` if another process on this computer runs the bot; or the login was
+                refused, with the codes of `ChatClient.login`. While the server cannot be reached, nothing is raised:
+                the bot waits.
+            ValueError: the token from `auth_token_provider` belongs to another user, or is not a token.
             Exception: whatever `auth_token_provider` raises at a login.
-            SystemExit, KeyboardInterrupt: a handler has raised it.
+            SystemExit, KeyboardInterrupt: a handler raised it.
         """
         await self._serve(
             ChatClient(

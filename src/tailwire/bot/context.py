@@ -1,4 +1,4 @@
-"""`Context`: the message that a handler is called with, and the actions on it."""
+"""`Context`, which a handler is called with: a received message, and what the bot can do in response."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ MAX_HISTORY_MESSAGES = 1000
 
 
 class Context:
-    """A message that a bot handles.
+    """A received message that a handler is called with, and the actions in response to it.
 
     Attributes:
         chat: the bot's client.
         message: the `TextMessage` or `MediaMessage`.
         text: its text or caption; "" if it has none.
-        args: the words after a command; empty if the handler is not for a command.
-        match: the match of the handler's pattern; None without a pattern.
-        sender: the user who sent it.
-        stopped: whether the sender stopped a streamed reply of this handler. It distinguishes the `CancelledError` of
-            a stop from that of a timeout or a shutdown.
+        args: the words after the command; empty if the handler is not one for commands.
+        match: the match of the handler's pattern; None if it has no pattern.
+        sender: the user who sent the message.
+        stopped: whether the sender stopped a streamed reply (see `stream`). A handler that catches `CancelledError` can
+            distinguish this from a timeout or a shutdown.
     """
 
     def __init__(
@@ -90,40 +90,42 @@ class Context:
         A text that does not fit into one message is sent as several, cut at the end of a paragraph, line, sentence or
         word where possible. While the server is not reachable, or the bot has to log in again, this waits and retries.
 
-        A handler that was interrupted and runs again does not reply twice: its first reply, its second reply and so on
-        are stored once each. Replies from tasks other than the handler's own (`asyncio.gather`, a `TaskGroup`) have no
-        fixed order, so they are counted by their text instead: the first with a text, the second with it and so on.
+        A handler that was interrupted and runs again for the same message does not reply twice. Replies are recognised
+        by their number: the first, the second and so on of the handler are stored once each. Replies from other tasks
+        that it started (`asyncio.gather`, a `TaskGroup`) have no fixed order, so they are recognised by their text.
 
         Args:
             text: at most 100,000 characters.
-            thread: whether to start a thread under the message, unless it is in one.
+            thread: whether to start a thread under the message if it is not in a thread.
 
         Returns:
-            The message as it was stored; the last one if there are several.
+            The reply as it was stored; the last part if it was sent as several messages.
 
         Raises:
             TypeError: `text` is not a string.
             ValueError: the text is empty or too long.
             RuntimeError: the bot has shut down; the message is handled again at its next start.
-            CometChatException: as for `ChatClient.send_message`, except when the server is not reached.
+            CometChatException: as for `ChatClient.send_message`, except that this waits for a server that cannot be
+                reached.
         """
         return await self._send(text, thread, {})
 
     async def react(self, reaction: str) -> None:
-        """Add a reaction to the message. Waits for the server as `reply` does.
+        """Add a reaction to the message. While the server cannot be reached, this waits and retries.
 
         Args:
             reaction: an emoji, or a word of at most 100 characters.
 
         Raises:
             RuntimeError: the bot has shut down.
-            CometChatException: as for `ChatClient.add_reaction`, except when the server is not reached.
+            CometChatException: as for `ChatClient.add_reaction`, except that this waits for a server that cannot be
+                reached.
         """
         await self._retry_until_answered(lambda: self.chat.add_reaction(self.message.id, reaction))
 
     @asynccontextmanager
     async def typing(self) -> AsyncIterator[None]:
-        """Show the bot as typing while the block runs: `async with ctx.typing(): …`."""
+        """Show the bot as typing until the end of the block: `async with ctx.typing(): …`. Errors are ignored."""
         typing_task = asyncio.create_task(self._keep_typing(), name="tailwire bot typing")
         try:
             yield
@@ -140,9 +142,9 @@ class Context:
                 await asyncio.sleep(TYPING_INTERVAL_SECONDS)
 
     async def history(self, n: int = 20) -> list[BaseMessage]:
-        """Return the last messages of the conversation up to this one, oldest first, without deleted ones.
+        """Return the last messages of the conversation, this message being the last of them. The oldest is first.
 
-        While the server is not reachable, this waits.
+        Deleted messages and action messages are left out. While the server cannot be reached, this waits and retries.
 
         Args:
             n: the maximum number of messages, including this one; 1 to 1,000.
@@ -150,7 +152,7 @@ class Context:
         Raises:
             ValueError: `n` is out of range.
             RuntimeError: the bot has shut down.
-            CometChatException: `ERR_UID_NOT_FOUND` when the other user is gone, `ERR_NOT_A_MEMBER` when the bot has
+            CometChatException: `ERR_UID_NOT_FOUND` if the other user was deleted, `ERR_NOT_A_MEMBER` if the bot has
                 left the group, or another code of the server.
         """
         if not 1 <= n <= MAX_HISTORY_MESSAGES:
@@ -169,20 +171,20 @@ class Context:
         return newest_first[::-1]
 
     async def stream(self, parts: AsyncIterable[str], *, thread: bool = False) -> TextMessage:
-        """Reply with a text that readers see growing while it is written, and that is one message in the end.
+        """Reply with a text that readers see while it is written. At the end it is sent as a message, as `reply` does.
 
         ```python
         await ctx.stream(model(await ctx.history(20)))
         ```
 
-        Readers get `DraftChanged` events. The sender of the message can stop it (`ChatClient.stop_draft`): then the
-        text so far is sent with `metadata["stopped"]`, `stopped` becomes True, and this raises `CancelledError`. After
-        100,000 characters, a text is cut off and sent with `metadata["stopped"]` too, but without an error. Whitespace
-        at the end is removed.
+        While it is written, readers receive `DraftChanged` events. The sender of the message can stop the reply
+        (`ChatClient.stop_draft`). The text so far is then sent with `metadata["stopped"]`, the attribute `stopped`
+        becomes True, and this raises `CancelledError`. A text is cut off after 100,000 characters, and sent with
+        `metadata["stopped"]` but without an error. Whitespace at the end is removed.
 
         Args:
-            parts: yields the parts of the text.
-            thread: whether to start a thread under the message, unless it is in one.
+            parts: yields the parts of the text in order, such as the tokens of a language model.
+            thread: whether to start a thread under the message if it is not in a thread.
 
         Returns:
             As for `reply`.

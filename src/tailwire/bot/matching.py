@@ -1,4 +1,4 @@
-"""Check handlers, and match the messages that are commands."""
+"""Check the functions that are registered as handlers, and recognise messages that are commands."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from tailwire.bot.context import Context
 
 Handler = Callable[[Context], Awaitable[None]]
 Matches = Callable[[Context], bool]
-"""Returns whether a handler gets a message; may set `ctx.args` and `ctx.match`."""
+"""Returns whether a handler is to be called with this message. It may set `ctx.args` and `ctx.match`."""
 F = TypeVar("F", bound=Callable[..., Awaitable[None]])
 
 
 def command_matcher(names: Collection[str]) -> Matches:
-    """Return a matcher of messages that begin with `/` and one of the names, which puts the other words in `ctx.args`.
+    """Return a function that matches messages whose first word is `/` and one of the names, in any case.
 
-    Case does not matter.
+    It puts the other words into `ctx.args`.
 
     Raises:
         ValueError: there is no name, or one that is not a word.
@@ -38,10 +38,10 @@ def command_matcher(names: Collection[str]) -> Matches:
 
 
 def checked_handler(handler: F, *arguments: str) -> F:
-    """Return the handler, if it can be used.
+    """Return the handler unchanged if it can be called and awaited with the given arguments.
 
     Args:
-        arguments: the names of the arguments that the handler is called with, in order.
+        arguments: names for the positional arguments that the handler will be called with, for the error text.
 
     Raises:
         TypeError: the handler is not an async function, or cannot be called with these arguments.

@@ -1,4 +1,4 @@
-"""The texts that a bot's author reads if it cannot run or a handler fails: what to do, and their own lines first."""
+"""Error texts and tracebacks for the author of a bot that cannot run, or whose handler failed."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _ADVICE = {
 
 
 class WrongToken(ValueError):
-    """The provided token belongs to another user, or is not a token."""
+    """The token from `auth_token_provider` belongs to another user, or is not a token."""
 
 
 def cannot_run_text(uid: str, error: CometChatException | WrongToken) -> str:
-    """Return two lines: why a bot cannot run, and what to do; only the first if nothing is known to do."""
+    """Return a line that says why a bot cannot run and, if known, a second line that says what to do about it."""
     if isinstance(error, WrongToken):
         return f"The bot {uid} cannot run: {error}.\nCheck auth_token_provider=: it must return a token of {uid}."
     advice = _ADVICE.get(error.code, "").replace("{uid}", uid)
@@ -34,11 +34,11 @@ def cannot_run_text(uid: str, error: CometChatException | WrongToken) -> str:
 def exc_info_from_author(
     error: BaseException, *, complete: bool
 ) -> tuple[type[BaseException], BaseException, TracebackType | None]:
-    """Return the `exc_info` of an error in the author's code: its traceback begins at the author's first line.
+    """Return the `exc_info` of an error for the log. Its traceback begins at the first line of the author's code.
 
     Args:
-        complete: whether the traceback of a `CometChatException` keeps this library's lines after the author's last
-            line; that of other errors always does.
+        complete: whether the traceback of a `CometChatException` also contains the calls inside of this library after
+            the author's last line. That of another error always contains them.
     """
     frames: list[TracebackType] = []
     next_frame = error.__traceback__

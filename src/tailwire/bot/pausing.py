@@ -21,7 +21,7 @@ _pauses: WeakKeyDictionary[asyncio.Timeout, _Pause] = WeakKeyDictionary()
 
 @contextmanager
 def paused(limit: asyncio.Timeout) -> Iterator[None]:
-    """Do not count the time of the block, or of blocks that overlap, towards a limit."""
+    """Stop the time of a limit during the block. Blocks of the same limit may overlap, in several tasks."""
     now = asyncio.get_running_loop().time
     pause = _pauses.get(limit)
     if pause is None:

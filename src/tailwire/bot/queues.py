@@ -1,4 +1,4 @@
-"""One queue for each conversation: conversations are handled concurrently, each of them in order."""
+"""Queues of events: different conversations are handled concurrently, the events of each one in order."""
 
 from __future__ import annotations
 
@@ -19,21 +19,22 @@ SHUTDOWN_SECONDS = 10.0
 MAX_QUEUED_EVENTS = 10_000
 """The maximum number of events that wait in all queues together.
 
-The queue of one conversation may hold half as many as are left.
+A conversation may add events while its own queue holds less than half of the number that is still free.
 """
 MIN_QUEUED_PER_CONVERSATION = 10
-"""The queue of one conversation may hold this many in any case."""
+"""The number of events that may wait in the queue of any conversation, however many wait in others."""
 
 
 class ConversationQueues:
-    """The events of one run of a bot, by conversation, from their arrival until they are acknowledged.
+    """The events that a bot has received and not acknowledged yet, in a queue for each conversation.
 
     Args:
-        events: the stream whose events are acknowledged when they are handled.
+        events: the stream that the events are from. They are acknowledged to it when they have been handled.
         concurrency: the maximum number of conversations that are handled at the same time.
 
     Attributes:
-        interrupted: whether the bot has shut down; handlers that are still running are run again at the next start.
+        interrupted: whether the bot has shut down. Events whose handlers are still running then are not acknowledged,
+            so that they are handled again at the next start.
     """
 
     def __init__(self, events: AcknowledgedStream, concurrency: int) -> None:
@@ -47,7 +48,14 @@ class ConversationQueues:
         self._ending = False
 
     def put(self, event: Event, work: Work) -> None:
-        """Add an event. It is acknowledged at once if there is nothing to do, or its conversation's queue is full."""
+        """Add an event to the queue of its conversation, and schedule its handling.
+
+        If there is nothing to do, or the queue is full, the event is acknowledged immediately and not handled. The log
+        warns of a full queue.
+
+        Args:
+            work: the functions to call.
+        """
         key = _conversation_of(event)
         waiting = len(self._queues.get(key, ()))
         if work and waiting >= max(MIN_QUEUED_PER_CONVERSATION, (MAX_QUEUED_EVENTS - self._queued) // 2):
@@ -84,7 +92,7 @@ class ConversationQueues:
             self._full.discard(key)
 
     async def finish(self) -> None:
-        """Start no more handlers. Wait for those that are running, and cancel them after `SHUTDOWN_SECONDS`."""
+        """Start no more handlers. Wait until the running ones have ended; cancel them after `SHUTDOWN_SECONDS`."""
         self._ending = True
         tasks = set(self._tasks)
         try:

@@ -1,4 +1,4 @@
-"""Run one handler within its time limit, so that neither its errors nor its delays affect others; repeat calls."""
+"""Run a handler within its time limit and catch its errors, and repeat calls until the server is reached."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ log = logging.getLogger("tailwire.bot")
 T = TypeVar("T")
 BOT_RETRY = RetryPolicy(first=1.0, longest=30.0)
 RETRIED_CODES = RETRYABLE_CODES | TOKEN_REJECTED_CODES
-"""Codes of errors after which a call is repeated: the server was not reached, or the bot will get a new token."""
+"""Error codes after which a call is repeated: the server was not reached, or the token is about to be renewed."""
 CANCEL_TIMEOUT_SECONDS = 5.0
-"""How long a cancelled handler may take to end."""
+"""How long a cancelled handler may take to end before it is ended by force."""
 FORCED_END_SECONDS = 0.1
 
 
 async def run_handler(
     work: Callable[[], Awaitable[None]], limit: asyncio.Timeout, seconds: float | None
 ) -> BaseException | None:
-    """Run a handler in a task of its own until it returns, raises, or is out of time.
+    """Run a handler in a separate task until it has returned or raised, or was cancelled because its time is over.
 
     Args:
         work: calls the handler.
-        limit: the time limit, `seconds` from now; the handler may pause it.
-        seconds: the limit in seconds; None for no limit.
+        limit: the timeout context for the time limit. Methods of `Context` pause it while they wait for the server.
+        seconds: the time limit in seconds, for the error text; None for no limit.
 
     Returns:
-        The exception that the handler raised, or a `TimeoutError` if it was out of time; None if it returned, or was
-            cancelled because its streamed reply was stopped.
+        The exception that the handler raised, or a `TimeoutError` if it used up its time. None if it returned, or was
+            cancelled because the sender stopped its streamed reply.
     """
     coroutine = _run_contained(work)
     task = asyncio.create_task(coroutine, name="tailwire bot handler")
@@ -80,11 +80,11 @@ async def _end(task: asyncio.Task[Any], coroutine: Coroutine[Any, Any, Any]) -> 
 
 
 async def token_of(provider: TokenProvider) -> str:
-    """Return the token that the author's provider returns.
+    """Call the function that provides the bot's auth token, and return the token.
 
     Raises:
         Exception: whatever the provider raises.
-        WrongToken: the provider does not return a token.
+        WrongToken: the provider returned something other than a non-empty string.
     """
     provided: object = provider()
     token = await provided if inspect.isawaitable(provided) else provided
@@ -103,13 +103,13 @@ def is_in_a_loop() -> bool:
 
 
 async def call_until_reached(call: Callable[[], Awaitable[T]], retried: Collection[str] = RETRIED_CODES) -> T:
-    """Call a function, again after growing waits while it fails with one of some codes, and return its result.
+    """Call a function until it does not fail with certain error codes, with waits of 1 to 30 s. Return its result.
 
     Args:
-        retried: the codes after which it is called again.
+        retried: the error codes after which it is called again.
 
     Raises:
-        CometChatException: the server refused the call, with a code that is not in `retried`.
+        CometChatException: the call failed with a code that is not in `retried`.
     """
     waits, logged = Waits(BOT_RETRY, random.random), ""
     while True:

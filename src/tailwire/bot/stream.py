@@ -1,4 +1,4 @@
-"""A streamed reply: drafts that are sent while it is written. `Context.stream` sends the final message."""
+"""A streamed reply: its growing text is sent as drafts. At the end, `Context.stream` sends the final message."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from tailwire.wire.entities import TransientMessage
 log = logging.getLogger("tailwire.bot")
 
 MAX_TEXT_BYTES = 8000
-"""Size of one message's text in JSON. The server's limit for the whole data of a message is 10 KB by default."""
+"""The maximum size of a message's text in JSON. The server limits the whole data of a message to 10 KB by default."""
 MAX_STREAM_CHARACTERS = 100_000
 MIN_PAUSE_SECONDS = 0.25
 """The minimum time between two drafts of a reply."""
 MAX_DRAFTS_PER_SECOND = 40
-"""The maximum for all replies of a bot. The server closes a socket that sends more than 100 frames a second."""
+"""The maximum number of drafts, for all replies of a bot. The server allows a socket 100 frames per second."""
 KEEP_ALIVE_SECONDS = 8.0
-"""After this time, an unchanged draft is sent again. Readers consider it ended after 15 seconds."""
+"""The time after which an unchanged draft is sent again. Readers assume that it has ended after 15 seconds."""
 
 
 @dataclass(slots=True)
 class Draft:
-    """A reply that is being written.
+    """A reply of a bot that is being written, and whose text so far is sent to its readers.
 
     Attributes:
         chat: the bot's client.
         receiver: the uid of the reader, or the guid of the readers' group.
         receiver_type: `user` or `group`.
-        asker: the uid of the user who may stop it.
+        asker: the uid of the user whose message is answered, who may stop the reply.
         reply_to: the id of the message that it answers.
         name: the id of the draft.
-        drafts: all drafts of the bot that are being written, by id; this one is added while it is written.
-        stopped: whether the asker stopped it, or it became too long.
+        drafts: all drafts that the bot is writing, by id. `write` adds this one, and removes it at the end.
+        stopped: whether the asker stopped it, or it was cut off because it became too long.
     """
 
     chat: ChatClient
@@ -59,20 +59,22 @@ class Draft:
 
     @property
     def text(self) -> str:
-        """The text so far, without half a surrogate pair at its end."""
+        """The text so far. Half a surrogate pair at its end is left out until the other half has arrived."""
         return join_surrogates(self._text)
 
     def stop(self, uid: str) -> None:
-        """Cancel the task that writes the reply, if the user who asks for it, with this uid, is the asker."""
+        """Cancel the task that writes the reply, if the user `uid`, who wants to stop it, is its asker."""
         if uid == self.asker and self._task is not None and not self.stopped:
             self.stopped = True
             self._task.cancel()
 
     async def write(self, parts: AsyncIterable[str]) -> None:
-        """Read all parts, and send drafts meanwhile.
+        """Read the parts and append them to the text, and send drafts meanwhile.
+
+        A text that has reached `MAX_STREAM_CHARACTERS` is cut off, and no further parts are read.
 
         Raises:
-            asyncio.CancelledError: the reply was stopped.
+            asyncio.CancelledError: the asker stopped the reply.
             TypeError: a part is not a string.
             Exception: whatever `parts` raises.
         """
@@ -107,7 +109,7 @@ class Draft:
             await asyncio.sleep(max(MIN_PAUSE_SECONDS, len(self.drafts) / MAX_DRAFTS_PER_SECOND))
 
     async def end(self) -> None:
-        """Tell the readers that the draft has ended."""
+        """Notify the readers that the draft has ended. Errors are ignored."""
         await self._send_draft("")
 
     async def _send_draft(self, text: str) -> None:
@@ -121,14 +123,14 @@ class Draft:
 
 
 def join_surrogates(text: str) -> str:
-    """Return the text with surrogate pairs joined; half a pair at its end is removed."""
+    """Return the text with each surrogate pair joined to one character. Half a pair at its end is removed."""
     if text and "\ud800" <= text[-1] <= "\udbff":
         text = text[:-1]
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def json_size(text: str) -> int:
-    """Return the number of bytes that a text takes in JSON."""
+    """Return the number of bytes that a text takes in JSON, without the quotation marks."""
     return len(json.dumps(text, ensure_ascii=False).encode("utf-8", "replace")) - 2
 
 
@@ -141,7 +143,9 @@ def _fitting_length(text: str, longest: int) -> int:
 
 
 def split(text: str, longest: int = MAX_TEXT_BYTES) -> Iterator[str]:
-    """Yield parts that fit into one message each, cut at the end of a paragraph, line, sentence or word if possible.
+    """Yield the parts of a text, each short enough for a message.
+
+    They end at the end of a paragraph, line, sentence or word if possible. Whitespace at the cuts is removed.
 
     Args:
         longest: the maximum size of a part in JSON, in bytes.

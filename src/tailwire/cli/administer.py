@@ -31,7 +31,9 @@ from tailwire.server.telemetry.metrics import Metrics
 
 
 def administer(args: argparse.Namespace) -> int:
-    """Run the command. New keys and tokens are printed once.
+    """Run the command `keys`, `user`, `token` or `prune`, and print its results.
+
+    New keys and tokens are printed only here: they cannot be read later.
 
     Returns:
         0; 1 if it was refused or failed; 2 for an invalid setting.

@@ -12,7 +12,7 @@ from tailwire.server.config import BadSetting, Settings, load
 
 
 def back_up_or_restore(args: argparse.Namespace) -> int:
-    """Run the command and print where the copies are.
+    """Run the command `backup` or `restore`, and print where the copies are.
 
     Returns:
         0; 1 if it was refused or failed; 2 for an invalid setting.

@@ -12,7 +12,7 @@ DEFAULT_DATA_FOLDER = ".tailwire"
 
 
 def add_chat(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command to a parser."""
+    """Add the command `chat` and its arguments to a parser."""
     chat = commands.add_parser(
         "chat",
         help="chat in the terminal",
@@ -28,10 +28,10 @@ def add_chat(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 
 def chat(args: argparse.Namespace) -> int:
-    """Run the chat until the user quits.
+    """Run the chat in the terminal until the user quits.
 
     Returns:
-        0; 1 if it cannot run; 2 without a terminal.
+        0; 1 if the chat cannot run; 2 if this is not a terminal.
     """
     if not sys.stdin.isatty() or not sys.stdout.isatty():
         print("tailwire: chat needs a terminal: run it without pipes", file=sys.stderr)

@@ -1,8 +1,8 @@
 """`tailwire console`: prints a link that signs in to the web console of a running server.
 
 The command asks the server for the link with a REST API key: that of the data folder, or the one in the environment
-variable TAILWIRE_API_KEY. Without a URL it asks the server that holds the lock of the data folder, so the key is never
-sent to another program that listens on its address.
+variable TAILWIRE_API_KEY. Without a URL it asks the server that has locked the data folder, so that the key is never
+sent to another program that listens on the server's address.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _SERVER_URL = re.compile(r" at (https?://\S+)$")
 
 
 class LinkUnavailable(Exception):
-    """The link cannot be made. The text says why, and what to do."""
+    """No link can be requested from the server. The text says why, and what to do."""
 
 
 def console(args: argparse.Namespace) -> int:
-    """Print the link.
+    """Request a link to the web console from a running server, and print it.
 
     Returns:
-        0; 1 if there is no link; 2 for an invalid setting.
+        0; 1 if the server cannot be asked or refuses; 2 for an invalid setting.
     """
     try:
         settings = load({"data": args.data})

@@ -35,18 +35,18 @@ from tailwire.wire.entities import TextMessage
 STEP_TIMEOUT_SECONDS = 20.0
 SHORT_WINDOW_SECONDS = 2.0
 MIN_WORD_COLUMNS = 110
-"""The width from which on states are shown as words; narrower consoles show symbols."""
+"""The width of the console in columns from which states are shown as words. Narrower consoles show symbols."""
 _WEB_FONT = re.compile(r"\s*@font-face\s*\{[^}]*\}")
 _SIGNS = {"connected": "●", "connecting": "◐", "disconnected": "○", "featureThrottled": "◍", "-": "·"}
 _COLORS = {"connected": "green", "connecting": "yellow", "disconnected": "red", "featureThrottled": "magenta"}
 
 
 class StepFailed(Exception):
-    """A step did not show what it should."""
+    """A step of the demonstration did not have the expected outcome."""
 
 
 class RecordingListener(ConnectionListener, MessageListener):
-    """Records the events of a client, and wakes waiters."""
+    """Records the statuses and messages of a client, and wakes the tasks in `wait_until`."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []
@@ -78,10 +78,14 @@ class RecordingListener(ConnectionListener, MessageListener):
         self._wake_waiters()
 
     async def wait_until(self, what: str, condition: Callable[[], bool]) -> None:
-        """Wait until a condition holds.
+        """Wait until a condition is true. It is checked after each recorded event.
+
+        Args:
+            what: what is waited for, for the error text.
+            condition: returns whether the wait is over.
 
         Raises:
-            StepFailed: if it does not within 20 s.
+            StepFailed: the condition is not true within 20 s.
         """
         try:
             async with asyncio.timeout(STEP_TIMEOUT_SECONDS):
@@ -92,7 +96,12 @@ class RecordingListener(ConnectionListener, MessageListener):
 
 
 class Demo:
-    """Carries out the demonstration, and prints each step with its outcome."""
+    """Carries out the demonstration, and prints each step with its outcome.
+
+    Args:
+        folder: an empty folder for the data of the server.
+        console: the console to print to.
+    """
 
     def __init__(self, folder: Path, console: Console) -> None:
         self._console = console
@@ -173,10 +182,10 @@ class Demo:
         return took
 
     async def run(self) -> bool:
-        """Run all steps. Return True at the end.
+        """Run all steps, and return True.
 
         Raises:
-            StepFailed: at the first step that fails.
+            StepFailed: a step failed; later ones are not run.
         """
         if self._console.width < MIN_WORD_COLUMNS:
             self._console.print("[dim]" + "   ".join(f"{sign} {word}" for word, sign in _SIGNS.items() if word != "-"))
@@ -327,7 +336,7 @@ class Demo:
 
 
 def without_web_fonts(svg: str) -> str:
-    """Return a terminal's picture that loads no font from elsewhere: it is drawn with a font of the machine."""
+    """Remove the web fonts from an SVG picture of a terminal, so that it loads nothing from other servers."""
     return _WEB_FONT.sub("", svg)
 
 

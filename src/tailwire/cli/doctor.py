@@ -23,7 +23,7 @@ from tailwire.wire.server_settings import ServerSettings
 
 STEP_TIMEOUT_SECONDS = 10.0
 MISSING_UID = "tailwire-doctor-asks-for-nobody"
-"""A user that does not exist. Requesting a token for them tests a key without changing anything."""
+"""The uid of a user who does not exist. Requesting a token for them tests a key without changing anything."""
 
 _ADVICE = {
     Cause.NAME_LOOKUP_FAILED: "Check the name in the URL, and that this machine has a network.",
@@ -46,7 +46,7 @@ _ADVICE = {
 
 
 class _StepFailed(Exception):
-    """A step failed. The message says what was observed, `advice` what to do."""
+    """A step failed. The text says what was observed, `advice` what to do about it; "" if nothing is known."""
 
     def __init__(self, observed: str, advice: str = "") -> None:
         super().__init__(observed)
@@ -54,12 +54,14 @@ class _StepFailed(Exception):
 
 
 def doctor(url: str, *, app_id: str = "", auth_key: str = "", ca: str = "") -> int:
-    """Test name lookup, TCP, TLS, settings, WebSocket, app id and auth key, through the proxy that an app would use.
+    """Test a server step by step, through the proxy that an app would use, and print the outcome of each step.
+
+    The steps are name lookup, TCP, TLS, settings, WebSocket, app id and auth key.
 
     Args:
         url: `http[s]://name[:port][/path]`; https if it has no scheme.
-        app_id: tested together with `auth_key`, if given.
-        ca: a file of trusted certificates (PEM).
+        app_id, auth_key: an app id and an auth key of the app, to test both; "" to omit this. Give both or none.
+        ca: a PEM file with the certificates to trust; "" for those of the system.
 
     Returns:
         0 if all steps succeeded; 1 if one failed; 2 for invalid arguments.

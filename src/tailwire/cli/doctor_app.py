@@ -1,4 +1,4 @@
-"""`tailwire doctor --app`: which states of an app this machine can report, and what to install for more."""
+"""`tailwire doctor --app`: which states of an app can be detected on this computer, and what to install for more."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TIMEOUT_SECONDS = 10.0
 
 
 class _NullClient:
-    """A client that ignores all reports."""
+    """A client for the adapters that ignores what they report."""
 
     def event_loop(self) -> asyncio.AbstractEventLoop:
         """Return the running event loop."""
@@ -35,7 +35,7 @@ class _NullClient:
 
 
 def doctor_app() -> int:
-    """Print which states of an app this machine can report: by toolkit, terminal, sleep and network.
+    """Print which states of an app can be detected on this computer: for each toolkit, terminal, sleep and network.
 
     Returns:
         0.

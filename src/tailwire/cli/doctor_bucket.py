@@ -26,7 +26,7 @@ FORM_SECONDS, FORM_TIMEOUT_SECONDS = 60, 15.0
 def doctor_bucket(url: str, config: str = "") -> int:
     """Test a bucket: find it, store an object in parts, read and remove it, list unfinished uploads.
 
-    With `uploads_direct` also whether the service refuses a form that was changed.
+    With the setting `uploads_direct`, also test whether the service refuses an upload form that was changed.
 
     Args:
         url: `s3://BUCKET` or `s3://BUCKET/PREFIX`.

@@ -1,4 +1,4 @@
-"""Durations as arguments of commands: `90d`, `12h`, `30m`, `45s`."""
+"""Durations as arguments of commands: `2w`, `90d`, `12h`, `30m`, `45s`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _DURATION = re.compile(r"([0-9]{1,6})([smhdw])")
 
 
 def parse_duration(value: str) -> int:
-    """Parse a duration such as `90d`, and return it in seconds.
+    """Return the seconds of a duration such as `90d`: a number with the unit `s`, `m`, `h`, `d` or `w`.
 
     Raises:
         argparse.ArgumentTypeError: the text is not a duration.

@@ -17,10 +17,10 @@ MAX_KEYS = 1_000_000
 
 
 def check_keys(args: argparse.Namespace) -> None:
-    """Check the arguments.
+    """Check that the arguments of `tailwire keys` can be combined.
 
     Raises:
-        BadSetting: they do not fit together.
+        BadSetting: they cannot.
     """
     if args.grace and not args.replace:
         raise BadSetting("keys: --grace needs --replace: without it, no key ends")
@@ -29,7 +29,13 @@ def check_keys(args: argparse.Namespace) -> None:
 
 
 async def run_keys(args: argparse.Namespace, store: AnyStore, world: World, data: str) -> None:
-    """List the valid keys, or create new ones and, if asked to, end all other keys."""
+    """Print the valid API keys, or create an auth key and a REST API key and print them.
+
+    Args:
+        args: the arguments of the command. With `replace`, all other keys are revoked, after `grace` seconds if it is
+            given, and the new keys are written to the key file.
+        data: the data folder with the key file.
+    """
     if args.list:
         await _print_keys(store, world)
         return

@@ -12,7 +12,7 @@ MAX_SLOW_FACTOR = 100.0
 
 
 def add_lab(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command to a parser."""
+    """Add the command `lab` and its arguments to a parser."""
     lab = commands.add_parser(
         "lab", help="open a page with two clients, a server and the connections between them, to break things"
     )
@@ -27,10 +27,10 @@ def add_lab(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 
 def lab(args: argparse.Namespace) -> int:
-    """Run the lab, or show a recording, until a signal stops it; or record a scene.
+    """Serve the page of the lab, or of a recording, until a signal; or record a scene as a picture and return.
 
     Returns:
-        0; 1 if it cannot run; 2 for invalid arguments.
+        0; 1 if that is not possible; 2 for invalid arguments.
     """
     problem = _problem_with(args)
     if problem:

@@ -17,7 +17,7 @@ _DATA_HELP = "data folder of the server (.tailwire)"
 
 
 def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
-    """Return the parser for a command line. The settings of `serve` are only added if it is the command."""
+    """Return the parser for these words of a command line. The settings are only added if the first word is `serve`."""
     parser = argparse.ArgumentParser(prog="tailwire", description="A chat SDK and its server.")
     parser.add_argument("--version", action="version", version=f"tailwire {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 SECONDS_BETWEEN_LINES = 60.0
 PASSES_LEFT = 3
-"""The passes that remain once the server has stopped: the one in progress, the last one, and the verification."""
+"""How many passes over the data remain when the server has stopped: the current one, the last, and the verification."""
 
 
 def migrate(args: argparse.Namespace) -> int:
-    """Run the command, and print what was copied.
+    """Copy a database from SQLite to PostgreSQL, and print the number of rows of each table.
 
     Returns:
         0; 1 if it was refused or failed; 2 for an invalid setting.
@@ -62,14 +62,14 @@ def migrate(args: argparse.Namespace) -> int:
 
 
 class _PassPrinter:
-    """Prints the passes of `--follow`: each until it is time to stop the server, then one a minute."""
+    """Prints a line for each pass of `--follow`; after the line that the server can be stopped, only one per minute."""
 
     def __init__(self) -> None:
         self._near = False
         self._printed_at = -math.inf
 
     def print_pass(self, done: Pass) -> None:
-        """Print a pass, if it is time for another line."""
+        """Print a line about a finished pass; at most one per minute once the server can be stopped."""
         if done.last:
             print(f"last pass: {done.rows:,} rows in {done.seconds:.1f} s", flush=True)
             return

@@ -15,14 +15,16 @@ from tailwire.server.ports.world import World
 
 READ_DEADLINE_SECONDS = 3600.0
 ERASE_PATIENCE_SECONDS = 30.0
-"""For how long to wait for another process, as a backup, that still reads what is to be erased."""
+"""How long to wait for another process, such as a backup, that still reads the data to be erased."""
 
 
 def prune_settings(args: argparse.Namespace, settings: Settings) -> Settings:
-    """Return the settings for the command: a read may take an hour, and with `--orphans` a file is unused after a day.
+    """Check the arguments of `tailwire prune`, and return the settings with changes for this command.
+
+    A read of the database may take an hour. With `--orphans`, a file that nothing refers to is removed after a day.
 
     Raises:
-        BadSetting: the arguments do not say what to remove, or do not fit together.
+        BadSetting: the arguments do not say what to remove, or cannot be combined.
     """
     if args.older_than is None and not args.orphans:
         raise BadSetting("prune: say what to remove: --older-than 90d, or --orphans")
@@ -35,7 +37,7 @@ def prune_settings(args: argparse.Namespace, settings: Settings) -> Settings:
 
 
 async def run_prune(args: argparse.Namespace, store: AnyStore, actions: Actions, world: World) -> None:
-    """Remove what the arguments say, or print how much that is."""
+    """Remove old messages and files, or orphaned files, as the arguments say; with `dry_run` only print how many."""
     now = world.seconds()
     if args.older_than is not None:
         await _prune_old(args, store, now - args.older_than)

@@ -12,10 +12,10 @@ from tailwire.sdk.io.untrusted_json import read_object
 
 
 def replay(file: str) -> int:
-    """Print each step of a dump: its time, input and commands, and an explanation of the state.
+    """Replay a dump of a connection, and print each step: its time, input and commands, and the state after it.
 
     Returns:
-        0; 1 if the file cannot be read, or is not a dump.
+        0; 1 if the file cannot be read, or is not a dump of a connection.
     """
     try:
         state, recorded = load_dump(read_object(Path(file)))

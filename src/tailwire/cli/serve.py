@@ -20,13 +20,13 @@ from tailwire.server.telemetry.logs import configure, log
 from tailwire.server.web.sessions import START_LINK_SECONDS
 
 METAVARS = {"data": "DIR", "tls_cert": "FILE", "tls_key": "FILE", "ready_file": "FILE"}
-"""Placeholders for the values of settings in the help; others show the type of the value."""
+"""Placeholders for the values of some settings in the help text. Other settings have one made from their type."""
 PAGES = ("console", "chat")
-"""Settings that turn a page on or off."""
+"""Settings that turn a page on or off. They also have an argument `--no-…`."""
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
-    """Add an argument for each setting of the server to a parser."""
+    """Add an argument to a parser for each setting of the server. Its value is None if it is not given."""
     meant = meanings()
     kinds = get_type_hints(Settings)
     group = parser.add_argument_group("settings", "As arguments, as TAILWIRE_<NAME>, or in the file of --config.")

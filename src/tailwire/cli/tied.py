@@ -1,6 +1,8 @@
-"""Runs `tailwire` in a process that ends with its parent, however that ends: `python -m tailwire.cli.tied PID serve …`.
+"""Runs `tailwire` in a process that is ended when its parent process ends in any way.
 
-On Linux the kernel ends it. Elsewhere a thread checks once a second whether the parent still exists.
+Usage: `python -m tailwire.cli.tied PARENT_PID serve …`.
+
+On Linux the kernel does so. Elsewhere a thread checks once a second whether the parent still exists.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def tie_to(parent: int) -> None:
-    """Kill this process when its parent ends.
+    """Arrange that this process is killed when its parent ends.
 
     Args:
         parent: the process id of the parent. If it has already ended, this process exits now.

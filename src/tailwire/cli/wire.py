@@ -1,4 +1,4 @@
-"""`tailwire wire`."""
+"""`tailwire wire`: a proxy that makes a connection slow or faulty, for tests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from tailwire.testing.line.shape import Shape, read_rate, read_seconds
 
 
 def wire(args: argparse.Namespace) -> int:
-    """Run a fault proxy between clients and a server, controlled over HTTP, until a signal stops it.
+    """Run a proxy between clients and a server that slows down or breaks connections, until a signal stops it.
+
+    Other programs control it over HTTP.
 
     Returns:
         0; 1 if it cannot listen; 2 for invalid arguments.

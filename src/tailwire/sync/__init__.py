@@ -1,4 +1,4 @@
-"""Blocking clients for scripts, Flask, Django, Tk, Qt and any thread. Each runs its async client in its own thread.
+"""Blocking clients for scripts, Flask, Django, Tk and Qt. Each runs an async client in a thread of its own.
 
 Who may import it: testing, cli, tui, and apps. It imports the SDK and the administration client, and no adapter.
 Read more: docs/sync.md.

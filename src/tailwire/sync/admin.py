@@ -40,8 +40,8 @@ Webhooks = _blocking_part(webhooks.Webhooks)
 class Admin(AdminBridge):
     """Administration client for programs without an event loop: runs a `tailwire.admin.Admin` in its own thread.
 
-    It has the same attributes and calls. Async calls block until they are done, and listings are iterated with `for`.
-    It is thread-safe.
+    It has the same attributes and methods as that client. The async methods block until they are done, and listings are
+    iterated with `for`. It may be used from several threads.
 
     ```python
     with Admin("app-id", settings, "rest-api-key") as admin:
@@ -65,8 +65,8 @@ class Admin(AdminBridge):
         settings: made by `AppSettingsBuilder`. Only the host, the proxy and the certificate authority are used.
         api_key: a REST API key of scope `fullAccess`. Keep it on your servers.
         timeout: seconds after which a call raises `TimeoutError`; None for no limit. See `with_timeout`.
-        tls: an SSL context, for a server with a self-signed certificate.
-        world: clock, randomness and sockets; for tests.
+        tls: an SSL context, such as for a server with a self-signed certificate; by default made from `settings`.
+        world: the clock, randomness and sockets to use; None, except in tests.
 
     Raises:
         TypeError: `timeout` is not a number.

@@ -17,30 +17,31 @@ T = TypeVar("T")
 
 
 class Listing(BlockingProxy, Generic[T]):
-    """A list to iterate with `for`. Each iteration fetches the list again, in pages of 100 entries.
+    """A list of the server, to iterate with `for`. It fetches a page of 100 entries whenever it needs one.
 
-    Entries that change during an iteration may be missed or repeated. Message histories are paged by id, so no message
-    is missed.
+    Each iteration fetches the list again. It raises `CometChatException` or `TimeoutError` if a page cannot be fetched.
+    If the list changes during an iteration, entries may be missed or repeated. No message is missed, because lists of
+    messages are paged by id.
     """
 
     def __iter__(self) -> Iterating[T]:
         return Iterating(self._handle, aiter(self._target), "listing", self._limit, ends=False)
 
     def first(self, most: int = 1000) -> list[T]:
-        """Return the first entries as a list.
+        """Return the first entries of the list as a Python list.
 
         Args:
-            most: the maximum number of entries; 0 or less returns none.
+            most: the maximum number of entries; for 0 or less, the result is empty.
 
         Raises:
-            CometChatException: the code from the server.
+            CometChatException: a page cannot be fetched, with the code from the server.
             TimeoutError: the call took longer than the client's timeout.
         """
         return cast("list[T]", self._call("first", (most,), {}))
 
 
 class AdminBridge(Closable, NotCopied):
-    """The methods of the blocking `Admin` that the async one does not have."""
+    """The base of the blocking `Admin`: the constructor, and the methods that the async one does not have."""
 
     _parts: dict[str, type[BlockingProxy]]
 
@@ -68,7 +69,7 @@ class AdminBridge(Closable, NotCopied):
             setattr(self, name, kind(handle, getattr(target, name), limit))
 
     def with_timeout(self, seconds: float | None) -> Self:
-        """Return a view of this client with another timeout.
+        """Return an object that uses the same client and connection with another timeout.
 
         Args:
             seconds: the timeout of a call; None for no limit.

@@ -1,4 +1,4 @@
-"""Call the app back: in the thread to which `post` passes functions, or in the client's own."""
+"""Call functions of the app: in the thread that its `post` schedules functions in, or in the client's own thread."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from tailwire.sdk.dispatch.calling import call_listener
 
 log = logging.getLogger("tailwire")
 Post = Callable[[Callable[[], None]], object]
-"""Schedules a function in the app's thread, soon and in order.
+"""A function of the app that schedules the given function in the app's thread, soon and in the order of the calls.
 
-It must not wait: it is called in the client's thread, or in one that makes a call of the client.
+It must return without waiting. It may be called in the client's thread, and in any thread that uses the client.
 """
 
 
 class WindowGone(RuntimeError):
-    """Raised by a `post` whose window is destroyed, so that it can no longer call anything."""
+    """Raised by a `post` that cannot schedule functions any longer, because its window was destroyed."""
 
 
 class AppCallbacks:
-    """Calls functions of the app.
+    """Calls functions of the app in the thread that the app has chosen.
 
     Args:
         post: schedules functions in the app's thread; None to call them in the client's thread.
@@ -44,9 +44,11 @@ class AppCallbacks:
     async def call(self, callback: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
         """Call a callback in the app's thread (without `post`, in the client's), and wait until it has returned.
 
-        To be called in the client's thread. Waiting here applies backpressure: the client's queue fills, and it stops
-        reading. A callback that has not run when the client is closed counts as not delivered: `CancelledError` is
-        raised.
+        To be called in the client's thread. Because this waits, a slow app slows it down: events accumulate, and
+        the client stops reading from the server. An exception of the callback is logged.
+
+        Raises:
+            asyncio.CancelledError: the client was closed before the callback returned.
         """
         if self._post is None:
             await _await_callback(callback, arguments)
@@ -74,16 +76,17 @@ class AppCallbacks:
             self._waiting.discard(task)
 
     def call_soon(self, callback: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-        """Schedule a callback without waiting for it. May be called from any thread."""
+        """Schedule a callback, from any thread, without waiting for it. It is dropped if the client ends first."""
         if self._post is None:
             self._call_in_loop(lambda: _run_callback(callback, arguments))
         else:
             self._post_call(lambda: None if self._closed else _run_callback(callback, arguments))
 
     def latest_only(self, callback: Callable[..., Any]) -> Callable[..., None]:
-        """Return a wrapper for progress callbacks.
+        """Return a wrapper of a progress callback that schedules calls without waiting, and leaves out old progress.
 
-        While a call is pending, later ones with the same first argument replace it.
+        While a call waits for the app's thread, a later one with the same first argument replaces it. Without `post`,
+        the callback is called directly.
         """
         lock = threading.Lock()
         newest: dict[Any, tuple[Any, ...]] = {}
@@ -106,7 +109,7 @@ class AppCallbacks:
         return call_latest
 
     def close(self) -> None:
-        """Stop calling the app; tasks that wait for a callback are cancelled."""
+        """Call no further functions of the app, and cancel the tasks that wait for a callback in `call`."""
         self._closed = True
         for task in list(self._waiting):
             task.cancel()

@@ -1,4 +1,4 @@
-"""The parts of the blocking client that differ from `ChatClient`; `client` adds all its other methods."""
+"""The methods of the blocking client that differ from those of `ChatClient`. The module `client` adds the others."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ SyncTokenProvider = Callable[[], str | Awaitable[str]]
 
 
 class Bridge(FactoryCalls, Closable):
-    """The methods of the blocking client that `ChatClient` does not have, or has in another form."""
+    """The base of the blocking client: the methods that `ChatClient` does not have, or has in another form."""
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class Bridge(FactoryCalls, Closable):
         super().__init__(ClientHandle(client_thread), chat, limit)
 
     def with_timeout(self, seconds: float | None) -> Self:
-        """Return a view of this client with another timeout.
+        """Return an object that uses the same client and connection with another timeout.
 
         ```python
         chat.with_timeout(300).send_media_message(video)
@@ -101,8 +101,8 @@ class Bridge(FactoryCalls, Closable):
     def close(self, timeout: float | None = 10.0) -> None:
         """Close the client, and wait until its thread has ended. The session stays saved. May be called more than once.
 
-        Pending calls in other threads and all later calls raise `ERR_CLIENT_CLOSED`; iterators over events end. Posted
-        callbacks that have not run yet are dropped.
+        Pending calls in other threads and all later calls raise `ERR_CLIENT_CLOSED`; iterators over events end.
+        Callbacks that were scheduled by `post` and have not run yet are dropped.
 
         Args:
             timeout: seconds to wait; None for no limit.
@@ -118,12 +118,12 @@ class Bridge(FactoryCalls, Closable):
     # Events and listeners.
 
     def on_event(self, callback: Callable[[Event], object]) -> Callable[[], None]:
-        """Call a function with every event from now on, one at a time.
+        """Call a function with every event from now on, one after the other.
 
         It is called in the app's thread if the client has a `post`, else in the client's own thread. An event is
         acknowledged when the function has returned, or has raised an exception, which is logged. Messages that are not
-        acknowledged when the client is closed are delivered again at the next start: no message is lost, but one that
-        is being handled at that moment arrives twice.
+        acknowledged when the client is closed are delivered again at the next start. So no message is lost, but one
+        that is being handled at that moment arrives twice.
 
         While the function runs, up to 2,000 events are buffered; then the client stops reading, and fetches the rest
         later.
@@ -183,21 +183,22 @@ class Bridge(FactoryCalls, Closable):
     def messages(
         self, *, uid: str = "", guid: str = "", before: int = 0, after: int = 0, limit: int = 30, actions: bool = True
     ) -> Iterating[BaseMessage]:
-        """Iterate over the messages of a conversation; pages are fetched when they are needed.
+        """Return an iterator over the messages of a conversation. It fetches a page whenever it needs one.
 
         Args:
             uid: the conversation with this user. Give `uid` or `guid`; neither for all conversations.
             guid: the conversation of this group.
-            before: newest first, starting before this message id; 0 to start with the newest message.
-            after: oldest first, starting after this message id; if it is above 0, `before` has no effect.
+            before: return messages with a lower id than this, newest first; 0 to start with the newest message.
+            after: return messages with a higher id than this, oldest first. If it is above 0, `before` has no effect.
             limit: the number of messages in a page, 1 to 100.
             actions: whether to include `Action` messages about edits, deletions and members.
 
         Raises:
             CometChatException: `ERR_INVALID_ARGUMENT` if `uid` and `guid` are both given; `ERROR_NON_POSITIVE_LIMIT` or
-                `ERROR_LIMIT_EXCEEDED` if `limit` is out of range; or another code of the server. The next step requests
-                the same page again, so nothing is skipped.
-            TimeoutError: a page took longer than the client's timeout; the next step continues to wait for it.
+                `ERROR_LIMIT_EXCEEDED` if `limit` is out of range; or another code of the server. This may also be
+                raised during the iteration. The iterator can be continued: it requests the same page again.
+            TimeoutError: raised during the iteration if a page took longer than the client's timeout. The iterator can
+                be continued: it waits for the same page.
         """
 
         chat = self._target  # referring to self would keep the client from being collected
@@ -288,10 +289,10 @@ class Bridge(FactoryCalls, Closable):
 
         Args:
             state: `foreground` or `background`.
-            reason: the source of the report. The client is in the background while any source says so.
+            reason: the name of the source of the report. The client is in the background while any source reports this.
 
         Raises:
-            TypeError: `reason` is not a text.
+            TypeError: `reason` is not a string.
             ValueError: `state` is neither `foreground` nor `background`, or `reason` is empty, too long or unprintable.
             CometChatException: `ERR_CLIENT_CLOSED`.
         """
@@ -300,7 +301,7 @@ class Bridge(FactoryCalls, Closable):
         self._client_thread.call_soon(lambda: self._target.set_app_state(app, reason=reason))
 
     def set_network(self, network: Network | Literal["online", "offline", "unknown"]) -> None:
-        """Report the state of the network, from any thread, without waiting. It is a hint: the client verifies it.
+        """Report the state of the network, from any thread, without waiting. It is a hint that the client verifies.
 
         Args:
             network: `online`, `offline` or `unknown`.

@@ -14,7 +14,7 @@ from tailwire.sync.iterating import Iterating
 from tailwire.sync.proxy import blocking
 
 _LEFT_OUT = frozenset({"aclose"})
-"""Methods of `ChatClient` that are not taken over: `close` replaces `aclose`."""
+"""Methods of `ChatClient` that the blocking client does not have. `close` replaces `aclose`."""
 
 
 def _plain_call(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
@@ -44,8 +44,8 @@ def _adapt(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
 class Client(Bridge):
     """Chat client for programs without an event loop: runs a `ChatClient` in its own thread.
 
-    It has the methods of `ChatClient`. Async methods block until they are done, and lists are plain iterators. It is
-    thread-safe.
+    It has the methods of `ChatClient`. The async ones block until they are done, and lists are plain iterators. It may
+    be used from several threads.
 
     ```python
     with Client("app-id", settings) as chat:
@@ -58,22 +58,23 @@ class Client(Bridge):
     Args:
         app_id: the id of the app.
         settings: made by `AppSettingsBuilder`.
-        post: calls the app back in another thread, such as that of its GUI. It receives a function, and must schedule
-            it in that thread, soon and in order, without waiting for it. `post_tk(root)` and `post_qt()` return one.
-            Without it, callbacks run in the client's thread, where no blocking call is allowed.
+        post: a function that schedules callbacks in another thread, such as that of the GUI. It is called with a
+            function, and must schedule it in that thread, soon and in order, without waiting for it. `post_tk(root)`
+            and `post_qt()` return one. Without it, callbacks run in the client's thread, where no blocking call is
+            allowed.
         timeout: seconds after which a call raises `TimeoutError`; None for no limit. See `with_timeout`.
         on_event: called with every event from the first one on (see `on_event`).
         session_store: stores the session; by default a file in the platform's user data folder.
         auth_token_provider: returns a new auth token. A plain function is called in a separate thread; it may also be
             async.
-        tls: an SSL context, for a server with a self-signed certificate.
+        tls: an SSL context, such as for a server with a self-signed certificate; by default made from `settings`.
         timings: durations of the connection, in place of the default ones; for tests and demonstrations.
-        world: clock, randomness and sockets; for tests.
+        world: the clock, randomness and sockets to use; None, except in tests.
 
     Raises:
         TypeError: `post` or `on_event` is not callable, or `timeout` is not a number.
         ValueError: `timeout` is not above 0, or is infinite.
-        CometChatException: as `ChatClient.init`.
+        CometChatException: as for `ChatClient.init`.
         TimeoutError: `init()` took longer than `timeout`.
     """
 

@@ -1,8 +1,8 @@
 """The thread of a blocking client: its event loop, calls into it, and its shutdown.
 
-Calls from outside are checked first: another process, the client's own thread, or a closed client is refused. A call
-that was accepted ends when the client is closed, if not before. The thread is a daemon, so it does not keep the program
-alive; clients that were not closed are closed by `atexit`, while threads are still running.
+A call from another process (after a fork), a blocking call from the client's own thread, and a call of a closed client
+are refused. A call that has not ended when the client is closed is ended then. The thread is a daemon, so that it does
+not keep the program alive. Clients that the app has not closed are closed by `atexit`, while threads still run.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ class ClientThread:
     """Runs an async client in its own thread.
 
     Args:
-        post: as for `AppCallbacks`.
-        kind: the class of the blocking client, for messages.
+        post: schedules functions in the app's thread; None to call them in the client's thread.
+        kind: the class name of the blocking client, for messages.
 
     Attributes:
-        callbacks: calls the app back.
+        callbacks: calls functions of the app.
     """
 
     def __init__(self, post: Post | None, kind: str = "Client") -> None:
@@ -71,11 +71,12 @@ class ClientThread:
 
         Args:
             make: creates the client.
-            started: called with the client and awaited.
+            started: called with the client and awaited, to initialise it.
             limit: the timeout in seconds; None for no limit.
 
         Raises:
-            Exception: what `make` or `started` raised, or a `TimeoutError`; the thread is stopped then.
+            Exception: `make` or `started` raised it. The thread is stopped then.
+            TimeoutError: the client was not ready in time. The thread is stopped then.
         """
 
         async def begin() -> C:
@@ -105,12 +106,12 @@ class ClientThread:
 
     @property
     def inside(self) -> bool:
-        """Whether this is the client's own thread."""
+        """Whether the caller runs in the client's own thread."""
         return threading.get_ident() == self._thread.ident
 
     @property
     def ended(self) -> bool:
-        """Whether the thread has ended."""
+        """Whether the client was closed and its thread has ended."""
         return self._closing and not self._thread.is_alive()
 
     def check(self) -> None:
@@ -126,14 +127,14 @@ class ClientThread:
             )
 
     def check_outside(self, name: str, instead: str = "") -> None:
-        """Check that a blocking call does not block the client's own thread.
+        """Check that the caller may block: that it is in this process, and not in the client's own thread.
 
         Args:
             name: the name of the call.
             instead: what to do instead, for the error message; derived from `name` if empty.
 
         Raises:
-            RuntimeError: called in the client's own thread.
+            RuntimeError: called in the client's own thread, or after a fork.
         """
         self.check()
         if self.inside:
@@ -148,7 +149,10 @@ class ClientThread:
             )
 
     def begin(self, make: Callable[[], Awaitable[T]]) -> CallFuture[T]:
-        """Start a call in the client's thread, from any thread, and return its future.
+        """Schedule an async call in the client's thread, from any thread, and return its future.
+
+        Args:
+            make: called in the client's thread; returns what is awaited there.
 
         Raises:
             CometChatException: `ERR_CLIENT_CLOSED`.
@@ -168,9 +172,9 @@ class ClientThread:
         self.check_outside("future.result", "Give start() a done= function, which is called with the result")
 
     def run_task(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        """Start a coroutine as a task, and return the task, which is cancelled when the client is closed.
+        """Start a coroutine as a task, and return the task. To be called only in the client's thread.
 
-        To be called only in the client's thread.
+        The task is cancelled when the client is closed.
         """
         task = self._loop.create_task(work, name=name)
         self._kept.add(task)
@@ -204,7 +208,7 @@ class ClientThread:
             name: the name of the call, for the error message.
 
         Raises:
-            TimeoutError: as for `wait`.
+            TimeoutError: the call has not ended in time.
             CometChatException: `ERR_CLIENT_CLOSED` if the client is being closed.
             RuntimeError: after a fork.
         """
@@ -218,16 +222,18 @@ class ClientThread:
         return self.wait(self.begin(call), limit, name)
 
     def wait(self, future: CallFuture[T], limit: float | None, name: str, *, keep: bool = False) -> T:
-        """Wait for a call, and return its result. The call is cancelled if the wait ends early, unless `keep`.
+        """Wait for a call, and return its result or raise its exception.
+
+        If the wait ends before the call (by the timeout, or by Ctrl+C), the call is cancelled, unless `keep`.
 
         Args:
             future: the call.
             limit: the timeout in seconds; None for no limit.
             name: the name of the call, for the error message.
-            keep: whether to leave the call running when the wait ends early, because it is waited for again.
+            keep: whether to leave the call running if the wait ends first, because the caller will wait for it again.
 
         Raises:
-            TimeoutError: the call has not ended in time; the text says whether it had begun.
+            TimeoutError: the call has not ended in time; the text says whether it may have had an effect.
             CometChatException: `ERR_CLIENT_CLOSED` if the client was closed meanwhile.
         """
         try:
@@ -256,7 +262,7 @@ class ClientThread:
     # Shutdown.
 
     def begin_close(self) -> None:
-        """Start closing the client, without waiting."""
+        """Start closing the client, without waiting. Does nothing if this has begun, or in a forked process."""
         if os.getpid() != self._process:
             return
         with self._lock:
@@ -289,7 +295,7 @@ class ClientThread:
         Raises:
             TimeoutError: the thread has not ended in time; it continues to shut down.
             RuntimeError: called in the client's own thread.
-            Exception: what `aclose()` of the async client raised; the thread has ended.
+            Exception: `aclose()` of the async client raised it; the thread has ended.
         """
         if os.getpid() != self._process:
             return

@@ -1,4 +1,4 @@
-"""Mixins of the blocking clients: the `with` statement, and the refusal to be copied."""
+"""Mixins of the blocking clients: support of the `with` statement, and protection from being copied."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Closable(ABC):
 
 
 class NotCopied:
-    """Refuses to be pickled or copied, because it belongs to a thread of this process."""
+    """Raises `TypeError` if the object is pickled or copied, because it belongs to a thread of this process."""
 
     def __reduce__(self) -> str:
         raise TypeError("a client cannot be pickled or copied: create one in each process")

@@ -33,7 +33,7 @@ class FactoryCalls(BlockingProxy):
     @overload
     def request(self, builder: _Builder[T]) -> ListRequest[T]: ...
     def request(self, builder: Any) -> Any:
-        """Return the request of a builder, for this client.
+        """Return a request for pages of a list, as described by a builder. Nothing is sent yet.
 
         ```python
         page = chat.request(MessagesRequestBuilder().set_uid("bob").set_limit(50)).fetch_previous()
@@ -44,7 +44,7 @@ class FactoryCalls(BlockingProxy):
 
         Raises:
             TypeError: `builder` is not a request builder.
-            CometChatException: as `build()` of the builder, such as `ERROR_INVALID_MESSAGE_ID`.
+            CometChatException: as for `build()` of the builder, such as `ERROR_INVALID_MESSAGE_ID`.
         """
         if not isinstance(builder, MessagesRequestBuilder | ReactionsRequestBuilder | _Builder):
             raise TypeError(f"this is a {type(builder).__name__}: give a request builder, before build()")
@@ -58,11 +58,11 @@ class FactoryCalls(BlockingProxy):
         """Return a request that uploads files for a message, and reports their progress to a listener.
 
         Args:
-            receiver_id: uid or guid.
+            receiver_id: the uid or guid of the message's receiver.
             receiver_type: `user` or `group`.
 
         Raises:
-            CometChatException: as `ChatClient.create_upload_file_request`.
+            CometChatException: as for `ChatClient.create_upload_file_request`.
         """
         made = self._run(
             "create_upload_file_request", lambda: self._target.create_upload_file_request(receiver_id, receiver_type)
@@ -72,13 +72,14 @@ class FactoryCalls(BlockingProxy):
     def queue_message(self, message: BaseMessage) -> OutboxEntry:
         """Queue a message on the device, to be sent as soon as the server is reachable.
 
-        Queued messages survive a restart of the app, and are sent in order, once each.
+        Queued messages are saved, so that they are sent even after a restart of the app, in order and once each.
 
         Args:
             message: a text, custom or interactive message, or media by URL.
 
         Returns:
-            The entry: its status, the error when it failed, `cancel()`, `retry()`, and `result()` to wait for it.
+            The entry of the queue, with the message's status and error, and methods to cancel it, retry it and wait
+            for its result.
 
         Raises:
             CometChatException: `OUTBOX_NOT_ENABLED` if the settings do not enable the outbox; `OUTBOX_FULL` if it holds
@@ -99,7 +100,9 @@ class FactoryCalls(BlockingProxy):
     def live_conversations(
         self, *, conversation_type: ReceiverTypeName | Literal[""] = "", limit: int = 30, most: int = MAX_CONVERSATIONS
     ) -> LiveConversations:
-        """Return a live list of the user's conversations: order, unread counts, last message, and who is typing.
+        """Return a list of the user's conversations that is kept up to date.
+
+        This includes their order, unread counts and last messages, and who is typing.
 
         ```python
         with chat.live_conversations() as conversations:
@@ -113,7 +116,7 @@ class FactoryCalls(BlockingProxy):
             most: the maximum number of conversations to keep, up to 200.
 
         Raises:
-            CometChatException: as `ChatClient.live_conversations`.
+            CometChatException: as for `ChatClient.live_conversations`.
             TimeoutError: the call took longer than the client's timeout.
         """
         named = {"conversation_type": conversation_type, "limit": limit, "most": most}
@@ -129,18 +132,18 @@ class FactoryCalls(BlockingProxy):
         limit: int = 30,
         most: int = MAX_MESSAGES,
     ) -> LiveMessages:
-        """Return a live list of the messages of a conversation, followed by those that are queued.
+        """Return a list of the messages of a conversation, followed by queued ones, that is kept up to date.
 
         Args:
             uid: the conversation with this user. Give either `uid` or `guid`.
             guid: the conversation of this group.
-            parent_message_id: only the replies in the thread of this message.
-            replies: whether to include the replies in threads.
+            parent_message_id: only the replies in the thread of the message with this id; 0 for the conversation.
+            replies: whether the messages of a conversation include the replies in threads.
             limit: the initial number of messages, 1 to 100; `older()` reads further back.
             most: the maximum number of messages to keep, up to 1,000; the oldest are dropped when newer ones arrive.
 
         Raises:
-            CometChatException: as `ChatClient.live_messages`.
+            CometChatException: as for `ChatClient.live_messages`.
             TimeoutError: the call took longer than the client's timeout.
         """
         named = {"uid": uid, "guid": guid, "parent_message_id": parent_message_id, "replies": replies}
@@ -148,7 +151,7 @@ class FactoryCalls(BlockingProxy):
 
     @property
     def connection(self) -> Connection:
-        """The connection: its status, explanation, history and dump."""
+        """The client's connection to the server, with its status and history."""
         return self._proxy(Connection, self._run("connection", lambda: self._target.connection))
 
     def _begin(self, method: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]) -> CallFuture[Any]:

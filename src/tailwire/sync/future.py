@@ -53,13 +53,13 @@ def _stop(loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any], future: conc
 
 
 class CallFuture(concurrent.futures.Future[T]):
-    """The future of a call in the client's thread. It refuses to be waited for in that thread.
+    """The future of a call in the client's thread. Waiting for it in that thread raises `RuntimeError`.
 
-    Unlike the futures of `asyncio.run_coroutine_threadsafe`, a call that is cancelled before the client's thread has
-    started it does nothing at all.
+    A call that is cancelled before the client's thread has started it is never started; this is not certain with the
+    futures of `asyncio.run_coroutine_threadsafe`.
 
     Args:
-        check: raises `RuntimeError` in threads that must not wait.
+        check: called before a wait; raises `RuntimeError` in the client's thread.
     """
 
     def __init__(self, check: Callable[[], None]) -> None:
@@ -79,7 +79,7 @@ class CallFuture(concurrent.futures.Future[T]):
             RuntimeError: called in the client's own thread before the call has ended.
             TimeoutError: the call has not ended in time; it continues.
             concurrent.futures.CancelledError: the call was cancelled, or the client was closed.
-            BaseException: what the call has raised.
+            BaseException: the call raised it.
         """
         if not self.done():
             self._check()
@@ -103,7 +103,7 @@ class CallFuture(concurrent.futures.Future[T]):
         return self.try_cancel()[0]
 
     def try_cancel(self) -> tuple[bool, bool]:
-        """Cancel the call. Return whether it was cancelled, and whether it had begun."""
+        """Cancel the call. Return (whether it was cancelled, whether it had begun before)."""
         begun = self._call_state.refuse()  # from here on it cannot begin
         cancelled = super().cancel()
         if cancelled:
@@ -119,7 +119,11 @@ class CallFuture(concurrent.futures.Future[T]):
             return self.set_running_or_notify_cancel()
 
     def begin(self, loop: asyncio.AbstractEventLoop, make: Callable[[], Awaitable[T]]) -> None:
-        """Start the call in the thread of a loop, from any thread."""
+        """Schedule the call on an event loop, from any thread. Its outcome is set as that of this future.
+
+        Args:
+            make: called in the thread of the loop; returns what is awaited there.
+        """
 
         def start() -> None:
             task = loop.create_task(_make_unless_cancelled(self._call_state, make))

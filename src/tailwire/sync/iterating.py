@@ -42,10 +42,10 @@ async def _failing_source(error: Exception) -> AsyncIterator[Any]:
 
 
 class Iterating(Closable, Generic[T]):
-    """A blocking iterator. `close()`, or the end of a `with` block, ends it.
+    """A blocking iterator over items that the client receives. `close()`, or the end of a `with` block, ends it.
 
-    A step that times out or is interrupted by Ctrl+C loses nothing: the next step continues where it was. If a page of
-    messages could not be fetched, the next step requests it again.
+    If `next()` times out or is interrupted by Ctrl+C, nothing is lost: the next call waits for the same item. If a page
+    of messages could not be fetched, the next call requests it again.
     """
 
     def __init__(
@@ -66,9 +66,10 @@ class Iterating(Closable, Generic[T]):
             source: the async source, which is read in the client's thread.
             name: the name of the call, for error messages.
             limit: seconds to wait for each item; None for no limit.
-            ends: whether the timeout ends the iteration; otherwise it raises `TimeoutError`.
-            again: called in the client's thread when the source has failed. It returns a source that continues after
-                the last item, or from the start if that is None. Without it, the next step raises the same error again.
+            ends: whether a timeout ends the iteration; otherwise it raises `TimeoutError`.
+            again: called in the client's thread with the last item when the source has raised. It returns a source that
+                continues after that item, or from the start if it is None. Without `again`, the next call raises the
+                same error again.
             close: called in the client's thread when the iterator is closed or collected.
         """
         self._handle = handle

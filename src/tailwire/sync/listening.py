@@ -1,4 +1,4 @@
-"""Listeners that call those of the app in the thread that the app has chosen."""
+"""Listeners of the async client that call the app's listeners, in the thread that the app has chosen."""
 
 from __future__ import annotations
 
@@ -15,16 +15,18 @@ L = TypeVar("L")
 
 
 def forwarding_listener(kind: type[L], listener: L, callbacks: AppCallbacks) -> L:
-    """Return a listener that forwards its callbacks to the app's listener, one at a time.
+    """Return a listener for the async client that forwards its callbacks to the app's listener, one at a time.
+
+    Only methods that the app's listener overrides are forwarded.
 
     Args:
-        kind: the listener class.
+        kind: the class of listener, such as `MessageListener`.
         listener: the app's listener.
-        callbacks: calls the app.
+        callbacks: calls functions of the app in its thread.
 
     Raises:
-        CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another kind or could not be called, or if a
-            callback is async although it is called in a thread without an event loop.
+        CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another class, a method cannot be called with
+            its arguments, or a method is async although the client has a `post`.
     """
     check_listener(kind, listener)
     forwards: dict[str, Any] = {}

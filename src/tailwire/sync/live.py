@@ -1,4 +1,4 @@
-"""Blocking counterparts of live lists."""
+"""Lists that are kept up to date by events, for the blocking client."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ T = TypeVar("T")
 
 
 class LiveList(BlockingProxy, Closable, Generic[T]):
-    """A list that is kept up to date. It is thread-safe.
+    """A list that is kept up to date by the client's events. It may be used from several threads.
 
-    It is updated until it is closed, even if nothing refers to it: close it when it is no longer shown.
+    It is updated until it is closed, even if nothing refers to it. So close it when it is no longer shown.
     """
 
     @property
     def items(self) -> tuple[T, ...]:
-        """The current items, in order. Subscribers should use the changes instead."""
+        """The current items, in order. Functions that are called with changes should use the changes instead."""
         return tuple(self._as_blocking(item) for item in self._target.items)
 
     @property
@@ -39,19 +39,19 @@ class LiveList(BlockingProxy, Closable, Generic[T]):
 
     @property
     def error(self) -> CometChatException | None:
-        """Why the last request failed; None if it succeeded. It is retried if that may help."""
+        """Why the last request to the server failed; None if it succeeded. It is retried if that may help."""
         return cast("CometChatException | None", self._target.error)
 
     @property
     def uid(self) -> str:
-        """The uid of the user whose list it is."""
+        """The uid of the user who was logged in when the list was created."""
         return cast(str, self._target.uid)
 
     def subscribe(self, callback: Callable[[Change[T]], object]) -> Callable[[], None]:
         """Call a function with the current items and each change from then on.
 
-        The first change is a `reset` with all items: a list to which the changes are applied in order, from the first
-        one on, stays equal to `items`.
+        The first change is a `reset` with all items. A Python list to which all changes are applied in order has the
+        same content as `items`.
 
         ```python
         rows = []
@@ -60,8 +60,8 @@ class LiveList(BlockingProxy, Closable, Generic[T]):
 
         Args:
             callback: a plain function. It is called in the app's thread if the client has a `post`, else in the
-                client's own thread, one call at a time. If it falls 1,000 changes behind, they are replaced by one
-                `reset`. Exceptions are logged.
+                client's own thread, one call at a time. If 1,000 changes wait for it, they are replaced by one `reset`.
+                Its exceptions are logged.
 
         Returns:
             A function that ends the subscription, from any thread. It may be called more than once.
@@ -84,7 +84,7 @@ class LiveList(BlockingProxy, Closable, Generic[T]):
         return stop
 
     def changes(self, timeout: float | None = None) -> Iterating[Change[T]]:
-        """Iterate over the changes, beginning with a `reset` with the current items, until the list is closed.
+        """Return an iterator over the changes, first a `reset` with all items. It ends when the list is closed.
 
         Args:
             timeout: seconds without a change after which the iterator ends; None for no limit.
@@ -125,14 +125,14 @@ class LiveConversations(LiveList[LiveConversation]):
 
     @property
     def complete(self) -> bool:
-        """Whether the list contains the last conversation."""
+        """Whether the list contains all conversations, so that `more()` would add none."""
         return cast(bool, self._target.complete)
 
     def more(self, limit: int = 0) -> int:
-        """Read further conversations, and return how many were added.
+        """Read the next conversations from the server, and return how many were added to the list.
 
         Args:
-            limit: the number of conversations, 1 to 50; 0 for the initial number.
+            limit: how many to read, 1 to 50; 0 for as many as when the list was created.
 
         Raises:
             CometChatException: `LIVE_LIST_CLOSED` if the list is closed; `ERROR_NON_POSITIVE_LIMIT` or
@@ -145,7 +145,7 @@ class LiveConversations(LiveList[LiveConversation]):
 class LiveMessages(LiveList[LiveMessage]):
     """The messages of a conversation, oldest first. Created by `Client.live_messages()`.
 
-    The `entry` of a queued message has the blocking calls `retry()`, `cancel()` and `result()`.
+    A message that is queued on the device has an `entry` (`OutboxEntry`), with blocking methods.
     """
 
     @property
@@ -155,22 +155,22 @@ class LiveMessages(LiveList[LiveMessage]):
 
     @property
     def typing(self) -> tuple[User, ...]:
-        """The users who are typing here."""
+        """The users who are typing in this conversation."""
         return cast("tuple[User, ...]", self._run("typing", lambda: self._target.typing))
 
     @property
     def gone(self) -> bool:
-        """Whether the user has left the group or was removed, or it was deleted.
+        """Whether the user is no longer a member of the group, because they left it, were removed, or it was deleted.
 
-        The items stay, except when an event reports the deletion of the group: then the list is emptied.
+        The items stay in the list, unless an event reports the deletion of the group, which empties the list.
         """
         return cast(bool, self._target.gone)
 
     def older(self, limit: int = 0) -> int:
-        """Read older messages, and return how many were added.
+        """Read older messages from the server, and return how many were added to the list.
 
         Args:
-            limit: the number of messages, 1 to 100; 0 for the initial number.
+            limit: how many to read, 1 to 100; 0 for as many as when the list was created.
 
         Raises:
             CometChatException: `LIVE_LIST_CLOSED` if the list is closed; `ERROR_NON_POSITIVE_LIMIT` or
@@ -186,7 +186,14 @@ class LiveMessages(LiveList[LiveMessage]):
 
 
 class _Changes(Generic[T]):
-    """The current items as a `reset`, then the changes. Created in the client's thread."""
+    """Iterates over a `reset` with the current items of an async live list, and then its changes.
+
+    Must be created in the client's thread.
+
+    Args:
+        live: the async live list.
+        item: converts an item of the async list to one of the blocking list.
+    """
 
     def __init__(self, live: Any, item: Callable[[Any], T]) -> None:
         self._as_blocking = item
@@ -208,4 +215,4 @@ LIVE_LISTS: dict[str, type[LiveConversations | LiveMessages]] = {
     "live_conversations": LiveConversations,
     "live_messages": LiveMessages,
 }
-"""The live list classes, by the names of the calls that create them."""
+"""The classes of live lists, by the names of the client's methods that create them."""

@@ -27,7 +27,7 @@ class ListRequest(BlockingProxy, Generic[T]):
     """Fetches a list page by page. Created by `Client.request()`."""
 
     def fetch_next(self) -> list[T]:
-        """Fetch the next page, and return it; an empty list at the end.
+        """Fetch and return the next page. It is an empty list after the last page.
 
         Raises:
             CometChatException: `NOT_ENOUGH_PARAMETERS` if this is the first page of messages, and the builder has no
@@ -42,7 +42,7 @@ class Request(ListRequest[T]):
     """Fetches messages or reactions page by page, in both directions. Created by `Client.request()`."""
 
     def fetch_previous(self) -> list[T]:
-        """Fetch the previous page, oldest first. The first call fetches the newest page.
+        """Fetch the previous page, and return it with the oldest entry first. The first call fetches the newest page.
 
         Raises:
             CometChatException: `REQUEST_IN_PROGRESS` if a page is being fetched already, or another code of the server.
@@ -66,19 +66,19 @@ class UploadFileRequest(BlockingProxy):
     def upload_attachments(
         self, attachments: Sequence[UploadAttachment], listener: UploadFileListener | None = None
     ) -> UploadResult:
-        """Upload files. If one fails, the others are still uploaded; failed ones can be passed again.
+        """Upload files, and wait for all. If one fails, the others are still uploaded; failed ones can be passed again.
 
         Args:
             attachments: the files.
-            listener: called for the progress and the result of each file, and finally with `on_complete`; in the same
-                thread as the client's other listeners.
+            listener: called with the progress and the result of each file, and `on_complete` at the end. It is called
+                in the same thread as the client's other listeners.
 
         Returns:
-            The outcome of each file by its `file_id`.
+            The outcomes of the files, by `file_id`.
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another kind, could not be called, or has
-                an async method although the client has a `post`; `ERR_CLIENT_CLOSED`.
+            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another class, cannot be called, or has an
+                async method although the client has a `post`; `ERR_CLIENT_CLOSED`.
             TimeoutError: the uploads took longer than the client's timeout. Use `with_timeout()` for large files.
         """
         return cast(UploadResult, self._call("upload_attachments", (attachments, listener), {}))
@@ -94,20 +94,21 @@ class UploadFileRequest(BlockingProxy):
         return (*arguments[:1], *map(forwarding, arguments[1:])), named
 
     def get_attachments(self) -> list[Attachment]:
-        """Return the uploaded files, to be sent with a `MediaMessage`."""
+        """Return the files that were uploaded successfully, to send them with a `MediaMessage`."""
         return cast(list[Attachment], self._run("get_attachments", self._target.get_attachments))
 
 
 class OutboxEntry(BlockingProxy):
     """A queued message. Created by `Client.queue_message()` and `Client.queued_messages()`.
 
-    Listeners and `OutboxChanged` events pass a `tailwire.OutboxEntry`, which may be read but not called in another
-    thread. To cancel a message, take the entry with the same `muid` from `queued_messages()`.
+    Listeners and `OutboxChanged` events contain the entry of the async client (`tailwire.OutboxEntry`) instead. Its
+    attributes may be read, but its methods must not be called. To cancel such a message, use the entry with the same
+    `muid` from `queued_messages()`.
     """
 
     @property
     def message(self) -> BaseMessage:
-        """The queued message; after it was sent, the message as the server stored it."""
+        """The queued message; once it was sent, the message as the server stored it."""
         return cast(BaseMessage, self._target.message)
 
     @property
@@ -122,30 +123,30 @@ class OutboxEntry(BlockingProxy):
 
     @property
     def muid(self) -> str:
-        """The client's id of the message, under which the server stores it once."""
+        """The client's own id of the message, by which the server recognises that it was sent again."""
         return cast(str, self._target.muid)
 
     def cancel(self) -> bool:
-        """Remove the message from the queue. Return False if it is being sent, or was sent or cancelled."""
+        """Remove the message from the queue. Return False if it is being sent, or was sent or cancelled before."""
         return cast(bool, self._run("cancel", self._target.cancel))
 
     def retry(self) -> bool:
-        """Queue a failed message again, after all others. Return False if the message has not failed."""
+        """Queue a failed message again, behind all others. Return False if the message has not failed."""
         return cast(bool, self._run("retry", self._target.retry))
 
     def result(self) -> BaseMessage:
         """Wait until the message is sent, and return it as the server stored it.
 
         Raises:
-            CometChatException: why it failed; `OUTBOX_CANCELLED` if it was cancelled; `ERR_CLIENT_CLOSED` if the client
-                was closed and the message is still queued on the device.
+            CometChatException: sending it failed; `OUTBOX_CANCELLED` if it was cancelled; `ERR_CLIENT_CLOSED` if the
+                client was closed and the message is still queued on the device.
             TimeoutError: the message is still pending after the client's timeout; it stays queued.
         """
         return cast(BaseMessage, self._call("result", (), {}))
 
 
 class Connection(BlockingProxy):
-    """The connection of a client."""
+    """The connection of a client to the server: its status, and why it has that status."""
 
     @property
     def status(self) -> ConnectionStatus:
@@ -153,16 +154,16 @@ class Connection(BlockingProxy):
         return cast(ConnectionStatus, self._run("status", lambda: self._target.status))
 
     def explain(self) -> str:
-        """Return one sentence: the current state, its reason, and what will change it."""
+        """Return a sentence for people about the current state: its reason, and what will change it."""
         return cast(str, self._run("explain", self._target.explain))
 
     @property
     def history(self) -> tuple[Transition, ...]:
-        """The last 100 transitions with causes and times, oldest first."""
+        """The last 100 changes of the connection's state, with their causes and times, oldest first."""
         return cast("tuple[Transition, ...]", self._run("history", lambda: self._target.history))
 
     def subscribe(self, callback: Callable[[Transition], object]) -> Callable[[], None]:
-        """Call a function with each transition.
+        """Call a function with each change of the connection's state from now on.
 
         Args:
             callback: a plain function; it is called in the app's thread if the client has a `post`, else in the
@@ -197,13 +198,16 @@ class Connection(BlockingProxy):
 
     @property
     def window_left(self) -> float | None:
-        """Seconds until manual mode closes the socket in the background; None otherwise."""
+        """How many seconds remain until the socket is closed because the app is in the background (manual mode).
+
+        None if no such time runs.
+        """
         return cast("float | None", self._run("window_left", lambda: self._target.window_left))
 
     def dump(self, path: str | os.PathLike[str]) -> None:
-        """Write the last inputs of the state machine to a file, without secrets.
+        """Write the recent history of the connection to a file, without secrets, to diagnose a problem.
 
-        `tailwire replay FILE` replays them.
+        `tailwire replay FILE` shows it step by step.
 
         Args:
             path: the path of the file; an existing file is replaced.

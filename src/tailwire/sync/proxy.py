@@ -1,4 +1,4 @@
-"""Blocking and non-blocking calls of an async object that lives in the client's thread."""
+"""Calls of an async object in the client's thread from other threads, with or without waiting for their end."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from tailwire.sync.future import CallFuture
 
 log = logging.getLogger("tailwire")
 HANDOVER_SECONDS = 5.0
-"""Time allowed for handing a call to the client's thread and its result back."""
+"""How long it may take to pass a call to the client's thread and its result back, in addition to its own timeout."""
 MAX_TIMEOUT_SECONDS = threading.TIMEOUT_MAX - HANDOVER_SECONDS
 """The longest time that a thread can wait."""
 
 
 class ClientHandle:
-    """Held by a client and everything made by it; when the last holder is collected, the client is closed.
+    """Keeps a client open: a client and each object made by it refer to the same handle.
 
-    A `ResourceWarning` says so, unless it was closed before.
+    When the handle is garbage-collected, the client is closed if the app has not done so, with a `ResourceWarning`.
     """
 
     def __init__(self, client_thread: ClientThread) -> None:
@@ -36,7 +36,7 @@ class ClientHandle:
 
 
 def checked_seconds(seconds: float | None) -> float | None:
-    """Return a timeout, limited to what a thread can wait; None for no limit.
+    """Check a timeout, and return it, at most `MAX_TIMEOUT_SECONDS`; None for no limit.
 
     Raises:
         TypeError: `seconds` is not a number.
@@ -52,7 +52,7 @@ def checked_seconds(seconds: float | None) -> float | None:
 
 
 def limit_beyond(seconds: float | None) -> float | None:
-    """Return the timeout for a call that has its own `timeout` argument; None for no limit.
+    """Return how long to wait for a call that has a `timeout` argument of its own: somewhat longer; None for no limit.
 
     Args:
         seconds: the value of that argument; 0 or less ends the call immediately.
@@ -97,7 +97,7 @@ class BlockingProxy(NotCopied):
         failed: Callable[[BaseException], object] | None = None,
         **named: Any,
     ) -> concurrent.futures.Future[Any]:
-        """Start a call without waiting for it: for a GUI's thread, and for listeners in the client's own thread.
+        """Start a call without waiting for it. Use this in a GUI's thread, and in listeners in the client's own thread.
 
         ```python
         chat.start("send_message", message, done=show, failed=show_error)
@@ -107,9 +107,9 @@ class BlockingProxy(NotCopied):
             call: the name of a blocking method of this object, such as `"send_message"`.
             arguments: its positional arguments.
             done: called with the result.
-            failed: called with the exception. Both are called in the app's thread if the client has a `post`, else in
-                the client's; neither is called if the call is cancelled or the client is closed. A failure is logged
-                if there is a `done` but no `failed`.
+            failed: called with the exception. Without it, an exception is logged if there is a `done`. Both functions
+                are called in the app's thread if the client has a `post`, else in the client's. Neither is called if
+                the call is cancelled or the client is closed.
             named: its keyword arguments.
 
         Returns:
@@ -170,7 +170,12 @@ class BlockingProxy(NotCopied):
 
 
 def blocking(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the blocking counterpart of an async method."""
+    """Return a method of a `BlockingProxy` that calls an async method of its target, and waits for the result.
+
+    Args:
+        name: the name of the async method.
+        method: the async method, as it is defined in its class.
+    """
     parameters = inspect.signature(method).parameters
     own = [p for p in parameters if p != "self"].index("timeout") if "timeout" in parameters else None
 
@@ -185,5 +190,5 @@ def blocking(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def invalid_argument(details: str) -> CometChatException:
-    """Return the exception for an invalid argument."""
+    """Return a `CometChatException` with the code `ERR_INVALID_ARGUMENT`."""
     return failure("ERR_INVALID_ARGUMENT", details)

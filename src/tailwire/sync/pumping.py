@@ -1,4 +1,4 @@
-"""Call a function of the app with the items of an async source, one at a time."""
+"""Call a function of the app with the items of an async iterator, one after the other."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ def pump(
     close: Callable[[], Any] | None = None,
     done: Callable[[T], object] = lambda _: None,
 ) -> Callable[[], None]:
-    """Call a function with every item of a source. Must be called in the client's thread.
+    """Start a task that calls a function of the app with every item of a source. Must be called in the client's thread.
 
     Args:
-        source: the async source. The next item is requested when the function has returned.
-        callback: the function; it is called in the app's thread.
+        source: the source. The next item is requested when the function has returned.
+        callback: the function. It is called in the app's thread if the client has a `post`, else in the client's.
         client_thread: the thread of the client.
         name: the name of the task.
-        close: closes the source; None if cancelling the task is enough.
-        done: called in the client's thread when the function has returned, and for items that are dropped because the
-            calls were stopped. It is not called for items that are pending when the client is closed.
+        close: closes the source, which ends the task; None to cancel the task instead.
+        done: called with each item in the client's thread when the function has returned, and with items that are
+            dropped because the calls were stopped. It is not called with items that wait when the client is closed.
 
     Returns:
-        A function that stops the calls, from any thread. If it is used in the thread in which `callback` is called, no
-        further call follows.
+        A function that stops the calls; it may be called in any thread. After it was called in the thread of
+        `callback`, no further call follows; after another thread, one that is about to begin may.
     """
     stopped = False
 

@@ -13,9 +13,9 @@ BINDINGS = ("PySide6", "PyQt6")
 
 
 def post_qt() -> Post:
-    """Return a `post` for `Client` that calls back in the current thread, which must be that of the Qt app.
+    """Return a function for the argument `post` of `Client` that schedules callbacks in this thread, the Qt app's.
 
-    It works with PySide6 and PyQt6. Posted functions run while the app's event loop (`app.exec()`) runs.
+    It works with PySide6 and PyQt6. Callbacks run while the app's event loop (`app.exec()`) runs.
 
     ```python
     app = QApplication([])

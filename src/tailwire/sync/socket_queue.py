@@ -11,17 +11,17 @@ from contextlib import suppress
 from tailwire.sync.app_callbacks import WindowGone
 
 MAX_CALLS_PER_TURN = 100
-"""How many functions are called before the toolkit takes its next turn, so that the window stays responsive."""
+"""How many functions are called before the toolkit may handle other events, so that the window stays responsive."""
 
 
 class SocketQueue:
-    """Passes functions from any thread to one whose toolkit watches a socket.
+    """Passes functions from any thread to the thread of a GUI toolkit, which watches a socket.
 
     Args:
-        owner: the owner of that thread, for error messages.
+        owner: what the toolkit's thread belongs to, such as "the Tk window", for error messages.
 
     Attributes:
-        reader: readable while functions are waiting.
+        reader: a socket that is readable while functions are waiting, to be watched by the toolkit.
     """
 
     def __init__(self, owner: str) -> None:
@@ -53,7 +53,10 @@ class SocketQueue:
                     self._writer.send(b"x")
 
     def call_functions(self, *_: object) -> None:
-        """Call the waiting functions. To be called in the toolkit's thread when `reader` is readable."""
+        """Call up to `MAX_CALLS_PER_TURN` waiting functions. If more are waiting, `reader` stays readable.
+
+        To be called in the toolkit's thread when `reader` is readable.
+        """
         with self._lock:
             self._signalled = False
             if self._closed:
@@ -68,7 +71,10 @@ class SocketQueue:
                 self._wake()
 
     def close(self) -> None:
-        """Refuse further functions. To be called in the toolkit's thread, when it no longer watches the socket."""
+        """Refuse further functions, and drop waiting ones. To be called in the toolkit's thread.
+
+        The toolkit must not watch the socket any longer.
+        """
         with self._lock:
             self._closed = True
             self.reader.close()

@@ -13,10 +13,11 @@ POLL_MILLISECONDS = 20
 
 
 def post_tk(root: Any) -> Post:
-    """Return a `post` for `Client` that calls back in the thread of a Tk window.
+    """Return a function for the argument `post` of `Client` that schedules callbacks in the thread of a Tk window.
 
-    Call it in that thread, before or after `mainloop()` has started. It watches a socket; on Windows, where Tk cannot
-    do so, it polls a queue every 20 ms. Nothing is called after the window was destroyed.
+    Call this in that thread, before or after `mainloop()` has started. Callbacks run while the main loop runs, and not
+    after the window was destroyed. To notice them, Tk watches a socket; on Windows, where it cannot do so, it polls a
+    queue every 20 ms.
 
     ```python
     root = tkinter.Tk()
@@ -27,7 +28,7 @@ def post_tk(root: Any) -> Post:
         root: the `tkinter.Tk` window, or any widget in it.
 
     Returns:
-        The function for `post=`. It raises `WindowGone` when the window was destroyed.
+        The function. It raises `WindowGone` once the window was destroyed.
 
     Raises:
         TypeError: `root` is not a widget.
@@ -55,9 +56,9 @@ def _polling_post(root: Any) -> Post:
     waiting: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
     closed, timer = False, ""
 
-    def look() -> None:
+    def poll() -> None:
         nonlocal timer
-        timer = root.after(POLL_MILLISECONDS, look)
+        timer = root.after(POLL_MILLISECONDS, poll)
         call_waiting(waiting)
 
     def post(function: Callable[[], None]) -> None:
@@ -70,7 +71,7 @@ def _polling_post(root: Any) -> Post:
         closed = True
         root.after_cancel(timer)
 
-    timer = root.after(POLL_MILLISECONDS, look)
+    timer = root.after(POLL_MILLISECONDS, poll)
     _at_the_end(root, end)
     return post
 
